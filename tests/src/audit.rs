@@ -1,0 +1,93 @@
+//! The audit log: one JSON object a line for each decision.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// One line of the audit log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement(Value);
+
+impl Judgement {
+    /// Reads a log. A file that does not exist (yet) has no lines.
+    ///
+    /// # Panics
+    ///
+    /// If a line is not a JSON object, or lacks what every line has.
+    pub fn read(log: &Path) -> Vec<Judgement> {
+        let text = fs::read_to_string(log).unwrap_or_default();
+        text.lines().map(Judgement::parse).collect()
+    }
+
+    fn parse(line: &str) -> Judgement {
+        let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("`{line}`: {error}"));
+        for field in ["ts", "component", "instance", "attempt", "verdict"] {
+            assert!(
+                value.get(field).is_some_and(|value| !value.is_null()),
+                "no `{field}` in `{line}`"
+            );
+        }
+        Judgement(value)
+    }
+
+    /// A field as text; numbers too. The empty text if it is absent or `null`.
+    pub fn field(&self, name: &str) -> String {
+        match self.0.get(name) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        }
+    }
+
+    /// Whether the attempt was denied.
+    pub fn denied(&self) -> bool {
+        match self.field("verdict").as_str() {
+            "deny" => true,
+            "allow" => false,
+            other => panic!("a verdict of `{other}`"),
+        }
+    }
+
+    /// The reason code, such as `allow.no-match`.
+    pub fn reason(&self) -> String {
+        self.field("reason")
+    }
+}
+
+/// The reason codes of the denials in a log, in their order, each run of equal ones once.
+pub fn reasons(log: &[Judgement]) -> Vec<String> {
+    let mut reasons: Vec<String> = log
+        .iter()
+        .filter(|line| line.denied())
+        .map(Judgement::reason)
+        .collect();
+    reasons.dedup();
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_those_of_the_denials() {
+        let line = |verdict: &str, reason: &str| {
+            let head = r#""ts":"t","component":"c","instance":1,"attempt":"connect""#;
+            Judgement::parse(&format!(
+                r#"{{{head},"verdict":"{verdict}","reason":"{reason}"}}"#
+            ))
+        };
+        let log = [
+            line("allow", ""),
+            line("deny", "hard.bind"),
+            line("deny", "hard.bind"),
+            line("deny", "allow.none"),
+        ];
+        assert_eq!(reasons(&log), ["hard.bind", "allow.none"]);
+        assert_eq!(
+            (log[0].field("instance"), log[0].field("name")),
+            ("1".into(), String::new())
+        );
+    }
+}

@@ -1,0 +1,240 @@
+//! As much HTTP/1.1 as a test needs: a client for what Outport serves, and an origin for guests to talk to.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// A response that was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case, and values, in the order of arrival.
+    pub headers: Vec<(String, String)>,
+    /// The body, taken as UTF-8.
+    pub body: String,
+}
+
+impl Response {
+    /// The first header of that name, which is given in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Sends `GET path` to `server` on a connection of its own.
+///
+/// # Errors
+///
+/// If the server does not answer in HTTP within thirty seconds.
+pub fn get(server: SocketAddr, path: &str) -> io::Result<Response> {
+    send(
+        server,
+        &format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n"),
+    )
+}
+
+/// Sends `request` as it is, and reads one response.
+///
+/// # Errors
+///
+/// If the server does not answer in HTTP within thirty seconds.
+pub fn send(server: SocketAddr, request: &str) -> io::Result<Response> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(request.as_bytes())?;
+    let mut reader = BufReader::new(stream);
+    let head = read_head(&mut reader)?;
+    let status = head.first.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(|| invalid(&head.first))?;
+    let body = read_body(&mut reader, &head)?;
+    Ok(Response {
+        status,
+        headers: head.headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    })
+}
+
+/// A request that an [`Origin`] got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `GET /path HTTP/1.1`
+    pub line: String,
+    /// Names in lower case, and values, in the order of arrival.
+    pub headers: Vec<(String, String)>,
+}
+
+/// An HTTP server on a free port of 127.0.0.1 that answers every request with the same text. Ends when dropped.
+#[derive(Debug)]
+pub struct Origin {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<Request>>>,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Origin {
+    /// Starts an origin whose body is `text`.
+    pub fn start(text: &str) -> Origin {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let (requests, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (log, end, text) = (Arc::clone(&requests), Arc::clone(&ended), text.to_owned());
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming() {
+                if end.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (Ok(stream), log, text) = (stream, Arc::clone(&log), text.clone()) else {
+                    continue;
+                };
+                thread::spawn(move || answer(stream, &text, &log));
+            }
+        });
+        Origin {
+            address,
+            requests,
+            ended,
+            thread: Some(thread),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Every request so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests
+            .lock()
+            .expect("no thread panics with the requests")
+            .clone()
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn answer(mut stream: TcpStream, text: &str, log: &Mutex<Vec<Request>>) -> io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let head = read_head(&mut BufReader::new(stream.try_clone()?))?;
+    let request = Request {
+        line: head.first,
+        headers: head.headers,
+    };
+    log.lock()
+        .expect("no thread panics with the requests")
+        .push(request);
+    let length = text.len();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
+    )
+}
+
+struct Head {
+    first: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Head {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
+    let first = read_line(reader)?;
+    let mut headers = Vec::new();
+    loop {
+        let line = read_line(reader)?;
+        if line.is_empty() {
+            return Ok(Head { first, headers });
+        }
+        let (name, value) = line.split_once(':').ok_or_else(|| invalid(&line))?;
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+}
+
+fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
+    let mut line = String::new();
+    match reader.read_line(&mut line)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
+    }
+}
+
+fn read_body(reader: &mut impl BufRead, head: &Head) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if head
+        .value("transfer-encoding")
+        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    {
+        loop {
+            let size = read_line(reader)?;
+            let size = usize::from_str_radix(&size, 16).map_err(|_| invalid(&size))?;
+            let mut chunk = vec![0; size];
+            reader.read_exact(&mut chunk)?;
+            read_line(reader)?;
+            if size == 0 {
+                return Ok(body);
+            }
+            body.extend(chunk);
+        }
+    }
+    match head.value("content-length").map(str::parse) {
+        Some(length) => {
+            body.resize(length.map_err(|_| invalid("content-length"))?, 0);
+            reader.read_exact(&mut body)?;
+        }
+        None => {
+            reader.read_to_end(&mut body)?;
+        }
+    }
+    Ok(body)
+}
+
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("not HTTP: `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_understands_the_origin() {
+        let origin = Origin::start("hello");
+        let response = get(origin.address(), "/a?b=c").unwrap();
+        assert_eq!((response.status, response.body.as_str()), (200, "hello"));
+        assert_eq!(response.header("content-length"), Some("5"));
+        assert_eq!(origin.requests()[0].line, "GET /a?b=c HTTP/1.1");
+    }
+
+    #[test]
+    fn chunks_are_put_together() {
+        let head = Head {
+            first: String::new(),
+            headers: vec![("transfer-encoding".into(), "chunked".into())],
+        };
+        let mut body = BufReader::new(&b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"[..]);
+        assert_eq!(read_body(&mut body, &head).unwrap(), b"abcde");
+    }
+}

@@ -1,0 +1,24 @@
+//! The kit of the end-to-end tests: what stands around the built `outport` binary while a test looks at it.
+//!
+//! - [`outport`] runs the binary and collects what it said, [`audit`] reads what it wrote down about each
+//!   decision, [`http`] is a client and an origin, [`guest`] knows where the components are;
+//! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
+//! - [`redis`] and [`postgres`] are the real servers, [`python`] builds real programs as components;
+//! - [`network`] gives a test a network of its own, with private and public addresses that lead nowhere else.
+//!
+//! The kit knows the binary only by its command line and its output. It depends on no crate of Outport, so a
+//! test cannot pass because both sides share a mistake.
+
+pub mod audit;
+pub mod dns;
+pub mod guest;
+pub mod http;
+pub mod network;
+pub mod outport;
+pub mod postgres;
+pub mod process;
+pub mod python;
+pub mod redis;
+pub mod tcp;
+mod transcript;
+pub mod udp;

@@ -1,0 +1,403 @@
+//! The `outport` command as its users have it: arguments and environment in; output, exit code and audit log out.
+//!
+//! ```no_run
+//! use outport_e2e::{guest, outport::Outport};
+//!
+//! let run = Outport::run(guest::path("player")).allow("tcp://127.0.0.1:7001").args(["connect", "127.0.0.1:7001"]);
+//! assert_eq!(run.finish().code, Some(0));
+//! ```
+//!
+//! Every run gets an environment without Outport's own variables, an audit log, and a folder for compiled code
+//! that all tests share. Whatever a test is about, Outport itself must never panic: a Rust panic in the output
+//! fails it.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fmt::{self, Display};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::audit::{self, Judgement};
+use crate::dns::DnsServer;
+use crate::http::{self, Response};
+use crate::process::Process;
+use crate::transcript::Transcript;
+
+/// A command line in the making.
+#[derive(Debug)]
+pub struct Outport {
+    command: &'static str,
+    options: Vec<OsString>,
+    component: Option<PathBuf>,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    folder: TempDir,
+    limit: Duration,
+}
+
+impl Outport {
+    /// `outport COMMAND`, with the folder of the test's own as working directory.
+    pub fn command(command: &'static str) -> Outport {
+        Outport {
+            command,
+            options: Vec::new(),
+            component: None,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            limit: Duration::from_secs(60),
+        }
+    }
+
+    /// `outport run COMPONENT`.
+    pub fn run(component: impl Into<PathBuf>) -> Outport {
+        Outport {
+            component: Some(component.into()),
+            ..Outport::audited("run")
+        }
+    }
+
+    /// `outport serve COMPONENT` on a free port.
+    pub fn serve(component: impl Into<PathBuf>) -> Outport {
+        Outport {
+            component: Some(component.into()),
+            ..Outport::audited("serve")
+        }
+        .option("--listen=127.0.0.1:0")
+    }
+
+    /// `outport up` on a free port, in a folder whose `spin.toml` is `manifest`. In that, `GUESTS` stands for the
+    /// folder of the committed guests.
+    pub fn up(manifest: &str) -> Outport {
+        Outport::audited("up")
+            .option("--listen=127.0.0.1:0")
+            .manifest(manifest)
+    }
+
+    fn audited(command: &'static str) -> Outport {
+        let outport = Outport::command(command);
+        let log = outport.audit_log();
+        outport.option("--audit-log").option(log)
+    }
+
+    /// Writes `spin.toml` into the working directory.
+    pub fn manifest(self, manifest: &str) -> Outport {
+        let guests = crate::guest::workspace().join("guests/wasm");
+        self.file(
+            "spin.toml",
+            manifest.replace("GUESTS", &guests.display().to_string()),
+        )
+    }
+
+    /// Writes a file into the working directory.
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Outport {
+        fs::write(self.folder.path().join(name), content).expect("a file in a folder of our own");
+        self
+    }
+
+    /// An option before the component.
+    pub fn option(mut self, option: impl Into<OsString>) -> Outport {
+        self.options.push(option.into());
+        self
+    }
+
+    /// Options before the component.
+    pub fn options<O: Into<OsString>>(mut self, options: impl IntoIterator<Item = O>) -> Outport {
+        self.options.extend(options.into_iter().map(Into::into));
+        self
+    }
+
+    /// One entry of the author's.
+    pub fn allow(self, entry: impl Display) -> Outport {
+        self.option(format!("--allowed-outbound-hosts={entry}"))
+    }
+
+    /// One entry of the operator's.
+    pub fn deny(self, entry: impl Display) -> Outport {
+        self.option(format!("--disallowed-outbound-hosts={entry}"))
+    }
+
+    /// Look-ups go to this server.
+    pub fn dns(self, server: &DnsServer) -> Outport {
+        self.option(format!("--dns-server={}", server.address()))
+    }
+
+    /// Arguments after the component: the guest's.
+    pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Outport {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// A variable in Outport's environment.
+    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Outport {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// How long the command may take, instead of 60 s.
+    pub fn within(mut self, limit: Duration) -> Outport {
+        self.limit = limit;
+        self
+    }
+
+    /// The working directory.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs the command to its end.
+    ///
+    /// # Panics
+    ///
+    /// If it takes too long, or if Outport panics.
+    pub fn finish(self) -> Finished {
+        self.start().finish()
+    }
+
+    /// Starts the command.
+    pub fn start(self) -> Running {
+        let mut command = Command::new(binary());
+        command
+            .arg(self.command)
+            .args(&self.options)
+            .args(&self.component)
+            .args(&self.arguments);
+        command.current_dir(self.folder.path());
+        for (name, _) in env::vars_os().filter(|(name, _)| belongs_to_outport(name)) {
+            command.env_remove(name);
+        }
+        command
+            .env("XDG_CACHE_HOME", shared_folder())
+            .env("NO_COLOR", "1")
+            .env_remove("RUST_BACKTRACE");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let line = format!("{command:?}");
+        let mut process = Process::start(&mut command, Signal::TERM).expect("the binary was found");
+        let stdout = Transcript::of(process.child().stdout.take().expect("a piped output"));
+        let stderr = Transcript::of(process.child().stderr.take().expect("a piped output"));
+        Running {
+            line,
+            process,
+            stdout,
+            stderr,
+            audit_log: self.audit_log(),
+            limit: self.limit,
+            _folder: self.folder,
+        }
+    }
+
+    fn audit_log(&self) -> PathBuf {
+        self.folder.path().join("audit.jsonl")
+    }
+}
+
+/// A started command. Stopped with SIGTERM when dropped.
+#[derive(Debug)]
+pub struct Running {
+    line: String,
+    process: Process,
+    stdout: Transcript,
+    stderr: Transcript,
+    audit_log: PathBuf,
+    limit: Duration,
+    _folder: TempDir,
+}
+
+impl Running {
+    /// Where it serves, once it does: what the line `Serving http://ADDR:PORT` says.
+    ///
+    /// # Panics
+    ///
+    /// If the line does not come.
+    pub fn address(&self) -> SocketAddr {
+        let line = self.wait_for_error_line("Serving http://");
+        let address = line.trim_start_matches("Serving http://").trim_end_matches('/');
+        address
+            .parse()
+            .unwrap_or_else(|_| panic!("`{line}` has no address"))
+    }
+
+    /// `GET path` from what it serves.
+    ///
+    /// # Panics
+    ///
+    /// If there is no answer.
+    pub fn get(&self, path: &str) -> Response {
+        http::get(self.address(), path).unwrap_or_else(|error| panic!("GET {path}: {error}\n{self}"))
+    }
+
+    /// Waits for a line on standard output that starts so, and gives it.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come.
+    pub fn wait_for_line(&self, start: &str) -> String {
+        let line = self.stdout.wait_for_line(start, self.limit);
+        line.unwrap_or_else(|| panic!("no line `{start}…` on standard output\n{self}"))
+    }
+
+    /// Waits for a line on standard error that starts so, and gives it.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come.
+    pub fn wait_for_error_line(&self, start: &str) -> String {
+        let line = self.stderr.wait_for_line(start, self.limit);
+        line.unwrap_or_else(|| panic!("no line `{start}…` on standard error\n{self}"))
+    }
+
+    /// What it has written to standard error so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// The decisions so far.
+    pub fn audit(&self) -> Vec<Judgement> {
+        Judgement::read(&self.audit_log)
+    }
+
+    /// Its process id.
+    pub fn id(&mut self) -> u32 {
+        self.process.child().id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Stops it with SIGTERM and waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end, or if Outport panicked.
+    pub fn stop(self) -> Finished {
+        self.signal(Signal::TERM);
+        self.finish()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// If it takes too long, or if Outport panicked.
+    pub fn finish(mut self) -> Finished {
+        let Some(status) = self.process.wait(self.limit) else {
+            panic!("not done after {:?}\n{self}", self.limit);
+        };
+        let finished = Finished {
+            line: self.line.clone(),
+            code: status.code(),
+            stdout: self.stdout.whole(),
+            stderr: self.stderr.whole(),
+            audit: Judgement::read(&self.audit_log),
+        };
+        assert!(
+            !finished.stderr.contains("panicked at"),
+            "Outport panicked\n{finished}"
+        );
+        finished
+    }
+}
+
+impl Display for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
+        write!(f, "$ {}\n--- stdout\n{stdout}--- stderr\n{stderr}---", self.line)
+    }
+}
+
+/// What a command that has ended left behind.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    line: String,
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+    /// Its decisions.
+    pub audit: Vec<Judgement>,
+}
+
+impl Finished {
+    /// The lines of its standard output.
+    pub fn lines(&self) -> Vec<&str> {
+        self.stdout.lines().collect()
+    }
+
+    /// The reason codes of its denials, in their order, each run of equal ones once.
+    pub fn reasons(&self) -> Vec<String> {
+        audit::reasons(&self.audit)
+    }
+
+    /// Itself, if it ended with that exit code.
+    ///
+    /// # Panics
+    ///
+    /// If it ended with another one.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Finished {
+        assert_eq!(self.code, Some(code), "{self}");
+        self
+    }
+}
+
+impl Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Finished {
+            line,
+            code,
+            stdout,
+            stderr,
+            audit,
+        } = self;
+        writeln!(
+            f,
+            "$ {line}\nexit code {code:?}\n--- stdout\n{stdout}--- stderr\n{stderr}--- audit"
+        )?;
+        audit
+            .iter()
+            .try_for_each(|judgement| writeln!(f, "{judgement:?}"))
+    }
+}
+
+fn belongs_to_outport(variable: &OsStr) -> bool {
+    let variable = variable.to_string_lossy();
+    variable.starts_with("OUTPORT_") || variable.starts_with("SPIN_")
+}
+
+/// The binary: `OUTPORT_BIN`, or the one in the target folder that this test was built into.
+fn binary() -> PathBuf {
+    let binary = env::var_os("OUTPORT_BIN").map_or_else(|| profile_folder().join("outport"), PathBuf::from);
+    let missing = "no binary: run `cargo build -p outport` with the same profile, or set `OUTPORT_BIN`";
+    assert!(binary.exists(), "{}: {missing}", binary.display());
+    binary
+}
+
+/// A folder in the target folder that outlives the run, for what is slow to make.
+pub(crate) fn shared_folder() -> PathBuf {
+    let folder = profile_folder().join("outport-e2e");
+    fs::create_dir_all(&folder).expect("the target folder can be written to");
+    folder
+}
+
+/// `target/debug`, from `target/debug/deps/run-0123456789abcdef`.
+fn profile_folder() -> PathBuf {
+    let test = env::current_exe().expect("a test knows its own file");
+    test.ancestors()
+        .nth(2)
+        .expect("tests lie in the folder `deps` of a profile")
+        .to_owned()
+}

@@ -1,0 +1,75 @@
+//! Children that end with the test.
+
+use std::io;
+use std::net::TcpListener;
+use std::process::{Child, Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running program that is stopped when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    end: Signal,
+}
+
+impl Process {
+    /// Starts `command`; `end` is the signal that tells this program to go.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such program.
+    pub fn start(command: &mut Command, end: Signal) -> io::Result<Process> {
+        Ok(Process {
+            child: command.spawn()?,
+            end,
+        })
+    }
+
+    /// The child itself, for its pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let _ = kill_process(id.expect("a process id is a positive number"), signal);
+    }
+
+    /// Waits for the end of the program, and gives up after `limit`.
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        self.signal(self.end);
+        if self.wait(Duration::from_secs(5)).is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// A port that was free a moment ago, for servers that cannot pick one themselves.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
+    listener
+        .local_addr()
+        .expect("a bound listener has an address")
+        .port()
+}

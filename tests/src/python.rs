@@ -1,0 +1,185 @@
+//! Real Python programs as components: CPython itself, compiled to WebAssembly by [componentize-py], with the
+//! program and its packages inside.
+//!
+//! ```text
+//! program.py + packages from PyPI + WIT of the wasmtime-wasi crate ──componentize-py──► HASH.wasm
+//! ```
+//!
+//! A build takes about twenty seconds and 36 MB, so it is kept in the target folder under the hash of what went
+//! in. The environment with componentize-py is kept there too.
+//!
+//! A program implements the world `wasi:cli/command`: a class `Run` with a method `run`. Modules are frozen at
+//! build time, so everything that it uses must be imported at the top, `encodings.idna` among them.
+//!
+//! [componentize-py]: https://github.com/bytecodealliance/componentize-py
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::guest::workspace;
+use crate::outport::shared_folder;
+
+const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
+
+/// The component of the program `tests/programs/NAME.py` with `packages` (`redis==8.1.0`), built if need be.
+///
+/// # Panics
+///
+/// If Python 3 with `venv` is missing, or the build fails.
+pub fn component(name: &str, packages: &[&str]) -> PathBuf {
+    let program = workspace().join("tests/programs").join(name).with_extension("py");
+    let source = fs::read(&program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let wit = Wit::of_wasmtime();
+    let folder = shared_folder().join("python");
+    fs::create_dir_all(&folder).expect("the target folder can be written to");
+    let lock = File::create(folder.join("lock")).expect("a file in a folder of our own");
+    lock.lock().expect("a file of our own can be locked");
+
+    let component = folder.join(format!("{}.wasm", hash(&source, packages, &wit.world)));
+    if !component.exists() {
+        let python = Environment::set_up(&folder);
+        python.build(&program, packages, &wit, &component);
+    }
+    component
+}
+
+fn hash(source: &[u8], packages: &[&str], world: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [
+        source,
+        packages.join(" ").as_bytes(),
+        COMPONENTIZE_PY.as_bytes(),
+        world.as_bytes(),
+    ] {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize()
+        .iter()
+        .take(12)
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// The interfaces that a program is built for: those that the wasmtime in our lock file brings.
+struct Wit {
+    folder: PathBuf,
+    world: String,
+}
+
+impl Wit {
+    fn of_wasmtime() -> Wit {
+        let crate_folder = source_of("wasmtime-wasi");
+        let folder = crate_folder.join("src/p2/wit");
+        let cli =
+            fs::read_to_string(folder.join("deps/cli.wit")).expect("wasmtime-wasi brings the WIT of WASI");
+        let package = cli
+            .lines()
+            .find_map(|line| line.strip_prefix("package wasi:cli@"));
+        let version = package.expect("the WIT names its package").trim_end_matches(';');
+        Wit {
+            folder,
+            world: format!("wasi:cli/command@{version}"),
+        }
+    }
+}
+
+/// Where cargo keeps the sources of a dependency.
+fn source_of(name: &str) -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["metadata", "--format-version=1", "--locked"])
+        .current_dir(workspace());
+    let metadata: Value = serde_json::from_slice(&run(&mut cargo)).expect("cargo writes JSON");
+    let packages = metadata["packages"].as_array().expect("metadata lists packages");
+    let package = packages
+        .iter()
+        .find(|package| package["name"] == name)
+        .expect("a dependency of Outport");
+    let manifest = Path::new(
+        package["manifest_path"]
+            .as_str()
+            .expect("a package has a manifest"),
+    );
+    manifest.parent().expect("a manifest lies in a folder").to_owned()
+}
+
+/// A Python environment that has componentize-py.
+struct Environment {
+    folder: PathBuf,
+}
+
+impl Environment {
+    fn set_up(folder: &Path) -> Environment {
+        let environment = Environment {
+            folder: folder.join(COMPONENTIZE_PY),
+        };
+        if !environment.program("componentize-py").exists() {
+            let mut venv = Command::new("python3");
+            let missing = "a Python 3 that makes environments: install the package `python3-venv`";
+            let status = venv
+                .args(["-m", "venv"])
+                .arg(&environment.folder)
+                .status()
+                .expect(missing);
+            assert!(status.success(), "no environment without {missing}");
+            run(environment.pip().args(["install", COMPONENTIZE_PY]));
+        }
+        environment
+    }
+
+    fn build(&self, program: &Path, packages: &[&str], wit: &Wit, component: &Path) {
+        let work = tempfile::tempdir().expect("a temporary folder");
+        let site = work.path().join("site");
+        fs::create_dir(&site).expect("a folder in a folder of our own");
+        run(self.pip().args(["install", "--target"]).arg(&site).args(packages));
+        fs::copy(program, site.join("program.py")).expect("a file in a folder of our own");
+        let built = component.with_extension("part");
+        let mut componentize = Command::new(self.program("componentize-py"));
+        componentize
+            .arg("-d")
+            .arg(&wit.folder)
+            .args(["-w", &wit.world, "componentize", "program", "-p"]);
+        run(componentize
+            .arg(&site)
+            .arg("-o")
+            .arg(&built)
+            .current_dir(work.path()));
+        fs::rename(built, component).expect("two files in one folder");
+    }
+
+    fn pip(&self) -> Command {
+        let mut pip = Command::new(self.program("python"));
+        pip.args([
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+        ]);
+        pip
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("bin").join(name)
+    }
+}
+
+fn run(command: &mut Command) -> Vec<u8> {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}

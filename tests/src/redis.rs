@@ -1,0 +1,92 @@
+//! A real Redis server.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::process::{Process, free_port};
+
+/// A Redis server on a free port of 127.0.0.1 and ::1 that keeps nothing. Stopped when dropped.
+#[derive(Debug)]
+pub struct Redis {
+    port: u16,
+    _process: Process,
+    _folder: TempDir,
+}
+
+impl Redis {
+    /// Starts a server and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// If `redis-server` is not installed, or does not answer within ten seconds.
+    pub fn start() -> Redis {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let port = free_port();
+        let mut command = Command::new("redis-server");
+        command
+            .args(["--bind", "127.0.0.1", "-::1", "--port", &port.to_string()])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let process = Process::start(&mut command, Signal::TERM).unwrap_or_else(|error| {
+            panic!("cannot start `redis-server` ({error}): install the package `redis-server`")
+        });
+        let redis = Redis {
+            port,
+            _process: process,
+            _folder: folder,
+        };
+        redis.wait_until_ready();
+        redis
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sends one inline command and gives what the server said within a second, as text.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub fn ask(&self, command: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(format!("{command}\r\n").as_bytes())?;
+        let mut buffer = [0; 4096];
+        let length = stream.read(&mut buffer)?;
+        Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    }
+
+    fn wait_until_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.ask("PING").as_deref().unwrap_or_default() != "+PONG\r\n" {
+            assert!(
+                Instant::now() < deadline,
+                "redis-server does not answer on port {}",
+                self.port
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_keeps_a_value() {
+        let redis = Redis::start();
+        assert_eq!(redis.ask("SET colour green").unwrap(), "+OK\r\n");
+        assert_eq!(redis.ask("GET colour").unwrap(), "$5\r\ngreen\r\n");
+    }
+}

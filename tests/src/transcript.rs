@@ -1,0 +1,107 @@
+//! What a child has written to a pipe so far.
+
+use std::io::Read;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// A pipe that is read by a thread of its own, so that the child never waits for its reader.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    shared: Arc<Shared>,
+    reader: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    bytes: Mutex<Vec<u8>>,
+    grown: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.bytes.lock().expect("no thread panics with a transcript")
+    }
+}
+
+impl Transcript {
+    /// Starts to read `pipe`.
+    pub(crate) fn of(mut pipe: impl Read + Send + 'static) -> Transcript {
+        let shared = Arc::new(Shared::default());
+        let reader = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                let mut buffer = [0; 8 * 1024];
+                while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+                    shared.lock().extend_from_slice(&buffer[..length]);
+                    shared.grown.notify_all();
+                }
+            }
+        });
+        Transcript {
+            shared,
+            reader: Some(reader),
+        }
+    }
+
+    /// What was written so far.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.shared.lock()).into_owned()
+    }
+
+    /// Everything, once the other end is closed.
+    pub(crate) fn whole(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("a reader does not panic");
+        }
+        self.text()
+    }
+
+    /// Waits until there is a whole line that starts so.
+    pub(crate) fn wait_for_line(&self, start: &str, limit: Duration) -> Option<String> {
+        let deadline = Instant::now() + limit;
+        let mut bytes = self.shared.lock();
+        loop {
+            let text = String::from_utf8_lossy(&bytes);
+            let whole = text.rsplit_once('\n').map_or("", |(whole, _rest)| whole);
+            if let Some(line) = whole.lines().find(|line| line.starts_with(start)) {
+                return Some(line.to_owned());
+            }
+            let left = deadline.checked_duration_since(Instant::now())?;
+            bytes = self
+                .shared
+                .grown
+                .wait_timeout(bytes, left)
+                .expect("no thread panics with a transcript")
+                .0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Write, pipe};
+
+    #[test]
+    fn a_line_counts_once_it_is_whole() {
+        let (reader, mut writer) = pipe().unwrap();
+        let transcript = Transcript::of(reader);
+        writer.write_all(b"first\nSer").unwrap();
+        assert_eq!(transcript.wait_for_line("Ser", Duration::from_millis(50)), None);
+        writer.write_all(b"ving\n").unwrap();
+        assert_eq!(
+            transcript.wait_for_line("Ser", Duration::from_secs(5)).as_deref(),
+            Some("Serving")
+        );
+    }
+
+    #[test]
+    fn the_whole_is_there_when_the_writer_is_done() {
+        let (reader, mut writer) = pipe().unwrap();
+        let mut transcript = Transcript::of(reader);
+        writer.write_all(b"all of it").unwrap();
+        drop(writer);
+        assert_eq!(transcript.whole(), "all of it");
+    }
+}
