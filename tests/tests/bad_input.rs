@@ -1,0 +1,206 @@
+//! What somebody wrote wrong: one clear message that says what, where and what to write, exit code 2, and
+//! nothing of Outport's insides.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use outport_e2e::guest;
+use outport_e2e::outport::{Finished, Outport};
+
+/// A manifest whose only component has this `allowed_outbound_hosts`, on line 14.
+fn manifest(entries: &str) -> String {
+    format!(
+        r#"spin_manifest_version = 2
+
+[application]
+name = "bad"
+version = "0.1.0"
+
+[[trigger.http]]
+route = "/..."
+component = "web"
+
+[component.web]
+source = "GUESTS/http.wasm"
+
+allowed_outbound_hosts = [{entries}]
+"#
+    )
+}
+
+/// Exit code 2, nothing on standard output, a message of its own and no trace of the inside.
+#[track_caller]
+fn refused(finished: Finished) -> String {
+    let finished = finished.expect_code(2);
+    assert_eq!(finished.stdout, "", "{finished}");
+    for word in ["backtrace", "RUST_", "Error {", "Some(", "src/", ".rs:"] {
+        assert!(!finished.stderr.contains(word), "`{word}` is of the inside\n{finished}");
+    }
+    assert!(finished.stderr.contains("error"), "{finished}");
+    finished.stderr
+}
+
+/// An entry and what the message about it must say besides the entry itself.
+const BAD_ENTRIES: [(&str, &str); 27] = [
+    ("example.com:80", "://"),
+    ("example.com", "://"),
+    ("*", "*://*:*"),
+    ("insecure:allow-all", "*://*:*"),
+    ("http://example.com/path", "path"),
+    ("http://example.com?q=1", "query"),
+    ("http://example.com/#top", "fragment"),
+    ("http://user@example.com", "user"),
+    ("*://a.*.example.com:80", "*."),
+    ("*://ex*mple.com:80", "*."),
+    ("*://*example.com:80", "*."),
+    ("*://2001:db8::1:80", "["),
+    ("*://::1:80", "["),
+    ("*://127.1:80", "127.0.0.1"),
+    ("*://0x7f000001:80", "127.0.0.1"),
+    ("*://2130706433:80", "127.0.0.1"),
+    ("*://0177.0.0.1:80", "127.0.0.1"),
+    ("*://10.0.0.5/8:80", "10.0.0.0/8"),
+    ("*://[2001:db8::1]/32:80", "2001:db8::"),
+    ("*://10.0.0.0/33:80", "32"),
+    ("*://[2001:db8::]/129:80", "128"),
+    ("*://example.com:80..80", "80"),
+    ("*://example.com:90..80", "80"),
+    ("*://example.com:90-80", "80"),
+    ("*://example.com:0", "0"),
+    ("*://example.com:65536", "65535"),
+    ("*://example.com", "port"),
+];
+
+// proves: AL-2
+#[test]
+fn every_error_in_an_entry_of_the_manifest_names_its_line_and_what_to_write() {
+    for (entry, remedy) in BAD_ENTRIES {
+        let message = refused(Outport::up(&manifest(&format!(r#""https://good.test", "{entry}""#))).finish());
+        for part in [entry, remedy, "spin.toml:14"] {
+            assert!(message.contains(part), "`{entry}`: no `{part}` in\n{message}");
+        }
+    }
+}
+
+// proves: AL-2, DL-1
+#[test]
+fn every_error_in_an_entry_on_the_command_line_names_the_option() {
+    for option in ["--allowed-outbound-hosts", "--disallowed-outbound-hosts"] {
+        for (entry, remedy) in BAD_ENTRIES {
+            let run = Outport::run(guest::path("player")).option(format!("{option}={entry}"));
+            let message = refused(run.finish());
+            for part in [entry, remedy, option] {
+                assert!(message.contains(part), "`{entry}`: no `{part}` in\n{message}");
+            }
+        }
+    }
+}
+
+// proves: DL-1
+#[test]
+fn an_error_in_the_environment_names_the_variable() {
+    let run = Outport::run(guest::path("player")).variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS", "*://127.1:80");
+    let message = refused(run.finish());
+    for part in ["OUTPORT_DISALLOWED_OUTBOUND_HOSTS", "*://127.1:80", "127.0.0.1"] {
+        assert!(message.contains(part), "no `{part}` in\n{message}");
+    }
+}
+
+#[test]
+fn a_manifest_that_does_not_parse_is_shown_with_its_place() {
+    for (text, place, what) in [
+        ("spin_manifest_version = 2\n[application\nname = \"a\"\n", "spin.toml:2", "]"),
+        ("spin_manifest_version = 1\nname = \"a\"\n", "spin.toml:1", "2"),
+        ("[application]\nname = \"a\"\n", "spin.toml", "spin_manifest_version"),
+        ("", "spin.toml", "spin_manifest_version"),
+    ] {
+        let message = refused(Outport::up(text).finish());
+        for part in [place, what] {
+            assert!(message.contains(part), "no `{part}` in\n{message}");
+        }
+    }
+}
+
+#[test]
+fn a_key_or_a_component_that_does_not_exist_is_named_with_its_place() {
+    let good = manifest("");
+    for (from, to, place, what) in [
+        ("component = \"web\"", "component = \"wbe\"", "spin.toml:9", "wbe"),
+        ("route = \"/...\"", "route = \"/.../x\"", "spin.toml:8", "/.../x"),
+        ("name = \"bad\"", "nmae = \"bad\"", "spin.toml", "name"),
+        ("allowed_outbound_hosts = []", "allowed_outbound_hosts = 7", "spin.toml:14", "allowed_outbound_hosts"),
+        ("allowed_outbound_hosts = []", "allowed_outbound_hosts = [7]", "spin.toml:14", "allowed_outbound_hosts"),
+    ] {
+        let message = refused(Outport::up(&good.replace(from, to)).finish());
+        for part in [place, what] {
+            assert!(message.contains(part), "`{to}`: no `{part}` in\n{message}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_component_is_named_with_what_it_is() {
+    let core_module = *b"\0asm\x01\0\0\0";
+    for (content, what) in
+        [(&core_module[..], "module"), (b"hello", "component"), (b"", "component"), (b"\0asm\x0d\0\x01\0\xff\xff", "component")]
+    {
+        let message = refused(Outport::run("it.wasm").file("it.wasm", content).finish());
+        for part in ["it.wasm", what] {
+            assert!(message.contains(part), "no `{part}` in\n{message}");
+        }
+        let source = manifest("").replace("GUESTS/http.wasm", "it.wasm");
+        let message = refused(Outport::up(&source).file("it.wasm", content).finish());
+        for part in ["it.wasm", what, "spin.toml:12"] {
+            assert!(message.contains(part), "no `{part}` in\n{message}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    for (outport, parts) in [
+        (Outport::run("none.wasm"), vec!["none.wasm"]),
+        (Outport::up(&manifest("").replace("GUESTS/http", "none")), vec!["none.wasm", "spin.toml:12"]),
+        (Outport::command("up"), vec!["spin.toml"]),
+        (Outport::command("up").options(["-f", "nowhere"]), vec!["nowhere"]),
+        (Outport::run(guest::path("player")).option("--runtime-config-file=none.toml"), vec!["none.toml"]),
+    ] {
+        let message = refused(outport.finish());
+        for part in parts {
+            assert!(message.contains(part), "no `{part}` in\n{message}");
+        }
+    }
+}
+
+#[test]
+fn options_that_make_no_sense_are_named() {
+    for option in [
+        "--allow-loopback-ports=99999",
+        "--allow-loopback-ports=90-80",
+        "--dns-server=example.com",
+        "--dns-server=127.0.0.1:0x35",
+        "--max-sockets=many",
+        "--max-sockets-per-instance=-1",
+        "--allow-everything",
+        "--env=NOVALUE",
+    ] {
+        let message = refused(Outport::run(guest::path("player")).option(option).finish());
+        let name = option.split('=').next().unwrap();
+        assert!(message.contains(name), "no `{name}` in\n{message}");
+    }
+}
+
+#[test]
+fn a_runtime_config_with_an_error_is_shown_with_its_place() {
+    for (text, what) in [
+        ("[outbound_networking]\nblock_networks = [\"10.0.0.5/8\"]\n", "10.0.0.0/8"),
+        ("[outbound_networking]\nblock_networks = [\"secret\"]\n", "secret"),
+        ("[outbound_networking]\nblock_networks = 7\n", "block_networks"),
+        ("[outbound_networking]\nblock_networks = [\n", "config.toml:2"),
+    ] {
+        let run = Outport::run(guest::path("player")).file("config.toml", text);
+        let message = refused(run.option("--runtime-config-file=config.toml").finish());
+        for part in ["config.toml:", what] {
+            assert!(message.contains(part), "no `{part}` in\n{message}");
+        }
+    }
+}
