@@ -1,0 +1,353 @@
+use super::*;
+use crate::Host;
+
+fn read(text: &str) -> Entry {
+    Entry::parse(text, Place::Code).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn problem(text: &str) -> (EntryProblem, Option<String>) {
+    let error = Entry::parse(text, Place::Code).expect_err(text);
+    (error.problem().clone(), error.instead().map(str::to_owned))
+}
+
+// proves: AL-1
+#[test]
+fn entries_are_read_in_every_form_and_shown_canonically() {
+    for (text, canonical) in [
+        ("*://example.com:5432", "*://example.com:5432"),
+        ("  *://example.com:5432 \n", "*://example.com:5432"),
+        ("HTTPS://Example.COM.", "https://example.com"),
+        ("https://example.com/", "https://example.com"),
+        ("https://example.com:443/", "https://example.com:443"),
+        ("{http,HTTPS}://example.com", "{http,https}://example.com"),
+        (
+            "{ http , https }://{ a.example , *.b.example }:{ 80 , 443 }",
+            "{http,https}://{a.example,*.b.example}:{80,443}",
+        ),
+        ("*://bücher.example:*", "*://xn--bcher-kva.example:*"),
+        ("*://*:*", "*://*:*"),
+        ("http://*", "http://*"),
+        ("tcp://*.example.com:80..90", "tcp://*.example.com:80..90"),
+        ("UDP://10.0.0.5:53", "udp://10.0.0.5:53"),
+        ("*://10.0.0.5:8000-8100", "*://10.0.0.5:8000-8100"),
+        ("*://10.0.0.5:1-65535", "*://10.0.0.5:*"),
+        ("*://10.0.0.5:7-7", "*://10.0.0.5:7"),
+        (
+            "*://10.0.0.5:{80,443,8000-8100,9000..9010}",
+            "*://10.0.0.5:{80,443,8000-8100,9000..9010}",
+        ),
+        ("*://10.0.0.5:65534..65535", "*://10.0.0.5:65534..65535"),
+        ("*://10.0.0.0/8:*", "*://10.0.0.0/8:*"),
+        ("http://10.0.0.0/8", "http://10.0.0.0/8"),
+        ("http://10.0.0.0/8/", "http://10.0.0.0/8"),
+        ("*://0.0.0.0/0:80", "*://0.0.0.0/0:80"),
+        ("*://[::1]:80", "*://[::1]:80"),
+        ("*://[0:0:0:0:0:0:0:1]:80/", "*://[::1]:80"),
+        ("*://[::ffff:10.0.0.5]:80", "*://10.0.0.5:80"),
+        ("*://[::ffff:10.0.0.0]/104:80", "*://10.0.0.0/8:80"),
+        ("*://[::ffff:0:0]/96:80", "*://0.0.0.0/0:80"),
+        ("*://[2001:db8::]/32:443", "*://[2001:db8::]/32:443"),
+        ("*://[2001:db8::/32]:443", "*://[2001:db8::]/32:443"),
+        ("*://2001:db8::/32:443", "*://[2001:db8::]/32:443"),
+        ("https://2001:db8::/32", "https://[2001:db8::]/32"),
+        ("https://2001:db8::/32/", "https://[2001:db8::]/32"),
+        (
+            "*://{[::1],10.0.0.0/8,2001:db8::/32}:{80,443}",
+            "*://{[::1],10.0.0.0/8,[2001:db8::]/32}:{80,443}",
+        ),
+        ("http://self", "http://self"),
+        ("http://SELF/", "http://self"),
+        ("*://self", "*://self"),
+        ("http://self:3000", "http://self:3000"),
+        ("redis://cache.internal", "redis://cache.internal"),
+        ("http://*.spin.internal", "http://*.spin.internal"),
+    ] {
+        let entry = read(text);
+        assert_eq!(entry.to_string(), canonical, "{text}");
+        assert_eq!(read(canonical), entry, "{text}");
+        assert_eq!(entry.text(), text.trim(), "{text}");
+    }
+}
+
+// proves: AL-1
+#[test]
+fn a_missing_port_is_the_schemes_own() {
+    for (scheme, port) in [
+        ("http", 80),
+        ("https", 443),
+        ("redis", 6379),
+        ("postgres", 5432),
+        ("mysql", 3306),
+        ("mqtt", 1883),
+    ] {
+        let entry = read(&format!("{scheme}://example.com"));
+        assert_eq!(
+            entry.ports_for(&entry.schemes()[0]).to_string(),
+            port.to_string(),
+            "{scheme}"
+        );
+    }
+    for text in [
+        "*://example.com",
+        "tcp://example.com",
+        "udp://example.com",
+        "wss://example.com",
+        "{http,ftp}://h",
+    ] {
+        let (problem, instead) = problem(text);
+        assert!(matches!(problem, EntryProblem::NoDefaultPort(_)), "{text}");
+        assert_eq!(instead.as_deref(), Some(format!("{text}:*").as_str()));
+    }
+}
+
+// proves: AL-2
+#[test]
+fn every_mistake_says_what_to_write_instead() {
+    use EntryProblem as P;
+    let ports = P::Ports;
+    let host_bits = |network: &str| P::HostBits {
+        network: network.parse().unwrap(),
+    };
+    for (text, expected, instead) in [
+        ("", P::Empty, None),
+        ("   ", P::Empty, None),
+        ("example.com:80", P::NoScheme, Some("*://example.com:80")),
+        ("example.com", P::NoScheme, Some("https://example.com")),
+        ("10.0.0.5:5432", P::NoScheme, Some("*://10.0.0.5:5432")),
+        (":", P::NoScheme, None),
+        ("*", P::LoneWildcard, Some("*://*:*")),
+        ("insecure:allow-all", P::InsecureAllowAll, Some("*://*:*")),
+        ("h2c://example.com:80", P::Scheme("h2c".into()), None),
+        ("grpc+tls://example.com:80", P::Scheme("grpc+tls".into()), None),
+        ("://example.com:80", P::Scheme(String::new()), None),
+        ("*://:80", P::NoHost, None),
+        ("https://", P::NoHost, None),
+        ("https://example.com/path", P::Path, Some("https://example.com")),
+        (
+            "https://example.com:8080/path/",
+            P::Path,
+            Some("https://example.com:8080"),
+        ),
+        ("https://example.com//", P::Path, Some("https://example.com")),
+        ("https://example.com/24", P::Path, Some("https://example.com")),
+        ("https://example.com?q=1", P::Query, Some("https://example.com")),
+        ("https://example.com/?q", P::Query, Some("https://example.com")),
+        ("https://example.com#f", P::Fragment, Some("https://example.com")),
+        (
+            "https://user:pw@example.com",
+            P::UserInfo,
+            Some("https://example.com"),
+        ),
+        ("*://*example.com:80", P::Wildcard, None),
+        ("*://a.*.com:80", P::Wildcard, None),
+        ("*://*.*.com:80", P::Wildcard, None),
+        ("*://**:80", P::Wildcard, None),
+        ("*://::1", P::BareIpv6("::1".parse().unwrap()), None),
+        (
+            "https://2001:db8::1",
+            P::BareIpv6("2001:db8::1".parse().unwrap()),
+            Some("https://[2001:db8::1]"),
+        ),
+        ("*://[example.com]:80", P::NotIpv6("example.com".into()), None),
+        ("*://[fe80::1%eth0]:80", P::Zone, None),
+        (
+            "*://127.1:80",
+            P::NumericIpv4("127.0.0.1".parse::<std::net::IpAddr>().unwrap().into()),
+            Some("*://127.0.0.1:80"),
+        ),
+        (
+            "*://0x7f000001:80",
+            P::NumericIpv4("127.0.0.1".parse::<std::net::IpAddr>().unwrap().into()),
+            Some("*://127.0.0.1:80"),
+        ),
+        (
+            "http://2130706433",
+            P::NumericIpv4("127.0.0.1".parse::<std::net::IpAddr>().unwrap().into()),
+            Some("http://127.0.0.1"),
+        ),
+        (
+            "*://10.0.0.5/8:80",
+            host_bits("10.0.0.0/8"),
+            Some("*://10.0.0.0/8:80"),
+        ),
+        (
+            "*://[2001:db8::1]/32:80",
+            host_bits("2001:db8::/32"),
+            Some("*://[2001:db8::]/32:80"),
+        ),
+        (
+            "*://2001:db8::1/32:80",
+            host_bits("2001:db8::/32"),
+            Some("*://[2001:db8::]/32:80"),
+        ),
+        ("*://10.0.0.0/33:80", P::PrefixTooLong { longest: 32 }, None),
+        ("*://10.0.0.0/256:80", P::PrefixTooLong { longest: 32 }, None),
+        ("*://[2001:db8::]/129:80", P::PrefixTooLong { longest: 128 }, None),
+        ("*://10.0.0.0/x:80", P::NotAPrefix("x".into()), None),
+        ("*://10.0.0.5:80..80", P::EmptyRange("80..80".into()), None),
+        ("*://10.0.0.5:90..80", P::EmptyRange("90..80".into()), None),
+        (
+            "*://10.0.0.5:90-80",
+            ports(PortsError::Empty("90-80".into())),
+            None,
+        ),
+        ("*://10.0.0.5:0", ports(PortsError::Zero), None),
+        ("*://10.0.0.5:0..80", ports(PortsError::Zero), None),
+        (
+            "*://10.0.0.5:65536",
+            ports(PortsError::TooHigh("65536".into())),
+            None,
+        ),
+        (
+            "*://10.0.0.5:+80",
+            ports(PortsError::NotANumber("+80".into())),
+            None,
+        ),
+        (
+            "*://10.0.0.5:",
+            ports(PortsError::NotANumber(String::new())),
+            None,
+        ),
+        (
+            "*://10.0.0.5:http",
+            ports(PortsError::NotANumber("http".into())),
+            None,
+        ),
+        ("*://{a,b:80", P::OpenList, None),
+        ("*://h:{80,443", P::OpenList, None),
+        ("*://{a,,b}:80", P::EmptyPart, None),
+        ("{}://a:80", P::EmptyPart, None),
+        ("tcp://self:80", P::SelfIsHttp, Some("http://self")),
+        ("*://{a}b:80", P::Trailing("b:80".into()), None),
+        ("*://256.1.1.1:80", P::Name(crate::NameError::BadAddress), None),
+        ("*://a..b:80", P::Name(crate::NameError::EmptyLabel), None),
+    ] {
+        let (found, suggested) = problem(text);
+        assert_eq!(found, expected, "{text}");
+        if let Some(instead) = instead {
+            assert_eq!(suggested.as_deref(), Some(instead), "{text}");
+        }
+    }
+}
+
+#[test]
+fn an_error_points_at_the_part_at_fault() {
+    for (text, part) in [
+        ("  h2c://example.com:80", "h2c"),
+        ("*://a.example:{80,99999}", "99999"),
+        ("*://{a.example,b..c}:80", "b..c"),
+        ("https://example.com/some/path", "/some/path"),
+        ("*://10.0.0.5/8:80", "10.0.0.5/8"),
+    ] {
+        let error = Entry::parse(text, Place::Code).expect_err(text);
+        assert_eq!(&text[error.span()], part, "{text}");
+    }
+}
+
+// proves: AL-3, AL-4, AL-6, AL-9, DL-2
+#[test]
+fn what_a_scheme_permits_and_what_it_denies() {
+    let redis = Scheme::parse("redis").unwrap();
+    let protocols = [
+        Protocol::Socket(Transport::Tcp),
+        Protocol::Socket(Transport::Udp),
+        Protocol::Url(&Scheme::HTTP),
+        Protocol::Url(&Scheme::HTTPS),
+        Protocol::Url(&redis),
+    ];
+    // scheme, then for tcp, udp, http, https, redis: permitted; denied
+    for (scheme, permits, denies) in [
+        (
+            "*",
+            [true, true, true, true, true],
+            [true, true, true, true, true],
+        ),
+        (
+            "tcp",
+            [true, false, false, false, false],
+            [true, false, true, true, true],
+        ),
+        (
+            "udp",
+            [false, true, false, false, false],
+            [false, true, false, false, false],
+        ),
+        (
+            "http",
+            [false, false, true, false, false],
+            [true, false, true, false, false],
+        ),
+        (
+            "https",
+            [false, false, false, true, false],
+            [true, false, false, true, false],
+        ),
+        (
+            "redis",
+            [false, false, false, false, true],
+            [true, false, false, false, true],
+        ),
+    ] {
+        let entry = read(&format!("{scheme}://h:80"));
+        let own = &entry.schemes()[0];
+        assert_eq!(
+            protocols.map(|protocol| own.permits(protocol)),
+            permits,
+            "{scheme} permits"
+        );
+        assert_eq!(
+            protocols.map(|protocol| own.denies(protocol)),
+            denies,
+            "{scheme} denies"
+        );
+    }
+}
+
+// proves: AL-5, AL-7
+#[test]
+fn hosts_match_names_or_addresses_never_both() {
+    let cases: [(&str, &[&str], &[&str]); 7] = [
+        ("*", &["example.com", "10.0.0.5", "::1"], &[]),
+        (
+            "example.com",
+            &["example.com", "EXAMPLE.com."],
+            &["a.example.com", "example.com.evil", "notexample.com", "10.0.0.5"],
+        ),
+        (
+            "*.example.com",
+            &["a.example.com", "a.b.c.example.com"],
+            &["example.com", "aexample.com", "example.org"],
+        ),
+        (
+            "10.0.0.5",
+            &["10.0.0.5", "::ffff:10.0.0.5"],
+            &["10.0.0.6", "::10.0.0.5", "64:ff9b::10.0.0.5", "example.com"],
+        ),
+        (
+            "10.0.0.0/8",
+            &["10.0.0.0", "10.255.255.255"],
+            &["9.255.255.255", "11.0.0.0", "64:ff9b::10.0.0.5"],
+        ),
+        (
+            "[2001:db8::]/32",
+            &["2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"],
+            &["2001:db9::", "10.0.0.5"],
+        ),
+        ("self", &["self"], &["a.self", "10.0.0.5"]),
+    ];
+    for (pattern, accepts, rejects) in cases {
+        let entry = read(&format!("http://{pattern}:80"));
+        for host in accepts {
+            assert!(
+                entry.hosts()[0].matches(&Host::parse(host).unwrap()),
+                "{pattern} accepts {host}"
+            );
+        }
+        for host in rejects {
+            assert!(
+                !entry.hosts()[0].matches(&Host::parse(host).unwrap()),
+                "{pattern} rejects {host}"
+            );
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What is wrong with an entry, and what to write instead.
+
+use crate::{Address, NameError, Place, PortsError};
+use ipnet::IpNet;
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::ops::Range;
+
+/// An entry that cannot be read: the entry as written, where, what is wrong with which part of it, and what to
+/// write instead where that can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryError {
+    pub(crate) text: Box<str>,
+    pub(crate) place: Place,
+    pub(crate) problem: EntryProblem,
+    pub(crate) span: Range<usize>,
+    pub(crate) instead: Option<Box<str>>,
+}
+
+impl EntryError {
+    /// The entry as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where it was written.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> &EntryProblem {
+        &self.problem
+    }
+
+    /// The bytes of [`text`](Self::text) that are at fault.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// An entry that can be read and most likely means what the writer meant.
+    pub fn instead(&self) -> Option<&str> {
+        self.instead.as_deref()
+    }
+}
+
+impl fmt::Display for EntryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is no valid entry: {}",
+            self.text.escape_debug(),
+            self.problem
+        )?;
+        match &self.instead {
+            Some(instead) => write!(f, "; write `{instead}`"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for EntryError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.problem)
+    }
+}
+
+/// The kinds of mistakes in an entry (clause AL-2).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryProblem {
+    /// Nothing but white space.
+    #[error("it is empty; an entry looks like `*://db.example.com:5432`")]
+    Empty,
+    /// No `://`.
+    #[error("it has no scheme; sockets need `*://`, HTTP needs `http://` or `https://` before the host")]
+    NoScheme,
+    /// `*` alone.
+    #[error("`*` alone is no entry; everything on every port is written `*://*:*`")]
+    LoneWildcard,
+    /// `insecure:allow-all`, which Spin 1 had.
+    #[error("`insecure:allow-all` is no longer an entry; everything on every port is written `*://*:*`")]
+    InsecureAllowAll,
+    /// A scheme with anything but letters in it.
+    #[error("`{0}` is no scheme: a scheme has ASCII letters only, or is `*`, `tcp` or `udp`")]
+    Scheme(String),
+    /// Nothing between `://` and the port.
+    #[error("it names no host; every host is written `*`")]
+    NoHost,
+    /// A path after the host.
+    #[error("a path cannot be part of an entry: what is allowed is a host and its ports")]
+    Path,
+    /// A query after the host.
+    #[error("a query cannot be part of an entry: what is allowed is a host and its ports")]
+    Query,
+    /// A fragment after the host.
+    #[error("a fragment cannot be part of an entry: what is allowed is a host and its ports")]
+    Fragment,
+    /// User and password before the host.
+    #[error("user info cannot be part of an entry: what is allowed is a host and its ports")]
+    UserInfo,
+    /// A wildcard inside a name.
+    #[error("`*` stands for a whole host, or at the start as `*.` for everything below a name")]
+    Wildcard,
+    /// `::1` without brackets.
+    #[error("the IPv6 address {0} needs brackets")]
+    BareIpv6(Ipv6Addr),
+    /// Something in brackets that is no IPv6 address.
+    #[error("`{0}` is no IPv6 address")]
+    NotIpv6(String),
+    /// An IPv6 address with a zone.
+    #[error("an IPv6 zone cannot be part of an entry: it means another thing on every machine")]
+    Zone,
+    /// An IPv4 address that is not in dotted decimal.
+    #[error("this is the address {0} in another spelling; write addresses in dotted decimal")]
+    NumericIpv4(Address),
+    /// A network with bits set behind its prefix.
+    #[error("the address has bits set behind the prefix; the network that it lies in is {network}")]
+    HostBits {
+        /// The network that was probably meant.
+        network: IpNet,
+    },
+    /// A prefix of more bits than the address has.
+    #[error("the prefix is too long: at most /{longest} for this kind of address")]
+    PrefixTooLong {
+        /// 32 or 128.
+        longest: u8,
+    },
+    /// Something after the slash that is no number.
+    #[error("`/{0}` is no prefix length")]
+    NotAPrefix(String),
+    /// Not a name.
+    #[error(transparent)]
+    Name(NameError),
+    /// Not a port.
+    #[error(transparent)]
+    Ports(PortsError),
+    /// A half-open range without a port in it, such as `80..80`.
+    #[error("the range `{0}` holds no port: `a..b` leaves `b` out, and `a-b` does not")]
+    EmptyRange(String),
+    /// No port, and a scheme that has none of its own.
+    #[error("`{0}` has no default port, so the entry needs one: `:PORT`, or `:*` for every port")]
+    NoDefaultPort(String),
+    /// A list `{…}` that is not closed.
+    #[error("the list that `{{` opens is not closed by `}}`")]
+    OpenList,
+    /// A list with nothing, or an empty part, in it.
+    #[error("the list has an empty part")]
+    EmptyPart,
+    /// `self` with a scheme that is not HTTP.
+    #[error("`self` is reached by HTTP only: write `http://self`")]
+    SelfIsHttp,
+    /// Something between the host and the port.
+    #[error("`{0}` does not belong behind the host; a port is written `:PORT`")]
+    Trailing(String),
+}

@@ -1,0 +1,46 @@
+//! Where a value was written.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The place that an entry or another value comes from, for messages that send somebody there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A file.
+    File {
+        /// The file as the user named it.
+        path: Arc<str>,
+        /// The line, from 1.
+        line: u32,
+        /// The column in characters, from 1.
+        column: u32,
+        /// The bytes of the file that hold the value.
+        span: Range<usize>,
+    },
+    /// An option of the command line, such as `--disallowed-outbound-hosts`.
+    Option {
+        /// The option with its dashes.
+        name: Arc<str>,
+    },
+    /// An environment variable.
+    Environment {
+        /// The variable's name.
+        variable: Arc<str>,
+    },
+    /// An embedder's own code.
+    Code,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File {
+                path, line, column, ..
+            } => write!(f, "{path}:{line}:{column}"),
+            Self::Option { name } => f.write_str(name),
+            Self::Environment { variable } => f.write_str(variable),
+            Self::Code => f.write_str("the embedder"),
+        }
+    }
+}

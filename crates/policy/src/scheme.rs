@@ -1,0 +1,105 @@
+//! URL schemes, and the protocol that an attempt speaks.
+
+use std::fmt;
+
+/// The transport of a raw socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// A TCP socket.
+    Tcp,
+    /// A UDP socket.
+    Udp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+/// A URL scheme that is spoken over TCP: ASCII letters, lower case. Never `tcp` or `udp`, which are
+/// [`Transport`]s.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Scheme(Spelling);
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Spelling {
+    Http,
+    Https,
+    Other(Box<str>),
+}
+
+impl Scheme {
+    /// `http`.
+    pub const HTTP: Scheme = Scheme(Spelling::Http);
+    /// `https`.
+    pub const HTTPS: Scheme = Scheme(Spelling::Https);
+
+    /// Reads a scheme; case does not matter. `None` where it has anything but ASCII letters or is a transport.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphabetic()) {
+            return None;
+        }
+        match text.to_ascii_lowercase().as_str() {
+            "http" => Some(Self::HTTP),
+            "https" => Some(Self::HTTPS),
+            "tcp" | "udp" => None,
+            other => Some(Self(Spelling::Other(other.into()))),
+        }
+    }
+
+    /// The scheme in lower case.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Spelling::Http => "http",
+            Spelling::Https => "https",
+            Spelling::Other(other) => other,
+        }
+    }
+
+    /// The port that a URL without one means, where the scheme has such a port (clause AL-1).
+    pub fn default_port(&self) -> Option<u16> {
+        match self.as_str() {
+            "http" => Some(80),
+            "https" => Some(443),
+            "redis" => Some(6379),
+            "postgres" => Some(5432),
+            "mysql" => Some(3306),
+            "mqtt" => Some(1883),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What an attempt speaks: a raw transport, or a URL scheme over TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol<'a> {
+    /// A raw socket.
+    Socket(Transport),
+    /// A host interface of this scheme, such as `wasi:http` for `https`.
+    Url(&'a Scheme),
+}
+
+impl fmt::Display for Protocol<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(transport) => transport.fmt(f),
+            Self::Url(scheme) => scheme.fmt(f),
+        }
+    }
+}
