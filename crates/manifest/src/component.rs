@@ -1,0 +1,328 @@
+//! One component of an app: `[component.ID]`.
+
+use std::fmt;
+
+use outport_policy::Entry;
+
+use crate::dependency::{Dependencies, check_dependencies, read_dependencies};
+use crate::entries::{OutboundEntry, read_entries};
+use crate::fields::{Fields, Node};
+use crate::findings::Findings;
+use crate::identifier::{ComponentId, check_label};
+use crate::mistake::Mistake;
+use crate::mount::{Mount, read_mounts};
+use crate::remark::Remark;
+use crate::source::{Located, Span};
+use crate::template::Template;
+use crate::variable::{VariableName, VariableNameError};
+
+/// A component and what its author asks for it.
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// Its id, at the key (for a component inside a trigger: made up, at the trigger's `component`).
+    pub id: Located<ComponentId>,
+    /// Where its code is.
+    pub source: Located<Source>,
+    /// What it is for.
+    pub description: Option<Located<String>>,
+    /// Environment variables of the guest, in the order of the file.
+    pub environment: Vec<(Located<String>, Located<String>)>,
+    /// Files that the guest may read.
+    pub files: Vec<Located<Mount>>,
+    /// Patterns of files that it may not read although `files` matches them.
+    pub exclude_files: Vec<Located<String>>,
+    /// What it wants to reach, as written, templates not filled in.
+    pub allowed_outbound_hosts: Vec<OutboundEntry>,
+    /// Variables of the guest, in the order of the file.
+    pub variables: Vec<(Located<VariableName>, Located<Template>)>,
+    /// Key-value stores that it wants. Outport has none.
+    pub key_value_stores: Vec<Located<String>>,
+    /// Databases that it wants. Outport has none.
+    pub sqlite_databases: Vec<Located<String>>,
+    /// Models that it wants. Outport has none.
+    pub ai_models: Vec<Located<String>>,
+    /// Components that are composed into it, and what they inherit from it.
+    pub dependencies: Dependencies,
+    /// Where the component stands: its header or its braces.
+    pub span: Span,
+}
+
+/// Where the code of a component is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A file, relative to the manifest.
+    Path(String),
+    /// A file from elsewhere that is in the cache already.
+    Url {
+        /// Where it is from.
+        url: String,
+        /// What it must hash to.
+        digest: Digest,
+    },
+}
+
+/// A SHA-256 digest, written `sha256:` and 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Digest(String);
+
+impl Digest {
+    /// Reads a digest.
+    ///
+    /// # Errors
+    /// Anything but `sha256:` and 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
+        let hex = text.strip_prefix("sha256:").ok_or(SourceError::DigestKind)?;
+        match hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            true => Ok(Self(hex.to_ascii_lowercase())),
+            false => Err(SourceError::DigestLength),
+        }
+    }
+
+    /// The 64 digits, in lower case.
+    pub fn hex(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", self.0)
+    }
+}
+
+/// Why no component can come from a source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// `source = { registry = … }`
+    #[error("components from a registry are not supported")]
+    Registry,
+    /// A digest without `sha256:`.
+    #[error("the digest does not start with `sha256:`")]
+    DigestKind,
+    /// A digest that is too short, too long or not hexadecimal.
+    #[error("the digest is not 64 hexadecimal digits behind `sha256:`")]
+    DigestLength,
+    /// A URL of another kind than HTTP.
+    #[error("the URL is neither `https://` nor `http://`")]
+    UrlScheme,
+}
+
+impl SourceError {
+    pub(crate) fn help(&self) -> Option<String> {
+        matches!(self, Self::Registry)
+            .then(|| "download it and write its path: `source = \"app.wasm\"`".to_owned())
+    }
+}
+
+impl Component {
+    /// Entries that hold no variables, parsed; those with mistakes were reported when the manifest was read.
+    pub fn literal_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.allowed_outbound_hosts.iter().filter_map(OutboundEntry::literal)
+    }
+
+    /// Keys that a component may not have if it is composed into another one, since they would have no effect.
+    pub(crate) fn own_resources(&self) -> Vec<&'static str> {
+        let keys = [
+            ("ai_models", self.ai_models.is_empty()),
+            ("allowed_outbound_hosts", self.allowed_outbound_hosts.is_empty()),
+            ("dependencies", self.dependencies.list.is_empty()),
+            ("files", self.files.is_empty()),
+            ("key_value_stores", self.key_value_stores.is_empty()),
+            ("sqlite_databases", self.sqlite_databases.is_empty()),
+            ("variables", self.variables.is_empty()),
+        ];
+        keys.into_iter().filter(|(_, empty)| !empty).map(|(key, _)| key).collect()
+    }
+}
+
+/// Reads the table of a component.
+pub(crate) fn read_component(found: &mut Findings, id: Located<ComponentId>, mut fields: Fields<'_>) -> Component {
+    let placeholder = Located::new(Source::Path(String::new()), fields.span().clone());
+    let source = fields.require(found, "source").and_then(|node| read_source(found, node));
+    let component = Component {
+        source: source.unwrap_or(placeholder),
+        description: fields.get("description").and_then(|node| node.string(found)),
+        environment: fields.get("environment").map(|node| read_environment(found, node)).unwrap_or_default(),
+        files: fields.get("files").map(|node| read_mounts(found, node)).unwrap_or_default(),
+        exclude_files: fields.get("exclude_files").map(|node| node.strings(found)).unwrap_or_default(),
+        allowed_outbound_hosts: fields
+            .get("allowed_outbound_hosts")
+            .map(|node| read_entries(found, node))
+            .unwrap_or_default(),
+        variables: fields.get("variables").map(|node| read_variables(found, node)).unwrap_or_default(),
+        key_value_stores: read_labels(found, &mut fields, "key_value_stores", "there are no key-value stores"),
+        sqlite_databases: read_labels(found, &mut fields, "sqlite_databases", "there are no databases"),
+        ai_models: read_models(found, &mut fields),
+        dependencies: read_dependencies(found, &mut fields),
+        span: fields.span().clone(),
+        id,
+    };
+    check_dependencies(found, &component.dependencies);
+    read_unused(found, &mut fields);
+    fields.finish(found);
+    component
+}
+
+fn read_source(found: &mut Findings, node: Node<'_>) -> Option<Located<Source>> {
+    if !node.is_table() {
+        if !node.is_string() {
+            return node.wrong_type(found, "a path or a table with `url` and `digest`");
+        }
+        return Some(node.filled_string(found)?.map(Source::Path));
+    }
+    let mut fields = node.table(found, "`source`")?;
+    let registry = fields.get("registry").or_else(|| fields.get("package")).or_else(|| fields.get("version"));
+    if registry.is_some() {
+        found.report(&node.span(), Mistake::Source(SourceError::Registry));
+        return None;
+    }
+    let url = fields.require(found, "url").and_then(|node| node.filled_string(found));
+    let digest = fields.require(found, "digest").and_then(|node| node.string(found));
+    fields.finish(found);
+    if let Some(url) = &url
+        && !url.value.starts_with("https://")
+        && !url.value.starts_with("http://")
+    {
+        found.report(&url.span, Mistake::Source(SourceError::UrlScheme));
+    }
+    let digest = digest.and_then(|text| match Digest::parse(&text.value) {
+        Ok(digest) => Some(digest),
+        Err(error) => {
+            found.report(&text.span, Mistake::Source(error));
+            None
+        }
+    })?;
+    Some(Located::new(Source::Url { url: url?.value, digest }, node.span()))
+}
+
+fn read_environment(found: &mut Findings, node: Node<'_>) -> Vec<(Located<String>, Located<String>)> {
+    let mut environment = Vec::new();
+    for (name, node) in node.named(found) {
+        let wrong = match name.value.contains(['=', '\0']) || name.value.is_empty() {
+            true => Some("cannot be the name of an environment variable"),
+            false => None,
+        };
+        if let Some(wrong) = wrong {
+            let mistake = Mistake::Value { key: name.value.clone(), wrong: wrong.into(), help: None };
+            found.report(&name.span, mistake);
+        }
+        if let Some(value) = node.string(found) {
+            environment.push((name, value));
+        }
+    }
+    environment
+}
+
+fn read_variables(found: &mut Findings, node: Node<'_>) -> Vec<(Located<VariableName>, Located<Template>)> {
+    let mut variables = Vec::new();
+    for (name, node) in node.named(found) {
+        let parsed = read_variable_name(found, &name);
+        let template = node.string(found).and_then(|text| read_template(found, &text));
+        if let (Some(name), Some(template)) = (parsed, template) {
+            variables.push((name, template));
+        }
+    }
+    variables
+}
+
+/// The name of a variable, at its key.
+pub(crate) fn read_variable_name(found: &mut Findings, text: &Located<String>) -> Option<Located<VariableName>> {
+    match VariableName::parse(&text.value) {
+        Ok(name) => Some(Located::new(name, text.span.clone())),
+        Err(error) => {
+            report_variable_name(found, text, error);
+            None
+        }
+    }
+}
+
+fn report_variable_name(found: &mut Findings, text: &Located<String>, error: VariableNameError) {
+    found.report(&text.span, Mistake::VariableName { text: text.value.clone(), error });
+}
+
+/// A string with `{{ … }}` in it.
+pub(crate) fn read_template(found: &mut Findings, text: &Located<String>) -> Option<Located<Template>> {
+    match Template::parse(&text.value) {
+        Ok(template) => Some(Located::new(template, text.span.clone())),
+        Err(error) => {
+            let span = found.source().part_of(&text.span, &text.value, error.span());
+            found.report(&span, Mistake::Template(error));
+            None
+        }
+    }
+}
+
+fn read_labels(
+    found: &mut Findings,
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    why: &'static str,
+) -> Vec<Located<String>> {
+    let Some(node) = fields.get(key) else { return Vec::new() };
+    let labels = node.strings(found);
+    for label in &labels {
+        if let Err(error) = check_label(&label.value) {
+            found.report(&label.span, Mistake::Label { key: key.into(), text: label.value.clone(), error });
+        }
+    }
+    if !labels.is_empty() {
+        found.remark(&node.span(), Remark::NotUsed { key: key.into(), why });
+    }
+    labels
+}
+
+fn read_models(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<Located<String>> {
+    let Some(node) = fields.get("ai_models") else { return Vec::new() };
+    let models = node.strings(found);
+    if !models.is_empty() {
+        found.remark(&node.span(), Remark::NotUsed { key: "ai_models".into(), why: "there are no models" });
+    }
+    models
+}
+
+/// Keys that are checked as Spin does, and not acted on.
+fn read_unused(found: &mut Findings, fields: &mut Fields<'_>) {
+    if let Some(node) = fields.get("allowed_http_hosts") {
+        let hosts = node.strings(found);
+        if !hosts.is_empty() {
+            let remark =
+                Remark::Deprecated { key: "allowed_http_hosts", instead: "allowed_outbound_hosts" };
+            found.remark(&node.span(), remark);
+        }
+    }
+    if let Some(node) = fields.get("build") {
+        read_build(found, node);
+        note_not_used(found, node, "components are built by other tools");
+    }
+    if let Some(node) = fields.get("tool") {
+        node.named(found);
+        note_not_used(found, node, "it is for other tools");
+    }
+    if let Some(node) = fields.get("profile") {
+        node.named(found);
+        note_not_used(found, node, "there are no build profiles");
+    }
+    if let Some(node) = fields.get("targets") {
+        node.items(found, "an array");
+        note_not_used(found, node, "it is for Spin's environments");
+    }
+}
+
+fn read_build(found: &mut Findings, node: Node<'_>) {
+    let Some(mut fields) = node.table(found, "`build`") else { return };
+    if let Some(command) = fields.require(found, "command") {
+        match command.is_array() {
+            true => drop(command.strings(found)),
+            false => drop(command.string(found)),
+        }
+    }
+    fields.get("workdir").and_then(|node| node.string(found));
+    fields.get("watch").map(|node| node.strings(found));
+    fields.finish(found);
+}
+
+/// Says that a key has no effect.
+pub(crate) fn note_not_used(found: &mut Findings, node: Node<'_>, why: &'static str) {
+    found.remark(&node.span(), Remark::NotUsed { key: node.key().to_owned(), why });
+}

@@ -1,0 +1,475 @@
+//! Components that are composed into a component: `[component.ID.dependencies]`.
+//!
+//! | written | implementation |
+//! | --- | --- |
+//! | `"my:dep/api" = { path = "dep.wasm" }` | a file, relative to the manifest |
+//! | `"my:dep/api" = { component = "dep" }` | a component of the app |
+//! | `"my:dep/api" = { url = "https://…", digest = "sha256:…" }` | a file that is in the cache already |
+//! | `"my:dep/api" = ">= 1.0"`, `{ version = "1.0", … }` | a package of a registry: not supported |
+//!
+//! What a dependency inherits from the component it is composed into is said once for all
+//! (`dependencies_inherit_configuration`) or for each (`inherit_configuration`), as with Spin. Without either it
+//! inherits nothing: all it may do is compute.
+
+use std::fmt;
+
+use crate::component::{Digest, SourceError, note_not_used};
+use crate::fields::{Fields, Node};
+use crate::findings::Findings;
+use crate::identifier::{ComponentId, IdentifierError, check_kebab};
+use crate::mistake::Mistake;
+use crate::source::Located;
+use crate::spelling::nearest;
+
+/// The dependencies of one component.
+#[derive(Debug, Clone, Default)]
+pub struct Dependencies {
+    /// The dependencies, in the order of the file.
+    pub list: Vec<Dependency>,
+    /// `dependencies_inherit_configuration`, if it is written.
+    pub inherit_all: Option<Located<bool>>,
+}
+
+/// One dependency.
+#[derive(Debug, Clone)]
+pub struct Dependency {
+    /// The import that it satisfies.
+    pub name: Located<DependencyName>,
+    /// Where its code is.
+    pub implementation: Located<Implementation>,
+    /// The export to take, if not the one that is named as the import.
+    pub export: Option<Located<String>>,
+    /// `inherit_configuration`, if it is written.
+    pub inherit: Option<Located<Inheritance>>,
+}
+
+/// Where the code of a dependency is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Implementation {
+    /// A file, relative to the manifest.
+    Path(String),
+    /// A component of the app, of which only the code counts.
+    Component(ComponentId),
+    /// A file from elsewhere that is in the cache already.
+    Url {
+        /// Where it is from.
+        url: String,
+        /// What it must hash to.
+        digest: Digest,
+    },
+}
+
+/// What a dependency inherits of the configuration of the component that it is composed into.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Inheritance {
+    /// Nothing: no network, no files, no variables.
+    #[default]
+    Nothing,
+    /// Everything.
+    Everything,
+    /// These keys of the component.
+    Keys(Vec<InheritedKey>),
+}
+
+/// A key of a component that a dependency can inherit by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InheritedKey {
+    /// `ai_models`
+    AiModels,
+    /// `allowed_outbound_hosts`
+    AllowedOutboundHosts,
+    /// `environment`
+    Environment,
+    /// `files`
+    Files,
+    /// `key_value_stores`
+    KeyValueStores,
+    /// `sqlite_databases`
+    SqliteDatabases,
+    /// `variables`
+    Variables,
+}
+
+impl Dependencies {
+    /// What `dependency` inherits.
+    pub fn inheritance(&self, dependency: &Dependency) -> Inheritance {
+        match (&dependency.inherit, &self.inherit_all) {
+            (Some(own), _) => own.value.clone(),
+            (None, Some(Located { value: true, .. })) => Inheritance::Everything,
+            _ => Inheritance::Nothing,
+        }
+    }
+}
+
+impl Inheritance {
+    /// Whether `key` is inherited.
+    pub fn includes(&self, key: InheritedKey) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Keys(keys) => keys.contains(&key),
+        }
+    }
+}
+
+impl InheritedKey {
+    /// All of them, with the key of the manifest.
+    pub const ALL: [(&'static str, Self); 7] = [
+        ("ai_models", Self::AiModels),
+        ("allowed_outbound_hosts", Self::AllowedOutboundHosts),
+        ("environment", Self::Environment),
+        ("files", Self::Files),
+        ("key_value_stores", Self::KeyValueStores),
+        ("sqlite_databases", Self::SqliteDatabases),
+        ("variables", Self::Variables),
+    ];
+}
+
+/// The import that a dependency satisfies: `foo:bar/baz@0.1.0`, `foo:bar/baz`, `foo:bar@0.1.0`, `foo:bar`, `foo-bar`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum DependencyName {
+    /// A plain import: `foo-bar`.
+    Plain(String),
+    /// An interface of a package, or all of them.
+    Package {
+        /// `foo:bar`
+        package: String,
+        /// `baz`
+        interface: Option<String>,
+        /// `0.1.0`
+        version: Option<String>,
+    },
+}
+
+impl DependencyName {
+    /// Reads the name of an import.
+    ///
+    /// # Errors
+    /// What about `text` is not one.
+    pub fn parse(text: &str) -> Result<Self, DependencyError> {
+        let name = |part: &str| match check_kebab(part) {
+            Ok(()) => Ok(part.to_owned()),
+            Err(error) => Err(DependencyError::Name { text: text.to_owned(), error }),
+        };
+        if !text.contains([':', '/']) {
+            return name(text).map(Self::Plain);
+        }
+        let (path, version) = match text.split_once('@') {
+            Some((path, version)) => (path, Some(version)),
+            None => (text, None),
+        };
+        let (package, interface) = match path.split_once('/') {
+            Some((package, interface)) => (package, Some(interface)),
+            None => (path, None),
+        };
+        let (namespace, bare) = package.split_once(':').unwrap_or((package, ""));
+        name(namespace)?;
+        name(bare)?;
+        let interface = interface.map(name).transpose()?;
+        if let Some(version) = version
+            && !is_version(version)
+        {
+            return Err(DependencyError::Version { text: version.to_owned() });
+        }
+        Ok(Self::Package { package: package.to_owned(), interface, version: version.map(str::to_owned) })
+    }
+
+    /// Whether one import could be satisfied by both.
+    fn conflicts_with(&self, other: &Self) -> bool {
+        let (
+            Self::Package { package, interface, version },
+            Self::Package { package: other_package, interface: other_interface, version: other_version },
+        ) = (self, other)
+        else {
+            return false;
+        };
+        let versions_apart = match (version, other_version) {
+            (Some(a), Some(b)) => compatible_part(a) != compatible_part(b),
+            _ => false,
+        };
+        let interfaces_apart = match (interface, other_interface) {
+            (Some(a), Some(b)) => a != b,
+            _ => false,
+        };
+        package == other_package && !versions_apart && !interfaces_apart
+    }
+}
+
+impl fmt::Display for DependencyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(name) => f.write_str(name),
+            Self::Package { package, interface, version } => {
+                f.write_str(package)?;
+                interface.iter().try_for_each(|interface| write!(f, "/{interface}"))?;
+                version.iter().try_for_each(|version| write!(f, "@{version}"))
+            }
+        }
+    }
+}
+
+/// Why a dependency cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DependencyError {
+    /// A name that is not one of an import.
+    #[error("`{text}` is not the name of an import: {error}")]
+    Name {
+        /// The name as it is written.
+        text: String,
+        /// What is wrong with a part of it.
+        error: IdentifierError,
+    },
+    /// A version that is none.
+    #[error("`{text}` is not a version")]
+    Version {
+        /// The version as it is written.
+        text: String,
+    },
+    /// A package of a registry.
+    #[error("dependencies from a registry are not supported")]
+    Registry,
+    /// Neither `path` nor `component` nor `url`, or more than one of them.
+    #[error("a dependency has exactly one of `path`, `component` and `url`")]
+    Kind,
+    /// An `export` for all interfaces of a package.
+    #[error("`{name}` stands for a whole package, so that no single `export` can satisfy it")]
+    ExportOfPackage {
+        /// The name of the dependency.
+        name: String,
+    },
+    /// Two dependencies that satisfy the same import.
+    #[error("`{name}` and `{other}` satisfy the same import")]
+    Conflict {
+        /// This one.
+        name: String,
+        /// The earlier one.
+        other: String,
+    },
+    /// Both ways to say what is inherited.
+    #[error("`inherit_configuration` and `dependencies_inherit_configuration` exclude each other")]
+    InheritanceTwice,
+    /// A component of the app with permissions of its own, which would have no effect.
+    #[error("the component `{id}` cannot be a dependency, since it has `{}`", .keys.join("`, `"))]
+    OwnResources {
+        /// The component.
+        id: ComponentId,
+        /// What it has.
+        keys: Vec<&'static str>,
+    },
+}
+
+impl DependencyError {
+    pub(crate) fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Registry => "download it and write its path: `{ path = \"dep.wasm\" }`".into(),
+            Self::Version { .. } => "write it in full, such as `1.2.0`".into(),
+            Self::InheritanceTwice => "remove one of the two".into(),
+            Self::ExportOfPackage { name } => format!("name the interface: `{name}/…`"),
+            Self::OwnResources { .. } => {
+                "a dependency runs with what it inherits; move these keys to the component it is for".into()
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Reads `dependencies` and `dependencies_inherit_configuration`.
+pub(crate) fn read_dependencies(found: &mut Findings, fields: &mut Fields<'_>) -> Dependencies {
+    let inherit_all = fields.get("dependencies_inherit_configuration").and_then(|node| node.boolean(found));
+    let named = fields.get("dependencies").map(|node| node.named(found)).unwrap_or_default();
+    let list = named.into_iter().filter_map(|(name, node)| read_dependency(found, &name, node)).collect();
+    Dependencies { list, inherit_all }
+}
+
+/// What concerns several dependencies of one component.
+pub(crate) fn check_dependencies(found: &mut Findings, dependencies: &Dependencies) {
+    let list = &dependencies.list;
+    for (index, dependency) in list.iter().enumerate() {
+        let name = &dependency.name;
+        if let Some(other) = list[..index].iter().find(|other| other.name.value.conflicts_with(&name.value)) {
+            let other = other.name.value.to_string();
+            let error = DependencyError::Conflict { name: name.value.to_string(), other };
+            found.report(&name.span, Mistake::Dependency(error));
+        }
+        if let (Some(inherit), Some(_)) = (&dependency.inherit, &dependencies.inherit_all) {
+            found.report(&inherit.span, Mistake::Dependency(DependencyError::InheritanceTwice));
+        }
+    }
+}
+
+fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>) -> Option<Dependency> {
+    let name = DependencyName::parse(&text.value);
+    if let Err(error) = &name {
+        found.report(&text.span, Mistake::Dependency(error.clone()));
+    }
+    if node.is_string() {
+        found.report(&node.span(), Mistake::Dependency(DependencyError::Registry));
+        return None;
+    }
+    let mut fields = node.table(found, format!("the dependency `{}`", text.value))?;
+    let implementation = read_implementation(found, &mut fields);
+    let export = fields.get("export").and_then(|node| node.filled_string(found));
+    let inherit = fields.get("inherit_configuration").and_then(|node| read_inheritance(found, node));
+    if let Some(node) = fields.get("environment") {
+        node.named(found);
+        note_not_used(found, node, "a dependency has no environment of its own");
+    }
+    fields.finish(found);
+    let name = Located::new(name.ok()?, text.span.clone());
+    if let (DependencyName::Package { interface: None, .. }, Some(export)) = (&name.value, &export) {
+        let error = DependencyError::ExportOfPackage { name: text.value.clone() };
+        found.report(&export.span, Mistake::Dependency(error));
+    }
+    Some(Dependency { name, implementation: implementation?, export, inherit })
+}
+
+fn read_implementation(found: &mut Findings, fields: &mut Fields<'_>) -> Option<Located<Implementation>> {
+    let [path, component, url] = ["path", "component", "url"].map(|key| fields.get(key));
+    let digest = fields.get("digest");
+    let registry = ["version", "registry", "package"].map(|key| fields.get(key)).into_iter().flatten().next();
+    if let Some(node) = registry {
+        found.report(&node.span(), Mistake::Dependency(DependencyError::Registry));
+        return None;
+    }
+    match (path, component, url) {
+        (Some(node), None, None) => Some(node.filled_string(found)?.map(Implementation::Path)),
+        (None, Some(node), None) => read_component_id(found, node).map(|id| id.map(Implementation::Component)),
+        (None, None, Some(node)) => {
+            let url = node.filled_string(found);
+            let digest = match digest {
+                Some(node) => node.string(found).and_then(|text| read_digest(found, &text)),
+                None => fields.require(found, "digest").and(None),
+            };
+            let url = url?;
+            Some(Located::new(Implementation::Url { url: url.value, digest: digest? }, url.span))
+        }
+        _ => {
+            found.report(&fields.span().clone(), Mistake::Dependency(DependencyError::Kind));
+            None
+        }
+    }
+}
+
+fn read_digest(found: &mut Findings, text: &Located<String>) -> Option<Digest> {
+    let report = |found: &mut Findings, error: SourceError| found.report(&text.span, Mistake::Source(error));
+    Digest::parse(&text.value).map_err(|error| report(found, error)).ok()
+}
+
+/// A string that names a component of the app.
+pub(crate) fn read_component_id(found: &mut Findings, node: Node<'_>) -> Option<Located<ComponentId>> {
+    let text = node.string(found)?;
+    match ComponentId::parse(&text.value) {
+        Ok(id) => Some(Located::new(id, text.span)),
+        Err(error) => {
+            found.report(&text.span, Mistake::ComponentId { text: text.value, error });
+            None
+        }
+    }
+}
+
+fn read_inheritance(found: &mut Findings, node: Node<'_>) -> Option<Located<Inheritance>> {
+    if node.is_bool() {
+        return node.boolean(found).map(|all| {
+            all.map(|all| if all { Inheritance::Everything } else { Inheritance::Nothing })
+        });
+    }
+    if node.is_string() {
+        let text = node.string(found)?;
+        return match text.value.as_str() {
+            "all" => Some(text.map(|_| Inheritance::Everything)),
+            "none" => Some(text.map(|_| Inheritance::Nothing)),
+            _ => report_inherited(found, &text, ["all", "none"].as_slice()),
+        };
+    }
+    if !node.is_array() {
+        return node.wrong_type(found, "`true`, `false` or an array of keys");
+    }
+    let keys = node.strings(found).into_iter().filter_map(|text| {
+        let key = InheritedKey::ALL.iter().find(|(name, _)| *name == text.value).map(|(_, key)| *key);
+        key.or_else(|| report_inherited(found, &text, &InheritedKey::ALL.map(|(name, _)| name)))
+    });
+    Some(Located::new(Inheritance::Keys(keys.collect()), node.span()))
+}
+
+fn report_inherited<T>(found: &mut Findings, text: &Located<String>, known: &[&str]) -> Option<T> {
+    let help = match nearest(&text.value, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("write some of `{}`", known.join("`, `")),
+    };
+    let wrong = format!("has no `{}`", text.value);
+    let key = "inherit_configuration".to_owned();
+    found.report(&text.span, Mistake::Value { key, wrong, help: Some(help) });
+    None
+}
+
+/// `1.2.3`, perhaps with `-pre` and `+build` behind.
+fn is_version(text: &str) -> bool {
+    let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
+    let is_number = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'))
+    };
+    let mut parts = numbers.split('.');
+    let three = (&mut parts).take(3).filter(|part| is_number(part)).count() == 3 && parts.next().is_none();
+    let tail = rest.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'));
+    three && tail && rest.len() != 1
+}
+
+/// What two versions that are compatible by semantic versioning have in common.
+fn compatible_part(version: &str) -> &str {
+    let version = version.split('+').next().unwrap_or(version);
+    if version.contains('-') {
+        return version;
+    }
+    let significant = match version.split('.').position(|part| part != "0") {
+        Some(index) => index + 1,
+        None => return version,
+    };
+    let end = version.match_indices('.').nth(significant - 1).map_or(version.len(), |(at, _)| at);
+    &version[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_imports_read_in_all_of_spins_forms() {
+        let rows = ["foo-bar", "foo:bar", "foo:bar/baz", "foo:bar@0.1.0", "foo:bar/baz@1.2.3-rc.1+b2"];
+        for text in rows {
+            assert_eq!(DependencyName::parse(text).expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_name_of_an_import_is_refused() {
+        let rows = [
+            "", "Foo_Bar", "foo:", ":bar", "foo/bar", "foo:bar/", "foo:bar@", "foo:bar@1", "foo:bar@01.0.0",
+            "foo:bar@1.0.0-", "foo:bar/b z",
+        ];
+        for text in rows {
+            assert!(DependencyName::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn two_dependencies_conflict_if_one_import_could_be_satisfied_by_both() {
+        let rows = [
+            ("foo:bar/a", "foo:bar/b", false),
+            ("foo:bar/a", "foo:bar/a@1.0.0", true),
+            ("foo:bar/a@1.0.0", "foo:bar/a@1.2.3", true),
+            ("foo:bar/a@1.0.0", "foo:bar/a@2.0.0", false),
+            ("foo:bar/a@0.1.0", "foo:bar/a@0.2.0", false),
+            ("foo:bar/a@0.1.0", "foo:bar/a@0.1.7", true),
+            ("foo:bar/a@0.0.1", "foo:bar/a@0.0.2", false),
+            ("foo:bar", "foo:bar/a", true),
+            ("foo:bar", "foo:baz", false),
+            ("foo-bar", "foo-bar", false),
+        ];
+        for (a, b, conflict) in rows {
+            let [a, b] = [a, b].map(|text| DependencyName::parse(text).unwrap());
+            assert_eq!(a.conflicts_with(&b), conflict, "{a} {b}");
+            assert_eq!(b.conflicts_with(&a), conflict, "{b} {a}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The entries of `allowed_outbound_hosts`: from the text in the manifest to [`outport_policy::Entry`].
+//!
+//! An entry without `{{ … }}` is parsed while the manifest is read, and its mistakes are problems of the manifest.
+//! One with variables waits until these have values ([`Component::outbound_entries`], policy clause AL-8):
+//!
+//! | filled in | then |
+//! | --- | --- |
+//! | nothing but white space | left out, with a note |
+//! | a scheme and nothing behind it (`https://`) | left out, with a note |
+//! | an entry | permitted |
+//! | anything else | a problem that names entry, variables and values (`***` for a secret one) |
+
+use std::fmt;
+
+use outport_policy::{Entry, EntryError, Place};
+
+use crate::component::{Component, read_template};
+use crate::fields::Node;
+use crate::findings::Findings;
+use crate::mistake::Mistake;
+use crate::problem::{Area, Note, Problem, Reading};
+use crate::remark::Remark;
+use crate::source::Located;
+use crate::template::{Template, TemplateError};
+use crate::variable::VariableName;
+use crate::variables::{VariableValue, Variables};
+
+/// One string of `allowed_outbound_hosts`.
+#[derive(Debug, Clone)]
+pub struct OutboundEntry {
+    /// The string as it is written, variables not filled in.
+    pub text: Located<String>,
+    /// Its place.
+    pub place: Place,
+    form: Form,
+}
+
+#[derive(Debug, Clone)]
+enum Form {
+    Literal(Entry),
+    Template(Located<Template>),
+    /// Neither; that was reported.
+    Wrong,
+}
+
+impl OutboundEntry {
+    /// The entry, if it is one and holds no variables.
+    pub fn literal(&self) -> Option<&Entry> {
+        match &self.form {
+            Form::Literal(entry) => Some(entry),
+            Form::Template(_) | Form::Wrong => None,
+        }
+    }
+
+    /// The entry as a template, if it holds variables.
+    pub fn template(&self) -> Option<&Located<Template>> {
+        match &self.form {
+            Form::Template(template) => Some(template),
+            Form::Literal(_) | Form::Wrong => None,
+        }
+    }
+}
+
+impl Component {
+    /// All entries of `allowed_outbound_hosts` with the variables filled in, in the order of the file.
+    ///
+    /// An entry whose variable has no value is left out with a note; that it has none is for
+    /// [`Variables::resolve`] to report.
+    pub fn outbound_entries(&self, variables: &Variables) -> Reading<Vec<Entry>> {
+        let mut entries = Vec::new();
+        let mut problems = Vec::new();
+        let mut notes = Vec::new();
+        for written in &self.allowed_outbound_hosts {
+            let place = written.place.clone();
+            let filled = match &written.form {
+                Form::Literal(entry) => Filled::Entry(entry.clone()),
+                Form::Template(template) => fill_in(&template.value, variables, &place),
+                Form::Wrong => continue,
+            };
+            match filled {
+                Filled::Entry(entry) => entries.push(entry),
+                Filled::LeftOut(remark) => notes.push(Note { area: Area::Manifest, remark, place }),
+                Filled::Wrong(mistake) => problems.push(Problem { area: Area::Manifest, mistake, place }),
+            }
+        }
+        Reading::new(entries, problems, notes)
+    }
+}
+
+/// What becomes of an entry with variables.
+enum Filled {
+    Entry(Entry),
+    LeftOut(Remark),
+    Wrong(Mistake),
+}
+
+fn fill_in(template: &Template, variables: &Variables, place: &Place) -> Filled {
+    let text = match template.resolve(variables) {
+        Ok(text) => text,
+        Err(TemplateError::NoValue { name }) => {
+            let (template, variable) = (template.to_string(), name.to_string());
+            return Filled::LeftOut(Remark::UnresolvedEntry { template, variable });
+        }
+    };
+    if let Some(left) = what_is_left_of_an_optional_endpoint(text.expose()) {
+        return Filled::LeftOut(Remark::EmptyEntry { template: template.to_string(), left });
+    }
+    match Entry::parse(text.expose(), place.clone()) {
+        Ok(entry) => Filled::Entry(entry),
+        Err(error) => {
+            let used = template.variables().filter_map(|(name, _)| {
+                variables.get(name).map(|value| (name.clone(), value.clone()))
+            });
+            let error = (!text.is_secret()).then_some(error);
+            Filled::Wrong(Mistake::FilledEntry(FilledIn {
+                template: template.to_string(),
+                values: used.collect(),
+                error,
+            }))
+        }
+    }
+}
+
+/// Words for a text that names no destination: the endpoint was optional and is not there.
+fn what_is_left_of_an_optional_endpoint(text: &str) -> Option<&'static str> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Some("nothing");
+    }
+    let (scheme, rest) = text.split_once("://")?;
+    (!scheme.is_empty() && matches!(rest, "" | "/")).then_some("only a scheme")
+}
+
+/// An entry that is none once its variables are filled in. Shows the values of variables, except secret ones.
+#[derive(Debug, Clone)]
+pub struct FilledIn {
+    /// The entry as it is written.
+    pub template: String,
+    /// Its variables and what was filled in for them.
+    pub values: Vec<(VariableName, VariableValue)>,
+    /// What is wrong with the result; nothing is told of it if it holds a secret.
+    pub error: Option<EntryError>,
+}
+
+impl fmt::Display for FilledIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is no entry with ", self.template)?;
+        for (index, (name, value)) in self.values.iter().enumerate() {
+            let separator = if index > 0 { ", " } else { "" };
+            let shown = value.text.to_string();
+            write!(f, "{separator}`{name}` = `{}` ({})", shown.escape_debug(), value.origin)?;
+        }
+        match &self.error {
+            Some(error) => write!(f, ": {error}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads `allowed_outbound_hosts`.
+pub(crate) fn read_entries(found: &mut Findings, node: Node<'_>) -> Vec<OutboundEntry> {
+    let texts = node.strings(found);
+    texts.into_iter().map(|text| read_entry(found, text)).collect()
+}
+
+fn read_entry(found: &mut Findings, text: Located<String>) -> OutboundEntry {
+    let place = found.source().place(&text.span);
+    let form = match read_template(found, &text) {
+        Some(template) if !template.value.is_literal() => Form::Template(template),
+        Some(_) => parse_entry(found, &text).map_or(Form::Wrong, Form::Literal),
+        None => Form::Wrong,
+    };
+    OutboundEntry { text, place, form }
+}
+
+/// An entry without variables. What is wrong with it is reported at the part that is wrong.
+pub(crate) fn parse_entry(found: &mut Findings, text: &Located<String>) -> Option<Entry> {
+    let place = found.source().place(&text.span);
+    match Entry::parse(&text.value, place) {
+        Ok(entry) => Some(entry),
+        Err(error) => {
+            let span = found.source().part_of(&text.span, &text.value, &error.span());
+            found.report(&span, Mistake::Entry(error));
+            None
+        }
+    }
+}

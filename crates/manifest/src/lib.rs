@@ -1,0 +1,83 @@
+//! The files that say how an app runs: `spin.toml` (manifest version 2) and the runtime config file.
+//!
+//! Text becomes refined types here, once, and every value keeps its place in the file. A reader never stops at the
+//! first mistake: what comes of it is a [`Reading`], with all [`Problem`]s and [`Note`]s in the order of the file.
+//!
+//! What Spin would reject is a problem. What Spin knows and Outport does not act on is accepted and named in a note.
+//!
+//! ```
+//! use outport_manifest::{GivenVariables, Manifest, SourceFile, Variables};
+//!
+//! let file = SourceFile::new(
+//!     "spin.toml",
+//!     r#"
+//!     spin_manifest_version = 2
+//!     application.name = "shop"
+//!     variables.db = { default = "db.example.com" }
+//!
+//!     [[trigger.http]]
+//!     route = "/..."
+//!     component = "cart"
+//!
+//!     [component.cart]
+//!     source = "cart.wasm"
+//!     allowed_outbound_hosts = ["*://{{ db }}:5432"]
+//!     "#,
+//! );
+//! let (manifest, _notes) = Manifest::parse(&file).complete()?;
+//! let given = GivenVariables::default();
+//! let (variables, _) = Variables::resolve(&manifest.variables, &given, &file).complete()?;
+//! let (entries, _) = manifest.components[0].outbound_entries(&variables).complete()?;
+//! assert_eq!(entries[0].text(), "*://db.example.com:5432");
+//! # Ok::<(), outport_manifest::Problems>(())
+//! ```
+
+mod application;
+mod client_tls;
+mod component;
+mod dependency;
+mod dns_server;
+mod entries;
+mod fields;
+mod findings;
+mod identifier;
+mod manifest;
+mod mistake;
+mod mount;
+mod problem;
+mod remark;
+mod route;
+mod runtime_config;
+mod source;
+mod spelling;
+mod syntax;
+mod template;
+mod trigger;
+mod variable;
+mod variable_file;
+mod variable_text;
+mod variables;
+
+pub use application::Application;
+pub use client_tls::{ClientCertificate, ClientTls, TrustedRoots};
+pub use component::{Component, Digest, Source, SourceError};
+pub use dependency::{
+    Dependencies, Dependency, DependencyError, DependencyName, Implementation, Inheritance, InheritedKey,
+};
+pub use dns_server::{DNS_PORT, DnsServer, DnsServerError};
+pub use entries::{FilledIn, OutboundEntry};
+pub use identifier::{ComponentId, IdentifierError};
+pub use manifest::Manifest;
+pub use mistake::Mistake;
+pub use mount::Mount;
+pub use problem::{Area, Code, Note, Problem, Problems, Reading, Severity};
+pub use remark::Remark;
+pub use route::{PathRoute, Route, RouteError, Segment, Tail};
+pub use runtime_config::{OutboundHttp, OutboundNetworking, RuntimeConfig};
+pub use source::{Located, SourceFile, Span};
+pub use template::{Template, TemplateError, TemplateSyntaxError};
+pub use trigger::{CommandTrigger, HttpTrigger};
+pub use variable::{Fallback, VariableDeclaration, VariableName, VariableNameError};
+pub use variable_file::{VariableArgument, VariableArgumentError, VariableFileFormat};
+pub use variable_text::VariableText;
+pub use variables::{GivenVariables, Origin, VariableValue, Variables};

@@ -1,0 +1,250 @@
+//! The manifest of an app: `spin.toml`, version 2.
+
+use std::collections::HashSet;
+
+use crate::application::{Application, read_application};
+use crate::component::{Component, read_component, read_variable_name};
+use crate::dependency::{DependencyError, Implementation};
+use crate::entries::OutboundEntry;
+use crate::fields::{Fields, Node};
+use crate::findings::Findings;
+use crate::identifier::ComponentId;
+use crate::mistake::Mistake;
+use crate::problem::{Area, Reading};
+use crate::remark::Remark;
+use crate::route::Route;
+use crate::source::{Located, SourceFile};
+use crate::spelling::nearest;
+use crate::syntax::Repaired;
+use crate::template::Template;
+use crate::trigger::{CommandTrigger, HttpTrigger, Triggers, read_triggers};
+use crate::variable::{Fallback, VariableDeclaration, VariableName};
+use crate::variable_text::VariableText;
+
+/// What a `spin.toml` says.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The file it was read from.
+    pub source: SourceFile,
+    /// The app as a whole.
+    pub application: Application,
+    /// The variables of the app, in the order of the file.
+    pub variables: Vec<VariableDeclaration>,
+    /// HTTP triggers, in the order of the file. Of two with the same route the later one counts, as with Spin.
+    pub http_triggers: Vec<HttpTrigger>,
+    /// Command triggers, in the order of the file.
+    pub command_triggers: Vec<CommandTrigger>,
+    /// The components, in the order of the file; those inside triggers last.
+    pub components: Vec<Component>,
+}
+
+impl Manifest {
+    /// Reads a manifest. All mistakes are reported, each at its place; none hides another.
+    pub fn parse(source: &SourceFile) -> Reading<Self> {
+        let repaired = Repaired::of(source);
+        let tree = repaired.tree();
+        let mut found = Findings::new(source, Area::Manifest, &tree);
+        let fields = Fields::new("the manifest", 0..0, tree.root.get_ref());
+        let manifest = read_manifest(&mut found, fields);
+        found.into_reading(manifest)
+    }
+
+    /// The component with this id.
+    pub fn component(&self, id: &ComponentId) -> Option<&Component> {
+        self.components.iter().find(|component| component.id.value == *id)
+    }
+}
+
+fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
+    if let Some(node) = fields.require(found, "spin_manifest_version") {
+        check_version(found, node);
+    }
+    let application = fields.require(found, "application").map(|node| read_application(found, node));
+    let variables = fields.get("variables").map(|node| read_variables(found, node)).unwrap_or_default();
+    let Components { mut named, unnamed } =
+        fields.get("component").map(|node| read_components(found, node)).unwrap_or_default();
+    let ids: Vec<ComponentId> = named.iter().map(|component| component.id.value.clone()).collect();
+    let triggers =
+        fields.require(found, "trigger").map(|node| read_triggers(found, node, &ids)).unwrap_or_default();
+    fields.finish(found);
+
+    let Triggers { http, command, held, others } = triggers;
+    named.extend(held);
+    let manifest = Manifest {
+        source: found.source().clone(),
+        application: application.unwrap_or_default(),
+        variables: variables.read,
+        http_triggers: http,
+        command_triggers: command,
+        components: named,
+    };
+    check_triggered(found, &manifest, &others);
+    check_routes(found, &manifest.http_triggers);
+    check_dependencies(found, &manifest);
+    check_templates(found, manifest.components.iter().chain(&unnamed), &variables.names);
+    manifest
+}
+
+fn check_version(found: &mut Findings, node: Node<'_>) {
+    if node.integer() == Some(2) || found.is_damaged(&node.span()) {
+        return;
+    }
+    let version = format!("`{}`", found.source().slice(&node.span()));
+    found.report(&node.span(), Mistake::Version { found: version });
+}
+
+/// `[variables]`: what could be read, and the names of all.
+#[derive(Default)]
+struct DeclaredVariables {
+    read: Vec<VariableDeclaration>,
+    names: HashSet<VariableName>,
+}
+
+fn read_variables(found: &mut Findings, node: Node<'_>) -> DeclaredVariables {
+    let mut declared = DeclaredVariables::default();
+    for (text, node) in node.named(found) {
+        let name = read_variable_name(found, &text);
+        declared.names.extend(name.as_ref().map(|name| name.value.clone()));
+        declared.read.extend(read_variable(found, &text, name, node));
+    }
+    declared
+}
+
+fn read_variable(
+    found: &mut Findings,
+    text: &Located<String>,
+    name: Option<Located<VariableName>>,
+    node: Node<'_>,
+) -> Option<VariableDeclaration> {
+    let mut fields = node.table(found, format!("the variable `{}`", text.value))?;
+    let secret = fields.get("secret").and_then(|node| node.boolean(found)).is_some_and(|secret| secret.value);
+    let required = fields.get("required").map(|node| node.boolean(found));
+    let default = fields.get("default").map(|node| node.string(found));
+    let description = fields.get("description").and_then(|node| node.string(found));
+    fields.finish(found);
+    let name = name?;
+    let is_required = required.as_ref().is_some_and(|flag| flag.as_ref().is_none_or(|flag| flag.value));
+    let fallback = match (is_required, default) {
+        (true, None) => Fallback::Required,
+        (false, Some(default)) => Fallback::Value(default?.map(|text| match secret {
+            true => VariableText::secret(text),
+            false => VariableText::public(text),
+        })),
+        (true, Some(_)) => {
+            let both = Mistake::VariableWithBoth { name: name.value.clone() };
+            found.report(&name.span, both);
+            Fallback::Required
+        }
+        (false, None) => {
+            if !found.is_in_unread_part("default") && !found.is_in_unread_part("required") {
+                let neither = Mistake::VariableWithoutValue { name: name.value.clone() };
+                found.report(&name.span, neither);
+            }
+            Fallback::Required
+        }
+    };
+    Some(VariableDeclaration { name, fallback, secret, description, span: node.span() })
+}
+
+/// `[component]`.
+#[derive(Default)]
+struct Components {
+    named: Vec<Component>,
+    /// Those whose id is none; read for the mistakes in them.
+    unnamed: Vec<Component>,
+}
+
+fn read_components(found: &mut Findings, node: Node<'_>) -> Components {
+    let mut components = Components::default();
+    for (text, node) in node.named(found) {
+        let Some(fields) = node.table(found, format!("`[component.{}]`", text.value)) else { continue };
+        match ComponentId::parse(&text.value) {
+            Ok(id) => components.named.push(read_component(found, Located::new(id, text.span), fields)),
+            Err(error) => {
+                let mistake = Mistake::ComponentId { text: text.value.clone(), error };
+                found.report(&text.span, mistake);
+                let id = ComponentId::parse("unnamed").expect("INVARIANT: a lower-case word is kebab case");
+                components.unnamed.push(read_component(found, Located::new(id, text.span), fields));
+            }
+        }
+    }
+    components
+}
+
+fn check_triggered(found: &mut Findings, manifest: &Manifest, others: &[Located<ComponentId>]) {
+    let http = manifest.http_triggers.iter().map(|trigger| &trigger.component);
+    let command = manifest.command_triggers.iter().map(|trigger| &trigger.component);
+    for id in http.chain(command).chain(others) {
+        check_reference(found, manifest, id);
+    }
+}
+
+/// The component of that id; reported if there is none.
+fn check_reference<'m>(
+    found: &mut Findings,
+    manifest: &'m Manifest,
+    id: &Located<ComponentId>,
+) -> Option<&'m Component> {
+    let component = manifest.component(&id.value);
+    if component.is_none() && !found.is_in_unread_part(id.value.as_str()) {
+        let known: Vec<String> = manifest.components.iter().map(|component| component.id.value.to_string()).collect();
+        let meant = nearest(id.value.as_str(), known.iter().map(String::as_str)).map(str::to_owned);
+        found.report(&id.span, Mistake::ComponentReference { id: id.value.clone(), meant, known });
+    }
+    component
+}
+
+fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
+    for (index, trigger) in triggers.iter().enumerate() {
+        let Route::Path(route) = &trigger.route.value else { continue };
+        let same = |other: &&HttpTrigger| match &other.route.value {
+            Route::Path(other) => other.matches_the_same_as(route),
+            Route::Private => false,
+        };
+        if let Some(winner) = triggers[index + 1..].iter().rev().find(same) {
+            let by = winner.component.value.to_string();
+            found.remark(&trigger.route.span, Remark::ShadowedRoute { route: route.to_string(), by });
+        }
+    }
+}
+
+fn check_dependencies(found: &mut Findings, manifest: &Manifest) {
+    let all = manifest.components.iter().flat_map(|component| &component.dependencies.list);
+    for dependency in all {
+        let Implementation::Component(id) = &dependency.implementation.value else { continue };
+        let id = Located::new(id.clone(), dependency.implementation.span.clone());
+        let Some(component) = check_reference(found, manifest, &id) else { continue };
+        let keys = component.own_resources();
+        if !keys.is_empty() {
+            let error = DependencyError::OwnResources { id: id.value, keys };
+            found.report(&id.span, Mistake::Dependency(error));
+        }
+    }
+}
+
+fn check_templates<'c>(
+    found: &mut Findings,
+    components: impl Iterator<Item = &'c Component>,
+    declared: &HashSet<VariableName>,
+) {
+    for component in components {
+        let entries = component.allowed_outbound_hosts.iter().filter_map(OutboundEntry::template);
+        let variables = component.variables.iter().map(|(_, template)| template);
+        for template in entries.chain(variables) {
+            check_template(found, template, declared);
+        }
+    }
+}
+
+fn check_template(found: &mut Findings, template: &Located<Template>, declared: &HashSet<VariableName>) {
+    for (name, part) in template.value.variables() {
+        if declared.contains(name) || found.is_in_unread_part(name.as_str()) {
+            continue;
+        }
+        let mut known: Vec<String> = declared.iter().map(VariableName::to_string).collect();
+        known.sort_unstable();
+        let meant = nearest(name.as_str(), known.iter().map(String::as_str)).map(str::to_owned);
+        let span = found.source().part_of(&template.span, template.value.as_str(), part);
+        found.report(&span, Mistake::VariableReference { name: name.clone(), meant, known });
+    }
+}

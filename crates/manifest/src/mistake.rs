@@ -1,0 +1,291 @@
+//! Every mistake that a manifest, a runtime config file or the values of variables can have.
+//!
+//! A mistake knows its message, the second half of its stable code ([`Mistake::name`]) and what to do about it
+//! ([`Mistake::help`]). All three are written side by side here, and every one has a test and a page in the docs.
+
+use outport_policy::{BlockedNetworkError, EntryError, PortsError};
+
+use crate::component::SourceError;
+use crate::dependency::DependencyError;
+use crate::dns_server::DnsServerError;
+use crate::entries::FilledIn;
+use crate::identifier::{ComponentId, IdentifierError};
+use crate::route::RouteError;
+use crate::template::TemplateSyntaxError;
+use crate::variable::{VariableName, VariableNameError};
+
+/// One mistake. Its `Display` says what is wrong, without the place.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mistake {
+    /// The text is not TOML.
+    #[error("{message}")]
+    Syntax {
+        /// What the parser says.
+        message: String,
+    },
+    /// A key or table stands there twice; the first one was read.
+    #[error("`{key}` is there a second time")]
+    DuplicateKey {
+        /// The key as it is written.
+        key: String,
+    },
+    /// A key that means nothing.
+    #[error("{table} has no key `{key}`")]
+    UnknownKey {
+        /// The key as it is written.
+        key: String,
+        /// The table it is in.
+        table: String,
+        /// The key that was probably meant.
+        meant: Option<String>,
+        /// All keys that would mean something.
+        known: Vec<&'static str>,
+    },
+    /// A key that has to be there.
+    #[error("{table} needs the key `{key}`")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+        /// The table it belongs to.
+        table: String,
+    },
+    /// A number where a string belongs, and the like.
+    #[error("`{key}` must be {expected}, not {found}")]
+    WrongType {
+        /// The key as it is written.
+        key: String,
+        /// What belongs there, with its article.
+        expected: &'static str,
+        /// What is there, with its article.
+        found: &'static str,
+    },
+    /// A value of the right type that is not one of those allowed.
+    #[error("`{key}` {wrong}")]
+    Value {
+        /// The key as it is written.
+        key: String,
+        /// What is wrong, to be read behind the key.
+        wrong: String,
+        /// What to write.
+        help: Option<String>,
+    },
+    /// Another `spin_manifest_version` than 2.
+    #[error("manifest version {found} is not supported")]
+    Version {
+        /// The version as it is written.
+        found: String,
+    },
+    /// A route that is none.
+    #[error("not a route: {0}")]
+    Route(RouteError),
+    /// A component id that is none.
+    #[error("`{text}` cannot be the id of a component: {error}")]
+    ComponentId {
+        /// The id as it is written.
+        text: String,
+        /// Why it is none.
+        error: IdentifierError,
+    },
+    /// A component that is not in the manifest.
+    #[error("there is no component `{id}`")]
+    ComponentReference {
+        /// The id that was written.
+        id: ComponentId,
+        /// The component that was probably meant.
+        meant: Option<String>,
+        /// All components there are.
+        known: Vec<String>,
+    },
+    /// A source that no component can come from.
+    #[error("{0}")]
+    Source(SourceError),
+    /// An item of `files` that cannot be mounted.
+    #[error("{wrong}")]
+    Files {
+        /// What is wrong.
+        wrong: &'static str,
+        /// What to write.
+        help: &'static str,
+    },
+    /// The name of a key-value store or database that is none.
+    #[error("`{text}` cannot be a name in `{key}`: {error}")]
+    Label {
+        /// The key it is in.
+        key: String,
+        /// The name as it is written.
+        text: String,
+        /// Why it is none.
+        error: IdentifierError,
+    },
+    /// A dependency that cannot be.
+    #[error("{0}")]
+    Dependency(DependencyError),
+    /// A variable's name that is none.
+    #[error("`{text}` cannot be the name of a variable: {error}")]
+    VariableName {
+        /// The name as it is written.
+        text: String,
+        /// Why it is none.
+        error: VariableNameError,
+    },
+    /// A variable without a value.
+    #[error("the variable `{name}` is neither required nor has it a default")]
+    VariableWithoutValue {
+        /// The variable.
+        name: VariableName,
+    },
+    /// A variable with `required = true` and a default.
+    #[error("the variable `{name}` is required and has a default")]
+    VariableWithBoth {
+        /// The variable.
+        name: VariableName,
+    },
+    /// A template that is none.
+    #[error("not a template: {0}")]
+    Template(TemplateSyntaxError),
+    /// A template that uses a variable which is not declared.
+    #[error("there is no variable `{name}`")]
+    VariableReference {
+        /// The name in the template.
+        name: VariableName,
+        /// The variable that was probably meant.
+        meant: Option<String>,
+        /// All variables there are.
+        known: Vec<String>,
+    },
+    /// An entry of `allowed_outbound_hosts` or `disallowed_outbound_hosts` that is none (policy clause AL-2).
+    #[error("{0}")]
+    Entry(EntryError),
+    /// An entry that is none once its variables are filled in (policy clause AL-8).
+    #[error("{0}")]
+    FilledEntry(FilledIn),
+    /// An item of `block_networks` that is none.
+    #[error("{0}")]
+    Network(BlockedNetworkError),
+    /// An item of `allow_loopback_ports` that is none.
+    #[error("{0}")]
+    Ports(PortsError),
+    /// An item of `dns_servers` that is none.
+    #[error("`{text}` is not a DNS server: {error}")]
+    DnsServer {
+        /// As it is written.
+        text: String,
+        /// Why it is none.
+        error: DnsServerError,
+    },
+    /// A required variable that nobody sets.
+    #[error("the variable `{name}` is required and nothing sets it")]
+    VariableNotSet {
+        /// The variable.
+        name: VariableName,
+    },
+    /// A value for a variable that the manifest does not declare.
+    #[error("the app has no variable `{name}`")]
+    UnknownVariable {
+        /// The name as it was given.
+        name: String,
+        /// The variable that was probably meant.
+        meant: Option<String>,
+        /// All variables there are.
+        known: Vec<String>,
+    },
+    /// A value from the environment that is not text.
+    #[error("the value of `{variable}` is not UTF-8 text")]
+    EnvironmentNotText {
+        /// The environment variable.
+        variable: String,
+    },
+}
+
+impl Mistake {
+    /// The second half of the stable code.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Syntax { .. } => "syntax",
+            Self::DuplicateKey { .. } => "duplicate-key",
+            Self::UnknownKey { .. } => "unknown-key",
+            Self::MissingKey { .. } => "missing-key",
+            Self::WrongType { .. } => "wrong-type",
+            Self::Value { .. } => "value",
+            Self::Version { .. } => "version",
+            Self::Route(_) => "route",
+            Self::ComponentId { .. } => "component-id",
+            Self::ComponentReference { .. } => "component-reference",
+            Self::Source(_) => "source",
+            Self::Files { .. } => "files",
+            Self::Label { .. } => "label",
+            Self::Dependency(_) => "dependency",
+            Self::VariableName { .. } => "variable-name",
+            Self::VariableWithoutValue { .. } | Self::VariableWithBoth { .. } => "variable-declaration",
+            Self::Template(_) => "template",
+            Self::VariableReference { .. } => "variable-reference",
+            Self::Entry(_) | Self::FilledEntry(_) => "entry",
+            Self::Network(_) => "network",
+            Self::Ports(_) => "ports",
+            Self::DnsServer { .. } => "dns-server",
+            Self::VariableNotSet { .. } => "not-set",
+            Self::UnknownVariable { .. } => "unknown",
+            Self::EnvironmentNotText { .. } => "not-text",
+        }
+    }
+
+    /// What to do about it, if that can be said in a line.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { meant, known, .. } => Some(meant_or_known(meant, known, "the keys here are")),
+            Self::ComponentReference { meant, known, .. } => {
+                Some(meant_or_known(meant, known, "the components are"))
+            }
+            Self::VariableReference { meant, known, .. } | Self::UnknownVariable { meant, known, .. } => {
+                Some(meant_or_known(meant, known, "the variables are"))
+            }
+            Self::WrongType { key, expected, found } => wrong_type_help(key, expected, found),
+            Self::Value { help, .. } => help.clone(),
+            Self::Version { .. } => Some("write `spin_manifest_version = 2`".into()),
+            Self::MissingKey { key: "spin_manifest_version", .. } => {
+                Some("write `spin_manifest_version = 2` on the first line".into())
+            }
+            Self::ComponentId { .. } => {
+                Some("an id is made of lower-case words with `-` between them, such as `my-app`".into())
+            }
+            Self::Source(error) => error.help(),
+            Self::Files { help, .. } => Some((*help).into()),
+            Self::Dependency(error) => error.help(),
+            Self::VariableName { .. } => {
+                Some("a name is made of lower-case words with `_` between them, such as `api_host`".into())
+            }
+            Self::VariableWithoutValue { .. } => Some("write `required = true` or `default = \"…\"`".into()),
+            Self::VariableWithBoth { .. } => Some("remove one of the two".into()),
+            Self::Entry(error) => error.instead().map(|instead| format!("write `{instead}`")),
+            Self::DnsServer { .. } => Some("write an IP address, and perhaps a port, such as `9.9.9.9:53`".into()),
+            Self::VariableNotSet { name } => {
+                Some(format!("pass `--variable {name}=…` or set `{}`", name.environment_variable()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn meant_or_known(meant: &Option<String>, known: &[impl AsRef<str>], introduction: &str) -> String {
+    match meant {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if known.is_empty() => format!("{introduction}: none"),
+        None => {
+            let list: Vec<String> = known.iter().map(|word| format!("`{}`", word.as_ref())).collect();
+            format!("{introduction} {}", list.join(", "))
+        }
+    }
+}
+
+fn wrong_type_help(key: &str, expected: &str, found: &str) -> Option<String> {
+    match (expected, found) {
+        ("an array of tables", "a table") => Some(format!("write `[[{key}]]` instead of `[{key}]`")),
+        (_, "a string") if expected.starts_with("an array") => Some("put brackets around it: `[\"…\"]`".into()),
+        ("a string", "a whole number" | "a number" | "`true` or `false`" | "a date") => {
+            Some("put quotes around it: `\"…\"`".into())
+        }
+        ("`true` or `false`" | "a whole number", "a string") => Some("leave the quotes out".into()),
+        _ => None,
+    }
+}

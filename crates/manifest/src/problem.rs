@@ -1,0 +1,187 @@
+//! What is wrong with a file, and what is worth knowing about it.
+//!
+//! A [`Problem`] refuses the file; a [`Note`] does not. Both have a stable code, a place, a message that says what
+//! and where, and often a help line that says what to write. Reading never stops at the first problem.
+
+use std::fmt;
+
+use outport_policy::Place;
+
+use crate::mistake::Mistake;
+use crate::remark::Remark;
+
+/// One thing that makes a file or option unusable.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// Which kind of file or option it is in.
+    pub area: Area,
+    /// What is wrong.
+    pub mistake: Mistake,
+    /// Where.
+    pub place: Place,
+}
+
+impl Problem {
+    /// The stable code, such as `manifest.unknown-key`.
+    pub fn code(&self) -> Code {
+        Code { area: self.area, name: self.mistake.name() }
+    }
+
+    /// What to write instead, if that can be said.
+    pub fn help(&self) -> Option<String> {
+        self.mistake.help()
+    }
+}
+
+/// `spin.toml:12:5: [component.web] has no key …`
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.mistake)
+    }
+}
+
+impl std::error::Error for Problem {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.mistake)
+    }
+}
+
+/// One thing about a file that is worth saying and refuses nothing.
+#[derive(Debug, Clone)]
+pub struct Note {
+    /// Which kind of file it is about.
+    pub area: Area,
+    /// What is worth saying.
+    pub remark: Remark,
+    /// Where.
+    pub place: Place,
+}
+
+impl Note {
+    /// The stable code, such as `manifest.not-used`.
+    pub fn code(&self) -> Code {
+        Code { area: self.area, name: self.remark.name() }
+    }
+
+    /// How much it matters.
+    pub fn severity(&self) -> Severity {
+        self.remark.severity()
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.remark)
+    }
+}
+
+/// How much a note matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Note,
+    /// Most likely not what was meant.
+    Warning,
+}
+
+/// The kind of file or option that something is said about: the first half of its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Area {
+    /// `spin.toml`
+    Manifest,
+    /// The runtime config file.
+    RuntimeConfig,
+    /// Values for variables: options, the environment, a variables file.
+    Variables,
+}
+
+impl Area {
+    /// As it stands in a code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::RuntimeConfig => "runtime-config",
+            Self::Variables => "variables",
+        }
+    }
+}
+
+/// A stable code: an area, a dot and a name. Codes are never renamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Code {
+    /// The first half.
+    pub area: Area,
+    /// The second half.
+    pub name: &'static str,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.area.as_str(), self.name)
+    }
+}
+
+/// What came of reading something: as much of it as could be read, all problems and all notes.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Reading<T> {
+    tentative: T,
+    problems: Vec<Problem>,
+    notes: Vec<Note>,
+}
+
+impl<T> Reading<T> {
+    pub(crate) fn new(tentative: T, problems: Vec<Problem>, notes: Vec<Note>) -> Self {
+        Self { tentative, problems, notes }
+    }
+
+    /// What was read, if nothing was wrong with it.
+    ///
+    /// # Errors
+    /// All that was wrong.
+    pub fn complete(self) -> Result<(T, Vec<Note>), Problems> {
+        match self.problems.is_empty() {
+            true => Ok((self.tentative, self.notes)),
+            false => Err(Problems(self.problems)),
+        }
+    }
+
+    /// What could be read despite the problems, for looking for more of them. Where there was a mistake it has
+    /// gaps and empty stand-ins: never run it.
+    pub fn tentative(&self) -> &T {
+        &self.tentative
+    }
+
+    /// What could be read, for those who keep the problems elsewhere.
+    pub(crate) fn into_tentative(self) -> T {
+        self.tentative
+    }
+
+    /// All that was wrong, in the order of the file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// All that is worth saying, in the order of the file.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+}
+
+/// Everything that was wrong, one line each.
+#[derive(Debug, Clone)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

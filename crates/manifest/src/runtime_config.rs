@@ -1,0 +1,243 @@
+//! The runtime config file: Spin's, with Outport's keys beside.
+//!
+//! ```toml
+//! [outbound_networking]
+//! block_networks = ["10.0.0.0/8", "private"]        # Spin's
+//! max_socket_connections = 100                      # Spin's
+//! max_total_connections = 500                       # Spin's
+//! disallowed_outbound_hosts = ["*://*.internal:*"]  # from here on Outport's
+//! allow_udp = true
+//! allow_loopback_ports = [53, "80-90"]
+//! allow_link_local = false
+//! allow_loopback_answers = false
+//! dns_servers = ["9.9.9.9", "127.0.0.1:5353"]
+//! resolve_disallowed = true
+//! max_sockets = 4096
+//! max_sockets_per_instance = 256
+//!
+//! [outbound_http]                                   # Spin's
+//! connection_pooling = true
+//! max_connections = 200
+//! ```
+//!
+//! and `[[client_tls]]` ([`crate::ClientTls`]). Other sections that Spin knows are accepted and named in a note;
+//! a section or key that nobody knows is a mistake, as with Spin.
+
+use outport_policy::{BlockedNetwork, Entry, PortSet};
+
+use crate::client_tls::{ClientTls, read_client_tls};
+use crate::component::note_not_used;
+use crate::dns_server::DnsServer;
+use crate::entries::parse_entry;
+use crate::fields::{Fields, Node};
+use crate::findings::Findings;
+use crate::mistake::Mistake;
+use crate::problem::{Area, Reading};
+use crate::remark::Remark;
+use crate::source::{Located, SourceFile};
+use crate::syntax::Repaired;
+
+/// What a runtime config file says.
+#[derive(Debug, Clone)]
+pub struct RuntimeConfig {
+    /// The file it was read from.
+    pub source: SourceFile,
+    /// `[outbound_networking]`
+    pub networking: OutboundNetworking,
+    /// `[outbound_http]`
+    pub http: OutboundHttp,
+    /// `[[client_tls]]`, in the order of the file: of those for one component and host the first counts.
+    pub client_tls: Vec<ClientTls>,
+}
+
+/// `[outbound_networking]`: the operator's policy for all components. A key that is not written is `None` or empty.
+#[derive(Debug, Clone, Default)]
+pub struct OutboundNetworking {
+    /// Networks that nobody may reach (policy clause DL-7).
+    pub block_networks: Vec<BlockedNetwork>,
+    /// Entries that beat every allow (policy clause DL-1).
+    pub disallowed_outbound_hosts: Vec<Entry>,
+    /// Whether the addresses of denied names are denied too (policy clause DL-5). By default they are.
+    pub resolve_disallowed: Option<Located<bool>>,
+    /// Lifts policy clause RL-2.
+    pub allow_udp: Option<Located<bool>>,
+    /// Lifts policy clause RL-1 for these ports.
+    pub allow_loopback_ports: Option<Located<PortSet>>,
+    /// Lifts policy clause RL-3.
+    pub allow_link_local: Option<Located<bool>>,
+    /// Lifts the part of policy clause DNS-9 about loopback.
+    pub allow_loopback_answers: Option<Located<bool>>,
+    /// Servers instead of the system's (policy clause DNS-11).
+    pub dns_servers: Vec<Located<DnsServer>>,
+    /// Sockets of the whole process (policy clause Q-1).
+    pub max_sockets: Option<Located<u32>>,
+    /// Sockets of one instance (policy clause Q-1).
+    pub max_sockets_per_instance: Option<Located<u32>>,
+    /// Spin's: sockets of the app (policy clause Q-2).
+    pub max_socket_connections: Option<Located<u32>>,
+    /// Spin's: connections of the app, of whatever kind (policy clause Q-2).
+    pub max_total_connections: Option<Located<u32>>,
+}
+
+/// `[outbound_http]`: Spin's settings for outgoing HTTP. A key that is not written is `None`.
+#[derive(Debug, Clone, Default)]
+pub struct OutboundHttp {
+    /// Whether connections are used again. By default they are.
+    pub connection_pooling: Option<Located<bool>>,
+    /// Connections for outgoing HTTP at once.
+    pub max_connections: Option<Located<u32>>,
+}
+
+impl RuntimeConfig {
+    /// Reads a runtime config file. All mistakes are reported, each at its place.
+    pub fn parse(source: &SourceFile) -> Reading<Self> {
+        let repaired = Repaired::of(source);
+        let tree = repaired.tree();
+        let mut found = Findings::new(source, Area::RuntimeConfig, &tree);
+        let mut fields = Fields::new("the runtime config file", 0..0, tree.root.get_ref());
+        let networking = fields.get("outbound_networking").and_then(|node| read_networking(&mut found, node));
+        let http = fields.get("outbound_http").and_then(|node| read_http(&mut found, node));
+        let client_tls = fields.get("client_tls").map(|node| read_client_tls(&mut found, node));
+        for (key, why) in SPINS_OTHER_SECTIONS {
+            if let Some(node) = fields.get(key) {
+                note_not_used(&mut found, node, why);
+            }
+        }
+        fields.finish(&mut found);
+        let config = Self {
+            source: source.clone(),
+            networking: networking.unwrap_or_default(),
+            http: http.unwrap_or_default(),
+            client_tls: client_tls.unwrap_or_default(),
+        };
+        found.into_reading(config)
+    }
+}
+
+fn read_networking(found: &mut Findings, node: Node<'_>) -> Option<OutboundNetworking> {
+    let mut fields = node.table(found, "`[outbound_networking]`")?;
+    let networking = OutboundNetworking {
+        block_networks: read_networks(found, &mut fields),
+        disallowed_outbound_hosts: read_disallowed(found, &mut fields),
+        resolve_disallowed: read_flag(found, &mut fields, "resolve_disallowed"),
+        allow_udp: read_flag(found, &mut fields, "allow_udp"),
+        allow_loopback_ports: fields.get("allow_loopback_ports").and_then(|node| read_ports(found, node)),
+        allow_link_local: read_flag(found, &mut fields, "allow_link_local"),
+        allow_loopback_answers: read_flag(found, &mut fields, "allow_loopback_answers"),
+        dns_servers: read_dns_servers(found, &mut fields),
+        max_sockets: read_limit(found, &mut fields, "max_sockets"),
+        max_sockets_per_instance: read_limit(found, &mut fields, "max_sockets_per_instance"),
+        max_socket_connections: read_limit(found, &mut fields, "max_socket_connections"),
+        max_total_connections: read_limit(found, &mut fields, "max_total_connections"),
+    };
+    fields.finish(found);
+    Some(networking)
+}
+
+fn read_http(found: &mut Findings, node: Node<'_>) -> Option<OutboundHttp> {
+    let mut fields = node.table(found, "`[outbound_http]`")?;
+    let connection_pooling = read_flag(found, &mut fields, "connection_pooling");
+    let max_connections = read_limit(found, &mut fields, "max_connections");
+    let old = fields.get("max_concurrent_requests");
+    if let Some(node) = old {
+        let remark = Remark::Deprecated { key: "max_concurrent_requests", instead: "max_connections" };
+        found.remark(&node.span(), remark);
+    }
+    let old = old.and_then(|node| node.count(found));
+    if let (Some(old), Some(_)) = (&old, &max_connections) {
+        let (key, wrong) = ("max_concurrent_requests".into(), "and `max_connections` exclude each other".into());
+        found.report(&old.span, Mistake::Value { key, wrong, help: Some("remove it".into()) });
+    }
+    fields.finish(found);
+    // Spin's old key let one request more through than it said.
+    let old = old.map(|count| count.map(|count| count.saturating_add(1)));
+    Some(OutboundHttp { connection_pooling, max_connections: max_connections.or(old) })
+}
+
+fn read_flag(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Option<Located<bool>> {
+    fields.get(key).and_then(|node| node.boolean(found))
+}
+
+fn read_limit(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Option<Located<u32>> {
+    fields.get(key).and_then(|node| node.count(found))
+}
+
+fn read_strings(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Vec<Located<String>> {
+    fields.get(key).map(|node| node.strings(found)).unwrap_or_default()
+}
+
+fn read_networks(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<BlockedNetwork> {
+    let mut networks = Vec::new();
+    for text in read_strings(found, fields, "block_networks") {
+        match BlockedNetwork::parse(&text.value, found.source().place(&text.span)) {
+            Ok(network) => networks.push(network),
+            Err(error) => found.report(&text.span, Mistake::Network(error)),
+        }
+    }
+    networks
+}
+
+fn read_disallowed(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<Entry> {
+    let texts = read_strings(found, fields, "disallowed_outbound_hosts");
+    texts.iter().filter_map(|text| parse_entry(found, text)).collect()
+}
+
+fn read_dns_servers(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<Located<DnsServer>> {
+    let mut servers = Vec::new();
+    for text in read_strings(found, fields, "dns_servers") {
+        match text.value.parse() {
+            Ok(server) => servers.push(Located::new(server, text.span)),
+            Err(error) => found.report(&text.span, Mistake::DnsServer { text: text.value, error }),
+        }
+    }
+    servers
+}
+
+/// One string (`"53,80-90"`), one number, or an array of both.
+fn read_ports(found: &mut Findings, node: Node<'_>) -> Option<Located<PortSet>> {
+    let items = match node.is_array() {
+        true => node.items(found, "an array"),
+        false => vec![node],
+    };
+    let sets = items.into_iter().filter_map(|item| read_port_set(found, item));
+    let ports = sets.reduce(|all, more| all.union(&more)).unwrap_or(PortSet::EMPTY);
+    Some(Located::new(ports, node.span()))
+}
+
+fn read_port_set(found: &mut Findings, node: Node<'_>) -> Option<PortSet> {
+    let text = match node.integer() {
+        Some(number) => Located::new(number.to_string(), node.span()),
+        None if node.is_string() => node.string(found)?,
+        None => return node.wrong_type(found, "a port, a range of ports in quotes, or an array of these"),
+    };
+    match PortSet::parse(&text.value) {
+        Ok(ports) => Some(ports),
+        Err(error) => {
+            found.report(&text.span, Mistake::Ports(error));
+            None
+        }
+    }
+}
+
+/// What else Spin has in this file.
+const SPINS_OTHER_SECTIONS: [(&str, &str); 15] = [
+    ("blob_store", NO_STORES),
+    ("config_provider", NO_PROVIDERS),
+    ("key_value_store", NO_STORES),
+    ("llm_compute", "there are no models"),
+    ("log_dir", "the output of guests goes to the terminal"),
+    ("outbound_mqtt", NO_CLIENTS),
+    ("outbound_mysql", NO_CLIENTS),
+    ("outbound_pg", NO_CLIENTS),
+    ("outbound_redis", NO_CLIENTS),
+    ("postgres", NO_CLIENTS),
+    ("sqlite_database", NO_STORES),
+    ("state_dir", "guests keep no state"),
+    ("telemetry", "decisions are logged with `--audit-log`"),
+    ("variables_provider", NO_PROVIDERS),
+    ("wasmtime", "the engine has its own settings"),
+];
+
+const NO_STORES: &str = "there are no stores";
+const NO_CLIENTS: &str = "there are no database and broker clients";
+const NO_PROVIDERS: &str = "variables are set by `--variable`, the environment and their defaults";

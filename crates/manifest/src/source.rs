@@ -1,0 +1,171 @@
+//! A file's text and the places in it.
+//!
+//! Every value that this crate reads keeps its place. Inside the crate a place is a [`Span`], a range of bytes;
+//! for messages [`SourceFile::place`] makes an [`outport_policy::Place`] of it, with line and column.
+//!
+//! What counts as what:
+//! - lines end at `\n`, so `\r\n` ends one line and not two; lines and columns start at 1;
+//! - a column counts characters (Unicode scalar values), not bytes; a tab is one column;
+//! - a byte order mark at the start of the file has no column of its own;
+//! - the span of a string is its content without the quotes, the span of anything else is all of it.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use outport_policy::Place;
+
+/// Bytes of a file, `start..end`.
+pub type Span = Range<usize>;
+
+/// A value and where it stands in its file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Located<T> {
+    /// What was read.
+    pub value: T,
+    /// Where it stands; a string's span is its content without the quotes.
+    pub span: Span,
+}
+
+impl<T> Located<T> {
+    /// `value` at `span`.
+    pub fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+
+    /// The same place with what `change` makes of the value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Located<U> {
+        Located { value: change(self.value), span: self.span }
+    }
+}
+
+/// A file that was read, with its name for messages. Cloning shares the text.
+#[derive(Clone)]
+pub struct SourceFile {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: Arc<str>,
+    text: String,
+    /// Offset of the first byte of each line.
+    lines: Vec<usize>,
+}
+
+impl SourceFile {
+    /// The file `path` with the content `text`. Nothing is read from disk; `path` is what messages show.
+    pub fn new(path: impl AsRef<Path>, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let path = path.as_ref().to_string_lossy().into();
+        Self { inner: Arc::new(Inner { path, text, lines }) }
+    }
+
+    /// The path as messages show it.
+    pub fn path(&self) -> &Path {
+        Path::new(&*self.inner.path)
+    }
+
+    /// The whole content.
+    pub fn text(&self) -> &str {
+        &self.inner.text
+    }
+
+    /// The text at `span`, or nothing if `span` is not one of this file's.
+    pub fn slice(&self, span: &Span) -> &str {
+        self.text().get(span.clone()).unwrap_or_default()
+    }
+
+    /// Line and column of the byte at `offset`, both from 1. An offset past the end counts as the end.
+    pub fn line_and_column(&self, offset: usize) -> (u32, u32) {
+        let text = self.text();
+        let offset = text.floor_char_boundary(offset);
+        let line = self.inner.lines.partition_point(|start| *start <= offset) - 1;
+        let before = &text[self.inner.lines[line]..offset];
+        let column = before.chars().filter(|c| *c != BYTE_ORDER_MARK).count();
+        (number(line), number(column))
+    }
+
+    /// The offset of the `byte`th byte of a line, both from 1, as some parsers count.
+    pub(crate) fn offset(&self, line: usize, byte: usize) -> usize {
+        let start = self.inner.lines.get(line.saturating_sub(1)).copied().unwrap_or(self.text().len());
+        self.text().floor_char_boundary(start + byte.saturating_sub(1))
+    }
+
+    /// Where the part `inner` of a string's `value` stands in the file, if the string's content is at `content`:
+    /// exactly if it is written without escapes, else all of it.
+    pub fn part_of(&self, content: &Span, value: &str, inner: &Span) -> Span {
+        let written_as_is = self.slice(content) == value;
+        match written_as_is && inner.start <= inner.end && inner.end <= value.len() {
+            true => content.start + inner.start..content.start + inner.end,
+            false => content.clone(),
+        }
+    }
+
+    /// The place of `span` for a message.
+    pub fn place(&self, span: &Span) -> Place {
+        let (line, column) = self.line_and_column(span.start);
+        Place::File { path: self.inner.path.clone(), line, column, span: span.clone() }
+    }
+}
+
+/// Shows the path only: the text may hold secrets.
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFile").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// A count from 0 as a number from 1.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_count_from_one_in_characters() {
+        let text = "a\r\nüb\tc\n\n🙂x";
+        let file = SourceFile::new("spin.toml", text);
+        let rows = [
+            ("a", 1, 1),
+            ("\r", 1, 2),
+            ("ü", 2, 1),
+            ("b", 2, 2),
+            ("\t", 2, 3),
+            ("c", 2, 4),
+            ("🙂", 4, 1),
+            ("x", 4, 2),
+        ];
+        for (at, line, column) in rows {
+            let offset = text.find(at).unwrap();
+            assert_eq!(file.line_and_column(offset), (line, column), "{at:?}");
+        }
+        assert_eq!(file.line_and_column(9), (3, 1), "an empty line");
+        assert_eq!(file.line_and_column(text.len()), (4, 3), "the end");
+        assert_eq!(file.line_and_column(text.len() + 7), (4, 3), "past the end");
+    }
+
+    #[test]
+    fn an_offset_inside_a_character_counts_as_its_start() {
+        let file = SourceFile::new("spin.toml", "🙂x");
+        assert_eq!(file.line_and_column(2), (1, 1));
+    }
+
+    #[test]
+    fn a_byte_order_mark_has_no_column() {
+        let file = SourceFile::new("spin.toml", "\u{feff}a = 1");
+        assert_eq!(file.line_and_column(3), (1, 1));
+    }
+
+    #[test]
+    fn debug_output_does_not_show_the_text() {
+        let file = SourceFile::new("spin.toml", "default = 'hunter2'");
+        assert!(!format!("{file:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,78 @@
+//! Which known word was meant: the "did you mean" of unknown keys, components and variables.
+
+/// The word of `known` that is nearest to `written`, if one is near enough to be a slip of the pen: at most one
+/// edit for words of up to four letters, two for longer ones, three from ten letters on.
+///
+/// An edit inserts, removes or replaces a letter or swaps two neighbours; upper and lower case, and `-` and `_`,
+/// count as the same letter.
+pub(crate) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let tolerance = match written.chars().count() {
+        0..=4 => 1,
+        5..=9 => 2,
+        _ => 3,
+    };
+    known
+        .into_iter()
+        .map(|word| (edits(written, word, tolerance), word))
+        .filter(|(edits, _)| *edits <= tolerance)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, word)| word)
+}
+
+/// The number of edits between two words (optimal string alignment distance), or more than `tolerance` without
+/// counting on where the lengths alone tell.
+fn edits(a: &str, b: &str, tolerance: usize) -> usize {
+    let a: Vec<char> = a.chars().map(fold).collect();
+    let b: Vec<char> = b.chars().map(fold).collect();
+    if a.len().abs_diff(b.len()) > tolerance {
+        return tolerance + 1;
+    }
+    let mut before_last = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = replaced.min(last[j] + 1).min(row[j - 1] + 1);
+            let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if swapped {
+                row[j] = row[j].min(before_last[j - 2] + 1);
+            }
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+fn fold(letter: char) -> char {
+    match letter {
+        '-' => '_',
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_pen_finds_the_word_and_anything_else_finds_none() {
+        let known = ["source", "files", "environment", "allowed_outbound_hosts", "url"];
+        let rows = [
+            ("sorce", Some("source")),
+            ("osurce", Some("source")),
+            ("Source", Some("source")),
+            ("allowed-outbound-hosts", Some("allowed_outbound_hosts")),
+            ("alowed_outbond_host", Some("allowed_outbound_hosts")),
+            ("enviroment", Some("environment")),
+            ("ur", Some("url")),
+            ("u", None),
+            ("sink", None),
+            ("", None),
+            ("description", None),
+        ];
+        for (written, meant) in rows {
+            assert_eq!(nearest(written, known), meant, "{written:?}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The values of an app's variables: who may set them, and who wins.
+//!
+//! From the strongest to the weakest:
+//!
+//! 1. `--variable NAME=VALUE` (the last one of a name);
+//! 2. the environment, `SPIN_VARIABLE_NAME`;
+//! 3. a variables file, `--variable @FILE` (the last one);
+//! 4. the default in `spin.toml`.
+//!
+//! A name given by an option or file that the app does not declare is a mistake; the environment is shared with
+//! others and may hold anything. All required variables that nobody sets are reported together.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::fmt;
+use std::sync::Arc;
+
+use outport_policy::Place;
+
+use crate::mistake::Mistake;
+use crate::problem::{Area, Problem, Reading};
+use crate::source::SourceFile;
+use crate::spelling::nearest;
+use crate::variable::{Fallback, VariableDeclaration, VariableName};
+use crate::variable_file::{VariableFileFormat, read_variable_file};
+use crate::variable_text::VariableText;
+
+/// The value of each variable of an app.
+#[derive(Debug, Clone, Default)]
+pub struct Variables {
+    values: BTreeMap<VariableName, VariableValue>,
+}
+
+/// A value and where it is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableValue {
+    /// The value; shown as `***` if the variable is secret.
+    pub text: VariableText,
+    /// Who set it.
+    pub origin: Origin,
+}
+
+/// Who set a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// `--variable NAME=VALUE`
+    Argument,
+    /// This environment variable.
+    Environment(String),
+    /// This place in a variables file.
+    File(Place),
+    /// The default in the manifest.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argument => f.write_str(OPTION),
+            Self::Environment(variable) => f.write_str(variable),
+            Self::File(place) => place.fmt(f),
+            Self::Default => f.write_str("its default"),
+        }
+    }
+}
+
+impl Variables {
+    /// Gives every declared variable its value.
+    ///
+    /// A problem is: a required variable that nothing sets; a name that is not declared; a value from the
+    /// environment that is not text; whatever was wrong with a variables file.
+    pub fn resolve(declared: &[VariableDeclaration], given: &GivenVariables, manifest: &SourceFile) -> Reading<Self> {
+        let mut problems = given.problems.clone();
+        problems.extend(given.unknown_names(declared));
+        let mut variables = Self::default();
+        for declaration in declared {
+            let name = &declaration.name.value;
+            match given.value_of(declaration) {
+                Ok(Some(value)) => drop(variables.values.insert(name.clone(), value)),
+                Ok(None) => {
+                    let place = manifest.place(&declaration.name.span);
+                    let mistake = Mistake::VariableNotSet { name: name.clone() };
+                    problems.push(Problem { area: Area::Variables, mistake, place });
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        Reading::new(variables, problems, Vec::new())
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &VariableName) -> Option<&VariableValue> {
+        self.values.get(name)
+    }
+
+    /// All variables, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&VariableName, &VariableValue)> {
+        self.values.iter()
+    }
+}
+
+/// What options, environment and files say about variables, before it is known which ones the app has.
+#[derive(Default)]
+pub struct GivenVariables {
+    arguments: Vec<(String, Arc<str>)>,
+    environment: HashMap<String, OsString>,
+    files: Vec<FileVariable>,
+    problems: Vec<Problem>,
+}
+
+/// One line of a variables file.
+pub(crate) struct FileVariable {
+    pub(crate) name: String,
+    pub(crate) text: Arc<str>,
+    pub(crate) place: Place,
+}
+
+impl GivenVariables {
+    /// `--variable NAME=VALUE`.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<Arc<str>>) {
+        self.arguments.push((name.into(), value.into()));
+    }
+
+    /// The environment, as [`std::env::vars_os`] gives it; only `SPIN_VARIABLE_*` is kept.
+    pub fn environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) {
+        let named = variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        self.environment.extend(named.filter(|(name, _)| name.starts_with("SPIN_VARIABLE_")));
+    }
+
+    /// A variables file.
+    pub fn file(&mut self, source: &SourceFile, format: VariableFileFormat) {
+        let reading = read_variable_file(source, format);
+        self.problems.extend_from_slice(reading.problems());
+        self.files.extend(reading.into_tentative());
+    }
+
+    fn value_of(&self, declaration: &VariableDeclaration) -> Result<Option<VariableValue>, Problem> {
+        let name = declaration.name.value.as_str();
+        let secrecy = |text: &str| match declaration.secret {
+            true => VariableText::secret(text),
+            false => VariableText::public(text),
+        };
+        if let Some((_, text)) = self.arguments.iter().rev().find(|(given, _)| given == name) {
+            return Ok(Some(VariableValue { text: secrecy(text), origin: Origin::Argument }));
+        }
+        let variable = declaration.name.value.environment_variable();
+        if let Some(value) = self.environment.get(&variable) {
+            let Some(text) = value.to_str() else {
+                let place = Place::Environment { variable: variable.as_str().into() };
+                let mistake = Mistake::EnvironmentNotText { variable };
+                return Err(Problem { area: Area::Variables, mistake, place });
+            };
+            return Ok(Some(VariableValue { text: secrecy(text), origin: Origin::Environment(variable) }));
+        }
+        if let Some(line) = self.files.iter().rev().find(|line| line.name == name) {
+            let origin = Origin::File(line.place.clone());
+            return Ok(Some(VariableValue { text: secrecy(&line.text), origin }));
+        }
+        Ok(match &declaration.fallback {
+            Fallback::Required => None,
+            Fallback::Value(text) => Some(VariableValue { text: text.value.clone(), origin: Origin::Default }),
+        })
+    }
+
+    fn unknown_names(&self, declared: &[VariableDeclaration]) -> Vec<Problem> {
+        let known: Vec<String> = declared.iter().map(|variable| variable.name.value.to_string()).collect();
+        let option = Place::Option { name: OPTION.into() };
+        let arguments = self.arguments.iter().map(|(name, _)| (name, option.clone()));
+        let files = self.files.iter().map(|line| (&line.name, line.place.clone()));
+        let unknown = arguments.chain(files).filter(|(name, _)| !known.contains(name));
+        unknown
+            .map(|(name, place)| {
+                let meant = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+                let mistake = Mistake::UnknownVariable { name: name.clone(), meant, known: known.clone() };
+                Problem { area: Area::Variables, mistake, place }
+            })
+            .collect()
+    }
+}
+
+/// Shows no values: which of them are secret is not known yet.
+impl fmt::Debug for GivenVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>();
+        f.debug_struct("GivenVariables")
+            .field("arguments", &names(self.arguments.iter().map(|(name, _)| name).collect()))
+            .field("environment", &names(self.environment.keys().collect()))
+            .field("files", &names(self.files.iter().map(|line| &line.name).collect()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The option that sets variables.
+const OPTION: &str = "--variable";
