@@ -1,18 +1,91 @@
-//! Placeholder crate docs.
+//! Which destinations a WebAssembly guest may reach.
+//!
+//! ```text
+//!            author                       operator
+//!   allowed_outbound_hosts     --disallowed-outbound-hosts, limits, quotas
+//!             │ Entry::parse              │ Entry::parse
+//!         AllowList                   Operator { DenyList, RuntimeLimits, Quotas }
+//!             └────────────► Policy ◄─────┘
+//!   Attempt ──────────────────►│ decide
+//!   Situation ────────────────►│
+//!   (grants, peers, usage, now)▼
+//!                 Decision::Allow(Permit) or Decision::Deny(Denial)
+//! ```
+//!
+//! The crate does no I/O, spawns nothing and reads no clock. Its caller resolves names, counts sockets, says what
+//! time it is, and connects. [`Policy::decide`] is the one function that judges, whichever way out a guest takes;
+//! its opening comment has the layers and their order.
+//!
+//! State that belongs to one instance of a guest is in [`Grants`] (what it looked up) and [`Peers`] (whom it sent
+//! datagrams to). Everything else is immutable and replaced as a whole.
+//!
+//! # Example
+//!
+//! ```
+//! use outport_policy::*;
+//! use std::{sync::Arc, time::Instant};
+//!
+//! let entry = Entry::parse("*://10.0.0.0/8:5432", Place::Code)?;
+//! let policy = Policy::new("web", Arc::new(AllowList::compile(vec![entry])), Arc::new(Operator::default()));
+//!
+//! let quotas = Quotas::default();
+//! let (grants, peers) = (Grants::new(quotas.granted_names), Peers::from(&quotas));
+//! let situation = Situation { grants: &grants, peers: &peers, usage: Usage::default(), now: Instant::now() };
+//! let connect = |port| Attempt::Reach {
+//!     transport: Transport::Tcp,
+//!     remote: Endpoint::new(std::net::Ipv4Addr::new(10, 0, 0, 5), port),
+//! };
+//!
+//! assert!(matches!(policy.decide(&connect(5432), &situation), Decision::Allow(_)));
+//! let Decision::Deny(denial) = policy.decide(&connect(6379), &situation) else { panic!() };
+//! assert_eq!(denial.reason().code(), "allow.port");
+//! assert_eq!(
+//!     denial.remedy(&connect(6379)).unwrap().to_string(),
+//!     r#"add "*://10.0.0.5:6379" to allowed_outbound_hosts"#,
+//! );
+//! # Ok::<(), EntryError>(())
+//! ```
+
 mod address;
+mod allow_list;
+mod attempt;
+mod blocked_network;
+mod decision;
+mod deny_list;
 mod entry;
 mod entry_error;
+mod grants;
 mod host_pattern;
+mod index;
+mod limits;
 mod name;
+mod operator;
+mod peers;
 mod place;
+mod policy;
 mod ports;
+mod reason;
+mod remedy;
 mod scheme;
+mod special_purpose;
 
 pub use address::{Address, Endpoint};
+pub use allow_list::AllowList;
+pub use attempt::{AnswerSource, Attempt, RequestMethod, Situation};
+pub use blocked_network::{BlockedNetwork, BlockedNetworkError};
+pub use decision::{Decision, Denial, Permit, Rule};
+pub use deny_list::{DenyList, LearnedAddresses};
 pub use entry::{Entry, EntryPorts, EntryScheme, PortSpec};
 pub use entry_error::{EntryError, EntryProblem};
+pub use grants::{Grant, Grants, Outcome, Settled, Ticket};
 pub use host_pattern::HostPattern;
+pub use limits::{Limit, Quotas, RuntimeLimits, Usage};
 pub use name::{Host, Name, NameError};
+pub use operator::Operator;
+pub use peers::Peers;
 pub use place::Place;
+pub use policy::{LayerAnswer, Policy};
 pub use ports::{PortRange, PortSet, PortsError};
+pub use reason::{Layer, Reason};
+pub use remedy::Remedy;
 pub use scheme::{Protocol, Scheme, Transport};

@@ -1,0 +1,144 @@
+//! The author's side: `allowed_outbound_hosts` of one component, compiled.
+
+use crate::index::{Index, Side};
+use crate::{Address, Endpoint, Entry, EntryScheme, Grants, Host, Name, Protocol, Reason, Transport};
+
+/// What one component's author says that it may reach (layer 4). Empty: nothing.
+#[derive(Clone, Debug, Default)]
+pub struct AllowList(Index);
+
+/// Why nothing on the list permits an attempt, the entry that came closest and the name that it was about.
+pub(crate) type Miss<'p> = (Reason, Option<&'p Entry>, Option<Name>);
+
+impl AllowList {
+    /// Compiles the entries. None of them is left out: that they were read is what [`Entry`] stands for.
+    pub fn compile(entries: Vec<Entry>) -> Self {
+        Self(Index::compile(entries, |_| Vec::new()))
+    }
+
+    /// The entries in the order in which they were written.
+    pub fn entries(&self) -> &[Entry] {
+        self.0.entries()
+    }
+
+    /// Whether nothing was written, which permits nothing (clause ORD-2).
+    pub fn is_empty(&self) -> bool {
+        self.entries().is_empty()
+    }
+
+    pub(crate) fn permits_address(&self, remote: Endpoint, protocol: Protocol<'_>) -> Option<&Entry> {
+        self.0
+            .find_address(remote.address, Side::Allow, protocol, remote.port)
+            .map(|found| found.entry)
+    }
+
+    pub(crate) fn permits_name(&self, name: &Name, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
+        self.0
+            .find_name(name, Side::Allow, protocol, port)
+            .map(|found| found.entry)
+    }
+
+    pub(crate) fn permits_host(&self, host: &Host, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
+        match host {
+            Host::Name(name) if name.as_str() == crate::host_pattern::SELF => self.0.find_self(protocol),
+            Host::Name(name) => self.permits_name(name, protocol, port),
+            Host::Address(address) => self.permits_address(Endpoint::new(address.ip(), port), protocol),
+        }
+    }
+
+    /// An entry by which a raw socket may reach the name on some port (clause DNS-1).
+    pub(crate) fn permits_look_up(&self, name: &Name) -> Option<&Entry> {
+        self.0.socket_entry_of_name(name)
+    }
+
+    /// An entry that names this very address, as a literal or by a network, for the protocol on some port. It
+    /// shows that the author meant the address itself (clause DNS-9).
+    pub(crate) fn means_address(&self, address: Address, protocol: Protocol<'_>) -> Option<&Entry> {
+        let permits = |scheme: &EntryScheme| match protocol {
+            Protocol::Socket(_) => !matches!(scheme, EntryScheme::Url(_)),
+            Protocol::Url(_) => scheme.permits(protocol),
+        };
+        self.0
+            .lists_address(address, |entry| entry.schemes().iter().any(permits))
+    }
+
+    /// Why no entry permits a socket to `remote` though the address was granted by nothing or by other names.
+    pub(crate) fn miss_of_socket(&self, remote: Endpoint, transport: Transport, grants: &Grants) -> Miss<'_> {
+        let protocol = Protocol::Socket(transport);
+        if self.is_empty() {
+            return (Reason::AllowNone, None, None);
+        }
+        if let Some(grant) = grants.of(remote.address).next() {
+            let (reason, closest) = closest(self.0.near_name(grant.name), protocol, remote.port);
+            return (reason, closest, Some(grant.name.clone()));
+        }
+        if let Some(name) = grants.ended(remote.address) {
+            return (
+                Reason::GrantReplaced,
+                self.permits_look_up(name),
+                Some(name.clone()),
+            );
+        }
+        if let (reason, Some(entry)) = closest(self.0.near_address(remote.address), protocol, remote.port) {
+            return (reason, Some(entry), None);
+        }
+        match self
+            .0
+            .named(transport, remote.port, remote.address.reads_as_loopback())
+        {
+            Some(entry) => (Reason::AllowNameNotLookedUp, Some(entry), None),
+            None => (Reason::AllowNoMatch, None, None),
+        }
+    }
+
+    /// Why no entry permits a request to `host`.
+    pub(crate) fn miss_of_request(&self, host: &Host, protocol: Protocol<'_>, port: u16) -> Miss<'_> {
+        if self.is_empty() {
+            return (Reason::AllowNone, None, None);
+        }
+        let (reason, closest) = match host {
+            Host::Name(name) => closest(self.0.near_name(name), protocol, port),
+            Host::Address(address) => closest(self.0.near_address(*address), protocol, port),
+        };
+        (reason, closest, None)
+    }
+
+    /// Why a name may not be looked up.
+    pub(crate) fn miss_of_look_up(&self, name: &Name) -> Miss<'_> {
+        if self.is_empty() {
+            return (Reason::AllowNone, None, None);
+        }
+        match self.0.near_name(name).next() {
+            Some(entry) => (Reason::AllowScheme, Some(entry), None),
+            None => (Reason::DnsNameNotAllowed, None, None),
+        }
+    }
+}
+
+/// Of the entries that name the host, the one that lacks least: right port and wrong scheme, then right scheme
+/// and wrong port, then whatever is there.
+fn closest<'p>(
+    entries: impl Iterator<Item = &'p Entry>,
+    protocol: Protocol<'_>,
+    port: u16,
+) -> (Reason, Option<&'p Entry>) {
+    let mut best: Option<(u8, Reason, &Entry)> = None;
+    for entry in entries {
+        let has_port = entry
+            .schemes()
+            .iter()
+            .any(|scheme| entry.ports_for(scheme).contains(port));
+        let has_scheme = entry.schemes().iter().any(|scheme| scheme.permits(protocol));
+        let (rank, reason) = match (has_port, has_scheme) {
+            (true, _) => (0, Reason::AllowScheme),
+            (false, true) => (1, Reason::AllowPort),
+            (false, false) => (2, Reason::AllowScheme),
+        };
+        if best.is_none_or(|(own, ..)| rank < own) {
+            best = Some((rank, reason, entry));
+        }
+    }
+    best.map_or((Reason::AllowNoMatch, None), |(_, reason, entry)| {
+        (reason, Some(entry))
+    })
+}

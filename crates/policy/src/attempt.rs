@@ -1,0 +1,140 @@
+//! What a guest attempts, and the situation in which it does.
+
+use crate::{Address, Endpoint, Grants, Host, Name, Peers, Scheme, Transport, Usage};
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// One attempt of a guest to use the network, in the words of the policy.
+#[derive(Clone, Copy, Debug)]
+pub enum Attempt<'a> {
+    /// Creating a socket.
+    CreateSocket {
+        /// The socket's transport.
+        transport: Transport,
+    },
+    /// Binding a socket, by the guest's own call or implied by another.
+    Bind {
+        /// The socket's transport.
+        transport: Transport,
+        /// The local address asked for.
+        local: SocketAddr,
+    },
+    /// Putting a TCP socket into listening mode.
+    Listen {
+        /// The socket's local address.
+        local: SocketAddr,
+    },
+    /// Accepting a TCP connection.
+    Accept {
+        /// Who connects.
+        peer: SocketAddr,
+    },
+    /// Connecting a socket, or sending a datagram.
+    Reach {
+        /// The socket's transport.
+        transport: Transport,
+        /// The destination.
+        remote: Endpoint,
+    },
+    /// Letting a datagram in.
+    Receive {
+        /// Who sent it.
+        peer: Endpoint,
+    },
+    /// Looking a name up; asked before a query leaves the machine.
+    LookUp {
+        /// The name.
+        name: &'a Name,
+    },
+    /// Taking one address of an answer; asked before the guest sees it.
+    Answer {
+        /// The name that was looked up.
+        name: &'a Name,
+        /// The names that the answer led through.
+        chain: &'a [Name],
+        /// The address.
+        address: Address,
+        /// Who answered.
+        source: AnswerSource,
+    },
+    /// Sending an HTTP request; asked before its host is resolved.
+    Request {
+        /// The URL's scheme.
+        scheme: &'a Scheme,
+        /// The URL's host.
+        host: &'a Host,
+        /// The URL's port or the scheme's own.
+        port: u16,
+        /// Whether the request would open a tunnel.
+        method: RequestMethod,
+    },
+    /// Connecting for an HTTP request to one address of its host.
+    Dial {
+        /// The URL's scheme.
+        scheme: &'a Scheme,
+        /// The URL's host.
+        host: &'a Host,
+        /// The names that the answer led through.
+        chain: &'a [Name],
+        /// The address and port to connect to.
+        remote: Endpoint,
+        /// Who answered.
+        source: AnswerSource,
+    },
+}
+
+/// Who gave the addresses of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AnswerSource {
+    /// A DNS server, which may say anything.
+    Server,
+    /// The machine's own hosts file, which its owner wrote.
+    HostsFile,
+    /// Outport itself, for `localhost` and the names under it.
+    Localhost,
+}
+
+/// What matters about the method of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RequestMethod {
+    /// CONNECT, which asks the server to relay.
+    Connect,
+    /// Any other.
+    Other,
+}
+
+/// What the decision has to know beside the policy: the instance's own state, counted things, and the time.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// What the instance looked up.
+    pub grants: &'a Grants,
+    /// Whom the instance sent datagrams to.
+    pub peers: &'a Peers,
+    /// What is held right now.
+    pub usage: Usage,
+    /// The time of the attempt.
+    pub now: Instant,
+}
+
+/// What is attempted, for people: `tcp 10.0.0.5:5432`, `look-up of db.example.com`.
+impl fmt::Display for Attempt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateSocket { transport } => write!(f, "{transport} socket"),
+            Self::Bind { transport, local } => write!(f, "{transport} bind to {local}"),
+            Self::Listen { local } => write!(f, "listen on {local}"),
+            Self::Accept { peer } => write!(f, "accept from {peer}"),
+            Self::Reach { transport, remote } => write!(f, "{transport} {remote}"),
+            Self::Receive { peer } => write!(f, "datagram from {peer}"),
+            Self::LookUp { name } => write!(f, "look-up of {name}"),
+            Self::Answer { name, address, .. } => write!(f, "answer {address} for {name}"),
+            Self::Request {
+                scheme, host, port, ..
+            } => write!(f, "{scheme}://{host}:{port}"),
+            Self::Dial {
+                scheme, host, remote, ..
+            } => write!(f, "{scheme}://{host} at {remote}"),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The answer to an attempt: a permit with the rule that gave it, or a denial with its reason.
+
+use crate::deny_list::{DeniedBy, Refusal};
+use crate::{Attempt, BlockedNetwork, Endpoint, Entry, Name, Reason, Remedy};
+use std::fmt;
+
+/// What the policy says to an attempt. There is no default and no `bool`: an attempt that nobody judged is not
+/// allowed.
+#[derive(Clone, Debug)]
+#[must_use = "an attempt goes ahead only with the permit that the decision holds"]
+pub enum Decision<'p> {
+    /// Every layer permits it.
+    Allow(Permit<'p>),
+    /// A layer refuses it, the first that does in the order of clause ORD-1.
+    Deny(Denial<'p>),
+}
+
+/// The right to go ahead. Only [`Policy::decide`](crate::Policy::decide) makes one.
+#[derive(Clone, Debug)]
+pub struct Permit<'p> {
+    rule: Rule<'p>,
+    remote: Option<Endpoint>,
+}
+
+/// What permitted an attempt.
+#[derive(Clone, Debug)]
+pub enum Rule<'p> {
+    /// An entry that covers the destination itself.
+    Entry(&'p Entry),
+    /// An entry that covers a name, and a look-up of that name which answered with the address.
+    Grant {
+        /// The name that was looked up.
+        name: Name,
+        /// The entry that covers it.
+        entry: &'p Entry,
+    },
+    /// Nothing was needed: the attempt reaches nobody by itself.
+    Harmless,
+}
+
+/// A refusal.
+#[derive(Clone, Debug)]
+pub struct Denial<'p> {
+    reason: Reason,
+    by: Option<DeniedBy<'p>>,
+    closest: Option<&'p Entry>,
+    name: Option<Name>,
+    switch: Option<&'static str>,
+}
+
+impl<'p> Permit<'p> {
+    pub(crate) fn new(rule: Rule<'p>, remote: Option<Endpoint>) -> Self {
+        Self { rule, remote }
+    }
+
+    /// What permitted the attempt.
+    pub fn rule(&self) -> &Rule<'p> {
+        &self.rule
+    }
+
+    /// The endpoint that was judged, where there is one: the only one to connect to.
+    pub fn remote(&self) -> Option<Endpoint> {
+        self.remote
+    }
+}
+
+impl<'p> Denial<'p> {
+    pub(crate) fn new(reason: Reason) -> Self {
+        Self {
+            reason,
+            by: None,
+            closest: None,
+            name: None,
+            switch: None,
+        }
+    }
+
+    pub(crate) fn near(mut self, closest: Option<&'p Entry>) -> Self {
+        self.closest = closest;
+        self
+    }
+
+    pub(crate) fn named(mut self, name: Option<Name>) -> Self {
+        self.name = name;
+        self
+    }
+
+    pub(crate) fn lifted_by(mut self, switch: &'static str) -> Self {
+        self.switch = Some(switch);
+        self
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The author's entry that came closest to permitting the attempt, if any came close.
+    pub fn closest(&self) -> Option<&'p Entry> {
+        self.closest
+    }
+
+    /// The operator's entry that refuses.
+    pub fn denied_by(&self) -> Option<&'p Entry> {
+        match self.by {
+            Some(DeniedBy::Entry(entry)) => Some(entry),
+            _ => None,
+        }
+    }
+
+    /// The operator's blocked network that refuses.
+    pub fn blocked_by(&self) -> Option<&'p BlockedNetwork> {
+        match self.by {
+            Some(DeniedBy::Blocked(blocked)) => Some(blocked),
+            _ => None,
+        }
+    }
+
+    /// The name that the destination was looked up by, or by which it is denied.
+    pub fn name(&self) -> Option<&Name> {
+        self.name.as_ref()
+    }
+
+    /// What would permit the attempt, if one thing would (clause RSN-2).
+    pub fn remedy(&self, attempt: &Attempt<'_>) -> Option<Remedy> {
+        Remedy::of(self, attempt)
+    }
+
+    pub(crate) fn switch(&self) -> Option<&'static str> {
+        self.switch
+    }
+}
+
+impl<'p> From<Refusal<'p>> for Denial<'p> {
+    fn from(refusal: Refusal<'p>) -> Self {
+        Self {
+            by: Some(refusal.by),
+            name: refusal.name,
+            ..Self::new(refusal.reason)
+        }
+    }
+}
+
+impl Decision<'_> {
+    /// The reason, where the attempt is refused.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Allow(_) => None,
+            Self::Deny(denial) => Some(denial.reason),
+        }
+    }
+}
+
+/// The rule for a log: an entry as written with its place.
+impl fmt::Display for Rule<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(entry) => write!(f, "{} ({})", entry.text(), entry.place()),
+            Self::Grant { name, entry } => {
+                write!(f, "{} ({}) by look-up of {name}", entry.text(), entry.place())
+            }
+            Self::Harmless => f.write_str("reaches nobody by itself"),
+        }
+    }
+}

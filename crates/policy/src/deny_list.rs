@@ -1,0 +1,279 @@
+//! The operator's side: what no guest of the process may reach, compiled (clauses DL-1 to DL-8).
+//!
+//! Three sources, each with its reason:
+//!
+//! 1. entries, by name and by address, `deny.host` or `deny.network`;
+//! 2. `block_networks`, every port and scheme, `deny.network`;
+//! 3. what denied names resolved to, [`LearnedAddresses`], on the entry's ports, `deny.name-address`.
+//!
+//! All three judge every reading of an address: the address itself and the IPv4 addresses that it embeds. An
+//! entry for `localhost` also covers the loopback addresses themselves, which is what people mean by it.
+//!
+//! A list is immutable. Learned addresses and reloads make a new one, and whoever holds the policy swaps it as a
+//! whole.
+
+use crate::index::{Index, Match, Side};
+use crate::{
+    Address, BlockedNetwork, Entry, HostPattern, Limit, Name, PortSet, Protocol, Reason, RuntimeLimits,
+    Transport,
+};
+use ipnet::IpNet;
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+/// The operator's deny list. By default it denies nothing.
+#[derive(Clone, Debug, Default)]
+pub struct DenyList {
+    compiled: Arc<Compiled>,
+    learned: LearnedAddresses,
+}
+
+#[derive(Debug, Default)]
+struct Compiled {
+    index: Index,
+    blocked: Vec<BlockedNetwork>,
+}
+
+/// What denied names resolved to, last time they were asked (clause DL-5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LearnedAddresses(HashMap<Address, Vec<Name>>);
+
+/// A refusal by the deny list.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal<'p> {
+    pub(crate) reason: Reason,
+    pub(crate) by: DeniedBy<'p>,
+    /// The denied name, where the destination was reached by another spelling of it.
+    pub(crate) name: Option<Name>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DeniedBy<'p> {
+    Entry(&'p Entry),
+    Blocked(&'p BlockedNetwork),
+}
+
+impl LearnedAddresses {
+    /// Notes that `name` has just these addresses.
+    pub fn insert(&mut self, name: &Name, addresses: impl IntoIterator<Item = Address>) {
+        self.remove(name);
+        for address in addresses {
+            let names = self.0.entry(address).or_default();
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &Name) {
+        self.0.retain(|_, names| {
+            names.retain(|own| own != name);
+            !names.is_empty()
+        });
+    }
+
+    fn names_of(&self, address: Address) -> impl Iterator<Item = &Name> {
+        self.0.get(&address).into_iter().flatten()
+    }
+}
+
+impl DenyList {
+    /// Compiles entries and blocked networks.
+    pub fn compile(entries: Vec<Entry>, blocked: Vec<BlockedNetwork>) -> Self {
+        let compiled = Compiled {
+            index: Index::compile(entries, loopback_of_localhost),
+            blocked,
+        };
+        Self {
+            compiled: Arc::new(compiled),
+            learned: LearnedAddresses::default(),
+        }
+    }
+
+    /// The same list with what its names resolve to now. Cheap: the compiled entries are shared.
+    #[must_use]
+    pub fn with_learned(&self, learned: LearnedAddresses) -> Self {
+        Self {
+            compiled: Arc::clone(&self.compiled),
+            learned,
+        }
+    }
+
+    /// The entries in the order in which they were written.
+    pub fn entries(&self) -> &[Entry] {
+        self.compiled.index.entries()
+    }
+
+    /// The blocked networks in the order in which they were written.
+    pub fn blocked_networks(&self) -> &[BlockedNetwork] {
+        &self.compiled.blocked
+    }
+
+    /// What was learned of the names' addresses.
+    pub fn learned(&self) -> &LearnedAddresses {
+        &self.learned
+    }
+
+    /// The names to resolve, so that their addresses can be denied (clause DL-5). `localhost` is not among them:
+    /// its addresses are known. Wildcards cannot be resolved.
+    pub fn exact_names(&self) -> Vec<Name> {
+        let hosts = self.entries().iter().flat_map(Entry::hosts);
+        let mut names: Vec<Name> = hosts
+            .filter_map(|host| match host {
+                HostPattern::Name(name) if !name.is_localhost() => Some(name.clone()),
+                _ => None,
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    pub(crate) fn refuses_address(
+        &self,
+        address: Address,
+        protocol: Protocol<'_>,
+        port: u16,
+    ) -> Option<Refusal<'_>> {
+        if let Some(blocked) = self.blocked(address) {
+            return Some(Refusal {
+                reason: Reason::DenyNetwork,
+                by: DeniedBy::Blocked(blocked),
+                name: None,
+            });
+        }
+        address.readings().find_map(|reading| {
+            let index = &self.compiled.index;
+            if let Some(found) = index.find_address(reading, Side::Deny, protocol, port) {
+                let reason = match found.by {
+                    Match::Network if !names_localhost(found.entry) => Reason::DenyNetwork,
+                    _ => Reason::DenyHost,
+                };
+                return Some(Refusal {
+                    reason,
+                    by: DeniedBy::Entry(found.entry),
+                    name: None,
+                });
+            }
+            self.learned.names_of(reading).find_map(|name| {
+                let found = index.find_name(name, Side::Deny, protocol, port)?;
+                let by = DeniedBy::Entry(found.entry);
+                Some(Refusal {
+                    reason: Reason::DenyNameAddress,
+                    by,
+                    name: Some(name.clone()),
+                })
+            })
+        })
+    }
+
+    /// Refuses a name, or one of the names that its answer led through (clause DL-4).
+    pub(crate) fn refuses_name(
+        &self,
+        name: &Name,
+        chain: &[Name],
+        protocol: Protocol<'_>,
+        port: u16,
+    ) -> Option<Refusal<'_>> {
+        let find = |name: &Name| self.compiled.index.find_name(name, Side::Deny, protocol, port);
+        if let Some(found) = find(name) {
+            return Some(Refusal {
+                reason: Reason::DenyHost,
+                by: DeniedBy::Entry(found.entry),
+                name: None,
+            });
+        }
+        chain.iter().find_map(|alias| {
+            let by = DeniedBy::Entry(find(alias)?.entry);
+            Some(Refusal {
+                reason: Reason::DenyCname,
+                by,
+                name: Some(alias.clone()),
+            })
+        })
+    }
+
+    /// Refuses a name of which no port is left for a socket (clauses DL-3 and DL-4).
+    pub(crate) fn refuses_whole_name(
+        &self,
+        name: &Name,
+        chain: &[Name],
+        limits: &RuntimeLimits,
+    ) -> Option<Refusal<'_>> {
+        let denied = |name: &Name, transport| {
+            self.compiled
+                .index
+                .coverage_of_name(name, Side::Deny, Protocol::Socket(transport))
+        };
+        let all = |transport| {
+            chain.iter().fold(denied(name, transport), |all, alias| {
+                all.union(&denied(alias, transport))
+            })
+        };
+        if !covers_sockets(all, limits) {
+            return None;
+        }
+        self.refuses_name(name, chain, Protocol::Socket(Transport::Tcp), 1)
+    }
+
+    /// Refuses an address of which no port is left for a socket (clause DNS-9).
+    pub(crate) fn refuses_whole_address(
+        &self,
+        address: Address,
+        limits: &RuntimeLimits,
+    ) -> Option<Refusal<'_>> {
+        let index = &self.compiled.index;
+        let denied = |transport| {
+            let protocol = Protocol::Socket(transport);
+            address.readings().fold(PortSet::EMPTY, |all, reading| {
+                let learned = self
+                    .learned
+                    .names_of(reading)
+                    .fold(PortSet::EMPTY, |ports, name| {
+                        ports.union(&index.coverage_of_name(name, Side::Deny, protocol))
+                    });
+                all.union(&index.coverage_of_address(reading, Side::Deny, protocol))
+                    .union(&learned)
+            })
+        };
+        if self.blocked(address).is_none() && !covers_sockets(denied, limits) {
+            return None;
+        }
+        self.refuses_address(address, Protocol::Socket(Transport::Tcp), 1)
+    }
+
+    fn blocked(&self, address: Address) -> Option<&BlockedNetwork> {
+        self.compiled
+            .blocked
+            .iter()
+            .find(|blocked| blocked.blocks(address))
+    }
+}
+
+/// Whether no port is left to a socket: none over TCP, and none over UDP unless that is shut anyway.
+fn covers_sockets(denied: impl Fn(Transport) -> PortSet, limits: &RuntimeLimits) -> bool {
+    denied(Transport::Tcp).is_all() && (limits.udp == Limit::Holds || denied(Transport::Udp).is_all())
+}
+
+/// Clause DL-8, with what counts as loopback for judging (clause HL-6).
+fn loopback_of_localhost(host: &HostPattern) -> Vec<HostPattern> {
+    if !is_localhost(host) {
+        return Vec::new();
+    }
+    let network = |ip: Ipv4Addr| IpNet::new_assert(ip.into(), 8);
+    vec![
+        HostPattern::Network(network(Ipv4Addr::new(127, 0, 0, 0))),
+        HostPattern::Network(network(Ipv4Addr::UNSPECIFIED)),
+        HostPattern::Address(Address::new(Ipv6Addr::LOCALHOST.into())),
+        HostPattern::Address(Address::new(Ipv6Addr::UNSPECIFIED.into())),
+    ]
+}
+
+fn is_localhost(host: &HostPattern) -> bool {
+    matches!(host, HostPattern::Name(name) | HostPattern::Subdomains(name) if name.as_str() == "localhost")
+}
+
+fn names_localhost(entry: &Entry) -> bool {
+    entry.hosts().iter().any(is_localhost)
+}

@@ -1,0 +1,240 @@
+//! What an instance may reach because of names that it looked up (clauses DNS-3 to DNS-7).
+//!
+//! A grant says "this name answered with this address". Which ports and protocols that opens is not written down
+//! here: the decision asks the author's entries and the operator's deny list for the *name* at the moment of the
+//! attempt, so a deny list that changes meanwhile counts at once.
+//!
+//! ```text
+//! begin(name) ── ticket ──► settle(ticket, outcome)     replaces what the name granted
+//!                      └──► dropped                     changes nothing
+//! ```
+//!
+//! Tickets are numbered. An outcome takes effect only if no look-up of the same name that was begun later has
+//! settled before it: of two in flight the later one wins, whichever answers first.
+//!
+//! Bounds: so many names, the least recently looked-up of which makes room; and a memory of addresses that were
+//! granted once, for the message that tells a guest's author so. Grants know no TTL: an address may be reached
+//! until its name is looked up again.
+
+use crate::{Address, Name};
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+/// The grants of one instance.
+#[derive(Clone, Debug)]
+pub struct Grants {
+    names: HashMap<Name, Granted>,
+    /// Which names granted an address. INVARIANT: the inverse of `names`, without empty lists.
+    addresses: HashMap<Address, Vec<Name>>,
+    ended: Ended,
+    most_names: usize,
+    next_ticket: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Granted {
+    addresses: Vec<Address>,
+    chain: Vec<Name>,
+    ticket: u64,
+    looked_up: Instant,
+}
+
+/// The right to settle one look-up. Dropping it abandons the look-up, which then grants nothing.
+#[derive(Debug)]
+#[must_use = "a look-up that is not settled grants nothing"]
+pub struct Ticket {
+    name: Name,
+    number: u64,
+}
+
+/// How a look-up ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The name answered; these addresses were judged and may be granted.
+    Answered {
+        /// The names that the answer led through, the CNAME chain without the name itself.
+        chain: Vec<Name>,
+        /// The addresses to grant.
+        addresses: Vec<Address>,
+    },
+    /// The name does not exist, has no address, or none that may be granted: its grants end (clause DNS-5).
+    Nothing,
+    /// The resolver failed or took too long: what was granted stays (clause DNS-5).
+    Failed,
+}
+
+/// What settling a look-up did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The outcome is in force.
+    InForce,
+    /// A look-up of the same name that was begun later has settled already; nothing changed.
+    Outrun,
+    /// The outcome changes nothing.
+    Unchanged,
+}
+
+/// A name that granted an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant<'g> {
+    /// The name that was looked up.
+    pub name: &'g Name,
+    /// The names that its answer led through.
+    pub chain: &'g [Name],
+    /// When it was looked up.
+    pub looked_up: Instant,
+}
+
+impl Grants {
+    /// No grants yet, and room for `most_names` names.
+    pub fn new(most_names: usize) -> Self {
+        Self {
+            names: HashMap::new(),
+            addresses: HashMap::new(),
+            ended: Ended::default(),
+            most_names,
+            next_ticket: 0,
+        }
+    }
+
+    /// Notes that a look-up of `name` begins.
+    pub fn begin(&mut self, name: Name) -> Ticket {
+        self.next_ticket += 1;
+        Ticket {
+            name,
+            number: self.next_ticket,
+        }
+    }
+
+    /// Puts the outcome of a look-up in force, all of it at once.
+    pub fn settle(&mut self, ticket: Ticket, outcome: Outcome, now: Instant) -> Settled {
+        let Ticket { name, number } = ticket;
+        let (chain, addresses) = match outcome {
+            Outcome::Failed => return Settled::Unchanged,
+            Outcome::Nothing => (Vec::new(), Vec::new()),
+            Outcome::Answered { chain, addresses } => (chain, addresses),
+        };
+        if self
+            .names
+            .get(&name)
+            .is_some_and(|granted| granted.ticket > number)
+        {
+            return Settled::Outrun;
+        }
+        self.replace(
+            name,
+            Granted {
+                addresses,
+                chain,
+                ticket: number,
+                looked_up: now,
+            },
+        );
+        Settled::InForce
+    }
+
+    /// The names that grant `address`.
+    pub fn of(&self, address: Address) -> impl Iterator<Item = Grant<'_>> {
+        self.addresses
+            .get(&address)
+            .into_iter()
+            .flatten()
+            .filter_map(|name| {
+                let (name, granted) = self.names.get_key_value(name)?;
+                Some(Grant {
+                    name,
+                    chain: &granted.chain,
+                    looked_up: granted.looked_up,
+                })
+            })
+    }
+
+    /// The name that granted `address` once and does no longer, if that is remembered.
+    pub fn ended(&self, address: Address) -> Option<&Name> {
+        self.ended
+            .0
+            .iter()
+            .rev()
+            .find(|(own, _)| *own == address)
+            .map(|(_, name)| name)
+    }
+
+    /// How many names are remembered, those without an address included.
+    pub fn names(&self) -> usize {
+        self.names.len()
+    }
+
+    /// INVARIANT: a name without addresses stays remembered for its ticket, so that an older look-up which
+    /// answers late cannot bring its grants back.
+    fn replace(&mut self, name: Name, granted: Granted) {
+        if !self.names.contains_key(&name) && self.names.len() >= self.most_names {
+            self.forget_least_recent();
+        }
+        let fresh = granted.addresses.clone();
+        let before = self.names.insert(name.clone(), granted);
+        for address in &fresh {
+            let names = self.addresses.entry(*address).or_default();
+            if !names.contains(&name) {
+                names.push(name.clone());
+            }
+        }
+        for address in before.into_iter().flat_map(|before| before.addresses) {
+            if !fresh.contains(&address) {
+                self.end(address, &name);
+            }
+        }
+    }
+
+    fn forget_least_recent(&mut self) {
+        let oldest = self
+            .names
+            .iter()
+            .min_by_key(|(_, granted)| (granted.looked_up, granted.ticket));
+        let Some(name) = oldest.map(|(name, _)| name.clone()) else {
+            return;
+        };
+        for address in self
+            .names
+            .remove(&name)
+            .into_iter()
+            .flat_map(|granted| granted.addresses)
+        {
+            self.end(address, &name);
+        }
+    }
+
+    fn end(&mut self, address: Address, name: &Name) {
+        if let Some(names) = self.addresses.get_mut(&address) {
+            names.retain(|own| own != name);
+            if names.is_empty() {
+                self.addresses.remove(&address);
+                self.ended.remember(address, name.clone());
+            }
+        }
+    }
+}
+
+impl Ticket {
+    /// The name that is looked up.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+}
+
+/// The last addresses whose grants ended, oldest first.
+#[derive(Clone, Debug, Default)]
+struct Ended(VecDeque<(Address, Name)>);
+
+impl Ended {
+    const MOST: usize = 256;
+
+    fn remember(&mut self, address: Address, name: Name) {
+        if self.0.len() == Self::MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back((address, name));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+use super::*;
+use std::time::Duration;
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn address(last: u8) -> Address {
+    std::net::Ipv4Addr::new(192, 0, 2, last).into()
+}
+
+fn answer(last: &[u8]) -> Outcome {
+    Outcome::Answered {
+        chain: Vec::new(),
+        addresses: last.iter().map(|last| address(*last)).collect(),
+    }
+}
+
+fn look_up(grants: &mut Grants, text: &str, outcome: Outcome) -> Settled {
+    let ticket = grants.begin(name(text));
+    grants.settle(ticket, outcome, Instant::now())
+}
+
+fn holds(grants: &Grants, last: u8) -> Vec<String> {
+    grants
+        .of(address(last))
+        .map(|grant| grant.name.to_string())
+        .collect()
+}
+
+// proves: DNS-3, DNS-4
+#[test]
+fn a_new_answer_replaces_the_old_one_of_that_name_only() {
+    let mut grants = Grants::new(8);
+    look_up(&mut grants, "a.example", answer(&[1, 2]));
+    look_up(&mut grants, "b.example", answer(&[2, 3]));
+    assert_eq!(holds(&grants, 2), ["a.example", "b.example"]);
+    look_up(&mut grants, "a.example", answer(&[4]));
+    assert!(holds(&grants, 1).is_empty());
+    assert_eq!(grants.ended(address(1)), Some(&name("a.example")));
+    assert_eq!(
+        holds(&grants, 2),
+        ["b.example"],
+        "an address of two names lives until both drop it"
+    );
+    assert_eq!(grants.ended(address(2)), None);
+    assert_eq!(holds(&grants, 3), ["b.example"]);
+    assert_eq!(holds(&grants, 4), ["a.example"]);
+}
+
+// proves: DNS-4
+#[test]
+fn of_two_look_ups_in_flight_the_later_one_wins() {
+    for later_first in [true, false] {
+        let mut grants = Grants::new(8);
+        let earlier = grants.begin(name("a.example"));
+        let later = grants.begin(name("a.example"));
+        let now = Instant::now();
+        if later_first {
+            assert_eq!(grants.settle(later, answer(&[2]), now), Settled::InForce);
+            assert_eq!(grants.settle(earlier, answer(&[1]), now), Settled::Outrun);
+        } else {
+            assert_eq!(grants.settle(earlier, answer(&[1]), now), Settled::InForce);
+            assert_eq!(grants.settle(later, answer(&[2]), now), Settled::InForce);
+        }
+        assert!(holds(&grants, 1).is_empty());
+        assert_eq!(holds(&grants, 2), ["a.example"]);
+    }
+}
+
+// proves: DNS-4
+#[test]
+fn a_late_answer_cannot_bring_back_what_a_later_look_up_ended() {
+    let mut grants = Grants::new(8);
+    let earlier = grants.begin(name("a.example"));
+    look_up(&mut grants, "a.example", Outcome::Nothing);
+    assert_eq!(
+        grants.settle(earlier, answer(&[1]), Instant::now()),
+        Settled::Outrun
+    );
+    assert!(holds(&grants, 1).is_empty());
+}
+
+// proves: DNS-4
+#[test]
+fn an_abandoned_look_up_grants_nothing_and_ends_nothing() {
+    let mut grants = Grants::new(8);
+    look_up(&mut grants, "a.example", answer(&[1]));
+    drop(grants.begin(name("a.example")));
+    assert_eq!(holds(&grants, 1), ["a.example"]);
+}
+
+// proves: DNS-5
+#[test]
+fn a_name_that_is_gone_loses_its_grants_and_a_failure_keeps_them() {
+    let mut grants = Grants::new(8);
+    look_up(&mut grants, "a.example", answer(&[1]));
+    assert_eq!(
+        look_up(&mut grants, "a.example", Outcome::Failed),
+        Settled::Unchanged
+    );
+    assert_eq!(holds(&grants, 1), ["a.example"]);
+    look_up(&mut grants, "a.example", Outcome::Nothing);
+    assert!(holds(&grants, 1).is_empty());
+}
+
+// proves: DNS-12
+#[test]
+fn the_least_recently_looked_up_name_makes_room() {
+    let mut grants = Grants::new(2);
+    let start = Instant::now();
+    for (second, text, last) in [
+        (0, "a.example", 1),
+        (1, "b.example", 2),
+        (2, "a.example", 1),
+        (3, "c.example", 3),
+    ] {
+        let ticket = grants.begin(name(text));
+        grants.settle(ticket, answer(&[last]), start + Duration::from_secs(second));
+    }
+    assert_eq!(grants.names(), 2);
+    assert_eq!(holds(&grants, 1), ["a.example"]);
+    assert!(holds(&grants, 2).is_empty());
+    assert_eq!(holds(&grants, 3), ["c.example"]);
+}

@@ -1,0 +1,104 @@
+//! What stays shut until the operator lifts it (clauses RL-1 to RL-3), and how much may happen at once.
+
+use crate::{Address, PortSet};
+use std::time::Duration;
+
+/// A limit that is on by default and that only the operator can take away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// The limit holds.
+    #[default]
+    Holds,
+    /// The operator has lifted it. That permits nothing by itself (clause RL-5).
+    Lifted,
+}
+
+impl Limit {
+    /// `Lifted` where the operator said so.
+    pub fn lifted_if(lifted: bool) -> Self {
+        if lifted { Self::Lifted } else { Self::Holds }
+    }
+}
+
+/// The runtime limits in force. By default all of them hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuntimeLimits {
+    /// RL-2: UDP sockets.
+    pub udp: Limit,
+    /// RL-1: the ports from 1 to 1023 that are open on loopback after all. Default: none.
+    pub loopback_ports: PortSet,
+    /// RL-3: link-local and instance-metadata addresses.
+    pub link_local: Limit,
+    /// DNS-9: loopback addresses as answers for names other than `localhost`.
+    pub loopback_answers: Limit,
+}
+
+impl RuntimeLimits {
+    /// Whether RL-1 refuses `port` on this address.
+    pub(crate) fn shuts_loopback_port(&self, address: Address, port: u16) -> bool {
+        port < 1024 && !self.loopback_ports.contains(port) && address.reads_as_loopback()
+    }
+
+    /// Whether RL-3 refuses this address.
+    pub(crate) fn shuts_address(&self, address: Address) -> bool {
+        self.link_local == Limit::Holds
+            && (address.reads_as_link_local() || address.reads_as_metadata_service())
+    }
+}
+
+/// How much a guest and all guests together may hold at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quotas {
+    /// Open sockets of one instance, counted from creation (clause Q-1). Default 256.
+    pub sockets_per_instance: u32,
+    /// Open sockets of the process. Default 4096; the runtime keeps it below half the file-descriptor limit.
+    pub sockets_per_process: u32,
+    /// Spin's `max_socket_connections`: open sockets of all instances of one component. Default: no limit of its own.
+    pub sockets_per_component: Option<u32>,
+    /// Spin's `max_total_connections`: sockets and HTTP connections of the process. Default: no limit of its own.
+    pub total_connections: Option<u32>,
+    /// Look-ups of one instance under way at once (clause DNS-12). Default 16.
+    pub lookups_in_flight: u32,
+    /// How long a look-up may take (clause DNS-12). Default 5 seconds.
+    pub lookup_time: Duration,
+    /// Addresses taken from one answer (clause DNS-12). Default 64.
+    pub lookup_addresses: usize,
+    /// Names with grants of one instance (clause DNS-12). Default 256.
+    pub granted_names: usize,
+    /// Peers whose datagrams an instance receives (clause HL-4). Default 1024.
+    pub peers: usize,
+    /// How long a peer is remembered after the last datagram sent to it (clause HL-4). Default 120 seconds.
+    pub peer_idle: Duration,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            sockets_per_instance: 256,
+            sockets_per_process: 4096,
+            sockets_per_component: None,
+            total_connections: None,
+            lookups_in_flight: 16,
+            lookup_time: Duration::from_secs(5),
+            lookup_addresses: 64,
+            granted_names: 256,
+            peers: 1024,
+            peer_idle: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What is held at the moment of an attempt, counted by the gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Open sockets of the instance.
+    pub sockets_of_instance: u32,
+    /// Open sockets of all instances of the component.
+    pub sockets_of_component: u32,
+    /// Open sockets of the process.
+    pub sockets_of_process: u32,
+    /// Sockets and HTTP connections of the process.
+    pub connections_of_process: u32,
+    /// Look-ups of the instance under way.
+    pub lookups_of_instance: u32,
+}

@@ -1,0 +1,427 @@
+//! The decider: the one function that judges every way out.
+//!
+//! An [`Attempt`] passes the layers in order, and the first that refuses gives the reason (clause ORD-1):
+//!
+//! | layer | refuses | consults |
+//! | --- | --- | --- |
+//! | 1 hard limits | listening, accepting, chosen local addresses, unsolicited datagrams, multicast | peers |
+//! | 2 deny list | what the operator names, by name, alias, address, embedded address | [`DenyList`](crate::DenyList) |
+//! | 3 runtime limits | UDP, privileged loopback ports, link-local and metadata addresses | [`RuntimeLimits`](crate::RuntimeLimits) |
+//! | 4 allow list | everything that no entry permits, by itself or through a look-up | [`AllowList`], [`Grants`](crate::Grants) |
+//! | 5 quotas | what is too much at once | [`Usage`](crate::Usage) |
+//!
+//! The function is pure: the instance's state, what is counted and the time come in as a [`Situation`]. It
+//! allocates nothing; what a message needs is made from the [`Denial`] by whoever wants the message.
+//!
+//! Every remote address is a canonical [`Address`] by the time it gets here. What it embeds is judged by layers 1
+//! to 3 as well, and never permits anything in layer 4 (clause HL-7).
+
+use crate::{
+    Address, AllowList, AnswerSource, Attempt, Decision, Denial, Endpoint, Host, Layer, Limit, Name,
+    Operator, Permit, Protocol, Reason, RequestMethod, Rule, Situation, Transport,
+};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What one component may reach: its author's allow list within the operator's limits. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    component: Arc<str>,
+    allow: Arc<AllowList>,
+    operator: Arc<Operator>,
+}
+
+/// What one layer says to an attempt.
+#[derive(Clone, Debug)]
+pub enum LayerAnswer<'p> {
+    /// Nothing against it.
+    Passes,
+    /// Permits it for this rule. Only the allow list does.
+    Permits(Rule<'p>),
+    /// Refuses it.
+    Refuses(Denial<'p>),
+}
+
+impl Policy {
+    /// The policy of the component called `component`.
+    pub fn new(component: impl Into<Arc<str>>, allow: Arc<AllowList>, operator: Arc<Operator>) -> Self {
+        Self {
+            component: component.into(),
+            allow,
+            operator,
+        }
+    }
+
+    /// The component's name.
+    pub fn component(&self) -> &str {
+        &self.component
+    }
+
+    /// The author's allow list.
+    pub fn allow(&self) -> &AllowList {
+        &self.allow
+    }
+
+    /// The operator's part.
+    pub fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
+    /// Judges an attempt.
+    pub fn decide<'p>(&'p self, attempt: &Attempt<'_>, situation: &Situation<'_>) -> Decision<'p> {
+        if let Some(denial) = self.hard(attempt, situation) {
+            return Decision::Deny(denial);
+        }
+        if let Some(denial) = self.deny_list(attempt) {
+            return Decision::Deny(denial);
+        }
+        if let Some(denial) = self.runtime_limits(attempt) {
+            return Decision::Deny(denial);
+        }
+        let rule = match self.allow_list(attempt, situation) {
+            Ok(rule) => rule,
+            Err(denial) => return Decision::Deny(denial),
+        };
+        match self.quotas(attempt, situation) {
+            Some(denial) => Decision::Deny(denial),
+            None => Decision::Allow(Permit::new(rule, remote_of(attempt))),
+        }
+    }
+
+    /// What one layer alone says, for explanations. [`decide`](Self::decide) is the first refusal of all layers.
+    pub fn ask<'p>(
+        &'p self,
+        layer: Layer,
+        attempt: &Attempt<'_>,
+        situation: &Situation<'_>,
+    ) -> LayerAnswer<'p> {
+        let refusal = match layer {
+            Layer::Hard => self.hard(attempt, situation),
+            Layer::DenyList => self.deny_list(attempt),
+            Layer::RuntimeLimits => self.runtime_limits(attempt),
+            Layer::AllowList => {
+                return match self.allow_list(attempt, situation) {
+                    Ok(rule) => LayerAnswer::Permits(rule),
+                    Err(denial) => LayerAnswer::Refuses(denial),
+                };
+            }
+            Layer::Quotas => self.quotas(attempt, situation),
+        };
+        refusal.map_or(LayerAnswer::Passes, LayerAnswer::Refuses)
+    }
+
+    fn hard<'p>(&'p self, attempt: &Attempt<'_>, situation: &Situation<'_>) -> Option<Denial<'p>> {
+        let reason = match *attempt {
+            Attempt::Listen { .. } => Some(Reason::HardListen),
+            Attempt::Accept { .. } => Some(Reason::HardAccept),
+            Attempt::Bind { local, .. } => chosen_local(local).then_some(Reason::HardBind),
+            Attempt::Receive { peer } if !situation.peers.knows(peer, situation.now) => {
+                Some(Reason::HardUnsolicited)
+            }
+            Attempt::Reach { remote, .. }
+            | Attempt::Dial { remote, .. }
+            | Attempt::Receive { peer: remote } => unreachable_remote(remote),
+            Attempt::Answer { address, .. } => address.reads_as_multicast().then_some(Reason::HardMulticast),
+            Attempt::Request {
+                method: RequestMethod::Connect,
+                ..
+            } => Some(Reason::HttpConnectMethod),
+            Attempt::Request {
+                host: Host::Address(address),
+                port,
+                ..
+            } => unreachable_remote(Endpoint::new(*address, port)),
+            Attempt::Request { port: 0, .. } => Some(Reason::HardPortZero),
+            Attempt::Request { .. } | Attempt::CreateSocket { .. } | Attempt::LookUp { .. } => None,
+        };
+        reason.map(Denial::new)
+    }
+
+    fn deny_list<'p>(&'p self, attempt: &Attempt<'_>) -> Option<Denial<'p>> {
+        let deny = &self.operator.deny;
+        let limits = &self.operator.limits;
+        let refusal = match *attempt {
+            Attempt::Reach { transport, remote } => {
+                deny.refuses_address(remote.address, Protocol::Socket(transport), remote.port)
+            }
+            Attempt::Receive { peer } => {
+                deny.refuses_address(peer.address, Protocol::Socket(Transport::Udp), peer.port)
+            }
+            Attempt::LookUp { name } => deny.refuses_whole_name(name, &[], limits),
+            Attempt::Answer {
+                name, chain, address, ..
+            } => deny
+                .refuses_whole_name(name, chain, limits)
+                .or_else(|| deny.refuses_whole_address(address, limits)),
+            Attempt::Request {
+                scheme,
+                host: Host::Name(name),
+                port,
+                ..
+            } => deny.refuses_name(name, &[], Protocol::Url(scheme), port),
+            Attempt::Request {
+                scheme,
+                host: Host::Address(address),
+                port,
+                ..
+            } => deny.refuses_address(*address, Protocol::Url(scheme), port),
+            Attempt::Dial {
+                scheme,
+                host,
+                chain,
+                remote,
+                ..
+            } => {
+                let protocol = Protocol::Url(scheme);
+                let by_name = match host {
+                    Host::Name(name) => deny.refuses_name(name, chain, protocol, remote.port),
+                    Host::Address(_) => None,
+                };
+                by_name.or_else(|| deny.refuses_address(remote.address, protocol, remote.port))
+            }
+            Attempt::CreateSocket { .. }
+            | Attempt::Bind { .. }
+            | Attempt::Listen { .. }
+            | Attempt::Accept { .. } => None,
+        };
+        refusal.map(Denial::from)
+    }
+
+    fn runtime_limits<'p>(&'p self, attempt: &Attempt<'_>) -> Option<Denial<'p>> {
+        match *attempt {
+            Attempt::CreateSocket { transport } | Attempt::Bind { transport, .. } => {
+                self.shut_transport(transport)
+            }
+            Attempt::Reach { transport, remote } => self
+                .shut_transport(transport)
+                .or_else(|| self.shut_remote(remote)),
+            Attempt::Receive { peer } => self
+                .shut_transport(Transport::Udp)
+                .or_else(|| self.shut_remote(peer)),
+            Attempt::Dial { remote, .. } => self.shut_remote(remote),
+            Attempt::Request {
+                host: Host::Address(address),
+                port,
+                ..
+            } => self.shut_remote(Endpoint::new(*address, port)),
+            Attempt::Answer { address, .. } => self.shut_address(address),
+            Attempt::Request { .. }
+            | Attempt::LookUp { .. }
+            | Attempt::Listen { .. }
+            | Attempt::Accept { .. } => None,
+        }
+    }
+
+    fn shut_transport(&self, transport: Transport) -> Option<Denial<'_>> {
+        let shut = transport == Transport::Udp && self.operator.limits.udp == Limit::Holds;
+        shut.then(|| Denial::new(Reason::RuntimeUdp).lifted_by("--allow-udp"))
+    }
+
+    fn shut_remote(&self, remote: Endpoint) -> Option<Denial<'_>> {
+        if self
+            .operator
+            .limits
+            .shuts_loopback_port(remote.address, remote.port)
+        {
+            return Some(Denial::new(Reason::RuntimeLoopbackPort));
+        }
+        self.shut_address(remote.address)
+    }
+
+    fn shut_address(&self, address: Address) -> Option<Denial<'_>> {
+        let shut = self.operator.limits.shuts_address(address);
+        shut.then(|| Denial::new(Reason::RuntimeLinkLocal).lifted_by("--allow-link-local"))
+    }
+
+    fn allow_list<'p>(
+        &'p self,
+        attempt: &Attempt<'_>,
+        situation: &Situation<'_>,
+    ) -> Result<Rule<'p>, Denial<'p>> {
+        match *attempt {
+            Attempt::CreateSocket { .. } => Ok(Rule::Harmless),
+            Attempt::Bind { .. } if self.allow.is_empty() => Err(Denial::new(Reason::AllowNone)),
+            Attempt::Bind { .. } => Ok(Rule::Harmless),
+            // Layer 1 has refused these; a layer that is asked alone must not say yes to them either.
+            Attempt::Listen { .. } => Err(Denial::new(Reason::HardListen)),
+            Attempt::Accept { .. } => Err(Denial::new(Reason::HardAccept)),
+            Attempt::Reach { transport, remote } => self.permits_socket(transport, remote, situation),
+            Attempt::Receive { peer } => self.permits_socket(Transport::Udp, peer, situation),
+            Attempt::LookUp { name } => self.permits_look_up(name),
+            Attempt::Answer {
+                name,
+                address,
+                source,
+                ..
+            } => {
+                let rule = self.permits_look_up(name)?;
+                // Any socket: the guard asks whether the author meant the address, not which port.
+                self.guard_rebinding(name, address, source, Protocol::Socket(Transport::Tcp))?;
+                Ok(rule)
+            }
+            Attempt::Request {
+                scheme, host, port, ..
+            } => self.permits_request(host, Protocol::Url(scheme), port),
+            Attempt::Dial {
+                scheme,
+                host,
+                remote,
+                source,
+                ..
+            } => {
+                let rule = self.permits_request(host, Protocol::Url(scheme), remote.port)?;
+                if let Host::Name(name) = host {
+                    self.guard_rebinding(name, remote.address, source, Protocol::Url(scheme))?;
+                }
+                Ok(rule)
+            }
+        }
+    }
+
+    fn permits_socket(
+        &self,
+        transport: Transport,
+        remote: Endpoint,
+        situation: &Situation<'_>,
+    ) -> Result<Rule<'_>, Denial<'_>> {
+        let protocol = Protocol::Socket(transport);
+        if let Some(entry) = self.allow.permits_address(remote, protocol) {
+            return Ok(Rule::Entry(entry));
+        }
+        let mut denied = None;
+        for grant in situation.grants.of(remote.address) {
+            let Some(entry) = self.allow.permits_name(grant.name, protocol, remote.port) else {
+                continue;
+            };
+            match self
+                .operator
+                .deny
+                .refuses_name(grant.name, grant.chain, protocol, remote.port)
+            {
+                None => {
+                    return Ok(Rule::Grant {
+                        name: grant.name.clone(),
+                        entry,
+                    });
+                }
+                Some(refusal) => {
+                    denied = Some(
+                        Denial::from(refusal)
+                            .named(Some(grant.name.clone()))
+                            .near(Some(entry)),
+                    )
+                }
+            }
+        }
+        Err(denied.unwrap_or_else(|| {
+            let (reason, closest, name) = self.allow.miss_of_socket(remote, transport, situation.grants);
+            Denial::new(reason).near(closest).named(name)
+        }))
+    }
+
+    fn permits_look_up(&self, name: &Name) -> Result<Rule<'_>, Denial<'_>> {
+        if name.is_service_chaining() {
+            return Err(Denial::new(Reason::DnsNameNotAllowed));
+        }
+        self.allow.permits_look_up(name).map(Rule::Entry).ok_or_else(|| {
+            let (reason, closest, _) = self.allow.miss_of_look_up(name);
+            Denial::new(reason).near(closest)
+        })
+    }
+
+    fn permits_request(
+        &self,
+        host: &Host,
+        protocol: Protocol<'_>,
+        port: u16,
+    ) -> Result<Rule<'_>, Denial<'_>> {
+        self.allow
+            .permits_host(host, protocol, port)
+            .map(Rule::Entry)
+            .ok_or_else(|| {
+                let (reason, closest, _) = self.allow.miss_of_request(host, protocol, port);
+                Denial::new(reason).near(closest)
+            })
+    }
+
+    /// Clause DNS-9: a server must not turn a name into this machine or link, unless somebody who may say so did.
+    fn guard_rebinding(
+        &self,
+        name: &Name,
+        address: Address,
+        source: AnswerSource,
+        protocol: Protocol<'_>,
+    ) -> Result<(), Denial<'_>> {
+        let loopback = address.reads_as_loopback();
+        let guarded = loopback || address.reads_as_link_local() || address.reads_as_multicast();
+        let lifted = loopback && self.operator.limits.loopback_answers == Limit::Lifted;
+        if !guarded || lifted || name.is_localhost() || source != AnswerSource::Server {
+            return Ok(());
+        }
+        if self.allow.means_address(address, protocol).is_some() {
+            return Ok(());
+        }
+        let denial = Denial::new(Reason::DnsRebinding).named(Some(name.clone()));
+        Err(if loopback {
+            denial.lifted_by("--allow-loopback-answers")
+        } else {
+            denial
+        })
+    }
+
+    fn quotas<'p>(&'p self, attempt: &Attempt<'_>, situation: &Situation<'_>) -> Option<Denial<'p>> {
+        let quotas = &self.operator.quotas;
+        let usage = situation.usage;
+        let reached = |limit: Option<u32>, used: u32| limit.is_some_and(|limit| used >= limit);
+        match attempt {
+            Attempt::CreateSocket { .. } => {
+                if usage.sockets_of_instance >= quotas.sockets_per_instance {
+                    return Some(Denial::new(Reason::QuotaSockets).lifted_by("--max-sockets-per-instance"));
+                }
+                if usage.sockets_of_process >= quotas.sockets_per_process {
+                    return Some(Denial::new(Reason::QuotaSockets).lifted_by("--max-sockets"));
+                }
+                if reached(quotas.sockets_per_component, usage.sockets_of_component) {
+                    return Some(Denial::new(Reason::QuotaConnections).lifted_by("max_socket_connections"));
+                }
+                reached(quotas.total_connections, usage.connections_of_process)
+                    .then(|| Denial::new(Reason::QuotaConnections).lifted_by("max_total_connections"))
+            }
+            Attempt::LookUp { .. } => (usage.lookups_of_instance >= quotas.lookups_in_flight)
+                .then(|| Denial::new(Reason::QuotaLookups)),
+            Attempt::Dial { .. } => reached(quotas.total_connections, usage.connections_of_process)
+                .then(|| Denial::new(Reason::QuotaConnections).lifted_by("max_total_connections")),
+            _ => None,
+        }
+    }
+}
+
+/// Clause HL-3: only what the system would choose itself.
+fn chosen_local(local: SocketAddr) -> bool {
+    !local.ip().is_unspecified() || local.port() != 0
+}
+
+/// Clauses HL-5 and HL-6.
+fn unreachable_remote(remote: Endpoint) -> Option<Reason> {
+    if remote.port == 0 {
+        Some(Reason::HardPortZero)
+    } else if remote.address.is_unspecified() {
+        Some(Reason::HardUnspecified)
+    } else if remote.address.reads_as_multicast() {
+        Some(Reason::HardMulticast)
+    } else {
+        None
+    }
+}
+
+fn remote_of(attempt: &Attempt<'_>) -> Option<Endpoint> {
+    match *attempt {
+        Attempt::Reach { remote, .. } | Attempt::Dial { remote, .. } | Attempt::Receive { peer: remote } => {
+            Some(remote)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

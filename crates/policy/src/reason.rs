@@ -1,0 +1,196 @@
+//! Why an attempt was refused: one closed list, with the code, the sentence and the layer side by side.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $layer:ident, $sentence:literal;)*) => {
+        /// Why an attempt was refused (clause RSN-1).
+        ///
+        /// The list may grow; a code is never renamed. The same code stands in the audit log, in metrics, and in
+        /// what `check` and `explain` say.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant),*];
+
+            /// The stable code, such as `allow.no-match`.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code),* }
+            }
+
+            /// What the code means, as a sentence without a full stop.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence),* }
+            }
+
+            /// The layer that refuses for this reason.
+            pub const fn layer(self) -> Layer {
+                match self { $(Self::$variant => Layer::$layer),* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Clause HL-1.
+    HardListen = "hard.listen", Hard, "a guest cannot listen";
+    /// Clause HL-2.
+    HardAccept = "hard.accept", Hard, "a guest cannot accept connections";
+    /// Clause HL-3.
+    HardBind = "hard.bind", Hard, "a guest cannot choose a local address or port";
+    /// Clause HL-5.
+    HardMulticast = "hard.multicast", Hard, "multicast and broadcast cannot be reached";
+    /// Clause HL-4.
+    HardUnsolicited = "hard.unsolicited", Hard, "a datagram came from where this instance has sent nothing";
+    /// Clause HL-6.
+    HardPortZero = "hard.port-zero", Hard, "port 0 is no destination";
+    /// Clause HL-6.
+    HardUnspecified = "hard.unspecified", Hard, "the unspecified address is no destination";
+
+    /// Clauses DL-1, DL-3 and DL-8.
+    DenyHost = "deny.host", DenyList, "the operator's deny list names this host";
+    /// Clause DL-5.
+    DenyNameAddress = "deny.name-address", DenyList, "this is an address of a name on the operator's deny list";
+    /// Clause DL-4.
+    DenyCname = "deny.cname", DenyList, "the name is an alias of one on the operator's deny list";
+    /// Clauses DL-6 and DL-7.
+    DenyNetwork = "deny.network", DenyList, "the address lies in a network that the operator denies";
+
+    /// Clause RL-1.
+    RuntimeLoopbackPort = "runtime.loopback-port", RuntimeLimits,
+        "loopback ports below 1024 stay shut until the operator lifts them";
+    /// Clause RL-2.
+    RuntimeUdp = "runtime.udp", RuntimeLimits, "UDP stays shut until the operator lifts it";
+    /// Clause RL-3.
+    RuntimeLinkLocal = "runtime.link-local", RuntimeLimits,
+        "link-local and instance-metadata addresses stay shut until the operator lifts them";
+
+    /// Clause ORD-2.
+    AllowNone = "allow.none", AllowList, "allowed_outbound_hosts is empty";
+    /// No entry covers the destination, and none comes close.
+    AllowNoMatch = "allow.no-match", AllowList, "no entry of allowed_outbound_hosts covers this";
+    /// Clause AL-3.
+    AllowScheme = "allow.scheme", AllowList, "an entry names this host, but not this protocol";
+    /// An entry names the host, but not the port.
+    AllowPort = "allow.port", AllowList, "an entry names this host, but not this port";
+    /// Clause DNS-3: an address is reached by way of a name only after the guest has looked the name up.
+    AllowNameNotLookedUp = "allow.name-not-looked-up", AllowList,
+        "entries name hosts by name, and this instance looked up none that answered with this address";
+    /// Clause DNS-4.
+    GrantReplaced = "grant.replaced", AllowList,
+        "a look-up granted this address once, and a newer answer for the name no longer has it";
+
+    /// Clause DNS-1.
+    DnsNameNotAllowed = "dns.name-not-allowed", AllowList,
+        "no entry that sockets can use covers this name, so it cannot be looked up";
+    /// Clause DNS-9.
+    DnsRebinding = "dns.rebinding", AllowList,
+        "a name that is not localhost answered with an address of this machine or link";
+
+    /// Clause AL-6.
+    HttpConnectMethod = "http.connect-method", Hard, "the method CONNECT would relay anywhere";
+    /// The host of a request is no name and no address.
+    HttpHost = "http.host", Hard, "the host of the request is neither a name nor an address";
+
+    /// Clause Q-1.
+    QuotaSockets = "quota.sockets", Quotas, "too many sockets are open";
+    /// Clause DNS-12.
+    QuotaLookups = "quota.lookups", Quotas, "too many look-ups are in flight";
+    /// Clause Q-2.
+    QuotaConnections = "quota.connections", Quotas, "too many connections are open";
+
+    /// Clause ORD-4.
+    ErrorInternal = "error.internal", Hard, "an error on the way to the decision, which denies";
+}
+
+/// The layers in the order in which they are asked (clause ORD-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Layer {
+    /// What nobody can lift.
+    Hard,
+    /// The operator's deny list.
+    DenyList,
+    /// What only the operator can lift.
+    RuntimeLimits,
+    /// The author's allow list and the grants that came of it.
+    AllowList,
+    /// How much at once.
+    Quotas,
+}
+
+impl Layer {
+    /// All layers, in order.
+    pub const ALL: [Layer; 5] = [
+        Self::Hard,
+        Self::DenyList,
+        Self::RuntimeLimits,
+        Self::AllowList,
+        Self::Quotas,
+    ];
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hard => "hard limits",
+            Self::DenyList => "operator's deny list",
+            Self::RuntimeLimits => "runtime limits",
+            Self::AllowList => "author's allow list",
+            Self::Quotas => "quotas",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // proves: RSN-1
+    #[test]
+    fn the_codes_are_stable_and_unique() {
+        let codes: Vec<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        for code in [
+            "hard.listen",
+            "hard.accept",
+            "hard.bind",
+            "hard.multicast",
+            "hard.unsolicited",
+            "deny.host",
+            "deny.name-address",
+            "deny.cname",
+            "deny.network",
+            "runtime.loopback-port",
+            "runtime.udp",
+            "runtime.link-local",
+            "allow.none",
+            "allow.no-match",
+            "allow.scheme",
+            "allow.port",
+            "allow.name-not-looked-up",
+            "grant.replaced",
+            "dns.name-not-allowed",
+            "dns.rebinding",
+            "http.connect-method",
+            "quota.sockets",
+            "quota.lookups",
+            "quota.connections",
+        ] {
+            assert_eq!(codes.iter().filter(|own| **own == code).count(), 1, "{code}");
+        }
+        let mut unique = codes.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), codes.len());
+    }
+}

@@ -1,0 +1,112 @@
+//! What would permit a refused attempt (clause RSN-2).
+
+use crate::{Attempt, Denial, Endpoint, Host, Layer, Name, Place, Reason, Scheme, Transport};
+use std::fmt;
+
+/// The one change that would permit an attempt, and who can make it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The author adds this entry to `allowed_outbound_hosts`.
+    AddEntry(String),
+    /// The guest looks this name up before it connects.
+    LookUp(Name),
+    /// The operator starts Outport with this switch.
+    Switch(String),
+    /// The operator takes this off the deny list.
+    Undeny {
+        /// The entry or network as written.
+        text: String,
+        /// Where it stands.
+        place: Place,
+    },
+}
+
+impl Remedy {
+    pub(crate) fn of(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Self> {
+        match (denial.reason().layer(), denial.reason()) {
+            (Layer::DenyList, _) => undeny(denial),
+            (Layer::RuntimeLimits, Reason::RuntimeLoopbackPort) => remote_of(attempt)
+                .map(|remote| Self::Switch(format!("--allow-loopback-ports {}", remote.port))),
+            (_, Reason::GrantReplaced) => denial.name().cloned().map(Self::LookUp),
+            (Layer::AllowList, _) if denial.switch().is_none() => add_entry(denial, attempt),
+            _ => denial.switch().map(|switch| Self::Switch(switch.to_owned())),
+        }
+    }
+}
+
+fn undeny(denial: &Denial<'_>) -> Option<Remedy> {
+    if let Some(entry) = denial.denied_by() {
+        return Some(Remedy::Undeny {
+            text: entry.text().to_owned(),
+            place: entry.place().clone(),
+        });
+    }
+    denial.blocked_by().map(|blocked| Remedy::Undeny {
+        text: blocked.to_string(),
+        place: blocked.place().clone(),
+    })
+}
+
+fn remote_of(attempt: &Attempt<'_>) -> Option<Endpoint> {
+    match attempt {
+        Attempt::Reach { remote, .. } | Attempt::Dial { remote, .. } => Some(*remote),
+        Attempt::Receive { peer } => Some(*peer),
+        Attempt::Request {
+            host: Host::Address(address),
+            port,
+            ..
+        } => Some(Endpoint::new(*address, *port)),
+        _ => None,
+    }
+}
+
+fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
+    let host = |address| {
+        denial
+            .name()
+            .map_or(Host::Address(address), |name| Host::Name(name.clone()))
+    };
+    let entry = match attempt {
+        Attempt::Reach { transport, remote } => socket_entry(*transport, &host(remote.address), remote.port),
+        Attempt::Receive { peer } => socket_entry(Transport::Udp, &host(peer.address), peer.port),
+        Attempt::LookUp { name } if !name.is_service_chaining() => format!("*://{name}:*"),
+        Attempt::Answer { address, .. } => format!("*://{}:*", Host::Address(*address)),
+        Attempt::Request {
+            scheme, host, port, ..
+        } => url_entry(scheme, host, *port),
+        Attempt::Dial { scheme, remote, .. } if denial.reason() == Reason::DnsRebinding => {
+            url_entry(scheme, &Host::Address(remote.address), remote.port)
+        }
+        Attempt::Dial {
+            scheme, host, remote, ..
+        } => url_entry(scheme, host, remote.port),
+        _ => return None,
+    };
+    Some(Remedy::AddEntry(entry))
+}
+
+fn socket_entry(transport: Transport, host: &Host, port: u16) -> String {
+    match transport {
+        Transport::Tcp => format!("*://{host}:{port}"),
+        Transport::Udp => format!("udp://{host}:{port}"),
+    }
+}
+
+fn url_entry(scheme: &Scheme, host: &Host, port: u16) -> String {
+    if scheme.default_port() == Some(port) {
+        format!("{scheme}://{host}")
+    } else {
+        format!("{scheme}://{host}:{port}")
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddEntry(entry) => write!(f, "add \"{entry}\" to allowed_outbound_hosts"),
+            Self::LookUp(name) => write!(f, "look up `{name}` again before connecting"),
+            Self::Switch(switch) => write!(f, "the operator can lift this with `{switch}`"),
+            Self::Undeny { text, place } => write!(f, "the operator denies `{text}` ({place})"),
+        }
+    }
+}
