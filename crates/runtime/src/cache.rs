@@ -1,0 +1,263 @@
+//! Compiled code, kept from one start to the next.
+//!
+//! Compiling an 18 MB component takes seconds; mapping the machine code that came of it takes milliseconds. So
+//! the code lies in files, uncompressed and laid out as it runs, and a start maps the file:
+//!
+//! ```text
+//! component bytes ─ SHA-256 ─┐
+//!                            ├─ name of the file ─ there: map it
+//! engine's settings ─ hash ──┘                   └ not there, or broken: compile, write, rename into place
+//! ```
+//!
+//! A mapped file is machine code that this process jumps into: who can write it owns the process. Hence the
+//! directory must belong to the user and be closed to everybody else ([`PrivateDirectory`]), files are opened
+//! relative to the directory that was examined and never through a symbolic link, and each file is examined
+//! after it was opened. Where the directory is not safe the cache is off, and says so once; nothing is repaired
+//! behind the user's back.
+//!
+//! The cache holds at most [`CAPACITY`]; the files that were used least recently go first. It is only a cache:
+//! whatever goes wrong with it, the component is compiled and runs.
+
+mod directory;
+
+use std::fs::File;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::Component;
+
+use crate::engine::Engine;
+use directory::PrivateDirectory;
+pub use directory::UnsafeDirectory;
+
+/// Bytes of compiled code that are kept: 2 GiB.
+pub const CAPACITY: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Compiled code of components, in a directory or nowhere.
+#[derive(Debug)]
+pub struct CompiledCode {
+    directory: Option<PrivateDirectory>,
+}
+
+impl CompiledCode {
+    /// Keeps compiled code in `directory`, which is made, with all its parents, when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be made, or somebody else could write to it.
+    pub fn in_directory(directory: &Path) -> Result<CompiledCode, UnsafeDirectory> {
+        Ok(CompiledCode {
+            directory: Some(PrivateDirectory::open(directory)?),
+        })
+    }
+
+    /// Keeps nothing: every component is compiled at every start.
+    pub fn nowhere() -> CompiledCode {
+        CompiledCode { directory: None }
+    }
+
+    /// `$XDG_CACHE_HOME/outport/compiled`, or `~/.cache/outport/compiled`; none without a home.
+    pub fn default_directory() -> Option<PathBuf> {
+        let absolute = |variable| {
+            std::env::var_os(variable)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+        Some(caches.join("outport").join("compiled"))
+    }
+
+    /// The component in `bytes`, mapped or compiled.
+    ///
+    /// # Errors
+    ///
+    /// When `bytes` are not a component that this engine can run.
+    pub fn component(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+        let Some(directory) = &self.directory else {
+            return Component::from_binary(engine.wasmtime(), bytes);
+        };
+        let name = file_name(engine, bytes);
+        if let Some(component) = mapped(directory, &name, engine) {
+            return Ok(component);
+        }
+        let component = Component::from_binary(engine.wasmtime(), bytes)?;
+        if let Err(error) = keep(directory, &name, &component) {
+            tracing::debug!(%error, "compiled code was not kept");
+        }
+        Ok(component)
+    }
+}
+
+/// `<hash of the component>-<hash of the engine>.cwasm`.
+fn file_name(engine: &Engine, bytes: &[u8]) -> String {
+    let mut settings = Fingerprint(Sha256::new());
+    engine
+        .wasmtime()
+        .precompile_compatibility_hash()
+        .hash(&mut settings);
+    format!("{:x}-{:.16x}.cwasm", Sha256::digest(bytes), settings.0.finalize())
+}
+
+/// Feeds what is hashed to SHA-256, whose answers are the same in every build of this program.
+struct Fingerprint(Sha256);
+
+impl Hasher for Fingerprint {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest = self.0.clone().finalize();
+        u64::from_le_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
+    }
+}
+
+fn mapped(directory: &PrivateDirectory, name: &str, engine: &Engine) -> Option<Component> {
+    let file = directory.open_file(name).ok()??;
+    match map(&file, engine) {
+        Ok(component) => {
+            directory.mark_used(&file);
+            Some(component)
+        }
+        Err(error) => {
+            tracing::debug!(file = name, %error, "compiled code is broken, and is made anew");
+            directory.remove(name);
+            None
+        }
+    }
+}
+
+#[allow(
+    unsafe_code,
+    reason = "mapping compiled code is what the cache is for; see SAFETY"
+)]
+fn map(file: &File, engine: &Engine) -> wasmtime::Result<Component> {
+    let path = directory::path_of(file);
+    // SAFETY: the file must be code that this engine's compiler wrote, and must stay as it is while it is
+    // mapped. `PrivateDirectory` only hands out files that belong to this user, in a directory that nobody else
+    // can write to; this module writes a file under another name, complete, before it gets the name that is
+    // looked for, and never changes it afterwards. `path` names the open file itself, not a name that could
+    // lead elsewhere by now. Wasmtime compares version, settings and features of the file with the engine's.
+    unsafe { Component::deserialize_file(engine.wasmtime(), path) }
+}
+
+fn keep(directory: &PrivateDirectory, name: &str, component: &Component) -> Result<(), KeepError> {
+    let code = component.serialize().map_err(KeepError::Serialize)?;
+    directory.write(name, &code)?;
+    directory.shrink_to(CAPACITY, name)?;
+    Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum KeepError {
+    #[error("{0:#}")]
+    Serialize(wasmtime::Error),
+    #[error(transparent)]
+    Write(#[from] std::io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::{fs, iter};
+
+    use super::*;
+    use crate::engine::Allocation;
+
+    /// `(component)`
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    fn engine() -> Engine {
+        Engine::new(Allocation::Single).expect("this machine can run wasm")
+    }
+
+    fn files(directory: &Path) -> Vec<PathBuf> {
+        fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect()
+    }
+
+    #[test]
+    fn a_second_start_maps_what_the_first_one_compiled() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("a/b");
+        let cache = CompiledCode::in_directory(&place).unwrap();
+        cache.component(&engine(), EMPTY).unwrap();
+        let [file] = files(&place).try_into().expect("one file");
+        let cache = CompiledCode::in_directory(&place).unwrap();
+        let directory = cache.directory.as_ref().unwrap();
+        assert!(mapped(directory, file.file_name().unwrap().to_str().unwrap(), &engine()).is_some());
+    }
+
+    #[test]
+    fn pooled_and_single_engines_share_compiled_code() {
+        let pooled = Engine::new(Allocation::Pool { instances: 4 }).unwrap();
+        assert_eq!(file_name(&engine(), EMPTY), file_name(&pooled, EMPTY));
+    }
+
+    #[test]
+    fn broken_code_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("c");
+        let cache = CompiledCode::in_directory(&place).unwrap();
+        cache.component(&engine(), EMPTY).unwrap();
+        let [file] = files(&place).try_into().expect("one file");
+        let whole = fs::read(&file).unwrap();
+        let halves = [&whole[..whole.len() / 2], b"".as_slice(), b"garbage"];
+        for half in halves {
+            fs::write(&file, half).unwrap();
+            cache.component(&engine(), EMPTY).unwrap();
+            assert_eq!(fs::read(&file).unwrap().len(), whole.len());
+        }
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for mode in [0o770, 0o707, 0o777, 0o1777] {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let refusal = CompiledCode::in_directory(folder.path()).expect_err("it is open to others");
+            assert!(
+                matches!(refusal, UnsafeDirectory::OpenToOthers { .. }),
+                "{mode:o}: {refusal}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_symbolic_link_is_refused_as_directory_and_as_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("real");
+        CompiledCode::in_directory(&real).unwrap();
+        symlink(&real, folder.path().join("link")).unwrap();
+        CompiledCode::in_directory(&folder.path().join("link")).expect_err("a link is not a directory");
+
+        fs::write(folder.path().join("elsewhere"), b"x").unwrap();
+        symlink(folder.path().join("elsewhere"), real.join("x.cwasm")).unwrap();
+        let directory = PrivateDirectory::open(&real).unwrap();
+        assert!(!matches!(directory.open_file("x.cwasm"), Ok(Some(_))));
+    }
+
+    #[test]
+    fn the_least_recently_used_code_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = PrivateDirectory::open(&folder.path().join("c")).unwrap();
+        for (name, age) in iter::zip(["old.cwasm", "used.cwasm", "new.cwasm"], [5, 4, 3]) {
+            directory.write(name, &[0; 100]).unwrap();
+            let file = directory.open_file(name).unwrap().unwrap();
+            file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(age * 3600))
+                .unwrap();
+        }
+        directory.mark_used(&directory.open_file("old.cwasm").unwrap().unwrap());
+        directory.shrink_to(200, "new.cwasm").unwrap();
+        let mut left: Vec<_> = files(&folder.path().join("c"));
+        left.sort();
+        let left: Vec<_> = left
+            .iter()
+            .map(|file| file.file_name().unwrap().to_str().unwrap())
+            .collect();
+        assert_eq!(left, ["new.cwasm", "old.cwasm"]);
+    }
+}

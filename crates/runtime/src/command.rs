@@ -1,0 +1,117 @@
+//! Runs a command: one instance of a component that exports `wasi:cli/run`, to its end.
+//!
+//! A command ends with an exit code: the one it gave to `wasi:cli/exit`, else 0 or 1 as `run` answers. Anything
+//! else is a [`Trap`].
+
+use wasmtime::Store;
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::p2::bindings as p2;
+use wasmtime_wasi::p3::bindings as p3;
+
+use crate::component::{Entrance, list};
+use crate::guest::Guest;
+use crate::prepared::Prepared;
+use crate::surroundings::DirectoryError;
+use crate::trap::Trap;
+
+/// A component that is ready to run as a command.
+pub struct Command {
+    prepared: Prepared,
+    track: Track,
+}
+
+enum Track {
+    P2(p2::CommandPre<Guest>),
+    P3(p3::CommandPre<Guest>),
+}
+
+/// Why a component cannot run as a command.
+#[derive(Debug, thiserror::Error)]
+#[error("component `{component}` is no command: it does not export `wasi:cli/run`, but {}", list(.exports))]
+#[non_exhaustive]
+pub struct NotACommand {
+    /// The component.
+    pub component: String,
+    /// What it exports instead.
+    pub exports: Vec<String>,
+}
+
+/// Why a command did not end with an exit code.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// It was stopped.
+    #[error(transparent)]
+    Trap(#[from] Trap),
+    /// It was not started.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+/// What a command runs, as reports call it.
+const EXPORT: &str = "wasi:cli/run";
+
+impl Command {
+    /// Takes a component that exports `wasi:cli/run` of WASI 0.2 or 0.3.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub fn new(prepared: Prepared) -> Result<Command, NotACommand> {
+        let not_a_command = |_| NotACommand {
+            component: prepared.name().to_owned(),
+            exports: prepared.exports().collect(),
+        };
+        let instance = prepared.instance().clone();
+        let track = if prepared.has(Entrance::CommandP3) {
+            Track::P3(p3::CommandPre::new(instance).map_err(not_a_command)?)
+        } else {
+            Track::P2(p2::CommandPre::new(instance).map_err(not_a_command)?)
+        };
+        Ok(Command { prepared, track })
+    }
+
+    /// The component.
+    pub fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    /// Runs a new instance to its end, and answers its exit code.
+    ///
+    /// # Errors
+    ///
+    /// When the guest traps, or one of its directories cannot be opened.
+    pub async fn run(&self) -> Result<i32, CommandError> {
+        let mut store = self.prepared.store()?;
+        let outcome = match &self.track {
+            Track::P2(command) => run_p2(command, &mut store).await,
+            Track::P3(command) => run_p3(command, &mut store).await,
+        };
+        match outcome {
+            Ok(Ok(())) => Ok(0),
+            Ok(Err(())) => Ok(1),
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(I32Exit(code)) => Ok(*code),
+                None => Err(Trap::of(&error, self.prepared.name(), EXPORT).into()),
+            },
+        }
+    }
+}
+
+async fn run_p2(
+    command: &p2::CommandPre<Guest>,
+    store: &mut Store<Guest>,
+) -> wasmtime::Result<Result<(), ()>> {
+    let command = command.instantiate_async(&mut *store).await?;
+    command.wasi_cli_run().call_run(store).await
+}
+
+async fn run_p3(
+    command: &p3::CommandPre<Guest>,
+    store: &mut Store<Guest>,
+) -> wasmtime::Result<Result<(), ()>> {
+    let command = command.instantiate_async(&mut *store).await?;
+    store
+        .run_concurrent(async |store| command.wasi_cli_run().call_run(store).await)
+        .await?
+}

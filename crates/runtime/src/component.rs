@@ -1,0 +1,292 @@
+//! A component: its bytes looked at before they are compiled, so that what is not a component is refused with
+//! words that say what it is and what to do; and what it exports, which decides how it is run.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use wasmtime::component::Component as Compiled;
+
+use crate::cache::CompiledCode;
+use crate::engine::Engine;
+
+/// A compiled component. Cheap to clone.
+#[derive(Clone)]
+pub struct Component {
+    compiled: Compiled,
+}
+
+/// What of a component Outport can start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Entrance {
+    /// `wasi:cli/run` of WASI 0.2.
+    CommandP2,
+    /// `wasi:cli/run` of WASI 0.3.
+    CommandP3,
+    /// `wasi:http/incoming-handler` of WASI 0.2.
+    HttpP2,
+    /// `wasi:http/handler` of WASI 0.3.
+    HttpP3,
+}
+
+/// Why a file cannot be run as a component.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComponentError {
+    /// The file is not there.
+    #[error("there is no file `{}`", .path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is there and cannot be read.
+    #[error("cannot read `{}`: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A WebAssembly module, which has no typed imports to judge.
+    #[error("`{}` is a core module, not a component", .path.display())]
+    CoreModule {
+        /// The file.
+        path: PathBuf,
+    },
+    /// WebAssembly's text format.
+    #[error("`{}` is WebAssembly text, not a component", .path.display())]
+    Text {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Machine code of another program, which Outport does not run.
+    #[error("`{}` is compiled code, not a component", .path.display())]
+    Precompiled {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something else altogether.
+    #[error("`{}` is not WebAssembly: it {found}", .path.display())]
+    NotWebAssembly {
+        /// The file.
+        path: PathBuf,
+        /// What its first bytes are.
+        found: String,
+    },
+    /// It begins as a component and does not hold up.
+    #[error("`{}` is not a valid component: {reason:#}", .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What the compiler said.
+        reason: wasmtime::Error,
+    },
+}
+
+impl ComponentError {
+    /// What to do about it, as a sentence without full stop.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            ComponentError::Missing { .. } => Some("build the component first, or correct the path"),
+            ComponentError::CoreModule { .. } => Some(
+                "build for a component target, such as `cargo build --target wasm32-wasip2`, or make a component \
+                 of the module: `wasm-tools component new MODULE.wasm -o COMPONENT.wasm`, for a module of WASI \
+                 preview 1 with `--adapt wasi_snapshot_preview1.command.wasm`",
+            ),
+            ComponentError::Text { .. } => {
+                Some("turn it into a binary: `wasm-tools parse FILE.wat -o FILE.wasm`")
+            }
+            ComponentError::Precompiled { .. } => {
+                Some("give the component itself; Outport compiles it once and keeps the result")
+            }
+            ComponentError::Unreadable { .. }
+            | ComponentError::NotWebAssembly { .. }
+            | ComponentError::Invalid { .. } => None,
+        }
+    }
+}
+
+impl Component {
+    /// Reads, examines and compiles the component at `path`, or maps the code that an earlier start kept.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or is not a component that this engine can run.
+    pub fn load(path: &Path, engine: &Engine, code: &CompiledCode) -> Result<Component, ComponentError> {
+        let bytes = read(path)?;
+        examine(path, &bytes)?;
+        let compiled = code
+            .component(engine, &bytes)
+            .map_err(|reason| ComponentError::Invalid {
+                path: path.into(),
+                reason,
+            })?;
+        Ok(Component { compiled })
+    }
+
+    /// The component of wasmtime behind this one.
+    pub fn wasmtime(&self) -> &Compiled {
+        &self.compiled
+    }
+
+    /// Whether the component has this entrance.
+    pub fn has(&self, entrance: Entrance) -> bool {
+        self.exports().any(|export| entrance.is_in(&export))
+    }
+
+    /// Names of the interfaces and functions that the component exports.
+    pub fn exports(&self) -> impl Iterator<Item = String> {
+        let engine = self.compiled.engine();
+        let names: Vec<_> = self
+            .compiled
+            .component_type()
+            .exports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        names.into_iter()
+    }
+
+    /// Names of the interfaces and functions that the component imports.
+    pub fn imports(&self) -> impl Iterator<Item = String> {
+        let engine = self.compiled.engine();
+        let names: Vec<_> = self
+            .compiled
+            .component_type()
+            .imports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        names.into_iter()
+    }
+}
+
+impl Entrance {
+    fn is_in(self, export: &str) -> bool {
+        let (interface, version) = export.split_once('@').unwrap_or((export, ""));
+        let (name, track) = match self {
+            Entrance::CommandP2 => ("wasi:cli/run", "0.2."),
+            Entrance::CommandP3 => ("wasi:cli/run", "0.3."),
+            Entrance::HttpP2 => ("wasi:http/incoming-handler", "0.2."),
+            Entrance::HttpP3 => ("wasi:http/handler", "0.3."),
+        };
+        // A release candidate is another interface: its functions may differ.
+        interface == name && version.starts_with(track) && !version.contains('-')
+    }
+}
+
+/// Names of exports for a message.
+pub(crate) fn list(exports: &[String]) -> String {
+    if exports.is_empty() {
+        return "nothing".into();
+    }
+    let quoted: Vec<_> = exports
+        .iter()
+        .map(|export| format!("`{}`", export.escape_debug()))
+        .collect();
+    quoted.join(", ")
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
+    fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ComponentError::Missing { path: path.into() },
+        _ => ComponentError::Unreadable {
+            path: path.into(),
+            source,
+        },
+    })
+}
+
+/// Refuses what is not a binary component by its first eight bytes: magic, version, layer.
+fn examine(path: &Path, bytes: &[u8]) -> Result<(), ComponentError> {
+    let path = || path.to_path_buf();
+    match bytes {
+        [b'\0', b'a', b's', b'm', _, _, COMPONENT_LAYER, 0, ..] => Ok(()),
+        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => Err(ComponentError::CoreModule { path: path() }),
+        _ if wasmtime::Engine::detect_precompiled(bytes).is_some() => {
+            Err(ComponentError::Precompiled { path: path() })
+        }
+        _ if is_text(bytes) => Err(ComponentError::Text { path: path() }),
+        _ => Err(ComponentError::NotWebAssembly {
+            path: path(),
+            found: describe(bytes),
+        }),
+    }
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii_start();
+    text.starts_with(b"(component") || text.starts_with(b"(module") || text.starts_with(b";;")
+}
+
+fn describe(bytes: &[u8]) -> String {
+    match bytes {
+        [] => "is empty".into(),
+        [b'\0', b'a', b's', b'm', ..] => "is cut short, or of a version that is not known".into(),
+        [0x7f, b'E', b'L', b'F', ..] => "is a native program or library".into(),
+        _ => format!("begins with `{}`", bytes[..bytes.len().min(8)].escape_ascii()),
+    }
+}
+
+/// The layer field of a component; a core module has 0 there.
+const COMPONENT_LAYER: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_component_is_refused_by_what_it_is() {
+        let cases: &[(&[u8], &str)] = &[
+            (b"", "`x` is not WebAssembly: it is empty"),
+            (
+                b"\0asm",
+                "`x` is not WebAssembly: it is cut short, or of a version that is not known",
+            ),
+            (b"\0asm\x01\0\0\0", "`x` is a core module, not a component"),
+            (b" (module)", "`x` is WebAssembly text, not a component"),
+            (b"(component)", "`x` is WebAssembly text, not a component"),
+            (
+                b"\x7fELF\x02\x01\x01",
+                "`x` is not WebAssembly: it is a native program or library",
+            ),
+            (
+                b"#!/bin/sh\n",
+                "`x` is not WebAssembly: it begins with `#!/bin/s`",
+            ),
+            (b"\x1b[31m", "`x` is not WebAssembly: it begins with `\\x1b[31m`"),
+        ];
+        for (bytes, message) in cases {
+            let error = examine(Path::new("x"), bytes).expect_err("it is not a component");
+            assert_eq!(error.to_string(), *message);
+        }
+        examine(Path::new("x"), b"\0asm\x0d\0\x01\0").expect("an empty component");
+    }
+
+    #[test]
+    fn an_entrance_is_an_interface_of_one_track_of_wasi() {
+        // (export, entrances)
+        let cases: &[(&str, &[Entrance])] = &[
+            ("wasi:cli/run@0.2.0", &[Entrance::CommandP2]),
+            ("wasi:cli/run@0.2.12", &[Entrance::CommandP2]),
+            ("wasi:cli/run@0.3.0", &[Entrance::CommandP3]),
+            ("wasi:cli/run@0.3.0-rc-2026-03-15", &[]),
+            ("wasi:cli/run", &[]),
+            ("wasi:http/incoming-handler@0.2.6", &[Entrance::HttpP2]),
+            ("wasi:http/handler@0.3.0", &[Entrance::HttpP3]),
+            ("wasi:http/handler@0.4.0", &[]),
+        ];
+        let all = [
+            Entrance::CommandP2,
+            Entrance::CommandP3,
+            Entrance::HttpP2,
+            Entrance::HttpP3,
+        ];
+        for (export, entrances) in cases {
+            let found: Vec<_> = all
+                .into_iter()
+                .filter(|entrance| entrance.is_in(export))
+                .collect();
+            assert_eq!(found, *entrances, "{export}");
+        }
+    }
+}

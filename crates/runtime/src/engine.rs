@@ -1,0 +1,140 @@
+//! The engine: how guests are compiled and how their instances get memory.
+//!
+//! One engine serves the whole process. It is immutable, and cheap to clone into every worker.
+//!
+//! - **Languages**: the component model with WASI 0.3's asynchronous functions; a component of WASI 0.2 or 0.3
+//!   runs on the same engine.
+//! - **Fairness**: compiled code looks at the engine's epoch, a counter, in loops and at function entries. A
+//!   [`Ticker`] moves the counter every [`TICK`] while a guest is running; a guest that sees it move hands the
+//!   thread back to its neighbours.
+//! - **Memory**: [`Allocation::Single`] maps what one instance needs and nothing else (`run`).
+//!   [`Allocation::Pool`] reserves address space (not memory) for every instance that may live at a time, so that
+//!   a new instance costs no `mmap`, and its pages are reset instead of unmapped (`up`, `serve`). Where the
+//!   machine refuses that much address space (a container with a limit on virtual memory), the engine falls back
+//!   to `Single`, which is slower and otherwise the same.
+//!
+//! Code that was compiled under one allocation runs under the other, so both share one [compiled-code
+//! cache](crate::cache).
+
+mod ticker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+pub(crate) use ticker::Running;
+use ticker::Ticker;
+
+/// How long a guest may compute before it lets its neighbours run.
+pub const TICK: Duration = Duration::from_millis(5);
+
+/// How the memory of instances is allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocation {
+    /// For one instance, or few: mapped when it starts, unmapped when it ends.
+    Single,
+    /// For many short-lived instances: slots that are reused.
+    Pool {
+        /// How many instances may live at a time.
+        instances: u32,
+    },
+}
+
+/// Compiles and runs components. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Engine {
+    wasmtime: wasmtime::Engine,
+    ticker: Arc<Ticker>,
+}
+
+/// The engine cannot be built on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start the WebAssembly engine on this machine: {reason:#}")]
+#[non_exhaustive]
+pub struct EngineError {
+    reason: wasmtime::Error,
+}
+
+impl Engine {
+    /// An engine with this allocation.
+    ///
+    /// # Errors
+    ///
+    /// When wasmtime does not support the machine, or address space for even one instance cannot be had.
+    pub fn new(allocation: Allocation) -> Result<Engine, EngineError> {
+        let wasmtime = match allocation {
+            Allocation::Single => single()?,
+            Allocation::Pool { instances } => pooled(instances).or_else(|refusal| {
+                tracing::debug!(error = %refusal, "no address space for a pool of instances");
+                single()
+            })?,
+        };
+        let ticker = Arc::new(Ticker::start(&wasmtime));
+        Ok(Engine { wasmtime, ticker })
+    }
+
+    /// The engine of wasmtime behind this one.
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
+    /// Counts one guest as running until the answer is dropped. Only while one is does the epoch move.
+    pub(crate) fn running(&self) -> Running {
+        Ticker::count(&self.ticker)
+    }
+}
+
+fn single() -> Result<wasmtime::Engine, EngineError> {
+    build(InstanceAllocationStrategy::OnDemand)
+}
+
+fn pooled(instances: u32) -> Result<wasmtime::Engine, EngineError> {
+    build(InstanceAllocationStrategy::Pooling(pool(instances)))
+}
+
+fn build(allocation: InstanceAllocationStrategy) -> Result<wasmtime::Engine, EngineError> {
+    wasmtime::Engine::new(
+        Config::new()
+            .allocation_strategy(allocation)
+            .epoch_interruption(true),
+    )
+    .map_err(|reason| EngineError { reason })
+}
+
+/// What the pool reserves. All of it is address space; memory is what instances touch, and what
+/// [`KEEP_RESIDENT`] keeps of it for the next one.
+fn pool(instances: u32) -> PoolingAllocationConfig {
+    let core_instances = instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(core_instances)
+        .total_memories(instances.saturating_mul(MEMORIES_PER_COMPONENT))
+        .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT))
+        .total_stacks(instances.saturating_mul(STACKS_PER_COMPONENT))
+        .total_gc_heaps(instances)
+        .max_memories_per_module(4)
+        .max_tables_per_module(4)
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .max_unused_warm_slots(WARM_SLOTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_RESIDENT)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// A component of several libraries (CPython, or one that was composed) has a core instance for each, and for
+/// each adapter between them; nearly all have one memory.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 20;
+const MEMORIES_PER_COMPONENT: u32 = 1;
+const TABLES_PER_COMPONENT: u32 = 2;
+const STACKS_PER_COMPONENT: u32 = 2;
+
+/// CPython's table has about 8,000 elements; a debug build of a large program can have several times that.
+const MAX_TABLE_ELEMENTS: usize = 100_000;
+
+/// Slots that stay prepared for a component that is not running.
+const WARM_SLOTS: u32 = 64;
+
+/// Bytes of a slot that stay mapped between two instances and are reset by copying.
+const KEEP_RESIDENT: usize = 256 * 1024;

@@ -1,0 +1,73 @@
+//! What a store holds for its instance: the WASI contexts, the gate to the network, and the budget.
+//!
+//! The network is only in [`GateCtx`]: the WASI context is built without any network right, so that a path which
+//! somebody forgot to lead through the gate denies everything.
+
+use outport_egress::{GateCtx, GateCtxView, GateView};
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::engine::{Engine, Running};
+use crate::limits::{Budget, GuestLimits};
+
+/// The data of one store.
+pub(crate) struct Guest {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    table: ResourceTable,
+    gate: GateCtx,
+    budget: Budget,
+    _running: Running,
+}
+
+/// A store for one instance. Whatever runs in it yields to its neighbours every [`TICK`](crate::engine::TICK).
+pub(crate) fn store(engine: &Engine, wasi: WasiCtx, gate: GateCtx, limits: &GuestLimits) -> Store<Guest> {
+    let guest = Guest {
+        wasi,
+        http: WasiHttpCtx::new(),
+        table: ResourceTable::new(),
+        gate,
+        budget: Budget::new(limits),
+        _running: engine.running(),
+    };
+    let mut store = Store::new(engine.wasmtime(), guest);
+    store.limiter(|guest| &mut guest.budget);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut guest| {
+        guest.data_mut().budget.spend_slice()?;
+        // Tokio's own yield also lets it look at sockets and timers. A future that merely wakes itself would be
+        // polled some sixty times, a slice each, before anybody looks.
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    });
+    store
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: self.gate.http_hooks(),
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+impl GateView for Guest {
+    fn gate(&mut self) -> GateCtxView<'_> {
+        GateCtxView {
+            ctx: &mut self.gate,
+            table: &mut self.table,
+        }
+    }
+}

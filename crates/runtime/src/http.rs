@@ -1,0 +1,27 @@
+//! The HTTP trigger: serves components that export `wasi:http/incoming-handler` (WASI 0.2) or `wasi:http/handler`
+//! (WASI 0.3).
+//!
+//! ```text
+//! Listeners ── one a worker thread ── connection ── request
+//!                                                     │ Site: route, Spin's headers, a place among the running
+//!                                                     │ Responder: a fresh instance, its answer, its end
+//!                                                     ▼
+//!                                                  response
+//! ```
+//!
+//! Each request gets an instance of its own, with grants of its own. Bodies are streamed in both directions,
+//! never collected.
+
+mod connection;
+mod headers;
+mod listeners;
+mod responder;
+mod routes;
+mod server;
+mod site;
+
+pub use listeners::{ListenError, Listeners};
+pub use responder::{NotAResponder, Responder};
+pub use routes::{RouteTable, Routed};
+pub use server::{ServeError, Server, ServerLimits};
+pub use site::Site;

@@ -1,0 +1,76 @@
+//! One connection of a visitor: HTTP/1.1, or HTTP/2 for a visitor who begins with it.
+//!
+//! A visitor who connects and then says nothing, or says it a byte a minute, loses the connection: for the first
+//! bytes, for each request's headers, and for the pause between two requests there is a limit. How slowly a body
+//! comes or goes is the guest's affair, whose own limits end it.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::Watcher;
+use tokio::net::TcpStream;
+
+use super::site::Site;
+
+/// Serves a connection until one side ends it, or until the server stops.
+pub(super) async fn serve(
+    socket: TcpStream,
+    client: SocketAddr,
+    site: Arc<Site>,
+    patience: Duration,
+    stop: Watcher,
+) {
+    let answer = service_fn(move |request| {
+        let site = Arc::clone(&site);
+        async move { Ok::<_, Infallible>(site.answer(request, client).await) }
+    });
+    let ended = match tokio::time::timeout(patience, first_words(&socket)).await {
+        Ok(Ok(Protocol::Http1)) => {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(patience)
+                .serve_connection(TokioIo::new(socket), answer);
+            stop.watch(connection).await
+        }
+        Ok(Ok(Protocol::Http2)) => {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .keep_alive_interval(patience)
+                .keep_alive_timeout(patience)
+                .max_concurrent_streams(MAX_STREAMS)
+                .serve_connection(TokioIo::new(socket), answer);
+            stop.watch(connection).await
+        }
+        // The visitor left, or had nothing to say.
+        Ok(Err(_)) | Err(_) => Ok(()),
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%client, %error, "a connection broke");
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Looks at the first bytes and leaves them where they are. No HTTP/1 request begins with the method `PRI`.
+async fn first_words(socket: &TcpStream) -> io::Result<Protocol> {
+    let mut start = [0; 3];
+    let seen = socket.peek(&mut start).await?;
+    Ok(if &start[..seen] == b"PRI" {
+        Protocol::Http2
+    } else {
+        Protocol::Http1
+    })
+}
+
+/// Requests that may run at a time on one connection of HTTP/2.
+const MAX_STREAMS: u32 = 100;

@@ -1,0 +1,154 @@
+//! The sockets that the workers accept connections from: one a worker, all on the same address, so that the
+//! kernel spreads connections and no thread hands them on.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Listening sockets of one address.
+#[derive(Debug)]
+pub struct Listeners {
+    address: SocketAddr,
+    sockets: Vec<TcpListener>,
+}
+
+/// Nobody can be listened to at an address.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Another program, or another Outport, listens there.
+    #[error("another program listens on {address}; stop it, or choose another address with `--listen`")]
+    InUse {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The machine has no such address.
+    #[error("this machine has no address {}; `--listen 127.0.0.1:{}` is reached from this machine only, `--listen 0.0.0.0:{}` from everywhere", .address.ip(), .address.port(), .address.port())]
+    NotHere {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Ports below 1024 are for privileged users on most systems.
+    #[error("listening on {address} is not permitted; ports from 1024 on are")]
+    NotPermitted {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}: {source}")]
+    Other {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Listeners {
+    /// Listens on `address` with a socket for each of `workers`. Port 0 takes a free port.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    pub fn bind(address: SocketAddr, workers: usize) -> Result<Listeners, ListenError> {
+        let sockets = open_all(address, workers).map_err(|source| ListenError::of(address, source))?;
+        let address = sockets[0]
+            .local_addr()
+            .map_err(|source| ListenError::Other { address, source })?;
+        Ok(Listeners { address, sockets })
+    }
+
+    /// Where the sockets listen, with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn into_sockets(self) -> Vec<TcpListener> {
+        self.sockets
+    }
+}
+
+impl ListenError {
+    fn of(address: SocketAddr, source: io::Error) -> ListenError {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => ListenError::InUse { address },
+            io::ErrorKind::AddrNotAvailable => ListenError::NotHere { address },
+            io::ErrorKind::PermissionDenied => ListenError::NotPermitted { address },
+            _ => ListenError::Other { address, source },
+        }
+    }
+}
+
+fn open_all(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
+    if address.port() != 0 {
+        // Sockets that share a port also share it with another process of the same user. This one does not.
+        open(address, Sharing::Alone)?;
+    }
+    let first = open(address, Sharing::WithWorkers)?;
+    let address = first.local_addr()?;
+    let mut sockets = vec![first];
+    while sockets.len() < workers {
+        sockets.push(open(address, Sharing::WithWorkers)?);
+    }
+    Ok(sockets)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Alone,
+    WithWorkers,
+}
+
+fn open(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A server that was just stopped leaves connections behind that would keep the address for minutes.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(sharing == Sharing::WithWorkers)?;
+    socket.set_nonblocking(true)?;
+    // Inherited by the connections; set here it costs no system call for each of them.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Connections that the kernel completes before a worker takes them.
+const BACKLOG: i32 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+    #[test]
+    fn all_workers_listen_on_the_port_that_was_taken() {
+        let listeners = Listeners::bind(ANY_PORT, 3).unwrap();
+        let address = listeners.address();
+        assert_ne!(address.port(), 0);
+        let sockets = listeners.into_sockets();
+        assert_eq!(sockets.len(), 3);
+        assert!(
+            sockets
+                .iter()
+                .all(|socket| socket.local_addr().unwrap() == address)
+        );
+    }
+
+    #[test]
+    fn an_address_that_is_in_use_is_refused_even_by_sockets_that_share() {
+        let listeners = Listeners::bind(ANY_PORT, 2).unwrap();
+        let refusal = Listeners::bind(listeners.address(), 2).expect_err("it is in use");
+        assert!(matches!(refusal, ListenError::InUse { .. }), "{refusal}");
+        let address = listeners.address();
+        drop(listeners);
+        Listeners::bind(address, 2).expect("it is free again");
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_refused() {
+        let refusal = Listeners::bind("192.0.2.1:0".parse().unwrap(), 1).expect_err("it is nobody's");
+        assert!(matches!(refusal, ListenError::NotHere { .. }), "{refusal}");
+    }
+}

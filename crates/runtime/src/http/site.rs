@@ -1,0 +1,144 @@
+//! All components of an app that answer HTTP, behind their routes: from a request to a response.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use outport_manifest::PathRoute;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime_wasi_http::WasiBody;
+
+use super::headers::{Described, RouteHeaders};
+use super::responder::{NoResponse, Responder};
+use super::routes::RouteTable;
+
+/// What a server serves.
+pub struct Site {
+    routes: RouteTable<Page>,
+    /// One for each instance that may live at a time.
+    places: Arc<Semaphore>,
+    all_places: u32,
+}
+
+struct Page {
+    headers: RouteHeaders,
+    responder: Responder,
+}
+
+/// How long a request waits for a place among the running ones before the visitor gets 503.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Site {
+    /// A site of these routes, in which at most `instances` run at a time.
+    pub fn new(routes: impl IntoIterator<Item = (PathRoute, Responder)>, instances: u32) -> Site {
+        let page = |(route, responder): (PathRoute, Responder)| {
+            let headers = RouteHeaders::of(&route);
+            (route, Page { headers, responder })
+        };
+        Site {
+            routes: RouteTable::new(routes.into_iter().map(page)),
+            places: Arc::new(Semaphore::new(instances as usize)),
+            all_places: instances,
+        }
+    }
+
+    /// Waits until no instance runs any more.
+    pub(super) async fn quiet(&self) {
+        let _all = self.places.acquire_many(self.all_places).await;
+    }
+
+    pub(super) async fn answer(&self, request: Request<Incoming>, client: SocketAddr) -> Response<WasiBody> {
+        match self.try_answer(request, client).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.into_response(),
+        }
+    }
+
+    async fn try_answer(
+        &self,
+        mut request: Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<Response<WasiBody>, Refusal> {
+        let page = self.describe(&mut request, client)?;
+        let place = self.place().await?;
+        page.responder
+            .respond(request, place)
+            .await
+            .map_err(|none| match none {
+                NoResponse::Ended => Refusal::GuestFailed,
+                NoResponse::TooSlow => Refusal::GuestTooSlow,
+            })
+    }
+
+    /// Finds the page for a request, and puts into its headers what the guest learns of the way.
+    fn describe(&self, request: &mut Request<Incoming>, client: SocketAddr) -> Result<&Page, Refusal> {
+        let uri = request.uri().clone();
+        let authority = match uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => request
+                .headers()
+                .get(HOST)
+                .and_then(|host| host.to_str().ok())
+                .ok_or(Refusal::NoHost)?,
+        }
+        .to_owned();
+        let routed = self.routes.route(uri.path()).ok_or(Refusal::NoRoute)?;
+        let described = Described {
+            authority: &authority,
+            path_and_query: uri.path_and_query().map_or("/", |path| path.as_str()),
+            rest: routed.rest,
+            named: &routed.named,
+            client,
+        };
+        routed.target.headers.put_into(request.headers_mut(), &described);
+        Ok(routed.target)
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        match tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(Refusal::NoPlace),
+        }
+    }
+}
+
+/// A response that is not the guest's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    NoHost,
+    NoRoute,
+    NoPlace,
+    GuestFailed,
+    GuestTooSlow,
+}
+
+impl Refusal {
+    fn into_response(self) -> Response<WasiBody> {
+        let (status, text) = match self {
+            Refusal::NoHost => (StatusCode::BAD_REQUEST, "the request names no host\n"),
+            Refusal::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),
+            Refusal::NoPlace => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are running\n"),
+            Refusal::GuestFailed => (StatusCode::INTERNAL_SERVER_ERROR, "the component failed\n"),
+            Refusal::GuestTooSlow => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "the component gave no response in time\n",
+            ),
+        };
+        let body = Full::new(Bytes::from_static(text.as_bytes()));
+        let mut response = Response::new(body.map_err(|never| match never {}).boxed_unsync());
+        *response.status_mut() = status;
+        response.headers_mut().insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        response
+    }
+}

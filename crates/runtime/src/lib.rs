@@ -1,0 +1,26 @@
+//! Runs components behind the gate.
+//!
+//! ```text
+//! file ─ Component::load ─ Workshop::prepare ─┬─ Command::new ─ run        one instance, to its exit code
+//!          │  compiled code    + gate          └─ http::Server ─ serve     one instance a request
+//!          └─ cache            + surroundings
+//!                              + limits
+//! ```
+//!
+//! Everything up to [`prepared::Prepared`] happens once, at start; what is left for each instance is to make it.
+//! The network is not this crate's business: a prepared component carries its gate, and every instance gets a
+//! context of that gate into its store.
+
+pub mod cache;
+pub mod command;
+pub mod component;
+pub mod engine;
+mod guest;
+pub mod http;
+pub mod limits;
+mod linker;
+pub mod prepared;
+pub mod surroundings;
+pub mod trap;
+
+pub use linker::NotProvided;

@@ -1,0 +1,159 @@
+//! What one guest may use up, so that it cannot stop its neighbours (policy clause Q-3).
+//!
+//! | limit | counts | when it is reached |
+//! | --- | --- | --- |
+//! | [`memory`](GuestLimits::memory) | bytes of all linear memories of an instance | `memory.grow` fails; an instance that starts larger does not start |
+//! | [`computing`](GuestLimits::computing) | slices of [`TICK`](crate::engine::TICK) in which the instance held the processor | the guest traps |
+//! | [`answering`](GuestLimits::answering) | time from a request to the head of its response | the visitor gets 504, the guest ends |
+//! | [`living`](GuestLimits::living) | time from a request to the end of the instance | the guest ends; a body under way breaks off |
+
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+
+use crate::engine::TICK;
+
+/// The limits of one instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GuestLimits {
+    /// Bytes of linear memory of one instance. Default 512 MiB.
+    pub memory: usize,
+    /// Processor time of one instance, counted in slices of [`TICK`]. `None` is no limit.
+    pub computing: Option<Duration>,
+    /// Time to the head of a response. `None` is no limit.
+    pub answering: Option<Duration>,
+    /// Time that an instance may live. `None` is no limit.
+    pub living: Option<Duration>,
+}
+
+/// 512 MiB.
+pub const DEFAULT_MEMORY: usize = 512 * 1024 * 1024;
+
+impl GuestLimits {
+    /// For a guest that answers one request: 30 s of processor, 60 s to the head of the response, 10 min in all.
+    pub fn of_a_request() -> GuestLimits {
+        GuestLimits {
+            memory: DEFAULT_MEMORY,
+            computing: Some(Duration::from_secs(30)),
+            answering: Some(Duration::from_secs(60)),
+            living: Some(Duration::from_secs(600)),
+        }
+    }
+
+    /// For a command: it has the process for itself, and no limit but memory.
+    pub fn of_a_command() -> GuestLimits {
+        GuestLimits {
+            memory: DEFAULT_MEMORY,
+            computing: None,
+            answering: None,
+            living: None,
+        }
+    }
+}
+
+/// A guest computed longer than [`GuestLimits::computing`].
+#[derive(Debug, thiserror::Error)]
+#[error("computed for more than {} s, the limit for one instance", .limit.as_secs_f32())]
+pub struct ComputedTooLong {
+    limit: Duration,
+}
+
+/// What is left of one instance's budget.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    memory_limit: usize,
+    memory: usize,
+    computing_limit: Option<Duration>,
+    computed: Duration,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: &GuestLimits) -> Budget {
+        Budget {
+            memory_limit: limits.memory,
+            memory: 0,
+            computing_limit: limits.computing,
+            computed: Duration::ZERO,
+        }
+    }
+
+    /// Charges a slice: the guest held the processor when the epoch moved.
+    pub(crate) fn spend_slice(&mut self) -> Result<(), ComputedTooLong> {
+        self.computed += TICK;
+        match self.computing_limit {
+            Some(limit) if self.computed > limit => Err(ComputedTooLong { limit }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ResourceLimiter for Budget {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.memory.saturating_add(desired.saturating_sub(current));
+        let fits = total <= self.memory_limit;
+        if fits {
+            self.memory = total;
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= MAX_GROWN_TABLE)
+    }
+}
+
+/// Elements to which a table may grow: 8 MiB of pointers.
+const MAX_GROWN_TABLE: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // proves: Q-3
+    #[test]
+    fn all_memories_of_an_instance_share_one_limit() {
+        let limits = GuestLimits {
+            memory: 100,
+            ..GuestLimits::of_a_command()
+        };
+        let mut budget = Budget::new(&limits);
+        // (current, desired, allowed)
+        let growths = [
+            (0, 60, true),
+            (0, 41, false),
+            (0, 40, true),
+            (60, 61, false),
+            (60, 60, true),
+        ];
+        for (current, desired, allowed) in growths {
+            let answer = budget
+                .memory_growing(current, desired, None)
+                .expect("growing never traps");
+            assert_eq!(answer, allowed, "{current} -> {desired}");
+        }
+    }
+
+    // proves: Q-3
+    #[test]
+    fn a_guest_that_computed_too_long_traps() {
+        let limits = GuestLimits {
+            computing: Some(TICK * 2),
+            ..GuestLimits::of_a_request()
+        };
+        let mut budget = Budget::new(&limits);
+        assert!(budget.spend_slice().is_ok());
+        assert!(budget.spend_slice().is_ok());
+        assert!(budget.spend_slice().is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! What a component's imports are linked to, in this order:
+//!
+//! 1. WASI 0.2 and 0.3 of wasmtime, whose network has no rights;
+//! 2. the gate, which takes the place of every interface that leads to the network;
+//! 3. for a component that imports what nobody provides, [placeholders](unknown) that trap when they are called,
+//!    so that a component with many imports runs as long as it calls only the ones that are there.
+//!
+//! A component built against WASI 0.2.3 runs on our 0.2.12: within a track of versions wasmtime links an older
+//! import to a newer implementation. [`provided`] knows the tracks.
+
+mod provided;
+mod unknown;
+
+use wasmtime::component::{InstancePre, Linker};
+
+use crate::component::Component;
+use crate::engine::Engine;
+use crate::guest::Guest;
+pub use unknown::NotProvided;
+
+/// Links components to everything that Outport provides. Made once, used for every component.
+pub(crate) struct Interfaces {
+    linker: Linker<Guest>,
+}
+
+/// A component whose imports are all accounted for.
+pub(crate) struct Linked {
+    pub(crate) instance: InstancePre<Guest>,
+    /// Interfaces, and functions outside of any, that trap when they are called.
+    pub(crate) not_provided: Vec<String>,
+}
+
+impl Interfaces {
+    pub(crate) fn new(engine: &Engine) -> wasmtime::Result<Interfaces> {
+        let mut linker = Linker::new(engine.wasmtime());
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        outport_egress::add_to_linker(&mut linker)?;
+        Ok(Interfaces { linker })
+    }
+
+    /// Links one component.
+    pub(crate) fn link(&self, component: &Component) -> wasmtime::Result<Linked> {
+        let mut linker = self.linker.clone();
+        let not_provided = unknown::define_placeholders(&mut linker, component.wasmtime())?;
+        Ok(Linked {
+            instance: linker.instantiate_pre(component.wasmtime())?,
+            not_provided,
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! Which interfaces Outport provides, by version track.
+//!
+//! Wasmtime's linker cannot be asked whether it has an interface, hence this table; a test holds it against the
+//! linker.
+
+/// Whether the linker has the interface, in this version or one that can stand in for it.
+pub(super) fn is_provided(import: &str) -> bool {
+    let Some((interface, version)) = import.split_once('@') else {
+        return false;
+    };
+    let Some((package, name)) = interface.split_once('/') else {
+        return false;
+    };
+    PROVIDED
+        .iter()
+        .any(|track| track.package == package && track.covers(version) && track.has(name))
+}
+
+/// Interfaces of one package whose versions can stand in for each other.
+struct Track {
+    package: &'static str,
+    /// All versions that begin so and are no release candidates.
+    versions: &'static str,
+    interfaces: &'static [&'static str],
+}
+
+impl Track {
+    fn covers(&self, version: &str) -> bool {
+        version.starts_with(self.versions) && !version.contains('-')
+    }
+
+    fn has(&self, interface: &str) -> bool {
+        self.interfaces.contains(&interface)
+    }
+}
+
+const PROVIDED: &[Track] = &[
+    Track {
+        package: "wasi:io",
+        versions: "0.2.",
+        interfaces: &["error", "poll", "streams"],
+    },
+    Track {
+        package: "wasi:clocks",
+        versions: "0.2.",
+        interfaces: &["monotonic-clock", "wall-clock"],
+    },
+    Track {
+        package: "wasi:random",
+        versions: "0.2.",
+        interfaces: RANDOM,
+    },
+    Track {
+        package: "wasi:filesystem",
+        versions: "0.2.",
+        interfaces: FILESYSTEM,
+    },
+    Track {
+        package: "wasi:cli",
+        versions: "0.2.",
+        interfaces: CLI,
+    },
+    Track {
+        package: "wasi:sockets",
+        versions: "0.2.",
+        interfaces: &[
+            "network",
+            "instance-network",
+            "ip-name-lookup",
+            "tcp",
+            "tcp-create-socket",
+            "udp",
+            "udp-create-socket",
+        ],
+    },
+    Track {
+        package: "wasi:http",
+        versions: "0.2.",
+        interfaces: &["types", "outgoing-handler"],
+    },
+    Track {
+        package: "wasi:clocks",
+        versions: "0.3.",
+        interfaces: &["types", "monotonic-clock", "system-clock"],
+    },
+    Track {
+        package: "wasi:random",
+        versions: "0.3.",
+        interfaces: RANDOM,
+    },
+    Track {
+        package: "wasi:filesystem",
+        versions: "0.3.",
+        interfaces: FILESYSTEM,
+    },
+    Track {
+        package: "wasi:cli",
+        versions: "0.3.",
+        interfaces: CLI,
+    },
+    Track {
+        package: "wasi:cli",
+        versions: "0.3.",
+        interfaces: &["types"],
+    },
+    Track {
+        package: "wasi:sockets",
+        versions: "0.3.",
+        interfaces: &["types", "ip-name-lookup"],
+    },
+    Track {
+        package: "wasi:http",
+        versions: "0.3.",
+        interfaces: &["types", "client"],
+    },
+];
+
+const RANDOM: &[&str] = &["random", "insecure", "insecure-seed"];
+const FILESYSTEM: &[&str] = &["types", "preopens"];
+const CLI: &[&str] = &[
+    "environment",
+    "exit",
+    "stdin",
+    "stdout",
+    "stderr",
+    "terminal-input",
+    "terminal-output",
+    "terminal-stdin",
+    "terminal-stdout",
+    "terminal-stderr",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Allocation, Engine};
+    use crate::linker::Interfaces;
+
+    #[test]
+    fn a_version_is_provided_by_its_track_and_a_candidate_never() {
+        let cases = [
+            ("wasi:io/poll@0.2.0", true),
+            ("wasi:io/poll@0.2.99", true),
+            ("wasi:io/poll@0.3.0", false),
+            ("wasi:io/poll", false),
+            ("wasi:http/types@0.3.0", true),
+            ("wasi:http/types@0.3.0-rc-2026-03-15", false),
+            ("wasi:http/handler@0.3.0", false),
+            ("wasi:sockets/types@0.2.0", false),
+            ("wasi:sockets/types@0.3.0", true),
+            ("fermyon:spin/key-value@2.0.0", false),
+            ("wasi:io/poll/deep@0.2.0", false),
+        ];
+        for (import, provided) in cases {
+            assert_eq!(is_provided(import), provided, "{import}");
+        }
+    }
+
+    /// The linker refuses to define an interface as a function exactly if it has it already.
+    #[test]
+    fn everything_in_the_table_is_in_the_linker() {
+        let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
+        let mut linker = Interfaces::new(&engine).expect("everything links").linker;
+        for track in PROVIDED {
+            let patch = if track.versions == "0.2." { "12" } else { "0" };
+            for interface in track.interfaces {
+                // `wasi:cli/types` and its like hold types alone, which leave nothing in a linker.
+                if *interface == "types" && track.versions == "0.3." && track.package != "wasi:http" {
+                    continue;
+                }
+                let name = format!("{}/{interface}@{}{patch}", track.package, track.versions);
+                let defined = linker.root().func_new(&name, |_, _, _, _| Ok(()));
+                assert!(defined.is_err(), "{name} is not in the linker");
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a guest finds around it besides the network: arguments, environment variables, directories, and where
+//! its standard streams lead. Nothing of the host's own is passed on unless it is named here.
+
+use std::path::PathBuf;
+
+use wasmtime_wasi::filesystem::FsPerms;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
+
+/// The surroundings of every instance of a component.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Surroundings {
+    /// Arguments; the first is by custom the program's own name.
+    pub arguments: Vec<String>,
+    /// Environment variables; a later one of the same name replaces an earlier one.
+    pub environment: Vec<(String, String)>,
+    /// Directories of the host that the guest sees.
+    pub directories: Vec<Directory>,
+    /// Whether the guest reads the process's standard input. By default it reads an empty one.
+    pub input: Input,
+}
+
+/// A directory of the host, as the guest sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// Where it is.
+    pub host: PathBuf,
+    /// What the guest calls it, such as `/data`.
+    pub guest: String,
+    /// What the guest may do in it.
+    pub access: Access,
+}
+
+/// What a guest may do in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// List and read.
+    Read,
+    /// Also create, change and remove.
+    Write,
+}
+
+/// Where a guest's standard input comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing to read.
+    #[default]
+    Empty,
+    /// The process's own.
+    Inherited,
+}
+
+/// A directory that was to be shown to a guest cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open the directory `{}` for the guest's `{guest}`: {reason:#}", .host.display())]
+#[non_exhaustive]
+pub struct DirectoryError {
+    /// The host's directory.
+    pub host: PathBuf,
+    /// What the guest would have called it.
+    pub guest: String,
+    reason: wasmtime::Error,
+}
+
+impl Surroundings {
+    /// The WASI context for one instance. It has no right to the network, which is the gate's business.
+    pub(crate) fn context(&self) -> Result<WasiCtx, DirectoryError> {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.args(&self.arguments)
+            .envs(&self.environment)
+            .inherit_stdout()
+            .inherit_stderr();
+        if self.input == Input::Inherited {
+            wasi.inherit_stdin();
+        }
+        for directory in &self.directories {
+            directory.open(&mut wasi)?;
+        }
+        Ok(wasi.build())
+    }
+}
+
+impl Directory {
+    fn open(&self, wasi: &mut WasiCtxBuilder) -> Result<(), DirectoryError> {
+        let permissions = match self.access {
+            Access::Read => FsPerms::ReadOnly,
+            Access::Write => FsPerms::ReadWrite,
+        };
+        wasi.preopened_dir(&self.host, &self.guest, permissions)
+            .map(|_| ())
+            .map_err(|reason| DirectoryError {
+                host: self.host.clone(),
+                guest: self.guest.clone(),
+                reason,
+            })
+    }
+}
