@@ -22,7 +22,9 @@ pub struct Application {
 
 /// Reads `[application]`.
 pub(crate) fn read_application(found: &mut Findings, node: Node<'_>) -> Application {
-    let Some(mut fields) = node.table(found, "`[application]`") else { return Application::default() };
+    let Some(mut fields) = node.table(found, "`[application]`") else {
+        return Application::default();
+    };
     let application = Application {
         name: fields
             .require(found, "name")
@@ -30,8 +32,13 @@ pub(crate) fn read_application(found: &mut Findings, node: Node<'_>) -> Applicat
             .unwrap_or_default(),
         version: fields.get("version").and_then(|node| node.string(found)),
         description: fields.get("description").and_then(|node| node.string(found)),
-        authors: fields.get("authors").map(|node| node.strings(found)).unwrap_or_default(),
-        http_base: fields.get("trigger").and_then(|node| read_trigger_settings(found, node)),
+        authors: fields
+            .get("authors")
+            .map(|node| node.strings(found))
+            .unwrap_or_default(),
+        http_base: fields
+            .get("trigger")
+            .and_then(|node| read_trigger_settings(found, node)),
     };
     if let Some(node) = fields.get("targets") {
         node.items(found, "an array");

@@ -57,12 +57,24 @@ pub(crate) fn read_client_tls(found: &mut Findings, node: Node<'_>) -> Vec<Clien
 fn read_one(found: &mut Findings, mut fields: Fields<'_>) -> ClientTls {
     let span = fields.span().clone();
     let component_ids = read_filled(found, &mut fields, "component_ids");
-    let component_ids = component_ids.into_iter().filter_map(|item| read_component_id(found, item)).collect();
+    let component_ids = component_ids
+        .into_iter()
+        .filter_map(|item| read_component_id(found, item))
+        .collect();
     let hosts = read_filled(found, &mut fields, "hosts");
-    let hosts = hosts.into_iter().filter_map(|item| read_host(found, item)).collect();
-    let platform = fields.get("ca_use_platform_roots").and_then(|node| node.boolean(found));
-    let webpki = fields.get("ca_use_webpki_roots").and_then(|node| node.boolean(found));
-    let file = fields.get("ca_roots_file").and_then(|node| node.filled_string(found));
+    let hosts = hosts
+        .into_iter()
+        .filter_map(|item| read_host(found, item))
+        .collect();
+    let platform = fields
+        .get("ca_use_platform_roots")
+        .and_then(|node| node.boolean(found));
+    let webpki = fields
+        .get("ca_use_webpki_roots")
+        .and_then(|node| node.boolean(found));
+    let file = fields
+        .get("ca_roots_file")
+        .and_then(|node| node.filled_string(found));
     let roots = TrustedRoots {
         platform: platform.map_or(webpki.is_none() && file.is_none(), |platform| platform.value),
         webpki: webpki.is_some_and(|webpki| webpki.value),
@@ -71,20 +83,42 @@ fn read_one(found: &mut Findings, mut fields: Fields<'_>) -> ClientTls {
     if !roots.platform && !roots.webpki && roots.file.is_none() {
         let wrong = "leaves no authority to trust".to_owned();
         let help = Some("write `ca_roots_file`, or leave `ca_use_platform_roots` out".to_owned());
-        found.report(&span, Mistake::Value { key: "client_tls".into(), wrong, help });
+        found.report(
+            &span,
+            Mistake::Value {
+                key: "client_tls".into(),
+                wrong,
+                help,
+            },
+        );
     }
     let client = read_client_certificate(found, &mut fields);
     fields.finish(found);
-    ClientTls { component_ids, hosts, roots, client, span }
+    ClientTls {
+        component_ids,
+        hosts,
+        roots,
+        client,
+        span,
+    }
 }
 
 /// The items of an array that has to be there and have some.
 fn read_filled<'t>(found: &mut Findings, fields: &mut Fields<'t>, key: &'static str) -> Vec<Node<'t>> {
-    let Some(node) = fields.require(found, key) else { return Vec::new() };
+    let Some(node) = fields.require(found, key) else {
+        return Vec::new();
+    };
     let items = node.items(found, "an array of strings");
     if items.is_empty() && node.is_array() {
         let wrong = "must not be empty".to_owned();
-        found.report(&node.span(), Mistake::Value { key: key.into(), wrong, help: None });
+        found.report(
+            &node.span(),
+            Mistake::Value {
+                key: key.into(),
+                wrong,
+                help: None,
+            },
+        );
     }
     items
 }
@@ -95,19 +129,31 @@ fn read_host(found: &mut Findings, node: Node<'_>) -> Option<Located<String>> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '@' | '?' | '#' | '*');
     if host.value.contains(odd) || (host.value.contains(':') && !brackets) {
         let wrong = "takes names and addresses, without scheme, port or wildcard".to_owned();
-        found.report(&host.span, Mistake::Value { key: "hosts".into(), wrong, help: None });
+        found.report(
+            &host.span,
+            Mistake::Value {
+                key: "hosts".into(),
+                wrong,
+                help: None,
+            },
+        );
         return None;
     }
     Some(host)
 }
 
 fn read_client_certificate(found: &mut Findings, fields: &mut Fields<'_>) -> Option<ClientCertificate> {
-    let certificates = fields.get("client_cert_file").map(|node| node.filled_string(found));
-    let private_key = fields.get("client_private_key_file").map(|node| node.filled_string(found));
+    let certificates = fields
+        .get("client_cert_file")
+        .map(|node| node.filled_string(found));
+    let private_key = fields
+        .get("client_private_key_file")
+        .map(|node| node.filled_string(found));
     match (certificates, private_key) {
-        (Some(certificates), Some(private_key)) => {
-            Some(ClientCertificate { certificates: certificates?, private_key: private_key? })
-        }
+        (Some(certificates), Some(private_key)) => Some(ClientCertificate {
+            certificates: certificates?,
+            private_key: private_key?,
+        }),
         (Some(_), None) => fields.require(found, "client_private_key_file").and(None),
         (None, Some(_)) => fields.require(found, "client_cert_file").and(None),
         (None, None) => None,

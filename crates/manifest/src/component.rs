@@ -118,7 +118,9 @@ impl SourceError {
 impl Component {
     /// Entries that hold no variables, parsed; those with mistakes were reported when the manifest was read.
     pub fn literal_entries(&self) -> impl Iterator<Item = &Entry> {
-        self.allowed_outbound_hosts.iter().filter_map(OutboundEntry::literal)
+        self.allowed_outbound_hosts
+            .iter()
+            .filter_map(OutboundEntry::literal)
     }
 
     /// Keys that a component may not have if it is composed into another one, since they would have no effect.
@@ -132,26 +134,52 @@ impl Component {
             ("sqlite_databases", self.sqlite_databases.is_empty()),
             ("variables", self.variables.is_empty()),
         ];
-        keys.into_iter().filter(|(_, empty)| !empty).map(|(key, _)| key).collect()
+        keys.into_iter()
+            .filter(|(_, empty)| !empty)
+            .map(|(key, _)| key)
+            .collect()
     }
 }
 
 /// Reads the table of a component.
-pub(crate) fn read_component(found: &mut Findings, id: Located<ComponentId>, mut fields: Fields<'_>) -> Component {
+pub(crate) fn read_component(
+    found: &mut Findings,
+    id: Located<ComponentId>,
+    mut fields: Fields<'_>,
+) -> Component {
     let placeholder = Located::new(Source::Path(String::new()), fields.span().clone());
-    let source = fields.require(found, "source").and_then(|node| read_source(found, node));
+    let source = fields
+        .require(found, "source")
+        .and_then(|node| read_source(found, node));
     let component = Component {
         source: source.unwrap_or(placeholder),
         description: fields.get("description").and_then(|node| node.string(found)),
-        environment: fields.get("environment").map(|node| read_environment(found, node)).unwrap_or_default(),
-        files: fields.get("files").map(|node| read_mounts(found, node)).unwrap_or_default(),
-        exclude_files: fields.get("exclude_files").map(|node| node.strings(found)).unwrap_or_default(),
+        environment: fields
+            .get("environment")
+            .map(|node| read_environment(found, node))
+            .unwrap_or_default(),
+        files: fields
+            .get("files")
+            .map(|node| read_mounts(found, node))
+            .unwrap_or_default(),
+        exclude_files: fields
+            .get("exclude_files")
+            .map(|node| node.strings(found))
+            .unwrap_or_default(),
         allowed_outbound_hosts: fields
             .get("allowed_outbound_hosts")
             .map(|node| read_entries(found, node))
             .unwrap_or_default(),
-        variables: fields.get("variables").map(|node| read_variables(found, node)).unwrap_or_default(),
-        key_value_stores: read_labels(found, &mut fields, "key_value_stores", "there are no key-value stores"),
+        variables: fields
+            .get("variables")
+            .map(|node| read_variables(found, node))
+            .unwrap_or_default(),
+        key_value_stores: read_labels(
+            found,
+            &mut fields,
+            "key_value_stores",
+            "there are no key-value stores",
+        ),
         sqlite_databases: read_labels(found, &mut fields, "sqlite_databases", "there are no databases"),
         ai_models: read_models(found, &mut fields),
         dependencies: read_dependencies(found, &mut fields),
@@ -172,13 +200,20 @@ fn read_source(found: &mut Findings, node: Node<'_>) -> Option<Located<Source>> 
         return Some(node.filled_string(found)?.map(Source::Path));
     }
     let mut fields = node.table(found, "`source`")?;
-    let registry = fields.get("registry").or_else(|| fields.get("package")).or_else(|| fields.get("version"));
+    let registry = fields
+        .get("registry")
+        .or_else(|| fields.get("package"))
+        .or_else(|| fields.get("version"));
     if registry.is_some() {
         found.report(&node.span(), Mistake::Source(SourceError::Registry));
         return None;
     }
-    let url = fields.require(found, "url").and_then(|node| node.filled_string(found));
-    let digest = fields.require(found, "digest").and_then(|node| node.string(found));
+    let url = fields
+        .require(found, "url")
+        .and_then(|node| node.filled_string(found));
+    let digest = fields
+        .require(found, "digest")
+        .and_then(|node| node.string(found));
     fields.finish(found);
     if let Some(url) = &url
         && !url.value.starts_with("https://")
@@ -193,7 +228,13 @@ fn read_source(found: &mut Findings, node: Node<'_>) -> Option<Located<Source>> 
             None
         }
     })?;
-    Some(Located::new(Source::Url { url: url?.value, digest }, node.span()))
+    Some(Located::new(
+        Source::Url {
+            url: url?.value,
+            digest,
+        },
+        node.span(),
+    ))
 }
 
 fn read_environment(found: &mut Findings, node: Node<'_>) -> Vec<(Located<String>, Located<String>)> {
@@ -204,7 +245,11 @@ fn read_environment(found: &mut Findings, node: Node<'_>) -> Vec<(Located<String
             false => None,
         };
         if let Some(wrong) = wrong {
-            let mistake = Mistake::Value { key: name.value.clone(), wrong: wrong.into(), help: None };
+            let mistake = Mistake::Value {
+                key: name.value.clone(),
+                wrong: wrong.into(),
+                help: None,
+            };
             found.report(&name.span, mistake);
         }
         if let Some(value) = node.string(found) {
@@ -227,7 +272,10 @@ fn read_variables(found: &mut Findings, node: Node<'_>) -> Vec<(Located<Variable
 }
 
 /// The name of a variable, at its key.
-pub(crate) fn read_variable_name(found: &mut Findings, text: &Located<String>) -> Option<Located<VariableName>> {
+pub(crate) fn read_variable_name(
+    found: &mut Findings,
+    text: &Located<String>,
+) -> Option<Located<VariableName>> {
     match VariableName::parse(&text.value) {
         Ok(name) => Some(Located::new(name, text.span.clone())),
         Err(error) => {
@@ -238,7 +286,13 @@ pub(crate) fn read_variable_name(found: &mut Findings, text: &Located<String>) -
 }
 
 fn report_variable_name(found: &mut Findings, text: &Located<String>, error: VariableNameError) {
-    found.report(&text.span, Mistake::VariableName { text: text.value.clone(), error });
+    found.report(
+        &text.span,
+        Mistake::VariableName {
+            text: text.value.clone(),
+            error,
+        },
+    );
 }
 
 /// A string with `{{ … }}` in it.
@@ -259,11 +313,20 @@ fn read_labels(
     key: &'static str,
     why: &'static str,
 ) -> Vec<Located<String>> {
-    let Some(node) = fields.get(key) else { return Vec::new() };
+    let Some(node) = fields.get(key) else {
+        return Vec::new();
+    };
     let labels = node.strings(found);
     for label in &labels {
         if let Err(error) = check_label(&label.value) {
-            found.report(&label.span, Mistake::Label { key: key.into(), text: label.value.clone(), error });
+            found.report(
+                &label.span,
+                Mistake::Label {
+                    key: key.into(),
+                    text: label.value.clone(),
+                    error,
+                },
+            );
         }
     }
     if !labels.is_empty() {
@@ -273,10 +336,18 @@ fn read_labels(
 }
 
 fn read_models(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<Located<String>> {
-    let Some(node) = fields.get("ai_models") else { return Vec::new() };
+    let Some(node) = fields.get("ai_models") else {
+        return Vec::new();
+    };
     let models = node.strings(found);
     if !models.is_empty() {
-        found.remark(&node.span(), Remark::NotUsed { key: "ai_models".into(), why: "there are no models" });
+        found.remark(
+            &node.span(),
+            Remark::NotUsed {
+                key: "ai_models".into(),
+                why: "there are no models",
+            },
+        );
     }
     models
 }
@@ -286,8 +357,10 @@ fn read_unused(found: &mut Findings, fields: &mut Fields<'_>) {
     if let Some(node) = fields.get("allowed_http_hosts") {
         let hosts = node.strings(found);
         if !hosts.is_empty() {
-            let remark =
-                Remark::Deprecated { key: "allowed_http_hosts", instead: "allowed_outbound_hosts" };
+            let remark = Remark::Deprecated {
+                key: "allowed_http_hosts",
+                instead: "allowed_outbound_hosts",
+            };
             found.remark(&node.span(), remark);
         }
     }
@@ -310,7 +383,9 @@ fn read_unused(found: &mut Findings, fields: &mut Fields<'_>) {
 }
 
 fn read_build(found: &mut Findings, node: Node<'_>) {
-    let Some(mut fields) = node.table(found, "`build`") else { return };
+    let Some(mut fields) = node.table(found, "`build`") else {
+        return;
+    };
     if let Some(command) = fields.require(found, "command") {
         match command.is_array() {
             true => drop(command.strings(found)),
@@ -324,5 +399,11 @@ fn read_build(found: &mut Findings, node: Node<'_>) {
 
 /// Says that a key has no effect.
 pub(crate) fn note_not_used(found: &mut Findings, node: Node<'_>, why: &'static str) {
-    found.remark(&node.span(), Remark::NotUsed { key: node.key().to_owned(), why });
+    found.remark(
+        &node.span(),
+        Remark::NotUsed {
+            key: node.key().to_owned(),
+            why,
+        },
+    );
 }

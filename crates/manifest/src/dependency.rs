@@ -149,7 +149,10 @@ impl DependencyName {
     pub fn parse(text: &str) -> Result<Self, DependencyError> {
         let name = |part: &str| match check_kebab(part) {
             Ok(()) => Ok(part.to_owned()),
-            Err(error) => Err(DependencyError::Name { text: text.to_owned(), error }),
+            Err(error) => Err(DependencyError::Name {
+                text: text.to_owned(),
+                error,
+            }),
         };
         if !text.contains([':', '/']) {
             return name(text).map(Self::Plain);
@@ -169,16 +172,30 @@ impl DependencyName {
         if let Some(version) = version
             && !is_version(version)
         {
-            return Err(DependencyError::Version { text: version.to_owned() });
+            return Err(DependencyError::Version {
+                text: version.to_owned(),
+            });
         }
-        Ok(Self::Package { package: package.to_owned(), interface, version: version.map(str::to_owned) })
+        Ok(Self::Package {
+            package: package.to_owned(),
+            interface,
+            version: version.map(str::to_owned),
+        })
     }
 
     /// Whether one import could be satisfied by both.
     fn conflicts_with(&self, other: &Self) -> bool {
         let (
-            Self::Package { package, interface, version },
-            Self::Package { package: other_package, interface: other_interface, version: other_version },
+            Self::Package {
+                package,
+                interface,
+                version,
+            },
+            Self::Package {
+                package: other_package,
+                interface: other_interface,
+                version: other_version,
+            },
         ) = (self, other)
         else {
             return false;
@@ -199,9 +216,15 @@ impl fmt::Display for DependencyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(name) => f.write_str(name),
-            Self::Package { package, interface, version } => {
+            Self::Package {
+                package,
+                interface,
+                version,
+            } => {
                 f.write_str(package)?;
-                interface.iter().try_for_each(|interface| write!(f, "/{interface}"))?;
+                interface
+                    .iter()
+                    .try_for_each(|interface| write!(f, "/{interface}"))?;
                 version.iter().try_for_each(|version| write!(f, "@{version}"))
             }
         }
@@ -276,9 +299,17 @@ impl DependencyError {
 
 /// Reads `dependencies` and `dependencies_inherit_configuration`.
 pub(crate) fn read_dependencies(found: &mut Findings, fields: &mut Fields<'_>) -> Dependencies {
-    let inherit_all = fields.get("dependencies_inherit_configuration").and_then(|node| node.boolean(found));
-    let named = fields.get("dependencies").map(|node| node.named(found)).unwrap_or_default();
-    let list = named.into_iter().filter_map(|(name, node)| read_dependency(found, &name, node)).collect();
+    let inherit_all = fields
+        .get("dependencies_inherit_configuration")
+        .and_then(|node| node.boolean(found));
+    let named = fields
+        .get("dependencies")
+        .map(|node| node.named(found))
+        .unwrap_or_default();
+    let list = named
+        .into_iter()
+        .filter_map(|(name, node)| read_dependency(found, &name, node))
+        .collect();
     Dependencies { list, inherit_all }
 }
 
@@ -287,13 +318,22 @@ pub(crate) fn check_dependencies(found: &mut Findings, dependencies: &Dependenci
     let list = &dependencies.list;
     for (index, dependency) in list.iter().enumerate() {
         let name = &dependency.name;
-        if let Some(other) = list[..index].iter().find(|other| other.name.value.conflicts_with(&name.value)) {
+        if let Some(other) = list[..index]
+            .iter()
+            .find(|other| other.name.value.conflicts_with(&name.value))
+        {
             let other = other.name.value.to_string();
-            let error = DependencyError::Conflict { name: name.value.to_string(), other };
+            let error = DependencyError::Conflict {
+                name: name.value.to_string(),
+                other,
+            };
             found.report(&name.span, Mistake::Dependency(error));
         }
         if let (Some(inherit), Some(_)) = (&dependency.inherit, &dependencies.inherit_all) {
-            found.report(&inherit.span, Mistake::Dependency(DependencyError::InheritanceTwice));
+            found.report(
+                &inherit.span,
+                Mistake::Dependency(DependencyError::InheritanceTwice),
+            );
         }
     }
 }
@@ -310,7 +350,9 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
     let mut fields = node.table(found, format!("the dependency `{}`", text.value))?;
     let implementation = read_implementation(found, &mut fields);
     let export = fields.get("export").and_then(|node| node.filled_string(found));
-    let inherit = fields.get("inherit_configuration").and_then(|node| read_inheritance(found, node));
+    let inherit = fields
+        .get("inherit_configuration")
+        .and_then(|node| read_inheritance(found, node));
     if let Some(node) = fields.get("environment") {
         node.named(found);
         note_not_used(found, node, "a dependency has no environment of its own");
@@ -318,23 +360,36 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
     fields.finish(found);
     let name = Located::new(name.ok()?, text.span.clone());
     if let (DependencyName::Package { interface: None, .. }, Some(export)) = (&name.value, &export) {
-        let error = DependencyError::ExportOfPackage { name: text.value.clone() };
+        let error = DependencyError::ExportOfPackage {
+            name: text.value.clone(),
+        };
         found.report(&export.span, Mistake::Dependency(error));
     }
-    Some(Dependency { name, implementation: implementation?, export, inherit })
+    Some(Dependency {
+        name,
+        implementation: implementation?,
+        export,
+        inherit,
+    })
 }
 
 fn read_implementation(found: &mut Findings, fields: &mut Fields<'_>) -> Option<Located<Implementation>> {
     let [path, component, url] = ["path", "component", "url"].map(|key| fields.get(key));
     let digest = fields.get("digest");
-    let registry = ["version", "registry", "package"].map(|key| fields.get(key)).into_iter().flatten().next();
+    let registry = ["version", "registry", "package"]
+        .map(|key| fields.get(key))
+        .into_iter()
+        .flatten()
+        .next();
     if let Some(node) = registry {
         found.report(&node.span(), Mistake::Dependency(DependencyError::Registry));
         return None;
     }
     match (path, component, url) {
         (Some(node), None, None) => Some(node.filled_string(found)?.map(Implementation::Path)),
-        (None, Some(node), None) => read_component_id(found, node).map(|id| id.map(Implementation::Component)),
+        (None, Some(node), None) => {
+            read_component_id(found, node).map(|id| id.map(Implementation::Component))
+        }
         (None, None, Some(node)) => {
             let url = node.filled_string(found);
             let digest = match digest {
@@ -342,7 +397,13 @@ fn read_implementation(found: &mut Findings, fields: &mut Fields<'_>) -> Option<
                 None => fields.require(found, "digest").and(None),
             };
             let url = url?;
-            Some(Located::new(Implementation::Url { url: url.value, digest: digest? }, url.span))
+            Some(Located::new(
+                Implementation::Url {
+                    url: url.value,
+                    digest: digest?,
+                },
+                url.span,
+            ))
         }
         _ => {
             found.report(&fields.span().clone(), Mistake::Dependency(DependencyError::Kind));
@@ -353,7 +414,9 @@ fn read_implementation(found: &mut Findings, fields: &mut Fields<'_>) -> Option<
 
 fn read_digest(found: &mut Findings, text: &Located<String>) -> Option<Digest> {
     let report = |found: &mut Findings, error: SourceError| found.report(&text.span, Mistake::Source(error));
-    Digest::parse(&text.value).map_err(|error| report(found, error)).ok()
+    Digest::parse(&text.value)
+        .map_err(|error| report(found, error))
+        .ok()
 }
 
 /// A string that names a component of the app.
@@ -362,7 +425,13 @@ pub(crate) fn read_component_id(found: &mut Findings, node: Node<'_>) -> Option<
     match ComponentId::parse(&text.value) {
         Ok(id) => Some(Located::new(id, text.span)),
         Err(error) => {
-            found.report(&text.span, Mistake::ComponentId { text: text.value, error });
+            found.report(
+                &text.span,
+                Mistake::ComponentId {
+                    text: text.value,
+                    error,
+                },
+            );
             None
         }
     }
@@ -371,7 +440,13 @@ pub(crate) fn read_component_id(found: &mut Findings, node: Node<'_>) -> Option<
 fn read_inheritance(found: &mut Findings, node: Node<'_>) -> Option<Located<Inheritance>> {
     if node.is_bool() {
         return node.boolean(found).map(|all| {
-            all.map(|all| if all { Inheritance::Everything } else { Inheritance::Nothing })
+            all.map(|all| {
+                if all {
+                    Inheritance::Everything
+                } else {
+                    Inheritance::Nothing
+                }
+            })
         });
     }
     if node.is_string() {
@@ -386,7 +461,10 @@ fn read_inheritance(found: &mut Findings, node: Node<'_>) -> Option<Located<Inhe
         return node.wrong_type(found, "`true`, `false` or an array of keys");
     }
     let keys = node.strings(found).into_iter().filter_map(|text| {
-        let key = InheritedKey::ALL.iter().find(|(name, _)| *name == text.value).map(|(_, key)| *key);
+        let key = InheritedKey::ALL
+            .iter()
+            .find(|(name, _)| *name == text.value)
+            .map(|(_, key)| *key);
         key.or_else(|| report_inherited(found, &text, &InheritedKey::ALL.map(|(name, _)| name)))
     });
     Some(Located::new(Inheritance::Keys(keys.collect()), node.span()))
@@ -399,7 +477,14 @@ fn report_inherited<T>(found: &mut Findings, text: &Located<String>, known: &[&s
     };
     let wrong = format!("has no `{}`", text.value);
     let key = "inherit_configuration".to_owned();
-    found.report(&text.span, Mistake::Value { key, wrong, help: Some(help) });
+    found.report(
+        &text.span,
+        Mistake::Value {
+            key,
+            wrong,
+            help: Some(help),
+        },
+    );
     None
 }
 
@@ -407,11 +492,15 @@ fn report_inherited<T>(found: &mut Findings, text: &Located<String>, known: &[&s
 fn is_version(text: &str) -> bool {
     let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
     let is_number = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'))
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
     };
     let mut parts = numbers.split('.');
     let three = (&mut parts).take(3).filter(|part| is_number(part)).count() == 3 && parts.next().is_none();
-    let tail = rest.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'));
+    let tail = rest
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'));
     three && tail && rest.len() != 1
 }
 
@@ -425,7 +514,10 @@ fn compatible_part(version: &str) -> &str {
         Some(index) => index + 1,
         None => return version,
     };
-    let end = version.match_indices('.').nth(significant - 1).map_or(version.len(), |(at, _)| at);
+    let end = version
+        .match_indices('.')
+        .nth(significant - 1)
+        .map_or(version.len(), |(at, _)| at);
     &version[..end]
 }
 
@@ -435,7 +527,13 @@ mod tests {
 
     #[test]
     fn names_of_imports_read_in_all_of_spins_forms() {
-        let rows = ["foo-bar", "foo:bar", "foo:bar/baz", "foo:bar@0.1.0", "foo:bar/baz@1.2.3-rc.1+b2"];
+        let rows = [
+            "foo-bar",
+            "foo:bar",
+            "foo:bar/baz",
+            "foo:bar@0.1.0",
+            "foo:bar/baz@1.2.3-rc.1+b2",
+        ];
         for text in rows {
             assert_eq!(DependencyName::parse(text).expect(text).to_string(), text);
         }
@@ -444,8 +542,17 @@ mod tests {
     #[test]
     fn what_is_not_the_name_of_an_import_is_refused() {
         let rows = [
-            "", "Foo_Bar", "foo:", ":bar", "foo/bar", "foo:bar/", "foo:bar@", "foo:bar@1", "foo:bar@01.0.0",
-            "foo:bar@1.0.0-", "foo:bar/b z",
+            "",
+            "Foo_Bar",
+            "foo:",
+            ":bar",
+            "foo/bar",
+            "foo:bar/",
+            "foo:bar@",
+            "foo:bar@1",
+            "foo:bar@01.0.0",
+            "foo:bar@1.0.0-",
+            "foo:bar/b z",
         ];
         for text in rows {
             assert!(DependencyName::parse(text).is_err(), "{text:?}");

@@ -16,7 +16,10 @@ impl FromStr for DnsServer {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(text);
         let address = match bare.parse::<IpAddr>() {
             Ok(ip) => SocketAddr::new(ip, DNS_PORT),
             Err(_) => text.parse().map_err(|_| DnsServerError::NotAnAddress)?,

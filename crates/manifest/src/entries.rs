@@ -79,8 +79,16 @@ impl Component {
             };
             match filled {
                 Filled::Entry(entry) => entries.push(entry),
-                Filled::LeftOut(remark) => notes.push(Note { area: Area::Manifest, remark, place }),
-                Filled::Wrong(mistake) => problems.push(Problem { area: Area::Manifest, mistake, place }),
+                Filled::LeftOut(remark) => notes.push(Note {
+                    area: Area::Manifest,
+                    remark,
+                    place,
+                }),
+                Filled::Wrong(mistake) => problems.push(Problem {
+                    area: Area::Manifest,
+                    mistake,
+                    place,
+                }),
             }
         }
         Reading::new(entries, problems, notes)
@@ -103,14 +111,17 @@ fn fill_in(template: &Template, variables: &Variables, place: &Place) -> Filled 
         }
     };
     if let Some(left) = what_is_left_of_an_optional_endpoint(text.expose()) {
-        return Filled::LeftOut(Remark::EmptyEntry { template: template.to_string(), left });
+        return Filled::LeftOut(Remark::EmptyEntry {
+            template: template.to_string(),
+            left,
+        });
     }
     match Entry::parse(text.expose(), place.clone()) {
         Ok(entry) => Filled::Entry(entry),
         Err(error) => {
-            let used = template.variables().filter_map(|(name, _)| {
-                variables.get(name).map(|value| (name.clone(), value.clone()))
-            });
+            let used = template
+                .variables()
+                .filter_map(|(name, _)| variables.get(name).map(|value| (name.clone(), value.clone())));
             let error = (!text.is_secret()).then_some(error);
             Filled::Wrong(Mistake::FilledEntry(FilledIn {
                 template: template.to_string(),
@@ -148,7 +159,12 @@ impl fmt::Display for FilledIn {
         for (index, (name, value)) in self.values.iter().enumerate() {
             let separator = if index > 0 { ", " } else { "" };
             let shown = value.text.to_string();
-            write!(f, "{separator}`{name}` = `{}` ({})", shown.escape_debug(), value.origin)?;
+            write!(
+                f,
+                "{separator}`{name}` = `{}` ({})",
+                shown.escape_debug(),
+                value.origin
+            )?;
         }
         match &self.error {
             Some(error) => write!(f, ": {error}"),

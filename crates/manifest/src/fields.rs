@@ -25,7 +25,12 @@ pub(crate) struct Fields<'t> {
 
 impl<'t> Fields<'t> {
     pub(crate) fn new(title: impl Into<String>, span: Span, table: &'t DeTable<'t>) -> Self {
-        Self { title: title.into(), span, table, asked: Vec::new() }
+        Self {
+            title: title.into(),
+            span,
+            table,
+            asked: Vec::new(),
+        }
     }
 
     /// Where the table is: its header, its braces, or the first key that implies it.
@@ -36,14 +41,22 @@ impl<'t> Fields<'t> {
     /// The value of `key`, if it is there.
     pub(crate) fn get(&mut self, key: &'static str) -> Option<Node<'t>> {
         self.asked.push(key);
-        self.table.get_key_value(key).map(|(written, value)| Node::new(written.get_ref(), value))
+        self.table
+            .get_key_value(key)
+            .map(|(written, value)| Node::new(written.get_ref(), value))
     }
 
     /// The value of `key`, which has to be there.
     pub(crate) fn require(&mut self, found: &mut Findings, key: &'static str) -> Option<Node<'t>> {
         let node = self.get(key);
         if node.is_none() && !found.is_in_unread_part(key) {
-            found.report(&self.span, Mistake::MissingKey { key, table: self.title.clone() });
+            found.report(
+                &self.span,
+                Mistake::MissingKey {
+                    key,
+                    table: self.title.clone(),
+                },
+            );
         }
         node
     }
@@ -61,8 +74,12 @@ impl<'t> Fields<'t> {
             if !self.asked.contains(&written) && !damaged {
                 let meant = nearest(written, self.asked.iter().copied()).map(str::to_owned);
                 let known = self.asked.clone();
-                let mistake =
-                    Mistake::UnknownKey { key: written.to_owned(), table: self.title.clone(), meant, known };
+                let mistake = Mistake::UnknownKey {
+                    key: written.to_owned(),
+                    table: self.title.clone(),
+                    meant,
+                    known,
+                };
                 found.report(&content_span(&key.span(), found.source()), mistake);
             }
         }
@@ -121,9 +138,10 @@ impl<'t> Node<'t> {
     /// A string, at the place of its content.
     pub(crate) fn string(&self, found: &mut Findings) -> Option<Located<String>> {
         match self.sound(found)? {
-            DeValue::String(text) => {
-                Some(Located::new(text.to_string(), content_span(&self.span(), found.source())))
-            }
+            DeValue::String(text) => Some(Located::new(
+                text.to_string(),
+                content_span(&self.span(), found.source()),
+            )),
             _ => self.wrong_type(found, "a string"),
         }
     }
@@ -133,7 +151,14 @@ impl<'t> Node<'t> {
         let text = self.string(found)?;
         if text.value.trim().is_empty() {
             let wrong = "must not be empty".to_owned();
-            found.report(&text.span, Mistake::Value { key: self.key.to_owned(), wrong, help: None });
+            found.report(
+                &text.span,
+                Mistake::Value {
+                    key: self.key.to_owned(),
+                    wrong,
+                    help: None,
+                },
+            );
             return None;
         }
         Some(text)
@@ -155,7 +180,14 @@ impl<'t> Node<'t> {
             Ok(count) => Some(Located::new(count, self.span())),
             Err(_) => {
                 let wrong = format!("must be a number from 0 to {}", u32::MAX);
-                found.report(&self.span(), Mistake::Value { key: self.key.to_owned(), wrong, help: None });
+                found.report(
+                    &self.span(),
+                    Mistake::Value {
+                        key: self.key.to_owned(),
+                        wrong,
+                        help: None,
+                    },
+                );
                 None
             }
         }
@@ -166,7 +198,8 @@ impl<'t> Node<'t> {
         match self.value.get_ref() {
             DeValue::Array(items) => items.iter().map(|item| Node::new(self.key, item)).collect(),
             _ => {
-                self.sound(found).and_then(|_| self.wrong_type::<()>(found, expected));
+                self.sound(found)
+                    .and_then(|_| self.wrong_type::<()>(found, expected));
                 Vec::new()
             }
         }
@@ -191,7 +224,8 @@ impl<'t> Node<'t> {
         match self.value.get_ref() {
             DeValue::Table(table) => names(table, found.source()),
             _ => {
-                self.sound(found).and_then(|_| self.wrong_type::<()>(found, "a table"));
+                self.sound(found)
+                    .and_then(|_| self.wrong_type::<()>(found, "a table"));
                 Vec::new()
             }
         }
@@ -199,7 +233,11 @@ impl<'t> Node<'t> {
 
     /// Reports that the value is not `expected`.
     pub(crate) fn wrong_type<T>(&self, found: &mut Findings, expected: &'static str) -> Option<T> {
-        let mistake = Mistake::WrongType { key: self.key.to_owned(), expected, found: self.type_name() };
+        let mistake = Mistake::WrongType {
+            key: self.key.to_owned(),
+            expected,
+            found: self.type_name(),
+        };
         found.report(&self.span(), mistake);
         None
     }
@@ -238,7 +276,12 @@ fn names<'t>(table: &'t DeTable<'t>, source: &SourceFile) -> Vec<(Located<String
 fn content_span(span: &Span, source: &SourceFile) -> Span {
     let text = source.slice(span);
     for quotes in ["\"\"\"", "'''", "\"", "'"] {
-        let Some(content) = text.strip_prefix(quotes).and_then(|rest| rest.strip_suffix(quotes)) else { continue };
+        let Some(content) = text
+            .strip_prefix(quotes)
+            .and_then(|rest| rest.strip_suffix(quotes))
+        else {
+            continue;
+        };
         let multi_line = quotes.len() == 3;
         let line_break = match multi_line {
             true if content.starts_with("\r\n") => 2,
@@ -285,7 +328,11 @@ mod tests {
             ("a = \"'x'\"", "'x'", "'x'"),
         ];
         for (text, value, covered) in rows {
-            assert_eq!(contents(text), [(value.to_owned(), covered.to_owned())], "{text:?}");
+            assert_eq!(
+                contents(text),
+                [(value.to_owned(), covered.to_owned())],
+                "{text:?}"
+            );
         }
     }
 }

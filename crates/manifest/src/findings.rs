@@ -36,13 +36,27 @@ impl Findings {
     /// Something is wrong at `span`.
     pub(crate) fn report(&mut self, span: &Span, mistake: Mistake) {
         let place = self.source.place(span);
-        self.problems.push((span.clone(), Problem { area: self.area, mistake, place }));
+        self.problems.push((
+            span.clone(),
+            Problem {
+                area: self.area,
+                mistake,
+                place,
+            },
+        ));
     }
 
     /// Something is worth saying about `span`.
     pub(crate) fn remark(&mut self, span: &Span, remark: Remark) {
         let place = self.source.place(span);
-        self.notes.push((span.clone(), Note { area: self.area, remark, place }));
+        self.notes.push((
+            span.clone(),
+            Note {
+                area: self.area,
+                remark,
+                place,
+            },
+        ));
     }
 
     /// The file that is being read.
@@ -57,7 +71,9 @@ impl Findings {
 
     /// Whether `word` stands in a part of the file that could not be read: then it may not be missing after all.
     pub(crate) fn is_in_unread_part(&self, word: &str) -> bool {
-        self.unread.iter().any(|span| self.source.slice(span).contains(word))
+        self.unread
+            .iter()
+            .any(|span| self.source.slice(span).contains(word))
     }
 
     /// What was read, with everything found on the way in the order of the file.
@@ -71,8 +87,12 @@ impl Findings {
 
     fn report_syntax(&mut self, mistake: &SyntaxMistake) {
         let reported = match mistake.is_duplicate_key() {
-            true => Mistake::DuplicateKey { key: self.source.slice(&mistake.span).to_owned() },
-            false => Mistake::Syntax { message: mistake.message.clone() },
+            true => Mistake::DuplicateKey {
+                key: self.source.slice(&mistake.span).to_owned(),
+            },
+            false => Mistake::Syntax {
+                message: mistake.message.clone(),
+            },
         };
         self.report(&mistake.span, reported);
     }

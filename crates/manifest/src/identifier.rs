@@ -112,7 +112,9 @@ fn check_word(word: &str, first: char) -> Result<(), IdentifierError> {
         return Err(IdentifierError::Character(':'));
     }
     let upper = first.is_ascii_uppercase();
-    let mixed = word.chars().any(|c| c.is_ascii_alphabetic() && c.is_ascii_uppercase() != upper);
+    let mixed = word
+        .chars()
+        .any(|c| c.is_ascii_alphabetic() && c.is_ascii_uppercase() != upper);
     if mixed {
         return Err(IdentifierError::MixedCase(word.to_owned()));
     }
@@ -133,7 +135,13 @@ mod tests {
             ("WEB-api", None),
             ("a1", None),
             ("", Some(Empty)),
-            ("my_app", Some(WrongSeparator { expected: '-', found: '_' })),
+            (
+                "my_app",
+                Some(WrongSeparator {
+                    expected: '-',
+                    found: '_',
+                }),
+            ),
             ("my--app", Some(EmptyWord('-'))),
             ("-app", Some(EmptyWord('-'))),
             ("app-", Some(EmptyWord('-'))),

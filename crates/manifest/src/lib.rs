@@ -44,6 +44,7 @@ mod identifier;
 mod manifest;
 mod mistake;
 mod mount;
+mod operator;
 mod problem;
 mod remark;
 mod route;

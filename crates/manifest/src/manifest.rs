@@ -59,16 +59,30 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
     if let Some(node) = fields.require(found, "spin_manifest_version") {
         check_version(found, node);
     }
-    let application = fields.require(found, "application").map(|node| read_application(found, node));
-    let variables = fields.get("variables").map(|node| read_variables(found, node)).unwrap_or_default();
-    let Components { mut named, unnamed } =
-        fields.get("component").map(|node| read_components(found, node)).unwrap_or_default();
+    let application = fields
+        .require(found, "application")
+        .map(|node| read_application(found, node));
+    let variables = fields
+        .get("variables")
+        .map(|node| read_variables(found, node))
+        .unwrap_or_default();
+    let Components { mut named, unnamed } = fields
+        .get("component")
+        .map(|node| read_components(found, node))
+        .unwrap_or_default();
     let ids: Vec<ComponentId> = named.iter().map(|component| component.id.value.clone()).collect();
-    let triggers =
-        fields.require(found, "trigger").map(|node| read_triggers(found, node, &ids)).unwrap_or_default();
+    let triggers = fields
+        .require(found, "trigger")
+        .map(|node| read_triggers(found, node, &ids))
+        .unwrap_or_default();
     fields.finish(found);
 
-    let Triggers { http, command, held, others } = triggers;
+    let Triggers {
+        http,
+        command,
+        held,
+        others,
+    } = triggers;
     named.extend(held);
     let manifest = Manifest {
         source: found.source().clone(),
@@ -81,7 +95,11 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
     check_triggered(found, &manifest, &others);
     check_routes(found, &manifest.http_triggers);
     check_dependencies(found, &manifest);
-    check_templates(found, manifest.components.iter().chain(&unnamed), &variables.names);
+    check_templates(
+        found,
+        manifest.components.iter().chain(&unnamed),
+        &variables.names,
+    );
     manifest
 }
 
@@ -104,7 +122,9 @@ fn read_variables(found: &mut Findings, node: Node<'_>) -> DeclaredVariables {
     let mut declared = DeclaredVariables::default();
     for (text, node) in node.named(found) {
         let name = read_variable_name(found, &text);
-        declared.names.extend(name.as_ref().map(|name| name.value.clone()));
+        declared
+            .names
+            .extend(name.as_ref().map(|name| name.value.clone()));
         declared.read.extend(read_variable(found, &text, name, node));
     }
     declared
@@ -117,13 +137,18 @@ fn read_variable(
     node: Node<'_>,
 ) -> Option<VariableDeclaration> {
     let mut fields = node.table(found, format!("the variable `{}`", text.value))?;
-    let secret = fields.get("secret").and_then(|node| node.boolean(found)).is_some_and(|secret| secret.value);
+    let secret = fields
+        .get("secret")
+        .and_then(|node| node.boolean(found))
+        .is_some_and(|secret| secret.value);
     let required = fields.get("required").map(|node| node.boolean(found));
     let default = fields.get("default").map(|node| node.string(found));
     let description = fields.get("description").and_then(|node| node.string(found));
     fields.finish(found);
     let name = name?;
-    let is_required = required.as_ref().is_some_and(|flag| flag.as_ref().is_none_or(|flag| flag.value));
+    let is_required = required
+        .as_ref()
+        .is_some_and(|flag| flag.as_ref().is_none_or(|flag| flag.value));
     let fallback = match (is_required, default) {
         (true, None) => Fallback::Required,
         (false, Some(default)) => Fallback::Value(default?.map(|text| match secret {
@@ -131,19 +156,29 @@ fn read_variable(
             false => VariableText::public(text),
         })),
         (true, Some(_)) => {
-            let both = Mistake::VariableWithBoth { name: name.value.clone() };
+            let both = Mistake::VariableWithBoth {
+                name: name.value.clone(),
+            };
             found.report(&name.span, both);
             Fallback::Required
         }
         (false, None) => {
             if !found.is_in_unread_part("default") && !found.is_in_unread_part("required") {
-                let neither = Mistake::VariableWithoutValue { name: name.value.clone() };
+                let neither = Mistake::VariableWithoutValue {
+                    name: name.value.clone(),
+                };
                 found.report(&name.span, neither);
             }
             Fallback::Required
         }
     };
-    Some(VariableDeclaration { name, fallback, secret, description, span: node.span() })
+    Some(VariableDeclaration {
+        name,
+        fallback,
+        secret,
+        description,
+        span: node.span(),
+    })
 }
 
 /// `[component]`.
@@ -157,14 +192,23 @@ struct Components {
 fn read_components(found: &mut Findings, node: Node<'_>) -> Components {
     let mut components = Components::default();
     for (text, node) in node.named(found) {
-        let Some(fields) = node.table(found, format!("`[component.{}]`", text.value)) else { continue };
+        let Some(fields) = node.table(found, format!("`[component.{}]`", text.value)) else {
+            continue;
+        };
         match ComponentId::parse(&text.value) {
-            Ok(id) => components.named.push(read_component(found, Located::new(id, text.span), fields)),
+            Ok(id) => components
+                .named
+                .push(read_component(found, Located::new(id, text.span), fields)),
             Err(error) => {
-                let mistake = Mistake::ComponentId { text: text.value.clone(), error };
+                let mistake = Mistake::ComponentId {
+                    text: text.value.clone(),
+                    error,
+                };
                 found.report(&text.span, mistake);
                 let id = ComponentId::parse("unnamed").expect("INVARIANT: a lower-case word is kebab case");
-                components.unnamed.push(read_component(found, Located::new(id, text.span), fields));
+                components
+                    .unnamed
+                    .push(read_component(found, Located::new(id, text.span), fields));
             }
         }
     }
@@ -187,33 +231,59 @@ fn check_reference<'m>(
 ) -> Option<&'m Component> {
     let component = manifest.component(&id.value);
     if component.is_none() && !found.is_in_unread_part(id.value.as_str()) {
-        let known: Vec<String> = manifest.components.iter().map(|component| component.id.value.to_string()).collect();
+        let known: Vec<String> = manifest
+            .components
+            .iter()
+            .map(|component| component.id.value.to_string())
+            .collect();
         let meant = nearest(id.value.as_str(), known.iter().map(String::as_str)).map(str::to_owned);
-        found.report(&id.span, Mistake::ComponentReference { id: id.value.clone(), meant, known });
+        found.report(
+            &id.span,
+            Mistake::ComponentReference {
+                id: id.value.clone(),
+                meant,
+                known,
+            },
+        );
     }
     component
 }
 
 fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
     for (index, trigger) in triggers.iter().enumerate() {
-        let Route::Path(route) = &trigger.route.value else { continue };
+        let Route::Path(route) = &trigger.route.value else {
+            continue;
+        };
         let same = |other: &&HttpTrigger| match &other.route.value {
             Route::Path(other) => other.matches_the_same_as(route),
             Route::Private => false,
         };
         if let Some(winner) = triggers[index + 1..].iter().rev().find(same) {
             let by = winner.component.value.to_string();
-            found.remark(&trigger.route.span, Remark::ShadowedRoute { route: route.to_string(), by });
+            found.remark(
+                &trigger.route.span,
+                Remark::ShadowedRoute {
+                    route: route.to_string(),
+                    by,
+                },
+            );
         }
     }
 }
 
 fn check_dependencies(found: &mut Findings, manifest: &Manifest) {
-    let all = manifest.components.iter().flat_map(|component| &component.dependencies.list);
+    let all = manifest
+        .components
+        .iter()
+        .flat_map(|component| &component.dependencies.list);
     for dependency in all {
-        let Implementation::Component(id) = &dependency.implementation.value else { continue };
+        let Implementation::Component(id) = &dependency.implementation.value else {
+            continue;
+        };
         let id = Located::new(id.clone(), dependency.implementation.span.clone());
-        let Some(component) = check_reference(found, manifest, &id) else { continue };
+        let Some(component) = check_reference(found, manifest, &id) else {
+            continue;
+        };
         let keys = component.own_resources();
         if !keys.is_empty() {
             let error = DependencyError::OwnResources { id: id.value, keys };
@@ -228,7 +298,10 @@ fn check_templates<'c>(
     declared: &HashSet<VariableName>,
 ) {
     for component in components {
-        let entries = component.allowed_outbound_hosts.iter().filter_map(OutboundEntry::template);
+        let entries = component
+            .allowed_outbound_hosts
+            .iter()
+            .filter_map(OutboundEntry::template);
         let variables = component.variables.iter().map(|(_, template)| template);
         for template in entries.chain(variables) {
             check_template(found, template, declared);
@@ -244,7 +317,16 @@ fn check_template(found: &mut Findings, template: &Located<Template>, declared: 
         let mut known: Vec<String> = declared.iter().map(VariableName::to_string).collect();
         known.sort_unstable();
         let meant = nearest(name.as_str(), known.iter().map(String::as_str)).map(str::to_owned);
-        let span = found.source().part_of(&template.span, template.value.as_str(), part);
-        found.report(&span, Mistake::VariableReference { name: name.clone(), meant, known });
+        let span = found
+            .source()
+            .part_of(&template.span, template.value.as_str(), part);
+        found.report(
+            &span,
+            Mistake::VariableReference {
+                name: name.clone(),
+                meant,
+                known,
+            },
+        );
     }
 }

@@ -155,7 +155,7 @@ pub enum Mistake {
         known: Vec<String>,
     },
     /// An entry of `allowed_outbound_hosts` or `disallowed_outbound_hosts` that is none (policy clause AL-2).
-    #[error("{0}")]
+    #[error("`{}` is no valid entry: {}", .0.text().escape_debug(), .0.problem())]
     Entry(EntryError),
     /// An entry that is none once its variables are filled in (policy clause AL-8).
     #[error("{0}")]
@@ -243,9 +243,10 @@ impl Mistake {
             Self::WrongType { key, expected, found } => wrong_type_help(key, expected, found),
             Self::Value { help, .. } => help.clone(),
             Self::Version { .. } => Some("write `spin_manifest_version = 2`".into()),
-            Self::MissingKey { key: "spin_manifest_version", .. } => {
-                Some("write `spin_manifest_version = 2` on the first line".into())
-            }
+            Self::MissingKey {
+                key: "spin_manifest_version",
+                ..
+            } => Some("write `spin_manifest_version = 2` on the first line".into()),
             Self::ComponentId { .. } => {
                 Some("an id is made of lower-case words with `-` between them, such as `my-app`".into())
             }
@@ -258,10 +259,13 @@ impl Mistake {
             Self::VariableWithoutValue { .. } => Some("write `required = true` or `default = \"…\"`".into()),
             Self::VariableWithBoth { .. } => Some("remove one of the two".into()),
             Self::Entry(error) => error.instead().map(|instead| format!("write `{instead}`")),
-            Self::DnsServer { .. } => Some("write an IP address, and perhaps a port, such as `9.9.9.9:53`".into()),
-            Self::VariableNotSet { name } => {
-                Some(format!("pass `--variable {name}=…` or set `{}`", name.environment_variable()))
+            Self::DnsServer { .. } => {
+                Some("write an IP address, and perhaps a port, such as `9.9.9.9:53`".into())
             }
+            Self::VariableNotSet { name } => Some(format!(
+                "pass `--variable {name}=…` or set `{}`",
+                name.environment_variable()
+            )),
             _ => None,
         }
     }
@@ -281,7 +285,9 @@ fn meant_or_known(meant: &Option<String>, known: &[impl AsRef<str>], introductio
 fn wrong_type_help(key: &str, expected: &str, found: &str) -> Option<String> {
     match (expected, found) {
         ("an array of tables", "a table") => Some(format!("write `[[{key}]]` instead of `[{key}]`")),
-        (_, "a string") if expected.starts_with("an array") => Some("put brackets around it: `[\"…\"]`".into()),
+        (_, "a string") if expected.starts_with("an array") => {
+            Some("put brackets around it: `[\"…\"]`".into())
+        }
         ("a string", "a whole number" | "a number" | "`true` or `false`" | "a date") => {
             Some("put quotes around it: `\"…\"`".into())
         }

@@ -22,7 +22,10 @@ pub enum Mount {
 /// Reads `files`.
 pub(crate) fn read_mounts(found: &mut Findings, node: Node<'_>) -> Vec<Located<Mount>> {
     let items = node.items(found, "an array");
-    items.into_iter().filter_map(|item| read_mount(found, item)).collect()
+    items
+        .into_iter()
+        .filter_map(|item| read_mount(found, item))
+        .collect()
 }
 
 fn read_mount(found: &mut Findings, node: Node<'_>) -> Option<Located<Mount>> {
@@ -33,8 +36,12 @@ fn read_mount(found: &mut Findings, node: Node<'_>) -> Option<Located<Mount>> {
         return node.wrong_type(found, "a pattern or a table with `source` and `destination`");
     }
     let mut fields = node.table(found, "an item of `files`")?;
-    let source = fields.require(found, "source").and_then(|node| node.filled_string(found));
-    let destination = fields.require(found, "destination").and_then(|node| node.filled_string(found));
+    let source = fields
+        .require(found, "source")
+        .and_then(|node| node.filled_string(found));
+    let destination = fields
+        .require(found, "destination")
+        .and_then(|node| node.filled_string(found));
     fields.finish(found);
     let (source, destination) = (source?, destination?);
     if !is_absolute_and_stays(&destination.value) {
@@ -43,7 +50,10 @@ fn read_mount(found: &mut Findings, node: Node<'_>) -> Option<Located<Mount>> {
         found.report(&destination.span, Mistake::Files { wrong, help });
         return None;
     }
-    let mount = Mount::Placement { source: source.value, destination: destination.value };
+    let mount = Mount::Placement {
+        source: source.value,
+        destination: destination.value,
+    };
     Some(Located::new(mount, node.span()))
 }
 

@@ -24,7 +24,10 @@ pub struct Problem {
 impl Problem {
     /// The stable code, such as `manifest.unknown-key`.
     pub fn code(&self) -> Code {
-        Code { area: self.area, name: self.mistake.name() }
+        Code {
+            area: self.area,
+            name: self.mistake.name(),
+        }
     }
 
     /// What to write instead, if that can be said.
@@ -60,7 +63,10 @@ pub struct Note {
 impl Note {
     /// The stable code, such as `manifest.not-used`.
     pub fn code(&self) -> Code {
-        Code { area: self.area, name: self.remark.name() }
+        Code {
+            area: self.area,
+            name: self.remark.name(),
+        }
     }
 
     /// How much it matters.
@@ -132,7 +138,11 @@ pub struct Reading<T> {
 
 impl<T> Reading<T> {
     pub(crate) fn new(tentative: T, problems: Vec<Problem>, notes: Vec<Note>) -> Self {
-        Self { tentative, problems, notes }
+        Self {
+            tentative,
+            problems,
+            notes,
+        }
     }
 
     /// What was read, if nothing was wrong with it.

@@ -61,7 +61,10 @@ impl PathRoute {
         if text.is_empty() {
             return Err(RouteError::Empty);
         }
-        if let Some(odd) = text.chars().find(|c| matches!(c, '?' | '#') || c.is_whitespace() || c.is_control()) {
+        if let Some(odd) = text
+            .chars()
+            .find(|c| matches!(c, '?' | '#') || c.is_whitespace() || c.is_control())
+        {
             return Err(RouteError::Character(odd));
         }
         if text.contains("//") {
@@ -69,7 +72,10 @@ impl PathRoute {
         }
         let path = text.strip_prefix('/').unwrap_or(text);
         let path = path.strip_suffix('/').unwrap_or(path);
-        let (path, tail) = match path.rsplit_once('/').map_or(("", path), |(before, last)| (before, last)) {
+        let (path, tail) = match path
+            .rsplit_once('/')
+            .map_or(("", path), |(before, last)| (before, last))
+        {
             (before, "..." | "*") => (before, Tail::Rest),
             _ => (path, Tail::End),
         };
@@ -79,7 +85,11 @@ impl PathRoute {
         names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(twice) => Err(RouteError::RepeatedName(twice[0].to_owned())),
-            None => Ok(Self { text: text.to_owned(), segments, tail }),
+            None => Ok(Self {
+                text: text.to_owned(),
+                segments,
+                tail,
+            }),
         }
     }
 
@@ -168,11 +178,16 @@ impl Segment {
             "..." | "*" => Err(RouteError::RestNotLast),
             "." | ".." => Err(RouteError::DotSegment(text.to_owned())),
             _ if text.split('.').any(|piece| piece == ":") => Err(RouteError::Unnamed),
-            _ if text.split('.').any(|piece| piece.starts_with('*')) => Err(RouteError::NamedRest(text.to_owned())),
+            _ if text.split('.').any(|piece| piece.starts_with('*')) => {
+                Err(RouteError::NamedRest(text.to_owned()))
+            }
             _ => Ok(match text.strip_prefix(':') {
                 Some(rest) => {
                     let (name, suffix) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
-                    Self::Named { name: name.to_owned(), suffix: suffix.to_owned() }
+                    Self::Named {
+                        name: name.to_owned(),
+                        suffix: suffix.to_owned(),
+                    }
                 }
                 None => Self::Exact(text.to_owned()),
             }),

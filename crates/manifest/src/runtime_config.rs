@@ -95,9 +95,15 @@ impl RuntimeConfig {
         let tree = repaired.tree();
         let mut found = Findings::new(source, Area::RuntimeConfig, &tree);
         let mut fields = Fields::new("the runtime config file", 0..0, tree.root.get_ref());
-        let networking = fields.get("outbound_networking").and_then(|node| read_networking(&mut found, node));
-        let http = fields.get("outbound_http").and_then(|node| read_http(&mut found, node));
-        let client_tls = fields.get("client_tls").map(|node| read_client_tls(&mut found, node));
+        let networking = fields
+            .get("outbound_networking")
+            .and_then(|node| read_networking(&mut found, node));
+        let http = fields
+            .get("outbound_http")
+            .and_then(|node| read_http(&mut found, node));
+        let client_tls = fields
+            .get("client_tls")
+            .map(|node| read_client_tls(&mut found, node));
         for (key, why) in SPINS_OTHER_SECTIONS {
             if let Some(node) = fields.get(key) {
                 note_not_used(&mut found, node, why);
@@ -121,7 +127,9 @@ fn read_networking(found: &mut Findings, node: Node<'_>) -> Option<OutboundNetwo
         disallowed_outbound_hosts: read_disallowed(found, &mut fields),
         resolve_disallowed: read_flag(found, &mut fields, "resolve_disallowed"),
         allow_udp: read_flag(found, &mut fields, "allow_udp"),
-        allow_loopback_ports: fields.get("allow_loopback_ports").and_then(|node| read_ports(found, node)),
+        allow_loopback_ports: fields
+            .get("allow_loopback_ports")
+            .and_then(|node| read_ports(found, node)),
         allow_link_local: read_flag(found, &mut fields, "allow_link_local"),
         allow_loopback_answers: read_flag(found, &mut fields, "allow_loopback_answers"),
         dns_servers: read_dns_servers(found, &mut fields),
@@ -140,18 +148,34 @@ fn read_http(found: &mut Findings, node: Node<'_>) -> Option<OutboundHttp> {
     let max_connections = read_limit(found, &mut fields, "max_connections");
     let old = fields.get("max_concurrent_requests");
     if let Some(node) = old {
-        let remark = Remark::Deprecated { key: "max_concurrent_requests", instead: "max_connections" };
+        let remark = Remark::Deprecated {
+            key: "max_concurrent_requests",
+            instead: "max_connections",
+        };
         found.remark(&node.span(), remark);
     }
     let old = old.and_then(|node| node.count(found));
     if let (Some(old), Some(_)) = (&old, &max_connections) {
-        let (key, wrong) = ("max_concurrent_requests".into(), "and `max_connections` exclude each other".into());
-        found.report(&old.span, Mistake::Value { key, wrong, help: Some("remove it".into()) });
+        let (key, wrong) = (
+            "max_concurrent_requests".into(),
+            "and `max_connections` exclude each other".into(),
+        );
+        found.report(
+            &old.span,
+            Mistake::Value {
+                key,
+                wrong,
+                help: Some("remove it".into()),
+            },
+        );
     }
     fields.finish(found);
     // Spin's old key let one request more through than it said.
     let old = old.map(|count| count.map(|count| count.saturating_add(1)));
-    Some(OutboundHttp { connection_pooling, max_connections: max_connections.or(old) })
+    Some(OutboundHttp {
+        connection_pooling,
+        max_connections: max_connections.or(old),
+    })
 }
 
 fn read_flag(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Option<Located<bool>> {
@@ -163,7 +187,10 @@ fn read_limit(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) 
 }
 
 fn read_strings(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Vec<Located<String>> {
-    fields.get(key).map(|node| node.strings(found)).unwrap_or_default()
+    fields
+        .get(key)
+        .map(|node| node.strings(found))
+        .unwrap_or_default()
 }
 
 fn read_networks(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<BlockedNetwork> {
@@ -187,7 +214,13 @@ fn read_dns_servers(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<Locate
     for text in read_strings(found, fields, "dns_servers") {
         match text.value.parse() {
             Ok(server) => servers.push(Located::new(server, text.span)),
-            Err(error) => found.report(&text.span, Mistake::DnsServer { text: text.value, error }),
+            Err(error) => found.report(
+                &text.span,
+                Mistake::DnsServer {
+                    text: text.value,
+                    error,
+                },
+            ),
         }
     }
     servers
@@ -200,7 +233,9 @@ fn read_ports(found: &mut Findings, node: Node<'_>) -> Option<Located<PortSet>> 
         false => vec![node],
     };
     let sets = items.into_iter().filter_map(|item| read_port_set(found, item));
-    let ports = sets.reduce(|all, more| all.union(&more)).unwrap_or(PortSet::EMPTY);
+    let ports = sets
+        .reduce(|all, more| all.union(&more))
+        .unwrap_or(PortSet::EMPTY);
     Some(Located::new(ports, node.span()))
 }
 

@@ -36,7 +36,10 @@ impl<T> Located<T> {
 
     /// The same place with what `change` makes of the value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Located<U> {
-        Located { value: change(self.value), span: self.span }
+        Located {
+            value: change(self.value),
+            span: self.span,
+        }
     }
 }
 
@@ -57,9 +60,13 @@ impl SourceFile {
     /// The file `path` with the content `text`. Nothing is read from disk; `path` is what messages show.
     pub fn new(path: impl AsRef<Path>, text: impl Into<String>) -> Self {
         let text = text.into();
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let lines = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
         let path = path.as_ref().to_string_lossy().into();
-        Self { inner: Arc::new(Inner { path, text, lines }) }
+        Self {
+            inner: Arc::new(Inner { path, text, lines }),
+        }
     }
 
     /// The path as messages show it.
@@ -83,13 +90,22 @@ impl SourceFile {
         let offset = text.floor_char_boundary(offset);
         let line = self.inner.lines.partition_point(|start| *start <= offset) - 1;
         let before = &text[self.inner.lines[line]..offset];
-        let column = before.chars().filter(|c| *c != BYTE_ORDER_MARK).count();
+        let column = before
+            .strip_prefix(BYTE_ORDER_MARK)
+            .unwrap_or(before)
+            .chars()
+            .count();
         (number(line), number(column))
     }
 
     /// The offset of the `byte`th byte of a line, both from 1, as some parsers count.
     pub(crate) fn offset(&self, line: usize, byte: usize) -> usize {
-        let start = self.inner.lines.get(line.saturating_sub(1)).copied().unwrap_or(self.text().len());
+        let start = self
+            .inner
+            .lines
+            .get(line.saturating_sub(1))
+            .copied()
+            .unwrap_or(self.text().len());
         self.text().floor_char_boundary(start + byte.saturating_sub(1))
     }
 
@@ -106,14 +122,21 @@ impl SourceFile {
     /// The place of `span` for a message.
     pub fn place(&self, span: &Span) -> Place {
         let (line, column) = self.line_and_column(span.start);
-        Place::File { path: self.inner.path.clone(), line, column, span: span.clone() }
+        Place::File {
+            path: self.inner.path.clone(),
+            line,
+            column,
+            span: span.clone(),
+        }
     }
 }
 
 /// Shows the path only: the text may hold secrets.
 impl fmt::Debug for SourceFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SourceFile").field("path", &self.inner.path).finish_non_exhaustive()
+        f.debug_struct("SourceFile")
+            .field("path", &self.inner.path)
+            .finish_non_exhaustive()
     }
 }
 

@@ -50,11 +50,18 @@ pub(crate) struct Tree<'t> {
 impl Repaired {
     /// The text of `source`, repaired as far as needed.
     pub(crate) fn of(source: &SourceFile) -> Self {
-        let mut repaired = Self { text: source.text().to_owned(), mistakes: Vec::new(), unread: Vec::new() };
+        let mut repaired = Self {
+            text: source.text().to_owned(),
+            mistakes: Vec::new(),
+            unread: Vec::new(),
+        };
         for _ in 0..ROUNDS {
             let Some(loss) = repaired.first_loss() else { break };
             let line = repaired.line_of(loss.mistake.span.start);
-            let known = repaired.mistakes.iter().any(|mistake| line.contains(&mistake.span.start));
+            let known = repaired
+                .mistakes
+                .iter()
+                .any(|mistake| line.contains(&mistake.span.start));
             let spoiled = if known { line.clone() } else { loss.spoiled };
             if !known {
                 repaired.mistakes.push(loss.mistake);
@@ -68,8 +75,7 @@ impl Repaired {
 
     /// The tables and values of the text.
     pub(crate) fn tree(&self) -> Tree<'_> {
-        let (root, errors) = DeTable::parse_recoverable(&self.text);
-        let contained: Vec<SyntaxMistake> = errors.iter().map(SyntaxMistake::from).collect();
+        let (root, contained) = self.parse();
         let damaged = contained
             .iter()
             .filter(|mistake| !mistake.is_duplicate_key())
@@ -83,17 +89,33 @@ impl Repaired {
             }
         }
         mistakes.sort_by_key(|mistake| mistake.span.start);
-        Tree { root, mistakes, damaged, unread: self.unread.clone() }
+        Tree {
+            root,
+            mistakes,
+            damaged,
+            unread: self.unread.clone(),
+        }
+    }
+
+    /// What the parser makes of the text, and the first of its complaints.
+    fn parse(&self) -> (Spanned<DeTable<'_>>, Vec<SyntaxMistake>) {
+        let (root, errors) = DeTable::parse_recoverable(&self.text);
+        (
+            root,
+            errors.iter().take(COMPLAINTS).map(SyntaxMistake::from).collect(),
+        )
     }
 
     /// The first mistake that costs more than the value it stands in.
     fn first_loss(&self) -> Option<Loss> {
-        let (root, errors) = DeTable::parse_recoverable(&self.text);
+        let (root, mistakes) = self.parse();
         let mut shapes = Shapes::default();
         shapes.walk_table(root.get_ref());
-        let mistakes: Vec<SyntaxMistake> = errors.iter().map(SyntaxMistake::from).collect();
         self.unclosed_value(&mistakes, &shapes).or_else(|| {
-            let mistake = mistakes.into_iter().filter(|m| !shapes.contain(m)).min_by_key(|m| m.span.start)?;
+            let mistake = mistakes
+                .into_iter()
+                .filter(|m| !shapes.contain(m))
+                .min_by_key(|m| m.span.start)?;
             let spoiled = self.spoiled_by(&mistake);
             Some(Loss { mistake, spoiled })
         })
@@ -115,14 +137,22 @@ impl Repaired {
                 (span.end >= end || !text.ends_with(closer)).then_some((span.start, kind))
             })?;
         let message = format!("the {kind} that starts here is never closed");
-        let mistake = SyntaxMistake { message, span: opener..opener + 1 };
-        Some(Loss { mistake, spoiled: self.statement(opener) })
+        let mistake = SyntaxMistake {
+            message,
+            span: opener..opener + 1,
+        };
+        Some(Loss {
+            mistake,
+            spoiled: self.statement(opener),
+        })
     }
 
     fn spoiled_by(&self, mistake: &SyntaxMistake) -> Span {
         let at = mistake.span.start.min(self.text.len());
         let line = self.line_of(at);
-        if mistake.message.starts_with("unclosed table") || mistake.message.starts_with("unclosed array table") {
+        if mistake.message.starts_with("unclosed table")
+            || mistake.message.starts_with("unclosed array table")
+        {
             line.start..self.next_line(line.end, is_header).unwrap_or(self.text.len())
         } else if mistake.message.starts_with("unexpected key or value") {
             at..line.end
@@ -155,13 +185,17 @@ impl Repaired {
     fn line_of(&self, at: usize) -> Span {
         let at = self.text.floor_char_boundary(at);
         let start = self.text[..at].rfind('\n').map_or(0, |found| found + 1);
-        let end = self.text[at..].find('\n').map_or(self.text.len(), |found| at + found);
+        let end = self.text[at..]
+            .find('\n')
+            .map_or(self.text.len(), |found| at + found);
         start..end
     }
 
     /// Overwrites `span` with spaces, line breaks excepted. False if nothing was left to overwrite.
     fn blank_out(&mut self, span: Span) -> bool {
-        let Some(text) = self.text.get(span.clone()) else { return false };
+        let Some(text) = self.text.get(span.clone()) else {
+            return false;
+        };
         if text.trim().is_empty() {
             return false;
         }
@@ -191,12 +225,18 @@ impl SyntaxMistake {
 
 impl From<&toml::de::Error> for SyntaxMistake {
     fn from(error: &toml::de::Error) -> Self {
-        Self { message: error.message().to_owned(), span: error.span().unwrap_or_default() }
+        Self {
+            message: error.message().to_owned(),
+            span: error.span().unwrap_or_default(),
+        }
     }
 }
 
 /// How often a text is repaired before the rest of its mistakes are left as they are.
 const ROUNDS: usize = 64;
+
+/// How many mistakes of one reading are looked at: a text with more is no TOML at all.
+const COMPLAINTS: usize = 1000;
 
 struct Loss {
     mistake: SyntaxMistake,
@@ -251,10 +291,15 @@ pub(crate) fn touch(a: &Span, b: &Span) -> bool {
 /// `[a.b]` or `[[a.b]]`, perhaps with a comment behind.
 fn is_header(line: &str) -> bool {
     let line = line.split('#').next().unwrap_or_default().trim();
-    line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(|name| {
-        let name = name.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(name);
-        !name.is_empty() && name.chars().all(is_key_letter) && name.contains(char::is_alphabetic)
-    })
+    line.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|name| {
+            let name = name
+                .strip_prefix('[')
+                .and_then(|inner| inner.strip_suffix(']'))
+                .unwrap_or(name);
+            !name.is_empty() && name.chars().all(is_key_letter) && name.contains(char::is_alphabetic)
+        })
 }
 
 /// `key =` at the start of a line.
@@ -282,7 +327,11 @@ mod tests {
         let source = SourceFile::new("spin.toml", text);
         let repaired = Repaired::of(&source);
         let tree = repaired.tree();
-        let places = tree.mistakes.iter().map(|m| source.line_and_column(m.span.start)).collect();
+        let places = tree
+            .mistakes
+            .iter()
+            .map(|m| source.line_and_column(m.span.start))
+            .collect();
         let mut keys = Vec::new();
         collect("", tree.root.get_ref(), &mut keys);
         (places, keys)

@@ -43,7 +43,9 @@ impl Template {
             }
             let start = at + opening;
             let Some(length) = text[start + 2..].find("}}") else {
-                return Err(TemplateSyntaxError::Unclosed { span: start..text.len() });
+                return Err(TemplateSyntaxError::Unclosed {
+                    span: start..text.len(),
+                });
             };
             let span = start..start + length + 4;
             let name = text[start + 2..start + 2 + length].trim();
@@ -55,7 +57,10 @@ impl Template {
             at = span.end;
             parts.push(Part::Variable(variable, span));
         }
-        Ok(Self { text: text.to_owned(), parts })
+        Ok(Self {
+            text: text.to_owned(),
+            parts,
+        })
     }
 
     /// The template as it was written.
@@ -87,8 +92,9 @@ impl Template {
             match part {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Variable(name, _) => {
-                    let value =
-                        variables.get(name).ok_or_else(|| TemplateError::NoValue { name: name.clone() })?;
+                    let value = variables
+                        .get(name)
+                        .ok_or_else(|| TemplateError::NoValue { name: name.clone() })?;
                     text.push_str(value.text.expose());
                     secret |= value.text.is_secret();
                 }

@@ -4,7 +4,7 @@
 //! component gets an id as with Spin: the trigger's own id and `-component`. A trigger without an id gets one too:
 //! `web-http-trigger` after its component, or `http-trigger1` and so on.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::component::{Component, note_not_used, read_component};
 use crate::dependency::read_component_id;
@@ -58,13 +58,19 @@ pub(crate) fn read_triggers(found: &mut Findings, node: Node<'_>, taken: &[Compo
         triggers: Triggers::default(),
         components: taken.iter().cloned().collect(),
         ids: HashSet::new(),
+        numbers: HashMap::new(),
     };
     for (kind, node) in node.named(found) {
         match kind.value.as_str() {
             "http" => reader.read_all(found, node.called("trigger.http"), Reader::read_http),
             "command" => reader.read_all(found, node.called("trigger.command"), Reader::read_command),
             _ => {
-                found.remark(&kind.span, Remark::UnknownTrigger { kind: kind.value.clone() });
+                found.remark(
+                    &kind.span,
+                    Remark::UnknownTrigger {
+                        kind: kind.value.clone(),
+                    },
+                );
                 reader.read_all(found, node, Reader::read_other);
             }
         }
@@ -78,6 +84,8 @@ struct Reader {
     components: HashSet<ComponentId>,
     /// Ids of triggers that are taken.
     ids: HashSet<String>,
+    /// How many numbers each stem of a made-up id has used up.
+    numbers: HashMap<String, u64>,
 }
 
 impl Reader {
@@ -100,7 +108,9 @@ impl Reader {
     fn read_http(&mut self, found: &mut Findings, mut fields: Fields<'_>) {
         let span = fields.span().clone();
         let id = fields.get("id").and_then(|node| node.string(found));
-        let route = fields.require(found, "route").and_then(|node| read_route(found, node));
+        let route = fields
+            .require(found, "route")
+            .and_then(|node| read_route(found, node));
         if let Some(node) = fields.get("executor") {
             read_executor(found, node);
         }
@@ -116,7 +126,12 @@ impl Reader {
         note_reserved(found, &mut fields);
         fields.finish(found);
         if let (Some(route), Some(component)) = (route, component) {
-            self.triggers.http.push(HttpTrigger { id, route, component, span });
+            self.triggers.http.push(HttpTrigger {
+                id,
+                route,
+                component,
+                span,
+            });
         }
     }
 
@@ -125,11 +140,19 @@ impl Reader {
         let id = fields.get("id").and_then(|node| node.string(found));
         let component = fields.require(found, "component");
         let (id, component) = self.read_started(found, "command", id, component);
-        let args = fields.get("args").map(|node| node.strings(found)).unwrap_or_default();
+        let args = fields
+            .get("args")
+            .map(|node| node.strings(found))
+            .unwrap_or_default();
         note_reserved(found, &mut fields);
         fields.finish(found);
         if let Some(component) = component {
-            self.triggers.command.push(CommandTrigger { id, component, args, span });
+            self.triggers.command.push(CommandTrigger {
+                id,
+                component,
+                args,
+                span,
+            });
         }
     }
 
@@ -148,12 +171,16 @@ impl Reader {
         id: Option<Located<String>>,
         node: Option<Node<'_>>,
     ) -> (String, Option<Located<ComponentId>>) {
-        let named = node.filter(|node| !node.is_table()).and_then(|node| read_component_id(found, node));
+        let named = node
+            .filter(|node| !node.is_table())
+            .and_then(|node| read_component_id(found, node));
         let id = self.trigger_id(kind, id, named.as_ref());
         let held = node.filter(Node::is_table).and_then(|node| {
             let fields = node.table(found, format!("the component of `{id}`"))?;
             let component = Located::new(self.held_id(&id), node.span());
-            self.triggers.held.push(read_component(found, component.clone(), fields));
+            self.triggers
+                .held
+                .push(read_component(found, component.clone(), fields));
             Some(component)
         });
         (id, named.or(held))
@@ -170,7 +197,7 @@ impl Reader {
         let id = match (written, natural) {
             (Some(written), _) => written,
             (None, Some(natural)) if !self.ids.contains(&natural) => natural,
-            _ => first_free(&format!("{kind}-trigger"), |id| self.ids.contains(id)),
+            _ => self.numbered(format!("{kind}-trigger"), |reader, id| reader.ids.contains(id)),
         };
         self.ids.insert(id.clone());
         id
@@ -178,20 +205,30 @@ impl Reader {
 
     fn held_id(&mut self, trigger: &str) -> ComponentId {
         let natural = ComponentId::parse(&format!("{trigger}-component")).ok();
-        let id = natural.filter(|id| !self.components.contains(id)).unwrap_or_else(|| {
-            let is_taken = |id: &str| self.components.iter().any(|taken| taken.as_str() == id);
-            let id = first_free("inline-component", is_taken);
-            ComponentId::parse(&id).expect("INVARIANT: a word, a hyphen and a word with a number is kebab case")
-        });
+        let id = natural
+            .filter(|id| !self.components.contains(id))
+            .unwrap_or_else(|| {
+                let is_taken =
+                    |reader: &Self, id: &str| reader.components.iter().any(|taken| taken.as_str() == id);
+                let id = self.numbered("inline-component".to_owned(), is_taken);
+                ComponentId::parse(&id)
+                    .expect("INVARIANT: a word, a hyphen and a word with a number is kebab case")
+            });
         self.components.insert(id.clone());
         id
     }
-}
 
-/// `stem1`, `stem2`, … : the first that is not taken.
-fn first_free(stem: &str, is_taken: impl Fn(&str) -> bool) -> String {
-    let mut ids = (1_u64..).map(|number| format!("{stem}{number}"));
-    ids.find(|id| !is_taken(id)).expect("INVARIANT: there are more numbers than triggers")
+    /// The first of `stem1`, `stem2` and so on that is not taken.
+    fn numbered(&mut self, stem: String, is_taken: impl Fn(&Self, &str) -> bool) -> String {
+        loop {
+            let number = self.numbers.entry(stem.clone()).or_default();
+            *number += 1;
+            let id = format!("{stem}{number}");
+            if !is_taken(self, &id) {
+                return id;
+            }
+        }
+    }
 }
 
 fn read_route(found: &mut Findings, node: Node<'_>) -> Option<Located<Route>> {
@@ -213,7 +250,9 @@ fn read_route(found: &mut Findings, node: Node<'_>) -> Option<Located<Route>> {
 
 fn read_private_route(found: &mut Findings, node: Node<'_>) -> Option<Located<Route>> {
     let mut fields = node.table(found, "`route`")?;
-    let private = fields.require(found, "private").and_then(|node| node.boolean(found));
+    let private = fields
+        .require(found, "private")
+        .and_then(|node| node.boolean(found));
     fields.finish(found);
     let private = private?;
     match private.value {
@@ -226,20 +265,34 @@ fn read_private_route(found: &mut Findings, node: Node<'_>) -> Option<Located<Ro
 }
 
 fn read_executor(found: &mut Findings, node: Node<'_>) {
-    let Some(mut fields) = node.table(found, "`executor`") else { return };
+    let Some(mut fields) = node.table(found, "`executor`") else {
+        return;
+    };
     let kind = fields.require(found, "type").and_then(|node| node.string(found));
     let [entrypoint, argv] = ["entrypoint", "argv"].map(|key| fields.get(key));
     match kind.as_ref().map(|kind| kind.value.as_str()) {
         Some("http" | "spin") | None => {}
         Some("wagi") => {
-            [entrypoint, argv].into_iter().flatten().for_each(|node| drop(node.string(found)));
+            [entrypoint, argv]
+                .into_iter()
+                .flatten()
+                .for_each(|node| drop(node.string(found)));
             note_not_used(found, node, "the Wagi interface is not served");
         }
         Some(other) => {
             let wrong = format!("cannot be `{other}`");
             let help = Some("write `type = \"http\"`, or leave `executor` out".to_owned());
-            let span = kind.as_ref().map_or_else(|| node.span(), |kind| kind.span.clone());
-            found.report(&span, Mistake::Value { key: "type".into(), wrong, help });
+            let span = kind
+                .as_ref()
+                .map_or_else(|| node.span(), |kind| kind.span.clone());
+            found.report(
+                &span,
+                Mistake::Value {
+                    key: "type".into(),
+                    wrong,
+                    help,
+                },
+            );
         }
     }
     fields.finish(found);

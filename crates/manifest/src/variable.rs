@@ -16,7 +16,9 @@ impl VariableName {
     /// # Errors
     /// What about `text` is not a name.
     pub fn parse(text: &str) -> Result<Self, VariableNameError> {
-        let odd = text.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_'));
+        let odd = text
+            .chars()
+            .find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_'));
         if let Some(odd) = odd {
             return Err(VariableNameError::Character(odd));
         }

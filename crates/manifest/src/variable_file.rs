@@ -84,8 +84,14 @@ impl FromStr for VariableArgument {
         let (name, value) = text.split_once('=').ok_or(VariableArgumentError::Form)?;
         let name = name.to_owned();
         Ok(match value.strip_prefix('@') {
-            Some(path) => Self::FileContent { name, path: path.into() },
-            None => Self::Value { name, value: value.to_owned() },
+            Some(path) => Self::FileContent {
+                name,
+                path: path.into(),
+            },
+            None => Self::Value {
+                name,
+                value: value.to_owned(),
+            },
         })
     }
 }
@@ -101,7 +107,10 @@ impl std::fmt::Debug for VariableArgument {
     }
 }
 
-pub(crate) fn read_variable_file(source: &SourceFile, format: VariableFileFormat) -> Reading<Vec<FileVariable>> {
+pub(crate) fn read_variable_file(
+    source: &SourceFile,
+    format: VariableFileFormat,
+) -> Reading<Vec<FileVariable>> {
     match format {
         VariableFileFormat::Toml => read_toml(source),
         VariableFileFormat::Json => read_json(source),
@@ -117,7 +126,11 @@ fn read_toml(source: &SourceFile) -> Reading<Vec<FileVariable>> {
     for (name, node) in fields.names(source) {
         if let Some(text) = node.string(&mut found) {
             let place = source.place(&text.span);
-            lines.push(FileVariable { name: name.value, text: text.value.into(), place });
+            lines.push(FileVariable {
+                name: name.value,
+                text: text.value.into(),
+                place,
+            });
         }
     }
     found.into_reading(lines)
@@ -128,29 +141,53 @@ fn read_json(source: &SourceFile) -> Reading<Vec<FileVariable>> {
     let mut problems = Vec::new();
     let mut report = |offset: usize, mistake: Mistake| {
         let place = source.place(&(offset..offset));
-        problems.push(Problem { area: Area::Variables, mistake, place });
+        problems.push(Problem {
+            area: Area::Variables,
+            mistake,
+            place,
+        });
     };
     match serde_json::from_str(source.text()) {
         Ok(serde_json::Value::Object(object)) => {
             for (name, value) in object {
                 match value {
                     serde_json::Value::String(text) => {
-                        lines.push(FileVariable { name, text: text.into(), place: source.place(&(0..0)) });
+                        lines.push(FileVariable {
+                            name,
+                            text: text.into(),
+                            place: source.place(&(0..0)),
+                        });
                     }
                     other => report(
                         0,
-                        Mistake::WrongType { key: name, expected: "a string", found: json_type_name(&other) },
+                        Mistake::WrongType {
+                            key: name,
+                            expected: "a string",
+                            found: json_type_name(&other),
+                        },
                     ),
                 }
             }
         }
         Ok(other) => {
             let found = json_type_name(&other);
-            report(0, Mistake::WrongType { key: "the variables file".into(), expected: "a table", found });
+            report(
+                0,
+                Mistake::WrongType {
+                    key: "the variables file".into(),
+                    expected: "a table",
+                    found,
+                },
+            );
         }
         Err(error) => {
             let offset = source.offset(error.line(), error.column());
-            report(offset, Mistake::Syntax { message: "this is not JSON".into() });
+            report(
+                offset,
+                Mistake::Syntax {
+                    message: "this is not JSON".into(),
+                },
+            );
         }
     }
     Reading::new(lines, problems, Vec::new())
@@ -174,14 +211,37 @@ mod tests {
     #[test]
     fn the_argument_is_a_value_a_file_for_a_value_or_a_file_of_values() {
         use VariableArgumentError::*;
-        let value = |name: &str, value: &str| Ok(VariableArgument::Value { name: name.into(), value: value.into() });
+        let value = |name: &str, value: &str| {
+            Ok(VariableArgument::Value {
+                name: name.into(),
+                value: value.into(),
+            })
+        };
         let rows = [
             ("a=b", value("a", "b")),
             ("a=", value("a", "")),
             ("a=b=c", value("a", "b=c")),
-            ("a=@b.txt", Ok(VariableArgument::FileContent { name: "a".into(), path: "b.txt".into() })),
-            ("@b.toml", Ok(VariableArgument::File { path: "b.toml".into(), format: VariableFileFormat::Toml })),
-            ("@b.json", Ok(VariableArgument::File { path: "b.json".into(), format: VariableFileFormat::Json })),
+            (
+                "a=@b.txt",
+                Ok(VariableArgument::FileContent {
+                    name: "a".into(),
+                    path: "b.txt".into(),
+                }),
+            ),
+            (
+                "@b.toml",
+                Ok(VariableArgument::File {
+                    path: "b.toml".into(),
+                    format: VariableFileFormat::Toml,
+                }),
+            ),
+            (
+                "@b.json",
+                Ok(VariableArgument::File {
+                    path: "b.json".into(),
+                    format: VariableFileFormat::Json,
+                }),
+            ),
             ("@b.yaml", Err(FileKind)),
             ("@b", Err(FileKind)),
             ("a", Err(Form)),

@@ -13,12 +13,18 @@ pub struct VariableText {
 impl VariableText {
     /// Text that may be shown.
     pub fn public(text: impl Into<Arc<str>>) -> Self {
-        Self { text: text.into(), secret: false }
+        Self {
+            text: text.into(),
+            secret: false,
+        }
     }
 
     /// Text that must not be shown.
     pub fn secret(text: impl Into<Arc<str>>) -> Self {
-        Self { text: text.into(), secret: true }
+        Self {
+            text: text.into(),
+            secret: true,
+        }
     }
 
     /// The text itself, also if it is secret: for the guest and for parsing, never for a message.
@@ -55,7 +61,10 @@ mod tests {
     fn secret_text_is_never_shown() {
         let secret = VariableText::secret("hunter2");
         assert_eq!(secret.expose(), "hunter2");
-        assert_eq!(format!("{secret} {secret:?} {:?}", Some(&secret)), "*** *** Some(***)");
+        assert_eq!(
+            format!("{secret} {secret:?} {:?}", Some(&secret)),
+            "*** *** Some(***)"
+        );
         let public = VariableText::public("x");
         assert_eq!(format!("{public} {public:?}"), "x \"x\"");
     }

@@ -69,7 +69,11 @@ impl Variables {
     ///
     /// A problem is: a required variable that nothing sets; a name that is not declared; a value from the
     /// environment that is not text; whatever was wrong with a variables file.
-    pub fn resolve(declared: &[VariableDeclaration], given: &GivenVariables, manifest: &SourceFile) -> Reading<Self> {
+    pub fn resolve(
+        declared: &[VariableDeclaration],
+        given: &GivenVariables,
+        manifest: &SourceFile,
+    ) -> Reading<Self> {
         let mut problems = given.problems.clone();
         problems.extend(given.unknown_names(declared));
         let mut variables = Self::default();
@@ -80,7 +84,11 @@ impl Variables {
                 Ok(None) => {
                     let place = manifest.place(&declaration.name.span);
                     let mistake = Mistake::VariableNotSet { name: name.clone() };
-                    problems.push(Problem { area: Area::Variables, mistake, place });
+                    problems.push(Problem {
+                        area: Area::Variables,
+                        mistake,
+                        place,
+                    });
                 }
                 Err(problem) => problems.push(problem),
             }
@@ -123,8 +131,11 @@ impl GivenVariables {
 
     /// The environment, as [`std::env::vars_os`] gives it; only `SPIN_VARIABLE_*` is kept.
     pub fn environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) {
-        let named = variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        self.environment.extend(named.filter(|(name, _)| name.starts_with("SPIN_VARIABLE_")));
+        let named = variables
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        self.environment
+            .extend(named.filter(|(name, _)| name.starts_with("SPIN_VARIABLE_")));
     }
 
     /// A variables file.
@@ -141,29 +152,50 @@ impl GivenVariables {
             false => VariableText::public(text),
         };
         if let Some((_, text)) = self.arguments.iter().rev().find(|(given, _)| given == name) {
-            return Ok(Some(VariableValue { text: secrecy(text), origin: Origin::Argument }));
+            return Ok(Some(VariableValue {
+                text: secrecy(text),
+                origin: Origin::Argument,
+            }));
         }
         let variable = declaration.name.value.environment_variable();
         if let Some(value) = self.environment.get(&variable) {
             let Some(text) = value.to_str() else {
-                let place = Place::Environment { variable: variable.as_str().into() };
+                let place = Place::Environment {
+                    variable: variable.as_str().into(),
+                };
                 let mistake = Mistake::EnvironmentNotText { variable };
-                return Err(Problem { area: Area::Variables, mistake, place });
+                return Err(Problem {
+                    area: Area::Variables,
+                    mistake,
+                    place,
+                });
             };
-            return Ok(Some(VariableValue { text: secrecy(text), origin: Origin::Environment(variable) }));
+            return Ok(Some(VariableValue {
+                text: secrecy(text),
+                origin: Origin::Environment(variable),
+            }));
         }
         if let Some(line) = self.files.iter().rev().find(|line| line.name == name) {
             let origin = Origin::File(line.place.clone());
-            return Ok(Some(VariableValue { text: secrecy(&line.text), origin }));
+            return Ok(Some(VariableValue {
+                text: secrecy(&line.text),
+                origin,
+            }));
         }
         Ok(match &declaration.fallback {
             Fallback::Required => None,
-            Fallback::Value(text) => Some(VariableValue { text: text.value.clone(), origin: Origin::Default }),
+            Fallback::Value(text) => Some(VariableValue {
+                text: text.value.clone(),
+                origin: Origin::Default,
+            }),
         })
     }
 
     fn unknown_names(&self, declared: &[VariableDeclaration]) -> Vec<Problem> {
-        let known: Vec<String> = declared.iter().map(|variable| variable.name.value.to_string()).collect();
+        let known: Vec<String> = declared
+            .iter()
+            .map(|variable| variable.name.value.to_string())
+            .collect();
         let option = Place::Option { name: OPTION.into() };
         let arguments = self.arguments.iter().map(|(name, _)| (name, option.clone()));
         let files = self.files.iter().map(|line| (&line.name, line.place.clone()));
@@ -171,8 +203,16 @@ impl GivenVariables {
         unknown
             .map(|(name, place)| {
                 let meant = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
-                let mistake = Mistake::UnknownVariable { name: name.clone(), meant, known: known.clone() };
-                Problem { area: Area::Variables, mistake, place }
+                let mistake = Mistake::UnknownVariable {
+                    name: name.clone(),
+                    meant,
+                    known: known.clone(),
+                };
+                Problem {
+                    area: Area::Variables,
+                    mistake,
+                    place,
+                }
             })
             .collect()
     }
@@ -183,9 +223,15 @@ impl fmt::Debug for GivenVariables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>();
         f.debug_struct("GivenVariables")
-            .field("arguments", &names(self.arguments.iter().map(|(name, _)| name).collect()))
+            .field(
+                "arguments",
+                &names(self.arguments.iter().map(|(name, _)| name).collect()),
+            )
             .field("environment", &names(self.environment.keys().collect()))
-            .field("files", &names(self.files.iter().map(|line| &line.name).collect()))
+            .field(
+                "files",
+                &names(self.files.iter().map(|line| &line.name).collect()),
+            )
             .finish_non_exhaustive()
     }
 }

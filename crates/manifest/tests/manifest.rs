@@ -1,0 +1,868 @@
+//! Manifests with one mistake each, and with many.
+
+#![allow(missing_docs, reason = "a test binary has no users")]
+
+mod marked;
+
+use marked::{Marked, note_codes, problem_codes, problem_places};
+use outport_manifest::{
+    ComponentId, Fallback, Implementation, Inheritance, Manifest, Mount, Route, Severity, Source, SourceFile,
+};
+use proptest::prelude::*;
+
+/// A manifest around the lines of a component.
+fn component(lines: &str) -> String {
+    format!(
+        "{HEAD}[[trigger.http]]\nroute = \"/\"\ncomponent = \"web\"\n[component.web]\nsource = \"web.wasm\"\n{lines}\n"
+    )
+}
+
+/// A manifest around the lines of an HTTP trigger.
+fn trigger(lines: &str) -> String {
+    format!("{HEAD}[component.web]\nsource = \"web.wasm\"\n[[trigger.http]]\n{lines}\n")
+}
+
+/// A manifest with more at its end.
+fn app(lines: &str) -> String {
+    component("") + lines + "\n"
+}
+
+const HEAD: &str = "spin_manifest_version = 2\n[application]\nname = \"app\"\n";
+
+/// Each row: the code, and a manifest in which every place that has it is marked.
+fn rows() -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    let mut add =
+        |code: &'static str, texts: Vec<String>| rows.extend(texts.into_iter().map(|text| (code, text)));
+    add(
+        "manifest.syntax",
+        vec![
+            component("files = [\"a\",, \"b\"]").replace(",,", ",«,»"),
+            component("description = \"a\\«»qx\""),
+            component("files = «[»\"a\"\n[component.other]\nsource = \"x.wasm\""),
+        ],
+    );
+    add(
+        "manifest.duplicate-key",
+        vec![
+            component("«source» = \"again.wasm\""),
+            app("[component.«web»]"),
+            app("[«application»]"),
+        ],
+    );
+    add(
+        "manifest.unknown-key",
+        vec![
+            component("«sourc» = 1"),
+            component("build = { command = \"x\", «directory» = \"y\" }"),
+            component("files = [\"a\", { source = \"b\", destination = \"/\", «mode» = 1 }]"),
+            component("«\"quoted key\"» = 1").replace("«\"quoted key\"»", "\"«quoted key»\""),
+            trigger("route = \"/\"\ncomponent = \"web\"\n«path» = \"/\""),
+            app("[«components».x]\nsource = \"x\""),
+            app("[variables]\nx = { default = \"\", «requird» = true }"),
+            app("[[trigger.command]]\ncomponent = \"web\"\n«arg» = []"),
+        ],
+    );
+    add(
+        "manifest.missing-key",
+        vec![
+            format!("«»[application]\nname = \"a\"\n[trigger]"),
+            "«»spin_manifest_version = 2\n[trigger]".into(),
+            "«»spin_manifest_version = 2\n[application]\nname = \"a\"".into(),
+            "spin_manifest_version = 2\n«[application]»\n[trigger]".into(),
+            format!("{HEAD}[trigger]\n«[component.web]»\ndescription = \"no source\""),
+            format!("{HEAD}[trigger]\n[component]\nweb = «{{ }}»"),
+            format!("{HEAD}[trigger]\n[component]\n«web».description = \"no source\""),
+            format!("{HEAD}[component.web]\nsource = \"x\"\n«[[trigger.http]]»\nroute = \"/\""),
+            format!("{HEAD}[component.web]\nsource = \"x\"\n«[[trigger.http]]»\ncomponent = \"web\""),
+            component("files = [«{ source = \"a\" }»]"),
+            trigger("route = «{ }»\ncomponent = \"web\""),
+            component("build = «{ }»"),
+        ],
+    );
+    add(
+        "manifest.wrong-type",
+        vec![
+            component("description = «5»"),
+            component("files = «\"a\"»"),
+            component("files = [\"a\", «1»]"),
+            component("exclude_files = [\"a\", «true»]"),
+            component("environment = { A = «1», B = \"x\", C = «[]» }"),
+            component("allowed_outbound_hosts = «\"https://a.example.com\"»"),
+            component("variables = «[]»"),
+            component("dependencies_inherit_configuration = «[\"files\"]»"),
+            component("[component.other]\nsource = «1»"),
+            component("[component]\nother = «\"other.wasm\"»"),
+            format!("{HEAD}[component.web]\nsource = \"x\"\n«[trigger.http]»\nroute = \"/\""),
+            trigger("route = «1»\ncomponent = \"web\""),
+            trigger("route = \"/\"\ncomponent = «1»"),
+            app("[variables]\nx = «\"default\"»\ny = { default = «1» }\nz = { required = «\"true\"» }"),
+            "spin_manifest_version = 2\napplication = «\"app\"»\n[trigger]".into(),
+        ],
+    );
+    add(
+        "manifest.value",
+        vec![
+            "spin_manifest_version = 2\n[application]\nname = \"«»\"\n[trigger]".into(),
+            trigger("route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"«cgi»\" }"),
+            component("environment = { \"«A=B»\" = \"x\" }"),
+            component(
+                "dependencies.\"a:b/c\" = { path = \"c.wasm\", inherit_configuration = [\"«file»\", \"files\"] }",
+            ),
+        ],
+    );
+    add(
+        "manifest.version",
+        vec![
+            "spin_manifest_version = «1»\n[application]\nname = \"a\"\n[trigger]".into(),
+            "spin_manifest_version = «\"2\"»\n[application]\nname = \"a\"\n[trigger]".into(),
+        ],
+    );
+    add(
+        "manifest.route",
+        vec![
+            trigger("route = \"«»\"\ncomponent = \"web\""),
+            trigger("route = \"«/.../a»\"\ncomponent = \"web\""),
+            trigger("route = { private = «false» }\ncomponent = \"web\""),
+        ],
+    );
+    add(
+        "manifest.component-id",
+        vec![
+            app("[component.«my_app»]\nsource = \"x\""),
+            app("[component.\"«my app»\"]\nsource = \"x\""),
+            trigger("route = \"/\"\ncomponent = \"«Web App»\""),
+        ],
+    );
+    add(
+        "manifest.component-reference",
+        vec![
+            trigger("route = \"/\"\ncomponent = \"«wbe»\""),
+            app("[[trigger.command]]\ncomponent = \"«job»\""),
+            app("[[trigger.redis]]\nchannel = \"x\"\ncomponent = \"«job»\""),
+            component("dependencies.\"a:b/c\" = { component = \"«lib»\" }"),
+        ],
+    );
+    add(
+        "manifest.source",
+        vec![
+            app(
+                "[component.x]\nsource = «{ registry = \"r.example.com\", package = \"a:b\", version = \"1.0.0\" }»",
+            ),
+            app(
+                "[component.x]\nsource = { url = \"https://e.example.com/x.wasm\", digest = \"«sha256:12»\" }",
+            ),
+            app("[component.x]\nsource = { url = \"https://e.example.com/x.wasm\", digest = \"«md5:12»\" }"),
+            app(&format!(
+                "[component.x]\nsource = {{ url = \"«ftp://x»\", digest = \"sha256:{}\" }}",
+                "0".repeat(64)
+            )),
+        ],
+    );
+    add(
+        "manifest.files",
+        vec![
+            component("files = [{ source = \"a\", destination = \"«assets»\" }]"),
+            component("files = [{ source = \"a\", destination = \"«/a/../b»\" }]"),
+            component("files = [\"«assets/..»\", \"b/*\"]"),
+        ],
+    );
+    add(
+        "manifest.label",
+        vec![component(
+            "key_value_stores = [\"default\", \"«my store»\"]\nsqlite_databases = [\"«»\"]",
+        )],
+    );
+    add(
+        "manifest.dependency",
+        vec![
+            component("dependencies.\"«a:»\" = { path = \"c.wasm\" }"),
+            component("dependencies.\"a:b\" = «\">= 1.0\"»"),
+            component("dependencies.\"a:b/c\" = { version = «\"1.0\"» }"),
+            component("dependencies.\"a:b/c\" = «{ path = \"c.wasm\", component = \"web\" }»"),
+            component("dependencies.\"a:b/c\" = «{ }»"),
+            component("dependencies.\"a:b\" = { path = \"c.wasm\", export = \"«x»\" }"),
+            component(
+                "dependencies = { \"a:b/c\" = { path = \"c.wasm\" }, \"«a:b»\" = { path = \"d.wasm\" } }",
+            ),
+            component(
+                "dependencies_inherit_configuration = true\n\
+                 dependencies.\"a:b/c\" = { path = \"c.wasm\", inherit_configuration = «false» }",
+            ),
+            component(
+                "dependencies.\"a:b/c\" = { component = \"«lib»\" }\n[component.lib]\nsource = \"l\"\nfiles = [\"x\"]",
+            ),
+        ],
+    );
+    add(
+        "manifest.variable-name",
+        vec![
+            app("[variables]\n«apiHost» = { default = \"x\" }"),
+            app("[variables]\n\"«api host»\" = { default = \"x\" }"),
+            component("variables = { «A» = \"x\" }"),
+        ],
+    );
+    add(
+        "manifest.variable-declaration",
+        vec![
+            app("[variables]\n«a» = { description = \"neither\" }"),
+            app("[variables]\n«a» = { required = true, default = \"both\" }"),
+            app("[variables.«a»]\nrequired = false"),
+        ],
+    );
+    add(
+        "manifest.template",
+        vec![
+            component("allowed_outbound_hosts = [\"https://«{{ host»\"]"),
+            component("variables = { x = \"a «{{ my-host }}» b\" }"),
+            component("variables = { x = \"«\\t{{ my-host }}»\" }"),
+        ],
+    );
+    add(
+        "manifest.variable-reference",
+        vec![
+            component("allowed_outbound_hosts = [\"https://«{{ host }}»:443\"]"),
+            component("variables = { x = \"ü «{{ hos }}»\" }\n[variables]\nhost = { default = \"\" }"),
+        ],
+    );
+    add(
+        "manifest.entry",
+        vec![component(
+            "allowed_outbound_hosts = [\n  \"https://a.example.com\", # fine\n  \"*://a.example.com:«0»\",\n]",
+        )],
+    );
+    rows
+}
+
+#[test]
+fn every_mistake_has_its_code_and_its_place() {
+    for (code, marked) in rows() {
+        let marked = Marked::new(&marked);
+        let reading = Manifest::parse(&marked.file());
+        let codes = problem_codes(reading.problems());
+        assert_eq!(
+            codes,
+            vec![code; marked.spans.len()],
+            "{}\n{:#?}",
+            marked.text,
+            reading.problems()
+        );
+        assert_eq!(
+            problem_places(reading.problems()),
+            marked.places(),
+            "{}",
+            marked.text
+        );
+        assert!(reading.complete().is_err(), "{}", marked.text);
+    }
+}
+
+#[test]
+fn places_are_the_same_with_windows_line_ends() {
+    for (code, marked) in rows() {
+        let unix = Marked::new(&marked);
+        let windows = Marked::new(&marked.replace('\n', "\r\n"));
+        let reading = Manifest::parse(&windows.file());
+        assert_eq!(
+            problem_codes(reading.problems()),
+            vec![code; windows.spans.len()],
+            "{}",
+            windows.text
+        );
+        assert_eq!(
+            problem_places(reading.problems()),
+            windows.places(),
+            "{}",
+            windows.text
+        );
+        let lines =
+            |marked: &Marked| -> Vec<String> { marked.places().iter().map(ToString::to_string).collect() };
+        assert_eq!(lines(&unix), lines(&windows), "{marked}");
+    }
+}
+
+#[test]
+fn places_are_right_behind_unicode_and_in_every_layout() {
+    let rows = [
+        // (layout, the manifest, line, column)
+        (
+            "unicode",
+            component("description = \"🙂 ü\" # é\nfiles = [ '日本', «1» ]"),
+            10,
+            17,
+        ),
+        ("tabs", component("\t\tdescription\t= «1»"), 9, 17),
+        (
+            "inline table",
+            component("environment = { \"ü\" = \"a\", B = «1» }"),
+            9,
+            32,
+        ),
+        (
+            "dotted key",
+            component("environment.'日本'.x = \"a\"\n")
+                .replace("environment.'日本'.x = \"a\"", "environment.B = «1»"),
+            9,
+            17,
+        ),
+        (
+            "array over lines",
+            component("exclude_files = [\n  \"a\", # ü\n\n  «2»,\n]"),
+            12,
+            3,
+        ),
+        (
+            "multi-line inline table",
+            component("environment = {\n  A = \"a\",\n  B = «1»,\n}"),
+            11,
+            7,
+        ),
+        (
+            "multi-line string before",
+            component("description = \"\"\"\nü\n\"\"\"\nfiles = «1»"),
+            12,
+            9,
+        ),
+        (
+            "byte order mark",
+            "\u{feff}spin_manifest_version = «1»\n[application]\nname = \"a\"\n[trigger]".into(),
+            1,
+            25,
+        ),
+        (
+            "literal string",
+            component("allowed_outbound_hosts = ['*://a.example.com:«0»']"),
+            9,
+            46,
+        ),
+        (
+            "escaped string",
+            component("allowed_outbound_hosts = [\"«\\u002a://a.example.com:0»\"]"),
+            9,
+            28,
+        ),
+        (
+            "multi-line string",
+            component("allowed_outbound_hosts = [\"\"\"\n*://a.example.com:«0»\"\"\"]"),
+            10,
+            19,
+        ),
+    ];
+    for (layout, marked, line, column) in rows {
+        let marked = Marked::new(&marked);
+        let reading = Manifest::parse(&marked.file());
+        assert_eq!(
+            problem_places(reading.problems()),
+            marked.places(),
+            "{layout}: {:#?}",
+            reading.problems()
+        );
+        let place = reading.problems()[0].place.to_string();
+        assert_eq!(place, format!("spin.toml:{line}:{column}"), "{layout}");
+    }
+}
+
+/// Twenty different mistakes of as many kinds as there are, syntax mistakes among them.
+const TWENTY_MISTAKES: &str = r#"spin_manifest_version = «1»
+
+[application]
+nam = "shop"
+version = «1.0»
+«authors» "somebody"
+
+[variables]
+«apiHost» = { default = "x" }
+«token» = { secret = true }
+port = { default = «8080» }
+
+[[trigger.http]]
+route = "«/a//b»"
+component = "cart"
+
+[[trigger.http]]
+route = "/cart"
+component = "«crat»"
+
+«[[trigger.http]]»
+route = "/orders"
+
+[[trigger.command]]
+component = "cart"
+«argument» = ["x"]
+
+[component.cart]
+source = { url = "https://example.com/cart.wasm", digest = "«sha1:00»" }
+environment = { MODE = «true» }
+files = [
+  "assets/*.png",
+  { source = "größe", destination = "«relative»" },
+  «5»,
+]
+allowed_outbound_hosts = ["https://ok.example.com", "*://a.example.com:«0»", "https://«{{ hots }}»"]
+key_value_stores = ["«not a store»"]
+dependencies."a:b/c" = { component = "«lost»" }
+«source» = "twice.wasm"
+
+[component.«my_orders»]
+source = "orders.wasm"
+exclude_files = «"secret"»
+"#;
+
+#[test]
+fn a_manifest_with_many_mistakes_yields_all_of_them_in_one_run() {
+    let text = TWENTY_MISTAKES
+        .replace("\nnam =", "\n«nam» =")
+        .replace("[application]", "«[application]»");
+    let text = text.replace("«authors» \"", "authors «»\"");
+    let marked = Marked::new(&text);
+    let reading = Manifest::parse(&marked.file());
+    let expected = [
+        "manifest.version",
+        "manifest.missing-key", // name
+        "manifest.unknown-key", // nam
+        "manifest.wrong-type",  // version
+        "manifest.syntax",      // authors
+        "manifest.variable-name",
+        "manifest.variable-declaration",
+        "manifest.wrong-type", // default
+        "manifest.route",
+        "manifest.component-reference",
+        "manifest.missing-key", // component
+        "manifest.unknown-key", // argument
+        "manifest.source",
+        "manifest.wrong-type", // MODE
+        "manifest.files",
+        "manifest.wrong-type", // 5
+        "manifest.entry",
+        "manifest.variable-reference",
+        "manifest.label",
+        "manifest.component-reference",
+        "manifest.duplicate-key",
+        "manifest.component-id",
+        "manifest.wrong-type", // exclude_files
+    ];
+    assert_eq!(
+        problem_codes(reading.problems()),
+        expected,
+        "{:#?}",
+        reading.problems()
+    );
+    assert_eq!(problem_places(reading.problems()), marked.places());
+    assert!(expected.len() >= 20);
+}
+
+#[test]
+fn what_a_line_that_cannot_be_read_says_is_not_reported_as_missing() {
+    let rows = [
+        (
+            "the key itself",
+            component("").replace("source = ", "source «»"),
+            1,
+        ),
+        (
+            "the component of a trigger",
+            component("").replace("[component.web]", "[component.web«»"),
+            1,
+        ),
+        (
+            "a variable",
+            component("variables = { x = \"{{ host }}\" }\n[variables]\nhost «»{ default = \"\" }"),
+            1,
+        ),
+    ];
+    for (what, marked, count) in rows {
+        let marked = Marked::new(&marked);
+        let reading = Manifest::parse(&marked.file());
+        assert_eq!(
+            problem_codes(reading.problems()),
+            vec!["manifest.syntax"; count],
+            "{what}: {:#?}",
+            reading.problems()
+        );
+        assert_eq!(problem_places(reading.problems()), marked.places(), "{what}");
+    }
+}
+
+#[test]
+fn unknown_keys_and_names_get_the_one_that_was_meant() {
+    let rows = [
+        (
+            component("allowed_outbond_hosts = []"),
+            "did you mean `allowed_outbound_hosts`?",
+        ),
+        (
+            trigger("route = \"/\"\ncomponent = \"wbe\""),
+            "did you mean `web`?",
+        ),
+        (
+            trigger("route = \"/\"\ncomponent = \"shop\""),
+            "the components are `web`",
+        ),
+        (
+            component("variables.x = \"{{ hots }}\"\n[variables]\nhost = { default = \"\" }"),
+            "did you mean `host`?",
+        ),
+        (
+            component("variables.x = \"{{ host }}\""),
+            "the variables are: none",
+        ),
+        (component("files = \"a\""), "put brackets around it: `[\"…\"]`"),
+        (component("description = 5"), "put quotes around it: `\"…\"`"),
+        (
+            format!("{HEAD}[component.web]\nsource = \"x\"\n[trigger.http]\nroute = \"/\""),
+            "write `[[trigger.http]]` instead of `[trigger.http]`",
+        ),
+    ];
+    for (text, help) in rows {
+        let reading = Manifest::parse(&SourceFile::new("spin.toml", text.as_str()));
+        let helps: Vec<_> = reading
+            .problems()
+            .iter()
+            .filter_map(|problem| problem.help())
+            .collect();
+        assert_eq!(helps, [help], "{text}");
+    }
+}
+
+#[test]
+fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
+    let rows = [
+        (
+            "manifest.not-used",
+            component("key_value_stores = [\"default\"]"),
+            Severity::Note,
+        ),
+        (
+            "manifest.not-used",
+            component("sqlite_databases = [\"default\"]"),
+            Severity::Note,
+        ),
+        (
+            "manifest.not-used",
+            component("ai_models = [\"llama2-chat\"]"),
+            Severity::Note,
+        ),
+        (
+            "manifest.not-used",
+            component("build = { command = [\"a\", \"b\"], workdir = \"x\", watch = [\"*\"] }"),
+            Severity::Note,
+        ),
+        (
+            "manifest.not-used",
+            component("tool = { lint = { level = 1 } }"),
+            Severity::Note,
+        ),
+        (
+            "manifest.not-used",
+            component("targets = [\"spin-up:3.3\"]"),
+            Severity::Note,
+        ),
+        (
+            "manifest.not-used",
+            component("profile = { debug = { source = \"d.wasm\" } }"),
+            Severity::Note,
+        ),
+        (
+            "manifest.not-used",
+            trigger("route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"wagi\", argv = \"x\" }"),
+            Severity::Note,
+        ),
+        (
+            "manifest.not-used",
+            trigger("route = \"/\"\nstatic_response = { status_code = 404 }"),
+            Severity::Note,
+        ),
+        (
+            "manifest.not-used",
+            component("").replace("[[trigger", "tool.x = {}\n[[trigger"),
+            Severity::Note,
+        ),
+        (
+            "manifest.not-used",
+            component("").replace("[[trigger", "trigger.redis = { address = \"x\" }\n[[trigger"),
+            Severity::Note,
+        ),
+        (
+            "manifest.unknown-trigger",
+            app("[[trigger.redis]]\nchannel = \"x\"\ncomponent = \"web\""),
+            Severity::Note,
+        ),
+        (
+            "manifest.deprecated",
+            component("allowed_http_hosts = [\"example.com\"]"),
+            Severity::Warning,
+        ),
+        (
+            "manifest.duplicate-route",
+            app("[[trigger.http]]\nroute = \"/\"\ncomponent = \"web\""),
+            Severity::Warning,
+        ),
+    ];
+    for (code, text, severity) in rows {
+        let reading = Manifest::parse(&SourceFile::new("spin.toml", text.as_str()));
+        assert_eq!(
+            problem_codes(reading.problems()),
+            [""; 0],
+            "{text}\n{:#?}",
+            reading.problems()
+        );
+        assert_eq!(note_codes(reading.notes()), [code], "{text}");
+        assert_eq!(reading.notes()[0].severity(), severity, "{text}");
+    }
+}
+
+#[test]
+fn a_manifest_with_all_its_parts_reads() {
+    let digest = "ab".repeat(32);
+    let text = format!(
+        r#"
+spin_manifest_version = 2
+
+[application]
+name = "shop"
+version = "1.2.3"
+description = "all parts"
+authors = ["a@example.com", "b@example.com"]
+[application.trigger.http]
+base = "/shop"
+
+[variables]
+host = {{ default = "db.example.com" }}
+token = {{ required = true, secret = true, description = "for the API" }}
+
+[[trigger.http]]
+route = "/:id/..."
+component = "web"
+executor = {{ type = "http" }}
+
+[[trigger.http]]
+route = {{ private = true }}
+component = "lib"
+
+[[trigger.http]]
+route = "/inline"
+component = {{ source = "inline.wasm" }}
+
+[[trigger.http]]
+id = "named"
+route = "/named"
+[trigger.http.component]
+source = "named.wasm"
+
+[[trigger.command]]
+component = "web"
+args = ["--once", "x"]
+
+[component.web]
+source = {{ url = "https://example.com/web.wasm", digest = "sha256:{digest}" }}
+description = "the front"
+environment = {{ MODE = "production", LANG = "de" }}
+files = ["images/*.png", {{ source = "assets", destination = "/" }}]
+exclude_files = ["images/secret.png"]
+allowed_outbound_hosts = ["https://api.example.com", "*://{{{{ host }}}}:5432"]
+variables = {{ dsn = "postgres://{{{{ host }}}}", token = "{{{{ token }}}}" }}
+[component.web.dependencies]
+"a:b/c" = {{ path = "c.wasm", export = "x:y/z", inherit_configuration = ["files"] }}
+"plain" = {{ component = "lib", inherit_configuration = "all" }}
+"d:e/f@1.0.0" = {{ url = "https://example.com/f.wasm", digest = "sha256:{digest}" }}
+
+[component.lib]
+source = "lib.wasm"
+"#
+    );
+    let (manifest, notes) = Manifest::parse(&SourceFile::new("spin.toml", text))
+        .complete()
+        .unwrap();
+    assert_eq!(notes.len(), 0, "{notes:#?}");
+    assert_eq!(manifest.application.name.value, "shop");
+    assert_eq!(manifest.application.http_base.as_ref().unwrap().value, "/shop");
+    assert_eq!(manifest.application.authors.len(), 2);
+
+    let names: Vec<_> = manifest
+        .variables
+        .iter()
+        .map(|variable| variable.name.value.as_str())
+        .collect();
+    assert_eq!(names, ["host", "token"]);
+    assert_eq!(manifest.variables[1].fallback, Fallback::Required);
+    assert!(manifest.variables[1].secret);
+
+    let triggers: Vec<_> = manifest
+        .http_triggers
+        .iter()
+        .map(|trigger| {
+            (
+                trigger.id.as_str(),
+                trigger.route.value.to_string(),
+                trigger.component.value.to_string(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("web-http-trigger", "/:id/...", "web"),
+        ("lib-http-trigger", "private", "lib"),
+        ("http-trigger1", "/inline", "http-trigger1-component"),
+        ("named", "/named", "named-component"),
+    ];
+    assert_eq!(
+        triggers,
+        expected.map(|(id, route, component)| (id, route.to_owned(), component.to_owned()))
+    );
+    assert_eq!(manifest.http_triggers[1].route.value, Route::Private);
+    assert_eq!(manifest.command_triggers[0].id, "web-command-trigger");
+    assert_eq!(manifest.command_triggers[0].args.len(), 2);
+
+    let ids: Vec<_> = manifest
+        .components
+        .iter()
+        .map(|component| component.id.value.to_string())
+        .collect();
+    assert_eq!(ids, ["web", "lib", "http-trigger1-component", "named-component"]);
+    let web = &manifest.components[0];
+    let Source::Url { digest: read, .. } = &web.source.value else {
+        panic!("{:?}", web.source)
+    };
+    assert_eq!(read.hex(), digest);
+    assert_eq!(web.files[0].value, Mount::Pattern("images/*.png".into()));
+    assert_eq!(
+        web.files[1].value,
+        Mount::Placement {
+            source: "assets".into(),
+            destination: "/".into()
+        }
+    );
+    assert_eq!(web.environment[0].0.value, "MODE");
+    assert_eq!(web.allowed_outbound_hosts.len(), 2);
+    assert_eq!(web.literal_entries().count(), 1);
+    assert_eq!(web.variables[0].1.value.as_str(), "postgres://{{ host }}");
+
+    let dependencies = &web.dependencies;
+    let [own, app, url] = dependencies.list.as_slice() else {
+        panic!("{dependencies:?}")
+    };
+    assert_eq!(own.implementation.value, Implementation::Path("c.wasm".into()));
+    assert_eq!(
+        app.implementation.value,
+        Implementation::Component(ComponentId::parse("lib").unwrap())
+    );
+    assert_eq!(dependencies.inheritance(app), Inheritance::Everything);
+    assert_eq!(dependencies.inheritance(url), Inheritance::Nothing);
+    assert_eq!(
+        manifest
+            .component(&ComponentId::parse("lib").unwrap())
+            .unwrap()
+            .source
+            .value,
+        Source::Path("lib.wasm".into())
+    );
+    assert!(
+        manifest
+            .component(&ComponentId::parse("nobody").unwrap())
+            .is_none()
+    );
+}
+
+#[test]
+fn a_dependency_inherits_nothing_unless_it_is_written() {
+    let rows = [
+        ("", "", Inheritance::Nothing),
+        (
+            "dependencies_inherit_configuration = false\n",
+            "",
+            Inheritance::Nothing,
+        ),
+        (
+            "dependencies_inherit_configuration = true\n",
+            "",
+            Inheritance::Everything,
+        ),
+        ("", ", inherit_configuration = true", Inheritance::Everything),
+        ("", ", inherit_configuration = false", Inheritance::Nothing),
+        ("", ", inherit_configuration = \"none\"", Inheritance::Nothing),
+        ("", ", inherit_configuration = []", Inheritance::Keys(vec![])),
+    ];
+    for (component_key, dependency_key, expected) in rows {
+        let text = component(&format!(
+            "{component_key}dependencies.\"a:b/c\" = {{ path = \"c.wasm\"{dependency_key} }}"
+        ));
+        let (manifest, _) = Manifest::parse(&SourceFile::new("spin.toml", text.as_str()))
+            .complete()
+            .expect(&text);
+        let dependencies = &manifest.components[0].dependencies;
+        assert_eq!(
+            dependencies.inheritance(&dependencies.list[0]),
+            expected,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_made_up_id_never_collides_with_a_written_one() {
+    let text = format!(
+        "{HEAD}[[trigger.http]]\nroute = \"/\"\ncomponent = {{ source = \"a\" }}\n\
+         [component.http-trigger1-component]\nsource = \"b\"\n[component.inline-component1]\nsource = \"c\"\n"
+    );
+    let (manifest, _) = Manifest::parse(&SourceFile::new("spin.toml", text))
+        .complete()
+        .unwrap();
+    assert_eq!(
+        manifest.http_triggers[0].component.value.as_str(),
+        "inline-component2"
+    );
+}
+
+#[test]
+fn debug_output_of_a_manifest_shows_no_secret() {
+    let text = app("[variables]\ntoken = { default = \"hunter2\", secret = true }");
+    let reading = Manifest::parse(&SourceFile::new("spin.toml", text));
+    assert!(!format!("{reading:?}").contains("hunter2"));
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
+
+    /// Cutting pieces out of a good manifest, repeating them and putting odd text in must never panic, and every
+    /// place must be one in the file.
+    #[test]
+    fn parsing_a_mutated_manifest_never_panics(
+        cuts in prop::collection::vec((0.0..1.0_f64, 0_usize..40, 0_usize..ODD.len()), 1..8),
+    ) {
+        let mut text = Marked::new(TWENTY_MISTAKES).text;
+        for (at, length, odd) in cuts {
+            let start = text.floor_char_boundary((at * text.len() as f64) as usize);
+            let end = text.ceil_char_boundary((start + length).min(text.len()));
+            text.replace_range(start..end, ODD[odd]);
+        }
+        let source = SourceFile::new("spin.toml", text.as_str());
+        let reading = Manifest::parse(&source);
+        for problem in reading.problems() {
+            let outport_policy::Place::File { span, .. } = &problem.place else { panic!("{problem}") };
+            prop_assert!(text.get(span.clone()).is_some(), "{problem}: {span:?}");
+            prop_assert!(!problem.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn parsing_any_text_never_panics(text in "\\PC*|[\\[\\]{}=\"'\n\r a.#\\\\]*") {
+        let reading = Manifest::parse(&SourceFile::new("spin.toml", text));
+        prop_assert!(reading.complete().is_err());
+    }
+}
+
+const ODD: [&str; 14] = [
+    "",
+    "\"",
+    "'",
+    "[",
+    "]",
+    "{",
+    "}",
+    "=",
+    "\n",
+    "\r\n",
+    "ü",
+    "\"\"\"",
+    "{{",
+    "🙂 = \u{feff}",
+];
