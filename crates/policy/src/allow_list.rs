@@ -1,5 +1,6 @@
 //! The author's side: `allowed_outbound_hosts` of one component, compiled.
 
+use crate::host_pattern::SELF;
 use crate::index::{Index, Side};
 use crate::{Address, Endpoint, Entry, EntryScheme, Grants, Host, Name, Protocol, Reason, Transport};
 
@@ -40,8 +41,14 @@ impl AllowList {
 
     pub(crate) fn permits_host(&self, host: &Host, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
         match host {
-            Host::Name(name) if name.as_str() == crate::host_pattern::SELF => self.0.find_self(protocol),
-            Host::Name(name) => self.permits_name(name, protocol, port),
+            Host::Name(name) => {
+                let itself = if name.as_str() == SELF {
+                    self.0.find_self(protocol)
+                } else {
+                    None
+                };
+                itself.or_else(|| self.permits_name(name, protocol, port))
+            }
             Host::Address(address) => self.permits_address(Endpoint::new(address.ip(), port), protocol),
         }
     }

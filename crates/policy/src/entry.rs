@@ -77,13 +77,7 @@ impl Entry {
             }))),
             Err(Mistake { problem, at }) => {
                 let instead = suggestion::instead_of(text.trim(), &problem);
-                Err(EntryError {
-                    text: text.into(),
-                    place,
-                    problem,
-                    span: span_of(text, at),
-                    instead,
-                })
+                Err(EntryError::new(text, place, problem, span_of(text, at), instead))
             }
         }
     }

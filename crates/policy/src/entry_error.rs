@@ -9,38 +9,57 @@ use std::ops::Range;
 /// An entry that cannot be read: the entry as written, where, what is wrong with which part of it, and what to
 /// write instead where that can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntryError {
-    pub(crate) text: Box<str>,
-    pub(crate) place: Place,
-    pub(crate) problem: EntryProblem,
-    pub(crate) span: Range<usize>,
-    pub(crate) instead: Option<Box<str>>,
+pub struct EntryError(Box<Parts>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parts {
+    text: Box<str>,
+    place: Place,
+    problem: EntryProblem,
+    span: Range<usize>,
+    instead: Option<Box<str>>,
 }
 
 impl EntryError {
+    pub(crate) fn new(
+        text: &str,
+        place: Place,
+        problem: EntryProblem,
+        span: Range<usize>,
+        instead: Option<Box<str>>,
+    ) -> Self {
+        Self(Box::new(Parts {
+            text: text.into(),
+            place,
+            problem,
+            span,
+            instead,
+        }))
+    }
+
     /// The entry as it was written.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// Where it was written.
     pub fn place(&self) -> &Place {
-        &self.place
+        &self.0.place
     }
 
     /// What is wrong.
     pub fn problem(&self) -> &EntryProblem {
-        &self.problem
+        &self.0.problem
     }
 
     /// The bytes of [`text`](Self::text) that are at fault.
     pub fn span(&self) -> Range<usize> {
-        self.span.clone()
+        self.0.span.clone()
     }
 
     /// An entry that can be read and most likely means what the writer meant.
     pub fn instead(&self) -> Option<&str> {
-        self.instead.as_deref()
+        self.0.instead.as_deref()
     }
 }
 
@@ -49,10 +68,10 @@ impl fmt::Display for EntryError {
         write!(
             f,
             "`{}` is no valid entry: {}",
-            self.text.escape_debug(),
-            self.problem
+            self.0.text.escape_debug(),
+            self.0.problem
         )?;
-        match &self.instead {
+        match &self.0.instead {
             Some(instead) => write!(f, "; write `{instead}`"),
             None => Ok(()),
         }
@@ -61,7 +80,7 @@ impl fmt::Display for EntryError {
 
 impl std::error::Error for EntryError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.problem)
+        Some(&self.0.problem)
     }
 }
 

@@ -109,12 +109,9 @@ impl Index {
         self.first(self.cells_of_name(name), |cell| cell.find(side, protocol, port))
     }
 
-    /// The entry that answers for the app itself.
+    /// The entry that is written `self`, whatever its port.
     pub(crate) fn find_self(&self, protocol: Protocol<'_>) -> Option<&Entry> {
-        [&self.to_self, &self.any]
-            .into_iter()
-            .find_map(|cell| cell.first_for(protocol))
-            .map(|id| &self.entries[id])
+        self.to_self.first_for(protocol).map(|id| &self.entries[id])
     }
 
     /// An entry that covers the address as a literal or a network, on whatever port.

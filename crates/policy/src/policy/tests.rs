@@ -1,1 +1,1140 @@
+//! The clauses as tables. One row is one attempt under one policy, and what must come of it.
 
+use super::*;
+use crate::{
+    BlockedNetwork, DenyList, Entry, Grants, LearnedAddresses, Outcome, Peers, Place, PortSet, Quotas,
+    Remedy, RuntimeLimits, Scheme, Usage,
+};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+mod property;
+
+/// A policy and the state of one instance under it.
+struct World {
+    policy: Policy,
+    grants: Grants,
+    peers: Peers,
+    usage: Usage,
+    now: Instant,
+}
+
+impl World {
+    fn new(allow: &[&str], deny: &[&str]) -> Self {
+        Self::with(allow, deny, |_| {})
+    }
+
+    fn with(allow: &[&str], deny: &[&str], change: impl FnOnce(&mut Operator)) -> Self {
+        let mut operator = Operator {
+            deny: DenyList::compile(entries(deny), Vec::new()),
+            ..Operator::default()
+        };
+        change(&mut operator);
+        let quotas = operator.quotas.clone();
+        Self {
+            policy: Policy::new(
+                "web",
+                Arc::new(AllowList::compile(entries(allow))),
+                Arc::new(operator),
+            ),
+            grants: Grants::new(quotas.granted_names),
+            peers: Peers::from(&quotas),
+            usage: Usage::default(),
+            now: Instant::now(),
+        }
+    }
+
+    fn grant(&mut self, text: &str, chain: &[&str], addresses: &[&str]) {
+        let ticket = self.grants.begin(name(text));
+        let chain = chain.iter().map(|alias| name(alias)).collect();
+        let addresses = addresses.iter().map(|text| address(text)).collect();
+        self.grants
+            .settle(ticket, Outcome::Answered { chain, addresses }, self.now);
+    }
+
+    fn judge(&self, attempt: &Attempt<'_>) -> Decision<'_> {
+        let situation = Situation {
+            grants: &self.grants,
+            peers: &self.peers,
+            usage: self.usage,
+            now: self.now,
+        };
+        self.policy.decide(attempt, &situation)
+    }
+
+    /// `allow`, or the code of the reason.
+    fn code(&self, attempt: &Attempt<'_>) -> &'static str {
+        self.judge(attempt).reason().map_or("allow", Reason::code)
+    }
+
+    fn tcp(&self, remote: &str) -> &'static str {
+        self.code(&reach(Transport::Tcp, remote))
+    }
+
+    fn udp(&self, remote: &str) -> &'static str {
+        self.code(&reach(Transport::Udp, remote))
+    }
+
+    fn look_up(&self, text: &str) -> &'static str {
+        self.code(&Attempt::LookUp { name: &name(text) })
+    }
+
+    fn answer(&self, text: &str, chain: &[&str], given: &str, source: AnswerSource) -> &'static str {
+        let chain: Vec<Name> = chain.iter().map(|alias| name(alias)).collect();
+        self.code(&Attempt::Answer {
+            name: &name(text),
+            chain: &chain,
+            address: address(given),
+            source,
+        })
+    }
+
+    fn request(&self, scheme: &Scheme, host: &str, port: u16) -> &'static str {
+        let host = Host::parse(host).unwrap();
+        self.code(&Attempt::Request {
+            scheme,
+            host: &host,
+            port,
+            method: RequestMethod::Other,
+        })
+    }
+
+    fn dial(&self, scheme: &Scheme, host: &str, chain: &[&str], remote: &str) -> &'static str {
+        let chain: Vec<Name> = chain.iter().map(|alias| name(alias)).collect();
+        let (host, remote) = (Host::parse(host).unwrap(), endpoint(remote));
+        self.code(&Attempt::Dial {
+            scheme,
+            host: &host,
+            chain: &chain,
+            remote,
+            source: AnswerSource::Server,
+        })
+    }
+
+    fn remedy(&self, attempt: &Attempt<'_>) -> Option<Remedy> {
+        match self.judge(attempt) {
+            Decision::Allow(_) => None,
+            Decision::Deny(denial) => denial.remedy(attempt),
+        }
+    }
+}
+
+fn entries(texts: &[&str]) -> Vec<Entry> {
+    texts
+        .iter()
+        .map(|text| Entry::parse(text, Place::Code).unwrap_or_else(|error| panic!("{error}")))
+        .collect()
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn address(text: &str) -> Address {
+    Address::new(text.parse::<IpAddr>().unwrap())
+}
+
+fn endpoint(text: &str) -> Endpoint {
+    text.parse::<SocketAddr>().unwrap().into()
+}
+
+fn reach(transport: Transport, remote: &str) -> Attempt<'static> {
+    Attempt::Reach {
+        transport,
+        remote: endpoint(remote),
+    }
+}
+
+fn udp_lifted(operator: &mut Operator) {
+    operator.limits.udp = Limit::Lifted;
+}
+
+const SERVER: AnswerSource = AnswerSource::Server;
+
+// proves: ORD-1
+#[test]
+fn the_first_layer_that_refuses_gives_the_reason() {
+    let privileged = "127.0.0.1:80";
+    for (allow, deny, ports, full, expected) in [
+        (&["*://*:*"][..], &["*://127.0.0.1:80"][..], "", true, "deny.host"),
+        (&["*://*:*"], &[], "", true, "runtime.loopback-port"),
+        (&[], &["*://127.0.0.1:80"], "", true, "deny.host"),
+        (&[], &[], "", true, "runtime.loopback-port"),
+        (&[], &[], "80", true, "allow.none"),
+        (&["*://127.0.0.1:81"], &[], "80", true, "allow.port"),
+        (&["*://127.0.0.1:80"], &[], "80", true, "allow"),
+    ] {
+        let mut world = World::with(allow, deny, |operator| {
+            if !ports.is_empty() {
+                operator.limits.loopback_ports = PortSet::parse(ports).unwrap();
+            }
+        });
+        if full {
+            world.usage.sockets_of_instance = u32::MAX;
+        }
+        assert_eq!(world.tcp(privileged), expected, "{allow:?} {deny:?} {ports}");
+    }
+    let mut world = World::new(&[], &["*://224.0.0.1:80"]);
+    assert_eq!(
+        world.tcp("224.0.0.1:80"),
+        "hard.multicast",
+        "the hard limits come before the deny list"
+    );
+    world.usage.sockets_of_instance = u32::MAX;
+    assert_eq!(
+        world.code(&Attempt::CreateSocket {
+            transport: Transport::Udp
+        }),
+        "runtime.udp"
+    );
+    assert_eq!(
+        world.code(&Attempt::CreateSocket {
+            transport: Transport::Tcp
+        }),
+        "quota.sockets"
+    );
+}
+
+// proves: ORD-2
+#[test]
+fn without_configuration_nothing_is_reached() {
+    let world = World::with(&[], &[], udp_lifted);
+    for remote in [
+        "127.0.0.1:7001",
+        "10.0.0.5:5432",
+        "93.184.216.34:443",
+        "[2606:2800::1]:443",
+        "[::1]:8080",
+    ] {
+        assert_eq!(world.tcp(remote), "allow.none", "{remote}");
+        assert_eq!(world.udp(remote), "allow.none", "{remote}");
+    }
+    for text in ["example.com", "localhost", "a.localhost"] {
+        assert_eq!(world.look_up(text), "allow.none", "{text}");
+    }
+    assert_eq!(world.request(&Scheme::HTTPS, "example.com", 443), "allow.none");
+    assert_eq!(world.code(&bind(Transport::Tcp, "0.0.0.0:0")), "allow.none");
+}
+
+// proves: ORD-3
+#[test]
+fn a_decision_carries_its_rule_and_depends_on_nothing_but_its_arguments() {
+    let mut world = World::new(&["*://10.0.0.0/8:5432", "*://db.example:6379"], &[]);
+    world.grant("db.example", &[], &["192.0.2.1"]);
+    let rule = |remote| match world.judge(&reach(Transport::Tcp, remote)) {
+        Decision::Allow(permit) => {
+            assert_eq!(permit.remote(), Some(endpoint(remote)));
+            permit.rule().to_string()
+        }
+        Decision::Deny(denial) => denial.reason().code().to_owned(),
+    };
+    for _ in 0..2 {
+        assert_eq!(rule("10.0.0.5:5432"), "*://10.0.0.0/8:5432 (the embedder)");
+        assert_eq!(
+            rule("192.0.2.1:6379"),
+            "*://db.example:6379 (the embedder) by look-up of db.example"
+        );
+        assert_eq!(rule("192.0.2.1:6380"), "allow.port");
+    }
+}
+
+fn bind(transport: Transport, local: &str) -> Attempt<'static> {
+    Attempt::Bind {
+        transport,
+        local: local.parse().unwrap(),
+    }
+}
+
+// proves: HL-1, HL-2
+#[test]
+fn nobody_can_make_a_guest_listen() {
+    let world = World::with(&["*://*:*"], &[], |operator| {
+        operator.limits = lifted();
+    });
+    for local in ["0.0.0.0:0", "127.0.0.1:8080", "[::]:0", "[::1]:80"] {
+        let local = local.parse().unwrap();
+        assert_eq!(world.code(&Attempt::Listen { local }), "hard.listen");
+        assert_eq!(world.code(&Attempt::Accept { peer: local }), "hard.accept");
+    }
+}
+
+fn lifted() -> RuntimeLimits {
+    RuntimeLimits {
+        udp: Limit::Lifted,
+        loopback_ports: PortSet::all(),
+        link_local: Limit::Lifted,
+        loopback_answers: Limit::Lifted,
+    }
+}
+
+// proves: HL-3
+#[test]
+fn a_guest_binds_only_to_what_the_system_would_choose() {
+    let world = World::with(&["*://*:*"], &[], |operator| operator.limits = lifted());
+    for (local, expected) in [
+        ("0.0.0.0:0", "allow"),
+        ("[::]:0", "allow"),
+        ("0.0.0.0:1", "hard.bind"),
+        ("0.0.0.0:8080", "hard.bind"),
+        ("[::]:8080", "hard.bind"),
+        ("127.0.0.1:0", "hard.bind"),
+        ("[::1]:0", "hard.bind"),
+        ("224.0.0.1:0", "hard.bind"),
+        ("255.255.255.255:0", "hard.bind"),
+    ] {
+        for transport in [Transport::Tcp, Transport::Udp] {
+            assert_eq!(
+                world.code(&bind(transport, local)),
+                expected,
+                "{transport} {local}"
+            );
+        }
+    }
+}
+
+// proves: HL-4
+#[test]
+fn a_datagram_comes_in_only_from_whom_one_was_sent_to() {
+    let mut world = World::with(&["*://10.0.0.5:*", "tcp://10.0.0.6:*"], &[], udp_lifted);
+    let receive = |world: &World, peer| world.code(&Attempt::Receive { peer: endpoint(peer) });
+    assert_eq!(receive(&world, "10.0.0.5:53"), "hard.unsolicited");
+    world.peers.sent(endpoint("10.0.0.5:53"), world.now);
+    assert_eq!(receive(&world, "10.0.0.5:53"), "allow");
+    assert_eq!(receive(&world, "10.0.0.5:54"), "hard.unsolicited", "another port");
+    assert_eq!(
+        receive(&world, "10.0.0.6:53"),
+        "hard.unsolicited",
+        "another address"
+    );
+    world.peers.sent(endpoint("10.0.0.6:53"), world.now);
+    assert_eq!(
+        receive(&world, "10.0.0.6:53"),
+        "allow.scheme",
+        "no longer permitted at the moment of arrival"
+    );
+    world.now += Duration::from_secs(121);
+    assert_eq!(
+        receive(&world, "10.0.0.5:53"),
+        "hard.unsolicited",
+        "idle too long"
+    );
+}
+
+// proves: HL-5, HL-6
+#[test]
+fn multicast_port_zero_and_the_unspecified_address_are_no_destinations() {
+    let world = World::with(&["*://*:*"], &[], |operator| operator.limits = lifted());
+    for (remote, expected) in [
+        ("223.255.255.255:9", "allow"),
+        ("224.0.0.0:9", "hard.multicast"),
+        ("239.255.255.255:9", "hard.multicast"),
+        ("255.255.255.255:9", "hard.multicast"),
+        ("[ff02::1]:9", "hard.multicast"),
+        ("[64:ff9b::e000:1]:9", "hard.multicast"),
+        ("10.0.0.5:0", "hard.port-zero"),
+        ("0.0.0.0:80", "hard.unspecified"),
+        ("[::]:80", "hard.unspecified"),
+        ("0.0.0.1:80", "allow"),
+    ] {
+        assert_eq!(world.tcp(remote), expected, "{remote}");
+        assert_eq!(world.udp(remote), expected, "{remote}");
+        assert_eq!(
+            world.dial(&Scheme::HTTP, "example.com", &[], remote),
+            expected,
+            "{remote}"
+        );
+    }
+    let shut = World::new(&["*://*:*"], &[]);
+    assert_eq!(
+        shut.tcp("0.0.0.1:80"),
+        "runtime.loopback-port",
+        "0.0.0.0/8 counts as loopback for judging"
+    );
+}
+
+// proves: HL-7, DL-6
+#[test]
+fn an_embedded_address_is_refused_with_the_one_it_embeds_and_never_permitted_by_it() {
+    let forms = [
+        "64:ff9b::a00:5",
+        "64:ff9b:1::a00:5",
+        "2002:a00:5::1",
+        "2001:0:a00:5::1",
+        "2001:db8::5efe:10.0.0.5",
+        "::10.0.0.5",
+    ];
+    let denied = World::new(&["*://*:*"], &["*://10.0.0.0/8:*"]);
+    let listed = World::new(&["*://10.0.0.0/8:*"], &[]);
+    let itself = World::new(&["*://[::]/0:*"], &[]);
+    for form in forms {
+        let remote = format!("[{form}]:5432");
+        assert_eq!(denied.tcp(&remote), "deny.network", "{form}");
+        assert_eq!(listed.tcp(&remote), "allow.no-match", "{form}");
+        assert_eq!(itself.tcp(&remote), "allow", "{form}");
+    }
+    assert_eq!(
+        denied.tcp("[::ffff:10.0.0.5]:5432"),
+        "deny.network",
+        "a mapped address is the IPv4 address"
+    );
+    assert_eq!(listed.tcp("[::ffff:10.0.0.5]:5432"), "allow");
+    let everything = World::new(&["*://*:*"], &[]);
+    for form in [
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "::127.0.0.1",
+        "::ffff:127.0.0.1",
+    ] {
+        assert_eq!(
+            everything.tcp(&format!("[{form}]:22")),
+            "runtime.loopback-port",
+            "{form}"
+        );
+    }
+    assert_eq!(everything.tcp("[64:ff9b::a9fe:a9fe]:8080"), "runtime.link-local");
+}
+
+// proves: RL-1, RL-5
+#[test]
+fn privileged_loopback_ports_stay_shut_until_lifted() {
+    let shut = World::new(&["*://*:*"], &[]);
+    let open = World::with(&["*://127.0.0.1:*"], &[], |operator| {
+        operator.limits.loopback_ports = PortSet::parse("53,80-90").unwrap();
+    });
+    for (remote, by_default, lifted) in [
+        ("127.0.0.1:1", "runtime.loopback-port", "runtime.loopback-port"),
+        ("127.0.0.1:52", "runtime.loopback-port", "runtime.loopback-port"),
+        ("127.0.0.1:53", "runtime.loopback-port", "allow"),
+        ("127.0.0.1:80", "runtime.loopback-port", "allow"),
+        ("127.0.0.1:90", "runtime.loopback-port", "allow"),
+        ("127.0.0.1:91", "runtime.loopback-port", "runtime.loopback-port"),
+        ("127.0.0.1:1023", "runtime.loopback-port", "runtime.loopback-port"),
+        ("127.0.0.1:1024", "allow", "allow"),
+        (
+            "127.255.255.254:22",
+            "runtime.loopback-port",
+            "runtime.loopback-port",
+        ),
+        ("[::1]:22", "runtime.loopback-port", "runtime.loopback-port"),
+        ("[::1]:80", "runtime.loopback-port", "allow.no-match"),
+        ("128.0.0.1:22", "allow", "allow.no-match"),
+    ] {
+        assert_eq!(shut.tcp(remote), by_default, "{remote}");
+        assert_eq!(open.tcp(remote), lifted, "{remote}");
+    }
+}
+
+// proves: RL-2, RL-5, AL-4
+#[test]
+fn udp_stays_shut_until_lifted_and_still_needs_an_entry() {
+    let allow = ["udp://10.0.0.5:53", "tcp://10.0.0.6:53", "*://10.0.0.7:53"];
+    let create = Attempt::CreateSocket {
+        transport: Transport::Udp,
+    };
+    let shut = World::new(&allow, &[]);
+    assert_eq!(shut.code(&create), "runtime.udp");
+    assert_eq!(shut.code(&bind(Transport::Udp, "0.0.0.0:0")), "runtime.udp");
+    assert_eq!(shut.udp("10.0.0.5:53"), "runtime.udp");
+    let open = World::with(&allow, &[], udp_lifted);
+    assert_eq!(open.code(&create), "allow");
+    for (remote, tcp, udp) in [
+        ("10.0.0.5:53", "allow.scheme", "allow"),
+        ("10.0.0.6:53", "allow", "allow.scheme"),
+        ("10.0.0.7:53", "allow", "allow"),
+        ("10.0.0.8:53", "allow.no-match", "allow.no-match"),
+    ] {
+        assert_eq!(open.tcp(remote), tcp, "{remote}");
+        assert_eq!(open.udp(remote), udp, "{remote}");
+    }
+}
+
+// proves: RL-3, RL-4
+#[test]
+fn link_local_and_metadata_addresses_stay_shut_for_sockets_and_http() {
+    let shut = World::new(&["*://*:*"], &[]);
+    let open = World::with(&["*://*:*"], &[], |operator| {
+        operator.limits.link_local = Limit::Lifted
+    });
+    for (ip, refused) in [
+        ("169.254.169.254", true),
+        ("169.253.255.255", false),
+        ("[fe80::1]", true),
+        ("[fec0::1]", false),
+        ("[fd00:ec2::254]", true),
+        ("100.100.100.200", true),
+        ("100.100.100.201", false),
+        ("168.63.129.16", true),
+        ("192.0.0.192", true),
+    ] {
+        let expected = if refused { "runtime.link-local" } else { "allow" };
+        let remote = format!("{ip}:8080");
+        assert_eq!(shut.tcp(&remote), expected, "{ip}");
+        assert_eq!(shut.request(&Scheme::HTTP, ip, 8080), expected, "{ip}");
+        assert_eq!(shut.dial(&Scheme::HTTP, ip, &[], &remote), expected, "{ip}");
+        assert_eq!(open.tcp(&remote), "allow", "{ip}");
+    }
+    assert_eq!(
+        shut.request(&Scheme::HTTP, "127.0.0.1", 80),
+        "runtime.loopback-port"
+    );
+    assert_eq!(
+        shut.dial(&Scheme::HTTP, "127.0.0.1", &[], "127.0.0.1:80"),
+        "runtime.loopback-port"
+    );
+}
+
+// proves: DL-1
+#[test]
+fn the_deny_list_beats_every_allow() {
+    let world = World::new(
+        &["*://10.0.0.5:5432", "*://*:*"],
+        &["*://10.0.0.5:5432", "*://*.evil.example:*"],
+    );
+    assert_eq!(world.tcp("10.0.0.5:5432"), "deny.host");
+    assert_eq!(world.tcp("10.0.0.5:5433"), "allow");
+    assert_eq!(world.look_up("a.b.evil.example"), "deny.host");
+    assert_eq!(world.look_up("evil.example"), "allow");
+    assert_eq!(world.request(&Scheme::HTTP, "a.evil.example", 80), "deny.host");
+}
+
+// proves: DL-2
+#[test]
+fn a_scheme_on_the_deny_list_denies_what_could_be_it() {
+    for (deny, tcp, udp, http, https) in [
+        (
+            "*://10.0.0.5:443",
+            "deny.host",
+            "deny.host",
+            "deny.host",
+            "deny.host",
+        ),
+        ("https://10.0.0.5:443", "deny.host", "allow", "allow", "deny.host"),
+        ("http://10.0.0.5:443", "deny.host", "allow", "deny.host", "allow"),
+        ("redis://10.0.0.5:443", "deny.host", "allow", "allow", "allow"),
+        (
+            "tcp://10.0.0.5:443",
+            "deny.host",
+            "allow",
+            "deny.host",
+            "deny.host",
+        ),
+        ("udp://10.0.0.5:443", "allow", "deny.host", "allow", "allow"),
+    ] {
+        let world = World::with(&["*://*:*"], &[deny], udp_lifted);
+        assert_eq!(world.tcp("10.0.0.5:443"), tcp, "{deny}");
+        assert_eq!(world.udp("10.0.0.5:443"), udp, "{deny}");
+        assert_eq!(world.request(&Scheme::HTTP, "10.0.0.5", 443), http, "{deny}");
+        assert_eq!(world.request(&Scheme::HTTPS, "10.0.0.5", 443), https, "{deny}");
+        assert_eq!(world.tcp("10.0.0.5:444"), "allow", "{deny}");
+    }
+}
+
+// proves: DL-3
+#[test]
+fn a_name_denied_on_all_ports_cannot_be_looked_up_and_on_some_ports_only_there() {
+    for (deny, look_up, with_udp) in [
+        (&["*://db.example:*"][..], "deny.host", "deny.host"),
+        (
+            &["*://db.example:1-1000", "*://*.example:1001-65535"],
+            "deny.host",
+            "deny.host",
+        ),
+        (&["*://db.example:1-65534"], "allow", "allow"),
+        (&["tcp://db.example:*"], "deny.host", "allow"),
+        (&["https://db.example:*"], "deny.host", "allow"),
+        (&["udp://db.example:*"], "allow", "allow"),
+        (&["*://*.db.example:*"], "allow", "allow"),
+    ] {
+        assert_eq!(
+            World::new(&["*://*:*"], deny).look_up("db.example"),
+            look_up,
+            "{deny:?}"
+        );
+        assert_eq!(
+            World::with(&["*://*:*"], deny, udp_lifted).look_up("DB.example."),
+            with_udp,
+            "{deny:?}"
+        );
+    }
+    let mut world = World::new(&["*://db.example:*"], &["*://db.example:6379"]);
+    world.grant("db.example", &[], &["192.0.2.1"]);
+    assert_eq!(world.tcp("192.0.2.1:5432"), "allow");
+    assert_eq!(
+        world.tcp("192.0.2.1:6379"),
+        "deny.host",
+        "the grant leaves the denied port out"
+    );
+}
+
+// proves: DL-4
+#[test]
+fn an_alias_of_a_denied_name_is_denied_on_the_same_ports() {
+    let world = World::new(&["*://*.example:*"], &["*://*.evil.test:*", "*://half.test:80"]);
+    assert_eq!(
+        world.answer("a.example", &["x.evil.test"], "192.0.2.1", SERVER),
+        "deny.cname"
+    );
+    assert_eq!(
+        world.answer("a.example", &["b.test", "x.evil.test"], "192.0.2.1", SERVER),
+        "deny.cname"
+    );
+    assert_eq!(
+        world.answer("a.example", &["half.test"], "192.0.2.1", SERVER),
+        "allow"
+    );
+    let mut world = world;
+    world.grant("a.example", &["half.test"], &["192.0.2.1"]);
+    assert_eq!(world.tcp("192.0.2.1:80"), "deny.cname");
+    assert_eq!(world.tcp("192.0.2.1:81"), "allow");
+    let web = World::new(&["http://*.example"], &["http://half.test"]);
+    assert_eq!(
+        web.dial(&Scheme::HTTP, "a.example", &["half.test"], "192.0.2.1:80"),
+        "deny.cname"
+    );
+    assert_eq!(web.dial(&Scheme::HTTP, "a.example", &[], "192.0.2.1:80"), "allow");
+}
+
+// proves: DL-5
+#[test]
+fn the_addresses_of_denied_names_are_denied_by_literal_address_on_the_same_ports() {
+    let world = World::with(
+        &["*://*:*"],
+        &["*://db.example:5432", "*://*.evil.example:*", "*://localhost:9"],
+        |operator| {
+            assert_eq!(operator.deny.exact_names(), [name("db.example")]);
+            let mut learned = LearnedAddresses::default();
+            learned.insert(&name("db.example"), [address("192.0.2.9")]);
+            learned.insert(
+                &name("db.example"),
+                [address("192.0.2.1"), address("2001:db8::1")],
+            );
+            operator.deny = operator.deny.with_learned(learned);
+        },
+    );
+    let attempt = reach(Transport::Tcp, "192.0.2.1:5432");
+    let Decision::Deny(denial) = world.judge(&attempt) else {
+        panic!("allowed")
+    };
+    assert_eq!(denial.reason(), Reason::DenyNameAddress);
+    assert_eq!(
+        denial.name(),
+        Some(&name("db.example")),
+        "the log says for which name"
+    );
+    assert_eq!(world.tcp("[2001:db8::1]:5432"), "deny.name-address");
+    assert_eq!(world.tcp("[64:ff9b::192.0.2.1]:5432"), "deny.name-address");
+    assert_eq!(world.tcp("192.0.2.1:5433"), "allow");
+    assert_eq!(
+        world.tcp("192.0.2.9:5432"),
+        "allow",
+        "a newer answer took its place"
+    );
+    assert_eq!(
+        world.dial(&Scheme::HTTP, "web.example", &[], "192.0.2.1:5432"),
+        "deny.name-address"
+    );
+}
+
+// proves: DL-7
+#[test]
+fn blocked_networks_hold_for_all_ports_and_schemes() {
+    for (blocked, remote, expected) in [
+        ("10.0.0.0/8", "10.1.2.3:9999", "deny.network"),
+        ("10.0.0.0/8", "11.0.0.0:9999", "allow"),
+        ("private", "192.168.0.1:1", "deny.network"),
+        ("private", "127.0.0.1:8080", "deny.network"),
+        ("private", "93.184.216.34:80", "allow"),
+        ("private", "[fd00::1]:80", "deny.network"),
+        ("private", "[64:ff9b::a00:5]:80", "deny.network"),
+    ] {
+        let world = World::with(&["*://*:*"], &[], |operator| {
+            udp_lifted(operator);
+            operator.deny = DenyList::compile(
+                Vec::new(),
+                vec![BlockedNetwork::parse(blocked, Place::Code).unwrap()],
+            );
+        });
+        assert_eq!(world.tcp(remote), expected, "{blocked} {remote}");
+        assert_eq!(world.udp(remote), expected, "{blocked} {remote}");
+        assert_eq!(
+            world.dial(&Scheme::HTTPS, "a.example", &[], remote),
+            expected,
+            "{blocked} {remote}"
+        );
+        assert_eq!(
+            world.answer(
+                "a.example",
+                &[],
+                &endpoint(remote).address.to_string(),
+                AnswerSource::HostsFile
+            ),
+            expected
+        );
+    }
+}
+
+// proves: DL-8
+#[test]
+fn localhost_on_the_deny_list_covers_the_loopback_addresses() {
+    for deny in ["*://localhost:*", "*://*.localhost:*", "http://localhost:8080"] {
+        let world = World::new(&["*://*:*"], &[deny]);
+        for remote in [
+            "127.0.0.1:8080",
+            "127.9.9.9:8080",
+            "[::1]:8080",
+            "0.0.0.1:8080",
+            "[::ffff:127.0.0.1]:8080",
+        ] {
+            assert_eq!(world.tcp(remote), "deny.host", "{deny} {remote}");
+        }
+        assert_eq!(world.tcp("128.0.0.1:8080"), "allow", "{deny}");
+    }
+    let ports = World::new(&["*://*:*"], &["*://localhost:8080"]);
+    assert_eq!(ports.tcp("127.0.0.1:8081"), "allow");
+    assert_eq!(ports.look_up("localhost"), "allow");
+    assert_eq!(
+        World::new(&["*://*:*"], &["*://localhost:*"]).look_up("localhost"),
+        "deny.host"
+    );
+}
+
+// proves: AL-3, AL-9
+#[test]
+fn only_an_entry_for_all_schemes_or_for_sockets_permits_a_socket() {
+    for (entry, expected) in [
+        ("*://192.168.0.1:80", "allow"),
+        ("tcp://192.168.0.1:80", "allow"),
+        ("{http,tcp}://192.168.0.1:80", "allow"),
+        ("http://192.168.0.1", "allow.scheme"),
+        ("https://192.168.0.1:80", "allow.scheme"),
+        ("redis://192.168.0.1:80", "allow.scheme"),
+        ("udp://192.168.0.1:80", "allow.scheme"),
+    ] {
+        assert_eq!(
+            World::new(&[entry], &[]).tcp("192.168.0.1:80"),
+            expected,
+            "{entry}"
+        );
+    }
+}
+
+// proves: AL-5
+#[test]
+fn names_and_addresses_do_not_stand_for_each_other() {
+    let by_name = World::new(&["*://*.example.com:443", "*://[2001:db8::]/32:443"], &[]);
+    assert_eq!(by_name.look_up("a.example.com"), "allow");
+    assert_eq!(by_name.look_up("a.b.example.com"), "allow");
+    assert_eq!(by_name.look_up("example.com"), "dns.name-not-allowed");
+    assert_eq!(by_name.tcp("192.0.2.1:443"), "allow.name-not-looked-up");
+    let by_network = World::new(&["*://0.0.0.0/0:443"], &[]);
+    assert_eq!(by_network.look_up("example.com"), "dns.name-not-allowed");
+    assert_eq!(by_network.tcp("192.0.2.1:443"), "allow");
+    assert_eq!(by_network.tcp("[2001:db8::1]:443"), "allow.no-match");
+    let any = World::new(&["*://*:443"], &[]);
+    assert_eq!(
+        (any.look_up("example.com"), any.tcp("[2001:db8::1]:443")),
+        ("allow", "allow")
+    );
+}
+
+// proves: AL-6
+#[test]
+fn requests_are_matched_by_the_host_as_written() {
+    let world = World::new(
+        &[
+            "https://api.example",
+            "http://10.0.0.0/8",
+            "*://both.example:*",
+            "tcp://sock.example:443",
+        ],
+        &[],
+    );
+    for (scheme, host, port, expected) in [
+        (Scheme::HTTPS, "api.example", 443, "allow"),
+        (Scheme::HTTPS, "API.example.", 443, "allow"),
+        (Scheme::HTTPS, "api.example", 8443, "allow.port"),
+        (Scheme::HTTP, "api.example", 443, "allow.scheme"),
+        (Scheme::HTTP, "10.1.2.3", 80, "allow"),
+        (Scheme::HTTP, "both.example", 8080, "allow"),
+        (Scheme::HTTPS, "sock.example", 443, "allow.scheme"),
+        (Scheme::HTTPS, "other.example", 443, "allow.no-match"),
+        (Scheme::HTTPS, "api.example", 0, "hard.port-zero"),
+    ] {
+        assert_eq!(
+            world.request(&scheme, host, port),
+            expected,
+            "{scheme}://{host}:{port}"
+        );
+    }
+    let host = Host::parse("api.example").unwrap();
+    let connect = Attempt::Request {
+        scheme: &Scheme::HTTPS,
+        host: &host,
+        port: 443,
+        method: RequestMethod::Connect,
+    };
+    assert_eq!(world.code(&connect), "http.connect-method");
+}
+
+// proves: AL-7
+#[test]
+fn self_and_service_chaining_are_for_http_only() {
+    let world = World::new(&["http://self", "http://*.spin.internal", "*://*:*"], &[]);
+    assert_eq!(
+        World::new(&["http://self"], &[]).request(&Scheme::HTTP, "self", 80),
+        "allow"
+    );
+    assert_eq!(
+        World::new(&["http://other"], &[]).request(&Scheme::HTTP, "self", 80),
+        "allow.no-match"
+    );
+    assert_eq!(world.request(&Scheme::HTTP, "back.spin.internal", 80), "allow");
+    assert_eq!(world.look_up("back.spin.internal"), "dns.name-not-allowed");
+    assert_eq!(world.look_up("spin.internal"), "dns.name-not-allowed");
+}
+
+// proves: DNS-1
+#[test]
+fn a_name_is_looked_up_only_for_a_socket() {
+    for (allow, text, expected) in [
+        (&["*://db.example:5432"][..], "db.example", "allow"),
+        (&["tcp://db.example:5432"], "db.example", "allow"),
+        (&["udp://db.example:5432"], "db.example", "allow"),
+        (&["*://*.example:5432"], "a.db.example", "allow"),
+        (&["*://*:5432"], "db.example", "allow"),
+        (&["http://db.example"], "db.example", "allow.scheme"),
+        (&["redis://db.example"], "db.example", "allow.scheme"),
+        (&["*://10.0.0.0/8:*"], "db.example", "dns.name-not-allowed"),
+        (&["*://other.example:*"], "db.example", "dns.name-not-allowed"),
+        (&[], "db.example", "allow.none"),
+    ] {
+        assert_eq!(World::new(allow, &[]).look_up(text), expected, "{allow:?} {text}");
+    }
+}
+
+// proves: DNS-3, DNS-4
+#[test]
+fn an_answer_opens_the_ports_and_protocols_of_the_entries_for_its_name() {
+    let allow = [
+        "*://db.example:5432",
+        "tcp://*.example:6379",
+        "udp://db.example:53",
+        "https://db.example",
+    ];
+    let mut world = World::with(&allow, &[], udp_lifted);
+    assert_eq!(world.tcp("192.0.2.1:5432"), "allow.name-not-looked-up");
+    world.grant("db.example", &[], &["192.0.2.1"]);
+    for (remote, tcp, udp) in [
+        ("192.0.2.1:5432", "allow", "allow"),
+        ("192.0.2.1:6379", "allow", "allow.scheme"),
+        ("192.0.2.1:53", "allow.scheme", "allow"),
+        ("192.0.2.1:443", "allow.scheme", "allow.scheme"),
+        ("192.0.2.1:80", "allow.port", "allow.port"),
+        (
+            "192.0.2.2:5432",
+            "allow.name-not-looked-up",
+            "allow.name-not-looked-up",
+        ),
+    ] {
+        assert_eq!(world.tcp(remote), tcp, "{remote}");
+        assert_eq!(world.udp(remote), udp, "{remote}");
+    }
+    world.grant("db.example", &[], &["192.0.2.2"]);
+    assert_eq!(world.tcp("192.0.2.1:5432"), "grant.replaced");
+    assert_eq!(world.tcp("192.0.2.2:5432"), "allow");
+}
+
+// proves: DNS-9
+#[test]
+fn a_server_cannot_turn_a_name_into_this_machine() {
+    let guarded = [
+        "127.0.0.1",
+        "127.8.8.8",
+        "::1",
+        "0.0.0.0",
+        "::",
+        "fe80::1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+    ];
+    let plain = World::with(&["*://*:*"], &[], |operator| {
+        operator.limits.link_local = Limit::Lifted
+    });
+    for given in guarded {
+        assert_eq!(
+            plain.answer("a.example", &[], given, SERVER),
+            "dns.rebinding",
+            "{given}"
+        );
+        assert_eq!(
+            plain.answer("a.example", &[], given, AnswerSource::HostsFile),
+            "allow",
+            "{given}"
+        );
+        assert_eq!(
+            plain.answer("localhost", &[], given, AnswerSource::Localhost),
+            "allow",
+            "{given}"
+        );
+        let remote = format!("[{given}]:8080");
+        let remote = if given.contains(':') {
+            remote
+        } else {
+            format!("{given}:8080")
+        };
+        if !address(given).is_unspecified() {
+            assert_eq!(
+                plain.dial(&Scheme::HTTP, "a.example", &[], &remote),
+                "dns.rebinding",
+                "{given}"
+            );
+        }
+    }
+    assert_eq!(
+        plain.answer("a.example", &[], "224.0.0.1", SERVER),
+        "hard.multicast"
+    );
+    assert_eq!(
+        plain.answer("a.example", &[], "10.0.0.5", SERVER),
+        "allow",
+        "a private address is no rebinding"
+    );
+    for (allow, given, expected) in [
+        ("*://127.0.0.1:8080", "127.0.0.1", "allow"),
+        ("tcp://127.0.0.0/8:8080", "127.8.8.8", "allow"),
+        ("http://127.0.0.1:8080", "127.0.0.1", "dns.rebinding"),
+        ("*://127.0.0.1:8080", "::1", "dns.rebinding"),
+        ("*://127.0.0.1:8080", "64:ff9b::7f00:1", "dns.rebinding"),
+        ("*://[64:ff9b::]/96:8080", "64:ff9b::7f00:1", "allow"),
+    ] {
+        let world = World::new(&["*://a.example:*", allow], &[]);
+        assert_eq!(
+            world.answer("a.example", &[], given, SERVER),
+            expected,
+            "{allow} {given}"
+        );
+    }
+    let lifted = World::with(&["*://a.example:*"], &[], |operator| {
+        operator.limits.loopback_answers = Limit::Lifted;
+    });
+    assert_eq!(lifted.answer("a.example", &[], "127.0.0.1", SERVER), "allow");
+    assert_eq!(
+        lifted.answer("a.example", &[], "fe80::1", SERVER),
+        "runtime.link-local"
+    );
+}
+
+// proves: DNS-9
+#[test]
+fn an_address_that_is_refused_on_all_ports_is_no_answer_and_on_some_ports_it_is() {
+    for (deny, given, expected) in [
+        (&["*://192.0.2.1:*"][..], "192.0.2.1", "deny.host"),
+        (&["*://192.0.2.0/24:*"], "192.0.2.1", "deny.network"),
+        (
+            &["*://192.0.2.0/24:1-1000", "*://192.0.2.1:1001-65535"],
+            "192.0.2.1",
+            "deny.network",
+        ),
+        (&["*://192.0.2.0/24:1-1000"], "192.0.2.1", "allow"),
+        (&["*://192.0.2.1:*"], "64:ff9b::192.0.2.1", "deny.host"),
+        (&[], "169.254.169.254", "runtime.link-local"),
+    ] {
+        let world = World::new(&["*://a.example:*"], deny);
+        assert_eq!(
+            world.answer("a.example", &[], given, SERVER),
+            expected,
+            "{deny:?} {given}"
+        );
+    }
+}
+
+// proves: DNS-13
+#[test]
+fn every_address_of_a_request_is_judged_by_the_first_three_layers() {
+    let world = World::new(
+        &["https://api.example"],
+        &["*://192.0.2.66:*", "https://denied.example"],
+    );
+    for (remote, expected) in [
+        ("192.0.2.1:443", "allow"),
+        ("192.0.2.66:443", "deny.host"),
+        ("169.254.169.254:443", "runtime.link-local"),
+        ("127.0.0.1:443", "runtime.loopback-port"),
+        ("[::1]:443", "runtime.loopback-port"),
+        ("224.0.0.1:443", "hard.multicast"),
+    ] {
+        assert_eq!(
+            world.dial(&Scheme::HTTPS, "api.example", &[], remote),
+            expected,
+            "{remote}"
+        );
+    }
+    let mut world = world;
+    world.grant("api.example", &[], &["192.0.2.1"]);
+    assert_eq!(
+        world.tcp("192.0.2.1:443"),
+        "allow.scheme",
+        "a request grants nothing to sockets"
+    );
+}
+
+// proves: RSN-2
+#[test]
+fn a_denial_says_what_would_permit_it() {
+    let mut world = World::with(
+        &["*://db.example:5432", "http://web.example"],
+        &["*://10.9.0.0/16:*"],
+        udp_lifted,
+    );
+    world.grant("db.example", &[], &["192.0.2.1"]);
+    world.grant("db.example", &[], &["192.0.2.2"]);
+    let add = |text: &str| Some(Remedy::AddEntry(text.to_owned()));
+    let switch = |text: &str| Some(Remedy::Switch(text.to_owned()));
+    let web = name("web.example");
+    for (attempt, closest, remedy) in [
+        (
+            reach(Transport::Tcp, "192.0.2.2:6379"),
+            Some("*://db.example:5432"),
+            add("*://db.example:6379"),
+        ),
+        (
+            reach(Transport::Udp, "192.0.2.2:53"),
+            Some("*://db.example:5432"),
+            add("udp://db.example:53"),
+        ),
+        (
+            reach(Transport::Tcp, "192.0.2.1:5432"),
+            Some("*://db.example:5432"),
+            Some(Remedy::LookUp(name("db.example"))),
+        ),
+        (
+            reach(Transport::Tcp, "192.0.2.9:5432"),
+            Some("*://db.example:5432"),
+            add("*://192.0.2.9:5432"),
+        ),
+        (
+            reach(Transport::Tcp, "[2001:db8::1]:80"),
+            None,
+            add("*://[2001:db8::1]:80"),
+        ),
+        (
+            reach(Transport::Tcp, "127.0.0.1:22"),
+            None,
+            switch("--allow-loopback-ports 22"),
+        ),
+        (
+            reach(Transport::Tcp, "169.254.169.254:80"),
+            None,
+            switch("--allow-link-local"),
+        ),
+        (
+            Attempt::LookUp { name: &web },
+            Some("http://web.example"),
+            add("*://web.example:*"),
+        ),
+        (reach(Transport::Tcp, "224.0.0.1:80"), None, None),
+        (
+            reach(Transport::Tcp, "10.9.1.1:80"),
+            None,
+            Some(Remedy::Undeny {
+                text: "*://10.9.0.0/16:*".into(),
+                place: Place::Code,
+            }),
+        ),
+    ] {
+        let Decision::Deny(denial) = world.judge(&attempt) else {
+            panic!("{attempt} is allowed")
+        };
+        assert_eq!(denial.closest().map(Entry::text), closest, "{attempt}");
+        assert_eq!(world.remedy(&attempt), remedy, "{attempt}");
+    }
+}
+
+// proves: RSN-2
+#[test]
+fn adding_the_suggested_entry_permits_the_attempt() {
+    let everybody = [
+        "10.0.0.5:5432",
+        "[2001:db8::1]:80",
+        "127.0.0.1:7001",
+        "93.184.216.34:443",
+    ];
+    for remote in everybody {
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let attempt = reach(transport, remote);
+            let world = World::with(&["https://unrelated.example"], &[], udp_lifted);
+            let Some(Remedy::AddEntry(entry)) = world.remedy(&attempt) else {
+                panic!("{attempt}: no entry to add")
+            };
+            let world = World::with(&[&entry], &[], udp_lifted);
+            assert_eq!(world.code(&attempt), "allow", "{attempt} with {entry}");
+        }
+    }
+}
+
+// proves: Q-1, Q-2, DNS-12
+#[test]
+fn quotas_come_last_and_count_from_creation() {
+    let quotas = |operator: &mut Operator| {
+        operator.quotas = Quotas {
+            sockets_per_instance: 2,
+            sockets_per_process: 10,
+            sockets_per_component: Some(5),
+            total_connections: Some(8),
+            lookups_in_flight: 1,
+            ..Quotas::default()
+        };
+    };
+    let create = Attempt::CreateSocket {
+        transport: Transport::Tcp,
+    };
+    for (instance, component, process, connections, expected) in [
+        (1, 4, 9, 7, "allow"),
+        (2, 4, 9, 7, "quota.sockets"),
+        (1, 5, 9, 7, "quota.connections"),
+        (1, 4, 10, 7, "quota.sockets"),
+        (1, 4, 9, 8, "quota.connections"),
+    ] {
+        let mut world = World::with(&["*://*:*"], &[], quotas);
+        world.usage = Usage {
+            sockets_of_instance: instance,
+            sockets_of_component: component,
+            sockets_of_process: process,
+            connections_of_process: connections,
+            lookups_of_instance: 0,
+        };
+        assert_eq!(world.code(&create), expected, "{:?}", world.usage);
+    }
+    let mut world = World::with(&["*://*:*"], &[], quotas);
+    assert_eq!(world.look_up("a.example"), "allow");
+    world.usage.lookups_of_instance = 1;
+    assert_eq!(world.look_up("a.example"), "quota.lookups");
+}
+
+#[test]
+fn asking_layer_by_layer_gives_what_the_decision_gives() {
+    let world = World::new(&["*://10.0.0.5:5432"], &["*://10.0.0.6:*"]);
+    let situation = Situation {
+        grants: &world.grants,
+        peers: &world.peers,
+        usage: world.usage,
+        now: world.now,
+    };
+    for remote in [
+        "10.0.0.5:5432",
+        "10.0.0.5:22",
+        "10.0.0.6:5432",
+        "127.0.0.1:22",
+        "224.0.0.1:1",
+    ] {
+        let attempt = reach(Transport::Tcp, remote);
+        let first =
+            Layer::ALL
+                .into_iter()
+                .find_map(|layer| match world.policy.ask(layer, &attempt, &situation) {
+                    LayerAnswer::Refuses(denial) => Some(denial.reason()),
+                    LayerAnswer::Passes | LayerAnswer::Permits(_) => None,
+                });
+        assert_eq!(first, world.judge(&attempt).reason(), "{remote}");
+    }
+}
