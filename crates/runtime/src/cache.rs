@@ -59,13 +59,7 @@ impl CompiledCode {
 
     /// `$XDG_CACHE_HOME/outport/compiled`, or `~/.cache/outport/compiled`; none without a home.
     pub fn default_directory() -> Option<PathBuf> {
-        let absolute = |variable| {
-            std::env::var_os(variable)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-        Some(caches.join("outport").join("compiled"))
+        Some(user_cache()?.join("outport").join("compiled"))
     }
 
     /// The component in `bytes`, mapped or compiled.
@@ -87,6 +81,16 @@ impl CompiledCode {
         }
         Ok(component)
     }
+}
+
+/// Where the user's programs keep what they can make again. Relative paths do not count, as XDG has it.
+pub(crate) fn user_cache() -> Option<PathBuf> {
+    let absolute = |variable| {
+        std::env::var_os(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
 }
 
 /// `<hash of the component>-<hash of the engine>.cwasm`.

@@ -74,6 +74,12 @@ pub enum ComponentError {
         /// What its first bytes are.
         found: String,
     },
+    /// The manifest says what the file hashes to, and it does not.
+    #[error("`{}` is not the file that the digest in the manifest stands for", .path.display())]
+    WrongDigest {
+        /// The file.
+        path: PathBuf,
+    },
     /// It begins as a component and does not hold up.
     #[error("`{}` is not a valid component: {reason:#}", .path.display())]
     Invalid {
@@ -101,6 +107,7 @@ impl ComponentError {
                 Some("give the component itself; Outport compiles it once and keeps the result")
             }
             ComponentError::Unreadable { .. }
+            | ComponentError::WrongDigest { .. }
             | ComponentError::NotWebAssembly { .. }
             | ComponentError::Invalid { .. } => None,
         }
@@ -114,10 +121,29 @@ impl Component {
     ///
     /// When the file cannot be read, or is not a component that this engine can run.
     pub fn load(path: &Path, engine: &Engine, code: &CompiledCode) -> Result<Component, ComponentError> {
-        let bytes = read(path)?;
-        examine(path, &bytes)?;
+        Component::from_bytes(&Component::read(path)?, path, engine, code)
+    }
+
+    pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
+        fs::read(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => ComponentError::Missing { path: path.into() },
+            _ => ComponentError::Unreadable {
+                path: path.into(),
+                source,
+            },
+        })
+    }
+
+    /// `path` is what messages call the component.
+    pub(crate) fn from_bytes(
+        bytes: &[u8],
+        path: &Path,
+        engine: &Engine,
+        code: &CompiledCode,
+    ) -> Result<Component, ComponentError> {
+        examine(path, bytes)?;
         let compiled = code
-            .component(engine, &bytes)
+            .component(engine, bytes)
             .map_err(|reason| ComponentError::Invalid {
                 path: path.into(),
                 reason,
@@ -184,16 +210,6 @@ pub(crate) fn list(exports: &[String]) -> String {
         .map(|export| format!("`{}`", export.escape_debug()))
         .collect();
     quoted.join(", ")
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
-    fs::read(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => ComponentError::Missing { path: path.into() },
-        _ => ComponentError::Unreadable {
-            path: path.into(),
-            source,
-        },
-    })
 }
 
 /// Refuses what is not a binary component by its first eight bytes: magic, version, layer.

@@ -11,9 +11,11 @@
 //! The network is not this crate's business: a prepared component carries its gate, and every instance gets a
 //! context of that gate into its store.
 
+pub mod app;
 pub mod cache;
 pub mod command;
 pub mod component;
+pub mod descriptors;
 pub mod engine;
 mod guest;
 pub mod http;

@@ -1,0 +1,203 @@
+//! An app: from what the manifest says to components that are ready to run.
+//!
+//! Each file is read and compiled once, however many components use it, and all of them at the same time. What is
+//! wrong is collected, each with its place in the manifest, so that one start shows all of it.
+
+mod problem;
+mod sources;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use outport_egress::{Gate, Wall};
+use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route};
+use outport_policy::AllowList;
+
+use crate::cache::CompiledCode;
+use crate::command::Command;
+use crate::component::Component;
+use crate::engine::Engine;
+use crate::http::Responder;
+use crate::limits::GuestLimits;
+use crate::prepared::{Prepared, Workshop};
+use crate::surroundings::Surroundings;
+pub use problem::{AppProblem, AppProblemKind};
+use sources::{CodeFile, Compiled};
+
+/// An app that is ready to run.
+pub struct App {
+    /// What answers HTTP, and where.
+    pub routes: Vec<(PathRoute, Responder)>,
+    /// What runs once.
+    pub commands: Vec<Command>,
+}
+
+/// Everything that an app is made with, besides its manifest.
+pub struct Assembly<'a> {
+    /// The engine that runs it.
+    pub engine: &'a Engine,
+    /// Where compiled code is kept.
+    pub code: &'a CompiledCode,
+    /// The operator's side of the network.
+    pub wall: &'a Wall,
+    /// What each component may reach by its author's word; one that is not here reaches nothing.
+    pub allow: HashMap<ComponentId, AllowList>,
+    /// Environment variables of every component, over its own.
+    pub environment: &'a [(String, String)],
+    /// Limits of an instance that answers a request.
+    pub request_limits: GuestLimits,
+    /// Limits of a command.
+    pub command_limits: GuestLimits,
+}
+
+impl Assembly<'_> {
+    /// Makes the app of `manifest`: the triggers whose component `wanted` picks.
+    ///
+    /// # Errors
+    ///
+    /// Everything that keeps the app from running.
+    pub fn assemble(
+        mut self,
+        manifest: &Manifest,
+        wanted: impl Fn(&ComponentId) -> bool,
+    ) -> Result<App, Vec<AppProblem>> {
+        let components = manifest
+            .components
+            .iter()
+            .filter(|component| wanted(&component.id.value));
+        let mut problems = Vec::new();
+        let mut files = Vec::new();
+        for component in components {
+            match CodeFile::of(component, manifest) {
+                Ok(file) => files.push((component, file)),
+                Err(kind) => problems.push(AppProblem::at(manifest, &component.source.span, kind)),
+            }
+        }
+        let compiled = Compiled::from(
+            files.iter().map(|(_, file)| file.clone()).collect(),
+            self.engine,
+            self.code,
+        );
+        let mut parts = BTreeMap::new();
+        for (written, file) in &files {
+            match compiled.component(file) {
+                Ok(compiled) => drop(parts.insert(&written.id.value, self.part(written, compiled))),
+                Err(kind) => problems.push(AppProblem::at(manifest, &written.source.span, kind)),
+            }
+        }
+        let app = self.triggers(manifest, &parts, &mut problems);
+        if problems.is_empty() {
+            Ok(app)
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn part<'m>(&mut self, written: &'m outport_manifest::Component, compiled: Component) -> Part<'m> {
+        let id = &written.id.value;
+        let allow = self
+            .allow
+            .remove(id)
+            .unwrap_or_else(|| AllowList::compile(Vec::new()));
+        Part {
+            written,
+            compiled,
+            gate: self.wall.gate(id.as_str(), allow.into()),
+        }
+    }
+
+    fn triggers(
+        &self,
+        manifest: &Manifest,
+        parts: &BTreeMap<&ComponentId, Part<'_>>,
+        problems: &mut Vec<AppProblem>,
+    ) -> App {
+        let workshop = Workshop::new(self.engine);
+        let mut app = App {
+            routes: Vec::new(),
+            commands: Vec::new(),
+        };
+        for (trigger, route) in effective_routes(&manifest.http_triggers) {
+            let Some(part) = parts.get(&trigger.component.value) else {
+                continue;
+            };
+            match self.responder(&workshop, part) {
+                Ok(responder) => app.routes.push((route.clone(), responder)),
+                Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),
+            }
+        }
+        for trigger in &manifest.command_triggers {
+            let Some(part) = parts.get(&trigger.component.value) else {
+                continue;
+            };
+            let arguments = trigger.args.iter().map(|argument| argument.value.clone());
+            match self.command(&workshop, part, arguments) {
+                Ok(command) => app.commands.push(command),
+                Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),
+            }
+        }
+        app
+    }
+
+    fn responder(&self, workshop: &Workshop, part: &Part<'_>) -> Result<Responder, AppProblemKind> {
+        let prepared = self.prepare(workshop, part, Vec::new(), self.request_limits)?;
+        Ok(Responder::new(prepared)?)
+    }
+
+    fn command(
+        &self,
+        workshop: &Workshop,
+        part: &Part<'_>,
+        arguments: impl Iterator<Item = String>,
+    ) -> Result<Command, AppProblemKind> {
+        let own_name = part.written.id.value.as_str().to_owned();
+        let arguments = std::iter::once(own_name).chain(arguments).collect();
+        let prepared = self.prepare(workshop, part, arguments, self.command_limits)?;
+        Ok(Command::new(prepared)?)
+    }
+
+    fn prepare(
+        &self,
+        workshop: &Workshop,
+        part: &Part<'_>,
+        arguments: Vec<String>,
+        limits: GuestLimits,
+    ) -> Result<Prepared, AppProblemKind> {
+        let own = part
+            .written
+            .environment
+            .iter()
+            .map(|(name, value)| (name.value.clone(), value.value.clone()));
+        let surroundings = Surroundings {
+            arguments,
+            environment: own.chain(self.environment.iter().cloned()).collect(),
+            ..Surroundings::default()
+        };
+        Ok(workshop.prepare(&part.compiled, part.gate.clone(), surroundings, limits)?)
+    }
+}
+
+/// A component of the app, compiled, before a trigger makes something of it.
+struct Part<'a> {
+    written: &'a outport_manifest::Component,
+    compiled: Component,
+    gate: Gate,
+}
+
+/// The routes that are reached from outside. Of two that are the same the later one counts.
+fn effective_routes(triggers: &[HttpTrigger]) -> Vec<(&HttpTrigger, &PathRoute)> {
+    let mut routes: Vec<(&HttpTrigger, &PathRoute)> = Vec::new();
+    for trigger in triggers {
+        let Route::Path(route) = &trigger.route.value else {
+            continue;
+        };
+        routes.retain(|(_, other)| !other.matches_the_same_as(route));
+        routes.push((trigger, route));
+    }
+    routes
+}
+
+/// Where a path of the manifest leads.
+fn beside(manifest: &Manifest, path: &str) -> PathBuf {
+    manifest.source.path().with_file_name(path)
+}

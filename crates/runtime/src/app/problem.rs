@@ -1,0 +1,88 @@
+//! What keeps an app from running although its manifest reads well.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use outport_manifest::{Manifest, Span};
+use outport_policy::Place;
+
+use crate::command::NotACommand;
+use crate::component::ComponentError;
+use crate::http::NotAResponder;
+use crate::prepared::LinkError;
+
+/// Something that keeps an app from running, and the place in the manifest that led to it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AppProblem {
+    /// What it is.
+    pub kind: AppProblemKind,
+    /// Where.
+    pub place: Place,
+}
+
+/// The kinds of problems of an app.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppProblemKind {
+    /// A component's file is missing, or is no component.
+    #[error("{0}")]
+    Component(Arc<ComponentError>),
+    /// A component that comes from a URL was not fetched yet; Outport fetches nothing itself.
+    #[error("the component from `{url}` is not on this machine")]
+    NotFetched {
+        /// Where it would come from.
+        url: String,
+        /// Where it was looked for.
+        looked_for: Vec<PathBuf>,
+    },
+    /// A component is to be composed with others.
+    #[error("composing components (`dependencies`) is not supported yet")]
+    Composition,
+    /// A component of an HTTP trigger has no handler.
+    #[error(transparent)]
+    NotAResponder(#[from] NotAResponder),
+    /// A component of a command trigger has no `run`.
+    #[error(transparent)]
+    NotACommand(#[from] NotACommand),
+    /// A component cannot be linked.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+impl AppProblem {
+    pub(super) fn at(manifest: &Manifest, span: &Span, kind: AppProblemKind) -> AppProblem {
+        AppProblem {
+            kind,
+            place: manifest.source.place(span),
+        }
+    }
+
+    /// What to do about it, as a sentence without full stop.
+    pub fn advice(&self) -> Option<String> {
+        match &self.kind {
+            AppProblemKind::Component(error) => error.advice().map(str::to_owned),
+            AppProblemKind::NotFetched { looked_for, .. } => looked_for
+                .first()
+                .map(|path| format!("download it to `{}`, or write a path as `source`", path.display())),
+            AppProblemKind::Composition => Some(
+                "compose the component when it is built: `wac plug APP.wasm --plug DEPENDENCY.wasm`".into(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+impl std::error::Error for AppProblem {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.kind)
+    }
+}
+
+/// `spin.toml:12:10: there is no file …`
+impl fmt::Display for AppProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.kind)
+    }
+}
