@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | nothing but white space | left out, with a note |
 //! | a scheme and nothing behind it (`https://`) | left out, with a note |
-//! | an entry | permitted |
+//! | an entry | permitted; with a warning if a secret is in it, since entries are shown |
 //! | anything else | a problem that names entry, variables and values (`***` for a secret one) |
 
 use std::fmt;
@@ -20,6 +20,7 @@ use crate::findings::Findings;
 use crate::mistake::Mistake;
 use crate::problem::{Area, Note, Problem, Reading};
 use crate::remark::Remark;
+use crate::shown::shown;
 use crate::source::Located;
 use crate::template::{Template, TemplateError};
 use crate::variable::VariableName;
@@ -79,6 +80,14 @@ impl Component {
             };
             match filled {
                 Filled::Entry(entry) => entries.push(entry),
+                Filled::SecretEntry(entry, remark) => {
+                    entries.push(entry);
+                    notes.push(Note {
+                        area: Area::Manifest,
+                        remark,
+                        place,
+                    });
+                }
                 Filled::LeftOut(remark) => notes.push(Note {
                     area: Area::Manifest,
                     remark,
@@ -98,6 +107,7 @@ impl Component {
 /// What becomes of an entry with variables.
 enum Filled {
     Entry(Entry),
+    SecretEntry(Entry, Remark),
     LeftOut(Remark),
     Wrong(Mistake),
 }
@@ -117,6 +127,12 @@ fn fill_in(template: &Template, variables: &Variables, place: &Place) -> Filled 
         });
     }
     match Entry::parse(text.expose(), place.clone()) {
+        Ok(entry) if text.is_secret() => Filled::SecretEntry(
+            entry,
+            Remark::SecretInEntry {
+                template: template.to_string(),
+            },
+        ),
         Ok(entry) => Filled::Entry(entry),
         Err(error) => {
             let used = template
@@ -155,16 +171,11 @@ pub struct FilledIn {
 
 impl fmt::Display for FilledIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no entry with ", self.template)?;
+        write!(f, "`{}` is no entry with ", shown(&self.template))?;
         for (index, (name, value)) in self.values.iter().enumerate() {
             let separator = if index > 0 { ", " } else { "" };
-            let shown = value.text.to_string();
-            write!(
-                f,
-                "{separator}`{name}` = `{}` ({})",
-                shown.escape_debug(),
-                value.origin
-            )?;
+            let text = value.text.to_string();
+            write!(f, "{separator}`{name}` = `{}` ({})", shown(&text), value.origin)?;
         }
         match &self.error {
             Some(error) => write!(f, ": {error}"),

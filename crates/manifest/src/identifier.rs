@@ -55,7 +55,7 @@ pub enum IdentifierError {
     #[error("it starts with `{0}`, not with an ASCII letter")]
     Start(char),
     /// `my.app`.
-    #[error("`{0}` is neither an ASCII letter nor a digit")]
+    #[error("`{}` is neither an ASCII letter nor a digit", .0.escape_debug())]
     Character(char),
     /// `myApp`.
     #[error("the word `{0}` mixes upper and lower case")]

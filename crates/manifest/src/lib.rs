@@ -35,7 +35,9 @@
 mod application;
 mod client_tls;
 mod component;
+mod component_source;
 mod dependency;
+mod dependency_name;
 mod dns_server;
 mod entries;
 mod fields;
@@ -49,6 +51,7 @@ mod problem;
 mod remark;
 mod route;
 mod runtime_config;
+mod shown;
 mod source;
 mod spelling;
 mod syntax;
@@ -61,10 +64,10 @@ mod variables;
 
 pub use application::Application;
 pub use client_tls::{ClientCertificate, ClientTls, TrustedRoots};
-pub use component::{Component, Digest, Source, SourceError};
-pub use dependency::{
-    Dependencies, Dependency, DependencyError, DependencyName, Implementation, Inheritance, InheritedKey,
-};
+pub use component::Component;
+pub use component_source::{Digest, Source, SourceError};
+pub use dependency::{Dependencies, Dependency, DependencyError, Implementation, Inheritance, InheritedKey};
+pub use dependency_name::DependencyName;
 pub use dns_server::{DNS_PORT, DnsServer, DnsServerError};
 pub use entries::{FilledIn, OutboundEntry};
 pub use identifier::{ComponentId, IdentifierError};

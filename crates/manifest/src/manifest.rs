@@ -107,7 +107,7 @@ fn check_version(found: &mut Findings, node: Node<'_>) {
     if node.integer() == Some(2) || found.is_damaged(&node.span()) {
         return;
     }
-    let version = format!("`{}`", found.source().slice(&node.span()));
+    let version = found.source().slice(&node.span()).to_owned();
     found.report(&node.span(), Mistake::Version { found: version });
 }
 

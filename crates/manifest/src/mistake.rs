@@ -5,12 +5,13 @@
 
 use outport_policy::{BlockedNetworkError, EntryError, PortsError};
 
-use crate::component::SourceError;
+use crate::component_source::SourceError;
 use crate::dependency::DependencyError;
 use crate::dns_server::DnsServerError;
 use crate::entries::FilledIn;
 use crate::identifier::{ComponentId, IdentifierError};
 use crate::route::RouteError;
+use crate::shown::shown;
 use crate::template::TemplateSyntaxError;
 use crate::variable::{VariableName, VariableNameError};
 
@@ -25,13 +26,13 @@ pub enum Mistake {
         message: String,
     },
     /// A key or table stands there twice; the first one was read.
-    #[error("`{key}` is there a second time")]
+    #[error("`{}` is there a second time", shown(key))]
     DuplicateKey {
         /// The key as it is written.
         key: String,
     },
     /// A key that means nothing.
-    #[error("{table} has no key `{key}`")]
+    #[error("{} has no key `{}`", shown(table), shown(key))]
     UnknownKey {
         /// The key as it is written.
         key: String,
@@ -43,7 +44,7 @@ pub enum Mistake {
         known: Vec<&'static str>,
     },
     /// A key that has to be there.
-    #[error("{table} needs the key `{key}`")]
+    #[error("{} needs the key `{key}`", shown(table))]
     MissingKey {
         /// The key.
         key: &'static str,
@@ -51,7 +52,7 @@ pub enum Mistake {
         table: String,
     },
     /// A number where a string belongs, and the like.
-    #[error("`{key}` must be {expected}, not {found}")]
+    #[error("`{}` must be {expected}, not {found}", shown(key))]
     WrongType {
         /// The key as it is written.
         key: String,
@@ -61,7 +62,7 @@ pub enum Mistake {
         found: &'static str,
     },
     /// A value of the right type that is not one of those allowed.
-    #[error("`{key}` {wrong}")]
+    #[error("`{}` {}", shown(key), shown(wrong))]
     Value {
         /// The key as it is written.
         key: String,
@@ -71,7 +72,7 @@ pub enum Mistake {
         help: Option<String>,
     },
     /// Another `spin_manifest_version` than 2.
-    #[error("manifest version {found} is not supported")]
+    #[error("manifest version `{}` is not supported", shown(found))]
     Version {
         /// The version as it is written.
         found: String,
@@ -80,7 +81,7 @@ pub enum Mistake {
     #[error("not a route: {0}")]
     Route(RouteError),
     /// A component id that is none.
-    #[error("`{text}` cannot be the id of a component: {error}")]
+    #[error("`{}` cannot be the id of a component: {error}", shown(text))]
     ComponentId {
         /// The id as it is written.
         text: String,
@@ -109,7 +110,7 @@ pub enum Mistake {
         help: &'static str,
     },
     /// The name of a key-value store or database that is none.
-    #[error("`{text}` cannot be a name in `{key}`: {error}")]
+    #[error("`{}` cannot be a name in `{key}`: {error}", shown(text))]
     Label {
         /// The key it is in.
         key: String,
@@ -122,7 +123,7 @@ pub enum Mistake {
     #[error("{0}")]
     Dependency(DependencyError),
     /// A variable's name that is none.
-    #[error("`{text}` cannot be the name of a variable: {error}")]
+    #[error("`{}` cannot be the name of a variable: {error}", shown(text))]
     VariableName {
         /// The name as it is written.
         text: String,
@@ -155,19 +156,19 @@ pub enum Mistake {
         known: Vec<String>,
     },
     /// An entry of `allowed_outbound_hosts` or `disallowed_outbound_hosts` that is none (policy clause AL-2).
-    #[error("`{}` is no valid entry: {}", .0.text().escape_debug(), .0.problem())]
+    #[error("`{}` is no valid entry: {}", shown(.0.text()), .0.problem())]
     Entry(EntryError),
     /// An entry that is none once its variables are filled in (policy clause AL-8).
     #[error("{0}")]
     FilledEntry(FilledIn),
     /// An item of `block_networks` that is none.
-    #[error("{0}")]
+    #[error("{}", shown(&.0.to_string()))]
     Network(BlockedNetworkError),
     /// An item of `allow_loopback_ports` that is none.
-    #[error("{0}")]
+    #[error("{}", shown(&.0.to_string()))]
     Ports(PortsError),
     /// An item of `dns_servers` that is none.
-    #[error("`{text}` is not a DNS server: {error}")]
+    #[error("`{}` is not a DNS server: {error}", shown(text))]
     DnsServer {
         /// As it is written.
         text: String,
@@ -181,7 +182,7 @@ pub enum Mistake {
         name: VariableName,
     },
     /// A value for a variable that the manifest does not declare.
-    #[error("the app has no variable `{name}`")]
+    #[error("the app has no variable `{}`", shown(name))]
     UnknownVariable {
         /// The name as it was given.
         name: String,
@@ -258,7 +259,9 @@ impl Mistake {
             }
             Self::VariableWithoutValue { .. } => Some("write `required = true` or `default = \"…\"`".into()),
             Self::VariableWithBoth { .. } => Some("remove one of the two".into()),
-            Self::Entry(error) => error.instead().map(|instead| format!("write `{instead}`")),
+            Self::Entry(error) => error
+                .instead()
+                .map(|instead| format!("write `{}`", shown(instead))),
             Self::DnsServer { .. } => {
                 Some("write an IP address, and perhaps a port, such as `9.9.9.9:53`".into())
             }

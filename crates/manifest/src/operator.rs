@@ -58,6 +58,7 @@ mod tests {
         }
     }
 
+    // proves: RL-1, RL-2, RL-3, DNS-9
     #[test]
     fn each_key_lifts_its_own_limit_and_no_other() {
         let default = RuntimeLimits::default();
@@ -110,7 +111,7 @@ mod tests {
         }
     }
 
-    // proves: Q-2
+    // proves
     #[test]
     fn each_key_sets_its_own_quota_and_no_other() {
         let default = Quotas::default();

@@ -1,13 +1,14 @@
 //! Everything worth saying about a file that refuses nothing.
 
 use crate::problem::Severity;
+use crate::shown::shown;
 
 /// One remark. Its `Display` says what is worth knowing, without the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Remark {
     /// A part of Spin's files that Outport accepts and does nothing with.
-    #[error("`{key}` is accepted and has no effect: {why}")]
+    #[error("`{}` is accepted and has no effect: {why}", shown(key))]
     NotUsed {
         /// The key as it is written.
         key: String,
@@ -15,13 +16,19 @@ pub enum Remark {
         why: &'static str,
     },
     /// A trigger of a type that Outport does not serve.
-    #[error("triggers of type `{kind}` are accepted and never start anything: only `http` and `command` do")]
+    #[error(
+        "triggers of type `{}` are accepted and never start anything: only `http` and `command` do",
+        shown(kind)
+    )]
     UnknownTrigger {
         /// The type.
         kind: String,
     },
     /// A route that a later trigger takes over, as with Spin.
-    #[error("the route `{route}` never gets a request: a later trigger has the same, for `{by}`")]
+    #[error(
+        "the route `{}` never gets a request: a later trigger has the same, for `{by}`",
+        shown(route)
+    )]
     ShadowedRoute {
         /// The route.
         route: String,
@@ -37,15 +44,27 @@ pub enum Remark {
         instead: &'static str,
     },
     /// An entry with variables that came to nothing (policy clause AL-8).
-    #[error("`{template}` permits nothing, since its variables leave {left}")]
+    #[error("`{}` permits nothing, since its variables leave {left}", shown(template))]
     EmptyEntry {
         /// The entry before its variables were filled in.
         template: String,
         /// What became of it, to be read behind "leave".
         left: &'static str,
     },
+    /// An entry with a secret variable.
+    #[error(
+        "`{}` holds a secret, and entries are shown in messages and logs",
+        shown(template)
+    )]
+    SecretInEntry {
+        /// The entry before its variables were filled in.
+        template: String,
+    },
     /// An entry that could not be looked at, since a variable in it has no value yet.
-    #[error("`{template}` was not checked, since the variable `{variable}` has no value here")]
+    #[error(
+        "`{}` was not checked, since the variable `{variable}` has no value here",
+        shown(template)
+    )]
     UnresolvedEntry {
         /// The entry before its variables were filled in.
         template: String,
@@ -63,6 +82,7 @@ impl Remark {
             Self::ShadowedRoute { .. } => "duplicate-route",
             Self::Deprecated { .. } => "deprecated",
             Self::EmptyEntry { .. } => "empty-entry",
+            Self::SecretInEntry { .. } => "secret-in-entry",
             Self::UnresolvedEntry { .. } => "unresolved-entry",
         }
     }
@@ -70,7 +90,9 @@ impl Remark {
     /// How much it matters.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::ShadowedRoute { .. } | Self::Deprecated { .. } => Severity::Warning,
+            Self::ShadowedRoute { .. } | Self::Deprecated { .. } | Self::SecretInEntry { .. } => {
+                Severity::Warning
+            }
             _ => Severity::Note,
         }
     }

@@ -12,6 +12,8 @@
 
 use std::fmt;
 
+use crate::shown::shown;
+
 /// Which requests reach a component.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Route {
@@ -219,7 +221,7 @@ pub enum RouteError {
     #[error("`...` can only stand at the end")]
     RestNotLast,
     /// `/*rest`
-    #[error("`{0}` gives the rest of the path a name; it has none, write `...`")]
+    #[error("`{}` gives the rest of the path a name; it has none, write `...`", shown(.0))]
     NamedRest(String),
     /// `/a/../b`
     #[error("a request path never holds `{0}`")]
@@ -228,7 +230,7 @@ pub enum RouteError {
     #[error("`:` needs a name behind it, such as `:id`")]
     Unnamed,
     /// `/:a/:a`
-    #[error("two segments are named `:{0}`")]
+    #[error("two segments are named `:{}`", shown(.0))]
     RepeatedName(String),
     /// `{ private = false }`
     #[error("`private` can only be `true`; write a path to make it public")]

@@ -350,7 +350,8 @@ mod tests {
     #[test]
     fn what_follows_a_syntax_mistake_is_still_read() {
         // (text, places of the mistakes, keys that were read)
-        let rows: &[(&str, &[(u32, u32)], &[&str])] = &[
+        type Row = (&'static str, &'static [(u32, u32)], &'static [&'static str]);
+        let rows: &[Row] = &[
             ("a = 1\nb = 2", &[], &["a", "b"]),
             ("a 1\nb = 2", &[(1, 3)], &["b"]),
             ("a = \"x\" junk\nb = 2", &[(1, 9)], &["a", "b"]),

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::shown::shown;
 use crate::source::Span;
 use crate::variable::{VariableName, VariableNameError};
 use crate::variable_text::VariableText;
@@ -130,7 +131,7 @@ pub enum TemplateSyntaxError {
         span: Span,
     },
     /// `{{ my-host }}`
-    #[error("`{name}` is not the name of a variable: {error}")]
+    #[error("`{}` is not the name of a variable: {error}", shown(name))]
     Name {
         /// What stands between the braces.
         name: String,

@@ -90,7 +90,17 @@ impl Variables {
                         place,
                     });
                 }
-                Err(problem) => problems.push(problem),
+                Err(variable) => {
+                    let place = Place::Environment {
+                        variable: variable.as_str().into(),
+                    };
+                    let mistake = Mistake::EnvironmentNotText { variable };
+                    problems.push(Problem {
+                        area: Area::Variables,
+                        mistake,
+                        place,
+                    });
+                }
             }
         }
         Reading::new(variables, problems, Vec::new())
@@ -145,7 +155,8 @@ impl GivenVariables {
         self.files.extend(reading.into_tentative());
     }
 
-    fn value_of(&self, declaration: &VariableDeclaration) -> Result<Option<VariableValue>, Problem> {
+    /// The value of a variable, if anything sets it; or the environment variable whose value is not text.
+    fn value_of(&self, declaration: &VariableDeclaration) -> Result<Option<VariableValue>, String> {
         let name = declaration.name.value.as_str();
         let secrecy = |text: &str| match declaration.secret {
             true => VariableText::secret(text),
@@ -160,15 +171,7 @@ impl GivenVariables {
         let variable = declaration.name.value.environment_variable();
         if let Some(value) = self.environment.get(&variable) {
             let Some(text) = value.to_str() else {
-                let place = Place::Environment {
-                    variable: variable.as_str().into(),
-                };
-                let mistake = Mistake::EnvironmentNotText { variable };
-                return Err(Problem {
-                    area: Area::Variables,
-                    mistake,
-                    place,
-                });
+                return Err(variable);
             };
             return Ok(Some(VariableValue {
                 text: secrecy(text),

@@ -1,6 +1,6 @@
 //! Manifests with one mistake each, and with many.
 
-#![allow(missing_docs, reason = "a test binary has no users")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test binary has no users")]
 
 mod marked;
 
@@ -810,6 +810,39 @@ fn a_made_up_id_never_collides_with_a_written_one() {
         manifest.http_triggers[0].component.value.as_str(),
         "inline-component2"
     );
+}
+
+#[test]
+fn messages_escape_what_a_terminal_would_act_on() {
+    let escape = r"\u001b[31m\u202e";
+    let texts = [
+        component(&format!("\"{escape}\" = 1")),
+        component(&format!("files = [{{ \"{escape}\" = 1 }}]")),
+        component(&format!(
+            "allowed_outbound_hosts = [\"{escape}\", \"{{{{ {escape} }}}}\"]"
+        )),
+        component(&format!(
+            "key_value_stores = [\"{escape}\"]\nenvironment.\"{escape}=\" = 1"
+        )),
+        component(&format!("dependencies.\"{escape}\" = {{ \"{escape}\" = 1 }}")),
+        component(&format!(
+            "[component.\"{escape}\"]\n[variables]\n\"{escape}\" = 1"
+        )),
+        trigger(&format!("route = \"/{escape}\"\ncomponent = \"{escape}\"")),
+        app(&format!("[[trigger.\"{escape}\"]]\n[tool]\n\"{escape}\" = {{}}")),
+    ];
+    for text in texts {
+        let reading = Manifest::parse(&SourceFile::new("spin.toml", text.as_str()));
+        assert!(!reading.problems().is_empty(), "{text}");
+        let problems = reading
+            .problems()
+            .iter()
+            .flat_map(|problem| [Some(problem.to_string()), problem.help()]);
+        let notes = reading.notes().iter().map(|note| Some(note.to_string()));
+        for message in problems.chain(notes).flatten() {
+            assert!(!message.contains(['\u{1b}', '\u{202e}']), "{message:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Runtime config files with and without mistakes.
 
-#![allow(missing_docs, reason = "a test binary has no users")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test binary has no users")]
 
 mod marked;
 
@@ -113,6 +113,7 @@ fn every_mistake_has_its_code_and_its_place() {
     }
 }
 
+// proves: DL-1, DL-7, DNS-11
 #[test]
 fn a_runtime_config_with_all_its_parts_reads() {
     let text = r#"

@@ -1,6 +1,6 @@
 //! Values for variables, and entries with variables in them.
 
-#![allow(missing_docs, reason = "a test binary has no users")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test binary has no users")]
 
 use std::ffi::OsString;
 
@@ -303,6 +303,19 @@ fn a_bad_result_hides_the_value_of_a_secret() {
     let shown = format!("{} {:?}", reading.problems()[0], reading);
     assert!(!shown.contains("hunter"), "{shown}");
     assert!(shown.contains("`x` = `***`"), "{shown}");
+}
+
+#[test]
+fn an_entry_with_a_secret_in_it_is_warned_about() {
+    let reading = entries(
+        "x = { required = true, secret = true }",
+        "\"https://{{ x }}\"",
+        &[("x", "a.example.com")],
+    );
+    let (entries, notes) = reading.complete().unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(notes[0].code().to_string(), "manifest.secret-in-entry");
+    assert!(!notes[0].to_string().contains("a.example.com"));
 }
 
 #[test]

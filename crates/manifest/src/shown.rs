@@ -1,0 +1,39 @@
+//! Text of others in our messages.
+
+use std::fmt::{self, Write as _};
+
+/// Shows `text` with everything escaped that a terminal or log could take for more than text: control characters,
+/// line breaks, and characters that change the direction of others. Quotes and backslashes stay as they are.
+pub(crate) fn shown(text: &str) -> Shown<'_> {
+    Shown(text)
+}
+
+pub(crate) struct Shown<'t>(&'t str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|letter| match letter {
+            '"' | '\'' | '\\' => f.write_char(letter),
+            _ => write!(f, "{}", letter.escape_debug()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_shown_as_it_is_unless_it_could_do_something() {
+        let rows = [
+            ("größe \"x\" 'y' \\n 日本 🙂", "größe \"x\" 'y' \\n 日本 🙂"),
+            ("a\u{1b}[31mb", "a\\u{1b}[31mb"),
+            ("a\r\nb\tc\0", "a\\r\\nb\\tc\\0"),
+            ("a\u{202e}b\u{200b}\u{2066}", "a\\u{202e}b\\u{200b}\\u{2066}"),
+            ("a\u{9b}31m\u{2028}", "a\\u{9b}31m\\u{2028}"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(shown(text).to_string(), expected, "{text:?}");
+        }
+    }
+}
