@@ -13,7 +13,7 @@ use crate::mount::{Mount, read_mounts};
 use crate::remark::Remark;
 use crate::source::{Located, Span};
 use crate::template::Template;
-use crate::variable::{VariableName, VariableNameError};
+use crate::variable::VariableName;
 
 /// A component and what its author asks for it.
 #[derive(Debug, Clone)]
@@ -126,17 +126,17 @@ pub(crate) fn read_component(
 fn read_environment(found: &mut Findings, node: Node<'_>) -> Vec<(Located<String>, Located<String>)> {
     let mut environment = Vec::new();
     for (name, node) in node.named(found) {
-        let wrong = match name.value.contains(['=', '\0']) || name.value.is_empty() {
-            true => Some("cannot be the name of an environment variable"),
-            false => None,
-        };
-        if let Some(wrong) = wrong {
-            let mistake = Mistake::Value {
-                key: name.value.clone(),
-                wrong: wrong.into(),
-                help: None,
-            };
-            found.report(&name.span, mistake);
+        if name.value.is_empty() || name.value.contains(['=', '\0']) {
+            let wrong = "cannot be the name of an environment variable".to_owned();
+            let key = name.value.clone();
+            found.report(
+                &name.span,
+                Mistake::Value {
+                    key,
+                    wrong,
+                    help: None,
+                },
+            );
         }
         if let Some(value) = node.string(found) {
             environment.push((name, value));
@@ -165,20 +165,14 @@ pub(crate) fn read_variable_name(
     match VariableName::parse(&text.value) {
         Ok(name) => Some(Located::new(name, text.span.clone())),
         Err(error) => {
-            report_variable_name(found, text, error);
+            let mistake = Mistake::VariableName {
+                text: text.value.clone(),
+                error,
+            };
+            found.report(&text.span, mistake);
             None
         }
     }
-}
-
-fn report_variable_name(found: &mut Findings, text: &Located<String>, error: VariableNameError) {
-    found.report(
-        &text.span,
-        Mistake::VariableName {
-            text: text.value.clone(),
-            error,
-        },
-    );
 }
 
 /// A string with `{{ … }}` in it.
