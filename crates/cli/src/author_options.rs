@@ -1,0 +1,129 @@
+//! The author's side of a component that has no manifest: what it may reach, and what it finds around it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use outport_policy::{AllowList, Place};
+use outport_runtime::surroundings::{Access, Directory};
+
+use crate::diagnostic::Diagnostic;
+use crate::failure::Failure;
+use crate::files::Files;
+use crate::operator_options::parse_entries;
+
+/// What a manifest would say.
+#[derive(Debug, Args)]
+pub(crate) struct AuthorOptions {
+    /// Let the guest reach these hosts, such as `*://db.example.com:5432`; by default it reaches nothing
+    #[arg(long, value_name = "HOST[,HOST…]")]
+    allowed_outbound_hosts: Vec<String>,
+
+    /// Set an environment variable of the guest; without `=VALUE` the host's own value is passed on
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<Variable>,
+
+    /// Show the guest a directory of the host, for reading and writing
+    #[arg(long, value_name = "HOST[::GUEST]")]
+    dir: Vec<Shared>,
+}
+
+impl AuthorOptions {
+    /// What the guest may reach.
+    pub(crate) fn allow_list(&self) -> Result<AllowList, Failure> {
+        let option = Place::Option {
+            name: "--allowed-outbound-hosts".into(),
+        };
+        let mut diagnostics: Vec<Diagnostic> = Vec::new();
+        let entries = parse_entries(&self.allowed_outbound_hosts, &option, &mut diagnostics);
+        match diagnostics.is_empty() {
+            true => Ok(AllowList::compile(entries)),
+            false => Err(Failure::Unusable {
+                diagnostics,
+                files: Files::default(),
+            }),
+        }
+    }
+
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        environment(&self.env)
+    }
+
+    pub(crate) fn directories(&self) -> Vec<Directory> {
+        self.dir.iter().map(|shared| shared.0.clone()).collect()
+    }
+}
+
+/// Names and values of variables of the guest.
+pub(crate) fn environment(variables: &[Variable]) -> Vec<(String, String)> {
+    variables.iter().map(|variable| variable.0.clone()).collect()
+}
+
+/// `NAME=VALUE`, or `NAME` for the host's own value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Variable((String, String));
+
+impl FromStr for Variable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Variable, String> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, value.to_owned()),
+            None => match std::env::var(text) {
+                Ok(value) => (text, value),
+                Err(_) => {
+                    return Err(format!(
+                        "write `{text}=VALUE`: this process has no variable `{text}` itself"
+                    ));
+                }
+            },
+        };
+        match name {
+            "" => Err("a variable needs a name before the `=`".into()),
+            _ => Ok(Variable((name.to_owned(), value))),
+        }
+    }
+}
+
+/// `HOST::GUEST`, or `HOST` for a directory that the guest calls the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shared(Directory);
+
+impl FromStr for Shared {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Shared, String> {
+        let (host, guest) = text.split_once("::").unwrap_or((text, text));
+        if host.is_empty() || guest.is_empty() {
+            return Err("write `HOST::GUEST`, such as `./data::/data`".into());
+        }
+        Ok(Shared(Directory {
+            host: PathBuf::from(host),
+            guest: guest.to_owned(),
+            access: Access::Write,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_and_directories_are_read() {
+        let variable = |text: &str| text.parse::<Variable>().map(|variable| variable.0);
+        assert_eq!(variable("A=b=c"), Ok(("A".into(), "b=c".into())));
+        assert_eq!(variable("A="), Ok(("A".into(), String::new())));
+        variable("=b").expect_err("it has no name");
+        variable("NO_SUCH_VARIABLE_ANYWHERE").expect_err("the host has no such variable");
+
+        let directory = |text: &str| {
+            text.parse::<Shared>()
+                .map(|shared| (shared.0.host, shared.0.guest))
+        };
+        assert_eq!(directory("a::/b"), Ok(("a".into(), "/b".into())));
+        assert_eq!(directory("a"), Ok(("a".into(), "a".into())));
+        directory("::/b").expect_err("it has no host");
+        directory("a::").expect_err("it has no guest");
+    }
+}

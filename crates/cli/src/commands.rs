@@ -1,0 +1,30 @@
+//! The commands, one file each.
+
+mod completions;
+mod run;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(run::Options),
+
+    Completions(completions::Options),
+}
+
+impl Command {
+    /// Does what the command is for, and answers the status to exit with.
+    pub(crate) fn run(self, terminal: Terminal) -> Result<i32, Failure> {
+        match self {
+            Command::Run(options) => run::run(options, terminal),
+
+            Command::Completions(options) => completions::completions(&options),
+        }
+    }
+}
+
+/// A guest that traps ends like a native program that aborts: 128 and SIGABRT, as with the wasmtime CLI.
+const TRAPPED: i32 = 134;

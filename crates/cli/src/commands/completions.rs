@@ -1,0 +1,27 @@
+//! `outport completions`: a script that completes commands and options in a shell.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::CommandLine;
+use crate::failure::Failure;
+
+/// Print a script that completes commands and options in a shell.
+///
+/// For bash: `outport completions bash > ~/.local/share/bash-completion/completions/outport`
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+pub(super) fn completions(options: &Options) -> Result<i32, Failure> {
+    clap_complete::generate(
+        options.shell,
+        &mut CommandLine::command(),
+        "outport",
+        &mut std::io::stdout(),
+    );
+    Ok(0)
+}

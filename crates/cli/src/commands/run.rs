@@ -1,0 +1,131 @@
+//! `outport run`: one component that exports `wasi:cli/run`, without a manifest.
+//!
+//! Everything runs on one thread, which is what keeps a guest's network as quick as a native program's.
+
+use std::path::Path;
+
+use clap::Args;
+use outport_runtime::command::{Command, CommandError};
+use outport_runtime::component::Component;
+use outport_runtime::engine::Allocation;
+use outport_runtime::prepared::Workshop;
+use outport_runtime::surroundings::{Input, Surroundings};
+
+use super::TRAPPED;
+use crate::author_options::AuthorOptions;
+use crate::diagnostic::Diagnostic;
+use crate::engine_room::EngineRoom;
+use crate::failure::Failure;
+use crate::files::Files;
+use crate::limit_options::LimitOptions;
+use crate::network::Network;
+use crate::operator_options::OperatorOptions;
+use crate::signals::StopSignals;
+use crate::terminal::Terminal;
+
+/// Run one component, without a manifest.
+///
+/// The exit status is the guest's own; 134 if it traps.
+#[derive(Debug, Args)]
+#[command(override_usage = "outport run [OPTIONS] COMPONENT.wasm [ARG]...")]
+pub(crate) struct Options {
+    /// The component, which exports `wasi:cli/run`, and its arguments
+    #[arg(value_names = ["COMPONENT.wasm", "ARG"], required = true, trailing_var_arg = true)]
+    component_and_arguments: Vec<String>,
+
+    #[command(flatten)]
+    author: AuthorOptions,
+
+    #[command(flatten)]
+    operator: OperatorOptions,
+
+    #[command(flatten)]
+    limits: LimitOptions,
+}
+
+pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> {
+    let (path, arguments) = options
+        .component_and_arguments
+        .split_first()
+        .expect("the command line has a component");
+    let path = Path::new(path);
+    let mut files = Files::default();
+    let side = options.operator.read(&mut files)?;
+    let allow = options.author.allow_list()?;
+    terminal.show_all(&side.remarks, &files);
+
+    let room = EngineRoom::open(Allocation::Single, terminal)?;
+    let component = Component::load(path, &room.engine, &room.code).map_err(unusable)?;
+    let network = Network::open(&side, terminal)?;
+    let gate = network.wall().gate(name(path), allow.into());
+    let mut surroundings = Surroundings::default();
+    surroundings.arguments.push(file_name(path));
+    surroundings.arguments.extend_from_slice(arguments);
+    surroundings.environment = options.author.environment();
+    surroundings.directories = options.author.directories();
+    surroundings.input = Input::Inherited;
+    let limits = options.limits.of_a_command();
+    let prepared = Workshop::new(&room.engine)
+        .prepare(&component, gate, surroundings, limits)
+        .map_err(refused)?;
+    let command = Command::new(prepared).map_err(|error| {
+        Failure::unusable(
+            Diagnostic::error(error.to_string())
+                .advising("a component that answers HTTP runs with `outport serve`"),
+        )
+    })?;
+    run_to_the_end(&command, terminal)
+}
+
+fn run_to_the_end(command: &Command, terminal: Terminal) -> Result<i32, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(async {
+        let mut signals = StopSignals::listen()?;
+        tokio::select! {
+            biased;
+            outcome = command.run() => Ok(outcome),
+            status = signals.next() => Ok(Ok(status)),
+        }
+    });
+    // Whatever the guest left behind is not waited for.
+    runtime.shutdown_background();
+    let outcome: std::io::Result<_> = outcome;
+    match outcome? {
+        Ok(status) => Ok(status),
+        Err(CommandError::Trap(trap)) => {
+            terminal.show(&Diagnostic::error(trap.to_string()), &Files::default());
+            Ok(TRAPPED)
+        }
+        Err(error) => Err(Failure::unusable(Diagnostic::error(error.to_string()))),
+    }
+}
+
+fn unusable(error: outport_runtime::component::ComponentError) -> Failure {
+    let diagnostic = Diagnostic::error(error.to_string());
+    Failure::unusable(match error.advice() {
+        Some(advice) => diagnostic.advising(advice),
+        None => diagnostic,
+    })
+}
+
+fn refused(error: impl std::error::Error) -> Failure {
+    Failure::unusable(Diagnostic::error(error.to_string()))
+}
+
+/// What reports call a component that has no manifest to name it.
+fn name(path: &Path) -> String {
+    path.file_stem()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// A program's argument 0.
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}

@@ -1,0 +1,279 @@
+//! Something to tell about what was given: what is wrong, where, and what to do.
+//!
+//! ```text
+//! error[manifest.entry]: `http//a` is no valid entry: it has no scheme; …
+//!   --> spin.toml:12:27
+//!    |
+//! 12 | allowed_outbound_hosts = ["http//a"]
+//!    |                            ^^^^^^^
+//!    = write `http://a`
+//! ```
+//!
+//! Of a value on the command line or in the environment the value itself is quoted.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+use outport_manifest::{Note, Problem, Severity as NoteSeverity};
+use outport_policy::{EntryError, Place};
+use outport_runtime::app::AppProblem;
+
+use crate::files::Files;
+use crate::paint::{Colour, Paint, harmless, shown};
+
+/// Something to tell.
+#[derive(Debug, Clone)]
+pub(crate) struct Diagnostic {
+    severity: Severity,
+    code: Option<String>,
+    message: String,
+    place: Option<Place>,
+    quote: Option<Quote>,
+    advice: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Severity {
+    Error,
+    Warning,
+    Note,
+}
+
+/// A line of text, and the bytes of it that are meant.
+#[derive(Debug, Clone)]
+struct Quote {
+    text: String,
+    meant: Range<usize>,
+}
+
+impl Diagnostic {
+    pub(crate) fn error(message: impl Into<String>) -> Diagnostic {
+        Diagnostic::of(Severity::Error, message.into())
+    }
+
+    pub(crate) fn warning(message: impl Into<String>) -> Diagnostic {
+        Diagnostic::of(Severity::Warning, message.into())
+    }
+
+    pub(crate) fn note(message: impl Into<String>) -> Diagnostic {
+        Diagnostic::of(Severity::Note, message.into())
+    }
+
+    /// With the place that it is about.
+    pub(crate) fn at(mut self, place: Place) -> Diagnostic {
+        self.place = Some(place);
+        self
+    }
+
+    /// With a value that came from no file, all of which is meant.
+    pub(crate) fn quoting(mut self, text: &str) -> Diagnostic {
+        self.quote = Some(Quote {
+            text: text.to_owned(),
+            meant: 0..text.len(),
+        });
+        self
+    }
+
+    /// With what to do about it.
+    pub(crate) fn advising(mut self, advice: impl Into<String>) -> Diagnostic {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    pub(crate) fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    fn of(severity: Severity, message: String) -> Diagnostic {
+        Diagnostic {
+            severity,
+            code: None,
+            message,
+            place: None,
+            quote: None,
+            advice: None,
+        }
+    }
+
+    /// The lines to print. Everything in them that somebody else wrote is harmless.
+    pub(crate) fn render(&self, files: &Files, paint: Paint) -> String {
+        let (label, colour) = match self.severity {
+            Severity::Error => ("error", Colour::Red),
+            Severity::Warning => ("warning", Colour::Yellow),
+            Severity::Note => ("note", Colour::Cyan),
+        };
+        let label = match &self.code {
+            Some(code) => format!("{label}[{code}]"),
+            None => label.to_owned(),
+        };
+        let mut text = format!("{}: {}\n", paint.with(colour, &label), harmless(&self.message));
+        self.render_excerpt(files, paint, colour, &mut text);
+        text
+    }
+
+    fn render_excerpt(&self, files: &Files, paint: Paint, colour: Colour, out: &mut String) {
+        let (line, quote) = self.quoted(files);
+        let number = line.map(|line| line.to_string()).unwrap_or_default();
+        let indent = " ".repeat(number.len().max(1));
+        let edge = |number: &str| paint.with(Colour::Blue, &format!("{number} |"));
+        if let Some(place) = &self.place {
+            let arrow = paint.with(Colour::Blue, "-->");
+            let _ = writeln!(out, "{indent}{arrow} {}", harmless(&place.to_string()));
+        }
+        if let Some(quote) = quote {
+            let (shown, marks) = quote.shown();
+            let number = format!("{number:>width$}", width = indent.len());
+            let _ = writeln!(out, "{}\n{} {shown}", edge(&indent), edge(&number));
+            let _ = writeln!(out, "{} {}", edge(&indent), paint.with(colour, &marks));
+        }
+        if let Some(advice) = &self.advice {
+            let _ = writeln!(
+                out,
+                "{indent} {} {}",
+                paint.with(Colour::Blue, "="),
+                harmless(advice)
+            );
+        }
+    }
+
+    /// What is quoted, and the number of the line where it is from a file.
+    fn quoted(&self, files: &Files) -> (Option<u32>, Option<Quote>) {
+        let Some(Place::File { path, line, span, .. }) = &self.place else {
+            return (None, self.quote.clone());
+        };
+        let quote = files.find(path).map(|file| Quote::line_of(file.text(), span));
+        (Some(*line), quote)
+    }
+}
+
+impl Quote {
+    /// The line of `text` in which `span` begins.
+    fn line_of(text: &str, span: &Range<usize>) -> Quote {
+        let start = text.floor_char_boundary(span.start);
+        let begin = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = text[start..]
+            .find('\n')
+            .map_or(text.len(), |newline| start + newline);
+        let meant_end = text.floor_char_boundary(span.end.min(end)).max(start);
+        Quote {
+            text: text[begin..end].trim_end().to_owned(),
+            meant: start - begin..meant_end - begin,
+        }
+    }
+
+    /// The text, cut to what is around the part that is meant, and a line that marks that part.
+    fn shown(&self) -> (String, String) {
+        let before = self
+            .text
+            .get(..self.meant.start)
+            .unwrap_or(&self.text)
+            .chars()
+            .count();
+        let meant = self
+            .text
+            .get(self.meant.clone())
+            .unwrap_or_default()
+            .chars()
+            .count()
+            .clamp(1, WIDTH);
+        let skipped = if before + meant > WIDTH {
+            before.saturating_sub(CONTEXT)
+        } else {
+            0
+        };
+        let text: String = self.text.chars().skip(skipped).take(WIDTH).map(shown).collect();
+        let (cut, dots) = if skipped > 0 { ("…", 1) } else { ("", 0) };
+        let rest = if self.text.chars().count() > skipped + WIDTH {
+            "…"
+        } else {
+            ""
+        };
+        let marks = " ".repeat(before - skipped + dots) + &"^".repeat(meant);
+        (format!("{cut}{text}{rest}"), marks)
+    }
+}
+
+/// Characters of a quoted line that are shown, and how many of them before the part that is meant.
+const WIDTH: usize = 120;
+const CONTEXT: usize = 40;
+
+impl From<&Problem> for Diagnostic {
+    fn from(problem: &Problem) -> Diagnostic {
+        let mut diagnostic = Diagnostic::error(problem.mistake.to_string()).at(problem.place.clone());
+        diagnostic.code = Some(problem.code().to_string());
+        diagnostic.advice = problem.help();
+        diagnostic
+    }
+}
+
+impl From<&Note> for Diagnostic {
+    fn from(note: &Note) -> Diagnostic {
+        let severity = match note.severity() {
+            NoteSeverity::Note => Severity::Note,
+            NoteSeverity::Warning => Severity::Warning,
+        };
+        let mut diagnostic = Diagnostic::of(severity, note.remark.to_string()).at(note.place.clone());
+        diagnostic.code = Some(note.code().to_string());
+        diagnostic
+    }
+}
+
+impl From<&AppProblem> for Diagnostic {
+    fn from(problem: &AppProblem) -> Diagnostic {
+        let mut diagnostic = Diagnostic::error(problem.kind.to_string()).at(problem.place.clone());
+        diagnostic.advice = problem.advice();
+        diagnostic
+    }
+}
+
+/// An entry on the command line or in the environment.
+impl From<&EntryError> for Diagnostic {
+    fn from(error: &EntryError) -> Diagnostic {
+        let message = format!("`{}` is no valid entry: {}", error.text(), error.problem());
+        let mut diagnostic = Diagnostic::error(message).at(error.place().clone());
+        diagnostic.quote = Some(Quote {
+            text: error.text().to_owned(),
+            meant: error.span(),
+        });
+        diagnostic.advice = error.instead().map(|instead| format!("write `{instead}`"));
+        diagnostic
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marked(text: &str, meant: &str) -> (String, String) {
+        let start = text.find(meant).unwrap();
+        Quote::line_of(text, &(start..start + meant.len())).shown()
+    }
+
+    #[test]
+    fn a_line_is_quoted_and_the_part_that_is_meant_is_marked() {
+        let cases = [
+            ("a = 1\nb = bad\nc = 3", "bad", "b = bad", "    ^^^"),
+            ("first bad", "first", "first bad", "^^^^^"),
+            ("\tb = bad", "bad", " b = bad", "     ^^^"),
+            ("ö = bad", "bad", "ö = bad", "    ^^^"),
+            ("x = \"a\nb\"", "\"a\nb\"", "x = \"a", "    ^^"),
+            ("x = \u{1b}[2Jbad", "bad", "x = \u{fffd}[2Jbad", "        ^^^"),
+        ];
+        for (text, meant, line, marks) in cases {
+            assert_eq!(
+                marked(text, meant),
+                (line.to_owned(), marks.to_owned()),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_long_line_only_what_is_around_the_part_is_shown() {
+        let text = format!("{}bad{}", "x".repeat(1000), "y".repeat(1000));
+        let (line, marks) = marked(&text, "bad");
+        assert_eq!(line.chars().count(), WIDTH + 2);
+        assert_eq!(marks.find('^'), Some(CONTEXT + 1));
+        assert_eq!(line.chars().nth(CONTEXT + 1), Some('b'));
+    }
+}

@@ -1,0 +1,185 @@
+//! How much a guest, and the visitors of a server, may use up (policy clause Q-3).
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use outport_runtime::http::ServerLimits;
+use outport_runtime::limits::GuestLimits;
+
+/// Limits of every guest.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitOptions {
+    /// Memory of one instance, such as `64M` or `2G`
+    #[arg(long, value_name = "SIZE", default_value = "512M")]
+    max_memory: Size,
+
+    /// Processor time of one instance, such as `500ms`, `10s`, `5m` or `none` [default: none; answering a request 30s]
+    #[arg(long, value_name = "TIME")]
+    max_cpu_time: Option<Time>,
+
+    /// How long one instance may live [default: none; answering a request 10m]
+    #[arg(long, value_name = "TIME")]
+    max_time: Option<Time>,
+}
+
+/// Limits of a server.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct ServerLimitOptions {
+    /// How long a guest may take to begin its response
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    response_timeout: Time,
+
+    /// Requests that are answered at a time; further ones wait
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    max_requests: u32,
+
+    /// Threads that answer requests [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+
+    /// How long running requests may go on after Ctrl-C
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    grace: Time,
+}
+
+impl LimitOptions {
+    /// For a command.
+    pub(crate) fn of_a_command(&self) -> GuestLimits {
+        self.over(GuestLimits::of_a_command())
+    }
+
+    /// For a guest that answers a request.
+    pub(crate) fn of_a_request(&self, server: &ServerLimitOptions) -> GuestLimits {
+        let mut limits = self.over(GuestLimits::of_a_request());
+        limits.answering = server.response_timeout.0;
+        limits
+    }
+
+    fn over(&self, mut limits: GuestLimits) -> GuestLimits {
+        limits.memory = self.max_memory.0;
+        if let Some(Time(computing)) = self.max_cpu_time {
+            limits.computing = computing;
+        }
+        if let Some(Time(living)) = self.max_time {
+            limits.living = living;
+        }
+        limits
+    }
+}
+
+impl ServerLimitOptions {
+    /// Instances that live at a time.
+    pub(crate) fn instances(&self) -> u32 {
+        self.max_requests
+    }
+
+    /// Worker threads.
+    pub(crate) fn workers(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.workers.map_or_else(processors, usize::from)
+    }
+
+    pub(crate) fn server(&self) -> ServerLimits {
+        let mut limits = ServerLimits::default();
+        if let Some(grace) = self.grace.0 {
+            limits.grace = grace;
+        }
+        limits
+    }
+}
+
+/// Bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size(usize);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Size, String> {
+        let (number, unit) = split_unit(text);
+        let factor: usize = match unit {
+            "" | "B" => 1,
+            "K" | "KiB" => 1 << 10,
+            "M" | "MiB" => 1 << 20,
+            "G" | "GiB" => 1 << 30,
+            _ => return Err("write a number with `K`, `M` or `G`, such as `64M`".into()),
+        };
+        let number: usize = number
+            .parse()
+            .map_err(|_| "write a number, such as `64M`".to_owned())?;
+        number
+            .checked_mul(factor)
+            .map(Size)
+            .ok_or_else(|| "it is larger than any memory".into())
+    }
+}
+
+/// A time, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Time(Option<Duration>);
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Time, String> {
+        if text == "none" {
+            return Ok(Time(None));
+        }
+        let (number, unit) = split_unit(text);
+        let unit = match unit {
+            "ms" => Duration::from_millis(1),
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3600),
+            _ => return Err("write a number with `ms`, `s`, `m` or `h`, such as `10s`, or `none`".into()),
+        };
+        let number: u32 = number
+            .parse()
+            .map_err(|_| "write a number, such as `10s`".to_owned())?;
+        Ok(Time(Some(unit.saturating_mul(number))))
+    }
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_have_units() {
+        let size = |text: &str| text.parse::<Size>().ok().map(|size| size.0);
+        let sizes = [
+            ("100", Some(100)),
+            ("1K", Some(1024)),
+            ("64M", Some(64 << 20)),
+            ("2GiB", Some(2 << 30)),
+            ("99999999999999G", None),
+            ("1.5G", None),
+            ("M", None),
+            ("-1", None),
+            ("", None),
+        ];
+        for (text, bytes) in sizes {
+            assert_eq!(size(text), bytes, "{text:?}");
+        }
+        let time = |text: &str| text.parse::<Time>().ok().map(|time| time.0);
+        let times = [
+            ("500ms", Some(Some(Duration::from_millis(500)))),
+            ("10s", Some(Some(Duration::from_secs(10)))),
+            ("5m", Some(Some(Duration::from_secs(300)))),
+            ("none", Some(None)),
+            ("10", None),
+            ("s", None),
+            ("99999999999s", None),
+        ];
+        for (text, expected) in times {
+            assert_eq!(time(text), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The `outport` command.
+//!
+//! ```text
+//! main ─ command line ─ commands/{run,up,serve,completions}
+//!                         │ operator_options   flags, environment, runtime config file ─► one operator's policy
+//!                         │ author_options     what a component without a manifest may reach
+//!                         │ limit_options      how much a guest may use up
+//!                         ▼
+//!                       outport_runtime
+//! ```
+//!
+//! A command answers an exit status, or a [`Failure`](failure::Failure), which is shown here. Standard output
+//! belongs to the guest; whatever Outport has to say goes through [`Terminal`](terminal::Terminal) to standard
+//! error.
+
+mod author_options;
+mod commands;
+mod diagnostic;
+mod engine_room;
+mod failure;
+mod files;
+mod limit_options;
+mod list;
+mod network;
+mod operator_options;
+mod paint;
+mod signals;
+mod terminal;
+
+use clap::Parser;
+
+use commands::Command;
+use terminal::Terminal;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Runs WebAssembly components that reach only what their manifest and their operator say.
+#[derive(Debug, Parser)]
+#[command(
+    name = "outport",
+    version,
+    propagate_version = true,
+    subcommand_required = true
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    /// Say only what went wrong.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more.
+    #[arg(long, short, global = true)]
+    verbose: bool,
+}
+
+fn main() {
+    let line = CommandLine::parse();
+    let terminal = Terminal::new(line.quiet, line.verbose);
+    terminal.receive_log();
+    let status = line
+        .command
+        .run(terminal)
+        .unwrap_or_else(|failure| failure.show(terminal));
+    // Not by returning: a thread may be waiting for standard input, and nothing would wake it.
+    std::process::exit(status);
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_free_of_contradictions() {
+        super::CommandLine::command().debug_assert();
+    }
+}

@@ -1,0 +1,247 @@
+//! The operator's side: what no guest may reach whatever its author says, which limits are lifted, and how much of
+//! everything there is.
+//!
+//! It comes from three places. What is denied is the union of all three; for everything else an option beats the
+//! runtime config file.
+//!
+//! | | denied hosts | everything else |
+//! | --- | --- | --- |
+//! | command line | `--disallowed-outbound-hosts` | the other options below |
+//! | environment | `OUTPORT_DISALLOWED_OUTBOUND_HOSTS` | |
+//! | runtime config file | `disallowed_outbound_hosts`, `block_networks` | `[outbound_networking]` |
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use outport_manifest::{DnsServer, Located, RuntimeConfig};
+use outport_policy::{DenyList, Entry, Limit, Operator, Place, PortSet, Quotas, RuntimeLimits};
+
+use crate::diagnostic::Diagnostic;
+use crate::failure::Failure;
+use crate::files::Files;
+use crate::list;
+
+/// Options that only the operator has. They hold for every guest.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Operator options")]
+pub(crate) struct OperatorOptions {
+    /// Deny these hosts to every guest, whatever its manifest allows [env: OUTPORT_DISALLOWED_OUTBOUND_HOSTS]
+    #[arg(long, value_name = "HOST[,HOST…]")]
+    disallowed_outbound_hosts: Vec<String>,
+
+    /// Permit UDP sockets; each destination still needs an entry
+    #[arg(long)]
+    allow_udp: bool,
+
+    /// Permit these ports below 1024 on loopback: `53`, `80-90`, `*`
+    #[arg(long, value_name = "PORTS")]
+    allow_loopback_ports: Vec<String>,
+
+    /// Permit link-local and instance-metadata addresses
+    #[arg(long)]
+    allow_link_local: bool,
+
+    /// Permit names other than `localhost` to resolve to loopback
+    #[arg(long)]
+    allow_loopback_answers: bool,
+
+    /// Resolve names at this server instead of the system's
+    #[arg(long, value_name = "ADDR[:PORT]")]
+    dns_server: Vec<String>,
+
+    /// Do not deny the addresses that denied names resolve to
+    #[arg(long)]
+    no_resolve_disallowed: bool,
+
+    /// Read further settings from a runtime config file
+    #[arg(long, value_name = "FILE")]
+    runtime_config_file: Option<PathBuf>,
+
+    /// Sockets that all guests together may have open [default: 4096]
+    #[arg(long, value_name = "N")]
+    max_sockets: Option<u32>,
+
+    /// Sockets that one instance may have open [default: 256]
+    #[arg(long, value_name = "N")]
+    max_sockets_per_instance: Option<u32>,
+
+    /// Write every decision to a file as a line of JSON; `-` is standard error
+    #[arg(long, value_name = "FILE")]
+    audit_log: Option<PathBuf>,
+
+    /// Refuse to start when there are warnings
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+/// What the operator's options, environment and runtime config file say, in one.
+pub(crate) struct OperatorSide {
+    pub(crate) operator: Operator,
+    /// Empty: the system's.
+    pub(crate) dns_servers: Vec<SocketAddr>,
+    pub(crate) resolve_disallowed: bool,
+    pub(crate) audit_log: Option<PathBuf>,
+    pub(crate) deny_warnings: bool,
+    /// What is worth saying about the runtime config file.
+    pub(crate) remarks: Vec<Diagnostic>,
+}
+
+const DENIED_VARIABLE: &str = "OUTPORT_DISALLOWED_OUTBOUND_HOSTS";
+
+impl OperatorOptions {
+    /// Reads everything. May be asked again, to learn what has changed.
+    pub(crate) fn read(&self, files: &mut Files) -> Result<OperatorSide, Failure> {
+        let mut wrong = Vec::new();
+        let (config, remarks) = self.config(files, &mut wrong);
+        let side = self.merge(config.as_ref(), remarks, &mut wrong);
+        match wrong.is_empty() {
+            true => Ok(side),
+            false => Err(Failure::Unusable {
+                diagnostics: wrong,
+                files: files.clone(),
+            }),
+        }
+    }
+
+    fn config(
+        &self,
+        files: &mut Files,
+        wrong: &mut Vec<Diagnostic>,
+    ) -> (Option<RuntimeConfig>, Vec<Diagnostic>) {
+        let Some(path) = &self.runtime_config_file else {
+            return (None, Vec::new());
+        };
+        let source = match files.read(path, "runtime config file") {
+            Ok(source) => source,
+            Err(unreadable) => {
+                wrong.push(unreadable);
+                return (None, Vec::new());
+            }
+        };
+        let reading = RuntimeConfig::parse(&source);
+        wrong.extend(reading.problems().iter().map(Diagnostic::from));
+        let remarks = reading.notes().iter().map(Diagnostic::from).collect();
+        (Some(reading.tentative().clone()), remarks)
+    }
+
+    fn merge(
+        &self,
+        config: Option<&RuntimeConfig>,
+        remarks: Vec<Diagnostic>,
+        wrong: &mut Vec<Diagnostic>,
+    ) -> OperatorSide {
+        let config = config.map(|config| config.networking.clone()).unwrap_or_default();
+        let mut denied = self.denied(wrong);
+        denied.extend(config.disallowed_outbound_hosts);
+        let limits = RuntimeLimits {
+            udp: lifted(self.allow_udp, config.allow_udp),
+            loopback_ports: self.loopback_ports(config.allow_loopback_ports, wrong),
+            link_local: lifted(self.allow_link_local, config.allow_link_local),
+            loopback_answers: lifted(self.allow_loopback_answers, config.allow_loopback_answers),
+        };
+        let defaults = Quotas::default();
+        let first = |option: Option<u32>, file: Option<Located<u32>>, default| {
+            option.or(file.map(|file| file.value)).unwrap_or(default)
+        };
+        let quotas = Quotas {
+            sockets_per_instance: first(
+                self.max_sockets_per_instance,
+                config.max_sockets_per_instance,
+                defaults.sockets_per_instance,
+            ),
+            sockets_per_process: first(self.max_sockets, config.max_sockets, defaults.sockets_per_process),
+            sockets_per_component: config.max_socket_connections.map(|limit| limit.value),
+            total_connections: config.max_total_connections.map(|limit| limit.value),
+            ..defaults
+        };
+        let dns_servers = self.dns_servers(&config.dns_servers, wrong);
+        let resolve_in_file = config.resolve_disallowed.is_none_or(|resolve| resolve.value);
+        OperatorSide {
+            operator: Operator {
+                deny: DenyList::compile(denied, config.block_networks),
+                limits,
+                quotas,
+            },
+            dns_servers,
+            resolve_disallowed: resolve_in_file && !self.no_resolve_disallowed,
+            audit_log: self.audit_log.clone(),
+            deny_warnings: self.deny_warnings,
+            remarks,
+        }
+    }
+
+    /// Denied hosts of the command line and of the environment.
+    fn denied(&self, wrong: &mut Vec<Diagnostic>) -> Vec<Entry> {
+        let option = Place::Option {
+            name: "--disallowed-outbound-hosts".into(),
+        };
+        let mut entries = parse_entries(&self.disallowed_outbound_hosts, &option, wrong);
+        match std::env::var(DENIED_VARIABLE) {
+            Ok(list) if list.trim().is_empty() => {}
+            Ok(list) => {
+                let variable = Place::Environment {
+                    variable: DENIED_VARIABLE.into(),
+                };
+                entries.extend(parse_entries(&[list], &variable, wrong));
+            }
+            Err(std::env::VarError::NotPresent) => {}
+            Err(std::env::VarError::NotUnicode(_)) => {
+                wrong.push(Diagnostic::error(format!(
+                    "the value of `{DENIED_VARIABLE}` is not UTF-8 text"
+                )));
+            }
+        }
+        entries
+    }
+
+    fn loopback_ports(&self, file: Option<Located<PortSet>>, wrong: &mut Vec<Diagnostic>) -> PortSet {
+        let mut ports = file.map(|file| file.value).unwrap_or_default();
+        for text in &self.allow_loopback_ports {
+            match PortSet::parse(text) {
+                Ok(more) => ports = ports.union(&more),
+                Err(error) => wrong.push(bad_value("--allow-loopback-ports", text, &error)),
+            }
+        }
+        ports
+    }
+
+    fn dns_servers(&self, file: &[Located<DnsServer>], wrong: &mut Vec<Diagnostic>) -> Vec<SocketAddr> {
+        if self.dns_server.is_empty() {
+            return file.iter().map(|server| server.value.0).collect();
+        }
+        let mut servers = Vec::new();
+        for text in &self.dns_server {
+            match text.parse::<DnsServer>() {
+                Ok(server) => servers.push(server.0),
+                Err(error) => wrong.push(
+                    bad_value("--dns-server", text, &error)
+                        .advising("write an IP address, and perhaps a port, such as `9.9.9.9:53`"),
+                ),
+            }
+        }
+        servers
+    }
+}
+
+/// The entries in values of an option or of the environment; what is none is reported, each for itself.
+pub(crate) fn parse_entries(lists: &[String], place: &Place, wrong: &mut Vec<Diagnostic>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for item in lists.iter().flat_map(|list| list::items(list)) {
+        match Entry::parse(item, place.clone()) {
+            Ok(entry) => entries.push(entry),
+            Err(error) => wrong.push(Diagnostic::from(&error)),
+        }
+    }
+    entries
+}
+
+fn bad_value(option: &str, text: &str, error: &dyn std::error::Error) -> Diagnostic {
+    Diagnostic::error(format!("`{text}` cannot be used: {error}"))
+        .at(Place::Option { name: option.into() })
+        .quoting(text)
+}
+
+fn lifted(option: bool, file: Option<Located<bool>>) -> Limit {
+    Limit::lifted_if(option || file.is_some_and(|file| file.value))
+}

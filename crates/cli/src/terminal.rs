@@ -1,0 +1,157 @@
+//! What Outport says: to standard error, as much as was asked for, in colour where a person looks at it.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::diagnostic::Diagnostic;
+use crate::files::Files;
+use crate::paint::{Colour, Paint, harmless};
+
+/// Standard error, and how to write to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terminal {
+    volume: Volume,
+    paint: Paint,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Volume {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+impl Terminal {
+    pub(crate) fn new(quiet: bool, verbose: bool) -> Terminal {
+        let volume = match (quiet, verbose) {
+            (true, _) => Volume::Quiet,
+            (false, false) => Volume::Normal,
+            (false, true) => Volume::Verbose,
+        };
+        Terminal {
+            volume,
+            paint: paint(),
+        }
+    }
+
+    /// How to colour what is not said through the methods here.
+    pub(crate) fn paint(self) -> Paint {
+        self.paint
+    }
+
+    /// Whether anything but errors is to be said.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.volume == Volume::Quiet
+    }
+
+    /// Says a line, unless only errors are wanted.
+    pub(crate) fn say(self, line: &str) {
+        if self.volume >= Volume::Normal {
+            self.insist(line);
+        }
+    }
+
+    /// Says a line in any case.
+    pub(crate) fn insist(self, line: &str) {
+        // A closed standard error is no reason to stop.
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+
+    /// Shows errors in any case, and the rest unless only errors are wanted.
+    pub(crate) fn show(self, diagnostic: &Diagnostic, files: &Files) {
+        if diagnostic.is_error() || self.volume >= Volume::Normal {
+            self.insist(diagnostic.render(files, self.paint).trim_end());
+        }
+    }
+
+    pub(crate) fn show_all(self, diagnostics: &[Diagnostic], files: &Files) {
+        diagnostics
+            .iter()
+            .for_each(|diagnostic| self.show(diagnostic, files));
+    }
+
+    /// Tells what the libraries log. `OUTPORT_LOG` chooses otherwise what is told, in the syntax of
+    /// `tracing_subscriber::EnvFilter`.
+    pub(crate) fn receive_log(self) {
+        let default = match self.volume {
+            Volume::Quiet => "off,outport_runtime=error,outport_egress=error",
+            Volume::Normal => "off,outport_runtime=warn,outport_egress=warn",
+            Volume::Verbose => "warn,outport=debug,outport_runtime=debug,outport_egress=debug",
+        };
+        let filter = std::env::var("OUTPORT_LOG")
+            .ok()
+            .and_then(|filter| EnvFilter::try_new(filter).ok());
+        tracing_subscriber::fmt()
+            .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(default)))
+            .with_writer(io::stderr)
+            .event_format(LogLine { paint: self.paint })
+            .init();
+    }
+}
+
+/// Colour needs a terminal that can, and a person who did not ask for none (<https://no-color.org>).
+fn paint() -> Paint {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let cannot = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    match io::stderr().is_terminal() && !refused && !cannot {
+        true => Paint::Coloured,
+        false => Paint::Plain,
+    }
+}
+
+/// An event of the log, as a line like all others: `warning: …`.
+struct LogLine {
+    paint: Paint,
+}
+
+impl<S, N> FormatEvent<S, N> for LogLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let label = match *event.metadata().level() {
+            Level::ERROR => self.paint.with(Colour::Red, "error"),
+            Level::WARN => self.paint.with(Colour::Yellow, "warning"),
+            Level::INFO => self.paint.with(Colour::Cyan, "note"),
+            Level::DEBUG | Level::TRACE => self.paint.with(Colour::Blue, "debug"),
+        };
+        let mut text = Text::default();
+        event.record(&mut text);
+        writeln!(
+            writer,
+            "{label}: {}{}",
+            harmless(&text.message),
+            harmless(&text.fields)
+        )
+    }
+}
+
+/// The message of an event, and its other fields.
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.fields.push_str(&format!("; {}: {value:?}", field.name()));
+        }
+    }
+}
