@@ -1,0 +1,227 @@
+//! One decision as it is written down.
+
+use std::fmt;
+use std::sync::Arc;
+
+use outport_policy::{Attempt, Decision, Denial, Entry, Host, Name, Permit, Rule};
+use serde::{Serialize, Serializer};
+
+use super::escape::escape;
+use super::timestamp::Timestamp;
+
+/// How an attempt was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It may go ahead.
+    Allow,
+    /// It was refused.
+    Deny,
+}
+
+/// A decision with everything that led to it, owned and escaped (RSN-1, RSN-2, RSN-4).
+///
+/// As JSON an object of one line, members in the order of the fields, absent ones left out. Its `Display` is the
+/// line for a terminal:
+///
+/// ```text
+/// denied: component `web` tcp 10.0.0.5:5432 (db.example.com) [allow.port] …; add "*://10.0.0.5:5432" to …
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AuditEvent {
+    /// When it was decided.
+    pub ts: Timestamp,
+    /// The component whose code asked.
+    #[serde(serialize_with = "as_text")]
+    pub component: Arc<str>,
+    /// The number of the instance, unique in the process.
+    pub instance: u64,
+    /// What was attempted: `tcp.connect`, `udp.send`, `dns.lookup`, …
+    pub attempt: &'static str,
+    /// Address and port, name, or URL without its path.
+    pub destination: String,
+    /// The name that the destination was looked up by, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How it was judged.
+    pub verdict: Verdict,
+    /// The stable code of the reason, on denial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// The reason in words, on denial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<&'static str>,
+    /// What decided: the entry and its place, or the name of the rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The entry that came closest to permitting it, on denial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closest: Option<String>,
+    /// What would permit it, on denial: the line to add or the operator's switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+impl AuditEvent {
+    /// What was decided about `attempt`, which the log calls `what`.
+    pub(crate) fn of(
+        component: &Arc<str>,
+        instance: u64,
+        what: &'static str,
+        attempt: &Attempt<'_>,
+        decision: &Decision<'_>,
+    ) -> AuditEvent {
+        let mut event = AuditEvent {
+            ts: Timestamp::now(),
+            component: component.clone(),
+            instance,
+            attempt: what,
+            destination: escape(&destination(attempt)).into_owned(),
+            name: name(attempt).map(|name| name.to_string()),
+            verdict: Verdict::Allow,
+            reason: None,
+            detail: None,
+            rule: None,
+            closest: None,
+            remedy: None,
+        };
+        match decision {
+            Decision::Allow(permit) => event.allowed(permit),
+            Decision::Deny(denial) => event.denied(denial, attempt),
+        }
+        event
+    }
+
+    fn allowed(&mut self, permit: &Permit<'_>) {
+        self.rule = Some(escape(&permit.rule().to_string()).into_owned());
+        if let Rule::Grant { name, .. } = permit.rule() {
+            self.name = Some(name.to_string());
+        }
+    }
+
+    fn denied(&mut self, denial: &Denial<'_>, attempt: &Attempt<'_>) {
+        let entry = |entry: &Entry| escape(&format!("{} ({})", entry.text(), entry.place())).into_owned();
+        let blocked = denial
+            .blocked_by()
+            .map(|network| format!("{network} ({})", network.place()));
+        self.verdict = Verdict::Deny;
+        self.reason = Some(denial.reason().code());
+        self.detail = Some(denial.reason().sentence());
+        self.rule = denial.denied_by().map(entry).or(blocked);
+        self.closest = denial.closest().map(entry);
+        self.remedy = denial
+            .remedy(attempt)
+            .map(|remedy| escape(&remedy.to_string()).into_owned());
+        self.name = denial.name().map(|name| name.to_string()).or(self.name.take());
+    }
+}
+
+fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+/// What the attempt is about, in the spelling of addresses, names and URLs.
+fn destination(attempt: &Attempt<'_>) -> String {
+    match attempt {
+        Attempt::CreateSocket { transport } => transport.to_string(),
+        Attempt::Bind { local, .. } | Attempt::Listen { local } => local.to_string(),
+        Attempt::Accept { peer } => peer.to_string(),
+        Attempt::Reach { remote, .. } | Attempt::Receive { peer: remote } | Attempt::Dial { remote, .. } => {
+            remote.to_string()
+        }
+        Attempt::LookUp { name } => name.to_string(),
+        Attempt::Answer { address, .. } => address.to_string(),
+        Attempt::Request {
+            scheme, host, port, ..
+        } => format!("{scheme}://{host}:{port}"),
+    }
+}
+
+/// The name that the attempt itself speaks of.
+fn name<'a>(attempt: &Attempt<'a>) -> Option<&'a Name> {
+    match *attempt {
+        Attempt::Answer { name, .. }
+        | Attempt::Dial {
+            host: Host::Name(name),
+            ..
+        } => Some(name),
+        _ => None,
+    }
+}
+
+impl fmt::Display for AuditEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict {
+            Verdict::Allow => "allowed",
+            Verdict::Deny => "denied",
+        };
+        let protocol = self.attempt.split('.').next().unwrap_or(self.attempt);
+        write!(
+            f,
+            "{verdict}: component `{}` {protocol} {}",
+            self.component, self.destination
+        )?;
+        if let Some(name) = &self.name {
+            write!(f, " ({name})")?;
+        }
+        if let Some(reason) = self.reason {
+            write!(f, " [{reason}]")?;
+        }
+        if let Some(detail) = self.detail {
+            write!(f, " {detail}")?;
+        }
+        if let Some(remedy) = &self.remedy {
+            write!(f, "; {remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    pub(in crate::audit) fn denial(component: &str, destination: &str) -> AuditEvent {
+        AuditEvent {
+            ts: Timestamp::from(UNIX_EPOCH),
+            component: component.into(),
+            instance: 7,
+            attempt: "tcp.connect",
+            destination: destination.to_owned(),
+            name: Some("db.example.com".to_owned()),
+            verdict: Verdict::Deny,
+            reason: Some("allow.port"),
+            detail: Some("an entry names the host, but not this port"),
+            rule: None,
+            closest: Some("*://db.example.com:5431 (spin.toml:12:5)".to_owned()),
+            remedy: Some("add \"*://db.example.com:5432\" to its allowed_outbound_hosts".to_owned()),
+        }
+    }
+
+    // proves: RSN-2
+    #[test]
+    fn a_denial_reads_as_one_line_with_the_line_to_add() {
+        assert_eq!(
+            denial("web", "10.0.0.5:5432").to_string(),
+            "denied: component `web` tcp 10.0.0.5:5432 (db.example.com) [allow.port] an entry names the host, but \
+             not this port; add \"*://db.example.com:5432\" to its allowed_outbound_hosts",
+        );
+    }
+
+    // proves: RSN-1
+    #[test]
+    fn an_event_is_one_json_object_with_fixed_members() {
+        let mut event = denial("web", "10.0.0.5:5432");
+        event.closest = None;
+        assert_eq!(
+            serde_json::to_string(&event).unwrap(),
+            "{\"ts\":\"1970-01-01T00:00:00.000Z\",\"component\":\"web\",\"instance\":7,\"attempt\":\"tcp.connect\",\
+             \"destination\":\"10.0.0.5:5432\",\"name\":\"db.example.com\",\"verdict\":\"deny\",\
+             \"reason\":\"allow.port\",\"detail\":\"an entry names the host, but not this port\",\
+             \"remedy\":\"add \\\"*://db.example.com:5432\\\" to its allowed_outbound_hosts\"}",
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! The gate as a store has it: what an embedder puts into the data of a [`Store`](wasmtime::Store).
+
+use std::sync::Arc;
+
+use wasmtime::component::{HasData, ResourceTable};
+use wasmtime_wasi::sockets::{WasiSocketsCtx, WasiSocketsCtxView};
+
+use crate::http::GateHooks;
+use crate::instance::InstanceGate;
+use crate::p3::StreamedSockets;
+use crate::sockets::closed_ctx;
+
+/// The network of one instance: its grants, its peers, its counts. Made by [`Gate::open`](crate::Gate::open), kept
+/// in the store, and everything that it counts is given back when the store is dropped.
+pub struct GateCtx {
+    pub(crate) gate: Arc<InstanceGate>,
+    pub(crate) streamed: StreamedSockets,
+    hooks: GateHooks,
+    closed: WasiSocketsCtx,
+}
+
+impl GateCtx {
+    pub(crate) fn new(gate: InstanceGate) -> GateCtx {
+        let gate = Arc::new(gate);
+        let hooks = GateHooks::new(gate.clone());
+        GateCtx {
+            gate,
+            streamed: StreamedSockets::default(),
+            hooks,
+            closed: closed_ctx(),
+        }
+    }
+
+    /// The number of the instance, unique in the process; the audit log names it.
+    pub fn instance(&self) -> u64 {
+        self.gate.number()
+    }
+
+    /// The hooks for [`WasiHttpCtxView::hooks`](wasmtime_wasi_http::WasiHttpCtxView::hooks), through which every
+    /// outgoing request of the instance has to go.
+    pub fn http_hooks(&mut self) -> &mut GateHooks {
+        &mut self.hooks
+    }
+}
+
+/// A gate and the table that its sockets live in, borrowed from the data of a store.
+pub struct GateCtxView<'a> {
+    /// The instance's side of the gate.
+    pub ctx: &'a mut GateCtx,
+    /// The table of the store, the same that [`WasiView`](wasmtime_wasi::WasiView) gives out.
+    pub table: &'a mut ResourceTable,
+}
+
+impl<'a> GateCtxView<'a> {
+    /// The view that `wasmtime-wasi`'s own implementation works on. Its context is closed: what goes through here
+    /// can use sockets, but not make them.
+    pub(crate) fn sockets(&mut self) -> WasiSocketsCtxView<'_> {
+        WasiSocketsCtxView {
+            ctx: &mut self.ctx.closed,
+            table: self.table,
+        }
+    }
+
+    /// Like [`sockets`](GateCtxView::sockets), for as long as the data of the store is borrowed.
+    pub(crate) fn into_sockets(self) -> WasiSocketsCtxView<'a> {
+        WasiSocketsCtxView {
+            ctx: &mut self.ctx.closed,
+            table: self.table,
+        }
+    }
+}
+
+/// Data of a store that has a gate.
+pub trait GateView: Send {
+    /// The gate and the table of the store.
+    fn gate(&mut self) -> GateCtxView<'_>;
+}
+
+/// Says to `wasmtime` that the adapters of this crate work on a [`GateCtxView`].
+pub(crate) struct Gated;
+
+impl HasData for Gated {
+    type Data<'a> = GateCtxView<'a>;
+}

@@ -1,0 +1,180 @@
+//! Keeps the addresses of the denied names denied (DL-5).
+//!
+//! The exact names on the operator's deny list are resolved at start and again when their TTLs run out, but no
+//! sooner than every [`SHORTEST`]. What they answer goes into the operator's policy as learned addresses. A refresh
+//! that fails keeps the last answer; a name that is known not to exist has no addresses any more. A new deny list
+//! is resolved as soon as it is in force.
+//!
+//! This runs on a thread of its own, which ends when the [`Refresher`] or the wall is dropped.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use outport_policy::{Address, LearnedAddresses, Name};
+use tokio::sync::oneshot;
+
+use super::answer::{Answer, Resolve, ResolveError};
+use crate::wall::{Wall, WeakWall};
+
+/// Resolves the denied names of a [`Wall`] for as long as it lives.
+pub struct Refresher {
+    first: Arc<FirstRound>,
+    _stop: oneshot::Sender<()>,
+}
+
+#[derive(Default)]
+struct FirstRound {
+    done: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Refresher {
+    /// Starts to resolve the denied names of `wall`.
+    ///
+    /// # Errors
+    ///
+    /// The system gave no thread.
+    pub fn start(wall: &Wall) -> std::io::Result<Refresher> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let first = Arc::new(FirstRound::default());
+        let (weak, done) = (wall.downgrade(), first.clone());
+        std::thread::Builder::new()
+            .name("outport-refresh".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        _ = stopped => {}
+                        () = refresh_forever(weak, &done) => {}
+                    }
+                });
+            })?;
+        Ok(Refresher { first, _stop: stop })
+    }
+
+    /// Waits until every denied name was tried once, `at_most` that long. Blocks the thread.
+    pub fn first_round(&self, at_most: Duration) {
+        let done = self
+            .first
+            .done
+            .lock()
+            .expect("nothing panics while the flag is locked");
+        let waited = self
+            .first
+            .changed
+            .wait_timeout_while(done, at_most, |done| !*done);
+        drop(waited);
+    }
+}
+
+async fn refresh_forever(wall: WeakWall, first: &FirstRound) {
+    let mut known = Known::default();
+    loop {
+        let Some(standing) = wall.upgrade() else { return };
+        let names = standing.configured(|operator| operator.deny.exact_names());
+        let due = known.due(&names, Instant::now());
+        for (name, result) in resolve_all(&standing, due).await {
+            known.note(name, result, Instant::now());
+        }
+        standing.learn(known.learned());
+        *first
+            .done
+            .lock()
+            .expect("nothing panics while the flag is locked") = true;
+        first.changed.notify_all();
+
+        let replaced = standing.replaced();
+        drop(standing);
+        let pause = known.pause(Instant::now()).min(LONGEST_PAUSE);
+        let _ = tokio::time::timeout(pause, replaced.notified()).await;
+    }
+}
+
+async fn resolve_all(wall: &Wall, names: Vec<Name>) -> Vec<(Name, Result<Answer, ResolveError>)> {
+    let resolver: &dyn Resolve = &**wall.resolver();
+    let mut results = Vec::with_capacity(names.len());
+    for some in names.chunks(AT_ONCE) {
+        let asked = some.iter().map(|name| async move {
+            let answer = tokio::time::timeout(LOOKUP_TIME, resolver.resolve(name));
+            (name.clone(), answer.await.unwrap_or(Err(ResolveError::TimedOut)))
+        });
+        results.extend(asked.collect::<FuturesUnordered<_>>().collect::<Vec<_>>().await);
+    }
+    results
+}
+
+/// The addresses of the denied names, and when to ask again.
+#[derive(Default)]
+struct Known {
+    names: HashMap<Name, Refreshed>,
+}
+
+struct Refreshed {
+    addresses: Vec<Address>,
+    due: Instant,
+}
+
+impl Known {
+    /// The names to ask for now. Names that are no longer denied are forgotten.
+    fn due(&mut self, names: &[Name], now: Instant) -> Vec<Name> {
+        self.names.retain(|name, _| names.contains(name));
+        let due = |name: &&Name| self.names.get(*name).is_none_or(|refreshed| refreshed.due <= now);
+        names.iter().filter(due).cloned().collect()
+    }
+
+    fn note(&mut self, name: Name, result: Result<Answer, ResolveError>, now: Instant) {
+        let addresses = match &result {
+            Ok(answer) => answer.addresses.clone(),
+            Err(ResolveError::NoSuchName | ResolveError::NoAddress) => Vec::new(),
+            Err(error) => {
+                tracing::warn!(%name, %error, "a denied name cannot be resolved; its last addresses stay denied");
+                self.names
+                    .get(&name)
+                    .map(|last| last.addresses.clone())
+                    .unwrap_or_default()
+            }
+        };
+        let ttl = result.map_or(SHORTEST, |answer| answer.ttl.clamp(SHORTEST, LONGEST));
+        self.names.insert(
+            name,
+            Refreshed {
+                addresses,
+                due: now + ttl,
+            },
+        );
+    }
+
+    fn learned(&self) -> LearnedAddresses {
+        let mut learned = LearnedAddresses::default();
+        for (name, refreshed) in &self.names {
+            learned.insert(name, refreshed.addresses.iter().copied());
+        }
+        learned
+    }
+
+    /// How long until the next name is due.
+    fn pause(&self, now: Instant) -> Duration {
+        let next = self.names.values().map(|refreshed| refreshed.due).min();
+        next.map_or(LONGEST, |due| due.saturating_duration_since(now))
+    }
+}
+
+/// No name is asked for more often than this.
+const SHORTEST: Duration = Duration::from_secs(30);
+
+/// No name is asked for less often than this, whatever its TTL says.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long the thread sleeps at most before it looks whether the wall still stands.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Names that are resolved at the same time.
+const AT_ONCE: usize = 32;
+
+/// How long one name may take.
+const LOOKUP_TIME: Duration = Duration::from_secs(5);

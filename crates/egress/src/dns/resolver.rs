@@ -1,0 +1,232 @@
+//! The resolver that ships: hosts file, cache, DNS servers.
+//!
+//! The servers are asked from a thread of their own, `outport-dns`, since the guests run on many current-thread
+//! runtimes that come and go, and the sockets and timers of a query belong to the runtime that made them. A
+//! question travels there by channel and the answer back; a question whose asker is gone is given up. Hosts file
+//! and cache are read where the question is asked, so a known name costs no change of thread.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use outport_policy::{Address, AnswerSource, Name};
+use tokio::sync::{mpsc, oneshot};
+
+use super::answer::{Answer, Resolve, ResolveError};
+use super::cache::Cache;
+use super::hosts::HostsFile;
+use super::query::Servers;
+
+/// Resolves names as the machine does, or by the servers that the operator names. Cheap to clone; the thread ends
+/// with the last clone.
+#[derive(Clone)]
+pub struct Resolver {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    hosts: HostsFile,
+    search: Vec<Name>,
+    cache: Arc<Cache>,
+    questions: mpsc::UnboundedSender<Question>,
+}
+
+struct Question {
+    name: Name,
+    reply: oneshot::Sender<Result<Answer, ResolveError>>,
+}
+
+/// What a [`Resolver`] is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolverParts {
+    /// The DNS servers, asked in this order.
+    pub servers: Vec<SocketAddr>,
+    /// Domains to try for a name without a dot, before the name itself.
+    pub search: Vec<Name>,
+    /// The hosts file; it need not exist.
+    pub hosts_file: PathBuf,
+}
+
+impl ResolverParts {
+    /// The configuration of this machine: `/etc/resolv.conf` and `/etc/hosts`. Without any server in the former it
+    /// is the one on this machine, as resolv.conf(5) says.
+    pub fn system() -> ResolverParts {
+        let parts = |servers, search| ResolverParts {
+            servers,
+            search,
+            hosts_file: PathBuf::from("/etc/hosts"),
+        };
+        match hickory_resolver::system_conf::read_system_conf() {
+            Ok((config, _)) => {
+                let servers = config
+                    .name_servers()
+                    .iter()
+                    .map(|server| SocketAddr::new(server.ip, 53))
+                    .collect();
+                let search = config
+                    .search()
+                    .iter()
+                    .filter_map(|domain| Name::parse(&domain.to_ascii()).ok());
+                parts(servers, search.collect())
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no DNS server in /etc/resolv.conf; asking the one on this machine");
+                parts(
+                    vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53)],
+                    Vec::new(),
+                )
+            }
+        }
+    }
+}
+
+impl Resolver {
+    /// Resolves as this machine is configured ([`ResolverParts::system`]).
+    ///
+    /// # Errors
+    ///
+    /// The thread of the resolver cannot be started.
+    pub fn system() -> Result<Resolver, ResolverError> {
+        Resolver::new(ResolverParts::system())
+    }
+
+    /// Like [`Resolver::system`], with `servers` in place of the system's (`--dns-server`, DNS-11).
+    ///
+    /// # Errors
+    ///
+    /// The thread of the resolver cannot be started.
+    pub fn with_servers(servers: &[SocketAddr]) -> Result<Resolver, ResolverError> {
+        Resolver::new(ResolverParts {
+            servers: servers.to_vec(),
+            ..ResolverParts::system()
+        })
+    }
+
+    /// A resolver of the given parts.
+    ///
+    /// # Errors
+    ///
+    /// The thread of the resolver cannot be started.
+    pub fn new(parts: ResolverParts) -> Result<Resolver, ResolverError> {
+        let cache = Arc::new(Cache::default());
+        let questions = start(&parts.servers, cache.clone())?;
+        let shared = Shared {
+            hosts: HostsFile::new(parts.hosts_file),
+            search: parts.search,
+            cache,
+            questions,
+        };
+        Ok(Resolver {
+            shared: Arc::new(shared),
+        })
+    }
+
+    fn known(&self, name: &Name) -> Option<Answer> {
+        match self.shared.hosts.addresses(name) {
+            Some(addresses) => Some(from_hosts(addresses)),
+            None => self.shared.cache.get(name, Instant::now()),
+        }
+    }
+}
+
+impl Resolve for Resolver {
+    /// A name without a dot is tried under each search domain and then as it is, unless the hosts file knows it
+    /// (DNS-2).
+    fn expand(&self, name: &Name) -> Vec<Name> {
+        if name.has_dot() || self.shared.hosts.addresses(name).is_some() {
+            return vec![name.clone()];
+        }
+        let expanded = self
+            .shared
+            .search
+            .iter()
+            .filter_map(|domain| Name::parse(&format!("{name}.{domain}")).ok());
+        expanded.chain([name.clone()]).collect()
+    }
+
+    fn resolve(&self, name: &Name) -> BoxFuture<'static, Result<Answer, ResolveError>> {
+        if let Some(answer) = self.known(name) {
+            return std::future::ready(Ok(answer)).boxed();
+        }
+        let (reply, answer) = oneshot::channel();
+        let asked = self.shared.questions.send(Question {
+            name: name.clone(),
+            reply,
+        });
+        async move {
+            let gone = || ResolveError::Failed {
+                detail: "the thread of the resolver has ended".to_owned(),
+            };
+            asked.map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())?
+        }
+        .boxed()
+    }
+}
+
+fn from_hosts(addresses: Vec<Address>) -> Answer {
+    Answer {
+        chain: Vec::new(),
+        addresses,
+        source: AnswerSource::HostsFile,
+        ttl: Duration::ZERO,
+    }
+}
+
+fn start(
+    servers: &[SocketAddr],
+    cache: Arc<Cache>,
+) -> Result<mpsc::UnboundedSender<Question>, ResolverError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ResolverError::Thread)?;
+    let servers = {
+        let _runtime = runtime.enter();
+        Servers::new(servers).map_err(|error| ResolverError::Servers {
+            detail: error.to_string(),
+        })?
+    };
+    let (questions, asked) = mpsc::unbounded_channel();
+    std::thread::Builder::new()
+        .name("outport-dns".to_owned())
+        .spawn(move || runtime.block_on(answer_all(servers, cache, asked)))
+        .map_err(ResolverError::Thread)?;
+    Ok(questions)
+}
+
+async fn answer_all(servers: Servers, cache: Arc<Cache>, mut asked: mpsc::UnboundedReceiver<Question>) {
+    while let Some(question) = asked.recv().await {
+        tokio::spawn(answer(servers.clone(), cache.clone(), question));
+    }
+}
+
+async fn answer(servers: Servers, cache: Arc<Cache>, Question { name, mut reply }: Question) {
+    let result = tokio::select! {
+        result = servers.ask(&name) => result,
+        () = reply.closed() => return,
+    };
+    if let Ok(answer) = &result {
+        cache.insert(&name, answer, Instant::now());
+    }
+    // The asker may be gone by now, and then nobody needs the answer.
+    let _ = reply.send(result);
+}
+
+/// Why a [`Resolver`] cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResolverError {
+    /// The system gave no thread, or no event queue for it.
+    #[error("the thread that resolves names cannot be started: {0}")]
+    Thread(std::io::Error),
+    /// The servers cannot be used.
+    #[error("the DNS servers cannot be used: {detail}")]
+    Servers {
+        /// What the resolver library reported.
+        detail: String,
+    },
+}

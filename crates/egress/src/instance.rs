@@ -1,0 +1,352 @@
+//! Where every attempt of one instance is judged.
+//!
+//! Whatever a guest tries, its adapter asks here, and every question ends in [`InstanceGate::decide`]: the policy's
+//! answer, the counter, the event. The answer is immediate; nothing here awaits.
+//!
+//! The lock holds what a decision looks at (grants, peers, counts), so what a decision changes (a peer that was
+//! sent to, a look-up that began) is changed under the same lock that it was judged under. The policy of the
+//! instance is made anew when the operator's has been replaced, which the next decision notices.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use outport_policy::{
+    Attempt, Decision, Endpoint, Grants, Layer, Name, Operator, Outcome, Peers, Policy, Quotas, Reason,
+    Situation, Ticket, Transport, Usage,
+};
+
+use crate::audit::{AuditEvent, Verdict, escape};
+use crate::dns::Resolve;
+use crate::gate::Gate;
+
+/// The judge of one instance.
+pub(crate) struct InstanceGate {
+    gate: Gate,
+    number: u64,
+    sockets: AtomicU32,
+    state: Mutex<State>,
+}
+
+struct State {
+    policy: Policy,
+    grants: Grants,
+    peers: Peers,
+    lookups: u32,
+    unsolicited_told: Option<Instant>,
+}
+
+/// A refusal, for whoever has to say it in the guest's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Refusal {
+    reason: Reason,
+}
+
+/// What a guest may know about a refusal (RSN-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusalKind {
+    /// It is not permitted.
+    Policy,
+    /// It is permitted, and there is too much of it already.
+    Quota,
+}
+
+impl Refusal {
+    pub(crate) fn kind(self) -> RefusalKind {
+        match self.reason {
+            Reason::QuotaSockets | Reason::QuotaLookups | Reason::QuotaConnections => RefusalKind::Quota,
+            _ => RefusalKind::Policy,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn reason(self) -> Reason {
+        self.reason
+    }
+}
+
+/// What becomes of a decision.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    /// It is counted and becomes an event.
+    Always,
+    /// It is counted, and becomes an event if it is a denial.
+    OnDenial,
+    /// It is counted.
+    Never,
+    /// Nothing: it belongs to another one, which is told.
+    Aside,
+}
+
+impl InstanceGate {
+    pub(crate) fn new(gate: Gate) -> InstanceGate {
+        let policy = gate.policy(gate.wall().operator());
+        let quotas = &policy.operator().quotas;
+        let state = State {
+            grants: Grants::new(quotas.granted_names),
+            peers: Peers::from(quotas),
+            policy,
+            lookups: 0,
+            unsolicited_told: None,
+        };
+        let number = gate.wall().next_instance();
+        InstanceGate {
+            gate,
+            number,
+            sockets: AtomicU32::new(0),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(crate) fn resolver(&self) -> &dyn Resolve {
+        &**self.gate.wall().resolver()
+    }
+
+    pub(crate) fn quotas(&self) -> Quotas {
+        self.gate.wall().operator().quotas.clone()
+    }
+
+    /// Judges an attempt; `what` names it in the audit log.
+    pub(crate) fn judge(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<(), Refusal> {
+        self.judge_with(what, attempt, self.usage())
+    }
+
+    /// Judges an attempt that was counted before it is judged: `usage` is what was held without it.
+    pub(crate) fn judge_counted(
+        &self,
+        what: &'static str,
+        attempt: &Attempt<'_>,
+        usage: Usage,
+    ) -> Result<(), Refusal> {
+        self.judge_with(what, attempt, usage)
+    }
+
+    /// Judges once more what was judged, and told, a moment ago in the same step.
+    pub(crate) fn judge_again(&self, attempt: &Attempt<'_>) -> Result<(), Refusal> {
+        let mut state = self.state()?;
+        self.decide(
+            &mut state,
+            "",
+            attempt,
+            self.usage(),
+            Telling::Aside,
+            Instant::now(),
+        )
+    }
+
+    /// Judges what another attempt implies, which is judged right after it in the same step. That other one says
+    /// what the author's list has to say; this one need not.
+    pub(crate) fn judge_implied(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<(), Refusal> {
+        match self.judge_again(attempt) {
+            Err(refusal) if refusal.reason.layer() != Layer::AllowList => self.judge(what, attempt),
+            _ => Ok(()),
+        }
+    }
+
+    /// Judges a name that a search domain made of the one that the guest may look up: the operator may deny it, but
+    /// the author need not have listed it (DNS-2).
+    pub(crate) fn judge_expanded(&self, name: &Name) -> Result<(), Refusal> {
+        let attempt = Attempt::LookUp { name };
+        match self.judge_again(&attempt) {
+            Err(refusal) if refusal.reason.layer() <= Layer::RuntimeLimits => {
+                self.judge("dns.lookup", &attempt)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn judge_with(&self, what: &'static str, attempt: &Attempt<'_>, usage: Usage) -> Result<(), Refusal> {
+        let mut state = self.state()?;
+        self.decide(&mut state, what, attempt, usage, Telling::Always, Instant::now())
+    }
+
+    /// Judges a datagram to `remote`. When it may go, answers may come (HL-4). The first one to a peer is told of,
+    /// the others are counted.
+    pub(crate) fn judge_datagram_out(&self, remote: Endpoint) -> Result<(), Refusal> {
+        let now = Instant::now();
+        let attempt = Attempt::Reach {
+            transport: Transport::Udp,
+            remote,
+        };
+        let mut state = self.state()?;
+        let telling = if state.peers.knows(remote, now) {
+            Telling::OnDenial
+        } else {
+            Telling::Always
+        };
+        self.decide(&mut state, "udp.send", &attempt, self.usage(), telling, now)?;
+        state.peers.sent(remote, now);
+        Ok(())
+    }
+
+    /// Judges a datagram that came from `peer`. Since anybody can send one, refusals are told of at most once a
+    /// second, and all are counted.
+    pub(crate) fn judge_datagram_in(&self, peer: Endpoint) -> Result<(), Refusal> {
+        let now = Instant::now();
+        let mut state = self.state()?;
+        let told = state
+            .unsolicited_told
+            .is_some_and(|told| now.duration_since(told) < UNSOLICITED_INTERVAL);
+        let telling = if told { Telling::Never } else { Telling::OnDenial };
+        let verdict = self.decide(
+            &mut state,
+            "udp.receive",
+            &Attempt::Receive { peer },
+            self.usage(),
+            telling,
+            now,
+        );
+        if verdict.is_err() && !told {
+            state.unsolicited_told = Some(now);
+        }
+        verdict
+    }
+
+    /// Judges a look-up of `name`. When it may start, it has its place in the order of look-ups, and is counted
+    /// until it is settled or abandoned.
+    pub(crate) fn begin_look_up(&self, name: &Name) -> Result<Ticket, Refusal> {
+        let now = Instant::now();
+        let mut state = self.state()?;
+        let usage = Usage {
+            lookups_of_instance: state.lookups,
+            ..self.usage()
+        };
+        self.decide(
+            &mut state,
+            "dns.lookup",
+            &Attempt::LookUp { name },
+            usage,
+            Telling::Always,
+            now,
+        )?;
+        state.lookups += 1;
+        Ok(state.grants.begin(name.clone()))
+    }
+
+    /// Replaces the grants of the name that `ticket` stands for.
+    pub(crate) fn settle_look_up(&self, ticket: Ticket, outcome: Outcome) {
+        if let Ok(mut state) = self.state() {
+            state.lookups -= 1;
+            state.grants.settle(ticket, outcome, Instant::now());
+        }
+    }
+
+    /// Gives a look-up up; it grants nothing.
+    pub(crate) fn abandon_look_up(&self, ticket: Ticket) {
+        drop(ticket);
+        if let Ok(mut state) = self.state() {
+            state.lookups -= 1;
+        }
+    }
+
+    /// Counts an answer that was cut to the bound of DNS-12.
+    pub(crate) fn note_cut_answer(&self, name: &Name, addresses: usize) {
+        self.gate.wall().counters().cut_answer();
+        tracing::warn!(component = self.gate.component(), name = %escape(name.as_str()), addresses, "an answer was cut");
+    }
+
+    /// Counts a socket, and says what was held before it.
+    pub(crate) fn count_socket(&self) -> Usage {
+        let wall = self.gate.wall();
+        let sockets_of_process = wall.sockets().fetch_add(1, Ordering::AcqRel);
+        Usage {
+            sockets_of_instance: self.sockets.fetch_add(1, Ordering::AcqRel),
+            sockets_of_component: self.gate.sockets().fetch_add(1, Ordering::AcqRel),
+            sockets_of_process,
+            connections_of_process: sockets_of_process + wall.connections().load(Ordering::Acquire),
+            lookups_of_instance: 0,
+        }
+    }
+
+    /// Gives back what [`count_socket`](InstanceGate::count_socket) took.
+    pub(crate) fn uncount_socket(&self) {
+        self.gate.wall().sockets().fetch_sub(1, Ordering::AcqRel);
+        self.gate.sockets().fetch_sub(1, Ordering::AcqRel);
+        self.sockets.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn usage(&self) -> Usage {
+        let wall = self.gate.wall();
+        let sockets_of_process = wall.sockets().load(Ordering::Acquire);
+        Usage {
+            sockets_of_instance: self.sockets.load(Ordering::Acquire),
+            sockets_of_component: self.gate.sockets().load(Ordering::Acquire),
+            sockets_of_process,
+            connections_of_process: sockets_of_process + wall.connections().load(Ordering::Acquire),
+            lookups_of_instance: 0,
+        }
+    }
+
+    /// A lock that a panic has poisoned refuses everything from then on (ORD-4).
+    fn state(&self) -> Result<MutexGuard<'_, State>, Refusal> {
+        self.state.lock().map_err(|_| Refusal {
+            reason: Reason::ErrorInternal,
+        })
+    }
+
+    /// The one function that every question of this crate ends in.
+    fn decide(
+        &self,
+        state: &mut State,
+        what: &'static str,
+        attempt: &Attempt<'_>,
+        usage: Usage,
+        telling: Telling,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        self.follow_operator(state);
+        let situation = Situation {
+            grants: &state.grants,
+            peers: &state.peers,
+            usage,
+            now,
+        };
+        let decision = state.policy.decide(attempt, &situation);
+        let wall = self.gate.wall();
+        let event = |decision| AuditEvent::of(self.gate.component_id(), self.number, what, attempt, decision);
+        match &decision {
+            Decision::Allow(_) => {
+                if telling != Telling::Aside {
+                    wall.counters().allow();
+                }
+                if telling == Telling::Always {
+                    wall.tell(Verdict::Allow, || event(&decision));
+                }
+                Ok(())
+            }
+            Decision::Deny(denial) => {
+                if telling != Telling::Aside {
+                    wall.counters().deny(denial.reason().code());
+                }
+                if matches!(telling, Telling::Always | Telling::OnDenial) {
+                    wall.tell(Verdict::Deny, || event(&decision));
+                }
+                Err(Refusal {
+                    reason: denial.reason(),
+                })
+            }
+        }
+    }
+
+    fn follow_operator(&self, state: &mut State) {
+        let operator = self.gate.wall().operator_in_force();
+        if !std::ptr::eq::<Operator>(state.policy.operator(), &**operator) {
+            state.policy = self.gate.policy(Arc::clone(&operator));
+        }
+    }
+}
+
+/// How often refused datagrams of one instance are told of.
+const UNSOLICITED_INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! One look-up, from the guest's text to the addresses it may have. WASI 0.2 and 0.3 share it.
+//!
+//! ```text
+//! text ── a literal address ─────────────▶ that address; no query, no grant (DNS-8)
+//!  │
+//!  ├─ not a name ────────────────────────▶ NotAName
+//!  ├─ judge LookUp, quota of those in flight ▶ Refused, TooMany; no query leaves
+//!  ▼
+//! place in the order of look-ups (ticket)           start(), at once
+//! ─────────────────────────────────────────────────────────────────
+//! candidates: the name, or under a search domain    answer(), when awaited
+//!  │  judge each expanded name
+//!  ▼
+//! resolver, all in the time of a look-up ──────────▶ Unresolvable: grants end
+//!  │                                       ────────▶ TemporaryFailure, PermanentFailure: grants stay
+//!  ├─ cut to the bound of DNS-12
+//!  ├─ judge each address with its chain ── none left ▶ Refused: grants end
+//!  ▼
+//! grants replaced, then the addresses are the guest's
+//! ```
+//!
+//! A look-up that is dropped before it has answered grants nothing and gives its place back.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use outport_policy::{Address, AnswerSource, Attempt, Host, Name, Outcome, Ticket};
+
+use crate::dns::{Answer, ResolveError};
+use crate::instance::{InstanceGate, RefusalKind};
+
+/// A look-up that has started.
+pub(crate) enum LookUp {
+    /// The text was an address.
+    Known(Vec<Address>),
+    /// The name may be looked up.
+    Asked(Asked),
+}
+
+/// Why a look-up has no addresses, as the guest gets to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LookUpError {
+    /// The text is no name.
+    NotAName,
+    /// The policy refuses the name, or all its addresses.
+    Refused,
+    /// As many look-ups as are permitted are in flight.
+    TooMany,
+    /// The name does not exist or has no address.
+    Unresolvable,
+    /// The servers failed or were silent.
+    TemporaryFailure,
+    /// The servers refuse.
+    PermanentFailure,
+}
+
+impl LookUp {
+    /// Judges the name and takes its place among the look-ups of the instance. No query leaves before [`Asked::answer`]
+    /// is awaited.
+    pub(crate) fn start(gate: &Arc<InstanceGate>, text: &str) -> Result<LookUp, LookUpError> {
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Ok(LookUp::Known(vec![Address::new(ip)]));
+        }
+        let name = match Host::parse(text).map_err(|_| LookUpError::NotAName)? {
+            Host::Address(address) => return Ok(LookUp::Known(vec![address])),
+            Host::Name(name) => name,
+        };
+        let ticket = gate
+            .begin_look_up(&name)
+            .map_err(|refusal| match refusal.kind() {
+                RefusalKind::Quota => LookUpError::TooMany,
+                RefusalKind::Policy => LookUpError::Refused,
+            })?;
+        Ok(LookUp::Asked(Asked {
+            gate: gate.clone(),
+            name,
+            ticket: Some(ticket),
+        }))
+    }
+}
+
+/// A look-up in flight.
+pub(crate) struct Asked {
+    gate: Arc<InstanceGate>,
+    name: Name,
+    ticket: Option<Ticket>,
+}
+
+impl Asked {
+    /// The addresses that the guest may have; they are granted by then.
+    pub(crate) async fn answer(mut self) -> Result<Vec<Address>, LookUpError> {
+        let (outcome, result) = match resolve(&self.gate, &self.name).await {
+            Ok((_, addresses)) if addresses.is_empty() => (Outcome::Nothing, Err(LookUpError::Refused)),
+            Ok((chain, addresses)) => (
+                Outcome::Answered {
+                    chain,
+                    addresses: addresses.clone(),
+                },
+                Ok(addresses),
+            ),
+            Err(error) => (outcome_of(error), Err(error)),
+        };
+        if let Some(ticket) = self.ticket.take() {
+            self.gate.settle_look_up(ticket, outcome);
+        }
+        result
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.gate.abandon_look_up(ticket);
+        }
+    }
+}
+
+/// What is left of the answer for `name`, after each address was judged: the chain and the addresses.
+async fn resolve(gate: &InstanceGate, name: &Name) -> Result<(Vec<Name>, Vec<Address>), LookUpError> {
+    let answer = if name.is_localhost() {
+        localhost()
+    } else {
+        tokio::time::timeout(gate.quotas().lookup_time, ask(gate, name))
+            .await
+            .unwrap_or(Err(LookUpError::TemporaryFailure))?
+    };
+    let Answer {
+        chain,
+        mut addresses,
+        source,
+        ..
+    } = answer;
+    let most = gate.quotas().lookup_addresses;
+    if addresses.len() > most {
+        gate.note_cut_answer(name, addresses.len());
+        addresses.truncate(most);
+    }
+    addresses.retain(|address| {
+        let attempt = Attempt::Answer {
+            name,
+            chain: &chain,
+            address: *address,
+            source,
+        };
+        gate.judge("dns.answer", &attempt).is_ok()
+    });
+    Ok((chain, addresses))
+}
+
+/// Asks for each candidate of `name` in turn, until one exists. A candidate that a search domain made of it comes
+/// first in the chain of its answer.
+async fn ask(gate: &InstanceGate, name: &Name) -> Result<Answer, LookUpError> {
+    let resolver = gate.resolver();
+    let mut last = LookUpError::Refused;
+    for candidate in resolver.expand(name) {
+        if candidate != *name && gate.judge_expanded(&candidate).is_err() {
+            continue;
+        }
+        match resolver.resolve(&candidate).await {
+            Ok(mut answer) => {
+                if candidate != *name {
+                    answer.chain.insert(0, candidate);
+                }
+                return Ok(answer);
+            }
+            Err(error) => {
+                tracing::debug!(name = %candidate, %error, "a look-up has no answer");
+                last = error_of(&error);
+                if last != LookUpError::Unresolvable {
+                    return Err(last);
+                }
+            }
+        }
+    }
+    Err(last)
+}
+
+/// RFC 6761, section 6.3: never a server's business (DNS-10).
+fn localhost() -> Answer {
+    let addresses = vec![
+        Address::new(Ipv4Addr::LOCALHOST.into()),
+        Address::new(Ipv6Addr::LOCALHOST.into()),
+    ];
+    Answer {
+        chain: Vec::new(),
+        addresses,
+        source: AnswerSource::Localhost,
+        ttl: Duration::ZERO,
+    }
+}
+
+fn error_of(error: &ResolveError) -> LookUpError {
+    match error {
+        ResolveError::NoSuchName | ResolveError::NoAddress => LookUpError::Unresolvable,
+        ResolveError::Refused { .. } => LookUpError::PermanentFailure,
+        ResolveError::TimedOut | ResolveError::Failed { .. } => LookUpError::TemporaryFailure,
+    }
+}
+
+/// Grants end when the name is known to have no address, or none that is permitted; they stay when nobody knows
+/// (DNS-5).
+fn outcome_of(error: LookUpError) -> Outcome {
+    match error {
+        LookUpError::Unresolvable | LookUpError::Refused => Outcome::Nothing,
+        LookUpError::NotAName
+        | LookUpError::TooMany
+        | LookUpError::TemporaryFailure
+        | LookUpError::PermanentFailure => Outcome::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,322 @@
+use outport_policy::{Endpoint, Limit, Transport};
+
+use super::*;
+use crate::testing::{World, Script, addresses, answer, answer_through, deny, instance};
+
+async fn look_up(gate: &Arc<InstanceGate>, text: &str) -> Result<Vec<Address>, LookUpError> {
+    match LookUp::start(gate, text)? {
+        LookUp::Known(addresses) => Ok(addresses),
+        LookUp::Asked(asked) => asked.answer().await,
+    }
+}
+
+fn connects(gate: &InstanceGate, remote: &str) -> bool {
+    let remote = Endpoint::from(remote.parse::<std::net::SocketAddr>().unwrap());
+    gate.judge("tcp.connect", &Attempt::Reach { transport: Transport::Tcp, remote }).is_ok()
+}
+
+// proves: DNS-3
+#[tokio::test]
+async fn an_answer_is_granted_before_the_guest_has_it() {
+    let gate = World::new(Script::new().then("db.example", answer(&["10.0.0.1", "10.0.0.2"])))
+        .instance(&["*://db.example:5432"]);
+    assert!(!connects(&gate, "10.0.0.1:5432"));
+    assert_eq!(look_up(&gate, "db.example").await, Ok(addresses(&["10.0.0.1", "10.0.0.2"])));
+    assert!(connects(&gate, "10.0.0.1:5432"));
+    assert!(connects(&gate, "10.0.0.2:5432"));
+    assert!(!connects(&gate, "10.0.0.1:5433"), "the entry names another port");
+    assert!(!connects(&gate, "10.0.0.3:5432"), "the answer did not have it");
+}
+
+// proves: DNS-1, ORD-2
+#[tokio::test]
+async fn a_name_that_no_socket_entry_matches_is_refused_without_a_query() {
+    let rows: [(&[&str], &str, Result<usize, LookUpError>); 9] = [
+        (&[], "db.example", Err(LookUpError::Refused)),
+        (&["*://db.example:1"], "db.example", Ok(1)),
+        (&["tcp://db.example:1"], "db.example", Ok(1)),
+        (&["udp://db.example:1"], "db.example", Ok(1)),
+        (&["*://*.example:1"], "db.example", Ok(1)),
+        (&["*://*:1"], "db.example", Ok(1)),
+        (&["https://db.example"], "db.example", Err(LookUpError::Refused)),
+        (&["*://10.0.0.0/8:1"], "db.example", Err(LookUpError::Refused)),
+        (&["*://other.example:1"], "db.example", Err(LookUpError::Refused)),
+    ];
+    for (allowed, name, expected) in rows {
+        let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
+        let result = look_up(&world.instance(allowed), name).await.map(|addresses| addresses.len());
+        assert_eq!(result, expected, "{allowed:?}");
+        assert_eq!(world.script.questions().len(), usize::from(expected.is_ok()), "{allowed:?}");
+    }
+}
+
+// proves: DL-3
+#[tokio::test]
+async fn a_denied_name_is_refused_without_a_query_and_a_partly_denied_one_keeps_the_other_ports() {
+    let script = || Script::new().then("db.example", answer(&["10.0.0.1"]));
+    let world = World::new(script()).deny(&["*://db.example:*"]);
+    assert_eq!(look_up(&world.instance(&["*://*:*"]), "db.example").await, Err(LookUpError::Refused));
+    assert_eq!(world.script.questions(), [] as [&str; 0]);
+
+    let gate = World::new(script()).deny(&["*://db.example:22"]).instance(&["*://db.example:*"]);
+    assert_eq!(look_up(&gate, "db.example").await, Ok(addresses(&["10.0.0.1"])));
+    assert!(connects(&gate, "10.0.0.1:5432"));
+    assert!(!connects(&gate, "10.0.0.1:22"));
+}
+
+// proves: DL-4
+#[tokio::test]
+async fn a_denied_name_behind_an_alias_denies_the_alias() {
+    let script = Script::new().then("www.example", answer_through(&["evil.example"], &["10.0.0.1"]));
+    let world = World::new(script).deny(&["*://evil.example:*"]);
+    assert_eq!(look_up(&world.instance(&["*://www.example:*"]), "www.example").await, Err(LookUpError::Refused));
+    assert_eq!(world.events.take(), ["dns.lookup www.example", "dns.answer 10.0.0.1 [deny.cname]"]);
+}
+
+// proves: DNS-8
+#[tokio::test]
+async fn a_literal_address_comes_back_and_grants_nothing() {
+    let rows = [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("0x7f.1", "127.0.0.1"),
+    ];
+    let world = World::new(Script::new());
+    let gate = world.instance(&[]);
+    for (text, expected) in rows {
+        assert_eq!(look_up(&gate, text).await, Ok(addresses(&[expected])), "{text}");
+    }
+    assert!(!connects(&gate, "10.0.0.1:5432"));
+    assert_eq!(world.script.questions(), [] as [&str; 0]);
+}
+
+// proves: DNS-2
+#[tokio::test]
+async fn what_cannot_be_a_name_is_not_one() {
+    let gate = World::new(Script::new()).instance(&["*://*:*"]);
+    let long_label = format!("{}.example", "a".repeat(64));
+    let long_name = vec!["a".repeat(50); 6].join(".");
+    for text in ["", ".", "a..b", "a b", "a/b", "http://a", "user@a", "a:80", &long_label, &long_name] {
+        assert_eq!(look_up(&gate, text).await, Err(LookUpError::NotAName), "{text:?}");
+    }
+}
+
+// proves: DNS-2
+#[tokio::test]
+async fn a_name_is_asked_for_in_lower_case_and_without_its_trailing_dot() {
+    let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
+    let gate = world.instance(&["*://db.example:5432"]);
+    assert!(look_up(&gate, "DB.Example.").await.is_ok());
+    assert_eq!(world.script.questions(), ["db.example"]);
+}
+
+// proves: DNS-2
+#[tokio::test]
+async fn a_search_domain_is_tried_for_a_name_without_a_dot_and_may_be_denied() {
+    let script = || {
+        Script::new().search("corp.example").then("db.corp.example", answer(&["10.0.0.1"])).then("db", answer(&["10.0.0.2"]))
+    };
+    let world = World::new(script());
+    let gate = world.instance(&["*://db:5432"]);
+    assert_eq!(look_up(&gate, "db").await, Ok(addresses(&["10.0.0.1"])));
+    assert_eq!(world.script.questions(), ["db.corp.example"]);
+    assert!(connects(&gate, "10.0.0.1:5432"), "the grant is that of the name that was looked up");
+
+    let world = World::new(script()).deny(&["*://db.corp.example:*"]);
+    assert_eq!(look_up(&world.instance(&["*://db:5432"]), "db").await, Ok(addresses(&["10.0.0.2"])));
+    assert_eq!(world.script.questions(), ["db"], "no query leaves for a denied name");
+}
+
+// proves: DNS-4
+#[tokio::test]
+async fn a_new_answer_replaces_the_grants_of_its_name() {
+    let script = Script::new()
+        .then("db.example", answer(&["10.0.0.1", "10.0.0.2"]))
+        .then("db.example", answer(&["10.0.0.2", "10.0.0.3"]))
+        .then("other.example", answer(&["10.0.0.1"]));
+    let gate = World::new(script).instance(&["*://*.example:5432"]);
+    look_up(&gate, "db.example").await.unwrap();
+    look_up(&gate, "other.example").await.unwrap();
+    look_up(&gate, "db.example").await.unwrap();
+    assert!(connects(&gate, "10.0.0.3:5432"));
+    assert!(connects(&gate, "10.0.0.1:5432"), "another name still grants it");
+}
+
+// proves: DNS-4
+#[tokio::test]
+async fn of_two_look_ups_in_flight_the_one_that_started_later_wins() {
+    for later_answers_first in [true, false] {
+        let world = World::new(
+            Script::new().then("db.example", answer(&["10.0.0.1"])).then("db.example", answer(&["10.0.0.2"])),
+        );
+        let gate = world.instance(&["*://db.example:5432"]);
+        let (first, second) = (world.script.hold("db.example"), world.script.hold("db.example"));
+        let start = || match LookUp::start(&gate, "db.example") {
+            Ok(LookUp::Asked(asked)) => tokio::spawn(asked.answer()),
+            _ => panic!("the name may be looked up"),
+        };
+        let earlier = start();
+        tokio::task::yield_now().await;
+        let later = start();
+        tokio::task::yield_now().await;
+        let order = if later_answers_first { [(second, later), (first, earlier)] } else { [(first, earlier), (second, later)] };
+        for (release, task) in order {
+            release.send(()).unwrap();
+            task.await.unwrap().unwrap();
+        }
+        assert!(connects(&gate, "10.0.0.2:5432"), "later answers first: {later_answers_first}");
+        assert!(!connects(&gate, "10.0.0.1:5432"), "later answers first: {later_answers_first}");
+    }
+}
+
+// proves: DNS-4
+#[tokio::test]
+async fn a_look_up_that_the_guest_gave_up_grants_nothing_and_gives_its_place_back() {
+    let mut world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
+    world.operator.quotas.lookups_in_flight = 1;
+    let gate = world.instance(&["*://db.example:5432"]);
+    for _ in 0..3 {
+        let started = LookUp::start(&gate, "db.example");
+        assert!(matches!(started, Ok(LookUp::Asked(_))));
+        assert!(matches!(LookUp::start(&gate, "db.example"), Err(LookUpError::TooMany)));
+        drop(started);
+    }
+    assert!(!connects(&gate, "10.0.0.1:5432"));
+
+    let _never = world.script.hold("db.example");
+    let Ok(LookUp::Asked(asked)) = LookUp::start(&gate, "db.example") else { panic!() };
+    let task = tokio::spawn(asked.answer());
+    tokio::task::yield_now().await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    assert!(look_up(&gate, "db.example").await.is_ok(), "the place is free again");
+}
+
+// proves: DNS-5
+#[tokio::test]
+async fn grants_end_with_the_name_and_outlive_a_failing_server() {
+    let failed = || ResolveError::Failed { detail: "SERVFAIL".to_owned() };
+    let refused = || ResolveError::Refused { detail: "REFUSED".to_owned() };
+    let rows = [
+        (ResolveError::NoSuchName, LookUpError::Unresolvable, false),
+        (ResolveError::NoAddress, LookUpError::Unresolvable, false),
+        (failed(), LookUpError::TemporaryFailure, true),
+        (ResolveError::TimedOut, LookUpError::TemporaryFailure, true),
+        (refused(), LookUpError::PermanentFailure, true),
+    ];
+    for (error, expected, granted) in rows {
+        let script = Script::new().then("db.example", answer(&["10.0.0.1"])).then("db.example", Err(error.clone()));
+        let gate = World::new(script).instance(&["*://db.example:5432"]);
+        look_up(&gate, "db.example").await.unwrap();
+        assert_eq!(look_up(&gate, "db.example").await, Err(expected), "{error:?}");
+        assert_eq!(connects(&gate, "10.0.0.1:5432"), granted, "{error:?}");
+    }
+}
+
+// proves: DNS-5, DNS-12
+#[tokio::test(start_paused = true)]
+async fn a_silent_server_fails_after_the_time_of_a_look_up() {
+    let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
+    let gate = world.instance(&["*://db.example:5432"]);
+    let _silent = world.script.hold("db.example");
+    let start = tokio::time::Instant::now();
+    assert_eq!(look_up(&gate, "db.example").await, Err(LookUpError::TemporaryFailure));
+    assert_eq!(start.elapsed().as_secs(), 5);
+}
+
+// proves: DNS-7
+#[tokio::test]
+async fn no_other_instance_gains_from_a_grant() {
+    let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
+    let wall = world.wall();
+    let (mine, other) = (instance(&wall, &["*://db.example:5432"]), instance(&wall, &["*://db.example:5432"]));
+    look_up(&mine, "db.example").await.unwrap();
+    assert!(connects(&mine, "10.0.0.1:5432"));
+    assert!(!connects(&other, "10.0.0.1:5432"));
+}
+
+// proves: DNS-9
+#[tokio::test]
+async fn addresses_of_the_machine_are_left_out_of_what_a_server_answers() {
+    let guarded = ["127.0.0.1", "::1", "0.0.0.0", "169.254.0.1", "224.0.0.1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"];
+    for address in guarded {
+        let script = Script::new().then("www.example", answer(&[address])).then("www.example", answer(&["10.0.0.1", address]));
+        let gate = World::new(script).instance(&["*://www.example:8080"]);
+        assert_eq!(look_up(&gate, "www.example").await, Err(LookUpError::Refused), "{address} alone");
+        assert_eq!(look_up(&gate, "www.example").await, Ok(addresses(&["10.0.0.1"])), "{address} among others");
+        assert!(!connects(&gate, &std::net::SocketAddr::new(address.parse().unwrap(), 8080).to_string()), "{address}");
+    }
+}
+
+// proves: DNS-9
+#[tokio::test]
+async fn the_operator_may_lift_loopback_answers() {
+    let mut world = World::new(Script::new().then("www.example", answer(&["127.0.0.1"])));
+    world.operator.limits.loopback_answers = Limit::Lifted;
+    let gate = world.instance(&["*://www.example:*"]);
+    assert_eq!(look_up(&gate, "www.example").await, Ok(addresses(&["127.0.0.1"])));
+    assert!(connects(&gate, "127.0.0.1:8080"));
+    assert!(!connects(&gate, "127.0.0.1:22"), "RL-1 holds all the same");
+}
+
+// proves: DNS-9
+#[tokio::test]
+async fn what_the_deny_list_refuses_is_left_out_of_the_answer() {
+    let script = Script::new().then("www.example", answer(&["10.0.0.1", "192.0.2.1"]));
+    let world = World::new(script).deny(&["*://10.0.0.0/8:*"]);
+    assert_eq!(look_up(&world.instance(&["*://www.example:*"]), "www.example").await, Ok(addresses(&["192.0.2.1"])));
+    assert_eq!(
+        world.events.take(),
+        ["dns.lookup www.example", "dns.answer 10.0.0.1 [deny.network]", "dns.answer 192.0.2.1"]
+    );
+}
+
+// proves: DNS-10
+#[tokio::test]
+async fn localhost_is_answered_here_and_needs_an_entry() {
+    let world = World::new(Script::new().then("localhost", answer(&["192.0.2.1"])));
+    let gate = world.instance(&["*://localhost:7001", "*://*.localhost:7001"]);
+    for text in ["localhost", "db.localhost", "LOCALHOST."] {
+        assert_eq!(look_up(&gate, text).await, Ok(addresses(&["127.0.0.1", "::1"])), "{text}");
+    }
+    assert!(connects(&gate, "127.0.0.1:7001"));
+    assert_eq!(world.script.questions(), [] as [&str; 0]);
+    assert_eq!(look_up(&world.instance(&["*://db.example:1"]), "localhost").await, Err(LookUpError::Refused));
+}
+
+// proves: DNS-12
+#[tokio::test]
+async fn an_answer_is_cut_to_as_many_addresses_as_are_permitted() {
+    let texts: Vec<String> = (0..70).map(|index| format!("10.0.0.{index}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for (given, kept, cut) in [(64, 64, 0), (65, 64, 1), (70, 64, 1)] {
+        let wall = World::new(Script::new().then("db.example", answer(&texts[..given]))).wall();
+        let gate = instance(&wall, &["*://db.example:5432"]);
+        assert_eq!(look_up(&gate, "db.example").await.unwrap().len(), kept);
+        assert_eq!(wall.tally().answers_cut, cut, "{given} addresses");
+        assert_eq!(connects(&gate, "10.0.0.63:5432"), true);
+        assert_eq!(connects(&gate, "10.0.0.64:5432"), false);
+    }
+}
+
+// proves: DL-9
+#[tokio::test]
+async fn a_new_deny_list_ends_the_grants_that_it_forbids() {
+    let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
+    let wall = world.wall();
+    let gate = instance(&wall, &["*://db.example:5432"]);
+    look_up(&gate, "db.example").await.unwrap();
+    assert!(connects(&gate, "10.0.0.1:5432"));
+
+    let mut operator = world.operator.clone();
+    operator.deny = deny(&["*://db.example:*"]);
+    wall.replace_operator(operator);
+    assert!(!connects(&gate, "10.0.0.1:5432"));
+    assert_eq!(look_up(&gate, "db.example").await, Err(LookUpError::Refused));
+
+    wall.replace_operator(world.operator.clone());
+    assert!(connects(&gate, "10.0.0.1:5432"));
+}

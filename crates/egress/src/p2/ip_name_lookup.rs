@@ -1,0 +1,111 @@
+//! `wasi:sockets/ip-name-lookup` of WASI 0.2.
+//!
+//! `resolve-addresses` starts the look-up, and with it takes its place in the order of look-ups; the stream holds
+//! it until the guest drops the stream, which gives an unfinished look-up up. The stream type that the bindings
+//! name belongs to `wasmtime-wasi` and cannot be made here, so the table holds [`Addresses`] and the guest gets a
+//! handle with its number.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use outport_policy::Address;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{
+    Host, HostResolveAddressStream, ResolveAddressStream,
+};
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, Network};
+use wasmtime_wasi::p2::{DynPollable, Pollable, SocketError, SocketResult, subscribe};
+
+use crate::ctx::GateCtxView;
+use crate::lookup::{LookUp, LookUpError};
+
+/// The addresses of one look-up, as far as they are known.
+enum Addresses {
+    Asking(Pin<Box<dyn Future<Output = Result<Vec<Address>, LookUpError>> + Send>>),
+    Answered(std::vec::IntoIter<Address>),
+    Failed(LookUpError),
+}
+
+impl Addresses {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Addresses::Asking(answer) = self {
+            *self = match std::task::ready!(answer.as_mut().poll(cx)) {
+                Ok(addresses) => Addresses::Answered(addresses.into_iter()),
+                Err(error) => Addresses::Failed(error),
+            };
+        }
+        Poll::Ready(())
+    }
+
+    fn next(&mut self) -> SocketResult<Option<IpAddress>> {
+        // Whoever waits does so through `subscribe`; this only looks.
+        let _ = self.poll(&mut Context::from_waker(Waker::noop()));
+        match self {
+            Addresses::Asking(_) => Err(ErrorCode::WouldBlock.into()),
+            Addresses::Answered(addresses) => Ok(addresses.next().map(|address| address.ip().into())),
+            Addresses::Failed(error) => Err(code(*error).into()),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Addresses {
+    async fn ready(&mut self) {
+        std::future::poll_fn(|cx| self.poll(cx)).await;
+    }
+}
+
+impl Host for GateCtxView<'_> {
+    fn resolve_addresses(
+        &mut self,
+        network: Resource<Network>,
+        name: String,
+    ) -> SocketResult<Resource<ResolveAddressStream>> {
+        self.table.get(&network)?;
+        let addresses = match LookUp::start(&self.ctx.gate, &name).map_err(code)? {
+            LookUp::Known(addresses) => Addresses::Answered(addresses.into_iter()),
+            LookUp::Asked(asked) => Addresses::Asking(Box::pin(asked.answer())),
+        };
+        let stream = self.table.push(addresses)?;
+        Ok(Resource::new_own(stream.rep()))
+    }
+}
+
+impl HostResolveAddressStream for GateCtxView<'_> {
+    fn resolve_next_address(
+        &mut self,
+        stream: Resource<ResolveAddressStream>,
+    ) -> SocketResult<Option<IpAddress>> {
+        addresses(self.table, &stream)?.next()
+    }
+
+    fn subscribe(
+        &mut self,
+        stream: Resource<ResolveAddressStream>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
+        subscribe(self.table, Resource::<Addresses>::new_borrow(stream.rep()))
+    }
+
+    fn drop(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<()> {
+        self.table.delete(Resource::<Addresses>::new_own(stream.rep()))?;
+        Ok(())
+    }
+}
+
+fn addresses<'a>(
+    table: &'a mut ResourceTable,
+    stream: &Resource<ResolveAddressStream>,
+) -> Result<&'a mut Addresses, SocketError> {
+    Ok(table.get_mut(&Resource::<Addresses>::new_borrow(stream.rep()))?)
+}
+
+/// What the guest gets to know (DNS-5, RSN-3). A quota is a failure that may pass, since nothing better exists.
+fn code(error: LookUpError) -> ErrorCode {
+    match error {
+        LookUpError::NotAName => ErrorCode::InvalidArgument,
+        LookUpError::Refused => ErrorCode::AccessDenied,
+        LookUpError::Unresolvable => ErrorCode::NameUnresolvable,
+        LookUpError::TooMany | LookUpError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
+        LookUpError::PermanentFailure => ErrorCode::PermanentResolverFailure,
+    }
+}

@@ -1,0 +1,27 @@
+//! The part of `wasi:sockets/network` that the other interfaces need to turn their errors into codes. The
+//! interface itself stays `wasmtime-wasi`'s.
+
+use wasmtime::component::Resource;
+use wasmtime_wasi::p2::SocketError;
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, Host, HostNetwork, Network};
+
+use crate::ctx::GateCtxView;
+
+impl Host for GateCtxView<'_> {
+    fn convert_error_code(&mut self, error: SocketError) -> wasmtime::Result<ErrorCode> {
+        self.sockets().convert_error_code(error)
+    }
+
+    fn network_error_code(
+        &mut self,
+        error: Resource<wasmtime::Error>,
+    ) -> wasmtime::Result<Option<ErrorCode>> {
+        self.sockets().network_error_code(error)
+    }
+}
+
+impl HostNetwork for GateCtxView<'_> {
+    fn drop(&mut self, network: Resource<Network>) -> wasmtime::Result<()> {
+        HostNetwork::drop(&mut self.sockets(), network)
+    }
+}

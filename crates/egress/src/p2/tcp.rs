@@ -1,0 +1,68 @@
+//! `wasi:sockets/tcp`: all of it is `wasmtime-wasi`'s, except that a bind is marked as one.
+
+use wasmtime::component::Resource;
+use wasmtime_wasi::p2::bindings::sockets::network::{IpAddressFamily, IpSocketAddress, Network};
+use wasmtime_wasi::p2::bindings::sockets::tcp::{Host, HostTcpSocket, ShutdownType};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, SocketResult, TcpSocket};
+
+use crate::ctx::GateCtxView;
+use crate::pass_on::pass_on;
+use crate::sockets::{Step, during};
+
+type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
+type Accepted = (
+    Resource<TcpSocket>,
+    Resource<DynInputStream>,
+    Resource<DynOutputStream>,
+);
+
+impl Host for GateCtxView<'_> {}
+
+impl HostTcpSocket for GateCtxView<'_> {
+    async fn start_bind(
+        &mut self,
+        socket: Resource<TcpSocket>,
+        network: Resource<Network>,
+        local: IpSocketAddress,
+    ) -> SocketResult<()> {
+        during(
+            Step::Bind,
+            HostTcpSocket::start_bind(&mut self.sockets(), socket, network, local),
+        )
+        .await
+    }
+
+    async fn start_listen(&mut self, socket: Resource<TcpSocket>) -> SocketResult<()> {
+        HostTcpSocket::start_listen(&mut self.sockets(), socket).await
+    }
+
+    pass_on! { HostTcpSocket:
+        fn finish_bind(socket: Resource<TcpSocket>) -> SocketResult<()>;
+        fn start_connect(socket: Resource<TcpSocket>, network: Resource<Network>, remote: IpSocketAddress) -> SocketResult<()>;
+        fn finish_connect(socket: Resource<TcpSocket>) -> SocketResult<Streams>;
+        fn finish_listen(socket: Resource<TcpSocket>) -> SocketResult<()>;
+        fn accept(socket: Resource<TcpSocket>) -> SocketResult<Accepted>;
+        fn local_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress>;
+        fn remote_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress>;
+        fn is_listening(socket: Resource<TcpSocket>) -> wasmtime::Result<bool>;
+        fn address_family(socket: Resource<TcpSocket>) -> wasmtime::Result<IpAddressFamily>;
+        fn set_listen_backlog_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
+        fn keep_alive_enabled(socket: Resource<TcpSocket>) -> SocketResult<bool>;
+        fn set_keep_alive_enabled(socket: Resource<TcpSocket>, value: bool) -> SocketResult<()>;
+        fn keep_alive_idle_time(socket: Resource<TcpSocket>) -> SocketResult<u64>;
+        fn set_keep_alive_idle_time(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
+        fn keep_alive_interval(socket: Resource<TcpSocket>) -> SocketResult<u64>;
+        fn set_keep_alive_interval(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
+        fn keep_alive_count(socket: Resource<TcpSocket>) -> SocketResult<u32>;
+        fn set_keep_alive_count(socket: Resource<TcpSocket>, value: u32) -> SocketResult<()>;
+        fn hop_limit(socket: Resource<TcpSocket>) -> SocketResult<u8>;
+        fn set_hop_limit(socket: Resource<TcpSocket>, value: u8) -> SocketResult<()>;
+        fn receive_buffer_size(socket: Resource<TcpSocket>) -> SocketResult<u64>;
+        fn set_receive_buffer_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
+        fn send_buffer_size(socket: Resource<TcpSocket>) -> SocketResult<u64>;
+        fn set_send_buffer_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
+        fn subscribe(socket: Resource<TcpSocket>) -> wasmtime::Result<Resource<DynPollable>>;
+        fn shutdown(socket: Resource<TcpSocket>, how: ShutdownType) -> SocketResult<()>;
+        fn drop(socket: Resource<TcpSocket>) -> wasmtime::Result<()>;
+    }
+}

@@ -1,0 +1,38 @@
+//! `wasi:sockets/ip-name-lookup` of WASI 0.3. A guest that drops the call gives the look-up up.
+
+use wasmtime::component::Accessor;
+use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup::{ErrorCode, Host, HostWithStore};
+use wasmtime_wasi::p3::bindings::sockets::types::IpAddress;
+
+use crate::ctx::{GateCtxView, GateView, Gated};
+use crate::lookup::{LookUp, LookUpError};
+
+impl Host for GateCtxView<'_> {}
+
+impl<T: GateView + 'static> HostWithStore<T> for Gated {
+    async fn resolve_addresses(
+        store: &Accessor<T, Self>,
+        name: String,
+    ) -> wasmtime::Result<Result<Vec<IpAddress>, ErrorCode>> {
+        let started = store.with(|mut store| LookUp::start(&store.get().ctx.gate, &name));
+        let addresses = match started {
+            Ok(LookUp::Known(addresses)) => Ok(addresses),
+            Ok(LookUp::Asked(asked)) => asked.answer().await,
+            Err(error) => Err(error),
+        };
+        Ok(addresses
+            .map(|addresses| addresses.into_iter().map(|address| address.ip().into()).collect())
+            .map_err(code))
+    }
+}
+
+/// What the guest gets to know (DNS-5, RSN-3). A quota is a failure that may pass, since nothing better exists.
+fn code(error: LookUpError) -> ErrorCode {
+    match error {
+        LookUpError::NotAName => ErrorCode::InvalidArgument,
+        LookUpError::Refused => ErrorCode::AccessDenied,
+        LookUpError::Unresolvable => ErrorCode::NameUnresolvable,
+        LookUpError::TooMany | LookUpError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
+        LookUpError::PermanentFailure => ErrorCode::PermanentResolverFailure,
+    }
+}

@@ -1,0 +1,40 @@
+//! Permission to have one socket, counted for as long as it lasts.
+
+use std::sync::Arc;
+
+use outport_policy::{Attempt, Transport};
+
+use crate::instance::{InstanceGate, Refusal};
+
+/// One socket in the counts of its instance, its component and the process. Dropping it gives the place back.
+pub(crate) struct SocketPermit {
+    gate: Arc<InstanceGate>,
+}
+
+impl SocketPermit {
+    /// Takes a place for a new socket.
+    ///
+    /// The place is taken before it is judged, so that two threads cannot both get the last one, and given back
+    /// when the judgement is a refusal.
+    ///
+    /// # Errors
+    ///
+    /// The refusal: UDP that is not lifted, or a quota that is used up.
+    pub(super) fn take(gate: &Arc<InstanceGate>, transport: Transport) -> Result<Arc<SocketPermit>, Refusal> {
+        let before = gate.count_socket();
+        let permit = Arc::new(SocketPermit { gate: gate.clone() });
+        gate.judge_counted("socket.create", &Attempt::CreateSocket { transport }, before)?;
+        Ok(permit)
+    }
+
+    /// The gate of the instance that has the socket.
+    pub(super) fn gate(&self) -> &InstanceGate {
+        &self.gate
+    }
+}
+
+impl Drop for SocketPermit {
+    fn drop(&mut self) {
+        self.gate.uncount_socket();
+    }
+}

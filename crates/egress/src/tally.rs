@@ -1,0 +1,62 @@
+//! What happened, in numbers. Always counted, whether or not anybody listens to events.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A snapshot of the counters of a process ([`Wall::tally`](crate::Wall::tally)).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Attempts that were permitted, each datagram among them.
+    pub allowed: u64,
+    /// Attempts that were refused, by the code of the reason. Datagrams that were dropped unseen are
+    /// `hard.unsolicited`.
+    pub denied: BTreeMap<&'static str, u64>,
+    /// Answers that had more addresses than the quota and were cut (DNS-12).
+    pub answers_cut: u64,
+    /// Sockets of guests that exist now.
+    pub sockets: u32,
+    /// Connections of outgoing HTTP that exist now.
+    pub connections: u32,
+}
+
+/// The counters themselves.
+#[derive(Default)]
+pub(crate) struct Counters {
+    allowed: AtomicU64,
+    denied: Mutex<BTreeMap<&'static str, u64>>,
+    answers_cut: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn allow(&self) {
+        self.allowed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn deny(&self, code: &'static str) {
+        let mut denied = self
+            .denied
+            .lock()
+            .expect("nothing panics while the counters are locked");
+        *denied.entry(code).or_default() += 1;
+    }
+
+    pub(crate) fn cut_answer(&self) {
+        self.answers_cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What was counted; the sockets and connections that exist are not known here.
+    pub(crate) fn snapshot(&self) -> Tally {
+        Tally {
+            allowed: self.allowed.load(Ordering::Relaxed),
+            denied: self
+                .denied
+                .lock()
+                .expect("nothing panics while the counters are locked")
+                .clone(),
+            answers_cut: self.answers_cut.load(Ordering::Relaxed),
+            ..Tally::default()
+        }
+    }
+}

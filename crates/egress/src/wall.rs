@@ -1,0 +1,258 @@
+//! What all gates of a process share: the operator's side.
+//!
+//! ```text
+//! Wall ── operator's policy (swapped as a whole), resolver, sinks, counts of the process
+//!  ├─ Gate `web` ── the author's allow list
+//!  │   ├─ GateCtx 1 ── grants, peers, counts of the instance
+//!  │   └─ GateCtx 2
+//!  └─ Gate `api`
+//! ```
+//!
+//! The operator's policy is what was configured, plus the addresses that the denied names were last seen at
+//! ([`Refresher`](crate::Refresher)). Either may change while guests run; every attempt after that is judged by
+//! the new whole.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use arc_swap::ArcSwap;
+use outport_policy::{AllowList, LearnedAddresses, Operator};
+use tokio::sync::Notify;
+
+use crate::audit::{AuditEvent, AuditSink, Verdict};
+use crate::dns::{Resolve, Resolver, ResolverError};
+use crate::gate::Gate;
+use crate::tally::{Counters, Tally};
+
+/// The operator's side of the network: policy, resolver, audit. Cheap to clone.
+#[derive(Clone)]
+pub struct Wall {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    operator: ArcSwap<Operator>,
+    configured: Mutex<Configured>,
+    changed: Arc<Notify>,
+    resolver: Arc<dyn Resolve>,
+    sinks: Vec<Arc<dyn AuditSink>>,
+    counters: Counters,
+    instances: AtomicU64,
+    sockets: AtomicU32,
+    connections: AtomicU32,
+}
+
+/// What the operator's policy in force is made of.
+struct Configured {
+    operator: Operator,
+    learned: LearnedAddresses,
+}
+
+impl Wall {
+    /// A wall with the policy that holds when the operator says nothing, the system's resolver and no sink.
+    pub fn builder() -> WallBuilder {
+        WallBuilder {
+            operator: Operator::default(),
+            resolver: None,
+            sinks: Vec::new(),
+        }
+    }
+
+    /// The gate of a component, which lets through what `allow` says as far as the operator permits it.
+    pub fn gate(&self, component: impl Into<Arc<str>>, allow: Arc<AllowList>) -> Gate {
+        Gate::new(self.clone(), component.into(), allow)
+    }
+
+    /// The operator's policy in force, learned addresses included.
+    pub fn operator(&self) -> Arc<Operator> {
+        self.shared.operator.load_full()
+    }
+
+    /// Puts another operator's policy in force, for every gate and at once (DL-9). Addresses that were learned
+    /// stay denied until the next refresh.
+    pub fn replace_operator(&self, operator: Operator) {
+        self.change(|configured| configured.operator = operator);
+        self.shared.changed.notify_one();
+    }
+
+    /// The counters of the process.
+    pub fn tally(&self) -> Tally {
+        Tally {
+            sockets: self.shared.sockets.load(Ordering::Relaxed),
+            connections: self.shared.connections.load(Ordering::Relaxed),
+            ..self.shared.counters.snapshot()
+        }
+    }
+
+    /// Makes every sink write out what it holds.
+    pub fn flush(&self) {
+        self.shared.sinks.iter().for_each(|sink| sink.flush());
+    }
+
+    /// Denies `learned` as the addresses of the denied names (DL-5).
+    pub(crate) fn learn(&self, learned: LearnedAddresses) {
+        self.change(|configured| configured.learned = learned);
+    }
+
+    /// The policy as it was configured, without learned addresses.
+    pub(crate) fn configured<R>(&self, read: impl FnOnce(&Operator) -> R) -> R {
+        read(
+            &self
+                .shared
+                .configured
+                .lock()
+                .expect("nothing panics while the policy is locked")
+                .operator,
+        )
+    }
+
+    /// Is notified after each [`replace_operator`](Wall::replace_operator).
+    pub(crate) fn replaced(&self) -> Arc<Notify> {
+        self.shared.changed.clone()
+    }
+
+    /// The operator's policy in force, without counting a reference to it.
+    pub(crate) fn operator_in_force(&self) -> arc_swap::Guard<Arc<Operator>> {
+        self.shared.operator.load()
+    }
+
+    pub(crate) fn resolver(&self) -> &Arc<dyn Resolve> {
+        &self.shared.resolver
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    pub(crate) fn next_instance(&self) -> u64 {
+        self.shared.instances.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The sockets of all guests.
+    pub(crate) fn sockets(&self) -> &AtomicU32 {
+        &self.shared.sockets
+    }
+
+    /// The connections of outgoing HTTP of all guests.
+    pub(crate) fn connections(&self) -> &AtomicU32 {
+        &self.shared.connections
+    }
+
+    /// Tells the sinks that want it of an event, which is made only then.
+    pub(crate) fn tell(&self, verdict: Verdict, event: impl FnOnce() -> AuditEvent) {
+        let mut listeners = self
+            .shared
+            .sinks
+            .iter()
+            .filter(|sink| sink.wants(verdict))
+            .peekable();
+        if listeners.peek().is_some() {
+            let event = event();
+            listeners.for_each(|sink| sink.record(&event));
+        }
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakWall {
+        WeakWall {
+            shared: Arc::downgrade(&self.shared),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Configured)) {
+        let mut configured = self
+            .shared
+            .configured
+            .lock()
+            .expect("nothing panics while the policy is locked");
+        change(&mut configured);
+        self.shared.operator.store(Arc::new(configured.in_force()));
+    }
+}
+
+impl Configured {
+    fn in_force(&self) -> Operator {
+        let deny = self.operator.deny.with_learned(self.learned.clone());
+        Operator {
+            deny,
+            ..self.operator.clone()
+        }
+    }
+}
+
+/// A wall that does not keep itself standing: for what runs beside the guests.
+#[derive(Clone)]
+pub(crate) struct WeakWall {
+    shared: Weak<Shared>,
+}
+
+impl WeakWall {
+    pub(crate) fn upgrade(&self) -> Option<Wall> {
+        self.shared.upgrade().map(|shared| Wall { shared })
+    }
+}
+
+/// Collects the parts of a [`Wall`].
+pub struct WallBuilder {
+    operator: Operator,
+    resolver: Option<Arc<dyn Resolve>>,
+    sinks: Vec<Arc<dyn AuditSink>>,
+}
+
+impl WallBuilder {
+    /// The operator's policy. Default: [`Operator::default`], no deny list and every limit in force.
+    pub fn operator(mut self, operator: Operator) -> WallBuilder {
+        self.operator = operator;
+        self
+    }
+
+    /// Where names are resolved. Default: [`Resolver::system`].
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> WallBuilder {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// Adds a sink for events. Default: none.
+    pub fn sink(mut self, sink: Arc<dyn AuditSink>) -> WallBuilder {
+        self.sinks.push(sink);
+        self
+    }
+
+    /// The wall.
+    ///
+    /// # Errors
+    ///
+    /// No resolver was given, and that of the system cannot be started.
+    pub fn build(self) -> Result<Wall, WallError> {
+        let resolver = match self.resolver {
+            Some(resolver) => resolver,
+            None => Arc::new(Resolver::system()?),
+        };
+        let configured = Configured {
+            operator: self.operator,
+            learned: LearnedAddresses::default(),
+        };
+        let shared = Shared {
+            operator: ArcSwap::from_pointee(configured.in_force()),
+            configured: Mutex::new(configured),
+            changed: Arc::default(),
+            resolver,
+            sinks: self.sinks,
+            counters: Counters::default(),
+            instances: AtomicU64::new(0),
+            sockets: AtomicU32::new(0),
+            connections: AtomicU32::new(0),
+        };
+        Ok(Wall {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+/// Why a [`Wall`] cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WallError {
+    /// The system's resolver cannot be started.
+    #[error(transparent)]
+    Resolver(#[from] ResolverError),
+}
