@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::io::{self, BufReader, Read, Write};
 
+use script::RequestTarget;
 use wasip2::http::types::{
     Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
 };
@@ -13,32 +14,24 @@ const CHUNK: usize = 64 * 1024;
 /// A request.
 pub struct Call {
     request: IncomingRequest,
-    path: String,
-    query: String,
+    target: RequestTarget,
 }
 
 impl Call {
-    /// Takes the request's path and query apart.
+    /// Reads the request's target.
     pub fn new(request: IncomingRequest) -> Self {
-        let path_with_query = request.path_with_query().unwrap_or_default();
-        let (path, query) = path_with_query.split_once('?').unwrap_or((&path_with_query, ""));
-        let (path, query) = (path.to_owned(), percent_decode(query));
-        Self { request, path, query }
+        let target = RequestTarget::new(&request.path_with_query().unwrap_or_default());
+        Self { request, target }
     }
 
-    /// What follows the last slash of the path: an app may serve this guest on any route.
-    pub fn last_segment(&self) -> &str {
-        self.path.rsplit('/').next().unwrap_or_default()
-    }
-
-    /// The query, decoded.
-    pub fn query(&self) -> &str {
-        &self.query
+    /// The request's target.
+    pub fn target(&self) -> &RequestTarget {
+        &self.target
     }
 
     /// The method and path, then each header, a line each.
     pub fn headers(&self) -> String {
-        let mut text = format!("{} {}\n", method_name(&self.request.method()), self.path);
+        let mut text = format!("{} {}\n", method_name(&self.request.method()), self.target.path());
         for (name, value) in self.request.headers().entries() {
             let _ = writeln!(text, "{name}: {}", String::from_utf8_lossy(&value));
         }
@@ -124,31 +117,6 @@ impl Answer {
         drop(out);
         let _ = OutgoingBody::finish(body, None);
     }
-}
-
-/// A query as it was meant: `+` is a space, `%3B` a semicolon.
-fn percent_decode(text: &str) -> String {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => match rest.get(..2).and_then(hexadecimal) {
-                Some(byte) => {
-                    rest = &rest[2..];
-                    byte
-                }
-                None => b'%',
-            },
-            other => *other,
-        });
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-fn hexadecimal(digits: &[u8]) -> Option<u8> {
-    u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
 }
 
 fn method_name(method: &Method) -> &str {

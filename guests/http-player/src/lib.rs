@@ -33,7 +33,7 @@ impl Guest for HttpPlayer {
 }
 
 fn answer(call: Call) -> Answer {
-    match call.last_segment() {
+    match call.target().last_segment() {
         "hello" => Answer::text("hello\n"),
         "headers" => Answer::text(call.headers()),
         "env" => Answer::text(lines(
@@ -42,7 +42,7 @@ fn answer(call: Call) -> Answer {
                 .map(|(name, value)| format!("{name}={value}")),
         )),
         "count" => Answer::text(format!("{}\n", call.count_body())),
-        "zeroes" => match call.query().parse() {
+        "zeroes" => match call.target().query().parse() {
             Ok(length) => Answer::zeroes(length),
             Err(_) => Answer::mistake("the query of `zeroes` is how many bytes to send"),
         },
@@ -51,7 +51,7 @@ fn answer(call: Call) -> Answer {
 }
 
 fn play(call: Call) -> Answer {
-    let from_query = call.query().to_owned();
+    let from_query = call.target().query().to_owned();
     let body = call.text_body();
     let text = if body.trim().is_empty() { from_query } else { body };
     let script = match Script::parse([text]) {

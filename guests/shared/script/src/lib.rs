@@ -17,12 +17,14 @@
 mod action;
 mod measure;
 mod player;
+mod request_target;
 mod script;
 mod text;
 mod world;
 
 pub use action::{Action, Mistake, Place, Show};
 pub use player::Player;
+pub use request_target::RequestTarget;
 pub use script::{Script, Statement};
 pub use world::{
     Code, Datagram, Direction, Family, HttpAnswer, HttpRequest, LookUp, Received, TcpSocket, UdpSocket, World,
