@@ -2,6 +2,9 @@
 
 mod completions;
 mod run;
+mod serve;
+mod single;
+mod up;
 
 use clap::Subcommand;
 
@@ -10,8 +13,9 @@ use crate::terminal::Terminal;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Up(up::Options),
     Run(run::Options),
-
+    Serve(serve::Options),
     Completions(completions::Options),
 }
 
@@ -19,8 +23,9 @@ impl Command {
     /// Does what the command is for, and answers the status to exit with.
     pub(crate) fn run(self, terminal: Terminal) -> Result<i32, Failure> {
         match self {
+            Command::Up(options) => up::up(&options, terminal),
             Command::Run(options) => run::run(options, terminal),
-
+            Command::Serve(options) => serve::serve(&options, terminal),
             Command::Completions(options) => completions::completions(&options),
         }
     }

@@ -84,6 +84,10 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 
+    pub(crate) fn is_warning(&self) -> bool {
+        self.severity == Severity::Warning
+    }
+
     fn of(severity: Severity, message: String) -> Diagnostic {
         Diagnostic {
             severity,
@@ -141,7 +145,7 @@ impl Diagnostic {
         let Some(Place::File { path, line, span, .. }) = &self.place else {
             return (None, self.quote.clone());
         };
-        let quote = files.find(path).map(|file| Quote::line_of(file.text(), span));
+        let quote = files.text(path).map(|text| Quote::line_of(&text, span));
         (Some(*line), quote)
     }
 }

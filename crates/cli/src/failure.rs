@@ -27,6 +27,14 @@ impl Failure {
         }
     }
 
+    /// Several things that cannot be used, some of them in files.
+    pub(crate) fn unusable_in(files: &Files, diagnostics: Vec<Diagnostic>) -> Failure {
+        Failure::Unusable {
+            diagnostics,
+            files: files.clone(),
+        }
+    }
+
     /// Tells it, and answers the exit status.
     pub(crate) fn show(&self, terminal: Terminal) -> i32 {
         match self {

@@ -1,5 +1,6 @@
-//! Files that were read, kept so that messages can quote them.
+//! Files that were read, kept so that messages can quote them. What is secret in them is never quoted.
 
+use std::ops::Range;
 use std::path::Path;
 use std::{fs, io};
 
@@ -10,7 +11,13 @@ use crate::diagnostic::Diagnostic;
 /// The files that a command read.
 #[derive(Clone, Default)]
 pub(crate) struct Files {
-    read: Vec<SourceFile>,
+    read: Vec<Kept>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    file: SourceFile,
+    concealed: Vec<Range<usize>>,
 }
 
 impl Files {
@@ -18,29 +25,71 @@ impl Files {
     pub(crate) fn read(&mut self, path: &Path, what: &str) -> Result<SourceFile, Diagnostic> {
         let text = fs::read_to_string(path).map_err(|error| unreadable(path, what, &error))?;
         let file = SourceFile::new(path, text);
-        self.read.push(file.clone());
+        self.read.push(Kept {
+            file: file.clone(),
+            concealed: Vec::new(),
+        });
         Ok(file)
     }
 
-    /// The file that was read from `path`.
-    pub(crate) fn find(&self, path: &str) -> Option<&SourceFile> {
-        self.read.iter().find(|file| file.path() == Path::new(path))
+    /// From now on these bytes of a file are not quoted.
+    pub(crate) fn conceal(&mut self, path: &Path, secret: Range<usize>) {
+        for kept in self.read.iter_mut().filter(|kept| kept.file.path() == path) {
+            kept.concealed.push(secret.clone());
+        }
+    }
+
+    /// The text of a file that was read, with `*` for each byte that is concealed.
+    pub(crate) fn text(&self, path: &str) -> Option<String> {
+        let kept = self
+            .read
+            .iter()
+            .find(|kept| kept.file.path() == Path::new(path))?;
+        let mut text = kept.file.text().to_owned();
+        for secret in &kept.concealed {
+            if let Some(hidden) = text.get(secret.clone()) {
+                let stars = hidden.replace(|c| c != '\n', "*");
+                text.replace_range(secret.clone(), &format!("{stars:*<width$}", width = secret.len()));
+            }
+        }
+        Some(text)
     }
 }
 
 impl std::fmt::Debug for Files {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list()
-            .entries(self.read.iter().map(SourceFile::path))
+            .entries(self.read.iter().map(|kept| kept.file.path()))
             .finish()
     }
 }
 
-fn unreadable(path: &Path, what: &str, error: &io::Error) -> Diagnostic {
+/// What to tell of a file that cannot be read; `what` is what it is for.
+pub(crate) fn unreadable(path: &Path, what: &str, error: &io::Error) -> Diagnostic {
     let shown = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => Diagnostic::error(format!("there is no {what} `{shown}`")),
         io::ErrorKind::InvalidData => Diagnostic::error(format!("the {what} `{shown}` is not UTF-8 text")),
         _ => Diagnostic::error(format!("cannot read the {what} `{shown}`: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_concealed_is_not_quoted_and_moves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spin.toml");
+        fs::write(&path, "a = \"schlüssel\"\nb = 1").unwrap();
+        let mut files = Files::default();
+        files.read(&path, "manifest").unwrap();
+        files.conceal(&path, 5..15);
+        assert_eq!(
+            files.text(path.to_str().unwrap()).unwrap(),
+            "a = \"**********\"\nb = 1"
+        );
+        assert_eq!(files.text("another"), None);
     }
 }

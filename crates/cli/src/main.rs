@@ -3,6 +3,7 @@
 //! ```text
 //! main ─ command line ─ commands/{run,up,serve,completions}
 //!                         │ operator_options   flags, environment, runtime config file ─► one operator's policy
+//!                         │ app_options        the app: manifest, variables, entries
 //!                         │ author_options     what a component without a manifest may reach
 //!                         │ limit_options      how much a guest may use up
 //!                         ▼
@@ -13,6 +14,7 @@
 //! belongs to the guest; whatever Outport has to say goes through [`Terminal`](terminal::Terminal) to standard
 //! error.
 
+mod app_options;
 mod author_options;
 mod commands;
 mod diagnostic;
@@ -24,6 +26,7 @@ mod list;
 mod network;
 mod operator_options;
 mod paint;
+mod service;
 mod signals;
 mod terminal;
 

@@ -17,7 +17,7 @@ use crate::cache::CompiledCode;
 use crate::command::Command;
 use crate::component::Component;
 use crate::engine::Engine;
-use crate::http::Responder;
+use crate::http::{Responder, SiteEntry};
 use crate::limits::GuestLimits;
 use crate::prepared::{Prepared, Workshop};
 use crate::surroundings::Surroundings;
@@ -27,7 +27,7 @@ use sources::{CodeFile, Compiled};
 /// An app that is ready to run.
 pub struct App {
     /// What answers HTTP, and where.
-    pub routes: Vec<(PathRoute, Responder)>,
+    pub site: Vec<SiteEntry>,
     /// What runs once.
     pub commands: Vec<Command>,
 }
@@ -114,15 +114,20 @@ impl Assembly<'_> {
     ) -> App {
         let workshop = Workshop::new(self.engine);
         let mut app = App {
-            routes: Vec::new(),
+            site: Vec::new(),
             commands: Vec::new(),
         };
+        let base = manifest
+            .application
+            .http_base
+            .as_ref()
+            .map_or("", |base| base.value.as_str());
         for (trigger, route) in effective_routes(&manifest.http_triggers) {
             let Some(part) = parts.get(&trigger.component.value) else {
                 continue;
             };
-            match self.responder(&workshop, part) {
-                Ok(responder) => app.routes.push((route.clone(), responder)),
+            match self.site_entry(&workshop, part, base, route) {
+                Ok(entry) => app.site.push(entry),
                 Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),
             }
         }
@@ -139,9 +144,19 @@ impl Assembly<'_> {
         app
     }
 
-    fn responder(&self, workshop: &Workshop, part: &Part<'_>) -> Result<Responder, AppProblemKind> {
+    fn site_entry(
+        &self,
+        workshop: &Workshop,
+        part: &Part<'_>,
+        base: &str,
+        route: &PathRoute,
+    ) -> Result<SiteEntry, AppProblemKind> {
         let prepared = self.prepare(workshop, part, Vec::new(), self.request_limits)?;
-        Ok(Responder::new(prepared)?)
+        Ok(SiteEntry {
+            route: under(base, route)?,
+            written: route.as_str().to_owned(),
+            responder: Responder::new(prepared)?,
+        })
     }
 
     fn command(
@@ -195,6 +210,19 @@ fn effective_routes(triggers: &[HttpTrigger]) -> Vec<(&HttpTrigger, &PathRoute)>
         routes.push((trigger, route));
     }
     routes
+}
+
+/// A route under the app's base path.
+fn under(base: &str, route: &PathRoute) -> Result<PathRoute, AppProblemKind> {
+    let base = base.trim_matches('/');
+    if base.is_empty() {
+        return Ok(route.clone());
+    }
+    let text = format!("/{base}/{}", route.as_str().trim_start_matches('/'));
+    PathRoute::parse(&text).map_err(|error| AppProblemKind::Base {
+        base: base.to_owned(),
+        error,
+    })
 }
 
 /// Where a path of the manifest leads.

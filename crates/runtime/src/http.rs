@@ -24,4 +24,4 @@ pub use listeners::{ListenError, Listeners};
 pub use responder::{NotAResponder, Responder};
 pub use routes::{RouteTable, Routed};
 pub use server::{ServeError, Server, ServerLimits};
-pub use site::Site;
+pub use site::{Site, SiteEntry};

@@ -12,6 +12,7 @@ use outport_runtime::prepared::Workshop;
 use outport_runtime::surroundings::{Input, Surroundings};
 
 use super::TRAPPED;
+use super::single::{name, refused, unusable};
 use crate::author_options::AuthorOptions;
 use crate::diagnostic::Diagnostic;
 use crate::engine_room::EngineRoom;
@@ -100,26 +101,6 @@ fn run_to_the_end(command: &Command, terminal: Terminal) -> Result<i32, Failure>
         }
         Err(error) => Err(Failure::unusable(Diagnostic::error(error.to_string()))),
     }
-}
-
-fn unusable(error: outport_runtime::component::ComponentError) -> Failure {
-    let diagnostic = Diagnostic::error(error.to_string());
-    Failure::unusable(match error.advice() {
-        Some(advice) => diagnostic.advising(advice),
-        None => diagnostic,
-    })
-}
-
-fn refused(error: impl std::error::Error) -> Failure {
-    Failure::unusable(Diagnostic::error(error.to_string()))
-}
-
-/// What reports call a component that has no manifest to name it.
-fn name(path: &Path) -> String {
-    path.file_stem()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned()
 }
 
 /// A program's argument 0.

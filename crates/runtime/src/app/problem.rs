@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use outport_manifest::{Manifest, Span};
+use outport_manifest::{Manifest, RouteError, Span};
 use outport_policy::Place;
 
 use crate::command::NotACommand;
@@ -36,6 +36,14 @@ pub enum AppProblemKind {
         url: String,
         /// Where it was looked for.
         looked_for: Vec<PathBuf>,
+    },
+    /// The base path of all routes makes no route of this one.
+    #[error("under the base path `{base}` the route is none: {error}")]
+    Base {
+        /// The base path.
+        base: String,
+        /// What is wrong with the two together.
+        error: RouteError,
     },
     /// A component is to be composed with others.
     #[error("composing components (`dependencies`) is not supported yet")]

@@ -1,11 +1,12 @@
 //! The headers by which Spin tells a guest how its request was routed.
 //!
-//! | header | for `GET /shop/items/7?x=1` on the route `/shop/:kind/...` |
+//! | header | for `GET /shop/items/7?x=1` on the route `/:kind/...` of an app whose base path is `/shop` |
 //! | --- | --- |
 //! | `spin-full-url` | `http://example.com/shop/items/7?x=1` |
 //! | `spin-path-info` | `/7` |
-//! | `spin-matched-route`, `spin-raw-component-route` | `/shop/:kind/...` |
-//! | `spin-component-route` | `/shop/:kind` |
+//! | `spin-matched-route` | `/shop/:kind/...` |
+//! | `spin-raw-component-route` | `/:kind/...` |
+//! | `spin-component-route` | `/:kind` |
 //! | `spin-base-path` | `/` |
 //! | `spin-client-addr` | `203.0.113.9:50412` |
 //! | `spin-path-match-kind` | `items` |
@@ -20,7 +21,8 @@ use outport_manifest::PathRoute;
 /// The headers that are the same for every request on a route, made once.
 #[derive(Debug)]
 pub(super) struct RouteHeaders {
-    route: HeaderValue,
+    matched: HeaderValue,
+    written: HeaderValue,
     prefix: HeaderValue,
 }
 
@@ -42,11 +44,12 @@ const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
 const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
 
 impl RouteHeaders {
-    pub(super) fn of(route: &PathRoute) -> RouteHeaders {
-        let text = route.as_str();
-        let prefix = text.strip_suffix("/...").unwrap_or(text);
+    /// `written` is the route without the app's base path.
+    pub(super) fn of(route: &PathRoute, written: &str) -> RouteHeaders {
+        let prefix = written.strip_suffix("/...").unwrap_or(written);
         RouteHeaders {
-            route: value(text),
+            matched: value(route.as_str()),
+            written: value(written),
             prefix: value(prefix),
         }
     }
@@ -57,8 +60,8 @@ impl RouteHeaders {
         let url = format!("http://{}{}", request.authority, request.path_and_query);
         headers.insert(FULL_URL, value(&url));
         headers.insert(PATH_INFO, value(request.rest));
-        headers.insert(MATCHED_ROUTE, self.route.clone());
-        headers.insert(RAW_COMPONENT_ROUTE, self.route.clone());
+        headers.insert(MATCHED_ROUTE, self.matched.clone());
+        headers.insert(RAW_COMPONENT_ROUTE, self.written.clone());
         headers.insert(COMPONENT_ROUTE, self.prefix.clone());
         headers.insert(BASE_PATH, HeaderValue::from_static("/"));
         headers.insert(CLIENT_ADDR, value(&request.client.to_string()));
@@ -100,7 +103,7 @@ mod tests {
         headers.append("spin-client-addr", HeaderValue::from_static("1.2.3.4:6"));
         headers.insert("spin-path-match-admin", HeaderValue::from_static("yes"));
         headers.insert("accept", HeaderValue::from_static("*/*"));
-        RouteHeaders::of(&route).put_into(
+        RouteHeaders::of(&route, "/:Kind/...").put_into(
             &mut headers,
             &Described {
                 authority: "example.com:80",
@@ -121,12 +124,12 @@ mod tests {
                 ("accept", "*/*"),
                 ("spin-base-path", "/"),
                 ("spin-client-addr", "203.0.113.9:50412"),
-                ("spin-component-route", "/shop/:Kind"),
+                ("spin-component-route", "/:Kind"),
                 ("spin-full-url", "http://example.com:80/shop/items/7?x=1"),
                 ("spin-matched-route", "/shop/:Kind/..."),
                 ("spin-path-info", "/7"),
                 ("spin-path-match-kind", "items"),
-                ("spin-raw-component-route", "/shop/:Kind/..."),
+                ("spin-raw-component-route", "/:Kind/..."),
             ]
         );
     }

@@ -25,6 +25,29 @@ pub struct Site {
     all_places: u32,
 }
 
+/// A route and who answers it.
+pub struct SiteEntry {
+    /// Which paths.
+    pub route: PathRoute,
+    /// The route as the manifest has it, without the app's base path.
+    pub written: String,
+    /// Who answers.
+    pub responder: Responder,
+}
+
+impl SiteEntry {
+    fn into_page(self) -> (PathRoute, Page) {
+        let headers = RouteHeaders::of(&self.route, &self.written);
+        (
+            self.route,
+            Page {
+                headers,
+                responder: self.responder,
+            },
+        )
+    }
+}
+
 struct Page {
     headers: RouteHeaders,
     responder: Responder,
@@ -34,14 +57,10 @@ struct Page {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Site {
-    /// A site of these routes, in which at most `instances` run at a time.
-    pub fn new(routes: impl IntoIterator<Item = (PathRoute, Responder)>, instances: u32) -> Site {
-        let page = |(route, responder): (PathRoute, Responder)| {
-            let headers = RouteHeaders::of(&route);
-            (route, Page { headers, responder })
-        };
+    /// A site of these entries, in which at most `instances` run at a time.
+    pub fn new(entries: impl IntoIterator<Item = SiteEntry>, instances: u32) -> Site {
         Site {
-            routes: RouteTable::new(routes.into_iter().map(page)),
+            routes: RouteTable::new(entries.into_iter().map(SiteEntry::into_page)),
             places: Arc::new(Semaphore::new(instances as usize)),
             all_places: instances,
         }

@@ -1,0 +1,91 @@
+//! `outport serve`: one component that answers HTTP, without a manifest.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use outport_manifest::PathRoute;
+use outport_runtime::component::Component;
+use outport_runtime::engine::Allocation;
+use outport_runtime::http::{Responder, Site, SiteEntry};
+use outport_runtime::prepared::Workshop;
+use outport_runtime::surroundings::Surroundings;
+
+use super::single::{name, refused, unusable};
+use crate::author_options::AuthorOptions;
+use crate::diagnostic::Diagnostic;
+use crate::engine_room::EngineRoom;
+use crate::failure::Failure;
+use crate::files::Files;
+use crate::limit_options::LimitOptions;
+use crate::network::Network;
+use crate::operator_options::OperatorOptions;
+use crate::service::{ServiceOptions, finish};
+use crate::signals::StopSignals;
+use crate::terminal::Terminal;
+
+/// Serve one component that answers HTTP, without a manifest.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The component, which exports `wasi:http/incoming-handler` or `wasi:http/handler`
+    #[arg(value_name = "COMPONENT.wasm")]
+    component: PathBuf,
+
+    #[command(flatten)]
+    author: AuthorOptions,
+
+    #[command(flatten)]
+    operator: OperatorOptions,
+
+    #[command(flatten)]
+    limits: LimitOptions,
+
+    #[command(flatten)]
+    service: ServiceOptions,
+}
+
+pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
+    let mut files = Files::default();
+    let side = options.operator.read(&mut files)?;
+    let allow = options.author.allow_list()?;
+    terminal.show_all(&side.remarks, &files);
+
+    let listeners = options.service.bind()?;
+    let instances = options.service.limits.instances();
+    let room = EngineRoom::open(Allocation::Pool { instances }, terminal)?;
+    let component = Component::load(&options.component, &room.engine, &room.code).map_err(unusable)?;
+    let network = Network::open(&side, terminal)?;
+    let gate = network.wall().gate(name(&options.component), allow.into());
+    let mut surroundings = Surroundings::default();
+    surroundings.environment = options.author.environment();
+    surroundings.directories = options.author.directories();
+    let limits = options.limits.of_a_request(&options.service.limits);
+    let prepared = Workshop::new(&room.engine)
+        .prepare(&component, gate, surroundings, limits)
+        .map_err(refused)?;
+    let responder = Responder::new(prepared).map_err(|error| {
+        Failure::unusable(Diagnostic::error(error.to_string()).advising("a command runs with `outport run`"))
+    })?;
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut signals = StopSignals::listen()?;
+        let server = options
+            .service
+            .start(site(responder, instances), listeners, terminal)?;
+        signals.next().await;
+        Ok(finish(server, &mut signals, terminal).await)
+    })
+}
+
+/// The component answers every path.
+fn site(responder: Responder, instances: u32) -> Site {
+    let route = PathRoute::parse("/...").expect("INVARIANT: a route");
+    let entry = SiteEntry {
+        written: route.as_str().to_owned(),
+        route,
+        responder,
+    };
+    Site::new([entry], instances)
+}

@@ -1,0 +1,216 @@
+//! `outport up`: the app that a `spin.toml` describes.
+//!
+//! Its HTTP triggers are served until somebody asks to stop. Its command triggers run once, at start, all at the
+//! same time; an app of command triggers alone ends with them.
+
+mod summary;
+
+use std::collections::HashMap;
+
+use clap::Args;
+use outport_manifest::{ComponentId, IdentifierError, Manifest};
+use outport_policy::AllowList;
+use outport_runtime::app::{App, Assembly};
+use outport_runtime::command::{Command, CommandError};
+use outport_runtime::engine::Allocation;
+use outport_runtime::http::{Listeners, Site};
+use tokio::task::JoinSet;
+
+use super::TRAPPED;
+use crate::app_options::{AppOptions, WrittenApp};
+use crate::author_options::{Variable, environment};
+use crate::diagnostic::Diagnostic;
+use crate::engine_room::EngineRoom;
+use crate::failure::Failure;
+use crate::files::Files;
+use crate::limit_options::LimitOptions;
+use crate::network::Network;
+use crate::operator_options::{OperatorOptions, OperatorSide};
+use crate::service::{ServiceOptions, finish};
+use crate::signals::StopSignals;
+use crate::terminal::Terminal;
+use summary::Summary;
+
+/// Run the app that a `spin.toml` describes.
+///
+/// Serves its HTTP triggers until Ctrl-C, and runs its command triggers once.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    app: AppOptions,
+
+    /// Run only this component; may be given several times
+    #[arg(long, value_name = "ID", value_parser = component_id)]
+    component: Vec<ComponentId>,
+
+    /// Set an environment variable of every component; without `=VALUE` the host's own value is passed on
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<Variable>,
+
+    #[command(flatten)]
+    service: ServiceOptions,
+
+    #[command(flatten)]
+    operator: OperatorOptions,
+
+    #[command(flatten)]
+    limits: LimitOptions,
+}
+
+pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
+    let mut files = Files::default();
+    let side = options.operator.read(&mut files)?;
+    let written = options.app.read(&mut files)?;
+    options.check_components(&written.manifest)?;
+    let listeners = match options.serves_http(&written.manifest) {
+        true => Some(options.service.bind()?),
+        false => None,
+    };
+    let network = Network::open(&side, terminal)?;
+    let app = options.assemble(&written, &network, listeners.is_some(), &files, terminal)?;
+    let summary = Summary {
+        written: &written,
+        side: &side,
+        app: &app,
+        address: listeners.as_ref().map(Listeners::address),
+        wanted: &|id| options.wants(id),
+    };
+    summary.show(&files, terminal);
+    refuse_warnings(&side, &summary)?;
+    options.run(app, listeners, terminal)
+}
+
+impl Options {
+    fn wants(&self, id: &ComponentId) -> bool {
+        self.component.is_empty() || self.component.contains(id)
+    }
+
+    fn check_components(&self, manifest: &Manifest) -> Result<(), Failure> {
+        let known: Vec<_> = manifest
+            .components
+            .iter()
+            .map(|component| format!("`{}`", component.id.value))
+            .collect();
+        match self.component.iter().find(|id| manifest.component(id).is_none()) {
+            None => Ok(()),
+            Some(unknown) => Err(Failure::unusable(
+                Diagnostic::error(format!("the app has no component `{unknown}`"))
+                    .advising(format!("its components are {}", known.join(", "))),
+            )),
+        }
+    }
+
+    fn serves_http(&self, manifest: &Manifest) -> bool {
+        manifest
+            .http_triggers
+            .iter()
+            .any(|trigger| self.wants(&trigger.component.value))
+    }
+
+    fn assemble(
+        &self,
+        written: &WrittenApp,
+        network: &Network,
+        serves_http: bool,
+        files: &Files,
+        terminal: Terminal,
+    ) -> Result<App, Failure> {
+        let allocation = match serves_http {
+            true => Allocation::Pool {
+                instances: self.service.limits.instances(),
+            },
+            false => Allocation::Single,
+        };
+        let room = EngineRoom::open(allocation, terminal)?;
+        let allow: HashMap<_, _> = written
+            .entries
+            .iter()
+            .map(|(id, entries)| (id.clone(), AllowList::compile(entries.clone())))
+            .collect();
+        let assembly = Assembly {
+            engine: &room.engine,
+            code: &room.code,
+            wall: network.wall(),
+            allow,
+            environment: &environment(&self.env),
+            request_limits: self.limits.of_a_request(&self.service.limits),
+            command_limits: self.limits.of_a_command(),
+        };
+        assembly
+            .assemble(&written.manifest, |id| self.wants(id))
+            .map_err(|problems| Failure::unusable_in(files, problems.iter().map(Diagnostic::from).collect()))
+    }
+
+    fn run(&self, app: App, listeners: Option<Listeners>, terminal: Terminal) -> Result<i32, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let status = runtime.block_on(async {
+            let mut signals = StopSignals::listen()?;
+            let Some(listeners) = listeners else {
+                return Ok(tokio::select! {
+                    biased;
+                    status = run_all(app.commands, terminal) => status,
+                    status = signals.next() => status,
+                });
+            };
+            let site = Site::new(app.site, self.service.limits.instances());
+            let server = self.service.start(site, listeners, terminal)?;
+            tokio::select! {
+                biased;
+                _ = signals.next() => {}
+                () = run_beside(app.commands, terminal) => {}
+            }
+            Ok(finish(server, &mut signals, terminal).await)
+        });
+        // Whatever commands left behind is not waited for.
+        runtime.shutdown_background();
+        status
+    }
+}
+
+/// Runs commands next to a server, which goes on when they have ended.
+async fn run_beside(commands: Vec<Command>, terminal: Terminal) {
+    run_all(commands, terminal).await;
+    std::future::pending().await
+}
+
+/// Runs commands until all have ended. Answers the first exit status that is not 0, in the order in which they end.
+async fn run_all(commands: Vec<Command>, terminal: Terminal) -> i32 {
+    let mut running = JoinSet::new();
+    for command in commands {
+        running.spawn(async move { status(command.run().await, terminal) });
+    }
+    let mut first = 0;
+    while let Some(ended) = running.join_next().await {
+        let status = ended.unwrap_or(TRAPPED);
+        if first == 0 {
+            first = status;
+        }
+    }
+    first
+}
+
+fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> i32 {
+    match outcome {
+        Ok(status) => status,
+        Err(error) => {
+            terminal.show(&Diagnostic::error(error.to_string()), &Files::default());
+            TRAPPED
+        }
+    }
+}
+
+fn refuse_warnings(side: &OperatorSide, summary: &Summary<'_>) -> Result<(), Failure> {
+    match summary.warnings() {
+        0 => Ok(()),
+        _ if !side.deny_warnings => Ok(()),
+        count => Err(
+            anyhow::anyhow!("not started because of {count} warning(s), as `--deny-warnings` asks").into(),
+        ),
+    }
+}
+
+fn component_id(text: &str) -> Result<ComponentId, IdentifierError> {
+    ComponentId::parse(text)
+}

@@ -1,0 +1,181 @@
+//! What `up` tells about an app before it runs: where each component is reached, what each may reach, what the
+//! operator says to it, and what is odd.
+
+use std::net::SocketAddr;
+
+use outport_manifest::{ComponentId, HttpTrigger, Route};
+use outport_policy::{Entry, Limit};
+use outport_runtime::app::App;
+use outport_runtime::prepared::Prepared;
+
+use crate::app_options::WrittenApp;
+use crate::diagnostic::Diagnostic;
+use crate::files::Files;
+use crate::operator_options::OperatorSide;
+use crate::paint::{Colour, harmless};
+use crate::terminal::Terminal;
+
+/// An app, about to run.
+pub(super) struct Summary<'a> {
+    pub(super) written: &'a WrittenApp,
+    pub(super) side: &'a OperatorSide,
+    pub(super) app: &'a App,
+    /// Where it is served, if it is.
+    pub(super) address: Option<SocketAddr>,
+    /// Which components run.
+    pub(super) wanted: &'a dyn Fn(&ComponentId) -> bool,
+}
+
+impl Summary<'_> {
+    pub(super) fn show(&self, files: &Files, terminal: Terminal) {
+        let name = harmless(&self.written.manifest.application.name.value);
+        terminal.say(&terminal.paint().with(Colour::Bold, &name));
+        for (title, lines) in [
+            ("Routes", self.routes()),
+            ("Commands", self.commands()),
+            ("Outbound", self.outbound()),
+            ("Operator", self.operator()),
+        ] {
+            if !lines.is_empty() {
+                terminal.say(&format!("{}", terminal.paint().with(Colour::Green, title)));
+                lines
+                    .iter()
+                    .for_each(|line| terminal.say(&format!("  {}", harmless(line))));
+            }
+        }
+        terminal.show_all(&self.remarks(), files);
+    }
+
+    /// How many of the remarks are warnings.
+    pub(super) fn warnings(&self) -> usize {
+        self.remarks().iter().filter(|remark| remark.is_warning()).count()
+    }
+
+    fn remarks(&self) -> Vec<Diagnostic> {
+        let mut remarks = self.side.remarks.clone();
+        remarks.extend(self.written.remarks.iter().cloned());
+        remarks.extend(self.not_provided());
+        remarks
+    }
+
+    fn routes(&self) -> Vec<String> {
+        let Some(address) = self.address else {
+            return Vec::new();
+        };
+        let triggers = self.written.manifest.http_triggers.iter();
+        let wanted = triggers.filter(|trigger| (self.wanted)(&trigger.component.value));
+        aligned(wanted.map(|trigger| (self.url(trigger, address), trigger.component.value.to_string())))
+    }
+
+    fn url(&self, trigger: &HttpTrigger, address: SocketAddr) -> String {
+        let base = self.written.manifest.application.http_base.as_ref();
+        let base = base.map_or("", |base| base.value.trim_matches('/'));
+        let slash = if base.is_empty() { "" } else { "/" };
+        match &trigger.route.value {
+            Route::Path(route) => format!("http://{address}{slash}{base}{route}"),
+            Route::Private => "private".into(),
+        }
+    }
+
+    fn commands(&self) -> Vec<String> {
+        self.app
+            .commands
+            .iter()
+            .map(|command| command.prepared().name().to_owned())
+            .collect()
+    }
+
+    fn outbound(&self) -> Vec<String> {
+        let components = self
+            .written
+            .manifest
+            .components
+            .iter()
+            .map(|component| &component.id.value);
+        let wanted = components.filter(|id| (self.wanted)(id));
+        aligned(wanted.map(|id| (id.to_string(), reach(self.written.entries.get(id)))))
+    }
+
+    /// What the operator denies and lifts; nothing where there is nothing to say.
+    fn operator(&self) -> Vec<String> {
+        let operator = &self.side.operator;
+        let entries = operator.deny.entries().iter().map(Entry::to_string);
+        let networks = operator.deny.blocked_networks().iter().map(ToString::to_string);
+        let denied: Vec<_> = entries.chain(networks).collect();
+        let limits = &operator.limits;
+        let lifted = [
+            (limits.udp == Limit::Lifted, "UDP"),
+            (!limits.loopback_ports.is_empty(), "loopback ports below 1024"),
+            (limits.link_local == Limit::Lifted, "link-local addresses"),
+            (
+                limits.loopback_answers == Limit::Lifted,
+                "names that resolve to loopback",
+            ),
+        ];
+        let lifted: Vec<_> = lifted
+            .iter()
+            .filter(|(lifted, _)| *lifted)
+            .map(|(_, what)| *what)
+            .collect();
+        let lines = [
+            ("denies", denied.join(", ")),
+            ("lifts the limit on", lifted.join(", ")),
+        ];
+        lines
+            .into_iter()
+            .filter(|(_, what)| !what.is_empty())
+            .map(|(does, what)| format!("{does} {what}"))
+            .collect()
+    }
+
+    fn not_provided(&self) -> Vec<Diagnostic> {
+        let responders = self.app.site.iter().map(|entry| entry.responder.prepared());
+        let commands = self.app.commands.iter().map(|command| command.prepared());
+        let mut notes = Vec::new();
+        let mut told: Vec<&str> = Vec::new();
+        for prepared in responders.chain(commands) {
+            if !prepared.not_provided().is_empty() && !told.contains(&prepared.name()) {
+                told.push(prepared.name());
+                notes.push(not_provided(prepared));
+            }
+        }
+        notes
+    }
+}
+
+fn not_provided(prepared: &Prepared) -> Diagnostic {
+    let imports: Vec<_> = prepared
+        .not_provided()
+        .iter()
+        .map(|import| format!("`{import}`"))
+        .collect();
+    let (component, imports) = (prepared.name(), imports.join(", "));
+    Diagnostic::note(format!(
+        "component `{component}` imports {imports}, which Outport does not provide: a call traps"
+    ))
+}
+
+/// What a component may reach by its author's word.
+fn reach(entries: Option<&Vec<Entry>>) -> String {
+    match entries.map(Vec::as_slice) {
+        None | Some([]) => "nothing".into(),
+        Some(entries) => entries
+            .iter()
+            .map(Entry::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+/// Two columns.
+fn aligned(rows: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let rows: Vec<_> = rows.collect();
+    let width = rows
+        .iter()
+        .map(|(left, _)| left.chars().count())
+        .max()
+        .unwrap_or(0);
+    rows.into_iter()
+        .map(|(left, right)| format!("{left:width$}  {right}"))
+        .collect()
+}

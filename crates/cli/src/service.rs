@@ -1,0 +1,57 @@
+//! A server, from its sockets to its end: served until somebody asks to stop, then given time to finish.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use outport_runtime::http::{ListenError, Listeners, Server, Site};
+
+use crate::failure::Failure;
+use crate::limit_options::ServerLimitOptions;
+use crate::signals::StopSignals;
+use crate::terminal::Terminal;
+
+/// Where and how to serve.
+#[derive(Debug, Args)]
+pub(crate) struct ServiceOptions {
+    /// Serve at this address; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:3000", value_parser = address)]
+    listen: SocketAddr,
+
+    #[command(flatten)]
+    pub(crate) limits: ServerLimitOptions,
+}
+
+impl ServiceOptions {
+    /// Takes the address, so that nobody else does while the rest is made ready.
+    pub(crate) fn bind(&self) -> Result<Listeners, ListenError> {
+        Listeners::bind(self.listen, self.limits.workers())
+    }
+
+    /// Starts to serve, and says so.
+    pub(crate) fn start(
+        &self,
+        site: Site,
+        listeners: Listeners,
+        terminal: Terminal,
+    ) -> Result<Server, Failure> {
+        let address = listeners.address();
+        let server = Server::start(site, listeners, self.limits.server())?;
+        terminal.insist(&format!("Serving http://{address}"));
+        Ok(server)
+    }
+}
+
+/// Lets the server finish what it is at. A second signal ends the wait; answers the exit status.
+pub(crate) async fn finish(mut server: Server, signals: &mut StopSignals, terminal: Terminal) -> i32 {
+    terminal.say("Stopping; once more to stop at once");
+    server.stop();
+    tokio::select! {
+        () = server.ended() => 0,
+        status = signals.next() => status,
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write an IP address and a port, such as `127.0.0.1:3000` or `[::1]:3000`".into())
+}
