@@ -11,12 +11,13 @@
 //! for messages, with its place. Nothing ambiguous is read: each mistake is an [`EntryError`] that says what to
 //! write instead, and nothing is cut off or skipped.
 
-use crate::entry_error::{EntryError, EntryProblem};
+mod parse;
+mod suggestion;
+
+use crate::entry_error::EntryError;
 use crate::host_pattern::HostPattern;
-use crate::ports::parse_port;
-use crate::{Place, PortRange, PortSet, PortsError, Protocol, Scheme, Transport};
+use crate::{Place, PortRange, PortSet, Protocol, Scheme, Transport};
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// An entry: schemes × hosts × ports, with its text and place. Cheap to clone.
@@ -67,7 +68,7 @@ impl Entry {
     ///
     /// The first mistake, with the part of the text at fault.
     pub fn parse(text: &str, place: Place) -> Result<Self, EntryError> {
-        match parse_parts(text) {
+        match parse::parts(text) {
             Ok((schemes, hosts, ports)) => Ok(Self(Arc::new(Parts {
                 text: text.trim().into(),
                 place,
@@ -75,9 +76,10 @@ impl Entry {
                 hosts,
                 ports,
             }))),
-            Err(Mistake { problem, at }) => {
-                let instead = suggestion::instead_of(text.trim(), &problem);
-                Err(EntryError::new(text, place, problem, span_of(text, at), instead))
+            Err(mistake) => {
+                let span = mistake.span_in(text);
+                let instead = suggestion::instead_of(text.trim(), &mistake.problem);
+                Err(EntryError::new(text, place, mistake.problem, span, instead))
             }
         }
     }
@@ -159,291 +161,6 @@ impl PortSpec {
         match self {
             Self::Inclusive(range) | Self::HalfOpen(range) => range,
         }
-    }
-}
-
-/// A problem and the part of the text that has it.
-struct Mistake<'a> {
-    problem: EntryProblem,
-    at: &'a str,
-}
-
-impl EntryProblem {
-    fn at(self, at: &str) -> Mistake<'_> {
-        Mistake { problem: self, at }
-    }
-}
-
-type ParsedParts = (Vec<EntryScheme>, Vec<HostPattern>, EntryPorts);
-
-fn parse_parts(text: &str) -> Result<ParsedParts, Mistake<'_>> {
-    let trimmed = text.trim();
-    match trimmed {
-        "" => return Err(EntryProblem::Empty.at(text)),
-        "*" => return Err(EntryProblem::LoneWildcard.at(trimmed)),
-        "insecure:allow-all" => return Err(EntryProblem::InsecureAllowAll.at(trimmed)),
-        _ => {}
-    }
-    let (scheme, rest) = trimmed
-        .split_once("://")
-        .ok_or_else(|| EntryProblem::NoScheme.at(trimmed))?;
-    let schemes = parse_list(scheme, parse_scheme)?;
-    let (host, port) = split_host(rest)?;
-    let hosts = parse_list(host, |part| {
-        HostPattern::parse(part).map_err(|problem| problem.at(part))
-    })?;
-    let ports = match port {
-        None => EntryPorts::OfScheme,
-        Some(port) => EntryPorts::Written(parse_list(port, parse_port_spec)?),
-    };
-    check_default_ports(&schemes, &hosts, &ports).map_err(|problem| problem.at(trimmed))?;
-    check_self(&schemes, &hosts).map_err(|problem| problem.at(scheme))?;
-    Ok((schemes, hosts, ports))
-}
-
-/// Splits what stands behind `://` into host and port. Brackets and braces keep their colons and slashes.
-fn split_host(rest: &str) -> Result<(&str, Option<&str>), Mistake<'_>> {
-    for (sign, problem) in [
-        ('?', EntryProblem::Query),
-        ('#', EntryProblem::Fragment),
-        ('@', EntryProblem::UserInfo),
-    ] {
-        if let Some(found) = rest.find(sign) {
-            return Err(problem.at(&rest[found..]));
-        }
-    }
-    let host_end = if rest.starts_with('{') {
-        list_end(rest)?
-    } else {
-        host_end(rest)
-    };
-    let (host, tail) = rest.split_at(host_end);
-    let unslashed = tail.strip_suffix('/').unwrap_or(tail);
-    if let Some(slash) = unslashed.find('/') {
-        return Err(EntryProblem::Path.at(&tail[slash..]));
-    }
-    match unslashed.strip_prefix(':') {
-        Some(port) => Ok((host, Some(port))),
-        None if unslashed.is_empty() => Ok((host, None)),
-        None => Err(EntryProblem::Trailing(unslashed.to_owned()).at(unslashed)),
-    }
-}
-
-/// Where a host that is no list ends: behind its brackets and prefix, or before the colon of the port.
-fn host_end(rest: &str) -> usize {
-    if rest.starts_with('[') {
-        let behind = rest.find(']').map_or(rest.len(), |bracket| bracket + 1);
-        return behind + prefix_length(&rest[behind..]);
-    }
-    // Spin writes IPv6 networks without brackets: the slash, not a colon, ends the address. Without a slash it is
-    // a bare address, which is refused as a whole, so that the message can show what was meant.
-    if rest
-        .split('{')
-        .next()
-        .is_some_and(|host| host.matches(':').count() > 1)
-    {
-        return match rest.find('/').filter(|slash| prefix_length(&rest[*slash..]) > 1) {
-            Some(slash) => slash + prefix_length(&rest[slash..]),
-            None => rest.len() - usize::from(rest.ends_with('/')),
-        };
-    }
-    let end = rest.find([':', '/']).unwrap_or(rest.len());
-    if rest[end..].starts_with('/') {
-        end + network_prefix(&rest[..end], &rest[end..])
-    } else {
-        end
-    }
-}
-
-/// How much of `tail` is the prefix of a network: only behind what looks like an IPv4 address, else it is a path.
-fn network_prefix(host: &str, tail: &str) -> usize {
-    let numeric = !host.is_empty() && host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if numeric && tail.len() > 1 {
-        tail.find(':').unwrap_or(tail.trim_end_matches('/').len())
-    } else {
-        0
-    }
-}
-
-/// The length of a leading `/digits`, 0 where there is none.
-fn prefix_length(tail: &str) -> usize {
-    match tail.strip_prefix('/') {
-        Some(digits) => match digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len()) {
-            0 => 0,
-            n => 1 + n,
-        },
-        None => 0,
-    }
-}
-
-fn list_end(text: &str) -> Result<usize, Mistake<'_>> {
-    text.find('}')
-        .map(|end| end + 1)
-        .ok_or_else(|| EntryProblem::OpenList.at(text))
-}
-
-fn parse_list<'a, T>(
-    text: &'a str,
-    parse: impl Fn(&'a str) -> Result<T, Mistake<'a>>,
-) -> Result<Vec<T>, Mistake<'a>> {
-    let Some(open) = text.strip_prefix('{') else {
-        return Ok(vec![parse(text)?]);
-    };
-    let inner = open
-        .strip_suffix('}')
-        .ok_or_else(|| EntryProblem::OpenList.at(text))?;
-    inner
-        .split(',')
-        .map(str::trim)
-        .map(|part| {
-            if part.is_empty() {
-                Err(EntryProblem::EmptyPart.at(text))
-            } else {
-                parse(part)
-            }
-        })
-        .collect()
-}
-
-fn parse_scheme(text: &str) -> Result<EntryScheme, Mistake<'_>> {
-    if text == "*" {
-        return Ok(EntryScheme::Any);
-    }
-    if text.eq_ignore_ascii_case("tcp") {
-        return Ok(EntryScheme::Socket(Transport::Tcp));
-    }
-    if text.eq_ignore_ascii_case("udp") {
-        return Ok(EntryScheme::Socket(Transport::Udp));
-    }
-    Scheme::parse(text)
-        .map(EntryScheme::Url)
-        .ok_or_else(|| EntryProblem::Scheme(text.to_owned()).at(text))
-}
-
-fn parse_port_spec(text: &str) -> Result<PortSpec, Mistake<'_>> {
-    let port = |text: &str| parse_port(text).map_err(EntryProblem::Ports);
-    let parsed = if text == "*" {
-        Ok(PortSpec::Inclusive(PortRange::ALL))
-    } else if let Some((first, end)) = text.split_once("..") {
-        port(first)
-            .and_then(|first| Ok((first, port(end)?)))
-            .and_then(|(first, end)| {
-                let range = PortRange::new(first, end - 1);
-                range
-                    .map(PortSpec::HalfOpen)
-                    .ok_or_else(|| EntryProblem::EmptyRange(text.to_owned()))
-            })
-    } else if let Some((first, last)) = text.split_once('-') {
-        port(first)
-            .and_then(|first| Ok((first, port(last)?)))
-            .and_then(|(first, last)| {
-                let range = PortRange::new(first, last).map(PortSpec::Inclusive);
-                range.ok_or_else(|| EntryProblem::Ports(PortsError::Empty(text.to_owned())))
-            })
-    } else {
-        port(text).map(|port| PortSpec::Inclusive(PortRange::one(port).unwrap_or(PortRange::ALL)))
-    };
-    parsed.map_err(|problem| problem.at(text))
-}
-
-fn check_default_ports(
-    schemes: &[EntryScheme],
-    hosts: &[HostPattern],
-    ports: &EntryPorts,
-) -> Result<(), EntryProblem> {
-    // The app itself has one port, which the author does not know.
-    if *ports != EntryPorts::OfScheme || hosts == [HostPattern::ToSelf] {
-        return Ok(());
-    }
-    let portless = |scheme: &&EntryScheme| match scheme {
-        EntryScheme::Any | EntryScheme::Socket(_) => true,
-        EntryScheme::Url(scheme) => scheme.default_port().is_none(),
-    };
-    match schemes.iter().find(portless) {
-        Some(scheme) => Err(EntryProblem::NoDefaultPort(scheme.to_string())),
-        None => Ok(()),
-    }
-}
-
-fn check_self(schemes: &[EntryScheme], hosts: &[HostPattern]) -> Result<(), EntryProblem> {
-    let speaks_http = |scheme: &EntryScheme| {
-        *scheme == EntryScheme::Any
-            || [Scheme::HTTP, Scheme::HTTPS]
-                .map(EntryScheme::Url)
-                .contains(scheme)
-    };
-    if hosts.contains(&HostPattern::ToSelf) && !schemes.iter().all(speaks_http) {
-        return Err(EntryProblem::SelfIsHttp);
-    }
-    Ok(())
-}
-
-fn span_of(text: &str, part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-    start..start + part.len()
-}
-
-/// What to write instead of an entry that cannot be read. A suggestion is offered only if it can be read itself.
-mod suggestion {
-    use super::{Entry, EntryProblem, Place};
-
-    pub(super) fn instead_of(text: &str, problem: &EntryProblem) -> Option<Box<str>> {
-        let candidates = match problem {
-            EntryProblem::NoScheme => vec![format!("*://{text}"), format!("https://{text}")],
-            EntryProblem::LoneWildcard | EntryProblem::InsecureAllowAll => vec!["*://*:*".to_owned()],
-            EntryProblem::BareIpv6(ip) => vec![text.replacen(&written_ipv6(text), &format!("[{ip}]"), 1)],
-            EntryProblem::NumericIpv4(address) => vec![with_host(text, &address.to_string())],
-            EntryProblem::HostBits { network } => vec![with_host(text, &bracketed(network))],
-            EntryProblem::NoDefaultPort(_) => vec![format!("{}:*", text.trim_end_matches('/'))],
-            EntryProblem::Path | EntryProblem::Query | EntryProblem::Fragment => vec![without_path(text)],
-            EntryProblem::UserInfo => vec![without_user(text)],
-            EntryProblem::SelfIsHttp => vec!["http://self".to_owned()],
-            _ => Vec::new(),
-        };
-        candidates
-            .into_iter()
-            .find(|text| Entry::parse(text, Place::Code).is_ok())
-            .map(Into::into)
-    }
-
-    fn bracketed(network: &ipnet::IpNet) -> String {
-        super::HostPattern::Network(*network).to_string()
-    }
-
-    fn split(text: &str) -> (&str, &str) {
-        text.split_once("://").unwrap_or(("*", text))
-    }
-
-    /// The bare address, and not the last group of it, which may be a port: that cannot be told apart.
-    fn written_ipv6(text: &str) -> String {
-        split(text).1.trim_end_matches('/').to_owned()
-    }
-
-    fn with_host(text: &str, host: &str) -> String {
-        let (scheme, rest) = split(text);
-        let behind = rest.rfind(']').unwrap_or(0);
-        let bare_ipv6 = behind == 0 && rest.matches(':').count() > 1;
-        let port_from = if bare_ipv6 {
-            rest.find('/').unwrap_or(0)
-        } else {
-            behind
-        };
-        let port = rest[port_from..]
-            .find(':')
-            .map_or("", |colon| &rest[port_from + colon..]);
-        format!("{scheme}://{host}{port}")
-    }
-
-    fn without_path(text: &str) -> String {
-        let (scheme, rest) = split(text);
-        let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        format!("{scheme}://{host}")
-    }
-
-    fn without_user(text: &str) -> String {
-        let (scheme, rest) = split(text);
-        let host = rest.rsplit('@').next().unwrap_or(rest);
-        format!("{scheme}://{host}")
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Host;
+use crate::{EntryProblem, Host, PortsError};
 
 fn read(text: &str) -> Entry {
     Entry::parse(text, Place::Code).unwrap_or_else(|error| panic!("{error}"))

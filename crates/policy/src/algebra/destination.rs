@@ -1,0 +1,50 @@
+//! One destination: the point that sets are made of.
+
+use crate::{Host, Protocol, Scheme, Transport};
+use std::fmt;
+
+/// What is spoken with a destination; a [`Protocol`] that owns its scheme.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// A raw socket.
+    Socket(Transport),
+    /// A host interface of this scheme, such as `wasi:http` for `https`.
+    Url(Scheme),
+}
+
+/// A protocol, a host and a port. For a socket and a name it is what the guest reaches after looking the name up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// What is spoken.
+    pub channel: Channel,
+    /// The name or the address.
+    pub host: Host,
+    /// The port, from 1.
+    pub port: u16,
+}
+
+impl Channel {
+    /// The same as a [`Protocol`].
+    pub fn protocol(&self) -> Protocol<'_> {
+        match self {
+            Self::Socket(transport) => Protocol::Socket(*transport),
+            Self::Url(scheme) => Protocol::Url(scheme),
+        }
+    }
+}
+
+impl From<Protocol<'_>> for Channel {
+    fn from(protocol: Protocol<'_>) -> Self {
+        match protocol {
+            Protocol::Socket(transport) => Self::Socket(transport),
+            Protocol::Url(scheme) => Self::Url(scheme.clone()),
+        }
+    }
+}
+
+/// `tcp://10.0.0.5:5432`, `https://example.com:443`
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}:{}", self.channel.protocol(), self.host, self.port)
+    }
+}

@@ -1,0 +1,153 @@
+//! IPv6 addresses that embed a given IPv4 address: the way back from [`Address::embedded`].
+//!
+//! Each form puts the four bytes at fixed places of an address that is otherwise free, but for the bits that make
+//! it this form. [`Embedding::construct`] fills one in; whether the result really embeds what it should is asked
+//! of [`Address::embedded`], which alone knows.
+
+use crate::Address;
+use ipnet::{Ipv4Net, Ipv6Net};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// One form of embedding.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Embedding {
+    /// The bits that make it this form, and which bits these are.
+    value: u128,
+    mask: u128,
+    /// Which bytes of the address hold the IPv4 address.
+    bytes: [usize; 4],
+    /// Bits that are flipped on the way (Teredo's client).
+    flip: u32,
+}
+
+impl Embedding {
+    /// Every form of [`Address::embedded`].
+    pub(crate) const ALL: [Embedding; 10] = [
+        Self::below([0, 0, 0, 0, 0, 0], 96, [12, 13, 14, 15]),
+        Self::below([0x64, 0xff9b, 0, 0, 0, 0], 96, [12, 13, 14, 15]),
+        Self::below([0x64, 0xff9b, 1, 0, 0, 0], 48, [6, 7, 9, 10]),
+        Self::below([0x64, 0xff9b, 1, 0, 0, 0], 48, [7, 9, 10, 11]),
+        Self::below([0x64, 0xff9b, 1, 0, 0, 0], 48, [9, 10, 11, 12]),
+        Self::below([0x64, 0xff9b, 1, 0, 0, 0], 48, [12, 13, 14, 15]),
+        Self::below([0x2002, 0, 0, 0, 0, 0], 16, [2, 3, 4, 5]),
+        Self::below([0x2001, 0, 0, 0, 0, 0], 32, [4, 5, 6, 7]),
+        Self {
+            flip: u32::MAX,
+            ..Self::below([0x2001, 0, 0, 0, 0, 0], 32, [12, 13, 14, 15])
+        },
+        Self {
+            value: 0x5efe_0000_0000,
+            // The universal/local bit may be set or not.
+            mask: 0xfdff_ffff << 32,
+            bytes: [12, 13, 14, 15],
+            flip: 0,
+        },
+    ];
+
+    const fn below(segments: [u16; 6], length: u32, bytes: [usize; 4]) -> Self {
+        let [a, b, c, d, e, f] = segments;
+        Self {
+            value: Ipv6Addr::new(a, b, c, d, e, f, 0, 0).to_bits(),
+            mask: u128::MAX << (128 - length),
+            bytes,
+            flip: 0,
+        }
+    }
+
+    /// The IPv4 addresses that an address of `within` can embed by this form; `None` where it can have none.
+    pub(crate) fn reach(&self, within: Ipv6Net) -> Option<Ipv4Net> {
+        let fixed = u128::from(within.netmask());
+        if (within.network().to_bits() ^ self.value) & self.mask & fixed != 0 {
+            return None;
+        }
+        let length = (0..32u8)
+            .take_while(|bit| self.position(*bit) < u32::from(within.prefix_len()))
+            .count();
+        let ip = Ipv4Addr::from(self.take(within.network().to_bits()));
+        Ipv4Net::new(ip, u8::try_from(length).unwrap_or(32)).ok().map(|net| net.trunc())
+    }
+
+    /// Addresses of `within` that embed `ip` by this form; what neither settles is filled in different ways.
+    pub(crate) fn construct(&self, within: Ipv6Net, ip: Ipv4Addr) -> impl Iterator<Item = Address> {
+        let (form, base) = (*self, within.network().to_bits());
+        FILLERS.into_iter().filter_map(move |filler| {
+            let free = !u128::from(within.netmask()) & !form.mask;
+            let bits = form.put(base | (form.value & form.mask) | (filler & free), ip);
+            let address = Address::new(Ipv6Addr::from(bits).into());
+            let right = within.contains(&Ipv6Addr::from(bits)) && address.embedded().any(|own| own == ip);
+            right.then_some(address)
+        })
+    }
+
+    fn position(&self, bit: u8) -> u32 {
+        let byte = self.bytes[usize::from(bit / 8)];
+        u32::try_from(byte).unwrap_or(0) * 8 + u32::from(bit % 8)
+    }
+
+    fn take(&self, bits: u128) -> u32 {
+        let octets = bits.to_be_bytes();
+        u32::from_be_bytes(self.bytes.map(|byte| octets[byte])) ^ self.flip
+    }
+
+    fn put(&self, bits: u128, ip: Ipv4Addr) -> u128 {
+        let mut octets = bits.to_be_bytes();
+        for (byte, octet) in self.bytes.into_iter().zip((u32::from(ip) ^ self.flip).to_be_bytes()) {
+            octets[byte] = octet;
+        }
+        u128::from_be_bytes(octets)
+    }
+}
+
+/// What the free bits of an example are set to. The second and third are neither zero nor an ISATAP identifier.
+const FILLERS: [u128; 4] = [0, 1, 0x0101_0101_0101_0101_0101_0101_0101_0101, u128::MAX];
+
+/// Addresses of `within` for examples: a few that differ in the bits that `within` leaves open.
+pub(crate) fn samples(within: Ipv6Net) -> impl Iterator<Item = Address> {
+    let open = !u128::from(within.netmask());
+    [1, 0x0101_0101_0101_0101_0101_0101_0101_0101, 0, u128::MAX]
+        .into_iter()
+        .map(move |filler| Ipv6Addr::from(within.network().to_bits() | (filler & open)))
+        .filter(|ip| ip.to_ipv4_mapped().is_none())
+        .map(|ip| Address::new(ip.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // proves: HL-7
+    #[test]
+    fn every_form_embeds_what_it_is_given() {
+        let all = "::/0".parse().unwrap();
+        for ip in ["10.0.0.5", "127.0.0.1", "192.168.255.1"] {
+            let ip: Ipv4Addr = ip.parse().unwrap();
+            for form in Embedding::ALL {
+                assert!(form.construct(all, ip).next().is_some(), "{form:?} of {ip}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_prefix_settles_what_can_be_embedded() {
+        let reach = |form: usize, within: &str| {
+            Embedding::ALL[form]
+                .reach(within.parse().unwrap())
+                .map(|net| net.to_string())
+        };
+        for (form, within, expected) in [
+            (1, "64:ff9b::/96", Some("0.0.0.0/0")),
+            (1, "64:ff9b::a00:0/104", Some("10.0.0.0/8")),
+            (1, "64:ff9b::a00:5/128", Some("10.0.0.5/32")),
+            (1, "64:ff9c::/96", None),
+            (1, "::/0", Some("0.0.0.0/0")),
+            (6, "2002:a00::/24", Some("10.0.0.0/8")),
+            (8, "2001:0:1:1:1:1:f5ff:0/112", Some("10.0.0.0/16")),
+            (9, "2001:db8::/64", Some("0.0.0.0/0")),
+            (9, "2001:db8::5efe:a00:0/104", Some("10.0.0.0/8")),
+            (9, "2001:db8::200:5efe:a00:0/104", Some("10.0.0.0/8")),
+            (9, "2001:db8::1:0:0:0/80", None),
+        ] {
+            assert_eq!(reach(form, within).as_deref(), expected, "form {form} of {within}");
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! What of an entry is left, given everything that keeps destinations out (clauses VAL-2 and VAL-5).
+//!
+//! ```text
+//! Operator ──► KeptOut ◄── Entry
+//!   deny list     │ cuts   what is taken out of the entry, by whom, one region each
+//!   networks      │ left   all of it, a part (with a destination in it), or nothing
+//!   limits        │ undecided   what only an answer of the DNS can tell
+//! ```
+//!
+//! This is [`Policy::decide`](crate::Policy::decide) turned around: instead of asking for one destination, it
+//! says for which destinations the answer is no. It holds the same three refusing layers, hard limits, deny list
+//! and runtime limits, as rules over sets; a property test compares the two.
+//!
+//! | destination | is left if |
+//! | --- | --- |
+//! | socket or URL to an address | it may be reached |
+//! | URL to a name | it may be requested; what the name's addresses are is not asked |
+//! | socket to a name | the name may be looked up, and an address that nobody denies may then be reached |
+//! | `localhost` and names under it | the same with 127.0.0.1 or `::1`, which are known |
+//!
+//! Entries of the same host, or wide ones, can have many cuts, so [`cuts`](KeptOut::cuts) is an iterator, and who
+//! needs three takes three. Everything else costs about the same for ten rules and for a hundred thousand.
+
+mod left;
+mod live;
+mod networks;
+mod rules;
+
+use crate::algebra::{Embedding, samples};
+use crate::index::PortMap;
+use crate::special_purpose::private_networks;
+use crate::{
+    BlockedNetwork, Destination, Entry, Host, HostPattern, Hosts, Limit, Name, Operator, PortRange, PortSet,
+    Protocols, Reason, Region, RuntimeLimits,
+};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use live::meet;
+pub(crate) use left::Filter;
+use rules::{Readings, Rule, Rules};
+use std::net::IpAddr;
+
+/// Everything that the operator and the limits keep out, compiled for questions about sets.
+#[derive(Debug)]
+pub struct KeptOut<'p> {
+    rules: Rules,
+    owners: Vec<KeptOutBy<'p>>,
+    /// Of the operator's rules for addresses, one for each port: sockets, then URLs.
+    by_address: [PortMap; 2],
+}
+
+/// Who keeps something out.
+#[derive(Clone, Copy, Debug)]
+pub enum KeptOutBy<'p> {
+    /// An entry of the operator's deny list.
+    Entry(&'p Entry),
+    /// A blocked network of the operator's.
+    Blocked(&'p BlockedNetwork),
+    /// A limit: the reason that attempts are refused for.
+    Limit(Reason),
+}
+
+/// One part that is taken out of an entry.
+#[derive(Clone, Debug)]
+pub struct Cut<'p> {
+    /// The part.
+    pub region: Region,
+    /// By whom.
+    pub by: KeptOutBy<'p>,
+}
+
+/// What is left of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// All of it.
+    Whole,
+    /// A part.
+    Part {
+        /// A destination in that part. `None` only for IPv6 networks that lie in a form of embedding with more
+        /// than one IPv4 address, where the search gives up before it has tried everything.
+        example: Option<Destination>,
+    },
+    /// Nothing.
+    Nothing,
+}
+
+impl<'p> KeptOut<'p> {
+    /// Compiles what the operator keeps out.
+    pub fn of(operator: &'p Operator) -> Self {
+        let mut draft = Draft::default();
+        for entry in operator.deny.entries() {
+            draft.entry(entry);
+        }
+        for blocked in operator.deny.blocked_networks() {
+            draft.blocked(blocked);
+        }
+        for (address, name) in operator.deny.learned().iter() {
+            draft.learned(address.ip().into(), name, operator.deny.entries());
+        }
+        let by_address = draft.ports_by_address();
+        draft.hard_limits();
+        draft.runtime_limits(&operator.limits);
+        Self {
+            rules: Rules::new(draft.rules),
+            owners: draft.owners,
+            by_address,
+        }
+    }
+
+    /// What is taken out of an entry of the allow list. Parts may overlap.
+    pub fn cuts<'a>(&'a self, entry: &Entry) -> impl Iterator<Item = Cut<'p>> + use<'a, 'p> {
+        let regions = Region::permitted_by(entry).into_iter();
+        regions.flat_map(move |region| self.cuts_of(region))
+    }
+
+    /// What is left of an entry of the allow list.
+    pub fn left(&self, entry: &Entry) -> Left {
+        let regions = Region::permitted_by(entry);
+        let all = Filter::default();
+        let mut unsure = false;
+        for region in &regions {
+            match self.rules.left(region, &all) {
+                left::Search::Found(example) if self.cuts(entry).next().is_some() => {
+                    return Left::Part { example: Some(example) };
+                }
+                left::Search::Found(_) => return Left::Whole,
+                left::Search::GaveUp => unsure = true,
+                left::Search::Nothing => {}
+            }
+        }
+        match unsure {
+            true => Left::Part { example: None },
+            false => Left::Nothing,
+        }
+    }
+
+    /// Rules for addresses that an entry for names may run into, depending on what the names resolve to
+    /// (clause VAL-3). At most `most` of them.
+    pub fn undecided(&self, entry: &Entry, most: usize) -> Vec<KeptOutBy<'p>> {
+        let mut found: Vec<usize> = Vec::new();
+        for region in Region::permitted_by(entry) {
+            if !may_resolve(&region.hosts) {
+                continue;
+            }
+            for map in &self.by_address {
+                let ids = map.overlapping(&region.ports).map(|id| self.rules.get(id));
+                let owners = ids.filter(|rule| !rule.protocols.intersection(&region.protocols).is_empty());
+                for owner in owners.map(|rule| rule.owner) {
+                    if found.len() < most && !found.contains(&owner) {
+                        found.push(owner);
+                    }
+                }
+            }
+        }
+        found.into_iter().map(|owner| self.owners[owner]).collect()
+    }
+
+    fn cuts_of<'a>(&'a self, region: Region) -> impl Iterator<Item = Cut<'p>> + use<'a, 'p> {
+        let Hosts::Pattern(pattern) = region.hosts.clone() else {
+            unreachable!("INVARIANT: entries have patterns");
+        };
+        let whole: Vec<&Rule> = self.rules.above(&pattern).collect();
+        let whole = whole.into_iter().map({
+            let pattern = pattern.clone();
+            move |rule| (rule, Hosts::Pattern(pattern.clone()))
+        });
+        let parts = self.rules.inside(&pattern);
+        let parts = parts.map(|rule| (rule, Hosts::Pattern(rule.host.clone())));
+        let local = localhost_in(&pattern).into_iter().flat_map(|pattern| {
+            let rules = self.rules.of_localhost().iter();
+            rules.map(move |rule| (rule, Hosts::Pattern(pattern.clone())))
+        });
+        let embedding = within(&pattern).into_iter().flat_map(|within| {
+            self.embedded_in(within)
+                .map(move |(rule, network)| (rule, Hosts::Embedding { within, network }))
+        });
+        let found = whole.chain(parts).chain(local).chain(embedding);
+        found.filter_map(move |(rule, hosts)| self.cut(&region, rule, hosts))
+    }
+
+    fn cut(&self, region: &Region, rule: &Rule, hosts: Hosts) -> Option<Cut<'p>> {
+        if !meet(&region.ports, &rule.ports) {
+            return None;
+        }
+        let protocols = region.protocols.intersection(&rule.protocols);
+        (!protocols.is_empty()).then(|| Cut {
+            region: Region {
+                protocols,
+                hosts,
+                ports: region.ports.intersection(&rule.ports),
+            },
+            by: self.owners[rule.owner],
+        })
+    }
+
+    /// The rules for IPv4 addresses that addresses of the network embed.
+    fn embedded_in(&self, within: Ipv6Net) -> impl Iterator<Item = (&Rule, Ipv4Net)> {
+        let rules = self.rules.inside(&HostPattern::Network(IpNet::V4(Ipv4Net::default())));
+        let all = self.rules.above_embedded(Ipv4Net::default());
+        rules.chain(all).filter_map(move |rule| {
+            let network = v4_of(&rule.host)?;
+            (rule.readings == Readings::All && embeds(within, network)).then_some((rule, network))
+        })
+    }
+}
+
+impl Cut<'_> {
+    /// A destination that is taken out.
+    pub fn example(&self) -> Option<Destination> {
+        let channel = self.region.protocols.channels(&[], &crate::Scheme::HTTP).next()?;
+        let host = match &self.region.hosts {
+            Hosts::Pattern(pattern) => left::host_of(pattern)?,
+            Hosts::Embedding { within, network } => Host::Address(embedding(*within, *network)?),
+        };
+        let port = self.region.ports.ranges().first()?.first();
+        Some(Destination { channel, host, port })
+    }
+}
+
+/// What is kept out, while it is gathered.
+#[derive(Default)]
+struct Draft<'p> {
+    rules: Vec<Rule>,
+    owners: Vec<KeptOutBy<'p>>,
+}
+
+impl<'p> Draft<'p> {
+    fn entry(&mut self, entry: &'p Entry) {
+        self.owners.push(KeptOutBy::Entry(entry));
+        for region in Region::denied_by(entry) {
+            let Hosts::Pattern(host) = region.hosts else { continue };
+            let expanded = crate::deny_list::loopback_of_localhost(&host);
+            // `self` on the deny list names nothing that an attempt could be for.
+            let hosts = expanded.into_iter().chain([host]).filter(|host| *host != HostPattern::ToSelf);
+            for host in hosts {
+                self.rule(&region.protocols, host, region.ports.clone(), Readings::All);
+            }
+        }
+    }
+
+    fn blocked(&mut self, blocked: &'p BlockedNetwork) {
+        self.owners.push(KeptOutBy::Blocked(blocked));
+        match blocked.network() {
+            Some(net) => self.all_of(net),
+            None => private_networks().into_iter().for_each(|net| self.all_of(net)),
+        }
+    }
+
+    /// An address of denied names is denied on the ports of their entries (clause DL-5).
+    fn learned(&mut self, net: IpNet, name: &Name, entries: &'p [Entry]) {
+        let host = Host::Name(name.clone());
+        for entry in entries {
+            if entry.hosts().iter().any(|pattern| *pattern != HostPattern::ToSelf && pattern.matches(&host)) {
+                self.owners.push(KeptOutBy::Entry(entry));
+                for region in Region::denied_by(entry) {
+                    self.rule(&region.protocols, HostPattern::Network(net), region.ports, Readings::All);
+                }
+            }
+        }
+    }
+
+    fn hard_limits(&mut self) {
+        self.limit(Reason::HardMulticast, &["224.0.0.0/4", "255.255.255.255/32", "ff00::/8"]);
+        self.owners.push(KeptOutBy::Limit(Reason::HardUnspecified));
+        for net in ["0.0.0.0/32", "::/128"].map(parse) {
+            self.rule(&Protocols::all(), HostPattern::Network(net), PortSet::all(), Readings::Itself);
+        }
+        self.owners.push(KeptOutBy::Limit(Reason::DnsNameNotAllowed));
+        let internal = Name::parse("spin.internal").expect("INVARIANT: it is a name");
+        for host in [HostPattern::Subdomains(internal.clone()), HostPattern::Name(internal)] {
+            self.rule(&Protocols::sockets(), host, PortSet::all(), Readings::Itself);
+        }
+    }
+
+    fn runtime_limits(&mut self, limits: &RuntimeLimits) {
+        let privileged: PortSet = PortRange::new(1, 1023).into_iter().collect();
+        let shut = privileged.difference(&limits.loopback_ports);
+        if !shut.is_empty() {
+            self.owners.push(KeptOutBy::Limit(Reason::RuntimeLoopbackPort));
+            for net in ["127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128"].map(parse) {
+                self.rule(&Protocols::all(), HostPattern::Network(net), shut.clone(), Readings::All);
+            }
+        }
+        if limits.udp == Limit::Holds {
+            self.owners.push(KeptOutBy::Limit(Reason::RuntimeUdp));
+            self.rule(&Protocols::udp(), HostPattern::Any, PortSet::all(), Readings::Itself);
+        }
+        if limits.link_local == Limit::Holds {
+            self.limit(Reason::RuntimeLinkLocal, &["169.254.0.0/16", "fe80::/10"]);
+            for ip in crate::address::METADATA_SERVICES {
+                self.all_of(ip.into());
+            }
+        }
+    }
+
+    fn limit(&mut self, reason: Reason, networks: &[&str]) {
+        self.owners.push(KeptOutBy::Limit(reason));
+        for net in networks {
+            self.all_of(parse(net));
+        }
+    }
+
+    fn all_of(&mut self, net: IpNet) {
+        self.rule(&Protocols::all(), HostPattern::Network(net), PortSet::all(), Readings::All);
+    }
+
+    fn rule(&mut self, protocols: &Protocols, host: HostPattern, ports: PortSet, readings: Readings) {
+        self.rules.push(Rule {
+            protocols: protocols.clone(),
+            host,
+            ports,
+            readings,
+            owner: self.owners.len() - 1,
+        });
+    }
+
+    fn ports_by_address(&self) -> [PortMap; 2] {
+        let of = |speaks: fn(&Protocols) -> bool| {
+            let rules = self.rules.iter().enumerate().filter(|(_, rule)| {
+                matches!(rule.host, HostPattern::Address(_) | HostPattern::Network(_)) && speaks(&rule.protocols)
+            });
+            let ranges = rules.flat_map(|(id, rule)| rule.ports.ranges().iter().map(move |range| (*range, id)));
+            PortMap::compile(ranges.collect())
+        };
+        [
+            of(|protocols| !protocols.intersection(&Protocols::sockets()).is_empty()),
+            of(Protocols::has_urls),
+        ]
+    }
+}
+
+fn parse(net: &str) -> IpNet {
+    net.parse().expect("INVARIANT: a network of this file is one")
+}
+
+/// Whether the hosts are names whose addresses are not known.
+fn may_resolve(hosts: &Hosts) -> bool {
+    match hosts {
+        Hosts::Pattern(HostPattern::Any) => true,
+        Hosts::Pattern(HostPattern::Name(name) | HostPattern::Subdomains(name)) => {
+            !name.is_localhost() && !name.is_service_chaining()
+        }
+        _ => false,
+    }
+}
+
+/// The patterns of `localhost` inside a wider one.
+fn localhost_in(pattern: &HostPattern) -> Vec<HostPattern> {
+    match pattern {
+        HostPattern::Any => {
+            let name = Name::parse("localhost").expect("INVARIANT: it is a name");
+            vec![HostPattern::Name(name.clone()), HostPattern::Subdomains(name)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The IPv6 network among the hosts of a pattern.
+fn within(pattern: &HostPattern) -> Option<Ipv6Net> {
+    match pattern {
+        HostPattern::Any => Some(Ipv6Net::default()),
+        HostPattern::Network(IpNet::V6(net)) => Some(*net),
+        _ => None,
+    }
+}
+
+fn v4_of(host: &HostPattern) -> Option<Ipv4Net> {
+    match host {
+        HostPattern::Network(IpNet::V4(net)) => Some(*net),
+        HostPattern::Address(address) => match address.ip() {
+            IpAddr::V4(ip) => Some(ip.into()),
+            IpAddr::V6(_) => None,
+        },
+        _ => None,
+    }
+}
+
+fn embeds(within: Ipv6Net, network: Ipv4Net) -> bool {
+    embedding(within, network).is_some()
+}
+
+/// An address of `within` that embeds one of `network`.
+fn embedding(within: Ipv6Net, network: Ipv4Net) -> Option<crate::Address> {
+    Embedding::ALL.iter().find_map(|form| {
+        let reach = form.reach(within)?;
+        let common = match (reach.contains(&network), network.contains(&reach)) {
+            (true, _) => network,
+            (false, true) => reach,
+            (false, false) => return None,
+        };
+        let candidates = [common.network(), common.broadcast()].into_iter().chain(common.hosts().take(2));
+        candidates.flat_map(|ip| form.construct(within, ip)).next()
+    })
+}
+
+#[cfg(test)]
+mod tests;

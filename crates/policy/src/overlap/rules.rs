@@ -1,0 +1,245 @@
+//! Rules by the hosts that they cover, so that the ones which touch an entry are found without asking the others.
+//!
+//! Host patterns nest or are apart, so a rule meets a pattern in one of two ways: it covers the pattern, or it
+//! lies inside it. Names are sorted by their labels from the end, networks as in [`Networks`], and what lies
+//! inside a pattern stands in one piece in both.
+
+use super::networks::{Networks, Prefix};
+use crate::{Address, Channel, HostPattern, Name, PortSet, Protocols, Scheme};
+use ipnet::{IpNet, Ipv4Net};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// One rule: what it covers, and whose it is.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) protocols: Protocols,
+    pub(super) host: HostPattern,
+    pub(super) ports: PortSet,
+    pub(super) readings: Readings,
+    /// The number of whoever wrote it.
+    pub(super) owner: usize,
+}
+
+/// How a rule for an address looks at addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readings {
+    /// The address itself.
+    Itself,
+    /// The address, whatever embeds it, and `localhost` if it is one of its two.
+    All,
+}
+
+#[derive(Debug)]
+pub(super) struct Rules {
+    rules: Vec<Rule>,
+    any: Vec<usize>,
+    names: HashMap<Name, Vec<usize>>,
+    apexes: HashMap<Name, Vec<usize>>,
+    /// Rules for names and for what is below names, by the labels of the name from the end.
+    below: Vec<(Box<str>, usize)>,
+    pub(super) v4: Networks,
+    pub(super) v6: Networks,
+    /// What both addresses of `localhost` have in common.
+    localhost: Vec<Rule>,
+    to_self: Name,
+    schemes: Vec<Scheme>,
+    other_scheme: Scheme,
+}
+
+impl Rules {
+    pub(super) fn new(rules: Vec<Rule>) -> Self {
+        let mut this = Self {
+            any: Vec::new(),
+            names: HashMap::new(),
+            apexes: HashMap::new(),
+            below: Vec::new(),
+            v4: Networks::default(),
+            v6: Networks::default(),
+            localhost: Vec::new(),
+            to_self: Name::parse("self").expect("INVARIANT: `self` is a label"),
+            schemes: schemes_of(&rules),
+            other_scheme: Scheme::HTTP,
+            rules,
+        };
+        this.other_scheme = another_scheme(&this.schemes);
+        for id in 0..this.rules.len() {
+            this.file(id);
+        }
+        this.below.sort_unstable();
+        this.v4.sort();
+        this.v6.sort();
+        this.localhost = this.rules_of_localhost();
+        this
+    }
+
+    pub(super) fn get(&self, id: usize) -> &Rule {
+        &self.rules[id]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// The rules that cover every host of the pattern.
+    pub(super) fn above<'a>(&'a self, pattern: &'a HostPattern) -> Box<dyn Iterator<Item = &'a Rule> + 'a> {
+        let any = self.any.iter().copied();
+        let ids: Box<dyn Iterator<Item = usize> + 'a> = match pattern {
+            HostPattern::Any => Box::new(any),
+            HostPattern::ToSelf => return self.above_name(&self.to_self),
+            HostPattern::Name(name) => return self.above_name(name),
+            HostPattern::Subdomains(apex) => {
+                let own = self.apexes.get(apex).into_iter().flatten().copied();
+                let local = self.localhost.iter().filter(|_| apex.is_localhost());
+                let ids = any.chain(own).chain(self.above_parents(apex));
+                return Box::new(ids.map(|id| &self.rules[id]).chain(local));
+            }
+            HostPattern::Address(address) => return self.above_address(*address),
+            HostPattern::Network(net) => Box::new(any.chain(self.networks(net).above(Prefix::of(*net)))),
+        };
+        Box::new(ids.map(|id| &self.rules[id]))
+    }
+
+    fn above_name<'a>(&'a self, name: &'a Name) -> Box<dyn Iterator<Item = &'a Rule> + 'a> {
+        let own = self.names.get(name).into_iter().flatten().copied();
+        let ids = self.any.iter().copied().chain(own).chain(self.above_parents(name));
+        let local = self.localhost.iter().filter(|_| name.is_localhost());
+        Box::new(ids.map(|id| &self.rules[id]).chain(local))
+    }
+
+    fn above_parents<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = usize> + 'a {
+        name.parents()
+            .flat_map(|parent| self.apexes.get(parent).into_iter().flatten().copied())
+    }
+
+    fn above_address(&self, address: Address) -> Box<dyn Iterator<Item = &Rule> + '_> {
+        let net = IpNet::from(address.ip());
+        let ids = self.any.iter().copied().chain(self.networks(&net).above(Prefix::of(net)));
+        let embedded = address.embedded().flat_map(|ip| self.above_embedded(ip.into()));
+        Box::new(ids.map(|id| &self.rules[id]).chain(embedded))
+    }
+
+    /// The rules that cover whatever embeds any IPv4 address of the network.
+    pub(super) fn above_embedded(&self, net: Ipv4Net) -> impl Iterator<Item = &Rule> {
+        self.v4
+            .above(Prefix::v4(net))
+            .map(|id| &self.rules[id])
+            .filter(|rule| rule.readings == Readings::All)
+    }
+
+    /// The rules that cover some hosts of the pattern, and not all.
+    pub(super) fn inside<'a>(&'a self, pattern: &HostPattern) -> Box<dyn Iterator<Item = &'a Rule> + 'a> {
+        let ids: Box<dyn Iterator<Item = usize> + 'a> = match pattern {
+            HostPattern::Any => {
+                Box::new((0..self.rules.len()).filter(|id| self.rules[*id].host != HostPattern::Any))
+            }
+            HostPattern::Subdomains(apex) => Box::new(self.below(apex)),
+            HostPattern::Network(net) => Box::new(self.networks(net).inside(Prefix::of(*net))),
+            HostPattern::ToSelf | HostPattern::Name(_) | HostPattern::Address(_) => Box::new(std::iter::empty()),
+        };
+        Box::new(ids.map(|id| &self.rules[id]))
+    }
+
+    /// What the addresses of `localhost` have in common, as rules for the name.
+    pub(super) fn of_localhost(&self) -> &[Rule] {
+        &self.localhost
+    }
+
+    /// The protocols to tell apart in a set of them.
+    pub(super) fn channels<'a>(&'a self, protocols: &'a Protocols) -> impl Iterator<Item = Channel> + 'a {
+        protocols.channels(&self.schemes, &self.other_scheme)
+    }
+
+    fn networks(&self, net: &IpNet) -> &Networks {
+        match net {
+            IpNet::V4(_) => &self.v4,
+            IpNet::V6(_) => &self.v6,
+        }
+    }
+
+    fn below(&self, apex: &Name) -> impl Iterator<Item = usize> + '_ {
+        let key = from_the_end(apex);
+        let start = self.below.partition_point(|(own, _)| **own <= *key);
+        self.below[start..]
+            .iter()
+            .take_while(move |(own, _)| own.starts_with(&key))
+            .map(|(_, id)| *id)
+    }
+
+    fn file(&mut self, id: usize) {
+        match &self.rules[id].host {
+            HostPattern::Any => self.any.push(id),
+            // On a list it covers the app itself, which nobody else names.
+            HostPattern::ToSelf => self.names.entry(self.to_self.clone()).or_default().push(id),
+            HostPattern::Name(name) => {
+                self.below.push((from_the_end(name), id));
+                self.names.entry(name.clone()).or_default().push(id);
+            }
+            HostPattern::Subdomains(apex) => {
+                self.below.push((from_the_end(apex), id));
+                self.apexes.entry(apex.clone()).or_default().push(id);
+            }
+            HostPattern::Address(address) => {
+                let net = IpNet::from(address.ip());
+                self.file_network(net, id);
+            }
+            HostPattern::Network(net) => self.file_network(*net, id),
+        }
+    }
+
+    fn file_network(&mut self, net: IpNet, id: usize) {
+        match net {
+            IpNet::V4(_) => self.v4.insert(Prefix::of(net), id),
+            IpNet::V6(_) => self.v6.insert(Prefix::of(net), id),
+        }
+    }
+
+    /// The name `localhost` has two addresses, and one that is left is enough.
+    fn rules_of_localhost(&self) -> Vec<Rule> {
+        let of = |ip: IpAddr| {
+            let net = IpNet::from(ip);
+            let ids = self.networks(&net).above(Prefix::of(net));
+            ids.map(|id| &self.rules[id])
+                .filter(|rule| rule.readings == Readings::All)
+                .collect::<Vec<_>>()
+        };
+        let (v4, v6) = (of(Ipv4Addr::LOCALHOST.into()), of(Ipv6Addr::LOCALHOST.into()));
+        let pairs = v4.iter().flat_map(|four| v6.iter().map(move |six| (four, six)));
+        pairs
+            .map(|(four, six)| Rule {
+                protocols: four.protocols.intersection(&six.protocols),
+                ports: four.ports.intersection(&six.ports),
+                ..(*four).clone()
+            })
+            .filter(|rule| !rule.protocols.is_empty() && !rule.ports.is_empty())
+            .collect()
+    }
+}
+
+/// `a.example.com` as `com.example.a.`, so that what is below a name starts with it.
+fn from_the_end(name: &Name) -> Box<str> {
+    let mut key = String::with_capacity(name.as_str().len() + 1);
+    for label in name.as_str().rsplit('.') {
+        key.push_str(label);
+        key.push('.');
+    }
+    key.into()
+}
+
+/// HTTP's two, and every scheme that a rule names.
+fn schemes_of(rules: &[Rule]) -> Vec<Scheme> {
+    let named = rules.iter().flat_map(|rule| rule.protocols.named_schemes().cloned());
+    let mut schemes: Vec<Scheme> = [Scheme::HTTP, Scheme::HTTPS].into_iter().chain(named).collect();
+    schemes.sort_unstable();
+    schemes.dedup();
+    schemes
+}
+
+/// A scheme that stands for all those which nobody names.
+fn another_scheme(schemes: &[Scheme]) -> Scheme {
+    let letters = (1..).map(|n| "other".repeat(n));
+    letters
+        .filter_map(|text| Scheme::parse(&text))
+        .find(|scheme| !schemes.contains(scheme))
+        .expect("INVARIANT: there are more words than schemes")
+}
