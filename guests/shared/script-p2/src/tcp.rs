@@ -13,9 +13,6 @@ use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
 use crate::{address, code, timer, wait};
 
-/// The most bytes that are received at once.
-const CHUNK: u64 = 64 * 1024;
-
 /// A TCP socket, and its streams once it is connected.
 pub struct Socket {
     // The streams are children of the socket, so they go first: fields drop in the order of declaration.
@@ -72,16 +69,17 @@ impl TcpSocket for Socket {
         output.write_all(bytes).map_err(|_| Code::named("closed"))
     }
 
-    async fn receive(&mut self, within: Duration) -> Result<Received, Code> {
+    async fn receive(&mut self, most: usize, within: Option<Duration>) -> Result<Received, Code> {
         let (input, _) = self.streams()?;
-        let ready = input.subscribe();
+        let Some(within) = within else {
+            return received(input.blocking_read(most as u64));
+        };
         let timeout = timer(within);
+        let ready = input.subscribe();
         loop {
-            match input.read(CHUNK) {
-                Ok(bytes) if !bytes.is_empty() => return Ok(Received::Bytes(bytes)),
-                Ok(_) => {}
-                Err(StreamError::Closed) => return Ok(Received::End),
-                Err(StreamError::LastOperationFailed(_)) => return Err(Code::named("closed")),
+            match received(input.read(most as u64))? {
+                Received::Timeout => {}
+                something => return Ok(something),
             }
             if poll::poll(&[&ready, &timeout]) == [1] {
                 return Ok(Received::Timeout);
@@ -104,5 +102,15 @@ impl TcpSocket for Socket {
 
     fn remote(&self) -> Result<SocketAddr, Code> {
         self.socket.remote_address().map(address::from_wasi).map_err(code)
+    }
+}
+
+/// What a read came to. One that does not wait reads no bytes where it would have to.
+fn received(read: Result<Vec<u8>, StreamError>) -> Result<Received, Code> {
+    match read {
+        Ok(bytes) if bytes.is_empty() => Ok(Received::Timeout),
+        Ok(bytes) => Ok(Received::Bytes(bytes)),
+        Err(StreamError::Closed) => Ok(Received::End),
+        Err(StreamError::LastOperationFailed(_)) => Err(Code::named("closed")),
     }
 }

@@ -1,5 +1,6 @@
 //! TCP sockets of WASI 0.3.
 
+use std::mem;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,17 +11,40 @@ use wasip3::wit_stream;
 
 use crate::{address, code, within};
 
-/// The most bytes that are received at once.
-const CHUNK: usize = 64 * 1024;
-
-/// A TCP socket, and its streams once it is connected or listens.
+/// A TCP socket.
 pub struct Socket {
-    outgoing: Option<StreamWriter<u8>>,
-    incoming: Option<StreamReader<u8>>,
+    outgoing: Half<StreamWriter<u8>>,
+    incoming: Half<StreamReader<u8>>,
     accepted: Option<StreamReader<types::TcpSocket>>,
-    /// What sending and receiving will have come to. The host may stop when these are dropped, so they are kept.
-    _ends: Vec<FutureReader<Result<(), ErrorCode>>>,
     socket: types::TcpSocket,
+}
+
+/// One direction of a socket.
+enum Half<S> {
+    /// The socket is not connected.
+    Unconnected,
+    /// The stream, and what it will have come to.
+    Open(S, FutureReader<Result<(), ErrorCode>>),
+    /// Shut down by either side.
+    Ended,
+}
+
+impl<S> Half<S> {
+    fn stream(&mut self) -> Result<Option<&mut S>, Code> {
+        match self {
+            Self::Unconnected => Err(Code::named("not-connected")),
+            Self::Open(stream, _) => Ok(Some(stream)),
+            Self::Ended => Ok(None),
+        }
+    }
+
+    /// Ends this direction, and says what it came to.
+    async fn end(&mut self) -> Result<(), Code> {
+        match mem::replace(self, Self::Ended) {
+            Self::Open(_, result) => result.await.map_err(code),
+            Self::Unconnected | Self::Ended => Ok(()),
+        }
+    }
 }
 
 impl Socket {
@@ -32,22 +56,19 @@ impl Socket {
 
     fn new(socket: types::TcpSocket) -> Self {
         Self {
-            outgoing: None,
-            incoming: None,
+            outgoing: Half::Unconnected,
+            incoming: Half::Unconnected,
             accepted: None,
-            _ends: Vec::new(),
             socket,
         }
     }
 
-    /// Opens both streams of a connection.
+    /// Opens both directions of a connection.
     fn open(&mut self) {
         let (outgoing, bytes) = wit_stream::new();
-        let sent = self.socket.send(bytes);
+        self.outgoing = Half::Open(outgoing, self.socket.send(bytes));
         let (incoming, received) = self.socket.receive();
-        self.outgoing = Some(outgoing);
-        self.incoming = Some(incoming);
-        self._ends = vec![sent, received];
+        self.incoming = Half::Open(incoming, received);
     }
 }
 
@@ -82,32 +103,43 @@ impl TcpSocket for Socket {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), Code> {
-        let outgoing = self.outgoing.as_mut().ok_or(Code::named("not-connected"))?;
+        let Some(outgoing) = self.outgoing.stream()? else {
+            return Err(Code::named("closed"));
+        };
         let unsent = outgoing.write_all(bytes.to_vec()).await;
         if unsent.is_empty() {
-            Ok(())
-        } else {
-            Err(Code::named("closed"))
+            return Ok(());
+        }
+        self.outgoing.end().await?;
+        Err(Code::named("closed"))
+    }
+
+    async fn receive(&mut self, most: usize, time: Option<Duration>) -> Result<Received, Code> {
+        let Some(incoming) = self.incoming.stream()? else {
+            return Ok(Received::End);
+        };
+        let reading = incoming.read(Vec::with_capacity(most));
+        let read = match time {
+            None => Some(reading.await),
+            Some(time) => within(time, reading).await,
+        };
+        match read {
+            None => Ok(Received::Timeout),
+            Some((StreamResult::Complete(_), bytes)) => Ok(Received::Bytes(bytes)),
+            Some((StreamResult::Dropped | StreamResult::Cancelled, _)) => {
+                self.incoming.end().await.map(|()| Received::End)
+            }
         }
     }
 
-    async fn receive(&mut self, time: Duration) -> Result<Received, Code> {
-        let incoming = self.incoming.as_mut().ok_or(Code::named("not-connected"))?;
-        Ok(
-            match within(time, incoming.read(Vec::with_capacity(CHUNK))).await {
-                None => Received::Timeout,
-                Some((StreamResult::Complete(_), bytes)) => Received::Bytes(bytes),
-                Some((StreamResult::Dropped | StreamResult::Cancelled, _)) => Received::End,
-            },
-        )
-    }
-
+    /// WASI 0.3 has no call for this: a direction is shut down by dropping its stream.
     async fn shutdown(&mut self, direction: Direction) -> Result<(), Code> {
+        self.outgoing.stream()?;
         if matches!(direction, Direction::Send | Direction::Both) {
-            self.outgoing = None;
+            self.outgoing = Half::Ended;
         }
         if matches!(direction, Direction::Receive | Direction::Both) {
-            self.incoming = None;
+            self.incoming = Half::Ended;
         }
         Ok(())
     }

@@ -5,11 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::player::{Outcome, Player, text};
+use crate::player::{CHUNK, Outcome, Player, text};
 use crate::world::{Received, TcpSocket, World};
-
-/// How long to wait for a peer that owes an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 impl<W: World> Player<W> {
     /// `ok in 123us`: the result and the time that it took.
@@ -56,7 +53,7 @@ impl<W: World> Player<W> {
             socket.send(&message).await.map_err(text)?;
             let mut received = 0;
             while received < message.len() {
-                received += some(socket.receive(PATIENCE).await.map_err(text)?)?;
+                received += some(socket.receive(message.len(), None).await.map_err(text)?)?;
             }
             times.add(self.world.now() - start);
         }
@@ -65,7 +62,7 @@ impl<W: World> Player<W> {
 
     /// Sends zeroes: `1048576 bytes in 1234us`. They are sent when this ends, not necessarily received.
     pub(crate) async fn upload(&mut self, name: &str, bytes: u64) -> Outcome {
-        let chunk = [0; 64 * 1024];
+        let chunk = [0; CHUNK];
         let start = self.world.now();
         let mut left = bytes;
         while left > 0 {
@@ -87,7 +84,7 @@ impl<W: World> Player<W> {
         let start = self.world.now();
         let mut bytes = 0;
         loop {
-            match self.tcp(name)?.receive(PATIENCE).await.map_err(text)? {
+            match self.tcp(name)?.receive(CHUNK, None).await.map_err(text)? {
                 Received::End => break,
                 more => bytes += some(more)?,
             }

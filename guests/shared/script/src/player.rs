@@ -20,6 +20,9 @@ pub struct Player<W: World> {
     allocations: Vec<Vec<u8>>,
 }
 
+/// The most bytes that are sent or received at once.
+pub(crate) const CHUNK: usize = 64 * 1024;
+
 /// The result of a statement as text: what it got, or the code or remark that it got instead.
 pub(crate) type Outcome = Result<String, String>;
 
@@ -66,11 +69,7 @@ impl<W: World> Player<W> {
                 self.put_tcp(accepted, &Place::Fresh(name.clone()), Ok(()))
             }
             Action::TcpSend(name, bytes) => done(self.tcp(name)?.send(bytes).await),
-            Action::TcpReceive(name, within) => match self.tcp(name)?.receive(*within).await.map_err(text)? {
-                Received::Bytes(bytes) => Ok(escape(&bytes)),
-                Received::End => Ok("eof".to_owned()),
-                Received::Timeout => Err("timeout".to_owned()),
-            },
+            Action::TcpReceive(name, within) => self.receive(name, *within).await,
             Action::TcpShutdown(name, direction) => done(self.tcp(name)?.shutdown(*direction).await),
             Action::TcpPing(name, rounds) => self.ping(name, *rounds).await,
             Action::TcpUpload(name, bytes) => self.upload(name, *bytes).await,
@@ -192,6 +191,14 @@ impl<W: World> Player<W> {
             ok()
         } else {
             Err(nothing(name))
+        }
+    }
+
+    async fn receive(&mut self, name: &str, within: Duration) -> Outcome {
+        match self.tcp(name)?.receive(CHUNK, Some(within)).await.map_err(text)? {
+            Received::Bytes(bytes) => Ok(escape(&bytes)),
+            Received::End => Ok("eof".to_owned()),
+            Received::Timeout => Err("timeout".to_owned()),
         }
     }
 

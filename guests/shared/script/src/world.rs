@@ -178,8 +178,8 @@ pub trait TcpSocket: Sized {
     async fn accept(&mut self) -> Result<Self, Code>;
     /// Sends all the bytes.
     async fn send(&mut self, bytes: &[u8]) -> Result<(), Code>;
-    /// Receives up to 64 KiB, as soon as there is any.
-    async fn receive(&mut self, within: Duration) -> Result<Received, Code>;
+    /// Receives up to `most` bytes, as soon as there is any, and waits no longer than `within` if that is given.
+    async fn receive(&mut self, most: usize, within: Option<Duration>) -> Result<Received, Code>;
     /// Shuts one half or both halves down.
     async fn shutdown(&mut self, direction: Direction) -> Result<(), Code>;
     /// The local address.
