@@ -37,6 +37,7 @@ pub(crate) struct AppOptions {
 /// An app as it is written, with its variables filled in.
 pub(crate) struct WrittenApp {
     pub(crate) manifest: Manifest,
+    pub(crate) variables: Variables,
     /// What each component may reach by its author's word.
     pub(crate) entries: HashMap<ComponentId, Vec<Entry>>,
     /// What is worth saying about it.
@@ -75,6 +76,7 @@ impl AppOptions {
         }
         Ok(WrittenApp {
             manifest,
+            variables,
             entries,
             remarks: notes.iter().map(Diagnostic::from).collect(),
         })

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use outport_egress::{Gate, Wall};
-use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route};
+use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route, Variables};
 use outport_policy::AllowList;
 
 use crate::cache::CompiledCode;
@@ -21,6 +21,7 @@ use crate::http::{Responder, SiteEntry};
 use crate::limits::GuestLimits;
 use crate::prepared::{Prepared, Workshop};
 use crate::surroundings::Surroundings;
+use crate::variables::GuestVariables;
 pub use problem::{AppProblem, AppProblemKind};
 use sources::{CodeFile, Compiled};
 
@@ -42,6 +43,8 @@ pub struct Assembly<'a> {
     pub wall: &'a Wall,
     /// What each component may reach by its author's word; one that is not here reaches nothing.
     pub allow: HashMap<ComponentId, AllowList>,
+    /// The app's variables, from which those of each component are filled in.
+    pub variables: &'a Variables,
     /// Environment variables of every component, over its own.
     pub environment: &'a [(String, String)],
     /// Limits of an instance that answers a request.
@@ -186,6 +189,7 @@ impl Assembly<'_> {
         let surroundings = Surroundings {
             arguments,
             environment: own.chain(self.environment.iter().cloned()).collect(),
+            variables: GuestVariables::of(part.written, self.variables)?,
             ..Surroundings::default()
         };
         Ok(workshop.prepare(&part.compiled, part.gate.clone(), surroundings, limits)?)

@@ -1,4 +1,5 @@
-//! What a store holds for its instance: the WASI contexts, the gate to the network, and the budget.
+//! What a store holds for its instance: the WASI contexts, the gate to the network, the variables, and
+//! the budget.
 //!
 //! The network is only in [`GateCtx`]: the WASI context is built without any network right, so that a path which
 //! somebody forgot to lead through the gate denies everything.
@@ -11,6 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::engine::{Engine, Running};
 use crate::limits::{Budget, GuestLimits};
+use crate::variables::{GuestVariables, VariablesView};
 
 /// The data of one store.
 pub(crate) struct Guest {
@@ -18,17 +20,25 @@ pub(crate) struct Guest {
     http: WasiHttpCtx,
     table: ResourceTable,
     gate: GateCtx,
+    variables: GuestVariables,
     budget: Budget,
     _running: Running,
 }
 
 /// A store for one instance. Whatever runs in it yields to its neighbours every [`TICK`](crate::engine::TICK).
-pub(crate) fn store(engine: &Engine, wasi: WasiCtx, gate: GateCtx, limits: &GuestLimits) -> Store<Guest> {
+pub(crate) fn store(
+    engine: &Engine,
+    wasi: WasiCtx,
+    gate: GateCtx,
+    variables: GuestVariables,
+    limits: &GuestLimits,
+) -> Store<Guest> {
     let guest = Guest {
         wasi,
         http: WasiHttpCtx::new(),
         table: ResourceTable::new(),
         gate,
+        variables,
         budget: Budget::new(limits),
         _running: engine.running(),
     };
@@ -69,5 +79,11 @@ impl GateView for Guest {
             ctx: &mut self.gate,
             table: &mut self.table,
         }
+    }
+}
+
+impl VariablesView for Guest {
+    fn variables(&mut self) -> &GuestVariables {
+        &self.variables
     }
 }

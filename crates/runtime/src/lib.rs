@@ -24,5 +24,6 @@ mod linker;
 pub mod prepared;
 pub mod surroundings;
 pub mod trap;
+pub mod variables;
 
 pub use linker::NotProvided;

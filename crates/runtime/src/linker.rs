@@ -2,7 +2,8 @@
 //!
 //! 1. WASI 0.2 and 0.3 of wasmtime, whose network has no rights;
 //! 2. the gate, which takes the place of every interface that leads to the network;
-//! 3. for a component that imports what nobody provides, [placeholders](unknown) that trap when they are called,
+//! 3. the interfaces by which a guest reads its variables;
+//! 4. for a component that imports what nobody provides, [placeholders](unknown) that trap when they are called,
 //!    so that a component with many imports runs as long as it calls only the ones that are there.
 //!
 //! A component built against WASI 0.2.3 runs on our 0.2.12: within a track of versions wasmtime links an older
@@ -38,6 +39,7 @@ impl Interfaces {
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
         outport_egress::add_to_linker(&mut linker)?;
+        crate::variables::add_to_linker(&mut linker)?;
         Ok(Interfaces { linker })
     }
 

@@ -126,6 +126,12 @@ impl Prepared {
             limits,
             ..
         } = &*self.shared;
-        Ok(guest::store(engine, surroundings.context()?, gate.open(), limits))
+        Ok(guest::store(
+            engine,
+            surroundings.context()?,
+            gate.open(),
+            surroundings.variables.clone(),
+            limits,
+        ))
     }
 }

@@ -1,10 +1,12 @@
-//! What a guest finds around it besides the network: arguments, environment variables, directories, and where
-//! its standard streams lead. Nothing of the host's own is passed on unless it is named here.
+//! What a guest finds around it besides the network: arguments, environment variables, directories, where its
+//! standard streams lead, and the variables of its component. Nothing of the host's own is passed on unless it is named here.
 
 use std::path::PathBuf;
 
 use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
+
+use crate::variables::GuestVariables;
 
 /// The surroundings of every instance of a component.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Surroundings {
     pub directories: Vec<Directory>,
     /// Whether the guest reads the process's standard input. By default it reads an empty one.
     pub input: Input,
+    /// What the guest reads through the interfaces for variables.
+    pub variables: GuestVariables,
 }
 
 /// A directory of the host, as the guest sees it.

@@ -132,6 +132,7 @@ impl Options {
             code: &room.code,
             wall: network.wall(),
             allow,
+            variables: &written.variables,
             environment: &environment(&self.env),
             request_limits: self.limits.of_a_request(&self.service.limits),
             command_limits: self.limits.of_a_command(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use outport_manifest::{Manifest, RouteError, Span};
+use outport_manifest::{Manifest, RouteError, Span, TemplateError};
 use outport_policy::Place;
 
 use crate::command::NotACommand;
@@ -45,6 +45,9 @@ pub enum AppProblemKind {
         /// What is wrong with the two together.
         error: RouteError,
     },
+    /// A variable of a component is made of one that the app does not have.
+    #[error(transparent)]
+    Variable(#[from] TemplateError),
     /// A component is to be composed with others.
     #[error("composing components (`dependencies`) is not supported yet")]
     Composition,

@@ -19,13 +19,16 @@ pub(super) fn is_provided(import: &str) -> bool {
 /// Interfaces of one package whose versions can stand in for each other.
 struct Track {
     package: &'static str,
-    /// All versions that begin so and are no release candidates.
+    /// One version, or (with a dot at the end) all versions that begin so and are no release candidates.
     versions: &'static str,
     interfaces: &'static [&'static str],
 }
 
 impl Track {
     fn covers(&self, version: &str) -> bool {
+        if !self.versions.ends_with('.') {
+            return version == self.versions;
+        }
         version.starts_with(self.versions) && !version.contains('-')
     }
 
@@ -113,6 +116,31 @@ const PROVIDED: &[Track] = &[
         versions: "0.3.",
         interfaces: &["types", "client"],
     },
+    Track {
+        package: "fermyon:spin",
+        versions: "2.0.0",
+        interfaces: &["variables"],
+    },
+    Track {
+        package: "spin:variables",
+        versions: "3.0.0",
+        interfaces: &["variables"],
+    },
+    Track {
+        package: "wasi:config",
+        versions: "0.2.0-rc.1",
+        interfaces: &["store"],
+    },
+    Track {
+        package: "wasi:config",
+        versions: "0.2.0-draft",
+        interfaces: &["store"],
+    },
+    Track {
+        package: "wasi:config",
+        versions: "0.2.0-draft-2024-09-27",
+        interfaces: &["store"],
+    },
 ];
 
 const RANDOM: &[&str] = &["random", "insecure", "insecure-seed"];
@@ -149,6 +177,11 @@ mod tests {
             ("wasi:sockets/types@0.2.0", false),
             ("wasi:sockets/types@0.3.0", true),
             ("fermyon:spin/key-value@2.0.0", false),
+            ("fermyon:spin/variables@2.0.0", true),
+            ("fermyon:spin/variables@2.0.1", false),
+            ("wasi:config/store@0.2.0-rc.1", true),
+            ("wasi:config/store@0.2.0-draft-2024-09-27", true),
+            ("wasi:config/store@0.2.0-rc.2", false),
             ("wasi:io/poll/deep@0.2.0", false),
         ];
         for (import, provided) in cases {
@@ -162,7 +195,11 @@ mod tests {
         let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
         let mut linker = Interfaces::new(&engine).expect("everything links").linker;
         for track in PROVIDED {
-            let patch = if track.versions == "0.2." { "12" } else { "0" };
+            let patch = match track.versions {
+                "0.2." => "12",
+                "0.3." => "0",
+                _ => "",
+            };
             for interface in track.interfaces {
                 // `wasi:cli/types` and its like hold types alone, which leave nothing in a linker.
                 if *interface == "types" && track.versions == "0.3." && track.package != "wasi:http" {
