@@ -14,6 +14,7 @@ use crate::operator_options::parse_entries;
 
 /// What a manifest would say.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Guest options")]
 pub(crate) struct AuthorOptions {
     /// Let the guest reach these hosts, such as `*://db.example.com:5432`; by default it reaches nothing
     #[arg(long, value_name = "HOST[,HOST…]")]
@@ -21,7 +22,7 @@ pub(crate) struct AuthorOptions {
 
     /// Set an environment variable of the guest; without `=VALUE` the host's own value is passed on
     #[arg(long, value_name = "NAME[=VALUE]")]
-    pub(crate) env: Vec<Variable>,
+    env: Vec<Variable>,
 
     /// Show the guest a directory of the host, for reading and writing
     #[arg(long, value_name = "HOST[::GUEST]")]

@@ -27,8 +27,8 @@ pub(crate) struct Diagnostic {
     severity: Severity,
     code: Option<String>,
     message: String,
-    place: Option<Place>,
-    quote: Option<Quote>,
+    place: Option<Box<Place>>,
+    quote: Option<Box<Quote>>,
     advice: Option<String>,
 }
 
@@ -61,16 +61,16 @@ impl Diagnostic {
 
     /// With the place that it is about.
     pub(crate) fn at(mut self, place: Place) -> Diagnostic {
-        self.place = Some(place);
+        self.place = Some(Box::new(place));
         self
     }
 
     /// With a value that came from no file, all of which is meant.
     pub(crate) fn quoting(mut self, text: &str) -> Diagnostic {
-        self.quote = Some(Quote {
+        self.quote = Some(Box::new(Quote {
             text: text.to_owned(),
             meant: 0..text.len(),
-        });
+        }));
         self
     }
 
@@ -142,8 +142,8 @@ impl Diagnostic {
 
     /// What is quoted, and the number of the line where it is from a file.
     fn quoted(&self, files: &Files) -> (Option<u32>, Option<Quote>) {
-        let Some(Place::File { path, line, span, .. }) = &self.place else {
-            return (None, self.quote.clone());
+        let Some(Place::File { path, line, span, .. }) = self.place.as_deref() else {
+            return (None, self.quote.as_deref().cloned());
         };
         let quote = files.text(path).map(|text| Quote::line_of(&text, span));
         (Some(*line), quote)
@@ -235,10 +235,10 @@ impl From<&EntryError> for Diagnostic {
     fn from(error: &EntryError) -> Diagnostic {
         let message = format!("`{}` is no valid entry: {}", error.text(), error.problem());
         let mut diagnostic = Diagnostic::error(message).at(error.place().clone());
-        diagnostic.quote = Some(Quote {
+        diagnostic.quote = Some(Box::new(Quote {
             text: error.text().to_owned(),
             meant: error.span(),
-        });
+        }));
         diagnostic.advice = error.instead().map(|instead| format!("write `{instead}`"));
         diagnostic
     }

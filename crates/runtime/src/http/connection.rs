@@ -7,7 +7,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -18,40 +20,79 @@ use tokio::net::TcpStream;
 
 use super::site::Site;
 
-/// Serves a connection until one side ends it, or until the server stops.
-pub(super) async fn serve(
-    socket: TcpStream,
-    client: SocketAddr,
-    site: Arc<Site>,
-    patience: Duration,
-    stop: Watcher,
-) {
-    let answer = service_fn(move |request| {
-        let site = Arc::clone(&site);
-        async move { Ok::<_, Infallible>(site.answer(request, client).await) }
-    });
-    let ended = match tokio::time::timeout(patience, first_words(&socket)).await {
-        Ok(Ok(Protocol::Http1)) => {
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(patience)
-                .serve_connection(TokioIo::new(socket), answer);
-            stop.watch(connection).await
+/// What a connection needs to know.
+pub(super) struct Visit {
+    pub(super) site: Arc<Site>,
+    pub(super) client: SocketAddr,
+    /// Time for what the visitor owes us.
+    pub(super) patience: Duration,
+    /// Tells of the server's end.
+    pub(super) stop: Watcher,
+}
+
+impl Visit {
+    /// Serves a connection until one side ends it, or until the server stops.
+    pub(super) async fn serve(self, socket: TcpStream) {
+        let client = self.client;
+        let ended = match tokio::time::timeout(self.patience, first_words(&socket)).await {
+            Ok(Ok(Protocol::Http1)) => self.serve_http1(socket).await,
+            Ok(Ok(Protocol::Http2)) => self.serve_http2(socket).await,
+            // The visitor left, or had nothing to say.
+            Ok(Err(_)) | Err(_) => Ok(()),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%client, %error, "a connection broke");
         }
-        Ok(Ok(Protocol::Http2)) => {
-            let connection = http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .keep_alive_interval(patience)
-                .keep_alive_timeout(patience)
-                .max_concurrent_streams(MAX_STREAMS)
-                .serve_connection(TokioIo::new(socket), answer);
-            stop.watch(connection).await
+    }
+
+    async fn serve_http1(self, socket: TcpStream) -> hyper::Result<()> {
+        let Visit {
+            site,
+            client,
+            patience,
+            stop,
+        } = self;
+        let answer = service_fn(move |request| {
+            let site = Arc::clone(&site);
+            async move { Ok::<_, Infallible>(site.answer(request, client).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience)
+            .serve_connection(TokioIo::new(socket), answer);
+        stop.watch(connection).await
+    }
+
+    /// Once a visitor has asked for something, answering our pings is enough to stay.
+    async fn serve_http2(self, socket: TcpStream) -> hyper::Result<()> {
+        let Visit {
+            site,
+            client,
+            patience,
+            stop,
+        } = self;
+        let asked = Arc::new(AtomicBool::new(false));
+        let asks = Arc::clone(&asked);
+        let answer = service_fn(move |request| {
+            asks.store(true, Ordering::Relaxed);
+            let site = Arc::clone(&site);
+            async move { Ok::<_, Infallible>(site.answer(request, client).await) }
+        });
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(patience)
+            .keep_alive_timeout(patience)
+            .max_concurrent_streams(MAX_STREAMS)
+            .serve_connection(TokioIo::new(socket), answer);
+        let mut connection = pin!(stop.watch(connection));
+        tokio::select! {
+            ended = &mut connection => return ended,
+            () = tokio::time::sleep(patience) => {}
         }
-        // The visitor left, or had nothing to say.
-        Ok(Err(_)) | Err(_) => Ok(()),
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%client, %error, "a connection broke");
+        match asked.load(Ordering::Relaxed) {
+            true => connection.await,
+            false => Ok(()),
+        }
     }
 }
 

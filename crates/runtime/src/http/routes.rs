@@ -180,7 +180,13 @@ mod tests {
     #[test]
     fn names_and_the_rest_are_taken_from_the_path_as_it_came() {
         // (route, path, named, rest)
-        let cases: &[(&str, &str, &[(&str, &str)], &str)] = &[
+        type Case = (
+            &'static str,
+            &'static str,
+            &'static [(&'static str, &'static str)],
+            &'static str,
+        );
+        let cases: &[Case] = &[
             ("/...", "/", &[], "/"),
             ("/...", "/a/b", &[], "/a/b"),
             ("/t/...", "/t", &[], ""),

@@ -15,7 +15,7 @@ use std::time::Duration;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::connection;
+use super::connection::Visit;
 use super::listeners::Listeners;
 use super::site::Site;
 
@@ -148,11 +148,14 @@ impl Worker {
                     continue;
                 }
             };
-            let site = Arc::clone(&self.site);
-            let served =
-                connection::serve(connection, client, site, self.limits.patience, visitors.watcher());
+            let visit = Visit {
+                site: Arc::clone(&self.site),
+                client,
+                patience: self.limits.patience,
+                stop: visitors.watcher(),
+            };
             tokio::spawn(async move {
-                served.await;
+                visit.serve(connection).await;
                 drop(place);
             });
         }

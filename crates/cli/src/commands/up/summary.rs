@@ -37,7 +37,7 @@ impl Summary<'_> {
             ("Operator", self.operator()),
         ] {
             if !lines.is_empty() {
-                terminal.say(&format!("{}", terminal.paint().with(Colour::Green, title)));
+                terminal.say(&terminal.paint().with(Colour::Green, title));
                 lines
                     .iter()
                     .for_each(|line| terminal.say(&format!("  {}", harmless(line))));
