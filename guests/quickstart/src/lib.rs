@@ -7,7 +7,7 @@
 
 mod target;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 
 use tcp::Connection;
 use wasip2::exports::http::incoming_handler::Guest;
@@ -92,23 +92,16 @@ fn greeting(mut connection: Connection, target: &Target) -> Page {
     }
 }
 
-/// Asks for `/hello` in HTTP/1.1, written by hand, and reads no further than the first line of the answer.
+/// Asks for `/hello` in HTTP/1.1, written by hand, and takes the first line of the answer.
 fn first_line(connection: &mut Connection, target: &Target) -> std::io::Result<String> {
     const LONGEST: u64 = 1024;
 
-    write!(
-        connection,
-        "GET /hello HTTP/1.1\r\nHost: {target}\r\nConnection: close\r\n\r\n"
-    )?;
+    let request = format!("GET /hello HTTP/1.1\r\nHost: {target}\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes())?;
     connection.flush()?;
 
     let mut line = Vec::new();
-    for byte in connection.take(LONGEST).bytes() {
-        match byte? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
-    }
+    BufReader::new(connection.take(LONGEST)).read_until(b'\n', &mut line)?;
     Ok(String::from_utf8_lossy(&line)
         .trim_end()
         .escape_debug()
@@ -121,7 +114,7 @@ fn refusal(target: &Target, code: ErrorCode) -> Page {
             "The policy does not permit this. The operator's terminal says why, and which line would permit it."
         }
         ErrorCode::ConnectionRefused => "The policy permits this, but nobody listens there.",
-        _ => "The policy is not the reason: the network is, or the place that you named.",
+        _ => "The policy did not refuse this: the code says what else went wrong.",
     };
     let status = if code == ErrorCode::AccessDenied { 403 } else { 502 };
     Page::new(
