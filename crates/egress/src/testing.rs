@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use outport_policy::{Address, AllowList, AnswerSource, BlockedNetwork, DenyList, Entry, Limit, Name, Operator, Place};
+use outport_policy::{
+    Address, AllowList, AnswerSource, BlockedNetwork, DenyList, Entry, Limit, Name, Operator, Place,
+};
 use tokio::sync::oneshot;
 
 use crate::audit::{AuditEvent, AuditSink};
@@ -33,7 +35,12 @@ impl Script {
 
     /// Gives `name` a further result.
     pub(crate) fn then(self, text: &str, result: Result) -> Script {
-        self.results.lock().unwrap().entry(name(text)).or_default().push(result);
+        self.results
+            .lock()
+            .unwrap()
+            .entry(name(text))
+            .or_default()
+            .push(result);
         self
     }
 
@@ -46,7 +53,12 @@ impl Script {
     /// Holds the next question for `name` back until what is returned is used.
     pub(crate) fn hold(&self, text: &str) -> oneshot::Sender<()> {
         let (release, held) = oneshot::channel();
-        self.held.lock().unwrap().entry(name(text)).or_default().push(held);
+        self.held
+            .lock()
+            .unwrap()
+            .entry(name(text))
+            .or_default()
+            .push(held);
         release
     }
 
@@ -65,7 +77,12 @@ impl Resolve for Script {
 
     fn resolve(&self, name: &Name) -> BoxFuture<'static, Result> {
         self.questions.lock().unwrap().push(name.to_string());
-        let held = self.held.lock().unwrap().get_mut(name).and_then(|held| (!held.is_empty()).then(|| held.remove(0)));
+        let held = self
+            .held
+            .lock()
+            .unwrap()
+            .get_mut(name)
+            .and_then(|held| (!held.is_empty()).then(|| held.remove(0)));
         let mut results = self.results.lock().unwrap();
         let result = match results.get_mut(name) {
             Some(results) if results.len() > 1 => results.remove(0),
@@ -122,7 +139,11 @@ impl World {
     pub(crate) fn new(script: Script) -> World {
         let mut operator = Operator::default();
         operator.limits.udp = Limit::Lifted;
-        World { operator, script: Arc::new(script), events: Arc::default() }
+        World {
+            operator,
+            script: Arc::new(script),
+            events: Arc::default(),
+        }
     }
 
     pub(crate) fn deny(mut self, denied: &[&str]) -> World {
@@ -131,7 +152,9 @@ impl World {
     }
 
     pub(crate) fn wall(&self) -> Wall {
-        let wall = Wall::builder().operator(self.operator.clone()).resolver(self.script.clone());
+        let wall = Wall::builder()
+            .operator(self.operator.clone())
+            .resolver(self.script.clone());
         wall.sink(self.events.clone()).build().unwrap()
     }
 
@@ -154,7 +177,10 @@ pub(crate) fn deny(denied: &[&str]) -> DenyList {
 }
 
 fn entries(texts: &[&str]) -> Vec<Entry> {
-    texts.iter().map(|text| Entry::parse(text, Place::Code).unwrap()).collect()
+    texts
+        .iter()
+        .map(|text| Entry::parse(text, Place::Code).unwrap())
+        .collect()
 }
 
 pub(crate) fn name(text: &str) -> Name {
@@ -162,7 +188,10 @@ pub(crate) fn name(text: &str) -> Name {
 }
 
 pub(crate) fn addresses(texts: &[&str]) -> Vec<Address> {
-    texts.iter().map(|text| Address::new(text.parse().unwrap())).collect()
+    texts
+        .iter()
+        .map(|text| Address::new(text.parse().unwrap()))
+        .collect()
 }
 
 /// An answer of a server, good for a minute.

@@ -11,7 +11,13 @@ fn endpoint(text: &str) -> Endpoint {
 }
 
 fn connect(gate: &InstanceGate, remote: &str) -> Result<(), Refusal> {
-    gate.judge("tcp.connect", &Attempt::Reach { transport: Transport::Tcp, remote: endpoint(remote) })
+    gate.judge(
+        "tcp.connect",
+        &Attempt::Reach {
+            transport: Transport::Tcp,
+            remote: endpoint(remote),
+        },
+    )
 }
 
 // proves: HL-4
@@ -21,10 +27,19 @@ fn a_datagram_comes_in_only_from_where_one_went() {
     assert!(gate.judge_datagram_in(endpoint("10.0.0.1:53")).is_err());
     assert!(gate.judge_datagram_out(endpoint("10.0.0.1:53")).is_ok());
     assert!(gate.judge_datagram_in(endpoint("10.0.0.1:53")).is_ok());
-    assert!(gate.judge_datagram_in(endpoint("10.0.0.1:54")).is_err(), "another port");
-    assert!(gate.judge_datagram_in(endpoint("10.0.0.2:53")).is_err(), "another address");
+    assert!(
+        gate.judge_datagram_in(endpoint("10.0.0.1:54")).is_err(),
+        "another port"
+    );
+    assert!(
+        gate.judge_datagram_in(endpoint("10.0.0.2:53")).is_err(),
+        "another address"
+    );
     assert!(gate.judge_datagram_out(endpoint("192.0.2.1:53")).is_err());
-    assert!(gate.judge_datagram_in(endpoint("192.0.2.1:53")).is_err(), "a refused datagram makes no peer");
+    assert!(
+        gate.judge_datagram_in(endpoint("192.0.2.1:53")).is_err(),
+        "a refused datagram makes no peer"
+    );
 }
 
 // proves: HL-4
@@ -42,7 +57,10 @@ fn an_answer_is_dropped_once_its_peer_is_denied() {
 #[test]
 fn peers_belong_to_one_instance() {
     let wall = World::new(Script::new()).wall();
-    let (mine, other) = (instance(&wall, &["udp://10.0.0.1:53"]), instance(&wall, &["udp://10.0.0.1:53"]));
+    let (mine, other) = (
+        instance(&wall, &["udp://10.0.0.1:53"]),
+        instance(&wall, &["udp://10.0.0.1:53"]),
+    );
     assert!(mine.judge_datagram_out(endpoint("10.0.0.1:53")).is_ok());
     assert!(other.judge_datagram_in(endpoint("10.0.0.1:53")).is_err());
 }
@@ -57,7 +75,13 @@ fn the_first_datagram_to_a_peer_is_told_and_the_others_are_counted() {
         assert!(gate.judge_datagram_in(endpoint("10.0.0.1:53")).is_ok());
         assert!(gate.judge_datagram_in(endpoint("10.0.0.2:53")).is_err());
     }
-    assert_eq!(world.events.take(), ["udp.send 10.0.0.1:53", "udp.receive 10.0.0.2:53 [hard.unsolicited]"]);
+    assert_eq!(
+        world.events.take(),
+        [
+            "udp.send 10.0.0.1:53",
+            "udp.receive 10.0.0.2:53 [hard.unsolicited]"
+        ]
+    );
     assert_eq!(wall.tally().allowed, 6);
     assert_eq!(wall.tally().denied.get("hard.unsolicited"), Some(&3));
 }
@@ -91,12 +115,23 @@ fn the_connections_of_a_component_and_of_all_have_their_own_limits() {
     world.operator.quotas.sockets_per_component = Some(1);
     world.operator.quotas.total_connections = Some(2);
     let wall = world.wall();
-    let gates: Vec<_> = ["a", "b", "c"].map(|id| wall.gate(id, crate::testing::allow(&["*://*:*"]))).into();
-    let quota = |index: usize| admit(&gates[index].open().gate, Transport::Tcp).map_err(|refusal| refusal.reason());
+    let gates: Vec<_> = ["a", "b", "c"]
+        .map(|id| wall.gate(id, crate::testing::allow(&["*://*:*"])))
+        .into();
+    let quota =
+        |index: usize| admit(&gates[index].open().gate, Transport::Tcp).map_err(|refusal| refusal.reason());
     let first = quota(0).ok();
-    assert_eq!(quota(0).err(), Some(Reason::QuotaConnections), "another instance of the same component");
+    assert_eq!(
+        quota(0).err(),
+        Some(Reason::QuotaConnections),
+        "another instance of the same component"
+    );
     let second = quota(1).ok();
-    assert_eq!(quota(2).err(), Some(Reason::QuotaConnections), "two of all components");
+    assert_eq!(
+        quota(2).err(),
+        Some(Reason::QuotaConnections),
+        "two of all components"
+    );
     drop((first, second));
     assert!(quota(2).is_ok());
 }
@@ -109,7 +144,10 @@ fn a_udp_socket_is_refused_before_it_exists() {
     let wall = world.wall();
     let gate = instance(&wall, &["udp://*:*"]);
     let refusal = admit(&gate, Transport::Udp).err().unwrap();
-    assert_eq!((refusal.reason(), refusal.kind()), (Reason::RuntimeUdp, RefusalKind::Policy));
+    assert_eq!(
+        (refusal.reason(), refusal.kind()),
+        (Reason::RuntimeUdp, RefusalKind::Policy)
+    );
     assert_eq!(wall.tally().sockets, 0);
 }
 
@@ -125,7 +163,10 @@ fn a_denial_names_all_that_a_person_needs_to_change_it() {
         "denied: component `web` tcp 10.0.0.5:5432 [allow.port] an entry names this host, but not this port; add \
          \"*://10.0.0.5:5432\" to allowed_outbound_hosts",
     );
-    assert_eq!(events[0].closest.as_deref(), Some("*://10.0.0.5:5431 (code)"));
+    assert_eq!(
+        events[0].closest.as_deref(),
+        Some("*://10.0.0.5:5431 (the embedder)")
+    );
 }
 
 // proves: ORD-3
@@ -134,7 +175,10 @@ fn an_event_says_which_rule_allowed() {
     let world = World::new(Script::new());
     let gate = world.instance(&["*://10.0.0.0/8:5432"]);
     assert!(connect(&gate, "10.0.0.5:5432").is_ok());
-    assert_eq!(world.events.events()[0].rule.as_deref(), Some("*://10.0.0.0/8:5432 (code)"));
+    assert_eq!(
+        world.events.events()[0].rule.as_deref(),
+        Some("*://10.0.0.0/8:5432 (the embedder)")
+    );
 }
 
 // proves: ORD-4
@@ -147,14 +191,26 @@ fn a_lock_that_a_panic_poisoned_refuses() {
         panic!("on purpose");
     });
     assert!(panicked.join().is_err());
-    assert_eq!(connect(&gate, "10.0.0.5:5432").unwrap_err().reason(), Reason::ErrorInternal);
+    assert_eq!(
+        connect(&gate, "10.0.0.5:5432").unwrap_err().reason(),
+        Reason::ErrorInternal
+    );
 }
 
 #[test]
 fn what_is_implied_is_refused_by_hard_limits_only() {
     let gate = World::new(Script::new()).instance(&[]);
-    let bind = |text: &str| Attempt::Bind { transport: Transport::Tcp, local: text.parse().unwrap() };
-    assert!(gate.judge_implied("tcp.bind", &bind("0.0.0.0:0")).is_ok(), "the connect is judged next");
-    assert!(gate.judge("tcp.bind", &bind("0.0.0.0:0")).is_err(), "nothing is allowed");
+    let bind = |text: &str| Attempt::Bind {
+        transport: Transport::Tcp,
+        local: text.parse().unwrap(),
+    };
+    assert!(
+        gate.judge_implied("tcp.bind", &bind("0.0.0.0:0")).is_ok(),
+        "the connect is judged next"
+    );
+    assert!(
+        gate.judge("tcp.bind", &bind("0.0.0.0:0")).is_err(),
+        "nothing is allowed"
+    );
     assert!(gate.judge_implied("tcp.bind", &bind("0.0.0.0:1")).is_err());
 }

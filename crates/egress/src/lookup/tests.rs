@@ -1,7 +1,7 @@
 use outport_policy::{Endpoint, Limit, Transport};
 
 use super::*;
-use crate::testing::{World, Script, addresses, answer, answer_through, deny, instance};
+use crate::testing::{Script, World, addresses, answer, answer_through, deny, instance};
 
 async fn look_up(gate: &Arc<InstanceGate>, text: &str) -> Result<Vec<Address>, LookUpError> {
     match LookUp::start(gate, text)? {
@@ -12,7 +12,14 @@ async fn look_up(gate: &Arc<InstanceGate>, text: &str) -> Result<Vec<Address>, L
 
 fn connects(gate: &InstanceGate, remote: &str) -> bool {
     let remote = Endpoint::from(remote.parse::<std::net::SocketAddr>().unwrap());
-    gate.judge("tcp.connect", &Attempt::Reach { transport: Transport::Tcp, remote }).is_ok()
+    gate.judge(
+        "tcp.connect",
+        &Attempt::Reach {
+            transport: Transport::Tcp,
+            remote,
+        },
+    )
+    .is_ok()
 }
 
 // proves: DNS-3
@@ -21,7 +28,10 @@ async fn an_answer_is_granted_before_the_guest_has_it() {
     let gate = World::new(Script::new().then("db.example", answer(&["10.0.0.1", "10.0.0.2"])))
         .instance(&["*://db.example:5432"]);
     assert!(!connects(&gate, "10.0.0.1:5432"));
-    assert_eq!(look_up(&gate, "db.example").await, Ok(addresses(&["10.0.0.1", "10.0.0.2"])));
+    assert_eq!(
+        look_up(&gate, "db.example").await,
+        Ok(addresses(&["10.0.0.1", "10.0.0.2"]))
+    );
     assert!(connects(&gate, "10.0.0.1:5432"));
     assert!(connects(&gate, "10.0.0.2:5432"));
     assert!(!connects(&gate, "10.0.0.1:5433"), "the entry names another port");
@@ -44,9 +54,15 @@ async fn a_name_that_no_socket_entry_matches_is_refused_without_a_query() {
     ];
     for (allowed, name, expected) in rows {
         let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
-        let result = look_up(&world.instance(allowed), name).await.map(|addresses| addresses.len());
+        let result = look_up(&world.instance(allowed), name)
+            .await
+            .map(|addresses| addresses.len());
         assert_eq!(result, expected, "{allowed:?}");
-        assert_eq!(world.script.questions().len(), usize::from(expected.is_ok()), "{allowed:?}");
+        assert_eq!(
+            world.script.questions().len(),
+            usize::from(expected.is_ok()),
+            "{allowed:?}"
+        );
     }
 }
 
@@ -55,10 +71,15 @@ async fn a_name_that_no_socket_entry_matches_is_refused_without_a_query() {
 async fn a_denied_name_is_refused_without_a_query_and_a_partly_denied_one_keeps_the_other_ports() {
     let script = || Script::new().then("db.example", answer(&["10.0.0.1"]));
     let world = World::new(script()).deny(&["*://db.example:*"]);
-    assert_eq!(look_up(&world.instance(&["*://*:*"]), "db.example").await, Err(LookUpError::Refused));
+    assert_eq!(
+        look_up(&world.instance(&["*://*:*"]), "db.example").await,
+        Err(LookUpError::Refused)
+    );
     assert_eq!(world.script.questions(), [] as [&str; 0]);
 
-    let gate = World::new(script()).deny(&["*://db.example:22"]).instance(&["*://db.example:*"]);
+    let gate = World::new(script())
+        .deny(&["*://db.example:22"])
+        .instance(&["*://db.example:*"]);
     assert_eq!(look_up(&gate, "db.example").await, Ok(addresses(&["10.0.0.1"])));
     assert!(connects(&gate, "10.0.0.1:5432"));
     assert!(!connects(&gate, "10.0.0.1:22"));
@@ -69,8 +90,14 @@ async fn a_denied_name_is_refused_without_a_query_and_a_partly_denied_one_keeps_
 async fn a_denied_name_behind_an_alias_denies_the_alias() {
     let script = Script::new().then("www.example", answer_through(&["evil.example"], &["10.0.0.1"]));
     let world = World::new(script).deny(&["*://evil.example:*"]);
-    assert_eq!(look_up(&world.instance(&["*://www.example:*"]), "www.example").await, Err(LookUpError::Refused));
-    assert_eq!(world.events.take(), ["dns.lookup www.example", "dns.answer 10.0.0.1 [deny.cname]"]);
+    assert_eq!(
+        look_up(&world.instance(&["*://www.example:*"]), "www.example").await,
+        Err(LookUpError::Refused)
+    );
+    assert_eq!(
+        world.events.take(),
+        ["dns.lookup www.example", "dns.answer 10.0.0.1 [deny.cname]"]
+    );
 }
 
 // proves: DNS-8
@@ -99,7 +126,18 @@ async fn what_cannot_be_a_name_is_not_one() {
     let gate = World::new(Script::new()).instance(&["*://*:*"]);
     let long_label = format!("{}.example", "a".repeat(64));
     let long_name = vec!["a".repeat(50); 6].join(".");
-    for text in ["", ".", "a..b", "a b", "a/b", "http://a", "user@a", "a:80", &long_label, &long_name] {
+    for text in [
+        "",
+        ".",
+        "a..b",
+        "a b",
+        "a/b",
+        "http://a",
+        "user@a",
+        "a:80",
+        &long_label,
+        &long_name,
+    ] {
         assert_eq!(look_up(&gate, text).await, Err(LookUpError::NotAName), "{text:?}");
     }
 }
@@ -117,17 +155,30 @@ async fn a_name_is_asked_for_in_lower_case_and_without_its_trailing_dot() {
 #[tokio::test]
 async fn a_search_domain_is_tried_for_a_name_without_a_dot_and_may_be_denied() {
     let script = || {
-        Script::new().search("corp.example").then("db.corp.example", answer(&["10.0.0.1"])).then("db", answer(&["10.0.0.2"]))
+        Script::new()
+            .search("corp.example")
+            .then("db.corp.example", answer(&["10.0.0.1"]))
+            .then("db", answer(&["10.0.0.2"]))
     };
     let world = World::new(script());
     let gate = world.instance(&["*://db:5432"]);
     assert_eq!(look_up(&gate, "db").await, Ok(addresses(&["10.0.0.1"])));
     assert_eq!(world.script.questions(), ["db.corp.example"]);
-    assert!(connects(&gate, "10.0.0.1:5432"), "the grant is that of the name that was looked up");
+    assert!(
+        connects(&gate, "10.0.0.1:5432"),
+        "the grant is that of the name that was looked up"
+    );
 
     let world = World::new(script()).deny(&["*://db.corp.example:*"]);
-    assert_eq!(look_up(&world.instance(&["*://db:5432"]), "db").await, Ok(addresses(&["10.0.0.2"])));
-    assert_eq!(world.script.questions(), ["db"], "no query leaves for a denied name");
+    assert_eq!(
+        look_up(&world.instance(&["*://db:5432"]), "db").await,
+        Ok(addresses(&["10.0.0.2"]))
+    );
+    assert_eq!(
+        world.script.questions(),
+        ["db"],
+        "no query leaves for a denied name"
+    );
 }
 
 // proves: DNS-4
@@ -150,7 +201,9 @@ async fn a_new_answer_replaces_the_grants_of_its_name() {
 async fn of_two_look_ups_in_flight_the_one_that_started_later_wins() {
     for later_answers_first in [true, false] {
         let world = World::new(
-            Script::new().then("db.example", answer(&["10.0.0.1"])).then("db.example", answer(&["10.0.0.2"])),
+            Script::new()
+                .then("db.example", answer(&["10.0.0.1"]))
+                .then("db.example", answer(&["10.0.0.2"])),
         );
         let gate = world.instance(&["*://db.example:5432"]);
         let (first, second) = (world.script.hold("db.example"), world.script.hold("db.example"));
@@ -162,13 +215,23 @@ async fn of_two_look_ups_in_flight_the_one_that_started_later_wins() {
         tokio::task::yield_now().await;
         let later = start();
         tokio::task::yield_now().await;
-        let order = if later_answers_first { [(second, later), (first, earlier)] } else { [(first, earlier), (second, later)] };
+        let order = if later_answers_first {
+            [(second, later), (first, earlier)]
+        } else {
+            [(first, earlier), (second, later)]
+        };
         for (release, task) in order {
             release.send(()).unwrap();
             task.await.unwrap().unwrap();
         }
-        assert!(connects(&gate, "10.0.0.2:5432"), "later answers first: {later_answers_first}");
-        assert!(!connects(&gate, "10.0.0.1:5432"), "later answers first: {later_answers_first}");
+        assert!(
+            connects(&gate, "10.0.0.2:5432"),
+            "later answers first: {later_answers_first}"
+        );
+        assert!(
+            !connects(&gate, "10.0.0.1:5432"),
+            "later answers first: {later_answers_first}"
+        );
     }
 }
 
@@ -181,25 +244,37 @@ async fn a_look_up_that_the_guest_gave_up_grants_nothing_and_gives_its_place_bac
     for _ in 0..3 {
         let started = LookUp::start(&gate, "db.example");
         assert!(matches!(started, Ok(LookUp::Asked(_))));
-        assert!(matches!(LookUp::start(&gate, "db.example"), Err(LookUpError::TooMany)));
+        assert!(matches!(
+            LookUp::start(&gate, "db.example"),
+            Err(LookUpError::TooMany)
+        ));
         drop(started);
     }
     assert!(!connects(&gate, "10.0.0.1:5432"));
 
     let _never = world.script.hold("db.example");
-    let Ok(LookUp::Asked(asked)) = LookUp::start(&gate, "db.example") else { panic!() };
+    let Ok(LookUp::Asked(asked)) = LookUp::start(&gate, "db.example") else {
+        panic!()
+    };
     let task = tokio::spawn(asked.answer());
     tokio::task::yield_now().await;
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
-    assert!(look_up(&gate, "db.example").await.is_ok(), "the place is free again");
+    assert!(
+        look_up(&gate, "db.example").await.is_ok(),
+        "the place is free again"
+    );
 }
 
 // proves: DNS-5
 #[tokio::test]
 async fn grants_end_with_the_name_and_outlive_a_failing_server() {
-    let failed = || ResolveError::Failed { detail: "SERVFAIL".to_owned() };
-    let refused = || ResolveError::Refused { detail: "REFUSED".to_owned() };
+    let failed = || ResolveError::Failed {
+        detail: "SERVFAIL".to_owned(),
+    };
+    let refused = || ResolveError::Refused {
+        detail: "REFUSED".to_owned(),
+    };
     let rows = [
         (ResolveError::NoSuchName, LookUpError::Unresolvable, false),
         (ResolveError::NoAddress, LookUpError::Unresolvable, false),
@@ -208,7 +283,9 @@ async fn grants_end_with_the_name_and_outlive_a_failing_server() {
         (refused(), LookUpError::PermanentFailure, true),
     ];
     for (error, expected, granted) in rows {
-        let script = Script::new().then("db.example", answer(&["10.0.0.1"])).then("db.example", Err(error.clone()));
+        let script = Script::new()
+            .then("db.example", answer(&["10.0.0.1"]))
+            .then("db.example", Err(error.clone()));
         let gate = World::new(script).instance(&["*://db.example:5432"]);
         look_up(&gate, "db.example").await.unwrap();
         assert_eq!(look_up(&gate, "db.example").await, Err(expected), "{error:?}");
@@ -223,7 +300,10 @@ async fn a_silent_server_fails_after_the_time_of_a_look_up() {
     let gate = world.instance(&["*://db.example:5432"]);
     let _silent = world.script.hold("db.example");
     let start = tokio::time::Instant::now();
-    assert_eq!(look_up(&gate, "db.example").await, Err(LookUpError::TemporaryFailure));
+    assert_eq!(
+        look_up(&gate, "db.example").await,
+        Err(LookUpError::TemporaryFailure)
+    );
     assert_eq!(start.elapsed().as_secs(), 5);
 }
 
@@ -232,7 +312,10 @@ async fn a_silent_server_fails_after_the_time_of_a_look_up() {
 async fn no_other_instance_gains_from_a_grant() {
     let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
     let wall = world.wall();
-    let (mine, other) = (instance(&wall, &["*://db.example:5432"]), instance(&wall, &["*://db.example:5432"]));
+    let (mine, other) = (
+        instance(&wall, &["*://db.example:5432"]),
+        instance(&wall, &["*://db.example:5432"]),
+    );
     look_up(&mine, "db.example").await.unwrap();
     assert!(connects(&mine, "10.0.0.1:5432"));
     assert!(!connects(&other, "10.0.0.1:5432"));
@@ -241,13 +324,37 @@ async fn no_other_instance_gains_from_a_grant() {
 // proves: DNS-9
 #[tokio::test]
 async fn addresses_of_the_machine_are_left_out_of_what_a_server_answers() {
-    let guarded = ["127.0.0.1", "::1", "0.0.0.0", "169.254.0.1", "224.0.0.1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"];
+    let guarded = [
+        "127.0.0.1",
+        "::1",
+        "0.0.0.0",
+        "169.254.0.1",
+        "224.0.0.1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1",
+    ];
     for address in guarded {
-        let script = Script::new().then("www.example", answer(&[address])).then("www.example", answer(&["10.0.0.1", address]));
+        let script = Script::new()
+            .then("www.example", answer(&[address]))
+            .then("www.example", answer(&["10.0.0.1", address]));
         let gate = World::new(script).instance(&["*://www.example:8080"]);
-        assert_eq!(look_up(&gate, "www.example").await, Err(LookUpError::Refused), "{address} alone");
-        assert_eq!(look_up(&gate, "www.example").await, Ok(addresses(&["10.0.0.1"])), "{address} among others");
-        assert!(!connects(&gate, &std::net::SocketAddr::new(address.parse().unwrap(), 8080).to_string()), "{address}");
+        assert_eq!(
+            look_up(&gate, "www.example").await,
+            Err(LookUpError::Refused),
+            "{address} alone"
+        );
+        assert_eq!(
+            look_up(&gate, "www.example").await,
+            Ok(addresses(&["10.0.0.1"])),
+            "{address} among others"
+        );
+        assert!(
+            !connects(
+                &gate,
+                &std::net::SocketAddr::new(address.parse().unwrap(), 8080).to_string()
+            ),
+            "{address}"
+        );
     }
 }
 
@@ -267,10 +374,17 @@ async fn the_operator_may_lift_loopback_answers() {
 async fn what_the_deny_list_refuses_is_left_out_of_the_answer() {
     let script = Script::new().then("www.example", answer(&["10.0.0.1", "192.0.2.1"]));
     let world = World::new(script).deny(&["*://10.0.0.0/8:*"]);
-    assert_eq!(look_up(&world.instance(&["*://www.example:*"]), "www.example").await, Ok(addresses(&["192.0.2.1"])));
+    assert_eq!(
+        look_up(&world.instance(&["*://www.example:*"]), "www.example").await,
+        Ok(addresses(&["192.0.2.1"]))
+    );
     assert_eq!(
         world.events.take(),
-        ["dns.lookup www.example", "dns.answer 10.0.0.1 [deny.network]", "dns.answer 192.0.2.1"]
+        [
+            "dns.lookup www.example",
+            "dns.answer 10.0.0.1 [deny.network]",
+            "dns.answer 192.0.2.1"
+        ]
     );
 }
 
@@ -280,11 +394,18 @@ async fn localhost_is_answered_here_and_needs_an_entry() {
     let world = World::new(Script::new().then("localhost", answer(&["192.0.2.1"])));
     let gate = world.instance(&["*://localhost:7001", "*://*.localhost:7001"]);
     for text in ["localhost", "db.localhost", "LOCALHOST."] {
-        assert_eq!(look_up(&gate, text).await, Ok(addresses(&["127.0.0.1", "::1"])), "{text}");
+        assert_eq!(
+            look_up(&gate, text).await,
+            Ok(addresses(&["127.0.0.1", "::1"])),
+            "{text}"
+        );
     }
     assert!(connects(&gate, "127.0.0.1:7001"));
     assert_eq!(world.script.questions(), [] as [&str; 0]);
-    assert_eq!(look_up(&world.instance(&["*://db.example:1"]), "localhost").await, Err(LookUpError::Refused));
+    assert_eq!(
+        look_up(&world.instance(&["*://db.example:1"]), "localhost").await,
+        Err(LookUpError::Refused)
+    );
 }
 
 // proves: DNS-12

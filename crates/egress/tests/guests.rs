@@ -1,0 +1,480 @@
+//! Real guests behind the gate: the script player on WASI 0.2 and on WASI 0.3, from the same tables.
+
+mod player;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use outport_egress::{Answer, AuditEvent, AuditSink, Resolve, ResolveError, Wall};
+use outport_policy::{Address, AnswerSource, Limit, Name, Operator, PortSet};
+use player::{P2, P3, Player, VERSIONS, play};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
+
+/// `db.example` is 127.0.0.1 and 10.6.6.6; nothing else exists. `slow.example` answers never.
+struct Names;
+
+impl Resolve for Names {
+    fn resolve(&self, name: &Name) -> BoxFuture<'static, Result<Answer, ResolveError>> {
+        let ip = |text: &str| Address::new(text.parse().unwrap());
+        let addresses = match name.as_str() {
+            "db.example" => vec![ip("127.0.0.1"), ip("10.6.6.6")],
+            "slow.example" => return std::future::pending().boxed(),
+            _ => return std::future::ready(Err(ResolveError::NoSuchName)).boxed(),
+        };
+        let answer = Answer {
+            chain: Vec::new(),
+            addresses,
+            source: AnswerSource::Server,
+            ttl: Duration::ZERO,
+        };
+        std::future::ready(Ok(answer)).boxed()
+    }
+}
+
+#[derive(Default)]
+struct Events(Mutex<Vec<AuditEvent>>);
+
+impl AuditSink for Events {
+    fn record(&self, event: &AuditEvent) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+impl Events {
+    fn denials(&self) -> Vec<String> {
+        let events = self.0.lock().unwrap();
+        events
+            .iter()
+            .filter_map(|event| Some(format!("{} {}", event.attempt, event.reason?)))
+            .collect()
+    }
+}
+
+fn default_wall() -> (Wall, Arc<Events>) {
+    wall(|_| {})
+}
+
+/// A wall in which UDP is lifted and names under test may be this machine.
+fn lifted_wall() -> (Wall, Arc<Events>) {
+    wall(|operator| {
+        operator.limits.udp = Limit::Lifted;
+        operator.limits.loopback_answers = Limit::Lifted;
+    })
+}
+
+fn wall(set: impl FnOnce(&mut Operator)) -> (Wall, Arc<Events>) {
+    let mut operator = Operator::default();
+    set(&mut operator);
+    let events = Arc::new(Events::default());
+    let wall = Wall::builder()
+        .operator(operator)
+        .resolver(Arc::new(Names))
+        .sink(events.clone())
+        .build()
+        .unwrap();
+    (wall, events)
+}
+
+/// A TCP server on loopback that sends back what it gets.
+async fn tcp_echo() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut read, mut write) = stream.split();
+                tokio::io::copy(&mut read, &mut write).await.ok();
+            });
+        }
+    });
+    address
+}
+
+/// A UDP server on loopback that answers every datagram twice: itself, and from another port.
+async fn udp_echo() -> SocketAddr {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 1500];
+        while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
+            stranger.send_to(b"unsolicited", peer).await.ok();
+            socket.send_to(&buffer[..length], peer).await.ok();
+        }
+    });
+    address
+}
+
+/// Plays the same script on both versions, each behind a gate of its own, and compares with what is expected.
+async fn expect_on_both(
+    wall: impl Fn() -> (Wall, Arc<Events>),
+    allowed: &[&str],
+    script: &[(&str, &str)],
+    denials: &[&str],
+) {
+    for version in VERSIONS {
+        let (wall, events) = wall();
+        let statements: Vec<&str> = script.iter().map(|(statement, _)| *statement).collect();
+        let results = play(version, &wall, allowed, &statements).await;
+        for ((statement, expected), result) in script.iter().zip(&results) {
+            assert_eq!(result, expected, "{statement} on WASI {version}");
+        }
+        assert_eq!(results.len(), script.len(), "WASI {version}");
+        assert_eq!(events.denials(), denials, "WASI {version}");
+        assert_eq!(
+            wall.tally().sockets,
+            0,
+            "every socket is given back on WASI {version}"
+        );
+    }
+}
+
+// proves: ORD-2, RL-2
+#[tokio::test]
+async fn a_guest_without_configuration_reaches_nothing() {
+    let server = tcp_echo().await;
+    let connect = format!("tcp.connect {server}");
+    expect_on_both(
+        default_wall,
+        &[],
+        &[
+            (&connect, "access-denied"),
+            ("tcp.bind 0.0.0.0:0", "access-denied"),
+            ("udp.create ipv4", "access-denied"),
+            ("udp.create ipv6", "access-denied"),
+            ("dns.lookup db.example", "access-denied"),
+            ("dns.lookup localhost", "access-denied"),
+        ],
+        &[
+            "tcp.connect allow.none",
+            "tcp.bind allow.none",
+            "socket.create runtime.udp",
+            "socket.create runtime.udp",
+            "dns.lookup allow.none",
+            "dns.lookup allow.none",
+        ],
+    )
+    .await;
+}
+
+// proves: HL-1, HL-3
+#[tokio::test]
+async fn a_guest_cannot_listen_or_choose_a_local_address() {
+    let script = [
+        ("tcp.bind 0.0.0.0:0 as a", "ok"),
+        ("tcp.listen on a", "access-denied"),
+        ("tcp.bind [::]:0 as b", "ok"),
+        ("tcp.listen on b", "access-denied"),
+        ("tcp.bind 127.0.0.1:0", "access-denied"),
+        ("tcp.bind 0.0.0.0:8080", "access-denied"),
+        ("tcp.bind [::1]:0", "access-denied"),
+        ("tcp.bind [::]:8080", "access-denied"),
+        ("udp.bind 0.0.0.0:0", "ok"),
+        ("udp.bind [::]:0", "ok"),
+        ("udp.bind 127.0.0.1:0", "access-denied"),
+        ("udp.bind 0.0.0.0:5353", "access-denied"),
+        ("udp.bind 224.0.0.1:0", "access-denied"),
+    ];
+    let denials = [
+        "tcp.listen hard.listen",
+        "tcp.listen hard.listen",
+        "tcp.bind hard.bind",
+        "tcp.bind hard.bind",
+        "tcp.bind hard.bind",
+        "tcp.bind hard.bind",
+        "udp.bind hard.bind",
+        "udp.bind hard.bind",
+        "udp.bind hard.bind",
+    ];
+    expect_on_both(lifted_wall, &["*://*:*"], &script, &denials).await;
+
+    // An unbound socket: WASI 0.2 says so first, 0.3 would bind by itself.
+    for (version, expected) in [(P2, "invalid-state"), (P3, "access-denied")] {
+        let (wall, _) = lifted_wall();
+        assert_eq!(
+            play(version, &wall, &["*://*:*"], &["tcp.listen ipv4"]).await,
+            [expected]
+        );
+    }
+}
+
+// proves: AL-3, RSN-3
+#[tokio::test]
+async fn a_guest_connects_where_an_entry_says_so_and_cannot_tell_why_elsewhere_not() {
+    let server = tcp_echo().await;
+    let (open, closed) = (tcp_echo().await, closed_port().await);
+    let allowed = [
+        format!("*://127.0.0.1:{}", server.port()),
+        format!("http://127.0.0.1:{}", open.port()),
+    ];
+    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    let [connect, to_open, to_closed] = [
+        format!("tcp.connect {server} as c"),
+        format!("tcp.connect {open}"),
+        format!("tcp.connect {closed}"),
+    ];
+    expect_on_both(
+        default_wall,
+        &allowed,
+        &[
+            (&connect, "ok"),
+            ("tcp.send c hello", "ok"),
+            ("tcp.recv c", "hello"),
+            (&to_open, "access-denied"),
+            (&to_closed, "access-denied"),
+            ("tcp.connect 127.0.0.1:22", "access-denied"),
+            ("drop c", "ok"),
+        ],
+        &[
+            "tcp.connect allow.scheme",
+            "tcp.connect allow.port",
+            "tcp.connect runtime.loopback-port",
+        ],
+    )
+    .await;
+}
+
+// proves: DNS-3, DNS-10
+#[tokio::test]
+async fn a_looked_up_name_opens_its_addresses() {
+    let server = tcp_echo().await;
+    let port = server.port();
+    let allowed = [format!("*://db.example:{port}"), format!("*://localhost:{port}")];
+    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    let connect = format!("tcp.connect {server}");
+    let by_v6 = format!("tcp.connect [::1]:{port}");
+    expect_on_both(
+        lifted_wall,
+        &allowed,
+        &[
+            (&connect, "access-denied"),
+            ("dns.lookup db.example", "127.0.0.1,10.6.6.6"),
+            (&connect, "ok"),
+            (&by_v6, "access-denied"),
+            ("dns.lookup localhost", "127.0.0.1,::1"),
+            (&by_v6, "connection-refused"),
+            ("dns.lookup gone.example", "access-denied"),
+            ("dns.lookup 10.0.0.1", "10.0.0.1"),
+            ("dns.lookup a..b", "invalid-argument"),
+        ],
+        &[
+            "tcp.connect allow.name-not-looked-up",
+            "tcp.connect allow.name-not-looked-up",
+            "dns.lookup dns.name-not-allowed",
+        ],
+    )
+    .await;
+}
+
+// proves: DNS-5, DNS-12
+#[tokio::test]
+async fn a_guest_gets_the_codes_of_a_failing_look_up() {
+    let wall = || {
+        wall(|operator| {
+            operator.quotas.lookup_time = Duration::from_millis(200);
+            operator.quotas.lookups_in_flight = 2;
+        })
+    };
+    expect_on_both(
+        wall,
+        &["*://*.example:1"],
+        &[
+            ("dns.lookup gone.example", "name-unresolvable"),
+            ("dns.lookup slow.example", "temporary-resolver-failure"),
+            ("dns.start slow.example as a", "started"),
+            ("dns.start slow.example as b", "started"),
+            ("wait 20", "ok"),
+            ("dns.lookup gone.example", "temporary-resolver-failure"),
+            ("drop a", "ok"),
+            ("dns.lookup gone.example", "name-unresolvable"),
+        ],
+        &["dns.lookup quota.lookups"],
+    )
+    .await;
+}
+
+// proves: HL-4, AL-4
+#[tokio::test]
+async fn a_guest_hears_only_from_whom_it_sent_to() {
+    let server = udp_echo().await;
+    let allowed = format!("udp://127.0.0.1:{}", server.port());
+    let send = format!("udp.send-to s {server} ping");
+    let echoed = format!("ping from {server}");
+    let connect = format!("udp.connect {server} as c");
+    let tcp = format!("tcp.connect {server}");
+    expect_on_both(
+        lifted_wall,
+        &[&allowed],
+        &[
+            ("udp.bind 0.0.0.0:0 as s", "ok"),
+            (&send, "ok"),
+            ("udp.collect s 300", &echoed),
+            ("udp.send-to s 127.0.0.1:9 ping", "access-denied"),
+            ("udp.connect 127.0.0.1:9", "access-denied"),
+            ("udp.connect 224.0.0.1:5353", "access-denied"),
+            (&connect, "ok"),
+            ("udp.send c ping", "ok"),
+            ("udp.collect c 300", &echoed),
+            (&tcp, "access-denied"),
+        ],
+        &[
+            "udp.receive hard.unsolicited",
+            "udp.send runtime.loopback-port",
+            "udp.connect runtime.loopback-port",
+            "udp.connect hard.multicast",
+            "tcp.connect allow.scheme",
+        ],
+    )
+    .await;
+}
+
+// proves: HL-4
+#[tokio::test]
+async fn a_connect_alone_makes_no_peer() {
+    for version in VERSIONS {
+        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = peer.local_addr().unwrap();
+        let (wall, events) = lifted_wall();
+        let (connect, local) = (format!("udp.connect {address} as c"), "local c");
+        let mut player = Player::start(
+            version,
+            &wall,
+            &[&format!("udp://{address}")],
+            &[&connect, local, "udp.recv c 400"],
+        );
+        assert_eq!(player.next().await.as_deref(), Some("ok"));
+        let port = player
+            .next()
+            .await
+            .unwrap()
+            .rsplit(':')
+            .next()
+            .unwrap()
+            .parse::<u16>()
+            .unwrap();
+        peer.send_to(b"unasked", (Ipv4Addr::LOCALHOST, port))
+            .await
+            .unwrap();
+        assert_eq!(player.next().await.as_deref(), Some("timeout"), "WASI {version}");
+        assert_eq!(
+            events.denials(),
+            ["udp.receive hard.unsolicited"],
+            "WASI {version}"
+        );
+    }
+}
+
+// proves: Q-1, RSN-3
+#[tokio::test]
+async fn sockets_beyond_the_quota_are_refused_with_the_code_of_their_version() {
+    for (version, code) in [(P2, "new-socket-limit"), (P3, "other")] {
+        let (wall, _) = wall(|operator| operator.quotas.sockets_per_instance = 3);
+        let script = [
+            "repeat 5 tcp.create ipv4 as s{}",
+            "drop s1",
+            "tcp.create ipv4 as t",
+            "tcp.create ipv4",
+        ];
+        let results = play(version, &wall, &["*://*:*"], &script).await;
+        assert_eq!(
+            results,
+            [&format!("ok x3, {code} x2"), "ok", "ok", code],
+            "WASI {version}"
+        );
+        assert_eq!(wall.tally().sockets, 0, "WASI {version}");
+    }
+}
+
+// proves: HL-7
+#[tokio::test]
+async fn mapped_addresses_never_reach_a_socket() {
+    expect_on_both(
+        lifted_wall,
+        &["*://*:*"],
+        &[
+            ("tcp.connect [::ffff:127.0.0.1]:8080", "invalid-argument"),
+            ("tcp.connect [::127.0.0.1]:8080", "invalid-argument"),
+            ("tcp.connect 0.0.0.0:8080", "invalid-argument"),
+            ("tcp.connect 127.0.0.1:0", "invalid-argument"),
+            ("tcp.connect [64:ff9b::7f00:16]:22", "access-denied"),
+        ],
+        &["tcp.connect runtime.loopback-port"],
+    )
+    .await;
+}
+
+// proves: RL-1
+#[tokio::test]
+async fn a_lifted_loopback_port_still_needs_an_entry() {
+    let wall = || wall(|operator| operator.limits.loopback_ports = PortSet::parse("9").unwrap());
+    expect_on_both(
+        wall,
+        &["*://10.0.0.1:*"],
+        &[
+            ("tcp.connect 127.0.0.1:9", "access-denied"),
+            ("tcp.connect 127.0.0.1:10", "access-denied"),
+        ],
+        &["tcp.connect allow.no-match", "tcp.connect runtime.loopback-port"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_linker_without_the_gate_reaches_nothing() {
+    let server = tcp_echo().await;
+    let connect = format!("tcp.connect {server}");
+    for version in VERSIONS {
+        let results =
+            player::play_without_gate(version, &[&connect, "udp.create ipv4", "dns.lookup 127.0.0.1"]).await;
+        assert_eq!(
+            results,
+            ["access-denied", "access-denied", "permanent-resolver-failure"],
+            "WASI {version}"
+        );
+    }
+}
+
+/// A port of loopback where nobody listens.
+async fn closed_port() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// The guests write as fast as they can, and everything that they write comes back.
+#[tokio::test]
+async fn what_an_open_connection_carries_is_not_touched() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut all = Vec::new();
+                stream.read_to_end(&mut all).await.ok();
+                stream
+                    .write_all(format!("{} bytes", all.len()).as_bytes())
+                    .await
+                    .ok();
+            });
+        }
+    });
+    let connect = format!("tcp.connect {address} as c");
+    for version in VERSIONS {
+        let (wall, _) = default_wall();
+        let script = [
+            &connect,
+            "tcp.upload c 1000000",
+            "tcp.shutdown c send",
+            "tcp.recv c",
+        ];
+        let results = play(version, &wall, &[&format!("*://{address}")], &script).await;
+        assert_eq!(
+            results.last().map(String::as_str),
+            Some("1000000 bytes"),
+            "WASI {version}: {results:?}"
+        );
+    }
+}
