@@ -22,6 +22,7 @@ mod directory;
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -62,24 +63,52 @@ impl CompiledCode {
         Some(user_cache()?.join("outport").join("compiled"))
     }
 
-    /// The component in `bytes`, mapped or compiled.
+    /// The component with this content, if its code is kept.
+    pub(crate) fn find(&self, engine: &Engine, content: &ContentHash) -> Option<Component> {
+        mapped(self.directory.as_ref()?, &file_name(engine, content), engine)
+    }
+
+    /// Compiles a component, and keeps its code.
     ///
     /// # Errors
     ///
     /// When `bytes` are not a component that this engine can run.
-    pub fn component(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let Some(directory) = &self.directory else {
-            return Component::from_binary(engine.wasmtime(), bytes);
-        };
-        let name = file_name(engine, bytes);
-        if let Some(component) = mapped(directory, &name, engine) {
-            return Ok(component);
-        }
+    pub(crate) fn compile(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
         let component = Component::from_binary(engine.wasmtime(), bytes)?;
-        if let Err(error) = keep(directory, &name, &component) {
-            tracing::debug!(%error, "compiled code was not kept");
+        if let Some(directory) = &self.directory {
+            let name = file_name(engine, &ContentHash::of(bytes));
+            if let Err(error) = keep(directory, &name, &component) {
+                tracing::debug!(%error, "compiled code was not kept");
+            }
         }
         Ok(component)
+    }
+}
+
+/// What a file holds, by its SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContentHash(String);
+
+impl ContentHash {
+    pub(crate) fn of(bytes: &[u8]) -> ContentHash {
+        ContentHash(format!("{:x}", Sha256::digest(bytes)))
+    }
+
+    /// Reads a file to its end, a piece at a time: a start that finds compiled code has no use for the rest.
+    pub(crate) fn of_file(file: &mut File) -> io::Result<ContentHash> {
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; 256 * 1024];
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(ContentHash(format!("{:x}", hash.finalize()))),
+                read => hash.update(&piece[..read]),
+            }
+        }
+    }
+
+    /// 64 hexadecimal digits, in lower case.
+    pub(crate) fn hex(&self) -> &str {
+        &self.0
     }
 }
 
@@ -94,13 +123,13 @@ pub(crate) fn user_cache() -> Option<PathBuf> {
 }
 
 /// `<hash of the component>-<hash of the engine>.cwasm`.
-fn file_name(engine: &Engine, bytes: &[u8]) -> String {
+fn file_name(engine: &Engine, content: &ContentHash) -> String {
     let mut settings = Fingerprint(Sha256::new());
     engine
         .wasmtime()
         .precompile_compatibility_hash()
         .hash(&mut settings);
-    format!("{:x}-{:.16x}.cwasm", Sha256::digest(bytes), settings.0.finalize())
+    format!("{}-{:.16x}.cwasm", content.hex(), settings.0.finalize())
 }
 
 /// Feeds what is hashed to SHA-256, whose answers are the same in every build of this program.
@@ -158,7 +187,7 @@ enum KeepError {
     #[error("{0:#}")]
     Serialize(wasmtime::Error),
     #[error(transparent)]
-    Write(#[from] std::io::Error),
+    Write(#[from] io::Error),
 }
 
 #[cfg(test)]
@@ -188,7 +217,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("a/b");
         let cache = CompiledCode::in_directory(&place).unwrap();
-        cache.component(&engine(), EMPTY).unwrap();
+        cache.compile(&engine(), EMPTY).unwrap();
         let [file] = files(&place).try_into().expect("one file");
         let cache = CompiledCode::in_directory(&place).unwrap();
         let directory = cache.directory.as_ref().unwrap();
@@ -198,7 +227,8 @@ mod tests {
     #[test]
     fn pooled_and_single_engines_share_compiled_code() {
         let pooled = Engine::new(Allocation::Pool { instances: 4 }).unwrap();
-        assert_eq!(file_name(&engine(), EMPTY), file_name(&pooled, EMPTY));
+        let content = ContentHash::of(EMPTY);
+        assert_eq!(file_name(&engine(), &content), file_name(&pooled, &content));
     }
 
     #[test]
@@ -206,13 +236,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("c");
         let cache = CompiledCode::in_directory(&place).unwrap();
-        cache.component(&engine(), EMPTY).unwrap();
+        cache.compile(&engine(), EMPTY).unwrap();
         let [file] = files(&place).try_into().expect("one file");
         let whole = fs::read(&file).unwrap();
         let halves = [&whole[..whole.len() / 2], b"".as_slice(), b"garbage"];
         for half in halves {
             fs::write(&file, half).unwrap();
-            cache.component(&engine(), EMPTY).unwrap();
+            assert!(cache.find(&engine(), &ContentHash::of(EMPTY)).is_none());
+            cache.compile(&engine(), EMPTY).unwrap();
+            assert!(cache.find(&engine(), &ContentHash::of(EMPTY)).is_some());
             assert_eq!(fs::read(&file).unwrap().len(), whole.len());
         }
     }

@@ -1,13 +1,13 @@
 //! A component: its bytes looked at before they are compiled, so that what is not a component is refused with
 //! words that say what it is and what to do; and what it exports, which decides how it is run.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use wasmtime::component::Component as Compiled;
 
-use crate::cache::CompiledCode;
+use crate::cache::{CompiledCode, ContentHash};
 use crate::engine::Engine;
 
 /// A compiled component. Cheap to clone.
@@ -91,6 +91,16 @@ pub enum ComponentError {
 }
 
 impl ComponentError {
+    fn unreadable(path: &Path, source: io::Error) -> ComponentError {
+        match source.kind() {
+            io::ErrorKind::NotFound => ComponentError::Missing { path: path.into() },
+            _ => ComponentError::Unreadable {
+                path: path.into(),
+                source,
+            },
+        }
+    }
+
     /// What to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
@@ -121,34 +131,42 @@ impl Component {
     ///
     /// When the file cannot be read, or is not a component that this engine can run.
     pub fn load(path: &Path, engine: &Engine, code: &CompiledCode) -> Result<Component, ComponentError> {
-        Component::from_bytes(&Component::read(path)?, path, engine, code)
+        Component::load_file(path, None, engine, code)
     }
 
-    pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
-        fs::read(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => ComponentError::Missing { path: path.into() },
-            _ => ComponentError::Unreadable {
-                path: path.into(),
-                source,
-            },
-        })
-    }
-
-    /// `path` is what messages call the component.
-    pub(crate) fn from_bytes(
-        bytes: &[u8],
+    /// The same for a file that must have this SHA-256, in 64 hexadecimal digits.
+    pub(crate) fn load_file(
         path: &Path,
+        digest: Option<&str>,
         engine: &Engine,
         code: &CompiledCode,
     ) -> Result<Component, ComponentError> {
-        examine(path, bytes)?;
-        let compiled = code
-            .component(engine, bytes)
-            .map_err(|reason| ComponentError::Invalid {
-                path: path.into(),
-                reason,
-            })?;
-        Ok(Component { compiled })
+        let unreadable = |source: io::Error| ComponentError::unreadable(path, source);
+        let is_meant = |content: &ContentHash| digest.is_none_or(|digest| digest == content.hex());
+        let mut file = File::open(path).map_err(unreadable)?;
+        // A pipe can be read once only; whatever comes out of it is compiled.
+        if file.metadata().map_err(unreadable)?.is_file() {
+            let content = ContentHash::of_file(&mut file).map_err(unreadable)?;
+            if is_meant(&content)
+                && let Some(compiled) = code.find(engine, &content)
+            {
+                return Ok(Component { compiled });
+            }
+            file.rewind().map_err(unreadable)?;
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        if !is_meant(&ContentHash::of(&bytes)) {
+            return Err(ComponentError::WrongDigest { path: path.into() });
+        }
+        examine(path, &bytes)?;
+        let invalid = |reason| ComponentError::Invalid {
+            path: path.into(),
+            reason,
+        };
+        Ok(Component {
+            compiled: code.compile(engine, &bytes).map_err(invalid)?,
+        })
     }
 
     /// The component of wasmtime behind this one.

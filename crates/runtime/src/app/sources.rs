@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use outport_manifest::{Component as Written, Digest, Manifest, Source};
-use sha2::{Digest as _, Sha256};
 
 use super::{AppProblemKind, beside};
 use crate::cache::{CompiledCode, user_cache};
@@ -63,17 +62,7 @@ impl CodeFile {
     }
 
     fn compile(&self, engine: &Engine, code: &CompiledCode) -> Result<Component, ComponentError> {
-        let bytes = Component::read(&self.path)?;
-        if self
-            .digest
-            .as_ref()
-            .is_some_and(|digest| *digest != format!("{:x}", Sha256::digest(&bytes)))
-        {
-            return Err(ComponentError::WrongDigest {
-                path: self.path.clone(),
-            });
-        }
-        Component::from_bytes(&bytes, &self.path, engine, code)
+        Component::load_file(&self.path, self.digest.as_deref(), engine, code)
     }
 }
 
