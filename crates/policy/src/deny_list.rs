@@ -73,6 +73,12 @@ impl LearnedAddresses {
         });
     }
 
+    /// Each address with each of its names, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Address, &Name)> {
+        let names = self.0.iter();
+        names.flat_map(|(address, names)| names.iter().map(move |name| (*address, name)))
+    }
+
     fn names_of(&self, address: Address) -> impl Iterator<Item = &Name> {
         self.0.get(&address).into_iter().flatten()
     }
@@ -257,7 +263,7 @@ fn covers_sockets(denied: impl Fn(Transport) -> PortSet, limits: &RuntimeLimits)
 }
 
 /// Clause DL-8, with what counts as loopback for judging (clause HL-6).
-fn loopback_of_localhost(host: &HostPattern) -> Vec<HostPattern> {
+pub(crate) fn loopback_of_localhost(host: &HostPattern) -> Vec<HostPattern> {
     if !is_localhost(host) {
         return Vec::new();
     }

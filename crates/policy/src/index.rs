@@ -303,7 +303,7 @@ impl Urls<'_> {
 
 /// Ascending ranges that do not overlap, each with the entry that it comes from.
 #[derive(Clone, Debug, Default)]
-struct PortMap(Box<[(PortRange, EntryId)]>);
+pub(crate) struct PortMap(Box<[(PortRange, EntryId)]>);
 
 impl PortMap {
     fn find(&self, port: u16) -> Option<EntryId> {
@@ -318,9 +318,20 @@ impl PortMap {
         self.0.first().map(|(_, id)| *id)
     }
 
+    /// Whose the ports of the set are, ascending.
+    pub(crate) fn overlapping<'a>(&'a self, ports: &'a PortSet) -> impl Iterator<Item = EntryId> + 'a {
+        ports.ranges().iter().flat_map(|wanted| {
+            let from = self.0.partition_point(|(range, _)| range.last() < wanted.first());
+            self.0[from..]
+                .iter()
+                .take_while(|(range, _)| range.first() <= wanted.last())
+                .map(|(_, id)| *id)
+        })
+    }
+
     /// Where ranges overlap, the one that starts first keeps the ports: any entry that names a port will do, and
     /// one is enough.
-    fn compile(mut ranges: Vec<(PortRange, EntryId)>) -> Self {
+    pub(crate) fn compile(mut ranges: Vec<(PortRange, EntryId)>) -> Self {
         ranges.sort_unstable_by_key(|(range, id)| (range.first(), *id));
         let mut free_from = 1;
         let mut kept = Vec::with_capacity(ranges.len());

@@ -47,9 +47,11 @@
 //! ```
 
 mod address;
+mod algebra;
 mod allow_list;
 mod attempt;
 mod blocked_network;
+mod coverage;
 mod decision;
 mod deny_list;
 mod entry;
@@ -60,6 +62,7 @@ mod index;
 mod limits;
 mod name;
 mod operator;
+mod overlap;
 mod peers;
 mod place;
 mod policy;
@@ -70,9 +73,11 @@ mod scheme;
 mod special_purpose;
 
 pub use address::{Address, Endpoint};
+pub use algebra::{Channel, Destination, Hosts, Protocols, Region};
 pub use allow_list::AllowList;
 pub use attempt::{AnswerSource, Attempt, RequestMethod, Situation};
 pub use blocked_network::{BlockedNetwork, BlockedNetworkError};
+pub use coverage::{Redundant, redundant};
 pub use decision::{Decision, Denial, Permit, Rule};
 pub use deny_list::{DenyList, LearnedAddresses};
 pub use entry::{Entry, EntryPorts, EntryScheme, PortSpec};
@@ -82,6 +87,7 @@ pub use host_pattern::HostPattern;
 pub use limits::{Limit, Quotas, RuntimeLimits, Usage};
 pub use name::{Host, Name, NameError};
 pub use operator::Operator;
+pub use overlap::{Cut, Gain, KeptOut, KeptOutBy, Left, gained};
 pub use peers::Peers;
 pub use place::Place;
 pub use policy::{LayerAnswer, Policy};

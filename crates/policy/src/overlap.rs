@@ -21,21 +21,25 @@
 //! Entries of the same host, or wide ones, can have many cuts, so [`cuts`](KeptOut::cuts) is an iterator, and who
 //! needs three takes three. Everything else costs about the same for ten rules and for a hundred thousand.
 
+mod gain;
 mod left;
+mod list_of_rules;
 mod live;
 mod networks;
 mod rules;
 
-use crate::algebra::{Embedding, samples};
+use crate::algebra::Embedding;
 use crate::index::PortMap;
 use crate::special_purpose::private_networks;
 use crate::{
     BlockedNetwork, Destination, Entry, Host, HostPattern, Hosts, Limit, Name, Operator, PortRange, PortSet,
     Protocols, Reason, Region, RuntimeLimits,
 };
+pub use gain::{Gain, gained};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+pub(crate) use left::{Filter, Wildcards};
+pub(crate) use list_of_rules::{ListOfRules, Together};
 use live::meet;
-pub(crate) use left::Filter;
 use rules::{Readings, Rule, Rules};
 use std::net::IpAddr;
 
@@ -86,23 +90,11 @@ pub enum Left {
 impl<'p> KeptOut<'p> {
     /// Compiles what the operator keeps out.
     pub fn of(operator: &'p Operator) -> Self {
-        let mut draft = Draft::default();
-        for entry in operator.deny.entries() {
-            draft.entry(entry);
-        }
-        for blocked in operator.deny.blocked_networks() {
-            draft.blocked(blocked);
-        }
-        for (address, name) in operator.deny.learned().iter() {
-            draft.learned(address.ip().into(), name, operator.deny.entries());
-        }
-        let by_address = draft.ports_by_address();
-        draft.hard_limits();
-        draft.runtime_limits(&operator.limits);
+        let draft = Draft::of(operator);
         Self {
+            by_address: draft.ports_by_address(),
             rules: Rules::new(draft.rules),
             owners: draft.owners,
-            by_address,
         }
     }
 
@@ -120,7 +112,9 @@ impl<'p> KeptOut<'p> {
         for region in &regions {
             match self.rules.left(region, &all) {
                 left::Search::Found(example) if self.cuts(entry).next().is_some() => {
-                    return Left::Part { example: Some(example) };
+                    return Left::Part {
+                        example: Some(example),
+                    };
                 }
                 left::Search::Found(_) => return Left::Whole,
                 left::Search::GaveUp => unsure = true,
@@ -194,7 +188,9 @@ impl<'p> KeptOut<'p> {
 
     /// The rules for IPv4 addresses that addresses of the network embed.
     fn embedded_in(&self, within: Ipv6Net) -> impl Iterator<Item = (&Rule, Ipv4Net)> {
-        let rules = self.rules.inside(&HostPattern::Network(IpNet::V4(Ipv4Net::default())));
+        let rules = self
+            .rules
+            .inside(&HostPattern::Network(IpNet::V4(Ipv4Net::default())));
         let all = self.rules.above_embedded(Ipv4Net::default());
         rules.chain(all).filter_map(move |rule| {
             let network = v4_of(&rule.host)?;
@@ -224,13 +220,34 @@ struct Draft<'p> {
 }
 
 impl<'p> Draft<'p> {
+    fn of(operator: &'p Operator) -> Self {
+        let mut draft = Self::default();
+        for entry in operator.deny.entries() {
+            draft.entry(entry);
+        }
+        for blocked in operator.deny.blocked_networks() {
+            draft.blocked(blocked);
+        }
+        for (address, name) in operator.deny.learned().iter() {
+            draft.learned(address.ip().into(), name, operator.deny.entries());
+        }
+        draft.hard_limits();
+        draft.runtime_limits(&operator.limits);
+        draft
+    }
+
     fn entry(&mut self, entry: &'p Entry) {
         self.owners.push(KeptOutBy::Entry(entry));
         for region in Region::denied_by(entry) {
-            let Hosts::Pattern(host) = region.hosts else { continue };
+            let Hosts::Pattern(host) = region.hosts else {
+                continue;
+            };
             let expanded = crate::deny_list::loopback_of_localhost(&host);
             // `self` on the deny list names nothing that an attempt could be for.
-            let hosts = expanded.into_iter().chain([host]).filter(|host| *host != HostPattern::ToSelf);
+            let hosts = expanded
+                .into_iter()
+                .chain([host])
+                .filter(|host| *host != HostPattern::ToSelf);
             for host in hosts {
                 self.rule(&region.protocols, host, region.ports.clone(), Readings::All);
             }
@@ -249,24 +266,44 @@ impl<'p> Draft<'p> {
     fn learned(&mut self, net: IpNet, name: &Name, entries: &'p [Entry]) {
         let host = Host::Name(name.clone());
         for entry in entries {
-            if entry.hosts().iter().any(|pattern| *pattern != HostPattern::ToSelf && pattern.matches(&host)) {
+            if entry
+                .hosts()
+                .iter()
+                .any(|pattern| *pattern != HostPattern::ToSelf && pattern.matches(&host))
+            {
                 self.owners.push(KeptOutBy::Entry(entry));
                 for region in Region::denied_by(entry) {
-                    self.rule(&region.protocols, HostPattern::Network(net), region.ports, Readings::All);
+                    self.rule(
+                        &region.protocols,
+                        HostPattern::Network(net),
+                        region.ports,
+                        Readings::All,
+                    );
                 }
             }
         }
     }
 
     fn hard_limits(&mut self) {
-        self.limit(Reason::HardMulticast, &["224.0.0.0/4", "255.255.255.255/32", "ff00::/8"]);
+        self.limit(
+            Reason::HardMulticast,
+            &["224.0.0.0/4", "255.255.255.255/32", "ff00::/8"],
+        );
         self.owners.push(KeptOutBy::Limit(Reason::HardUnspecified));
         for net in ["0.0.0.0/32", "::/128"].map(parse) {
-            self.rule(&Protocols::all(), HostPattern::Network(net), PortSet::all(), Readings::Itself);
+            self.rule(
+                &Protocols::all(),
+                HostPattern::Network(net),
+                PortSet::all(),
+                Readings::Itself,
+            );
         }
         self.owners.push(KeptOutBy::Limit(Reason::DnsNameNotAllowed));
         let internal = Name::parse("spin.internal").expect("INVARIANT: it is a name");
-        for host in [HostPattern::Subdomains(internal.clone()), HostPattern::Name(internal)] {
+        for host in [
+            HostPattern::Subdomains(internal.clone()),
+            HostPattern::Name(internal),
+        ] {
             self.rule(&Protocols::sockets(), host, PortSet::all(), Readings::Itself);
         }
     }
@@ -277,12 +314,22 @@ impl<'p> Draft<'p> {
         if !shut.is_empty() {
             self.owners.push(KeptOutBy::Limit(Reason::RuntimeLoopbackPort));
             for net in ["127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128"].map(parse) {
-                self.rule(&Protocols::all(), HostPattern::Network(net), shut.clone(), Readings::All);
+                self.rule(
+                    &Protocols::all(),
+                    HostPattern::Network(net),
+                    shut.clone(),
+                    Readings::All,
+                );
             }
         }
         if limits.udp == Limit::Holds {
             self.owners.push(KeptOutBy::Limit(Reason::RuntimeUdp));
-            self.rule(&Protocols::udp(), HostPattern::Any, PortSet::all(), Readings::Itself);
+            self.rule(
+                &Protocols::udp(),
+                HostPattern::Any,
+                PortSet::all(),
+                Readings::Itself,
+            );
         }
         if limits.link_local == Limit::Holds {
             self.limit(Reason::RuntimeLinkLocal, &["169.254.0.0/16", "fe80::/10"]);
@@ -300,7 +347,12 @@ impl<'p> Draft<'p> {
     }
 
     fn all_of(&mut self, net: IpNet) {
-        self.rule(&Protocols::all(), HostPattern::Network(net), PortSet::all(), Readings::All);
+        self.rule(
+            &Protocols::all(),
+            HostPattern::Network(net),
+            PortSet::all(),
+            Readings::All,
+        );
     }
 
     fn rule(&mut self, protocols: &Protocols, host: HostPattern, ports: PortSet, readings: Readings) {
@@ -316,9 +368,11 @@ impl<'p> Draft<'p> {
     fn ports_by_address(&self) -> [PortMap; 2] {
         let of = |speaks: fn(&Protocols) -> bool| {
             let rules = self.rules.iter().enumerate().filter(|(_, rule)| {
-                matches!(rule.host, HostPattern::Address(_) | HostPattern::Network(_)) && speaks(&rule.protocols)
+                matches!(rule.host, HostPattern::Address(_) | HostPattern::Network(_))
+                    && speaks(&rule.protocols)
             });
-            let ranges = rules.flat_map(|(id, rule)| rule.ports.ranges().iter().map(move |range| (*range, id)));
+            let ranges =
+                rules.flat_map(|(id, rule)| rule.ports.ranges().iter().map(move |range| (*range, id)));
             PortMap::compile(ranges.collect())
         };
         [
@@ -387,7 +441,9 @@ fn embedding(within: Ipv6Net, network: Ipv4Net) -> Option<crate::Address> {
             (false, true) => reach,
             (false, false) => return None,
         };
-        let candidates = [common.network(), common.broadcast()].into_iter().chain(common.hosts().take(2));
+        let candidates = [common.network(), common.broadcast()]
+            .into_iter()
+            .chain(common.hosts().take(2));
         candidates.flat_map(|ip| form.construct(within, ip)).next()
     })
 }

@@ -6,6 +6,7 @@
 //! shut by the hard limits anyway; the deprecated site-local range (RFC 3879) counts as private, as in Spin.
 
 use crate::Address;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether some reading of the address, itself or an embedded IPv4 address, is not globally reachable.
@@ -14,6 +15,49 @@ pub(crate) fn is_private(address: Address) -> bool {
         IpAddr::V4(ip) => is_private_v4(ip),
         IpAddr::V6(ip) => is_private_v6(ip),
     })
+}
+
+/// The networks that [`is_private`] looks for, apart from each other: each registry entry without those inside it
+/// that say otherwise.
+pub(crate) fn private_networks() -> Vec<IpNet> {
+    let v4 = V4
+        .iter()
+        .map(|(ip, length, reach)| (IpNet::from(Ipv4Net::new_assert(*ip, length_of(*length))), *reach));
+    let v6 = V6
+        .iter()
+        .map(|(ip, length, reach)| (IpNet::from(Ipv6Net::new_assert(*ip, length_of(*length))), *reach));
+    let all: Vec<(IpNet, Reach)> = v4.chain(v6).collect();
+    let not_global = all.iter().filter(|(_, reach)| *reach == NotGlobal);
+    not_global
+        .flat_map(|(net, _)| {
+            let holes = all
+                .iter()
+                .filter(|(hole, reach)| *reach == Global && net.contains(hole));
+            holes.fold(vec![*net], |parts, (hole, _)| {
+                parts.into_iter().flat_map(|part| without(part, *hole)).collect()
+            })
+        })
+        .collect()
+}
+
+/// The parts of a network that are not in the hole, which lies in it or apart from it.
+fn without(net: IpNet, hole: IpNet) -> Vec<IpNet> {
+    if !net.contains(&hole) {
+        return if hole.contains(&net) {
+            Vec::new()
+        } else {
+            vec![net]
+        };
+    }
+    let halves = net.subnets(net.prefix_len() + 1).into_iter().flatten();
+    match net == hole {
+        true => Vec::new(),
+        false => halves.flat_map(|half| without(half, hole)).collect(),
+    }
+}
+
+fn length_of(bits: u32) -> u8 {
+    u8::try_from(bits).unwrap_or(u8::MAX)
 }
 
 /// What the registry says of a prefix.
@@ -95,6 +139,39 @@ fn longest(prefixes: impl Iterator<Item = (u32, Reach)>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // proves: DL-7, VAL-5
+    #[test]
+    fn the_networks_hold_just_what_is_private() {
+        let networks = private_networks();
+        let listed = |ip: IpAddr| networks.iter().any(|net| net.contains(&ip));
+        let edges = V4
+            .iter()
+            .map(|(ip, length, _)| IpNet::from(Ipv4Net::new_assert(*ip, length_of(*length))));
+        let edges = edges.chain(
+            V6.iter()
+                .map(|(ip, length, _)| Ipv6Net::new_assert(*ip, length_of(*length)).into()),
+        );
+        for net in edges {
+            let (first, last) = (net.network(), net.broadcast());
+            let outside = |ip: IpAddr, step: i8| match ip {
+                IpAddr::V4(ip) => {
+                    IpAddr::from(Ipv4Addr::from(u32::from(ip).wrapping_add_signed(step.into())))
+                }
+                IpAddr::V6(ip) => {
+                    IpAddr::from(Ipv6Addr::from(u128::from(ip).wrapping_add_signed(step.into())))
+                }
+            };
+            for ip in [first, last, outside(first, -1), outside(last, 1)] {
+                // What a translated address embeds is asked of the rules for IPv4.
+                let expected = match ip {
+                    IpAddr::V4(ip) => is_private_v4(ip),
+                    IpAddr::V6(ip) => is_private_v6(ip),
+                };
+                assert_eq!(listed(ip), expected, "{ip}");
+            }
+        }
+    }
 
     // proves: DL-7
     #[test]

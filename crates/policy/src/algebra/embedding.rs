@@ -20,6 +20,17 @@ pub(crate) struct Embedding {
     flip: u32,
 }
 
+/// Which addresses of a network have an IPv4 address by a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Certainty {
+    /// All of them.
+    EveryAddress,
+    /// All of them, by this form or another of the same translation prefix.
+    EveryAddressTogether,
+    /// Those that have the right bits further down.
+    SomeAddresses,
+}
+
 impl Embedding {
     /// Every form of [`Address::embedded`].
     pub(crate) const ALL: [Embedding; 10] = [
@@ -64,7 +75,9 @@ impl Embedding {
             .take_while(|bit| self.position(*bit) < u32::from(within.prefix_len()))
             .count();
         let ip = Ipv4Addr::from(self.take(within.network().to_bits()));
-        Ipv4Net::new(ip, u8::try_from(length).unwrap_or(32)).ok().map(|net| net.trunc())
+        Ipv4Net::new(ip, u8::try_from(length).unwrap_or(32))
+            .ok()
+            .map(|net| net.trunc())
     }
 
     /// Addresses of `within` that embed `ip` by this form; what neither settles is filled in different ways.
@@ -79,6 +92,18 @@ impl Embedding {
         })
     }
 
+    /// Which addresses of `within` embed something by this form.
+    pub(crate) fn certainty(&self, within: Ipv6Net) -> Certainty {
+        let local_translation = Self::ALL[2].value;
+        if self.mask & !u128::from(within.netmask()) != 0 {
+            Certainty::SomeAddresses
+        } else if self.value == local_translation {
+            Certainty::EveryAddressTogether
+        } else {
+            Certainty::EveryAddress
+        }
+    }
+
     fn position(&self, bit: u8) -> u32 {
         let byte = self.bytes[usize::from(bit / 8)];
         u32::try_from(byte).unwrap_or(0) * 8 + u32::from(bit % 8)
@@ -91,7 +116,11 @@ impl Embedding {
 
     fn put(&self, bits: u128, ip: Ipv4Addr) -> u128 {
         let mut octets = bits.to_be_bytes();
-        for (byte, octet) in self.bytes.into_iter().zip((u32::from(ip) ^ self.flip).to_be_bytes()) {
+        for (byte, octet) in self
+            .bytes
+            .into_iter()
+            .zip((u32::from(ip) ^ self.flip).to_be_bytes())
+        {
             octets[byte] = octet;
         }
         u128::from_be_bytes(octets)
@@ -147,7 +176,11 @@ mod tests {
             (9, "2001:db8::200:5efe:a00:0/104", Some("10.0.0.0/8")),
             (9, "2001:db8::1:0:0:0/80", None),
         ] {
-            assert_eq!(reach(form, within).as_deref(), expected, "form {form} of {within}");
+            assert_eq!(
+                reach(form, within).as_deref(),
+                expected,
+                "form {form} of {within}"
+            );
         }
     }
 }

@@ -110,11 +110,22 @@ impl Protocols {
 
     /// The protocols one by one: the transports, the schemes that are named in the set or in `known`, and, where
     /// there are still others, `other` as the one that stands for them.
-    pub fn channels<'a>(&'a self, known: &'a [Scheme], other: &'a Scheme) -> impl Iterator<Item = Channel> + 'a {
-        let sockets = self.transports.iter().map(|transport| Channel::Socket(*transport));
+    pub fn channels<'a>(
+        &'a self,
+        known: &'a [Scheme],
+        other: &'a Scheme,
+    ) -> impl Iterator<Item = Channel> + 'a {
+        let sockets = self
+            .transports
+            .iter()
+            .map(|transport| Channel::Socket(*transport));
         let named: BTreeSet<&Scheme> = match &self.urls {
             Urls::Only(schemes) => schemes.iter().collect(),
-            Urls::AllBut(_) => known.iter().chain([other]).filter(|scheme| self.urls.contains(scheme)).collect(),
+            Urls::AllBut(_) => known
+                .iter()
+                .chain([other])
+                .filter(|scheme| self.urls.contains(scheme))
+                .collect(),
         };
         sockets.chain(named.into_iter().cloned().map(Channel::Url))
     }
@@ -158,7 +169,9 @@ impl Urls {
     fn intersection(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::Only(a), Self::Only(b)) => Self::Only(a & b),
-            (Self::Only(some), Self::AllBut(out)) | (Self::AllBut(out), Self::Only(some)) => Self::Only(some - out),
+            (Self::Only(some), Self::AllBut(out)) | (Self::AllBut(out), Self::Only(some)) => {
+                Self::Only(some - out)
+            }
             (Self::AllBut(a), Self::AllBut(b)) => Self::AllBut(a | b),
         }
     }
@@ -223,8 +236,16 @@ mod tests {
         for own in SCHEMES.map(scheme) {
             for channel in protocols() {
                 let protocol = channel.protocol();
-                assert_eq!(Protocols::permitted_by(&own).contains(protocol), own.permits(protocol), "{own} {protocol}");
-                assert_eq!(Protocols::denied_by(&own).contains(protocol), own.denies(protocol), "{own} {protocol}");
+                assert_eq!(
+                    Protocols::permitted_by(&own).contains(protocol),
+                    own.permits(protocol),
+                    "{own} {protocol}"
+                );
+                assert_eq!(
+                    Protocols::denied_by(&own).contains(protocol),
+                    own.denies(protocol),
+                    "{own} {protocol}"
+                );
             }
         }
     }
@@ -257,7 +278,10 @@ mod tests {
             (Protocols::all(), "every protocol"),
             (Protocols::sockets(), "TCP sockets, UDP sockets"),
             (Protocols::denied_by(&scheme("https")), "TCP sockets, https"),
-            (Protocols::all().difference(&Protocols::denied_by(&scheme("https"))), "UDP sockets, every URL but https"),
+            (
+                Protocols::all().difference(&Protocols::denied_by(&scheme("https"))),
+                "UDP sockets, every URL but https",
+            ),
             (Protocols::urls(), "every URL"),
         ] {
             assert_eq!(set.to_string(), words);

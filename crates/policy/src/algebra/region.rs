@@ -110,7 +110,12 @@ impl fmt::Display for Hosts {
         match self {
             Self::Pattern(pattern) => pattern.fmt(f),
             Self::Embedding { within, network } => {
-                write!(f, "addresses of [{}]/{} that embed {network}", within.addr(), within.prefix_len())
+                write!(
+                    f,
+                    "addresses of [{}]/{} that embed {network}",
+                    within.addr(),
+                    within.prefix_len()
+                )
             }
         }
     }
@@ -122,4 +127,3 @@ impl fmt::Display for Region {
         write!(f, "{} to {}, ports {}", self.protocols, self.hosts, self.ports)
     }
 }
-

@@ -10,10 +10,10 @@
 
 use super::live::Live;
 use super::networks::Prefix;
-use super::rules::{Rule, Rules};
-use crate::algebra::{Embedding, samples};
+use super::rules::{Readings, Rule, Rules};
+use crate::algebra::{Certainty, Embedding, samples};
 use crate::{Destination, Host, HostPattern, Hosts, Name, Region};
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::ops::ControlFlow;
 
 /// How a search ended.
@@ -63,7 +63,9 @@ impl Rules {
             return Search::Nothing;
         }
         match pattern {
-            HostPattern::Name(_) | HostPattern::ToSelf | HostPattern::Address(_) => found(&live, host_of(pattern)),
+            HostPattern::Name(_) | HostPattern::ToSelf | HostPattern::Address(_) => {
+                found(&live, host_of(pattern))
+            }
             HostPattern::Any => self.fresh_name(&live, filter, |n| match n {
                 1 => "host.example".to_owned(),
                 n => format!("host{n}.example{n}"),
@@ -109,16 +111,20 @@ impl Rules {
             }),
             IpNet::V6(_) => {
                 let mut gave_up = false;
-                let walked = self.v6.gaps(Prefix::of(net), live, &rule, &mut |gap, live| {
-                    match self.address_in_gap(gap.as_v6(), live, filter) {
-                        Search::Nothing => ControlFlow::Continue(()),
-                        Search::GaveUp => {
-                            gave_up = true;
-                            ControlFlow::Continue(())
-                        }
-                        found => ControlFlow::Break(found),
-                    }
-                });
+                let walked =
+                    self.v6.gaps(
+                        Prefix::of(net),
+                        live,
+                        &rule,
+                        &mut |gap, live| match self.address_in_gap(gap.as_v6(), live, filter) {
+                            Search::Nothing => ControlFlow::Continue(()),
+                            Search::GaveUp => {
+                                gave_up = true;
+                                ControlFlow::Continue(())
+                            }
+                            found => ControlFlow::Break(found),
+                        },
+                    );
                 match walked {
                     ControlFlow::Continue(()) if gave_up => ControlFlow::Break(Search::GaveUp),
                     walked => walked,
@@ -136,49 +142,87 @@ impl Rules {
         if let Some(address) = samples(gap).find(|address| address.embedded().next().is_none()) {
             return found(live, Some(Host::Address(address)));
         }
-        if u128::from(gap.netmask()) == u128::MAX && gap.addr().to_ipv4_mapped().is_some() {
-            // Never seen: it is an IPv4 address by the time anybody looks.
+        if gap.prefix_len() >= 96 && gap.addr().to_ipv4_mapped().is_some() {
+            // Never seen: these are IPv4 addresses by the time anybody looks.
             return Search::Nothing;
         }
-        let forms: Vec<(&Embedding, ipnet::Ipv4Net)> = Embedding::ALL
+        // Every address of the gap embeds IPv4 addresses now, and one that is dead makes it dead.
+        let mut forms = Forms::default();
+        for (form, reach) in Embedding::ALL
             .iter()
             .filter_map(|form| Some((form, form.reach(gap)?)))
-            .collect();
-        for (form, reach) in &forms {
-            let mut tries = MOST_TRIES;
-            let mut left = live.clone();
-            for rule in self.above_embedded(*reach).filter(|rule| filter.passes(rule)) {
-                left.subtract(rule);
-            }
-            let rule = |id| {
-                let rule = self.get(id);
-                (filter.passes(rule) && rule.readings == super::Readings::All).then_some(rule)
-            };
-            let walked = self.v4.gaps(Prefix::v4(*reach), left, &rule, &mut |v4, _| {
-                tries -= 1;
-                let ips = v4.as_v4().hosts().take(2);
-                for address in ips.flat_map(|ip| form.construct(gap, ip)) {
-                    let mut left = live.clone();
-                    for rule in self.above(&HostPattern::Address(address)).filter(|rule| filter.passes(rule)) {
-                        left.subtract(rule);
-                    }
-                    if !left.is_empty() {
-                        return ControlFlow::Break(found(&left, Some(Host::Address(address))));
-                    }
-                }
-                match tries {
-                    0 => ControlFlow::Break(Search::GaveUp),
-                    _ => ControlFlow::Continue(()),
-                }
-            });
-            if let ControlFlow::Break(search @ Search::Found(_)) = walked {
+        {
+            let search = self.address_of_form(form, reach, gap, live, filter);
+            if matches!(search, Search::Found(_)) {
                 return search;
             }
-            if form.is_alone(gap) && walked.is_continue() {
-                return Search::Nothing;
-            }
+            forms.note(form.certainty(gap), search);
         }
-        Search::GaveUp
+        forms.verdict()
+    }
+
+    /// `Nothing` if no IPv4 address that the form may embed is live.
+    fn address_of_form(
+        &self,
+        form: &Embedding,
+        reach: Ipv4Net,
+        gap: Ipv6Net,
+        live: &Live,
+        filter: &Filter<'_>,
+    ) -> Search {
+        let mut left = live.clone();
+        for rule in self.above_embedded(reach).filter(|rule| filter.passes(rule)) {
+            left.subtract(rule);
+        }
+        let rule = |id| {
+            let rule = self.get(id);
+            (filter.passes(rule) && rule.readings == Readings::All).then_some(rule)
+        };
+        let mut tries = 0;
+        let walked = self.v4.gaps(Prefix::v4(reach), left, &rule, &mut |v4, _| {
+            tries += 1;
+            let ips = v4.as_v4().hosts().take(2);
+            for address in ips.flat_map(|ip| form.construct(gap, ip)) {
+                let mut left = live.clone();
+                self.subtract(&mut left, &HostPattern::Address(address), filter);
+                if !left.is_empty() {
+                    return ControlFlow::Break(found(&left, Some(Host::Address(address))));
+                }
+            }
+            match tries < MOST_TRIES {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(Search::GaveUp),
+            }
+        });
+        match walked {
+            ControlFlow::Break(search) => search,
+            ControlFlow::Continue(()) if tries == 0 => Search::Nothing,
+            ControlFlow::Continue(()) => Search::GaveUp,
+        }
+    }
+}
+
+/// What the forms of embedding that are possible in a gap say, one after the other.
+#[derive(Default)]
+struct Forms {
+    dead_for_certain: bool,
+    all_dead: Option<bool>,
+}
+
+impl Forms {
+    fn note(&mut self, certainty: Certainty, search: Search) {
+        let dead = search == Search::Nothing;
+        self.dead_for_certain |= dead && certainty == Certainty::EveryAddress;
+        if certainty != Certainty::SomeAddresses {
+            self.all_dead = Some(dead && self.all_dead.unwrap_or(true));
+        }
+    }
+
+    fn verdict(&self) -> Search {
+        match self.dead_for_certain || self.all_dead == Some(true) {
+            true => Search::Nothing,
+            false => Search::GaveUp,
+        }
     }
 }
 
@@ -205,4 +249,3 @@ pub(super) fn host_of(pattern: &HostPattern) -> Option<Host> {
         HostPattern::Network(IpNet::V6(net)) => samples(*net).next().map(Host::Address),
     }
 }
-

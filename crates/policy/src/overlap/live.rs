@@ -16,17 +16,14 @@ impl Live {
         self.0.is_empty()
     }
 
-    /// Takes away what the rule covers; answers whether that was anything.
-    pub(super) fn subtract(&mut self, rule: &Rule) -> Effect {
-        let mut effect = Effect::None;
+    /// Takes away what the rule covers.
+    pub(super) fn subtract(&mut self, rule: &Rule) {
         for (channel, ports) in &mut self.0 {
             if rule.protocols.contains(channel.protocol()) && meet(ports, &rule.ports) {
                 *ports = ports.difference(&rule.ports);
-                effect = Effect::Less;
             }
         }
         self.0.retain(|(_, ports)| !ports.is_empty());
-        effect
     }
 
     /// One protocol and port that are live.
@@ -34,13 +31,6 @@ impl Live {
         let (channel, ports) = self.0.first()?;
         Some((channel.clone(), ports.ranges().first()?.first()))
     }
-}
-
-/// Whether anything was taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
-    None,
-    Less,
 }
 
 /// Whether two sets have a port in common, without making the set of those.

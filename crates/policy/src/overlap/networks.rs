@@ -4,7 +4,8 @@
 //! many of them count. Sorted by these two, everything inside a network stands behind it in one piece, so the
 //! list is a tree without pointers.
 
-use super::{Live, Rule};
+use super::live::Live;
+use super::rules::Rule;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::{ControlFlow, Range};
@@ -70,7 +71,13 @@ impl Prefix {
     fn halves(self) -> [Self; 2] {
         let length = self.length + 1;
         let upper = self.bits | (1 << (128 - u32::from(length)));
-        [Self { bits: self.bits, length }, Self { bits: upper, length }]
+        [
+            Self {
+                bits: self.bits,
+                length,
+            },
+            Self { bits: upper, length },
+        ]
     }
 }
 
@@ -93,7 +100,10 @@ impl Networks {
 
     /// The rules of every network that holds all of `prefix`, the widest first.
     pub(super) fn above(&self, prefix: Prefix) -> impl Iterator<Item = usize> {
-        let lengths = self.lengths.iter().take_while(move |length| **length <= prefix.length);
+        let lengths = self
+            .lengths
+            .iter()
+            .take_while(move |length| **length <= prefix.length);
         lengths.flat_map(move |length| {
             let wanted = prefix.cut_to(*length);
             let start = self.sorted.partition_point(|(own, _)| *own < wanted);
@@ -111,11 +121,11 @@ impl Networks {
 
     /// Walks over the parts of `prefix` that no rule covers whole, and tells each with what is still live there.
     /// `live` is what the rules above `prefix` leave.
-    pub(super) fn gaps<B>(
+    pub(super) fn gaps<'r, B>(
         &self,
         prefix: Prefix,
         live: Live,
-        rule: &impl Fn(usize) -> Option<Rule>,
+        rule: &impl Fn(usize) -> Option<&'r Rule>,
         visit: &mut impl FnMut(Prefix, &Live) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         walk(&self.sorted[self.range(prefix)], prefix, live, rule, visit)
@@ -128,16 +138,16 @@ impl Networks {
     }
 }
 
-fn walk<B>(
+fn walk<'r, B>(
     rules: &[(Prefix, usize)],
     at: Prefix,
     mut live: Live,
-    rule: &impl Fn(usize) -> Option<Rule>,
+    rule: &impl Fn(usize) -> Option<&'r Rule>,
     visit: &mut impl FnMut(Prefix, &Live) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
     let own = rules.partition_point(|(prefix, _)| *prefix <= at);
     for rule in rules[..own].iter().filter_map(|(_, id)| rule(*id)) {
-        live.subtract(&rule);
+        live.subtract(rule);
     }
     let inside = &rules[own..];
     if live.is_empty() {

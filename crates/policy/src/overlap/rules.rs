@@ -30,6 +30,10 @@ pub(super) enum Readings {
     All,
 }
 
+/// Rules of `'a` that were found for a pattern of `'n`.
+type RulesFound<'a, 'n> = Box<dyn Iterator<Item = &'a Rule> + 'n>;
+
+/// Rules, found by host.
 #[derive(Debug)]
 pub(super) struct Rules {
     rules: Vec<Rule>,
@@ -82,9 +86,9 @@ impl Rules {
     }
 
     /// The rules that cover every host of the pattern.
-    pub(super) fn above<'a>(&'a self, pattern: &'a HostPattern) -> Box<dyn Iterator<Item = &'a Rule> + 'a> {
+    pub(super) fn above<'a: 'n, 'n>(&'a self, pattern: &'n HostPattern) -> RulesFound<'a, 'n> {
         let any = self.any.iter().copied();
-        let ids: Box<dyn Iterator<Item = usize> + 'a> = match pattern {
+        let ids: Box<dyn Iterator<Item = usize> + 'n> = match pattern {
             HostPattern::Any => Box::new(any),
             HostPattern::ToSelf => return self.above_name(&self.to_self),
             HostPattern::Name(name) => return self.above_name(name),
@@ -100,21 +104,30 @@ impl Rules {
         Box::new(ids.map(|id| &self.rules[id]))
     }
 
-    fn above_name<'a>(&'a self, name: &'a Name) -> Box<dyn Iterator<Item = &'a Rule> + 'a> {
+    fn above_name<'a: 'n, 'n>(&'a self, name: &'n Name) -> RulesFound<'a, 'n> {
         let own = self.names.get(name).into_iter().flatten().copied();
-        let ids = self.any.iter().copied().chain(own).chain(self.above_parents(name));
+        let ids = self
+            .any
+            .iter()
+            .copied()
+            .chain(own)
+            .chain(self.above_parents(name));
         let local = self.localhost.iter().filter(|_| name.is_localhost());
         Box::new(ids.map(|id| &self.rules[id]).chain(local))
     }
 
-    fn above_parents<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = usize> + 'a {
+    fn above_parents<'a: 'n, 'n>(&'a self, name: &'n Name) -> impl Iterator<Item = usize> + use<'a, 'n> {
         name.parents()
             .flat_map(|parent| self.apexes.get(parent).into_iter().flatten().copied())
     }
 
-    fn above_address(&self, address: Address) -> Box<dyn Iterator<Item = &Rule> + '_> {
+    fn above_address(&self, address: Address) -> RulesFound<'_, '_> {
         let net = IpNet::from(address.ip());
-        let ids = self.any.iter().copied().chain(self.networks(&net).above(Prefix::of(net)));
+        let ids = self
+            .any
+            .iter()
+            .copied()
+            .chain(self.networks(&net).above(Prefix::of(net)));
         let embedded = address.embedded().flat_map(|ip| self.above_embedded(ip.into()));
         Box::new(ids.map(|id| &self.rules[id]).chain(embedded))
     }
@@ -135,7 +148,9 @@ impl Rules {
             }
             HostPattern::Subdomains(apex) => Box::new(self.below(apex)),
             HostPattern::Network(net) => Box::new(self.networks(net).inside(Prefix::of(*net))),
-            HostPattern::ToSelf | HostPattern::Name(_) | HostPattern::Address(_) => Box::new(std::iter::empty()),
+            HostPattern::ToSelf | HostPattern::Name(_) | HostPattern::Address(_) => {
+                Box::new(std::iter::empty())
+            }
         };
         Box::new(ids.map(|id| &self.rules[id]))
     }
@@ -162,7 +177,7 @@ impl Rules {
         let start = self.below.partition_point(|(own, _)| **own <= *key);
         self.below[start..]
             .iter()
-            .take_while(move |(own, _)| own.starts_with(&key))
+            .take_while(move |(own, _)| own.starts_with(&*key))
             .map(|(_, id)| *id)
     }
 
@@ -228,7 +243,9 @@ fn from_the_end(name: &Name) -> Box<str> {
 
 /// HTTP's two, and every scheme that a rule names.
 fn schemes_of(rules: &[Rule]) -> Vec<Scheme> {
-    let named = rules.iter().flat_map(|rule| rule.protocols.named_schemes().cloned());
+    let named = rules
+        .iter()
+        .flat_map(|rule| rule.protocols.named_schemes().cloned());
     let mut schemes: Vec<Scheme> = [Scheme::HTTP, Scheme::HTTPS].into_iter().chain(named).collect();
     schemes.sort_unstable();
     schemes.dedup();

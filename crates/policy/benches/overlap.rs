@@ -1,0 +1,63 @@
+//! What it costs to hold a list of entries against a deny list of the same length, and against itself.
+//!
+//! Both lists are a third names, a third wildcards and a third networks, and every tenth entry meets one of the
+//! other list: it is denied, or a part of it is. The cost should grow about as fast as the lists.
+
+use divan::{Bencher, black_box};
+use outport_policy::*;
+use std::net::Ipv4Addr;
+
+fn main() {
+    divan::main();
+}
+
+const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
+
+fn entry(n: usize, kind: &str) -> Entry {
+    let port = 1024 + n % 50_000;
+    let own = if n.is_multiple_of(10) { "shared" } else { kind };
+    let text = match n % 3 {
+        0 => format!("*://{own}{n}.example:{port}"),
+        1 => format!("*://*.{own}{n}.example:{port}"),
+        _ => {
+            let half = if own == "shared" {
+                0
+            } else {
+                u32::from(kind == "denied") << 30
+            };
+            let net = Ipv4Addr::from(0x0B00_0000 + half + (u32::try_from(n).unwrap_or(0) << 8));
+            format!("*://{net}/24:{port}")
+        }
+    };
+    Entry::parse(&text, Place::Code).expect("the entry is well formed")
+}
+
+fn operator(entries: usize) -> Operator {
+    let denied = (0..entries).map(|n| entry(n, "denied")).collect();
+    Operator {
+        deny: DenyList::compile(denied, Vec::new()),
+        ..Operator::default()
+    }
+}
+
+/// Everything that `check` asks of entries and deny list.
+#[divan::bench(args = SIZES, sample_count = 10)]
+fn against_the_deny_list(bencher: Bencher<'_, '_>, entries: usize) {
+    let operator = operator(entries);
+    let allowed: Vec<Entry> = (0..entries).map(|n| entry(n, "allowed")).collect();
+    bencher.bench_local(|| {
+        let kept_out = KeptOut::of(black_box(&operator));
+        let touched = allowed.iter().filter(|entry| {
+            let cuts = kept_out.cuts(entry).take(5).count();
+            let left = kept_out.left(entry);
+            cuts > 0 || left != Left::Whole || !kept_out.undecided(entry, 3).is_empty()
+        });
+        touched.count()
+    });
+}
+
+#[divan::bench(args = SIZES, sample_count = 10)]
+fn against_itself(bencher: Bencher<'_, '_>, entries: usize) {
+    let allowed: Vec<Entry> = (0..entries).map(|n| entry(n, "allowed")).collect();
+    bencher.bench_local(|| redundant(black_box(&allowed)).len());
+}

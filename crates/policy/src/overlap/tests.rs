@@ -1,0 +1,615 @@
+//! The sets against the decider: what is left is what it permits, on random entries and destinations.
+
+use super::*;
+use crate::{
+    Address, AllowList, AnswerSource, Attempt, Channel, Decision, DenyList, Endpoint, Grants, Outcome, Peers,
+    Place, Policy, Protocol, Quotas, RequestMethod, Scheme, Situation, Transport, Usage,
+};
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+fn entry(text: &str) -> Entry {
+    Entry::parse(text, Place::Code).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn operator(deny: &[&str], block: &[&str], limits: RuntimeLimits) -> Operator {
+    let blocked = block
+        .iter()
+        .map(|net| BlockedNetwork::parse(net, Place::Code).unwrap());
+    Operator {
+        deny: DenyList::compile(deny.iter().map(|text| entry(text)).collect(), blocked.collect()),
+        limits,
+        ..Operator::default()
+    }
+}
+
+fn no_limits() -> RuntimeLimits {
+    RuntimeLimits {
+        udp: Limit::Lifted,
+        loopback_ports: PortSet::all(),
+        link_local: Limit::Lifted,
+        loopback_answers: Limit::Holds,
+    }
+}
+
+/// Left of the entry, and the cuts as text.
+fn what_is_left(allow: &str, deny: &[&str], block: &[&str], limits: RuntimeLimits) -> (Left, Vec<String>) {
+    let operator = operator(deny, block, limits);
+    let kept_out = KeptOut::of(&operator);
+    let allow = entry(allow);
+    let direct = |cut: &Cut<'_>| matches!(cut.region.hosts, Hosts::Pattern(_));
+    let cuts = kept_out.cuts(&allow).filter(direct);
+    (
+        kept_out.left(&allow),
+        cuts.map(|cut| cut.region.to_string()).collect(),
+    )
+}
+
+fn summary(left: &Left) -> &'static str {
+    match left {
+        Left::Whole => "whole",
+        Left::Part { .. } => "part",
+        Left::Nothing => "nothing",
+    }
+}
+
+// proves: VAL-2, VAL-5
+#[test]
+fn an_entry_is_whole_narrowed_or_blocked() {
+    for (allow, deny, expected, cut) in [
+        (
+            "*://example.com:8080",
+            "*://example.com:8080",
+            "nothing",
+            "every protocol to example.com, ports 8080",
+        ),
+        (
+            "*://example.com:*",
+            "*://example.com:8080",
+            "part",
+            "every protocol to example.com, ports 8080",
+        ),
+        ("*://example.com:80", "*://example.com:8080", "whole", ""),
+        (
+            "https://example.com",
+            "https://example.com",
+            "nothing",
+            "https to example.com, ports 443",
+        ),
+        (
+            "*://example.com:443",
+            "https://example.com",
+            "part",
+            "TCP sockets, https to example.com, ports 443",
+        ),
+        ("http://example.com:443", "https://example.com", "whole", ""),
+        (
+            "tcp://example.com:443",
+            "https://example.com",
+            "nothing",
+            "TCP sockets to example.com, ports 443",
+        ),
+        ("udp://example.com:443", "https://example.com", "whole", ""),
+        (
+            "*://*.example.com:1",
+            "*://a.example.com:*",
+            "part",
+            "every protocol to a.example.com, ports 1",
+        ),
+        ("*://*.example.com:1", "*://example.com:*", "whole", ""),
+        (
+            "*://*.example.com:1",
+            "*://*.com:*",
+            "nothing",
+            "every protocol to *.example.com, ports 1",
+        ),
+        (
+            "*://a.example.com:1",
+            "*://*.example.com:*",
+            "nothing",
+            "every protocol to a.example.com, ports 1",
+        ),
+        (
+            "*://10.0.0.0/8:1",
+            "*://10.0.0.0/9:*",
+            "part",
+            "every protocol to 10.0.0.0/9, ports 1",
+        ),
+        (
+            "*://10.0.0.0/8:1",
+            "*://{10.0.0.0/9,10.128.0.0/9}:*",
+            "nothing",
+            "every protocol to 10.0.0.0/9, ports 1; every protocol to 10.128.0.0/9, ports 1",
+        ),
+        (
+            "*://10.0.0.0/9:1",
+            "*://10.0.0.0/8:*",
+            "nothing",
+            "every protocol to 10.0.0.0/9, ports 1",
+        ),
+        ("*://10.0.0.5:1", "*://10.0.0.0/8:2", "whole", ""),
+        ("*://10.0.0.0/8:*", "*://example.com:*", "whole", ""),
+        ("*://example.com:*", "*://10.0.0.0/8:*", "whole", ""),
+        (
+            "*://{a.example,b.example}:1",
+            "*://a.example:1",
+            "part",
+            "every protocol to a.example, ports 1",
+        ),
+        (
+            "*://localhost:8080",
+            "*://localhost:8080",
+            "nothing",
+            "every protocol to localhost, ports 8080",
+        ),
+        (
+            "*://127.0.0.1:8080",
+            "*://localhost:8080",
+            "nothing",
+            "every protocol to 127.0.0.1, ports 8080",
+        ),
+        ("*://localhost:8080", "*://127.0.0.1:8080", "whole", ""),
+        (
+            "*://localhost:8080",
+            "*://{127.0.0.1,[::1]}:8080",
+            "nothing",
+            "every protocol to localhost, ports 8080",
+        ),
+        ("http://self", "*://*:*", "nothing", "http to self, ports *"),
+        (
+            "*://[64:ff9b::10.0.0.5]:1",
+            "*://10.0.0.0/8:*",
+            "nothing",
+            "every protocol to [64:ff9b::a00:5], ports 1",
+        ),
+        ("*://[64:ff9b::]/96:1", "*://0.0.0.0/0:*", "nothing", ""),
+        ("*://[2002::]/16:1", "*://0.0.0.0/0:*", "nothing", ""),
+        ("*://[64:ff9b:1::]/48:1", "*://0.0.0.0/0:*", "nothing", ""),
+        ("*://[2001:db8::]/32:1", "*://0.0.0.0/0:*", "part", ""),
+        ("*://[2001:db8::5efe:a00:0]/104:1", "*://10.0.0.0/9:*", "part", ""),
+    ] {
+        let (left, cuts) = what_is_left(allow, &[deny], &[], no_limits());
+        assert_eq!(summary(&left), expected, "{allow} against {deny}");
+        let mut cuts: Vec<String> = cuts
+            .into_iter()
+            .filter(|text| expected != "whole" || !text.is_empty())
+            .collect();
+        cuts.dedup();
+        let shown = cuts.join("; ");
+        assert!(shown.starts_with(cut), "{allow} against {deny}: {shown}");
+    }
+}
+
+// proves: VAL-2, RL-1, RL-2, RL-3
+#[test]
+fn limits_and_blocked_networks_take_away_too() {
+    let held = RuntimeLimits::default;
+    for (allow, block, limits, expected) in [
+        ("udp://10.0.0.5:53", &[][..], held(), "nothing"),
+        ("udp://10.0.0.5:53", &[], no_limits(), "whole"),
+        ("tcp://127.0.0.1:80", &[], held(), "nothing"),
+        ("tcp://127.0.0.1:*", &[], held(), "part"),
+        ("tcp://127.0.0.1:1024", &[], held(), "whole"),
+        ("tcp://localhost:80", &[], held(), "nothing"),
+        ("https://localhost", &[], held(), "nothing"),
+        ("https://api.localhost", &[], held(), "nothing"),
+        ("https://*.localhost:*", &[], held(), "part"),
+        ("http://169.254.169.254", &[], held(), "nothing"),
+        ("http://[fe80::1]", &[], held(), "nothing"),
+        ("http://[fd00:ec2::254]", &[], held(), "nothing"),
+        ("http://[fd00:ec2::253]", &[], held(), "whole"),
+        ("http://224.0.0.1", &[], no_limits(), "nothing"),
+        ("http://10.0.0.5", &["private"], held(), "nothing"),
+        ("http://[64:ff9b::10.0.0.5]", &["private"], held(), "nothing"),
+        ("http://11.0.0.5", &["private"], held(), "whole"),
+        ("http://192.0.0.8/29", &["private"], held(), "part"),
+        ("http://10.0.0.0/8", &["10.0.0.0/8"], held(), "nothing"),
+        ("tcp://back.spin.internal:1", &[], held(), "nothing"),
+        ("http://back.spin.internal", &[], held(), "whole"),
+    ] {
+        let (left, _) = what_is_left(allow, &[], block, limits);
+        assert_eq!(summary(&left), expected, "{allow} {block:?}");
+    }
+}
+
+// proves: VAL-3
+#[test]
+fn only_an_answer_decides_between_a_name_and_an_address() {
+    let limits = RuntimeLimits::default();
+    let operator = operator(&["*://10.0.0.0/8:*", "*://192.0.2.1:443"], &["fd00::/8"], limits);
+    let kept_out = KeptOut::of(&operator);
+    for (allow, expected) in [
+        ("*://db.example:5432", 2),
+        ("https://db.example", 2),
+        ("*://*.example:443", 2),
+        ("*://*:443", 2),
+        ("*://10.0.0.5:443", 0),
+        ("*://localhost:443", 0),
+        ("http://back.spin.internal", 0),
+        ("http://self", 0),
+    ] {
+        let found = kept_out.undecided(&entry(allow), 5).len();
+        assert_eq!(found > 0, expected > 0, "{allow}");
+        assert!(kept_out.undecided(&entry(allow), 1).len() <= 1);
+    }
+}
+
+/// The decider's word on a destination, with just this entry on the allow list.
+fn permits(policy: &Policy, destination: &Destination) -> bool {
+    let (name, port) = match &destination.host {
+        Host::Address(address) => {
+            return permits_address(policy, destination.channel.protocol(), *address, destination.port);
+        }
+        Host::Name(name) => (name, destination.port),
+    };
+    match &destination.channel {
+        Channel::Url(scheme) => permits_request(policy, scheme, name, port),
+        Channel::Socket(transport) => permits_socket(policy, *transport, name, port),
+    }
+}
+
+fn permits_address(policy: &Policy, protocol: Protocol<'_>, address: Address, port: u16) -> bool {
+    let remote = Endpoint::new(address.ip(), port);
+    match protocol {
+        Protocol::Socket(transport) => allows(policy, &Attempt::Reach { transport, remote }, &Grants::new(1)),
+        Protocol::Url(scheme) => {
+            let host = &Host::Address(address);
+            let method = RequestMethod::Other;
+            let request = Attempt::Request {
+                scheme,
+                host,
+                port,
+                method,
+            };
+            allows(policy, &request, &Grants::new(1)) && dials(policy, scheme, host, address, port)
+        }
+    }
+}
+
+fn permits_request(policy: &Policy, scheme: &Scheme, name: &Name, port: u16) -> bool {
+    let host = &Host::Name(name.clone());
+    let method = RequestMethod::Other;
+    let request = allows(
+        policy,
+        &Attempt::Request {
+            scheme,
+            host,
+            port,
+            method,
+        },
+        &Grants::new(1),
+    );
+    let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].map(Address::new);
+    request
+        && (!name.is_localhost()
+            || loopback
+                .into_iter()
+                .any(|ip| dials(policy, scheme, host, ip, port)))
+}
+
+fn dials(policy: &Policy, scheme: &Scheme, host: &Host, address: Address, port: u16) -> bool {
+    let remote = Endpoint::new(address.ip(), port);
+    let source = AnswerSource::Localhost;
+    allows(
+        policy,
+        &Attempt::Dial {
+            scheme,
+            host,
+            chain: &[],
+            remote,
+            source,
+        },
+        &Grants::new(1),
+    )
+}
+
+/// Looks the name up, takes its addresses as grants, and connects to one of them. The addresses of names but
+/// `localhost` are such that only the name can permit or deny them.
+fn permits_socket(policy: &Policy, transport: Transport, name: &Name, port: u16) -> bool {
+    let mut grants = Grants::new(8);
+    if !allows(policy, &Attempt::LookUp { name }, &grants) {
+        return false;
+    }
+    let (addresses, source) = match name.is_localhost() {
+        true => (
+            vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            AnswerSource::Localhost,
+        ),
+        false => (vec![IpAddr::from(UNLISTED)], AnswerSource::Server),
+    };
+    let addresses: Vec<Address> = addresses.into_iter().map(Address::new).collect();
+    let granted = addresses.iter().copied().filter(|address| {
+        allows(
+            policy,
+            &Attempt::Answer {
+                name,
+                chain: &[],
+                address: *address,
+                source,
+            },
+            &grants,
+        )
+    });
+    let granted: Vec<Address> = granted.collect();
+    let ticket = grants.begin(name.clone());
+    let outcome = Outcome::Answered {
+        chain: Vec::new(),
+        addresses: granted.clone(),
+    };
+    grants.settle(ticket, outcome, Instant::now());
+    // An entry for `*` permits the addresses themselves, so the deny list is asked about the name as well.
+    let protocol = Protocol::Socket(transport);
+    let denied = policy
+        .operator()
+        .deny
+        .refuses_name(name, &[], protocol, port)
+        .is_some();
+    let reach = |address: Address| Attempt::Reach {
+        transport,
+        remote: Endpoint::new(address.ip(), port),
+    };
+    let by_name = policy.allow().permits_name(name, protocol, port).is_some();
+    by_name
+        && !denied
+        && granted
+            .into_iter()
+            .any(|address| allows(policy, &reach(address), &grants))
+}
+
+/// On no list of these tests, and in no network of one but the whole address space.
+const UNLISTED: Ipv4Addr = Ipv4Addr::new(8, 8, 8, 8);
+
+fn allows(policy: &Policy, attempt: &Attempt<'_>, grants: &Grants) -> bool {
+    let peers = Peers::from(&Quotas::default());
+    let situation = Situation {
+        grants,
+        peers: &peers,
+        usage: Usage::default(),
+        now: Instant::now(),
+    };
+    matches!(policy.decide(attempt, &situation), Decision::Allow(_))
+}
+
+const NAMES: [&str; 11] = [
+    "a.example",
+    "b.a.example",
+    "c.b.a.example",
+    "example",
+    "localhost",
+    "x.localhost",
+    "other.test",
+    "self",
+    "back.spin.internal",
+    "spin.internal",
+    "host.example",
+];
+const ADDRESSES: [&str; 32] = [
+    "10.0.0.5",
+    "10.0.0.6",
+    "10.1.0.0",
+    "192.0.2.1",
+    "127.0.0.1",
+    "127.0.0.2",
+    "0.0.0.7",
+    "0.0.0.0",
+    "169.254.169.254",
+    "224.0.0.1",
+    "255.255.255.255",
+    "168.63.129.16",
+    "192.0.0.9",
+    "192.0.0.8",
+    "::",
+    "::1",
+    "::10.0.0.5",
+    "2001:db8::1",
+    "2001:db8:1::1",
+    "2001:db8::5efe:10.0.0.5",
+    "2001:db8::200:5efe:127.0.0.1",
+    "64:ff9b::10.0.0.5",
+    "64:ff9b::127.0.0.1",
+    "64:ff9b:1::10.0.0.5",
+    "64:ff9b:1:a00:0:500::",
+    "2002:a00:5::",
+    "2002:a00:5::5efe:127.0.0.1",
+    "2001:0:a00:5::f5ff:fffa",
+    "2001:0:808:808::80ff:fffe",
+    "fe80::1",
+    "ff02::1",
+    "fd00:ec2::254",
+];
+const PATTERNS: [&str; 32] = [
+    "*",
+    "a.example",
+    "*.a.example",
+    "*.example",
+    "localhost",
+    "*.localhost",
+    "10.0.0.5",
+    "10.0.0.0/8",
+    "10.0.0.4/30",
+    "127.0.0.0/8",
+    "127.0.0.0/9",
+    "[::1]",
+    "[2001:db8::]/32",
+    "[2001:db8:1::]/48",
+    "[64:ff9b::]/96",
+    "[64:ff9b::a00:0]/104",
+    "[::]/0",
+    "self",
+    "*.spin.internal",
+    "back.spin.internal",
+    "[2002::]/16",
+    "[2001::]/32",
+    "[64:ff9b:1::]/48",
+    "[2001:db8::5efe:0:0]/96",
+    "0.0.0.0/5",
+    "128.0.0.0/1",
+    "169.254.0.0/16",
+    "224.0.0.0/3",
+    "[::]/96",
+    "[2002:a00::]/24",
+    "[2001:0:a00::]/40",
+    "192.0.0.0/28",
+];
+const PORTS: [&str; 8] = [
+    "80",
+    "*",
+    "80-90",
+    "{80,443}",
+    "1-1023",
+    "443",
+    "1024-65535",
+    "65535",
+];
+
+fn entry_text(patterns: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let scheme = select(vec![
+        "*",
+        "tcp",
+        "udp",
+        "http",
+        "https",
+        "redis",
+        "{http,udp}",
+        "{tcp,https}",
+    ]);
+    let host = prop_oneof![
+        select(patterns).prop_map(str::to_owned),
+        (select(patterns), select(patterns)).prop_map(|(a, b)| format!("{{{a},{b}}}")),
+    ];
+    (scheme, host, select(&PORTS[..]))
+        .prop_map(|(scheme, host, port)| format!("{scheme}://{host}:{port}"))
+        .prop_filter("`self` is HTTP only", |text| {
+            Entry::parse(text, Place::Code).is_ok()
+        })
+}
+
+fn destination() -> impl Strategy<Value = Destination> {
+    let channels =
+        ["http", "https", "redis", "gopher"].map(|text| Channel::Url(Scheme::parse(text).unwrap()));
+    let channels: Vec<Channel> = channels
+        .into_iter()
+        .chain([Transport::Tcp, Transport::Udp].map(Channel::Socket))
+        .collect();
+    let host = prop_oneof![
+        select(&NAMES[..]).prop_map(|text| Host::parse(text).unwrap()),
+        select(&ADDRESSES[..]).prop_map(|text| Host::Address(Address::new(text.parse().unwrap()))),
+    ];
+    let port = select(vec![1, 79, 80, 90, 91, 443, 1023, 1024, 8080, 65535]);
+    (select(channels), host, port).prop_map(|(channel, host, port)| Destination { channel, host, port })
+}
+
+fn limits() -> impl Strategy<Value = RuntimeLimits> {
+    let limit = || select(vec![Limit::Holds, Limit::Lifted]);
+    let ports = select(vec!["80", "*", "443-500"]).prop_map(|text| PortSet::parse(text).unwrap());
+    let ports = prop_oneof![Just(PortSet::EMPTY), ports];
+    (limit(), ports, limit()).prop_map(|(udp, loopback_ports, link_local)| RuntimeLimits {
+        udp,
+        loopback_ports,
+        link_local,
+        loopback_answers: Limit::Holds,
+    })
+}
+
+fn blocked() -> impl Strategy<Value = Vec<&'static str>> {
+    proptest::collection::vec(
+        select(vec!["10.0.0.0/8", "private", "2001:db8::/32", "::1", "192.0.2.1"]),
+        0..2,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1500, ..ProptestConfig::default() })]
+
+    // proves: VAL-5, VAL-2
+    #[test]
+    fn a_destination_is_left_exactly_if_the_runtime_permits_it(
+        allow in entry_text(&PATTERNS),
+        deny in proptest::collection::vec(entry_text(&PATTERNS), 0..4),
+        block in blocked(),
+        limits in limits(),
+        destinations in proptest::collection::vec(destination(), 24),
+    ) {
+        let deny: Vec<&str> = deny.iter().map(String::as_str).collect();
+        let operator = Arc::new(operator(&deny, &block, limits));
+        let allow = entry(&allow);
+        let policy = Policy::new("web", Arc::new(AllowList::compile(vec![allow.clone()])), Arc::clone(&operator));
+        let kept_out = KeptOut::of(&operator);
+        let regions = Region::permitted_by(&allow);
+        let cuts: Vec<Cut<'_>> = kept_out.cuts(&allow).collect();
+        let left = kept_out.left(&allow);
+        prop_assert_eq!(left == Left::Whole, cuts.is_empty());
+        for destination in &destinations {
+            let in_entry = regions.iter().any(|region| region.contains(destination));
+            let cut = cuts.iter().find(|cut| cut.region.contains(destination));
+            let permitted = permits(&policy, destination);
+            prop_assert_eq!(
+                permitted, in_entry && cut.is_none(),
+                "{:?} {} in: {} cut: {:?}", allow, destination, in_entry, cut
+            );
+            prop_assert!(!permitted || left != Left::Nothing, "{:?} {}", allow, destination);
+        }
+        if let Left::Part { example: Some(example) } = &left {
+            prop_assert!(regions.iter().any(|region| region.contains(example)), "{:?} {}", allow, example);
+            prop_assert!(permits(&policy, example), "{:?} {}", allow, example);
+        }
+        for cut in &cuts {
+            let example = cut.example();
+            prop_assert!(example.is_some(), "{:?} {:?}", allow, cut);
+            if let Some(example) = example {
+                prop_assert!(cut.region.contains(&example), "{:?} {:?} {}", allow, cut, example);
+                prop_assert!(!permits(&policy, &example), "{:?} {:?} {}", allow, cut, example);
+            }
+        }
+    }
+
+    // proves: VAL-5
+    #[test]
+    fn what_a_new_policy_gains_is_what_the_old_one_did_not_permit(
+        allow in proptest::collection::vec(entry_text(&PATTERNS), 1..4),
+        old_allow in proptest::collection::vec(entry_text(&PATTERNS), 0..4),
+        deny in proptest::collection::vec(entry_text(&PATTERNS), 0..3),
+        old_deny in proptest::collection::vec(entry_text(&PATTERNS), 0..3),
+        limits in limits(),
+        destinations in proptest::collection::vec(destination(), 24),
+    ) {
+        let policy = |allow: &[String], deny: &[String]| {
+            let deny: Vec<&str> = deny.iter().map(String::as_str).collect();
+            let operator = Arc::new(operator(&deny, &[], limits.clone()));
+            let allow = allow.iter().map(|text| entry(text)).collect();
+            Policy::new("web", Arc::new(AllowList::compile(allow)), operator)
+        };
+        let (old, new) = (policy(&old_allow, &old_deny), policy(&allow, &deny));
+        let gained = crate::gained(&old, &new);
+        for gain in &gained {
+            prop_assert!(permits(&new, &gain.example), "{} {:?} {:?}", gain.example, allow, deny);
+            prop_assert!(!permits(&old, &gain.example), "{} {:?} {:?}", gain.example, old_allow, old_deny);
+        }
+        for destination in &destinations {
+            let more = permits(&new, destination) && !permits(&old, destination);
+            let embeds = matches!(destination.host, Host::Address(ip) if ip.embedded().next().is_some());
+            prop_assert!(!more || embeds || !gained.is_empty(), "{} {:?} {:?}", destination, allow, deny);
+        }
+    }
+
+    // proves: VAL-4, VAL-5
+    #[test]
+    fn without_its_redundant_entries_a_list_permits_the_same(
+        texts in proptest::collection::vec(entry_text(&PATTERNS), 1..7),
+        destinations in proptest::collection::vec(destination(), 24),
+    ) {
+        let entries: Vec<Entry> = texts.iter().map(|text| entry(text)).collect();
+        let redundant: Vec<usize> = crate::redundant(&entries).iter().map(|one| one.number).collect();
+        let rest = entries.iter().enumerate().filter(|(number, _)| !redundant.contains(number));
+        let rest: Vec<Entry> = rest.map(|(_, entry)| entry.clone()).collect();
+        let operator = Arc::new(operator(&[], &[], no_limits()));
+        let policy = |entries| Policy::new("web", Arc::new(AllowList::compile(entries)), Arc::clone(&operator));
+        let (before, after) = (policy(entries.clone()), policy(rest));
+        for destination in &destinations {
+            prop_assert_eq!(permits(&before, destination), permits(&after, destination), "{}", destination);
+        }
+    }
+}
