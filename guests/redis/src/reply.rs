@@ -62,8 +62,8 @@ impl Reply {
     /// Writes the reply as `redis-cli` does: strings quoted, arrays numbered and indented.
     fn write(&self, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result {
         match self {
-            Self::Status(status) => write!(f, "{}", status.escape_debug()),
-            Self::Error(error) => write!(f, "(error) {}", error.escape_debug()),
+            Self::Status(status) => write!(f, "{}", printable(status)),
+            Self::Error(error) => write!(f, "(error) {}", printable(error)),
             Self::Integer(integer) => write!(f, "(integer) {integer}"),
             Self::Bulk(bytes) => write!(f, "\"{}\"", bytes.escape_ascii()),
             Self::Nil => write!(f, "(nil)"),
@@ -87,6 +87,19 @@ impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, 0)
     }
+}
+
+/// A line without what could move a terminal's cursor or colour it.
+fn printable(line: &str) -> String {
+    line.chars()
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 fn read_line(from: &mut impl BufRead) -> io::Result<String> {
