@@ -99,13 +99,14 @@ fn addresses<'a>(
     Ok(table.get_mut(&Resource::<Addresses>::new_borrow(stream.rep()))?)
 }
 
-/// What the guest gets to know (DNS-5, RSN-3). A quota is a failure that may pass, since nothing better exists.
+/// What the guest gets to know (DNS-5, RSN-3).
 fn code(error: LookUpError) -> ErrorCode {
     match error {
         LookUpError::NotAName => ErrorCode::InvalidArgument,
         LookUpError::Refused => ErrorCode::AccessDenied,
         LookUpError::Unresolvable => ErrorCode::NameUnresolvable,
-        LookUpError::TooMany | LookUpError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
+        LookUpError::TooMany => ErrorCode::NewSocketLimit,
+        LookUpError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
         LookUpError::PermanentFailure => ErrorCode::PermanentResolverFailure,
     }
 }

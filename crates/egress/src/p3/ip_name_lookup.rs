@@ -26,13 +26,14 @@ impl<T: GateView + 'static> HostWithStore<T> for Gated {
     }
 }
 
-/// What the guest gets to know (DNS-5, RSN-3). A quota is a failure that may pass, since nothing better exists.
+/// What the guest gets to know (DNS-5, RSN-3).
 fn code(error: LookUpError) -> ErrorCode {
     match error {
         LookUpError::NotAName => ErrorCode::InvalidArgument,
         LookUpError::Refused => ErrorCode::AccessDenied,
         LookUpError::Unresolvable => ErrorCode::NameUnresolvable,
-        LookUpError::TooMany | LookUpError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
+        LookUpError::TooMany => ErrorCode::Other(Some("connection quota exhausted".to_owned())),
+        LookUpError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
         LookUpError::PermanentFailure => ErrorCode::PermanentResolverFailure,
     }
 }
