@@ -1,11 +1,14 @@
 //! The gate of one component.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
 
+use ::http::{Request, Response};
 use outport_policy::{AllowList, Operator, Policy};
+use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::ctx::GateCtx;
+use crate::http::{Internal, InternalDestination, Pool, Tls, TlsProfile};
 use crate::instance::InstanceGate;
 use crate::wall::Wall;
 
@@ -21,20 +24,27 @@ struct Shared {
     component: Arc<str>,
     allow: Arc<AllowList>,
     sockets: AtomicU32,
-    connections: AtomicU32,
+    tls: Tls,
+    pool: Arc<Pool>,
+    internal: OnceLock<Arc<dyn Internal>>,
 }
 
 impl Gate {
     pub(crate) fn new(wall: Wall, component: Arc<str>, allow: Arc<AllowList>) -> Gate {
-        let (sockets, connections) = (AtomicU32::new(0), AtomicU32::new(0));
+        Gate::of(Shared {
+            wall,
+            component,
+            allow,
+            sockets: AtomicU32::new(0),
+            tls: Tls::default(),
+            pool: Arc::default(),
+            internal: OnceLock::new(),
+        })
+    }
+
+    fn of(shared: Shared) -> Gate {
         Gate {
-            shared: Arc::new(Shared {
-                wall,
-                component,
-                allow,
-                sockets,
-                connections,
-            }),
+            shared: Arc::new(shared),
         }
     }
 
@@ -53,6 +63,55 @@ impl Gate {
         &self.shared.wall
     }
 
+    /// A gate for the same component with TLS profiles for some hosts, the first that names a host being the one
+    /// for it. Instances that are open already keep the gate they came through.
+    #[must_use]
+    pub fn with_tls(&self, profiles: Vec<Arc<TlsProfile>>) -> Gate {
+        let Shared {
+            wall,
+            component,
+            allow,
+            internal,
+            ..
+        } = &*self.shared;
+        Gate::of(Shared {
+            wall: wall.clone(),
+            component: component.clone(),
+            allow: allow.clone(),
+            sockets: AtomicU32::new(0),
+            tls: Tls::new(profiles),
+            pool: Arc::default(),
+            internal: internal.clone(),
+        })
+    }
+
+    /// Lets requests to the app itself and to its components be answered by `app` (AL-7). Can be set once; later
+    /// calls change nothing. Without it such requests find nobody.
+    pub fn set_internal(&self, app: Arc<dyn Internal>) {
+        let _ = self.shared.internal.set(app);
+    }
+
+    /// Lets the app answer a request that is permitted.
+    pub(crate) async fn call_internal(
+        &self,
+        destination: InternalDestination,
+        request: Request<WasiBody>,
+    ) -> Result<Response<WasiBody>, Error> {
+        match self.shared.internal.get() {
+            Some(app) => app.call(destination, request).await,
+            None => Err(Error::DestinationNotFound),
+        }
+    }
+
+    pub(crate) fn tls(&self) -> &Tls {
+        &self.shared.tls
+    }
+
+    /// The idle connections of the component.
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.shared.pool
+    }
+
     pub(crate) fn component_id(&self) -> &Arc<str> {
         &self.shared.component
     }
@@ -65,10 +124,5 @@ impl Gate {
     /// The sockets of all instances of the component.
     pub(crate) fn sockets(&self) -> &AtomicU32 {
         &self.shared.sockets
-    }
-
-    /// The connections of outgoing HTTP of all instances of the component.
-    pub(crate) fn connections(&self) -> &AtomicU32 {
-        &self.shared.connections
     }
 }

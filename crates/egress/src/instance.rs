@@ -16,6 +16,8 @@ use outport_policy::{
     Situation, Ticket, Transport, Usage,
 };
 
+use tokio::sync::Notify;
+
 use crate::audit::{AuditEvent, Verdict, escape};
 use crate::dns::Resolve;
 use crate::gate::Gate;
@@ -58,6 +60,11 @@ impl Refusal {
             Reason::QuotaSockets | Reason::QuotaLookups | Reason::QuotaConnections => RefusalKind::Quota,
             _ => RefusalKind::Policy,
         }
+    }
+
+    /// The layer that refused.
+    pub(crate) fn layer(self) -> Layer {
+        self.reason.layer()
     }
 
     #[cfg(test)]
@@ -254,6 +261,35 @@ impl InstanceGate {
         tracing::warn!(component = self.gate.component(), name = %escape(name.as_str()), addresses, "an answer was cut");
     }
 
+    /// Notes a refusal of what never became an attempt, since `destination` is no place to go to.
+    pub(crate) fn refuse(&self, what: &'static str, destination: &str, reason: Reason) {
+        let wall = self.gate.wall();
+        wall.counters().deny(reason.code());
+        let event = || AuditEvent::refused(self.gate.component_id(), self.number, what, destination, reason);
+        wall.tell(Verdict::Deny, event);
+    }
+
+    /// Counts a connection of outgoing HTTP, and says what was held before it.
+    pub(crate) fn count_connection(&self) -> Usage {
+        let usage = self.usage();
+        let connections = self.gate.wall().connections().fetch_add(1, Ordering::AcqRel);
+        Usage {
+            connections_of_process: usage.sockets_of_process + connections,
+            ..usage
+        }
+    }
+
+    /// Gives back what [`count_connection`](InstanceGate::count_connection) took.
+    pub(crate) fn uncount_connection(&self) {
+        self.gate.wall().connections().fetch_sub(1, Ordering::AcqRel);
+        self.gate.wall().freed().notify_waiters();
+    }
+
+    /// Is notified after each connection and socket that is given back.
+    pub(crate) fn connection_freed(&self) -> &Notify {
+        self.gate.wall().freed()
+    }
+
     /// Counts a socket, and says what was held before it.
     pub(crate) fn count_socket(&self) -> Usage {
         let wall = self.gate.wall();
@@ -272,6 +308,7 @@ impl InstanceGate {
         self.gate.wall().sockets().fetch_sub(1, Ordering::AcqRel);
         self.gate.sockets().fetch_sub(1, Ordering::AcqRel);
         self.sockets.fetch_sub(1, Ordering::AcqRel);
+        self.gate.wall().freed().notify_waiters();
     }
 
     fn usage(&self) -> Usage {

@@ -22,7 +22,7 @@ pub use dns::{
     parse_dns_server,
 };
 pub use gate::Gate;
-pub use http::GateHooks;
+pub use http::{GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError};
 pub use tally::Tally;
 pub use wall::{Wall, WallBuilder, WallError};
 

@@ -90,7 +90,7 @@ pub(crate) struct Asked {
 impl Asked {
     /// The addresses that the guest may have; they are granted by then.
     pub(crate) async fn answer(mut self) -> Result<Vec<Address>, LookUpError> {
-        let (outcome, result) = match resolve(&self.gate, &self.name).await {
+        let (outcome, result) = match judged(&self.gate, &self.name).await {
             Ok((_, addresses)) if addresses.is_empty() => (Outcome::Nothing, Err(LookUpError::Refused)),
             Ok((chain, addresses)) => (
                 Outcome::Answered {
@@ -117,25 +117,13 @@ impl Drop for Asked {
 }
 
 /// What is left of the answer for `name`, after each address was judged: the chain and the addresses.
-async fn resolve(gate: &InstanceGate, name: &Name) -> Result<(Vec<Name>, Vec<Address>), LookUpError> {
-    let answer = if name.is_localhost() {
-        localhost()
-    } else {
-        tokio::time::timeout(gate.quotas().lookup_time, ask(gate, name))
-            .await
-            .unwrap_or(Err(LookUpError::TemporaryFailure))?
-    };
+async fn judged(gate: &InstanceGate, name: &Name) -> Result<(Vec<Name>, Vec<Address>), LookUpError> {
     let Answer {
         chain,
         mut addresses,
         source,
         ..
-    } = answer;
-    let most = gate.quotas().lookup_addresses;
-    if addresses.len() > most {
-        gate.note_cut_answer(name, addresses.len());
-        addresses.truncate(most);
-    }
+    } = resolve(gate, name).await?;
     addresses.retain(|address| {
         let attempt = Attempt::Answer {
             name,
@@ -146,6 +134,22 @@ async fn resolve(gate: &InstanceGate, name: &Name) -> Result<(Vec<Name>, Vec<Add
         gate.judge("dns.answer", &attempt).is_ok()
     });
     Ok((chain, addresses))
+}
+
+/// The answer for `name` as the resolver gives it, in the time and with the number of addresses that are
+/// permitted. Nothing in it has been judged.
+pub(crate) async fn resolve(gate: &InstanceGate, name: &Name) -> Result<Answer, LookUpError> {
+    if name.is_localhost() {
+        return Ok(localhost());
+    }
+    let quotas = gate.quotas();
+    let asked = tokio::time::timeout(quotas.lookup_time, ask(gate, name)).await;
+    let mut answer = asked.unwrap_or(Err(LookUpError::TemporaryFailure))?;
+    if answer.addresses.len() > quotas.lookup_addresses {
+        gate.note_cut_answer(name, answer.addresses.len());
+        answer.addresses.truncate(quotas.lookup_addresses);
+    }
+    Ok(answer)
 }
 
 /// Asks for each candidate of `name` in turn, until one exists. A candidate that a search domain made of it comes

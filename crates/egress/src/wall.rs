@@ -34,6 +34,7 @@ struct Shared {
     operator: ArcSwap<Operator>,
     configured: Mutex<Configured>,
     changed: Arc<Notify>,
+    freed: Notify,
     resolver: Arc<dyn Resolve>,
     sinks: Vec<Arc<dyn AuditSink>>,
     counters: Counters,
@@ -138,6 +139,11 @@ impl Wall {
         &self.shared.connections
     }
 
+    /// Is notified whenever a socket or a connection is given back.
+    pub(crate) fn freed(&self) -> &Notify {
+        &self.shared.freed
+    }
+
     /// Tells the sinks that want it of an event, which is made only then.
     pub(crate) fn tell(&self, verdict: Verdict, event: impl FnOnce() -> AuditEvent) {
         let mut listeners = self
@@ -235,6 +241,7 @@ impl WallBuilder {
             operator: ArcSwap::from_pointee(configured.in_force()),
             configured: Mutex::new(configured),
             changed: Arc::default(),
+            freed: Notify::new(),
             resolver,
             sinks: self.sinks,
             counters: Counters::default(),

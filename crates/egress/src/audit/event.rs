@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use outport_policy::{Attempt, Decision, Denial, Entry, Host, Name, Permit, Rule};
+use outport_policy::{Attempt, Decision, Denial, Entry, Host, Name, Permit, Reason, Rule};
 use serde::{Serialize, Serializer};
 
 use super::escape::escape;
@@ -72,25 +72,45 @@ impl AuditEvent {
         attempt: &Attempt<'_>,
         decision: &Decision<'_>,
     ) -> AuditEvent {
-        let mut event = AuditEvent {
+        let mut event = AuditEvent::bare(component, instance, what, &destination(attempt));
+        event.name = name(attempt).map(|name| name.to_string());
+        match decision {
+            Decision::Allow(permit) => event.allowed(permit),
+            Decision::Deny(denial) => event.denied(denial, attempt),
+        }
+        event
+    }
+
+    /// A refusal of what never became an attempt.
+    pub(crate) fn refused(
+        component: &Arc<str>,
+        instance: u64,
+        what: &'static str,
+        destination: &str,
+        reason: Reason,
+    ) -> AuditEvent {
+        let mut event = AuditEvent::bare(component, instance, what, destination);
+        event.verdict = Verdict::Deny;
+        event.reason = Some(reason.code());
+        event.detail = Some(reason.sentence());
+        event
+    }
+
+    fn bare(component: &Arc<str>, instance: u64, what: &'static str, destination: &str) -> AuditEvent {
+        AuditEvent {
             ts: Timestamp::now(),
             component: component.clone(),
             instance,
             attempt: what,
-            destination: escape(&destination(attempt)).into_owned(),
-            name: name(attempt).map(|name| name.to_string()),
+            destination: escape(destination).into_owned(),
+            name: None,
             verdict: Verdict::Allow,
             reason: None,
             detail: None,
             rule: None,
             closest: None,
             remedy: None,
-        };
-        match decision {
-            Decision::Allow(permit) => event.allowed(permit),
-            Decision::Deny(denial) => event.denied(denial, attempt),
         }
-        event
     }
 
     fn allowed(&mut self, permit: &Permit<'_>) {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http::Request;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::exchange;
 use crate::instance::InstanceGate;
 
-/// The only way out for `wasi:http` requests of an instance.
+/// The only way out for the `wasi:http` requests of an instance.
 pub struct GateHooks {
     gate: Arc<InstanceGate>,
 }
@@ -18,19 +19,26 @@ impl GateHooks {
     }
 }
 
-type Sent = (
-    http::Response<WasiBody>,
-    Box<dyn Future<Output = Result<(), Error>> + Send>,
-);
+type Transmitted = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl WasiHttpHooks for GateHooks {
+    /// Never set here: [`exchange`] writes the host that was judged.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
-        let _ = (&self.gate, request);
-        Box::new(async { Err(Error::HttpRequestDenied) })
+        options: Option<RequestOptions>,
+        _processed: Transmitted,
+    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Transmitted), Error>> + Send> {
+        let gate = self.gate.clone();
+        Box::new(async move {
+            let response = exchange::send(&gate, request, options.unwrap_or_default()).await?;
+            // The connection is driven by a task of its own, so nothing is left to do for the caller.
+            let transmitted: Transmitted = Box::new(std::future::ready(Ok(())));
+            Ok((response, transmitted))
+        })
     }
 }

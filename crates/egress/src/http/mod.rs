@@ -1,5 +1,41 @@
 //! Outgoing `wasi:http`, of WASI 0.2 and 0.3 alike.
+//!
+//! ```text
+//! GateHooks::send_request
+//!   │ destination   what the guest wrote becomes scheme, host and port; userinfo, odd paths: HttpRequestUriInvalid
+//!   │ judge Request ───────────────────────────── refused ▶ HttpRequestDenied, DestinationIpProhibited
+//!   ├─ the app itself, another component ───────▶ Internal, which never reaches the network
+//!   ▼
+//! pool ── an idle connection, judged again ───┐
+//!   │ none                                    │
+//!   ▼                                         │
+//! dial: resolve once, judge Dial for each     │
+//!   │   address, connect to one that passed   │
+//!   ▼                                         │
+//! connection: TLS, HTTP/1.1 or HTTP/2 ────────┤
+//!                                             ▼
+//!                          exchange: the request as it was judged, the answer with its time limits
+//! ```
+//!
+//! There is no second resolution: what was judged is what is connected to. What the guest puts into `Host` or the
+//! path reaches the server it was judged for, or nobody. Redirects are answers like any other; following one is a
+//! new request of the guest. The proxy variables of the environment are not looked at. Bodies are passed on frame
+//! by frame and never collected.
 
+mod body;
+mod connection;
+mod destination;
+mod dial;
+mod errors;
+mod exchange;
 mod hooks;
+mod internal;
+mod pool;
+mod tls;
 
 pub use hooks::GateHooks;
+pub use internal::{Internal, InternalDestination};
+pub use tls::{TlsProfile, TlsProfileBuilder, TlsProfileError};
+
+pub(crate) use pool::Pool;
+pub(crate) use tls::Tls;

@@ -1,113 +1,17 @@
-//! Real guests behind the gate: the script player on WASI 0.2 and on WASI 0.3, from the same tables.
+//! Sockets and look-ups.
 
-mod player;
-
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use outport_egress::{Answer, AuditEvent, AuditSink, Resolve, ResolveError, Wall};
-use outport_policy::{Address, AnswerSource, Limit, Name, Operator, PortSet};
-use player::{P2, P3, Player, VERSIONS, play};
+use outport_egress::Wall;
+use outport_policy::PortSet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
-/// `db.example` is 127.0.0.1 and 10.6.6.6; nothing else exists. `slow.example` answers never.
-struct Names;
-
-impl Resolve for Names {
-    fn resolve(&self, name: &Name) -> BoxFuture<'static, Result<Answer, ResolveError>> {
-        let ip = |text: &str| Address::new(text.parse().unwrap());
-        let addresses = match name.as_str() {
-            "db.example" => vec![ip("127.0.0.1"), ip("10.6.6.6")],
-            "slow.example" => return std::future::pending().boxed(),
-            _ => return std::future::ready(Err(ResolveError::NoSuchName)).boxed(),
-        };
-        let answer = Answer {
-            chain: Vec::new(),
-            addresses,
-            source: AnswerSource::Server,
-            ttl: Duration::ZERO,
-        };
-        std::future::ready(Ok(answer)).boxed()
-    }
-}
-
-#[derive(Default)]
-struct Events(Mutex<Vec<AuditEvent>>);
-
-impl AuditSink for Events {
-    fn record(&self, event: &AuditEvent) {
-        self.0.lock().unwrap().push(event.clone());
-    }
-}
-
-impl Events {
-    fn denials(&self) -> Vec<String> {
-        let events = self.0.lock().unwrap();
-        events
-            .iter()
-            .filter_map(|event| Some(format!("{} {}", event.attempt, event.reason?)))
-            .collect()
-    }
-}
-
-fn default_wall() -> (Wall, Arc<Events>) {
-    wall(|_| {})
-}
-
-/// A wall in which UDP is lifted and names under test may be this machine.
-fn lifted_wall() -> (Wall, Arc<Events>) {
-    wall(|operator| {
-        operator.limits.udp = Limit::Lifted;
-        operator.limits.loopback_answers = Limit::Lifted;
-    })
-}
-
-fn wall(set: impl FnOnce(&mut Operator)) -> (Wall, Arc<Events>) {
-    let mut operator = Operator::default();
-    set(&mut operator);
-    let events = Arc::new(Events::default());
-    let wall = Wall::builder()
-        .operator(operator)
-        .resolver(Arc::new(Names))
-        .sink(events.clone())
-        .build()
-        .unwrap();
-    (wall, events)
-}
-
-/// A TCP server on loopback that sends back what it gets.
-async fn tcp_echo() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut read, mut write) = stream.split();
-                tokio::io::copy(&mut read, &mut write).await.ok();
-            });
-        }
-    });
-    address
-}
-
-/// A UDP server on loopback that answers every datagram twice: itself, and from another port.
-async fn udp_echo() -> SocketAddr {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = socket.local_addr().unwrap();
-    tokio::spawn(async move {
-        let mut buffer = [0; 1500];
-        while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
-            stranger.send_to(b"unsolicited", peer).await.ok();
-            socket.send_to(&buffer[..length], peer).await.ok();
-        }
-    });
-    address
-}
+use crate::player::{self, P2, P3, Player, VERSIONS, gate, play};
+use crate::servers::{closed_port, tcp_echo, udp_echo};
+use crate::world::{Events, default_wall, lifted_wall, wall};
 
 /// Plays the same script on both versions, each behind a gate of its own, and compares with what is expected.
 async fn expect_on_both(
@@ -340,12 +244,8 @@ async fn a_connect_alone_makes_no_peer() {
         let address = peer.local_addr().unwrap();
         let (wall, events) = lifted_wall();
         let (connect, local) = (format!("udp.connect {address} as c"), "local c");
-        let mut player = Player::start(
-            version,
-            &wall,
-            &[&format!("udp://{address}")],
-            &[&connect, local, "udp.recv c 400"],
-        );
+        let gate = gate(&wall, &[&format!("udp://{address}")]);
+        let mut player = Player::start(version, &gate, &[&connect, local, "udp.recv c 400"]);
         assert_eq!(player.next().await.as_deref(), Some("ok"));
         let port = player
             .next()
@@ -436,12 +336,6 @@ async fn a_linker_without_the_gate_reaches_nothing() {
             "WASI {version}"
         );
     }
-}
-
-/// A port of loopback where nobody listens.
-async fn closed_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    listener.local_addr().unwrap()
 }
 
 /// The guests write as fast as they can, and everything that they write comes back.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
-use outport_egress::{GateCtx, GateCtxView, GateView, Wall};
+use outport_egress::{Gate, GateCtx, GateCtxView, GateView, Wall};
 use outport_policy::{AllowList, Entry, Place};
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
@@ -87,14 +87,28 @@ impl GateView for State {
     }
 }
 
-/// The result of every statement.
+/// The result of every statement, behind a gate of its own.
 pub(crate) async fn play(
     version: Version,
     wall: &Wall,
     allowed: &[&str],
     statements: &[&str],
 ) -> Vec<String> {
-    Player::start(version, wall, allowed, statements).rest().await
+    play_through(version, &gate(wall, allowed), statements).await
+}
+
+/// The result of every statement, as a new instance behind `gate`.
+pub(crate) async fn play_through(version: Version, gate: &Gate, statements: &[&str]) -> Vec<String> {
+    Player::start(version, gate, statements).rest().await
+}
+
+/// The gate of a component that may reach `allowed`.
+pub(crate) fn gate(wall: &Wall, allowed: &[&str]) -> Gate {
+    let entries = allowed
+        .iter()
+        .map(|text| Entry::parse(text, Place::Code).unwrap())
+        .collect();
+    wall.gate("player", Arc::new(AllowList::compile(entries)))
 }
 
 /// The same with a linker that has no gate, and a context that was left as it is by default.
@@ -112,13 +126,8 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    pub(crate) fn start(version: Version, wall: &Wall, allowed: &[&str], statements: &[&str]) -> Player {
-        let entries = allowed
-            .iter()
-            .map(|text| Entry::parse(text, Place::Code).unwrap())
-            .collect();
-        let gate = wall.gate("player", Arc::new(AllowList::compile(entries))).open();
-        Player::run(version, linker(true), gate, statements)
+    pub(crate) fn start(version: Version, gate: &Gate, statements: &[&str]) -> Player {
+        Player::run(version, linker(true), gate.open(), statements)
     }
 
     fn run(version: Version, linker: Linker<State>, gate: GateCtx, statements: &[&str]) -> Player {

@@ -1,0 +1,199 @@
+//! A connection to a server, and what was judged when it was made.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use outport_policy::{AnswerSource, Endpoint, Host, Name, Scheme};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::destination::Destination;
+use super::dial::ConnectionPermit;
+use super::errors;
+
+/// A connection that can take a request.
+pub(super) struct Connection {
+    sender: Sender,
+    reached: Arc<Reached>,
+    used: bool,
+}
+
+enum Sender {
+    Http1(http1::SendRequest<WasiBody>),
+    Http2(http2::SendRequest<WasiBody>),
+}
+
+/// What a connection goes to, as it was judged.
+#[derive(Debug)]
+pub(super) struct Reached {
+    pub(super) endpoint: Endpoint,
+    /// The names that the answer led through.
+    pub(super) chain: Vec<Name>,
+    pub(super) source: AnswerSource,
+}
+
+/// A request that could not be sent.
+pub(super) struct Unsent {
+    pub(super) error: Error,
+    /// The request, if no byte of it was sent.
+    pub(super) request: Option<Request<WasiBody>>,
+}
+
+impl Connection {
+    /// Speaks TLS where the scheme says so, and HTTP in the version that both sides know. The connection is driven
+    /// by a task of its own, which holds `permit`.
+    pub(super) async fn establish(
+        stream: TcpStream,
+        reached: Reached,
+        destination: &Destination,
+        tls: &TlsConnector,
+        permit: ConnectionPermit,
+    ) -> Result<Connection, Error> {
+        let reached = Arc::new(reached);
+        if destination.scheme != Scheme::HTTPS {
+            return Ok(Connection {
+                sender: http1(stream, permit).await?,
+                reached,
+                used: false,
+            });
+        }
+        let stream = tls
+            .connect(server_name(&destination.host)?, stream)
+            .await
+            .map_err(|error| errors::of_tls(&error))?;
+        let sender = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => http2(stream, permit).await?,
+            _ => http1(stream, permit).await?,
+        };
+        Ok(Connection {
+            sender,
+            reached,
+            used: false,
+        })
+    }
+
+    pub(super) fn reached(&self) -> &Arc<Reached> {
+        &self.reached
+    }
+
+    /// The same connection for another request, if it takes several at a time.
+    pub(super) fn share(&self) -> Option<Connection> {
+        match &self.sender {
+            Sender::Http1(_) => None,
+            Sender::Http2(sender) => Some(Connection {
+                sender: Sender::Http2(sender.clone()),
+                reached: self.reached.clone(),
+                used: true,
+            }),
+        }
+    }
+
+    /// Whether it has served a request before.
+    pub(super) fn was_used(&self) -> bool {
+        self.used
+    }
+
+    /// Notes that it has served a request.
+    pub(super) fn mark_used(&mut self) {
+        self.used = true;
+    }
+
+    /// Whether it can take a request now.
+    pub(super) fn is_ready(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(sender) => sender.is_ready(),
+            Sender::Http2(sender) => sender.is_ready(),
+        }
+    }
+
+    /// Waits until it can take another request; an error if it never will.
+    pub(super) async fn ready(&mut self) -> Result<(), Error> {
+        let ready = match &mut self.sender {
+            Sender::Http1(sender) => sender.ready().await,
+            Sender::Http2(sender) => sender.ready().await,
+        };
+        ready.map_err(|error| errors::of_hyper(&error))
+    }
+
+    /// Sends a request for `destination` and waits for the head of the answer.
+    pub(super) async fn send(
+        &mut self,
+        destination: &Destination,
+        mut request: Request<WasiBody>,
+    ) -> Result<Response<Incoming>, Unsent> {
+        let (mut parts, body) = request.into_parts();
+        let written = match &self.sender {
+            Sender::Http1(_) => destination.write_http1(&mut parts.uri, &mut parts.headers),
+            Sender::Http2(_) => destination.write_http2(&mut parts.uri, &mut parts.headers),
+        };
+        request = Request::from_parts(parts, body);
+        if written.is_err() {
+            return Err(Unsent {
+                error: Error::HttpRequestUriInvalid,
+                request: None,
+            });
+        }
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.try_send_request(request).await.map_err(unsent),
+            Sender::Http2(sender) => sender.try_send_request(request).await.map_err(unsent),
+        }
+    }
+}
+
+fn unsent(mut error: TrySendError<Request<WasiBody>>) -> Unsent {
+    let request = error.take_message();
+    Unsent {
+        error: errors::of_hyper(error.error()),
+        request,
+    }
+}
+
+async fn http1<S>(stream: S, permit: ConnectionPermit) -> Result<Sender, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| errors::of_hyper(&error))?;
+    drive(connection, permit);
+    Ok(Sender::Http1(sender))
+}
+
+async fn http2<S>(stream: S, permit: ConnectionPermit) -> Result<Sender, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.timer(TokioTimer::new());
+    let (sender, connection) = builder
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| errors::of_hyper(&error))?;
+    drive(connection, permit);
+    Ok(Sender::Http2(sender))
+}
+
+/// The permit is given back when the connection has ended, which it does when nobody can send on it any more.
+fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, permit: ConnectionPermit) {
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection of outgoing HTTP ended");
+        }
+        drop(permit);
+    });
+}
+
+fn server_name(host: &Host) -> Result<ServerName<'static>, Error> {
+    match host {
+        Host::Name(name) => {
+            ServerName::try_from(name.as_str().to_owned()).map_err(|_| Error::HttpRequestUriInvalid)
+        }
+        Host::Address(address) => Ok(ServerName::from(address.ip())),
+    }
+}

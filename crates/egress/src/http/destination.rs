@@ -1,0 +1,252 @@
+//! What the guest wrote, as the one place that the request is for.
+//!
+//! | written | means |
+//! | --- | --- |
+//! | `http://API.Example./` | `http`, `api.example`, 80: names and addresses in their canonical form |
+//! | `https://0x7f.1:8443/` | `https`, 127.0.0.1, 8443: every spelling of an address is that address |
+//! | `http://user@host/`, `http://user@host@evil/` | refused: nothing that looks like another host passes |
+//! | `http://host:99999/` | refused: a port that is none does not become the default one |
+//! | a path that does not start with `/` | refused, except `*` for OPTIONS: a server could take it for a proxy's |
+
+use http::header::{HOST, HeaderValue};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, Method, Request, Uri};
+use outport_policy::{Host, Name, RequestMethod, Scheme};
+
+use super::internal::is_self;
+
+/// The place that a request is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Destination {
+    pub(super) scheme: Scheme,
+    pub(super) host: Host,
+    pub(super) port: u16,
+}
+
+/// The request is for no place at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoDestination;
+
+impl Destination {
+    /// The place that `request` is for.
+    pub(super) fn of<B>(request: &Request<B>) -> Result<Destination, NoDestination> {
+        let uri = request.uri();
+        let scheme = uri.scheme_str().and_then(Scheme::parse).ok_or(NoDestination)?;
+        if !matches!(scheme, Scheme::HTTP | Scheme::HTTPS) || !path_is_plain(request.method(), uri) {
+            return Err(NoDestination);
+        }
+        let authority = uri.authority().ok_or(NoDestination)?;
+        let host = Host::parse(authority.host()).map_err(|_| NoDestination)?;
+        let port = port(authority)?.or(scheme.default_port()).ok_or(NoDestination)?;
+        Ok(Destination {
+            scheme,
+            host: judged_as(host),
+            port,
+        })
+    }
+
+    /// Host and port for the `Host` header or HTTP/2's `:authority`.
+    pub(super) fn authority(&self) -> String {
+        match &self.host {
+            host if Some(self.port) == self.scheme.default_port() => bracketed(host),
+            host => format!("{}:{}", bracketed(host), self.port),
+        }
+    }
+
+    /// Writes the destination into a request for an HTTP/1.1 server: only the path, and the `Host` that was judged.
+    pub(super) fn write_http1(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), NoDestination> {
+        let path = uri
+            .path_and_query()
+            .cloned()
+            .unwrap_or_else(|| PathAndQuery::from_static("/"));
+        *uri = Uri::builder()
+            .path_and_query(path)
+            .build()
+            .map_err(|_| NoDestination)?;
+        headers.insert(
+            HOST,
+            HeaderValue::try_from(self.authority()).map_err(|_| NoDestination)?,
+        );
+        Ok(())
+    }
+
+    /// Writes the destination into a request for an HTTP/2 server: the whole URL, and no `Host`.
+    pub(super) fn write_http2(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), NoDestination> {
+        let path = uri
+            .path_and_query()
+            .cloned()
+            .unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let whole = Uri::builder()
+            .scheme(self.scheme.as_str())
+            .authority(self.authority())
+            .path_and_query(path);
+        *uri = whole.build().map_err(|_| NoDestination)?;
+        headers.remove(HOST);
+        Ok(())
+    }
+}
+
+/// What matters about the method to the policy.
+pub(super) fn method(method: &Method) -> RequestMethod {
+    if *method == Method::CONNECT {
+        RequestMethod::Connect
+    } else {
+        RequestMethod::Other
+    }
+}
+
+fn path_is_plain(method: &Method, uri: &Uri) -> bool {
+    match uri.path_and_query().map(PathAndQuery::as_str) {
+        None => true,
+        Some("*") => *method == Method::OPTIONS,
+        Some(path) => path.starts_with('/'),
+    }
+}
+
+/// The port that was written, nothing if none was.
+fn port(authority: &Authority) -> Result<Option<u16>, NoDestination> {
+    if authority.as_str().contains('@') {
+        return Err(NoDestination);
+    }
+    match authority.as_str().strip_prefix(authority.host()) {
+        Some("" | ":") => Ok(None),
+        Some(port) => {
+            let digits = port
+                .strip_prefix(':')
+                .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+            digits
+                .and_then(|digits| digits.parse().ok())
+                .map(Some)
+                .ok_or(NoDestination)
+        }
+        None => Err(NoDestination),
+    }
+}
+
+/// `self.alt` is `self` to the policy.
+fn judged_as(host: Host) -> Host {
+    match host {
+        Host::Name(name) if is_self(&name) => Name::parse("self").map_or(Host::Name(name), Host::Name),
+        host => host,
+    }
+}
+
+fn bracketed(host: &Host) -> String {
+    match host {
+        Host::Name(name) => name.to_string(),
+        Host::Address(address) if address.ip().is_ipv6() => format!("[{address}]"),
+        Host::Address(address) => address.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: Method, uri: &str) -> Request<()> {
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        *request.uri_mut() = uri.parse().unwrap_or_else(|error| panic!("{uri}: {error}"));
+        request
+    }
+
+    // proves: AL-6
+    #[test]
+    fn every_spelling_of_a_place_is_that_place_and_what_is_ambiguous_is_none() {
+        let rows = [
+            ("http://api.example/", Some("http api.example 80")),
+            ("HTTPS://API.Example./x?y", Some("https api.example 443")),
+            ("http://api.example:80/", Some("http api.example 80")),
+            ("http://api.example:/", Some("http api.example 80")),
+            ("https://api.example:8443/", Some("https api.example 8443")),
+            ("http://127.0.0.1:1/", Some("http 127.0.0.1 1")),
+            ("http://0x7f.1/", Some("http 127.0.0.1 80")),
+            ("http://2130706433/", Some("http 127.0.0.1 80")),
+            ("http://[::1]:8080/", Some("http ::1 8080")),
+            ("http://[::ffff:10.0.0.1]/", Some("http 10.0.0.1 80")),
+            ("http://self.alt/x", Some("http self 80")),
+            ("http://self/x", Some("http self 80")),
+            ("http://api.example:0/", Some("http api.example 0")),
+            ("http://user@api.example/", None),
+            ("http://user:secret@api.example/", None),
+            ("http://api.example:99999/", None),
+            ("http://api..example/", None),
+            ("http://a%2eb/", None),
+            ("ftp://api.example/", None),
+            ("/relative", None),
+        ];
+        for (uri, expected) in rows {
+            let found = Destination::of(&request(Method::GET, uri)).ok();
+            let found = found.map(|found| match &found.host {
+                Host::Name(name) => format!("{} {name} {}", found.scheme, found.port),
+                Host::Address(address) => format!("{} {address} {}", found.scheme, found.port),
+            });
+            assert_eq!(found.as_deref(), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_url_with_two_hosts_does_not_even_parse() {
+        assert!("http://user@host@evil/".parse::<Uri>().is_err());
+    }
+
+    // proves: AL-6
+    #[test]
+    fn a_path_that_a_server_could_take_for_a_proxys_is_refused() {
+        let with_path = |method, path: &str| {
+            let mut request = request(method, "http://api.example/");
+            let mut parts = request.uri().clone().into_parts();
+            parts.path_and_query = PathAndQuery::try_from(path).ok();
+            match Uri::from_parts(parts) {
+                Ok(uri) => *request.uri_mut() = uri,
+                Err(_) => return Err(NoDestination),
+            }
+            Destination::of(&request).map(|_| ())
+        };
+        assert_eq!(with_path(Method::GET, "/"), Ok(()));
+        assert_eq!(
+            with_path(Method::GET, "//evil/"),
+            Ok(()),
+            "a path of this server, however it looks"
+        );
+        assert_eq!(with_path(Method::OPTIONS, "*"), Ok(()));
+        assert_eq!(with_path(Method::GET, "*"), Err(NoDestination));
+        assert_eq!(with_path(Method::GET, "evil.example/"), Err(NoDestination));
+        assert_eq!(with_path(Method::GET, "http://evil/"), Err(NoDestination));
+    }
+
+    // proves: DNS-13
+    #[test]
+    fn the_host_header_is_the_place_that_was_judged() {
+        let rows = [
+            ("http://API.example./a?b", "api.example", "/a?b"),
+            ("http://api.example:8080", "api.example:8080", "/"),
+            ("https://api.example:443/", "api.example", "/"),
+            ("http://[::1]:8080/", "[::1]:8080", "/"),
+        ];
+        for (uri, host, path) in rows {
+            let mut sent = request(Method::GET, uri);
+            sent.headers_mut()
+                .insert(HOST, HeaderValue::from_static("evil.example"));
+            let destination = Destination::of(&sent).unwrap();
+            let (mut parts, ()) = sent.into_parts();
+            destination
+                .write_http1(&mut parts.uri, &mut parts.headers)
+                .unwrap();
+            assert_eq!(
+                (
+                    parts.headers[HOST].to_str().unwrap(),
+                    parts.uri.to_string().as_str()
+                ),
+                (host, path),
+                "{uri}"
+            );
+
+            destination
+                .write_http2(&mut parts.uri, &mut parts.headers)
+                .unwrap();
+            assert!(!parts.headers.contains_key(HOST));
+            assert_eq!(parts.uri.authority().map(Authority::as_str), Some(host), "{uri}");
+        }
+    }
+}

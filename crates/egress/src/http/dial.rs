@@ -1,0 +1,197 @@
+//! From a destination to a connection: resolve once, judge each address, connect to one that passed.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use outport_policy::{AnswerSource, Attempt, Endpoint, Host, Usage};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use wasmtime_wasi_http::Error;
+
+use super::connection::{Connection, Reached};
+use super::destination::Destination;
+use super::errors;
+use crate::dns::Answer;
+use crate::instance::{InstanceGate, RefusalKind};
+use crate::lookup;
+
+/// A new connection for `destination`, to exactly one of the addresses that were judged.
+pub(super) async fn connect(
+    gate: &Arc<InstanceGate>,
+    destination: &Destination,
+) -> Result<Connection, Error> {
+    let answer = resolve(gate, &destination.host).await?;
+    let (permit, permitted) = judge_when_there_is_room(gate, destination, &answer).await?;
+    let (stream, endpoint) = first_to_connect(&permitted).await.map_err(errors::of_connect)?;
+    stream.set_nodelay(true).map_err(errors::of_connect)?;
+    let reached = Reached {
+        endpoint,
+        chain: answer.chain,
+        source: answer.source,
+    };
+    Connection::establish(
+        stream,
+        reached,
+        destination,
+        &gate.gate().tls().connector(&destination.host),
+        permit,
+    )
+    .await
+}
+
+/// Whether a connection that was made before may still be used: the policy may have changed since.
+pub(super) fn may_reuse(gate: &Arc<InstanceGate>, destination: &Destination, reached: &Reached) -> bool {
+    let Reached {
+        endpoint,
+        chain,
+        source,
+    } = reached;
+    let attempt = Attempt::Dial {
+        scheme: &destination.scheme,
+        host: &destination.host,
+        chain,
+        remote: *endpoint,
+        source: *source,
+    };
+    // The connection is among those that are counted, and it takes no further place.
+    gate.judge_counted("http.dial", &attempt, Usage::default())
+        .is_ok()
+}
+
+async fn resolve(gate: &InstanceGate, host: &Host) -> Result<Answer, Error> {
+    match host {
+        Host::Name(name) => lookup::resolve(gate, name).await.map_err(errors::of_look_up),
+        Host::Address(address) => Ok(Answer {
+            chain: Vec::new(),
+            addresses: vec![*address],
+            source: AnswerSource::Server,
+            ttl: Duration::ZERO,
+        }),
+    }
+}
+
+/// One connection in the counts of the process. Dropping it gives the place back and wakes who waits for one.
+pub(super) struct ConnectionPermit {
+    gate: Arc<InstanceGate>,
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        self.gate.uncount_connection();
+    }
+}
+
+/// The endpoints that may be connected to. Where only a quota is in the way, a place is waited for.
+async fn judge_when_there_is_room(
+    gate: &Arc<InstanceGate>,
+    destination: &Destination,
+    answer: &Answer,
+) -> Result<(ConnectionPermit, Vec<Endpoint>), Error> {
+    let patience = Instant::now() + QUOTA_TIME;
+    loop {
+        let freed = gate.connection_freed();
+        let before = gate.count_connection();
+        let permit = ConnectionPermit { gate: gate.clone() };
+        match judge(gate, destination, answer, before) {
+            Ok(permitted) => return Ok((permit, permitted)),
+            Err(RefusalKind::Policy) => return Err(Error::DestinationIpProhibited),
+            Err(RefusalKind::Quota) => drop(permit),
+        }
+        gate.gate().pool().close_idle();
+        if tokio::time::timeout_at(patience, freed.notified()).await.is_err() {
+            return Err(Error::ConnectionLimitReached);
+        }
+    }
+}
+
+fn judge(
+    gate: &InstanceGate,
+    destination: &Destination,
+    answer: &Answer,
+    before: Usage,
+) -> Result<Vec<Endpoint>, RefusalKind> {
+    let Destination { scheme, host, port } = destination;
+    let mut permitted = Vec::new();
+    let mut refused = RefusalKind::Policy;
+    for address in &answer.addresses {
+        let remote = Endpoint::new(*address, *port);
+        let attempt = Attempt::Dial {
+            scheme,
+            host,
+            chain: &answer.chain,
+            remote,
+            source: answer.source,
+        };
+        match gate.judge_counted("http.dial", &attempt, before) {
+            Ok(()) => permitted.push(remote),
+            Err(refusal) if refusal.kind() == RefusalKind::Quota => refused = RefusalKind::Quota,
+            Err(_) => {}
+        }
+    }
+    if permitted.is_empty() {
+        Err(refused)
+    } else {
+        Ok(permitted)
+    }
+}
+
+/// Connects to the endpoints in order, each with a [`HEAD_START`] before the next one is tried as well (RFC 8305,
+/// section 5).
+async fn first_to_connect(endpoints: &[Endpoint]) -> io::Result<(TcpStream, Endpoint)> {
+    let dial = |endpoint: Endpoint| async move {
+        let stream = TcpStream::connect(std::net::SocketAddr::from(endpoint)).await?;
+        Ok::<_, io::Error>((stream, endpoint))
+    };
+    let mut waiting = endpoints.iter().copied();
+    let mut running = FuturesUnordered::new();
+    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    loop {
+        match waiting.next() {
+            Some(endpoint) => running.push(dial(endpoint)),
+            None if running.is_empty() => return Err(failed),
+            None => {}
+        }
+        tokio::select! {
+            Some(connected) = running.next() => match connected {
+                Ok(connected) => return Ok(connected),
+                Err(error) => failed = error,
+            },
+            () = tokio::time::sleep(HEAD_START), if waiting.len() > 0 => {}
+        }
+    }
+}
+
+/// How long a request waits for a connection when the quota is used up.
+const QUOTA_TIME: Duration = Duration::from_secs(5);
+
+/// How long an address has before the next one is tried beside it.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_endpoint_that_answers_is_connected_to() {
+        let closed = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+
+        let (stream, endpoint) = first_to_connect(&[closed.into(), open.into()]).await.unwrap();
+        assert_eq!((endpoint, stream.peer_addr().unwrap()), (open.into(), open));
+        let error = first_to_connect(&[closed.into(), closed.into()])
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(first_to_connect(&[]).await.is_err());
+    }
+}

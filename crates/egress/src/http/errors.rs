@@ -1,0 +1,85 @@
+//! Failures in the words of `wasi:http`.
+
+use std::io;
+
+use outport_policy::{Host, Layer};
+use wasmtime_wasi_http::Error;
+
+use crate::instance::Refusal;
+use crate::lookup::LookUpError;
+
+/// The request to `host` was refused before anything was resolved (RSN-3).
+pub(super) fn of_request_refusal(refusal: Refusal, host: &Host) -> Error {
+    let by_address = matches!(host, Host::Address(_)) && refusal.layer() != Layer::AllowList;
+    if by_address {
+        Error::DestinationIpProhibited
+    } else {
+        Error::HttpRequestDenied
+    }
+}
+
+/// The name has no address to go to.
+pub(super) fn of_look_up(error: LookUpError) -> Error {
+    let dns = |rcode: &str| Error::DnsError {
+        rcode: Some(rcode.to_owned()),
+        info_code: None,
+    };
+    match error {
+        LookUpError::NotAName => Error::HttpRequestUriInvalid,
+        LookUpError::Refused => Error::HttpRequestDenied,
+        LookUpError::Unresolvable => dns("NXDOMAIN"),
+        LookUpError::TooMany | LookUpError::TemporaryFailure => Error::DnsTimeout,
+        LookUpError::PermanentFailure => dns("REFUSED"),
+    }
+}
+
+/// No connection came about.
+pub(super) fn of_connect(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
+        io::ErrorKind::TimedOut => Error::ConnectionTimeout,
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::AddrNotAvailable => Error::DestinationIpUnroutable,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Error::ConnectionTerminated,
+        _ => Error::DestinationUnavailable,
+    }
+}
+
+/// The TLS handshake failed.
+pub(super) fn of_tls(error: &io::Error) -> Error {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
+        Some(rustls::Error::AlertReceived(alert)) => {
+            let name = alert.as_str().unwrap_or("unknown alert").to_owned();
+            Error::TlsAlertReceived {
+                alert_id: Some(u8::from(*alert)),
+                alert_message: Some(name),
+            }
+        }
+        _ => Error::TlsProtocolError,
+    }
+}
+
+/// The exchange of messages failed.
+pub(super) fn of_hyper(error: &hyper::Error) -> Error {
+    if error.is_timeout() {
+        Error::ConnectionReadTimeout
+    } else if error.is_incomplete_message() {
+        Error::HttpResponseIncomplete
+    } else if error.is_parse_too_large() {
+        Error::HttpResponseHeaderSectionSize(None)
+    } else if error.is_closed() || error.is_canceled() || is_broken(error) {
+        Error::ConnectionTerminated
+    } else {
+        Error::HttpProtocolError
+    }
+}
+
+fn is_broken(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.is_some_and(|source| source.is::<io::Error>())
+}

@@ -1,0 +1,155 @@
+//! Connections that wait for the next request of a component.
+//!
+//! One pool a component, since policies and client certificates differ; and within it one list for each runtime,
+//! scheme, host and port. The runtime is part of the key because a connection lives on the one that made it. A
+//! connection is handed out only while it is ready; whoever gets it judges it again. An idle connection is closed
+//! after [`IDLE_TIME`], or when a quota leaves no room for another.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::runtime;
+
+use super::connection::Connection;
+use super::destination::Destination;
+
+/// The idle connections of a component.
+#[derive(Default)]
+pub(crate) struct Pool {
+    idle: Mutex<HashMap<Key, Vec<Idle>>>,
+    swept: AtomicBool,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    runtime: runtime::Id,
+    destination: Destination,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+impl Pool {
+    /// A connection for `destination` that is ready, if there is one. One that takes several requests at a time
+    /// stays in the pool as well.
+    pub(super) fn take(&self, destination: &Destination) -> Option<Connection> {
+        let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
+        let key = key(destination);
+        let list = idle.get_mut(&key)?;
+        while let Some(Idle { connection, .. }) = list.pop() {
+            if !connection.is_ready() {
+                continue;
+            }
+            if let Some(shared) = connection.share() {
+                list.push(Idle {
+                    connection: shared,
+                    since: Instant::now(),
+                });
+            }
+            return Some(connection);
+        }
+        idle.remove(&key);
+        None
+    }
+
+    /// Puts a connection that was just made into the pool, if others may use it at the same time.
+    pub(super) fn offer(self: &Arc<Pool>, destination: &Destination, connection: &Connection) {
+        if let Some(shared) = connection.share() {
+            self.put(destination, shared);
+        }
+    }
+
+    /// Puts a connection back as soon as its exchange is over.
+    pub(super) fn give_back(self: &Arc<Pool>, destination: Destination, mut connection: Connection) {
+        if connection.share().is_some() {
+            return;
+        }
+        if connection.is_ready() {
+            return self.put(&destination, connection);
+        }
+        let pool = Arc::downgrade(self);
+        tokio::spawn(async move {
+            if connection.ready().await.is_ok()
+                && let Some(pool) = pool.upgrade()
+            {
+                pool.put(&destination, connection);
+            }
+        });
+    }
+
+    /// Closes every idle connection.
+    pub(super) fn close_idle(&self) {
+        self.idle
+            .lock()
+            .expect("nothing panics while the pool is locked")
+            .clear();
+    }
+
+    fn put(self: &Arc<Pool>, destination: &Destination, connection: Connection) {
+        let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
+        let list = idle.entry(key(destination)).or_default();
+        if list.len() < IDLE_CONNECTIONS {
+            list.push(Idle {
+                connection,
+                since: Instant::now(),
+            });
+        }
+        drop(idle);
+        if !self.swept.swap(true, Ordering::AcqRel) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    /// Closes what was idle too long, and says whether anything is left.
+    fn close_old(&self, now: Instant) -> bool {
+        let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
+        idle.retain(|_, list| {
+            list.retain(|idle| now.duration_since(idle.since) < IDLE_TIME && idle.connection.is_ready());
+            !list.is_empty()
+        });
+        !idle.is_empty()
+    }
+}
+
+fn key(destination: &Destination) -> Key {
+    Key {
+        runtime: runtime::Handle::current().id(),
+        destination: destination.clone(),
+    }
+}
+
+/// Runs while the pool has connections. A runtime that ends takes the sweep with it; the next connection that is
+/// put into the pool of a living one starts another.
+async fn sweep(pool: Weak<Pool>) {
+    let _unset = Unset(pool.clone());
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        match pool.upgrade() {
+            Some(pool) if pool.close_old(Instant::now()) => {}
+            _ => return,
+        }
+    }
+}
+
+struct Unset(Weak<Pool>);
+
+impl Drop for Unset {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.swept.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// How long a connection may wait for a request.
+const IDLE_TIME: Duration = Duration::from_secs(90);
+
+/// How often old connections are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Idle connections to one place.
+const IDLE_CONNECTIONS: usize = 64;

@@ -1,0 +1,308 @@
+//! Outgoing HTTP.
+
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use outport_egress::{Internal, InternalDestination, TlsProfile};
+use outport_policy::{BlockedNetwork, DenyList, Entry, Host, Operator, Place};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use crate::player::{VERSIONS, gate, play, play_through};
+use crate::servers::{HttpServer, closed_port, https};
+use crate::world::{default_wall, wall};
+
+fn deny(operator: &mut Operator, denied: &[&str]) {
+    let entries = denied
+        .iter()
+        .map(|text| Entry::parse(text, Place::Code).unwrap())
+        .collect();
+    operator.deny = DenyList::compile(entries, Vec::<BlockedNetwork>::new());
+}
+
+// proves: AL-6, RSN-3, DNS-13
+#[tokio::test]
+async fn a_request_is_judged_by_host_port_and_method() {
+    let server = HttpServer::start().await;
+    let (port, closed) = (server.port(), closed_port().await.port());
+    let allowed = [
+        format!("http://127.0.0.1:{port}"),
+        format!("http://host.example:{port}"),
+        format!("https://other.example:{port}"),
+    ];
+    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    let rows = [
+        (format!("http GET http://127.0.0.1:{port}/"), "200"),
+        (format!("http GET http://0x7f.1:{port}/"), "200"),
+        (format!("http GET http://HOST.Example.:{port}/"), "200"),
+        (
+            format!("http CONNECT http://127.0.0.1:{port}/"),
+            "HTTP-request-denied",
+        ),
+        (
+            format!("http GET http://127.0.0.1:{closed}/"),
+            "HTTP-request-denied",
+        ),
+        (
+            format!("http GET http://127.0.0.2:{port}/"),
+            "HTTP-request-denied",
+        ),
+        ("http GET http://host.example/".to_owned(), "HTTP-request-denied"),
+        (
+            format!("http GET http://other.example:{port}/"),
+            "HTTP-request-denied",
+        ),
+        (
+            "http GET http://127.0.0.1:22/".to_owned(),
+            "destination-IP-prohibited",
+        ),
+        (
+            "http GET http://169.254.169.254/".to_owned(),
+            "destination-IP-prohibited",
+        ),
+    ];
+    for version in VERSIONS {
+        let (wall, events) = default_wall();
+        let statements: Vec<&str> = rows.iter().map(|(statement, _)| statement.as_str()).collect();
+        let results = play(version, &wall, &allowed, &statements).await;
+        for ((statement, expected), result) in rows.iter().zip(&results) {
+            assert_eq!(result, expected, "{statement} on WASI {version}");
+        }
+        assert_eq!(
+            events.denials(),
+            [
+                "http.request http.connect-method",
+                "http.request allow.port",
+                "http.request allow.no-match",
+                "http.request allow.port",
+                "http.request allow.scheme",
+                "http.request runtime.loopback-port",
+                "http.request runtime.link-local",
+            ],
+            "WASI {version}"
+        );
+    }
+}
+
+// proves: DNS-13, DNS-9
+#[tokio::test]
+async fn a_name_that_turns_to_this_machine_gets_nobody_there() {
+    let server = HttpServer::start().await;
+    let port = server.port();
+    let allowed = format!("http://flip.example:{port}");
+    let request = format!("http GET http://flip.example:{port}/close");
+    for version in VERSIONS {
+        let (wall, events) = default_wall();
+        let results = play(version, &wall, &[&allowed], &[&request, &request]).await;
+        assert_eq!(results, ["200", "destination-IP-prohibited"], "WASI {version}");
+        assert_eq!(events.denials(), ["http.dial dns.rebinding"], "WASI {version}");
+    }
+}
+
+// proves: DL-4
+#[tokio::test]
+async fn a_denied_name_behind_an_alias_denies_the_request() {
+    let server = HttpServer::start().await;
+    let port = server.port();
+    let request = format!("http GET http://alias.example:{port}/");
+    for version in VERSIONS {
+        let (wall, events) = wall(|operator| deny(operator, &["*://evil.example:*"]));
+        let results = play(version, &wall, &["http://*:*"], &[&request]).await;
+        assert_eq!(results, ["destination-IP-prohibited"], "WASI {version}");
+        assert_eq!(events.denials(), ["http.dial deny.cname"], "WASI {version}");
+    }
+}
+
+// proves: DNS-13
+#[tokio::test]
+async fn a_request_grants_nothing_to_sockets() {
+    let server = HttpServer::start().await;
+    let port = server.port();
+    let script = [
+        format!("http GET http://host.example:{port}/"),
+        format!("tcp.connect 127.0.0.1:{port}"),
+        "dns.lookup host.example".to_owned(),
+        format!("tcp.connect 127.0.0.1:{port}"),
+    ];
+    let script: Vec<&str> = script.iter().map(String::as_str).collect();
+    let allowed = format!("*://host.example:{port}");
+    for version in VERSIONS {
+        let (wall, _) = default_wall();
+        let results = play(version, &wall, &[&allowed], &script).await;
+        assert_eq!(
+            results,
+            ["200", "access-denied", "127.0.0.1", "ok"],
+            "WASI {version}"
+        );
+    }
+}
+
+/// What a guest writes into a request reaches the server it was judged for, or nobody.
+// proves: AL-6
+#[tokio::test]
+async fn nothing_in_a_request_leads_it_elsewhere() {
+    let server = HttpServer::start().await;
+    let at = server.address;
+    let rows = [
+        (
+            format!("http.text GET http://{at}/a?b"),
+            format!("200 HTTP/1.1 GET {at}/a"),
+        ),
+        (
+            format!("http.text GET http://{at}//evil.example/"),
+            format!("200 HTTP/1.1 GET {at}//evil.example/"),
+        ),
+        (
+            format!("http GET http://user@{at}/"),
+            "HTTP-request-URI-invalid".to_owned(),
+        ),
+        (
+            "http.parts GET http evil.example:99999 /".to_owned(),
+            "HTTP-request-URI-invalid".to_owned(),
+        ),
+    ];
+    for version in VERSIONS {
+        let (wall, _) = default_wall();
+        let statements: Vec<&str> = rows.iter().map(|(statement, _)| statement.as_str()).collect();
+        let results = play(version, &wall, &[&format!("http://{at}")], &statements).await;
+        for ((statement, expected), result) in rows.iter().zip(&results) {
+            assert_eq!(result, expected, "{statement} on WASI {version}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_are_used_again_and_bodies_pass_whole() {
+    let at = HttpServer::start().await;
+    let address = at.address;
+    let script = [
+        format!("repeat 20 http GET http://{address}/"),
+        format!("http.length GET http://{address}/bytes/3000000"),
+        format!("http.upload 3000000 http://{address}/"),
+        format!("http GET http://{address}/"),
+    ];
+    let script: Vec<&str> = script.iter().map(String::as_str).collect();
+    for version in VERSIONS {
+        let (wall, _) = default_wall();
+        let before = at.accepted();
+        let results = play(version, &wall, &[&format!("http://{address}")], &script).await;
+        assert_eq!(
+            results,
+            ["200 x20", "200 3000000 bytes", "200 3000000 bytes", "200"],
+            "WASI {version}"
+        );
+        assert!(
+            at.accepted() - before <= 3,
+            "WASI {version}: {} connections",
+            at.accepted() - before
+        );
+    }
+}
+
+// proves: DL-9
+#[tokio::test]
+async fn a_pooled_connection_is_judged_again() {
+    let server = HttpServer::start().await;
+    let at = server.address;
+    for version in VERSIONS {
+        let (wall, events) = default_wall();
+        let gate = gate(&wall, &["http://host.example:*"]);
+        let request = format!("http GET http://host.example:{}/", at.port());
+        assert_eq!(play_through(version, &gate, &[&request]).await, ["200"]);
+
+        let mut operator = Operator::default();
+        deny(&mut operator, &["*://127.0.0.1:*"]);
+        wall.replace_operator(operator);
+        let results = play_through(version, &gate, &[&request]).await;
+        assert_eq!(results, ["destination-IP-prohibited"], "WASI {version}");
+        assert_eq!(
+            events.denials(),
+            ["http.dial deny.host", "http.dial deny.host"],
+            "pooled, then new"
+        );
+    }
+}
+
+#[tokio::test]
+async fn https_speaks_http_2_to_whom_the_profile_trusts_and_to_nobody_else() {
+    let (at, certificate) = https().await;
+    let request = format!("http.text GET https://host.example:{}/x", at.port());
+    let by_address = format!("http.text GET https://127.0.0.1:{}/x", at.port());
+    let answer = format!("200 HTTP/2.0 GET host.example:{}/x", at.port());
+    for version in VERSIONS {
+        let (wall, _) = default_wall();
+        let untrusted = gate(&wall, &["https://*:*"]);
+        assert_eq!(
+            play_through(version, &untrusted, &[&request]).await,
+            ["TLS-certificate-error"]
+        );
+
+        let hosts = ["host.example", "127.0.0.1"]
+            .map(|host| Host::parse(host).unwrap())
+            .into();
+        let profile = TlsProfile::builder(hosts)
+            .roots_pem(certificate.as_bytes())
+            .unwrap()
+            .build()
+            .unwrap();
+        let trusted = untrusted.with_tls(vec![Arc::new(profile)]);
+        let results = play_through(version, &trusted, &[&request, &request, &by_address]).await;
+        assert_eq!(
+            results,
+            [&answer, &answer, "TLS-certificate-error"],
+            "WASI {version}"
+        );
+    }
+}
+
+/// Answers with where a request went.
+#[derive(Default)]
+struct App(Mutex<Vec<InternalDestination>>);
+
+impl Internal for App {
+    fn call(
+        &self,
+        destination: InternalDestination,
+        request: http::Request<WasiBody>,
+    ) -> BoxFuture<'static, Result<http::Response<WasiBody>, Error>> {
+        self.0.lock().unwrap().push(destination);
+        std::future::ready(Ok(http::Response::new(request.into_body()))).boxed()
+    }
+}
+
+// proves: AL-7
+#[tokio::test]
+async fn requests_inside_the_app_need_an_entry_and_never_reach_the_network() {
+    let script = [
+        "http GET http://self.alt/a",
+        "http GET http://back.spin.internal/",
+        "dns.lookup back.spin.internal",
+    ];
+    for version in VERSIONS {
+        let (wall, _) = default_wall();
+        let refused = play(version, &wall, &["http://api.example"], &script).await;
+        assert_eq!(
+            refused,
+            ["HTTP-request-denied", "HTTP-request-denied", "access-denied"],
+            "WASI {version}"
+        );
+
+        let gate = gate(
+            &wall,
+            &["http://self", "http://back.spin.internal", "*://db.example:1"],
+        );
+        let app = Arc::new(App::default());
+        gate.set_internal(app.clone());
+        assert_eq!(
+            play_through(version, &gate, &script).await,
+            ["200", "200", "access-denied"],
+            "WASI {version}"
+        );
+        let component = InternalDestination::Component("back".to_owned());
+        assert_eq!(
+            *app.0.lock().unwrap(),
+            [InternalDestination::App, component],
+            "WASI {version}"
+        );
+    }
+}
