@@ -81,7 +81,6 @@ mod tests {
         let log = [
             line("allow", ""),
             line("deny", "hard.bind"),
-            line("deny", "hard.bind"),
             line("deny", "allow.none"),
         ];
         assert_eq!(reasons(&log), ["hard.bind", "allow.none"]);

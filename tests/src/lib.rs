@@ -1,7 +1,8 @@
 //! The kit of the end-to-end tests: what stands around the built `outport` binary while a test looks at it.
 //!
 //! - [`outport`] runs the binary and collects what it said, [`audit`] reads what it wrote down about each
-//!   decision, [`http`] is a client and an origin, [`guest`] knows where the components are;
+//!   decision, [`script`] says what a guest tries and what it must get, [`guest`] knows where the guests are,
+//!   [`http`] is a client and an origin;
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
 //! - [`redis`] and [`postgres`] are the real servers, [`python`] builds real programs as components;
 //! - [`network`] gives a test a network of its own, with private and public addresses that lead nowhere else.
@@ -19,6 +20,7 @@ pub mod postgres;
 pub mod process;
 pub mod python;
 pub mod redis;
+pub mod script;
 pub mod tcp;
 mod transcript;
 pub mod udp;

@@ -63,6 +63,11 @@ impl Outport {
         }
     }
 
+    /// `outport run` of the guest `player`, whose arguments are statements.
+    pub fn player() -> Outport {
+        Outport::run(crate::guest::path("player"))
+    }
+
     /// `outport serve COMPONENT` on a free port.
     pub fn serve(component: impl Into<PathBuf>) -> Outport {
         Outport {
@@ -337,7 +342,7 @@ impl Finished {
         self.stdout.lines().collect()
     }
 
-    /// The reason codes of its denials, in their order, each run of equal ones once.
+    /// The reason codes of its denials, in their order.
     pub fn reasons(&self) -> Vec<String> {
         audit::reasons(&self.audit)
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct UdpEcho {
     address: SocketAddr,
+    socket: Arc<UdpSocket>,
     state: Arc<State>,
     thread: Option<JoinHandle<()>>,
 }
@@ -38,13 +39,14 @@ impl UdpEcho {
             .set_read_timeout(Some(Duration::from_millis(20)))
             .expect("a time-out can be set");
         let address = socket.local_addr().expect("a bound socket has an address");
-        let state = Arc::new(State::default());
+        let (socket, state) = (Arc::new(socket), Arc::new(State::default()));
         let thread = thread::spawn({
-            let state = Arc::clone(&state);
+            let (socket, state) = (Arc::clone(&socket), Arc::clone(&state));
             move || echo(&socket, &state)
         });
         UdpEcho {
             address,
+            socket,
             state,
             thread: Some(thread),
         }
@@ -58,6 +60,11 @@ impl UdpEcho {
     /// The port it listens on.
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Sends a datagram without being asked.
+    pub fn say(&self, target: SocketAddr, message: &[u8]) {
+        let _ = self.socket.send_to(message, target);
     }
 
     /// Who sent each datagram so far.

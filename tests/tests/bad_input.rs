@@ -20,7 +20,7 @@ route = "/..."
 component = "web"
 
 [component.web]
-source = "GUESTS/http.wasm"
+source = "GUESTS/hello.wasm"
 
 allowed_outbound_hosts = [{entries}]
 "#
@@ -33,7 +33,10 @@ fn refused(finished: Finished) -> String {
     let finished = finished.expect_code(2);
     assert_eq!(finished.stdout, "", "{finished}");
     for word in ["backtrace", "RUST_", "Error {", "Some(", "src/", ".rs:"] {
-        assert!(!finished.stderr.contains(word), "`{word}` is of the inside\n{finished}");
+        assert!(
+            !finished.stderr.contains(word),
+            "`{word}` is of the inside\n{finished}"
+        );
     }
     assert!(finished.stderr.contains("error"), "{finished}");
     finished.stderr
@@ -98,7 +101,8 @@ fn every_error_in_an_entry_on_the_command_line_names_the_option() {
 // proves: DL-1
 #[test]
 fn an_error_in_the_environment_names_the_variable() {
-    let run = Outport::run(guest::path("player")).variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS", "*://127.1:80");
+    let run =
+        Outport::run(guest::path("player")).variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS", "*://127.1:80");
     let message = refused(run.finish());
     for part in ["OUTPORT_DISALLOWED_OUTBOUND_HOSTS", "*://127.1:80", "127.0.0.1"] {
         assert!(message.contains(part), "no `{part}` in\n{message}");
@@ -108,9 +112,17 @@ fn an_error_in_the_environment_names_the_variable() {
 #[test]
 fn a_manifest_that_does_not_parse_is_shown_with_its_place() {
     for (text, place, what) in [
-        ("spin_manifest_version = 2\n[application\nname = \"a\"\n", "spin.toml:2", "]"),
+        (
+            "spin_manifest_version = 2\n[application\nname = \"a\"\n",
+            "spin.toml:2",
+            "]",
+        ),
         ("spin_manifest_version = 1\nname = \"a\"\n", "spin.toml:1", "2"),
-        ("[application]\nname = \"a\"\n", "spin.toml", "spin_manifest_version"),
+        (
+            "[application]\nname = \"a\"\n",
+            "spin.toml",
+            "spin_manifest_version",
+        ),
         ("", "spin.toml", "spin_manifest_version"),
     ] {
         let message = refused(Outport::up(text).finish());
@@ -127,8 +139,18 @@ fn a_key_or_a_component_that_does_not_exist_is_named_with_its_place() {
         ("component = \"web\"", "component = \"wbe\"", "spin.toml:9", "wbe"),
         ("route = \"/...\"", "route = \"/.../x\"", "spin.toml:8", "/.../x"),
         ("name = \"bad\"", "nmae = \"bad\"", "spin.toml", "name"),
-        ("allowed_outbound_hosts = []", "allowed_outbound_hosts = 7", "spin.toml:14", "allowed_outbound_hosts"),
-        ("allowed_outbound_hosts = []", "allowed_outbound_hosts = [7]", "spin.toml:14", "allowed_outbound_hosts"),
+        (
+            "allowed_outbound_hosts = []",
+            "allowed_outbound_hosts = 7",
+            "spin.toml:14",
+            "allowed_outbound_hosts",
+        ),
+        (
+            "allowed_outbound_hosts = []",
+            "allowed_outbound_hosts = [7]",
+            "spin.toml:14",
+            "allowed_outbound_hosts",
+        ),
     ] {
         let message = refused(Outport::up(&good.replace(from, to)).finish());
         for part in [place, what] {
@@ -140,14 +162,17 @@ fn a_key_or_a_component_that_does_not_exist_is_named_with_its_place() {
 #[test]
 fn a_file_that_is_no_component_is_named_with_what_it_is() {
     let core_module = *b"\0asm\x01\0\0\0";
-    for (content, what) in
-        [(&core_module[..], "module"), (b"hello", "component"), (b"", "component"), (b"\0asm\x0d\0\x01\0\xff\xff", "component")]
-    {
+    for (content, what) in [
+        (&core_module[..], "module"),
+        (b"hello", "component"),
+        (b"", "component"),
+        (b"\0asm\x0d\0\x01\0\xff\xff", "component"),
+    ] {
         let message = refused(Outport::run("it.wasm").file("it.wasm", content).finish());
         for part in ["it.wasm", what] {
             assert!(message.contains(part), "no `{part}` in\n{message}");
         }
-        let source = manifest("").replace("GUESTS/http.wasm", "it.wasm");
+        let source = manifest("").replace("GUESTS/hello.wasm", "it.wasm");
         let message = refused(Outport::up(&source).file("it.wasm", content).finish());
         for part in ["it.wasm", what, "spin.toml:12"] {
             assert!(message.contains(part), "no `{part}` in\n{message}");
@@ -159,10 +184,16 @@ fn a_file_that_is_no_component_is_named_with_what_it_is() {
 fn a_file_that_is_not_there_is_named() {
     for (outport, parts) in [
         (Outport::run("none.wasm"), vec!["none.wasm"]),
-        (Outport::up(&manifest("").replace("GUESTS/http", "none")), vec!["none.wasm", "spin.toml:12"]),
+        (
+            Outport::up(&manifest("").replace("GUESTS/hello", "none")),
+            vec!["none.wasm", "spin.toml:12"],
+        ),
         (Outport::command("up"), vec!["spin.toml"]),
         (Outport::command("up").options(["-f", "nowhere"]), vec!["nowhere"]),
-        (Outport::run(guest::path("player")).option("--runtime-config-file=none.toml"), vec!["none.toml"]),
+        (
+            Outport::run(guest::path("player")).option("--runtime-config-file=none.toml"),
+            vec!["none.toml"],
+        ),
     ] {
         let message = refused(outport.finish());
         for part in parts {
@@ -192,7 +223,10 @@ fn options_that_make_no_sense_are_named() {
 #[test]
 fn a_runtime_config_with_an_error_is_shown_with_its_place() {
     for (text, what) in [
-        ("[outbound_networking]\nblock_networks = [\"10.0.0.5/8\"]\n", "10.0.0.0/8"),
+        (
+            "[outbound_networking]\nblock_networks = [\"10.0.0.5/8\"]\n",
+            "10.0.0.0/8",
+        ),
         ("[outbound_networking]\nblock_networks = [\"secret\"]\n", "secret"),
         ("[outbound_networking]\nblock_networks = 7\n", "block_networks"),
         ("[outbound_networking]\nblock_networks = [\n", "config.toml:2"),

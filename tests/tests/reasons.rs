@@ -1,0 +1,234 @@
+//! Why something was refused: what the operator is told, and what the guest is not.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::net::TcpListener;
+
+use outport_e2e::dns::{DnsServer, Reply};
+use outport_e2e::outport::{Finished, Outport};
+use outport_e2e::script::{Script, results};
+
+fn denied_line(finished: &Finished) -> String {
+    let line = finished.stderr.lines().find(|line| line.contains("denied"));
+    line.unwrap_or_else(|| panic!("no line about a denial\n{finished}"))
+        .to_owned()
+}
+
+// proves: RSN-1, RSN-2
+#[test]
+fn rsn_2_a_denial_names_destination_closest_entry_and_the_line_to_add() {
+    let dns = DnsServer::start();
+    dns.answers("db.test", [Reply::addresses(["10.0.0.5"])]);
+    let script = Script::new()
+        .gets("dns.lookup db.test", "10.0.0.5")
+        .denied("tcp.connect 10.0.0.5:5433", "allow.port");
+    let finished = script.play(
+        Outport::player()
+            .allow("*://db.test:5432")
+            .allow("*://else.test:80")
+            .dns(&dns),
+    );
+    let line = denied_line(&finished);
+    for part in [
+        "player",
+        "10.0.0.5:5433",
+        "db.test",
+        "allow.port",
+        "*://db.test:5433",
+    ] {
+        assert!(line.contains(part), "no `{part}` in `{line}`");
+    }
+    let denial = finished.audit.iter().find(|line| line.denied()).unwrap();
+    assert_eq!(denial.field("attempt"), "tcp.connect");
+    assert_eq!(denial.field("destination"), "10.0.0.5:5433");
+    assert_eq!(denial.field("name"), "db.test");
+    assert!(denial.field("closest").contains("*://db.test:5432"), "{denial:?}");
+    assert!(denial.field("remedy").contains("*://db.test:5433"), "{denial:?}");
+}
+
+// proves: RSN-2
+#[test]
+fn rsn_2_the_remedy_of_each_layer_permits_the_attempt() {
+    for (options, statement, remedy) in [
+        (vec![], "tcp.connect 127.0.0.1:8080", "*://127.0.0.1:8080"),
+        (vec![], "dns.lookup localhost", "*://localhost:"),
+        (
+            vec!["--allowed-outbound-hosts=*://*:*"],
+            "tcp.connect 127.0.0.1:80",
+            "--allow-loopback-ports",
+        ),
+        (
+            vec!["--allowed-outbound-hosts=*://*:*"],
+            "udp.create ipv4",
+            "--allow-udp",
+        ),
+        (
+            vec!["--allowed-outbound-hosts=*://*:*"],
+            "tcp.connect 169.254.169.254:80",
+            "--allow-link-local",
+        ),
+        (
+            vec!["--allowed-outbound-hosts=http://127.0.0.1:8080"],
+            "tcp.connect 127.0.0.1:8080",
+            "*://127.0.0.1:8080",
+        ),
+        (
+            vec!["--disallowed-outbound-hosts=*://127.0.0.1:8080"],
+            "tcp.connect 127.0.0.1:8080",
+            "*://127.0.0.1:8080",
+        ),
+    ] {
+        let finished = Outport::player()
+            .options(options)
+            .args([statement])
+            .finish()
+            .expect_code(0);
+        assert_eq!(results(&finished.stdout), ["access-denied"], "{finished}");
+        assert!(
+            denied_line(&finished).contains(remedy),
+            "no `{remedy}`\n{finished}"
+        );
+    }
+}
+
+// proves: RSN-2
+#[test]
+fn rsn_2_what_nobody_can_permit_has_no_remedy() {
+    let finished = Outport::player()
+        .args(["tcp.bind 127.0.0.1:80"])
+        .finish()
+        .expect_code(0);
+    let denial = finished.audit.iter().find(|line| line.denied()).unwrap();
+    assert_eq!(
+        (denial.reason().as_str(), denial.field("remedy").as_str()),
+        ("hard.bind", "")
+    );
+}
+
+// proves: ORD-3
+#[test]
+fn an_allow_carries_the_rule_that_decided() {
+    let peer = outport_e2e::tcp::TcpPeer::echo();
+    let entry = format!("*://127.0.0.1:{}", peer.port());
+    let finished = Script::new()
+        .ok(format!("tcp.connect {}", peer.address()))
+        .play(Outport::player().allow("*://10.0.0.5:*").allow(&entry));
+    let allowed = finished
+        .audit
+        .iter()
+        .find(|line| line.field("attempt") == "tcp.connect")
+        .unwrap();
+    assert!(
+        !allowed.denied() && allowed.field("rule").contains(&entry),
+        "{allowed:?}"
+    );
+}
+
+#[test]
+fn the_same_denial_is_told_once_and_then_counted() {
+    let finished = Outport::player()
+        .args(["repeat 500 tcp.connect 10.0.0.5:80"])
+        .finish()
+        .expect_code(0);
+    assert_eq!(results(&finished.stdout), ["access-denied x500"]);
+    let lines: Vec<_> = finished
+        .stderr
+        .lines()
+        .filter(|line| line.contains("10.0.0.5:80"))
+        .collect();
+    assert_eq!(lines.len(), 2, "{finished}");
+    assert!(lines[1].contains("499"), "{finished}");
+    assert_eq!(finished.reasons().len(), 500, "the log has each of them");
+}
+
+#[test]
+fn a_guest_that_scans_does_not_flood_the_terminal() {
+    let finished = Outport::player()
+        .args(["repeat 900 tcp.connect 10.0.0.5:{}"])
+        .finish()
+        .expect_code(0);
+    assert!(finished.stderr.lines().count() < 40, "{finished}");
+    assert_eq!(finished.reasons().len(), 900);
+}
+
+#[test]
+fn quiet_says_nothing_of_denials_and_the_log_to_standard_error_has_them() {
+    let quiet = Outport::player()
+        .option("-q")
+        .args(["tcp.connect 10.0.0.5:80"])
+        .finish()
+        .expect_code(0);
+    assert_eq!(quiet.stderr, "");
+    let run = Outport::command("run").options([
+        "-q".into(),
+        "--audit-log=-".into(),
+        outport_e2e::guest::path("player").into_os_string(),
+    ]);
+    let finished = run.args(["tcp.connect 10.0.0.5:80"]).finish().expect_code(0);
+    assert!(
+        finished.stderr.contains("\"reason\":\"allow.none\""),
+        "{finished}"
+    );
+}
+
+// proves: RSN-3
+#[test]
+fn rsn_3_a_guest_cannot_tell_a_refused_open_port_from_a_refused_closed_one() {
+    let open = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let (open, closed) = (open.local_addr().unwrap(), outport_e2e::process::free_port());
+    let median = |address: String| format!("median 2000 tcp.connect {address}");
+    let finished = Outport::player()
+        .args([
+            "repeat 100 tcp.create ipv4".to_owned(),
+            median(open.to_string()),
+            median(format!("127.0.0.1:{closed}")),
+        ])
+        .finish()
+        .expect_code(0);
+    let times: Vec<f64> = results(&finished.stdout)[1..]
+        .iter()
+        .map(|result| {
+            let time = result.strip_prefix("access-denied, median ").unwrap();
+            time.split_once("us").unwrap().0.parse().unwrap()
+        })
+        .collect();
+    assert!(
+        times[0] < 2.0 * times[1] && times[1] < 2.0 * times[0],
+        "{times:?} µs\n{finished}"
+    );
+}
+
+// proves: RSN-4
+#[test]
+fn rsn_4_what_others_wrote_is_escaped_before_a_terminal_sees_it() {
+    let dns = DnsServer::start();
+    dns.answers(
+        "www.test",
+        [Reply::addresses(["10.0.0.5"]).via(["\u{1b}[31mred.\u{7}bell\n.test"])],
+    );
+    dns.answers(
+        "evil.test",
+        [Reply::addresses(["127.0.0.1"]).via(["a\u{1b}]0;title\u{7}.test"])],
+    );
+    let statements = [
+        "dns.lookup www.test",
+        "dns.lookup evil.test",
+        "dns.lookup \u{1b}[31m.test",
+        "dns.lookup a\u{202e}b.test",
+        "tcp.connect 10.0.0.6:80",
+    ];
+    let finished = Outport::player()
+        .allow("*://*.test:5432")
+        .dns(&dns)
+        .option("-v")
+        .args(statements)
+        .finish();
+    let finished = finished.expect_code(0);
+    let audit: String = finished.audit.iter().map(|line| format!("{line:?}")).collect();
+    for (what, text) in [("standard error", &finished.stderr), ("the audit log", &audit)] {
+        let odd = text
+            .chars()
+            .find(|letter| (letter.is_control() && *letter != '\n') || *letter == '\u{202e}');
+        assert_eq!(odd, None, "in {what}\n{finished}");
+    }
+}

@@ -1,0 +1,138 @@
+//! `outport run`: a component as a command.
+
+use outport_e2e::guest;
+use outport_e2e::outport::Outport;
+use outport_e2e::script::{Script, results};
+use outport_e2e::tcp::TcpPeer;
+
+#[test]
+fn the_exit_code_is_the_guests() {
+    for code in [0, 1, 7, 255] {
+        let finished = Outport::player().args([format!("exit {code}")]).finish();
+        assert_eq!(finished.code, Some(code), "{finished}");
+    }
+    let finished = Outport::player()
+        .args(["this is no statement"])
+        .finish()
+        .expect_code(1);
+    assert!(
+        finished.stderr.contains("this is no statement"),
+        "the guest's own words\n{finished}"
+    );
+}
+
+#[test]
+fn standard_output_is_the_guests_alone() {
+    let finished = Outport::player()
+        .args(["print one; print two", "tcp.listen ipv4"])
+        .finish()
+        .expect_code(0);
+    assert_eq!(
+        finished.stdout,
+        "1 print one => one\n2 print two => two\n3 tcp.listen ipv4 => invalid-state\n"
+    );
+    let quiet = Outport::player().args(["print one"]).finish().expect_code(0);
+    assert_eq!(quiet.stderr, "", "nothing to say, nothing said");
+}
+
+#[test]
+fn everything_after_the_component_belongs_to_the_guest() {
+    let finished = Outport::player()
+        .args(["args", "print --allow-udp"])
+        .finish()
+        .expect_code(0);
+    assert_eq!(
+        results(&finished.stdout),
+        ["player.wasm args print --allow-udp", "--allow-udp"]
+    );
+    // What looks like an option of Outport's is no statement, and says so.
+    let finished = Outport::player()
+        .args(["args", "--allow-udp"])
+        .finish()
+        .expect_code(1);
+    assert!(finished.stderr.contains("--allow-udp"), "{finished}");
+}
+
+#[test]
+fn a_guest_has_the_environment_it_is_given_and_no_other() {
+    let run = Outport::player().options(["--env=COLOUR=green", "--env", "EMPTY=", "--env=EQUALS=a=b"]);
+    let run = run.variable("SECRET", "of the host").args([
+        "env COLOUR",
+        "env EMPTY",
+        "env EQUALS",
+        "env SECRET",
+        "env",
+    ]);
+    let finished = run.finish().expect_code(0);
+    let results = results(&finished.stdout);
+    assert_eq!(results[..4], ["green", "", "a=b", "unset"], "{finished}");
+    assert_eq!(results[4], "COLOUR=green EMPTY= EQUALS=a=b", "{finished}");
+}
+
+#[test]
+fn a_trap_names_component_export_and_function_and_no_inside_of_outport() {
+    let finished = Outport::player().args(["print before", "trap"]).finish();
+    assert!(!matches!(finished.code, Some(0) | None), "{finished}");
+    assert_eq!(finished.lines(), ["1 print before => before"]);
+    for part in ["player", "wasi:cli/run", "unreachable"] {
+        assert!(finished.stderr.contains(part), "no `{part}`\n{finished}");
+    }
+    for part in ["RUST_BACKTRACE", "tokio", ".cargo", "panicked"] {
+        assert!(
+            !finished.stderr.contains(part),
+            "`{part}` is of the inside\n{finished}"
+        );
+    }
+}
+
+#[test]
+fn a_component_with_a_foreign_import_runs_until_it_calls_it() {
+    let finished = Outport::run(guest::path("foreign")).finish().expect_code(0);
+    assert_eq!(finished.stdout, "running\n");
+    let finished = Outport::run(guest::path("foreign")).args(["call"]).finish();
+    assert!(!matches!(finished.code, Some(0) | None), "{finished}");
+    assert_eq!(finished.stdout, "running\n");
+    assert!(
+        finished.stderr.contains("acme:weather/forecast@1.0.0"),
+        "{finished}"
+    );
+}
+
+// proves: DNS-10, AL-5
+#[test]
+fn a_name_is_reached_by_name_and_not_by_its_address() {
+    let peer = TcpPeer::echo();
+    let entry = format!("*://localhost:{}", peer.port());
+    let script = Script::new()
+        .denied(
+            format!("tcp.connect {}", peer.address()),
+            "allow.name-not-looked-up",
+        )
+        .gets("dns.lookup localhost", "127.0.0.1,::1")
+        .ok(format!("tcp.connect {} as c", peer.address()))
+        .ok("tcp.send c ping")
+        .gets("tcp.recv c", "ping");
+    script.play(Outport::player().allow(entry));
+    assert_eq!(peer.accepted(), 1);
+}
+
+// proves: ORD-3
+#[test]
+fn outgoing_http_is_judged_or_refused_and_never_let_through() {
+    let origin = outport_e2e::http::Origin::start("hello");
+    let run = Outport::player().args([format!("http GET http://{}/", origin.address())]);
+    let finished = run.finish().expect_code(0);
+    assert_eq!(results(&finished.stdout), ["HTTP-request-denied"], "{finished}");
+    assert_eq!(origin.requests(), []);
+}
+
+#[test]
+fn a_folder_is_the_guests_if_it_is_given() {
+    let run = Outport::player().option("--dir=.::/data").args(["print fine"]);
+    assert_eq!(results(&run.finish().expect_code(0).stdout), ["fine"]);
+    let run = Outport::player()
+        .option("--dir=nowhere::/data")
+        .args(["print fine"]);
+    let finished = run.finish().expect_code(2);
+    assert!(finished.stderr.contains("nowhere"), "{finished}");
+}

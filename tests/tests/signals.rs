@@ -1,0 +1,103 @@
+//! Being asked to stop.
+
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use outport_e2e::http;
+use outport_e2e::outport::Outport;
+use rustix::process::Signal;
+
+const APP: &str = r#"
+spin_manifest_version = 2
+[application]
+name = "stopping"
+
+[[trigger.http]]
+route = "/..."
+component = "web"
+
+[component.web]
+source = "GUESTS/http-player.wasm"
+"#;
+
+fn wait(milliseconds: u32) -> String {
+    let script = format!("wait {milliseconds}");
+    format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{script}",
+        script.len()
+    )
+}
+
+#[test]
+fn a_server_that_is_asked_to_stop_ends_at_once_and_with_0() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let app = Outport::up(APP).start();
+        assert_eq!(app.get("/hello").status, 200);
+        let start = Instant::now();
+        app.signal(signal);
+        app.finish().expect_code(0);
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_running_request_is_answered_and_no_new_one_begins() {
+    let app = Outport::up(APP).start();
+    let address = app.address();
+    app.get("/hello");
+    let running = thread::spawn(move || http::send(address, &wait(1500)));
+    thread::sleep(Duration::from_millis(500));
+    app.signal(Signal::TERM);
+    thread::sleep(Duration::from_millis(300));
+    assert!(
+        TcpStream::connect(address).is_err() || http::get(address, "/hello").is_err(),
+        "a new visitor is let in"
+    );
+    app.finish().expect_code(0);
+    let response = running.join().ok().and_then(Result::ok);
+    assert_eq!(response.map(|response| response.status), Some(200));
+}
+
+#[test]
+fn a_request_that_takes_longer_than_the_grace_period_is_cut_off() {
+    let app = Outport::up(APP).option("--grace=500ms").start();
+    let address = app.address();
+    app.get("/hello");
+    let running = thread::spawn(move || http::send(address, &wait(60_000)));
+    thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    app.stop().expect_code(0);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(running.join().is_ok_and(|response| response.is_err()));
+}
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    let app = Outport::up(APP).start();
+    let address = app.address();
+    app.get("/hello");
+    let running = thread::spawn(move || http::send(address, &wait(60_000)));
+    thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    app.signal(Signal::INT);
+    thread::sleep(Duration::from_millis(300));
+    app.signal(Signal::INT);
+    app.finish();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(running.join().is_ok_and(|response| response.is_err()));
+}
+
+#[test]
+fn a_command_ends_as_others_do_and_its_log_is_whole() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let run = Outport::player()
+            .args(["tcp.connect 10.0.0.5:80", "wait 60000"])
+            .start();
+        run.wait_for_line("1 tcp.connect");
+        run.signal(signal);
+        let finished = run.finish().expect_code(code);
+        assert_eq!(finished.reasons(), ["allow.none"], "{finished}");
+        assert!(finished.stderr.contains("10.0.0.5:80"), "{finished}");
+    }
+}

@@ -1,0 +1,296 @@
+//! `outport up`: an app with HTTP triggers and commands, each component with its own policy.
+
+use outport_e2e::audit;
+use outport_e2e::dns::{DnsServer, Reply};
+use outport_e2e::http::{self, Response};
+use outport_e2e::outport::{Outport, Running};
+use outport_e2e::script::results;
+use outport_e2e::tcp::TcpPeer;
+
+/// An app with the component `web` at every path; `rest` follows its table.
+fn app(entries: &str, rest: &str) -> String {
+    format!(
+        r#"spin_manifest_version = 2
+
+[application]
+name = "shop"
+version = "0.1.0"
+
+[[trigger.http]]
+route = "/..."
+component = "web"
+
+[component.web]
+source = "GUESTS/http-player.wasm"
+allowed_outbound_hosts = [{entries}]
+{rest}"#
+    )
+}
+
+/// The results of a script that a request brings to the component at `path`.
+fn play(app: &Running, path: &str, script: &str) -> Vec<String> {
+    let (address, length) = (app.address(), script.len());
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{script}"
+    );
+    let response = http::send(address, &request).unwrap_or_else(|error| panic!("{path}: {error}\n{app}"));
+    assert_eq!(response.status, 200, "{}\n{app}", response.body);
+    results(&response.body).into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_app_says_what_it_serves_and_what_its_components_may_reach() {
+    let app = Outport::up(&app("\"*://db.example.com:5432\"", "")).start();
+    assert_eq!(app.get("/hello").body, "hello\n");
+    let said = app.stderr();
+    let url = format!("http://{}/...", app.address());
+    for part in ["shop", "web", url.as_str(), "*://db.example.com:5432"] {
+        assert!(said.contains(part), "no `{part}`\n{app}");
+    }
+    assert!(
+        said.lines()
+            .last()
+            .is_some_and(|line| line.starts_with("Serving http://")),
+        "{app}"
+    );
+    app.stop().expect_code(0);
+}
+
+// proves: ORD-2, AL-3
+#[test]
+fn each_component_has_its_own_policy() {
+    let peer = TcpPeer::echo();
+    let entry = format!("\"*://{}\"", peer.address());
+    let other = "\n[[trigger.http]]\nroute = \"/other/...\"\ncomponent = \"other\"\n\n\
+        [component.other]\nsource = \"GUESTS/http-player.wasm\"\n";
+    let app = Outport::up(&app(&entry, other)).start();
+    let connect = format!("tcp.connect {}", peer.address());
+    assert_eq!(play(&app, "/", &connect), ["ok"]);
+    assert_eq!(play(&app, "/other", &connect), ["access-denied"]);
+    let finished = app.stop().expect_code(0);
+    let denied: Vec<_> = finished.audit.iter().filter(|line| line.denied()).collect();
+    assert_eq!(denied.len(), 1, "{finished}");
+    assert_eq!(
+        (denied[0].field("component").as_str(), denied[0].reason().as_str()),
+        ("other", "allow.none")
+    );
+}
+
+// proves: DNS-7
+#[test]
+fn dns_7_a_grant_belongs_to_the_instance_that_asked() {
+    let (peer, dns) = (TcpPeer::echo(), DnsServer::start());
+    dns.answers("db.test", [Reply::addresses(["127.0.0.1"]).ttl(60)]);
+    let entry = format!("\"*://db.test:{}\"", peer.port());
+    let app = Outport::up(&app(&entry, ""))
+        .dns(&dns)
+        .option("--allow-loopback-answers")
+        .start();
+    let connect = format!("tcp.connect {}", peer.address());
+    // Each request has an instance of its own. One that has looked the name up, while another one has not:
+    let both = format!("dns.lookup db.test; {connect}; wait 700; {connect}");
+    std::thread::scope(|scope| {
+        let asker = scope.spawn(|| play(&app, "/", &both));
+        peer.wait_for(1);
+        assert_eq!(play(&app, "/", &connect), ["access-denied"]);
+        assert_eq!(
+            asker.join().ok(),
+            Some(["127.0.0.1", "ok", "ok", "ok"].map(str::to_owned).to_vec())
+        );
+    });
+    let finished = app.stop().expect_code(0);
+    assert_eq!(finished.reasons(), ["allow.name-not-looked-up"]);
+}
+
+#[test]
+fn requests_carry_spins_headers_and_nobody_can_forge_them() {
+    let manifest = app("", "").replace("route = \"/...\"", "route = \"/shop/:user/...\"");
+    let app = Outport::up(&manifest).start();
+    let address = app.address();
+    let request = format!(
+        "GET /shop/ann/cart/headers?x=1 HTTP/1.1\r\nHost: {address}\r\nspin-client-addr: 6.6.6.6\r\n\
+        Spin-Made-Up: yes\r\nX-Own: kept\r\nConnection: close\r\n\r\n"
+    );
+    let headers = http::send(address, &request)
+        .map(|response| response.body)
+        .unwrap_or_default();
+    for line in [
+        format!("spin-full-url: http://{address}/shop/ann/cart/headers?x=1"),
+        "spin-path-info: /cart/headers".to_owned(),
+        "spin-component-route: /shop/:user".to_owned(),
+        "spin-raw-component-route: /shop/:user/...".to_owned(),
+        "spin-matched-route: /shop/:user/...".to_owned(),
+        "spin-base-path: /".to_owned(),
+        "spin-path-match-user: ann".to_owned(),
+        "x-own: kept".to_owned(),
+    ] {
+        assert!(
+            headers.lines().any(|own| own == line),
+            "no `{line}` in\n{headers}"
+        );
+    }
+    assert!(headers.contains("spin-client-addr: 127.0.0.1:"), "{headers}");
+    for forged in ["6.6.6.6", "made-up"] {
+        assert!(!headers.contains(forged), "`{forged}` in\n{headers}");
+    }
+}
+
+#[test]
+fn the_most_specific_route_answers_and_no_route_is_404() {
+    let manifest = r#"
+spin_manifest_version = 2
+[application]
+name = "routes"
+
+[[trigger.http]]
+route = "/exact"
+component = "exact"
+[[trigger.http]]
+route = "/exact/..."
+component = "below"
+[[trigger.http]]
+route = "/user/:id"
+component = "one"
+[[trigger.http]]
+route = { private = true }
+component = "hidden"
+"#;
+    let component = |name: &str| {
+        format!(
+            "[component.{name}]\nsource = \"GUESTS/http-player.wasm\"\nenvironment = {{ ME = \"{name}\" }}\n"
+        )
+    };
+    let components: String = ["exact", "below", "one", "hidden"]
+        .into_iter()
+        .map(component)
+        .collect();
+    let app = Outport::up(&format!("{manifest}{components}")).start();
+    for (path, status, component) in [
+        ("/exact?env%20ME", 200, ""),
+        ("/exact/env", 200, "ME=below\n"),
+        ("/exact/deep/env", 200, "ME=below\n"),
+        ("/user/env", 200, "ME=one\n"),
+        ("/user/7/env", 404, ""),
+        ("/user", 404, ""),
+        ("/hidden", 404, ""),
+        ("/", 404, ""),
+    ] {
+        let Response {
+            status: found, body, ..
+        } = app.get(path);
+        assert_eq!(found, status, "{path}: {body}");
+        assert!(body.contains(component), "{path}: {body}");
+    }
+}
+
+#[test]
+fn commands_run_once_with_their_arguments_and_give_the_exit_code() {
+    let manifest = |arguments: &str| {
+        format!(
+            "spin_manifest_version = 2\n[application]\nname = \"batch\"\n\n[[trigger.command]]\ncomponent = \"job\"\n\
+            args = [{arguments}]\n\n[component.job]\nsource = \"GUESTS/player.wasm\"\nenvironment = {{ A = \"b\" }}\n"
+        )
+    };
+    let app = |arguments: &str| {
+        let up = Outport::command("up").manifest(&manifest(arguments));
+        up.finish()
+    };
+    let finished = app(r#""env A", "print done""#).expect_code(0);
+    assert_eq!(results(&finished.stdout), ["b", "done"], "{finished}");
+    app(r#""exit 7""#).expect_code(7);
+}
+
+#[test]
+fn only_the_chosen_components_run() {
+    let other = "\n[[trigger.http]]\nroute = \"/other/...\"\ncomponent = \"other\"\n\n\
+        [component.other]\nsource = \"GUESTS/http-player.wasm\"\n";
+    let app = Outport::up(&app("", other)).option("--component=other").start();
+    assert_eq!(app.get("/other/hello").status, 200);
+    assert_eq!(app.get("/hello").status, 404);
+    drop(app);
+    let finished = Outport::up(&self::app("", ""))
+        .option("--component=none")
+        .finish()
+        .expect_code(2);
+    assert!(finished.stderr.contains("none"), "{finished}");
+}
+
+// proves: AL-8
+#[test]
+fn al_8_templates_in_entries_are_filled_in() {
+    let peer = TcpPeer::echo();
+    let variables = "\n[variables]\nport = { default = \"1\" }\nhost = { default = \"127.0.0.1\" }\nextra = { default = \"\" }\n";
+    let entries = r#""*://{{ host }}:{{ port }}", "{{ extra }}""#;
+    let connect = format!("tcp.connect {}", peer.address());
+    let manifest = app(entries, variables);
+    let app = Outport::up(&manifest).start();
+    assert_eq!(play(&app, "/", &connect), ["access-denied"]);
+    drop(app);
+    let app = Outport::up(&manifest)
+        .options([format!("--variable=port={}", peer.port())])
+        .start();
+    assert_eq!(play(&app, "/", &connect), ["ok"]);
+    drop(app);
+    // A value that makes a bad entry is named with its variable.
+    let finished = Outport::up(&manifest)
+        .option("--variable=port=no")
+        .finish()
+        .expect_code(2);
+    for part in ["port", "no", "spin.toml:13"] {
+        assert!(finished.stderr.contains(part), "no `{part}`\n{finished}");
+    }
+}
+
+#[test]
+fn a_guest_that_traps_is_a_500_and_the_app_goes_on() {
+    let app = Outport::up(&app("", "")).start();
+    let response = app.get("/?trap");
+    assert_eq!(response.status, 500, "{}", response.body);
+    assert!(
+        !response.body.contains("unreachable"),
+        "a visitor learns nothing\n{}",
+        response.body
+    );
+    assert_eq!(app.get("/hello").status, 200);
+    let finished = app.stop().expect_code(0);
+    assert!(
+        finished.stderr.contains("web") && finished.stderr.contains("unreachable"),
+        "{finished}"
+    );
+}
+
+#[test]
+fn an_address_in_use_is_said() {
+    let first = Outport::up(&app("", "")).start();
+    let address = first.address();
+    let second = Outport::command("up")
+        .manifest(&app("", ""))
+        .option(format!("--listen={address}"));
+    let finished = second.finish().expect_code(1);
+    assert!(finished.stderr.contains(&address.to_string()), "{finished}");
+}
+
+// proves: RSN-1
+#[test]
+fn rsn_1_the_log_names_component_and_instance() {
+    let app = Outport::up(&app("", "")).start();
+    for _ in 0..2 {
+        play(&app, "/", "tcp.connect 10.0.0.5:5432");
+    }
+    let finished = app.stop().expect_code(0);
+    assert_eq!(audit::reasons(&finished.audit), ["allow.none", "allow.none"]);
+    let instances: Vec<_> = finished
+        .audit
+        .iter()
+        .filter(|line| line.denied())
+        .map(|line| line.field("instance"))
+        .collect();
+    assert_ne!(
+        instances[0], instances[1],
+        "each request has an instance of its own"
+    );
+    assert!(
+        finished.audit.iter().all(|line| line.field("component") == "web"),
+        "{finished}"
+    );
+}
