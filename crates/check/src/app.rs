@@ -1,0 +1,100 @@
+//! A whole app: its manifest and variables, what its code needs, and its operator, held against each other.
+
+use crate::finding::Finding;
+use crate::findings::{DeniedNames, review};
+use crate::subject::{Interfaces, Subject, Trigger};
+use outport_manifest::{Component, ComponentId, GivenVariables, Manifest, Reading, Variables};
+use outport_policy::{AllowList, Entry, Operator, Policy};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What an app is checked with.
+#[derive(Debug)]
+pub struct AppUnderReview<'a> {
+    /// Its manifest, whatever is wrong with it.
+    pub manifest: &'a Reading<Manifest>,
+    /// What sets its variables.
+    pub given: &'a GivenVariables,
+    /// Imports and exports of the components whose code could be read.
+    pub interfaces: &'a HashMap<ComponentId, Interfaces>,
+    /// The operator's side.
+    pub operator: Arc<Operator>,
+    /// Whether denied names are resolved.
+    pub denied_names: DeniedNames,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct AppReview {
+    /// Everything that was found: mistakes of the file first, then what is odd about the policy.
+    pub findings: Vec<Finding>,
+    /// The policy of each component, in the order of the manifest. With mistakes in the manifest it has gaps.
+    pub policies: Vec<Policy>,
+}
+
+impl AppUnderReview<'_> {
+    /// Looks for everything, whatever else is wrong.
+    pub fn review(&self) -> AppReview {
+        let manifest = self.manifest.tentative();
+        let mut findings = Vec::new();
+        tell(self.manifest, &mut findings);
+        let variables = Variables::resolve(&manifest.variables, self.given, &manifest.source);
+        tell(&variables, &mut findings);
+        let entries: Vec<Vec<Entry>> = manifest
+            .components
+            .iter()
+            .map(|component| {
+                let entries = component.outbound_entries(variables.tentative());
+                tell(&entries, &mut findings);
+                entries.tentative().clone()
+            })
+            .collect();
+        let components = manifest.components.iter().zip(&entries);
+        let subjects: Vec<Subject<'_>> = components
+            .map(|(component, entries)| self.subject(manifest, component, entries))
+            .collect();
+        findings.extend(review(&subjects, &self.operator, self.denied_names));
+        let policies = subjects.iter().map(|subject| {
+            let allow = AllowList::compile(subject.entries.to_vec());
+            Policy::new(subject.id, Arc::new(allow), Arc::clone(&self.operator))
+        });
+        AppReview {
+            findings,
+            policies: policies.collect(),
+        }
+    }
+
+    fn subject<'m>(
+        &'m self,
+        manifest: &'m Manifest,
+        component: &'m Component,
+        entries: &'m [Entry],
+    ) -> Subject<'m> {
+        let id = &component.id.value;
+        let http = manifest
+            .http_triggers
+            .iter()
+            .any(|trigger| trigger.component.value == *id);
+        let command = manifest
+            .command_triggers
+            .iter()
+            .any(|trigger| trigger.component.value == *id);
+        let triggers = [(http, Trigger::Http), (command, Trigger::Command)];
+        Subject {
+            id: id.as_str(),
+            place: manifest.source.place(&component.id.span),
+            entries,
+            interfaces: self.interfaces.get(id),
+            triggers: triggers
+                .into_iter()
+                .filter(|(has, _)| *has)
+                .map(|(_, trigger)| trigger)
+                .collect(),
+        }
+    }
+}
+
+fn tell<T>(reading: &Reading<T>, findings: &mut Vec<Finding>) {
+    findings.extend(reading.problems().iter().map(Finding::from));
+    findings.extend(reading.notes().iter().map(Finding::from));
+}

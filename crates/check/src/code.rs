@@ -1,0 +1,106 @@
+//! The codes of findings: one closed list, with the severity and the meaning side by side.
+
+use std::fmt;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Note,
+    /// Most likely not what was meant, or not what will happen.
+    Warning,
+    /// `up` refuses it.
+    Error,
+}
+
+impl Severity {
+    /// `note`, `warning` or `error`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $severity:ident, $meaning:literal;)*) => {
+        /// What is found by holding entries, operator and components against each other.
+        ///
+        /// Mistakes in the files themselves have codes of their own, such as `manifest.unknown-key`. The list may
+        /// grow; a code is never renamed. `docs/findings.md` has a section for each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Code] = &[$(Code::$variant),*];
+
+            /// The stable text, such as `entry.blocked`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code),* }
+            }
+
+            /// How much it matters, unless the finding says otherwise.
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity),* }
+            }
+
+            /// What it means, as a sentence without a full stop.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning),* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Clause VAL-2.
+    Blocked = "entry.blocked", Warning, "an entry permits nothing, since all of it is kept out";
+    /// Clause VAL-2.
+    Narrowed = "entry.narrowed", Warning, "a part of an entry is kept out";
+    /// Clause VAL-3.
+    Undecided = "entry.undecided", Note, "whether an entry is kept out depends on what its name resolves to";
+    /// Clause VAL-4.
+    Redundant = "entry.redundant", Warning, "an entry adds nothing to the others";
+    /// Clause VAL-4.
+    PublicSuffix = "entry.public-suffix", Warning, "an entry covers names that anybody can register";
+    /// Clause VAL-4.
+    Everything = "entry.everything", Warning, "an entry permits everything";
+    /// Clause VAL-4.
+    V4Only = "entry.v4-only", Note, "an entry for a public IPv4 network has none for IPv6 beside it";
+    /// Clause VAL-4.
+    HalfOpen = "entry.half-open", Warning, "a range of ports leaves its last number out";
+    /// Clause AL-1.
+    Spelling = "entry.spelling", Note, "an entry has a canonical spelling that is another";
+    /// Clause VAL-4.
+    NoSocketEntry = "component.no-socket-entry", Warning,
+        "a component imports sockets, and its entries permit URLs only";
+    /// Clause VAL-4.
+    UnusedEntries = "component.unused-entries", Warning, "a component has entries and imports nothing to use them";
+    /// Clause VAL-4.
+    NoEntries = "component.no-entries", Warning, "a component imports sockets and has no entries";
+    /// A component is started by a trigger that it has no function for.
+    MissingExport = "component.missing-export", Error, "a component lacks the export that its trigger calls";
+    /// A component imports what Outport has not.
+    TrappedImport = "component.trapped-import", Note, "a component imports what traps when it is called";
+    /// The file of a component cannot be used.
+    Unusable = "component.unusable", Error, "the file of a component cannot be used";
+    /// Clause DL-5.
+    WildcardDeny = "operator.wildcard-deny", Note,
+        "the addresses of names below a denied wildcard are not known ahead";
+    /// A file with expectations cannot be read.
+    TestFile = "test.file", Error, "the file of policy tests cannot be read";
+    /// An expectation is not met.
+    TestFailed = "test.failed", Error, "the policy does not do what a policy test expects";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,67 @@
+//! What a name is assumed to resolve to: `db.example.com=10.0.0.5,10.0.0.6`.
+
+use outport_policy::{Address, Host, Name, NameError};
+use std::str::FromStr;
+
+/// A name and its addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assumption {
+    /// The name.
+    pub name: Name,
+    /// Its addresses.
+    pub addresses: Vec<Address>,
+}
+
+/// Why a text is no assumption.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AssumptionError {
+    /// No `=`.
+    #[error("write `NAME=ADDRESS`, such as `db.example.com=10.0.0.5`")]
+    NoEquals,
+    /// What stands before the `=` is no name.
+    #[error("`{name}` is no name: {error}")]
+    Name {
+        /// As it is written.
+        name: String,
+        /// Why not.
+        error: NameError,
+    },
+    /// One of the addresses is none.
+    #[error("`{0}` is no address")]
+    Address(String),
+}
+
+impl Assumption {
+    /// Puts one together from the text of its parts.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is not what it should be.
+    pub fn new<'t>(
+        name: &str,
+        addresses: impl IntoIterator<Item = &'t str>,
+    ) -> Result<Self, AssumptionError> {
+        let wrong = |error| AssumptionError::Name {
+            name: name.to_owned(),
+            error,
+        };
+        let addresses = addresses.into_iter().map(|text| match Host::parse(text.trim()) {
+            Ok(Host::Address(address)) => Ok(address),
+            _ => Err(AssumptionError::Address(text.to_owned())),
+        });
+        Ok(Self {
+            name: Name::parse(name.trim()).map_err(wrong)?,
+            addresses: addresses.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl FromStr for Assumption {
+    type Err = AssumptionError;
+
+    fn from_str(text: &str) -> Result<Self, AssumptionError> {
+        let (name, addresses) = text.split_once('=').ok_or(AssumptionError::NoEquals)?;
+        Self::new(name, addresses.split(','))
+    }
+}

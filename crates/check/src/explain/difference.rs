@@ -1,0 +1,192 @@
+//! What a policy can reach that an earlier one could not.
+
+use super::{EffectivePolicy, OperatorSummary};
+use crate::human::{visible, wrap};
+use outport_policy::{
+    AllowList, BlockedNetwork, BlockedNetworkError, DenyList, Entry, EntryError, Limit, Operator, Place,
+    Policy, PortSet, PortsError, RuntimeLimits, gained,
+};
+use serde::Serialize;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// What is new, component by component.
+#[derive(Clone, Debug, Serialize)]
+pub struct Difference {
+    /// Always 1.
+    pub version: u32,
+    /// What can be reached now and could not before.
+    pub gained: Vec<Gained>,
+    /// What could be reached before and cannot now.
+    pub lost: Vec<Gained>,
+    /// Whether names may resolve to loopback now and might not before.
+    pub loopback_answers_lifted: bool,
+}
+
+/// An entry by which a component reaches what it did not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gained {
+    /// The component.
+    pub component: String,
+    /// The entry, in canonical spelling.
+    pub entry: String,
+    /// One of the destinations.
+    pub example: String,
+}
+
+/// Why a document is no effective policy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// Not JSON of the right shape.
+    #[error("this is no effective policy: {0}")]
+    Shape(#[from] serde_json::Error),
+    /// Another version than 1.
+    #[error("this is an effective policy of version {0}; this Outport knows version 1")]
+    Version(u32),
+    /// An entry in it is none.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// A network in it is none.
+    #[error(transparent)]
+    Network(#[from] BlockedNetworkError),
+    /// The ports in it are none.
+    #[error(transparent)]
+    Ports(#[from] PortsError),
+}
+
+impl EffectivePolicy {
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    ///
+    /// When it did not.
+    pub fn from_json(text: &str) -> Result<Self, DocumentError> {
+        let document: Self = serde_json::from_str(text)?;
+        match document.version {
+            1 => Ok(document),
+            other => Err(DocumentError::Version(other)),
+        }
+    }
+
+    /// The policies that it was made of.
+    ///
+    /// # Errors
+    ///
+    /// When an entry in it is none.
+    pub fn policies(&self) -> Result<Vec<Policy>, DocumentError> {
+        let operator = Arc::new(self.operator.operator()?);
+        let policies = self.components.iter().map(|component| {
+            let entries = component
+                .entries
+                .iter()
+                .map(|entry| Entry::parse(&entry.entry, Place::Code));
+            let allow = AllowList::compile(entries.collect::<Result<_, _>>()?);
+            Ok(Policy::new(
+                component.id.as_str(),
+                Arc::new(allow),
+                Arc::clone(&operator),
+            ))
+        });
+        policies.collect()
+    }
+
+    /// What this policy can reach that `before` could not, and the other way round.
+    ///
+    /// # Errors
+    ///
+    /// When an entry in one of them is none.
+    pub fn since(&self, before: &EffectivePolicy) -> Result<Difference, DocumentError> {
+        let (old, new) = (before.policies()?, self.policies()?);
+        Ok(Difference {
+            version: 1,
+            gained: all_gained(&old, &new),
+            lost: all_gained(&new, &old),
+            loopback_answers_lifted: self.operator.allow_loopback_answers
+                && !before.operator.allow_loopback_answers,
+        })
+    }
+}
+
+impl Difference {
+    /// Whether anything can be reached that could not be reached before.
+    pub fn reaches_more(&self) -> bool {
+        !self.gained.is_empty() || self.loopback_answers_lifted
+    }
+
+    /// As one JSON document with its line end.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("INVARIANT: strings are JSON") + "\n"
+    }
+
+    /// For people, to read at 80 columns.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for (sign, verb, entries) in [('+', "now", &self.gained), ('-', "no longer", &self.lost)] {
+            for one in entries {
+                let line = format!("{sign} {} {}", one.component, one.entry);
+                let _ = writeln!(text, "{}", visible(&line));
+                let _ = writeln!(
+                    text,
+                    "{}",
+                    wrap(&visible(&format!("{verb} reaches {}", one.example)), 4, 6)
+                );
+            }
+        }
+        if self.loopback_answers_lifted {
+            text.push_str("+ names other than `localhost` may resolve to loopback\n");
+        }
+        if text.is_empty() {
+            text.push_str("reaches the same as before\n");
+        }
+        text
+    }
+}
+
+impl OperatorSummary {
+    fn operator(&self) -> Result<Operator, DocumentError> {
+        let denied = self
+            .disallowed_outbound_hosts
+            .iter()
+            .map(|text| Entry::parse(text, Place::Code));
+        let blocked = self
+            .block_networks
+            .iter()
+            .map(|text| BlockedNetwork::parse(text, Place::Code));
+        let loopback_ports = match self.allow_loopback_ports.as_str() {
+            "" => PortSet::EMPTY,
+            ports => PortSet::parse(ports)?,
+        };
+        let limits = RuntimeLimits {
+            udp: Limit::lifted_if(self.allow_udp),
+            loopback_ports,
+            link_local: Limit::lifted_if(self.allow_link_local),
+            loopback_answers: Limit::lifted_if(self.allow_loopback_answers),
+        };
+        let deny = DenyList::compile(
+            denied.collect::<Result<_, _>>()?,
+            blocked.collect::<Result<_, _>>()?,
+        );
+        Ok(Operator {
+            deny,
+            limits,
+            ..Operator::default()
+        })
+    }
+}
+
+/// A component that is in one of the two only reaches nothing in the other.
+fn all_gained(old: &[Policy], new: &[Policy]) -> Vec<Gained> {
+    let mut all = Vec::new();
+    for policy in new {
+        let before = old.iter().find(|old| old.component() == policy.component());
+        let nothing = Policy::new(policy.component(), Arc::default(), Arc::default());
+        let gains = gained(before.unwrap_or(&nothing), policy);
+        all.extend(gains.iter().map(|gain| Gained {
+            component: policy.component().to_owned(),
+            entry: gain.entry.to_string(),
+            example: gain.example.to_string(),
+        }));
+    }
+    all
+}

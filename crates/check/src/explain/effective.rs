@@ -1,0 +1,231 @@
+//! The effective policy of an app: what each component may reach, minus what, because of whom.
+//!
+//! As JSON it is a document that can be committed. It holds entries and the operator's side in full, so that a
+//! later policy can be compared with it exactly; what is left of the entries is worked out again then.
+
+use crate::human::{visible, wrap};
+use crate::wording;
+use outport_policy::{
+    Entry, EntryScheme, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Transport,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+
+/// The policy of all components.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EffectivePolicy {
+    /// Always 1.
+    pub version: u32,
+    /// What holds for all of them.
+    pub operator: OperatorSummary,
+    /// The components, in the order of the manifest.
+    pub components: Vec<EffectiveComponent>,
+}
+
+/// The operator's side.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorSummary {
+    /// Layer 2: entries, in canonical spelling.
+    pub disallowed_outbound_hosts: Vec<String>,
+    /// Layer 2: networks.
+    pub block_networks: Vec<String>,
+    /// Layer 3: whether UDP is lifted.
+    pub allow_udp: bool,
+    /// Layer 3: loopback ports below 1024 that are lifted; empty: none.
+    pub allow_loopback_ports: String,
+    /// Layer 3: whether link-local and instance-metadata addresses are lifted.
+    pub allow_link_local: bool,
+    /// Whether names other than `localhost` may resolve to loopback.
+    pub allow_loopback_answers: bool,
+}
+
+/// One component.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EffectiveComponent {
+    /// Its id.
+    pub id: String,
+    /// Its entries, in the order of the manifest. None: it reaches nothing.
+    pub entries: Vec<EffectiveEntry>,
+}
+
+/// One entry and what is left of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EffectiveEntry {
+    /// The entry in canonical spelling.
+    pub entry: String,
+    /// What is left of it.
+    pub left: LeftOfEntry,
+    /// What is taken out of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub minus: Vec<Minus>,
+}
+
+/// What is left of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeftOfEntry {
+    /// All of it.
+    Whole,
+    /// A part.
+    Narrowed,
+    /// Nothing.
+    Blocked,
+}
+
+/// What is taken out of an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Minus {
+    /// What, in words.
+    pub what: String,
+    /// Because of whom.
+    pub because: String,
+}
+
+/// Parts that are told of one entry.
+const MOST_PARTS: usize = 16;
+
+impl EffectivePolicy {
+    /// The effective policy of components that have one operator.
+    pub fn of(policies: &[Policy], operator: &Operator) -> Self {
+        let kept_out = KeptOut::of(operator);
+        let components = policies.iter().map(|policy| EffectiveComponent {
+            id: policy.component().to_owned(),
+            entries: policy
+                .allow()
+                .entries()
+                .iter()
+                .map(|entry| effective(entry, &kept_out))
+                .collect(),
+        });
+        Self {
+            version: 1,
+            operator: OperatorSummary::from(operator),
+            components: components.collect(),
+        }
+    }
+
+    /// As one JSON document with its line end; `docs/schema/effective-policy.json` says what it looks like.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("INVARIANT: strings are JSON") + "\n"
+    }
+
+    /// For people, to read at 80 columns.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for component in &self.components {
+            let _ = writeln!(text, "{}", visible(&component.id));
+            if component.entries.is_empty() {
+                text.push_str("  reaches nothing: it has no entries\n");
+            }
+            for entry in &component.entries {
+                entry.write_to(&mut text);
+            }
+            text.push('\n');
+        }
+        text.push_str(&self.operator.to_text());
+        text
+    }
+}
+
+fn effective(entry: &Entry, kept_out: &KeptOut<'_>) -> EffectiveEntry {
+    let cuts = kept_out.cuts(entry).filter(|cut| match cut.by {
+        KeptOutBy::Limit(Reason::RuntimeUdp) => {
+            entry.schemes().contains(&EntryScheme::Socket(Transport::Udp))
+        }
+        _ => wording::is_worth_telling(cut),
+    });
+    let mut minus: Vec<Minus> = cuts
+        .take(MOST_PARTS)
+        .map(|cut| Minus {
+            what: wording::left_out(&cut, entry),
+            because: wording::by(&cut.by),
+        })
+        .collect();
+    minus.dedup();
+    let left = match kept_out.left(entry) {
+        Left::Nothing => LeftOfEntry::Blocked,
+        Left::Part { .. } if !minus.is_empty() => LeftOfEntry::Narrowed,
+        Left::Part { .. } | Left::Whole => LeftOfEntry::Whole,
+    };
+    EffectiveEntry {
+        entry: entry.to_string(),
+        left,
+        minus,
+    }
+}
+
+impl EffectiveEntry {
+    fn write_to(&self, text: &mut String) {
+        let entry = visible(&self.entry);
+        let _ = match self.left {
+            LeftOfEntry::Blocked => writeln!(text, "  {entry}  permits nothing"),
+            LeftOfEntry::Whole | LeftOfEntry::Narrowed => writeln!(text, "  {entry}"),
+        };
+        for minus in &self.minus {
+            let line = match self.left {
+                LeftOfEntry::Blocked => visible(&minus.because),
+                _ => visible(&format!("without {}: {}", minus.what, minus.because)),
+            };
+            let _ = writeln!(text, "{}", wrap(&line, 4, 6));
+        }
+    }
+}
+
+impl From<&Operator> for OperatorSummary {
+    fn from(operator: &Operator) -> Self {
+        let limits = &operator.limits;
+        Self {
+            disallowed_outbound_hosts: operator.deny.entries().iter().map(Entry::to_string).collect(),
+            block_networks: operator
+                .deny
+                .blocked_networks()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            allow_udp: limits.udp == Limit::Lifted,
+            allow_loopback_ports: limits.loopback_ports.to_string(),
+            allow_link_local: limits.link_local == Limit::Lifted,
+            allow_loopback_answers: limits.loopback_answers == Limit::Lifted,
+        }
+    }
+}
+
+impl OperatorSummary {
+    /// What no component reaches, whatever its entries.
+    fn to_text(&self) -> String {
+        let denied: Vec<&str> = self
+            .disallowed_outbound_hosts
+            .iter()
+            .chain(&self.block_networks)
+            .map(String::as_str)
+            .collect();
+        let ports = match self.allow_loopback_ports.as_str() {
+            "" => Some("loopback ports below 1024".to_owned()),
+            "*" | "1-1023" => None,
+            lifted => Some(format!("loopback ports below 1024 but {lifted}")),
+        };
+        let shut: Vec<String> = [
+            (!self.allow_udp).then(|| "UDP".to_owned()),
+            ports,
+            (!self.allow_link_local).then(|| "link-local and instance-metadata addresses".to_owned()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let mut text = String::new();
+        for (title, what) in [
+            ("Denied to all", denied.join(", ")),
+            ("Shut for all", shut.join(", ")),
+        ] {
+            if !what.is_empty() {
+                let _ = writeln!(text, "{}", wrap(&format!("{title}: {}", visible(&what)), 0, 2));
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,185 @@
+//! What is asked: a destination as people write it.
+
+use outport_policy::{Host, Name, NameError, Scheme, Transport};
+use std::fmt;
+use std::str::FromStr;
+
+/// A destination to explain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// `tcp://HOST:PORT` or `udp://HOST:PORT`.
+    Socket {
+        /// The transport.
+        transport: Transport,
+        /// Where to.
+        host: Host,
+        /// Its port.
+        port: u16,
+    },
+    /// `https://HOST[:PORT][/…]`.
+    Request {
+        /// The scheme.
+        scheme: Scheme,
+        /// Where to.
+        host: Host,
+        /// The port, written or the scheme's own.
+        port: u16,
+    },
+    /// A name alone: a look-up.
+    LookUp {
+        /// The name.
+        name: Name,
+    },
+}
+
+/// Why a text is no destination.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuestionError {
+    /// An address or a port, and nothing that says what is spoken.
+    #[error("`{0}` needs a protocol: write `tcp://{0}` for a socket, or the whole URL of a request")]
+    NoProtocol(String),
+    /// Not a protocol.
+    #[error("`{0}` is no protocol: write `tcp`, `udp`, or the scheme of a URL such as `https`")]
+    Protocol(String),
+    /// Neither a name nor an address.
+    #[error("`{host}` is no host: {error}")]
+    Host {
+        /// As it is written.
+        host: String,
+        /// Why not.
+        error: NameError,
+    },
+    /// No port, and a protocol that has none of its own.
+    #[error("`{0}` needs a port")]
+    NoPort(String),
+    /// Not a port from 1 to 65535.
+    #[error("`{0}` is no port: write a number from 1 to 65535")]
+    Port(String),
+}
+
+impl FromStr for Question {
+    type Err = QuestionError;
+
+    fn from_str(text: &str) -> Result<Self, QuestionError> {
+        let text = text.trim();
+        let Some((protocol, rest)) = text.split_once("://") else {
+            return bare(text);
+        };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        let (host, port) = split_port(authority);
+        let host = parse_host(host)?;
+        let port = port.map(parse_port).transpose()?;
+        let needed = || QuestionError::NoPort(text.to_owned());
+        let transport = match protocol.to_ascii_lowercase().as_str() {
+            "tcp" => Some(Transport::Tcp),
+            "udp" => Some(Transport::Udp),
+            _ => None,
+        };
+        if let Some(transport) = transport {
+            return Ok(Self::Socket {
+                transport,
+                host,
+                port: port.ok_or_else(needed)?,
+            });
+        }
+        let scheme = Scheme::parse(protocol).ok_or_else(|| QuestionError::Protocol(protocol.to_owned()))?;
+        let port = port.or_else(|| scheme.default_port()).ok_or_else(needed)?;
+        Ok(Self::Request { scheme, host, port })
+    }
+}
+
+fn bare(text: &str) -> Result<Question, QuestionError> {
+    match Host::parse(text) {
+        Ok(Host::Name(name)) => Ok(Question::LookUp { name }),
+        Ok(Host::Address(_)) => Err(QuestionError::NoProtocol(format!("{text}:PORT"))),
+        Err(_) if split_port(text).1.is_some_and(|port| port.parse::<u16>().is_ok()) => {
+            Err(QuestionError::NoProtocol(text.to_owned()))
+        }
+        Err(error) => Err(QuestionError::Host {
+            host: text.to_owned(),
+            error,
+        }),
+    }
+}
+
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    let behind_brackets = authority.rfind(']').unwrap_or(0);
+    match authority[behind_brackets..].rfind(':') {
+        Some(colon) => {
+            let (host, port) = authority.split_at(behind_brackets + colon);
+            (host, Some(&port[1..]))
+        }
+        None => (authority, None),
+    }
+}
+
+fn parse_host(text: &str) -> Result<Host, QuestionError> {
+    Host::parse(text).map_err(|error| QuestionError::Host {
+        host: text.to_owned(),
+        error,
+    })
+}
+
+fn parse_port(text: &str) -> Result<u16, QuestionError> {
+    let wrong = || QuestionError::Port(text.to_owned());
+    match text.parse() {
+        Ok(0) | Err(_) => Err(wrong()),
+        Ok(port) => Ok(port),
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket {
+                transport,
+                host,
+                port,
+            } => write!(f, "{transport}://{host}:{port}"),
+            Self::Request { scheme, host, port } => write!(f, "{scheme}://{host}:{port}"),
+            Self::LookUp { name } => name.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_read_as_people_write_it() {
+        for (text, expected) in [
+            ("tcp://10.0.0.5:5432", Ok("tcp://10.0.0.5:5432")),
+            ("TCP://[::1]:53/", Ok("tcp://[::1]:53")),
+            ("udp://Example.COM.:53", Ok("udp://example.com:53")),
+            (
+                "https://api.example.com/a/b?c#d",
+                Ok("https://api.example.com:443"),
+            ),
+            ("http://[2001:db8::1]:8080/", Ok("http://[2001:db8::1]:8080")),
+            ("redis://cache", Ok("redis://cache:6379")),
+            ("example.com", Ok("example.com")),
+            ("tcp://127.1:80", Ok("tcp://127.0.0.1:80")),
+            ("10.0.0.5", Err("`10.0.0.5:PORT` needs a protocol")),
+            (
+                "db.example.com:5432",
+                Err("`db.example.com:5432` needs a protocol"),
+            ),
+            ("tcp://db.example.com", Err("`tcp://db.example.com` needs a port")),
+            ("tcp://db.example.com:0", Err("`0` is no port")),
+            ("tcp://db.example.com:99999", Err("`99999` is no port")),
+            ("h2://db.example.com:1", Err("`h2` is no protocol")),
+            ("https://user@host/", Err("`user@host` is no host")),
+            ("https:///", Err("`` is no host")),
+        ] {
+            match (text.parse::<Question>(), expected) {
+                (Ok(question), Ok(shown)) => assert_eq!(question.to_string(), shown, "{text}"),
+                (Err(error), Err(message)) => {
+                    assert!(error.to_string().starts_with(message), "{text}: {error}")
+                }
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+    }
+}

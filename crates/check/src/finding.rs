@@ -1,0 +1,165 @@
+//! One finding: what, where, and what to write instead.
+
+use crate::code::{Code, Severity};
+use outport_manifest::{Note, Problem};
+use outport_policy::Place;
+use std::fmt;
+use std::ops::Range;
+
+/// Something worth telling before anything runs.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Which kind it is.
+    pub code: FindingCode,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is, in a sentence without a full stop.
+    pub message: String,
+    /// Where it is.
+    pub place: Place,
+    /// The component that it is about, if it is about one.
+    pub component: Option<String>,
+    /// Other places that have to do with it, each with what it is there.
+    pub related: Vec<(Place, String)>,
+    /// What to do.
+    pub help: Option<String>,
+    /// A change of the file that is safe to make without asking.
+    pub fix: Option<Fix>,
+}
+
+/// The code of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FindingCode {
+    /// From this crate's list.
+    Check(Code),
+    /// A mistake or remark in one of the files.
+    File(outport_manifest::Code),
+}
+
+/// A safe change of one entry. The span is that of the entry's text in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fix {
+    /// Take the entry out.
+    Remove {
+        /// Bytes of the file.
+        span: Range<usize>,
+    },
+    /// Write the entry otherwise.
+    Replace {
+        /// Bytes of the file.
+        span: Range<usize>,
+        /// The new text.
+        with: String,
+    },
+}
+
+impl Finding {
+    /// A finding of this code, of the severity that the code has.
+    pub fn new(code: Code, place: Place, message: impl Into<String>) -> Self {
+        Self {
+            code: FindingCode::Check(code),
+            severity: code.severity(),
+            message: message.into(),
+            place,
+            component: None,
+            related: Vec::new(),
+            help: None,
+            fix: None,
+        }
+    }
+
+    /// About this component.
+    #[must_use]
+    pub fn of(mut self, component: impl Into<String>) -> Self {
+        self.component = Some(component.into());
+        self
+    }
+
+    /// With what to do.
+    #[must_use]
+    pub fn helped_by(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// With another place that has to do with it.
+    #[must_use]
+    pub fn related_to(mut self, place: Place, what: impl Into<String>) -> Self {
+        self.related.push((place, what.into()));
+        self
+    }
+
+    pub(crate) fn fixed_by(mut self, fix: Option<Fix>) -> Self {
+        self.fix = fix;
+        self
+    }
+
+    pub(crate) fn as_severe_as(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+}
+
+/// The bytes of a file that a place stands for.
+pub(crate) fn span_of(place: &Place) -> Option<Range<usize>> {
+    match place {
+        Place::File { span, .. } => Some(span.clone()),
+        _ => None,
+    }
+}
+
+impl From<&Problem> for Finding {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            code: FindingCode::File(problem.code()),
+            severity: Severity::Error,
+            message: problem.mistake.to_string(),
+            place: problem.place.clone(),
+            component: None,
+            related: Vec::new(),
+            help: problem.help(),
+            fix: None,
+        }
+    }
+}
+
+impl From<&Note> for Finding {
+    fn from(note: &Note) -> Self {
+        Self {
+            code: FindingCode::File(note.code()),
+            severity: match note.severity() {
+                outport_manifest::Severity::Note => Severity::Note,
+                outport_manifest::Severity::Warning => Severity::Warning,
+            },
+            message: note.remark.to_string(),
+            place: note.place.clone(),
+            component: None,
+            related: Vec::new(),
+            help: None,
+            fix: None,
+        }
+    }
+}
+
+impl fmt::Display for FindingCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Check(code) => code.fmt(f),
+            Self::File(code) => code.fmt(f),
+        }
+    }
+}
+
+/// `spin.toml:12:5: warning[entry.blocked]: …`, one line.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}[{}]: {}",
+            self.place,
+            self.severity.as_str(),
+            self.code,
+            self.message
+        )
+    }
+}

@@ -1,0 +1,59 @@
+//! Everything that can be found about an app without running it.
+//!
+//! | file | holds | against |
+//! | --- | --- | --- |
+//! | [`overlap`] | entries | deny list, blocked networks, limits |
+//! | [`list`] | entries | each other |
+//! | [`breadth`] | one entry | what people mean by such an entry |
+//! | [`needs`] | entries and triggers | imports and exports of the code |
+//! | [`operator`] | the deny list | what can be known of it ahead |
+//!
+//! What the files say wrong is found while they are read, by [`outport_manifest`]. No finding hides another: each
+//! is looked for in what could be read, whatever else is wrong.
+
+mod breadth;
+mod list;
+mod needs;
+mod operator;
+mod overlap;
+
+use crate::finding::Finding;
+use crate::subject::Subject;
+use outport_policy::{KeptOut, Operator, Place};
+
+/// Whether the operator's denied names are resolved, so that their addresses are denied too (clause DL-5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeniedNames {
+    /// They are.
+    Resolved,
+    /// `--no-resolve-disallowed`
+    LeftAlone,
+}
+
+/// Holds components against their operator. In the order of the components, then of their files.
+pub fn review(subjects: &[Subject<'_>], operator: &Operator, names: DeniedNames) -> Vec<Finding> {
+    let kept_out = KeptOut::of(operator);
+    let mut findings: Vec<Finding> = subjects
+        .iter()
+        .flat_map(|subject| review_one(subject, &kept_out))
+        .collect();
+    findings.extend(operator::findings(operator, names));
+    findings
+}
+
+/// Everything about one component that can be found without its code: what `up` warns about before it starts.
+fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Finding> {
+    let mut findings = overlap::findings(subject.entries, kept_out);
+    findings.extend(list::findings(subject.entries));
+    findings.extend(breadth::findings(subject.entries));
+    findings.extend(needs::findings(subject));
+    findings.sort_by_key(|finding| start_of(&finding.place));
+    findings
+        .into_iter()
+        .map(|finding| finding.of(subject.id))
+        .collect()
+}
+
+fn start_of(place: &Place) -> usize {
+    crate::finding::span_of(place).map_or(0, |span| span.start)
+}

@@ -1,0 +1,124 @@
+//! Entries that permit more, or less, than people mean by them (clause VAL-4).
+
+use crate::code::Code;
+use crate::finding::Finding;
+use ipnet::IpNet;
+use outport_policy::{Entry, EntryPorts, EntryScheme, HostPattern, Name, PortSet, PortSpec, Region};
+use std::net::Ipv4Addr;
+
+pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
+    let public = PublicNetworks::of(entries);
+    let of = |entry| {
+        [
+            everything(entry),
+            public_suffix(entry),
+            half_open(entry),
+            public.v4_only(entry),
+        ]
+    };
+    entries.iter().flat_map(of).flatten().collect()
+}
+
+fn everything(entry: &Entry) -> Option<Finding> {
+    let all_ports = entry.ports_for(&EntryScheme::Any).is_all();
+    let everything = entry.schemes().contains(&EntryScheme::Any) && entry.hosts().contains(&HostPattern::Any);
+    (everything && all_ports).then(|| {
+        Finding::new(
+            Code::Everything,
+            entry.place().clone(),
+            format!("`{}` permits every host on every port", entry.text()),
+        )
+        .helped_by("name the hosts that the component needs")
+    })
+}
+
+fn public_suffix(entry: &Entry) -> Option<Finding> {
+    let apex = entry.hosts().iter().find_map(|host| match host {
+        HostPattern::Subdomains(apex) if is_public_suffix(apex) => Some(apex),
+        _ => None,
+    })?;
+    let message = format!(
+        "`{}` covers every name that anybody registers below `{apex}`",
+        entry.text()
+    );
+    let finding = Finding::new(Code::PublicSuffix, entry.place().clone(), message);
+    Some(finding.helped_by(format!(
+        "write the domain that is meant, such as `*.example.{apex}`"
+    )))
+}
+
+fn is_public_suffix(name: &Name) -> bool {
+    psl::suffix(name.as_str().as_bytes())
+        .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == name.as_str().as_bytes())
+}
+
+fn half_open(entry: &Entry) -> Option<Finding> {
+    let EntryPorts::Written(specs) = entry.ports() else {
+        return None;
+    };
+    let (spec, range) = specs.iter().find_map(|spec| match spec {
+        PortSpec::HalfOpen(range) => Some((spec, range)),
+        PortSpec::Inclusive(_) => None,
+    })?;
+    let end = u32::from(range.last()) + 1;
+    let meant = crate::wording::ports(&[*range].into_iter().collect());
+    let message = format!("`{spec}` in `{}` means {meant}, without {end}", entry.text());
+    let finding = Finding::new(Code::HalfOpen, entry.place().clone(), message);
+    Some(finding.helped_by(format!(
+        "write `{}-{end}` if {end} is meant too, else `{range}`",
+        range.first()
+    )))
+}
+
+/// The ports on which the list names addresses of IPv6.
+struct PublicNetworks {
+    v6: PortSet,
+}
+
+impl PublicNetworks {
+    fn of(entries: &[Entry]) -> Self {
+        let regions = entries.iter().flat_map(|entry| {
+            let has_v6 = entry.hosts().iter().any(is_v6);
+            Region::permitted_by(entry).into_iter().filter(move |_| has_v6)
+        });
+        let ranges = regions.flat_map(|region| region.ports.ranges().to_vec());
+        Self { v6: ranges.collect() }
+    }
+
+    fn v4_only(&self, entry: &Entry) -> Option<Finding> {
+        let net = entry.hosts().iter().find_map(public_v4)?;
+        let ports = Region::permitted_by(entry).into_iter().next()?.ports;
+        self.v6.intersection(&ports).is_empty().then(|| {
+            let message = format!(
+                "`{}` covers IPv4 only: if what is in {net} has IPv6 addresses too, they are refused",
+                entry.text()
+            );
+            Finding::new(Code::V4Only, entry.place().clone(), message)
+                .helped_by("list the IPv6 networks of the service beside it, if it has any")
+        })
+    }
+}
+
+fn is_v6(host: &HostPattern) -> bool {
+    match host {
+        HostPattern::Any => true,
+        HostPattern::Address(address) => address.ip().is_ipv6(),
+        HostPattern::Network(net) => matches!(net, IpNet::V6(_)),
+        HostPattern::Name(_) | HostPattern::Subdomains(_) | HostPattern::ToSelf => false,
+    }
+}
+
+/// An IPv4 network in the public part of the address space; those of private networks have IPv6 rarely.
+fn public_v4(host: &HostPattern) -> Option<&IpNet> {
+    let HostPattern::Network(net @ IpNet::V4(v4)) = host else {
+        return None;
+    };
+    let ip = v4.network();
+    let shared = Ipv4Addr::new(100, 64, 0, 0);
+    let private = (ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.octets()[..2] == shared.octets()[..2])
+        && v4.prefix_len() >= 8;
+    (!private).then_some(net)
+}

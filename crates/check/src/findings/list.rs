@@ -1,0 +1,63 @@
+//! Entries beside others that permit the same, and entries that are spelled unlike their canonical form.
+
+use crate::code::Code;
+use crate::finding::{Finding, Fix, span_of};
+use outport_policy::{Entry, redundant};
+use std::collections::HashSet;
+
+pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
+    let redundant = redundant(entries);
+    let numbers: HashSet<usize> = redundant.iter().map(|one| one.number).collect();
+    let mut findings: Vec<Finding> = redundant
+        .iter()
+        .map(|one| {
+            let by: Vec<String> = one
+                .covered_by
+                .iter()
+                .map(|entry| format!("`{}`", entry.text()))
+                .collect();
+            let verb = if by.len() == 1 {
+                "permits"
+            } else {
+                "together permit"
+            };
+            let message = format!(
+                "`{}` adds nothing: {} {verb} all of it",
+                one.entry.text(),
+                by.join(", ")
+            );
+            let fix = span_of(one.entry.place()).map(|span| Fix::Remove { span });
+            let finding = Finding::new(Code::Redundant, one.entry.place().clone(), message)
+                .helped_by("take it out")
+                .fixed_by(fix);
+            one.covered_by.iter().fold(finding, |finding, entry| {
+                finding.related_to(
+                    entry.place().clone(),
+                    format!("`{}` permits it here", entry.text()),
+                )
+            })
+        })
+        .collect();
+    let spelled = entries
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| !numbers.contains(number));
+    findings.extend(spelled.filter_map(|(_, entry)| spelling(entry)));
+    findings
+}
+
+fn spelling(entry: &Entry) -> Option<Finding> {
+    let canonical = entry.to_string();
+    if entry.text() == canonical {
+        return None;
+    }
+    let message = format!("`{}` is spelled unlike its canonical form", entry.text());
+    // Where variables are filled in, the text in the file is not the entry.
+    let fix = span_of(entry.place()).filter(|span| span.len() == entry.text().len());
+    let fix = fix.map(|span| Fix::Replace {
+        span,
+        with: canonical.clone(),
+    });
+    let finding = Finding::new(Code::Spelling, entry.place().clone(), message);
+    Some(finding.helped_by(format!("write `{canonical}`")).fixed_by(fix))
+}

@@ -1,0 +1,86 @@
+//! Entries and triggers against what the code imports and exports (clause VAL-4).
+
+use crate::code::Code;
+use crate::finding::Finding;
+use crate::subject::{Interfaces, Subject, Trigger};
+use outport_policy::Entry;
+
+pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
+    let Some(interfaces) = subject.interfaces else {
+        return Vec::new();
+    };
+    let mut findings: Vec<Finding> = entries(subject, interfaces).into_iter().collect();
+    let missing = subject
+        .triggers
+        .iter()
+        .filter(|trigger| !interfaces.answers(**trigger));
+    findings.extend(missing.map(|trigger| missing_export(subject, *trigger)));
+    findings.extend(trapped(subject, interfaces));
+    findings
+}
+
+fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
+    let id = subject.id;
+    let first = subject.entries.first();
+    match first {
+        None if interfaces.uses_sockets() => Some(
+            Finding::new(
+                Code::NoEntries,
+                subject.place.clone(),
+                format!("`{id}` imports `wasi:sockets` and has no entries, so every connection is refused"),
+            )
+            .helped_by("add `allowed_outbound_hosts = [\"*://HOST:PORT\"]` with the hosts that it needs"),
+        ),
+        None => None,
+        Some(first) if !interfaces.uses_sockets() && !interfaces.uses_http() => Some(
+            Finding::new(
+                Code::UnusedEntries,
+                first.place().clone(),
+                format!("`{id}` has entries and imports neither sockets nor HTTP, so they permit nothing"),
+            )
+            .helped_by("take `allowed_outbound_hosts` out, or check that this is the right component"),
+        ),
+        Some(first) if interfaces.uses_sockets() && !subject.entries.iter().any(Entry::permits_sockets) => Some(
+            Finding::new(
+                Code::NoSocketEntry,
+                first.place().clone(),
+                format!("`{id}` imports `wasi:sockets`, and its entries permit URLs only: every socket is refused"),
+            )
+            .helped_by("write `*://HOST:PORT` for what it connects to by itself"),
+        ),
+        Some(_) => None,
+    }
+}
+
+fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Finding {
+    let exports: Vec<String> = trigger
+        .exports()
+        .iter()
+        .map(|export| format!("`{export}`"))
+        .collect();
+    let message = format!(
+        "`{}` has a trigger of type `{}` and exports no {}",
+        subject.id,
+        trigger.as_str(),
+        exports.join(" or ")
+    );
+    Finding::new(Code::MissingExport, subject.place.clone(), message)
+}
+
+fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
+    if interfaces.trapped.is_empty() {
+        return None;
+    }
+    let list: Vec<String> = interfaces
+        .trapped
+        .iter()
+        .map(|import| format!("`{import}`"))
+        .collect();
+    let message = format!(
+        "`{}` imports what Outport has not: {}",
+        subject.id,
+        list.join(", ")
+    );
+    let finding = Finding::new(Code::TrappedImport, subject.place.clone(), message);
+    Some(finding.helped_by("it starts all the same, and ends with an error if it calls one of these"))
+}

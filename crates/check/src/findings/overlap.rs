@@ -1,0 +1,149 @@
+//! Entries that the operator or the limits keep out, whole or in part (clauses VAL-2 and VAL-3).
+//!
+//! Two kinds of cuts are not told, since nearly every entry has them and nobody who wrote it means them: UDP that
+//! is shut, for an entry that does not name `udp`; and addresses that embed denied ones, in IPv6 networks.
+//! A limit that takes a part out of a wider network or of `*` is told as a note.
+
+use crate::code::{Code, Severity};
+use crate::finding::Finding;
+use crate::wording;
+use outport_policy::{
+    Cut, Entry, EntryScheme, HostPattern, Hosts, KeptOut, KeptOutBy, Left, Reason, Transport,
+};
+
+/// Cuts that are told one by one; more are only mentioned.
+const MOST_CUTS: usize = 4;
+
+pub(super) fn findings(entries: &[Entry], kept_out: &KeptOut<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for entry in entries {
+        let left = kept_out.left(entry);
+        match left {
+            Left::Nothing => findings.push(blocked(entry, kept_out)),
+            Left::Part { .. } => findings.extend(narrowed(entry, kept_out)),
+            Left::Whole => {}
+        }
+        if left != Left::Nothing {
+            findings.extend(undecided(entry, kept_out));
+        }
+    }
+    findings
+}
+
+fn blocked(entry: &Entry, kept_out: &KeptOut<'_>) -> Finding {
+    let cuts: Vec<Cut<'_>> = kept_out
+        .cuts(entry)
+        .filter(|cut| speaks_of(cut, entry))
+        .take(MOST_CUTS)
+        .collect();
+    let reasons = reasons(&cuts);
+    let message = format!("`{}` permits nothing: {}", entry.text(), reasons.join("; "));
+    let finding = Finding::new(Code::Blocked, entry.place().clone(), message);
+    with_places(finding, &cuts, entry)
+}
+
+fn narrowed(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
+    let mut cuts = kept_out.cuts(entry).filter(|cut| speaks_of(cut, entry));
+    let told: Vec<Cut<'_>> = cuts.by_ref().take(MOST_CUTS).collect();
+    let more = if cuts.next().is_some() { " and more" } else { "" };
+    if told.is_empty() {
+        return None;
+    }
+    let severity = match told.iter().all(|cut| is_a_limit_inside(cut, entry)) {
+        true => Severity::Note,
+        false => Severity::Warning,
+    };
+    let mut parts: Vec<String> = told.iter().map(|cut| wording::left_out(cut, entry)).collect();
+    parts.dedup();
+    let reasons = reasons(&told);
+    let message = format!(
+        "`{}` is narrowed, without {}{more}: {}",
+        entry.text(),
+        parts.join(", "),
+        reasons.join("; ")
+    );
+    let finding = Finding::new(Code::Narrowed, entry.place().clone(), message).as_severe_as(severity);
+    Some(with_places(finding, &told, entry))
+}
+
+fn undecided(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
+    let found = kept_out.undecided(entry, MOST_CUTS);
+    let (told, more) = match found.len() {
+        0 => return None,
+        MOST_CUTS => (&found[..MOST_CUTS - 1], " and others"),
+        _ => (&found[..], ""),
+    };
+    let denied: Vec<String> = told
+        .iter()
+        .filter_map(|by| match by {
+            KeptOutBy::Entry(entry) => Some(format!("`{}`", entry.text())),
+            KeptOutBy::Blocked(blocked) => Some(format!("`{blocked}`")),
+            KeptOutBy::Limit(_) => None,
+        })
+        .collect();
+    let message = format!(
+        "whether `{}` is denied depends on what its name resolves to: the operator denies {}{more}",
+        entry.text(),
+        denied.join(", ")
+    );
+    Some(told.iter().fold(
+        Finding::new(Code::Undecided, entry.place().clone(), message),
+        |finding, by| with_place(finding, by),
+    ))
+}
+
+fn speaks_of(cut: &Cut<'_>, entry: &Entry) -> bool {
+    match cut.by {
+        KeptOutBy::Limit(Reason::RuntimeUdp) => {
+            entry.schemes().contains(&EntryScheme::Socket(Transport::Udp))
+        }
+        _ => wording::is_worth_telling(cut),
+    }
+}
+
+fn is_a_limit_inside(cut: &Cut<'_>, entry: &Entry) -> bool {
+    let whole_host = |host: &HostPattern| cut.region.hosts == Hosts::Pattern(host.clone());
+    matches!(cut.by, KeptOutBy::Limit(_)) && !entry.hosts().iter().any(whole_host)
+}
+
+fn reasons(cuts: &[Cut<'_>]) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    for reason in cuts.iter().map(|cut| wording::by(&cut.by)) {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
+}
+
+/// The places of the operator's entries, and what would lift the limits.
+fn with_places(finding: Finding, cuts: &[Cut<'_>], entry: &Entry) -> Finding {
+    let finding = cuts
+        .iter()
+        .fold(finding, |finding, cut| with_place(finding, &cut.by));
+    let lifts: Vec<String> = cuts
+        .iter()
+        .filter(|cut| !is_a_limit_inside(cut, entry))
+        .filter_map(|cut| match cut.by {
+            KeptOutBy::Limit(reason) => wording::switch(reason, &cut.region.ports),
+            _ => None,
+        })
+        .collect();
+    match lifts.first() {
+        Some(switch) => finding.helped_by(format!("the operator can lift this with `{switch}`")),
+        None => finding,
+    }
+}
+
+fn with_place(finding: Finding, by: &KeptOutBy<'_>) -> Finding {
+    let (place, text) = match by {
+        KeptOutBy::Entry(entry) => (entry.place(), entry.text().to_owned()),
+        KeptOutBy::Blocked(blocked) => (blocked.place(), blocked.to_string()),
+        KeptOutBy::Limit(_) => return finding,
+    };
+    let what = format!("`{text}` is denied here");
+    match finding.related.iter().any(|(_, own)| *own == what) {
+        true => finding,
+        false => finding.related_to(place.clone(), what),
+    }
+}

@@ -1,0 +1,292 @@
+//! Safe changes of a `spin.toml`: entries are taken out of their lists or spelled otherwise. Comments, order and
+//! layout of everything else stay.
+
+use crate::finding::{Finding, Fix};
+use std::ops::Range;
+use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FixError {
+    /// The file cannot be read, so it cannot be changed either.
+    #[error("the file has mistakes to correct by hand first: {0}")]
+    NotToml(#[from] toml_edit::TomlError),
+}
+
+/// The text with every fix of the findings in it, and how many that were. Findings in other files are left alone,
+/// so pass only those of this file.
+///
+/// # Errors
+///
+/// When the text is not TOML.
+pub fn apply_fixes(text: &str, findings: &[Finding]) -> Result<(String, usize), FixError> {
+    let bare = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let shift = text.len() - bare.len();
+    let document = Document::parse(bare.to_owned())?;
+    let mut changes: Vec<(Vec<Step>, usize, &Fix)> = findings
+        .iter()
+        .filter_map(|finding| finding.fix.as_ref())
+        .filter_map(|fix| {
+            let span = span(fix);
+            let span = span.start.checked_sub(shift)?..span.end.checked_sub(shift)?;
+            let mut path = Vec::new();
+            let index = find_in_table(document.as_table(), &span, &mut path)?;
+            Some((path, index, fix))
+        })
+        .collect();
+    // From the end of each list, so that what is still to be changed keeps its number.
+    changes.sort_by_key(|(_, index, _)| std::cmp::Reverse(*index));
+    let mut document: DocumentMut = document.into_mut();
+    let mut done = 0;
+    for (path, index, fix) in &changes {
+        if let Some(array) = array_at(document.as_item_mut(), path) {
+            change(array, *index, fix);
+            done += 1;
+        }
+    }
+    Ok((as_it_was_written(&document.to_string(), text), done))
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// One step from a table or list to what is in it.
+#[derive(Clone, Debug)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+fn span(fix: &Fix) -> Range<usize> {
+    match fix {
+        Fix::Remove { span } | Fix::Replace { span, .. } => span.clone(),
+    }
+}
+
+fn find_in_table(table: &dyn TableLike, span: &Range<usize>, path: &mut Vec<Step>) -> Option<usize> {
+    table.iter().find_map(|(key, item)| {
+        path.push(Step::Key(key.to_owned()));
+        find_in_item(item, span, path).or_else(|| {
+            path.pop();
+            None
+        })
+    })
+}
+
+fn find_in_item(item: &Item, span: &Range<usize>, path: &mut Vec<Step>) -> Option<usize> {
+    match item {
+        Item::None => None,
+        Item::Table(table) => find_in_table(table, span, path),
+        Item::ArrayOfTables(tables) => tables.iter().enumerate().find_map(|(index, table)| {
+            path.push(Step::Index(index));
+            find_in_table(table, span, path).or_else(|| {
+                path.pop();
+                None
+            })
+        }),
+        Item::Value(Value::InlineTable(table)) => find_in_table(table, span, path),
+        Item::Value(Value::Array(array)) => array.iter().position(|value| {
+            let holds = |own: Range<usize>| own.start < span.start && span.end < own.end;
+            value.is_str() && value.span().is_some_and(holds)
+        }),
+        Item::Value(_) => None,
+    }
+}
+
+fn array_at<'d>(item: &'d mut Item, path: &[Step]) -> Option<&'d mut Array> {
+    let mut item = item;
+    for step in path {
+        item = match step {
+            Step::Key(key) => item.as_table_like_mut()?.get_mut(key)?,
+            Step::Index(index) => {
+                let table = item.as_array_of_tables_mut()?.get_mut(*index)?;
+                return array_in_table(
+                    table,
+                    &path[path.iter().position(|own| std::ptr::eq(own, step))? + 1..],
+                );
+            }
+        };
+    }
+    item.as_array_mut()
+}
+
+fn array_in_table<'d>(table: &'d mut dyn TableLike, path: &[Step]) -> Option<&'d mut Array> {
+    let (Step::Key(key), rest) = path.split_first()? else {
+        return None;
+    };
+    array_at(table.get_mut(key)?, rest)
+}
+
+fn change(array: &mut Array, index: usize, fix: &Fix) {
+    match fix {
+        Fix::Remove { .. } => remove(array, index),
+        Fix::Replace { with, .. } => {
+            let Some(value) = array.get_mut(index) else { return };
+            let decor = value.decor().clone();
+            *value = Value::from(with.as_str());
+            *value.decor_mut() = decor;
+        }
+    }
+}
+
+/// What stands before the removed entry is layout; a comment before the next one stays with that.
+fn remove(array: &mut Array, index: usize) {
+    if index >= array.len() {
+        return;
+    }
+    let removed = array.remove(index);
+    let before = prefix(&removed);
+    let comment = before.contains('#');
+    match array.get_mut(index) {
+        Some(next) => {
+            let own = prefix(next);
+            if comment {
+                next.decor_mut().set_prefix(format!(
+                    "{}{}",
+                    before.trim_end_matches([' ', '\t', '\n', '\r']),
+                    own_line(&own)
+                ));
+            } else if !own.contains(['\n', '#']) {
+                next.decor_mut().set_prefix(before);
+            }
+        }
+        None if comment => {
+            let trailing = array.trailing().as_str().unwrap_or_default().to_owned();
+            array.set_trailing(format!(
+                "{}{trailing}",
+                before.trim_end_matches([' ', '\t', '\n', '\r'])
+            ));
+        }
+        None => {}
+    }
+}
+
+/// A comment ends with its line.
+fn own_line(layout: &str) -> String {
+    match layout.contains('\n') {
+        true => layout.to_owned(),
+        false => format!("\n{layout}"),
+    }
+}
+
+fn prefix(value: &Value) -> String {
+    let prefix = value.decor().prefix().and_then(|prefix| prefix.as_str());
+    prefix.unwrap_or_default().to_owned()
+}
+
+/// With the line ends and the byte order mark that the text had.
+fn as_it_was_written(changed: &str, before: &str) -> String {
+    let mark = if before.starts_with(BYTE_ORDER_MARK) {
+        "\u{feff}"
+    } else {
+        ""
+    };
+    let lines = match before.contains("\r\n") {
+        true => changed.replace("\r\n", "\n").replace('\n', "\r\n"),
+        false => changed.to_owned(),
+    };
+    let ended = match before.ends_with('\n') {
+        true => lines.as_str(),
+        false => lines.trim_end_matches(['\r', '\n']),
+    };
+    format!("{mark}{ended}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::Code;
+    use outport_manifest::SourceFile;
+
+    fn finding(text: &str, entry: &str, with: Option<&str>) -> Finding {
+        let start = text.find(entry).unwrap();
+        let span = start..start + entry.len();
+        let fix = match with {
+            None => Fix::Remove { span: span.clone() },
+            Some(with) => Fix::Replace {
+                span: span.clone(),
+                with: with.to_owned(),
+            },
+        };
+        let place = SourceFile::new("spin.toml", text).place(&span);
+        Finding::new(Code::Redundant, place, "").fixed_by(Some(fix))
+    }
+
+    #[test]
+    fn entries_are_taken_out_and_the_rest_stays_as_it_was() {
+        for (before, entries, after) in [
+            (
+                r#"x.hosts = ["a", "b", "c"] # why"#,
+                &["a"][..],
+                r#"x.hosts = ["b", "c"] # why"#,
+            ),
+            (r#"x.hosts = ["a", "b", "c"]"#, &["b"], r#"x.hosts = ["a", "c"]"#),
+            (r#"x.hosts = ["a", "b", "c"]"#, &["c", "a"], r#"x.hosts = ["b"]"#),
+            (
+                r#"x = { hosts = ["a", 'b'], y = 1 }"#,
+                &["b"],
+                r#"x = { hosts = ["a"], y = 1 }"#,
+            ),
+            (
+                "[[t]]\nhosts = ['a', 'b']\n[[t]]\nhosts = ['c', 'd']\n",
+                &["c"],
+                "[[t]]\nhosts = ['a', 'b']\n[[t]]\nhosts = ['d']\n",
+            ),
+            (
+                "hosts = [\n  \"a\", # first\n  \"b\",\n]\n",
+                &["b"],
+                "hosts = [\n  \"a\", # first\n]\n",
+            ),
+            (
+                "hosts = [\n  \"a\",\n  # about b\n  \"b\",\n  \"c\",\n]\n",
+                &["b"],
+                "hosts = [\n  \"a\",\n  # about b\n  \"c\",\n]\n",
+            ),
+            (
+                "hosts = [\r\n  \"a\",\r\n  \"b\",\r\n]\r\n",
+                &["b"],
+                "hosts = [\r\n  \"a\",\r\n]\r\n",
+            ),
+            (
+                "\u{feff}hosts = ['a', 'b'] # ü\n",
+                &["b"],
+                "\u{feff}hosts = ['a'] # ü\n",
+            ),
+        ] {
+            let findings: Vec<Finding> = entries
+                .iter()
+                .map(|entry| {
+                    let quoted = before
+                        .find(&format!("\"{entry}\""))
+                        .or_else(|| before.find(&format!("'{entry}'")))
+                        .unwrap()
+                        + 1;
+                    let span = quoted..quoted + entry.len();
+                    Finding::new(Code::Redundant, outport_policy::Place::Code, "")
+                        .fixed_by(Some(Fix::Remove { span }))
+                })
+                .collect();
+            assert_eq!(
+                apply_fixes(before, &findings).unwrap(),
+                (after.to_owned(), entries.len()),
+                "{before}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_entry_is_spelled_otherwise_in_its_place() {
+        let text = "hosts = [\n  'HTTPS://A.example', # why\n]\n";
+        let findings = [finding(text, "HTTPS://A.example", Some("https://a.example"))];
+        let (after, done) = apply_fixes(text, &findings).unwrap();
+        assert_eq!(
+            (after.as_str(), done),
+            ("hosts = [\n  \"https://a.example\", # why\n]\n", 1)
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_left_alone() {
+        assert!(apply_fixes("hosts = [", &[]).is_err());
+    }
+}

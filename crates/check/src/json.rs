@@ -1,0 +1,150 @@
+//! Findings as JSON: `docs/schema/check.json` says what it looks like.
+
+use crate::code::Severity;
+use crate::finding::{Finding, Fix};
+use crate::policy_tests::TestResult;
+use outport_policy::Place;
+use serde::Serialize;
+
+/// The report of a check, as one JSON document with its line end.
+pub fn report_json(findings: &[Finding], tests: &[TestResult]) -> String {
+    let count = |severity| {
+        findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .count()
+    };
+    let report = Report {
+        version: 1,
+        errors: count(Severity::Error),
+        warnings: count(Severity::Warning),
+        notes: count(Severity::Note),
+        findings: findings.iter().map(Told::from).collect(),
+        tests,
+    };
+    let text = serde_json::to_string_pretty(&report).expect("INVARIANT: strings and numbers are JSON");
+    text + "\n"
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    version: u32,
+    errors: usize,
+    warnings: usize,
+    notes: usize,
+    findings: Vec<Told<'a>>,
+    tests: &'a [TestResult],
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    code: String,
+    severity: &'static str,
+    message: &'a str,
+    place: Where,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+    related: Vec<Related<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<Change<'a>>,
+}
+
+#[derive(Serialize)]
+struct Related<'a> {
+    place: Where,
+    message: &'a str,
+}
+
+/// A place, in the shape that its kind has.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Where {
+    File {
+        file: String,
+        line: u32,
+        column: u32,
+        start: usize,
+        end: usize,
+    },
+    Option {
+        option: String,
+    },
+    Environment {
+        environment: String,
+    },
+    Embedder {
+        embedder: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct Change<'a> {
+    start: usize,
+    end: usize,
+    replacement: &'a str,
+}
+
+impl<'a> From<&'a Finding> for Told<'a> {
+    fn from(finding: &'a Finding) -> Self {
+        Self {
+            code: finding.code.to_string(),
+            severity: finding.severity.as_str(),
+            message: &finding.message,
+            place: Where::from(&finding.place),
+            component: finding.component.as_deref(),
+            help: finding.help.as_deref(),
+            related: finding
+                .related
+                .iter()
+                .map(|(place, message)| Related {
+                    place: Where::from(place),
+                    message,
+                })
+                .collect(),
+            fix: finding.fix.as_ref().map(Change::from),
+        }
+    }
+}
+
+impl From<&Place> for Where {
+    fn from(place: &Place) -> Self {
+        match place {
+            Place::File {
+                path,
+                line,
+                column,
+                span,
+            } => Self::File {
+                file: path.to_string(),
+                line: *line,
+                column: *column,
+                start: span.start,
+                end: span.end,
+            },
+            Place::Option { name } => Self::Option {
+                option: name.to_string(),
+            },
+            Place::Environment { variable } => Self::Environment {
+                environment: variable.to_string(),
+            },
+            Place::Code => Self::Embedder { embedder: true },
+        }
+    }
+}
+
+/// An entry that is taken out is replaced by nothing.
+impl<'a> From<&'a Fix> for Change<'a> {
+    fn from(fix: &'a Fix) -> Self {
+        let (span, replacement) = match fix {
+            Fix::Remove { span } => (span, ""),
+            Fix::Replace { span, with } => (span, with.as_str()),
+        };
+        Self {
+            start: span.start,
+            end: span.end,
+            replacement,
+        }
+    }
+}

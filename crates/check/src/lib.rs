@@ -1,0 +1,37 @@
+//! What is wrong, odd or impossible about an app, before it runs; and why a destination is refused.
+//!
+//! ```text
+//! entries, interfaces ─┐
+//! operator ────────────┼─► review ──► findings ──► human, json, sarif, fix
+//! notes and problems ──┘
+//! policy, destination ───► explain ─► layers, verdict, remedy
+//! policies ──────────────► EffectivePolicy ─► a document to commit and compare
+//! outport.test.toml ─────► PolicyTests ─► findings
+//! ```
+//!
+//! It parses with the same parser, counts with the same sets and asks the same decider as what runs guests: all
+//! of that is [`outport_policy`]. It reads no files and runs nothing; interfaces of components are given to it as
+//! names.
+
+mod app;
+mod code;
+pub mod explain;
+mod finding;
+mod findings;
+mod fix;
+pub mod human;
+mod json;
+mod policy_tests;
+mod sarif;
+mod subject;
+mod wording;
+
+pub use app::{AppReview, AppUnderReview};
+pub use code::{Code, Severity};
+pub use finding::{Finding, FindingCode, Fix};
+pub use findings::{DeniedNames, review};
+pub use fix::{FixError, apply_fixes};
+pub use json::report_json;
+pub use policy_tests::{PolicyTests, TestResult};
+pub use sarif::report_sarif;
+pub use subject::{Interfaces, Subject, Trigger};

@@ -1,0 +1,198 @@
+//! Expectations of a policy, in a file beside the manifest.
+//!
+//! ```toml
+//! [[test]]
+//! component = "web"
+//! destination = "tcp://db.example.com:5432"
+//! dns = { "db.example.com" = ["10.0.0.5"] }
+//! expect = "allow"
+//!
+//! [[test]]
+//! component = "web"
+//! destination = "tcp://10.0.0.5:6379"
+//! expect = "allow.port"
+//! ```
+//!
+//! `expect` is `allow`, `deny` (whatever the reason) or the code of a reason.
+
+use crate::code::Code;
+use crate::explain::{Assumption, Explanation, Question, QuestionError, Verdict, explain};
+use crate::finding::Finding;
+use outport_manifest::SourceFile;
+use outport_policy::{Place, Policy, Reason};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+/// The tests of one file.
+#[derive(Debug)]
+pub struct PolicyTests {
+    source: SourceFile,
+    tests: Vec<Test>,
+}
+
+#[derive(Debug)]
+struct Test {
+    component: Spanned<String>,
+    question: Question,
+    assumed: Vec<Assumption>,
+    expect: Spanned<String>,
+    number: usize,
+}
+
+/// What came of one test.
+#[derive(Clone, Debug, Serialize)]
+pub struct TestResult {
+    /// Its number in the file, from 1.
+    pub number: usize,
+    /// The component.
+    pub component: String,
+    /// The destination in canonical spelling.
+    pub destination: String,
+    /// What was expected.
+    pub expected: String,
+    /// What the policy does: `allow`, or the code of the reason.
+    pub found: String,
+    /// Whether the two agree.
+    pub passed: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    test: Vec<Spanned<Row>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    component: Spanned<String>,
+    destination: Spanned<String>,
+    #[serde(default)]
+    dns: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    expect: Spanned<String>,
+}
+
+impl PolicyTests {
+    /// Reads a file of tests: those that can be read, and what is wrong with the others.
+    pub fn parse(source: &SourceFile) -> (Self, Vec<Finding>) {
+        let mut this = Self {
+            source: source.clone(),
+            tests: Vec::new(),
+        };
+        let file: File = match toml::from_str(source.text()) {
+            Ok(file) => file,
+            Err(error) => {
+                let span = error.span().unwrap_or(0..0);
+                let finding = Finding::new(Code::TestFile, source.place(&span), error.message());
+                return (this, vec![finding]);
+            }
+        };
+        let mut findings = Vec::new();
+        for (index, row) in file.test.into_iter().enumerate() {
+            match this.read(index + 1, row.into_inner()) {
+                Ok(test) => this.tests.push(test),
+                Err(finding) => findings.push(*finding),
+            }
+        }
+        (this, findings)
+    }
+
+    /// Runs the tests against the policies of the app's components.
+    pub fn run(&self, policies: &[Policy]) -> (Vec<TestResult>, Vec<Finding>) {
+        let mut results = Vec::new();
+        let mut findings = Vec::new();
+        for test in &self.tests {
+            let id = test.component.get_ref();
+            let Some(policy) = policies.iter().find(|policy| policy.component() == id) else {
+                let known: Vec<String> = policies
+                    .iter()
+                    .map(|policy| format!("`{}`", policy.component()))
+                    .collect();
+                let finding = self.wrong(&test.component, format!("there is no component `{id}`"));
+                findings.push(finding.helped_by(format!("the components are {}", known.join(", "))));
+                continue;
+            };
+            let explanation = explain(policy, &test.question, &test.assumed);
+            let result = test.hold_against(&explanation);
+            findings.extend((!result.passed).then(|| self.failed(test, &result, &explanation)));
+            results.push(result);
+        }
+        (results, findings)
+    }
+
+    fn read(&self, number: usize, row: Row) -> Result<Test, Box<Finding>> {
+        let question = row.destination.get_ref().parse();
+        let question =
+            question.map_err(|error: QuestionError| self.wrong(&row.destination, error.to_string()))?;
+        let assumed = row.dns.iter().map(|(name, addresses)| {
+            let addresses = addresses.iter().map(|address| address.get_ref().as_str());
+            Assumption::new(name.get_ref(), addresses).map_err(|error| self.wrong(name, error.to_string()))
+        });
+        let assumed = assumed.collect::<Result<_, _>>()?;
+        let known = |text: &str| Reason::ALL.iter().any(|reason| reason.code() == text);
+        if !known(row.expect.get_ref()) && !["allow", "deny"].contains(&row.expect.get_ref().as_str()) {
+            let message = format!("`{}` is nothing that can be expected", row.expect.get_ref());
+            let finding = self.wrong(&row.expect, message);
+            let help = "write `allow`, `deny`, or the code of a reason such as `allow.port`";
+            return Err(Box::new(finding.helped_by(help)));
+        }
+        Ok(Test {
+            component: row.component,
+            question,
+            assumed,
+            expect: row.expect,
+            number,
+        })
+    }
+
+    fn wrong<T>(&self, at: &Spanned<T>, message: String) -> Finding {
+        Finding::new(Code::TestFile, self.place(at), message)
+    }
+
+    fn failed(&self, test: &Test, result: &TestResult, explanation: &Explanation) -> Finding {
+        let message = format!(
+            "`{}` from `{}` was expected to be `{}`, and is `{}`",
+            result.destination, result.component, result.expected, result.found
+        );
+        let finding = Finding::new(Code::TestFailed, self.place(&test.expect), message).of(&result.component);
+        let expects_more = result.expected == "allow";
+        match explanation.remedy.as_ref().filter(|_| expects_more) {
+            Some(remedy) => finding.helped_by(remedy),
+            None => finding,
+        }
+    }
+
+    /// Strings without their quotes.
+    fn place<T>(&self, at: &Spanned<T>) -> Place {
+        let span = at.span();
+        let text = self.source.slice(&span);
+        let quotes = text.len() >= 2 && text.starts_with(['"', '\'']);
+        let inner = if quotes {
+            span.start + 1..span.end - 1
+        } else {
+            span
+        };
+        self.source.place(&inner)
+    }
+}
+
+impl Test {
+    fn hold_against(&self, explanation: &Explanation) -> TestResult {
+        let expected = self.expect.get_ref().clone();
+        let found = explanation.reason.clone().unwrap_or_else(|| "allow".to_owned());
+        let passed = match expected.as_str() {
+            "deny" => explanation.verdict == Verdict::Denied,
+            _ => expected == found,
+        };
+        TestResult {
+            number: self.number,
+            component: self.component.get_ref().clone(),
+            destination: self.question.to_string(),
+            expected,
+            found,
+            passed,
+        }
+    }
+}

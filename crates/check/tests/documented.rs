@@ -1,0 +1,220 @@
+//! `docs/findings.md` is the list of findings, with an example of each: what is written there is run here, and
+//! must come out as it is printed there.
+//!
+//! `UPDATE_DOCS=1 cargo test -p outport-check --test documented` writes the outputs anew.
+
+use outport_check::human::{Colours, Sources, render};
+use outport_check::{AppUnderReview, Code, DeniedNames, Finding, FindingCode, Interfaces, PolicyTests};
+use outport_manifest::{ComponentId, GivenVariables, Manifest, SourceFile};
+use outport_policy::{DenyList, Entry, Limit, Operator, Place};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What stands before the component in every example.
+const HEADER: &str = r#"spin_manifest_version = 2
+application.name = "shop"
+
+[[trigger.http]]
+route = "/..."
+component = "web"
+
+"#;
+
+fn page() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/findings.md")
+}
+
+/// One section of the page.
+struct Section<'p> {
+    code: &'p str,
+    severity: &'p str,
+    toml: &'p str,
+    console: &'p str,
+    output: &'p str,
+}
+
+fn sections(page: &str) -> Vec<Section<'_>> {
+    let parts = page.split("\n## `").skip(1);
+    parts
+        .map(|part| {
+            let (code, rest) = part.split_once("` (").expect("a section has a code");
+            let (severity, rest) = rest.split_once(')').expect("a section has a severity");
+            Section {
+                code,
+                severity,
+                toml: block(rest, "toml"),
+                console: block(rest, "console"),
+                output: block(rest, "text"),
+            }
+        })
+        .collect()
+}
+
+fn block<'p>(section: &'p str, language: &str) -> &'p str {
+    let opening = format!("\n```{language}\n");
+    let Some((_, rest)) = section.split_once(&opening) else {
+        return "";
+    };
+    rest.split_once("```").map_or("", |(block, _)| block)
+}
+
+/// The operator's options and the interfaces of the code, as the example says them.
+fn surroundings(console: &str) -> (Operator, Option<Interfaces>) {
+    let option = Place::Option {
+        name: "--disallowed-outbound-hosts".into(),
+    };
+    let words: Vec<&str> = console
+        .split_whitespace()
+        .map(|word| word.trim_matches(['\'', ',', '.']))
+        .collect();
+    let behind = |start: &str| {
+        let at = words.iter().position(|word| *word == start);
+        at.map_or(Vec::new(), |at| {
+            words[at + 1..]
+                .iter()
+                .take_while(|word| word.contains(':'))
+                .copied()
+                .collect()
+        })
+    };
+    let denied = words
+        .windows(2)
+        .filter(|pair| pair[0] == "--disallowed-outbound-hosts");
+    let denied = denied.map(|pair| Entry::parse(pair[1], option.clone()).expect("an entry"));
+    let mut operator = Operator {
+        deny: DenyList::compile(denied.collect(), Vec::new()),
+        ..Operator::default()
+    };
+    operator.limits.udp = Limit::lifted_if(words.contains(&"--allow-udp"));
+    let strings = |words: Vec<&str>| words.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let interfaces = Interfaces {
+        imports: strings(behind("imports")),
+        exports: strings(behind("exports")),
+        trapped: strings(
+            behind("imports")
+                .into_iter()
+                .filter(|import| !import.starts_with("wasi:"))
+                .collect(),
+        ),
+    };
+    (
+        operator,
+        (interfaces != Interfaces::default()).then_some(interfaces),
+    )
+}
+
+fn findings(section: &Section<'_>) -> (Vec<Finding>, Sources) {
+    let (operator, interfaces) = surroundings(section.console);
+    let is_test = section.code.starts_with("test.");
+    let component = match is_test {
+        true => "[component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [\"*://10.0.0.5:5432\"]\n",
+        false => section.toml,
+    };
+    let source = SourceFile::new("spin.toml", format!("{HEADER}{component}"));
+    let manifest = Manifest::parse(&source);
+    let id = ComponentId::parse("web").expect("an id");
+    let interfaces = interfaces
+        .map(|interfaces| (id, interfaces))
+        .into_iter()
+        .collect::<HashMap<_, _>>();
+    let review = AppUnderReview {
+        manifest: &manifest,
+        given: &GivenVariables::default(),
+        interfaces: &interfaces,
+        operator: Arc::new(operator),
+        denied_names: DeniedNames::Resolved,
+    }
+    .review();
+    let mut sources = Sources::default();
+    sources.add(source.clone());
+    let mut findings = review.findings;
+    if is_test {
+        let file = SourceFile::new("outport.test.toml", section.toml);
+        let (tests, wrong) = PolicyTests::parse(&file);
+        findings.extend(wrong);
+        findings.extend(tests.run(&review.policies).1);
+        sources.add(file);
+    }
+    if section.code == "component.unusable" {
+        let place = source.place(&manifest.tentative().components[0].source.span);
+        findings.push(Finding::new(Code::Unusable, place, "there is no file `web.wasm`"));
+    }
+    (findings, sources)
+}
+
+fn output(section: &Section<'_>) -> String {
+    let (findings, sources) = findings(section);
+    let wanted = findings
+        .iter()
+        .filter(|finding| finding.code.to_string() == section.code);
+    wanted
+        .map(|finding| render(finding, &sources, Colours::Plain))
+        .collect()
+}
+
+// proves: VAL-1, VAL-2, VAL-3, VAL-4
+#[test]
+fn every_code_has_an_example_that_comes_out_as_printed() {
+    let page_text = std::fs::read_to_string(page()).expect("the page is there");
+    let mut updated = page_text.clone();
+    for section in sections(&page_text) {
+        let output = output(&section);
+        assert!(!output.is_empty(), "{} is not found in its example", section.code);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            let before = format!("` ({})", section.severity);
+            let at = updated
+                .find(&format!("\n## `{}{before}", section.code))
+                .expect("the section");
+            let block = updated[at..].find("```text\n").expect("an output") + at + "```text\n".len();
+            let end = updated[block..].find("```").expect("its end") + block;
+            updated.replace_range(block..end, &output);
+        } else {
+            assert_eq!(output, section.output, "{}", section.code);
+        }
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(page(), updated).expect("the page can be written");
+    }
+}
+
+#[test]
+fn every_code_has_a_section_with_its_severity() {
+    let page = std::fs::read_to_string(page()).expect("the page is there");
+    let sections = sections(&page);
+    for code in Code::ALL {
+        let found: Vec<_> = sections
+            .iter()
+            .filter(|section| section.code == code.as_str())
+            .collect();
+        assert_eq!(found.len(), 1, "{code}");
+        assert_eq!(found[0].severity, code.severity().as_str(), "{code}");
+    }
+    assert_eq!(sections.len(), Code::ALL.len());
+}
+
+#[test]
+fn every_example_reads_well_at_80_columns() {
+    let page = std::fs::read_to_string(page()).expect("the page is there");
+    for section in sections(&page) {
+        for line in section.output.lines() {
+            assert!(line.chars().count() <= 80, "{}: {line}", section.code);
+        }
+    }
+}
+
+#[test]
+fn codes_are_unique_and_never_those_of_files() {
+    for code in Code::ALL {
+        let same = Code::ALL.iter().filter(|other| other.as_str() == code.as_str());
+        assert_eq!(same.count(), 1, "{code}");
+        let area = code.as_str().split('.').next();
+        assert!(
+            !["manifest", "runtime-config", "variables"]
+                .map(Some)
+                .contains(&area),
+            "{code}"
+        );
+    }
+    assert_eq!(FindingCode::Check(Code::Blocked).to_string(), "entry.blocked");
+}
