@@ -3,6 +3,8 @@
 //! A command ends with an exit code: the one it gave to `wasi:cli/exit`, else 0 or 1 as `run` answers. Anything
 //! else is a [`Trap`].
 
+use std::time::Duration;
+
 use wasmtime::Store;
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings as p2;
@@ -43,6 +45,14 @@ pub enum CommandError {
     /// It was stopped.
     #[error(transparent)]
     Trap(#[from] Trap),
+    /// It lived as long as it may, and was ended.
+    #[error("component `{component}` was ended after {} s", .limit.as_secs_f32())]
+    OutOfTime {
+        /// The component.
+        component: String,
+        /// How long it may live.
+        limit: Duration,
+    },
     /// It was not started.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -80,13 +90,29 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// When the guest traps, or one of its directories cannot be opened.
+    /// When the guest traps or runs out of time, or one of its directories cannot be opened.
     pub async fn run(&self) -> Result<i32, CommandError> {
-        let mut store = self.prepared.store()?;
-        let outcome = match &self.track {
-            Track::P2(command) => run_p2(command, &mut store).await,
-            Track::P3(command) => run_p3(command, &mut store).await,
+        let Some(limit) = self.prepared.limits().living else {
+            return self.live().await;
         };
+        match tokio::time::timeout(limit, self.live()).await {
+            Ok(ended) => ended,
+            Err(_) => Err(CommandError::OutOfTime {
+                component: self.prepared.name().to_owned(),
+                limit,
+            }),
+        }
+    }
+
+    async fn live(&self) -> Result<i32, CommandError> {
+        let mut store = self.prepared.store()?;
+        let run = async {
+            match &self.track {
+                Track::P2(command) => run_p2(command, &mut store).await,
+                Track::P3(command) => run_p3(command, &mut store).await,
+            }
+        };
+        let outcome = self.prepared.engine().interrupting(run).await;
         match outcome {
             Ok(Ok(())) => Ok(0),
             Ok(Err(())) => Ok(1),

@@ -5,7 +5,7 @@
 //! - **Languages**: the component model with WASI 0.3's asynchronous functions; a component of WASI 0.2 or 0.3
 //!   runs on the same engine.
 //! - **Fairness**: compiled code looks at the engine's epoch, a counter, in loops and at function entries. A
-//!   [`Ticker`] moves the counter every [`TICK`] while a guest is running; a guest that sees it move hands the
+//!   [`Ticker`] moves the counter every [`TICK`] while a guest computes; a guest that sees it move hands the
 //!   thread back to its neighbours.
 //! - **Memory**: [`Allocation::Single`] maps what one instance needs and nothing else (`run`).
 //!   [`Allocation::Pool`] reserves address space (not memory) for every instance that may live at a time, so that
@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-pub(crate) use ticker::Running;
 use ticker::Ticker;
 
 /// How long a guest may compute before it lets its neighbours run.
@@ -79,9 +78,9 @@ impl Engine {
         &self.wasmtime
     }
 
-    /// Counts one guest as running until the answer is dropped. Only while one is does the epoch move.
-    pub(crate) fn running(&self) -> Running {
-        Ticker::count(&self.ticker)
+    /// Runs a guest so that the epoch moves while it computes.
+    pub(crate) async fn interrupting<F: Future>(&self, guest: F) -> F::Output {
+        self.ticker.count(guest).await
     }
 }
 

@@ -10,7 +10,7 @@ use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::engine::{Engine, Running};
+use crate::engine::Engine;
 use crate::limits::{Budget, GuestLimits};
 use crate::variables::{GuestVariables, VariablesView};
 
@@ -22,10 +22,10 @@ pub(crate) struct Guest {
     gate: GateCtx,
     variables: GuestVariables,
     budget: Budget,
-    _running: Running,
 }
 
-/// A store for one instance. Whatever runs in it yields to its neighbours every [`TICK`](crate::engine::TICK).
+/// A store for one instance. What runs in it yields to its neighbours every [`TICK`](crate::engine::TICK), if it is
+/// run by [`Engine::interrupting`].
 pub(crate) fn store(
     engine: &Engine,
     wasi: WasiCtx,
@@ -40,7 +40,6 @@ pub(crate) fn store(
         gate,
         variables,
         budget: Budget::new(limits),
-        _running: engine.running(),
     };
     let mut store = Store::new(engine.wasmtime(), guest);
     store.limiter(|guest| &mut guest.budget);

@@ -26,4 +26,4 @@ pub mod surroundings;
 pub mod trap;
 pub mod variables;
 
-pub use linker::NotProvided;
+pub use linker::{NotProvided, is_provided};

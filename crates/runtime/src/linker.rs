@@ -17,6 +17,7 @@ use wasmtime::component::{InstancePre, Linker};
 use crate::component::Component;
 use crate::engine::Engine;
 use crate::guest::Guest;
+pub use provided::is_provided;
 pub use unknown::NotProvided;
 
 /// Links components to everything that Outport provides. Made once, used for every component.

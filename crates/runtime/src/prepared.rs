@@ -113,6 +113,10 @@ impl Prepared {
         &self.shared.limits
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
     pub(crate) fn instance(&self) -> &InstancePre<Guest> {
         &self.shared.instance
     }

@@ -95,11 +95,11 @@ fn run_to_the_end(command: &Command, terminal: Terminal) -> Result<i32, Failure>
     let outcome: std::io::Result<_> = outcome;
     match outcome? {
         Ok(status) => Ok(status),
-        Err(CommandError::Trap(trap)) => {
-            terminal.show(&Diagnostic::error(trap.to_string()), &Files::default());
+        Err(error @ CommandError::Directory(_)) => Err(refused(error)),
+        Err(error) => {
+            terminal.show(&Diagnostic::error(error.to_string()), &Files::default());
             Ok(TRAPPED)
         }
-        Err(error) => Err(Failure::unusable(Diagnostic::error(error.to_string()))),
     }
 }
 

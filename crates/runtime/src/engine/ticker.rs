@@ -1,16 +1,17 @@
 //! The thread that moves the engine's epoch, so that a guest that computes without pause is interrupted.
 //!
-//! It sleeps for good while no guest runs: an idle process wakes up for nothing. To spare the common case, a
-//! guest that starts soon after the last one ended, the cost of waking a thread, it keeps ticking for
-//! [`IDLE_TICKS`] before it sleeps.
+//! It sleeps for good while no guest computes (one that waits for the network does not): an idle process wakes up
+//! for nothing. To spare the common case, a guest that goes on soon after the last one paused, the cost of waking a
+//! thread, it keeps ticking for [`IDLE_TICKS`] before it sleeps.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 
 use super::TICK;
 
-/// Ticks without a running guest after which the thread goes to sleep.
+/// Ticks without a computing guest after which the thread goes to sleep.
 const IDLE_TICKS: u32 = 200;
 
 /// The handle of the thread; dropping it ends the thread.
@@ -20,23 +21,21 @@ pub(super) struct Ticker {
 }
 
 struct Shared {
-    /// Guests that are running.
-    running: AtomicUsize,
-    /// Whether the thread sleeps, or is about to.
+    /// Guests that compute.
+    computing: AtomicUsize,
+    /// Whether the thread sleeps, or is about to. Whoever clears it wakes the thread.
     asleep: AtomicBool,
     ended: AtomicBool,
 }
 
-/// One guest that is counted as running.
-pub(crate) struct Running {
-    ticker: Arc<Ticker>,
-}
+/// One guest that is counted as computing.
+struct Computing<'a>(&'a Shared);
 
 impl Ticker {
     /// Starts the thread for `engine`, asleep.
     pub(super) fn start(engine: &wasmtime::Engine) -> Ticker {
         let shared = Arc::new(Shared {
-            running: AtomicUsize::new(0),
+            computing: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
@@ -52,15 +51,22 @@ impl Ticker {
         Ticker { shared, thread }
     }
 
-    /// Counts a guest, and wakes the thread if it sleeps.
-    pub(super) fn count(ticker: &Arc<Ticker>) -> Running {
-        ticker.shared.running.fetch_add(1, Ordering::SeqCst);
-        if ticker.shared.asleep.load(Ordering::SeqCst) {
-            ticker.thread.unpark();
+    /// Counts the guest that `future` runs, whenever it does.
+    pub(super) async fn count<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            let _computing = self.computing();
+            future.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    fn computing(&self) -> Computing<'_> {
+        self.shared.computing.fetch_add(1, Ordering::SeqCst);
+        if self.shared.asleep.load(Ordering::SeqCst) && self.shared.asleep.swap(false, Ordering::SeqCst) {
+            self.thread.unpark();
         }
-        Running {
-            ticker: Arc::clone(ticker),
-        }
+        Computing(&self.shared)
     }
 }
 
@@ -71,9 +77,9 @@ impl Drop for Ticker {
     }
 }
 
-impl Drop for Running {
+impl Drop for Computing<'_> {
     fn drop(&mut self) {
-        self.ticker.shared.running.fetch_sub(1, Ordering::SeqCst);
+        self.0.computing.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -81,27 +87,29 @@ impl Shared {
     fn tick(&self, engine: &wasmtime::Engine) {
         let mut idle = IDLE_TICKS;
         while !self.ended.load(Ordering::SeqCst) {
-            if self.running.load(Ordering::SeqCst) > 0 {
+            if self.computing.load(Ordering::SeqCst) > 0 {
                 idle = 0;
             } else if idle < IDLE_TICKS {
                 idle += 1;
             } else {
                 self.sleep();
-                continue;
+                idle = 0;
             }
             thread::park_timeout(TICK);
             engine.increment_epoch();
         }
     }
 
-    /// Sleeps until a guest is counted. The flag is set before the count is read, and `count` does the reverse,
-    /// so that one of the two always sees the other.
+    /// Sleeps until a guest is counted. The flag is set before the count is read, and `computing` does the
+    /// reverse, so that one of the two always sees the other.
     fn sleep(&self) {
         self.asleep.store(true, Ordering::SeqCst);
-        while self.running.load(Ordering::SeqCst) == 0 && !self.ended.load(Ordering::SeqCst) {
+        if self.computing.load(Ordering::SeqCst) > 0 {
+            self.asleep.store(false, Ordering::SeqCst);
+        }
+        while self.asleep.load(Ordering::SeqCst) && !self.ended.load(Ordering::SeqCst) {
             thread::park();
         }
-        self.asleep.store(false, Ordering::SeqCst);
     }
 }
 
@@ -130,7 +138,7 @@ mod tests {
     #[test]
     fn a_guest_that_computes_without_pause_is_interrupted() {
         let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
-        let _running = engine.running();
+        let _computing = engine.ticker.computing();
         loops_until_the_epoch_moves(&engine);
     }
 
@@ -143,7 +151,7 @@ mod tests {
             assert!(Instant::now() < deadline, "the ticker never slept");
             std::thread::sleep(Duration::from_millis(5));
         }
-        let _running = engine.running();
+        let _computing = engine.ticker.computing();
         loops_until_the_epoch_moves(&engine);
     }
 }

@@ -143,10 +143,14 @@ impl Responder {
 
     async fn run(&self, request: Request<Incoming>, sender: oneshot::Sender<Answer>) -> wasmtime::Result<()> {
         let store = self.prepared.store()?;
-        match &self.track {
-            Track::P2(handler) => run_p2(handler, store, request, sender).await,
-            Track::P3(handler) => run_p3(handler, store, request, sender).await,
-        }
+        let component = self.prepared.clone();
+        let run = async {
+            match &self.track {
+                Track::P2(handler) => run_p2(handler, component, store, request, sender).await,
+                Track::P3(handler) => run_p3(handler, component, store, request, sender).await,
+            }
+        };
+        self.prepared.engine().interrupting(run).await
     }
 
     fn export(&self) -> &'static str {
@@ -157,8 +161,17 @@ impl Responder {
     }
 }
 
+/// A guest may answer with an error instead of a response.
+fn refused(component: &Prepared, code: &dyn std::fmt::Debug) {
+    tracing::warn!(
+        "component `{}` answered with the error {code:?}",
+        component.name()
+    );
+}
+
 async fn run_p2(
     handler: &p2::ProxyPre<Guest>,
+    component: Prepared,
     mut store: Store<Guest>,
     request: Request<Incoming>,
     sender: oneshot::Sender<Answer>,
@@ -166,10 +179,10 @@ async fn run_p2(
     let handler = handler.instantiate_async(&mut store).await?;
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(p2::http::types::Scheme::Http, request)?;
-    let out = http.new_response_outparam_from_callback(|answer| match answer {
+    let out = http.new_response_outparam_from_callback(move |answer| match answer {
         // That nobody waits for it any more is the visitor's choice.
         Ok(answer) => drop(sender.send(answer)),
-        Err(code) => tracing::warn!("the guest answered with the error {code:?}"),
+        Err(code) => refused(&component, &code),
     })?;
     handler
         .wasi_http_incoming_handler()
@@ -179,6 +192,7 @@ async fn run_p2(
 
 async fn run_p3(
     handler: &p3::ServicePre<Guest>,
+    component: Prepared,
     mut store: Store<Guest>,
     request: Request<Incoming>,
     sender: oneshot::Sender<Answer>,
@@ -195,7 +209,7 @@ async fn run_p3(
                     let answer = store.with(|mut store| answer.into_http(&mut store, sent))?;
                     drop(sender.send(answer));
                 }
-                Err(code) => tracing::warn!("the guest answered with the error {code:?}"),
+                Err(code) => refused(&component, &code),
             }
             // The guest may still be writing the body.
             std::future::poll_fn(|cx| store.poll_no_interesting_tasks(cx)).await;

@@ -4,7 +4,7 @@
 //! linker.
 
 /// Whether the linker has the interface, in this version or one that can stand in for it.
-pub(super) fn is_provided(import: &str) -> bool {
+pub fn is_provided(import: &str) -> bool {
     let Some((interface, version)) = import.split_once('@') else {
         return false;
     };
