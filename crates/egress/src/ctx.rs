@@ -7,14 +7,13 @@ use wasmtime_wasi::sockets::{WasiSocketsCtx, WasiSocketsCtxView};
 
 use crate::http::GateHooks;
 use crate::instance::InstanceGate;
-use crate::p3::StreamedSockets;
-use crate::sockets::closed_ctx;
+use crate::sockets::{TcpSockets, closed_ctx};
 
 /// The network of one instance: its grants, its peers, its counts. Made by [`Gate::open`](crate::Gate::open), kept
 /// in the store, and everything that it counts is given back when the store is dropped.
 pub struct GateCtx {
     pub(crate) gate: Arc<InstanceGate>,
-    pub(crate) streamed: StreamedSockets,
+    pub(crate) tcp: TcpSockets,
     hooks: GateHooks,
     closed: WasiSocketsCtx,
 }
@@ -25,7 +24,7 @@ impl GateCtx {
         let hooks = GateHooks::new(gate.clone());
         GateCtx {
             gate,
-            streamed: StreamedSockets::default(),
+            tcp: TcpSockets::default(),
             hooks,
             closed: closed_ctx(),
         }

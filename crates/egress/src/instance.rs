@@ -62,9 +62,10 @@ impl Refusal {
         }
     }
 
-    /// The layer that refused.
-    pub(crate) fn layer(self) -> Layer {
-        self.reason.layer()
+    /// Whether it is the address that is refused, whoever asks for it and by whatever name.
+    pub(crate) fn is_about_the_address(self) -> bool {
+        let hard = matches!(self.reason, Reason::HardMulticast | Reason::HardUnspecified);
+        hard || matches!(self.reason.layer(), Layer::DenyList | Layer::RuntimeLimits)
     }
 
     #[cfg(test)]
@@ -148,6 +149,11 @@ impl InstanceGate {
             Telling::Aside,
             Instant::now(),
         )
+    }
+
+    /// Whether the deny list forbids what was permitted when it began.
+    pub(crate) fn has_become_denied(&self, attempt: &Attempt<'_>) -> bool {
+        matches!(self.judge_again(attempt), Err(refusal) if refusal.reason.layer() == Layer::DenyList)
     }
 
     /// Judges what another attempt implies, which is judged right after it in the same step. That other one says

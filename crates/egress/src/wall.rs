@@ -20,6 +20,7 @@ use outport_policy::{AllowList, LearnedAddresses, Operator};
 use tokio::sync::Notify;
 
 use crate::audit::{AuditEvent, AuditSink, Verdict};
+use crate::connections::Connections;
 use crate::dns::{Resolve, Resolver, ResolverError};
 use crate::gate::Gate;
 use crate::tally::{Counters, Tally};
@@ -35,6 +36,7 @@ struct Shared {
     configured: Mutex<Configured>,
     changed: Arc<Notify>,
     freed: Notify,
+    open: Arc<Connections>,
     resolver: Arc<dyn Resolve>,
     sinks: Vec<Arc<dyn AuditSink>>,
     counters: Counters,
@@ -70,7 +72,8 @@ impl Wall {
     }
 
     /// Puts another operator's policy in force, for every gate and at once (DL-9). Addresses that were learned
-    /// stay denied until the next refresh.
+    /// stay denied until the next refresh. Open connections that the new deny list forbids are closed (on Linux;
+    /// elsewhere that is an error in the log).
     pub fn replace_operator(&self, operator: Operator) {
         self.change(|configured| configured.operator = operator);
         self.shared.changed.notify_one();
@@ -139,6 +142,11 @@ impl Wall {
         &self.shared.connections
     }
 
+    /// The connections that are open now.
+    pub(crate) fn open_connections(&self) -> &Arc<Connections> {
+        &self.shared.open
+    }
+
     /// Is notified whenever a socket or a connection is given back.
     pub(crate) fn freed(&self) -> &Notify {
         &self.shared.freed
@@ -172,6 +180,8 @@ impl Wall {
             .expect("nothing panics while the policy is locked");
         change(&mut configured);
         self.shared.operator.store(Arc::new(configured.in_force()));
+        drop(configured);
+        self.shared.open.close_forbidden();
     }
 }
 
@@ -242,6 +252,7 @@ impl WallBuilder {
             configured: Mutex::new(configured),
             changed: Arc::default(),
             freed: Notify::new(),
+            open: Arc::default(),
             resolver,
             sinks: self.sinks,
             counters: Counters::default(),

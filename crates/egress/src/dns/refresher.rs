@@ -178,3 +178,6 @@ const AT_ONCE: usize = 32;
 
 /// How long one name may take.
 const LOOKUP_TIME: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -230,3 +230,6 @@ pub enum ResolverError {
         detail: String,
     },
 }
+
+#[cfg(test)]
+mod tests;

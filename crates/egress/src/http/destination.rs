@@ -171,7 +171,7 @@ mod tests {
             ("http://user:secret@api.example/", None),
             ("http://api.example:99999/", None),
             ("http://api..example/", None),
-            ("http://a%2eb/", None),
+            ("http://user@host@evil/", None),
             ("ftp://api.example/", None),
             ("/relative", None),
         ];
@@ -183,11 +183,6 @@ mod tests {
             });
             assert_eq!(found.as_deref(), expected, "{uri}");
         }
-    }
-
-    #[test]
-    fn a_url_with_two_hosts_does_not_even_parse() {
-        assert!("http://user@host@evil/".parse::<Uri>().is_err());
     }
 
     // proves: AL-6

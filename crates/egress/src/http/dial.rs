@@ -14,6 +14,7 @@ use wasmtime_wasi_http::Error;
 use super::connection::{Connection, Reached};
 use super::destination::Destination;
 use super::errors;
+use crate::connections::{Registration, Way};
 use crate::dns::Answer;
 use crate::instance::{InstanceGate, RefusalKind};
 use crate::lookup;
@@ -24,7 +25,7 @@ pub(super) async fn connect(
     destination: &Destination,
 ) -> Result<Connection, Error> {
     let answer = resolve(gate, &destination.host).await?;
-    let (permit, permitted) = judge_when_there_is_room(gate, destination, &answer).await?;
+    let (mut permit, permitted) = judge_when_there_is_room(gate, destination, &answer).await?;
     let (stream, endpoint) = first_to_connect(&permitted).await.map_err(errors::of_connect)?;
     stream.set_nodelay(true).map_err(errors::of_connect)?;
     let reached = Reached {
@@ -32,6 +33,9 @@ pub(super) async fn connect(
         chain: answer.chain,
         source: answer.source,
     };
+    permit
+        .connected(&stream, destination, &reached)
+        .map_err(errors::of_connect)?;
     Connection::establish(
         stream,
         reached,
@@ -76,6 +80,34 @@ async fn resolve(gate: &InstanceGate, host: &Host) -> Result<Answer, Error> {
 /// One connection in the counts of the process. Dropping it gives the place back and wakes who waits for one.
 pub(super) struct ConnectionPermit {
     gate: Arc<InstanceGate>,
+    connection: Option<Registration>,
+}
+
+impl ConnectionPermit {
+    /// Notes that the connection is established.
+    fn connected(
+        &mut self,
+        stream: &TcpStream,
+        destination: &Destination,
+        reached: &Reached,
+    ) -> io::Result<()> {
+        let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
+        let Destination { scheme, host, .. } = destination.clone();
+        let way = Way::Http {
+            scheme,
+            host,
+            chain: reached.chain.clone(),
+            source: reached.source,
+        };
+        self.connection = Some(
+            self.gate
+                .gate()
+                .wall()
+                .open_connections()
+                .register(&self.gate, local, remote, way),
+        );
+        Ok(())
+    }
 }
 
 impl Drop for ConnectionPermit {
@@ -94,7 +126,10 @@ async fn judge_when_there_is_room(
     loop {
         let freed = gate.connection_freed();
         let before = gate.count_connection();
-        let permit = ConnectionPermit { gate: gate.clone() };
+        let permit = ConnectionPermit {
+            gate: gate.clone(),
+            connection: None,
+        };
         match judge(gate, destination, answer, before) {
             Ok(permitted) => return Ok((permit, permitted)),
             Err(RefusalKind::Policy) => return Err(Error::DestinationIpProhibited),

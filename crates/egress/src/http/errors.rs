@@ -2,7 +2,7 @@
 
 use std::io;
 
-use outport_policy::{Host, Layer};
+use outport_policy::Host;
 use wasmtime_wasi_http::Error;
 
 use crate::instance::Refusal;
@@ -10,11 +10,9 @@ use crate::lookup::LookUpError;
 
 /// The request to `host` was refused before anything was resolved (RSN-3).
 pub(super) fn of_request_refusal(refusal: Refusal, host: &Host) -> Error {
-    let by_address = matches!(host, Host::Address(_)) && refusal.layer() != Layer::AllowList;
-    if by_address {
-        Error::DestinationIpProhibited
-    } else {
-        Error::HttpRequestDenied
+    match host {
+        Host::Address(_) if refusal.is_about_the_address() => Error::DestinationIpProhibited,
+        _ => Error::HttpRequestDenied,
     }
 }
 

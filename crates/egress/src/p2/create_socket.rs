@@ -13,12 +13,14 @@ use crate::sockets::admit;
 
 impl tcp_create_socket::Host for GateCtxView<'_> {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<TcpSocket>> {
-        let (mut ctx, _permit) = admit(&self.ctx.gate, Transport::Tcp).map_err(refused)?;
+        let (mut ctx, permit) = admit(&self.ctx.gate, Transport::Tcp).map_err(refused)?;
         let mut sockets = WasiSocketsCtxView {
             ctx: &mut ctx,
             table: self.table,
         };
-        tcp_create_socket::Host::create_tcp_socket(&mut sockets, family)
+        let socket = tcp_create_socket::Host::create_tcp_socket(&mut sockets, family)?;
+        self.ctx.tcp.insert(socket.rep(), permit);
+        Ok(socket)
     }
 }
 

@@ -4,7 +4,7 @@
 //! | interface | of this crate | of `wasmtime-wasi` |
 //! | --- | --- | --- |
 //! | `tcp-create-socket`, `udp-create-socket` | judged and counted | the socket itself |
-//! | `tcp`, `udp` | binds and connects are marked | all else; the socket brings its check |
+//! | `tcp`, `udp` | binds and connects are marked, connections noted | all else; the socket brings its check |
 //! | `ip-name-lookup` | all | – |
 //! | `network`, `instance-network` | – | all; they carry no rights |
 

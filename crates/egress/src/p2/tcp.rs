@@ -1,4 +1,5 @@
-//! `wasi:sockets/tcp`: all of it is `wasmtime-wasi`'s, except that a bind is marked as one.
+//! `wasi:sockets/tcp`: all of it is `wasmtime-wasi`'s, except that a bind is marked as one and
+//! a connection is noted.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::sockets::network::{IpAddressFamily, IpSocketAddress, Network};
@@ -36,10 +37,23 @@ impl HostTcpSocket for GateCtxView<'_> {
         HostTcpSocket::start_listen(&mut self.sockets(), socket).await
     }
 
+    fn finish_connect(&mut self, socket: Resource<TcpSocket>) -> SocketResult<Streams> {
+        let number = socket.rep();
+        let streams = HostTcpSocket::finish_connect(&mut self.sockets(), socket)?;
+        let local = self.local_address(Resource::new_borrow(number))?;
+        let remote = self.remote_address(Resource::new_borrow(number))?;
+        self.ctx.tcp.connected(number, local.into(), remote.into());
+        Ok(streams)
+    }
+
+    fn drop(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<()> {
+        self.ctx.tcp.remove(socket.rep());
+        HostTcpSocket::drop(&mut self.sockets(), socket)
+    }
+
     pass_on! { HostTcpSocket:
         fn finish_bind(socket: Resource<TcpSocket>) -> SocketResult<()>;
         fn start_connect(socket: Resource<TcpSocket>, network: Resource<Network>, remote: IpSocketAddress) -> SocketResult<()>;
-        fn finish_connect(socket: Resource<TcpSocket>) -> SocketResult<Streams>;
         fn finish_listen(socket: Resource<TcpSocket>) -> SocketResult<()>;
         fn accept(socket: Resource<TcpSocket>) -> SocketResult<Accepted>;
         fn local_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress>;
@@ -63,6 +77,5 @@ impl HostTcpSocket for GateCtxView<'_> {
         fn set_send_buffer_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
         fn subscribe(socket: Resource<TcpSocket>) -> wasmtime::Result<Resource<DynPollable>>;
         fn shutdown(socket: Resource<TcpSocket>, how: ShutdownType) -> SocketResult<()>;
-        fn drop(socket: Resource<TcpSocket>) -> wasmtime::Result<()>;
     }
 }

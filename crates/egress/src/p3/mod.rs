@@ -3,7 +3,7 @@
 //!
 //! | interface | of this crate | of `wasmtime-wasi` |
 //! | --- | --- | --- |
-//! | `types`, `tcp-socket` | creation is judged and counted, a stream keeps the count; binds are marked | all else |
+//! | `types`, `tcp-socket` | creation and connection are noted, a stream keeps the count; binds are marked | all else |
 //! | `types`, `udp-socket` | creation is judged and counted; binds and connects are marked | all else |
 //! | `ip-name-lookup` | all | – |
 
@@ -19,8 +19,6 @@ use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
 use crate::ctx::{GateCtxView, GateView, Gated};
 use crate::instance::{Refusal, RefusalKind};
-
-pub(crate) use streamed::StreamedSockets;
 
 /// Puts the gate in front of the sockets and look-ups of WASI 0.3.
 ///

@@ -5,7 +5,6 @@
 //! anything of ours; but each comes with a future that resolves when the stream is closed, from whichever side.
 //! That future is read here, with the permit in hand, and its result handed on to the guest.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,26 +15,6 @@ use wasmtime::{AsContextMut, StoreContextMut};
 use wasmtime_wasi::p3::bindings::sockets::types::ErrorCode;
 
 use crate::sockets::SocketPermit;
-
-/// The permits of the TCP sockets that are in the table, by the number of their entry.
-#[derive(Default)]
-pub(crate) struct StreamedSockets {
-    permits: HashMap<u32, Arc<SocketPermit>>,
-}
-
-impl StreamedSockets {
-    pub(super) fn insert(&mut self, socket: u32, permit: Arc<SocketPermit>) {
-        self.permits.insert(socket, permit);
-    }
-
-    pub(super) fn remove(&mut self, socket: u32) {
-        self.permits.remove(&socket);
-    }
-
-    pub(super) fn permit(&self, socket: u32) -> Option<Arc<SocketPermit>> {
-        self.permits.get(&socket).cloned()
-    }
-}
 
 type Closed = Result<(), ErrorCode>;
 

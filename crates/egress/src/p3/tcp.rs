@@ -20,8 +20,15 @@ impl<T: GateView + 'static> HostTcpSocketWithStore<T> for Gated {
         socket: Resource<TcpSocket>,
         remote: IpSocketAddress,
     ) -> SocketResult<()> {
-        let store = store.with_getter::<WasiSockets>(sockets_of::<T>);
-        WasiSockets::connect(&store, socket, remote).await
+        let number = socket.rep();
+        let of_wasi = store.with_getter::<WasiSockets>(sockets_of::<T>);
+        WasiSockets::connect(&of_wasi, socket, remote).await?;
+        store.with(|mut store| {
+            let mut view = store.get();
+            let local = HostTcpSocket::get_local_address(&mut view, Resource::new_borrow(number))?;
+            view.ctx.tcp.connected(number, local.into(), remote.into());
+            Ok(())
+        })
     }
 
     async fn listen(
@@ -36,7 +43,7 @@ impl<T: GateView + 'static> HostTcpSocketWithStore<T> for Gated {
         socket: Resource<TcpSocket>,
         data: StreamReader<u8>,
     ) -> wasmtime::Result<FutureReader<Result<(), ErrorCode>>> {
-        let permit = store.get().ctx.streamed.permit(socket.rep());
+        let permit = store.get().ctx.tcp.permit(socket.rep());
         let closed = WasiSockets::send(of_wasi(&mut store), socket, data)?;
         streamed::hold(store, closed, permit)
     }
@@ -45,7 +52,7 @@ impl<T: GateView + 'static> HostTcpSocketWithStore<T> for Gated {
         mut store: Access<'_, T, Self>,
         socket: Resource<TcpSocket>,
     ) -> wasmtime::Result<(StreamReader<u8>, FutureReader<Result<(), ErrorCode>>)> {
-        let permit = store.get().ctx.streamed.permit(socket.rep());
+        let permit = store.get().ctx.tcp.permit(socket.rep());
         let (data, closed) = WasiSockets::receive(of_wasi(&mut store), socket)?;
         Ok((data, streamed::hold(store, closed, permit)?))
     }
@@ -67,7 +74,7 @@ impl HostTcpSocket for GateCtxView<'_> {
             table: self.table,
         };
         let socket = HostTcpSocket::create(&mut sockets, family)?;
-        self.ctx.streamed.insert(socket.rep(), permit);
+        self.ctx.tcp.insert(socket.rep(), permit);
         Ok(socket)
     }
 
@@ -80,7 +87,7 @@ impl HostTcpSocket for GateCtxView<'_> {
     }
 
     fn drop(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<()> {
-        self.ctx.streamed.remove(socket.rep());
+        self.ctx.tcp.remove(socket.rep());
         HostTcpSocket::drop(&mut self.sockets(), socket)
     }
 

@@ -17,7 +17,9 @@
 mod check;
 mod permit;
 mod step;
+mod table;
 
 pub(crate) use check::{admit, closed_ctx};
 pub(crate) use permit::SocketPermit;
 pub(crate) use step::{Step, during};
+pub(crate) use table::TcpSockets;

@@ -1,14 +1,17 @@
 //! Permission to have one socket, counted for as long as it lasts.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use outport_policy::{Attempt, Transport};
 
+use crate::connections::{Registration, Way};
 use crate::instance::{InstanceGate, Refusal};
 
 /// One socket in the counts of its instance, its component and the process. Dropping it gives the place back.
 pub(crate) struct SocketPermit {
     gate: Arc<InstanceGate>,
+    connection: OnceLock<Registration>,
 }
 
 impl SocketPermit {
@@ -22,9 +25,19 @@ impl SocketPermit {
     /// The refusal: UDP that is not lifted, or a quota that is used up.
     pub(super) fn take(gate: &Arc<InstanceGate>, transport: Transport) -> Result<Arc<SocketPermit>, Refusal> {
         let before = gate.count_socket();
-        let permit = Arc::new(SocketPermit { gate: gate.clone() });
+        let permit = Arc::new(SocketPermit {
+            gate: gate.clone(),
+            connection: OnceLock::new(),
+        });
         gate.judge_counted("socket.create", &Attempt::CreateSocket { transport }, before)?;
         Ok(permit)
+    }
+
+    /// Notes that the socket is connected, which it can be once.
+    pub(super) fn connected(&self, local: SocketAddr, remote: SocketAddr) {
+        let connections = self.gate.gate().wall().open_connections();
+        self.connection
+            .get_or_init(|| connections.register(&self.gate, local, remote, Way::Socket));
     }
 
     /// The gate of the instance that has the socket.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use outport_egress::{Answer, AuditEvent, AuditSink, Resolve, ResolveError, Wall};
-use outport_policy::{Address, AnswerSource, Limit, Name, Operator};
+use outport_policy::{Address, AnswerSource, DenyList, Entry, Limit, Name, Operator, Place};
 
 /// | name | answer |
 /// | --- | --- |
@@ -95,4 +95,16 @@ pub(crate) fn wall(set: impl FnOnce(&mut Operator)) -> (Wall, Arc<Events>) {
         .build()
         .unwrap();
     (wall, events)
+}
+
+/// An operator who denies these entries and says nothing else.
+pub(crate) fn denying(denied: &[&str]) -> Operator {
+    let entries = denied
+        .iter()
+        .map(|text| Entry::parse(text, Place::Code).unwrap())
+        .collect();
+    Operator {
+        deny: DenyList::compile(entries, Vec::new()),
+        ..Operator::default()
+    }
 }

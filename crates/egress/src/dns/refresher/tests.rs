@@ -1,0 +1,110 @@
+use std::net::SocketAddr;
+
+use outport_policy::{Attempt, Endpoint, Transport};
+
+use super::*;
+use crate::testing::{Script, World, addresses, answer, deny, instance, name};
+
+fn failed() -> Result<Answer, ResolveError> {
+    Err(ResolveError::Failed {
+        detail: "SERVFAIL".to_owned(),
+    })
+}
+
+fn with_ttl(ttl: u64, texts: &[&str]) -> Result<Answer, ResolveError> {
+    answer(texts).map(|answer| Answer {
+        ttl: Duration::from_secs(ttl),
+        ..answer
+    })
+}
+
+// proves: DL-5
+#[test]
+fn a_name_is_due_when_its_ttl_has_run_out_but_not_sooner_than_every_thirty_seconds() {
+    let rows = [
+        (with_ttl(0, &["10.0.0.1"]), 30),
+        (with_ttl(29, &["10.0.0.1"]), 30),
+        (with_ttl(31, &["10.0.0.1"]), 31),
+        (with_ttl(u64::from(u32::MAX), &["10.0.0.1"]), 24 * 60 * 60),
+        (failed(), 30),
+        (Err(ResolveError::NoSuchName), 30),
+    ];
+    for (result, seconds) in rows {
+        let (mut known, start, names) = (Known::default(), Instant::now(), [name("evil.example")]);
+        assert_eq!(known.due(&names, start), names);
+        known.note(name("evil.example"), result.clone(), start);
+        assert_eq!(known.pause(start), Duration::from_secs(seconds), "{result:?}");
+        let before = start + Duration::from_secs(seconds) - Duration::from_millis(1);
+        assert_eq!(known.due(&names, before), [], "{result:?}");
+        assert_eq!(
+            known.due(&names, start + Duration::from_secs(seconds)),
+            names,
+            "{result:?}"
+        );
+    }
+}
+
+// proves: DL-5
+#[test]
+fn a_failed_refresh_keeps_the_last_answer_and_a_name_that_is_gone_has_none() {
+    let (mut known, now) = (Known::default(), Instant::now());
+    let learned = |known: &Known| {
+        let mut expected = LearnedAddresses::default();
+        expected.insert(&name("evil.example"), addresses(&["10.0.0.1"]));
+        known.learned() == expected
+    };
+    known.note(name("evil.example"), answer(&["10.0.0.1"]), now);
+    assert!(learned(&known));
+    known.note(name("evil.example"), failed(), now);
+    assert!(learned(&known));
+    known.note(name("evil.example"), Err(ResolveError::NoSuchName), now);
+    assert!(!learned(&known));
+}
+
+#[test]
+fn a_name_that_is_no_longer_denied_is_forgotten() {
+    let (mut known, now) = (Known::default(), Instant::now());
+    known.note(name("evil.example"), answer(&["10.0.0.1"]), now);
+    assert_eq!(known.due(&[name("other.example")], now), [name("other.example")]);
+    assert_eq!(known.learned(), LearnedAddresses::default());
+}
+
+// proves: DL-5, DL-9
+#[test]
+fn the_addresses_of_a_denied_name_are_denied_until_it_is_off_the_list() {
+    let script = Script::new()
+        .then("evil.example", answer(&["10.0.0.1"]))
+        .then("worse.example", answer(&["10.0.0.2"]));
+    let world = World::new(script).deny(&["*://evil.example:*"]);
+    let wall = world.wall();
+    let gate = instance(&wall, &["*://10.0.0.0/8:*"]);
+    let connects = |remote: &str| {
+        let remote = Endpoint::from(remote.parse::<SocketAddr>().unwrap());
+        gate.judge(
+            "tcp.connect",
+            &Attempt::Reach {
+                transport: Transport::Tcp,
+                remote,
+            },
+        )
+        .is_ok()
+    };
+    assert!(connects("10.0.0.1:80"), "nobody has resolved the name yet");
+    let refresher = Refresher::start(&wall).unwrap();
+    refresher.first_round(Duration::from_secs(5));
+    assert!(!connects("10.0.0.1:80"));
+    assert!(connects("10.0.0.2:80"));
+
+    let mut operator = world.operator.clone();
+    operator.deny = deny(&["*://worse.example:*"]);
+    wall.replace_operator(operator);
+    let start = Instant::now();
+    while connects("10.0.0.2:80") {
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "the new list is never resolved"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(connects("10.0.0.1:80"));
+}
