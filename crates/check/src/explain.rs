@@ -363,7 +363,7 @@ impl Explanation {
         for judged in &self.attempts {
             let _ = writeln!(text, "\n  {}", visible(&judged.attempt));
             for says in &judged.layers {
-                let _ = writeln!(text, "    {}", says.to_line());
+                let _ = writeln!(text, "{}", says.to_line());
                 for (what, entry) in [("by", &says.by), ("closest is", &says.closest)] {
                     if let Some(entry) = entry {
                         let line = format!("{what} {}", visible(entry));
@@ -373,11 +373,7 @@ impl Explanation {
             }
         }
         if let Some(remedy) = &self.remedy {
-            let _ = writeln!(
-                text,
-                "\n{}",
-                wrap(&format!("To permit it: {}", visible(remedy)), 0, 2)
-            );
+            let _ = writeln!(text, "\n{}", wrap(&format!("help: {}", visible(remedy)), 0, 2));
         }
         text
     }
@@ -386,9 +382,9 @@ impl Explanation {
 impl LayerSays {
     fn to_line(&self) -> String {
         let said = match (self.reason, self.sentence) {
-            (Some(reason), Some(sentence)) => wrap(&format!("{} {reason}: {sentence}", self.answer), 0, 28),
+            (Some(reason), Some(sentence)) => format!("{} {reason}: {sentence}", self.answer),
             _ => self.answer.to_owned(),
         };
-        format!("{:<22}{said}", self.layer)
+        wrap(&format!("    {:<22}{said}", self.layer), 0, 28)
     }
 }

@@ -94,7 +94,7 @@ impl Finding {
         self
     }
 
-    pub(crate) fn as_severe_as(mut self, severity: Severity) -> Self {
+    pub(crate) fn with_severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
     }

@@ -17,6 +17,7 @@ mod needs;
 mod operator;
 mod overlap;
 
+use crate::code::Severity;
 use crate::finding::Finding;
 use crate::subject::Subject;
 use outport_policy::{KeptOut, Operator, Place};
@@ -41,7 +42,14 @@ pub fn review(subjects: &[Subject<'_>], operator: &Operator, names: DeniedNames)
     findings
 }
 
-/// Everything about one component that can be found without its code: what `up` warns about before it starts.
+/// The warnings to show when an app starts (clause VAL-1); notes are for who asks.
+pub fn warnings_at_start(subjects: &[Subject<'_>], operator: &Operator) -> Vec<Finding> {
+    let mut findings = review(subjects, operator, DeniedNames::Resolved);
+    findings.retain(|finding| finding.severity >= Severity::Warning);
+    findings
+}
+
+/// Everything about one component; what its code needs only if that is known.
 fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Finding> {
     let mut findings = overlap::findings(subject.entries, kept_out);
     findings.extend(list::findings(subject.entries));

@@ -29,7 +29,7 @@ mod wording;
 pub use app::{AppReview, AppUnderReview};
 pub use code::{Code, Severity};
 pub use finding::{Finding, FindingCode, Fix};
-pub use findings::{DeniedNames, review};
+pub use findings::{DeniedNames, review, warnings_at_start};
 pub use fix::{FixError, apply_fixes};
 pub use json::report_json;
 pub use policy_tests::{PolicyTests, TestResult};

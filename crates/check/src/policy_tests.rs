@@ -128,7 +128,8 @@ impl PolicyTests {
             question.map_err(|error: QuestionError| self.wrong(&row.destination, error.to_string()))?;
         let assumed = row.dns.iter().map(|(name, addresses)| {
             let addresses = addresses.iter().map(|address| address.get_ref().as_str());
-            Assumption::new(name.get_ref(), addresses).map_err(|error| self.wrong(name, error.to_string()))
+            let assumption = Assumption::new(name.get_ref(), addresses);
+            assumption.map_err(|error| Box::new(self.wrong(name, error.to_string())))
         });
         let assumed = assumed.collect::<Result<_, _>>()?;
         let known = |text: &str| Reason::ALL.iter().any(|reason| reason.code() == text);

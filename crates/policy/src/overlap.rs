@@ -32,8 +32,8 @@ use crate::algebra::Embedding;
 use crate::index::PortMap;
 use crate::special_purpose::private_networks;
 use crate::{
-    BlockedNetwork, Destination, Entry, Host, HostPattern, Hosts, Limit, Name, Operator, PortRange, PortSet,
-    Protocols, Reason, Region, RuntimeLimits,
+    BlockedNetwork, Channel, Destination, Entry, Host, HostPattern, Hosts, Limit, Name, Operator, PortRange,
+    PortSet, Protocols, Reason, Region, RuntimeLimits,
 };
 pub use gain::{Gain, gained};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -48,8 +48,8 @@ use std::net::IpAddr;
 pub struct KeptOut<'p> {
     rules: Rules,
     owners: Vec<KeptOutBy<'p>>,
-    /// Of the operator's rules for addresses, one for each port: sockets, then URLs.
-    by_address: [PortMap; 2],
+    /// Of the operator's rules for addresses, one for each protocol and port.
+    by_address: Vec<(Channel, PortMap)>,
 }
 
 /// Who keeps something out.
@@ -90,10 +90,13 @@ pub enum Left {
 impl<'p> KeptOut<'p> {
     /// Compiles what the operator keeps out.
     pub fn of(operator: &'p Operator) -> Self {
-        let draft = Draft::of(operator);
+        let mut draft = Draft::of_deny_list(operator);
+        let of_the_operator = draft.rules.len();
+        draft.limits(operator);
+        let rules = Rules::new(draft.rules);
         Self {
-            by_address: draft.ports_by_address(),
-            rules: Rules::new(draft.rules),
+            by_address: ports_of_address_rules(&rules, of_the_operator),
+            rules,
             owners: draft.owners,
         }
     }
@@ -135,13 +138,15 @@ impl<'p> KeptOut<'p> {
             if !may_resolve(&region.hosts) {
                 continue;
             }
-            for map in &self.by_address {
-                let ids = map.overlapping(&region.ports).map(|id| self.rules.get(id));
-                let owners = ids.filter(|rule| !rule.protocols.intersection(&region.protocols).is_empty());
-                for owner in owners.map(|rule| rule.owner) {
-                    if found.len() < most && !found.contains(&owner) {
-                        found.push(owner);
-                    }
+            let spoken = self.by_address.iter();
+            let spoken = spoken.filter(|(channel, _)| region.protocols.contains(channel.protocol()));
+            for id in spoken.flat_map(|(_, map)| map.overlapping(&region.ports)) {
+                let owner = self.rules.get(id).owner;
+                if found.len() >= most {
+                    break;
+                }
+                if !found.contains(&owner) {
+                    found.push(owner);
                 }
             }
         }
@@ -221,6 +226,12 @@ struct Draft<'p> {
 
 impl<'p> Draft<'p> {
     fn of(operator: &'p Operator) -> Self {
+        let mut draft = Self::of_deny_list(operator);
+        draft.limits(operator);
+        draft
+    }
+
+    fn of_deny_list(operator: &'p Operator) -> Self {
         let mut draft = Self::default();
         for entry in operator.deny.entries() {
             draft.entry(entry);
@@ -231,9 +242,12 @@ impl<'p> Draft<'p> {
         for (address, name) in operator.deny.learned().iter() {
             draft.learned(address.ip().into(), name, operator.deny.entries());
         }
-        draft.hard_limits();
-        draft.runtime_limits(&operator.limits);
         draft
+    }
+
+    fn limits(&mut self, operator: &Operator) {
+        self.hard_limits();
+        self.runtime_limits(&operator.limits);
     }
 
     fn entry(&mut self, entry: &'p Entry) {
@@ -364,22 +378,24 @@ impl<'p> Draft<'p> {
             owner: self.owners.len() - 1,
         });
     }
+}
 
-    fn ports_by_address(&self) -> [PortMap; 2] {
-        let of = |speaks: fn(&Protocols) -> bool| {
-            let rules = self.rules.iter().enumerate().filter(|(_, rule)| {
-                matches!(rule.host, HostPattern::Address(_) | HostPattern::Network(_))
-                    && speaks(&rule.protocols)
-            });
-            let ranges =
-                rules.flat_map(|(id, rule)| rule.ports.ranges().iter().map(move |range| (*range, id)));
-            PortMap::compile(ranges.collect())
-        };
-        [
-            of(|protocols| !protocols.intersection(&Protocols::sockets()).is_empty()),
-            of(Protocols::has_urls),
-        ]
-    }
+/// Whose address rules name which ports, by protocol. Of rules for the same port the first is kept: one is enough to
+/// tell.
+fn ports_of_address_rules(rules: &Rules, count: usize) -> Vec<(Channel, PortMap)> {
+    let all = Protocols::all();
+    let maps = rules.channels(&all).map(|channel| {
+        let speaking = (0..count).filter(|id| {
+            let rule = rules.get(*id);
+            matches!(rule.host, HostPattern::Address(_) | HostPattern::Network(_))
+                && rule.protocols.contains(channel.protocol())
+        });
+        let ranges =
+            speaking.flat_map(|id| rules.get(id).ports.ranges().iter().map(move |range| (*range, id)));
+        let map = PortMap::compile(ranges.collect());
+        (channel, map)
+    });
+    maps.collect()
 }
 
 fn parse(net: &str) -> IpNet {

@@ -62,7 +62,7 @@ fn narrowed(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
         parts.join(", "),
         reasons.join("; ")
     );
-    let finding = Finding::new(Code::Narrowed, entry.place().clone(), message).as_severe_as(severity);
+    let finding = Finding::new(Code::Narrowed, entry.place().clone(), message).with_severity(severity);
     Some(with_places(finding, &told, entry))
 }
 

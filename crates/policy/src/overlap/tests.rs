@@ -219,8 +219,25 @@ fn limits_and_blocked_networks_take_away_too() {
 #[test]
 fn only_an_answer_decides_between_a_name_and_an_address() {
     let limits = RuntimeLimits::default();
-    let operator = operator(&["*://10.0.0.0/8:*", "*://192.0.2.1:443"], &["fd00::/8"], limits);
+    let operator = self::operator(&["*://10.0.0.0/8:*", "*://192.0.2.1:443"], &["fd00::/8"], limits);
     let kept_out = KeptOut::of(&operator);
+    let only_names = self::operator(&["*://denied.example:*"], &[], RuntimeLimits::default());
+    assert!(
+        KeptOut::of(&only_names)
+            .undecided(&entry("*://db.example:80"), 5)
+            .is_empty()
+    );
+    let shadowed = self::operator(
+        &["udp://10.0.0.0/8:*", "https://10.0.0.1"],
+        &[],
+        RuntimeLimits::default(),
+    );
+    assert_eq!(
+        KeptOut::of(&shadowed)
+            .undecided(&entry("https://db.example"), 5)
+            .len(),
+        1
+    );
     for (allow, expected) in [
         ("*://db.example:5432", 2),
         ("https://db.example", 2),

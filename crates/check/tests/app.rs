@@ -1,0 +1,609 @@
+//! Whole apps: all findings at once and each at its place, the formats, the fixes, and the tests of a policy.
+
+use boon::{Compiler, Schemas};
+use outport_check::explain::{Assumption, EffectivePolicy, Question, Verdict, explain};
+use outport_check::human::{Colours, Sources, render_all};
+use outport_check::{
+    AppReview, AppUnderReview, DeniedNames, Finding, FindingCode, PolicyTests, Severity, apply_fixes,
+    report_json, report_sarif, warnings_at_start,
+};
+use outport_manifest::{GivenVariables, Manifest, SourceFile};
+use outport_policy::{DenyList, Entry, Limit, Operator, Place, Policy};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+const HEADER: &str = "spin_manifest_version = 2\napplication.name = \"shop\"\n[[trigger.http]]\nroute = \"/...\"\ncomponent = \"web\"\n";
+
+fn operator(denied: &[&str]) -> Operator {
+    let option = Place::Option {
+        name: "--disallowed-outbound-hosts".into(),
+    };
+    let denied = denied
+        .iter()
+        .map(|text| Entry::parse(text, option.clone()).expect("an entry"));
+    Operator {
+        deny: DenyList::compile(denied.collect(), Vec::new()),
+        ..Operator::default()
+    }
+}
+
+fn review(source: &SourceFile, operator: Operator) -> AppReview {
+    AppUnderReview {
+        manifest: &Manifest::parse(source),
+        given: &GivenVariables::default(),
+        interfaces: &HashMap::new(),
+        operator: Arc::new(operator),
+        denied_names: DeniedNames::Resolved,
+    }
+    .review()
+}
+
+fn app(entries: &str, denied: &[&str]) -> (SourceFile, AppReview) {
+    let component =
+        format!("{HEADER}[component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [{entries}]\n");
+    let source = SourceFile::new("spin.toml", component);
+    let review = review(&source, operator(denied));
+    (source, review)
+}
+
+fn codes(findings: &[Finding]) -> Vec<String> {
+    findings.iter().map(|finding| finding.code.to_string()).collect()
+}
+
+fn quoted<'s>(source: &'s SourceFile, finding: &Finding) -> &'s str {
+    match &finding.place {
+        Place::File { span, .. } => source.slice(span),
+        _ => "",
+    }
+}
+
+// proves: VAL-1, VAL-2
+#[test]
+fn overlap_with_the_deny_list_warns_and_does_not_fail() {
+    for (entry, denied, code, says) in [
+        (
+            "*://example.com:8080",
+            "*://example.com:8080",
+            "entry.blocked",
+            "permits nothing",
+        ),
+        (
+            "*://example.com:*",
+            "*://example.com:8080",
+            "entry.narrowed",
+            "without port 8080:",
+        ),
+        (
+            "*://*.example.com:443",
+            "*://a.example.com:*",
+            "entry.narrowed",
+            "without `a.example.com`:",
+        ),
+        (
+            "*://10.0.0.0/8:*",
+            "*://10.1.0.0/16:*",
+            "entry.narrowed",
+            "without `10.1.0.0/16`:",
+        ),
+        (
+            "*://example.com:443",
+            "https://example.com",
+            "entry.narrowed",
+            "without TCP sockets, https:",
+        ),
+    ] {
+        let (_, review) = app(&format!("\"{entry}\""), &[denied]);
+        let found: Vec<&Finding> = review
+            .findings
+            .iter()
+            .filter(|one| one.code.to_string() == code)
+            .collect();
+        assert_eq!(found.len(), 1, "{entry}: {:?}", codes(&review.findings));
+        assert_eq!(found[0].severity, Severity::Warning, "{entry}");
+        assert!(found[0].message.contains(says), "{entry}: {}", found[0].message);
+    }
+}
+
+// proves: VAL-2
+#[test]
+fn limits_in_force_block_and_narrow_what_names_them() {
+    for (entry, expected) in [
+        ("*://127.0.0.1:80", Some(("entry.blocked", Severity::Warning))),
+        ("*://127.0.0.1:*", Some(("entry.narrowed", Severity::Warning))),
+        ("*://localhost:443", Some(("entry.blocked", Severity::Warning))),
+        ("udp://dns.example:53", Some(("entry.blocked", Severity::Warning))),
+        (
+            "{tcp,udp}://dns.example:53",
+            Some(("entry.narrowed", Severity::Warning)),
+        ),
+        (
+            "http://169.254.169.254",
+            Some(("entry.blocked", Severity::Warning)),
+        ),
+        ("http://0.0.0.0/0", Some(("entry.narrowed", Severity::Note))),
+        ("*://dns.example:53", None),
+        ("*://[2001:db8::]/32:443", None),
+    ] {
+        let (_, review) = app(&format!("\"{entry}\""), &[]);
+        let found = review.findings.iter().find(|finding| {
+            let code = finding.code.to_string();
+            code == "entry.blocked" || code == "entry.narrowed"
+        });
+        let found = found.map(|finding| (finding.code.to_string(), finding.severity));
+        assert_eq!(
+            found,
+            expected.map(|(code, severity)| (code.to_owned(), severity)),
+            "{entry}"
+        );
+    }
+}
+
+#[test]
+fn twenty_mistakes_are_twenty_findings_each_at_its_place() {
+    let text = r#"spin_manifest_version = 3
+application.nme = "shop"
+[variables]
+Host = { default = "a" }
+db = {}
+both = { required = true, default = "x" }
+[[trigger.http]]
+route = "/a/.../b"
+component = "web"
+[[trigger.http]]
+route = "/..."
+component = "wob"
+[[trigger.command]]
+component = 7
+[component.web]
+sorce = "web.wasm"
+allowed_outbound_hosts = [
+  "example.com:80",
+  "*://10.0.0.1/8:80",
+  "*://*:*",
+  "https://*.com",
+  "*://a.example:80..90",
+  "*://a.example:80..90",
+  "*://denied.example:1",
+  "*://{{ nobody }}:1",
+  "http://a.example/path",
+]
+environment = { "" = "x" }
+key_value_stores = ["Not OK"]
+[component.Bad_Id]
+source = "x.wasm"
+"#;
+    let source = SourceFile::new("spin.toml", text);
+    let review = review(&source, operator(&["*://denied.example:*"]));
+    let found: Vec<(String, &str)> = review
+        .findings
+        .iter()
+        .map(|finding| (finding.code.to_string(), quoted(&source, finding)))
+        .collect();
+    for (code, part) in [
+        ("manifest.version", "3"),
+        ("manifest.unknown-key", "nme"),
+        ("manifest.variable-name", "Host"),
+        ("manifest.variable-declaration", "db"),
+        ("manifest.variable-declaration", "both"),
+        ("manifest.route", "/a/.../b"),
+        ("manifest.component-reference", "wob"),
+        ("manifest.unknown-key", "sorce"),
+        ("manifest.entry", "example.com:80"),
+        ("manifest.entry", "10.0.0.1/8"),
+        ("manifest.entry", "/path"),
+        ("manifest.variable-reference", "{{ nobody }}"),
+        ("manifest.component-id", "Bad_Id"),
+        ("entry.everything", "*://*:*"),
+        ("entry.public-suffix", "https://*.com"),
+        ("entry.redundant", "https://*.com"),
+        ("entry.redundant", "*://a.example:80..90"),
+        ("entry.half-open", "*://a.example:80..90"),
+        ("entry.blocked", "*://denied.example:1"),
+        ("manifest.label", "Not OK"),
+    ] {
+        assert!(
+            found.iter().any(|(own, at)| own == code && *at == part),
+            "{code} at {part:?} in {found:#?}"
+        );
+    }
+    assert!(found.len() >= 20);
+}
+
+#[test]
+fn places_are_right_whatever_the_file_looks_like() {
+    let entry = "*://example.com:8080";
+    for component in [
+        "[component.web]\nsource = \"w\"\nallowed_outbound_hosts = [\"E\"]\n",
+        "[component.web]\r\nsource = \"w\"\r\nallowed_outbound_hosts = [\r\n  # ü 名\r\n  \"E\",\r\n]\r\n",
+        "component.web = { source = \"ü名\", allowed_outbound_hosts = ['E'] }\n",
+        "component.web.source = \"w\"\ncomponent.web.allowed_outbound_hosts = [\"https://ü.example\", \"E\"]\n",
+    ] {
+        let trigger = "[[trigger.http]]\nroute = \"/...\"\ncomponent = \"web\"\n";
+        let text = format!(
+            "spin_manifest_version = 2\napplication.name = \"shop\"\n{}",
+            component.replace('E', entry)
+        );
+        let text = text + trigger;
+        for text in [text.clone(), format!("\u{feff}{text}")] {
+            let source = SourceFile::new("spin.toml", text);
+            let review = review(&source, operator(&[entry]));
+            let blocked = review
+                .findings
+                .iter()
+                .find(|finding| finding.code.to_string() == "entry.blocked");
+            let blocked = blocked.unwrap_or_else(|| panic!("{component}: {:?}", review.findings));
+            assert_eq!(quoted(&source, blocked), entry, "{component}");
+            let mut sources = Sources::default();
+            sources.add(source.clone());
+            let shown = render_all(std::slice::from_ref(blocked), &sources, Colours::Plain);
+            assert!(shown.contains(&"^".repeat(entry.len())), "{shown}");
+        }
+    }
+}
+
+// proves: VAL-3
+#[test]
+fn what_only_dns_decides_is_a_note() {
+    let (_, review) = app("\"*://db.example.com:5432\"", &["*://10.0.0.0/8:*"]);
+    let found: Vec<_> = review
+        .findings
+        .iter()
+        .map(|one| (one.code.to_string(), one.severity))
+        .collect();
+    assert_eq!(found, [("entry.undecided".to_owned(), Severity::Note)]);
+}
+
+#[test]
+fn what_up_warns_of_is_what_check_warns_of() {
+    let entry = |text| Entry::parse(text, Place::Code).expect("an entry");
+    let entries = [entry("*://*:*"), entry("*://db.example:1")];
+    let subject = outport_check::Subject {
+        id: "web",
+        place: Place::Code,
+        entries: &entries,
+        interfaces: None,
+        triggers: Vec::new(),
+    };
+    let warnings = warnings_at_start(&[subject], &operator(&["*://*.denied.example:*"]));
+    assert_eq!(
+        codes(&warnings),
+        ["entry.narrowed", "entry.redundant", "entry.everything"]
+    );
+}
+
+fn valid(schema: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs/schema")
+        .join(schema);
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    let path = path.canonicalize().expect("the schema is there");
+    let index = compiler
+        .compile(&path.to_string_lossy(), &mut schemas)
+        .expect("the schema is one");
+    let value = serde_json::from_str(text).expect("the output is JSON");
+    if let Err(error) = schemas.validate(&value, index) {
+        panic!("{schema}: {error:#}\n{text}");
+    }
+}
+
+#[test]
+fn what_is_printed_as_json_is_what_the_schemas_say() {
+    let (_, review) = app(
+        "\"*://*.example.com:*\", \"https://a.example.com\", \"HTTPS://B.example\", \"*://1.0.0.0/8:1\"",
+        &["*://a.example.com:*", "*://10.0.0.0/8:*", "*://*.x.example:1"],
+    );
+    let tests = SourceFile::new(
+        "outport.test.toml",
+        "[[test]]\ncomponent = 'web'\ndestination = 'https://b.example/'\nexpect = 'allow'\n",
+    );
+    let (results, _) = PolicyTests::parse(&tests).0.run(&review.policies);
+    valid("check.json", &report_json(&review.findings, &results));
+    valid("check.json", &report_json(&[], &[]));
+    for destination in [
+        "tcp://a.example.com:1",
+        "https://a.example.com/",
+        "x.example.com",
+        "tcp://1.2.3.4:1",
+    ] {
+        let question: Question = destination.parse().expect("a destination");
+        valid(
+            "explain.json",
+            &explain(&review.policies[0], &question, &[]).to_json(),
+        );
+    }
+    let effective = EffectivePolicy::of(&review.policies, review.policies[0].operator());
+    valid("effective-policy.json", &effective.to_json());
+    let again = EffectivePolicy::from_json(&effective.to_json()).expect("it is what was written");
+    valid(
+        "difference.json",
+        &effective.since(&again).expect("both are policies").to_json(),
+    );
+}
+
+#[test]
+fn sarif_has_what_the_standard_asks_for() {
+    let (_, review) = app("\"*://a.example:*\", \"*://a.example:1\"", &["*://a.example:2"]);
+    let log: serde_json::Value =
+        serde_json::from_str(&report_sarif(&review.findings, "0.1.0")).expect("the output is JSON");
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");
+    let results = run["results"].as_array().expect("results");
+    assert_eq!(results.len(), review.findings.len());
+    for result in results {
+        let index = usize::try_from(result["ruleIndex"].as_u64().expect("an index")).expect("a small one");
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        assert!(["note", "warning", "error"].contains(&result["level"].as_str().expect("a level")));
+        assert!(result["message"]["text"].is_string());
+        let region = &result["locations"][0]["physicalLocation"]["region"];
+        assert!(region["startLine"].as_u64() >= Some(1) && region["startColumn"].as_u64() >= Some(1));
+    }
+}
+
+#[test]
+fn fixes_leave_nothing_to_fix_and_the_same_policy() {
+    let (source, before) = app(
+        "\"*://a.example:*\", \"HTTPS://A.example\", 'Tcp://B.example.:1', \"*://a.example:*\"",
+        &[],
+    );
+    let (text, done) = apply_fixes(source.text(), &before.findings).expect("it is TOML");
+    assert_eq!(done, 3);
+    assert!(
+        text.contains("allowed_outbound_hosts = [\"*://a.example:*\", \"tcp://b.example:1\"]"),
+        "{text}"
+    );
+    let fixed = SourceFile::new("spin.toml", text);
+    let after = review(&fixed, operator(&[]));
+    assert_eq!(
+        after
+            .findings
+            .iter()
+            .filter(|finding| finding.fix.is_some())
+            .count(),
+        0
+    );
+    let effective = |review: &AppReview| EffectivePolicy::of(&review.policies, review.policies[0].operator());
+    let difference = effective(&after)
+        .since(&effective(&before))
+        .expect("both are policies");
+    assert!(
+        difference.gained.is_empty() && difference.lost.is_empty(),
+        "{difference:?}"
+    );
+}
+
+#[test]
+fn tests_of_a_policy_report_every_row() {
+    let (_, review) = app(
+        "\"*://db.example.com:5432\", \"https://api.example.com\"",
+        &["*://10.9.0.0/16:*"],
+    );
+    let file = SourceFile::new(
+        "outport.test.toml",
+        r#"
+[[test]]
+component = "web"
+destination = "tcp://db.example.com:5432"
+dns = { "db.example.com" = ["10.0.0.5"] }
+expect = "allow"
+[[test]]
+component = "web"
+destination = "tcp://db.example.com:5432"
+dns = { "db.example.com" = ["10.9.0.5"] }
+expect = "deny.network"
+[[test]]
+component = "web"
+destination = "https://api.example.com:8443/"
+expect = "deny"
+[[test]]
+component = "web"
+destination = "tcp://10.0.0.5:5432"
+expect = "allow"
+[[test]]
+component = "wob"
+destination = "tcp://10.0.0.5:5432"
+expect = "allow"
+[[test]]
+component = "web"
+destination = "10.0.0.5"
+expect = "allow"
+[[test]]
+component = "web"
+destination = "tcp://10.0.0.5:1"
+expect = "sometimes"
+"#,
+    );
+    let (tests, wrong) = PolicyTests::parse(&file);
+    assert_eq!(
+        wrong.iter().map(|one| quoted(&file, one)).collect::<Vec<_>>(),
+        ["10.0.0.5", "sometimes"]
+    );
+    let (results, failed) = tests.run(&review.policies);
+    let passed: Vec<(usize, bool)> = results
+        .iter()
+        .map(|result| (result.number, result.passed))
+        .collect();
+    assert_eq!(passed, [(1, true), (2, true), (3, true), (4, false)]);
+    let failed: Vec<(String, &str)> = failed
+        .iter()
+        .map(|one| (one.code.to_string(), quoted(&file, one)))
+        .collect();
+    assert_eq!(
+        failed,
+        [
+            ("test.failed".to_owned(), "allow"),
+            ("test.file".to_owned(), "wob")
+        ]
+    );
+}
+
+fn policy(entries: &[&str], operator: Operator) -> Policy {
+    let entries = entries
+        .iter()
+        .map(|text| Entry::parse(text, Place::Code).expect("an entry"));
+    let allow = outport_policy::AllowList::compile(entries.collect());
+    Policy::new("web", Arc::new(allow), Arc::new(operator))
+}
+
+/// Compares with the file beside this one; `UPDATE_DOCS=1` writes it anew.
+fn snapshot(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, text).expect("the file can be written");
+    }
+    assert_eq!(
+        text,
+        std::fs::read_to_string(&path).expect("the file is there"),
+        "{name}"
+    );
+}
+
+// proves: RSN-2
+#[test]
+fn an_explanation_gives_the_verdict_of_the_decider_and_what_would_change_it() {
+    let mut operator = operator(&["*://10.9.0.0/16:*"]);
+    operator.limits.udp = Limit::Holds;
+    let policy = policy(
+        &[
+            "*://db.example:5432",
+            "https://api.example",
+            "*://127.0.0.1:8080",
+            "udp://10.0.0.5:53",
+        ],
+        operator,
+    );
+    for (destination, dns, reason, remedy) in [
+        ("tcp://db.example:5432", "", None, None),
+        ("tcp://db.example:5432", "db.example=10.0.0.5", None, None),
+        (
+            "tcp://db.example:5432",
+            "db.example=10.9.0.5,10.0.0.5",
+            None,
+            None,
+        ),
+        (
+            "tcp://db.example:5432",
+            "db.example=10.9.0.5",
+            Some("deny.network"),
+            Some("the operator denies"),
+        ),
+        (
+            "tcp://db.example:6379",
+            "",
+            Some("allow.port"),
+            Some("add \"*://db.example:6379\""),
+        ),
+        ("db.example", "", None, None),
+        ("db.example", "db.example=127.0.0.1", None, None),
+        (
+            "api.example",
+            "",
+            Some("allow.scheme"),
+            Some("add \"*://api.example:*\""),
+        ),
+        ("https://api.example/x", "", None, None),
+        (
+            "https://api.example/x",
+            "api.example=169.254.169.254",
+            Some("runtime.link-local"),
+            Some("the operator can lift"),
+        ),
+        (
+            "http://api.example/",
+            "",
+            Some("allow.scheme"),
+            Some("add \"http://api.example\""),
+        ),
+        (
+            "udp://10.0.0.5:53",
+            "",
+            Some("runtime.udp"),
+            Some("`--allow-udp`"),
+        ),
+        (
+            "tcp://10.0.0.7:1",
+            "",
+            Some("allow.no-match"),
+            Some("add \"*://10.0.0.7:1\""),
+        ),
+        ("tcp://224.0.0.1:1", "", Some("hard.multicast"), None),
+    ] {
+        let assumed: Vec<Assumption> = dns.split(' ').filter_map(|text| text.parse().ok()).collect();
+        let explanation = explain(&policy, &destination.parse().expect("a destination"), &assumed);
+        assert_eq!(explanation.reason.as_deref(), reason, "{destination} {dns}");
+        assert_eq!(
+            explanation.verdict == Verdict::Allowed,
+            reason.is_none(),
+            "{destination} {dns}"
+        );
+        let said = explanation.remedy.clone().unwrap_or_default();
+        assert!(
+            said.contains(remedy.unwrap_or_default()) && said.is_empty() == remedy.is_none(),
+            "{destination}: {said}"
+        );
+        assert!(
+            explanation
+                .to_text()
+                .lines()
+                .all(|line| line.chars().count() <= 80),
+            "{}",
+            explanation.to_text()
+        );
+    }
+}
+
+#[test]
+fn an_explanation_reads_like_this() {
+    let policy = policy(&["*://db.example:5432"], operator(&["*://10.9.0.0/16:*"]));
+    let assumed = ["db.example=10.9.0.5".parse().expect("an assumption")];
+    let question = "tcp://db.example:5432".parse().expect("a destination");
+    let text = explain(&policy, &question, &assumed).to_text();
+    snapshot("explain.txt", &text);
+}
+
+#[test]
+fn an_effective_policy_reads_like_this_and_can_be_compared() {
+    let old = policy(
+        &["*://db.example:5432", "*://10.0.0.0/8:*"],
+        operator(&["*://10.9.0.0/16:*", "https://gone.example"]),
+    );
+    let new = policy(
+        &[
+            "*://db.example:5432-5433",
+            "*://10.0.0.0/8:*",
+            "https://gone.example",
+            "udp://10.0.0.5:53",
+        ],
+        operator(&["*://10.9.0.0/17:*", "https://gone.example"]),
+    );
+    let effective = |policy: &Policy| EffectivePolicy::of(std::slice::from_ref(policy), policy.operator());
+    snapshot("effective.txt", &effective(&new).to_text());
+    let difference = effective(&new)
+        .since(&effective(&old))
+        .expect("both are policies");
+    let gained: Vec<(&str, &str)> = difference
+        .gained
+        .iter()
+        .map(|one| (one.entry.as_str(), one.example.as_str()))
+        .collect();
+    assert_eq!(
+        gained,
+        [
+            ("*://db.example:5432-5433", "tcp://db.example:5433"),
+            ("*://10.0.0.0/8:*", "tcp://10.9.128.1:1")
+        ]
+    );
+    assert!(difference.reaches_more() && difference.lost.is_empty());
+    let back = effective(&old)
+        .since(&effective(&new))
+        .expect("both are policies");
+    assert!(!back.reaches_more() && back.lost.len() == 2, "{back:?}");
+}
+
+#[test]
+fn codes_of_files_and_of_findings_are_told_alike() {
+    let (_, review) = app("\"example.com\"", &[]);
+    assert!(matches!(review.findings[0].code, FindingCode::File(_)));
+    assert_eq!(codes(&review.findings), ["manifest.entry"]);
+}
