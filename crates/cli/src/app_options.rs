@@ -82,7 +82,12 @@ impl AppOptions {
         })
     }
 
-    fn given_variables(&self, wrong: &mut Vec<Diagnostic>) -> GivenVariables {
+    /// The file that the manifest is in.
+    pub(crate) fn manifest_file(&self) -> PathBuf {
+        manifest_file(&self.from)
+    }
+
+    pub(crate) fn given_variables(&self, wrong: &mut Vec<Diagnostic>) -> GivenVariables {
         let mut given = GivenVariables::default();
         given.environment(std::env::vars_os());
         for argument in &self.variable {
@@ -114,7 +119,8 @@ fn give(given: &mut GivenVariables, argument: &VariableArgument) -> Result<(), D
     Ok(())
 }
 
-fn conceal_secrets(manifest: &Manifest, files: &mut Files) {
+/// Keeps the defaults of secret variables out of what is quoted.
+pub(crate) fn conceal_secrets(manifest: &Manifest, files: &mut Files) {
     for variable in manifest.variables.iter().filter(|variable| variable.secret) {
         if let Fallback::Value(value) = &variable.fallback {
             files.conceal(manifest.source.path(), value.span.clone());

@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
+mod check;
 mod completions;
+mod explain;
 mod run;
 mod serve;
 mod single;
@@ -16,6 +18,8 @@ pub(crate) enum Command {
     Up(up::Options),
     Run(run::Options),
     Serve(serve::Options),
+    Check(check::Options),
+    Explain(explain::Options),
     Completions(completions::Options),
 }
 
@@ -26,6 +30,8 @@ impl Command {
             Command::Up(options) => up::up(&options, terminal),
             Command::Run(options) => run::run(options, terminal),
             Command::Serve(options) => serve::serve(&options, terminal),
+            Command::Check(options) => check::check(&options, terminal),
+            Command::Explain(options) => explain::explain(&options),
             Command::Completions(options) => completions::completions(&options),
         }
     }

@@ -14,6 +14,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
+use outport_check::Finding;
 use outport_manifest::{Note, Problem, Severity as NoteSeverity};
 use outport_policy::{EntryError, Place};
 use outport_runtime::app::AppProblem;
@@ -218,6 +219,21 @@ impl From<&Note> for Diagnostic {
         };
         let mut diagnostic = Diagnostic::of(severity, note.remark.to_string()).at(note.place.clone());
         diagnostic.code = Some(note.code().to_string());
+        diagnostic
+    }
+}
+
+/// A finding, short: what else it has to do with is for `check` to tell.
+impl From<&Finding> for Diagnostic {
+    fn from(finding: &Finding) -> Diagnostic {
+        let severity = match finding.severity {
+            outport_check::Severity::Error => Severity::Error,
+            outport_check::Severity::Warning => Severity::Warning,
+            outport_check::Severity::Note => Severity::Note,
+        };
+        let mut diagnostic = Diagnostic::of(severity, finding.message.clone()).at(finding.place.clone());
+        diagnostic.code = Some(finding.code.to_string());
+        diagnostic.advice = finding.help.clone();
         diagnostic
     }
 }

@@ -3,10 +3,11 @@
 //! An entry of the new policy gains something in two ways: a destination that no old entry had, or one that the
 //! old operator kept out and the new one does not. Of addresses that embed others only examples are compared.
 
+use super::KeptOut;
+use super::draft::Draft;
 use super::left::{Filter, Search};
 use super::list_of_rules::rules_of;
 use super::rules::Rules;
-use super::{Draft, KeptOut};
 use crate::{Destination, Entry, HostPattern, Hosts, Policy, Region};
 
 /// An entry that reaches more than before.

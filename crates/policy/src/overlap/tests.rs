@@ -5,6 +5,7 @@ use crate::{
     Address, AllowList, AnswerSource, Attempt, Channel, Decision, DenyList, Endpoint, Grants, Outcome, Peers,
     Place, Policy, Protocol, Quotas, RequestMethod, Scheme, Situation, Transport, Usage,
 };
+use crate::{Limit, PortSet, RuntimeLimits};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::net::{Ipv4Addr, Ipv6Addr};

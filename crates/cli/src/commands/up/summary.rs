@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use outport_check::{Subject, warnings_at_start};
 use outport_manifest::{ComponentId, HttpTrigger, Route};
 use outport_policy::{Entry, Limit};
 use outport_runtime::app::App;
@@ -55,7 +56,37 @@ impl Summary<'_> {
         let mut remarks = self.side.remarks.clone();
         remarks.extend(self.written.remarks.iter().cloned());
         remarks.extend(self.not_provided());
+        remarks.extend(self.findings());
         remarks
+    }
+
+    /// What `check` would warn of (policy clause VAL-1), as far as it needs no look at the code.
+    fn findings(&self) -> Vec<Diagnostic> {
+        let components = self.written.manifest.components.iter();
+        let subjects: Vec<Subject<'_>> = components
+            .filter(|component| (self.wanted)(&component.id.value))
+            .map(|component| Subject {
+                id: component.id.value.as_str(),
+                place: self.written.manifest.source.place(&component.id.span),
+                entries: self
+                    .written
+                    .entries
+                    .get(&component.id.value)
+                    .map_or(&[], Vec::as_slice),
+                interfaces: None,
+                triggers: Vec::new(),
+            })
+            .collect();
+        let mut warnings: Vec<Diagnostic> = warnings_at_start(&subjects, &self.side.operator)
+            .iter()
+            .map(Diagnostic::from)
+            .collect();
+        if !warnings.is_empty() {
+            warnings.push(Diagnostic::note(
+                "`outport check` tells more about these warnings",
+            ));
+        }
+        warnings
     }
 
     fn routes(&self) -> Vec<String> {

@@ -1,0 +1,177 @@
+//! Gathers what is kept out: the deny list, then the hard limits, then the runtime limits, as rules over sets.
+
+use super::KeptOutBy;
+use super::rules::{Readings, Rule};
+use crate::special_purpose::private_networks;
+use crate::{
+    BlockedNetwork, Entry, Host, HostPattern, Hosts, Limit, Name, Operator, PortRange, PortSet, Protocols,
+    Reason, Region, RuntimeLimits,
+};
+use ipnet::IpNet;
+
+/// What is kept out, while it is gathered.
+#[derive(Default)]
+pub(super) struct Draft<'p> {
+    pub(super) rules: Vec<Rule>,
+    pub(super) owners: Vec<KeptOutBy<'p>>,
+}
+
+impl<'p> Draft<'p> {
+    pub(super) fn of(operator: &'p Operator) -> Self {
+        let mut draft = Self::of_deny_list(operator);
+        draft.limits(operator);
+        draft
+    }
+
+    pub(super) fn of_deny_list(operator: &'p Operator) -> Self {
+        let mut draft = Self::default();
+        for entry in operator.deny.entries() {
+            draft.entry(entry);
+        }
+        for blocked in operator.deny.blocked_networks() {
+            draft.blocked(blocked);
+        }
+        for (address, name) in operator.deny.learned().iter() {
+            draft.learned(address.ip().into(), name, operator.deny.entries());
+        }
+        draft
+    }
+
+    pub(super) fn limits(&mut self, operator: &Operator) {
+        self.hard_limits();
+        self.runtime_limits(&operator.limits);
+    }
+
+    fn entry(&mut self, entry: &'p Entry) {
+        self.owners.push(KeptOutBy::Entry(entry));
+        for region in Region::denied_by(entry) {
+            let Hosts::Pattern(host) = region.hosts else {
+                continue;
+            };
+            let expanded = crate::deny_list::loopback_of_localhost(&host);
+            // `self` on the deny list names nothing that an attempt could be for.
+            let hosts = expanded
+                .into_iter()
+                .chain([host])
+                .filter(|host| *host != HostPattern::ToSelf);
+            for host in hosts {
+                self.rule(&region.protocols, host, region.ports.clone(), Readings::All);
+            }
+        }
+    }
+
+    fn blocked(&mut self, blocked: &'p BlockedNetwork) {
+        self.owners.push(KeptOutBy::Blocked(blocked));
+        match blocked.network() {
+            Some(net) => self.all_of(net),
+            None => private_networks().into_iter().for_each(|net| self.all_of(net)),
+        }
+    }
+
+    /// An address of denied names is denied on the ports of their entries (clause DL-5).
+    fn learned(&mut self, net: IpNet, name: &Name, entries: &'p [Entry]) {
+        let host = Host::Name(name.clone());
+        for entry in entries {
+            if entry
+                .hosts()
+                .iter()
+                .any(|pattern| *pattern != HostPattern::ToSelf && pattern.matches(&host))
+            {
+                self.owners.push(KeptOutBy::Entry(entry));
+                for region in Region::denied_by(entry) {
+                    self.rule(
+                        &region.protocols,
+                        HostPattern::Network(net),
+                        region.ports,
+                        Readings::All,
+                    );
+                }
+            }
+        }
+    }
+
+    fn hard_limits(&mut self) {
+        self.limit(
+            Reason::HardMulticast,
+            &["224.0.0.0/4", "255.255.255.255/32", "ff00::/8"],
+        );
+        self.owners.push(KeptOutBy::Limit(Reason::HardUnspecified));
+        for net in ["0.0.0.0/32", "::/128"].map(parse) {
+            self.rule(
+                &Protocols::all(),
+                HostPattern::Network(net),
+                PortSet::all(),
+                Readings::Itself,
+            );
+        }
+        self.owners.push(KeptOutBy::Limit(Reason::DnsNameNotAllowed));
+        let internal = Name::parse("spin.internal").expect("INVARIANT: it is a name");
+        for host in [
+            HostPattern::Subdomains(internal.clone()),
+            HostPattern::Name(internal),
+        ] {
+            self.rule(&Protocols::sockets(), host, PortSet::all(), Readings::Itself);
+        }
+    }
+
+    fn runtime_limits(&mut self, limits: &RuntimeLimits) {
+        let privileged: PortSet = PortRange::new(1, 1023).into_iter().collect();
+        let shut = privileged.difference(&limits.loopback_ports);
+        if !shut.is_empty() {
+            self.owners.push(KeptOutBy::Limit(Reason::RuntimeLoopbackPort));
+            for net in ["127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128"].map(parse) {
+                self.rule(
+                    &Protocols::all(),
+                    HostPattern::Network(net),
+                    shut.clone(),
+                    Readings::All,
+                );
+            }
+        }
+        if limits.udp == Limit::Holds {
+            self.owners.push(KeptOutBy::Limit(Reason::RuntimeUdp));
+            self.rule(
+                &Protocols::udp(),
+                HostPattern::Any,
+                PortSet::all(),
+                Readings::Itself,
+            );
+        }
+        if limits.link_local == Limit::Holds {
+            self.limit(Reason::RuntimeLinkLocal, &["169.254.0.0/16", "fe80::/10"]);
+            for ip in crate::address::METADATA_SERVICES {
+                self.all_of(ip.into());
+            }
+        }
+    }
+
+    fn limit(&mut self, reason: Reason, networks: &[&str]) {
+        self.owners.push(KeptOutBy::Limit(reason));
+        for net in networks {
+            self.all_of(parse(net));
+        }
+    }
+
+    fn all_of(&mut self, net: IpNet) {
+        self.rule(
+            &Protocols::all(),
+            HostPattern::Network(net),
+            PortSet::all(),
+            Readings::All,
+        );
+    }
+
+    fn rule(&mut self, protocols: &Protocols, host: HostPattern, ports: PortSet, readings: Readings) {
+        self.rules.push(Rule {
+            protocols: protocols.clone(),
+            host,
+            ports,
+            readings,
+            owner: self.owners.len() - 1,
+        });
+    }
+}
+
+fn parse(net: &str) -> IpNet {
+    net.parse().expect("INVARIANT: a network of this file is one")
+}
