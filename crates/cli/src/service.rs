@@ -1,6 +1,7 @@
 //! A server, from its sockets to its end: served until somebody asks to stop, then given time to finish.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use clap::Args;
 use outport_runtime::http::{ListenError, Listeners, Server, Site};
@@ -30,7 +31,7 @@ impl ServiceOptions {
     /// Starts to serve, and says so.
     pub(crate) fn start(
         &self,
-        site: Site,
+        site: impl Into<Arc<Site>>,
         listeners: Listeners,
         terminal: Terminal,
     ) -> Result<Server, Failure> {

@@ -29,6 +29,10 @@ use sources::{CodeFile, Compiled};
 pub struct App {
     /// What answers HTTP, and where.
     pub site: Vec<SiteEntry>,
+    /// What answers HTTP for other components, by name; routes do not matter.
+    pub callees: Vec<(String, Responder)>,
+    /// The gates of all components.
+    pub gates: Vec<Gate>,
     /// What runs once.
     pub commands: Vec<Command>,
 }
@@ -118,6 +122,8 @@ impl Assembly<'_> {
         let workshop = Workshop::new(self.engine);
         let mut app = App {
             site: Vec::new(),
+            callees: Vec::new(),
+            gates: parts.values().map(|part| part.gate.clone()).collect(),
             commands: Vec::new(),
         };
         let base = manifest
@@ -125,15 +131,30 @@ impl Assembly<'_> {
             .http_base
             .as_ref()
             .map_or("", |base| base.value.as_str());
-        for (trigger, route) in effective_routes(&manifest.http_triggers) {
-            let Some(part) = parts.get(&trigger.component.value) else {
+        let mut responders = BTreeMap::new();
+        for trigger in &manifest.http_triggers {
+            let id = &trigger.component.value;
+            let Some(part) = parts.get(id).filter(|_| !responders.contains_key(id)) else {
                 continue;
             };
-            match self.site_entry(&workshop, part, base, route) {
-                Ok(entry) => app.site.push(entry),
+            match self.responder(&workshop, part) {
+                Ok(responder) => drop(responders.insert(id, responder)),
                 Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),
             }
         }
+        for (trigger, route) in effective_routes(&manifest.http_triggers) {
+            let Some(responder) = responders.get(&trigger.component.value) else {
+                continue;
+            };
+            match site_entry(responder, base, route) {
+                Ok(entry) => app.site.push(entry),
+                Err(kind) => problems.push(AppProblem::at(manifest, &trigger.route.span, kind)),
+            }
+        }
+        let named = responders.into_iter();
+        app.callees = named
+            .map(|(id, responder)| (id.as_str().to_owned(), responder))
+            .collect();
         for trigger in &manifest.command_triggers {
             let Some(part) = parts.get(&trigger.component.value) else {
                 continue;
@@ -147,19 +168,9 @@ impl Assembly<'_> {
         app
     }
 
-    fn site_entry(
-        &self,
-        workshop: &Workshop,
-        part: &Part<'_>,
-        base: &str,
-        route: &PathRoute,
-    ) -> Result<SiteEntry, AppProblemKind> {
+    fn responder(&self, workshop: &Workshop, part: &Part<'_>) -> Result<Responder, AppProblemKind> {
         let prepared = self.prepare(workshop, part, Vec::new(), self.request_limits)?;
-        Ok(SiteEntry {
-            route: under(base, route)?,
-            written: route.as_str().to_owned(),
-            responder: Responder::new(prepared)?,
-        })
+        Ok(Responder::new(prepared)?)
     }
 
     fn command(
@@ -214,6 +225,14 @@ fn effective_routes(triggers: &[HttpTrigger]) -> Vec<(&HttpTrigger, &PathRoute)>
         routes.push((trigger, route));
     }
     routes
+}
+
+fn site_entry(responder: &Responder, base: &str, route: &PathRoute) -> Result<SiteEntry, AppProblemKind> {
+    Ok(SiteEntry {
+        route: under(base, route)?,
+        written: route.as_str().to_owned(),
+        responder: responder.clone(),
+    })
 }
 
 /// A route under the app's base path.

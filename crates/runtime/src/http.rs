@@ -9,9 +9,12 @@
 //!                                                  response
 //! ```
 //!
+//! Requests of the app's components to each other enter at the site, without a connection.
+//!
 //! Each request gets an instance of its own, with grants of its own. Bodies are streamed in both directions,
 //! never collected.
 
+mod chaining;
 mod connection;
 mod headers;
 mod listeners;
@@ -20,6 +23,7 @@ mod routes;
 mod server;
 mod site;
 
+pub use chaining::IN_PROCESS;
 pub use listeners::{ListenError, Listeners};
 pub use responder::{NotAResponder, Responder};
 pub use routes::{RouteTable, Routed};

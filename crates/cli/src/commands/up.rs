@@ -6,6 +6,7 @@
 mod summary;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use clap::Args;
 use outport_manifest::{ComponentId, IdentifierError, Manifest};
@@ -155,7 +156,9 @@ impl Options {
                     status = signals.next() => status,
                 });
             };
-            let site = Site::new(app.site, self.service.limits.instances());
+            let site = Site::new(app.site, self.service.limits.instances()).with_callees(app.callees);
+            let site = Arc::new(site);
+            site.answer_calls_from(&app.gates);
             let server = self.service.start(site, listeners, terminal)?;
             tokio::select! {
                 biased;

@@ -6,14 +6,15 @@
 
 use std::pin::Pin;
 
+use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::Body;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::AbortHandle;
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings as p2;
 use wasmtime_wasi_http::p3::bindings as p3;
-use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3 as host_p3};
+use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView, p3 as host_p3};
 
 use crate::component::Entrance;
 use crate::guest::Guest;
@@ -58,6 +59,11 @@ pub(super) enum NoResponse {
 
 type Answer = Response<WasiBody>;
 
+/// The body of a request, from a visitor or from another component.
+pub(super) trait RequestBody: Body<Data = Bytes, Error: Into<Error>> + Send + 'static {}
+
+impl<B: Body<Data = Bytes, Error: Into<Error>> + Send + 'static> RequestBody for B {}
+
 impl Responder {
     /// Takes a component that exports a handler of WASI 0.2 or 0.3; of both, the one of 0.3.
     ///
@@ -84,9 +90,9 @@ impl Responder {
     }
 
     /// Answers a request with a new instance, which holds `place` until it ends.
-    pub(super) async fn respond(
+    pub(super) async fn respond<B: RequestBody>(
         &self,
-        request: Request<Incoming>,
+        request: Request<B>,
         place: OwnedSemaphorePermit,
     ) -> Result<Answer, NoResponse> {
         let (sender, receiver) = oneshot::channel();
@@ -121,7 +127,7 @@ impl Responder {
     }
 
     /// The whole life of an instance.
-    async fn live(&self, request: Request<Incoming>, sender: oneshot::Sender<Answer>) {
+    async fn live<B: RequestBody>(&self, request: Request<B>, sender: oneshot::Sender<Answer>) {
         let ended = match self.prepared.limits().living {
             None => self.run(request, sender).await,
             Some(limit) => match tokio::time::timeout(limit, self.run(request, sender)).await {
@@ -141,7 +147,11 @@ impl Responder {
         }
     }
 
-    async fn run(&self, request: Request<Incoming>, sender: oneshot::Sender<Answer>) -> wasmtime::Result<()> {
+    async fn run<B: RequestBody>(
+        &self,
+        request: Request<B>,
+        sender: oneshot::Sender<Answer>,
+    ) -> wasmtime::Result<()> {
         let store = self.prepared.store()?;
         let component = self.prepared.clone();
         let run = async {
@@ -169,11 +179,11 @@ fn refused(component: &Prepared, code: &dyn std::fmt::Debug) {
     );
 }
 
-async fn run_p2(
+async fn run_p2<B: RequestBody>(
     handler: &p2::ProxyPre<Guest>,
     component: Prepared,
     mut store: Store<Guest>,
-    request: Request<Incoming>,
+    request: Request<B>,
     sender: oneshot::Sender<Answer>,
 ) -> wasmtime::Result<()> {
     let handler = handler.instantiate_async(&mut store).await?;
@@ -190,11 +200,11 @@ async fn run_p2(
         .await
 }
 
-async fn run_p3(
+async fn run_p3<B: RequestBody>(
     handler: &p3::ServicePre<Guest>,
     component: Prepared,
     mut store: Store<Guest>,
-    request: Request<Incoming>,
+    request: Request<B>,
     sender: oneshot::Sender<Answer>,
 ) -> wasmtime::Result<()> {
     let handler = handler.instantiate_async(&mut store).await?;

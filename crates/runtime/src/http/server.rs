@@ -67,10 +67,14 @@ impl Server {
     /// # Errors
     ///
     /// When the system gives no thread, or no way to wait for sockets.
-    pub fn start(site: Site, listeners: Listeners, limits: ServerLimits) -> Result<Server, ServeError> {
+    pub fn start(
+        site: impl Into<Arc<Site>>,
+        listeners: Listeners,
+        limits: ServerLimits,
+    ) -> Result<Server, ServeError> {
         let (stop, stopping) = watch::channel(Phase::Serving);
         let (alive, workers) = mpsc::channel(1);
-        let site = Arc::new(site);
+        let site = site.into();
         let sockets = listeners.into_sockets();
         let connections = (limits.connections / sockets.len()).max(1);
         for (number, socket) in sockets.into_iter().enumerate() {

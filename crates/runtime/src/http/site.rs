@@ -1,5 +1,6 @@
 //! All components of an app that answer HTTP, behind their routes: from a request to a response.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +9,19 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use outport_manifest::PathRoute;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::WasiBody;
 
 use super::headers::{Described, RouteHeaders};
-use super::responder::{NoResponse, Responder};
+use super::responder::{NoResponse, RequestBody, Responder};
 use super::routes::RouteTable;
 
 /// What a server serves.
 pub struct Site {
     routes: RouteTable<Page>,
+    /// Who answers other components of the app, by name in lower case, with or without a route.
+    pub(super) callees: HashMap<String, Page>,
     /// One for each instance that may live at a time.
     places: Arc<Semaphore>,
     all_places: u32,
@@ -48,9 +50,9 @@ impl SiteEntry {
     }
 }
 
-struct Page {
-    headers: RouteHeaders,
-    responder: Responder,
+pub(super) struct Page {
+    pub(super) headers: RouteHeaders,
+    pub(super) responder: Responder,
 }
 
 /// How long a request waits for a place among the running ones before the visitor gets 503.
@@ -61,6 +63,7 @@ impl Site {
     pub fn new(entries: impl IntoIterator<Item = SiteEntry>, instances: u32) -> Site {
         Site {
             routes: RouteTable::new(entries.into_iter().map(SiteEntry::into_page)),
+            callees: HashMap::new(),
             places: Arc::new(Semaphore::new(instances as usize)),
             all_places: instances,
         }
@@ -71,19 +74,31 @@ impl Site {
         let _all = self.places.acquire_many(self.all_places).await;
     }
 
-    pub(super) async fn answer(&self, request: Request<Incoming>, client: SocketAddr) -> Response<WasiBody> {
+    pub(super) async fn answer<B: RequestBody>(
+        &self,
+        request: Request<B>,
+        client: SocketAddr,
+    ) -> Response<WasiBody> {
         match self.try_answer(request, client).await {
             Ok(response) => response,
             Err(refusal) => refusal.into_response(),
         }
     }
 
-    async fn try_answer(
+    async fn try_answer<B: RequestBody>(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<B>,
         client: SocketAddr,
     ) -> Result<Response<WasiBody>, Refusal> {
         let page = self.describe(&mut request, client)?;
+        self.respond(page, request).await
+    }
+
+    pub(super) async fn respond<B: RequestBody>(
+        &self,
+        page: &Page,
+        request: Request<B>,
+    ) -> Result<Response<WasiBody>, Refusal> {
         let place = self.place().await?;
         page.responder
             .respond(request, place)
@@ -95,7 +110,7 @@ impl Site {
     }
 
     /// Finds the page for a request, and puts into its headers what the guest learns of the way.
-    fn describe(&self, request: &mut Request<Incoming>, client: SocketAddr) -> Result<&Page, Refusal> {
+    fn describe<B>(&self, request: &mut Request<B>, client: SocketAddr) -> Result<&Page, Refusal> {
         let uri = request.uri().clone();
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),
@@ -131,7 +146,7 @@ impl Site {
 
 /// A response that is not the guest's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
+pub(super) enum Refusal {
     NoHost,
     NoRoute,
     NoPlace,
@@ -140,7 +155,7 @@ enum Refusal {
 }
 
 impl Refusal {
-    fn into_response(self) -> Response<WasiBody> {
+    pub(super) fn into_response(self) -> Response<WasiBody> {
         let (status, text) = match self {
             Refusal::NoHost => (StatusCode::BAD_REQUEST, "the request names no host\n"),
             Refusal::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),

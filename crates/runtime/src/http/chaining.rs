@@ -1,0 +1,90 @@
+//! Requests of an app's components to each other, answered without a network (policy clause AL-7).
+//!
+//! | URL | answered by |
+//! | --- | --- |
+//! | `http://NAME.spin.internal/…` | the component `NAME`, also where it has no route but `private` |
+//! | `http://self/…` | the component whose route matches, as for a visitor |
+//!
+//! The gate of the caller has judged the request when it comes here. A call is a request like a visitor's: it gets
+//! an instance of its own, with its own gate and limits, and takes one of the site's places, so that components
+//! that call each other without end run into the same wall as too many visitors do. The callee learns of it by the
+//! same headers; its client address is [`IN_PROCESS`].
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Weak};
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use outport_egress::{Gate, Internal, InternalDestination};
+use outport_manifest::PathRoute;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::headers::{Described, RouteHeaders};
+use super::responder::Responder;
+use super::site::{Page, Refusal, Site};
+
+/// What a callee is told as the address of its client.
+pub const IN_PROCESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// The site as its own components reach it. It does not keep the site alive, whose components have the gates that
+/// hold this.
+struct InProcess(Weak<Site>);
+
+/// What comes of a call.
+type Answer = Result<Response<WasiBody>, Error>;
+
+impl Site {
+    /// Lets other components call these by name.
+    pub fn with_callees(mut self, callees: impl IntoIterator<Item = (String, Responder)>) -> Site {
+        let everything = PathRoute::parse("/...").expect("this is a route");
+        let named = callees.into_iter().map(|(name, responder)| {
+            let headers = RouteHeaders::of(&everything, everything.as_str());
+            (name.to_ascii_lowercase(), Page { headers, responder })
+        });
+        self.callees.extend(named);
+        self
+    }
+
+    /// Answers the requests that components behind `gates` send each other.
+    pub fn answer_calls_from<'a>(self: &Arc<Site>, gates: impl IntoIterator<Item = &'a Gate>) {
+        for gate in gates {
+            gate.set_internal(Arc::new(InProcess(Arc::downgrade(self))));
+        }
+    }
+
+    async fn answer_call(&self, callee: InternalDestination, request: Request<WasiBody>) -> Answer {
+        match callee {
+            InternalDestination::App => Ok(self.answer(request, IN_PROCESS).await),
+            InternalDestination::Component(name) => self.answer_named(&name, request).await,
+        }
+    }
+
+    async fn answer_named(&self, name: &str, mut request: Request<WasiBody>) -> Answer {
+        let page = self.callees.get(name).ok_or(Error::DestinationNotFound)?;
+        let uri = request.uri().clone();
+        let described = Described {
+            authority: uri.authority().map_or(name, |authority| authority.as_str()),
+            path_and_query: uri.path_and_query().map_or("/", |path| path.as_str()),
+            rest: uri.path(),
+            named: &[],
+            client: IN_PROCESS,
+        };
+        page.headers.put_into(request.headers_mut(), &described);
+        Ok(self
+            .respond(page, request)
+            .await
+            .unwrap_or_else(Refusal::into_response))
+    }
+}
+
+impl Internal for InProcess {
+    fn call(&self, callee: InternalDestination, request: Request<WasiBody>) -> BoxFuture<'static, Answer> {
+        let site = self.0.clone();
+        Box::pin(async move {
+            match site.upgrade() {
+                Some(site) => site.answer_call(callee, request).await,
+                None => Err(Error::DestinationUnavailable),
+            }
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! Requests of an app's components to each other: judged like any other, answered without a network.
+
+use outport_e2e::outport::Outport;
+
+const APP: &str = r#"
+spin_manifest_version = 2
+application.name = "chained"
+
+[[trigger.http]]
+route = "/front/..."
+component = "front"
+
+[[trigger.http]]
+route = { private = true }
+component = "back"
+
+[[trigger.http]]
+route = "/alone/..."
+component = "alone"
+
+[component.front]
+source = "GUESTS/http-player.wasm"
+allowed_outbound_hosts = ["http://back.spin.internal", "http://missing.spin.internal", "http://self"]
+
+[component.back]
+source = "GUESTS/http-player.wasm"
+environment = { whoami = "back" }
+
+[component.alone]
+source = "GUESTS/http-player.wasm"
+allowed_outbound_hosts = ["*://localhost:*", "http://front.spin.internal"]
+"#;
+
+/// A statement as the query of a URL.
+fn play(statement: &str) -> String {
+    statement.replace('%', "%25").replace(' ', "%20")
+}
+
+// proves: AL-7
+#[test]
+fn components_call_each_other_by_name_private_routes_included() {
+    let app = Outport::up(APP).start();
+    let rows = [
+        (
+            "front",
+            "http.text GET http://back.spin.internal/hello",
+            "200 hello",
+        ),
+        (
+            "front",
+            "http.text GET http://back.spin.internal/env",
+            "200 whoami=back",
+        ),
+        (
+            "front",
+            "http.text GET http://BACK.spin.internal.:80/hello",
+            "200 hello",
+        ),
+        (
+            "front",
+            "http.upload 100000 http://back.spin.internal/count",
+            "200 100000",
+        ),
+        (
+            "front",
+            "http.length GET http://back.spin.internal/zeroes?3000000",
+            "200 3000000 bytes",
+        ),
+        ("front", "http.text GET http://self/alone/hello", "200 hello"),
+        ("front", "http GET http://self/nowhere", "404"),
+        (
+            "front",
+            "http GET http://missing.spin.internal/",
+            "destination-not-found",
+        ),
+        (
+            "front",
+            "http GET http://front.spin.internal/hello",
+            "HTTP-request-denied",
+        ),
+        (
+            "front",
+            "http CONNECT http://back.spin.internal/hello",
+            "HTTP-request-denied",
+        ),
+        (
+            "alone",
+            "http.text GET http://front.spin.internal/front/hello",
+            "200 hello",
+        ),
+        (
+            "alone",
+            "http GET http://back.spin.internal/hello",
+            "HTTP-request-denied",
+        ),
+        ("alone", "http GET http://self/front/hello", "HTTP-request-denied"),
+        ("front", "dns.lookup back.spin.internal", "access-denied"),
+        ("alone", "dns.lookup back.spin.internal", "access-denied"),
+    ];
+    for (component, statement, result) in rows {
+        let answer = app.get(&format!("/{component}/play?{}", play(statement)));
+        let (_, got) = answer
+            .body
+            .trim_end()
+            .split_once(" => ")
+            .unwrap_or_else(|| panic!("{}", answer.body));
+        let got = got.trim_end_matches("\\n");
+        assert_eq!(got, result, "{component}: {statement}\n{app}");
+    }
+    assert_eq!(
+        app.get("/back/hello").status,
+        404,
+        "a private route is for components only"
+    );
+    app.stop();
+}
+
+// proves: AL-7
+#[test]
+fn a_callee_is_told_that_it_was_called_in_the_process() {
+    let app = Outport::up(APP).start();
+    let call = play("http.text GET http://back.spin.internal/headers spin-client-addr=6.6.6.6:6");
+    let answer = app.get(&format!("/front/play?{call}")).body;
+    let (_, answer) = answer.split_once(" => ").expect("a result");
+    for told in [
+        "spin-client-addr: 127.0.0.1:0",
+        "spin-full-url: http://back.spin.internal/headers",
+    ] {
+        assert!(answer.contains(told), "no `{told}` in {answer}");
+    }
+    assert!(!answer.contains("6.6.6.6"), "{answer}");
+    app.stop();
+}
+
+// proves: AL-7, RSN-1
+#[test]
+fn calls_are_in_the_audit_log_with_their_verdicts() {
+    let app = Outport::up(APP).start();
+    app.get(&format!(
+        "/front/play?{}",
+        play("http GET http://back.spin.internal/hello")
+    ));
+    app.get(&format!(
+        "/alone/play?{}",
+        play("http GET http://back.spin.internal/hello")
+    ));
+    assert_eq!(app.stop().reasons(), ["allow.no-match"]);
+}
+
+#[test]
+fn a_component_that_calls_itself_without_end_stops_at_the_number_of_instances() {
+    let app = r#"
+        spin_manifest_version = 2
+        application.name = "endless"
+        [[trigger.http]]
+        route = "/..."
+        component = "it"
+        [component.it]
+        source = "GUESTS/http-player.wasm"
+        allowed_outbound_hosts = ["http://self"]
+    "#;
+    let app = Outport::up(app).option("--max-requests=4").start();
+    let mut call = "http GET http://self/hello".to_owned();
+    for _ in 0..6 {
+        call = format!("http GET http://self/play?{}", play(&call));
+    }
+    app.get(&format!("/play?{}", play(&call)));
+    assert_eq!(app.get("/hello").body, "hello\n");
+    app.stop();
+}
