@@ -8,7 +8,8 @@
 //! A build takes about twenty seconds and 36 MB, so it is kept in the target folder under the hash of what went
 //! in. The environment with componentize-py is kept there too.
 //!
-//! A program implements the world `wasi:cli/command`: a class `Run` with a method `run`. Modules are frozen at
+//! A program implements the world `wasi:cli/command`: a class `Run` with a method `run`; or it is an app of Spin's SDK,
+//! which brings its WIT. Modules are frozen at
 //! build time, so everything that it uses must be imported at the top, `encodings.idna` among them.
 //!
 //! [componentize-py]: https://github.com/bytecodealliance/componentize-py
@@ -25,6 +26,7 @@ use crate::guest::workspace;
 use crate::outport::shared_folder;
 
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
+const SPIN_SDK: &str = "spin-sdk==5.0.0";
 
 /// The component of the program `tests/programs/NAME.py` with `packages` (`redis==8.1.0`), built if need be.
 ///
@@ -32,9 +34,21 @@ const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 ///
 /// If Python 3 with `venv` is missing, or the build fails.
 pub fn component(name: &str, packages: &[&str]) -> PathBuf {
+    build(name, packages, &Wit::of_wasmtime())
+}
+
+/// The app `tests/programs/NAME.py` for Spin's Python SDK, built as its documentation says, if need be.
+///
+/// # Panics
+///
+/// If Python 3 with `venv` is missing, or the build fails.
+pub fn spin_app(name: &str) -> PathBuf {
+    build(name, &[SPIN_SDK], &Wit::of_spins_sdk())
+}
+
+fn build(name: &str, packages: &[&str], wit: &Wit) -> PathBuf {
     let program = workspace().join("tests/programs").join(name).with_extension("py");
     let source = fs::read(&program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-    let wit = Wit::of_wasmtime();
     let folder = shared_folder().join("python");
     fs::create_dir_all(&folder).expect("the target folder can be written to");
     let lock = File::create(folder.join("lock")).expect("a file in a folder of our own");
@@ -43,7 +57,7 @@ pub fn component(name: &str, packages: &[&str]) -> PathBuf {
     let component = folder.join(format!("{}.wasm", hash(&source, packages, &wit.world)));
     if !component.exists() {
         let python = Environment::set_up(&folder);
-        python.build(&program, packages, &wit, &component);
+        python.build(&program, packages, wit, &component);
     }
     component
 }
@@ -68,13 +82,22 @@ fn hash(source: &[u8], packages: &[&str], world: &str) -> String {
         })
 }
 
-/// The interfaces that a program is built for: those that the wasmtime in our lock file brings.
+/// The interfaces that a program is built for.
 struct Wit {
-    folder: PathBuf,
+    /// None where a package brings them.
+    folder: Option<PathBuf>,
     world: String,
 }
 
 impl Wit {
+    fn of_spins_sdk() -> Wit {
+        Wit {
+            folder: None,
+            world: "spin:up/http-trigger@4.1.0".to_owned(),
+        }
+    }
+
+    /// Those that the wasmtime in our lock file brings.
     fn of_wasmtime() -> Wit {
         let crate_folder = source_of("wasmtime-wasi");
         let folder = crate_folder.join("src/p2/wit");
@@ -85,7 +108,7 @@ impl Wit {
             .find_map(|line| line.strip_prefix("package wasi:cli@"));
         let version = package.expect("the WIT names its package").trim_end_matches(';');
         Wit {
-            folder,
+            folder: Some(folder),
             world: format!("wasi:cli/command@{version}"),
         }
     }
@@ -143,10 +166,10 @@ impl Environment {
         fs::copy(program, site.join("program.py")).expect("a file in a folder of our own");
         let built = component.with_extension("part");
         let mut componentize = Command::new(self.program("componentize-py"));
-        componentize
-            .arg("-d")
-            .arg(&wit.folder)
-            .args(["-w", &wit.world, "componentize", "program", "-p"]);
+        if let Some(folder) = &wit.folder {
+            componentize.arg("-d").arg(folder);
+        }
+        componentize.args(["-w", &wit.world, "componentize", "program", "-p"]);
         run(componentize
             .arg(&site)
             .arg("-o")
