@@ -25,7 +25,9 @@ def ask_redis(host, port):
 
 
 def ask_postgres(host, port):
-    connection = pg8000.native.Connection("postgres", host=host, port=port, password="secret", timeout=5)
+    connection = pg8000.native.Connection(
+        "postgres", host=host, port=port, password="secret", timeout=5, ssl_context=False
+    )
     rows = connection.run("select 6 * :seven", seven=7)
     connection.close()
     return rows[0][0]

@@ -164,8 +164,8 @@ fn a_file_that_is_no_component_is_named_with_what_it_is() {
     let core_module = *b"\0asm\x01\0\0\0";
     for (content, what) in [
         (&core_module[..], "module"),
-        (b"hello", "component"),
-        (b"", "component"),
+        (b"hello", "not WebAssembly"),
+        (b"", "not WebAssembly"),
         (b"\0asm\x0d\0\x01\0\xff\xff", "component"),
     ] {
         let message = refused(Outport::run("it.wasm").file("it.wasm", content).finish());

@@ -192,14 +192,14 @@ fn dl_6_networks_judge_canonical_addresses_wherever_they_come_from() {
         dns.answers("db.test", [Reply::addresses(["10.0.0.5", "93.184.216.34"])]);
         dns.answers("inside.test", [Reply::addresses(["10.0.0.5", "64:ff9b::a00:5"])]);
         let script = Script::new()
-            .denied("tcp.connect 10.0.0.5:5432", "deny.host")
-            .denied("tcp.connect 10.255.255.255:5432", "deny.host")
-            .denied("tcp.connect [2002:a00:5::1]:5432", "deny.host")
+            .denied("tcp.connect 10.0.0.5:5432", "deny.network")
+            .denied("tcp.connect 10.255.255.255:5432", "deny.network")
+            .denied("tcp.connect [2002:a00:5::1]:5432", "deny.network")
             .gets("tcp.connect 11.0.0.0:5432", "remote-unreachable")
             .gets("dns.lookup db.test", "93.184.216.34")
-            .logging("deny.host")
-            .denied("dns.lookup inside.test", "deny.host")
-            .logging("deny.host");
+            .logging("deny.network")
+            .denied("dns.lookup inside.test", "deny.network")
+            .logging("deny.network");
         script.play(trusting().deny("*://10.0.0.0/8:*").dns(&dns));
     });
 }
@@ -267,6 +267,7 @@ fn dl_8_localhost_on_the_list_is_loopback_by_any_name_or_address() {
         .denied("tcp.connect 127.1.2.3:8080", "deny.host")
         .denied("tcp.connect [::1]:8080", "deny.host")
         .denied("dns.lookup localhost", "deny.host")
-        .denied("dns.lookup db.localhost", "deny.host");
+        .denied("dns.lookup db.localhost", "deny.host")
+        .logging("deny.host");
     script.play(trusting().deny("*://localhost:*"));
 }

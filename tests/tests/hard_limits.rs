@@ -37,7 +37,7 @@ fn hl_1_listen_is_refused_and_nothing_ever_listens() {
             .gets("tcp.listen ipv6", "invalid-state")
             .gets("tcp.create ipv4 as fresh", "ok")
             .gets("tcp.accept on fresh", "invalid-state")
-            .ok("print tried")
+            .gets("print tried", "tried")
             .ok("wait 500");
         let running = unleashed().args(script.statements()).start();
         running.wait_for_line("10 print tried");

@@ -112,7 +112,7 @@ fn q_3_a_guest_that_computes_for_ever_does_not_stop_its_neighbours() {
     let manifest = "spin_manifest_version = 2\n[application]\nname = \"busy\"\n[[trigger.http]]\nroute = \"/...\"\n\
         component = \"web\"\n[component.web]\nsource = \"GUESTS/http-player.wasm\"\n";
     let app = Outport::up(manifest)
-        .options(["--max-cpu-time=4s", "--workers=1"])
+        .options(["--max-cpu-time=1500ms", "--workers=1"])
         .start();
     let address = app.address();
     app.get("/hello");

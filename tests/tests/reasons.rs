@@ -42,8 +42,8 @@ fn rsn_2_a_denial_names_destination_closest_entry_and_the_line_to_add() {
     assert_eq!(denial.field("attempt"), "tcp.connect");
     assert_eq!(denial.field("destination"), "10.0.0.5:5433");
     assert_eq!(denial.field("name"), "db.test");
-    assert!(denial.field("closest").contains("*://db.test:5432"), "{denial:?}");
-    assert!(denial.field("remedy").contains("*://db.test:5433"), "{denial:?}");
+    assert!(denial.field("closest").contains("*://db.test:5432"), "{denial}");
+    assert!(denial.field("remedy").contains("*://db.test:5433"), "{denial}");
 }
 
 // proves: RSN-2
@@ -120,7 +120,7 @@ fn an_allow_carries_the_rule_that_decided() {
         .unwrap();
     assert!(
         !allowed.denied() && allowed.field("rule").contains(&entry),
-        "{allowed:?}"
+        "{allowed}"
     );
 }
 
@@ -224,7 +224,7 @@ fn rsn_4_what_others_wrote_is_escaped_before_a_terminal_sees_it() {
         .args(statements)
         .finish();
     let finished = finished.expect_code(0);
-    let audit: String = finished.audit.iter().map(|line| format!("{line:?}")).collect();
+    let audit: String = finished.audit.iter().map(|line| line.to_string()).collect();
     for (what, text) in [("standard error", &finished.stderr), ("the audit log", &audit)] {
         let odd = text
             .chars()
