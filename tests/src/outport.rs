@@ -346,14 +346,12 @@ impl Finished {
 
     /// Whether Outport panicked. Guests may; what tells them apart is the source file that the message names.
     fn panicked(&self) -> bool {
-        let places = self
+        let mut places = self
             .stderr
             .lines()
             .filter_map(|line| line.split_once(" panicked at "))
             .map(|(_, place)| place);
-        places
-            .into_iter()
-            .any(|place| place.starts_with("crates/") || place.contains("/.cargo/"))
+        places.any(|place| place.starts_with("crates/") || place.contains("/.cargo/"))
     }
 
     /// Itself, if it ended with that exit code.

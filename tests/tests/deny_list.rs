@@ -117,15 +117,12 @@ fn dl_4_a_denied_name_anywhere_in_the_chain_denies_the_name() {
         "www.test",
         [Reply::addresses(["10.0.0.5"]).via(["cdn.test", "edge.evil.test"])],
     );
-    dns.answers("half.test", [Reply::alias(["cdn.test"])]);
-    dns.answers(
-        "cdn.test",
-        [Reply::addresses(["10.0.0.5"]).via(["edge.evil.test"])],
-    );
+    dns.answers("half.test", [Reply::alias(["edge.evil.test"])]);
+    dns.answers("edge.evil.test", [Reply::addresses(["10.0.0.5"])]);
     let script = Script::new()
         .denied("dns.lookup www.test", "deny.cname")
         .denied("dns.lookup half.test", "deny.cname");
-    for entry in ["*://edge.evil.test:*", "*://*.evil.test:*", "*://cdn.test:*"] {
+    for entry in ["*://edge.evil.test:*", "*://*.evil.test:*"] {
         script.play(trusting().deny(entry).dns(&dns).option("--no-resolve-disallowed"));
     }
 }

@@ -20,7 +20,7 @@ use crate::instance::InstanceGate;
 /// The open connections of a process.
 #[derive(Default)]
 pub(crate) struct Connections {
-    open: Mutex<HashMap<u64, Open>>,
+    open: Mutex<HashMap<u64, Arc<Open>>>,
     next: AtomicU64,
 }
 
@@ -55,7 +55,8 @@ pub(crate) struct Registration {
 }
 
 impl Connections {
-    /// Registers a connection between `local` and `remote` that `gate` has let through.
+    /// Registers a connection between `local` and `remote` that `gate` has let through. If the deny list has
+    /// changed since it was judged, and forbids it now, it is closed at once.
     pub(crate) fn register(
         self: &Arc<Connections>,
         gate: &Arc<InstanceGate>,
@@ -70,7 +71,12 @@ impl Connections {
             remote,
             way,
         };
-        self.lock().insert(number, open);
+        // Another thread may replace the policy right now: whoever comes second sees what the first has done.
+        let open = Arc::new(open);
+        self.lock().insert(number, open.clone());
+        if open.is_forbidden() {
+            shutdown::shut_down(&[(local, remote)]);
+        }
         Registration {
             connections: self.clone(),
             number,
@@ -79,18 +85,18 @@ impl Connections {
 
     /// Judges every open connection again, and closes those that the deny list forbids.
     pub(crate) fn close_forbidden(&self) {
-        let forbidden: Vec<(SocketAddr, SocketAddr)> = self
-            .lock()
-            .values()
+        let open: Vec<Arc<Open>> = self.lock().values().cloned().collect();
+        let forbidden = open
+            .iter()
             .filter(|open| open.is_forbidden())
-            .map(|open| (open.local, open.remote))
-            .collect();
+            .map(|open| (open.local, open.remote));
+        let forbidden: Vec<(SocketAddr, SocketAddr)> = forbidden.collect();
         if !forbidden.is_empty() {
             shutdown::shut_down(&forbidden);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Open>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Open>>> {
         self.open
             .lock()
             .expect("nothing panics while the connections are locked")

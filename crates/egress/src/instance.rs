@@ -7,7 +7,6 @@
 //! sent to, a look-up that began) is changed under the same lock that it was judged under. The policy of the
 //! instance is made anew when the operator's has been replaced, which the next decision notices.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -16,17 +15,20 @@ use outport_policy::{
     Situation, Ticket, Transport, Usage,
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::audit::{AuditEvent, Verdict, escape};
 use crate::dns::Resolve;
 use crate::gate::Gate;
+use crate::holdings::Holdings;
+use crate::refusal::Refusal;
 
 /// The judge of one instance.
 pub(crate) struct InstanceGate {
     gate: Gate,
     number: u64,
-    sockets: AtomicU32,
+    held: Holdings,
+    turns: Semaphore,
     state: Mutex<State>,
 }
 
@@ -36,42 +38,6 @@ struct State {
     peers: Peers,
     lookups: u32,
     unsolicited_told: Option<Instant>,
-}
-
-/// A refusal, for whoever has to say it in the guest's terms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) struct Refusal {
-    reason: Reason,
-}
-
-/// What a guest may know about a refusal (RSN-3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RefusalKind {
-    /// It is not permitted.
-    Policy,
-    /// It is permitted, and there is too much of it already.
-    Quota,
-}
-
-impl Refusal {
-    pub(crate) fn kind(self) -> RefusalKind {
-        match self.reason {
-            Reason::QuotaSockets | Reason::QuotaLookups | Reason::QuotaConnections => RefusalKind::Quota,
-            _ => RefusalKind::Policy,
-        }
-    }
-
-    /// Whether it is the address that is refused, whoever asks for it and by whatever name.
-    pub(crate) fn is_about_the_address(self) -> bool {
-        let hard = matches!(self.reason, Reason::HardMulticast | Reason::HardUnspecified);
-        hard || matches!(self.reason.layer(), Layer::DenyList | Layer::RuntimeLimits)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn reason(self) -> Reason {
-        self.reason
-    }
 }
 
 /// What becomes of a decision.
@@ -91,6 +57,7 @@ impl InstanceGate {
     pub(crate) fn new(gate: Gate) -> InstanceGate {
         let policy = gate.policy(gate.wall().operator());
         let quotas = &policy.operator().quotas;
+        let turns = Semaphore::new(quotas.lookups_in_flight as usize);
         let state = State {
             grants: Grants::new(quotas.granted_names),
             peers: Peers::from(quotas),
@@ -99,10 +66,12 @@ impl InstanceGate {
             unsolicited_told: None,
         };
         let number = gate.wall().next_instance();
+        let held = Holdings::new(gate.clone());
         InstanceGate {
             gate,
             number,
-            sockets: AtomicU32::new(0),
+            held,
+            turns,
             state: Mutex::new(state),
         }
     }
@@ -115,6 +84,16 @@ impl InstanceGate {
         &self.gate
     }
 
+    /// What the instance holds.
+    pub(crate) fn held(&self) -> &Holdings {
+        &self.held
+    }
+
+    /// A turn to resolve the host of a request; as many may at a time as look-ups may be in flight (DNS-12).
+    pub(crate) async fn turn_to_resolve(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
+    }
+
     pub(crate) fn resolver(&self) -> &dyn Resolve {
         &**self.gate.wall().resolver()
     }
@@ -125,7 +104,7 @@ impl InstanceGate {
 
     /// Judges an attempt; `what` names it in the audit log.
     pub(crate) fn judge(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<(), Refusal> {
-        self.judge_with(what, attempt, self.usage())
+        self.judge_with(what, attempt, self.held.usage())
     }
 
     /// Judges an attempt that was counted before it is judged: `usage` is what was held without it.
@@ -145,7 +124,7 @@ impl InstanceGate {
             &mut state,
             "",
             attempt,
-            self.usage(),
+            self.held.usage(),
             Telling::Aside,
             Instant::now(),
         )
@@ -153,14 +132,14 @@ impl InstanceGate {
 
     /// Whether the deny list forbids what was permitted when it began.
     pub(crate) fn has_become_denied(&self, attempt: &Attempt<'_>) -> bool {
-        matches!(self.judge_again(attempt), Err(refusal) if refusal.reason.layer() == Layer::DenyList)
+        matches!(self.judge_again(attempt), Err(refusal) if refusal.layer() == Layer::DenyList)
     }
 
     /// Judges what another attempt implies, which is judged right after it in the same step. That other one says
     /// what the author's list has to say; this one need not.
     pub(crate) fn judge_implied(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<(), Refusal> {
         match self.judge_again(attempt) {
-            Err(refusal) if refusal.reason.layer() != Layer::AllowList => self.judge(what, attempt),
+            Err(refusal) if refusal.layer() != Layer::AllowList => self.judge(what, attempt),
             _ => Ok(()),
         }
     }
@@ -170,9 +149,7 @@ impl InstanceGate {
     pub(crate) fn judge_expanded(&self, name: &Name) -> Result<(), Refusal> {
         let attempt = Attempt::LookUp { name };
         match self.judge_again(&attempt) {
-            Err(refusal) if refusal.reason.layer() <= Layer::RuntimeLimits => {
-                self.judge("dns.lookup", &attempt)
-            }
+            Err(refusal) if refusal.layer() <= Layer::RuntimeLimits => self.judge("dns.lookup", &attempt),
             _ => Ok(()),
         }
     }
@@ -196,7 +173,7 @@ impl InstanceGate {
         } else {
             Telling::Always
         };
-        self.decide(&mut state, "udp.send", &attempt, self.usage(), telling, now)?;
+        self.decide(&mut state, "udp.send", &attempt, self.held.usage(), telling, now)?;
         state.peers.sent(remote, now);
         Ok(())
     }
@@ -214,7 +191,7 @@ impl InstanceGate {
             &mut state,
             "udp.receive",
             &Attempt::Receive { peer },
-            self.usage(),
+            self.held.usage(),
             telling,
             now,
         );
@@ -231,7 +208,7 @@ impl InstanceGate {
         let mut state = self.state()?;
         let usage = Usage {
             lookups_of_instance: state.lookups,
-            ..self.usage()
+            ..self.held.usage()
         };
         self.decide(
             &mut state,
@@ -275,65 +252,9 @@ impl InstanceGate {
         wall.tell(Verdict::Deny, event);
     }
 
-    /// Counts a connection of outgoing HTTP, and says what was held before it.
-    pub(crate) fn count_connection(&self) -> Usage {
-        let usage = self.usage();
-        let connections = self.gate.wall().connections().fetch_add(1, Ordering::AcqRel);
-        Usage {
-            connections_of_process: usage.sockets_of_process + connections,
-            ..usage
-        }
-    }
-
-    /// Gives back what [`count_connection`](InstanceGate::count_connection) took.
-    pub(crate) fn uncount_connection(&self) {
-        self.gate.wall().connections().fetch_sub(1, Ordering::AcqRel);
-        self.gate.wall().freed().notify_waiters();
-    }
-
-    /// Is notified after each connection and socket that is given back.
-    pub(crate) fn connection_freed(&self) -> &Notify {
-        self.gate.wall().freed()
-    }
-
-    /// Counts a socket, and says what was held before it.
-    pub(crate) fn count_socket(&self) -> Usage {
-        let wall = self.gate.wall();
-        let sockets_of_process = wall.sockets().fetch_add(1, Ordering::AcqRel);
-        Usage {
-            sockets_of_instance: self.sockets.fetch_add(1, Ordering::AcqRel),
-            sockets_of_component: self.gate.sockets().fetch_add(1, Ordering::AcqRel),
-            sockets_of_process,
-            connections_of_process: sockets_of_process + wall.connections().load(Ordering::Acquire),
-            lookups_of_instance: 0,
-        }
-    }
-
-    /// Gives back what [`count_socket`](InstanceGate::count_socket) took.
-    pub(crate) fn uncount_socket(&self) {
-        self.gate.wall().sockets().fetch_sub(1, Ordering::AcqRel);
-        self.gate.sockets().fetch_sub(1, Ordering::AcqRel);
-        self.sockets.fetch_sub(1, Ordering::AcqRel);
-        self.gate.wall().freed().notify_waiters();
-    }
-
-    fn usage(&self) -> Usage {
-        let wall = self.gate.wall();
-        let sockets_of_process = wall.sockets().load(Ordering::Acquire);
-        Usage {
-            sockets_of_instance: self.sockets.load(Ordering::Acquire),
-            sockets_of_component: self.gate.sockets().load(Ordering::Acquire),
-            sockets_of_process,
-            connections_of_process: sockets_of_process + wall.connections().load(Ordering::Acquire),
-            lookups_of_instance: 0,
-        }
-    }
-
     /// A lock that a panic has poisoned refuses everything from then on (ORD-4).
     fn state(&self) -> Result<MutexGuard<'_, State>, Refusal> {
-        self.state.lock().map_err(|_| Refusal {
-            reason: Reason::ErrorInternal,
-        })
+        self.state.lock().map_err(|_| Refusal::new(Reason::ErrorInternal))
     }
 
     /// The one function that every question of this crate ends in.
@@ -373,9 +294,7 @@ impl InstanceGate {
                 if matches!(telling, Telling::Always | Telling::OnDenial) {
                     wall.tell(Verdict::Deny, || event(&decision));
                 }
-                Err(Refusal {
-                    reason: denial.reason(),
-                })
+                Err(Refusal::new(denial.reason()))
             }
         }
     }

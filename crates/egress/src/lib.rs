@@ -107,12 +107,14 @@ mod connections;
 mod ctx;
 mod dns;
 mod gate;
+mod holdings;
 mod http;
 mod instance;
 mod lookup;
 pub mod p2;
 pub mod p3;
 mod pass_on;
+mod refusal;
 mod sockets;
 mod tally;
 #[cfg(test)]

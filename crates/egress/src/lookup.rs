@@ -28,7 +28,8 @@ use std::time::Duration;
 use outport_policy::{Address, AnswerSource, Attempt, Host, Name, Outcome, Ticket};
 
 use crate::dns::{Answer, ResolveError};
-use crate::instance::{InstanceGate, RefusalKind};
+use crate::instance::InstanceGate;
+use crate::refusal::RefusalKind;
 
 /// A look-up that has started.
 pub(crate) enum LookUp {

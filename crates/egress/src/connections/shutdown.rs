@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 /// Ends the connections between these pairs of a local and a remote address, in both directions.
 #[cfg(target_os = "linux")]
 pub(super) fn shut_down(pairs: &[(SocketAddr, SocketAddr)]) {
-    match linux::shut_down(&pairs.iter().copied().collect()) {
+    match linux::shut_down(pairs) {
         Ok(ended) if ended >= pairs.len() => {}
         Ok(ended) => tracing::debug!(
             forbidden = pairs.len(),
@@ -32,14 +32,18 @@ pub(super) fn shut_down(pairs: &[(SocketAddr, SocketAddr)]) {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::collections::HashSet;
-    use std::net::SocketAddr;
+    use std::net::{IpAddr, SocketAddr};
     use std::os::fd::OwnedFd;
 
     use rustix::fs::{FileType, fstat};
     use rustix::net::{Shutdown, getpeername, getsockname, shutdown};
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
-    pub(super) fn shut_down(pairs: &HashSet<(SocketAddr, SocketAddr)>) -> std::io::Result<usize> {
+    pub(super) fn shut_down(pairs: &[(SocketAddr, SocketAddr)]) -> std::io::Result<usize> {
+        let pairs: HashSet<(End, End)> = pairs
+            .iter()
+            .map(|(local, remote)| (end(*local), end(*remote)))
+            .collect();
         let this = pidfd_open(getpid(), PidfdFlags::empty())?;
         let mut ended = 0;
         for entry in std::fs::read_dir("/proc/self/fd")? {
@@ -60,13 +64,20 @@ mod linux {
     }
 
     /// Both ends of a connected socket.
-    fn ends(descriptor: &OwnedFd) -> Option<(SocketAddr, SocketAddr)> {
+    fn ends(descriptor: &OwnedFd) -> Option<(End, End)> {
         if FileType::from_raw_mode(fstat(descriptor).ok()?.st_mode) != FileType::Socket {
             return None;
         }
         let local = SocketAddr::try_from(getsockname(descriptor).ok()?).ok()?;
         let remote = SocketAddr::try_from(getpeername(descriptor).ok()??).ok()?;
-        Some((local, remote))
+        Some((end(local), end(remote)))
+    }
+
+    /// Address and port; a scope or flow label may be written in one place and not in another.
+    type End = (IpAddr, u16);
+
+    fn end(address: SocketAddr) -> End {
+        (address.ip(), address.port())
     }
 }
 

@@ -100,12 +100,23 @@ async fn resolve_all(wall: &Wall, names: Vec<Name>) -> Vec<(Name, Result<Answer,
     let mut results = Vec::with_capacity(names.len());
     for some in names.chunks(AT_ONCE) {
         let asked = some.iter().map(|name| async move {
-            let answer = tokio::time::timeout(LOOKUP_TIME, resolver.resolve(name));
+            let answer = tokio::time::timeout(LOOKUP_TIME, resolve(resolver, name));
             (name.clone(), answer.await.unwrap_or(Err(ResolveError::TimedOut)))
         });
         results.extend(asked.collect::<FuturesUnordered<_>>().collect::<Vec<_>>().await);
     }
     results
+}
+
+/// The answer for a name as somebody wrote it: the first of its candidates that exists.
+async fn resolve(resolver: &dyn Resolve, name: &Name) -> Result<Answer, ResolveError> {
+    for candidate in resolver.expand(name) {
+        match resolver.resolve(&candidate).await {
+            Err(ResolveError::NoSuchName | ResolveError::NoAddress) => {}
+            result => return result,
+        }
+    }
+    Err(ResolveError::NoSuchName)
 }
 
 /// The addresses of the denied names, and when to ask again.

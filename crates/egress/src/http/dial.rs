@@ -16,8 +16,9 @@ use super::destination::Destination;
 use super::errors;
 use crate::connections::{Registration, Way};
 use crate::dns::Answer;
-use crate::instance::{InstanceGate, RefusalKind};
+use crate::instance::InstanceGate;
 use crate::lookup;
+use crate::refusal::RefusalKind;
 
 /// A new connection for `destination`, to exactly one of the addresses that were judged.
 pub(super) async fn connect(
@@ -67,7 +68,10 @@ pub(super) fn may_reuse(gate: &Arc<InstanceGate>, destination: &Destination, rea
 
 async fn resolve(gate: &InstanceGate, host: &Host) -> Result<Answer, Error> {
     match host {
-        Host::Name(name) => lookup::resolve(gate, name).await.map_err(errors::of_look_up),
+        Host::Name(name) => {
+            let _turn = gate.turn_to_resolve().await;
+            lookup::resolve(gate, name).await.map_err(errors::of_look_up)
+        }
         Host::Address(address) => Ok(Answer {
             chain: Vec::new(),
             addresses: vec![*address],
@@ -112,7 +116,7 @@ impl ConnectionPermit {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.gate.uncount_connection();
+        self.gate.held().uncount_connection();
     }
 }
 
@@ -124,8 +128,8 @@ async fn judge_when_there_is_room(
 ) -> Result<(ConnectionPermit, Vec<Endpoint>), Error> {
     let patience = Instant::now() + QUOTA_TIME;
     loop {
-        let freed = gate.connection_freed();
-        let before = gate.count_connection();
+        let freed = gate.gate().wall().freed();
+        let before = gate.held().count_connection();
         let permit = ConnectionPermit {
             gate: gate.clone(),
             connection: None,

@@ -5,8 +5,8 @@ use std::io;
 use outport_policy::Host;
 use wasmtime_wasi_http::Error;
 
-use crate::instance::Refusal;
 use crate::lookup::LookUpError;
+use crate::refusal::Refusal;
 
 /// The request to `host` was refused before anything was resolved (RSN-3).
 pub(super) fn of_request_refusal(refusal: Refusal, host: &Host) -> Error {

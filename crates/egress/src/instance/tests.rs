@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use outport_policy::Limit;
 
 use super::*;
+use crate::refusal::RefusalKind;
 use crate::sockets::admit;
 use crate::testing::{Script, World, instance};
 

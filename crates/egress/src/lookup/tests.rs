@@ -418,8 +418,8 @@ async fn an_answer_is_cut_to_as_many_addresses_as_are_permitted() {
         let gate = instance(&wall, &["*://db.example:5432"]);
         assert_eq!(look_up(&gate, "db.example").await.unwrap().len(), kept);
         assert_eq!(wall.tally().answers_cut, cut, "{given} addresses");
-        assert_eq!(connects(&gate, "10.0.0.63:5432"), true);
-        assert_eq!(connects(&gate, "10.0.0.64:5432"), false);
+        assert!(connects(&gate, "10.0.0.63:5432"));
+        assert!(!connects(&gate, "10.0.0.64:5432"));
     }
 }
 

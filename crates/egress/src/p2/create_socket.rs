@@ -8,7 +8,7 @@ use wasmtime_wasi::p2::{SocketError, SocketResult, TcpSocket, UdpSocket};
 use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
 use crate::ctx::GateCtxView;
-use crate::instance::{Refusal, RefusalKind};
+use crate::refusal::{Refusal, RefusalKind};
 use crate::sockets::admit;
 
 impl tcp_create_socket::Host for GateCtxView<'_> {

@@ -1,6 +1,7 @@
 //! `wasi:sockets/ip-name-lookup` of WASI 0.2.
 //!
-//! `resolve-addresses` starts the look-up, and with it takes its place in the order of look-ups; the stream holds
+//! `resolve-addresses` starts the look-up, and with it takes its place in the order of look-ups. It runs as a task
+//! of its own, so that a guest which starts several waits for the slowest and not for their sum; the stream holds
 //! it until the guest drops the stream, which gives an unfinished look-up up. The stream type that the bindings
 //! name belongs to `wasmtime-wasi` and cannot be made here, so the table holds [`Addresses`] and the guest gets a
 //! handle with its number.
@@ -15,13 +16,14 @@ use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{
 };
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, Network};
 use wasmtime_wasi::p2::{DynPollable, Pollable, SocketError, SocketResult, subscribe};
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
 use crate::ctx::GateCtxView;
 use crate::lookup::{LookUp, LookUpError};
 
 /// The addresses of one look-up, as far as they are known.
 enum Addresses {
-    Asking(Pin<Box<dyn Future<Output = Result<Vec<Address>, LookUpError>> + Send>>),
+    Asking(AbortOnDropJoinHandle<Result<Vec<Address>, LookUpError>>),
     Answered(std::vec::IntoIter<Address>),
     Failed(LookUpError),
 }
@@ -29,7 +31,7 @@ enum Addresses {
 impl Addresses {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Addresses::Asking(answer) = self {
-            *self = match std::task::ready!(answer.as_mut().poll(cx)) {
+            *self = match std::task::ready!(Pin::new(answer).poll(cx)) {
                 Ok(addresses) => Addresses::Answered(addresses.into_iter()),
                 Err(error) => Addresses::Failed(error),
             };
@@ -64,7 +66,7 @@ impl Host for GateCtxView<'_> {
         self.table.get(&network)?;
         let addresses = match LookUp::start(&self.ctx.gate, &name).map_err(code)? {
             LookUp::Known(addresses) => Addresses::Answered(addresses.into_iter()),
-            LookUp::Asked(asked) => Addresses::Asking(Box::pin(asked.answer())),
+            LookUp::Asked(asked) => Addresses::Asking(spawn(asked.answer())),
         };
         let stream = self.table.push(addresses)?;
         Ok(Resource::new_own(stream.rep()))

@@ -1,14 +1,14 @@
-//! `wasi:sockets/tcp`: all of it is `wasmtime-wasi`'s, except that a bind is marked as one and
-//! a connection is noted.
+//! `wasi:sockets/tcp`: all of it is `wasmtime-wasi`'s, except that a bind is marked as one, a connection is noted,
+//! and multicast is refused by the policy before it is found to be no argument.
 
 use wasmtime::component::Resource;
-use wasmtime_wasi::p2::bindings::sockets::network::{IpAddressFamily, IpSocketAddress, Network};
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Network};
 use wasmtime_wasi::p2::bindings::sockets::tcp::{Host, HostTcpSocket, ShutdownType};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, SocketResult, TcpSocket};
 
 use crate::ctx::GateCtxView;
 use crate::pass_on::pass_on;
-use crate::sockets::{Step, during};
+use crate::sockets::{Step, during, refuses_multicast};
 
 type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
 type Accepted = (
@@ -33,6 +33,18 @@ impl HostTcpSocket for GateCtxView<'_> {
         .await
     }
 
+    fn start_connect(
+        &mut self,
+        socket: Resource<TcpSocket>,
+        network: Resource<Network>,
+        remote: IpSocketAddress,
+    ) -> SocketResult<()> {
+        if refuses_multicast(&self.ctx.gate, remote.into()).is_err() {
+            return Err(ErrorCode::AccessDenied.into());
+        }
+        HostTcpSocket::start_connect(&mut self.sockets(), socket, network, remote)
+    }
+
     async fn start_listen(&mut self, socket: Resource<TcpSocket>) -> SocketResult<()> {
         HostTcpSocket::start_listen(&mut self.sockets(), socket).await
     }
@@ -53,7 +65,6 @@ impl HostTcpSocket for GateCtxView<'_> {
 
     pass_on! { HostTcpSocket:
         fn finish_bind(socket: Resource<TcpSocket>) -> SocketResult<()>;
-        fn start_connect(socket: Resource<TcpSocket>, network: Resource<Network>, remote: IpSocketAddress) -> SocketResult<()>;
         fn finish_listen(socket: Resource<TcpSocket>) -> SocketResult<()>;
         fn accept(socket: Resource<TcpSocket>) -> SocketResult<Accepted>;
         fn local_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress>;

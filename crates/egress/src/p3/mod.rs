@@ -18,7 +18,7 @@ use wasmtime_wasi::p3::sockets::{SocketError, SocketResult};
 use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
 use crate::ctx::{GateCtxView, GateView, Gated};
-use crate::instance::{Refusal, RefusalKind};
+use crate::refusal::{Refusal, RefusalKind};
 
 /// Puts the gate in front of the sockets and look-ups of WASI 0.3.
 ///

@@ -12,7 +12,7 @@ use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsCtxView};
 use super::{refused, sockets_of, streamed};
 use crate::ctx::{GateCtxView, GateView, Gated};
 use crate::pass_on::pass_on;
-use crate::sockets::{Step, admit, during};
+use crate::sockets::{Step, admit, during, refuses_multicast};
 
 impl<T: GateView + 'static> HostTcpSocketWithStore<T> for Gated {
     async fn connect(
@@ -20,6 +20,10 @@ impl<T: GateView + 'static> HostTcpSocketWithStore<T> for Gated {
         socket: Resource<TcpSocket>,
         remote: IpSocketAddress,
     ) -> SocketResult<()> {
+        let gate = store.with(|mut store| store.get().ctx.gate.clone());
+        if let Err(refusal) = refuses_multicast(&gate, remote.into()) {
+            return refused(refusal);
+        }
         let number = socket.rep();
         let of_wasi = store.with_getter::<WasiSockets>(sockets_of::<T>);
         WasiSockets::connect(&of_wasi, socket, remote).await?;

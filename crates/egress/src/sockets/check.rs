@@ -10,7 +10,8 @@ use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx};
 
 use super::permit::SocketPermit;
 use super::step::{self, Step};
-use crate::instance::{InstanceGate, Refusal};
+use crate::instance::InstanceGate;
+use crate::refusal::Refusal;
 
 /// Judges and counts a new socket. What comes back makes exactly this socket: a context whose check holds the
 /// permit, to be handed to `wasmtime-wasi`'s own creation and then dropped.
@@ -32,6 +33,17 @@ pub(crate) fn admit(
         Box::pin(ready(permitted))
     });
     Ok((builder.build().sockets().clone(), permit))
+}
+
+/// Refuses to connect a TCP socket to a multicast or broadcast address (HL-5). `wasmtime-wasi` would call that an
+/// invalid argument without asking the check, and the refusal would be in no log.
+pub(crate) fn refuses_multicast(gate: &InstanceGate, remote: SocketAddr) -> Result<(), Refusal> {
+    let remote = Endpoint::from(remote);
+    if !remote.address.reads_as_multicast() {
+        return Ok(());
+    }
+    let transport = Transport::Tcp;
+    gate.judge("tcp.connect", &Attempt::Reach { transport, remote })
 }
 
 /// A context that makes no socket and permits no address.

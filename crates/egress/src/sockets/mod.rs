@@ -19,7 +19,7 @@ mod permit;
 mod step;
 mod table;
 
-pub(crate) use check::{admit, closed_ctx};
+pub(crate) use check::{admit, closed_ctx, refuses_multicast};
 pub(crate) use permit::SocketPermit;
 pub(crate) use step::{Step, during};
 pub(crate) use table::TcpSockets;

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use outport_policy::{Attempt, Transport};
 
 use crate::connections::{Registration, Way};
-use crate::instance::{InstanceGate, Refusal};
+use crate::instance::InstanceGate;
+use crate::refusal::Refusal;
 
 /// One socket in the counts of its instance, its component and the process. Dropping it gives the place back.
 pub(crate) struct SocketPermit {
@@ -24,7 +25,7 @@ impl SocketPermit {
     ///
     /// The refusal: UDP that is not lifted, or a quota that is used up.
     pub(super) fn take(gate: &Arc<InstanceGate>, transport: Transport) -> Result<Arc<SocketPermit>, Refusal> {
-        let before = gate.count_socket();
+        let before = gate.held().count_socket();
         let permit = Arc::new(SocketPermit {
             gate: gate.clone(),
             connection: OnceLock::new(),
@@ -48,6 +49,6 @@ impl SocketPermit {
 
 impl Drop for SocketPermit {
     fn drop(&mut self) {
-        self.gate.uncount_socket();
+        self.gate.held().uncount_socket();
     }
 }

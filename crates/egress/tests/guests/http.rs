@@ -209,6 +209,24 @@ async fn a_pooled_connection_is_judged_again() {
     }
 }
 
+// proves
+#[tokio::test]
+async fn a_request_takes_the_place_of_an_idle_connection_and_waits_for_others() {
+    let (one, other) = (HttpServer::start().await, HttpServer::start().await);
+    for version in VERSIONS {
+        let (wall, _) = wall(|operator| operator.quotas.total_connections = Some(1));
+        let script = [
+            format!("http GET http://{}/", one.address),
+            format!("http GET http://{}/", other.address),
+            "tcp.create ipv4".to_owned(),
+        ];
+        let script: Vec<&str> = script.iter().map(String::as_str).collect();
+        let results = play(version, &wall, &["*://127.0.0.1:*"], &script).await;
+        assert_eq!(results[..2], ["200", "200"], "WASI {version}");
+        assert_ne!(results[2], "ok", "a socket does not wait, on WASI {version}");
+    }
+}
+
 #[tokio::test]
 async fn https_speaks_http_2_to_whom_the_profile_trusts_and_to_nobody_else() {
     let (at, certificate) = https().await;

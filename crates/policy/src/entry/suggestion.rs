@@ -4,12 +4,13 @@ use super::Entry;
 use crate::Place;
 use crate::entry_error::EntryProblem;
 use crate::host_pattern::HostPattern;
+use std::net::Ipv6Addr;
 
 pub(super) fn instead_of(text: &str, problem: &EntryProblem) -> Option<Box<str>> {
     let candidates = match problem {
         EntryProblem::NoScheme => vec![format!("*://{text}"), format!("https://{text}")],
         EntryProblem::LoneWildcard | EntryProblem::InsecureAllowAll => vec!["*://*:*".to_owned()],
-        EntryProblem::BareIpv6(ip) => vec![text.replacen(&written_ipv6(text), &format!("[{ip}]"), 1)],
+        EntryProblem::BareIpv6(ip) => bracketed_ipv6(text, *ip),
         EntryProblem::NumericIpv4(address) => vec![with_host(text, &address.to_string())],
         EntryProblem::HostBits { network } => vec![with_host(text, &bracketed(network))],
         EntryProblem::NoDefaultPort(_) => vec![format!("{}:*", text.trim_end_matches('/'))],
@@ -32,9 +33,14 @@ fn split(text: &str) -> (&str, &str) {
     text.split_once("://").unwrap_or(("*", text))
 }
 
-/// The bare address, and not the last group of it, which may be a port: that cannot be told apart.
-fn written_ipv6(text: &str) -> String {
-    split(text).1.trim_end_matches('/').to_owned()
+/// Where a scheme has a port of its own the whole was the address. Else the last group was most likely the port.
+fn bracketed_ipv6(text: &str, ip: Ipv6Addr) -> Vec<String> {
+    let (scheme, rest) = split(text);
+    let port_split_off = rest.trim_end_matches('/').rsplit_once(':');
+    let split_off = port_split_off.map(|(address, port)| format!("{scheme}://[{address}]:{port}"));
+    let whole = format!("{scheme}://[{ip}]");
+    let any_port = format!("{whole}:*");
+    [whole].into_iter().chain(split_off).chain([any_port]).collect()
 }
 
 fn with_host(text: &str, host: &str) -> String {

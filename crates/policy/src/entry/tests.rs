@@ -142,7 +142,16 @@ fn every_mistake_says_what_to_write_instead() {
         ("*://a.*.com:80", P::Wildcard, None),
         ("*://*.*.com:80", P::Wildcard, None),
         ("*://**:80", P::Wildcard, None),
-        ("*://::1", P::BareIpv6("::1".parse().unwrap()), None),
+        (
+            "*://::1",
+            P::BareIpv6("::1".parse().unwrap()),
+            Some("*://[::1]:*"),
+        ),
+        (
+            "*://2001:db8::1:443",
+            P::BareIpv6("2001:db8::1:443".parse().unwrap()),
+            Some("*://[2001:db8::1]:443"),
+        ),
         (
             "https://2001:db8::1",
             P::BareIpv6("2001:db8::1".parse().unwrap()),

@@ -108,3 +108,27 @@ fn the_addresses_of_a_denied_name_are_denied_until_it_is_off_the_list() {
     }
     assert!(connects("10.0.0.1:80"));
 }
+
+// proves: DL-5, DNS-2
+#[test]
+fn a_denied_name_without_a_dot_is_resolved_as_a_guest_would() {
+    let script = Script::new()
+        .search("corp.example")
+        .then("db.corp.example", answer(&["10.0.0.1"]));
+    let wall = World::new(script).deny(&["*://db:*"]).wall();
+    let gate = instance(&wall, &["*://10.0.0.0/8:*"]);
+    Refresher::start(&wall)
+        .unwrap()
+        .first_round(Duration::from_secs(5));
+    let remote = Endpoint::from("10.0.0.1:80".parse::<SocketAddr>().unwrap());
+    assert!(
+        gate.judge(
+            "tcp.connect",
+            &Attempt::Reach {
+                transport: Transport::Tcp,
+                remote
+            }
+        )
+        .is_err()
+    );
+}

@@ -1,0 +1,48 @@
+//! A refusal, for whoever has to say it in the guest's terms (RSN-3).
+
+use outport_policy::{Layer, Reason};
+
+/// That an attempt was refused, and why; the guest gets to know only its [`kind`](Refusal::kind).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Refusal {
+    reason: Reason,
+}
+
+/// What a guest may know about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusalKind {
+    /// It is not permitted.
+    Policy,
+    /// It is permitted, and there is too much of it already.
+    Quota,
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: Reason) -> Refusal {
+        Refusal { reason }
+    }
+
+    pub(crate) fn kind(self) -> RefusalKind {
+        match self.reason {
+            Reason::QuotaSockets | Reason::QuotaLookups | Reason::QuotaConnections => RefusalKind::Quota,
+            _ => RefusalKind::Policy,
+        }
+    }
+
+    /// The layer that refused.
+    pub(crate) fn layer(self) -> Layer {
+        self.reason.layer()
+    }
+
+    /// Whether it is the address that is refused, whoever asks for it and by whatever name.
+    pub(crate) fn is_about_the_address(self) -> bool {
+        let hard = matches!(self.reason, Reason::HardMulticast | Reason::HardUnspecified);
+        hard || matches!(self.layer(), Layer::DenyList | Layer::RuntimeLimits)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn reason(self) -> Reason {
+        self.reason
+    }
+}
