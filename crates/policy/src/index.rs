@@ -61,7 +61,8 @@ pub(crate) struct Index {
     v4: PrefixMap<Ipv4Net, Cell>,
     v6: PrefixMap<Ipv6Net, Cell>,
     to_self: Cell,
-    /// Every pattern that is a name, together: "is there any name with this port?" without walking them all.
+    /// Every pattern that is a name other than `localhost`, together: "is there any name with this port?" without
+    /// walking them all.
     named: Cell,
 }
 
@@ -129,12 +130,13 @@ impl Index {
             .map(|found| found.entry)
     }
 
-    /// Some entry that is a name or wildcard with this port for this transport; `localhost` where `loopback`
-    /// suggests that it was meant.
+    /// Some entry that is a name or wildcard with this port for this transport; `localhost` and what is under it only
+    /// where `loopback` suggests that it was meant.
     pub(crate) fn named(&self, transport: Transport, port: u16, loopback: bool) -> Option<&Entry> {
         let protocol = Protocol::Socket(transport);
-        let localhost = self.names.get("localhost").filter(|_| loopback);
-        let cells = localhost.into_iter().chain([&self.named]);
+        let localhost = [self.names.get("localhost"), self.subdomains.get("localhost")];
+        let localhost = localhost.into_iter().flatten().filter(|_| loopback);
+        let cells = localhost.chain([&self.named]);
         cells
             .flat_map(|cell| cell.find(Side::Allow, protocol, port))
             .map(|id| &self.entries[id])
@@ -384,8 +386,11 @@ impl Drafts {
             HostPattern::ToSelf => return self.to_self.add_to_self(id, entry),
         };
         draft.add(id, entry);
-        if matches!(host, HostPattern::Name(_) | HostPattern::Subdomains(_)) {
-            self.named.add(id, entry);
+        match host {
+            // Of all names this one alone says which addresses it has.
+            HostPattern::Name(name) | HostPattern::Subdomains(name) if name.is_localhost() => {}
+            HostPattern::Name(_) | HostPattern::Subdomains(_) => self.named.add(id, entry),
+            _ => {}
         }
     }
 

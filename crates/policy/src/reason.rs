@@ -94,8 +94,9 @@ reasons! {
 
     /// Clause AL-6.
     HttpConnectMethod = "http.connect-method", Hard, "the method CONNECT would relay anywhere";
-    /// The host of a request is no name and no address.
-    HttpHost = "http.host", Hard, "the host of the request is neither a name nor an address";
+    /// The URL of a request is for no host that can be judged, or reads as if it were for another.
+    HttpHost = "http.host", Hard,
+        "the URL of the request is not http(s)://HOST[:PORT]/PATH with a name or an address as its host";
 
     /// Clause Q-1.
     QuotaSockets = "quota.sockets", Quotas, "too many sockets are open";

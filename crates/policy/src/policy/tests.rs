@@ -1050,6 +1050,24 @@ fn a_denial_says_what_would_permit_it() {
     }
 }
 
+// proves: RSN-1
+#[test]
+fn a_look_up_is_suggested_only_for_a_name_that_may_have_the_address() {
+    // (entry, remote, reason)
+    for (entry, remote, reason) in [
+        ("*://db.example:5432", "10.0.0.5:5432", "allow.name-not-looked-up"),
+        ("*://*.example:*", "10.0.0.5:5432", "allow.name-not-looked-up"),
+        ("*://db.example:5432", "10.0.0.5:5433", "allow.no-match"),
+        ("*://localhost:*", "10.0.0.5:5432", "allow.no-match"),
+        ("*://*.localhost:*", "10.0.0.5:5432", "allow.no-match"),
+        ("*://localhost:*", "127.0.0.1:5432", "allow.name-not-looked-up"),
+        ("*://*.localhost:*", "[::1]:5432", "allow.name-not-looked-up"),
+        ("*://localhost:1024", "127.0.0.1:5432", "allow.no-match"),
+    ] {
+        assert_eq!(World::new(&[entry], &[]).tcp(remote), reason, "{entry} {remote}");
+    }
+}
+
 // proves: RSN-2
 #[test]
 fn adding_the_suggested_entry_permits_the_attempt() {
