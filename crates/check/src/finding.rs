@@ -2,7 +2,7 @@
 
 use crate::code::{Code, Severity};
 use outport_manifest::{Note, Problem};
-use outport_policy::Place;
+use outport_policy::{Entry, Place};
 use std::fmt;
 use std::ops::Range;
 
@@ -87,6 +87,24 @@ impl Finding {
     pub fn related_to(mut self, place: Place, what: impl Into<String>) -> Self {
         self.related.push((place, what.into()));
         self
+    }
+
+    /// Without anything that would tell what a secret is: the code says it all.
+    pub(crate) fn concealing(self, entry: &Entry) -> Self {
+        let FindingCode::Check(code) = self.code else {
+            return self;
+        };
+        Self {
+            message: format!(
+                "`{}`: {}; it has to do with a secret",
+                entry.text(),
+                code.meaning()
+            ),
+            related: Vec::new(),
+            help: None,
+            fix: None,
+            ..self
+        }
     }
 
     pub(crate) fn fixed_by(mut self, fix: Option<Fix>) -> Self {

@@ -9,7 +9,8 @@
 //! | [`operator`] | the deny list | what can be known of it ahead |
 //!
 //! What the files say wrong is found while they are read, by [`outport_manifest`]. No finding hides another: each
-//! is looked for in what could be read, whatever else is wrong.
+//! is looked for in what could be read, whatever else is wrong. Of an entry that holds a secret only the code of a
+//! finding is told.
 
 mod breadth;
 mod list;
@@ -20,7 +21,8 @@ mod overlap;
 use crate::code::Severity;
 use crate::finding::Finding;
 use crate::subject::Subject;
-use outport_policy::{KeptOut, Operator, Place};
+use outport_policy::{Entry, KeptOut, Operator, Place};
+use std::collections::HashMap;
 
 /// Whether the operator's denied names are resolved, so that their addresses are denied too (clause DL-5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +56,15 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Finding> {
     let mut findings = overlap::findings(subject.entries, kept_out);
     findings.extend(list::findings(subject.entries));
     findings.extend(breadth::findings(subject.entries));
+    let concealed = subject.entries.iter().filter(|entry| entry.is_concealed());
+    let concealed: HashMap<&Place, &Entry> = concealed.map(|entry| (entry.place(), entry)).collect();
+    let mut findings: Vec<Finding> = findings
+        .into_iter()
+        .map(|finding| match concealed.get(&finding.place) {
+            Some(entry) => finding.concealing(entry),
+            None => finding,
+        })
+        .collect();
     findings.extend(needs::findings(subject));
     findings.sort_by_key(|finding| start_of(&finding.place));
     findings

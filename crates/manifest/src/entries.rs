@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | nothing but white space | left out, with a note |
 //! | a scheme and nothing behind it (`https://`) | left out, with a note |
-//! | an entry | permitted; with a warning if a secret is in it, since entries are shown |
+//! | an entry | permitted; if a secret is in it, it is shown as it is written, and a warning says what is shown all the same |
 //! | anything else | a problem that names entry, variables and values (`***` for a secret one) |
 
 use std::fmt;
@@ -126,7 +126,11 @@ fn fill_in(template: &Template, variables: &Variables, place: &Place) -> Filled 
             left,
         });
     }
-    match Entry::parse(text.expose(), place.clone()) {
+    let entry = match text.is_secret() {
+        true => Entry::parse_shown_as(text.expose(), template.as_str(), place.clone()),
+        false => Entry::parse(text.expose(), place.clone()),
+    };
+    match entry {
         Ok(entry) if text.is_secret() => Filled::SecretEntry(
             entry,
             Remark::SecretInEntry {

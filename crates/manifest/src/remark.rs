@@ -53,7 +53,7 @@ pub enum Remark {
     },
     /// An entry with a secret variable.
     #[error(
-        "`{}` holds a secret, and entries are shown in messages and logs",
+        "`{}` holds a secret: the entry is never shown filled in, but the destinations that a guest tries are",
         shown(template)
     )]
     SecretInEntry {

@@ -26,10 +26,20 @@ pub struct Entry(Arc<Parts>);
 
 struct Parts {
     text: Box<str>,
+    secrecy: Secrecy,
     place: Place,
     schemes: Vec<EntryScheme>,
     hosts: Vec<HostPattern>,
     ports: EntryPorts,
+}
+
+/// Whether the text of an entry is what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Secrecy {
+    /// It is.
+    Shown,
+    /// It stands for something that is never shown.
+    Concealed,
 }
 
 /// The scheme part of an entry.
@@ -68,9 +78,23 @@ impl Entry {
     ///
     /// The first mistake, with the part of the text at fault.
     pub fn parse(text: &str, place: Place) -> Result<Self, EntryError> {
+        Self::read(text, text.trim(), Secrecy::Shown, place)
+    }
+
+    /// Reads an entry that holds a secret. Wherever it is shown, `shown` is shown instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse). The error speaks of `text`, so it is as secret as that.
+    pub fn parse_shown_as(text: &str, shown: &str, place: Place) -> Result<Self, EntryError> {
+        Self::read(text, shown, Secrecy::Concealed, place)
+    }
+
+    fn read(text: &str, shown: &str, secrecy: Secrecy, place: Place) -> Result<Self, EntryError> {
         match parse::parts(text) {
             Ok((schemes, hosts, ports)) => Ok(Self(Arc::new(Parts {
-                text: text.trim().into(),
+                text: shown.into(),
+                secrecy,
                 place,
                 schemes,
                 hosts,
@@ -84,9 +108,15 @@ impl Entry {
         }
     }
 
-    /// The entry as it was written, without the white space around it.
+    /// The entry as it was written, without the white space around it; for one that holds a secret what is shown
+    /// instead.
     pub fn text(&self) -> &str {
         &self.0.text
+    }
+
+    /// Whether the entry holds a secret, so that nothing may be shown of it but its [`text`](Self::text).
+    pub fn is_concealed(&self) -> bool {
+        self.0.secrecy == Secrecy::Concealed
     }
 
     /// Where it was written.
@@ -173,9 +203,12 @@ impl PartialEq for Entry {
 
 impl Eq for Entry {}
 
-/// The canonical spelling; reading it gives an equal entry.
+/// The canonical spelling; reading it gives an equal entry. Of an entry that holds a secret its text.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_concealed() {
+            return f.write_str(self.text());
+        }
         fmt_list(&self.0.schemes, f)?;
         f.write_str("://")?;
         fmt_list(&self.0.hosts, f)?;

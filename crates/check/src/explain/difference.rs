@@ -1,6 +1,9 @@
 //! What a policy can reach that an earlier one could not.
+//!
+//! Entries that hold secrets are in no document, so of these the text is compared: one that was not there before is told
+//! as gained, whatever it stands for.
 
-use super::{EffectivePolicy, OperatorSummary};
+use super::{EffectiveComponent, EffectivePolicy, OperatorSummary};
 use crate::human::{visible, wrap};
 use outport_policy::{
     AllowList, BlockedNetwork, BlockedNetworkError, DenyList, Entry, EntryError, Limit, Operator, Place,
@@ -80,6 +83,7 @@ impl EffectivePolicy {
             let entries = component
                 .entries
                 .iter()
+                .filter(|entry| !entry.concealed)
                 .map(|entry| Entry::parse(&entry.entry, Place::Code));
             let allow = AllowList::compile(entries.collect::<Result<_, _>>()?);
             Ok(Policy::new(
@@ -100,8 +104,8 @@ impl EffectivePolicy {
         let (old, new) = (before.policies()?, self.policies()?);
         Ok(Difference {
             version: 1,
-            gained: all_gained(&old, &new),
-            lost: all_gained(&new, &old),
+            gained: [all_gained(&old, &new), concealed_gained(before, self)].concat(),
+            lost: [all_gained(&new, &old), concealed_gained(self, before)].concat(),
             loopback_answers_lifted: self.operator.allow_loopback_answers
                 && !before.operator.allow_loopback_answers,
         })
@@ -189,4 +193,27 @@ fn all_gained(old: &[Policy], new: &[Policy]) -> Vec<Gained> {
         }));
     }
     all
+}
+
+/// Entries that hold secrets and are not in the older policy in the same words.
+fn concealed_gained(old: &EffectivePolicy, new: &EffectivePolicy) -> Vec<Gained> {
+    let concealed = |policy: &EffectivePolicy| -> Vec<(String, String)> {
+        let of = |component: &EffectiveComponent| {
+            let entries = component.entries.iter().filter(|entry| entry.concealed);
+            let id = component.id.clone();
+            entries
+                .map(move |entry| (id.clone(), entry.entry.clone()))
+                .collect::<Vec<_>>()
+        };
+        policy.components.iter().flat_map(of).collect()
+    };
+    let before = concealed(old);
+    let gained = concealed(new).into_iter().filter(|one| !before.contains(one));
+    gained
+        .map(|(component, entry)| Gained {
+            component,
+            example: format!("what `{entry}` stands for"),
+            entry,
+        })
+        .collect()
 }

@@ -55,8 +55,11 @@ pub struct EffectiveComponent {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EffectiveEntry {
-    /// The entry in canonical spelling.
+    /// The entry in canonical spelling; of one that holds a secret what is shown instead.
     pub entry: String,
+    /// Whether the entry holds a secret: then nothing can be compared but how it is written.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub concealed: bool,
     /// What is left of it.
     pub left: LeftOfEntry,
     /// What is taken out of it.
@@ -147,6 +150,10 @@ fn effective(entry: &Entry, kept_out: &KeptOut<'_>) -> EffectiveEntry {
         })
         .collect();
     minus.dedup();
+    if entry.is_concealed() {
+        minus.truncate(1);
+        minus.iter_mut().for_each(Minus::conceal);
+    }
     let left = match kept_out.left(entry) {
         Left::Nothing => LeftOfEntry::Blocked,
         Left::Part { .. } if !minus.is_empty() => LeftOfEntry::Narrowed,
@@ -154,9 +161,22 @@ fn effective(entry: &Entry, kept_out: &KeptOut<'_>) -> EffectiveEntry {
     };
     EffectiveEntry {
         entry: entry.to_string(),
+        concealed: entry.is_concealed(),
         left,
         minus,
     }
+}
+
+impl Minus {
+    /// Leaves out what would tell what the entry holds.
+    fn conceal(&mut self) {
+        self.what = "a part of it".to_owned();
+        self.because = "the operator or a limit keeps it out".to_owned();
+    }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl EffectiveEntry {

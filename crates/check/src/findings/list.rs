@@ -4,6 +4,7 @@ use crate::code::Code;
 use crate::finding::{Finding, Fix, span_of};
 use outport_policy::{Entry, redundant};
 use std::collections::HashSet;
+use std::ops::Range;
 
 pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
     let redundant = redundant(entries);
@@ -26,16 +27,20 @@ pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
                 one.entry.text(),
                 by.join(", ")
             );
-            let fix = span_of(one.entry.place()).map(|span| Fix::Remove { span });
+            let fix = written_span(one.entry).map(|span| Fix::Remove { span });
             let finding = Finding::new(Code::Redundant, one.entry.place().clone(), message)
                 .helped_by("take it out")
                 .fixed_by(fix);
-            one.covered_by.iter().fold(finding, |finding, entry| {
+            let finding = one.covered_by.iter().fold(finding, |finding, entry| {
                 finding.related_to(
                     entry.place().clone(),
                     format!("`{}` permits it here", entry.text()),
                 )
-            })
+            });
+            match one.covered_by.iter().any(|entry| entry.is_concealed()) {
+                true => finding.concealing(one.entry),
+                false => finding,
+            }
         })
         .collect();
     let spelled = entries
@@ -46,15 +51,20 @@ pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
     findings
 }
 
+/// The bytes of the file that are the entry. Where variables are filled in, what stands there is not the entry but what
+/// it was made of, which may become another one the next time.
+fn written_span(entry: &Entry) -> Option<Range<usize>> {
+    let is_entry = |span: &Range<usize>| !entry.is_concealed() && span.len() == entry.text().len();
+    span_of(entry.place()).filter(is_entry)
+}
+
 fn spelling(entry: &Entry) -> Option<Finding> {
     let canonical = entry.to_string();
     if entry.text() == canonical {
         return None;
     }
     let message = format!("`{}` is spelled unlike its canonical form", entry.text());
-    // Where variables are filled in, the text in the file is not the entry.
-    let fix = span_of(entry.place()).filter(|span| span.len() == entry.text().len());
-    let fix = fix.map(|span| Fix::Replace {
+    let fix = written_span(entry).map(|span| Fix::Replace {
         span,
         with: canonical.clone(),
     });

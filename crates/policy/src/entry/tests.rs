@@ -360,3 +360,24 @@ fn hosts_match_names_or_addresses_never_both() {
         }
     }
 }
+
+#[test]
+fn an_entry_that_holds_a_secret_shows_what_it_is_shown_as() {
+    let entry = Entry::parse_shown_as(
+        "*://hunter2.example:1..3",
+        "*://{{ host }}:{{ ports }}",
+        Place::Code,
+    )
+    .unwrap();
+    assert_eq!(entry, read("*://hunter2.example:1..3"));
+    assert!(entry.is_concealed());
+    for shown in [entry.text().to_owned(), entry.to_string(), format!("{entry:?}")] {
+        assert!(
+            shown.contains("*://{{ host }}:{{ ports }}") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+    let public = read("*://hunter2.example:1");
+    assert!(!public.is_concealed());
+    Entry::parse_shown_as("hunter2.example", "{{ host }}", Place::Code).expect_err("it has no scheme");
+}
