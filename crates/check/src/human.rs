@@ -23,6 +23,10 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// Columns to fill.
 const WIDTH: usize = 80;
 
+/// Bytes before and behind the start of a finding that are looked at: more than fits, and few enough that a hundred
+/// thousand findings on one line are told in no time.
+const NEAR: usize = 512;
+
 /// Whether to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Colours {
@@ -59,11 +63,16 @@ impl Sources {
             .files
             .iter()
             .find(|file| *file.path().to_string_lossy() == **path)?;
-        let start = file.text().floor_char_boundary(span.start);
-        let begin = file.text()[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let end = file.text()[start..]
+        let text = file.text();
+        let start = text.floor_char_boundary(span.start);
+        let first = text.ceil_char_boundary(start.saturating_sub(NEAR));
+        let last = text.floor_char_boundary(start.saturating_add(NEAR));
+        let begin = text[first..start]
+            .rfind('\n')
+            .map_or(first, |newline| first + newline + 1);
+        let end = text[start..last]
             .find('\n')
-            .map_or(file.text().len(), |newline| start + newline);
+            .map_or(last, |newline| start + newline);
         let secret = self
             .secrets
             .iter()
@@ -194,8 +203,10 @@ fn start_of(text: &str, columns: usize) -> String {
         return text.to_owned();
     }
     let mut cut = String::new();
+    let mut width = 1;
     for c in text.chars() {
-        if cut.width() + c.width().unwrap_or(0) + 1 > columns {
+        width += c.width().unwrap_or(0);
+        if width > columns {
             break;
         }
         cut.push(c);

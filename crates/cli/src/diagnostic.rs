@@ -14,8 +14,8 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use outport_check::Finding;
-use outport_manifest::{Note, Problem, Severity as NoteSeverity};
+use outport_check::{Finding, FindingCode, Severity};
+use outport_manifest::{Note, Problem};
 use outport_policy::{EntryError, Place};
 use outport_runtime::app::AppProblem;
 
@@ -26,21 +26,14 @@ use crate::paint::{Colour, Paint, harmless, shown};
 #[derive(Debug, Clone)]
 pub(crate) struct Diagnostic {
     severity: Severity,
-    code: Option<String>,
+    code: Option<FindingCode>,
     message: String,
     place: Option<Box<Place>>,
     quote: Option<Box<Quote>>,
     advice: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Severity {
-    Error,
-    Warning,
-    Note,
-}
-
-/// A line of text, and the bytes of it that are meant.
+/// A line of text, or as much of it as is looked at, and the bytes of it that are meant.
 #[derive(Debug, Clone)]
 struct Quote {
     text: String,
@@ -79,6 +72,31 @@ impl Diagnostic {
     pub(crate) fn advising(mut self, advice: impl Into<String>) -> Diagnostic {
         self.advice = Some(advice.into());
         self
+    }
+
+    /// How much it matters.
+    pub(crate) fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// Which kind it is, if it has a stable code.
+    pub(crate) fn code(&self) -> Option<FindingCode> {
+        self.code
+    }
+
+    /// What it says.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Where it is.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.place.as_deref()
+    }
+
+    /// What to do about it.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
     }
 
     pub(crate) fn is_error(&self) -> bool {
@@ -146,19 +164,23 @@ impl Diagnostic {
         let Some(Place::File { path, line, span, .. }) = self.place.as_deref() else {
             return (None, self.quote.as_deref().cloned());
         };
-        let quote = files.text(path).map(|text| Quote::line_of(&text, span));
+        let quote = files.text(path).map(|text| Quote::line_of(text, span));
         (Some(*line), quote)
     }
 }
 
 impl Quote {
-    /// The line of `text` in which `span` begins.
+    /// The line of `text` in which `span` begins; of one that is very long, what is near.
     fn line_of(text: &str, span: &Range<usize>) -> Quote {
         let start = text.floor_char_boundary(span.start);
-        let begin = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let end = text[start..]
+        let first = text.ceil_char_boundary(start.saturating_sub(NEAR));
+        let last = text.floor_char_boundary(start.saturating_add(NEAR));
+        let begin = text[first..start]
+            .rfind('\n')
+            .map_or(first, |newline| first + newline + 1);
+        let end = text[start..last]
             .find('\n')
-            .map_or(text.len(), |newline| start + newline);
+            .map_or(last, |newline| start + newline);
         let meant_end = text.floor_char_boundary(span.end.min(end)).max(start);
         Quote {
             text: text[begin..end].trim_end().to_owned(),
@@ -202,37 +224,28 @@ impl Quote {
 const WIDTH: usize = 120;
 const CONTEXT: usize = 40;
 
+/// Bytes before and behind the start of the part that are looked at: more than can be shown, and few enough that a
+/// hundred thousand mistakes on one line are told in no time.
+const NEAR: usize = 1024;
+
 impl From<&Problem> for Diagnostic {
     fn from(problem: &Problem) -> Diagnostic {
-        let mut diagnostic = Diagnostic::error(problem.mistake.to_string()).at(problem.place.clone());
-        diagnostic.code = Some(problem.code().to_string());
-        diagnostic.advice = problem.help();
-        diagnostic
+        Diagnostic::from(&Finding::from(problem))
     }
 }
 
 impl From<&Note> for Diagnostic {
     fn from(note: &Note) -> Diagnostic {
-        let severity = match note.severity() {
-            NoteSeverity::Note => Severity::Note,
-            NoteSeverity::Warning => Severity::Warning,
-        };
-        let mut diagnostic = Diagnostic::of(severity, note.remark.to_string()).at(note.place.clone());
-        diagnostic.code = Some(note.code().to_string());
-        diagnostic
+        Diagnostic::from(&Finding::from(note))
     }
 }
 
 /// A finding, short: what else it has to do with is for `check` to tell.
 impl From<&Finding> for Diagnostic {
     fn from(finding: &Finding) -> Diagnostic {
-        let severity = match finding.severity {
-            outport_check::Severity::Error => Severity::Error,
-            outport_check::Severity::Warning => Severity::Warning,
-            outport_check::Severity::Note => Severity::Note,
-        };
-        let mut diagnostic = Diagnostic::of(severity, finding.message.clone()).at(finding.place.clone());
-        diagnostic.code = Some(finding.code.to_string());
+        let mut diagnostic =
+            Diagnostic::of(finding.severity, finding.message.clone()).at(finding.place.clone());
+        diagnostic.code = Some(finding.code);
         diagnostic.advice = finding.help.clone();
         diagnostic
     }

@@ -17,7 +17,8 @@ pub(crate) struct Files {
 #[derive(Clone)]
 struct Kept {
     file: SourceFile,
-    concealed: Vec<Range<usize>>,
+    /// The text with `*` for each byte that is concealed; nothing where none is.
+    concealed: Option<String>,
 }
 
 impl Files {
@@ -27,7 +28,7 @@ impl Files {
         let file = SourceFile::new(path, text);
         self.read.push(Kept {
             file: file.clone(),
-            concealed: Vec::new(),
+            concealed: None,
         });
         Ok(file)
     }
@@ -35,24 +36,21 @@ impl Files {
     /// From now on these bytes of a file are not quoted.
     pub(crate) fn conceal(&mut self, path: &Path, secret: Range<usize>) {
         for kept in self.read.iter_mut().filter(|kept| kept.file.path() == path) {
-            kept.concealed.push(secret.clone());
-        }
-    }
-
-    /// The text of a file that was read, with `*` for each byte that is concealed.
-    pub(crate) fn text(&self, path: &str) -> Option<String> {
-        let kept = self
-            .read
-            .iter()
-            .find(|kept| kept.file.path() == Path::new(path))?;
-        let mut text = kept.file.text().to_owned();
-        for secret in &kept.concealed {
+            let text = kept.concealed.get_or_insert_with(|| kept.file.text().to_owned());
             if let Some(hidden) = text.get(secret.clone()) {
                 let stars = hidden.replace(|c| c != '\n', "*");
                 text.replace_range(secret.clone(), &format!("{stars:*<width$}", width = secret.len()));
             }
         }
-        Some(text)
+    }
+
+    /// The text of a file that was read, with `*` for each byte that is concealed.
+    pub(crate) fn text(&self, path: &str) -> Option<&str> {
+        let kept = self
+            .read
+            .iter()
+            .find(|kept| kept.file.path() == Path::new(path))?;
+        Some(kept.concealed.as_deref().unwrap_or(kept.file.text()))
     }
 }
 

@@ -54,6 +54,9 @@ struct Inner {
     text: String,
     /// Offset of the first byte of each line.
     lines: Vec<usize>,
+    /// How many characters begin before each multiple of [`STRIDE`] bytes, so that a column is counted in the same
+    /// time however long its line is.
+    counted: Vec<usize>,
 }
 
 impl SourceFile {
@@ -63,9 +66,20 @@ impl SourceFile {
         let lines = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
+        let counted = text.as_bytes().chunks(STRIDE).scan(0, |before, chunk| {
+            let here = *before;
+            *before += characters(chunk);
+            Some(here)
+        });
+        let counted = counted.collect();
         let path = path.as_ref().to_string_lossy().into();
         Self {
-            inner: Arc::new(Inner { path, text, lines }),
+            inner: Arc::new(Inner {
+                path,
+                text,
+                lines,
+                counted,
+            }),
         }
     }
 
@@ -89,13 +103,19 @@ impl SourceFile {
         let text = self.text();
         let offset = text.floor_char_boundary(offset);
         let line = self.inner.lines.partition_point(|start| *start <= offset) - 1;
-        let before = &text[self.inner.lines[line]..offset];
-        let column = before
-            .strip_prefix(BYTE_ORDER_MARK)
-            .unwrap_or(before)
-            .chars()
-            .count();
+        let start = self.inner.lines[line];
+        let mark = usize::from(text[start..offset].starts_with(BYTE_ORDER_MARK));
+        let column = self.characters_before(offset) - self.characters_before(start) - mark;
         (number(line), number(column))
+    }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let chunk = offset / STRIDE;
+        let rest = &self.text().as_bytes()[chunk * STRIDE..offset];
+        let before = self.inner.counted.get(chunk).copied();
+        // An offset at the end may be where the next chunk would begin.
+        let before = before.unwrap_or_else(|| characters(self.text().as_bytes()));
+        before + characters(rest)
     }
 
     /// The offset of the `byte`th byte of a line, both from 1, as some parsers count.
@@ -142,6 +162,15 @@ impl fmt::Debug for SourceFile {
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
+/// Bytes between two counts of characters.
+const STRIDE: usize = 256;
+
+/// How many characters begin in these bytes of a text.
+fn characters(bytes: &[u8]) -> usize {
+    let continues = |byte: &&u8| **byte & 0b1100_0000 == 0b1000_0000;
+    bytes.len() - bytes.iter().filter(continues).count()
+}
+
 /// A count from 0 as a number from 1.
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1)
@@ -172,6 +201,19 @@ mod tests {
         assert_eq!(file.line_and_column(9), (3, 1), "an empty line");
         assert_eq!(file.line_and_column(text.len()), (4, 3), "the end");
         assert_eq!(file.line_and_column(text.len() + 7), (4, 3), "past the end");
+    }
+
+    #[test]
+    fn a_long_line_is_counted_as_a_short_one() {
+        let text = format!("\u{feff}ä\n{}\n{}", "ü🙂x".repeat(STRIDE), "y".repeat(STRIDE));
+        let file = SourceFile::new("spin.toml", text.as_str());
+        for (offset, _) in text.char_indices().chain([(text.len(), ' ')]) {
+            let before = &text[..offset];
+            let line = before.rsplit('\n').next().unwrap();
+            let expected = line.trim_start_matches(BYTE_ORDER_MARK).chars().count() + 1;
+            let (_, column) = file.line_and_column(offset);
+            assert_eq!(usize::try_from(column).unwrap(), expected, "{offset}");
+        }
     }
 
     #[test]

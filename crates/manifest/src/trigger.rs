@@ -48,7 +48,7 @@ pub(crate) struct Triggers {
     pub(crate) http: Vec<HttpTrigger>,
     pub(crate) command: Vec<CommandTrigger>,
     pub(crate) held: Vec<Component>,
-    /// Components that triggers of other types name.
+    /// Components that triggers of other types name, and triggers that could not be read.
     pub(crate) others: Vec<Located<ComponentId>>,
 }
 
@@ -125,13 +125,15 @@ impl Reader {
         let (id, component) = self.read_started(found, "http", id, component);
         note_reserved(found, &mut fields);
         fields.finish(found);
-        if let (Some(route), Some(component)) = (route, component) {
-            self.triggers.http.push(HttpTrigger {
+        match (route, component) {
+            (Some(route), Some(component)) => self.triggers.http.push(HttpTrigger {
                 id,
                 route,
                 component,
                 span,
-            });
+            }),
+            (None, component) => self.triggers.others.extend(component),
+            (Some(_), None) => {}
         }
     }
 
