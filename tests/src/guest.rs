@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 /// The committed guest `guests/wasm/NAME.wasm`.
 ///
 /// # Panics
@@ -15,6 +17,12 @@ pub fn path(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// The SHA-256 of a component, in the 64 digits that a manifest writes behind `sha256:`.
+pub fn sha256(code: &[u8]) -> String {
+    let digest = Sha256::digest(code);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The root of the workspace.

@@ -5,6 +5,7 @@
 //!   [`http`] is a client and an origin;
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
 //! - [`redis`] and [`postgres`] are the real servers, [`python`] builds real programs as components;
+//! - [`schema`] holds documents against JSON schemas;
 //! - [`network`] gives a test a network of its own, with private and public addresses that lead nowhere else.
 //!
 //! The kit knows the binary only by its command line and its output. It depends on no crate of Outport, so a
@@ -20,6 +21,7 @@ pub mod postgres;
 pub mod process;
 pub mod python;
 pub mod redis;
+pub mod schema;
 pub mod script;
 pub mod tcp;
 mod transcript;

@@ -71,8 +71,11 @@ codes! {
     PublicSuffix = "entry.public-suffix", Warning, "an entry covers names that anybody can register";
     /// Clause VAL-4.
     Everything = "entry.everything", Warning, "an entry permits everything";
+    /// Clause DNS-9.
+    AnyAddress = "entry.any-address", Warning,
+        "an entry for a wide network lets any name lead to this machine or link";
     /// Clause VAL-4.
-    V4Only = "entry.v4-only", Note, "an entry for a public IPv4 network has none for IPv6 beside it";
+    V4Only = "entry.v4-only", Warning, "an entry for a public IPv4 network has none for IPv6 beside it";
     /// Clause VAL-4.
     HalfOpen = "entry.half-open", Warning, "a range of ports leaves its last number out";
     /// Clause AL-1.
@@ -90,9 +93,15 @@ codes! {
     TrappedImport = "component.trapped-import", Note, "a component imports what traps when it is called";
     /// The file of a component cannot be used.
     Unusable = "component.unusable", Error, "the file of a component cannot be used";
+    /// A component cannot be put together with what it needs.
+    NotLinked = "component.not-linked", Error, "a component cannot be linked, composed or given what it asks for";
+    /// `[application.trigger.http] base` and a route.
+    BasePath = "component.base-path", Error, "a route is none under the base path of the app";
     /// Clause DL-5.
     WildcardDeny = "operator.wildcard-deny", Note,
         "the addresses of names below a denied wildcard are not known ahead";
+    /// What was given on the command line or in the environment.
+    Input = "operator.input", Error, "an option, an environment variable or a file that was given cannot be used";
     /// A file with expectations cannot be read.
     TestFile = "test.file", Error, "the file of policy tests cannot be read";
     /// An expectation is not met.

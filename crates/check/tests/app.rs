@@ -254,6 +254,111 @@ fn what_only_dns_decides_is_a_note() {
     assert_eq!(found, [("entry.undecided".to_owned(), Severity::Note)]);
 }
 
+// proves: VAL-4
+#[test]
+fn what_is_odd_about_an_entry_is_a_warning() {
+    for (entries, code) in [
+        ("'*://a.example:1', '*://a.example:1'", Some("entry.redundant")),
+        ("'https://*.com'", Some("entry.public-suffix")),
+        ("'https://*.co.uk'", Some("entry.public-suffix")),
+        ("'https://*.github.io'", Some("entry.public-suffix")),
+        ("'https://*'", Some("entry.public-suffix")),
+        ("'https://*.example.co.uk'", None),
+        ("'https://com'", None),
+        ("'*://*:*'", Some("entry.everything")),
+        ("'*://198.41.128.0/17:443'", Some("entry.v4-only")),
+        ("'*://198.41.128.0/17:443', '*://[2001:db8::]/32:443'", None),
+        (
+            "'*://198.41.128.0/17:443', '*://[2001:db8::]/32:80'",
+            Some("entry.v4-only"),
+        ),
+        ("'*://10.0.0.0/8:443'", None),
+        ("'*://a.example:80..90'", Some("entry.half-open")),
+        ("'*://a.example:80-90'", None),
+        (
+            "'*://0.0.0.0/0:*', '*://[2001:db8::]/32:*'",
+            Some("entry.any-address"),
+        ),
+        (
+            "'*://168.0.0.0/6:1', '*://[2001:db8::]/32:*'",
+            Some("entry.any-address"),
+        ),
+        ("'http://[::]/0'", Some("entry.any-address")),
+        ("'*://127.0.0.0/8:1024-65535'", None),
+        ("'*://[fe80::]/10:*'", None),
+    ] {
+        let (_, review) = app(entries, &[]);
+        let odd: Vec<String> = review
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Warning)
+            .map(|finding| finding.code.to_string())
+            .filter(|code| !["entry.blocked", "entry.narrowed"].contains(&code.as_str()))
+            .collect();
+        assert_eq!(odd, code.into_iter().collect::<Vec<_>>(), "{entries}");
+    }
+}
+
+#[test]
+fn of_an_entry_with_a_secret_only_the_code_is_told() {
+    let component = "[component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [\n\"*://{{ a }}\",\n\"*://{{ b }}\",\n\
+        \"https://x.hunter2.example\",\n]\n[variables]\na = { default = \"*.hunter2.example:80..90\", secret = true }\n\
+        b = { default = \"198.41.128.0/17:7\", secret = true }\n";
+    let source = SourceFile::new(
+        "spin.toml",
+        format!("{HEADER}{component}").replace(":80..90", ":*"),
+    );
+    let review = review(
+        &source,
+        operator(&["*://x.hunter2.example:80", "*://198.41.128.0/18:*"]),
+    );
+    let found = codes(&review.findings);
+    for code in [
+        "entry.narrowed",
+        "entry.redundant",
+        "entry.v4-only",
+        "manifest.secret-in-entry",
+    ] {
+        assert!(found.contains(&code.to_owned()), "no `{code}` in {found:?}");
+    }
+    for finding in review
+        .findings
+        .iter()
+        .filter(|finding| quoted(&source, finding).contains("{{"))
+    {
+        let told = format!("{finding:?}");
+        for secret in ["hunter2", "198.41", "8080", "denied here"] {
+            assert!(!told.contains(secret), "`{secret}` in {told}");
+        }
+        assert_eq!(finding.fix, None);
+    }
+    let redundant = review
+        .findings
+        .iter()
+        .find(|finding| finding.code.to_string() == "entry.redundant")
+        .expect("it is found");
+    assert!(
+        redundant.fix.is_none() && !redundant.message.contains("permits all of it"),
+        "{redundant:?}"
+    );
+    let effective = EffectivePolicy::of(&review.policies, review.policies[0].operator());
+    for shown in [effective.to_text(), effective.to_json()] {
+        assert!(
+            !shown.contains("198.41.128.0/17") && !shown.contains("*.hunter2"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_route_that_is_none_does_not_hide_the_component_that_is_none() {
+    let text =
+        HEADER.replace("/...", "/a/.../b").replace("\"web\"", "\"wob\"") + "[component.web]\nsource = 'w'\n";
+    let source = SourceFile::new("spin.toml", text);
+    let found = codes(&review(&source, operator(&[])).findings);
+    assert_eq!(found, ["manifest.route", "manifest.component-reference"]);
+}
+
 #[test]
 fn what_up_warns_of_is_what_check_warns_of() {
     let entry = |text| Entry::parse(text, Place::Code).expect("an entry");

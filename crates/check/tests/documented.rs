@@ -5,7 +5,7 @@
 
 use outport_check::human::{Colours, Sources, render};
 use outport_check::{AppUnderReview, Code, DeniedNames, Finding, FindingCode, Interfaces, PolicyTests};
-use outport_manifest::{ComponentId, GivenVariables, Manifest, SourceFile};
+use outport_manifest::{ComponentId, GivenVariables, Manifest, PathRoute, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Operator, Place};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,8 @@ fn surroundings(console: &str) -> (Operator, Option<Interfaces>) {
     let denied = words
         .windows(2)
         .filter(|pair| pair[0] == "--disallowed-outbound-hosts");
-    let denied = denied.map(|pair| Entry::parse(pair[1], option.clone()).expect("an entry"));
+    // The example of `operator.input` has one that is none.
+    let denied = denied.filter_map(|pair| Entry::parse(pair[1], option.clone()).ok());
     let mut operator = Operator {
         deny: DenyList::compile(denied.collect(), Vec::new()),
         ..Operator::default()
@@ -136,11 +137,42 @@ fn findings(section: &Section<'_>) -> (Vec<Finding>, Sources) {
         findings.extend(tests.run(&review.policies).1);
         sources.add(file);
     }
-    if section.code == "component.unusable" {
-        let place = source.place(&manifest.tentative().components[0].source.span);
-        findings.push(Finding::new(Code::Unusable, place, "there is no file `web.wasm`"));
-    }
+    findings.extend(by_hand(section.code, &source, manifest.tentative()));
     (findings, sources)
+}
+
+/// What only `outport check` itself finds; the end-to-end tests of it have these too.
+fn by_hand(code: &str, source: &SourceFile, manifest: &Manifest) -> Option<Finding> {
+    let at = |text: &str| {
+        let start = source.text().find(text).expect("it is in the example");
+        source.place(&(start..start + text.len()))
+    };
+    Some(match code {
+        "component.unusable" => {
+            let place = source.place(&manifest.components[0].source.span);
+            Finding::new(Code::Unusable, place, "there is no file `web.wasm`")
+        }
+        "component.not-linked" => {
+            let message =
+                "component `web` cannot be linked: it imports a core module, which is not supported";
+            Finding::new(Code::NotLinked, at("web"), message)
+        }
+        "component.base-path" => {
+            let error = PathRoute::parse("/my shop/...").expect_err("it has a space");
+            let message = format!("under the base path `my shop` the route is none: {error}");
+            Finding::new(Code::BasePath, at("/..."), message)
+        }
+        "operator.input" => {
+            let option = Place::Option {
+                name: "--disallowed-outbound-hosts".into(),
+            };
+            let error = Entry::parse("example.com:80", option.clone()).expect_err("it has no scheme");
+            let message = format!("`{}` is no valid entry: {}", error.text(), error.problem());
+            let finding = Finding::new(Code::Input, option, message);
+            finding.helped_by(format!("write `{}`", error.instead().expect("a suggestion")))
+        }
+        _ => return None,
+    })
 }
 
 fn output(section: &Section<'_>) -> String {

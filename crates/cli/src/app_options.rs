@@ -10,7 +10,7 @@ use clap::Args;
 use outport_manifest::{
     ComponentId, Fallback, GivenVariables, Manifest, Note, Reading, SourceFile, VariableArgument, Variables,
 };
-use outport_policy::Entry;
+use outport_policy::{Entry, Place};
 
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
@@ -92,7 +92,10 @@ impl AppOptions {
         given.environment(std::env::vars_os());
         for argument in &self.variable {
             if let Err(unreadable) = give(&mut given, argument) {
-                wrong.push(unreadable);
+                let option = Place::Option {
+                    name: "--variable".into(),
+                };
+                wrong.push(unreadable.at(option));
             }
         }
         given

@@ -21,6 +21,7 @@ mod diagnostic;
 mod engine_room;
 mod failure;
 mod files;
+mod interfaces;
 mod limit_options;
 mod list;
 mod network;

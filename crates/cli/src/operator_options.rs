@@ -93,8 +93,7 @@ impl OperatorOptions {
     /// Reads everything. May be asked again, to learn what has changed.
     pub(crate) fn read(&self, files: &mut Files) -> Result<OperatorSide, Failure> {
         let mut wrong = Vec::new();
-        let (config, remarks) = self.config(files, &mut wrong);
-        let side = self.merge(config.as_ref(), remarks, &mut wrong);
+        let side = self.read_tentatively(files, &mut wrong);
         match wrong.is_empty() {
             true => Ok(side),
             false => Err(Failure::Unusable {
@@ -102,6 +101,12 @@ impl OperatorOptions {
                 files: files.clone(),
             }),
         }
+    }
+
+    /// Reads what can be read, for looking at it and never for running with it; what is wrong is put to the rest.
+    pub(crate) fn read_tentatively(&self, files: &mut Files, wrong: &mut Vec<Diagnostic>) -> OperatorSide {
+        let (config, remarks) = self.config(files, wrong);
+        self.merge(config.as_ref(), remarks, wrong)
     }
 
     fn config(
@@ -115,7 +120,10 @@ impl OperatorOptions {
         let source = match files.read(path, "runtime config file") {
             Ok(source) => source,
             Err(unreadable) => {
-                wrong.push(unreadable);
+                let option = Place::Option {
+                    name: "--runtime-config-file".into(),
+                };
+                wrong.push(unreadable.at(option));
                 return (None, Vec::new());
             }
         };
@@ -187,9 +195,11 @@ impl OperatorOptions {
             }
             Err(std::env::VarError::NotPresent) => {}
             Err(std::env::VarError::NotUnicode(_)) => {
-                wrong.push(Diagnostic::error(format!(
-                    "the value of `{DENIED_VARIABLE}` is not UTF-8 text"
-                )));
+                let variable = Place::Environment {
+                    variable: DENIED_VARIABLE.into(),
+                };
+                let message = format!("the value of `{DENIED_VARIABLE}` is not UTF-8 text");
+                wrong.push(Diagnostic::error(message).at(variable));
             }
         }
         entries

@@ -35,6 +35,16 @@ pub struct App {
     pub gates: Vec<Gate>,
     /// What runs once.
     pub commands: Vec<Command>,
+    /// The code of each component.
+    pub components: BTreeMap<ComponentId, Component>,
+}
+
+/// What would become of an app, for those who do not want to run it.
+pub struct Examination {
+    /// The code of the components that have any.
+    pub components: BTreeMap<ComponentId, Component>,
+    /// Everything that keeps the app from running.
+    pub problems: Vec<AppProblem>,
 }
 
 /// Everything that an app is made with, besides its manifest.
@@ -64,10 +74,28 @@ impl Assembly<'_> {
     ///
     /// Everything that keeps the app from running.
     pub fn assemble(
-        mut self,
+        self,
         manifest: &Manifest,
         wanted: impl Fn(&ComponentId) -> bool,
     ) -> Result<App, Vec<AppProblem>> {
+        match self.draft(manifest, wanted) {
+            (app, problems) if problems.is_empty() => Ok(app),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// Does all that [`assemble`](Assembly::assemble) does, and answers what it found instead of an app. `manifest`
+    /// may have gaps.
+    pub fn examine(self, manifest: &Manifest, wanted: impl Fn(&ComponentId) -> bool) -> Examination {
+        let (app, problems) = self.draft(manifest, wanted);
+        Examination {
+            components: app.components,
+            problems,
+        }
+    }
+
+    /// As much of the app as could be made, and what is missing.
+    fn draft(mut self, manifest: &Manifest, wanted: impl Fn(&ComponentId) -> bool) -> (App, Vec<AppProblem>) {
         let components = manifest
             .components
             .iter()
@@ -93,11 +121,7 @@ impl Assembly<'_> {
             }
         }
         let app = self.triggers(manifest, &parts, &mut problems);
-        if problems.is_empty() {
-            Ok(app)
-        } else {
-            Err(problems)
-        }
+        (app, problems)
     }
 
     fn part<'m>(&mut self, written: &'m outport_manifest::Component, compiled: Component) -> Part<'m> {
@@ -125,6 +149,10 @@ impl Assembly<'_> {
             callees: Vec::new(),
             gates: parts.values().map(|part| part.gate.clone()).collect(),
             commands: Vec::new(),
+            components: parts
+                .iter()
+                .map(|(id, part)| ((*id).clone(), part.compiled.clone()))
+                .collect(),
         };
         let base = manifest
             .application

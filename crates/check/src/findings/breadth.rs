@@ -12,6 +12,7 @@ pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
         [
             everything(entry),
             public_suffix(entry),
+            any_address(entry),
             half_open(entry),
             public.v4_only(entry),
         ]
@@ -32,7 +33,14 @@ fn everything(entry: &Entry) -> Option<Finding> {
     })
 }
 
+/// `https://*` is wider than any suffix; what [`everything`] tells is not told twice.
 fn public_suffix(entry: &Entry) -> Option<Finding> {
+    if entry.hosts().contains(&HostPattern::Any) {
+        let message = format!("`{}` covers every name that anybody registers", entry.text());
+        let finding = Finding::new(Code::PublicSuffix, entry.place().clone(), message);
+        let finding = finding.helped_by("name the hosts that the component needs");
+        return everything(entry).is_none().then_some(finding);
+    }
     let apex = entry.hosts().iter().find_map(|host| match host {
         HostPattern::Subdomains(apex) if is_public_suffix(apex) => Some(apex),
         _ => None,
@@ -50,6 +58,32 @@ fn public_suffix(entry: &Entry) -> Option<Finding> {
 fn is_public_suffix(name: &Name) -> bool {
     psl::suffix(name.as_str().as_bytes())
         .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == name.as_str().as_bytes())
+}
+
+/// Clause DNS-9: an entry that covers an address of this machine or link as a network says that its author means such
+/// addresses, so that a name may resolve to them. A network that is much wider hardly means that.
+fn any_address(entry: &Entry) -> Option<Finding> {
+    let lifting = entry.hosts().iter().find_map(|host| match host {
+        HostPattern::Network(net) => guarded_networks()
+            .into_iter()
+            .find(|guarded| net.contains(guarded) && net.prefix_len() < guarded.prefix_len()),
+        _ => None,
+    })?;
+    let message = format!(
+        "`{}` covers {lifting} too, so a name may resolve to addresses there",
+        entry.text()
+    );
+    let finding = Finding::new(Code::AnyAddress, entry.place().clone(), message);
+    Some(finding.helped_by(
+        "write the networks that are meant; `*` as the host permits every address and keeps names away from this \
+         machine and link",
+    ))
+}
+
+/// Loopback and link-local addresses.
+fn guarded_networks() -> [IpNet; 4] {
+    ["127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10"]
+        .map(|net| net.parse().expect("INVARIANT: these are networks"))
 }
 
 fn half_open(entry: &Entry) -> Option<Finding> {

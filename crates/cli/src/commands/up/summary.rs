@@ -1,9 +1,10 @@
 //! What `up` tells about an app before it runs: where each component is reached, what each may reach, what the
 //! operator says to it, and what is odd.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use outport_check::{Subject, warnings_at_start};
+use outport_check::{Interfaces, Subject, warnings_at_start};
 use outport_manifest::{ComponentId, HttpTrigger, Route};
 use outport_policy::{Entry, Limit};
 use outport_runtime::app::App;
@@ -12,6 +13,7 @@ use outport_runtime::prepared::Prepared;
 use crate::app_options::WrittenApp;
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;
+use crate::interfaces;
 use crate::operator_options::OperatorSide;
 use crate::paint::{Colour, harmless};
 use crate::terminal::Terminal;
@@ -60,9 +62,15 @@ impl Summary<'_> {
         remarks
     }
 
-    /// What `check` would warn of (policy clause VAL-1), as far as it needs no look at the code.
+    /// What `check` would warn of (policy clause VAL-1). What a trigger lacks has kept the app from starting already.
     fn findings(&self) -> Vec<Diagnostic> {
         let components = self.written.manifest.components.iter();
+        let interfaces: HashMap<&ComponentId, Interfaces> = self
+            .app
+            .components
+            .iter()
+            .map(|(id, component)| (id, interfaces::of(component)))
+            .collect();
         let subjects: Vec<Subject<'_>> = components
             .filter(|component| (self.wanted)(&component.id.value))
             .map(|component| Subject {
@@ -73,7 +81,7 @@ impl Summary<'_> {
                     .entries
                     .get(&component.id.value)
                     .map_or(&[], Vec::as_slice),
-                interfaces: None,
+                interfaces: interfaces.get(&component.id.value),
                 triggers: Vec::new(),
             })
             .collect();

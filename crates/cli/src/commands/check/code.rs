@@ -1,0 +1,115 @@
+//! The code of an app as `up` would use it: what it imports and exports, and what would keep it from running.
+//!
+//! The same function that makes an app ready to run is asked ([`Assembly::examine`]), so that `check` cannot find less
+//! than `up` refuses. Nothing is run, and nothing is resolved.
+
+use std::collections::{BTreeSet, HashMap};
+
+use outport_check::{Code, Finding, Interfaces, Severity};
+use outport_egress::Wall;
+use outport_manifest::{Component, ComponentId, Manifest, Source, Variables};
+use outport_runtime::app::{AppProblem, AppProblemKind, Assembly};
+use outport_runtime::engine::Allocation;
+use outport_runtime::limits::GuestLimits;
+
+use crate::engine_room::EngineRoom;
+use crate::failure::Failure;
+use crate::interfaces;
+use crate::terminal::Terminal;
+
+/// What is known of the code of an app.
+#[derive(Default)]
+pub(super) struct ExaminedCode {
+    /// Imports and exports of the components whose code could be read.
+    pub(super) interfaces: HashMap<ComponentId, Interfaces>,
+    /// What would keep the app from running.
+    pub(super) findings: Vec<Finding>,
+}
+
+impl ExaminedCode {
+    /// Examines the code of every component that has a source.
+    pub(super) fn of(
+        manifest: &Manifest,
+        variables: &Variables,
+        terminal: Terminal,
+    ) -> Result<ExaminedCode, Failure> {
+        let with_source: BTreeSet<&ComponentId> = manifest
+            .components
+            .iter()
+            .filter(|component| has_source(component))
+            .map(|component| &component.id.value)
+            .collect();
+        if with_source.is_empty() {
+            return Ok(ExaminedCode::default());
+        }
+        // As for an app that is served, since a pool of instances has limits of its own.
+        let room = EngineRoom::open(Allocation::Pool { instances: 1 }, terminal)?;
+        let wall = Wall::builder().build()?;
+        let assembly = Assembly {
+            engine: &room.engine,
+            code: &room.code,
+            wall: &wall,
+            allow: HashMap::new(),
+            variables,
+            environment: &[],
+            request_limits: GuestLimits::of_a_request(),
+            command_limits: GuestLimits::of_a_command(),
+        };
+        let examined = assembly.examine(manifest, |id| with_source.contains(id));
+        Ok(ExaminedCode {
+            interfaces: examined
+                .components
+                .iter()
+                .map(|(id, component)| (id.clone(), interfaces::of(component)))
+                .collect(),
+            findings: examined
+                .problems
+                .iter()
+                .filter_map(|problem| finding(problem, manifest))
+                .collect(),
+        })
+    }
+}
+
+/// Where the source has a mistake the manifest has an empty one.
+fn has_source(component: &Component) -> bool {
+    !matches!(&component.source.value, Source::Path(path) if path.is_empty())
+}
+
+/// A problem as a finding, unless it comes of another that is told anyway.
+fn finding(problem: &AppProblem, manifest: &Manifest) -> Option<Finding> {
+    let code = match &problem.kind {
+        // Of a variable without a value, or one that does not exist.
+        AppProblemKind::Variable(_) => return None,
+        AppProblemKind::Component(_) | AppProblemKind::NotFetched { .. } => Code::Unusable,
+        AppProblemKind::NotAResponder(_) | AppProblemKind::NotACommand(_) => Code::MissingExport,
+        AppProblemKind::Base { .. } => Code::BasePath,
+        _ => Code::NotLinked,
+    };
+    let mut finding = Finding::new(code, problem.place.clone(), problem.kind.to_string());
+    finding.severity = Severity::Error;
+    finding.help = problem.advice();
+    finding.component = about(problem, manifest).map(|id| id.to_string());
+    Some(finding)
+}
+
+/// The component whose source or trigger the problem is at.
+fn about<'m>(problem: &AppProblem, manifest: &'m Manifest) -> Option<&'m ComponentId> {
+    let is_there = |span| manifest.source.place(span) == problem.place;
+    let sources = manifest
+        .components
+        .iter()
+        .map(|component| (&component.source.span, &component.id.value));
+    let http = manifest.http_triggers.iter().flat_map(|trigger| {
+        [&trigger.component.span, &trigger.route.span].map(|span| (span, &trigger.component.value))
+    });
+    let commands = manifest
+        .command_triggers
+        .iter()
+        .map(|trigger| (&trigger.component.span, &trigger.component.value));
+    sources
+        .chain(http)
+        .chain(commands)
+        .find(|(span, _)| is_there(span))
+        .map(|(_, id)| id)
+}

@@ -1,0 +1,201 @@
+//! Everything that was found about an app, whatever else is wrong with it.
+//!
+//! ```text
+//! operator's options ─► side, and what is wrong with them ─┐
+//! spin.toml ──────────► manifest and its mistakes ─────────┼─► findings, in the order of their places
+//! --variable ─────────► values, and what is wrong ─────────┤
+//! components ─────────► interfaces, and what `up` refuses ─┤
+//! outport.test.toml ──► results ───────────────────────────┘
+//! ```
+//!
+//! Only a manifest that cannot be read at all leaves nothing to report on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use outport_check::human::Sources;
+use outport_check::{
+    AppReview, AppUnderReview, Code, DeniedNames, Finding, FindingCode, PolicyTests, Severity, TestResult,
+};
+use outport_manifest::{Manifest, SourceFile, Variables};
+use outport_policy::Place;
+
+use super::code::ExaminedCode;
+use crate::app_options::{AppOptions, conceal_secrets};
+use crate::diagnostic::Diagnostic;
+use crate::failure::Failure;
+use crate::files::Files;
+use crate::operator_options::{OperatorOptions, OperatorSide};
+use crate::terminal::Terminal;
+
+/// Everything that was found.
+pub(super) struct Report {
+    pub(super) manifest: SourceFile,
+    pub(super) findings: Vec<Finding>,
+    pub(super) tests: Vec<TestResult>,
+    /// The files that findings quote.
+    pub(super) files: Files,
+    pub(super) outcome: Outcome,
+}
+
+/// What the exit status says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing fails.
+    Fine,
+    /// Something that was found fails.
+    Fails,
+    /// Something that was given cannot be used, so that not everything could be looked at.
+    Unusable,
+}
+
+impl Report {
+    /// Looks at everything.
+    pub(super) fn of(
+        app: &AppOptions,
+        operator: &OperatorOptions,
+        terminal: Terminal,
+    ) -> Result<Report, Failure> {
+        let mut files = Files::default();
+        let mut unusable = Vec::new();
+        let side = operator.read_tentatively(&mut files, &mut unusable);
+        let source = match files.read(&app.manifest_file(), "manifest") {
+            Ok(source) => source,
+            Err(missing) => {
+                unusable.push(missing);
+                return Err(Failure::unusable_in(&files, unusable));
+            }
+        };
+        let manifest = Manifest::parse(&source);
+        conceal_secrets(manifest.tentative(), &mut files);
+        let given = app.given_variables(&mut unusable);
+        let tests = read_tests(&source, &mut files, &mut unusable);
+
+        // What is wrong with the values is found in the review below.
+        let variables = Variables::resolve(&manifest.tentative().variables, &given, &source);
+        let code = ExaminedCode::of(manifest.tentative(), variables.tentative(), terminal)?;
+        let AppReview { findings, policies } = AppUnderReview {
+            manifest: &manifest,
+            given: &given,
+            interfaces: &code.interfaces,
+            operator: Arc::new(side.operator.clone()),
+            denied_names: match side.resolve_disallowed {
+                true => DeniedNames::Resolved,
+                false => DeniedNames::LeftAlone,
+            },
+        }
+        .review();
+        let mut report = Report {
+            manifest: source,
+            findings: side.remarks.iter().chain(&unusable).map(as_finding).collect(),
+            tests: Vec::new(),
+            files,
+            outcome: Outcome::Fine,
+        };
+        report.findings.extend(findings);
+        report.add_code(code.findings);
+        if let Some(file) = tests {
+            let (tests, wrong) = PolicyTests::parse(&file);
+            let (results, failed) = tests.run(&policies);
+            report.findings.extend(wrong.into_iter().chain(failed));
+            report.tests = results;
+        }
+        report.sort();
+        report.outcome = report.judge(&side, &unusable);
+        Ok(report)
+    }
+
+    /// The files that the findings quote, without what is secret in them.
+    pub(super) fn sources(&self) -> Sources {
+        let mut sources = Sources::default();
+        let mut seen: Vec<&str> = Vec::new();
+        for path in self.findings.iter().filter_map(|finding| file_of(&finding.place)) {
+            if seen.contains(&path) {
+                continue;
+            }
+            seen.push(path);
+            if let Some(text) = self.files.text(path) {
+                sources.add(SourceFile::new(path, &*text));
+            }
+        }
+        sources
+    }
+
+    /// The findings whose places are in the manifest.
+    pub(super) fn in_manifest(&self) -> impl Iterator<Item = &Finding> {
+        let own = self.manifest.path().to_string_lossy();
+        self.findings
+            .iter()
+            .filter(move |finding| file_of(&finding.place) == Some(&*own))
+    }
+
+    /// What is known of imports and exports has told of a missing export already.
+    fn add_code(&mut self, found: Vec<Finding>) {
+        let is_told = |finding: &Finding| {
+            let same = |told: &Finding| told.code == finding.code && told.component == finding.component;
+            finding.code == FindingCode::Check(Code::MissingExport) && self.findings.iter().any(same)
+        };
+        let new: Vec<Finding> = found.into_iter().filter(|finding| !is_told(finding)).collect();
+        self.findings.extend(new);
+    }
+
+    /// The operator's side first, then file by file in the order of their first findings, then by place.
+    fn sort(&mut self) {
+        let mut files: HashMap<String, usize> = HashMap::new();
+        for path in self.findings.iter().filter_map(|finding| file_of(&finding.place)) {
+            let next = files.len() + 1;
+            files.entry(path.to_owned()).or_insert(next);
+        }
+        self.findings.sort_by_key(|finding| match &finding.place {
+            Place::File { path, span, .. } => (files.get(&**path).copied(), span.start),
+            _ => (None, 0),
+        });
+    }
+
+    fn judge(&self, side: &OperatorSide, unusable: &[Diagnostic]) -> Outcome {
+        let least = match side.deny_warnings {
+            true => Severity::Warning,
+            false => Severity::Error,
+        };
+        match self.findings.iter().any(|finding| finding.severity >= least) {
+            _ if unusable.iter().any(|one| one.code().is_none()) => Outcome::Unusable,
+            true => Outcome::Fails,
+            false => Outcome::Fine,
+        }
+    }
+}
+
+/// What was told of an option or a file.
+fn as_finding(diagnostic: &Diagnostic) -> Finding {
+    let place = diagnostic.place().cloned().unwrap_or(Place::Option {
+        name: "outport check".into(),
+    });
+    let mut finding = Finding::new(Code::Input, place, diagnostic.message());
+    finding.code = diagnostic.code().unwrap_or(finding.code);
+    finding.severity = diagnostic.severity();
+    finding.help = diagnostic.advice().map(str::to_owned);
+    finding
+}
+
+fn read_tests(
+    manifest: &SourceFile,
+    files: &mut Files,
+    unusable: &mut Vec<Diagnostic>,
+) -> Option<SourceFile> {
+    let path = manifest.path().with_file_name("outport.test.toml");
+    if !path.exists() {
+        return None;
+    }
+    let place = SourceFile::new(&path, "").place(&(0..0));
+    files
+        .read(&path, "file of policy tests")
+        .map_err(|unreadable| unusable.push(unreadable.at(place)))
+        .ok()
+}
+
+fn file_of(place: &Place) -> Option<&str> {
+    match place {
+        Place::File { path, .. } => Some(path),
+        _ => None,
+    }
+}

@@ -1,0 +1,45 @@
+//! JSON schemas, and documents that must be what they say.
+
+use boon::{Compiler, Schemas};
+use serde_json::Value;
+
+use crate::guest::workspace;
+
+/// The document, if it is what the schema `path` says; the path is from the root of the workspace.
+///
+/// # Panics
+///
+/// If the text is no JSON, or not what the schema says.
+#[track_caller]
+pub fn valid(path: &str, text: &str) -> Value {
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    compiler.enable_format_assertions();
+    let schema = workspace().join(path);
+    let index = compiler
+        .compile(&schema.to_string_lossy(), &mut schemas)
+        .unwrap_or_else(|error| panic!("{path}: {error:#}"));
+    let document: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    if let Err(error) = schemas.validate(&document, index) {
+        panic!("{path}: {error:#}\n{text}");
+    }
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::valid;
+
+    const SARIF: &str = "tests/schemas/sarif-2.1.0.json";
+
+    #[test]
+    fn what_the_schema_says_is_valid() {
+        let log = r#"{ "version": "2.1.0", "runs": [] }"#;
+        assert_eq!(valid(SARIF, log)["version"], "2.1.0");
+    }
+
+    #[test]
+    #[should_panic(expected = "sarif-2.1.0.json")]
+    fn what_the_schema_does_not_say_is_not() {
+        valid(SARIF, r#"{ "version": "2.1.0", "runs": [{ "results": [] }] }"#);
+    }
+}

@@ -1,0 +1,317 @@
+//! `outport explain`: what would happen to a destination and why, and what a whole app may reach.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use outport_e2e::dns::{DnsServer, Reply};
+use outport_e2e::outport::{Finished, Outport};
+use outport_e2e::schema;
+use outport_e2e::script::Script;
+
+const APP: &str = r#"spin_manifest_version = 2
+application.name = "shop"
+
+[[trigger.http]]
+route = "/..."
+component = "web"
+
+[component.web]
+source = "web.wasm"
+allowed_outbound_hosts = [
+  "*://db.example.com:5432",
+  "https://api.example.com",
+  "*://10.0.0.0/8:*",
+]
+"#;
+
+/// The code is not looked at, so there need be none.
+fn explain(manifest: &str) -> Outport {
+    Outport::command("explain").manifest(manifest)
+}
+
+#[track_caller]
+fn fits_80_columns(finished: &Finished) {
+    for line in finished.stdout.lines() {
+        assert!(line.chars().count() <= 80, "{line}\n{finished}");
+    }
+}
+
+#[test]
+fn a_destination_is_explained_layer_by_layer() {
+    let finished = explain(APP)
+        .deny("*://10.9.0.0/16:*")
+        .options(["--dns=db.example.com=10.9.0.5", "tcp://db.example.com:5432"])
+        .finish()
+        .expect_code(1);
+    assert_eq!(
+        finished.stdout,
+        "tcp://db.example.com:5432 from `web`: denied (deny.network)
+
+  look-up of db.example.com
+    hard limits           passes
+    operator's deny list  passes
+    runtime limits        passes
+    author's allow list   permits
+                          by *://db.example.com:5432 (spin.toml:11:4)
+    quotas                passes
+
+  answer 10.9.0.5 for db.example.com
+    hard limits           passes
+    operator's deny list  refuses deny.network: the address lies in a network
+                            that the operator denies
+                          by *://10.9.0.0/16:* (--disallowed-outbound-hosts)
+    runtime limits        passes
+    author's allow list   permits
+                          by *://db.example.com:5432 (spin.toml:11:4)
+    quotas                passes
+
+help: the operator denies `*://10.9.0.0/16:*` (--disallowed-outbound-hosts)
+"
+    );
+    assert_eq!(finished.stderr, "");
+}
+
+// proves: RSN-2
+#[test]
+fn the_verdict_is_the_exit_code_and_the_remedy_is_told() {
+    // (options, destination, exit code, what is said)
+    let rows: &[(&[&str], &str, i32, &str)] = &[
+        (&[], "tcp://db.example.com:5432", 0, "allowed"),
+        (
+            &["--dns=db.example.com=10.0.0.5,10.9.0.1"],
+            "tcp://db.example.com:5432",
+            0,
+            "allowed",
+        ),
+        (
+            &["--dns=db.example.com=127.0.0.1"],
+            "tcp://db.example.com:5432",
+            1,
+            "dns.rebinding",
+        ),
+        (
+            &["--dns=db.example.com=127.0.0.1", "--allow-loopback-answers"],
+            "tcp://db.example.com:5432",
+            0,
+            "allowed",
+        ),
+        (
+            &[],
+            "tcp://db.example.com:5433",
+            1,
+            "add \"*://db.example.com:5433\"",
+        ),
+        (&[], "db.example.com", 0, "allowed"),
+        (&[], "api.example.com", 1, "allow.scheme"),
+        (&[], "https://api.example.com/v1?x", 0, "allowed"),
+        (
+            &[],
+            "http://api.example.com/",
+            1,
+            "add \"http://api.example.com\"",
+        ),
+        (
+            &["--dns=api.example.com=169.254.169.254"],
+            "https://api.example.com",
+            1,
+            "runtime.link-local",
+        ),
+        (&[], "udp://10.0.0.5:53", 1, "`--allow-udp`"),
+        (&["--allow-udp"], "udp://10.0.0.5:53", 0, "allowed"),
+        (&[], "tcp://127.0.0.1:80", 1, "`--allow-loopback-ports 80`"),
+        (&[], "tcp://192.0.2.1:1", 1, "allow.no-match"),
+        (
+            &["--disallowed-outbound-hosts=*://10.0.0.0/8:22"],
+            "tcp://10.0.0.5:22",
+            1,
+            "deny.network",
+        ),
+        (
+            &["--disallowed-outbound-hosts=*://10.0.0.0/8:22"],
+            "tcp://10.0.0.5:23",
+            0,
+            "allowed",
+        ),
+        (&[], "tcp://[ff02::1]:1", 1, "hard.multicast"),
+    ];
+    for (options, destination, code, part) in rows {
+        let finished = explain(APP).options(*options).option(*destination).finish();
+        assert_eq!(finished.code, Some(*code), "{finished}");
+        assert!(finished.stdout.contains(part), "no `{part}`\n{finished}");
+        fits_80_columns(&finished);
+        let json = explain(APP)
+            .options(*options)
+            .options(["--format=json", destination]);
+        let document = schema::valid(
+            "docs/schema/explain.json",
+            &json.finish().expect_code(*code).stdout,
+        );
+        let verdict = if *code == 0 { "allowed" } else { "denied" };
+        assert_eq!(document["verdict"], verdict, "{finished}");
+    }
+}
+
+/// The same question to the guest that tries it.
+#[test]
+fn the_explanation_is_what_happens() {
+    let dns = DnsServer::start();
+    dns.answers(
+        "db.test",
+        [Reply::addresses(["10.0.0.5"]), Reply::addresses(["127.0.0.1"])],
+    );
+    let entries = ["*://db.test:5432", "http://web.test"];
+    let list = entries.map(|entry| format!("{entry:?}")).join(", ");
+    let manifest = format!(
+        "spin_manifest_version = 2\napplication.name = \"x\"\n[[trigger.command]]\ncomponent = \"player\"\n\
+         [component.player]\nsource = \"x.wasm\"\nallowed_outbound_hosts = [{list}]\n"
+    );
+    let script = Script::new()
+        .gets("dns.lookup db.test", "10.0.0.5")
+        .denied("tcp.connect 10.0.0.5:5433", "allow.port")
+        .denied("tcp.connect 10.0.0.6:5432", "allow.name-not-looked-up")
+        .denied("dns.lookup web.test", "allow.scheme")
+        .denied("dns.lookup db.test", "dns.rebinding");
+    script.play(
+        entries
+            .iter()
+            .fold(Outport::player(), |player, entry| player.allow(entry))
+            .dns(&dns),
+    );
+    for (dns, destination, reason) in [
+        ("db.test=10.0.0.5", "tcp://db.test:5433", "allow.port"),
+        (
+            "db.test=10.0.0.5",
+            "tcp://10.0.0.6:5432",
+            "allow.name-not-looked-up",
+        ),
+        ("db.test=10.0.0.5", "web.test", "allow.scheme"),
+        ("db.test=127.0.0.1", "tcp://db.test:5432", "dns.rebinding"),
+    ] {
+        let json = explain(&manifest).options([&format!("--dns={dns}"), "--format=json", destination]);
+        let document = schema::valid("docs/schema/explain.json", &json.finish().expect_code(1).stdout);
+        assert_eq!(document["reason"], reason, "{destination}");
+    }
+}
+
+#[test]
+fn a_whole_app_is_a_table_of_what_each_component_reaches() {
+    let manifest = APP.to_owned() + "\n[component.job]\nsource = \"job.wasm\"\n";
+    let finished = explain(&manifest)
+        .deny("*://10.9.0.0/16:*")
+        .deny("https://api.example.com")
+        .finish()
+        .expect_code(0);
+    assert_eq!(
+        finished.stdout,
+        "web
+  *://db.example.com:5432
+  https://api.example.com  permits nothing
+    the operator denies `https://api.example.com`
+  *://10.0.0.0/8:*
+    without `10.9.0.0/16`: the operator denies `*://10.9.0.0/16:*`
+
+job
+  reaches nothing: it has no entries
+
+Denied to all: *://10.9.0.0/16:*, https://api.example.com
+Shut for all: UDP, loopback ports below 1024, link-local and instance-metadata
+  addresses
+"
+    );
+    let json = explain(&manifest).option("--format=json").finish().expect_code(0);
+    let document = schema::valid("docs/schema/effective-policy.json", &json.stdout);
+    assert_eq!(document["components"][1]["id"], "job");
+    let one = explain(&manifest)
+        .option("--component=job")
+        .finish()
+        .expect_code(0);
+    assert!(!one.stdout.contains("db.example.com"), "{one}");
+}
+
+#[test]
+fn a_change_of_what_an_app_reaches_is_told_by_the_exit_code() {
+    let old = explain(APP)
+        .option("--format=json")
+        .finish()
+        .expect_code(0)
+        .stdout;
+    let diff = |manifest: &str| explain(manifest).file("old.json", &old).option("--diff=old.json");
+
+    let same = diff(APP).finish().expect_code(0);
+    assert_eq!(same.stdout, "reaches the same as before\n");
+
+    let wider = APP.replace(":5432", ":5432-5433");
+    let more = diff(&wider).finish().expect_code(1);
+    assert_eq!(
+        more.stdout,
+        "+ web *://db.example.com:5432-5433\n    now reaches tcp://db.example.com:5433\n"
+    );
+
+    let narrower = APP.replace("10.0.0.0/8", "10.0.0.0/9");
+    let less = diff(&narrower).finish().expect_code(0);
+    assert!(
+        less.stdout
+            .starts_with("- web *://10.0.0.0/8:*\n    no longer reaches tcp://10.128.0.1:"),
+        "{less}"
+    );
+
+    // What the operator lifts reaches more too, and what is denied less.
+    diff(APP).option("--allow-udp").finish().expect_code(1);
+    diff(APP).deny("*://10.0.0.0/8:*").finish().expect_code(0);
+
+    for manifest in [APP, &wider, &narrower] {
+        let json = diff(manifest).option("--format=json").finish();
+        let document = schema::valid("docs/schema/difference.json", &json.stdout);
+        assert_eq!(
+            document["gained"].as_array().unwrap().is_empty(),
+            json.code == Some(0),
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn an_entry_with_a_secret_is_compared_as_it_is_written() {
+    let variables = "[variables]\nhost = { default = \"hunter2.test\", secret = true }\n";
+    let with = |entry: &str| APP.replace("*://db.example.com:5432", entry) + variables;
+    let old = explain(&with("*://{{ host }}:1"))
+        .option("--format=json")
+        .finish()
+        .expect_code(0);
+    assert!(!old.stdout.contains("hunter2"), "{old}");
+    schema::valid("docs/schema/effective-policy.json", &old.stdout);
+    let diff = |entry: &str| {
+        let new = explain(&with(entry))
+            .file("old.json", &old.stdout)
+            .option("--diff=old.json");
+        new.finish()
+    };
+    diff("*://{{ host }}:1").expect_code(0);
+    let changed = diff("*://{{ host }}:2").expect_code(1);
+    assert!(changed.stdout.contains("+ web *://{{ host }}:2"), "{changed}");
+    assert!(!changed.stdout.contains("hunter2"), "{changed}");
+}
+
+#[test]
+fn what_cannot_be_asked_is_exit_code_2() {
+    let two = APP.to_owned() + "\n[component.job]\nsource = \"job.wasm\"\n";
+    let rows: &[(&str, &[&str], &str)] = &[
+        (APP, &["10.0.0.5:80"], "tcp://10.0.0.5:80"),
+        (APP, &["tcp://db.example.com"], "needs a port"),
+        (APP, &["--dns=nonsense", "db.example.com"], "NAME=ADDRESS"),
+        (APP, &["--component=nobody", "db.example.com"], "`web`"),
+        (&two, &["db.example.com"], "--component"),
+        (APP, &["--diff=none.json"], "none.json"),
+        (APP, &["--diff=spin.toml"], "no effective policy"),
+        (
+            APP,
+            &["--disallowed-outbound-hosts=example.com"],
+            "https://example.com",
+        ),
+        ("spin_manifest_version = 1\n", &[], "spin_manifest_version = 2"),
+    ];
+    for (manifest, options, part) in rows {
+        let finished = explain(manifest).options(*options).finish().expect_code(2);
+        assert_eq!(finished.stdout, "", "{finished}");
+        assert!(finished.stderr.contains(part), "no `{part}`\n{finished}");
+    }
+}
