@@ -270,7 +270,7 @@ fn dns_12_of_257_names_the_least_recently_looked_up_loses_its_grants() {
             .gets("repeat 256 dns.lookup n{}.test", "10.0.0.6 x255, 10.0.0.5 x1")
             .gets("tcp.connect 10.0.0.5:5432", "connection-refused")
             .gets("dns.lookup n257.test", "10.0.0.6")
-            .denied("tcp.connect 10.0.0.5:5432", "grant.replaced");
+            .denied("tcp.connect 10.0.0.5:5432", "grant.evicted");
         script.play(Outport::player().allow("*://*.test:5432").dns(&dns));
     });
 }

@@ -2,7 +2,7 @@
 
 use crate::host_pattern::SELF;
 use crate::index::{Index, Side};
-use crate::{Address, Endpoint, Entry, EntryScheme, Grants, Host, Name, Protocol, Reason, Transport};
+use crate::{Address, Ending, Endpoint, Entry, EntryScheme, Grants, Host, Name, Protocol, Reason, Transport};
 
 /// What one component's author says that it may reach (layer 4). Empty: nothing.
 #[derive(Clone, Debug, Default)]
@@ -79,12 +79,12 @@ impl AllowList {
             let (reason, closest) = closest(self.0.near_name(grant.name), protocol, remote.port);
             return (reason, closest, Some(grant.name.clone()));
         }
-        if let Some(name) = grants.ended(remote.address) {
-            return (
-                Reason::GrantReplaced,
-                self.permits_look_up(name),
-                Some(name.clone()),
-            );
+        if let Some((name, ending)) = grants.ended(remote.address) {
+            let reason = match ending {
+                Ending::Replaced => Reason::GrantReplaced,
+                Ending::Evicted => Reason::GrantEvicted,
+            };
+            return (reason, self.permits_look_up(name), Some(name.clone()));
         }
         if let (reason, Some(entry)) = closest(self.0.near_address(remote.address), protocol, remote.port) {
             return (reason, Some(entry), None);

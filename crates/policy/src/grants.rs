@@ -74,6 +74,15 @@ pub enum Settled {
     Unchanged,
 }
 
+/// How a grant ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The name was looked up again, and the new answer does not have the address (clauses DNS-4 and DNS-5).
+    Replaced,
+    /// Too many other names were looked up since (clause DNS-12).
+    Evicted,
+}
+
 /// A name that granted an address.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant<'g> {
@@ -149,14 +158,11 @@ impl Grants {
             })
     }
 
-    /// The name that granted `address` once and does no longer, if that is remembered.
-    pub fn ended(&self, address: Address) -> Option<&Name> {
-        self.ended
-            .0
-            .iter()
-            .rev()
-            .find(|(own, _)| *own == address)
-            .map(|(_, name)| name)
+    /// The name that granted `address` last and does no longer, and how that came, if it is remembered.
+    pub fn ended(&self, address: Address) -> Option<(&Name, Ending)> {
+        let mut newest_first = self.ended.0.iter().rev();
+        let (_, name, ending) = newest_first.find(|(own, ..)| *own == address)?;
+        Some((name, *ending))
     }
 
     /// How many names are remembered, those without an address included.
@@ -180,7 +186,7 @@ impl Grants {
         }
         for address in before.into_iter().flat_map(|before| before.addresses) {
             if !fresh.contains(&address) {
-                self.end(address, &name);
+                self.end(address, &name, Ending::Replaced);
             }
         }
     }
@@ -199,16 +205,16 @@ impl Grants {
             .into_iter()
             .flat_map(|granted| granted.addresses)
         {
-            self.end(address, &name);
+            self.end(address, &name, Ending::Evicted);
         }
     }
 
-    fn end(&mut self, address: Address, name: &Name) {
+    fn end(&mut self, address: Address, name: &Name, ending: Ending) {
         if let Some(names) = self.addresses.get_mut(&address) {
             names.retain(|own| own != name);
             if names.is_empty() {
                 self.addresses.remove(&address);
-                self.ended.remember(address, name.clone());
+                self.ended.remember(address, name.clone(), ending);
             }
         }
     }
@@ -223,16 +229,16 @@ impl Ticket {
 
 /// The last addresses whose grants ended, oldest first.
 #[derive(Clone, Debug, Default)]
-struct Ended(VecDeque<(Address, Name)>);
+struct Ended(VecDeque<(Address, Name, Ending)>);
 
 impl Ended {
     const MOST: usize = 256;
 
-    fn remember(&mut self, address: Address, name: Name) {
+    fn remember(&mut self, address: Address, name: Name, ending: Ending) {
         if self.0.len() == Self::MOST {
             self.0.pop_front();
         }
-        self.0.push_back((address, name));
+        self.0.push_back((address, name, ending));
     }
 }
 

@@ -82,7 +82,7 @@ pub use decision::{Decision, Denial, Permit, Rule};
 pub use deny_list::{DenyList, LearnedAddresses};
 pub use entry::{Entry, EntryPorts, EntryScheme, PortSpec};
 pub use entry_error::{EntryError, EntryProblem};
-pub use grants::{Grant, Grants, Outcome, Settled, Ticket};
+pub use grants::{Ending, Grant, Grants, Outcome, Settled, Ticket};
 pub use host_pattern::HostPattern;
 pub use limits::{Limit, Quotas, RuntimeLimits, Usage};
 pub use name::{Host, Name, NameError};

@@ -84,6 +84,9 @@ reasons! {
     /// Clause DNS-4.
     GrantReplaced = "grant.replaced", AllowList,
         "a look-up granted this address once, and a newer answer for the name no longer has it";
+    /// Clause DNS-12.
+    GrantEvicted = "grant.evicted", AllowList,
+        "a look-up granted this address once, and so many names were looked up since that it made room for them";
 
     /// Clause DNS-1.
     DnsNameNotAllowed = "dns.name-not-allowed", AllowList,
@@ -180,6 +183,7 @@ mod tests {
             "allow.port",
             "allow.name-not-looked-up",
             "grant.replaced",
+            "grant.evicted",
             "dns.name-not-allowed",
             "dns.rebinding",
             "http.connect-method",

@@ -27,7 +27,7 @@ impl Remedy {
             (Layer::DenyList, _) => undeny(denial),
             (Layer::RuntimeLimits, Reason::RuntimeLoopbackPort) => remote_of(attempt)
                 .map(|remote| Self::Switch(format!("--allow-loopback-ports {}", remote.port))),
-            (_, Reason::GrantReplaced) => denial.name().cloned().map(Self::LookUp),
+            (_, Reason::GrantReplaced | Reason::GrantEvicted) => denial.name().cloned().map(Self::LookUp),
             (Layer::AllowList, _) if denial.switch().is_none() => add_entry(denial, attempt),
             _ => denial.switch().map(|switch| Self::Switch(switch.to_owned())),
         }

@@ -37,7 +37,10 @@ fn a_new_answer_replaces_the_old_one_of_that_name_only() {
     assert_eq!(holds(&grants, 2), ["a.example", "b.example"]);
     look_up(&mut grants, "a.example", answer(&[4]));
     assert!(holds(&grants, 1).is_empty());
-    assert_eq!(grants.ended(address(1)), Some(&name("a.example")));
+    assert_eq!(
+        grants.ended(address(1)),
+        Some((&name("a.example"), Ending::Replaced))
+    );
     assert_eq!(
         holds(&grants, 2),
         ["b.example"],
@@ -122,4 +125,8 @@ fn the_least_recently_looked_up_name_makes_room() {
     assert_eq!(holds(&grants, 1), ["a.example"]);
     assert!(holds(&grants, 2).is_empty());
     assert_eq!(holds(&grants, 3), ["c.example"]);
+    assert_eq!(
+        grants.ended(address(2)),
+        Some((&name("b.example"), Ending::Evicted))
+    );
 }
