@@ -18,7 +18,7 @@ use crate::connections::{Registration, Way};
 use crate::dns::Answer;
 use crate::instance::InstanceGate;
 use crate::lookup;
-use crate::refusal::RefusalKind;
+use crate::refusal::{Refusal, RefusalKind};
 
 /// A new connection for `destination`, to exactly one of the addresses that were judged.
 pub(super) async fn connect(
@@ -120,7 +120,8 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// The endpoints that may be connected to. Where only a quota is in the way, a place is waited for.
+/// The endpoints that may be connected to. Where only a quota is in the way, a place is waited for; what is
+/// waited for is no denial yet, so nobody is told of it.
 async fn judge_when_there_is_room(
     gate: &Arc<InstanceGate>,
     destination: &Destination,
@@ -128,22 +129,34 @@ async fn judge_when_there_is_room(
 ) -> Result<(ConnectionPermit, Vec<Endpoint>), Error> {
     let patience = Instant::now() + QUOTA_TIME;
     loop {
-        let freed = gate.gate().wall().freed();
-        let before = gate.held().count_connection();
-        let permit = ConnectionPermit {
-            gate: gate.clone(),
-            connection: None,
-        };
-        match judge(gate, destination, answer, before) {
-            Ok(permitted) => return Ok((permit, permitted)),
-            Err(RefusalKind::Policy) => return Err(Error::DestinationIpProhibited),
-            Err(RefusalKind::Quota) => drop(permit),
+        // Waits from before the look on, so that a place which is freed right after it is not missed.
+        let freed = gate.gate().wall().freed().notified();
+        let is_last = Instant::now() >= patience;
+        if is_last || has_room(gate, destination, answer) {
+            let before = gate.held().count_connection();
+            let permit = ConnectionPermit {
+                gate: gate.clone(),
+                connection: None,
+            };
+            match judge(gate, destination, answer, before) {
+                Ok(permitted) => return Ok((permit, permitted)),
+                Err(RefusalKind::Policy) => return Err(Error::DestinationIpProhibited),
+                Err(RefusalKind::Quota) if is_last => return Err(Error::ConnectionLimitReached),
+                // Somebody else was faster.
+                Err(RefusalKind::Quota) => {}
+            }
         }
         gate.gate().pool().close_idle();
-        if tokio::time::timeout_at(patience, freed.notified()).await.is_err() {
-            return Err(Error::ConnectionLimitReached);
-        }
+        // Whether the time is up is looked at above.
+        let _ = tokio::time::timeout_at(patience, freed).await;
     }
+}
+
+/// Whether no quota is in the way. A place is counted only then: those who wait would otherwise see, and wake, each
+/// other.
+fn has_room(gate: &InstanceGate, destination: &Destination, answer: &Answer) -> bool {
+    let kinds = attempts(destination, answer).filter_map(|(_, attempt)| gate.judge_again(&attempt).err());
+    kinds.map(Refusal::kind).all(|kind| kind != RefusalKind::Quota)
 }
 
 fn judge(
@@ -152,18 +165,9 @@ fn judge(
     answer: &Answer,
     before: Usage,
 ) -> Result<Vec<Endpoint>, RefusalKind> {
-    let Destination { scheme, host, port } = destination;
     let mut permitted = Vec::new();
     let mut refused = RefusalKind::Policy;
-    for address in &answer.addresses {
-        let remote = Endpoint::new(*address, *port);
-        let attempt = Attempt::Dial {
-            scheme,
-            host,
-            chain: &answer.chain,
-            remote,
-            source: answer.source,
-        };
+    for (remote, attempt) in attempts(destination, answer) {
         match gate.judge_counted("http.dial", &attempt, before) {
             Ok(()) => permitted.push(remote),
             Err(refusal) if refusal.kind() == RefusalKind::Quota => refused = RefusalKind::Quota,
@@ -175,6 +179,25 @@ fn judge(
     } else {
         Ok(permitted)
     }
+}
+
+/// To connect to each address of the answer.
+fn attempts<'a>(
+    destination: &'a Destination,
+    answer: &'a Answer,
+) -> impl Iterator<Item = (Endpoint, Attempt<'a>)> {
+    let Destination { scheme, host, port } = destination;
+    answer.addresses.iter().map(move |address| {
+        let remote = Endpoint::new(*address, *port);
+        let attempt = Attempt::Dial {
+            scheme,
+            host,
+            chain: &answer.chain,
+            remote,
+            source: answer.source,
+        };
+        (remote, attempt)
+    })
 }
 
 /// Connects to the endpoints in order, each with a [`HEAD_START`] before the next one is tried as well (RFC 8305,
@@ -211,9 +234,78 @@ const HEAD_START: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
+    use outport_policy::Scheme;
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::testing::{Script, World};
+
+    /// A world with room for `most` connections, and a gate in it.
+    fn crowded(most: u32) -> (World, Arc<InstanceGate>, Destination, Answer) {
+        let mut world = World::new(Script::new());
+        world.operator.quotas.total_connections = Some(most);
+        let gate = world.instance(&["http://10.0.0.1:8080"]);
+        let host = Host::parse("10.0.0.1").unwrap();
+        let answer = Answer {
+            chain: Vec::new(),
+            addresses: crate::testing::addresses(&["10.0.0.1"]),
+            source: AnswerSource::Server,
+            ttl: Duration::ZERO,
+        };
+        let destination = Destination {
+            scheme: Scheme::HTTP,
+            host,
+            port: 8080,
+        };
+        (world, gate, destination, answer)
+    }
+
+    // proves: Q-1
+    #[tokio::test(start_paused = true)]
+    async fn a_request_waits_five_seconds_for_a_place_and_is_denied_once() {
+        let (world, gate, destination, answer) = crowded(1);
+        let wait = || judge_when_there_is_room(&gate, &destination, &answer);
+        let (held, _) = wait().await.ok().unwrap();
+        let start = Instant::now();
+        assert!(matches!(wait().await, Err(Error::ConnectionLimitReached)));
+        assert_eq!(start.elapsed(), QUOTA_TIME);
+        let told = [
+            "http.dial 10.0.0.1:8080",
+            "http.dial 10.0.0.1:8080 [quota.connections]",
+        ];
+        assert_eq!(world.events.take(), told);
+
+        // While somebody waits, nothing is told; when there is a place, it is taken at once.
+        let start = Instant::now();
+        let free = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(held);
+        };
+        let (second, ()) = tokio::join!(wait(), free);
+        assert!(second.is_ok());
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+        assert_eq!(world.events.take(), told[..1]);
+    }
+
+    // proves: Q-1
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_place_that_is_freed_while_others_look_is_not_missed() {
+        let (_world, gate, destination, answer) = crowded(1);
+        let takers = (0..8).map(|_| {
+            let (gate, destination, answer) = (gate.clone(), destination.clone(), answer.clone());
+            tokio::spawn(async move {
+                for _ in 0..200 {
+                    let waited = Instant::now();
+                    let taken = judge_when_there_is_room(&gate, &destination, &answer).await;
+                    assert!(taken.is_ok(), "after {:?}", waited.elapsed());
+                    tokio::task::yield_now().await;
+                }
+            })
+        });
+        for taker in takers.collect::<Vec<_>>() {
+            taker.await.unwrap();
+        }
+    }
 
     #[tokio::test]
     async fn the_first_endpoint_that_answers_is_connected_to() {

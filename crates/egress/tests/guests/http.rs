@@ -1,6 +1,7 @@
 //! Outgoing HTTP.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -9,7 +10,7 @@ use outport_policy::Host;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::player::{VERSIONS, gate, play, play_through};
-use crate::servers::{HttpServer, closed_port, https};
+use crate::servers::{HttpServer, HttpsServer, closed_port, https};
 use crate::world::{default_wall, denying, wall};
 
 // proves: AL-6, RSN-3, DNS-13
@@ -229,7 +230,8 @@ async fn a_request_takes_the_place_of_an_idle_connection_and_waits_for_others() 
 
 #[tokio::test]
 async fn https_speaks_http_2_to_whom_the_profile_trusts_and_to_nobody_else() {
-    let (at, certificate) = https().await;
+    let server = https().await;
+    let at = server.address;
     let request = format!("http.text GET https://host.example:{}/x", at.port());
     let by_address = format!("http.text GET https://127.0.0.1:{}/x", at.port());
     let answer = format!("200 HTTP/2.0 GET host.example:{}/x", at.port());
@@ -241,21 +243,44 @@ async fn https_speaks_http_2_to_whom_the_profile_trusts_and_to_nobody_else() {
             ["TLS-certificate-error"]
         );
 
-        let hosts = ["host.example", "127.0.0.1"]
-            .map(|host| Host::parse(host).unwrap())
-            .into();
-        let profile = TlsProfile::builder(hosts)
-            .roots_pem(certificate.as_bytes())
-            .unwrap()
-            .build()
-            .unwrap();
-        let trusted = untrusted.with_tls(vec![Arc::new(profile)]);
+        let trusted = untrusted.with_tls(vec![trusting(&server)]);
         let results = play_through(version, &trusted, &[&request, &request, &by_address]).await;
         assert_eq!(
             results,
             [&answer, &answer, "TLS-certificate-error"],
             "WASI {version}"
         );
+    }
+}
+
+/// A profile for the names and addresses of `server` that trusts it.
+fn trusting(server: &HttpsServer) -> Arc<TlsProfile> {
+    let hosts = ["host.example", "127.0.0.1"].map(|host| Host::parse(host).unwrap());
+    let profile = TlsProfile::builder(hosts.into()).roots_pem(server.certificate.as_bytes());
+    Arc::new(profile.unwrap().build().unwrap())
+}
+
+// proves: DL-9
+#[tokio::test]
+async fn a_new_deny_list_closes_what_an_instance_that_is_gone_left_in_the_pool() {
+    let server = https().await;
+    let request = format!("http GET https://host.example:{}/", server.address.port());
+    for version in VERSIONS {
+        let (wall, _) = default_wall();
+        let gate = gate(&wall, &["https://*:*"]).with_tls(vec![trusting(&server)]);
+        assert_eq!(play_through(version, &gate, &[&request]).await, ["200"]);
+        assert_eq!(server.open(), 1, "the pool keeps it, on WASI {version}");
+
+        wall.replace_operator(denying(&["*://other.example:*"]));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(server.open(), 1, "another host is denied, on WASI {version}");
+
+        wall.replace_operator(denying(&["*://host.example:*"]));
+        let start = Instant::now();
+        while server.open() > 0 {
+            assert!(start.elapsed() < Duration::from_secs(1), "WASI {version}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

@@ -82,8 +82,22 @@ impl HttpServer {
     }
 }
 
-/// An HTTPS server for `host.example` that speaks HTTP/2, and the certificate that vouches for it, as PEM.
-pub(crate) async fn https() -> (SocketAddr, String) {
+/// An HTTPS server for `host.example` that speaks HTTP/2.
+pub(crate) struct HttpsServer {
+    pub(crate) address: SocketAddr,
+    /// What vouches for it, as PEM.
+    pub(crate) certificate: String,
+    open: Arc<AtomicUsize>,
+}
+
+impl HttpsServer {
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) async fn https() -> HttpsServer {
     let certified = rcgen::generate_simple_self_signed(vec!["host.example".to_owned()]).unwrap();
     let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()).into();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -97,21 +111,29 @@ pub(crate) async fn https() -> (SocketAddr, String) {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
+    let open = Arc::new(AtomicUsize::new(0));
+    let count = open.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, count) = (acceptor.clone(), count.clone());
             tokio::spawn(async move {
                 let stream = acceptor.accept(stream).await?;
                 let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                count.fetch_add(1, Ordering::Relaxed);
                 connection
                     .serve_connection(TokioIo::new(stream), service_fn(answer))
                     .await
                     .ok();
+                count.fetch_sub(1, Ordering::Relaxed);
                 std::io::Result::Ok(())
             });
         }
     });
-    (address, certified.cert.pem())
+    HttpsServer {
+        address,
+        certificate: certified.cert.pem(),
+        open,
+    }
 }
 
 /// `/bytes/N` has N bytes; a POST says how many it got; `/close` ends the connection; all else says what was asked.
