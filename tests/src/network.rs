@@ -10,8 +10,10 @@
 use std::env;
 use std::process::{Command, Output};
 
-/// The addresses that the namespace has besides 127.0.0.0/8 and ::1.
-pub const ADDRESSES: [&str; 7] = [
+/// The addresses that the namespace has besides 127.0.0.0/8 and ::1. A network is there as a whole: whoever connects
+/// to an address of 10.9.0.0/16 where nobody listens is told so.
+pub const ADDRESSES: [&str; 8] = [
+    "10.9.0.1/16",
     "10.0.0.5/32",
     "10.0.0.6/32",
     "93.184.216.34/32",

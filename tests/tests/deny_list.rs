@@ -119,10 +119,29 @@ fn dl_4_a_denied_name_anywhere_in_the_chain_denies_the_name() {
     );
     dns.answers("half.test", [Reply::alias(["edge.evil.test"])]);
     dns.answers("edge.evil.test", [Reply::addresses(["10.0.0.5"])]);
+    // The denied name lies in the middle of a chain, and in another answer than the first.
+    dns.answers("far.test", [Reply::alias(["near.test"])]);
+    dns.answers(
+        "near.test",
+        [Reply::alias(["middle.test", "x.evil.test", "behind.test"])],
+    );
+    dns.answers("behind.test", [Reply::addresses(["10.0.0.5"]).via(["end.test"])]);
+    dns.answers("x.evil.test", [Reply::addresses(["10.0.0.5"])]);
     let script = Script::new()
         .denied("dns.lookup www.test", "deny.cname")
         .denied("dns.lookup half.test", "deny.cname");
     for entry in ["*://edge.evil.test:*", "*://*.evil.test:*"] {
+        script.play(trusting().deny(entry).dns(&dns).option("--no-resolve-disallowed"));
+    }
+    let script = Script::new()
+        .denied("dns.lookup far.test", "deny.cname")
+        .denied("dns.lookup near.test", "deny.cname")
+        .gets("dns.lookup behind.test", "10.0.0.5");
+    for entry in [
+        "*://x.evil.test:*",
+        "*://*.evil.test:*",
+        "*://{middle.test,x.evil.test}:*",
+    ] {
         script.play(trusting().deny(entry).dns(&dns).option("--no-resolve-disallowed"));
     }
 }

@@ -186,7 +186,6 @@ fn forged_and_foreign_answers_give_nothing() {
 }
 
 #[test]
-#[ignore = "a known defect: an alias to a name whose own answer is a chain is `name-unresolvable`"]
 fn a_chain_is_followed_over_several_answers() {
     let dns = DnsServer::start();
     dns.answers(

@@ -18,10 +18,23 @@ pub struct Reply {
     strays: Vec<(Name, IpAddr)>,
     owner: Option<Name>,
     ttl: u32,
-    truncated: bool,
+    size: Size,
     wrong_id: bool,
+    question: Option<Name>,
+    garbage: Option<Vec<u8>>,
     pub(super) delay: Duration,
     pub(super) fate: Fate,
+}
+
+/// What becomes of a reply that is sent in a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    /// Cut, with the TC bit, if it is longer than the resolver takes.
+    Cut,
+    /// Cut, with the TC bit, however short it is.
+    AlwaysCut,
+    /// Sent whole, however long it is.
+    Whole,
 }
 
 /// What becomes of a reply.
@@ -87,6 +100,14 @@ impl Reply {
         Reply::with_code(ResponseCode::Refused)
     }
 
+    /// The id of the query, and these bytes after it.
+    pub fn garbage(bytes: &[u8]) -> Reply {
+        Reply {
+            garbage: Some(bytes.to_vec()),
+            ..Reply::nodata()
+        }
+    }
+
     /// No answer at all.
     pub fn silence() -> Reply {
         Reply {
@@ -111,8 +132,10 @@ impl Reply {
             strays: Vec::new(),
             owner: None,
             ttl: 0,
-            truncated: false,
+            size: Size::Cut,
             wrong_id: false,
+            question: None,
+            garbage: None,
             delay: Duration::ZERO,
             fate: Fate::Sent,
         }
@@ -150,7 +173,19 @@ impl Reply {
 
     /// Over UDP an empty answer with the TC bit; over TCP the whole one.
     pub fn truncated(mut self) -> Reply {
-        self.truncated = true;
+        self.size = Size::AlwaysCut;
+        self
+    }
+
+    /// Over UDP whole, although the resolver said that it takes no message of such a length.
+    pub fn oversized(mut self) -> Reply {
+        self.size = Size::Whole;
+        self
+    }
+
+    /// Says that the question was for `name`. The addresses are still those of the name that was asked for.
+    pub fn to_the_question(mut self, question: &str) -> Reply {
+        self.question = Some(name(question));
         self
     }
 
@@ -163,13 +198,18 @@ impl Reply {
     /// The message to send. `limit` is how many bytes the transport takes; a longer one is cut as real servers
     /// do, with the TC bit.
     pub(super) fn message(&self, query: &Message, limit: Option<usize>) -> Vec<u8> {
+        if let Some(garbage) = &self.garbage {
+            let id = query.metadata.id.to_be_bytes();
+            return id.iter().chain(garbage).copied().collect();
+        }
         let mut message = self.answer_to(query);
         if self.wrong_id {
             message.metadata.id = message.metadata.id.wrapping_add(1);
         }
         let whole = encode(&message);
-        match limit {
-            Some(limit) if self.truncated || whole.len() > limit => encode(&message.truncate()),
+        match (limit, self.size) {
+            (Some(_), Size::AlwaysCut) => encode(&message.truncate()),
+            (Some(limit), Size::Cut) if whole.len() > limit => encode(&message.truncate()),
             _ => whole,
         }
     }
@@ -179,7 +219,12 @@ impl Reply {
         message.metadata.recursion_desired = query.metadata.recursion_desired;
         message.metadata.recursion_available = true;
         message.metadata.response_code = self.code;
-        message.add_queries(query.queries.iter().cloned());
+        message.add_queries(query.queries.iter().cloned().map(|mut question| {
+            if let Some(name) = &self.question {
+                question.set_name(name.clone());
+            }
+            question
+        }));
         if query.edns.is_some() {
             message.set_edns(Edns::new());
         }

@@ -97,7 +97,16 @@ async fn failures_fail() {
         "foreign.test",
         [Reply::addresses(["10.0.0.5"]).owned_by("other.test")],
     );
+    server.answers(
+        "other.test",
+        [Reply::addresses(["10.0.0.5"]).to_the_question("foreign.test")],
+    );
+    server.answers("garbled.test", [Reply::garbage(&[0xff; 40])]);
+    server.answers("huge.test", [Reply::many_addresses(500).oversized()]);
     for name in [
+        "other.test",
+        "garbled.test",
+        "huge.test",
         "unknown.test",
         "none.test",
         "broken.test",

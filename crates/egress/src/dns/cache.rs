@@ -1,12 +1,13 @@
 //! Answers that are still good.
 //!
 //! One map for the whole process, so that every instance of every component sees the same answer and a server is
-//! asked once per TTL. An answer with a TTL of zero is never kept, and failures are not kept either. The map is
-//! bounded; when it is full the expired entries go first, then the one that would expire soonest.
+//! asked once per TTL. An answer with a TTL of zero is never kept, none is kept for more than a day, and failures
+//! are not kept either. The map is bounded; when it is full the expired entries go first, then the one that would
+//! expire soonest.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use outport_policy::Name;
 
@@ -41,7 +42,7 @@ impl Cache {
         })
     }
 
-    /// Keeps `answer` for its TTL.
+    /// Keeps `answer` for its TTL, at most for [`LONGEST`].
     pub(super) fn insert(&self, name: &Name, answer: &Answer, now: Instant) {
         if answer.ttl.is_zero() {
             return;
@@ -57,7 +58,7 @@ impl Cache {
             name.clone(),
             Entry {
                 answer: answer.clone(),
-                until: now + answer.ttl,
+                until: now + answer.ttl.min(LONGEST),
             },
         );
     }
@@ -79,10 +80,12 @@ fn make_room(entries: &mut HashMap<Name, Entry>, now: Instant) {
 
 const CAPACITY: usize = 4096;
 
+/// No answer is kept for longer, whatever the server says (RFC 8767, section 4, suggests days).
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::time::Duration;
 
     use outport_policy::{Address, AnswerSource};
 
@@ -116,6 +119,15 @@ mod tests {
             );
         }
         assert_eq!(cache.get(&name("b.example"), start), None);
+    }
+
+    #[test]
+    fn an_answer_is_kept_for_a_day_at_most() {
+        let (cache, start) = (Cache::default(), Instant::now());
+        cache.insert(&name("a.example"), &answer(0x7fff_ffff), start);
+        let left = cache.get(&name("a.example"), start).unwrap().ttl;
+        assert_eq!(left, LONGEST);
+        assert_eq!(cache.get(&name("a.example"), start + LONGEST), None);
     }
 
     #[test]

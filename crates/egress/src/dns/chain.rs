@@ -1,9 +1,15 @@
-//! The way from a name to its addresses through the records of one answer.
+//! The way from a name to its addresses, through the CNAME records of one answer or several.
+//!
+//! ```text
+//! Chain::of(name) ── follow(answer) ─┬─▶ Addresses: the way is at its end
+//!        ▲                           ├─▶ Alias: the answer led on to another name, which is asked for next
+//!        └───── the next answer ─────┘    Nothing: the answer has nothing for the name where the way stands
+//! ```
 //!
 //! Start at the name asked for; a CNAME record of the current name moves on to its target; address records count
-//! only when the name that owns them lies on that way. Everything else in the message is ignored, so a server
-//! cannot slip in addresses for a name that nobody asked about. A loop, or a way longer than [`LONGEST`], is an
-//! error, and so is a target that is not a name.
+//! only when the name that owns them is the one where the way stands. Everything else in an answer is ignored, so a
+//! server cannot slip in addresses for a name that nobody asked about. A loop, or a way longer than [`LONGEST`] in
+//! all answers together, is an error, and so is a target that is not a name.
 
 use std::time::Duration;
 
@@ -12,46 +18,79 @@ use outport_policy::{Address, Name};
 
 use super::answer::ResolveError;
 
-/// The names and addresses of one answer, and the smallest TTL of the records that led there.
+/// The names and addresses that a name led to, and the smallest TTL of the records on the way.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Chain {
+    start: Name,
     pub(super) names: Vec<Name>,
     pub(super) addresses: Vec<Address>,
     pub(super) ttl: Duration,
 }
 
-/// Follows `records` from `start`.
-///
-/// # Errors
-///
-/// [`ResolveError::Failed`] for a loop, a chain that is too long, or a target that is not a name.
-pub(super) fn follow(start: &Name, records: &[Record]) -> Result<Chain, ResolveError> {
-    let mut chain = Chain {
-        names: Vec::new(),
-        addresses: Vec::new(),
-        ttl: Duration::MAX,
-    };
-    let mut current = start.clone();
-    while let Some((target, ttl)) = alias(&current, records)? {
-        if target == *start || chain.names.contains(&target) {
+/// What an answer did for a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Followed {
+    /// It has the addresses.
+    Addresses,
+    /// It led to another name, without an address of that one.
+    Alias,
+    /// It says nothing of the name where the chain stands.
+    Nothing,
+}
+
+impl Chain {
+    /// The way from `start`, before its first step.
+    pub(super) fn of(start: &Name) -> Chain {
+        Chain {
+            start: start.clone(),
+            names: Vec::new(),
+            addresses: Vec::new(),
+            ttl: Duration::MAX,
+        }
+    }
+
+    /// The name where the way stands, whose addresses are wanted.
+    pub(super) fn end(&self) -> &Name {
+        self.names.last().unwrap_or(&self.start)
+    }
+
+    /// Goes on through `records`, as far as they lead.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError::Failed`] for a loop, a chain that is too long, or a target that is not a name.
+    pub(super) fn follow(&mut self, records: &[Record]) -> Result<Followed, ResolveError> {
+        let before = self.names.len();
+        while let Some((target, ttl)) = alias(self.end(), records)? {
+            self.step_to(target)?;
+            self.ttl = self.ttl.min(ttl);
+        }
+        let end = self.end().clone();
+        for record in records.iter().filter(|record| owns(&end, record)) {
+            if let Some(address) = record.data.ip_addr() {
+                self.ttl = self.ttl.min(ttl(record));
+                self.addresses.push(Address::new(address));
+            }
+        }
+        Ok(match (self.addresses.is_empty(), self.names.len() > before) {
+            (false, _) => Followed::Addresses,
+            (true, true) => Followed::Alias,
+            (true, false) => Followed::Nothing,
+        })
+    }
+
+    fn step_to(&mut self, target: Name) -> Result<(), ResolveError> {
+        let start = &self.start;
+        if target == *start || self.names.contains(&target) {
             return Err(failed(format!("the CNAME records of `{start}` form a loop")));
         }
-        if chain.names.len() == LONGEST {
-            return Err(failed(format!(
-                "`{start}` has more than {LONGEST} CNAME records in a row"
-            )));
+        if self.names.len() == LONGEST {
+            let detail = format!("`{start}` has more than {LONGEST} CNAME records in a row");
+            return Err(failed(detail));
         }
-        chain.ttl = chain.ttl.min(ttl);
-        chain.names.push(target.clone());
-        current = target;
+        self.names.push(target);
+        Ok(())
     }
-    for record in records.iter().filter(|record| owns(&current, record)) {
-        if let Some(address) = record.data.ip_addr() {
-            chain.ttl = chain.ttl.min(ttl(record));
-            chain.addresses.push(Address::new(address));
-        }
-    }
-    Ok(chain)
 }
 
 fn alias(name: &Name, records: &[Record]) -> Result<Option<(Name, Duration)>, ResolveError> {
@@ -75,8 +114,12 @@ fn owns(name: &Name, record: &Record) -> bool {
     owner.trim_end_matches('.').eq_ignore_ascii_case(name.as_str())
 }
 
+/// RFC 2181, section 8: a TTL with the highest bit set is taken for zero.
 fn ttl(record: &Record) -> Duration {
-    Duration::from_secs(record.ttl.into())
+    match i32::try_from(record.ttl) {
+        Ok(seconds) => Duration::from_secs(seconds.unsigned_abs().into()),
+        Err(_) => Duration::ZERO,
+    }
 }
 
 fn failed(detail: String) -> ResolveError {
@@ -94,6 +137,11 @@ mod tests {
     use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME};
 
     use super::*;
+
+    fn follow(start: &Name, records: &[Record]) -> Result<Chain, ResolveError> {
+        let mut chain = Chain::of(start);
+        chain.follow(records).map(|_| chain)
+    }
 
     fn cname(owner: &str, ttl: u32, target: &str) -> Record {
         Record::from_rdata(
@@ -178,5 +226,59 @@ mod tests {
             follow(&start, &line(LONGEST + 1)),
             Err(ResolveError::Failed { .. })
         ));
+    }
+
+    // proves: DL-4
+    #[test]
+    fn a_chain_goes_on_where_the_last_answer_ended() {
+        let mut chain = Chain::of(&Name::parse("a.example").unwrap());
+        let rows = [
+            (
+                vec![cname("a.example.", 60, "b.example.")],
+                Followed::Alias,
+                "b.example",
+            ),
+            (
+                vec![
+                    a("a.example.", 60, "10.6.6.6"),
+                    cname("c.example.", 60, "stranger.example."),
+                ],
+                Followed::Nothing,
+                "b.example",
+            ),
+            (
+                vec![
+                    cname("b.example.", 20, "c.example."),
+                    a("c.example.", 40, "10.0.0.1"),
+                ],
+                Followed::Addresses,
+                "c.example",
+            ),
+        ];
+        for (records, followed, end) in rows {
+            assert_eq!(chain.follow(&records), Ok(followed), "{records:?}");
+            assert_eq!(chain.end().as_str(), end, "{records:?}");
+        }
+        assert_eq!(chain.names, names(&["b.example", "c.example"]));
+        assert_eq!(chain.addresses, addresses(&["10.0.0.1"]));
+        assert_eq!(chain.ttl, Duration::from_secs(20));
+        let back = [cname("c.example.", 1, "a.example.")];
+        assert!(chain.follow(&back).is_err(), "a loop over several answers");
+    }
+
+    #[test]
+    fn a_ttl_with_the_highest_bit_set_is_zero() {
+        let rows = [
+            (0, 0),
+            (1, 1),
+            (0x7fff_ffff, 0x7fff_ffff),
+            (0x8000_0000, 0),
+            (u32::MAX, 0),
+        ];
+        for (sent, kept) in rows {
+            let records = [a("a.example.", sent, "10.0.0.1")];
+            let chain = follow(&Name::parse("a.example").unwrap(), &records).unwrap();
+            assert_eq!(chain.ttl, Duration::from_secs(kept), "{sent}");
+        }
     }
 }

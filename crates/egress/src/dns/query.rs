@@ -3,38 +3,49 @@
 //! A name is asked for its A and AAAA records at the same time: over UDP, over TCP when the answer is truncated,
 //! for the absolute name in lower case (the case of a query is a channel out of the sandbox, so it is not
 //! randomised either). One family that answers is enough; the other may fail or stay silent.
+//!
+//! ```text
+//! name ──▶ special? ── localhost: this machine; `.invalid`, `.onion`: no such name; nobody is asked
+//!   ▲         │ no
+//!   │         ▼
+//!   │      one question ──▶ answer to exactly this question ──▶ Chain::follow
+//!   └──────────── led on to another name, without its address ──────┘   addresses, or why there are none
+//! ```
+//!
+//! The chain is walked here and not by the library underneath, since that loses its way where a later answer holds
+//! a chain of its own, and hides from the judge what it met on the way.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{
-    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
-};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer, RetryDnsHandle};
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name as WireName, RecordType};
-use outport_policy::{AnswerSource, Name};
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
+use outport_policy::{Address, AnswerSource, Name};
 
 use super::answer::{Answer, ResolveError};
-use super::chain::{self, Chain};
+use super::chain::{Chain, Followed};
 
 /// The DNS servers, in the order in which they are asked. Belongs to the runtime that it was made on.
 #[derive(Clone)]
 pub(super) struct Servers {
-    client: TokioResolver,
+    client: RetryDnsHandle<NameServerPool<TokioRuntimeProvider>>,
 }
 
 impl Servers {
     /// A client of `servers`. Must be called within a runtime.
     pub(super) fn new(servers: &[SocketAddr]) -> Result<Servers, NetError> {
-        let servers = servers.iter().map(|server| name_server(*server)).collect();
-        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-        let client = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(options())
-            .build()?;
-        Ok(Servers { client })
+        let servers = servers.iter().map(|server| name_server(*server));
+        let context = Arc::new(PoolContext::new(options(), TlsConfig::new()?));
+        let pool = NameServerPool::from_config(servers, context, TokioRuntimeProvider::default());
+        Ok(Servers {
+            client: RetryDnsHandle::new(pool, FURTHER_TRIES),
+        })
     }
 
     /// The addresses of the absolute name `name`, after at most [`FAMILY_TIME`].
@@ -47,21 +58,70 @@ impl Servers {
     }
 
     async fn ask_family(&self, name: &Name, family: RecordType) -> Result<Chain, ResolveError> {
+        let walked = tokio::time::timeout(FAMILY_TIME, self.walk(name, family)).await;
+        walked.map_err(|_| ResolveError::TimedOut)?
+    }
+
+    /// Asks for `name`, and for each name that an answer leads to without an address.
+    async fn walk(&self, name: &Name, family: RecordType) -> Result<Chain, ResolveError> {
+        let mut chain = Chain::of(name);
+        loop {
+            if let Some(special) = special_use(chain.end(), family) {
+                chain.addresses.push(special?);
+                chain.ttl = Duration::ZERO;
+                return Ok(chain);
+            }
+            let response = self.ask_once(chain.end(), family).await?;
+            match chain.follow(&response.answers)? {
+                Followed::Addresses => return Ok(chain),
+                // RFC 6604, section 3: the code speaks of the last name of the chain.
+                _ if response.response_code == ResponseCode::NXDomain => {
+                    return Err(ResolveError::NoSuchName);
+                }
+                Followed::Nothing => return Err(ResolveError::NoAddress),
+                Followed::Alias => {}
+            }
+        }
+    }
+
+    async fn ask_once(&self, name: &Name, family: RecordType) -> Result<DnsResponse, ResolveError> {
         let absolute = WireName::from_ascii(format!("{name}.")).map_err(|error| ResolveError::Failed {
             detail: error.to_string(),
         })?;
-        let lookup = tokio::time::timeout(FAMILY_TIME, self.client.lookup(absolute, family));
-        let lookup = lookup
-            .await
-            .map_err(|_| ResolveError::TimedOut)?
-            .map_err(resolve_error)?;
-        let chain = chain::follow(name, lookup.answers())?;
-        if chain.addresses.is_empty() {
-            Err(ResolveError::NoAddress)
-        } else {
-            Ok(chain)
+        let question = Query::query(absolute, family);
+        let answer = self.client.lookup(question.clone(), DnsRequestOptions::default());
+        let answer = answer.first_answer().await;
+        let answer = answer.and_then(|response| Ok(DnsError::from_response(response)?));
+        if answered(&answer).is_some_and(|answered| answered != [question]) {
+            return Err(ResolveError::Failed {
+                detail: format!("the answer is to another question than that for `{name}`"),
+            });
         }
+        answer.map_err(resolve_error)
     }
+}
+
+/// The question that a server says it answers. Over UDP the library compares it, over TCP it does not.
+fn answered(answer: &Result<DnsResponse, NetError>) -> Option<&[Query]> {
+    match answer {
+        Ok(response) => Some(&response.queries),
+        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => Some(std::slice::from_ref(&none.query)),
+        Err(_) => None,
+    }
+}
+
+/// What is known of a name that no server may be asked for, wherever a chain meets it: RFC 6761, sections 6.3 and
+/// 6.4, and RFC 7686, section 2.
+fn special_use(name: &Name, family: RecordType) -> Option<Result<Address, ResolveError>> {
+    if name.is_localhost() {
+        let address = match family {
+            RecordType::AAAA => IpAddr::from(Ipv6Addr::LOCALHOST),
+            _ => IpAddr::from(Ipv4Addr::LOCALHOST),
+        };
+        return Some(Ok(Address::new(address)));
+    }
+    let apex = name.as_str().rsplit('.').next();
+    matches!(apex, Some("invalid" | "onion")).then_some(Err(ResolveError::NoSuchName))
 }
 
 fn name_server(server: SocketAddr) -> NameServerConfig {
@@ -75,10 +135,6 @@ fn name_server(server: SocketAddr) -> NameServerConfig {
 fn options() -> ResolverOpts {
     let mut options = ResolverOpts::default();
     options.timeout = TRY_TIME;
-    options.attempts = 2;
-    options.cache_size = 0;
-    options.use_hosts_file = ResolveHosts::Never;
-    options.preserve_intermediates = true;
     options.case_randomization = false;
     options.num_concurrent_reqs = 1;
     options.max_active_requests = 1024;
@@ -140,6 +196,9 @@ fn resolve_error(error: NetError) -> ResolveError {
     }
 }
 
+/// How often a question is asked again when nobody answered it.
+const FURTHER_TRIES: usize = 2;
+
 /// How long one server may take for one try.
 const TRY_TIME: Duration = Duration::from_millis(2000);
 
@@ -154,14 +213,14 @@ mod tests {
     use super::*;
 
     fn chain(names: &[&str], addresses: &[&str], ttl: u64) -> Chain {
-        Chain {
-            names: names.iter().map(|name| Name::parse(name).unwrap()).collect(),
-            addresses: addresses
-                .iter()
-                .map(|address| Address::new(address.parse().unwrap()))
-                .collect(),
-            ttl: Duration::from_secs(ttl),
-        }
+        let mut chain = Chain::of(&Name::parse("a.example").unwrap());
+        chain.names = names.iter().map(|name| Name::parse(name).unwrap()).collect();
+        chain.addresses = addresses
+            .iter()
+            .map(|address| Address::new(address.parse().unwrap()))
+            .collect();
+        chain.ttl = Duration::from_secs(ttl);
+        chain
     }
 
     #[test]
@@ -183,6 +242,35 @@ mod tests {
         assert_eq!(answer.chain, expected.names);
         assert_eq!(answer.addresses, expected.addresses);
         assert_eq!(answer.ttl, expected.ttl);
+    }
+
+    // proves: DNS-10
+    #[test]
+    fn names_of_special_use_are_nothing_to_ask_a_server_for() {
+        let rows = [
+            ("localhost", Some("127.0.0.1 ::1")),
+            ("db.localhost", Some("127.0.0.1 ::1")),
+            ("db.invalid", Some("none")),
+            ("invalid", Some("none")),
+            ("db.onion", Some("none")),
+            ("db.example", None),
+            ("localhost.example", None),
+            ("notinvalid", None),
+        ];
+        for (text, expected) in rows {
+            let name = Name::parse(text).unwrap();
+            let families = [RecordType::A, RecordType::AAAA].map(|family| special_use(&name, family));
+            let found = match families {
+                [Some(Ok(v4)), Some(Ok(v6))] => Some(format!("{v4} {v6}")),
+                [
+                    Some(Err(ResolveError::NoSuchName)),
+                    Some(Err(ResolveError::NoSuchName)),
+                ] => Some("none".into()),
+                [None, None] => None,
+                other => panic!("{text}: {other:?}"),
+            };
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
     }
 
     // proves: DNS-5

@@ -9,12 +9,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use outport_policy::{Address, LearnedAddresses, Name};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::answer::{Answer, Resolve, ResolveError};
 use crate::wall::{Wall, WeakWall};

@@ -69,6 +69,45 @@ fn a_name_that_is_no_longer_denied_is_forgotten() {
     assert_eq!(known.learned(), LearnedAddresses::default());
 }
 
+// proves: DL-5
+#[tokio::test(start_paused = true)]
+async fn the_addresses_of_a_denied_name_follow_its_answers() {
+    let script = Script::new()
+        .then("evil.example", with_ttl(1, &["10.0.0.1"]))
+        .then("evil.example", with_ttl(40, &["10.0.0.2"]))
+        .then("evil.example", failed())
+        .then("evil.example", Err(ResolveError::NoSuchName));
+    let wall = World::new(script).deny(&["*://evil.example:*"]).wall();
+    let gate = instance(&wall, &["*://10.0.0.0/8:*"]);
+    let connects = |last: u8| {
+        let remote = Endpoint::from(SocketAddr::from(([10, 0, 0, last], 80)));
+        let transport = Transport::Tcp;
+        gate.judge("tcp.connect", &Attempt::Reach { transport, remote })
+            .is_ok()
+    };
+    let first = FirstRound::default();
+    let refreshing = refresh_forever(wall.downgrade(), &first);
+    let looking = async {
+        let rows = [
+            (1, [false, true], "the first answer"),
+            (29, [false, true], "its TTL is over, but not the shortest pause"),
+            (31, [true, false], "the second answer"),
+            (69, [true, false], "its TTL lasts"),
+            (71, [true, false], "a failure keeps the last answer"),
+            (101, [true, true], "the name is gone"),
+        ];
+        let start = Instant::now();
+        for (second, expected, why) in rows {
+            tokio::time::sleep_until(start + Duration::from_secs(second)).await;
+            assert_eq!([connects(1), connects(2)], expected, "after {second} s: {why}");
+        }
+    };
+    tokio::select! {
+        () = refreshing => panic!("the wall stands"),
+        () = looking => {}
+    }
+}
+
 // proves: DL-5, DL-9
 #[test]
 fn the_addresses_of_a_denied_name_are_denied_until_it_is_off_the_list() {

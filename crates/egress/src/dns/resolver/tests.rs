@@ -209,6 +209,10 @@ async fn the_chain_is_known_whether_the_server_follows_it_or_not() {
             ("d.example", RecordType::A),
             Reply::Records(vec![a("d.example", 60, "10.0.0.2")]),
         ),
+        (
+            ("on.example", RecordType::A),
+            Reply::Records(vec![cname("on.example", 20, "whole.example")]),
+        ),
     ]);
     let resolver = Server::start(table).await.resolver();
     let rows = [
@@ -218,6 +222,11 @@ async fn the_chain_is_known_whether_the_server_follows_it_or_not() {
             "10.0.0.1",
         ),
         ("part.example", vec![name("d.example")], "10.0.0.2"),
+        (
+            "on.example",
+            vec![name("whole.example"), name("b.example"), name("c.example")],
+            "10.0.0.1",
+        ),
     ];
     for (asked, chain, address) in rows {
         let answer = resolver.resolve(&name(asked)).await.unwrap();
