@@ -1,8 +1,8 @@
 //! As much HTTP/1.1 as a test needs: a client for what Outport serves, and an origin for guests to talk to.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -64,43 +64,65 @@ pub fn send(server: SocketAddr, request: &str) -> io::Result<Response> {
 /// A request that an [`Origin`] got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// Where it arrived: the server's own end of the connection, with IPv4 as IPv4.
+    pub at: SocketAddr,
     /// `GET /path HTTP/1.1`
     pub line: String,
     /// Names in lower case, and values, in the order of arrival.
     pub headers: Vec<(String, String)>,
 }
 
-/// An HTTP server on a free port of 127.0.0.1 that answers every request with the same text. Ends when dropped.
+/// When an [`Origin`] closes a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// After every answer.
+    Always,
+    /// After the answer to a path that ends with `/close`; others may follow one another.
+    OnRequest,
+}
+
+/// An HTTP server that answers every request with the same text. Ends when dropped.
 #[derive(Debug)]
 pub struct Origin {
     address: SocketAddr,
-    requests: Arc<Mutex<Vec<Request>>>,
-    ended: Arc<AtomicBool>,
+    log: Arc<Log>,
     thread: Option<JoinHandle<()>>,
 }
 
+#[derive(Debug, Default)]
+struct Log {
+    requests: Mutex<Vec<Request>>,
+    accepted: AtomicUsize,
+    ended: AtomicBool,
+}
+
 impl Origin {
-    /// Starts an origin whose body is `text`.
+    /// Starts an origin on a free port of 127.0.0.1 whose body is `text`.
     pub fn start(text: &str) -> Origin {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
+        Origin::start_on((Ipv4Addr::LOCALHOST, 0), text, Closing::Always)
+    }
+
+    /// Starts an origin on an address. `[::]` is every address of both families.
+    pub fn start_on(address: impl ToSocketAddrs, text: &str, closing: Closing) -> Origin {
+        let listener = TcpListener::bind(address).expect("an address of this machine with a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let (requests, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (log, end, text) = (Arc::clone(&requests), Arc::clone(&ended), text.to_owned());
+        let origin_log = Arc::new(Log::default());
+        let (log, text) = (Arc::clone(&origin_log), text.to_owned());
         let thread = thread::spawn(move || {
             for stream in listener.incoming() {
-                if end.load(Ordering::SeqCst) {
+                if log.ended.load(Ordering::SeqCst) {
                     return;
                 }
                 let (Ok(stream), log, text) = (stream, Arc::clone(&log), text.clone()) else {
                     continue;
                 };
-                thread::spawn(move || answer(stream, &text, &log));
+                log.accepted.fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || answer(&stream, &text, closing, &log));
             }
         });
         Origin {
             address,
-            requests,
-            ended,
+            log: origin_log,
             thread: Some(thread),
         }
     }
@@ -112,16 +134,19 @@ impl Origin {
 
     /// Every request so far.
     pub fn requests(&self) -> Vec<Request> {
-        self.requests
-            .lock()
-            .expect("no thread panics with the requests")
-            .clone()
+        let requests = self.log.requests.lock();
+        requests.expect("no thread panics with the requests").clone()
+    }
+
+    /// How many connections came so far, with a request or without.
+    pub fn accepted(&self) -> usize {
+        self.log.accepted.load(Ordering::SeqCst)
     }
 }
 
 impl Drop for Origin {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
+        self.log.ended.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(self.address);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -129,21 +154,33 @@ impl Drop for Origin {
     }
 }
 
-fn answer(mut stream: TcpStream, text: &str, log: &Mutex<Vec<Request>>) -> io::Result<()> {
+fn answer(mut stream: &TcpStream, text: &str, closing: Closing, log: &Log) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let head = read_head(&mut BufReader::new(stream.try_clone()?))?;
-    let request = Request {
-        line: head.first,
-        headers: head.headers,
-    };
-    log.lock()
-        .expect("no thread panics with the requests")
-        .push(request);
-    let length = text.len();
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
-    )
+    let local = stream.local_addr()?;
+    let at = SocketAddr::new(local.ip().to_canonical(), local.port());
+    let mut reader = BufReader::new(stream);
+    loop {
+        let head = read_head(&mut reader)?;
+        let path = head.first.split(' ').nth(1).unwrap_or_default();
+        let close = closing == Closing::Always || path.ends_with("/close");
+        let request = Request {
+            at,
+            line: head.first,
+            headers: head.headers,
+        };
+        let requests = log.requests.lock();
+        requests
+            .expect("no thread panics with the requests")
+            .push(request);
+        let (length, header) = (text.len(), if close { "Connection: close\r\n" } else { "" });
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{header}\r\n{text}"
+        )?;
+        if close {
+            return Ok(());
+        }
+    }
 }
 
 struct Head {
@@ -217,6 +254,8 @@ fn invalid(text: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
@@ -226,6 +265,19 @@ mod tests {
         assert_eq!((response.status, response.body.as_str()), (200, "hello"));
         assert_eq!(response.header("content-length"), Some("5"));
         assert_eq!(origin.requests()[0].line, "GET /a?b=c HTTP/1.1");
+    }
+
+    #[test]
+    fn an_origin_says_where_a_request_came_and_keeps_what_it_is_not_asked_to_close() {
+        let origin = Origin::start_on((Ipv4Addr::LOCALHOST, 0), "hello", Closing::OnRequest);
+        let mut stream = TcpStream::connect(origin.address()).unwrap();
+        let request = "GET /a HTTP/1.1\r\n\r\nGET /close HTTP/1.1\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        assert_eq!(answers.matches("hello").count(), 2, "{answers}");
+        assert_eq!((origin.accepted(), origin.requests().len()), (1, 2));
+        assert_eq!(origin.requests()[1].at, origin.address());
     }
 
     #[test]
