@@ -99,7 +99,10 @@ impl PrivateDirectory {
     pub(super) fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
         static WRITES: AtomicU64 = AtomicU64::new(0);
         let write = WRITES.fetch_add(1, Ordering::Relaxed);
-        let unfinished = format!("{name}.{}-{write}.{UNFINISHED}", std::process::id());
+        // A container gives every process the same number, and one that was killed leaves its file behind.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.map_or(0, |since| since.as_nanos());
+        let unfinished = format!("{name}.{}-{now:x}-{write}.{UNFINISHED}", std::process::id());
         let written = self.write_unfinished(&unfinished, content).and_then(|()| {
             rustix::fs::renameat(&self.handle, &*unfinished, &self.handle, name).map_err(io::Error::from)
         });
