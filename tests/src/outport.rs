@@ -197,7 +197,7 @@ impl Outport {
             stderr,
             audit_log: self.audit_log(),
             limit: self.limit,
-            _folder: self.folder,
+            folder: self.folder,
         }
     }
 
@@ -215,7 +215,7 @@ pub struct Running {
     stderr: Transcript,
     audit_log: PathBuf,
     limit: Duration,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Running {
@@ -269,6 +269,16 @@ impl Running {
     /// The decisions so far.
     pub fn audit(&self) -> Vec<Judgement> {
         Judgement::read(&self.audit_log)
+    }
+
+    /// Its working directory.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file into its working directory, in place.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.folder.path().join(name), content).expect("a file in a folder of our own");
     }
 
     /// Its process id.

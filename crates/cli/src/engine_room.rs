@@ -1,5 +1,7 @@
 //! The engine, and the place where compiled code is kept.
 
+use std::path::PathBuf;
+
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::engine::{Allocation, Engine, EngineError};
 
@@ -14,22 +16,26 @@ pub(crate) struct EngineRoom {
 }
 
 impl EngineRoom {
-    pub(crate) fn open(allocation: Allocation, terminal: Terminal) -> Result<EngineRoom, EngineError> {
+    pub(crate) fn open(allocation: Allocation, code: CompiledCode) -> Result<EngineRoom, EngineError> {
         Ok(EngineRoom {
             engine: Engine::new(allocation)?,
-            code: compiled_code(terminal),
+            code,
         })
     }
 }
 
-/// A place that is not safe is not used, which is worth a word since every start is slow then.
-fn compiled_code(terminal: Terminal) -> CompiledCode {
+/// The place for compiled code, and its directory. One that is not safe is not used, which is worth a word since every
+/// start is slow then.
+pub(crate) fn compiled_code(terminal: Terminal) -> (CompiledCode, Option<PathBuf>) {
     let Some(directory) = CompiledCode::default_directory() else {
-        return CompiledCode::nowhere();
+        return (CompiledCode::nowhere(), None);
     };
-    CompiledCode::in_directory(&directory).unwrap_or_else(|error| {
-        let warning = Diagnostic::warning(format!("compiled code is not kept: {error}"));
-        terminal.show(&warning, &Files::default());
-        CompiledCode::nowhere()
-    })
+    match CompiledCode::in_directory(&directory) {
+        Ok(code) => (code, Some(directory)),
+        Err(error) => {
+            let warning = Diagnostic::warning(format!("compiled code is not kept: {error}"));
+            terminal.show(&warning, &Files::default());
+            (CompiledCode::nowhere(), None)
+        }
+    }
 }

@@ -44,6 +44,12 @@ impl Files {
         }
     }
 
+    /// The text of a file that was read, as it is: to compare, not to show.
+    pub(crate) fn content(&self, path: &Path) -> Option<String> {
+        let kept = self.read.iter().find(|kept| kept.file.path() == path)?;
+        Some(kept.file.text().to_owned())
+    }
+
     /// The text of a file that was read, with `*` for each byte that is concealed.
     pub(crate) fn text(&self, path: &str) -> Option<&str> {
         let kept = self

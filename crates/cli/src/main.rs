@@ -15,6 +15,7 @@
 //! error.
 
 mod app_options;
+mod audit_output;
 mod author_options;
 mod commands;
 mod diagnostic;
@@ -22,11 +23,13 @@ mod engine_room;
 mod failure;
 mod files;
 mod interfaces;
+mod kernel_sandbox;
 mod limit_options;
 mod list;
 mod network;
 mod operator_options;
 mod paint;
+mod reload;
 mod service;
 mod signals;
 mod terminal;

@@ -1,21 +1,25 @@
 //! The operator's side of the network, in force: the wall that every gate is in, told to whoever listens.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outport_egress::{AuditLog, DenialReporter, Refresher, Resolver, Wall, WallBuilder};
+use outport_egress::{DenialReporter, Refresher, Resolver, Wall};
+use outport_policy::Operator;
 use outport_runtime::descriptors;
 
+use crate::audit_output::AuditOutput;
 use crate::failure::Failure;
-use crate::operator_options::OperatorSide;
+use crate::files::Files;
+use crate::operator_options::{OperatorOptions, OperatorSide};
 use crate::paint::{Colour, Paint, harmless};
+use crate::reload::Reload;
 use crate::terminal::Terminal;
 
 /// The wall, and what runs beside it. Dropping it tells what is still to be told.
 pub(crate) struct Network {
     wall: Wall,
+    reload: Reload,
     _refresher: Option<Refresher>,
 }
 
@@ -23,33 +27,40 @@ pub(crate) struct Network {
 const FIRST_ROUND: Duration = Duration::from_secs(5);
 
 impl Network {
-    /// Puts the operator's side in force. Where denied names are to be resolved, waits until each was tried.
-    pub(crate) fn open(side: &OperatorSide, terminal: Terminal) -> Result<Network, Failure> {
-        let mut operator = side.operator.clone();
-        let half_the_files = u32::try_from(descriptors::raise_limit() / 2).unwrap_or(u32::MAX);
-        operator.quotas.sockets_per_process = operator.quotas.sockets_per_process.min(half_the_files);
-        let resolve = side.resolve_disallowed && !operator.deny.exact_names().is_empty();
-
+    /// Puts the operator's side in force, as it was read from `options` with `files`. Where denied names are to be
+    /// resolved, waits until each was tried. Whatever changes later is put in force by [`Reload`].
+    pub(crate) fn open(
+        options: &OperatorOptions,
+        side: &OperatorSide,
+        files: &Files,
+        audit: Option<AuditOutput>,
+        terminal: Terminal,
+    ) -> Result<Network, Failure> {
         let mut builder = Wall::builder()
-            .operator(operator)
+            .operator(within_descriptors(side.operator.clone()))
             .resolver(Arc::new(resolver(&side.dns_servers)?));
         if !terminal.is_quiet() {
             let report = DenialReporter::new(move |line| terminal.insist(&painted(line, terminal.paint())))?;
             builder = builder.sink(Arc::new(report));
         }
-        if let Some(path) = &side.audit_log {
-            builder = with_audit_log(builder, path)?;
+        if let Some(output) = audit {
+            builder = builder.sink(Arc::new(output.into_log()?));
         }
         let wall = builder.build()?;
-        let refresher = match resolve {
-            true => Some(Refresher::start(&wall)?),
-            false => None,
+        let names_to_resolve = !side.operator.deny.exact_names().is_empty();
+        let refresher = match side.resolve_disallowed {
+            true if names_to_resolve || options.runtime_config_file().is_some() => {
+                Some(Refresher::start(&wall)?)
+            }
+            _ => None,
         };
-        if let Some(refresher) = &refresher {
+        if let Some(refresher) = refresher.as_ref().filter(|_| names_to_resolve) {
             refresher.first_round(FIRST_ROUND);
         }
+        let reload = Reload::start(options, side, files, &wall, terminal)?;
         Ok(Network {
             wall,
+            reload,
             _refresher: refresher,
         })
     }
@@ -57,6 +68,19 @@ impl Network {
     pub(crate) fn wall(&self) -> &Wall {
         &self.wall
     }
+
+    /// Makes the operator's side be read again.
+    pub(crate) fn reload(&self) -> Reload {
+        self.reload.clone()
+    }
+}
+
+/// The operator's policy, with no more sockets than half of what the process may have open.
+pub(crate) fn within_descriptors(mut operator: Operator) -> Operator {
+    let half_the_files = u32::try_from(descriptors::raise_limit() / 2).unwrap_or(u32::MAX);
+    let sockets = &mut operator.quotas.sockets_per_process;
+    *sockets = half_the_files.min(*sockets);
+    operator
 }
 
 impl Drop for Network {
@@ -70,14 +94,6 @@ fn resolver(servers: &[SocketAddr]) -> Result<Resolver, Failure> {
         [] => Ok(Resolver::system()?),
         servers => Ok(Resolver::with_servers(servers)?),
     }
-}
-
-fn with_audit_log(builder: WallBuilder, path: &Path) -> Result<WallBuilder, Failure> {
-    let log = match path == Path::new("-") {
-        true => AuditLog::stderr(),
-        false => AuditLog::create(path),
-    };
-    Ok(builder.sink(Arc::new(log?)))
 }
 
 /// A denial's line, its first word coloured.

@@ -11,7 +11,7 @@
 //! | runtime config file | `disallowed_outbound_hosts`, `block_networks` | `[outbound_networking]` |
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use outport_manifest::{DnsServer, Located, RuntimeConfig};
@@ -20,10 +20,11 @@ use outport_policy::{DenyList, Entry, Limit, Operator, Place, PortSet, Quotas, R
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
+use crate::kernel_sandbox::SandboxOptions;
 use crate::list;
 
 /// Options that only the operator has. They hold for every guest.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Operator options")]
 pub(crate) struct OperatorOptions {
     /// Deny these hosts to every guest, whatever its manifest allows [env: OUTPORT_DISALLOWED_OUTBOUND_HOSTS]
@@ -73,6 +74,9 @@ pub(crate) struct OperatorOptions {
     /// Refuse to start when there are warnings
     #[arg(long)]
     deny_warnings: bool,
+
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxOptions,
 }
 
 /// What the operator's options, environment and runtime config file say, in one.
@@ -107,6 +111,11 @@ impl OperatorOptions {
     pub(crate) fn read_tentatively(&self, files: &mut Files, wrong: &mut Vec<Diagnostic>) -> OperatorSide {
         let (config, remarks) = self.config(files, wrong);
         self.merge(config.as_ref(), remarks, wrong)
+    }
+
+    /// The file that may change while guests run.
+    pub(crate) fn runtime_config_file(&self) -> Option<&Path> {
+        self.runtime_config_file.as_deref()
     }
 
     fn config(

@@ -58,6 +58,13 @@ impl Terminal {
         }
     }
 
+    /// Says a line if more than usual is wanted.
+    pub(crate) fn mention(self, line: &str) {
+        if self.volume >= Volume::Verbose {
+            self.insist(line);
+        }
+    }
+
     /// Says a line in any case.
     pub(crate) fn insist(self, line: &str) {
         // A closed standard error is no reason to stop.

@@ -22,6 +22,7 @@ pub mod http;
 pub mod limits;
 mod linker;
 pub mod prepared;
+pub mod sandbox;
 pub mod surroundings;
 pub mod trap;
 pub mod variables;

@@ -55,15 +55,20 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     let allow = options.author.allow_list()?;
     terminal.show_all(&side.remarks, &files);
 
-    let room = EngineRoom::open(Allocation::Single, terminal)?;
+    let directories = options.author.directories();
+    let inside = options
+        .operator
+        .sandbox
+        .enter(&side, &directories, terminal, Terminal::mention)?;
+    let room = EngineRoom::open(Allocation::Single, inside.code)?;
     let component = Component::load(path, &room.engine, &room.code).map_err(unusable)?;
-    let network = Network::open(&side, terminal)?;
+    let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let gate = network.wall().gate(name(path), allow.into());
     let mut surroundings = Surroundings::default();
     surroundings.arguments.push(file_name(path));
     surroundings.arguments.extend_from_slice(arguments);
     surroundings.environment = options.author.environment();
-    surroundings.directories = options.author.directories();
+    surroundings.directories = directories;
     surroundings.input = Input::Inherited;
     let limits = options.limits.of_a_command();
     let prepared = Workshop::new(&room.engine)
@@ -75,15 +80,15 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
                 .advising("a component that answers HTTP runs with `outport serve`"),
         )
     })?;
-    run_to_the_end(&command, terminal)
+    run_to_the_end(&command, &network, terminal)
 }
 
-fn run_to_the_end(command: &Command, terminal: Terminal) -> Result<i32, Failure> {
+fn run_to_the_end(command: &Command, network: &Network, terminal: Terminal) -> Result<i32, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(async {
-        let mut signals = StopSignals::listen()?;
+        let mut signals = StopSignals::listen(network.reload())?;
         tokio::select! {
             biased;
             outcome = command.run() => Ok(outcome),

@@ -50,14 +50,19 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     terminal.show_all(&side.remarks, &files);
 
     let listeners = options.service.bind()?;
+    let directories = options.author.directories();
+    let inside = options
+        .operator
+        .sandbox
+        .enter(&side, &directories, terminal, Terminal::say)?;
     let instances = options.service.limits.instances();
-    let room = EngineRoom::open(Allocation::Pool { instances }, terminal)?;
+    let room = EngineRoom::open(Allocation::Pool { instances }, inside.code)?;
     let component = Component::load(&options.component, &room.engine, &room.code).map_err(unusable)?;
-    let network = Network::open(&side, terminal)?;
+    let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let gate = network.wall().gate(name(&options.component), allow.into());
     let mut surroundings = Surroundings::default();
     surroundings.environment = options.author.environment();
-    surroundings.directories = options.author.directories();
+    surroundings.directories = directories;
     let limits = options.limits.of_a_request(&options.service.limits);
     let prepared = Workshop::new(&room.engine)
         .prepare(&component, gate, surroundings, limits)
@@ -70,7 +75,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut signals = StopSignals::listen()?;
+        let mut signals = StopSignals::listen(network.reload())?;
         let server = options
             .service
             .start(site(responder, instances), listeners, terminal)?;

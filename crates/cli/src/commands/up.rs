@@ -12,6 +12,7 @@ use clap::Args;
 use outport_manifest::{ComponentId, IdentifierError, Manifest};
 use outport_policy::AllowList;
 use outport_runtime::app::{App, Assembly};
+use outport_runtime::cache::CompiledCode;
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
 use outport_runtime::http::{Listeners, Site};
@@ -67,8 +68,12 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         true => Some(options.service.bind()?),
         false => None,
     };
-    let network = Network::open(&side, terminal)?;
-    let app = options.assemble(&written, &network, listeners.is_some(), &files, terminal)?;
+    let inside = options
+        .operator
+        .sandbox
+        .enter(&side, &[], terminal, Terminal::say)?;
+    let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
+    let app = options.assemble(&written, &network, inside.code, listeners.is_some(), &files)?;
     let summary = Summary {
         written: &written,
         side: &side,
@@ -78,7 +83,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     };
     summary.show(&files, terminal);
     refuse_warnings(&side, &summary)?;
-    options.run(app, listeners, terminal)
+    options.run(app, listeners, &network, terminal)
 }
 
 impl Options {
@@ -112,9 +117,9 @@ impl Options {
         &self,
         written: &WrittenApp,
         network: &Network,
+        code: CompiledCode,
         serves_http: bool,
         files: &Files,
-        terminal: Terminal,
     ) -> Result<App, Failure> {
         let allocation = match serves_http {
             true => Allocation::Pool {
@@ -122,7 +127,7 @@ impl Options {
             },
             false => Allocation::Single,
         };
-        let room = EngineRoom::open(allocation, terminal)?;
+        let room = EngineRoom::open(allocation, code)?;
         let allow: HashMap<_, _> = written
             .entries
             .iter()
@@ -143,12 +148,18 @@ impl Options {
             .map_err(|problems| Failure::unusable_in(files, problems.iter().map(Diagnostic::from).collect()))
     }
 
-    fn run(&self, app: App, listeners: Option<Listeners>, terminal: Terminal) -> Result<i32, Failure> {
+    fn run(
+        &self,
+        app: App,
+        listeners: Option<Listeners>,
+        network: &Network,
+        terminal: Terminal,
+    ) -> Result<i32, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let status = runtime.block_on(async {
-            let mut signals = StopSignals::listen()?;
+            let mut signals = StopSignals::listen(network.reload())?;
             let Some(listeners) = listeners else {
                 return Ok(tokio::select! {
                     biased;

@@ -12,7 +12,7 @@ use outport_runtime::app::{AppProblem, AppProblemKind, Assembly};
 use outport_runtime::engine::Allocation;
 use outport_runtime::limits::GuestLimits;
 
-use crate::engine_room::EngineRoom;
+use crate::engine_room::{EngineRoom, compiled_code};
 use crate::failure::Failure;
 use crate::interfaces;
 use crate::terminal::Terminal;
@@ -43,7 +43,7 @@ impl ExaminedCode {
             return Ok(ExaminedCode::default());
         }
         // As for an app that is served, since a pool of instances has limits of its own.
-        let room = EngineRoom::open(Allocation::Pool { instances: 1 }, terminal)?;
+        let room = EngineRoom::open(Allocation::Pool { instances: 1 }, compiled_code(terminal).0)?;
         let wall = Wall::builder().build()?;
         let assembly = Assembly {
             engine: &room.engine,

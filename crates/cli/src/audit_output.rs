@@ -1,0 +1,32 @@
+//! Where decisions are written to: opened while the process still may, written to later.
+
+use std::fs::File;
+use std::path::Path;
+
+use outport_egress::{AuditLog, AuditLogError};
+
+/// What `--audit-log` names.
+#[derive(Debug)]
+pub(crate) enum AuditOutput {
+    /// `-`.
+    StandardError,
+    /// A file, open for appending.
+    File(File),
+}
+
+impl AuditOutput {
+    pub(crate) fn open(path: &Path) -> Result<AuditOutput, AuditLogError> {
+        match path == Path::new("-") {
+            true => Ok(AuditOutput::StandardError),
+            false => AuditLog::open(path).map(AuditOutput::File),
+        }
+    }
+
+    /// Starts to write.
+    pub(crate) fn into_log(self) -> Result<AuditLog, AuditLogError> {
+        match self {
+            AuditOutput::StandardError => AuditLog::stderr(),
+            AuditOutput::File(file) => AuditLog::to_file(file),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The operator's side, read again while guests run (policy clause DL-9).
+//!
+//! ```text
+//! SIGHUP ───────────────────────────────┐
+//! the runtime config file has changed ──┴─ OperatorOptions::read ─┬ fine ──▶ Wall::replace_operator
+//!                                                                 └ wrong ─▶ reported; nothing changes
+//! ```
+//!
+//! A thread looks at the file every [`LOOK`], and compares what it says with what it said: file times are too coarse
+//! to rely on, and a file that is swapped for another one (a symbolic link, a rename) is just a file that says
+//! something else. Whoever rewrites a file in place empties it first, and an empty file denies nothing; so a change
+//! counts once two looks in a row have found the same. A signal is somebody's word that the file is done: it is read
+//! at once, changed or not.
+//!
+//! What the command line and the environment say is merged with the file each time, as at start. Settings that are
+//! used once, at start, do not change; where the file has others now, that is said.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+use std::{fs, io, thread};
+
+use outport_egress::Wall;
+
+use crate::diagnostic::Diagnostic;
+use crate::files::{Files, unreadable};
+use crate::network::within_descriptors;
+use crate::operator_options::{OperatorOptions, OperatorSide};
+use crate::terminal::Terminal;
+
+/// Makes the operator's side be read again. The thread that does it ends when the last of these is dropped.
+#[derive(Clone)]
+pub(crate) struct Reload {
+    /// None where there is no file that could say something else.
+    thread: Option<Sender<()>>,
+    terminal: Terminal,
+}
+
+impl Reload {
+    /// Starts to watch the runtime config file, if there is one that can be read twice. `side` is what was read at
+    /// start, with `files`, and is in force on `wall`.
+    pub(crate) fn start(
+        options: &OperatorOptions,
+        side: &OperatorSide,
+        files: &Files,
+        wall: &Wall,
+        terminal: Terminal,
+    ) -> io::Result<Reload> {
+        let Some(path) = options.runtime_config_file().filter(|path| path.is_file()) else {
+            return Ok(Reload {
+                thread: None,
+                terminal,
+            });
+        };
+        let (thread, wanted) = mpsc::channel();
+        let watch = Watch {
+            path: path.to_owned(),
+            sight: Sight::new(files.content(path)),
+            options: options.clone(),
+            fixed: Fixed::of(side),
+            wall: wall.clone(),
+            terminal,
+        };
+        thread::Builder::new()
+            .name("outport-reload".into())
+            .spawn(move || watch.run(&wanted))?;
+        Ok(Reload {
+            thread: Some(thread),
+            terminal,
+        })
+    }
+
+    /// Reads it now, on the other thread.
+    pub(crate) fn now(&self) {
+        match &self.thread {
+            // The thread only ends after this.
+            Some(thread) => drop(thread.send(())),
+            None => self.terminal.say(NO_FILE),
+        }
+    }
+}
+
+struct Watch {
+    path: PathBuf,
+    sight: Sight,
+    options: OperatorOptions,
+    fixed: Fixed,
+    wall: Wall,
+    terminal: Terminal,
+}
+
+impl Watch {
+    fn run(mut self, wanted: &Receiver<()>) {
+        loop {
+            match wanted.recv_timeout(LOOK) {
+                Ok(()) => self.load(),
+                Err(RecvTimeoutError::Timeout) => match self.sight.look(read_plain(&self.path)) {
+                    Seen::Nothing => {}
+                    Seen::Change => self.load(),
+                    Seen::Gone(error) => self.report_gone(&error),
+                },
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Puts what the options, the environment and the file say now in force; all of it, or nothing.
+    fn load(&mut self) {
+        let mut files = Files::default();
+        let read = self.options.read(&mut files);
+        // Also of a file that is wrong: its mistakes are told once.
+        self.sight.loaded(files.content(&self.path));
+        let side = match read {
+            Ok(side) => side,
+            Err(failure) => {
+                failure.show(self.terminal);
+                let kept = Diagnostic::warning("the operator's list stays as it was, because of the above");
+                return self.terminal.show(&kept, &Files::default());
+            }
+        };
+        self.terminal.show_all(&side.remarks, &files);
+        for setting in self.fixed.differences(&Fixed::of(&side)) {
+            let fixed = format!("`{setting}` has changed, which takes a restart");
+            self.terminal.show(&Diagnostic::warning(fixed), &Files::default());
+        }
+        self.wall.replace_operator(within_descriptors(side.operator));
+        self.terminal
+            .say("The operator's list was loaded again, and is in force");
+    }
+
+    fn report_gone(&self, error: &io::Error) {
+        let gone = unreadable(&self.path, "runtime config file", error)
+            .advising("the operator's list stays as it was; it is loaded again when the file is back");
+        self.terminal.show(&gone, &Files::default());
+    }
+}
+
+/// What has been seen of the file.
+struct Sight {
+    loaded: Option<String>,
+    /// Something else than what was loaded, seen in the last look.
+    last: Option<String>,
+    /// Looks in a row that found no file.
+    missing: u32,
+}
+
+/// What a look comes to.
+#[derive(Debug)]
+enum Seen {
+    Nothing,
+    Change,
+    Gone(io::Error),
+}
+
+impl Sight {
+    fn new(loaded: Option<String>) -> Sight {
+        Sight {
+            loaded,
+            last: None,
+            missing: 0,
+        }
+    }
+
+    fn look(&mut self, found: io::Result<String>) -> Seen {
+        let text = match found {
+            Ok(text) => text,
+            Err(error) => {
+                self.last = None;
+                self.missing = self.missing.saturating_add(1);
+                return match self.missing {
+                    PATIENCE => Seen::Gone(error),
+                    _ => Seen::Nothing,
+                };
+            }
+        };
+        self.missing = 0;
+        if self.loaded.as_ref() == Some(&text) {
+            self.last = None;
+            return Seen::Nothing;
+        }
+        let again = self.last.as_ref() == Some(&text);
+        self.last = Some(text);
+        match again {
+            true => Seen::Change,
+            false => Seen::Nothing,
+        }
+    }
+
+    fn loaded(&mut self, text: Option<String>) {
+        self.loaded = text;
+        self.last = None;
+    }
+}
+
+/// Settings that are used once, at start.
+#[derive(PartialEq, Eq)]
+struct Fixed {
+    dns_servers: Vec<SocketAddr>,
+    resolve_disallowed: bool,
+}
+
+impl Fixed {
+    fn of(side: &OperatorSide) -> Fixed {
+        Fixed {
+            dns_servers: side.dns_servers.clone(),
+            resolve_disallowed: side.resolve_disallowed,
+        }
+    }
+
+    /// The keys of those that are not the same.
+    fn differences(&self, now: &Fixed) -> impl Iterator<Item = &'static str> {
+        let all = [
+            ("dns_servers", self.dns_servers != now.dns_servers),
+            (
+                "resolve_disallowed",
+                self.resolve_disallowed != now.resolve_disallowed,
+            ),
+        ];
+        all.into_iter()
+            .filter_map(|(setting, differs)| differs.then_some(setting))
+    }
+}
+
+/// The text of a plain file. A pipe (`<(…)` in a shell) says what it has to say once, and would block the second time.
+fn read_plain(path: &Path) -> io::Result<String> {
+    match fs::metadata(path)?.is_file() {
+        true => fs::read_to_string(path),
+        false => Err(io::Error::other("it is no plain file any more")),
+    }
+}
+
+const NO_FILE: &str = "The operator's list stays as it was at start: there is no file, named by `--runtime-config-file`, \
+    that could say something else now";
+
+/// How often the file is looked at. A change is in force after two looks.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Looks without a file before that is said: editors take a file away for a moment.
+const PATIENCE: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_counts_when_it_was_seen_twice() {
+        let gone = || Err(io::Error::from(io::ErrorKind::NotFound));
+        let text = |text: &str| Ok(text.to_owned());
+        let mut sight = Sight::new(Some("a".into()));
+        let looks: [(io::Result<String>, &str); 15] = [
+            (text("a"), "Nothing"),
+            (text(""), "Nothing"),
+            (text("b"), "Nothing"),
+            (text("a"), "Nothing"),
+            (text("b"), "Nothing"),
+            (text("b"), "Change"),
+            (text("b"), "Change"),
+            (gone(), "Nothing"),
+            (text("b"), "Nothing"),
+            (gone(), "Nothing"),
+            (gone(), "Nothing"),
+            (gone(), "Nothing"),
+            (gone(), "Gone"),
+            (gone(), "Nothing"),
+            (text("a"), "Nothing"),
+        ];
+        for (number, (found, expected)) in looks.into_iter().enumerate() {
+            let seen = format!("{:?}", sight.look(found));
+            assert!(seen.starts_with(expected), "look {number}: {seen}");
+        }
+        sight.loaded(Some("b".into()));
+        assert!(matches!(sight.look(text("b")), Seen::Nothing));
+    }
+}
