@@ -8,7 +8,7 @@
 //! answers with these are meant (clause DNS-9), which `*` does not say. Such an entry is redundant only if entries
 //! for addresses cover it.
 
-use crate::overlap::{Filter, ListOfRules, Together, Wildcards};
+use crate::overlap::{Filter, ListOfRules, Wildcards};
 use crate::{Address, Entry, HostPattern};
 use ipnet::IpNet;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -29,31 +29,53 @@ pub fn redundant(entries: &[Entry]) -> Vec<Redundant<'_>> {
     let rules = ListOfRules::permitted_by(entries);
     let mut remains = vec![true; entries.len()];
     let mut found = Vec::new();
-    // One entry that covers another is the better reason, so those go first.
-    for together in [Together::One, Together::Many] {
-        for (number, entry) in entries.iter().enumerate().rev() {
-            let others = |owner: usize| owner != number && remains[owner];
-            let filter = Filter {
-                owners: Some(&others),
-                wildcards: wildcards_count_for(entry),
-            };
-            let cover = match remains[number] {
-                true => rules.cover(entry, &filter, together),
-                false => None,
-            };
-            if let Some(cover) = cover {
-                let covered_by = cover.into_iter().map(|owner| &entries[owner]).collect();
-                found.push(Redundant {
-                    entry,
-                    number,
-                    covered_by,
-                });
+    // One entry that covers another is the better reason, so those go first. What the rest of the list does not cover
+    // now it will not cover with fewer entries.
+    let mut needs_several = Vec::new();
+    for (number, entry) in entries.iter().enumerate().rev() {
+        let others = |owner: usize| owner != number && remains[owner];
+        let filter = filter(entry, &others);
+        if !rules.cover(entry, &filter) {
+            continue;
+        }
+        match rules.one_that_covers(entry, &filter) {
+            None => needs_several.push(number),
+            Some(owner) => {
+                found.push(Redundant::new(entries, number, &[owner]));
                 remains[number] = false;
             }
         }
     }
+    for number in needs_several {
+        let entry = &entries[number];
+        let others = |owner: usize| owner != number && remains[owner];
+        let filter = filter(entry, &others);
+        if rules.cover(entry, &filter) {
+            let owners = rules.owners_near(entry, &filter);
+            found.push(Redundant::new(entries, number, &owners));
+            remains[number] = false;
+        }
+    }
     found.sort_by_key(|one| one.number);
     found
+}
+
+impl<'e> Redundant<'e> {
+    fn new(entries: &'e [Entry], number: usize, owners: &[usize]) -> Self {
+        Self {
+            entry: &entries[number],
+            number,
+            covered_by: owners.iter().map(|owner| &entries[*owner]).collect(),
+        }
+    }
+}
+
+/// The rules that count for an entry.
+fn filter<'f>(entry: &Entry, owners: &'f dyn Fn(usize) -> bool) -> Filter<'f> {
+    Filter {
+        owners: Some(owners),
+        wildcards: wildcards_count_for(entry),
+    }
 }
 
 fn wildcards_count_for(entry: &Entry) -> Wildcards {

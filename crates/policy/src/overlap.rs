@@ -39,7 +39,7 @@ use draft::Draft;
 pub use gain::{Gain, gained};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub(crate) use left::{Filter, Wildcards};
-pub(crate) use list_of_rules::{ListOfRules, Together};
+pub(crate) use list_of_rules::ListOfRules;
 use live::meet;
 use rules::{Readings, Rule, Rules};
 use std::net::IpAddr;

@@ -10,44 +10,37 @@ use crate::{Entry, Hosts, Region};
 #[derive(Debug)]
 pub(crate) struct ListOfRules(Rules);
 
-/// How many entries may be needed to cover one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Together {
-    One,
-    Many,
-}
-
 impl ListOfRules {
     pub(crate) fn permitted_by(entries: &[Entry]) -> Self {
         Self(Rules::new(rules_of(entries).collect()))
     }
 
-    /// The owners of rules that cover the entry; `None` if they do not.
-    pub(crate) fn cover(&self, entry: &Entry, filter: &Filter<'_>, together: Together) -> Option<Vec<usize>> {
+    /// Whether the rules that count cover all of the entry.
+    pub(crate) fn cover(&self, entry: &Entry, filter: &Filter<'_>) -> bool {
         let regions = Region::permitted_by(entry);
-        if !regions
+        regions
             .iter()
             .all(|region| self.0.left(region, filter) == Search::Nothing)
-        {
-            return None;
-        }
-        let mut touching = self.touching(&regions, filter);
-        touching.sort_unstable();
-        touching.dedup();
-        let covers = |owner: &usize| {
+    }
+
+    /// The owner of rules that cover all of the entry alone, if there is one.
+    pub(crate) fn one_that_covers(&self, entry: &Entry, filter: &Filter<'_>) -> Option<usize> {
+        self.owners_near(entry, filter).into_iter().find(|owner| {
             let this = |other: usize| other == *owner;
             let filter = Filter {
                 owners: Some(&this),
                 ..*filter
             };
-            regions
-                .iter()
-                .all(|region| self.0.left(region, &filter) == Search::Nothing)
-        };
-        match together {
-            Together::One => touching.into_iter().find(covers).map(|owner| vec![owner]),
-            Together::Many => Some(touching),
-        }
+            self.cover(entry, &filter)
+        })
+    }
+
+    /// The owners of the rules that have to do with the entry.
+    pub(crate) fn owners_near(&self, entry: &Entry, filter: &Filter<'_>) -> Vec<usize> {
+        let mut owners = self.touching(&Region::permitted_by(entry), filter);
+        owners.sort_unstable();
+        owners.dedup();
+        owners
     }
 
     fn touching(&self, regions: &[Region], filter: &Filter<'_>) -> Vec<usize> {
