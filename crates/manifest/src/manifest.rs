@@ -160,7 +160,7 @@ fn read_variable(
                 name: name.value.clone(),
             };
             found.report(&name.span, both);
-            Fallback::Required
+            Fallback::Unclear
         }
         (false, None) => {
             if !found.is_in_unread_part("default") && !found.is_in_unread_part("required") {
@@ -169,7 +169,7 @@ fn read_variable(
                 };
                 found.report(&name.span, neither);
             }
-            Fallback::Required
+            Fallback::Unclear
         }
     };
     Some(VariableDeclaration {

@@ -91,6 +91,8 @@ pub enum Fallback {
     Required,
     /// `default = "…"`
     Value(Located<VariableText>),
+    /// The declaration says neither, or both, which was reported: nothing more is known of the variable.
+    Unclear,
 }
 
 #[cfg(test)]

@@ -68,7 +68,8 @@ impl Variables {
     /// Gives every declared variable its value.
     ///
     /// A problem is: a required variable that nothing sets; a name that is not declared; a value from the
-    /// environment that is not text; whatever was wrong with a variables file.
+    /// environment that is not text; whatever was wrong with a variables file. A variable whose declaration has a
+    /// mistake has no value, which is none more.
     pub fn resolve(
         declared: &[VariableDeclaration],
         given: &GivenVariables,
@@ -81,6 +82,7 @@ impl Variables {
             let name = &declaration.name.value;
             match given.value_of(declaration) {
                 Ok(Some(value)) => drop(variables.values.insert(name.clone(), value)),
+                Ok(None) if declaration.fallback == Fallback::Unclear => {}
                 Ok(None) => {
                     let place = manifest.place(&declaration.name.span);
                     let mistake = Mistake::VariableNotSet { name: name.clone() };
@@ -186,7 +188,7 @@ impl GivenVariables {
             }));
         }
         Ok(match &declaration.fallback {
-            Fallback::Required => None,
+            Fallback::Required | Fallback::Unclear => None,
             Fallback::Value(text) => Some(VariableValue {
                 text: text.value.clone(),
                 origin: Origin::Default,

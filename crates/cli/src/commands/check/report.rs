@@ -115,7 +115,7 @@ impl Report {
             }
             seen.push(path);
             if let Some(text) = self.files.text(path) {
-                sources.add(SourceFile::new(path, &*text));
+                sources.add(SourceFile::new(path, text));
             }
         }
         sources
