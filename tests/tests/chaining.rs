@@ -20,7 +20,7 @@ component = "alone"
 
 [component.front]
 source = "GUESTS/http-player.wasm"
-allowed_outbound_hosts = ["http://back.spin.internal", "http://missing.spin.internal", "http://self"]
+allowed_outbound_hosts = ["http://back.spin.internal", "http://missing.spin.internal", "http://self", "http://spin.internal"]
 
 [component.back]
 source = "GUESTS/http-player.wasm"
@@ -68,11 +68,19 @@ fn components_call_each_other_by_name_private_routes_included() {
         ),
         ("front", "http.text GET http://self/alone/hello", "200 hello"),
         ("front", "http GET http://self/nowhere", "404"),
+        // What Spin's SDKs make of a URL without a host.
+        ("front", "http.parts GET http :80 /alone/hello", "200"),
+        (
+            "alone",
+            "http.parts GET http :80 /front/hello",
+            "HTTP-request-denied",
+        ),
         (
             "front",
             "http GET http://missing.spin.internal/",
             "destination-not-found",
         ),
+        ("front", "http GET http://spin.internal/", "destination-not-found"),
         (
             "front",
             "http GET http://front.spin.internal/hello",

@@ -3,6 +3,7 @@
 //! | written | means |
 //! | --- | --- |
 //! | `http://API.Example./` | `http`, `api.example`, 80: names and addresses in their canonical form |
+//! | `http://:80/` | `http`, `self`, 80: what Spin's SDKs make of a URL without a host is the app itself |
 //! | `https://0x7f.1:8443/` | `https`, 127.0.0.1, 8443: every spelling of an address is that address |
 //! | `http://user@host/`, `http://user@host@evil/` | refused: nothing that looks like another host passes |
 //! | `http://host:99999/` | refused: a port that is none does not become the default one |
@@ -11,7 +12,7 @@
 use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri};
-use outport_policy::{Host, Name, RequestMethod, Scheme};
+use outport_policy::{Host, RequestMethod, Scheme};
 
 use super::internal::is_self;
 
@@ -36,13 +37,9 @@ impl Destination {
             return Err(NoDestination);
         }
         let authority = uri.authority().ok_or(NoDestination)?;
-        let host = Host::parse(authority.host()).map_err(|_| NoDestination)?;
+        let host = host(authority)?;
         let port = port(authority)?.or(scheme.default_port()).ok_or(NoDestination)?;
-        Ok(Destination {
-            scheme,
-            host: judged_as(host),
-            port,
-        })
+        Ok(Destination { scheme, host, port })
     }
 
     /// Host and port for the `Host` header or HTTP/2's `:authority`.
@@ -86,9 +83,9 @@ impl Destination {
     }
 }
 
-/// What matters about the method to the policy.
+/// What matters about the method to the policy. Methods differ by case, but not every proxy knows that.
 pub(super) fn method(method: &Method) -> RequestMethod {
-    if *method == Method::CONNECT {
+    if method.as_str().eq_ignore_ascii_case("CONNECT") {
         RequestMethod::Connect
     } else {
         RequestMethod::Other
@@ -123,12 +120,17 @@ fn port(authority: &Authority) -> Result<Option<u16>, NoDestination> {
     }
 }
 
-/// `self.alt` is `self` to the policy.
-fn judged_as(host: Host) -> Host {
-    match host {
-        Host::Name(name) if is_self(&name) => Name::parse("self").map_or(Host::Name(name), Host::Name),
-        host => host,
-    }
+/// The host as the policy judges it: `self.alt` is `self`, and so is a host that was left out, as in Spin.
+fn host(authority: &Authority) -> Result<Host, NoDestination> {
+    let itself = || Host::parse("self");
+    let host = match authority.host() {
+        "" => itself(),
+        text => match Host::parse(text) {
+            Ok(Host::Name(name)) if is_self(&name) => itself(),
+            host => host,
+        },
+    };
+    host.map_err(|_| NoDestination)
 }
 
 fn bracketed(host: &Host) -> String {
@@ -166,6 +168,7 @@ mod tests {
             ("http://[::ffff:10.0.0.1]/", Some("http 10.0.0.1 80")),
             ("http://self.alt/x", Some("http self 80")),
             ("http://self/x", Some("http self 80")),
+            ("http://:80/x", Some("http self 80")),
             ("http://api.example:0/", Some("http api.example 0")),
             ("http://user@api.example/", None),
             ("http://user:secret@api.example/", None),
@@ -182,6 +185,22 @@ mod tests {
                 Host::Address(address) => format!("{} {address} {}", found.scheme, found.port),
             });
             assert_eq!(found.as_deref(), expected, "{uri}");
+        }
+    }
+
+    // proves: AL-6
+    #[test]
+    fn connect_is_connect_in_any_case() {
+        let rows = [
+            ("CONNECT", true),
+            ("connect", true),
+            ("Connect", true),
+            ("GET", false),
+            ("CONNECTS", false),
+        ];
+        for (text, connects) in rows {
+            let found = method(&Method::from_bytes(text.as_bytes()).unwrap());
+            assert_eq!(found == RequestMethod::Connect, connects, "{text}");
         }
     }
 

@@ -34,12 +34,44 @@ impl InternalDestination {
         if is_self(name) {
             return Some(InternalDestination::App);
         }
-        let id = name.as_str().strip_suffix(".spin.internal")?;
-        Some(InternalDestination::Component(id.to_owned()))
+        if !name.is_service_chaining() {
+            return None;
+        }
+        // `spin.internal` itself is nobody's name, and no reason to ask a DNS server either.
+        let id = name.as_str().strip_suffix(".spin.internal");
+        Some(InternalDestination::Component(id.unwrap_or_default().to_owned()))
     }
 }
 
 /// `self`, and the name that Spin's SDKs give it, so that it can stand in a URL.
 pub(super) fn is_self(name: &Name) -> bool {
     matches!(name.as_str(), "self" | "self.alt")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // proves: AL-7
+    #[test]
+    fn no_name_inside_the_app_is_one_outside() {
+        let component = |id: &str| Some(InternalDestination::Component(id.to_owned()));
+        let rows = [
+            ("self", Some(InternalDestination::App)),
+            ("self.alt", Some(InternalDestination::App)),
+            ("back.spin.internal", component("back")),
+            ("a.b.spin.internal", component("a.b")),
+            ("spin.internal", component("")),
+            ("notspin.internal", None),
+            ("spin.internal.example", None),
+            ("myself", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(
+                InternalDestination::of(&Name::parse(text).unwrap()),
+                expected,
+                "{text}"
+            );
+        }
+    }
 }
