@@ -1,5 +1,6 @@
 //! Where the components are that tests run.
 
+use std::env;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -23,6 +24,48 @@ pub fn path(name: &str) -> PathBuf {
 pub fn sha256(code: &[u8]) -> String {
     let digest = Sha256::digest(code);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A version of WASI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wasi {
+    /// 0.2
+    V0_2,
+    /// 0.3
+    V0_3,
+}
+
+impl Wasi {
+    /// The version that the running test binary is about: 0.3 if its name says so (`wasi_0_3`), else 0.2.
+    pub fn under_test() -> Wasi {
+        let binary = env::current_exe().expect("a test knows its own file");
+        let name = binary.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("wasi_0_3") {
+            Wasi::V0_3
+        } else {
+            Wasi::V0_2
+        }
+    }
+
+    /// What a guest gets to know of a quota of sockets or look-ups (RSN-3).
+    pub fn quota_code(self) -> &'static str {
+        match self {
+            Wasi::V0_2 => "new-socket-limit",
+            Wasi::V0_3 => "other",
+        }
+    }
+}
+
+/// The guest that plays scripts, for the version of WASI that is under test.
+///
+/// # Panics
+///
+/// If there is no such guest.
+pub fn player() -> PathBuf {
+    path(match Wasi::under_test() {
+        Wasi::V0_2 => "player",
+        Wasi::V0_3 => "player-p3",
+    })
 }
 
 /// The root of the workspace.

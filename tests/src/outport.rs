@@ -63,9 +63,10 @@ impl Outport {
         }
     }
 
-    /// `outport run` of the guest `player`, whose arguments are statements.
+    /// `outport run` of the guest that plays scripts ([`guest::player`](crate::guest::player)), whose arguments are
+    /// statements.
     pub fn player() -> Outport {
-        Outport::run(crate::guest::path("player"))
+        Outport::run(crate::guest::player())
     }
 
     /// `outport serve COMPONENT` on a free port.

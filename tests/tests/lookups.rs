@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use outport_e2e::dns::{DnsServer, RecordType, Reply, Transport};
+use outport_e2e::guest::Wasi;
 use outport_e2e::network::isolated;
 use outport_e2e::outport::Outport;
 use outport_e2e::script::{Script, results};
@@ -430,7 +431,11 @@ fn dns_12_the_seventeenth_look_up_in_flight_is_refused() {
         );
     }
     let mut script = Script::new().gets("repeat 16 dns.start n{}.test as l{}", "started x16");
-    script = script.refused("dns.start n17.test as l17", "new-socket-limit", "quota.lookups");
+    script = script.refused(
+        "dns.start n17.test as l17",
+        Wasi::under_test().quota_code(),
+        "quota.lookups",
+    );
     script = script
         .gets("dns.read l1", "10.0.0.5")
         .gets("dns.read l16", "10.0.0.5");

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use outport_e2e::guest::Wasi;
 use outport_e2e::outport::Outport;
 use outport_e2e::script::{Script, results};
 use outport_e2e::tcp::{Manner, TcpPeer};
@@ -11,11 +12,23 @@ use outport_e2e::tcp::{Manner, TcpPeer};
 fn q_1_the_257th_socket_of_an_instance_is_refused_until_another_is_dropped() {
     let script = Script::new()
         .gets("repeat 256 tcp.create ipv4 as s{}", "ok x256")
-        .refused("tcp.create ipv4 as more", "new-socket-limit", "quota.sockets")
-        .refused("tcp.create ipv6 as more", "new-socket-limit", "quota.sockets")
+        .refused(
+            "tcp.create ipv4 as more",
+            Wasi::under_test().quota_code(),
+            "quota.sockets",
+        )
+        .refused(
+            "tcp.create ipv6 as more",
+            Wasi::under_test().quota_code(),
+            "quota.sockets",
+        )
         .ok("drop s7")
         .ok("tcp.create ipv4 as more")
-        .refused("tcp.create ipv4", "new-socket-limit", "quota.sockets");
+        .refused(
+            "tcp.create ipv4",
+            Wasi::under_test().quota_code(),
+            "quota.sockets",
+        );
     script.play(Outport::player().allow("*://*:*"));
 }
 
@@ -32,7 +45,11 @@ fn q_1_the_operator_sets_both_numbers() {
     for option in ["--max-sockets=3", "--max-sockets-per-instance=3"] {
         let script = Script::new()
             .gets("repeat 3 tcp.create ipv4 as s{}", "ok x3")
-            .refused("tcp.create ipv4 as s4", "new-socket-limit", "quota.sockets");
+            .refused(
+                "tcp.create ipv4 as s4",
+                Wasi::under_test().quota_code(),
+                "quota.sockets",
+            );
         script.play(Outport::player().option(option));
     }
 }
@@ -44,7 +61,11 @@ fn q_1_udp_sockets_count_and_connected_ones_too() {
     let script = Script::new()
         .ok("udp.create ipv4 as u")
         .ok(format!("tcp.connect {} as c", peer.address()))
-        .refused("tcp.create ipv4", "new-socket-limit", "quota.sockets");
+        .refused(
+            "tcp.create ipv4",
+            Wasi::under_test().quota_code(),
+            "quota.sockets",
+        );
     script.play(
         Outport::player()
             .allow("*://*:*")
@@ -67,7 +88,7 @@ fn q_2_spins_limits_keep_their_meaning() {
             .expect_code(0);
         assert_eq!(
             results(&finished.stdout),
-            ["ok", "ok", "new-socket-limit"],
+            ["ok", "ok", Wasi::under_test().quota_code()],
             "{key}\n{finished}"
         );
         assert_eq!(finished.reasons(), ["quota.connections"], "{key}\n{finished}");

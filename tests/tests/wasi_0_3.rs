@@ -1,0 +1,16 @@
+//! The tests of sockets and names once more, with a guest of WASI 0.3: the name of this file chooses it.
+
+#[path = "allow_list.rs"]
+mod allow_list;
+#[path = "deny_list.rs"]
+mod deny_list;
+#[path = "grants.rs"]
+mod grants;
+#[path = "hard_limits.rs"]
+mod hard_limits;
+#[path = "lookups.rs"]
+mod lookups;
+#[path = "quotas.rs"]
+mod quotas;
+#[path = "runtime_limits.rs"]
+mod runtime_limits;
