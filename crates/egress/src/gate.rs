@@ -43,6 +43,7 @@ impl Gate {
     }
 
     fn of(shared: Shared) -> Gate {
+        shared.wall.note_pool(&shared.pool);
         Gate {
             shared: Arc::new(shared),
         }

@@ -13,7 +13,7 @@
 //! the new whole.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use arc_swap::ArcSwap;
 use outport_policy::{AllowList, LearnedAddresses, Operator};
@@ -23,6 +23,7 @@ use crate::audit::{AuditEvent, AuditSink, Verdict};
 use crate::connections::Connections;
 use crate::dns::{Resolve, Resolver, ResolverError};
 use crate::gate::Gate;
+use crate::http::Pool;
 use crate::tally::{Counters, Tally};
 
 /// The operator's side of the network: policy, resolver, audit. Cheap to clone.
@@ -37,6 +38,7 @@ struct Shared {
     changed: Arc<Notify>,
     freed: Notify,
     open: Arc<Connections>,
+    pools: Mutex<Vec<Weak<Pool>>>,
     resolver: Arc<dyn Resolve>,
     sinks: Vec<Arc<dyn AuditSink>>,
     counters: Counters,
@@ -147,6 +149,26 @@ impl Wall {
         &self.shared.open
     }
 
+    /// Notes the pool of a gate, for [`close_idle`](Wall::close_idle).
+    pub(crate) fn note_pool(&self, pool: &Arc<Pool>) {
+        let mut pools = self.pools();
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.push(Arc::downgrade(pool));
+    }
+
+    /// Closes the idle connections of every component: who waits for a place needs it more.
+    pub(crate) fn close_idle(&self) {
+        let pools: Vec<Arc<Pool>> = self.pools().iter().filter_map(Weak::upgrade).collect();
+        pools.iter().for_each(|pool| pool.close_idle());
+    }
+
+    fn pools(&self) -> MutexGuard<'_, Vec<Weak<Pool>>> {
+        self.shared
+            .pools
+            .lock()
+            .expect("nothing panics while the pools are locked")
+    }
+
     /// Is notified whenever a socket or a connection is given back.
     pub(crate) fn freed(&self) -> &Notify {
         &self.shared.freed
@@ -253,6 +275,7 @@ impl WallBuilder {
             changed: Arc::default(),
             freed: Notify::new(),
             open: Arc::default(),
+            pools: Mutex::default(),
             resolver,
             sinks: self.sinks,
             counters: Counters::default(),

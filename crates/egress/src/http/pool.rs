@@ -3,7 +3,7 @@
 //! One pool a component, since policies and client certificates differ; and within it one list for each runtime,
 //! scheme, host and port. The runtime is part of the key because a connection lives on the one that made it. A
 //! connection is handed out only while it is ready; whoever gets it judges it again. An idle connection is closed
-//! after [`IDLE_TIME`], or when a quota leaves no room for another.
+//! after [`IDLE_TIME`], or when a quota leaves no room for another, of whatever component.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,7 +82,7 @@ impl Pool {
     }
 
     /// Closes every idle connection.
-    pub(super) fn close_idle(&self) {
+    pub(crate) fn close_idle(&self) {
         self.idle
             .lock()
             .expect("nothing panics while the pool is locked")

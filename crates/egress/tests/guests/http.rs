@@ -228,6 +228,30 @@ async fn a_request_takes_the_place_of_an_idle_connection_and_waits_for_others() 
     }
 }
 
+// proves: Q-2
+#[tokio::test]
+async fn a_request_takes_the_place_of_another_components_idle_connection() {
+    let server = HttpServer::start().await;
+    let request = format!("http GET http://{}/", server.address);
+    for version in VERSIONS {
+        let (wall, events) = wall(|operator| operator.quotas.total_connections = Some(1));
+        let gates = ["one", "other"].map(|component| (component, gate(&wall, &["http://127.0.0.1:*"])));
+        for (component, gate) in [&gates[0], &gates[1], &gates[0]] {
+            let start = Instant::now();
+            assert_eq!(
+                play_through(version, gate, &[&request]).await,
+                ["200"],
+                "{component}"
+            );
+            assert!(
+                start.elapsed() < Duration::from_secs(4),
+                "{component}, WASI {version}"
+            );
+        }
+        assert_eq!(events.denials(), [""; 0], "WASI {version}");
+    }
+}
+
 #[tokio::test]
 async fn https_speaks_http_2_to_whom_the_profile_trusts_and_to_nobody_else() {
     let server = https().await;
