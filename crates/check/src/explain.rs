@@ -111,6 +111,7 @@ pub fn explain(policy: &Policy, question: &Question, assumed: &[Assumption]) -> 
     let mut inquiry = Inquiry {
         policy,
         grants: Grants::new(policy.operator().quotas.granted_names),
+        peers: Peers::from(&policy.operator().quotas),
         assumed,
         attempts: Vec::new(),
     };
@@ -148,6 +149,7 @@ pub fn explain(policy: &Policy, question: &Question, assumed: &[Assumption]) -> 
 struct Inquiry<'a> {
     policy: &'a Policy,
     grants: Grants,
+    peers: Peers,
     assumed: &'a [Assumption],
     attempts: Vec<Judged>,
 }
@@ -262,16 +264,15 @@ impl Inquiry<'_> {
     }
 
     fn ask(&self, layer: Layer, attempt: &Attempt<'_>) -> LayerAnswer<'_> {
-        let peers = Peers::from(&self.policy.operator().quotas);
-        self.policy.ask(layer, attempt, &situation(&self.grants, &peers))
+        self.policy
+            .ask(layer, attempt, &situation(&self.grants, &self.peers))
     }
 
     fn judge(&mut self, attempt: &Attempt<'_>) -> Verdict {
         let layers = Layer::ALL
             .map(|layer| LayerSays::of(layer, &self.ask(layer, attempt)))
             .to_vec();
-        let peers = Peers::from(&self.policy.operator().quotas);
-        let decision = self.policy.decide(attempt, &situation(&self.grants, &peers));
+        let decision = self.policy.decide(attempt, &situation(&self.grants, &self.peers));
         let (verdict, refusal) = match decision {
             Decision::Allow(_) => (Verdict::Allowed, None),
             Decision::Deny(denial) => {

@@ -1,97 +1,109 @@
-//! What one decision costs, and that it does not grow with the number of entries.
+//! What one decision costs, how little that depends on the number of entries, and that nothing is allocated.
 //!
-//! The list is a third names, a third wildcards and a third networks, each with its own port, which is the worst
-//! mix for the index: every structure is populated. Three destinations are asked: one that a network near the
-//! end of the list covers, one that a look-up granted, and one that nothing covers.
+//! The first group asks the same question again and again. The groups that end in `anywhere` ask for a thousand
+//! destinations in turn, spread over the list: what a decision costs whose data has not been used just before.
 
-use divan::{Bencher, black_box};
+mod world;
+
+use divan::{AllocProfiler, Bencher, black_box};
 use outport_policy::*;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::time::Instant;
+use world::{World, connect, listed_address, listed_name, listed_port, name};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();
 }
 
-const SIZES: [usize; 4] = [1, 10, 1_000, 100_000];
+const SIZES: [usize; 5] = [1, 10, 1_000, 100_000, 1_000_000];
 
-fn entry(n: usize) -> Entry {
-    let port = 1024 + n % 50_000;
-    let text = match n % 3 {
-        0 => format!("*://host{n}.example:{port}"),
-        1 => format!("*://*.zone{n}.example:{port}"),
-        _ => format!("*://{}/24:{port}", network(n)),
+fn decide(bencher: Bencher<'_, '_>, world: &World, attempt: Attempt<'_>) {
+    bencher.bench_local(|| black_box(world.decide(black_box(&attempt))));
+}
+
+#[divan::bench(args = SIZES, sample_size = 1000)]
+fn allowed_by_a_network(bencher: Bencher<'_, '_>, entries: usize) {
+    let attempt = connect(Ipv4Addr::new(10, 1, 2, 3), 5432);
+    decide(bencher, &World::new(entries), attempt);
+}
+
+#[divan::bench(args = SIZES, sample_size = 1000)]
+fn allowed_by_a_grant(bencher: Bencher<'_, '_>, entries: usize) {
+    let attempt = connect(Ipv4Addr::new(192, 0, 2, 1), 5432);
+    decide(bencher, &World::new(entries), attempt);
+}
+
+#[divan::bench(args = SIZES, sample_size = 1000)]
+fn allowed_by_a_grant_under_a_deny_list(bencher: Bencher<'_, '_>, entries: usize) {
+    let attempt = connect(Ipv4Addr::new(192, 0, 2, 1), 5432);
+    decide(bencher, &World::denied_as_many(entries), attempt);
+}
+
+#[divan::bench(args = SIZES, sample_size = 1000)]
+fn denied(bencher: Bencher<'_, '_>, entries: usize) {
+    let attempt = connect(Ipv4Addr::new(203, 0, 113, 9), 5432);
+    decide(bencher, &World::new(entries), attempt);
+}
+
+#[divan::bench(args = SIZES, sample_size = 1000)]
+fn request_by_name(bencher: Bencher<'_, '_>, entries: usize) {
+    let host = Host::Name(name("db.example"));
+    let attempt = Attempt::Request {
+        scheme: &Scheme::HTTP,
+        host: &host,
+        port: 5432,
+        method: RequestMethod::Other,
     };
-    Entry::parse(&text, Place::Code).expect("the entry is well formed")
+    decide(bencher, &World::new(entries), attempt);
 }
 
-fn network(n: usize) -> Ipv4Addr {
-    Ipv4Addr::from(0x0B00_0000 + ((n as u32) << 8))
+#[divan::bench(args = SIZES, sample_size = 1000)]
+fn look_up_under_a_wildcard(bencher: Bencher<'_, '_>, entries: usize) {
+    let name = name("a.b.zone1.example");
+    decide(bencher, &World::new(entries), Attempt::LookUp { name: &name });
 }
 
-struct World {
-    policy: Policy,
-    grants: Grants,
-    peers: Peers,
+#[divan::bench(args = SIZES, sample_size = 1000)]
+fn addresses_anywhere(bencher: Bencher<'_, '_>, entries: usize) {
+    let world = World::new(entries);
+    let attempts: Vec<Attempt<'_>> = spread(entries)
+        .map(|n| {
+            let (ip, port) = listed_address(n);
+            connect(ip, port)
+        })
+        .collect();
+    decide_each(bencher, &world, &attempts);
 }
 
-fn world(entries: usize) -> World {
-    let granted = Entry::parse("*://db.example:5432", Place::Code).expect("the entry is well formed");
-    let last = Entry::parse("*://10.0.0.0/8:5432", Place::Code).expect("the entry is well formed");
-    let entries = (0..entries).map(entry).chain([granted, last]).collect();
-    let mut grants = Grants::new(256);
-    let name = Name::parse("db.example").expect("the name is well formed");
-    let ticket = grants.begin(name);
-    let addresses = vec![Ipv4Addr::new(192, 0, 2, 1).into()];
-    grants.settle(
-        ticket,
-        Outcome::Answered {
-            chain: Vec::new(),
-            addresses,
-        },
-        Instant::now(),
-    );
-    World {
-        policy: Policy::new(
-            "bench",
-            Arc::new(AllowList::compile(entries)),
-            Arc::new(Operator::default()),
-        ),
-        grants,
-        peers: Peers::from(&Quotas::default()),
-    }
+#[divan::bench(args = SIZES, sample_size = 1000)]
+fn names_anywhere(bencher: Bencher<'_, '_>, entries: usize) {
+    let world = World::new(entries);
+    let hosts: Vec<(Host, u16)> = spread(entries)
+        .map(|n| (Host::Name(listed_name(n)), listed_port(n)))
+        .collect();
+    let attempts: Vec<Attempt<'_>> = hosts
+        .iter()
+        .map(|(host, port)| Attempt::Request {
+            scheme: &Scheme::HTTP,
+            host,
+            port: *port,
+            method: RequestMethod::Other,
+        })
+        .collect();
+    decide_each(bencher, &world, &attempts);
 }
 
-fn decide(bencher: Bencher<'_, '_>, entries: usize, ip: Ipv4Addr) {
-    let world = world(entries);
-    let now = Instant::now();
-    let attempt = Attempt::Reach {
-        transport: Transport::Tcp,
-        remote: Endpoint::new(ip, 5432),
-    };
+fn decide_each(bencher: Bencher<'_, '_>, world: &World, attempts: &[Attempt<'_>]) {
+    let mut next = attempts.iter().cycle();
     bencher.bench_local(|| {
-        let situation = Situation {
-            grants: &world.grants,
-            peers: &world.peers,
-            usage: Usage::default(),
-            now,
-        };
-        black_box(world.policy.decide(black_box(&attempt), &situation).reason())
+        let attempt = next.next().expect("there are attempts");
+        black_box(world.decide(black_box(attempt)))
     });
 }
 
-#[divan::bench(args = SIZES)]
-fn allowed_by_a_network(bencher: Bencher<'_, '_>, entries: usize) {
-    decide(bencher, entries, Ipv4Addr::new(10, 1, 2, 3));
-}
-
-#[divan::bench(args = SIZES)]
-fn allowed_by_a_grant(bencher: Bencher<'_, '_>, entries: usize) {
-    decide(bencher, entries, Ipv4Addr::new(192, 0, 2, 1));
-}
-
-#[divan::bench(args = SIZES)]
-fn denied(bencher: Bencher<'_, '_>, entries: usize) {
-    decide(bencher, entries, Ipv4Addr::new(203, 0, 113, 9));
+/// A thousand positions in the list, in no order.
+fn spread(entries: usize) -> impl Iterator<Item = usize> {
+    (0..1024usize).map(move |n| n.wrapping_mul(2_654_435_761) % entries)
 }

@@ -50,33 +50,39 @@ impl Address {
     /// Whether any reading of this address is the local machine: 127.0.0.0/8, `::1`, and what counts as loopback
     /// for judging, 0.0.0.0/8 and `::` (clause HL-6).
     pub fn reads_as_loopback(self) -> bool {
-        self.readings().any(|reading| match reading.0 {
-            IpAddr::V4(ip) => matches!(ip.octets()[0], 0 | 127),
-            IpAddr::V6(ip) => ip.is_loopback() || ip.is_unspecified(),
-        })
+        self.reads_as(
+            |ip| matches!(ip.octets()[0], 0 | 127),
+            |ip| ip.is_loopback() || ip.is_unspecified(),
+        )
     }
 
     /// Whether any reading of this address is multicast or the limited broadcast (clause HL-5).
     pub fn reads_as_multicast(self) -> bool {
-        self.readings().any(|reading| match reading.0 {
-            IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
-            IpAddr::V6(ip) => ip.is_multicast(),
-        })
+        self.reads_as(
+            |ip| ip.is_multicast() || ip.is_broadcast(),
+            |ip| ip.is_multicast(),
+        )
     }
 
     /// Whether any reading of this address is link-local, 169.254.0.0/16 or fe80::/10.
     pub fn reads_as_link_local(self) -> bool {
-        self.readings().any(|reading| match reading.0 {
-            IpAddr::V4(ip) => ip.is_link_local(),
-            IpAddr::V6(ip) => ip.is_unicast_link_local(),
-        })
+        self.reads_as(|ip| ip.is_link_local(), |ip| ip.is_unicast_link_local())
     }
 
     /// Whether any reading of this address is where a cloud answers questions about the machine, outside the
     /// link-local ranges (clause RL-3).
     pub fn reads_as_metadata_service(self) -> bool {
-        self.readings()
-            .any(|reading| METADATA_SERVICES.contains(&reading.0))
+        let is = |ip: IpAddr| METADATA_SERVICES.contains(&ip);
+        self.reads_as(|ip| is(ip.into()), |ip| is(ip.into()))
+    }
+
+    /// Whether a test holds for some reading. The same as asking every one of [`readings`](Self::readings), without
+    /// the detour for an IPv4 address, which has one.
+    fn reads_as(self, v4: impl Fn(Ipv4Addr) -> bool, v6: impl Fn(Ipv6Addr) -> bool) -> bool {
+        match self.0 {
+            IpAddr::V4(ip) => v4(ip),
+            IpAddr::V6(ip) => v6(ip) || embedded_in(ip).into_iter().flatten().any(v4),
+        }
     }
 
     /// Whether this is the unspecified address, `0.0.0.0` or `::`.

@@ -1,7 +1,7 @@
 //! The author's side: `allowed_outbound_hosts` of one component, compiled.
 
 use crate::host_pattern::SELF;
-use crate::index::{Index, Side};
+use crate::index::{Index, Lack, Side};
 use crate::{Address, Ending, Endpoint, Entry, EntryScheme, Grants, Host, Name, Protocol, Reason, Transport};
 
 /// What one component's author says that it may reach (layer 4). Empty: nothing.
@@ -34,9 +34,7 @@ impl AllowList {
     }
 
     pub(crate) fn permits_name(&self, name: &Name, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
-        self.0
-            .find_name(name, Side::Allow, protocol, port)
-            .map(|found| found.entry)
+        self.0.find_name(name, Side::Allow, protocol, port)
     }
 
     pub(crate) fn permits_host(&self, host: &Host, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
@@ -69,15 +67,21 @@ impl AllowList {
             .lists_address(address, |entry| entry.schemes().iter().any(permits))
     }
 
-    /// Why no entry permits a socket to `remote` though the address was granted by nothing or by other names.
-    pub(crate) fn miss_of_socket(&self, remote: Endpoint, transport: Transport, grants: &Grants) -> Miss<'_> {
+    /// Why no entry permits a socket to `remote`. `granted` is a name that grants the address all the same.
+    pub(crate) fn miss_of_socket(
+        &self,
+        remote: Endpoint,
+        transport: Transport,
+        granted: Option<&Name>,
+        grants: &Grants,
+    ) -> Miss<'_> {
         let protocol = Protocol::Socket(transport);
         if self.is_empty() {
             return (Reason::AllowNone, None, None);
         }
-        if let Some(grant) = grants.of(remote.address).next() {
-            let (reason, closest) = closest(self.0.near_name(grant.name), protocol, remote.port);
-            return (reason, closest, Some(grant.name.clone()));
+        if let Some(name) = granted {
+            let (reason, closest) = near(self.0.closest_to_name(name, protocol, remote.port));
+            return (reason, closest, Some(name.clone()));
         }
         if let Some((name, ending)) = grants.ended(remote.address) {
             let reason = match ending {
@@ -86,7 +90,8 @@ impl AllowList {
             };
             return (reason, self.permits_look_up(name), Some(name.clone()));
         }
-        if let (reason, Some(entry)) = closest(self.0.near_address(remote.address), protocol, remote.port) {
+        if let (reason, Some(entry)) = near(self.0.closest_to_address(remote.address, protocol, remote.port))
+        {
             return (reason, Some(entry), None);
         }
         match self
@@ -103,10 +108,11 @@ impl AllowList {
         if self.is_empty() {
             return (Reason::AllowNone, None, None);
         }
-        let (reason, closest) = match host {
-            Host::Name(name) => closest(self.0.near_name(name), protocol, port),
-            Host::Address(address) => closest(self.0.near_address(*address), protocol, port),
+        let closest = match host {
+            Host::Name(name) => self.0.closest_to_name(name, protocol, port),
+            Host::Address(address) => self.0.closest_to_address(*address, protocol, port),
         };
+        let (reason, closest) = near(closest);
         (reason, closest, None)
     }
 
@@ -115,37 +121,18 @@ impl AllowList {
         if self.is_empty() {
             return (Reason::AllowNone, None, None);
         }
-        match self.0.near_name(name).next() {
+        match self.0.covers_name(name) {
             Some(entry) => (Reason::AllowScheme, Some(entry), None),
             None => (Reason::DnsNameNotAllowed, None, None),
         }
     }
 }
 
-/// Of the entries that name the host, the one that lacks least: right port and wrong scheme, then right scheme
-/// and wrong port, then whatever is there.
-fn closest<'p>(
-    entries: impl Iterator<Item = &'p Entry>,
-    protocol: Protocol<'_>,
-    port: u16,
-) -> (Reason, Option<&'p Entry>) {
-    let mut best: Option<(u8, Reason, &Entry)> = None;
-    for entry in entries {
-        let has_port = entry
-            .schemes()
-            .iter()
-            .any(|scheme| entry.ports_for(scheme).contains(port));
-        let has_scheme = entry.schemes().iter().any(|scheme| scheme.permits(protocol));
-        let (rank, reason) = match (has_port, has_scheme) {
-            (true, _) => (0, Reason::AllowScheme),
-            (false, true) => (1, Reason::AllowPort),
-            (false, false) => (2, Reason::AllowScheme),
-        };
-        if best.is_none_or(|(own, ..)| rank < own) {
-            best = Some((rank, reason, entry));
-        }
+/// Why the entry that comes closest does not permit the attempt.
+fn near(closest: Option<(Lack, &Entry)>) -> (Reason, Option<&Entry>) {
+    match closest {
+        Some((Lack::Protocol | Lack::Both, entry)) => (Reason::AllowScheme, Some(entry)),
+        Some((Lack::Port, entry)) => (Reason::AllowPort, Some(entry)),
+        None => (Reason::AllowNoMatch, None),
     }
-    best.map_or((Reason::AllowNoMatch, None), |(_, reason, entry)| {
-        (reason, Some(entry))
-    })
 }

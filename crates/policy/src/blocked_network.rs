@@ -1,6 +1,6 @@
 //! Spin's `block_networks`: networks that no guest reaches, whatever port or scheme (clause DL-7).
 
-use crate::special_purpose::is_private;
+use crate::special_purpose::{is_private, private_networks};
 use crate::{Address, HostPattern, Place};
 use ipnet::IpNet;
 use std::fmt;
@@ -47,6 +47,14 @@ impl BlockedNetwork {
         match self.networks {
             Networks::One(net) => Some(net),
             Networks::Private => None,
+        }
+    }
+
+    /// The networks that it stands for.
+    pub(crate) fn networks(&self) -> Vec<IpNet> {
+        match self.networks {
+            Networks::One(net) => vec![net],
+            Networks::Private => private_networks(),
         }
     }
 

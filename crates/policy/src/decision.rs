@@ -30,7 +30,7 @@ pub enum Rule<'p> {
     /// An entry that covers a name, and a look-up of that name which answered with the address.
     Grant {
         /// The name that was looked up.
-        name: Name,
+        name: &'p Name,
         /// The entry that covers it.
         entry: &'p Entry,
     },

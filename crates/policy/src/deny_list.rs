@@ -12,10 +12,9 @@
 //! A list is immutable. Learned addresses and reloads make a new one, and whoever holds the policy swaps it as a
 //! whole.
 
-use crate::index::{Index, Match, Side};
+use crate::index::{Index, Match, Networks, Side};
 use crate::{
-    Address, BlockedNetwork, Entry, HostPattern, Limit, Name, PortSet, Protocol, Reason, RuntimeLimits,
-    Transport,
+    Address, BlockedNetwork, Entry, HostPattern, Limit, Name, Protocol, Reason, RuntimeLimits, Transport,
 };
 use ipnet::IpNet;
 use std::collections::HashMap;
@@ -33,6 +32,8 @@ pub struct DenyList {
 struct Compiled {
     index: Index,
     blocked: Vec<BlockedNetwork>,
+    /// Where in `blocked` each network is written first.
+    blocked_at: Networks<usize>,
 }
 
 /// What denied names resolved to, last time they were asked (clause DL-5).
@@ -87,8 +88,14 @@ impl LearnedAddresses {
 impl DenyList {
     /// Compiles entries and blocked networks.
     pub fn compile(entries: Vec<Entry>, blocked: Vec<BlockedNetwork>) -> Self {
+        let networks = blocked.iter().map(BlockedNetwork::networks);
         let compiled = Compiled {
             index: Index::compile(entries, loopback_of_localhost),
+            blocked_at: Networks::compile(
+                (0..)
+                    .zip(networks)
+                    .flat_map(|(at, all)| all.into_iter().map(move |net| (net, at))),
+            ),
             blocked,
         };
         Self {
@@ -142,6 +149,9 @@ impl DenyList {
         protocol: Protocol<'_>,
         port: u16,
     ) -> Option<Refusal<'_>> {
+        if self.is_empty() {
+            return None;
+        }
         if let Some(blocked) = self.blocked(address) {
             return Some(Refusal {
                 reason: Reason::DenyNetwork,
@@ -163,8 +173,7 @@ impl DenyList {
                 });
             }
             self.learned.names_of(reading).find_map(|name| {
-                let found = index.find_name(name, Side::Deny, protocol, port)?;
-                let by = DeniedBy::Entry(found.entry);
+                let by = DeniedBy::Entry(index.find_name(name, Side::Deny, protocol, port)?);
                 Some(Refusal {
                     reason: Reason::DenyNameAddress,
                     by,
@@ -182,16 +191,19 @@ impl DenyList {
         protocol: Protocol<'_>,
         port: u16,
     ) -> Option<Refusal<'_>> {
+        if self.compiled.index.is_empty() {
+            return None;
+        }
         let find = |name: &Name| self.compiled.index.find_name(name, Side::Deny, protocol, port);
-        if let Some(found) = find(name) {
+        if let Some(entry) = find(name) {
             return Some(Refusal {
                 reason: Reason::DenyHost,
-                by: DeniedBy::Entry(found.entry),
+                by: DeniedBy::Entry(entry),
                 name: None,
             });
         }
         chain.iter().find_map(|alias| {
-            let by = DeniedBy::Entry(find(alias)?.entry);
+            let by = DeniedBy::Entry(find(alias)?);
             Some(Refusal {
                 reason: Reason::DenyCname,
                 by,
@@ -207,17 +219,15 @@ impl DenyList {
         chain: &[Name],
         limits: &RuntimeLimits,
     ) -> Option<Refusal<'_>> {
-        let denied = |name: &Name, transport| {
-            self.compiled
-                .index
-                .coverage_of_name(name, Side::Deny, Protocol::Socket(transport))
+        let index = &self.compiled.index;
+        let reach = |transport, port| {
+            let protocol = Protocol::Socket(transport);
+            let names = std::iter::once(name).chain(chain);
+            names
+                .filter_map(|name| index.reach_of_name(name, Side::Deny, protocol, port))
+                .max()
         };
-        let all = |transport| {
-            chain.iter().fold(denied(name, transport), |all, alias| {
-                all.union(&denied(alias, transport))
-            })
-        };
-        if !covers_sockets(all, limits) {
+        if !covers_sockets(reach, limits) {
             return None;
         }
         self.refuses_name(name, chain, Protocol::Socket(Transport::Tcp), 1)
@@ -230,36 +240,54 @@ impl DenyList {
         limits: &RuntimeLimits,
     ) -> Option<Refusal<'_>> {
         let index = &self.compiled.index;
-        let denied = |transport| {
+        let reach = |transport, port| {
             let protocol = Protocol::Socket(transport);
-            address.readings().fold(PortSet::EMPTY, |all, reading| {
-                let learned = self
-                    .learned
-                    .names_of(reading)
-                    .fold(PortSet::EMPTY, |ports, name| {
-                        ports.union(&index.coverage_of_name(name, Side::Deny, protocol))
-                    });
-                all.union(&index.coverage_of_address(reading, Side::Deny, protocol))
-                    .union(&learned)
-            })
+            let learned = |reading| {
+                let names = self.learned.names_of(reading);
+                names
+                    .filter_map(|name| index.reach_of_name(name, Side::Deny, protocol, port))
+                    .max()
+            };
+            let itself = |reading| index.reach_of_address(reading, Side::Deny, protocol, port);
+            address
+                .readings()
+                .filter_map(|reading| itself(reading).max(learned(reading)))
+                .max()
         };
-        if self.blocked(address).is_none() && !covers_sockets(denied, limits) {
+        if self.blocked(address).is_none() && !covers_sockets(reach, limits) {
             return None;
         }
         self.refuses_address(address, Protocol::Socket(Transport::Tcp), 1)
     }
 
+    /// The blocked network, of those that hold some reading of the address the one that is written first.
     fn blocked(&self, address: Address) -> Option<&BlockedNetwork> {
-        self.compiled
-            .blocked
-            .iter()
-            .find(|blocked| blocked.blocks(address))
+        address
+            .readings()
+            .flat_map(|reading| self.compiled.blocked_at.holding(reading))
+            .min()
+            .map(|at| &self.compiled.blocked[*at])
+    }
+
+    fn is_empty(&self) -> bool {
+        self.compiled.index.is_empty() && self.compiled.blocked.is_empty()
     }
 }
 
-/// Whether no port is left to a socket: none over TCP, and none over UDP unless that is shut anyway.
-fn covers_sockets(denied: impl Fn(Transport) -> PortSet, limits: &RuntimeLimits) -> bool {
-    denied(Transport::Tcp).is_all() && (limits.udp == Limit::Holds || denied(Transport::Udp).is_all())
+/// Whether no port is left to a socket: none over TCP, and none over UDP unless that is shut anyway. `reach` says up
+/// to which port all are denied, from some port on.
+fn covers_sockets(reach: impl Fn(Transport, u16) -> Option<u16>, limits: &RuntimeLimits) -> bool {
+    let covers = |transport| {
+        let mut port = 1;
+        while let Some(last) = reach(transport, port) {
+            match last.checked_add(1) {
+                Some(next) => port = next,
+                None => return true,
+            }
+        }
+        false
+    };
+    covers(Transport::Tcp) && (limits.udp == Limit::Holds || covers(Transport::Udp))
 }
 
 /// Clause DL-8, with what counts as loopback for judging (clause HL-6).

@@ -17,15 +17,18 @@
 //! until its name is looked up again.
 
 use crate::{Address, Name};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The grants of one instance.
 #[derive(Clone, Debug)]
 pub struct Grants {
-    names: HashMap<Name, Granted>,
-    /// Which names granted an address. INVARIANT: the inverse of `names`, without empty lists.
-    addresses: HashMap<Address, Vec<Name>>,
+    names: HashMap<Name, Arc<Granted>>,
+    /// What granted an address. INVARIANT: the inverse of `names`, without empty lists. This is what a decision
+    /// asks, and it is ordered rather than hashed: most instances have a few addresses, and a server that chooses
+    /// its answers cannot make an ordered map slow.
+    addresses: BTreeMap<Address, Vec<Arc<Granted>>>,
     ended: Ended,
     most_names: usize,
     next_ticket: u64,
@@ -33,6 +36,7 @@ pub struct Grants {
 
 #[derive(Clone, Debug)]
 struct Granted {
+    name: Name,
     addresses: Vec<Address>,
     chain: Vec<Name>,
     ticket: u64,
@@ -99,7 +103,7 @@ impl Grants {
     pub fn new(most_names: usize) -> Self {
         Self {
             names: HashMap::new(),
-            addresses: HashMap::new(),
+            addresses: BTreeMap::new(),
             ended: Ended::default(),
             most_names,
             next_ticket: 0,
@@ -130,15 +134,13 @@ impl Grants {
         {
             return Settled::Outrun;
         }
-        self.replace(
+        self.replace(Granted {
             name,
-            Granted {
-                addresses,
-                chain,
-                ticket: number,
-                looked_up: now,
-            },
-        );
+            addresses,
+            chain,
+            ticket: number,
+            looked_up: now,
+        });
         Settled::InForce
     }
 
@@ -148,13 +150,10 @@ impl Grants {
             .get(&address)
             .into_iter()
             .flatten()
-            .filter_map(|name| {
-                let (name, granted) = self.names.get_key_value(name)?;
-                Some(Grant {
-                    name,
-                    chain: &granted.chain,
-                    looked_up: granted.looked_up,
-                })
+            .map(|granted| Grant {
+                name: &granted.name,
+                chain: &granted.chain,
+                looked_up: granted.looked_up,
             })
     }
 
@@ -172,21 +171,23 @@ impl Grants {
 
     /// INVARIANT: a name without addresses stays remembered for its ticket, so that an older look-up which
     /// answers late cannot bring its grants back.
-    fn replace(&mut self, name: Name, granted: Granted) {
+    fn replace(&mut self, granted: Granted) {
+        let name = granted.name.clone();
         if !self.names.contains_key(&name) && self.names.len() >= self.most_names {
             self.forget_least_recent();
         }
-        let fresh = granted.addresses.clone();
-        let before = self.names.insert(name.clone(), granted);
-        for address in &fresh {
-            let names = self.addresses.entry(*address).or_default();
-            if !names.contains(&name) {
-                names.push(name.clone());
+        let granted = Arc::new(granted);
+        let before = self.names.insert(name.clone(), Arc::clone(&granted));
+        for address in &granted.addresses {
+            let here = self.addresses.entry(*address).or_default();
+            match here.iter_mut().find(|own| own.name == name) {
+                Some(own) => *own = Arc::clone(&granted),
+                None => here.push(Arc::clone(&granted)),
             }
         }
-        for address in before.into_iter().flat_map(|before| before.addresses) {
-            if !fresh.contains(&address) {
-                self.end(address, &name, Ending::Replaced);
+        for address in before.iter().flat_map(|before| &before.addresses) {
+            if !granted.addresses.contains(address) {
+                self.end(*address, &name, Ending::Replaced);
             }
         }
     }
@@ -199,20 +200,16 @@ impl Grants {
         let Some(name) = oldest.map(|(name, _)| name.clone()) else {
             return;
         };
-        for address in self
-            .names
-            .remove(&name)
-            .into_iter()
-            .flat_map(|granted| granted.addresses)
-        {
-            self.end(address, &name, Ending::Evicted);
+        let forgotten = self.names.remove(&name);
+        for address in forgotten.iter().flat_map(|granted| &granted.addresses) {
+            self.end(*address, &name, Ending::Evicted);
         }
     }
 
     fn end(&mut self, address: Address, name: &Name, ending: Ending) {
-        if let Some(names) = self.addresses.get_mut(&address) {
-            names.retain(|own| own != name);
-            if names.is_empty() {
+        if let Some(here) = self.addresses.get_mut(&address) {
+            here.retain(|own| own.name != *name);
+            if here.is_empty() {
                 self.addresses.remove(&address);
                 self.ended.remember(address, name.clone(), ending);
             }

@@ -50,7 +50,7 @@ pub struct KeptOut<'p> {
     rules: Rules,
     owners: Vec<KeptOutBy<'p>>,
     /// Of the operator's rules for addresses, one for each protocol and port.
-    by_address: Vec<(Channel, PortMap)>,
+    by_address: Vec<(Channel, PortMap<usize>)>,
 }
 
 /// Who keeps something out.
@@ -220,7 +220,7 @@ impl Cut<'_> {
 
 /// Whose address rules name which ports, by protocol. Of rules for the same port the first is kept: one is enough to
 /// tell.
-fn ports_of_address_rules(rules: &Rules, count: usize) -> Vec<(Channel, PortMap)> {
+fn ports_of_address_rules(rules: &Rules, count: usize) -> Vec<(Channel, PortMap<usize>)> {
     let all = Protocols::all();
     let maps = rules.channels(&all).map(|channel| {
         let speaking = (0..count).filter(|id| {

@@ -68,7 +68,7 @@ impl Policy {
     }
 
     /// Judges an attempt.
-    pub fn decide<'p>(&'p self, attempt: &Attempt<'_>, situation: &Situation<'_>) -> Decision<'p> {
+    pub fn decide<'p>(&'p self, attempt: &Attempt<'_>, situation: &Situation<'p>) -> Decision<'p> {
         if let Some(denial) = self.hard(attempt, situation) {
             return Decision::Deny(denial);
         }
@@ -93,7 +93,7 @@ impl Policy {
         &'p self,
         layer: Layer,
         attempt: &Attempt<'_>,
-        situation: &Situation<'_>,
+        situation: &Situation<'p>,
     ) -> LayerAnswer<'p> {
         let refusal = match layer {
             Layer::Hard => self.hard(attempt, situation),
@@ -236,7 +236,7 @@ impl Policy {
     fn allow_list<'p>(
         &'p self,
         attempt: &Attempt<'_>,
-        situation: &Situation<'_>,
+        situation: &Situation<'p>,
     ) -> Result<Rule<'p>, Denial<'p>> {
         match *attempt {
             Attempt::CreateSocket { .. } => Ok(Rule::Harmless),
@@ -278,18 +278,20 @@ impl Policy {
         }
     }
 
-    fn permits_socket(
-        &self,
+    fn permits_socket<'p>(
+        &'p self,
         transport: Transport,
         remote: Endpoint,
-        situation: &Situation<'_>,
-    ) -> Result<Rule<'_>, Denial<'_>> {
+        situation: &Situation<'p>,
+    ) -> Result<Rule<'p>, Denial<'p>> {
         let protocol = Protocol::Socket(transport);
         if let Some(entry) = self.allow.permits_address(remote, protocol) {
             return Ok(Rule::Entry(entry));
         }
         let mut denied = None;
+        let mut granted = None;
         for grant in situation.grants.of(remote.address) {
+            granted.get_or_insert(grant.name);
             let Some(entry) = self.allow.permits_name(grant.name, protocol, remote.port) else {
                 continue;
             };
@@ -300,7 +302,7 @@ impl Policy {
             {
                 None => {
                     return Ok(Rule::Grant {
-                        name: grant.name.clone(),
+                        name: grant.name,
                         entry,
                     });
                 }
@@ -314,7 +316,10 @@ impl Policy {
             }
         }
         Err(denied.unwrap_or_else(|| {
-            let (reason, closest, name) = self.allow.miss_of_socket(remote, transport, situation.grants);
+            let miss = self
+                .allow
+                .miss_of_socket(remote, transport, granted, situation.grants);
+            let (reason, closest, name) = miss;
             Denial::new(reason).near(closest).named(name)
         }))
     }
