@@ -56,6 +56,16 @@ fn against_the_deny_list(bencher: Bencher<'_, '_>, entries: usize) {
     });
 }
 
+/// What a program may write: one host, and every entry with a port of its own.
+#[divan::bench(args = [1_000, 10_000], sample_count = 10)]
+fn of_one_host(bencher: Bencher<'_, '_>, entries: usize) {
+    let texts = (1..=entries).map(|port| format!("*://db.example:{port}"));
+    let allowed: Vec<Entry> = texts
+        .map(|text| Entry::parse(&text, Place::Code).expect("the entry is well formed"))
+        .collect();
+    bencher.bench_local(|| redundant(black_box(&allowed)).len());
+}
+
 #[divan::bench(args = SIZES, sample_count = 10)]
 fn against_itself(bencher: Bencher<'_, '_>, entries: usize) {
     let allowed: Vec<Entry> = (0..entries).map(|n| entry(n, "allowed")).collect();

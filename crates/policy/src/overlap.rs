@@ -21,6 +21,7 @@
 //! Entries of the same host, or wide ones, can have many cuts, so [`cuts`](KeptOut::cuts) is an iterator, and who
 //! needs three takes three. Everything else costs about the same for ten rules and for a hundred thousand.
 
+mod by_port;
 mod draft;
 mod gain;
 mod left;
@@ -32,8 +33,8 @@ mod rules;
 use crate::algebra::Embedding;
 use crate::index::PortMap;
 use crate::{
-    BlockedNetwork, Channel, Destination, Entry, Host, HostPattern, Hosts, Name, Operator, Protocols, Reason,
-    Region,
+    BlockedNetwork, Channel, Destination, Entry, Host, HostPattern, Hosts, Name, Operator, PortSet,
+    Protocols, Reason, Region,
 };
 use draft::Draft;
 pub use gain::{Gain, gained};
@@ -158,7 +159,7 @@ impl<'p> KeptOut<'p> {
         let Hosts::Pattern(pattern) = region.hosts.clone() else {
             unreachable!("INVARIANT: entries have patterns");
         };
-        let whole: Vec<&Rule> = self.rules.above(&pattern).collect();
+        let whole: Vec<&Rule> = self.rules.above(&pattern, &region.ports).collect();
         let whole = whole.into_iter().map({
             let pattern = pattern.clone();
             move |rule| (rule, Hosts::Pattern(pattern.clone()))
@@ -169,8 +170,9 @@ impl<'p> KeptOut<'p> {
             let rules = self.rules.of_localhost().iter();
             rules.map(move |rule| (rule, Hosts::Pattern(pattern.clone())))
         });
-        let embedding = within(&pattern).into_iter().flat_map(|within| {
-            self.embedded_in(within)
+        let ports = region.ports.clone();
+        let embedding = within(&pattern).into_iter().flat_map(move |within| {
+            self.embedded_in(within, &ports)
                 .map(move |(rule, network)| (rule, Hosts::Embedding { within, network }))
         });
         let found = whole.chain(parts).chain(local).chain(embedding);
@@ -193,12 +195,15 @@ impl<'p> KeptOut<'p> {
     }
 
     /// The rules for IPv4 addresses that addresses of the network embed.
-    fn embedded_in(&self, within: Ipv6Net) -> impl Iterator<Item = (&Rule, Ipv4Net)> {
-        let rules = self
-            .rules
-            .inside(&HostPattern::Network(IpNet::V4(Ipv4Net::default())));
-        let all = self.rules.above_embedded(Ipv4Net::default());
-        rules.chain(all).filter_map(move |rule| {
+    fn embedded_in<'a>(
+        &'a self,
+        within: Ipv6Net,
+        ports: &PortSet,
+    ) -> impl Iterator<Item = (&'a Rule, Ipv4Net)> + use<'a, 'p> {
+        let all = Ipv4Net::default();
+        let rules = self.rules.inside(&HostPattern::Network(IpNet::V4(all)));
+        let of_all: Vec<&Rule> = self.rules.above_embedded(all, ports).collect();
+        rules.chain(of_all).filter_map(move |rule| {
             let network = v4_of(&rule.host)?;
             (rule.readings == Readings::All && embeds(within, network)).then_some((rule, network))
         })

@@ -79,7 +79,8 @@ impl Rules {
     }
 
     fn subtract(&self, live: &mut Live, pattern: &HostPattern, filter: &Filter<'_>) {
-        for rule in self.above(pattern).filter(|rule| filter.passes(rule)) {
+        let ports = live.ports();
+        for rule in self.above(pattern, &ports).filter(|rule| filter.passes(rule)) {
             live.subtract(rule);
             if live.is_empty() {
                 return;
@@ -171,7 +172,11 @@ impl Rules {
         filter: &Filter<'_>,
     ) -> Search {
         let mut left = live.clone();
-        for rule in self.above_embedded(reach).filter(|rule| filter.passes(rule)) {
+        let ports = left.ports();
+        for rule in self
+            .above_embedded(reach, &ports)
+            .filter(|rule| filter.passes(rule))
+        {
             left.subtract(rule);
         }
         let rule = |id| {

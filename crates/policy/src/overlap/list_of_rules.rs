@@ -25,39 +25,49 @@ impl ListOfRules {
 
     /// The owner of rules that cover all of the entry alone, if there is one.
     pub(crate) fn one_that_covers(&self, entry: &Entry, filter: &Filter<'_>) -> Option<usize> {
-        self.owners_near(entry, filter).into_iter().find(|owner| {
+        let regions = Region::permitted_by(entry);
+        let covers = |owner: &usize| {
             let this = |other: usize| other == *owner;
             let filter = Filter {
                 owners: Some(&this),
                 ..*filter
             };
             self.cover(entry, &filter)
-        })
+        };
+        // Whoever covers all of it covers the first region.
+        let mut owners = regions
+            .iter()
+            .take(1)
+            .flat_map(|region| self.near(region, filter));
+        owners.find(covers)
     }
 
     /// The owners of the rules that have to do with the entry.
     pub(crate) fn owners_near(&self, entry: &Entry, filter: &Filter<'_>) -> Vec<usize> {
-        let mut owners = self.touching(&Region::permitted_by(entry), filter);
+        let regions = Region::permitted_by(entry);
+        let mut owners: Vec<usize> = regions
+            .iter()
+            .flat_map(|region| self.near(region, filter))
+            .collect();
         owners.sort_unstable();
         owners.dedup();
         owners
     }
 
-    fn touching(&self, regions: &[Region], filter: &Filter<'_>) -> Vec<usize> {
-        let mut owners = Vec::new();
-        for region in regions {
-            let Hosts::Pattern(pattern) = &region.hosts else {
-                continue;
-            };
-            let near = self.0.above(pattern).chain(self.0.inside(pattern));
-            let touching = near.filter(|rule| {
-                filter.passes(rule)
-                    && meet(&rule.ports, &region.ports)
-                    && !rule.protocols.intersection(&region.protocols).is_empty()
-            });
-            owners.extend(touching.map(|rule| rule.owner));
-        }
-        owners
+    fn near<'a>(&'a self, region: &'a Region, filter: &'a Filter<'_>) -> impl Iterator<Item = usize> + 'a {
+        let pattern = match &region.hosts {
+            Hosts::Pattern(pattern) => Some(pattern),
+            Hosts::Embedding { .. } => None,
+        };
+        let near = pattern
+            .into_iter()
+            .flat_map(|pattern| self.0.above(pattern, &region.ports).chain(self.0.inside(pattern)));
+        near.filter(|rule| {
+            filter.passes(rule)
+                && meet(&rule.ports, &region.ports)
+                && !rule.protocols.intersection(&region.protocols).is_empty()
+        })
+        .map(|rule| rule.owner)
     }
 }
 

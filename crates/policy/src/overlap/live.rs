@@ -16,6 +16,18 @@ impl Live {
         self.0.is_empty()
     }
 
+    /// The ports that are live for any protocol.
+    pub(super) fn ports(&self) -> PortSet {
+        match &self.0[..] {
+            [(_, ports)] => ports.clone(),
+            all => all
+                .iter()
+                .flat_map(|(_, ports)| ports.ranges())
+                .copied()
+                .collect(),
+        }
+    }
+
     /// Takes away what the rule covers.
     pub(super) fn subtract(&mut self, rule: &Rule) {
         for (channel, ports) in &mut self.0 {

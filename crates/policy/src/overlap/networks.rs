@@ -4,14 +4,17 @@
 //! many of them count. Sorted by these two, everything inside a network stands behind it in one piece, so the
 //! list is a tree without pointers.
 
+use super::by_port::ByPort;
 use super::live::Live;
 use super::rules::Rule;
+use crate::PortSet;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::{ControlFlow, Range};
 
 /// The leading bits of an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Prefix {
     bits: u128,
     length: u8,
@@ -21,6 +24,7 @@ pub(super) struct Prefix {
 #[derive(Debug, Default)]
 pub(super) struct Networks {
     sorted: Vec<(Prefix, usize)>,
+    exact: HashMap<Prefix, ByPort>,
     /// The lengths that occur, ascending.
     lengths: Vec<u8>,
 }
@@ -86,31 +90,33 @@ fn mask(length: u8) -> u128 {
 }
 
 impl Networks {
-    pub(super) fn insert(&mut self, prefix: Prefix, rule: usize) {
+    pub(super) fn insert(&mut self, prefix: Prefix, ports: &PortSet, rule: usize) {
         self.sorted.push((prefix, rule));
+        self.exact.entry(prefix).or_default().insert(ports, rule);
     }
 
     /// Puts the list in order. INVARIANT: called once, after the last insert and before the first question.
     pub(super) fn sort(&mut self) {
         self.sorted.sort_unstable();
+        self.exact.values_mut().for_each(ByPort::sort);
         self.lengths = self.sorted.iter().map(|(prefix, _)| prefix.length).collect();
         self.lengths.sort_unstable();
         self.lengths.dedup();
     }
 
-    /// The rules of every network that holds all of `prefix`, the widest first.
-    pub(super) fn above(&self, prefix: Prefix) -> impl Iterator<Item = usize> {
+    /// The rules of every network that holds all of `prefix` and that are near the ports, the widest first.
+    pub(super) fn above<'a, 'p>(
+        &'a self,
+        prefix: Prefix,
+        ports: &'p PortSet,
+    ) -> impl Iterator<Item = usize> + use<'a, 'p> {
         let lengths = self
             .lengths
             .iter()
             .take_while(move |length| **length <= prefix.length);
         lengths.flat_map(move |length| {
-            let wanted = prefix.cut_to(*length);
-            let start = self.sorted.partition_point(|(own, _)| *own < wanted);
-            self.sorted[start..]
-                .iter()
-                .take_while(move |(own, _)| *own == wanted)
-                .map(|(_, rule)| *rule)
+            let exact = self.exact.get(&prefix.cut_to(*length));
+            exact.into_iter().flat_map(|rules| rules.near(ports))
         })
     }
 

@@ -4,6 +4,7 @@
 //! lies inside it. Names are sorted by their labels from the end, networks as in [`Networks`], and what lies
 //! inside a pattern stands in one piece in both.
 
+use super::by_port::ByPort;
 use super::networks::{Networks, Prefix};
 use crate::{Address, Channel, HostPattern, Name, PortSet, Protocols, Scheme};
 use ipnet::{IpNet, Ipv4Net};
@@ -37,9 +38,9 @@ type RulesFound<'a, 'n> = Box<dyn Iterator<Item = &'a Rule> + 'n>;
 #[derive(Debug)]
 pub(super) struct Rules {
     rules: Vec<Rule>,
-    any: Vec<usize>,
-    names: HashMap<Name, Vec<usize>>,
-    apexes: HashMap<Name, Vec<usize>>,
+    any: ByPort,
+    names: HashMap<Name, ByPort>,
+    apexes: HashMap<Name, ByPort>,
     /// Rules for names and for what is below names, by the labels of the name from the end.
     below: Vec<(Box<str>, usize)>,
     pub(super) v4: Networks,
@@ -54,7 +55,7 @@ pub(super) struct Rules {
 impl Rules {
     pub(super) fn new(rules: Vec<Rule>) -> Self {
         let mut this = Self {
-            any: Vec::new(),
+            any: ByPort::default(),
             names: HashMap::new(),
             apexes: HashMap::new(),
             below: Vec::new(),
@@ -71,6 +72,8 @@ impl Rules {
             this.file(id);
         }
         this.below.sort_unstable();
+        let by_name = this.names.values_mut().chain(this.apexes.values_mut());
+        by_name.chain([&mut this.any]).for_each(ByPort::sort);
         this.v4.sort();
         this.v6.sort();
         this.localhost = this.rules_of_localhost();
@@ -85,57 +88,79 @@ impl Rules {
         self.rules.len()
     }
 
-    /// The rules that cover every host of the pattern.
-    pub(super) fn above<'a: 'n, 'n>(&'a self, pattern: &'n HostPattern) -> RulesFound<'a, 'n> {
-        let any = self.any.iter().copied();
+    /// The rules that cover every host of the pattern, and are near the ports.
+    pub(super) fn above<'a: 'n, 'n>(
+        &'a self,
+        pattern: &'n HostPattern,
+        ports: &'n PortSet,
+    ) -> RulesFound<'a, 'n> {
+        let any = self.any.near(ports);
         let ids: Box<dyn Iterator<Item = usize> + 'n> = match pattern {
             HostPattern::Any => Box::new(any),
-            HostPattern::ToSelf => return self.above_name(&self.to_self),
-            HostPattern::Name(name) => return self.above_name(name),
+            HostPattern::ToSelf => return self.above_name(&self.to_self, ports),
+            HostPattern::Name(name) => return self.above_name(name, ports),
             HostPattern::Subdomains(apex) => {
-                let own = self.apexes.get(apex).into_iter().flatten().copied();
+                let own = self
+                    .apexes
+                    .get(apex)
+                    .into_iter()
+                    .flat_map(|rules| rules.near(ports));
                 let local = self.localhost.iter().filter(|_| apex.is_localhost());
-                let ids = any.chain(own).chain(self.above_parents(apex));
+                let ids = any.chain(own).chain(self.above_parents(apex, ports));
                 return Box::new(ids.map(|id| &self.rules[id]).chain(local));
             }
-            HostPattern::Address(address) => return self.above_address(*address),
-            HostPattern::Network(net) => Box::new(any.chain(self.networks(net).above(Prefix::of(*net)))),
+            HostPattern::Address(address) => return self.above_address(*address, ports),
+            HostPattern::Network(net) => {
+                Box::new(any.chain(self.networks(net).above(Prefix::of(*net), ports)))
+            }
         };
         Box::new(ids.map(|id| &self.rules[id]))
     }
 
-    fn above_name<'a: 'n, 'n>(&'a self, name: &'n Name) -> RulesFound<'a, 'n> {
-        let own = self.names.get(name).into_iter().flatten().copied();
+    fn above_name<'a: 'n, 'n>(&'a self, name: &'n Name, ports: &'n PortSet) -> RulesFound<'a, 'n> {
+        let own = self
+            .names
+            .get(name)
+            .into_iter()
+            .flat_map(|rules| rules.near(ports));
         let ids = self
             .any
-            .iter()
-            .copied()
+            .near(ports)
             .chain(own)
-            .chain(self.above_parents(name));
+            .chain(self.above_parents(name, ports));
         let local = self.localhost.iter().filter(|_| name.is_localhost());
         Box::new(ids.map(|id| &self.rules[id]).chain(local))
     }
 
-    fn above_parents<'a: 'n, 'n>(&'a self, name: &'n Name) -> impl Iterator<Item = usize> + use<'a, 'n> {
-        name.parents()
-            .flat_map(|parent| self.apexes.get(parent).into_iter().flatten().copied())
+    fn above_parents<'a: 'n, 'n>(
+        &'a self,
+        name: &'n Name,
+        ports: &'n PortSet,
+    ) -> impl Iterator<Item = usize> + use<'a, 'n> {
+        let parents = name.parents().filter_map(|parent| self.apexes.get(parent));
+        parents.flat_map(|rules| rules.near(ports))
     }
 
-    fn above_address(&self, address: Address) -> RulesFound<'_, '_> {
+    fn above_address<'a: 'n, 'n>(&'a self, address: Address, ports: &'n PortSet) -> RulesFound<'a, 'n> {
         let net = IpNet::from(address.ip());
         let ids = self
             .any
-            .iter()
-            .copied()
-            .chain(self.networks(&net).above(Prefix::of(net)));
-        let embedded = address.embedded().flat_map(|ip| self.above_embedded(ip.into()));
+            .near(ports)
+            .chain(self.networks(&net).above(Prefix::of(net), ports));
+        let embedded = address
+            .embedded()
+            .flat_map(|ip| self.above_embedded(ip.into(), ports));
         Box::new(ids.map(|id| &self.rules[id]).chain(embedded))
     }
 
-    /// The rules that cover whatever embeds any IPv4 address of the network.
-    pub(super) fn above_embedded(&self, net: Ipv4Net) -> impl Iterator<Item = &Rule> {
+    /// The rules that cover whatever embeds any IPv4 address of the network, and are near the ports.
+    pub(super) fn above_embedded<'a, 'p>(
+        &'a self,
+        net: Ipv4Net,
+        ports: &'p PortSet,
+    ) -> impl Iterator<Item = &'a Rule> + use<'a, 'p> {
         self.v4
-            .above(Prefix::v4(net))
+            .above(Prefix::v4(net), ports)
             .map(|id| &self.rules[id])
             .filter(|rule| rule.readings == Readings::All)
     }
@@ -182,38 +207,38 @@ impl Rules {
     }
 
     fn file(&mut self, id: usize) {
-        match &self.rules[id].host {
-            HostPattern::Any => self.any.push(id),
+        let Rule { host, ports, .. } = &self.rules[id];
+        match host {
+            HostPattern::Any => self.any.insert(ports, id),
             // On a list it covers the app itself, which nobody else names.
-            HostPattern::ToSelf => self.names.entry(self.to_self.clone()).or_default().push(id),
+            HostPattern::ToSelf => self
+                .names
+                .entry(self.to_self.clone())
+                .or_default()
+                .insert(ports, id),
             HostPattern::Name(name) => {
                 self.below.push((from_the_end(name), id));
-                self.names.entry(name.clone()).or_default().push(id);
+                self.names.entry(name.clone()).or_default().insert(ports, id);
             }
             HostPattern::Subdomains(apex) => {
                 self.below.push((from_the_end(apex), id));
-                self.apexes.entry(apex.clone()).or_default().push(id);
+                self.apexes.entry(apex.clone()).or_default().insert(ports, id);
             }
-            HostPattern::Address(address) => {
-                let net = IpNet::from(address.ip());
-                self.file_network(net, id);
-            }
-            HostPattern::Network(net) => self.file_network(*net, id),
-        }
-    }
-
-    fn file_network(&mut self, net: IpNet, id: usize) {
-        match net {
-            IpNet::V4(_) => self.v4.insert(Prefix::of(net), id),
-            IpNet::V6(_) => self.v6.insert(Prefix::of(net), id),
+            HostPattern::Address(address) => match address.ip() {
+                IpAddr::V4(ip) => self.v4.insert(Prefix::v4(ip.into()), ports, id),
+                IpAddr::V6(ip) => self.v6.insert(Prefix::v6(ip.into()), ports, id),
+            },
+            HostPattern::Network(IpNet::V4(net)) => self.v4.insert(Prefix::v4(*net), ports, id),
+            HostPattern::Network(IpNet::V6(net)) => self.v6.insert(Prefix::v6(*net), ports, id),
         }
     }
 
     /// The name `localhost` has two addresses, and one that is left is enough.
     fn rules_of_localhost(&self) -> Vec<Rule> {
+        let all = PortSet::all();
         let of = |ip: IpAddr| {
             let net = IpNet::from(ip);
-            let ids = self.networks(&net).above(Prefix::of(net));
+            let ids = self.networks(&net).above(Prefix::of(net), &all);
             ids.map(|id| &self.rules[id])
                 .filter(|rule| rule.readings == Readings::All)
                 .collect::<Vec<_>>()
