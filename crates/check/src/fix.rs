@@ -2,6 +2,7 @@
 //! layout of everything else stay.
 
 use crate::finding::{Finding, Fix};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
 
@@ -24,14 +25,15 @@ pub fn apply_fixes(text: &str, findings: &[Finding]) -> Result<(String, usize), 
     let bare = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let shift = text.len() - bare.len();
     let document = Document::parse(bare.to_owned())?;
-    let mut changes: Vec<(Vec<Step>, usize, &Fix)> = findings
+    let mut strings = Strings::default();
+    strings.walk_table(document.as_table(), &mut Vec::new());
+    let mut changes: Vec<(&[Step], usize, &Fix)> = findings
         .iter()
         .filter_map(|finding| finding.fix.as_ref())
         .filter_map(|fix| {
             let span = span(fix);
             let span = span.start.checked_sub(shift)?..span.end.checked_sub(shift)?;
-            let mut path = Vec::new();
-            let index = find_in_table(document.as_table(), &span, &mut path)?;
+            let (path, index) = strings.around(&span)?;
             Some((path, index, fix))
         })
         .collect();
@@ -63,33 +65,51 @@ fn span(fix: &Fix) -> Range<usize> {
     }
 }
 
-fn find_in_table(table: &dyn TableLike, span: &Range<usize>, path: &mut Vec<Step>) -> Option<usize> {
-    table.iter().find_map(|(key, item)| {
-        path.push(Step::Key(key.to_owned()));
-        find_in_item(item, span, path).or_else(|| {
-            path.pop();
-            None
-        })
-    })
+/// The strings of all arrays, in the order of the file.
+#[derive(Default)]
+struct Strings {
+    paths: Vec<Vec<Step>>,
+    /// Where each string stands with its quotes, the number of its array's path, and its own in the array.
+    found: BTreeMap<usize, (Range<usize>, usize, usize)>,
 }
 
-fn find_in_item(item: &Item, span: &Range<usize>, path: &mut Vec<Step>) -> Option<usize> {
-    match item {
-        Item::None => None,
-        Item::Table(table) => find_in_table(table, span, path),
-        Item::ArrayOfTables(tables) => tables.iter().enumerate().find_map(|(index, table)| {
-            path.push(Step::Index(index));
-            find_in_table(table, span, path).or_else(|| {
-                path.pop();
-                None
-            })
-        }),
-        Item::Value(Value::InlineTable(table)) => find_in_table(table, span, path),
-        Item::Value(Value::Array(array)) => array.iter().position(|value| {
-            let holds = |own: Range<usize>| own.start < span.start && span.end < own.end;
-            value.is_str() && value.span().is_some_and(holds)
-        }),
-        Item::Value(_) => None,
+impl Strings {
+    /// The array and the number of the string that holds the span between its quotes.
+    fn around(&self, span: &Range<usize>) -> Option<(&[Step], usize)> {
+        let (_, (string, path, index)) = self.found.range(..span.start).next_back()?;
+        (span.end < string.end).then(|| (self.paths[*path].as_slice(), *index))
+    }
+
+    fn walk_table(&mut self, table: &dyn TableLike, path: &mut Vec<Step>) {
+        for (key, item) in table.iter() {
+            path.push(Step::Key(key.to_owned()));
+            self.walk_item(item, path);
+            path.pop();
+        }
+    }
+
+    fn walk_item(&mut self, item: &Item, path: &mut Vec<Step>) {
+        match item {
+            Item::None => {}
+            Item::Table(table) => self.walk_table(table, path),
+            Item::ArrayOfTables(tables) => {
+                for (index, table) in tables.iter().enumerate() {
+                    path.push(Step::Index(index));
+                    self.walk_table(table, path);
+                    path.pop();
+                }
+            }
+            Item::Value(Value::InlineTable(table)) => self.walk_table(table, path),
+            Item::Value(Value::Array(array)) => {
+                self.paths.push(path.clone());
+                let strings = array.iter().enumerate().filter(|(_, value)| value.is_str());
+                let placed = strings.filter_map(|(index, value)| Some((value.span()?, index)));
+                for (span, index) in placed {
+                    self.found.insert(span.start, (span, self.paths.len() - 1, index));
+                }
+            }
+            Item::Value(_) => {}
+        }
     }
 }
 
