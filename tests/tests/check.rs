@@ -702,3 +702,29 @@ fn many_mistakes_on_one_line_are_told_in_time() {
         "{few:?}, then {many:?}"
     );
 }
+
+/// Lists that a program writes: what one entry costs must not grow with the number of others for its host.
+#[test]
+fn many_entries_for_one_host_are_checked_in_time() {
+    let count = 20_000;
+    let same: Vec<String> = (0..count).map(|_| "\"https://a.example\"".to_owned()).collect();
+    let ports: Vec<String> = (1..=count)
+        .map(|port| format!("\"*://a.example:{port}\""))
+        .collect();
+    let check = |list: &[String]| {
+        let outport = check(&entries(&list.join(",\n"))).within(Duration::from_secs(60));
+        outport.deny("*://a.example:7")
+    };
+    let report = json(check(&same), 0);
+    let redundant = told(&report)
+        .iter()
+        .filter(|one| one.starts_with("entry.redundant"))
+        .count();
+    assert_eq!(redundant, count - 1);
+    assert_eq!(told(&json(check(&ports), 0)), ["entry.blocked 16:2"]);
+    let finished = check(&same).option("--fix").finish().expect_code(0);
+    assert!(
+        finished.stderr.contains("changed 19999 of the entries"),
+        "{finished}"
+    );
+}
