@@ -52,9 +52,13 @@ impl HostTcpSocket for GateCtxView<'_> {
     fn finish_connect(&mut self, socket: Resource<TcpSocket>) -> SocketResult<Streams> {
         let number = socket.rep();
         let streams = HostTcpSocket::finish_connect(&mut self.sockets(), socket)?;
-        let local = self.local_address(Resource::new_borrow(number))?;
-        let remote = self.remote_address(Resource::new_borrow(number))?;
-        self.ctx.tcp.connected(number, local.into(), remote.into());
+        let local = self.local_address(Resource::new_borrow(number));
+        let remote = self.remote_address(Resource::new_borrow(number));
+        // A socket without two ends is one whose peer has ended the connection by now, so there is nothing to close
+        // later. The guest learns of it by its streams.
+        if let (Ok(local), Ok(remote)) = (local, remote) {
+            self.ctx.tcp.connected(number, local.into(), remote.into());
+        }
         Ok(streams)
     }
 
