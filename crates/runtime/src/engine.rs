@@ -6,7 +6,8 @@
 //!   runs on the same engine.
 //! - **Fairness**: compiled code looks at the engine's epoch, a counter, in loops and at function entries. A
 //!   [`Ticker`] moves the counter every [`TICK`] while a guest computes; a guest that sees it move hands the
-//!   thread back to its neighbours.
+//!   thread back to its neighbours. Beside a guest that does so again and again, it moves every [`SHORT_TICK`]: most
+//!   guests never see a tick, and those that compute for long are the ones to be interrupted often.
 //! - **Memory**: [`Allocation::Single`] maps what one instance needs and nothing else (`run`).
 //!   [`Allocation::Pool`] reserves address space (not memory) for every instance that may live at a time, so that
 //!   a new instance costs no `mmap`, and its pages are reset instead of unmapped (`up`, `serve`). Where the
@@ -26,7 +27,10 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 use ticker::Ticker;
 
 /// How long a guest may compute before it lets its neighbours run.
-pub const TICK: Duration = Duration::from_millis(5);
+pub const TICK: Duration = Duration::from_millis(1);
+
+/// The same while there is a guest that was interrupted before.
+pub const SHORT_TICK: Duration = Duration::from_micros(100);
 
 /// How the memory of instances is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +80,12 @@ impl Engine {
     /// The engine of wasmtime behind this one.
     pub fn wasmtime(&self) -> &wasmtime::Engine {
         &self.wasmtime
+    }
+
+    /// A guest was interrupted; `before` is how often it was already. Answers the time that it held the processor for,
+    /// at most.
+    pub(crate) fn interrupted(&self, before: u32) -> Duration {
+        self.ticker.interrupted(before)
     }
 
     /// Runs a guest so that the epoch moves while it computes.

@@ -24,8 +24,8 @@ pub(crate) struct Guest {
     budget: Budget,
 }
 
-/// A store for one instance. What runs in it yields to its neighbours every [`TICK`](crate::engine::TICK), if it is
-/// run by [`Engine::interrupting`].
+/// A store for one instance. What runs in it yields to its neighbours every [`TICK`](crate::engine::TICK) or more
+/// often, if it is run by [`Engine::interrupting`].
 pub(crate) fn store(
     engine: &Engine,
     wasi: WasiCtx,
@@ -44,8 +44,10 @@ pub(crate) fn store(
     let mut store = Store::new(engine.wasmtime(), guest);
     store.limiter(|guest| &mut guest.budget);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|mut guest| {
-        guest.data_mut().budget.spend_slice()?;
+    let engine = engine.clone();
+    store.epoch_deadline_callback(move |mut guest| {
+        let budget = &mut guest.data_mut().budget;
+        budget.spend_slice(engine.interrupted(budget.slices()))?;
         // Tokio's own yield also lets it look at sockets and timers. A future that merely wakes itself would be
         // polled some sixty times, a slice each, before anybody looks.
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))

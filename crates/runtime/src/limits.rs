@@ -3,7 +3,7 @@
 //! | limit | counts | when it is reached |
 //! | --- | --- | --- |
 //! | [`memory`](GuestLimits::memory) | bytes of all linear memories of an instance | `memory.grow` fails; an instance that starts larger does not start |
-//! | [`computing`](GuestLimits::computing) | slices of [`TICK`](crate::engine::TICK) in which the instance held the processor | the guest traps |
+//! | [`computing`](GuestLimits::computing) | slices of at most [`TICK`](crate::engine::TICK) in which the instance held the processor | the guest traps |
 //! | [`answering`](GuestLimits::answering) | time from a request to the head of its response | the visitor gets 504, the guest ends |
 //! | [`living`](GuestLimits::living) | time from a request to the end of the instance | the guest ends; a body under way breaks off |
 
@@ -11,15 +11,13 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-use crate::engine::TICK;
-
 /// The limits of one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GuestLimits {
     /// Bytes of linear memory of one instance. Default 512 MiB.
     pub memory: usize,
-    /// Processor time of one instance, counted in slices of [`TICK`]. `None` is no limit.
+    /// Processor time of one instance, counted in slices of at most [`TICK`](crate::engine::TICK). `None` is no limit.
     pub computing: Option<Duration>,
     /// Time to the head of a response. `None` is no limit.
     pub answering: Option<Duration>,
@@ -66,6 +64,7 @@ pub(crate) struct Budget {
     memory: usize,
     computing_limit: Option<Duration>,
     computed: Duration,
+    slices: u32,
 }
 
 impl Budget {
@@ -75,12 +74,19 @@ impl Budget {
             memory: 0,
             computing_limit: limits.computing,
             computed: Duration::ZERO,
+            slices: 0,
         }
     }
 
+    /// Slices that were charged.
+    pub(crate) fn slices(&self) -> u32 {
+        self.slices
+    }
+
     /// Charges a slice: the guest held the processor when the epoch moved.
-    pub(crate) fn spend_slice(&mut self) -> Result<(), ComputedTooLong> {
-        self.computed += TICK;
+    pub(crate) fn spend_slice(&mut self, slice: Duration) -> Result<(), ComputedTooLong> {
+        self.slices = self.slices.saturating_add(1);
+        self.computed += slice;
         match self.computing_limit {
             Some(limit) if self.computed > limit => Err(ComputedTooLong { limit }),
             _ => Ok(()),
@@ -148,12 +154,14 @@ mod tests {
     #[test]
     fn a_guest_that_computed_too_long_traps() {
         let limits = GuestLimits {
-            computing: Some(TICK * 2),
+            computing: Some(Duration::from_millis(12)),
             ..GuestLimits::of_a_request()
         };
         let mut budget = Budget::new(&limits);
-        assert!(budget.spend_slice().is_ok());
-        assert!(budget.spend_slice().is_ok());
-        assert!(budget.spend_slice().is_err());
+        let slice = Duration::from_millis(5);
+        assert!(budget.spend_slice(slice).is_ok());
+        assert!(budget.spend_slice(slice).is_ok());
+        assert!(budget.spend_slice(slice).is_err());
+        assert_eq!(budget.slices(), 3);
     }
 }

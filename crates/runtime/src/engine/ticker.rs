@@ -2,17 +2,22 @@
 //!
 //! It sleeps for good while no guest computes (one that waits for the network does not): an idle process wakes up
 //! for nothing. To spare the common case, a guest that goes on soon after the last one paused, the cost of waking a
-//! thread, it keeps ticking for [`IDLE_TICKS`] before it sleeps.
+//! thread, it keeps ticking for [`IDLE_TICKS`] before it sleeps. A guest that is interrupted a second time makes the
+//! next [`HURRIED_TICKS`] short.
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
-use super::TICK;
+use super::{SHORT_TICK, TICK};
 
 /// Ticks without a computing guest after which the thread goes to sleep.
-const IDLE_TICKS: u32 = 200;
+const IDLE_TICKS: u32 = 500;
+
+/// Short ticks after the last guest that was interrupted again.
+const HURRIED_TICKS: u32 = 100;
 
 /// The handle of the thread; dropping it ends the thread.
 pub(super) struct Ticker {
@@ -25,6 +30,8 @@ struct Shared {
     computing: AtomicUsize,
     /// Whether the thread sleeps, or is about to. Whoever clears it wakes the thread.
     asleep: AtomicBool,
+    /// Short ticks that are left.
+    hurried: AtomicU32,
     ended: AtomicBool,
 }
 
@@ -37,6 +44,7 @@ impl Ticker {
         let shared = Arc::new(Shared {
             computing: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
+            hurried: AtomicU32::new(0),
             ended: AtomicBool::new(false),
         });
         let engine = engine.clone();
@@ -49,6 +57,15 @@ impl Ticker {
             .thread()
             .clone();
         Ticker { shared, thread }
+    }
+
+    /// A guest saw the epoch move, for the first time or `before` that many times already. Answers how long a tick is.
+    pub(super) fn interrupted(&self, before: u32) -> Duration {
+        let left = match before {
+            0 => self.shared.hurried.load(Ordering::Relaxed),
+            _ => self.shared.hurried.swap(HURRIED_TICKS, Ordering::Relaxed),
+        };
+        Shared::tick_length(left)
     }
 
     /// Counts the guest that `future` runs, whenever it does.
@@ -95,8 +112,17 @@ impl Shared {
                 self.sleep();
                 idle = 0;
             }
-            thread::park_timeout(TICK);
+            let hurried = self.hurried.load(Ordering::Relaxed);
+            self.hurried.store(hurried.saturating_sub(1), Ordering::Relaxed);
+            thread::park_timeout(Shared::tick_length(hurried));
             engine.increment_epoch();
+        }
+    }
+
+    fn tick_length(hurried: u32) -> Duration {
+        match hurried {
+            0 => TICK,
+            _ => SHORT_TICK,
         }
     }
 
