@@ -14,6 +14,7 @@ use outport_e2e::guest;
 use outport_e2e::http;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::script::results;
+use outport_e2e::tcp::{Manner, TcpPeer};
 
 /// Two components: a good neighbour, and one that may reach much and is told what to do by the request.
 const APP: &str = r#"
@@ -230,6 +231,18 @@ fn q_3_half_closed_peers_are_served_and_let_go() {
     app.stop().expect_code(0);
 }
 
+#[test]
+fn peers_that_reset_at_once_end_no_guest() {
+    let peer = TcpPeer::start(Manner::Reset);
+    let statement = format!("repeat 3000 tcp.connect {}", peer.address());
+    let finished = Outport::player()
+        .allow("*://127.0.0.1:*")
+        .args([statement.as_str(), "print done"])
+        .finish()
+        .expect_code(0);
+    assert_eq!(results(&finished.stdout)[1], "done", "{finished}");
+}
+
 // proves: Q-3
 #[test]
 fn q_3_a_request_is_ended_when_its_time_is_over() {
@@ -270,41 +283,52 @@ fn median(server: SocketAddr, rounds: usize) -> Duration {
     times[rounds / 2]
 }
 
+/// The medians of a good neighbour without and with somebody who plays `script` all the time.
+fn beside(server: SocketAddr, script: &str) -> (Duration, Duration) {
+    let calm = median(server, 100);
+    let done = AtomicBool::new(false);
+    let crowded = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                play(server, script);
+            }
+        });
+        thread::sleep(Duration::from_millis(300));
+        let crowded = median(server, 100);
+        done.store(true, Ordering::SeqCst);
+        crowded
+    });
+    (calm, crowded)
+}
+
 // proves: Q-3
 #[test]
 fn q_3_a_guest_at_its_limits_leaves_its_neighbours_alone() {
     let dns = DnsServer::start();
     dns.answers("slow.test", [Reply::silence()]);
+    dns.answers("fast.test", [Reply::addresses(["10.0.0.5"])]);
     let greedy = [
-        ("processor", "spin 60000"),
+        ("processor", "spin 1500"),
         ("sockets", "repeat 300 tcp.create ipv4 as s{}; wait 100"),
         ("denials", "repeat 500 tcp.connect 10.0.0.5:{}"),
         ("look-ups", "repeat 50 dns.start slow.test as l{}; wait 100"),
+        (
+            "what it never asks for",
+            "repeat 16 dns.start fast.test as l{}; spin 300",
+        ),
         ("memory", "alloc 400000000; alloc 400000000; wait 100"),
     ];
-    let app = Outport::up(APP).dns(&dns).option("--max-cpu-time=10s").start();
+    let app = Outport::up(APP).dns(&dns).start();
     let address = app.address();
     median(address, 50);
     for (limit, script) in greedy {
-        let calm = median(address, 200);
-        let done = AtomicBool::new(false);
-        let crowded = thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(Ordering::SeqCst) {
-                    play(address, script);
-                }
-            });
-            thread::sleep(Duration::from_millis(300));
-            let crowded = median(address, 200);
-            done.store(true, Ordering::SeqCst);
-            crowded
-        });
-        eprintln!("{limit}: {calm:?} calm, {crowded:?} beside a guest at its limit");
-        // Twice, and what a machine does that has other work to do, too.
-        assert!(
-            crowded < 2 * calm + Duration::from_millis(10),
-            "{limit}: {calm:?} became {crowded:?}"
-        );
+        // Whatever else the machine is doing should not count, so the best of three counts.
+        let tries = [(); 3].map(|()| beside(address, script));
+        for (calm, crowded) in tries {
+            eprintln!("{limit}: {calm:?} calm, {crowded:?} beside a guest at its limit");
+        }
+        let fine = |(calm, crowded): &(Duration, Duration)| *crowded < 2 * *calm + Duration::from_millis(2);
+        assert!(tries.iter().any(fine), "{limit}: {tries:?}");
     }
     app.signal(rustix::process::Signal::INT);
     thread::sleep(Duration::from_millis(100));
