@@ -12,6 +12,7 @@ use outport_e2e::guest;
 use outport_e2e::network::isolated;
 use outport_e2e::outport::Outport;
 use outport_e2e::script::{Script, results};
+use outport_e2e::tcp::{Manner, TcpPeer};
 
 /// The guests that play scripts, on WASI 0.2 and 0.3.
 const PLAYERS: [&str; 2] = ["player", "player-p3"];
@@ -406,6 +407,63 @@ fn a_request_waits_no_longer_for_a_silent_server_than_a_look_up() {
             start.elapsed()
         );
     }
+}
+
+// proves: DNS-13, DL-4
+#[test]
+fn requests_make_of_odd_answers_what_look_ups_do() {
+    isolated(|| {
+        let twenty = links("t", 20);
+        let rows = [
+            (
+                "plain.test",
+                Reply::addresses(["10.9.71.1"]),
+                "connection-refused",
+            ),
+            (
+                "stray.test",
+                Reply::addresses(["10.9.71.1"]).with_stray("other.test", "10.0.0.5"),
+                "connection-refused",
+            ),
+            ("chain.test", Reply::alias(["plain.test"]), "connection-refused"),
+            (
+                "foreign.test",
+                Reply::addresses(["10.0.0.5"]).owned_by("other.test"),
+                "DNS-error",
+            ),
+            ("none.test", Reply::nodata(), "DNS-error"),
+            ("no.test", Reply::refused(), "DNS-error"),
+            ("broken.test", Reply::servfail(), "DNS-timeout"),
+            ("garbled.test", Reply::garbage(&[0xff; 40]), "DNS-timeout"),
+            (
+                "loop.test",
+                Reply::alias_loop("loop.test", "pool.test"),
+                "DNS-timeout",
+            ),
+            (
+                "long.test",
+                Reply::addresses(["10.0.0.5"]).via(texts(&twenty)),
+                "DNS-timeout",
+            ),
+            ("literal.test", Reply::alias(["10.0.0.5"]), "DNS-timeout"),
+            ("unknown.test", Reply::nxdomain(), "DNS-error"),
+        ];
+        // Whoever is led astray finds somebody there.
+        let wrong = TcpPeer::start_on(([10, 0, 0, 5], 5432), Manner::Echo);
+        for player in PLAYERS {
+            let dns = DnsServer::start();
+            let script = rows.iter().fold(Script::new(), |script, (name, reply, result)| {
+                dns.answers(name, [reply.clone()]);
+                script.gets(format!("http GET http://{name}:5432/"), result)
+            });
+            script.play(
+                Outport::run(guest::path(player))
+                    .allow("http://*.test:5432")
+                    .dns(&dns),
+            );
+        }
+        assert_eq!(wrong.accepted(), 0);
+    });
 }
 
 // proves: DNS-5
