@@ -10,7 +10,8 @@
 //! | `https://api.example.com/` | request, connect to each assumed answer |
 //! | `example.com` | look up, take each assumed answer |
 //!
-//! Without assumed answers a socket to a name is judged with an address that no list names. `localhost` and the
+//! The names that the operator denies are assumed to have these answers too, so that their addresses are denied as they
+//! would be (clause DL-5). Without assumed answers a socket to a name is judged with an address that no list names. `localhost` and the
 //! names under it have their own two addresses, whatever is assumed.
 
 mod assumption;
@@ -25,12 +26,14 @@ pub use effective::{
 };
 pub use question::{Question, QuestionError};
 
+use crate::findings::DeniedNames;
 use crate::human::{visible, wrap};
 use outport_policy::{
     Address, AnswerSource, Attempt, Decision, Denial, Endpoint, Grants, Host, Layer, LayerAnswer, Name,
     Outcome, Peers, Policy, RequestMethod, Scheme, Situation, Transport, Usage,
 };
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
@@ -107,9 +110,18 @@ struct Refusal {
 }
 
 /// Answers a question about one component.
-pub fn explain(policy: &Policy, question: &Question, assumed: &[Assumption]) -> Explanation {
+pub fn explain(
+    policy: &Policy,
+    question: &Question,
+    assumed: &[Assumption],
+    denied_names: DeniedNames,
+) -> Explanation {
+    let policy = match denied_names {
+        DeniedNames::Resolved => assumption::learned(policy, assumed),
+        DeniedNames::LeftAlone => Cow::Borrowed(policy),
+    };
     let mut inquiry = Inquiry {
-        policy,
+        policy: &policy,
         grants: Grants::new(policy.operator().quotas.granted_names),
         peers: Peers::from(&policy.operator().quotas),
         assumed,

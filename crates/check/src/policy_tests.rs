@@ -18,6 +18,7 @@
 use crate::code::Code;
 use crate::explain::{Assumption, Explanation, Question, QuestionError, Verdict, explain};
 use crate::finding::Finding;
+use crate::findings::DeniedNames;
 use outport_manifest::SourceFile;
 use outport_policy::{Place, Policy, Reason};
 use serde::{Deserialize, Serialize};
@@ -100,7 +101,7 @@ impl PolicyTests {
     }
 
     /// Runs the tests against the policies of the app's components.
-    pub fn run(&self, policies: &[Policy]) -> (Vec<TestResult>, Vec<Finding>) {
+    pub fn run(&self, policies: &[Policy], denied_names: DeniedNames) -> (Vec<TestResult>, Vec<Finding>) {
         let mut results = Vec::new();
         let mut findings = Vec::new();
         for test in &self.tests {
@@ -114,7 +115,7 @@ impl PolicyTests {
                 findings.push(finding.helped_by(format!("the components are {}", known.join(", "))));
                 continue;
             };
-            let explanation = explain(policy, &test.question, &test.assumed);
+            let explanation = explain(policy, &test.question, &test.assumed, denied_names);
             let result = test.hold_against(&explanation);
             findings.extend((!result.passed).then(|| self.failed(test, &result, &explanation)));
             results.push(result);

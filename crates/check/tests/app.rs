@@ -402,7 +402,9 @@ fn what_is_printed_as_json_is_what_the_schemas_say() {
         "outport.test.toml",
         "[[test]]\ncomponent = 'web'\ndestination = 'https://b.example/'\nexpect = 'allow'\n",
     );
-    let (results, _) = PolicyTests::parse(&tests).0.run(&review.policies);
+    let (results, _) = PolicyTests::parse(&tests)
+        .0
+        .run(&review.policies, DeniedNames::Resolved);
     valid("check.json", &report_json(&review.findings, &results));
     valid("check.json", &report_json(&[], &[]));
     for destination in [
@@ -414,7 +416,7 @@ fn what_is_printed_as_json_is_what_the_schemas_say() {
         let question: Question = destination.parse().expect("a destination");
         valid(
             "explain.json",
-            &explain(&review.policies[0], &question, &[]).to_json(),
+            &explain(&review.policies[0], &question, &[], DeniedNames::Resolved).to_json(),
         );
     }
     let effective = EffectivePolicy::of(&review.policies, review.policies[0].operator());
@@ -524,7 +526,7 @@ expect = "sometimes"
         wrong.iter().map(|one| quoted(&file, one)).collect::<Vec<_>>(),
         ["10.0.0.5", "sometimes"]
     );
-    let (results, failed) = tests.run(&review.policies);
+    let (results, failed) = tests.run(&review.policies, DeniedNames::Resolved);
     let passed: Vec<(usize, bool)> = results
         .iter()
         .map(|result| (result.number, result.passed))
@@ -635,7 +637,12 @@ fn an_explanation_gives_the_verdict_of_the_decider_and_what_would_change_it() {
         ("tcp://224.0.0.1:1", "", Some("hard.multicast"), None),
     ] {
         let assumed: Vec<Assumption> = dns.split(' ').filter_map(|text| text.parse().ok()).collect();
-        let explanation = explain(&policy, &destination.parse().expect("a destination"), &assumed);
+        let explanation = explain(
+            &policy,
+            &destination.parse().expect("a destination"),
+            &assumed,
+            DeniedNames::Resolved,
+        );
         assert_eq!(explanation.reason.as_deref(), reason, "{destination} {dns}");
         assert_eq!(
             explanation.verdict == Verdict::Allowed,
@@ -658,12 +665,33 @@ fn an_explanation_gives_the_verdict_of_the_decider_and_what_would_change_it() {
     }
 }
 
+// proves: DL-5
+#[test]
+fn denied_names_are_assumed_to_have_the_addresses_too() {
+    let policy = policy(&["*://10.0.0.0/8:*"], operator(&["*://db.example:5432"]));
+    let assumed = ["db.example=10.0.0.5".parse().expect("an assumption")];
+    for (destination, denied_names, reason) in [
+        (
+            "tcp://10.0.0.5:5432",
+            DeniedNames::Resolved,
+            Some("deny.name-address"),
+        ),
+        ("tcp://10.0.0.5:5433", DeniedNames::Resolved, None),
+        ("tcp://10.0.0.6:5432", DeniedNames::Resolved, None),
+        ("tcp://10.0.0.5:5432", DeniedNames::LeftAlone, None),
+    ] {
+        let question = destination.parse().expect("a destination");
+        let explanation = explain(&policy, &question, &assumed, denied_names);
+        assert_eq!(explanation.reason.as_deref(), reason, "{destination}");
+    }
+}
+
 #[test]
 fn an_explanation_reads_like_this() {
     let policy = policy(&["*://db.example:5432"], operator(&["*://10.9.0.0/16:*"]));
     let assumed = ["db.example=10.9.0.5".parse().expect("an assumption")];
     let question = "tcp://db.example:5432".parse().expect("a destination");
-    let text = explain(&policy, &question, &assumed).to_text();
+    let text = explain(&policy, &question, &assumed, DeniedNames::Resolved).to_text();
     snapshot("explain.txt", &text);
 }
 

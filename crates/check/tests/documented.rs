@@ -134,7 +134,7 @@ fn findings(section: &Section<'_>) -> (Vec<Finding>, Sources) {
         let file = SourceFile::new("outport.test.toml", section.toml);
         let (tests, wrong) = PolicyTests::parse(&file);
         findings.extend(wrong);
-        findings.extend(tests.run(&review.policies).1);
+        findings.extend(tests.run(&review.policies, DeniedNames::Resolved).1);
         sources.add(file);
     }
     findings.extend(by_hand(section.code, &source, manifest.tentative()));

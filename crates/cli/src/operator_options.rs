@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use outport_check::DeniedNames;
 use outport_manifest::{DnsServer, Located, RuntimeConfig};
 use outport_policy::{DenyList, Entry, Limit, Operator, Place, PortSet, Quotas, RuntimeLimits};
 
@@ -89,6 +90,16 @@ pub(crate) struct OperatorSide {
     pub(crate) deny_warnings: bool,
     /// What is worth saying about the runtime config file.
     pub(crate) remarks: Vec<Diagnostic>,
+}
+
+impl OperatorSide {
+    /// What becomes of the denied names.
+    pub(crate) fn denied_names(&self) -> DeniedNames {
+        match self.resolve_disallowed {
+            true => DeniedNames::Resolved,
+            false => DeniedNames::LeftAlone,
+        }
+    }
 }
 
 const DENIED_VARIABLE: &str = "OUTPORT_DISALLOWED_OUTBOUND_HOSTS";

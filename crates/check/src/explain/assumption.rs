@@ -1,7 +1,9 @@
 //! What a name is assumed to resolve to: `db.example.com=10.0.0.5,10.0.0.6`.
 
-use outport_policy::{Address, Host, Name, NameError};
+use outport_policy::{Address, Host, LearnedAddresses, Name, NameError, Operator, Policy};
+use std::borrow::Cow;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A name and its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,28 @@ pub enum AssumptionError {
     /// One of the addresses is none.
     #[error("`{0}` is no address")]
     Address(String),
+}
+
+/// The policy once the operator's denied names were resolved to what they are assumed to resolve to.
+pub(super) fn learned<'p>(policy: &'p Policy, assumed: &[Assumption]) -> Cow<'p, Policy> {
+    let operator = policy.operator();
+    let mut learned = LearnedAddresses::default();
+    for name in operator.deny.exact_names() {
+        let own = assumed.iter().filter(|assumption| assumption.name == name);
+        learned.insert(
+            &name,
+            own.flat_map(|assumption| assumption.addresses.iter().copied()),
+        );
+    }
+    if learned == LearnedAddresses::default() {
+        return Cow::Borrowed(policy);
+    }
+    let operator = Operator {
+        deny: operator.deny.with_learned(learned),
+        ..operator.clone()
+    };
+    let allow = Arc::new(policy.allow().clone());
+    Cow::Owned(Policy::new(policy.component(), allow, Arc::new(operator)))
 }
 
 impl Assumption {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use outport_check::DeniedNames;
 use outport_check::explain::{Assumption, EffectivePolicy, Question, Verdict, explain as explain_one};
 use outport_manifest::ComponentId;
 use outport_policy::{AllowList, Operator, Policy};
@@ -65,7 +66,7 @@ pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
     let written = options.app.read(&mut files)?;
     let policies = options.policies(&written, Arc::new(side.operator.clone()))?;
     let (text, status) = match (&options.destination, &options.diff) {
-        (Some(question), _) => options.one(&policies, question)?,
+        (Some(question), _) => options.one(&policies, question, side.denied_names())?,
         (None, Some(old)) => options.difference(&EffectivePolicy::of(&policies, &side.operator), old)?,
         (None, None) => (options.all(&EffectivePolicy::of(&policies, &side.operator)), 0),
     };
@@ -106,7 +107,12 @@ impl Options {
         }
     }
 
-    fn one(&self, policies: &[Policy], question: &Question) -> Result<(String, i32), Failure> {
+    fn one(
+        &self,
+        policies: &[Policy],
+        question: &Question,
+        denied_names: DeniedNames,
+    ) -> Result<(String, i32), Failure> {
         let [policy] = policies else {
             let known: Vec<String> = policies
                 .iter()
@@ -116,7 +122,7 @@ impl Options {
             let advice = format!("say which with `--component ID`: {}", known.join(", "));
             return Err(Failure::unusable(error.advising(advice)));
         };
-        let explanation = explain_one(policy, question, &self.dns);
+        let explanation = explain_one(policy, question, &self.dns, denied_names);
         let text = match self.format {
             Format::Human => explanation.to_text(),
             Format::Json => explanation.to_json(),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use outport_check::human::Sources;
 use outport_check::{
-    AppReview, AppUnderReview, Code, DeniedNames, Finding, FindingCode, PolicyTests, Severity, TestResult,
+    AppReview, AppUnderReview, Code, Finding, FindingCode, PolicyTests, Severity, TestResult,
 };
 use outport_manifest::{Manifest, SourceFile, Variables};
 use outport_policy::Place;
@@ -79,10 +79,7 @@ impl Report {
             given: &given,
             interfaces: &code.interfaces,
             operator: Arc::new(side.operator.clone()),
-            denied_names: match side.resolve_disallowed {
-                true => DeniedNames::Resolved,
-                false => DeniedNames::LeftAlone,
-            },
+            denied_names: side.denied_names(),
         }
         .review();
         let mut report = Report {
@@ -96,7 +93,7 @@ impl Report {
         report.add_code(code.findings);
         if let Some(file) = tests {
             let (tests, wrong) = PolicyTests::parse(&file);
-            let (results, failed) = tests.run(&policies);
+            let (results, failed) = tests.run(&policies, side.denied_names());
             report.findings.extend(wrong.into_iter().chain(failed));
             report.tests = results;
         }
