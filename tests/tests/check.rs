@@ -628,6 +628,22 @@ fn up_warns_of_the_same_when_it_starts() {
 }
 
 #[test]
+fn up_tells_some_of_very_many_warnings_and_counts_them_all() {
+    let list: Vec<String> = (0..300).map(|n| format!("\"*://a{n}.test:80..90\"")).collect();
+    let manifest = entries(&list.join(", "));
+    let app = with_code(Outport::up(&manifest)).start();
+    app.address();
+    let said = app.stderr();
+    assert_eq!(said.matches("warning[entry.half-open]").count(), 20, "{app}");
+    assert!(said.contains("there are 280 more warnings"), "{app}");
+    app.stop().expect_code(0);
+    let refused = with_code(Outport::up(&manifest))
+        .option("--deny-warnings")
+        .finish();
+    assert!(refused.stderr.contains("300 warning(s)"), "{refused}");
+}
+
+#[test]
 fn a_secret_in_an_entry_is_never_shown() {
     let manifest = entries("\"*://{{ host }}:{{ port }}\", \"*://hunter2.internal.test:1..3\"")
         .replace("hunter2.internal.test:1..3", "else.test:1")

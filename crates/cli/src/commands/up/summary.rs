@@ -18,6 +18,9 @@ use crate::operator_options::OperatorSide;
 use crate::paint::{Colour, harmless};
 use crate::terminal::Terminal;
 
+/// Findings that are told at start; there may be as many as the manifest has entries.
+const MOST_FINDINGS: usize = 20;
+
 /// An app, about to run.
 pub(super) struct Summary<'a> {
     pub(super) written: &'a WrittenApp,
@@ -47,18 +50,27 @@ impl Summary<'_> {
             }
         }
         terminal.show_all(&self.remarks(), files);
+        let findings = self.findings();
+        terminal.show_all(&findings[..findings.len().min(MOST_FINDINGS)], files);
+        let pointer = match findings.len().saturating_sub(MOST_FINDINGS) {
+            0 if findings.is_empty() => return,
+            0 => "`outport check` tells more about these warnings".to_owned(),
+            more => format!("there are {more} more warnings; `outport check` tells them"),
+        };
+        terminal.show(&Diagnostic::note(pointer), files);
     }
 
     /// How many of the remarks are warnings.
     pub(super) fn warnings(&self) -> usize {
-        self.remarks().iter().filter(|remark| remark.is_warning()).count()
+        let (remarks, findings) = (self.remarks(), self.findings());
+        let all = remarks.iter().chain(&findings);
+        all.filter(|remark| remark.is_warning()).count()
     }
 
     fn remarks(&self) -> Vec<Diagnostic> {
         let mut remarks = self.side.remarks.clone();
         remarks.extend(self.written.remarks.iter().cloned());
         remarks.extend(self.not_provided());
-        remarks.extend(self.findings());
         remarks
     }
 
@@ -85,16 +97,8 @@ impl Summary<'_> {
                 triggers: Vec::new(),
             })
             .collect();
-        let mut warnings: Vec<Diagnostic> = warnings_at_start(&subjects, &self.side.operator)
-            .iter()
-            .map(Diagnostic::from)
-            .collect();
-        if !warnings.is_empty() {
-            warnings.push(Diagnostic::note(
-                "`outport check` tells more about these warnings",
-            ));
-        }
-        warnings
+        let warnings = warnings_at_start(&subjects, &self.side.operator);
+        warnings.iter().map(Diagnostic::from).collect()
     }
 
     fn routes(&self) -> Vec<String> {
