@@ -9,6 +9,7 @@
 //! | form | where the IPv4 address is | source |
 //! | --- | --- | --- |
 //! | `::a.b.c.d` (IPv4-compatible) | last 32 bits; not `::` and `::1`, which mean themselves | RFC 4291 §2.5.5.1 |
+//! | `::ffff:0:a.b.c.d` (IPv4-translated) | last 32 bits | RFC 2765 §2.1 |
 //! | `64:ff9b::/96` (NAT64) | last 32 bits | RFC 6052 §2.1 |
 //! | `64:ff9b:1::/48` (local NAT64) | as a /48, /56, /64 or /96 prefix puts it | RFC 8215, RFC 6052 §2.2 |
 //! | `2002::/16` (6to4) | bits 16 to 47 | RFC 3056 §2 |
@@ -106,7 +107,9 @@ fn embedded_in(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     let low = at([12, 13, 14, 15]);
     match ip.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [None; 4],
-        [0, 0, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => [low, None, None, None],
+        [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+            [low, None, None, None]
+        }
         [0x64, 0xff9b, 1, ..] => {
             local_nat64([at([6, 7, 9, 10]), at([7, 9, 10, 11]), at([9, 10, 11, 12]), low])
         }
@@ -228,6 +231,8 @@ mod tests {
             ("::1", &[]),
             ("::2", &["0.0.0.2"]),
             ("::10.0.0.5", &["10.0.0.5"]),
+            ("::ffff:0:10.0.0.5", &["10.0.0.5"]),
+            ("::fffe:0:10.0.0.5", &[]),
             ("64:ff9b::10.0.0.5", &["10.0.0.5"]),
             ("64:ff9b:0:0:0:1:a00:5", &[]),
             ("64:ff9b:2::10.0.0.5", &[]),

@@ -33,7 +33,7 @@ pub(crate) enum Certainty {
 
 impl Embedding {
     /// Every form of [`Address::embedded`].
-    pub(crate) const ALL: [Embedding; 10] = [
+    pub(crate) const ALL: [Embedding; 11] = [
         Self::below([0, 0, 0, 0, 0, 0], 96, [12, 13, 14, 15]),
         Self::below([0x64, 0xff9b, 0, 0, 0, 0], 96, [12, 13, 14, 15]),
         Self::below([0x64, 0xff9b, 1, 0, 0, 0], 48, [6, 7, 9, 10]),
@@ -53,6 +53,7 @@ impl Embedding {
             bytes: [12, 13, 14, 15],
             flip: 0,
         },
+        Self::below([0, 0, 0, 0, 0xffff, 0], 96, [12, 13, 14, 15]),
     ];
 
     const fn below(segments: [u16; 6], length: u32, bytes: [usize; 4]) -> Self {
@@ -175,6 +176,7 @@ mod tests {
             (9, "2001:db8::5efe:a00:0/104", Some("10.0.0.0/8")),
             (9, "2001:db8::200:5efe:a00:0/104", Some("10.0.0.0/8")),
             (9, "2001:db8::1:0:0:0/80", None),
+            (10, "::ffff:0:a00:0/104", Some("10.0.0.0/8")),
         ] {
             assert_eq!(
                 reach(form, within).as_deref(),
