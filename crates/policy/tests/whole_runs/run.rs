@@ -1,0 +1,308 @@
+//! One run: each step is made on the real thing and asked of the model, and both must say the same.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use outport_policy::{
+    Address, AllowList, AnswerSource, Attempt, Decision, DenyList, Endpoint, Entry, Grants, Host,
+    LearnedAddresses, Limit, Name, Operator, Outcome, Peers, Place as Origin, Policy, PortRange, PortSet,
+    RequestMethod, Scheme, Situation, Ticket, Transport, Usage,
+};
+
+use crate::model::{
+    MInstance, MOST_IN_FLIGHT, MOST_NAMES, MOST_PEERS, MOperator, Model, PEER_IDLE, Refused, Speaks,
+};
+use crate::written::{LEARNERS, Place, Written};
+
+/// One step of a run.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    LookUp(&'static str),
+    /// The look-up at that place of those in flight ends.
+    Answer(usize, Said),
+    Connect(Place, u16),
+    Send(Place, u16),
+    Receive(Place, u16),
+    Request(&'static str, &'static str, u16),
+    RequestTo(Place, &'static str, u16),
+    Dial(&'static str, Vec<&'static str>, Place, &'static str, u16),
+    /// Seconds pass.
+    Wait(u64),
+    Reload(MOperator),
+}
+
+/// How a look-up ends.
+#[derive(Clone, Debug)]
+pub(crate) enum Said {
+    Addresses(Vec<&'static str>, Vec<Place>),
+    NoSuchName,
+    Failed,
+    Abandoned,
+}
+
+fn entries(written: &[Written]) -> Vec<Entry> {
+    written
+        .iter()
+        .map(|entry| Entry::parse(&entry.text(), Origin::Code).unwrap())
+        .collect()
+}
+
+fn real_operator(model: &MOperator) -> Operator {
+    let lift = |lifted: bool| if lifted { Limit::Lifted } else { Limit::Holds };
+    let mut operator = Operator::default();
+    operator.limits.udp = lift(model.udp);
+    operator.limits.link_local = lift(model.link);
+    operator.limits.loopback_answers = lift(model.loopback_answers);
+    operator.limits.loopback_ports = match model.low_ports {
+        true => PortSet::from_iter([PortRange::ALL]),
+        false => PortSet::EMPTY,
+    };
+    operator.quotas.lookups_in_flight = u32::try_from(MOST_IN_FLIGHT).unwrap();
+    let mut learned = LearnedAddresses::default();
+    for own in LEARNERS {
+        let places = model.learned.iter().filter(|(name, _)| *name == own);
+        learned.insert(&a_name(own), places.map(|(_, place)| address(*place)));
+    }
+    operator.deny = DenyList::compile(entries(&model.deny), Vec::new()).with_learned(learned);
+    operator
+}
+
+fn a_name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn names(texts: &[&str]) -> Vec<Name> {
+    texts.iter().map(|text| a_name(text)).collect()
+}
+
+fn address(place: Place) -> Address {
+    Address::new(place.text.parse().unwrap())
+}
+
+/// `localhost` is never a server's business.
+fn source(name: &str) -> AnswerSource {
+    match a_name(name).is_localhost() {
+        true => AnswerSource::Localhost,
+        false => AnswerSource::Server,
+    }
+}
+
+/// One instance, real and as the model has it.
+pub(crate) struct Instance {
+    grants: Grants,
+    peers: Peers,
+    in_flight: Vec<(&'static str, u64, Ticket)>,
+    begun: u64,
+    model: MInstance,
+}
+
+impl Instance {
+    pub(crate) fn new() -> Instance {
+        Instance {
+            grants: Grants::new(MOST_NAMES),
+            peers: Peers::new(MOST_PEERS, Duration::from_secs(PEER_IDLE)),
+            in_flight: Vec::new(),
+            begun: 0,
+            model: MInstance::default(),
+        }
+    }
+}
+
+pub(crate) struct Run {
+    policy: Policy,
+    allow: Vec<Written>,
+    operator: MOperator,
+    start: Instant,
+    now: u64,
+}
+
+impl Run {
+    pub(crate) fn new(allow: Vec<Written>, operator: MOperator) -> Run {
+        let list = Arc::new(AllowList::compile(entries(&allow)));
+        let policy = Policy::new("it", list, Arc::new(real_operator(&operator)));
+        Run {
+            policy,
+            allow,
+            operator,
+            start: Instant::now(),
+            now: 0,
+        }
+    }
+
+    fn model(&self) -> Model<'_> {
+        Model {
+            allow: &self.allow,
+            operator: &self.operator,
+        }
+    }
+
+    fn time(&self) -> Instant {
+        self.start + Duration::from_secs(self.now)
+    }
+
+    /// Whether the attempt is allowed, as both must say.
+    fn compare(
+        &self,
+        instance: &Instance,
+        attempt: &Attempt<'_>,
+        expected: &Refused,
+    ) -> Result<bool, String> {
+        let situation = Situation {
+            grants: &instance.grants,
+            peers: &instance.peers,
+            usage: Usage {
+                lookups_of_instance: u32::try_from(instance.in_flight.len()).unwrap(),
+                ..Usage::default()
+            },
+            now: self.time(),
+        };
+        let found = match self.policy.decide(attempt, &situation) {
+            Decision::Allow(_) => None,
+            Decision::Deny(denial) => Some(denial.reason()),
+        };
+        let agree = found.map_or(expected.is_empty(), |reason| expected.contains(&reason));
+        match agree {
+            true => Ok(found.is_none()),
+            false => Err(format!("{attempt}: {found:?}, and the model says {expected:?}")),
+        }
+    }
+
+    /// Makes a step, or says how the two disagree.
+    pub(crate) fn step(&mut self, instance: &mut Instance, step: Step) -> Result<(), String> {
+        self.now += 1;
+        instance.model.in_flight = instance.in_flight.len();
+        let model = self.model();
+        match step {
+            Step::LookUp(name) => {
+                let expected = model.look_up(&instance.model, name);
+                let text = a_name(name);
+                if self.compare(instance, &Attempt::LookUp { name: &text }, &expected)? {
+                    instance.begun += 1;
+                    let ticket = instance.grants.begin(text);
+                    instance.in_flight.push((name, instance.begun, ticket));
+                }
+            }
+            Step::Answer(which, said) if which < instance.in_flight.len() => {
+                let (name, number, ticket) = instance.in_flight.remove(which);
+                self.answer(instance, name, number, ticket, said)?;
+            }
+            Step::Answer(..) => {}
+            Step::Connect(place, port) => {
+                let expected = model.reach(&instance.model, place, Speaks::Tcp, port);
+                self.compare(instance, &reach(Transport::Tcp, place, port), &expected)?;
+            }
+            Step::Send(place, port) => {
+                let expected = model.reach(&instance.model, place, Speaks::Udp, port);
+                if self.compare(instance, &reach(Transport::Udp, place, port), &expected)? {
+                    instance
+                        .peers
+                        .sent(Endpoint::new(address(place), port), self.time());
+                    instance.model.sent(place.text, port, self.now);
+                }
+            }
+            Step::Receive(place, port) => {
+                let expected = model.receive(&instance.model, place, port, self.now);
+                let peer = Endpoint::new(address(place), port);
+                self.compare(instance, &Attempt::Receive { peer }, &expected)?;
+            }
+            Step::Request(name, scheme, port) => {
+                let expected = model.request(name, scheme, port);
+                let host = Host::Name(a_name(name));
+                self.compare(
+                    instance,
+                    &request(&Scheme::parse(scheme).unwrap(), &host, port),
+                    &expected,
+                )?;
+            }
+            Step::RequestTo(place, scheme, port) => {
+                let expected = model.request_to(place, scheme, port);
+                let host = Host::Address(address(place));
+                self.compare(
+                    instance,
+                    &request(&Scheme::parse(scheme).unwrap(), &host, port),
+                    &expected,
+                )?;
+            }
+            Step::Dial(name, chain, place, scheme, port) => {
+                let expected = model.dial(name, &chain, place, scheme, port);
+                let (host, scheme) = (Host::Name(a_name(name)), Scheme::parse(scheme).unwrap());
+                let attempt = Attempt::Dial {
+                    scheme: &scheme,
+                    host: &host,
+                    chain: &names(&chain),
+                    remote: Endpoint::new(address(place), port),
+                    source: source(name),
+                };
+                self.compare(instance, &attempt, &expected)?;
+            }
+            Step::Wait(seconds) => self.now += seconds,
+            Step::Reload(operator) => {
+                let allow = Arc::new(self.policy.allow().clone());
+                self.policy = Policy::new("it", allow, Arc::new(real_operator(&operator)));
+                self.operator = operator;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a look-up does with its answer: each address is judged, and those that are left are granted.
+    fn answer(
+        &self,
+        instance: &mut Instance,
+        name: &'static str,
+        number: u64,
+        ticket: Ticket,
+        said: Said,
+    ) -> Result<(), String> {
+        match said {
+            Said::Abandoned => drop(ticket),
+            Said::Failed => {
+                instance.grants.settle(ticket, Outcome::Failed, self.time());
+            }
+            Said::NoSuchName => {
+                instance.grants.settle(ticket, Outcome::Nothing, self.time());
+                instance.model.settle(name, number, &[], &[], self.now);
+            }
+            Said::Addresses(chain, places) => {
+                let (text, through) = (a_name(name), names(&chain));
+                let mut left = Vec::new();
+                for place in places {
+                    let attempt = Attempt::Answer {
+                        name: &text,
+                        chain: &through,
+                        address: address(place),
+                        source: source(name),
+                    };
+                    let expected = self.model().answer(name, &chain, place);
+                    if self.compare(instance, &attempt, &expected)? {
+                        left.push(place);
+                    }
+                }
+                let addresses = left.iter().map(|place| address(*place)).collect();
+                let outcome = Outcome::Answered {
+                    chain: through,
+                    addresses,
+                };
+                instance.grants.settle(ticket, outcome, self.time());
+                instance.model.settle(name, number, &chain, &left, self.now);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn reach(transport: Transport, place: Place, port: u16) -> Attempt<'static> {
+    Attempt::Reach {
+        transport,
+        remote: Endpoint::new(address(place), port),
+    }
+}
+
+fn request<'a>(scheme: &'a Scheme, host: &'a Host, port: u16) -> Attempt<'a> {
+    Attempt::Request {
+        scheme,
+        host,
+        port,
+        method: RequestMethod::Other,
+    }
+}
