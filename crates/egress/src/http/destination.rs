@@ -12,9 +12,7 @@
 use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri};
-use outport_policy::{Host, RequestMethod, Scheme};
-
-use super::internal::is_self;
+use outport_policy::{Host, Name, RequestMethod, Scheme};
 
 /// The place that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -118,6 +116,11 @@ fn port(authority: &Authority) -> Result<Option<u16>, NoDestination> {
         }
         None => Err(NoDestination),
     }
+}
+
+/// `self`, and the name that Spin's SDKs give it, so that it can stand in a URL.
+pub(super) fn is_self(name: &Name) -> bool {
+    matches!(name.as_str(), "self" | "self.alt")
 }
 
 /// The host as the policy judges it: `self.alt` is `self`, and so is a host that was left out, as in Spin.

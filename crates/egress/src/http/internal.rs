@@ -5,6 +5,8 @@ use http::{Request, Response};
 use outport_policy::Name;
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use super::destination::is_self;
+
 /// Where a request inside the app goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InternalDestination {
@@ -41,11 +43,6 @@ impl InternalDestination {
         let id = name.as_str().strip_suffix(".spin.internal");
         Some(InternalDestination::Component(id.unwrap_or_default().to_owned()))
     }
-}
-
-/// `self`, and the name that Spin's SDKs give it, so that it can stand in a URL.
-pub(super) fn is_self(name: &Name) -> bool {
-    matches!(name.as_str(), "self" | "self.alt")
 }
 
 #[cfg(test)]

@@ -41,3 +41,6 @@ fn add_shadowing<T: GateView + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
     sockets::udp::add_to_linker::<T, Gated>(linker, T::gate)?;
     sockets::ip_name_lookup::add_to_linker::<T, Gated>(linker, T::gate)
 }
+
+#[cfg(test)]
+mod tests;
