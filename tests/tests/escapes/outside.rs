@@ -1,0 +1,112 @@
+//! The world outside, with a door at every place that guests try to get to: who gets out is counted.
+//!
+//! A door is a port of every address of this network, IPv4 and IPv6, for TCP and UDP. A connection that speaks
+//! HTTP gets an answer that says which host it asked for and at which address it arrived; any other is echoed, and
+//! so is a datagram. `/to/URL` answers with a redirection to that URL, `/keep` keeps the connection open.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The ports that have a door. Others refuse, as closed ports do.
+pub(crate) const DOORS: [u16; 11] = [22, 53, 80, 443, 1023, 1024, 5353, 5432, 8080, 9999, 65535];
+
+/// All doors. They stay open until the process ends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outside {
+    arrivals: Arc<AtomicUsize>,
+}
+
+impl Outside {
+    /// Opens every door.
+    pub(crate) fn open() -> Outside {
+        let outside = Outside::default();
+        for port in DOORS {
+            let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+            let door = |error: io::Error| -> ! { panic!("a door at port {port}: {error}") };
+            let connections = TcpListener::bind(everywhere).unwrap_or_else(|error| door(error));
+            let datagrams = UdpSocket::bind(everywhere).unwrap_or_else(|error| door(error));
+            let (here, there) = (outside.clone(), outside.clone());
+            thread::spawn(move || here.welcome(&connections));
+            thread::spawn(move || there.echo(&datagrams));
+        }
+        outside
+    }
+
+    /// Connections and datagrams so far.
+    pub(crate) fn arrivals(&self) -> usize {
+        self.arrivals.load(Ordering::SeqCst)
+    }
+
+    /// Waits until there are `count` arrivals, or for a while; and says how many there are.
+    pub(crate) fn wait_for(&self, count: usize) -> usize {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while self.arrivals() < count && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.arrivals()
+    }
+
+    fn welcome(&self, connections: &TcpListener) {
+        for stream in connections.incoming().flatten() {
+            self.arrivals.fetch_add(1, Ordering::SeqCst);
+            thread::spawn(move || talk(stream));
+        }
+    }
+
+    fn echo(&self, datagrams: &UdpSocket) {
+        let mut buffer = [0; 2048];
+        while let Ok((length, sender)) = datagrams.recv_from(&mut buffer) {
+            self.arrivals.fetch_add(1, Ordering::SeqCst);
+            let _ = datagrams.send_to(&buffer[..length], sender);
+        }
+    }
+}
+
+fn talk(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut start = [0; 4];
+    let length = stream.peek(&mut start)?;
+    let http = [&b"GET "[..], b"POST", b"HEAD", b"PUT ", b"OPTI", b"CONN"];
+    if http.contains(&&start[..length]) {
+        while answer(&mut stream)? {}
+        return Ok(());
+    }
+    let mut buffer = [0; 2048];
+    while let length @ 1.. = stream.read(&mut buffer)? {
+        stream.write_all(&buffer[..length])?;
+    }
+    Ok(())
+}
+
+/// Answers one request, and says whether there may be another.
+fn answer(stream: &mut TcpStream) -> io::Result<bool> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let first = lines.next().transpose()?.unwrap_or_default();
+    let mut host = String::new();
+    for line in lines {
+        let line = line?;
+        match line.split_once(':') {
+            None => break,
+            Some((name, value)) if name.eq_ignore_ascii_case("host") => host = value.trim().to_owned(),
+            Some(_) => {}
+        }
+    }
+    let path = first.split(' ').nth(1).unwrap_or_default();
+    let keep = path.starts_with("/keep");
+    let (status, location) = match path.strip_prefix("/to/") {
+        Some(url) => ("302 Found", format!("Location: {url}\r\n")),
+        None => ("200 OK", String::new()),
+    };
+    let body = format!("{host} at {}", stream.local_addr()?.ip().to_canonical());
+    let connection = if keep { "keep-alive" } else { "close" };
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\n{location}Content-Length: {}\r\nConnection: {connection}\r\n\r\n{body}",
+        body.len()
+    )?;
+    Ok(keep)
+}

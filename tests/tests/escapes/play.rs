@@ -1,0 +1,332 @@
+//! Plays the attempts of one world on the built binary, and says what came of each.
+//!
+//! ```text
+//! attempt ──a request an instance──► outport serve | up ──► guest ──► doors of the outside, name server
+//!    │                                      │
+//!    └──what must happen──► compare ◄───────┴── results, audit log, arrivals, questions
+//! ```
+//!
+//! Every instance starts with a statement that is always refused, a bind to a port that says which attempt it
+//! belongs to. By that the instance numbers of the audit log find their attempts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use outport_e2e::audit::Judgement;
+use outport_e2e::dns::DnsServer;
+use outport_e2e::outport::{Outport, Running};
+use outport_e2e::script::results;
+use outport_e2e::{guest, http};
+
+use crate::outside::Outside;
+use crate::table::{Attempt, Ending, Step, World, fits, reply};
+
+/// What all attempts together came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) attempts: usize,
+    pub(crate) denied: usize,
+    pub(crate) impossible: usize,
+    pub(crate) through: usize,
+    /// Connections and datagrams that arrived outside.
+    pub(crate) arrived: usize,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: Tally) {
+        self.attempts += other.attempts;
+        self.denied += other.denied;
+        self.impossible += other.impossible;
+        self.through += other.through;
+        self.arrived += other.arrived;
+    }
+
+    fn count(&mut self, ending: Ending) {
+        self.attempts += 1;
+        match ending {
+            Ending::Denied => self.denied += 1,
+            Ending::Impossible => self.impossible += 1,
+            Ending::Through => self.through += 1,
+        }
+    }
+}
+
+/// Numbers in the columns of the report.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:8} {:8} {:10} {:8} {:8}",
+            self.attempts, self.denied, self.impossible, self.through, self.arrived
+        )
+    }
+}
+
+/// The WASI versions, and the guests that make their calls.
+const VERSIONS: [(&str, &str); 2] = [("0.2", "http-player"), ("0.3", "http-player-p3")];
+
+/// Plays a world on every version. What was not as the table says is told in `complaints`.
+pub(crate) fn play(world: &World, outside: &Outside, complaints: &mut Vec<String>) -> Tally {
+    let dns = DnsServer::start();
+    answer(&dns, &world.dns);
+    let apps = VERSIONS.map(|(version, guest)| (version, start(world, guest, &dns)));
+    // What they ask the name server at their start must not be taken for what a guest made them ask.
+    for (_, app) in &apps {
+        app.address();
+    }
+    let mut tally = Tally::default();
+    for (version, app) in apps {
+        let before = outside.arrivals();
+        let attempts = world.attempt.iter().flat_map(Attempt::variants);
+        let attempts: Vec<_> = attempts
+            .filter(|attempt| attempt.only.as_deref().is_none_or(|only| only == version))
+            .collect();
+        let mut player = Player {
+            app: &app,
+            dns: &dns,
+            outside,
+            number: 0,
+            complaints: Vec::new(),
+        };
+        for attempt in &attempts {
+            player.number += 1;
+            tally.count(player.attempt(attempt));
+            answer(&dns, &world.dns);
+        }
+        let mut found = player.complaints;
+        let finished = app.stop();
+        found.extend(compare_denials(&attempts, &finished.audit));
+        let arrived = outside.arrivals() - before;
+        let expected: usize = attempts.iter().map(|attempt| attempt.reaches).sum();
+        tally.arrived += arrived;
+        if arrived != expected {
+            found.push(format!("{arrived} arrivals outside instead of {expected}"));
+        }
+        if !found.is_empty() {
+            let found = found.join("\n  ");
+            complaints.push(format!("{} (WASI {version})\n  {found}", world.name));
+        }
+    }
+    tally
+}
+
+fn answer(dns: &DnsServer, replies: &BTreeMap<String, Vec<String>>) {
+    for (name, replies) in replies {
+        dns.answers(name, replies.iter().map(|text| reply(text)));
+    }
+}
+
+fn start(world: &World, guest: &str, dns: &DnsServer) -> Running {
+    let outport = match world.components.is_empty() {
+        true => world
+            .allow
+            .iter()
+            .fold(Outport::serve(guest::path(guest)), Outport::allow),
+        false => Outport::up(&manifest(&world.components, &guest::path(guest))),
+    };
+    let outport = world.deny.iter().fold(outport, Outport::deny);
+    let outport = world
+        .environment
+        .iter()
+        .fold(outport, |outport, (name, value)| outport.variable(name, value));
+    outport.options(&world.options).dns(dns).start()
+}
+
+fn manifest(components: &BTreeMap<String, Vec<String>>, source: &Path) -> String {
+    let head = "spin_manifest_version = 2\napplication.name = \"escapes\"\n".to_owned();
+    components.iter().fold(head, |text, (component, entries)| {
+        format!(
+            "{text}\n[[trigger.http]]\nroute = \"/{component}/...\"\ncomponent = \"{component}\"\n\n\
+             [component.{component}]\nsource = {source:?}\nallowed_outbound_hosts = {entries:?}\n"
+        )
+    })
+}
+
+struct Player<'a> {
+    app: &'a Running,
+    dns: &'a DnsServer,
+    outside: &'a Outside,
+    number: u16,
+    complaints: Vec<String>,
+}
+
+impl Player<'_> {
+    /// Makes one attempt and says how it ended.
+    fn attempt(&mut self, attempt: &Attempt) -> Ending {
+        answer(self.dns, &attempt.dns);
+        let (asked, arrived) = (self.dns.queries().len(), self.outside.arrivals());
+        let mut last = String::new();
+        for (component, steps) in instances(attempt) {
+            let statements: Vec<&str> = steps.iter().map(|(statement, _)| statement.as_str()).collect();
+            let got = self.request(&component, &statements);
+            for (index, (statement, expected)) in steps.iter().enumerate() {
+                last = got.get(index).cloned().unwrap_or_default();
+                if !fits(&last, expected) {
+                    self.complain(
+                        attempt,
+                        format!("`{statement}` gets `{last}` instead of `{expected}`"),
+                    );
+                }
+            }
+        }
+        let arrived = self.outside.wait_for(arrived + attempt.reaches) - arrived;
+        if arrived != attempt.reaches {
+            self.complain(
+                attempt,
+                format!("{arrived} arrivals outside instead of {}", attempt.reaches),
+            );
+        }
+        if let Some(expected) = &attempt.asks {
+            let queries = self.dns.queries().into_iter().skip(asked);
+            let mut names: Vec<String> = queries.map(|query| query.name).collect();
+            names.sort();
+            names.dedup();
+            if names != *expected {
+                self.complain(
+                    attempt,
+                    format!("the name server is asked for {names:?} instead of {expected:?}"),
+                );
+            }
+        }
+        let ending = ending(&last);
+        if ending != attempt.ends {
+            self.complain(attempt, format!("ends as {ending:?} with `{last}`"));
+        }
+        ending
+    }
+
+    /// The results of the statements in an instance of their own.
+    fn request(&mut self, component: &str, statements: &[&str]) -> Vec<String> {
+        let marker = format!("tcp.bind 127.0.0.1:{}", self.number);
+        let script = [&marker]
+            .into_iter()
+            .map(String::as_str)
+            .chain(statements.iter().copied());
+        let script = script.collect::<Vec<_>>().join("\n");
+        let address = self.app.address();
+        let request = format!(
+            "POST /{component}/play HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n\
+             {script}",
+            script.len()
+        );
+        let response =
+            http::send(address, &request).unwrap_or_else(|error| panic!("{script}: {error}\n{}", self.app));
+        if response.status != 200 {
+            self.complaints.push(format!("{script}\n{}", response.body));
+        }
+        results(&response.body)
+            .into_iter()
+            .skip(1)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn complain(&mut self, attempt: &Attempt, what: String) {
+        self.complaints.push(describe(attempt, &what));
+    }
+}
+
+fn describe(attempt: &Attempt, what: &str) -> String {
+    format!("{} {}: {what}", attempt.id, attempt.guest)
+}
+
+/// Statements and results by instance, each with the component that it is of.
+fn instances(attempt: &Attempt) -> Vec<(String, Vec<(String, String)>)> {
+    let mut instances = vec![("it".to_owned(), Vec::new())];
+    for step in attempt.steps() {
+        match step {
+            Step::In(component) => instances.push((component, Vec::new())),
+            Step::Does {
+                statement, result, ..
+            } => {
+                let (_, steps) = instances.last_mut().expect("there is a first one");
+                steps.push((statement, result));
+            }
+        }
+    }
+    instances.retain(|(_, steps)| !steps.is_empty());
+    instances
+}
+
+/// How an attempt ended, by what the guest got last.
+fn ending(result: &str) -> Ending {
+    const DENIED: [&str; 6] = [
+        "access-denied",
+        "HTTP-request-denied",
+        "destination-IP-prohibited",
+        "new-socket-limit",
+        "connection-limit-reached",
+        // What WASI 0.3 has instead of `new-socket-limit`.
+        "other",
+    ];
+    const IMPOSSIBLE: [&str; 11] = [
+        "invalid-argument",
+        "invalid-state",
+        "invalid-authority",
+        "invalid-path",
+        "invalid-scheme",
+        "HTTP-request-URI-invalid",
+        "name-unresolvable",
+        "destination-not-found",
+        "closed",
+        "header-error",
+        "HTTP-protocol-error",
+    ];
+    let is = |codes: &[&str]| codes.iter().any(|code| result.starts_with(code));
+    match () {
+        () if is(&DENIED) => Ending::Denied,
+        () if is(&IMPOSSIBLE) => Ending::Impossible,
+        () => Ending::Through,
+    }
+}
+
+/// Whether the reasons are those expected, of which one with a question mark may be missing.
+fn agree(found: &[String], expected: &[String]) -> bool {
+    match (found, expected) {
+        ([], []) => true,
+        ([first, rest @ ..], [next, others @ ..]) if first == next.trim_end_matches('?') => {
+            agree(rest, others)
+        }
+        (_, [next, others @ ..]) if next.ends_with('?') => agree(found, others),
+        _ => false,
+    }
+}
+
+/// What the audit log has for each attempt, against what it must have.
+fn compare_denials(attempts: &[Attempt], audit: &[Judgement]) -> Vec<String> {
+    const MARK: &str = "127.0.0.1:";
+    let mut owners: BTreeMap<String, usize> = BTreeMap::new();
+    let mut reasons: Vec<Vec<String>> = vec![Vec::new(); attempts.len()];
+    for line in audit.iter().filter(|line| line.denied()) {
+        let instance = line.field("instance");
+        if let Some(owner) = owners.get(&instance) {
+            reasons[*owner].push(line.reason());
+            continue;
+        }
+        let destination = line.field("destination");
+        let number = destination
+            .strip_prefix(MARK)
+            .and_then(|number| number.parse::<usize>().ok());
+        let number = number.filter(|number| (1..=attempts.len()).contains(number));
+        match number {
+            Some(number) if line.reason() == "hard.bind" => {
+                owners.insert(instance, number - 1);
+            }
+            _ => return vec![format!("a denial of no attempt: {line}")],
+        }
+    }
+    let pairs = attempts.iter().zip(reasons);
+    pairs
+        .filter_map(|(attempt, found)| {
+            let steps = attempt.steps();
+            let expected = steps.iter().flat_map(|step| match step {
+                Step::Does { reasons, .. } => &reasons[..],
+                Step::In(_) => &[],
+            });
+            let expected: Vec<String> = expected.cloned().collect();
+            let what = format!("the audit log has {found:?} instead of {expected:?}");
+            (!agree(&found, &expected)).then(|| describe(attempt, &what))
+        })
+        .collect()
+}
