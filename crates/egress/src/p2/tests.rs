@@ -4,14 +4,15 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket as StdUdpSocket};
 use std::time::Duration;
 
 use wasmtime::component::{Resource, ResourceTable};
-use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress};
+use wasmtime_wasi::p2::bindings::sockets::instance_network;
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Network};
 use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket;
 use wasmtime_wasi::p2::bindings::sockets::tcp_create_socket::Host as _;
 use wasmtime_wasi::p2::bindings::sockets::udp::{
     HostOutgoingDatagramStream, HostUdpSocket, OutgoingDatagram,
 };
 use wasmtime_wasi::p2::bindings::sockets::udp_create_socket::Host as _;
-use wasmtime_wasi::p2::{Network, SocketError, SocketResult};
+use wasmtime_wasi::p2::{SocketError, SocketResult};
 
 use crate::ctx::{GateCtx, GateCtxView};
 use crate::lookup::LookUp;
@@ -19,8 +20,8 @@ use crate::testing::{Script, World, allow, answer};
 
 const UNSPECIFIED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-fn any_network(table: &mut ResourceTable) -> Resource<Network> {
-    table.push(Network::default()).unwrap()
+fn any_network(view: &mut GateCtxView<'_>) -> Resource<Network> {
+    instance_network::Host::instance_network(&mut view.sockets()).unwrap()
 }
 
 fn code(result: SocketResult<()>) -> Option<ErrorCode> {
@@ -48,11 +49,11 @@ async fn of_several_datagrams_those_before_a_refused_one_are_sent_and_none_behin
         .gate("web", allow(&[&format!("udp://127.0.0.1:{}", listed.port())]))
         .open();
     let mut table = ResourceTable::new();
-    let network = any_network(&mut table);
     let mut view = GateCtxView {
         ctx: &mut ctx,
         table: &mut table,
     };
+    let network = any_network(&mut view);
     let socket = view.create_udp_socket(IpAddressFamily::Ipv4).await.unwrap();
     let number = socket.rep();
     let same = || Resource::new_borrow(number);
@@ -68,7 +69,7 @@ async fn of_several_datagrams_those_before_a_refused_one_are_sent_and_none_behin
     let stream = || Resource::new_borrow(outgoing.rep());
     HostOutgoingDatagramStream::check_send(&mut view, stream()).unwrap();
     let sent = vec![datagram(listed), datagram(other), datagram(listed)];
-    let sent = HostOutgoingDatagramStream::send(&mut view, stream(), sent).await;
+    let sent = HostOutgoingDatagramStream::send(&mut view, stream(), sent);
     assert_eq!(sent.ok(), Some(1));
     let received = |peer: &StdUdpSocket| (0..3).filter(|_| peer.recv(&mut [0; 8]).is_ok()).count();
     assert_eq!((received(&peers[0]), received(&peers[1])), (1, 0));
@@ -90,11 +91,11 @@ async fn a_grant_that_ends_before_a_connection_has_begun_refuses_it() {
     let mut table = ResourceTable::new();
     look_up(&ctx, "db.example").await;
 
-    let network = any_network(&mut table);
     let mut view = GateCtxView {
         ctx: &mut ctx,
         table: &mut table,
     };
+    let network = any_network(&mut view);
     let socket = view.create_tcp_socket(IpAddressFamily::Ipv4).unwrap();
     let number = socket.rep();
     let same = || Resource::new_borrow(number);

@@ -3,7 +3,7 @@
 //! Every question is answered with the set of reasons that a refusal may have; the empty set is an allow. There is
 //! more than one where several entries refuse and the specification does not say which of them is named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use outport_policy::Reason;
@@ -47,7 +47,8 @@ struct MGrant {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MInstance {
     grants: Vec<MGrant>,
-    ended: BTreeSet<&'static str>,
+    /// How the grants of a place ended, last time.
+    ended: BTreeMap<&'static str, Reason>,
     peers: Vec<(&'static str, u16, u64)>,
     pub(crate) in_flight: usize,
 }
@@ -278,11 +279,15 @@ impl Model<'_> {
             let lack = |grant: &&MGrant| self.lacks(|host| covers_name(host, grant.name), speaks, port);
             return granting.iter().map(lack).collect();
         }
-        if instance.ended.contains(place.text) {
-            return one(Reason::GrantReplaced);
+        if let Some(reason) = instance.ended.get(place.text) {
+            return one(*reason);
         }
         let near = self.lacks(|host| covers_ip(host, place.text), speaks, port);
-        let named = |entry: &Written| matches!(entry.host, MHost::Name(_) | MHost::Below(_));
+        // A look-up of `localhost` gives loopback addresses and no other.
+        let named = |entry: &Written| match entry.host {
+            MHost::Name(name) | MHost::Below(name) => place.loopback || !under(name, "localhost"),
+            _ => false,
+        };
         match near {
             Reason::AllowNoMatch if self.permitting(speaks, port).any(named) => {
                 one(Reason::AllowNameNotLookedUp)
@@ -431,9 +436,11 @@ impl MInstance {
         }
         let known = self.grants.iter().any(|grant| grant.name == name);
         let mut gone: Vec<MGrant> = Vec::new();
+        let mut reason = Reason::GrantReplaced;
         if !known && self.grants.len() >= MOST_NAMES {
             self.grants.sort_by_key(|grant| (grant.time, grant.ticket));
             gone.push(self.grants.remove(0));
+            reason = Reason::GrantEvicted;
         }
         gone.extend(self.grants.iter().filter(|grant| grant.name == name).cloned());
         self.grants.retain(|grant| grant.name != name);
@@ -446,7 +453,7 @@ impl MInstance {
         });
         for place in gone.iter().flat_map(|grant| &grant.places) {
             if !self.grants.iter().any(|grant| grant.places.contains(place)) {
-                self.ended.insert(place);
+                self.ended.insert(place, reason);
             }
         }
     }
