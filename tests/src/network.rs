@@ -56,7 +56,7 @@ pub fn isolated<F: FnOnce()>(body: F) {
         said.contains("1 passed"),
         "the test did not find itself:\n{said}\n{complained}"
     );
-    print!("{said}");
+    eprint!("{said}");
 }
 
 fn namespace_possible() -> Result<(), String> {

@@ -237,11 +237,11 @@ impl Model<'_> {
     /// The reason of the entry that lacks least, of those that cover the host.
     fn lacks(&self, covers: impl Fn(MHost) -> bool, speaks: Speaks, port: u16) -> Reason {
         let near: Vec<_> = self.allow.iter().filter(|entry| covers(entry.host)).collect();
-        let speaks_it = |entry: &&&Written| entry.schemes.iter().any(|scheme| permits(scheme, speaks));
+        let speaks_it = |entry: &&Written| entry.schemes.iter().any(|scheme| permits(scheme, speaks));
         match () {
             () if near.is_empty() => Reason::AllowNoMatch,
             () if near.iter().any(|entry| entry.has_port(port)) => Reason::AllowScheme,
-            () if near.iter().any(|entry| speaks_it(&entry)) => Reason::AllowPort,
+            () if near.iter().any(speaks_it) => Reason::AllowPort,
             () => Reason::AllowScheme,
         }
     }
@@ -305,12 +305,7 @@ impl Model<'_> {
         let socket = |scheme: &&str| ["*", "tcp", "udp"].contains(scheme);
         match () {
             () if under(name, "spin.internal") => one(Reason::DnsNameNotAllowed),
-            () if near
-                .iter()
-                .any(|entry| entry.schemes.iter().any(|scheme| socket(&scheme))) =>
-            {
-                Refused::new()
-            }
+            () if near.iter().any(|entry| entry.schemes.iter().any(socket)) => Refused::new(),
             () if self.allow.is_empty() => one(Reason::AllowNone),
             () if near.is_empty() => one(Reason::DnsNameNotAllowed),
             () => one(Reason::AllowScheme),
