@@ -80,7 +80,11 @@ fn test_name<F>() -> String {
 }
 
 fn run_alone(test: &str) -> Output {
-    let addresses = ADDRESSES.map(|address| format!("ip address add {address} dev lo"));
+    // Else an IPv6 address cannot be used until the kernel has come to look whether somebody else has it.
+    let addresses = ADDRESSES.map(|address| match address.contains(':') {
+        true => format!("ip address add {address} dev lo nodad"),
+        false => format!("ip address add {address} dev lo"),
+    });
     let script = format!("set -e; ip link set lo up; {}; exec \"$@\"", addresses.join("; "));
     let this = env::current_exe().expect("a test knows its own file");
     Command::new("unshare")
