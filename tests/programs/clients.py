@@ -1,11 +1,12 @@
 """Two clients as everybody uses them, redis-py and pg8000, with nothing changed for WebAssembly.
 
-Usage: clients redis HOST PORT | clients postgres HOST PORT | clients resolve HOST
+Usage: clients redis HOST PORT | clients postgres HOST PORT | clients resolve HOST | clients write FILE TEXT
 
 Writes what the server answered to standard output. Ends with 1 and the error if it does not come that far.
 """
 
 import encodings.idna  # what a module needs at run time must be there when the component is built
+import os
 import socket
 import sys
 import types
@@ -37,6 +38,16 @@ def resolve(host):
     return " ".join(sorted({answer[4][0] for answer in socket.getaddrinfo(host, 80)}))
 
 
+def write(path, text):
+    """Writes a file in three steps: makes it, renames it, appends to it."""
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.rename(path + ".new", path)
+    with open(path, "a") as file:
+        file.write(" and more")
+    return "written"
+
+
 class Run(wit_world.exports.Run):
     def run(self):
         try:
@@ -47,6 +58,8 @@ class Run(wit_world.exports.Run):
                     print(ask_postgres(host, int(port)))
                 case ["resolve", host]:
                     print(resolve(host))
+                case ["write", path, text]:
+                    print(write(path, text))
                 case other:
                     raise SystemExit(f"usage: {__doc__} {other}")
         except (redis.RedisError, pg8000.native.InterfaceError, OSError) as error:

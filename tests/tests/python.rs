@@ -65,6 +65,33 @@ fn pg8000_logs_in_and_asks_by_host_name() {
 }
 
 #[test]
+fn a_guest_writes_to_the_directory_that_it_was_given_and_nowhere_else() {
+    for sandbox in ["on", "off"] {
+        let client = run()
+            .option(format!("--kernel-sandbox={sandbox}"))
+            .options(["--dir", "given::/data"]);
+        let (given, beside) = (client.folder().join("given"), client.folder().join("beside"));
+        std::fs::create_dir(&given).unwrap();
+        std::fs::create_dir(&beside).unwrap();
+        std::os::unix::fs::symlink(&beside, given.join("out")).unwrap();
+        let running = client.args(["write", "/data/file", "text"]).start();
+        running.wait_for_line("written");
+        let text = std::fs::read_to_string(given.join("file")).unwrap();
+        assert_eq!(text, "text and more", "{running}");
+        running.finish().expect_code(0);
+    }
+    for path in ["/data/out/file", "/beside/file", "file"] {
+        let client = run().options(["--dir", "given::/data"]);
+        let (given, beside) = (client.folder().join("given"), client.folder().join("beside"));
+        std::fs::create_dir(&given).unwrap();
+        std::fs::create_dir(&beside).unwrap();
+        std::os::unix::fs::symlink(&beside, given.join("out")).unwrap();
+        let finished = client.args(["write", path, "text"]).finish().expect_code(1);
+        assert!(!finished.stdout.contains("written"), "{finished}");
+    }
+}
+
+#[test]
 fn the_second_start_is_fast() {
     let resolve = || run().args(["resolve", "127.0.0.1"]).finish().expect_code(0);
     resolve();
