@@ -6,6 +6,7 @@
 
 mod address;
 mod dns;
+mod file;
 mod http;
 mod tcp;
 mod udp;
@@ -54,6 +55,14 @@ impl World for P2 {
 
     async fn fetch(&self, request: &HttpRequest) -> Result<HttpAnswer, Code> {
         http::fetch(request)
+    }
+
+    async fn read_file(&self, path: &str) -> Result<Vec<u8>, Code> {
+        file::read(path)
+    }
+
+    async fn write_file(&self, path: &str, content: &[u8]) -> Result<(), Code> {
+        file::write(path, content)
     }
 
     fn now(&self) -> Duration {

@@ -5,6 +5,7 @@
 
 mod address;
 mod dns;
+mod file;
 mod http;
 mod tcp;
 mod udp;
@@ -40,6 +41,14 @@ impl World for P3 {
 
     async fn fetch(&self, request: &HttpRequest) -> Result<HttpAnswer, Code> {
         http::fetch(request).await
+    }
+
+    async fn read_file(&self, path: &str) -> Result<Vec<u8>, Code> {
+        file::read(path).await
+    }
+
+    async fn write_file(&self, path: &str, content: &[u8]) -> Result<(), Code> {
+        file::write(path, content).await
     }
 
     fn now(&self) -> Duration {

@@ -66,6 +66,10 @@ pub enum Action {
     Drop(String),
     /// Sends an HTTP request.
     Http(HttpRequest, Show),
+    /// Reads a file below the first directory that the guest was given.
+    FileRead(String),
+    /// Makes such a file.
+    FileWrite(String, Vec<u8>),
     /// Waits.
     Wait(Duration),
     /// Computes for so long without waiting for anything.
@@ -206,6 +210,8 @@ fn parse(text: &str) -> Option<Action> {
             };
             Action::Http(request, Show::Status)
         }
+        ["file.read", path] => Action::FileRead(path.to_string()),
+        ["file.write", path, _, ..] => Action::FileWrite(path.to_string(), unescape(after(text, 2))),
         ["wait", ms] => Action::Wait(milliseconds(ms)?),
         ["spin", ms] => Action::Spin(milliseconds(ms)?),
         ["alloc", bytes] => Action::Allocate(bytes.parse().ok()?),

@@ -111,6 +111,11 @@ impl<W: World> Player<W> {
             Action::LookUpRead(name) => addresses(self.look_up(name)?).await,
             Action::Drop(name) => self.drop(name),
             Action::Http(request, show) => self.http(request, *show).await,
+            Action::FileRead(path) => {
+                let content = self.world.read_file(path).await.map_err(text)?;
+                Ok(escape(&content))
+            }
+            Action::FileWrite(path, content) => done(self.world.write_file(path, content).await),
             Action::Wait(time) => {
                 self.world.sleep(*time).await;
                 ok()

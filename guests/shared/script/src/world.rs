@@ -150,6 +150,10 @@ pub trait World {
     async fn start_look_up(&self, name: &str) -> Result<Self::LookUp, Code>;
     /// Sends a request and reads the answer to its end.
     async fn fetch(&self, request: &HttpRequest) -> Result<HttpAnswer, Code>;
+    /// The content of a file below the first directory that the guest was given.
+    async fn read_file(&self, path: &str) -> Result<Vec<u8>, Code>;
+    /// Makes a file there, or overwrites its beginning.
+    async fn write_file(&self, path: &str, content: &[u8]) -> Result<(), Code>;
     /// The monotonic clock.
     fn now(&self) -> Duration;
     /// Waits.
