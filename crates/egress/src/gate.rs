@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 use ::http::{Request, Response};
-use outport_policy::{AllowList, Operator, Policy};
+use outport_policy::{AllowList, Operator, Policy, Reason};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::ctx::GateCtx;
@@ -31,13 +31,14 @@ struct Shared {
 
 impl Gate {
     pub(crate) fn new(wall: Wall, component: Arc<str>, allow: Arc<AllowList>) -> Gate {
+        let pool = Arc::new(Pool::new(wall.pooling()));
         Gate::of(Shared {
             wall,
             component,
             allow,
             sockets: AtomicU32::new(0),
             tls: Tls::default(),
-            pool: Arc::default(),
+            pool,
             internal: OnceLock::new(),
         })
     }
@@ -81,7 +82,7 @@ impl Gate {
             allow: allow.clone(),
             sockets: AtomicU32::new(0),
             tls: Tls::new(profiles),
-            pool: Arc::default(),
+            pool: Arc::new(Pool::new(wall.pooling())),
             internal: internal.clone(),
         })
     }
@@ -90,6 +91,12 @@ impl Gate {
     /// calls change nothing. Without it such requests find nobody.
     pub fn set_internal(&self, app: Arc<dyn Internal>) {
         let _ = self.shared.internal.set(app);
+    }
+
+    /// Notes that code which has no way out at all tried to take one: counted and told like every other denial, under
+    /// `what` as the audit log calls the attempt.
+    pub fn refuse(&self, what: &'static str, destination: &str, reason: Reason) {
+        InstanceGate::new(self.clone()).refuse(what, destination, reason);
     }
 
     /// Lets the app answer a request that is permitted.

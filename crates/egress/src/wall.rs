@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use arc_swap::ArcSwap;
 use outport_policy::{AllowList, LearnedAddresses, Operator};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::audit::{AuditEvent, AuditSink, Verdict};
 use crate::connections::Connections;
@@ -45,6 +45,16 @@ struct Shared {
     instances: AtomicU64,
     sockets: AtomicU32,
     connections: AtomicU32,
+    pooling: Pooling,
+    /// A permit for each connection of outgoing HTTP; none where there is no bound.
+    http_connections: Option<Arc<Semaphore>>,
+}
+
+/// Whether connections of outgoing HTTP are kept for further requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pooling {
+    On,
+    Off,
 }
 
 /// What the operator's policy in force is made of.
@@ -60,6 +70,8 @@ impl Wall {
             operator: Operator::default(),
             resolver: None,
             sinks: Vec::new(),
+            pooling: Pooling::On,
+            http_connections: None,
         }
     }
 
@@ -142,6 +154,14 @@ impl Wall {
     /// The connections of outgoing HTTP of all guests.
     pub(crate) fn connections(&self) -> &AtomicU32 {
         &self.shared.connections
+    }
+
+    pub(crate) fn pooling(&self) -> Pooling {
+        self.shared.pooling
+    }
+
+    pub(crate) fn http_connections(&self) -> Option<&Arc<Semaphore>> {
+        self.shared.http_connections.as_ref()
     }
 
     /// The connections that are open now.
@@ -234,6 +254,8 @@ pub struct WallBuilder {
     operator: Operator,
     resolver: Option<Arc<dyn Resolve>>,
     sinks: Vec<Arc<dyn AuditSink>>,
+    pooling: Pooling,
+    http_connections: Option<u32>,
 }
 
 impl WallBuilder {
@@ -252,6 +274,19 @@ impl WallBuilder {
     /// Adds a sink for events. Default: none.
     pub fn sink(mut self, sink: Arc<dyn AuditSink>) -> WallBuilder {
         self.sinks.push(sink);
+        self
+    }
+
+    /// Gives every request of outgoing HTTP a connection of its own. Default: connections are used again.
+    pub fn without_pooling(mut self) -> WallBuilder {
+        self.pooling = Pooling::Off;
+        self
+    }
+
+    /// How many connections of outgoing HTTP all guests together may have; a request waits up to five seconds for
+    /// one. Default: as many as the quotas of the policy permit.
+    pub fn http_connections(mut self, number: u32) -> WallBuilder {
+        self.http_connections = Some(number);
         self
     }
 
@@ -282,6 +317,10 @@ impl WallBuilder {
             instances: AtomicU64::new(0),
             sockets: AtomicU32::new(0),
             connections: AtomicU32::new(0),
+            pooling: self.pooling,
+            http_connections: self
+                .http_connections
+                .map(|number| Arc::new(Semaphore::new(number as usize))),
         };
         Ok(Wall {
             shared: Arc::new(shared),

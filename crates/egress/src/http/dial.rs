@@ -8,6 +8,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use outport_policy::{AnswerSource, Attempt, Endpoint, Host, Usage};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wasmtime_wasi_http::Error;
 
@@ -85,6 +86,7 @@ async fn resolve(gate: &InstanceGate, host: &Host) -> Result<Answer, Error> {
 pub(super) struct ConnectionPermit {
     gate: Arc<InstanceGate>,
     connection: Option<Registration>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl ConnectionPermit {
@@ -114,6 +116,13 @@ impl ConnectionPermit {
     }
 }
 
+impl ConnectionPermit {
+    /// Gives back all but the place among those of outgoing HTTP.
+    fn back(mut self) -> Option<OwnedSemaphorePermit> {
+        self.place.take()
+    }
+}
+
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.gate.held().uncount_connection();
@@ -128,6 +137,7 @@ async fn judge_when_there_is_room(
     answer: &Answer,
 ) -> Result<(ConnectionPermit, Vec<Endpoint>), Error> {
     let patience = Instant::now() + QUOTA_TIME;
+    let mut place = take_place(gate, patience).await?;
     loop {
         // Waits from before the look on, so that a place which is freed right after it is not missed.
         let freed = gate.gate().wall().freed().notified();
@@ -137,13 +147,14 @@ async fn judge_when_there_is_room(
             let permit = ConnectionPermit {
                 gate: gate.clone(),
                 connection: None,
+                place: place.take(),
             };
             match judge(gate, destination, answer, before) {
                 Ok(permitted) => return Ok((permit, permitted)),
                 Err(RefusalKind::Policy) => return Err(Error::DestinationIpProhibited),
                 Err(RefusalKind::Quota) if is_last => return Err(Error::ConnectionLimitReached),
                 // Somebody else was faster.
-                Err(RefusalKind::Quota) => {}
+                Err(RefusalKind::Quota) => place = permit.back(),
             }
         }
         gate.gate().wall().close_idle();
@@ -157,6 +168,24 @@ async fn judge_when_there_is_room(
 fn has_room(gate: &InstanceGate, destination: &Destination, answer: &Answer) -> bool {
     let kinds = attempts(destination, answer).filter_map(|(_, attempt)| gate.judge_again(&attempt).err());
     kinds.map(Refusal::kind).all(|kind| kind != RefusalKind::Quota)
+}
+
+/// A place among the connections of outgoing HTTP that the operator permits, where there is such a bound.
+async fn take_place(
+    gate: &InstanceGate,
+    patience: Instant,
+) -> Result<Option<OwnedSemaphorePermit>, Error> {
+    let Some(places) = gate.gate().wall().http_connections() else {
+        return Ok(None);
+    };
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Ok(Some(place));
+    }
+    gate.gate().wall().close_idle();
+    match tokio::time::timeout_at(patience, Arc::clone(places).acquire_owned()).await {
+        Ok(Ok(place)) => Ok(Some(place)),
+        Ok(Err(_)) | Err(_) => Err(Error::ConnectionLimitReached),
+    }
 }
 
 fn judge(
@@ -262,7 +291,7 @@ mod tests {
 
     // proves: Q-1
     #[tokio::test(start_paused = true)]
-    async fn a_request_waits_five_seconds_for_a_place_and_is_denied_once() {
+    async fn a_request_waits_five_seconds_for_aplace_and_is_denied_once() {
         let (world, gate, destination, answer) = crowded(1);
         let wait = || judge_when_there_is_room(&gate, &destination, &answer);
         let (held, _) = wait().await.ok().unwrap();

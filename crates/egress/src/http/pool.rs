@@ -14,10 +14,11 @@ use tokio::runtime;
 
 use super::connection::Connection;
 use super::destination::Destination;
+use crate::wall::Pooling;
 
 /// The idle connections of a component.
-#[derive(Default)]
 pub(crate) struct Pool {
+    pooling: Pooling,
     idle: Mutex<HashMap<Key, Vec<Idle>>>,
     swept: AtomicBool,
 }
@@ -34,6 +35,15 @@ struct Idle {
 }
 
 impl Pool {
+    /// A pool that has no connection yet, and never will where pooling is off.
+    pub(crate) fn new(pooling: Pooling) -> Pool {
+        Pool {
+            pooling,
+            idle: Mutex::default(),
+            swept: AtomicBool::new(false),
+        }
+    }
+
     /// A connection for `destination` that is ready, if there is one. One that takes several requests at a time
     /// stays in the pool as well.
     pub(super) fn take(&self, destination: &Destination) -> Option<Connection> {
@@ -90,6 +100,9 @@ impl Pool {
     }
 
     fn put(self: &Arc<Pool>, destination: &Destination, connection: Connection) {
+        if self.pooling == Pooling::Off {
+            return;
+        }
         let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
         let list = idle.entry(key(destination)).or_default();
         if list.len() < IDLE_CONNECTIONS {
