@@ -4,6 +4,7 @@
 //!   decision, [`script`] says what a guest tries and what it must get, [`guest`] knows where the guests are,
 //!   [`http`] is a client and an origin;
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
+//! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
 //! - [`redis`] and [`postgres`] are the real servers, [`python`] builds real programs as components;
 //! - [`schema`] holds documents against JSON schemas;
 //! - [`network`] gives a test a network of its own, with private and public addresses that lead nowhere else.
@@ -24,5 +25,6 @@ pub mod redis;
 pub mod schema;
 pub mod script;
 pub mod tcp;
+pub mod tls;
 mod transcript;
 pub mod udp;

@@ -20,7 +20,11 @@ fn fetch_reaches_the_listed_api_and_is_refused_elsewhere() {
     let (api, other) = (Origin::start("from the API\n"), Origin::start("from elsewhere\n"));
     let app = start("fetch", &[format!("--variable=api=http://{}", api.address())]);
     let listed = app.get(&format!("/?http://{}/items", api.address()));
-    assert_eq!((listed.status, listed.body.as_str()), (200, "from the API\n"), "{app}");
+    assert_eq!(
+        (listed.status, listed.body.as_str()),
+        (200, "from the API\n"),
+        "{app}"
+    );
     let refused = app.get(&format!("/?http://{}/", other.address()));
     assert_eq!(refused.status, 403, "{app}");
     assert!(refused.body.contains("HttpRequestDenied"), "{}", refused.body);
@@ -33,7 +37,11 @@ fn fetch_reaches_the_listed_api_and_is_refused_elsewhere() {
 #[test]
 fn chained_answers_by_way_of_a_component_that_nobody_else_can_ask() {
     let app = start("chained", &[]);
-    assert_eq!(app.get("/a/b?c").body, "The back says: you asked me for /a/b?c\n", "{app}");
+    assert_eq!(
+        app.get("/a/b?c").body,
+        "The back says: you asked me for /a/b?c\n",
+        "{app}"
+    );
     let audit = app.stop();
     assert!(!audit.stderr.contains("denied:"), "{audit}");
 }
@@ -44,7 +52,11 @@ fn every_example_has_a_readme_of_few_words() {
         let folder = entry.expect("an entry of the folder").path();
         let readme = fs::read_to_string(folder.join("README.md"));
         let readme = readme.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        assert!(readme.contains("outport up"), "{} says how to start it", folder.display());
+        assert!(
+            readme.contains("outport up"),
+            "{} says how to start it",
+            folder.display()
+        );
         assert!(readme.lines().count() <= 25, "{} is short", folder.display());
     }
 }

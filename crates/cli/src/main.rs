@@ -17,6 +17,7 @@
 mod app_options;
 mod audit_output;
 mod author_options;
+mod client_tls;
 mod commands;
 mod diagnostic;
 mod engine_room;

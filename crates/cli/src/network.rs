@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outport_egress::{DenialReporter, Refresher, Resolver, Wall};
-use outport_policy::Operator;
+use outport_egress::{DenialReporter, Gate, Refresher, Resolver, Wall};
+use outport_policy::{AllowList, Operator};
 use outport_runtime::descriptors;
 
 use crate::audit_output::AuditOutput;
@@ -39,6 +39,17 @@ impl Network {
         let mut builder = Wall::builder()
             .operator(within_descriptors(side.operator.clone()))
             .resolver(Arc::new(resolver(&side.dns_servers)?));
+        let http = &side.http;
+        if http
+            .connection_pooling
+            .as_ref()
+            .is_some_and(|pooling| !pooling.value)
+        {
+            builder = builder.without_pooling();
+        }
+        if let Some(limit) = &http.max_connections {
+            builder = builder.http_connections(limit.value);
+        }
         if !terminal.is_quiet() {
             let report = DenialReporter::new(move |line| terminal.insist(&painted(line, terminal.paint())))?;
             builder = builder.sink(Arc::new(report));
@@ -63,6 +74,12 @@ impl Network {
             reload,
             _refresher: refresher,
         })
+    }
+
+    /// The gate of a component that no manifest names.
+    pub(crate) fn gate(&self, component: &str, allow: Arc<AllowList>, side: &OperatorSide) -> Gate {
+        let gate = self.wall.gate(component, allow);
+        gate.with_tls(side.client_tls.of(component))
     }
 
     pub(crate) fn wall(&self) -> &Wall {

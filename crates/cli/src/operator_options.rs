@@ -8,16 +8,17 @@
 //! | --- | --- | --- |
 //! | command line | `--disallowed-outbound-hosts` | the other options below |
 //! | environment | `OUTPORT_DISALLOWED_OUTBOUND_HOSTS` | |
-//! | runtime config file | `disallowed_outbound_hosts`, `block_networks` | `[outbound_networking]` |
+//! | runtime config file | `disallowed_outbound_hosts`, `block_networks` | `[outbound_networking]`, `[outbound_http]`, `[[client_tls]]` |
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use outport_check::DeniedNames;
-use outport_manifest::{DnsServer, Located, RuntimeConfig};
+use outport_manifest::{DnsServer, Located, OutboundHttp, RuntimeConfig};
 use outport_policy::{DenyList, Entry, Limit, Operator, Place, PortSet, Quotas, RuntimeLimits};
 
+use crate::client_tls::ClientTlsProfiles;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -88,6 +89,10 @@ pub(crate) struct OperatorSide {
     pub(crate) resolve_disallowed: bool,
     pub(crate) audit_log: Option<PathBuf>,
     pub(crate) deny_warnings: bool,
+    /// Certificates for outgoing HTTPS.
+    pub(crate) client_tls: ClientTlsProfiles,
+    /// Settings of outgoing HTTP.
+    pub(crate) http: OutboundHttp,
     /// What is worth saying about the runtime config file.
     pub(crate) remarks: Vec<Diagnostic>,
 }
@@ -159,6 +164,10 @@ impl OperatorOptions {
         remarks: Vec<Diagnostic>,
         wrong: &mut Vec<Diagnostic>,
     ) -> OperatorSide {
+        let client_tls = config
+            .map(|config| ClientTlsProfiles::read(config, wrong))
+            .unwrap_or_default();
+        let http = config.map(|config| config.http.clone()).unwrap_or_default();
         let config = config.map(|config| config.networking.clone()).unwrap_or_default();
         let mut denied = self.denied(wrong);
         denied.extend(config.disallowed_outbound_hosts);
@@ -195,6 +204,8 @@ impl OperatorOptions {
             resolve_disallowed: resolve_in_file && !self.no_resolve_disallowed,
             audit_log: self.audit_log.clone(),
             deny_warnings: self.deny_warnings,
+            client_tls,
+            http,
             remarks,
         }
     }

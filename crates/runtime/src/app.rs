@@ -3,13 +3,15 @@
 //! Each file is read and compiled once, however many components use it, and all of them at the same time. What is
 //! wrong is collected, each with its place in the manifest, so that one start shows all of it.
 
+mod composition;
 mod problem;
 mod sources;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use outport_egress::{Gate, Wall};
+use outport_egress::{Gate, TlsProfile, Wall};
 use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route, Variables};
 use outport_policy::AllowList;
 
@@ -17,13 +19,18 @@ use crate::cache::CompiledCode;
 use crate::command::Command;
 use crate::component::Component;
 use crate::engine::Engine;
+use crate::files::{FileTree, FilesProblem};
 use crate::http::{Responder, SiteEntry};
 use crate::limits::GuestLimits;
 use crate::prepared::{Prepared, Workshop};
 use crate::surroundings::Surroundings;
 use crate::variables::GuestVariables;
+pub use composition::CompositionError;
+pub(crate) use composition::Isolated;
+#[cfg(test)]
+pub(crate) use composition::right_of;
 pub use problem::{AppProblem, AppProblemKind};
-use sources::{CodeFile, Compiled};
+use sources::{Code, Compiled};
 
 /// An app that is ready to run.
 pub struct App {
@@ -37,6 +44,8 @@ pub struct App {
     pub commands: Vec<Command>,
     /// The code of each component.
     pub components: BTreeMap<ComponentId, Component>,
+    /// The copies of the app's files, to be kept as long as it runs.
+    pub files: Vec<FileTree>,
 }
 
 /// What would become of an app, for those who do not want to run it.
@@ -57,6 +66,8 @@ pub struct Assembly<'a> {
     pub wall: &'a Wall,
     /// What each component may reach by its author's word; one that is not here reaches nothing.
     pub allow: HashMap<ComponentId, AllowList>,
+    /// The TLS profiles of each component, by the operator's word.
+    pub client_tls: &'a dyn Fn(&ComponentId) -> Vec<Arc<TlsProfile>>,
     /// The app's variables, from which those of each component are filled in.
     pub variables: &'a Variables,
     /// Environment variables of every component, over its own.
@@ -101,40 +112,48 @@ impl Assembly<'_> {
             .iter()
             .filter(|component| wanted(&component.id.value));
         let mut problems = Vec::new();
-        let mut files = Vec::new();
+        let mut codes = Vec::new();
         for component in components {
-            match CodeFile::of(component, manifest) {
-                Ok(file) => files.push((component, file)),
-                Err(kind) => problems.push(AppProblem::at(manifest, &component.source.span, kind)),
+            match Code::of(component, manifest) {
+                Ok(code) => codes.push((component, code)),
+                Err(problem) => problems.push(problem),
             }
         }
-        let compiled = Compiled::from(
-            files.iter().map(|(_, file)| file.clone()).collect(),
-            self.engine,
-            self.code,
-        );
+        let compiled = Compiled::from(codes.iter().map(|(_, code)| code), self.engine, self.code);
         let mut parts = BTreeMap::new();
-        for (written, file) in &files {
-            match compiled.component(file) {
-                Ok(compiled) => drop(parts.insert(&written.id.value, self.part(written, compiled))),
-                Err(kind) => problems.push(AppProblem::at(manifest, &written.source.span, kind)),
+        for (written, code) in &codes {
+            let part = compiled
+                .component(code, &written.source.span, manifest)
+                .and_then(|compiled| self.part(written, compiled, manifest));
+            match part {
+                Ok(part) => drop(parts.insert(&written.id.value, part)),
+                Err(problem) => problems.push(problem),
             }
         }
         let app = self.triggers(manifest, &parts, &mut problems);
         (app, problems)
     }
 
-    fn part<'m>(&mut self, written: &'m outport_manifest::Component, compiled: Component) -> Part<'m> {
+    fn part<'m>(
+        &mut self,
+        written: &'m outport_manifest::Component,
+        compiled: Component,
+        manifest: &Manifest,
+    ) -> Result<Part<'m>, AppProblem> {
         let id = &written.id.value;
         let allow = self
             .allow
             .remove(id)
             .unwrap_or_else(|| AllowList::compile(Vec::new()));
-        Part {
+        let gate = self.wall.gate(id.as_str(), allow.into());
+        let files = FileTree::copy(written, &directory_of(manifest))
+            .map_err(|FilesProblem { error, span }| AppProblem::at(manifest, &span, error.into()))?;
+        Ok(Part {
             written,
             compiled,
-            gate: self.wall.gate(id.as_str(), allow.into()),
-        }
+            gate: gate.with_tls((self.client_tls)(id)),
+            files,
+        })
     }
 
     fn triggers(
@@ -153,6 +172,7 @@ impl Assembly<'_> {
                 .iter()
                 .map(|(id, part)| ((*id).clone(), part.compiled.clone()))
                 .collect(),
+            files: parts.values().filter_map(|part| part.files.clone()).collect(),
         };
         let base = manifest
             .application
@@ -229,6 +249,7 @@ impl Assembly<'_> {
             arguments,
             environment: own.chain(self.environment.iter().cloned()).collect(),
             variables: GuestVariables::of(part.written, self.variables)?,
+            directories: part.files.iter().map(FileTree::directory).collect(),
             ..Surroundings::default()
         };
         Ok(workshop.prepare(&part.compiled, part.gate.clone(), surroundings, limits)?)
@@ -240,6 +261,7 @@ struct Part<'a> {
     written: &'a outport_manifest::Component,
     compiled: Component,
     gate: Gate,
+    files: Option<FileTree>,
 }
 
 /// The routes that are reached from outside. Of two that are the same the later one counts.
@@ -274,6 +296,15 @@ fn under(base: &str, route: &PathRoute) -> Result<PathRoute, AppProblemKind> {
         base: base.to_owned(),
         error,
     })
+}
+
+/// The directory that the manifest is in.
+fn directory_of(manifest: &Manifest) -> PathBuf {
+    manifest
+        .source
+        .path()
+        .parent()
+        .map_or_else(PathBuf::new, PathBuf::from)
 }
 
 /// Where a path of the manifest leads.

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use wasmtime::component::Component as Compiled;
 
@@ -14,6 +15,8 @@ use crate::engine::Engine;
 #[derive(Clone)]
 pub struct Component {
     compiled: Compiled,
+    /// What was composed into it, by what the manifest calls it.
+    dependencies: Arc<[String]>,
 }
 
 /// What of a component Outport can start.
@@ -88,6 +91,14 @@ pub enum ComponentError {
         /// What the compiler said.
         reason: wasmtime::Error,
     },
+    /// It cannot be composed with others, whether or not it can be run alone.
+    #[error("`{}` cannot be composed: {reason}", .path.display())]
+    CannotCompose {
+        /// The file.
+        path: PathBuf,
+        /// What the composer said.
+        reason: String,
+    },
 }
 
 impl ComponentError {
@@ -119,7 +130,8 @@ impl ComponentError {
             ComponentError::Unreadable { .. }
             | ComponentError::WrongDigest { .. }
             | ComponentError::NotWebAssembly { .. }
-            | ComponentError::Invalid { .. } => None,
+            | ComponentError::Invalid { .. }
+            | ComponentError::CannotCompose { .. } => None,
         }
     }
 }
@@ -142,31 +154,69 @@ impl Component {
         code: &CompiledCode,
     ) -> Result<Component, ComponentError> {
         let unreadable = |source: io::Error| ComponentError::unreadable(path, source);
-        let is_meant = |content: &ContentHash| digest.is_none_or(|digest| digest == content.hex());
         let mut file = File::open(path).map_err(unreadable)?;
         // A pipe can be read once only; whatever comes out of it is compiled.
         if file.metadata().map_err(unreadable)?.is_file() {
             let content = ContentHash::of_file(&mut file).map_err(unreadable)?;
-            if is_meant(&content)
+            if is_meant(digest, &content)
                 && let Some(compiled) = code.find(engine, &content)
             {
-                return Ok(Component { compiled });
+                return Ok(Component::of(compiled));
             }
             file.rewind().map_err(unreadable)?;
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(unreadable)?;
-        if !is_meant(&ContentHash::of(&bytes)) {
-            return Err(ComponentError::WrongDigest { path: path.into() });
+        let bytes = read_from(file, path, digest)?;
+        Component::compile(path, &bytes, engine, code)
+    }
+
+    /// Compiles `bytes`, or maps the code that an earlier start kept. Messages name `path` as where they are from.
+    ///
+    /// # Errors
+    ///
+    /// When they are not a component that this engine can run.
+    pub(crate) fn from_bytes(
+        path: &Path,
+        bytes: &[u8],
+        engine: &Engine,
+        code: &CompiledCode,
+    ) -> Result<Component, ComponentError> {
+        match code.find(engine, &ContentHash::of(bytes)) {
+            Some(compiled) => Ok(Component::of(compiled)),
+            None => Component::compile(path, bytes, engine, code),
         }
-        examine(path, &bytes)?;
+    }
+
+    fn compile(
+        path: &Path,
+        bytes: &[u8],
+        engine: &Engine,
+        code: &CompiledCode,
+    ) -> Result<Component, ComponentError> {
         let invalid = |reason| ComponentError::Invalid {
             path: path.into(),
             reason,
         };
-        Ok(Component {
-            compiled: code.compile(engine, &bytes).map_err(invalid)?,
-        })
+        code.compile(engine, bytes).map(Component::of).map_err(invalid)
+    }
+
+    fn of(compiled: Compiled) -> Component {
+        Component {
+            compiled,
+            dependencies: Arc::default(),
+        }
+    }
+
+    /// The same component, which knows what was composed into it.
+    pub(crate) fn with_dependencies(self, names: impl Iterator<Item = String>) -> Component {
+        Component {
+            dependencies: names.collect(),
+            ..self
+        }
+    }
+
+    /// What was composed into it, by what the manifest calls it.
+    pub(crate) fn dependencies(&self) -> &[String] {
+        &self.dependencies
     }
 
     /// The component of wasmtime behind this one.
@@ -216,6 +266,31 @@ impl Entrance {
         // A release candidate is another interface: its functions may differ.
         interface == name && version.starts_with(track) && !version.contains('-')
     }
+}
+
+/// Reads the component at `path`, which must have this SHA-256 where one is given, in 64 hexadecimal digits.
+///
+/// # Errors
+///
+/// When the file cannot be read, is another one, or no component.
+pub(crate) fn read(path: &Path, digest: Option<&str>) -> Result<Vec<u8>, ComponentError> {
+    let file = File::open(path).map_err(|source| ComponentError::unreadable(path, source))?;
+    read_from(file, path, digest)
+}
+
+fn read_from(mut file: File, path: &Path, digest: Option<&str>) -> Result<Vec<u8>, ComponentError> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)
+        .map_err(|source| ComponentError::unreadable(path, source))?;
+    if !is_meant(digest, &ContentHash::of(&bytes)) {
+        return Err(ComponentError::WrongDigest { path: path.into() });
+    }
+    examine(path, &bytes)?;
+    Ok(bytes)
+}
+
+fn is_meant(digest: Option<&str>, content: &ContentHash) -> bool {
+    digest.is_none_or(|digest| digest == content.hex())
 }
 
 /// Names of exports for a message.

@@ -24,6 +24,13 @@ pub(crate) struct Guest {
     budget: Budget,
 }
 
+impl Guest {
+    /// What the instance holds of the host.
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+}
+
 /// A store for one instance. What runs in it yields to its neighbours every [`TICK`](crate::engine::TICK) or more
 /// often, if it is run by [`Engine::interrupting`].
 pub(crate) fn store(

@@ -17,6 +17,7 @@ pub mod command;
 pub mod component;
 pub mod descriptors;
 pub mod engine;
+pub mod files;
 mod guest;
 pub mod http;
 pub mod limits;
@@ -27,4 +28,4 @@ pub mod surroundings;
 pub mod trap;
 pub mod variables;
 
-pub use linker::{NotProvided, is_provided};
+pub use linker::{NotInherited, NotProvided, is_provided};

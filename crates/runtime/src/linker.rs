@@ -3,21 +3,26 @@
 //! 1. WASI 0.2 and 0.3 of wasmtime, whose network has no rights;
 //! 2. the gate, which takes the place of every interface that leads to the network;
 //! 3. the interfaces by which a guest reads its variables;
-//! 4. for a component that imports what nobody provides, [placeholders](unknown) that trap when they are called,
+//! 4. for a composed component, [refusals](isolated) in place of the rights that its dependencies do not inherit;
+//! 5. for a component that imports what nobody provides, [placeholders](unknown) that trap when they are called,
 //!    so that a component with many imports runs as long as it calls only the ones that are there.
 //!
 //! A component built against WASI 0.2.3 runs on our 0.2.12: within a track of versions wasmtime links an older
 //! import to a newer implementation. [`provided`] knows the tracks.
 
+mod isolated;
 mod provided;
 mod unknown;
 
+use outport_egress::Gate;
 use wasmtime::component::{InstancePre, Linker};
 
 use crate::component::Component;
 use crate::engine::Engine;
 use crate::guest::Guest;
+pub use isolated::NotInherited;
 pub use provided::is_provided;
+use unknown::Asker;
 pub use unknown::NotProvided;
 
 /// Links components to everything that Outport provides. Made once, used for every component.
@@ -44,10 +49,14 @@ impl Interfaces {
         Ok(Interfaces { linker })
     }
 
-    /// Links one component.
-    pub(crate) fn link(&self, component: &Component) -> wasmtime::Result<Linked> {
+    /// Links one component, whose gate says what it is called.
+    pub(crate) fn link(&self, component: &Component, gate: &Gate) -> wasmtime::Result<Linked> {
         let mut linker = self.linker.clone();
-        let not_provided = unknown::define_placeholders(&mut linker, component.wasmtime())?;
+        let asker = Asker {
+            gate,
+            dependencies: component.dependencies(),
+        };
+        let not_provided = unknown::define_placeholders(&mut linker, component.wasmtime(), &asker)?;
         Ok(Linked {
             instance: linker.instantiate_pre(component.wasmtime())?,
             not_provided,

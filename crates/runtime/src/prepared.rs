@@ -68,10 +68,13 @@ impl Workshop {
         surroundings: Surroundings,
         limits: GuestLimits,
     ) -> Result<Prepared, LinkError> {
-        let linked = self.interfaces.link(component).map_err(|reason| LinkError {
-            component: gate.component().to_owned(),
-            reason,
-        })?;
+        let linked = self
+            .interfaces
+            .link(component, &gate)
+            .map_err(|reason| LinkError {
+                component: gate.component().to_owned(),
+                reason,
+            })?;
         let shared = Shared {
             engine: self.engine.clone(),
             component: component.clone(),

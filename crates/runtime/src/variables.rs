@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use outport_manifest::{Component, TemplateError, VariableName, VariableNameError, VariableText, Variables};
 
-pub(crate) use interfaces::{VariablesView, add_to_linker};
+pub(crate) use interfaces::{VariablesView, add_to_linker, spin_v2, spin_v3, store};
 
 /// The variables that the guest of one component can read. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

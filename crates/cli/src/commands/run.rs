@@ -63,7 +63,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     let room = EngineRoom::open(Allocation::Single, inside.code)?;
     let component = Component::load(path, &room.engine, &room.code).map_err(unusable)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
-    let gate = network.wall().gate(name(path), allow.into());
+    let gate = network.gate(&name(path), allow.into(), &side);
     let mut surroundings = Surroundings::default();
     surroundings.arguments.push(file_name(path));
     surroundings.arguments.extend_from_slice(arguments);

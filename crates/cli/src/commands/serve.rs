@@ -59,7 +59,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let room = EngineRoom::open(Allocation::Pool { instances }, inside.code)?;
     let component = Component::load(&options.component, &room.engine, &room.code).map_err(unusable)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
-    let gate = network.wall().gate(name(&options.component), allow.into());
+    let gate = network.gate(&name(&options.component), allow.into(), &side);
     let mut surroundings = Surroundings::default();
     surroundings.environment = options.author.environment();
     surroundings.directories = directories;

@@ -6,16 +6,19 @@
 mod summary;
 
 use std::collections::HashMap;
+use std::fs;
 use std::sync::Arc;
 
 use clap::Args;
-use outport_manifest::{ComponentId, IdentifierError, Manifest};
+use outport_manifest::{Component, ComponentId, IdentifierError, Manifest};
 use outport_policy::AllowList;
 use outport_runtime::app::{App, Assembly};
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
+use outport_runtime::files::copies_directory;
 use outport_runtime::http::{Listeners, Site};
+use outport_runtime::surroundings::{Access, Directory};
 use tokio::task::JoinSet;
 
 use super::TRAPPED;
@@ -68,12 +71,19 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         true => Some(options.service.bind()?),
         false => None,
     };
-    let inside = options
-        .operator
-        .sandbox
-        .enter(&side, &[], terminal, Terminal::say)?;
+    let inside =
+        options
+            .operator
+            .sandbox
+            .enter(&side, &options.copies(&written.manifest), terminal, Terminal::say)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
-    let app = options.assemble(&written, &network, inside.code, listeners.is_some(), &files)?;
+    let app = options.assemble(
+        &written,
+        (&side, &network),
+        inside.code,
+        listeners.is_some(),
+        &files,
+    )?;
     let summary = Summary {
         written: &written,
         side: &side,
@@ -106,6 +116,23 @@ impl Options {
         }
     }
 
+    /// Where the files of the app will be copied to, if it has any: what the process still writes to then.
+    fn copies(&self, manifest: &Manifest) -> Vec<Directory> {
+        let has_files =
+            |component: &Component| self.wants(&component.id.value) && !component.files.is_empty();
+        if !manifest.components.iter().any(has_files) {
+            return Vec::new();
+        }
+        let host = copies_directory();
+        // Only what is there can be named to the kernel. Whoever copies says what went wrong.
+        let _ = fs::create_dir_all(&host);
+        vec![Directory {
+            host,
+            guest: "/".to_owned(),
+            access: Access::Write,
+        }]
+    }
+
     fn serves_http(&self, manifest: &Manifest) -> bool {
         manifest
             .http_triggers
@@ -116,7 +143,7 @@ impl Options {
     fn assemble(
         &self,
         written: &WrittenApp,
-        network: &Network,
+        (side, network): (&OperatorSide, &Network),
         code: CompiledCode,
         serves_http: bool,
         files: &Files,
@@ -138,6 +165,7 @@ impl Options {
             code: &room.code,
             wall: network.wall(),
             allow,
+            client_tls: &|id| side.client_tls.of(id.as_str()),
             variables: &written.variables,
             environment: &environment(&self.env),
             request_limits: self.limits.of_a_request(&self.service.limits),
@@ -148,6 +176,7 @@ impl Options {
             .map_err(|problems| Failure::unusable_in(files, problems.iter().map(Diagnostic::from).collect()))
     }
 
+    /// Runs the app to its end; its files stay as long.
     fn run(
         &self,
         app: App,
@@ -158,6 +187,7 @@ impl Options {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let _files = app.files;
         let status = runtime.block_on(async {
             let mut signals = StopSignals::listen(network.reload())?;
             let Some(listeners) = listeners else {

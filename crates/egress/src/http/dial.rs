@@ -171,10 +171,7 @@ fn has_room(gate: &InstanceGate, destination: &Destination, answer: &Answer) -> 
 }
 
 /// A place among the connections of outgoing HTTP that the operator permits, where there is such a bound.
-async fn take_place(
-    gate: &InstanceGate,
-    patience: Instant,
-) -> Result<Option<OwnedSemaphorePermit>, Error> {
+async fn take_place(gate: &InstanceGate, patience: Instant) -> Result<Option<OwnedSemaphorePermit>, Error> {
     let Some(places) = gate.gate().wall().http_connections() else {
         return Ok(None);
     };
@@ -291,7 +288,7 @@ mod tests {
 
     // proves: Q-1
     #[tokio::test(start_paused = true)]
-    async fn a_request_waits_five_seconds_for_aplace_and_is_denied_once() {
+    async fn a_request_waits_five_seconds_for_a_place_and_is_denied_once() {
         let (world, gate, destination, answer) = crowded(1);
         let wait = || judge_when_there_is_room(&gate, &destination, &answer);
         let (held, _) = wait().await.ok().unwrap();

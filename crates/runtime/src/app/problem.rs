@@ -7,8 +7,10 @@ use std::sync::Arc;
 use outport_manifest::{Manifest, RouteError, Span, TemplateError};
 use outport_policy::Place;
 
+use super::CompositionError;
 use crate::command::NotACommand;
 use crate::component::ComponentError;
+use crate::files::FilesError;
 use crate::http::NotAResponder;
 use crate::prepared::LinkError;
 
@@ -48,9 +50,12 @@ pub enum AppProblemKind {
     /// A variable of a component is made of one that the app does not have.
     #[error(transparent)]
     Variable(#[from] TemplateError),
-    /// A component is to be composed with others.
-    #[error("composing components (`dependencies`) is not supported yet")]
-    Composition,
+    /// A component cannot be composed with its dependencies.
+    #[error("{0}")]
+    Composition(Arc<CompositionError>),
+    /// The files that a component asks for cannot be given to it.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// A component of an HTTP trigger has no handler.
     #[error(transparent)]
     NotAResponder(#[from] NotAResponder),
@@ -77,11 +82,22 @@ impl AppProblem {
             AppProblemKind::NotFetched { looked_for, .. } => looked_for
                 .first()
                 .map(|path| format!("download it to `{}`, or write a path as `source`", path.display())),
-            AppProblemKind::Composition => Some(
-                "compose the component when it is built: `wac plug APP.wasm --plug DEPENDENCY.wasm`".into(),
-            ),
+            AppProblemKind::Files(error) => error.advice().map(str::to_owned),
+            AppProblemKind::Composition(error) => error.advice().map(str::to_owned),
             _ => None,
         }
+    }
+}
+
+impl From<ComponentError> for AppProblemKind {
+    fn from(error: ComponentError) -> AppProblemKind {
+        AppProblemKind::Component(Arc::new(error))
+    }
+}
+
+impl From<CompositionError> for AppProblemKind {
+    fn from(error: CompositionError) -> AppProblemKind {
+        AppProblemKind::Composition(Arc::new(error))
     }
 }
 

@@ -2,46 +2,67 @@
 //!
 //! A component from a URL is not fetched: its file must be on this machine, under the name of its digest, where
 //! Outport or Spin keep such files. What is compiled is what was compared with the digest.
+//!
+//! A component with dependencies is [put together](super::composition) from several files first; what comes of it is
+//! compiled like a file.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use outport_manifest::{Component as Written, Digest, Manifest, Source};
+use outport_manifest::{Component as Written, Digest, Manifest, Source, Span};
 
-use super::{AppProblemKind, beside};
+use super::composition::{Composition, CompositionError, Failed};
+use super::{AppProblem, AppProblemKind, beside};
 use crate::cache::{CompiledCode, user_cache};
-use crate::component::{Component, ComponentError};
+use crate::component::{self, Component, ComponentError};
 use crate::engine::Engine;
 
 /// A file, and what it must hash to where the manifest says so.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CodeFile {
     path: PathBuf,
     digest: Option<String>,
 }
 
-/// What became of each file.
-pub(super) struct Compiled(BTreeMap<CodeFile, Result<Component, Arc<ComponentError>>>);
+/// Where a component's code comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Code {
+    /// From a file as it is.
+    File(CodeFile),
+    /// From several files, put together.
+    Composed(Composition),
+}
+
+/// What became of each code.
+pub(super) struct Compiled(Vec<(Code, Result<Component, Arc<Uncompiled>>)>);
+
+/// Why there is no component.
+enum Uncompiled {
+    File(Arc<ComponentError>),
+    Composed(Failed),
+}
 
 impl CodeFile {
-    /// The file that a component's code is in.
+    /// The file that a component's own code is in.
     pub(super) fn of(written: &Written, manifest: &Manifest) -> Result<CodeFile, AppProblemKind> {
-        if !written.dependencies.list.is_empty() {
-            return Err(AppProblemKind::Composition);
-        }
         match &written.source.value {
-            Source::Path(path) => Ok(CodeFile {
-                path: beside(manifest, path),
-                digest: None,
-            }),
+            Source::Path(path) => Ok(CodeFile::at(manifest, path)),
             Source::Url { url, digest } => CodeFile::fetched(url, digest),
         }
     }
 
-    fn fetched(url: &str, digest: &Digest) -> Result<CodeFile, AppProblemKind> {
+    /// The file at a path of the manifest.
+    pub(super) fn at(manifest: &Manifest, path: &str) -> CodeFile {
+        CodeFile {
+            path: beside(manifest, path),
+            digest: None,
+        }
+    }
+
+    /// The file that was fetched from `url` by somebody.
+    pub(super) fn fetched(url: &str, digest: &Digest) -> Result<CodeFile, AppProblemKind> {
         let places: Vec<PathBuf> = user_cache().map_or_else(Vec::new, |cache| {
             let own = cache
                 .join("outport/components")
@@ -61,30 +82,88 @@ impl CodeFile {
         }
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is in it: the bytes of a component.
+    pub(super) fn read(&self) -> Result<Vec<u8>, ComponentError> {
+        component::read(&self.path, self.digest.as_deref())
+    }
+
     fn compile(&self, engine: &Engine, code: &CompiledCode) -> Result<Component, ComponentError> {
         Component::load_file(&self.path, self.digest.as_deref(), engine, code)
     }
 }
 
+impl Code {
+    /// The code of a component.
+    pub(super) fn of(written: &Written, manifest: &Manifest) -> Result<Code, AppProblem> {
+        let file = CodeFile::of(written, manifest)
+            .map_err(|kind| AppProblem::at(manifest, &written.source.span, kind))?;
+        match written.dependencies.list.is_empty() {
+            true => Ok(Code::File(file)),
+            false => Composition::of(written, file, manifest).map(Code::Composed),
+        }
+    }
+
+    fn compile(&self, engine: &Engine, code: &CompiledCode) -> Result<Component, Uncompiled> {
+        match self {
+            Code::File(file) => file
+                .compile(engine, code)
+                .map_err(|error| Uncompiled::File(Arc::new(error))),
+            Code::Composed(composition) => {
+                compile_composed(composition, engine, code).map_err(Uncompiled::Composed)
+            }
+        }
+    }
+}
+
+/// INVARIANT: a component whose dependencies are not isolated as they should be is never answered.
+fn compile_composed(
+    composition: &Composition,
+    engine: &Engine,
+    code: &CompiledCode,
+) -> Result<Component, Failed> {
+    let composed = composition.compose()?;
+    let component = Component::from_bytes(composition.main().path(), &composed.bytes, engine, code)
+        .map_err(Failed::whole)?
+        .with_dependencies(composition.names());
+    let imports: Vec<String> = component.imports().collect();
+    match composed.isolated.into_iter().find(|name| !imports.contains(name)) {
+        None => Ok(component),
+        Some(import) => Err(Failed::whole(CompositionError::NotIsolated { import })),
+    }
+}
+
 impl Compiled {
-    /// Compiles every file once, several at a time.
-    pub(super) fn from(mut files: Vec<CodeFile>, engine: &Engine, code: &CompiledCode) -> Compiled {
-        files.sort();
-        files.dedup();
-        let compiled = Mutex::new(BTreeMap::new());
+    /// Compiles every code once, several at a time.
+    pub(super) fn from<'c>(
+        codes: impl IntoIterator<Item = &'c Code>,
+        engine: &Engine,
+        kept: &CompiledCode,
+    ) -> Compiled {
+        let mut wanted: Vec<Code> = Vec::new();
+        for code in codes {
+            if !wanted.contains(code) {
+                wanted.push(code.clone());
+            }
+        }
+        let compiled = Mutex::new(Vec::new());
         let next = AtomicUsize::new(0);
         let compile_some = || {
-            while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let component = file.compile(engine, code).map_err(Arc::new);
+            while let Some(code) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let component = code.compile(engine, kept).map_err(Arc::new);
                 compiled
                     .lock()
                     .expect("nobody panics with the list locked")
-                    .insert(file.clone(), component);
+                    .push((code.clone(), component));
             }
         };
         let threads = thread::available_parallelism()
             .map_or(1, usize::from)
-            .min(files.len());
+            .min(wanted.len());
         thread::scope(|scope| {
             for _ in 1..threads {
                 scope.spawn(compile_some);
@@ -94,11 +173,31 @@ impl Compiled {
         Compiled(compiled.into_inner().expect("nobody panics with the list locked"))
     }
 
-    /// What became of a file that was among those to compile.
-    pub(super) fn component(&self, file: &CodeFile) -> Result<Component, AppProblemKind> {
-        match &self.0[file] {
+    /// What became of a code that was among those to compile; what is wrong with it has its place at `span`, unless
+    /// one of its dependencies is at fault.
+    pub(super) fn component(
+        &self,
+        code: &Code,
+        span: &Span,
+        manifest: &Manifest,
+    ) -> Result<Component, AppProblem> {
+        let (_, compiled) = self
+            .0
+            .iter()
+            .find(|(own, _)| own == code)
+            .expect("INVARIANT: every code of the app was compiled");
+        match compiled {
             Ok(component) => Ok(component.clone()),
-            Err(error) => Err(AppProblemKind::Component(Arc::clone(error))),
+            Err(uncompiled) => Err(match &**uncompiled {
+                Uncompiled::File(error) => {
+                    AppProblem::at(manifest, span, AppProblemKind::Component(Arc::clone(error)))
+                }
+                Uncompiled::Composed(failed) => AppProblem::at(
+                    manifest,
+                    failed.span.as_ref().unwrap_or(span),
+                    failed.fault.clone().into(),
+                ),
+            }),
         }
     }
 }

@@ -161,6 +161,7 @@ const CLI: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::right_of;
     use crate::engine::{Allocation, Engine};
     use crate::linker::Interfaces;
 
@@ -186,6 +187,37 @@ mod tests {
         ];
         for (import, provided) in cases {
             assert_eq!(is_provided(import), provided, "{import}");
+        }
+    }
+
+    /// Whoever adds an interface decides here whether a dependency may use it without inheriting anything.
+    #[test]
+    fn every_interface_gives_a_right_that_is_inherited_or_none_at_all() {
+        let harmless = [
+            "wasi:io/",
+            "wasi:clocks/",
+            "wasi:random/",
+            // Types, and what can be done with what somebody else opened.
+            "wasi:filesystem/types",
+            "wasi:sockets/network",
+            "wasi:sockets/instance-network",
+            "wasi:sockets/tcp",
+            "wasi:sockets/udp",
+            "wasi:http/types",
+            "wasi:cli/types",
+            // The component's own output and end.
+            "wasi:cli/exit",
+            "wasi:cli/std",
+            "wasi:cli/terminal-",
+        ];
+        for track in PROVIDED {
+            for interface in track.interfaces {
+                let name = format!("{}/{interface}", track.package);
+                let is_harmless = harmless.iter().any(|harmless| {
+                    name == *harmless || (harmless.ends_with(['/', '-', 'd']) && name.starts_with(harmless))
+                });
+                assert_ne!(is_harmless, right_of(&name).is_some(), "{name}");
+            }
         }
     }
 

@@ -1,13 +1,21 @@
 //! Placeholders for what a component imports and nobody provides.
 //!
+//! Names that stand for what a dependency does not inherit are left to [`isolated`].
+//!
 //! For each such interface, every function becomes one that traps and says which function it was, and every
 //! resource a type without values. A resource that the interface only borrows from another one (`use`) is left
 //! alone: it is already there, provided or as that interface's placeholder.
 
-use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
+use std::error::Error;
 
+use outport_egress::Gate;
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component as Compiled, Linker, LinkerInstance, ResourceType};
+
+use super::isolated;
 use super::provided::is_provided;
+use crate::app::Isolated;
+use crate::guest::Guest;
 
 /// A guest called a function that is not there. The guest ends with it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -20,11 +28,19 @@ pub struct NotProvided {
     pub function: String,
 }
 
+/// What the component that is linked is called, and who asks.
+pub(super) struct Asker<'a> {
+    pub(super) gate: &'a Gate,
+    /// What was composed into it, by number.
+    pub(super) dependencies: &'a [String],
+}
+
 /// Defines a placeholder for everything that `component` imports and the linker does not have. Returns the names
-/// of those imports.
-pub(super) fn define_placeholders<T: 'static>(
-    linker: &mut Linker<T>,
-    component: &Component,
+/// of those imports that nobody provides.
+pub(super) fn define_placeholders(
+    linker: &mut Linker<Guest>,
+    component: &Compiled,
+    asker: &Asker<'_>,
 ) -> wasmtime::Result<Vec<String>> {
     let engine = component.engine();
     let mut not_provided = Vec::new();
@@ -45,12 +61,17 @@ pub(super) fn define_placeholders<T: 'static>(
                     .map(|(name, item)| (name, item.ty))
                     .collect();
                 let mut instance = linker.instance(name)?;
-                if define_all(&mut instance, name, &items, &mut resources)? {
+                if let Some(isolated) = Isolated::parse(name) {
+                    let dependency = asker.dependency(isolated);
+                    let asker = (asker.gate, dependency);
+                    isolated::define(&mut instance, isolated, &items, &mut resources, asker)?;
+                } else if define_all(&mut instance, name, &items, &mut resources)? {
                     not_provided.push(name.to_owned());
                 }
             }
             ComponentItem::ComponentFunc(function) => {
-                define_trap(&mut linker.root(), "the world", name, &function)?;
+                let trap = NotProvided::new("the world", name);
+                define_trap(&mut linker.root(), name, &function, trap)?;
                 not_provided.push(name.to_owned());
             }
             // Types need no definition. Modules and components as imports cannot be made up; linking says so.
@@ -60,9 +81,25 @@ pub(super) fn define_placeholders<T: 'static>(
     Ok(not_provided)
 }
 
+impl NotProvided {
+    fn new(interface: &str, function: &str) -> NotProvided {
+        NotProvided {
+            interface: interface.to_owned(),
+            function: function.to_owned(),
+        }
+    }
+}
+
+impl Asker<'_> {
+    fn dependency(&self, isolated: Isolated<'_>) -> &str {
+        let name = self.dependencies.get(isolated.dependency);
+        name.map_or("unknown", String::as_str)
+    }
+}
+
 /// Defines an interface's items. Answers whether it has any that can be called.
-fn define_all<T: 'static>(
-    instance: &mut LinkerInstance<'_, T>,
+fn define_all(
+    instance: &mut LinkerInstance<'_, Guest>,
     interface: &str,
     items: &[(&str, ComponentItem)],
     resources: &mut Vec<ResourceType>,
@@ -71,36 +108,45 @@ fn define_all<T: 'static>(
     for (name, item) in items {
         match item {
             ComponentItem::ComponentFunc(function) => {
-                define_trap(instance, interface, name, function)?;
+                define_trap(instance, name, function, NotProvided::new(interface, name))?;
                 callable = true;
             }
-            ComponentItem::Resource(resource) if !resources.contains(resource) => {
-                instance.resource(name, ResourceType::host::<Placeholder>(), |_, _| Ok(()))?;
-                resources.push(*resource);
-            }
+            ComponentItem::Resource(resource) => define_resource(instance, name, *resource, resources)?,
             _ => {}
         }
     }
     Ok(callable)
 }
 
-fn define_trap<T: 'static>(
-    instance: &mut LinkerInstance<'_, T>,
-    interface: &str,
-    function: &str,
-    ty: &ComponentFunc,
+/// Defines a resource that is not there yet as one that nobody can make.
+pub(super) fn define_resource(
+    instance: &mut LinkerInstance<'_, Guest>,
+    name: &str,
+    resource: ResourceType,
+    known: &mut Vec<ResourceType>,
 ) -> wasmtime::Result<()> {
-    let trap = NotProvided {
-        interface: interface.to_owned(),
-        function: function.to_owned(),
-    };
+    if known.contains(&resource) {
+        return Ok(());
+    }
+    instance.resource(name, ResourceType::host::<Placeholder>(), |_, _| Ok(()))?;
+    known.push(resource);
+    Ok(())
+}
+
+/// Defines a function that ends the guest with `trap`.
+pub(super) fn define_trap<E: Error + Clone + Send + Sync + 'static>(
+    instance: &mut LinkerInstance<'_, Guest>,
+    name: &str,
+    ty: &ComponentFunc,
+    trap: E,
+) -> wasmtime::Result<()> {
     if ty.async_() {
-        instance.func_new_concurrent(function, move |_, _, _, _| {
+        instance.func_new_concurrent(name, move |_, _, _, _| {
             let trap = trap.clone();
             Box::pin(async move { Err(trap.into()) })
         })
     } else {
-        instance.func_new(function, move |_, _, _, _| Err(trap.clone().into()))
+        instance.func_new(name, move |_, _, _, _| Err(trap.clone().into()))
     }
 }
 
@@ -112,4 +158,4 @@ fn resource(item: &ComponentItem) -> Option<ResourceType> {
 }
 
 /// The type of a resource that nobody can make.
-enum Placeholder {}
+pub(super) enum Placeholder {}

@@ -22,9 +22,9 @@ mod bindings {
     });
 }
 
-use bindings::fermyon::spin::variables as spin_v2;
-use bindings::spin::variables::variables as spin_v3;
-use bindings::wasi::config::store;
+pub(crate) use bindings::fermyon::spin::variables as spin_v2;
+pub(crate) use bindings::spin::variables::variables as spin_v3;
+pub(crate) use bindings::wasi::config::store;
 
 /// What the interfaces are called in the version that the bindings do not name.
 const CONFIG: [&str; 2] = [

@@ -50,6 +50,7 @@ impl ExaminedCode {
             code: &room.code,
             wall: &wall,
             allow: HashMap::new(),
+            client_tls: &|_| Vec::new(),
             variables,
             environment: &[],
             request_limits: GuestLimits::of_a_request(),

@@ -1,0 +1,94 @@
+//! `[[client_tls]]` of the runtime config file: whom components trust, and who they are, when they send HTTPS requests.
+//!
+//! The files that it names are read at start, relative to the runtime config file. Of what is in them nothing is ever
+//! quoted: one of them is a private key.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use outport_egress::TlsProfile;
+use outport_manifest::{ClientTls, ComponentId, Located, RuntimeConfig, SourceFile};
+use outport_policy::Host;
+
+use crate::diagnostic::Diagnostic;
+
+/// The profiles of all components, in the order of the file.
+#[derive(Clone, Default)]
+pub(crate) struct ClientTlsProfiles {
+    list: Vec<(Vec<ComponentId>, Arc<TlsProfile>)>,
+}
+
+impl ClientTlsProfiles {
+    /// Reads the files and makes the profiles; what is wrong is put to the rest.
+    pub(crate) fn read(config: &RuntimeConfig, wrong: &mut Vec<Diagnostic>) -> ClientTlsProfiles {
+        let mut list = Vec::new();
+        for written in &config.client_tls {
+            match profile(written, &config.source) {
+                Ok(profile) => {
+                    let ids = written.component_ids.iter().map(|id| id.value.clone());
+                    list.push((ids.collect(), Arc::new(profile)));
+                }
+                Err(diagnostic) => wrong.push(diagnostic),
+            }
+        }
+        ClientTlsProfiles { list }
+    }
+
+    /// Those of one component. The first that names a host is the one for it.
+    pub(crate) fn of(&self, component: &str) -> Vec<Arc<TlsProfile>> {
+        let own = self
+            .list
+            .iter()
+            .filter(|(ids, _)| ids.iter().any(|id| id.as_str() == component));
+        own.map(|(_, profile)| Arc::clone(profile)).collect()
+    }
+}
+
+fn profile(written: &ClientTls, source: &SourceFile) -> Result<TlsProfile, Diagnostic> {
+    let hosts = written.hosts.iter().map(|host| {
+        let bare = host.value.trim_start_matches('[').trim_end_matches(']');
+        let parsed = Host::parse(&host.value).or_else(|_| Host::parse(bare));
+        parsed.map_err(|error| wrong_at(source, host, &error))
+    });
+    let mut profile = TlsProfile::builder(hosts.collect::<Result<_, _>>()?);
+    let roots = &written.roots;
+    if roots.webpki {
+        let place = source.place(&written.span);
+        let diagnostic =
+            Diagnostic::error("Outport has no list of Mozilla's authorities (`ca_use_webpki_roots`)");
+        let advice =
+            "use those of the system, `ca_use_platform_roots = true`, or a PEM file, `ca_roots_file`";
+        return Err(diagnostic.at(place).advising(advice));
+    }
+    if roots.platform {
+        profile = profile.platform_roots();
+    }
+    if let Some(file) = &roots.file {
+        let pem = read(file, source)?;
+        profile = profile
+            .roots_pem(&pem)
+            .map_err(|error| wrong_at(source, file, &error))?;
+    }
+    if let Some(client) = &written.client {
+        let chain = read(&client.certificates, source)?;
+        let key = read(&client.private_key, source)?;
+        profile = profile
+            .client_pem(&chain, &key)
+            .map_err(|error| wrong_at(source, &client.certificates, &error))?;
+    }
+    profile
+        .build()
+        .map_err(|error| Diagnostic::error(error.to_string()).at(source.place(&written.span)))
+}
+
+/// The content of a file that the runtime config file names.
+fn read(file: &Located<String>, source: &SourceFile) -> Result<Vec<u8>, Diagnostic> {
+    let folder = source.path().parent().unwrap_or(Path::new(""));
+    fs::read(folder.join(&file.value)).map_err(|error| wrong_at(source, file, &error))
+}
+
+fn wrong_at(source: &SourceFile, text: &Located<String>, error: &dyn std::fmt::Display) -> Diagnostic {
+    let text_shown = &text.value;
+    Diagnostic::error(format!("`{text_shown}` cannot be used: {error}")).at(source.place(&text.span))
+}

@@ -1,0 +1,101 @@
+//! Why components cannot be composed.
+
+use crate::component::list;
+
+/// Why a dependency cannot be composed into a component.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompositionError {
+    /// The app has no component of that id.
+    #[error("the app has no component `{id}`")]
+    NoSuchComponent {
+        /// The id.
+        id: String,
+    },
+    /// The main component imports nothing of that name.
+    #[error("the component imports nothing called `{name}`; it imports {}", list(.imports))]
+    NoSuchImport {
+        /// The name of the dependency.
+        name: String,
+        /// What the component imports, besides WASI.
+        imports: Vec<String>,
+    },
+    /// The name is one for several imports.
+    #[error("`{name}` stands for several imports: {}", list(.imports))]
+    AmbiguousImport {
+        /// The name of the dependency.
+        name: String,
+        /// The imports.
+        imports: Vec<String>,
+    },
+    /// The dependency does not export what is to be imported.
+    #[error("the dependency exports no `{export}`; it exports {}", list(.exports))]
+    NoSuchExport {
+        /// What it should export.
+        export: String,
+        /// What it exports.
+        exports: Vec<String>,
+    },
+    /// Several exports could satisfy the import.
+    #[error("the dependency has several exports for `{export}`: {}", list(.exports))]
+    AmbiguousExport {
+        /// What it should export.
+        export: String,
+        /// Those that could be meant.
+        exports: Vec<String>,
+    },
+    /// The export has another type than the import.
+    #[error("the export `{export}` does not fit the import `{import}`: {reason}")]
+    DoesNotFit {
+        /// The import of the main component.
+        import: String,
+        /// The export of the dependency.
+        export: String,
+        /// Where they differ.
+        reason: String,
+    },
+    /// The dependency was not kept apart from the rights of the component. Never run.
+    #[error("the dependencies cannot be isolated: `{import}` went missing in the composition")]
+    NotIsolated {
+        /// What the composition should import.
+        import: String,
+    },
+    /// Something else.
+    #[error("the components cannot be composed: {reason}")]
+    Graph {
+        /// What the composer said.
+        reason: String,
+    },
+}
+
+impl CompositionError {
+    /// What the composer said.
+    pub(super) fn wac(error: impl std::error::Error) -> CompositionError {
+        CompositionError::Graph {
+            reason: chain(&error),
+        }
+    }
+
+    /// What to do about it, as a sentence without full stop.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            CompositionError::AmbiguousImport { .. } => Some("write the version behind an `@`"),
+            CompositionError::AmbiguousExport { .. } => Some("name the one that is meant: `export = \"…\"`"),
+            CompositionError::NoSuchExport { .. } => {
+                Some("name the export that has the same type: `export = \"…\"`")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An error with what caused it.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

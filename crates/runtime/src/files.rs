@@ -1,0 +1,233 @@
+//! The files that the author gives a component: `files` and `exclude_files` of the manifest.
+//!
+//! ```text
+//! manifest's directory ── opened once, nothing above it can be reached from here
+//!   │ "images/*.png"                                    ▶ the same paths in the guest
+//!   │ { source = "assets", destination = "/public" }    ▶ all files below, under /public
+//!   │ minus what `exclude_files` matches
+//!   ▼
+//! a directory of the process's own, which no one else can enter ── the guest's `/`, for reading
+//! ```
+//!
+//! Files are copied at start, as Spin does it: what changes later the guest does not see, and what it sees is never
+//! the file itself. Every file is opened relative to the manifest's directory in one step that cannot leave it
+//! (`openat2` with `RESOLVE_BENEATH`), so neither `..` nor a symbolic link leads out, and nobody can exchange a link
+//! between a check and its use. Links to files within the directory are followed; links to directories are not
+//! searched by patterns. What is neither a file nor a directory is refused.
+//!
+//! The copies lie below [`copies_directory`], and are removed when the last [`FileTree`] is dropped.
+
+mod pattern;
+mod source;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use outport_manifest::{Component, Mount, Span};
+use tempfile::TempDir;
+
+use crate::cache::user_cache;
+use crate::surroundings::{Access, Directory};
+use pattern::Pattern;
+pub use pattern::PatternError;
+use source::SourceTree;
+
+/// Where copies are made: `$XDG_CACHE_HOME/outport/files` or `~/.cache/outport/files`; without a home, the system's
+/// directory for temporary files.
+pub fn copies_directory() -> PathBuf {
+    match user_cache() {
+        Some(cache) => cache.join("outport/files"),
+        None => std::env::temp_dir(),
+    }
+}
+
+/// The files of one component, copied. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct FileTree {
+    folder: Arc<TempDir>,
+}
+
+/// Files that cannot be given to a guest, and the item of the manifest that names them.
+#[derive(Debug)]
+pub struct FilesProblem {
+    /// What is wrong.
+    pub error: FilesError,
+    /// Where in the manifest.
+    pub span: Span,
+}
+
+/// Why files cannot be given to a guest.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilesError {
+    /// A pattern cannot be read.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// There is nothing of that name.
+    #[error("there is no file `{path}`")]
+    Missing {
+        /// The path as it is written.
+        path: String,
+    },
+    /// A path that is not below the manifest's directory, or a link that does not stay there.
+    #[error("`{path}` leads out of the directory of the manifest")]
+    LeadsOut {
+        /// The path.
+        path: String,
+    },
+    /// A pipe, a socket, a device.
+    #[error("`{path}` is neither a file nor a directory")]
+    NeitherFileNorDirectory {
+        /// The path.
+        path: String,
+    },
+    /// Two files with one path in the guest, one of them as a directory.
+    #[error("`{path}` cannot be copied for the guest: {reason}")]
+    Unusable {
+        /// The path.
+        path: String,
+        /// What the system said.
+        reason: io::Error,
+    },
+}
+
+impl FilesError {
+    fn of(path: &str, error: io::Error) -> FilesError {
+        let path = path.to_owned();
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FilesError::Missing { path },
+            io::ErrorKind::CrossesDevices => FilesError::LeadsOut { path },
+            _ => FilesError::Unusable { path, reason: error },
+        }
+    }
+
+    /// What to do about it, as a sentence without full stop.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            FilesError::LeadsOut { .. } => {
+                Some("a guest gets files of its app alone: copy them into the app's directory")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl FileTree {
+    /// Copies the files of `component` from `root`, the directory of its manifest; nothing where it asks for none.
+    ///
+    /// # Errors
+    ///
+    /// A pattern that cannot be read, a file that is missing or leads out of `root`, or what the system says.
+    pub fn copy(component: &Component, root: &Path) -> Result<Option<FileTree>, FilesProblem> {
+        let Some(first) = component.files.first() else {
+            return Ok(None);
+        };
+        let at = |span: &Span| {
+            let span = span.clone();
+            move |error| FilesProblem { error, span }
+        };
+        let excluded = component
+            .exclude_files
+            .iter()
+            .map(|text| Pattern::parse(&text.value).map_err(|error| at(&text.span)(error.into())));
+        let excluded: Vec<Pattern> = excluded.collect::<Result<_, _>>()?;
+        let failed = |reason| FilesError::of(&root.display().to_string(), reason);
+        let tree = SourceTree::open(root).map_err(|error| at(&first.span)(failed(error)))?;
+        let copies = copies_directory();
+        let folder = fs::create_dir_all(&copies)
+            .and_then(|()| tempfile::Builder::new().prefix("app-").tempdir_in(&copies))
+            .map_err(|reason| {
+                let path = copies.display().to_string();
+                at(&first.span)(FilesError::Unusable { path, reason })
+            })?;
+        let copy = Copy {
+            tree,
+            excluded,
+            folder: folder.path(),
+        };
+        for mount in &component.files {
+            copy.mount(&mount.value).map_err(at(&mount.span))?;
+        }
+        Ok(Some(FileTree {
+            folder: Arc::new(folder),
+        }))
+    }
+
+    /// The files as the guest's `/`.
+    pub(crate) fn directory(&self) -> Directory {
+        Directory {
+            host: self.folder.path().to_owned(),
+            guest: "/".to_owned(),
+            access: Access::Read,
+        }
+    }
+}
+
+/// A copy in the making.
+struct Copy<'a> {
+    tree: SourceTree,
+    excluded: Vec<Pattern>,
+    folder: &'a Path,
+}
+
+impl Copy<'_> {
+    fn mount(&self, mount: &Mount) -> Result<(), FilesError> {
+        match mount {
+            Mount::Pattern(text) => self.pattern(text),
+            Mount::Placement { source, destination } => self.placement(source, destination),
+        }
+    }
+
+    fn pattern(&self, text: &str) -> Result<(), FilesError> {
+        let pattern = Pattern::parse(text)?;
+        let found = self.tree.matching(&pattern)?;
+        if found.is_empty() && pattern.is_literal() {
+            return Err(FilesError::Missing {
+                path: text.to_owned(),
+            });
+        }
+        if found.is_empty() {
+            tracing::warn!("no file matches `{}` of `files`", text.escape_debug());
+        }
+        found.iter().try_for_each(|path| self.file(path, path))
+    }
+
+    /// A file, or everything below a directory.
+    fn placement(&self, source: &str, destination: &str) -> Result<(), FilesError> {
+        let source = source.trim_start_matches("./").trim_end_matches('/');
+        let destination = destination.trim_matches('/');
+        if !self.tree.is_directory(source)? {
+            return self.file(source, destination);
+        }
+        for path in self.tree.below(source)? {
+            let rest = path.strip_prefix(source).unwrap_or(&path).trim_start_matches('/');
+            self.file(&path, &format!("{destination}/{rest}"))?;
+        }
+        Ok(())
+    }
+
+    fn file(&self, path: &str, destination: &str) -> Result<(), FilesError> {
+        if self.excluded.iter().any(|pattern| pattern.excludes(path)) {
+            return Ok(());
+        }
+        let mut from = self.tree.open_file(path)?;
+        let to: PathBuf = self.folder.join(destination.trim_start_matches('/'));
+        let copied = to
+            .parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| File::create(&to))
+            .and_then(|mut to| io::copy(&mut from, &mut to));
+        match copied {
+            Ok(_) => Ok(()),
+            Err(reason) => Err(FilesError::Unusable {
+                path: path.to_owned(),
+                reason,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! The directory of a manifest, out of which nothing leads.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+
+use super::FilesError;
+use super::pattern::Pattern;
+
+/// A directory and everything below it. Paths are relative to it, with `/` between their steps.
+pub(super) struct SourceTree {
+    root: OwnedFd,
+}
+
+impl SourceTree {
+    /// Opens `root`, wherever it is.
+    pub(super) fn open(root: &Path) -> io::Result<SourceTree> {
+        let root = if root.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            root
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(SourceTree {
+            root: openat(CWD, root, flags, Mode::empty())?,
+        })
+    }
+
+    /// The file at `path`, for reading.
+    pub(super) fn open_file(&self, path: &str) -> Result<File, FilesError> {
+        let file = self.open_below(path)?;
+        match self.kind(path, &file)? {
+            FileType::RegularFile => Ok(file.into()),
+            _ => Err(FilesError::NeitherFileNorDirectory {
+                path: path.to_owned(),
+            }),
+        }
+    }
+
+    pub(super) fn is_directory(&self, path: &str) -> Result<bool, FilesError> {
+        let file = self.open_below(path)?;
+        Ok(self.kind(path, &file)? == FileType::Directory)
+    }
+
+    /// All files that `pattern` matches, sorted.
+    pub(super) fn matching(&self, pattern: &Pattern) -> Result<Vec<String>, FilesError> {
+        let (base, rest) = pattern.literal_base();
+        if rest == 0 {
+            return match self.is_directory(&base) {
+                Ok(false) => Ok(vec![base]),
+                Ok(true) | Err(FilesError::Missing { .. }) => Ok(Vec::new()),
+                Err(error) => Err(error),
+            };
+        }
+        let mut found = match self.below(&base) {
+            Err(FilesError::Missing { .. }) => Vec::new(),
+            found => found?,
+        };
+        found.retain(|path| pattern.matches(path));
+        Ok(found)
+    }
+
+    /// All files below a directory, sorted. Links to directories are not searched.
+    pub(super) fn below(&self, directory: &str) -> Result<Vec<String>, FilesError> {
+        let mut found = Vec::new();
+        let mut left = vec![directory.to_owned()];
+        while let Some(directory) = left.pop() {
+            let opened = self.open_below(&directory)?;
+            let failed = |error: rustix::io::Errno| FilesError::of(&directory, error.into());
+            for entry in Dir::read_from(&opened).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                // A guest could not name such a file.
+                let Ok(name) = entry.file_name().to_str() else {
+                    continue;
+                };
+                if matches!(name, "." | "..") {
+                    continue;
+                }
+                let path = match directory.as_str() {
+                    "" | "." => name.to_owned(),
+                    directory => format!("{directory}/{name}"),
+                };
+                match entry.file_type() {
+                    FileType::Directory => left.push(path),
+                    FileType::Symlink if self.is_directory(&path)? => {}
+                    _ => found.push(path),
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Opens what is at `path`, in one step that cannot leave the root.
+    fn open_below(&self, path: &str) -> Result<OwnedFd, FilesError> {
+        let step = if path.is_empty() { "." } else { path };
+        // A pipe must not make the start wait for its other end.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        openat2(&self.root, step, flags, Mode::empty(), resolve)
+            .map_err(|error| FilesError::of(path, error.into()))
+    }
+
+    fn kind(&self, path: &str, file: &OwnedFd) -> Result<FileType, FilesError> {
+        let stat = fstat(file).map_err(|error| FilesError::of(path, error.into()))?;
+        Ok(FileType::from_raw_mode(stat.st_mode))
+    }
+}

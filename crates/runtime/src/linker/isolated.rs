@@ -1,0 +1,218 @@
+//! What a dependency finds in place of the rights that it does not inherit.
+//!
+//! A composed component imports such an interface under a name of its own ([`Isolated`]). Behind that name nothing of
+//! the host is reached. What makes or finds something outside of the instance answers as it does where nothing is
+//! permitted, or where there is nothing to find:
+//!
+//! | function | answer |
+//! | --- | --- |
+//! | creating a socket, looking a name up | `access-denied` |
+//! | sending a request | `HTTP-request-denied` |
+//! | preopened directories, environment variables, arguments, working directory | none |
+//! | a variable | `undefined`; of `wasi:config/store`: no value |
+//!
+//! Everything else traps: it needs a socket or the like, which such a dependency cannot make. The refusals of the
+//! network are told and counted like any other, with the reason `allow.none`, in the name of the component and its
+//! dependency.
+
+use outport_egress::Gate;
+use outport_policy::{AllowList, Reason};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{LinkerInstance, Resource, ResourceType};
+use wasmtime_wasi::p2::bindings::sockets::network as p2_network;
+use wasmtime_wasi::p2::{Network, TcpSocket, UdpSocket};
+use wasmtime_wasi::p3::bindings::sockets as p3_sockets;
+use wasmtime_wasi_http::RequestOptions;
+use wasmtime_wasi_http::p2::bindings::http::types as p2_http;
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
+use wasmtime_wasi_http::p3 as p3_http;
+use wasmtime_wasi_http::p3::bindings::http::types as p3_http_types;
+
+use super::unknown::{Placeholder, define_resource, define_trap};
+use crate::app::Isolated;
+use crate::guest::Guest;
+use crate::variables::{spin_v2, spin_v3, store};
+
+/// A guest called a function that its code does not inherit. The guest ends with it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("called `{function}` of `{interface}`, which the dependency `{dependency}` does not inherit")]
+#[non_exhaustive]
+pub struct NotInherited {
+    /// The dependency, as the manifest calls it.
+    pub dependency: String,
+    /// The interface, with its version.
+    pub interface: String,
+    /// The function in it.
+    pub function: String,
+}
+
+/// Defines everything that an isolated import has, for the dependency that `name` says, of a component behind `gate`.
+pub(super) fn define(
+    instance: &mut LinkerInstance<'_, Guest>,
+    isolated: Isolated<'_>,
+    items: &[(&str, ComponentItem)],
+    resources: &mut Vec<ResourceType>,
+    (gate, dependency): (&Gate, &str),
+) -> wasmtime::Result<()> {
+    let interface = isolated.import;
+    let (path, version) = interface.split_once('@').unwrap_or((interface, ""));
+    let shut = Shut::of(gate, dependency);
+    for (name, item) in items {
+        match item {
+            ComponentItem::ComponentFunc(function) => {
+                if define_answer(instance, (path, version, name), shut.clone())? {
+                    continue;
+                }
+                let trap = NotInherited {
+                    dependency: dependency.to_owned(),
+                    interface: interface.to_owned(),
+                    function: (*name).to_owned(),
+                };
+                define_trap(instance, name, function, trap)?;
+            }
+            ComponentItem::Resource(resource) => define_resource(instance, name, *resource, resources)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The gate of a dependency that has no way out.
+#[derive(Clone)]
+struct Shut(Gate);
+
+impl Shut {
+    fn of(gate: &Gate, dependency: &str) -> Shut {
+        let component = format!("{} ({dependency})", gate.component());
+        let nothing = AllowList::compile(Vec::new());
+        Shut(gate.wall().gate(component, nothing.into()))
+    }
+
+    fn refuse(&self, attempt: &'static str, destination: &str) {
+        self.0.refuse(attempt, destination, Reason::AllowNone);
+    }
+}
+
+/// Defines a function that answers; says whether it is one of those.
+fn define_answer(
+    instance: &mut LinkerInstance<'_, Guest>,
+    (interface, version, function): (&str, &str, &str),
+    shut: Shut,
+) -> wasmtime::Result<bool> {
+    match (interface, function) {
+        ("wasi:sockets/tcp-create-socket", "create-tcp-socket") => {
+            instance.func_wrap(function, move |_, (_,): (p2_network::IpAddressFamily,)| {
+                shut.refuse("socket.create", "tcp");
+                Ok((Err::<Resource<TcpSocket>, _>(p2_network::ErrorCode::AccessDenied),))
+            })?;
+        }
+        ("wasi:sockets/udp-create-socket", "create-udp-socket") => {
+            instance.func_wrap(function, move |_, (_,): (p2_network::IpAddressFamily,)| {
+                shut.refuse("socket.create", "udp");
+                Ok((Err::<Resource<UdpSocket>, _>(p2_network::ErrorCode::AccessDenied),))
+            })?;
+        }
+        ("wasi:sockets/types", "[static]tcp-socket.create" | "[static]udp-socket.create") => {
+            let transport = match function.contains("tcp") {
+                true => "tcp",
+                false => "udp",
+            };
+            instance.func_wrap(function, move |_, (_,): (p3_sockets::types::IpAddressFamily,)| {
+                shut.refuse("socket.create", transport);
+                let denied = p3_sockets::types::ErrorCode::AccessDenied;
+                Ok((Err::<Resource<Placeholder>, _>(denied),))
+            })?;
+        }
+        ("wasi:sockets/ip-name-lookup", "resolve-addresses") if version.starts_with("0.2.") => {
+            instance.func_wrap(function, move |_, (_, name): (Resource<Network>, String)| {
+                shut.refuse("dns.lookup", &name);
+                Ok((Err::<Resource<Placeholder>, _>(
+                    p2_network::ErrorCode::AccessDenied,
+                ),))
+            })?;
+        }
+        ("wasi:sockets/ip-name-lookup", "resolve-addresses") => {
+            instance.func_wrap_concurrent(function, move |_, (name,): (String,)| {
+                shut.refuse("dns.lookup", &name);
+                let denied = p3_sockets::ip_name_lookup::ErrorCode::AccessDenied;
+                let answer = (Err::<Vec<p3_sockets::types::IpAddress>, _>(denied),);
+                Box::pin(std::future::ready(Ok(answer)))
+            })?;
+        }
+        _ => return define_other_answer(instance, (interface, function), shut),
+    }
+    Ok(true)
+}
+
+/// Of those that answer, the ones that are not about sockets.
+fn define_other_answer(
+    instance: &mut LinkerInstance<'_, Guest>,
+    (interface, function): (&str, &str),
+    shut: Shut,
+) -> wasmtime::Result<bool> {
+    match (interface, function) {
+        ("wasi:http/outgoing-handler", "handle") => {
+            type Given = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
+            instance.func_wrap(function, move |mut store, (request, options): Given| {
+                let table = store.data_mut().table();
+                let request = table.delete(request)?;
+                if let Some(options) = options {
+                    table.delete(options)?;
+                }
+                shut.refuse("http.request", request.authority.as_deref().unwrap_or_default());
+                let denied = p2_http::ErrorCode::HttpRequestDenied;
+                Ok((Err::<Resource<HostFutureIncomingResponse>, _>(denied),))
+            })?;
+        }
+        ("wasi:http/client", "send") => {
+            type Given = (Resource<p3_http::Request>,);
+            instance.func_wrap_concurrent(function, move |store, (request,): Given| {
+                let shut = shut.clone();
+                Box::pin(async move {
+                    let request = store.with(|mut store| store.get().table().delete(request))?;
+                    let authority = request.authority.as_ref().map(ToString::to_string);
+                    shut.refuse("http.request", authority.as_deref().unwrap_or_default());
+                    let denied = p3_http_types::ErrorCode::HttpRequestDenied;
+                    Ok((Err::<Resource<p3_http::Response>, _>(denied),))
+                })
+            })?;
+        }
+        ("wasi:filesystem/preopens", "get-directories") => {
+            instance.func_wrap(function, |_, (): ()| {
+                Ok((Vec::<(Resource<wasmtime_wasi::filesystem::Descriptor>, String)>::new(),))
+            })?;
+        }
+        ("wasi:cli/environment", "get-environment") => {
+            instance.func_wrap(function, |_, (): ()| Ok((Vec::<(String, String)>::new(),)))?;
+        }
+        ("wasi:cli/environment", "get-arguments") => {
+            instance.func_wrap(function, |_, (): ()| Ok((Vec::<String>::new(),)))?;
+        }
+        ("wasi:cli/environment", "initial-cwd" | "get-initial-cwd") => {
+            instance.func_wrap(function, |_, (): ()| Ok((None::<String>,)))?;
+        }
+        ("fermyon:spin/variables", "get") => {
+            instance.func_wrap(function, |_, (name,): (String,)| {
+                Ok((Err::<String, _>(spin_v2::Error::Undefined(name)),))
+            })?;
+        }
+        ("spin:variables/variables", "get") => {
+            instance.func_wrap_concurrent(function, |_, (name,): (String,)| {
+                let answer = (Err::<String, _>(spin_v3::Error::Undefined(name)),);
+                Box::pin(std::future::ready(Ok(answer)))
+            })?;
+        }
+        ("wasi:config/store", "get") => {
+            instance.func_wrap(function, |_, (_,): (String,)| {
+                Ok((Ok::<Option<String>, store::Error>(None),))
+            })?;
+        }
+        ("wasi:config/store", "get-all") => {
+            instance.func_wrap(function, |_, (): ()| {
+                Ok((Ok::<Vec<(String, String)>, store::Error>(Vec::new()),))
+            })?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}

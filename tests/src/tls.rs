@@ -1,0 +1,161 @@
+//! An authority of the test's own, and an HTTPS server whose certificate it signed.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
+/// Signs certificates. Nobody else knows it.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// A certificate and its key, both PEM.
+pub struct Identity {
+    /// The certificate.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+    der: CertificateDer<'static>,
+    private: PrivateKeyDer<'static>,
+}
+
+impl Default for Authority {
+    fn default() -> Authority {
+        Authority::new()
+    }
+}
+
+impl Authority {
+    /// A new one.
+    ///
+    /// # Panics
+    ///
+    /// Never: the machine can make keys.
+    pub fn new() -> Authority {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key of our own");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate of our own");
+        Authority { issuer }
+    }
+
+    /// Its certificate, PEM.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A certificate for `name`, of a server or a client.
+    ///
+    /// # Panics
+    ///
+    /// If `name` is none.
+    pub fn identity(&self, name: &str) -> Identity {
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        let key = KeyPair::generate().expect("a key of our own");
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .expect("a certificate of our own");
+        Identity {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+            der: certificate.der().clone(),
+            private: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        }
+    }
+
+    fn roots(&self) -> Arc<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("a root of our own");
+        Arc::new(roots)
+    }
+}
+
+/// An HTTPS server on 127.0.0.1 that answers every request with `hello`. Ends when dropped.
+#[derive(Debug)]
+pub struct TlsOrigin {
+    address: SocketAddr,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TlsOrigin {
+    /// A server for `localhost` that lets in only clients with a certificate of `authority`, which vouches for the
+    /// server too.
+    ///
+    /// # Panics
+    ///
+    /// If there is no free port.
+    pub fn start(authority: &Authority) -> TlsOrigin {
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(authority.roots(), provider.clone())
+            .build()
+            .expect("the authority has a root");
+        let server = authority.identity("localhost");
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows the versions")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![server.der], server.private)
+            .expect("a certificate and its key");
+        let config = Arc::new(config);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ended);
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming() {
+                if end.load(Ordering::SeqCst) {
+                    return;
+                }
+                if let Ok(stream) = stream {
+                    let config = Arc::clone(&config);
+                    // Who is not let in gets an alert, which is all that there is to say.
+                    thread::spawn(move || answer(stream, config));
+                }
+            }
+        });
+        TlsOrigin {
+            address,
+            ended,
+            thread: Some(thread),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for TlsOrigin {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn answer(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+    let mut stream = BufReader::new(StreamOwned::new(connection, stream));
+    let mut line = String::new();
+    while stream.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    let stream = stream.get_mut();
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}

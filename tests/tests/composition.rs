@@ -1,0 +1,255 @@
+//! Components that are composed: a dependency has the rights of its component if it inherits them, and else none.
+//!
+//! The guest `caller` performs statements itself, or (behind `callee:`) has its dependency perform them, so the same
+//! is tried from both sides in one run.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use outport_e2e::guest;
+use outport_e2e::http::Origin;
+use outport_e2e::outport::{Finished, Outport};
+use outport_e2e::script::results;
+use outport_e2e::tcp::TcpPeer;
+use sha2::{Digest, Sha256};
+
+/// What is tried, and what comes of it with all rights and with none.
+const RIGHTS: [(&str, &str, &str); 9] = [
+    ("tcp.connect PEER", "ok", "access-denied"),
+    ("tcp.create ipv6", "ok", "access-denied"),
+    ("udp.create ipv4", "ok", "access-denied"),
+    ("dns.lookup localhost", "127.0.0.1,::1", "access-denied"),
+    ("http.text GET http://ORIGIN/", "200 hello", "HTTP-request-denied"),
+    (
+        "http.length GET http://ORIGIN/",
+        "200 5 bytes",
+        "HTTP-request-denied",
+    ),
+    ("file.read a.txt", "a file", "no-directory"),
+    ("env whoami", "caller", "unset"),
+    ("print still here", "still here", "still here"),
+];
+
+struct World {
+    peer: TcpPeer,
+    origin: Origin,
+}
+
+impl World {
+    fn start() -> World {
+        World {
+            peer: TcpPeer::echo(),
+            origin: Origin::start("hello"),
+        }
+    }
+
+    fn statement(&self, statement: &str) -> String {
+        let origin = self.origin.address().to_string();
+        statement
+            .replace("PEER", &self.peer.address().to_string())
+            .replace("ORIGIN", &origin)
+    }
+
+    /// An app whose component tries every statement itself and by its dependency, which `lines` describe.
+    fn app(&self, lines: &str) -> Outport {
+        let mut args = String::new();
+        for (statement, ..) in RIGHTS {
+            let statement = self.statement(statement);
+            write!(args, "{statement:?}, \"callee: {statement}\", ").expect("a string takes all text");
+        }
+        let (peer, origin) = (self.peer.address(), self.origin.address());
+        let manifest = format!(
+            "spin_manifest_version = 2\napplication.name = \"composed\"\n\n[[trigger.command]]\ncomponent = \"main\"\n\
+             args = [{args}]\n\n[component.main]\nsource = \"GUESTS/caller.wasm\"\nfiles = [\"a.txt\"]\n\
+             environment = {{ whoami = \"caller\" }}\n\
+             allowed_outbound_hosts = [\"*://{peer}\", \"http://{origin}\", \"*://localhost:*\"]\n{lines}\n"
+        );
+        Outport::up(&manifest)
+            .option("--allow-udp")
+            .file("a.txt", "a file")
+    }
+}
+
+/// Asserts that the component had all rights, and the dependency those whose statements begin so.
+#[track_caller]
+fn assert_rights(finished: &Finished, inherited: &[&str]) {
+    let results = results(&finished.stdout);
+    assert_eq!(results.len(), 2 * RIGHTS.len(), "{finished}");
+    for (pair, (statement, with, without)) in results.chunks(2).zip(RIGHTS) {
+        let inherits = inherited.iter().any(|start| statement.starts_with(start));
+        let expected = if inherits { with } else { without };
+        assert_eq!(pair, [with, expected], "{statement}\n{finished}");
+    }
+}
+
+const NETWORK: [&str; 4] = ["tcp.", "udp.", "dns.", "http."];
+const NOTHING: [&str; 0] = [];
+
+// proves: ORD-2, RSN-3
+#[test]
+fn a_dependency_that_inherits_nothing_reaches_nothing_that_its_component_reaches() {
+    let world = World::start();
+    for callee in ["callee", "callee-p3"] {
+        let lines = format!(
+            "[component.main.dependencies]\n\"outport:callee/player@1.0.0\" = {{ path = \"GUESTS/{callee}.wasm\" }}"
+        );
+        let finished = world.app(&lines).finish().expect_code(0);
+        assert_rights(&finished, &NOTHING);
+        assert_eq!(finished.reasons(), ["allow.none"; 6], "{finished}");
+        for denied in finished
+            .audit
+            .iter()
+            .filter(|judgement| !judgement.field("reason").is_empty())
+        {
+            let component = denied.field("component");
+            assert_eq!(component, "main (outport:callee/player@1.0.0)", "{finished}");
+        }
+    }
+    assert_eq!(world.origin.requests().len(), 4, "the component's own two, twice");
+}
+
+#[test]
+fn a_dependency_that_inherits_everything_has_the_rights_of_its_component() {
+    let world = World::start();
+    let forms = [
+        ("dependencies_inherit_configuration = true", ""),
+        ("", ", inherit_configuration = true"),
+    ];
+    for (callee, (before, inside)) in ["callee", "callee-p3"].into_iter().zip(forms) {
+        let lines = format!(
+            "{before}\n[component.main.dependencies]\n\
+             \"outport:callee\" = {{ path = \"GUESTS/{callee}.wasm\"{inside} }}"
+        );
+        let finished = world.app(&lines).finish().expect_code(0);
+        assert_rights(&finished, &["tcp.", "udp.", "dns.", "http.", "file.", "env "]);
+        assert!(finished.reasons().is_empty(), "{finished}");
+    }
+}
+
+#[test]
+fn a_dependency_inherits_single_keys() {
+    let world = World::start();
+    let rows: [(&str, &[&str]); 4] = [
+        ("\"allowed_outbound_hosts\"", &NETWORK),
+        ("\"files\"", &["file."]),
+        ("\"environment\"", &["env "]),
+        ("\"variables\"", &NOTHING),
+    ];
+    for (keys, inherited) in rows {
+        for callee in ["callee", "callee-p3"] {
+            let lines = format!(
+                "[component.main.dependencies]\n\"outport:callee/player\" = \
+                 {{ path = \"GUESTS/{callee}.wasm\", inherit_configuration = [{keys}] }}"
+            );
+            let finished = world.app(&lines).finish().expect_code(0);
+            assert_rights(&finished, inherited);
+        }
+    }
+}
+
+#[test]
+fn a_dependency_is_a_component_of_the_app_or_a_file_that_was_fetched() {
+    let world = World::start();
+    let of_the_app = "[component.main.dependencies]\n\"outport:callee/player\" = { component = \"part\" }\n\
+                      [component.part]\nsource = \"GUESTS/callee.wasm\"";
+    let finished = world.app(of_the_app).finish().expect_code(0);
+    assert_rights(&finished, &NOTHING);
+
+    let callee = fs::read(guest::path("callee")).expect("a committed guest");
+    let digest = format!("{:x}", Sha256::digest(&callee));
+    let fetched = |digest: &str| {
+        format!(
+            "[component.main.dependencies]\n\"outport:callee/player\" = \
+             {{ url = \"https://example.com/callee.wasm\", digest = \"sha256:{digest}\" }}"
+        )
+    };
+    let app = world.app(&fetched(&digest));
+    let cache = app.folder().join("cache");
+    let kept = cache.join("outport/components");
+    fs::create_dir_all(&kept).expect("a folder in a folder of our own");
+    fs::write(kept.join(format!("{digest}.wasm")), &callee).expect("a file in a folder of our own");
+    let finished = app.variable("XDG_CACHE_HOME", &cache).finish().expect_code(0);
+    assert_rights(&finished, &NOTHING);
+
+    let missing = world.app(&fetched(&"0".repeat(64))).finish().expect_code(2);
+    assert!(missing.stderr.contains("is not on this machine"), "{missing}");
+}
+
+#[test]
+fn what_does_not_fit_is_an_error_with_its_place() {
+    // (dependencies, place in them, message)
+    let rows = [
+        (
+            "\"outport:callee/other\" = { path = \"GUESTS/callee.wasm\" }",
+            "1:2",
+            "imports nothing called `outport:callee/other`",
+        ),
+        (
+            "\"outport:callee/player@2.0.0\" = { path = \"GUESTS/callee.wasm\" }",
+            "1:2",
+            "it imports `outport:callee/player@1.0.0`",
+        ),
+        (
+            "\"outport:callee/player\" = { path = \"GUESTS/player.wasm\" }",
+            "1:2",
+            "exports no `outport:callee/player@1.0.0`; it exports `wasi:cli/run@0.2",
+        ),
+        (
+            "\"outport:callee/player\" = { path = \"GUESTS/callee.wasm\", export = \"wasi:cli/run\" }",
+            "1:2",
+            "exports no `wasi:cli/run`",
+        ),
+        (
+            "\"outport:callee/player\" = { path = \"GUESTS/player.wasm\", export = \"wasi:cli/run\" }",
+            "1:2",
+            "does not fit the import `outport:callee/player@1.0.0`",
+        ),
+        (
+            "\"outport:callee/player\" = { path = \"none.wasm\" }",
+            "1:2",
+            "there is no file",
+        ),
+        (
+            "\"outport:callee/player\" = { path = \"spin.toml\" }",
+            "1:2",
+            "is not WebAssembly",
+        ),
+        (
+            "\"outport:callee/player\" = { component = \"none\" }",
+            "1:42",
+            "no component `none`",
+        ),
+        (
+            "\"outport:callee/player\" = { component = \"main\" }",
+            "1:42",
+            "cannot be a dependency",
+        ),
+    ];
+    let world = World::start();
+    for (lines, place, message) in rows {
+        let header = "[component.main.dependencies]\n";
+        let app = world.app(&format!("{header}{lines}"));
+        let manifest = fs::read_to_string(app.folder().join("spin.toml")).expect("the manifest of our own");
+        let above = manifest.find(header).expect("the header") + header.len();
+        let line = manifest[..above].lines().count() + 1;
+        let column = place.trim_start_matches("1:");
+        let finished = app.finish().expect_code(2);
+        for part in [message, &format!("spin.toml:{line}:{column}")] {
+            let flat = finished.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains(part), "no `{part}` for {lines}\n{finished}");
+        }
+    }
+}
+
+#[test]
+fn an_import_that_no_dependency_satisfies_traps_with_its_name() {
+    let world = World::start();
+    let finished = world.app("").finish();
+    assert_eq!(finished.code, Some(134), "{finished}");
+    assert!(
+        finished
+            .stderr
+            .contains("called `perform` of `outport:callee/player@1.0.0`"),
+        "{finished}"
+    );
+}
