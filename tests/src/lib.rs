@@ -5,7 +5,7 @@
 //!   [`http`] is a client and an origin;
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
-//! - [`redis`] and [`postgres`] are the real servers, [`python`] builds real programs as components;
+//! - [`redis`] and [`postgres`] are the real servers, [`python`] and [`javascript`] build real programs as components;
 //! - [`schema`] holds documents against JSON schemas;
 //! - [`network`] gives a test a network of its own, with private and public addresses that lead nowhere else.
 //!
@@ -16,6 +16,7 @@ pub mod audit;
 pub mod dns;
 pub mod guest;
 pub mod http;
+pub mod javascript;
 pub mod network;
 pub mod outport;
 pub mod postgres;

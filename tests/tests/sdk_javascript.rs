@@ -1,0 +1,67 @@
+//! An app of Spin's JavaScript SDK, built as its documentation says, runs unchanged from its `spin.toml`. It is a
+//! component of WASI 0.2.
+
+use outport_e2e::http::Origin;
+use outport_e2e::javascript;
+use outport_e2e::outport::Outport;
+
+const APP: &str = r#"
+spin_manifest_version = 2
+application.name = "javascript"
+
+[[trigger.http]]
+route = "/..."
+component = "app"
+
+[[trigger.http]]
+route = { private = true }
+component = "back"
+
+[component.app]
+source = "APP"
+allowed_outbound_hosts = ["http://back.spin.internal", "http://ORIGIN"]
+
+[component.back]
+source = "GUESTS/http-player.wasm"
+"#;
+
+#[test]
+fn a_spin_app_in_javascript_answers_and_sends_requests() {
+    let app = match javascript::spin_app("spin_app_js") {
+        Ok(app) => app,
+        Err(missing) => {
+            eprintln!("SKIPPED: no app of Spin's JavaScript SDK: {missing}");
+            return;
+        }
+    };
+    let (origin, other) = (Origin::start("from the origin"), Origin::start("from elsewhere"));
+    let manifest = APP
+        .replace("APP", &app.display().to_string())
+        .replace("ORIGIN", &origin.address().to_string());
+    let app = Outport::up(&manifest).start();
+    let (listed, elsewhere) = (origin.address(), other.address());
+    let rows = [
+        ("/hello".to_owned(), 200, "Hello from JavaScript!"),
+        ("/elsewhere".to_owned(), 404, "nothing here"),
+        (format!("/send?http://{listed}/"), 200, "from the origin"),
+        ("/send?http://back.spin.internal/hello".to_owned(), 200, "hello\n"),
+    ];
+    for (path, status, body) in rows {
+        let answer = app.get(&path);
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (status, body),
+            "{path}\n{app}"
+        );
+    }
+    let refused = [
+        format!("/send?http://{elsewhere}/"),
+        "/send?http://other.spin.internal/".to_owned(),
+    ];
+    for path in refused {
+        assert_eq!(app.get(&path).status, 502, "{path}\n{app}");
+    }
+    assert!(other.requests().is_empty(), "nothing was sent elsewhere");
+    let ended = app.stop();
+    assert_eq!(ended.reasons(), ["allow.port", "allow.no-match"], "{ended}");
+}
