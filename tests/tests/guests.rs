@@ -75,6 +75,9 @@ fn sources_of(guest: &str) -> String {
     for folder in [folder().join(guest), folder().join("shared")] {
         paths.extend(files(&folder).into_iter().filter(|path| is_source(path)));
     }
+    // A guest with a lock file of its own is a workspace of its own.
+    let own_lock = folder().join(guest).join("Cargo.lock");
+    paths.extend(own_lock.exists().then_some(own_lock));
     let mut paths: Vec<String> = paths.iter().map(|path| relative(path)).collect();
     paths.sort();
 
