@@ -77,13 +77,20 @@ fn wait_for_descriptors(run: &mut Running, expected: usize) {
 // proves: Q-1
 #[test]
 fn q_1_sockets_that_an_instance_leaks_are_given_back_with_it() {
-    let mut app = Outport::up(APP).option("--max-sockets=300").start();
+    for (guest, refusal) in [("http-player", "new-socket-limit"), ("http-player-p3", "other")] {
+        let app = APP.replace("GUESTS/http-player.wasm", &format!("GUESTS/{guest}.wasm"));
+        leak_and_see(Outport::up(&app), refusal);
+    }
+}
+
+fn leak_and_see(app: Outport, refusal: &str) {
+    let mut app = app.option("--max-sockets=300").start();
     let address = app.address();
     play(address, "tcp.create ipv4").unwrap();
     let calm = descriptors(&mut app);
     for _ in 0..5 {
         let results = play(address, "repeat 300 tcp.create ipv4 as s{}").unwrap();
-        assert_eq!(results, ["ok x256, new-socket-limit x44"], "{app}");
+        assert_eq!(results, [format!("ok x256, {refusal} x44")], "{app}");
     }
     wait_for_descriptors(&mut app, calm);
     // Two at the same time share what the process has.
@@ -93,7 +100,7 @@ fn q_1_sockets_that_an_instance_leaks_are_given_back_with_it() {
         thread::sleep(Duration::from_millis(700));
         let second = play(address, leak).unwrap();
         assert_eq!(first.join().unwrap()[0], "ok x256");
-        assert_eq!(second[0], "new-socket-limit x212, ok x44");
+        assert_eq!(second[0], format!("{refusal} x212, ok x44"));
     });
     wait_for_descriptors(&mut app, calm);
     app.stop().expect_code(0);
@@ -322,13 +329,12 @@ fn q_3_a_guest_at_its_limits_leaves_its_neighbours_alone() {
     let address = app.address();
     median(address, 50);
     for (limit, script) in greedy {
-        // Whatever else the machine is doing should not count, so the best of three counts.
-        let tries = [(); 3].map(|()| beside(address, script));
-        for (calm, crowded) in tries {
+        // What else the machine is doing should not count, so one fair comparison of five is enough.
+        let fair = (0..5).map(|_| beside(address, script)).any(|(calm, crowded)| {
             eprintln!("{limit}: {calm:?} calm, {crowded:?} beside a guest at its limit");
-        }
-        let fine = |(calm, crowded): &(Duration, Duration)| *crowded < 2 * *calm + Duration::from_millis(2);
-        assert!(tries.iter().any(fine), "{limit}: {tries:?}");
+            crowded < 2 * calm + Duration::from_millis(1)
+        });
+        assert!(fair, "{limit}\n{app}");
     }
     app.signal(rustix::process::Signal::INT);
     thread::sleep(Duration::from_millis(100));

@@ -20,7 +20,7 @@ use outport_e2e::outport::{Outport, Running};
 use outport_e2e::process::free_port;
 use outport_e2e::script::results;
 use outport_e2e::tcp::{Manner, TcpPeer};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 const APP: &str = r#"
 spin_manifest_version = 2
@@ -72,6 +72,8 @@ impl Load {
         raise_limit();
         let (holder, faults) = (Holder::start(), Faults::start());
         let mut app = Outport::up(APP)
+            .file("config.toml", "")
+            .option("--runtime-config-file=config.toml")
             .options(["--max-sockets=8000", "--response-timeout=15m", "--max-time=none"])
             .within(Duration::from_secs(60))
             .start();
@@ -115,7 +117,21 @@ impl Load {
                 grown <= tenth.memory / 20 + (8 << 20),
                 "{grown} bytes after the first tenth"
             );
-            holder.release();
+            // In the end the operator denies the peer that holds them all.
+            let denied = Instant::now();
+            let config = format!(
+                "[outbound_networking]\ndisallowed_outbound_hosts = [\"*://{}\"]\n",
+                holder.address
+            );
+            app.write("config.toml", config);
+            app.signal(Signal::HUP);
+            holder.wait_for_the_end();
+            let closed = denied.elapsed();
+            eprintln!(
+                "{} connections closed {closed:.2?} after they were denied",
+                self.held
+            );
+            assert!(closed < Duration::from_secs(1), "{closed:?}");
             for instance in holding {
                 let results = instance.join().unwrap();
                 assert_eq!(
@@ -306,8 +322,16 @@ impl Holder {
         }
     }
 
-    fn release(&self) {
-        self.held.lock().unwrap().clear();
+    /// Waits until the other side has ended every connection.
+    fn wait_for_the_end(&self) {
+        for stream in self.held.lock().unwrap().drain(..) {
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let end = (&stream).read(&mut [0; 1]);
+            assert!(
+                matches!(&end, Ok(0))
+                    || end.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
+            );
+        }
     }
 }
 

@@ -300,14 +300,20 @@ fn dl_9_limits_are_loaded_again_and_what_needs_a_restart_is_said() {
     let waiting = cue.reached();
     run.write(
         "config.toml",
-        "[outbound_networking]\nallow_udp = true\ndns_servers = [\"127.0.0.1:9\"]\nresolve_disallowed = false\n",
+        "[outbound_networking]\nallow_udp = true\ndns_servers = [\"127.0.0.1:9\"]\nresolve_disallowed = false\n\
+        [outbound_http]\nconnection_pooling = false\nmax_connections = 7\n",
     );
     run.wait_for_error_line(LOADED);
     let _open = go(waiting);
     let finished = run.finish().expect_code(0);
     let results = results(&finished.stdout);
     assert_eq!((results[0], results[3]), ("access-denied", "ok"), "{finished}");
-    for setting in ["dns_servers", "resolve_disallowed"] {
+    for setting in [
+        "dns_servers",
+        "resolve_disallowed",
+        "connection_pooling",
+        "max_connections",
+    ] {
         let said = format!("warning: `{setting}` has changed, which takes a restart");
         assert!(finished.stderr.contains(&said), "{finished}");
     }

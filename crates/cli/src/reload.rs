@@ -13,7 +13,8 @@
 //! at once, changed or not.
 //!
 //! What the command line and the environment say is merged with the file each time, as at start. Settings that are
-//! used once, at start, do not change; where the file has others now, that is said.
+//! used once, at start, do not change; where the file has others now, that is said. Certificates (`[[client_tls]]`) are
+//! of this kind, and are not compared.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -194,10 +195,11 @@ impl Sight {
 }
 
 /// Settings that are used once, at start.
-#[derive(PartialEq, Eq)]
 struct Fixed {
     dns_servers: Vec<SocketAddr>,
     resolve_disallowed: bool,
+    connection_pooling: Option<bool>,
+    max_connections: Option<u32>,
 }
 
 impl Fixed {
@@ -205,6 +207,8 @@ impl Fixed {
         Fixed {
             dns_servers: side.dns_servers.clone(),
             resolve_disallowed: side.resolve_disallowed,
+            connection_pooling: side.http.connection_pooling.as_ref().map(|pooling| pooling.value),
+            max_connections: side.http.max_connections.as_ref().map(|limit| limit.value),
         }
     }
 
@@ -216,6 +220,11 @@ impl Fixed {
                 "resolve_disallowed",
                 self.resolve_disallowed != now.resolve_disallowed,
             ),
+            (
+                "connection_pooling",
+                self.connection_pooling != now.connection_pooling,
+            ),
+            ("max_connections", self.max_connections != now.max_connections),
         ];
         all.into_iter()
             .filter_map(|(setting, differs)| differs.then_some(setting))
