@@ -16,8 +16,9 @@ use libfuzzer_sys::fuzz_target;
 
 use destination::Destination;
 
-fuzz_target!(|parts: (&str, &str, &str, &str)| {
-    let (scheme, authority, path, host) = parts;
+fuzz_target!(|parts: (bool, &str, &str, &str)| {
+    let (tls, authority, path, host) = parts;
+    let scheme = if tls { "https" } else { "http" };
     let uri = Uri::builder()
         .scheme(scheme)
         .authority(authority)
