@@ -38,11 +38,19 @@ pub enum Trigger {
 }
 
 impl Interfaces {
-    /// Whether the code can open sockets.
+    /// Whether the code can open sockets or look names up. The other interfaces of `wasi:sockets` name types, and what
+    /// can be done with a socket that somebody else has opened.
     pub fn uses_sockets(&self) -> bool {
+        let openers = [
+            "wasi:sockets/tcp-create-socket",
+            "wasi:sockets/udp-create-socket",
+            "wasi:sockets/ip-name-lookup",
+            // Of WASI 0.3.
+            "wasi:sockets/types",
+        ];
         self.imports
             .iter()
-            .any(|import| import.starts_with("wasi:sockets/"))
+            .any(|import| openers.contains(&without_version(import)))
     }
 
     /// Whether the code can send requests.
@@ -85,4 +93,35 @@ impl Trigger {
 
 fn without_version(interface: &str) -> &str {
     interface.split('@').next().unwrap_or(interface)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_code_can_do_is_told_by_its_imports() {
+        // (import, sockets, HTTP)
+        for (import, sockets, http) in [
+            ("wasi:sockets/tcp-create-socket@0.2.0", true, false),
+            ("wasi:sockets/udp-create-socket@0.2.12", true, false),
+            ("wasi:sockets/ip-name-lookup@0.2.0", true, false),
+            ("wasi:sockets/types@0.3.0", true, false),
+            ("wasi:sockets/ip-name-lookup@0.3.0", true, false),
+            ("wasi:sockets/tcp@0.2.0", false, false),
+            ("wasi:sockets/network@0.2.0", false, false),
+            ("wasi:http/outgoing-handler@0.2.0", false, true),
+            ("wasi:http/client@0.3.0", false, true),
+            ("wasi:http/handler@0.3.0", false, true),
+            ("wasi:http/types@0.2.0", false, false),
+            ("wasi:cli/stdout@0.2.0", false, false),
+        ] {
+            let interfaces = Interfaces {
+                imports: vec![import.to_owned()],
+                ..Interfaces::default()
+            };
+            assert_eq!(interfaces.uses_sockets(), sockets, "{import}");
+            assert_eq!(interfaces.uses_http(), http, "{import}");
+        }
+    }
 }
