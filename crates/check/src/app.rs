@@ -49,9 +49,10 @@ impl AppUnderReview<'_> {
                 entries.tentative().clone()
             })
             .collect();
+        let triggers = triggers(manifest);
         let components = manifest.components.iter().zip(&entries);
         let subjects: Vec<Subject<'_>> = components
-            .map(|(component, entries)| self.subject(manifest, component, entries))
+            .map(|(component, entries)| self.subject(manifest, &triggers, component, entries))
             .collect();
         findings.extend(review(&subjects, &self.operator, self.denied_names));
         let policies = subjects.iter().map(|subject| {
@@ -67,31 +68,36 @@ impl AppUnderReview<'_> {
     fn subject<'m>(
         &'m self,
         manifest: &'m Manifest,
+        triggers: &HashMap<&ComponentId, Vec<Trigger>>,
         component: &'m Component,
         entries: &'m [Entry],
     ) -> Subject<'m> {
         let id = &component.id.value;
-        let http = manifest
-            .http_triggers
-            .iter()
-            .any(|trigger| trigger.component.value == *id);
-        let command = manifest
-            .command_triggers
-            .iter()
-            .any(|trigger| trigger.component.value == *id);
-        let triggers = [(http, Trigger::Http), (command, Trigger::Command)];
         Subject {
             id: id.as_str(),
             place: manifest.source.place(&component.id.span),
             entries,
             interfaces: self.interfaces.get(id),
-            triggers: triggers
-                .into_iter()
-                .filter(|(has, _)| *has)
-                .map(|(_, trigger)| trigger)
-                .collect(),
+            triggers: triggers.get(id).cloned().unwrap_or_default(),
         }
     }
+}
+
+/// What starts each component.
+fn triggers(manifest: &Manifest) -> HashMap<&ComponentId, Vec<Trigger>> {
+    let http = manifest.http_triggers.iter();
+    let command = manifest.command_triggers.iter();
+    let all = http
+        .map(|trigger| (&trigger.component.value, Trigger::Http))
+        .chain(command.map(|trigger| (&trigger.component.value, Trigger::Command)));
+    let mut triggers: HashMap<&ComponentId, Vec<Trigger>> = HashMap::new();
+    for (id, trigger) in all {
+        let own = triggers.entry(id).or_default();
+        if !own.contains(&trigger) {
+            own.push(trigger);
+        }
+    }
+    triggers
 }
 
 fn tell<T>(reading: &Reading<T>, findings: &mut Vec<Finding>) {

@@ -76,7 +76,7 @@ pub use mistake::Mistake;
 pub use mount::Mount;
 pub use problem::{Area, Code, Note, Problem, Problems, Reading, Severity};
 pub use remark::Remark;
-pub use route::{PathRoute, Route, RouteError, Segment, Tail};
+pub use route::{PathRoute, Route, RouteError, RouteForm, Segment, Tail};
 pub use runtime_config::{OutboundHttp, OutboundNetworking, RuntimeConfig};
 pub use source::{Located, SourceFile, Span};
 pub use template::{Template, TemplateError, TemplateSyntaxError};

@@ -1,6 +1,6 @@
 //! The manifest of an app: `spin.toml`, version 2.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::application::{Application, read_application};
 use crate::component::{Component, read_component, read_variable_name};
@@ -14,7 +14,7 @@ use crate::problem::{Area, Reading};
 use crate::remark::Remark;
 use crate::route::Route;
 use crate::source::{Located, SourceFile};
-use crate::spelling::nearest;
+use crate::spelling::candidates;
 use crate::syntax::Repaired;
 use crate::template::Template;
 use crate::trigger::{CommandTrigger, HttpTrigger, Triggers, read_triggers};
@@ -92,9 +92,10 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         command_triggers: command,
         components: named,
     };
-    check_triggered(found, &manifest, &others);
+    let by_id = ById::of(&manifest);
+    check_triggered(found, &manifest, &by_id, &others);
     check_routes(found, &manifest.http_triggers);
-    check_dependencies(found, &manifest);
+    check_dependencies(found, &manifest, &by_id);
     check_templates(
         found,
         manifest.components.iter().chain(&unnamed),
@@ -215,50 +216,74 @@ fn read_components(found: &mut Findings, node: Node<'_>) -> Components {
     components
 }
 
-fn check_triggered(found: &mut Findings, manifest: &Manifest, others: &[Located<ComponentId>]) {
+/// The components, found by their ids.
+struct ById<'m>(HashMap<&'m ComponentId, &'m Component>);
+
+impl<'m> ById<'m> {
+    fn of(manifest: &'m Manifest) -> Self {
+        let components = manifest.components.iter();
+        // Of two with the same id the first counts, as with `Manifest::component`.
+        let reversed = components.rev().map(|component| (&component.id.value, component));
+        Self(reversed.collect())
+    }
+
+    /// The component of that id; reported if there is none.
+    fn check(
+        &self,
+        found: &mut Findings,
+        manifest: &Manifest,
+        id: &Located<ComponentId>,
+    ) -> Option<&'m Component> {
+        let component = self.0.get(&id.value).copied();
+        if component.is_none() && !found.is_in_unread_part(id.value.as_str()) {
+            let (meant, known) = candidates(
+                id.value.as_str(),
+                manifest
+                    .components
+                    .iter()
+                    .map(|component| component.id.value.as_str()),
+            );
+            let id_written = id.value.clone();
+            found.report(
+                &id.span,
+                Mistake::ComponentReference {
+                    id: id_written,
+                    meant,
+                    known,
+                },
+            );
+        }
+        component
+    }
+}
+
+fn check_triggered(
+    found: &mut Findings,
+    manifest: &Manifest,
+    by_id: &ById<'_>,
+    others: &[Located<ComponentId>],
+) {
     let http = manifest.http_triggers.iter().map(|trigger| &trigger.component);
     let command = manifest.command_triggers.iter().map(|trigger| &trigger.component);
     for id in http.chain(command).chain(others) {
-        check_reference(found, manifest, id);
+        by_id.check(found, manifest, id);
     }
-}
-
-/// The component of that id; reported if there is none.
-fn check_reference<'m>(
-    found: &mut Findings,
-    manifest: &'m Manifest,
-    id: &Located<ComponentId>,
-) -> Option<&'m Component> {
-    let component = manifest.component(&id.value);
-    if component.is_none() && !found.is_in_unread_part(id.value.as_str()) {
-        let known: Vec<String> = manifest
-            .components
-            .iter()
-            .map(|component| component.id.value.to_string())
-            .collect();
-        let meant = nearest(id.value.as_str(), known.iter().map(String::as_str)).map(str::to_owned);
-        found.report(
-            &id.span,
-            Mistake::ComponentReference {
-                id: id.value.clone(),
-                meant,
-                known,
-            },
-        );
-    }
-    component
 }
 
 fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
-    for (index, trigger) in triggers.iter().enumerate() {
-        let Route::Path(route) = &trigger.route.value else {
-            continue;
-        };
-        let same = |other: &&HttpTrigger| match &other.route.value {
-            Route::Path(other) => other.matches_the_same_as(route),
-            Route::Private => false,
-        };
-        if let Some(winner) = triggers[index + 1..].iter().rev().find(same) {
+    let routes = || {
+        let all = triggers.iter().enumerate();
+        all.filter_map(|(index, trigger)| match &trigger.route.value {
+            Route::Path(route) => Some((index, trigger, route)),
+            Route::Private => None,
+        })
+    };
+    let winners: HashMap<_, _> = routes()
+        .map(|(index, winner, route)| (route.form(), (index, winner)))
+        .collect();
+    for (index, trigger, route) in routes() {
+        let (last, winner) = winners[&route.form()];
+        if last > index {
             let by = winner.component.value.to_string();
             found.remark(
                 &trigger.route.span,
@@ -271,7 +296,7 @@ fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
     }
 }
 
-fn check_dependencies(found: &mut Findings, manifest: &Manifest) {
+fn check_dependencies(found: &mut Findings, manifest: &Manifest, by_id: &ById<'_>) {
     let all = manifest
         .components
         .iter()
@@ -281,7 +306,7 @@ fn check_dependencies(found: &mut Findings, manifest: &Manifest) {
             continue;
         };
         let id = Located::new(id.clone(), dependency.implementation.span.clone());
-        let Some(component) = check_reference(found, manifest, &id) else {
+        let Some(component) = by_id.check(found, manifest, &id) else {
             continue;
         };
         let keys = component.own_resources();
@@ -314,9 +339,9 @@ fn check_template(found: &mut Findings, template: &Located<Template>, declared: 
         if declared.contains(name) || found.is_in_unread_part(name.as_str()) {
             continue;
         }
-        let mut known: Vec<String> = declared.iter().map(VariableName::to_string).collect();
-        known.sort_unstable();
-        let meant = nearest(name.as_str(), known.iter().map(String::as_str)).map(str::to_owned);
+        let mut all: Vec<&str> = declared.iter().map(VariableName::as_str).collect();
+        all.sort_unstable();
+        let (meant, known) = candidates(name.as_str(), all);
         let span = found
             .source()
             .part_of(&template.span, template.value.as_str(), part);

@@ -12,6 +12,7 @@ use crate::entries::FilledIn;
 use crate::identifier::{ComponentId, IdentifierError};
 use crate::route::RouteError;
 use crate::shown::shown;
+use crate::spelling::MOST_LISTED;
 use crate::template::TemplateSyntaxError;
 use crate::variable::{VariableName, VariableNameError};
 
@@ -95,7 +96,7 @@ pub enum Mistake {
         id: ComponentId,
         /// The component that was probably meant.
         meant: Option<String>,
-        /// All components there are.
+        /// The components there are; of very many the first.
         known: Vec<String>,
     },
     /// A source that no component can come from.
@@ -152,7 +153,7 @@ pub enum Mistake {
         name: VariableName,
         /// The variable that was probably meant.
         meant: Option<String>,
-        /// All variables there are.
+        /// The variables there are; of very many the first.
         known: Vec<String>,
     },
     /// An entry of `allowed_outbound_hosts` or `disallowed_outbound_hosts` that is none (policy clause AL-2).
@@ -188,7 +189,7 @@ pub enum Mistake {
         name: String,
         /// The variable that was probably meant.
         meant: Option<String>,
-        /// All variables there are.
+        /// The variables there are; of very many the first.
         known: Vec<String>,
     },
     /// A value from the environment that is not text.
@@ -279,8 +280,14 @@ fn meant_or_known(meant: &Option<String>, known: &[impl AsRef<str>], introductio
         Some(meant) => format!("did you mean `{meant}`?"),
         None if known.is_empty() => format!("{introduction}: none"),
         None => {
-            let list: Vec<String> = known.iter().map(|word| format!("`{}`", word.as_ref())).collect();
-            format!("{introduction} {}", list.join(", "))
+            let listed = known.iter().take(MOST_LISTED);
+            let list: Vec<String> = listed.map(|word| format!("`{}`", word.as_ref())).collect();
+            let others = if known.len() > MOST_LISTED {
+                " and others"
+            } else {
+                ""
+            };
+            format!("{introduction} {}{others}", list.join(", "))
         }
     }
 }

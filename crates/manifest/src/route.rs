@@ -54,6 +54,20 @@ pub enum Tail {
     Rest,
 }
 
+/// What decides which requests match a route: the segments without the names that they give to what they match, and the
+/// tail.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RouteForm<'r> {
+    segments: Vec<SegmentForm<'r>>,
+    tail: Tail,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum SegmentForm<'r> {
+    Exact(&'r str),
+    Named(&'r str),
+}
+
 impl PathRoute {
     /// Reads a path pattern.
     ///
@@ -119,16 +133,17 @@ impl PathRoute {
         }
     }
 
-    /// Whether the same requests match both, whatever their segments are called: the two cannot stand side by side.
-    pub fn matches_the_same_as(&self, other: &Self) -> bool {
-        let same = |pair: (&Segment, &Segment)| match pair {
-            (Segment::Exact(a), Segment::Exact(b)) => a == b,
-            (Segment::Named { suffix: a, .. }, Segment::Named { suffix: b, .. }) => a == b,
-            _ => false,
-        };
-        self.tail == other.tail
-            && self.segments.len() == other.segments.len()
-            && self.segments.iter().zip(&other.segments).all(same)
+    /// What decides which requests match: equal for two routes of which the same requests match both, whatever their
+    /// segments are called. These two cannot stand side by side.
+    pub fn form(&self) -> RouteForm<'_> {
+        let segments = self.segments.iter().map(|segment| match segment {
+            Segment::Exact(text) => SegmentForm::Exact(text),
+            Segment::Named { suffix, .. } => SegmentForm::Named(suffix),
+        });
+        RouteForm {
+            segments: segments.collect(),
+            tail: self.tail,
+        }
     }
 }
 
@@ -309,7 +324,7 @@ mod tests {
         ];
         for (a, b, same) in rows {
             let [a, b] = [a, b].map(|text| PathRoute::parse(text).unwrap());
-            assert_eq!(a.matches_the_same_as(&b), same, "{a} {b}");
+            assert_eq!(a.form() == b.form(), same, "{a} {b}");
         }
     }
 

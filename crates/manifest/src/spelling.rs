@@ -19,6 +19,25 @@ pub(crate) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str
         .map(|(_, word)| word)
 }
 
+/// For a word that is none of the known: the one that was probably meant, and the first of all.
+///
+/// Only so many are looked at, since a file may be full of such words and of known ones.
+pub(crate) fn candidates<'k>(
+    written: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> (Option<String>, Vec<String>) {
+    let known: Vec<&str> = known.into_iter().take(MOST_COMPARED).collect();
+    let meant = nearest(written, known.iter().copied()).map(str::to_owned);
+    let listed = known.iter().take(MOST_LISTED + 1);
+    (meant, listed.map(|word| (*word).to_owned()).collect())
+}
+
+/// Known words that a message lists. One more is kept, so that the message can say that there are others.
+pub(crate) const MOST_LISTED: usize = 20;
+
+/// Known words that an unknown one is compared with.
+const MOST_COMPARED: usize = 500;
+
 /// The number of edits between two words (optimal string alignment distance), or more than `tolerance` without
 /// counting on where the lengths alone tell.
 fn edits(a: &str, b: &str, tolerance: usize) -> usize {

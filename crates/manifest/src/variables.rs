@@ -10,7 +10,7 @@
 //! A name given by an option or file that the app does not declare is a mistake; the environment is shared with
 //! others and may hold anything. All required variables that nobody sets are reported together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use outport_policy::Place;
 use crate::mistake::Mistake;
 use crate::problem::{Area, Problem, Reading};
 use crate::source::SourceFile;
-use crate::spelling::nearest;
+use crate::spelling::candidates;
 use crate::variable::{Fallback, VariableDeclaration, VariableName};
 use crate::variable_file::{VariableFileFormat, read_variable_file};
 use crate::variable_text::VariableText;
@@ -197,21 +197,24 @@ impl GivenVariables {
     }
 
     fn unknown_names(&self, declared: &[VariableDeclaration]) -> Vec<Problem> {
-        let known: Vec<String> = declared
+        let known: HashSet<&str> = declared
             .iter()
-            .map(|variable| variable.name.value.to_string())
+            .map(|variable| variable.name.value.as_str())
             .collect();
         let option = Place::Option { name: OPTION.into() };
         let arguments = self.arguments.iter().map(|(name, _)| (name, option.clone()));
         let files = self.files.iter().map(|line| (&line.name, line.place.clone()));
-        let unknown = arguments.chain(files).filter(|(name, _)| !known.contains(name));
+        let unknown = arguments
+            .chain(files)
+            .filter(|(name, _)| !known.contains(name.as_str()));
         unknown
             .map(|(name, place)| {
-                let meant = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+                let all = declared.iter().map(|variable| variable.name.value.as_str());
+                let (meant, known) = candidates(name, all);
                 let mistake = Mistake::UnknownVariable {
                     name: name.clone(),
                     meant,
-                    known: known.clone(),
+                    known,
                 };
                 Problem {
                     area: Area::Variables,

@@ -266,15 +266,21 @@ struct Part<'a> {
 
 /// The routes that are reached from outside. Of two that are the same the later one counts.
 fn effective_routes(triggers: &[HttpTrigger]) -> Vec<(&HttpTrigger, &PathRoute)> {
-    let mut routes: Vec<(&HttpTrigger, &PathRoute)> = Vec::new();
-    for trigger in triggers {
-        let Route::Path(route) = &trigger.route.value else {
-            continue;
-        };
-        routes.retain(|(_, other)| !other.matches_the_same_as(route));
-        routes.push((trigger, route));
-    }
-    routes
+    let routes = || {
+        triggers.iter().filter_map(|trigger| match &trigger.route.value {
+            Route::Path(route) => Some((trigger, route)),
+            Route::Private => None,
+        })
+    };
+    let last: HashMap<_, _> = routes()
+        .enumerate()
+        .map(|(number, (_, route))| (route.form(), number))
+        .collect();
+    routes()
+        .enumerate()
+        .filter(|(number, (_, route))| last[&route.form()] == *number)
+        .map(|(_, effective)| effective)
+        .collect()
 }
 
 fn site_entry(responder: &Responder, base: &str, route: &PathRoute) -> Result<SiteEntry, AppProblemKind> {

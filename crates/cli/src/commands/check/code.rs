@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use outport_check::{Code, Finding, Interfaces, Severity};
 use outport_egress::Wall;
 use outport_manifest::{Component, ComponentId, Manifest, Source, Variables};
+use outport_policy::Place;
 use outport_runtime::app::{AppProblem, AppProblemKind, Assembly};
 use outport_runtime::engine::Allocation;
 use outport_runtime::limits::GuestLimits;
@@ -56,6 +57,7 @@ impl ExaminedCode {
             request_limits: GuestLimits::of_a_request(),
             command_limits: GuestLimits::of_a_command(),
         };
+        let components = components_by_place(manifest);
         let examined = assembly.examine(manifest, |id| with_source.contains(id));
         Ok(ExaminedCode {
             interfaces: examined
@@ -66,7 +68,7 @@ impl ExaminedCode {
             findings: examined
                 .problems
                 .iter()
-                .filter_map(|problem| finding(problem, manifest))
+                .filter_map(|problem| finding(problem, &components))
                 .collect(),
         })
     }
@@ -78,7 +80,7 @@ fn has_source(component: &Component) -> bool {
 }
 
 /// A problem as a finding, unless it comes of another that is told anyway.
-fn finding(problem: &AppProblem, manifest: &Manifest) -> Option<Finding> {
+fn finding(problem: &AppProblem, components: &HashMap<Place, &ComponentId>) -> Option<Finding> {
     let code = match &problem.kind {
         // Of a variable without a value, or one that does not exist.
         AppProblemKind::Variable(_) => return None,
@@ -90,19 +92,19 @@ fn finding(problem: &AppProblem, manifest: &Manifest) -> Option<Finding> {
     let mut finding = Finding::new(code, problem.place.clone(), problem.kind.to_string());
     finding.severity = Severity::Error;
     finding.help = problem.advice();
-    finding.component = about(problem, manifest).map(|id| id.to_string());
+    finding.component = components.get(&problem.place).map(|id| id.to_string());
     Some(finding)
 }
 
-/// The component whose source or trigger the problem is at.
-fn about<'m>(problem: &AppProblem, manifest: &'m Manifest) -> Option<&'m ComponentId> {
-    let is_there = |span| manifest.source.place(span) == problem.place;
+/// The components by the places of their sources and triggers, where problems are.
+fn components_by_place(manifest: &Manifest) -> HashMap<Place, &ComponentId> {
     let sources = manifest
         .components
         .iter()
         .map(|component| (&component.source.span, &component.id.value));
     let http = manifest.http_triggers.iter().flat_map(|trigger| {
-        [&trigger.component.span, &trigger.route.span].map(|span| (span, &trigger.component.value))
+        let spans = [&trigger.component.span, &trigger.route.span];
+        spans.map(|span| (span, &trigger.component.value))
     });
     let commands = manifest
         .command_triggers
@@ -111,6 +113,6 @@ fn about<'m>(problem: &AppProblem, manifest: &'m Manifest) -> Option<&'m Compone
     sources
         .chain(http)
         .chain(commands)
-        .find(|(span, _)| is_there(span))
-        .map(|(_, id)| id)
+        .map(|(span, id)| (manifest.source.place(span), id))
+        .collect()
 }
