@@ -409,6 +409,11 @@ fn check_finds_what_up_refuses() {
             "component.base-path 5:10",
         ),
         (
+            app("files = [{ source = \"nowhere\", destination = \"/\" }]"),
+            b"",
+            "component.not-linked 10:10",
+        ),
+        (
             fine.replace("component = \"web\"", "component = \"wbe\""),
             b"",
             "manifest.component-reference 6:14",
@@ -456,6 +461,29 @@ fn a_component_from_a_url_is_examined_where_it_is_cached() {
             "{finding}\n{report:#}"
         );
     }
+}
+
+#[test]
+fn what_a_dependency_is_kept_from_is_no_import_that_nobody_provides() {
+    let manifest = entries("\"*://db.test:1\"")
+        .replace("web.wasm", "GUESTS/caller.wasm")
+        .replace("[[trigger.http]]\nroute = \"/...\"", "\n[[trigger.command]]");
+    let dependency = |callee: &str| {
+        let path = format!("GUESTS/{callee}.wasm");
+        format!(
+            "{manifest}[component.web.dependencies]\n\"outport:callee/player@1.0.0\" = {{ path = \"{path}\" }}\n"
+        )
+    };
+    let report = json(check(&dependency("callee")), 0);
+    assert_eq!(told(&report), [""; 0], "{report:#}");
+    let report = json(check(&dependency("hello")), 1);
+    let found = told(&report);
+    assert!(
+        found
+            .iter()
+            .any(|one| one.starts_with("component.not-linked 12:")),
+        "{report:#}"
+    );
 }
 
 #[test]

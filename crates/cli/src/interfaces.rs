@@ -6,7 +6,7 @@ use outport_runtime::is_provided;
 
 /// The interfaces of a component, in full.
 pub(crate) fn of(component: &Component) -> Interfaces {
-    let imports: Vec<String> = component.imports().collect();
+    let imports: Vec<String> = component.given_imports().collect();
     Interfaces {
         trapped: imports
             .iter()

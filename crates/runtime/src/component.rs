@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use wasmtime::component::Component as Compiled;
 
+use crate::app::Isolated;
 use crate::cache::{CompiledCode, ContentHash};
 use crate::engine::Engine;
 
@@ -239,6 +240,12 @@ impl Component {
             .map(|(name, _)| name.to_owned())
             .collect();
         names.into_iter()
+    }
+
+    /// Names of the interfaces and functions that the component is given, without those that a dependency in it is
+    /// kept from.
+    pub fn given_imports(&self) -> impl Iterator<Item = String> {
+        self.imports().filter(|name| Isolated::parse(name).is_none())
     }
 
     /// Names of the interfaces and functions that the component imports.
