@@ -42,7 +42,7 @@ fn every_way(length: u64) {
         go_through(&app, server, length);
         let most = memory(&mut app, "VmHWM:");
         let grown = most.saturating_sub(idle);
-        println!("{guest}: {} MiB idle, {} MiB at most", idle / MIB, most / MIB);
+        eprintln!("{guest}: {} MiB idle, {} MiB at most", idle / MIB, most / MIB);
         assert!(grown < ROOM, "{guest}: memory grew by {grown} bytes\n{app}");
         app.stop();
     }

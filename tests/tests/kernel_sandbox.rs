@@ -39,14 +39,11 @@ fn kernel_has_all() -> bool {
 /// The values of a field of `/proc/PID/status`, over all threads.
 fn status(run: &mut Running, field: &str) -> HashSet<String> {
     let tasks = fs::read_dir(format!("/proc/{}/task", run.id())).unwrap();
-    let values = tasks.map(|task| {
-        let text = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(field))
-            .unwrap()
-            .to_owned();
-        line.trim_start_matches(':').trim().to_owned()
+    // A thread may end while it is looked at.
+    let values = tasks.filter_map(|task| {
+        let text = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(field))?;
+        Some(line.trim_start_matches(':').trim().to_owned())
     });
     values.collect()
 }

@@ -130,7 +130,8 @@ fn dl_9_a_changed_list_judges_new_attempts_and_closes_what_it_forbids() {
             "{change:?}\n{finished}"
         );
         assert_eq!(finished.reasons(), ["deny.host"], "{change:?}\n{finished}");
-        assert!(took < Duration::from_secs(1), "{change:?}: after {took:?}");
+        // Two looks at a file are half a second apart at most; the rest is for machines that have other work to do.
+        assert!(took < Duration::from_millis(1500), "{change:?}: after {took:?}");
         assert!(finished.stderr.contains(LOADED), "{change:?}\n{finished}");
     }
 }
