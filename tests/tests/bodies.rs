@@ -12,6 +12,9 @@ use outport_e2e::outport::{Outport, Running};
 
 const MIB: u64 = 1024 * 1024;
 
+/// How much of a body is kept, in bytes.
+const START: u64 = 200;
+
 /// What memory may grow by over that of the idle process.
 const ROOM: u64 = 64 * MIB;
 
@@ -50,8 +53,10 @@ fn every_way(length: u64) {
 
 /// A body of so many bytes in each direction, once by the guest's own requests and once by its visitor's.
 fn go_through(app: &Running, server: SocketAddr, length: u64) {
+    let address = app.address();
     let play = |statement: &str| {
-        let answer = app.get(&format!("/play?{}", statement.replace(' ', "%20"))).body;
+        let request = format!("GET /play?{}", statement.replace(' ', "%20"));
+        let (answer, _) = visit(address, &request, 0).expect("an answer");
         let (_, result) = answer.trim_end().split_once(" => ").unwrap_or(("", &answer));
         result.to_owned()
     };
@@ -60,7 +65,6 @@ fn go_through(app: &Running, server: SocketAddr, length: u64) {
     let upload = play(&format!("http.upload {length} http://{server}/"));
     assert_eq!(upload, format!("200 {length}"), "{app}");
 
-    let address = app.address();
     let answered = visit(address, &format!("GET /zeroes?{length}"), 0).expect("an answer");
     assert_eq!(answered.1, length, "{app}");
     let (text, _) = visit(address, "POST /count", length).expect("an answer");
@@ -100,14 +104,14 @@ fn read_message(stream: &mut impl BufRead) -> io::Result<(String, u64)> {
             length = u64::from_str_radix(line.trim_end(), 16).map_err(io::Error::other)?;
         }
         let mut chunk = stream.by_ref().take(length);
-        chunk.by_ref().take(100).read_to_end(&mut start)?;
+        chunk.by_ref().take(START).read_to_end(&mut start)?;
         io::copy(&mut chunk, &mut io::sink())?;
         whole += length;
         if chunked {
             stream.read_line(&mut line)?;
         }
         if !chunked || length == 0 {
-            start.truncate(100);
+            start.truncate(START as usize);
             return Ok((String::from_utf8_lossy(&start).into_owned(), whole));
         }
     }

@@ -17,14 +17,27 @@ use crate::diagnostic::Diagnostic;
 #[derive(Clone, Default)]
 pub(crate) struct ClientTlsProfiles {
     list: Vec<(Vec<ComponentId>, Arc<TlsProfile>)>,
+    /// What they were made of: the sections as they are written, and the files.
+    made_of: Vec<u8>,
 }
+
+/// Profiles that were made of the same are the same.
+impl PartialEq for ClientTlsProfiles {
+    fn eq(&self, other: &ClientTlsProfiles) -> bool {
+        self.made_of == other.made_of
+    }
+}
+
+impl Eq for ClientTlsProfiles {}
 
 impl ClientTlsProfiles {
     /// Reads the files and makes the profiles; what is wrong is put to the rest.
     pub(crate) fn read(config: &RuntimeConfig, wrong: &mut Vec<Diagnostic>) -> ClientTlsProfiles {
         let mut list = Vec::new();
+        let mut made_of = Vec::new();
         for written in &config.client_tls {
-            match profile(written, &config.source) {
+            made_of.extend_from_slice(config.source.slice(&written.span).as_bytes());
+            match profile(written, &config.source, &mut made_of) {
                 Ok(profile) => {
                     let ids = written.component_ids.iter().map(|id| id.value.clone());
                     list.push((ids.collect(), Arc::new(profile)));
@@ -32,7 +45,7 @@ impl ClientTlsProfiles {
                 Err(diagnostic) => wrong.push(diagnostic),
             }
         }
-        ClientTlsProfiles { list }
+        ClientTlsProfiles { list, made_of }
     }
 
     /// Those of one component. The first that names a host is the one for it.
@@ -45,7 +58,11 @@ impl ClientTlsProfiles {
     }
 }
 
-fn profile(written: &ClientTls, source: &SourceFile) -> Result<TlsProfile, Diagnostic> {
+fn profile(
+    written: &ClientTls,
+    source: &SourceFile,
+    made_of: &mut Vec<u8>,
+) -> Result<TlsProfile, Diagnostic> {
     let hosts = written.hosts.iter().map(|host| {
         let bare = host.value.trim_start_matches('[').trim_end_matches(']');
         let parsed = Host::parse(&host.value).or_else(|_| Host::parse(bare));
@@ -65,14 +82,14 @@ fn profile(written: &ClientTls, source: &SourceFile) -> Result<TlsProfile, Diagn
         profile = profile.platform_roots();
     }
     if let Some(file) = &roots.file {
-        let pem = read(file, source)?;
+        let pem = read(file, source, made_of)?;
         profile = profile
             .roots_pem(&pem)
             .map_err(|error| wrong_at(source, file, &error))?;
     }
     if let Some(client) = &written.client {
-        let chain = read(&client.certificates, source)?;
-        let key = read(&client.private_key, source)?;
+        let chain = read(&client.certificates, source, made_of)?;
+        let key = read(&client.private_key, source, made_of)?;
         profile = profile
             .client_pem(&chain, &key)
             .map_err(|error| wrong_at(source, &client.certificates, &error))?;
@@ -83,9 +100,11 @@ fn profile(written: &ClientTls, source: &SourceFile) -> Result<TlsProfile, Diagn
 }
 
 /// The content of a file that the runtime config file names.
-fn read(file: &Located<String>, source: &SourceFile) -> Result<Vec<u8>, Diagnostic> {
+fn read(file: &Located<String>, source: &SourceFile, made_of: &mut Vec<u8>) -> Result<Vec<u8>, Diagnostic> {
     let folder = source.path().parent().unwrap_or(Path::new(""));
-    fs::read(folder.join(&file.value)).map_err(|error| wrong_at(source, file, &error))
+    let content = fs::read(folder.join(&file.value)).map_err(|error| wrong_at(source, file, &error))?;
+    made_of.extend_from_slice(&content);
+    Ok(content)
 }
 
 fn wrong_at(source: &SourceFile, text: &Located<String>, error: &dyn std::fmt::Display) -> Diagnostic {

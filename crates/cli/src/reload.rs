@@ -24,6 +24,7 @@ use std::{fs, io, thread};
 
 use outport_egress::Wall;
 
+use crate::client_tls::ClientTlsProfiles;
 use crate::diagnostic::Diagnostic;
 use crate::files::{Files, unreadable};
 use crate::network::within_descriptors;
@@ -200,6 +201,7 @@ struct Fixed {
     resolve_disallowed: bool,
     connection_pooling: Option<bool>,
     max_connections: Option<u32>,
+    client_tls: ClientTlsProfiles,
 }
 
 impl Fixed {
@@ -209,6 +211,7 @@ impl Fixed {
             resolve_disallowed: side.resolve_disallowed,
             connection_pooling: side.http.connection_pooling.as_ref().map(|pooling| pooling.value),
             max_connections: side.http.max_connections.as_ref().map(|limit| limit.value),
+            client_tls: side.client_tls.clone(),
         }
     }
 
@@ -225,6 +228,7 @@ impl Fixed {
                 self.connection_pooling != now.connection_pooling,
             ),
             ("max_connections", self.max_connections != now.max_connections),
+            ("client_tls", self.client_tls != now.client_tls),
         ];
         all.into_iter()
             .filter_map(|(setting, differs)| differs.then_some(setting))

@@ -31,7 +31,7 @@ struct Shared {
 
 impl Gate {
     pub(crate) fn new(wall: Wall, component: Arc<str>, allow: Arc<AllowList>) -> Gate {
-        let pool = Arc::new(Pool::new(wall.pooling()));
+        let pool = Arc::new(Pool::new(&wall));
         Gate::of(Shared {
             wall,
             component,
@@ -82,7 +82,7 @@ impl Gate {
             allow: allow.clone(),
             sockets: AtomicU32::new(0),
             tls: Tls::new(profiles),
-            pool: Arc::new(Pool::new(wall.pooling())),
+            pool: Arc::new(Pool::new(wall)),
             internal: internal.clone(),
         })
     }

@@ -46,6 +46,8 @@ struct Shared {
     sockets: AtomicU32,
     connections: AtomicU32,
     pooling: Pooling,
+    /// How many requests wait for a place right now.
+    waiting: Arc<AtomicU32>,
     /// A permit for each connection of outgoing HTTP; none where there is no bound.
     http_connections: Option<Arc<Semaphore>>,
 }
@@ -158,6 +160,11 @@ impl Wall {
 
     pub(crate) fn pooling(&self) -> Pooling {
         self.shared.pooling
+    }
+
+    /// How many requests wait for a place right now. As long as any does, no connection stays idle.
+    pub(crate) fn waiting(&self) -> &Arc<AtomicU32> {
+        &self.shared.waiting
     }
 
     pub(crate) fn http_connections(&self) -> Option<&Arc<Semaphore>> {
@@ -318,6 +325,7 @@ impl WallBuilder {
             sockets: AtomicU32::new(0),
             connections: AtomicU32::new(0),
             pooling: self.pooling,
+            waiting: Arc::default(),
             http_connections: self
                 .http_connections
                 .map(|number| Arc::new(Semaphore::new(number as usize))),

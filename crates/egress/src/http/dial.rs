@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -20,6 +21,7 @@ use crate::dns::Answer;
 use crate::instance::InstanceGate;
 use crate::lookup;
 use crate::refusal::{Refusal, RefusalKind};
+use crate::wall::Wall;
 
 /// A new connection for `destination`, to exactly one of the addresses that were judged.
 pub(super) async fn connect(
@@ -138,6 +140,7 @@ async fn judge_when_there_is_room(
 ) -> Result<(ConnectionPermit, Vec<Endpoint>), Error> {
     let patience = Instant::now() + QUOTA_TIME;
     let mut place = take_place(gate, patience).await?;
+    let mut waiter = None;
     loop {
         // Waits from before the look on, so that a place which is freed right after it is not missed.
         let freed = gate.gate().wall().freed().notified();
@@ -157,6 +160,7 @@ async fn judge_when_there_is_room(
                 Err(RefusalKind::Quota) => place = permit.back(),
             }
         }
+        waiter.get_or_insert_with(|| Waiter::new(gate.gate().wall()));
         gate.gate().wall().close_idle();
         // Whether the time is up is looked at above.
         let _ = tokio::time::timeout_at(patience, freed).await;
@@ -170,6 +174,23 @@ fn has_room(gate: &InstanceGate, destination: &Destination, answer: &Answer) -> 
     kinds.map(Refusal::kind).all(|kind| kind != RefusalKind::Quota)
 }
 
+/// A request that waits for a place, in the count of those.
+struct Waiter(Arc<AtomicU32>);
+
+impl Waiter {
+    fn new(wall: &Wall) -> Waiter {
+        let waiting = Arc::clone(wall.waiting());
+        waiting.fetch_add(1, Ordering::SeqCst);
+        Waiter(waiting)
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// A place among the connections of outgoing HTTP that the operator permits, where there is such a bound.
 async fn take_place(gate: &InstanceGate, patience: Instant) -> Result<Option<OwnedSemaphorePermit>, Error> {
     let Some(places) = gate.gate().wall().http_connections() else {
@@ -178,6 +199,7 @@ async fn take_place(gate: &InstanceGate, patience: Instant) -> Result<Option<Own
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         return Ok(Some(place));
     }
+    let _waiter = Waiter::new(gate.gate().wall());
     gate.gate().wall().close_idle();
     match tokio::time::timeout_at(patience, Arc::clone(places).acquire_owned()).await {
         Ok(Ok(place)) => Ok(Some(place)),

@@ -6,7 +6,7 @@
 //! after [`IDLE_TIME`], or when a quota leaves no room for another, of whatever component.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,12 @@ use tokio::runtime;
 
 use super::connection::Connection;
 use super::destination::Destination;
-use crate::wall::Pooling;
+use crate::wall::{Pooling, Wall};
 
 /// The idle connections of a component.
 pub(crate) struct Pool {
     pooling: Pooling,
+    waiting: Arc<AtomicU32>,
     idle: Mutex<HashMap<Key, Vec<Idle>>>,
     swept: AtomicBool,
 }
@@ -36,9 +37,10 @@ struct Idle {
 
 impl Pool {
     /// A pool that has no connection yet, and never will where pooling is off.
-    pub(crate) fn new(pooling: Pooling) -> Pool {
+    pub(crate) fn new(wall: &Wall) -> Pool {
         Pool {
-            pooling,
+            pooling: wall.pooling(),
+            waiting: Arc::clone(wall.waiting()),
             idle: Mutex::default(),
             swept: AtomicBool::new(false),
         }
@@ -112,6 +114,10 @@ impl Pool {
             });
         }
         drop(idle);
+        // Whoever waits has closed all idle connections, before or after this one was put here.
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            return self.close_idle();
+        }
         if !self.swept.swap(true, Ordering::AcqRel) {
             tokio::spawn(sweep(Arc::downgrade(self)));
         }
