@@ -1,6 +1,8 @@
 //! An app of Spin's JavaScript SDK, built as its documentation says, runs unchanged from its `spin.toml`. It is a
 //! component of WASI 0.2.
 
+use std::io::{self, Write};
+
 use outport_e2e::http::Origin;
 use outport_e2e::javascript;
 use outport_e2e::outport::Outport;
@@ -30,7 +32,11 @@ fn a_spin_app_in_javascript_answers_and_sends_requests() {
     let app = match javascript::spin_app("spin_app_js") {
         Ok(app) => app,
         Err(missing) => {
-            eprintln!("SKIPPED: no app of Spin's JavaScript SDK: {missing}");
+            // Past the test harness, which would keep the words of a test that passes to itself.
+            let reason = format!("SKIPPED: no app of Spin's JavaScript SDK: {missing}\n");
+            io::stderr()
+                .write_all(reason.as_bytes())
+                .expect("standard error is open");
             return;
         }
     };
