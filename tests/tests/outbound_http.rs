@@ -95,7 +95,6 @@ fn connections_are_used_again_unless_the_operator_does_not_want_it() {
     }
 }
 
-// proves: Q-2
 #[test]
 fn no_more_connections_are_open_than_the_operator_permits() {
     for (config, expected) in [("", 3..=4), ("[outbound_http]\nmax_connections = 2", 1..=2)] {
