@@ -51,7 +51,7 @@ impl Outport {
             arguments: Vec::new(),
             environment: Vec::new(),
             folder: tempfile::tempdir().expect("a temporary folder"),
-            limit: Duration::from_secs(60),
+            limit: Duration::from_secs(180),
         }
     }
 
@@ -146,7 +146,7 @@ impl Outport {
         self
     }
 
-    /// How long the command may take, instead of 60 s.
+    /// How long the command may take, instead of 180 s, which bounds what hangs and is long enough to compile on a busy machine.
     pub fn within(mut self, limit: Duration) -> Outport {
         self.limit = limit;
         self
