@@ -124,7 +124,7 @@ mod wall;
 pub use audit::{AuditEvent, AuditLog, AuditLogError, AuditSink, DenialReporter, Timestamp, Verdict};
 pub use ctx::{GateCtx, GateCtxView, GateView};
 pub use dns::{
-    Answer, DnsServerError, Refresher, Resolve, ResolveError, Resolver, ResolverError, ResolverParts,
+    Answer, DnsServerError, Extent, Refresher, Resolve, ResolveError, Resolver, ResolverError, ResolverParts,
     parse_dns_server,
 };
 pub use gate::Gate;

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use outport_policy::{Address, AnswerSource, Attempt, Host, Name, Outcome, Ticket};
 
-use crate::dns::{Answer, ResolveError};
+use crate::dns::{Answer, Extent, ResolveError};
 use crate::instance::InstanceGate;
 use crate::refusal::RefusalKind;
 
@@ -192,6 +192,7 @@ fn localhost() -> Answer {
         addresses,
         source: AnswerSource::Localhost,
         ttl: Duration::ZERO,
+        extent: Extent::Whole,
     }
 }
 

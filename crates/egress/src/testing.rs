@@ -12,7 +12,7 @@ use outport_policy::{
 use tokio::sync::oneshot;
 
 use crate::audit::{AuditEvent, AuditSink};
-use crate::dns::{Answer, Resolve, ResolveError};
+use crate::dns::{Answer, Extent, Resolve, ResolveError};
 use crate::instance::InstanceGate;
 use crate::wall::Wall;
 
@@ -206,5 +206,6 @@ pub(crate) fn answer_through(chain: &[&str], texts: &[&str]) -> Result {
         addresses: addresses(texts),
         source: AnswerSource::Server,
         ttl: Duration::from_secs(60),
+        extent: Extent::Whole,
     })
 }

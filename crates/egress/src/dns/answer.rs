@@ -17,6 +17,17 @@ pub struct Answer {
     pub source: AnswerSource,
     /// For how long the answer may be kept; zero means not at all.
     pub ttl: Duration,
+    /// Whether there may be more addresses that nobody could tell.
+    pub extent: Extent,
+}
+
+/// How much of what was asked for an answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All addresses that the name has.
+    Whole,
+    /// The addresses of one family; the servers failed for the other.
+    OneFamily,
 }
 
 /// Why a name has no addresses.

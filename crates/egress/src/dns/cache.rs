@@ -90,6 +90,7 @@ mod tests {
     use outport_policy::{Address, AnswerSource};
 
     use super::*;
+    use crate::dns::Extent;
 
     fn name(text: &str) -> Name {
         Name::parse(text).unwrap()
@@ -101,6 +102,7 @@ mod tests {
             addresses: vec![Address::new(Ipv4Addr::new(10, 0, 0, 1).into())],
             source: AnswerSource::Server,
             ttl: Duration::from_secs(ttl),
+            extent: Extent::Whole,
         }
     }
 

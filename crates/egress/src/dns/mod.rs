@@ -3,7 +3,7 @@
 //! ```text
 //! look_up / outgoing HTTP / Refresher
 //!        │  Resolve::expand(name) → candidates (search domains, only for names without a dot)
-//!        │  Resolve::resolve(candidate) → Answer { chain, addresses, source, ttl } or ResolveError
+//!        │  Resolve::resolve(candidate) → Answer { chain, addresses, source, ttl, extent } or ResolveError
 //!        ▼
 //! Resolver:  hosts file ── found ─▶ answer
 //!            cache ────── found ─▶ answer (what is left of its TTL)
@@ -23,7 +23,7 @@ mod refresher;
 mod resolver;
 mod server;
 
-pub use answer::{Answer, Resolve, ResolveError};
+pub use answer::{Answer, Extent, Resolve, ResolveError};
 pub use refresher::Refresher;
 pub use resolver::{Resolver, ResolverError, ResolverParts};
 pub use server::{DnsServerError, parse_dns_server};

@@ -28,7 +28,7 @@ use hickory_resolver::proto::rr::{Name as WireName, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use outport_policy::{Address, AnswerSource, Name};
 
-use super::answer::{Answer, ResolveError};
+use super::answer::{Answer, Extent, ResolveError};
 use super::chain::{Chain, Followed};
 
 /// The DNS servers, in the order in which they are asked. Belongs to the runtime that it was made on.
@@ -142,9 +142,9 @@ fn options() -> ResolverOpts {
 }
 
 fn merge(v4: Result<Chain, ResolveError>, v6: Result<Chain, ResolveError>) -> Result<Answer, ResolveError> {
-    let (mut chain, other) = match (v4, v6) {
-        (Ok(v4), Ok(v6)) => (v4, Some(v6)),
-        (Ok(only), Err(_)) | (Err(_), Ok(only)) => (only, None),
+    let (mut chain, other, extent) = match (v4, v6) {
+        (Ok(v4), Ok(v6)) => (v4, Some(v6), Extent::Whole),
+        (Ok(only), Err(error)) | (Err(error), Ok(only)) => (only, None, extent_without(&error)),
         (Err(v4), Err(v6)) => return Err(worse(v4, v6)),
     };
     if let Some(other) = other {
@@ -168,7 +168,18 @@ fn merge(v4: Result<Chain, ResolveError>, v6: Result<Chain, ResolveError>) -> Re
         addresses,
         source: AnswerSource::Server,
         ttl: chain.ttl,
+        extent,
     })
+}
+
+/// What an answer for one family is if the other one has none because of `error`.
+fn extent_without(error: &ResolveError) -> Extent {
+    match error {
+        ResolveError::NoSuchName | ResolveError::NoAddress => Extent::Whole,
+        ResolveError::TimedOut | ResolveError::Failed { .. } | ResolveError::Refused { .. } => {
+            Extent::OneFamily
+        }
+    }
 }
 
 /// What two failures say together: a name that does not exist for one family does not exist for the other, and
@@ -242,6 +253,39 @@ mod tests {
         assert_eq!(answer.chain, expected.names);
         assert_eq!(answer.addresses, expected.addresses);
         assert_eq!(answer.ttl, expected.ttl);
+    }
+
+    #[test]
+    fn an_answer_is_whole_if_nobody_failed() {
+        let rows = [
+            (ResolveError::NoAddress, Extent::Whole),
+            (ResolveError::NoSuchName, Extent::Whole),
+            (ResolveError::TimedOut, Extent::OneFamily),
+            (
+                ResolveError::Failed {
+                    detail: "servfail".into(),
+                },
+                Extent::OneFamily,
+            ),
+            (
+                ResolveError::Refused {
+                    detail: "refused".into(),
+                },
+                Extent::OneFamily,
+            ),
+        ];
+        for (other, extent) in rows {
+            let known = || Ok(chain(&[], &["10.0.0.1"], 60));
+            let failed = || Err(other.clone());
+            let found =
+                [(known(), failed()), (failed(), known())].map(|(v4, v6)| merge(v4, v6).unwrap().extent);
+            assert_eq!(found, [extent; 2], "{other:?}");
+        }
+        let both = merge(
+            Ok(chain(&[], &["10.0.0.1"], 60)),
+            Ok(chain(&[], &["fd00::1"], 60)),
+        );
+        assert_eq!(both.unwrap().extent, Extent::Whole);
     }
 
     // proves: DNS-10

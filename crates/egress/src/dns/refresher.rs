@@ -2,7 +2,8 @@
 //!
 //! The exact names on the operator's deny list are resolved at start and again when their TTLs run out, but no
 //! sooner than every [`SHORTEST`]. What they answer goes into the operator's policy as learned addresses. A refresh
-//! that fails keeps the last answer; a name that is known not to exist has no addresses any more. A new deny list
+//! that fails keeps the last answer, and one that fails for one family the last addresses of that family; a name that
+//! is known not to exist has no addresses any more. A new deny list
 //! is resolved as soon as it is in force.
 //!
 //! This runs on a thread of its own, which ends when the [`Refresher`] or the wall is dropped.
@@ -17,7 +18,7 @@ use outport_policy::{Address, LearnedAddresses, Name};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::answer::{Answer, Resolve, ResolveError};
+use super::answer::{Answer, Extent, Resolve, ResolveError};
 use crate::wall::{Wall, WeakWall};
 
 /// Resolves the denied names of a [`Wall`] for as long as it lives.
@@ -140,15 +141,20 @@ impl Known {
     }
 
     fn note(&mut self, name: Name, result: Result<Answer, ResolveError>, now: Instant) {
+        let last = || {
+            let last = self.names.get(&name).map(|last| last.addresses.clone());
+            last.unwrap_or_default()
+        };
         let addresses = match &result {
+            Ok(answer) if answer.extent == Extent::OneFamily => {
+                tracing::warn!(%name, "a denied name was resolved in part; its last addresses of the other family stay denied");
+                with_the_other_family(&answer.addresses, last())
+            }
             Ok(answer) => answer.addresses.clone(),
             Err(ResolveError::NoSuchName | ResolveError::NoAddress) => Vec::new(),
             Err(error) => {
                 tracing::warn!(%name, %error, "a denied name cannot be resolved; its last addresses stay denied");
-                self.names
-                    .get(&name)
-                    .map(|last| last.addresses.clone())
-                    .unwrap_or_default()
+                last()
             }
         };
         let ttl = result.map_or(SHORTEST, |answer| answer.ttl.clamp(SHORTEST, LONGEST));
@@ -174,6 +180,14 @@ impl Known {
         let next = self.names.values().map(|refreshed| refreshed.due).min();
         next.map_or(LONGEST, |due| due.saturating_duration_since(now))
     }
+}
+
+/// `found`, and of `last` what is not of the family of these.
+fn with_the_other_family(found: &[Address], mut last: Vec<Address>) -> Vec<Address> {
+    let is_v6 = |address: &Address| address.ip().is_ipv6();
+    last.retain(|address| !found.iter().any(|found| is_v6(found) == is_v6(address)));
+    last.extend_from_slice(found);
+    last
 }
 
 /// No name is asked for more often than this.

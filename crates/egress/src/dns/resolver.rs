@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use outport_policy::{Address, AnswerSource, Name};
 use tokio::sync::{mpsc, oneshot};
 
-use super::answer::{Answer, Resolve, ResolveError};
+use super::answer::{Answer, Extent, Resolve, ResolveError};
 use super::cache::Cache;
 use super::hosts::HostsFile;
 use super::query::Servers;
@@ -173,6 +173,7 @@ fn from_hosts(addresses: Vec<Address>) -> Answer {
         addresses,
         source: AnswerSource::HostsFile,
         ttl: Duration::ZERO,
+        extent: Extent::Whole,
     }
 }
 

@@ -17,7 +17,7 @@ use super::connection::{Connection, Reached};
 use super::destination::Destination;
 use super::errors;
 use crate::connections::{Registration, Way};
-use crate::dns::Answer;
+use crate::dns::{Answer, Extent};
 use crate::instance::InstanceGate;
 use crate::lookup;
 use crate::refusal::{Refusal, RefusalKind};
@@ -80,6 +80,7 @@ async fn resolve(gate: &InstanceGate, host: &Host) -> Result<Answer, Error> {
             addresses: vec![*address],
             source: AnswerSource::Server,
             ttl: Duration::ZERO,
+            extent: Extent::Whole,
         }),
     }
 }
@@ -299,6 +300,7 @@ mod tests {
             addresses: crate::testing::addresses(&["10.0.0.1"]),
             source: AnswerSource::Server,
             ttl: Duration::ZERO,
+            extent: Extent::Whole,
         };
         let destination = Destination {
             scheme: Scheme::HTTP,

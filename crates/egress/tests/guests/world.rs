@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use outport_egress::{Answer, AuditEvent, AuditSink, Resolve, ResolveError, Wall};
+use outport_egress::{Answer, AuditEvent, AuditSink, Extent, Resolve, ResolveError, Wall};
 use outport_policy::{Address, AnswerSource, DenyList, Entry, Limit, Name, Operator, Place};
 
 /// | name | answer |
@@ -35,6 +35,7 @@ impl Resolve for Names {
                 addresses,
                 source,
                 ttl: Duration::ZERO,
+                extent: Extent::Whole,
             })
         };
         let flipped = || match self.flipped.swap(true, Ordering::Relaxed) {

@@ -61,6 +61,32 @@ fn a_failed_refresh_keeps_the_last_answer_and_a_name_that_is_gone_has_none() {
     assert!(!learned(&known));
 }
 
+// proves: DL-5
+#[test]
+fn a_refresh_that_fails_for_one_family_keeps_the_last_addresses_of_that_family() {
+    let part = |texts: &[&str]| {
+        answer(texts).map(|answer| Answer {
+            extent: Extent::OneFamily,
+            ..answer
+        })
+    };
+    let (mut known, now) = (Known::default(), Instant::now());
+    let rows: [(_, &[&str]); 6] = [
+        (answer(&["10.0.0.1", "fd00::1"]), &["10.0.0.1", "fd00::1"]),
+        (part(&["fd00::2"]), &["10.0.0.1", "fd00::2"]),
+        (part(&["fd00::3"]), &["10.0.0.1", "fd00::3"]),
+        (part(&["10.0.0.2"]), &["10.0.0.2", "fd00::3"]),
+        (answer(&["10.0.0.2"]), &["10.0.0.2"]),
+        (part(&["fd00::4"]), &["10.0.0.2", "fd00::4"]),
+    ];
+    for (step, (result, denied)) in rows.into_iter().enumerate() {
+        known.note(name("evil.example"), result, now);
+        let mut expected = LearnedAddresses::default();
+        expected.insert(&name("evil.example"), addresses(denied));
+        assert_eq!(known.learned(), expected, "step {step}");
+    }
+}
+
 #[test]
 fn a_name_that_is_no_longer_denied_is_forgotten() {
     let (mut known, now) = (Known::default(), Instant::now());
