@@ -2,8 +2,8 @@
 //!
 //! - A denial (component, attempt, destination, reason) that was not seen before is a line of its own.
 //! - Seen again, it is only counted; the counts are told at most every [`INTERVAL`] and at the end.
-//! - One component gets at most [`LINES`] first lines an interval; what is beyond (a guest that scans) is told as
-//!   one number.
+//! - One component gets at most [`LINES`] first lines an interval, and as many that count; what is beyond (a guest
+//!   that scans) is told as one number.
 //! - At most [`DENIALS`] denials are remembered; then the memory starts anew, after its counts were told.
 //!
 //! The clock is looked at when a denial comes in, so nothing runs while all is quiet; what is still uncounted then
@@ -133,20 +133,29 @@ impl Seen {
     }
 
     fn sum_up(&mut self, now: Instant, tell: &mut dyn FnMut(String)) {
-        for (denial, again) in self.denials.iter_mut().filter(|(_, again)| **again > 0) {
+        let mut again: Vec<_> = self.denials.iter_mut().filter(|(_, again)| **again > 0).collect();
+        again.sort_unstable_by_key(|(_, again)| std::cmp::Reverse(**again));
+        let mut summed: HashMap<Arc<str>, usize> = HashMap::new();
+        for (denial, again) in again {
+            let again = std::mem::take(again);
             let Denial {
                 component,
                 attempt,
                 destination,
                 reason,
             } = denial;
+            let lines = summed.entry(component.clone()).or_default();
+            if *lines == LINES {
+                self.components.entry(component.clone()).or_default().beyond += again;
+                continue;
+            }
+            *lines += 1;
             let protocol = attempt.split('.').next().unwrap_or(attempt);
             let reason = reason.map(|code| format!(" [{code}]")).unwrap_or_default();
             tell(format!(
                 "denied: component `{component}` {protocol} {destination}{reason} {}",
-                times(*again)
+                times(again)
             ));
-            *again = 0;
         }
         for (component, told) in self.components.drain().filter(|(_, told)| told.beyond > 0) {
             let beyond = told.beyond;
@@ -172,7 +181,7 @@ fn times(again: u64) -> String {
 /// How often counts are told at most.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// First lines of one component in one interval.
+/// First lines of one component in one interval, and lines that count what came again.
 const LINES: usize = 20;
 
 /// Denials that are remembered.
@@ -261,6 +270,33 @@ mod tests {
             [format!(
                 "denied: component `web` {beyond} more, not told one by one; the audit log has them"
             )]
+        );
+    }
+
+    #[test]
+    fn a_patient_guest_with_many_denials_gets_no_more_lines_for_them_later() {
+        let mut reported = Reported::new();
+        let ports = || (0..200).map(|port| (port / 10, format!("10.0.0.5:{port}")));
+        for (interval, destination) in ports() {
+            reported.add(interval * 10, "web", &destination);
+        }
+        assert_eq!(reported.take().len(), 200);
+
+        for (_, destination) in ports() {
+            reported.add(195, "web", &destination);
+        }
+        reported.add(195, "web", "10.0.0.5:7");
+        reported.add(200, "api", "10.0.0.5:1");
+        let told = reported.take();
+        assert_eq!(told.len(), LINES + 2, "{told:#?}");
+        assert_eq!(
+            told[0], "denied: component `web` tcp 10.0.0.5:7 [allow.port] 2 more times",
+            "what came most often is told"
+        );
+        let beyond = 200 - LINES;
+        assert_eq!(
+            told[LINES],
+            format!("denied: component `web` {beyond} more, not told one by one; the audit log has them")
         );
     }
 
