@@ -17,6 +17,7 @@ pub mod command;
 pub mod component;
 pub mod descriptors;
 pub mod engine;
+mod excerpt;
 pub mod files;
 mod guest;
 pub mod http;

@@ -4,10 +4,12 @@ use std::fmt;
 
 use wasmtime::{FrameInfo, WasmBacktrace};
 
+use crate::excerpt::Excerpt;
+
 /// A guest was stopped: it trapped, called what is not there, or used up a limit.
 ///
 /// Displays as one line of what happened and a line for each of the innermost functions. Names come from the
-/// guest, so whatever would move a terminal's cursor is escaped.
+/// guest, so whatever would move a terminal's cursor is escaped, and what is too long is cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trap {
@@ -75,7 +77,7 @@ impl fmt::Display for Trap {
 impl Frame {
     fn of(frame: &FrameInfo) -> Frame {
         let function = match frame.func_name() {
-            Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+            Some(name) => Excerpt::of(format_args!("{:#}", rustc_demangle::demangle(name))).to_string(),
             None => format!("function {}", frame.func_index()),
         };
         Frame {
@@ -88,10 +90,14 @@ impl Frame {
 
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.function.escape_debug())?;
-        match (&self.module, self.offset) {
-            (Some(module), Some(offset)) => write!(f, " ({}+{offset:#x})", module.escape_debug()),
-            (Some(module), None) => write!(f, " ({})", module.escape_debug()),
+        write!(f, "{}", Excerpt::of(format_args!("{}", self.function)))?;
+        let module = self
+            .module
+            .as_ref()
+            .map(|name| Excerpt::of(format_args!("{name}")));
+        match (module, self.offset) {
+            (Some(module), Some(offset)) => write!(f, " ({module}+{offset:#x})"),
+            (Some(module), None) => write!(f, " ({module})"),
             (None, Some(offset)) => write!(f, " (+{offset:#x})"),
             (None, None) => Ok(()),
         }
@@ -102,10 +108,7 @@ impl fmt::Display for Frame {
 fn message(error: &wasmtime::Error) -> String {
     let cause = error.root_cause().to_string();
     let plain = cause.strip_prefix("wasm trap: ").unwrap_or(&cause);
-    plain
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    Excerpt::of(format_args!("{plain}")).to_string()
 }
 
 #[cfg(test)]

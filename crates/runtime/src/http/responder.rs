@@ -17,6 +17,7 @@ use wasmtime_wasi_http::p3::bindings as p3;
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView, p3 as host_p3};
 
 use crate::component::Entrance;
+use crate::excerpt::Excerpt;
 use crate::guest::Guest;
 use crate::prepared::Prepared;
 use crate::trap::Trap;
@@ -171,11 +172,12 @@ impl Responder {
     }
 }
 
-/// A guest may answer with an error instead of a response.
+/// A guest may answer with an error instead of a response, and with any text in it.
 fn refused(component: &Prepared, code: &dyn std::fmt::Debug) {
     tracing::warn!(
-        "component `{}` answered with the error {code:?}",
-        component.name()
+        "component `{}` answered with the error {}",
+        component.name(),
+        Excerpt::of(format_args!("{code:?}"))
     );
 }
 
