@@ -69,7 +69,7 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
     let entry = match attempt {
         Attempt::Reach { transport, remote } => socket_entry(*transport, &host(remote.address), remote.port),
         Attempt::Receive { peer } => socket_entry(Transport::Udp, &host(peer.address), peer.port),
-        Attempt::LookUp { name } if !name.is_service_chaining() => format!("*://{name}:*"),
+        Attempt::LookUp { name } if !stays_inside(name) => format!("*://{name}:*"),
         Attempt::Answer { address, .. } => format!("*://{}:*", Host::Address(*address)),
         Attempt::Request {
             scheme, host, port, ..
@@ -83,6 +83,11 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
         _ => return None,
     };
     Some(Remedy::AddEntry(entry))
+}
+
+/// As an entry the name means the app itself or one of its components, which only requests reach (clause AL-7).
+fn stays_inside(name: &Name) -> bool {
+    name.is_service_chaining() || name.as_str() == "self"
 }
 
 fn socket_entry(transport: Transport, host: &Host, port: u16) -> String {

@@ -1068,6 +1068,18 @@ fn a_look_up_is_suggested_only_for_a_name_that_may_have_the_address() {
     }
 }
 
+// proves: RSN-2, AL-7
+#[test]
+fn no_entry_is_suggested_for_a_name_that_only_requests_reach() {
+    let world = World::new(&["*://self:*", "*://*.spin.internal:*"], &[]);
+    for text in ["self", "SELF.", "back.spin.internal", "spin.internal"] {
+        let name = name(text);
+        let attempt = Attempt::LookUp { name: &name };
+        assert_eq!(world.code(&attempt), "dns.name-not-allowed", "{text}");
+        assert_eq!(world.remedy(&attempt), None, "{text}");
+    }
+}
+
 // proves: RSN-2
 #[test]
 fn adding_the_suggested_entry_permits_the_attempt() {
