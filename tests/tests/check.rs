@@ -672,6 +672,32 @@ fn up_tells_some_of_very_many_warnings_and_counts_them_all() {
 }
 
 #[test]
+fn a_secret_next_to_a_mistake_is_not_quoted() {
+    let declarations = [
+        "pw = { default = \"hunter2\", secret = true",
+        "pw = { default = \"a\", secret = true }\npw = { default = \"hunter2\", secret = true }",
+        "Pw = { default = \"hunter2\", secret = true }",
+        "pw = { default = hunter2, secret = true }",
+        "pw = { default = \"hunter2\", required = true, secret = true }",
+        "pw = { default = \"hunter2\", secrte = true }",
+        "pw = { default = \"hunter2\", secret = \"true\" }",
+        "pw = { default = 'hunter2', secret = true, x }",
+        "pw = { default = \"hunter2, secret = true }",
+    ];
+    for declaration in declarations {
+        let manifest = entries("") + &format!("[variables]\n{declaration}\n");
+        for command in ["check", "explain"] {
+            let finished = Outport::command(command).manifest(&manifest).finish();
+            assert_ne!(finished.code, Some(0), "{declaration}\n{finished}");
+            assert!(
+                !finished.to_string().contains("hunter2"),
+                "{declaration}\n{finished}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_secret_in_an_entry_is_never_shown() {
     let manifest = entries("\"*://{{ host }}:{{ port }}\", \"*://hunter2.internal.test:1..3\"")
         .replace("hunter2.internal.test:1..3", "else.test:1")

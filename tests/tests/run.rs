@@ -35,6 +35,42 @@ fn standard_output_is_the_guests_alone() {
     assert_eq!(quiet.stderr, "", "nothing to say, nothing said");
 }
 
+// proves: VAL-1
+#[test]
+fn entries_that_permit_nothing_are_told_and_refused_where_no_warning_is_wanted() {
+    let run = || {
+        Outport::player()
+            .allow("*://a.test:80")
+            .options([
+                "--disallowed-outbound-hosts=*://a.test:*",
+                "--no-resolve-disallowed",
+            ])
+            .args(["print one"])
+    };
+    let warned = run().finish().expect_code(0);
+    assert!(warned.stderr.contains("entry.blocked"), "{warned}");
+    let refused = run().option("--deny-warnings").finish().expect_code(1);
+    assert_eq!(refused.stdout, "", "the guest does not run\n{refused}");
+    assert!(refused.stderr.contains("--deny-warnings"), "{refused}");
+    let content = run()
+        .option("--deny-warnings")
+        .allow("*://b.test:80")
+        .finish()
+        .expect_code(1);
+    assert!(content.stderr.contains("1 warning(s)"), "{content}");
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_is_said_once_with_what_to_do() {
+    let finished = Outport::command("run")
+        .options(["--audit-log", "no/such/folder/log"])
+        .option(guest::player())
+        .finish()
+        .expect_code(2);
+    assert_eq!(finished.stderr.matches("os error").count(), 1, "{finished}");
+    assert!(finished.stderr.contains("name a file"), "{finished}");
+}
+
 #[test]
 fn everything_after_the_component_belongs_to_the_guest() {
     let finished = Outport::player()

@@ -12,6 +12,7 @@ use outport_manifest::{
 };
 use outport_policy::{Entry, Place};
 
+use crate::defaults::defaults;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::{Files, unreadable};
@@ -55,7 +56,7 @@ impl AppOptions {
             }
         };
         let manifest = Manifest::parse(&source);
-        conceal_secrets(manifest.tentative(), files);
+        conceal_secrets(&manifest, files);
         let mut wrong = Vec::new();
         let given = self.given_variables(&mut wrong);
         let (manifest, mut notes) = manifest.complete().map_err(|problems| {
@@ -122,8 +123,15 @@ fn give(given: &mut GivenVariables, argument: &VariableArgument) -> Result<(), D
     Ok(())
 }
 
-/// Keeps the defaults of secret variables out of what is quoted.
-pub(crate) fn conceal_secrets(manifest: &Manifest, files: &mut Files) {
+/// Keeps the defaults of secret variables out of what is quoted. Next to a mistake nobody knows which ones are secret,
+/// and none is quoted.
+pub(crate) fn conceal_secrets(read: &Reading<Manifest>, files: &mut Files) {
+    let manifest = read.tentative();
+    if !read.problems().is_empty() {
+        for value in defaults(manifest.source.text()) {
+            files.conceal(manifest.source.path(), value);
+        }
+    }
     for variable in manifest.variables.iter().filter(|variable| variable.secret) {
         if let Fallback::Value(value) = &variable.fallback {
             files.conceal(manifest.source.path(), value.span.clone());

@@ -2,15 +2,21 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use clap::Args;
-use outport_policy::{AllowList, Place};
+use outport_policy::{Entry, Place};
 use outport_runtime::surroundings::{Access, Directory};
 
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::parse_entries;
+
+/// Where the entries stand.
+pub(crate) static ENTRIES_OPTION: LazyLock<Place> = LazyLock::new(|| Place::Option {
+    name: "--allowed-outbound-hosts".into(),
+});
 
 /// What a manifest would say.
 #[derive(Debug, Args)]
@@ -31,14 +37,11 @@ pub(crate) struct AuthorOptions {
 
 impl AuthorOptions {
     /// What the guest may reach.
-    pub(crate) fn allow_list(&self) -> Result<AllowList, Failure> {
-        let option = Place::Option {
-            name: "--allowed-outbound-hosts".into(),
-        };
+    pub(crate) fn entries(&self) -> Result<Vec<Entry>, Failure> {
         let mut diagnostics: Vec<Diagnostic> = Vec::new();
-        let entries = parse_entries(&self.allowed_outbound_hosts, &option, &mut diagnostics);
+        let entries = parse_entries(&self.allowed_outbound_hosts, &ENTRIES_OPTION, &mut diagnostics);
         match diagnostics.is_empty() {
-            true => Ok(AllowList::compile(entries)),
+            true => Ok(entries),
             false => Err(Failure::Unusable {
                 diagnostics,
                 files: Files::default(),

@@ -43,15 +43,52 @@ impl Failure {
                 2
             }
             Failure::Broken(error) => {
-                terminal.show(&Diagnostic::error(format!("{error:#}")), &Files::default());
+                terminal.show(&Diagnostic::error(causes(error)), &Files::default());
                 1
             }
         }
     }
 }
 
+/// The error and its causes, except those that an outer one has told already.
+fn causes(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        match told.as_str() {
+            "" => cause,
+            _ if told.contains(&cause) => told,
+            _ => format!("{told}: {cause}"),
+        }
+    })
+}
+
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Failure {
         Failure::Broken(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || anyhow::anyhow!("no such file");
+        let rows = [
+            (cause(), "no such file"),
+            (
+                cause().context("cannot open `a`"),
+                "cannot open `a`: no such file",
+            ),
+            (
+                cause().context("cannot open `a`: no such file"),
+                "cannot open `a`: no such file",
+            ),
+            (cause().context("b").context("a"), "a: b: no such file"),
+        ];
+        for (error, told) in rows {
+            assert_eq!(causes(&error), told);
+        }
     }
 }

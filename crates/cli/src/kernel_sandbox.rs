@@ -58,7 +58,11 @@ impl SandboxOptions {
         tell: fn(Terminal, &str),
     ) -> Result<Inside, Failure> {
         let (code, code_directory) = compiled_code(terminal);
-        let audit = side.audit_log.as_deref().map(AuditOutput::open).transpose()?;
+        let audit = side.audit_log.as_deref().map(AuditOutput::open).transpose();
+        let audit = audit.map_err(|error| {
+            let advice = "name a file in a directory that is there and that you may write to, or `-`";
+            Failure::unusable(Diagnostic::error(error.to_string()).advising(advice))
+        })?;
         let guests = directories.iter().filter(|shared| shared.access == Access::Write);
         let guests = guests.map(|shared| shared.host.clone());
         let sandbox = code_directory

@@ -40,7 +40,7 @@ pub(crate) struct ServerLimitOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 
-    /// How long running requests may go on after Ctrl-C
+    /// How long running requests may go on after Ctrl-C; `none` waits for all of them
     #[arg(long, value_name = "TIME", default_value = "10s")]
     grace: Time,
 }
@@ -84,9 +84,7 @@ impl ServerLimitOptions {
 
     pub(crate) fn server(&self) -> ServerLimits {
         let mut limits = ServerLimits::default();
-        if let Some(grace) = self.grace.0 {
-            limits.grace = grace;
-        }
+        limits.grace = self.grace.0.unwrap_or(Duration::MAX);
         limits
     }
 }

@@ -19,6 +19,7 @@ mod audit_output;
 mod author_options;
 mod client_tls;
 mod commands;
+mod defaults;
 mod diagnostic;
 mod engine_room;
 mod failure;

@@ -98,6 +98,14 @@ pub(crate) struct OperatorSide {
 }
 
 impl OperatorSide {
+    /// Refuses to start with so many warnings, if the operator wants none.
+    pub(crate) fn refuse_warnings(&self, count: usize) -> Result<(), Failure> {
+        if count == 0 || !self.deny_warnings {
+            return Ok(());
+        }
+        Err(anyhow::anyhow!("not started because of {count} warning(s), as `--deny-warnings` asks").into())
+    }
+
     /// What becomes of the denied names.
     pub(crate) fn denied_names(&self) -> DeniedNames {
         match self.resolve_disallowed {

@@ -1,5 +1,8 @@
 //! `outport completions`: a script that completes commands and options in a shell.
 
+use std::io::{self, Write};
+
+use anyhow::Context;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
@@ -17,11 +20,11 @@ pub(crate) struct Options {
 }
 
 pub(super) fn completions(options: &Options) -> Result<i32, Failure> {
-    clap_complete::generate(
-        options.shell,
-        &mut CommandLine::command(),
-        "outport",
-        &mut std::io::stdout(),
-    );
+    // Written in one go afterwards: `generate` itself panics where standard output is closed.
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut CommandLine::command(), "outport", &mut script);
+    io::stdout()
+        .write_all(&script)
+        .context("cannot write the script to standard output")?;
     Ok(0)
 }

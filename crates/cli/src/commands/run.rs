@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use clap::Args;
+use outport_policy::AllowList;
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::component::Component;
 use outport_runtime::engine::Allocation;
@@ -12,7 +13,7 @@ use outport_runtime::prepared::Workshop;
 use outport_runtime::surroundings::{Input, Surroundings};
 
 use super::TRAPPED;
-use super::single::{name, refused, unusable};
+use super::single::{name, refused, review, unusable};
 use crate::author_options::AuthorOptions;
 use crate::diagnostic::Diagnostic;
 use crate::engine_room::EngineRoom;
@@ -52,8 +53,9 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     let path = Path::new(path);
     let mut files = Files::default();
     let side = options.operator.read(&mut files)?;
-    let allow = options.author.allow_list()?;
-    terminal.show_all(&side.remarks, &files);
+    let entries = options.author.entries()?;
+    let name = name(path);
+    review(&name, &entries, &side, &files, terminal)?;
 
     let directories = options.author.directories();
     let inside = options
@@ -63,7 +65,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     let room = EngineRoom::open(Allocation::Single, inside.code)?;
     let component = Component::load(path, &room.engine, &room.code).map_err(unusable)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
-    let gate = network.gate(&name(path), allow.into(), &side);
+    let gate = network.gate(&name, AllowList::compile(entries).into(), &side);
     let mut surroundings = Surroundings::default();
     surroundings.arguments.push(file_name(path));
     surroundings.arguments.extend_from_slice(arguments);

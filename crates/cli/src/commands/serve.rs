@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use outport_manifest::PathRoute;
+use outport_policy::AllowList;
 use outport_runtime::component::Component;
 use outport_runtime::engine::Allocation;
 use outport_runtime::http::{Responder, Site, SiteEntry};
 use outport_runtime::prepared::Workshop;
 use outport_runtime::surroundings::Surroundings;
 
-use super::single::{name, refused, unusable};
+use super::single::{name, refused, review, unusable};
 use crate::author_options::AuthorOptions;
 use crate::diagnostic::Diagnostic;
 use crate::engine_room::EngineRoom;
@@ -31,6 +32,9 @@ pub(crate) struct Options {
     component: PathBuf,
 
     #[command(flatten)]
+    service: ServiceOptions,
+
+    #[command(flatten)]
     author: AuthorOptions,
 
     #[command(flatten)]
@@ -38,16 +42,14 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     limits: LimitOptions,
-
-    #[command(flatten)]
-    service: ServiceOptions,
 }
 
 pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     let mut files = Files::default();
     let side = options.operator.read(&mut files)?;
-    let allow = options.author.allow_list()?;
-    terminal.show_all(&side.remarks, &files);
+    let entries = options.author.entries()?;
+    let name = name(&options.component);
+    review(&name, &entries, &side, &files, terminal)?;
 
     let listeners = options.service.bind()?;
     let directories = options.author.directories();
@@ -59,7 +61,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let room = EngineRoom::open(Allocation::Pool { instances }, inside.code)?;
     let component = Component::load(&options.component, &room.engine, &room.code).map_err(unusable)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
-    let gate = network.gate(&name(&options.component), allow.into(), &side);
+    let gate = network.gate(&name, AllowList::compile(entries).into(), &side);
     let mut surroundings = Surroundings::default();
     surroundings.environment = options.author.environment();
     surroundings.directories = directories;

@@ -2,10 +2,53 @@
 
 use std::path::Path;
 
+use outport_check::{Subject, warnings_at_start};
+use outport_policy::Entry;
 use outport_runtime::component::ComponentError;
 
+use crate::author_options::ENTRIES_OPTION;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
+use crate::files::Files;
+use crate::operator_options::OperatorSide;
+use crate::terminal::Terminal;
+
+/// Tells what is odd about the entries and about the operator's side (policy clause VAL-1). What the component imports
+/// plays no part: nobody wrote down that it needs what it imports.
+///
+/// # Errors
+///
+/// There are warnings, and the operator wants none.
+pub(super) fn review(
+    component: &str,
+    entries: &[Entry],
+    side: &OperatorSide,
+    files: &Files,
+    terminal: Terminal,
+) -> Result<(), Failure> {
+    let subject = Subject {
+        id: component,
+        place: ENTRIES_OPTION.clone(),
+        entries,
+        interfaces: None,
+        triggers: Vec::new(),
+    };
+    let warnings: Vec<Diagnostic> = warnings_at_start(&[subject], &side.operator)
+        .iter()
+        .map(Diagnostic::from)
+        .collect();
+    terminal.show_all(&side.remarks, files);
+    terminal.show_all(&warnings[..warnings.len().min(MOST_WARNINGS)], files);
+    if let more @ 1.. = warnings.len().saturating_sub(MOST_WARNINGS) {
+        let note = Diagnostic::note(format!("there are {more} more warnings"));
+        terminal.show(&note, files);
+    }
+    let all = side.remarks.iter().chain(&warnings);
+    side.refuse_warnings(all.filter(|remark| remark.is_warning()).count())
+}
+
+/// Warnings that are told at start; there may be as many as there are entries.
+const MOST_WARNINGS: usize = 20;
 
 /// A file that cannot be run, with what to do about it.
 pub(super) fn unusable(error: ComponentError) -> Failure {

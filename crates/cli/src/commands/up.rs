@@ -92,7 +92,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         wanted: &|id| options.wants(id),
     };
     summary.show(&files, terminal);
-    refuse_warnings(&side, &summary)?;
+    side.refuse_warnings(summary.warnings())?;
     options.run(app, listeners, &network, terminal)
 }
 
@@ -243,16 +243,6 @@ fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> i32 {
             terminal.show(&Diagnostic::error(error.to_string()), &Files::default());
             TRAPPED
         }
-    }
-}
-
-fn refuse_warnings(side: &OperatorSide, summary: &Summary<'_>) -> Result<(), Failure> {
-    match summary.warnings() {
-        0 => Ok(()),
-        _ if !side.deny_warnings => Ok(()),
-        count => Err(
-            anyhow::anyhow!("not started because of {count} warning(s), as `--deny-warnings` asks").into(),
-        ),
     }
 }
 

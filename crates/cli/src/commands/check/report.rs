@@ -67,7 +67,7 @@ impl Report {
             }
         };
         let manifest = Manifest::parse(&source);
-        conceal_secrets(manifest.tentative(), &mut files);
+        conceal_secrets(&manifest, &mut files);
         let given = app.given_variables(&mut unusable);
         let tests = read_tests(&source, &mut files, &mut unusable);
 

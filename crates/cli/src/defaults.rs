@@ -1,0 +1,85 @@
+//! Where a manifest writes defaults of variables, in text that could not be read whole.
+//!
+//! A default may be secret, and the declaration says so. Where a mistake is in the declaration, what was read may not
+//! know that any more: a misspelt `secret`, a second declaration of the same name, a table that is never closed. So the
+//! defaults are looked for in the text itself, and none of them is quoted next to a mistake. Better one too many: no
+//! mistake is easier to see with the value.
+
+use std::ops::Range;
+
+/// The values behind each `default =` of `text`, without their quotes. One that is never closed ends with its line, or
+/// if it has three quotes, with the text.
+pub(crate) fn defaults(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices(KEY).filter_map(|(at, _)| {
+        let is_part_of_a_word = text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-'));
+        if is_part_of_a_word {
+            return None;
+        }
+        let behind = text[at + KEY.len()..].trim_start_matches(['"', '\'']);
+        let value = behind
+            .trim_start_matches(BLANK)
+            .strip_prefix('=')?
+            .trim_start_matches(BLANK);
+        let (quotes, length) = extent(value);
+        let start = text.len() - value.len() + quotes;
+        Some(start..start + length)
+    })
+}
+
+/// The length of the quotes before a value, and of the value in them.
+fn extent(value: &str) -> (usize, usize) {
+    for quotes in ["\"\"\"", "'''"] {
+        if let Some(inside) = value.strip_prefix(quotes) {
+            return (quotes.len(), inside.find(quotes).unwrap_or(inside.len()));
+        }
+    }
+    let line = value.split('\n').next().unwrap_or_default();
+    match line.chars().next() {
+        Some(quote @ ('"' | '\'')) => (1, closed_by(quote, &line[1..])),
+        _ => (0, line.find([',', '}', '#']).unwrap_or(line.len())),
+    }
+}
+
+/// The bytes before the quote that closes a string, or all of them where none does.
+fn closed_by(quote: char, inside: &str) -> usize {
+    let mut escaped = false;
+    let end = inside.char_indices().find(|(_, c)| {
+        let closes = *c == quote && !escaped;
+        escaped = *c == '\\' && quote == '"' && !escaped;
+        closes
+    });
+    end.map_or(inside.len(), |(at, _)| at)
+}
+
+const KEY: &str = "default";
+
+const BLANK: [char; 2] = [' ', '\t'];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_behind_each_default_is_found_however_broken_the_rest_is() {
+        let rows: [(&str, &[&str]); 14] = [
+            (r#"a = { default = "x y", secret = true"#, &["x y"]),
+            (r#"default="x""#, &["x"]),
+            (r#""default" = 'x'"#, &["x"]),
+            (r#"a.default	=	"x" # default = "y""#, &["x", "y"]),
+            (r#"default = "a\"b", z = "c""#, &[r#"a\"b"#]),
+            (r#"default = 'a\', z = 'c'"#, &[r"a\"]),
+            ("default = \"never\nnext = \"x\"", &["never"]),
+            ("default = \"\"\"a\nb\"\"\"\nc", &["a\nb"]),
+            ("default = '''a\nb", &["a\nb"]),
+            ("a = { default = 12345, secret = true }", &["12345"]),
+            ("default = ", &[""]),
+            ("default", &[]),
+            ("my_default = \"x\"\nthe-default = \"y\"", &[]),
+            ("default = \"schlüssel\" }", &["schlüssel"]),
+        ];
+        for (text, expected) in rows {
+            let found: Vec<&str> = defaults(text).map(|span| &text[span]).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}
