@@ -186,6 +186,22 @@ fn forged_and_foreign_answers_give_nothing() {
     );
 }
 
+// proves: DNS-12
+#[test]
+fn dns_12_answers_that_are_cut_again_and_again_are_told_ever_more_seldom() {
+    let dns = DnsServer::start();
+    dns.answers("big.test", [Reply::many_addresses(100).ttl(60)]);
+    let finished = curious(&dns)
+        .args(["repeat 100 dns.lookup big.test"])
+        .finish()
+        .expect_code(0);
+    let told = finished.stderr.matches("an answer was cut").count();
+    assert_eq!(
+        told, 7,
+        "the first, and whenever there are twice as many\n{finished}"
+    );
+}
+
 #[test]
 fn a_chain_is_followed_over_several_answers() {
     let dns = DnsServer::start();

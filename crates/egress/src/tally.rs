@@ -42,8 +42,9 @@ impl Counters {
         *denied.entry(code).or_default() += 1;
     }
 
-    pub(crate) fn cut_answer(&self) {
-        self.answers_cut.fetch_add(1, Ordering::Relaxed);
+    /// Counts an answer that was cut, and says how many there are now.
+    pub(crate) fn cut_answer(&self) -> u64 {
+        self.answers_cut.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// What was counted; the sockets and connections that exist are not known here.
