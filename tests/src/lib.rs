@@ -6,13 +6,14 @@
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
 //! - [`redis`] and [`postgres`] are the real servers, [`python`] and [`javascript`] build real programs as components;
-//! - [`schema`] holds documents against JSON schemas;
+//! - [`checked`] is an app to check, [`schema`] holds documents against JSON schemas;
 //! - [`network`] gives a test a network of its own, with private and public addresses that lead nowhere else.
 //!
 //! The kit knows the binary only by its command line and its output. It depends on no crate of Outport, so a
 //! test cannot pass because both sides share a mistake.
 
 pub mod audit;
+pub mod checked;
 pub mod dns;
 pub mod guest;
 pub mod http;
