@@ -1,0 +1,147 @@
+//! Who takes part: Outport, the wasmtime CLI, and native programs as the limit.
+//!
+//! Every contestant is a process of its own, started by the same code, and prints results in the same words: the
+//! native client says what the guest `player` says.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The column names of the tables.
+pub(crate) const OUTPORT: &str = "Outport";
+pub(crate) const OUTPORT_P3: &str = "Outport, 0.3";
+pub(crate) const WASMTIME: &str = "wasmtime";
+pub(crate) const WASMTIME_P3: &str = "wasmtime, 0.3";
+pub(crate) const NATIVE: &str = "native";
+
+/// Where the programs are.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    pub(crate) outport: PathBuf,
+    /// None where it is not installed: its columns are left out.
+    pub(crate) wasmtime: Option<PathBuf>,
+    /// This program, which is the native client and server too.
+    pub(crate) native: PathBuf,
+}
+
+/// A way to run the statements of the guest `player`.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) name: &'static str,
+    program: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Programs {
+    /// Every way to run statements about sockets.
+    pub(crate) fn clients(&self) -> Vec<Client> {
+        let native = Client {
+            name: NATIVE,
+            program: self.native.clone(),
+            arguments: vec!["play".to_owned()],
+        };
+        let guests = [
+            ("player", OUTPORT, WASMTIME),
+            ("player-p3", OUTPORT_P3, WASMTIME_P3),
+        ];
+        let guests = guests.into_iter().flat_map(|(guest, on_outport, on_wasmtime)| {
+            let outport = Some(self.on_outport(on_outport, guest));
+            let wasmtime = self
+                .wasmtime
+                .as_ref()
+                .map(|program| Client::on_wasmtime(on_wasmtime, program, guest));
+            [outport, wasmtime]
+        });
+        std::iter::once(native).chain(guests.flatten()).collect()
+    }
+
+    fn on_outport(&self, name: &'static str, guest: &str) -> Client {
+        let options = [
+            "run",
+            "-q",
+            "--allow-udp",
+            "--allowed-outbound-hosts",
+            "*://127.0.0.0/8:*",
+        ];
+        Client {
+            name,
+            program: self.outport.clone(),
+            arguments: with_guest(&options, guest),
+        }
+    }
+}
+
+impl Client {
+    fn on_wasmtime(name: &'static str, program: &Path, guest: &str) -> Client {
+        let options = [
+            "run",
+            "-S",
+            "inherit-network",
+            "-S",
+            "p3",
+            "-W",
+            "component-model-async",
+        ];
+        Client {
+            name,
+            program: program.to_owned(),
+            arguments: with_guest(&options, guest),
+        }
+    }
+
+    /// The results of statements, one for each.
+    pub(crate) fn play(&self, statements: &[String]) -> Vec<String> {
+        let output = Command::new(&self.program)
+            .args(&self.arguments)
+            .args(statements)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
+        let text = String::from_utf8_lossy(&output.stdout);
+        let results: Vec<String> = text
+            .lines()
+            .filter_map(|line| line.split_once(" => "))
+            .map(|(_, result)| result.to_owned())
+            .collect();
+        let whole = results.len() == statements.len();
+        assert!(
+            whole,
+            "{} did not finish {statements:?}:\n{text}{}",
+            self.name,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        results
+    }
+}
+
+fn with_guest(options: &[&str], guest: &str) -> Vec<String> {
+    let guest = outport_e2e::guest::path(guest).display().to_string();
+    options
+        .iter()
+        .map(|option| (*option).to_owned())
+        .chain([guest])
+        .collect()
+}
+
+/// The number before `us` in a result: `ok, median 41.2us of 100`, `1048576 bytes in 1234us`.
+pub(crate) fn microseconds(result: &str) -> f64 {
+    let before = result.split("us").next().unwrap_or_default();
+    let number = before.rsplit(' ').next().unwrap_or_default();
+    number.parse().unwrap_or_else(|_| panic!("no time in `{result}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_from_what_players_say() {
+        for (result, time) in [
+            ("ok, median 41.2us of 100", 41.2),
+            ("median 9.0us of 3000", 9.0),
+            ("1048576 bytes in 1234us", 1234.0),
+        ] {
+            assert_eq!(microseconds(result), time, "{result}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Contestants that serve HTTP, each on a port of its own.
+
+use crate::contestants::{NATIVE, OUTPORT, OUTPORT_P3, Programs, WASMTIME, WASMTIME_P3};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A running server, which ends when this is dropped.
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
+    child: Child,
+}
+
+impl Server {
+    /// hyper without a guest.
+    pub(crate) fn native(programs: &Programs) -> Server {
+        let address = free_address();
+        let mut command = Command::new(&programs.native);
+        command.arg("serve").arg(address.to_string());
+        Server::start(NATIVE, address, command)
+    }
+
+    /// `outport serve` of a guest, with further options.
+    pub(crate) fn outport(name: &'static str, programs: &Programs, guest: &str, options: &[&str]) -> Server {
+        let address = free_address();
+        let mut command = Command::new(&programs.outport);
+        command
+            .args(["serve", "-q", &format!("--listen={address}")])
+            .args(options);
+        command.arg(outport_e2e::guest::path(guest));
+        Server::start(name, address, command)
+    }
+
+    /// `wasmtime serve` of a guest, with its defaults.
+    pub(crate) fn wasmtime(name: &'static str, program: &Path, guest: &str) -> Server {
+        let address = free_address();
+        let mut command = Command::new(program);
+        command.args([
+            "serve",
+            &format!("--addr={address}"),
+            "-S",
+            "cli,inherit-network,p3",
+        ]);
+        command.args(["-W", "component-model-async"]);
+        command.arg(outport_e2e::guest::path(guest));
+        Server::start(name, address, command)
+    }
+
+    /// Everybody who can serve the guest, on both tracks of WASI, and hyper alone.
+    pub(crate) fn everybody(programs: &Programs, p2: &str, p3: &str, options: &[&str]) -> Vec<Server> {
+        let mut servers = vec![
+            Server::native(programs),
+            Server::outport(OUTPORT, programs, p2, options),
+            Server::outport(OUTPORT_P3, programs, p3, options),
+        ];
+        if let Some(wasmtime) = &programs.wasmtime {
+            servers.push(Server::wasmtime(WASMTIME, wasmtime, p2));
+            servers.push(Server::wasmtime(WASMTIME_P3, wasmtime, p3));
+        }
+        servers
+    }
+
+    pub(crate) fn start(name: &'static str, address: SocketAddr, mut command: Command) -> Server {
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let server = Server { name, address, child };
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < deadline, "{name} does not serve: {command:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+        server
+    }
+
+    /// Bytes of resident memory.
+    pub(crate) fn memory(&self) -> f64 {
+        resident(self.child.id())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(id) = id {
+            let _ = kill_process(id, Signal::KILL);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// Bytes of resident memory of a process, its mapped files included, as `top` shows them.
+pub(crate) fn resident(process: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line
+        .and_then(|line| line.trim().strip_suffix(" kB"))
+        .and_then(|number| number.parse().ok());
+    kibibytes.map_or(f64::NAN, |kibibytes: f64| kibibytes * 1024.0)
+}
+
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("a listener has an address")
+}
