@@ -1,5 +1,11 @@
 //! Requests of an app's components to each other: judged like any other, answered without a network.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use outport_e2e::http;
 use outport_e2e::outport::Outport;
 
 const APP: &str = r#"
@@ -155,24 +161,61 @@ fn calls_are_in_the_audit_log_with_their_verdicts() {
     assert_eq!(app.stop().reasons(), ["allow.no-match"]);
 }
 
+/// A component that may call itself.
+const ENDLESS: &str = r#"
+spin_manifest_version = 2
+application.name = "endless"
+[[trigger.http]]
+route = "/..."
+component = "it"
+[component.it]
+source = "GUESTS/http-player.wasm"
+allowed_outbound_hosts = ["http://self"]
+"#;
+
+/// The path of a visitor's request that leads to `calls` calls, each made by the one before.
+fn nested(calls: usize) -> String {
+    let innermost = "http GET http://self/hello".to_owned();
+    let call = (1..calls).fold(innermost, |call, _| {
+        format!("http GET http://self/play?{}", play(&call))
+    });
+    format!("/play?{}", play(&call))
+}
+
+// proves: Q-3
 #[test]
-fn a_component_that_calls_itself_without_end_stops_at_the_number_of_instances() {
-    let app = r#"
-        spin_manifest_version = 2
-        application.name = "endless"
-        [[trigger.http]]
-        route = "/..."
-        component = "it"
-        [component.it]
-        source = "GUESTS/http-player.wasm"
-        allowed_outbound_hosts = ["http://self"]
-    "#;
-    let app = Outport::up(app).option("--max-requests=4").start();
-    let mut call = "http GET http://self/hello".to_owned();
-    for _ in 0..6 {
-        call = format!("http GET http://self/play?{}", play(&call));
-    }
-    app.get(&format!("/play?{}", play(&call)));
+fn q_3_a_component_that_calls_itself_leaves_places_to_visitors() {
+    let app = Outport::up(ENDLESS).option("--max-requests=4").start();
+    let address = app.address();
+    thread::scope(|scope| {
+        // Holds its own place and those for calls, and waits for one more until that is refused.
+        let greedy = scope.spawn(|| http::get(address, &nested(6)).unwrap().status);
+        thread::sleep(Duration::from_secs(2));
+        for _ in 0..5 {
+            let start = Instant::now();
+            assert_eq!(app.get("/hello").body, "hello\n");
+            assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        }
+        assert!(!greedy.is_finished(), "it holds no places\n{app}");
+        assert_eq!(greedy.join().unwrap(), 200, "it was answered in the end\n{app}");
+    });
     assert_eq!(app.get("/hello").body, "hello\n");
     app.stop();
+}
+
+// proves: Q-3
+#[test]
+fn q_3_calls_are_nested_sixteen_deep_at_most() {
+    let app = Outport::up(ENDLESS).start();
+    let told = || app.stderr().matches("calls are nested 16 deep at most").count();
+    assert_eq!(app.get(&nested(16)).status, 200, "{app}");
+    assert_eq!(told(), 0, "{app}");
+    for _ in 0..3 {
+        assert_eq!(app.get(&nested(20)).status, 200, "{app}");
+    }
+    app.wait_for_error_line("warning: component `it` was not called");
+    assert_eq!(told(), 1, "{app}");
+    let start = Instant::now();
+    app.stop();
+    assert!(start.elapsed() < Duration::from_secs(5), "nothing goes on");
 }

@@ -52,7 +52,13 @@ impl Gate {
 
     /// Opens the gate for a new instance, which starts without grants and peers (DNS-7).
     pub fn open(&self) -> GateCtx {
-        GateCtx::new(InstanceGate::new(self.clone()))
+        self.open_at(0)
+    }
+
+    /// Opens the gate for a new instance that `depth` calls inside the app led to, one after the other: 0 for one that
+    /// answers a visitor, 1 for one that such an instance called. [`Internal::call`] gets it back.
+    pub fn open_at(&self, depth: u32) -> GateCtx {
+        GateCtx::new(InstanceGate::new(self.clone()).at(depth))
     }
 
     /// The id of the component.
@@ -103,10 +109,11 @@ impl Gate {
     pub(crate) async fn call_internal(
         &self,
         destination: InternalDestination,
+        depth: u32,
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Error> {
         match self.shared.internal.get() {
-            Some(app) => app.call(destination, request).await,
+            Some(app) => app.call(destination, depth, request).await,
             None => Err(Error::DestinationNotFound),
         }
     }

@@ -27,6 +27,8 @@ use crate::refusal::Refusal;
 pub(crate) struct InstanceGate {
     gate: Gate,
     number: u64,
+    /// Calls inside the app that led here.
+    depth: u32,
     held: Holdings,
     turns: Semaphore,
     state: Mutex<State>,
@@ -70,10 +72,21 @@ impl InstanceGate {
         InstanceGate {
             gate,
             number,
+            depth: 0,
             held,
             turns,
             state: Mutex::new(state),
         }
+    }
+
+    /// The judge of an instance that `depth` calls inside the app led to.
+    pub(crate) fn at(self, depth: u32) -> InstanceGate {
+        InstanceGate { depth, ..self }
+    }
+
+    /// How many calls inside the app led to the instance.
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth
     }
 
     pub(crate) fn number(&self) -> u64 {

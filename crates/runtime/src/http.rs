@@ -18,6 +18,7 @@ mod chaining;
 mod connection;
 mod headers;
 mod listeners;
+mod places;
 mod responder;
 mod routes;
 mod server;

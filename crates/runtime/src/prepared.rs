@@ -126,6 +126,11 @@ impl Prepared {
 
     /// A store for a new instance, with a gate, grants and budget of its own.
     pub(crate) fn store(&self) -> Result<Store<Guest>, DirectoryError> {
+        self.store_at(0)
+    }
+
+    /// A store for a new instance that `depth` calls inside the app led to.
+    pub(crate) fn store_at(&self, depth: u32) -> Result<Store<Guest>, DirectoryError> {
         let Shared {
             engine,
             gate,
@@ -136,7 +141,7 @@ impl Prepared {
         Ok(guest::store(
             engine,
             surroundings.context()?,
-            gate.open(),
+            gate.open_at(depth),
             surroundings.variables.clone(),
             limits,
         ))

@@ -31,7 +31,7 @@ pub(super) async fn send(
     judge(gate, &destination, &request)?;
     match &destination.host {
         Host::Name(name) => match InternalDestination::of(name) {
-            Some(internal) => gate.gate().call_internal(internal, request).await,
+            Some(internal) => gate.gate().call_internal(internal, gate.depth(), request).await,
             None => send_out(gate, destination, request, options).await,
         },
         Host::Address(_) => send_out(gate, destination, request, options).await,

@@ -18,7 +18,7 @@ pub enum InternalDestination {
 
 /// Answers requests inside the app. It is asked only for what the allow list permits, and must not use the network.
 pub trait Internal: Send + Sync + 'static {
-    /// Lets the app answer `request`.
+    /// Lets the app answer `request` of an instance that was opened at `depth` ([`Gate::open_at`](crate::Gate::open_at)).
     ///
     /// # Errors
     ///
@@ -26,6 +26,7 @@ pub trait Internal: Send + Sync + 'static {
     fn call(
         &self,
         destination: InternalDestination,
+        depth: u32,
         request: Request<WasiBody>,
     ) -> BoxFuture<'static, Result<Response<WasiBody>, Error>>;
 }

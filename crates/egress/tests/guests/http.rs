@@ -316,6 +316,7 @@ impl Internal for App {
     fn call(
         &self,
         destination: InternalDestination,
+        _depth: u32,
         request: http::Request<WasiBody>,
     ) -> BoxFuture<'static, Result<http::Response<WasiBody>, Error>> {
         self.0.lock().unwrap().push(destination);

@@ -6,9 +6,9 @@
 //! | `http://self/…` | the component whose route matches, as for a visitor |
 //!
 //! The gate of the caller has judged the request when it comes here. A call is a request like a visitor's: it gets
-//! an instance of its own, with its own gate and limits, and takes one of the site's places, so that components
-//! that call each other without end run into the same wall as too many visitors do. The callee learns of it by the
-//! same headers; its client address is [`IN_PROCESS`].
+//! an instance of its own, with its own gate and limits, and takes one of the site's places, of which half are never
+//! for calls. Components that call each other without end run into the limit of [`places`](super::places) for nested
+//! calls. The callee learns of the call by the same headers; its client address is [`IN_PROCESS`].
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
@@ -52,14 +52,19 @@ impl Site {
         }
     }
 
-    async fn answer_call(&self, callee: InternalDestination, request: Request<WasiBody>) -> Answer {
+    async fn answer_call(
+        &self,
+        callee: InternalDestination,
+        depth: u32,
+        request: Request<WasiBody>,
+    ) -> Answer {
         match callee {
-            InternalDestination::App => Ok(self.answer(request, IN_PROCESS).await),
-            InternalDestination::Component(name) => self.answer_named(&name, request).await,
+            InternalDestination::App => Ok(self.answer(request, IN_PROCESS, depth).await),
+            InternalDestination::Component(name) => self.answer_named(&name, depth, request).await,
         }
     }
 
-    async fn answer_named(&self, name: &str, mut request: Request<WasiBody>) -> Answer {
+    async fn answer_named(&self, name: &str, depth: u32, mut request: Request<WasiBody>) -> Answer {
         let page = self.callees.get(name).ok_or(Error::DestinationNotFound)?;
         let uri = request.uri().clone();
         let described = Described {
@@ -71,18 +76,23 @@ impl Site {
         };
         page.headers.put_into(request.headers_mut(), &described);
         Ok(self
-            .respond(page, request)
+            .respond(page, request, depth)
             .await
             .unwrap_or_else(Refusal::into_response))
     }
 }
 
 impl Internal for InProcess {
-    fn call(&self, callee: InternalDestination, request: Request<WasiBody>) -> BoxFuture<'static, Answer> {
+    fn call(
+        &self,
+        callee: InternalDestination,
+        depth: u32,
+        request: Request<WasiBody>,
+    ) -> BoxFuture<'static, Answer> {
         let site = self.0.clone();
         Box::pin(async move {
             match site.upgrade() {
-                Some(site) => site.answer_call(callee, request).await,
+                Some(site) => site.answer_call(callee, depth.saturating_add(1), request).await,
                 None => Err(Error::DestinationUnavailable),
             }
         })

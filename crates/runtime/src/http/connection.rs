@@ -54,7 +54,7 @@ impl Visit {
         } = self;
         let answer = service_fn(move |request| {
             let site = Arc::clone(&site);
-            async move { Ok::<_, Infallible>(site.answer(request, client).await) }
+            async move { Ok::<_, Infallible>(site.answer(request, client, 0).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -76,7 +76,7 @@ impl Visit {
         let answer = service_fn(move |request| {
             asks.store(true, Ordering::Relaxed);
             let site = Arc::clone(&site);
-            async move { Ok::<_, Infallible>(site.answer(request, client).await) }
+            async move { Ok::<_, Infallible>(site.answer(request, client, 0).await) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

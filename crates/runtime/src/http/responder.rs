@@ -9,13 +9,14 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Body;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings as p2;
 use wasmtime_wasi_http::p3::bindings as p3;
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView, p3 as host_p3};
 
+use super::places::Place;
 use crate::component::Entrance;
 use crate::excerpt::Excerpt;
 use crate::guest::Guest;
@@ -94,12 +95,12 @@ impl Responder {
     pub(super) async fn respond<B: RequestBody>(
         &self,
         request: Request<B>,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Result<Answer, NoResponse> {
         let (sender, receiver) = oneshot::channel();
         let responder = self.clone();
         let instance = tokio::spawn(async move {
-            responder.live(request, sender).await;
+            responder.live(request, place.depth(), sender).await;
             drop(place);
         });
         self.await_answer(receiver, &instance.abort_handle()).await
@@ -128,10 +129,10 @@ impl Responder {
     }
 
     /// The whole life of an instance.
-    async fn live<B: RequestBody>(&self, request: Request<B>, sender: oneshot::Sender<Answer>) {
+    async fn live<B: RequestBody>(&self, request: Request<B>, depth: u32, sender: oneshot::Sender<Answer>) {
         let ended = match self.prepared.limits().living {
-            None => self.run(request, sender).await,
-            Some(limit) => match tokio::time::timeout(limit, self.run(request, sender)).await {
+            None => self.run(request, depth, sender).await,
+            Some(limit) => match tokio::time::timeout(limit, self.run(request, depth, sender)).await {
                 Ok(ended) => ended,
                 Err(_) => {
                     let component = self.prepared.name();
@@ -151,9 +152,10 @@ impl Responder {
     async fn run<B: RequestBody>(
         &self,
         request: Request<B>,
+        depth: u32,
         sender: oneshot::Sender<Answer>,
     ) -> wasmtime::Result<()> {
-        let store = self.prepared.store()?;
+        let store = self.prepared.store_at(depth)?;
         let component = self.prepared.clone();
         let run = async {
             match &self.track {

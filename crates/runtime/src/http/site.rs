@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::Once;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use outport_manifest::PathRoute;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::WasiBody;
 
 use super::headers::{Described, RouteHeaders};
+use super::places::{DEEPEST_CALL, NoPlace, Places};
 use super::responder::{NoResponse, RequestBody, Responder};
 use super::routes::RouteTable;
 
@@ -23,8 +22,8 @@ pub struct Site {
     /// Who answers other components of the app, by name in lower case, with or without a route.
     pub(super) callees: HashMap<String, Page>,
     /// One for each instance that may live at a time.
-    places: Arc<Semaphore>,
-    all_places: u32,
+    places: Places,
+    told_of_depth: Once,
 }
 
 /// A route and who answers it.
@@ -55,31 +54,30 @@ pub(super) struct Page {
     pub(super) responder: Responder,
 }
 
-/// How long a request waits for a place among the running ones before the visitor gets 503.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 impl Site {
-    /// A site of these entries, in which at most `instances` run at a time.
+    /// A site of these entries, in which at most `instances` run at a time, half of them for calls of components.
     pub fn new(entries: impl IntoIterator<Item = SiteEntry>, instances: u32) -> Site {
         Site {
             routes: RouteTable::new(entries.into_iter().map(SiteEntry::into_page)),
             callees: HashMap::new(),
-            places: Arc::new(Semaphore::new(instances as usize)),
-            all_places: instances,
+            places: Places::new(instances),
+            told_of_depth: Once::new(),
         }
     }
 
     /// Waits until no instance runs any more.
     pub(super) async fn quiet(&self) {
-        let _all = self.places.acquire_many(self.all_places).await;
+        self.places.quiet().await;
     }
 
+    /// Answers a request that `depth` calls led to: none to a visitor's.
     pub(super) async fn answer<B: RequestBody>(
         &self,
         request: Request<B>,
         client: SocketAddr,
+        depth: u32,
     ) -> Response<WasiBody> {
-        match self.try_answer(request, client).await {
+        match self.try_answer(request, client, depth).await {
             Ok(response) => response,
             Err(refusal) => refusal.into_response(),
         }
@@ -89,17 +87,22 @@ impl Site {
         &self,
         mut request: Request<B>,
         client: SocketAddr,
+        depth: u32,
     ) -> Result<Response<WasiBody>, Refusal> {
         let page = self.describe(&mut request, client)?;
-        self.respond(page, request).await
+        self.respond(page, request, depth).await
     }
 
     pub(super) async fn respond<B: RequestBody>(
         &self,
         page: &Page,
         request: Request<B>,
+        depth: u32,
     ) -> Result<Response<WasiBody>, Refusal> {
-        let place = self.place().await?;
+        let place = self.places.take(depth).await.map_err(|none| match none {
+            NoPlace::Full => Refusal::NoPlace,
+            NoPlace::TooDeep => self.too_deep(page),
+        })?;
         page.responder
             .respond(request, place)
             .await
@@ -133,14 +136,15 @@ impl Site {
         Ok(routed.target)
     }
 
-    async fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(place);
-        }
-        match tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => Err(Refusal::NoPlace),
-        }
+    fn too_deep(&self, page: &Page) -> Refusal {
+        let component = page.responder.prepared().name();
+        self.told_of_depth.call_once(|| {
+            tracing::warn!(
+                "component `{component}` was not called: calls are nested {DEEPEST_CALL} deep at most; look for \
+                 components that call each other in a circle (this is said once)"
+            );
+        });
+        Refusal::TooDeep
     }
 }
 
@@ -150,6 +154,7 @@ pub(super) enum Refusal {
     NoHost,
     NoRoute,
     NoPlace,
+    TooDeep,
     GuestFailed,
     GuestTooSlow,
 }
@@ -160,6 +165,10 @@ impl Refusal {
             Refusal::NoHost => (StatusCode::BAD_REQUEST, "the request names no host\n"),
             Refusal::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),
             Refusal::NoPlace => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are running\n"),
+            Refusal::TooDeep => (
+                StatusCode::LOOP_DETECTED,
+                "calls inside the app are nested too deep\n",
+            ),
             Refusal::GuestFailed => (StatusCode::INTERNAL_SERVER_ERROR, "the component failed\n"),
             Refusal::GuestTooSlow => (
                 StatusCode::GATEWAY_TIMEOUT,

@@ -1,0 +1,135 @@
+//! Who may run at a time: one place for each instance that lives.
+//!
+//! | asks | waits for |
+//! | --- | --- |
+//! | a visitor | a place |
+//! | a component that calls another | one of the places for calls, which are half of all, and then a place |
+//!
+//! However components call each other, then, half of the places are never theirs. A call holds its caller's place as
+//! well as its own, so there is a limit to how deep calls may be nested: [`DEEPEST_CALL`]. The depth is carried with
+//! the instance, never with the request, which is the guest's to write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// The places of a site.
+pub(super) struct Places {
+    all: Arc<Semaphore>,
+    number: u32,
+    for_calls: Arc<Semaphore>,
+}
+
+/// The place of one instance, for as long as it is held.
+pub(super) struct Place {
+    depth: u32,
+    _call: Option<OwnedSemaphorePermit>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoPlace {
+    /// None became free in time.
+    Full,
+    /// The calls are nested too deep.
+    TooDeep,
+}
+
+/// How deep calls may be nested: a visitor's request is at depth 0, what its instance calls at depth 1.
+pub(super) const DEEPEST_CALL: u32 = 16;
+
+/// How long a request waits for a place among the running ones before it is answered with 503.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Places {
+    /// So many, half of them also for calls; at least one of each.
+    pub(super) fn new(number: u32) -> Places {
+        let number = number.max(1);
+        Places {
+            all: Arc::new(Semaphore::new(number as usize)),
+            number,
+            for_calls: Arc::new(Semaphore::new((number as usize / 2).max(1))),
+        }
+    }
+
+    /// A place for an instance that `depth` calls led to.
+    pub(super) async fn take(&self, depth: u32) -> Result<Place, NoPlace> {
+        if depth > DEEPEST_CALL {
+            return Err(NoPlace::TooDeep);
+        }
+        match timeout(PATIENCE, self.wait(depth)).await {
+            Ok(Some(place)) => Ok(place),
+            Ok(None) | Err(_) => Err(NoPlace::Full),
+        }
+    }
+
+    /// Waits until all places are free.
+    pub(super) async fn quiet(&self) {
+        let _all = self.all.acquire_many(self.number).await;
+    }
+
+    async fn wait(&self, depth: u32) -> Option<Place> {
+        let call = match depth {
+            0 => None,
+            _ => Some(Arc::clone(&self.for_calls).acquire_owned().await.ok()?),
+        };
+        Some(Place {
+            depth,
+            _call: call,
+            _place: Arc::clone(&self.all).acquire_owned().await.ok()?,
+        })
+    }
+}
+
+impl Place {
+    /// How many calls led to the instance.
+    pub(super) fn depth(&self) -> u32 {
+        self.depth
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    // proves: Q-3
+    #[tokio::test]
+    async fn calls_leave_half_of_the_places_to_visitors() {
+        // (places, of these for calls)
+        for (number, for_calls) in [(2, 1), (4, 2), (5, 2), (10, 5)] {
+            let places = Places::new(number);
+            let at_once = |depth| places.wait(depth).now_or_never().flatten();
+            let mut held = Vec::new();
+            for _ in 0..for_calls {
+                held.push(at_once(1).expect("half are for calls"));
+            }
+            assert!(at_once(2).is_none(), "{number}");
+            for _ in for_calls..number {
+                held.push(at_once(0).expect("the others are for visitors"));
+            }
+            assert!(at_once(0).is_none(), "{number}");
+            drop(held);
+            places.quiet().await;
+            assert!(at_once(1).is_some(), "{number}: places are given back");
+        }
+    }
+
+    // proves: Q-3
+    #[tokio::test]
+    async fn calls_are_nested_to_a_limit() {
+        let places = Places::new(4);
+        let place = places
+            .take(DEEPEST_CALL)
+            .await
+            .ok()
+            .expect("this is not too deep");
+        assert_eq!(place.depth(), DEEPEST_CALL);
+        assert_eq!(places.take(DEEPEST_CALL + 1).await.err(), Some(NoPlace::TooDeep));
+        assert_eq!(places.take(u32::MAX).await.err(), Some(NoPlace::TooDeep));
+    }
+}
