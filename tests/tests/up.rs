@@ -294,3 +294,31 @@ fn rsn_1_the_log_names_component_and_instance() {
         "{finished}"
     );
 }
+
+// RFC 9112, section 3.2
+#[test]
+fn a_request_with_no_host_or_several_is_refused() {
+    let app = Outport::up(&app("", "")).start();
+    // (headers, status)
+    let rows = [
+        ("Host: a\r\n", 200),
+        ("", 400),
+        ("Host: a\r\nHost: b\r\n", 400),
+        ("Host: a\r\nhost: a\r\n", 400),
+        ("Host: a\r\nX-Between: 1\r\nHOST: b\r\nHost: c\r\n", 400),
+    ];
+    for target in ["/hello", "http://a/hello"] {
+        for (headers, status) in rows {
+            // Whoever writes the host into the request line has named it.
+            let status = match headers {
+                "" if target.starts_with("http") => 200,
+                _ => status,
+            };
+            let request = format!("GET {target} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
+            let response =
+                http::send(app.address(), &request).unwrap_or_else(|error| panic!("{error}\n{app}"));
+            assert_eq!(response.status, status, "{request}");
+        }
+    }
+    app.stop();
+}

@@ -114,6 +114,10 @@ impl Site {
 
     /// Finds the page for a request, and puts into its headers what the guest learns of the way.
     fn describe<B>(&self, request: &mut Request<B>, client: SocketAddr) -> Result<&Page, Refusal> {
+        // <https://www.rfc-editor.org/rfc/rfc9112#section-3.2>: which of them a proxy in front looked at, nobody knows.
+        if request.headers().get_all(HOST).iter().count() > 1 {
+            return Err(Refusal::ManyHosts);
+        }
         let uri = request.uri().clone();
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),
@@ -152,6 +156,7 @@ impl Site {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     NoHost,
+    ManyHosts,
     NoRoute,
     NoPlace,
     TooDeep,
@@ -163,6 +168,7 @@ impl Refusal {
     pub(super) fn into_response(self) -> Response<WasiBody> {
         let (status, text) = match self {
             Refusal::NoHost => (StatusCode::BAD_REQUEST, "the request names no host\n"),
+            Refusal::ManyHosts => (StatusCode::BAD_REQUEST, "the request names several hosts\n"),
             Refusal::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),
             Refusal::NoPlace => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are running\n"),
             Refusal::TooDeep => (
