@@ -107,3 +107,59 @@ fn a_start_after_a_kill_is_like_any_other() {
     });
     assert_eq!(code.count(), 1);
 }
+
+/// An app with a file, which it shows.
+const WITH_FILES: &str = r#"
+spin_manifest_version = 2
+application.name = "filed"
+[[trigger.http]]
+route = "/..."
+component = "it"
+[component.it]
+source = "GUESTS/http-player.wasm"
+files = ["note.txt"]
+"#;
+
+#[test]
+fn copies_of_a_killed_process_are_removed_by_the_next_and_those_of_a_live_one_stay() {
+    let cache = tempfile::tempdir().unwrap();
+    let copies = || {
+        let folder = fs::read_dir(cache.path().join("outport/files")).unwrap();
+        let mut copies: Vec<_> = folder.map(|copy| copy.unwrap().path()).collect();
+        copies.sort();
+        copies
+    };
+    let start = |text: &str| {
+        let app = Outport::up(WITH_FILES)
+            .file("note.txt", text)
+            .variable("XDG_CACHE_HOME", cache.path())
+            .start();
+        app.address();
+        app
+    };
+    let live = start("live");
+    let of_live = copies();
+    assert_eq!(of_live.len(), 1);
+
+    let killed = start("killed");
+    assert_eq!(copies().len(), 2);
+    killed.signal(Signal::KILL);
+    killed.finish();
+    assert_eq!(copies().len(), 2, "nobody could remove its copy");
+    let of_killed: Vec<_> = copies()
+        .into_iter()
+        .filter(|copy| !of_live.contains(copy))
+        .collect();
+
+    let next = start("next");
+    assert_eq!(copies().len(), 2, "{next}");
+    assert!(of_live.iter().all(|copy| copy.exists()), "{next}");
+    assert!(!of_killed.iter().any(|copy| copy.exists()), "{next}");
+    for (app, text) in [(&live, "live"), (&next, "next")] {
+        let answer = app.get("/play?file.read%20note.txt").body;
+        assert!(answer.contains(&format!("=> {text}")), "{answer}\n{app}");
+    }
+    live.stop().expect_code(0);
+    next.stop().expect_code(0);
+    assert_eq!(copies().len(), 0);
+}

@@ -15,8 +15,10 @@
 //! between a check and its use. Links to files within the directory are followed; links to directories are not
 //! searched by patterns. What is neither a file nor a directory is refused.
 //!
-//! The copies lie below [`copies_directory`], and are removed when the last [`FileTree`] is dropped.
+//! The copies lie below [`copies_directory`], and are removed when the last [`FileTree`] is dropped; what a process that
+//! was killed left there, by the next one that copies.
 
+mod copies;
 mod pattern;
 mod source;
 
@@ -26,10 +28,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outport_manifest::{Component, Mount, Span};
-use tempfile::TempDir;
 
 use crate::cache::user_cache;
 use crate::surroundings::{Access, Directory};
+use copies::OwnCopy;
 use pattern::Pattern;
 pub use pattern::PatternError;
 use source::SourceTree;
@@ -46,7 +48,7 @@ pub fn copies_directory() -> PathBuf {
 /// The files of one component, copied. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct FileTree {
-    folder: Arc<TempDir>,
+    folder: Arc<OwnCopy>,
 }
 
 /// Files that cannot be given to a guest, and the item of the manifest that names them.
@@ -136,8 +138,11 @@ impl FileTree {
         let failed = |reason| FilesError::of(&root.display().to_string(), reason);
         let tree = SourceTree::open(root).map_err(|error| at(&first.span)(failed(error)))?;
         let copies = copies_directory();
+        if user_cache().is_some() {
+            copies::remove_abandoned(&copies);
+        }
         let folder = fs::create_dir_all(&copies)
-            .and_then(|()| tempfile::Builder::new().prefix("app-").tempdir_in(&copies))
+            .and_then(|()| OwnCopy::make(&copies))
             .map_err(|reason| {
                 let path = copies.display().to_string();
                 at(&first.span)(FilesError::Unusable { path, reason })

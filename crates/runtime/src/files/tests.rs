@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use outport_manifest::{Manifest, SourceFile};
+use tempfile::TempDir;
 
 use super::*;
 
