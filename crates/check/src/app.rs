@@ -3,7 +3,7 @@
 use crate::finding::Finding;
 use crate::findings::{DeniedNames, review};
 use crate::subject::{Interfaces, Subject, Trigger};
-use outport_manifest::{Component, ComponentId, GivenVariables, Manifest, Reading, Variables};
+use outport_manifest::{Component, ComponentId, GivenVariables, Manifest, Reading, Remark, Variables};
 use outport_policy::{AllowList, Entry, Operator, Policy};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,13 +40,13 @@ impl AppUnderReview<'_> {
         tell(self.manifest, &mut findings);
         let variables = Variables::resolve(&manifest.variables, self.given, &manifest.source);
         tell(&variables, &mut findings);
-        let entries: Vec<Vec<Entry>> = manifest
+        let entries: Vec<Reading<Vec<Entry>>> = manifest
             .components
             .iter()
             .map(|component| {
                 let entries = component.outbound_entries(variables.tentative());
                 tell(&entries, &mut findings);
-                entries.tentative().clone()
+                entries
             })
             .collect();
         let triggers = triggers(manifest);
@@ -70,17 +70,29 @@ impl AppUnderReview<'_> {
         manifest: &'m Manifest,
         triggers: &HashMap<&ComponentId, Vec<Trigger>>,
         component: &'m Component,
-        entries: &'m [Entry],
+        entries: &'m Reading<Vec<Entry>>,
     ) -> Subject<'m> {
         let id = &component.id.value;
         Subject {
             id: id.as_str(),
             place: manifest.source.place(&component.id.span),
-            entries,
+            entries: entries.tentative(),
+            unread: unread(component, entries),
             interfaces: self.interfaces.get(id),
             triggers: triggers.get(id).cloned().unwrap_or_default(),
         }
     }
+}
+
+/// How many of the entries that were written are none. One that its variables leave empty is read: as no entry.
+fn unread(component: &Component, entries: &Reading<Vec<Entry>>) -> usize {
+    let left_empty = entries
+        .notes()
+        .iter()
+        .filter(|note| matches!(note.remark, Remark::EmptyEntry { .. }))
+        .count();
+    let read = entries.tentative().len() + left_empty;
+    component.allowed_outbound_hosts.len().saturating_sub(read)
 }
 
 /// What starts each component.

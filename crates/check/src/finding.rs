@@ -2,7 +2,7 @@
 
 use crate::code::{Code, Severity};
 use outport_manifest::{Note, Problem};
-use outport_policy::{Entry, Place};
+use outport_policy::{Entry, Place, excerpt};
 use std::fmt;
 use std::ops::Range;
 
@@ -97,7 +97,7 @@ impl Finding {
         Self {
             message: format!(
                 "`{}`: {}; it has to do with a secret",
-                entry.text(),
+                excerpt(entry.text()),
                 code.meaning()
             ),
             related: Vec::new(),

@@ -11,6 +11,8 @@ pub struct Subject<'a> {
     pub place: Place,
     /// Its entries with the variables filled in.
     pub entries: &'a [Entry],
+    /// How many entries were written beside them that cannot be read.
+    pub unread: usize,
     /// What its code imports and exports, if that could be read.
     pub interfaces: Option<&'a Interfaces>,
     /// What starts it.

@@ -1,11 +1,11 @@
 //! Words for regions and for those who keep something out.
 
-use outport_policy::{Cut, Entry, Hosts, KeptOutBy, PortSet, Reason, Region};
+use outport_policy::{Cut, Entry, Hosts, KeptOutBy, PortSet, Reason, Region, excerpt};
 
 /// Who keeps something out, for the middle of a sentence.
 pub(crate) fn by(by: &KeptOutBy<'_>) -> String {
     match by {
-        KeptOutBy::Entry(entry) => format!("the operator denies `{}`", entry.text()),
+        KeptOutBy::Entry(entry) => format!("the operator denies `{}`", excerpt(entry.text())),
         KeptOutBy::Blocked(blocked) => format!("the operator blocks `{blocked}`"),
         KeptOutBy::Limit(reason) => reason.sentence().to_owned(),
     }

@@ -4,8 +4,8 @@ use boon::{Compiler, Schemas};
 use outport_check::explain::{Assumption, EffectivePolicy, Question, Verdict, explain};
 use outport_check::human::{Colours, Sources, render_all};
 use outport_check::{
-    AppReview, AppUnderReview, DeniedNames, Finding, FindingCode, PolicyTests, Severity, apply_fixes,
-    report_json, report_sarif, warnings_at_start,
+    AppReview, AppUnderReview, DeniedNames, Finding, FindingCode, Interfaces, PolicyTests, Severity,
+    apply_fixes, report_json, report_sarif, warnings_at_start,
 };
 use outport_manifest::{GivenVariables, Manifest, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Operator, Place, Policy};
@@ -360,6 +360,153 @@ fn a_route_that_is_none_does_not_hide_the_component_that_is_none() {
 }
 
 #[test]
+fn nothing_is_said_to_be_missing_beside_entries_that_cannot_be_read() {
+    let interfaces = Interfaces {
+        imports: vec!["wasi:sockets/tcp-create-socket@0.2.0".to_owned()],
+        exports: vec!["wasi:http/incoming-handler@0.2.0".to_owned()],
+        ..Interfaces::default()
+    };
+    for (entries, expected) in [
+        ("", vec!["component.no-entries"]),
+        (
+            "'db.example:1', '*://::1:1'",
+            vec!["manifest.entry", "manifest.entry"],
+        ),
+        ("'db.example:1', 'https://a.example'", vec!["manifest.entry"]),
+        ("'https://a.example'", vec!["component.no-socket-entry"]),
+        (
+            "'{{ nothing }}'",
+            vec!["manifest.empty-entry", "component.no-entries"],
+        ),
+        ("'{{ wrong }}'", vec!["manifest.entry"]),
+    ] {
+        let text = format!(
+            "{HEADER}[variables]\nnothing.default = ''\nwrong.default = 'a'\n\
+             [component.web]\nsource = 'w'\nallowed_outbound_hosts = [{entries}]\n"
+        );
+        let source = SourceFile::new("spin.toml", text);
+        let manifest = Manifest::parse(&source);
+        let id = manifest.tentative().components[0].id.value.clone();
+        let review = AppUnderReview {
+            manifest: &manifest,
+            given: &GivenVariables::default(),
+            interfaces: &HashMap::from([(id, interfaces.clone())]),
+            operator: Arc::new(operator(&[])),
+            denied_names: DeniedNames::Resolved,
+        };
+        assert_eq!(codes(&review.review().findings), expected, "{entries}");
+    }
+}
+
+#[test]
+fn findings_are_short_however_long_what_was_written_is() {
+    let component = "[component.web]\nsource = 'w'\n";
+    for (text, code) in [
+        (format!("{component}LONG = 1\n"), "manifest.unknown-key"),
+        (format!("{component}[LONG]\n"), "manifest.unknown-key"),
+        (format!("{component}[component.LONG]\n"), "manifest.missing-key"),
+        (
+            format!("{component}[component.LONG_]\nsource = 'w'\n"),
+            "manifest.component-id",
+        ),
+        (format!("{component}[component.a.LONG]\n"), "manifest.unknown-key"),
+        (
+            format!("{component}[component.aA-LONG]\nsource = 'w'\n"),
+            "manifest.component-id",
+        ),
+        (
+            format!("{component}[[trigger.http]]\nroute = '/a'\ncomponent = 'LONG'\n"),
+            "manifest.component-reference",
+        ),
+        (
+            format!("{component}[[trigger.http]]\nroute = '/:LONG/:LONG'\ncomponent = 'web'\n"),
+            "manifest.route",
+        ),
+        (
+            format!("{component}[variables]\nLONG = {{}}\n"),
+            "manifest.variable-declaration",
+        ),
+        (
+            format!("{component}[variables]\nLONG = {{ required = true }}\n"),
+            "variables.not-set",
+        ),
+        (
+            format!("{component}[variables]\n'LONG!' = {{}}\n"),
+            "manifest.variable-name",
+        ),
+        (
+            format!("{component}allowed_outbound_hosts = ['{{{{ LONG }}}}']\n"),
+            "manifest.variable-reference",
+        ),
+        (
+            format!("{component}allowed_outbound_hosts = ['{{{{ LONG! }}}}']\n"),
+            "manifest.template",
+        ),
+        (
+            format!("{component}allowed_outbound_hosts = ['{{{{ a }}}}']\n[variables]\na.default = 'LONG'\n"),
+            "manifest.entry",
+        ),
+        (
+            format!("{component}dependencies = {{ LONG = 'a.wasm' }}\n"),
+            "manifest.dependency",
+        ),
+        (
+            format!("{component}dependencies = {{ 'a:b/c' = {{ component = 'LONG' }} }}\n"),
+            "manifest.component-reference",
+        ),
+        (
+            format!("{component}key_value_stores = ['LONG!']\n"),
+            "manifest.label",
+        ),
+    ] {
+        let source = SourceFile::new(
+            "spin.toml",
+            HEADER.to_owned() + &text.replace("LONG", &"l".repeat(50_000)),
+        );
+        let review = review(&source, operator(&[]));
+        let found = codes(&review.findings);
+        assert!(found.iter().any(|own| own == code), "{text}: {found:?}");
+        let mut sources = Sources::default();
+        sources.add(source);
+        for told in [
+            render_all(&review.findings, &sources, Colours::Plain),
+            report_sarif(&review.findings, "1.0.0"),
+            report_json(&review.findings, &[]),
+        ] {
+            assert!(told.len() < 10_000, "{text}: {} bytes: {told:.2000}", told.len());
+        }
+    }
+}
+
+#[test]
+fn findings_are_short_however_long_an_entry_is() {
+    let labels = |letter: &str| {
+        let names = (0..20_000).map(|n| format!("{letter}{n}.example"));
+        names.collect::<Vec<_>>().join(",")
+    };
+    let (bad, good) = ("b".repeat(300_000), labels("a"));
+    let (source, review) = app(
+        &format!("'*://{bad}:1', '*://{{{good}}}:1..9', '*://{{{good}}}:1-9', '*://*:*'"),
+        &["*://a7.example:*"],
+    );
+    let mut sources = Sources::default();
+    sources.add(source.clone());
+    assert!(codes(&review.findings).len() > 4, "{:?}", codes(&review.findings));
+    for text in [
+        render_all(&review.findings, &sources, Colours::Plain),
+        report_sarif(&review.findings, "1.0.0"),
+        report_json(&review.findings, &[]),
+    ] {
+        assert!(text.len() < 20_000, "{} bytes: {}", text.len(), &text[..2_000]);
+    }
+    let place = review
+        .findings
+        .iter()
+        .find(|finding| finding.code.to_string() == "manifest.entry");
+    assert_eq!(quoted(&source, place.expect("it is an error")).len(), bad.len());
+}
+
+#[test]
 fn what_up_warns_of_is_what_check_warns_of() {
     let entry = |text| Entry::parse(text, Place::Code).expect("an entry");
     let entries = [entry("*://*:*"), entry("*://db.example:1")];
@@ -367,6 +514,7 @@ fn what_up_warns_of_is_what_check_warns_of() {
         id: "web",
         place: Place::Code,
         entries: &entries,
+        unread: 0,
         interfaces: None,
         triggers: Vec::new(),
     };

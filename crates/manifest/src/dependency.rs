@@ -151,13 +151,16 @@ pub enum DependencyError {
     #[error("a dependency has exactly one of `path`, `component` and `url`")]
     Kind,
     /// An `export` for all interfaces of a package.
-    #[error("`{name}` stands for a whole package, so that no single `export` can satisfy it")]
+    #[error(
+        "`{}` stands for a whole package, so that no single `export` can satisfy it",
+        shown(name)
+    )]
     ExportOfPackage {
         /// The name of the dependency.
         name: String,
     },
     /// Two dependencies that satisfy the same import.
-    #[error("`{name}` and `{other}` satisfy the same import")]
+    #[error("`{}` and `{}` satisfy the same import", shown(name), shown(other))]
     Conflict {
         /// This one.
         name: String,
@@ -168,7 +171,11 @@ pub enum DependencyError {
     #[error("`inherit_configuration` and `dependencies_inherit_configuration` exclude each other")]
     InheritanceTwice,
     /// A component of the app with permissions of its own, which would have no effect.
-    #[error("the component `{id}` cannot be a dependency, since it has `{}`", .keys.join("`, `"))]
+    #[error(
+        "the component `{}` cannot be a dependency, since it has `{}`",
+        shown(&id.to_string()),
+        .keys.join("`, `")
+    )]
     OwnResources {
         /// The component.
         id: ComponentId,
@@ -183,7 +190,7 @@ impl DependencyError {
             Self::Registry => "download it and write its path: `{ path = \"dep.wasm\" }`".into(),
             Self::Version { .. } => "write it in full, such as `1.2.0`".into(),
             Self::InheritanceTwice => "remove one of the two".into(),
-            Self::ExportOfPackage { name } => format!("name the interface: `{name}/…`"),
+            Self::ExportOfPackage { name } => format!("name the interface: `{}/…`", shown(name)),
             Self::OwnResources { .. } => {
                 "a dependency runs with what it inherits; move these keys to the component it is for".into()
             }
@@ -363,7 +370,7 @@ fn report_inherited<T>(found: &mut Findings, text: &Located<String>, known: &[&s
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("write some of `{}`", known.join("`, `")),
     };
-    let wrong = format!("has no `{}`", text.value);
+    let wrong = format!("has no `{}`", shown(&text.value));
     let key = "inherit_configuration".to_owned();
     found.report(
         &text.span,

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::shown::shown;
+
 /// The id of a component: the `web` of `[component.web]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ComponentId(Arc<str>);
@@ -58,7 +60,7 @@ pub enum IdentifierError {
     #[error("`{}` is neither an ASCII letter nor a digit", .0.escape_debug())]
     Character(char),
     /// `myApp`.
-    #[error("the word `{0}` mixes upper and lower case")]
+    #[error("the word `{}` mixes upper and lower case", shown(.0))]
     MixedCase(String),
 }
 

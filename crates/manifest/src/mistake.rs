@@ -11,7 +11,7 @@ use crate::dns_server::DnsServerError;
 use crate::entries::FilledIn;
 use crate::identifier::{ComponentId, IdentifierError};
 use crate::route::RouteError;
-use crate::shown::shown;
+use crate::shown::{sentence, shown};
 use crate::spelling::MOST_LISTED;
 use crate::template::TemplateSyntaxError;
 use crate::variable::{VariableName, VariableNameError};
@@ -63,7 +63,7 @@ pub enum Mistake {
         found: &'static str,
     },
     /// A value of the right type that is not one of those allowed.
-    #[error("`{}` {}", shown(key), shown(wrong))]
+    #[error("`{}` {}", shown(key), sentence(wrong))]
     Value {
         /// The key as it is written.
         key: String,
@@ -90,7 +90,7 @@ pub enum Mistake {
         error: IdentifierError,
     },
     /// A component that is not in the manifest.
-    #[error("there is no component `{id}`")]
+    #[error("there is no component `{}`", shown(&id.to_string()))]
     ComponentReference {
         /// The id that was written.
         id: ComponentId,
@@ -132,13 +132,13 @@ pub enum Mistake {
         error: VariableNameError,
     },
     /// A variable without a value.
-    #[error("the variable `{name}` is neither required nor has it a default")]
+    #[error("the variable `{}` is neither required nor has it a default", shown(&name.to_string()))]
     VariableWithoutValue {
         /// The variable.
         name: VariableName,
     },
     /// A variable with `required = true` and a default.
-    #[error("the variable `{name}` is required and has a default")]
+    #[error("the variable `{}` is required and has a default", shown(&name.to_string()))]
     VariableWithBoth {
         /// The variable.
         name: VariableName,
@@ -147,7 +147,7 @@ pub enum Mistake {
     #[error("not a template: {0}")]
     Template(TemplateSyntaxError),
     /// A template that uses a variable which is not declared.
-    #[error("there is no variable `{name}`")]
+    #[error("there is no variable `{}`", shown(&name.to_string()))]
     VariableReference {
         /// The name in the template.
         name: VariableName,
@@ -163,10 +163,10 @@ pub enum Mistake {
     #[error("{0}")]
     FilledEntry(FilledIn),
     /// An item of `block_networks` that is none.
-    #[error("{}", shown(&.0.to_string()))]
+    #[error("{}", sentence(&.0.to_string()))]
     Network(BlockedNetworkError),
     /// An item of `allow_loopback_ports` that is none.
-    #[error("{}", shown(&.0.to_string()))]
+    #[error("{}", sentence(&.0.to_string()))]
     Ports(PortsError),
     /// An item of `dns_servers` that is none.
     #[error("`{}` is not a DNS server: {error}", shown(text))]
@@ -177,7 +177,7 @@ pub enum Mistake {
         error: DnsServerError,
     },
     /// A required variable that nobody sets.
-    #[error("the variable `{name}` is required and nothing sets it")]
+    #[error("the variable `{}` is required and nothing sets it", shown(&name.to_string()))]
     VariableNotSet {
         /// The variable.
         name: VariableName,
@@ -262,13 +262,14 @@ impl Mistake {
             Self::VariableWithBoth { .. } => Some("remove one of the two".into()),
             Self::Entry(error) => error
                 .instead()
-                .map(|instead| format!("write `{}`", shown(instead))),
+                .map(|instead| format!("write `{}`", sentence(instead))),
             Self::DnsServer { .. } => {
                 Some("write an IP address, and perhaps a port, such as `9.9.9.9:53`".into())
             }
             Self::VariableNotSet { name } => Some(format!(
-                "pass `--variable {name}=…` or set `{}`",
-                name.environment_variable()
+                "pass `--variable {}=…` or set `{}`",
+                shown(&name.to_string()),
+                shown(&name.environment_variable())
             )),
             _ => None,
         }
@@ -277,11 +278,11 @@ impl Mistake {
 
 fn meant_or_known(meant: &Option<String>, known: &[impl AsRef<str>], introduction: &str) -> String {
     match meant {
-        Some(meant) => format!("did you mean `{meant}`?"),
+        Some(meant) => format!("did you mean `{}`?", shown(meant)),
         None if known.is_empty() => format!("{introduction}: none"),
         None => {
             let listed = known.iter().take(MOST_LISTED);
-            let list: Vec<String> = listed.map(|word| format!("`{}`", word.as_ref())).collect();
+            let list: Vec<String> = listed.map(|word| format!("`{}`", shown(word.as_ref()))).collect();
             let others = if known.len() > MOST_LISTED {
                 " and others"
             } else {

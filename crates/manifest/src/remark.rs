@@ -62,8 +62,9 @@ pub enum Remark {
     },
     /// An entry that could not be looked at, since a variable in it has no value yet.
     #[error(
-        "`{}` was not checked, since the variable `{variable}` has no value here",
-        shown(template)
+        "`{}` was not checked, since the variable `{}` has no value here",
+        shown(template),
+        shown(variable)
     )]
     UnresolvedEntry {
         /// The entry before its variables were filled in.

@@ -1,13 +1,13 @@
 //! What is wrong with an entry, and what to write instead.
 
-use crate::{Address, NameError, Place, PortsError};
+use crate::{Address, NameError, Place, PortsError, excerpt};
 use ipnet::IpNet;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::ops::Range;
 
 /// An entry that cannot be read: the entry as written, where, what is wrong with which part of it, and what to
-/// write instead where that can be told.
+/// write instead where that can be told. Its message quotes the beginning only of an entry that is very long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryError(Box<Parts>);
 
@@ -68,7 +68,7 @@ impl fmt::Display for EntryError {
         write!(
             f,
             "`{}` is no valid entry: {}",
-            self.0.text.escape_debug(),
+            excerpt(&self.0.text).escape_debug(),
             self.0.problem
         )?;
         match &self.0.instead {
@@ -101,7 +101,7 @@ pub enum EntryProblem {
     #[error("`insecure:allow-all` is no longer an entry; everything on every port is written `*://*:*`")]
     InsecureAllowAll,
     /// A scheme with anything but letters in it.
-    #[error("`{0}` is no scheme: a scheme has ASCII letters only, or is `*`, `tcp` or `udp`")]
+    #[error("`{}` is no scheme: a scheme has ASCII letters only, or is `*`, `tcp` or `udp`", excerpt(.0))]
     Scheme(String),
     /// Nothing between `://` and the port.
     #[error("it names no host; every host is written `*`")]
@@ -125,7 +125,7 @@ pub enum EntryProblem {
     #[error("the IPv6 address {0} needs brackets")]
     BareIpv6(Ipv6Addr),
     /// Something in brackets that is no IPv6 address.
-    #[error("`{0}` is no IPv6 address")]
+    #[error("`{}` is no IPv6 address", excerpt(.0))]
     NotIpv6(String),
     /// An IPv6 address with a zone.
     #[error("an IPv6 zone cannot be part of an entry: it means another thing on every machine")]
@@ -146,7 +146,7 @@ pub enum EntryProblem {
         longest: u8,
     },
     /// Something after the slash that is no number.
-    #[error("`/{0}` is no prefix length")]
+    #[error("`/{}` is no prefix length", excerpt(.0))]
     NotAPrefix(String),
     /// Not a name.
     #[error(transparent)]
@@ -155,10 +155,10 @@ pub enum EntryProblem {
     #[error(transparent)]
     Ports(PortsError),
     /// A half-open range without a port in it, such as `80..80`.
-    #[error("the range `{0}` holds no port: `a..b` leaves `b` out, and `a-b` does not")]
+    #[error("the range `{}` holds no port: `a..b` leaves `b` out, and `a-b` does not", excerpt(.0))]
     EmptyRange(String),
     /// No port, and a scheme that has none of its own.
-    #[error("`{0}` has no default port, so the entry needs one: `:PORT`, or `:*` for every port")]
+    #[error("`{}` has no default port, so the entry needs one: `:PORT`, or `:*` for every port", excerpt(.0))]
     NoDefaultPort(String),
     /// A list `{…}` that is not closed.
     #[error("the list that `{{` opens is not closed by `}}`")]
@@ -170,6 +170,6 @@ pub enum EntryProblem {
     #[error("`self` is reached by HTTP only: write `http://self`")]
     SelfIsHttp,
     /// Something between the host and the port.
-    #[error("`{0}` does not belong behind the host; a port is written `:PORT`")]
+    #[error("`{}` does not belong behind the host; a port is written `:PORT`", excerpt(.0))]
     Trailing(String),
 }

@@ -3,7 +3,7 @@
 use crate::code::Code;
 use crate::finding::Finding;
 use ipnet::IpNet;
-use outport_policy::{Entry, EntryPorts, EntryScheme, HostPattern, Name, PortSet, PortSpec, Region};
+use outport_policy::{Entry, EntryPorts, EntryScheme, HostPattern, Name, PortSet, PortSpec, Region, excerpt};
 use std::net::Ipv4Addr;
 
 pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
@@ -27,7 +27,7 @@ fn everything(entry: &Entry) -> Option<Finding> {
         Finding::new(
             Code::Everything,
             entry.place().clone(),
-            format!("`{}` permits every host on every port", entry.text()),
+            format!("`{}` permits every host on every port", excerpt(entry.text())),
         )
         .helped_by("name the hosts that the component needs")
     })
@@ -36,7 +36,10 @@ fn everything(entry: &Entry) -> Option<Finding> {
 /// `https://*` is wider than any suffix; what [`everything`] tells is not told twice.
 fn public_suffix(entry: &Entry) -> Option<Finding> {
     if entry.hosts().contains(&HostPattern::Any) {
-        let message = format!("`{}` covers every name that anybody registers", entry.text());
+        let message = format!(
+            "`{}` covers every name that anybody registers",
+            excerpt(entry.text())
+        );
         let finding = Finding::new(Code::PublicSuffix, entry.place().clone(), message);
         let finding = finding.helped_by("name the hosts that the component needs");
         return everything(entry).is_none().then_some(finding);
@@ -47,7 +50,7 @@ fn public_suffix(entry: &Entry) -> Option<Finding> {
     })?;
     let message = format!(
         "`{}` covers every name that anybody registers below `{apex}`",
-        entry.text()
+        excerpt(entry.text())
     );
     let finding = Finding::new(Code::PublicSuffix, entry.place().clone(), message);
     Some(finding.helped_by(format!(
@@ -71,7 +74,7 @@ fn any_address(entry: &Entry) -> Option<Finding> {
     })?;
     let message = format!(
         "`{}` covers {lifting} too, so a name may resolve to addresses there",
-        entry.text()
+        excerpt(entry.text())
     );
     let finding = Finding::new(Code::AnyAddress, entry.place().clone(), message);
     Some(finding.helped_by(
@@ -96,7 +99,10 @@ fn half_open(entry: &Entry) -> Option<Finding> {
     })?;
     let end = u32::from(range.last()) + 1;
     let meant = crate::wording::ports(&[*range].into_iter().collect());
-    let message = format!("`{spec}` in `{}` means {meant}, without {end}", entry.text());
+    let message = format!(
+        "`{spec}` in `{}` means {meant}, without {end}",
+        excerpt(entry.text())
+    );
     let finding = Finding::new(Code::HalfOpen, entry.place().clone(), message);
     Some(finding.helped_by(format!(
         "write `{}-{end}` if {end} is meant too, else `{range}`",
@@ -125,7 +131,7 @@ impl PublicNetworks {
         self.v6.intersection(&ports).is_empty().then(|| {
             let message = format!(
                 "`{}` covers IPv4 only: if what is in {net} has IPv6 addresses too, they are refused",
-                entry.text()
+                excerpt(entry.text())
             );
             Finding::new(Code::V4Only, entry.place().clone(), message)
                 .helped_by("list the IPv6 networks of the service beside it, if it has any")

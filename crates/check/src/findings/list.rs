@@ -2,7 +2,7 @@
 
 use crate::code::Code;
 use crate::finding::{Finding, Fix, span_of};
-use outport_policy::{Entry, redundant};
+use outport_policy::{Entry, excerpt, redundant};
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
             let by: Vec<String> = one
                 .covered_by
                 .iter()
-                .map(|entry| format!("`{}`", entry.text()))
+                .map(|entry| format!("`{}`", excerpt(entry.text())))
                 .collect();
             let verb = if by.len() == 1 {
                 "permits"
@@ -24,7 +24,7 @@ pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
             };
             let message = format!(
                 "`{}` adds nothing: {} {verb} all of it",
-                one.entry.text(),
+                excerpt(one.entry.text()),
                 by.join(", ")
             );
             let fix = written_span(one.entry).map(|span| Fix::Remove { span });
@@ -34,7 +34,7 @@ pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
             let finding = one.covered_by.iter().fold(finding, |finding, entry| {
                 finding.related_to(
                     entry.place().clone(),
-                    format!("`{}` permits it here", entry.text()),
+                    format!("`{}` permits it here", excerpt(entry.text())),
                 )
             });
             match one.covered_by.iter().any(|entry| entry.is_concealed()) {
@@ -63,11 +63,15 @@ fn spelling(entry: &Entry) -> Option<Finding> {
     if entry.text() == canonical {
         return None;
     }
-    let message = format!("`{}` is spelled unlike its canonical form", entry.text());
+    let message = format!("`{}` is spelled unlike its canonical form", excerpt(entry.text()));
     let fix = written_span(entry).map(|span| Fix::Replace {
         span,
         with: canonical.clone(),
     });
     let finding = Finding::new(Code::Spelling, entry.place().clone(), message);
-    Some(finding.helped_by(format!("write `{canonical}`")).fixed_by(fix))
+    Some(
+        finding
+            .helped_by(format!("write `{}`", excerpt(&canonical)))
+            .fixed_by(fix),
+    )
 }

@@ -1,9 +1,10 @@
-//! Entries and triggers against what the code imports and exports (clause VAL-4).
+//! Entries and triggers against what the code imports and exports (clause VAL-4). What entries with mistakes would
+//! permit is not known, so nothing is said of what is missing beside them.
 
 use crate::code::Code;
 use crate::finding::Finding;
 use crate::subject::{Interfaces, Subject, Trigger};
-use outport_policy::Entry;
+use outport_policy::{Entry, excerpt};
 
 pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     let Some(interfaces) = subject.interfaces else {
@@ -20,10 +21,11 @@ pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
-    let id = subject.id;
+    let id = excerpt(subject.id);
     let first = subject.entries.first();
+    let all_were_read = subject.unread == 0;
     match first {
-        None if interfaces.uses_sockets() => Some(
+        None if all_were_read && interfaces.uses_sockets() => Some(
             Finding::new(
                 Code::NoEntries,
                 subject.place.clone(),
@@ -40,7 +42,7 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
             )
             .helped_by("take `allowed_outbound_hosts` out, or check that this is the right component"),
         ),
-        Some(first) if interfaces.uses_sockets() && !subject.entries.iter().any(Entry::permits_sockets) => Some(
+        Some(first) if all_were_read && interfaces.uses_sockets() && !subject.entries.iter().any(Entry::permits_sockets) => Some(
             Finding::new(
                 Code::NoSocketEntry,
                 first.place().clone(),
@@ -60,7 +62,7 @@ fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Finding {
         .collect();
     let message = format!(
         "`{}` has a trigger of type `{}` and exports no {}",
-        subject.id,
+        excerpt(subject.id),
         trigger.as_str(),
         exports.join(" or ")
     );
@@ -78,7 +80,7 @@ fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
         .collect();
     let message = format!(
         "`{}` imports what Outport has not: {}",
-        subject.id,
+        excerpt(subject.id),
         list.join(", ")
     );
     let finding = Finding::new(Code::TrappedImport, subject.place.clone(), message);

@@ -3,7 +3,7 @@
 use super::DeniedNames;
 use crate::code::Code;
 use crate::finding::Finding;
-use outport_policy::{HostPattern, Operator};
+use outport_policy::{HostPattern, Operator, excerpt};
 
 pub(super) fn findings(operator: &Operator, names: DeniedNames) -> Vec<Finding> {
     if names == DeniedNames::LeftAlone {
@@ -18,7 +18,7 @@ pub(super) fn findings(operator: &Operator, names: DeniedNames) -> Vec<Finding> 
         .map(|entry| {
             let message = format!(
                 "`{}` denies names below a wildcard: by their names, not by addresses that a guest knows already",
-                entry.text()
+                excerpt(entry.text())
             );
             Finding::new(Code::WildcardDeny, entry.place().clone(), message)
                 .helped_by("deny exact names or networks too, where their addresses must not be reached")

@@ -8,7 +8,7 @@ use crate::code::{Code, Severity};
 use crate::finding::Finding;
 use crate::wording;
 use outport_policy::{
-    Cut, Entry, EntryScheme, HostPattern, Hosts, KeptOut, KeptOutBy, Left, Reason, Transport,
+    Cut, Entry, EntryScheme, HostPattern, Hosts, KeptOut, KeptOutBy, Left, Reason, Transport, excerpt,
 };
 
 /// Cuts that are told one by one; more are only mentioned.
@@ -37,7 +37,11 @@ fn blocked(entry: &Entry, kept_out: &KeptOut<'_>) -> Finding {
         .take(MOST_CUTS)
         .collect();
     let reasons = reasons(&cuts);
-    let message = format!("`{}` permits nothing: {}", entry.text(), reasons.join("; "));
+    let message = format!(
+        "`{}` permits nothing: {}",
+        excerpt(entry.text()),
+        reasons.join("; ")
+    );
     let finding = Finding::new(Code::Blocked, entry.place().clone(), message);
     with_places(finding, &cuts, entry)
 }
@@ -58,7 +62,7 @@ fn narrowed(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
     let reasons = reasons(&told);
     let message = format!(
         "`{}` is narrowed, without {}{more}: {}",
-        entry.text(),
+        excerpt(entry.text()),
         parts.join(", "),
         reasons.join("; ")
     );
@@ -76,14 +80,14 @@ fn undecided(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
     let denied: Vec<String> = told
         .iter()
         .filter_map(|by| match by {
-            KeptOutBy::Entry(entry) => Some(format!("`{}`", entry.text())),
+            KeptOutBy::Entry(entry) => Some(format!("`{}`", excerpt(entry.text()))),
             KeptOutBy::Blocked(blocked) => Some(format!("`{blocked}`")),
             KeptOutBy::Limit(_) => None,
         })
         .collect();
     let message = format!(
         "whether `{}` is denied depends on what its name resolves to: the operator denies {}{more}",
-        entry.text(),
+        excerpt(entry.text()),
         denied.join(", ")
     );
     Some(told.iter().fold(
@@ -137,7 +141,7 @@ fn with_places(finding: Finding, cuts: &[Cut<'_>], entry: &Entry) -> Finding {
 
 fn with_place(finding: Finding, by: &KeptOutBy<'_>) -> Finding {
     let (place, text) = match by {
-        KeptOutBy::Entry(entry) => (entry.place(), entry.text().to_owned()),
+        KeptOutBy::Entry(entry) => (entry.place(), excerpt(entry.text()).into_owned()),
         KeptOutBy::Blocked(blocked) => (blocked.place(), blocked.to_string()),
         KeptOutBy::Limit(_) => return finding,
     };

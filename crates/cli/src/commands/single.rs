@@ -30,6 +30,7 @@ pub(super) fn review(
         id: component,
         place: ENTRIES_OPTION.clone(),
         entries,
+        unread: 0,
         interfaces: None,
         triggers: Vec::new(),
     };

@@ -93,6 +93,7 @@ impl Summary<'_> {
                     .entries
                     .get(&component.id.value)
                     .map_or(&[], Vec::as_slice),
+                unread: 0,
                 interfaces: interfaces.get(&component.id.value),
                 triggers: Vec::new(),
             })
