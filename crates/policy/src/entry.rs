@@ -102,7 +102,7 @@ impl Entry {
             }))),
             Err(mistake) => {
                 let span = mistake.span_in(text);
-                let instead = suggestion::instead_of(text.trim(), &mistake.problem);
+                let instead = suggestion::instead_of(text.trim(), &mistake);
                 Err(EntryError::new(text, place, mistake.problem, span, instead))
             }
         }

@@ -1,32 +1,68 @@
-//! What to write instead of an entry that cannot be read. A suggestion is offered only if it can be read itself.
+//! What to write instead of an entry that cannot be read. A suggestion is offered only if it can be read itself, and
+//! if it is short enough to be copied. Nothing that was right is left out of it: of a list `{…}` only the parts that
+//! are wrong are written otherwise.
 
-use super::Entry;
-use crate::Place;
+use super::parse::{Mistake, parts};
 use crate::entry_error::EntryProblem;
 use crate::host_pattern::HostPattern;
 use std::net::Ipv6Addr;
 
-pub(super) fn instead_of(text: &str, problem: &EntryProblem) -> Option<Box<str>> {
-    let candidates = match problem {
+/// Bytes of the longest suggestion.
+const LONGEST: usize = 500;
+
+/// Parts of a list that are corrected at most.
+const MOST_PARTS: usize = 16;
+
+pub(super) fn instead_of(text: &str, mistake: &Mistake<'_>) -> Option<Box<str>> {
+    if text.len() > LONGEST {
+        return None;
+    }
+    let hosts_are_a_list = split(text).1.starts_with('{');
+    let candidates = match &mistake.problem {
         EntryProblem::NoScheme => vec![format!("*://{text}"), format!("https://{text}")],
         EntryProblem::LoneWildcard | EntryProblem::InsecureAllowAll => vec!["*://*:*".to_owned()],
-        EntryProblem::BareIpv6(ip) => bracketed_ipv6(text, *ip),
-        EntryProblem::NumericIpv4(address) => vec![with_host(text, &address.to_string())],
-        EntryProblem::HostBits { network } => vec![with_host(text, &bracketed(network))],
+        EntryProblem::BareIpv6(ip) if !hosts_are_a_list => bracketed_ipv6(text, *ip),
+        EntryProblem::BareIpv6(_) | EntryProblem::NumericIpv4(_) | EntryProblem::HostBits { .. } => {
+            corrected(text, mistake).into_iter().collect()
+        }
         EntryProblem::NoDefaultPort(_) => vec![format!("{}:*", text.trim_end_matches('/'))],
         EntryProblem::Path | EntryProblem::Query | EntryProblem::Fragment => vec![without_path(text)],
         EntryProblem::UserInfo => vec![without_user(text)],
-        EntryProblem::SelfIsHttp => vec!["http://self".to_owned()],
+        EntryProblem::SelfIsHttp if !hosts_are_a_list => vec!["http://self".to_owned()],
         _ => Vec::new(),
     };
     candidates
         .into_iter()
-        .find(|text| Entry::parse(text, Place::Code).is_ok())
+        .find(|text| parts(text).is_ok())
         .map(Into::into)
 }
 
-fn bracketed(network: &ipnet::IpNet) -> String {
-    HostPattern::Network(*network).to_string()
+/// The whole entry with each host that is only spelled wrong in its right spelling.
+fn corrected(text: &str, mistake: &Mistake<'_>) -> Option<String> {
+    let mut text = with_host(text, mistake)?;
+    for _ in 1..MOST_PARTS {
+        text = match parts(&text) {
+            Ok(_) => return Some(text),
+            Err(mistake) => with_host(&text, &mistake)?,
+        };
+    }
+    Some(text)
+}
+
+/// The entry with another host in place of the one at fault.
+fn with_host(text: &str, mistake: &Mistake<'_>) -> Option<String> {
+    let host = match &mistake.problem {
+        EntryProblem::BareIpv6(ip) => format!("[{ip}]"),
+        EntryProblem::NumericIpv4(address) => address.to_string(),
+        EntryProblem::HostBits { network } => HostPattern::Network(*network).to_string(),
+        _ => return None,
+    };
+    let span = mistake.span_in(text);
+    Some(format!(
+        "{}{host}{}",
+        text.get(..span.start)?,
+        text.get(span.end..)?
+    ))
 }
 
 fn split(text: &str) -> (&str, &str) {
@@ -41,21 +77,6 @@ fn bracketed_ipv6(text: &str, ip: Ipv6Addr) -> Vec<String> {
     let whole = format!("{scheme}://[{ip}]");
     let any_port = format!("{whole}:*");
     [whole].into_iter().chain(split_off).chain([any_port]).collect()
-}
-
-fn with_host(text: &str, host: &str) -> String {
-    let (scheme, rest) = split(text);
-    let behind = rest.rfind(']').unwrap_or(0);
-    let bare_ipv6 = behind == 0 && rest.matches(':').count() > 1;
-    let port_from = if bare_ipv6 {
-        rest.find('/').unwrap_or(0)
-    } else {
-        behind
-    };
-    let port = rest[port_from..]
-        .find(':')
-        .map_or("", |colon| &rest[port_from + colon..]);
-    format!("{scheme}://{host}{port}")
 }
 
 fn without_path(text: &str) -> String {

@@ -227,6 +227,21 @@ fn every_mistake_says_what_to_write_instead() {
         ("*://{a,,b}:80", P::EmptyPart, None),
         ("{}://a:80", P::EmptyPart, None),
         ("tcp://self:80", P::SelfIsHttp, Some("http://self")),
+        (
+            "*://{127.0.0.1,::1}:35175",
+            P::BareIpv6("::1".parse().unwrap()),
+            Some("*://{127.0.0.1,[::1]}:35175"),
+        ),
+        (
+            "*://{ ::1 , 127.1,10.0.0.5/8,2001:db8::1/32,a.example}:{80,443}",
+            P::BareIpv6("::1".parse().unwrap()),
+            Some("*://{ [::1] , 127.0.0.1,10.0.0.0/8,[2001:db8::]/32,a.example}:{80,443}"),
+        ),
+        (
+            "  https://{127.1,a.example}  ",
+            P::NumericIpv4("127.0.0.1".parse::<std::net::IpAddr>().unwrap().into()),
+            Some("https://{127.0.0.1,a.example}"),
+        ),
         ("*://{a}b:80", P::Trailing("b:80".into()), None),
         ("*://256.1.1.1:80", P::Name(crate::NameError::BadAddress), None),
         ("*://a..b:80", P::Name(crate::NameError::EmptyLabel), None),
@@ -236,6 +251,39 @@ fn every_mistake_says_what_to_write_instead() {
         if let Some(instead) = instead {
             assert_eq!(suggested.as_deref(), Some(instead), "{text}");
         }
+    }
+}
+
+#[test]
+fn nothing_is_suggested_that_would_leave_out_what_was_right() {
+    for text in [
+        "*://{::1,b..c}:80",
+        "tcp://{self,a.example}:80",
+        "*://{::1,a.example}:0",
+    ] {
+        assert_eq!(problem(text).1, None, "{text}");
+    }
+}
+
+#[test]
+fn a_message_is_short_however_long_the_entry_is() {
+    let long = "a".repeat(200_000);
+    for text in [
+        format!("{long}.example:80"),
+        format!("{long}+://a:80"),
+        format!("*://{long}:80"),
+        format!("*://[{long}]:80"),
+        format!("*://10.0.0.0/{long}:80"),
+        format!("*://a:{long}"),
+        format!("*://a:{}", "9".repeat(200_000)),
+        format!("*://{{a}}{long}:80"),
+        format!("{long}://a.example"),
+        format!("*://{{{}}}:80", vec!["::1"; 50_000].join(",")),
+    ] {
+        let error = Entry::parse(&text, Place::Code).expect_err(&text[..20]);
+        let message = error.to_string();
+        assert!(message.len() < 600 && message.contains('…'), "{message}");
+        assert_eq!(error.text(), text, "what was written is still known");
     }
 }
 
