@@ -182,7 +182,8 @@ impl Quote {
             visible(&self.text[self.start..self.end]),
             visible(&self.text[self.end..]),
         );
-        let meant = start_of(&meant, columns);
+        // What stands before keeps a quarter, so that it is seen where the part begins.
+        let meant = start_of(&meant, columns - before.width().min(columns / 4));
         let room = columns - meant.width();
         let lead = match before.width() + behind.width().min(room / 2) > room {
             true => format!(
@@ -309,8 +310,18 @@ mod tests {
             &line[marks.find('^').map(|at| at + "…".len() - 1).unwrap()..][..3],
             "bad"
         );
-        let (line, marks) = shown(&"z".repeat(500), &"z".repeat(500), 70);
-        assert!(line.width() <= 70 && marks.width() <= 70);
+        for (before, behind) in [(0, 0), (1, 0), (5, 5), (30, 3), (300, 300), (0, 300), (300, 0)] {
+            let meant = "z".repeat(500);
+            let text = "x".repeat(before) + &meant + &"y".repeat(behind);
+            let (line, marks) = shown(&text, &meant, 70);
+            assert!(line.width() <= 70, "{before} {behind}: {line}");
+            assert!(marks.width() <= line.width(), "{before} {behind}: {line}");
+            assert_eq!(
+                marks.find('^'),
+                line.chars().position(|c| c == 'z'),
+                "{before} {behind}: {line}"
+            );
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use outport_check::{Finding, FindingCode, Severity};
 use outport_manifest::{Note, Problem};
-use outport_policy::{EntryError, Place};
+use outport_policy::{EntryError, Place, excerpt};
 use outport_runtime::app::AppProblem;
 
 use crate::files::Files;
@@ -202,12 +202,13 @@ impl Quote {
             .unwrap_or_default()
             .chars()
             .count()
-            .clamp(1, WIDTH);
+            .max(1);
         let skipped = if before + meant > WIDTH {
             before.saturating_sub(CONTEXT)
         } else {
             0
         };
+        let meant = meant.min(WIDTH - (before - skipped));
         let text: String = self.text.chars().skip(skipped).take(WIDTH).map(shown).collect();
         let (cut, dots) = if skipped > 0 { ("…", 1) } else { ("", 0) };
         let rest = if self.text.chars().count() > skipped + WIDTH {
@@ -262,7 +263,11 @@ impl From<&AppProblem> for Diagnostic {
 /// An entry on the command line or in the environment.
 impl From<&EntryError> for Diagnostic {
     fn from(error: &EntryError) -> Diagnostic {
-        let message = format!("`{}` is no valid entry: {}", error.text(), error.problem());
+        let message = format!(
+            "`{}` is no valid entry: {}",
+            excerpt(error.text()),
+            error.problem()
+        );
         let mut diagnostic = Diagnostic::error(message).at(error.place().clone());
         diagnostic.quote = Some(Box::new(Quote {
             text: error.text().to_owned(),
@@ -308,5 +313,34 @@ mod tests {
         assert_eq!(line.chars().count(), WIDTH + 2);
         assert_eq!(marks.find('^'), Some(CONTEXT + 1));
         assert_eq!(line.chars().nth(CONTEXT + 1), Some('b'));
+    }
+
+    #[test]
+    fn nothing_is_marked_that_is_not_shown() {
+        for before in [
+            0,
+            1,
+            CONTEXT - 1,
+            CONTEXT,
+            CONTEXT + 1,
+            WIDTH - 1,
+            WIDTH,
+            WIDTH + 1,
+            900,
+        ] {
+            for meant in [0, 1, WIDTH - CONTEXT, WIDTH - 1, WIDTH, WIDTH + 1, 900] {
+                let text = "x".repeat(before) + &"m".repeat(meant) + "y";
+                let (line, marks) = Quote::line_of(&text, &(before..before + meant)).shown();
+                let shown = line.chars().filter(|c| *c == 'm').count();
+                let marked = marks.chars().filter(|c| *c == '^').count();
+                assert_eq!(marked, shown.max(1), "{before} {meant}: {line}");
+                let first = if meant == 0 { 'y' } else { 'm' };
+                assert_eq!(
+                    line.chars().nth(marks.find('^').unwrap()),
+                    Some(first),
+                    "{before} {meant}: {line}"
+                );
+            }
+        }
     }
 }
