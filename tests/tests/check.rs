@@ -296,6 +296,19 @@ fn fixes_keep_comments_and_layout() {
 }
 
 #[test]
+fn a_manifest_that_is_a_link_is_fixed_where_it_leads() {
+    let check = check(&entries("\"*://A.test:1\"")).option("--fix");
+    let (link, target) = (check.folder().join("spin.toml"), check.folder().join("shop.toml"));
+    fs::rename(&link, &target).unwrap();
+    std::os::unix::fs::symlink("shop.toml", &link).unwrap();
+    let running = check.start();
+    running.wait_for_line("nothing found");
+    assert_eq!(fs::read_link(&link).unwrap().to_str(), Some("shop.toml"));
+    assert!(fs::read_to_string(&target).unwrap().contains("\"*://a.test:1\""));
+    running.finish().expect_code(0);
+}
+
+#[test]
 fn a_manifest_that_is_no_toml_is_not_touched() {
     let text = entries("\"*://a.test:1\", \"*://a.test:1\"") + "[broken\n";
     let check = check(&text).option("--fix");

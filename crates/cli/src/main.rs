@@ -32,6 +32,7 @@ mod network;
 mod operator_options;
 mod paint;
 mod reload;
+mod replacement;
 mod service;
 mod signals;
 mod terminal;

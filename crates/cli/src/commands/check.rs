@@ -18,6 +18,7 @@ use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::operator_options::OperatorOptions;
 use crate::paint::{Paint, harmless};
+use crate::replacement::replace;
 use crate::terminal::Terminal;
 use report::{Outcome, Report};
 
@@ -72,7 +73,7 @@ fn fix_manifest(report: &Report, terminal: Terminal) -> Result<bool, Failure> {
     let own: Vec<Finding> = report.in_manifest().cloned().collect();
     let (text, count) = apply_fixes(report.manifest.text(), &own).map_err(|error| unusable(&error))?;
     if count > 0 {
-        std::fs::write(path, text).map_err(|error| {
+        replace(path, &text).map_err(|error| {
             unusable(&format_args!(
                 "cannot write the manifest `{}`: {error}",
                 path.display()

@@ -1,0 +1,127 @@
+//! A file that is written anew as a whole: at any moment it holds what it held before or all of what is new.
+//!
+//! What is new goes into a file beside it, which takes its place once everything is on the disk. Where something fails
+//! on the way, such as a full disk, the file is left as it was and the one beside it is removed. A symbolic link stays
+//! one: the file that it leads to is replaced. Permissions stay, and so does the owner where that may be said.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Replaces what is in the file.
+///
+/// # Errors
+///
+/// The file may not be written, or the one beside it cannot be: then nothing was changed.
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    // Who may not write the file may not replace it either, whatever the directory permits.
+    let before = OpenOptions::new().write(true).open(&path)?;
+    let (beside, file) = beside(&path)?;
+    let replaced = fill(file, text, &before).and_then(|()| fs::rename(&beside, &path));
+    if replaced.is_err() {
+        // What counts is why it came to nothing.
+        let _ = fs::remove_file(&beside);
+    }
+    replaced
+}
+
+/// A new file in the same directory, so that it can be renamed.
+fn beside(path: &Path) -> io::Result<(PathBuf, File)> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut own = std::ffi::OsString::from(".");
+    own.push(name);
+    own.push(format!(".{}", std::process::id()));
+    let beside = path.with_file_name(own);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&beside)?;
+    Ok((beside, file))
+}
+
+fn fill(mut file: File, text: &str, before: &File) -> io::Result<()> {
+    file.write_all(text.as_bytes())?;
+    let before = before.metadata()?;
+    #[cfg(unix)]
+    keep_owner(&file, &before);
+    file.set_permissions(before.permissions())?;
+    file.sync_all()
+}
+
+/// Only root may give files away; those of others become the own, as with any editor.
+#[cfg(unix)]
+fn keep_owner(file: &File, before: &fs::Metadata) {
+    use std::os::unix::fs::MetadataExt;
+    let _ = std::os::unix::fs::fchown(file, Some(before.uid()), Some(before.gid()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_file_is_another_one_with_the_same_permissions_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spin.toml");
+        fs::write(&path, "before").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let number = fs::metadata(&path).unwrap().ino();
+        replace(&path, "after").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "after");
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.mode() & 0o7777, 0o640);
+        assert_ne!(metadata.ino(), number);
+        assert_eq!(names(folder.path()), ["spin.toml"]);
+    }
+
+    #[test]
+    fn a_symbolic_link_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("elsewhere")).unwrap();
+        let target = folder.path().join("elsewhere/shop.toml");
+        fs::write(&target, "before").unwrap();
+        let link = folder.path().join("spin.toml");
+        symlink("elsewhere/shop.toml", &link).unwrap();
+        replace(&link, "after").unwrap();
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new("elsewhere/shop.toml"));
+        assert_eq!(fs::read_to_string(&target).unwrap(), "after");
+        assert_eq!(names(&folder.path().join("elsewhere")), ["shop.toml"]);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_nothing_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        // A directory cannot be written, and a name so long leaves no room for another one beside it.
+        let long = folder.path().join("n".repeat(255));
+        fs::write(&long, "before").unwrap();
+        for path in [folder.path(), &long, &folder.path().join("absent")] {
+            replace(path, "after").unwrap_err();
+        }
+        assert_eq!(fs::read_to_string(&long).unwrap(), "before");
+        assert_eq!(names(folder.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_full_disk_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spin.toml");
+        fs::write(&path, "before").unwrap();
+        let before = File::open(&path).unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let error = fill(full, "after", &before).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+    }
+}
