@@ -110,6 +110,42 @@ fn an_error_in_the_environment_names_the_variable() {
 }
 
 #[test]
+fn a_log_that_cannot_be_chosen_is_an_error_and_one_that_can_be_is_none() {
+    let run = |log: &str| {
+        Outport::run(guest::path("player"))
+            .variable("OUTPORT_LOG", log)
+            .finish()
+    };
+    for log in ["outport_egress=loud", "[", "a=b=c"] {
+        let message = refused(run(log));
+        for part in ["OUTPORT_LOG", log, "outport_egress=debug"] {
+            assert!(message.contains(part), "`{log}`: no `{part}` in\n{message}");
+        }
+    }
+    for log in ["", "warn", "outport_egress=debug,warn"] {
+        run(log).expect_code(0);
+    }
+}
+
+#[test]
+fn a_message_is_short_however_long_the_mistake_is() {
+    let entry = format!("*://{}:1", "a".repeat(100_000));
+    let of_manifest = Outport::up(&manifest(&format!("\"{entry}\""))).finish();
+    let of_option = Outport::run(guest::path("player"))
+        .option(format!("--allowed-outbound-hosts={entry}"))
+        .finish();
+    for finished in [of_manifest, of_option] {
+        let message = refused(finished);
+        assert!(
+            message.len() < 2_000,
+            "{} bytes: {}",
+            message.len(),
+            &message[..2_000]
+        );
+    }
+}
+
+#[test]
 fn a_manifest_that_does_not_parse_is_shown_with_its_place() {
     for (text, place, what) in [
         (

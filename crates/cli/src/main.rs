@@ -67,10 +67,9 @@ struct CommandLine {
 fn main() {
     let line = CommandLine::parse();
     let terminal = Terminal::new(line.quiet, line.verbose);
-    terminal.receive_log();
-    let status = line
-        .command
-        .run(terminal)
+    let status = terminal
+        .receive_log()
+        .and_then(|()| line.command.run(terminal))
         .unwrap_or_else(|failure| failure.show(terminal));
     // Not by returning: a thread may be waiting for standard input, and nothing would wake it.
     std::process::exit(status);

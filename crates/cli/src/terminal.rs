@@ -10,7 +10,10 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use outport_policy::{Place, excerpt};
+
 use crate::diagnostic::Diagnostic;
+use crate::failure::Failure;
 use crate::files::Files;
 use crate::paint::{Colour, Paint, harmless};
 
@@ -86,21 +89,44 @@ impl Terminal {
 
     /// Tells what the libraries log. `OUTPORT_LOG` chooses otherwise what is told, in the syntax of
     /// `tracing_subscriber::EnvFilter`.
-    pub(crate) fn receive_log(self) {
+    ///
+    /// # Errors
+    ///
+    /// `OUTPORT_LOG` is not in that syntax.
+    pub(crate) fn receive_log(self) -> Result<(), Failure> {
         let default = match self.volume {
             Volume::Quiet => "off,outport_runtime=error,outport_egress=error",
             Volume::Normal => "off,outport_runtime=warn,outport_egress=warn",
             Volume::Verbose => "warn,outport=debug,outport_runtime=debug,outport_egress=debug",
         };
-        let filter = std::env::var("OUTPORT_LOG")
-            .ok()
-            .and_then(|filter| EnvFilter::try_new(filter).ok());
+        let filter = std::env::var_os(LOG_VARIABLE).filter(|text| !text.is_empty());
+        let filter = match filter {
+            Some(text) => chosen_log(&text.to_string_lossy())?,
+            None => EnvFilter::new(default),
+        };
         tracing_subscriber::fmt()
-            .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(default)))
+            .with_env_filter(filter)
             .with_writer(io::stderr)
             .event_format(LogLine { paint: self.paint })
             .init();
+        Ok(())
     }
+}
+
+const LOG_VARIABLE: &str = "OUTPORT_LOG";
+
+fn chosen_log(text: &str) -> Result<EnvFilter, Failure> {
+    EnvFilter::try_new(text).map_err(|error| {
+        let message = format!("`{}` says not what to log: {error}", excerpt(text));
+        let place = Place::Environment {
+            variable: LOG_VARIABLE.into(),
+        };
+        Failure::unusable(
+            Diagnostic::error(message)
+                .at(place)
+                .advising("write a level, or levels of crates, such as `outport_egress=debug,warn`"),
+        )
+    })
 }
 
 /// Colour needs a terminal that can, and a person who did not ask for none (<https://no-color.org>).
