@@ -92,7 +92,8 @@ fn unread(component: &Component, entries: &Reading<Vec<Entry>>) -> usize {
         .filter(|note| matches!(note.remark, Remark::EmptyEntry { .. }))
         .count();
     let read = entries.tentative().len() + left_empty;
-    component.allowed_outbound_hosts.len().saturating_sub(read)
+    let written = component.allowed_outbound_hosts.len() + component.entries_left_out;
+    written.saturating_sub(read)
 }
 
 /// What starts each component.

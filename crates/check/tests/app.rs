@@ -373,6 +373,8 @@ fn nothing_is_said_to_be_missing_beside_entries_that_cannot_be_read() {
             vec!["manifest.entry", "manifest.entry"],
         ),
         ("'db.example:1', 'https://a.example'", vec!["manifest.entry"]),
+        ("7", vec!["manifest.wrong-type"]),
+        ("7, 'https://a.example'", vec!["manifest.wrong-type"]),
         ("'https://a.example'", vec!["component.no-socket-entry"]),
         (
             "'{{ nothing }}'",

@@ -32,6 +32,8 @@ pub struct Component {
     pub exclude_files: Vec<Located<String>>,
     /// What it wants to reach, as written, templates not filled in.
     pub allowed_outbound_hosts: Vec<OutboundEntry>,
+    /// How many entries were written that are not even strings, and are not among these.
+    pub entries_left_out: usize,
     /// Variables of the guest, in the order of the file.
     pub variables: Vec<(Located<VariableName>, Located<Template>)>,
     /// Key-value stores that it wants. Outport has none.
@@ -82,6 +84,15 @@ pub(crate) fn read_component(
     let source = fields
         .require(found, "source")
         .and_then(|node| read_source(found, node));
+    let (allowed_outbound_hosts, entries_left_out) = fields
+        .get("allowed_outbound_hosts")
+        .map(|node| {
+            let written = node.written_items();
+            let entries = read_entries(found, node);
+            let left_out = written.saturating_sub(entries.len());
+            (entries, left_out)
+        })
+        .unwrap_or_default();
     let component = Component {
         source: source.unwrap_or(placeholder),
         description: fields.get("description").and_then(|node| node.string(found)),
@@ -97,10 +108,8 @@ pub(crate) fn read_component(
             .get("exclude_files")
             .map(|node| node.strings(found))
             .unwrap_or_default(),
-        allowed_outbound_hosts: fields
-            .get("allowed_outbound_hosts")
-            .map(|node| read_entries(found, node))
-            .unwrap_or_default(),
+        allowed_outbound_hosts,
+        entries_left_out,
         variables: fields
             .get("variables")
             .map(|node| read_variables(found, node))

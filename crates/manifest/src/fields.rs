@@ -205,6 +205,14 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// How many items are written: those of an array, and one for anything else.
+    pub(crate) fn written_items(&self) -> usize {
+        match self.value.get_ref() {
+            DeValue::Array(items) => items.len(),
+            _ => 1,
+        }
+    }
+
     /// An array of strings. Items of another type are reported and left out.
     pub(crate) fn strings(&self, found: &mut Findings) -> Vec<Located<String>> {
         let items = self.items(found, "an array of strings");
