@@ -172,6 +172,68 @@ fn a_flood_of_denials_is_summed_up_on_the_terminal_and_complete_in_the_log() {
     assert!(lost == 0 || denials > 10_000, "{denials} and {lost} lost");
 }
 
+#[test]
+fn failures_of_one_kind_are_told_once_and_then_counted_however_many_visitors_there_are() {
+    // (guest, option, script, status, what is told)
+    let rows = [
+        (
+            "http-player",
+            "--workers=2",
+            "trap",
+            500,
+            "trapped in `wasi:http/incoming-handler`",
+        ),
+        (
+            "http-player-p3",
+            "--workers=2",
+            "trap",
+            500,
+            "trapped in `wasi:http/handler`",
+        ),
+        (
+            "http-player",
+            "--response-timeout=50ms",
+            "wait 60000",
+            504,
+            "gave no response within 0.05 s",
+        ),
+        (
+            "http-player",
+            "--max-time=50ms",
+            "wait 60000",
+            500,
+            "was ended after 0.05 s",
+        ),
+    ];
+    for (guest, option, script, status, told) in rows {
+        let manifest = APP.replace("GUESTS/http-player.wasm", &format!("GUESTS/{guest}.wasm"));
+        let app = Outport::up(&manifest).option(option).start();
+        let length = script.len();
+        let request = format!(
+            "POST /greedy/play HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{script}"
+        );
+        for _ in 0..30 {
+            assert_eq!(
+                http::send(app.address(), &request).unwrap().status,
+                status,
+                "{option}"
+            );
+        }
+        let finished = app.stop().expect_code(0);
+        let lines: Vec<_> = finished
+            .stderr
+            .lines()
+            .filter(|line| line.contains(told))
+            .collect();
+        assert_eq!(lines.len(), 2, "{guest} {option}\n{finished}");
+        assert!(lines[0].contains("component `greedy`"), "{finished}");
+        assert!(
+            lines[1].starts_with("warning:") && lines[1].ends_with("(29 more times)"),
+            "{finished}"
+        );
+    }
+}
+
 // proves: Q-3
 #[test]
 fn q_3_readers_that_do_not_read_hold_nobody_up() {

@@ -23,6 +23,7 @@ mod guest;
 pub mod http;
 pub mod limits;
 mod linker;
+mod mishaps;
 pub mod prepared;
 pub mod sandbox;
 pub mod surroundings;

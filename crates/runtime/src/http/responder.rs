@@ -5,6 +5,7 @@
 //! it that it does.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -20,6 +21,7 @@ use super::places::Place;
 use crate::component::Entrance;
 use crate::excerpt::Excerpt;
 use crate::guest::Guest;
+use crate::mishaps::{Mishaps, Severity};
 use crate::prepared::Prepared;
 use crate::trap::Trap;
 
@@ -28,6 +30,7 @@ use crate::trap::Trap;
 pub struct Responder {
     prepared: Prepared,
     track: Track,
+    mishaps: Arc<Mishaps>,
 }
 
 #[derive(Clone)]
@@ -83,7 +86,12 @@ impl Responder {
         } else {
             Track::P2(p2::ProxyPre::new(instance).map_err(not_a_responder)?)
         };
-        Ok(Responder { prepared, track })
+        let mishaps = Arc::new(Mishaps::of(prepared.name()));
+        Ok(Responder {
+            prepared,
+            track,
+            mishaps,
+        })
     }
 
     /// The component.
@@ -119,10 +127,9 @@ impl Responder {
             Err(_) => {
                 instance.abort();
                 let component = self.prepared.name();
-                tracing::warn!(
-                    "component `{component}` gave no response within {} s",
-                    limit.as_secs_f32()
-                );
+                let limit = limit.as_secs_f32();
+                let what = format!("component `{component}` gave no response within {limit} s");
+                self.mishaps.add(Severity::Warning, what);
                 Err(NoResponse::TooSlow)
             }
         }
@@ -136,16 +143,16 @@ impl Responder {
                 Ok(ended) => ended,
                 Err(_) => {
                     let component = self.prepared.name();
-                    tracing::warn!(
-                        "component `{component}` was ended after {} s",
-                        limit.as_secs_f32()
-                    );
+                    let limit = limit.as_secs_f32();
+                    let what = format!("component `{component}` was ended after {limit} s");
+                    self.mishaps.add(Severity::Warning, what);
                     return;
                 }
             },
         };
         if let Err(error) = ended {
-            tracing::error!("{}", Trap::of(&error, self.prepared.name(), self.export()));
+            let trap = Trap::of(&error, self.prepared.name(), self.export());
+            self.mishaps.add(Severity::Error, trap.to_string());
         }
     }
 
@@ -156,14 +163,27 @@ impl Responder {
         sender: oneshot::Sender<Answer>,
     ) -> wasmtime::Result<()> {
         let store = self.prepared.store_at(depth)?;
-        let component = self.prepared.clone();
+        let refused = self.refused();
         let run = async {
             match &self.track {
-                Track::P2(handler) => run_p2(handler, component, store, request, sender).await,
-                Track::P3(handler) => run_p3(handler, component, store, request, sender).await,
+                Track::P2(handler) => run_p2(handler, refused, store, request, sender).await,
+                Track::P3(handler) => run_p3(handler, refused, store, request, sender).await,
             }
         };
         self.prepared.engine().interrupting(run).await
+    }
+
+    /// A guest may answer with an error instead of a response, and with any text in it. This tells which.
+    fn refused(&self) -> Refused {
+        Refused {
+            component: self.prepared.clone(),
+            mishaps: Arc::clone(&self.mishaps),
+        }
+    }
+
+    /// Tells what went wrong so often that it was only counted so far.
+    pub(super) fn sum_up(&self) {
+        self.mishaps.sum_up();
     }
 
     fn export(&self) -> &'static str {
@@ -174,18 +194,24 @@ impl Responder {
     }
 }
 
-/// A guest may answer with an error instead of a response, and with any text in it.
-fn refused(component: &Prepared, code: &dyn std::fmt::Debug) {
-    tracing::warn!(
-        "component `{}` answered with the error {}",
-        component.name(),
-        Excerpt::of(format_args!("{code:?}"))
-    );
+/// Where an error goes that a guest answered with.
+struct Refused {
+    component: Prepared,
+    mishaps: Arc<Mishaps>,
+}
+
+impl Refused {
+    fn tell(&self, code: &dyn std::fmt::Debug) {
+        let component = self.component.name();
+        let code = Excerpt::of(format_args!("{code:?}"));
+        let what = format!("component `{component}` answered with the error {code}");
+        self.mishaps.add(Severity::Warning, what);
+    }
 }
 
 async fn run_p2<B: RequestBody>(
     handler: &p2::ProxyPre<Guest>,
-    component: Prepared,
+    refused: Refused,
     mut store: Store<Guest>,
     request: Request<B>,
     sender: oneshot::Sender<Answer>,
@@ -196,7 +222,7 @@ async fn run_p2<B: RequestBody>(
     let out = http.new_response_outparam_from_callback(move |answer| match answer {
         // That nobody waits for it any more is the visitor's choice.
         Ok(answer) => drop(sender.send(answer)),
-        Err(code) => refused(&component, &code),
+        Err(code) => refused.tell(&code),
     })?;
     handler
         .wasi_http_incoming_handler()
@@ -206,7 +232,7 @@ async fn run_p2<B: RequestBody>(
 
 async fn run_p3<B: RequestBody>(
     handler: &p3::ServicePre<Guest>,
-    component: Prepared,
+    refused: Refused,
     mut store: Store<Guest>,
     request: Request<B>,
     sender: oneshot::Sender<Answer>,
@@ -223,7 +249,7 @@ async fn run_p3<B: RequestBody>(
                     let answer = store.with(|mut store| answer.into_http(&mut store, sent))?;
                     drop(sender.send(answer));
                 }
-                Err(code) => refused(&component, &code),
+                Err(code) => refused.tell(&code),
             }
             // The guest may still be writing the body.
             std::future::poll_fn(|cx| store.poll_no_interesting_tasks(cx)).await;

@@ -135,6 +135,7 @@ impl Worker {
             self.site.quiet().await;
         };
         let _ = tokio::time::timeout(self.limits.grace, leave).await;
+        self.site.sum_up();
         Ok(())
     }
 

@@ -70,6 +70,14 @@ impl Site {
         self.places.quiet().await;
     }
 
+    /// Tells what went wrong so often that it was only counted so far.
+    pub(super) fn sum_up(&self) {
+        let routed = self.routes.iter().map(|(_, page)| page);
+        for page in routed.chain(self.callees.values()) {
+            page.responder.sum_up();
+        }
+    }
+
     /// Answers a request that `depth` calls led to: none to a visitor's.
     pub(super) async fn answer<B: RequestBody>(
         &self,
