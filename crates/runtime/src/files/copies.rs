@@ -67,10 +67,11 @@ fn remove_if_abandoned(folder: &Path) {
     let Ok(handle) = open(folder) else { return };
     let ours =
         rustix::fs::fstat(&handle).is_ok_and(|status| status.st_uid == rustix::process::geteuid().as_raw());
-    if ours && rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive).is_ok() {
-        if let Err(error) = fs::remove_dir_all(folder) {
-            tracing::debug!("cannot remove `{}`: {error}", folder.display());
-        }
+    if ours
+        && rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive).is_ok()
+        && let Err(error) = fs::remove_dir_all(folder)
+    {
+        tracing::debug!("cannot remove `{}`: {error}", folder.display());
     }
 }
 

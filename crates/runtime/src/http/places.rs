@@ -123,11 +123,9 @@ mod tests {
     #[tokio::test]
     async fn calls_are_nested_to_a_limit() {
         let places = Places::new(4);
-        let place = places
-            .take(DEEPEST_CALL)
-            .await
-            .ok()
-            .expect("this is not too deep");
+        let Ok(place) = places.take(DEEPEST_CALL).await else {
+            panic!("this is not too deep");
+        };
         assert_eq!(place.depth(), DEEPEST_CALL);
         assert_eq!(places.take(DEEPEST_CALL + 1).await.err(), Some(NoPlace::TooDeep));
         assert_eq!(places.take(u32::MAX).await.err(), Some(NoPlace::TooDeep));
