@@ -75,9 +75,7 @@ impl Client {
         let options = [
             "run",
             "-S",
-            "inherit-network",
-            "-S",
-            "p3",
+            "inherit-network,http,p3",
             "-W",
             "component-model-async",
         ];

@@ -17,7 +17,7 @@ pub(crate) fn hello(programs: &Programs, repetitions: usize) -> Table {
     for _ in 0..repetitions {
         for connections in [1, 16, 256] {
             for server in &servers {
-                let load = wrk(&format!("http://{}/hello", server.address), connections, 3);
+                let load = wrk(&format!("http://{}/hello", server.address), connections, 2);
                 load.note(&mut table, server.name, connections);
             }
         }
@@ -34,7 +34,7 @@ pub(crate) fn upstream(programs: &Programs, repetitions: usize) -> Table {
     let path = format!("play?http.text%20GET%20http://{}/", origin.address);
     for _ in 0..repetitions {
         for server in servers.iter().skip(1) {
-            let load = wrk(&format!("http://{}/{path}", server.address), 16, 3);
+            let load = wrk(&format!("http://{}/{path}", server.address), 16, 2);
             load.note(&mut table, server.name, 16);
         }
     }

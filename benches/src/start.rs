@@ -36,7 +36,8 @@ type Runner = (&'static str, PathBuf, &'static [&'static str]);
 fn runners(programs: &Programs) -> Vec<Runner> {
     let outport: Runner = (OUTPORT, programs.outport.clone(), &["run", "-q"]);
     let wasmtime = programs.wasmtime.clone();
-    let wasmtime = wasmtime.map(|program| -> Runner { (WASMTIME, program, &["run", "-C", "cache"]) });
+    let wasmtime =
+        wasmtime.map(|program| -> Runner { (WASMTIME, program, &["run", "-C", "cache", "-S", "http"]) });
     std::iter::once(outport).chain(wasmtime).collect()
 }
 

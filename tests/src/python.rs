@@ -162,7 +162,9 @@ impl Environment {
         let work = tempfile::tempdir().expect("a temporary folder");
         let site = work.path().join("site");
         fs::create_dir(&site).expect("a folder in a folder of our own");
-        run(self.pip().args(["install", "--target"]).arg(&site).args(packages));
+        if !packages.is_empty() {
+            run(self.pip().args(["install", "--target"]).arg(&site).args(packages));
+        }
         fs::copy(program, site.join("program.py")).expect("a file in a folder of our own");
         let built = component.with_extension("part");
         let mut componentize = Command::new(self.program("componentize-py"));
