@@ -7,8 +7,9 @@
 //! - **Fairness**: compiled code looks at the engine's epoch, a counter, in loops and at function entries. A
 //!   [`Ticker`] moves the counter every [`TICK`] while a guest computes; a guest that sees it move hands the
 //!   thread back to its neighbours. Beside a guest that does so again and again, it moves every [`SHORT_TICK`]: most
-//!   guests never see a tick, and those that compute for long are the ones to be interrupted often.
-//! - **Memory**: [`Allocation::Single`] maps what one instance needs and nothing else (`run`).
+//!   guests never see a tick, and those that compute for long are the ones to be interrupted often. A guest that is
+//!   [alone](Allocation::Alone) has no neighbours, and keeps the long ticks.
+//! - **Memory**: [`Allocation::Single`] maps what one instance needs and nothing else, and so does `Alone` (`run`).
 //!   [`Allocation::Pool`] reserves address space (not memory) for every instance that may live at a time, so that
 //!   a new instance costs no `mmap`, and its pages are reset instead of unmapped (`up`, `serve`). Where the
 //!   machine refuses that much address space (a container with a limit on virtual memory), the engine falls back
@@ -35,7 +36,10 @@ pub const SHORT_TICK: Duration = Duration::from_micros(100);
 /// How the memory of instances is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allocation {
-    /// For one instance, or few: mapped when it starts, unmapped when it ends.
+    /// For the one guest of a process, with nobody beside it on its thread: mapped when it starts, unmapped when it
+    /// ends.
+    Alone,
+    /// The same for few instances, which may be neighbours.
     Single,
     /// For many short-lived instances: slots that are reused.
     Pool {
@@ -67,13 +71,17 @@ impl Engine {
     /// When wasmtime does not support the machine, or address space for even one instance cannot be had.
     pub fn new(allocation: Allocation) -> Result<Engine, EngineError> {
         let wasmtime = match allocation {
-            Allocation::Single => single()?,
+            Allocation::Alone | Allocation::Single => single()?,
             Allocation::Pool { instances } => pooled(instances).or_else(|refusal| {
                 tracing::debug!(error = %refusal, "no address space for a pool of instances");
                 single()
             })?,
         };
-        let ticker = Arc::new(Ticker::start(&wasmtime));
+        let short_tick = match allocation {
+            Allocation::Alone => TICK,
+            Allocation::Single | Allocation::Pool { .. } => SHORT_TICK,
+        };
+        let ticker = Arc::new(Ticker::start(&wasmtime, short_tick));
         Ok(Engine { wasmtime, ticker })
     }
 

@@ -3,7 +3,7 @@
 //! It sleeps for good while no guest computes (one that waits for the network does not): an idle process wakes up
 //! for nothing. To spare the common case, a guest that goes on soon after the last one paused, the cost of waking a
 //! thread, it keeps ticking for [`IDLE_TICKS`] before it sleeps. A guest that is interrupted a second time makes the
-//! next [`HURRIED_TICKS`] short.
+//! next [`HURRIED_TICKS`] short, for its neighbours' sake.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use super::{SHORT_TICK, TICK};
+use super::TICK;
 
 /// Ticks without a computing guest after which the thread goes to sleep.
 const IDLE_TICKS: u32 = 500;
@@ -26,6 +26,8 @@ pub(super) struct Ticker {
 }
 
 struct Shared {
+    /// How long a short tick is.
+    short: Duration,
     /// Guests that compute.
     computing: AtomicUsize,
     /// Whether the thread sleeps, or is about to. Whoever clears it wakes the thread.
@@ -39,9 +41,10 @@ struct Shared {
 struct Computing<'a>(&'a Shared);
 
 impl Ticker {
-    /// Starts the thread for `engine`, asleep.
-    pub(super) fn start(engine: &wasmtime::Engine) -> Ticker {
+    /// Starts the thread for `engine`, asleep. Its short ticks last for `short`.
+    pub(super) fn start(engine: &wasmtime::Engine, short: Duration) -> Ticker {
         let shared = Arc::new(Shared {
+            short,
             computing: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
             hurried: AtomicU32::new(0),
@@ -65,7 +68,7 @@ impl Ticker {
             0 => self.shared.hurried.load(Ordering::Relaxed),
             _ => self.shared.hurried.swap(HURRIED_TICKS, Ordering::Relaxed),
         };
-        Shared::tick_length(left)
+        self.shared.tick_length(left)
     }
 
     /// Counts the guest that `future` runs, whenever it does.
@@ -114,15 +117,15 @@ impl Shared {
             }
             let hurried = self.hurried.load(Ordering::Relaxed);
             self.hurried.store(hurried.saturating_sub(1), Ordering::Relaxed);
-            thread::park_timeout(Shared::tick_length(hurried));
+            thread::park_timeout(self.tick_length(hurried));
             engine.increment_epoch();
         }
     }
 
-    fn tick_length(hurried: u32) -> Duration {
+    fn tick_length(&self, hurried: u32) -> Duration {
         match hurried {
             0 => TICK,
-            _ => SHORT_TICK,
+            _ => self.short,
         }
     }
 
@@ -143,7 +146,7 @@ impl Shared {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use crate::engine::{Allocation, Engine};
+    use crate::engine::{Allocation, Engine, SHORT_TICK, TICK};
 
     /// How often the epoch moved cannot be read, but whether a loop that never ends is interrupted can.
     fn loops_until_the_epoch_moves(engine: &Engine) {
@@ -166,6 +169,20 @@ mod tests {
         let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
         let _computing = engine.ticker.computing();
         loops_until_the_epoch_moves(&engine);
+    }
+
+    #[test]
+    fn a_guest_that_is_interrupted_again_hurries_the_ticks_where_somebody_may_wait_for_it() {
+        for (allocation, then) in [
+            (Allocation::Alone, TICK),
+            (Allocation::Single, SHORT_TICK),
+            (Allocation::Pool { instances: 1 }, SHORT_TICK),
+        ] {
+            let engine = Engine::new(allocation).expect("this machine can run wasm");
+            // Without a guest that is counted the ticker sleeps, and no tick goes by.
+            let ticks: Vec<Duration> = (0..4).map(|before| engine.interrupted(before)).collect();
+            assert_eq!(ticks, [TICK, TICK, then, then], "{allocation:?}");
+        }
     }
 
     #[test]
