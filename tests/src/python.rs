@@ -167,7 +167,9 @@ impl Environment {
         }
         fs::copy(program, site.join("program.py")).expect("a file in a folder of our own");
         let built = component.with_extension("part");
-        let mut componentize = Command::new(self.program("componentize-py"));
+        // By the interpreter, since the first line of the script names where the target folder was when it was written.
+        let mut componentize = Command::new(self.program("python"));
+        componentize.arg(self.program("componentize-py"));
         if let Some(folder) = &wit.folder {
             componentize.arg("-d").arg(folder);
         }
