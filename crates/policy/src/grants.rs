@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Tickets are numbered. An outcome takes effect only if no look-up of the same name that was begun later has
-//! settled before it: of two in flight the later one wins, whichever answers first.
+//! settled before it: of two in flight the later one wins, whichever answers first. A name remembers the number of
+//! its newest ticket; when it makes room for another one, it tells the older tickets that are still out.
 //!
 //! Bounds: so many names, the least recently looked-up of which makes room; and a memory of addresses that were
 //! granted once, for the message that tells a guest's author so. Grants know no TTL: an address may be reached
@@ -18,7 +19,8 @@
 
 use crate::{Address, Name};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 /// The grants of one instance.
@@ -30,6 +32,8 @@ pub struct Grants {
     /// its answers cannot make an ordered map slow.
     addresses: BTreeMap<Address, Vec<Arc<Granted>>>,
     ended: Ended,
+    /// The look-ups in flight, as many as the decision lets begin, and those that have ended since the last one began.
+    in_flight: Vec<Weak<InFlight>>,
     most_names: usize,
     next_ticket: u64,
 }
@@ -46,9 +50,14 @@ struct Granted {
 /// The right to settle one look-up. Dropping it abandons the look-up, which then grants nothing.
 #[derive(Debug)]
 #[must_use = "a look-up that is not settled grants nothing"]
-pub struct Ticket {
+pub struct Ticket(Arc<InFlight>);
+
+#[derive(Debug)]
+struct InFlight {
     name: Name,
     number: u64,
+    /// A later look-up of the name has settled, and nothing else remembers it any more.
+    outrun: AtomicBool,
 }
 
 /// How a look-up ended.
@@ -105,6 +114,7 @@ impl Grants {
             names: HashMap::new(),
             addresses: BTreeMap::new(),
             ended: Ended::default(),
+            in_flight: Vec::new(),
             most_names,
             next_ticket: 0,
         }
@@ -113,25 +123,26 @@ impl Grants {
     /// Notes that a look-up of `name` begins.
     pub fn begin(&mut self, name: Name) -> Ticket {
         self.next_ticket += 1;
-        Ticket {
+        let ticket = Arc::new(InFlight {
             name,
             number: self.next_ticket,
-        }
+            outrun: AtomicBool::new(false),
+        });
+        self.in_flight.retain(|own| own.strong_count() > 0);
+        self.in_flight.push(Arc::downgrade(&ticket));
+        Ticket(ticket)
     }
 
     /// Puts the outcome of a look-up in force, all of it at once.
     pub fn settle(&mut self, ticket: Ticket, outcome: Outcome, now: Instant) -> Settled {
-        let Ticket { name, number } = ticket;
+        let (name, number) = (ticket.0.name.clone(), ticket.0.number);
         let (chain, addresses) = match outcome {
             Outcome::Failed => return Settled::Unchanged,
             Outcome::Nothing => (Vec::new(), Vec::new()),
             Outcome::Answered { chain, addresses } => (chain, addresses),
         };
-        if self
-            .names
-            .get(&name)
-            .is_some_and(|granted| granted.ticket > number)
-        {
+        let newest = self.names.get(&name).map(|granted| granted.ticket);
+        if newest.is_some_and(|newest| newest > number) || ticket.0.outrun.load(Ordering::Relaxed) {
             return Settled::Outrun;
         }
         self.replace(Granted {
@@ -200,10 +211,16 @@ impl Grants {
         let Some(name) = oldest.map(|(name, _)| name.clone()) else {
             return;
         };
-        let forgotten = self.names.remove(&name);
-        for address in forgotten.iter().flat_map(|granted| &granted.addresses) {
+        let Some(forgotten) = self.names.remove(&name) else {
+            return;
+        };
+        for address in &forgotten.addresses {
             self.end(*address, &name, Ending::Evicted);
         }
+        let in_flight = self.in_flight.iter().filter_map(Weak::upgrade);
+        in_flight
+            .filter(|own| own.name == name && own.number < forgotten.ticket)
+            .for_each(|own| own.outrun.store(true, Ordering::Relaxed));
     }
 
     fn end(&mut self, address: Address, name: &Name, ending: Ending) {
@@ -220,7 +237,7 @@ impl Grants {
 impl Ticket {
     /// The name that is looked up.
     pub fn name(&self) -> &Name {
-        &self.name
+        &self.0.name
     }
 }
 

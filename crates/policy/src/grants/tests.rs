@@ -130,3 +130,56 @@ fn the_least_recently_looked_up_name_makes_room() {
         Some((&name("b.example"), Ending::Evicted))
     );
 }
+
+// proves: DNS-4, DNS-12
+#[test]
+fn a_name_that_made_room_still_outruns_its_older_look_ups() {
+    let rows: [(&str, Outcome, &[u8]); 3] = [
+        ("an answer", answer(&[2]), &[]),
+        ("the end of the name", Outcome::Nothing, &[]),
+        ("a failure, which settles nothing", Outcome::Failed, &[1]),
+    ];
+    for (what, later, expected) in rows {
+        let mut grants = Grants::new(1);
+        let earlier = grants.begin(name("a.example"));
+        look_up(&mut grants, "a.example", later);
+        look_up(&mut grants, "b.example", answer(&[3]));
+        let settled = grants.settle(earlier, answer(&[1]), Instant::now());
+        let found: Vec<u8> = (1..4)
+            .filter(|last| holds(&grants, *last) == ["a.example"])
+            .collect();
+        assert_eq!(found, expected, "{what}");
+        assert_eq!(settled == Settled::Outrun, expected.is_empty(), "{what}");
+    }
+}
+
+// proves: DNS-3, DNS-12
+#[test]
+fn a_look_up_that_began_after_its_name_was_looked_up_last_is_not_outrun_when_that_makes_room() {
+    let mut grants = Grants::new(1);
+    look_up(&mut grants, "a.example", answer(&[1]));
+    let again = grants.begin(name("a.example"));
+    let other = grants.begin(name("c.example"));
+    look_up(&mut grants, "b.example", answer(&[3]));
+    assert_eq!(
+        grants.settle(again, answer(&[2]), Instant::now()),
+        Settled::InForce
+    );
+    assert_eq!(
+        grants.settle(other, answer(&[4]), Instant::now()),
+        Settled::InForce,
+        "another name"
+    );
+}
+
+#[test]
+fn look_ups_that_are_over_take_no_room() {
+    let mut grants = Grants::new(1);
+    let held = grants.begin(name("a.example"));
+    for _ in 0..100 {
+        look_up(&mut grants, "a.example", answer(&[1]));
+        drop(grants.begin(name("b.example")));
+    }
+    assert!(grants.in_flight.len() <= 3, "{}", grants.in_flight.len());
+    drop(held);
+}
