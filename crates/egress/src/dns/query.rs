@@ -182,12 +182,14 @@ fn extent_without(error: &ResolveError) -> Extent {
     }
 }
 
-/// What two failures say together: a name that does not exist for one family does not exist for the other, and
-/// "has no address" needs the word of both.
+/// What two families without an address say together. That a name has none needs the word of both: a family that
+/// failed says nothing (DNS-5), and some servers say of a name with IPv4 addresses alone that it does not exist when
+/// they are asked for the others (RFC 4074, section 4.2). Where both are known, RFC 8020 holds: a name that does not
+/// exist does so for every family.
 fn worse(v4: ResolveError, v6: ResolveError) -> ResolveError {
     match (v4, v6) {
-        (ResolveError::NoSuchName, _) | (_, ResolveError::NoSuchName) => ResolveError::NoSuchName,
-        (ResolveError::NoAddress, other) | (other, _) => other,
+        (ResolveError::NoAddress, other) | (other, ResolveError::NoAddress) => other,
+        (ResolveError::NoSuchName, other) | (other, _) => other,
     }
 }
 
@@ -319,7 +321,7 @@ mod tests {
 
     // proves: DNS-5
     #[test]
-    fn two_failures_become_the_one_that_says_more() {
+    fn a_name_has_no_address_if_neither_family_has_one_and_none_failed() {
         let failed = || ResolveError::Failed {
             detail: "servfail".into(),
         };
@@ -329,7 +331,23 @@ mod tests {
                 ResolveError::NoSuchName,
                 ResolveError::NoSuchName,
             ),
-            (ResolveError::NoSuchName, failed(), ResolveError::NoSuchName),
+            (
+                ResolveError::NoSuchName,
+                ResolveError::NoAddress,
+                ResolveError::NoSuchName,
+            ),
+            (
+                ResolveError::NoAddress,
+                ResolveError::NoSuchName,
+                ResolveError::NoSuchName,
+            ),
+            (ResolveError::NoSuchName, failed(), failed()),
+            (failed(), ResolveError::NoSuchName, failed()),
+            (
+                ResolveError::TimedOut,
+                ResolveError::NoSuchName,
+                ResolveError::TimedOut,
+            ),
             (
                 ResolveError::NoAddress,
                 ResolveError::NoAddress,

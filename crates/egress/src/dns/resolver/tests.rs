@@ -12,7 +12,7 @@ use super::*;
 use crate::testing::{addresses, name};
 
 /// What the server says to a question.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Reply {
     Records(Vec<Record>),
     Code(ResponseCode),
@@ -255,10 +255,10 @@ async fn addresses_of_another_name_are_no_answer() {
 // proves: DNS-5
 #[tokio::test]
 async fn the_server_says_why_there_is_no_address() {
-    let both = |reply: &Reply| {
+    let table = |v4: &Reply, v6: &Reply| {
         Table::from([
-            (("db.example", RecordType::A), reply.clone()),
-            (("db.example", RecordType::AAAA), reply.clone()),
+            (("db.example", RecordType::A), v4.clone()),
+            (("db.example", RecordType::AAAA), v6.clone()),
         ])
     };
     let kind = |error: ResolveError| match error {
@@ -268,19 +268,30 @@ async fn the_server_says_why_there_is_no_address() {
         ResolveError::NoAddress => "no address",
         ResolveError::TimedOut => "timed out",
     };
+    let gone = Reply::Code(ResponseCode::NXDomain);
+    let empty = Reply::Records(Vec::new());
+    let failed = Reply::Code(ResponseCode::ServFail);
+    let refused = Reply::Code(ResponseCode::Refused);
     let rows = [
-        (Reply::Code(ResponseCode::NXDomain), "no such name"),
-        (Reply::Records(Vec::new()), "no address"),
-        (Reply::Code(ResponseCode::ServFail), "failed"),
-        (Reply::Code(ResponseCode::Refused), "refused"),
+        (&gone, &gone, "no such name"),
+        (&empty, &empty, "no address"),
+        (&failed, &failed, "failed"),
+        (&refused, &refused, "refused"),
+        (&gone, &empty, "no such name"),
+        (&gone, &failed, "failed"),
+        (&gone, &refused, "refused"),
+        (&gone, &Reply::Silence, "timed out"),
+        (&empty, &failed, "failed"),
     ];
-    for (reply, expected) in rows {
-        let result = Server::start(both(&reply))
-            .await
-            .resolver()
-            .resolve(&name("db.example"))
-            .await;
-        assert_eq!(kind(result.unwrap_err()), expected);
+    for (one, other, expected) in rows {
+        for (v4, v6) in [(one, other), (other, one)] {
+            let result = Server::start(table(v4, v6))
+                .await
+                .resolver()
+                .resolve(&name("db.example"))
+                .await;
+            assert_eq!(kind(result.unwrap_err()), expected, "{v4:?} and {v6:?}");
+        }
     }
 }
 
