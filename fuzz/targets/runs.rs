@@ -4,8 +4,12 @@
 
 #[path = "../../crates/policy/tests/whole_runs/model.rs"]
 mod model;
+#[path = "../../crates/policy/tests/whole_runs/real.rs"]
+mod real;
 #[path = "../../crates/policy/tests/whole_runs/run.rs"]
 mod run;
+#[path = "../../crates/policy/tests/whole_runs/step.rs"]
+mod step;
 #[path = "../../crates/policy/tests/whole_runs/written.rs"]
 mod written;
 
@@ -13,7 +17,8 @@ use arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 
 use model::{MOST_IN_FLIGHT, MOperator, PEER_IDLE};
-use run::{Instance, Run, Said, Step};
+use run::{Instance, Run};
+use step::{Said, Step};
 use written::{HOSTS, LEARNERS, NAMES, PLACES, PORTS, Place, RANGES, SCHEMES, Written};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -133,14 +133,7 @@ impl InstanceGate {
     /// Judges once more what was judged, and told, a moment ago in the same step.
     pub(crate) fn judge_again(&self, attempt: &Attempt<'_>) -> Result<(), Refusal> {
         let mut state = self.state()?;
-        self.decide(
-            &mut state,
-            "",
-            attempt,
-            self.held.usage(),
-            Telling::Aside,
-            Instant::now(),
-        )
+        self.decide(&mut state, "", attempt, self.held.usage(), Telling::Aside, now())
     }
 
     /// Whether the deny list forbids what was permitted when it began.
@@ -169,13 +162,13 @@ impl InstanceGate {
 
     fn judge_with(&self, what: &'static str, attempt: &Attempt<'_>, usage: Usage) -> Result<(), Refusal> {
         let mut state = self.state()?;
-        self.decide(&mut state, what, attempt, usage, Telling::Always, Instant::now())
+        self.decide(&mut state, what, attempt, usage, Telling::Always, now())
     }
 
     /// Judges a datagram to `remote`. When it may go, answers may come (HL-4). The first one to a peer is told of,
     /// the others are counted.
     pub(crate) fn judge_datagram_out(&self, remote: Endpoint) -> Result<(), Refusal> {
-        let now = Instant::now();
+        let now = now();
         let attempt = Attempt::Reach {
             transport: Transport::Udp,
             remote,
@@ -194,7 +187,7 @@ impl InstanceGate {
     /// Judges a datagram that came from `peer`. Since anybody can send one, refusals are told of at most once a
     /// second, and all are counted.
     pub(crate) fn judge_datagram_in(&self, peer: Endpoint) -> Result<(), Refusal> {
-        let now = Instant::now();
+        let now = now();
         let mut state = self.state()?;
         let told = state
             .unsolicited_told
@@ -217,7 +210,7 @@ impl InstanceGate {
     /// Judges a look-up of `name`. When it may start, it has its place in the order of look-ups, and is counted
     /// until it is settled or abandoned.
     pub(crate) fn begin_look_up(&self, name: &Name) -> Result<Ticket, Refusal> {
-        let now = Instant::now();
+        let now = now();
         let mut state = self.state()?;
         let usage = Usage {
             lookups_of_instance: state.lookups,
@@ -239,7 +232,7 @@ impl InstanceGate {
     pub(crate) fn settle_look_up(&self, ticket: Ticket, outcome: Outcome) {
         if let Ok(mut state) = self.state() {
             state.lookups -= 1;
-            state.grants.settle(ticket, outcome, Instant::now());
+            state.grants.settle(ticket, outcome, now());
         }
     }
 
@@ -324,8 +317,15 @@ impl InstanceGate {
     }
 }
 
+/// The time as the runtime tells it, whose clock tests can stop; it is the machine's everywhere else.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// How often refused datagrams of one instance are told of.
 const UNSOLICITED_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod whole_runs;

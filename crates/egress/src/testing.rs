@@ -108,10 +108,14 @@ impl Remember {
         self.0.lock().unwrap().clone()
     }
 
+    /// Every event so far, which are then forgotten.
+    pub(crate) fn drain(&self) -> Vec<AuditEvent> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
     /// `attempt destination [reason]` of every event so far, which are then forgotten.
     pub(crate) fn take(&self) -> Vec<String> {
-        let events = std::mem::take(&mut *self.0.lock().unwrap());
-        events
+        self.drain()
             .iter()
             .map(|event| match event.reason {
                 Some(reason) => format!("{} {} [{reason}]", event.attempt, event.destination),

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use outport_policy::Reason;
 
-use crate::written::{MHost, PORTS, Place, Written};
+use super::written::{MHost, PORTS, Place, Written};
 
 pub(crate) type Refused = BTreeSet<Reason>;
 
@@ -49,6 +49,8 @@ pub(crate) struct MInstance {
     grants: Vec<MGrant>,
     /// How the grants of a place ended, last time.
     ended: BTreeMap<&'static str, Reason>,
+    /// The newest look-up of each name that has settled, whatever became of its grants.
+    settled: BTreeMap<&'static str, u64>,
     peers: Vec<(&'static str, u16, u64)>,
     pub(crate) in_flight: usize,
 }
@@ -422,13 +424,11 @@ impl MInstance {
         places: &[Place],
         now: u64,
     ) {
-        if self
-            .grants
-            .iter()
-            .any(|grant| grant.name == name && grant.ticket > ticket)
-        {
+        let newest = self.settled.entry(name).or_default();
+        if *newest > ticket {
             return;
         }
+        *newest = ticket;
         let known = self.grants.iter().any(|grant| grant.name == name);
         let mut gone: Vec<MGrant> = Vec::new();
         let mut reason = Reason::GrantReplaced;

@@ -4,88 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use outport_policy::{
-    Address, AllowList, AnswerSource, Attempt, Decision, DenyList, Endpoint, Entry, Grants, Host,
-    LearnedAddresses, Limit, Name, Operator, Outcome, Peers, Place as Origin, Policy, PortRange, PortSet,
-    RequestMethod, Scheme, Situation, Ticket, Transport, Usage,
+    AllowList, Attempt, Decision, Endpoint, Grants, Host, Outcome, Peers, Policy, Scheme, Situation, Ticket,
+    Transport, Usage,
 };
 
-use crate::model::{
-    MInstance, MOST_IN_FLIGHT, MOST_NAMES, MOST_PEERS, MOperator, Model, PEER_IDLE, Refused, Speaks,
-};
-use crate::written::{LEARNERS, Place, Written};
-
-/// One step of a run.
-#[derive(Clone, Debug)]
-pub(crate) enum Step {
-    LookUp(&'static str),
-    /// The look-up at that place of those in flight ends.
-    Answer(usize, Said),
-    Connect(Place, u16),
-    Send(Place, u16),
-    Receive(Place, u16),
-    Request(&'static str, &'static str, u16),
-    RequestTo(Place, &'static str, u16),
-    Dial(&'static str, Vec<&'static str>, Place, &'static str, u16),
-    /// Seconds pass.
-    Wait(u64),
-    Reload(MOperator),
-}
-
-/// How a look-up ends.
-#[derive(Clone, Debug)]
-pub(crate) enum Said {
-    Addresses(Vec<&'static str>, Vec<Place>),
-    NoSuchName,
-    Failed,
-    Abandoned,
-}
-
-fn entries(written: &[Written]) -> Vec<Entry> {
-    written
-        .iter()
-        .map(|entry| Entry::parse(&entry.text(), Origin::Code).unwrap())
-        .collect()
-}
-
-fn real_operator(model: &MOperator) -> Operator {
-    let lift = |lifted: bool| if lifted { Limit::Lifted } else { Limit::Holds };
-    let mut operator = Operator::default();
-    operator.limits.udp = lift(model.udp);
-    operator.limits.link_local = lift(model.link);
-    operator.limits.loopback_answers = lift(model.loopback_answers);
-    operator.limits.loopback_ports = match model.low_ports {
-        true => PortSet::from_iter([PortRange::ALL]),
-        false => PortSet::EMPTY,
-    };
-    operator.quotas.lookups_in_flight = u32::try_from(MOST_IN_FLIGHT).unwrap();
-    let mut learned = LearnedAddresses::default();
-    for own in LEARNERS {
-        let places = model.learned.iter().filter(|(name, _)| *name == own);
-        learned.insert(&a_name(own), places.map(|(_, place)| address(*place)));
-    }
-    operator.deny = DenyList::compile(entries(&model.deny), Vec::new()).with_learned(learned);
-    operator
-}
-
-fn a_name(text: &str) -> Name {
-    Name::parse(text).unwrap()
-}
-
-fn names(texts: &[&str]) -> Vec<Name> {
-    texts.iter().map(|text| a_name(text)).collect()
-}
-
-fn address(place: Place) -> Address {
-    Address::new(place.text.parse().unwrap())
-}
-
-/// `localhost` is never a server's business.
-fn source(name: &str) -> AnswerSource {
-    match a_name(name).is_localhost() {
-        true => AnswerSource::Localhost,
-        false => AnswerSource::Server,
-    }
-}
+use super::model::{MInstance, MOST_NAMES, MOST_PEERS, MOperator, Model, PEER_IDLE, Refused, Speaks};
+use super::real::{a_name, address, entries, names, reach, real_operator, request, source};
+use super::step::{Said, Step};
+use super::written::{PLACES, Written};
 
 /// One instance, real and as the model has it.
 pub(crate) struct Instance {
@@ -185,6 +111,7 @@ impl Run {
             Step::Answer(which, said) if which < instance.in_flight.len() => {
                 let (name, number, ticket) = instance.in_flight.remove(which);
                 self.answer(instance, name, number, ticket, said)?;
+                self.look_around(instance)?;
             }
             Step::Answer(..) => {}
             Step::Connect(place, port) => {
@@ -245,6 +172,15 @@ impl Run {
         Ok(())
     }
 
+    /// Asks for every address what has become of its grants.
+    fn look_around(&self, instance: &Instance) -> Result<(), String> {
+        PLACES.into_iter().try_for_each(|place| {
+            let expected = self.model().reach(&instance.model, place, Speaks::Tcp, 1024);
+            self.compare(instance, &reach(Transport::Tcp, place, 1024), &expected)?;
+            Ok(())
+        })
+    }
+
     /// What a look-up does with its answer: each address is judged, and those that are left are granted.
     fn answer(
         &self,
@@ -288,21 +224,5 @@ impl Run {
             }
         }
         Ok(())
-    }
-}
-
-fn reach(transport: Transport, place: Place, port: u16) -> Attempt<'static> {
-    Attempt::Reach {
-        transport,
-        remote: Endpoint::new(address(place), port),
-    }
-}
-
-fn request<'a>(scheme: &'a Scheme, host: &'a Host, port: u16) -> Attempt<'a> {
-    Attempt::Request {
-        scheme,
-        host,
-        port,
-        method: RequestMethod::Other,
     }
 }

@@ -1,0 +1,407 @@
+//! Whole runs of two instances through their gates, against the model that `outport-policy` is tested with: what is
+//! between a guest's call and the decider counts here, and that is where look-ups overtake each other, time out and
+//! are given up, grants and peers are kept, and the operator's list is replaced under a running guest.
+//!
+//! ```text
+//! random run ──step──► LookUp, InstanceGate ──► answer, refusal, event, tally ─┐
+//!                └───► the naive model ──────────────────────────────────────┴─► must agree
+//! ```
+//!
+//! The resolver answers when the run says so, and the clock stands still in between.
+
+#[path = "../../../policy/tests/whole_runs/model.rs"]
+mod model;
+#[path = "../../../policy/tests/whole_runs/plays.rs"]
+mod plays;
+#[path = "../../../policy/tests/whole_runs/real.rs"]
+mod real;
+#[path = "../../../policy/tests/whole_runs/step.rs"]
+mod step;
+#[path = "../../../policy/tests/whole_runs/written.rs"]
+mod written;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use outport_policy::{Address, AllowList, AnswerSource, Host, Scheme};
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::dns::{Answer, Extent, ResolveError};
+use crate::lookup::{LookUp, LookUpError};
+use crate::testing::{self, Remember};
+use crate::wall::Wall;
+
+use model::{MInstance, MOperator, Model, Refused, Speaks};
+use real::{a_name, address, entries, learned, names, reach, real_operator, request, source};
+use step::{Said, Step};
+use written::{PLACES, Place, Written};
+
+/// A resolver whose questions wait until the run answers them.
+#[derive(Default)]
+struct Waiting(Mutex<VecDeque<oneshot::Sender<testing::Result>>>);
+
+impl Resolve for Waiting {
+    fn resolve(&self, _: &Name) -> BoxFuture<'static, testing::Result> {
+        let (reply, answer) = oneshot::channel();
+        self.0.lock().unwrap().push_back(reply);
+        async move { answer.await.unwrap_or(Err(ResolveError::TimedOut)) }.boxed()
+    }
+}
+
+/// One look-up of an instance.
+struct InFlight {
+    name: &'static str,
+    number: u64,
+    begun: u64,
+    reply: oneshot::Sender<testing::Result>,
+    result: BoxFuture<'static, Result<Vec<Address>, LookUpError>>,
+}
+
+/// One instance, real and as the model has it.
+struct Played {
+    gate: Arc<InstanceGate>,
+    in_flight: Vec<InFlight>,
+    begun: u64,
+    model: MInstance,
+}
+
+struct Run {
+    wall: Wall,
+    resolver: Arc<Waiting>,
+    events: Arc<Remember>,
+    allow: Vec<Written>,
+    operator: MOperator,
+    now: u64,
+    allowed: u64,
+    denied: BTreeMap<&'static str, u64>,
+}
+
+/// Whole seconds pass in a run, so a look-up is over with the thirtieth.
+const LOOKUP_TIME: Duration = Duration::from_millis(29_500);
+const LOOKUP_SECONDS: u64 = 30;
+
+fn with_time(operator: &MOperator) -> Operator {
+    let mut operator = real_operator(operator);
+    operator.quotas.lookup_time = LOOKUP_TIME;
+    operator
+}
+
+/// What is known at once.
+fn poll<T>(future: &mut BoxFuture<'static, T>) -> Option<T> {
+    future.now_or_never()
+}
+
+fn equal<T: std::fmt::Debug + PartialEq>(what: &str, found: T, expected: T) -> Result<(), String> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(format!("{what}: {found:?}, and the model says {expected:?}")),
+    }
+}
+
+impl Run {
+    fn new(allow: Vec<Written>, operator: MOperator) -> (Run, [Played; 2]) {
+        let (resolver, events) = (Arc::<Waiting>::default(), Arc::<Remember>::default());
+        let wall = Wall::builder()
+            .operator(with_time(&operator))
+            .resolver(resolver.clone())
+            .sink(events.clone())
+            .build()
+            .unwrap();
+        wall.learn(learned(&operator));
+        let gate = wall.gate("it", Arc::new(AllowList::compile(entries(&allow))));
+        let played = [(); 2].map(|()| Played {
+            gate: gate.open().gate,
+            in_flight: Vec::new(),
+            begun: 0,
+            model: MInstance::default(),
+        });
+        let run = Run {
+            wall,
+            resolver,
+            events,
+            allow,
+            operator,
+            now: 0,
+            allowed: 0,
+            denied: BTreeMap::new(),
+        };
+        (run, played)
+    }
+
+    fn model(&self) -> Model<'_> {
+        Model {
+            allow: &self.allow,
+            operator: &self.operator,
+        }
+    }
+
+    /// Whether it is allowed, as both must say; counted as the tally must have it.
+    fn compare(&mut self, what: &str, found: Option<&str>, expected: &Refused) -> Result<bool, String> {
+        let agree = match found {
+            None => expected.is_empty(),
+            Some(found) => expected.iter().any(|reason| reason.code() == found),
+        };
+        if !agree {
+            return Err(format!("{what}: {found:?}, and the model says {expected:?}"));
+        }
+        match expected.iter().find(|reason| Some(reason.code()) == found) {
+            Some(reason) => *self.denied.entry(reason.code()).or_default() += 1,
+            None => self.allowed += 1,
+        }
+        Ok(found.is_none())
+    }
+
+    fn judged(
+        &mut self,
+        what: &dyn std::fmt::Display,
+        found: Result<(), Refusal>,
+        expected: &Refused,
+    ) -> Result<bool, String> {
+        let reason = found.err().map(|refusal| refusal.reason().code());
+        self.compare(&what.to_string(), reason, expected)
+    }
+
+    /// The events since the last time that are about look-ups.
+    fn told(&self) -> VecDeque<(&'static str, String, Option<&'static str>)> {
+        let told = |event: &AuditEvent| (event.attempt, event.destination.clone(), event.reason);
+        let look_ups = |(attempt, ..): &(&'static str, _, _)| attempt.starts_with("dns.");
+        self.events.drain().iter().map(told).filter(look_ups).collect()
+    }
+
+    /// One second passes, and what is over by then ends.
+    async fn pass(&mut self, played: &mut [Played; 2], seconds: u64) -> Result<(), String> {
+        self.now += seconds;
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        for in_flight in played.iter_mut().map(|played| &mut played.in_flight) {
+            for look_up in in_flight.iter_mut() {
+                let over = self.now - look_up.begun >= LOOKUP_SECONDS;
+                let expected = over.then_some(Err(LookUpError::TemporaryFailure));
+                equal(look_up.name, poll(&mut look_up.result), expected)?;
+            }
+            in_flight.retain(|look_up| self.now - look_up.begun < LOOKUP_SECONDS);
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, played: &mut [Played; 2], which: bool, step: Step) -> Result<(), String> {
+        let seconds = match step {
+            Step::Wait(seconds) => 1 + seconds,
+            _ => 1,
+        };
+        self.pass(played, seconds).await?;
+        let played = &mut played[usize::from(which)];
+        played.model.in_flight = played.in_flight.len();
+        match step {
+            Step::LookUp(name) => self.look_up(played, name)?,
+            Step::Answer(which, said) if which < played.in_flight.len() => {
+                let look_up = played.in_flight.remove(which);
+                self.answer(played, look_up, said)?;
+                self.look_around(played)?;
+            }
+            Step::Answer(..) | Step::Wait(_) => {}
+            Step::Connect(place, port) => {
+                let expected = self.model().reach(&played.model, place, Speaks::Tcp, port);
+                let attempt = reach(Transport::Tcp, place, port);
+                self.judged(&attempt, played.gate.judge("tcp.connect", &attempt), &expected)?;
+            }
+            Step::Send(place, port) => {
+                let expected = self.model().reach(&played.model, place, Speaks::Udp, port);
+                let found = played
+                    .gate
+                    .judge_datagram_out(Endpoint::new(address(place), port));
+                if self.judged(&reach(Transport::Udp, place, port), found, &expected)? {
+                    played.model.sent(place.text, port, self.now);
+                }
+            }
+            Step::Receive(place, port) => {
+                let expected = self.model().receive(&played.model, place, port, self.now);
+                let peer = Endpoint::new(address(place), port);
+                let found = played.gate.judge_datagram_in(peer);
+                self.judged(&Attempt::Receive { peer }, found, &expected)?;
+            }
+            Step::Request(name, scheme, port) => {
+                let expected = self.model().request(name, scheme, port);
+                let (host, scheme) = (Host::Name(a_name(name)), Scheme::parse(scheme).unwrap());
+                let attempt = request(&scheme, &host, port);
+                self.judged(&attempt, played.gate.judge("http.request", &attempt), &expected)?;
+            }
+            Step::RequestTo(place, scheme, port) => {
+                let expected = self.model().request_to(place, scheme, port);
+                let (host, scheme) = (Host::Address(address(place)), Scheme::parse(scheme).unwrap());
+                let attempt = request(&scheme, &host, port);
+                self.judged(&attempt, played.gate.judge("http.request", &attempt), &expected)?;
+            }
+            Step::Dial(name, chain, place, scheme, port) => {
+                let expected = self.model().dial(name, &chain, place, scheme, port);
+                let (host, scheme) = (Host::Name(a_name(name)), Scheme::parse(scheme).unwrap());
+                let attempt = Attempt::Dial {
+                    scheme: &scheme,
+                    host: &host,
+                    chain: &names(&chain),
+                    remote: Endpoint::new(address(place), port),
+                    source: source(name),
+                };
+                self.judged(&attempt, played.gate.judge("http.connect", &attempt), &expected)?;
+            }
+            Step::Reload(operator) => {
+                self.wall.replace_operator(with_time(&operator));
+                self.wall.learn(learned(&operator));
+                self.operator = operator;
+            }
+        }
+        let tally = self.wall.tally();
+        equal("allowed", tally.allowed, self.allowed)?;
+        equal("denied", &tally.denied, &self.denied)
+    }
+
+    /// Asks for every address what has become of its grants. Nobody is told, and nothing is counted.
+    fn look_around(&self, played: &Played) -> Result<(), String> {
+        PLACES.into_iter().try_for_each(|place| {
+            let expected = self.model().reach(&played.model, place, Speaks::Tcp, 1024);
+            let attempt = reach(Transport::Tcp, place, 1024);
+            let found = played.gate.judge_again(&attempt).err().map(Refusal::reason);
+            match found.map_or(expected.is_empty(), |reason| expected.contains(&reason)) {
+                true => Ok(()),
+                false => Err(format!("{attempt}: {found:?}, and the model says {expected:?}")),
+            }
+        })
+    }
+
+    fn look_up(&mut self, played: &mut Played, name: &'static str) -> Result<(), String> {
+        let expected = self.model().look_up(&played.model, name);
+        self.told();
+        let started = LookUp::start(&played.gate, name);
+        let told = self.told();
+        let (.., reason) = told.front().ok_or("a look-up was not told")?;
+        if !self.compare(name, *reason, &expected)? {
+            let error = match reason {
+                Some("quota.lookups") => LookUpError::TooMany,
+                _ => LookUpError::Refused,
+            };
+            return equal(name, started.err(), Some(error));
+        }
+        let Ok(LookUp::Asked(asked)) = started else {
+            return Err(format!("{name}: no look-up, and the model says that one starts"));
+        };
+        played.begun += 1;
+        let number = played.begun;
+        let mut result = asked.answer().boxed();
+        if source(name) == AnswerSource::Localhost {
+            let here = PLACES
+                .into_iter()
+                .filter(|place| ["127.0.0.1", "::1"].contains(&place.text));
+            let here: Vec<Place> = here.collect();
+            return self.answered(played, (name, number), poll(&mut result), &[], &here);
+        }
+        equal(name, poll(&mut result), None)?;
+        let reply = self.resolver.0.lock().unwrap().pop_front();
+        played.in_flight.push(InFlight {
+            name,
+            number,
+            begun: self.now,
+            reply: reply.ok_or("nobody was asked")?,
+            result,
+        });
+        Ok(())
+    }
+
+    fn answer(&mut self, played: &mut Played, look_up: InFlight, said: Said) -> Result<(), String> {
+        let InFlight {
+            name,
+            number,
+            reply,
+            mut result,
+            ..
+        } = look_up;
+        self.told();
+        let (reply_with, error) = match said {
+            Said::Abandoned => {
+                drop(result);
+                return equal(name, reply.is_closed(), true);
+            }
+            Said::Failed => {
+                let detail = "SERVFAIL".to_owned();
+                (
+                    Err(ResolveError::Failed { detail }),
+                    LookUpError::TemporaryFailure,
+                )
+            }
+            Said::NoSuchName => {
+                played.model.settle(name, number, &[], &[], self.now);
+                (Err(ResolveError::NoSuchName), LookUpError::Unresolvable)
+            }
+            Said::Addresses(chain, places) => {
+                let answer = Answer {
+                    chain: names(&chain),
+                    addresses: places.iter().map(|place| address(*place)).collect(),
+                    source: source(name),
+                    ttl: Duration::ZERO,
+                    extent: Extent::Whole,
+                };
+                reply
+                    .send(Ok(answer))
+                    .map_err(|_| "nobody waits for the answer")?;
+                return self.answered(played, (name, number), poll(&mut result), &chain, &places);
+            }
+        };
+        reply
+            .send(reply_with)
+            .map_err(|_| "nobody waits for the answer")?;
+        equal(name, poll(&mut result), Some(Err(error)))
+    }
+
+    /// A look-up has answered: each address was judged, and those that are left are the guest's.
+    fn answered(
+        &mut self,
+        played: &mut Played,
+        (name, number): (&'static str, u64),
+        found: Option<Result<Vec<Address>, LookUpError>>,
+        chain: &[&'static str],
+        places: &[Place],
+    ) -> Result<(), String> {
+        let mut told = self.told();
+        let mut left = Vec::new();
+        for place in places {
+            let (attempt, destination, reason) = told.pop_front().ok_or("an address was not told")?;
+            equal(
+                "the event",
+                (attempt, &destination),
+                ("dns.answer", &address(*place).to_string()),
+            )?;
+            let expected = self.model().answer(name, chain, *place);
+            if self.compare(&format!("{name} {destination}"), reason, &expected)? {
+                left.push(*place);
+            }
+        }
+        played.model.settle(name, number, chain, &left, self.now);
+        let expected = match left.is_empty() {
+            true => Err(LookUpError::Refused),
+            false => Ok(left.iter().map(|place| address(*place)).collect()),
+        };
+        equal(name, found, Some(expected))
+    }
+}
+
+// proves: ORD-1, ORD-3, HL-4, HL-5, HL-6, HL-7, RL-1, RL-2, RL-3, RL-4, DL-1, DL-2, DL-3, DL-4, DL-5, DL-9
+// proves: DNS-1, DNS-3, DNS-4, DNS-5, DNS-7, DNS-9, DNS-10, DNS-12
+#[test]
+fn a_whole_run_through_the_gate_ends_every_step_as_the_naive_model_says() {
+    plays::play_all(2048, |(allow, operator, steps)| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (mut run, mut played) = Run::new(allow, operator);
+            for (which, step) in steps {
+                let what = format!("{step:?}");
+                let agreed = run.step(&mut played, which, step).await;
+                agreed.map_err(|error| format!("{what}: {error}"))?;
+            }
+            Ok(())
+        })
+    });
+}
