@@ -258,6 +258,14 @@ const ROWS: &[Row] = &[
     ),
     // Paths that look like somebody else's address.
     row(
+        "http.parts GET http good.test:8080 ?a=b",
+        Arrives("good.test:8080", "GET /?a=b HTTP/1.1"),
+    ),
+    row(
+        "http.parts GET http good.test:8080 ?@evil.test:8080/",
+        Arrives("good.test:8080", "GET /?@evil.test:8080/ HTTP/1.1"),
+    ),
+    row(
         "http.parts GET http good.test:8080 //evil.test/",
         Arrives("good.test:8080", "GET //evil.test/ HTTP/1.1"),
     ),

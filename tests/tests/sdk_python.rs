@@ -46,6 +46,8 @@ fn a_spin_app_in_python_answers_and_sends_requests() {
         ("/hello", 200, "Hello from Python!"),
         ("/elsewhere", 404, "nothing here"),
         ("/send?http://back.spin.internal/hello", 200, "hello\n"),
+        // The SDK takes URLs apart, and leaves an empty path empty.
+        ("/send?http://back.spin.internal?print+x", 200, "1 print x => x\n"),
         (
             "/send?http://other.spin.internal/hello",
             502,

@@ -7,6 +7,7 @@
 //! | `https://0x7f.1:8443/` | `https`, 127.0.0.1, 8443: every spelling of an address is that address |
 //! | `http://user@host/`, `http://user@host@evil/` | refused: nothing that looks like another host passes |
 //! | `http://host:99999/` | refused: a port that is none does not become the default one |
+//! | `http://host`, `http://host?query` | the path `/`: SDKs that take URLs apart leave it out, HTTP cannot |
 //! | a path that does not start with `/` | refused, except `*` for OPTIONS: a server could take it for a proxy's |
 
 use http::header::{HOST, HeaderValue};
@@ -79,6 +80,23 @@ impl Destination {
         headers.remove(HOST);
         Ok(())
     }
+}
+
+/// Writes the path `/` into a URL that has none, or only a query.
+pub(super) fn complete_path(uri: &mut Uri) -> Result<(), NoDestination> {
+    let Some(written) = uri.path_and_query().map(PathAndQuery::as_str) else {
+        return Ok(());
+    };
+    // `as_str` says `/` for the empty path as well, which would be sent as it is.
+    let completed = match written.strip_prefix('?') {
+        Some(query) => PathAndQuery::try_from(format!("/?{query}")).map_err(|_| NoDestination)?,
+        None if written == "/" => PathAndQuery::from_static("/"),
+        None => return Ok(()),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(completed);
+    *uri = Uri::from_parts(parts).map_err(|_| NoDestination)?;
+    Ok(())
 }
 
 /// What matters about the method to the policy. Methods differ by case, but not every proxy knows that.
@@ -230,6 +248,31 @@ mod tests {
         assert_eq!(with_path(Method::GET, "*"), Err(NoDestination));
         assert_eq!(with_path(Method::GET, "evil.example/"), Err(NoDestination));
         assert_eq!(with_path(Method::GET, "http://evil/"), Err(NoDestination));
+    }
+
+    #[test]
+    fn a_path_that_was_left_out_is_the_root() {
+        let rows = [
+            ("#", "http://api.example/"),
+            ("?x=1", "http://api.example/?x=1"),
+            ("?", "http://api.example/?"),
+            ("/", "http://api.example/"),
+            ("/?x", "http://api.example/?x"),
+            ("/a?x", "http://api.example/a?x"),
+            ("*", "http://api.example*"),
+        ];
+        for (written, expected) in rows {
+            let mut parts = http::uri::Parts::default();
+            parts.scheme = Some(http::uri::Scheme::HTTP);
+            parts.authority = Some(Authority::from_static("api.example"));
+            parts.path_and_query = Some(PathAndQuery::try_from(written).unwrap());
+            let mut uri = Uri::from_parts(parts).unwrap();
+            complete_path(&mut uri).unwrap();
+            assert_eq!(uri.to_string(), expected, "{written}");
+        }
+        let mut sent = request(Method::GET, "http://api.example");
+        complete_path(sent.uri_mut()).unwrap();
+        assert_eq!(sent.uri().to_string(), "http://api.example/");
     }
 
     // proves: DNS-13

@@ -20,10 +20,11 @@ use crate::instance::InstanceGate;
 /// Judges `request`, sends it, and waits for the head of the answer.
 pub(super) async fn send(
     gate: &Arc<InstanceGate>,
-    request: Request<WasiBody>,
+    mut request: Request<WasiBody>,
     options: RequestOptions,
 ) -> Result<Response<WasiBody>, Error> {
-    let destination = Destination::of(&request).map_err(|_| {
+    let completed = destination::complete_path(request.uri_mut());
+    let destination = completed.and_then(|()| Destination::of(&request)).map_err(|_| {
         let host = request.uri().host().unwrap_or_default();
         gate.refuse("http.request", host, Reason::HttpHost);
         Error::HttpRequestUriInvalid
