@@ -18,6 +18,7 @@ use outport_check::{Finding, FindingCode, Severity};
 use outport_manifest::{Note, Problem};
 use outport_policy::{EntryError, Place, excerpt};
 use outport_runtime::app::AppProblem;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::files::Files;
 use crate::paint::{Colour, Paint, harmless, shown};
@@ -190,38 +191,51 @@ impl Quote {
 
     /// The text, cut to what is around the part that is meant, and a line that marks that part.
     fn shown(&self) -> (String, String) {
-        let before = self
+        let (before, rest) = self
             .text
-            .get(..self.meant.start)
-            .unwrap_or(&self.text)
-            .chars()
-            .count();
-        let meant = self
-            .text
-            .get(self.meant.clone())
-            .unwrap_or_default()
-            .chars()
-            .count()
-            .max(1);
-        let skipped = if before + meant > WIDTH {
-            before.saturating_sub(CONTEXT)
-        } else {
-            0
+            .split_at_checked(self.meant.start)
+            .unwrap_or((&self.text, ""));
+        let (meant, behind) = rest.split_at_checked(self.meant.len()).unwrap_or((rest, ""));
+        let [before, meant, behind] = [before, meant, behind].map(harmless_line);
+        let lead = match before.width() + meant.width().max(1) > WIDTH {
+            true => end_of(&before, CONTEXT),
+            false => &before,
         };
-        let meant = meant.min(WIDTH - (before - skipped));
-        let text: String = self.text.chars().skip(skipped).take(WIDTH).map(shown).collect();
-        let (cut, dots) = if skipped > 0 { ("…", 1) } else { ("", 0) };
-        let rest = if self.text.chars().count() > skipped + WIDTH {
-            "…"
-        } else {
-            ""
-        };
-        let marks = " ".repeat(before - skipped + dots) + &"^".repeat(meant);
-        (format!("{cut}{text}{rest}"), marks)
+        let text = format!("{lead}{meant}{behind}");
+        let text_shown = start_of(&text, WIDTH);
+        let dots = if lead.len() < before.len() { "…" } else { "" };
+        let rest = if text_shown.len() < text.len() { "…" } else { "" };
+        let meant = start_of(&meant, WIDTH - lead.width()).width().max(1);
+        let marks = " ".repeat(dots.width() + lead.width()) + &"^".repeat(meant);
+        (format!("{dots}{text_shown}{rest}"), marks)
     }
 }
 
-/// Characters of a quoted line that are shown, and how many of them before the part that is meant.
+fn harmless_line(text: &str) -> String {
+    text.chars().map(shown).collect()
+}
+
+/// As much of the beginning as fits into so many columns.
+fn start_of(text: &str, columns: usize) -> &str {
+    let mut width = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        width += c.width().unwrap_or(0);
+        width > columns
+    });
+    end.map_or(text, |(end, _)| &text[..end])
+}
+
+/// As much of the end as fits into so many columns.
+fn end_of(text: &str, columns: usize) -> &str {
+    let mut width = 0;
+    let before = text.char_indices().rev().find(|(_, c)| {
+        width += c.width().unwrap_or(0);
+        width > columns
+    });
+    before.map_or(text, |(start, c)| &text[start + c.len_utf8()..])
+}
+
+/// Columns of a quoted line that are shown, and how many of them before the part that is meant.
 const WIDTH: usize = 120;
 const CONTEXT: usize = 40;
 
@@ -294,6 +308,9 @@ mod tests {
             ("first bad", "first", "first bad", "^^^^^"),
             ("\tb = bad", "bad", " b = bad", "     ^^^"),
             ("ö = bad", "bad", "ö = bad", "    ^^^"),
+            ("名前 = bad", "bad", "名前 = bad", "       ^^^"),
+            ("o\u{308} = bad", "bad", "o\u{308} = bad", "    ^^^"),
+            ("b = \"名前\" # x", "名前", "b = \"名前\" # x", "     ^^^^"),
             ("x = \"a\nb\"", "\"a\nb\"", "x = \"a", "    ^^"),
             ("x = \u{1b}[2Jbad", "bad", "x = \u{fffd}[2Jbad", "        ^^^"),
         ];
@@ -313,6 +330,22 @@ mod tests {
         assert_eq!(line.chars().count(), WIDTH + 2);
         assert_eq!(marks.find('^'), Some(CONTEXT + 1));
         assert_eq!(line.chars().nth(CONTEXT + 1), Some('b'));
+    }
+
+    #[test]
+    fn a_long_line_of_wide_text_is_cut_by_the_columns_that_it_takes() {
+        for before in [0, 19, 20, 21, 59, 60, 61, 400] {
+            for meant in [1, 39, 40, 41, 60, 61, 400] {
+                let text = "名".repeat(before) + &"前".repeat(meant) + "b";
+                let start = 3 * before;
+                let (line, marks) = Quote::line_of(&text, &(start..start + 3 * meant)).shown();
+                assert!(line.width() <= WIDTH + 2, "{before} {meant}: {line}");
+                let lead: String = line.chars().take_while(|c| *c != '前').collect();
+                assert_eq!(marks.find('^'), Some(lead.width()), "{before} {meant}: {line}");
+                let shown = line.chars().filter(|c| *c == '前').count();
+                assert_eq!(marks.trim_start().len(), 2 * shown, "{before} {meant}: {line}");
+            }
+        }
     }
 
     #[test]
