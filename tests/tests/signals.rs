@@ -1,11 +1,14 @@
 //! Being asked to stop.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use outport_e2e::http;
-use outport_e2e::outport::Outport;
+use outport_e2e::outport::{Outport, Running};
+use outport_e2e::{guest, http};
+use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::Signal;
 
 const APP: &str = r#"
@@ -99,5 +102,50 @@ fn a_command_ends_as_others_do_and_its_log_is_whole() {
         let finished = run.finish().expect_code(code);
         assert_eq!(finished.reasons(), ["allow.none"], "{finished}");
         assert!(finished.stderr.contains("10.0.0.5:80"), "{finished}");
+    }
+}
+
+/// Starts it with a runtime config file that it has to wait for, and sends it a signal while it waits.
+fn signal_while_it_starts(command: Outport, signal: Signal) -> Running {
+    let pipe = command.folder().join("settings.toml");
+    let owner = Mode::RUSR | Mode::WUSR;
+    rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, owner, 0).expect("a pipe in a folder of our own");
+    let command = command.option("--runtime-config-file=settings.toml");
+    let started = command.start();
+    // Opened as soon as the other end is, and that waits for text then.
+    let mut pipe = OpenOptions::new()
+        .write(true)
+        .open(pipe)
+        .expect("a pipe of our own");
+    started.signal(signal);
+    thread::sleep(Duration::from_millis(200));
+    // It may have ended.
+    let _ = pipe.write_all(b"[outbound_networking]\n");
+    started
+}
+
+// proves: DL-9
+#[test]
+fn a_list_that_is_to_be_loaded_again_while_it_is_loaded_ends_nothing() {
+    let served = [Outport::up(APP), Outport::serve(guest::path("http-player"))];
+    for command in served {
+        let app = signal_while_it_starts(command, Signal::HUP);
+        assert_eq!(app.get("/hello").status, 200);
+        app.stop().expect_code(0);
+    }
+    let run = Outport::player().args(["print here", "wait 100"]);
+    let finished = signal_while_it_starts(run, Signal::HUP).finish().expect_code(0);
+    assert!(finished.stdout.contains("here"), "{finished}");
+}
+
+#[test]
+fn a_start_that_is_asked_to_stop_ends_at_once() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let finished = signal_while_it_starts(Outport::player().args(["print here"]), signal).finish();
+        assert_eq!(
+            (finished.code, finished.stdout.as_str()),
+            (None, ""),
+            "{finished}"
+        );
     }
 }

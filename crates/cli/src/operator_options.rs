@@ -54,6 +54,9 @@ pub(crate) struct OperatorOptions {
     dns_server: Vec<String>,
 
     /// Do not deny the addresses that denied names resolve to
+    ///
+    /// Look-ups of denied names and requests to them are refused all the same, but who knows such an address can
+    /// connect to it, where an entry permits the address itself: a literal, a network, or `*`.
     #[arg(long)]
     no_resolve_disallowed: bool,
 

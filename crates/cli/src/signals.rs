@@ -2,31 +2,50 @@
 //!
 //! SIGHUP has two meanings. A terminal that is closed sends it to what runs in it, which is to end then; whoever runs
 //! a service sends it after a change. Where there was a terminal at start and it is gone now, it was the first.
+//!
+//! A start takes a while, most of all where code is compiled. Whoever asks to stop meanwhile ends the process at once,
+//! as the system does it; SIGHUP is [noted](HangUps) from the first moment, and answered when everything is ready.
 
 use std::io::{self, IsTerminal};
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::reload::Reload;
+
+/// Notes SIGHUP until somebody answers it.
+pub(crate) struct HangUps {
+    signal: Signal,
+    in_terminal: bool,
+}
+
+impl HangUps {
+    /// From now on SIGHUP ends the process no more by itself. To be answered on `runtime`.
+    pub(crate) fn note(runtime: &Runtime) -> io::Result<HangUps> {
+        let _inside = runtime.enter();
+        Ok(HangUps {
+            signal: signal(SignalKind::hangup())?,
+            in_terminal: io::stderr().is_terminal(),
+        })
+    }
+}
 
 /// Waits for somebody to ask.
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
-    hang_up: Signal,
+    hang_ups: HangUps,
     reload: Reload,
-    in_terminal: bool,
 }
 
 impl StopSignals {
-    /// From now on the signals end the process no more by themselves.
-    pub(crate) fn listen(reload: Reload) -> io::Result<StopSignals> {
+    /// From now on the signals end the process no more by themselves. Must be called on the runtime of `hang_ups`.
+    pub(crate) fn listen(hang_ups: HangUps, reload: Reload) -> io::Result<StopSignals> {
         Ok(StopSignals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hang_ups,
             reload,
-            in_terminal: io::stderr().is_terminal(),
         })
     }
 
@@ -36,7 +55,7 @@ impl StopSignals {
             let kind = tokio::select! {
                 _ = self.interrupt.recv() => SignalKind::interrupt(),
                 _ = self.terminate.recv() => SignalKind::terminate(),
-                _ = self.hang_up.recv() => SignalKind::hangup(),
+                _ = self.hang_ups.signal.recv() => SignalKind::hangup(),
             };
             if kind != SignalKind::hangup() || self.is_abandoned() {
                 return 128 + kind.as_raw_value();
@@ -46,6 +65,6 @@ impl StopSignals {
     }
 
     fn is_abandoned(&self) -> bool {
-        self.in_terminal && !io::stderr().is_terminal()
+        self.hang_ups.in_terminal && !io::stderr().is_terminal()
     }
 }

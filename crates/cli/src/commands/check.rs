@@ -25,6 +25,9 @@ use report::{Outcome, Report};
 /// Hold manifest, entries, components and the operator's policy against each other.
 ///
 /// Nothing runs. Tests of the policy in `outport.test.toml` beside the manifest are part of it.
+///
+/// Takes the operator options of the commands that run guests, so that the same ones can be given. What there is
+/// nothing to do for here has no effect: `--dns-server`, `--audit-log` and `--kernel-sandbox`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]

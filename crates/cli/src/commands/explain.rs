@@ -23,6 +23,9 @@ use crate::operator_options::OperatorOptions;
 ///
 /// A destination is `tcp://10.0.0.5:5432`, `udp://…`, `https://api.example.com/`, or a name for a look-up. Without
 /// one, the effective policy of every component.
+///
+/// Takes the operator options of the commands that run guests, so that the same ones can be given. What there is
+/// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--deny-warnings` and `--kernel-sandbox`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]

@@ -11,6 +11,7 @@ use outport_runtime::component::Component;
 use outport_runtime::engine::Allocation;
 use outport_runtime::prepared::Workshop;
 use outport_runtime::surroundings::{Input, Surroundings};
+use tokio::runtime::Runtime;
 
 use super::TRAPPED;
 use super::single::{name, refused, review, unusable};
@@ -22,7 +23,7 @@ use crate::files::Files;
 use crate::limit_options::LimitOptions;
 use crate::network::Network;
 use crate::operator_options::OperatorOptions;
-use crate::signals::StopSignals;
+use crate::signals::{HangUps, StopSignals};
 use crate::terminal::Terminal;
 
 /// Run one component, without a manifest.
@@ -46,6 +47,10 @@ pub(crate) struct Options {
 }
 
 pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let hang_ups = HangUps::note(&runtime)?;
     let (path, arguments) = options
         .component_and_arguments
         .split_first()
@@ -82,15 +87,17 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
                 .advising("a component that answers HTTP runs with `outport serve`"),
         )
     })?;
-    run_to_the_end(&command, &network, terminal)
+    run_to_the_end(&command, (runtime, hang_ups), &network, terminal)
 }
 
-fn run_to_the_end(command: &Command, network: &Network, terminal: Terminal) -> Result<i32, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+fn run_to_the_end(
+    command: &Command,
+    (runtime, hang_ups): (Runtime, HangUps),
+    network: &Network,
+    terminal: Terminal,
+) -> Result<i32, Failure> {
     let outcome = runtime.block_on(async {
-        let mut signals = StopSignals::listen(network.reload())?;
+        let mut signals = StopSignals::listen(hang_ups, network.reload())?;
         tokio::select! {
             biased;
             outcome = command.run() => Ok(outcome),

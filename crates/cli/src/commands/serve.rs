@@ -21,7 +21,7 @@ use crate::limit_options::LimitOptions;
 use crate::network::Network;
 use crate::operator_options::OperatorOptions;
 use crate::service::{ServiceOptions, finish};
-use crate::signals::StopSignals;
+use crate::signals::{HangUps, StopSignals};
 use crate::terminal::Terminal;
 
 /// Serve one component that answers HTTP, without a manifest.
@@ -45,6 +45,10 @@ pub(crate) struct Options {
 }
 
 pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let hang_ups = HangUps::note(&runtime)?;
     let mut files = Files::default();
     let side = options.operator.read(&mut files)?;
     let entries = options.author.entries()?;
@@ -73,11 +77,8 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         Failure::unusable(Diagnostic::error(error.to_string()).advising("a command runs with `outport run`"))
     })?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     runtime.block_on(async {
-        let mut signals = StopSignals::listen(network.reload())?;
+        let mut signals = StopSignals::listen(hang_ups, network.reload())?;
         let server = options
             .service
             .start(site(responder, instances), listeners, terminal)?;

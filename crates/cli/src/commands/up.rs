@@ -19,6 +19,7 @@ use outport_runtime::engine::Allocation;
 use outport_runtime::files::copies_directory;
 use outport_runtime::http::{Listeners, Site};
 use outport_runtime::surroundings::{Access, Directory};
+use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use super::TRAPPED;
@@ -32,7 +33,7 @@ use crate::limit_options::LimitOptions;
 use crate::network::Network;
 use crate::operator_options::{OperatorOptions, OperatorSide};
 use crate::service::{ServiceOptions, finish};
-use crate::signals::StopSignals;
+use crate::signals::{HangUps, StopSignals};
 use crate::terminal::Terminal;
 use summary::Summary;
 
@@ -63,6 +64,10 @@ pub(crate) struct Options {
 }
 
 pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let hang_ups = HangUps::note(&runtime)?;
     let mut files = Files::default();
     let side = options.operator.read(&mut files)?;
     let written = options.app.read(&mut files)?;
@@ -93,7 +98,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     };
     summary.show(&files, terminal);
     side.refuse_warnings(summary.warnings())?;
-    options.run(app, listeners, &network, terminal)
+    options.run(app, listeners, (runtime, hang_ups), &network, terminal)
 }
 
 impl Options {
@@ -181,15 +186,13 @@ impl Options {
         &self,
         app: App,
         listeners: Option<Listeners>,
+        (runtime, hang_ups): (Runtime, HangUps),
         network: &Network,
         terminal: Terminal,
     ) -> Result<i32, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         let _files = app.files;
         let status = runtime.block_on(async {
-            let mut signals = StopSignals::listen(network.reload())?;
+            let mut signals = StopSignals::listen(hang_ups, network.reload())?;
             let Some(listeners) = listeners else {
                 return Ok(tokio::select! {
                     biased;
