@@ -1,11 +1,41 @@
-//! TCP peers: one that echoes, and others that count, close, reset or say nothing.
+//! TCP peers: one that echoes, and others that count, close, reset or say nothing; and a port where nobody is.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType};
+
+/// A port of 127.0.0.1 that refuses connections for as long as this lives: it is bound, so that nobody else listens
+/// there meanwhile, and does not listen itself.
+#[derive(Debug)]
+pub struct ClosedPort {
+    port: u16,
+    _bound: OwnedFd,
+}
+
+impl ClosedPort {
+    /// Takes a free port.
+    pub fn take() -> ClosedPort {
+        let bound = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a TCP socket");
+        rustix::net::bind(&bound, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free TCP port");
+        let address = rustix::net::getsockname(&bound).expect("a bound socket has an address");
+        let address = SocketAddr::try_from(address).expect("a TCP socket has an IP address");
+        ClosedPort {
+            port: address.port(),
+            _bound: bound,
+        }
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u16 {
+        self.port
+    }
+}
 
 /// What a [`TcpPeer`] does with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use outport_e2e::dns::{DnsServer, Reply};
 use outport_e2e::network::isolated;
 use outport_e2e::outport::Outport;
 use outport_e2e::script::Script;
-use outport_e2e::tcp::{Manner, TcpPeer};
+use outport_e2e::tcp::{ClosedPort, Manner, TcpPeer};
 
 // proves: ORD-2
 #[test]
@@ -240,18 +240,20 @@ fn al_1_names_are_compared_in_their_canonical_form() {
 fn al_1_a_comma_in_braces_does_not_separate_entries() {
     let peers = [TcpPeer::echo(), TcpPeer::echo()];
     let [one, two] = [peers[0].port(), peers[1].port()];
+    let nobody = ClosedPort::take();
+    let closed = nobody.number();
     let script = Script::new()
         .ok(format!("tcp.connect 127.0.0.1:{one}"))
         .ok(format!("tcp.connect 127.0.0.1:{two}"))
-        .gets("tcp.connect 127.0.0.2:4444", "connection-refused");
+        .gets(format!("tcp.connect 127.0.0.1:{closed}"), "connection-refused");
     script.play(Outport::player().allow(format!(
-        "*://{{10.0.0.5,127.0.0.1}}:{{{one},{two}}},*://127.0.0.2:4444"
+        "*://{{10.0.0.5,127.0.0.1}}:{{{one},{two}}},*://127.0.0.1:{closed}"
     )));
     let repeated = Outport::player()
         .allow(format!("*://127.0.0.1:{one}"))
         .allow(format!("*://127.0.0.1:{two}"));
     repeated
-        .allow("*://127.0.0.2:4444")
+        .allow(format!("*://127.0.0.1:{closed}"))
         .args(script.statements())
         .finish()
         .expect_code(0);

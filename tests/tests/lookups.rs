@@ -9,6 +9,7 @@ use outport_e2e::guest::Wasi;
 use outport_e2e::network::isolated;
 use outport_e2e::outport::Outport;
 use outport_e2e::script::{Script, results};
+use outport_e2e::tcp::ClosedPort;
 
 /// A player that may look every name up, at this server.
 fn curious(dns: &DnsServer) -> Outport {
@@ -300,13 +301,15 @@ fn dns_9_addresses_of_this_machine_are_left_out_of_a_servers_answer() {
 fn dns_9_an_entry_for_the_address_itself_lets_it_through() {
     let dns = DnsServer::start();
     dns.answers("local.test", [Reply::addresses(["127.0.0.1"])]);
-    for entry in ["*://127.0.0.1:8080", "*://127.0.0.0/8:8080"] {
+    let closed = ClosedPort::take();
+    let port = closed.number();
+    for entry in [format!("*://127.0.0.1:{port}"), format!("*://127.0.0.0/8:{port}")] {
         let script = Script::new()
             .gets("dns.lookup local.test", "127.0.0.1")
-            .gets("tcp.connect 127.0.0.1:8080", "connection-refused");
+            .gets(format!("tcp.connect 127.0.0.1:{port}"), "connection-refused");
         script.play(
             Outport::player()
-                .allow("*://local.test:8080")
+                .allow(format!("*://local.test:{port}"))
                 .allow(entry)
                 .dns(&dns),
         );
@@ -318,9 +321,13 @@ fn dns_9_an_entry_for_the_address_itself_lets_it_through() {
 fn dns_9_the_operator_lets_loopback_answers_through_and_low_ports_stay_refused() {
     let dns = DnsServer::start();
     dns.answers("local.test", [Reply::addresses(["127.0.0.1"])]);
+    let closed = ClosedPort::take();
     let script = Script::new()
         .gets("dns.lookup local.test", "127.0.0.1")
-        .gets("tcp.connect 127.0.0.1:8080", "connection-refused")
+        .gets(
+            format!("tcp.connect 127.0.0.1:{}", closed.number()),
+            "connection-refused",
+        )
         .denied("tcp.connect 127.0.0.1:80", "runtime.loopback-port");
     script.play(
         Outport::player()
@@ -349,16 +356,18 @@ fn dns_10_localhost_is_never_asked_for_and_needs_an_entry() {
     let dns = DnsServer::start();
     dns.answers("localhost", [Reply::addresses(["10.0.0.5"])]);
     dns.answers("db.localhost", [Reply::addresses(["10.0.0.5"])]);
+    let (closed, other) = (ClosedPort::take(), ClosedPort::take());
+    let port = closed.number();
     let script = Script::new()
         .gets("dns.lookup localhost", "127.0.0.1,::1")
         .gets("dns.lookup LocalHost.", "127.0.0.1,::1")
         .gets("dns.lookup db.localhost", "127.0.0.1,::1")
-        .gets("tcp.connect 127.0.0.1:7001", "connection-refused")
-        .denied("tcp.connect 127.0.0.1:7002", "allow.port");
+        .gets(format!("tcp.connect 127.0.0.1:{port}"), "connection-refused")
+        .denied(format!("tcp.connect 127.0.0.1:{}", other.number()), "allow.port");
     script.play(
         Outport::player()
-            .allow("*://localhost:7001")
-            .allow("*://*.localhost:7001")
+            .allow(format!("*://localhost:{port}"))
+            .allow(format!("*://*.localhost:{port}"))
             .dns(&dns),
     );
     let script = Script::new()
