@@ -14,6 +14,7 @@
 //! Each request gets an instance of its own, with grants of its own. Bodies are streamed in both directions,
 //! never collected.
 
+mod authority;
 mod chaining;
 mod connection;
 mod headers;
