@@ -7,10 +7,10 @@ use crate::table::Table;
 use std::io::Write;
 use std::process::Command;
 
-/// A hello at 1, 16 and 256 connections. The guest of WASI 0.3 does a little more than that of 0.2.
+/// A hello at 1, 16 and 256 connections.
 pub(crate) fn hello(programs: &Programs, repetitions: usize) -> Table {
     let mut table = Table::new("http", "HTTP hello", "wasmtime");
-    let servers = Server::everybody(programs, "hello", "http-player-p3", &[]);
+    let servers = Server::everybody(programs, "hello", "hello-p3", &[]);
     for server in &servers {
         wrk(&format!("http://{}/hello", server.address), 16, 1);
     }
