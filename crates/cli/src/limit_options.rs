@@ -1,11 +1,12 @@
 //! How much a guest, and the visitors of a server, may use up (policy clause Q-3).
 
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use outport_runtime::http::ServerLimits;
-use outport_runtime::limits::GuestLimits;
+use outport_runtime::limits::{GuestLimits, Reuse};
 
 /// Limits of every guest.
 #[derive(Debug, Args)]
@@ -36,6 +37,18 @@ pub(crate) struct ServerLimitOptions {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max_requests: u32,
 
+    /// Requests that one instance of WASI 0.3 answers in its life; 1 is a fresh one for each, as on WASI 0.2
+    #[arg(long, value_name = "N", default_value_t = Reuse::default().requests)]
+    max_instance_reuse_count: NonZeroU32,
+
+    /// Requests that one instance of WASI 0.3 answers at a time
+    #[arg(long, value_name = "N", default_value_t = Reuse::default().at_once)]
+    max_instance_concurrent_reuse_count: NonZeroU32,
+
+    /// How long an instance of WASI 0.3 waits for a further request before it ends; `0s` ends it at once
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = bounded)]
+    idle_instance_timeout: Duration,
+
     /// Threads that answer requests [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
@@ -55,6 +68,7 @@ impl LimitOptions {
     pub(crate) fn of_a_request(&self, server: &ServerLimitOptions) -> GuestLimits {
         let mut limits = self.over(GuestLimits::of_a_request());
         limits.answering = server.response_timeout.0;
+        limits.reuse = server.reuse();
         limits
     }
 
@@ -74,6 +88,14 @@ impl ServerLimitOptions {
     /// Instances that live at a time.
     pub(crate) fn instances(&self) -> u32 {
         self.max_requests
+    }
+
+    fn reuse(&self) -> Reuse {
+        Reuse {
+            requests: self.max_instance_reuse_count,
+            at_once: self.max_instance_concurrent_reuse_count,
+            idle: self.idle_instance_timeout,
+        }
     }
 
     /// Worker threads.
@@ -139,6 +161,12 @@ impl FromStr for Time {
             .map_err(|_| "write a number, such as `10s`".to_owned())?;
         Ok(Time(Some(unit.saturating_mul(number))))
     }
+}
+
+/// A time that is not `none`.
+fn bounded(text: &str) -> Result<Duration, String> {
+    let Time(time) = text.parse()?;
+    time.ok_or_else(|| "write a time, such as `10s`: an instance does not stay for ever".into())
 }
 
 fn split_unit(text: &str) -> (&str, &str) {

@@ -78,9 +78,6 @@ pub enum Mistake {
         /// The version as it is written.
         found: String,
     },
-    /// A manifest of version 1, whose keys are others throughout.
-    #[error("this is a manifest of version 1, a format that is not supported")]
-    FirstVersion,
     /// A route that is none.
     #[error("not a route: {0}")]
     Route(RouteError),
@@ -213,7 +210,7 @@ impl Mistake {
             Self::MissingKey { .. } => "missing-key",
             Self::WrongType { .. } => "wrong-type",
             Self::Value { .. } => "value",
-            Self::Version { .. } | Self::FirstVersion => "version",
+            Self::Version { .. } => "version",
             Self::Route(_) => "route",
             Self::ComponentId { .. } => "component-id",
             Self::ComponentReference { .. } => "component-reference",
@@ -247,7 +244,6 @@ impl Mistake {
             }
             Self::WrongType { key, expected, found } => wrong_type_help(key, expected, found),
             Self::Value { help, .. } => help.clone(),
-            Self::FirstVersion => Some("rewrite it as version 2; `spin doctor` does that".into()),
             Self::Version { .. } => Some("write `spin_manifest_version = 2`".into()),
             Self::MissingKey {
                 key: "spin_manifest_version",

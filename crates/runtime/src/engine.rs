@@ -33,6 +33,9 @@ pub const TICK: Duration = Duration::from_millis(1);
 /// The same while there is a guest that was interrupted before.
 pub const SHORT_TICK: Duration = Duration::from_micros(100);
 
+/// Instances that may wait for a further request, over all components and threads.
+pub const IDLE_INSTANCES: u32 = 64;
+
 /// How the memory of instances is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allocation {
@@ -43,7 +46,7 @@ pub enum Allocation {
     Single,
     /// For many short-lived instances: slots that are reused.
     Pool {
-        /// How many instances may live at a time.
+        /// How many instances may be at work at a time. There is room for [`IDLE_INSTANCES`] more.
         instances: u32,
     },
 }
@@ -122,6 +125,7 @@ fn build(allocation: InstanceAllocationStrategy) -> Result<wasmtime::Engine, Eng
 /// What the pool reserves. All of it is address space; memory is what instances touch, and what
 /// [`KEEP_RESIDENT`] keeps of it for the next one.
 fn pool(instances: u32) -> PoolingAllocationConfig {
+    let instances = instances.saturating_add(IDLE_INSTANCES);
     let core_instances = instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)

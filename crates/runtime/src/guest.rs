@@ -29,6 +29,11 @@ impl Guest {
     pub(crate) fn table(&mut self) -> &mut ResourceTable {
         &mut self.table
     }
+
+    /// What is left of what the instance may use up.
+    pub(crate) fn budget(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
 }
 
 /// A store for one instance. What runs in it yields to its neighbours every [`TICK`](crate::engine::TICK) or more

@@ -4,25 +4,28 @@
 //! ```text
 //! Listeners ── one a worker thread ── connection ── request
 //!                                                     │ Site: route, Spin's headers, a place among the running
-//!                                                     │ Responder: a fresh instance, its answer, its end
+//!                                                     │ Responder: an instance, its answer
 //!                                                     ▼
 //!                                                  response
 //! ```
 //!
 //! Requests of the app's components to each other enter at the site, without a connection.
 //!
-//! Each request gets an instance of its own, with grants of its own. Bodies are streamed in both directions,
-//! never collected.
+//! A request to a component of WASI 0.2 gets an instance of its own, with grants of its own. An instance of WASI 0.3
+//! answers several requests, which then share its grants; how many, is for the operator to say
+//! ([`Reuse`](crate::limits::Reuse)). Bodies are streamed in both directions, never collected.
 
-mod authority;
 mod chaining;
 mod connection;
 mod headers;
+mod inbox;
 mod listeners;
 mod places;
 mod responder;
+mod roster;
 mod routes;
 mod server;
+mod shared_instance;
 mod site;
 
 pub use chaining::IN_PROCESS;

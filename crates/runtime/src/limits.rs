@@ -6,7 +6,12 @@
 //! | [`computing`](GuestLimits::computing) | slices of at most [`TICK`](crate::engine::TICK) in which the instance held the processor | the guest traps |
 //! | [`answering`](GuestLimits::answering) | time from a request to the head of its response | the visitor gets 504, the guest ends |
 //! | [`living`](GuestLimits::living) | time from a request to the end of the instance | the guest ends; a body under way breaks off |
+//!
+//! An instance of WASI 0.3 may answer several requests ([`Reuse`]). Each of them has all of `computing` and of `living`
+//! from the moment that the instance was given it. So that the sum stays bounded, an instance that has used half of its
+//! memory, half of its processor time or half of its life is given no further request.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
@@ -23,6 +28,31 @@ pub struct GuestLimits {
     pub answering: Option<Duration>,
     /// Time that an instance may live. `None` is no limit.
     pub living: Option<Duration>,
+    /// How many requests an instance of WASI 0.3 answers.
+    pub reuse: Reuse,
+}
+
+/// How many requests one instance of WASI 0.3 answers. One of WASI 0.2 always answers one.
+///
+/// The defaults are those of `wasmtime serve`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reuse {
+    /// In its life. Default 128; 1 is a fresh instance for each request.
+    pub requests: NonZeroU32,
+    /// At a time. Default 16.
+    pub at_once: NonZeroU32,
+    /// Time without a request after which it ends. Default 1 s.
+    pub idle: Duration,
+}
+
+impl Default for Reuse {
+    fn default() -> Reuse {
+        Reuse {
+            requests: const { NonZeroU32::new(128).unwrap() },
+            at_once: const { NonZeroU32::new(16).unwrap() },
+            idle: Duration::from_secs(1),
+        }
+    }
 }
 
 /// 512 MiB.
@@ -36,6 +66,7 @@ impl GuestLimits {
             computing: Some(Duration::from_secs(30)),
             answering: Some(Duration::from_secs(60)),
             living: Some(Duration::from_secs(600)),
+            reuse: Reuse::default(),
         }
     }
 
@@ -46,6 +77,7 @@ impl GuestLimits {
             computing: None,
             answering: None,
             living: None,
+            reuse: Reuse::default(),
         }
     }
 }
@@ -63,7 +95,9 @@ pub(crate) struct Budget {
     memory_limit: usize,
     memory: usize,
     computing_limit: Option<Duration>,
+    /// Since the budget was renewed.
     computed: Duration,
+    computed_before: Duration,
     slices: u32,
 }
 
@@ -74,11 +108,24 @@ impl Budget {
             memory: 0,
             computing_limit: limits.computing,
             computed: Duration::ZERO,
+            computed_before: Duration::ZERO,
             slices: 0,
         }
     }
 
-    /// Slices that were charged.
+    /// Gives all of the processor time once more, for a further request.
+    pub(crate) fn renew(&mut self) {
+        self.computed_before += std::mem::take(&mut self.computed);
+        self.slices = 0;
+    }
+
+    /// Whether half of the memory, or of the processor time, is used up.
+    pub(crate) fn is_half_used(&self) -> bool {
+        let computed = self.computed_before + self.computed;
+        self.memory > self.memory_limit / 2 || self.computing_limit.is_some_and(|limit| computed > limit / 2)
+    }
+
+    /// Slices that were charged since the budget was renewed.
     pub(crate) fn slices(&self) -> u32 {
         self.slices
     }
@@ -163,5 +210,33 @@ mod tests {
         assert!(budget.spend_slice(slice).is_ok());
         assert!(budget.spend_slice(slice).is_err());
         assert_eq!(budget.slices(), 3);
+    }
+
+    // proves: Q-3
+    #[test]
+    fn a_further_request_gets_all_of_the_time_until_half_is_used() {
+        let limits = GuestLimits {
+            memory: 100,
+            computing: Some(Duration::from_millis(20)),
+            ..GuestLimits::of_a_request()
+        };
+        let mut budget = Budget::new(&limits);
+        budget.spend_slice(Duration::from_millis(10)).expect("within 20");
+        assert!(!budget.is_half_used());
+        budget.renew();
+        assert_eq!(budget.slices(), 0);
+        budget
+            .spend_slice(Duration::from_millis(20))
+            .expect("20 once more");
+        assert!(budget.is_half_used());
+        assert!(budget.spend_slice(Duration::from_millis(1)).is_err());
+
+        let mut budget = Budget::new(&limits);
+        for (current, desired, half) in [(0, 50, false), (50, 51, true)] {
+            budget
+                .memory_growing(current, desired, None)
+                .expect("growing never traps");
+            assert_eq!(budget.is_half_used(), half, "{desired}");
+        }
     }
 }

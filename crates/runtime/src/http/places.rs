@@ -1,4 +1,7 @@
-//! Who may run at a time: one place for each instance that lives.
+//! Who may run at a time: one place for each request, which its instance holds until it has ended or is idle.
+//!
+//! An instance that waits for a further request holds none, so that it keeps nobody waiting. How many there are is
+//! bounded by [`IDLE_INSTANCES`]; one for which there is no room ends.
 //!
 //! | asks | waits for |
 //! | --- | --- |
@@ -15,18 +18,27 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::engine::IDLE_INSTANCES;
+
 /// The places of a site.
 pub(super) struct Places {
     all: Arc<Semaphore>,
     number: u32,
     for_calls: Arc<Semaphore>,
+    idle: Arc<Semaphore>,
 }
 
-/// The place of one instance, for as long as it is held.
+/// The place of one request, for as long as it is held.
 pub(super) struct Place {
     depth: u32,
+    idle: Arc<Semaphore>,
     _call: Option<OwnedSemaphorePermit>,
     _place: OwnedSemaphorePermit,
+}
+
+/// The right of an instance to be idle.
+pub(super) struct IdlePlace {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Why there is no place.
@@ -52,10 +64,11 @@ impl Places {
             all: Arc::new(Semaphore::new(number as usize)),
             number,
             for_calls: Arc::new(Semaphore::new((number as usize / 2).max(1))),
+            idle: Arc::new(Semaphore::new(IDLE_INSTANCES as usize)),
         }
     }
 
-    /// A place for an instance that `depth` calls led to.
+    /// A place for a request that `depth` calls led to.
     pub(super) async fn take(&self, depth: u32) -> Result<Place, NoPlace> {
         if depth > DEEPEST_CALL {
             return Err(NoPlace::TooDeep);
@@ -78,6 +91,7 @@ impl Places {
         };
         Some(Place {
             depth,
+            idle: Arc::clone(&self.idle),
             _call: call,
             _place: Arc::clone(&self.all).acquire_owned().await.ok()?,
         })
@@ -85,9 +99,15 @@ impl Places {
 }
 
 impl Place {
-    /// How many calls led to the instance.
+    /// How many calls led to the request.
     pub(super) fn depth(&self) -> u32 {
         self.depth
+    }
+
+    /// Gives the place up for one among the idle instances, if there is one.
+    pub(super) fn into_idle(self) -> Option<IdlePlace> {
+        let permit = Arc::clone(&self.idle).try_acquire_owned().ok()?;
+        Some(IdlePlace { _permit: permit })
     }
 }
 
@@ -117,6 +137,29 @@ mod tests {
             places.quiet().await;
             assert!(at_once(1).is_some(), "{number}: places are given back");
         }
+    }
+
+    // proves: Q-3
+    #[tokio::test]
+    async fn idle_instances_hold_no_place_and_are_few() {
+        let places = Places::new(1);
+        let mut idle = Vec::new();
+        for _ in 0..IDLE_INSTANCES {
+            let Ok(place) = places.take(0).await else {
+                panic!("the one before holds none any more");
+            };
+            idle.push(place.into_idle().expect("there is room"));
+        }
+        let Ok(place) = places.take(0).await else {
+            panic!("the place is free");
+        };
+        assert!(place.into_idle().is_none());
+        places.quiet().await;
+        idle.pop();
+        let Ok(place) = places.take(0).await else {
+            panic!("the place is free");
+        };
+        assert!(place.into_idle().is_some());
     }
 
     // proves: Q-3

@@ -1,23 +1,33 @@
-//! A component that answers HTTP requests: a fresh instance for each.
+//! A component that answers HTTP requests: of WASI 0.2 with a fresh instance for each, of WASI 0.3 with instances that
+//! answer several.
 //!
-//! The instance runs in a task of its own, so that it can go on after the head of the response: to stream the
-//! body, and to finish what it began when the visitor hangs up. The task ends with the instance; its limits see to
-//! it that it does.
+//! Each instance runs in a task of its own, so that it can go on after the head of a response: to stream the body, and
+//! to finish what it began when the visitor hangs up. The task ends with the instance; its limits see to it that it
+//! does.
+//!
+//! A request of 0.3 goes to an instance on the [`Roster`], if one takes it, else to a fresh one. An instance may return
+//! it untaken; then it goes to a fresh one, which does not return it. Either way it keeps the place that it has, and its
+//! time to the head of the response goes on.
 
-use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings as p2;
 use wasmtime_wasi_http::p3::bindings as p3;
-use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView, p3 as host_p3};
+use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView};
 
+use super::inbox::{End, Inbox, Job, Reply};
 use super::places::Place;
+use super::roster::Roster;
+use super::shared_instance::{self, Ended, Taken};
 use crate::component::Entrance;
 use crate::excerpt::Excerpt;
 use crate::guest::Guest;
@@ -36,7 +46,12 @@ pub struct Responder {
 #[derive(Clone)]
 enum Track {
     P2(p2::ProxyPre<Guest>),
-    P3(p3::ServicePre<Guest>),
+    P3(Arc<Shared>),
+}
+
+struct Shared {
+    handler: p3::ServicePre<Guest>,
+    roster: Roster,
 }
 
 /// Why a component cannot answer requests.
@@ -82,7 +97,10 @@ impl Responder {
         };
         let instance = prepared.instance().clone();
         let track = if prepared.has(Entrance::HttpP3) {
-            Track::P3(p3::ServicePre::new(instance).map_err(not_a_responder)?)
+            Track::P3(Arc::new(Shared {
+                handler: p3::ServicePre::new(instance).map_err(not_a_responder)?,
+                roster: Roster::default(),
+            }))
         } else {
             Track::P2(p2::ProxyPre::new(instance).map_err(not_a_responder)?)
         };
@@ -99,16 +117,33 @@ impl Responder {
         &self.prepared
     }
 
-    /// Answers a request with a new instance, which holds `place` until it ends.
+    /// Answers a request. Its instance holds `place` until it is done with it.
     pub(super) async fn respond<B: RequestBody>(
         &self,
         request: Request<B>,
         place: Place,
     ) -> Result<Answer, NoResponse> {
+        match &self.track {
+            Track::P2(handler) => self.respond_alone(handler, request, place).await,
+            Track::P3(shared) => {
+                let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+                self.respond_shared(shared, request, place).await
+            }
+        }
+    }
+
+    async fn respond_alone<B: RequestBody>(
+        &self,
+        handler: &p2::ProxyPre<Guest>,
+        request: Request<B>,
+        place: Place,
+    ) -> Result<Answer, NoResponse> {
         let (sender, receiver) = oneshot::channel();
-        let responder = self.clone();
+        let (responder, handler) = (self.clone(), handler.clone());
         let instance = tokio::spawn(async move {
-            responder.live(request, place.depth(), sender).await;
+            responder
+                .live_alone(&handler, request, place.depth(), sender)
+                .await;
             drop(place);
         });
         self.await_answer(receiver, &instance.abort_handle()).await
@@ -122,55 +157,131 @@ impl Responder {
         let Some(limit) = self.prepared.limits().answering else {
             return answer.await.map_err(|_| NoResponse::Ended);
         };
-        match tokio::time::timeout(limit, answer).await {
+        match timeout(limit, answer).await {
             Ok(answer) => answer.map_err(|_| NoResponse::Ended),
             Err(_) => {
                 instance.abort();
-                let component = self.prepared.name();
-                let limit = limit.as_secs_f32();
-                let what = format!("component `{component}` gave no response within {limit} s");
-                self.mishaps.add(Severity::Warning, what);
+                self.tell_too_slow(limit);
                 Err(NoResponse::TooSlow)
             }
         }
     }
 
-    /// The whole life of an instance.
-    async fn live<B: RequestBody>(&self, request: Request<B>, depth: u32, sender: oneshot::Sender<Answer>) {
+    /// The whole life of an instance that answers one request.
+    async fn live_alone<B: RequestBody>(
+        &self,
+        handler: &p2::ProxyPre<Guest>,
+        request: Request<B>,
+        depth: u32,
+        sender: oneshot::Sender<Answer>,
+    ) {
+        let run = async {
+            let store = self.prepared.store_at(depth)?;
+            let run = run_p2(handler, self.refused(), store, request, sender);
+            self.prepared.engine().interrupting(run).await
+        };
         let ended = match self.prepared.limits().living {
-            None => self.run(request, depth, sender).await,
-            Some(limit) => match tokio::time::timeout(limit, self.run(request, depth, sender)).await {
+            None => run.await,
+            Some(limit) => match timeout(limit, run).await {
                 Ok(ended) => ended,
-                Err(_) => {
-                    let component = self.prepared.name();
-                    let limit = limit.as_secs_f32();
-                    let what = format!("component `{component}` was ended after {limit} s");
-                    self.mishaps.add(Severity::Warning, what);
-                    return;
-                }
+                Err(_) => return self.tell_too_old(limit),
             },
         };
+        self.tell_trap(ended);
+    }
+
+    async fn respond_shared(
+        &self,
+        shared: &Arc<Shared>,
+        mut request: Request<WasiBody>,
+        mut place: Place,
+    ) -> Result<Answer, NoResponse> {
+        let limit = self.prepared.limits().answering;
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let (reply, mut receiver) = oneshot::channel();
+        let job = Box::new(Job {
+            request,
+            place,
+            reply,
+        });
+        let (mut inbox, mut number) = match shared.roster.offer(job) {
+            Ok(given) => given,
+            Err(job) => self.launch(shared, *job),
+        };
+        loop {
+            let reply = match deadline {
+                None => receiver.await,
+                Some(deadline) => match timeout_at(deadline, receiver).await {
+                    Ok(reply) => reply,
+                    Err(_) => {
+                        inbox.overdue(number);
+                        self.tell_too_slow(limit.unwrap_or_default());
+                        return Err(NoResponse::TooSlow);
+                    }
+                },
+            };
+            (request, place) = match reply {
+                Ok(Reply::Answer(answer)) => return Ok(answer),
+                Ok(Reply::Untaken(request, place)) => (request, place),
+                Err(_) => return Err(NoResponse::Ended),
+            };
+            let reply;
+            (reply, receiver) = oneshot::channel();
+            let job = Job {
+                request,
+                place,
+                reply,
+            };
+            (inbox, number) = self.launch(shared, job);
+        }
+    }
+
+    /// Gives a request to a fresh instance, which takes it in any case.
+    fn launch(&self, shared: &Arc<Shared>, job: Job) -> (Arc<Inbox>, u32) {
+        let Job {
+            request,
+            place,
+            reply,
+        } = job;
+        let (inbox, turn) = Inbox::new(self.prepared.limits(), place);
+        let number = turn.number();
+        let first = Taken { request, reply, turn };
+        shared.roster.enter(&inbox);
+        let (responder, shared, instance) = (self.clone(), Arc::clone(shared), Arc::clone(&inbox));
+        tokio::spawn(async move { responder.live_shared(&shared, &instance, first).await });
+        (inbox, number)
+    }
+
+    /// The whole life of an instance that answers several requests.
+    async fn live_shared(&self, shared: &Shared, inbox: &Arc<Inbox>, first: Taken) {
+        let refused = self.refused();
+        let ended = shared_instance::live(&self.prepared, &shared.handler, &refused, inbox, first).await;
+        shared.roster.leave(inbox);
+        match ended {
+            Ended::ByItself(ended) => self.tell_trap(ended),
+            Ended::For(End::TooOld) => self.tell_too_old(self.prepared.limits().living.unwrap_or_default()),
+            // The first was told when the time of each request was over.
+            Ended::For(End::Overdue | End::Idle) => {}
+        }
+    }
+
+    fn tell_too_slow(&self, limit: Duration) {
+        let (component, limit) = (self.prepared.name(), limit.as_secs_f32());
+        let what = format!("component `{component}` gave no response within {limit} s");
+        self.mishaps.add(Severity::Warning, what);
+    }
+
+    fn tell_too_old(&self, limit: Duration) {
+        let (component, limit) = (self.prepared.name(), limit.as_secs_f32());
+        let what = format!("component `{component}` was ended after {limit} s");
+        self.mishaps.add(Severity::Warning, what);
+    }
+
+    fn tell_trap(&self, ended: wasmtime::Result<()>) {
         if let Err(error) = ended {
             let trap = Trap::of(&error, self.prepared.name(), self.export());
             self.mishaps.add(Severity::Error, trap.to_string());
         }
-    }
-
-    async fn run<B: RequestBody>(
-        &self,
-        request: Request<B>,
-        depth: u32,
-        sender: oneshot::Sender<Answer>,
-    ) -> wasmtime::Result<()> {
-        let store = self.prepared.store_at(depth)?;
-        let refused = self.refused();
-        let run = async {
-            match &self.track {
-                Track::P2(handler) => run_p2(handler, refused, store, request, sender).await,
-                Track::P3(handler) => run_p3(handler, refused, store, request, sender).await,
-            }
-        };
-        self.prepared.engine().interrupting(run).await
     }
 
     /// A guest may answer with an error instead of a response, and with any text in it. This tells which.
@@ -195,13 +306,13 @@ impl Responder {
 }
 
 /// Where an error goes that a guest answered with.
-struct Refused {
+pub(super) struct Refused {
     component: Prepared,
     mishaps: Arc<Mishaps>,
 }
 
 impl Refused {
-    fn tell(&self, code: &dyn std::fmt::Debug) {
+    pub(super) fn tell(&self, code: &dyn std::fmt::Debug) {
         let component = self.component.name();
         let code = Excerpt::of(format_args!("{code:?}"));
         let what = format!("component `{component}` answered with the error {code}");
@@ -228,32 +339,4 @@ async fn run_p2<B: RequestBody>(
         .wasi_http_incoming_handler()
         .call_handle(&mut store, request, out)
         .await
-}
-
-async fn run_p3<B: RequestBody>(
-    handler: &p3::ServicePre<Guest>,
-    refused: Refused,
-    mut store: Store<Guest>,
-    request: Request<B>,
-    sender: oneshot::Sender<Answer>,
-) -> wasmtime::Result<()> {
-    let handler = handler.instantiate_async(&mut store).await?;
-    store
-        .run_concurrent(async |store| {
-            let (request, sent) = store.with(|mut store| {
-                let (request, sent) = host_p3::Request::from_http(store.data_mut().http().hooks, request);
-                (request, Box::pin(sent) as Pin<Box<dyn Future<Output = _> + Send>>)
-            });
-            match handler.handle(store, request).await? {
-                Ok(answer) => {
-                    let answer = store.with(|mut store| answer.into_http(&mut store, sent))?;
-                    drop(sender.send(answer));
-                }
-                Err(code) => refused.tell(&code),
-            }
-            // The guest may still be writing the body.
-            std::future::poll_fn(|cx| store.poll_no_interesting_tasks(cx)).await;
-            Ok(())
-        })
-        .await?
 }

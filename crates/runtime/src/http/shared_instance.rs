@@ -1,0 +1,237 @@
+//! The life of an instance of WASI 0.3, which answers several requests, one after the other and at the same time.
+//!
+//! ```text
+//! task of the instance            each time that it is woken
+//!   ├─ is all overdue?            ends it, whatever the guest is at
+//!   ├─ run                        instantiate, then the event loop:
+//!   │    └─ loop                    answer what runs ─ take what waits ─ nothing left: stay idle, or end
+//!   ├─ what was not taken         goes back to who brought it
+//!   └─ clock                      idle or alive for too long?
+//! ```
+//!
+//! What happens outside of `run` happens even while a guest computes without pause, or waits in a call that holds its
+//! whole instance: the event loop does not turn then.
+//!
+//! A trap ends the instance and all that it was at. Whoever waits for one of its answers gets none, bodies under way
+//! break off, and what it had not taken goes elsewhere. The same instance never gets another request.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::stream::{FuturesUnordered, StreamExt};
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep_until};
+use wasmtime::component::Accessor;
+use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
+use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView, p3 as host_p3};
+
+use super::inbox::{End, Inbox, Reply, Turn};
+use super::responder::Refused;
+use crate::guest::Guest;
+use crate::prepared::Prepared;
+
+/// How an instance ended.
+pub(super) enum Ended {
+    /// Its guest had no more to do, or was stopped.
+    ByItself(wasmtime::Result<()>),
+    /// It was ended.
+    For(End),
+}
+
+/// A request that an instance is at.
+pub(super) struct Taken {
+    pub(super) request: Request<WasiBody>,
+    pub(super) reply: oneshot::Sender<Reply>,
+    pub(super) turn: Turn,
+}
+
+/// Makes an instance for `first`, and answers what comes in at `inbox` too until the end.
+pub(super) async fn live(
+    prepared: &Prepared,
+    handler: &ServicePre<Guest>,
+    refused: &Refused,
+    inbox: &Arc<Inbox>,
+    first: Taken,
+) -> Ended {
+    let ended = {
+        let run = run(prepared, handler, refused, inbox, first);
+        let mut run = pin!(prepared.engine().interrupting(run));
+        let mut clock = Clock::new(inbox);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(end) = inbox.poll_over(cx.waker()) {
+                return Poll::Ready(Ended::For(end));
+            }
+            if let Poll::Ready(ended) = run.as_mut().poll(cx) {
+                return Poll::Ready(Ended::ByItself(ended));
+            }
+            inbox.return_untaken();
+            clock.poll(cx).map(Ended::For)
+        })
+        .await
+    };
+    // The store is gone by now, so its place may go too.
+    inbox.close();
+    ended
+}
+
+async fn run(
+    prepared: &Prepared,
+    handler: &ServicePre<Guest>,
+    refused: &Refused,
+    inbox: &Arc<Inbox>,
+    first: Taken,
+) -> wasmtime::Result<()> {
+    let mut store = prepared.store_at(inbox.depth())?;
+    let service = handler.instantiate_async(&mut store).await?;
+    store
+        .run_concurrent(async |store| turn_event_loop(store, &service, refused, inbox, first).await)
+        .await?
+}
+
+async fn turn_event_loop(
+    store: &Accessor<Guest>,
+    service: &Service,
+    refused: &Refused,
+    inbox: &Arc<Inbox>,
+    first: Taken,
+) -> wasmtime::Result<()> {
+    let entry = *service.wasi_http_handler().func_handle().func();
+    let mut running = FuturesUnordered::new();
+    running.push(answer(store, service, refused, inbox, first));
+    std::future::poll_fn(|cx| {
+        loop {
+            match running.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(()))) => continue,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+            // A guest may refuse calls for a while. What it is given meanwhile goes elsewhere.
+            if store.poll_ready_for_concurrent_call(entry, cx).is_ready()
+                && let Some((request, reply, turn)) = inbox.take()
+            {
+                let taken = Taken { request, reply, turn };
+                running.push(answer(store, service, refused, inbox, taken));
+                continue;
+            }
+            // Beside the requests, the guest may be at what it began with earlier ones.
+            if !running.is_empty() || store.poll_no_interesting_tasks(cx).is_pending() {
+                return Poll::Pending;
+            }
+            return match inbox.stays() {
+                true => Poll::Pending,
+                false => Poll::Ready(Ok(())),
+            };
+        }
+    })
+    .await
+}
+
+async fn answer(
+    store: &Accessor<Guest>,
+    service: &Service,
+    refused: &Refused,
+    inbox: &Inbox,
+    Taken { request, reply, turn }: Taken,
+) -> wasmtime::Result<()> {
+    let (request, sent) = store.with(|mut store| {
+        let guest = store.data_mut();
+        if turn.number() > 0 {
+            guest.budget().renew();
+        }
+        let (request, sent) = host_p3::Request::from_http(guest.http().hooks, request);
+        (request, Box::pin(sent) as Pin<Box<dyn Future<Output = _> + Send>>)
+    });
+    match service.handle(store, request).await? {
+        Ok(answer) => {
+            let (answer, half_used) = store.with(|mut store| {
+                let half_used = store.data_mut().budget().is_half_used();
+                answer
+                    .into_http(&mut store, sent)
+                    .map(|answer| (answer, half_used))
+            })?;
+            if half_used {
+                inbox.close_door();
+            }
+            // That nobody waits for it any more is the visitor's choice.
+            drop(reply.send(Reply::Answer(turn.until_the_end_of(answer))));
+        }
+        Err(code) => refused.tell(&code),
+    }
+    Ok(())
+}
+
+impl Turn {
+    /// The same answer, at the end of whose body the turn ends.
+    fn until_the_end_of(self, answer: Response<WasiBody>) -> Response<WasiBody> {
+        answer.map(|body| {
+            let turn = Some(self).filter(|_| !body.is_end_stream());
+            LastTurn { body, turn }.boxed_unsync()
+        })
+    }
+}
+
+/// The body of an answer, which ends a turn.
+struct LastTurn {
+    body: WasiBody,
+    turn: Option<Turn>,
+}
+
+impl Body for LastTurn {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            self.turn = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Looks at the time now and then: not for each request, which would cost a timer each.
+struct Clock<'a> {
+    inbox: &'a Inbox,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl<'a> Clock<'a> {
+    fn new(inbox: &'a Inbox) -> Clock<'a> {
+        let mut clock = Clock { inbox, sleep: None };
+        clock.set(inbox.look(std::time::Instant::now()).ok().flatten());
+        clock
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        while let Some(sleep) = &mut self.sleep {
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            match self.inbox.look(std::time::Instant::now()) {
+                Ok(next) => self.set(next),
+                Err(end) => return Poll::Ready(end),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn set(&mut self, next: Option<std::time::Instant>) {
+        self.sleep = next.map(|next| Box::pin(sleep_until(Instant::from_std(next))));
+    }
+}

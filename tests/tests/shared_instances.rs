@@ -1,0 +1,289 @@
+//! An instance of WASI 0.3 that answers several requests: what they share, and what they do not do to others.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use outport_e2e::dns::{DnsServer, Reply};
+use outport_e2e::guest;
+use outport_e2e::http::{self, Response};
+use outport_e2e::outport::{Outport, Running};
+use outport_e2e::script::results;
+use outport_e2e::tcp::TcpPeer;
+
+/// The script player of WASI 0.3 on one thread, so that all requests could share an instance.
+fn player() -> Outport {
+    Outport::serve(guest::path("http-player-p3")).option("--workers=1")
+}
+
+fn play(address: SocketAddr, script: &str) -> Response {
+    let length = script.len();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{script}"
+    );
+    http::send(address, &request).unwrap_or_else(|error| panic!("{script}: {error}"))
+}
+
+/// A statement that is denied, by which the audit log tells which instance performed it.
+fn mark(number: usize) -> String {
+    format!("tcp.connect 10.0.0.1:{number}")
+}
+
+/// The instance that performed each mark, in the order of the marks; instances are numbered as they first appear.
+fn instances(app: Running) -> Vec<usize> {
+    let finished = app.stop().expect_code(0);
+    let mut marks: Vec<_> = finished
+        .audit
+        .iter()
+        .filter_map(|line| {
+            let port = line
+                .field("destination")
+                .rsplit(':')
+                .next()?
+                .parse::<usize>()
+                .ok()?;
+            Some((port, line.field("instance")))
+        })
+        .collect();
+    marks.sort();
+    let mut known = HashMap::new();
+    marks
+        .into_iter()
+        .map(|(_, instance)| {
+            let next = known.len() + 1;
+            *known.entry(instance).or_insert(next)
+        })
+        .collect()
+}
+
+// proves: DNS-7
+#[test]
+fn dns_7_the_grants_of_a_shared_instance_are_those_of_all_its_requests_and_of_no_other() {
+    let (peer, dns) = (TcpPeer::echo(), DnsServer::start());
+    dns.answers("db.test", [Reply::addresses(["127.0.0.1"]).ttl(60)]);
+    let connect = format!("tcp.connect {}", peer.address());
+    for (option, verdict) in [
+        ("--max-instance-reuse-count=2", "ok"),
+        ("--max-instance-reuse-count=1", "access-denied"),
+    ] {
+        let app = player()
+            .allow(format!("*://db.test:{}", peer.port()))
+            .dns(&dns)
+            .options(["--allow-loopback-answers", option])
+            .start();
+        let address = app.address();
+        let ask = |script: &str| results(&play(address, script).body).join(" ");
+        assert_eq!(ask("dns.lookup db.test"), "127.0.0.1", "{option}");
+        assert_eq!(ask(&connect), verdict, "{option}");
+        // The third is never answered by the instance of the first.
+        assert_eq!(ask(&connect), "access-denied", "{option}");
+        app.stop().expect_code(0);
+    }
+}
+
+#[test]
+fn an_instance_answers_as_many_requests_as_the_operator_says() {
+    // (options, pause between requests in ms, instance of each request)
+    let cases: &[(&[&str], u64, [usize; 4])] = &[
+        (&[], 0, [1, 1, 1, 1]),
+        (&["--max-instance-reuse-count=1"], 0, [1, 2, 3, 4]),
+        (&["--max-instance-reuse-count=3"], 0, [1, 1, 1, 2]),
+        (&["--max-instance-concurrent-reuse-count=1"], 0, [1, 1, 1, 1]),
+        (&["--idle-instance-timeout=0s"], 0, [1, 2, 3, 4]),
+        (&["--idle-instance-timeout=100ms"], 500, [1, 2, 3, 4]),
+        (&["--idle-instance-timeout=60s"], 500, [1, 1, 1, 1]),
+        // Half of the processor time or of the memory is used.
+        (&["--max-memory=8M"], 0, [1, 1, 2, 2]),
+    ];
+    for (options, pause, expected) in cases {
+        let app = player().options(*options).start();
+        for number in 1..=4 {
+            let script = match options.contains(&"--max-memory=8M") && number == 2 {
+                true => format!("{}; alloc 3000000", mark(number)),
+                false => mark(number),
+            };
+            let response = play(app.address(), &script);
+            assert_eq!(response.status, 200, "{options:?}\n{app}");
+            thread::sleep(Duration::from_millis(*pause));
+        }
+        let start = Instant::now();
+        assert_eq!(instances(app), *expected, "{options:?}");
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "an idle instance keeps nobody waiting"
+        );
+    }
+}
+
+#[test]
+fn an_instance_answers_as_many_requests_at_a_time_as_the_operator_says() {
+    for (at_once, expected) in [(1, 4), (2, 2), (3, 2), (4, 1)] {
+        let app = player()
+            .option(format!("--max-instance-concurrent-reuse-count={at_once}"))
+            .start();
+        let address = app.address();
+        thread::scope(|scope| {
+            for number in 1..=4 {
+                scope.spawn(move || {
+                    let response = play(address, &format!("{}; wait 1500", mark(number)));
+                    assert_eq!(response.status, 200, "{at_once}");
+                });
+            }
+        });
+        let used = instances(app).into_iter().max();
+        assert_eq!(used, Some(expected), "{at_once} at a time");
+    }
+}
+
+// proves: Q-3
+#[test]
+fn q_3_a_trap_ends_the_requests_of_its_own_instance_and_no_others() {
+    let app = player().option("--max-instance-concurrent-reuse-count=2").start();
+    let address = app.address();
+    thread::scope(|scope| {
+        let slow =
+            |number| scope.spawn(move || play(address, &format!("{}; wait 1500", mark(number))).status);
+        let (beside, other) = (slow(1), slow(2));
+        thread::sleep(Duration::from_millis(300));
+        // Both places of the first instance are taken.
+        let third = slow(3);
+        thread::sleep(Duration::from_millis(300));
+        assert_eq!(play(address, &format!("{}; trap", mark(4))).status, 500);
+        assert_eq!((beside.join().unwrap(), other.join().unwrap()), (200, 200));
+        assert_eq!(third.join().unwrap(), 500, "it shared the instance that trapped");
+    });
+    assert_eq!(play(address, &mark(5)).status, 200);
+    assert!(app.stderr().contains("trapped in `wasi:http/handler`"), "{app}");
+    let used = instances(app);
+    assert_eq!(used[..4], [1, 1, 2, 2]);
+    assert_ne!(used[4], 2, "what trapped gets no further request");
+}
+
+// proves: Q-3
+#[test]
+fn q_3_a_request_that_runs_out_of_time_leaves_the_others_and_is_the_last_of_its_instance() {
+    let app = player().option("--response-timeout=1200ms").start();
+    let address = app.address();
+    thread::scope(|scope| {
+        let late = scope.spawn(move || play(address, &format!("{}; wait 60000", mark(1))).status);
+        thread::sleep(Duration::from_millis(700));
+        let beside = scope.spawn(move || play(address, &format!("{}; wait 900", mark(2))).status);
+        assert_eq!(late.join().unwrap(), 504);
+        assert_eq!(play(address, &mark(3)).status, 200);
+        assert_eq!(beside.join().unwrap(), 200);
+    });
+    assert_eq!(instances(app), [1, 1, 2]);
+}
+
+// proves: Q-3
+#[test]
+fn q_3_a_guest_that_computes_is_given_no_further_request_and_keeps_nobody_waiting() {
+    let app = player().option("--response-timeout=3s").start();
+    let address = app.address();
+    play(address, "wait 0");
+    thread::scope(|scope| {
+        let busy = scope.spawn(move || play(address, &format!("{}; spin 60000", mark(1))).status);
+        thread::sleep(Duration::from_millis(500));
+        for number in 2..=4 {
+            let start = Instant::now();
+            assert_eq!(play(address, &mark(number)).status, 200);
+            assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        }
+        assert_eq!(busy.join().unwrap(), 504);
+    });
+    assert_eq!(instances(app), [1, 2, 2, 2]);
+}
+
+// proves: Q-3
+#[test]
+fn q_3_processor_time_is_for_each_request_and_half_of_it_for_further_ones() {
+    let app = player().option("--max-cpu-time=500ms").start();
+    // Four times as much as one instance may use up. On a busy machine not all of it is computing.
+    for number in 1..=5 {
+        let response = play(app.address(), &format!("{}; spin 400", mark(number)));
+        assert_eq!(response.status, 200, "{app}");
+    }
+    assert_eq!(play(app.address(), "spin 60000").status, 500, "{app}");
+    let used = instances(app);
+    assert!(used.last() > Some(&1), "{used:?}");
+}
+
+// proves: Q-3
+#[test]
+fn q_3_an_instance_lives_for_its_time_after_its_last_request() {
+    let app = player().option("--max-time=2s").start();
+    let address = app.address();
+    assert_eq!(play(address, &mark(1)).status, 200);
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(play(address, &format!("{}; wait 1000", mark(2))).status, 200);
+    // Half of its life is over.
+    let start = Instant::now();
+    assert_eq!(play(address, &format!("{}; wait 60000", mark(3))).status, 500);
+    assert!(
+        start.elapsed() > Duration::from_millis(1900),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert!(app.stderr().contains("was ended after 2 s"), "{app}");
+    assert_eq!(instances(app), [1, 1, 2]);
+}
+
+/// Calls itself, from instances that take one request after the other and many at a time.
+const ENDLESS: &str = r#"
+spin_manifest_version = 2
+application.name = "endless"
+[[trigger.http]]
+route = "/..."
+component = "it"
+[component.it]
+source = "GUESTS/http-player-p3.wasm"
+allowed_outbound_hosts = ["http://self"]
+"#;
+
+#[test]
+fn a_component_that_calls_itself_never_waits_for_its_own_instance() {
+    for at_once in ["1", "16"] {
+        let app = Outport::up(ENDLESS)
+            .options(["--workers=1", "--max-instance-concurrent-reuse-count", at_once])
+            .start();
+        let address = app.address();
+        let twice = "http.text GET http://self/play?http.text%20GET%20http://self/hello";
+        let answer = "200 1 http.text GET http://self/hello => 200 hello";
+        for _ in 0..3 {
+            let start = Instant::now();
+            let body = play(address, twice).body;
+            assert!(body.contains(answer), "{body}");
+            assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        }
+        // Two of three ask for something: each depth has an instance of its own, which is used again.
+        let finished = app.stop().expect_code(0);
+        let instances: Vec<_> = finished.audit.iter().map(|line| line.field("instance")).collect();
+        assert_eq!(instances.len(), 6, "{finished}");
+        assert_ne!(instances[0], instances[1], "{finished}");
+        assert_eq!(instances[..2], instances[2..4], "{finished}");
+        assert_eq!(instances[..2], instances[4..], "{finished}");
+    }
+}
+
+// proves: Q-3
+#[test]
+fn q_3_few_places_are_enough_for_many_visitors_and_idle_instances_take_none() {
+    let app = player()
+        .options(["--max-requests=2", "--idle-instance-timeout=60s"])
+        .start();
+    let address = app.address();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    assert_eq!(http::get(address, "/hello").unwrap().status, 200);
+                }
+            });
+        }
+    });
+    app.stop().expect_code(0);
+}
