@@ -1,8 +1,9 @@
 //! Files that were read, kept so that messages can quote them. What is secret in them is never quoted.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
-use std::{fs, io};
 
 use outport_manifest::SourceFile;
 
@@ -24,7 +25,7 @@ struct Kept {
 impl Files {
     /// Reads a file of text; `what` is what it is for.
     pub(crate) fn read(&mut self, path: &Path, what: &str) -> Result<SourceFile, Diagnostic> {
-        let text = fs::read_to_string(path).map_err(|error| unreadable(path, what, &error))?;
+        let text = read_text(path).map_err(|error| unreadable(path, what, &error))?;
         let file = SourceFile::new(path, text);
         self.read.push(Kept {
             file: file.clone(),
@@ -68,6 +69,19 @@ impl std::fmt::Debug for Files {
     }
 }
 
+/// The text of a file that may be anybody's: a device that never ends is read to a limit only.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    if read as u64 > LONGEST {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is longer than {} MiB", LONGEST >> 20),
+        ));
+    }
+    Ok(text)
+}
+
 /// What to tell of a file that cannot be read; `what` is what it is for.
 pub(crate) fn unreadable(path: &Path, what: &str, error: &io::Error) -> Diagnostic {
     let shown = path.display();
@@ -78,15 +92,24 @@ pub(crate) fn unreadable(path: &Path, what: &str, error: &io::Error) -> Diagnost
     }
 }
 
+/// Bytes of the longest text.
+const LONGEST: u64 = 64 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_text_that_never_ends_is_refused() {
+        let error = read_text(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(error.to_string(), "it is longer than 64 MiB");
+    }
+
+    #[test]
     fn what_is_concealed_is_not_quoted_and_moves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spin.toml");
-        fs::write(&path, "a = \"schlüssel\"\nb = 1").unwrap();
+        std::fs::write(&path, "a = \"schlüssel\"\nb = 1").unwrap();
         let mut files = Files::default();
         files.read(&path, "manifest").unwrap();
         files.conceal(&path, 5..15);

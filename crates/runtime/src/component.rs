@@ -70,6 +70,12 @@ pub enum ComponentError {
         /// The file.
         path: PathBuf,
     },
+    /// More than a component may have.
+    #[error("`{}` is larger than {} MiB, which no component may be", .path.display(), LARGEST >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
     /// Something else altogether.
     #[error("`{}` is not WebAssembly: it {found}", .path.display())]
     NotWebAssembly {
@@ -129,6 +135,7 @@ impl ComponentError {
                 Some("give the component itself; Outport compiles it once and keeps the result")
             }
             ComponentError::Unreadable { .. }
+            | ComponentError::TooLarge { .. }
             | ComponentError::WrongDigest { .. }
             | ComponentError::NotWebAssembly { .. }
             | ComponentError::Invalid { .. }
@@ -156,8 +163,12 @@ impl Component {
     ) -> Result<Component, ComponentError> {
         let unreadable = |source: io::Error| ComponentError::unreadable(path, source);
         let mut file = File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
         // A pipe can be read once only; whatever comes out of it is compiled.
-        if file.metadata().map_err(unreadable)?.is_file() {
+        if metadata.is_file() {
+            if metadata.len() > LARGEST {
+                return Err(ComponentError::TooLarge { path: path.into() });
+            }
             let content = ContentHash::of_file(&mut file).map_err(unreadable)?;
             if is_meant(digest, &content)
                 && let Some(compiled) = code.find(engine, &content)
@@ -285,15 +296,33 @@ pub(crate) fn read(path: &Path, digest: Option<&str>) -> Result<Vec<u8>, Compone
     read_from(file, path, digest)
 }
 
+/// The author names the file, so it may be a device that never ends: what is no component is refused by its beginning.
 fn read_from(mut file: File, path: &Path, digest: Option<&str>) -> Result<Vec<u8>, ComponentError> {
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)
-        .map_err(|source| ComponentError::unreadable(path, source))?;
+    let mut read = |most: u64, bytes: &mut Vec<u8>| {
+        (&mut file)
+            .take(most)
+            .read_to_end(bytes)
+            .map_err(|source| ComponentError::unreadable(path, source))
+    };
+    read(BEGINNING, &mut bytes)?;
+    if digest.is_none() && !is_binary(&bytes) {
+        examine(path, &bytes)?;
+    }
+    read(LARGEST - BEGINNING + 1, &mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(ComponentError::TooLarge { path: path.into() });
+    }
     if !is_meant(digest, &ContentHash::of(&bytes)) {
         return Err(ComponentError::WrongDigest { path: path.into() });
     }
     examine(path, &bytes)?;
     Ok(bytes)
+}
+
+/// Whether it begins as WebAssembly or as machine code does, of which the rest says more.
+fn is_binary(beginning: &[u8]) -> bool {
+    beginning.starts_with(b"\0asm") || beginning.starts_with(b"\x7fELF")
 }
 
 fn is_meant(digest: Option<&str>, content: &ContentHash) -> bool {
@@ -343,12 +372,39 @@ fn describe(bytes: &[u8]) -> String {
     }
 }
 
+/// How much of a file says that it is no component.
+const BEGINNING: u64 = 64;
+
+/// Bytes of the largest component. Compiled it is several times as large, and all of it is in memory meanwhile.
+const LARGEST: u64 = 1 << 30;
+
 /// The layer field of a component; a core module has 0 there.
 const COMPONENT_LAYER: u8 = 1;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_never_ends_is_refused_by_its_beginning_or_its_length() {
+        let read = |path: &Path| read(path, None).expect_err("it is not a component").to_string();
+        assert!(read(Path::new("/dev/zero")).contains(r"it begins with `\x00\x00"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.wasm");
+        std::fs::write(&path, b"\0asm\x0d\0\x01\0").unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(LARGEST + 1)
+            .unwrap();
+        let engine = Engine::new(crate::engine::Allocation::Single).expect("this machine can run wasm");
+        let error = Component::load_file(&path, None, &engine, &CompiledCode::nowhere()).err();
+        assert!(
+            matches!(error, Some(ComponentError::TooLarge { .. })),
+            "{error:?}"
+        );
+    }
 
     #[test]
     fn what_is_not_a_component_is_refused_by_what_it_is() {
