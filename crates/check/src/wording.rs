@@ -1,6 +1,6 @@
 //! Words for regions and for those who keep something out.
 
-use outport_policy::{Cut, Entry, Hosts, KeptOutBy, PortSet, Reason, Region, excerpt};
+use outport_policy::{Cut, Entry, KeptOutBy, PortSet, Reason, Region, excerpt};
 
 /// Who keeps something out, for the middle of a sentence.
 pub(crate) fn by(by: &KeptOutBy<'_>) -> String {
@@ -51,9 +51,4 @@ pub(crate) fn ports(ports: &PortSet) -> String {
         [one] if one.first() == one.last() => format!("port {ports}"),
         _ => format!("ports {ports}"),
     }
-}
-
-/// Whether a cut is for the eyes of people: not of addresses inside addresses, which every IPv6 network has.
-pub(crate) fn is_worth_telling(cut: &Cut<'_>) -> bool {
-    matches!(cut.region.hosts, Hosts::Pattern(_))
 }

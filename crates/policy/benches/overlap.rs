@@ -45,15 +45,17 @@ fn operator(entries: usize) -> Operator {
 fn against_the_deny_list(bencher: Bencher<'_, '_>, entries: usize) {
     let operator = operator(entries);
     let allowed: Vec<Entry> = (0..entries).map(|n| entry(n, "allowed")).collect();
-    bencher.bench_local(|| {
-        let kept_out = KeptOut::of(black_box(&operator));
-        let touched = allowed.iter().filter(|entry| {
-            let cuts = kept_out.cuts(entry).take(5).count();
-            let left = kept_out.left(entry);
-            cuts > 0 || left != Left::Whole || !kept_out.undecided(entry, 3).is_empty()
-        });
-        touched.count()
+    bencher.bench_local(|| touched(black_box(&operator), &allowed));
+}
+
+fn touched(operator: &Operator, allowed: &[Entry]) -> usize {
+    let kept_out = KeptOut::of(operator);
+    let touched = allowed.iter().filter(|entry| {
+        let cuts = kept_out.cuts(entry).take(5).count();
+        let left = kept_out.left(entry);
+        cuts > 0 || left != Left::Whole || !kept_out.undecided(entry, 3).is_empty()
     });
+    touched.count()
 }
 
 /// What a program may write: one host, and every entry with a port of its own.
@@ -63,6 +65,36 @@ fn of_one_host(bencher: Bencher<'_, '_>, entries: usize) {
     let allowed: Vec<Entry> = texts
         .map(|text| Entry::parse(&text, Place::Code).expect("the entry is well formed"))
         .collect();
+    bencher.bench_local(|| redundant(black_box(&allowed)).len());
+}
+
+/// Entries of which every second one covers much of the other list's hosts, on a port of its own or on all.
+fn wide(n: usize) -> Entry {
+    let port = match n.is_multiple_of(20) {
+        true => "*".to_owned(),
+        false => (1024 + n % 50_000).to_string(),
+    };
+    let text = match n % 10 {
+        0 => format!("*://*:{port}"),
+        2 => format!("*://*.example:{port}"),
+        4 => format!("*://11.0.0.0/8:{port}"),
+        6 => format!("*://[::]/0:{port}"),
+        8 => format!("*://{{11.0.0.0/9,*.example}}:{port}"),
+        _ => return entry(n, "allowed"),
+    };
+    Entry::parse(&text, Place::Code).expect("the entry is well formed")
+}
+
+#[divan::bench(args = SIZES, sample_count = 1)]
+fn wide_against_the_deny_list(bencher: Bencher<'_, '_>, entries: usize) {
+    let operator = operator(entries);
+    let allowed: Vec<Entry> = (0..entries).map(wide).collect();
+    bencher.bench_local(|| touched(black_box(&operator), &allowed));
+}
+
+#[divan::bench(args = SIZES, sample_count = 1)]
+fn wide_against_itself(bencher: Bencher<'_, '_>, entries: usize) {
+    let allowed: Vec<Entry> = (0..entries).map(wide).collect();
     bencher.bench_local(|| redundant(black_box(&allowed)).len());
 }
 

@@ -28,6 +28,7 @@ mod left;
 mod list_of_rules;
 mod live;
 mod networks;
+mod pieces;
 mod rules;
 
 use crate::algebra::Embedding;
@@ -106,7 +107,17 @@ impl<'p> KeptOut<'p> {
     /// What is taken out of an entry of the allow list. Parts may overlap.
     pub fn cuts<'a>(&'a self, entry: &Entry) -> impl Iterator<Item = Cut<'p>> + use<'a, 'p> {
         let regions = Region::permitted_by(entry).into_iter();
-        regions.flat_map(move |region| self.cuts_of(region))
+        regions.flat_map(move |region| {
+            let direct = self.direct_cuts_of(region.clone());
+            direct.chain(self.embedding_cuts_of(region))
+        })
+    }
+
+    /// Of these the ones that are about hosts themselves, and not about addresses inside addresses, which nearly every
+    /// IPv6 network has.
+    pub fn direct_cuts<'a>(&'a self, entry: &Entry) -> impl Iterator<Item = Cut<'p>> + use<'a, 'p> {
+        let regions = Region::permitted_by(entry).into_iter();
+        regions.flat_map(move |region| self.direct_cuts_of(region))
     }
 
     /// What is left of an entry of the allow list.
@@ -155,27 +166,32 @@ impl<'p> KeptOut<'p> {
         found.into_iter().map(|owner| self.owners[owner]).collect()
     }
 
-    fn cuts_of<'a>(&'a self, region: Region) -> impl Iterator<Item = Cut<'p>> + use<'a, 'p> {
-        let Hosts::Pattern(pattern) = region.hosts.clone() else {
-            unreachable!("INVARIANT: entries have patterns");
-        };
+    fn direct_cuts_of<'a>(&'a self, region: Region) -> impl Iterator<Item = Cut<'p>> + use<'a, 'p> {
+        let pattern = pattern_of(&region);
         let whole: Vec<&Rule> = self.rules.above(&pattern, &region.ports).collect();
         let whole = whole.into_iter().map({
             let pattern = pattern.clone();
             move |rule| (rule, Hosts::Pattern(pattern.clone()))
         });
-        let parts = self.rules.inside(&pattern);
+        let parts = self.rules.inside(&pattern, &region.ports);
         let parts = parts.map(|rule| (rule, Hosts::Pattern(rule.host.clone())));
         let local = localhost_in(&pattern).into_iter().flat_map(|pattern| {
             let rules = self.rules.of_localhost().iter();
             rules.map(move |rule| (rule, Hosts::Pattern(pattern.clone())))
         });
-        let ports = region.ports.clone();
-        let embedding = within(&pattern).into_iter().flat_map(move |within| {
-            self.embedded_in(within, &ports)
-                .map(move |(rule, network)| (rule, Hosts::Embedding { within, network }))
+        let found = whole.chain(parts).chain(local);
+        found.filter_map(move |(rule, hosts)| self.cut(&region, rule, hosts))
+    }
+
+    fn embedding_cuts_of<'a>(&'a self, region: Region) -> impl Iterator<Item = Cut<'p>> + use<'a, 'p> {
+        let within = within(&pattern_of(&region)).into_iter();
+        let found = within.flat_map({
+            let ports = region.ports.clone();
+            move |within| {
+                self.embedded_in(within, &ports)
+                    .map(move |(rule, network)| (rule, Hosts::Embedding { within, network }))
+            }
         });
-        let found = whole.chain(parts).chain(local).chain(embedding);
         found.filter_map(move |(rule, hosts)| self.cut(&region, rule, hosts))
     }
 
@@ -201,7 +217,7 @@ impl<'p> KeptOut<'p> {
         ports: &PortSet,
     ) -> impl Iterator<Item = (&'a Rule, Ipv4Net)> + use<'a, 'p> {
         let all = Ipv4Net::default();
-        let rules = self.rules.inside(&HostPattern::Network(IpNet::V4(all)));
+        let rules = self.rules.inside(&HostPattern::Network(IpNet::V4(all)), ports);
         let of_all: Vec<&Rule> = self.rules.above_embedded(all, ports).collect();
         rules.chain(of_all).filter_map(move |rule| {
             let network = v4_of(&rule.host)?;
@@ -239,6 +255,14 @@ fn ports_of_address_rules(rules: &Rules, count: usize) -> Vec<(Channel, PortMap<
         (channel, map)
     });
     maps.collect()
+}
+
+/// The hosts of a region of an entry.
+fn pattern_of(region: &Region) -> HostPattern {
+    match &region.hosts {
+        Hosts::Pattern(pattern) => pattern.clone(),
+        Hosts::Embedding { .. } => unreachable!("INVARIANT: entries have patterns"),
+    }
 }
 
 /// Whether the hosts are names whose addresses are not known.

@@ -1,12 +1,13 @@
 //! The effective policy of an app: what each component may reach, minus what, because of whom.
 //!
 //! As JSON it is a document that can be committed. It holds entries and the operator's side in full, so that a
-//! later policy can be compared with it exactly; what is left of the entries is worked out again then.
+//! later policy can be compared with it exactly; what is left of the entries is worked out again then. For people it
+//! shows the beginnings of long entries.
 
 use crate::human::{visible, wrap};
 use crate::wording;
 use outport_policy::{
-    Entry, EntryScheme, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Transport,
+    Entry, EntryScheme, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Transport, excerpt,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -136,11 +137,11 @@ impl EffectivePolicy {
 }
 
 fn effective(entry: &Entry, kept_out: &KeptOut<'_>) -> EffectiveEntry {
-    let cuts = kept_out.cuts(entry).filter(|cut| match cut.by {
+    let cuts = kept_out.direct_cuts(entry).filter(|cut| match cut.by {
         KeptOutBy::Limit(Reason::RuntimeUdp) => {
             entry.schemes().contains(&EntryScheme::Socket(Transport::Udp))
         }
-        _ => wording::is_worth_telling(cut),
+        _ => true,
     });
     let mut minus: Vec<Minus> = cuts
         .take(MOST_PARTS)
@@ -181,7 +182,7 @@ fn is_false(flag: &bool) -> bool {
 
 impl EffectiveEntry {
     fn write_to(&self, text: &mut String) {
-        let entry = visible(&self.entry);
+        let entry = visible(&excerpt(&self.entry));
         let _ = match self.left {
             LeftOfEntry::Blocked => writeln!(text, "  {entry}  permits nothing"),
             LeftOfEntry::Whole | LeftOfEntry::Narrowed => writeln!(text, "  {entry}"),
@@ -218,11 +219,11 @@ impl From<&Operator> for OperatorSummary {
 impl OperatorSummary {
     /// What no component reaches, whatever its entries.
     fn to_text(&self) -> String {
-        let denied: Vec<&str> = self
+        let denied: Vec<_> = self
             .disallowed_outbound_hosts
             .iter()
             .chain(&self.block_networks)
-            .map(String::as_str)
+            .map(|text| excerpt(text))
             .collect();
         let ports = match self.allow_loopback_ports.as_str() {
             "" => Some("loopback ports below 1024".to_owned()),

@@ -32,7 +32,7 @@ pub(super) fn findings(entries: &[Entry], kept_out: &KeptOut<'_>) -> Vec<Finding
 
 fn blocked(entry: &Entry, kept_out: &KeptOut<'_>) -> Finding {
     let cuts: Vec<Cut<'_>> = kept_out
-        .cuts(entry)
+        .direct_cuts(entry)
         .filter(|cut| speaks_of(cut, entry))
         .take(MOST_CUTS)
         .collect();
@@ -47,7 +47,7 @@ fn blocked(entry: &Entry, kept_out: &KeptOut<'_>) -> Finding {
 }
 
 fn narrowed(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
-    let mut cuts = kept_out.cuts(entry).filter(|cut| speaks_of(cut, entry));
+    let mut cuts = kept_out.direct_cuts(entry).filter(|cut| speaks_of(cut, entry));
     let told: Vec<Cut<'_>> = cuts.by_ref().take(MOST_CUTS).collect();
     let more = if cuts.next().is_some() { " and more" } else { "" };
     if told.is_empty() {
@@ -101,7 +101,7 @@ fn speaks_of(cut: &Cut<'_>, entry: &Entry) -> bool {
         KeptOutBy::Limit(Reason::RuntimeUdp) => {
             entry.schemes().contains(&EntryScheme::Socket(Transport::Udp))
         }
-        _ => wording::is_worth_telling(cut),
+        _ => true,
     }
 }
 

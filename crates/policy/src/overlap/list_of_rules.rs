@@ -59,9 +59,11 @@ impl ListOfRules {
             Hosts::Pattern(pattern) => Some(pattern),
             Hosts::Embedding { .. } => None,
         };
-        let near = pattern
-            .into_iter()
-            .flat_map(|pattern| self.0.above(pattern, &region.ports).chain(self.0.inside(pattern)));
+        let near = pattern.into_iter().flat_map(|pattern| {
+            self.0
+                .above(pattern, &region.ports)
+                .chain(self.0.inside(pattern, &region.ports))
+        });
         near.filter(|rule| {
             filter.passes(rule)
                 && meet(&rule.ports, &region.ports)

@@ -6,6 +6,7 @@
 
 use super::by_port::ByPort;
 use super::live::Live;
+use super::pieces::Pieces;
 use super::rules::Rule;
 use crate::PortSet;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -24,6 +25,7 @@ pub(super) struct Prefix {
 #[derive(Debug, Default)]
 pub(super) struct Networks {
     sorted: Vec<(Prefix, usize)>,
+    in_order: Pieces,
     exact: HashMap<Prefix, ByPort>,
     /// The lengths that occur, ascending.
     lengths: Vec<u8>,
@@ -98,6 +100,7 @@ impl Networks {
     /// Puts the list in order. INVARIANT: called once, after the last insert and before the first question.
     pub(super) fn sort(&mut self) {
         self.sorted.sort_unstable();
+        self.in_order = Pieces::new(self.sorted.iter().map(|(_, rule)| *rule).collect());
         self.exact.values_mut().for_each(ByPort::sort);
         self.lengths = self.sorted.iter().map(|(prefix, _)| prefix.length).collect();
         self.lengths.sort_unstable();
@@ -120,9 +123,9 @@ impl Networks {
         })
     }
 
-    /// The rules of every network inside `prefix`, itself not among them.
-    pub(super) fn inside(&self, prefix: Prefix) -> impl Iterator<Item = usize> {
-        self.sorted[self.range(prefix)].iter().map(|(_, rule)| *rule)
+    /// The rules of every network inside `prefix`, itself not among them: which piece of which order.
+    pub(super) fn inside(&self, prefix: Prefix) -> (&Pieces, Range<usize>) {
+        (&self.in_order, self.range(prefix))
     }
 
     /// Walks over the parts of `prefix` that no rule covers whole, and tells each with what is still live there.

@@ -2,14 +2,16 @@
 //!
 //! Host patterns nest or are apart, so a rule meets a pattern in one of two ways: it covers the pattern, or it
 //! lies inside it. Names are sorted by their labels from the end, networks as in [`Networks`], and what lies
-//! inside a pattern stands in one piece in both.
+//! inside a pattern stands in one [piece](Pieces) in both.
 
 use super::by_port::ByPort;
 use super::networks::{Networks, Prefix};
+use super::pieces::Pieces;
 use crate::{Address, Channel, HostPattern, Name, PortSet, Protocols, Scheme};
 use ipnet::{IpNet, Ipv4Net};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
 /// One rule: what it covers, and whose it is.
 #[derive(Clone, Debug)]
@@ -43,6 +45,9 @@ pub(super) struct Rules {
     apexes: HashMap<Name, ByPort>,
     /// Rules for names and for what is below names, by the labels of the name from the end.
     below: Vec<(Box<str>, usize)>,
+    below_in_order: Pieces,
+    /// Rules that are not for `*`.
+    not_any: Pieces,
     pub(super) v4: Networks,
     pub(super) v6: Networks,
     /// What both addresses of `localhost` have in common.
@@ -59,6 +64,8 @@ impl Rules {
             names: HashMap::new(),
             apexes: HashMap::new(),
             below: Vec::new(),
+            below_in_order: Pieces::default(),
+            not_any: Pieces::default(),
             v4: Networks::default(),
             v6: Networks::default(),
             localhost: Vec::new(),
@@ -72,6 +79,12 @@ impl Rules {
             this.file(id);
         }
         this.below.sort_unstable();
+        this.below_in_order = Pieces::new(this.below.iter().map(|(_, id)| *id).collect());
+        let ids = 0..this.rules.len();
+        this.not_any = Pieces::new(
+            ids.filter(|id| this.rules[*id].host != HostPattern::Any)
+                .collect(),
+        );
         let by_name = this.names.values_mut().chain(this.apexes.values_mut());
         by_name.chain([&mut this.any]).for_each(ByPort::sort);
         this.v4.sort();
@@ -165,19 +178,20 @@ impl Rules {
             .filter(|rule| rule.readings == Readings::All)
     }
 
-    /// The rules that cover some hosts of the pattern, and not all.
-    pub(super) fn inside<'a>(&'a self, pattern: &HostPattern) -> Box<dyn Iterator<Item = &'a Rule> + 'a> {
-        let ids: Box<dyn Iterator<Item = usize> + 'a> = match pattern {
-            HostPattern::Any => {
-                Box::new((0..self.rules.len()).filter(|id| self.rules[*id].host != HostPattern::Any))
-            }
-            HostPattern::Subdomains(apex) => Box::new(self.below(apex)),
-            HostPattern::Network(net) => Box::new(self.networks(net).inside(Prefix::of(*net))),
-            HostPattern::ToSelf | HostPattern::Name(_) | HostPattern::Address(_) => {
-                Box::new(std::iter::empty())
-            }
+    /// The rules that cover some hosts of the pattern, and not all, and are near the ports.
+    pub(super) fn inside<'a>(
+        &'a self,
+        pattern: &HostPattern,
+        ports: &PortSet,
+    ) -> impl Iterator<Item = &'a Rule> + use<'a> {
+        let piece = match pattern {
+            HostPattern::Any => Some((&self.not_any, 0..self.not_any.len())),
+            HostPattern::Subdomains(apex) => Some((&self.below_in_order, self.below(apex))),
+            HostPattern::Network(net) => Some(self.networks(net).inside(Prefix::of(*net))),
+            HostPattern::ToSelf | HostPattern::Name(_) | HostPattern::Address(_) => None,
         };
-        Box::new(ids.map(|id| &self.rules[id]))
+        let found = piece.map(|(pieces, piece)| pieces.near(piece, &self.rules, ports));
+        found.into_iter().flatten().map(|id| &self.rules[id])
     }
 
     /// What the addresses of `localhost` have in common, as rules for the name.
@@ -197,13 +211,12 @@ impl Rules {
         }
     }
 
-    fn below(&self, apex: &Name) -> impl Iterator<Item = usize> + '_ {
+    /// Which of the names are below the apex.
+    fn below(&self, apex: &Name) -> Range<usize> {
         let key = from_the_end(apex);
         let start = self.below.partition_point(|(own, _)| **own <= *key);
-        self.below[start..]
-            .iter()
-            .take_while(move |(own, _)| own.starts_with(&*key))
-            .map(|(_, id)| *id)
+        let inside = self.below[start..].partition_point(|(own, _)| own.starts_with(&*key));
+        start..start + inside
     }
 
     fn file(&mut self, id: usize) {
