@@ -146,6 +146,58 @@ fn a_message_is_short_however_long_the_mistake_is() {
 }
 
 #[test]
+fn what_is_said_of_an_entry_is_short_however_long_the_entry_is() {
+    let hosts: Vec<String> = (0..5_000)
+        .map(|number| format!("10.7.{}.{}", number / 250, number % 250))
+        .collect();
+    let entry = |port: u16| format!("*://{{{},localhost}}:{port}", hosts.join(","));
+    let settings =
+        |denied: &str| format!("[outbound_networking]\ndisallowed_outbound_hosts = [{denied:?}]\n");
+    let manifest = format!(
+        "spin_manifest_version = 2\napplication.name = \"long\"\n\n[[trigger.command]]\ncomponent = \"main\"\n\
+         args = [\"tcp.connect 10.7.0.1:1\", \"tcp.connect 10.7.0.1:2\", \"dns.lookup localhost\"]\n\n\
+         [component.main]\nsource = \"GUESTS/player.wasm\"\nallowed_outbound_hosts = [{:?}]\n",
+        entry(5432)
+    );
+    let under = |command: Outport| {
+        command
+            .file("settings.toml", settings(&entry(1)))
+            .option("--runtime-config-file=settings.toml")
+    };
+    let explain = || under(Outport::command("explain").manifest(&manifest));
+    let finished = under(Outport::up(&manifest)).finish().expect_code(0);
+    assert_eq!(
+        finished.reasons(),
+        ["deny.host", "allow.port"],
+        "a denial by an entry of the operator's, and one near one of the author's"
+    );
+    for judgement in &finished.audit {
+        assert!(judgement.to_string().len() < 1_000, "{judgement}");
+    }
+    assert!(finished.stderr.len() < 4_000, "{} bytes", finished.stderr.len());
+    for (options, code) in [
+        (&["tcp://10.7.0.1:1"][..], 1),
+        (&["tcp://10.7.0.1:5432"], 0),
+        (&["--format=json", "tcp://10.7.0.1:1"], 1),
+        (&["--format=json", "tcp://10.7.0.1:5432"], 0),
+        (&[], 0),
+    ] {
+        let explained = explain().options(options).finish().expect_code(code);
+        assert!(
+            explained.stdout.len() < 4_000,
+            "{options:?}: {} bytes",
+            explained.stdout.len()
+        );
+        assert!(explained.stdout.contains('…'), "{options:?}");
+    }
+    let document = explain().option("--format=json").finish().expect_code(0);
+    assert!(
+        document.stdout.contains("10.7.19.249"),
+        "what is compared later is whole"
+    );
+}
+
+#[test]
 fn a_manifest_that_does_not_parse_is_shown_with_its_place() {
     for (text, place, what) in [
         (

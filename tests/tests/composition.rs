@@ -95,7 +95,14 @@ fn a_dependency_that_inherits_nothing_reaches_nothing_that_its_component_reaches
         );
         let finished = world.app(&lines).finish().expect_code(0);
         assert_rights(&finished, &NOTHING);
-        assert_eq!(finished.reasons(), ["allow.none"; 6], "{finished}");
+        assert_eq!(finished.reasons(), ["allow.not-inherited"; 6], "{finished}");
+        let line = "add `inherit_configuration = [\"allowed_outbound_hosts\"]` to the dependency";
+        assert!(finished.stderr.contains(line), "{finished}");
+        let request = format!("http://{}", world.origin.address());
+        let told = finished.audit.iter().filter(|judgement| {
+            judgement.field("destination") == request && judgement.field("verdict") == "deny"
+        });
+        assert_eq!(told.count(), 2, "{finished}");
         for denied in finished
             .audit
             .iter()

@@ -346,16 +346,12 @@ impl LayerSays {
         self.answer = "refuses";
         self.reason = Some(denial.reason().code());
         self.sentence = Some(denial.reason().sentence());
-        let entry = denial
-            .denied_by()
-            .map(|entry| format!("{} ({})", entry.text(), entry.place()));
+        let entry = denial.denied_by().map(|entry| entry.cited().to_string());
         self.by = entry.or_else(|| {
             let blocked = denial.blocked_by()?;
             Some(format!("{blocked} ({})", blocked.place()))
         });
-        self.closest = denial
-            .closest()
-            .map(|entry| format!("{} ({})", entry.text(), entry.place()));
+        self.closest = denial.closest().map(|entry| entry.cited().to_string());
     }
 }
 

@@ -4,12 +4,13 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 use ::http::{Request, Response};
-use outport_policy::{AllowList, Operator, Policy, Reason};
+use outport_policy::{AllowList, Operator, Policy};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::ctx::GateCtx;
 use crate::http::{Internal, InternalDestination, Pool, Tls, TlsProfile};
 use crate::instance::InstanceGate;
+use crate::shut::ShutGate;
 use crate::wall::Wall;
 
 /// What one component may reach: the author's allow list before the operator's [`Wall`]. Cheap to clone; shared by
@@ -99,10 +100,12 @@ impl Gate {
         let _ = self.shared.internal.set(app);
     }
 
-    /// Notes that code which has no way out at all tried to take one: counted and told like every other denial, under
-    /// `what` as the audit log calls the attempt.
-    pub fn refuse(&self, what: &'static str, destination: &str, reason: Reason) {
-        InstanceGate::new(self.clone()).refuse(what, destination, reason);
+    /// What is there instead for a dependency of the component that does not inherit what the component may reach.
+    /// `dependency` is what the manifest calls it.
+    pub fn shut(&self, dependency: &str) -> ShutGate {
+        let component = format!("{} ({dependency})", self.component());
+        let nothing = AllowList::not_inherited();
+        ShutGate::new(self.shared.wall.gate(component, nothing.into()))
     }
 
     /// Lets the app answer a request that is permitted.

@@ -57,6 +57,12 @@ enum Telling {
 
 impl InstanceGate {
     pub(crate) fn new(gate: Gate) -> InstanceGate {
+        let number = gate.wall().next_instance();
+        InstanceGate::numbered(gate, number)
+    }
+
+    /// The judge of a part of an instance that has its number already.
+    pub(crate) fn numbered(gate: Gate, number: u64) -> InstanceGate {
         let policy = gate.policy(gate.wall().operator());
         let quotas = &policy.operator().quotas;
         let turns = Semaphore::new(quotas.lookups_in_flight as usize);
@@ -67,7 +73,6 @@ impl InstanceGate {
             lookups: 0,
             unsolicited_told: None,
         };
-        let number = gate.wall().next_instance();
         let held = Holdings::new(gate.clone());
         InstanceGate {
             gate,

@@ -115,6 +115,7 @@ pub mod p2;
 pub mod p3;
 mod pass_on;
 mod refusal;
+mod shut;
 mod sockets;
 mod tally;
 #[cfg(test)]
@@ -129,6 +130,7 @@ pub use dns::{
 };
 pub use gate::Gate;
 pub use http::{GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError};
+pub use shut::ShutGate;
 pub use tally::Tally;
 pub use wall::{Wall, WallBuilder, WallError};
 

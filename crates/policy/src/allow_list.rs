@@ -6,7 +6,20 @@ use crate::{Address, Ending, Endpoint, Entry, EntryScheme, Grants, Host, Name, P
 
 /// What one component's author says that it may reach (layer 4). Empty: nothing.
 #[derive(Clone, Debug, Default)]
-pub struct AllowList(Index);
+pub struct AllowList {
+    index: Index,
+    holder: Holder,
+}
+
+/// Whose list it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Holder {
+    /// A component's own.
+    #[default]
+    Component,
+    /// Nobody's: a dependency does not inherit the one of its component.
+    Disinherited,
+}
 
 /// Why nothing on the list permits an attempt, the entry that came closest and the name that it was about.
 pub(crate) type Miss<'p> = (Reason, Option<&'p Entry>, Option<Name>);
@@ -14,12 +27,28 @@ pub(crate) type Miss<'p> = (Reason, Option<&'p Entry>, Option<Name>);
 impl AllowList {
     /// Compiles the entries. None of them is left out: that they were read is what [`Entry`] stands for.
     pub fn compile(entries: Vec<Entry>) -> Self {
-        Self(Index::compile(entries, |_| Vec::new()))
+        Self {
+            index: Index::compile(entries, |_| Vec::new()),
+            holder: Holder::Component,
+        }
+    }
+
+    /// What a dependency has that does not inherit the list of its component: nothing, not even a socket.
+    pub fn not_inherited() -> Self {
+        Self {
+            index: Index::default(),
+            holder: Holder::Disinherited,
+        }
+    }
+
+    /// Whether it is [nobody's](Self::not_inherited).
+    pub fn is_not_inherited(&self) -> bool {
+        self.holder == Holder::Disinherited
     }
 
     /// The entries in the order in which they were written.
     pub fn entries(&self) -> &[Entry] {
-        self.0.entries()
+        self.index.entries()
     }
 
     /// Whether nothing was written, which permits nothing (clause ORD-2).
@@ -28,20 +57,20 @@ impl AllowList {
     }
 
     pub(crate) fn permits_address(&self, remote: Endpoint, protocol: Protocol<'_>) -> Option<&Entry> {
-        self.0
+        self.index
             .find_address(remote.address, Side::Allow, protocol, remote.port)
             .map(|found| found.entry)
     }
 
     pub(crate) fn permits_name(&self, name: &Name, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
-        self.0.find_name(name, Side::Allow, protocol, port)
+        self.index.find_name(name, Side::Allow, protocol, port)
     }
 
     pub(crate) fn permits_host(&self, host: &Host, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
         match host {
             Host::Name(name) => {
                 let itself = if name.as_str() == SELF {
-                    self.0.find_self(protocol)
+                    self.index.find_self(protocol)
                 } else {
                     None
                 };
@@ -53,7 +82,7 @@ impl AllowList {
 
     /// An entry by which a raw socket may reach the name on some port (clause DNS-1).
     pub(crate) fn permits_look_up(&self, name: &Name) -> Option<&Entry> {
-        self.0.socket_entry_of_name(name)
+        self.index.socket_entry_of_name(name)
     }
 
     /// An entry that names this very address, as a literal or by a network, for the protocol on some port. It
@@ -63,7 +92,7 @@ impl AllowList {
             Protocol::Socket(_) => !matches!(scheme, EntryScheme::Url(_)),
             Protocol::Url(_) => scheme.permits(protocol),
         };
-        self.0
+        self.index
             .lists_address(address, |entry| entry.schemes().iter().any(permits))
     }
 
@@ -80,7 +109,7 @@ impl AllowList {
             return (Reason::AllowNone, None, None);
         }
         if let Some(name) = granted {
-            let (reason, closest) = near(self.0.closest_to_name(name, protocol, remote.port));
+            let (reason, closest) = near(self.index.closest_to_name(name, protocol, remote.port));
             return (reason, closest, Some(name.clone()));
         }
         if let Some((name, ending)) = grants.ended(remote.address) {
@@ -90,12 +119,15 @@ impl AllowList {
             };
             return (reason, self.permits_look_up(name), Some(name.clone()));
         }
-        if let (reason, Some(entry)) = near(self.0.closest_to_address(remote.address, protocol, remote.port))
-        {
+        if let (reason, Some(entry)) = near(self.index.closest_to_address(
+            remote.address,
+            protocol,
+            remote.port,
+        )) {
             return (reason, Some(entry), None);
         }
         match self
-            .0
+            .index
             .named(transport, remote.port, remote.address.reads_as_loopback())
         {
             Some(entry) => (Reason::AllowNameNotLookedUp, Some(entry), None),
@@ -109,8 +141,8 @@ impl AllowList {
             return (Reason::AllowNone, None, None);
         }
         let closest = match host {
-            Host::Name(name) => self.0.closest_to_name(name, protocol, port),
-            Host::Address(address) => self.0.closest_to_address(*address, protocol, port),
+            Host::Name(name) => self.index.closest_to_name(name, protocol, port),
+            Host::Address(address) => self.index.closest_to_address(*address, protocol, port),
         };
         let (reason, closest) = near(closest);
         (reason, closest, None)
@@ -121,7 +153,7 @@ impl AllowList {
         if self.is_empty() {
             return (Reason::AllowNone, None, None);
         }
-        match self.0.covers_name(name) {
+        match self.index.covers_name(name) {
             Some(entry) => (Reason::AllowScheme, Some(entry), None),
             None => (Reason::DnsNameNotAllowed, None, None),
         }

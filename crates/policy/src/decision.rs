@@ -151,14 +151,12 @@ impl Decision<'_> {
     }
 }
 
-/// The rule for a log: an entry as written with its place.
+/// The rule for a log: an entry as [cited](Entry::cited).
 impl fmt::Display for Rule<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Entry(entry) => write!(f, "{} ({})", entry.text(), entry.place()),
-            Self::Grant { name, entry } => {
-                write!(f, "{} ({}) by look-up of {name}", entry.text(), entry.place())
-            }
+            Self::Entry(entry) => entry.cited().fmt(f),
+            Self::Grant { name, entry } => write!(f, "{} by look-up of {name}", entry.cited()),
             Self::Harmless => f.write_str("reaches nobody by itself"),
         }
     }

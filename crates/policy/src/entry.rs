@@ -16,7 +16,7 @@ mod suggestion;
 
 use crate::entry_error::EntryError;
 use crate::host_pattern::HostPattern;
-use crate::{Place, PortRange, PortSet, Protocol, Scheme, Transport};
+use crate::{Place, PortRange, PortSet, Protocol, Scheme, Transport, excerpt};
 use std::fmt;
 use std::sync::Arc;
 
@@ -122,6 +122,11 @@ impl Entry {
     /// Where it was written.
     pub fn place(&self) -> &Place {
         &self.0.place
+    }
+
+    /// What messages call it: its text, at most 120 characters of it, and where it was written.
+    pub fn cited(&self) -> impl fmt::Display {
+        Cited(self)
     }
 
     /// Its schemes; at least one.
@@ -231,6 +236,14 @@ fn fmt_list<T: fmt::Display>(parts: &[T], f: &mut fmt::Formatter<'_>) -> fmt::Re
         part.fmt(f)?;
     }
     f.write_str("}")
+}
+
+struct Cited<'e>(&'e Entry);
+
+impl fmt::Display for Cited<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", excerpt(self.0.text()), self.0.place())
+    }
 }
 
 impl fmt::Display for EntryScheme {

@@ -238,7 +238,12 @@ impl Policy {
         attempt: &Attempt<'_>,
         situation: &Situation<'p>,
     ) -> Result<Rule<'p>, Denial<'p>> {
+        if self.allow.is_not_inherited() {
+            return Err(Denial::new(Reason::AllowNotInherited));
+        }
         match *attempt {
+            // A socket reaches nobody. With an empty list it can be neither bound nor connected, and the denial of that
+            // says where the guest would have gone (clauses ORD-2 and RSN-2).
             Attempt::CreateSocket { .. } => Ok(Rule::Harmless),
             Attempt::Bind { .. } if self.allow.is_empty() => Err(Denial::new(Reason::AllowNone)),
             Attempt::Bind { .. } => Ok(Rule::Harmless),

@@ -72,6 +72,9 @@ reasons! {
 
     /// Clause ORD-2.
     AllowNone = "allow.none", AllowList, "allowed_outbound_hosts is empty";
+    /// The code is that of a dependency, which has only what it inherits from its component.
+    AllowNotInherited = "allow.not-inherited", AllowList,
+        "this is a dependency that does not inherit allowed_outbound_hosts from its component";
     /// No entry covers the destination, and none comes close.
     AllowNoMatch = "allow.no-match", AllowList, "no entry of allowed_outbound_hosts covers this";
     /// Clause AL-3.
@@ -178,6 +181,7 @@ mod tests {
             "runtime.udp",
             "runtime.link-local",
             "allow.none",
+            "allow.not-inherited",
             "allow.no-match",
             "allow.scheme",
             "allow.port",

@@ -1,6 +1,6 @@
 //! What would permit a refused attempt (clause RSN-2).
 
-use crate::{Attempt, Denial, Endpoint, Host, Layer, Name, Place, Reason, Scheme, Transport};
+use crate::{Attempt, Denial, Endpoint, Host, Layer, Name, Place, Reason, Scheme, Transport, excerpt};
 use std::fmt;
 
 /// The one change that would permit an attempt, and who can make it.
@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Remedy {
     /// The author adds this entry to `allowed_outbound_hosts`.
     AddEntry(String),
+    /// The author lets the dependency inherit the list of its component.
+    Inherit,
     /// The guest looks this name up before it connects.
     LookUp(Name),
     /// The operator starts Outport with this switch.
@@ -27,6 +29,7 @@ impl Remedy {
             (Layer::DenyList, _) => undeny(denial),
             (Layer::RuntimeLimits, Reason::RuntimeLoopbackPort) => remote_of(attempt)
                 .map(|remote| Self::Switch(format!("--allow-loopback-ports {}", remote.port))),
+            (_, Reason::AllowNotInherited) => Some(Self::Inherit),
             (_, Reason::GrantReplaced | Reason::GrantEvicted) => denial.name().cloned().map(Self::LookUp),
             (Layer::AllowList, _) if denial.switch().is_none() => add_entry(denial, attempt),
             _ => denial.switch().map(|switch| Self::Switch(switch.to_owned())),
@@ -109,9 +112,12 @@ impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddEntry(entry) => write!(f, "add \"{entry}\" to allowed_outbound_hosts"),
+            Self::Inherit => {
+                f.write_str("add `inherit_configuration = [\"allowed_outbound_hosts\"]` to the dependency")
+            }
             Self::LookUp(name) => write!(f, "look up `{name}` again before connecting"),
             Self::Switch(switch) => write!(f, "the operator can lift this with `{switch}`"),
-            Self::Undeny { text, place } => write!(f, "the operator denies `{text}` ({place})"),
+            Self::Undeny { text, place } => write!(f, "the operator denies `{}` ({place})", excerpt(text)),
         }
     }
 }

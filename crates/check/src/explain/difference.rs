@@ -7,7 +7,7 @@ use super::{EffectiveComponent, EffectivePolicy, OperatorSummary};
 use crate::human::{visible, wrap};
 use outport_policy::{
     AllowList, BlockedNetwork, BlockedNetworkError, DenyList, Entry, EntryError, Limit, Operator, Place,
-    Policy, PortSet, PortsError, RuntimeLimits, gained,
+    Policy, PortSet, PortsError, RuntimeLimits, excerpt, gained,
 };
 use serde::Serialize;
 use std::fmt::Write;
@@ -128,7 +128,7 @@ impl Difference {
         let mut text = String::new();
         for (sign, verb, entries) in [('+', "now", &self.gained), ('-', "no longer", &self.lost)] {
             for one in entries {
-                let line = format!("{sign} {} {}", one.component, one.entry);
+                let line = format!("{sign} {} {}", one.component, excerpt(&one.entry));
                 let _ = writeln!(text, "{}", visible(&line));
                 let _ = writeln!(
                     text,

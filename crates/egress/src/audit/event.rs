@@ -121,7 +121,7 @@ impl AuditEvent {
     }
 
     fn denied(&mut self, denial: &Denial<'_>, attempt: &Attempt<'_>) {
-        let entry = |entry: &Entry| escape(&format!("{} ({})", entry.text(), entry.place())).into_owned();
+        let entry = |entry: &Entry| escape(&entry.cited().to_string()).into_owned();
         let blocked = denial
             .blocked_by()
             .map(|network| format!("{network} ({})", network.place()));

@@ -13,11 +13,11 @@
 use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri};
-use outport_policy::{Host, Name, RequestMethod, Scheme};
+use outport_policy::{Attempt, Host, Name, RequestMethod, Scheme};
 
 /// The place that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Destination {
+pub(crate) struct Destination {
     pub(super) scheme: Scheme,
     pub(super) host: Host,
     pub(super) port: u16,
@@ -25,11 +25,11 @@ pub(super) struct Destination {
 
 /// The request is for no place at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NoDestination;
+pub(crate) struct NoDestination;
 
 impl Destination {
     /// The place that `request` is for.
-    pub(super) fn of<B>(request: &Request<B>) -> Result<Destination, NoDestination> {
+    pub(crate) fn of<B>(request: &Request<B>) -> Result<Destination, NoDestination> {
         let uri = request.uri();
         let scheme = uri.scheme_str().and_then(Scheme::parse).ok_or(NoDestination)?;
         if !matches!(scheme, Scheme::HTTP | Scheme::HTTPS) || !path_is_plain(request.method(), uri) {
@@ -39,6 +39,16 @@ impl Destination {
         let host = host(authority)?;
         let port = port(authority)?.or(scheme.default_port()).ok_or(NoDestination)?;
         Ok(Destination { scheme, host, port })
+    }
+
+    /// A request to there by `method`, for the policy.
+    pub(crate) fn attempt(&self, method: &Method) -> Attempt<'_> {
+        Attempt::Request {
+            scheme: &self.scheme,
+            host: &self.host,
+            port: self.port,
+            method: request_method(method),
+        }
     }
 
     /// Host and port for the `Host` header or HTTP/2's `:authority`.
@@ -100,7 +110,7 @@ pub(super) fn complete_path(uri: &mut Uri) -> Result<(), NoDestination> {
 }
 
 /// What matters about the method to the policy. Methods differ by case, but not every proxy knows that.
-pub(super) fn method(method: &Method) -> RequestMethod {
+fn request_method(method: &Method) -> RequestMethod {
     if method.as_str().eq_ignore_ascii_case("CONNECT") {
         RequestMethod::Connect
     } else {
@@ -220,7 +230,7 @@ mod tests {
             ("CONNECTS", false),
         ];
         for (text, connects) in rows {
-            let found = method(&Method::from_bytes(text.as_bytes()).unwrap());
+            let found = request_method(&Method::from_bytes(text.as_bytes()).unwrap());
             assert_eq!(found == RequestMethod::Connect, connects, "{text}");
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use outport_policy::{Attempt, Host, Reason};
+use outport_policy::{Host, Reason};
 use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
@@ -40,15 +40,8 @@ pub(super) async fn send(
 }
 
 fn judge(gate: &InstanceGate, destination: &Destination, request: &Request<WasiBody>) -> Result<(), Error> {
-    let Destination { scheme, host, port } = destination;
-    let attempt = Attempt::Request {
-        scheme,
-        host,
-        port: *port,
-        method: destination::method(request.method()),
-    };
-    gate.judge("http.request", &attempt)
-        .map_err(|refusal| errors::of_request_refusal(refusal, host))
+    gate.judge("http.request", &destination.attempt(request.method()))
+        .map_err(|refusal| errors::of_request_refusal(refusal, &destination.host))
 }
 
 async fn send_out(

@@ -37,5 +37,6 @@ pub use hooks::GateHooks;
 pub use internal::{Internal, InternalDestination};
 pub use tls::{TlsProfile, TlsProfileBuilder, TlsProfileError};
 
+pub(crate) use destination::Destination;
 pub(crate) use pool::Pool;
 pub(crate) use tls::Tls;

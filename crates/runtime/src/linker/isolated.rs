@@ -12,11 +12,10 @@
 //! | a variable | `undefined`; of `wasi:config/store`: no value |
 //!
 //! Everything else traps: it needs a socket or the like, which such a dependency cannot make. The refusals of the
-//! network are told and counted like any other, with the reason `allow.none`, in the name of the component and its
-//! dependency.
+//! network are judged, told and counted like any other ([`ShutGate`]), in the name of the component and its dependency.
 
-use outport_egress::Gate;
-use outport_policy::{AllowList, Reason};
+use outport_egress::{Gate, GateView, ShutGate};
+use outport_policy::Transport;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
 use wasmtime_wasi::p2::bindings::sockets::network as p2_network;
@@ -56,7 +55,7 @@ pub(super) fn define(
 ) -> wasmtime::Result<()> {
     let interface = isolated.import;
     let (path, version) = interface.split_once('@').unwrap_or((interface, ""));
-    let shut = Shut::of(gate, dependency);
+    let shut = gate.shut(dependency);
     for (name, item) in items {
         match item {
             ComponentItem::ComponentFunc(function) => {
@@ -77,63 +76,59 @@ pub(super) fn define(
     Ok(())
 }
 
-/// The gate of a dependency that has no way out.
-#[derive(Clone)]
-struct Shut(Gate);
-
-impl Shut {
-    fn of(gate: &Gate, dependency: &str) -> Shut {
-        let component = format!("{} ({dependency})", gate.component());
-        let nothing = AllowList::compile(Vec::new());
-        Shut(gate.wall().gate(component, nothing.into()))
-    }
-
-    fn refuse(&self, attempt: &'static str, destination: &str) {
-        self.0.refuse(attempt, destination, Reason::AllowNone);
-    }
-}
-
 /// Defines a function that answers; says whether it is one of those.
 fn define_answer(
     instance: &mut LinkerInstance<'_, Guest>,
     (interface, version, function): (&str, &str, &str),
-    shut: Shut,
+    shut: ShutGate,
 ) -> wasmtime::Result<bool> {
     match (interface, function) {
         ("wasi:sockets/tcp-create-socket", "create-tcp-socket") => {
-            instance.func_wrap(function, move |_, (_,): (p2_network::IpAddressFamily,)| {
-                shut.refuse("socket.create", "tcp");
-                Ok((Err::<Resource<TcpSocket>, _>(p2_network::ErrorCode::AccessDenied),))
-            })?;
+            instance.func_wrap(
+                function,
+                move |mut store, (_,): (p2_network::IpAddressFamily,)| {
+                    shut.refuse_socket(store.data_mut().gate().ctx, Transport::Tcp);
+                    Ok((Err::<Resource<TcpSocket>, _>(p2_network::ErrorCode::AccessDenied),))
+                },
+            )?;
         }
         ("wasi:sockets/udp-create-socket", "create-udp-socket") => {
-            instance.func_wrap(function, move |_, (_,): (p2_network::IpAddressFamily,)| {
-                shut.refuse("socket.create", "udp");
-                Ok((Err::<Resource<UdpSocket>, _>(p2_network::ErrorCode::AccessDenied),))
-            })?;
+            instance.func_wrap(
+                function,
+                move |mut store, (_,): (p2_network::IpAddressFamily,)| {
+                    shut.refuse_socket(store.data_mut().gate().ctx, Transport::Udp);
+                    Ok((Err::<Resource<UdpSocket>, _>(p2_network::ErrorCode::AccessDenied),))
+                },
+            )?;
         }
         ("wasi:sockets/types", "[static]tcp-socket.create" | "[static]udp-socket.create") => {
             let transport = match function.contains("tcp") {
-                true => "tcp",
-                false => "udp",
+                true => Transport::Tcp,
+                false => Transport::Udp,
             };
-            instance.func_wrap(function, move |_, (_,): (p3_sockets::types::IpAddressFamily,)| {
-                shut.refuse("socket.create", transport);
-                let denied = p3_sockets::types::ErrorCode::AccessDenied;
-                Ok((Err::<Resource<Placeholder>, _>(denied),))
-            })?;
+            instance.func_wrap(
+                function,
+                move |mut store, (_,): (p3_sockets::types::IpAddressFamily,)| {
+                    shut.refuse_socket(store.data_mut().gate().ctx, transport);
+                    let denied = p3_sockets::types::ErrorCode::AccessDenied;
+                    Ok((Err::<Resource<Placeholder>, _>(denied),))
+                },
+            )?;
         }
         ("wasi:sockets/ip-name-lookup", "resolve-addresses") if version.starts_with("0.2.") => {
-            instance.func_wrap(function, move |_, (_, name): (Resource<Network>, String)| {
-                shut.refuse("dns.lookup", &name);
-                Ok((Err::<Resource<Placeholder>, _>(
-                    p2_network::ErrorCode::AccessDenied,
-                ),))
-            })?;
+            instance.func_wrap(
+                function,
+                move |mut store, (_, name): (Resource<Network>, String)| {
+                    shut.refuse_look_up(store.data_mut().gate().ctx, &name);
+                    Ok((Err::<Resource<Placeholder>, _>(
+                        p2_network::ErrorCode::AccessDenied,
+                    ),))
+                },
+            )?;
         }
         ("wasi:sockets/ip-name-lookup", "resolve-addresses") => {
-            instance.func_wrap_concurrent(function, move |_, (name,): (String,)| {
-                shut.refuse("dns.lookup", &name);
+            instance.func_wrap_concurrent(function, move |store, (name,): (String,)| {
+                store.with(|mut store| shut.refuse_look_up(store.get().gate().ctx, &name));
                 let denied = p3_sockets::ip_name_lookup::ErrorCode::AccessDenied;
                 let answer = (Err::<Vec<p3_sockets::types::IpAddress>, _>(denied),);
                 Box::pin(std::future::ready(Ok(answer)))
@@ -148,18 +143,20 @@ fn define_answer(
 fn define_other_answer(
     instance: &mut LinkerInstance<'_, Guest>,
     (interface, function): (&str, &str),
-    shut: Shut,
+    shut: ShutGate,
 ) -> wasmtime::Result<bool> {
     match (interface, function) {
         ("wasi:http/outgoing-handler", "handle") => {
             type Given = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
             instance.func_wrap(function, move |mut store, (request, options): Given| {
-                let table = store.data_mut().table();
-                let request = table.delete(request)?;
+                let guest = store.data_mut();
+                let request = guest.table().delete(request)?;
                 if let Some(options) = options {
-                    table.delete(options)?;
+                    guest.table().delete(options)?;
                 }
-                shut.refuse("http.request", request.authority.as_deref().unwrap_or_default());
+                let scheme = request.scheme.as_ref().map(scheme_of);
+                let authority = request.authority.as_deref().unwrap_or_default();
+                shut.refuse_request(guest.gate().ctx, method_of(&request.method), scheme, authority);
                 let denied = p2_http::ErrorCode::HttpRequestDenied;
                 Ok((Err::<Resource<HostFutureIncomingResponse>, _>(denied),))
             })?;
@@ -169,9 +166,17 @@ fn define_other_answer(
             instance.func_wrap_concurrent(function, move |store, (request,): Given| {
                 let shut = shut.clone();
                 Box::pin(async move {
-                    let request = store.with(|mut store| store.get().table().delete(request))?;
-                    let authority = request.authority.as_ref().map(ToString::to_string);
-                    shut.refuse("http.request", authority.as_deref().unwrap_or_default());
+                    store.with(|mut store| {
+                        let guest = store.get();
+                        let request = guest.table().delete(request)?;
+                        let scheme = request.scheme.as_ref().map(|scheme| scheme.as_str());
+                        let authority = request
+                            .authority
+                            .as_ref()
+                            .map_or("", |authority| authority.as_str());
+                        shut.refuse_request(guest.gate().ctx, request.method.as_str(), scheme, authority);
+                        wasmtime::error::Ok(())
+                    })?;
                     let denied = p3_http_types::ErrorCode::HttpRequestDenied;
                     Ok((Err::<Resource<p3_http::Response>, _>(denied),))
                 })
@@ -215,4 +220,21 @@ fn define_other_answer(
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// Of methods only CONNECT differs to the policy.
+fn method_of(method: &p2_http::Method) -> &str {
+    match method {
+        p2_http::Method::Connect => "CONNECT",
+        p2_http::Method::Other(other) => other,
+        _ => "GET",
+    }
+}
+
+fn scheme_of(scheme: &p2_http::Scheme) -> &str {
+    match scheme {
+        p2_http::Scheme::Http => "http",
+        p2_http::Scheme::Https => "https",
+        p2_http::Scheme::Other(other) => other,
+    }
 }

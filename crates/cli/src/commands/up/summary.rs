@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use outport_check::{Interfaces, Subject, warnings_at_start};
 use outport_manifest::{ComponentId, HttpTrigger, Route};
-use outport_policy::{Entry, Limit};
+use outport_policy::{Entry, Limit, excerpt};
 use outport_runtime::app::App;
 use outport_runtime::prepared::Prepared;
 
@@ -143,9 +143,8 @@ impl Summary<'_> {
     /// What the operator denies and lifts; nothing where there is nothing to say.
     fn operator(&self) -> Vec<String> {
         let operator = &self.side.operator;
-        let entries = operator.deny.entries().iter().map(Entry::to_string);
         let networks = operator.deny.blocked_networks().iter().map(ToString::to_string);
-        let denied: Vec<_> = entries.chain(networks).collect();
+        let denied = listed(operator.deny.entries(), networks);
         let limits = &operator.limits;
         let lifted = [
             (limits.udp == Limit::Lifted, "UDP"),
@@ -161,10 +160,7 @@ impl Summary<'_> {
             .filter(|(lifted, _)| *lifted)
             .map(|(_, what)| *what)
             .collect();
-        let lines = [
-            ("denies", denied.join(", ")),
-            ("lifts the limit on", lifted.join(", ")),
-        ];
+        let lines = [("denies", denied), ("lifts the limit on", lifted.join(", "))];
         lines
             .into_iter()
             .filter(|(_, what)| !what.is_empty())
@@ -203,13 +199,25 @@ fn not_provided(prepared: &Prepared) -> Diagnostic {
 fn reach(entries: Option<&Vec<Entry>>) -> String {
     match entries.map(Vec::as_slice) {
         None | Some([]) => "nothing".into(),
-        Some(entries) => entries
-            .iter()
-            .map(Entry::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
+        Some(entries) => listed(entries, std::iter::empty()),
     }
 }
+
+/// The beginning of a list that may be as long as a file.
+fn listed(entries: &[Entry], networks: impl Iterator<Item = String>) -> String {
+    let texts = entries
+        .iter()
+        .map(|entry| excerpt(&entry.to_string()).into_owned());
+    let mut all = texts.chain(networks);
+    let mut listed: Vec<String> = all.by_ref().take(MOST_LISTED).collect();
+    if let more @ 1.. = all.count() {
+        listed.push(format!("and {more} more"));
+    }
+    listed.join(", ")
+}
+
+/// Entries of one list that are shown at start.
+const MOST_LISTED: usize = 20;
 
 /// Two columns.
 fn aligned(rows: impl Iterator<Item = (String, String)>) -> Vec<String> {

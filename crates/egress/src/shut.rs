@@ -1,0 +1,136 @@
+//! The gate of code that has no way out: a dependency which does not inherit what its component may reach.
+//!
+//! Such code never gets a socket, a look-up or a request, whatever is said here; whoever links it answers every attempt
+//! with a refusal. What it tried is judged all the same, by the same decider under a list that permits nothing, so that
+//! it is counted and told like every other denial, with the first layer that refuses as the reason.
+
+use std::net::IpAddr;
+
+use ::http::uri::{PathAndQuery, Scheme, Uri};
+use ::http::{Method, Request};
+use outport_policy::{Attempt, Host, Reason, Transport};
+
+use crate::ctx::GateCtx;
+use crate::gate::Gate;
+use crate::http::Destination;
+use crate::instance::InstanceGate;
+
+/// Tells what a dependency tries that has no way out. Made by [`Gate::shut`].
+#[derive(Clone)]
+pub struct ShutGate(Gate);
+
+impl ShutGate {
+    pub(crate) fn new(gate: Gate) -> ShutGate {
+        ShutGate(gate)
+    }
+
+    /// The dependency wanted a socket. `instance` is the one that it is a part of.
+    pub fn refuse_socket(&self, instance: &GateCtx, transport: Transport) {
+        self.refuse(
+            instance,
+            "socket.create",
+            Ok(&Attempt::CreateSocket { transport }),
+        );
+    }
+
+    /// The dependency wanted to look `text` up.
+    pub fn refuse_look_up(&self, instance: &GateCtx, text: &str) {
+        let name = match (text.parse::<IpAddr>(), Host::parse(text)) {
+            (Err(_), Ok(Host::Name(name))) => Some(name),
+            _ => None,
+        };
+        let attempt = name.as_ref().map(|name| Attempt::LookUp { name });
+        let attempt = attempt.as_ref().ok_or((text, Reason::AllowNotInherited));
+        self.refuse(instance, "dns.lookup", attempt);
+    }
+
+    /// The dependency wanted to send a request: a method, a scheme (`https` if it named none) and an authority.
+    pub fn refuse_request(&self, instance: &GateCtx, method: &str, scheme: Option<&str>, authority: &str) {
+        let request = request(method, scheme, authority);
+        let destination = request.as_ref().and_then(|request| {
+            let destination = Destination::of(request).ok()?;
+            Some((destination, request.method()))
+        });
+        let attempt = destination
+            .as_ref()
+            .map(|(destination, method)| destination.attempt(method));
+        let attempt = attempt.as_ref().ok_or((authority, Reason::HttpHost));
+        self.refuse(instance, "http.request", attempt);
+    }
+
+    /// Tells of an attempt, or of a text that is none.
+    fn refuse(&self, instance: &GateCtx, what: &'static str, attempt: Result<&Attempt<'_>, (&str, Reason)>) {
+        let gate = InstanceGate::numbered(self.0.clone(), instance.instance());
+        match attempt {
+            // The list permits nothing, and nobody asks whether it did.
+            Ok(attempt) => drop(gate.judge(what, attempt)),
+            Err((text, reason)) => gate.refuse(what, text, reason),
+        }
+    }
+}
+
+fn request(method: &str, scheme: Option<&str>, authority: &str) -> Option<Request<()>> {
+    let uri = Uri::builder()
+        .scheme(scheme.unwrap_or(Scheme::HTTPS.as_str()))
+        .authority(authority)
+        .path_and_query(PathAndQuery::from_static("/"));
+    let mut request = Request::new(());
+    *request.uri_mut() = uri.build().ok()?;
+    *request.method_mut() = Method::from_bytes(method.as_bytes()).ok()?;
+    Some(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Script, World, allow};
+
+    // proves: ORD-2, ORD-3, RSN-2
+    #[test]
+    fn whatever_a_dependency_without_rights_tries_is_judged_and_refused() {
+        let mut world = World::new(Script::new()).deny(&["*://evil.example:*"]);
+        world.operator.limits.udp = outport_policy::Limit::Holds;
+        let gate = world.wall().gate("main", allow(&["*://*:*"]));
+        let (shut, ctx) = (gate.shut("a:b/c"), gate.open());
+        shut.refuse_socket(&ctx, Transport::Tcp);
+        shut.refuse_socket(&ctx, Transport::Udp);
+        for text in ["db.example", "evil.example", "10.0.0.5", "no name\n"] {
+            shut.refuse_look_up(&ctx, text);
+        }
+        shut.refuse_request(&ctx, "GET", None, "api.example");
+        shut.refuse_request(&ctx, "POST", Some("http"), "10.0.0.5:8080");
+        shut.refuse_request(&ctx, "connect", Some("http"), "api.example");
+        shut.refuse_request(&ctx, "GET", Some("http"), "a@b@c");
+        let events = world.events.events();
+        for event in &events {
+            assert_eq!(
+                (&*event.component, event.instance),
+                ("main (a:b/c)", ctx.instance())
+            );
+        }
+        assert_eq!(
+            events[0].to_string(),
+            "denied: component `main (a:b/c)` socket tcp [allow.not-inherited] this is a dependency that does not \
+             inherit allowed_outbound_hosts from its component; add `inherit_configuration = \
+             [\"allowed_outbound_hosts\"]` to the dependency"
+        );
+        assert_eq!(
+            world.events.take(),
+            [
+                "socket.create tcp [allow.not-inherited]",
+                "socket.create udp [runtime.udp]",
+                "dns.lookup db.example [allow.not-inherited]",
+                "dns.lookup evil.example [deny.host]",
+                "dns.lookup 10.0.0.5 [allow.not-inherited]",
+                "dns.lookup no name\\u{a} [allow.not-inherited]",
+                "http.request https://api.example:443 [allow.not-inherited]",
+                "http.request http://10.0.0.5:8080 [allow.not-inherited]",
+                "http.request http://api.example:80 [http.connect-method]",
+                "http.request a@b@c [http.host]",
+            ]
+        );
+        let tally = gate.wall().tally();
+        assert_eq!((tally.allowed, tally.denied.values().sum::<u64>()), (0, 10));
+        assert_eq!(world.script.questions(), [""; 0]);
+    }
+}
