@@ -15,6 +15,7 @@
 //! answers several requests, which then share its grants; how many, is for the operator to say
 //! ([`Reuse`](crate::limits::Reuse)). Bodies are streamed in both directions, never collected.
 
+mod authority;
 mod chaining;
 mod connection;
 mod headers;

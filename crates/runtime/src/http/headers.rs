@@ -11,7 +11,8 @@
 //! | `spin-client-addr` | `203.0.113.9:50412` |
 //! | `spin-path-match-kind` | `items` |
 //!
-//! A guest believes them, so whatever a visitor sent under a `spin-` name is removed first.
+//! A guest believes them, so whatever a visitor sent under a `spin-` name is removed first, with `_` for `-` as well: to
+//! a guest that makes variables of headers, as CGI does, both are one.
 
 use std::net::SocketAddr;
 
@@ -77,12 +78,17 @@ impl RouteHeaders {
 fn remove_claims(headers: &mut HeaderMap) {
     let claims: Vec<_> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with("spin-"))
+        .filter(|name| is_claim(name.as_str()))
         .cloned()
         .collect();
     for claim in claims {
         headers.remove(claim);
     }
+}
+
+fn is_claim(name: &str) -> bool {
+    name.strip_prefix("spin")
+        .is_some_and(|rest| rest.starts_with(['-', '_']))
 }
 
 /// Everything that comes here was part of a request line or of a header already, or was read as a route; what
@@ -102,6 +108,8 @@ mod tests {
         headers.insert("spin-client-addr", HeaderValue::from_static("1.2.3.4:5"));
         headers.append("spin-client-addr", HeaderValue::from_static("1.2.3.4:6"));
         headers.insert("spin-path-match-admin", HeaderValue::from_static("yes"));
+        headers.insert("spin_client_addr", HeaderValue::from_static("1.2.3.4:7"));
+        headers.insert("spinner", HeaderValue::from_static("kept"));
         headers.insert("accept", HeaderValue::from_static("*/*"));
         RouteHeaders::of(&route, "/:Kind/...").put_into(
             &mut headers,
@@ -130,6 +138,7 @@ mod tests {
                 ("spin-path-info", "/7"),
                 ("spin-path-match-kind", "items"),
                 ("spin-raw-component-route", "/:Kind/..."),
+                ("spinner", "kept"),
             ]
         );
     }

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Once;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use outport_manifest::PathRoute;
 use wasmtime_wasi_http::WasiBody;
 
+use super::authority::authority;
 use super::headers::{Described, RouteHeaders};
 use super::places::{DEEPEST_CALL, NoPlace, Places};
 use super::responder::{NoResponse, RequestBody, Responder};
@@ -111,34 +112,20 @@ impl Site {
             NoPlace::Full => Refusal::NoPlace,
             NoPlace::TooDeep => self.too_deep(page),
         })?;
-        page.responder
-            .respond(request, place)
-            .await
-            .map_err(|none| match none {
-                NoResponse::Ended => Refusal::GuestFailed,
-                NoResponse::TooSlow => Refusal::GuestTooSlow,
-            })
+        let answer = page.responder.respond(request, place).await;
+        answer.map(without_false_length).map_err(|none| match none {
+            NoResponse::Ended => Refusal::GuestFailed,
+            NoResponse::TooSlow => Refusal::GuestTooSlow,
+        })
     }
 
     /// Finds the page for a request, and puts into its headers what the guest learns of the way.
     fn describe<B>(&self, request: &mut Request<B>, client: SocketAddr) -> Result<&Page, Refusal> {
-        // <https://www.rfc-editor.org/rfc/rfc9112#section-3.2>: which of them a proxy in front looked at, nobody knows.
-        if request.headers().get_all(HOST).iter().count() > 1 {
-            return Err(Refusal::ManyHosts);
-        }
+        let authority = authority(request)?;
         let uri = request.uri().clone();
-        let authority = match uri.authority() {
-            Some(authority) => authority.as_str(),
-            None => request
-                .headers()
-                .get(HOST)
-                .and_then(|host| host.to_str().ok())
-                .ok_or(Refusal::NoHost)?,
-        }
-        .to_owned();
         let routed = self.routes.route(uri.path()).ok_or(Refusal::NoRoute)?;
         let described = Described {
-            authority: &authority,
+            authority: authority.as_str(),
             path_and_query: uri.path_and_query().map_or("/", |path| path.as_str()),
             rest: routed.rest,
             named: &routed.named,
@@ -160,11 +147,21 @@ impl Site {
     }
 }
 
+/// Takes back the length of a body that no response of that status has (RFC 9110, section 8.6). A proxy in front that
+/// believed it would take the next visitor's response for that body.
+fn without_false_length(mut answer: Response<WasiBody>) -> Response<WasiBody> {
+    if answer.status() == StatusCode::NO_CONTENT {
+        answer.headers_mut().remove(CONTENT_LENGTH);
+    }
+    answer
+}
+
 /// A response that is not the guest's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     NoHost,
     ManyHosts,
+    BadHost,
     NoRoute,
     NoPlace,
     TooDeep,
@@ -177,6 +174,7 @@ impl Refusal {
         let (status, text) = match self {
             Refusal::NoHost => (StatusCode::BAD_REQUEST, "the request names no host\n"),
             Refusal::ManyHosts => (StatusCode::BAD_REQUEST, "the request names several hosts\n"),
+            Refusal::BadHost => (StatusCode::BAD_REQUEST, "the request names a host that is none\n"),
             Refusal::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),
             Refusal::NoPlace => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are running\n"),
             Refusal::TooDeep => (
@@ -197,5 +195,23 @@ impl Refusal {
             HeaderValue::from_static("text/plain; charset=utf-8"),
         );
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_that_has_no_body_has_no_length_of_one() {
+        for (status, kept) in [(200, true), (204, false), (304, true), (404, true)] {
+            let mut answer = Refusal::NoRoute.into_response();
+            *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+            answer
+                .headers_mut()
+                .insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
+            let answer = without_false_length(answer);
+            assert_eq!(answer.headers().contains_key(CONTENT_LENGTH), kept, "{status}");
+        }
     }
 }

@@ -1,0 +1,106 @@
+//! What a request calls the server: the host and port of its URL or, where the URL has none, of its `Host`.
+//!
+//! The guest is told it in `spin-full-url` and builds links from it, and a proxy in front may have read it to decide
+//! who answers. So it is one host and perhaps a port, or the request is answered with 400 (RFC 9112, section 3.2).
+//!
+//! | request | |
+//! | --- | --- |
+//! | `Host: example.com:8080` | that |
+//! | `GET http://example.com/ HTTP/1.1`, whichever its `Host` | `example.com` |
+//! | no `Host`, or an empty one | no host |
+//! | two `Host` | several hosts; which of them a proxy looked at, nobody knows |
+//! | `Host: user@example.com`, `example.com/x`, `a b`, `example.com:99999` | a host that is none |
+
+use http::Request;
+use http::header::{HOST, HeaderValue};
+use http::uri::Authority;
+
+use super::site::Refusal;
+
+/// The host and port that `request` is for, as they were written.
+pub(super) fn authority<B>(request: &Request<B>) -> Result<Authority, Refusal> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (host, further) = (hosts.next(), hosts.next());
+    if further.is_some() {
+        return Err(Refusal::ManyHosts);
+    }
+    let host = host.filter(|host| !host.is_empty()).map(plain).transpose()?;
+    match (request.uri().authority(), host) {
+        (Some(authority), _) if !is_plain(authority) => Err(Refusal::BadHost),
+        (Some(authority), _) => Ok(authority.clone()),
+        (None, Some(host)) => Ok(host),
+        (None, None) => Err(Refusal::NoHost),
+    }
+}
+
+fn plain(host: &HeaderValue) -> Result<Authority, Refusal> {
+    let host = Authority::try_from(host.as_bytes()).map_err(|_| Refusal::BadHost)?;
+    if is_plain(&host) {
+        Ok(host)
+    } else {
+        Err(Refusal::BadHost)
+    }
+}
+
+/// Whether there is nothing but a host and a port. The host may be empty where a component calls its own app, whose
+/// URL is `http://:80/` in Spin's SDKs.
+fn is_plain(authority: &Authority) -> bool {
+    match authority.as_str().strip_prefix(authority.host()) {
+        Some("" | ":") => true,
+        Some(_) => authority.port_u16().is_some(),
+        // User information stands before the host.
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_for_one_host_or_for_none() {
+        // (URL, values of `Host`, authority)
+        let rows: &[(&str, &[&str], Result<&str, Refusal>)] = &[
+            ("/", &["example.com"], Ok("example.com")),
+            ("/", &["example.com:8080"], Ok("example.com:8080")),
+            ("/", &["example.com:"], Ok("example.com:")),
+            ("/", &["127.0.0.1:3000"], Ok("127.0.0.1:3000")),
+            ("/", &["[::1]:3000"], Ok("[::1]:3000")),
+            ("http://example.com/", &[], Ok("example.com")),
+            ("http://example.com/", &["other"], Ok("example.com")),
+            ("http://:80/", &[], Ok(":80")),
+            ("/", &[], Err(Refusal::NoHost)),
+            ("/", &[""], Err(Refusal::NoHost)),
+            ("/", &["a", "a"], Err(Refusal::ManyHosts)),
+            ("http://example.com/", &["a", "b"], Err(Refusal::ManyHosts)),
+            ("/", &["user@example.com"], Err(Refusal::BadHost)),
+            ("http://user@example.com/", &[], Err(Refusal::BadHost)),
+            ("http://good@evil@example.com/", &[], Err(Refusal::BadHost)),
+            ("/", &["example.com:99999"], Err(Refusal::BadHost)),
+            ("/", &["example.com:80x"], Err(Refusal::BadHost)),
+            ("/", &["example.com/x"], Err(Refusal::BadHost)),
+            ("/", &["example.com?x"], Err(Refusal::BadHost)),
+            ("/", &["example.com#x"], Err(Refusal::BadHost)),
+            ("http://example.com/", &[""], Ok("example.com")),
+            ("http://example.com/", &["example.com/x"], Err(Refusal::BadHost)),
+            ("/", &["a b"], Err(Refusal::BadHost)),
+            ("/", &["a\"<script>"], Err(Refusal::BadHost)),
+            ("/", &["http://example.com"], Err(Refusal::BadHost)),
+            ("/", &["a,b"], Ok("a,b")),
+        ];
+        for (url, hosts, expected) in rows {
+            let mut request = Request::new(());
+            let Ok(uri) = url.parse() else {
+                assert_eq!(*expected, Err(Refusal::BadHost), "{url}: not even a URL");
+                continue;
+            };
+            *request.uri_mut() = uri;
+            for host in *hosts {
+                request.headers_mut().append(HOST, host.parse().unwrap());
+            }
+            let found = authority(&request);
+            let found = found.as_ref().map(Authority::as_str).map_err(|refusal| *refusal);
+            assert_eq!(found, *expected, "{url} {hosts:?}");
+        }
+    }
+}
