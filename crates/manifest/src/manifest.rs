@@ -13,7 +13,7 @@ use crate::mistake::Mistake;
 use crate::problem::{Area, Reading};
 use crate::remark::Remark;
 use crate::route::Route;
-use crate::source::{Located, SourceFile};
+use crate::source::{Located, SourceFile, Span};
 use crate::spelling::candidates;
 use crate::syntax::Repaired;
 use crate::template::Template;
@@ -49,6 +49,22 @@ impl Manifest {
         found.into_reading(manifest)
     }
 
+    /// Nothing but where it was read from.
+    fn empty(source: &SourceFile) -> Self {
+        Self {
+            source: source.clone(),
+            application: Application::default(),
+            variables: Vec::new(),
+            http_triggers: Vec::new(),
+            command_triggers: Vec::new(),
+            components: Vec::new(),
+        }
+    }
+
+    fn starts_nothing(&self) -> bool {
+        self.http_triggers.is_empty() && self.command_triggers.is_empty()
+    }
+
     /// The component with this id.
     pub fn component(&self, id: &ComponentId) -> Option<&Component> {
         self.components.iter().find(|component| component.id.value == *id)
@@ -56,6 +72,10 @@ impl Manifest {
 }
 
 fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
+    if let Some(version) = first_version(&fields, found.source()) {
+        found.report(&version, Mistake::FirstVersion);
+        return Manifest::empty(found.source());
+    }
     if let Some(node) = fields.require(found, "spin_manifest_version") {
         check_version(found, node);
     }
@@ -71,8 +91,9 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         .map(|node| read_components(found, node))
         .unwrap_or_default();
     let ids: Vec<ComponentId> = named.iter().map(|component| component.id.value.clone()).collect();
-    let triggers = fields
-        .require(found, "trigger")
+    let triggers = fields.require(found, "trigger");
+    let triggers_span = triggers.map(|node| node.span());
+    let triggers = triggers
         .map(|node| read_triggers(found, node, &ids))
         .unwrap_or_default();
     fields.finish(found);
@@ -94,6 +115,11 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
     };
     let by_id = ById::of(&manifest);
     check_triggered(found, &manifest, &by_id, &others);
+    if let Some(span) = triggers_span
+        && manifest.starts_nothing()
+    {
+        found.remark(&span, Remark::NothingToStart);
+    }
     check_routes(found, &manifest.http_triggers);
     check_dependencies(found, &manifest, &by_id);
     check_templates(
@@ -102,6 +128,18 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         &variables.names,
     );
     manifest
+}
+
+/// Where a manifest says that it is of version 1. What else stands in it would only be misunderstood.
+fn first_version(fields: &Fields<'_>, source: &SourceFile) -> Option<Span> {
+    let keys = fields.names(source);
+    let value = |wanted: &str| keys.iter().find(|(key, _)| key.value == wanted);
+    if value("application").is_some() {
+        return None;
+    }
+    let (_, version) = value("spin_version").or_else(|| value("spin_manifest_version"))?;
+    let span = version.span();
+    (source.slice(&span).trim_matches('"') == "1").then_some(span)
 }
 
 fn check_version(found: &mut Findings, node: Node<'_>) {

@@ -78,6 +78,9 @@ pub enum Mistake {
         /// The version as it is written.
         found: String,
     },
+    /// A manifest of version 1, whose keys are others throughout.
+    #[error("this is a manifest of version 1, a format that is not supported")]
+    FirstVersion,
     /// A route that is none.
     #[error("not a route: {0}")]
     Route(RouteError),
@@ -210,7 +213,7 @@ impl Mistake {
             Self::MissingKey { .. } => "missing-key",
             Self::WrongType { .. } => "wrong-type",
             Self::Value { .. } => "value",
-            Self::Version { .. } => "version",
+            Self::Version { .. } | Self::FirstVersion => "version",
             Self::Route(_) => "route",
             Self::ComponentId { .. } => "component-id",
             Self::ComponentReference { .. } => "component-reference",
@@ -244,6 +247,7 @@ impl Mistake {
             }
             Self::WrongType { key, expected, found } => wrong_type_help(key, expected, found),
             Self::Value { help, .. } => help.clone(),
+            Self::FirstVersion => Some("rewrite it as version 2; `spin doctor` does that".into()),
             Self::Version { .. } => Some("write `spin_manifest_version = 2`".into()),
             Self::MissingKey {
                 key: "spin_manifest_version",

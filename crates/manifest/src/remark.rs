@@ -24,6 +24,9 @@ pub enum Remark {
         /// The type.
         kind: String,
     },
+    /// No trigger that Outport serves.
+    #[error("the app has nothing to start: no trigger of type `http` or `command` has a component")]
+    NothingToStart,
     /// A route that a later trigger takes over, as with Spin.
     #[error(
         "the route `{}` never gets a request: a later trigger has the same, for `{by}`",
@@ -80,6 +83,7 @@ impl Remark {
         match self {
             Self::NotUsed { .. } => "not-used",
             Self::UnknownTrigger { .. } => "unknown-trigger",
+            Self::NothingToStart => "nothing-to-start",
             Self::ShadowedRoute { .. } => "duplicate-route",
             Self::Deprecated { .. } => "deprecated",
             Self::EmptyEntry { .. } => "empty-entry",
@@ -91,9 +95,10 @@ impl Remark {
     /// How much it matters.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::ShadowedRoute { .. } | Self::Deprecated { .. } | Self::SecretInEntry { .. } => {
-                Severity::Warning
-            }
+            Self::NothingToStart
+            | Self::ShadowedRoute { .. }
+            | Self::Deprecated { .. }
+            | Self::SecretInEntry { .. } => Severity::Warning,
             _ => Severity::Note,
         }
     }

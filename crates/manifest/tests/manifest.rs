@@ -115,6 +115,8 @@ fn rows() -> Vec<(&'static str, String)> {
         "manifest.version",
         vec![
             "spin_manifest_version = «1»\n[application]\nname = \"a\"\n[trigger]".into(),
+            "spin_manifest_version = «\"1\"»\nname = \"a\"\nversion = \"1\"\n".into(),
+            "spin_version = «\"1\"»\nname = \"a\"\ntrigger = { type = \"http\" }\n[[component]]\nid = \"x\"\n".into(),
             "spin_manifest_version = «\"2\"»\n[application]\nname = \"a\"\n[trigger]".into(),
         ],
     );
@@ -569,7 +571,7 @@ fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
         ),
         (
             "manifest.not-used",
-            trigger("route = \"/\"\nstatic_response = { status_code = 404 }"),
+            app("[[trigger.http]]\nroute = \"/x\"\nstatic_response = { status_code = 404 }"),
             Severity::Note,
         ),
         (
@@ -586,6 +588,11 @@ fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
             "manifest.unknown-trigger",
             app("[[trigger.redis]]\nchannel = \"x\"\ncomponent = \"web\""),
             Severity::Note,
+        ),
+        (
+            "manifest.nothing-to-start",
+            format!("{HEAD}[trigger]\n"),
+            Severity::Warning,
         ),
         (
             "manifest.deprecated",

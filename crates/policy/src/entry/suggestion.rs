@@ -19,6 +19,7 @@ pub(super) fn instead_of(text: &str, mistake: &Mistake<'_>) -> Option<Box<str>> 
     }
     let hosts_are_a_list = split(text).1.starts_with('{');
     let candidates = match &mistake.problem {
+        EntryProblem::NoScheme if is_inside_the_app(text) => vec![format!("http://{text}")],
         EntryProblem::NoScheme => vec![format!("*://{text}"), format!("https://{text}")],
         EntryProblem::LoneWildcard | EntryProblem::InsecureAllowAll => vec!["*://*:*".to_owned()],
         EntryProblem::BareIpv6(ip) if !hosts_are_a_list => bracketed_ipv6(text, *ip),
@@ -63,6 +64,12 @@ fn with_host(text: &str, mistake: &Mistake<'_>) -> Option<String> {
         text.get(..span.start)?,
         text.get(span.end..)?
     ))
+}
+
+/// Whether the host is the app itself or a component of it, which HTTP alone reaches.
+fn is_inside_the_app(text: &str) -> bool {
+    let host = text.split(':').next().unwrap_or(text);
+    host == "self" || host.ends_with(".spin.internal")
 }
 
 fn split(text: &str) -> (&str, &str) {

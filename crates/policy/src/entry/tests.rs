@@ -113,6 +113,12 @@ fn every_mistake_says_what_to_write_instead() {
         ("   ", P::Empty, None),
         ("example.com:80", P::NoScheme, Some("*://example.com:80")),
         ("example.com", P::NoScheme, Some("https://example.com")),
+        ("self", P::NoScheme, Some("http://self")),
+        (
+            "back.spin.internal",
+            P::NoScheme,
+            Some("http://back.spin.internal"),
+        ),
         ("10.0.0.5:5432", P::NoScheme, Some("*://10.0.0.5:5432")),
         (":", P::NoScheme, None),
         ("*", P::LoneWildcard, Some("*://*:*")),
