@@ -64,6 +64,18 @@ fn a_component_shows_its_certificate_and_trusts_the_roots_that_are_given_to_it()
         ),
         (profile(ours, "\"localhost\"", roots), NOT_LET_IN),
         (
+            profile(ours, "\"localhost\"", "ca_use_webpki_roots = true"),
+            "TLS-certificate-error",
+        ),
+        (
+            profile(
+                ours,
+                "\"localhost\"",
+                &format!("ca_use_webpki_roots = true\n{all}"),
+            ),
+            "200 hello",
+        ),
+        (
             profile(ours, "\"localhost\"", roots) + &profile(ours, "\"localhost\"", all),
             NOT_LET_IN,
         ),
@@ -104,7 +116,6 @@ fn files_that_hold_no_certificate_are_named_and_never_quoted() {
             "client_cert_file = \"client.pem\"\nclient_private_key_file = \"ca.pem\"",
             "no private key was found",
         ),
-        ("ca_use_webpki_roots = true", "no list of Mozilla's authorities"),
     ];
     for (lines, message) in rows {
         let config = format!("[[client_tls]]\ncomponent_ids = [\"one\"]\nhosts = [\"localhost\"]\n{lines}\n");

@@ -71,12 +71,7 @@ fn profile(
     let mut profile = TlsProfile::builder(hosts.collect::<Result<_, _>>()?);
     let roots = &written.roots;
     if roots.webpki {
-        let place = source.place(&written.span);
-        let diagnostic =
-            Diagnostic::error("Outport has no list of Mozilla's authorities (`ca_use_webpki_roots`)");
-        let advice =
-            "use those of the system, `ca_use_platform_roots = true`, or a PEM file, `ca_roots_file`";
-        return Err(diagnostic.at(place).advising(advice));
+        profile = profile.mozilla_roots();
     }
     if roots.platform {
         profile = profile.platform_roots();

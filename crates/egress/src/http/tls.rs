@@ -71,6 +71,12 @@ impl TlsProfileBuilder {
         self
     }
 
+    /// Trusts the roots of Mozilla's list, as it was when Outport was built.
+    pub fn mozilla_roots(mut self) -> TlsProfileBuilder {
+        self.roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        self
+    }
+
     /// Trusts the certificates in `pem` as well.
     ///
     /// # Errors
@@ -179,4 +185,21 @@ fn config() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
 fn with_alpn(mut config: ClientConfig) -> Arc<ClientConfig> {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Arc::new(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_mozilla_is_trusted_only_where_it_is_asked_for() {
+        let name = b"ISRG Root X1";
+        let trusts = |builder: &TlsProfileBuilder| {
+            let mut subjects = builder.roots.roots.iter().map(|root| root.subject.as_ref());
+            subjects.any(|subject| subject.windows(name.len()).any(|part| part == name))
+        };
+        let builder = TlsProfile::builder(Vec::new());
+        assert!(!trusts(&builder));
+        assert!(trusts(&builder.mozilla_roots()));
+    }
 }
