@@ -2,18 +2,12 @@
 
 use outport_check::Interfaces;
 use outport_runtime::component::Component;
-use outport_runtime::is_provided;
 
 /// The interfaces of a component, in full.
 pub(crate) fn of(component: &Component) -> Interfaces {
-    let imports: Vec<String> = component.given_imports().collect();
     Interfaces {
-        trapped: imports
-            .iter()
-            .filter(|import| !is_provided(import))
-            .cloned()
-            .collect(),
-        imports,
+        trapped: component.trapped_imports().collect(),
+        imports: component.given_imports().collect(),
         exports: component.exports().collect(),
     }
 }

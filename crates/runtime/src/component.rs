@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wasmtime::component::Component as Compiled;
+use wasmtime::component::types::ComponentItem;
 
 use crate::app::Isolated;
 use crate::cache::{CompiledCode, ContentHash};
 use crate::engine::Engine;
+use crate::linker::is_provided;
 
 /// A compiled component. Cheap to clone.
 #[derive(Clone)]
@@ -257,6 +259,28 @@ impl Component {
     /// kept from.
     pub fn given_imports(&self) -> impl Iterator<Item = String> {
         self.imports().filter(|name| Isolated::parse(name).is_none())
+    }
+
+    /// Names of the interfaces and functions that the component is given, that nobody provides, and that trap when they
+    /// are called. An interface of types alone is none of them.
+    pub fn trapped_imports(&self) -> impl Iterator<Item = String> {
+        let engine = self.compiled.engine();
+        let is_callable = |item: &ComponentItem| match item {
+            ComponentItem::ComponentFunc(_) => true,
+            ComponentItem::ComponentInstance(interface) => interface
+                .exports(engine)
+                .any(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_))),
+            _ => false,
+        };
+        let imports = self.compiled.component_type();
+        let trapped: Vec<_> = imports
+            .imports(engine)
+            .filter(|(name, import)| {
+                Isolated::parse(name).is_none() && !is_provided(name) && is_callable(&import.ty)
+            })
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        trapped.into_iter()
     }
 
     /// Names of the interfaces and functions that the component imports.

@@ -3,6 +3,7 @@
 
 use crate::code::Code;
 use crate::finding::Finding;
+use crate::imports::list_imports;
 use crate::subject::{Interfaces, Subject, Trigger};
 use outport_policy::{Entry, excerpt};
 
@@ -73,15 +74,10 @@ fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
     if interfaces.trapped.is_empty() {
         return None;
     }
-    let list: Vec<String> = interfaces
-        .trapped
-        .iter()
-        .map(|import| format!("`{import}`"))
-        .collect();
     let message = format!(
         "`{}` imports what Outport has not: {}",
         excerpt(subject.id),
-        list.join(", ")
+        list_imports(interfaces.trapped.iter().map(String::as_str))
     );
     let finding = Finding::new(Code::TrappedImport, subject.place.clone(), message);
     Some(finding.helped_by("it starts all the same, and ends with an error if it calls one of these"))

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use outport_check::{Interfaces, Subject, warnings_at_start};
+use outport_check::{Interfaces, Subject, list_imports, warnings_at_start};
 use outport_manifest::{ComponentId, HttpTrigger, Route};
 use outport_policy::{Entry, Limit, excerpt};
 use outport_runtime::app::App;
@@ -184,12 +184,8 @@ impl Summary<'_> {
 }
 
 fn not_provided(prepared: &Prepared) -> Diagnostic {
-    let imports: Vec<_> = prepared
-        .not_provided()
-        .iter()
-        .map(|import| format!("`{import}`"))
-        .collect();
-    let (component, imports) = (prepared.name(), imports.join(", "));
+    let imports = list_imports(prepared.not_provided().iter().map(String::as_str));
+    let component = prepared.name();
     Diagnostic::note(format!(
         "component `{component}` imports {imports}, which Outport does not provide: a call traps"
     ))
