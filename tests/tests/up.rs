@@ -1,5 +1,8 @@
 //! `outport up`: an app with HTTP triggers and commands, each component with its own policy.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use outport_e2e::audit;
 use outport_e2e::dns::{DnsServer, Reply};
 use outport_e2e::http::{self, Response};
@@ -325,6 +328,58 @@ fn a_request_with_no_host_or_several_or_one_that_is_none_is_refused() {
                 http::send(app.address(), &request).unwrap_or_else(|error| panic!("{error}\n{app}"));
             assert_eq!(response.status, status, "{request}");
         }
+    }
+    app.stop();
+}
+
+// RFC 9112, sections 6 and 11.2
+#[test]
+fn a_request_that_is_framed_in_two_ways_is_refused_or_read_once() {
+    let app = Outport::up(&app("", "")).start();
+    // (headers and body behind the first line, statuses of the answers)
+    let rows: [(&str, &[u16]); 12] = [
+        (
+            "Host: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\nargs",
+            &[200],
+        ),
+        (
+            "Host: a\r\nContent-Length: 4\r\nContent-Length: 3\r\n\r\nargs",
+            &[400],
+        ),
+        ("Host: a\r\nContent-Length: 4, 3\r\n\r\nargs", &[400]),
+        ("Host: a\r\nContent-Length: +4\r\n\r\nargs", &[400]),
+        ("Host: a\r\nContent-Length : 4\r\n\r\nargs", &[400]),
+        (
+            "Host: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+            &[400],
+        ),
+        ("Host: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", &[400]),
+        ("Host: a\r\nX: a\r\n b\r\n\r\n", &[400]),
+        ("Host: a\r\nX: a\rY: b\r\n\r\n", &[400]),
+        ("Host: a\r\nX: a\0b\r\n\r\n", &[400]),
+        // Chunks count, and nothing is read behind them: the connection ends.
+        (
+            "Host: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nargs\r\n0\r\n\r\n\
+             GET /smuggled/hello HTTP/1.1\r\nHost: a\r\n\r\n",
+            &[200],
+        ),
+        (
+            "Host: a\r\nContent-Length: 4\r\n\r\nargsGET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            &[200, 200],
+        ),
+    ];
+    for (rest, statuses) in rows {
+        let request = format!("POST / HTTP/1.1\r\n{rest}");
+        let mut stream = TcpStream::connect(app.address()).expect("the app listens");
+        stream.write_all(request.as_bytes()).expect("it takes a request");
+        let mut answers = String::new();
+        // A connection that is refused may be reset behind the answer.
+        let _ = stream.read_to_string(&mut answers);
+        let found: Vec<_> = answers
+            .lines()
+            .filter_map(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse::<u16>().ok())
+            .collect();
+        assert_eq!(found, statuses, "{request:?}\n{answers}");
     }
     app.stop();
 }
