@@ -216,6 +216,67 @@ fn without_configuration_nothing_is_reached() {
     assert_eq!(world.code(&bind(Transport::Tcp, "0.0.0.0:0")), "allow.none");
 }
 
+// proves: ORD-2, RSN-2
+#[test]
+fn a_list_that_is_not_inherited_permits_nothing_not_even_a_socket() {
+    let mut world = World::with(&[], &["*://evil.example:*"], udp_lifted);
+    world.policy = Policy::new(
+        "web (a:b/c)",
+        Arc::new(AllowList::not_inherited()),
+        Arc::new(world.policy.operator().clone()),
+    );
+    let (transport, other) = (Transport::Tcp, Transport::Udp);
+    let (db, evil) = (name("db.example"), name("evil.example"));
+    let host = Host::Name(db.clone());
+    let inherits = Some(Remedy::Inherit);
+    for (attempt, reason, remedy) in [
+        (
+            Attempt::CreateSocket { transport },
+            "allow.not-inherited",
+            &inherits,
+        ),
+        (
+            Attempt::CreateSocket { transport: other },
+            "allow.not-inherited",
+            &inherits,
+        ),
+        (bind(transport, "0.0.0.0:0"), "allow.not-inherited", &inherits),
+        (bind(transport, "0.0.0.0:80"), "hard.bind", &None),
+        (
+            reach(transport, "10.0.0.5:5432"),
+            "allow.not-inherited",
+            &inherits,
+        ),
+        (
+            reach(transport, "127.0.0.1:22"),
+            "runtime.loopback-port",
+            &Some(Remedy::Switch("--allow-loopback-ports 22".into())),
+        ),
+        (Attempt::LookUp { name: &db }, "allow.not-inherited", &inherits),
+        (
+            Attempt::LookUp { name: &evil },
+            "deny.host",
+            &Some(Remedy::Undeny {
+                text: "*://evil.example:*".into(),
+                place: Place::Code,
+            }),
+        ),
+        (
+            Attempt::Request {
+                scheme: &Scheme::HTTPS,
+                host: &host,
+                port: 443,
+                method: RequestMethod::Other,
+            },
+            "allow.not-inherited",
+            &inherits,
+        ),
+    ] {
+        assert_eq!(world.code(&attempt), reason, "{attempt}");
+        assert_eq!(&world.remedy(&attempt), remedy, "{attempt}");
+    }
+}
+
 // proves: ORD-3
 #[test]
 fn a_decision_carries_its_rule_and_depends_on_nothing_but_its_arguments() {
