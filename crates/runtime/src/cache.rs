@@ -9,6 +9,9 @@
 //! engine's settings ─ hash ──┘                   └ not there, or broken: compile, write, rename into place
 //! ```
 //!
+//! The SHA-256 of a file that has not changed since an earlier start is remembered ([`known_files`]), so that a start
+//! that finds the code does not read the component at all.
+//!
 //! A mapped file is machine code that this process jumps into: who can write it owns the process. Hence the
 //! directory must belong to the user and be closed to everybody else ([`PrivateDirectory`]), files are opened
 //! relative to the directory that was examined and never through a symbolic link, and each file is examined
@@ -19,11 +22,13 @@
 //! whatever goes wrong with it, the component is compiled and runs.
 
 mod directory;
+mod known_files;
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
@@ -63,6 +68,18 @@ impl CompiledCode {
         Some(user_cache()?.join("outport").join("compiled"))
     }
 
+    /// The content of a plain file that is open at its beginning, which is read only where it is not known.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub(crate) fn content_of(&self, file: &mut File) -> io::Result<ContentHash> {
+        match &self.directory {
+            Some(directory) => known_files::content_of(file, directory, SystemTime::now()),
+            None => ContentHash::of_file(file),
+        }
+    }
+
     /// The component with this content, if its code is kept.
     pub(crate) fn find(&self, engine: &Engine, content: &ContentHash) -> Option<Component> {
         mapped(self.directory.as_ref()?, &file_name(engine, content), engine)
@@ -94,8 +111,14 @@ impl ContentHash {
         ContentHash(format!("{:x}", Sha256::digest(bytes)))
     }
 
+    /// The hash that [`hex`](ContentHash::hex) wrote.
+    fn parse(hex: &str) -> Option<ContentHash> {
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (hex.len() == 64 && hex.bytes().all(digit)).then(|| ContentHash(hex.to_owned()))
+    }
+
     /// Reads a file to its end, a piece at a time: a start that finds compiled code has no use for the rest.
-    pub(crate) fn of_file(file: &mut File) -> io::Result<ContentHash> {
+    fn of_file(file: &mut File) -> io::Result<ContentHash> {
         let mut hash = Sha256::new();
         let mut piece = vec![0; 256 * 1024];
         loop {

@@ -171,7 +171,7 @@ impl Component {
             if metadata.len() > LARGEST {
                 return Err(ComponentError::TooLarge { path: path.into() });
             }
-            let content = ContentHash::of_file(&mut file).map_err(unreadable)?;
+            let content = code.content_of(&mut file).map_err(unreadable)?;
             if is_meant(digest, &content)
                 && let Some(compiled) = code.find(engine, &content)
             {
