@@ -3,15 +3,19 @@
 //! A connection is registered once it is established and leaves when its owner drops the [`Registration`]. Nothing
 //! here is touched by the data that it carries. When the operator's policy is replaced, each is judged again as it
 //! was when it was opened; only the deny list counts then, since an established connection outlives its grants
-//! (DNS-6). What is forbidden is shut down in both directions ([`shutdown`]): the guest reads an end and can write
-//! no more, and the peer sees the end as well.
+//! (DNS-6). What is forbidden is shut down in both directions: the guest reads an end and can write no more, and the
+//! peer sees the end as well. The sockets of guests are ours; those of outgoing HTTP belong to somebody else and are
+//! found by their ends ([`shutdown`]).
 
 mod shutdown;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+
+use rustix::net::Shutdown;
 
 use outport_policy::{AnswerSource, Attempt, Endpoint, Host, Name, Scheme, Transport};
 
@@ -20,13 +24,12 @@ use crate::instance::InstanceGate;
 /// The open connections of a process.
 #[derive(Default)]
 pub(crate) struct Connections {
-    open: Mutex<HashMap<u64, Arc<Open>>>,
+    open: Mutex<BTreeMap<u64, Arc<Open>>>,
     next: AtomicU64,
 }
 
 struct Open {
     gate: Weak<InstanceGate>,
-    local: SocketAddr,
     remote: SocketAddr,
     way: Way,
 }
@@ -34,9 +37,14 @@ struct Open {
 /// How a connection came about, which is how it is judged again.
 pub(crate) enum Way {
     /// A TCP socket of the guest.
-    Socket,
+    Socket {
+        /// The system's socket, as long as there is one.
+        socket: Weak<OwnedFd>,
+    },
     /// Outgoing HTTP.
     Http {
+        /// The end of the connection that is not the remote one.
+        local: SocketAddr,
         /// The scheme of the requests.
         scheme: Scheme,
         /// Their host.
@@ -55,19 +63,17 @@ pub(crate) struct Registration {
 }
 
 impl Connections {
-    /// Registers a connection between `local` and `remote` that `gate` has let through. If the deny list has
-    /// changed since it was judged, and forbids it now, it is closed at once.
+    /// Registers a connection to `remote` that `gate` has let through. If the deny list has changed since it was
+    /// judged, and forbids it now, it is closed at once.
     pub(crate) fn register(
         self: &Arc<Connections>,
         gate: &Arc<InstanceGate>,
-        local: SocketAddr,
         remote: SocketAddr,
         way: Way,
     ) -> Registration {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let open = Open {
             gate: Arc::downgrade(gate),
-            local,
             remote,
             way,
         };
@@ -75,7 +81,7 @@ impl Connections {
         let open = Arc::new(open);
         self.lock().insert(number, open.clone());
         if open.is_forbidden() {
-            shutdown::shut_down(&[(local, remote)]);
+            close([&*open].into_iter());
         }
         Registration {
             connections: self.clone(),
@@ -86,20 +92,32 @@ impl Connections {
     /// Judges every open connection again, and closes those that the deny list forbids.
     pub(crate) fn close_forbidden(&self) {
         let open: Vec<Arc<Open>> = self.lock().values().cloned().collect();
-        let forbidden = open
-            .iter()
-            .filter(|open| open.is_forbidden())
-            .map(|open| (open.local, open.remote));
-        let forbidden: Vec<(SocketAddr, SocketAddr)> = forbidden.collect();
-        if !forbidden.is_empty() {
-            shutdown::shut_down(&forbidden);
-        }
+        close(open.iter().map(|open| &**open).filter(|open| open.is_forbidden()));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Open>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Open>>> {
         self.open
             .lock()
             .expect("nothing panics while the connections are locked")
+    }
+}
+
+/// Shuts connections down.
+fn close<'a>(forbidden: impl Iterator<Item = &'a Open>) {
+    let mut pairs = Vec::new();
+    for open in forbidden {
+        match &open.way {
+            Way::Socket { socket } => {
+                if let Some(socket) = socket.upgrade() {
+                    // One that has ended meanwhile cannot be shut down, and need not be.
+                    let _ = rustix::net::shutdown(&socket, Shutdown::Both);
+                }
+            }
+            Way::Http { local, .. } => pairs.push((*local, open.remote)),
+        }
+    }
+    if !pairs.is_empty() {
+        shutdown::shut_down(&pairs);
     }
 }
 
@@ -111,7 +129,7 @@ impl Open {
         };
         let remote = Endpoint::from(self.remote);
         match &self.way {
-            Way::Socket => gate.has_become_denied(&Attempt::Reach {
+            Way::Socket { .. } => gate.has_become_denied(&Attempt::Reach {
                 transport: Transport::Tcp,
                 remote,
             }),
@@ -120,6 +138,7 @@ impl Open {
                 host,
                 chain,
                 source,
+                ..
             } => gate.has_become_denied(&Attempt::Dial {
                 scheme,
                 host,

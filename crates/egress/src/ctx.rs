@@ -7,13 +7,12 @@ use wasmtime_wasi::sockets::{WasiSocketsCtx, WasiSocketsCtxView};
 
 use crate::http::GateHooks;
 use crate::instance::InstanceGate;
-use crate::sockets::{TcpSockets, closed_ctx};
+use crate::sockets::closed_ctx;
 
 /// The network of one instance: its grants, its peers, its counts. Made by [`Gate::open`](crate::Gate::open), kept
 /// in the store, and everything that it counts is given back when the store is dropped.
 pub struct GateCtx {
     pub(crate) gate: Arc<InstanceGate>,
-    pub(crate) tcp: TcpSockets,
     hooks: GateHooks,
     closed: WasiSocketsCtx,
 }
@@ -24,7 +23,6 @@ impl GateCtx {
         let hooks = GateHooks::new(gate.clone());
         GateCtx {
             gate,
-            tcp: TcpSockets::default(),
             hooks,
             closed: closed_ctx(),
         }

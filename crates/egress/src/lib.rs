@@ -14,7 +14,7 @@
 //! Three steps: keep a [`GateCtx`] in the store's data and give it out by [`GateView`]; call [`add_to_linker`]
 //! after the `add_to_linker` functions of `wasmtime-wasi` and `wasmtime-wasi-http`; give
 //! [`GateCtx::http_hooks`] to the `wasi:http` context. The [`WasiCtx`](wasmtime_wasi::WasiCtx) needs no network
-//! settings, and should have none: the sockets that pass the gate carry their own check, and where a step was
+//! settings, and should have none: the sockets that pass the gate do not look at them, and where a step was
 //! forgotten, nothing is reached at all.
 //!
 //! # Example

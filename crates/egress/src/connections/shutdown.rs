@@ -1,7 +1,7 @@
 //! Shutting down connections whose sockets belong to somebody else in this process.
 //!
-//! The sockets of guests are `wasmtime-wasi`'s, and there is no way to them. But both ends of a TCP connection
-//! together name it, so its descriptor can be found among those of the process. Each is duplicated first and looked
+//! The sockets of outgoing HTTP are hyper's, and there is no way to them. But both ends of a TCP connection together
+//! name it, so its descriptor can be found among those of the process. Each is duplicated first and looked
 //! at then: whatever its owner does meanwhile, what is shut down is what was looked at.
 
 use std::net::SocketAddr;

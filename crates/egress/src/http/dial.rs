@@ -103,6 +103,7 @@ impl ConnectionPermit {
         let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
         let Destination { scheme, host, .. } = destination.clone();
         let way = Way::Http {
+            local,
             scheme,
             host,
             chain: reached.chain.clone(),
@@ -113,7 +114,7 @@ impl ConnectionPermit {
                 .gate()
                 .wall()
                 .open_connections()
-                .register(&self.gate, local, remote, way),
+                .register(&self.gate, remote, way),
         );
         Ok(())
     }

@@ -1,37 +1,42 @@
 //! `wasi:sockets/tcp-create-socket` and `udp-create-socket`.
 
-use outport_policy::Transport;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily};
 use wasmtime_wasi::p2::bindings::sockets::{tcp_create_socket, udp_create_socket};
 use wasmtime_wasi::p2::{SocketError, SocketResult, TcpSocket, UdpSocket};
 use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
+use super::tcp::Socket;
 use crate::ctx::GateCtxView;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::sockets::admit;
+use crate::sockets::{self, Family, NotCreated, admit};
 
 impl tcp_create_socket::Host for GateCtxView<'_> {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<TcpSocket>> {
-        let (mut ctx, permit) = admit(&self.ctx.gate, Transport::Tcp).map_err(refused)?;
-        let mut sockets = WasiSocketsCtxView {
-            ctx: &mut ctx,
-            table: self.table,
+        let family = match family {
+            IpAddressFamily::Ipv4 => Family::V4,
+            IpAddressFamily::Ipv6 => Family::V6,
         };
-        let socket = tcp_create_socket::Host::create_tcp_socket(&mut sockets, family)?;
-        self.ctx.tcp.insert(socket.rep(), permit);
-        Ok(socket)
+        let socket = sockets::TcpSocket::create(&self.ctx.gate, family).map_err(not_created)?;
+        Socket::new(socket).keep(self.table)
     }
 }
 
 impl udp_create_socket::Host for GateCtxView<'_> {
     async fn create_udp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<UdpSocket>> {
-        let (mut ctx, _permit) = admit(&self.ctx.gate, Transport::Udp).map_err(refused)?;
+        let mut ctx = admit(&self.ctx.gate).map_err(refused)?;
         let mut sockets = WasiSocketsCtxView {
             ctx: &mut ctx,
             table: self.table,
         };
         udp_create_socket::Host::create_udp_socket(&mut sockets, family).await
+    }
+}
+
+fn not_created(error: NotCreated) -> SocketError {
+    match error {
+        NotCreated::Refused(refusal) => refused(refusal),
+        NotCreated::Failed(code) => code.into(),
     }
 }
 

@@ -3,8 +3,9 @@
 //!
 //! | interface | of this crate | of `wasmtime-wasi` |
 //! | --- | --- | --- |
-//! | `tcp-create-socket`, `udp-create-socket` | judged and counted | the socket itself |
-//! | `tcp`, `udp` | binds and connects are marked, connections noted | all else; the socket brings its check |
+//! | `tcp-create-socket`, `tcp` | all | – |
+//! | `udp-create-socket` | judged and counted | the socket itself |
+//! | `udp` | binds and connects are marked | all else; the socket brings its check |
 //! | `ip-name-lookup` | all | – |
 //! | `network`, `instance-network` | – | all; they carry no rights |
 

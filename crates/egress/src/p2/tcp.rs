@@ -1,14 +1,22 @@
-//! `wasi:sockets/tcp`: all of it is `wasmtime-wasi`'s, except that a bind is marked as one, a connection is noted,
-//! and multicast is refused by the policy before it is found to be no argument.
+//! `wasi:sockets/tcp`: the steps of WASI 0.2 over the [`TcpSocket`](sockets::TcpSocket) that both versions share.
+//!
+//! The socket type that the bindings name belongs to `wasmtime-wasi` and cannot be made here, so the table holds
+//! [`Socket`] and the guest gets a handle with its number.
 
-use wasmtime::component::Resource;
+mod streams;
+
+use std::task::{Context, Poll, Waker};
+
+use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Network};
 use wasmtime_wasi::p2::bindings::sockets::tcp::{Host, HostTcpSocket, ShutdownType};
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, SocketResult, TcpSocket};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, DynPollable, Pollable, SocketResult, TcpSocket, subscribe,
+};
 
 use crate::ctx::GateCtxView;
-use crate::pass_on::pass_on;
-use crate::sockets::{Step, during, refuses_multicast};
+use crate::sockets::{self, Family};
+use streams::{Input, Output};
 
 type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
 type Accepted = (
@@ -16,6 +24,103 @@ type Accepted = (
     Resource<DynInputStream>,
     Resource<DynOutputStream>,
 );
+
+/// A TCP socket in the table.
+pub(super) struct Socket {
+    tcp: sockets::TcpSocket,
+    under_way: Option<UnderWay>,
+    streams: Option<(Input, Output)>,
+}
+
+/// What was started, and has not been finished.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum UnderWay {
+    Bind,
+    Connect,
+}
+
+impl Socket {
+    pub(super) fn new(tcp: sockets::TcpSocket) -> Socket {
+        Socket {
+            tcp,
+            under_way: None,
+            streams: None,
+        }
+    }
+
+    /// Puts the socket into the table, and hands out the guest's handle.
+    pub(super) fn keep(self, table: &mut ResourceTable) -> SocketResult<Resource<TcpSocket>> {
+        Ok(Resource::new_own(table.push(self)?.rep()))
+    }
+
+    /// Begins something, unless something else is under way.
+    fn idle(&mut self) -> SocketResult<&mut sockets::TcpSocket> {
+        match self.under_way {
+            None => Ok(&mut self.tcp),
+            Some(_) => Err(ErrorCode::ConcurrencyConflict.into()),
+        }
+    }
+
+    /// Ends what was begun.
+    fn finish(&mut self, what: UnderWay) -> SocketResult<()> {
+        if self.under_way != Some(what) {
+            return Err(ErrorCode::NotInProgress.into());
+        }
+        self.under_way = None;
+        Ok(())
+    }
+
+    fn finish_connect(&mut self) -> SocketResult<(Input, Output)> {
+        self.finish(UnderWay::Connect)?;
+        // Whoever waits does so through `subscribe`; this only looks.
+        match self.tcp.poll_connect(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => {
+                self.under_way = Some(UnderWay::Connect);
+                Err(ErrorCode::WouldBlock.into())
+            }
+            Poll::Ready(outcome) => {
+                outcome?;
+                let input = Input::new(self.tcp.take_receiving()?);
+                let output = Output::new(self.tcp.take_sending()?);
+                self.streams = Some((input.clone(), output.clone()));
+                Ok((input, output))
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Socket {
+    async fn ready(&mut self) {
+        if self.under_way == Some(UnderWay::Connect) {
+            let _ = std::future::poll_fn(|cx| self.tcp.poll_connect(cx)).await;
+        }
+    }
+}
+
+impl GateCtxView<'_> {
+    fn tcp(&mut self, socket: &Resource<TcpSocket>) -> SocketResult<&mut Socket> {
+        Ok(self.table.get_mut(&ours(socket))?)
+    }
+}
+
+/// The entry of the table that a handle stands for.
+fn ours(socket: &Resource<TcpSocket>) -> Resource<Socket> {
+    Resource::new_borrow(socket.rep())
+}
+
+/// Writes the methods that get and set an option of the system's socket.
+macro_rules! options {
+    ($($get:ident, $set:ident: $type:ty;)*) => {$(
+        fn $get(&mut self, socket: Resource<TcpSocket>) -> SocketResult<$type> {
+            Ok(self.tcp(&socket)?.tcp.options()?.$get()?)
+        }
+
+        fn $set(&mut self, socket: Resource<TcpSocket>, value: $type) -> SocketResult<()> {
+            Ok(self.tcp(&socket)?.tcp.options()?.$set(value)?)
+        }
+    )*};
+}
 
 impl Host for GateCtxView<'_> {}
 
@@ -26,11 +131,15 @@ impl HostTcpSocket for GateCtxView<'_> {
         network: Resource<Network>,
         local: IpSocketAddress,
     ) -> SocketResult<()> {
-        during(
-            Step::Bind,
-            HostTcpSocket::start_bind(&mut self.sockets(), socket, network, local),
-        )
-        .await
+        self.table.get(&network)?;
+        let socket = self.tcp(&socket)?;
+        socket.idle()?.bind(local.into())?;
+        socket.under_way = Some(UnderWay::Bind);
+        Ok(())
+    }
+
+    fn finish_bind(&mut self, socket: Resource<TcpSocket>) -> SocketResult<()> {
+        self.tcp(&socket)?.finish(UnderWay::Bind)
     }
 
     fn start_connect(
@@ -39,58 +148,93 @@ impl HostTcpSocket for GateCtxView<'_> {
         network: Resource<Network>,
         remote: IpSocketAddress,
     ) -> SocketResult<()> {
-        if refuses_multicast(&self.ctx.gate, remote.into()).is_err() {
-            return Err(ErrorCode::AccessDenied.into());
-        }
-        HostTcpSocket::start_connect(&mut self.sockets(), socket, network, remote)
-    }
-
-    async fn start_listen(&mut self, socket: Resource<TcpSocket>) -> SocketResult<()> {
-        HostTcpSocket::start_listen(&mut self.sockets(), socket).await
+        self.table.get(&network)?;
+        let socket = self.tcp(&socket)?;
+        socket.idle()?.start_connect(remote.into())?;
+        socket.under_way = Some(UnderWay::Connect);
+        Ok(())
     }
 
     fn finish_connect(&mut self, socket: Resource<TcpSocket>) -> SocketResult<Streams> {
-        let number = socket.rep();
-        let streams = HostTcpSocket::finish_connect(&mut self.sockets(), socket)?;
-        let local = self.local_address(Resource::new_borrow(number));
-        let remote = self.remote_address(Resource::new_borrow(number));
-        // A socket without two ends is one whose peer has ended the connection by now, so there is nothing to close
-        // later. The guest learns of it by its streams.
-        if let (Ok(local), Ok(remote)) = (local, remote) {
-            self.ctx.tcp.connected(number, local.into(), remote.into());
+        let (input, output) = self.tcp(&socket)?.finish_connect()?;
+        let parent = ours(&socket);
+        let input: DynInputStream = Box::new(input);
+        let output: DynOutputStream = Box::new(output);
+        let input = self.table.push_child(input, &parent)?;
+        let output = self.table.push_child(output, &parent)?;
+        Ok((input, output))
+    }
+
+    async fn start_listen(&mut self, socket: Resource<TcpSocket>) -> SocketResult<()> {
+        let tcp = self.tcp(&socket)?.idle()?;
+        if !tcp.is_bound() {
+            return Err(ErrorCode::InvalidState.into());
         }
-        Ok(streams)
+        match tcp.listen()? {}
+    }
+
+    fn finish_listen(&mut self, socket: Resource<TcpSocket>) -> SocketResult<()> {
+        self.tcp(&socket)?;
+        Err(ErrorCode::NotInProgress.into())
+    }
+
+    fn accept(&mut self, socket: Resource<TcpSocket>) -> SocketResult<Accepted> {
+        self.tcp(&socket)?;
+        Err(ErrorCode::InvalidState.into())
+    }
+
+    fn local_address(&mut self, socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress> {
+        Ok(self.tcp(&socket)?.tcp.local_address()?.into())
+    }
+
+    fn remote_address(&mut self, socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress> {
+        Ok(self.tcp(&socket)?.tcp.remote_address()?.into())
+    }
+
+    fn is_listening(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<bool> {
+        self.table.get(&ours(&socket))?;
+        Ok(false)
+    }
+
+    fn address_family(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<IpAddressFamily> {
+        Ok(match self.table.get(&ours(&socket))?.tcp.family() {
+            Family::V4 => IpAddressFamily::Ipv4,
+            Family::V6 => IpAddressFamily::Ipv6,
+        })
+    }
+
+    fn set_listen_backlog_size(&mut self, socket: Resource<TcpSocket>, value: u64) -> SocketResult<()> {
+        Ok(self.tcp(&socket)?.tcp.set_listen_backlog_size(value)?)
+    }
+
+    fn subscribe(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<Resource<DynPollable>> {
+        subscribe(self.table, ours(&socket))
+    }
+
+    fn shutdown(&mut self, socket: Resource<TcpSocket>, how: ShutdownType) -> SocketResult<()> {
+        let socket = self.tcp(&socket)?;
+        let (input, output) = socket.streams.as_ref().ok_or(ErrorCode::InvalidState)?;
+        if matches!(how, ShutdownType::Receive | ShutdownType::Both) {
+            input.shut_down();
+        }
+        if matches!(how, ShutdownType::Send | ShutdownType::Both) {
+            output.shut_down();
+        }
+        Ok(())
     }
 
     fn drop(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<()> {
-        self.ctx.tcp.remove(socket.rep());
-        HostTcpSocket::drop(&mut self.sockets(), socket)
+        self.table.delete(Resource::<Socket>::new_own(socket.rep()))?;
+        Ok(())
     }
 
-    pass_on! { HostTcpSocket:
-        fn finish_bind(socket: Resource<TcpSocket>) -> SocketResult<()>;
-        fn finish_listen(socket: Resource<TcpSocket>) -> SocketResult<()>;
-        fn accept(socket: Resource<TcpSocket>) -> SocketResult<Accepted>;
-        fn local_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress>;
-        fn remote_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress>;
-        fn is_listening(socket: Resource<TcpSocket>) -> wasmtime::Result<bool>;
-        fn address_family(socket: Resource<TcpSocket>) -> wasmtime::Result<IpAddressFamily>;
-        fn set_listen_backlog_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
-        fn keep_alive_enabled(socket: Resource<TcpSocket>) -> SocketResult<bool>;
-        fn set_keep_alive_enabled(socket: Resource<TcpSocket>, value: bool) -> SocketResult<()>;
-        fn keep_alive_idle_time(socket: Resource<TcpSocket>) -> SocketResult<u64>;
-        fn set_keep_alive_idle_time(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
-        fn keep_alive_interval(socket: Resource<TcpSocket>) -> SocketResult<u64>;
-        fn set_keep_alive_interval(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
-        fn keep_alive_count(socket: Resource<TcpSocket>) -> SocketResult<u32>;
-        fn set_keep_alive_count(socket: Resource<TcpSocket>, value: u32) -> SocketResult<()>;
-        fn hop_limit(socket: Resource<TcpSocket>) -> SocketResult<u8>;
-        fn set_hop_limit(socket: Resource<TcpSocket>, value: u8) -> SocketResult<()>;
-        fn receive_buffer_size(socket: Resource<TcpSocket>) -> SocketResult<u64>;
-        fn set_receive_buffer_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
-        fn send_buffer_size(socket: Resource<TcpSocket>) -> SocketResult<u64>;
-        fn set_send_buffer_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
-        fn subscribe(socket: Resource<TcpSocket>) -> wasmtime::Result<Resource<DynPollable>>;
-        fn shutdown(socket: Resource<TcpSocket>, how: ShutdownType) -> SocketResult<()>;
+    options! {
+        keep_alive_enabled, set_keep_alive_enabled: bool;
+        keep_alive_idle_time, set_keep_alive_idle_time: u64;
+        keep_alive_interval, set_keep_alive_interval: u64;
+        keep_alive_count, set_keep_alive_count: u32;
+        hop_limit, set_hop_limit: u8;
+        receive_buffer_size, set_receive_buffer_size: u64;
+        send_buffer_size, set_send_buffer_size: u64;
     }
 }

@@ -3,12 +3,11 @@
 //!
 //! | interface | of this crate | of `wasmtime-wasi` |
 //! | --- | --- | --- |
-//! | `types`, `tcp-socket` | creation and connection are noted, a stream keeps the count; binds are marked | all else |
+//! | `types`, `tcp-socket` | all | – |
 //! | `types`, `udp-socket` | creation is judged and counted; binds and connects are marked | all else |
 //! | `ip-name-lookup` | all | – |
 
 mod ip_name_lookup;
-mod streamed;
 mod tcp;
 mod udp;
 

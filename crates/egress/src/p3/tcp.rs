@@ -1,18 +1,20 @@
-//! `tcp-socket` of WASI 0.3.
+//! `tcp-socket` of WASI 0.3 over the [`TcpSocket`](sockets::TcpSocket) that both versions share.
+//!
+//! The socket type that the bindings name belongs to `wasmtime-wasi` and cannot be made here, so the table holds a
+//! socket of ours and the guest gets a handle with its number.
 
-use outport_policy::Transport;
+mod streams;
+
 use wasmtime::AsContextMut;
-use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
+use wasmtime::component::{Access, Accessor, FutureReader, Resource, ResourceTable, StreamReader};
 use wasmtime_wasi::p3::bindings::sockets::types::{
     Duration, ErrorCode, HostTcpSocket, HostTcpSocketWithStore, IpAddressFamily, IpSocketAddress, TcpSocket,
 };
-use wasmtime_wasi::p3::sockets::SocketResult;
-use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsCtxView};
+use wasmtime_wasi::p3::sockets::{SocketError, SocketResult};
 
-use super::{refused, sockets_of, streamed};
+use super::refused;
 use crate::ctx::{GateCtxView, GateView, Gated};
-use crate::pass_on::pass_on;
-use crate::sockets::{Step, admit, during, refuses_multicast};
+use crate::sockets::{self, Family, NotCreated};
 
 impl<T: GateView + 'static> HostTcpSocketWithStore<T> for Gated {
     async fn connect(
@@ -20,26 +22,23 @@ impl<T: GateView + 'static> HostTcpSocketWithStore<T> for Gated {
         socket: Resource<TcpSocket>,
         remote: IpSocketAddress,
     ) -> SocketResult<()> {
-        let gate = store.with(|mut store| store.get().ctx.gate.clone());
-        if let Err(refusal) = refuses_multicast(&gate, remote.into()) {
-            return refused(refusal);
-        }
-        let number = socket.rep();
-        let of_wasi = store.with_getter::<WasiSockets>(sockets_of::<T>);
-        WasiSockets::connect(&of_wasi, socket, remote).await?;
-        store.with(|mut store| {
-            let mut view = store.get();
-            let local = HostTcpSocket::get_local_address(&mut view, Resource::new_borrow(number))?;
-            view.ctx.tcp.connected(number, local.into(), remote.into());
-            Ok(())
+        store.with(|mut store| -> SocketResult<()> {
+            Ok(tcp_mut(store.get().table, &socket)?.start_connect(remote.into())?)
+        })?;
+        std::future::poll_fn(|cx| {
+            store.with(|mut store| {
+                let connected = tcp_mut(store.get().table, &socket)?.poll_connect(cx);
+                connected.map_err(SocketError::from)
+            })
         })
+        .await
     }
 
     async fn listen(
         mut store: Access<'_, T, Self>,
         socket: Resource<TcpSocket>,
     ) -> SocketResult<StreamReader<Resource<TcpSocket>>> {
-        WasiSockets::listen(of_wasi(&mut store), socket).await
+        match tcp_mut(store.get().table, &socket)?.listen()? {}
     }
 
     fn send(
@@ -47,73 +46,101 @@ impl<T: GateView + 'static> HostTcpSocketWithStore<T> for Gated {
         socket: Resource<TcpSocket>,
         data: StreamReader<u8>,
     ) -> wasmtime::Result<FutureReader<Result<(), ErrorCode>>> {
-        let permit = store.get().ctx.tcp.permit(socket.rep());
-        let closed = WasiSockets::send(of_wasi(&mut store), socket, data)?;
-        streamed::hold(store, closed, permit)
+        let sending = store.get().table.get_mut(&ours(&socket))?.take_sending();
+        streams::send(store.as_context_mut(), sending, data)
     }
 
     fn receive(
         mut store: Access<'_, T, Self>,
         socket: Resource<TcpSocket>,
     ) -> wasmtime::Result<(StreamReader<u8>, FutureReader<Result<(), ErrorCode>>)> {
-        let permit = store.get().ctx.tcp.permit(socket.rep());
-        let (data, closed) = WasiSockets::receive(of_wasi(&mut store), socket)?;
-        Ok((data, streamed::hold(store, closed, permit)?))
+        let receiving = store.get().table.get_mut(&ours(&socket))?.take_receiving();
+        streams::receive(store.as_context_mut(), receiving)
     }
 }
 
-/// The access of `wasmtime-wasi`'s own implementation.
-fn of_wasi<'a, T: GateView + 'static>(store: &'a mut Access<'_, T, Gated>) -> Access<'a, T, WasiSockets> {
-    Access::<T, WasiSockets>::new(store.as_context_mut(), sockets_of::<T>)
+/// The entry of the table that a handle stands for.
+fn ours(socket: &Resource<TcpSocket>) -> Resource<sockets::TcpSocket> {
+    Resource::new_borrow(socket.rep())
+}
+
+fn tcp_mut<'a>(
+    table: &'a mut ResourceTable,
+    socket: &Resource<TcpSocket>,
+) -> SocketResult<&'a mut sockets::TcpSocket> {
+    table.get_mut(&ours(socket)).map_err(SocketError::trap)
+}
+
+/// Writes the methods that get and set an option of the system's socket.
+macro_rules! options {
+    ($($get:ident: $of_system:ident, $set:ident: $type:ty;)*) => {$(
+        fn $get(&mut self, socket: Resource<TcpSocket>) -> SocketResult<$type> {
+            Ok(tcp_mut(self.table, &socket)?.options()?.$of_system()?)
+        }
+
+        fn $set(&mut self, socket: Resource<TcpSocket>, value: $type) -> SocketResult<()> {
+            Ok(tcp_mut(self.table, &socket)?.options()?.$set(value)?)
+        }
+    )*};
 }
 
 impl HostTcpSocket for GateCtxView<'_> {
     fn create(&mut self, family: IpAddressFamily) -> SocketResult<Resource<TcpSocket>> {
-        let (mut ctx, permit) = match admit(&self.ctx.gate, Transport::Tcp) {
-            Ok(admitted) => admitted,
-            Err(refusal) => return refused(refusal),
+        let family = match family {
+            IpAddressFamily::Ipv4 => Family::V4,
+            IpAddressFamily::Ipv6 => Family::V6,
         };
-        let mut sockets = WasiSocketsCtxView {
-            ctx: &mut ctx,
-            table: self.table,
+        let socket = match sockets::TcpSocket::create(&self.ctx.gate, family) {
+            Ok(socket) => socket,
+            Err(NotCreated::Refused(refusal)) => return refused(refusal),
+            Err(NotCreated::Failed(code)) => return Err(code.into()),
         };
-        let socket = HostTcpSocket::create(&mut sockets, family)?;
-        self.ctx.tcp.insert(socket.rep(), permit);
-        Ok(socket)
+        let entry = self.table.push(socket);
+        let entry = entry.map_err(SocketError::trap)?;
+        Ok(Resource::new_own(entry.rep()))
     }
 
     async fn bind(&mut self, socket: Resource<TcpSocket>, local: IpSocketAddress) -> SocketResult<()> {
-        during(
-            Step::Bind,
-            HostTcpSocket::bind(&mut self.sockets(), socket, local),
-        )
-        .await
+        Ok(tcp_mut(self.table, &socket)?.bind(local.into())?)
     }
 
     fn drop(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<()> {
-        self.ctx.tcp.remove(socket.rep());
-        HostTcpSocket::drop(&mut self.sockets(), socket)
+        let socket = Resource::<sockets::TcpSocket>::new_own(socket.rep());
+        self.table.delete(socket)?;
+        Ok(())
     }
 
-    pass_on! { HostTcpSocket:
-        fn get_local_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress>;
-        fn get_remote_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress>;
-        fn get_is_listening(socket: Resource<TcpSocket>) -> wasmtime::Result<bool>;
-        fn get_address_family(socket: Resource<TcpSocket>) -> wasmtime::Result<IpAddressFamily>;
-        fn set_listen_backlog_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
-        fn get_keep_alive_enabled(socket: Resource<TcpSocket>) -> SocketResult<bool>;
-        fn set_keep_alive_enabled(socket: Resource<TcpSocket>, value: bool) -> SocketResult<()>;
-        fn get_keep_alive_idle_time(socket: Resource<TcpSocket>) -> SocketResult<Duration>;
-        fn set_keep_alive_idle_time(socket: Resource<TcpSocket>, value: Duration) -> SocketResult<()>;
-        fn get_keep_alive_interval(socket: Resource<TcpSocket>) -> SocketResult<Duration>;
-        fn set_keep_alive_interval(socket: Resource<TcpSocket>, value: Duration) -> SocketResult<()>;
-        fn get_keep_alive_count(socket: Resource<TcpSocket>) -> SocketResult<u32>;
-        fn set_keep_alive_count(socket: Resource<TcpSocket>, value: u32) -> SocketResult<()>;
-        fn get_hop_limit(socket: Resource<TcpSocket>) -> SocketResult<u8>;
-        fn set_hop_limit(socket: Resource<TcpSocket>, value: u8) -> SocketResult<()>;
-        fn get_receive_buffer_size(socket: Resource<TcpSocket>) -> SocketResult<u64>;
-        fn set_receive_buffer_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
-        fn get_send_buffer_size(socket: Resource<TcpSocket>) -> SocketResult<u64>;
-        fn set_send_buffer_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
+    fn get_local_address(&mut self, socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress> {
+        Ok(tcp_mut(self.table, &socket)?.local_address()?.into())
+    }
+
+    fn get_remote_address(&mut self, socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress> {
+        Ok(tcp_mut(self.table, &socket)?.remote_address()?.into())
+    }
+
+    fn get_is_listening(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<bool> {
+        self.table.get(&ours(&socket))?;
+        Ok(false)
+    }
+
+    fn get_address_family(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<IpAddressFamily> {
+        Ok(match self.table.get(&ours(&socket))?.family() {
+            Family::V4 => IpAddressFamily::Ipv4,
+            Family::V6 => IpAddressFamily::Ipv6,
+        })
+    }
+
+    fn set_listen_backlog_size(&mut self, socket: Resource<TcpSocket>, value: u64) -> SocketResult<()> {
+        Ok(tcp_mut(self.table, &socket)?.set_listen_backlog_size(value)?)
+    }
+
+    options! {
+        get_keep_alive_enabled: keep_alive_enabled, set_keep_alive_enabled: bool;
+        get_keep_alive_idle_time: keep_alive_idle_time, set_keep_alive_idle_time: Duration;
+        get_keep_alive_interval: keep_alive_interval, set_keep_alive_interval: Duration;
+        get_keep_alive_count: keep_alive_count, set_keep_alive_count: u32;
+        get_hop_limit: hop_limit, set_hop_limit: u8;
+        get_receive_buffer_size: receive_buffer_size, set_receive_buffer_size: u64;
+        get_send_buffer_size: send_buffer_size, set_send_buffer_size: u64;
     }
 }

@@ -1,6 +1,5 @@
 //! `udp-socket` of WASI 0.3.
 
-use outport_policy::Transport;
 use wasmtime::component::{Accessor, Resource};
 use wasmtime_wasi::p3::bindings::sockets::types::{
     HostUdpSocket, HostUdpSocketWithStore, IpAddressFamily, IpSocketAddress, UdpSocket,
@@ -35,8 +34,8 @@ impl<T: GateView + 'static> HostUdpSocketWithStore<T> for Gated {
 
 impl HostUdpSocket for GateCtxView<'_> {
     async fn create(&mut self, family: IpAddressFamily) -> SocketResult<Resource<UdpSocket>> {
-        let (mut ctx, _permit) = match admit(&self.ctx.gate, Transport::Udp) {
-            Ok(admitted) => admitted,
+        let mut ctx = match admit(&self.ctx.gate) {
+            Ok(ctx) => ctx,
             Err(refusal) => return refused(refusal),
         };
         let mut sockets = WasiSocketsCtxView {

@@ -1,6 +1,7 @@
 //! Permission to have one socket, counted for as long as it lasts.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 use outport_policy::{Attempt, Transport};
@@ -24,7 +25,7 @@ impl SocketPermit {
     /// # Errors
     ///
     /// The refusal: UDP that is not lifted, or a quota that is used up.
-    pub(super) fn take(gate: &Arc<InstanceGate>, transport: Transport) -> Result<Arc<SocketPermit>, Refusal> {
+    pub(crate) fn take(gate: &Arc<InstanceGate>, transport: Transport) -> Result<Arc<SocketPermit>, Refusal> {
         let before = gate.held().count_socket();
         let permit = Arc::new(SocketPermit {
             gate: gate.clone(),
@@ -35,10 +36,13 @@ impl SocketPermit {
     }
 
     /// Notes that the socket is connected, which it can be once.
-    pub(super) fn connected(&self, local: SocketAddr, remote: SocketAddr) {
+    pub(super) fn connected(&self, socket: &Arc<OwnedFd>, remote: SocketAddr) {
         let connections = self.gate.gate().wall().open_connections();
+        let way = Way::Socket {
+            socket: Arc::downgrade(socket),
+        };
         self.connection
-            .get_or_init(|| connections.register(&self.gate, local, remote, Way::Socket));
+            .get_or_init(|| connections.register(&self.gate, remote, way));
     }
 
     /// The gate of the instance that has the socket.

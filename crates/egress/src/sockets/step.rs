@@ -1,7 +1,7 @@
 //! Which call of the guest a check belongs to.
 //!
-//! `wasmtime-wasi` asks the same questions for different calls: TcpBind both when the guest binds and when a
-//! connect implies it, UdpSend and UdpReceive both when a socket is connected and when datagrams flow. Only the
+//! `wasmtime-wasi` asks the same questions for different calls: UdpBind both when the guest binds and when a
+//! datagram implies it, UdpSend and UdpReceive both when a socket is connected and when datagrams flow. Only the
 //! adapter knows which it is, so it wraps the call in [`during`]. The step is set on the thread and only while
 //! that call is polled: its checks run inside that poll, and nothing else does, whatever other sockets, instances
 //! and threads are doing.

@@ -1,0 +1,296 @@
+//! The two streams of a connection as WASI 0.2 has them.
+//!
+//! Input is what the system has, when the guest asks. Output is taken from the guest at once, up to [`MOST`] bytes, and
+//! as much as the system takes is sent at once; a task sends the rest, and until it is done the stream takes nothing
+//! more. The guest may drop the stream meanwhile: what it has written is sent all the same, and then the peer is told
+//! that it was all.
+//!
+//! ```text
+//! Open ─ write ─┬─ all is sent: Open
+//!               └─ some is left: Sending ─┬─ done: Open
+//!                                         └─ failed: Ended, with the error
+//! Open, Sending ─ shut down ─ Ending ─ Ended
+//! ```
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf, Bytes};
+use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+use wasmtime_wasi::sockets::ErrorCode;
+
+use crate::sockets::{Receiving, Sending};
+
+/// Bytes that the host allocates for a guest at once: 64 KiB.
+const MOST: usize = 64 * 1024;
+
+/// What comes from the peer.
+#[derive(Clone)]
+pub(super) struct Input {
+    /// None once it has ended.
+    receiving: Arc<Mutex<Option<Receiving>>>,
+}
+
+/// What goes to the peer.
+#[derive(Clone)]
+pub(super) struct Output {
+    state: Arc<Mutex<OutputState>>,
+}
+
+enum OutputState {
+    /// So many bytes may be written.
+    Open {
+        sending: Sending,
+        permit: usize,
+    },
+    Sending(AbortOnDropJoinHandle<Result<Sending, ErrorCode>>),
+    Ending(AbortOnDropJoinHandle<Result<Sending, ErrorCode>>),
+    Ended(Ended),
+}
+
+#[derive(Clone, Copy)]
+enum Ended {
+    /// By the guest, or because the peer receives no more.
+    Closed,
+    Failed(ErrorCode),
+}
+
+impl Input {
+    pub(super) fn new(receiving: Receiving) -> Input {
+        Input {
+            receiving: Arc::new(Mutex::new(Some(receiving))),
+        }
+    }
+
+    pub(super) fn shut_down(&self) {
+        *self.receiving() = None;
+    }
+
+    fn receiving(&self) -> MutexGuard<'_, Option<Receiving>> {
+        self.receiving
+            .lock()
+            .expect("nothing panics while a stream is locked")
+    }
+
+    /// Waits for something to read, the end or an error among it.
+    fn poll_read(&self, cx: &mut Context<'_>, most: usize) -> Poll<StreamResult<Bytes>> {
+        let mut receiving = self.receiving();
+        let Some(open) = &*receiving else {
+            return Poll::Ready(Err(StreamError::Closed));
+        };
+        let error = match ready!(open.poll_receive(cx, most.min(MOST))) {
+            Ok(bytes) if !bytes.is_empty() => return Poll::Ready(Ok(bytes.into())),
+            Ok(_) => StreamError::Closed,
+            Err(error) => failed(error),
+        };
+        *receiving = None;
+        Poll::Ready(Err(error))
+    }
+}
+
+#[async_trait::async_trait]
+impl InputStream for Input {
+    fn read(&mut self, most: usize) -> StreamResult<Bytes> {
+        if most == 0 {
+            let open = self.receiving().is_some();
+            return if open {
+                Ok(Bytes::new())
+            } else {
+                Err(StreamError::Closed)
+            };
+        }
+        match self.poll_read(&mut Context::from_waker(Waker::noop()), most) {
+            Poll::Ready(read) => read,
+            Poll::Pending => Ok(Bytes::new()),
+        }
+    }
+
+    async fn blocking_read(&mut self, most: usize) -> StreamResult<Bytes> {
+        if most == 0 {
+            self.ready().await;
+            return self.read(most);
+        }
+        poll_fn(|cx| self.poll_read(cx, most)).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Input {
+    async fn ready(&mut self) {
+        poll_fn(|cx| match &*self.receiving() {
+            Some(receiving) => receiving.poll_ready(cx),
+            None => Poll::Ready(()),
+        })
+        .await;
+    }
+}
+
+impl Output {
+    pub(super) fn new(sending: Sending) -> Output {
+        Output {
+            state: Arc::new(Mutex::new(OutputState::Open { sending, permit: 0 })),
+        }
+    }
+
+    pub(super) fn shut_down(&self) {
+        let mut state = self.state();
+        *state = match state.take() {
+            OutputState::Open { .. } => OutputState::Ended(Ended::Closed),
+            OutputState::Sending(task) => OutputState::Ending(task),
+            over => over,
+        };
+    }
+
+    fn state(&self) -> MutexGuard<'_, OutputState> {
+        self.state
+            .lock()
+            .expect("nothing panics while a stream is locked")
+    }
+}
+
+impl OutputState {
+    fn take(&mut self) -> OutputState {
+        std::mem::replace(self, OutputState::Ended(Ended::Closed))
+    }
+
+    /// Waits until something can be written, or never again.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let sent = match self {
+            OutputState::Sending(task) => ready!(Pin::new(task).poll(cx)).map(Some),
+            OutputState::Ending(task) => ready!(Pin::new(task).poll(cx)).map(|_| None),
+            OutputState::Open { .. } | OutputState::Ended(_) => return self.poll_writable(cx),
+        };
+        *self = match sent {
+            Ok(Some(sending)) => OutputState::Open { sending, permit: 0 },
+            Ok(None) => OutputState::Ended(Ended::Closed),
+            Err(error) => OutputState::Ended(Ended::by(error)),
+        };
+        self.poll_writable(cx)
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            OutputState::Open { sending, .. } => sending.poll_ready(cx),
+            _ => Poll::Ready(()),
+        }
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        if self
+            .poll_ready(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+        {
+            return Ok(0);
+        }
+        match self {
+            OutputState::Open { permit, .. } => {
+                *permit = MOST;
+                Ok(MOST)
+            }
+            OutputState::Sending(_) | OutputState::Ending(_) => Ok(0),
+            OutputState::Ended(ended) => Err(ended.error()),
+        }
+    }
+
+    fn write(&mut self, mut bytes: Bytes) -> StreamResult<()> {
+        let sending = match self.take() {
+            OutputState::Open { sending, permit } if bytes.len() <= permit => sending,
+            OutputState::Ended(ended) => {
+                *self = OutputState::Ended(ended);
+                return Err(ended.error());
+            }
+            before => {
+                *self = before;
+                return Err(StreamError::trap(
+                    "more is written than `check-write` has permitted",
+                ));
+            }
+        };
+        let mut cx = Context::from_waker(Waker::noop());
+        while !bytes.is_empty() {
+            match sending.poll_send(&mut cx, &bytes) {
+                Poll::Ready(Ok(sent)) => bytes.advance(sent),
+                Poll::Ready(Err(error)) => {
+                    let ended = Ended::by(error);
+                    *self = OutputState::Ended(ended);
+                    return Err(ended.error());
+                }
+                Poll::Pending => {
+                    *self = OutputState::Sending(spawn(send(sending, bytes)));
+                    return Ok(());
+                }
+            }
+        }
+        *self = OutputState::Open { sending, permit: 0 };
+        Ok(())
+    }
+}
+
+/// Sends all of `bytes`.
+async fn send(sending: Sending, mut bytes: Bytes) -> Result<Sending, ErrorCode> {
+    while !bytes.is_empty() {
+        let sent = poll_fn(|cx| sending.poll_send(cx, &bytes)).await?;
+        bytes.advance(sent);
+    }
+    Ok(sending)
+}
+
+impl Ended {
+    fn by(error: ErrorCode) -> Ended {
+        match error {
+            ErrorCode::ConnectionBroken => Ended::Closed,
+            error => Ended::Failed(error),
+        }
+    }
+
+    fn error(self) -> StreamError {
+        match self {
+            Ended::Closed => StreamError::Closed,
+            Ended::Failed(error) => failed(error),
+        }
+    }
+}
+
+fn failed(error: ErrorCode) -> StreamError {
+    StreamError::LastOperationFailed(error.into())
+}
+
+#[async_trait::async_trait]
+impl OutputStream for Output {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.state().write(bytes)
+    }
+
+    /// Nothing is held back, so there is nothing to hurry.
+    fn flush(&mut self) -> StreamResult<()> {
+        match &*self.state() {
+            OutputState::Ended(ended) => Err(ended.error()),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.state().check_write()
+    }
+
+    /// The guest has dropped the stream. What it has written is sent before the stream goes.
+    async fn cancel(&mut self) {
+        let sending = matches!(&*self.state(), OutputState::Sending(_) | OutputState::Ending(_));
+        if sending {
+            self.ready().await;
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Output {
+    async fn ready(&mut self) {
+        poll_fn(|cx| self.state().poll_ready(cx)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,414 @@
+//! A TCP socket of a guest, for WASI 0.2 and 0.3.
+//!
+//! ```text
+//! Fresh ─ start_connect ─ Connecting ─ poll_connect ─┬─ Connected
+//!   │                                                └─ Closed, with the error
+//!   └─ listen ─ Closed: judged, and always refused (HL-1)
+//! ```
+//!
+//! What a socket does to the network is judged here, right before the system call and in the same step, with the
+//! address that the system call gets: nothing can change in between. A connection is judged when it is first polled,
+//! which is when it begins. There is no way to accept: a socket that listens never comes into being (HL-2).
+//!
+//! An address that WASI calls an invalid argument is refused as one before it is judged; multicast and broadcast
+//! addresses are judged first, so that the refusal is told (HL-5).
+
+mod address;
+mod options;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use outport_policy::{Attempt, Endpoint, Transport};
+use rustix::io::Errno;
+use rustix::net::sockopt;
+use wasmtime_wasi::sockets::ErrorCode;
+
+use super::connection::{Connection, Receiving, Sending};
+use super::permit::SocketPermit;
+use crate::instance::InstanceGate;
+use crate::refusal::Refusal;
+pub(crate) use options::Options;
+
+/// A TCP socket.
+pub(crate) struct TcpSocket {
+    family: Family,
+    state: State,
+    /// Counted for as long as the guest has the socket, closed or not.
+    permit: Arc<SocketPermit>,
+}
+
+/// The family of a socket's addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+enum State {
+    /// Becomes `Connecting` or `Closed`.
+    Fresh {
+        socket: OwnedFd,
+        bind: Bind,
+    },
+    /// Becomes `Connected` or `Closed`.
+    Connecting(Connecting),
+    Connected {
+        connection: Arc<Connection>,
+        receiving: Option<Receiving>,
+        sending: Option<Sending>,
+    },
+    Closed(ErrorCode),
+}
+
+/// Who chooses the local address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bind {
+    /// The guest has bound the socket.
+    Done,
+    /// Connecting implies it.
+    Implied,
+}
+
+struct Connecting {
+    connection: Connection,
+    remote: SocketAddr,
+    bind: Bind,
+    progress: Progress,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Neither judged nor begun.
+    Waiting,
+    /// Judged, and begun.
+    Begun,
+}
+
+impl TcpSocket {
+    /// A new socket, judged and counted.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, before any system call, or what the system said.
+    pub(crate) fn create(gate: &Arc<InstanceGate>, family: Family) -> Result<TcpSocket, NotCreated> {
+        let permit = SocketPermit::take(gate, Transport::Tcp).map_err(NotCreated::Refused)?;
+        let socket = family.socket().map_err(NotCreated::Failed)?;
+        let bind = Bind::Implied;
+        Ok(TcpSocket {
+            family,
+            state: State::Fresh { socket, bind },
+            permit,
+        })
+    }
+
+    /// Binds the socket to `local`, which can only be the unspecified address with port 0 (HL-3).
+    pub(crate) fn bind(&mut self, local: SocketAddr) -> Result<(), ErrorCode> {
+        let State::Fresh { socket, bind } = &mut self.state else {
+            return Err(ErrorCode::InvalidState);
+        };
+        if *bind == Bind::Done {
+            return Err(ErrorCode::InvalidState);
+        }
+        if !address::is_unicast(local.ip()) || !address::is_of(local.ip(), self.family) {
+            return Err(ErrorCode::InvalidArgument);
+        }
+        let transport = Transport::Tcp;
+        permitted(
+            self.permit
+                .gate()
+                .judge("tcp.bind", &Attempt::Bind { transport, local }),
+        )?;
+        // WASI wants an address to be free although a connection of it lingers.
+        let _ = sockopt::set_socket_reuseaddr(&*socket, true);
+        rustix::net::bind(&*socket, &local).map_err(|errno| match errno {
+            Errno::AFNOSUPPORT => ErrorCode::InvalidArgument,
+            errno => errno.into(),
+        })?;
+        *bind = Bind::Done;
+        Ok(())
+    }
+
+    /// Takes note of where to connect to. The connection is judged, and begins, with the first
+    /// [`poll_connect`](TcpSocket::poll_connect).
+    pub(crate) fn start_connect(&mut self, remote: SocketAddr) -> Result<(), ErrorCode> {
+        if !matches!(self.state, State::Fresh { .. }) {
+            return Err(ErrorCode::InvalidState);
+        }
+        refuse_multicast(self.permit.gate(), remote)?;
+        if !address::is_unicast(remote.ip())
+            || !address::is_somebody(remote)
+            || !address::is_of(remote.ip(), self.family)
+        {
+            return Err(ErrorCode::InvalidArgument);
+        }
+        self.state = match self.take_state() {
+            State::Fresh { socket, bind } => State::Connecting(Connecting {
+                connection: Connection::new(socket, self.permit.clone()),
+                remote,
+                bind,
+                progress: Progress::Waiting,
+            }),
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// Waits until the connection is established or has failed. Later calls say the same again.
+    pub(crate) fn poll_connect(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ErrorCode>> {
+        let outcome = match &mut self.state {
+            State::Connecting(connecting) => ready!(connecting.poll(cx, self.family)),
+            State::Connected { .. } => return Poll::Ready(Ok(())),
+            State::Closed(error) => return Poll::Ready(Err(*error)),
+            State::Fresh { .. } => return Poll::Ready(Err(ErrorCode::InvalidState)),
+        };
+        self.state = match (self.take_state(), outcome) {
+            (State::Connecting(connecting), Ok(())) => connecting.established(),
+            (_, Err(error)) => State::Closed(error),
+            (other, Ok(())) => other,
+        };
+        Poll::Ready(outcome)
+    }
+
+    /// Judges listening, which is refused whatever the socket is, and closes it.
+    pub(crate) fn listen(&mut self) -> Result<Infallible, ErrorCode> {
+        let State::Fresh { socket, bind } = &self.state else {
+            return Err(ErrorCode::InvalidState);
+        };
+        let gate = self.permit.gate();
+        let local = match bind {
+            Bind::Done => local_address(socket),
+            Bind::Implied => {
+                permitted(judge_implied_bind(gate, self.family)).map(|()| self.family.unspecified())
+            }
+        };
+        let verdict = local.and_then(|local| permitted(gate.judge("tcp.listen", &Attempt::Listen { local })));
+        // INVARIANT: no policy permits it (HL-1). If one did, there would still be nothing here that listens.
+        let error = verdict.err().unwrap_or(ErrorCode::NotSupported);
+        self.state = State::Closed(error);
+        Err(error)
+    }
+
+    /// Whether WASI 0.2 calls the socket bound.
+    pub(crate) fn is_bound(&self) -> bool {
+        !matches!(
+            self.state,
+            State::Fresh {
+                bind: Bind::Implied,
+                ..
+            }
+        )
+    }
+
+    /// The direction from the peer, which can be had once.
+    pub(crate) fn take_receiving(&mut self) -> Result<Receiving, ErrorCode> {
+        match &mut self.state {
+            State::Connected { receiving, .. } => receiving.take().ok_or(ErrorCode::InvalidState),
+            State::Closed(error) => Err(*error),
+            State::Fresh { .. } | State::Connecting(_) => Err(ErrorCode::InvalidState),
+        }
+    }
+
+    /// The direction to the peer, which can be had once.
+    pub(crate) fn take_sending(&mut self) -> Result<Sending, ErrorCode> {
+        match &mut self.state {
+            State::Connected { sending, .. } => sending.take().ok_or(ErrorCode::InvalidState),
+            State::Closed(error) => Err(*error),
+            State::Fresh { .. } | State::Connecting(_) => Err(ErrorCode::InvalidState),
+        }
+    }
+
+    /// Where the socket is bound to.
+    pub(crate) fn local_address(&self) -> Result<SocketAddr, ErrorCode> {
+        match &self.state {
+            State::Fresh {
+                socket,
+                bind: Bind::Done,
+            } => local_address(socket),
+            State::Connected { connection, .. } => local_address(connection),
+            State::Closed(error) => Err(*error),
+            State::Fresh { .. } | State::Connecting(_) => Err(ErrorCode::InvalidState),
+        }
+    }
+
+    /// Whom the socket is connected to.
+    pub(crate) fn remote_address(&self) -> Result<SocketAddr, ErrorCode> {
+        match &self.state {
+            State::Connected { connection, .. } => {
+                let peer = rustix::net::getpeername(connection)?.ok_or(ErrorCode::InvalidState)?;
+                SocketAddr::try_from(peer).map_err(ErrorCode::from)
+            }
+            State::Closed(error) => Err(*error),
+            State::Fresh { .. } | State::Connecting(_) => Err(ErrorCode::InvalidState),
+        }
+    }
+
+    pub(crate) fn family(&self) -> Family {
+        self.family
+    }
+
+    /// The options of the system's socket.
+    pub(crate) fn options(&self) -> Result<Options<'_>, ErrorCode> {
+        let socket = match &self.state {
+            State::Fresh { socket, .. } => socket.as_fd(),
+            State::Connected { connection, .. } => connection.as_fd(),
+            State::Connecting(_) => return Err(ErrorCode::InvalidState),
+            State::Closed(error) => return Err(*error),
+        };
+        Ok(Options::new(socket, self.family))
+    }
+
+    /// Takes note of how many connections may wait to be accepted, which none ever does.
+    pub(crate) fn set_listen_backlog_size(&self, size: u64) -> Result<(), ErrorCode> {
+        match &self.state {
+            _ if size == 0 => Err(ErrorCode::InvalidArgument),
+            State::Fresh { .. } => Ok(()),
+            State::Closed(error) => Err(*error),
+            State::Connecting(_) | State::Connected { .. } => Err(ErrorCode::InvalidState),
+        }
+    }
+
+    fn take_state(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Closed(ErrorCode::Other))
+    }
+}
+
+/// Why there is no new socket.
+#[derive(Debug)]
+pub(crate) enum NotCreated {
+    Refused(Refusal),
+    Failed(ErrorCode),
+}
+
+impl Connecting {
+    fn poll(&mut self, cx: &mut Context<'_>, family: Family) -> Poll<Result<(), ErrorCode>> {
+        let Connecting {
+            connection,
+            remote,
+            bind,
+            progress,
+        } = self;
+        if *progress == Progress::Waiting {
+            permitted(judge(connection.permit().gate(), *remote, *bind, family))?;
+            *progress = Progress::Begun;
+            match rustix::net::connect(&*connection, remote) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                // Interrupted or not, it goes on by itself.
+                Err(Errno::INPROGRESS | Errno::INTR) => {}
+                Err(errno) => return Poll::Ready(Err(errno.into())),
+            }
+        }
+        // Asking for the connection that is under way begins no other one. It tells how that one is doing, and what
+        // it failed of: connect(2), and `__inet_stream_connect` of Linux. A connection on loopback is there by now.
+        let ask = || match rustix::net::connect(&*connection, remote) {
+            Ok(()) | Err(Errno::ISCONN) => Ok(()),
+            Err(Errno::ALREADY | Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(errno) => Err(errno.into()),
+        };
+        connection.poll_connect(cx, ask).map_err(ErrorCode::from)
+    }
+
+    fn established(self) -> State {
+        let connection = Arc::new(self.connection);
+        connection.permit().connected(connection.socket(), self.remote);
+        let (receiving, sending) = connection.directions();
+        State::Connected {
+            connection,
+            receiving: Some(receiving),
+            sending: Some(sending),
+        }
+    }
+}
+
+fn judge(gate: &InstanceGate, remote: SocketAddr, bind: Bind, family: Family) -> Result<(), Refusal> {
+    if bind == Bind::Implied {
+        judge_implied_bind(gate, family)?;
+    }
+    let attempt = Attempt::Reach {
+        transport: Transport::Tcp,
+        remote: Endpoint::from(remote),
+    };
+    gate.judge("tcp.connect", &attempt)
+}
+
+fn judge_implied_bind(gate: &InstanceGate, family: Family) -> Result<(), Refusal> {
+    let attempt = Attempt::Bind {
+        transport: Transport::Tcp,
+        local: family.unspecified(),
+    };
+    gate.judge_implied("tcp.bind", &attempt)
+}
+
+fn refuse_multicast(gate: &InstanceGate, remote: SocketAddr) -> Result<(), ErrorCode> {
+    let remote = Endpoint::from(remote);
+    if !remote.address.reads_as_multicast() {
+        return Ok(());
+    }
+    let transport = Transport::Tcp;
+    permitted(gate.judge("tcp.connect", &Attempt::Reach { transport, remote }))
+}
+
+/// A refusal in the guest's terms: no quota is looked at once there is a socket.
+fn permitted(verdict: Result<(), Refusal>) -> Result<(), ErrorCode> {
+    verdict.map_err(|_| ErrorCode::AccessDenied)
+}
+
+fn local_address(socket: impl AsFd) -> Result<SocketAddr, ErrorCode> {
+    SocketAddr::try_from(rustix::net::getsockname(socket)?).map_err(ErrorCode::from)
+}
+
+impl Family {
+    fn unspecified(self) -> SocketAddr {
+        let address = match self {
+            Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        SocketAddr::new(address, 0)
+    }
+
+    /// A new socket, which does not block. One of IPv6 has nothing to do with IPv4, as WASI wants it.
+    fn socket(self) -> Result<OwnedFd, ErrorCode> {
+        match self {
+            Family::V4 => Ok(system::socket(rustix::net::AddressFamily::INET)?),
+            Family::V6 => {
+                let socket = system::socket(rustix::net::AddressFamily::INET6)?;
+                sockopt::set_ipv6_v6only(&socket, true)?;
+                Ok(socket)
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::os::fd::OwnedFd;
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
+
+    pub(super) fn socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::os::fd::OwnedFd;
+
+    use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+    use rustix::net::{AddressFamily, SocketType, ipproto};
+
+    pub(super) fn socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
+        let socket = rustix::net::socket(family, SocketType::STREAM, Some(ipproto::TCP))?;
+        fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+        ioctl_fionbio(&socket, true)?;
+        Ok(socket)
+    }
+}
+
+#[cfg(test)]
+mod tests;
