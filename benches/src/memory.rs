@@ -16,8 +16,9 @@ const MEBIBYTE: f64 = 1024.0 * 1024.0;
 /// Requests that wait at a time.
 const INSTANCES: usize = 100;
 
-/// Connections that one guest holds.
-const CONNECTIONS: usize = 5_000;
+/// Connections that one guest holds. Outport gives guests half of the descriptors that it may have, so this takes a
+/// limit of 20,000.
+const CONNECTIONS: usize = 10_000;
 
 pub(crate) fn memory(programs: &Programs, repetitions: usize) -> Table {
     let mut table = Table::new("memory", "Resident memory", "wasmtime");
@@ -102,8 +103,8 @@ fn of_connections(programs: &Programs) -> f64 {
             .args([
                 "run",
                 "-q",
-                "--max-sockets=9000",
-                "--max-sockets-per-instance=9000",
+                "--max-sockets=10000",
+                "--max-sockets-per-instance=10000",
             ])
             .args(["--allowed-outbound-hosts", "*://127.0.0.1:*"])
             .arg(outport_e2e::guest::path("player"))

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// Bytes of one upload or download.
-const BYTES: u64 = 256 * 1024 * 1024;
+const BYTES: u64 = 512 * 1024 * 1024;
 
 /// Connecting, round trips, upload and download.
 pub(crate) fn quiet(programs: &Programs, repetitions: usize) -> Table {
     let mut table = Table::new("tcp", "TCP from a guest", "native");
     let (door, echo, sink, source) = (peers::door(), peers::echo(), peers::sink(), peers::source(BYTES));
     let statements = [
-        format!("median 500 tcp.connect {door}"),
+        format!("median 2000 tcp.connect {door}"),
         format!("tcp.connect {echo} as c"),
         "tcp.ping c 5000".to_owned(),
         format!("tcp.connect {sink} as c"),
