@@ -17,6 +17,8 @@ class HttpHandler(http.Handler):
                 return await variable(url.query)
             case "/send":
                 return await fetch(parse.unquote(url.query))
+            case "/short":
+                return Response(200, {"content-length": "9"}, b"short")
             case _:
                 return text(404, "nothing here")
 

@@ -1,6 +1,7 @@
 //! An app of Spin's Python SDK, built as its documentation says, runs unchanged from its `spin.toml`. It is a
 //! component of WASI 0.3 that imports all of Spin's platform, most of which Outport does not provide.
 
+use outport_e2e::http;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::python;
 
@@ -90,4 +91,18 @@ fn a_spin_app_in_python_reads_its_variables_and_nobody_else_sees_the_secret() {
     assert!(missing.body.contains("Error_Undefined"), "{}", missing.body);
     let ended = app.stop();
     assert!(!ended.stderr.contains("hunter2"), "{ended}");
+}
+
+#[test]
+fn a_response_that_is_shorter_than_it_says_breaks_off_and_is_told() {
+    let app = start();
+    let request = format!(
+        "GET /short HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+        app.address()
+    );
+    // The head is sent by then, so no status can tell. What the client makes of it is its own affair.
+    let _ = http::send(app.address(), &request);
+    let finished = app.stop();
+    let told = "a response of a component broke off, 1 so far: ";
+    assert!(finished.stderr.contains(told), "{finished}");
 }

@@ -33,15 +33,19 @@ pub(super) struct Visit {
 impl Visit {
     /// Serves a connection until one side ends it, or until the server stops.
     pub(super) async fn serve(self, socket: TcpStream) {
-        let client = self.client;
+        let (client, site) = (self.client, Arc::clone(&self.site));
         let ended = match tokio::time::timeout(self.patience, first_words(&socket)).await {
             Ok(Ok(Protocol::Http1)) => self.serve_http1(socket).await,
             Ok(Ok(Protocol::Http2)) => self.serve_http2(socket).await,
             // The visitor left, or had nothing to say.
             Ok(Err(_)) | Err(_) => Ok(()),
         };
-        if let Err(error) = ended {
-            tracing::debug!(%client, %error, "a connection broke");
+        match ended {
+            Ok(()) => {}
+            // The body of a response is not of the length that its headers say, or its guest trapped. The visitor cannot
+            // be told any more. (Of HTTP/2 only the stream ends, which nobody hears of.)
+            Err(error) if error.is_user() => site.note_broken_response(&error),
+            Err(error) => tracing::debug!(%client, %error, "a connection broke"),
         }
     }
 

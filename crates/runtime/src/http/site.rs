@@ -1,8 +1,10 @@
 //! All components of an app that answer HTTP, behind their routes: from a request to a response.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
@@ -16,6 +18,7 @@ use super::headers::{Described, RouteHeaders};
 use super::places::{DEEPEST_CALL, NoPlace, Places};
 use super::responder::{NoResponse, RequestBody, Responder};
 use super::routes::RouteTable;
+use crate::excerpt::Excerpt;
 
 /// What a server serves.
 pub struct Site {
@@ -25,6 +28,7 @@ pub struct Site {
     /// One for each instance that may live at a time.
     places: Places,
     told_of_depth: Once,
+    broken_responses: AtomicU64,
 }
 
 /// A route and who answers it.
@@ -63,6 +67,7 @@ impl Site {
             callees: HashMap::new(),
             places: Places::new(instances),
             told_of_depth: Once::new(),
+            broken_responses: AtomicU64::new(0),
         }
     }
 
@@ -133,6 +138,17 @@ impl Site {
         };
         routed.target.headers.put_into(request.headers_mut(), &described);
         Ok(routed.target)
+    }
+
+    /// Tells of a response that ended before it was whole: whenever there are twice as many, since visitors choose how
+    /// many there are.
+    pub(super) fn note_broken_response(&self, error: &hyper::Error) {
+        let number = self.broken_responses.fetch_add(1, Ordering::Relaxed) + 1;
+        if number.is_power_of_two() {
+            let cause = error.source().map(|cause| Excerpt::of(format_args!(": {cause}")));
+            let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
+            tracing::warn!("a response of a component broke off, {number} so far{cause}");
+        }
     }
 
     fn too_deep(&self, page: &Page) -> Refusal {
