@@ -1,9 +1,10 @@
 //! Answers that are still good.
 //!
 //! One map for the whole process, so that every instance of every component sees the same answer and a server is
-//! asked once per TTL. An answer with a TTL of zero is never kept, none is kept for more than a day, and failures
-//! are not kept either. The map is bounded; when it is full the expired entries go first, then the one that would
-//! expire soonest.
+//! asked once per TTL. An answer with a TTL of zero is never kept, none is kept for more than a day, one that lacks a
+//! family of addresses since the servers failed for it not for longer than [`LONGEST_IN_PART`], and failures are not
+//! kept at all. The map is bounded; when it is full the expired entries go first, then the one that would expire
+//! soonest.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use outport_policy::Name;
 
-use super::answer::Answer;
+use super::answer::{Answer, Extent};
 
 /// Answers by name, bounded by `CAPACITY`.
 #[derive(Default)]
@@ -42,11 +43,15 @@ impl Cache {
         })
     }
 
-    /// Keeps `answer` for its TTL, at most for [`LONGEST`].
+    /// Keeps `answer` for its TTL, within the bounds.
     pub(super) fn insert(&self, name: &Name, answer: &Answer, now: Instant) {
         if answer.ttl.is_zero() {
             return;
         }
+        let longest = match answer.extent {
+            Extent::Whole => LONGEST,
+            Extent::OneFamily => LONGEST_IN_PART,
+        };
         let mut entries = self
             .entries
             .lock()
@@ -58,7 +63,7 @@ impl Cache {
             name.clone(),
             Entry {
                 answer: answer.clone(),
-                until: now + answer.ttl.min(LONGEST),
+                until: now + answer.ttl.min(longest),
             },
         );
     }
@@ -83,6 +88,9 @@ const CAPACITY: usize = 4096;
 /// No answer is kept for longer, whatever the server says (RFC 8767, section 4, suggests days).
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A failure is over soon, as a rule, and a server that is silent for one family is not waited for in every look-up.
+const LONGEST_IN_PART: Duration = Duration::from_secs(30);
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -90,7 +98,6 @@ mod tests {
     use outport_policy::{Address, AnswerSource};
 
     use super::*;
-    use crate::dns::Extent;
 
     fn name(text: &str) -> Name {
         Name::parse(text).unwrap()
@@ -130,6 +137,24 @@ mod tests {
         let left = cache.get(&name("a.example"), start).unwrap().ttl;
         assert_eq!(left, LONGEST);
         assert_eq!(cache.get(&name("a.example"), start + LONGEST), None);
+    }
+
+    #[test]
+    fn an_answer_that_lacks_a_family_is_kept_for_half_a_minute_at_most() {
+        for (ttl, kept) in [(10, 10), (3600, 30)] {
+            let (cache, start) = (Cache::default(), Instant::now());
+            let part = Answer {
+                extent: Extent::OneFamily,
+                ..answer(ttl)
+            };
+            cache.insert(&name("a.example"), &part, start);
+            let left = cache
+                .get(&name("a.example"), start)
+                .map(|answer| answer.ttl.as_secs());
+            assert_eq!(left, Some(kept));
+            let end = start + Duration::from_secs(kept);
+            assert_eq!(cache.get(&name("a.example"), end), None);
+        }
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! The exact names on the operator's deny list are resolved at start and again when their TTLs run out, but no
 //! sooner than every [`SHORTEST`]. What they answer goes into the operator's policy as learned addresses. A refresh
-//! that fails keeps the last answer, and one that fails for one family the last addresses of that family; a name that
-//! is known not to exist has no addresses any more. A new deny list
-//! is resolved as soon as it is in force.
+//! that fails keeps the last answer, and one that fails for one family the last addresses of that family; both are tried
+//! again soon. A name that is known not to exist has no addresses any more. A new deny list is resolved as soon as it is
+//! in force.
 //!
 //! This runs on a thread of its own, which ends when the [`Refresher`] or the wall is dropped.
 
@@ -157,7 +157,10 @@ impl Known {
                 last()
             }
         };
-        let ttl = result.map_or(SHORTEST, |answer| answer.ttl.clamp(SHORTEST, LONGEST));
+        let ttl = match result {
+            Ok(answer) if answer.extent == Extent::Whole => answer.ttl.clamp(SHORTEST, LONGEST),
+            _ => SHORTEST,
+        };
         self.names.insert(
             name,
             Refreshed {

@@ -18,6 +18,13 @@ fn with_ttl(ttl: u64, texts: &[&str]) -> Result<Answer, ResolveError> {
     })
 }
 
+fn in_part(result: Result<Answer, ResolveError>) -> Result<Answer, ResolveError> {
+    result.map(|answer| Answer {
+        extent: Extent::OneFamily,
+        ..answer
+    })
+}
+
 // proves: DL-5
 #[test]
 fn a_name_is_due_when_its_ttl_has_run_out_but_not_sooner_than_every_thirty_seconds() {
@@ -27,6 +34,7 @@ fn a_name_is_due_when_its_ttl_has_run_out_but_not_sooner_than_every_thirty_secon
         (with_ttl(31, &["10.0.0.1"]), 31),
         (with_ttl(u64::from(u32::MAX), &["10.0.0.1"]), 24 * 60 * 60),
         (failed(), 30),
+        (in_part(with_ttl(3600, &["10.0.0.1"])), 30),
         (Err(ResolveError::NoSuchName), 30),
     ];
     for (result, seconds) in rows {
@@ -64,12 +72,7 @@ fn a_failed_refresh_keeps_the_last_answer_and_a_name_that_is_gone_has_none() {
 // proves: DL-5
 #[test]
 fn a_refresh_that_fails_for_one_family_keeps_the_last_addresses_of_that_family() {
-    let part = |texts: &[&str]| {
-        answer(texts).map(|answer| Answer {
-            extent: Extent::OneFamily,
-            ..answer
-        })
-    };
+    let part = |texts: &[&str]| in_part(answer(texts));
     let (mut known, now) = (Known::default(), Instant::now());
     let rows: [(_, &[&str]); 6] = [
         (answer(&["10.0.0.1", "fd00::1"]), &["10.0.0.1", "fd00::1"]),
