@@ -80,7 +80,15 @@ impl Rules {
 
     fn subtract(&self, live: &mut Live, pattern: &HostPattern, filter: &Filter<'_>) {
         let ports = live.ports();
-        for rule in self.above(pattern, &ports).filter(|rule| filter.passes(rule)) {
+        let any = match filter.wildcards {
+            Wildcards::Count => Some(self.for_any(&ports)),
+            Wildcards::Ignored => None,
+        };
+        let above = any
+            .into_iter()
+            .flatten()
+            .chain(self.above_but_any(pattern, &ports));
+        for rule in above.filter(|rule| filter.passes(rule)) {
             live.subtract(rule);
             if live.is_empty() {
                 return;

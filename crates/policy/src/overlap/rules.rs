@@ -106,10 +106,23 @@ impl Rules {
         &'a self,
         pattern: &'n HostPattern,
         ports: &'n PortSet,
+    ) -> impl Iterator<Item = &'a Rule> + use<'a, 'n> {
+        self.for_any(ports).chain(self.above_but_any(pattern, ports))
+    }
+
+    /// The rules for `*` that are near the ports.
+    pub(super) fn for_any<'a>(&'a self, ports: &PortSet) -> impl Iterator<Item = &'a Rule> + use<'a> {
+        self.any.near(ports).map(|id| &self.rules[id])
+    }
+
+    /// The rules that cover every host of the pattern, are near the ports, and are not for `*`.
+    pub(super) fn above_but_any<'a: 'n, 'n>(
+        &'a self,
+        pattern: &'n HostPattern,
+        ports: &'n PortSet,
     ) -> RulesFound<'a, 'n> {
-        let any = self.any.near(ports);
         let ids: Box<dyn Iterator<Item = usize> + 'n> = match pattern {
-            HostPattern::Any => Box::new(any),
+            HostPattern::Any => Box::new(std::iter::empty()),
             HostPattern::ToSelf => return self.above_name(&self.to_self, ports),
             HostPattern::Name(name) => return self.above_name(name, ports),
             HostPattern::Subdomains(apex) => {
@@ -119,13 +132,11 @@ impl Rules {
                     .into_iter()
                     .flat_map(|rules| rules.near(ports));
                 let local = self.localhost.iter().filter(|_| apex.is_localhost());
-                let ids = any.chain(own).chain(self.above_parents(apex, ports));
+                let ids = own.chain(self.above_parents(apex, ports));
                 return Box::new(ids.map(|id| &self.rules[id]).chain(local));
             }
             HostPattern::Address(address) => return self.above_address(*address, ports),
-            HostPattern::Network(net) => {
-                Box::new(any.chain(self.networks(net).above(Prefix::of(*net), ports)))
-            }
+            HostPattern::Network(net) => Box::new(self.networks(net).above(Prefix::of(*net), ports)),
         };
         Box::new(ids.map(|id| &self.rules[id]))
     }
@@ -136,11 +147,7 @@ impl Rules {
             .get(name)
             .into_iter()
             .flat_map(|rules| rules.near(ports));
-        let ids = self
-            .any
-            .near(ports)
-            .chain(own)
-            .chain(self.above_parents(name, ports));
+        let ids = own.chain(self.above_parents(name, ports));
         let local = self.localhost.iter().filter(|_| name.is_localhost());
         Box::new(ids.map(|id| &self.rules[id]).chain(local))
     }
@@ -156,10 +163,7 @@ impl Rules {
 
     fn above_address<'a: 'n, 'n>(&'a self, address: Address, ports: &'n PortSet) -> RulesFound<'a, 'n> {
         let net = IpNet::from(address.ip());
-        let ids = self
-            .any
-            .near(ports)
-            .chain(self.networks(&net).above(Prefix::of(net), ports));
+        let ids = self.networks(&net).above(Prefix::of(net), ports);
         let embedded = address
             .embedded()
             .flat_map(|ip| self.above_embedded(ip.into(), ports));
