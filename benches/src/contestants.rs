@@ -1,7 +1,7 @@
-//! Who takes part: Outport, the wasmtime CLI, and native programs as the limit.
+//! Who takes part: Outport, the wasmtime CLI, Deno, and native programs as the limit.
 //!
 //! Every contestant is a process of its own, started by the same code, and prints results in the same words: the
-//! native client says what the guest `player` says.
+//! native client and the script for Deno say what the guest `player` says.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,6 +12,7 @@ pub(crate) const OUTPORT_P3: &str = "Outport, 0.3";
 pub(crate) const WASMTIME: &str = "wasmtime";
 pub(crate) const WASMTIME_P3: &str = "wasmtime, 0.3";
 pub(crate) const NATIVE: &str = "native";
+pub(crate) const DENO: &str = "Deno";
 
 /// Where the programs are.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Programs {
     pub(crate) outport: PathBuf,
     /// None where it is not installed: its columns are left out.
     pub(crate) wasmtime: Option<PathBuf>,
+    /// None where it is not installed.
+    pub(crate) deno: Option<PathBuf>,
     /// This program, which is the native client and server too.
     pub(crate) native: PathBuf,
 }
@@ -34,44 +37,50 @@ pub(crate) struct Client {
 impl Programs {
     /// Every way to run statements about sockets.
     pub(crate) fn clients(&self) -> Vec<Client> {
-        let native = Client {
+        let deno = self.deno.as_ref().map(|program| Client::on_deno(program));
+        let mut clients = vec![self.natively()];
+        clients.extend(self.with_guests());
+        clients.extend(deno);
+        clients
+    }
+
+    /// The limit.
+    pub(crate) fn natively(&self) -> Client {
+        Client {
             name: NATIVE,
             program: self.native.clone(),
             arguments: vec!["play".to_owned()],
-        };
+        }
+    }
+
+    /// Outport and wasmtime, which run the same guests.
+    fn with_guests(&self) -> impl Iterator<Item = Client> {
         let guests = [
             ("player", OUTPORT, WASMTIME),
             ("player-p3", OUTPORT_P3, WASMTIME_P3),
         ];
-        let guests = guests.into_iter().flat_map(|(guest, on_outport, on_wasmtime)| {
-            let outport = Some(self.on_outport(on_outport, guest));
-            let wasmtime = self
-                .wasmtime
-                .as_ref()
-                .map(|program| Client::on_wasmtime(on_wasmtime, program, guest));
-            [outport, wasmtime]
+        let guests = guests.into_iter().map(|(guest, on_outport, on_wasmtime)| {
+            let wasmtime = self.wasmtime.as_ref();
+            let wasmtime = wasmtime.map(|program| Client::on_wasmtime(on_wasmtime, program, guest));
+            [Some(self.on_outport(on_outport, guest, &[])), wasmtime]
         });
-        std::iter::once(native).chain(guests.flatten()).collect()
+        guests.flatten().flatten()
     }
 
-    fn on_outport(&self, name: &'static str, guest: &str) -> Client {
-        let options = [
-            "run",
-            "-q",
-            "--allow-udp",
-            "--allowed-outbound-hosts",
-            "*://127.0.0.0/8:*",
-        ];
+    /// Outport with further options.
+    pub(crate) fn on_outport(&self, name: &'static str, guest: &str, further: &[&str]) -> Client {
+        let options = ["run", "-q", "--allow-udp"].as_slice();
+        let allowed = ["--allowed-outbound-hosts", "*://127.0.0.0/8:*,*://db.test:5432"].as_slice();
         Client {
             name,
             program: self.outport.clone(),
-            arguments: with_guest(&options, guest),
+            arguments: with_guest(&[options, allowed, further].concat(), guest),
         }
     }
 }
 
 impl Client {
-    fn on_wasmtime(name: &'static str, program: &Path, guest: &str) -> Client {
+    pub(crate) fn on_wasmtime(name: &'static str, program: &Path, guest: &str) -> Client {
         let options = [
             "run",
             "-S",
@@ -86,13 +95,33 @@ impl Client {
         }
     }
 
+    fn on_deno(program: &Path) -> Client {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deno/play.js");
+        let options = ["run", "--no-config", "--allow-net=127.0.0.1", "--unstable-net"];
+        let options = options.map(str::to_owned).into_iter();
+        Client {
+            name: DENO,
+            program: program.to_owned(),
+            arguments: options.chain([script.display().to_string()]).collect(),
+        }
+    }
+
+    /// The process that runs statements.
+    pub(crate) fn command(&self, statements: &[String]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).args(statements);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env("DENO_NO_UPDATE_CHECK", "1");
+        command
+    }
+
     /// The results of statements, one for each.
     pub(crate) fn play(&self, statements: &[String]) -> Vec<String> {
-        let output = Command::new(&self.program)
-            .args(&self.arguments)
-            .args(statements)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
+        let output = self
+            .command(statements)
             .output()
             .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
         let text = String::from_utf8_lossy(&output.stdout);

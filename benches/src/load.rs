@@ -1,6 +1,6 @@
 //! What HTTP servers do under load, by `wrk`, with as many threads as there are processors.
 
-use crate::contestants::Programs;
+use crate::contestants::{NATIVE, Programs};
 use crate::samples::Unit;
 use crate::server::Server;
 use crate::table::Table;
@@ -17,7 +17,7 @@ pub(crate) fn hello(programs: &Programs, repetitions: usize) -> Table {
     for _ in 0..repetitions {
         for connections in [1, 16, 256] {
             for server in &servers {
-                let load = wrk(&format!("http://{}/hello", server.address), connections, 2);
+                let load = wrk(&format!("http://{}/hello", server.address), connections, 1);
                 load.note(&mut table, server.name, connections);
             }
         }
@@ -31,10 +31,13 @@ pub(crate) fn upstream(programs: &Programs, repetitions: usize) -> Table {
     let origin = Server::native(programs);
     let allow = format!("--allowed-outbound-hosts=http://{}", origin.address);
     let servers = Server::everybody(programs, "http-player", "http-player-p3", &[&allow]);
-    let path = format!("play?http.text%20GET%20http://{}/", origin.address);
+    let url = format!("http://{}/", origin.address);
+    for server in &servers {
+        wrk(&server.fetching(&url), 16, 1);
+    }
     for _ in 0..repetitions {
-        for server in servers.iter().skip(1) {
-            let load = wrk(&format!("http://{}/{path}", server.address), 16, 2);
+        for server in servers.iter().filter(|server| server.name != NATIVE) {
+            let load = wrk(&server.fetching(&url), 16, 1);
             load.note(&mut table, server.name, 16);
         }
     }

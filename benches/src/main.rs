@@ -1,7 +1,7 @@
-//! Measures Outport, the wasmtime CLI and native programs side by side, and writes `docs/performance.md`.
+//! Measures Outport, the wasmtime CLI, Deno and native programs side by side, and writes `docs/performance.md`.
 //!
 //! ```text
-//! repetition 1:  native ─ Outport ─ Outport, 0.3 ─ wasmtime ─ wasmtime, 0.3
+//! repetition 1:  native ─ Outport ─ Outport, 0.3 ─ wasmtime ─ wasmtime, 0.3 ─ Deno
 //! repetition 2:  native ─ Outport ─ …
 //! ```
 //!
@@ -9,22 +9,30 @@
 //! and what is compared is what was measured within a minute of each other. Each runs in processes of its own. The
 //! other ends of all connections are native servers in this process, or, where a contestant is a server, `wrk`.
 //!
-//! This program is also the native client (`outport-bench play`) and the native server (`outport-bench serve`).
+//! This program is also the native client (`outport-bench play`) and the native server (`outport-bench serve`), and
+//! counts instructions (`outport-bench count`).
 
+mod callgrind;
+mod check;
 mod contestants;
 mod decision;
+mod fairness;
+mod http_client;
 mod hyper_alone;
+mod instructions;
 mod load;
 mod memory;
 mod native;
 mod page;
 mod peers;
 mod picture;
+mod record;
 mod samples;
 mod server;
 mod sockets;
 mod start;
 mod table;
+mod targets;
 
 use contestants::Programs;
 use page::Page;
@@ -36,7 +44,7 @@ use table::Table;
 /// What can be measured: a name, what it is about, and what does it.
 type Workload = (&'static str, &'static str, fn(&Programs, usize) -> Table);
 
-const WORKLOADS: [Workload; 8] = [
+const WORKLOADS: [Workload; 12] = [
     (
         "tcp",
         "connecting, round trips, upload and download from a guest",
@@ -46,6 +54,12 @@ const WORKLOADS: [Workload; 8] = [
         "busy",
         "round trips while a processor is kept busy",
         sockets::busy,
+    ),
+    ("udp", "round trips of datagrams from a guest", sockets::datagrams),
+    (
+        "look-up",
+        "looking a name up whose answer is still good",
+        sockets::look_up,
     ),
     (
         "entries",
@@ -63,6 +77,11 @@ const WORKLOADS: [Workload; 8] = [
         load::upstream,
     ),
     (
+        "fairness",
+        "a request beside a guest that computes, and slow connections",
+        fairness::fairness,
+    ),
+    (
         "start",
         "from the command to the guest's first output",
         start::start,
@@ -72,6 +91,7 @@ const WORKLOADS: [Workload; 8] = [
         "idle processes, instances and connections",
         memory::memory,
     ),
+    ("check", "`check` of 10,000 entries under 10,000", check::check),
     (
         "decision",
         "one decision, by the number of entries",
@@ -87,6 +107,10 @@ fn main() -> ExitCode {
             Ok(address) => finish(hyper_alone::serve(address)),
             Err(_) => usage(),
         },
+        ["count", "--outport", program, "--cache", cache] => {
+            instructions::count(Path::new(program), Path::new(cache), say);
+            ExitCode::SUCCESS
+        }
         ["--help" | "-h"] => usage(),
         _ => match measurement(&arguments) {
             Some(wanted) => measure(&wanted),
@@ -104,13 +128,15 @@ struct Measurement {
 fn measurement(arguments: &[String]) -> Option<Measurement> {
     let mut outport = None;
     let mut wasmtime = None;
-    let mut repetitions = 5;
+    let mut deno = None;
+    let mut repetitions = 7;
     let mut workloads = Vec::new();
     let mut left = arguments.iter();
     while let Some(argument) = left.next() {
         match argument.as_str() {
             "--outport" => outport = Some(PathBuf::from(left.next()?)),
             "--wasmtime" => wasmtime = Some(PathBuf::from(left.next()?)),
+            "--deno" => deno = Some(PathBuf::from(left.next()?)),
             "--repetitions" => repetitions = left.next()?.parse().ok()?,
             name => workloads.push(*WORKLOADS.iter().find(|(own, ..)| *own == name)?),
         }
@@ -118,6 +144,7 @@ fn measurement(arguments: &[String]) -> Option<Measurement> {
     let programs = Programs {
         outport: outport?,
         wasmtime,
+        deno,
         native: env::current_exe().ok()?,
     };
     if workloads.is_empty() {
@@ -168,7 +195,9 @@ fn finish(result: std::io::Result<()>) -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: outport-bench --outport PROGRAM [--wasmtime PROGRAM] [--repetitions N] [WORKLOAD]…");
+    eprintln!(
+        "usage: outport-bench --outport PROGRAM [--wasmtime PROGRAM] [--deno PROGRAM] [--repetitions N] [WORKLOAD]…"
+    );
     for (name, about, _) in WORKLOADS {
         eprintln!("  {name:10} {about}");
     }

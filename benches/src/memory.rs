@@ -1,6 +1,6 @@
 //! How much memory processes hold: idle, for each instance that waits, and for each connection that a guest holds.
 
-use crate::contestants::{OUTPORT, Programs, WASMTIME};
+use crate::contestants::{Client, OUTPORT, Programs, WASMTIME};
 use crate::peers::Keeper;
 use crate::samples::Unit;
 use crate::server::{Server, free_address, resident};
@@ -47,13 +47,10 @@ pub(crate) fn memory(programs: &Programs, repetitions: usize) -> Table {
                 each / 1024.0,
             );
         }
-        let each = of_connections(programs);
-        table.add(
-            "each connection of a guest",
-            Unit::Kibibytes,
-            OUTPORT,
-            each / 1024.0,
-        );
+        for client in holders(programs) {
+            let each = of_connections(&client) / 1024.0;
+            table.add("each connection of a guest", Unit::Kibibytes, client.name, each);
+        }
     }
     table
 }
@@ -94,36 +91,36 @@ fn ask(server: SocketAddr, statement: &str) -> Option<TcpStream> {
     Some(connection)
 }
 
+/// Who runs a guest that holds connections.
+fn holders(programs: &Programs) -> Vec<Client> {
+    let many = ["--max-sockets=10000", "--max-sockets-per-instance=10000"];
+    let outport = programs.on_outport(OUTPORT, "player", &many);
+    let wasmtime = programs.wasmtime.as_ref();
+    let wasmtime = wasmtime.map(|program| Client::on_wasmtime(WASMTIME, program, "player"));
+    std::iter::once(outport).chain(wasmtime).collect()
+}
+
 /// Bytes for each connection, from two runs that differ by their number only. What the kernel holds for a socket is
-/// not part of a process.
-fn of_connections(programs: &Programs) -> f64 {
+/// not part of a process; what the guest remembers of it is.
+fn of_connections(client: &Client) -> f64 {
     let keeper = Keeper::start();
     let hold = |count: usize| {
-        let mut child = Command::new(&programs.outport)
-            .args([
-                "run",
-                "-q",
-                "--max-sockets=10000",
-                "--max-sockets-per-instance=10000",
-            ])
-            .args(["--allowed-outbound-hosts", "*://127.0.0.1:*"])
-            .arg(outport_e2e::guest::path("player"))
-            .args([
-                format!("repeat {count} tcp.connect {} as s{{}}", keeper.address),
-                "wait 2000".to_owned(),
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+        let statements = [
+            format!("repeat {count} tcp.connect {} as s{{}}", keeper.address),
+            "wait 2000".to_owned(),
+        ];
+        let mut command = client.command(&statements);
+        let mut child = command
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", programs.outport.display()));
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut line = String::new();
         let _ = BufReader::new(child.stdout.take().expect("a piped output")).read_line(&mut line);
-        assert!(line.contains(&format!("ok x{count}")), "{line}");
+        assert!(line.contains(&format!("ok x{count}")), "{} {line}", client.name);
         let memory = resident(child.id());
         let _ = child.kill();
         let _ = child.wait();
         memory
     };
-    (hold(CONNECTIONS) - hold(1)) / CONNECTIONS as f64
+    (hold(CONNECTIONS) - hold(1)) / (CONNECTIONS - 1) as f64
 }

@@ -2,7 +2,7 @@
 //! sockets. Nothing on this machine does it in less.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// Bytes that the guests move at once.
@@ -20,18 +20,31 @@ enum Statement {
     Upload(u64),
     /// `tcp.download NAME`
     Download,
+    /// `udp.connect ADDRESS as NAME`; as with connections, the last is used
+    UdpConnect(SocketAddr),
+    /// `udp.ping NAME ROUNDS`
+    UdpPing(usize),
+    /// `median N dns.query ADDRESS NAME`, which no guest knows: a server is asked for the IPv4 addresses of a name
+    Queries(usize, SocketAddr, String),
 }
 
 /// Performs statements and prints their results as the guest does.
 pub(crate) fn play(statements: &[String]) -> std::io::Result<String> {
-    let mut connection = None;
+    let mut sockets = Sockets::default();
     let mut lines = String::new();
     for (number, text) in (1..).zip(statements) {
         let statement = parse(text).unwrap_or_else(|| panic!("the native client knows no `{text}`"));
-        let result = perform(&statement, &mut connection)?;
+        let result = perform(&statement, &mut sockets)?;
         lines.push_str(&format!("{number} {text} => {result}\n"));
     }
     Ok(lines)
+}
+
+/// What statements leave to those after them.
+#[derive(Default)]
+struct Sockets {
+    tcp: Option<TcpStream>,
+    udp: Option<UdpSocket>,
 }
 
 fn parse(text: &str) -> Option<Statement> {
@@ -44,51 +57,100 @@ fn parse(text: &str) -> Option<Statement> {
         ["tcp.ping", _, rounds] => Statement::Ping(rounds.parse().ok()?),
         ["tcp.upload", _, bytes] => Statement::Upload(bytes.parse().ok()?),
         ["tcp.download", _] => Statement::Download,
+        ["udp.connect", address, "as", _] => Statement::UdpConnect(address.parse().ok()?),
+        ["udp.ping", _, rounds] => Statement::UdpPing(rounds.parse().ok()?),
+        ["median", times, "dns.query", server, name] => {
+            Statement::Queries(times.parse().ok()?, server.parse().ok()?, name.to_owned())
+        }
         _ => return None,
     })
 }
 
-fn perform(statement: &Statement, connection: &mut Option<TcpStream>) -> std::io::Result<String> {
-    Ok(match *statement {
+fn perform(statement: &Statement, sockets: &mut Sockets) -> std::io::Result<String> {
+    Ok(match statement {
         Statement::Connects(times, address) => {
-            format!("ok, {}", median(times, || TcpStream::connect(address).map(drop))?)
+            format!(
+                "ok, {}",
+                median(*times, || TcpStream::connect(address).map(drop))?
+            )
         }
         Statement::Connect(address) => {
             let new = TcpStream::connect(address)?;
             new.set_nodelay(true)?;
-            *connection = Some(new);
+            sockets.tcp = Some(new);
             "ok".to_owned()
         }
         Statement::Ping(rounds) => {
             let mut message = [b'.'; 64];
-            median(rounds, || {
-                own(connection).write_all(&message)?;
-                own(connection).read_exact(&mut message)
+            median(*rounds, || {
+                sockets.tcp().write_all(&message)?;
+                sockets.tcp().read_exact(&mut message)
             })?
         }
         Statement::Upload(bytes) => timed(|| {
             let chunk = vec![0; CHUNK];
-            let mut left = bytes;
+            let mut left = *bytes;
             while left > 0 {
                 let length = left.min(CHUNK as u64);
-                own(connection).write_all(&chunk[..length as usize])?;
+                sockets.tcp().write_all(&chunk[..length as usize])?;
                 left -= length;
             }
-            Ok(bytes)
+            Ok(*bytes)
         })?,
         Statement::Download => timed(|| {
             let mut chunk = vec![0; CHUNK];
             let mut bytes = 0;
-            while let length @ 1.. = own(connection).read(&mut chunk)? {
+            while let length @ 1.. = sockets.tcp().read(&mut chunk)? {
                 bytes += length as u64;
             }
             Ok(bytes)
         })?,
+        Statement::UdpConnect(remote) => {
+            sockets.udp = Some(datagrams_to(*remote)?);
+            "ok".to_owned()
+        }
+        Statement::UdpPing(rounds) => {
+            let mut message = [b'.'; 64];
+            median(*rounds, || {
+                sockets.udp().send(&message)?;
+                sockets.udp().recv(&mut message).map(drop)
+            })?
+        }
+        Statement::Queries(times, server, name) => {
+            let (question, mut answer) = (question(name), [0; 512]);
+            let median = median(*times, || {
+                let socket = datagrams_to(*server)?;
+                socket.send(&question)?;
+                socket.recv(&mut answer).map(drop)
+            })?;
+            format!("ok, {median}")
+        }
     })
 }
 
-fn own(connection: &mut Option<TcpStream>) -> &mut TcpStream {
-    connection.as_mut().expect("the script connects first")
+impl Sockets {
+    fn tcp(&mut self) -> &mut TcpStream {
+        self.tcp.as_mut().expect("the script connects first")
+    }
+
+    fn udp(&self) -> &UdpSocket {
+        self.udp.as_ref().expect("the script connects first")
+    }
+}
+
+fn datagrams_to(remote: SocketAddr) -> std::io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.connect(remote)?;
+    Ok(socket)
+}
+
+/// A question for the IPv4 addresses of a name (RFC 1035, section 4.1).
+fn question(name: &str) -> Vec<u8> {
+    const HEADER: [u8; 12] = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    let labels = name
+        .split('.')
+        .flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat());
+    HEADER.into_iter().chain(labels).chain([0, 0, 1, 0, 1]).collect()
 }
 
 fn median(times: usize, mut action: impl FnMut() -> std::io::Result<()>) -> std::io::Result<String> {

@@ -6,9 +6,10 @@
 //! <!-- end -->
 //! ```
 //!
-//! Each table has a picture beside it, `docs/performance/NAME.svg`. What was not measured in a run stays as it is.
+//! Each table has a picture beside it, `docs/performance/NAME.svg`, and its numbers in `NAME.tsv`. What was not measured
+//! in a run stays as it is; the table of targets is made of everything that was measured last.
 
-use crate::{picture, table::Table};
+use crate::{picture, table::Table, targets};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,17 +34,19 @@ impl Page {
             pictures.join(table.name).with_extension("svg"),
             picture::svg(table),
         )?;
+        table.record().write(&pictures, table.name)?;
         let content = format!(
             "{}\n![{}](performance/{}.svg)\n",
             table.markdown(),
             table.title,
             table.name
         );
-        self.put(table.name, &content)
+        self.put(table.name, &content)?;
+        self.put("targets", &targets::markdown(&pictures))
     }
 
     /// Replaces what stands between the markers of `name`.
-    pub(crate) fn put(&self, name: &str, content: &str) -> io::Result<()> {
+    fn put(&self, name: &str, content: &str) -> io::Result<()> {
         let path = self.folder.join("performance.md");
         let text = fs::read_to_string(&path)?;
         let replaced = between(&text, name, content).ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! The other ends of connections: native servers on loopback that keep up with any client.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -20,6 +20,19 @@ pub(crate) fn echo() -> SocketAddr {
             }
         }
     })
+}
+
+/// Answers each datagram with itself.
+pub(crate) fn echo_of_datagrams() -> SocketAddr {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = socket.local_addr().expect("a bound socket has an address");
+    thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok((length, sender)) = socket.recv_from(&mut buffer) {
+            let _ = socket.send_to(&buffer[..length], sender);
+        }
+    });
+    address
 }
 
 /// Takes everything.

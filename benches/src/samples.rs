@@ -1,6 +1,8 @@
 //! Measurements of one quantity, and what is said about them.
 
 use std::fmt;
+use std::num::ParseFloatError;
+use std::str::FromStr;
 
 /// What a number counts, which decides how it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,36 +37,70 @@ impl fmt::Display for Unit {
     }
 }
 
-/// One measurement a repetition.
+/// One measurement a repetition, in the order in which they were made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Samples(Vec<f64>);
 
 impl Samples {
     pub(crate) fn add(&mut self, sample: f64) {
-        let at = self.0.partition_point(|own| *own < sample);
-        self.0.insert(at, sample);
+        self.0.push(sample);
     }
 
     /// The middle one; the mean of the two in the middle of an even number. NaN without any.
     pub(crate) fn median(&self) -> f64 {
-        let (half, odd) = (self.0.len() / 2, self.0.len() % 2 == 1);
-        match self.0.len() {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let half = sorted.len() / 2;
+        match sorted.len() {
             0 => f64::NAN,
-            _ if odd => self.0[half],
-            _ => (self.0[half - 1] + self.0[half]) / 2.0,
+            length if length % 2 == 1 => sorted[half],
+            _ => (sorted[half - 1] + sorted[half]) / 2.0,
         }
     }
 
     pub(crate) fn least(&self) -> f64 {
-        self.0.first().copied().unwrap_or(f64::NAN)
+        self.0.iter().copied().fold(f64::NAN, f64::min)
     }
 
     pub(crate) fn most(&self) -> f64 {
-        self.0.last().copied().unwrap_or(f64::NAN)
+        self.0.iter().copied().fold(f64::NAN, f64::max)
     }
 
     pub(crate) fn count(&self) -> usize {
         self.0.len()
+    }
+
+    /// How many times `base` this is, repetition by repetition: what disturbs the machine for a while disturbs both of
+    /// a pair, and neither the median here nor that there.
+    pub(crate) fn ratios_to(&self, base: &Samples) -> Samples {
+        self.pairwise(base, |own, other| own / other)
+    }
+
+    /// How much more than `base` this is, repetition by repetition.
+    pub(crate) fn above(&self, base: &Samples) -> Samples {
+        self.pairwise(base, |own, other| own - other)
+    }
+
+    fn pairwise(&self, base: &Samples, compare: impl Fn(f64, f64) -> f64) -> Samples {
+        let pairs = self.0.iter().zip(&base.0);
+        Samples(pairs.map(|(own, other)| compare(*own, *other)).collect())
+    }
+}
+
+/// As [`Samples::from_str`] reads it.
+impl fmt::Display for Samples {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(f64::to_string).collect();
+        f.write_str(&texts.join(" "))
+    }
+}
+
+impl FromStr for Samples {
+    type Err = ParseFloatError;
+
+    fn from_str(text: &str) -> Result<Samples, ParseFloatError> {
+        let samples: Result<Vec<f64>, _> = text.split(' ').map(str::parse).collect();
+        samples.map(Samples)
     }
 }
 
@@ -104,6 +140,18 @@ mod tests {
             assert_eq!(all.median(), median, "{samples:?}");
         }
         assert!(Samples::default().median().is_nan());
+    }
+
+    #[test]
+    fn pairs_are_compared_within_their_repetition() {
+        let (own, base): (Samples, Samples) = ("2 40 6".parse().unwrap(), "1 10 4".parse().unwrap());
+        assert_eq!(own.ratios_to(&base).to_string(), "2 4 1.5");
+        assert_eq!(own.above(&base).to_string(), "1 30 2");
+        assert_eq!(
+            own.ratios_to(&base).median(),
+            2.0,
+            "not 6 / 4, the ratio of the medians"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Contestants that serve HTTP, each on a port of its own.
 
-use crate::contestants::{NATIVE, OUTPORT, OUTPORT_P3, Programs, WASMTIME, WASMTIME_P3};
+use crate::contestants::{DENO, NATIVE, OUTPORT, OUTPORT_P3, Programs, WASMTIME, WASMTIME_P3};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -39,15 +39,14 @@ impl Server {
     /// `wasmtime serve` of a guest, with its defaults.
     pub(crate) fn wasmtime(name: &'static str, program: &Path, guest: &str) -> Server {
         let address = free_address();
-        let mut command = Command::new(program);
-        command.args([
-            "serve",
-            &format!("--addr={address}"),
-            "-S",
-            "cli,inherit-network,p3",
-        ]);
-        command.args(["-W", "component-model-async"]);
-        command.arg(outport_e2e::guest::path(guest));
+        Server::start(name, address, wasmtime(program, guest, address))
+    }
+
+    /// The same with one thread instead of one for each processor.
+    pub(crate) fn wasmtime_on_one_thread(name: &'static str, program: &Path, guest: &str) -> Server {
+        let address = free_address();
+        let mut command = wasmtime(program, guest, address);
+        command.env("TOKIO_WORKER_THREADS", "1");
         Server::start(name, address, command)
     }
 
@@ -62,7 +61,29 @@ impl Server {
             servers.push(Server::wasmtime(WASMTIME, wasmtime, p2));
             servers.push(Server::wasmtime(WASMTIME_P3, wasmtime, p3));
         }
+        servers.extend(programs.deno.as_ref().map(|program| Server::deno(program)));
         servers
+    }
+
+    /// `deno serve` with a thread for each processor.
+    fn deno(program: &Path) -> Server {
+        let address = free_address();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deno/serve.js");
+        let mut command = Command::new(program);
+        command
+            .args(["serve", "--no-config", "--parallel", "--allow-net=127.0.0.1"])
+            .args(["--host=127.0.0.1", &format!("--port={}", address.port())])
+            .arg(script)
+            .env("DENO_NO_UPDATE_CHECK", "1");
+        Server::start(DENO, address, command)
+    }
+
+    /// Where this answers with what it fetched from `url`.
+    pub(crate) fn fetching(&self, url: &str) -> String {
+        match self.name {
+            DENO => format!("http://{}/?{url}", self.address),
+            _ => format!("http://{}/play?http.text%20GET%20{url}", self.address),
+        }
     }
 
     pub(crate) fn start(name: &'static str, address: SocketAddr, mut command: Command) -> Server {
@@ -95,6 +116,15 @@ impl Drop for Server {
         }
         let _ = self.child.wait();
     }
+}
+
+fn wasmtime(program: &Path, guest: &str, address: SocketAddr) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(["serve", &format!("--addr={address}")])
+        .args(["-S", "cli,inherit-network,p3", "-W", "component-model-async"])
+        .arg(outport_e2e::guest::path(guest));
+    command
 }
 
 /// Bytes of resident memory of a process, its mapped files included, as `top` shows them.

@@ -1,5 +1,6 @@
 //! The results of one kind of workload: a row for each quantity, a column for each contestant.
 
+use crate::record::Record;
 use crate::samples::{Samples, Unit, number};
 use std::fmt::Write as _;
 
@@ -49,6 +50,17 @@ impl Table {
         self.rows[at].samples_of(contestant).add(sample);
     }
 
+    /// Everything that was measured, for [`crate::record`].
+    pub(crate) fn record(&self) -> Record {
+        let mut record = Record::default();
+        for row in &self.rows {
+            for (contestant, samples) in &row.cells {
+                record.add(&row.what, row.unit, contestant, samples.clone());
+            }
+        }
+        record
+    }
+
     pub(crate) fn contestants(&self) -> Vec<&'static str> {
         let mut all = Vec::new();
         for (contestant, _) in self.rows.iter().flat_map(|row| &row.cells) {
@@ -79,10 +91,17 @@ impl Table {
             .map(|(_, samples)| samples.count());
         let _ = write!(
             text,
-            "\nMedians of {} repetitions in turn, least and most in brackets; bold, the ratio to {}.\n",
-            repetitions.min().unwrap_or(0),
-            self.baseline
+            "\nMedians of {} repetitions in turn, least and most in brackets",
+            repetitions.min().unwrap_or(0)
         );
+        if contestants.len() > 1 && contestants.contains(&self.baseline) {
+            let _ = write!(
+                text,
+                "; bold, the median of the ratios to {} in each",
+                self.baseline
+            );
+        }
+        text.push_str(".\n");
         text
     }
 }
@@ -116,7 +135,7 @@ impl Row {
             let _ = write!(text, " ({}–{})", number(samples.least()), number(samples.most()));
         }
         if let Some(base) = self.get(baseline).filter(|_| contestant != baseline) {
-            let _ = write!(text, " **{:.2}**", samples.median() / base.median());
+            let _ = write!(text, " **{:.2}**", samples.ratios_to(base).median());
         }
         text
     }
