@@ -130,6 +130,8 @@ fn start(world: &World, guest: &str, dns: &DnsServer) -> Running {
         .environment
         .iter()
         .fold(outport, |outport, (name, value)| outport.variable(name, value));
+    // Attempts are told apart by their instances.
+    let outport = outport.option("--max-instance-reuse-count=1");
     outport.options(&world.options).dns(dns).start()
 }
 
