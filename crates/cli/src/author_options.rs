@@ -11,7 +11,7 @@ use outport_runtime::surroundings::{Access, Directory};
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::operator_options::parse_entries;
+use crate::operator_options::{ListOf, parse_entries};
 
 /// Where the entries stand.
 pub(crate) static ENTRIES_OPTION: LazyLock<Place> = LazyLock::new(|| Place::Option {
@@ -39,7 +39,12 @@ impl AuthorOptions {
     /// What the guest may reach.
     pub(crate) fn entries(&self) -> Result<Vec<Entry>, Failure> {
         let mut diagnostics: Vec<Diagnostic> = Vec::new();
-        let entries = parse_entries(&self.allowed_outbound_hosts, &ENTRIES_OPTION, &mut diagnostics);
+        let entries = parse_entries(
+            &self.allowed_outbound_hosts,
+            ListOf::Allowed,
+            &ENTRIES_OPTION,
+            &mut diagnostics,
+        );
         match diagnostics.is_empty() {
             true => Ok(entries),
             false => Err(Failure::Unusable {

@@ -226,14 +226,14 @@ impl OperatorOptions {
         let option = Place::Option {
             name: "--disallowed-outbound-hosts".into(),
         };
-        let mut entries = parse_entries(&self.disallowed_outbound_hosts, &option, wrong);
+        let mut entries = parse_entries(&self.disallowed_outbound_hosts, ListOf::Denied, &option, wrong);
         match std::env::var(DENIED_VARIABLE) {
             Ok(list) if list.trim().is_empty() => {}
             Ok(list) => {
                 let variable = Place::Environment {
                     variable: DENIED_VARIABLE.into(),
                 };
-                entries.extend(parse_entries(&[list], &variable, wrong));
+                entries.extend(parse_entries(&[list], ListOf::Denied, &variable, wrong));
             }
             Err(std::env::VarError::NotPresent) => {}
             Err(std::env::VarError::NotUnicode(_)) => {
@@ -277,15 +277,28 @@ impl OperatorOptions {
 }
 
 /// The entries in values of an option or of the environment; what is none is reported, each for itself.
-pub(crate) fn parse_entries(lists: &[String], place: &Place, wrong: &mut Vec<Diagnostic>) -> Vec<Entry> {
+pub(crate) fn parse_entries(
+    lists: &[String],
+    of: ListOf,
+    place: &Place,
+    wrong: &mut Vec<Diagnostic>,
+) -> Vec<Entry> {
     let mut entries = Vec::new();
     for item in lists.iter().flat_map(|list| list::items(list)) {
-        match Entry::parse(item, place.clone()) {
-            Ok(entry) => entries.push(entry),
-            Err(error) => wrong.push(Diagnostic::from(&error)),
+        match (Entry::parse(item, place.clone()), of) {
+            (Ok(entry), _) => entries.push(entry),
+            (Err(error), ListOf::Allowed) => wrong.push(Diagnostic::from(&error)),
+            (Err(error), ListOf::Denied) => wrong.push(Diagnostic::from(&error.in_a_deny_list())),
         }
     }
     entries
+}
+
+/// What entries of a list do.
+#[derive(Clone, Copy)]
+pub(crate) enum ListOf {
+    Allowed,
+    Denied,
 }
 
 fn bad_value(option: &str, text: &str, error: &dyn std::error::Error) -> Diagnostic {

@@ -205,9 +205,20 @@ fn read_entry(found: &mut Findings, text: Located<String>) -> OutboundEntry {
 }
 
 /// An entry without variables. What is wrong with it is reported at the part that is wrong.
-pub(crate) fn parse_entry(found: &mut Findings, text: &Located<String>) -> Option<Entry> {
+fn parse_entry(found: &mut Findings, text: &Located<String>) -> Option<Entry> {
     let place = found.source().place(&text.span);
-    match Entry::parse(&text.value, place) {
+    kept(found, text, Entry::parse(&text.value, place))
+}
+
+/// The same of the operator's deny list.
+pub(crate) fn parse_denied_entry(found: &mut Findings, text: &Located<String>) -> Option<Entry> {
+    let place = found.source().place(&text.span);
+    let parsed = Entry::parse(&text.value, place).map_err(EntryError::in_a_deny_list);
+    kept(found, text, parsed)
+}
+
+fn kept(found: &mut Findings, text: &Located<String>, parsed: Result<Entry, EntryError>) -> Option<Entry> {
+    match parsed {
         Ok(entry) => Some(entry),
         Err(error) => {
             let span = found.source().part_of(&text.span, &text.value, &error.span());

@@ -28,7 +28,7 @@ use outport_policy::{BlockedNetwork, Entry, PortSet};
 use crate::client_tls::{ClientTls, read_client_tls};
 use crate::component::note_not_used;
 use crate::dns_server::DnsServer;
-use crate::entries::parse_entry;
+use crate::entries::parse_denied_entry;
 use crate::fields::{Fields, Node};
 use crate::findings::Findings;
 use crate::mistake::Mistake;
@@ -206,7 +206,10 @@ fn read_networks(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<BlockedNe
 
 fn read_disallowed(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<Entry> {
     let texts = read_strings(found, fields, "disallowed_outbound_hosts");
-    texts.iter().filter_map(|text| parse_entry(found, text)).collect()
+    texts
+        .iter()
+        .filter_map(|text| parse_denied_entry(found, text))
+        .collect()
 }
 
 fn read_dns_servers(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<Located<DnsServer>> {

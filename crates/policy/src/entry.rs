@@ -14,6 +14,8 @@
 mod parse;
 mod suggestion;
 
+pub(crate) use suggestion::to_deny;
+
 use crate::entry_error::EntryError;
 use crate::host_pattern::HostPattern;
 use crate::{Place, PortRange, PortSet, Protocol, Scheme, Transport, excerpt};

@@ -1,5 +1,6 @@
 //! What is wrong with an entry, and what to write instead.
 
+use crate::entry::to_deny;
 use crate::{Address, NameError, Place, PortsError, excerpt};
 use ipnet::IpNet;
 use std::fmt;
@@ -35,6 +36,15 @@ impl EntryError {
             span,
             instead,
         }))
+    }
+
+    /// The same mistake in the operator's deny list: what is suggested there denies all that may have been meant.
+    #[must_use]
+    pub fn in_a_deny_list(mut self) -> Self {
+        if self.0.problem == EntryProblem::NoScheme {
+            self.0.instead = to_deny(self.0.text.trim());
+        }
+        self
     }
 
     /// The entry as it was written.

@@ -38,6 +38,14 @@ pub(super) fn instead_of(text: &str, mistake: &Mistake<'_>) -> Option<Box<str>> 
         .map(Into::into)
 }
 
+/// The same for the deny list, where what has no scheme was meant for every one of them, and for every port where it has
+/// none: a suggestion that denies less than the operator meant would be copied.
+pub(crate) fn to_deny(text: &str) -> Option<Box<str>> {
+    let candidates = [format!("*://{text}"), format!("*://{text}:*")];
+    let readable = |text: &String| text.len() <= LONGEST && parts(text).is_ok();
+    candidates.into_iter().find(readable).map(Into::into)
+}
+
 /// The whole entry with each host that is only spelled wrong in its right spelling.
 fn corrected(text: &str, mistake: &Mistake<'_>) -> Option<String> {
     let mut text = with_host(text, mistake)?;

@@ -102,6 +102,24 @@ fn a_missing_port_is_the_schemes_own() {
 
 // proves: AL-2
 #[test]
+fn what_is_suggested_in_a_deny_list_denies_all_that_may_have_been_meant() {
+    let rows = [
+        ("bad.test", Some("*://bad.test:*")),
+        (" bad.test ", Some("*://bad.test:*")),
+        ("bad.test:80", Some("*://bad.test:80")),
+        ("*.internal", Some("*://*.internal:*")),
+        ("10.0.0.0/8", Some("*://10.0.0.0/8:*")),
+        ("[2001:db8::1]", Some("*://[2001:db8::1]:*")),
+        ("https://bad.test/x", Some("https://bad.test")),
+        (":", None),
+    ];
+    for (text, instead) in rows {
+        let error = Entry::parse(text, Place::Code).unwrap_err().in_a_deny_list();
+        assert_eq!(error.instead(), instead, "{text}");
+    }
+}
+
+#[test]
 fn every_mistake_says_what_to_write_instead() {
     use EntryProblem as P;
     let ports = P::Ports;
