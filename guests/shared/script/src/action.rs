@@ -54,6 +54,8 @@ pub enum Action {
     UdpReceive(String, Duration),
     /// All datagrams of a span of time.
     UdpCollect(String, Duration),
+    /// Sends a datagram of 64 bytes to the connected peer and waits for one, so many times.
+    UdpPing(String, usize),
     /// Looks a name up and waits for all addresses.
     LookUp(String),
     /// Starts to look the first name up, and keeps the look-up as the second.
@@ -185,6 +187,9 @@ fn parse(text: &str) -> Option<Action> {
             Action::UdpSend(name.to_string(), Some(to.parse().ok()?), unescape(after(text, 3)))
         }
         ["udp.recv", name, ms] => Action::UdpReceive(name.to_string(), milliseconds(ms)?),
+        ["udp.ping", name, rounds] => {
+            Action::UdpPing(name.to_string(), rounds.parse().ok().filter(|n| *n > 0)?)
+        }
         ["udp.collect", name, ms] => Action::UdpCollect(name.to_string(), milliseconds(ms)?),
         ["dns.lookup", name] => Action::LookUp(name.to_string()),
         ["dns.start", name, "as", kept] => Action::LookUpStart(name.to_string(), kept.to_string()),
@@ -227,7 +232,7 @@ fn parse(text: &str) -> Option<Action> {
 }
 
 /// How long a statement without a time of its own waits for a peer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What follows the first `words` words, verbatim.
 fn after(text: &str, words: usize) -> &str {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::action::Action;
+use crate::action::{Action, PATIENCE};
 use crate::player::{CHUNK, Outcome, Player, text};
-use crate::world::{Received, TcpSocket, World};
+use crate::world::{Received, TcpSocket, UdpSocket, World};
 
 impl<W: World> Player<W> {
     /// `ok in 123us`: the result and the time that it took.
@@ -54,6 +54,22 @@ impl<W: World> Player<W> {
             let mut received = 0;
             while received < message.len() {
                 received += some(socket.receive(message.len(), None).await.map_err(text)?)?;
+            }
+            times.add(self.world.now() - start);
+        }
+        Ok(times.to_string())
+    }
+
+    /// The same with datagrams, to the connected peer and back.
+    pub(crate) async fn ping_by_datagrams(&mut self, name: &str, rounds: usize) -> Outcome {
+        let message = [b'.'; 64];
+        let mut times = Times::default();
+        for _ in 0..rounds {
+            let start = self.world.now();
+            let socket = self.udp(name)?;
+            socket.send(&message, None).await.map_err(text)?;
+            if socket.receive(PATIENCE).await.map_err(text)?.is_empty() {
+                return Err("timeout".to_owned());
             }
             times.add(self.world.now() - start);
         }

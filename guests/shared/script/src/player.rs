@@ -94,6 +94,7 @@ impl<W: World> Player<W> {
             Action::UdpReceive(name, within) => {
                 datagrams(&self.udp(name)?.receive(*within).await.map_err(text)?)
             }
+            Action::UdpPing(name, rounds) => self.ping_by_datagrams(name, *rounds).await,
             Action::UdpCollect(name, time) => self.collect(name, *time).await,
             Action::LookUp(name) => {
                 let mut look_up = self.world.start_look_up(name).await.map_err(text)?;
@@ -171,7 +172,7 @@ impl<W: World> Player<W> {
         self.tcp.get_mut(name).ok_or_else(|| nothing(name))
     }
 
-    fn udp(&mut self, name: &str) -> Result<&mut W::Udp, String> {
+    pub(crate) fn udp(&mut self, name: &str) -> Result<&mut W::Udp, String> {
         self.udp.get_mut(name).ok_or_else(|| nothing(name))
     }
 
