@@ -102,6 +102,20 @@ fn the_verdict_is_the_exit_code_and_the_remedy_is_told() {
         ),
         (&[], "db.example.com", 0, "allowed"),
         (&[], "api.example.com", 1, "allow.scheme"),
+        // A look-up is for every port, unless it is known which one it is for.
+        (&[], "cache.example.com", 1, "add \"*://cache.example.com:*\""),
+        (
+            &[],
+            "tcp://cache.example.com:6379",
+            1,
+            "add \"*://cache.example.com:6379\"",
+        ),
+        (
+            &["--allow-udp"],
+            "udp://cache.example.com:6379",
+            1,
+            "add \"udp://cache.example.com:6379\"",
+        ),
         (&[], "https://api.example.com/v1?x", 0, "allowed"),
         (
             &[],
@@ -305,7 +319,7 @@ fn what_cannot_be_asked_is_exit_code_2() {
         (
             APP,
             &["--disallowed-outbound-hosts=example.com"],
-            "https://example.com",
+            "*://example.com:*",
         ),
         ("spin_manifest_version = 1\n", &[], "rewrite it as version 2"),
     ];

@@ -30,7 +30,7 @@ use crate::findings::DeniedNames;
 use crate::human::{visible, wrap};
 use outport_policy::{
     Address, AnswerSource, Attempt, Decision, Denial, Endpoint, Grants, Host, Layer, LayerAnswer, Name,
-    Outcome, Peers, Policy, RequestMethod, Scheme, Situation, Transport, Usage,
+    Outcome, Peers, Policy, Remedy, RequestMethod, Scheme, Situation, Transport, Usage,
 };
 use serde::Serialize;
 use std::borrow::Cow;
@@ -125,6 +125,10 @@ pub fn explain(
         grants: Grants::new(policy.operator().quotas.granted_names),
         peers: Peers::from(&policy.operator().quotas),
         assumed,
+        socket: match question {
+            Question::Socket { transport, port, .. } => Some((*transport, *port)),
+            Question::LookUp { .. } | Question::Request { .. } => None,
+        },
         attempts: Vec::new(),
     };
     let verdict = match question {
@@ -163,6 +167,8 @@ struct Inquiry<'a> {
     grants: Grants,
     peers: Peers,
     assumed: &'a [Assumption],
+    /// What the look-up is for.
+    socket: Option<(Transport, u16)>,
     attempts: Vec<Judged>,
 }
 
@@ -280,6 +286,19 @@ impl Inquiry<'_> {
             .ask(layer, attempt, &situation(&self.grants, &self.peers))
     }
 
+    /// An entry for a name alone has to be for all ports. Here it is known which one the name is looked up for.
+    fn narrowed(&self, remedy: Remedy, attempt: &Attempt<'_>) -> Remedy {
+        match (remedy, attempt, self.socket) {
+            (Remedy::AddEntry(_), Attempt::LookUp { name }, Some((Transport::Tcp, port))) => {
+                Remedy::AddEntry(format!("*://{name}:{port}"))
+            }
+            (Remedy::AddEntry(_), Attempt::LookUp { name }, Some((Transport::Udp, port))) => {
+                Remedy::AddEntry(format!("udp://{name}:{port}"))
+            }
+            (remedy, ..) => remedy,
+        }
+    }
+
     fn judge(&mut self, attempt: &Attempt<'_>) -> Verdict {
         let layers = Layer::ALL
             .map(|layer| LayerSays::of(layer, &self.ask(layer, attempt)))
@@ -288,7 +307,10 @@ impl Inquiry<'_> {
         let (verdict, refusal) = match decision {
             Decision::Allow(_) => (Verdict::Allowed, None),
             Decision::Deny(denial) => {
-                let remedy = denial.remedy(attempt).map(|remedy| remedy.to_string());
+                let remedy = denial
+                    .remedy(attempt)
+                    .map(|remedy| self.narrowed(remedy, attempt));
+                let remedy = remedy.map(|remedy| remedy.to_string());
                 let code = denial.reason().code();
                 (Verdict::Denied, Some(Refusal { code, remedy }))
             }
