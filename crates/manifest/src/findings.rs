@@ -59,6 +59,11 @@ impl Findings {
         ));
     }
 
+    /// How many mistakes there are so far.
+    pub(crate) fn mistakes(&self) -> usize {
+        self.problems.len()
+    }
+
     /// The file that is being read.
     pub(crate) fn source(&self) -> &SourceFile {
         &self.source

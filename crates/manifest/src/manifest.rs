@@ -93,9 +93,11 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
     let ids: Vec<ComponentId> = named.iter().map(|component| component.id.value.clone()).collect();
     let triggers = fields.require(found, "trigger");
     let triggers_span = triggers.map(|node| node.span());
+    let mistakes_elsewhere = found.mistakes();
     let triggers = triggers
         .map(|node| read_triggers(found, node, &ids))
         .unwrap_or_default();
+    let all_triggers_read = found.mistakes() == mistakes_elsewhere;
     fields.finish(found);
 
     let Triggers {
@@ -116,6 +118,7 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
     let by_id = ById::of(&manifest);
     check_triggered(found, &manifest, &by_id, &others);
     if let Some(span) = triggers_span
+        && all_triggers_read
         && manifest.starts_nothing()
     {
         found.remark(&span, Remark::NothingToStart);

@@ -247,7 +247,9 @@ impl Mistake {
             }
             Self::WrongType { key, expected, found } => wrong_type_help(key, expected, found),
             Self::Value { help, .. } => help.clone(),
-            Self::FirstVersion => Some("rewrite it as version 2; `spin doctor` does that".into()),
+            Self::FirstVersion => Some(
+                "write it as version 2, with `spin_manifest_version = 2`; `spin doctor` does that".into(),
+            ),
             Self::Version { .. } => Some("write `spin_manifest_version = 2`".into()),
             Self::MissingKey {
                 key: "spin_manifest_version",
