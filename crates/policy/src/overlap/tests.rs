@@ -539,6 +539,56 @@ fn blocked() -> impl Strategy<Value = Vec<&'static str>> {
     )
 }
 
+// proves: VAL-2
+#[test]
+fn a_long_list_cuts_out_of_an_entry_what_its_rules_cut_out_one_by_one() {
+    let ports = ["80", "443", "8000-8100", "*", "{80,5432}"];
+    let rule = |n: usize| {
+        let port = ports[n * n % 5];
+        match n % 5 {
+            0 => format!("*://n{n}.example:{port}"),
+            1 => format!("*://*.n{n}.example:{port}"),
+            2 => format!("udp://11.0.{}.0/24:{port}", n % 256),
+            3 => format!("*://[2001:db8:{n:x}::]/48:{port}"),
+            _ => format!("https://11.{}.{}.9:{port}", n % 7, n % 256),
+        }
+    };
+    let deny: Vec<String> = (0..900).map(rule).collect();
+    let deny: Vec<&str> = deny.iter().map(String::as_str).collect();
+    let whole = operator(&deny, &[], no_limits());
+    let kept_out = KeptOut::of(&whole);
+    let alone: Vec<Operator> = deny
+        .iter()
+        .map(|text| operator(&[text], &[], no_limits()))
+        .collect();
+    let alone: Vec<KeptOut<'_>> = alone.iter().map(KeptOut::of).collect();
+    let owners = |cuts: &mut dyn Iterator<Item = Cut<'_>>| {
+        let texts = cuts.filter_map(|cut| match cut.by {
+            KeptOutBy::Entry(entry) => Some(entry.text().to_owned()),
+            _ => None,
+        });
+        texts.collect::<std::collections::BTreeSet<_>>()
+    };
+    for host in [
+        "*",
+        "*.example",
+        "11.0.0.0/8",
+        "11.0.128.0/17",
+        "[2001:db8::]/32",
+        "[::]/0",
+    ] {
+        for port in ["80", "443", "8050", "5432-8001", "9", "*"] {
+            let allow = entry(&format!("*://{host}:{port}"));
+            let direct = owners(&mut kept_out.direct_cuts(&allow));
+            let one_by_one = owners(&mut alone.iter().flat_map(|one| one.direct_cuts(&allow)));
+            assert_eq!(direct, one_by_one, "{host} {port}");
+            let all = owners(&mut kept_out.cuts(&allow));
+            let one_by_one = owners(&mut alone.iter().flat_map(|one| one.cuts(&allow)));
+            assert_eq!(all, one_by_one, "{host} {port}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1500, ..ProptestConfig::default() })]
 
