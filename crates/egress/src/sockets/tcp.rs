@@ -59,6 +59,7 @@ enum State {
     Connecting(Connecting),
     Connected {
         connection: Arc<Connection>,
+        remote: SocketAddr,
         receiving: Option<Receiving>,
         sending: Option<Sending>,
     },
@@ -235,13 +236,12 @@ impl TcpSocket {
         }
     }
 
-    /// Whom the socket is connected to.
+    /// Whom the socket is connected to. The system forgets it when the peer resets the connection; the guest, who is
+    /// connected until it hears of that, is told all the same. (A C library that asks then takes any error for a
+    /// mistake of its own, and aborts.)
     pub(crate) fn remote_address(&self) -> Result<SocketAddr, ErrorCode> {
         match &self.state {
-            State::Connected { connection, .. } => {
-                let peer = rustix::net::getpeername(connection)?.ok_or(ErrorCode::InvalidState)?;
-                SocketAddr::try_from(peer).map_err(ErrorCode::from)
-            }
+            State::Connected { remote, .. } => Ok(*remote),
             State::Closed(error) => Err(*error),
             State::Fresh { .. } | State::Connecting(_) => Err(ErrorCode::InvalidState),
         }
@@ -313,11 +313,12 @@ impl Connecting {
     }
 
     fn established(self) -> State {
-        let connection = Arc::new(self.connection);
-        connection.permit().connected(connection.socket(), self.remote);
+        let (connection, remote) = (Arc::new(self.connection), self.remote);
+        connection.permit().connected(connection.socket(), remote);
         let (receiving, sending) = connection.directions();
         State::Connected {
             connection,
+            remote,
             receiving: Some(receiving),
             sending: Some(sending),
         }

@@ -39,6 +39,23 @@ fn is(code: ErrorCode, expected: &str) -> bool {
 }
 
 #[tokio::test]
+async fn whom_a_socket_is_connected_to_is_told_when_the_peer_has_reset_the_connection() {
+    let world = World::new(Script::new());
+    let gate = gate(&world);
+    let (listener, address) = listener();
+    let mut socket = connect(&gate, address).await.unwrap();
+    let (peer, from) = listener.accept().unwrap();
+    let (receiving, sending) = (socket.take_receiving().unwrap(), socket.take_sending().unwrap());
+    assert_eq!(poll_fn(|cx| sending.poll_send(cx, b"unread")).await.unwrap(), 6);
+    // What was sent has not been read, so closing resets.
+    drop(peer);
+    let error = poll_fn(|cx| receiving.poll_receive(cx, 100)).await.unwrap_err();
+    assert!(is(error, "ConnectionReset"), "{error:?}");
+    assert_eq!(socket.remote_address().unwrap(), address);
+    assert_eq!(socket.local_address().unwrap(), from);
+}
+
+#[tokio::test]
 async fn a_connection_carries_bytes_both_ways_and_ends_on_both_sides() {
     let world = World::new(Script::new());
     let gate = gate(&world);
