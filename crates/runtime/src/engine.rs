@@ -93,6 +93,17 @@ impl Engine {
         &self.wasmtime
     }
 
+    /// Whether a guest that sees the epoch move has held the processor since it did. If not, the epoch moved in a pause
+    /// of its own, or of its neighbours'.
+    pub(crate) fn is_held(&self) -> bool {
+        self.ticker.went_by()
+    }
+
+    /// How long a tick is now.
+    pub(crate) fn tick(&self) -> Duration {
+        self.ticker.length()
+    }
+
     /// A guest was interrupted; `before` is how often it was already. Answers the time that it held the processor for,
     /// at most.
     pub(crate) fn interrupted(&self, before: u32) -> Duration {

@@ -59,6 +59,11 @@ pub(crate) fn store(
     let engine = engine.clone();
     store.epoch_deadline_callback(move |mut guest| {
         let budget = &mut guest.data_mut().budget;
+        if !engine.is_held() {
+            // It goes on after a pause. It is charged all the same: else it could pause whenever a tick is near.
+            budget.spend(engine.tick())?;
+            return Ok(UpdateDeadline::Continue(1));
+        }
         budget.spend_slice(engine.interrupted(budget.slices()))?;
         // Tokio's own yield also lets it look at sockets and timers. A future that merely wakes itself would be
         // polled some sixty times, a slice each, before anybody looks.

@@ -20,6 +20,7 @@ mod chaining;
 mod connection;
 mod headers;
 mod inbox;
+mod last_turn;
 mod listeners;
 mod places;
 mod responder;

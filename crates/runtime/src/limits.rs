@@ -133,6 +133,11 @@ impl Budget {
     /// Charges a slice: the guest held the processor when the epoch moved.
     pub(crate) fn spend_slice(&mut self, slice: Duration) -> Result<(), ComputedTooLong> {
         self.slices = self.slices.saturating_add(1);
+        self.spend(slice)
+    }
+
+    /// Charges time in which the guest held the processor at least for a moment.
+    pub(crate) fn spend(&mut self, slice: Duration) -> Result<(), ComputedTooLong> {
         self.computed += slice;
         match self.computing_limit {
             Some(limit) if self.computed > limit => Err(ComputedTooLong { limit }),

@@ -4,10 +4,14 @@
 //! for nothing. To spare the common case, a guest that goes on soon after the last one paused, the cost of waking a
 //! thread, it keeps ticking for [`IDLE_TICKS`] before it sleeps. A guest that is interrupted a second time makes the
 //! next [`HURRIED_TICKS`] short, for its neighbours' sake.
+//!
+//! A guest looks at the epoch when it goes on after a pause, too, and sees what went by meanwhile. To tell whether it
+//! holds its neighbours up, ticks are numbered, and each thread notes the number when it turns to a guest.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -34,7 +38,14 @@ struct Shared {
     asleep: AtomicBool,
     /// Short ticks that are left.
     hurried: AtomicU32,
+    /// Ticks that went by.
+    ticks: AtomicU64,
     ended: AtomicBool,
+}
+
+thread_local! {
+    /// The number of the tick when this thread turned to the guest that it is at.
+    static TURNED_TO_GUEST: Cell<u64> = const { Cell::new(u64::MAX) };
 }
 
 /// One guest that is counted as computing.
@@ -48,6 +59,7 @@ impl Ticker {
             computing: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
             hurried: AtomicU32::new(0),
+            ticks: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         });
         let engine = engine.clone();
@@ -71,11 +83,23 @@ impl Ticker {
         self.shared.tick_length(left)
     }
 
+    /// Whether a tick went by since this thread turned to the guest that it is at.
+    pub(super) fn went_by(&self) -> bool {
+        TURNED_TO_GUEST.get() != self.shared.ticks.load(Ordering::Acquire)
+    }
+
+    /// How long a tick is now.
+    pub(super) fn length(&self) -> Duration {
+        self.shared
+            .tick_length(self.shared.hurried.load(Ordering::Relaxed))
+    }
+
     /// Counts the guest that `future` runs, whenever it does.
     pub(super) async fn count<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         std::future::poll_fn(|cx| {
             let _computing = self.computing();
+            TURNED_TO_GUEST.set(self.shared.ticks.load(Ordering::Acquire));
             future.as_mut().poll(cx)
         })
         .await
@@ -118,6 +142,7 @@ impl Shared {
             let hurried = self.hurried.load(Ordering::Relaxed);
             self.hurried.store(hurried.saturating_sub(1), Ordering::Relaxed);
             thread::park_timeout(self.tick_length(hurried));
+            self.ticks.fetch_add(1, Ordering::Release);
             engine.increment_epoch();
         }
     }
@@ -169,6 +194,27 @@ mod tests {
         let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
         let _computing = engine.ticker.computing();
         loops_until_the_epoch_moves(&engine);
+    }
+
+    #[tokio::test]
+    async fn a_tick_during_a_pause_holds_nobody_up() {
+        let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
+        let pause = || std::thread::sleep(TICK * 20);
+        assert!(engine.ticker.went_by(), "nobody turned to a guest");
+        let mut turns = 0;
+        engine
+            .interrupting(std::future::poll_fn(|cx| {
+                assert!(!engine.ticker.went_by(), "turn {turns} began right now");
+                pause();
+                assert!(engine.ticker.went_by(), "turn {turns} lasts");
+                turns += 1;
+                cx.waker().wake_by_ref();
+                match turns {
+                    3 => std::task::Poll::Ready(()),
+                    _ => std::task::Poll::Pending,
+                }
+            }))
+            .await;
     }
 
     #[test]

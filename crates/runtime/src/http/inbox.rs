@@ -26,6 +26,7 @@ use http::{Request, Response};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
+use super::last_turn::LastTurn;
 use super::places::{IdlePlace, Place};
 use crate::limits::GuestLimits;
 
@@ -49,7 +50,7 @@ pub(super) struct Job {
 /// What becomes of a request. That nothing does means that its instance ended.
 pub(super) enum Reply {
     /// The guest's answer.
-    Answer(Response<WasiBody>),
+    Answer(Response<LastTurn>),
     /// The instance could not take it.
     Untaken(Request<WasiBody>, Place),
 }

@@ -221,7 +221,10 @@ impl Responder {
                 },
             };
             (request, place) = match reply {
-                Ok(Reply::Answer(answer)) => return Ok(answer),
+                Ok(Reply::Answer(answer)) => {
+                    let (head, body) = answer.into_parts();
+                    return Ok(Response::from_parts(head, body.gather().await.boxed_unsync()));
+                }
                 Ok(Reply::Untaken(request, place)) => (request, place),
                 Err(_) => return Err(NoResponse::Ended),
             };

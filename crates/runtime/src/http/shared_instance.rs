@@ -19,18 +19,16 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
-use http::{Request, Response};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, SizeHint};
+use http::Request;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime::component::Accessor;
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
-use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView, p3 as host_p3};
+use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3 as host_p3};
 
 use super::inbox::{End, Inbox, Reply, Turn};
+use super::last_turn::LastTurn;
 use super::responder::Refused;
 use crate::guest::Guest;
 use crate::prepared::Prepared;
@@ -158,51 +156,11 @@ async fn answer(
                 inbox.close_door();
             }
             // That nobody waits for it any more is the visitor's choice.
-            drop(reply.send(Reply::Answer(turn.until_the_end_of(answer))));
+            drop(reply.send(Reply::Answer(answer.map(|body| LastTurn::new(body, turn)))));
         }
         Err(code) => refused.tell(&code),
     }
     Ok(())
-}
-
-impl Turn {
-    /// The same answer, at the end of whose body the turn ends.
-    fn until_the_end_of(self, answer: Response<WasiBody>) -> Response<WasiBody> {
-        answer.map(|body| {
-            let turn = Some(self).filter(|_| !body.is_end_stream());
-            LastTurn { body, turn }.boxed_unsync()
-        })
-    }
-}
-
-/// The body of an answer, which ends a turn.
-struct LastTurn {
-    body: WasiBody,
-    turn: Option<Turn>,
-}
-
-impl Body for LastTurn {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
-            self.turn = None;
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 /// Looks at the time now and then: not for each request, which would cost a timer each.

@@ -1,0 +1,111 @@
+//! The body of an answer from an instance that answers several requests: at its end the request's turn is over.
+//!
+//! A guest of WASI 0.3 gives the head of its answer first and writes the body after that, a part at a time, each when the
+//! one before was taken. Passed on as they come, head, body and end of a small answer would leave in three packets, each
+//! with a system call and a visitor who wakes up. So what the guest writes without waiting for anything is
+//! [gathered](LastTurn::gather) before the head leaves: at most [`GATHERED`] bytes, and for as long as the instance has
+//! its turn [`TURNS`] times more. A guest that waits for something keeps its head waiting no longer than that.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::inbox::Turn;
+
+/// The body of an answer, which ends a turn.
+pub(super) struct LastTurn {
+    gathered: VecDeque<Result<Frame<Bytes>, Error>>,
+    body: WasiBody,
+    /// None once the body has ended.
+    turn: Option<Turn>,
+}
+
+impl LastTurn {
+    /// The body of the answer to the request whose turn it is.
+    pub(super) fn new(body: WasiBody, turn: Turn) -> LastTurn {
+        let turn = Some(turn).filter(|_| !body.is_end_stream());
+        LastTurn {
+            gathered: VecDeque::new(),
+            body,
+            turn,
+        }
+    }
+
+    /// The same body, with what the guest writes of it at once.
+    pub(super) async fn gather(mut self) -> LastTurn {
+        let (mut bytes, mut turns) = (0, 0);
+        std::future::poll_fn(|cx| {
+            while self.turn.is_some() && bytes < GATHERED {
+                match self.poll_body(cx) {
+                    Poll::Ready(Some(frame)) => {
+                        bytes += length(&frame);
+                        self.gathered.push_back(frame);
+                    }
+                    Poll::Ready(None) => break,
+                    Poll::Pending if turns == TURNS => break,
+                    Poll::Pending => {
+                        turns += 1;
+                        // Whoever was woken before goes first, the instance among them.
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        self
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            self.turn = None;
+        }
+        frame
+    }
+}
+
+impl Body for LastTurn {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.gathered.pop_front() {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None if self.turn.is_none() => Poll::Ready(None),
+            None => self.poll_body(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.gathered.is_empty() && self.turn.is_none()
+    }
+
+    /// What was gathered is not in the hint of what is left, and a guest that knows the length says so in a header.
+    fn size_hint(&self) -> SizeHint {
+        match self.gathered.is_empty() && self.turn.is_some() {
+            true => self.body.size_hint(),
+            false => SizeHint::default(),
+        }
+    }
+}
+
+fn length(frame: &Result<Frame<Bytes>, Error>) -> usize {
+    // What has no data is small, and counted so that many of them are not gathered for ever.
+    let data = frame.as_ref().ok().and_then(Frame::data_ref);
+    data.map_or(0, Bytes::len).max(1024)
+}
+
+/// Bytes.
+const GATHERED: usize = 64 * 1024;
+
+/// Turns of the instance. One or two are for the end of a body of one part, if nothing comes between.
+const TURNS: u32 = 8;
