@@ -84,6 +84,28 @@ fn dns_7_the_grants_of_a_shared_instance_are_those_of_all_its_requests_and_of_no
     }
 }
 
+// proves: Q-1
+#[test]
+fn q_1_requests_that_share_an_instance_share_its_sockets() {
+    for (option, other) in [
+        ("--max-instance-reuse-count=2", "ok x1, other x1"),
+        ("--max-instance-reuse-count=1", "ok x2"),
+    ] {
+        let app = player().options(["--max-sockets-per-instance=3", option]).start();
+        let address = app.address();
+        thread::scope(|scope| {
+            let first = scope.spawn(move || play(address, "repeat 2 tcp.create ipv4 as a{}; wait 1500").body);
+            thread::sleep(Duration::from_millis(500));
+            let second = play(address, "repeat 2 tcp.create ipv4 as b{}").body;
+            assert_eq!(results(&second), [other], "{option}");
+            assert_eq!(results(&first.join().unwrap()), ["ok x2", "ok"], "{option}");
+        });
+        // What a request held is given back with it.
+        let third = play(address, "repeat 3 tcp.create ipv4 as c{}").body;
+        assert_eq!(results(&third), ["ok x3"], "{option}");
+    }
+}
+
 #[test]
 fn an_instance_answers_as_many_requests_as_the_operator_says() {
     // (options, pause between requests in ms, instance of each request)

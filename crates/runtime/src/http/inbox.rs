@@ -85,6 +85,8 @@ struct State {
     /// The place of the last request, until the instance is idle.
     held: Option<Place>,
     idle: Option<Idle>,
+    /// Whether the guest has nothing left to do but for the answers that are under way.
+    at_rest: bool,
     waker: Option<Waker>,
 }
 
@@ -121,6 +123,7 @@ impl Inbox {
             closing: limits.living.and_then(|living| now.checked_add(living / 2)),
             held: None,
             idle: None,
+            at_rest: false,
             waker: None,
         };
         let inbox = Arc::new(Inbox {
@@ -165,6 +168,7 @@ impl Inbox {
             state.door = Door::Closed;
         }
         state.last_given = now;
+        state.at_rest = false;
         state.waiting.push_back((number, job));
         // The request has a place, so the instance needs none of its own.
         let (held, idle) = (state.held.take(), state.idle.take());
@@ -181,6 +185,7 @@ impl Inbox {
         if state.door == Door::Busy {
             state.door = Door::Open;
         }
+        state.at_rest = false;
         let (number, job) = state.waiting.pop_front()?;
         state.running.push(Running::of(number));
         let Job {
@@ -236,20 +241,34 @@ impl Inbox {
     pub(super) fn stays(&self) -> bool {
         let mut state = self.state();
         if !state.running.is_empty() || !state.waiting.is_empty() || state.idle.is_some() {
+            state.at_rest = state.waiting.is_empty();
             return true;
         }
+        let place = state.held.take();
+        self.become_idle(&mut state, place);
+        state.idle.is_some()
+    }
+
+    /// Exchanges the place of the last request. Without another one the door closes, and the place is kept to the end.
+    fn become_idle(&self, state: &mut State, place: Option<Place>) {
         if state.door == Door::Closed || self.idle.is_zero() {
             state.door = Door::Closed;
-            return false;
+            state.held = place;
+            return;
         }
-        state.idle = state.held.take().and_then(Place::into_idle).map(|place| Idle {
-            since: Instant::now(),
-            _place: place,
-        });
-        if state.idle.is_none() {
-            state.door = Door::Closed;
+        match place.map(Place::into_idle) {
+            Some(Ok(place)) => {
+                state.idle = Some(Idle {
+                    since: Instant::now(),
+                    _place: place,
+                });
+            }
+            Some(Err(place)) => {
+                state.held = Some(place);
+                state.door = Door::Closed;
+            }
+            None => state.door = Door::Closed,
         }
-        state.idle.is_some()
     }
 
     /// Whether all that the instance is at is overdue. From then on `waker` is told of whatever may make it end or go
@@ -311,8 +330,13 @@ impl Inbox {
         // The waker is gone once the instance is.
         let waker = state.waker.clone();
         if waker.is_some() && state.waiting.is_empty() {
-            state.held = place;
+            match state.at_rest {
+                // The clock looks in time, so there is nothing to wake it for.
+                true => self.become_idle(&mut state, place),
+                false => state.held = place,
+            }
         }
+        let waker = waker.filter(|_| state.idle.is_none());
         drop(state);
         wake(waker);
     }
@@ -370,129 +394,4 @@ fn wake(waker: Option<Waker>) {
 const FIRST: u32 = 0;
 
 #[cfg(test)]
-mod tests {
-    use std::num::NonZeroU32;
-
-    use futures::task::noop_waker;
-    use http_body_util::{BodyExt, Empty};
-
-    use super::*;
-    use crate::http::places::Places;
-    use crate::limits::Reuse;
-
-    struct Visitors(Places);
-
-    impl Visitors {
-        fn new() -> Visitors {
-            Visitors(Places::new(100))
-        }
-
-        async fn place(&self) -> Place {
-            let Ok(place) = self.0.take(0).await else {
-                panic!("there are enough places");
-            };
-            place
-        }
-
-        async fn job(&self) -> (Box<Job>, oneshot::Receiver<Reply>) {
-            let (reply, receiver) = oneshot::channel();
-            let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-            let job = Box::new(Job {
-                request: Request::new(body),
-                place: self.place().await,
-                reply,
-            });
-            (job, receiver)
-        }
-
-        async fn inbox(&self, requests: u32, at_once: u32) -> (Arc<Inbox>, Turn) {
-            let number = |number| NonZeroU32::new(number).expect("not none");
-            let limits = GuestLimits {
-                reuse: Reuse {
-                    requests: number(requests),
-                    at_once: number(at_once),
-                    idle: Duration::from_secs(1),
-                },
-                ..GuestLimits::of_a_request()
-            };
-            let (inbox, turn) = Inbox::new(&limits, self.place().await);
-            assert!(inbox.poll_over(&noop_waker()).is_pending());
-            (inbox, turn)
-        }
-    }
-
-    #[tokio::test]
-    async fn an_inbox_takes_as_many_requests_as_it_may() {
-        let visitors = Visitors::new();
-        // (in all, at once, how many are taken while the first runs)
-        for (requests, at_once, taken) in [(1, 16, 0), (2, 16, 1), (16, 1, 0), (16, 2, 1), (3, 5, 2)] {
-            let (inbox, first) = visitors.inbox(requests, at_once).await;
-            let mut replies = Vec::new();
-            loop {
-                let (job, reply) = visitors.job().await;
-                match inbox.offer(job) {
-                    Ok(_) => replies.push(reply),
-                    Err(_) => break,
-                }
-            }
-            assert_eq!(replies.len(), taken, "{requests}, {at_once}");
-            assert_eq!(inbox.is_closed(), taken + 1 == requests as usize);
-            drop(first);
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_not_taken_comes_back_and_the_door_opens_when_the_loop_turns() {
-        let visitors = Visitors::new();
-        let (inbox, _first) = visitors.inbox(16, 16).await;
-        let (job, mut reply) = visitors.job().await;
-        assert!(inbox.offer(job).is_ok());
-        inbox.return_untaken();
-        assert!(matches!(reply.try_recv(), Ok(Reply::Untaken(..))));
-        assert!(inbox.offer(visitors.job().await.0).is_err(), "it is busy");
-        assert!(inbox.take().is_none());
-        assert!(inbox.offer(visitors.job().await.0).is_ok(), "it turned");
-        let turn = inbox.take().expect("it waits").2;
-        assert_eq!(turn.number(), 2);
-        let (job, mut reply) = visitors.job().await;
-        assert!(inbox.offer(job).is_ok());
-        inbox.close();
-        assert!(matches!(reply.try_recv(), Ok(Reply::Untaken(..))));
-        assert!(inbox.offer(visitors.job().await.0).is_err());
-    }
-
-    #[tokio::test]
-    async fn an_instance_is_over_when_all_that_it_is_at_is_overdue() {
-        let visitors = Visitors::new();
-        let (inbox, first) = visitors.inbox(16, 16).await;
-        assert!(inbox.offer(visitors.job().await.0).is_ok());
-        let second = inbox.take().expect("it waits").2;
-        inbox.overdue(first.number());
-        assert!(inbox.is_closed());
-        assert!(inbox.poll_over(&noop_waker()).is_pending(), "one is not");
-        drop(second);
-        assert_eq!(inbox.poll_over(&noop_waker()), Poll::Ready(End::Overdue));
-        drop(first);
-        assert!(!inbox.stays());
-    }
-
-    #[tokio::test]
-    async fn an_idle_instance_holds_no_place_and_ends_in_time() {
-        let visitors = Visitors::new();
-        let (inbox, first) = visitors.inbox(16, 16).await;
-        assert!(inbox.stays(), "the answer is under way");
-        drop(first);
-        assert!(inbox.stays(), "it is idle");
-        visitors.0.quiet().await;
-        let now = Instant::now();
-        assert!(
-            inbox
-                .look(now)
-                .is_ok_and(|next| next.is_some_and(|next| next > now))
-        );
-        assert_eq!(inbox.look(now + Duration::from_secs(1)), Err(End::Idle));
-        assert!(inbox.offer(visitors.job().await.0).is_ok());
-        assert!(inbox.look(now + Duration::from_secs(1)).is_ok(), "it is not idle");
-        assert_eq!(inbox.look(now + Duration::from_secs(601)), Err(End::TooOld));
-    }
-}
+mod tests;

@@ -104,10 +104,12 @@ impl Place {
         self.depth
     }
 
-    /// Gives the place up for one among the idle instances, if there is one.
-    pub(super) fn into_idle(self) -> Option<IdlePlace> {
-        let permit = Arc::clone(&self.idle).try_acquire_owned().ok()?;
-        Some(IdlePlace { _permit: permit })
+    /// Gives the place up for one among the idle instances, or back if there is none.
+    pub(super) fn into_idle(self) -> Result<IdlePlace, Place> {
+        match Arc::clone(&self.idle).try_acquire_owned() {
+            Ok(permit) => Ok(IdlePlace { _permit: permit }),
+            Err(_) => Err(self),
+        }
     }
 }
 
@@ -148,18 +150,18 @@ mod tests {
             let Ok(place) = places.take(0).await else {
                 panic!("the one before holds none any more");
             };
-            idle.push(place.into_idle().expect("there is room"));
+            idle.push(place.into_idle().ok().expect("there is room"));
         }
         let Ok(place) = places.take(0).await else {
             panic!("the place is free");
         };
-        assert!(place.into_idle().is_none());
+        assert!(place.into_idle().is_err());
         places.quiet().await;
         idle.pop();
         let Ok(place) = places.take(0).await else {
             panic!("the place is free");
         };
-        assert!(place.into_idle().is_some());
+        assert!(place.into_idle().is_ok());
     }
 
     // proves: Q-3
