@@ -321,7 +321,7 @@ fn what_cannot_be_asked_is_exit_code_2() {
             &["--disallowed-outbound-hosts=example.com"],
             "*://example.com:*",
         ),
-        ("spin_manifest_version = 1\n", &[], "rewrite it as version 2"),
+        ("spin_manifest_version = 1\n", &[], "write it as version 2"),
     ];
     for (manifest, options, part) in rows {
         let finished = explain(manifest).options(*options).finish().expect_code(2);
