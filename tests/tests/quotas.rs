@@ -129,6 +129,53 @@ fn q_3_time_memory_and_computing_are_bounded() {
 
 // proves: Q-3
 #[test]
+fn q_3_the_memory_of_all_guests_together_is_bounded() {
+    let finished = Outport::player()
+        .option("--max-memory-total=16M")
+        .args(["alloc 4000000", "repeat 3 alloc 64000000", "alloc 4000000"])
+        .finish();
+    let expected = ["ok", "out-of-memory x3", "ok"];
+    assert_eq!(results(&finished.stdout), expected, "{finished}");
+    assert_eq!(
+        finished.stderr.matches("--max-memory-total").count(),
+        1,
+        "{finished}"
+    );
+}
+
+// proves: Q-3
+#[test]
+fn q_3_a_visitor_for_whom_there_is_no_memory_is_told_so_until_there_is_again() {
+    let manifest = "spin_manifest_version = 2\n[application]\nname = \"full\"\n[[trigger.http]]\nroute = \"/...\"\n\
+        component = \"web\"\n[component.web]\nsource = \"GUESTS/http-player.wasm\"\n";
+    let app = Outport::up(manifest).option("--max-memory-total=8M").start();
+    let address = app.address();
+    assert_eq!(app.get("/hello").status, 200);
+    std::thread::scope(|scope| {
+        let script = "alloc 6500000\nwait 3000\n";
+        let holding = scope.spawn(move || {
+            outport_e2e::http::send(
+                address,
+                &format!(
+                    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{script}",
+                    script.len()
+                ),
+            )
+        });
+        std::thread::sleep(Duration::from_millis(1000));
+        assert_eq!(app.get("/hello").status, 503);
+        let held = holding.join().unwrap().unwrap();
+        assert!(held.body.contains("alloc 6500000 => ok"), "{}", held.body);
+    });
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while app.get("/hello").status != 200 {
+        assert!(Instant::now() < deadline, "the memory was not given back");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+// proves: Q-3
+#[test]
 fn q_3_a_guest_that_computes_for_ever_does_not_stop_its_neighbours() {
     let manifest = "spin_manifest_version = 2\n[application]\nname = \"busy\"\n[[trigger.http]]\nroute = \"/...\"\n\
         component = \"web\"\n[component.web]\nsource = \"GUESTS/http-player.wasm\"\n";

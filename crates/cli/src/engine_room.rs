@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::engine::{Allocation, Engine, EngineError};
+use outport_runtime::memory_ceiling::MemoryCeiling;
 
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;
@@ -16,9 +17,14 @@ pub(crate) struct EngineRoom {
 }
 
 impl EngineRoom {
-    pub(crate) fn open(allocation: Allocation, code: CompiledCode) -> Result<EngineRoom, EngineError> {
+    /// An engine whose guests may together have so much memory.
+    pub(crate) fn open(
+        allocation: Allocation,
+        memory: MemoryCeiling,
+        code: CompiledCode,
+    ) -> Result<EngineRoom, EngineError> {
         Ok(EngineRoom {
-            engine: Engine::new(allocation)?,
+            engine: Engine::new(allocation)?.under(memory),
             code,
         })
     }

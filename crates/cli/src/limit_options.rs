@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use outport_runtime::http::ServerLimits;
 use outport_runtime::limits::{GuestLimits, Reuse};
+use outport_runtime::memory_ceiling::MemoryCeiling;
 
 /// Limits of every guest.
 #[derive(Debug, Args)]
@@ -15,6 +16,10 @@ pub(crate) struct LimitOptions {
     /// Memory of one instance, such as `64M` or `2G`
     #[arg(long, value_name = "SIZE", default_value = "512M")]
     max_memory: Size,
+
+    /// Memory of all instances together, such as `4G`, or `none` [default: three quarters of the machine's]
+    #[arg(long, value_name = "SIZE", value_parser = total)]
+    max_memory_total: Option<Total>,
 
     /// Processor time of one instance, such as `500ms`, `10s`, `5m` or `none` [default: none; answering a request 30s]
     #[arg(long, value_name = "TIME")]
@@ -70,6 +75,15 @@ impl LimitOptions {
         limits.answering = server.response_timeout.0;
         limits.reuse = server.reuse();
         limits
+    }
+
+    /// For all guests together.
+    pub(crate) fn of_all(&self) -> MemoryCeiling {
+        match self.max_memory_total {
+            None => MemoryCeiling::of_the_machine(),
+            Some(Total::None) => MemoryCeiling::none(),
+            Some(Total::Of(Size(bytes))) => MemoryCeiling::of(bytes),
+        }
     }
 
     fn over(&self, mut limits: GuestLimits) -> GuestLimits {
@@ -137,6 +151,20 @@ impl FromStr for Size {
     }
 }
 
+/// Bytes, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Total {
+    None,
+    Of(Size),
+}
+
+fn total(text: &str) -> Result<Total, String> {
+    match text {
+        "none" => Ok(Total::None),
+        text => text.parse().map(Total::Of),
+    }
+}
+
 /// A time, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Time(Option<Duration>);
@@ -193,6 +221,13 @@ mod tests {
         ];
         for (text, bytes) in sizes {
             assert_eq!(size(text), bytes, "{text:?}");
+        }
+        for (text, expected) in [
+            ("none", Some(Total::None)),
+            ("4G", Some(Total::Of(Size(4 << 30)))),
+            ("x", None),
+        ] {
+            assert_eq!(total(text).ok(), expected, "{text:?}");
         }
         let time = |text: &str| text.parse::<Time>().ok().map(|time| time.0);
         let times = [

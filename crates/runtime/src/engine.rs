@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::memory_ceiling::MemoryCeiling;
 use ticker::Ticker;
 
 /// How long a guest may compute before it lets its neighbours run.
@@ -56,6 +57,7 @@ pub enum Allocation {
 pub struct Engine {
     wasmtime: wasmtime::Engine,
     ticker: Arc<Ticker>,
+    memory: Arc<MemoryCeiling>,
 }
 
 /// The engine cannot be built on this machine.
@@ -85,7 +87,26 @@ impl Engine {
             Allocation::Single | Allocation::Pool { .. } => SHORT_TICK,
         };
         let ticker = Arc::new(Ticker::start(&wasmtime, short_tick));
-        Ok(Engine { wasmtime, ticker })
+        let memory = Arc::new(MemoryCeiling::none());
+        Ok(Engine {
+            wasmtime,
+            ticker,
+            memory,
+        })
+    }
+
+    /// The same engine, whose guests may together have so much memory; not those of clones that were made before.
+    #[must_use]
+    pub fn under(self, memory: MemoryCeiling) -> Engine {
+        Engine {
+            memory: Arc::new(memory),
+            ..self
+        }
+    }
+
+    /// How much memory all guests together may have. Default: there is no limit.
+    pub(crate) fn memory(&self) -> &Arc<MemoryCeiling> {
+        &self.memory
     }
 
     /// The engine of wasmtime behind this one.

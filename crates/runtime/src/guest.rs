@@ -51,7 +51,7 @@ pub(crate) fn store(
         table: ResourceTable::new(),
         gate,
         variables,
-        budget: Budget::new(limits),
+        budget: Budget::new(limits, engine.memory()),
     };
     let mut store = Store::new(engine.wasmtime(), guest);
     store.limiter(|guest| &mut guest.budget);

@@ -23,6 +23,7 @@ mod guest;
 pub mod http;
 pub mod limits;
 mod linker;
+pub mod memory_ceiling;
 mod mishaps;
 pub mod prepared;
 pub mod sandbox;

@@ -3,6 +3,7 @@
 //! | limit | counts | when it is reached |
 //! | --- | --- | --- |
 //! | [`memory`](GuestLimits::memory) | bytes of all linear memories of an instance | `memory.grow` fails; an instance that starts larger does not start |
+//! | [`MemoryCeiling`] | the same of all instances of the process | the same; a visitor gets 503 |
 //! | [`computing`](GuestLimits::computing) | slices of at most [`TICK`](crate::engine::TICK) in which the instance held the processor | the guest traps |
 //! | [`answering`](GuestLimits::answering) | time from a request to the head of its response | the visitor gets 504, the guest ends |
 //! | [`living`](GuestLimits::living) | time from a request to the end of the instance | the guest ends; a body under way breaks off |
@@ -12,9 +13,12 @@
 //! memory, half of its processor time or half of its life is given no further request.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
+
+use crate::memory_ceiling::MemoryCeiling;
 
 /// The limits of one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +98,7 @@ pub struct ComputedTooLong {
 pub(crate) struct Budget {
     memory_limit: usize,
     memory: usize,
+    memory_of_all: Arc<MemoryCeiling>,
     computing_limit: Option<Duration>,
     /// Since the budget was renewed.
     computed: Duration,
@@ -102,10 +107,12 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) fn new(limits: &GuestLimits) -> Budget {
+    /// A budget whose memory also counts for all.
+    pub(crate) fn new(limits: &GuestLimits, memory_of_all: &Arc<MemoryCeiling>) -> Budget {
         Budget {
             memory_limit: limits.memory,
             memory: 0,
+            memory_of_all: Arc::clone(memory_of_all),
             computing_limit: limits.computing,
             computed: Duration::ZERO,
             computed_before: Duration::ZERO,
@@ -153,8 +160,9 @@ impl ResourceLimiter for Budget {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self.memory.saturating_add(desired.saturating_sub(current));
-        let fits = total <= self.memory_limit;
+        let growth = desired.saturating_sub(current);
+        let total = self.memory.saturating_add(growth);
+        let fits = total <= self.memory_limit && self.memory_of_all.take(growth);
         if fits {
             self.memory = total;
         }
@@ -168,6 +176,12 @@ impl ResourceLimiter for Budget {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         Ok(desired <= MAX_GROWN_TABLE)
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        self.memory_of_all.give_back(self.memory);
     }
 }
 
@@ -185,7 +199,7 @@ mod tests {
             memory: 100,
             ..GuestLimits::of_a_command()
         };
-        let mut budget = Budget::new(&limits);
+        let mut budget = Budget::new(&limits, &Arc::new(MemoryCeiling::none()));
         // (current, desired, allowed)
         let growths = [
             (0, 60, true),
@@ -209,7 +223,7 @@ mod tests {
             computing: Some(Duration::from_millis(12)),
             ..GuestLimits::of_a_request()
         };
-        let mut budget = Budget::new(&limits);
+        let mut budget = Budget::new(&limits, &Arc::new(MemoryCeiling::none()));
         let slice = Duration::from_millis(5);
         assert!(budget.spend_slice(slice).is_ok());
         assert!(budget.spend_slice(slice).is_ok());
@@ -225,7 +239,7 @@ mod tests {
             computing: Some(Duration::from_millis(20)),
             ..GuestLimits::of_a_request()
         };
-        let mut budget = Budget::new(&limits);
+        let mut budget = Budget::new(&limits, &Arc::new(MemoryCeiling::none()));
         budget.spend_slice(Duration::from_millis(10)).expect("within 20");
         assert!(!budget.is_half_used());
         budget.renew();
@@ -236,12 +250,37 @@ mod tests {
         assert!(budget.is_half_used());
         assert!(budget.spend_slice(Duration::from_millis(1)).is_err());
 
-        let mut budget = Budget::new(&limits);
+        let mut budget = Budget::new(&limits, &Arc::new(MemoryCeiling::none()));
         for (current, desired, half) in [(0, 50, false), (50, 51, true)] {
             budget
                 .memory_growing(current, desired, None)
                 .expect("growing never traps");
             assert_eq!(budget.is_half_used(), half, "{desired}");
         }
+    }
+
+    // proves: Q-3
+    #[test]
+    fn the_memories_of_all_instances_share_the_ceiling_until_they_are_gone() {
+        let ceiling = Arc::new(MemoryCeiling::of(100));
+        let limits = GuestLimits {
+            memory: 80,
+            ..GuestLimits::of_a_command()
+        };
+        let [mut first, mut second] = [(); 2].map(|()| Budget::new(&limits, &ceiling));
+        let grow = |budget: &mut Budget, from, to| {
+            budget
+                .memory_growing(from, to, None)
+                .expect("growing never traps")
+        };
+        assert!(grow(&mut first, 0, 70));
+        assert!(!grow(&mut second, 0, 31), "the other has 70");
+        assert!(grow(&mut second, 0, 30));
+        assert!(!grow(&mut first, 70, 71));
+        drop(first);
+        assert!(grow(&mut second, 30, 80));
+        assert!(!grow(&mut second, 80, 81), "its own limit");
+        drop(second);
+        assert!(ceiling.has_room_for(100));
     }
 }

@@ -34,6 +34,8 @@ struct Shared {
     gate: Gate,
     surroundings: Surroundings,
     limits: GuestLimits,
+    /// Bytes of the largest memory that an instance begins with.
+    first_memory: usize,
 }
 
 /// A component imports what cannot be linked, not even to a placeholder.
@@ -75,6 +77,9 @@ impl Workshop {
                 component: gate.component().to_owned(),
                 reason,
             })?;
+        let required = component.wasmtime().resources_required();
+        let first_pages = required.and_then(|required| required.max_initial_memory_size);
+        let first_memory = usize::try_from(first_pages.unwrap_or(0)).unwrap_or(usize::MAX);
         let shared = Shared {
             engine: self.engine.clone(),
             component: component.clone(),
@@ -83,6 +88,7 @@ impl Workshop {
             gate,
             surroundings,
             limits,
+            first_memory: first_memory.saturating_mul(PAGE),
         };
         Ok(Prepared {
             shared: Arc::new(shared),
@@ -116,6 +122,11 @@ impl Prepared {
         &self.shared.limits
     }
 
+    /// Whether there is memory for a further instance, as far as can be told before it starts.
+    pub(crate) fn has_room(&self) -> bool {
+        self.shared.engine.memory().has_room_for(self.shared.first_memory)
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.shared.engine
     }
@@ -147,3 +158,6 @@ impl Prepared {
         ))
     }
 }
+
+/// Bytes of a page of linear memory.
+const PAGE: usize = 64 * 1024;

@@ -67,7 +67,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         .operator
         .sandbox
         .enter(&side, &directories, terminal, Terminal::mention)?;
-    let room = EngineRoom::open(Allocation::Alone, inside.code)?;
+    let room = EngineRoom::open(Allocation::Alone, options.limits.of_all(), inside.code)?;
     let component = Component::load(path, &room.engine, &room.code).map_err(unusable)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let gate = network.gate(&name, AllowList::compile(entries).into(), &side);

@@ -62,7 +62,11 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         .sandbox
         .enter(&side, &directories, terminal, Terminal::say)?;
     let instances = options.service.limits.instances();
-    let room = EngineRoom::open(Allocation::Pool { instances }, inside.code)?;
+    let room = EngineRoom::open(
+        Allocation::Pool { instances },
+        options.limits.of_all(),
+        inside.code,
+    )?;
     let component = Component::load(&options.component, &room.engine, &room.code).map_err(unusable)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let gate = network.gate(&name, AllowList::compile(entries).into(), &side);

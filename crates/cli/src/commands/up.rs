@@ -159,7 +159,7 @@ impl Options {
             },
             false => Allocation::Single,
         };
-        let room = EngineRoom::open(allocation, code)?;
+        let room = EngineRoom::open(allocation, self.limits.of_all(), code)?;
         let allow: HashMap<_, _> = written
             .entries
             .iter()

@@ -75,6 +75,8 @@ pub(super) enum NoResponse {
     Ended,
     /// The guest took too long.
     TooSlow,
+    /// All guests together have as much memory as they may have.
+    NoMemory,
 }
 
 type Answer = Response<WasiBody>;
@@ -124,6 +126,7 @@ impl Responder {
         place: Place,
     ) -> Result<Answer, NoResponse> {
         match &self.track {
+            Track::P2(_) if !self.prepared.has_room() => Err(NoResponse::NoMemory),
             Track::P2(handler) => self.respond_alone(handler, request, place).await,
             Track::P3(shared) => {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
@@ -206,6 +209,7 @@ impl Responder {
         });
         let (mut inbox, mut number) = match shared.roster.offer(job) {
             Ok(given) => given,
+            Err(_) if !self.prepared.has_room() => return Err(NoResponse::NoMemory),
             Err(job) => self.launch(shared, *job),
         };
         loop {

@@ -121,6 +121,7 @@ impl Site {
         answer.map(without_false_length).map_err(|none| match none {
             NoResponse::Ended => Refusal::GuestFailed,
             NoResponse::TooSlow => Refusal::GuestTooSlow,
+            NoResponse::NoMemory => Refusal::NoMemory,
         })
     }
 
@@ -180,6 +181,7 @@ pub(super) enum Refusal {
     BadHost,
     NoRoute,
     NoPlace,
+    NoMemory,
     TooDeep,
     GuestFailed,
     GuestTooSlow,
@@ -193,6 +195,10 @@ impl Refusal {
             Refusal::BadHost => (StatusCode::BAD_REQUEST, "the request names a host that is none\n"),
             Refusal::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),
             Refusal::NoPlace => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are running\n"),
+            Refusal::NoMemory => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "there is no memory for another request\n",
+            ),
             Refusal::TooDeep => (
                 StatusCode::LOOP_DETECTED,
                 "calls inside the app are nested too deep\n",

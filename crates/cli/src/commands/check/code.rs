@@ -12,6 +12,7 @@ use outport_policy::Place;
 use outport_runtime::app::{AppProblem, AppProblemKind, Assembly};
 use outport_runtime::engine::Allocation;
 use outport_runtime::limits::GuestLimits;
+use outport_runtime::memory_ceiling::MemoryCeiling;
 
 use crate::engine_room::{EngineRoom, compiled_code};
 use crate::failure::Failure;
@@ -44,7 +45,11 @@ impl ExaminedCode {
             return Ok(ExaminedCode::default());
         }
         // As for an app that is served, since a pool of instances has limits of its own.
-        let room = EngineRoom::open(Allocation::Pool { instances: 1 }, compiled_code(terminal).0)?;
+        let room = EngineRoom::open(
+            Allocation::Pool { instances: 1 },
+            MemoryCeiling::none(),
+            compiled_code(terminal).0,
+        )?;
         let wall = Wall::builder().build()?;
         let assembly = Assembly {
             engine: &room.engine,
