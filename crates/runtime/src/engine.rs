@@ -125,10 +125,10 @@ impl Engine {
         self.ticker.length()
     }
 
-    /// A guest was interrupted; `before` is how often it was already. Answers the time that it held the processor for,
-    /// at most.
-    pub(crate) fn interrupted(&self, before: u32) -> Duration {
-        self.ticker.interrupted(before)
+    /// A guest was interrupted that had held the processor for `held` already. Answers how much longer that is now, at
+    /// most.
+    pub(crate) fn interrupted(&self, held: Duration) -> Duration {
+        self.ticker.interrupted(held)
     }
 
     /// Runs a guest so that the epoch moves while it computes.

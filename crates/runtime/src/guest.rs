@@ -64,7 +64,7 @@ pub(crate) fn store(
             budget.spend(engine.tick())?;
             return Ok(UpdateDeadline::Continue(1));
         }
-        budget.spend_slice(engine.interrupted(budget.slices()))?;
+        budget.spend_slice(engine.interrupted(budget.held()))?;
         // Tokio's own yield also lets it look at sockets and timers. A future that merely wakes itself would be
         // polled some sixty times, a slice each, before anybody looks.
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))

@@ -103,7 +103,8 @@ pub(crate) struct Budget {
     /// Since the budget was renewed.
     computed: Duration,
     computed_before: Duration,
-    slices: u32,
+    /// The part of `computed` in which it did not pause.
+    held: Duration,
 }
 
 impl Budget {
@@ -116,14 +117,14 @@ impl Budget {
             computing_limit: limits.computing,
             computed: Duration::ZERO,
             computed_before: Duration::ZERO,
-            slices: 0,
+            held: Duration::ZERO,
         }
     }
 
     /// Gives all of the processor time once more, for a further request.
     pub(crate) fn renew(&mut self) {
         self.computed_before += std::mem::take(&mut self.computed);
-        self.slices = 0;
+        self.held = Duration::ZERO;
     }
 
     /// Whether half of the memory, or of the processor time, is used up.
@@ -132,14 +133,14 @@ impl Budget {
         self.memory > self.memory_limit / 2 || self.computing_limit.is_some_and(|limit| computed > limit / 2)
     }
 
-    /// Slices that were charged since the budget was renewed.
-    pub(crate) fn slices(&self) -> u32 {
-        self.slices
+    /// Slices that were charged since the budget was renewed, in sum.
+    pub(crate) fn held(&self) -> Duration {
+        self.held
     }
 
     /// Charges a slice: the guest held the processor when the epoch moved.
     pub(crate) fn spend_slice(&mut self, slice: Duration) -> Result<(), ComputedTooLong> {
-        self.slices = self.slices.saturating_add(1);
+        self.held = self.held.saturating_add(slice);
         self.spend(slice)
     }
 
@@ -228,7 +229,7 @@ mod tests {
         assert!(budget.spend_slice(slice).is_ok());
         assert!(budget.spend_slice(slice).is_ok());
         assert!(budget.spend_slice(slice).is_err());
-        assert_eq!(budget.slices(), 3);
+        assert_eq!(budget.held(), slice * 3);
     }
 
     // proves: Q-3
@@ -243,7 +244,7 @@ mod tests {
         budget.spend_slice(Duration::from_millis(10)).expect("within 20");
         assert!(!budget.is_half_used());
         budget.renew();
-        assert_eq!(budget.slices(), 0);
+        assert_eq!(budget.held(), Duration::ZERO);
         budget
             .spend_slice(Duration::from_millis(20))
             .expect("20 once more");

@@ -2,8 +2,9 @@
 //!
 //! It sleeps for good while no guest computes (one that waits for the network does not): an idle process wakes up
 //! for nothing. To spare the common case, a guest that goes on soon after the last one paused, the cost of waking a
-//! thread, it keeps ticking for [`IDLE_TICKS`] before it sleeps. A guest that is interrupted a second time makes the
-//! next [`HURRIED_TICKS`] short, for its neighbours' sake.
+//! thread, it keeps ticking for [`IDLE_TICKS`] before it sleeps. A guest that is interrupted and has held the processor
+//! for a long tick before makes the next [`HURRIED_TICKS`] short, for its neighbours' sake. Short ticks alone do not
+//! prolong themselves: an instance that answers many requests in one turn is interrupted by several of them.
 //!
 //! A guest looks at the epoch when it goes on after a pause, too, and sees what went by meanwhile. To tell whether it
 //! holds its neighbours up, ticks are numbered, and each thread notes the number when it turns to a guest.
@@ -20,7 +21,7 @@ use super::TICK;
 /// Ticks without a computing guest after which the thread goes to sleep.
 const IDLE_TICKS: u32 = 500;
 
-/// Short ticks after the last guest that was interrupted again.
+/// Short ticks after the last interruption of a guest that had held the processor for long.
 const HURRIED_TICKS: u32 = 100;
 
 /// The handle of the thread; dropping it ends the thread.
@@ -74,11 +75,11 @@ impl Ticker {
         Ticker { shared, thread }
     }
 
-    /// A guest saw the epoch move, for the first time or `before` that many times already. Answers how long a tick is.
-    pub(super) fn interrupted(&self, before: u32) -> Duration {
-        let left = match before {
-            0 => self.shared.hurried.load(Ordering::Relaxed),
-            _ => self.shared.hurried.swap(HURRIED_TICKS, Ordering::Relaxed),
+    /// A guest saw the epoch move that had held the processor for `held` before. Answers how long a tick is.
+    pub(super) fn interrupted(&self, held: Duration) -> Duration {
+        let left = match held < TICK {
+            true => self.shared.hurried.load(Ordering::Relaxed),
+            false => self.shared.hurried.swap(HURRIED_TICKS, Ordering::Relaxed),
         };
         self.shared.tick_length(left)
     }
@@ -226,9 +227,17 @@ mod tests {
         ] {
             let engine = Engine::new(allocation).expect("this machine can run wasm");
             // Without a guest that is counted the ticker sleeps, and no tick goes by.
-            let ticks: Vec<Duration> = (0..4).map(|before| engine.interrupted(before)).collect();
+            let ticks: Vec<Duration> = (0..4).map(|before| engine.interrupted(TICK * before)).collect();
             assert_eq!(ticks, [TICK, TICK, then, then], "{allocation:?}");
         }
+    }
+
+    #[test]
+    fn short_ticks_alone_bring_no_further_ones() {
+        let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
+        assert_eq!(engine.interrupted(TICK - SHORT_TICK), TICK);
+        assert_eq!(engine.interrupted(TICK), TICK);
+        assert_eq!(engine.interrupted(SHORT_TICK), SHORT_TICK);
     }
 
     #[test]
