@@ -176,25 +176,23 @@ fn quiet_says_nothing_of_denials_and_the_log_to_standard_error_has_them() {
 fn rsn_3_a_guest_cannot_tell_a_refused_open_port_from_a_refused_closed_one() {
     let open = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let (open, closed) = (open.local_addr().unwrap(), outport_e2e::process::free_port());
-    let median = |address: String| format!("median 2000 tcp.connect {address}");
-    let finished = Outport::player()
-        .args([
-            "repeat 100 tcp.create ipv4".to_owned(),
-            median(open.to_string()),
-            median(format!("127.0.0.1:{closed}")),
-        ])
-        .finish()
-        .expect_code(0);
-    let times: Vec<f64> = results(&finished.stdout)[1..]
-        .iter()
-        .map(|result| {
-            let time = result.strip_prefix("access-denied, median ").unwrap();
-            time.split_once("us").unwrap().0.parse().unwrap()
-        })
-        .collect();
+    // In turn, and the least of each: whatever else the machine does comes and goes, a difference would stay.
+    let median = |address: String| format!("median 400 tcp.connect {address}");
+    let both = [median(open.to_string()), median(format!("127.0.0.1:{closed}"))];
+    let mut statements = vec!["repeat 100 tcp.create ipv4".to_owned()];
+    for _ in 0..5 {
+        statements.extend(both.clone());
+    }
+    let finished = Outport::player().args(statements).finish().expect_code(0);
+    let mut least = [f64::INFINITY; 2];
+    for (number, result) in results(&finished.stdout)[1..].iter().enumerate() {
+        let time = result.strip_prefix("access-denied, median ").unwrap();
+        let time: f64 = time.split_once("us").unwrap().0.parse().unwrap();
+        least[number % 2] = least[number % 2].min(time);
+    }
     assert!(
-        times[0] < 2.0 * times[1] && times[1] < 2.0 * times[0],
-        "{times:?} µs\n{finished}"
+        least[0] < 2.0 * least[1] && least[1] < 2.0 * least[0],
+        "{least:?} µs\n{finished}"
     );
 }
 
