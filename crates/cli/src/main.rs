@@ -38,12 +38,13 @@ mod signals;
 mod terminal;
 
 use clap::Parser;
+use outport_runtime::heap::CountingAllocator;
 
 use commands::Command;
 use terminal::Terminal;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: CountingAllocator<mimalloc::MiMalloc> = CountingAllocator(mimalloc::MiMalloc);
 
 /// Runs WebAssembly components that reach only what their manifest and their operator say.
 #[derive(Debug, Parser)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::sockets::{WasiSocketsCtx, WasiSocketsCtxView};
 
+use crate::host_account::HostAccount;
 use crate::http::GateHooks;
 use crate::instance::InstanceGate;
 use crate::sockets::closed_ctx;
@@ -26,6 +27,14 @@ impl GateCtx {
             hooks,
             closed: closed_ctx(),
         }
+    }
+
+    /// Charges what the host does for the instance, and holds for it, to `account`. To be called before the instance runs;
+    /// later calls change nothing. Default: nobody is told.
+    #[must_use]
+    pub fn charge_to(self, account: Arc<dyn HostAccount>) -> GateCtx {
+        self.gate.charge_to(account);
+        self
     }
 
     /// The number of the instance, unique in the process; the audit log names it.

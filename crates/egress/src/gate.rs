@@ -1,6 +1,5 @@
 //! The gate of one component.
 
-use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 use ::http::{Request, Response};
@@ -8,6 +7,7 @@ use outport_policy::{AllowList, Operator, Policy};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::ctx::GateCtx;
+use crate::holdings::OpenInComponent;
 use crate::http::{Internal, InternalDestination, Pool, Tls, TlsProfile};
 use crate::instance::InstanceGate;
 use crate::shut::ShutGate;
@@ -24,7 +24,7 @@ struct Shared {
     wall: Wall,
     component: Arc<str>,
     allow: Arc<AllowList>,
-    sockets: AtomicU32,
+    open: Arc<OpenInComponent>,
     tls: Tls,
     pool: Arc<Pool>,
     internal: OnceLock<Arc<dyn Internal>>,
@@ -37,7 +37,7 @@ impl Gate {
             wall,
             component,
             allow,
-            sockets: AtomicU32::new(0),
+            open: Arc::default(),
             tls: Tls::default(),
             pool,
             internal: OnceLock::new(),
@@ -46,6 +46,7 @@ impl Gate {
 
     fn of(shared: Shared) -> Gate {
         shared.wall.note_pool(&shared.pool);
+        shared.wall.note_component(&shared.open);
         Gate {
             shared: Arc::new(shared),
         }
@@ -87,7 +88,7 @@ impl Gate {
             wall: wall.clone(),
             component: component.clone(),
             allow: allow.clone(),
-            sockets: AtomicU32::new(0),
+            open: Arc::default(),
             tls: Tls::new(profiles),
             pool: Arc::new(Pool::new(wall)),
             internal: internal.clone(),
@@ -139,8 +140,8 @@ impl Gate {
         Policy::new(self.shared.component.clone(), self.shared.allow.clone(), operator)
     }
 
-    /// The sockets of all instances of the component.
-    pub(crate) fn sockets(&self) -> &AtomicU32 {
-        &self.shared.sockets
+    /// What all instances of the component have open.
+    pub(crate) fn open_in_component(&self) -> &Arc<OpenInComponent> {
+        &self.shared.open
     }
 }

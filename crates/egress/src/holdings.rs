@@ -12,64 +12,123 @@ use crate::gate::Gate;
 /// The sockets and connections of an instance.
 pub(crate) struct Holdings {
     gate: Gate,
-    sockets: AtomicU32,
+    /// Sockets, and exchanges of outgoing HTTP.
+    open: AtomicU32,
 }
 
 impl Holdings {
     pub(crate) fn new(gate: Gate) -> Holdings {
         Holdings {
             gate,
-            sockets: AtomicU32::new(0),
+            open: AtomicU32::new(0),
         }
     }
 
     /// What is held now.
     pub(crate) fn usage(&self) -> Usage {
-        let wall = self.gate.wall();
-        let sockets_of_process = wall.sockets().load(Ordering::Acquire);
-        Usage {
-            sockets_of_instance: self.sockets.load(Ordering::Acquire),
-            sockets_of_component: self.gate.sockets().load(Ordering::Acquire),
-            sockets_of_process,
-            connections_of_process: sockets_of_process + wall.connections().load(Ordering::Acquire),
-            lookups_of_instance: 0,
-        }
+        self.usage_of(
+            self.open.load(Ordering::Acquire),
+            self.gate.open_in_component().sockets(),
+            self.gate.wall().open_in_process().load(Ordering::Acquire),
+        )
     }
 
     /// Counts a socket, and says what was held before it.
     pub(crate) fn count_socket(&self) -> Usage {
-        let wall = self.gate.wall();
-        let sockets_of_process = wall.sockets().fetch_add(1, Ordering::AcqRel);
-        Usage {
-            sockets_of_instance: self.sockets.fetch_add(1, Ordering::AcqRel),
-            sockets_of_component: self.gate.sockets().fetch_add(1, Ordering::AcqRel),
-            sockets_of_process,
-            connections_of_process: sockets_of_process + wall.connections().load(Ordering::Acquire),
-            lookups_of_instance: 0,
-        }
+        self.usage_of(
+            self.open.fetch_add(1, Ordering::AcqRel),
+            self.gate.open_in_component().count_socket(),
+            self.gate.wall().open_in_process().fetch_add(1, Ordering::AcqRel),
+        )
     }
 
     /// Gives back what [`count_socket`](Holdings::count_socket) took.
     pub(crate) fn uncount_socket(&self) {
-        self.gate.wall().sockets().fetch_sub(1, Ordering::AcqRel);
-        self.gate.sockets().fetch_sub(1, Ordering::AcqRel);
-        self.sockets.fetch_sub(1, Ordering::AcqRel);
-        self.gate.wall().freed().notify_waiters();
+        self.gate.open_in_component().uncount_socket();
+        self.open.fetch_sub(1, Ordering::AcqRel);
+        self.uncount();
     }
 
     /// Counts a connection of outgoing HTTP, and says what was held before it.
     pub(crate) fn count_connection(&self) -> Usage {
-        let usage = self.usage();
-        let connections = self.gate.wall().connections().fetch_add(1, Ordering::AcqRel);
-        Usage {
-            connections_of_process: usage.sockets_of_process + connections,
-            ..usage
-        }
+        self.gate.open_in_component().count_connection();
+        self.usage_of(
+            self.open.load(Ordering::Acquire),
+            self.gate.open_in_component().sockets(),
+            self.gate.wall().open_in_process().fetch_add(1, Ordering::AcqRel),
+        )
     }
 
     /// Gives back what [`count_connection`](Holdings::count_connection) took.
     pub(crate) fn uncount_connection(&self) {
-        self.gate.wall().connections().fetch_sub(1, Ordering::AcqRel);
+        self.gate.open_in_component().uncount_connection();
+        self.uncount();
+    }
+
+    /// Counts an exchange of outgoing HTTP. Its connection is counted for itself, since it may outlive the exchange.
+    pub(crate) fn count_exchange(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Gives back what [`count_exchange`](Holdings::count_exchange) took.
+    pub(crate) fn uncount_exchange(&self) {
+        self.open.fetch_sub(1, Ordering::AcqRel);
         self.gate.wall().freed().notify_waiters();
+    }
+
+    fn uncount(&self) {
+        self.gate.wall().open_in_process().fetch_sub(1, Ordering::AcqRel);
+        self.gate.wall().freed().notify_waiters();
+    }
+
+    fn usage_of(&self, of_instance: u32, sockets_of_component: u32, of_process: u32) -> Usage {
+        Usage {
+            sockets_of_instance: of_instance,
+            sockets_of_component,
+            sockets_of_process: of_process,
+            kept_for_others: self.gate.wall().kept_for_others(&self.gate, of_process),
+            connections_of_process: of_process,
+            lookups_of_instance: 0,
+        }
+    }
+}
+
+/// What the instances of one component have open.
+#[derive(Default)]
+pub(crate) struct OpenInComponent {
+    sockets: AtomicU32,
+    connections: AtomicU32,
+}
+
+impl OpenInComponent {
+    /// Sockets alone, as `max_socket_connections` counts them.
+    pub(crate) fn sockets(&self) -> u32 {
+        self.sockets.load(Ordering::Acquire)
+    }
+
+    /// Connections of outgoing HTTP, idle ones among them.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Acquire)
+    }
+
+    /// Both.
+    pub(crate) fn all(&self) -> u32 {
+        self.sockets() + self.connections()
+    }
+
+    fn count_socket(&self) -> u32 {
+        self.sockets.fetch_add(1, Ordering::AcqRel)
+    }
+
+    fn uncount_socket(&self) {
+        self.sockets.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn count_connection(&self) {
+        self.connections.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn uncount_connection(&self) {
+        self.connections.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -7,7 +7,7 @@
 //! sent to, a look-up that began) is changed under the same lock that it was judged under. The policy of the
 //! instance is made anew when the operator's has been replaced, which the next decision notices.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use outport_policy::{
@@ -21,6 +21,7 @@ use crate::audit::{AuditEvent, Verdict, escape};
 use crate::dns::Resolve;
 use crate::gate::Gate;
 use crate::holdings::Holdings;
+use crate::host_account::HostAccount;
 use crate::refusal::Refusal;
 
 /// The judge of one instance.
@@ -30,6 +31,7 @@ pub(crate) struct InstanceGate {
     /// Calls inside the app that led here.
     depth: u32,
     held: Holdings,
+    account: OnceLock<Arc<dyn HostAccount>>,
     turns: Semaphore,
     state: Mutex<State>,
 }
@@ -79,6 +81,7 @@ impl InstanceGate {
             number,
             depth: 0,
             held,
+            account: OnceLock::new(),
             turns,
             state: Mutex::new(state),
         }
@@ -100,6 +103,16 @@ impl InstanceGate {
 
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    /// Charges what is done for the instance to `account`.
+    pub(crate) fn charge_to(&self, account: Arc<dyn HostAccount>) {
+        let _ = self.account.set(account);
+    }
+
+    /// What is charged for what is done for the instance.
+    pub(crate) fn account(&self) -> Option<Arc<dyn HostAccount>> {
+        self.account.get().cloned()
     }
 
     /// What the instance holds.
@@ -137,8 +150,13 @@ impl InstanceGate {
 
     /// Judges once more what was judged, and told, a moment ago in the same step.
     pub(crate) fn judge_again(&self, attempt: &Attempt<'_>) -> Result<(), Refusal> {
+        self.judge_again_with(attempt, self.held.usage())
+    }
+
+    /// The same while `usage` is held.
+    pub(crate) fn judge_again_with(&self, attempt: &Attempt<'_>, usage: Usage) -> Result<(), Refusal> {
         let mut state = self.state()?;
-        self.decide(&mut state, "", attempt, self.held.usage(), Telling::Aside, now())
+        self.decide(&mut state, "", attempt, usage, Telling::Aside, now())
     }
 
     /// Whether the deny list forbids what was permitted when it began.

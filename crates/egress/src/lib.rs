@@ -98,7 +98,8 @@
 //! # What this crate needs and does not do
 //!
 //! - Guests run on a tokio runtime with time and I/O; any number of runtimes on any threads will do.
-//! - It bounds sockets, look-ups and connections. Time, memory and computing of a guest are the embedder's to bound.
+//! - It bounds sockets, look-ups and connections. Time, memory and computing of a guest are the embedder's to bound;
+//!   what the gate itself does for a guest can be charged to a [`HostAccount`] of the embedder's.
 //! - A decision is made when a connection is opened and for each datagram. A TCP connection that is open stays so,
 //!   whatever becomes of the grants, unless [`Wall::replace_operator`] puts a deny list in force that forbids it.
 
@@ -108,6 +109,7 @@ mod ctx;
 mod dns;
 mod gate;
 mod holdings;
+mod host_account;
 mod http;
 mod instance;
 mod lookup;
@@ -129,7 +131,10 @@ pub use dns::{
     parse_dns_server,
 };
 pub use gate::Gate;
-pub use http::{GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError};
+pub use host_account::HostAccount;
+pub use http::{
+    AccountedBody, GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError,
+};
 pub use shut::ShutGate;
 pub use tally::Tally;
 pub use wall::{Wall, WallBuilder, WallError};

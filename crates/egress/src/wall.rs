@@ -23,6 +23,7 @@ use crate::audit::{AuditEvent, AuditSink, Verdict};
 use crate::connections::Connections;
 use crate::dns::{Resolve, Resolver, ResolverError};
 use crate::gate::Gate;
+use crate::holdings::OpenInComponent;
 use crate::http::Pool;
 use crate::tally::{Counters, Tally};
 
@@ -43,8 +44,10 @@ struct Shared {
     sinks: Vec<Arc<dyn AuditSink>>,
     counters: Counters,
     instances: AtomicU64,
-    sockets: AtomicU32,
-    connections: AtomicU32,
+    /// Sockets, and connections of outgoing HTTP.
+    open_in_process: AtomicU32,
+    /// Those of each component.
+    components: Mutex<Vec<Weak<OpenInComponent>>>,
     pooling: Pooling,
     /// How many requests wait for a place right now.
     waiting: Arc<AtomicU32>,
@@ -97,9 +100,10 @@ impl Wall {
 
     /// The counters of the process.
     pub fn tally(&self) -> Tally {
+        let components: Vec<_> = self.components().iter().filter_map(Weak::upgrade).collect();
         Tally {
-            sockets: self.shared.sockets.load(Ordering::Relaxed),
-            connections: self.shared.connections.load(Ordering::Relaxed),
+            sockets: components.iter().map(|open| open.sockets()).sum(),
+            connections: components.iter().map(|open| open.connections()).sum(),
             ..self.shared.counters.snapshot()
         }
     }
@@ -148,14 +152,40 @@ impl Wall {
         self.shared.instances.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// The sockets of all guests.
-    pub(crate) fn sockets(&self) -> &AtomicU32 {
-        &self.shared.sockets
+    /// The sockets, and the connections of outgoing HTTP, of all guests.
+    pub(crate) fn open_in_process(&self) -> &AtomicU32 {
+        &self.shared.open_in_process
     }
 
-    /// The connections of outgoing HTTP of all guests.
-    pub(crate) fn connections(&self) -> &AtomicU32 {
-        &self.shared.connections
+    /// Notes what a component has open, for [`kept_for_others`](Wall::kept_for_others).
+    pub(crate) fn note_component(&self, open: &Arc<OpenInComponent>) {
+        let mut components = self.components();
+        components.retain(|open| open.strong_count() > 0);
+        components.push(Arc::downgrade(open));
+    }
+
+    /// How many of the sockets that the process may have are kept for other components than that of `gate`, while
+    /// `open` are open in all. One half is for whoever comes first, the other half is kept in equal parts, so that no
+    /// component takes what others need (clause ISO-1).
+    pub(crate) fn kept_for_others(&self, gate: &Gate, open: u32) -> u32 {
+        let most = self.operator_in_force().quotas.sockets_per_process;
+        if open < most / 2 {
+            return 0;
+        }
+        let components = self.components();
+        let alive: Vec<_> = components.iter().filter_map(Weak::upgrade).collect();
+        let part = most / 2 / u32::try_from(alive.len()).unwrap_or(u32::MAX).max(1);
+        let others = alive
+            .iter()
+            .filter(|open| !Arc::ptr_eq(open, gate.open_in_component()));
+        others.map(|open| part.saturating_sub(open.all())).sum()
+    }
+
+    fn components(&self) -> MutexGuard<'_, Vec<Weak<OpenInComponent>>> {
+        self.shared
+            .components
+            .lock()
+            .expect("nothing panics while the components are locked")
     }
 
     pub(crate) fn pooling(&self) -> Pooling {
@@ -322,8 +352,8 @@ impl WallBuilder {
             sinks: self.sinks,
             counters: Counters::default(),
             instances: AtomicU64::new(0),
-            sockets: AtomicU32::new(0),
-            connections: AtomicU32::new(0),
+            open_in_process: AtomicU32::new(0),
+            components: Mutex::default(),
             pooling: self.pooling,
             waiting: Arc::default(),
             http_connections: self

@@ -91,12 +91,14 @@ impl Default for Quotas {
 /// What is held at the moment of an attempt, counted by the gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Open sockets of the instance.
+    /// Open sockets of the instance, and its exchanges of outgoing HTTP.
     pub sockets_of_instance: u32,
     /// Open sockets of all instances of the component.
     pub sockets_of_component: u32,
-    /// Open sockets of the process.
+    /// Open sockets of the process, and its connections of outgoing HTTP.
     pub sockets_of_process: u32,
+    /// How many of those that the process may have are kept for other components (clause ISO-1).
+    pub kept_for_others: u32,
     /// Sockets and HTTP connections of the process.
     pub connections_of_process: u32,
     /// Look-ups of the instance under way.

@@ -26,6 +26,10 @@ impl Name {
     /// Refuses what cannot be a host's name in the DNS (RFC 1035 §2.3.4 for the lengths), and every spelling of an
     /// IPv4 address ([`NameError::IsAddress`]).
     pub fn parse(text: &str) -> Result<Self, NameError> {
+        // A spelling has at most four bytes for each byte of its name, and mapping one takes time by its length (ISO-2).
+        if text.len() > MAX_SPELLING {
+            return Err(NameError::TooLong);
+        }
         let ascii = to_ascii(text)?;
         let name = ascii.strip_suffix('.').unwrap_or(&ascii);
         if ends_in_a_number(name) {
@@ -127,6 +131,9 @@ pub enum NameError {
     #[error("a name cannot end in a number, and this is no IPv4 address either")]
     BadAddress,
 }
+
+/// Bytes of the longest spelling of a name that is looked at.
+const MAX_SPELLING: usize = 4 * 254;
 
 fn to_ascii(text: &str) -> Result<String, NameError> {
     if text.is_empty() || text == "." {

@@ -383,24 +383,31 @@ impl Policy {
         let quotas = &self.operator.quotas;
         let usage = situation.usage;
         let reached = |limit: Option<u32>, used: u32| limit.is_some_and(|limit| used >= limit);
-        match attempt {
-            Attempt::CreateSocket { .. } => {
-                if usage.sockets_of_instance >= quotas.sockets_per_instance {
-                    return Some(Denial::new(Reason::QuotaSockets).lifted_by("--max-sockets-per-instance"));
-                }
-                if usage.sockets_of_process >= quotas.sockets_per_process {
-                    return Some(Denial::new(Reason::QuotaSockets).lifted_by("--max-sockets"));
-                }
-                if reached(quotas.sockets_per_component, usage.sockets_of_component) {
-                    return Some(Denial::new(Reason::QuotaConnections).lifted_by("max_socket_connections"));
-                }
-                reached(quotas.total_connections, usage.connections_of_process)
-                    .then(|| Denial::new(Reason::QuotaConnections).lifted_by("max_total_connections"))
+        // Sockets and connections of HTTP share their bounds (clause Q-4), but not the word for it.
+        let too_many = |reason: Reason| {
+            let of_process = usage.sockets_of_process.saturating_add(usage.kept_for_others);
+            if usage.sockets_of_instance >= quotas.sockets_per_instance {
+                Some(Denial::new(reason).lifted_by("--max-sockets-per-instance"))
+            } else if of_process >= quotas.sockets_per_process {
+                Some(Denial::new(reason).lifted_by("--max-sockets"))
+            } else {
+                None
             }
+        };
+        let too_many_connections = || {
+            reached(quotas.total_connections, usage.connections_of_process)
+                .then(|| Denial::new(Reason::QuotaConnections).lifted_by("max_total_connections"))
+        };
+        match attempt {
+            Attempt::CreateSocket { .. } => too_many(Reason::QuotaSockets)
+                .or_else(|| {
+                    reached(quotas.sockets_per_component, usage.sockets_of_component)
+                        .then(|| Denial::new(Reason::QuotaConnections).lifted_by("max_socket_connections"))
+                })
+                .or_else(too_many_connections),
             Attempt::LookUp { .. } => (usage.lookups_of_instance >= quotas.lookups_in_flight)
                 .then(|| Denial::new(Reason::QuotaLookups)),
-            Attempt::Dial { .. } => reached(quotas.total_connections, usage.connections_of_process)
-                .then(|| Denial::new(Reason::QuotaConnections).lifted_by("max_total_connections")),
+            Attempt::Dial { .. } => too_many(Reason::QuotaConnections).or_else(too_many_connections),
             _ => None,
         }
     }

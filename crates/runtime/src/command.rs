@@ -3,6 +3,7 @@
 //! A command ends with an exit code: the one it gave to `wasi:cli/exit`, else 0 or 1 as `run` answers. Anything
 //! else is a [`Trap`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::Store;
@@ -12,8 +13,7 @@ use wasmtime_wasi::p3::bindings as p3;
 
 use crate::component::{Entrance, list};
 use crate::guest::Guest;
-use crate::prepared::Prepared;
-use crate::surroundings::DirectoryError;
+use crate::prepared::{NotStarted, Prepared};
 use crate::trap::Trap;
 
 /// A component that is ready to run as a command.
@@ -55,7 +55,7 @@ pub enum CommandError {
     },
     /// It was not started.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    NotStarted(#[from] NotStarted),
 }
 
 /// What a command runs, as reports call it.
@@ -106,13 +106,14 @@ impl Command {
 
     async fn live(&self) -> Result<i32, CommandError> {
         let mut store = self.prepared.store()?;
+        let account = Arc::clone(store.data().account());
         let run = async {
             match &self.track {
                 Track::P2(command) => run_p2(command, &mut store).await,
                 Track::P3(command) => run_p3(command, &mut store).await,
             }
         };
-        let outcome = self.prepared.engine().interrupting(run).await;
+        let outcome = self.prepared.engine().interrupting(&account, run).await;
         match outcome {
             Ok(Ok(())) => Ok(0),
             Ok(Err(())) => Ok(1),

@@ -18,14 +18,21 @@
 //! Code that was compiled under one allocation runs under the other, so both share one [compiled-code
 //! cache](crate::cache).
 
+mod stacks;
 mod ticker;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::account::Account;
+use crate::limits::{MAX_CORE_INSTANCES, MAX_GROWN_TABLE, MAX_MEMORIES, MAX_TABLES};
 use crate::memory_ceiling::MemoryCeiling;
+pub(crate) use stacks::StackEstimate;
+use stacks::{SPARE_STACKS, Stacks};
 use ticker::Ticker;
 
 /// How long a guest may compute before it lets its neighbours run.
@@ -52,12 +59,23 @@ pub enum Allocation {
     },
 }
 
+impl Allocation {
+    /// Instances that may live at a time, where that is bounded.
+    fn instances(self) -> u32 {
+        match self {
+            Allocation::Alone | Allocation::Single => 1,
+            Allocation::Pool { instances } => instances.saturating_add(IDLE_INSTANCES),
+        }
+    }
+}
+
 /// Compiles and runs components. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Engine {
     wasmtime: wasmtime::Engine,
     ticker: Arc<Ticker>,
     memory: Arc<MemoryCeiling>,
+    stacks: Stacks,
 }
 
 /// The engine cannot be built on this machine.
@@ -77,7 +95,7 @@ impl Engine {
     pub fn new(allocation: Allocation) -> Result<Engine, EngineError> {
         let wasmtime = match allocation {
             Allocation::Alone | Allocation::Single => single()?,
-            Allocation::Pool { instances } => pooled(instances).or_else(|refusal| {
+            Allocation::Pool { .. } => pooled(allocation.instances()).or_else(|refusal| {
                 tracing::debug!(error = %refusal, "no address space for a pool of instances");
                 single()
             })?,
@@ -88,10 +106,12 @@ impl Engine {
         };
         let ticker = Arc::new(Ticker::start(&wasmtime, short_tick));
         let memory = Arc::new(MemoryCeiling::none());
+        let stacks = Stacks::of(&wasmtime, allocation.instances());
         Ok(Engine {
             wasmtime,
             ticker,
             memory,
+            stacks,
         })
     }
 
@@ -120,20 +140,28 @@ impl Engine {
         self.ticker.went_by()
     }
 
-    /// How long a tick is now.
-    pub(crate) fn tick(&self) -> Duration {
-        self.ticker.length()
-    }
-
     /// A guest was interrupted that had held the processor for `held` already. Answers how much longer that is now, at
     /// most.
     pub(crate) fn interrupted(&self, held: Duration) -> Duration {
         self.ticker.interrupted(held)
     }
 
-    /// Runs a guest so that the epoch moves while it computes.
-    pub(crate) async fn interrupting<F: Future>(&self, guest: F) -> F::Output {
-        self.ticker.count(guest).await
+    /// Runs a guest at its account, so that the epoch moves while it computes, and ends it when the account is used up.
+    pub(crate) async fn interrupting<T>(
+        &self,
+        account: &Account,
+        guest: impl Future<Output = wasmtime::Result<T>>,
+    ) -> wasmtime::Result<T> {
+        let mut guest = pin!(guest);
+        let charged = std::future::poll_fn(|cx| {
+            let before = self.stacks.in_use();
+            let polled = account.poll(cx, |cx| guest.as_mut().poll(cx));
+            match self.stacks.settle(before, account.stacks()) {
+                Err(over) if polled.is_pending() => Poll::Ready(Err(over.into())),
+                _ => polled,
+            }
+        });
+        self.ticker.count(charged).await
     }
 }
 
@@ -149,45 +177,51 @@ fn build(allocation: InstanceAllocationStrategy) -> Result<wasmtime::Engine, Eng
     wasmtime::Engine::new(
         Config::new()
             .allocation_strategy(allocation)
-            .epoch_interruption(true),
+            .epoch_interruption(true)
+            .async_stack_zeroing(true),
     )
     .map_err(|reason| EngineError { reason })
 }
 
 /// What the pool reserves. All of it is address space; memory is what instances touch, and what
 /// [`KEEP_RESIDENT`] keeps of it for the next one.
+///
+/// There is as much of everything as all instances could use that have all that one component may have (clause ISO-1), so
+/// nobody finds the pool empty because of what others declare. What one component may have is held when its code is loaded;
+/// for stacks, which are taken one by one, see [`stacks`].
 fn pool(instances: u32) -> PoolingAllocationConfig {
-    let instances = instances.saturating_add(IDLE_INSTANCES);
-    let core_instances = instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_core_instances(core_instances)
-        .total_memories(instances.saturating_mul(MEMORIES_PER_COMPONENT))
-        .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT))
-        .total_stacks(instances.saturating_mul(STACKS_PER_COMPONENT))
+        .total_core_instances(instances.saturating_mul(MAX_CORE_INSTANCES))
+        // One more for what the garbage collector manages.
+        .total_memories(instances.saturating_mul(MAX_MEMORIES + 1))
+        .total_tables(instances.saturating_mul(MAX_TABLES))
+        .total_stacks(instances.saturating_add(SPARE_STACKS))
         .total_gc_heaps(instances)
-        .max_memories_per_module(4)
-        .max_tables_per_module(4)
+        .max_core_instances_per_component(MAX_CORE_INSTANCES)
+        .max_memories_per_component(MAX_MEMORIES)
+        .max_tables_per_component(MAX_TABLES)
+        .max_memories_per_module(MAX_MEMORIES)
+        .max_tables_per_module(MAX_TABLES)
         .table_elements(MAX_TABLE_ELEMENTS)
         .max_unused_warm_slots(WARM_SLOTS)
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT)
+        .async_stack_keep_resident(KEEP_STACK_RESIDENT)
         .pagemap_scan(Enabled::Auto);
     pool
 }
 
-/// A component of several libraries (CPython, or one that was composed) has a core instance for each, and for
-/// each adapter between them; nearly all have one memory.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 20;
-const MEMORIES_PER_COMPONENT: u32 = 1;
-const TABLES_PER_COMPONENT: u32 = 2;
-const STACKS_PER_COMPONENT: u32 = 2;
-
 /// CPython's table has about 8,000 elements; a debug build of a large program can have several times that.
 const MAX_TABLE_ELEMENTS: usize = 100_000;
+
+const _: () = assert!(MAX_TABLE_ELEMENTS <= MAX_GROWN_TABLE);
 
 /// Slots that stay prepared for a component that is not running.
 const WARM_SLOTS: u32 = 64;
 
 /// Bytes of a slot that stay mapped between two instances and are reset by copying.
 const KEEP_RESIDENT: usize = 256 * 1024;
+
+/// Bytes of a stack that stay mapped between two instances. What a deep recursion used beyond is given back.
+const KEEP_STACK_RESIDENT: usize = 32 * 1024;

@@ -4,14 +4,17 @@
 //! The network is only in [`GateCtx`]: the WASI context is built without any network right, so that a path which
 //! somebody forgot to lead through the gate denies everything.
 
+use std::sync::Arc;
+
 use outport_egress::{GateCtx, GateCtxView, GateView};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::account::Account;
 use crate::engine::Engine;
-use crate::limits::{Budget, GuestLimits};
+use crate::limits::Budget;
 use crate::variables::{GuestVariables, VariablesView};
 
 /// The data of one store.
@@ -30,20 +33,25 @@ impl Guest {
         &mut self.table
     }
 
+    /// What the instance uses up.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        self.budget.account()
+    }
+
     /// What is left of what the instance may use up.
     pub(crate) fn budget(&mut self) -> &mut Budget {
         &mut self.budget
     }
 }
 
-/// A store for one instance. What runs in it yields to its neighbours every [`TICK`](crate::engine::TICK) or more
+/// A store for one instance, which counts in `account`. What runs in it yields to its neighbours every [`TICK`](crate::engine::TICK) or more
 /// often, if it is run by [`Engine::interrupting`].
 pub(crate) fn store(
     engine: &Engine,
     wasi: WasiCtx,
     gate: GateCtx,
     variables: GuestVariables,
-    limits: &GuestLimits,
+    account: &Arc<Account>,
 ) -> Store<Guest> {
     let guest = Guest {
         wasi,
@@ -51,20 +59,27 @@ pub(crate) fn store(
         table: ResourceTable::new(),
         gate,
         variables,
-        budget: Budget::new(limits, engine.memory()),
+        budget: Budget::new(Arc::clone(account)),
     };
     let mut store = Store::new(engine.wasmtime(), guest);
     store.limiter(|guest| &mut guest.budget);
+    store.set_hostcall_fuel(MAX_ARGUMENTS);
+    store.set_max_component_handles(MAX_HANDLES);
+    store.data_mut().table.set_max_capacity(MAX_HANDLES);
+    if let Some(tasks) = store.concurrent_resource_table() {
+        tasks.set_max_capacity(MAX_HANDLES);
+    }
     store.set_epoch_deadline(1);
     let engine = engine.clone();
     store.epoch_deadline_callback(move |mut guest| {
         let budget = &mut guest.data_mut().budget;
+        budget.account().charge_so_far();
+        budget.account().check()?;
+        // It may go on after a pause, in which the epoch moved.
         if !engine.is_held() {
-            // It goes on after a pause. It is charged all the same: else it could pause whenever a tick is near.
-            budget.spend(engine.tick())?;
             return Ok(UpdateDeadline::Continue(1));
         }
-        budget.spend_slice(engine.interrupted(budget.held()))?;
+        budget.hold(engine.interrupted(budget.held()));
         // Tokio's own yield also lets it look at sockets and timers. A future that merely wakes itself would be
         // polled some sixty times, a slice each, before anybody looks.
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
@@ -105,3 +120,11 @@ impl VariablesView for Guest {
         &self.variables
     }
 }
+
+/// Bytes that a guest may pass to the host in one call. The largest that a stream takes is 1 MiB; a list of handles as
+/// long as this is waited for in some milliseconds.
+const MAX_ARGUMENTS: usize = 2 * 1024 * 1024;
+
+/// Handles that an instance may have at a time, of the host and of its own resources each; and tasks, streams and futures
+/// of WASI 0.3.
+const MAX_HANDLES: usize = 50_000;

@@ -11,6 +11,7 @@
 //! The network is not this crate's business: a prepared component carries its gate, and every instance gets a
 //! context of that gate into its store.
 
+mod account;
 pub mod app;
 pub mod cache;
 pub mod command;
@@ -20,12 +21,14 @@ pub mod engine;
 mod excerpt;
 pub mod files;
 mod guest;
+pub mod heap;
 pub mod http;
 pub mod limits;
 mod linker;
 pub mod memory_ceiling;
 mod mishaps;
 pub mod prepared;
+mod random;
 pub mod sandbox;
 pub mod surroundings;
 pub mod trap;

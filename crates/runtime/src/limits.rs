@@ -2,9 +2,9 @@
 //!
 //! | limit | counts | when it is reached |
 //! | --- | --- | --- |
-//! | [`memory`](GuestLimits::memory) | bytes of all linear memories of an instance | `memory.grow` fails; an instance that starts larger does not start |
-//! | [`MemoryCeiling`] | the same of all instances of the process | the same; a visitor gets 503 |
-//! | [`computing`](GuestLimits::computing) | slices of at most [`TICK`](crate::engine::TICK) in which the instance held the processor | the guest traps |
+//! | [`memory`](GuestLimits::memory) | bytes of all linear memories and tables of an instance, and of what the host holds for it | `memory.grow` fails; an instance that starts larger does not start; one for which the host holds more ends |
+//! | [`MemoryCeiling`](crate::memory_ceiling::MemoryCeiling) | the same of all instances of the process, and a stack for each | the same; a client gets 503 |
+//! | [`computing`](GuestLimits::computing) | time in which a processor was at work for the instance: its own code, and what the host does for it | the guest traps |
 //! | [`answering`](GuestLimits::answering) | time from a request to the head of its response | the visitor gets 504, the guest ends |
 //! | [`living`](GuestLimits::living) | time from a request to the end of the instance | the guest ends; a body under way breaks off |
 //!
@@ -18,15 +18,15 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-use crate::memory_ceiling::MemoryCeiling;
+use crate::account::Account;
 
 /// The limits of one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GuestLimits {
-    /// Bytes of linear memory of one instance. Default 512 MiB.
+    /// Bytes of linear memories and tables of one instance, and of what the host holds for it. Default 512 MiB.
     pub memory: usize,
-    /// Processor time of one instance, counted in slices of at most [`TICK`](crate::engine::TICK). `None` is no limit.
+    /// Processor time of one instance, the host's calls for it included. `None` is no limit.
     pub computing: Option<Duration>,
     /// Time to the head of a response. `None` is no limit.
     pub answering: Option<Duration>,
@@ -90,67 +90,59 @@ impl GuestLimits {
 #[derive(Debug, thiserror::Error)]
 #[error("computed for more than {} s, the limit for one instance", .limit.as_secs_f32())]
 pub struct ComputedTooLong {
-    limit: Duration,
+    pub(crate) limit: Duration,
 }
 
-/// What is left of one instance's budget.
+/// The host held more for a guest than [`GuestLimits::memory`] or the [`MemoryCeiling`](crate::memory_ceiling) permits.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "needs more memory than it may have: besides its own, the host holds {} MiB for it (`--max-memory`, \
+     `--max-memory-total`)", .held >> 20
+)]
+pub struct HoldsTooMuch {
+    pub(crate) held: usize,
+}
+
+/// A guest had parts that waited side by side, each on a stack of its own, until others had hardly any left.
+#[derive(Debug, thiserror::Error)]
+#[error("has more parts that wait at a time than there are stacks for")]
+pub struct TooManyStacks;
+
+/// What the engine asks before an instance grows. All of it counts in the [`Account`].
 #[derive(Debug)]
 pub(crate) struct Budget {
-    memory_limit: usize,
-    memory: usize,
-    memory_of_all: Arc<MemoryCeiling>,
-    computing_limit: Option<Duration>,
-    /// Since the budget was renewed.
-    computed: Duration,
-    computed_before: Duration,
-    /// The part of `computed` in which it did not pause.
+    account: Arc<Account>,
+    /// How long the guest was interrupted for since the last request, about.
     held: Duration,
 }
 
 impl Budget {
-    /// A budget whose memory also counts for all.
-    pub(crate) fn new(limits: &GuestLimits, memory_of_all: &Arc<MemoryCeiling>) -> Budget {
+    pub(crate) fn new(account: Arc<Account>) -> Budget {
         Budget {
-            memory_limit: limits.memory,
-            memory: 0,
-            memory_of_all: Arc::clone(memory_of_all),
-            computing_limit: limits.computing,
-            computed: Duration::ZERO,
-            computed_before: Duration::ZERO,
+            account,
             held: Duration::ZERO,
         }
     }
 
+    /// What it counts in.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
     /// Gives all of the processor time once more, for a further request.
     pub(crate) fn renew(&mut self) {
-        self.computed_before += std::mem::take(&mut self.computed);
+        self.account.renew();
         self.held = Duration::ZERO;
     }
 
-    /// Whether half of the memory, or of the processor time, is used up.
-    pub(crate) fn is_half_used(&self) -> bool {
-        let computed = self.computed_before + self.computed;
-        self.memory > self.memory_limit / 2 || self.computing_limit.is_some_and(|limit| computed > limit / 2)
-    }
-
-    /// Slices that were charged since the budget was renewed, in sum.
+    /// How long the guest held the processor when it was interrupted, in sum, since the budget was renewed.
     pub(crate) fn held(&self) -> Duration {
         self.held
     }
 
-    /// Charges a slice: the guest held the processor when the epoch moved.
-    pub(crate) fn spend_slice(&mut self, slice: Duration) -> Result<(), ComputedTooLong> {
+    /// The guest was interrupted after it held the processor for `slice`.
+    pub(crate) fn hold(&mut self, slice: Duration) {
         self.held = self.held.saturating_add(slice);
-        self.spend(slice)
-    }
-
-    /// Charges time in which the guest held the processor at least for a moment.
-    pub(crate) fn spend(&mut self, slice: Duration) -> Result<(), ComputedTooLong> {
-        self.computed += slice;
-        match self.computing_limit {
-            Some(limit) if self.computed > limit => Err(ComputedTooLong { limit }),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -161,127 +153,140 @@ impl ResourceLimiter for Budget {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let growth = desired.saturating_sub(current);
-        let total = self.memory.saturating_add(growth);
-        let fits = total <= self.memory_limit && self.memory_of_all.take(growth);
-        if fits {
-            self.memory = total;
-        }
-        Ok(fits)
+        Ok(self.account.map(desired.saturating_sub(current)))
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_GROWN_TABLE)
+        let growth = desired.saturating_sub(current).saturating_mul(TABLE_ELEMENT);
+        Ok(desired <= MAX_GROWN_TABLE && self.account.map(growth))
+    }
+
+    fn instances(&self) -> usize {
+        MAX_CORE_INSTANCES as usize
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES as usize
     }
 }
 
-impl Drop for Budget {
-    fn drop(&mut self) {
-        self.memory_of_all.give_back(self.memory);
-    }
-}
+/// Core instances that one component may have, those of what it is composed of included.
+///
+/// A component of several libraries (CPython, or one that was composed) has one for each, and for each adapter between
+/// them.
+pub const MAX_CORE_INSTANCES: u32 = 256;
 
-/// Elements to which a table may grow: 8 MiB of pointers.
-const MAX_GROWN_TABLE: usize = 1024 * 1024;
+/// Linear memories that one component may have. Nearly all have one; one that was composed has one for each part.
+pub const MAX_MEMORIES: u32 = 8;
+
+/// Tables that one component may have.
+pub const MAX_TABLES: u32 = 16;
+
+/// Elements to which a table may grow.
+pub const MAX_GROWN_TABLE: usize = 1024 * 1024;
+
+/// Bytes of an element: a pointer.
+const TABLE_ELEMENT: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory_ceiling::{MemoryCeiling, MemoryShare};
+
+    fn share(limit: usize) -> Arc<MemoryShare> {
+        Arc::new(Arc::new(MemoryCeiling::of(limit)).share())
+    }
+
+    fn budget(memory: usize, share: &Arc<MemoryShare>) -> Budget {
+        let limits = GuestLimits {
+            memory,
+            ..GuestLimits::of_a_command()
+        };
+        Budget::new(Arc::new(
+            Account::open(&limits, share).expect("there is room for a stack"),
+        ))
+    }
+
+    fn grow(budget: &mut Budget, from: usize, to: usize) -> bool {
+        budget
+            .memory_growing(from, to, None)
+            .expect("growing never traps")
+    }
 
     // proves: Q-3
     #[test]
-    fn all_memories_of_an_instance_share_one_limit() {
-        let limits = GuestLimits {
-            memory: 100,
-            ..GuestLimits::of_a_command()
-        };
-        let mut budget = Budget::new(&limits, &Arc::new(MemoryCeiling::none()));
+    fn all_memories_and_tables_of_an_instance_share_one_limit() {
+        let mut budget = budget(1000, &share(usize::MAX));
         // (current, desired, allowed)
         let growths = [
-            (0, 60, true),
-            (0, 41, false),
-            (0, 40, true),
-            (60, 61, false),
-            (60, 60, true),
+            (0, 600, true),
+            (0, 401, false),
+            (0, 320, true),
+            (600, 681, false),
+            (600, 600, true),
         ];
         for (current, desired, allowed) in growths {
+            assert_eq!(
+                grow(&mut budget, current, desired),
+                allowed,
+                "{current} -> {desired}"
+            );
+        }
+        // (current, desired, allowed): of 8 bytes each
+        for (current, desired, allowed) in [(0, 11, false), (0, 9, true), (9, 10, true), (10, 11, false)] {
             let answer = budget
-                .memory_growing(current, desired, None)
+                .table_growing(current, desired, None)
                 .expect("growing never traps");
-            assert_eq!(answer, allowed, "{current} -> {desired}");
+            assert_eq!(answer, allowed, "{current} -> {desired} elements");
         }
     }
 
-    // proves: Q-3
+    // proves: ISO-3
     #[test]
-    fn a_guest_that_computed_too_long_traps() {
-        let limits = GuestLimits {
-            computing: Some(Duration::from_millis(12)),
-            ..GuestLimits::of_a_request()
-        };
-        let mut budget = Budget::new(&limits, &Arc::new(MemoryCeiling::none()));
-        let slice = Duration::from_millis(5);
-        assert!(budget.spend_slice(slice).is_ok());
-        assert!(budget.spend_slice(slice).is_ok());
-        assert!(budget.spend_slice(slice).is_err());
-        assert_eq!(budget.held(), slice * 3);
+    fn a_table_is_never_larger_than_a_table_may_be() {
+        let mut budget = budget(usize::MAX, &share(usize::MAX));
+        let mut grow = |to| budget.table_growing(0, to, None).expect("growing never traps");
+        assert!(grow(MAX_GROWN_TABLE));
+        assert!(!grow(MAX_GROWN_TABLE + 1));
     }
 
     // proves: Q-3
     #[test]
-    fn a_further_request_gets_all_of_the_time_until_half_is_used() {
-        let limits = GuestLimits {
-            memory: 100,
-            computing: Some(Duration::from_millis(20)),
-            ..GuestLimits::of_a_request()
-        };
-        let mut budget = Budget::new(&limits, &Arc::new(MemoryCeiling::none()));
-        budget.spend_slice(Duration::from_millis(10)).expect("within 20");
-        assert!(!budget.is_half_used());
-        budget.renew();
-        assert_eq!(budget.held(), Duration::ZERO);
-        budget
-            .spend_slice(Duration::from_millis(20))
-            .expect("20 once more");
-        assert!(budget.is_half_used());
-        assert!(budget.spend_slice(Duration::from_millis(1)).is_err());
-
-        let mut budget = Budget::new(&limits, &Arc::new(MemoryCeiling::none()));
+    fn a_further_request_gets_an_instance_until_half_of_the_memory_is_used() {
+        let mut budget = budget(100, &share(usize::MAX));
         for (current, desired, half) in [(0, 50, false), (50, 51, true)] {
-            budget
-                .memory_growing(current, desired, None)
-                .expect("growing never traps");
-            assert_eq!(budget.is_half_used(), half, "{desired}");
+            assert!(grow(&mut budget, current, desired));
+            assert_eq!(budget.account().is_half_used(), half, "{desired}");
         }
     }
 
-    // proves: Q-3
+    // proves: Q-3, ISO-3
     #[test]
-    fn the_memories_of_all_instances_share_the_ceiling_until_they_are_gone() {
-        let ceiling = Arc::new(MemoryCeiling::of(100));
-        let limits = GuestLimits {
-            memory: 80,
-            ..GuestLimits::of_a_command()
-        };
-        let [mut first, mut second] = [(); 2].map(|()| Budget::new(&limits, &ceiling));
-        let grow = |budget: &mut Budget, from, to| {
-            budget
-                .memory_growing(from, to, None)
-                .expect("growing never traps")
-        };
+    fn all_instances_and_their_stacks_share_the_ceiling_until_they_are_gone() {
+        use crate::account::STACK;
+        let share = share(2 * STACK + 100);
+        let [mut first, mut second] = [(); 2].map(|()| budget(80, &share));
         assert!(grow(&mut first, 0, 70));
         assert!(!grow(&mut second, 0, 31), "the other has 70");
         assert!(grow(&mut second, 0, 30));
         assert!(!grow(&mut first, 70, 71));
+        assert!(
+            Account::open(&GuestLimits::of_a_command(), &share).is_none(),
+            "no third stack"
+        );
         drop(first);
         assert!(grow(&mut second, 30, 80));
         assert!(!grow(&mut second, 80, 81), "its own limit");
         drop(second);
-        assert!(ceiling.has_room_for(100));
+        assert!(share.has_room_for(2 * STACK + 100));
     }
 }

@@ -1,22 +1,43 @@
-//! The memory of all guests of a process together (policy clause Q-3).
+//! The memory of all guests of a process together (policy clauses Q-3, ISO-1 and ISO-3).
 //!
 //! The limit of [one instance](crate::limits::GuestLimits::memory) bounds each, and a thousand of them may still come to
-//! more than the machine has. Here every linear memory is counted until its instance is gone. What would go beyond the
-//! ceiling does not happen: a memory does not grow (`memory.grow` answers -1), and an instance does not start. A server
-//! answers 503 before it comes to that.
+//! more than the machine has. Here everything is counted that an [`Account`](crate::account::Account) counts: linear
+//! memories, tables, a stack, and what the host holds for the instance, until it is gone. What would go beyond the ceiling
+//! does not happen: a memory does not grow (`memory.grow` answers -1), an instance does not start, and one whose host side
+//! grows is ended. A server answers 503 before it comes to that.
+//!
+//! ```text
+//! ceiling ─┬─ one half: for whoever comes first
+//!          └─ the other half: an equal part for each component, which is nobody else's
+//! ```
+//!
+//! So that no component takes what the others need to start, each has a [`MemoryShare`], which takes from the component's
+//! own part first. The only component of an app has all of it.
 //!
 //! The ceiling is told when it is reached, and again only when less than half of it was used in between.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 mod machine;
 
-/// How many bytes of linear memory all guests together may have.
+/// How many bytes all guests together may have.
 #[derive(Debug)]
 pub struct MemoryCeiling {
     limit: usize,
-    used: AtomicUsize,
+    /// Bytes taken of the common half.
+    common: AtomicUsize,
+    /// How many components have a part of the other half.
+    components: AtomicUsize,
     told: AtomicBool,
+}
+
+/// What one component may take of a [`MemoryCeiling`].
+#[derive(Debug)]
+pub(crate) struct MemoryShare {
+    ceiling: Arc<MemoryCeiling>,
+    /// Bytes taken by the instances of the component.
+    used: AtomicUsize,
 }
 
 impl MemoryCeiling {
@@ -24,7 +45,8 @@ impl MemoryCeiling {
     pub fn of(limit: usize) -> MemoryCeiling {
         MemoryCeiling {
             limit,
-            used: AtomicUsize::new(0),
+            common: AtomicUsize::new(0),
+            components: AtomicUsize::new(0),
             told: AtomicBool::new(false),
         }
     }
@@ -45,43 +67,101 @@ impl MemoryCeiling {
         self.limit
     }
 
-    /// Whether so many bytes more could be taken now.
-    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
-        let used = self.used.load(Ordering::Relaxed);
-        let fits = used.checked_add(bytes).is_some_and(|used| used <= self.limit);
-        if !fits {
-            self.tell(used);
+    /// The share of a further component. To be called for each before any of them has instances.
+    pub(crate) fn share(self: &Arc<MemoryCeiling>) -> MemoryShare {
+        self.components.fetch_add(1, Ordering::Relaxed);
+        MemoryShare {
+            ceiling: Arc::clone(self),
+            used: AtomicUsize::new(0),
         }
-        fits
     }
 
-    /// Takes so many bytes, or none at all.
-    pub(crate) fn take(&self, bytes: usize) -> bool {
-        let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
-        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        if let Err(used) = taken {
-            self.tell(used);
+    /// Bytes that are each component's own.
+    fn own(&self) -> usize {
+        match self.components.load(Ordering::Relaxed) {
+            0 | 1 => self.limit,
+            components => self.limit / 2 / components,
         }
-        taken.is_ok()
     }
 
-    /// Gives back what was taken.
-    pub(crate) fn give_back(&self, bytes: usize) {
-        let used = self.used.fetch_sub(bytes, Ordering::Relaxed) - bytes;
-        if used < self.limit / 2 {
-            self.told.store(false, Ordering::Relaxed);
+    /// Bytes that are for whoever comes first.
+    fn common_limit(&self) -> usize {
+        match self.components.load(Ordering::Relaxed) {
+            0 | 1 => 0,
+            _ => self.limit / 2,
         }
     }
 
     fn tell(&self, used: usize) {
         if !self.told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "guests have {} MiB of memory, and may together have {} MiB: until some of them end, none gets more; \
-                 `--max-memory-total` sets how much they may have",
+                "the guests of a component have {} MiB of memory, and all together may have {} MiB: until some of them \
+                 end, none of these gets more; `--max-memory-total` sets how much all may have",
                 used >> 20,
                 self.limit >> 20
             );
         }
+    }
+}
+
+impl MemoryShare {
+    /// Whether so many bytes more could be taken now.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        let used = self.used.load(Ordering::Relaxed);
+        let fits = used.checked_add(bytes).is_some_and(|then| {
+            let common = self.common_part(then) - self.common_part(used);
+            let taken = self.ceiling.common.load(Ordering::Relaxed);
+            taken.saturating_add(common) <= self.ceiling.common_limit() || common == 0
+        });
+        if !fits {
+            self.ceiling.tell(used);
+        }
+        fits
+    }
+
+    /// Takes so many bytes, or none at all.
+    pub(crate) fn take(&self, bytes: usize) -> bool {
+        let counted = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes)
+            });
+        let Ok(before) = counted else {
+            return false;
+        };
+        let common = self.common_part(before + bytes) - self.common_part(before);
+        if common == 0 || self.take_common(common) {
+            return true;
+        }
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.ceiling.tell(before);
+        false
+    }
+
+    /// Gives back what was taken.
+    pub(crate) fn give_back(&self, bytes: usize) {
+        let before = self.used.fetch_sub(bytes, Ordering::Relaxed);
+        let common = self.common_part(before) - self.common_part(before - bytes);
+        if common > 0 {
+            self.ceiling.common.fetch_sub(common, Ordering::Relaxed);
+        }
+        if before - bytes < self.ceiling.own() / 2 {
+            self.ceiling.told.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// How much of `used` goes beyond the component's own part.
+    fn common_part(&self, used: usize) -> usize {
+        used.saturating_sub(self.ceiling.own())
+    }
+
+    fn take_common(&self, bytes: usize) -> bool {
+        let limit = self.ceiling.common_limit();
+        let more = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= limit);
+        let common = &self.ceiling.common;
+        common
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
     }
 }
 
@@ -92,7 +172,7 @@ mod tests {
     // proves: Q-3
     #[test]
     fn what_goes_beyond_the_ceiling_is_not_taken_and_what_is_given_back_can_be() {
-        let ceiling = MemoryCeiling::of(100);
+        let share = Arc::new(MemoryCeiling::of(100)).share();
         // (bytes, taken)
         for (bytes, taken) in [
             (60, true),
@@ -102,31 +182,61 @@ mod tests {
             (0, true),
             (1, false),
         ] {
-            assert_eq!(ceiling.has_room_for(bytes), taken, "{bytes}");
-            assert_eq!(ceiling.take(bytes), taken, "{bytes}");
+            assert_eq!(share.has_room_for(bytes), taken, "{bytes}");
+            assert_eq!(share.take(bytes), taken, "{bytes}");
         }
-        ceiling.give_back(40);
-        assert!(!ceiling.take(41));
-        assert!(ceiling.take(40));
+        share.give_back(40);
+        assert!(!share.take(41));
+        assert!(share.take(40));
+    }
+
+    // proves: ISO-1, ISO-3
+    #[test]
+    fn a_component_takes_the_common_half_and_never_another_ones_part() {
+        let ceiling = Arc::new(MemoryCeiling::of(800));
+        let [greedy, modest, late] = [(); 3].map(|()| ceiling.share());
+        // Each has 800 / 2 / 3 for itself.
+        let own = 133;
+        assert!(!greedy.take(own + 401));
+        assert!(greedy.take(own + 400));
+        assert!(!greedy.take(1) && !greedy.has_room_for(1));
+        for other in [&modest, &late] {
+            assert!(other.has_room_for(own) && other.take(own));
+            assert!(!other.has_room_for(1) && !other.take(1));
+        }
+        greedy.give_back(10);
+        assert!(modest.take(10) && !late.take(1));
+        modest.give_back(own + 10);
+        late.give_back(own);
+        greedy.give_back(own + 390);
+        assert_eq!(ceiling.common.load(Ordering::Relaxed), 0);
+        assert!(late.take(own + 400));
     }
 
     // proves: Q-3
     #[test]
     fn threads_together_never_take_more_than_there_is() {
-        let ceiling = MemoryCeiling::of(1000);
+        let ceiling = Arc::new(MemoryCeiling::of(2000));
+        let [share, _other] = [(); 2].map(|()| ceiling.share());
         let taken: usize = std::thread::scope(|scope| {
             let threads = [3, 5, 7, 11].map(|bytes| {
-                let ceiling = &ceiling;
-                scope.spawn(move || (0..1000).filter(|_| ceiling.take(bytes)).count() * bytes)
+                let share = &share;
+                scope.spawn(move || (0..1000).filter(|_| share.take(bytes)).count() * bytes)
             });
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
-        assert!(taken <= 1000 && taken > 1000 - 3, "{taken}");
+        assert!(taken <= 1500 && taken > 1500 - 30, "{taken}");
+        share.give_back(taken);
+        assert_eq!(ceiling.common.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn without_a_ceiling_there_is_room_for_everything() {
-        let ceiling = MemoryCeiling::none();
-        assert!(ceiling.take(usize::MAX / 2) && ceiling.take(usize::MAX / 2));
+        let ceiling = Arc::new(MemoryCeiling::none());
+        let alone = ceiling.share();
+        assert!(alone.take(usize::MAX / 2) && alone.take(usize::MAX / 2));
+        alone.give_back(usize::MAX - 1);
+        let [first, second] = [&alone, &ceiling.share()];
+        assert!(first.take(usize::MAX / 2) && second.take(usize::MAX / 4));
     }
 }

@@ -7,11 +7,13 @@ use outport_egress::Gate;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
+use crate::account::{Account, STACK};
 use crate::component::{Component, Entrance};
 use crate::engine::Engine;
 use crate::guest::{self, Guest};
-use crate::limits::GuestLimits;
+use crate::limits::{GuestLimits, MAX_GROWN_TABLE, MAX_MEMORIES, MAX_TABLES};
 use crate::linker::Interfaces;
+use crate::memory_ceiling::MemoryShare;
 use crate::surroundings::{DirectoryError, Surroundings};
 
 /// Prepares components on one engine.
@@ -34,18 +36,49 @@ struct Shared {
     gate: Gate,
     surroundings: Surroundings,
     limits: GuestLimits,
+    /// What the instances may take of the memory of all guests.
+    share: Arc<MemoryShare>,
     /// Bytes of the largest memory that an instance begins with.
     first_memory: usize,
 }
 
-/// A component imports what cannot be linked, not even to a placeholder.
+/// Why a component cannot be prepared.
 #[derive(Debug, thiserror::Error)]
-#[error("component `{component}` cannot be linked: {reason:#}")]
 #[non_exhaustive]
-pub struct LinkError {
-    /// The component.
-    pub component: String,
-    reason: wasmtime::Error,
+pub enum LinkError {
+    /// It imports what cannot be linked, not even to a placeholder.
+    #[error("component `{component}` cannot be linked: {reason:#}")]
+    Unlinkable {
+        /// The component.
+        component: String,
+        /// What the linker said.
+        reason: wasmtime::Error,
+    },
+    /// It needs more than one component may have (clause ISO-1).
+    #[error("component `{component}` has {needed} {what}, and may have {most}")]
+    TooMany {
+        /// The component.
+        component: String,
+        /// Of what.
+        what: &'static str,
+        /// How many it has.
+        needed: u64,
+        /// How many it may have.
+        most: u64,
+    },
+    /// Its instances would begin with more memory than one may have (clause ISO-1).
+    #[error(
+        "component `{component}` begins with {needed} bytes of memory, and may have {most} (`--max-memory`): no \
+         instance of it would start"
+    )]
+    TooLarge {
+        /// The component.
+        component: String,
+        /// Bytes.
+        needed: usize,
+        /// Bytes.
+        most: usize,
+    },
 }
 
 impl Workshop {
@@ -62,7 +95,8 @@ impl Workshop {
     ///
     /// # Errors
     ///
-    /// When the component imports a module, or uses an interface in a way that the provided one does not allow.
+    /// When the component imports a module, uses an interface in a way that the provided one does not allow, or needs more
+    /// than one component may have.
     pub fn prepare(
         &self,
         component: &Component,
@@ -70,16 +104,14 @@ impl Workshop {
         surroundings: Surroundings,
         limits: GuestLimits,
     ) -> Result<Prepared, LinkError> {
+        let first_memory = first_memory(component.wasmtime(), gate.component(), &limits)?;
         let linked = self
             .interfaces
             .link(component, &gate)
-            .map_err(|reason| LinkError {
+            .map_err(|reason| LinkError::Unlinkable {
                 component: gate.component().to_owned(),
                 reason,
             })?;
-        let required = component.wasmtime().resources_required();
-        let first_pages = required.and_then(|required| required.max_initial_memory_size);
-        let first_memory = usize::try_from(first_pages.unwrap_or(0)).unwrap_or(usize::MAX);
         let shared = Shared {
             engine: self.engine.clone(),
             component: component.clone(),
@@ -88,7 +120,8 @@ impl Workshop {
             gate,
             surroundings,
             limits,
-            first_memory: first_memory.saturating_mul(PAGE),
+            share: Arc::new(self.engine.memory().share()),
+            first_memory,
         };
         Ok(Prepared {
             shared: Arc::new(shared),
@@ -124,7 +157,8 @@ impl Prepared {
 
     /// Whether there is memory for a further instance, as far as can be told before it starts.
     pub(crate) fn has_room(&self) -> bool {
-        self.shared.engine.memory().has_room_for(self.shared.first_memory)
+        let stack_and_memory = self.shared.first_memory.saturating_add(STACK);
+        self.shared.share.has_room_for(stack_and_memory)
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -135,28 +169,87 @@ impl Prepared {
         &self.shared.instance
     }
 
-    /// A store for a new instance, with a gate, grants and budget of its own.
-    pub(crate) fn store(&self) -> Result<Store<Guest>, DirectoryError> {
+    /// A store for a new instance, with a gate, grants and an account of its own.
+    pub(crate) fn store(&self) -> Result<Store<Guest>, NotStarted> {
         self.store_at(0)
     }
 
     /// A store for a new instance that `depth` calls inside the app led to.
-    pub(crate) fn store_at(&self, depth: u32) -> Result<Store<Guest>, DirectoryError> {
+    pub(crate) fn store_at(&self, depth: u32) -> Result<Store<Guest>, NotStarted> {
         let Shared {
             engine,
             gate,
             surroundings,
             limits,
+            share,
             ..
         } = &*self.shared;
+        let account = Arc::new(Account::open(limits, share).ok_or(NotStarted::NoMemory)?);
         Ok(guest::store(
             engine,
             surroundings.context()?,
-            gate.open_at(depth),
+            gate.open_at(depth).charge_to(account.clone()),
             surroundings.variables.clone(),
-            limits,
+            &account,
         ))
     }
+}
+
+/// Why an instance was not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotStarted {
+    /// One of its directories cannot be opened.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// All guests together have as much memory as they may have.
+    #[error("there is no memory for a further instance (`--max-memory-total`)")]
+    NoMemory,
+}
+
+/// Bytes of linear memory that an instance begins with; an error where that, or what else it declares, is more than it may
+/// have. What cannot be told before it starts is held when it does.
+fn first_memory(
+    component: &wasmtime::component::Component,
+    name: &str,
+    limits: &GuestLimits,
+) -> Result<usize, LinkError> {
+    let Some(required) = component.resources_required() else {
+        return Ok(0);
+    };
+    let counts = [
+        (
+            "memories",
+            u64::from(required.num_memories),
+            u64::from(MAX_MEMORIES),
+        ),
+        ("tables", u64::from(required.num_tables), u64::from(MAX_TABLES)),
+        (
+            "elements in a table",
+            required.max_initial_table_size.unwrap_or(0),
+            MAX_GROWN_TABLE as u64,
+        ),
+    ];
+    for (what, needed, most) in counts {
+        if needed > most {
+            return Err(LinkError::TooMany {
+                component: name.to_owned(),
+                what,
+                needed,
+                most,
+            });
+        }
+    }
+    let pages = usize::try_from(required.max_initial_memory_size.unwrap_or(0)).unwrap_or(usize::MAX);
+    let needed = pages.saturating_mul(PAGE);
+    if needed > limits.memory {
+        return Err(LinkError::TooLarge {
+            component: name.to_owned(),
+            needed,
+            most: limits.memory,
+        });
+    }
+    Ok(needed)
 }
 
 /// Bytes of a page of linear memory.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
+use crate::random::PIECE;
 use crate::variables::GuestVariables;
 
 /// The surroundings of every instance of a component.
@@ -73,7 +74,8 @@ impl Surroundings {
         wasi.args(&self.arguments)
             .envs(&self.environment)
             .inherit_stdout()
-            .inherit_stderr();
+            .inherit_stderr()
+            .max_random_size(PIECE as u64);
         if self.input == Input::Inherited {
             wasi.inherit_stdin();
         }

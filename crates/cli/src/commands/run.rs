@@ -109,7 +109,7 @@ fn run_to_the_end(
     let outcome: std::io::Result<_> = outcome;
     match outcome? {
         Ok(status) => Ok(status),
-        Err(error @ CommandError::Directory(_)) => Err(refused(error)),
+        Err(error @ CommandError::NotStarted(_)) => Err(refused(error)),
         Err(error) => {
             terminal.show(&Diagnostic::error(error.to_string()), &Files::default());
             Ok(TRAPPED)

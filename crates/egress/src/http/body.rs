@@ -11,18 +11,22 @@ use tokio::time::{Instant, Sleep};
 use wasmtime_wasi_http::Error;
 
 use super::errors;
+use super::slot::ExchangeSlot;
 
-/// Passes the frames of an answer on as they come, and fails when the next one takes longer than `between`.
+/// Passes the frames of an answer on as they come, and fails when the next one takes longer than `between`. Until its end
+/// it is one of the exchanges of its instance.
 pub(super) struct TimedBody {
     incoming: Incoming,
+    slot: Option<ExchangeSlot>,
     between: Option<Duration>,
     /// Set while a frame is waited for.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl TimedBody {
-    pub(super) fn new(incoming: Incoming, between: Option<Duration>) -> TimedBody {
+    pub(super) fn new(incoming: Incoming, between: Option<Duration>, slot: ExchangeSlot) -> TimedBody {
         TimedBody {
+            slot: Some(slot).filter(|_| !incoming.is_end_stream()),
             incoming,
             between,
             deadline: None,
@@ -52,6 +56,9 @@ impl Body for TimedBody {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
                 self.deadline = None;
+                if matches!(frame, None | Some(Err(_))) {
+                    self.slot = None;
+                }
                 Poll::Ready(frame.map(|frame| frame.map_err(|error| errors::of_hyper(&error))))
             }
             Poll::Pending => self.poll_deadline(cx).map(|error| Some(Err(error))),

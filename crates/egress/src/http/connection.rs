@@ -16,11 +16,14 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use super::destination::Destination;
 use super::dial::ConnectionPermit;
 use super::errors;
+use super::user::{Paced, User};
+use crate::host_account::HostAccount;
 
 /// A connection that can take a request.
 pub(super) struct Connection {
     sender: Sender,
     reached: Arc<Reached>,
+    user: User,
     used: bool,
 }
 
@@ -56,10 +59,13 @@ impl Connection {
         permit: ConnectionPermit,
     ) -> Result<Connection, Error> {
         let reached = Arc::new(reached);
+        let user = User::default();
+        let stream = Paced::new(stream);
         if destination.scheme != Scheme::HTTPS {
             return Ok(Connection {
-                sender: http1(stream, permit).await?,
+                sender: http1(stream, permit, &user).await?,
                 reached,
+                user,
                 used: false,
             });
         }
@@ -68,12 +74,13 @@ impl Connection {
             .await
             .map_err(|error| errors::of_tls(&error))?;
         let sender = match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => http2(stream, permit).await?,
-            _ => http1(stream, permit).await?,
+            Some(b"h2") => http2(stream, permit, &user).await?,
+            _ => http1(stream, permit, &user).await?,
         };
         Ok(Connection {
             sender,
             reached,
+            user,
             used: false,
         })
     }
@@ -89,6 +96,7 @@ impl Connection {
             Sender::Http2(sender) => Some(Connection {
                 sender: Sender::Http2(sender.clone()),
                 reached: self.reached.clone(),
+                user: self.user.clone(),
                 used: true,
             }),
         }
@@ -121,12 +129,15 @@ impl Connection {
         ready.map_err(|error| errors::of_hyper(&error))
     }
 
-    /// Sends a request for `destination` and waits for the head of the answer.
+    /// Sends a request for `destination` and waits for the head of the answer. What the connection costs from now on is
+    /// charged to `account`.
     pub(super) async fn send(
         &mut self,
         destination: &Destination,
         mut request: Request<WasiBody>,
+        account: Option<&Arc<dyn HostAccount>>,
     ) -> Result<Response<Incoming>, Unsent> {
+        self.user.set(account);
         let (mut parts, body) = request.into_parts();
         let written = match &self.sender {
             Sender::Http1(_) => destination.write_http1(&mut parts.uri, &mut parts.headers),
@@ -154,36 +165,48 @@ fn unsent(mut error: TrySendError<Request<WasiBody>>) -> Unsent {
     }
 }
 
-async fn http1<S>(stream: S, permit: ConnectionPermit) -> Result<Sender, Error>
+async fn http1<S>(stream: S, permit: ConnectionPermit, user: &User) -> Result<Sender, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream))
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(MAX_HEAD)
+        .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| errors::of_hyper(&error))?;
-    drive(connection, permit);
+    drive(connection, permit, user);
     Ok(Sender::Http1(sender))
 }
 
-async fn http2<S>(stream: S, permit: ConnectionPermit) -> Result<Sender, Error>
+async fn http2<S>(stream: S, permit: ConnectionPermit, user: &User) -> Result<Sender, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder.timer(TokioTimer::new());
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
     let (sender, connection) = builder
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| errors::of_hyper(&error))?;
-    drive(connection, permit);
+    drive(connection, permit, user);
     Ok(Sender::Http2(sender))
 }
 
 /// The permit is given back when the connection has ended, which it does when nobody can send on it any more.
-fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, permit: ConnectionPermit) {
+fn drive(
+    connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
+    permit: ConnectionPermit,
+    user: &User,
+) {
+    let driven = user.clone().pay(connection);
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection of outgoing HTTP ended");
+        match driven.await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(%error, "a connection of outgoing HTTP ended"),
+            None => tracing::debug!("a connection of outgoing HTTP was busy although nobody used it"),
         }
         drop(permit);
     });
@@ -197,3 +220,12 @@ fn server_name(host: &Host) -> Result<ServerName<'static>, Error> {
         Host::Address(address) => Ok(ServerName::from(address.ip())),
     }
 }
+
+/// Bytes of the head of an answer of HTTP/1.1, and of what is read ahead of its body.
+const MAX_HEAD: usize = 128 * 1024;
+
+/// Bytes that a server of HTTP/2 may send for one answer before the guest reads them.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+
+/// The same for all answers on one connection.
+const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;

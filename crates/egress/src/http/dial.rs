@@ -16,6 +16,7 @@ use wasmtime_wasi_http::Error;
 use super::connection::{Connection, Reached};
 use super::destination::Destination;
 use super::errors;
+use super::slot::ExchangeSlot;
 use crate::connections::{Registration, Way};
 use crate::dns::{Answer, Extent};
 use crate::instance::InstanceGate;
@@ -27,9 +28,10 @@ use crate::wall::Wall;
 pub(super) async fn connect(
     gate: &Arc<InstanceGate>,
     destination: &Destination,
+    slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
     let answer = resolve(gate, &destination.host).await?;
-    let (mut permit, permitted) = judge_when_there_is_room(gate, destination, &answer).await?;
+    let (mut permit, permitted) = judge_when_there_is_room(gate, destination, &answer, slot).await?;
     let (stream, endpoint) = first_to_connect(&permitted).await.map_err(errors::of_connect)?;
     stream.set_nodelay(true).map_err(errors::of_connect)?;
     let reached = Reached {
@@ -51,7 +53,12 @@ pub(super) async fn connect(
 }
 
 /// Whether a connection that was made before may still be used: the policy may have changed since.
-pub(super) fn may_reuse(gate: &Arc<InstanceGate>, destination: &Destination, reached: &Reached) -> bool {
+pub(super) fn may_reuse(
+    gate: &Arc<InstanceGate>,
+    destination: &Destination,
+    reached: &Reached,
+    slot: &ExchangeSlot,
+) -> bool {
     let Reached {
         endpoint,
         chain,
@@ -64,8 +71,8 @@ pub(super) fn may_reuse(gate: &Arc<InstanceGate>, destination: &Destination, rea
         remote: *endpoint,
         source: *source,
     };
-    // The connection is among those that are counted, and it takes no further place.
-    gate.judge_counted("http.dial", &attempt, Usage::default())
+    // The connection is among those that are counted, and it takes no further place but with its instance.
+    gate.judge_counted("http.dial", &attempt, slot.usage_of_instance())
         .is_ok()
 }
 
@@ -139,6 +146,7 @@ async fn judge_when_there_is_room(
     gate: &Arc<InstanceGate>,
     destination: &Destination,
     answer: &Answer,
+    slot: &ExchangeSlot,
 ) -> Result<(ConnectionPermit, Vec<Endpoint>), Error> {
     let patience = Instant::now() + QUOTA_TIME;
     let mut place = take_place(gate, patience).await?;
@@ -147,8 +155,8 @@ async fn judge_when_there_is_room(
         // Waits from before the look on, so that a place which is freed right after it is not missed.
         let freed = gate.gate().wall().freed().notified();
         let is_last = Instant::now() >= patience;
-        if is_last || has_room(gate, destination, answer) {
-            let before = gate.held().count_connection();
+        if is_last || has_room(gate, destination, answer, slot.usage()) {
+            let before = slot.without(gate.held().count_connection());
             let permit = ConnectionPermit {
                 gate: gate.clone(),
                 connection: None,
@@ -171,8 +179,9 @@ async fn judge_when_there_is_room(
 
 /// Whether no quota is in the way. A place is counted only then: those who wait would otherwise see, and wake, each
 /// other.
-fn has_room(gate: &InstanceGate, destination: &Destination, answer: &Answer) -> bool {
-    let kinds = attempts(destination, answer).filter_map(|(_, attempt)| gate.judge_again(&attempt).err());
+fn has_room(gate: &InstanceGate, destination: &Destination, answer: &Answer, usage: Usage) -> bool {
+    let kinds =
+        attempts(destination, answer).filter_map(|(_, attempt)| gate.judge_again_with(&attempt, usage).err());
     kinds.map(Refusal::kind).all(|kind| kind != RefusalKind::Quota)
 }
 
@@ -315,7 +324,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_waits_five_seconds_for_a_place_and_is_denied_once() {
         let (world, gate, destination, answer) = crowded(1);
-        let wait = || judge_when_there_is_room(&gate, &destination, &answer);
+        let slot = ExchangeSlot::count(&gate);
+        let wait = || judge_when_there_is_room(&gate, &destination, &answer, &slot);
         let (held, _) = wait().await.ok().unwrap();
         let start = Instant::now();
         assert!(matches!(wait().await, Err(Error::ConnectionLimitReached)));
@@ -343,6 +353,7 @@ mod tests {
     async fn a_place_that_is_freed_while_a_request_looks_is_not_missed() {
         let (_world, gate, destination, answer) = crowded(1);
         // So many components that closing their idle connections, between the look and the wait, takes a while.
+        let slot = ExchangeSlot::count(&gate);
         let wall = gate.gate().wall();
         let _others: Vec<_> = (0..10_000).map(|_| wall.gate("other", Arc::default())).collect();
         let (give, given) = std::sync::mpsc::channel::<(Duration, ConnectionPermit)>();
@@ -353,7 +364,7 @@ mod tests {
             }
         });
         for round in 0..200 {
-            let place = || judge_when_there_is_room(&gate, &destination, &answer);
+            let place = || judge_when_there_is_room(&gate, &destination, &answer, &slot);
             let (held, _) = place().await.ok().unwrap();
             give.send((Duration::from_micros(round * 10), held)).unwrap();
             let start = Instant::now();

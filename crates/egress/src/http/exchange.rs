@@ -9,12 +9,14 @@ use outport_policy::{Host, Reason};
 use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use super::accounted::AccountedBody;
 use super::body::TimedBody;
 use super::connection::{Connection, Unsent};
 use super::destination::{self, Destination};
 use super::dial;
 use super::errors;
 use super::internal::InternalDestination;
+use super::slot::ExchangeSlot;
 use crate::instance::InstanceGate;
 
 /// Judges `request`, sends it, and waits for the head of the answer.
@@ -32,11 +34,25 @@ pub(super) async fn send(
     judge(gate, &destination, &request)?;
     match &destination.host {
         Host::Name(name) => match InternalDestination::of(name) {
-            Some(internal) => gate.gate().call_internal(internal, gate.depth(), request).await,
+            Some(internal) => call_internal(gate, internal, request).await,
             None => send_out(gate, destination, request, options).await,
         },
         Host::Address(_) => send_out(gate, destination, request, options).await,
     }
+}
+
+/// A request inside the app. What its bodies are made of is the writer's until it is passed on, and then the reader's.
+async fn call_internal(
+    gate: &InstanceGate,
+    internal: InternalDestination,
+    request: Request<WasiBody>,
+) -> Result<Response<WasiBody>, Error> {
+    let Some(account) = gate.account() else {
+        return gate.gate().call_internal(internal, gate.depth(), request).await;
+    };
+    let request = request.map(|body| AccountedBody::passed_on(body, Arc::clone(&account)).boxed_unsync());
+    let response = gate.gate().call_internal(internal, gate.depth(), request).await?;
+    Ok(response.map(|body| AccountedBody::received(body, account).boxed_unsync()))
 }
 
 fn judge(gate: &InstanceGate, destination: &Destination, request: &Request<WasiBody>) -> Result<(), Error> {
@@ -50,12 +66,18 @@ async fn send_out(
     mut request: Request<WasiBody>,
     options: RequestOptions,
 ) -> Result<Response<WasiBody>, Error> {
+    let slot = ExchangeSlot::count(gate);
+    let account = gate.account();
     let first_byte = options.first_byte_timeout.unwrap_or(DEFAULT_TIME);
     // A connection from the pool may have been closed by the server a moment ago. Then not a byte of the request
     // was sent, and it is sent on another one.
     let (mut connection, response) = loop {
-        let mut connection = connection(gate, &destination, &options).await?;
-        let sent = timeout(first_byte, connection.send(&destination, request)).await;
+        let mut connection = connection(gate, &destination, &options, &slot).await?;
+        let sent = timeout(
+            first_byte,
+            connection.send(&destination, request, account.as_ref()),
+        )
+        .await;
         match sent.map_err(|_| Error::ConnectionReadTimeout)? {
             Ok(response) => break (connection, response),
             Err(Unsent {
@@ -67,7 +89,8 @@ async fn send_out(
     };
     connection.mark_used();
     gate.gate().pool().give_back(destination, connection);
-    Ok(response.map(|incoming| TimedBody::new(incoming, options.between_bytes_timeout).boxed_unsync()))
+    let between = options.between_bytes_timeout;
+    Ok(response.map(|incoming| TimedBody::new(incoming, between, slot).boxed_unsync()))
 }
 
 /// A connection from the pool that is still permitted, or a new one.
@@ -75,15 +98,16 @@ async fn connection(
     gate: &Arc<InstanceGate>,
     destination: &Destination,
     options: &RequestOptions,
+    slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
     let pool = gate.gate().pool();
     while let Some(connection) = pool.take(destination) {
-        if dial::may_reuse(gate, destination, connection.reached()) {
+        if dial::may_reuse(gate, destination, connection.reached(), slot) {
             return Ok(connection);
         }
     }
     let deadline = Instant::now() + options.connect_timeout.unwrap_or(DEFAULT_TIME);
-    let connection = timeout_at(deadline, dial::connect(gate, destination))
+    let connection = timeout_at(deadline, dial::connect(gate, destination, slot))
         .await
         .map_err(|_| Error::ConnectionTimeout)??;
     pool.offer(destination, &connection);

@@ -6,6 +6,7 @@ use http::Request;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::exchange;
+use crate::host_account::charged;
 use crate::instance::InstanceGate;
 
 /// The only way out for the `wasi:http` requests of an instance.
@@ -27,6 +28,16 @@ impl WasiHttpHooks for GateHooks {
         false
     }
 
+    /// What is written and not sent yet is the host's to hold: two pieces of this size for each body.
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_PIECE
+    }
+
+    /// The same on WASI 0.3.
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_PIECE
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
@@ -35,10 +46,15 @@ impl WasiHttpHooks for GateHooks {
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Transmitted), Error>> + Send> {
         let gate = self.gate.clone();
         Box::new(async move {
-            let response = exchange::send(&gate, request, options.unwrap_or_default()).await?;
+            // On WASI 0.2 this is a task of its own.
+            let sent = exchange::send(&gate, request, options.unwrap_or_default());
+            let response = charged(gate.account(), sent).await?;
             // The connection is driven by a task of its own, so nothing is left to do for the caller.
             let transmitted: Transmitted = Box::new(std::future::ready(Ok(())));
             Ok((response, transmitted))
         })
     }
 }
+
+/// Bytes of a body that the host takes from the guest at once.
+const BODY_PIECE: usize = 64 * 1024;

@@ -22,6 +22,7 @@
 //! new request of the guest. The proxy variables of the environment are not looked at. Bodies are passed on frame
 //! by frame and never collected.
 
+mod accounted;
 mod body;
 mod connection;
 mod destination;
@@ -31,8 +32,11 @@ mod exchange;
 mod hooks;
 mod internal;
 mod pool;
+mod slot;
 mod tls;
+mod user;
 
+pub use accounted::AccountedBody;
 pub use hooks::GateHooks;
 pub use internal::{Internal, InternalDestination};
 pub use tls::{TlsProfile, TlsProfileBuilder, TlsProfileError};

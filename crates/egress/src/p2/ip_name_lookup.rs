@@ -19,6 +19,7 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, SocketError, SocketResult, subscr
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
 use crate::ctx::GateCtxView;
+use crate::host_account::charged;
 use crate::lookup::{LookUp, LookUpError};
 
 /// The addresses of one look-up, as far as they are known.
@@ -66,7 +67,10 @@ impl Host for GateCtxView<'_> {
         self.table.get(&network)?;
         let addresses = match LookUp::start(&self.ctx.gate, &name).map_err(code)? {
             LookUp::Known(addresses) => Addresses::Answered(addresses.into_iter()),
-            LookUp::Asked(asked) => Addresses::Asking(spawn(asked.answer())),
+            LookUp::Asked(asked) => {
+                let account = self.ctx.gate.account();
+                Addresses::Asking(spawn(charged(account, asked.answer())))
+            }
         };
         let stream = self.table.push(addresses)?;
         Ok(Resource::new_own(stream.rep()))

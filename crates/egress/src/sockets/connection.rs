@@ -25,6 +25,7 @@ use tokio::runtime::Handle;
 use wasmtime_wasi::sockets::ErrorCode;
 
 use super::permit::SocketPermit;
+use crate::host_account::HostAccount;
 
 /// A socket that does not block, and the permit to have it.
 pub(crate) struct Connection {
@@ -195,6 +196,11 @@ impl Receiving {
 }
 
 impl Sending {
+    /// What is charged for what is done to send.
+    pub(crate) fn account(&self) -> Option<Arc<dyn HostAccount>> {
+        self.0.permit.gate().account()
+    }
+
     /// Waits until something can be sent. A socket that never had to wait is taken at its word.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self.0.watched.get() {

@@ -1191,6 +1191,7 @@ fn quotas_come_last_and_count_from_creation() {
             sockets_of_instance: instance,
             sockets_of_component: component,
             sockets_of_process: process,
+            kept_for_others: 0,
             connections_of_process: connections,
             lookups_of_instance: 0,
         };

@@ -89,12 +89,6 @@ impl Ticker {
         TURNED_TO_GUEST.get() != self.shared.ticks.load(Ordering::Acquire)
     }
 
-    /// How long a tick is now.
-    pub(super) fn length(&self) -> Duration {
-        self.shared
-            .tick_length(self.shared.hurried.load(Ordering::Relaxed))
-    }
-
     /// Counts the guest that `future` runs, whenever it does.
     pub(super) async fn count<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
@@ -204,7 +198,8 @@ mod tests {
         assert!(engine.ticker.went_by(), "nobody turned to a guest");
         let mut turns = 0;
         engine
-            .interrupting(std::future::poll_fn(|cx| {
+            .ticker
+            .count(std::future::poll_fn(|cx| {
                 assert!(!engine.ticker.went_by(), "turn {turns} began right now");
                 pause();
                 assert!(engine.ticker.went_by(), "turn {turns} lasts");

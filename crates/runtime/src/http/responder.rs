@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Body;
+use outport_egress::AccountedBody;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -82,9 +83,9 @@ pub(super) enum NoResponse {
 type Answer = Response<WasiBody>;
 
 /// The body of a request, from a visitor or from another component.
-pub(super) trait RequestBody: Body<Data = Bytes, Error: Into<Error>> + Send + 'static {}
+pub(super) trait RequestBody: Body<Data = Bytes, Error: Into<Error>> + Send + Unpin + 'static {}
 
-impl<B: Body<Data = Bytes, Error: Into<Error>> + Send + 'static> RequestBody for B {}
+impl<B: Body<Data = Bytes, Error: Into<Error>> + Send + Unpin + 'static> RequestBody for B {}
 
 impl Responder {
     /// Takes a component that exports a handler of WASI 0.2 or 0.3; of both, the one of 0.3.
@@ -180,8 +181,9 @@ impl Responder {
     ) {
         let run = async {
             let store = self.prepared.store_at(depth)?;
+            let account = Arc::clone(store.data().account());
             let run = run_p2(handler, self.refused(), store, request, sender);
-            self.prepared.engine().interrupting(run).await
+            self.prepared.engine().interrupting(&account, run).await
         };
         let ended = match self.prepared.limits().living {
             None => run.await,
@@ -335,11 +337,16 @@ async fn run_p2<B: RequestBody>(
     sender: oneshot::Sender<Answer>,
 ) -> wasmtime::Result<()> {
     let handler = handler.instantiate_async(&mut store).await?;
+    let [reads, writes] = [(); 2].map(|()| Arc::clone(store.data().account()));
+    let request = request.map(|body| AccountedBody::received(body, reads));
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(p2::http::types::Scheme::Http, request)?;
     let out = http.new_response_outparam_from_callback(move |answer| match answer {
         // That nobody waits for it any more is the visitor's choice.
-        Ok(answer) => drop(sender.send(answer)),
+        Ok(answer) => {
+            let answer = answer.map(|body| AccountedBody::passed_on(body, writes).boxed_unsync());
+            drop(sender.send(answer));
+        }
         Err(code) => refused.tell(&code),
     })?;
     handler

@@ -21,8 +21,11 @@ use std::task::{Context, Poll};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use http::Request;
+use http_body_util::BodyExt;
+use outport_egress::AccountedBody;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
+use wasmtime::Store;
 use wasmtime::component::Accessor;
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3 as host_p3};
@@ -57,8 +60,13 @@ pub(super) async fn live(
     first: Taken,
 ) -> Ended {
     let ended = {
-        let run = run(prepared, handler, refused, inbox, first);
-        let mut run = pin!(prepared.engine().interrupting(run));
+        let store = match prepared.store_at(inbox.depth()) {
+            Ok(store) => store,
+            Err(error) => return Ended::ByItself(Err(error.into())),
+        };
+        let account = Arc::clone(store.data().account());
+        let run = run(store, handler, refused, inbox, first);
+        let mut run = pin!(prepared.engine().interrupting(&account, run));
         let mut clock = Clock::new(inbox);
         std::future::poll_fn(|cx| {
             if let Poll::Ready(end) = inbox.poll_over(cx.waker()) {
@@ -78,13 +86,12 @@ pub(super) async fn live(
 }
 
 async fn run(
-    prepared: &Prepared,
+    mut store: Store<Guest>,
     handler: &ServicePre<Guest>,
     refused: &Refused,
     inbox: &Arc<Inbox>,
     first: Taken,
 ) -> wasmtime::Result<()> {
-    let mut store = prepared.store_at(inbox.depth())?;
     let service = handler.instantiate_async(&mut store).await?;
     store
         .run_concurrent(async |store| turn_event_loop(store, &service, refused, inbox, first).await)
@@ -141,17 +148,19 @@ async fn answer(
         if turn.number() > 0 {
             guest.budget().renew();
         }
+        let account = Arc::clone(guest.account());
+        let request = request.map(|body| AccountedBody::received(body, account).boxed_unsync());
         let (request, sent) = host_p3::Request::from_http(guest.http().hooks, request);
         (request, Box::pin(sent) as Pin<Box<dyn Future<Output = _> + Send>>)
     });
     match service.handle(store, request).await? {
         Ok(answer) => {
-            let (answer, half_used) = store.with(|mut store| {
-                let half_used = store.data_mut().budget().is_half_used();
-                answer
-                    .into_http(&mut store, sent)
-                    .map(|answer| (answer, half_used))
+            let (answer, account) = store.with(|mut store| {
+                let account = Arc::clone(store.data_mut().account());
+                answer.into_http(&mut store, sent).map(|answer| (answer, account))
             })?;
+            let half_used = account.is_half_used();
+            let answer = answer.map(|body| AccountedBody::passed_on(body, account).boxed_unsync());
             if half_used {
                 inbox.close_door();
             }

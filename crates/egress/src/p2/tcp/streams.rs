@@ -22,6 +22,7 @@ use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, Stream
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 use wasmtime_wasi::sockets::ErrorCode;
 
+use crate::host_account::charged;
 use crate::sockets::{Receiving, Sending};
 
 /// Bytes that the host allocates for a guest at once: 64 KiB.
@@ -219,7 +220,8 @@ impl OutputState {
                     return Err(ended.error());
                 }
                 Poll::Pending => {
-                    *self = OutputState::Sending(spawn(send(sending, bytes)));
+                    let account = sending.account();
+                    *self = OutputState::Sending(spawn(charged(account, send(sending, bytes))));
                     return Ok(());
                 }
             }

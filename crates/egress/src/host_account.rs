@@ -1,0 +1,34 @@
+//! Whose account it is at when the host works for a guest.
+//!
+//! The gate does things for an instance that the instance does not do itself: tasks resolve names, drive connections and
+//! send what was written. Who runs guests may want to know what that costs, and to end a guest whose peers make it
+//! expensive. Without an account nobody is told.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+/// What the host's work for one instance is charged to.
+pub trait HostAccount: Send + Sync + 'static {
+    /// Does a piece of work that belongs to the instance. It does not wait for anything.
+    fn charge(&self, work: &mut dyn FnMut());
+
+    /// From now on the instance holds `bytes` that others took from the allocator.
+    fn received(&self, bytes: usize);
+
+    /// Others hold `bytes` from now on that the instance took.
+    fn passed_on(&self, bytes: usize);
+}
+
+/// Does all of `work` at an account, if there is one.
+pub(crate) async fn charged<F: Future>(account: Option<Arc<dyn HostAccount>>, work: F) -> F::Output {
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| match &account {
+        None => work.as_mut().poll(cx),
+        Some(account) => {
+            let mut polled = std::task::Poll::Pending;
+            account.charge(&mut || polled = work.as_mut().poll(cx));
+            polled
+        }
+    })
+    .await
+}

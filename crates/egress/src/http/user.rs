@@ -1,0 +1,191 @@
+//! Who pays for what a connection of outgoing HTTP costs the host (policy clause ISO-2).
+//!
+//! A connection is driven by a task of its own, and what that has to do is for the server to say: a hundred thousand
+//! `103 Early Hints`, pings, chunks of one byte. All of it is charged to the instance whose request the connection is at,
+//! the last one where several share it. While nobody uses it, it may cost [`UNUSED_TIME`] and ends then.
+//!
+//! However much a server sends, its connection holds the thread for about [`TURN`] at a time: [`Paced`] lets others have
+//! their turn in between.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::host_account::HostAccount;
+
+/// Whose request a connection is at. Cheap to clone; clones are of one connection.
+#[derive(Clone, Default)]
+pub(super) struct User(Arc<Mutex<Option<Weak<dyn HostAccount>>>>);
+
+impl User {
+    /// From now on it is at a request of the instance with this account.
+    pub(super) fn set(&self, account: Option<&Arc<dyn HostAccount>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = account.map(Arc::downgrade);
+    }
+
+    fn get(&self) -> Option<Arc<dyn HostAccount>> {
+        let user = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        user.as_ref().and_then(Weak::upgrade)
+    }
+
+    /// Drives a connection at the cost of who uses it, until it ends or costs too much while nobody does.
+    pub(super) async fn pay<F: Future>(self, connection: F) -> Option<F::Output> {
+        let mut connection = Box::pin(connection);
+        let mut unused = Duration::ZERO;
+        std::future::poll_fn(|cx| {
+            let Some(account) = self.get() else {
+                let start = Instant::now();
+                let polled = connection.as_mut().poll(cx).map(Some);
+                unused += start.elapsed();
+                return match polled {
+                    Poll::Pending if unused > UNUSED_TIME => Poll::Ready(None),
+                    polled => polled,
+                };
+            };
+            unused = Duration::ZERO;
+            let mut polled = Poll::Pending;
+            account.charge(&mut || polled = connection.as_mut().poll(cx).map(Some));
+            polled
+        })
+        .await
+    }
+}
+
+/// A stream that is read for a short while at a time.
+pub(super) struct Paced<S> {
+    stream: S,
+    /// Since when there was always something to read.
+    since: Option<Instant>,
+}
+
+impl<S> Paced<S> {
+    pub(super) fn new(stream: S) -> Paced<S> {
+        Paced { stream, since: None }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.since.is_some_and(|since| since.elapsed() > TURN) {
+            self.since = None;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        match read {
+            Poll::Pending => self.since = None,
+            Poll::Ready(_) => {
+                self.since.get_or_insert_with(Instant::now);
+            }
+        }
+        Poll::Ready(ready!(read))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What driving a connection may cost in a row while nobody uses it.
+const UNUSED_TIME: Duration = Duration::from_millis(100);
+
+/// How long a connection is read in one go.
+const TURN: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Turns(AtomicUsize);
+
+    impl HostAccount for Turns {
+        fn charge(&self, work: &mut dyn FnMut()) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            work();
+        }
+
+        fn received(&self, _: usize) {}
+
+        fn passed_on(&self, _: usize) {}
+    }
+
+    /// Takes 10 ms of every turn, and never ends.
+    async fn flooded() {
+        loop {
+            std::thread::sleep(Duration::from_millis(10));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    // proves: ISO-2
+    #[tokio::test]
+    async fn a_connection_that_nobody_uses_and_that_costs_time_ends() {
+        assert_eq!(User::default().pay(flooded()).await, None);
+    }
+
+    // proves: ISO-2
+    #[tokio::test]
+    async fn what_a_used_connection_costs_is_its_users() {
+        let user = User::default();
+        let turns = Arc::new(Turns::default());
+        let account: Arc<dyn HostAccount> = turns.clone();
+        user.set(Some(&account));
+        let driven = tokio::time::timeout(Duration::from_millis(400), user.clone().pay(flooded()));
+        assert!(driven.await.is_err(), "it does not end by itself");
+        assert!(turns.0.load(Ordering::Relaxed) > 10);
+        drop((account, turns));
+        assert_eq!(user.pay(flooded()).await, None, "its user is gone");
+    }
+
+    // proves: ISO-2
+    #[tokio::test]
+    async fn a_stream_without_end_lets_others_have_their_turn() {
+        let others = tokio::spawn(async { tokio::time::sleep(Duration::from_millis(20)).await });
+        let mut stream = Paced::new(tokio::io::repeat(7));
+        let mut buffer = [0; 1024];
+        let flood = async {
+            loop {
+                stream.read_exact(&mut buffer).await.unwrap();
+            }
+        };
+        tokio::select! {
+            () = flood => {}
+            ended = others => ended.unwrap(),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What one instance uses up, and whether that is too much (policy clauses Q-3, ISO-2 and ISO-3).
+//!
+//! ```text
+//! the instance's own task ─┐             ┌─ processor time: while somebody is at work for the instance
+//! what the host does for it┼─▶ Account ──┼─ host memory:    taken from the allocator meanwhile
+//! memory.grow, table.grow ─┘             └─ mapped memory:  linear memories and tables
+//! ```
+//!
+//! Whoever turns to an instance does so [by its account](Account::charge). That is its own task, whatever the guest or a
+//! call of the host is at, and each task that the gate runs for it: a look-up, a connection of outgoing HTTP, the rest of
+//! what was written. Time and host memory are charged when the turn ends, and also in the middle of it, when a guest that
+//! computes is interrupted by a [tick](crate::engine::TICK).
+//!
+//! Time is that of the clock, or less where the thread's processor time shows that another thread had the processor.
+//!
+//! Host memory is what the allocator gave to the turns of the instance less what it got back from them. What passes
+//! between an instance and others (bodies, output) is [handed over](outport_egress::HostAccount): it counts for whom it
+//! waits. Memory that was passed on otherwise would count for good, so never more is charged than the process has.
+//!
+//! An account that has used up more than its [limits](GuestLimits) ends the guest: a guest that computes traps, one that
+//! waits is woken and ended.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::task::AtomicWaker;
+use outport_egress::HostAccount;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::engine::StackEstimate;
+use crate::heap;
+use crate::limits::{ComputedTooLong, GuestLimits, HoldsTooMuch};
+use crate::memory_ceiling::MemoryShare;
+
+/// What one instance uses up.
+#[derive(Debug)]
+pub(crate) struct Account {
+    limits: GuestLimits,
+    /// Nanoseconds, in all of its life.
+    computed: AtomicU64,
+    /// Of these, before the last request that it was given.
+    computed_before: AtomicU64,
+    /// Bytes of linear memories and tables.
+    mapped: AtomicUsize,
+    /// Bytes that it had from the allocator, less those that it gave back.
+    host: AtomicIsize,
+    /// Of the host's bytes, those that are taken from the share.
+    taken: AtomicUsize,
+    share: Arc<MemoryShare>,
+    stacks: StackEstimate,
+    waker: AtomicWaker,
+}
+
+/// A turn of this thread to an account.
+#[derive(Clone, Copy)]
+struct Turn {
+    since: Instant,
+    heap: isize,
+}
+
+thread_local! {
+    static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
+    /// The processor time of this thread when it was last looked at, in nanoseconds.
+    static PROCESSOR: Cell<u64> = const { Cell::new(0) };
+}
+
+impl Account {
+    /// An account for a new instance of the component whose share this is. None where there is no memory for one.
+    pub(crate) fn open(limits: &GuestLimits, share: &Arc<MemoryShare>) -> Option<Account> {
+        share.take(STACK).then(|| Account {
+            limits: *limits,
+            computed: AtomicU64::new(0),
+            computed_before: AtomicU64::new(0),
+            mapped: AtomicUsize::new(0),
+            host: AtomicIsize::new(0),
+            taken: AtomicUsize::new(0),
+            share: Arc::clone(share),
+            stacks: StackEstimate::default(),
+            waker: AtomicWaker::new(),
+        })
+    }
+
+    /// Does something for the instance, at its account. What is done within at another account counts for this one.
+    pub(crate) fn charge<T>(&self, work: impl FnOnce() -> T) -> T {
+        if TURN.get().is_some() {
+            return work();
+        }
+        TURN.set(Some(Turn::now()));
+        let end = EndOfTurn(self);
+        let done = work();
+        drop(end);
+        done
+    }
+
+    /// Charges what this turn has used up so far, and answers how long it was since that was done last.
+    pub(crate) fn charge_so_far(&self) -> Duration {
+        match TURN.get() {
+            Some(turn) => {
+                TURN.set(Some(Turn::now()));
+                self.settle(turn)
+            }
+            None => Duration::ZERO,
+        }
+    }
+
+    /// Whether the instance may go on.
+    pub(crate) fn check(&self) -> wasmtime::Result<()> {
+        if let Some(limit) = self.limits.computing
+            && self.computed() > limit
+        {
+            return Err(ComputedTooLong { limit }.into());
+        }
+        let held = self.held_by_host();
+        let mapped = self.mapped.load(Ordering::Relaxed);
+        let memory = mapped.saturating_add(held.saturating_sub(FREE));
+        if memory > self.limits.memory || !self.take_for_host(held) {
+            return Err(HoldsTooMuch { held }.into());
+        }
+        Ok(())
+    }
+
+    /// What becomes of a task of the instance: whatever it came to, or its end where the instance may not go on. From a
+    /// wait it is woken when that changes.
+    pub(crate) fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        task: impl FnOnce(&mut Context<'_>) -> Poll<wasmtime::Result<T>>,
+    ) -> Poll<wasmtime::Result<T>> {
+        match self.charge(|| task(cx)) {
+            Poll::Ready(done) => Poll::Ready(done),
+            Poll::Pending => {
+                self.waker.register(cx.waker());
+                match self.check() {
+                    Ok(()) => Poll::Pending,
+                    Err(over) => Poll::Ready(Err(over)),
+                }
+            }
+        }
+    }
+
+    /// The stacks that it seems to have.
+    pub(crate) fn stacks(&self) -> &StackEstimate {
+        &self.stacks
+    }
+
+    /// Gives all of the processor time once more, for a further request.
+    pub(crate) fn renew(&self) {
+        self.computed_before
+            .store(self.computed.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Whether half of the memory, or of the processor time, is used up.
+    pub(crate) fn is_half_used(&self) -> bool {
+        let computed = Duration::from_nanos(self.computed.load(Ordering::Relaxed));
+        let memory = self
+            .mapped
+            .load(Ordering::Relaxed)
+            .saturating_add(self.held_by_host());
+        memory > self.limits.memory / 2 || self.limits.computing.is_some_and(|limit| computed > limit / 2)
+    }
+
+    /// Takes so many bytes more of linear memory or tables, or none.
+    pub(crate) fn map(&self, bytes: usize) -> bool {
+        let mapped = self.mapped.load(Ordering::Relaxed);
+        let within = mapped
+            .checked_add(bytes)
+            .is_some_and(|then| then.saturating_add(self.held_by_host()) <= self.limits.memory);
+        let fits = within && self.share.take(bytes);
+        if fits {
+            self.mapped.fetch_add(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// Processor time since the last request was given to it.
+    fn computed(&self) -> Duration {
+        let before = self.computed_before.load(Ordering::Relaxed);
+        Duration::from_nanos(self.computed.load(Ordering::Relaxed).saturating_sub(before))
+    }
+
+    /// Bytes that the host holds for the instance.
+    fn held_by_host(&self) -> usize {
+        let held = usize::try_from(self.host.load(Ordering::Relaxed)).unwrap_or(0);
+        match held {
+            ..STEP => held,
+            // What was passed on without a word would else count for ever.
+            _ => held.min(heap::in_use()),
+        }
+    }
+
+    /// Takes what the host holds from the share, or gives back what it holds no more; roughly, since this happens often.
+    fn take_for_host(&self, held: usize) -> bool {
+        let taken = self.taken.load(Ordering::Relaxed);
+        if held.abs_diff(taken) < STEP {
+            return true;
+        }
+        // Two threads that are at work for one instance: the later one looks again at its next turn.
+        let exchange = self
+            .taken
+            .compare_exchange(taken, held, Ordering::Relaxed, Ordering::Relaxed);
+        if exchange.is_err() {
+            return true;
+        }
+        if held < taken {
+            self.share.give_back(taken - held);
+            return true;
+        }
+        let fits = self.share.take(held - taken);
+        if !fits {
+            self.taken.fetch_sub(held - taken, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    fn settle(&self, turn: Turn) -> Duration {
+        let spent = turn.spent();
+        let nanoseconds = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
+        self.computed.fetch_add(nanoseconds, Ordering::Relaxed);
+        self.add_to_host(heap::taken_here() - turn.heap);
+        spent
+    }
+
+    /// Nobody saves up by giving back what others have taken.
+    fn add_to_host(&self, bytes: isize) {
+        if bytes != 0 {
+            let before = self.host.fetch_add(bytes, Ordering::Relaxed);
+            if before + bytes < 0 {
+                self.host.fetch_max(0, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl HostAccount for Account {
+    fn charge(&self, work: &mut dyn FnMut()) {
+        Account::charge(self, work);
+        if self.check().is_err() {
+            self.waker.wake();
+        }
+    }
+
+    fn received(&self, bytes: usize) {
+        self.add_to_host(isize::try_from(bytes).unwrap_or(isize::MAX));
+    }
+
+    fn passed_on(&self, bytes: usize) {
+        self.add_to_host(-isize::try_from(bytes).unwrap_or(isize::MAX));
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let taken = *self.mapped.get_mut() + *self.taken.get_mut() + STACK;
+        self.share.give_back(taken);
+    }
+}
+
+/// Ends a turn, also where something panics.
+struct EndOfTurn<'a>(&'a Account);
+
+impl Drop for EndOfTurn<'_> {
+    fn drop(&mut self) {
+        if let Some(turn) = TURN.take() {
+            self.0.settle(turn);
+        }
+    }
+}
+
+impl Turn {
+    fn now() -> Turn {
+        Turn {
+            since: Instant::now(),
+            heap: heap::taken_here(),
+        }
+    }
+
+    /// How long it was. A turn of some length is no longer than the thread had the processor meanwhile, which is a system
+    /// call to find out.
+    fn spent(self) -> Duration {
+        let spent = self.since.elapsed();
+        if spent < LONG {
+            return spent;
+        }
+        let processor = clock_gettime(ClockId::ThreadCPUTime);
+        let processor = u64::try_from(processor.tv_sec).unwrap_or(0) * 1_000_000_000
+            + u64::try_from(processor.tv_nsec).unwrap_or(0);
+        let before = PROCESSOR.replace(processor);
+        spent.min(Duration::from_nanos(processor.saturating_sub(before)))
+    }
+}
+
+/// Bytes that an instance's stack counts for: as much of it as WebAssembly may use (`max_wasm_stack`).
+pub(crate) const STACK: usize = 512 * 1024;
+
+/// Bytes of the host that are not worth a look at what all have.
+const STEP: usize = 64 * 1024;
+
+/// Bytes that the host may hold for an instance beside all that it may have, so that one whose memory is as large as it
+/// may be can still be answered. They count for the component all the same.
+const FREE: usize = 1024 * 1024;
+
+/// From when on it matters whether a turn had the processor.
+const LONG: Duration = Duration::from_micros(200);
+
+#[cfg(test)]
+mod tests;

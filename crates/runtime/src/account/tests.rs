@@ -1,0 +1,156 @@
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use outport_egress::HostAccount;
+
+use super::*;
+use crate::memory_ceiling::MemoryCeiling;
+
+fn account(change: impl FnOnce(&mut GuestLimits)) -> Arc<Account> {
+    account_under(usize::MAX, change)
+}
+
+fn account_under(ceiling: usize, change: impl FnOnce(&mut GuestLimits)) -> Arc<Account> {
+    let mut limits = GuestLimits::of_a_command();
+    change(&mut limits);
+    let share = Arc::new(Arc::new(MemoryCeiling::of(ceiling)).share());
+    Arc::new(Account::open(&limits, &share).expect("there is room for a stack"))
+}
+
+/// Keeps the processor busy for so long.
+fn compute(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+// proves: ISO-2
+#[test]
+fn time_in_a_call_of_the_host_is_charged_as_it_passes() {
+    let account = account(|limits| limits.computing = Some(Duration::from_millis(30)));
+    account.charge(|| compute(Duration::from_millis(5)));
+    assert!(account.check().is_ok());
+    account.charge(|| {
+        compute(Duration::from_millis(20));
+        assert!(account.charge_so_far() > Duration::from_millis(1));
+        compute(Duration::from_millis(20));
+    });
+    // However noisy the machine is: a loop that turns for 45 ms has the processor for more than 30 of them, or repeats.
+    for _ in 0..20 {
+        if account.check().is_err() {
+            return;
+        }
+        account.charge(|| compute(Duration::from_millis(20)));
+    }
+    panic!("{:?} were charged", account.computed());
+}
+
+// proves: ISO-2
+#[test]
+fn a_wait_is_not_charged() {
+    let account = account(|limits| limits.computing = Some(Duration::from_millis(30)));
+    account.charge(|| std::thread::sleep(Duration::from_millis(60)));
+    assert!(account.check().is_ok(), "another thread had the processor");
+    std::thread::sleep(Duration::from_millis(60));
+    assert!(account.check().is_ok());
+}
+
+// proves: Q-3
+#[test]
+fn a_further_request_gets_all_of_the_time_until_half_is_used() {
+    let account = account(|limits| limits.computing = Some(Duration::from_millis(100)));
+    while !account.is_half_used() {
+        account.charge(|| compute(Duration::from_millis(10)));
+    }
+    account.renew();
+    assert_eq!(account.computed(), Duration::ZERO);
+    assert!(account.check().is_ok());
+    assert!(account.is_half_used(), "of all of its life");
+}
+
+// proves: ISO-3
+#[test]
+fn what_the_host_holds_for_an_instance_counts_until_it_is_given_back() {
+    let account = account(|limits| limits.memory = 3 * FREE);
+    let mut held = Vec::new();
+    account.charge(|| held.push(vec![0_u8; 2 * FREE]));
+    assert!(account.check().is_ok(), "{}", account.held_by_host());
+    assert!(account.map(FREE / 2));
+    assert!(
+        !account.map(3 * FREE),
+        "what the host holds counts for the guest's own"
+    );
+    account.charge(|| held.push(vec![0_u8; 2 * FREE]));
+    assert!(account.check().is_err());
+    account.charge(|| held.clear());
+    assert!(account.check().is_ok());
+}
+
+// proves: ISO-3
+#[test]
+fn nobody_saves_up_by_giving_back_what_others_took() {
+    let account = account(|limits| limits.memory = FREE);
+    let of_others = vec![0_u8; 64 * FREE];
+    account.charge(move || drop(of_others));
+    let mut held = Vec::new();
+    account.charge(|| held.push(vec![0_u8; 3 * FREE]));
+    assert!(account.check().is_err());
+}
+
+// proves: ISO-3
+#[test]
+fn what_changes_hands_counts_for_whom_it_waits() {
+    let account = account(|limits| limits.memory = FREE);
+    let account_of_host: &dyn HostAccount = &*account;
+    // Somebody has to have it from the allocator, or it would be a mistake in counting.
+    let body = vec![0_u8; 4 * FREE];
+    account_of_host.received(body.len());
+    assert!(account.check().is_err());
+    account_of_host.passed_on(body.len());
+    assert!(account.check().is_ok());
+    account_of_host.passed_on(body.len());
+    account_of_host.received(body.len());
+    assert!(account.check().is_err(), "nothing was saved up");
+}
+
+// proves: ISO-3
+#[test]
+fn what_the_host_holds_is_taken_from_all_and_given_back_at_the_end() {
+    let ceiling = 16 * FREE;
+    let account = account_under(ceiling, |_| {});
+    let mut held = Vec::new();
+    account.charge(|| held.push(vec![0_u8; 10 * FREE]));
+    assert!(account.check().is_ok());
+    assert!(!account.share.has_room_for(6 * FREE));
+    account.charge(|| held.push(vec![0_u8; 10 * FREE]));
+    assert!(account.check().is_err(), "together they have no more");
+    let share = Arc::clone(&account.share);
+    drop(account);
+    assert!(share.has_room_for(ceiling));
+}
+
+// proves: ISO-2, ISO-3
+#[tokio::test]
+async fn a_guest_that_waits_is_woken_and_ended_when_others_use_up_its_account() {
+    let account = account(|limits| limits.computing = Some(Duration::from_millis(20)));
+    let guest = {
+        let account = Arc::clone(&account);
+        std::future::poll_fn(move |cx| account.poll(cx, |_| Poll::<wasmtime::Result<()>>::Pending))
+    };
+    let mut guest = tokio::spawn(guest);
+    tokio::task::yield_now().await;
+    assert!((&mut guest).now_or_never().is_none());
+    // A connection of it that a peer keeps busy.
+    for _ in 0..100 {
+        HostAccount::charge(&*account, &mut || compute(Duration::from_millis(5)));
+    }
+    let ended = guest.await.expect("it does not panic");
+    assert!(
+        ended
+            .expect_err("it is ended")
+            .is::<crate::limits::ComputedTooLong>()
+    );
+}
