@@ -15,9 +15,10 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display};
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -39,6 +40,8 @@ pub struct Outport {
     environment: Vec<(OsString, OsString)>,
     folder: TempDir,
     limit: Duration,
+    descriptors: Option<u32>,
+    stdout_is_read: bool,
 }
 
 impl Outport {
@@ -52,6 +55,8 @@ impl Outport {
             environment: Vec::new(),
             folder: tempfile::tempdir().expect("a temporary folder"),
             limit: Duration::from_secs(180),
+            descriptors: None,
+            stdout_is_read: true,
         }
     }
 
@@ -152,6 +157,22 @@ impl Outport {
         self
     }
 
+    /// How many descriptors the process may have, and cannot raise itself.
+    pub fn descriptors(self, number: u32) -> Outport {
+        Outport {
+            descriptors: Some(number),
+            ..self
+        }
+    }
+
+    /// Its standard output is a pipe that stays open and that nobody reads.
+    pub fn unread_stdout(self) -> Outport {
+        Outport {
+            stdout_is_read: false,
+            ..self
+        }
+    }
+
     /// The working directory.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -168,7 +189,16 @@ impl Outport {
 
     /// Starts the command.
     pub fn start(self) -> Running {
-        let mut command = Command::new(binary());
+        let mut command = match self.descriptors {
+            None => Command::new(binary()),
+            Some(number) => {
+                let mut command = Command::new("sh");
+                command
+                    .args(["-c", &format!("ulimit -n {number} && exec \"$0\" \"$@\"")])
+                    .arg(binary());
+                command
+            }
+        };
         command
             .arg(self.command)
             .args(&self.options)
@@ -189,7 +219,12 @@ impl Outport {
             .stderr(Stdio::piped());
         let line = format!("{command:?}");
         let mut process = Process::start(&mut command, Signal::TERM).expect("the binary was found");
-        let stdout = Transcript::of(process.child().stdout.take().expect("a piped output"));
+        let stdout = process.child().stdout.take().expect("a piped output");
+        let (stdout, unread) = if self.stdout_is_read {
+            (Transcript::of(stdout), None)
+        } else {
+            (Transcript::of(io::empty()), Some(stdout))
+        };
         let stderr = Transcript::of(process.child().stderr.take().expect("a piped output"));
         Running {
             line,
@@ -199,6 +234,7 @@ impl Outport {
             audit_log: self.audit_log(),
             limit: self.limit,
             folder: self.folder,
+            _unread: unread,
         }
     }
 
@@ -217,6 +253,7 @@ pub struct Running {
     audit_log: PathBuf,
     limit: Duration,
     folder: TempDir,
+    _unread: Option<ChildStdout>,
 }
 
 impl Running {

@@ -1,0 +1,85 @@
+//! The neighbour: a component that answers `hello`, and a client that asks it again and again.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// How a row of requests went.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Visits {
+    /// How long each took, whether it went well or not.
+    took: Vec<Duration>,
+    /// What went wrong.
+    pub(crate) failed: Vec<String>,
+}
+
+impl Visits {
+    /// So many requests, one after the other.
+    pub(crate) fn times(number: usize, server: SocketAddr) -> Visits {
+        let mut visits = Visits::default();
+        for _ in 0..number {
+            visits.visit(server);
+        }
+        visits
+    }
+
+    /// Requests for so long, with a pause between them; five at least.
+    pub(crate) fn lasting(time: Duration, server: SocketAddr) -> Visits {
+        let (mut visits, start) = (Visits::default(), Instant::now());
+        while start.elapsed() < time || visits.took.len() < 5 {
+            visits.visit(server);
+            std::thread::sleep(PAUSE);
+        }
+        visits
+    }
+
+    fn visit(&mut self, server: SocketAddr) {
+        let start = Instant::now();
+        if let Err(failure) = visit(server) {
+            self.failed.push(failure);
+        }
+        self.took.push(start.elapsed());
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.took.len()
+    }
+
+    pub(crate) fn succeeded(&self) -> usize {
+        self.took.len() - self.failed.len()
+    }
+
+    pub(crate) fn median(&self) -> Duration {
+        let mut sorted = self.took.clone();
+        sorted.sort();
+        sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn worst(&self) -> Duration {
+        self.took.iter().max().copied().unwrap_or_default()
+    }
+}
+
+/// One request on a connection of its own.
+fn visit(server: SocketAddr) -> Result<(), String> {
+    let answer = ask(server).map_err(|error| error.to_string())?;
+    if answer.starts_with("HTTP/1.1 200 ") {
+        return Ok(());
+    }
+    Err(answer.lines().next().unwrap_or("no answer").to_owned())
+}
+
+fn ask(server: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /hello HTTP/1.1\r\nHost: hello\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// How long the client waits for anything.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two requests, so that the client is no attack of its own.
+const PAUSE: Duration = Duration::from_millis(4);
