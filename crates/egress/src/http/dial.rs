@@ -293,10 +293,11 @@ const HEAD_START: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
-    use outport_policy::Scheme;
+    use outport_policy::{Scheme, Transport};
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::sockets::SocketPermit;
     use crate::testing::{Script, World};
 
     /// A world with room for `most` connections, and a gate in it.
@@ -377,6 +378,61 @@ mod tests {
         }
         drop(give);
         freeing.join().unwrap();
+    }
+
+    // proves: Q-4
+    #[tokio::test(start_paused = true)]
+    async fn exchanges_and_their_connections_count_like_sockets() {
+        // (of an instance, of the process, how many there may be)
+        for (of_instance, of_process, most) in [(3, 100, 3), (100, 3, 3), (2, 3, 2)] {
+            let (mut world, _, destination, answer) = crowded(1000);
+            world.operator.quotas.total_connections = None;
+            world.operator.quotas.sockets_per_instance = of_instance;
+            world.operator.quotas.sockets_per_process = of_process;
+            let gate = world.instance(&["*://10.0.0.1:8080"]);
+            let _socket = SocketPermit::take(&gate, Transport::Tcp).ok().unwrap();
+            let mut held = Vec::new();
+            let refused = loop {
+                let slot = ExchangeSlot::count(&gate);
+                match judge_when_there_is_room(&gate, &destination, &answer, &slot).await {
+                    Ok((permit, _)) => held.push((slot, permit)),
+                    Err(error) => break error,
+                }
+            };
+            assert!(matches!(refused, Error::ConnectionLimitReached));
+            assert_eq!(
+                held.len() + 1,
+                most,
+                "with one socket: {of_instance}, {of_process}"
+            );
+            let socket = SocketPermit::take(&gate, Transport::Tcp).err().unwrap();
+            assert_eq!(socket.kind(), RefusalKind::Quota);
+            held.pop();
+            assert!(SocketPermit::take(&gate, Transport::Tcp).is_ok());
+        }
+    }
+
+    // proves: Q-4, ISO-1
+    #[test]
+    fn no_component_takes_the_sockets_that_are_kept_for_another() {
+        let mut world = World::new(Script::new());
+        world.operator.quotas.sockets_per_process = 100;
+        world.operator.quotas.sockets_per_instance = 100;
+        let wall = world.wall();
+        let [greedy, modest] = ["greedy", "modest"].map(|name| {
+            let allow = crate::testing::allow(&["*://10.0.0.1:8080"]);
+            wall.gate(name, allow).open().gate
+        });
+        let take_all = |gate: &Arc<InstanceGate>| {
+            let taken = std::iter::from_fn(|| SocketPermit::take(gate, Transport::Tcp).ok());
+            taken.collect::<Vec<_>>()
+        };
+        let of_greedy = take_all(&greedy);
+        assert_eq!(of_greedy.len(), 75, "one half, and half of the other");
+        let of_modest = take_all(&modest);
+        assert_eq!(of_modest.len(), 25, "what is kept for it");
+        drop(of_greedy);
+        assert_eq!(take_all(&modest).len(), 50, "what is common");
     }
 
     #[tokio::test]
