@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+
 use outport_e2e::guest;
 use outport_e2e::outport::{Finished, Outport};
 
@@ -325,4 +329,65 @@ fn a_runtime_config_with_an_error_is_shown_with_its_place() {
             assert!(message.contains(part), "no `{part}` in\n{message}");
         }
     }
+}
+
+// proves: RSN-4
+#[test]
+fn a_file_name_forges_no_line_and_moves_no_cursor() {
+    let names: [&[u8]; 5] = [
+        b"a\ndenied: component `bank` tcp 192.0.2.1:1 [forged]",
+        b"a\x1b[2J\x1b]0;title\x07\r",
+        "a\u{202e}b\u{2066}\u{200b}".as_bytes(),
+        "a\u{2028}denied: x\u{85}\u{9b}2J".as_bytes(),
+        b"a\xff\nerror: y",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for name in names {
+        let mut file = OsString::from_vec(name.to_vec());
+        let stem = file.to_string_lossy().into_owned();
+        file.push(".wasm");
+        let path = folder.path().join(&file);
+        let is_text = path.to_str().is_some();
+        let mut ended = Vec::new();
+        let missing = Outport::serve(&path).finish().expect_code(2);
+        assert!(missing.stderr.contains("there is no file"), "{missing}");
+        ended.push(missing);
+
+        fs::copy(guest::path("http-player"), &path).unwrap();
+        let served = Outport::serve(&path)
+            .allow("http://no.effect")
+            .option("-v")
+            .start();
+        assert_eq!(served.get("/?tcp.connect%2010.0.0.5:80").status, 200);
+        assert_eq!(served.get("/?tcp.connect%2010.0.0.5:80").status, 200);
+        let served = served.stop().expect_code(0);
+        assert_eq!(served.reasons(), ["allow.no-match", "allow.no-match"], "{served}");
+        ended.push(served);
+        ended.push(Outport::serve(&path).option("--client-tls=x").finish());
+        if is_text {
+            let no_command = Outport::run(&path).finish().expect_code(2);
+            assert!(no_command.stderr.contains("is no command"), "{no_command}");
+            ended.push(no_command);
+            fs::copy(guest::player(), &path).unwrap();
+            let run = Outport::run(&path)
+                .option("--max-time=1s")
+                .args(["tcp.connect 10.0.0.5:80", "wait 60000"]);
+            ended.push(run.finish().expect_code(134));
+        }
+        for finished in ended {
+            for judgement in &finished.audit {
+                assert_eq!(judgement.field("component"), stem, "the true name\n{finished}");
+            }
+            for line in finished.stderr.split('\n') {
+                assert!(!line.chars().any(does_something), "{line:?}\n{finished}");
+                let forged = line.starts_with("denied: ") && !line.starts_with("denied: component `a\\");
+                let forged = forged && !line.starts_with("denied: component `a\u{fffd}");
+                assert!(!forged && !line.starts_with("error: y"), "{line:?}\n{finished}");
+            }
+        }
+    }
+}
+
+fn does_something(c: char) -> bool {
+    c.is_control() || "\u{200b}\u{202e}\u{2066}\u{2028}".contains(c)
 }

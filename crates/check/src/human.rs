@@ -16,7 +16,7 @@
 use crate::code::Severity;
 use crate::finding::Finding;
 use outport_manifest::{SourceFile, Span};
-use outport_policy::Place;
+use outport_policy::{Place, masked};
 use std::fmt::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -251,15 +251,7 @@ pub(crate) fn wrap(text: &str, first: usize, rest: usize) -> String {
 
 /// The text with everything that a terminal would obey replaced by something that it shows.
 pub(crate) fn visible(text: &str) -> String {
-    let shown = |c: char| match c {
-        '\t' => ' ',
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-            '\u{fffd}'
-        }
-        _ if c.is_control() => '\u{fffd}',
-        _ => c,
-    };
-    text.chars().map(shown).collect()
+    text.chars().map(masked).collect()
 }
 
 fn paint(colours: Colours, severity: Severity, text: &str) -> String {

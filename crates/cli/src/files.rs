@@ -7,6 +7,8 @@ use std::path::Path;
 
 use outport_manifest::SourceFile;
 
+use outport_policy::printable_path;
+
 use crate::diagnostic::Diagnostic;
 
 /// The files that a command read.
@@ -84,7 +86,7 @@ fn read_text(path: &Path) -> io::Result<String> {
 
 /// What to tell of a file that cannot be read; `what` is what it is for.
 pub(crate) fn unreadable(path: &Path, what: &str, error: &io::Error) -> Diagnostic {
-    let shown = path.display();
+    let shown = printable_path(path);
     match error.kind() {
         io::ErrorKind::NotFound => Diagnostic::error(format!("there is no {what} `{shown}`")),
         io::ErrorKind::InvalidData => Diagnostic::error(format!("the {what} `{shown}` is not UTF-8 text")),

@@ -1,5 +1,7 @@
 //! Colour, where a person looks at it; and text that others wrote, made safe to look at.
 
+use outport_policy::masked;
+
 /// Whether to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
@@ -34,25 +36,28 @@ impl Paint {
     }
 }
 
-/// The text with every character that a terminal would obey instead of showing replaced by one that it shows.
-/// Line breaks stay.
+/// The text with every character that a terminal would obey instead of showing replaced by one that it shows. Line breaks
+/// stay, and each further line is indented: so it is never taken for something that Outport says of its own accord.
 pub(crate) fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|c| if c == '\n' { c } else { shown(c) })
-        .collect()
+    let mut lines = text
+        .split('\n')
+        .map(|line| line.chars().map(shown).collect::<String>());
+    let mut harmless = lines.next().unwrap_or_default();
+    for line in lines {
+        harmless.push('\n');
+        if !line.is_empty() && !line.starts_with(INDENT) {
+            harmless.push_str(INDENT);
+        }
+        harmless.push_str(&line);
+    }
+    harmless
 }
+
+const INDENT: &str = "    ";
 
 /// The character, or one of the same width that is only shown.
 pub(crate) fn shown(c: char) -> char {
-    match c {
-        '\t' => ' ',
-        // Characters that change the direction or the joining of what follows.
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-            '\u{fffd}'
-        }
-        _ if c.is_control() => '\u{fffd}',
-        _ => c,
-    }
+    masked(c)
 }
 
 #[cfg(test)]
@@ -63,8 +68,18 @@ mod tests {
     #[test]
     fn what_others_wrote_cannot_move_the_cursor() {
         assert_eq!(
-            harmless("a\x1b[2Jb\r\tc\nd\u{202e}e\u{9b}"),
-            "a\u{fffd}[2Jb\u{fffd} c\nd\u{fffd}e\u{fffd}"
+            harmless("a\x1b[2Jb\r\tc\nd\u{202e}e\u{9b}\u{2028}f"),
+            "a\u{fffd}[2Jb\u{fffd} c\n    d\u{fffd}e\u{fffd}\u{fffd}f"
+        );
+    }
+
+    // proves: RSN-4
+    #[test]
+    fn what_others_wrote_begins_no_line_of_ours() {
+        let trap = "it trapped\n    0: main\n denied: x\n\ndenied: y\r";
+        assert_eq!(
+            harmless(trap),
+            "it trapped\n    0: main\n     denied: x\n\n    denied: y\u{fffd}"
         );
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use outport_policy::{
     Attempt, Decision, Endpoint, Grants, Layer, Name, Operator, Outcome, Peers, Policy, Quotas, Reason,
-    Situation, Ticket, Transport, Usage,
+    Situation, Ticket, Transport, Usage, printable,
 };
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -273,7 +273,7 @@ impl InstanceGate {
         // A guest can have this as often as it likes, so it is told whenever there are twice as many.
         if cut.is_power_of_two() {
             let name = escape(name.as_str());
-            tracing::warn!(component = self.gate.component(), %name, addresses, in_all = cut, "an answer was cut");
+            tracing::warn!(component = %printable(self.gate.component()), %name, addresses, in_all = cut, "an answer was cut");
         }
     }
 

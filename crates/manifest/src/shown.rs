@@ -1,9 +1,9 @@
 //! Text of others in our messages.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
-use outport_policy::excerpt;
+use outport_policy::{excerpt, printable};
 
 /// Shows what somebody wrote, the beginning only if it is very long ([`excerpt`]), with everything escaped that a
 /// terminal or log could take for more than text: control characters, line breaks, and characters that change the
@@ -21,10 +21,7 @@ pub(crate) struct Shown<'t>(Cow<'t, str>);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|letter| match letter {
-            '"' | '\'' | '\\' => f.write_char(letter),
-            _ => write!(f, "{}", letter.escape_debug()),
-        })
+        printable(&self.0).fmt(f)
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::printable::printable;
+
 /// The place that an entry or another value comes from, for messages that send somebody there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -37,9 +39,9 @@ impl fmt::Display for Place {
         match self {
             Self::File {
                 path, line, column, ..
-            } => write!(f, "{path}:{line}:{column}"),
+            } => write!(f, "{}:{line}:{column}", printable(path)),
             Self::Option { name } => f.write_str(name),
-            Self::Environment { variable } => f.write_str(variable),
+            Self::Environment { variable } => printable(variable).fmt(f),
             Self::Code => f.write_str("the embedder"),
         }
     }

@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use outport_policy::printable_path;
 use wasmtime::component::Component as Compiled;
 use wasmtime::component::types::ComponentItem;
 
@@ -41,13 +42,13 @@ pub enum Entrance {
 #[non_exhaustive]
 pub enum ComponentError {
     /// The file is not there.
-    #[error("there is no file `{}`", .path.display())]
+    #[error("there is no file `{}`", printable_path(.path))]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// The file is there and cannot be read.
-    #[error("cannot read `{}`: {source}", .path.display())]
+    #[error("cannot read `{}`: {source}", printable_path(.path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -55,31 +56,31 @@ pub enum ComponentError {
         source: io::Error,
     },
     /// A WebAssembly module, which has no typed imports to judge.
-    #[error("`{}` is a core module, not a component", .path.display())]
+    #[error("`{}` is a core module, not a component", printable_path(.path))]
     CoreModule {
         /// The file.
         path: PathBuf,
     },
     /// WebAssembly's text format.
-    #[error("`{}` is WebAssembly text, not a component", .path.display())]
+    #[error("`{}` is WebAssembly text, not a component", printable_path(.path))]
     Text {
         /// The file.
         path: PathBuf,
     },
     /// Machine code of another program, which Outport does not run.
-    #[error("`{}` is compiled code, not a component", .path.display())]
+    #[error("`{}` is compiled code, not a component", printable_path(.path))]
     Precompiled {
         /// The file.
         path: PathBuf,
     },
     /// More than a component may have.
-    #[error("`{}` is larger than {} MiB, which no component may be", .path.display(), LARGEST >> 20)]
+    #[error("`{}` is larger than {} MiB, which no component may be", printable_path(.path), LARGEST >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
     /// Something else altogether.
-    #[error("`{}` is not WebAssembly: it {found}", .path.display())]
+    #[error("`{}` is not WebAssembly: it {found}", printable_path(.path))]
     NotWebAssembly {
         /// The file.
         path: PathBuf,
@@ -87,13 +88,13 @@ pub enum ComponentError {
         found: String,
     },
     /// The manifest says what the file hashes to, and it does not.
-    #[error("`{}` is not the file that the digest in the manifest stands for", .path.display())]
+    #[error("`{}` is not the file that the digest in the manifest stands for", printable_path(.path))]
     WrongDigest {
         /// The file.
         path: PathBuf,
     },
     /// It begins as a component and does not hold up.
-    #[error("`{}` is not a valid component: {reason:#}", .path.display())]
+    #[error("`{}` is not a valid component: {reason:#}", printable_path(.path))]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -101,7 +102,7 @@ pub enum ComponentError {
         reason: wasmtime::Error,
     },
     /// It cannot be composed with others, whether or not it can be run alone.
-    #[error("`{}` cannot be composed: {reason}", .path.display())]
+    #[error("`{}` cannot be composed: {reason}", printable_path(.path))]
     CannotCompose {
         /// The file.
         path: PathBuf,

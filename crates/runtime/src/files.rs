@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outport_manifest::{Component, Mount, Span};
+use outport_policy::printable_path;
 
 use crate::cache::user_cache;
 use crate::surroundings::{Access, Directory};
@@ -135,7 +136,7 @@ impl FileTree {
             .iter()
             .map(|text| Pattern::parse(&text.value).map_err(|error| at(&text.span)(error.into())));
         let excluded: Vec<Pattern> = excluded.collect::<Result<_, _>>()?;
-        let failed = |reason| FilesError::of(&root.display().to_string(), reason);
+        let failed = |reason| FilesError::of(&printable_path(root).to_string(), reason);
         let tree = SourceTree::open(root).map_err(|error| at(&first.span)(failed(error)))?;
         let copies = copies_directory();
         if user_cache().is_some() {
@@ -144,7 +145,7 @@ impl FileTree {
         let folder = fs::create_dir_all(&copies)
             .and_then(|()| OwnCopy::make(&copies))
             .map_err(|reason| {
-                let path = copies.display().to_string();
+                let path = printable_path(&copies).to_string();
                 at(&first.span)(FilesError::Unusable { path, reason })
             })?;
         let copy = Copy {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use outport_egress::Gate;
+use outport_policy::printable;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
@@ -29,6 +30,7 @@ pub struct Prepared {
 }
 
 struct Shared {
+    name: String,
     engine: Engine,
     component: Component,
     instance: InstancePre<Guest>,
@@ -104,15 +106,17 @@ impl Workshop {
         surroundings: Surroundings,
         limits: GuestLimits,
     ) -> Result<Prepared, LinkError> {
-        let first_memory = first_memory(component.wasmtime(), gate.component(), &limits)?;
+        let name = printable(gate.component()).to_string();
+        let first_memory = first_memory(component.wasmtime(), &name, &limits)?;
         let linked = self
             .interfaces
             .link(component, &gate)
             .map_err(|reason| LinkError::Unlinkable {
-                component: gate.component().to_owned(),
+                component: name.clone(),
                 reason,
             })?;
         let shared = Shared {
+            name,
             engine: self.engine.clone(),
             component: component.clone(),
             instance: linked.instance,
@@ -130,9 +134,10 @@ impl Workshop {
 }
 
 impl Prepared {
-    /// The component's name.
+    /// The component's name, as messages show it: with everything escaped that a terminal or log could take for more than
+    /// text.
     pub fn name(&self) -> &str {
-        self.shared.gate.component()
+        &self.shared.name
     }
 
     /// Whether the component has this entrance.

@@ -35,6 +35,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use outport_policy::printable_path;
+
 /// What the process keeps when it enters the kernel's sandbox.
 #[derive(Debug, Clone, Default)]
 pub struct Sandbox {
@@ -79,7 +81,7 @@ pub enum SandboxError {
         threads: usize,
     },
     /// A writable directory cannot be opened.
-    #[error("the directory `{}` cannot be opened: {source}", .path.display())]
+    #[error("the directory `{}` cannot be opened: {source}", printable_path(.path))]
     Directory {
         /// The directory.
         path: PathBuf,

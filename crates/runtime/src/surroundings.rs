@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use outport_policy::printable_path;
 use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
@@ -57,7 +58,7 @@ pub enum Input {
 
 /// A directory that was to be shown to a guest cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot open the directory `{}` for the guest's `{guest}`: {reason:#}", .host.display())]
+#[error("cannot open the directory `{}` for the guest's `{guest}`: {reason:#}", printable_path(.host))]
 #[non_exhaustive]
 pub struct DirectoryError {
     /// The host's directory.

@@ -13,6 +13,8 @@ use clap::{Args, ValueEnum};
 use outport_check::human::{Colours, render_all};
 use outport_check::{Finding, TestResult, apply_fixes, report_json, report_sarif};
 
+use outport_policy::printable_path;
+
 use crate::app_options::AppOptions;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
@@ -79,12 +81,12 @@ fn fix_manifest(report: &Report, terminal: Terminal) -> Result<bool, Failure> {
         replace(path, &text).map_err(|error| {
             unusable(&format_args!(
                 "cannot write the manifest `{}`: {error}",
-                path.display()
+                printable_path(path)
             ))
         })?;
         terminal.say(&format!(
             "changed {count} of the entries in {}",
-            harmless(&path.display().to_string())
+            printable_path(path)
         ));
     }
     Ok(count > 0)

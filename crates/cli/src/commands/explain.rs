@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use outport_check::DeniedNames;
 use outport_check::explain::{Assumption, EffectivePolicy, Question, Verdict, explain as explain_one};
 use outport_manifest::ComponentId;
-use outport_policy::{AllowList, Operator, Policy};
+use outport_policy::{AllowList, Operator, Policy, printable_path};
 
 use crate::app_options::{AppOptions, WrittenApp};
 use crate::diagnostic::Diagnostic;
@@ -141,7 +141,7 @@ impl Options {
     }
 
     fn difference(&self, now: &EffectivePolicy, old: &Path) -> Result<(String, i32), Failure> {
-        let shown = old.display();
+        let shown = printable_path(old);
         let unusable = |error: &dyn std::fmt::Display| {
             Failure::unusable(Diagnostic::error(format!(
                 "cannot compare with `{shown}`: {error}"

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use outport_check::{Subject, warnings_at_start};
-use outport_policy::Entry;
+use outport_policy::{Entry, printable};
 use outport_runtime::component::ComponentError;
 
 use crate::author_options::ENTRIES_OPTION;
@@ -26,8 +26,9 @@ pub(super) fn review(
     files: &Files,
     terminal: Terminal,
 ) -> Result<(), Failure> {
+    let component = printable(component).to_string();
     let subject = Subject {
-        id: component,
+        id: &component,
         place: ENTRIES_OPTION.clone(),
         entries,
         unread: 0,
@@ -65,7 +66,8 @@ pub(super) fn refused(error: impl std::error::Error) -> Failure {
     Failure::unusable(Diagnostic::error(error.to_string()))
 }
 
-/// What reports call a component that has no manifest to name it.
+/// The name of a component that has no manifest to name it: that of its file, whatever somebody put into it. Messages
+/// show it as [`printable`] does.
 pub(super) fn name(path: &Path) -> String {
     path.file_stem()
         .unwrap_or(path.as_os_str())

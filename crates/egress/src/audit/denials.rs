@@ -13,6 +13,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use outport_policy::printable;
+
 use super::AuditSink;
 use super::event::{AuditEvent, Verdict};
 use super::lines::{LineWriter, Lines};
@@ -151,6 +153,7 @@ impl Seen {
             }
             *lines += 1;
             let protocol = attempt.split('.').next().unwrap_or(attempt);
+            let component = printable(component);
             let reason = reason.map(|code| format!(" [{code}]")).unwrap_or_default();
             tell(format!(
                 "denied: component `{component}` {protocol} {destination}{reason} {}",
@@ -158,7 +161,7 @@ impl Seen {
             ));
         }
         for (component, told) in self.components.drain().filter(|(_, told)| told.beyond > 0) {
-            let beyond = told.beyond;
+            let (component, beyond) = (printable(&component), told.beyond);
             tell(format!(
                 "denied: component `{component}` {beyond} more, not told one by one; the audit log has them"
             ));

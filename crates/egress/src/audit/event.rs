@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use outport_policy::{Attempt, Decision, Denial, Entry, Host, Name, Permit, Reason, Rule};
+use outport_policy::{Attempt, Decision, Denial, Entry, Host, Name, Permit, Reason, Rule, printable};
 use serde::{Serialize, Serializer};
 
 use super::escape::escape;
@@ -19,7 +19,8 @@ pub enum Verdict {
     Deny,
 }
 
-/// A decision with everything that led to it, owned and escaped (RSN-1, RSN-2, RSN-4).
+/// A decision with everything that led to it, owned and escaped (RSN-1, RSN-2, RSN-4); but for the component, whose name
+/// is the true one, to be found by, and is escaped where it is shown.
 ///
 /// As JSON an object of one line, members in the order of the fields, absent ones left out. Its `Display` is the
 /// line for a terminal:
@@ -180,7 +181,8 @@ impl fmt::Display for AuditEvent {
         write!(
             f,
             "{verdict}: component `{}` {protocol} {}",
-            self.component, self.destination
+            printable(&self.component),
+            self.destination
         )?;
         if let Some(name) = &self.name {
             write!(f, " ({name})")?;

@@ -8,6 +8,9 @@ use super::AuditSink;
 use super::event::AuditEvent;
 use super::lines::{LineWriter, Lines};
 use super::timestamp::Timestamp;
+use outport_policy::{masked, printable_path};
+use serde::Serialize;
+use serde_json::ser::Formatter;
 
 /// Writes every event as a line of JSON ([`AuditEvent`]) to a file or to standard error.
 ///
@@ -94,14 +97,44 @@ impl AuditLog {
 
 impl AuditSink for AuditLog {
     fn record(&self, event: &AuditEvent) {
-        // An event holds only text and numbers, so it cannot fail to become JSON.
-        if let Ok(line) = serde_json::to_string(event) {
+        if let Some(line) = to_json(event) {
             self.lines.put(line);
         }
     }
 
     fn flush(&self) {
         self.lines.flush();
+    }
+}
+
+/// An event as a line of JSON; none if it cannot become one, which an event of text and numbers always can.
+fn to_json(event: &AuditEvent) -> Option<String> {
+    let mut line = Vec::with_capacity(512);
+    event
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut line, Printable))
+        .ok()?;
+    String::from_utf8(line).ok()
+}
+
+/// JSON in which every character is escaped that a terminal could take for more than text (RSN-4). What it means is the
+/// same.
+struct Printable;
+
+impl Formatter for Printable {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        text: &str,
+    ) -> std::io::Result<()> {
+        let mut rest = text;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| masked(*c) != *c) {
+            writer.write_all(&rest.as_bytes()[..at])?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + c.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
     }
 }
 
@@ -200,7 +233,10 @@ fn ends_within_a_line(path: &Path) -> std::io::Result<bool> {
 #[non_exhaustive]
 pub enum AuditLogError {
     /// The file cannot be opened.
-    #[error("the audit log `{}` cannot be opened for writing: {source}", path.display())]
+    #[error(
+        "the audit log `{}` cannot be opened for writing: {source}",
+        printable_path(path)
+    )]
     Open {
         /// The file.
         path: PathBuf,
@@ -332,5 +368,23 @@ mod tests {
                 .starts_with("the audit log `no/such/folder/audit.jsonl` cannot be opened"),
             "{error}"
         );
+    }
+
+    // proves: RSN-4
+    #[test]
+    fn the_log_has_the_true_name_in_characters_that_do_nothing() {
+        for name in [
+            "a\n{\"ts\":1}",
+            "größe",
+            "\u{1b}[2J\u{9b}31m\u{202e}\u{2028}\u{e0041}\u{7f}",
+        ] {
+            let event = denial(name, "10.0.0.5:5432");
+            let line = to_json(&event).unwrap();
+            assert!(line.chars().all(|c| masked(c) == c), "{line:?}");
+            let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(read["component"], name);
+            let shown = event.to_string();
+            assert!(shown.chars().all(|c| masked(c) == c), "{shown:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use outport_manifest::{Manifest, RouteError, Span, TemplateError};
-use outport_policy::Place;
+use outport_policy::{Place, printable_path};
 
 use super::CompositionError;
 use crate::command::NotACommand;
@@ -79,9 +79,12 @@ impl AppProblem {
     pub fn advice(&self) -> Option<String> {
         match &self.kind {
             AppProblemKind::Component(error) => error.advice().map(str::to_owned),
-            AppProblemKind::NotFetched { looked_for, .. } => looked_for
-                .first()
-                .map(|path| format!("download it to `{}`, or write a path as `source`", path.display())),
+            AppProblemKind::NotFetched { looked_for, .. } => looked_for.first().map(|path| {
+                format!(
+                    "download it to `{}`, or write a path as `source`",
+                    printable_path(path)
+                )
+            }),
             AppProblemKind::Files(error) => error.advice().map(str::to_owned),
             AppProblemKind::Composition(error) => error.advice().map(str::to_owned),
             _ => None,

@@ -22,6 +22,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use outport_policy::printable_path;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use tempfile::TempDir;
@@ -71,7 +72,7 @@ fn remove_if_abandoned(folder: &Path) {
         && rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive).is_ok()
         && let Err(error) = fs::remove_dir_all(folder)
     {
-        tracing::debug!("cannot remove `{}`: {error}", folder.display());
+        tracing::debug!("cannot remove `{}`: {error}", printable_path(folder));
     }
 }
 
