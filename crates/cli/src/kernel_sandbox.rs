@@ -5,7 +5,7 @@
 
 use clap::{Args, ValueEnum};
 use outport_runtime::cache::CompiledCode;
-use outport_runtime::sandbox::{Demand, Sandbox};
+use outport_runtime::sandbox::{Demand, Enforced, FileTimes, Gap, Sandbox};
 use outport_runtime::surroundings::{Access, Directory};
 
 use crate::audit_output::AuditOutput;
@@ -41,10 +41,29 @@ enum KernelSandbox {
     Required,
 }
 
-/// What was opened before.
+/// What was opened before, and what the kernel holds.
 pub(crate) struct Inside {
     pub(crate) code: CompiledCode,
     pub(crate) audit: Option<AuditOutput>,
+    pub(crate) held: Held,
+}
+
+/// What the kernel holds; nothing if nobody asked it to.
+pub(crate) struct Held(Option<Enforced>);
+
+impl Held {
+    /// Gives up what only a start needs, before the first guest runs, which has `directories`.
+    pub(crate) fn seal(self, directories: &[Directory]) -> Result<(), Failure> {
+        let writes = directories.iter().any(|shared| shared.access == Access::Write);
+        let times = match writes {
+            true => FileTimes::Set,
+            false => FileTimes::Keep,
+        };
+        match self.0 {
+            Some(enforced) => Ok(enforced.seal(times)?),
+            None => Ok(()),
+        }
+    }
 }
 
 impl SandboxOptions {
@@ -69,40 +88,71 @@ impl SandboxOptions {
             .into_iter()
             .chain(guests)
             .fold(Sandbox::new(), Sandbox::writable);
-        let held = match self.kernel_sandbox {
-            KernelSandbox::Off => "off".to_owned(),
+        let held: Option<Enforced> = match self.kernel_sandbox {
+            KernelSandbox::Off => None,
             KernelSandbox::On => enter(&sandbox, Demand::WhatThereIs, terminal)?,
             KernelSandbox::Required => enter(&sandbox, Demand::Everything, terminal)?,
         };
-        tell(terminal, &format!("Kernel sandbox: {held}"));
-        Ok(Inside { code, audit })
+        let words = held.as_ref().map_or("off".to_owned(), Enforced::to_string);
+        tell(terminal, &format!("Kernel sandbox: {words}"));
+        Ok(Inside {
+            code,
+            audit,
+            held: Held(held),
+        })
     }
 }
 
 /// Answers what the kernel holds now.
-fn enter(sandbox: &Sandbox, demand: Demand, terminal: Terminal) -> Result<String, Failure> {
+fn enter(sandbox: &Sandbox, demand: Demand, terminal: Terminal) -> Result<Option<Enforced>, Failure> {
     match sandbox.enter(demand) {
         Ok(enforced) => {
-            if !enforced.is_everything() {
-                warn(
-                    terminal,
-                    "this kernel cannot hold all that the kernel sandbox is made of",
-                );
+            for gap in &enforced.gaps {
+                warn(terminal, &unheld(&enforced, gap), gap.advice);
             }
-            Ok(enforced.to_string())
+            Ok(Some(enforced))
         }
         Err(error) if demand == Demand::Everything => Err(Failure::unusable(
             Diagnostic::error(format!("there is no kernel sandbox: {error}"))
                 .advising("`--kernel-sandbox on` takes what there is"),
         )),
         Err(error) => {
-            warn(terminal, &format!("the kernel sandbox was not entered: {error}"));
-            Ok("not entered".to_owned())
+            let what = format!("the kernel sandbox was not entered: {error}");
+            warn(terminal, &what, "`--kernel-sandbox required` does not start then");
+            Ok(Some(Enforced::default()))
         }
     }
 }
 
-fn warn(terminal: Terminal, what: &str) {
-    let warning = Diagnostic::warning(what).advising("`--kernel-sandbox off` does without it");
+/// What is held and what is not, and why.
+fn unheld(enforced: &Enforced, gap: &Gap) -> String {
+    let Gap { why, .. } = gap;
+    format!(
+        "the kernel sandbox holds {enforced}, and not {}: {why}",
+        enforced.missing()
+    )
+}
+
+fn warn(terminal: Terminal, what: &str, advice: &str) {
+    let warning = Diagnostic::warning(what).advising(advice);
     terminal.show(&warning, &Files::default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_says_what_is_held_what_is_not_and_why_and_advises_to_give_up_nothing() {
+        let gap = Gap {
+            why: "a container refuses it".to_owned(),
+            advice: "",
+        };
+        let mut enforced = Enforced::default();
+        enforced.system_calls = true;
+        assert_eq!(
+            unheld(&enforced, &gap),
+            "the kernel sandbox holds system calls, and not files and ports: a container refuses it"
+        );
+    }
 }

@@ -4,21 +4,39 @@
 //! this process, and no gate stands in its way. So the process gives up what it has no use for, for good and before
 //! the first guest runs:
 //!
-//! | given up | by | refused with |
-//! | --- | --- | --- |
-//! | listening, on whatever address; the operator's listeners are open by then, and accepting goes on | seccomp | `EACCES` |
-//! | sockets that are not TCP or UDP over IPv4 or IPv6: raw, packet, Unix, netlink, multipath TCP, … | seccomp | `EACCES` |
-//! | binding a TCP socket to a chosen port | Landlock | `EACCES` |
-//! | creating, changing and removing files outside of the directories that are named as writable | Landlock | `EACCES` |
-//! | running programs, and new processes | seccomp (and Landlock) | `EPERM` |
-//! | reaching into other processes: tracing, their memory and descriptors, signals | seccomp (and Landlock) | `EPERM` |
-//! | system calls that lead around a filter or into the system: `io_uring`, mounts, namespaces, modules, … | seccomp | `EPERM` |
+//! | given up | by | needs | refused with |
+//! | --- | --- | --- | --- |
+//! | listening, on whatever address; the operator's listeners are open by then, and accepting goes on | seccomp | | `EACCES` |
+//! | sockets that are not TCP or UDP over IPv4 or IPv6: raw, packet, Unix (abstract names too), netlink, … | seccomp | | `EACCES` |
+//! | binding a TCP socket to a chosen port | Landlock | Linux 6.7 (ABI 4) | `EACCES` |
+//! | creating, changing, cutting off and removing files outside of the directories that are named as writable | Landlock | Linux 6.2 (ABI 3) | `EACCES` |
+//! | changing whose files are, who may use them, and their attributes, everywhere | seccomp | | `EPERM` |
+//! | changing the times of files, everywhere, unless guests may ([`FileTimes`]) | seccomp | | `EPERM` |
+//! | running programs, and new processes | seccomp (and Landlock) | | `EPERM` |
+//! | reaching into other processes: tracing, memory, descriptors, signals of every kind, priorities, limits | seccomp (and Landlock) | | `EPERM` |
+//! | memory, semaphores, queues and keys that processes share by name; being told of others' changes to files | seccomp | | `EPERM` |
+//! | becoming another user | seccomp | | `EPERM` |
+//! | requests to devices, terminals and file systems (`ioctl`), but for a few that only ask | seccomp | | `EPERM` |
+//! | system calls that lead around a filter or into the system: `io_uring`, mounts, namespaces, modules, … | seccomp | | `EPERM` |
+//! | system calls that are newer than this list | seccomp | | `ENOSYS` |
 //!
-//! Reading files stays free, as do connections: the kernel cannot tell which guest is behind one, so where they lead
-//! is for the gate alone. What was open before stays open, such as the audit log.
+//! Seccomp is in every kernel that Outport runs on (Linux 4.14), unless it was built without. [`Demand::Everything`] refuses
+//! exactly where a row would not hold.
+//!
+//! What is **not** given up, since the kernel cannot tell, or Outport needs it: reading files; connections, since the kernel
+//! cannot tell which guest is behind one, so where they lead is for the gate alone; UDP sockets bound to a chosen port, as
+//! resolving names takes UDP and a filter does not see ports (Landlock does from Linux 7.2 on, ABI 10, which was not there
+//! to be tried); and where a guest has a writable directory, the times of all files of the user. What was open before stays
+//! open, such as the audit log.
+//!
+//! Where the kernel has it, Landlock holds some rows a second time: requests to devices (Linux 6.10), signals and abstract
+//! Unix sockets (6.12).
 //!
 //! Landlock before its ABI 8 holds only the thread that asks for it, and all threads which that one starts. Hence
 //! [`Sandbox::enter`] refuses once there is a second thread.
+//!
+//! A start takes more than guests do, such as further filters. [`Enforced::seal`] gives that up too, before the first guest
+//! runs.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[path = "sandbox/linux.rs"]
@@ -48,12 +66,12 @@ pub struct Sandbox {
 pub enum Demand {
     /// Take what there is.
     WhatThereIs,
-    /// Take all of the table above, or fail. Needs Linux 6.7 (Landlock ABI 4) on x86-64 or AArch64.
+    /// Take all of the table above, or fail. Needs Linux 6.7 (Landlock ABI 4) on x86-64 or AArch64, with Landlock enabled.
     Everything,
 }
 
 /// What the kernel enforces from now on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Enforced {
     /// The filter of system calls.
@@ -62,6 +80,26 @@ pub struct Enforced {
     pub files: bool,
     /// TCP sockets are not bound to a chosen port.
     pub ports: bool,
+    /// Why it does not enforce the rest, and what would let it.
+    pub gaps: Vec<Gap>,
+}
+
+/// Something that the kernel does not enforce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Why, in words.
+    pub why: String,
+    /// What to do so that it does.
+    pub advice: &'static str,
+}
+
+/// Whether the process may still set the times of files, which is for all files or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileTimes {
+    /// It may: a guest has a writable directory.
+    Set,
+    /// It may not.
+    Keep,
 }
 
 /// Why the process could not enter.
@@ -119,7 +157,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// When something that was demanded is missing, there are several threads, or the kernel refuses. Part of the
+    /// When something that was demanded is missing, there are several threads, or a directory cannot be opened. Part of the
     /// sandbox may be in force then.
     pub fn enter(&self, demand: Demand) -> Result<Enforced, SandboxError> {
         kernel::enter(&self.writable, demand)
@@ -129,6 +167,35 @@ impl Sandbox {
 /// In words: `system calls, files and ports`.
 impl fmt::Display for Enforced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.parts(true))
+    }
+}
+
+impl Enforced {
+    /// Whether nothing of the table is missing.
+    pub fn is_everything(&self) -> bool {
+        self.system_calls && self.files && self.ports
+    }
+
+    /// What is missing, in words: `files and ports`.
+    pub fn missing(&self) -> String {
+        self.parts(false)
+    }
+
+    /// Gives up what only a start needs; to be called before the first guest runs. There may be other threads, which are
+    /// held too.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the filter.
+    pub fn seal(&self, times: FileTimes) -> Result<(), SandboxError> {
+        match self.system_calls {
+            true => kernel::seal(times),
+            false => Ok(()),
+        }
+    }
+
+    fn parts(&self, enforced: bool) -> String {
         let parts = [
             (self.system_calls, "system calls"),
             (self.files, "files"),
@@ -136,20 +203,13 @@ impl fmt::Display for Enforced {
         ];
         let parts: Vec<&str> = parts
             .into_iter()
-            .filter_map(|(enforced, part)| enforced.then_some(part))
+            .filter_map(|(is, part)| (is == enforced).then_some(part))
             .collect();
         match parts.split_last() {
-            None => f.write_str("nothing"),
-            Some((last, [])) => f.write_str(last),
-            Some((last, rest)) => write!(f, "{} and {last}", rest.join(", ")),
+            None => "nothing".to_owned(),
+            Some((last, [])) => (*last).to_owned(),
+            Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
         }
-    }
-}
-
-impl Enforced {
-    /// Whether nothing of the table is missing.
-    pub fn is_everything(self) -> bool {
-        self.system_calls && self.files && self.ports
     }
 }
 
@@ -160,18 +220,20 @@ mod tests {
     #[test]
     fn what_is_enforced_is_told_in_words() {
         let rows = [
-            ((true, true, true), "system calls, files and ports"),
-            ((true, true, false), "system calls and files"),
-            ((true, false, false), "system calls"),
-            ((false, false, false), "nothing"),
+            ((true, true, true), "system calls, files and ports", "nothing"),
+            ((true, true, false), "system calls and files", "ports"),
+            ((true, false, false), "system calls", "files and ports"),
+            ((false, false, false), "nothing", "system calls, files and ports"),
         ];
-        for ((system_calls, files, ports), words) in rows {
+        for ((system_calls, files, ports), words, missing) in rows {
             let enforced = Enforced {
                 system_calls,
                 files,
                 ports,
+                gaps: Vec::new(),
             };
             assert_eq!(enforced.to_string(), words);
+            assert_eq!(enforced.missing(), missing);
             assert_eq!(enforced.is_everything(), words.len() > 25, "{words}");
         }
     }

@@ -75,7 +75,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     surroundings.arguments.push(file_name(path));
     surroundings.arguments.extend_from_slice(arguments);
     surroundings.environment = options.author.environment();
-    surroundings.directories = directories;
+    surroundings.directories = directories.clone();
     surroundings.input = Input::Inherited;
     let limits = options.limits.of_a_command();
     let prepared = Workshop::new(&room.engine)
@@ -87,6 +87,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
                 .advising("a component that answers HTTP runs with `outport serve`"),
         )
     })?;
+    inside.held.seal(&directories)?;
     run_to_the_end(&command, (runtime, hang_ups), &network, terminal)
 }
 

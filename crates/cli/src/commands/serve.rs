@@ -72,7 +72,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let gate = network.gate(&name, AllowList::compile(entries).into(), &side);
     let mut surroundings = Surroundings::default();
     surroundings.environment = options.author.environment();
-    surroundings.directories = directories;
+    surroundings.directories = directories.clone();
     let limits = options.limits.of_a_request(&options.service.limits);
     let prepared = Workshop::new(&room.engine)
         .prepare(&component, gate, surroundings, limits)
@@ -81,6 +81,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         Failure::unusable(Diagnostic::error(error.to_string()).advising("a command runs with `outport run`"))
     })?;
 
+    inside.held.seal(&directories)?;
     runtime.block_on(async {
         let mut signals = StopSignals::listen(hang_ups, network.reload())?;
         let server = options

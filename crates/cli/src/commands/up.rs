@@ -98,6 +98,8 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     };
     summary.show(&files, terminal);
     side.refuse_warnings(summary.warnings())?;
+    // Files of the app are the guests' to read.
+    inside.held.seal(&[])?;
     options.run(app, listeners, (runtime, hang_ups), &network, terminal)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Landlock knows rights, and refuses every right that a ruleset handles and no rule gives. Handled here: all that
 //! change files, running programs, and binding TCP sockets. One rule gives port 0, by which the kernel chooses.
-//! Kernels that can do more also hold devices, Unix sockets and signals; nothing that was demanded rests on these.
+//! Kernels that can do more also hold devices, Unix sockets and signals; nothing that was demanded rests on these, since
+//! seccomp holds them everywhere.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,21 +14,27 @@ use ::landlock::{
     RulesetError, RulesetStatus, Scope,
 };
 
-use super::{Demand, Enforced, SandboxError};
+use super::{Demand, Enforced, Gap, SandboxError};
 
 /// Holds the calling thread, and every thread that it starts from now on.
 pub(super) fn enter(writable: &[PathBuf], demand: Demand) -> Result<Enforced, SandboxError> {
     let opened = open_all(writable)?;
-    let refused = |error: RulesetError| SandboxError::Landlock {
-        reason: error.to_string(),
-    };
-    let status = restrict(opened, demand).map_err(|error| match demand {
-        Demand::Everything if !is_complete() => SandboxError::Missing {
+    match (restrict(opened, demand), demand) {
+        (Ok(status), _) => Ok(enforced(&status)),
+        (Err(_), Demand::Everything) if !is_complete() => Err(SandboxError::Missing {
             missing: "all of Landlock that is needed (ABI 4, Linux 6.7)",
-        },
-        _ => refused(error),
-    })?;
-    Ok(enforced(&status))
+        }),
+        (Err(error), Demand::Everything) => Err(SandboxError::Landlock {
+            reason: error.to_string(),
+        }),
+        (Err(error), Demand::WhatThereIs) => Ok(Enforced {
+            gaps: vec![Gap {
+                why: format!("Landlock refuses: {error}"),
+                advice: NEEDED,
+            }],
+            ..Enforced::default()
+        }),
+    }
 }
 
 fn restrict(writable: Vec<PathFd>, demand: Demand) -> Result<RestrictionStatus, RulesetError> {
@@ -86,8 +93,33 @@ fn enforced(status: &RestrictionStatus) -> Enforced {
         system_calls: false,
         files: abi >= ABI::V3,
         ports: abi >= ABI::V4,
+        gaps: gap(status.landlock, abi).into_iter().collect(),
     }
 }
+
+/// Why Landlock does not hold all that is needed of it.
+fn gap(status: LandlockStatus, abi: ABI) -> Option<Gap> {
+    let (why, advice) = match status {
+        _ if abi >= ABI::V4 => return None,
+        LandlockStatus::NotEnabled => (
+            "Landlock is in this kernel, and not enabled".to_owned(),
+            "name `landlock` in the kernel's boot parameter `lsm=`",
+        ),
+        // A refusal looks the same from here.
+        LandlockStatus::NotImplemented => (
+            "this kernel has no Landlock, or a container's filter of system calls refuses it".to_owned(),
+            "let the container use `landlock_create_ruleset`, `landlock_add_rule` and `landlock_restrict_self`, on Linux \
+             6.7 or newer",
+        ),
+        LandlockStatus::Available { .. } => (
+            format!("this kernel has version {abi} of Landlock; files take version 3, ports version 4"),
+            NEEDED,
+        ),
+    };
+    Some(Gap { why, advice })
+}
+
+const NEEDED: &str = "Linux 6.7 or newer, with Landlock enabled, holds all";
 
 /// Whether the kernel has all that can be demanded. Asks for a ruleset, and enters none.
 fn is_complete() -> bool {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Demand, Enforced, SandboxError, landlock, seccomp};
+use super::{Demand, Enforced, FileTimes, Gap, SandboxError, landlock, seccomp};
 
 pub(super) fn enter(writable: &[PathBuf], demand: Demand) -> Result<Enforced, SandboxError> {
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
@@ -10,7 +10,17 @@ pub(super) fn enter(writable: &[PathBuf], demand: Demand) -> Result<Enforced, Sa
         return Err(SandboxError::Threads { threads });
     }
     let mut enforced = landlock::enter(writable, demand)?;
-    seccomp::enter()?;
-    enforced.system_calls = true;
+    match (seccomp::enter(), demand) {
+        (Ok(()), _) => enforced.system_calls = true,
+        (Err(error), Demand::Everything) => return Err(error),
+        (Err(error), Demand::WhatThereIs) => enforced.gaps.push(Gap {
+            why: error.to_string(),
+            advice: "a kernel with seccomp filters (`CONFIG_SECCOMP_FILTER`) holds them",
+        }),
+    }
     Ok(enforced)
+}
+
+pub(super) fn seal(times: FileTimes) -> Result<(), SandboxError> {
+    seccomp::seal(times)
 }

@@ -18,6 +18,10 @@ fn main() {
 }
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[path = "calls.rs"]
+mod calls;
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod linux {
     use std::collections::BTreeMap;
     use std::fs::{self, File};
@@ -30,25 +34,32 @@ mod linux {
     use std::thread;
 
     use outport_runtime::engine::{Allocation, Engine};
-    use outport_runtime::sandbox::{Demand, Sandbox, SandboxError};
+    use outport_runtime::sandbox::{Demand, FileTimes, Sandbox, SandboxError};
+
+    use super::calls;
     use wasmtime::{Instance, Module, Store};
 
     /// What an attempt finds around it.
-    struct World {
+    pub(super) struct World {
         listener: TcpListener,
         inside: PathBuf,
-        outside: PathBuf,
+        pub(super) outside: PathBuf,
     }
 
-    struct Attempt {
-        name: &'static str,
+    pub(super) struct Attempt {
+        pub(super) name: &'static str,
         /// The error number without the sandbox; none where the attempt is not made, or anything may come of it.
         without: Option<i32>,
         within: i32,
         act: fn(&World) -> i32,
     }
 
-    const fn row(name: &'static str, without: Option<i32>, within: i32, act: fn(&World) -> i32) -> Attempt {
+    pub(super) const fn row(
+        name: &'static str,
+        without: Option<i32>,
+        within: i32,
+        act: fn(&World) -> i32,
+    ) -> Attempt {
         Attempt {
             name,
             without,
@@ -57,10 +68,10 @@ mod linux {
         }
     }
 
-    const OK: Option<i32> = Some(0);
+    pub(super) const OK: Option<i32> = Some(0);
 
     /// Attempts that are made inside only, since they would change the machine or this process.
-    const INSIDE_ONLY: Option<i32> = None;
+    pub(super) const INSIDE_ONLY: Option<i32> = None;
 
     const ATTEMPTS: &[Attempt] = &[
         row("listen on a new socket", OK, libc::EACCES, |_| {
@@ -93,7 +104,7 @@ mod linux {
         row("a netlink socket", OK, libc::EACCES, |_| {
             -socket(libc::AF_NETLINK, libc::SOCK_RAW, 0).min(0)
         }),
-        row("a pair of Unix sockets", OK, 0, |_| {
+        row("a pair of Unix sockets", OK, libc::EPERM, |_| {
             errno(std::os::unix::net::UnixStream::pair())
         }),
         row("a raw socket", INSIDE_ONLY, libc::EACCES, |_| {
@@ -245,7 +256,8 @@ mod linux {
     pub(super) fn main() {
         match std::env::var(CHILD).as_deref() {
             Ok("without") => attempt_all(|attempt| attempt.without.is_some()),
-            Ok("within") => within(),
+            Ok("within") => within(FileTimes::Keep, |_| true),
+            Ok("times") => within(FileTimes::Set, |attempt| attempt.name == calls::TIMES.name),
             _ => compare(),
         }
     }
@@ -261,16 +273,31 @@ mod linux {
             );
             return;
         }
-        for attempt in ATTEMPTS {
+        for attempt in all() {
             let got = within.get(attempt.name).copied();
             assert_eq!(got, Some(attempt.within), "inside: {}", attempt.name);
             let got = without.get(attempt.name).copied();
             assert_eq!(got, attempt.without, "without: {}", attempt.name);
         }
+        let times = run("times");
+        assert_eq!(
+            times.get(calls::TIMES.name),
+            Some(&0),
+            "a guest with a directory: {times:?}"
+        );
         println!(
             "{} attempts by a hole in a guest, each refused or permitted as it must be",
-            ATTEMPTS.len()
+            all().count()
         );
+    }
+
+    fn all() -> impl Iterator<Item = &'static Attempt> {
+        // The last of those here remove what the others need.
+        calls::ATTEMPTS
+            .iter()
+            .chain([&calls::TIMES])
+            .chain(calls::REFUSED.iter())
+            .chain(ATTEMPTS)
     }
 
     fn run(how: &str) -> BTreeMap<String, i32> {
@@ -297,21 +324,31 @@ mod linux {
             .collect()
     }
 
-    fn within() {
+    fn within(times: FileTimes, wanted: fn(&Attempt) -> bool) {
         let world = world();
         let sandbox = Sandbox::new()
             .writable(&world.inside)
             .writable("no/such/directory");
-        match sandbox.enter(Demand::Everything) {
-            Ok(enforced) => assert!(enforced.is_everything(), "{enforced}"),
+        let enforced = match sandbox.enter(Demand::Everything) {
+            Ok(enforced) => enforced,
             Err(SandboxError::Missing { missing }) => return println!("{missing}\nSKIPPED: 1"),
             Err(error) => panic!("{error}"),
-        }
+        };
+        assert!(
+            enforced.is_everything() && enforced.gaps.is_empty(),
+            "{enforced:?}"
+        );
+        // What only a start needs.
+        assert!(std::os::unix::net::UnixStream::pair().is_ok());
+        let datagrams = calls::pair(libc::SOCK_DGRAM);
+        assert_eq!(datagrams, libc::EACCES, "before the start is over");
+        assert_eq!(calls::pair(libc::SOCK_SEQPACKET), libc::EACCES);
         let second = thread::spawn(|| Sandbox::new().enter(Demand::WhatThereIs))
             .join()
             .unwrap();
         assert!(matches!(second, Err(SandboxError::Threads { .. })), "{second:?}");
-        attempt_by_guest(world, |_| true);
+        enforced.seal(times).unwrap();
+        attempt_by_guest(world, wanted);
     }
 
     fn attempt_all(wanted: fn(&Attempt) -> bool) {
@@ -339,11 +376,13 @@ mod linux {
             store.set_epoch_deadline(1_000_000);
             let hole =
                 wasmtime::Func::wrap(&mut store, |caller: wasmtime::Caller<'_, World>, number: i32| {
-                    (ATTEMPTS[number as usize].act)(caller.data())
+                    all()
+                        .nth(number as usize)
+                        .map_or(-1, |attempt| (attempt.act)(caller.data()))
                 });
             let instance = Instance::new(&mut store, &module, &[hole.into()]).unwrap();
             let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
-            for (number, attempt) in ATTEMPTS.iter().enumerate().filter(|(_, attempt)| wanted(attempt)) {
+            for (number, attempt) in all().enumerate().filter(|(_, attempt)| wanted(attempt)) {
                 let result = run.call(&mut store, number as i32).unwrap();
                 println!("{}: {result}", attempt.name);
             }
@@ -351,15 +390,15 @@ mod linux {
         thread::spawn(guest).join().unwrap();
     }
 
-    fn errno<T>(result: io::Result<T>) -> i32 {
+    pub(super) fn errno<T>(result: io::Result<T>) -> i32 {
         result.err().map_or(0, |error| error.raw_os_error().unwrap_or(-1))
     }
 
     /// Answers an error number, or 0.
     #[allow(unsafe_code, reason = "a hole is what this program is about")]
-    fn call(number: libc::c_long, [a, b, c, d]: [i64; 4]) -> i32 {
+    pub(super) fn call(number: libc::c_long, [a, b, c, d]: [i64; 4]) -> i32 {
         // SAFETY: the arguments are numbers, or point to what lives until the call returns.
-        match unsafe { libc::syscall(number, a, b, c, d) } {
+        match unsafe { libc::syscall(number, a, b, c, d, 0, 0) } {
             -1 => errno::<()>(Err(io::Error::last_os_error())),
             _ => 0,
         }
@@ -367,7 +406,7 @@ mod linux {
 
     /// Answers a descriptor, which is left open, or an error number below 0.
     #[allow(unsafe_code, reason = "a hole is what this program is about")]
-    fn socket(domain: i32, kind: i32, protocol: i32) -> i32 {
+    pub(super) fn socket(domain: i32, kind: i32, protocol: i32) -> i32 {
         // SAFETY: the arguments are numbers.
         match unsafe { libc::socket(domain, kind, protocol) } {
             -1 => -errno::<()>(Err(io::Error::last_os_error())),
@@ -381,11 +420,11 @@ mod linux {
         errno(socket.bind(&std::net::SocketAddr::from((address, port)).into()))
     }
 
-    fn parent() -> i64 {
+    pub(super) fn parent() -> i64 {
         i64::from(std::os::unix::process::parent_id())
     }
 
-    fn own() -> i64 {
+    pub(super) fn own() -> i64 {
         i64::from(std::process::id())
     }
 }
