@@ -437,7 +437,11 @@ fn belongs_to_outport(variable: &OsStr) -> bool {
 }
 
 /// The binary: `OUTPORT_BIN`, or the one in the target folder that this test was built into.
-fn binary() -> PathBuf {
+///
+/// # Panics
+///
+/// If it is not there.
+pub fn binary() -> PathBuf {
     let binary = env::var_os("OUTPORT_BIN").map_or_else(|| profile_folder().join("outport"), PathBuf::from);
     let missing = "no binary: run `cargo build -p outport` with the same profile, or set `OUTPORT_BIN`";
     assert!(binary.exists(), "{}: {missing}", binary.display());

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::path::Path;
 
 use outport_egress::{AuditLog, AuditLogError};
+use outport_runtime::stdio;
+
+use crate::failure::Failure;
 
 /// What `--audit-log` names.
 #[derive(Debug)]
@@ -22,11 +25,14 @@ impl AuditOutput {
         }
     }
 
-    /// Starts to write.
-    pub(crate) fn into_log(self) -> Result<AuditLog, AuditLogError> {
-        match self {
-            AuditOutput::StandardError => AuditLog::stderr(),
-            AuditOutput::File(file) => AuditLog::to_file(file),
-        }
+    /// Starts to write. What goes to standard error takes its turn with the rest that does.
+    pub(crate) fn into_log(self) -> Result<AuditLog, Failure> {
+        Ok(match self {
+            AuditOutput::StandardError => match stdio::opened() {
+                Some(streams) => AuditLog::to(streams.error_in_turn())?,
+                None => AuditLog::stderr()?,
+            },
+            AuditOutput::File(file) => AuditLog::to_file(file)?,
+        })
     }
 }

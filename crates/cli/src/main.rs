@@ -72,6 +72,7 @@ fn main() {
         .receive_log()
         .and_then(|()| line.command.run(terminal))
         .unwrap_or_else(|failure| failure.show(terminal));
+    let status = terminal.finish(status);
     // Not by returning: a thread may be waiting for standard input, and nothing would wake it.
     std::process::exit(status);
 }

@@ -43,13 +43,15 @@ impl ServiceOptions {
 }
 
 /// Lets the server finish what it is at. A second signal ends the wait; answers the exit status.
-pub(crate) async fn finish(mut server: Server, signals: &mut StopSignals, terminal: Terminal) -> i32 {
+pub(crate) async fn finish(mut server: Server, mut signals: StopSignals, terminal: Terminal) -> i32 {
     terminal.say("Stopping; once more to stop at once");
     server.stop();
-    tokio::select! {
+    let status = tokio::select! {
         () = server.ended() => 0,
         status = signals.next() => status,
-    }
+    };
+    signals.end_at_once();
+    status
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

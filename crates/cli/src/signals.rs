@@ -7,8 +7,10 @@
 //! as the system does it; SIGHUP is [noted](HangUps) from the first moment, and answered when everything is ready.
 
 use std::io::{self, IsTerminal};
+use std::thread;
 
-use tokio::runtime::Runtime;
+use outport_runtime::stdio;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::reload::Reload;
@@ -62,6 +64,29 @@ impl StopSignals {
             }
             self.reload.now();
         }
+    }
+
+    /// Waits until what guests and Outport wrote is read, however long that takes: what a command printed is for
+    /// whoever reads it in his own time. A signal to stop ends it, whose status is answered then.
+    pub(crate) async fn unless_written(&mut self) -> Option<i32> {
+        let streams = stdio::opened()?;
+        tokio::select! {
+            biased;
+            () = streams.written() => None,
+            status = self.next() => Some(status),
+        }
+    }
+
+    /// For the last moments of the process, in which it writes out what there is: whoever asks to stop now ends it at
+    /// once. Where the system gives no thread for it, the moments are few.
+    pub(crate) fn end_at_once(mut self) {
+        let wait = move || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            if let Ok(runtime) = runtime {
+                std::process::exit(runtime.block_on(self.next()));
+            }
+        };
+        let _ = thread::Builder::new().name("outport-stop".into()).spawn(wait);
     }
 
     fn is_abandoned(&self) -> bool {

@@ -1,7 +1,11 @@
 //! What Outport says: to standard error, as much as was asked for, in colour where a person looks at it.
+//!
+//! Once guests may run, nobody waits for standard error ([`stdio`]); before that, and in commands that run none, it is
+//! written in place.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -11,6 +15,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use outport_policy::{Place, excerpt};
+use outport_runtime::stdio;
 
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
@@ -70,8 +75,7 @@ impl Terminal {
 
     /// Says a line in any case.
     pub(crate) fn insist(self, line: &str) {
-        // A closed standard error is no reason to stop.
-        let _ = writeln!(io::stderr().lock(), "{line}");
+        write(&format!("{line}\n"));
     }
 
     /// Shows errors in any case, and the rest unless only errors are wanted.
@@ -85,6 +89,21 @@ impl Terminal {
         diagnostics
             .iter()
             .for_each(|diagnostic| self.show(diagnostic, files));
+    }
+
+    /// Lets standard output and error be written to their ends, for as long as is good for an end. Answers the exit
+    /// status in place of `status`: a command whose output was lost was no success.
+    pub(crate) fn finish(self, status: i32) -> i32 {
+        let Some(streams) = stdio::opened() else {
+            return status;
+        };
+        let Some(error) = streams.finish(LAST_WORDS) else {
+            return status;
+        };
+        let lost = Diagnostic::error(format!("standard output was not written to its end: {error}"));
+        self.show(&lost, &Files::default());
+        streams.finish(LAST_WORDS);
+        status.max(1)
     }
 
     /// Tells what the libraries log. `OUTPORT_LOG` chooses otherwise what is told, in the syntax of
@@ -106,12 +125,37 @@ impl Terminal {
         };
         tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(io::stderr)
+            .with_writer(|| Log)
             .event_format(LogLine { paint: self.paint })
             .init();
         Ok(())
     }
 }
+
+/// Writes whole lines. A closed standard error is no reason to stop.
+fn write(lines: &str) {
+    match stdio::opened() {
+        Some(streams) => streams.say(lines),
+        None => drop(io::stderr().lock().write_all(lines.as_bytes())),
+    }
+}
+
+/// Where the log is written to, each event at once.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        write(&String::from_utf8_lossy(event));
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How long the end waits for whoever reads.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 const LOG_VARIABLE: &str = "OUTPORT_LOG";
 

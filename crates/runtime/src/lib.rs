@@ -30,6 +30,7 @@ mod mishaps;
 pub mod prepared;
 mod random;
 pub mod sandbox;
+pub mod stdio;
 pub mod surroundings;
 pub mod trap;
 pub mod variables;

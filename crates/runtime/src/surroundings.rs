@@ -8,6 +8,7 @@ use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use crate::random::PIECE;
+use crate::stdio;
 use crate::variables::GuestVariables;
 
 /// The surroundings of every instance of a component.
@@ -72,10 +73,11 @@ impl Surroundings {
     /// The WASI context for one instance. It has no right to the network, which is the gate's business.
     pub(crate) fn context(&self) -> Result<WasiCtx, DirectoryError> {
         let mut wasi = WasiCtxBuilder::new();
+        let (output, error) = stdio::of_guests();
         wasi.args(&self.arguments)
             .envs(&self.environment)
-            .inherit_stdout()
-            .inherit_stderr()
+            .stdout(output)
+            .stderr(error)
             .max_random_size(PIECE as u64);
         if self.input == Input::Inherited {
             wasi.inherit_stdin();

@@ -10,6 +10,7 @@ use outport_runtime::command::{Command, CommandError};
 use outport_runtime::component::Component;
 use outport_runtime::engine::Allocation;
 use outport_runtime::prepared::Workshop;
+use outport_runtime::stdio::{self, WhenFull};
 use outport_runtime::surroundings::{Input, Surroundings};
 use tokio::runtime::Runtime;
 
@@ -67,6 +68,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         .operator
         .sandbox
         .enter(&side, &directories, terminal, Terminal::mention)?;
+    stdio::open(WhenFull::Wait)?;
     let room = EngineRoom::open(Allocation::Alone, options.limits.of_all(), inside.code)?;
     let component = Component::load(path, &room.engine, &room.code).map_err(unusable)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
@@ -99,16 +101,29 @@ fn run_to_the_end(
 ) -> Result<i32, Failure> {
     let outcome = runtime.block_on(async {
         let mut signals = StopSignals::listen(hang_ups, network.reload())?;
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
             outcome = command.run() => Ok(outcome),
-            status = signals.next() => Ok(Ok(status)),
-        }
+            status = signals.next() => Err(status),
+        };
+        let status = match ended {
+            Ok(outcome) => {
+                let status = status(outcome, terminal)?;
+                network.wall().flush();
+                signals.unless_written().await.unwrap_or(status)
+            }
+            Err(stopped) => stopped,
+        };
+        signals.end_at_once();
+        Ok(status)
     });
     // Whatever the guest left behind is not waited for.
     runtime.shutdown_background();
-    let outcome: std::io::Result<_> = outcome;
-    match outcome? {
+    outcome
+}
+
+fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> Result<i32, Failure> {
+    match outcome {
         Ok(status) => Ok(status),
         Err(error @ CommandError::NotStarted(_)) => Err(refused(error)),
         Err(error) => {

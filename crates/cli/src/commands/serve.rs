@@ -9,6 +9,7 @@ use outport_runtime::component::Component;
 use outport_runtime::engine::Allocation;
 use outport_runtime::http::{Responder, Site, SiteEntry};
 use outport_runtime::prepared::Workshop;
+use outport_runtime::stdio::{self, WhenFull};
 use outport_runtime::surroundings::Surroundings;
 
 use super::single::{name, refused, review, unusable};
@@ -61,6 +62,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         .operator
         .sandbox
         .enter(&side, &directories, terminal, Terminal::say)?;
+    stdio::open(WhenFull::Drop)?;
     let instances = options.service.limits.instances();
     let room = EngineRoom::open(
         Allocation::Pool { instances },
@@ -88,7 +90,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
             .service
             .start(site(responder, instances), listeners, terminal)?;
         signals.next().await;
-        Ok(finish(server, &mut signals, terminal).await)
+        Ok(finish(server, signals, terminal).await)
     })
 }
 

@@ -18,6 +18,7 @@ use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
 use outport_runtime::files::copies_directory;
 use outport_runtime::http::{Listeners, Site};
+use outport_runtime::stdio::{self, WhenFull};
 use outport_runtime::surroundings::{Access, Directory};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -81,6 +82,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
             .operator
             .sandbox
             .enter(&side, &options.copies(&written.manifest), terminal, Terminal::say)?;
+    stdio::open(WhenFull::Drop)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let app = options.assemble(
         &written,
@@ -196,11 +198,13 @@ impl Options {
         let status = runtime.block_on(async {
             let mut signals = StopSignals::listen(hang_ups, network.reload())?;
             let Some(listeners) = listeners else {
-                return Ok(tokio::select! {
+                let status = tokio::select! {
                     biased;
                     status = run_all(app.commands, terminal) => status,
                     status = signals.next() => status,
-                });
+                };
+                signals.end_at_once();
+                return Ok(status);
             };
             let site = Site::new(app.site, self.service.limits.instances()).with_callees(app.callees);
             let site = Arc::new(site);
@@ -211,7 +215,7 @@ impl Options {
                 _ = signals.next() => {}
                 () = run_beside(app.commands, terminal) => {}
             }
-            Ok(finish(server, &mut signals, terminal).await)
+            Ok(finish(server, signals, terminal).await)
         });
         // Whatever commands left behind is not waited for.
         runtime.shutdown_background();

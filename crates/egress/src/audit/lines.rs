@@ -3,13 +3,15 @@
 //! Whoever puts a line never waits. A line that finds the queue full is counted, and the writer says how many were
 //! lost as soon as it comes through again. The output is flushed whenever the queue is empty, so a line is out as
 //! soon as the writer can keep up.
+//!
+//! An output that stands still (a pipe that nobody reads, a disk that does not answer) holds up the end by
+//! [`FLUSH_TIME`] once, and no more; what it did not take by then is said.
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::time::{Duration, Instant};
 
 /// Where the lines go. Lives on the thread of its [`Lines`].
 pub(super) trait LineWriter: Send + 'static {
@@ -21,11 +23,23 @@ pub(super) trait LineWriter: Send + 'static {
     fn flush(&mut self);
 }
 
-/// The end of the queue that lines are put into. Dropping it writes out what is left.
+/// The end of the queue that lines are put into. Dropping it writes out what is left, for as long as a flush may take.
 pub(super) struct Lines {
+    name: String,
     queue: Option<SyncSender<Message>>,
-    lost: Arc<AtomicU64>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    counts: Arc<Counts>,
+    /// Closed when the thread has ended.
+    ended: Mutex<Receiver<()>>,
+    /// The last flush was in vain.
+    stands_still: AtomicBool,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// Lines that did not fit, since that was last said.
+    lost: AtomicU64,
+    /// Lines that were put and not flushed yet.
+    under_way: AtomicU64,
 }
 
 enum Message {
@@ -37,32 +51,55 @@ impl Lines {
     /// Starts the thread `name` that writes to `writer`, with room for `capacity` lines.
     pub(super) fn start(name: &str, capacity: usize, writer: impl LineWriter) -> std::io::Result<Lines> {
         let (queue, messages) = mpsc::sync_channel(capacity);
-        let lost = Arc::new(AtomicU64::new(0));
-        let counted = lost.clone();
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || write_all(writer, &messages, &counted))?;
+        let (alive, ended) = mpsc::sync_channel(0);
+        let counts = Arc::new(Counts::default());
+        let counted = counts.clone();
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            write_all(writer, &messages, &counted);
+            drop(alive);
+        })?;
         Ok(Lines {
+            name: name.to_owned(),
             queue: Some(queue),
-            lost,
-            thread: Mutex::new(Some(thread)),
+            counts,
+            ended: Mutex::new(ended),
+            stands_still: AtomicBool::new(false),
         })
     }
 
     /// Puts a line into the queue, or counts it as lost.
     pub(super) fn put(&self, line: String) {
         let Some(queue) = &self.queue else { return };
+        self.counts.under_way.fetch_add(1, Ordering::Relaxed);
         if queue.try_send(Message::Line(line)).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.counts.under_way.fetch_sub(1, Ordering::Relaxed);
+            self.counts.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Waits until everything that was put before is written, a second at most.
     pub(super) fn flush(&self) {
         let Some(queue) = &self.queue else { return };
+        let deadline = Instant::now() + self.patience();
         let (done, written) = mpsc::sync_channel(1);
-        if queue.try_send(Message::Flush(done)).is_ok() {
-            let _ = written.recv_timeout(FLUSH_TIME);
+        let mut message = Message::Flush(done);
+        let sent = loop {
+            message = match queue.try_send(message) {
+                Ok(()) => break true,
+                Err(TrySendError::Full(message)) if Instant::now() < deadline => message,
+                Err(_) => break false,
+            };
+            std::thread::sleep(PAUSE);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let flushed = sent && written.recv_timeout(left).is_ok();
+        self.stands_still.store(!flushed, Ordering::Relaxed);
+    }
+
+    fn patience(&self) -> Duration {
+        match self.stands_still.load(Ordering::Relaxed) {
+            true => PAUSE,
+            false => FLUSH_TIME,
         }
     }
 }
@@ -70,19 +107,32 @@ impl Lines {
 impl Drop for Lines {
     fn drop(&mut self) {
         self.queue = None;
-        let thread = self.thread.get_mut().ok().and_then(Option::take);
-        if let Some(thread) = thread {
-            let _ = thread.join();
+        let patience = self.patience();
+        let ended = self
+            .ended
+            .get_mut()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if ended.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let (name, counts) = (&self.name, &self.counts);
+            let lines = counts.under_way.load(Ordering::Relaxed) + counts.lost.load(Ordering::Relaxed);
+            tracing::warn!("{lines} lines of `{name}` were not written: what they go to stands still");
         }
     }
 }
 
-fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, lost: &AtomicU64) {
+fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: &Counts) {
+    let mut unflushed = 0;
+    let flush = |writer: &mut dyn LineWriter, unflushed: &mut u64| {
+        writer.flush();
+        counts
+            .under_way
+            .fetch_sub(std::mem::take(unflushed), Ordering::Relaxed);
+    };
     loop {
         let message = match messages.try_recv() {
             Ok(message) => message,
             Err(_) => {
-                writer.flush();
+                flush(&mut writer, &mut unflushed);
                 match messages.recv() {
                     Ok(message) => message,
                     Err(_) => break,
@@ -90,19 +140,25 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, lost: &A
             }
         };
         match message {
-            Message::Line(line) => writer.line(&line),
+            Message::Line(line) => {
+                unflushed += 1;
+                writer.line(&line);
+            }
             Message::Flush(done) => {
-                writer.flush();
+                flush(&mut writer, &mut unflushed);
                 let _ = done.try_send(());
             }
         }
-        let missing = lost.swap(0, Ordering::Relaxed);
+        let missing = counts.lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
             writer.lost(missing);
         }
     }
-    writer.flush();
+    flush(&mut writer, &mut unflushed);
 }
+
+/// How often a full queue is tried.
+const PAUSE: Duration = Duration::from_millis(5);
 
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 
@@ -160,5 +216,24 @@ mod tests {
         drop(open);
         drop(lines);
         assert_eq!(*written.lock().unwrap(), ["1", "lost 2", "2", "3"]);
+    }
+    // proves: ISO-6
+    #[test]
+    fn an_output_that_stands_still_holds_up_the_end_once_and_no_more() {
+        let (_open, gate) = mpsc::channel();
+        let slow = Slow {
+            gate,
+            written: Arc::default(),
+        };
+        let lines = Lines::start("test", 2, slow).unwrap();
+        for number in 0..10 {
+            lines.put(number.to_string());
+        }
+        let start = Instant::now();
+        lines.flush();
+        lines.flush();
+        drop(lines);
+        let waited = start.elapsed();
+        assert!(waited < FLUSH_TIME + Duration::from_millis(500), "{waited:?}");
     }
 }

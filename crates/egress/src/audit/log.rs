@@ -34,6 +34,9 @@ impl AuditLog {
     /// owner only, since it tells whom the guests talk to. A last line that was cut off, when a disk was full or a
     /// process was killed, is ended first, so that the next one stands for itself.
     ///
+    /// A named pipe (on Linux) is opened whether or not somebody reads it, and stays open when its reader leaves for
+    /// another one to come.
+    ///
     /// # Errors
     ///
     /// The file cannot be opened for writing.
@@ -43,7 +46,15 @@ impl AuditLog {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let open = || {
-            let mut file = options.open(path)?;
+            let mut file = match is_pipe(path) {
+                // A pipe that cannot be read is waited for by whoever opens it.
+                true => options
+                    .clone()
+                    .read(true)
+                    .open(path)
+                    .or_else(|_| options.open(path))?,
+                false => options.open(path)?,
+            };
             if ends_within_a_line(path)? {
                 file.write_all(b"\n")?;
             }
@@ -206,6 +217,21 @@ impl<W: Write + Send + 'static> LineWriter for JsonLines<W> {
 
     fn flush(&mut self) {
         self.write_out();
+    }
+}
+
+/// Whether there is a named pipe. To open one to write waits for a reader, to open it to read and write does not; see
+/// fifo(7).
+fn is_pipe(path: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        false
     }
 }
 

@@ -1,0 +1,138 @@
+//! Standard output and error as a guest has them, on WASI 0.2 and 0.3.
+//!
+//! A flush answers at once, since what was taken is on its way and nobody can take it back. To wait for the file would
+//! cost a guest two changes of threads for each line that it prints.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{self, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+use super::queue::OutputQueue;
+use super::{Stream, WhenFull};
+
+/// One of the two streams, for a guest's context.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GuestOutput(pub(super) Stream);
+
+impl cli::IsTerminal for GuestOutput {
+    fn is_terminal(&self) -> bool {
+        match self.0 {
+            Stream::Output => cli::IsTerminal::is_terminal(&io::stdout()),
+            Stream::Error => cli::IsTerminal::is_terminal(&io::stderr()),
+        }
+    }
+}
+
+impl StdoutStream for GuestOutput {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(GuestStream::to(self.0))
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(GuestStream::to(self.0))
+    }
+}
+
+/// A handle that the guest writes to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GuestStream {
+    /// None if there is no thread to write from.
+    queue: Option<&'static OutputQueue>,
+    when_full: WhenFull,
+}
+
+impl GuestStream {
+    fn to(stream: Stream) -> GuestStream {
+        match super::streams() {
+            Ok(streams) => GuestStream::of(streams.queue(stream), streams.when_full),
+            Err(_) => GuestStream {
+                queue: None,
+                when_full: WhenFull::Drop,
+            },
+        }
+    }
+
+    pub(super) fn of(queue: &'static OutputQueue, when_full: WhenFull) -> GuestStream {
+        GuestStream {
+            queue: Some(queue),
+            when_full,
+        }
+    }
+
+    fn queue(&self) -> io::Result<&'static OutputQueue> {
+        self.queue.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for GuestStream {
+    async fn ready(&mut self) {
+        if let (Some(queue), WhenFull::Wait) = (self.queue, self.when_full) {
+            std::future::poll_fn(|context| queue.poll_room(context)).await;
+        }
+    }
+}
+
+impl OutputStream for GuestStream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        let queue = self.queue().map_err(stream_error)?;
+        match self.when_full {
+            WhenFull::Wait => queue.push(&bytes).map_err(stream_error),
+            WhenFull::Drop => {
+                queue.offer(&bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        let queue = self.queue().map_err(stream_error)?;
+        match self.when_full {
+            WhenFull::Wait => Ok(queue.room().map_err(stream_error)?.min(AT_ONCE)),
+            WhenFull::Drop => Ok(AT_ONCE),
+        }
+    }
+}
+
+impl AsyncWrite for GuestStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let bytes = &bytes[..bytes.len().min(AT_ONCE)];
+        let queue = self.queue()?;
+        match self.when_full {
+            WhenFull::Wait => queue.accept(context, bytes),
+            WhenFull::Drop => {
+                queue.offer(bytes);
+                Poll::Ready(Ok(bytes.len()))
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// As wasmtime-wasi has it for streams that are written in place.
+fn stream_error(error: io::Error) -> StreamError {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => StreamError::Closed,
+        io::ErrorKind::QuotaExceeded => StreamError::trap("wrote more than `check-write` permits"),
+        _ => StreamError::LastOperationFailed(error.into()),
+    }
+}
+
+/// Bytes of a write at most, as wasmtime-wasi has it.
+const AT_ONCE: usize = 64 << 10;

@@ -1,0 +1,396 @@
+//! Bytes through a bounded queue to a thread that writes them.
+//!
+//! ```text
+//! offer  ──▶ taken whole, or dropped whole and counted ─┐
+//! accept ──▶ taken as far as there is room ─────────────┴─▶ queue ──▶ thread ──▶ write(2), as long as it takes
+//! ```
+//!
+//! Only the thread ever waits for the file. A queue that was full takes nothing more until half of it is written, so
+//! that there are few gaps, and each has a count. The counts are logged: by the thread when it comes through again, by
+//! whoever drops if the log goes elsewhere, and at the end; at most every [`INTERVAL`], so that a slow reader gets few
+//! lines.
+//!
+//! An error of the file loses what was being written, and the next write is tried again, as if everybody wrote in
+//! place: a pipe may get a new reader, a disk new room.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A file that nobody waits for. Dropping it ends the thread, once what is queued is written.
+#[derive(Debug)]
+pub(super) struct OutputQueue {
+    shared: Arc<Shared>,
+}
+
+/// What a queue leads to, and what is made of a loss.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output {
+    /// What the log calls it.
+    pub(super) name: &'static str,
+    /// The name of its thread.
+    pub(super) thread: &'static str,
+    /// Whether whoever drops says so at once: not if the log leads to the same file.
+    pub(super) warns_at_once: bool,
+    /// Whether the thread logs what is lost to errors of the file. Else the writer gets to know.
+    pub(super) logs_errors: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    output: Output,
+    state: Mutex<State>,
+    /// There is something to write.
+    work: Condvar,
+    /// Something was written.
+    progress: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: Vec<u8>,
+    /// Bytes that the thread has taken and not written yet.
+    in_hand: usize,
+    /// The thread waits for work.
+    idle: bool,
+    /// It was full, and not half of it is written yet.
+    full: bool,
+    closed: bool,
+    /// By what a writer's bytes were lost, until one gets to know.
+    error: Option<io::Error>,
+    /// By what bytes were lost, until that is logged.
+    logged_error: Option<io::Error>,
+    /// Bytes that were dropped since that was last logged.
+    dropped: u64,
+    logged: Option<Instant>,
+    /// Who is to be woken once there is no more than so much in the queue.
+    waiting: Vec<(usize, Waker)>,
+}
+
+impl OutputQueue {
+    /// Starts the thread that writes to `file`.
+    pub(super) fn start(output: Output, file: File) -> io::Result<OutputQueue> {
+        let shared = Arc::new(Shared {
+            output,
+            state: Mutex::default(),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+        });
+        let writer = Arc::clone(&shared);
+        thread::Builder::new()
+            .name(output.thread.to_owned())
+            .spawn(move || writer.write_all(file))?;
+        Ok(OutputQueue { shared })
+    }
+
+    /// Takes all of `bytes`, or drops and counts all of them. Never waits.
+    pub(super) fn offer(&self, bytes: &[u8]) {
+        let mut state = self.shared.lock();
+        if state.has_room_for(bytes.len(), CAPACITY) {
+            return self.shared.push(state, bytes);
+        }
+        state.full = true;
+        state.dropped += bytes.len() as u64;
+        if self.shared.output.warns_at_once {
+            self.shared.log_dropped(state);
+        }
+    }
+
+    /// As [`offer`](OutputQueue::offer), with room of its own that guests cannot take.
+    pub(super) fn offer_line(&self, bytes: &[u8]) {
+        let mut state = self.shared.lock();
+        if state.queued() + bytes.len() <= CAPACITY + FOR_LINES {
+            return self.shared.push(state, bytes);
+        }
+        state.dropped += bytes.len() as u64;
+    }
+
+    /// Takes the beginning of `bytes`, and answers how much; wakes the task when it may go on, if that is nothing.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be written to since this was last asked.
+    pub(super) fn accept(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.poll_room(context) {
+            Poll::Ready(()) => {}
+            Poll::Pending => return Poll::Pending,
+        }
+        let mut state = self.shared.lock();
+        if let Some(error) = state.error.take() {
+            return Poll::Ready(Err(error));
+        }
+        let taken = bytes.len().min(state.room().max(1));
+        self.shared.push(state, &bytes[..taken]);
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Takes all of `bytes`, of which the room was asked for.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](OutputQueue::accept); or it is more than there was ever room for.
+    pub(super) fn push(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        if let Some(error) = state.error.take() {
+            return Err(error);
+        }
+        // Several streams may have asked for the same room.
+        if state.queued() + bytes.len() > 2 * CAPACITY {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        self.shared.push(state, bytes);
+        Ok(())
+    }
+
+    /// How many bytes [`push`](OutputQueue::push) takes: none while it is full.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](OutputQueue::accept).
+    pub(super) fn room(&self) -> io::Result<usize> {
+        let mut state = self.shared.lock();
+        if let Some(error) = state.error.take() {
+            return Err(error);
+        }
+        Ok(state.room())
+    }
+
+    /// Waits for room, or an error.
+    pub(super) fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.shared.lock();
+        if state.error.is_some() || state.room() > 0 {
+            return Poll::Ready(());
+        }
+        state.wake(CAPACITY / 2, context.waker());
+        Poll::Pending
+    }
+
+    /// Waits until everything is written, or an error.
+    pub(super) fn poll_written(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.shared.lock();
+        if state.queued() == 0 || state.error.is_some() {
+            return Poll::Ready(());
+        }
+        state.wake(0, context.waker());
+        Poll::Pending
+    }
+
+    /// Takes all of `bytes`, and holds the thread that calls meanwhile.
+    pub(super) fn write_in_turn(&self, bytes: &[u8]) {
+        let state = self.shared.lock();
+        let wait = |state: &mut State| !state.has_room_for(bytes.len().min(CAPACITY / 2), CAPACITY);
+        let state = self
+            .shared
+            .progress
+            .wait_while(state, wait)
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        self.shared.push(state, bytes);
+    }
+
+    /// Waits until everything is written, no longer than `limit`. What is lost by then is logged.
+    pub(super) fn finish(&self, limit: Duration) {
+        self.wait_until_written(limit);
+        let mut state = self.shared.lock();
+        state.dropped += state.queued() as u64;
+        if state.dropped > 0 {
+            state.logged = None;
+            self.shared.log_dropped(state);
+        }
+    }
+
+    /// Waits until everything is written, no longer than `limit`.
+    pub(super) fn wait_until_written(&self, limit: Duration) {
+        let state = self.shared.lock();
+        let wait = |state: &mut State| state.queued() > 0 && state.error.is_none();
+        drop(self.shared.progress.wait_timeout_while(state, limit, wait));
+    }
+
+    /// The last error that nobody has got to know.
+    pub(super) fn take_error(&self) -> Option<io::Error> {
+        self.shared.lock().error.take()
+    }
+}
+
+impl Drop for OutputQueue {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.work.notify_one();
+    }
+}
+
+impl State {
+    fn queued(&self) -> usize {
+        self.pending.len() + self.in_hand
+    }
+
+    fn room(&self) -> usize {
+        match self.full {
+            true => 0,
+            false => CAPACITY.saturating_sub(self.queued()),
+        }
+    }
+
+    fn has_room_for(&self, bytes: usize, capacity: usize) -> bool {
+        !self.full && self.queued() + bytes <= capacity
+    }
+
+    fn wake(&mut self, at: usize, waker: &Waker) {
+        if self
+            .waiting
+            .iter()
+            .any(|(known_at, known)| *known_at == at && known.will_wake(waker))
+        {
+            return;
+        }
+        // Those whose task has gone on long ago are never taken out one by one.
+        if self.waiting.len() >= WAITING {
+            self.waiting.drain(..).for_each(|(_, waker)| waker.wake());
+        }
+        self.waiting.push((at, waker.clone()));
+    }
+}
+
+impl Shared {
+    /// Nothing panics while it is locked; and output goes on whatever does.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn push(&self, mut state: MutexGuard<'_, State>, bytes: &[u8]) {
+        state.pending.extend_from_slice(bytes);
+        if state.queued() >= CAPACITY {
+            state.full = true;
+        }
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        if idle {
+            self.work.notify_one();
+        }
+    }
+
+    fn write_all(&self, mut file: File) {
+        let mut batch = Vec::new();
+        while self.take(&mut batch) {
+            let mut rest = batch.as_slice();
+            while !rest.is_empty() {
+                match file.write(&rest[..rest.len().min(PIECE)]) {
+                    Ok(0) => {
+                        self.failed(io::ErrorKind::WriteZero.into(), rest.len());
+                        break;
+                    }
+                    Ok(written) => {
+                        rest = &rest[written..];
+                        self.written(written);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    // Somebody who has the file too made it so that writing does not wait.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
+                    Err(error) => {
+                        self.failed(error, rest.len());
+                        break;
+                    }
+                }
+            }
+            batch.clear();
+            batch.shrink_to(PIECE);
+        }
+    }
+
+    /// Waits for something to write; answers that there is nothing to come.
+    fn take(&self, batch: &mut Vec<u8>) -> bool {
+        let mut state = self.lock();
+        while state.pending.is_empty() {
+            if state.closed {
+                return false;
+            }
+            state.idle = true;
+            state = self
+                .work
+                .wait(state)
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        state.idle = false;
+        std::mem::swap(&mut state.pending, batch);
+        state.in_hand = batch.len();
+        true
+    }
+
+    fn written(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.in_hand -= bytes;
+        self.go_on(state);
+    }
+
+    fn failed(&self, error: io::Error, lost: usize) {
+        let mut state = self.lock();
+        state.in_hand -= lost;
+        if self.output.logs_errors {
+            state.dropped += lost as u64;
+            state.logged_error = Some(error);
+        } else {
+            state.error = Some(error);
+        }
+        self.go_on(state);
+    }
+
+    /// Wakes those who waited for what is now, and logs what was dropped before.
+    fn go_on(&self, mut state: MutexGuard<'_, State>) {
+        let queued = state.queued();
+        if queued <= CAPACITY / 2 {
+            state.full = false;
+        }
+        if !state.waiting.is_empty() {
+            let failed = state.error.is_some();
+            let ready = state.waiting.extract_if(.., |(at, _)| queued <= *at || failed);
+            ready.for_each(|(_, waker)| waker.wake());
+        }
+        self.progress.notify_all();
+        if !state.full && state.dropped > 0 {
+            self.log_dropped(state);
+        }
+    }
+
+    /// Logs what was dropped, if that was not done a moment ago. Not while locked: the log may lead here.
+    fn log_dropped(&self, mut state: MutexGuard<'_, State>) {
+        let now = Instant::now();
+        if state
+            .logged
+            .is_some_and(|logged| now.duration_since(logged) < INTERVAL)
+        {
+            return;
+        }
+        state.logged = Some(now);
+        let dropped = std::mem::take(&mut state.dropped);
+        let error = state.logged_error.take();
+        drop(state);
+        let name = self.output.name;
+        match error {
+            None => tracing::warn!("{dropped} bytes for {name} were dropped, since nobody reads it"),
+            Some(error) => tracing::warn!("{dropped} bytes for {name} were lost: {error}"),
+        }
+    }
+}
+
+/// Bytes that wait for the file at most.
+pub(super) const CAPACITY: usize = 1 << 20;
+
+/// Bytes of lines of the log that wait for it beside those.
+const FOR_LINES: usize = 64 << 10;
+
+/// Bytes that are written at once, as many as a pipe holds.
+const PIECE: usize = 64 << 10;
+
+/// How long to wait for a file that does not let one wait.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// How often losses are logged at most.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Tasks that are remembered to be woken.
+const WAITING: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+use std::fs::File;
+use std::io::{PipeReader, Read, pipe};
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
+
+use super::super::WhenFull;
+use super::super::guest::GuestStream;
+use super::{CAPACITY, FOR_LINES, Output, OutputQueue};
+
+fn output(logs_errors: bool) -> Output {
+    Output {
+        name: "a test",
+        thread: "test",
+        warns_at_once: false,
+        logs_errors,
+    }
+}
+
+/// A queue to a pipe, and the end that nobody reads yet.
+fn queue(logs_errors: bool) -> (&'static OutputQueue, PipeReader) {
+    let (reader, writer) = pipe().unwrap();
+    let queue = OutputQueue::start(output(logs_errors), File::from(OwnedFd::from(writer))).unwrap();
+    (Box::leak(Box::new(queue)), reader)
+}
+
+fn read_exactly(reader: &mut PipeReader, bytes: usize) -> Vec<u8> {
+    let mut read = vec![0; bytes];
+    reader.read_exact(&mut read).unwrap();
+    read
+}
+
+/// Numbered lines of 16 bytes.
+fn line(number: usize) -> String {
+    format!("{number:015}\n")
+}
+
+// proves: ISO-6
+#[test]
+fn what_nobody_reads_is_dropped_in_whole_writes_and_counted() {
+    let (queue, mut reader) = queue(true);
+    let mut guest = GuestStream::of(queue, WhenFull::Drop);
+    let start = Instant::now();
+    let lines = 4 * CAPACITY / 16;
+    for number in 0..lines {
+        assert!(guest.check_write().unwrap() > 0);
+        guest.write(Bytes::from(line(number))).unwrap();
+        guest.flush().unwrap();
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let (queued, dropped) = {
+        let state = queue.shared.lock();
+        assert!(
+            state.pending.capacity() <= 2 * CAPACITY,
+            "{}",
+            state.pending.capacity()
+        );
+        (state.queued(), state.dropped)
+    };
+    assert!(queued <= CAPACITY, "{queued}");
+    queue.offer_line(b"a line of the log finds room all the same\n");
+    queue.offer_line(&[b'x'; FOR_LINES]);
+
+    // What is in the pipe already is a part of what arrives.
+    let arrives = 16 * lines - dropped as usize;
+    let read = String::from_utf8(read_exactly(&mut reader, arrives)).unwrap();
+    for (number, got) in read.split_inclusive('\n').enumerate() {
+        assert_eq!(got, line(number));
+    }
+    let rest = read_exactly(&mut reader, 42);
+    assert!(rest.starts_with(b"a line of the log"), "{rest:?}");
+    queue.wait_until_written(Duration::from_secs(5));
+    guest.write(Bytes::from_static(b"read again\n")).unwrap();
+    assert_eq!(read_exactly(&mut reader, 11), b"read again\n");
+}
+
+// proves: ISO-6
+#[test]
+fn a_guest_that_waits_loses_nothing_and_holds_no_thread() {
+    let (queue, mut reader) = queue(false);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let lines = 4 * CAPACITY / 16;
+    let reading = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(300));
+        let read = String::from_utf8(read_exactly(&mut reader, 16 * lines)).unwrap();
+        for (number, got) in read.split_inclusive('\n').enumerate() {
+            assert_eq!(got, line(number));
+        }
+        reader
+    });
+    runtime.block_on(async {
+        let mut guest = GuestStream::of(queue, WhenFull::Wait);
+        let mut ticks = 0;
+        let writing = async {
+            for number in 0..lines {
+                guest
+                    .blocking_write_and_flush(Bytes::from(line(number)))
+                    .await
+                    .unwrap();
+            }
+            std::future::poll_fn(|context| queue.poll_written(context)).await;
+        };
+        let ticking = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                ticks += 1;
+            }
+        };
+        tokio::select! {
+            () = writing => {}
+            () = ticking => {}
+        }
+        assert!(ticks >= 10, "the thread was held: {ticks}");
+    });
+    drop(reading.join().unwrap());
+}
+
+#[test]
+fn both_kinds_of_streams_are_not_ready_while_it_is_full() {
+    let (queue, mut reader) = queue(false);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut third = GuestStream::of(queue, WhenFull::Wait);
+    let mut written = 0;
+    while let Poll::Ready(taken) = Pin::new(&mut third).poll_write(&mut context, &[b'x'; 100_000]) {
+        written += taken.unwrap();
+        assert!(written <= 2 * CAPACITY, "{written}");
+    }
+    let mut second = GuestStream::of(queue, WhenFull::Wait);
+    assert_eq!(second.check_write().unwrap(), 0);
+    assert!(Pin::new(&mut second.ready()).poll(&mut context).is_pending());
+    read_exactly(&mut reader, written - CAPACITY / 4);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(second.ready());
+    assert!(second.check_write().unwrap() > 0);
+    // More than there was ever room for is no way to memory.
+    let refused = (0..64).find_map(|_| second.write(vec![b'x'; 64 << 10].into()).err());
+    assert!(matches!(refused, Some(StreamError::Trap(_))), "{refused:?}");
+}
+
+#[test]
+fn an_error_of_the_file_reaches_the_guest_that_waits_and_no_other() {
+    for (when_full, logs_errors) in [(WhenFull::Wait, false), (WhenFull::Drop, true)] {
+        let (queue, reader) = queue(logs_errors);
+        drop(reader);
+        let mut guest = GuestStream::of(queue, when_full);
+        guest.write(Bytes::from_static(b"lost")).unwrap();
+        queue.wait_until_written(Duration::from_secs(5));
+        let next = guest.check_write();
+        match when_full {
+            WhenFull::Wait => assert!(matches!(next, Err(StreamError::Closed)), "{next:?}"),
+            WhenFull::Drop => assert!(next.is_ok_and(|room| room > 0)),
+        }
+        // The next write is tried again.
+        guest.write(Bytes::from_static(b"lost")).unwrap();
+    }
+}
+
+// proves: ISO-6
+#[test]
+fn a_full_pipe_delays_the_end_by_no_more_than_the_time_given() {
+    let (queue, _reader) = queue(true);
+    for _ in 0..10 {
+        queue.offer(&[b'x'; 32 << 10]);
+    }
+    let start = Instant::now();
+    queue.finish(Duration::from_millis(200));
+    let waited = start.elapsed();
+    assert!((200..2000).contains(&waited.as_millis()), "{waited:?}");
+}
+
+#[test]
+fn a_file_that_does_not_let_wait_is_waited_for() {
+    let (mut reader, writer) = pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    let queue = OutputQueue::start(output(true), File::from(OwnedFd::from(writer))).unwrap();
+    let text = vec![b'x'; CAPACITY / 2];
+    queue.offer(&text);
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(read_exactly(&mut reader, text.len()), text);
+    drop(queue);
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).unwrap();
+    assert!(rest.is_empty(), "the thread ends with the queue");
+}
