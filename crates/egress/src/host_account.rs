@@ -12,6 +12,10 @@ pub trait HostAccount: Send + Sync + 'static {
     /// Does a piece of work that belongs to the instance. It does not wait for anything.
     fn charge(&self, work: &mut dyn FnMut());
 
+    /// Does something in the middle of a piece of work whose results are not the instance's, such as a line for a log. What it
+    /// takes from the allocator is not charged; its time is.
+    fn aside(&self, work: &mut dyn FnMut());
+
     /// From now on the instance holds `bytes` that others took from the allocator.
     fn received(&self, bytes: usize);
 

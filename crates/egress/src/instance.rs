@@ -282,7 +282,16 @@ impl InstanceGate {
         let wall = self.gate.wall();
         wall.counters().deny(reason.code());
         let event = || AuditEvent::refused(self.gate.component_id(), self.number, what, destination, reason);
-        wall.tell(Verdict::Deny, event);
+        self.tell(Verdict::Deny, event);
+    }
+
+    /// Tells the sinks of an event. What they keep of it is not the instance's.
+    fn tell(&self, verdict: Verdict, event: impl Fn() -> AuditEvent) {
+        let wall = self.gate.wall();
+        match self.account.get() {
+            None => wall.tell(verdict, event),
+            Some(account) => account.aside(&mut || wall.tell(verdict, &event)),
+        }
     }
 
     /// A lock that a panic has poisoned refuses everything from then on (ORD-4).
@@ -316,7 +325,7 @@ impl InstanceGate {
                     wall.counters().allow();
                 }
                 if telling == Telling::Always {
-                    wall.tell(Verdict::Allow, || event(&decision));
+                    self.tell(Verdict::Allow, || event(&decision));
                 }
                 Ok(())
             }
@@ -325,7 +334,7 @@ impl InstanceGate {
                     wall.counters().deny(denial.reason().code());
                 }
                 if matches!(telling, Telling::Always | Telling::OnDenial) {
-                    wall.tell(Verdict::Deny, || event(&decision));
+                    self.tell(Verdict::Deny, || event(&decision));
                 }
                 Err(Refusal::new(denial.reason()))
             }

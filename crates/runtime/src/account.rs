@@ -242,6 +242,12 @@ impl HostAccount for Account {
         }
     }
 
+    fn aside(&self, work: &mut dyn FnMut()) {
+        let before = heap::taken_here();
+        work();
+        heap::hand_over(heap::taken_here() - before);
+    }
+
     fn received(&self, bytes: usize) {
         self.add_to_host(isize::try_from(bytes).unwrap_or(isize::MAX));
     }

@@ -48,10 +48,10 @@ pub(crate) fn in_use() -> usize {
     usize::try_from(IN_USE.load(Ordering::Relaxed)).unwrap_or(0)
 }
 
-/// Lets the counts of this thread pass over `bytes` that were taken for somebody else than whom it is at work for.
-pub fn hand_over(bytes: usize) {
+/// Takes `bytes` out of the count of this thread: they were taken for somebody else than whom it is at work for.
+pub(crate) fn hand_over(bytes: isize) {
     let mut counts = COUNTS.get();
-    counts.here -= bytes as isize;
+    counts.here -= bytes;
     COUNTS.set(counts);
 }
 

@@ -139,6 +139,10 @@ mod tests {
             work();
         }
 
+        fn aside(&self, work: &mut dyn FnMut()) {
+            work();
+        }
+
         fn received(&self, _: usize) {}
 
         fn passed_on(&self, _: usize) {}

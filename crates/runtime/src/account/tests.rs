@@ -118,6 +118,19 @@ fn what_changes_hands_counts_for_whom_it_waits() {
 
 // proves: ISO-3
 #[test]
+fn what_is_done_aside_is_not_held_for_the_instance() {
+    let account = account(|limits| limits.memory = FREE);
+    let (mut log, mut own) = (Vec::new(), Vec::new());
+    account.charge(|| {
+        HostAccount::aside(&*account, &mut || log.push(vec![0_u8; 4 * FREE]));
+    });
+    assert!(account.check().is_ok(), "{}", account.held_by_host());
+    account.charge(|| own.push(vec![0_u8; 3 * FREE]));
+    assert!(account.check().is_err());
+}
+
+// proves: ISO-3
+#[test]
 fn what_the_host_holds_is_taken_from_all_and_given_back_at_the_end() {
     let ceiling = 16 * FREE;
     let account = account_under(ceiling, |_| {});
