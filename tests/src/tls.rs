@@ -72,6 +72,23 @@ impl Authority {
         }
     }
 
+    /// For a server with a certificate for `name`, which speaks these protocols (ALPN) and asks for no certificate.
+    ///
+    /// # Panics
+    ///
+    /// If `name` is none.
+    pub fn server_config(&self, name: &str, protocols: &[&[u8]]) -> Arc<ServerConfig> {
+        let server = self.identity(name);
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows the versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![server.der], server.private)
+            .expect("a certificate and its key");
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Arc::new(config)
+    }
+
     fn roots(&self) -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("a root of our own");

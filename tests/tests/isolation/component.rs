@@ -11,8 +11,8 @@
 //! [`functions`](crate::functions), `$drop.TYPE` to drop a handle, and the helpers at the end of this file. It answers
 //! nothing unless it calls `$respond`: its client gets 500, which is all that a hostile component deserves.
 //!
-//! Memory below 64 KiB is the body's own (results of the host go to 1024 by convention); what the host allocates goes to
-//! the second half of the first MiB, again and again to the same place.
+//! Memory below 512 KiB is the body's own (results of the host go to 1024 by convention); what the host allocates goes to
+//! the second half of the first MiB, round and round, so that it never fills the memory.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -106,13 +106,18 @@ impl Hostile {
 {prelude}
 (core module $libc
   (memory (export "memory") {pages})
+  (global $next (mut i32) (i32.const {SCRATCH}))
   (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-    (local $end i32) (local $missing i32)
-    (local.set $end (i32.shr_u (i32.add (i32.add (i32.const {SCRATCH}) (local.get 3)) (i32.const 65535)) (i32.const 16)))
-    (local.set $missing (i32.sub (local.get $end) (memory.size)))
+    (local $at i32) (local $end i32) (local $missing i32)
+    (if (i32.gt_u (i32.add (global.get $next) (local.get 3)) (i32.const {SCRATCH_END}))
+      (then (global.set $next (i32.const {SCRATCH}))))
+    (local.set $at (global.get $next))
+    (local.set $end (i32.and (i32.add (i32.add (local.get $at) (local.get 3)) (i32.const 15)) (i32.const -8)))
+    (global.set $next (local.get $end))
+    (local.set $missing (i32.sub (i32.shr_u (i32.add (local.get $end) (i32.const 65535)) (i32.const 16)) (memory.size)))
     (if (i32.gt_s (local.get $missing) (i32.const 0))
       (then (if (i32.eq (memory.grow (local.get $missing)) (i32.const -1)) (then unreachable))))
-    i32.const {SCRATCH}))
+    local.get $at))
 (core instance $libc (instantiate $libc))
 (alias core export $libc "memory" (core memory $memory))
 (alias core export $libc "realloc" (core func $realloc))
@@ -140,6 +145,8 @@ impl Hostile {
 
 /// Where the host's results lie.
 const SCRATCH: u32 = 512 * 1024;
+/// Where the next one would lie begins again at [`SCRATCH`].
+const SCRATCH_END: u32 = 1024 * 1024;
 
 const CORE_0_2: &str = "(param $request i32) (param $out i32)";
 const LIFT_0_2: &str = r#"(func $handle (param "request" (own $incoming-request)) (param "response-out" (own $response-outparam))
@@ -239,15 +246,17 @@ const RESPOND_0_2: &str = r"
     (i32.load (i32.const 1036)))
 ";
 
-/// Sends `GET /` by HTTP, or with `$scheme` 1 by HTTPS, to the authority of `$length` bytes at 64. Gives the future of the response.
+/// Sends `GET /` by HTTP, or with `$scheme` 1 by HTTPS, to the authority of `$length` bytes at 64. Gives
+/// the future of the response, or no handle if there is none.
 const GET_0_2: &str = r"
   (func $get (param $scheme i32) (param $length i32) (result i32) (local $asked i32)
     (local.set $asked (call $outgoing-request.new (call $fields.new)))
     (drop (call $outgoing-request.set-scheme (local.get $asked) (i32.const 1) (local.get $scheme) (i32.const 0) (i32.const 0)))
     (drop (call $outgoing-request.set-authority (local.get $asked) (i32.const 1) (i32.const 64) (local.get $length)))
+    (i32.store8 (i32.const 60) (i32.const 47))
+    (drop (call $outgoing-request.set-path (local.get $asked) (i32.const 1) (i32.const 60) (i32.const 1)))
     (call $outgoing.handle (local.get $asked) (i32.const 0) (i32.const 0) (i32.const 1024))
-    (if (i32.load8_u (i32.const 1024)) (then unreachable))
-    (i32.load (i32.const 1032)))
+    (select (i32.const 0) (i32.load (i32.const 1032)) (i32.load8_u (i32.const 1024))))
 ";
 
 /// The body of the response that this future brings, once it is there.

@@ -8,7 +8,10 @@ use crate::row::Row;
 pub(crate) fn rows() -> Vec<Row> {
     let many = |name, number, module, last| {
         let hostile = Hostile::new("(call $hold (i64.const 3000))").outside(instances(number, module, last));
-        Row::new(name, "ISO-1").hostile(hostile).or_is_refused(LIMITS)
+        Row::new(name, "ISO-1")
+            .hostile(hostile)
+            .clients(30)
+            .or_is_refused(LIMITS)
     };
     let four_memories = "(memory 0)".repeat(4);
     let four_tables = "(table 0 funcref)".repeat(4);
@@ -19,7 +22,7 @@ pub(crate) fn rows() -> Vec<Row> {
     );
     let endless = Hostile::new("(call $deeper)").items("(func $deeper (call $deeper) (call $deeper))");
     let full = Hostile::new(
-        "(drop (memory.grow (i32.const 1023))) (memory.fill (i32.const 4096) (i32.const 1) (i32.const 60000000)) (call $hold (i64.const 3000))",
+        "(drop (memory.grow (i32.const 1000))) (memory.fill (i32.const 4096) (i32.const 1) (i32.const 60000000)) (call $hold (i64.const 3000))",
     );
     vec![
         many(
@@ -28,11 +31,16 @@ pub(crate) fn rows() -> Vec<Row> {
             &four_memories,
             "(memory 0)(memory 0)(memory 0)",
         ),
-        many("memories of no pages", 132, &four_memories, "").clients(2),
-        many("memories of one page", 266, "(memory 1)", ""),
+        many(
+            "memories of no pages",
+            132,
+            &four_memories,
+            "(memory 0)(memory 0)(memory 0)",
+        ),
+        many("memories of one page", 132, "(memory 1)", ""),
         many("tables of no elements", 266, &four_tables, ""),
-        many("tables of 100,000 elements", 60, "(table 100000 funcref)", ""),
-        many("core instances", 900, "", ""),
+        many("tables of 100,000 elements", 152, "(table 100000 funcref)", ""),
+        many("core instances", 757, "", ""),
         many(
             "core instances with globals",
             900,

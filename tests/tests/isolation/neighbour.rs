@@ -33,6 +33,12 @@ impl Visits {
         visits
     }
 
+    /// These requests were made too.
+    pub(crate) fn add(&mut self, more: Visits) {
+        self.took.extend(more.took);
+        self.failed.extend(more.failed);
+    }
+
     fn visit(&mut self, server: SocketAddr) {
         let start = Instant::now();
         if let Err(failure) = visit(server) {

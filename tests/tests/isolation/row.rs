@@ -36,11 +36,15 @@ pub(crate) struct Row {
     clause: &'static str,
     hostile: Option<Hostile>,
     options: Vec<String>,
-    environment: Vec<(String, String)>,
+    files: Vec<(String, Vec<u8>)>,
+    /// The line of `spin.toml` that gives them to the hostile component.
+    files_line: &'static str,
+    manifest: String,
     total: u64,
     descriptors: Option<u32>,
     stdout_is_read: bool,
     lasts: Duration,
+    settles: bool,
     attack: Attack,
     checks: Vec<Check>,
     refusal: Option<&'static [&'static str]>,
@@ -53,6 +57,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) server: SocketAddr,
     ended: &'a AtomicBool,
     answers: &'a AtomicUsize,
+    complaints: &'a Mutex<Vec<String>>,
 }
 
 /// What was seen of a row.
@@ -67,6 +72,8 @@ pub(crate) struct Seen {
     /// How often the hostile component answered, with whatever, or hung up.
     pub(crate) answers: usize,
     pub(crate) stderr: String,
+    /// What the attack itself found.
+    complaints: Vec<String>,
     /// The server did not start, and said why.
     refused: bool,
     ended: bool,
@@ -80,11 +87,14 @@ impl Row {
             clause,
             hostile: None,
             options: Vec::new(),
-            environment: Vec::new(),
+            files: Vec::new(),
+            files_line: "",
+            manifest: String::new(),
             total: 128 << 20,
             descriptors: None,
             stdout_is_read: true,
-            lasts: Duration::from_millis(1500),
+            lasts: Duration::from_millis(1000),
+            settles: false,
             attack: Box::new(|scene| scene.ask_again_and_again()),
             checks: Vec::new(),
             refusal: None,
@@ -106,9 +116,21 @@ impl Row {
         self
     }
 
-    /// A variable in the environment of the server.
-    pub(crate) fn variable(mut self, name: &str, value: impl Into<String>) -> Row {
-        self.environment.push((name.into(), value.into()));
+    /// A file in the server's working directory.
+    pub(crate) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Row {
+        self.files.push((name.to_owned(), content.as_ref().to_vec()));
+        self
+    }
+
+    /// The hostile component has a directory, with the file `a` of one byte and the file `big` of 20 MB.
+    pub(crate) fn with_files(mut self) -> Row {
+        self.files_line = "files = [\"a\", \"big\"]\n";
+        self.file("a", "a").file("big", vec![b'a'; 20_000_000])
+    }
+
+    /// Further lines of `spin.toml`.
+    pub(crate) fn manifest(mut self, lines: &str) -> Row {
+        self.manifest += lines;
         self
     }
 
@@ -128,9 +150,17 @@ impl Row {
         }
     }
 
-    /// How long the neighbour is looked at under attack, instead of 1.5 s.
+    /// How long the neighbour is looked at under attack, instead of 1 s.
     pub(crate) fn lasts(self, lasts: Duration) -> Row {
         Row { lasts, ..self }
+    }
+
+    /// Looks on until the process takes no more memory, for four seconds more at most.
+    pub(crate) fn until_it_is_full(self) -> Row {
+        Row {
+            settles: true,
+            ..self
+        }
     }
 
     /// So many clients ask `/hostile` at a time.
@@ -141,6 +171,14 @@ impl Row {
                     scope.spawn(|| scene.ask_again_and_again());
                 }
             });
+        })
+    }
+
+    /// One client asks `/hostile` once.
+    pub(crate) fn once(self) -> Row {
+        self.attack(|scene| {
+            scene.ask();
+            scene.wait();
         })
     }
 
@@ -219,11 +257,13 @@ impl Row {
         seen.calm = Visits::times(40, server);
         watch.forget_peak();
         let (ended, answers, before) = (AtomicBool::new(false), AtomicUsize::new(0), watch.processor());
+        let complaints = Mutex::new(Vec::new());
         thread::scope(|scope| {
             let scene = Scene {
                 server,
                 ended: &ended,
                 answers: &answers,
+                complaints: &complaints,
             };
             let _end = EndOnDrop(&ended);
             let attack = &self.attack;
@@ -231,6 +271,12 @@ impl Row {
             scope.spawn(move || attack(&scene));
             thread::sleep(Duration::from_millis(150));
             seen.under = Visits::lasting(self.lasts, server);
+            let (full, mut peak) = (Instant::now(), 0);
+            while self.settles && watch.peak() > peak && full.elapsed() < Duration::from_secs(4) {
+                peak = watch.peak() + (1 << 20);
+                seen.under
+                    .add(Visits::lasting(Duration::from_millis(300), server));
+            }
             seen.processor = watch.processor().saturating_sub(before);
             seen.answers = answers.load(Ordering::SeqCst);
             seen.peak = watch.peak();
@@ -239,6 +285,7 @@ impl Row {
             ended.store(true, Ordering::SeqCst);
             seen.descriptors = most.join().expect("counting does not panic");
         });
+        seen.complaints = complaints.into_inner().unwrap_or_default();
         seen.stderr = if seen.ended {
             running.finish().stderr
         } else {
@@ -266,13 +313,15 @@ impl Row {
         let mut manifest = APP.to_owned();
         if self.hostile.is_some() {
             manifest.push_str(HOSTILE);
+            manifest.push_str(self.files_line);
         }
+        manifest.push_str(&self.manifest);
         let mut outport = Outport::up(&manifest)
             .options(["--workers=1", "--max-memory=64M", "--grace=1s"])
             .option(format!("--max-memory-total={}", self.total))
             .options(&self.options);
-        for (name, value) in &self.environment {
-            outport = outport.variable(name, value);
+        for (name, content) in &self.files {
+            outport = outport.file(name, content);
         }
         if let Some(hostile) = &self.hostile {
             outport = outport.file("hostile.wasm", hostile.build());
@@ -317,6 +366,7 @@ impl Row {
         if !seen.ended {
             complaints.push("does not end after SIGTERM and its grace".to_owned());
         }
+        complaints.extend(seen.complaints.iter().cloned());
         complaints.extend(self.checks.iter().filter_map(|check| check(seen)));
         complaints
     }
@@ -326,6 +376,14 @@ impl Scene<'_> {
     /// The row is over: whoever attacks goes home.
     pub(crate) fn is_over(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Something is not as it should be.
+    pub(crate) fn complain(&self, complaint: impl Into<String>) {
+        let complaints = self.complaints.lock();
+        complaints
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(complaint.into());
     }
 
     /// Waits until the row is over.
@@ -402,7 +460,6 @@ fn bearable(calm: Duration) -> Duration {
 ///
 /// If one is not as it should be; when all are played.
 pub(crate) fn play(rows: Vec<Row>) {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let only = env::var("OUTPORT_ISOLATION").ok();
     let mut failed = String::new();
@@ -444,6 +501,17 @@ pub(crate) fn play(rows: Vec<Row>) {
     }
     assert!(failed.is_empty(), "not as it should be:\n{failed}");
 }
+
+/// Runs a test that is no table row, with nothing beside it, unless only rows of other names are wanted.
+pub(crate) fn alone(name: &str, test: impl FnOnce()) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if env::var("OUTPORT_ISOLATION").map_or(true, |only| name.contains(&only)) {
+        test();
+    }
+}
+
+/// Medians mean something only while nothing else is measured.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn print(row: &Row, seen: &Seen, complaints: &[String]) {
     let verdict = match complaints {
