@@ -5,7 +5,7 @@
 //!            offer                take                       the body of the answer ends
 //! request ──────────▶ waiting ──────────▶ running (`Turn`) ─────────────────────────────▶ done
 //!    ▲                   │                   │
-//!    └── return_untaken ─┘                   └─ overdue: nobody waits for it any more
+//!    └── return_untaken ─┘                   └─ overdue: no answer came in time
 //! ```
 //!
 //! A request is offered to an instance on the same thread, which takes it when its event loop turns. While a guest
@@ -14,7 +14,11 @@
 //!
 //! No request is offered to an instance that has been given as many as it may, is at as many as it may, has lived for
 //! half of its time, has used half of its memory or processor time, or has let a request become overdue. One whose
-//! requests are all overdue is over: it ends at once.
+//! requests are all overdue is over: it ends at once. The time of a request is kept here, not by whoever waits for the
+//! answer, who may have left.
+//!
+//! A body that is under way when the instance ends is [cut off](Turn::is_cut_off): its writer is gone, which alone
+//! would look like its end.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -37,6 +41,7 @@ pub(super) struct Inbox {
     at_once: usize,
     idle: Duration,
     living: Option<Duration>,
+    answering: Option<Duration>,
     state: Mutex<State>,
 }
 
@@ -44,7 +49,13 @@ pub(super) struct Inbox {
 pub(super) struct Job {
     pub(super) request: Request<WasiBody>,
     pub(super) place: Place,
+    pub(super) waiter: Waiter,
+}
+
+/// Who waits for an answer, and until when.
+pub(super) struct Waiter {
     pub(super) reply: oneshot::Sender<Reply>,
+    pub(super) deadline: Option<Instant>,
 }
 
 /// What becomes of a request. That nothing does means that its instance ended.
@@ -53,6 +64,8 @@ pub(super) enum Reply {
     Answer(Response<LastTurn>),
     /// The instance could not take it.
     Untaken(Request<WasiBody>, Place),
+    /// No answer came in time.
+    TooSlow,
 }
 
 /// The turn of one request: from when it was taken to the end of its answer's body.
@@ -65,7 +78,7 @@ pub(super) struct Turn {
 /// Why an instance ends that does not end by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// Nobody waits for anything that it is at.
+    /// Nothing that it is at can be answered in time any more.
     Overdue,
     /// It lived for as long as it may.
     TooOld,
@@ -87,11 +100,15 @@ struct State {
     idle: Option<Idle>,
     /// Whether the guest has nothing left to do but for the answers that are under way.
     at_rest: bool,
+    /// The instance has ended.
+    gone: bool,
     waker: Option<Waker>,
 }
 
 struct Running {
     number: u32,
+    /// None once the answer was given, or its time is over.
+    waiter: Option<Waiter>,
     overdue: bool,
 }
 
@@ -111,12 +128,12 @@ enum Door {
 
 impl Inbox {
     /// The inbox of a new instance, which answers `first`: it is at it from the beginning.
-    pub(super) fn new(limits: &GuestLimits, first: Place) -> (Arc<Inbox>, Turn) {
+    pub(super) fn new(limits: &GuestLimits, first: Place, waiter: Waiter) -> (Arc<Inbox>, Turn) {
         let now = Instant::now();
         let requests = limits.reuse.requests.get();
         let state = State {
             waiting: VecDeque::new(),
-            running: vec![Running::of(FIRST)],
+            running: vec![Running::of(FIRST, waiter)],
             given: 1,
             last_given: now,
             door: if requests > 1 { Door::Open } else { Door::Closed },
@@ -124,6 +141,7 @@ impl Inbox {
             held: None,
             idle: None,
             at_rest: false,
+            gone: false,
             waker: None,
         };
         let inbox = Arc::new(Inbox {
@@ -132,6 +150,7 @@ impl Inbox {
             at_once: limits.reuse.at_once.get() as usize,
             idle: limits.reuse.idle,
             living: limits.living,
+            answering: limits.answering,
             state: Mutex::new(state),
         });
         let turn = Turn {
@@ -152,8 +171,8 @@ impl Inbox {
         self.state().door == Door::Closed
     }
 
-    /// Gives it a request, or the request back. Answers the request's number.
-    pub(super) fn offer(&self, job: Box<Job>) -> Result<u32, Box<Job>> {
+    /// Gives it a request, or the request back.
+    pub(super) fn offer(&self, job: Box<Job>) -> Result<(), Box<Job>> {
         let now = Instant::now();
         let mut state = self.state();
         if state.closing.is_some_and(|closing| now >= closing) {
@@ -176,29 +195,36 @@ impl Inbox {
         drop(state);
         drop((held, idle));
         wake(waker);
-        Ok(number)
+        Ok(())
     }
 
     /// What the event loop takes up next. Whoever asks shows that the loop turns.
-    pub(super) fn take(self: &Arc<Inbox>) -> Option<(Request<WasiBody>, oneshot::Sender<Reply>, Turn)> {
+    pub(super) fn take(self: &Arc<Inbox>) -> Option<(Request<WasiBody>, Turn)> {
         let mut state = self.state();
         if state.door == Door::Busy {
             state.door = Door::Open;
         }
         state.at_rest = false;
         let (number, job) = state.waiting.pop_front()?;
-        state.running.push(Running::of(number));
         let Job {
             request,
             place,
-            reply,
+            waiter,
         } = *job;
+        state.running.push(Running::of(number, waiter));
         let turn = Turn {
             inbox: Arc::clone(self),
             number,
             place: Some(place),
         };
-        Some((request, reply, turn))
+        Some((request, turn))
+    }
+
+    /// Who waits for the answer to a request, if it comes in time.
+    pub(super) fn take_waiter(&self, number: u32) -> Option<oneshot::Sender<Reply>> {
+        let mut state = self.state();
+        let running = state.running.iter_mut().find(|running| running.number == number)?;
+        running.waiter.take().map(|waiter| waiter.reply)
     }
 
     /// Returns what was not taken when the event loop should have turned.
@@ -220,21 +246,46 @@ impl Inbox {
         self.state().door = Door::Closed;
     }
 
-    /// The request is of no use to anybody any more. Its guest cannot be stopped alone.
-    pub(super) fn overdue(&self, number: u32) {
+    /// Gives up the requests whose time for an answer is over, and says how many they are. Their guest cannot be stopped
+    /// for one of them alone.
+    pub(super) fn give_up_overdue(&self, now: Instant) -> usize {
         let mut state = self.state();
-        state.door = Door::Closed;
-        if let Some(running) = state.running.iter_mut().find(|running| running.number == number) {
-            running.overdue = true;
+        let mut late: Vec<_> = state
+            .running
+            .iter_mut()
+            .filter_map(|running| {
+                let waiter = running.waiter.take_if(|waiter| waiter.is_over(now))?;
+                running.overdue = true;
+                Some(waiter)
+            })
+            .collect();
+        let untaken: VecDeque<_>;
+        (untaken, state.waiting) = mem::take(&mut state.waiting)
+            .into_iter()
+            .partition(|(_, job)| job.waiter.is_over(now));
+        let mut places = Vec::new();
+        for (_, job) in untaken {
+            late.push(job.waiter);
+            places.push(job.place);
         }
-        let waiting = state.waiting.iter().position(|(waiting, _)| *waiting == number);
-        if let Some((_, job)) = waiting.and_then(|at| state.waiting.remove(at)) {
+        if late.is_empty() {
+            return 0;
+        }
+        state.door = Door::Closed;
+        if let Some(place) = places.pop() {
             // It may have been what the instance held a place by.
-            state.held = Some(job.place);
+            state.held = Some(place);
         }
         let waker = state.waker.clone();
         drop(state);
+        drop(places);
         wake(waker);
+        let number = late.len();
+        for waiter in late {
+            // A visitor who has left is not waiting.
+            let _ = waiter.reply.send(Reply::TooSlow);
+        }
+        number
     }
 
     /// With nothing left to do: whether the instance stays, for a further request or for the end of an answer's body.
@@ -303,13 +354,17 @@ impl Inbox {
         if state.idle.is_some() && idle.is_some_and(|idle| now >= idle) {
             return Err(End::Idle);
         }
-        Ok(old.into_iter().chain(idle).min())
+        // A request that comes in after this look is looked at in time, too.
+        let answering = self.answering.and_then(|answering| now.checked_add(answering));
+        let due = state.deadlines().chain(answering).min();
+        Ok(old.into_iter().chain(idle).chain(due).min())
     }
 
     /// The instance has ended. What it has not taken goes elsewhere.
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.door = Door::Closed;
+        state.gone = true;
         let untaken = mem::take(&mut state.waiting);
         let (held, idle) = (state.held.take(), state.idle.take());
         state.waker = None;
@@ -348,6 +403,13 @@ impl Inbox {
 }
 
 impl State {
+    /// When requests have to be answered that are not yet.
+    fn deadlines(&self) -> impl Iterator<Item = Instant> {
+        let running = self.running.iter().filter_map(|running| running.waiter.as_ref());
+        let waiting = self.waiting.iter().map(|(_, job)| &job.waiter);
+        running.chain(waiting).filter_map(|waiter| waiter.deadline)
+    }
+
     fn is_overdue(&self) -> bool {
         self.waiting.is_empty()
             && !self.running.is_empty()
@@ -356,11 +418,18 @@ impl State {
 }
 
 impl Running {
-    fn of(number: u32) -> Running {
+    fn of(number: u32, waiter: Waiter) -> Running {
         Running {
             number,
+            waiter: Some(waiter),
             overdue: false,
         }
+    }
+}
+
+impl Waiter {
+    fn is_over(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| now >= deadline)
     }
 }
 
@@ -368,6 +437,11 @@ impl Turn {
     /// The number of the request.
     pub(super) fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Whether the instance ended before the turn did. A body that ends from then on is not whole.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.inbox.state().gone
     }
 }
 
@@ -380,7 +454,7 @@ impl Drop for Turn {
 fn send_back(untaken: VecDeque<(u32, Box<Job>)>) {
     for (_, job) in untaken {
         // A visitor who has left wants no other instance either.
-        let _ = job.reply.send(Reply::Untaken(job.request, job.place));
+        let _ = job.waiter.reply.send(Reply::Untaken(job.request, job.place));
     }
 }
 

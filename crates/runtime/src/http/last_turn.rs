@@ -5,6 +5,10 @@
 //! with a system call and a visitor who wakes up. So what the guest writes without waiting for anything is
 //! [gathered](LastTurn::gather) before the head leaves: at most [`GATHERED`] bytes, and for as long as the instance has
 //! its turn [`TURNS`] times more. A guest that waits for something keeps its head waiting no longer than that.
+//!
+//! A body whose instance ended before it did is not whole, though to `wasmtime-wasi-http` its end looks like any other:
+//! it ends with an error here. If the guest had ended it, and the instance was gone before anybody looked, this
+//! is said of a whole one.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -62,7 +66,10 @@ impl LastTurn {
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        let mut frame = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None)) && self.turn.as_ref().is_some_and(Turn::is_cut_off) {
+            frame = Poll::Ready(Some(Err(Error::HttpResponseIncomplete)));
+        }
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
             self.turn = None;
         }

@@ -3,14 +3,16 @@
 //!
 //! Each instance runs in a task of its own, so that it can go on after the head of a response: to stream the body, and
 //! to finish what it began when the visitor hangs up. The task ends with the instance; its limits see to it that it
-//! does.
+//! does. All of them are kept by that task, the time to the head of the response among them, so that they hold
+//! whether or not somebody still waits.
 //!
 //! A request of 0.3 goes to an instance on the [`Roster`], if one takes it, else to a fresh one. An instance may return
 //! it untaken; then it goes to a fresh one, which does not return it. Either way it keeps the place that it has, and its
 //! time to the head of the response goes on.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,20 +20,20 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use outport_egress::AccountedBody;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings as p2;
 use wasmtime_wasi_http::p3::bindings as p3;
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView};
 
-use super::inbox::{End, Inbox, Job, Reply};
+use super::inbox::{End, Inbox, Job, Reply, Waiter};
 use super::places::Place;
 use super::roster::Roster;
 use super::shared_instance::{self, Ended, Taken};
 use crate::component::Entrance;
 use crate::excerpt::Excerpt;
 use crate::guest::Guest;
+use crate::limits::GuestLimits;
 use crate::mishaps::{Mishaps, Severity};
 use crate::prepared::Prepared;
 use crate::trap::Trap;
@@ -142,33 +144,21 @@ impl Responder {
         request: Request<B>,
         place: Place,
     ) -> Result<Answer, NoResponse> {
-        let (sender, receiver) = oneshot::channel();
+        let began = Instant::now();
+        let (sender, answer) = oneshot::channel();
         let (responder, handler) = (self.clone(), handler.clone());
-        let instance = tokio::spawn(async move {
+        tokio::spawn(async move {
             responder
                 .live_alone(&handler, request, place.depth(), sender)
                 .await;
             drop(place);
         });
-        self.await_answer(receiver, &instance.abort_handle()).await
-    }
-
-    async fn await_answer(
-        &self,
-        answer: oneshot::Receiver<Answer>,
-        instance: &AbortHandle,
-    ) -> Result<Answer, NoResponse> {
-        let Some(limit) = self.prepared.limits().answering else {
-            return answer.await.map_err(|_| NoResponse::Ended);
-        };
-        match timeout(limit, answer).await {
-            Ok(answer) => answer.map_err(|_| NoResponse::Ended),
-            Err(_) => {
-                instance.abort();
-                self.tell_too_slow(limit);
-                Err(NoResponse::TooSlow)
-            }
-        }
+        // The instance's task ends it when its time is over; then there is no answer either.
+        let limit = self.prepared.limits().answering;
+        answer.await.map_err(|_| match limit {
+            Some(limit) if began.elapsed() >= limit => NoResponse::TooSlow,
+            _ => NoResponse::Ended,
+        })
     }
 
     /// The whole life of an instance that answers one request.
@@ -179,20 +169,23 @@ impl Responder {
         depth: u32,
         sender: oneshot::Sender<Answer>,
     ) {
+        let answered = Arc::new(AtomicBool::new(false));
+        let answering = Answering {
+            sender,
+            answered: Arc::clone(&answered),
+            refused: self.refused(),
+        };
         let run = async {
             let store = self.prepared.store_at(depth)?;
             let account = Arc::clone(store.data().account());
-            let run = run_p2(handler, self.refused(), store, request, sender);
+            let run = run_p2(handler, answering, store, request);
             self.prepared.engine().interrupting(&account, run).await
         };
-        let ended = match self.prepared.limits().living {
-            None => run.await,
-            Some(limit) => match timeout(limit, run).await {
-                Ok(ended) => ended,
-                Err(_) => return self.tell_too_old(limit),
-            },
-        };
-        self.tell_trap(ended);
+        match in_time(self.prepared.limits(), &answered, run).await {
+            Ok(ended) => self.tell_trap(ended),
+            Err(Late::NoAnswer) => self.refused().tell_too_slow(),
+            Err(Late::TooOld) => self.tell_too_old(),
+        }
     }
 
     async fn respond_shared(
@@ -202,63 +195,51 @@ impl Responder {
         mut place: Place,
     ) -> Result<Answer, NoResponse> {
         let limit = self.prepared.limits().answering;
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        let (reply, mut receiver) = oneshot::channel();
+        let deadline = limit.and_then(|limit| std::time::Instant::now().checked_add(limit));
+        let (reply, mut answer) = oneshot::channel();
         let job = Box::new(Job {
             request,
             place,
-            reply,
+            waiter: Waiter { reply, deadline },
         });
-        let (mut inbox, mut number) = match shared.roster.offer(job) {
-            Ok(given) => given,
+        match shared.roster.offer(job) {
+            Ok(()) => {}
             Err(_) if !self.prepared.has_room() => return Err(NoResponse::NoMemory),
             Err(job) => self.launch(shared, *job),
-        };
+        }
         loop {
-            let reply = match deadline {
-                None => receiver.await,
-                Some(deadline) => match timeout_at(deadline, receiver).await {
-                    Ok(reply) => reply,
-                    Err(_) => {
-                        inbox.overdue(number);
-                        self.tell_too_slow(limit.unwrap_or_default());
-                        return Err(NoResponse::TooSlow);
-                    }
-                },
-            };
-            (request, place) = match reply {
+            (request, place) = match answer.await {
                 Ok(Reply::Answer(answer)) => {
                     let (head, body) = answer.into_parts();
                     return Ok(Response::from_parts(head, body.gather().await.boxed_unsync()));
                 }
                 Ok(Reply::Untaken(request, place)) => (request, place),
+                Ok(Reply::TooSlow) => return Err(NoResponse::TooSlow),
                 Err(_) => return Err(NoResponse::Ended),
             };
             let reply;
-            (reply, receiver) = oneshot::channel();
+            (reply, answer) = oneshot::channel();
             let job = Job {
                 request,
                 place,
-                reply,
+                waiter: Waiter { reply, deadline },
             };
-            (inbox, number) = self.launch(shared, job);
+            self.launch(shared, job);
         }
     }
 
     /// Gives a request to a fresh instance, which takes it in any case.
-    fn launch(&self, shared: &Arc<Shared>, job: Job) -> (Arc<Inbox>, u32) {
+    fn launch(&self, shared: &Arc<Shared>, job: Job) {
         let Job {
             request,
             place,
-            reply,
+            waiter,
         } = job;
-        let (inbox, turn) = Inbox::new(self.prepared.limits(), place);
-        let number = turn.number();
-        let first = Taken { request, reply, turn };
+        let (inbox, turn) = Inbox::new(self.prepared.limits(), place, waiter);
+        let first = Taken { request, turn };
         shared.roster.enter(&inbox);
-        let (responder, shared, instance) = (self.clone(), Arc::clone(shared), Arc::clone(&inbox));
-        tokio::spawn(async move { responder.live_shared(&shared, &instance, first).await });
-        (inbox, number)
+        let (responder, shared) = (self.clone(), Arc::clone(shared));
+        tokio::spawn(async move { responder.live_shared(&shared, &inbox, first).await });
     }
 
     /// The whole life of an instance that answers several requests.
@@ -268,20 +249,15 @@ impl Responder {
         shared.roster.leave(inbox);
         match ended {
             Ended::ByItself(ended) => self.tell_trap(ended),
-            Ended::For(End::TooOld) => self.tell_too_old(self.prepared.limits().living.unwrap_or_default()),
+            Ended::For(End::TooOld) => self.tell_too_old(),
             // The first was told when the time of each request was over.
             Ended::For(End::Overdue | End::Idle) => {}
         }
     }
 
-    fn tell_too_slow(&self, limit: Duration) {
-        let (component, limit) = (self.prepared.name(), limit.as_secs_f32());
-        let what = format!("component `{component}` gave no response within {limit} s");
-        self.mishaps.add(Severity::Warning, what);
-    }
-
-    fn tell_too_old(&self, limit: Duration) {
-        let (component, limit) = (self.prepared.name(), limit.as_secs_f32());
+    fn tell_too_old(&self) {
+        let (component, limit) = (self.prepared.name(), self.prepared.limits().living);
+        let limit = limit.unwrap_or_default().as_secs_f32();
         let what = format!("component `{component}` was ended after {limit} s");
         self.mishaps.add(Severity::Warning, what);
     }
@@ -314,7 +290,7 @@ impl Responder {
     }
 }
 
-/// Where an error goes that a guest answered with.
+/// Where it goes that a guest answered with an error, or not in time.
 pub(super) struct Refused {
     component: Prepared,
     mishaps: Arc<Mishaps>,
@@ -327,27 +303,71 @@ impl Refused {
         let what = format!("component `{component}` answered with the error {code}");
         self.mishaps.add(Severity::Warning, what);
     }
+
+    pub(super) fn tell_too_slow(&self) {
+        let (component, limit) = (self.component.name(), self.component.limits().answering);
+        let limit = limit.unwrap_or_default().as_secs_f32();
+        let what = format!("component `{component}` gave no response within {limit} s");
+        self.mishaps.add(Severity::Warning, what);
+    }
+}
+
+/// What a guest of WASI 0.2 answers by.
+struct Answering {
+    sender: oneshot::Sender<Answer>,
+    answered: Arc<AtomicBool>,
+    refused: Refused,
+}
+
+/// Why an instance of WASI 0.2 was ended.
+enum Late {
+    NoAnswer,
+    TooOld,
+}
+
+/// Runs an instance for as long as it may. What is dropped here takes the instance with it.
+async fn in_time<T>(
+    limits: &GuestLimits,
+    answered: &AtomicBool,
+    run: impl Future<Output = T>,
+) -> Result<T, Late> {
+    let mut run = pin!(run);
+    let began = Instant::now();
+    let answering = limits.answering;
+    if let Some(limit) = answering.filter(|limit| limits.living.is_none_or(|living| *limit < living)) {
+        match timeout(limit, &mut run).await {
+            Ok(ended) => return Ok(ended),
+            Err(_) if !answered.load(Ordering::Relaxed) => return Err(Late::NoAnswer),
+            Err(_) => {}
+        }
+    }
+    match limits.living.and_then(|living| began.checked_add(living)) {
+        None => Ok(run.await),
+        Some(end) => timeout_at(end, run).await.map_err(|_| Late::TooOld),
+    }
 }
 
 async fn run_p2<B: RequestBody>(
     handler: &p2::ProxyPre<Guest>,
-    refused: Refused,
+    answering: Answering,
     mut store: Store<Guest>,
     request: Request<B>,
-    sender: oneshot::Sender<Answer>,
 ) -> wasmtime::Result<()> {
     let handler = handler.instantiate_async(&mut store).await?;
     let [reads, writes] = [(); 2].map(|()| Arc::clone(store.data().account()));
     let request = request.map(|body| AccountedBody::received(body, reads));
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(p2::http::types::Scheme::Http, request)?;
-    let out = http.new_response_outparam_from_callback(move |answer| match answer {
-        // That nobody waits for it any more is the visitor's choice.
-        Ok(answer) => {
-            let answer = answer.map(|body| AccountedBody::passed_on(body, writes).boxed_unsync());
-            drop(sender.send(answer));
+    let out = http.new_response_outparam_from_callback(move |answer| {
+        answering.answered.store(true, Ordering::Relaxed);
+        match answer {
+            Ok(answer) => {
+                let answer = answer.map(|body| AccountedBody::passed_on(body, writes).boxed_unsync());
+                // That nobody waits for it any more is the client's choice.
+                drop(answering.sender.send(answer));
+            }
+            Err(code) => answering.refused.tell(&code),
         }
-        Err(code) => refused.tell(&code),
     })?;
     handler
         .wasi_http_incoming_handler()

@@ -48,8 +48,8 @@ impl Roster {
         });
     }
 
-    /// Gives a request to an instance, or back. Answers the instance and the request's number in it.
-    pub(super) fn offer(&self, mut job: Box<Job>) -> Result<(Arc<Inbox>, u32), Box<Job>> {
+    /// Gives a request to an instance, or back.
+    pub(super) fn offer(&self, mut job: Box<Job>) -> Result<(), Box<Job>> {
         let mut open = self.open();
         let kind = Kind::here(job.place.depth());
         let Some(inboxes) = open.get_mut(&kind) else {
@@ -57,15 +57,11 @@ impl Roster {
         };
         for place in (0..inboxes.len()).rev() {
             let offered = inboxes[place].offer(job);
-            let given = match offered {
-                Ok(number) => Ok((Arc::clone(&inboxes[place]), number)),
-                Err(back) => Err(back),
-            };
             if inboxes[place].is_closed() {
                 inboxes.remove(place);
             }
-            match given {
-                Ok(given) => return Ok(given),
+            match offered {
+                Ok(()) => return Ok(()),
                 Err(back) => job = back,
             }
         }

@@ -23,7 +23,6 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use http::Request;
 use http_body_util::BodyExt;
 use outport_egress::AccountedBody;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime::Store;
 use wasmtime::component::Accessor;
@@ -47,7 +46,6 @@ pub(super) enum Ended {
 /// A request that an instance is at.
 pub(super) struct Taken {
     pub(super) request: Request<WasiBody>,
-    pub(super) reply: oneshot::Sender<Reply>,
     pub(super) turn: Turn,
 }
 
@@ -59,30 +57,36 @@ pub(super) async fn live(
     inbox: &Arc<Inbox>,
     first: Taken,
 ) -> Ended {
-    let ended = {
-        let store = match prepared.store_at(inbox.depth()) {
-            Ok(store) => store,
-            Err(error) => return Ended::ByItself(Err(error.into())),
-        };
-        let account = Arc::clone(store.data().account());
-        let run = run(store, handler, refused, inbox, first);
-        let mut run = pin!(prepared.engine().interrupting(&account, run));
-        let mut clock = Clock::new(inbox);
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(end) = inbox.poll_over(cx.waker()) {
-                return Poll::Ready(Ended::For(end));
-            }
-            if let Poll::Ready(ended) = run.as_mut().poll(cx) {
-                return Poll::Ready(Ended::ByItself(ended));
-            }
-            inbox.return_untaken();
-            clock.poll(cx).map(Ended::For)
-        })
-        .await
+    // After the store is gone, so that its place may go too, and before anybody reads on in what it answered.
+    let _end = Closing(inbox);
+    let store = match prepared.store_at(inbox.depth()) {
+        Ok(store) => store,
+        Err(error) => return Ended::ByItself(Err(error.into())),
     };
-    // The store is gone by now, so its place may go too.
-    inbox.close();
-    ended
+    let account = Arc::clone(store.data().account());
+    let run = run(store, handler, refused, inbox, first);
+    let mut run = pin!(prepared.engine().interrupting(&account, run));
+    let mut clock = Clock::new(inbox, refused);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(end) = inbox.poll_over(cx.waker()) {
+            return Poll::Ready(Ended::For(end));
+        }
+        if let Poll::Ready(ended) = run.as_mut().poll(cx) {
+            return Poll::Ready(Ended::ByItself(ended));
+        }
+        inbox.return_untaken();
+        clock.poll(cx).map(Ended::For)
+    })
+    .await
+}
+
+/// Closes an inbox when its instance is gone.
+struct Closing<'a>(&'a Inbox);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 async fn run(
@@ -117,9 +121,9 @@ async fn turn_event_loop(
             }
             // A guest may refuse calls for a while. What it is given meanwhile goes elsewhere.
             if store.poll_ready_for_concurrent_call(entry, cx).is_ready()
-                && let Some((request, reply, turn)) = inbox.take()
+                && let Some((request, turn)) = inbox.take()
             {
-                let taken = Taken { request, reply, turn };
+                let taken = Taken { request, turn };
                 running.push(answer(store, service, refused, inbox, taken));
                 continue;
             }
@@ -141,7 +145,7 @@ async fn answer(
     service: &Service,
     refused: &Refused,
     inbox: &Inbox,
-    Taken { request, reply, turn }: Taken,
+    Taken { request, turn }: Taken,
 ) -> wasmtime::Result<()> {
     let (request, sent) = store.with(|mut store| {
         let guest = store.data_mut();
@@ -164,8 +168,10 @@ async fn answer(
             if half_used {
                 inbox.close_door();
             }
-            // That nobody waits for it any more is the visitor's choice.
-            drop(reply.send(Reply::Answer(answer.map(|body| LastTurn::new(body, turn)))));
+            // An answer that comes too late is of no use, and that nobody waits for it any more is the visitor's choice.
+            if let Some(reply) = inbox.take_waiter(turn.number()) {
+                drop(reply.send(Reply::Answer(answer.map(|body| LastTurn::new(body, turn)))));
+            }
         }
         Err(code) => refused.tell(&code),
     }
@@ -175,12 +181,17 @@ async fn answer(
 /// Looks at the time now and then: not for each request, which would cost a timer each.
 struct Clock<'a> {
     inbox: &'a Inbox,
+    refused: &'a Refused,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl<'a> Clock<'a> {
-    fn new(inbox: &'a Inbox) -> Clock<'a> {
-        let mut clock = Clock { inbox, sleep: None };
+    fn new(inbox: &'a Inbox, refused: &'a Refused) -> Clock<'a> {
+        let mut clock = Clock {
+            inbox,
+            refused,
+            sleep: None,
+        };
         clock.set(inbox.look(std::time::Instant::now()).ok().flatten());
         clock
     }
@@ -190,7 +201,11 @@ impl<'a> Clock<'a> {
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            match self.inbox.look(std::time::Instant::now()) {
+            let now = std::time::Instant::now();
+            for _ in 0..self.inbox.give_up_overdue(now) {
+                self.refused.tell_too_slow();
+            }
+            match self.inbox.look(now) {
                 Ok(next) => self.set(next),
                 Err(end) => return Poll::Ready(end),
             }

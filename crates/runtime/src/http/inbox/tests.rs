@@ -27,8 +27,18 @@ impl Visitors {
         let job = Box::new(Job {
             request: Request::new(body),
             place: self.place().await,
-            reply,
+            waiter: Waiter {
+                reply,
+                deadline: None,
+            },
         });
+        (job, receiver)
+    }
+
+    /// One that has to be answered at a time.
+    async fn job_due(&self, deadline: Instant) -> (Box<Job>, oneshot::Receiver<Reply>) {
+        let (mut job, receiver) = self.job().await;
+        job.waiter.deadline = Some(deadline);
         (job, receiver)
     }
 
@@ -42,7 +52,8 @@ impl Visitors {
             },
             ..GuestLimits::of_a_request()
         };
-        let (inbox, turn) = Inbox::new(&limits, self.place().await);
+        let (first, _) = self.job().await;
+        let (inbox, turn) = Inbox::new(&limits, first.place, first.waiter);
         assert!(inbox.poll_over(&noop_waker()).is_pending());
         (inbox, turn)
     }
@@ -79,7 +90,7 @@ async fn what_is_not_taken_comes_back_and_the_door_opens_when_the_loop_turns() {
     assert!(inbox.offer(visitors.job().await.0).is_err(), "it is busy");
     assert!(inbox.take().is_none());
     assert!(inbox.offer(visitors.job().await.0).is_ok(), "it turned");
-    let turn = inbox.take().expect("it waits").2;
+    let turn = inbox.take().expect("it waits").1;
     assert_eq!(turn.number(), 2);
     let (job, mut reply) = visitors.job().await;
     assert!(inbox.offer(job).is_ok());
@@ -92,15 +103,56 @@ async fn what_is_not_taken_comes_back_and_the_door_opens_when_the_loop_turns() {
 async fn an_instance_is_over_when_all_that_it_is_at_is_overdue() {
     let visitors = Visitors::new();
     let (inbox, first) = visitors.inbox(16, 16).await;
-    assert!(inbox.offer(visitors.job().await.0).is_ok());
-    let second = inbox.take().expect("it waits").2;
-    inbox.overdue(first.number());
+    drop(inbox.take_waiter(first.number()));
+    let due = Instant::now() + Duration::from_secs(60);
+    let (job, mut reply) = visitors.job_due(due).await;
+    assert!(inbox.offer(job).is_ok());
+    let second = inbox.take().expect("it waits").1;
+    assert_eq!(inbox.give_up_overdue(due - Duration::from_millis(1)), 0);
+    assert_eq!(inbox.give_up_overdue(due), 1);
+    assert!(matches!(reply.try_recv(), Ok(Reply::TooSlow)));
+    assert!(inbox.take_waiter(second.number()).is_none(), "nobody waits");
     assert!(inbox.is_closed());
-    assert!(inbox.poll_over(&noop_waker()).is_pending(), "one is not");
-    drop(second);
-    assert_eq!(inbox.poll_over(&noop_waker()), Poll::Ready(End::Overdue));
+    assert!(inbox.poll_over(&noop_waker()).is_pending(), "one was answered");
     drop(first);
+    assert_eq!(inbox.poll_over(&noop_waker()), Poll::Ready(End::Overdue));
+    drop(second);
     assert!(!inbox.stays());
+}
+
+// proves: ISO-5
+#[tokio::test]
+async fn the_time_for_an_answer_is_over_whoever_still_waits() {
+    let visitors = Visitors::new();
+    // (whether it is taken, whether its visitor stays)
+    for (taken, stays) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (inbox, first) = visitors.inbox(16, 16).await;
+        let now = Instant::now();
+        let next = inbox.look(now).expect("it is new").expect("it has limits");
+        assert!(next <= now + Duration::from_secs(60), "it looks again in time");
+        let due = now + Duration::from_secs(30);
+        let (job, reply) = visitors.job_due(due).await;
+        let mut reply = Some(reply).filter(|_| stays);
+        assert!(inbox.offer(job).is_ok());
+        let turn = taken.then(|| inbox.take().expect("it waits").1);
+        assert!(inbox.look(now).is_ok_and(|next| next <= Some(due)), "{taken}, {stays}");
+        assert_eq!(inbox.give_up_overdue(due), 1, "{taken}, {stays}");
+        if let Some(reply) = &mut reply {
+            assert!(matches!(reply.try_recv(), Ok(Reply::TooSlow)), "{taken}");
+        }
+        assert!(inbox.offer(visitors.job().await.0).is_err());
+        drop((turn, first));
+    }
+}
+
+// proves: ISO-8
+#[tokio::test]
+async fn a_turn_that_outlives_its_instance_is_cut_off() {
+    let visitors = Visitors::new();
+    let (inbox, first) = visitors.inbox(16, 16).await;
+    assert!(!first.is_cut_off());
+    inbox.close();
+    assert!(first.is_cut_off());
 }
 
 #[tokio::test]
