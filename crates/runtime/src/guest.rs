@@ -14,6 +14,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::account::Account;
 use crate::engine::Engine;
+use crate::guest_table::GuestTable;
 use crate::limits::Budget;
 use crate::variables::{GuestVariables, VariablesView};
 
@@ -21,7 +22,7 @@ use crate::variables::{GuestVariables, VariablesView};
 pub(crate) struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    table: ResourceTable,
+    table: GuestTable,
     gate: GateCtx,
     variables: GuestVariables,
     budget: Budget,
@@ -56,7 +57,7 @@ pub(crate) fn store(
     let guest = Guest {
         wasi,
         http: WasiHttpCtx::new(),
-        table: ResourceTable::new(),
+        table: GuestTable::new(),
         gate,
         variables,
         budget: Budget::new(Arc::clone(account)),

@@ -21,6 +21,7 @@ pub mod engine;
 mod excerpt;
 pub mod files;
 mod guest;
+mod guest_table;
 pub mod heap;
 pub mod http;
 pub mod limits;
