@@ -51,8 +51,20 @@ pub(crate) struct ServerLimitOptions {
     max_instance_concurrent_reuse_count: NonZeroU32,
 
     /// How long an instance of WASI 0.3 waits for a further request before it ends; `0s` ends it at once
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = bounded)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = bounded_idle)]
     idle_instance_timeout: Duration,
+
+    /// Connections of clients at a time; further ones wait. Never more than there are descriptors for
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections: u32,
+
+    /// Connections of one client (an IPv4 address, a /64 of IPv6) at a time; further ones are closed [default: half of all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections_per_client: Option<u32>,
+
+    /// How long a client may stop sending a body or reading a response, and leave a connection of HTTP/2 idle
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = bounded_client)]
+    client_timeout: Duration,
 
     /// Threads that answer requests [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -118,8 +130,13 @@ impl ServerLimitOptions {
         self.workers.map_or_else(processors, usize::from)
     }
 
+    /// What clients may take up, as it was asked for.
     pub(crate) fn server(&self) -> ServerLimits {
+        let number = |number| usize::try_from(number).unwrap_or(usize::MAX);
         let mut limits = ServerLimits::default();
+        limits.connections = number(self.max_connections);
+        limits.connections_per_client = self.max_connections_per_client.map(number);
+        limits.client_timeout = self.client_timeout;
         limits.grace = self.grace.0.unwrap_or(Duration::MAX);
         limits
     }
@@ -191,10 +208,17 @@ impl FromStr for Time {
     }
 }
 
-/// A time that is not `none`.
-fn bounded(text: &str) -> Result<Duration, String> {
+/// A time that is not `none`, for an instance without a request.
+fn bounded_idle(text: &str) -> Result<Duration, String> {
     let Time(time) = text.parse()?;
     time.ok_or_else(|| "write a time, such as `10s`: an instance does not stay for ever".into())
+}
+
+/// A time that is neither `none` nor nothing, for a client.
+fn bounded_client(text: &str) -> Result<Duration, String> {
+    let Time(time) = text.parse()?;
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(|| "write a time, such as `60s`: a client does not stay for ever".into())
 }
 
 fn split_unit(text: &str) -> (&str, &str) {
@@ -241,6 +265,15 @@ mod tests {
         ];
         for (text, expected) in times {
             assert_eq!(time(text), expected, "{text:?}");
+        }
+        for (text, idle, client) in [
+            ("1s", Some(1), Some(1)),
+            ("0s", Some(0), None),
+            ("none", None, None),
+        ] {
+            let (idle, client) = (idle.map(Duration::from_secs), client.map(Duration::from_secs));
+            assert_eq!(bounded_idle(text).ok(), idle, "{text:?}");
+            assert_eq!(bounded_client(text).ok(), client, "{text:?}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Args;
+use outport_runtime::descriptors;
 use outport_runtime::http::{ListenError, Listeners, Server, Site};
 
 use crate::failure::Failure;
@@ -36,7 +37,16 @@ impl ServiceOptions {
         terminal: Terminal,
     ) -> Result<Server, Failure> {
         let address = listeners.address();
-        let server = Server::start(site, listeners, self.limits.server())?;
+        let asked = self.limits.server();
+        let limits = asked.within(descriptors::raise_limit(), self.limits.workers());
+        if limits.connections < asked.connections {
+            tracing::info!(
+                "{} connections of clients at a time, for which there are descriptors, not {}",
+                limits.connections,
+                asked.connections
+            );
+        }
+        let server = Server::start(site, listeners, limits)?;
         terminal.insist(&format!("Serving http://{address}"));
         Ok(server)
     }

@@ -17,11 +17,16 @@
 
 mod authority;
 mod chaining;
+mod client_body;
+mod client_socket;
+mod clients;
 mod connection;
 mod headers;
 mod inbox;
 mod last_turn;
+mod leaving;
 mod listeners;
+mod occasional;
 mod places;
 mod responder;
 mod roster;
@@ -29,6 +34,8 @@ mod routes;
 mod server;
 mod shared_instance;
 mod site;
+mod stall;
+mod streams;
 
 pub use chaining::IN_PROCESS;
 pub use listeners::{ListenError, Listeners};

@@ -47,6 +47,11 @@ impl Mishaps {
         }
     }
 
+    /// Whose mishaps they are.
+    pub(crate) fn component(&self) -> &str {
+        &self.component
+    }
+
     /// Tells a mishap, or counts it. `what` names the component.
     pub(crate) fn add(&self, severity: Severity, what: String) {
         self.with_seen(|seen, component| seen.add(component, severity, what, Instant::now(), &mut log));

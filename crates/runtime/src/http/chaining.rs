@@ -20,6 +20,7 @@ use outport_manifest::PathRoute;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::headers::{Described, RouteHeaders};
+use super::places::Asker;
 use super::responder::Responder;
 use super::site::{Page, Refusal, Site};
 
@@ -39,7 +40,12 @@ impl Site {
         let everything = PathRoute::parse("/...").expect("this is a route");
         let named = callees.into_iter().map(|(name, responder)| {
             let headers = RouteHeaders::of(&everything, everything.as_str());
-            (name.to_ascii_lowercase(), Page { headers, responder })
+            let page = Page {
+                headers,
+                responder,
+                pool: None,
+            };
+            (name.to_ascii_lowercase(), page)
         });
         self.callees.extend(named);
         self
@@ -59,9 +65,17 @@ impl Site {
         request: Request<WasiBody>,
     ) -> Answer {
         match callee {
-            InternalDestination::App => Ok(self.answer(request, IN_PROCESS, depth).await),
+            InternalDestination::App => Ok(self.answer_routed(request, depth).await),
             InternalDestination::Component(name) => self.answer_named(&name, depth, request).await,
         }
+    }
+
+    async fn answer_routed(&self, mut request: Request<WasiBody>, depth: u32) -> Response<WasiBody> {
+        let answer = match self.describe(&mut request, IN_PROCESS) {
+            Ok(page) => self.respond(page, request, Asker::Call(depth)).await,
+            Err(refusal) => Err(refusal),
+        };
+        answer.unwrap_or_else(Refusal::into_response)
     }
 
     async fn answer_named(&self, name: &str, depth: u32, mut request: Request<WasiBody>) -> Answer {
@@ -76,7 +90,7 @@ impl Site {
         };
         page.headers.put_into(request.headers_mut(), &described);
         Ok(self
-            .respond(page, request, depth)
+            .respond(page, request, Asker::Call(depth))
             .await
             .unwrap_or_else(Refusal::into_response))
     }

@@ -1,103 +1,170 @@
-//! One connection of a visitor: HTTP/1.1, or HTTP/2 for a visitor who begins with it.
+//! One connection of a client: HTTP/1.1, or HTTP/2 for a client who begins with it.
 //!
-//! A visitor who connects and then says nothing, or says it a byte a minute, loses the connection: for the first
-//! bytes, for each request's headers, and for the pause between two requests there is a limit. How slowly a body
-//! comes or goes is the guest's affair, whose own limits end it.
+//! Whatever a client owes has a time limit, so that nobody keeps a connection who does nothing with it:
+//!
+//! | what a client owes | time | otherwise |
+//! | --- | --- | --- |
+//! | the first bytes | [`header_timeout`](super::ServerLimits::header_timeout) | the connection ends |
+//! | the rest of a request's headers, and of HTTP/1.1 the next request | the same | the connection ends |
+//! | of HTTP/2 a request, with none under way: pings, or headers that never end, are none | the same for the first, then [`client_timeout`](super::ServerLimits::client_timeout) | the connection ends |
+//! | to go on with a request's body, while its guest reads | `client_timeout` | the guest gets an error |
+//! | to read on: of HTTP/1.1 a part of what was written, of HTTP/2 a part of a body ([`Streams`]) | `client_timeout` | the connection ends; of HTTP/2 the stream |
+//! | to have read the whole response | the longest time of a guest, and `client_timeout` | the same |
+//!
+//! What a connection may cost beside its requests, in bytes: of HTTP/1.1 [`MAX_HEADERS`] for headers, of which nothing is
+//! taken before it comes, and as much again for what is to be written; of HTTP/2 [`CONNECTION_WINDOW`] for bodies
+//! that nobody reads yet, [`MAX_HEADER_LIST`] for the headers of each of [`MAX_STREAMS`] requests, and [`SEND_BUFFER`] for
+//! what each of them has to write.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::Watcher;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
 
+use super::client_body::{RequestBody, ResponseBody, Seen};
+use super::client_socket::{ClientSocket, ResponseClock};
+use super::clients::{Client, ConnectionSlot};
+use super::leaving::Leave;
 use super::site::Site;
+use super::streams::Streams;
 
-/// What a connection needs to know.
-pub(super) struct Visit {
-    pub(super) site: Arc<Site>,
-    pub(super) client: SocketAddr,
-    /// Time for what the visitor owes us.
-    pub(super) patience: Duration,
+/// A connection.
+pub(super) struct Connection {
+    pub(super) shared: Arc<Shared>,
+    /// Counts it for as long as it is open.
+    pub(super) _slot: ConnectionSlot,
     /// Tells of the server's end.
-    pub(super) stop: Watcher,
+    pub(super) leave: Leave,
 }
 
-impl Visit {
+/// What a connection and its requests need to know.
+pub(super) struct Shared {
+    pub(super) site: Arc<Site>,
+    pub(super) client: Arc<Client>,
+    pub(super) address: SocketAddr,
+    pub(super) times: Times,
+}
+
+/// How long a client may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// For the headers of a request.
+    pub(super) header: Duration,
+    /// For anything else, without a byte or a request.
+    pub(super) client: Duration,
+    /// For a whole response. `None` is no limit.
+    pub(super) response: Option<Duration>,
+}
+
+impl Connection {
     /// Serves a connection until one side ends it, or until the server stops.
     pub(super) async fn serve(self, socket: TcpStream) {
-        let (client, site) = (self.client, Arc::clone(&self.site));
-        let ended = match tokio::time::timeout(self.patience, first_words(&socket)).await {
+        let address = self.shared.address;
+        let ended = match timeout(self.shared.times.header, first_words(&socket)).await {
             Ok(Ok(Protocol::Http1)) => self.serve_http1(socket).await,
             Ok(Ok(Protocol::Http2)) => self.serve_http2(socket).await,
-            // The visitor left, or had nothing to say.
+            // The client left, or had nothing to say.
             Ok(Err(_)) | Err(_) => Ok(()),
         };
-        match ended {
-            Ok(()) => {}
-            // The body of a response is not of the length that its headers say, or its guest trapped. The visitor cannot
-            // be told any more. (Of HTTP/2 only the stream ends, which nobody hears of.)
-            Err(error) if error.is_user() => site.note_broken_response(&error),
-            Err(error) => tracing::debug!(%client, %error, "a connection broke"),
+        if let Err(error) = ended {
+            // That a response was not whole was told when its body ended.
+            tracing::debug!(%address, %error, "a connection broke");
         }
     }
 
-    async fn serve_http1(self, socket: TcpStream) -> hyper::Result<()> {
-        let Visit {
-            site,
-            client,
-            patience,
-            stop,
-        } = self;
+    async fn serve_http1(mut self, socket: TcpStream) -> hyper::Result<()> {
+        let times = self.shared.times;
+        let clock = Arc::new(ResponseClock::new(times.response));
+        let socket = ClientSocket::new(socket, times.client, Arc::clone(&clock));
+        let shared = self.shared;
         let answer = service_fn(move |request| {
-            let site = Arc::clone(&site);
-            async move { Ok::<_, Infallible>(site.answer(request, client, 0).await) }
+            clock.start();
+            answer(Arc::clone(&shared), request, usize::MAX)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(patience)
+            .header_read_timeout(times.header)
+            .max_buf_size(MAX_HEADERS)
             .serve_connection(TokioIo::new(socket), answer);
-        stop.watch(connection).await
+        let mut connection = pin!(connection);
+        tokio::select! {
+            biased;
+            () = self.leave.asked() => connection.as_mut().graceful_shutdown(),
+            ended = &mut connection => return ended,
+        }
+        connection.await
     }
 
-    /// Once a visitor has asked for something, answering our pings is enough to stay.
-    async fn serve_http2(self, socket: TcpStream) -> hyper::Result<()> {
-        let Visit {
-            site,
-            client,
-            patience,
-            stop,
-        } = self;
-        let asked = Arc::new(AtomicBool::new(false));
-        let asks = Arc::clone(&asked);
-        let answer = service_fn(move |request| {
-            asks.store(true, Ordering::Relaxed);
-            let site = Arc::clone(&site);
-            async move { Ok::<_, Infallible>(site.answer(request, client, 0).await) }
-        });
-        let connection = http2::Builder::new(TokioExecutor::new())
+    async fn serve_http2(mut self, socket: TcpStream) -> hyper::Result<()> {
+        let times = self.shared.times;
+        let no_clock = Arc::new(ResponseClock::new(None));
+        let socket = ClientSocket::new(socket, times.client, no_clock);
+        let streams = Streams::new(times.client, times.response);
+        let shared = self.shared;
+        let answer = service_fn(move |request| answer(Arc::clone(&shared), request, PART));
+        let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
-            .keep_alive_interval(patience)
-            .keep_alive_timeout(patience)
+            .keep_alive_interval(times.header)
+            .keep_alive_timeout(times.header)
             .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEADER_LIST)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_pending_accept_reset_streams(MAX_RESETS)
+            .max_local_error_reset_streams(MAX_RESETS)
             .serve_connection(TokioIo::new(socket), answer);
-        let mut connection = pin!(stop.watch(connection));
-        tokio::select! {
-            ended = &mut connection => return ended,
-            () = tokio::time::sleep(patience) => {}
+        let mut connection = pin!(connection);
+        let mut look = Instant::now() + times.header;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.leave.asked() => {
+                    connection.as_mut().graceful_shutdown();
+                    return connection.await;
+                }
+                ended = &mut connection => return ended,
+                () = sleep_until(look) => {}
+            }
+            let now = Instant::now();
+            match streams.idle_until(times.header) {
+                None => look = now + times.client,
+                Some(due) if due > now => look = due,
+                Some(_) if !streams.were_used() => return Ok(()),
+                Some(_) => break,
+            }
         }
-        match asked.load(Ordering::Relaxed) {
-            true => connection.await,
-            false => Ok(()),
-        }
+        // The client is told, and may end what it began a moment ago.
+        connection.as_mut().graceful_shutdown();
+        timeout(times.header, connection).await.unwrap_or(Ok(()))
     }
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+    part: usize,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let request = request.map(|body| RequestBody::new(body, shared.times.client));
+    let mut answer = pin!(shared.site.answer(request, &shared.client, shared.address));
+    let response = poll_fn(|cx| {
+        let polled = answer.as_mut().poll(cx);
+        Seen::note(&polled);
+        polled
+    })
+    .await;
+    Ok(response.map(|body| body.in_parts(part)))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -117,5 +184,26 @@ async fn first_words(socket: &TcpStream) -> io::Result<Protocol> {
     })
 }
 
+/// Bytes of a request's headers on HTTP/1.1. What is longer is answered with 431.
+const MAX_HEADERS: usize = 64 * 1024;
+
+/// The same on HTTP/2, counted as RFC 9113, section 6.5.2, counts them.
+const MAX_HEADER_LIST: u32 = 16 * 1024;
+
 /// Requests that may run at a time on one connection of HTTP/2.
 const MAX_STREAMS: u32 = 100;
+
+/// Bytes of one request's body on HTTP/2 that nobody has read yet.
+const STREAM_WINDOW: u32 = 128 * 1024;
+
+/// The same of all requests of a connection.
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// Bytes of a response on HTTP/2 that its client has not granted yet, and one [`PART`].
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Bytes of a response that are handed to HTTP/2 at a time. A client has to take as many in the time that it may take.
+const PART: usize = 64 * 1024;
+
+/// Streams of HTTP/2 that a client may reset, or have reset by its mistakes, before the connection ends.
+const MAX_RESETS: usize = 100;

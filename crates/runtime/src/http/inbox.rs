@@ -223,7 +223,10 @@ impl Inbox {
     /// Who waits for the answer to a request, if it comes in time.
     pub(super) fn take_waiter(&self, number: u32) -> Option<oneshot::Sender<Reply>> {
         let mut state = self.state();
-        let running = state.running.iter_mut().find(|running| running.number == number)?;
+        let running = state
+            .running
+            .iter_mut()
+            .find(|running| running.number == number)?;
         running.waiter.take().map(|waiter| waiter.reply)
     }
 

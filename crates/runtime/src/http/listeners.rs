@@ -108,10 +108,19 @@ fn open(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     // Inherited by the connections; set here it costs no system call for each of them.
     socket.set_tcp_nodelay(true)?;
+    // So that a write waits for the client, and not for a kernel with megabytes of room: what is written and not
+    // acknowledged costs memory for as long as the client does not read.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
+
+/// Bytes of a connection that are written and that the client has no room for yet. A write goes on when half of them are
+/// gone.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
 
 /// Connections that the kernel completes before a worker takes them.
 const BACKLOG: i32 = 1024;

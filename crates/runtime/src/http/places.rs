@@ -3,37 +3,91 @@
 //! An instance that waits for a further request holds none, so that it keeps nobody waiting. How many there are is
 //! bounded by [`IDLE_INSTANCES`]; one for which there is no room ends.
 //!
+//! # Pools
+//!
+//! So that no component takes the places of the others, a quarter of all is shared out among the components with a route,
+//! at least one each; the rest is common. An app with one such component has common places only, and so has one with
+//! fewer than two places for each.
+//!
+//! | places, components | of each component | common |
+//! | --- | --- | --- |
+//! | 1000, 1 | 0 | 1000 |
+//! | 1000, 2 | 125 | 750 |
+//! | 1000, 10 | 25 | 750 |
+//! | 8, 4 | 1 | 4 |
+//! | 7, 4 | 0 | 7 |
+//!
 //! | asks | waits for |
 //! | --- | --- |
-//! | a visitor | a place |
-//! | a component that calls another | one of the places for calls, which are half of all, and then a place |
+//! | a client | a place of the component's, or a common one |
+//! | a component that calls another | one of the rights to a call, which are half as many as all places, and then a common place |
 //!
-//! However components call each other, then, half of the places are never theirs. A call holds its caller's place as
+//! However components call each other, then, half of all places are never theirs. A call holds its caller's place as
 //! well as its own, so there is a limit to how deep calls may be nested: [`DEEPEST_CALL`]. The depth is carried with
 //! the instance, never with the request, which is the guest's to write.
+//!
+//! # Clients
+//!
+//! One client (an address, see [`Clients`](super::clients::Clients)) has at most half of the places of each pool, at least
+//! one: what it has in the pools of some components leaves it room in those of others, and others room in all. It keeps
+//! what it took when it hangs up, until the instances are done. A proxy in front is one client, too: behind it, half
+//! as many requests run at a time; further ones wait, as they do when all places are taken.
+//!
+//! # Waiting
+//!
+//! In the order of coming, for [`PATIENCE`]. At most four times as many wait as there are places, and half of these for
+//! one client; beyond, there is no place at once. A request that waits costs its headers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::clients::{Client, Clients};
 use crate::engine::IDLE_INSTANCES;
 
 /// The places of a site.
 pub(super) struct Places {
-    all: Arc<Semaphore>,
-    number: u32,
-    for_calls: Arc<Semaphore>,
+    shared: Arc<Shared>,
+    clients: Arc<Clients>,
+}
+
+struct Shared {
+    /// The common one, then one for each component.
+    pools: Vec<Pool>,
+    for_calls: Semaphore,
     idle: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    /// As many as may wait.
+    room: usize,
+}
+
+struct Pool {
+    free: Semaphore,
+    size: u32,
+}
+
+/// Which of the pools is a component's, among those with a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OwnPool(usize);
+
+/// Who asks for a place.
+#[derive(Clone, Copy)]
+pub(super) enum Asker<'a> {
+    /// A client, for a component.
+    Client(&'a Arc<Client>, OwnPool),
+    /// A component whose request so many calls led to.
+    Call(u32),
 }
 
 /// The place of one request, for as long as it is held.
 pub(super) struct Place {
+    shared: Arc<Shared>,
+    pool: usize,
+    client: Option<Arc<Client>>,
     depth: u32,
-    idle: Arc<Semaphore>,
-    _call: Option<OwnedSemaphorePermit>,
-    _place: OwnedSemaphorePermit,
 }
 
 /// The right of an instance to be idle.
@@ -44,57 +98,260 @@ pub(super) struct IdlePlace {
 /// Why there is no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoPlace {
-    /// None became free in time.
+    /// None became free in time, or too many wait.
     Full,
     /// The calls are nested too deep.
     TooDeep,
 }
 
-/// How deep calls may be nested: a visitor's request is at depth 0, what its instance calls at depth 1.
+/// How deep calls may be nested: a client's request is at depth 0, what its instance calls at depth 1.
 pub(super) const DEEPEST_CALL: u32 = 16;
 
 /// How long a request waits for a place among the running ones before it is answered with 503.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Requests that wait for each place that there is.
+const WAITING_FOR_EACH: usize = 4;
+
+const COMMON: usize = 0;
+
+impl OwnPool {
+    /// That of the component of this number.
+    pub(super) fn of(component: usize) -> OwnPool {
+        OwnPool(component + 1)
+    }
+}
+
 impl Places {
-    /// So many, half of them also for calls; at least one of each.
-    pub(super) fn new(number: u32) -> Places {
+    /// So many, for so many components with a route; half as many calls at a time.
+    pub(super) fn new(number: u32, components: usize) -> Places {
         let number = number.max(1);
+        let share = share(number, components);
+        let components = u32::try_from(components).unwrap_or(u32::MAX);
+        let shares = (0..components).map(|_| share);
+        let pools: Vec<_> = std::iter::once(number - share * components)
+            .chain(shares)
+            .map(Pool::new)
+            .collect();
+        let bounds = pools.iter().map(Pool::of_one_client).collect();
         Places {
-            all: Arc::new(Semaphore::new(number as usize)),
-            number,
-            for_calls: Arc::new(Semaphore::new((number as usize / 2).max(1))),
-            idle: Arc::new(Semaphore::new(IDLE_INSTANCES as usize)),
+            shared: Arc::new(Shared {
+                pools,
+                for_calls: Semaphore::new((number as usize / 2).max(1)),
+                idle: Arc::new(Semaphore::new(IDLE_INSTANCES as usize)),
+                waiting: AtomicUsize::new(0),
+                room: number as usize * WAITING_FOR_EACH,
+            }),
+            clients: Clients::new(bounds),
         }
     }
 
-    /// A place for a request that `depth` calls led to.
-    pub(super) async fn take(&self, depth: u32) -> Result<Place, NoPlace> {
-        if depth > DEEPEST_CALL {
+    /// Who may have places.
+    pub(super) fn clients(&self) -> &Arc<Clients> {
+        &self.clients
+    }
+
+    /// A place for a request.
+    pub(super) async fn take(&self, asker: Asker<'_>) -> Result<Place, NoPlace> {
+        if asker.depth() > DEEPEST_CALL {
             return Err(NoPlace::TooDeep);
         }
-        match timeout(PATIENCE, self.wait(depth)).await {
-            Ok(Some(place)) => Ok(place),
-            Ok(None) | Err(_) => Err(NoPlace::Full),
+        if let Some(place) = self.try_take(asker) {
+            return Ok(place);
         }
+        let _waits = Waits::new(&self.shared, asker.client()).ok_or(NoPlace::Full)?;
+        let place = timeout(PATIENCE, self.wait(asker)).await;
+        place.map_err(|_| NoPlace::Full)
     }
 
     /// Waits until all places are free.
     pub(super) async fn quiet(&self) {
-        let _all = self.all.acquire_many(self.number).await;
+        let mut all = Vec::new();
+        for pool in &self.shared.pools {
+            all.push(pool.free.acquire_many(pool.size).await);
+        }
     }
 
-    async fn wait(&self, depth: u32) -> Option<Place> {
-        let call = match depth {
-            0 => None,
-            _ => Some(Arc::clone(&self.for_calls).acquire_owned().await.ok()?),
-        };
-        Some(Place {
-            depth,
-            idle: Arc::clone(&self.idle),
-            _call: call,
-            _place: Arc::clone(&self.all).acquire_owned().await.ok()?,
+    fn try_take(&self, asker: Asker<'_>) -> Option<Place> {
+        match asker {
+            Asker::Client(client, own) => {
+                let found = self.shared.try_pool(own.0, client);
+                let found = found.or_else(|| self.shared.try_pool(COMMON, client))?;
+                Some(self.place(found.held(), asker))
+            }
+            Asker::Call(_) => {
+                let call = self.shared.for_calls.try_acquire().ok()?;
+                let place = self.shared.pools[COMMON].free.try_acquire().ok()?;
+                call.forget();
+                Some(self.place(Found::of(COMMON, place).held(), asker))
+            }
+        }
+    }
+
+    /// Nothing is held by who stops to wait.
+    async fn wait(&self, asker: Asker<'_>) -> Place {
+        match asker {
+            Asker::Client(client, own) => {
+                let found = tokio::select! {
+                    biased;
+                    own = self.shared.pool(own.0, client) => own,
+                    common = self.shared.pool(COMMON, client) => common,
+                };
+                self.place(found.held(), asker)
+            }
+            Asker::Call(_) => {
+                let call = acquire(&self.shared.for_calls).await;
+                let place = acquire(&self.shared.pools[COMMON].free).await;
+                call.forget();
+                self.place(Found::of(COMMON, place).held(), asker)
+            }
+        }
+    }
+
+    fn place(&self, pool: usize, asker: Asker<'_>) -> Place {
+        Place {
+            shared: Arc::clone(&self.shared),
+            pool,
+            client: asker.client().cloned(),
+            depth: asker.depth(),
+        }
+    }
+}
+
+/// How many places of each component are its own.
+fn share(number: u32, components: usize) -> u32 {
+    let components = u32::try_from(components).unwrap_or(u32::MAX);
+    match components {
+        0 | 1 => 0,
+        _ if number / 2 < components => 0,
+        _ => (number / 4 / components).max(1),
+    }
+}
+
+impl Pool {
+    fn new(size: u32) -> Pool {
+        Pool {
+            free: Semaphore::new(size as usize),
+            size,
+        }
+    }
+
+    fn of_one_client(&self) -> usize {
+        match self.size {
+            0 => 0,
+            size => (size as usize / 2).max(1),
+        }
+    }
+}
+
+/// A place of a pool that was found, and what its client gives for it.
+struct Found<'a> {
+    pool: usize,
+    place: SemaphorePermit<'a>,
+    client: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Found<'a> {
+    fn of(pool: usize, place: SemaphorePermit<'a>) -> Found<'a> {
+        Found {
+            pool,
+            place,
+            client: None,
+        }
+    }
+
+    /// From now on a [`Place`] gives it back.
+    fn held(self) -> usize {
+        self.place.forget();
+        if let Some(client) = self.client {
+            client.forget();
+        }
+        self.pool
+    }
+}
+
+impl Shared {
+    fn try_pool<'a>(&'a self, pool: usize, client: &'a Client) -> Option<Found<'a>> {
+        let of_client = client.places[pool].try_acquire().ok()?;
+        let place = self.pools[pool].free.try_acquire().ok()?;
+        Some(Found {
+            client: Some(of_client),
+            ..Found::of(pool, place)
         })
+    }
+
+    async fn pool<'a>(&'a self, pool: usize, client: &'a Client) -> Found<'a> {
+        let of_client = acquire(&client.places[pool]).await;
+        let place = acquire(&self.pools[pool].free).await;
+        Found {
+            client: Some(of_client),
+            ..Found::of(pool, place)
+        }
+    }
+}
+
+async fn acquire(semaphore: &Semaphore) -> SemaphorePermit<'_> {
+    semaphore.acquire().await.expect("nobody closes it")
+}
+
+/// A request that waits, counted.
+struct Waits<'a> {
+    all: &'a AtomicUsize,
+    of_client: Option<&'a AtomicUsize>,
+}
+
+impl<'a> Waits<'a> {
+    fn new(shared: &'a Shared, client: Option<&'a Arc<Client>>) -> Option<Waits<'a>> {
+        let of_client = client.map(|client| &client.waiting);
+        if of_client.is_some_and(|waiting| !count(waiting, shared.room / 2)) {
+            return None;
+        }
+        if !count(&shared.waiting, shared.room) {
+            uncount(of_client);
+            return None;
+        }
+        Some(Waits {
+            all: &shared.waiting,
+            of_client,
+        })
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        uncount(Some(self.all));
+        uncount(self.of_client);
+    }
+}
+
+/// Whether there was room to count one more.
+fn count(counter: &AtomicUsize, room: usize) -> bool {
+    counter
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |counted| {
+            (counted < room).then_some(counted + 1)
+        })
+        .is_ok()
+}
+
+fn uncount(counter: Option<&AtomicUsize>) {
+    if let Some(counter) = counter {
+        counter.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<'a> Asker<'a> {
+    fn client(&self) -> Option<&'a Arc<Client>> {
+        match self {
+            Asker::Client(client, _) => Some(client),
+            Asker::Call(_) => None,
+        }
+    }
+
+    fn depth(&self) -> u32 {
+        match self {
+            Asker::Client(..) => 0,
+            Asker::Call(depth) => *depth,
+        }
     }
 }
 
@@ -106,73 +363,22 @@ impl Place {
 
     /// Gives the place up for one among the idle instances, or back if there is none.
     pub(super) fn into_idle(self) -> Result<IdlePlace, Place> {
-        match Arc::clone(&self.idle).try_acquire_owned() {
+        match Arc::clone(&self.shared.idle).try_acquire_owned() {
             Ok(permit) => Ok(IdlePlace { _permit: permit }),
             Err(_) => Err(self),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-
-    use super::*;
-
-    // proves: Q-3
-    #[tokio::test]
-    async fn calls_leave_half_of_the_places_to_visitors() {
-        // (places, of these for calls)
-        for (number, for_calls) in [(2, 1), (4, 2), (5, 2), (10, 5)] {
-            let places = Places::new(number);
-            let at_once = |depth| places.wait(depth).now_or_never().flatten();
-            let mut held = Vec::new();
-            for _ in 0..for_calls {
-                held.push(at_once(1).expect("half are for calls"));
-            }
-            assert!(at_once(2).is_none(), "{number}");
-            for _ in for_calls..number {
-                held.push(at_once(0).expect("the others are for visitors"));
-            }
-            assert!(at_once(0).is_none(), "{number}");
-            drop(held);
-            places.quiet().await;
-            assert!(at_once(1).is_some(), "{number}: places are given back");
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.pools[self.pool].free.add_permits(1);
+        match &self.client {
+            Some(client) => client.places[self.pool].add_permits(1),
+            None => self.shared.for_calls.add_permits(1),
         }
-    }
-
-    // proves: Q-3
-    #[tokio::test]
-    async fn idle_instances_hold_no_place_and_are_few() {
-        let places = Places::new(1);
-        let mut idle = Vec::new();
-        for _ in 0..IDLE_INSTANCES {
-            let Ok(place) = places.take(0).await else {
-                panic!("the one before holds none any more");
-            };
-            idle.push(place.into_idle().ok().expect("there is room"));
-        }
-        let Ok(place) = places.take(0).await else {
-            panic!("the place is free");
-        };
-        assert!(place.into_idle().is_err());
-        places.quiet().await;
-        idle.pop();
-        let Ok(place) = places.take(0).await else {
-            panic!("the place is free");
-        };
-        assert!(place.into_idle().is_ok());
-    }
-
-    // proves: Q-3
-    #[tokio::test]
-    async fn calls_are_nested_to_a_limit() {
-        let places = Places::new(4);
-        let Ok(place) = places.take(DEEPEST_CALL).await else {
-            panic!("this is not too deep");
-        };
-        assert_eq!(place.depth(), DEEPEST_CALL);
-        assert_eq!(places.take(DEEPEST_CALL + 1).await.err(), Some(NoPlace::TooDeep));
-        assert_eq!(places.take(u32::MAX).await.err(), Some(NoPlace::TooDeep));
     }
 }
+
+#[cfg(test)]
+mod tests;

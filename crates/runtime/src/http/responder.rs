@@ -277,6 +277,11 @@ impl Responder {
         }
     }
 
+    /// What goes wrong with its instances.
+    pub(super) fn mishaps(&self) -> &Arc<Mishaps> {
+        &self.mishaps
+    }
+
     /// Tells what went wrong so often that it was only counted so far.
     pub(super) fn sum_up(&self) {
         self.mishaps.sum_up();

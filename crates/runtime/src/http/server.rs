@@ -1,32 +1,45 @@
 //! The worker threads that serve a site.
 //!
 //! Each worker has a listening socket, a single-threaded runtime, and whatever it accepted: a connection and the
-//! instances that answer it stay on one thread, which is what makes them quick. Nothing but the site is shared.
+//! instances that answer it stay on one thread, which is what makes them quick. The site is shared, and what counts the
+//! connections: all of them, and those of each [client](super::clients).
+//!
+//! With all connections taken, a worker accepts one more and lets it wait; the others wait in the kernel. A connection of
+//! a client who has as many as it may is closed at once. Both leave the other clients their part.
 //!
 //! Stopping: the workers accept no more, connections finish the request they are at, and instances get a time of
 //! grace to end. What is left then is cut off.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::connection::Visit;
+use super::clients::ConnectionSlot;
+use super::connection::{Connection, Shared, Times};
+use super::leaving::Leaving;
 use super::listeners::Listeners;
+use super::occasional::Occasional;
 use super::site::Site;
+use crate::descriptors;
 
-/// What visitors may take up.
+/// What clients may take up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerLimits {
-    /// Time for a visitor to send the headers of a request. Default 10 s.
-    pub patience: Duration,
-    /// Connections at a time, over all workers. Further visitors wait. Default 10,000.
+    /// Time for a client to send the headers of a request. Default 10 s.
+    pub header_timeout: Duration,
+    /// Time for a client to go on: to send more of a request's body, to read more of a response, or with a connection of
+    /// HTTP/2 on which nothing is under way. Default 60 s.
+    pub client_timeout: Duration,
+    /// Connections at a time, over all workers. Further clients wait. Default 10,000.
     pub connections: usize,
+    /// Connections of one client at a time: of an IPv4 address, or of an IPv6 network of 64 bits. Further ones are
+    /// closed. Default half of all.
+    pub connections_per_client: Option<usize>,
     /// Time that running requests get when the server stops. Default 10 s.
     pub grace: Duration,
 }
@@ -34,10 +47,28 @@ pub struct ServerLimits {
 impl Default for ServerLimits {
     fn default() -> ServerLimits {
         ServerLimits {
-            patience: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            client_timeout: Duration::from_secs(60),
             connections: 10_000,
+            connections_per_client: None,
             grace: Duration::from_secs(10),
         }
+    }
+}
+
+impl ServerLimits {
+    /// The same with no more connections than there are descriptors for, of which the process may have so many. Half of
+    /// them is for what guests hold.
+    pub fn within(self, descriptors: u64, workers: usize) -> ServerLimits {
+        let connections = self
+            .connections
+            .min(descriptors::for_clients(descriptors, workers));
+        ServerLimits { connections, ..self }
+    }
+
+    fn of_one_client(&self) -> usize {
+        let bound = self.connections_per_client.unwrap_or(self.connections / 2);
+        bound.clamp(1, self.connections.max(1))
     }
 }
 
@@ -76,15 +107,27 @@ impl Server {
         let (alive, workers) = mpsc::channel(1);
         let site = site.into();
         let sockets = listeners.into_sockets();
-        let connections = (limits.connections / sockets.len()).max(1);
+        let common = Arc::new(Common {
+            times: Times {
+                header: limits.header_timeout,
+                client: limits.client_timeout,
+                response: site
+                    .longest_response()
+                    .map(|longest| longest.saturating_add(limits.client_timeout)),
+            },
+            connections: Arc::new(Semaphore::new(limits.connections.max(1))),
+            of_one_client: limits.of_one_client(),
+            grace: limits.grace,
+            not_accepted: Occasional::default(),
+            turned_away: Occasional::default(),
+            site,
+        });
         for (number, socket) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
             let worker = Worker {
-                site: Arc::clone(&site),
-                limits,
-                connections: Arc::new(Semaphore::new(connections)),
+                common: Arc::clone(&common),
                 stopping: stopping.clone(),
             };
             let alive = alive.clone();
@@ -112,69 +155,111 @@ impl Server {
     }
 }
 
-struct Worker {
+/// What all workers share.
+struct Common {
     site: Arc<Site>,
-    limits: ServerLimits,
+    times: Times,
     connections: Arc<Semaphore>,
+    of_one_client: usize,
+    grace: Duration,
+    not_accepted: Occasional,
+    turned_away: Occasional,
+}
+
+struct Worker {
+    common: Arc<Common>,
     stopping: watch::Receiver<Phase>,
 }
 
 impl Worker {
-    async fn work(mut self, socket: TcpListener) -> io::Result<()> {
+    async fn work(self, socket: TcpListener) -> io::Result<()> {
         let socket = tokio::net::TcpListener::from_std(socket)?;
-        let visitors = GracefulShutdown::new();
+        let connections = Leaving::new();
         let mut stopping = self.stopping.clone();
         tokio::select! {
             // The sender is only gone when nobody waits for a graceful end.
             _ = stopping.wait_for(|phase| *phase == Phase::Stopping) => {}
-            never = self.accept(&socket, &visitors) => match never {}
+            never = self.accept(&socket, &connections) => match never {}
         }
         drop(socket);
         let leave = async {
-            visitors.shutdown().await;
-            self.site.quiet().await;
+            connections.all().await;
+            self.common.site.quiet().await;
         };
-        let _ = tokio::time::timeout(self.limits.grace, leave).await;
-        self.site.sum_up();
+        let _ = tokio::time::timeout(self.common.grace, leave).await;
+        self.common.sum_up();
         Ok(())
     }
 
     async fn accept(
-        &mut self,
+        &self,
         socket: &tokio::net::TcpListener,
-        visitors: &GracefulShutdown,
+        connections: &Leaving,
     ) -> std::convert::Infallible {
         loop {
-            let place = Arc::clone(&self.connections).acquire_owned().await;
-            let (connection, client) = match socket.accept().await {
+            let (client, address) = match socket.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    pause_after(&error).await;
+                    self.common.pause_after(&error).await;
                     continue;
                 }
             };
-            let visit = Visit {
-                site: Arc::clone(&self.site),
-                client,
-                patience: self.limits.patience,
-                stop: visitors.watcher(),
+            let Some(slot) = self.common.connect(address) else {
+                continue;
+            };
+            let place = Arc::clone(&self.common.connections).acquire_owned().await;
+            let connection = Connection {
+                shared: Arc::new(Shared {
+                    site: Arc::clone(&self.common.site),
+                    client: Arc::clone(slot.client()),
+                    address,
+                    times: self.common.times,
+                }),
+                _slot: slot,
+                leave: connections.notice(),
             };
             tokio::spawn(async move {
-                visit.serve(connection).await;
+                connection.serve(client).await;
                 drop(place);
             });
         }
     }
 }
 
-/// A visitor who left before being accepted is nothing. Running out of descriptors passes, but not at once.
-async fn pause_after(error: &io::Error) {
-    if matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-    ) {
-        return;
+impl Common {
+    /// Counts a connection of a client, unless it has enough.
+    fn connect(&self, address: SocketAddr) -> Option<ConnectionSlot> {
+        let client = self.site.clients().at(address.ip());
+        let slot = client.connect(self.of_one_client);
+        if slot.is_none() {
+            self.turned_away.tell(|| {
+                format!(
+                    "a connection of {} was closed, which has {} already, as many as one client may have",
+                    client.address(),
+                    self.of_one_client
+                )
+            });
+        }
+        slot
     }
-    tracing::warn!("cannot accept a connection: {error}");
-    tokio::time::sleep(Duration::from_millis(100)).await;
+
+    /// A client who left before being accepted is nothing. Running out of descriptors passes, but not at once.
+    async fn pause_after(&self, error: &io::Error) {
+        if matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+        ) {
+            return;
+        }
+        self.not_accepted
+            .tell(|| format!("cannot accept a connection: {error}"));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    fn sum_up(&self) {
+        self.not_accepted.sum_up("cannot accept connections");
+        self.turned_away
+            .sum_up("connections were closed of clients who had as many as one may have");
+        self.site.sum_up();
+    }
 }

@@ -1,10 +1,9 @@
 //! All components of an app that answer HTTP, behind their routes: from a request to a response.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
@@ -14,11 +13,12 @@ use outport_manifest::PathRoute;
 use wasmtime_wasi_http::WasiBody;
 
 use super::authority::authority;
+use super::client_body::ResponseBody;
+use super::clients::{Client, Clients};
 use super::headers::{Described, RouteHeaders};
-use super::places::{DEEPEST_CALL, NoPlace, Places};
+use super::places::{Asker, DEEPEST_CALL, NoPlace, OwnPool, Places};
 use super::responder::{NoResponse, RequestBody, Responder};
 use super::routes::RouteTable;
-use crate::excerpt::Excerpt;
 
 /// What a server serves.
 pub struct Site {
@@ -28,7 +28,6 @@ pub struct Site {
     /// One for each instance that may live at a time.
     places: Places,
     told_of_depth: Once,
-    broken_responses: AtomicU64,
 }
 
 /// A route and who answers it.
@@ -42,13 +41,14 @@ pub struct SiteEntry {
 }
 
 impl SiteEntry {
-    fn into_page(self) -> (PathRoute, Page) {
+    fn into_page(self, pool: OwnPool) -> (PathRoute, Page) {
         let headers = RouteHeaders::of(&self.route, &self.written);
         (
             self.route,
             Page {
                 headers,
                 responder: self.responder,
+                pool: Some(pool),
             },
         )
     }
@@ -57,18 +57,42 @@ impl SiteEntry {
 pub(super) struct Page {
     pub(super) headers: RouteHeaders,
     pub(super) responder: Responder,
+    /// Of a component with a route.
+    pub(super) pool: Option<OwnPool>,
 }
 
 impl Site {
-    /// A site of these entries, in which at most `instances` run at a time, half of them for calls of components.
+    /// A site of these entries, in which at most `instances` run at a time, half of them for calls of components, and
+    /// a part of them for each component alone.
     pub fn new(entries: impl IntoIterator<Item = SiteEntry>, instances: u32) -> Site {
+        let mut components = HashMap::new();
+        let pages: Vec<_> = entries
+            .into_iter()
+            .map(|entry| {
+                let next = components.len();
+                let component = entry.responder.prepared().name().to_owned();
+                let number = *components.entry(component).or_insert(next);
+                entry.into_page(OwnPool::of(number))
+            })
+            .collect();
         Site {
-            routes: RouteTable::new(entries.into_iter().map(SiteEntry::into_page)),
+            routes: RouteTable::new(pages),
             callees: HashMap::new(),
-            places: Places::new(instances),
+            places: Places::new(instances, components.len()),
             told_of_depth: Once::new(),
-            broken_responses: AtomicU64::new(0),
         }
+    }
+
+    /// Who is connected, or has requests running.
+    pub(super) fn clients(&self) -> &Arc<Clients> {
+        self.places.clients()
+    }
+
+    /// The longest time that any of its components may take for a response. None is no limit.
+    pub(super) fn longest_response(&self) -> Option<Duration> {
+        let routed = self.routes.iter().map(|(_, page)| page);
+        let mut times = routed.map(|page| page.responder.prepared().limits().living);
+        times.try_fold(Duration::ZERO, |longest, time| Some(longest.max(time?)))
     }
 
     /// Waits until no instance runs any more.
@@ -84,36 +108,34 @@ impl Site {
         }
     }
 
-    /// Answers a request that `depth` calls led to: none to a visitor's.
+    /// Answers the request of a client, who is at `address`.
     pub(super) async fn answer<B: RequestBody>(
         &self,
-        request: Request<B>,
-        client: SocketAddr,
-        depth: u32,
-    ) -> Response<WasiBody> {
-        match self.try_answer(request, client, depth).await {
-            Ok(response) => response,
-            Err(refusal) => refusal.into_response(),
-        }
-    }
-
-    async fn try_answer<B: RequestBody>(
-        &self,
         mut request: Request<B>,
-        client: SocketAddr,
-        depth: u32,
-    ) -> Result<Response<WasiBody>, Refusal> {
-        let page = self.describe(&mut request, client)?;
-        self.respond(page, request, depth).await
+        client: &Arc<Client>,
+        address: SocketAddr,
+    ) -> Response<ResponseBody> {
+        let (answer, mishaps) = match self.describe(&mut request, address) {
+            Ok(page) => {
+                let pool = page.pool.expect("whatever has a route has a pool");
+                let answer = self.respond(page, request, Asker::Client(client, pool)).await;
+                (answer, Some(page.responder.mishaps()))
+            }
+            Err(refusal) => (Err(refusal), None),
+        };
+        match answer {
+            Ok(response) => response.map(|body| ResponseBody::new(body, mishaps.cloned())),
+            Err(refusal) => refusal.into_response().map(|body| ResponseBody::new(body, None)),
+        }
     }
 
     pub(super) async fn respond<B: RequestBody>(
         &self,
         page: &Page,
         request: Request<B>,
-        depth: u32,
+        asker: Asker<'_>,
     ) -> Result<Response<WasiBody>, Refusal> {
-        let place = self.places.take(depth).await.map_err(|none| match none {
+        let place = self.places.take(asker).await.map_err(|none| match none {
             NoPlace::Full => Refusal::NoPlace,
             NoPlace::TooDeep => self.too_deep(page),
         })?;
@@ -126,7 +148,7 @@ impl Site {
     }
 
     /// Finds the page for a request, and puts into its headers what the guest learns of the way.
-    fn describe<B>(&self, request: &mut Request<B>, client: SocketAddr) -> Result<&Page, Refusal> {
+    pub(super) fn describe<B>(&self, request: &mut Request<B>, client: SocketAddr) -> Result<&Page, Refusal> {
         let authority = authority(request)?;
         let uri = request.uri().clone();
         let routed = self.routes.route(uri.path()).ok_or(Refusal::NoRoute)?;
@@ -139,17 +161,6 @@ impl Site {
         };
         routed.target.headers.put_into(request.headers_mut(), &described);
         Ok(routed.target)
-    }
-
-    /// Tells of a response that ended before it was whole: whenever there are twice as many, since visitors choose how
-    /// many there are.
-    pub(super) fn note_broken_response(&self, error: &hyper::Error) {
-        let number = self.broken_responses.fetch_add(1, Ordering::Relaxed) + 1;
-        if number.is_power_of_two() {
-            let cause = error.source().map(|cause| Excerpt::of(format_args!(": {cause}")));
-            let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
-            tracing::warn!("a response of a component broke off, {number} so far{cause}");
-        }
     }
 
     fn too_deep(&self, page: &Page) -> Refusal {

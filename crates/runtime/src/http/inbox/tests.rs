@@ -4,18 +4,18 @@ use futures::task::noop_waker;
 use http_body_util::{BodyExt, Empty};
 
 use super::*;
-use crate::http::places::Places;
+use crate::http::places::{Asker, Places};
 use crate::limits::Reuse;
 
 struct Visitors(Places);
 
 impl Visitors {
     fn new() -> Visitors {
-        Visitors(Places::new(100))
+        Visitors(Places::new(200, 1))
     }
 
     async fn place(&self) -> Place {
-        let Ok(place) = self.0.take(0).await else {
+        let Ok(place) = self.0.take(Asker::Call(0)).await else {
             panic!("there are enough places");
         };
         place
@@ -135,7 +135,10 @@ async fn the_time_for_an_answer_is_over_whoever_still_waits() {
         let mut reply = Some(reply).filter(|_| stays);
         assert!(inbox.offer(job).is_ok());
         let turn = taken.then(|| inbox.take().expect("it waits").1);
-        assert!(inbox.look(now).is_ok_and(|next| next <= Some(due)), "{taken}, {stays}");
+        assert!(
+            inbox.look(now).is_ok_and(|next| next <= Some(due)),
+            "{taken}, {stays}"
+        );
         assert_eq!(inbox.give_up_overdue(due), 1, "{taken}, {stays}");
         if let Some(reply) = &mut reply {
             assert!(matches!(reply.try_recv(), Ok(Reply::TooSlow)), "{taken}");

@@ -1,0 +1,189 @@
+//! The bodies that a connection carries: of a request as its client sends it, of a response as its guest writes it.
+//!
+//! A client who stops in the middle of a request body would have its guest wait for all of the guest's time. After a
+//! while without a byte the body ends with an error instead.
+//!
+//! A response that its guest does not finish ends with an error too: HTTP/1.1 closes the connection without a last
+//! chunk, HTTP/2 resets the stream. The client learns no more than that, so it is [told](ResponseBody) here.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::stall::Stall;
+use crate::excerpt::Excerpt;
+use crate::mishaps::{Mishaps, Severity};
+
+/// A request's body, for as long as its client sends it.
+pub(super) struct RequestBody {
+    /// None once it is given up.
+    body: Option<Incoming>,
+    stall: Stall,
+}
+
+impl RequestBody {
+    /// A body whose client may pause for `timeout`.
+    pub(super) fn new(body: Incoming, timeout: Duration) -> RequestBody {
+        RequestBody {
+            body: Some(body),
+            stall: Stall::new(timeout),
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                self.stall.moved();
+                Poll::Ready(frame.map(|frame| frame.map_err(Error::from)))
+            }
+            Poll::Pending => self.stall.poll(cx, None).map(|()| {
+                self.body = None;
+                Some(Err(Error::ConnectionReadTimeout))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+/// A response's body on its way to a client.
+pub(super) struct ResponseBody {
+    body: WasiBody,
+    /// The rest of what is larger than one part.
+    rest: Bytes,
+    /// Bytes that are handed out at a time.
+    part: usize,
+    /// Of the component whose response it is.
+    mishaps: Option<Arc<Mishaps>>,
+}
+
+impl ResponseBody {
+    /// The body of a component's response, or of one of the server's own.
+    pub(super) fn new(body: WasiBody, mishaps: Option<Arc<Mishaps>>) -> ResponseBody {
+        ResponseBody {
+            body,
+            rest: Bytes::new(),
+            part: usize::MAX,
+            mishaps,
+        }
+    }
+
+    /// The same in parts of at most so many bytes, for a protocol that shows only between parts whether its client reads.
+    pub(super) fn in_parts(self, part: usize) -> ResponseBody {
+        ResponseBody { part, ..self }
+    }
+
+    fn tell(&self, error: &Error) {
+        if let Some(mishaps) = &self.mishaps {
+            let component = mishaps.component();
+            let cause = match error {
+                // What `wasmtime-wasi-http` makes of a body that was dropped before it was finished, and what is made of
+                // one whose instance has ended.
+                Error::HttpProtocolError | Error::HttpResponseIncomplete => {
+                    "its guest ended before it, or gave it up".to_owned()
+                }
+                error => Excerpt::of(format_args!("{error}")).to_string(),
+            };
+            let what = format!("a response of component `{component}` broke off: {cause}");
+            mishaps.add(Severity::Warning, what);
+        }
+    }
+
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if !self.rest.is_empty() {
+            let part = self.rest.split_to(self.part.min(self.rest.len()));
+            return Poll::Ready(Some(Ok(Frame::data(part))));
+        }
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        match frame {
+            Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(|data| data.len() > self.part) => {
+                self.rest = frame.into_data().unwrap_or_default();
+                self.poll_part(cx)
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.tell(&error);
+                Poll::Ready(Some(Err(error)))
+            }
+            frame => frame,
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let part = self.poll_part(cx);
+        Seen::note(&part);
+        part
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.rest.is_empty() {
+            true => self.body.size_hint(),
+            false => SizeHint::default(),
+        }
+    }
+}
+
+/// What was seen of a guest while the task of its response had its turn. What that task waits for follows from it: for the
+/// guest if it was asked and had nothing, for the client otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It was not asked.
+    Nothing,
+    /// It had something.
+    Something,
+    /// It had nothing yet.
+    Waiting,
+}
+
+thread_local! {
+    static SEEN: Cell<Seen> = const { Cell::new(Seen::Nothing) };
+}
+
+impl Seen {
+    /// Notes what a guest had.
+    pub(super) fn note<T>(polled: &Poll<T>) {
+        SEEN.set(match polled {
+            Poll::Ready(_) => Seen::Something,
+            Poll::Pending => Seen::Waiting,
+        });
+    }
+
+    /// What was seen since the last call.
+    pub(super) fn take() -> Seen {
+        SEEN.replace(Seen::Nothing)
+    }
+}
