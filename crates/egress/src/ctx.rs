@@ -6,7 +6,7 @@ use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::sockets::{WasiSocketsCtx, WasiSocketsCtxView};
 
 use crate::host_account::HostAccount;
-use crate::http::GateHooks;
+use crate::http::{Ending, GateHooks};
 use crate::instance::InstanceGate;
 use crate::sockets::closed_ctx;
 
@@ -40,6 +40,11 @@ impl GateCtx {
     /// The number of the instance, unique in the process; the audit log names it.
     pub fn instance(&self) -> u64 {
         self.gate.number()
+    }
+
+    /// To tell the bodies under way that the instance did not end by itself.
+    pub fn ending(&self) -> Ending {
+        self.hooks.ending().clone()
     }
 
     /// The hooks for [`WasiHttpCtxView::hooks`](wasmtime_wasi_http::WasiHttpCtxView::hooks), through which every

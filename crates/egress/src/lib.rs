@@ -133,7 +133,8 @@ pub use dns::{
 pub use gate::Gate;
 pub use host_account::HostAccount;
 pub use http::{
-    AccountedBody, GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError,
+    AccountedBody, Ending, GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder,
+    TlsProfileError,
 };
 pub use shut::ShutGate;
 pub use tally::Tally;

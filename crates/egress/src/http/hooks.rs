@@ -6,17 +6,26 @@ use http::Request;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::exchange;
+use super::own_body::{Ending, own_body};
 use crate::host_account::charged;
 use crate::instance::InstanceGate;
 
 /// The only way out for the `wasi:http` requests of an instance.
 pub struct GateHooks {
     gate: Arc<InstanceGate>,
+    ending: Ending,
 }
 
 impl GateHooks {
     pub(crate) fn new(gate: Arc<InstanceGate>) -> GateHooks {
-        GateHooks { gate }
+        GateHooks {
+            gate,
+            ending: Ending::default(),
+        }
+    }
+
+    pub(crate) fn ending(&self) -> &Ending {
+        &self.ending
     }
 }
 
@@ -45,6 +54,7 @@ impl WasiHttpHooks for GateHooks {
         _processed: Transmitted,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Transmitted), Error>> + Send> {
         let gate = self.gate.clone();
+        let request = request.map(|body| own_body(body, &self.ending));
         Box::new(async move {
             // On WASI 0.2 this is a task of its own.
             let sent = exchange::send(&gate, request, options.unwrap_or_default());

@@ -31,6 +31,7 @@ mod errors;
 mod exchange;
 mod hooks;
 mod internal;
+mod own_body;
 mod pool;
 mod slot;
 mod tls;
@@ -39,6 +40,7 @@ mod user;
 pub use accounted::AccountedBody;
 pub use hooks::GateHooks;
 pub use internal::{Internal, InternalDestination};
+pub use own_body::Ending;
 pub use tls::{TlsProfile, TlsProfileBuilder, TlsProfileError};
 
 pub(crate) use destination::Destination;

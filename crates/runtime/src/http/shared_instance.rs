@@ -22,7 +22,7 @@ use std::task::{Context, Poll};
 use futures::stream::{FuturesUnordered, StreamExt};
 use http::Request;
 use http_body_util::BodyExt;
-use outport_egress::AccountedBody;
+use outport_egress::{AccountedBody, GateView};
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime::Store;
 use wasmtime::component::Accessor;
@@ -59,15 +59,16 @@ pub(super) async fn live(
 ) -> Ended {
     // After the store is gone, so that its place may go too, and before anybody reads on in what it answered.
     let _end = Closing(inbox);
-    let store = match prepared.store_at(inbox.depth()) {
+    let mut store = match prepared.store_at(inbox.depth()) {
         Ok(store) => store,
         Err(error) => return Ended::ByItself(Err(error.into())),
     };
+    let ending = store.data_mut().gate().ctx.ending();
     let account = Arc::clone(store.data().account());
     let run = run(store, handler, refused, inbox, first);
     let mut run = pin!(prepared.engine().interrupting(&account, run));
     let mut clock = Clock::new(inbox, refused);
-    std::future::poll_fn(|cx| {
+    let ended = std::future::poll_fn(|cx| {
         if let Poll::Ready(end) = inbox.poll_over(cx.waker()) {
             return Poll::Ready(Ended::For(end));
         }
@@ -77,7 +78,11 @@ pub(super) async fn live(
         inbox.return_untaken();
         clock.poll(cx).map(Ended::For)
     })
-    .await
+    .await;
+    if !matches!(ended, Ended::ByItself(Ok(())) | Ended::For(End::Idle)) {
+        ending.stopped();
+    }
+    ended
 }
 
 /// Closes an inbox when its instance is gone.
