@@ -96,6 +96,7 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(times.header)
             .max_buf_size(MAX_HEADERS)
+            .max_header_size(MAX_HEADERS)
             .serve_connection(TokioIo::new(socket), answer);
         let mut connection = pin!(connection);
         tokio::select! {
@@ -126,7 +127,7 @@ impl Connection {
             .max_local_error_reset_streams(MAX_RESETS)
             .serve_connection(TokioIo::new(socket), answer);
         let mut connection = pin!(connection);
-        let mut look = Instant::now() + times.header;
+        let mut look = Instant::now() + times.header.min(times.client);
         loop {
             tokio::select! {
                 biased;
@@ -147,7 +148,8 @@ impl Connection {
         }
         // The client is told, and may end what it began a moment ago.
         connection.as_mut().graceful_shutdown();
-        timeout(times.header, connection).await.unwrap_or(Ok(()))
+        let leave = times.header.min(times.client);
+        timeout(leave, connection).await.unwrap_or(Ok(()))
     }
 }
 

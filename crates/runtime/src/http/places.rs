@@ -35,8 +35,8 @@
 //!
 //! # Waiting
 //!
-//! In the order of coming, for [`PATIENCE`]. At most four times as many wait as there are places, and half of these for
-//! one client; beyond, there is no place at once. A request that waits costs its headers.
+//! In the order of coming, for [`PATIENCE`]. At most four times as many wait as there are places, or [`FEWEST_WAITING`],
+//! and half of these for one client; beyond, there is no place at once. A request that waits costs its headers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -113,6 +113,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests that wait for each place that there is.
 const WAITING_FOR_EACH: usize = 4;
 
+/// Requests that may wait however few places there are.
+const FEWEST_WAITING: usize = 1024;
+
 const COMMON: usize = 0;
 
 impl OwnPool {
@@ -140,7 +143,7 @@ impl Places {
                 for_calls: Semaphore::new((number as usize / 2).max(1)),
                 idle: Arc::new(Semaphore::new(IDLE_INSTANCES as usize)),
                 waiting: AtomicUsize::new(0),
-                room: number as usize * WAITING_FOR_EACH,
+                room: (number as usize * WAITING_FOR_EACH).max(FEWEST_WAITING),
             }),
             clients: Clients::new(bounds),
         }

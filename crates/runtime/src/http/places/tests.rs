@@ -131,7 +131,7 @@ async fn only_so_many_requests_wait_and_half_of_them_for_one_client() {
         waiting.push(place);
         answered.map(|answer| answer.err())
     };
-    for _ in 0..4 {
+    for _ in 0..FEWEST_WAITING / 2 {
         assert_eq!(wait(&one), None);
     }
     assert_eq!(wait(&one), Some(Some(NoPlace::Full)));
