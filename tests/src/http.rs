@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketType};
+
 /// A response that was read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
@@ -34,10 +36,32 @@ impl Response {
 ///
 /// If the server does not answer in HTTP within thirty seconds.
 pub fn get(server: SocketAddr, path: &str) -> io::Result<Response> {
-    send(
-        server,
-        &format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n"),
-    )
+    send(server, &get_request(server, path))
+}
+
+/// Like [`get`], from an address of this machine, such as another one of 127.0.0.0/8.
+///
+/// # Errors
+///
+/// If the server does not answer in HTTP within thirty seconds.
+pub fn get_from(from: Ipv4Addr, server: SocketAddr, path: &str) -> io::Result<Response> {
+    send_on(connect_from(from, server)?, &get_request(server, path))
+}
+
+/// A connection to `server` from an address of this machine.
+///
+/// # Errors
+///
+/// If the address is none of this machine, or the server refuses.
+pub fn connect_from(from: Ipv4Addr, server: SocketAddr) -> io::Result<TcpStream> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    rustix::net::bind(&socket, &SocketAddr::from((from, 0)))?;
+    rustix::net::connect(&socket, &server)?;
+    Ok(TcpStream::from(socket))
+}
+
+fn get_request(server: SocketAddr, path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n")
 }
 
 /// Sends `request` as it is, and reads one response.
@@ -46,7 +70,10 @@ pub fn get(server: SocketAddr, path: &str) -> io::Result<Response> {
 ///
 /// If the server does not answer in HTTP within thirty seconds.
 pub fn send(server: SocketAddr, request: &str) -> io::Result<Response> {
-    let mut stream = TcpStream::connect(server)?;
+    send_on(TcpStream::connect(server)?, request)
+}
+
+fn send_on(mut stream: TcpStream, request: &str) -> io::Result<Response> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.write_all(request.as_bytes())?;
     let mut reader = BufReader::new(stream);

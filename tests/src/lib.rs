@@ -2,7 +2,7 @@
 //!
 //! - [`outport`] runs the binary and collects what it said, [`audit`] reads what it wrote down about each
 //!   decision, [`script`] says what a guest tries and what it must get, [`guest`] knows where the guests are,
-//!   [`http`] is a client and an origin;
+//!   [`http`] is a client and an origin, [`http2`] a client that does as it likes;
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
 //! - [`redis`] and [`postgres`] are the real servers, [`python`] and [`javascript`] build real programs as components;
@@ -17,6 +17,7 @@ pub mod checked;
 pub mod dns;
 pub mod guest;
 pub mod http;
+pub mod http2;
 pub mod javascript;
 pub mod network;
 pub mod outport;

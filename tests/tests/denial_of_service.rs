@@ -2,6 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "denial_of_service/crowds.rs"]
+mod crowds;
+#[path = "denial_of_service/stalls.rs"]
+mod stalls;
+#[path = "denial_of_service/unfinished.rs"]
+mod unfinished;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
