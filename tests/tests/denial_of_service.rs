@@ -92,7 +92,8 @@ fn q_1_sockets_that_an_instance_leaks_are_given_back_with_it() {
 }
 
 fn leak_and_see(app: Outport, refusal: &str) {
-    let mut app = app.option("--max-sockets=300").start();
+    // One component of two has three quarters of these.
+    let mut app = app.option("--max-sockets=400").start();
     let address = app.address();
     play(address, "tcp.create ipv4").unwrap();
     let calm = descriptors(&mut app);

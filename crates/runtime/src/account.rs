@@ -43,6 +43,8 @@ pub(crate) struct Account {
     computed: AtomicU64,
     /// Of these, before the last request that it was given.
     computed_before: AtomicU64,
+    /// Bytes of its stack, until the instance is gone.
+    stack: AtomicUsize,
     /// Bytes of linear memories and tables.
     mapped: AtomicUsize,
     /// Bytes that it had from the allocator, less those that it gave back.
@@ -74,6 +76,7 @@ impl Account {
             limits: *limits,
             computed: AtomicU64::new(0),
             computed_before: AtomicU64::new(0),
+            stack: AtomicUsize::new(STACK),
             mapped: AtomicUsize::new(0),
             host: AtomicIsize::new(0),
             taken: AtomicUsize::new(0),
@@ -175,6 +178,13 @@ impl Account {
         fits
     }
 
+    /// The instance is gone, and what was mapped for it. A body of its answer may still be on its way, and keeps the account.
+    pub(crate) fn close(&self) {
+        let [stack, mapped, taken] =
+            [&self.stack, &self.mapped, &self.taken].map(|bytes| bytes.swap(0, Ordering::Relaxed));
+        self.share.give_back(stack + mapped + taken);
+    }
+
     /// Processor time since the last request was given to it.
     fn computed(&self) -> Duration {
         let before = self.computed_before.load(Ordering::Relaxed);
@@ -259,8 +269,7 @@ impl HostAccount for Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let taken = *self.mapped.get_mut() + *self.taken.get_mut() + STACK;
-        self.share.give_back(taken);
+        self.close();
     }
 }
 

@@ -146,6 +146,12 @@ impl Budget {
     }
 }
 
+impl Drop for Budget {
+    fn drop(&mut self) {
+        self.account.close();
+    }
+}
+
 impl ResourceLimiter for Budget {
     fn memory_growing(
         &mut self,

@@ -167,3 +167,19 @@ async fn a_guest_that_waits_is_woken_and_ended_when_others_use_up_its_account() 
             .is::<crate::limits::ComputedTooLong>()
     );
 }
+
+// proves: ISO-3
+#[test]
+fn what_was_mapped_is_given_back_with_the_instance_although_its_answer_is_on_its_way() {
+    let account = account_under(STACK + 1000, |_| {});
+    assert!(account.map(1000));
+    let of_the_answer = Arc::clone(&account);
+    drop(crate::limits::Budget::new(account));
+    assert!(of_the_answer.share.has_room_for(STACK + 1000));
+    let share = Arc::clone(&of_the_answer.share);
+    drop(of_the_answer);
+    assert!(
+        share.has_room_for(STACK + 1000) && !share.has_room_for(STACK + 1001),
+        "once"
+    );
+}
