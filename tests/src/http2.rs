@@ -98,7 +98,7 @@ impl Http2 {
     /// # Errors
     ///
     /// If the server ends the connection, which is an end of file, or says nothing for thirty seconds.
-    pub fn next(&mut self) -> io::Result<Frame> {
+    pub fn next_frame(&mut self) -> io::Result<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head)?;
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
@@ -117,7 +117,7 @@ impl Http2 {
         Ok(frame)
     }
 
-    /// How long [`next`](Http2::next) waits, instead of thirty seconds.
+    /// How long [`next_frame`](Http2::next_frame) waits, instead of thirty seconds.
     ///
     /// # Panics
     ///
@@ -129,7 +129,7 @@ impl Http2 {
 
     /// The next frame that is of this kind. None if the connection ends without one.
     pub fn next_of(&mut self, kind: u8) -> Option<Frame> {
-        while let Ok(frame) = self.next() {
+        while let Ok(frame) = self.next_frame() {
             if frame.kind == kind {
                 return Some(frame);
             }
@@ -140,7 +140,7 @@ impl Http2 {
     /// Reads until the server ends the connection, and says how many bytes of bodies came.
     pub fn read_to_end(&mut self) -> usize {
         let mut bytes = 0;
-        while let Ok(frame) = self.next() {
+        while let Ok(frame) = self.next_frame() {
             if frame.kind == DATA {
                 bytes += frame.payload.len();
             }

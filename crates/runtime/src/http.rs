@@ -36,6 +36,7 @@ mod shared_instance;
 mod site;
 mod stall;
 mod streams;
+mod waiting_room;
 
 pub use chaining::IN_PROCESS;
 pub use listeners::{ListenError, Listeners};

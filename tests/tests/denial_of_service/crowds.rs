@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use outport_e2e::http;
 use outport_e2e::http2::{self, Http2};
 use outport_e2e::outport::Outport;
+use rustix::process::{Resource, Rlimit};
 
 use super::{APP, descriptors, play, wait_for_descriptors};
 
@@ -180,4 +181,33 @@ fn iso_5_clients_who_leave_at_once_and_come_again_leave_their_neighbours_alone()
         });
         app.stop();
     }
+}
+
+// proves: Q-4
+#[test]
+fn q_4_running_out_of_descriptors_is_told_once_and_passes() {
+    let mut app = Outport::up(APP).option("--workers=2").start();
+    let address = app.address();
+    assert_eq!(app.get("/web/hello").status, 200);
+    let few = u64::try_from(descriptors(&mut app) + 5).unwrap();
+    let id = rustix::process::Pid::from_raw(i32::try_from(app.id()).unwrap());
+    let limit = Rlimit {
+        current: Some(few),
+        maximum: Some(few),
+    };
+    rustix::process::prlimit(id, Resource::Nofile, limit).unwrap();
+    let held: Vec<_> = (0..40).map(|_| TcpStream::connect(address).unwrap()).collect();
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(
+        app.stderr().matches("cannot accept a connection").count(),
+        1,
+        "{app}"
+    );
+    drop(held);
+    assert_eq!(app.get("/web/hello").status, 200, "{app}");
+    let finished = app.stop().expect_code(0);
+    assert!(
+        finished.stderr.matches("cannot accept").count() <= 2,
+        "{finished}"
+    );
 }

@@ -163,7 +163,9 @@ fn iso_5_a_stalled_stream_of_http_2_leaves_the_others_of_its_connection() {
     }
     let (mut ended, mut reset) = (0, Vec::new());
     while ended < 20 {
-        let frame = proxy.next().unwrap_or_else(|error| panic!("{error}\n{app}"));
+        let frame = proxy
+            .next_frame()
+            .unwrap_or_else(|error| panic!("{error}\n{app}"));
         match frame.kind {
             http2::RST_STREAM => reset.push(frame.stream),
             http2::DATA if frame.flags & http2::END_STREAM != 0 => ended += 1,
@@ -198,7 +200,7 @@ fn iso_5_an_idle_connection_of_http_2_ends_whatever_is_said_on_it() {
         let mut next_ping = Instant::now();
         idle.set_patience(Duration::from_millis(50));
         loop {
-            match idle.next() {
+            match idle.next_frame() {
                 Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
                 _ => {}
             }
@@ -295,6 +297,7 @@ fn iso_5_headers_are_bounded_and_cost_what_was_sent_of_them() {
     let unfinished: Vec<_> = (0..200).map(|_| client(address, &begun)).collect();
     thread::sleep(Duration::from_millis(500));
     let each = memory(&mut app).saturating_sub(calm) / 200;
+    eprintln!("an unfinished header costs {each} bytes");
     assert!(each < 160 * 1024, "{each} bytes for each");
     neighbour_is_well(&app);
     drop(unfinished);
@@ -316,6 +319,7 @@ fn iso_5_connections_that_say_little_cost_little() {
     }
     thread::sleep(Duration::from_millis(1000));
     let each = memory(&mut app).saturating_sub(calm) / 200;
+    eprintln!("a connection of HTTP/2 costs {each} bytes");
     assert!(each < 200 * 1024, "{each} bytes for each");
     let finished = http::get(address, "/web/hello").unwrap();
     assert_eq!(finished.status, 200);

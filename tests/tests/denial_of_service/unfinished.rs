@@ -31,7 +31,7 @@ fn end_of(server: SocketAddr, path: &str) -> (Option<u8>, usize) {
         .unwrap();
     client.ask(1, "GET", path).unwrap();
     let mut bytes = 0;
-    while let Ok(frame) = client.next() {
+    while let Ok(frame) = client.next_frame() {
         match frame.kind {
             http2::RST_STREAM => return (Some(frame.kind), bytes),
             http2::HEADERS if frame.flags & http2::END_STREAM != 0 => return (Some(http2::DATA), 0),

@@ -35,17 +35,17 @@
 //!
 //! # Waiting
 //!
-//! In the order of coming, for [`PATIENCE`]. At most four times as many wait as there are places, or [`FEWEST_WAITING`],
-//! and half of these for one client; beyond, there is no place at once. A request that waits costs its headers.
+//! In the order of coming, for [`PATIENCE`], and not more than there is [room](super::waiting_room) for; beyond, there is no
+//! place at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::clients::{Client, Clients};
+use super::waiting_room::WaitingRoom;
 use crate::engine::IDLE_INSTANCES;
 
 /// The places of a site.
@@ -59,9 +59,7 @@ struct Shared {
     pools: Vec<Pool>,
     for_calls: Semaphore,
     idle: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    /// As many as may wait.
-    room: usize,
+    waiting: WaitingRoom,
 }
 
 struct Pool {
@@ -110,12 +108,6 @@ pub(super) const DEEPEST_CALL: u32 = 16;
 /// How long a request waits for a place among the running ones before it is answered with 503.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Requests that wait for each place that there is.
-const WAITING_FOR_EACH: usize = 4;
-
-/// Requests that may wait however few places there are.
-const FEWEST_WAITING: usize = 1024;
-
 const COMMON: usize = 0;
 
 impl OwnPool {
@@ -142,8 +134,7 @@ impl Places {
                 pools,
                 for_calls: Semaphore::new((number as usize / 2).max(1)),
                 idle: Arc::new(Semaphore::new(IDLE_INSTANCES as usize)),
-                waiting: AtomicUsize::new(0),
-                room: (number as usize * WAITING_FOR_EACH).max(FEWEST_WAITING),
+                waiting: WaitingRoom::new(number),
             }),
             clients: Clients::new(bounds),
         }
@@ -162,7 +153,8 @@ impl Places {
         if let Some(place) = self.try_take(asker) {
             return Ok(place);
         }
-        let _waits = Waits::new(&self.shared, asker.client()).ok_or(NoPlace::Full)?;
+        let client = asker.client().map(Arc::as_ref);
+        let _waits = self.shared.waiting.enter(client).ok_or(NoPlace::Full)?;
         let place = timeout(PATIENCE, self.wait(asker)).await;
         place.map_err(|_| NoPlace::Full)
     }
@@ -295,51 +287,6 @@ impl Shared {
 
 async fn acquire(semaphore: &Semaphore) -> SemaphorePermit<'_> {
     semaphore.acquire().await.expect("nobody closes it")
-}
-
-/// A request that waits, counted.
-struct Waits<'a> {
-    all: &'a AtomicUsize,
-    of_client: Option<&'a AtomicUsize>,
-}
-
-impl<'a> Waits<'a> {
-    fn new(shared: &'a Shared, client: Option<&'a Arc<Client>>) -> Option<Waits<'a>> {
-        let of_client = client.map(|client| &client.waiting);
-        if of_client.is_some_and(|waiting| !count(waiting, shared.room / 2)) {
-            return None;
-        }
-        if !count(&shared.waiting, shared.room) {
-            uncount(of_client);
-            return None;
-        }
-        Some(Waits {
-            all: &shared.waiting,
-            of_client,
-        })
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        uncount(Some(self.all));
-        uncount(self.of_client);
-    }
-}
-
-/// Whether there was room to count one more.
-fn count(counter: &AtomicUsize, room: usize) -> bool {
-    counter
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |counted| {
-            (counted < room).then_some(counted + 1)
-        })
-        .is_ok()
-}
-
-fn uncount(counter: Option<&AtomicUsize>) {
-    if let Some(counter) = counter {
-        counter.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl<'a> Asker<'a> {

@@ -1,6 +1,9 @@
+use std::sync::atomic::Ordering;
+
 use futures::FutureExt;
 
 use super::*;
+use crate::http::waiting_room::FEWEST;
 
 const WEB: OwnPool = OwnPool(1);
 const SHOP: OwnPool = OwnPool(2);
@@ -48,8 +51,8 @@ fn nobody_takes_all_places_from_the_others() {
     for (number, components, first, further, shop) in [
         (1000, 1, 500, 500, 0),
         (1000, 2, 62 + 375, 63 + 375, 62),
-        (8, 2, 1 + 3, 0 + 3, 1),
-        (4, 2, 1 + 1, 0 + 1, 1),
+        (8, 2, 1 + 3, 3, 1),
+        (4, 2, 1 + 1, 1, 1),
         (2, 1, 1, 1, 0),
         (1, 1, 1, 0, 0),
     ] {
@@ -110,7 +113,7 @@ async fn who_waits_gets_what_becomes_free_and_who_stops_waiting_leaves_nothing_b
     assert!(place.is_ok());
     drop(place);
     assert!(places.quiet().now_or_never().is_some());
-    assert_eq!(places.shared.waiting.load(Ordering::Relaxed), 0);
+    assert_eq!(places.shared.waiting.waiting(), 0);
     assert_eq!(one.waiting.load(Ordering::Relaxed), 0);
 }
 
@@ -131,7 +134,7 @@ async fn only_so_many_requests_wait_and_half_of_them_for_one_client() {
         waiting.push(place);
         answered.map(|answer| answer.err())
     };
-    for _ in 0..FEWEST_WAITING / 2 {
+    for _ in 0..FEWEST / 2 {
         assert_eq!(wait(&one), None);
     }
     assert_eq!(wait(&one), Some(Some(NoPlace::Full)));
