@@ -7,14 +7,16 @@
 //!
 //! Only the thread ever waits for the file. A queue that was full takes nothing more until half of it is written, so
 //! that there are few gaps, and each has a count. The counts are logged: by the thread when it comes through again, by
-//! whoever drops if the log goes elsewhere, and at the end; at most every [`INTERVAL`], so that a slow reader gets few
+//! whoever drops if the log goes elsewhere, and at the end; at most every 10 s, so that a slow reader gets few
 //! lines.
 //!
 //! An error of the file loses what was being written, and the next write is tried again, as if everybody wrote in
 //! place: a pipe may get a new reader, a disk new room.
 
+mod writer;
+
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -56,6 +58,8 @@ struct State {
     in_hand: usize,
     /// The thread waits for work.
     idle: bool,
+    /// Threads that wait for progress.
+    watched_by: usize,
     /// It was full, and not half of it is written yet.
     full: bool,
     closed: bool,
@@ -180,13 +184,15 @@ impl OutputQueue {
 
     /// Takes all of `bytes`, and holds the thread that calls meanwhile.
     pub(super) fn write_in_turn(&self, bytes: &[u8]) {
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
+        state.watched_by += 1;
         let wait = |state: &mut State| !state.has_room_for(bytes.len().min(CAPACITY / 2), CAPACITY);
-        let state = self
+        let mut state = self
             .shared
             .progress
             .wait_while(state, wait)
             .unwrap_or_else(|poisoned| poisoned.into_inner());
+        state.watched_by -= 1;
         self.shared.push(state, bytes);
     }
 
@@ -203,9 +209,12 @@ impl OutputQueue {
 
     /// Waits until everything is written, no longer than `limit`.
     pub(super) fn wait_until_written(&self, limit: Duration) {
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
+        state.watched_by += 1;
         let wait = |state: &mut State| state.queued() > 0 && state.error.is_none();
-        drop(self.shared.progress.wait_timeout_while(state, limit, wait));
+        let waited = self.shared.progress.wait_timeout_while(state, limit, wait);
+        let (mut state, _) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
+        state.watched_by -= 1;
     }
 
     /// The last error that nobody has got to know.
@@ -270,108 +279,6 @@ impl Shared {
             self.work.notify_one();
         }
     }
-
-    fn write_all(&self, mut file: File) {
-        let mut batch = Vec::new();
-        while self.take(&mut batch) {
-            let mut rest = batch.as_slice();
-            while !rest.is_empty() {
-                match file.write(&rest[..rest.len().min(PIECE)]) {
-                    Ok(0) => {
-                        self.failed(io::ErrorKind::WriteZero.into(), rest.len());
-                        break;
-                    }
-                    Ok(written) => {
-                        rest = &rest[written..];
-                        self.written(written);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    // Somebody who has the file too made it so that writing does not wait.
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
-                    Err(error) => {
-                        self.failed(error, rest.len());
-                        break;
-                    }
-                }
-            }
-            batch.clear();
-            batch.shrink_to(PIECE);
-        }
-    }
-
-    /// Waits for something to write; answers that there is nothing to come.
-    fn take(&self, batch: &mut Vec<u8>) -> bool {
-        let mut state = self.lock();
-        while state.pending.is_empty() {
-            if state.closed {
-                return false;
-            }
-            state.idle = true;
-            state = self
-                .work
-                .wait(state)
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
-        }
-        state.idle = false;
-        std::mem::swap(&mut state.pending, batch);
-        state.in_hand = batch.len();
-        true
-    }
-
-    fn written(&self, bytes: usize) {
-        let mut state = self.lock();
-        state.in_hand -= bytes;
-        self.go_on(state);
-    }
-
-    fn failed(&self, error: io::Error, lost: usize) {
-        let mut state = self.lock();
-        state.in_hand -= lost;
-        if self.output.logs_errors {
-            state.dropped += lost as u64;
-            state.logged_error = Some(error);
-        } else {
-            state.error = Some(error);
-        }
-        self.go_on(state);
-    }
-
-    /// Wakes those who waited for what is now, and logs what was dropped before.
-    fn go_on(&self, mut state: MutexGuard<'_, State>) {
-        let queued = state.queued();
-        if queued <= CAPACITY / 2 {
-            state.full = false;
-        }
-        if !state.waiting.is_empty() {
-            let failed = state.error.is_some();
-            let ready = state.waiting.extract_if(.., |(at, _)| queued <= *at || failed);
-            ready.for_each(|(_, waker)| waker.wake());
-        }
-        self.progress.notify_all();
-        if !state.full && state.dropped > 0 {
-            self.log_dropped(state);
-        }
-    }
-
-    /// Logs what was dropped, if that was not done a moment ago. Not while locked: the log may lead here.
-    fn log_dropped(&self, mut state: MutexGuard<'_, State>) {
-        let now = Instant::now();
-        if state
-            .logged
-            .is_some_and(|logged| now.duration_since(logged) < INTERVAL)
-        {
-            return;
-        }
-        state.logged = Some(now);
-        let dropped = std::mem::take(&mut state.dropped);
-        let error = state.logged_error.take();
-        drop(state);
-        let name = self.output.name;
-        match error {
-            None => tracing::warn!("{dropped} bytes for {name} were dropped, since nobody reads it"),
-            Some(error) => tracing::warn!("{dropped} bytes for {name} were lost: {error}"),
-        }
-    }
 }
 
 /// Bytes that wait for the file at most.
@@ -379,15 +286,6 @@ pub(super) const CAPACITY: usize = 1 << 20;
 
 /// Bytes of lines of the log that wait for it beside those.
 const FOR_LINES: usize = 64 << 10;
-
-/// Bytes that are written at once, as many as a pipe holds.
-const PIECE: usize = 64 << 10;
-
-/// How long to wait for a file that does not let one wait.
-const PAUSE: Duration = Duration::from_millis(2);
-
-/// How often losses are logged at most.
-const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Tasks that are remembered to be woken.
 const WAITING: usize = 64;

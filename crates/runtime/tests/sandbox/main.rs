@@ -257,6 +257,7 @@ mod linux {
         match std::env::var(CHILD).as_deref() {
             Ok("without") => attempt_all(|attempt| attempt.without.is_some()),
             Ok("within") => within(FileTimes::Keep, |_| true),
+            Ok("blocked") => blocked(),
             Ok("times") => within(FileTimes::Set, |attempt| attempt.name == calls::TIMES.name),
             _ => compare(),
         }
@@ -279,6 +280,7 @@ mod linux {
             let got = without.get(attempt.name).copied();
             assert_eq!(got, attempt.without, "without: {}", attempt.name);
         }
+        assert_eq!(run("blocked").get("blocked"), Some(&0));
         let times = run("times");
         assert_eq!(
             times.get(calls::TIMES.name),
@@ -349,6 +351,31 @@ mod linux {
         assert!(matches!(second, Err(SandboxError::Threads { .. })), "{second:?}");
         enforced.seal(times).unwrap();
         attempt_by_guest(world, wanted);
+    }
+
+    /// As in a container whose filter refuses Landlock: the rest is held, and it is said what is not and why.
+    fn blocked() {
+        use seccompiler::{SeccompAction, SeccompFilter, apply_filter};
+        let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+        let calls = [(libc::SYS_landlock_create_ruleset, Vec::new())].into();
+        let architecture = std::env::consts::ARCH.try_into().unwrap();
+        let filter = SeccompFilter::new(calls, SeccompAction::Allow, refuse, architecture).unwrap();
+        let program: seccompiler::BpfProgram = filter.try_into().unwrap();
+        apply_filter(&program).unwrap();
+        let required = Sandbox::new().enter(Demand::Everything);
+        assert!(
+            matches!(required, Err(SandboxError::Missing { .. })),
+            "{required:?}"
+        );
+        let enforced = Sandbox::new().enter(Demand::WhatThereIs).unwrap();
+        assert_eq!(enforced.to_string(), "system calls");
+        assert_eq!(enforced.missing(), "files and ports");
+        let [gap] = enforced.gaps.as_slice() else {
+            panic!("{enforced:?}");
+        };
+        assert!(gap.why.contains("a container's filter"), "{gap:?}");
+        assert_eq!(calls::pair(libc::SOCK_DGRAM), libc::EACCES);
+        println!("blocked: 0");
     }
 
     fn attempt_all(wanted: fn(&Attempt) -> bool) {

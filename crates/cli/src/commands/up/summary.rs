@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use outport_check::{Interfaces, Subject, list_imports, warnings_at_start};
 use outport_manifest::{ComponentId, HttpTrigger, Route};
-use outport_policy::{Entry, Limit, excerpt};
+use outport_policy::{Entry, Limit, excerpt, printable};
 use outport_runtime::app::App;
 use outport_runtime::prepared::Prepared;
 
@@ -34,7 +34,7 @@ pub(super) struct Summary<'a> {
 
 impl Summary<'_> {
     pub(super) fn show(&self, files: &Files, terminal: Terminal) {
-        let name = harmless(&self.written.manifest.application.name.value);
+        let name = printable(&self.written.manifest.application.name.value).to_string();
         terminal.say(&terminal.paint().with(Colour::Bold, &name));
         for (title, lines) in [
             ("Routes", self.routes()),
