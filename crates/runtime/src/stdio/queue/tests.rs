@@ -119,7 +119,8 @@ fn a_guest_that_waits_loses_nothing_and_holds_no_thread() {
             () = writing => {}
             () = ticking => {}
         }
-        assert!(ticks >= 10, "the thread was held: {ticks}");
+        // On a busy machine a tick comes late; with the thread held none comes at all.
+        assert!(ticks >= 2, "the thread was held: {ticks}");
     });
     drop(reading.join().unwrap());
 }
