@@ -27,6 +27,7 @@ pub mod python;
 pub mod redis;
 pub mod schema;
 pub mod script;
+pub mod slow_component;
 pub mod tcp;
 pub mod tls;
 mod transcript;

@@ -5,9 +5,13 @@
 use std::collections::HashSet;
 use std::fs;
 use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use outport_e2e::guest;
 use outport_e2e::outport::{Outport, Running};
+use outport_e2e::slow_component::slow_component;
+use rustix::process::Signal;
 
 const COMPLETE: &str = "Kernel sandbox: system calls, files and ports";
 
@@ -140,4 +144,74 @@ fn compiled_code_and_the_audit_log_are_written_from_inside() {
         .unwrap()
         .filter(|file| file.as_ref().unwrap().path().extension() == Some("cwasm".as_ref()));
     assert_eq!(compiled.count(), 1);
+}
+
+/// The processes whose parents are these.
+fn children(parents: &[u32]) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let id: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        let parent: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+        parents.contains(&parent).then_some(id)
+    });
+    processes.collect()
+}
+
+/// Waits until there are so many, for a minute.
+fn wait_for_children(parents: &[u32], count: usize) -> Vec<u32> {
+    let start = Instant::now();
+    loop {
+        let found = children(parents);
+        if found.len() == count {
+            return found;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{found:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+// proves: ISO-7
+#[test]
+fn nobody_who_compiles_is_left_when_a_guest_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let mut run = started(waiting().variable("XDG_CACHE_HOME", folder.path()));
+        assert_eq!(children(&[run.id()]), Vec::<u32>::new(), "{run}");
+    }
+}
+
+// proves: ISO-7
+#[test]
+fn who_compiles_is_held_and_ends_with_who_started_it() {
+    let has_all = kernel_has_all();
+    for signal in [Signal::KILL, Signal::TERM, Signal::INT] {
+        let mut run = Outport::command("run")
+            .file("slow.wasm", slow_component(500, 500))
+            .args(["slow.wasm"])
+            .start();
+        let [keeper] = wait_for_children(&[run.id()], 1).try_into().expect("one");
+        let [compiler] = wait_for_children(&[keeper], 1).try_into().expect("one");
+        for process in [keeper, compiler] {
+            let descriptors = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+            let sockets = descriptors
+                .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+                .filter(|link| link.to_string_lossy().starts_with("socket:"));
+            assert!(sockets.count() <= 2, "what it talks by");
+            let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+            assert!(!has_all || status.contains("Seccomp:\t2"), "{status}");
+        }
+        run.signal(signal);
+        run.finish();
+        let start = Instant::now();
+        for process in [keeper, compiler] {
+            while fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+            {
+                assert!(
+                    start.elapsed() < Duration::from_secs(20),
+                    "{process} goes on after {signal:?}"
+                );
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
 }

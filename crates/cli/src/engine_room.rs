@@ -1,7 +1,5 @@
 //! The engine, and the place where compiled code is kept.
 
-use std::path::PathBuf;
-
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::engine::{Allocation, Engine, EngineError};
 use outport_runtime::memory_ceiling::MemoryCeiling;
@@ -30,18 +28,14 @@ impl EngineRoom {
     }
 }
 
-/// The place for compiled code, and its directory. One that is not safe is not used, which is worth a word since every
-/// start is slow then.
-pub(crate) fn compiled_code(terminal: Terminal) -> (CompiledCode, Option<PathBuf>) {
+/// The place for compiled code. One that is not safe is not used, which is worth a word since every start is slow then.
+pub(crate) fn compiled_code(terminal: Terminal) -> CompiledCode {
     let Some(directory) = CompiledCode::default_directory() else {
-        return (CompiledCode::nowhere(), None);
+        return CompiledCode::nowhere();
     };
-    match CompiledCode::in_directory(&directory) {
-        Ok(code) => (code, Some(directory)),
-        Err(error) => {
-            let warning = Diagnostic::warning(format!("compiled code is not kept: {error}"));
-            terminal.show(&warning, &Files::default());
-            (CompiledCode::nowhere(), None)
-        }
-    }
+    CompiledCode::in_directory(&directory).unwrap_or_else(|error| {
+        let warning = Diagnostic::warning(format!("compiled code is not kept: {error}"));
+        terminal.show(&warning, &Files::default());
+        CompiledCode::nowhere()
+    })
 }

@@ -1,19 +1,19 @@
 //! The second layer, in the kernel, as the operator wants it.
 //!
 //! It is entered before the process has a second thread, so what the process opens for itself is opened here, just
-//! before: the place for compiled code and the audit log. Listeners are open already.
+//! before: the place for compiled code, with the process that writes to it, and the audit log. Listeners are open already.
 
 use clap::{Args, ValueEnum};
 use outport_runtime::cache::CompiledCode;
+use outport_runtime::compiler::Confinement;
 use outport_runtime::sandbox::{Demand, Enforced, FileTimes, Gap, Sandbox};
 use outport_runtime::surroundings::{Access, Directory};
 
 use crate::audit_output::AuditOutput;
 use crate::diagnostic::Diagnostic;
-use crate::engine_room::compiled_code;
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::operator_options::OperatorSide;
+use crate::operator_options::{OperatorOptions, OperatorSide};
 use crate::terminal::Terminal;
 
 /// Whether to enter.
@@ -67,28 +67,36 @@ impl Held {
 }
 
 impl SandboxOptions {
+    /// Whether the kernel holds those who compile.
+    pub(crate) fn confinement(&self) -> Confinement {
+        match self.kernel_sandbox {
+            KernelSandbox::Off => Confinement::None,
+            KernelSandbox::On | KernelSandbox::Required => Confinement::Kernel,
+        }
+    }
+}
+
+impl OperatorOptions {
     /// Opens what the process writes to, and gives up the rest. Guests may write to some of `directories`. What is held
     /// then is said by `tell`; what cannot be held is a warning.
-    pub(crate) fn enter(
+    pub(crate) fn enter_sandbox(
         &self,
         side: &OperatorSide,
         directories: &[Directory],
         terminal: Terminal,
         tell: fn(Terminal, &str),
     ) -> Result<Inside, Failure> {
-        let (code, code_directory) = compiled_code(terminal);
         let audit = side.audit_log.as_deref().map(AuditOutput::open).transpose();
         let audit = audit.map_err(|error| {
             let advice = "name a file in a directory that is there and that you may write to, or `-`";
             Failure::unusable(Diagnostic::error(error.to_string()).advising(advice))
         })?;
+        let code = self.compiled_code(terminal);
         let guests = directories.iter().filter(|shared| shared.access == Access::Write);
-        let guests = guests.map(|shared| shared.host.clone());
-        let sandbox = code_directory
-            .into_iter()
-            .chain(guests)
+        let sandbox = guests
+            .map(|shared| shared.host.clone())
             .fold(Sandbox::new(), Sandbox::writable);
-        let held: Option<Enforced> = match self.kernel_sandbox {
+        let held: Option<Enforced> = match self.sandbox.kernel_sandbox {
             KernelSandbox::Off => None,
             KernelSandbox::On => enter(&sandbox, Demand::WhatThereIs, terminal)?,
             KernelSandbox::Required => enter(&sandbox, Demand::Everything, terminal)?,

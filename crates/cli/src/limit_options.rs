@@ -144,7 +144,7 @@ impl ServerLimitOptions {
 
 /// Bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Size(usize);
+pub(crate) struct Size(pub(crate) usize);
 
 impl FromStr for Size {
     type Err = String;
@@ -170,12 +170,12 @@ impl FromStr for Size {
 
 /// Bytes, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Total {
+pub(crate) enum Total {
     None,
     Of(Size),
 }
 
-fn total(text: &str) -> Result<Total, String> {
+pub(crate) fn total(text: &str) -> Result<Total, String> {
     match text {
         "none" => Ok(Total::None),
         text => text.parse().map(Total::Of),
@@ -184,7 +184,7 @@ fn total(text: &str) -> Result<Total, String> {
 
 /// A time, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Time(Option<Duration>);
+pub(crate) struct Time(pub(crate) Option<Duration>);
 
 impl FromStr for Time {
     type Err = String;

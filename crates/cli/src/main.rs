@@ -28,6 +28,7 @@ mod interfaces;
 mod kernel_sandbox;
 mod limit_options;
 mod list;
+mod load_options;
 mod network;
 mod operator_options;
 mod paint;

@@ -17,13 +17,17 @@ use clap::Args;
 use outport_check::DeniedNames;
 use outport_manifest::{DnsServer, Located, OutboundHttp, RuntimeConfig};
 use outport_policy::{DenyList, Entry, Limit, Operator, Place, PortSet, Quotas, RuntimeLimits};
+use outport_runtime::cache::CompiledCode;
 
 use crate::client_tls::ClientTlsProfiles;
 use crate::diagnostic::Diagnostic;
+use crate::engine_room::compiled_code;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::kernel_sandbox::SandboxOptions;
 use crate::list;
+use crate::load_options::LoadOptions;
+use crate::terminal::Terminal;
 
 /// Options that only the operator has. They hold for every guest.
 #[derive(Debug, Clone, Args)]
@@ -81,6 +85,9 @@ pub(crate) struct OperatorOptions {
     deny_warnings: bool,
 
     #[command(flatten)]
+    pub(crate) loading: LoadOptions,
+
+    #[command(flatten)]
     pub(crate) sandbox: SandboxOptions,
 }
 
@@ -121,6 +128,11 @@ impl OperatorSide {
 const DENIED_VARIABLE: &str = "OUTPORT_DISALLOWED_OUTBOUND_HOSTS";
 
 impl OperatorOptions {
+    /// The place for compiled code, and those who compile. The process must have one thread.
+    pub(crate) fn compiled_code(&self, terminal: Terminal) -> CompiledCode {
+        compiled_code(terminal).compiled_apart(self.loading.compiling(), self.sandbox.confinement())
+    }
+
     /// Reads everything. May be asked again, to learn what has changed.
     pub(crate) fn read(&self, files: &mut Files) -> Result<OperatorSide, Failure> {
         let mut wrong = Vec::new();

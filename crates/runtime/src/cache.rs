@@ -16,12 +16,14 @@
 //! directory must belong to the user and be closed to everybody else ([`PrivateDirectory`]), files are opened
 //! relative to the directory that was examined and never through a symbolic link, and each file is examined
 //! after it was opened. Where the directory is not safe the cache is off, and says so once; nothing is repaired
-//! behind the user's back.
+//! behind the user's back. A process that runs guests does not write to it at all: its components are compiled, and
+//! their code is filed, by [other processes](crate::compiler).
 //!
 //! The cache holds at most [`CAPACITY`]; the files that were used least recently go first. It is only a cache:
 //! whatever goes wrong with it, the component is compiled and runs.
 
 mod directory;
+mod filing;
 mod known_files;
 
 use std::fs::File;
@@ -33,9 +35,12 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
+use crate::compiler::{CompileError, CompileLimits, Compiled, CompilerProcess, Confinement};
 use crate::engine::Engine;
-use directory::PrivateDirectory;
+pub(crate) use directory::PrivateDirectory;
 pub use directory::UnsafeDirectory;
+use filing::Filing;
+pub(crate) use known_files::keep_note;
 
 /// Bytes of compiled code that are kept: 2 GiB.
 pub const CAPACITY: u64 = 2 * 1024 * 1024 * 1024;
@@ -44,6 +49,18 @@ pub const CAPACITY: u64 = 2 * 1024 * 1024 * 1024;
 #[derive(Debug)]
 pub struct CompiledCode {
     directory: Option<PrivateDirectory>,
+    compiler: Compiler,
+}
+
+/// Who compiles.
+#[derive(Debug)]
+enum Compiler {
+    /// This process, without any bound.
+    Here,
+    /// Another one, which also writes to the directory.
+    Apart(CompilerProcess),
+    /// Nobody.
+    Failed(CompileError),
 }
 
 impl CompiledCode {
@@ -55,12 +72,39 @@ impl CompiledCode {
     pub fn in_directory(directory: &Path) -> Result<CompiledCode, UnsafeDirectory> {
         Ok(CompiledCode {
             directory: Some(PrivateDirectory::open(directory)?),
+            compiler: Compiler::Here,
         })
     }
 
     /// Keeps nothing: every component is compiled at every start.
     pub fn nowhere() -> CompiledCode {
-        CompiledCode { directory: None }
+        CompiledCode {
+            directory: None,
+            compiler: Compiler::Here,
+        }
+    }
+
+    /// Components are compiled [by other processes](crate::compiler) within `limits`, which also write all that is
+    /// written to the directory. They end when this is closed or dropped.
+    ///
+    /// To be asked while the process has one thread, and before it enters the [sandbox](crate::sandbox::Sandbox). That
+    /// no process can be started is an error of the first component that is to be compiled.
+    #[must_use]
+    pub fn compiled_apart(self, limits: CompileLimits, confinement: Confinement) -> CompiledCode {
+        let compiler = match CompilerProcess::start(self.directory.as_ref(), limits, confinement) {
+            Ok(process) => Compiler::Apart(process),
+            Err(error) => Compiler::Failed(CompileError::Failed {
+                reason: format!("no process can be started for it: {error}"),
+            }),
+        };
+        CompiledCode { compiler, ..self }
+    }
+
+    /// There will be nothing more to compile: other processes end meanwhile. Dropping waits for that.
+    pub fn close(&self) {
+        if let Compiler::Apart(process) = &self.compiler {
+            process.close();
+        }
     }
 
     /// `$XDG_CACHE_HOME/outport/compiled`, or `~/.cache/outport/compiled`; none without a home.
@@ -74,31 +118,86 @@ impl CompiledCode {
     ///
     /// When the file cannot be read.
     pub(crate) fn content_of(&self, file: &mut File) -> io::Result<ContentHash> {
-        match &self.directory {
-            Some(directory) => known_files::content_of(file, directory, SystemTime::now()),
+        match self.filing() {
+            Some(filing) => known_files::content_of(file, filing, SystemTime::now()),
             None => ContentHash::of_file(file),
         }
     }
 
     /// The component with this content, if its code is kept.
     pub(crate) fn find(&self, engine: &Engine, content: &ContentHash) -> Option<Component> {
-        mapped(self.directory.as_ref()?, &file_name(engine, content), engine)
+        let filing = self.filing()?;
+        let name = file_name(engine.wasmtime(), content);
+        match mapped(filing, &name, engine).ok()? {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::debug!(file = name, error = %format_args!("{error:#}"), "compiled code is broken, and is made anew");
+                if filing.keeper.is_none() {
+                    filing.directory.remove(&*name);
+                }
+                None
+            }
+        }
     }
 
-    /// Compiles a component, and keeps its code.
+    /// Compiles a component, which is from `path`, and keeps its code.
     ///
     /// # Errors
     ///
-    /// When `bytes` are not a component that this engine can run.
-    pub(crate) fn compile(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+    /// When `bytes` are not a component that this engine can run, or beyond the limits of compiling.
+    pub(crate) fn compile(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        path: &Path,
+    ) -> Result<Component, CompileError> {
+        let invalid = |error: wasmtime::Error| CompileError::Invalid {
+            reason: format!("{error:#}"),
+        };
+        let compiled = match &self.compiler {
+            Compiler::Here => return self.compile_here(engine, bytes).map_err(invalid),
+            Compiler::Apart(process) => process.compile(bytes, path)?,
+            Compiler::Failed(error) => return Err(error.clone()),
+        };
+        match (compiled, self.filing()) {
+            (Compiled::Here(code), _) => load(&code, engine).map_err(invalid),
+            (Compiled::Kept, Some(filing)) => {
+                let name = file_name(engine.wasmtime(), &ContentHash::of(bytes));
+                mapped(filing, &name, engine)
+                    .map_err(|error| CompileError::Failed {
+                        reason: format!("its code cannot be opened: {error}"),
+                    })?
+                    .map_err(invalid)
+            }
+            (Compiled::Kept, None) => Err(CompileError::Failed {
+                reason: "its code was kept where there is no place for it".into(),
+            }),
+        }
+    }
+
+    fn compile_here(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
         let component = Component::from_binary(engine.wasmtime(), bytes)?;
         if let Some(directory) = &self.directory {
-            let name = file_name(engine, &ContentHash::of(bytes));
-            if let Err(error) = keep(directory, &name, &component) {
+            let kept = component
+                .serialize()
+                .map_err(|error| io::Error::other(format!("{error:#}")))
+                .and_then(|code| keep_code(directory, engine.wasmtime(), &ContentHash::of(bytes), &code));
+            if let Err(error) = kept {
                 tracing::debug!(%error, "compiled code was not kept");
             }
         }
         Ok(component)
+    }
+
+    fn filing(&self) -> Option<Filing<'_>> {
+        let keeper = match &self.compiler {
+            Compiler::Apart(process) => Some(process),
+            Compiler::Here | Compiler::Failed(_) => None,
+        };
+        Some(Filing {
+            directory: self.directory.as_ref()?,
+            keeper,
+        })
     }
 }
 
@@ -146,12 +245,9 @@ pub(crate) fn user_cache() -> Option<PathBuf> {
 }
 
 /// `<hash of the component>-<hash of the engine>.cwasm`.
-fn file_name(engine: &Engine, content: &ContentHash) -> String {
+fn file_name(engine: &wasmtime::Engine, content: &ContentHash) -> String {
     let mut settings = Fingerprint(Sha256::new());
-    engine
-        .wasmtime()
-        .precompile_compatibility_hash()
-        .hash(&mut settings);
+    engine.precompile_compatibility_hash().hash(&mut settings);
     format!("{}-{:.16x}.cwasm", content.hex(), settings.0.finalize())
 }
 
@@ -169,19 +265,17 @@ impl Hasher for Fingerprint {
     }
 }
 
-fn mapped(directory: &PrivateDirectory, name: &str, engine: &Engine) -> Option<Component> {
-    let file = directory.open_file(name).ok()??;
-    match map(&file, engine) {
-        Ok(component) => {
-            directory.mark_used(&file);
-            Some(component)
-        }
-        Err(error) => {
-            tracing::debug!(file = name, %error, "compiled code is broken, and is made anew");
-            directory.remove(name);
-            None
-        }
+/// The component in a file, or why it cannot be had; an error if there is no such file.
+fn mapped(filing: Filing<'_>, name: &str, engine: &Engine) -> io::Result<wasmtime::Result<Component>> {
+    let file = filing
+        .directory
+        .open_file(name)?
+        .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    let component = map(&file, engine);
+    if component.is_ok() {
+        filing.mark_used(name, &file);
     }
+    Ok(component)
 }
 
 #[allow(
@@ -198,19 +292,28 @@ fn map(file: &File, engine: &Engine) -> wasmtime::Result<Component> {
     unsafe { Component::deserialize_file(engine.wasmtime(), path) }
 }
 
-fn keep(directory: &PrivateDirectory, name: &str, component: &Component) -> Result<(), KeepError> {
-    let code = component.serialize().map_err(KeepError::Serialize)?;
-    directory.write(name, &code)?;
-    directory.shrink_to(CAPACITY, name)?;
-    Ok(())
+#[allow(unsafe_code, reason = "compiled code comes from another process; see SAFETY")]
+fn load(code: &[u8], engine: &Engine) -> wasmtime::Result<Component> {
+    // SAFETY: it must be code that this engine's compiler wrote. It was written by a process that this one started,
+    // from the same program, and has come through pipes that nobody else has. Wasmtime compares version, settings and
+    // features with the engine's.
+    unsafe { Component::deserialize(engine.wasmtime(), code) }
 }
 
-#[derive(Debug, thiserror::Error)]
-enum KeepError {
-    #[error("{0:#}")]
-    Serialize(wasmtime::Error),
-    #[error(transparent)]
-    Write(#[from] io::Error),
+/// Files the code of a component under the hash of the bytes that it was compiled from.
+///
+/// # Errors
+///
+/// What the system says.
+pub(crate) fn keep_code(
+    directory: &PrivateDirectory,
+    engine: &wasmtime::Engine,
+    content: &ContentHash,
+    code: &[u8],
+) -> io::Result<()> {
+    let name = file_name(engine, content);
+    directory.write(&name, code)?;
+    directory.shrink_to(CAPACITY, &name)
 }
 
 #[cfg(test)]
@@ -240,18 +343,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("a/b");
         let cache = CompiledCode::in_directory(&place).unwrap();
-        cache.compile(&engine(), EMPTY).unwrap();
+        cache.compile(&engine(), EMPTY, Path::new("x")).unwrap();
         let [file] = files(&place).try_into().expect("one file");
         let cache = CompiledCode::in_directory(&place).unwrap();
-        let directory = cache.directory.as_ref().unwrap();
-        assert!(mapped(directory, file.file_name().unwrap().to_str().unwrap(), &engine()).is_some());
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let mapped = mapped(cache.filing().unwrap(), name, &engine()).unwrap();
+        mapped.expect("it is as it was written");
     }
 
     #[test]
     fn pooled_and_single_engines_share_compiled_code() {
         let pooled = Engine::new(Allocation::Pool { instances: 4 }).unwrap();
         let content = ContentHash::of(EMPTY);
-        assert_eq!(file_name(&engine(), &content), file_name(&pooled, &content));
+        let name = file_name(engine().wasmtime(), &content);
+        assert_eq!(name, file_name(pooled.wasmtime(), &content));
+        assert_eq!(name, file_name(&crate::engine::compiling().unwrap(), &content));
     }
 
     #[test]
@@ -259,14 +365,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("c");
         let cache = CompiledCode::in_directory(&place).unwrap();
-        cache.compile(&engine(), EMPTY).unwrap();
+        cache.compile(&engine(), EMPTY, Path::new("x")).unwrap();
         let [file] = files(&place).try_into().expect("one file");
         let whole = fs::read(&file).unwrap();
         let halves = [&whole[..whole.len() / 2], b"".as_slice(), b"garbage"];
         for half in halves {
             fs::write(&file, half).unwrap();
             assert!(cache.find(&engine(), &ContentHash::of(EMPTY)).is_none());
-            cache.compile(&engine(), EMPTY).unwrap();
+            cache.compile(&engine(), EMPTY, Path::new("x")).unwrap();
             assert!(cache.find(&engine(), &ContentHash::of(EMPTY)).is_some());
             assert_eq!(fs::read(&file).unwrap().len(), whole.len());
         }

@@ -12,6 +12,7 @@ use wasmtime::component::types::ComponentItem;
 
 use crate::app::Isolated;
 use crate::cache::{CompiledCode, ContentHash};
+use crate::compiler::CompileError;
 use crate::engine::Engine;
 use crate::linker::is_provided;
 
@@ -94,12 +95,20 @@ pub enum ComponentError {
         path: PathBuf,
     },
     /// It begins as a component and does not hold up.
-    #[error("`{}` is not a valid component: {reason:#}", printable_path(.path))]
+    #[error("`{}` is not a valid component: {reason}", printable_path(.path))]
     Invalid {
         /// The file.
         path: PathBuf,
         /// What the compiler said.
-        reason: wasmtime::Error,
+        reason: String,
+    },
+    /// It was not compiled, whatever it is.
+    #[error("`{}` was not compiled: {reason}", printable_path(.path))]
+    NotCompiled {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: CompileError,
     },
     /// It cannot be composed with others, whether or not it can be run alone.
     #[error("`{}` cannot be composed: {reason}", printable_path(.path))]
@@ -137,6 +146,7 @@ impl ComponentError {
             ComponentError::Precompiled { .. } => {
                 Some("give the component itself; Outport compiles it once and keeps the result")
             }
+            ComponentError::NotCompiled { reason, .. } => reason.advice(),
             ComponentError::Unreadable { .. }
             | ComponentError::TooLarge { .. }
             | ComponentError::WrongDigest { .. }
@@ -207,11 +217,18 @@ impl Component {
         engine: &Engine,
         code: &CompiledCode,
     ) -> Result<Component, ComponentError> {
-        let invalid = |reason| ComponentError::Invalid {
-            path: path.into(),
-            reason,
-        };
-        code.compile(engine, bytes).map(Component::of).map_err(invalid)
+        code.compile(engine, bytes, path)
+            .map(Component::of)
+            .map_err(|reason| match reason {
+                CompileError::Invalid { reason } => ComponentError::Invalid {
+                    path: path.into(),
+                    reason,
+                },
+                reason => ComponentError::NotCompiled {
+                    path: path.into(),
+                    reason,
+                },
+            })
     }
 
     fn of(compiled: Compiled) -> Component {

@@ -165,6 +165,11 @@ impl Engine {
     }
 }
 
+/// An engine that compiles and runs nothing. What it compiles runs on every other one.
+pub(crate) fn compiling() -> Result<wasmtime::Engine, EngineError> {
+    single()
+}
+
 fn single() -> Result<wasmtime::Engine, EngineError> {
     build(InstanceAllocationStrategy::OnDemand)
 }

@@ -15,6 +15,7 @@ mod account;
 pub mod app;
 pub mod cache;
 pub mod command;
+pub mod compiler;
 pub mod component;
 pub mod descriptors;
 pub mod engine;

@@ -47,6 +47,8 @@ mod kernel;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod landlock;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod no_network;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod seccomp;
 
 use std::fmt;
@@ -161,6 +163,16 @@ impl Sandbox {
     /// sandbox may be in force then.
     pub fn enter(&self, demand: Demand) -> Result<Enforced, SandboxError> {
         kernel::enter(&self.writable, demand)
+    }
+
+    /// Only files: of the table above nothing else is given up. As far as the kernel can.
+    pub(crate) fn hold_files(&self) -> Result<(), SandboxError> {
+        kernel::hold_files(&self.writable)
+    }
+
+    /// Gives up sockets and running programs, and keeps new processes: for one that has compilers run.
+    pub(crate) fn without_network() -> Result<(), SandboxError> {
+        kernel::without_network()
     }
 }
 

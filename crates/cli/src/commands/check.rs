@@ -29,7 +29,7 @@ use report::{Outcome, Report};
 /// Nothing runs. Tests of the policy in `outport.test.toml` beside the manifest are part of it.
 ///
 /// Takes the operator options of the commands that run guests, so that the same ones can be given. What there is
-/// nothing to do for here has no effect: `--dns-server`, `--audit-log` and `--kernel-sandbox`.
+/// nothing to do for here has no effect: `--dns-server` and `--audit-log`; `--kernel-sandbox` is about compiling alone.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]

@@ -25,7 +25,8 @@ use crate::operator_options::OperatorOptions;
 /// one, the effective policy of every component.
 ///
 /// Takes the operator options of the commands that run guests, so that the same ones can be given. What there is
-/// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--deny-warnings` and `--kernel-sandbox`.
+/// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--deny-warnings`, `--kernel-sandbox` and limits of
+/// compiling.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]

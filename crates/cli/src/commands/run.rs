@@ -66,11 +66,11 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     let directories = options.author.directories();
     let inside = options
         .operator
-        .sandbox
-        .enter(&side, &directories, terminal, Terminal::mention)?;
+        .enter_sandbox(&side, &directories, terminal, Terminal::mention)?;
     stdio::open(WhenFull::Wait)?;
     let room = EngineRoom::open(Allocation::Alone, options.limits.of_all(), inside.code)?;
     let component = Component::load(path, &room.engine, &room.code).map_err(unusable)?;
+    room.code.close();
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let gate = network.gate(&name, AllowList::compile(entries).into(), &side);
     let mut surroundings = Surroundings::default();
@@ -89,6 +89,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
                 .advising("a component that answers HTTP runs with `outport serve`"),
         )
     })?;
+    drop(room);
     inside.held.seal(&directories)?;
     run_to_the_end(&command, (runtime, hang_ups), &network, terminal)
 }

@@ -60,8 +60,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let directories = options.author.directories();
     let inside = options
         .operator
-        .sandbox
-        .enter(&side, &directories, terminal, Terminal::say)?;
+        .enter_sandbox(&side, &directories, terminal, Terminal::say)?;
     stdio::open(WhenFull::Drop)?;
     let instances = options.service.limits.instances();
     let room = EngineRoom::open(
@@ -70,6 +69,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         inside.code,
     )?;
     let component = Component::load(&options.component, &room.engine, &room.code).map_err(unusable)?;
+    room.code.close();
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let gate = network.gate(&name, AllowList::compile(entries).into(), &side);
     let mut surroundings = Surroundings::default();
@@ -82,6 +82,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let responder = Responder::new(prepared).map_err(|error| {
         Failure::unusable(Diagnostic::error(error.to_string()).advising("a command runs with `outport run`"))
     })?;
+    drop(room);
 
     inside.held.seal(&directories)?;
     runtime.block_on(async {

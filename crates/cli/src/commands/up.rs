@@ -77,11 +77,10 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         true => Some(options.service.bind()?),
         false => None,
     };
-    let inside =
-        options
-            .operator
-            .sandbox
-            .enter(&side, &options.copies(&written.manifest), terminal, Terminal::say)?;
+    let copies = options.copies(&written.manifest);
+    let inside = options
+        .operator
+        .enter_sandbox(&side, &copies, terminal, Terminal::say)?;
     stdio::open(WhenFull::Drop)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let app = options.assemble(

@@ -6,7 +6,7 @@
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 /// A directory, open, that belongs to this user and is closed to everybody else.
 #[derive(Debug)]
-pub(super) struct PrivateDirectory {
+pub(crate) struct PrivateDirectory {
     handle: OwnedFd,
 }
 
@@ -54,7 +54,7 @@ pub enum UnsafeDirectory {
 
 impl PrivateDirectory {
     /// Opens `path`, and makes it first when it is not there.
-    pub(super) fn open(path: &Path) -> Result<PrivateDirectory, UnsafeDirectory> {
+    pub(crate) fn open(path: &Path) -> Result<PrivateDirectory, UnsafeDirectory> {
         let unusable = |source: io::Error| UnsafeDirectory::Unusable {
             path: path.into(),
             source,
@@ -83,7 +83,7 @@ impl PrivateDirectory {
     }
 
     /// Opens a file for reading; none when it is not there, or is not a plain file that only this user can write.
-    pub(super) fn open_file(&self, name: &str) -> io::Result<Option<File>> {
+    pub(crate) fn open_file(&self, name: &str) -> io::Result<Option<File>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
@@ -125,18 +125,15 @@ impl PrivateDirectory {
     }
 
     /// Notes that a file was used now, for [`PrivateDirectory::shrink_to`].
-    pub(super) fn mark_used(&self, file: &File) {
-        let now = SystemTime::now();
-        let noted_lately = file
-            .metadata()
-            .and_then(|status| status.modified())
-            .is_ok_and(|noted| {
-                now.duration_since(noted)
-                    .is_ok_and(|age| age < USE_IS_NOTED_EVERY)
-            });
-        if !noted_lately {
-            let _ = file.set_modified(now);
+    pub(crate) fn mark_used(&self, file: &File) {
+        if !is_use_noted(file) {
+            let _ = file.set_modified(SystemTime::now());
         }
+    }
+
+    /// A path that leads to this directory, wherever it is by now.
+    pub(crate) fn path(&self) -> PathBuf {
+        path_of(&self.handle)
     }
 
     /// Removes the least recently used files until the rest has at most `capacity` bytes. `newest` stays.
@@ -189,8 +186,20 @@ impl Kept {
     }
 }
 
+impl AsFd for PrivateDirectory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
+/// Whether it was noted lately that a file was used.
+pub(super) fn is_use_noted(file: &File) -> bool {
+    let noted = file.metadata().and_then(|status| status.modified());
+    noted.is_ok_and(|noted| noted.elapsed().is_ok_and(|age| age < USE_IS_NOTED_EVERY))
+}
+
 /// A path that leads to this open file and to no other.
-pub(super) fn path_of(file: &File) -> PathBuf {
+pub(super) fn path_of(file: &impl AsRawFd) -> PathBuf {
     let descriptors = if cfg!(target_os = "linux") {
         "/proc/self/fd"
     } else {

@@ -23,13 +23,10 @@ use std::time::{Duration, SystemTime};
 
 use super::ContentHash;
 use super::directory::PrivateDirectory;
+use super::filing::Filing;
 
 /// The content of `file`, which is open at its beginning: out of a note in `notes`, or read to its end.
-pub(super) fn content_of(
-    file: &mut File,
-    notes: &PrivateDirectory,
-    now: SystemTime,
-) -> io::Result<ContentHash> {
+pub(super) fn content_of(file: &mut File, notes: Filing<'_>, now: SystemTime) -> io::Result<ContentHash> {
     let seen = Seen::of(&file.metadata()?);
     if let Some(content) = seen.recall(notes) {
         return Ok(content);
@@ -42,6 +39,22 @@ pub(super) fn content_of(
         tracing::debug!(%error, "the hash of a component was not kept");
     }
     Ok(content)
+}
+
+/// Writes a note that somebody else made.
+///
+/// # Errors
+///
+/// When it is no note, or what the system says.
+pub(crate) fn keep_note(notes: &PrivateDirectory, name: &str, text: &str) -> io::Result<()> {
+    let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-');
+    let is_note = name
+        .strip_suffix(ENDING)
+        .is_some_and(|place| !place.is_empty() && place.len() <= 64 && place.bytes().all(digit));
+    if !is_note || text.len() as u64 > LONGEST_NOTE {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    notes.write(name, text.as_bytes())
 }
 
 /// A plain file as the file system describes it.
@@ -69,18 +82,19 @@ impl Seen {
     }
 
     /// The hash in the note of the file, if the note is about the file as it is now.
-    fn recall(&self, notes: &PrivateDirectory) -> Option<ContentHash> {
-        let mut note = notes.open_file(&self.name()).ok()??;
+    fn recall(&self, notes: Filing<'_>) -> Option<ContentHash> {
+        let name = self.name();
+        let mut note = notes.directory.open_file(&name).ok()??;
         let mut text = String::new();
         note.by_ref().take(LONGEST_NOTE).read_to_string(&mut text).ok()?;
         let content = ContentHash::parse(text.strip_prefix(&self.heading())?.strip_suffix('\n')?)?;
-        notes.mark_used(&note);
+        notes.mark_used(&name, &note);
         Some(content)
     }
 
-    fn note(&self, content: &ContentHash, notes: &PrivateDirectory) -> io::Result<()> {
+    fn note(&self, content: &ContentHash, notes: Filing<'_>) -> io::Result<()> {
         let text = format!("{}{}\n", self.heading(), content.hex());
-        notes.write(&self.name(), text.as_bytes())
+        notes.note(&self.name(), &text)
     }
 
     /// Whether the last change is [`SETTLING`] ago.
@@ -96,7 +110,7 @@ impl Seen {
     }
 
     fn name(&self) -> String {
-        format!("{:x}-{:x}.known", self.device, self.inode)
+        format!("{:x}-{:x}{ENDING}", self.device, self.inode)
     }
 
     /// What a note begins with: all that must not have changed. The hash follows.
@@ -112,6 +126,9 @@ impl Seen {
 /// How long a file has to be left alone. Linux writes a page that was changed through a mapping back after half a
 /// minute at the latest, and then notices the next change.
 const SETTLING: Duration = Duration::from_secs(60);
+
+/// How the names of notes end.
+const ENDING: &str = ".known";
 
 /// Bytes; a note has fewer.
 const LONGEST_NOTE: u64 = 512;
@@ -150,7 +167,7 @@ mod tests {
     impl Scene {
         fn content(&self, later: Duration) -> ContentHash {
             let mut file = File::open(&self.file).unwrap();
-            content_of(&mut file, &self.notes, SystemTime::now() + later).unwrap()
+            content_of(&mut file, Filing::here(&self.notes), SystemTime::now() + later).unwrap()
         }
 
         fn notes(&self) -> Vec<PathBuf> {
@@ -159,7 +176,7 @@ mod tests {
         }
 
         fn recalled(&self) -> Option<ContentHash> {
-            Seen::of(&fs::metadata(&self.file).unwrap()).recall(&self.notes)
+            Seen::of(&fs::metadata(&self.file).unwrap()).recall(Filing::here(&self.notes))
         }
     }
 
@@ -180,7 +197,7 @@ mod tests {
         assert_eq!(scene.recalled(), Some(ContentHash::of(b"one")));
         assert_eq!(scene.content(LATER), ContentHash::of(b"one"));
         let mut unread = File::open(&scene.file).unwrap();
-        content_of(&mut unread, &scene.notes, SystemTime::now()).unwrap();
+        content_of(&mut unread, Filing::here(&scene.notes), SystemTime::now()).unwrap();
         assert_eq!(unread.stream_position().unwrap(), 0, "the file was read");
     }
 

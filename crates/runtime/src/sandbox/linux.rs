@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Demand, Enforced, FileTimes, Gap, SandboxError, landlock, seccomp};
+use super::{Demand, Enforced, FileTimes, Gap, SandboxError, landlock, no_network, seccomp};
 
 pub(super) fn enter(writable: &[PathBuf], demand: Demand) -> Result<Enforced, SandboxError> {
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
@@ -23,4 +23,12 @@ pub(super) fn enter(writable: &[PathBuf], demand: Demand) -> Result<Enforced, Sa
 
 pub(super) fn seal(times: FileTimes) -> Result<(), SandboxError> {
     seccomp::seal(times)
+}
+
+pub(super) fn hold_files(writable: &[PathBuf]) -> Result<(), SandboxError> {
+    landlock::enter(writable, Demand::WhatThereIs).map(drop)
+}
+
+pub(super) fn without_network() -> Result<(), SandboxError> {
+    no_network::enter()
 }

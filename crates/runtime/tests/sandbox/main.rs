@@ -33,6 +33,9 @@ mod linux {
     use std::process::Command;
     use std::thread;
 
+    use outport_runtime::cache::CompiledCode;
+    use outport_runtime::compiler::{CompileLimits, Confinement};
+    use outport_runtime::component::Component;
     use outport_runtime::engine::{Allocation, Engine};
     use outport_runtime::sandbox::{Demand, FileTimes, Sandbox, SandboxError};
 
@@ -44,6 +47,8 @@ mod linux {
         listener: TcpListener,
         inside: PathBuf,
         pub(super) outside: PathBuf,
+        /// Where compiled code is kept.
+        code: PathBuf,
     }
 
     pub(super) struct Attempt {
@@ -225,6 +230,17 @@ mod linux {
                     .and_then(|()| fs::remove_dir(other)),
             )
         }),
+        row("leave code for the next start", OK, libc::EACCES, |world| {
+            errno(fs::write(world.code.join("0.cwasm"), "x"))
+        }),
+        row("change code that is kept", OK, libc::EACCES, |world| {
+            let kept = fs::read_dir(&world.code).unwrap().next().unwrap().unwrap();
+            errno(File::options().append(true).open(kept.path()))
+        }),
+        row("remove code that is kept", OK, libc::EACCES, |world| {
+            let kept = fs::read_dir(&world.code).unwrap().next().unwrap().unwrap();
+            errno(fs::remove_file(kept.path()))
+        }),
         row("write a new file elsewhere", OK, libc::EACCES, |world| {
             errno(fs::write(world.outside.join("new"), "x"))
         }),
@@ -308,6 +324,7 @@ mod linux {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
         fs::write(folder.path().join("outside/file"), "text").unwrap();
+        fs::write(folder.path().join("empty.wasm"), b"\0asm\x0d\0\x01\0").unwrap();
         symlink(folder.path().join("outside"), folder.path().join("inside/out")).unwrap();
         let child = Command::new(std::env::current_exe().unwrap())
             .env(CHILD, how)
@@ -328,6 +345,7 @@ mod linux {
 
     fn within(times: FileTimes, wanted: fn(&Attempt) -> bool) {
         let world = world();
+        let code = compiled_apart(&world);
         let sandbox = Sandbox::new()
             .writable(&world.inside)
             .writable("no/such/directory");
@@ -345,6 +363,12 @@ mod linux {
         let datagrams = calls::pair(libc::SOCK_DGRAM);
         assert_eq!(datagrams, libc::EACCES, "before the start is over");
         assert_eq!(calls::pair(libc::SOCK_SEQPACKET), libc::EACCES);
+        compile(&code);
+        drop(code);
+        assert!(
+            fs::read_dir(&world.code).unwrap().next().is_some(),
+            "code is kept"
+        );
         let second = thread::spawn(|| Sandbox::new().enter(Demand::WhatThereIs))
             .join()
             .unwrap();
@@ -379,7 +403,21 @@ mod linux {
     }
 
     fn attempt_all(wanted: fn(&Attempt) -> bool) {
-        attempt_by_guest(world(), wanted);
+        let world = world();
+        compile(&compiled_apart(&world));
+        attempt_by_guest(world, wanted);
+    }
+
+    /// To be asked before the sandbox is entered.
+    fn compiled_apart(world: &World) -> CompiledCode {
+        let code = CompiledCode::in_directory(&world.code).unwrap();
+        code.compiled_apart(CompileLimits::default(), Confinement::Kernel)
+    }
+
+    /// `(component)`, by the processes that compile.
+    fn compile(code: &CompiledCode) {
+        let engine = Engine::new(Allocation::Single).unwrap();
+        Component::load(Path::new("empty.wasm"), &engine, code).unwrap();
     }
 
     fn world() -> World {
@@ -387,6 +425,7 @@ mod linux {
             listener: TcpListener::bind("127.0.0.1:0").unwrap(),
             inside: Path::new("inside").to_owned(),
             outside: Path::new("outside").to_owned(),
+            code: Path::new("code").to_owned(),
         }
     }
 

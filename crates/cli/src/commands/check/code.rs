@@ -14,9 +14,10 @@ use outport_runtime::engine::Allocation;
 use outport_runtime::limits::GuestLimits;
 use outport_runtime::memory_ceiling::MemoryCeiling;
 
-use crate::engine_room::{EngineRoom, compiled_code};
+use crate::engine_room::EngineRoom;
 use crate::failure::Failure;
 use crate::interfaces;
+use crate::operator_options::OperatorOptions;
 use crate::terminal::Terminal;
 
 /// What is known of the code of an app.
@@ -33,6 +34,7 @@ impl ExaminedCode {
     pub(super) fn of(
         manifest: &Manifest,
         variables: &Variables,
+        operator: &OperatorOptions,
         terminal: Terminal,
     ) -> Result<ExaminedCode, Failure> {
         let with_source: BTreeSet<&ComponentId> = manifest
@@ -44,12 +46,9 @@ impl ExaminedCode {
         if with_source.is_empty() {
             return Ok(ExaminedCode::default());
         }
+        let code = operator.compiled_code(terminal);
         // As for an app that is served, since a pool of instances has limits of its own.
-        let room = EngineRoom::open(
-            Allocation::Pool { instances: 1 },
-            MemoryCeiling::none(),
-            compiled_code(terminal).0,
-        )?;
+        let room = EngineRoom::open(Allocation::Pool { instances: 1 }, MemoryCeiling::none(), code)?;
         let wall = Wall::builder().build()?;
         let assembly = Assembly {
             engine: &room.engine,

@@ -73,7 +73,7 @@ impl Report {
 
         // What is wrong with the values is found in the review below.
         let variables = Variables::resolve(&manifest.tentative().variables, &given, &source);
-        let code = ExaminedCode::of(manifest.tentative(), variables.tentative(), terminal)?;
+        let code = ExaminedCode::of(manifest.tentative(), variables.tentative(), operator, terminal)?;
         let AppReview { findings, policies } = AppUnderReview {
             manifest: &manifest,
             given: &given,

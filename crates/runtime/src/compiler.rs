@@ -1,0 +1,269 @@
+//! Compiling, in a process of its own that is bounded and can do little else.
+//!
+//! A compiler's time and memory do not follow from the size of what it compiles, and what it makes is machine code that
+//! this process jumps into. So neither is done where guests run:
+//!
+//! ```text
+//!  outport                        keeper                          compiler (one for each component)
+//!  (starts before the sandbox)    (forked at start)               (forked from the keeper)
+//!  ── component's bytes ────────▶ hash ── memory as it is ───────▶ validate, compile
+//!                                 looks at its time and memory,    processor time, memory: bounded
+//!                                 kills it beyond its bounds       writes no file, opens no socket
+//!  map the file, or take ◀─────── writes the file, or sends ◀───── code, or what is wrong
+//!  the code                       the code where none is kept
+//!  ── no more ──────────────────▶ ends
+//!  runs guests
+//! ```
+//!
+//! The process that runs guests has no right to write to the directory of compiled code, so nothing that happens in it
+//! later becomes code of the next start. Nor has a compiler: what a component makes it write is filed by the keeper under
+//! the hash of that component, and so never runs as another one. The keeper never looks into either.
+//!
+//! What is written besides code goes the same way: [notes](crate::cache) of what files hold, and when code was last used.
+//!
+//! Components are compiled one after the other, each on all processors: so the bound of one is the bound of all.
+//! Keeper and compilers end with the process that started them, however that ends.
+//!
+//! How long a component may take and how much memory it may have [grows with its size](CompileLimits).
+
+mod compilation;
+mod confinement;
+mod keeper;
+mod limits;
+mod message;
+mod process;
+mod usage;
+
+use std::fmt;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::Pid;
+
+use crate::cache::PrivateDirectory;
+pub use confinement::Confinement;
+use keeper::Keeper;
+pub use limits::{CompileLimit, CompileLimits};
+use message::{Answer, Request};
+
+/// The other side of the keeper.
+pub(crate) struct CompilerProcess {
+    stream: Mutex<UnixStream>,
+    keeper: Pid,
+    limits: CompileLimits,
+    keeps: bool,
+}
+
+/// What came of compiling.
+pub(crate) enum Compiled {
+    /// The code is in the directory of compiled code.
+    Kept,
+    /// The code is here, since it could not be kept.
+    Here(Vec<u8>),
+}
+
+/// Why there is no compiled code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// It is no component that the engine can run.
+    #[error("{reason}")]
+    Invalid {
+        /// What the compiler said.
+        reason: String,
+    },
+    /// It took too long.
+    #[error("compiling it took more than {} of processor time, the limit for a component of {}", Seconds(*.limit), Bytes(*.size))]
+    Time {
+        /// The limit.
+        limit: Duration,
+        /// Bytes of the component.
+        size: u64,
+    },
+    /// It took too much memory.
+    #[error("compiling it took more than {} of memory, the limit for a component of {}", Bytes(*.limit), Bytes(*.size))]
+    Memory {
+        /// The limit, in bytes.
+        limit: u64,
+        /// Bytes of the component.
+        size: u64,
+    },
+    /// The compiler came to an end that nobody asked for, or could not be started.
+    #[error("the compiler failed: {reason}")]
+    Failed {
+        /// How.
+        reason: String,
+    },
+}
+
+impl CompileError {
+    /// What to do about it, as a sentence without full stop.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            CompileError::Time { .. } => {
+                Some("if the component is to be trusted, give it more with `--max-compile-time TIME`")
+            }
+            CompileError::Memory { .. } => {
+                Some("if the component is to be trusted, give it more with `--max-compile-memory SIZE`")
+            }
+            CompileError::Invalid { .. } | CompileError::Failed { .. } => None,
+        }
+    }
+
+    fn failed(error: &io::Error) -> CompileError {
+        CompileError::Failed {
+            reason: error.to_string(),
+        }
+    }
+}
+
+impl CompilerProcess {
+    /// Starts the keeper, which writes to `directory`.
+    ///
+    /// # Errors
+    ///
+    /// When there is a second thread, of which a forked process would have nothing but its locks, or the system starts
+    /// no process.
+    pub(crate) fn start(
+        directory: Option<&PrivateDirectory>,
+        limits: CompileLimits,
+        confinement: Confinement,
+    ) -> io::Result<CompilerProcess> {
+        let (stream, theirs) = UnixStream::pair()?;
+        let mut keep = vec![theirs.as_fd()];
+        keep.extend(directory.map(AsFd::as_fd));
+        let keeper = process::fork(|| {
+            process::detach(&keep)?;
+            Keeper::new(&theirs, directory, limits, confinement).serve()
+        })?;
+        Ok(CompilerProcess {
+            stream: Mutex::new(stream),
+            keeper,
+            limits,
+            keeps: directory.is_some(),
+        })
+    }
+
+    /// Compiles `bytes`, which are from `path`.
+    pub(crate) fn compile(&self, bytes: &[u8], path: &Path) -> Result<Compiled, CompileError> {
+        let size = bytes.len() as u64;
+        let answer = self
+            .ask(bytes, path)
+            .map_err(|error| CompileError::failed(&error))?;
+        match answer {
+            Answer::Kept => Ok(Compiled::Kept),
+            Answer::Code(code) => Ok(Compiled::Here(code)),
+            Answer::Invalid(reason) => Err(CompileError::Invalid { reason }),
+            Answer::TooLong => Err(CompileError::Time {
+                limit: self.limits.time_for(size).unwrap_or(Duration::MAX),
+                size,
+            }),
+            Answer::TooLarge => Err(CompileError::Memory {
+                limit: self.limits.memory_for(size).unwrap_or(u64::MAX),
+                size,
+            }),
+            Answer::Failed(reason) => Err(CompileError::Failed { reason }),
+        }
+    }
+
+    fn ask(&self, bytes: &[u8], path: &Path) -> io::Result<Answer> {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        Request::Compile(bytes).write(&mut *stream)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let waiting = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+            )
+        };
+        let mut told = false;
+        let kind = loop {
+            match message::read_kind(&mut *stream) {
+                Err(error) if waiting(&error) => {
+                    if !std::mem::replace(&mut told, true) {
+                        self.tell(path);
+                    }
+                }
+                kind => break kind?,
+            }
+        };
+        stream.set_read_timeout(None)?;
+        Answer::read(kind, &mut *stream)
+    }
+
+    fn tell(&self, path: &Path) {
+        let path = path.display();
+        match self.keeps {
+            true => tracing::info!("compiling `{path}`, which is done once"),
+            false => tracing::info!("compiling `{path}`, at every start since compiled code is not kept"),
+        }
+    }
+
+    /// Notes what a file holds.
+    pub(crate) fn note(&self, name: &str, text: &str) -> io::Result<()> {
+        self.send(Request::Note { name, text })
+    }
+
+    /// Notes that a file of the directory was used now.
+    pub(crate) fn mark_used(&self, name: &str) -> io::Result<()> {
+        self.send(Request::Used { name })
+    }
+
+    fn send(&self, request: Request<'_>) -> io::Result<()> {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        request.write(&mut *stream)
+    }
+
+    /// There will be no more to do: the keeper ends meanwhile.
+    pub(crate) fn close(&self) {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// Nobody runs a guest while there is a keeper.
+impl Drop for CompilerProcess {
+    fn drop(&mut self) {
+        self.close();
+        process::wait_for(self.keeper);
+    }
+}
+
+impl fmt::Debug for CompilerProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompilerProcess")
+            .field("keeper", &self.keeper)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `30.5 s`
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} s", (self.0.as_secs_f64() * 10.0).round() / 10.0)
+    }
+}
+
+/// `80 KiB`, `512 MiB`
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes < 10 << 10 => write!(f, "{bytes} bytes"),
+            bytes if bytes < 10 << 20 => write!(f, "{} KiB", bytes >> 10),
+            bytes => write!(f, "{} MiB", bytes >> 20),
+        }
+    }
+}
+
+/// How long nothing is said of a component that is being compiled.
+const PATIENCE: Duration = Duration::from_secs(2);
