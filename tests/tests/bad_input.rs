@@ -6,9 +6,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use outport_e2e::guest;
 use outport_e2e::outport::{Finished, Outport};
+use outport_e2e::slow_component::slow_component;
 
 /// A manifest whose only component has this `allowed_outbound_hosts`, on line 14.
 fn manifest(entries: &str) -> String {
@@ -328,6 +331,141 @@ fn a_runtime_config_with_an_error_is_shown_with_its_place() {
         for part in ["config.toml:", what] {
             assert!(message.contains(part), "no `{part}` in\n{message}");
         }
+    }
+}
+
+/// An app of two components, of which one is `bad.wasm`.
+const TWO: &str = "spin_manifest_version = 2\napplication.name = \"two\"\n\
+    [[trigger.http]]\nroute = \"/...\"\ncomponent = \"good\"\n[component.good]\nsource = \"GUESTS/hello.wasm\"\n\
+    [[trigger.http]]\nroute = \"/bad\"\ncomponent = \"bad\"\n[component.bad]\nsource = \"bad.wasm\"\n";
+
+fn all_that_load(component: &[u8]) -> [Outport; 4] {
+    [
+        Outport::command("run")
+            .file("bad.wasm", component)
+            .args(["bad.wasm"]),
+        Outport::command("serve")
+            .option("--listen=127.0.0.1:0")
+            .file("bad.wasm", component)
+            .args(["bad.wasm"]),
+        Outport::up(TWO).file("bad.wasm", component),
+        Outport::command("check")
+            .manifest(TWO)
+            .file("bad.wasm", component),
+    ]
+}
+
+/// All that was said, without line breaks.
+fn said(finished: &Finished) -> String {
+    let words: Vec<&str> = [&*finished.stderr, &*finished.stdout]
+        .into_iter()
+        .flat_map(str::split_whitespace)
+        .collect();
+    words.join(" ")
+}
+
+// proves: ISO-7
+#[test]
+fn a_component_that_takes_too_long_to_compile_is_refused_by_every_command() {
+    let component = slow_component(500, 500);
+    assert!(component.len() < 16 << 10);
+    for command in all_that_load(&component) {
+        let start = Instant::now();
+        let finished = command.option("--max-compile-time=1500ms").finish();
+        assert!(start.elapsed() < Duration::from_secs(60), "{finished}");
+        let text = said(&finished);
+        assert!(matches!(finished.code, Some(1 | 2)), "{finished}");
+        for part in [
+            "bad.wasm`",
+            "more than 1.5 s of processor time",
+            "--max-compile-time TIME",
+        ] {
+            assert!(text.contains(part), "no `{part}`\n{finished}");
+        }
+        assert!(
+            !text.contains("hello.wasm"),
+            "the other one is compiled\n{finished}"
+        );
+    }
+}
+
+// proves: ISO-7
+#[test]
+fn a_component_that_takes_too_much_memory_to_compile_is_refused_whatever_the_kernel_holds() {
+    let component = slow_component(2000, 1000);
+    let nowhere = Path::new("/proc/none");
+    for command in all_that_load(&component) {
+        let finished = command
+            .option("--max-compile-memory=128M")
+            .variable("OUTPORT_KERNEL_SANDBOX", "off")
+            .variable("XDG_CACHE_HOME", nowhere)
+            .finish();
+        let text = said(&finished);
+        for part in [
+            "bad.wasm`",
+            "more than 128 MiB of memory",
+            "--max-compile-memory SIZE",
+        ] {
+            assert!(text.contains(part), "no `{part}`\n{finished}");
+        }
+    }
+}
+
+// proves: ISO-7
+#[test]
+fn a_component_is_compiled_where_nothing_can_be_kept() {
+    for sandbox in ["on", "off"] {
+        let finished = Outport::player()
+            .option(format!("--kernel-sandbox={sandbox}"))
+            .variable("XDG_CACHE_HOME", "/proc/none")
+            .args(["print hi"])
+            .finish()
+            .expect_code(0);
+        assert_eq!(finished.lines(), ["1 print hi => hi"], "{finished}");
+        assert!(
+            finished.stderr.contains("compiled code is not kept"),
+            "{finished}"
+        );
+    }
+}
+
+fn pipe(folder: &Path, name: &str) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, folder.join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
+
+// proves: ISO-7
+#[test]
+fn a_pipe_is_no_component_and_nobody_waits_for_its_other_end() {
+    for command in all_that_load(b"") {
+        let path = command.folder().join("bad.wasm");
+        std::fs::remove_file(&path).unwrap();
+        pipe(command.folder(), "bad.wasm");
+        let finished = command.within(Duration::from_secs(60)).finish();
+        let text = said(&finished);
+        assert!(text.contains("it is a pipe, not a file"), "{finished}");
+    }
+}
+
+// proves: ISO-7
+#[test]
+fn a_pipe_is_no_dependency_manifest_or_file_of_tests() {
+    let dependency = TWO.to_owned() + "[component.good.dependencies]\n\"a:b/c\" = { path = \"pipe\" }\n";
+    let commands = [
+        Outport::up(&dependency),
+        Outport::command("check").manifest(&dependency),
+        Outport::command("up").option("-f").option("pipe"),
+        Outport::command("check").option("-f").option("pipe"),
+        Outport::command("explain").option("-f").option("pipe"),
+        Outport::command("check").manifest(&TWO.replace("bad.wasm", "GUESTS/hello.wasm")),
+    ];
+    for command in commands {
+        pipe(command.folder(), "pipe");
+        pipe(command.folder(), "outport.test.toml");
+        let command = command.file("bad.wasm", b"\0asm\x0d\0\x01\0");
+        let finished = command.within(Duration::from_secs(60)).finish();
+        let text = said(&finished);
+        assert!(text.contains("it is a pipe, not a file"), "{finished}");
     }
 }
 

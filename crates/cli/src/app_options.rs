@@ -3,7 +3,6 @@
 //! Everything that is wrong with any of them is told at once.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,7 +14,7 @@ use outport_policy::{Entry, Place};
 use crate::defaults::defaults;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
-use crate::files::{Files, unreadable};
+use crate::files::{Files, read_text, unreadable};
 
 /// Which app, and what its variables are.
 #[derive(Debug, Args)]
@@ -112,9 +111,8 @@ fn take<T: Clone>(reading: Reading<T>, notes: &mut Vec<Note>, wrong: &mut Vec<Di
 
 /// Files with values are not kept for quoting: what they hold may be secret.
 fn give(given: &mut GivenVariables, argument: &VariableArgument) -> Result<(), Diagnostic> {
-    let read = |path: &Path| {
-        fs::read_to_string(path).map_err(|error| unreadable(path, "file of `--variable`", &error))
-    };
+    let read =
+        |path: &Path| read_text(path).map_err(|error| unreadable(path, "file of `--variable`", &error));
     match argument {
         VariableArgument::Value { name, value } => given.set(name, value.as_str()),
         VariableArgument::FileContent { name, path } => given.set(name, read(path)?),

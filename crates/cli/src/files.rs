@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use outport_manifest::SourceFile;
+use outport_runtime::regular_file;
 
 use outport_policy::printable_path;
 
@@ -25,9 +26,20 @@ struct Kept {
 }
 
 impl Files {
-    /// Reads a file of text; `what` is what it is for.
+    /// Reads a file of text that belongs to an app; `what` is what it is for. What is no file is not opened.
     pub(crate) fn read(&mut self, path: &Path, what: &str) -> Result<SourceFile, Diagnostic> {
-        let text = read_text(path).map_err(|error| unreadable(path, what, &error))?;
+        self.keep(path, what, regular_file::open(path))
+    }
+
+    /// The same for what the operator names, which may be a pipe.
+    pub(crate) fn read_operators(&mut self, path: &Path, what: &str) -> Result<SourceFile, Diagnostic> {
+        self.keep(path, what, File::open(path))
+    }
+
+    fn keep(&mut self, path: &Path, what: &str, opened: io::Result<File>) -> Result<SourceFile, Diagnostic> {
+        let text = opened
+            .and_then(text_of)
+            .map_err(|error| unreadable(path, what, &error))?;
         let file = SourceFile::new(path, text);
         self.read.push(Kept {
             file: file.clone(),
@@ -71,10 +83,15 @@ impl std::fmt::Debug for Files {
     }
 }
 
-/// The text of a file that may be anybody's: a device that never ends is read to a limit only.
-fn read_text(path: &Path) -> io::Result<String> {
+/// The text of a file that the operator names, which may be a pipe.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    File::open(path).and_then(text_of)
+}
+
+/// What never ends is read to a limit only.
+fn text_of(file: File) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    let read = file.take(LONGEST + 1).read_to_string(&mut text)?;
     if read as u64 > LONGEST {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,

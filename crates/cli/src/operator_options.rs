@@ -165,7 +165,7 @@ impl OperatorOptions {
         let Some(path) = &self.runtime_config_file else {
             return (None, Vec::new());
         };
-        let source = match files.read(path, "runtime config file") {
+        let source = match files.read_operators(path, "runtime config file") {
             Ok(source) => source,
             Err(unreadable) => {
                 let option = Place::Option {

@@ -31,6 +31,7 @@ pub mod memory_ceiling;
 mod mishaps;
 pub mod prepared;
 mod random;
+pub mod regular_file;
 pub mod sandbox;
 pub mod stdio;
 pub mod surroundings;

@@ -16,7 +16,7 @@ use outport_policy::{AllowList, Operator, Policy, printable_path};
 use crate::app_options::{AppOptions, WrittenApp};
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
-use crate::files::Files;
+use crate::files::{Files, read_text};
 use crate::operator_options::OperatorOptions;
 
 /// Say what would happen to a destination, layer by layer, or what an app may reach.
@@ -148,7 +148,7 @@ impl Options {
                 "cannot compare with `{shown}`: {error}"
             )))
         };
-        let text = std::fs::read_to_string(old).map_err(|error| unusable(&error))?;
+        let text = read_text(old).map_err(|error| unusable(&error))?;
         let before = EffectivePolicy::from_json(&text).map_err(|error| unusable(&error))?;
         let difference = now.since(&before).map_err(|error| unusable(&error))?;
         let text = match self.format {

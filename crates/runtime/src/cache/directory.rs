@@ -84,7 +84,8 @@ impl PrivateDirectory {
 
     /// Opens a file for reading; none when it is not there, or is not a plain file that only this user can write.
     pub(crate) fn open_file(&self, name: &str) -> io::Result<Option<File>> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // Should it be a pipe, nobody waits for its other end.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::NOENT) => return Ok(None),

@@ -1,0 +1,100 @@
+//! Files that an author names, opened only if they are files.
+//!
+//! Opening is an act: a pipe waits for its other end, a device may do something, and neither has to end. So what a path
+//! leads to is looked at first, and once more after it was opened, without waiting, should something else be there by
+//! then.
+
+use std::fs::{File, FileType, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Opens the file at `path` for reading. Symbolic links are followed.
+///
+/// # Errors
+///
+/// What the system says, or of the kind [`InvalidInput`](io::ErrorKind::InvalidInput), whose text says what it is,
+/// when it is no file.
+pub fn open(path: &Path) -> io::Result<File> {
+    refuse_other(std::fs::metadata(path)?.file_type())?;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    refuse_other(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+fn refuse_other(kind: FileType) -> io::Result<()> {
+    match describe(kind) {
+        None => Ok(()),
+        Some(what) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("it is {what}, not a file"),
+        )),
+    }
+}
+
+/// What it is, unless it is a file.
+fn describe(kind: FileType) -> Option<&'static str> {
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("a directory")
+    } else if kind.is_fifo() {
+        Some("a pipe")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else if kind.is_block_device() || kind.is_char_device() {
+        Some("a device")
+    } else {
+        Some("something else")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    // proves: ISO-7
+    #[test]
+    fn what_is_no_file_is_refused_by_what_it_is_and_nobody_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        let _socket = UnixListener::bind(path("socket")).unwrap();
+        std::os::unix::fs::symlink(path("pipe"), path("link")).unwrap();
+        std::os::unix::fs::symlink("loop", path("loop")).unwrap();
+        std::fs::write(path("file"), "x").unwrap();
+        std::os::unix::fs::symlink("file", path("good")).unwrap();
+        let rows = [
+            (path("pipe"), "it is a pipe, not a file"),
+            (path("link"), "it is a pipe, not a file"),
+            (path("socket"), "it is a socket, not a file"),
+            (path(""), "it is a directory, not a file"),
+            ("/dev/zero".into(), "it is a device, not a file"),
+            ("/dev/tty".into(), "it is a device, not a file"),
+        ];
+        for (path, message) in rows {
+            let error = open(&path).expect_err("it is no file");
+            assert_eq!(error.to_string(), message, "{}", path.display());
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
+        open(&path("loop")).expect_err("it leads nowhere");
+        for name in ["file", "good"] {
+            open(&path(name)).expect(name);
+        }
+    }
+}
