@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use clap::Args;
 use outport_policy::{Entry, Place};
-use outport_runtime::surroundings::{Access, Directory};
+use outport_runtime::surroundings::{Access, Directory, OpenDirectories};
 
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
@@ -58,8 +58,10 @@ impl AuthorOptions {
         environment(&self.env)
     }
 
-    pub(crate) fn directories(&self) -> Vec<Directory> {
-        self.dir.iter().map(|shared| shared.0.clone()).collect()
+    /// The directories that the guest sees, open.
+    pub(crate) fn directories(&self) -> Result<OpenDirectories, Failure> {
+        let shared = self.dir.iter().map(|shared| shared.0.clone()).collect();
+        OpenDirectories::open(shared).map_err(|error| Failure::unusable(Diagnostic::error(error.to_string())))
     }
 }
 

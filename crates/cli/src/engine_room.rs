@@ -1,8 +1,11 @@
 //! The engine, and the place where compiled code is kept.
 
+use std::path::Path;
+
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::engine::{Allocation, Engine, EngineError};
 use outport_runtime::memory_ceiling::MemoryCeiling;
+use outport_runtime::surroundings::{Access, Directory};
 
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;
@@ -28,14 +31,35 @@ impl EngineRoom {
     }
 }
 
-/// The place for compiled code. One that is not safe is not used, which is worth a word since every start is slow then.
-pub(crate) fn compiled_code(terminal: Terminal) -> CompiledCode {
+/// The place for compiled code. One that is not safe is not used, nor one that guests can write to by what they are
+/// shown; both are worth a word, since every start is slow then.
+pub(crate) fn compiled_code(guests: &[Directory], terminal: Terminal) -> CompiledCode {
     let Some(directory) = CompiledCode::default_directory() else {
         return CompiledCode::nowhere();
     };
-    CompiledCode::in_directory(&directory).unwrap_or_else(|error| {
-        let warning = Diagnostic::warning(format!("compiled code is not kept: {error}"));
-        terminal.show(&warning, &Files::default());
-        CompiledCode::nowhere()
-    })
+    let code = CompiledCode::in_directory(&directory);
+    let refused = match (code, holder(&directory, guests)) {
+        (Ok(code), None) => return code,
+        (Ok(_), Some(shared)) => format!(
+            "the guest can write to `{}`, which `--dir {}` shows it",
+            directory.display(),
+            shared.host.display()
+        ),
+        (Err(error), _) => error.to_string(),
+    };
+    let warning = Diagnostic::warning(format!("compiled code is not kept: {refused}"));
+    terminal.show(&warning, &Files::default());
+    CompiledCode::nowhere()
+}
+
+/// The directory in which a guest could write compiled code: one that holds the place for it, or is in that.
+fn holder<'d>(code: &Path, guests: &'d [Directory]) -> Option<&'d Directory> {
+    let code = code.canonicalize().ok()?;
+    guests
+        .iter()
+        .filter(|shared| shared.access == Access::Write)
+        .find(|shared| {
+            let shared = shared.host.canonicalize();
+            shared.is_ok_and(|shared| code.starts_with(&shared) || shared.starts_with(&code))
+        })
 }

@@ -91,7 +91,7 @@ impl OperatorOptions {
             let advice = "name a file in a directory that is there and that you may write to, or `-`";
             Failure::unusable(Diagnostic::error(error.to_string()).advising(advice))
         })?;
-        let code = self.compiled_code(terminal);
+        let code = self.compiled_code(directories, terminal);
         let guests = directories.iter().filter(|shared| shared.access == Access::Write);
         let sandbox = guests
             .map(|shared| shared.host.clone())

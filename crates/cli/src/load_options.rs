@@ -2,6 +2,7 @@
 
 use clap::Args;
 use outport_runtime::compiler::{CompileLimit, CompileLimits};
+use outport_runtime::files::DEFAULT_BYTES;
 
 use crate::limit_options::{Size, Time, Total, total};
 
@@ -15,9 +16,19 @@ pub(crate) struct LoadOptions {
     /// Memory to compile one component, such as `2G`, or `none` [default: 512M, and 64M for each MiB of it]
     #[arg(long, value_name = "SIZE", value_parser = total)]
     max_compile_memory: Option<Total>,
+
+    /// Files that are copied for one component, together [default: 4G]
+    #[arg(long, value_name = "SIZE")]
+    max_files_size: Option<Size>,
 }
 
 impl LoadOptions {
+    /// Bytes of the files of one component.
+    pub(crate) fn files(&self) -> u64 {
+        self.max_files_size
+            .map_or(DEFAULT_BYTES, |Size(bytes)| bytes as u64)
+    }
+
     pub(crate) fn compiling(&self) -> CompileLimits {
         let mut limits = CompileLimits::default();
         if let Some(Time(time)) = self.max_compile_time {

@@ -18,6 +18,7 @@ use outport_check::DeniedNames;
 use outport_manifest::{DnsServer, Located, OutboundHttp, RuntimeConfig};
 use outport_policy::{DenyList, Entry, Limit, Operator, Place, PortSet, Quotas, RuntimeLimits};
 use outport_runtime::cache::CompiledCode;
+use outport_runtime::surroundings::Directory;
 
 use crate::client_tls::ClientTlsProfiles;
 use crate::diagnostic::Diagnostic;
@@ -128,9 +129,10 @@ impl OperatorSide {
 const DENIED_VARIABLE: &str = "OUTPORT_DISALLOWED_OUTBOUND_HOSTS";
 
 impl OperatorOptions {
-    /// The place for compiled code, and those who compile. The process must have one thread.
-    pub(crate) fn compiled_code(&self, terminal: Terminal) -> CompiledCode {
-        compiled_code(terminal).compiled_apart(self.loading.compiling(), self.sandbox.confinement())
+    /// The place for compiled code, and those who compile. Guests see `directories`. The process must have one thread.
+    pub(crate) fn compiled_code(&self, directories: &[Directory], terminal: Terminal) -> CompiledCode {
+        compiled_code(directories, terminal)
+            .compiled_apart(self.loading.compiling(), self.sandbox.confinement())
     }
 
     /// Reads everything. May be asked again, to learn what has changed.

@@ -72,6 +72,8 @@ pub struct Assembly<'a> {
     pub variables: &'a Variables,
     /// Environment variables of every component, over its own.
     pub environment: &'a [(String, String)],
+    /// Bytes that the files of one component may have together.
+    pub files_size: u64,
     /// Limits of an instance that answers a request.
     pub request_limits: GuestLimits,
     /// Limits of a command.
@@ -146,7 +148,7 @@ impl Assembly<'_> {
             .remove(id)
             .unwrap_or_else(|| AllowList::compile(Vec::new()));
         let gate = self.wall.gate(id.as_str(), allow.into());
-        let files = FileTree::copy(written, &directory_of(manifest))
+        let files = FileTree::copy(written, &directory_of(manifest), self.files_size)
             .map_err(|FilesProblem { error, span }| AppProblem::at(manifest, &span, error.into()))?;
         Ok(Part {
             written,
@@ -249,7 +251,7 @@ impl Assembly<'_> {
             arguments,
             environment: own.chain(self.environment.iter().cloned()).collect(),
             variables: GuestVariables::of(part.written, self.variables)?,
-            directories: part.files.iter().map(FileTree::directory).collect(),
+            directories: part.files.as_ref().map(FileTree::directories).unwrap_or_default(),
             ..Surroundings::default()
         };
         Ok(workshop.prepare(&part.compiled, part.gate.clone(), surroundings, limits)?)

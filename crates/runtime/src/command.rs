@@ -90,7 +90,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// When the guest traps or runs out of time, or one of its directories cannot be opened.
+    /// When the guest traps or runs out of time.
     pub async fn run(&self) -> Result<i32, CommandError> {
         let Some(limit) = self.prepared.limits().living else {
             return self.live().await;

@@ -13,17 +13,21 @@
 //! the file itself. Every file is opened relative to the manifest's directory in one step that cannot leave it
 //! (`openat2` with `RESOLVE_BENEATH`), so neither `..` nor a symbolic link leads out, and nobody can exchange a link
 //! between a check and its use. Links to files within the directory are followed; links to directories are not
-//! searched by patterns. What is neither a file nor a directory is refused.
+//! searched by patterns. What is neither a file nor a directory is refused before it is opened.
+//!
+//! How many entries are looked at, how much work patterns make, and how many bytes are copied is [bounded](bounds), for
+//! each component.
 //!
 //! The copies lie below [`copies_directory`], and are removed when the last [`FileTree`] is dropped; what a process that
 //! was killed left there, by the next one that copies.
 
+mod bounds;
 mod copies;
 mod pattern;
 mod source;
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,7 +35,8 @@ use outport_manifest::{Component, Mount, Span};
 use outport_policy::printable_path;
 
 use crate::cache::user_cache;
-use crate::surroundings::{Access, Directory};
+use crate::surroundings::{Access, Directory, OpenDirectories};
+use bounds::Bounds;
 use copies::OwnCopy;
 use pattern::Pattern;
 pub use pattern::PatternError;
@@ -46,10 +51,15 @@ pub fn copies_directory() -> PathBuf {
     }
 }
 
+/// Bytes of files that are copied for one component, unless something else is wanted: 4 GiB.
+pub const DEFAULT_BYTES: u64 = bounds::BYTES;
+
 /// The files of one component, copied. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct FileTree {
-    folder: Arc<OwnCopy>,
+    // INVARIANT: what is in it stays as long as it can be read.
+    _folder: Arc<OwnCopy>,
+    directories: OpenDirectories,
 }
 
 /// Files that cannot be given to a guest, and the item of the manifest that names them.
@@ -86,6 +96,23 @@ pub enum FilesError {
         /// The path.
         path: String,
     },
+    /// More files and directories than are looked at.
+    #[error(
+        "there are more than {most} files and directories, or 256 MiB of paths, to look at for one component"
+    )]
+    TooMany {
+        /// How many may be.
+        most: u64,
+    },
+    /// Patterns that compare too much.
+    #[error("to compare the patterns with all the files is too much work")]
+    TooLaborious,
+    /// More than is copied.
+    #[error("the files of one component have more than {most} bytes together")]
+    TooLarge {
+        /// How many may be.
+        most: u64,
+    },
     /// Two files with one path in the guest, one of them as a directory.
     #[error("`{path}` cannot be copied for the guest: {reason}")]
     Unusable {
@@ -112,6 +139,9 @@ impl FilesError {
             FilesError::LeadsOut { .. } => {
                 Some("a guest gets files of its app alone: copy them into the app's directory")
             }
+            FilesError::TooMany { .. } => Some("name the directories that the guest needs, instead of all"),
+            FilesError::TooLaborious => Some("use fewer patterns, with fewer `*`"),
+            FilesError::TooLarge { .. } => Some("permit more with `--max-files-size SIZE`"),
             _ => None,
         }
     }
@@ -122,8 +152,9 @@ impl FileTree {
     ///
     /// # Errors
     ///
-    /// A pattern that cannot be read, a file that is missing or leads out of `root`, or what the system says.
-    pub fn copy(component: &Component, root: &Path) -> Result<Option<FileTree>, FilesProblem> {
+    /// A pattern that cannot be read, a file that is missing or leads out of `root`, more than `bytes` bytes or than
+    /// one component may have otherwise, or what the system says.
+    pub fn copy(component: &Component, root: &Path, bytes: u64) -> Result<Option<FileTree>, FilesProblem> {
         let Some(first) = component.files.first() else {
             return Ok(None);
         };
@@ -152,22 +183,30 @@ impl FileTree {
             tree,
             excluded,
             folder: folder.path(),
+            bounds: Bounds::new(bytes),
         };
         for mount in &component.files {
             copy.mount(&mount.value).map_err(at(&mount.span))?;
         }
+        let root = Directory {
+            host: folder.path().to_owned(),
+            guest: "/".to_owned(),
+            access: Access::Read,
+        };
+        let directories = OpenDirectories::open(vec![root]).map_err(|error| {
+            let path = folder.path().display().to_string();
+            let reason = io::Error::other(error);
+            at(&first.span)(FilesError::Unusable { path, reason })
+        })?;
         Ok(Some(FileTree {
-            folder: Arc::new(folder),
+            _folder: Arc::new(folder),
+            directories,
         }))
     }
 
-    /// The files as the guest's `/`.
-    pub(crate) fn directory(&self) -> Directory {
-        Directory {
-            host: self.folder.path().to_owned(),
-            guest: "/".to_owned(),
-            access: Access::Read,
-        }
+    /// The files as the guest's `/`, open.
+    pub(crate) fn directories(&self) -> OpenDirectories {
+        self.directories.clone()
     }
 }
 
@@ -176,6 +215,7 @@ struct Copy<'a> {
     tree: SourceTree,
     excluded: Vec<Pattern>,
     folder: &'a Path,
+    bounds: Bounds,
 }
 
 impl Copy<'_> {
@@ -188,7 +228,7 @@ impl Copy<'_> {
 
     fn pattern(&self, text: &str) -> Result<(), FilesError> {
         let pattern = Pattern::parse(text)?;
-        let found = self.tree.matching(&pattern)?;
+        let found = self.tree.matching(&pattern, &self.bounds)?;
         if found.is_empty() && pattern.is_literal() {
             return Err(FilesError::Missing {
                 path: text.to_owned(),
@@ -207,7 +247,7 @@ impl Copy<'_> {
         if !self.tree.is_directory(source)? {
             return self.file(source, destination);
         }
-        for path in self.tree.below(source)? {
+        for path in self.tree.below(source, &self.bounds)? {
             let rest = path.strip_prefix(source).unwrap_or(&path).trim_start_matches('/');
             self.file(&path, &format!("{destination}/{rest}"))?;
         }
@@ -215,18 +255,24 @@ impl Copy<'_> {
     }
 
     fn file(&self, path: &str, destination: &str) -> Result<(), FilesError> {
-        if self.excluded.iter().any(|pattern| pattern.excludes(path)) {
+        let Bounds { effort, .. } = &self.bounds;
+        let is_excluded = self.excluded.iter().any(|pattern| pattern.excludes(path, effort));
+        self.bounds.compared()?;
+        if is_excluded {
             return Ok(());
         }
-        let mut from = self.tree.open_file(path)?;
+        self.bounds.entry(path)?;
+        let from = self.tree.open_file(path)?;
+        // One that is larger, or grows meanwhile, is noticed by its next byte.
+        let most = self.bounds.bytes().saturating_add(1);
         let to: PathBuf = self.folder.join(destination.trim_start_matches('/'));
         let copied = to
             .parent()
             .map_or(Ok(()), fs::create_dir_all)
             .and_then(|()| File::create(&to))
-            .and_then(|mut to| io::copy(&mut from, &mut to));
+            .and_then(|mut to| io::copy(&mut from.take(most), &mut to));
         match copied {
-            Ok(_) => Ok(()),
+            Ok(bytes) => self.bounds.copied(bytes),
             Err(reason) => Err(FilesError::Unusable {
                 path: path.to_owned(),
                 reason,

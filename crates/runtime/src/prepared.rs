@@ -15,7 +15,7 @@ use crate::guest::{self, Guest};
 use crate::limits::{GuestLimits, MAX_GROWN_TABLE, MAX_MEMORIES, MAX_TABLES};
 use crate::linker::Interfaces;
 use crate::memory_ceiling::MemoryShare;
-use crate::surroundings::{DirectoryError, Surroundings};
+use crate::surroundings::Surroundings;
 
 /// Prepares components on one engine.
 pub struct Workshop {
@@ -192,7 +192,7 @@ impl Prepared {
         let account = Arc::new(Account::open(limits, share).ok_or(NotStarted::NoMemory)?);
         Ok(guest::store(
             engine,
-            surroundings.context()?,
+            surroundings.context(),
             gate.open_at(depth).charge_to(account.clone()),
             surroundings.variables.clone(),
             &account,
@@ -204,9 +204,6 @@ impl Prepared {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotStarted {
-    /// One of its directories cannot be opened.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
     /// All guests together have as much memory as they may have.
     #[error("there is no memory for a further instance (`--max-memory-total`)")]
     NoMemory,

@@ -1,18 +1,25 @@
 //! What a guest finds around it besides the network: arguments, environment variables, directories, where its
 //! standard streams lead, and the variables of its component. Nothing of the host's own is passed on unless it is named here.
+//!
+//! Directories are [opened once](OpenDirectories), before a guest runs, and every instance gets what was opened then.
+//! Paths are not looked at again: should a guest rename, remove or replace a directory, or one that is above it, the next
+//! instance has the same directory as the one before.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use outport_policy::printable_path;
-use wasmtime_wasi::filesystem::FsPerms;
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::{FsPerms, WasiFilesystemCtx, WasiFilesystemView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::random::PIECE;
 use crate::stdio;
 use crate::variables::GuestVariables;
 
 /// The surroundings of every instance of a component.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Surroundings {
     /// Arguments; the first is by custom the program's own name.
@@ -20,7 +27,7 @@ pub struct Surroundings {
     /// Environment variables; a later one of the same name replaces an earlier one.
     pub environment: Vec<(String, String)>,
     /// Directories of the host that the guest sees.
-    pub directories: Vec<Directory>,
+    pub directories: OpenDirectories,
     /// Whether the guest reads the process's standard input. By default it reads an empty one.
     pub input: Input,
     /// What the guest reads through the interfaces for variables.
@@ -36,6 +43,13 @@ pub struct Directory {
     pub guest: String,
     /// What the guest may do in it.
     pub access: Access,
+}
+
+/// Directories of the host that were opened. Cheap to clone; clones share what is open.
+#[derive(Clone, Default)]
+pub struct OpenDirectories {
+    directories: Arc<[Directory]>,
+    opened: WasiFilesystemCtx,
 }
 
 /// What a guest may do in a directory.
@@ -71,7 +85,7 @@ pub struct DirectoryError {
 
 impl Surroundings {
     /// The WASI context for one instance. It has no right to the network, which is the gate's business.
-    pub(crate) fn context(&self) -> Result<WasiCtx, DirectoryError> {
+    pub(crate) fn context(&self) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
         let (output, error) = stdio::of_guests();
         wasi.args(&self.arguments)
@@ -82,11 +96,67 @@ impl Surroundings {
         if self.input == Input::Inherited {
             wasi.inherit_stdin();
         }
-        for directory in &self.directories {
+        let mut wasi = wasi.build();
+        self.directories.show_to(&mut wasi);
+        wasi
+    }
+}
+
+impl OpenDirectories {
+    /// Opens directories, in this order.
+    ///
+    /// # Errors
+    ///
+    /// One that cannot be opened, or is none.
+    pub fn open(directories: Vec<Directory>) -> Result<OpenDirectories, DirectoryError> {
+        let mut wasi = WasiCtxBuilder::new();
+        for directory in &directories {
             directory.open(&mut wasi)?;
         }
-        Ok(wasi.build())
+        let mut wasi = wasi.build();
+        Ok(OpenDirectories {
+            directories: directories.into(),
+            opened: with_files(&mut wasi, |files| files.clone()),
+        })
     }
+
+    /// What was opened.
+    pub fn list(&self) -> &[Directory] {
+        &self.directories
+    }
+
+    fn show_to(&self, wasi: &mut WasiCtx) {
+        if !self.directories.is_empty() {
+            with_files(wasi, |files| files.clone_from(&self.opened));
+        }
+    }
+}
+
+impl fmt::Debug for OpenDirectories {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.list()).finish()
+    }
+}
+
+/// What of a WASI context is about files: wasmtime-wasi shows it only by way of what a store holds.
+fn with_files<T>(wasi: &mut WasiCtx, act: impl FnOnce(&mut WasiFilesystemCtx) -> T) -> T {
+    struct Whole<'a> {
+        ctx: &'a mut WasiCtx,
+        table: ResourceTable,
+    }
+    impl WasiView for Whole<'_> {
+        fn ctx(&mut self) -> WasiCtxView<'_> {
+            WasiCtxView {
+                ctx: self.ctx,
+                table: &mut self.table,
+            }
+        }
+    }
+    let mut whole = Whole {
+        ctx: wasi,
+        table: ResourceTable::new(),
+    };
+    act(whole.filesystem().ctx)
 }
 
 impl Directory {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 use outport_policy::AllowList;
-use outport_runtime::command::{Command, CommandError};
+use outport_runtime::command::Command;
 use outport_runtime::component::Component;
 use outport_runtime::engine::Allocation;
 use outport_runtime::prepared::Workshop;
@@ -63,10 +63,10 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     let name = name(path);
     review(&name, &entries, &side, &files, terminal)?;
 
-    let directories = options.author.directories();
+    let directories = options.author.directories()?;
     let inside = options
         .operator
-        .enter_sandbox(&side, &directories, terminal, Terminal::mention)?;
+        .enter_sandbox(&side, directories.list(), terminal, Terminal::mention)?;
     stdio::open(WhenFull::Wait)?;
     let room = EngineRoom::open(Allocation::Alone, options.limits.of_all(), inside.code)?;
     let component = Component::load(path, &room.engine, &room.code).map_err(unusable)?;

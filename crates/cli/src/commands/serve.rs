@@ -57,10 +57,10 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     review(&name, &entries, &side, &files, terminal)?;
 
     let listeners = options.service.bind()?;
-    let directories = options.author.directories();
+    let directories = options.author.directories()?;
     let inside = options
         .operator
-        .enter_sandbox(&side, &directories, terminal, Terminal::say)?;
+        .enter_sandbox(&side, directories.list(), terminal, Terminal::say)?;
     stdio::open(WhenFull::Drop)?;
     let instances = options.service.limits.instances();
     let room = EngineRoom::open(

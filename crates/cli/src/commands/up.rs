@@ -176,6 +176,7 @@ impl Options {
             client_tls: &|id| side.client_tls.of(id.as_str()),
             variables: &written.variables,
             environment: &environment(&self.env),
+            files_size: self.operator.loading.files(),
             request_limits: self.limits.of_a_request(&self.service.limits),
             command_limits: self.limits.of_a_command(),
         };

@@ -29,6 +29,10 @@ fn app() -> TempDir {
 }
 
 fn copied(app: &TempDir, lines: &str) -> Result<Vec<String>, FilesError> {
+    copied_within(DEFAULT_BYTES, app, lines)
+}
+
+fn copied_within(bytes: u64, app: &TempDir, lines: &str) -> Result<Vec<String>, FilesError> {
     let manifest = format!(
         "spin_manifest_version = 2\napplication.name = \"it\"\n[[trigger.command]]\ncomponent = \"it\"\n\
          [component.it]\nsource = \"it.wasm\"\n{lines}"
@@ -36,11 +40,15 @@ fn copied(app: &TempDir, lines: &str) -> Result<Vec<String>, FilesError> {
     let file = SourceFile::new("spin.toml", manifest);
     let (manifest, _) = Manifest::parse(&file).complete().expect(lines);
     let root = app.path().join("app");
-    let tree = FileTree::copy(&manifest.components[0], &root).map_err(|problem| problem.error)?;
+    let tree = FileTree::copy(&manifest.components[0], &root, bytes).map_err(|problem| problem.error)?;
     let Some(tree) = tree else { return Ok(Vec::new()) };
-    assert_eq!(tree.directory().access, Access::Read);
-    let copies = SourceTree::open(tree.folder.path()).unwrap();
-    copies.below("")
+    let directories = tree.directories();
+    let [root] = directories.list() else {
+        panic!("{directories:?}")
+    };
+    assert_eq!(root.access, Access::Read);
+    let copies = SourceTree::open(&root.host).unwrap();
+    copies.below("", &Bounds::new(0))
 }
 
 #[test]
@@ -111,6 +119,62 @@ fn a_file_that_is_named_has_to_be_there() {
     }
 }
 
+// proves: ISO-7
+#[test]
+fn what_is_neither_a_file_nor_a_directory_is_refused_and_nobody_waits() {
+    let app = app();
+    let root = app.path().join("app");
+    let owner = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    let pipe = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, root.join("img/pipe"), pipe, owner, 0).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("assets/socket")).unwrap();
+    symlink("img/pipe", root.join("link")).unwrap();
+    let rows = [
+        "files = [\"img/pipe\"]",
+        "files = [\"img/*\"]",
+        "files = [\"**/*\"]",
+        "files = [\"link\"]",
+        "files = [\"l*\"]",
+        "files = [{ source = \"img/pipe\", destination = \"/x\" }]",
+        "files = [{ source = \"assets\", destination = \"/x\" }]",
+    ];
+    for lines in rows {
+        let error = copied(&app, lines).expect_err(lines);
+        let is_refused = matches!(error, FilesError::NeitherFileNorDirectory { .. });
+        assert!(is_refused, "{lines}: {error}");
+    }
+    let around = "files = [\"img/*\"]\nexclude_files = [\"img/pipe\"]";
+    assert_eq!(copied(&app, around).unwrap(), ["img/1.png", "img/2.jpg"]);
+}
+
+// proves: ISO-7
+#[test]
+fn what_is_copied_and_looked_at_is_bounded() {
+    let app = app();
+    let huge = File::create(app.path().join("app/huge")).unwrap();
+    huge.set_len(1 << 40).unwrap();
+    let rows = [
+        "files = [\"huge\"]",
+        "files = [\"a.txt\", \"a.txt\", \"a.txt\"]",
+        "files = [\"**/*.png\", \"a.txt\"]",
+    ];
+    for lines in rows {
+        let error = copied_within(2, &app, lines).expect_err(lines);
+        assert!(
+            matches!(error, FilesError::TooLarge { most: 2 }),
+            "{lines}: {error}"
+        );
+    }
+    assert_eq!(copied_within(1, &app, "files = [\"a.txt\"]").unwrap(), ["a.txt"]);
+
+    let bounds = Bounds::new(0);
+    let tree = SourceTree::open(&app.path().join("app")).unwrap();
+    let ended = std::iter::repeat_with(|| tree.below("img", &bounds))
+        .take(1_000_000)
+        .find_map(Result::err);
+    assert!(matches!(ended, Some(FilesError::TooMany { .. })), "{ended:?}");
+}
+
 #[test]
 fn copies_are_removed_with_the_last_tree() {
     let app = app();
@@ -121,10 +185,11 @@ fn copies_are_removed_with_the_last_tree() {
              [component.it]\nsource = \"it.wasm\"\nfiles = [\"a.txt\"]\n",
         );
         let (manifest, _) = Manifest::parse(&file).complete().unwrap();
-        let tree = FileTree::copy(&manifest.components[0], &app.path().join("app"));
+        let tree = FileTree::copy(&manifest.components[0], &app.path().join("app"), DEFAULT_BYTES);
         let tree = tree.ok().flatten().expect("there are files");
-        assert!(tree.folder.path().join("a.txt").exists());
-        tree.folder.path().to_owned()
+        let folder = tree.directories().list()[0].host.clone();
+        assert!(folder.join("a.txt").exists());
+        folder
     };
     assert!(!folder.exists());
 }

@@ -46,7 +46,7 @@ impl ExaminedCode {
         if with_source.is_empty() {
             return Ok(ExaminedCode::default());
         }
-        let code = operator.compiled_code(terminal);
+        let code = operator.compiled_code(&[], terminal);
         // As for an app that is served, since a pool of instances has limits of its own.
         let room = EngineRoom::open(Allocation::Pool { instances: 1 }, MemoryCeiling::none(), code)?;
         let wall = Wall::builder().build()?;
@@ -58,6 +58,7 @@ impl ExaminedCode {
             client_tls: &|_| Vec::new(),
             variables,
             environment: &[],
+            files_size: operator.loading.files(),
             request_limits: GuestLimits::of_a_request(),
             command_limits: GuestLimits::of_a_command(),
         };
