@@ -1,8 +1,7 @@
 //! How long compiling a component may take, and how much memory it may have.
 //!
 //! Both grow with the component. A large one takes long and no author can help it; a small one that takes long was made
-//! to. Measured with Outport's own build for tests and CPython components of 18 to 37 MiB, an honest component takes a
-//! fifth of its time, and less than half of its memory.
+//! to. A CPython component of 18 MB took 16 s and 450 MiB, of the 206 s and 1.6 GiB that it may have.
 
 use std::time::Duration;
 
