@@ -90,7 +90,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         )
     })?;
     drop(room);
-    inside.held.seal(&directories)?;
+    inside.held.seal(directories.list())?;
     run_to_the_end(&command, (runtime, hang_ups), &network, terminal)
 }
 

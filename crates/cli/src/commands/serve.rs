@@ -84,7 +84,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     })?;
     drop(room);
 
-    inside.held.seal(&directories)?;
+    inside.held.seal(directories.list())?;
     runtime.block_on(async {
         let mut signals = StopSignals::listen(hang_ups, network.reload())?;
         let server = options
