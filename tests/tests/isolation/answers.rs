@@ -1,11 +1,11 @@
 //! Answers that are not finished, and what is said of it (ISO-8); standard output that nobody reads (ISO-6).
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::component::{Hostile, forever, times};
-use crate::row::{Row, Scene};
+use crate::row::Row;
+use crate::scene::Scene;
 
 pub(crate) fn rows_of_unread_output() -> Vec<Row> {
     let print = |stream: &str, length: u32| {
@@ -151,7 +151,7 @@ impl Frames {
 /// Shows what comes after this request, until that is enough, or four seconds are over, or the server closes, which it
 /// then says.
 fn read(scene: &Scene<'_>, request: &[u8], mut enough: impl FnMut(&[u8]) -> bool) -> bool {
-    let Ok(mut stream) = TcpStream::connect(scene.server) else {
+    let Some(mut stream) = scene.connect() else {
         return false;
     };
     let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));

@@ -1,14 +1,13 @@
 //! Clients that stop reading, stop sending or hang up.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketType};
-
 use crate::component::{Hostile, forever};
-use crate::row::{Row, Scene};
+use crate::row::Row;
+use crate::scene::Scene;
 
 pub(crate) fn rows() -> Vec<Row> {
     let waits = || Hostile::new("(call $hold (i64.const 60000))");
@@ -35,13 +34,13 @@ pub(crate) fn rows() -> Vec<Row> {
         few("answers that are never read")
             .hostile(streams())
             .attack(never_read)
-            .option("--max-time=1s")
-            .lasts(Duration::from_secs(3)),
+            .option("--max-time=500ms")
+            .lasts(Duration::from_secs(2)),
         few("answers without a window")
             .hostile(streams())
             .attack(no_window)
-            .option("--max-time=1s")
-            .lasts(Duration::from_secs(3)),
+            .option("--max-time=500ms")
+            .lasts(Duration::from_secs(2)),
         Row::new("headers without end, 200", "ISO-5").attack(|scene| unfinished(scene, 200, 300_000)),
         Row::new("HTTP/2 headers without end, 200", "ISO-5").attack(|scene| unfinished_http2(scene, 200)),
         Row::new("one address has all connections", "ISO-5")
@@ -57,7 +56,7 @@ pub(crate) fn rows() -> Vec<Row> {
             .attack(|scene| flood(scene, b"\x00\x00\x08\x06\x00\x00\x00\x00\x0012345678")),
         Row::new("settings of a client", "ISO-5")
             .attack(|scene| flood(scene, b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")),
-        Row::new("pipelined requests", "ISO-5").attack(|scene| flood_http1(scene)),
+        Row::new("pipelined requests", "ISO-5").attack(flood_http1),
     ]
 }
 
@@ -70,19 +69,9 @@ const GET_WITHOUT_WINDOW: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
     \x00\x00\x0f\x01\x05\x00\x00\x00\x01\x82\x86\x04\x08/hostile\x41\x01x";
 
 fn connect(scene: &Scene<'_>) -> Option<TcpStream> {
-    let stream = TcpStream::connect_timeout(&scene.server, Duration::from_millis(200)).ok()?;
+    let stream = scene.connect()?;
     let _ = stream.set_write_timeout(Some(Duration::from_millis(100)));
     let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
-    Some(stream)
-}
-
-/// A client that is at 127.0.0.2.
-fn connect_as_stranger(scene: &Scene<'_>) -> Option<TcpStream> {
-    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).ok()?;
-    rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), 0))).ok()?;
-    rustix::net::connect(&socket, &scene.server).ok()?;
-    let stream = TcpStream::from(socket);
-    let _ = stream.set_write_timeout(Some(Duration::from_millis(100)));
     Some(stream)
 }
 
@@ -159,7 +148,7 @@ fn unfinished_http2(scene: &Scene<'_>, clients: usize) {
 fn hoard(scene: &Scene<'_>, first: &[u8]) {
     let mut open = Vec::new();
     while !scene.is_over() {
-        if let Some(mut stream) = (open.len() < 800).then(|| connect_as_stranger(scene)).flatten() {
+        if let Some(mut stream) = (open.len() < 800).then(|| connect(scene)).flatten() {
             let _ = stream.write_all(first);
             open.push(stream);
         } else {

@@ -1,6 +1,5 @@
 //! Guests and clients that take descriptors, in a process that has 1,024.
 
-use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +10,8 @@ use outport_e2e::tcp::{Manner, TcpPeer};
 
 use crate::component::{Hostile, data, times};
 use crate::peers::{Does, Peer};
-use crate::row::{Row, Scene};
+use crate::row::Row;
+use crate::scene::Scene;
 
 pub(crate) fn rows() -> Vec<Row> {
     let slow = Peer::start(Does::Nothing);
@@ -108,10 +108,7 @@ fn connections(scene: &Scene<'_>) {
         if scene.is_over() {
             return;
         }
-        open.extend(TcpStream::connect_timeout(
-            &scene.server,
-            Duration::from_millis(100),
-        ));
+        open.extend(scene.connect());
     }
     look_up(scene);
     scene.wait();

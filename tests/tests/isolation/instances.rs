@@ -61,7 +61,13 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 /// Words of which a refusal has one: it names what there is too much of.
-const LIMITS: &[&str] = &["memories", "memory", "tables", "core instances"];
+const LIMITS: &[&str] = &[
+    "memories",
+    "memory",
+    "tables",
+    "core instances",
+    "core module instances",
+];
 
 /// So many core instances of a module, and one of another.
 fn instances(number: usize, module: &str, last: &str) -> String {

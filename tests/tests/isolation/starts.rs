@@ -11,7 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 
 use crate::component::{Hostile, data};
-use crate::row::alone;
+use crate::table::alone;
 use crate::watch::Watch;
 
 /// How a start went.

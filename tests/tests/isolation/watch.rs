@@ -24,11 +24,6 @@ impl Watch {
         self.status("VmHWM:")
     }
 
-    /// Resident memory in bytes.
-    pub(crate) fn resident(self) -> u64 {
-        self.status("VmRSS:")
-    }
-
     /// Open descriptors.
     pub(crate) fn descriptors(self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.id)).map_or(0, Iterator::count)
