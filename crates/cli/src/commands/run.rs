@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 use outport_policy::AllowList;
-use outport_runtime::command::Command;
+use outport_runtime::command::{Command, CommandError};
 use outport_runtime::component::Component;
 use outport_runtime::engine::Allocation;
 use outport_runtime::prepared::Workshop;
