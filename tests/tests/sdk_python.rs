@@ -103,6 +103,6 @@ fn a_response_that_is_shorter_than_it_says_breaks_off_and_is_told() {
     // The head is sent by then, so no status can tell. What the client makes of it is its own affair.
     let _ = http::send(app.address(), &request);
     let finished = app.stop();
-    let told = "broke off: its guest ended before it, or gave it up";
+    let told = "a response of component `app` broke off: ";
     assert!(finished.stderr.contains(told), "{finished}");
 }

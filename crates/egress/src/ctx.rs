@@ -1,6 +1,7 @@
 //! The gate as a store has it: what an embedder puts into the data of a [`Store`](wasmtime::Store).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::sockets::{WasiSocketsCtx, WasiSocketsCtxView};
@@ -35,6 +36,11 @@ impl GateCtx {
     pub fn charge_to(self, account: Arc<dyn HostAccount>) -> GateCtx {
         self.gate.charge_to(account);
         self
+    }
+
+    /// How many sockets, and connections of outgoing HTTP, all instances of the process have.
+    pub fn open_in_process(&self) -> u32 {
+        self.gate.gate().wall().open_in_process().load(Ordering::Relaxed)
     }
 
     /// The number of the instance, unique in the process; the audit log names it.

@@ -1,5 +1,7 @@
 //! How many files and sockets the process may have open.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the process's own limit to what the system permits it, and answers that number. Most systems start
@@ -25,8 +27,33 @@ pub fn for_clients(limit: u64, workers: usize) -> usize {
     usize::try_from(rest).unwrap_or(usize::MAX)
 }
 
+/// Connections of clients that are open now.
+static CLIENT_CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+
+/// How many connections clients have now.
+pub(crate) fn client_connections() -> u64 {
+    CLIENT_CONNECTIONS.load(Ordering::Relaxed)
+}
+
+/// One connection of a client, in the count of them until it is dropped.
+pub(crate) struct ClientConnection(());
+
+impl ClientConnection {
+    /// Counts a connection.
+    pub(crate) fn count() -> ClientConnection {
+        CLIENT_CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+        ClientConnection(())
+    }
+}
+
+impl Drop for ClientConnection {
+    fn drop(&mut self) {
+        CLIENT_CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Descriptors of the process itself.
-const KEPT_BACK: u64 = 64;
+pub(crate) const KEPT_BACK: u64 = 64;
 
 /// Descriptors of a worker: its listener, what it waits with, and a connection that waits for a place.
 const FOR_EACH_WORKER: u64 = 8;

@@ -34,6 +34,11 @@ impl Guest {
         &mut self.table
     }
 
+    /// How many sockets all guests have.
+    pub(crate) fn open_sockets(&self) -> u32 {
+        self.gate.open_in_process()
+    }
+
     /// What the instance uses up.
     pub(crate) fn account(&self) -> &Arc<Account> {
         self.budget.account()

@@ -29,6 +29,7 @@ pub mod limits;
 mod linker;
 pub mod memory_ceiling;
 mod mishaps;
+mod open_files;
 pub mod prepared;
 mod random;
 pub mod regular_file;

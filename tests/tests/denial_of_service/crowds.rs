@@ -11,7 +11,7 @@ use outport_e2e::http2::{self, Http2};
 use outport_e2e::outport::Outport;
 use rustix::process::{Resource, Rlimit};
 
-use super::{APP, descriptors, play, wait_for_descriptors};
+use super::{APP, descriptors, play};
 
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -42,11 +42,11 @@ fn iso_5_no_client_has_all_connections() {
         ),
     ];
     for (options, bound) in rows {
-        let mut app = Outport::up(APP).options(options).start();
+        let app = Outport::up(APP).options(options).start();
         let address = app.address();
         assert_eq!(http::get(address, "/web/hello").unwrap().status, 200);
-        let calm = descriptors(&mut app);
-        wait_for_descriptors(&mut app, calm.saturating_sub(1));
+        // So that the connection of this request is gone, whose end its client does not wait for.
+        thread::sleep(Duration::from_millis(300));
         let held: Vec<_> = (0..bound).map(|_| TcpStream::connect(address).unwrap()).collect();
         thread::sleep(Duration::from_millis(300));
         for _ in 0..10 {

@@ -187,7 +187,7 @@ fn bearable(calm: Duration) -> Duration {
     if env::var("OUTPORT_ISOLATION_STRICT").as_deref() == Ok("1") {
         calm * 2
     } else {
-        calm * 10 + Duration::from_millis(30)
+        calm * 10 + Duration::from_millis(60)
     }
 }
 

@@ -167,7 +167,11 @@ fn iso_4_what_one_instance_renames_changes_no_directory_of_the_next() {
              (call $descriptor.rename-at {first} (i32.const 64) (i32.const 3) {first} (i32.const 70) (i32.const 3) (i32.const 1040))
              (call $descriptor.symlink-at {first} (i32.const 80) (i32.const 9) (i32.const 64) (i32.const 3) (i32.const 1040))
              (call $descriptor.open-at {second} (i32.const 1) (i32.const 96) (i32.const 3) (i32.const 0) (i32.const 1) (i32.const 1040))
-             (drop (call $respond (local.get $out) (select (i32.const 404) (i32.const 200) (i32.load8_u (i32.const 1040)))))"
+             (local.set $i (call $outgoing-response.new (call $fields.new)))
+             (drop (call $outgoing-response.set-status (local.get $i)
+               (select (i32.const 404) (i32.const 200) (i32.load8_u (i32.const 1040)))))
+             (call $response-outparam.set (local.get $out) (i32.const 0) (local.get $i) (i32.const 0) (i64.const 0)
+               (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))"
         );
         let hostile = Hostile::new(body)
             .items(data(64, "pub") + &data(70, "old") + &data(80, "../secret") + &data(96, "key"));

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use tokio::sync::Semaphore;
 
+use crate::descriptors::ClientConnection;
+
 /// The address that a client is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ClientAddress {
@@ -41,6 +43,7 @@ pub(super) struct Client {
 /// A connection that is counted.
 pub(super) struct ConnectionSlot {
     client: Arc<Client>,
+    _descriptor: ClientConnection,
 }
 
 impl ClientAddress {
@@ -105,6 +108,7 @@ impl Client {
             });
         counted.ok().map(|_| ConnectionSlot {
             client: Arc::clone(self),
+            _descriptor: ClientConnection::count(),
         })
     }
 
