@@ -4,8 +4,7 @@
 //! and the connections of clients. Wasmtime counts none of them: a stream keeps its file open when the guest has given the
 //! file back. The system always gives the lowest number that is free, so that number says how many descriptors are in use.
 //! Files may be opened while it is below what clients, sockets and the process itself have, and [an eighth](part_of_files)
-//! of all beyond that. What is beyond gets the error `quota` (0.2) or `insufficient-memory` (0.3, which has no other word
-//! for it).
+//! of all beyond that. What is beyond gets the error `quota`.
 //!
 //! Numbers that others gave back make the count too low for a while. As they are taken first, files never have more than
 //! about twice their part.
@@ -73,7 +72,7 @@ fn add_shadowing(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
                 Box::pin(async move {
                     let sockets = store.with(|mut store| store.data_mut().open_sockets());
                     if !may_open(sockets) {
-                        return Ok((Err(p3::ErrorCode::InsufficientMemory),));
+                        return Ok((Err(p3::ErrorCode::Quota),));
                     }
                     let files = store.with_getter::<WasiFilesystem>(|guest| guest.filesystem());
                     let opened = <WasiFilesystem as p3::HostDescriptorWithStore<Guest>>::open_at(
