@@ -28,7 +28,6 @@ use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
 use outport_egress::HostAccount;
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::engine::StackEstimate;
 use crate::heap;
@@ -45,6 +44,8 @@ pub(crate) struct Account {
     computed_before: AtomicU64,
     /// Bytes of its stack, until the instance is gone.
     stack: AtomicUsize,
+    /// Bytes that were taken for it and are not mapped yet.
+    reserved: AtomicUsize,
     /// Bytes of linear memories and tables.
     mapped: AtomicUsize,
     /// Bytes that it had from the allocator, less those that it gave back.
@@ -70,13 +71,20 @@ thread_local! {
 }
 
 impl Account {
-    /// An account for a new instance of the component whose share this is. None where there is no memory for one.
-    pub(crate) fn open(limits: &GuestLimits, share: &Arc<MemoryShare>) -> Option<Account> {
-        share.take(STACK).then(|| Account {
+    /// An account for a new instance of the component whose share this is, with `first_memory` bytes that it maps when it
+    /// starts. None where there is no memory for one.
+    pub(crate) fn open(
+        limits: &GuestLimits,
+        share: &Arc<MemoryShare>,
+        first_memory: usize,
+    ) -> Option<Account> {
+        let taken = share.take(STACK.saturating_add(first_memory));
+        taken.then(|| Account {
             limits: *limits,
             computed: AtomicU64::new(0),
             computed_before: AtomicU64::new(0),
             stack: AtomicUsize::new(STACK),
+            reserved: AtomicUsize::new(first_memory),
             mapped: AtomicUsize::new(0),
             host: AtomicIsize::new(0),
             taken: AtomicUsize::new(0),
@@ -171,8 +179,11 @@ impl Account {
         let within = mapped
             .checked_add(bytes)
             .is_some_and(|then| then.saturating_add(self.held_by_host()) <= self.limits.memory);
-        let fits = within && self.share.take(bytes);
+        // Nobody else maps for the same instance at the same time.
+        let reserved = self.reserved.load(Ordering::Relaxed).min(bytes);
+        let fits = within && self.share.take(bytes - reserved);
         if fits {
+            self.reserved.fetch_sub(reserved, Ordering::Relaxed);
             self.mapped.fetch_add(bytes, Ordering::Relaxed);
         }
         fits
@@ -180,9 +191,9 @@ impl Account {
 
     /// The instance is gone, and what was mapped for it. A body of its answer may still be on its way, and keeps the account.
     pub(crate) fn close(&self) {
-        let [stack, mapped, taken] =
-            [&self.stack, &self.mapped, &self.taken].map(|bytes| bytes.swap(0, Ordering::Relaxed));
-        self.share.give_back(stack + mapped + taken);
+        let all = [&self.stack, &self.reserved, &self.mapped, &self.taken];
+        self.share
+            .give_back(all.map(|bytes| bytes.swap(0, Ordering::Relaxed)).iter().sum());
     }
 
     /// Processor time since the last request was given to it.
@@ -299,12 +310,35 @@ impl Turn {
         if spent < LONG {
             return spent;
         }
-        let processor = clock_gettime(ClockId::ThreadCPUTime);
-        let processor = u64::try_from(processor.tv_sec).unwrap_or(0) * 1_000_000_000
-            + u64::try_from(processor.tv_nsec).unwrap_or(0);
-        let before = PROCESSOR.replace(processor);
-        spent.min(Duration::from_nanos(processor.saturating_sub(before)))
+        match processor_time() {
+            Some(now) => spent.min(Duration::from_nanos(now.saturating_sub(PROCESSOR.replace(now)))),
+            None => spent,
+        }
     }
+}
+
+/// Nanoseconds that this thread has had the processor. None where the system does not say.
+#[cfg(target_os = "linux")]
+#[expect(
+    unsafe_code,
+    reason = "the clock is read into memory that is given to the system"
+)]
+fn processor_time() -> Option<u64> {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a `timespec` of our own, which lives longer than the call.
+    let read = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanoseconds = u64::try_from(time.tv_nsec).ok()?;
+    (read == 0).then(|| seconds * 1_000_000_000 + nanoseconds)
+}
+
+/// Nanoseconds that this thread has had the processor. None where the system does not say.
+#[cfg(not(target_os = "linux"))]
+fn processor_time() -> Option<u64> {
+    None
 }
 
 /// Bytes that an instance's stack counts for: as much of it as WebAssembly may use (`max_wasm_stack`).

@@ -3,7 +3,6 @@
 //! A command ends with an exit code: the one it gave to `wasi:cli/exit`, else 0 or 1 as `run` answers. Anything
 //! else is a [`Trap`].
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::Store;
@@ -13,7 +12,7 @@ use wasmtime_wasi::p3::bindings as p3;
 
 use crate::component::{Entrance, list};
 use crate::guest::Guest;
-use crate::prepared::{NotStarted, Prepared};
+use crate::prepared::Prepared;
 use crate::trap::Trap;
 
 /// A component that is ready to run as a command.
@@ -53,9 +52,12 @@ pub enum CommandError {
         /// How long it may live.
         limit: Duration,
     },
-    /// It was not started.
-    #[error(transparent)]
-    NotStarted(#[from] NotStarted),
+    /// It was not started, since all guests together have as much memory as they may have.
+    #[error("component `{component}` was not started: there is no memory for it (`--max-memory-total`)")]
+    NoMemory {
+        /// The component.
+        component: String,
+    },
 }
 
 /// What a command runs, as reports call it.
@@ -105,8 +107,10 @@ impl Command {
     }
 
     async fn live(&self) -> Result<i32, CommandError> {
-        let mut store = self.prepared.store()?;
-        let account = Arc::clone(store.data().account());
+        let account = self.prepared.admit().ok_or_else(|| CommandError::NoMemory {
+            component: self.prepared.name().to_owned(),
+        })?;
+        let mut store = self.prepared.store_at(0, &account);
         let run = async {
             match &self.track {
                 Track::P2(command) => run_p2(command, &mut store).await,

@@ -182,8 +182,7 @@ fn build(allocation: InstanceAllocationStrategy) -> Result<wasmtime::Engine, Eng
     wasmtime::Engine::new(
         Config::new()
             .allocation_strategy(allocation)
-            .epoch_interruption(true)
-            .async_stack_zeroing(true),
+            .epoch_interruption(true),
     )
     .map_err(|reason| EngineError { reason })
 }

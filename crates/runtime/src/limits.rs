@@ -209,7 +209,7 @@ mod tests {
     use crate::memory_ceiling::{MemoryCeiling, MemoryShare};
 
     fn share(limit: usize) -> Arc<MemoryShare> {
-        Arc::new(Arc::new(MemoryCeiling::of(limit)).share())
+        Arc::new(Arc::new(MemoryCeiling::of(limit)).share("web"))
     }
 
     fn budget(memory: usize, share: &Arc<MemoryShare>) -> Budget {
@@ -218,7 +218,7 @@ mod tests {
             ..GuestLimits::of_a_command()
         };
         Budget::new(Arc::new(
-            Account::open(&limits, share).expect("there is room for a stack"),
+            Account::open(&limits, share, 0).expect("there is room for a stack"),
         ))
     }
 
@@ -286,7 +286,7 @@ mod tests {
         assert!(grow(&mut second, 0, 30));
         assert!(!grow(&mut first, 70, 71));
         assert!(
-            Account::open(&GuestLimits::of_a_command(), &share).is_none(),
+            Account::open(&GuestLimits::of_a_command(), &share, 0).is_none(),
             "no third stack"
         );
         drop(first);

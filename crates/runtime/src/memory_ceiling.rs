@@ -14,10 +14,11 @@
 //! So that no component takes what the others need to start, each has a [`MemoryShare`], which takes from the component's
 //! own part first. The only component of an app has all of it.
 //!
-//! The ceiling is told when it is reached, and again only when less than half of it was used in between.
+//! That there is none left is told of each component once in [`INTERVAL`].
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 mod machine;
 
@@ -29,13 +30,14 @@ pub struct MemoryCeiling {
     common: AtomicUsize,
     /// How many components have a part of the other half.
     components: AtomicUsize,
-    told: AtomicBool,
 }
 
 /// What one component may take of a [`MemoryCeiling`].
 #[derive(Debug)]
 pub(crate) struct MemoryShare {
     ceiling: Arc<MemoryCeiling>,
+    component: String,
+    told: Mutex<Option<Instant>>,
     /// Bytes taken by the instances of the component.
     used: AtomicUsize,
 }
@@ -47,7 +49,6 @@ impl MemoryCeiling {
             limit,
             common: AtomicUsize::new(0),
             components: AtomicUsize::new(0),
-            told: AtomicBool::new(false),
         }
     }
 
@@ -68,10 +69,12 @@ impl MemoryCeiling {
     }
 
     /// The share of a further component. To be called for each before any of them has instances.
-    pub(crate) fn share(self: &Arc<MemoryCeiling>) -> MemoryShare {
+    pub(crate) fn share(self: &Arc<MemoryCeiling>, component: &str) -> MemoryShare {
         self.components.fetch_add(1, Ordering::Relaxed);
         MemoryShare {
             ceiling: Arc::clone(self),
+            component: component.to_owned(),
+            told: Mutex::new(None),
             used: AtomicUsize::new(0),
         }
     }
@@ -91,34 +94,9 @@ impl MemoryCeiling {
             _ => self.limit / 2,
         }
     }
-
-    fn tell(&self, used: usize) {
-        if !self.told.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "the guests of a component have {} MiB of memory, and all together may have {} MiB: until some of them \
-                 end, none of these gets more; `--max-memory-total` sets how much all may have",
-                used >> 20,
-                self.limit >> 20
-            );
-        }
-    }
 }
 
 impl MemoryShare {
-    /// Whether so many bytes more could be taken now.
-    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
-        let used = self.used.load(Ordering::Relaxed);
-        let fits = used.checked_add(bytes).is_some_and(|then| {
-            let common = self.common_part(then) - self.common_part(used);
-            let taken = self.ceiling.common.load(Ordering::Relaxed);
-            taken.saturating_add(common) <= self.ceiling.common_limit() || common == 0
-        });
-        if !fits {
-            self.ceiling.tell(used);
-        }
-        fits
-    }
-
     /// Takes so many bytes, or none at all.
     pub(crate) fn take(&self, bytes: usize) -> bool {
         let counted = self
@@ -134,7 +112,7 @@ impl MemoryShare {
             return true;
         }
         self.used.fetch_sub(bytes, Ordering::Relaxed);
-        self.ceiling.tell(before);
+        self.tell(before);
         false
     }
 
@@ -145,8 +123,19 @@ impl MemoryShare {
         if common > 0 {
             self.ceiling.common.fetch_sub(common, Ordering::Relaxed);
         }
-        if before - bytes < self.ceiling.own() / 2 {
-            self.ceiling.told.store(false, Ordering::Relaxed);
+    }
+
+    fn tell(&self, used: usize) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= INTERVAL) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                "the guests of component `{}` have {} KiB of memory, and no more is left for them of the {} KiB that all \
+                 may have (`--max-memory-total`): until some of them end, clients get status 503",
+                self.component,
+                used >> 10,
+                self.ceiling.limit >> 10
+            );
         }
     }
 
@@ -165,6 +154,21 @@ impl MemoryShare {
     }
 }
 
+/// How often a component is told of at most.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+impl MemoryShare {
+    /// Whether so many bytes more could be taken now.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        let fits = self.take(bytes);
+        if fits {
+            self.give_back(bytes);
+        }
+        fits
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +176,7 @@ mod tests {
     // proves: Q-3
     #[test]
     fn what_goes_beyond_the_ceiling_is_not_taken_and_what_is_given_back_can_be() {
-        let share = Arc::new(MemoryCeiling::of(100)).share();
+        let share = Arc::new(MemoryCeiling::of(100)).share("web");
         // (bytes, taken)
         for (bytes, taken) in [
             (60, true),
@@ -194,7 +198,7 @@ mod tests {
     #[test]
     fn a_component_takes_the_common_half_and_never_another_ones_part() {
         let ceiling = Arc::new(MemoryCeiling::of(800));
-        let [greedy, modest, late] = [(); 3].map(|()| ceiling.share());
+        let [greedy, modest, late] = [(); 3].map(|()| ceiling.share("web"));
         // Each has 800 / 2 / 3 for itself.
         let own = 133;
         assert!(!greedy.take(own + 401));
@@ -217,7 +221,7 @@ mod tests {
     #[test]
     fn threads_together_never_take_more_than_there_is() {
         let ceiling = Arc::new(MemoryCeiling::of(2000));
-        let [share, _other] = [(); 2].map(|()| ceiling.share());
+        let [share, _other] = [(); 2].map(|()| ceiling.share("web"));
         let taken: usize = std::thread::scope(|scope| {
             let threads = [3, 5, 7, 11].map(|bytes| {
                 let share = &share;
@@ -233,10 +237,10 @@ mod tests {
     #[test]
     fn without_a_ceiling_there_is_room_for_everything() {
         let ceiling = Arc::new(MemoryCeiling::none());
-        let alone = ceiling.share();
+        let alone = ceiling.share("web");
         assert!(alone.take(usize::MAX / 2) && alone.take(usize::MAX / 2));
         alone.give_back(usize::MAX - 1);
-        let [first, second] = [&alone, &ceiling.share()];
+        let [first, second] = [&alone, &ceiling.share("web")];
         assert!(first.take(usize::MAX / 2) && second.take(usize::MAX / 4));
     }
 }

@@ -70,8 +70,8 @@ pub enum LinkError {
     },
     /// Its instances would begin with more memory than one may have (clause ISO-1).
     #[error(
-        "component `{component}` begins with {needed} bytes of memory, and may have {most} (`--max-memory`): no \
-         instance of it would start"
+        "component `{component}` begins with {} KiB of memory, and may have {} KiB (`{option}`): no instance of it would \
+         start", .needed >> 10, .most >> 10
     )]
     TooLarge {
         /// The component.
@@ -80,6 +80,8 @@ pub enum LinkError {
         needed: usize,
         /// Bytes.
         most: usize,
+        /// What sets how many.
+        option: &'static str,
     },
 }
 
@@ -108,6 +110,16 @@ impl Workshop {
     ) -> Result<Prepared, LinkError> {
         let name = printable(gate.component()).to_string();
         let first_memory = first_memory(component.wasmtime(), &name, &limits)?;
+        let share = self.engine.memory().share(&name);
+        let most = self.engine.memory().limit().saturating_sub(STACK);
+        if first_memory > most {
+            return Err(LinkError::TooLarge {
+                component: name,
+                needed: first_memory,
+                most,
+                option: "--max-memory-total",
+            });
+        }
         let linked = self
             .interfaces
             .link(component, &gate)
@@ -124,7 +136,7 @@ impl Workshop {
             gate,
             surroundings,
             limits,
-            share: Arc::new(self.engine.memory().share()),
+            share: Arc::new(share),
             first_memory,
         };
         Ok(Prepared {
@@ -160,10 +172,15 @@ impl Prepared {
         &self.shared.limits
     }
 
-    /// Whether there is memory for a further instance, as far as can be told before it starts.
-    pub(crate) fn has_room(&self) -> bool {
-        let stack_and_memory = self.shared.first_memory.saturating_add(STACK);
-        self.shared.share.has_room_for(stack_and_memory)
+    /// The account of a further instance, with what it takes to start it. None where there is no memory for one.
+    pub(crate) fn admit(&self) -> Option<Arc<Account>> {
+        let Shared {
+            limits,
+            share,
+            first_memory,
+            ..
+        } = &*self.shared;
+        Account::open(limits, share, *first_memory).map(Arc::new)
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -174,39 +191,23 @@ impl Prepared {
         &self.shared.instance
     }
 
-    /// A store for a new instance, with a gate, grants and an account of its own.
-    pub(crate) fn store(&self) -> Result<Store<Guest>, NotStarted> {
-        self.store_at(0)
-    }
-
-    /// A store for a new instance that `depth` calls inside the app led to.
-    pub(crate) fn store_at(&self, depth: u32) -> Result<Store<Guest>, NotStarted> {
+    /// A store for a new instance that was admitted, with a gate and grants of its own; `depth` calls inside the app led to
+    /// it.
+    pub(crate) fn store_at(&self, depth: u32, account: &Arc<Account>) -> Store<Guest> {
         let Shared {
             engine,
             gate,
             surroundings,
-            limits,
-            share,
             ..
         } = &*self.shared;
-        let account = Arc::new(Account::open(limits, share).ok_or(NotStarted::NoMemory)?);
-        Ok(guest::store(
+        guest::store(
             engine,
             surroundings.context(),
             gate.open_at(depth).charge_to(account.clone()),
             surroundings.variables.clone(),
-            &account,
-        ))
+            account,
+        )
     }
-}
-
-/// Why an instance was not started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NotStarted {
-    /// All guests together have as much memory as they may have.
-    #[error("there is no memory for a further instance (`--max-memory-total`)")]
-    NoMemory,
 }
 
 /// Bytes of linear memory that an instance begins with; an error where that, or what else it declares, is more than it may
@@ -249,6 +250,7 @@ fn first_memory(
             component: name.to_owned(),
             needed,
             most: limits.memory,
+            option: "--max-memory",
         });
     }
     Ok(needed)

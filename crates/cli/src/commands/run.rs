@@ -126,7 +126,7 @@ fn run_to_the_end(
 fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> Result<i32, Failure> {
     match outcome {
         Ok(status) => Ok(status),
-        Err(error @ CommandError::NotStarted(_)) => Err(refused(error)),
+        Err(error @ CommandError::NoMemory { .. }) => Err(refused(error)),
         Err(error) => {
             terminal.show(&Diagnostic::error(error.to_string()), &Files::default());
             Ok(TRAPPED)

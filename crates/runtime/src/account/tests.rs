@@ -15,8 +15,8 @@ fn account(change: impl FnOnce(&mut GuestLimits)) -> Arc<Account> {
 fn account_under(ceiling: usize, change: impl FnOnce(&mut GuestLimits)) -> Arc<Account> {
     let mut limits = GuestLimits::of_a_command();
     change(&mut limits);
-    let share = Arc::new(Arc::new(MemoryCeiling::of(ceiling)).share());
-    Arc::new(Account::open(&limits, &share).expect("there is room for a stack"))
+    let share = Arc::new(Arc::new(MemoryCeiling::of(ceiling)).share("web"));
+    Arc::new(Account::open(&limits, &share, 0).expect("there is room for a stack"))
 }
 
 /// Keeps the processor busy for so long.
@@ -182,4 +182,20 @@ fn what_was_mapped_is_given_back_with_the_instance_although_its_answer_is_on_its
         share.has_room_for(STACK + 1000) && !share.has_room_for(STACK + 1001),
         "once"
     );
+}
+
+// proves: ISO-3
+#[test]
+fn what_an_instance_begins_with_is_taken_when_it_is_admitted() {
+    let share = Arc::new(Arc::new(MemoryCeiling::of(2 * STACK + 150)).share("web"));
+    let limits = GuestLimits::of_a_command();
+    let first = Account::open(&limits, &share, 100).expect("there is room");
+    assert!(Account::open(&limits, &share, 100).is_none(), "not for two");
+    assert!(first.map(60) && first.map(40), "what was taken for it");
+    let second = Account::open(&limits, &share, 50).expect("there is room for a smaller one");
+    assert!(!first.map(1));
+    drop(second);
+    assert!(first.map(50));
+    drop(first);
+    assert!(share.has_room_for(2 * STACK + 150));
 }

@@ -30,6 +30,7 @@ use super::inbox::{End, Inbox, Job, Reply, Waiter};
 use super::places::Place;
 use super::roster::Roster;
 use super::shared_instance::{self, Ended, Taken};
+use crate::account::Account;
 use crate::component::Entrance;
 use crate::excerpt::Excerpt;
 use crate::guest::Guest;
@@ -129,8 +130,10 @@ impl Responder {
         place: Place,
     ) -> Result<Answer, NoResponse> {
         match &self.track {
-            Track::P2(_) if !self.prepared.has_room() => Err(NoResponse::NoMemory),
-            Track::P2(handler) => self.respond_alone(handler, request, place).await,
+            Track::P2(handler) => {
+                let account = self.prepared.admit().ok_or(NoResponse::NoMemory)?;
+                self.respond_alone(handler, request, place, account).await
+            }
             Track::P3(shared) => {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
                 self.respond_shared(shared, request, place).await
@@ -143,13 +146,14 @@ impl Responder {
         handler: &p2::ProxyPre<Guest>,
         request: Request<B>,
         place: Place,
+        account: Arc<Account>,
     ) -> Result<Answer, NoResponse> {
         let began = Instant::now();
         let (sender, answer) = oneshot::channel();
         let (responder, handler) = (self.clone(), handler.clone());
         tokio::spawn(async move {
             responder
-                .live_alone(&handler, request, place.depth(), sender)
+                .live_alone(&handler, request, place.depth(), &account, sender)
                 .await;
             drop(place);
         });
@@ -167,6 +171,7 @@ impl Responder {
         handler: &p2::ProxyPre<Guest>,
         request: Request<B>,
         depth: u32,
+        account: &Arc<Account>,
         sender: oneshot::Sender<Answer>,
     ) {
         let answered = Arc::new(AtomicBool::new(false));
@@ -175,12 +180,10 @@ impl Responder {
             answered: Arc::clone(&answered),
             refused: self.refused(),
         };
-        let run = async {
-            let store = self.prepared.store_at(depth)?;
-            let account = Arc::clone(store.data().account());
-            let run = run_p2(handler, answering, store, request);
-            self.prepared.engine().interrupting(&account, run).await
-        };
+        let store = self.prepared.store_at(depth, account);
+        // What is large stays where it is.
+        let run = pin!(run_p2(handler, answering, store, request));
+        let run = self.prepared.engine().interrupting(account, run);
         match in_time(self.prepared.limits(), &answered, run).await {
             Ok(ended) => self.tell_trap(ended),
             Err(Late::NoAnswer) => self.refused().tell_too_slow(),
@@ -204,8 +207,7 @@ impl Responder {
         });
         match shared.roster.offer(job) {
             Ok(()) => {}
-            Err(_) if !self.prepared.has_room() => return Err(NoResponse::NoMemory),
-            Err(job) => self.launch(shared, *job),
+            Err(job) => self.launch(shared, *job)?,
         }
         loop {
             (request, place) = match answer.await {
@@ -224,12 +226,13 @@ impl Responder {
                 place,
                 waiter: Waiter { reply, deadline },
             };
-            self.launch(shared, job);
+            self.launch(shared, job)?;
         }
     }
 
-    /// Gives a request to a fresh instance, which takes it in any case.
-    fn launch(&self, shared: &Arc<Shared>, job: Job) {
+    /// Gives a request to a fresh instance, which takes it in any case, if there is memory for one.
+    fn launch(&self, shared: &Arc<Shared>, job: Job) -> Result<(), NoResponse> {
+        let account = self.prepared.admit().ok_or(NoResponse::NoMemory)?;
         let Job {
             request,
             place,
@@ -239,13 +242,16 @@ impl Responder {
         let first = Taken { request, turn };
         shared.roster.enter(&inbox);
         let (responder, shared) = (self.clone(), Arc::clone(shared));
-        tokio::spawn(async move { responder.live_shared(&shared, &inbox, first).await });
+        tokio::spawn(async move { responder.live_shared(&shared, &inbox, first, &account).await });
+        Ok(())
     }
 
     /// The whole life of an instance that answers several requests.
-    async fn live_shared(&self, shared: &Shared, inbox: &Arc<Inbox>, first: Taken) {
+    async fn live_shared(&self, shared: &Shared, inbox: &Arc<Inbox>, first: Taken, account: &Arc<Account>) {
         let refused = self.refused();
-        let ended = shared_instance::live(&self.prepared, &shared.handler, &refused, inbox, first).await;
+        let store = self.prepared.store_at(inbox.depth(), account);
+        let ended =
+            shared_instance::live(&self.prepared, store, &shared.handler, &refused, inbox, first).await;
         shared.roster.leave(inbox);
         match ended {
             Ended::ByItself(ended) => self.tell_trap(ended),

@@ -49,9 +49,10 @@ pub(super) struct Taken {
     pub(super) turn: Turn,
 }
 
-/// Makes an instance for `first`, and answers what comes in at `inbox` too until the end.
+/// Makes an instance in `store` for `first`, and answers what comes in at `inbox` too until the end.
 pub(super) async fn live(
     prepared: &Prepared,
+    mut store: Store<Guest>,
     handler: &ServicePre<Guest>,
     refused: &Refused,
     inbox: &Arc<Inbox>,
@@ -59,13 +60,9 @@ pub(super) async fn live(
 ) -> Ended {
     // After the store is gone, so that its place may go too, and before anybody reads on in what it answered.
     let _end = Closing(inbox);
-    let mut store = match prepared.store_at(inbox.depth()) {
-        Ok(store) => store,
-        Err(error) => return Ended::ByItself(Err(error.into())),
-    };
     let ending = store.data_mut().gate().ctx.ending();
     let account = Arc::clone(store.data().account());
-    let run = run(store, handler, refused, inbox, first);
+    let run = pin!(run(store, handler, refused, inbox, first));
     let mut run = pin!(prepared.engine().interrupting(&account, run));
     let mut clock = Clock::new(inbox, refused);
     let ended = std::future::poll_fn(|cx| {
