@@ -15,12 +15,6 @@ pub trait HostAccount: Send + Sync + 'static {
     /// Does something in the middle of a piece of work whose results are not the instance's, such as a line for a log. What it
     /// takes from the allocator is not charged; its time is.
     fn aside(&self, work: &mut dyn FnMut());
-
-    /// From now on the instance holds `bytes` that others took from the allocator.
-    fn received(&self, bytes: usize);
-
-    /// Others hold `bytes` from now on that the instance took.
-    fn passed_on(&self, bytes: usize);
 }
 
 /// Does all of `work` at an account, if there is one.

@@ -133,8 +133,7 @@ pub use dns::{
 pub use gate::Gate;
 pub use host_account::HostAccount;
 pub use http::{
-    AccountedBody, Ending, GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder,
-    TlsProfileError,
+    Ending, GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError,
 };
 pub use shut::ShutGate;
 pub use tally::Tally;

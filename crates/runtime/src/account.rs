@@ -13,9 +13,8 @@
 //!
 //! Time is that of the clock, or less where the thread's processor time shows that another thread had the processor.
 //!
-//! Host memory is what the allocator gave to the turns of the instance less what it got back from them. What passes
-//! between an instance and others (bodies, output) is [handed over](outport_egress::HostAccount): it counts for whom it
-//! waits. Memory that was passed on otherwise would count for good, so never more is charged than the process has.
+//! Host memory is what the allocator gave to the turns of the instance and has not got back, [whoever gives it
+//! back](crate::heap): a body that waits for its reader counts for whom it was written by.
 //!
 //! An account that has used up more than its [limits](GuestLimits) ends the guest: a guest that computes traps, one that
 //! waits is woken and ended.
@@ -30,7 +29,7 @@ use futures::task::AtomicWaker;
 use outport_egress::HostAccount;
 
 use crate::engine::StackEstimate;
-use crate::heap;
+use crate::heap::{self, Owner};
 use crate::limits::{ComputedTooLong, GuestLimits, HoldsTooMuch};
 use crate::memory_ceiling::MemoryShare;
 
@@ -48,7 +47,8 @@ pub(crate) struct Account {
     reserved: AtomicUsize,
     /// Bytes of linear memories and tables.
     mapped: AtomicUsize,
-    /// Bytes that it had from the allocator, less those that it gave back.
+    owner: Owner,
+    /// Bytes that it has from the allocator.
     host: AtomicIsize,
     /// Of the host's bytes, those that are taken from the share.
     taken: AtomicUsize,
@@ -57,15 +57,9 @@ pub(crate) struct Account {
     waker: AtomicWaker,
 }
 
-/// A turn of this thread to an account.
-#[derive(Clone, Copy)]
-struct Turn {
-    since: Instant,
-    heap: isize,
-}
-
 thread_local! {
-    static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
+    /// Since when this thread is at work for an account.
+    static TURN: Cell<Option<Instant>> = const { Cell::new(None) };
     /// The processor time of this thread when it was last looked at, in nanoseconds.
     static PROCESSOR: Cell<u64> = const { Cell::new(0) };
 }
@@ -86,6 +80,7 @@ impl Account {
             stack: AtomicUsize::new(STACK),
             reserved: AtomicUsize::new(first_memory),
             mapped: AtomicUsize::new(0),
+            owner: Owner::new(),
             host: AtomicIsize::new(0),
             taken: AtomicUsize::new(0),
             share: Arc::clone(share),
@@ -99,7 +94,8 @@ impl Account {
         if TURN.get().is_some() {
             return work();
         }
-        TURN.set(Some(Turn::now()));
+        TURN.set(Some(Instant::now()));
+        self.owner.begin();
         let end = EndOfTurn(self);
         let done = work();
         drop(end);
@@ -109,9 +105,9 @@ impl Account {
     /// Charges what this turn has used up so far, and answers how long it was since that was done last.
     pub(crate) fn charge_so_far(&self) -> Duration {
         match TURN.get() {
-            Some(turn) => {
-                TURN.set(Some(Turn::now()));
-                self.settle(turn)
+            Some(since) => {
+                TURN.set(Some(Instant::now()));
+                self.settle(since, self.owner.settle())
             }
             None => Duration::ZERO,
         }
@@ -189,11 +185,11 @@ impl Account {
         fits
     }
 
-    /// The instance is gone, and what was mapped for it. A body of its answer may still be on its way, and keeps the account.
+    /// The instance is gone, and what was mapped for it. What it has written may still be on its way, and counts.
     pub(crate) fn close(&self) {
-        let all = [&self.stack, &self.reserved, &self.mapped, &self.taken];
+        let mapped = [&self.stack, &self.reserved, &self.mapped];
         self.share
-            .give_back(all.map(|bytes| bytes.swap(0, Ordering::Relaxed)).iter().sum());
+            .give_back(mapped.map(|bytes| bytes.swap(0, Ordering::Relaxed)).iter().sum());
     }
 
     /// Processor time since the last request was given to it.
@@ -204,12 +200,7 @@ impl Account {
 
     /// Bytes that the host holds for the instance.
     fn held_by_host(&self) -> usize {
-        let held = usize::try_from(self.host.load(Ordering::Relaxed)).unwrap_or(0);
-        match held {
-            ..STEP => held,
-            // What was passed on without a word would else count for ever.
-            _ => held.min(heap::in_use()),
-        }
+        usize::try_from(self.host.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
     /// Takes what the host holds from the share, or gives back what it holds no more; roughly, since this happens often.
@@ -236,22 +227,12 @@ impl Account {
         fits
     }
 
-    fn settle(&self, turn: Turn) -> Duration {
-        let spent = turn.spent();
+    fn settle(&self, since: Instant, taken: isize) -> Duration {
+        let spent = spent_since(since);
         let nanoseconds = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         self.computed.fetch_add(nanoseconds, Ordering::Relaxed);
-        self.add_to_host(heap::taken_here() - turn.heap);
+        self.host.fetch_add(taken, Ordering::Relaxed);
         spent
-    }
-
-    /// Nobody saves up by giving back what others have taken.
-    fn add_to_host(&self, bytes: isize) {
-        if bytes != 0 {
-            let before = self.host.fetch_add(bytes, Ordering::Relaxed);
-            if before + bytes < 0 {
-                self.host.fetch_max(0, Ordering::Relaxed);
-            }
-        }
     }
 }
 
@@ -264,23 +245,14 @@ impl HostAccount for Account {
     }
 
     fn aside(&self, work: &mut dyn FnMut()) {
-        let before = heap::taken_here();
-        work();
-        heap::hand_over(heap::taken_here() - before);
-    }
-
-    fn received(&self, bytes: usize) {
-        self.add_to_host(isize::try_from(bytes).unwrap_or(isize::MAX));
-    }
-
-    fn passed_on(&self, bytes: usize) {
-        self.add_to_host(-isize::try_from(bytes).unwrap_or(isize::MAX));
+        heap::for_nobody(work);
     }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
         self.close();
+        self.share.give_back(*self.taken.get_mut());
     }
 }
 
@@ -289,31 +261,23 @@ struct EndOfTurn<'a>(&'a Account);
 
 impl Drop for EndOfTurn<'_> {
     fn drop(&mut self) {
-        if let Some(turn) = TURN.take() {
-            self.0.settle(turn);
+        let taken = self.0.owner.end();
+        if let Some(since) = TURN.take() {
+            self.0.settle(since, taken);
         }
     }
 }
 
-impl Turn {
-    fn now() -> Turn {
-        Turn {
-            since: Instant::now(),
-            heap: heap::taken_here(),
-        }
+/// How long a turn is by now. One of some length is no longer than the thread had the processor meanwhile, which is a system
+/// call to find out.
+fn spent_since(since: Instant) -> Duration {
+    let spent = since.elapsed();
+    if spent < LONG {
+        return spent;
     }
-
-    /// How long it was. A turn of some length is no longer than the thread had the processor meanwhile, which is a system
-    /// call to find out.
-    fn spent(self) -> Duration {
-        let spent = self.since.elapsed();
-        if spent < LONG {
-            return spent;
-        }
-        match processor_time() {
-            Some(now) => spent.min(Duration::from_nanos(now.saturating_sub(PROCESSOR.replace(now)))),
-            None => spent,
-        }
+    match processor_time() {
+        Some(now) => spent.min(Duration::from_nanos(now.saturating_sub(PROCESSOR.replace(now)))),
+        None => spent,
     }
 }
 

@@ -1,116 +1,283 @@
-//! How much memory the process has from its allocator, and how much of it each thread took.
+//! Whose memory it is that the process has from its allocator.
 //!
 //! What a guest makes the host hold (handles, header fields, bodies under way, tasks of WASI 0.3) is made by code that is
-//! not ours, in many places. They have one thing in common: the memory comes from the process's allocator, on the thread
-//! that is at work for the guest. So the allocator counts, and whoever turns to a guest compares the count before and
-//! after ([`Account`](crate::account::Account)).
+//! not ours, in many places. They have one thing in common: the memory comes from the process's allocator while somebody is
+//! at work for the guest. So the allocator notes behind each piece of memory [whose turn](at_work_for) it was taken in, and
+//! counts it for that owner until it is given back, by whoever and on whatever thread.
 //!
-//! | count | of | exact |
-//! | --- | --- | --- |
-//! | [`taken_here`] | bytes taken less bytes given back by this thread since it began | yes |
-//! | [`in_use`] | bytes of the process | but for [`BATCH`] bytes a thread |
+//! ```text
+//! turn of an owner ─ take ─▶ ┌───────────────┬───────┐ ─ give back ─┬─ in a turn of the owner: counted at its end
+//!                            │ size bytes    │ owner │              ├─ elsewhere:             counted with the owner
+//!                            └───────────────┴───────┘              └─ nobody's, or of one who is gone: not counted
+//! ```
 //!
-//! Memory that one thread takes and another gives back is counted with the first for good; what is passed on knowingly is
-//! said to the accounts on both sides. Linear memories, tables of the pool and stacks are mapped, not allocated, and are
-//! not in these counts.
-//!
-//! A program that does not install the [`CountingAllocator`] has counts of 0, and nothing is charged.
+//! Linear memories, tables of the pool and stacks are mapped, not allocated, and are not in these counts. A program that does
+//! not install the [`CountingAllocator`] has counts of 0, and nothing is charged.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicIsize, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// An allocator that counts what another one does. To be installed with `#[global_allocator]`.
+/// An allocator that notes whose memory it is that another one gives. To be installed with `#[global_allocator]`.
 #[derive(Debug)]
 pub struct CountingAllocator<A>(pub A);
 
+/// What is noted behind a piece of memory: the slot of its owner, and which owner of this slot; 0 is nobody.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Tag(u64);
+
+/// Somebody whose memory is counted.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    slot: u32,
+    generation: u32,
+}
+
+struct Slot {
+    generation: AtomicU32,
+    /// Bytes that were given back outside of a turn of the owner.
+    elsewhere: AtomicIsize,
+}
+
+/// A turn of this thread for an owner.
 #[derive(Clone, Copy)]
-struct Counts {
-    /// By this thread, since it began.
-    here: isize,
-    /// Of these, what the process does not know of yet.
-    untold: isize,
+struct Turn {
+    tag: Tag,
+    /// Bytes that the owner took in this turn, less those that it gave back.
+    taken: isize,
 }
 
 thread_local! {
-    static COUNTS: Cell<Counts> = const { Cell::new(Counts { here: 0, untold: 0 }) };
+    static TURN: Cell<Turn> = const { Cell::new(Turn { tag: NOBODY, taken: 0 }) };
 }
 
-static IN_USE: AtomicIsize = AtomicIsize::new(0);
+static SLOTS: [Slot; OWNERS] = [const {
+    Slot {
+        generation: AtomicU32::new(0),
+        elsewhere: AtomicIsize::new(0),
+    }
+}; OWNERS];
 
-/// Bytes that this thread has taken from the allocator, less those that it gave back.
-pub(crate) fn taken_here() -> isize {
-    COUNTS.get().here
-}
+/// Slots that were used before and are free, and how many were never used.
+static FREE: Mutex<(Vec<u32>, u32)> = Mutex::new((Vec::new(), 0));
 
-/// Bytes that the process has from the allocator.
-pub(crate) fn in_use() -> usize {
-    usize::try_from(IN_USE.load(Ordering::Relaxed)).unwrap_or(0)
-}
+const NOBODY: Tag = Tag(0);
 
-/// Takes `bytes` out of the count of this thread: they were taken for somebody else than whom it is at work for.
-pub(crate) fn hand_over(bytes: isize) {
-    let mut counts = COUNTS.get();
-    counts.here -= bytes;
-    COUNTS.set(counts);
-}
+/// Owners at a time. Beyond, nobody counts what an owner has.
+const OWNERS: usize = 32 * 1024;
 
-fn count(bytes: isize) {
-    // While a thread ends, its counts may be gone already.
-    let _ = COUNTS.try_with(|counts| {
-        let mut now = counts.get();
-        now.here += bytes;
-        now.untold += bytes;
-        if now.untold.abs() >= BATCH {
-            IN_USE.fetch_add(now.untold, Ordering::Relaxed);
-            now.untold = 0;
+impl Owner {
+    /// A new owner, who has nothing yet.
+    pub(crate) fn new() -> Owner {
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = free.0.pop().unwrap_or_else(|| {
+            let next = free.1;
+            free.1 = next.saturating_add(1);
+            next
+        });
+        drop(free);
+        match SLOTS.get(slot as usize) {
+            Some(found) => {
+                found.elsewhere.store(0, Ordering::Relaxed);
+                // Nobody's tag is never that of an owner.
+                let generation = found.generation.load(Ordering::Relaxed).wrapping_add(1).max(1);
+                found.generation.store(generation, Ordering::Relaxed);
+                Owner { slot, generation }
+            }
+            None => Owner { slot, generation: 0 },
         }
-        counts.set(now);
+    }
+
+    /// Begins a turn for the owner on this thread, which is at work for nobody.
+    pub(crate) fn begin(&self) {
+        TURN.set(Turn {
+            tag: self.tag(),
+            taken: 0,
+        });
+    }
+
+    /// Bytes that the owner took since it was last asked, less those that it gave back; in the middle of a turn of it.
+    pub(crate) fn settle(&self) -> isize {
+        let turn = TURN.get();
+        TURN.set(Turn { taken: 0, ..turn });
+        turn.taken - self.elsewhere()
+    }
+
+    /// The same at the end of a turn.
+    pub(crate) fn end(&self) -> isize {
+        let turn = TURN.replace(Turn {
+            tag: NOBODY,
+            taken: 0,
+        });
+        turn.taken - self.elsewhere()
+    }
+
+    fn elsewhere(&self) -> isize {
+        match SLOTS.get(self.slot as usize) {
+            // Most of the time there is nothing, and a look is cheaper than an exchange.
+            Some(slot) if slot.elsewhere.load(Ordering::Relaxed) != 0 => {
+                slot.elsewhere.swap(0, Ordering::Relaxed)
+            }
+            _ => 0,
+        }
+    }
+
+    fn tag(&self) -> Tag {
+        match self.generation {
+            0 => NOBODY,
+            generation => Tag(u64::from(generation) << 32 | u64::from(self.slot)),
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Some(slot) = SLOTS.get(self.slot as usize) {
+            // What is given back from now on is nobody's business.
+            slot.generation
+                .store(self.generation.wrapping_add(1).max(1), Ordering::Relaxed);
+            FREE.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .0
+                .push(self.slot);
+        }
+    }
+}
+
+/// Does something in the middle of a turn whose memory is nobody's.
+pub(crate) fn for_nobody(work: impl FnOnce()) {
+    let turn = TURN.replace(Turn {
+        tag: NOBODY,
+        taken: 0,
     });
+    work();
+    TURN.set(turn);
+}
+
+/// Takes memory for whoever's turn it is, and answers the note.
+fn took(bytes: usize) -> Tag {
+    // While a thread ends, its turn may be gone already.
+    TURN.try_with(|turn| {
+        let mut now = turn.get();
+        if now.tag != NOBODY {
+            now.taken += bytes as isize;
+            turn.set(now);
+        }
+        now.tag
+    })
+    .unwrap_or(NOBODY)
+}
+
+/// Gives memory back with this note.
+fn gave_back(tag: Tag, bytes: isize) {
+    if tag == NOBODY {
+        return;
+    }
+    let own = TURN.try_with(|turn| {
+        let mut now = turn.get();
+        let own = now.tag == tag;
+        if own {
+            now.taken -= bytes;
+            turn.set(now);
+        }
+        own
+    });
+    if own == Ok(true) {
+        return;
+    }
+    let (slot, generation) = (tag.0 as u32, (tag.0 >> 32) as u32);
+    if let Some(slot) = SLOTS.get(slot as usize)
+        && slot.generation.load(Ordering::Relaxed) == generation
+    {
+        slot.elsewhere.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// With room for a note behind it.
+fn noted(layout: Layout) -> Option<Layout> {
+    let size = layout.size().checked_add(size_of::<Tag>())?;
+    Layout::from_size_align(size, layout.align()).ok()
 }
 
 #[expect(
     unsafe_code,
-    reason = "an allocator is unsafe to implement; every call is passed on as it came"
+    reason = "an allocator is unsafe to implement; the one within does all the work"
 )]
-// SAFETY: all is done by the allocator within; counting neither allocates nor unwinds.
+// SAFETY: every piece of memory is one of the allocator within, larger by a note that is written here behind what the
+// caller may use. Nothing here allocates or unwinds.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promises are those of this function.
-        let place = unsafe { self.0.alloc(layout) };
-        if !place.is_null() {
-            count(layout.size() as isize);
+        let Some(noted) = noted(layout) else {
+            return ptr::null_mut();
+        };
+        // SAFETY: the size is not zero, and what is written lies behind the caller's bytes within the allocated ones.
+        unsafe {
+            let place = self.0.alloc(noted);
+            if !place.is_null() {
+                write_note(place, layout.size(), took(layout.size()));
+            }
+            place
         }
-        place
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let Some(noted) = noted(layout) else {
+            return ptr::null_mut();
+        };
         // SAFETY: as above.
-        let place = unsafe { self.0.alloc_zeroed(layout) };
-        if !place.is_null() {
-            count(layout.size() as isize);
+        unsafe {
+            let place = self.0.alloc_zeroed(noted);
+            if !place.is_null() {
+                write_note(place, layout.size(), took(layout.size()));
+            }
+            place
         }
-        place
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above.
-        let moved = unsafe { self.0.realloc(place, layout, size) };
-        if !moved.is_null() {
-            count(size as isize - layout.size() as isize);
+        let (Some(before), true) = (noted(layout), size <= isize::MAX as usize - 64) else {
+            return ptr::null_mut();
+        };
+        // SAFETY: the memory was allocated above with a note behind it; `size` leaves room for one. Whose it is does not
+        // change.
+        unsafe {
+            let tag = read_note(place, layout.size());
+            let moved = self.0.realloc(place, before, size + size_of::<Tag>());
+            if !moved.is_null() {
+                write_note(moved, size, tag);
+                gave_back(tag, layout.size() as isize - size as isize);
+            }
+            moved
         }
-        moved
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { self.0.dealloc(place, layout) };
-        count(-(layout.size() as isize));
+        let Some(noted) = noted(layout) else {
+            // Nothing was ever allocated with such a layout.
+            return;
+        };
+        // SAFETY: the memory was allocated above with a note behind it.
+        unsafe {
+            let tag = read_note(place, layout.size());
+            self.0.dealloc(place, noted);
+            gave_back(tag, layout.size() as isize);
+        }
     }
 }
 
-/// Bytes that a thread counts by itself before it tells the process.
-const BATCH: isize = 64 * 1024;
+#[expect(unsafe_code, reason = "the note lies behind the caller's memory")]
+unsafe fn write_note(place: *mut u8, size: usize, tag: Tag) {
+    // SAFETY: the caller has allocated so many bytes and a note behind them.
+    unsafe { place.add(size).cast::<Tag>().write_unaligned(tag) };
+}
+
+#[expect(unsafe_code, reason = "the note lies behind the caller's memory")]
+unsafe fn read_note(place: *mut u8, size: usize) -> Tag {
+    // SAFETY: the caller has allocated so many bytes and a note behind them, which was written then.
+    unsafe { place.add(size).cast::<Tag>().read_unaligned() }
+}
 
 #[cfg(test)]
 #[global_allocator]
@@ -120,34 +287,96 @@ static ALLOCATOR: CountingAllocator<std::alloc::System> = CountingAllocator(std:
 mod tests {
     use super::*;
 
-    // proves: ISO-3
-    #[test]
-    fn what_a_thread_takes_and_gives_back_is_counted_to_the_byte() {
-        let before = taken_here();
-        let mut bytes = vec![0_u8; 1000];
-        assert_eq!(taken_here() - before, 1000);
-        bytes.reserve_exact(2000);
-        assert_eq!(taken_here() - before, 3000);
-        bytes.truncate(10);
-        bytes.shrink_to_fit();
-        assert_eq!(taken_here() - before, 10);
-        drop(bytes);
-        assert_eq!(taken_here() - before, 0);
+    /// What an owner holds, by what its turns say.
+    fn turn(owner: &Owner, work: impl FnOnce()) -> isize {
+        owner.begin();
+        work();
+        owner.end()
     }
 
     // proves: ISO-3
     #[test]
-    fn what_is_given_back_elsewhere_stays_with_who_took_it_until_it_is_handed_over() {
-        let before = taken_here();
-        let bytes = vec![0_u8; 1 << 20];
-        let process = in_use();
-        assert!(process >= (1 << 20) - BATCH as usize, "{process}");
-        std::thread::spawn(move || drop(bytes)).join().unwrap();
-        assert!(taken_here() - before >= 1 << 20);
-        hand_over(1 << 20);
-        assert!(
-            taken_here() - before < 4096,
-            "what is left is of the thread itself"
+    fn what_an_owner_takes_and_gives_back_is_counted_to_the_byte() {
+        let owner = Owner::new();
+        let mut bytes = Vec::new();
+        assert_eq!(turn(&owner, || bytes = vec![1_u8; 1000]), 1000);
+        assert_eq!(turn(&owner, || bytes.reserve_exact(2000)), 2000);
+        assert_eq!(bytes[..], [1; 1000]);
+        assert_eq!(turn(&owner, || bytes.truncate(10)), 0);
+        assert_eq!(turn(&owner, || bytes.shrink_to_fit()), -2990);
+        assert_eq!(turn(&owner, || drop(std::mem::take(&mut bytes))), -10);
+        assert_eq!(
+            turn(&owner, || assert!(
+                vec![0_u8; 1 << 20].iter().all(|byte| *byte == 0)
+            )),
+            0
         );
+    }
+
+    // proves: ISO-3
+    #[test]
+    fn what_is_given_back_elsewhere_is_the_owners_and_what_others_took_is_not() {
+        let [owner, other] = [(); 2].map(|()| Owner::new());
+        let mut bytes = Vec::new();
+        assert_eq!(turn(&owner, || bytes = vec![0_u8; 1 << 20]), 1 << 20);
+        // On another thread, in nobody's turn.
+        let moved = std::mem::take(&mut bytes);
+        std::thread::spawn(move || drop(moved)).join().unwrap();
+        assert_eq!(turn(&owner, || ()), -(1 << 20));
+        // In the turn of another one, and grown there: whose it is does not change.
+        assert_eq!(turn(&owner, || bytes = vec![0_u8; 1000]), 1000);
+        assert_eq!(turn(&other, || bytes.reserve_exact(3000)), 0);
+        assert_eq!(turn(&owner, || ()), bytes.capacity() as isize - 1000);
+        let all = bytes.capacity() as isize;
+        assert_eq!(turn(&other, || bytes = Vec::new()), 0);
+        assert_eq!(turn(&owner, || ()), -all);
+        // Nobody saves up by giving back what others have taken.
+        let of_nobody = vec![0_u8; 1 << 20];
+        assert_eq!(turn(&owner, move || drop(of_nobody)), 0);
+    }
+
+    // proves: ISO-3
+    #[test]
+    fn an_owner_has_nothing_of_who_had_its_slot_before() {
+        let mut bytes = Vec::new();
+        let first = Owner::new();
+        assert_eq!(turn(&first, || bytes = vec![0_u8; 5000]), 5000);
+        drop(first);
+        let second = Owner::new();
+        drop(bytes);
+        assert_eq!(turn(&second, || ()), 0);
+    }
+
+    #[test]
+    fn what_is_done_for_nobody_in_a_turn_is_nobodys() {
+        let owner = Owner::new();
+        let (mut log, mut own) = (Vec::new(), Vec::new());
+        let taken = turn(&owner, || {
+            for_nobody(|| log = vec![0_u8; 9000]);
+            own = vec![0_u8; 100];
+        });
+        assert_eq!(taken, 100);
+        assert_eq!(turn(&owner, || drop((log, own))), -100);
+    }
+
+    #[test]
+    fn memory_is_aligned_and_zeroed_as_it_was_asked_for() {
+        for align in [1_usize, 2, 8, 16, 64, 4096] {
+            for size in [1_usize, 7, 8, 63, 4096, 70_000] {
+                let layout = Layout::from_size_align(size, align).unwrap();
+                #[expect(unsafe_code, reason = "an allocator is tried as its callers use it")]
+                // SAFETY: what is allocated is used within its bounds and given back with the same layout.
+                unsafe {
+                    let place = ALLOCATOR.alloc_zeroed(layout);
+                    assert_eq!(place as usize % align, 0);
+                    assert!((0..size).all(|at| *place.add(at) == 0));
+                    place.write_bytes(7, size);
+                    let grown = ALLOCATOR.realloc(place, layout, size * 2);
+                    assert_eq!(grown as usize % align, 0);
+                    assert!((0..size).all(|at| *grown.add(at) == 7));
+                    ALLOCATOR.dealloc(grown, Layout::from_size_align(size * 2, align).unwrap());
+                }
+            }
+        }
     }
 }

@@ -22,6 +22,7 @@ mod client_socket;
 mod clients;
 mod connection;
 mod headers;
+mod holding_body;
 mod inbox;
 mod last_turn;
 mod leaving;

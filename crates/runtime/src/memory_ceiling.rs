@@ -97,6 +97,11 @@ impl MemoryCeiling {
 }
 
 impl MemoryShare {
+    /// Bytes that are kept for the component, whatever others take.
+    pub(crate) fn own(&self) -> usize {
+        self.ceiling.own()
+    }
+
     /// Takes so many bytes, or none at all.
     pub(crate) fn take(&self, bytes: usize) -> bool {
         let counted = self

@@ -183,6 +183,25 @@ impl Prepared {
         Account::open(limits, share, *first_memory).map(Arc::new)
     }
 
+    /// Warns where what is kept for the component is not enough for one instance, once all components are known.
+    pub(crate) fn check_own_memory(&self) {
+        let Shared {
+            name,
+            share,
+            first_memory,
+            ..
+        } = &*self.shared;
+        let needed = first_memory.saturating_add(STACK);
+        if needed > share.own() {
+            tracing::warn!(
+                "{} KiB of memory are kept for component `{name}`, and one instance begins with {} KiB: others can keep it \
+                 from starting; a larger `--max-memory-total` keeps more",
+                share.own() >> 10,
+                needed >> 10
+            );
+        }
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.shared.engine
     }

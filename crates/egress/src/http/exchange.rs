@@ -9,7 +9,6 @@ use outport_policy::{Host, Reason};
 use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use super::accounted::AccountedBody;
 use super::body::TimedBody;
 use super::connection::{Connection, Unsent};
 use super::destination::{self, Destination};
@@ -34,25 +33,11 @@ pub(super) async fn send(
     judge(gate, &destination, &request)?;
     match &destination.host {
         Host::Name(name) => match InternalDestination::of(name) {
-            Some(internal) => call_internal(gate, internal, request).await,
+            Some(internal) => gate.gate().call_internal(internal, gate.depth(), request).await,
             None => send_out(gate, destination, request, options).await,
         },
         Host::Address(_) => send_out(gate, destination, request, options).await,
     }
-}
-
-/// A request inside the app. What its bodies are made of is the writer's until it is passed on, and then the reader's.
-async fn call_internal(
-    gate: &InstanceGate,
-    internal: InternalDestination,
-    request: Request<WasiBody>,
-) -> Result<Response<WasiBody>, Error> {
-    let Some(account) = gate.account() else {
-        return gate.gate().call_internal(internal, gate.depth(), request).await;
-    };
-    let request = request.map(|body| AccountedBody::passed_on(body, Arc::clone(&account)).boxed_unsync());
-    let response = gate.gate().call_internal(internal, gate.depth(), request).await?;
-    Ok(response.map(|body| AccountedBody::received(body, account).boxed_unsync()))
 }
 
 fn judge(gate: &InstanceGate, destination: &Destination, request: &Request<WasiBody>) -> Result<(), Error> {

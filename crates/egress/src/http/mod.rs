@@ -22,7 +22,6 @@
 //! new request of the guest. The proxy variables of the environment are not looked at. Bodies are passed on frame
 //! by frame and never collected.
 
-mod accounted;
 mod body;
 mod connection;
 mod destination;
@@ -37,7 +36,6 @@ mod slot;
 mod tls;
 mod user;
 
-pub use accounted::AccountedBody;
 pub use hooks::GateHooks;
 pub use internal::{Internal, InternalDestination};
 pub use own_body::Ending;

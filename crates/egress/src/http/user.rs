@@ -156,10 +156,6 @@ mod tests {
         fn aside(&self, work: &mut dyn FnMut()) {
             work();
         }
-
-        fn received(&self, _: usize) {}
-
-        fn passed_on(&self, _: usize) {}
     }
 
     /// Takes 10 ms of every turn, and never ends.

@@ -24,18 +24,20 @@ use super::inbox::Turn;
 pub(super) struct LastTurn {
     gathered: VecDeque<Result<Frame<Bytes>, Error>>,
     body: WasiBody,
-    /// None once the body has ended.
+    ended: bool,
+    /// None once the body has ended and all of it was handed on: what waits for its client holds a place.
     turn: Option<Turn>,
 }
 
 impl LastTurn {
     /// The body of the answer to the request whose turn it is.
     pub(super) fn new(body: WasiBody, turn: Turn) -> LastTurn {
-        let turn = Some(turn).filter(|_| !body.is_end_stream());
+        let ended = body.is_end_stream();
         LastTurn {
             gathered: VecDeque::new(),
             body,
-            turn,
+            ended,
+            turn: Some(turn).filter(|_| !ended),
         }
     }
 
@@ -43,7 +45,7 @@ impl LastTurn {
     pub(super) async fn gather(mut self) -> LastTurn {
         let (mut bytes, mut turns) = (0, 0);
         std::future::poll_fn(|cx| {
-            while self.turn.is_some() && bytes < GATHERED {
+            while !self.ended && bytes < GATHERED {
                 match self.poll_body(cx) {
                     Poll::Ready(Some(frame)) => {
                         bytes += length(&frame);
@@ -71,9 +73,15 @@ impl LastTurn {
             frame = Poll::Ready(Some(Err(Error::HttpResponseIncomplete)));
         }
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
-            self.turn = None;
+            self.ended = true;
         }
         frame
+    }
+
+    fn release(&mut self) {
+        if self.ended && self.gathered.is_empty() {
+            self.turn = None;
+        }
     }
 }
 
@@ -85,20 +93,22 @@ impl Body for LastTurn {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match self.gathered.pop_front() {
+        let frame = match self.gathered.pop_front() {
             Some(frame) => Poll::Ready(Some(frame)),
-            None if self.turn.is_none() => Poll::Ready(None),
+            None if self.ended => Poll::Ready(None),
             None => self.poll_body(cx),
-        }
+        };
+        self.release();
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.gathered.is_empty() && self.turn.is_none()
+        self.gathered.is_empty() && self.ended
     }
 
     /// What was gathered is not in the hint of what is left, and a guest that knows the length says so in a header.
     fn size_hint(&self) -> SizeHint {
-        match self.gathered.is_empty() && self.turn.is_some() {
+        match self.gathered.is_empty() && !self.ended {
             true => self.body.size_hint(),
             false => SizeHint::default(),
         }

@@ -18,7 +18,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use outport_egress::AccountedBody;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime::Store;
@@ -26,6 +25,7 @@ use wasmtime_wasi_http::p2::bindings as p2;
 use wasmtime_wasi_http::p3::bindings as p3;
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView};
 
+use super::holding_body::{Held, HoldingBody};
 use super::inbox::{End, Inbox, Job, Reply, Waiter};
 use super::places::Place;
 use super::roster::Roster;
@@ -152,10 +152,8 @@ impl Responder {
         let (sender, answer) = oneshot::channel();
         let (responder, handler) = (self.clone(), handler.clone());
         tokio::spawn(async move {
-            responder
-                .live_alone(&handler, request, place.depth(), &account, sender)
-                .await;
-            drop(place);
+            let held = Arc::new(Held { account, place });
+            responder.live_alone(&handler, request, held, sender).await;
         });
         // The instance's task ends it when its time is over; then there is no answer either.
         let limit = self.prepared.limits().answering;
@@ -170,8 +168,7 @@ impl Responder {
         &self,
         handler: &p2::ProxyPre<Guest>,
         request: Request<B>,
-        depth: u32,
-        account: &Arc<Account>,
+        held: Arc<Held>,
         sender: oneshot::Sender<Answer>,
     ) {
         let answered = Arc::new(AtomicBool::new(false));
@@ -179,8 +176,10 @@ impl Responder {
             sender,
             answered: Arc::clone(&answered),
             refused: self.refused(),
+            held: Arc::clone(&held),
         };
-        let store = self.prepared.store_at(depth, account);
+        let account = &held.account;
+        let store = self.prepared.store_at(held.place.depth(), account);
         // What is large stays where it is.
         let run = pin!(run_p2(handler, answering, store, request));
         let run = self.prepared.engine().interrupting(account, run);
@@ -328,6 +327,7 @@ struct Answering {
     sender: oneshot::Sender<Answer>,
     answered: Arc<AtomicBool>,
     refused: Refused,
+    held: Arc<Held>,
 }
 
 /// Why an instance of WASI 0.2 was ended.
@@ -365,15 +365,13 @@ async fn run_p2<B: RequestBody>(
     request: Request<B>,
 ) -> wasmtime::Result<()> {
     let handler = handler.instantiate_async(&mut store).await?;
-    let [reads, writes] = [(); 2].map(|()| Arc::clone(store.data().account()));
-    let request = request.map(|body| AccountedBody::received(body, reads));
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(p2::http::types::Scheme::Http, request)?;
     let out = http.new_response_outparam_from_callback(move |answer| {
         answering.answered.store(true, Ordering::Relaxed);
         match answer {
             Ok(answer) => {
-                let answer = answer.map(|body| AccountedBody::passed_on(body, writes).boxed_unsync());
+                let answer = answer.map(|body| HoldingBody::new(body, answering.held).boxed_unsync());
                 // That nobody waits for it any more is the client's choice.
                 drop(answering.sender.send(answer));
             }

@@ -106,6 +106,7 @@ impl Server {
         let (stop, stopping) = watch::channel(Phase::Serving);
         let (alive, workers) = mpsc::channel(1);
         let site = site.into();
+        site.check_own_memory();
         let sockets = listeners.into_sockets();
         let common = Arc::new(Common {
             times: Times {

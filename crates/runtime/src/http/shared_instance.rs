@@ -21,8 +21,7 @@ use std::task::{Context, Poll};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use http::Request;
-use http_body_util::BodyExt;
-use outport_egress::{AccountedBody, GateView};
+use outport_egress::GateView;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime::Store;
 use wasmtime::component::Accessor;
@@ -154,8 +153,6 @@ async fn answer(
         if turn.number() > 0 {
             guest.budget().renew();
         }
-        let account = Arc::clone(guest.account());
-        let request = request.map(|body| AccountedBody::received(body, account).boxed_unsync());
         let (request, sent) = host_p3::Request::from_http(guest.http().hooks, request);
         (request, Box::pin(sent) as Pin<Box<dyn Future<Output = _> + Send>>)
     });
@@ -166,7 +163,6 @@ async fn answer(
                 answer.into_http(&mut store, sent).map(|answer| (answer, account))
             })?;
             let half_used = account.is_half_used();
-            let answer = answer.map(|body| AccountedBody::passed_on(body, account).boxed_unsync());
             if half_used {
                 inbox.close_door();
             }

@@ -100,6 +100,14 @@ impl Site {
         self.places.quiet().await;
     }
 
+    /// Warns of components that others could keep from starting.
+    pub(super) fn check_own_memory(&self) {
+        let routed = self.routes.iter().map(|(_, page)| page);
+        for page in routed.chain(self.callees.values()) {
+            page.responder.prepared().check_own_memory();
+        }
+    }
+
     /// Tells what went wrong so often that it was only counted so far.
     pub(super) fn sum_up(&self) {
         let routed = self.routes.iter().map(|(_, page)| page);
