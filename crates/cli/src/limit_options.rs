@@ -218,7 +218,7 @@ fn bounded_idle(text: &str) -> Result<Duration, String> {
 fn bounded_client(text: &str) -> Result<Duration, String> {
     let Time(time) = text.parse()?;
     time.filter(|time| !time.is_zero())
-        .ok_or_else(|| "write a time, such as `60s`: a client does not stay for ever".into())
+        .ok_or_else(|| "write a time of more than `0s`, such as `60s`: a client neither leaves at once nor stays for ever".into())
 }
 
 fn split_unit(text: &str) -> (&str, &str) {

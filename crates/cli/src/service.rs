@@ -39,7 +39,13 @@ impl ServiceOptions {
         let address = listeners.address();
         let asked = self.limits.server();
         let limits = asked.within(descriptors::raise_limit(), self.limits.workers());
-        if limits.connections < asked.connections {
+        if limits.connections < FEW_CONNECTIONS.min(asked.connections) {
+            tracing::warn!(
+                "there are descriptors for {} connections of clients at a time, not for {}: raise the limit (`ulimit -n`)",
+                limits.connections,
+                asked.connections
+            );
+        } else if limits.connections < asked.connections {
             tracing::info!(
                 "{} connections of clients at a time, for which there are descriptors, not {}",
                 limits.connections,
@@ -68,3 +74,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "write an IP address and a port, such as `127.0.0.1:3000` or `[::1]:3000`".into())
 }
+
+/// So few connections that a handful of clients has all of them.
+const FEW_CONNECTIONS: usize = 64;
