@@ -271,6 +271,7 @@
     (param "self" (borrow $outgoing-request)) (param "scheme" (option $scheme)) (result (result))))
   (export "[method]outgoing-request.set-authority" (func
     (param "self" (borrow $outgoing-request)) (param "authority" (option string)) (result (result))))
+  (export "[static]outgoing-body.finish" (func (param "this" (own $outgoing-body)) (param "trailers" (option (own $fields))) (result (result (error $error-code)))))
   (export "[constructor]request-options" (func (result (own $request-options))))
   (export "[static]response-outparam.set" (func
     (param "param" (own $response-outparam))

@@ -36,6 +36,10 @@ pub(crate) fn rows() -> Vec<Row> {
             .attack(never_read)
             .option("--max-time=500ms")
             .lasts(Duration::from_secs(2)),
+        Row::new("whole answers that nobody reads", "ISO-3")
+            .hostile(whole_answer())
+            .attack(read_none)
+            .lasts(Duration::from_secs(2)),
         few("answers without a window")
             .hostile(streams())
             .attack(no_window)
@@ -155,6 +159,41 @@ fn hoard(scene: &Scene<'_>, first: &[u8]) {
             thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// Answers with as many bytes as are taken without waiting, finishes, and is gone.
+fn whole_answer() -> Hostile {
+    let write = "(call $output-stream.check-write (local.get $i) (i32.const 1056))
+         (if (i32.eqz (i32.load8_u (i32.const 1056)))
+           (then (call $output-stream.write (local.get $i) (i32.const 65536)
+             (i32.wrap_i64 (i64.load (i32.const 1064))) (i32.const 1072))))";
+    Hostile::new(format!(
+        "(local.set $i (call $respond (local.get $out) (i32.const 200)))
+         (local.set $j (i32.load (i32.const 1028)))
+         {write} {write} {write}
+         (call $drop.output-stream (local.get $i))
+         (call $outgoing-body.finish (local.get $j) (i32.const 0) (i32.const 0) (i32.const 2048))"
+    ))
+    .pages(20)
+}
+
+/// 100 requests on each of 40 connections of HTTP/2 whose windows stay shut.
+fn read_none(scene: &Scene<'_>) {
+    let settings = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00";
+    let mut asked = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..]].concat();
+    for stream in (1_u8..200).step_by(2) {
+        asked.extend(b"\x00\x00\x0f\x01\x05\x00\x00\x00");
+        asked.push(stream);
+        asked.extend(b"\x82\x86\x04\x08/hostile\x41\x01x");
+    }
+    let mut held = Vec::new();
+    for _ in 0..40 {
+        if let Some(mut stream) = connect(scene) {
+            let _ = stream.write_all(&asked);
+            held.push(stream);
+        }
+    }
+    scene.wait();
 }
 
 /// One frame without end.

@@ -106,6 +106,7 @@ const FUNCTIONS_0_2: &[Function] = &[
     ("outgoing-response.set-status", "http", "[method]outgoing-response.set-status-code", "(param i32 i32) (result i32)"),
     ("outgoing-response.body", "http", "[method]outgoing-response.body", "(param i32 i32)"),
     ("outgoing-body.write", "http", "[method]outgoing-body.write", "(param i32 i32)"),
+    ("outgoing-body.finish", "http", "[static]outgoing-body.finish", "(param i32 i32 i32 i32)"),
     ("future.subscribe", "http", "[method]future-incoming-response.subscribe", "(param i32) (result i32)"),
     ("future.get", "http", "[method]future-incoming-response.get", "(param i32 i32)"),
     ("outgoing.handle", "outgoing", "handle", "(param i32 i32 i32 i32)"),
@@ -113,6 +114,7 @@ const FUNCTIONS_0_2: &[Function] = &[
 
 #[rustfmt::skip]
 const BUILTINS_0_2: &[Builtin] = &[
+    ("drop.output-stream", "(canon resource.drop $output-stream)", "(param i32)"),
     ("drop.pollable", "(canon resource.drop $pollable)", "(param i32)"),
     ("own.new", "(canon resource.new $own)", "(param i32) (result i32)"),
 ];

@@ -218,7 +218,21 @@ fn files() -> Vec<Row> {
     let stream =
         "(call $descriptor.read-via-stream (i32.load (i32.const 1036)) (i64.const 0) (i32.const 1040))";
     let read = "(call $descriptor.read (i32.load (i32.const 1036)) (i64.const 20000000) (i64.const 0) (i32.const 1040))";
+    // What is read is given back again and again, which must be no credit for what is kept.
+    let read_and_keep = format!(
+        "{0} {0} {0} (call $fields.append (call $fields.new) (i32.const 64) (i32.const 1) (i32.const {FAR})
+           (i32.const 120000) (i32.const 1024))",
+        "(call $descriptor.read (i32.load (i32.const 1036)) (i64.const 200000) (i64.const 0) (i32.const 1048))"
+    );
+    let keeps = Hostile::new(format!(
+        "(call $directories (i32.const 1024)) {} {}",
+        open(72, 3),
+        many(8_000, &read_and_keep)
+    ))
+    .items(data(64, "a") + &data(72, "big") + &data(FAR, &"a".repeat(120_000)))
+    .pages(40);
     vec![
+        row("headers beside what is read", keeps).clients(2).with_files(),
         row("directory streams, 99,000", with_directory(many(99_000, &list))).with_files(),
         row(
             "streams of a file, 99,000",
