@@ -86,6 +86,13 @@
     (result (result (tuple (list u8) bool) (error $error-code)))))
   (export "[method]descriptor.read-directory" (func
     (param "self" (borrow $descriptor)) (result (result (own $directory-entry-stream) (error $error-code)))))
+  (type $descriptor-type' (enum
+    "unknown" "block-device" "character-device" "directory" "fifo" "symbolic-link" "regular-file" "socket"))
+  (export "descriptor-type" (type $descriptor-type (eq $descriptor-type')))
+  (type $directory-entry' (record (field "type" $descriptor-type) (field "name" string)))
+  (export "directory-entry" (type $directory-entry (eq $directory-entry')))
+  (export "[method]directory-entry-stream.read-directory-entry" (func
+    (param "self" (borrow $directory-entry-stream)) (result (result (option $directory-entry) (error $error-code)))))
   (export "[method]descriptor.open-at" (func
     (param "self" (borrow $descriptor)) (param "path-flags" $path-flags) (param "path" string)
     (param "open-flags" $open-flags) (param "flags" $descriptor-flags)
@@ -96,6 +103,7 @@
   (export "[method]descriptor.symlink-at" (func
     (param "self" (borrow $descriptor)) (param "old-path" string) (param "new-path" string)
     (result (result (error $error-code)))))))
+(alias export $filesystem "directory-entry-stream" (type $directory-entry-stream))
 (alias export $filesystem "descriptor" (type $descriptor))
 (import "wasi:filesystem/preopens@0.2.0" (instance $preopens
   (export "descriptor" (type $descriptor' (eq $descriptor)))

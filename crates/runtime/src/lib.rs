@@ -18,6 +18,7 @@ pub mod command;
 pub mod compiler;
 pub mod component;
 pub mod descriptors;
+mod directory_entries;
 pub mod engine;
 mod excerpt;
 pub mod files;

@@ -70,6 +70,7 @@ const FUNCTIONS_0_2: &[Function] = &[
     ("descriptor.read-via-stream", "filesystem", "[method]descriptor.read-via-stream", "(param i32 i64 i32)"),
     ("descriptor.read", "filesystem", "[method]descriptor.read", "(param i32 i64 i64 i32)"),
     ("descriptor.read-directory", "filesystem", "[method]descriptor.read-directory", "(param i32 i32)"),
+    ("entries.next", "filesystem", "[method]directory-entry-stream.read-directory-entry", "(param i32 i32)"),
     ("descriptor.open-at", "filesystem", "[method]descriptor.open-at", "(param i32 i32 i32 i32 i32 i32 i32)"),
     ("descriptor.rename-at", "filesystem", "[method]descriptor.rename-at", "(param i32 i32 i32 i32 i32 i32 i32)"),
     ("descriptor.symlink-at", "filesystem", "[method]descriptor.symlink-at", "(param i32 i32 i32 i32 i32 i32)"),
@@ -114,6 +115,7 @@ const FUNCTIONS_0_2: &[Function] = &[
 
 #[rustfmt::skip]
 const BUILTINS_0_2: &[Builtin] = &[
+    ("drop.entries", "(canon resource.drop $directory-entry-stream)", "(param i32)"),
     ("drop.output-stream", "(canon resource.drop $output-stream)", "(param i32)"),
     ("drop.pollable", "(canon resource.drop $pollable)", "(param i32)"),
     ("own.new", "(canon resource.new $own)", "(param i32) (result i32)"),

@@ -11,7 +11,7 @@ use outport_e2e::outport::{Outport, Running};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 
-use crate::component::{Hostile, data};
+use crate::component::{Hostile, data, times};
 use crate::table::alone;
 use crate::watch::Watch;
 
@@ -145,6 +145,61 @@ fn rsn_4_a_line_break_in_a_file_name_forges_no_line() {
 /// The status that the hostile component answers with at `path`.
 fn status(running: &Running) -> u16 {
     http::get(running.address(), "/").map_or(0, |response| response.status)
+}
+
+// proves: ISO-3
+#[test]
+fn iso_3_a_directory_is_listed_at_the_cost_of_who_lists_it() {
+    alone("a directory that is listed", || {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let long = "n".repeat(200);
+        for number in 0..3000 {
+            fs::write(folder.path().join(format!("{long}{number}")), "").expect("a file of our own");
+        }
+        // Counts the entries of /d whose type is that of a file and whose name is long, drops them, and answers with 200
+        // and a thousandth of their number.
+        let directory = "(i32.load (i32.load (i32.const 1024)))";
+        let counts = Hostile::new(format!(
+            "(call $directories (i32.const 1024))
+             (call $descriptor.read-directory {directory} (i32.const 1040))
+             (local.set $i (i32.load (i32.const 1044)))
+             (block $done (loop $on
+               (call $entries.next (local.get $i) (i32.const 1056))
+               (br_if $done (i32.or (i32.load8_u (i32.const 1056)) (i32.eqz (i32.load8_u (i32.const 1060)))))
+               (local.set $j (i32.add (local.get $j) (i32.and
+                 (i32.eq (i32.load8_u (i32.const 1064)) (i32.const 6))
+                 (i32.gt_u (i32.load (i32.const 1072)) (i32.const 200)))))
+               (br $on)))
+             (call $drop.entries (local.get $i))
+             (local.set $i (call $outgoing-response.new (call $fields.new)))
+             (drop (call $outgoing-response.set-status (local.get $i)
+               (i32.add (i32.const 200) (i32.div_u (local.get $j) (i32.const 1000)))))
+             (call $response-outparam.set (local.get $out) (i32.const 0) (local.get $i) (i32.const 0) (i64.const 0)
+               (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))"
+        ))
+        .pages(40);
+        let keeps = Hostile::new(format!(
+            "(call $directories (i32.const 1024)) {} (call $hold (i64.const 20000))",
+            times(
+                "i",
+                200,
+                &format!("(call $descriptor.read-directory {directory} (i32.const 1040))")
+            )
+        ));
+        for (hostile, expected) in [(counts, 203), (keeps, 500)] {
+            let component = folder.path().with_extension("wasm");
+            fs::write(&component, hostile.build()).expect("a file of our own");
+            let running = Outport::serve(&component)
+                .option(format!("--dir={}::/d", folder.path().display()))
+                .option("--max-memory=64M")
+                .start();
+            assert_eq!(status(&running), expected, "{running}");
+            let finished = running.stop();
+            let ended = finished.stderr.contains("needs more memory than it may have");
+            assert_eq!(ended, expected == 500, "{finished}");
+            fs::remove_file(component).expect("a file of our own");
+        }
+    });
 }
 
 // proves: ISO-4
