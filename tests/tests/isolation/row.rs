@@ -197,10 +197,8 @@ impl Row {
         }
     }
 
-    /// The process uses not much more processor time than that during the attack, for a build that is not optimised on a
-    /// busy machine.
+    /// The process uses no more processor time than that during the attack.
     pub(crate) fn within_processor(self, limit: Duration) -> Row {
-        let limit = limit * 3 / 2;
         self.asks(move |seen| {
             (seen.processor > limit)
                 .then(|| format!("{:.1?} of processor time, not {limit:?}", seen.processor))
