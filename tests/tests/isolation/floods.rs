@@ -176,6 +176,6 @@ fn flood(name: &'static str, scheme: u32, authority: &str, then: &str) -> Row {
         .hostile(hostile)
         .option("--max-cpu-time=300ms")
         .once()
-        // Three instances of 300 ms, 100 ms for the connection of each while nobody uses it, and hello beside them.
+        // 300 ms of the instance, 100 ms of its connection while nobody uses it, hello, and what the kernel does to read.
         .within_processor(Duration::from_millis(1400))
 }
