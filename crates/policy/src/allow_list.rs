@@ -1,6 +1,5 @@
 //! The author's side: `allowed_outbound_hosts` of one component, compiled.
 
-use crate::host_pattern::SELF;
 use crate::index::{Index, Lack, Side};
 use crate::{Address, Ending, Endpoint, Entry, EntryScheme, Grants, Host, Name, Protocol, Reason, Transport};
 
@@ -68,14 +67,8 @@ impl AllowList {
 
     pub(crate) fn permits_host(&self, host: &Host, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
         match host {
-            Host::Name(name) => {
-                let itself = if name.as_str() == SELF {
-                    self.index.find_self(protocol)
-                } else {
-                    None
-                };
-                itself.or_else(|| self.permits_name(name, protocol, port))
-            }
+            Host::Name(name) if protocol.reaches_the_app(name) => self.index.find_self(Side::Allow),
+            Host::Name(name) => self.permits_name(name, protocol, port),
             Host::Address(address) => self.permits_address(Endpoint::new(address.ip(), port), protocol),
         }
     }
@@ -141,6 +134,7 @@ impl AllowList {
             return (Reason::AllowNone, None, None);
         }
         let closest = match host {
+            Host::Name(name) if protocol.reaches_the_app(name) => self.index.closest_to_self(),
             Host::Name(name) => self.index.closest_to_name(name, protocol, port),
             Host::Address(address) => self.index.closest_to_address(*address, protocol, port),
         };

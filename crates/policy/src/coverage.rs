@@ -188,7 +188,8 @@ mod tests {
                 &["*://127.0.0.0/8:*", "*://127.0.0.1:8080"],
                 &[(1, &["*://127.0.0.0/8:*"])],
             ),
-            (&["http://self", "https://self"], &[]),
+            (&["http://self", "https://self"], &[(1, &["http://self"])]),
+            (&["http://self", "http://self.alt"], &[(1, &["http://self"])]),
             (&["http://self", "http://self:80"], &[(1, &["http://self"])]),
         ] {
             let list = entries(list);

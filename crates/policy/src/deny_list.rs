@@ -194,7 +194,11 @@ impl DenyList {
         if self.compiled.index.is_empty() {
             return None;
         }
-        let find = |name: &Name| self.compiled.index.find_name(name, Side::Deny, protocol, port);
+        let index = &self.compiled.index;
+        let find = |name: &Name| match protocol.reaches_the_app(name) {
+            true => index.find_self(Side::Deny),
+            false => index.find_name(name, Side::Deny, protocol, port),
+        };
         if let Some(entry) = find(name) {
             return Some(Refusal {
                 reason: Reason::DenyHost,

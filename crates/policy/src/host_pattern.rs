@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// | `*.example.com` | every name below, at any depth, not `example.com` itself | none |
 /// | `10.0.0.5`, `[::1]` | none | that address |
 /// | `10.0.0.0/8`, `[2001:db8::]/32` | none | every address of the network |
-/// | `self` | the app itself, over HTTP | none |
+/// | `self`, `self.alt` | the app itself, over HTTP | none |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HostPattern {
     /// `*`: every name and every address.
@@ -43,7 +43,7 @@ impl HostPattern {
             }
             (Self::Address(own), Host::Address(address)) => own == address,
             (Self::Network(net), Host::Address(address)) => net.contains(&address.ip()),
-            (Self::ToSelf, Host::Name(name)) => name.as_str() == SELF,
+            (Self::ToSelf, Host::Name(name)) => name.is_the_app_itself(),
             (Self::Name(_) | Self::Subdomains(_) | Self::ToSelf, Host::Address(_))
             | (Self::Address(_) | Self::Network(_), Host::Name(_)) => false,
         }
@@ -55,9 +55,6 @@ impl HostPattern {
         }
         if text == "*" {
             return Ok(Self::Any);
-        }
-        if text.eq_ignore_ascii_case(SELF) {
-            return Ok(Self::ToSelf);
         }
         if let Some(apex) = text.strip_prefix("*.") {
             return parse_name(apex).map(Self::Subdomains);
@@ -77,12 +74,13 @@ impl HostPattern {
         if let Ok(ip) = text.parse::<Ipv6Addr>() {
             return Err(EntryProblem::BareIpv6(ip));
         }
-        parse_name(text).map(Self::Name)
+        // Asked of the name, not of the text: `SELF`, `self.` and `self.alt` are the app as well.
+        parse_name(text).map(|name| match name.is_the_app_itself() {
+            true => Self::ToSelf,
+            false => Self::Name(name),
+        })
     }
 }
-
-/// What `self` is called where a name is expected.
-pub(crate) const SELF: &str = "self";
 
 fn parse_name(text: &str) -> Result<Name, EntryProblem> {
     if text.contains('*') {
@@ -161,7 +159,7 @@ impl fmt::Display for HostPattern {
             Self::Address(address) => Host::Address(*address).fmt(f),
             Self::Network(IpNet::V4(net)) => net.fmt(f),
             Self::Network(IpNet::V6(net)) => fmt_ipv6_network(net, f),
-            Self::ToSelf => f.write_str(SELF),
+            Self::ToSelf => f.write_str("self"),
         }
     }
 }

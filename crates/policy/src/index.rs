@@ -19,7 +19,7 @@ mod draft;
 mod networks;
 mod port_map;
 
-use crate::{Address, Entry, HostPattern, Name, Protocol, Transport};
+use crate::{Address, Entry, HostPattern, Name, Protocol, Scheme, Transport};
 use cell::{Cell, EntryId};
 pub(crate) use cell::{Lack, Side};
 use draft::Drafts;
@@ -50,7 +50,8 @@ pub(crate) struct Index {
     names: HashMap<Name, Cell, RandomState>,
     subdomains: HashMap<Name, Cell, RandomState>,
     networks: Networks<(Match, Cell)>,
-    to_self: Cell,
+    /// The first entry that is written `self`. Its schemes and ports do not matter: the app has one way in.
+    to_self: Option<EntryId>,
     /// Every pattern that is a name other than `localhost`, together: "is there any name with this port?" without
     /// walking them all.
     named: Cell,
@@ -119,9 +120,11 @@ impl Index {
         Some(self.entry(id))
     }
 
-    /// The entry that is written `self`, whatever its port.
-    pub(crate) fn find_self(&self, protocol: Protocol<'_>) -> Option<&Entry> {
-        self.to_self.first_for(protocol).map(|id| self.entry(id))
+    /// The entry that answers for the app itself: the one that is written `self`, or one for every host that has the
+    /// app's one spelling, `http` on port 80 (clause AL-10).
+    pub(crate) fn find_self(&self, side: Side) -> Option<&Entry> {
+        let any = || self.any.find(side, Protocol::Url(&Scheme::HTTP), 80);
+        self.to_self.or_else(any).map(|id| self.entry(id))
     }
 
     /// An entry that covers the address as a literal or a network, on whatever port.
@@ -197,6 +200,11 @@ impl Index {
         port: u16,
     ) -> Option<(Lack, &Entry)> {
         self.closest(self.cells_of_name(name), protocol, port)
+    }
+
+    /// The entry for every host that lacks least to permit a request to the app itself, where none permits it.
+    pub(crate) fn closest_to_self(&self) -> Option<(Lack, &Entry)> {
+        self.closest([&self.any].into_iter(), Protocol::Url(&Scheme::HTTP), 80)
     }
 
     /// An entry that covers the name, whatever its schemes and ports.

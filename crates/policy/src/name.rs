@@ -49,6 +49,12 @@ impl Name {
         self.is_or_is_under("localhost")
     }
 
+    /// Whether this is a name of the app that asks: `self`, or `self.alt`, which Spin's SDKs write. Such names never
+    /// reach the network over HTTP (clause AL-10).
+    pub fn is_the_app_itself(&self) -> bool {
+        matches!(self.as_str(), "self" | "self.alt")
+    }
+
     /// Whether this is a name for a component of the same app, under `spin.internal`. Such names never reach the
     /// network (clause AL-7).
     pub fn is_service_chaining(&self) -> bool {

@@ -1,6 +1,8 @@
 //! What would permit a refused attempt (clause RSN-2).
 
-use crate::{Attempt, Denial, Endpoint, Host, Layer, Name, Place, Reason, Scheme, Transport, excerpt};
+use crate::{
+    Attempt, Denial, Endpoint, Host, Layer, Name, Place, Protocol, Reason, Scheme, Transport, excerpt,
+};
 use std::fmt;
 
 /// The one change that would permit an attempt, and who can make it.
@@ -90,7 +92,7 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
 
 /// As an entry the name means the app itself or one of its components, which only requests reach (clause AL-7).
 fn stays_inside(name: &Name) -> bool {
-    name.is_service_chaining() || name.as_str() == "self"
+    name.is_service_chaining() || name.is_the_app_itself()
 }
 
 fn socket_entry(transport: Transport, host: &Host, port: u16) -> String {
@@ -101,6 +103,10 @@ fn socket_entry(transport: Transport, host: &Host, port: u16) -> String {
 }
 
 fn url_entry(scheme: &Scheme, host: &Host, port: u16) -> String {
+    let itself = |name| Protocol::Url(scheme).reaches_the_app(name);
+    if matches!(host, Host::Name(name) if itself(name)) {
+        return "http://self".to_owned();
+    }
     if scheme.default_port() == Some(port) {
         format!("{scheme}://{host}")
     } else {

@@ -1,5 +1,6 @@
 //! URL schemes, and the protocol that an attempt speaks.
 
+use crate::Name;
 use std::fmt;
 
 /// The transport of a raw socket.
@@ -93,6 +94,15 @@ pub enum Protocol<'a> {
     Socket(Transport),
     /// A host interface of this scheme, such as `wasi:http` for `https`.
     Url(&'a Scheme),
+}
+
+impl Protocol<'_> {
+    /// Whether `name` is no host under this protocol but the app itself, which only requests reach (clause AL-10).
+    pub(crate) fn reaches_the_app(self, name: &Name) -> bool {
+        let speaks_http =
+            matches!(self, Self::Url(scheme) if matches!(scheme.0, Spelling::Http | Spelling::Https));
+        speaks_http && name.is_the_app_itself()
+    }
 }
 
 impl fmt::Display for Protocol<'_> {

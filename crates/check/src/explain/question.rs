@@ -16,7 +16,7 @@ pub enum Question {
         /// Its port.
         port: u16,
     },
-    /// `https://HOST[:PORT][/…]`.
+    /// `https://HOST[:PORT][/…]`. A URL without a host, and a path alone, is the app itself (clause AL-10).
     Request {
         /// The scheme.
         scheme: Scheme,
@@ -68,7 +68,14 @@ impl FromStr for Question {
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
         let (host, port) = split_port(authority);
-        let host = parse_host(host)?;
+        let speaks_http = ["http", "https"]
+            .iter()
+            .any(|own| protocol.eq_ignore_ascii_case(own));
+        let host = parse_host(if speaks_http && host.is_empty() {
+            "self"
+        } else {
+            host
+        })?;
         let port = port.map(parse_port).transpose()?;
         let needed = || QuestionError::NoPort(text.to_owned());
         let transport = match protocol.to_ascii_lowercase().as_str() {
@@ -90,6 +97,9 @@ impl FromStr for Question {
 }
 
 fn bare(text: &str) -> Result<Question, QuestionError> {
+    if text.starts_with('/') {
+        return format!("http://self{text}").parse();
+    }
     match Host::parse(text) {
         Ok(Host::Name(name)) => Ok(Question::LookUp { name }),
         Ok(Host::Address(_)) => Err(QuestionError::NoProtocol(format!("{text}:PORT"))),
@@ -171,7 +181,11 @@ mod tests {
             ("tcp://db.example.com:99999", Err("`99999` is no port")),
             ("h2://db.example.com:1", Err("`h2` is no protocol")),
             ("https://user@host/", Err("`user@host` is no host")),
-            ("https:///", Err("`` is no host")),
+            ("https:///a", Ok("https://self:443")),
+            ("http://:80/a", Ok("http://self:80")),
+            ("/a/b?c", Ok("http://self:80")),
+            ("http://self.alt/", Ok("http://self.alt:80")),
+            ("tcp://:80", Err("`` is no host")),
         ] {
             match (text.parse::<Question>(), expected) {
                 (Ok(question), Ok(shown)) => assert_eq!(question.to_string(), shown, "{text}"),

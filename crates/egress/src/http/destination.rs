@@ -13,7 +13,7 @@
 use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri};
-use outport_policy::{Attempt, Host, Name, RequestMethod, Scheme};
+use outport_policy::{Attempt, Host, RequestMethod, Scheme};
 
 /// The place that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -146,18 +146,13 @@ fn port(authority: &Authority) -> Result<Option<u16>, NoDestination> {
     }
 }
 
-/// `self`, and the name that Spin's SDKs give it, so that it can stand in a URL.
-pub(super) fn is_self(name: &Name) -> bool {
-    matches!(name.as_str(), "self" | "self.alt")
-}
-
 /// The host as the policy judges it: `self.alt` is `self`, and so is a host that was left out, as in Spin.
 fn host(authority: &Authority) -> Result<Host, NoDestination> {
     let itself = || Host::parse("self");
     let host = match authority.host() {
         "" => itself(),
         text => match Host::parse(text) {
-            Ok(Host::Name(name)) if is_self(&name) => itself(),
+            Ok(Host::Name(name)) if name.is_the_app_itself() => itself(),
             host => host,
         },
     };

@@ -5,8 +5,6 @@ use http::{Request, Response};
 use outport_policy::Name;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::destination::is_self;
-
 /// Where a request inside the app goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InternalDestination {
@@ -34,7 +32,7 @@ pub trait Internal: Send + Sync + 'static {
 impl InternalDestination {
     /// The destination that `name` stands for, if it is one inside the app.
     pub(super) fn of(name: &Name) -> Option<InternalDestination> {
-        if is_self(name) {
+        if name.is_the_app_itself() {
             return Some(InternalDestination::App);
         }
         if !name.is_service_chaining() {

@@ -1,7 +1,7 @@
 //! Products: protocols × hosts × ports.
 
 use super::{Destination, Protocols};
-use crate::{Entry, EntryPorts, Host, HostPattern, PortRange, PortSet};
+use crate::{Entry, EntryPorts, EntryScheme, Host, HostPattern, PortRange, PortSet, Scheme};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::fmt;
 use std::net::IpAddr;
@@ -74,14 +74,14 @@ impl Region {
         products.collect()
     }
 
-    /// `self` is reached over URLs only, and the app has one port, so the entry's does not matter.
+    /// The app itself is one destination, `http` on port 80, whatever the entry's scheme and ports (clause AL-10).
     fn product(protocols: &Protocols, host: &HostPattern, ports: &PortSet) -> Region {
         let hosts = Hosts::Pattern(host.clone());
         match host {
             HostPattern::ToSelf => Region {
-                protocols: protocols.intersection(&Protocols::urls()),
+                protocols: Protocols::permitted_by(&EntryScheme::Url(Scheme::HTTP)),
                 hosts,
-                ports: [PortRange::ALL].into_iter().collect(),
+                ports: PortRange::one(80).into_iter().collect(),
             },
             _ => Region {
                 protocols: protocols.clone(),

@@ -210,7 +210,7 @@ fn check_default_ports(
     ports: &EntryPorts,
 ) -> Result<(), EntryProblem> {
     // The app itself has one port, which the author does not know.
-    if *ports != EntryPorts::OfScheme || hosts == [HostPattern::ToSelf] {
+    if *ports != EntryPorts::OfScheme || hosts.iter().all(|host| *host == HostPattern::ToSelf) {
         return Ok(());
     }
     let portless = |scheme: &&EntryScheme| match scheme {

@@ -4,7 +4,7 @@
 
 use super::parse::{Mistake, parts};
 use crate::entry_error::EntryProblem;
-use crate::host_pattern::HostPattern;
+use crate::{HostPattern, Name};
 use std::net::Ipv6Addr;
 
 /// Bytes of the longest suggestion.
@@ -77,7 +77,7 @@ fn with_host(text: &str, mistake: &Mistake<'_>) -> Option<String> {
 /// Whether the host is the app itself or a component of it, which HTTP alone reaches.
 fn is_inside_the_app(text: &str) -> bool {
     let host = text.split(':').next().unwrap_or(text);
-    host == "self" || host.ends_with(".spin.internal")
+    Name::parse(host).is_ok_and(|name| name.is_the_app_itself() || name.is_service_chaining())
 }
 
 fn split(text: &str) -> (&str, &str) {

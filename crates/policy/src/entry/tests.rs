@@ -57,6 +57,9 @@ fn entries_are_read_in_every_form_and_shown_canonically() {
         ),
         ("http://self", "http://self"),
         ("http://SELF/", "http://self"),
+        ("http://self.:*", "http://self:*"),
+        ("*://self.alt", "*://self"),
+        ("http://ｓｅｌｆ", "http://self"),
         ("*://self", "*://self"),
         ("http://self:3000", "http://self:3000"),
         ("redis://cache.internal", "redis://cache.internal"),
@@ -414,7 +417,11 @@ fn hosts_match_names_or_addresses_never_both() {
             &["2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"],
             &["2001:db9::", "10.0.0.5"],
         ),
-        ("self", &["self"], &["a.self", "10.0.0.5"]),
+        (
+            "self",
+            &["self", "self.alt"],
+            &["a.self", "a.self.alt", "10.0.0.5"],
+        ),
     ];
     for (pattern, accepts, rejects) in cases {
         let entry = read(&format!("http://{pattern}:80"));

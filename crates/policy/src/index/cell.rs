@@ -91,7 +91,7 @@ impl Cell {
     }
 
     /// An entry of the allow list for the protocol on some port.
-    pub(super) fn first_for(&self, protocol: Protocol<'_>) -> Option<EntryId> {
+    fn first_for(&self, protocol: Protocol<'_>) -> Option<EntryId> {
         self.any.first().or_else(|| {
             let mut maps = self.rest.as_ref()?.maps(Side::Allow, protocol);
             maps.find_map(PortMap::first)

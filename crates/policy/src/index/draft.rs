@@ -2,7 +2,7 @@
 
 use super::cell::{CellDraft, EntryId};
 use super::{Index, Match, Networks};
-use crate::{Entry, HostPattern, Name, PortRange};
+use crate::{Entry, HostPattern, Name};
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ pub(super) struct Drafts {
     names: HashMap<Name, CellDraft, RandomState>,
     subdomains: HashMap<Name, CellDraft, RandomState>,
     networks: HashMap<IpNet, CellDraft, RandomState>,
-    to_self: CellDraft,
+    to_self: Option<EntryId>,
     named: CellDraft,
 }
 
@@ -25,7 +25,10 @@ impl Drafts {
             HostPattern::Subdomains(apex) => self.subdomains.entry(apex.clone()).or_default(),
             HostPattern::Address(address) => self.networks.entry(address.ip().into()).or_default(),
             HostPattern::Network(net) => self.networks.entry(*net).or_default(),
-            HostPattern::ToSelf => return add_to_self(&mut self.to_self, id, entry),
+            HostPattern::ToSelf => {
+                self.to_self.get_or_insert(id);
+                return;
+            }
         };
         add(draft, id, entry);
         match host {
@@ -51,7 +54,7 @@ impl Drafts {
             names: finish_names(self.names),
             subdomains: finish_names(self.subdomains),
             networks: Networks::compile(networks),
-            to_self: self.to_self.finish(),
+            to_self: self.to_self,
             named: self.named.finish(),
         }
     }
@@ -62,13 +65,6 @@ fn add(draft: &mut CellDraft, id: EntryId, entry: &Entry) {
         for range in entry.ports_for(scheme).ranges() {
             draft.add(scheme, *range, id);
         }
-    }
-}
-
-/// The app has one port, so the entry's does not matter.
-fn add_to_self(draft: &mut CellDraft, id: EntryId, entry: &Entry) {
-    for scheme in entry.schemes() {
-        draft.add(scheme, PortRange::ALL, id);
     }
 }
 

@@ -49,12 +49,7 @@ impl<'p> Draft<'p> {
                 continue;
             };
             let expanded = crate::deny_list::loopback_of_localhost(&host);
-            // `self` on the deny list names nothing that an attempt could be for.
-            let hosts = expanded
-                .into_iter()
-                .chain([host])
-                .filter(|host| *host != HostPattern::ToSelf);
-            for host in hosts {
+            for host in expanded.into_iter().chain([host]) {
                 self.rule(&region.protocols, host, region.ports.clone(), Readings::All);
             }
         }

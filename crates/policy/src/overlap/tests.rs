@@ -159,7 +159,21 @@ fn an_entry_is_whole_narrowed_or_blocked() {
             "nothing",
             "every protocol to localhost, ports 8080",
         ),
-        ("http://self", "*://*:*", "nothing", "http to self, ports *"),
+        ("http://self", "*://*:*", "nothing", "http to self, ports 80"),
+        ("http://self", "*://self:*", "nothing", "http to self, ports 80"),
+        (
+            "http://self",
+            "https://{a.example,SELF.}",
+            "nothing",
+            "http to self, ports 80",
+        ),
+        (
+            "http://self.alt:8080",
+            "http://self",
+            "nothing",
+            "http to self, ports 80",
+        ),
+        ("http://self", "*://*:5432", "whole", ""),
         (
             "*://[64:ff9b::10.0.0.5]:1",
             "*://10.0.0.0/8:*",
@@ -517,7 +531,20 @@ fn destination() -> impl Strategy<Value = Destination> {
         select(&ADDRESSES[..]).prop_map(|text| Host::Address(Address::new(text.parse().unwrap()))),
     ];
     let port = select(vec![1, 79, 80, 90, 91, 443, 1023, 1024, 8080, 65535]);
-    (select(channels), host, port).prop_map(|(channel, host, port)| Destination { channel, host, port })
+    (select(channels), host, port).prop_map(|(channel, host, port)| match (&channel, &host) {
+        // The app itself is one destination (clause AL-10).
+        (Channel::Url(Scheme::HTTPS), Host::Name(name)) if name.is_the_app_itself() => itself(host),
+        (Channel::Url(Scheme::HTTP), Host::Name(name)) if name.is_the_app_itself() => itself(host),
+        _ => Destination { channel, host, port },
+    })
+}
+
+fn itself(host: Host) -> Destination {
+    Destination {
+        channel: Channel::Url(Scheme::HTTP),
+        host,
+        port: 80,
+    }
 }
 
 fn limits() -> impl Strategy<Value = RuntimeLimits> {

@@ -854,6 +854,68 @@ fn self_and_service_chaining_are_for_http_only() {
     assert_eq!(world.look_up("spin.internal"), "dns.name-not-allowed");
 }
 
+// proves: AL-10
+#[test]
+fn every_spelling_of_the_app_itself_is_one_destination() {
+    let spellings = [
+        (Scheme::HTTP, "self", 80),
+        (Scheme::HTTPS, "self", 443),
+        (Scheme::HTTP, "self", 3000),
+        (Scheme::HTTP, "SELF.", 80),
+        (Scheme::HTTP, "self.alt", 80),
+        (Scheme::HTTPS, "Self.Alt.", 8443),
+    ];
+    let rows: [(&[&str], &[&str], &str); 20] = [
+        (&["http://self"], &[], "allow"),
+        (&["https://self"], &[], "allow"),
+        (&["http://self.alt"], &[], "allow"),
+        (&["*://self.:9"], &[], "allow"),
+        (&["http://*"], &[], "allow"),
+        (&["*://*:*"], &[], "allow"),
+        (&["*://*:5432"], &[], "allow.port"),
+        (&["https://*"], &[], "allow.scheme"),
+        (&["http://*.alt"], &[], "allow.no-match"),
+        (&[], &[], "allow.none"),
+        (&["http://self"], &["*://self:*"], "deny.host"),
+        (&["http://self"], &["http://self"], "deny.host"),
+        (&["http://self"], &["https://SELF.ALT"], "deny.host"),
+        (&["http://self"], &["http://self:1"], "deny.host"),
+        (
+            &["http://self"],
+            &["{http,https}://{a.example,self}"],
+            "deny.host",
+        ),
+        (&["http://self"], &["*://*:*"], "deny.host"),
+        (&["http://self"], &["http://*"], "deny.host"),
+        (&["http://self"], &["tcp://*:80"], "deny.host"),
+        (
+            &["http://self"],
+            &["*://*:5432", "*://localhost:*", "*://127.0.0.0/8:*"],
+            "allow",
+        ),
+        (
+            &["http://self"],
+            &["*://*.self:*", "*://*.alt:*", "udp://*:*"],
+            "allow",
+        ),
+    ];
+    for (allow, deny, expected) in rows {
+        let world = World::new(allow, deny);
+        for (scheme, host, port) in &spellings {
+            let found = world.request(scheme, host, *port);
+            assert_eq!(
+                found, expected,
+                "{scheme}://{host}:{port}, {allow:?} without {deny:?}"
+            );
+        }
+    }
+    let redis = Scheme::parse("redis").unwrap();
+    assert_eq!(
+        World::new(&["http://self"], &[]).request(&redis, "self", 80),
+        "allow.no-match"
+    );
+}
+
 // proves: DNS-1
 #[test]
 fn a_name_is_looked_up_only_for_a_socket() {

@@ -1,18 +1,20 @@
 //! The compiled policy against a model that is obviously right, on random entries and destinations.
 
 use super::*;
-use crate::{EntryPorts, HostPattern, PortSpec, Protocol};
+use crate::{EntryPorts, EntryScheme, HostPattern, PortSpec, Protocol};
 use proptest::prelude::*;
 use proptest::sample::select;
 
 /// The naive model: walk all entries and ask each whether it covers the destination.
 fn permits(entry: &Entry, host: &Host, protocol: Protocol<'_>, port: u16) -> bool {
-    let for_sockets =
-        |pattern: &HostPattern| *pattern != HostPattern::ToSelf || matches!(protocol, Protocol::Url(_));
+    if let Some(canonical) = app_itself(host, protocol) {
+        return entry.hosts().contains(&HostPattern::ToSelf)
+            || covers_every_host(entry, EntryScheme::permits, canonical);
+    }
     entry
         .hosts()
         .iter()
-        .filter(|pattern| for_sockets(pattern))
+        .filter(|pattern| **pattern != HostPattern::ToSelf)
         .any(|pattern| pattern.matches(host))
         && entry
             .schemes()
@@ -20,7 +22,28 @@ fn permits(entry: &Entry, host: &Host, protocol: Protocol<'_>, port: u16) -> boo
             .any(|own| own.permits(protocol) && entry.ports_for(own).contains(port))
 }
 
+/// The one spelling of the app itself (clause AL-10).
+fn app_itself<'a>(host: &Host, protocol: Protocol<'_>) -> Option<(Protocol<'a>, u16)> {
+    static HTTP: Scheme = Scheme::HTTP;
+    let speaks_http = [Scheme::HTTP, Scheme::HTTPS]
+        .iter()
+        .any(|own| protocol == Protocol::Url(own));
+    (speaks_http && host.to_string() == "self").then_some((Protocol::Url(&HTTP), 80))
+}
+
+type Speaks = fn(&EntryScheme, Protocol<'_>) -> bool;
+
+fn covers_every_host(entry: &Entry, speaks: Speaks, (protocol, port): (Protocol<'_>, u16)) -> bool {
+    let mut schemes = entry.schemes().iter();
+    entry.hosts().contains(&HostPattern::Any)
+        && schemes.any(|own| speaks(own, protocol) && entry.ports_for(own).contains(port))
+}
+
 fn denies(entry: &Entry, host: &Host, protocol: Protocol<'_>, port: u16) -> bool {
+    if let Some(canonical) = app_itself(host, protocol) {
+        return entry.hosts().contains(&HostPattern::ToSelf)
+            || covers_every_host(entry, EntryScheme::denies, canonical);
+    }
     let scheme = entry
         .schemes()
         .iter()
