@@ -1,14 +1,20 @@
 //! The system's socket behind a TCP socket of a guest, and the two directions of a connection.
 //!
-//! Every operation is tried first and waited for only if the system says that it would have to wait. Until then the
-//! runtime does not know of the socket: a connection that is made, used and closed without having to wait costs no
-//! registration with the runtime and none of its wake-ups. On loopback that is most of them, and elsewhere those that
-//! fail at once.
+//! Every operation is tried first and waited for only if the system says that it would have to wait. Until somebody
+//! waits the runtime does not know of the socket: a connection that is made, used and closed without having to wait
+//! costs no registration with the runtime and none of its wake-ups. On loopback that is most of them, and elsewhere those
+//! that fail at once.
 //!
 //! ```text
 //! try ─ done
 //!  └ would wait ─ register with the runtime (once) ─ wait until it may go on ─ try ─ …
 //! ```
+//!
+//! What a guest is told is what the system says at that moment. What the runtime remembers of a socket is older: it is
+//! ready in the runtime's eyes until an operation would have had to wait, though all that came was read, and it is not
+//! ready until the runtime has looked, though the system would take what is sent. So the runtime only wakes whoever
+//! waits, and the system is asked before anything is said: by the operation itself, or by poll(2) where the guest wants
+//! to know whether one could go on.
 //!
 //! When the direction [to the peer](Sending) is over the peer sees the end of it, while the guest has the socket. That
 //! nobody [receives](Receiving) any more is nothing that a peer can see, so the system is not told. Either ends when the
@@ -19,9 +25,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::runtime::Handle;
+use tokio::task::coop;
 use wasmtime_wasi::sockets::ErrorCode;
 
 use super::permit::SocketPermit;
@@ -72,7 +80,7 @@ impl Connection {
         (Receiving(self.clone()), Sending(self.clone()))
     }
 
-    /// Tries `connect`, which says that it would block while the connection is being made.
+    /// Tries `connect`, which says that it would block while the connection is being made, until it does not.
     pub(super) fn poll_connect(
         &self,
         cx: &mut Context<'_>,
@@ -88,23 +96,47 @@ impl Connection {
         direction: Direction,
         mut operation: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let watched = match self.watched.get() {
-            Some(watched) => watched,
-            None => match operation() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.watch()?,
-                done => return Poll::Ready(done),
-            },
+        // Whoever waits lets others have their turn, however fast the peer is.
+        let turn = ready!(coop::poll_proceed(cx));
+        let done = match now(&mut operation) {
+            Poll::Ready(done) => done,
+            Poll::Pending => ready!(self.wait(cx, direction, operation)),
         };
+        turn.made_progress();
+        Poll::Ready(done)
+    }
+
+    /// Waits until `operation`, which would block, does not.
+    fn wait<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        mut operation: impl FnMut() -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let watched = self.watch()?;
         loop {
             let mut guard = ready!(poll_ready(watched, cx, direction))?;
-            match operation() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
-                done => return Poll::Ready(done),
+            match now(&mut operation) {
+                Poll::Pending => guard.clear_ready(),
+                done => return done,
             }
         }
     }
 
+    /// Waits until an operation in `direction` would not block, the end or an error among it.
+    fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<()> {
+        let ask = || direction.ask(&self.socket);
+        // An error of asking or waiting is told by the operation that follows.
+        match now(ask) {
+            Poll::Pending => self.wait(cx, direction, ask).map(drop),
+            Poll::Ready(_) => Poll::Ready(()),
+        }
+    }
+
     fn watch(&self) -> io::Result<&AsyncFd<Arc<OwnedFd>>> {
+        if let Some(watched) = self.watched.get() {
+            return Ok(watched);
+        }
         // What the guest has written may be sent on another thread while it receives here, and a socket can be
         // registered once.
         let _one_at_a_time = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,6 +148,22 @@ impl Connection {
         }
         let watched = register(self.socket.clone())?;
         Ok(self.watched.get_or_init(|| watched))
+    }
+}
+
+impl Direction {
+    /// Asks the system whether an operation would block.
+    fn ask(self, socket: &OwnedFd) -> io::Result<()> {
+        let wanted = match self {
+            Direction::Receiving => PollFlags::IN,
+            Direction::Sending => PollFlags::OUT,
+        };
+        let mut asked = [PollFd::new(socket, wanted)];
+        match retry(|| rustix::event::poll(&mut asked, Some(&Timespec::default())))? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            // Where the connection has failed or has ended there is something to be told.
+            _ => Ok(()),
+        }
     }
 }
 
@@ -149,49 +197,53 @@ fn poll_ready<'a>(
 impl Receiving {
     /// Waits until there is something to receive, the end or an error among it.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let watched = match self.0.watched.get() {
-            Some(watched) => watched,
-            None => match self.0.watch() {
-                Ok(watched) => watched,
-                // Whoever receives now gets the error.
-                Err(_) => return Poll::Ready(()),
-            },
-        };
-        poll_ready(watched, cx, Direction::Receiving).map(|_| ())
+        self.0.poll_ready(cx, Direction::Receiving)
     }
 
-    /// Receives what there is, at most `most` bytes; none at the end.
+    /// Receives what there is, at most `most` bytes; none at the end. Pending is what the system says now: nobody is
+    /// woken.
+    pub(crate) fn try_receive(&self, most: usize) -> Poll<Result<Vec<u8>, ErrorCode>> {
+        let mut bytes = Vec::new();
+        let received = now(|| self.receive(&mut bytes, most));
+        received.map_ok(|()| bytes).map_err(ErrorCode::from)
+    }
+
+    /// Like [`try_receive`](Receiving::try_receive), and waits.
     pub(crate) fn poll_receive(&self, cx: &mut Context<'_>, most: usize) -> Poll<Result<Vec<u8>, ErrorCode>> {
         let mut bytes = Vec::new();
-        let received = self.receive_with(cx, |socket| {
-            // Exactly that, since there was nothing.
-            bytes.reserve_exact(most);
-            let spare = rustix::buffer::spare_capacity(&mut bytes);
-            rustix::net::recv(socket, spare, RecvFlags::empty()).map(|_| ())
-        });
-        received.map_ok(|()| bytes)
+        let receive = || self.receive(&mut bytes, most);
+        let received = self.0.poll(cx, Direction::Receiving, receive);
+        received.map_ok(|()| bytes).map_err(ErrorCode::from)
     }
 
-    /// Receives into `buffer`, and says how many bytes; none at the end.
+    /// Receives into `buffer`, and says how many bytes; none at the end. Pending is what the system says now.
+    pub(crate) fn try_receive_into(&self, buffer: &mut [u8]) -> Poll<Result<usize, ErrorCode>> {
+        now(|| self.receive_into(buffer)).map_err(ErrorCode::from)
+    }
+
+    /// Like [`try_receive_into`](Receiving::try_receive_into), and waits.
     pub(crate) fn poll_receive_into(
         &self,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ErrorCode>> {
-        self.receive_with(cx, |socket| {
-            rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()).map(|(length, _)| length)
+        let receive = || self.receive_into(buffer);
+        let received = self.0.poll(cx, Direction::Receiving, receive);
+        received.map_err(ErrorCode::from)
+    }
+
+    fn receive(&self, bytes: &mut Vec<u8>, most: usize) -> io::Result<()> {
+        retry(|| {
+            // Exactly that, since there was nothing.
+            bytes.reserve_exact(most);
+            let spare = rustix::buffer::spare_capacity(bytes);
+            rustix::net::recv(&self.0.socket, spare, RecvFlags::empty()).map(drop)
         })
     }
 
-    fn receive_with<R>(
-        &self,
-        cx: &mut Context<'_>,
-        mut receive: impl FnMut(&OwnedFd) -> rustix::io::Result<R>,
-    ) -> Poll<Result<R, ErrorCode>> {
-        let Receiving(connection) = self;
-        let receive = || retry(|| receive(&connection.socket));
-        let received = connection.poll(cx, Direction::Receiving, receive);
-        received.map_err(ErrorCode::from)
+    fn receive_into(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let receive = || rustix::net::recv(&self.0.socket, &mut *buffer, RecvFlags::empty());
+        retry(receive).map(|(length, _)| length)
     }
 }
 
@@ -201,20 +253,25 @@ impl Sending {
         self.0.permit.gate().account()
     }
 
-    /// Waits until something can be sent. A socket that never had to wait is taken at its word.
+    /// Waits until something can be sent, an error among it.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.0.watched.get() {
-            Some(watched) => poll_ready(watched, cx, Direction::Sending).map(|_| ()),
-            None => Poll::Ready(()),
-        }
+        self.0.poll_ready(cx, Direction::Sending)
     }
 
-    /// Sends as much of `bytes` as the system takes now, and says how much.
+    /// Sends as much of `bytes` as the system takes now, and says how much. Pending is what the system says now: nobody
+    /// is woken.
+    pub(crate) fn try_send(&self, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
+        now(|| self.send(bytes)).map_err(ErrorCode::from)
+    }
+
+    /// Like [`try_send`](Sending::try_send), and waits.
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
-        let Sending(connection) = self;
-        let send = || retry(|| rustix::net::send(&connection.socket, bytes, SendFlags::NOSIGNAL));
-        let sent = connection.poll(cx, Direction::Sending, send);
+        let sent = self.0.poll(cx, Direction::Sending, || self.send(bytes));
         sent.map_err(ErrorCode::from)
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        retry(|| rustix::net::send(&self.0.socket, bytes, SendFlags::NOSIGNAL))
     }
 }
 
@@ -226,6 +283,14 @@ impl Drop for Sending {
             // A connection that the peer has ended meanwhile cannot be shut down, and need not be.
             let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);
         }
+    }
+}
+
+/// What `operation` comes to now; pending if it would block.
+fn now<R>(mut operation: impl FnMut() -> io::Result<R>) -> Poll<io::Result<R>> {
+    match operation() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        done => Poll::Ready(done),
     }
 }
 

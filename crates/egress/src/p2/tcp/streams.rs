@@ -2,8 +2,8 @@
 //!
 //! Input is what the system has, when the guest asks. Output is taken from the guest at once, up to [`MOST`] bytes, and
 //! as much as the system takes is sent at once; a task sends the rest, and until it is done the stream takes nothing
-//! more. The guest may drop the stream meanwhile: what it has written is sent all the same, and then the peer is told
-//! that it was all.
+//! more. Whether a stream is ready is what the system says then. The guest may drop the stream meanwhile: what it has
+//! written is sent all the same, and then the peer is told that it was all.
 //!
 //! ```text
 //! Open ─ write ─┬─ all is sent: Open
@@ -76,13 +76,16 @@ impl Input {
             .expect("nothing panics while a stream is locked")
     }
 
-    /// Waits for something to read, the end or an error among it.
-    fn poll_read(&self, cx: &mut Context<'_>, most: usize) -> Poll<StreamResult<Bytes>> {
+    /// What `receive` comes to, the end or an error among it.
+    fn read_with(
+        &self,
+        receive: impl FnOnce(&Receiving) -> Poll<Result<Vec<u8>, ErrorCode>>,
+    ) -> Poll<StreamResult<Bytes>> {
         let mut receiving = self.receiving();
         let Some(open) = &*receiving else {
             return Poll::Ready(Err(StreamError::Closed));
         };
-        let error = match ready!(open.poll_receive(cx, most.min(MOST))) {
+        let error = match ready!(receive(open)) {
             Ok(bytes) if !bytes.is_empty() => return Poll::Ready(Ok(bytes.into())),
             Ok(_) => StreamError::Closed,
             Err(error) => failed(error),
@@ -103,7 +106,7 @@ impl InputStream for Input {
                 Err(StreamError::Closed)
             };
         }
-        match self.poll_read(&mut Context::from_waker(Waker::noop()), most) {
+        match self.read_with(|open| open.try_receive(most.min(MOST))) {
             Poll::Ready(read) => read,
             Poll::Pending => Ok(Bytes::new()),
         }
@@ -114,7 +117,7 @@ impl InputStream for Input {
             self.ready().await;
             return self.read(most);
         }
-        poll_fn(|cx| self.poll_read(cx, most)).await
+        poll_fn(|cx| self.read_with(|open| open.poll_receive(cx, most.min(MOST)))).await
     }
 }
 
@@ -159,33 +162,33 @@ impl OutputState {
 
     /// Waits until something can be written, or never again.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let sent = match self {
-            OutputState::Sending(task) => ready!(Pin::new(task).poll(cx)).map(Some),
-            OutputState::Ending(task) => ready!(Pin::new(task).poll(cx)).map(|_| None),
-            OutputState::Open { .. } | OutputState::Ended(_) => return self.poll_writable(cx),
-        };
-        *self = match sent {
-            Ok(Some(sending)) => OutputState::Open { sending, permit: 0 },
-            Ok(None) => OutputState::Ended(Ended::Closed),
-            Err(error) => OutputState::Ended(Ended::by(error)),
-        };
-        self.poll_writable(cx)
-    }
-
-    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_sent(cx));
         match self {
             OutputState::Open { sending, .. } => sending.poll_ready(cx),
             _ => Poll::Ready(()),
         }
     }
 
+    /// Waits until what was written is sent, or never will be.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let sent = match self {
+            OutputState::Sending(task) => ready!(Pin::new(task).poll(cx)).map(Some),
+            OutputState::Ending(task) => ready!(Pin::new(task).poll(cx)).map(|_| None),
+            OutputState::Open { .. } | OutputState::Ended(_) => return Poll::Ready(()),
+        };
+        *self = match sent {
+            Ok(Some(sending)) => OutputState::Open { sending, permit: 0 },
+            Ok(None) => OutputState::Ended(Ended::Closed),
+            Err(error) => OutputState::Ended(Ended::by(error)),
+        };
+        Poll::Ready(())
+    }
+
+    /// An open stream takes something always: the system may have room for a part of it when poll(2) says that it is
+    /// not worth while, and nobody knows but who sends.
     fn check_write(&mut self) -> StreamResult<usize> {
-        if self
-            .poll_ready(&mut Context::from_waker(Waker::noop()))
-            .is_pending()
-        {
-            return Ok(0);
-        }
+        // Whoever waits does so through `ready`; this only looks.
+        let _ = self.poll_sent(&mut Context::from_waker(Waker::noop()));
         match self {
             OutputState::Open { permit, .. } => {
                 *permit = MOST;
@@ -210,9 +213,8 @@ impl OutputState {
                 ));
             }
         };
-        let mut cx = Context::from_waker(Waker::noop());
         while !bytes.is_empty() {
-            match sending.poll_send(&mut cx, &bytes) {
+            match sending.try_send(&bytes) {
                 Poll::Ready(Ok(sent)) => bytes.advance(sent),
                 Poll::Ready(Err(error)) => {
                     let ended = Ended::by(error);

@@ -142,7 +142,12 @@ impl<T> StreamProducer<T> for Open<Receiving> {
             receiving.poll_ready(cx).map(|()| Ok(Moved::Some))
         } else {
             let mut destination = destination.as_direct(store, READ_AHEAD);
-            let received = receiving.poll_receive_into(cx, destination.remaining());
+            // A guest that no longer waits gets what there is now.
+            let received = if finish {
+                receiving.try_receive_into(destination.remaining())
+            } else {
+                receiving.poll_receive_into(cx, destination.remaining())
+            };
             received.map_ok(|length| {
                 destination.mark_written(length);
                 if length == 0 { Moved::End } else { Moved::Some }
@@ -170,7 +175,11 @@ impl<T> StreamConsumer<T> for Open<Sending> {
         let moved = if source.remaining().is_empty() {
             sending.poll_ready(cx).map(|()| Ok(Moved::Some))
         } else {
-            let sent = sending.poll_send(cx, source.remaining());
+            let sent = if finish {
+                sending.try_send(source.remaining())
+            } else {
+                sending.poll_send(cx, source.remaining())
+            };
             sent.map_ok(|length| {
                 source.mark_read(length);
                 Moved::Some

@@ -142,3 +142,71 @@ async fn a_peer_that_is_gone_fails_what_is_written() {
     assert!(!matches!(failed, StreamError::Trap(_)), "{failed:?}");
     assert!(output.check_write().is_err(), "it stays so");
 }
+
+/// What `ready` comes to when it is polled once, with a runtime that has not looked since.
+async fn is_ready(stream: &mut (impl Pollable + ?Sized)) -> bool {
+    let mut ready = stream.ready();
+    poll_fn(|cx| Poll::Ready(ready.as_mut().poll(cx).is_ready())).await
+}
+
+#[tokio::test]
+async fn a_stream_is_ready_when_the_system_says_so_and_only_then() {
+    let (mut input, mut output, mut peer) = connection().await;
+    for round in 0..50 {
+        assert_eq!(input.read(10).unwrap(), "", "{round}");
+        assert!(!is_ready(&mut input).await, "{round}: nothing has come");
+        assert!(is_ready(&mut output).await, "{round}: there is room");
+        assert_eq!(output.check_write().unwrap(), MOST, "{round}");
+        output.write(Bytes::from_static(b"ask")).unwrap();
+        peer.read_exact(&mut [0; 3]).unwrap();
+        peer.write_all(b"answer").unwrap();
+        if round % 2 == 0 {
+            input.ready().await;
+        }
+        assert!(is_ready(&mut input).await, "{round}: the answer has come");
+        assert_eq!(input.read(10).unwrap(), "answer", "{round}");
+        // Everything has been read, and no read has seen it.
+        assert!(!is_ready(&mut input).await, "{round}: the answer was read");
+    }
+    drop(peer);
+    assert!(is_ready(&mut input).await, "the end has come");
+    fill_or_fail(&mut output);
+    assert!(is_ready(&mut output).await, "the error is there to be told");
+}
+
+fn fill_or_fail(output: &mut Output) {
+    while let Ok(1..) = output.check_write() {
+        if output.write(Bytes::from_static(b"x")).is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_stream_is_ready_once_the_peer_has_made_room() {
+    let (_input, mut output, mut peer) = connection().await;
+    let written = fill(&mut output);
+    assert!(!is_ready(&mut output).await, "the peer has read nothing");
+    let reading = tokio::task::spawn_blocking(move || {
+        peer.read_exact(&mut vec![0; written.len()]).unwrap();
+        peer
+    });
+    output.ready().await;
+    let _peer = reading.await.unwrap();
+    assert!(is_ready(&mut output).await, "all was read");
+    assert_eq!(output.check_write().unwrap(), MOST);
+}
+
+#[tokio::test]
+async fn what_a_guest_asks_without_waiting_is_answered_however_often() {
+    let (mut input, mut output, mut peer) = connection().await;
+    // More often than the runtime lets a task go on without a pause.
+    for asked in 0..1000 {
+        output.check_write().unwrap();
+        output.write(Bytes::from_static(b"?")).unwrap();
+        peer.read_exact(&mut [0]).unwrap();
+        peer.write_all(b"!").unwrap();
+        assert!(is_ready(&mut input).await, "{asked}");
+        assert_eq!(input.read(10).unwrap(), "!", "{asked}");
+    }
+}
