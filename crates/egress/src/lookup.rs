@@ -8,8 +8,9 @@
 //!  ▼
 //! place in the order of look-ups (ticket)           start(), at once
 //! ─────────────────────────────────────────────────────────────────
-//! candidates: the name, or under a search domain    answer(), when awaited
-//!  │  judge each expanded name
+//! candidates: the name, and before it those under   answer(), when awaited
+//!  │  search domains if it has no dot at all
+//!  │  judge each expanded name ── none left has an address, one was refused ▶ Refused: grants end
 //!  ▼
 //! resolver, all in the time of a look-up ──────────▶ Unresolvable: grants end
 //!  │                                       ────────▶ TemporaryFailure, PermanentFailure: grants stay
@@ -67,6 +68,7 @@ impl LookUp {
             Host::Address(address) => return Ok(LookUp::Known(vec![address])),
             Host::Name(name) => name,
         };
+        let spelling = Spelling::of(text);
         let ticket = gate
             .begin_look_up(&name)
             .map_err(|refusal| match refusal.kind() {
@@ -76,6 +78,7 @@ impl LookUp {
         Ok(LookUp::Asked(Asked {
             gate: gate.clone(),
             name,
+            spelling,
             ticket: Some(ticket),
         }))
     }
@@ -85,13 +88,34 @@ impl LookUp {
 pub(crate) struct Asked {
     gate: Arc<InstanceGate>,
     name: Name,
+    spelling: Spelling,
     ticket: Option<Ticket>,
+}
+
+/// How a name is written, as far as it says where to look for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Spelling {
+    /// With its final dot: it is that name and no other.
+    Absolute,
+    /// Without: search domains may be for it.
+    Relative,
+}
+
+impl Spelling {
+    /// How `text` writes a name.
+    pub(crate) fn of(text: &str) -> Spelling {
+        if Name::is_written_absolute(text) {
+            Spelling::Absolute
+        } else {
+            Spelling::Relative
+        }
+    }
 }
 
 impl Asked {
     /// The addresses that the guest may have; they are granted by then.
     pub(crate) async fn answer(mut self) -> Result<Vec<Address>, LookUpError> {
-        let (outcome, result) = match judged(&self.gate, &self.name).await {
+        let (outcome, result) = match judged(&self.gate, &self.name, self.spelling).await {
             Ok((_, addresses)) if addresses.is_empty() => (Outcome::Nothing, Err(LookUpError::Refused)),
             Ok((chain, addresses)) => (
                 Outcome::Answered {
@@ -118,13 +142,17 @@ impl Drop for Asked {
 }
 
 /// What is left of the answer for `name`, after each address was judged: the chain and the addresses.
-async fn judged(gate: &InstanceGate, name: &Name) -> Result<(Vec<Name>, Vec<Address>), LookUpError> {
+async fn judged(
+    gate: &InstanceGate,
+    name: &Name,
+    spelling: Spelling,
+) -> Result<(Vec<Name>, Vec<Address>), LookUpError> {
     let Answer {
         chain,
         mut addresses,
         source,
         ..
-    } = resolve(gate, name).await?;
+    } = resolve(gate, name, spelling).await?;
     addresses.retain(|address| {
         let attempt = Attempt::Answer {
             name,
@@ -139,12 +167,16 @@ async fn judged(gate: &InstanceGate, name: &Name) -> Result<(Vec<Name>, Vec<Addr
 
 /// The answer for `name` as the resolver gives it, in the time and with the number of addresses that are
 /// permitted. Nothing in it has been judged.
-pub(crate) async fn resolve(gate: &InstanceGate, name: &Name) -> Result<Answer, LookUpError> {
+pub(crate) async fn resolve(
+    gate: &InstanceGate,
+    name: &Name,
+    spelling: Spelling,
+) -> Result<Answer, LookUpError> {
     if name.is_localhost() {
         return Ok(localhost());
     }
     let quotas = gate.quotas();
-    let asked = tokio::time::timeout(quotas.lookup_time, ask(gate, name)).await;
+    let asked = tokio::time::timeout(quotas.lookup_time, ask(gate, name, spelling)).await;
     let mut answer = asked.unwrap_or(Err(LookUpError::TemporaryFailure))?;
     if answer.addresses.len() > quotas.lookup_addresses {
         gate.note_cut_answer(name, answer.addresses.len());
@@ -154,12 +186,18 @@ pub(crate) async fn resolve(gate: &InstanceGate, name: &Name) -> Result<Answer, 
 }
 
 /// Asks for each candidate of `name` in turn, until one exists. A candidate that a search domain made of it comes
-/// first in the chain of its answer.
-async fn ask(gate: &InstanceGate, name: &Name) -> Result<Answer, LookUpError> {
+/// first in the chain of its answer. Where none exists that was asked for, a candidate that was refused is what the
+/// guest is told of, as the log is.
+async fn ask(gate: &InstanceGate, name: &Name, spelling: Spelling) -> Result<Answer, LookUpError> {
     let resolver = gate.resolver();
-    let mut last = LookUpError::Refused;
-    for candidate in resolver.expand(name) {
+    let candidates = match spelling {
+        Spelling::Absolute => vec![name.clone()],
+        Spelling::Relative => resolver.expand(name),
+    };
+    let mut without = LookUpError::Unresolvable;
+    for candidate in candidates {
         if candidate != *name && gate.judge_expanded(&candidate).is_err() {
+            without = LookUpError::Refused;
             continue;
         }
         match resolver.resolve(&candidate).await {
@@ -171,14 +209,14 @@ async fn ask(gate: &InstanceGate, name: &Name) -> Result<Answer, LookUpError> {
             }
             Err(error) => {
                 tracing::debug!(name = %candidate, %error, "a look-up has no answer");
-                last = error_of(&error);
-                if last != LookUpError::Unresolvable {
-                    return Err(last);
+                match error_of(&error) {
+                    LookUpError::Unresolvable => {}
+                    error => return Err(error),
                 }
             }
         }
     }
-    Err(last)
+    Err(without)
 }
 
 /// RFC 6761, section 6.3: never a server's business (DNS-10).

@@ -39,6 +39,12 @@ impl Name {
         Ok(Self(name.into()))
     }
 
+    /// Whether `text`, a spelling that [`Name::parse`] takes, has the dot of the root at its end. The name is the same
+    /// with and without it, but written so it is absolute: no search domain is for it (clause DNS-2).
+    pub fn is_written_absolute(text: &str) -> bool {
+        text.ends_with(DOTS)
+    }
+
     /// The canonical text, without a trailing dot.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -137,6 +143,9 @@ pub enum NameError {
     #[error("a name cannot end in a number, and this is no IPv4 address either")]
     BadAddress,
 }
+
+/// What UTS 46 takes for the dot between labels.
+const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
 /// Bytes of the longest spelling of a name that is looked at.
 const MAX_SPELLING: usize = 4 * 254;
@@ -237,6 +246,26 @@ impl fmt::Display for Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // proves: DNS-2
+    #[test]
+    fn a_name_is_absolute_if_it_is_written_with_its_final_dot() {
+        let rows = [
+            ("db", false),
+            ("db.", true),
+            ("db.example", false),
+            ("DB.Example.", true),
+            ("db\u{3002}", true),
+            ("db\u{ff0e}", true),
+            ("db\u{ff61}", true),
+            ("d\u{3002}b", false),
+        ];
+        for (text, absolute) in rows {
+            assert_eq!(Name::is_written_absolute(text), absolute, "{text}");
+            let written = Name::parse(text).unwrap();
+            assert_eq!(written, Name::parse(written.as_str()).unwrap(), "{text}");
+        }
+    }
 
     // proves: AL-1, DNS-2
     #[test]

@@ -15,12 +15,16 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri};
 use outport_policy::{Attempt, Host, RequestMethod, Scheme};
 
+use crate::lookup::Spelling;
+
 /// The place that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Destination {
     pub(super) scheme: Scheme,
     pub(super) host: Host,
     pub(super) port: u16,
+    /// How the host is written, if it is a name.
+    pub(super) spelling: Spelling,
 }
 
 /// The request is for no place at all.
@@ -38,7 +42,13 @@ impl Destination {
         let authority = uri.authority().ok_or(NoDestination)?;
         let host = host(authority)?;
         let port = port(authority)?.or(scheme.default_port()).ok_or(NoDestination)?;
-        Ok(Destination { scheme, host, port })
+        let spelling = Spelling::of(authority.host());
+        Ok(Destination {
+            scheme,
+            host,
+            port,
+            spelling,
+        })
     }
 
     /// A request to there by `method`, for the policy.

@@ -30,7 +30,7 @@ pub(super) async fn connect(
     destination: &Destination,
     slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
-    let answer = resolve(gate, &destination.host).await?;
+    let answer = resolve(gate, destination).await?;
     let (mut permit, permitted) = judge_when_there_is_room(gate, destination, &answer, slot).await?;
     let (stream, endpoint) = first_to_connect(&permitted).await.map_err(errors::of_connect)?;
     stream.set_nodelay(true).map_err(errors::of_connect)?;
@@ -76,11 +76,12 @@ pub(super) fn may_reuse(
         .is_ok()
 }
 
-async fn resolve(gate: &InstanceGate, host: &Host) -> Result<Answer, Error> {
-    match host {
+async fn resolve(gate: &InstanceGate, destination: &Destination) -> Result<Answer, Error> {
+    match &destination.host {
         Host::Name(name) => {
             let _turn = gate.turn_to_resolve().await;
-            lookup::resolve(gate, name).await.map_err(errors::of_look_up)
+            let answer = lookup::resolve(gate, name, destination.spelling).await;
+            answer.map_err(errors::of_look_up)
         }
         Host::Address(address) => Ok(Answer {
             chain: Vec::new(),
@@ -245,7 +246,9 @@ fn attempts<'a>(
     destination: &'a Destination,
     answer: &'a Answer,
 ) -> impl Iterator<Item = (Endpoint, Attempt<'a>)> {
-    let Destination { scheme, host, port } = destination;
+    let Destination {
+        scheme, host, port, ..
+    } = destination;
     answer.addresses.iter().map(move |address| {
         let remote = Endpoint::new(*address, *port);
         let attempt = Attempt::Dial {
@@ -317,6 +320,7 @@ mod tests {
             scheme: Scheme::HTTP,
             host,
             port: 8080,
+            spelling: lookup::Spelling::Relative,
         };
         (world, gate, destination, answer)
     }

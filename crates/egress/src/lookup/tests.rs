@@ -181,6 +181,40 @@ async fn a_search_domain_is_tried_for_a_name_without_a_dot_and_may_be_denied() {
     );
 }
 
+// proves: DNS-2
+#[tokio::test]
+async fn a_name_with_its_final_dot_is_that_name_and_no_search_domain_is_tried() {
+    let script = || {
+        Script::new()
+            .search("corp.example")
+            .then("db.corp.example", answer(&["10.0.0.1"]))
+            .then("db", answer(&["10.0.0.2"]))
+    };
+    for (text, expected, asked) in [
+        ("db", "10.0.0.1", "db.corp.example"),
+        ("DB.", "10.0.0.2", "db"),
+        ("db\u{3002}", "10.0.0.2", "db"),
+    ] {
+        let world = World::new(script());
+        let gate = world.instance(&["*://db:5432"]);
+        assert_eq!(look_up(&gate, text).await, Ok(addresses(&[expected])), "{text}");
+        assert_eq!(world.script.questions(), [asked], "{text}");
+    }
+}
+
+// proves: DNS-2, RSN-3
+#[tokio::test]
+async fn a_name_without_an_address_whose_expansion_is_denied_is_refused() {
+    for (deny, expected) in [
+        ("*://db.corp.example:*", LookUpError::Refused),
+        ("*://other.example:*", LookUpError::Unresolvable),
+    ] {
+        let world = World::new(Script::new().search("corp.example")).deny(&[deny]);
+        let found = look_up(&world.instance(&["*://db:5432"]), "db").await;
+        assert_eq!(found, Err(expected), "{deny}");
+    }
+}
+
 // proves: DNS-4
 #[tokio::test]
 async fn a_new_answer_replaces_the_grants_of_its_name() {
