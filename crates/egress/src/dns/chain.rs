@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use hickory_resolver::proto::rr::{RData, Record};
+use hickory_resolver::proto::rr::{Name as WireName, RData, Record};
 use outport_policy::{Address, Name};
 
 use super::answer::ResolveError;
@@ -96,11 +96,11 @@ impl Chain {
 fn alias(name: &Name, records: &[Record]) -> Result<Option<(Name, Duration)>, ResolveError> {
     for record in records.iter().filter(|record| owns(name, record)) {
         if let RData::CNAME(target) = &record.data {
-            let text = target.0.to_ascii();
-            let target = Name::parse(&text).map_err(|_| {
+            let name = written(&target.0).and_then(|text| Name::parse(&text).ok());
+            let target = name.ok_or_else(|| {
                 failed(format!(
                     "a CNAME record leads to `{}`, which is not a name",
-                    text.escape_default()
+                    target.0.to_ascii().escape_default()
                 ))
             })?;
             return Ok(Some((target, ttl(record))));
@@ -110,8 +110,17 @@ fn alias(name: &Name, records: &[Record]) -> Result<Option<(Name, Duration)>, Re
 }
 
 fn owns(name: &Name, record: &Record) -> bool {
-    let owner = record.name.to_ascii();
-    owner.trim_end_matches('.').eq_ignore_ascii_case(name.as_str())
+    written(&record.name).is_some_and(|owner| owner.eq_ignore_ascii_case(name.as_str()))
+}
+
+/// The text of a name from a message, label by label. The library would escape what it takes for unusual, such as a
+/// hyphen at the start of a label. None if a label holds what would read as something else: a dot, or what is not ASCII.
+pub(super) fn written(name: &WireName) -> Option<String> {
+    let labels = name.iter().map(|label| {
+        let label = std::str::from_utf8(label).ok()?;
+        (label.is_ascii() && !label.contains('.')).then_some(label)
+    });
+    Some(labels.collect::<Option<Vec<_>>>()?.join("."))
 }
 
 /// RFC 2181, section 8: a TTL with the highest bit set is taken for zero.
@@ -133,7 +142,6 @@ const LONGEST: usize = 16;
 mod tests {
     use std::str::FromStr;
 
-    use hickory_resolver::proto::rr::Name as WireName;
     use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME};
 
     use super::*;

@@ -7,7 +7,7 @@
 //!        ▼
 //! Resolver:  hosts file ── found ─▶ answer
 //!            cache ────── found ─▶ answer (what is left of its TTL)
-//!            thread `outport-dns`: A and AAAA at once ─▶ servers, UDP, TCP when truncated
+//!            thread `outport-dns`: A and AAAA at once ─▶ servers in their order, UDP, TCP when truncated
 //! ```
 //!
 //! Nothing here decides. Who may look a name up, and which addresses of an answer may be granted, is judged by
@@ -22,6 +22,7 @@ mod query;
 mod refresher;
 mod resolver;
 mod server;
+mod servers;
 
 pub use answer::{Answer, Extent, Resolve, ResolveError};
 pub use refresher::Refresher;

@@ -1,4 +1,4 @@
-//! Questions to the DNS servers.
+//! A name, by way of questions to the [DNS servers](super::servers), as its addresses.
 //!
 //! A name is asked for its A and AAAA records at the same time: over UDP, over TCP when the answer is truncated,
 //! for the absolute name in lower case (the case of a query is a channel out of the sandbox, so it is not
@@ -15,55 +15,40 @@
 //! The chain is walked here and not by the library underneath, since that loses its way where a later answer holds
 //! a chain of its own, and hides from the judge what it met on the way.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer, RetryDnsHandle};
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
+use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name as WireName, RecordType};
-use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use outport_policy::{Address, AnswerSource, Name};
 
 use super::answer::{Answer, Extent, ResolveError};
 use super::chain::{Chain, Followed};
-
-/// The DNS servers, in the order in which they are asked. Belongs to the runtime that it was made on.
-#[derive(Clone)]
-pub(super) struct Servers {
-    client: RetryDnsHandle<NameServerPool<TokioRuntimeProvider>>,
-}
+use super::servers::{Front, Servers};
 
 impl Servers {
-    /// A client of `servers`. Must be called within a runtime.
-    pub(super) fn new(servers: &[SocketAddr]) -> Result<Servers, NetError> {
-        let servers = servers.iter().map(|server| name_server(*server));
-        let context = Arc::new(PoolContext::new(options(), TlsConfig::new()?));
-        let pool = NameServerPool::from_config(servers, context, TokioRuntimeProvider::default());
-        Ok(Servers {
-            client: RetryDnsHandle::new(pool, FURTHER_TRIES),
-        })
-    }
-
     /// The addresses of the absolute name `name`, after at most [`FAMILY_TIME`].
-    pub(super) async fn ask(&self, name: &Name) -> Result<Answer, ResolveError> {
+    pub(super) async fn resolve(&self, name: &Name) -> Result<Answer, ResolveError> {
+        let front = Front::new();
         let (v4, v6) = tokio::join!(
-            self.ask_family(name, RecordType::A),
-            self.ask_family(name, RecordType::AAAA)
+            self.ask_family(name, RecordType::A, &front),
+            self.ask_family(name, RecordType::AAAA, &front)
         );
         merge(v4, v6)
     }
 
-    async fn ask_family(&self, name: &Name, family: RecordType) -> Result<Chain, ResolveError> {
-        let walked = tokio::time::timeout(FAMILY_TIME, self.walk(name, family)).await;
+    async fn ask_family(
+        &self,
+        name: &Name,
+        family: RecordType,
+        front: &Front,
+    ) -> Result<Chain, ResolveError> {
+        let walked = tokio::time::timeout(FAMILY_TIME, self.walk(name, family, front)).await;
         walked.map_err(|_| ResolveError::TimedOut)?
     }
 
     /// Asks for `name`, and for each name that an answer leads to without an address.
-    async fn walk(&self, name: &Name, family: RecordType) -> Result<Chain, ResolveError> {
+    async fn walk(&self, name: &Name, family: RecordType, front: &Front) -> Result<Chain, ResolveError> {
         let mut chain = Chain::of(name);
         loop {
             if let Some(special) = special_use(chain.end(), family) {
@@ -71,7 +56,8 @@ impl Servers {
                 chain.ttl = Duration::ZERO;
                 return Ok(chain);
             }
-            let response = self.ask_once(chain.end(), family).await?;
+            let question = Query::query(wire_name(chain.end())?, family);
+            let response = self.ask(&question, front).await?;
             match chain.follow(&response.answers)? {
                 Followed::Addresses => return Ok(chain),
                 // RFC 6604, section 3: the code speaks of the last name of the chain.
@@ -83,31 +69,15 @@ impl Servers {
             }
         }
     }
-
-    async fn ask_once(&self, name: &Name, family: RecordType) -> Result<DnsResponse, ResolveError> {
-        let absolute = WireName::from_ascii(format!("{name}.")).map_err(|error| ResolveError::Failed {
-            detail: error.to_string(),
-        })?;
-        let question = Query::query(absolute, family);
-        let answer = self.client.lookup(question.clone(), DnsRequestOptions::default());
-        let answer = answer.first_answer().await;
-        let answer = answer.and_then(|response| Ok(DnsError::from_response(response)?));
-        if answered(&answer).is_some_and(|answered| answered != [question]) {
-            return Err(ResolveError::Failed {
-                detail: format!("the answer is to another question than that for `{name}`"),
-            });
-        }
-        answer.map_err(resolve_error)
-    }
 }
 
-/// The question that a server says it answers. Over UDP the library compares it, over TCP it does not.
-fn answered(answer: &Result<DnsResponse, NetError>) -> Option<&[Query]> {
-    match answer {
-        Ok(response) => Some(&response.queries),
-        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => Some(std::slice::from_ref(&none.query)),
-        Err(_) => None,
-    }
+/// The absolute name as it is asked for. Not by its text: the library's way to write names knows no label that begins
+/// with a hyphen.
+fn wire_name(name: &Name) -> Result<WireName, ResolveError> {
+    let labels = name.as_str().split('.').map(str::as_bytes);
+    WireName::from_labels(labels).map_err(|error| ResolveError::Failed {
+        detail: error.to_string(),
+    })
 }
 
 /// What is known of a name that no server may be asked for, wherever a chain meets it: RFC 6761, sections 6.3 and
@@ -122,23 +92,6 @@ fn special_use(name: &Name, family: RecordType) -> Option<Result<Address, Resolv
     }
     let apex = name.as_str().rsplit('.').next();
     matches!(apex, Some("invalid" | "onion")).then_some(Err(ResolveError::NoSuchName))
-}
-
-fn name_server(server: SocketAddr) -> NameServerConfig {
-    let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
-    for connection in &mut connections {
-        connection.port = server.port();
-    }
-    NameServerConfig::new(server.ip(), true, connections)
-}
-
-fn options() -> ResolverOpts {
-    let mut options = ResolverOpts::default();
-    options.timeout = TRY_TIME;
-    options.case_randomization = false;
-    options.num_concurrent_reqs = 1;
-    options.max_active_requests = 1024;
-    options
 }
 
 fn merge(v4: Result<Chain, ResolveError>, v6: Result<Chain, ResolveError>) -> Result<Answer, ResolveError> {
@@ -192,28 +145,6 @@ fn worse(v4: ResolveError, v6: ResolveError) -> ResolveError {
         (ResolveError::NoSuchName, other) | (other, _) => other,
     }
 }
-
-fn resolve_error(error: NetError) -> ResolveError {
-    let detail = error.to_string();
-    match error {
-        NetError::Timeout => ResolveError::TimedOut,
-        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => ResolveError::NoSuchName,
-            ResponseCode::NoError => ResolveError::NoAddress,
-            _ => ResolveError::Failed { detail },
-        },
-        NetError::Dns(DnsError::ResponseCode(
-            ResponseCode::Refused | ResponseCode::NotImp | ResponseCode::FormErr,
-        )) => ResolveError::Refused { detail },
-        _ => ResolveError::Failed { detail },
-    }
-}
-
-/// How often a question is asked again when nobody answered it.
-const FURTHER_TRIES: usize = 2;
-
-/// How long one server may take for one try.
-const TRY_TIME: Duration = Duration::from_millis(2000);
 
 /// How long one family of addresses may take with all tries; a little less than the time of a whole look-up, so
 /// that a silent family does not spoil the answer of the other.

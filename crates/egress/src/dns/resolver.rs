@@ -17,8 +17,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, Extent, Resolve, ResolveError};
 use super::cache::Cache;
+use super::chain::written;
 use super::hosts::HostsFile;
-use super::query::Servers;
+use super::servers::Servers;
 
 /// Resolves names as the machine does, or by the servers that the operator names. Cheap to clone; the thread ends
 /// with the last clone.
@@ -69,7 +70,7 @@ impl ResolverParts {
                 let search = config
                     .search()
                     .iter()
-                    .filter_map(|domain| Name::parse(&domain.to_ascii()).ok());
+                    .filter_map(|domain| Name::parse(&written(domain)?).ok());
                 parts(servers, search.collect())
             }
             Err(error) => {
@@ -207,7 +208,7 @@ async fn answer_all(servers: Servers, cache: Arc<Cache>, mut asked: mpsc::Unboun
 
 async fn answer(servers: Servers, cache: Arc<Cache>, Question { name, mut reply }: Question) {
     let result = tokio::select! {
-        result = servers.ask(&name) => result,
+        result = servers.resolve(&name) => result,
         () = reply.closed() => return,
     };
     if let Ok(answer) = &result {

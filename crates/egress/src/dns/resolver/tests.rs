@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::str::FromStr;
 use std::sync::Mutex;
 
 use hickory_resolver::proto::op::{Message, MessageType, OpCode, ResponseCode};
@@ -11,6 +10,8 @@ use tokio::net::{TcpListener, UdpSocket};
 use super::*;
 use crate::testing::{addresses, name};
 
+mod in_order;
+
 /// What the server says to a question.
 #[derive(Clone, Debug)]
 enum Reply {
@@ -18,6 +19,8 @@ enum Reply {
     Code(ResponseCode),
     /// Over UDP only the header, over TCP the records.
     Truncated(Vec<Record>),
+    /// Bytes that are no message, behind the id of the question.
+    Garbage,
     Silence,
 }
 
@@ -94,7 +97,7 @@ impl Server {
 fn reply(table: &Table, noted: &Mutex<Vec<String>>, question: &[u8], transport: &str) -> Option<Vec<u8>> {
     let question = Message::from_vec(question).unwrap();
     let query = question.queries[0].clone();
-    let asked = query.name().to_string();
+    let asked = format!("{}.", written(query.name()).unwrap());
     noted
         .lock()
         .unwrap()
@@ -109,6 +112,10 @@ fn reply(table: &Table, noted: &Mutex<Vec<String>>, question: &[u8], transport: 
     let mut answers = Vec::new();
     match reply.unwrap_or(Reply::Records(Vec::new())) {
         Reply::Silence => return None,
+        Reply::Garbage => {
+            let id = question.metadata.id.to_be_bytes();
+            return Some([&id[..], &[0x81, 0x80, 0xff]].concat());
+        }
         Reply::Records(records) => answers = records,
         Reply::Code(code) => message.metadata.response_code = code,
         Reply::Truncated(_) if transport == "udp" => message.metadata.truncation = true,
@@ -120,7 +127,11 @@ fn reply(table: &Table, noted: &Mutex<Vec<String>>, question: &[u8], transport: 
 }
 
 fn record(owner: &str, ttl: u32, data: RData) -> Record {
-    Record::from_rdata(WireName::from_str(&format!("{owner}.")).unwrap(), ttl, data)
+    Record::from_rdata(wire_name(owner), ttl, data)
+}
+
+fn wire_name(text: &str) -> WireName {
+    WireName::from_labels(text.split('.').map(str::as_bytes)).unwrap()
 }
 
 fn a(owner: &str, ttl: u32, address: &str) -> Record {
@@ -132,11 +143,7 @@ fn aaaa(owner: &str, ttl: u32, address: &str) -> Record {
 }
 
 fn cname(owner: &str, ttl: u32, target: &str) -> Record {
-    record(
-        owner,
-        ttl,
-        RData::CNAME(CNAME(WireName::from_str(&format!("{target}.")).unwrap())),
-    )
+    record(owner, ttl, RData::CNAME(CNAME(wire_name(target))))
 }
 
 // proves: DNS-2, DNS-11

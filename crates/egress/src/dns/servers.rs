@@ -1,0 +1,204 @@
+//! One question, put to the DNS servers in the order given (DNS-14).
+//!
+//! ```text
+//! first server ─┬─ an answer; NXDOMAIN and an empty one are some ──▶ that is it
+//!               └─ SERVFAIL, REFUSED, … , unreadable, silent for TRY_TIME
+//!                    ▼
+//! next server ─ … ─ last one ──▶ those that were silent once more, FURTHER_TRIES times; then why nobody answered
+//! ```
+//!
+//! The two families of a look-up are asked for at the same time, each for itself, and share a [`Front`]: what a server
+//! has answered for one family is not held up by one before it that is silent for the other. The other family goes to
+//! the server that answers, and so does what the look-up asks next on the way along its aliases.
+//!
+//! Each server has a client of its own, since the library chooses among the servers of one client by itself, and takes
+//! a server that fails for the end of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts, ServerOrderingStrategy};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
+use tokio::sync::watch;
+
+use super::answer::ResolveError;
+
+/// The DNS servers, in the order in which they are asked. Belongs to the runtime that it was made on.
+#[derive(Clone)]
+pub(super) struct Servers {
+    servers: Arc<[NameServerPool<TokioRuntimeProvider>]>,
+}
+
+/// The foremost server that the questions of one look-up are still put to first.
+pub(super) struct Front(watch::Sender<usize>);
+
+impl Servers {
+    /// Clients of `servers`. Must be called within a runtime.
+    pub(super) fn new(servers: &[SocketAddr]) -> Result<Servers, NetError> {
+        let context = Arc::new(PoolContext::new(options(), TlsConfig::new()?));
+        let client = |server: &SocketAddr| {
+            let provider = TokioRuntimeProvider::default();
+            NameServerPool::from_config([name_server(*server)], context.clone(), provider)
+        };
+        Ok(Servers {
+            servers: servers.iter().map(client).collect(),
+        })
+    }
+
+    /// The answer to `question`, which belongs to the look-up of `front`.
+    ///
+    /// # Errors
+    ///
+    /// What an answer without records says, or, if nobody answered, why: that the servers refuse only if each of them
+    /// does.
+    pub(super) async fn ask(&self, question: &Query, front: &Front) -> Result<DnsResponse, ResolveError> {
+        let mut unanswered = None;
+        let mut remaining = (0..self.servers.len()).collect::<Vec<_>>();
+        for further in 0..=FURTHER_TRIES {
+            let mut silent = Vec::new();
+            for index in remaining {
+                let answer = self.ask_one(index, question);
+                let answer = if further == 0 {
+                    tokio::select! {
+                        biased;
+                        () = front.passed(index) => {
+                            silent.push(index);
+                            continue;
+                        }
+                        answer = answer => answer,
+                    }
+                } else {
+                    answer.await
+                };
+                match answer {
+                    Err(error) if !is_answer(&error) => {
+                        tracing::debug!(%question, server = index, %error, "a DNS server does not answer");
+                        if error == ResolveError::TimedOut {
+                            silent.push(index);
+                        }
+                        unanswered = Some(lasting(unanswered, error));
+                    }
+                    answer => {
+                        front.answered(index);
+                        return answer;
+                    }
+                }
+            }
+            if silent.is_empty() {
+                break;
+            }
+            remaining = silent;
+        }
+        Err(unanswered.unwrap_or(ResolveError::TimedOut))
+    }
+
+    async fn ask_one(&self, index: usize, question: &Query) -> Result<DnsResponse, ResolveError> {
+        let lookup = self.servers[index].lookup(question.clone(), DnsRequestOptions::default());
+        let answer = match tokio::time::timeout(TRY_TIME, lookup.first_answer()).await {
+            Ok(answer) => answer.and_then(|response| Ok(DnsError::from_response(response)?)),
+            Err(_) => return Err(ResolveError::TimedOut),
+        };
+        if answered(&answer).is_some_and(|answered| answered != std::slice::from_ref(question)) {
+            return Err(ResolveError::Failed {
+                detail: format!(
+                    "the answer is to another question than that for `{}`",
+                    question.name()
+                ),
+            });
+        }
+        answer.map_err(resolve_error)
+    }
+}
+
+impl Front {
+    /// That of a look-up which has asked nobody.
+    pub(super) fn new() -> Front {
+        Front(watch::Sender::new(0))
+    }
+
+    /// The server `index` has answered.
+    fn answered(&self, index: usize) {
+        self.0.send_if_modified(|front| {
+            let moved = *front < index;
+            *front = index.max(*front);
+            moved
+        });
+    }
+
+    /// Waits until a server behind `index` has answered.
+    async fn passed(&self, index: usize) {
+        let behind = |front: &usize| *front > index;
+        // The sender is `self`, so this ends only with what is waited for.
+        let _ = self.0.subscribe().wait_for(behind).await;
+    }
+}
+
+/// Whether a server said so, and no other one need be asked.
+fn is_answer(error: &ResolveError) -> bool {
+    match error {
+        ResolveError::NoSuchName | ResolveError::NoAddress => true,
+        ResolveError::TimedOut | ResolveError::Failed { .. } | ResolveError::Refused { .. } => false,
+    }
+}
+
+/// What two servers that do not answer say together: that asking again does not help needs the word of both.
+fn lasting(one: Option<ResolveError>, other: ResolveError) -> ResolveError {
+    match one {
+        Some(one) if matches!(other, ResolveError::Refused { .. }) => one,
+        _ => other,
+    }
+}
+
+/// The question that a server says it answers. Over UDP the library compares it, over TCP it does not.
+fn answered(answer: &Result<DnsResponse, NetError>) -> Option<&[Query]> {
+    match answer {
+        Ok(response) => Some(&response.queries),
+        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => Some(std::slice::from_ref(&none.query)),
+        Err(_) => None,
+    }
+}
+
+fn name_server(server: SocketAddr) -> NameServerConfig {
+    let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
+    for connection in &mut connections {
+        connection.port = server.port();
+    }
+    NameServerConfig::new(server.ip(), true, connections)
+}
+
+fn options() -> ResolverOpts {
+    let mut options = ResolverOpts::default();
+    options.timeout = TRY_TIME;
+    options.case_randomization = false;
+    options.num_concurrent_reqs = 1;
+    options.max_active_requests = 1024;
+    options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
+    options
+}
+
+fn resolve_error(error: NetError) -> ResolveError {
+    let detail = error.to_string();
+    match error {
+        NetError::Timeout => ResolveError::TimedOut,
+        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
+            ResponseCode::NXDomain => ResolveError::NoSuchName,
+            ResponseCode::NoError => ResolveError::NoAddress,
+            _ => ResolveError::Failed { detail },
+        },
+        NetError::Dns(DnsError::ResponseCode(
+            ResponseCode::Refused | ResponseCode::NotImp | ResponseCode::FormErr,
+        )) => ResolveError::Refused { detail },
+        _ => ResolveError::Failed { detail },
+    }
+}
+
+/// How often a server that was silent is asked again, if nobody else answered either.
+const FURTHER_TRIES: usize = 2;
+
+/// How long one server may take for one try.
+const TRY_TIME: Duration = Duration::from_millis(2000);
