@@ -318,7 +318,15 @@ impl InstanceGate {
         };
         let decision = state.policy.decide(attempt, &situation);
         let wall = self.gate.wall();
-        let event = |decision| AuditEvent::of(self.gate.component_id(), self.number, what, attempt, decision);
+        // Whoever writes a denial down wants all that refuses; who is only refused does not wait for it.
+        let event = |decision: &Decision<'_>| {
+            let refusals = match decision {
+                Decision::Allow(_) => Vec::new(),
+                Decision::Deny(_) => state.policy.refusals(attempt, &situation),
+            };
+            let component = self.gate.component_id();
+            AuditEvent::of(component, self.number, what, attempt, decision, &refusals)
+        };
         match &decision {
             Decision::Allow(_) => {
                 if telling != Telling::Aside {

@@ -124,7 +124,9 @@ mod tally;
 mod testing;
 mod wall;
 
-pub use audit::{AuditEvent, AuditLog, AuditLogError, AuditSink, DenialReporter, Timestamp, Verdict};
+pub use audit::{
+    AlsoRefused, AuditEvent, AuditLog, AuditLogError, AuditSink, DenialReporter, Timestamp, Verdict,
+};
 pub use ctx::{GateCtx, GateCtxView, GateView};
 pub use dns::{
     Answer, DnsServerError, Extent, Refresher, Resolve, ResolveError, Resolver, ResolverError, ResolverParts,

@@ -41,8 +41,18 @@ impl EntryError {
     /// The same mistake in the operator's deny list: what is suggested there denies all that may have been meant.
     #[must_use]
     pub fn in_a_deny_list(mut self) -> Self {
-        if self.0.problem == EntryProblem::NoScheme {
-            self.0.instead = to_deny(self.0.text.trim());
+        match self.0.problem {
+            EntryProblem::NoScheme | EntryProblem::NoDefaultPort(_) => {
+                self.0.instead = to_deny(self.0.text.trim());
+            }
+            EntryProblem::BareIpv6(_) => {
+                let open = self.0.instead.take();
+                self.0.instead = open.and_then(|text| match text.strip_suffix(":PORT") {
+                    Some(host) => to_deny(host),
+                    None => Some(text),
+                });
+            }
+            _ => {}
         }
         self
     }

@@ -88,6 +88,23 @@ impl Policy {
         }
     }
 
+    /// Every refusal of an attempt, the one that [`decide`](Self::decide) gives first: what has to be changed before it
+    /// is permitted (clause RSN-5). Where a hard limit refuses there is nothing to change, and it is told alone.
+    ///
+    /// This is for those who tell people, not for judging: it asks all layers and allocates.
+    pub fn refusals<'p>(&'p self, attempt: &Attempt<'_>, situation: &Situation<'p>) -> Vec<Denial<'p>> {
+        if let Some(denial) = self.hard(attempt, situation) {
+            return vec![denial];
+        }
+        let limits = [self.shut_transport_of(attempt), self.shut_remote_of(attempt)];
+        self.deny_list(attempt)
+            .into_iter()
+            .chain(limits.into_iter().flatten())
+            .chain(self.allow_list(attempt, situation).err())
+            .chain(self.quotas(attempt, situation))
+            .collect()
+    }
+
     /// What one layer alone says, for explanations. [`decide`](Self::decide) is the first refusal of all layers.
     pub fn ask<'p>(
         &'p self,
@@ -188,24 +205,39 @@ impl Policy {
     }
 
     fn runtime_limits<'p>(&'p self, attempt: &Attempt<'_>) -> Option<Denial<'p>> {
+        self.shut_transport_of(attempt)
+            .or_else(|| self.shut_remote_of(attempt))
+    }
+
+    fn shut_transport_of(&self, attempt: &Attempt<'_>) -> Option<Denial<'_>> {
         match *attempt {
-            Attempt::CreateSocket { transport } | Attempt::Bind { transport, .. } => {
-                self.shut_transport(transport)
-            }
-            Attempt::Reach { transport, remote } => self
-                .shut_transport(transport)
-                .or_else(|| self.shut_remote(remote)),
-            Attempt::Receive { peer } => self
-                .shut_transport(Transport::Udp)
-                .or_else(|| self.shut_remote(peer)),
-            Attempt::Dial { remote, .. } => self.shut_remote(remote),
+            Attempt::CreateSocket { transport }
+            | Attempt::Bind { transport, .. }
+            | Attempt::Reach { transport, .. } => self.shut_transport(transport),
+            Attempt::Receive { .. } => self.shut_transport(Transport::Udp),
+            Attempt::Dial { .. }
+            | Attempt::Request { .. }
+            | Attempt::Answer { .. }
+            | Attempt::LookUp { .. }
+            | Attempt::Listen { .. }
+            | Attempt::Accept { .. } => None,
+        }
+    }
+
+    fn shut_remote_of(&self, attempt: &Attempt<'_>) -> Option<Denial<'_>> {
+        match *attempt {
+            Attempt::Reach { remote, .. }
+            | Attempt::Receive { peer: remote }
+            | Attempt::Dial { remote, .. } => self.shut_remote(remote),
             Attempt::Request {
                 host: Host::Address(address),
                 port,
                 ..
             } => self.shut_remote(Endpoint::new(*address, port)),
             Attempt::Answer { address, .. } => self.shut_address(address),
-            Attempt::Request { .. }
+            Attempt::CreateSocket { .. }
+            | Attempt::Bind { .. }
+            | Attempt::Request { .. }
             | Attempt::LookUp { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. } => None,

@@ -1,7 +1,10 @@
-//! What would permit a refused attempt (clause RSN-2).
+//! What would permit a refused attempt (clause RSN-2), and nothing wider than that (clause RSN-5).
+//!
+//! An entry has the port of the attempt. A look-up has none: there it is the port of the entry that names the host
+//! already, for another protocol, and else one that the author has to fill in, since only he knows the service.
 
 use crate::{
-    Attempt, Denial, Endpoint, Host, Layer, Name, Place, Protocol, Reason, Scheme, Transport, excerpt,
+    Attempt, Denial, Endpoint, Entry, Host, Layer, Name, Place, Protocol, Reason, Scheme, Transport, excerpt,
 };
 use std::fmt;
 
@@ -10,6 +13,8 @@ use std::fmt;
 pub enum Remedy {
     /// The author adds this entry to `allowed_outbound_hosts`.
     AddEntry(String),
+    /// The author adds `*://HOST:PORT` with the port of the service, which the attempt does not tell.
+    AddEntryWithPort(Host),
     /// The author lets the dependency inherit the list of its component.
     Inherit,
     /// The guest looks this name up before it connects.
@@ -72,10 +77,17 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
             .map_or(Host::Address(address), |name| Host::Name(name.clone()))
     };
     let entry = match attempt {
+        Attempt::LookUp { name } if stays_inside(name) => return None,
+        Attempt::LookUp { name } => {
+            let host = Host::Name((*name).clone());
+            match denial.closest().and_then(only_port) {
+                Some(port) => socket_entry(Transport::Tcp, &host, port),
+                None => return Some(Remedy::AddEntryWithPort(host)),
+            }
+        }
+        Attempt::Answer { address, .. } => return Some(Remedy::AddEntryWithPort(Host::Address(*address))),
         Attempt::Reach { transport, remote } => socket_entry(*transport, &host(remote.address), remote.port),
         Attempt::Receive { peer } => socket_entry(Transport::Udp, &host(peer.address), peer.port),
-        Attempt::LookUp { name } if !stays_inside(name) => format!("*://{name}:*"),
-        Attempt::Answer { address, .. } => format!("*://{}:*", Host::Address(*address)),
         Attempt::Request {
             scheme, host, port, ..
         } => url_entry(scheme, host, *port),
@@ -88,6 +100,19 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
         _ => return None,
     };
     Some(Remedy::AddEntry(entry))
+}
+
+/// The port of an entry that has just one.
+fn only_port(entry: &Entry) -> Option<u16> {
+    if entry.is_concealed() {
+        return None;
+    }
+    let mut ports = entry.schemes().iter().map(|scheme| entry.ports_for(scheme));
+    let first = ports.next()?;
+    match first.ranges() {
+        [one] if one.first() == one.last() && ports.all(|ports| ports == first) => Some(one.first()),
+        _ => None,
+    }
 }
 
 /// As an entry the name means the app itself or one of its components, which only requests reach (clause AL-7).
@@ -118,6 +143,12 @@ impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddEntry(entry) => write!(f, "add \"{entry}\" to allowed_outbound_hosts"),
+            Self::AddEntryWithPort(host) => {
+                write!(
+                    f,
+                    "add \"*://{host}:PORT\" to allowed_outbound_hosts, PORT being the service's"
+                )
+            }
             Self::Inherit => {
                 f.write_str("add `inherit_configuration = [\"allowed_outbound_hosts\"]` to the dependency")
             }

@@ -62,16 +62,47 @@ pub struct AuditEvent {
     /// What would permit it, on denial: the line to add or the operator's switch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// What refuses it besides, on denial: it is still denied when the remedy alone is applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<AlsoRefused>,
+}
+
+/// Another layer that refuses what one has refused already (clause RSN-5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AlsoRefused {
+    /// The stable code of its reason.
+    pub reason: &'static str,
+    /// The reason in words.
+    pub detail: &'static str,
+    /// The operator's entry or network that refuses, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// What would permit it as far as this layer goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+impl AlsoRefused {
+    fn of(denial: &Denial<'_>, attempt: &Attempt<'_>) -> AlsoRefused {
+        AlsoRefused {
+            reason: denial.reason().code(),
+            detail: denial.reason().sentence(),
+            rule: rule(denial),
+            remedy: remedy(denial, attempt),
+        }
+    }
 }
 
 impl AuditEvent {
-    /// What was decided about `attempt`, which the log calls `what`.
+    /// What was decided about `attempt`, which the log calls `what`. `refusals` are all of it, the decision's first.
     pub(crate) fn of(
         component: &Arc<str>,
         instance: u64,
         what: &'static str,
         attempt: &Attempt<'_>,
         decision: &Decision<'_>,
+        refusals: &[Denial<'_>],
     ) -> AuditEvent {
         let mut event = AuditEvent::bare(component, instance, what, &destination(attempt));
         event.name = name(attempt).map(|name| name.to_string());
@@ -79,6 +110,8 @@ impl AuditEvent {
             Decision::Allow(permit) => event.allowed(permit),
             Decision::Deny(denial) => event.denied(denial, attempt),
         }
+        let others = refusals.iter().skip(1);
+        event.also = others.map(|denial| AlsoRefused::of(denial, attempt)).collect();
         event
     }
 
@@ -111,6 +144,7 @@ impl AuditEvent {
             rule: None,
             closest: None,
             remedy: None,
+            also: Vec::new(),
         }
     }
 
@@ -122,20 +156,30 @@ impl AuditEvent {
     }
 
     fn denied(&mut self, denial: &Denial<'_>, attempt: &Attempt<'_>) {
-        let entry = |entry: &Entry| escape(&entry.cited().to_string()).into_owned();
-        let blocked = denial
-            .blocked_by()
-            .map(|network| format!("{network} ({})", network.place()));
         self.verdict = Verdict::Deny;
         self.reason = Some(denial.reason().code());
         self.detail = Some(denial.reason().sentence());
-        self.rule = denial.denied_by().map(entry).or(blocked);
-        self.closest = denial.closest().map(entry);
-        self.remedy = denial
-            .remedy(attempt)
-            .map(|remedy| escape(&remedy.to_string()).into_owned());
+        self.rule = rule(denial);
+        self.closest = denial.closest().map(cited);
+        self.remedy = remedy(denial, attempt);
         self.name = denial.name().map(|name| name.to_string()).or(self.name.take());
     }
+}
+
+fn cited(entry: &Entry) -> String {
+    escape(&entry.cited().to_string()).into_owned()
+}
+
+/// The operator's entry or network that refuses.
+fn rule(denial: &Denial<'_>) -> Option<String> {
+    let blocked = denial.blocked_by();
+    let blocked = blocked.map(|network| format!("{network} ({})", network.place()));
+    denial.denied_by().map(cited).or(blocked)
+}
+
+fn remedy(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<String> {
+    let remedy = denial.remedy(attempt)?;
+    Some(escape(&remedy.to_string()).into_owned())
 }
 
 fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -196,6 +240,12 @@ impl fmt::Display for AuditEvent {
         if let Some(remedy) = &self.remedy {
             write!(f, "; {remedy}")?;
         }
+        for other in &self.also {
+            write!(f, "; also [{}]", other.reason)?;
+            if let Some(remedy) = &other.remedy {
+                write!(f, " {remedy}")?;
+            }
+        }
         Ok(())
     }
 }
@@ -220,7 +270,26 @@ pub(super) mod tests {
             rule: None,
             closest: Some("*://db.example.com:5431 (spin.toml:12:5)".to_owned()),
             remedy: Some("add \"*://db.example.com:5432\" to its allowed_outbound_hosts".to_owned()),
+            also: Vec::new(),
         }
+    }
+
+    // proves: RSN-5
+    #[test]
+    fn what_refuses_besides_is_told_in_the_same_line() {
+        let mut event = denial("web", "127.0.0.1:80");
+        event.also = vec![AlsoRefused {
+            reason: "runtime.loopback-port",
+            detail: "loopback ports below 1024 stay shut until the operator lifts them",
+            rule: None,
+            remedy: Some("the operator can lift this with `--allow-loopback-ports 80`".to_owned()),
+        }];
+        let line = event.to_string();
+        let end =
+            "; also [runtime.loopback-port] the operator can lift this with `--allow-loopback-ports 80`";
+        assert!(line.ends_with(end), "{line}");
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["also"][0]["reason"], "runtime.loopback-port");
     }
 
     // proves: RSN-2

@@ -18,7 +18,7 @@ mod log;
 mod timestamp;
 
 pub use denials::DenialReporter;
-pub use event::{AuditEvent, Verdict};
+pub use event::{AlsoRefused, AuditEvent, Verdict};
 pub use log::{AuditLog, AuditLogError};
 pub use timestamp::Timestamp;
 

@@ -1,14 +1,21 @@
 //! What to write instead of an entry that cannot be read. A suggestion is offered only if it can be read itself, and
 //! if it is short enough to be copied. Nothing that was right is left out of it: of a list `{…}` only the parts that
 //! are wrong are written otherwise.
+//!
+//! Where a port is missing that nobody but the writer knows, `PORT` stands for it: a suggestion of every port would be
+//! copied, and permit more than was meant (clause RSN-5).
 
 use super::parse::{Mistake, parts};
 use crate::entry_error::EntryProblem;
 use crate::{HostPattern, Name};
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 /// Bytes of the longest suggestion.
 const LONGEST: usize = 500;
+
+/// Stands where the port of a service belongs.
+const OPEN_PORT: &str = ":PORT";
 
 /// Parts of a list that are corrected at most.
 const MOST_PARTS: usize = 16;
@@ -26,7 +33,7 @@ pub(super) fn instead_of(text: &str, mistake: &Mistake<'_>) -> Option<Box<str>> 
         EntryProblem::BareIpv6(_) | EntryProblem::NumericIpv4(_) | EntryProblem::HostBits { .. } => {
             corrected(text, mistake).into_iter().collect()
         }
-        EntryProblem::NoDefaultPort(_) => vec![format!("{}:*", text.trim_end_matches('/'))],
+        EntryProblem::NoDefaultPort(_) => vec![any_service(text.trim_end_matches('/'))],
         EntryProblem::Path | EntryProblem::Query | EntryProblem::Fragment => vec![without_path(text)],
         EntryProblem::UserInfo => vec![without_user(text)],
         EntryProblem::SelfIsHttp if !hosts_are_a_list => vec!["http://self".to_owned()],
@@ -34,14 +41,31 @@ pub(super) fn instead_of(text: &str, mistake: &Mistake<'_>) -> Option<Box<str>> 
     };
     candidates
         .into_iter()
-        .find(|text| parts(text).is_ok())
+        .find(|text| parts(&with_some_port(text)).is_ok())
         .map(Into::into)
+}
+
+/// An entry for a service whose port the writer has to fill in.
+fn any_service(host: &str) -> String {
+    format!("{host}{OPEN_PORT}")
+}
+
+/// The same with a port filled in.
+fn with_some_port(text: &str) -> Cow<'_, str> {
+    match text.strip_suffix(OPEN_PORT) {
+        Some(host) => Cow::Owned(format!("{host}:1")),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// The same for the deny list, where what has no scheme was meant for every one of them, and for every port where it has
 /// none: a suggestion that denies less than the operator meant would be copied.
 pub(crate) fn to_deny(text: &str) -> Option<Box<str>> {
-    let candidates = [format!("*://{text}"), format!("*://{text}:*")];
+    let text = text.trim_end_matches('/');
+    let candidates = match text.contains("://") {
+        true => [text.to_owned(), format!("{text}:*")],
+        false => [format!("*://{text}"), format!("*://{text}:*")],
+    };
     let readable = |text: &String| text.len() <= LONGEST && parts(text).is_ok();
     candidates.into_iter().find(readable).map(Into::into)
 }
@@ -90,8 +114,8 @@ fn bracketed_ipv6(text: &str, ip: Ipv6Addr) -> Vec<String> {
     let port_split_off = rest.trim_end_matches('/').rsplit_once(':');
     let split_off = port_split_off.map(|(address, port)| format!("{scheme}://[{address}]:{port}"));
     let whole = format!("{scheme}://[{ip}]");
-    let any_port = format!("{whole}:*");
-    [whole].into_iter().chain(split_off).chain([any_port]).collect()
+    let open = any_service(&whole);
+    [whole].into_iter().chain(split_off).chain([open]).collect()
 }
 
 fn without_path(text: &str) -> String {

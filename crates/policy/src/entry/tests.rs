@@ -99,7 +99,7 @@ fn a_missing_port_is_the_schemes_own() {
     ] {
         let (problem, instead) = problem(text);
         assert!(matches!(problem, EntryProblem::NoDefaultPort(_)), "{text}");
-        assert_eq!(instead.as_deref(), Some(format!("{text}:*").as_str()));
+        assert_eq!(instead.as_deref(), Some(format!("{text}:PORT").as_str()));
     }
 }
 
@@ -114,6 +114,9 @@ fn what_is_suggested_in_a_deny_list_denies_all_that_may_have_been_meant() {
         ("10.0.0.0/8", Some("*://10.0.0.0/8:*")),
         ("[2001:db8::1]", Some("*://[2001:db8::1]:*")),
         ("https://bad.test/x", Some("https://bad.test")),
+        ("*://bad.test", Some("*://bad.test:*")),
+        ("tcp://bad.test/", Some("tcp://bad.test:*")),
+        ("*://::1", Some("*://[::1]:*")),
         (":", None),
     ];
     for (text, instead) in rows {
@@ -172,7 +175,7 @@ fn every_mistake_says_what_to_write_instead() {
         (
             "*://::1",
             P::BareIpv6("::1".parse().unwrap()),
-            Some("*://[::1]:*"),
+            Some("*://[::1]:PORT"),
         ),
         (
             "*://2001:db8::1:443",

@@ -1101,7 +1101,7 @@ fn every_address_of_a_request_is_judged_by_the_first_three_layers() {
     );
 }
 
-// proves: RSN-2
+// proves: RSN-2, RSN-5
 #[test]
 fn a_denial_says_what_would_permit_it() {
     let mut world = World::with(
@@ -1114,7 +1114,13 @@ fn a_denial_says_what_would_permit_it() {
     let add = |text: &str| Some(Remedy::AddEntry(text.to_owned()));
     let switch = |text: &str| Some(Remedy::Switch(text.to_owned()));
     let web = name("web.example");
+    let other = name("other.example");
     for (attempt, closest, remedy) in [
+        (
+            Attempt::LookUp { name: &other },
+            None,
+            Some(Remedy::AddEntryWithPort(Host::Name(other.clone()))),
+        ),
         (
             reach(Transport::Tcp, "192.0.2.2:6379"),
             Some("*://db.example:5432"),
@@ -1153,7 +1159,7 @@ fn a_denial_says_what_would_permit_it() {
         (
             Attempt::LookUp { name: &web },
             Some("http://web.example"),
-            add("*://web.example:*"),
+            add("*://web.example:80"),
         ),
         (reach(Transport::Tcp, "224.0.0.1:80"), None, None),
         (
@@ -1171,6 +1177,61 @@ fn a_denial_says_what_would_permit_it() {
         assert_eq!(denial.closest().map(Entry::text), closest, "{attempt}");
         assert_eq!(world.remedy(&attempt), remedy, "{attempt}");
     }
+}
+
+// proves: RSN-5
+#[test]
+fn every_layer_that_refuses_is_told_the_one_that_decides_first() {
+    // (attempt, who refuses)
+    let world = World::with(
+        &["*://db.example:5432"],
+        &["*://evil.example:*", "*://127.0.0.1:*", "*://169.254.0.0/16:*"],
+        |_| {},
+    );
+    let (evil, other) = (name("evil.example"), name("other.example"));
+    let rows: &[(Attempt<'_>, &[&str])] = &[
+        (reach(Transport::Tcp, "224.0.0.1:80"), &["hard.multicast"]),
+        (reach(Transport::Tcp, "10.0.0.5:80"), &["allow.no-match"]),
+        (
+            reach(Transport::Tcp, "127.0.0.1:80"),
+            &["deny.host", "runtime.loopback-port", "allow.no-match"],
+        ),
+        (
+            reach(Transport::Udp, "169.254.169.254:80"),
+            &[
+                "deny.network",
+                "runtime.udp",
+                "runtime.link-local",
+                "allow.no-match",
+            ],
+        ),
+        (
+            Attempt::LookUp { name: &evil },
+            &["deny.host", "dns.name-not-allowed"],
+        ),
+        (Attempt::LookUp { name: &other }, &["dns.name-not-allowed"]),
+    ];
+    for (attempt, expected) in rows {
+        let situation = Situation {
+            grants: &world.grants,
+            peers: &world.peers,
+            usage: world.usage,
+            now: world.now,
+        };
+        let refusals = world.policy.refusals(attempt, &situation);
+        let codes: Vec<&str> = refusals.iter().map(|denial| denial.reason().code()).collect();
+        assert_eq!(codes, *expected, "{attempt}");
+        assert_eq!(codes.first(), Some(&world.code(attempt)), "{attempt}");
+    }
+    let allowed = World::with(&["*://10.0.0.5:80"], &[], |_| {});
+    let situation = Situation {
+        grants: &allowed.grants,
+        peers: &allowed.peers,
+        usage: allowed.usage,
+        now: allowed.now,
+    };
+    let attempt = reach(Transport::Tcp, "10.0.0.5:80");
+    assert!(allowed.policy.refusals(&attempt, &situation).is_empty());
 }
 
 // proves: RSN-1
