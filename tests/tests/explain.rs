@@ -70,7 +70,7 @@ help: the operator denies `*://10.9.0.0/16:*` (--disallowed-outbound-hosts)
     assert_eq!(finished.stderr, "");
 }
 
-// proves: RSN-2
+// proves: RSN-2, RSN-5
 #[test]
 fn the_verdict_is_the_exit_code_and_the_remedy_is_told() {
     // (options, destination, exit code, what is said)
@@ -97,13 +97,43 @@ fn the_verdict_is_the_exit_code_and_the_remedy_is_told() {
         (
             &[],
             "tcp://db.example.com:5433",
+            3,
+            "add \"*://db.example.com:5433\"",
+        ),
+        (
+            &["--dns=db.example.com=192.0.2.1"],
+            "tcp://db.example.com:5433",
             1,
             "add \"*://db.example.com:5433\"",
         ),
+        (
+            &["--disallowed-outbound-hosts=*://172.16.0.0/12:*"],
+            "https://api.example.com",
+            3,
+            "*://172.16.0.0/12:*",
+        ),
+        (
+            &["--runtime-config-file=blocks.toml"],
+            "tcp://db.example.com:5432",
+            3,
+            "private (blocks.toml:2:20)",
+        ),
+        (
+            &[
+                "--runtime-config-file=blocks.toml",
+                "--dns=db.example.com=10.0.0.5",
+            ],
+            "tcp://db.example.com:5432",
+            1,
+            "deny.network",
+        ),
+        (&[], "redis://localhost", 1, "add \"*://localhost:6379\""),
+        (&[], "redis://localhost", 1, "no interface that speaks `redis`"),
         (&[], "db.example.com", 0, "allowed"),
         (&[], "api.example.com", 1, "allow.scheme"),
-        // A look-up is for every port, unless it is known which one it is for.
-        (&[], "cache.example.com", 1, "add \"*://cache.example.com:*\""),
+        // Which port a look-up is for is not known, but for what an entry says and for a socket.
+        (&[], "cache.example.com", 1, "add \"*://cache.example.com:PORT\""),
+        (&[], "api.example.com", 1, "add \"*://api.example.com:443\""),
         (
             &[],
             "tcp://cache.example.com:6379",
@@ -147,7 +177,9 @@ fn the_verdict_is_the_exit_code_and_the_remedy_is_told() {
         ),
         (&[], "tcp://[ff02::1]:1", 1, "hard.multicast"),
     ];
+    let blocks = "[outbound_networking]\nblock_networks = [\"private\"]\n";
     for (options, destination, code, part) in rows {
+        let explain = |manifest| explain(manifest).file("blocks.toml", blocks);
         let finished = explain(APP).options(*options).option(*destination).finish();
         assert_eq!(finished.code, Some(*code), "{finished}");
         assert!(finished.stdout.contains(part), "no `{part}`\n{finished}");
@@ -159,7 +191,11 @@ fn the_verdict_is_the_exit_code_and_the_remedy_is_told() {
             "docs/schema/explain.json",
             &json.finish().expect_code(*code).stdout,
         );
-        let verdict = if *code == 0 { "allowed" } else { "denied" };
+        let verdict = match code {
+            0 => "allowed",
+            1 => "denied",
+            _ => "depends",
+        };
         assert_eq!(document["verdict"], verdict, "{finished}");
     }
 }
@@ -313,7 +349,7 @@ fn what_cannot_be_asked_is_exit_code_2() {
         (APP, &["tcp://db.example.com"], "needs a port"),
         (APP, &["--dns=nonsense", "db.example.com"], "NAME=ADDRESS"),
         (APP, &["--component=nobody", "db.example.com"], "`web`"),
-        (&two, &["db.example.com"], "--component"),
+        (&two, &["db.example.com"], "`--component web`, `--component job`"),
         (APP, &["--diff=none.json"], "none.json"),
         (APP, &["--diff=spin.toml"], "no effective policy"),
         (

@@ -11,32 +11,34 @@
 //! | `example.com` | look up, take each assumed answer |
 //!
 //! The names that the operator denies are assumed to have these answers too, so that their addresses are denied as they
-//! would be (clause DL-5). Without assumed answers a socket to a name is judged with an address that no list names. `localhost` and the
-//! names under it have their own two addresses, whatever is assumed.
+//! would be (clause DL-5). `localhost` and the names under it have their own two addresses, whatever is assumed.
+//!
+//! Where none were assumed and a list speaks of addresses, the answer decides: the verdict is [`Verdict::Depends`], and
+//! [`Undecided`] says on what. What refuses is told by every layer that does, each with its remedy (clause RSN-5).
 
 mod assumption;
 mod difference;
 mod effective;
+mod inquiry;
 mod question;
+mod undecided;
 
 pub use assumption::{Assumption, AssumptionError};
 pub use difference::{Difference, DocumentError, Gained};
 pub use effective::{
     EffectiveComponent, EffectiveEntry, EffectivePolicy, LeftOfEntry, Minus, OperatorSummary,
 };
+pub(crate) use question::is_spoken;
 pub use question::{Question, QuestionError};
+pub use undecided::Undecided;
 
 use crate::findings::DeniedNames;
 use crate::human::{visible, wrap};
-use outport_policy::{
-    Address, AnswerSource, Attempt, Decision, Denial, Endpoint, Grants, Host, Layer, LayerAnswer, Name,
-    Outcome, Peers, Policy, Remedy, RequestMethod, Scheme, Situation, Transport, Usage,
-};
+use inquiry::Inquiry;
+use outport_policy::{Attempt, Denial, Layer, LayerAnswer, Policy, Remedy, Transport};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Instant;
 
 /// The answer to a question.
 #[derive(Clone, Debug, Serialize)]
@@ -49,12 +51,22 @@ pub struct Explanation {
     pub destination: String,
     /// Whether the guest would get through.
     pub verdict: Verdict,
+    /// What the verdict depends on, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<Undecided>,
+    /// What has to be known to read the verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Why not: the stable code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What would change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// Every layer that refuses, the one of `reason` first: all have to be mended. Where the verdict depends on an answer
+    /// those that refuse the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
     /// The attempts on the way, in order.
     pub attempts: Vec<Judged>,
 }
@@ -67,6 +79,8 @@ pub enum Verdict {
     Allowed,
     /// It does not.
     Denied,
+    /// It does or does not by what its name resolves to.
+    Depends,
 }
 
 /// One attempt, with every layer's answer.
@@ -79,7 +93,7 @@ pub struct Judged {
     /// The layers, in order. Each is asked, also behind one that refuses.
     pub layers: Vec<LayerSays>,
     #[serde(skip)]
-    refusal: Option<Refusal>,
+    refusals: Vec<Refusal>,
 }
 
 /// What one layer says.
@@ -87,7 +101,7 @@ pub struct Judged {
 pub struct LayerSays {
     /// The layer.
     pub layer: String,
-    /// `passes`, `permits` or `refuses`.
+    /// `passes`, `permits`, `refuses` or `depends`.
     pub answer: &'static str,
     /// The stable code of the reason, where it refuses.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,10 +117,14 @@ pub struct LayerSays {
     pub closest: Option<String>,
 }
 
-#[derive(Clone, Debug)]
-struct Refusal {
-    code: &'static str,
-    remedy: Option<String>,
+/// One layer that refuses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// The stable code.
+    pub reason: &'static str,
+    /// What would change it, if one thing would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
 }
 
 /// Answers a question about one component.
@@ -120,239 +138,97 @@ pub fn explain(
         DeniedNames::Resolved => assumption::learned(policy, assumed),
         DeniedNames::LeftAlone => Cow::Borrowed(policy),
     };
-    let mut inquiry = Inquiry {
-        policy: &policy,
-        grants: Grants::new(policy.operator().quotas.granted_names),
-        peers: Peers::from(&policy.operator().quotas),
-        assumed,
-        socket: match question {
-            Question::Socket { transport, port, .. } => Some((*transport, *port)),
-            Question::LookUp { .. } | Question::Request { .. } => None,
-        },
-        attempts: Vec::new(),
+    let mut inquiry = Inquiry::new(&policy, assumed, denied_names);
+    let verdict = inquiry.put(question);
+    let refusals = match verdict {
+        Verdict::Allowed => Vec::new(),
+        Verdict::Depends | Verdict::Denied => {
+            let mut refused = inquiry.attempts.iter().map(|judged| &judged.refusals);
+            refused
+                .rfind(|refusals| !refusals.is_empty())
+                .cloned()
+                .unwrap_or_default()
+        }
     };
-    let verdict = match question {
-        Question::LookUp { name } => inquiry
-            .look_up(name)
-            .map_or(Verdict::Denied, |_| Verdict::Allowed),
-        Question::Socket {
-            transport,
-            host,
-            port,
-        } => inquiry.socket(*transport, host, *port),
-        Question::Request { scheme, host, port } => inquiry.request(scheme, host, *port),
-    };
-    let refusal = match verdict {
-        Verdict::Allowed => None,
-        Verdict::Denied => inquiry
-            .attempts
-            .iter()
-            .rev()
-            .find_map(|judged| judged.refusal.clone()),
-    };
+    let first = refusals.first();
     Explanation {
         version: 1,
         component: policy.component().to_owned(),
         destination: question.to_string(),
         verdict,
-        reason: refusal.as_ref().map(|refusal| refusal.code.to_owned()),
-        remedy: refusal.and_then(|refusal| refusal.remedy),
+        undecided: (verdict == Verdict::Depends).then_some(inquiry.undecided),
+        note: question.note(),
+        reason: first
+            .filter(|_| verdict == Verdict::Denied)
+            .map(|refusal| refusal.reason.to_owned()),
+        remedy: first.and_then(|refusal| refusal.remedy.clone()),
+        refusals,
         attempts: inquiry.attempts,
     }
 }
 
-/// One guest's way to its destination.
-struct Inquiry<'a> {
-    policy: &'a Policy,
-    grants: Grants,
-    peers: Peers,
-    assumed: &'a [Assumption],
-    /// What the look-up is for.
-    socket: Option<(Transport, u16)>,
-    attempts: Vec<Judged>,
-}
-
-impl Inquiry<'_> {
-    fn socket(&mut self, transport: Transport, host: &Host, port: u16) -> Verdict {
-        match host {
-            Host::Address(address) => self.reach(transport, *address, port),
-            Host::Name(name) => match self.look_up(name) {
-                None => Verdict::Denied,
-                Some(granted) => any(granted
-                    .into_iter()
-                    .map(|address| self.reach(transport, address, port))),
-            },
-        }
-    }
-
-    /// The addresses that are granted, or nothing if the guest gets none.
-    fn look_up(&mut self, name: &Name) -> Option<Vec<Address>> {
-        if self.judge(&Attempt::LookUp { name }) == Verdict::Denied {
-            return None;
-        }
-        let (addresses, source) = self.addresses_of(name);
-        let assumed_nothing = addresses.is_empty();
-        let addresses = match assumed_nothing {
-            true => vec![self.address_on_no_list()],
-            false => addresses,
-        };
-        let granted: Vec<Address> = addresses
-            .into_iter()
-            .filter(|address| {
-                let address = *address;
-                assumed_nothing
-                    || self.judge(&Attempt::Answer {
-                        name,
-                        chain: &[],
-                        address,
-                        source,
-                    }) == Verdict::Allowed
-            })
-            .collect();
-        let ticket = self.grants.begin(name.clone());
-        let outcome = Outcome::Answered {
-            chain: Vec::new(),
-            addresses: granted.clone(),
-        };
-        self.grants.settle(ticket, outcome, Instant::now());
-        (!granted.is_empty()).then_some(granted)
-    }
-
-    fn reach(&mut self, transport: Transport, address: Address, port: u16) -> Verdict {
-        let remote = Endpoint { address, port };
-        self.judge(&Attempt::Reach { transport, remote })
-    }
-
-    fn request(&mut self, scheme: &Scheme, host: &Host, port: u16) -> Verdict {
-        let request = Attempt::Request {
-            scheme,
-            host,
-            port,
-            method: RequestMethod::Other,
-        };
-        let verdict = self.judge(&request);
-        let Host::Name(name) = host else { return verdict };
-        let (addresses, source) = self.addresses_of(name);
-        if verdict == Verdict::Denied || addresses.is_empty() {
-            return verdict;
-        }
-        any(addresses.into_iter().map(|address| {
-            let remote = Endpoint { address, port };
-            self.judge(&Attempt::Dial {
-                scheme,
-                host,
-                chain: &[],
-                remote,
-                source,
-            })
-        }))
-    }
-
-    fn addresses_of(&self, name: &Name) -> (Vec<Address>, AnswerSource) {
-        if name.is_localhost() {
-            let both = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-            return (both.map(Address::new).to_vec(), AnswerSource::Localhost);
-        }
-        let assumed = self.assumed.iter().filter(|assumed| assumed.name == *name);
-        let addresses = assumed.flat_map(|assumed| assumed.addresses.iter().copied());
-        (addresses.collect(), AnswerSource::Server)
-    }
-
-    /// An address that neither the deny list nor a limit refuses, from the networks for documentation and, where
-    /// these are blocked, from the public ones.
-    fn address_on_no_list(&self) -> Address {
-        let firsts = [[203, 0, 113, 1], [198, 51, 100, 1], [192, 0, 2, 1]].map(Ipv4Addr::from);
-        let public = (1..=223).map(|first| Ipv4Addr::new(first, 1, 1, 1));
-        let mut candidates = firsts.into_iter().chain(public).map(Address::from);
-        let first = Address::from(firsts[0]);
-        candidates
-            .find(|address| {
-                let remote = Endpoint {
-                    address: *address,
-                    port: 65535,
-                };
-                let attempt = Attempt::Reach {
-                    transport: Transport::Tcp,
-                    remote,
-                };
-                let passes = |layer| matches!(self.ask(layer, &attempt), LayerAnswer::Passes);
-                passes(Layer::DenyList) && passes(Layer::RuntimeLimits)
-            })
-            .unwrap_or(first)
-    }
-
-    fn ask(&self, layer: Layer, attempt: &Attempt<'_>) -> LayerAnswer<'_> {
-        self.policy
-            .ask(layer, attempt, &situation(&self.grants, &self.peers))
-    }
-
-    /// An entry for a name alone has to be for all ports. Here it is known which one the name is looked up for.
-    fn narrowed(&self, remedy: Remedy, attempt: &Attempt<'_>) -> Remedy {
-        match (remedy, attempt, self.socket) {
-            (Remedy::AddEntry(_), Attempt::LookUp { name }, Some((Transport::Tcp, port))) => {
-                Remedy::AddEntry(format!("*://{name}:{port}"))
-            }
-            (Remedy::AddEntry(_), Attempt::LookUp { name }, Some((Transport::Udp, port))) => {
-                Remedy::AddEntry(format!("udp://{name}:{port}"))
-            }
+impl Refusal {
+    /// `socket` is what a name is looked up for, where that is known: the entry to add is one for it.
+    fn of(denial: &Denial<'_>, attempt: &Attempt<'_>, socket: Option<(Transport, u16)>) -> Self {
+        let remedy = denial.remedy(attempt);
+        let remedy = remedy.map(|remedy| match (remedy, attempt, socket) {
+            (
+                Remedy::AddEntry(_) | Remedy::AddEntryWithPort(_),
+                Attempt::LookUp { name },
+                Some((transport, port)),
+            ) => Remedy::AddEntry(match transport {
+                Transport::Tcp => format!("*://{name}:{port}"),
+                Transport::Udp => format!("udp://{name}:{port}"),
+            }),
             (remedy, ..) => remedy,
+        });
+        Self {
+            reason: denial.reason().code(),
+            remedy: remedy.map(|remedy| remedy.to_string()),
         }
     }
+}
 
-    fn judge(&mut self, attempt: &Attempt<'_>) -> Verdict {
-        let layers = Layer::ALL
-            .map(|layer| LayerSays::of(layer, &self.ask(layer, attempt)))
-            .to_vec();
-        let decision = self.policy.decide(attempt, &situation(&self.grants, &self.peers));
-        let (verdict, refusal) = match decision {
-            Decision::Allow(_) => (Verdict::Allowed, None),
-            Decision::Deny(denial) => {
-                let remedy = denial
-                    .remedy(attempt)
-                    .map(|remedy| self.narrowed(remedy, attempt));
-                let remedy = remedy.map(|remedy| remedy.to_string());
-                let code = denial.reason().code();
-                (Verdict::Denied, Some(Refusal { code, remedy }))
-            }
-        };
-        self.attempts.push(Judged {
-            attempt: attempt.to_string(),
-            verdict,
-            layers,
-            refusal,
-        });
-        verdict
+impl Judged {
+    /// Whether this layer alone refuses it.
+    fn is_refused_by(&self, layer: Layer) -> bool {
+        let refuse = |says: &LayerSays| says.answer == REFUSES;
+        let said = Layer::ALL.iter().zip(&self.layers);
+        said.filter(|(_, says)| refuse(says))
+            .map(|(layer, _)| *layer)
+            .eq([layer])
+    }
+
+    /// Says that the layer's answer depends on what a name resolves to.
+    fn depends(&mut self, layer: Layer) {
+        self.verdict = Verdict::Depends;
+        for (_, says) in Layer::ALL
+            .iter()
+            .zip(&mut self.layers)
+            .filter(|(own, _)| **own == layer)
+        {
+            *says = LayerSays::new(layer, DEPENDS);
+        }
     }
 }
 
-fn situation<'a>(grants: &'a Grants, peers: &'a Peers) -> Situation<'a> {
-    Situation {
-        grants,
-        peers,
-        usage: Usage::default(),
-        now: Instant::now(),
-    }
-}
-
-/// One that gets through is enough; all are asked.
-fn any(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
-    let all: Vec<Verdict> = verdicts.collect();
-    match all.contains(&Verdict::Allowed) {
-        true => Verdict::Allowed,
-        false => Verdict::Denied,
-    }
-}
+const REFUSES: &str = "refuses";
+const DEPENDS: &str = "depends";
 
 impl LayerSays {
-    fn of(layer: Layer, answer: &LayerAnswer<'_>) -> Self {
-        let mut says = Self {
+    fn new(layer: Layer, answer: &'static str) -> Self {
+        Self {
             layer: layer.to_string(),
-            answer: "passes",
+            answer,
             reason: None,
             sentence: None,
             by: None,
             closest: None,
-        };
+        }
+    }
+
+    fn of(layer: Layer, answer: &LayerAnswer<'_>) -> Self {
+        let mut says = Self::new(layer, "passes");
         match answer {
             LayerAnswer::Passes => {}
             LayerAnswer::Permits(rule) => {
@@ -365,7 +241,7 @@ impl LayerSays {
     }
 
     fn refuse(&mut self, denial: &Denial<'_>) {
-        self.answer = "refuses";
+        self.answer = REFUSES;
         self.reason = Some(denial.reason().code());
         self.sentence = Some(denial.reason().sentence());
         let entry = denial.denied_by().map(|entry| entry.cited().to_string());
@@ -386,11 +262,15 @@ impl Explanation {
     /// For people, to read at 80 columns.
     pub fn to_text(&self) -> String {
         let (component, destination) = (visible(&self.component), visible(&self.destination));
-        let outcome = match &self.reason {
-            None => "allowed".to_owned(),
-            Some(reason) => format!("denied ({reason})"),
+        let outcome = match (self.verdict, &self.reason) {
+            (Verdict::Allowed, _) => "allowed".to_owned(),
+            (Verdict::Depends, _) => "depends on what the name resolves to".to_owned(),
+            (Verdict::Denied, reason) => format!("denied ({})", reason.as_deref().unwrap_or_default()),
         };
-        let mut text = format!("{destination} from `{component}`: {outcome}\n");
+        let mut text = wrap(&format!("{destination} from `{component}`: {outcome}"), 0, 2) + "\n";
+        if let Some(note) = &self.note {
+            let _ = writeln!(text, "{}", wrap(&format!("note: {}", visible(note)), 0, 2));
+        }
         for judged in &self.attempts {
             let _ = writeln!(text, "\n  {}", visible(&judged.attempt));
             for says in &judged.layers {
@@ -403,8 +283,25 @@ impl Explanation {
                 }
             }
         }
-        if let Some(remedy) = &self.remedy {
-            let _ = writeln!(text, "\n{}", wrap(&format!("help: {}", visible(remedy)), 0, 2));
+        if let Some(undecided) = &self.undecided {
+            text.push_str(&undecided.to_text());
+        }
+        let say = self
+            .undecided
+            .as_ref()
+            .map(|_| "say what the name resolves to with `--dns NAME=ADDRESS`");
+        let remedies = self
+            .refusals
+            .iter()
+            .filter_map(|refusal| refusal.remedy.as_deref());
+        for (number, remedy) in say.into_iter().chain(remedies).enumerate() {
+            let (gap, word) = match number {
+                0 => ("\n", "help"),
+                _ if self.undecided.is_some() => ("", "or"),
+                _ => ("", "and"),
+            };
+            let line = wrap(&format!("{word}: {}", visible(remedy)), 0, 2);
+            let _ = writeln!(text, "{gap}{line}");
         }
         text
     }

@@ -13,7 +13,8 @@
 //! expect = "allow.port"
 //! ```
 //!
-//! `expect` is `allow`, `deny` (whatever the reason) or the code of a reason.
+//! `expect` is `allow`, `deny` (whatever the reason), the code of a reason, or `depends` where it is left open what the
+//! name resolves to. `component` may be left out where there is only one.
 
 use crate::code::Code;
 use crate::explain::{Assumption, Explanation, Question, QuestionError, Verdict, explain};
@@ -34,7 +35,8 @@ pub struct PolicyTests {
 
 #[derive(Debug)]
 struct Test {
-    component: Spanned<String>,
+    component: Option<Spanned<String>>,
+    destination: Spanned<()>,
     question: Question,
     assumed: Vec<Assumption>,
     expect: Spanned<String>,
@@ -52,7 +54,7 @@ pub struct TestResult {
     pub destination: String,
     /// What was expected.
     pub expected: String,
-    /// What the policy does: `allow`, or the code of the reason.
+    /// What the policy does: `allow`, `depends`, or the code of the reason.
     pub found: String,
     /// Whether the two agree.
     pub passed: bool,
@@ -68,12 +70,15 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
-    component: Spanned<String>,
+    component: Option<Spanned<String>>,
     destination: Spanned<String>,
     #[serde(default)]
     dns: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
     expect: Spanned<String>,
 }
+
+/// What is expected, and found, where the answer to a look-up decides.
+const DEPENDS: &str = "depends";
 
 impl PolicyTests {
     /// Reads a file of tests: those that can be read, and what is wrong with the others.
@@ -105,22 +110,45 @@ impl PolicyTests {
         let mut results = Vec::new();
         let mut findings = Vec::new();
         for test in &self.tests {
-            let id = test.component.get_ref();
-            let Some(policy) = policies.iter().find(|policy| policy.component() == id) else {
-                let known: Vec<String> = policies
-                    .iter()
-                    .map(|policy| format!("`{}`", policy.component()))
-                    .collect();
-                let finding = self.wrong(&test.component, format!("there is no component `{id}`"));
-                findings.push(finding.helped_by(format!("the components are {}", known.join(", "))));
-                continue;
+            let policy = match self.policy_of(test, policies) {
+                Ok(policy) => policy,
+                Err(finding) => {
+                    findings.push(*finding);
+                    continue;
+                }
             };
             let explanation = explain(policy, &test.question, &test.assumed, denied_names);
-            let result = test.hold_against(&explanation);
+            let result = test.hold_against(policy.component(), &explanation);
             findings.extend((!result.passed).then(|| self.failed(test, &result, &explanation)));
             results.push(result);
         }
         (results, findings)
+    }
+
+    /// The component that a test names, or the only one.
+    fn policy_of<'p>(&self, test: &Test, policies: &'p [Policy]) -> Result<&'p Policy, Box<Finding>> {
+        let wrong = match (&test.component, policies) {
+            (None, [only]) => return Ok(only),
+            (None, _) => self.wrong(
+                &test.destination,
+                "the test names none of several components".to_owned(),
+            ),
+            (Some(id), _) => {
+                let own = policies.iter().find(|policy| policy.component() == id.get_ref());
+                match own {
+                    Some(policy) => return Ok(policy),
+                    None => self.wrong(id, format!("there is no component `{}`", id.get_ref())),
+                }
+            }
+        };
+        let known: Vec<String> = policies
+            .iter()
+            .map(|policy| format!("`component = \"{}\"`", policy.component()))
+            .collect();
+        Err(Box::new(match known.as_slice() {
+            [] => wrong.helped_by("the app has no component"),
+            known => wrong.helped_by(format!("write {}", known.join(" or "))),
+        }))
     }
 
     fn read(&self, number: usize, row: Row) -> Result<Test, Box<Finding>> {
@@ -134,14 +162,16 @@ impl PolicyTests {
         });
         let assumed = assumed.collect::<Result<_, _>>()?;
         let known = |text: &str| Reason::ALL.iter().any(|reason| reason.code() == text);
-        if !known(row.expect.get_ref()) && !["allow", "deny"].contains(&row.expect.get_ref().as_str()) {
+        let words = ["allow", "deny", DEPENDS];
+        if !known(row.expect.get_ref()) && !words.contains(&row.expect.get_ref().as_str()) {
             let message = format!("`{}` is nothing that can be expected", row.expect.get_ref());
             let finding = self.wrong(&row.expect, message);
-            let help = "write `allow`, `deny`, or the code of a reason such as `allow.port`";
+            let help = "write `allow`, `deny`, `depends`, or the code of a reason such as `allow.port`";
             return Err(Box::new(finding.helped_by(help)));
         }
         Ok(Test {
             component: row.component,
+            destination: Spanned::new(row.destination.span(), ()),
             question,
             assumed,
             expect: row.expect,
@@ -162,6 +192,9 @@ impl PolicyTests {
         let expects_more = result.expected == "allow";
         match explanation.remedy.as_ref().filter(|_| expects_more) {
             Some(remedy) => finding.helped_by(remedy),
+            None if result.found == DEPENDS => {
+                finding.helped_by("say what the name resolves to: `dns = { \"NAME\" = [\"ADDRESS\"] }`")
+            }
             None => finding,
         }
     }
@@ -181,16 +214,20 @@ impl PolicyTests {
 }
 
 impl Test {
-    fn hold_against(&self, explanation: &Explanation) -> TestResult {
+    fn hold_against(&self, component: &str, explanation: &Explanation) -> TestResult {
         let expected = self.expect.get_ref().clone();
-        let found = explanation.reason.clone().unwrap_or_else(|| "allow".to_owned());
+        let found = match (explanation.verdict, &explanation.reason) {
+            (Verdict::Allowed, _) => "allow".to_owned(),
+            (Verdict::Depends, _) => DEPENDS.to_owned(),
+            (Verdict::Denied, reason) => reason.clone().unwrap_or_else(|| "deny".to_owned()),
+        };
         let passed = match expected.as_str() {
             "deny" => explanation.verdict == Verdict::Denied,
             _ => expected == found,
         };
         TestResult {
             number: self.number,
-            component: self.component.get_ref().clone(),
+            component: component.to_owned(),
             destination: self.question.to_string(),
             expected,
             found,

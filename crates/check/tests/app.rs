@@ -731,7 +731,7 @@ fn an_explanation_gives_the_verdict_of_the_decider_and_what_would_change_it() {
         operator,
     );
     for (destination, dns, reason, remedy) in [
-        ("tcp://db.example:5432", "", None, None),
+        ("tcp://db.example:5432", "", Some("depends"), None),
         ("tcp://db.example:5432", "db.example=10.0.0.5", None, None),
         (
             "tcp://db.example:5432",
@@ -751,15 +751,29 @@ fn an_explanation_gives_the_verdict_of_the_decider_and_what_would_change_it() {
             Some("allow.port"),
             Some("add \"*://db.example:6379\""),
         ),
-        ("db.example", "", None, None),
+        ("db.example", "", Some("depends"), None),
         ("db.example", "db.example=127.0.0.1", None, None),
         (
             "api.example",
             "",
             Some("allow.scheme"),
-            Some("add \"*://api.example:*\""),
+            Some("add \"*://api.example:443\""),
         ),
-        ("https://api.example/x", "", None, None),
+        (
+            "other.example",
+            "",
+            Some("dns.name-not-allowed"),
+            Some("add \"*://other.example:PORT\""),
+        ),
+        ("https://api.example/x", "", Some("depends"), None),
+        ("https://api.example/x", "api.example=10.0.0.5", None, None),
+        (
+            "redis://db.example",
+            "db.example=10.0.0.5",
+            Some("allow.port"),
+            Some("add \"*://db.example:6379\""),
+        ),
+        ("postgres://db.example", "db.example=10.0.0.5", None, None),
         (
             "https://api.example/x",
             "api.example=169.254.169.254",
@@ -793,12 +807,12 @@ fn an_explanation_gives_the_verdict_of_the_decider_and_what_would_change_it() {
             &assumed,
             DeniedNames::Resolved,
         );
-        assert_eq!(explanation.reason.as_deref(), reason, "{destination} {dns}");
-        assert_eq!(
-            explanation.verdict == Verdict::Allowed,
-            reason.is_none(),
-            "{destination} {dns}"
-        );
+        let found = match explanation.verdict {
+            Verdict::Allowed => None,
+            Verdict::Depends => Some("depends"),
+            Verdict::Denied => explanation.reason.as_deref(),
+        };
+        assert_eq!(found, reason, "{destination} {dns}");
         let said = explanation.remedy.clone().unwrap_or_default();
         assert!(
             said.contains(remedy.unwrap_or_default()) && said.is_empty() == remedy.is_none(),
@@ -812,6 +826,165 @@ fn an_explanation_gives_the_verdict_of_the_decider_and_what_would_change_it() {
             "{}",
             explanation.to_text()
         );
+    }
+}
+
+// proves: VAL-3, RSN-5
+#[test]
+fn what_only_an_answer_decides_is_left_open_and_no_address_is_made_up() {
+    let author = &[
+        "*://db.example:5432",
+        "https://api.example",
+        "*://10.0.0.0/8:6379",
+        "*://*.wild.example:*",
+    ];
+    // (operator, destination, what is refused, what alone is permitted)
+    type Row<'a> = (&'a [&'a str], &'a str, &'a [&'a str], &'a [&'a str]);
+    let rows: &[Row<'_>] = &[
+        (&[], "tcp://db.example:5432", &[], &[]),
+        (&[], "db.example", &[], &[]),
+        (&[], "https://api.example", &[], &[]),
+        (
+            &["*://10.0.0.0/8:*"],
+            "tcp://db.example:5432",
+            &["*://10.0.0.0/8:*"],
+            &[],
+        ),
+        (
+            &["*://10.0.0.0/8:*"],
+            "https://api.example",
+            &["*://10.0.0.0/8:*"],
+            &[],
+        ),
+        (&["*://10.0.0.0/8:*"], "db.example", &["*://10.0.0.0/8:*"], &[]),
+        // Of a look-up only those answers are refused of which no port is left.
+        (&["*://10.0.0.0/8:22"], "db.example", &[], &[]),
+        (&["*://10.0.0.0/8:22"], "tcp://db.example:5432", &[], &[]),
+        (
+            &["*://203.0.113.1:5432"],
+            "tcp://db.example:5432",
+            &["*://203.0.113.1:5432"],
+            &[],
+        ),
+        (&["http://10.0.0.0/8"], "https://api.example", &[], &[]),
+        (&["udp://10.0.0.0/8:*"], "tcp://db.example:5432", &[], &[]),
+        (
+            &["*://evil.example:*"],
+            "tcp://db.example:5432",
+            &["*://evil.example:*"],
+            &[],
+        ),
+        (&["*://*.evil.example:*"], "tcp://db.example:5432", &[], &[]),
+        (&[], "tcp://db.example:6379", &[], &["*://10.0.0.0/8:6379"]),
+        (&[], "tcp://x.wild.example:6379", &[], &[]),
+    ];
+    for (deny, destination, refused, permitted) in rows {
+        let policy = policy(author, operator(deny));
+        let question = destination.parse().expect("a destination");
+        let explanation = explain(&policy, &question, &[], DeniedNames::Resolved);
+        let (text, json) = (explanation.to_text(), explanation.to_json());
+        let undecided = explanation.undecided.clone().unwrap_or_default();
+        let quoted = |listed: &[String]| -> Vec<String> {
+            let entries = listed
+                .iter()
+                .map(|entry| entry.split(" (").next().unwrap_or(entry));
+            entries.map(str::to_owned).collect()
+        };
+        assert_eq!(
+            quoted(&undecided.refused_answers),
+            *refused,
+            "{deny:?} {destination}"
+        );
+        assert_eq!(
+            quoted(&undecided.permitted_answers),
+            *permitted,
+            "{deny:?} {destination}"
+        );
+        let open = !refused.is_empty() || !permitted.is_empty();
+        let expected = if open { Verdict::Depends } else { Verdict::Allowed };
+        assert_eq!(explanation.verdict, expected, "{deny:?} {destination}");
+        for made_up in ["203.0.113.1:", "203.0.113.1 ", "1.1.1.1", "198.51.100.1", "2600:"] {
+            let written = deny
+                .iter()
+                .any(|entry| entry.contains(made_up.trim_end_matches(' ')));
+            assert!(
+                written || !(text.contains(made_up) || json.contains(made_up)),
+                "{text}"
+            );
+        }
+    }
+    // Where every answer is refused there is nothing left open.
+    let policy = policy(author, operator(&["*://0.0.0.0/0:5432", "*://[::]/0:5432"]));
+    let question = "tcp://db.example:5432".parse().expect("a destination");
+    let explanation = explain(&policy, &question, &[], DeniedNames::Resolved);
+    assert_eq!(explanation.reason.as_deref(), Some("deny.network"));
+}
+
+// proves: RSN-5
+#[test]
+fn every_layer_that_refuses_is_told_with_its_remedy() {
+    let policy = policy(
+        &["*://db.example:5432"],
+        operator(&["*://evil.example:*", "*://127.0.0.1:*"]),
+    );
+    // (destination, reasons, remedies)
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        ("tcp://db.example:5432", &[], &[]),
+        (
+            "tcp://127.0.0.1:80",
+            &["deny.host", "runtime.loopback-port", "allow.no-match"],
+            &[
+                "the operator denies",
+                "--allow-loopback-ports 80",
+                "*://127.0.0.1:80",
+            ],
+        ),
+        (
+            "tcp://evil.example:1",
+            &["deny.host", "dns.name-not-allowed"],
+            &["the operator denies", "*://evil.example:1"],
+        ),
+        // What comes behind a look-up that is refused is told too, where it is known.
+        (
+            "udp://other.example:53",
+            &["dns.name-not-allowed", "runtime.udp"],
+            &["udp://other.example:53", "--allow-udp"],
+        ),
+        (
+            "http://meta.example:8080",
+            &["allow.no-match", "runtime.link-local"],
+            &["http://meta.example:8080", "--allow-link-local"],
+        ),
+        ("tcp://224.0.0.1:1", &["hard.multicast"], &[]),
+    ];
+    let assumed = [
+        "db.example=10.0.0.5",
+        "other.example=10.0.0.6",
+        "meta.example=169.254.169.254",
+    ]
+    .map(|text| text.parse().expect("an assumption"));
+    for (destination, reasons, remedies) in rows {
+        let question = destination.parse().expect("a destination");
+        let explanation = explain(&policy, &question, &assumed, DeniedNames::Resolved);
+        let found: Vec<&str> = explanation
+            .refusals
+            .iter()
+            .map(|refusal| refusal.reason)
+            .collect();
+        assert_eq!(found, *reasons, "{destination}");
+        let told = explanation
+            .refusals
+            .iter()
+            .filter_map(|refusal| refusal.remedy.as_deref());
+        let told: Vec<&str> = told.collect();
+        assert_eq!(told.len(), remedies.len(), "{destination}: {told:?}");
+        for (told, part) in told.iter().zip(*remedies) {
+            assert!(told.contains(part), "{destination}: {told}");
+            assert!(
+                !told.contains(":*\""),
+                "{destination}: {told} is wider than what was tried"
+            );
+        }
     }
 }
 

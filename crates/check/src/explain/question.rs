@@ -7,7 +7,8 @@ use std::str::FromStr;
 /// A destination to explain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// `tcp://HOST:PORT` or `udp://HOST:PORT`.
+    /// `tcp://HOST:PORT` or `udp://HOST:PORT`; the URL of a protocol for which there is no interface, which a guest
+    /// speaks by itself: `redis://HOST`.
     Socket {
         /// The transport.
         transport: Transport,
@@ -15,6 +16,8 @@ pub enum Question {
         host: Host,
         /// Its port.
         port: u16,
+        /// The URL scheme that it is asked by, where nothing but a socket can speak that.
+        scheme: Option<Scheme>,
     },
     /// `https://HOST[:PORT][/…]`. A URL without a host, and a path alone, is the app itself (clause AL-10).
     Request {
@@ -88,12 +91,40 @@ impl FromStr for Question {
                 transport,
                 host,
                 port: port.ok_or_else(needed)?,
+                scheme: None,
             });
         }
         let scheme = Scheme::parse(protocol).ok_or_else(|| QuestionError::Protocol(protocol.to_owned()))?;
         let port = port.or_else(|| scheme.default_port()).ok_or_else(needed)?;
-        Ok(Self::Request { scheme, host, port })
+        Ok(match is_spoken(&scheme) {
+            true => Self::Request { scheme, host, port },
+            false => Self::Socket {
+                transport: Transport::Tcp,
+                host,
+                port,
+                scheme: Some(scheme),
+            },
+        })
     }
+}
+
+impl Question {
+    /// What has to be known to read the answer.
+    pub(super) fn note(&self) -> Option<String> {
+        match self {
+            Self::Socket {
+                scheme: Some(scheme), ..
+            } => Some(format!(
+                "Outport has no interface that speaks `{scheme}`, so this is the TCP socket of a client inside the component"
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// Whether there is an interface for URLs of this scheme.
+pub(crate) fn is_spoken(scheme: &Scheme) -> bool {
+    [Scheme::HTTP, Scheme::HTTPS].contains(scheme)
 }
 
 fn bare(text: &str) -> Result<Question, QuestionError> {
@@ -146,7 +177,11 @@ impl fmt::Display for Question {
                 transport,
                 host,
                 port,
-            } => write!(f, "{transport}://{host}:{port}"),
+                scheme,
+            } => match scheme {
+                Some(scheme) => write!(f, "{scheme}://{host}:{port}"),
+                None => write!(f, "{transport}://{host}:{port}"),
+            },
             Self::Request { scheme, host, port } => write!(f, "{scheme}://{host}:{port}"),
             Self::LookUp { name } => name.fmt(f),
         }

@@ -1,7 +1,8 @@
 //! `outport explain`: what would happen to a destination, and why; or what a whole app may reach.
 //!
 //! Nothing runs and nothing is resolved: addresses of names are assumed as `--dns` says. Exit status 1 means that the
-//! destination is denied, or with `--diff` that the app reaches more than before.
+//! destination is denied, or with `--diff` that the app reaches more than before; 3 that it depends on what its name
+//! resolves to. Of several destinations a denied one counts first.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,9 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use outport_check::DeniedNames;
-use outport_check::explain::{Assumption, EffectivePolicy, Question, Verdict, explain as explain_one};
+use outport_check::explain::{
+    Assumption, EffectivePolicy, Explanation, Question, Verdict, explain as explain_one,
+};
 use outport_manifest::ComponentId;
 use outport_policy::{AllowList, Operator, Policy, printable_path};
 
@@ -22,7 +25,7 @@ use crate::operator_options::OperatorOptions;
 /// Say what would happen to a destination, layer by layer, or what an app may reach.
 ///
 /// A destination is `tcp://10.0.0.5:5432`, `udp://…`, `https://api.example.com/`, or a name for a look-up. Without
-/// one, the effective policy of every component.
+/// one, the effective policy of every component. There may be several, of which each has its own answer.
 ///
 /// Takes the operator options of the commands that run guests, so that the same ones can be given. What there is
 /// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--deny-warnings`, `--kernel-sandbox` and limits of
@@ -41,7 +44,7 @@ pub(crate) struct Options {
     dns: Vec<Assumption>,
 
     /// Compare with an effective policy that `--format json` wrote earlier
-    #[arg(long, value_name = "OLD.json", conflicts_with = "destination")]
+    #[arg(long, value_name = "OLD.json", conflicts_with = "destinations")]
     diff: Option<PathBuf>,
 
     /// How to answer
@@ -49,7 +52,8 @@ pub(crate) struct Options {
     format: Format,
 
     /// What to explain
-    destination: Option<Question>,
+    #[arg(value_name = "DESTINATION")]
+    destinations: Vec<Question>,
 
     #[command(flatten)]
     operator: OperatorOptions,
@@ -69,10 +73,10 @@ pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
     let side = options.operator.read(&mut files)?;
     let written = options.app.read(&mut files)?;
     let policies = options.policies(&written, Arc::new(side.operator.clone()))?;
-    let (text, status) = match (&options.destination, &options.diff) {
-        (Some(question), _) => options.one(&policies, question, side.denied_names())?,
-        (None, Some(old)) => options.difference(&EffectivePolicy::of(&policies, &side.operator), old)?,
-        (None, None) => (options.all(&EffectivePolicy::of(&policies, &side.operator)), 0),
+    let (text, status) = match (options.destinations.as_slice(), &options.diff) {
+        ([], Some(old)) => options.difference(&EffectivePolicy::of(&policies, &side.operator), old)?,
+        ([], None) => (options.all(&EffectivePolicy::of(&policies, &side.operator)), 0),
+        (questions, _) => options.each(&policies, questions, side.denied_names())?,
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(status)
@@ -111,27 +115,30 @@ impl Options {
         }
     }
 
-    fn one(
+    fn each(
         &self,
         policies: &[Policy],
-        question: &Question,
+        questions: &[Question],
         denied_names: DeniedNames,
     ) -> Result<(String, i32), Failure> {
-        let [policy] = policies else {
-            let known: Vec<String> = policies
-                .iter()
-                .map(|policy| format!("`{}`", policy.component()))
-                .collect();
-            let error = Diagnostic::error("the app has more than one component, or none");
-            let advice = format!("say which with `--component ID`: {}", known.join(", "));
-            return Err(Failure::unusable(error.advising(advice)));
+        let policy = only(policies)?;
+        let explanations = questions
+            .iter()
+            .map(|question| explain_one(policy, question, &self.dns, denied_names));
+        let explanations: Vec<Explanation> = explanations.collect();
+        let (texts, gap): (Vec<String>, _) = match self.format {
+            Format::Human => (explanations.iter().map(Explanation::to_text).collect(), "\n"),
+            Format::Json => (explanations.iter().map(Explanation::to_json).collect(), ""),
         };
-        let explanation = explain_one(policy, question, &self.dns, denied_names);
-        let text = match self.format {
-            Format::Human => explanation.to_text(),
-            Format::Json => explanation.to_json(),
+        let has = |verdict| explanations.iter().any(|one| one.verdict == verdict);
+        let status = if has(Verdict::Denied) {
+            1
+        } else if has(Verdict::Depends) {
+            DEPENDS
+        } else {
+            0
         };
-        Ok((text, i32::from(explanation.verdict == Verdict::Denied)))
+        Ok((texts.join(gap), status))
     }
 
     fn all(&self, effective: &EffectivePolicy) -> String {
@@ -158,3 +165,23 @@ impl Options {
         Ok((text, i32::from(difference.reaches_more())))
     }
 }
+
+/// Whom a destination is explained for.
+fn only(policies: &[Policy]) -> Result<&Policy, Failure> {
+    let error = match policies {
+        [policy] => return Ok(policy),
+        [] => Diagnostic::error("the app has no component"),
+        several => {
+            let known: Vec<String> = several
+                .iter()
+                .map(|policy| format!("`--component {}`", policy.component()))
+                .collect();
+            let error = Diagnostic::error(format!("the app has {} components", several.len()));
+            error.advising(format!("say which one is meant: {}", known.join(", ")))
+        }
+    };
+    Err(Failure::unusable(error))
+}
+
+/// Exit status where the answer to a look-up decides.
+const DEPENDS: i32 = 3;

@@ -1,0 +1,299 @@
+//! One guest's way to its destination: the attempts that it makes, and what comes of each.
+
+use super::undecided::{self, Purpose};
+use super::{Assumption, Judged, LayerSays, Question, Refusal, Undecided, Verdict};
+use crate::findings::DeniedNames;
+use outport_policy::{
+    Address, AnswerSource, Attempt, Decision, Endpoint, Grants, Host, Layer, LayerAnswer, Name, Outcome,
+    Peers, Policy, Protocol, RequestMethod, Scheme, Situation, Transport, Usage,
+};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Instant;
+
+/// One guest's way to its destination.
+pub(super) struct Inquiry<'a> {
+    policy: &'a Policy,
+    grants: Grants,
+    peers: Peers,
+    assumed: &'a [Assumption],
+    denied_names: DeniedNames,
+    /// What the look-up is for.
+    socket: Option<(Transport, u16)>,
+    pub(super) undecided: Undecided,
+    pub(super) attempts: Vec<Judged>,
+}
+
+impl<'a> Inquiry<'a> {
+    pub(super) fn new(policy: &'a Policy, assumed: &'a [Assumption], denied_names: DeniedNames) -> Self {
+        let quotas = &policy.operator().quotas;
+        Self {
+            policy,
+            grants: Grants::new(quotas.granted_names),
+            peers: Peers::from(quotas),
+            assumed,
+            denied_names,
+            socket: None,
+            undecided: Undecided::default(),
+            attempts: Vec::new(),
+        }
+    }
+
+    /// Makes the attempts that a question is about, and says what comes of them in the end.
+    pub(super) fn put(&mut self, question: &Question) -> Verdict {
+        match question {
+            Question::LookUp { name } => self.look_up_alone(name),
+            Question::Socket {
+                transport,
+                host,
+                port,
+                ..
+            } => {
+                self.socket = Some((*transport, *port));
+                self.socket(*transport, host, *port)
+            }
+            Question::Request { scheme, host, port } => self.request(scheme, host, *port),
+        }
+    }
+
+    fn socket(&mut self, transport: Transport, host: &Host, port: u16) -> Verdict {
+        let name = match host {
+            Host::Address(address) => return self.reach(transport, *address, port),
+            Host::Name(name) => name,
+        };
+        let (addresses, source) = self.addresses_of(name);
+        if self.judge(&Attempt::LookUp { name }) == Verdict::Denied {
+            let reaches = addresses.iter().map(|address| Attempt::Reach {
+                transport,
+                remote: Endpoint::new(*address, port),
+            });
+            self.foresee(reaches.collect());
+            return Verdict::Denied;
+        }
+        if addresses.is_empty() {
+            return self.reach_any_answer(transport, name, port);
+        }
+        let granted = self.take_answers(name, addresses, source);
+        any(granted
+            .into_iter()
+            .map(|address| self.reach(transport, address, port)))
+    }
+
+    fn look_up_alone(&mut self, name: &Name) -> Verdict {
+        if self.judge(&Attempt::LookUp { name }) == Verdict::Denied {
+            return Verdict::Denied;
+        }
+        let (addresses, source) = self.addresses_of(name);
+        if !addresses.is_empty() {
+            return match self.take_answers(name, addresses, source).is_empty() {
+                true => Verdict::Denied,
+                false => Verdict::Allowed,
+            };
+        }
+        let answer = |address| Attempt::Answer {
+            name,
+            chain: &[],
+            address,
+            source,
+        };
+        let undecided = Undecided::refused(self.policy, Purpose::AnyPort, self.denied_names);
+        self.judge_any_answer(undecided, &format!("an answer for {name}"), answer)
+    }
+
+    /// The addresses that are granted.
+    fn take_answers(&mut self, name: &Name, addresses: Vec<Address>, source: AnswerSource) -> Vec<Address> {
+        let taken = addresses.into_iter().filter(|address| {
+            let answer = Attempt::Answer {
+                name,
+                chain: &[],
+                address: *address,
+                source,
+            };
+            self.judge(&answer) == Verdict::Allowed
+        });
+        let granted: Vec<Address> = taken.collect();
+        self.grant(name, granted.clone());
+        granted
+    }
+
+    fn grant(&mut self, name: &Name, addresses: Vec<Address>) {
+        let ticket = self.grants.begin(name.clone());
+        let outcome = Outcome::Answered {
+            chain: Vec::new(),
+            addresses,
+        };
+        self.grants.settle(ticket, outcome, Instant::now());
+    }
+
+    fn reach(&mut self, transport: Transport, address: Address, port: u16) -> Verdict {
+        let remote = Endpoint { address, port };
+        self.judge(&Attempt::Reach { transport, remote })
+    }
+
+    fn reach_any_answer(&mut self, transport: Transport, name: &Name, port: u16) -> Verdict {
+        let reach = |address| Attempt::Reach {
+            transport,
+            remote: Endpoint { address, port },
+        };
+        let purpose = Purpose::Port(Protocol::Socket(transport), port);
+        let refused = Undecided::refused(self.policy, purpose, self.denied_names);
+        let shown = format!("{transport} to what {name} resolves to, port {port}");
+        self.grant(name, vec![self.any_answer(reach)]);
+        let verdict = self.judge_any_answer(refused, &shown, reach);
+        // What an entry says of addresses counts where it is the author's list alone that refuses the others.
+        let refused_by_list = |judged: &Judged| judged.is_refused_by(Layer::AllowList);
+        let permitted = Undecided::permitted(self.policy, transport, port);
+        match self.attempts.last_mut() {
+            Some(last) if verdict == Verdict::Denied && refused_by_list(last) && !permitted.is_empty() => {
+                last.depends(Layer::AllowList);
+                self.undecided = permitted;
+                Verdict::Depends
+            }
+            _ => verdict,
+        }
+    }
+
+    fn request(&mut self, scheme: &Scheme, host: &Host, port: u16) -> Verdict {
+        let request = Attempt::Request {
+            scheme,
+            host,
+            port,
+            method: RequestMethod::Other,
+        };
+        let verdict = self.judge(&request);
+        let Host::Name(name) = host else { return verdict };
+        let (addresses, source) = self.addresses_of(name);
+        let dial = |address| Attempt::Dial {
+            scheme,
+            host,
+            chain: &[],
+            remote: Endpoint { address, port },
+            source,
+        };
+        if verdict == Verdict::Denied {
+            self.foresee(addresses.into_iter().map(dial).collect());
+            return verdict;
+        }
+        if stays_inside(name) {
+            return verdict;
+        }
+        if addresses.is_empty() {
+            let purpose = Purpose::Port(Protocol::Url(scheme), port);
+            let refused = Undecided::refused(self.policy, purpose, self.denied_names);
+            let shown = format!("{scheme}://{name}:{port} at what the name resolves to");
+            return self.judge_any_answer(refused, &shown, dial);
+        }
+        any(addresses.into_iter().map(|address| self.judge(&dial(address))))
+    }
+
+    /// Judges an attempt at an answer that nobody has assumed. It is shown where there is something to say of it.
+    fn judge_any_answer<'t>(
+        &mut self,
+        refused: Undecided,
+        shown: &str,
+        attempt: impl Fn(Address) -> Attempt<'t>,
+    ) -> Verdict {
+        let verdict = self.judge(&attempt(self.any_answer(&attempt)));
+        let Some(last) = self.attempts.last_mut() else {
+            return verdict;
+        };
+        last.attempt = shown.to_owned();
+        if verdict == Verdict::Allowed && !refused.is_empty() {
+            last.depends(Layer::DenyList);
+            self.undecided = refused;
+            return Verdict::Depends;
+        }
+        verdict
+    }
+
+    /// What stands for every answer of which no list speaks; where each one that is tried is denied, one of these.
+    fn any_answer<'t>(&self, attempt: impl Fn(Address) -> Attempt<'t>) -> Address {
+        undecided::any_answer(self.policy, |address| {
+            matches!(self.ask(Layer::DenyList, &attempt(address)), LayerAnswer::Passes)
+        })
+    }
+
+    /// Adds to a refusal of a name what would refuse all of its addresses, once the name is permitted.
+    fn foresee(&mut self, attempts: Vec<Attempt<'_>>) {
+        let situation = situation(&self.grants, &self.peers);
+        let refusals = attempts.iter().map(|attempt| {
+            let denials = self.policy.refusals(attempt, &situation).into_iter();
+            let others = denials.filter(|denial| denial.reason().layer() < Layer::AllowList);
+            let refusals: Vec<Refusal> = others
+                .map(|denial| Refusal::of(&denial, attempt, self.socket))
+                .collect();
+            refusals
+        });
+        let refusals: Vec<Vec<Refusal>> = refusals.collect();
+        if refusals.iter().any(Vec::is_empty) {
+            return;
+        }
+        let Some(last) = self.attempts.last_mut() else {
+            return;
+        };
+        for refusal in refusals.into_iter().flatten() {
+            if !last.refusals.contains(&refusal) {
+                last.refusals.push(refusal);
+            }
+        }
+    }
+
+    fn addresses_of(&self, name: &Name) -> (Vec<Address>, AnswerSource) {
+        if name.is_localhost() {
+            let both = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            return (both.map(Address::new).to_vec(), AnswerSource::Localhost);
+        }
+        let assumed = self.assumed.iter().filter(|assumed| assumed.name == *name);
+        let addresses = assumed.flat_map(|assumed| assumed.addresses.iter().copied());
+        (addresses.collect(), AnswerSource::Server)
+    }
+
+    fn ask(&self, layer: Layer, attempt: &Attempt<'_>) -> LayerAnswer<'_> {
+        self.policy
+            .ask(layer, attempt, &situation(&self.grants, &self.peers))
+    }
+
+    fn judge(&mut self, attempt: &Attempt<'_>) -> Verdict {
+        let layers = Layer::ALL
+            .map(|layer| LayerSays::of(layer, &self.ask(layer, attempt)))
+            .to_vec();
+        let situation = situation(&self.grants, &self.peers);
+        let verdict = match self.policy.decide(attempt, &situation) {
+            Decision::Allow(_) => Verdict::Allowed,
+            Decision::Deny(_) => Verdict::Denied,
+        };
+        let refusals = self.policy.refusals(attempt, &situation);
+        let refusals = refusals
+            .iter()
+            .map(|denial| Refusal::of(denial, attempt, self.socket));
+        self.attempts.push(Judged {
+            attempt: attempt.to_string(),
+            verdict,
+            layers,
+            refusals: refusals.collect(),
+        });
+        verdict
+    }
+}
+
+/// As the app itself or one of its components, which no resolver knows.
+fn stays_inside(name: &Name) -> bool {
+    name.is_service_chaining() || name.is_the_app_itself()
+}
+
+fn situation<'a>(grants: &'a Grants, peers: &'a Peers) -> Situation<'a> {
+    Situation {
+        grants,
+        peers,
+        usage: Usage::default(),
+        now: Instant::now(),
+    }
+}
+
+/// One that gets through is enough; all are asked.
+fn any(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
+    let all: Vec<Verdict> = verdicts.collect();
+    match all.contains(&Verdict::Allowed) {
+        true => Verdict::Allowed,
+        false => Verdict::Denied,
+    }
+}

@@ -1,0 +1,171 @@
+//! What only the addresses of an answer can decide, where none were assumed.
+//!
+//! Nothing is looked up and no address is invented: what the operator's list and the author's say of addresses is told as
+//! it is written.
+//!
+//! - **Refused answers**: the networks and addresses that the operator denies to the attempt, and the denied names of
+//!   which an answer may hold an address, if they are resolved (clause DL-5).
+//! - **Permitted answers**: the networks and addresses that an entry names, where the name alone is not permitted.
+//!
+//! Not among them: addresses of this machine and link, which are refused to every name, and aliases of denied names
+//! (clause DL-4).
+
+use crate::findings::DeniedNames;
+use crate::human::{visible, wrap};
+use outport_policy::{Address, Entry, HostPattern, Policy, Protocol, Transport};
+use serde::Serialize;
+use std::fmt::Write;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// What an answer decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Undecided {
+    /// The entries and networks, with their places, that refuse an answer which they cover.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused_answers: Vec<String>,
+    /// The entries, with their places, by which an answer that they cover gets through. All others do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub permitted_answers: Vec<String>,
+    /// What more there is of either, which is not listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: usize,
+}
+
+/// What an answer is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose<'a> {
+    /// A connect to a port.
+    Port(Protocol<'a>, u16),
+    /// A look-up, whatever comes then: an answer of which no port is left is refused.
+    AnyPort,
+}
+
+/// Entries that are listed.
+const MOST_LISTED: usize = 16;
+
+impl Undecided {
+    pub(super) fn to_text(&self) -> String {
+        let mut text = String::new();
+        for (title, entries) in [
+            ("An answer is refused if this covers it:", &self.refused_answers),
+            (
+                "An answer gets through only if this covers it:",
+                &self.permitted_answers,
+            ),
+        ] {
+            if entries.is_empty() {
+                continue;
+            }
+            let _ = writeln!(text, "\n{title}");
+            for entry in entries {
+                let _ = writeln!(text, "{}", wrap(&visible(entry), 2, 4));
+            }
+            if self.more > 0 {
+                let _ = writeln!(text, "  and {} more", self.more);
+            }
+        }
+        text
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.refused_answers.is_empty() && self.permitted_answers.is_empty()
+    }
+
+    /// The answers that the operator refuses.
+    pub(super) fn refused(policy: &Policy, purpose: Purpose<'_>, names: DeniedNames) -> Self {
+        let deny = &policy.operator().deny;
+        let blocked = deny.blocked_networks().iter();
+        let blocked = blocked.map(|blocked| format!("{blocked} ({})", blocked.place()));
+        let entries = deny
+            .entries()
+            .iter()
+            .filter(|entry| purpose.is_denied_by(entry) && covers_answers(entry, names))
+            .map(|entry| entry.cited().to_string());
+        let (refused_answers, more) = listed(blocked.chain(entries));
+        Self {
+            refused_answers,
+            more,
+            ..Self::default()
+        }
+    }
+
+    /// The answers that an entry permits by their addresses.
+    pub(super) fn permitted(policy: &Policy, transport: Transport, port: u16) -> Self {
+        let protocol = Protocol::Socket(transport);
+        let permits = |entry: &&Entry| {
+            let mut schemes = entry.schemes().iter();
+            schemes.any(|scheme| scheme.permits(protocol) && entry.ports_for(scheme).contains(port))
+                && entry.hosts().iter().any(is_of_addresses)
+        };
+        let entries = policy.allow().entries().iter().filter(permits);
+        let (permitted_answers, more) = listed(entries.map(|entry| entry.cited().to_string()));
+        Self {
+            permitted_answers,
+            more,
+            ..Self::default()
+        }
+    }
+}
+
+impl Purpose<'_> {
+    /// Whether the entry denies it to what its hosts cover.
+    fn is_denied_by(self, entry: &Entry) -> bool {
+        let mut schemes = entry.schemes().iter();
+        schemes.any(|scheme| match self {
+            Self::Port(protocol, port) => scheme.denies(protocol) && entry.ports_for(scheme).contains(port),
+            Self::AnyPort => {
+                scheme.denies(Protocol::Socket(Transport::Tcp)) && entry.ports_for(scheme).is_all()
+            }
+        })
+    }
+}
+
+/// Whether an entry of the deny list can refuse an address of a name that it does not cover.
+fn covers_answers(entry: &Entry, names: DeniedNames) -> bool {
+    entry.hosts().iter().any(|host| match host {
+        HostPattern::Address(_) | HostPattern::Network(_) => true,
+        HostPattern::Name(name) => names == DeniedNames::Resolved && !name.is_localhost(),
+        HostPattern::Subdomains(_) | HostPattern::Any | HostPattern::ToSelf => false,
+    })
+}
+
+fn is_of_addresses(host: &HostPattern) -> bool {
+    matches!(host, HostPattern::Address(_) | HostPattern::Network(_))
+}
+
+fn listed(texts: impl Iterator<Item = String>) -> (Vec<String>, usize) {
+    let mut texts = texts;
+    let listed = texts.by_ref().take(MOST_LISTED).collect();
+    (listed, texts.count())
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// An address that stands for every answer of which no list speaks: `free` of the operator's list, and of the author's
+/// where there is one such. It is judged and never shown. Where each one that is tried is denied, one that is.
+pub(super) fn any_answer(policy: &Policy, free: impl Fn(Address) -> bool) -> Address {
+    let documentation = [[203, 0, 113, 1], [198, 51, 100, 1], [192, 0, 2, 1]].map(Ipv4Addr::from);
+    let public = (1..=223).filter(|first| *first != Ipv4Addr::LOCALHOST.octets()[0]);
+    let public = public.map(|first| Ipv4Addr::new(first, 1, 1, 1));
+    let v6 = (0..=255).map(|low| Ipv6Addr::new(0x2600 + low, 1, 1, 1, 1, 1, 1, 1));
+    let v4 = documentation.into_iter().chain(public).map(Address::from);
+    let mut all_free = v4
+        .chain(v6.map(|ip| Address::new(ip.into())))
+        .filter(|address| free(*address));
+    let Some(any) = all_free.next() else {
+        return documentation[0].into();
+    };
+    let unnamed = |address: &Address| {
+        let mut hosts = policy.allow().entries().iter().flat_map(Entry::hosts);
+        !hosts.any(|host| match host {
+            HostPattern::Address(own) => own == address,
+            HostPattern::Network(net) => net.contains(&address.ip()),
+            HostPattern::Any | HostPattern::Name(_) | HostPattern::Subdomains(_) | HostPattern::ToSelf => {
+                false
+            }
+        })
+    };
+    std::iter::once(any).chain(all_free).find(unnamed).unwrap_or(any)
+}
