@@ -156,6 +156,15 @@ fn an_import_that_nobody_provides_is_a_note() {
         message.contains("`web` imports what Outport has not: `"),
         "{message}"
     );
+    // People get a line, unless they ask for more.
+    let brief = check(&manifest).finish().expect_code(0);
+    let lines: Vec<&str> = brief.stdout.lines().take_while(|line| !line.is_empty()).collect();
+    assert!(
+        lines.len() <= 2 && lines[0].starts_with("note[component.trapped-import]"),
+        "{brief}"
+    );
+    let whole = check(&manifest).option("-v").finish().expect_code(0);
+    assert!(whole.stdout.contains("--> spin.toml:8:12"), "{whole}");
 }
 
 // proves: VAL-1, VAL-4
@@ -188,9 +197,11 @@ fn up_warns_of_the_same_when_it_starts() {
         let app = up().start();
         app.address();
         let said = app.stderr();
-        for part in [&format!("warning[{code}]"), "outport check"] {
-            assert!(said.contains(part), "no `{part}`\n{app}");
-        }
+        assert!(said.contains(&format!("warning[{code}]")), "no `{code}`\n{app}");
+        assert!(
+            !said.contains("outport check"),
+            "it tells no more of these\n{app}"
+        );
         app.stop().expect_code(0);
         let refused = up().option("--deny-warnings").finish();
         assert_eq!(refused.code, Some(1), "{code}: {refused}");

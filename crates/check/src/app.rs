@@ -2,7 +2,7 @@
 
 use crate::finding::Finding;
 use crate::findings::{DeniedNames, review};
-use crate::subject::{Interfaces, Subject, Trigger};
+use crate::subject::{Granted, Interfaces, Subject, Trigger};
 use outport_manifest::{Component, ComponentId, GivenVariables, Manifest, Reading, Remark, Variables};
 use outport_policy::{AllowList, Entry, Operator, Policy};
 use std::collections::HashMap;
@@ -80,6 +80,7 @@ impl AppUnderReview<'_> {
             unread: unread(component, entries),
             interfaces: self.interfaces.get(id),
             triggers: triggers.get(id).cloned().unwrap_or_default(),
+            granted: Granted::of(component, &manifest.source),
         }
     }
 }

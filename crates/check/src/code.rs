@@ -80,6 +80,8 @@ codes! {
     HalfOpen = "entry.half-open", Warning, "a range of ports leaves its last number out";
     /// Clause AL-1.
     Spelling = "entry.spelling", Note, "an entry has a canonical spelling that is another";
+    /// Clause AL-9.
+    NoEffect = "entry.no-effect", Warning, "an entry is for a protocol that Outport has no interface for";
     /// Clause VAL-4.
     NoSocketEntry = "component.no-socket-entry", Warning,
         "a component imports sockets, and its entries permit URLs only";
@@ -89,6 +91,9 @@ codes! {
     NoEntries = "component.no-entries", Warning, "a component imports sockets and has no entries";
     /// A component is started by a trigger that it has no function for.
     MissingExport = "component.missing-export", Error, "a component lacks the export that its trigger calls";
+    /// A component is granted what Outport has not, and imports it.
+    UnservedGrant = "component.unserved-grant", Warning,
+        "a component is granted a store, database or model that Outport does not provide";
     /// A component imports what Outport has not.
     TrappedImport = "component.trapped-import", Note, "a component imports what traps when it is called";
     /// The file of a component cannot be used.

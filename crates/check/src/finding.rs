@@ -23,6 +23,8 @@ pub struct Finding {
     pub related: Vec<(Place, String)>,
     /// What to do.
     pub help: Option<String>,
+    /// One line that says enough, where nobody asked for more than usual.
+    pub brief: Option<String>,
     /// A change of the file that is safe to make without asking.
     pub fix: Option<Fix>,
 }
@@ -64,6 +66,7 @@ impl Finding {
             component: None,
             related: Vec::new(),
             help: None,
+            brief: None,
             fix: None,
         }
     }
@@ -102,9 +105,15 @@ impl Finding {
             ),
             related: Vec::new(),
             help: None,
+            brief: None,
             fix: None,
             ..self
         }
+    }
+
+    pub(crate) fn in_brief(mut self, line: String) -> Self {
+        self.brief = Some(line);
+        self
     }
 
     pub(crate) fn fixed_by(mut self, fix: Option<Fix>) -> Self {
@@ -136,6 +145,7 @@ impl From<&Problem> for Finding {
             component: None,
             related: Vec::new(),
             help: problem.help(),
+            brief: None,
             fix: None,
         }
     }
@@ -154,6 +164,7 @@ impl From<&Note> for Finding {
             component: None,
             related: Vec::new(),
             help: None,
+            brief: None,
             fix: None,
         }
     }

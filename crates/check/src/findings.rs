@@ -5,8 +5,11 @@
 //! | [`overlap`] | entries | deny list, blocked networks, limits |
 //! | [`list`] | entries | each other |
 //! | [`breadth`] | one entry | what people mean by such an entry |
+//! | [`protocols`] | one entry | the protocols that there are interfaces for |
 //! | [`needs`] | entries and triggers | imports and exports of the code |
 //! | [`operator`] | the deny list | what can be known of it ahead |
+//!
+//! Of an entry that adds nothing, or permits nothing, no more is told: taking it out settles the rest.
 //!
 //! What the files say wrong is found while they are read, by [`outport_manifest`]. No finding hides another: each
 //! is looked for in what could be read, whatever else is wrong. Of an entry that holds a secret only the code of a
@@ -17,12 +20,13 @@ mod list;
 mod needs;
 mod operator;
 mod overlap;
+mod protocols;
 
 use crate::code::Severity;
 use crate::finding::Finding;
 use crate::subject::Subject;
-use outport_policy::{Entry, KeptOut, Operator, Place};
-use std::collections::HashMap;
+use outport_policy::{Entry, KeptOut, Operator, Place, redundant};
+use std::collections::{HashMap, HashSet};
 
 /// Whether the operator's denied names are resolved, so that their addresses are denied too (clause DL-5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,9 +57,12 @@ pub fn warnings_at_start(subjects: &[Subject<'_>], operator: &Operator) -> Vec<F
 
 /// Everything about one component; what its code needs only if that is known.
 fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Finding> {
-    let mut findings = overlap::findings(subject.entries, kept_out);
-    findings.extend(list::findings(subject.entries));
-    findings.extend(breadth::findings(subject.entries));
+    let redundant = redundant(subject.entries);
+    let mut needless: HashSet<usize> = redundant.iter().map(|one| one.number).collect();
+    let mut findings = overlap::findings(subject.entries, kept_out, &mut needless);
+    findings.extend(list::findings(subject.entries, &redundant, &needless));
+    findings.extend(breadth::findings(subject.entries, &needless));
+    findings.extend(protocols::findings(subject, &needless));
     let concealed = subject.entries.iter().filter(|entry| entry.is_concealed());
     let concealed: HashMap<&Place, &Entry> = concealed.map(|entry| (entry.place(), entry)).collect();
     let mut findings: Vec<Finding> = findings

@@ -100,12 +100,28 @@ pub fn render_all(findings: &[Finding], sources: &Sources, colours: Colours) -> 
     text
 }
 
+/// The same, where nobody asked for more than usual: some findings are one line then.
+pub fn render_all_in_brief(findings: &[Finding], sources: &Sources, colours: Colours) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        text.push_str(&match &finding.brief {
+            Some(line) => first_line(finding, line, colours),
+            None => render(finding, sources, colours),
+        });
+        text.push('\n');
+    }
+    text + &count(findings) + "\n"
+}
+
+fn first_line(finding: &Finding, message: &str, colours: Colours) -> String {
+    let label = format!("{}[{}]", finding.severity.as_str(), finding.code);
+    let line = wrap(&format!("{label}: {}", visible(message)), 0, 2);
+    line.replacen(&label, &paint(colours, finding.severity, &label), 1) + "\n"
+}
+
 /// One finding, with its line end.
 pub fn render(finding: &Finding, sources: &Sources, colours: Colours) -> String {
-    let label = format!("{}[{}]", finding.severity.as_str(), finding.code);
-    let message = wrap(&format!("{label}: {}", visible(&finding.message)), 0, 2);
-    let coloured = message.replacen(&label, &paint(colours, finding.severity, &label), 1);
-    let mut text = format!("{coloured}\n");
+    let mut text = first_line(finding, &finding.message, colours);
     let quote = sources.quote(&finding.place);
     let number = quote
         .as_ref()

@@ -24,6 +24,29 @@ pub fn list_imports<'i>(imports: impl IntoIterator<Item = &'i str>) -> String {
     names.join(", ")
 }
 
+/// How many there are and of which packages, the first three of them: `` 23 interfaces of `a:b`, `c:d` and others ``.
+pub fn sum_up_imports<'i>(imports: impl IntoIterator<Item = &'i str>) -> String {
+    const MOST: usize = 3;
+    let mut packages: Vec<&str> = Vec::new();
+    let mut count = 0;
+    for import in imports {
+        count += 1;
+        let name = import.split('@').next().unwrap_or(import);
+        let package = name.split('/').next().unwrap_or(name);
+        if !packages.contains(&package) {
+            packages.push(package);
+        }
+    }
+    let others = if packages.len() > MOST { " and others" } else { "" };
+    let named: Vec<String> = packages
+        .iter()
+        .take(MOST)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let interfaces = if count == 1 { "interface" } else { "interfaces" };
+    format!("{count} {interfaces} of {}{others}", named.join(", "))
+}
+
 struct Package<'i> {
     name: &'i str,
     /// Empty where there is none.
@@ -47,6 +70,21 @@ impl Package<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_interfaces_are_summed_up_by_their_packages() {
+        let rows: &[(&[&str], &str)] = &[
+            (&["a:b/c@1.0.0"], "1 interface of `a:b`"),
+            (&["a:b/c@1.0.0", "a:b/d@2.0.0"], "2 interfaces of `a:b`"),
+            (
+                &["a:b/c", "d:e/f", "a:b/d", "g:h/i", "j:k/l"],
+                "5 interfaces of `a:b`, `d:e`, `g:h` and others",
+            ),
+        ];
+        for (imports, expected) in rows {
+            assert_eq!(sum_up_imports(imports.iter().copied()), *expected, "{imports:?}");
+        }
+    }
 
     #[test]
     fn interfaces_of_one_package_and_version_are_one_name() {

@@ -1,5 +1,6 @@
 //! What is checked: a component's entries, and what its code imports and exports.
 
+use outport_manifest::{Component, Located, SourceFile};
 use outport_policy::{Entry, Place};
 
 /// One component, as far as a check has to know it.
@@ -17,6 +18,64 @@ pub struct Subject<'a> {
     pub interfaces: Option<&'a Interfaces>,
     /// What starts it.
     pub triggers: Vec<Trigger>,
+    /// What it is granted beside hosts.
+    pub granted: Vec<Granted>,
+}
+
+/// What a component is granted by its manifest, of which Outport has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// As the manifest calls it.
+    pub key: &'static str,
+    /// Its first label.
+    pub label: String,
+    /// Where that is.
+    pub place: Place,
+    /// Packages and interfaces of theirs that need it, without versions.
+    interfaces: &'static [&'static str],
+}
+
+impl Granted {
+    /// The stores, databases and models of a component.
+    pub fn of(component: &Component, source: &SourceFile) -> Vec<Self> {
+        let all: [(_, &[Located<String>], &'static [&'static str]); 3] = [
+            (
+                "key_value_stores",
+                &component.key_value_stores,
+                &["fermyon:spin/key-value", "spin:key-value", "wasi:keyvalue"],
+            ),
+            (
+                "sqlite_databases",
+                &component.sqlite_databases,
+                &["fermyon:spin/sqlite", "spin:sqlite"],
+            ),
+            (
+                "ai_models",
+                &component.ai_models,
+                &["fermyon:spin/llm", "spin:llm"],
+            ),
+        ];
+        let granted = all.into_iter().filter_map(|(key, labels, interfaces)| {
+            let first = labels.first()?;
+            Some(Self {
+                key,
+                label: first.value.clone(),
+                place: source.place(&first.span),
+                interfaces,
+            })
+        });
+        granted.collect()
+    }
+
+    /// The import that needs it and is not provided, if there is one.
+    pub(crate) fn unserved<'i>(&self, code: &'i Interfaces) -> Option<&'i str> {
+        let needs = |import: &&String| {
+            let name = without_version(import);
+            let package = name.split('/').next().unwrap_or(name);
+            self.interfaces.contains(&name) || self.interfaces.contains(&package)
+        };
+        code.trapped.iter().find(needs).map(String::as_str)
+    }
 }
 
 /// The interfaces of a component, in full: `wasi:sockets/tcp@0.2.0`.
@@ -53,6 +112,20 @@ impl Interfaces {
         self.imports
             .iter()
             .any(|import| openers.contains(&without_version(import)))
+    }
+
+    /// Whether sockets are imported as a C library brings them, whole: TCP, UDP and look-ups, with files and terminals. The
+    /// imports do not tell then whether the code calls any.
+    pub fn brings_whole_libc(&self) -> bool {
+        let whole = [
+            "wasi:sockets/tcp-create-socket",
+            "wasi:sockets/udp-create-socket",
+            "wasi:sockets/ip-name-lookup",
+            "wasi:filesystem/preopens",
+            "wasi:cli/terminal-stdout",
+        ];
+        let imports = |wanted: &&str| self.imports.iter().any(|own| without_version(own) == *wanted);
+        whole.iter().all(imports)
     }
 
     /// Whether the code can send requests.

@@ -195,7 +195,6 @@ source = "x.wasm"
         ("manifest.variable-reference", "{{ nobody }}"),
         ("manifest.component-id", "Bad_Id"),
         ("entry.everything", "*://*:*"),
-        ("entry.public-suffix", "https://*.com"),
         ("entry.redundant", "https://*.com"),
         ("entry.redundant", "*://a.example:80..90"),
         ("entry.half-open", "*://a.example:80..90"),
@@ -511,19 +510,21 @@ fn findings_are_short_however_long_an_entry_is() {
 #[test]
 fn what_up_warns_of_is_what_check_warns_of() {
     let entry = |text| Entry::parse(text, Place::Code).expect("an entry");
-    let entries = [entry("*://*:*"), entry("*://db.example:1")];
+    let entries = [entry("*://*:*"), entry("*://*.com:1")];
     let subject = outport_check::Subject {
         id: "web",
         place: Place::Code,
         entries: &entries,
         unread: 0,
         interfaces: None,
+        granted: Vec::new(),
         triggers: Vec::new(),
     };
     let warnings = warnings_at_start(&[subject], &operator(&["*://*.denied.example:*"]));
     assert_eq!(
         codes(&warnings),
-        ["entry.narrowed", "entry.redundant", "entry.everything"]
+        ["entry.narrowed", "entry.redundant", "entry.everything"],
+        "of what is redundant no more is told"
     );
 }
 
@@ -986,6 +987,156 @@ fn every_layer_that_refuses_is_told_with_its_remedy() {
             );
         }
     }
+}
+
+// proves: AL-9, VAL-4
+#[test]
+fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
+    let libc = [
+        "wasi:sockets/tcp-create-socket@0.2.0",
+        "wasi:sockets/udp-create-socket@0.2.0",
+        "wasi:sockets/ip-name-lookup@0.2.0",
+        "wasi:filesystem/preopens@0.2.0",
+        "wasi:cli/terminal-stdout@0.2.0",
+    ];
+    let (socket, http) = (
+        "wasi:sockets/tcp-create-socket@0.2.0",
+        "wasi:http/outgoing-handler@0.2.0",
+    );
+    let store = "fermyon:spin/key-value@2.0.0";
+    // (the component, its imports, the findings, what one of them says)
+    type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a str);
+    let rows: &[Row<'_>] = &[
+        (
+            "allowed_outbound_hosts = [\"postgres://db.example\"]",
+            &[socket],
+            &["warning entry.no-effect"],
+            "*://db.example:5432",
+        ),
+        (
+            "allowed_outbound_hosts = [\"redis://{a.example,b.example}:{1,2}\"]",
+            &[socket],
+            &["warning entry.no-effect"],
+            "*://{a.example,b.example}:1-2",
+        ),
+        (
+            "allowed_outbound_hosts = [\"{http,redis}://a.example:1\"]",
+            &[http],
+            &["note entry.no-effect"],
+            "take it out",
+        ),
+        (
+            "allowed_outbound_hosts = [\"redis://a.example\"]",
+            &["wasi:cli/stdout@0.2.0"],
+            &["warning component.unused-entries"],
+            "",
+        ),
+        (
+            "allowed_outbound_hosts = [\"https://a.example\"]",
+            &[http],
+            &[],
+            "",
+        ),
+        ("", &[socket], &["warning component.no-entries"], "*://HOST:PORT"),
+        ("", &libc, &["note component.no-entries"], "nothing is missing"),
+        (
+            "allowed_outbound_hosts = [\"https://a.example\"]",
+            &libc,
+            &["note component.no-socket-entry"],
+            "nothing is missing",
+        ),
+        (
+            "key_value_stores = [\"default\"]",
+            &[store],
+            &[
+                "note component.trapped-import",
+                "warning component.unserved-grant",
+            ],
+            "`default` of `key_value_stores`",
+        ),
+        ("key_value_stores = [\"default\"]", &[], &[], ""),
+        ("", &[store], &["note component.trapped-import"], "fermyon:spin"),
+        // One entry, one finding: the one that makes the other needless.
+        (
+            "allowed_outbound_hosts = [\"https://*:443\", \"https://*.com\"]",
+            &[http],
+            &["warning entry.public-suffix", "warning entry.redundant"],
+            "adds nothing",
+        ),
+        (
+            "allowed_outbound_hosts = [\"https://*\"]",
+            &[http],
+            &["warning entry.public-suffix"],
+            "",
+        ),
+    ];
+    for (component, imports, expected, part) in rows {
+        let text = format!(
+            "spin_manifest_version = 2\napplication.name = \"x\"\n[component.web]\nsource = \"web.wasm\"\n{component}\n"
+        );
+        let source = SourceFile::new("spin.toml", text);
+        let mut interfaces = Interfaces {
+            imports: imports.iter().map(ToString::to_string).collect(),
+            ..Interfaces::default()
+        };
+        interfaces.trapped = imports
+            .iter()
+            .filter(|import| **import == store)
+            .map(ToString::to_string)
+            .collect();
+        let id = outport_manifest::ComponentId::parse("web").expect("an id");
+        let review = AppUnderReview {
+            manifest: &Manifest::parse(&source),
+            given: &GivenVariables::default(),
+            interfaces: &[(id, interfaces)].into_iter().collect(),
+            operator: Arc::new(operator(&[])),
+            denied_names: DeniedNames::Resolved,
+        }
+        .review();
+        let about_code = review
+            .findings
+            .iter()
+            .filter(|finding| !finding.code.to_string().starts_with("manifest."));
+        let found: Vec<String> = about_code
+            .clone()
+            .map(|finding| format!("{} {}", finding.severity.as_str(), finding.code))
+            .collect();
+        assert_eq!(found, *expected, "{component} {imports:?}");
+        let said: Vec<String> = about_code
+            .map(|finding| {
+                format!(
+                    "{}; {}",
+                    finding.message,
+                    finding.help.clone().unwrap_or_default()
+                )
+            })
+            .collect();
+        assert!(
+            part.is_empty() || said.iter().any(|said| said.contains(part)),
+            "{said:?}"
+        );
+        assert!(
+            !said
+                .iter()
+                .any(|said| imports.len() == libc.len() && said.contains("*://")),
+            "{said:?}"
+        );
+    }
+}
+
+// proves: DL-1
+#[test]
+fn a_half_open_range_is_warned_of_where_it_leaves_a_denied_port_open() {
+    let denying = operator(&["*://bad.example:80..90", "*://bad.example:80-90"]);
+    let found: Vec<String> = warnings_at_start(&[], &denying)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("entry.half-open") && found[0].contains("leaves port 90 open"),
+        "{found:?}"
+    );
 }
 
 // proves: DL-5

@@ -44,15 +44,17 @@ pub(crate) struct WrittenApp {
     pub(crate) remarks: Vec<Diagnostic>,
 }
 
+/// A manifest that cannot be read, with what to do.
+pub(crate) fn no_manifest(missing: Diagnostic) -> Diagnostic {
+    missing.advising("run Outport where the app's `spin.toml` is, or say where with `-f DIR_OR_FILE`")
+}
+
 impl AppOptions {
     /// Reads the app.
     pub(crate) fn read(&self, files: &mut Files) -> Result<WrittenApp, Failure> {
         let source = match files.read(&manifest_file(&self.from), "manifest") {
             Ok(source) => source,
-            Err(missing) => {
-                let advice = "run Outport where the app's `spin.toml` is, or say where with `-f DIR_OR_FILE`";
-                return Err(Failure::unusable(missing.advising(advice)));
-            }
+            Err(missing) => return Err(Failure::unusable(no_manifest(missing))),
         };
         let manifest = Manifest::parse(&source);
         conceal_secrets(&manifest, files);

@@ -59,6 +59,11 @@ impl Terminal {
         self.volume == Volume::Quiet
     }
 
+    /// Whether more than usual is to be said.
+    pub(crate) fn is_verbose(self) -> bool {
+        self.volume == Volume::Verbose
+    }
+
     /// Says a line, unless only errors are wanted.
     pub(crate) fn say(self, line: &str) {
         if self.volume >= Volume::Normal {

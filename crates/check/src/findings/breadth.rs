@@ -3,21 +3,31 @@
 use crate::code::Code;
 use crate::finding::Finding;
 use ipnet::IpNet;
-use outport_policy::{Entry, EntryPorts, EntryScheme, HostPattern, Name, PortSet, PortSpec, Region, excerpt};
+use outport_policy::{
+    Entry, EntryPorts, EntryScheme, HostPattern, Name, PortRange, PortSet, PortSpec, Region, excerpt,
+};
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
-pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
+/// Of the `needless` entries, which are to be taken out, only that they may not be what was meant.
+pub(super) fn findings(entries: &[Entry], needless: &HashSet<usize>) -> Vec<Finding> {
     let public = PublicNetworks::of(entries);
     let of = |entry| {
         [
             everything(entry),
             public_suffix(entry),
             any_address(entry),
-            half_open(entry),
             public.v4_only(entry),
         ]
     };
-    entries.iter().flat_map(of).flatten().collect()
+    let mut findings = Vec::new();
+    for (number, entry) in entries.iter().enumerate() {
+        if !needless.contains(&number) {
+            findings.extend(of(entry).into_iter().flatten());
+        }
+        findings.extend(half_open(entry));
+    }
+    findings
 }
 
 fn everything(entry: &Entry) -> Option<Finding> {
@@ -89,16 +99,11 @@ fn guarded_networks() -> [IpNet; 4] {
         .map(|net| net.parse().expect("INVARIANT: these are networks"))
 }
 
+/// A range of Spin's, which leaves its end out.
 fn half_open(entry: &Entry) -> Option<Finding> {
-    let EntryPorts::Written(specs) = entry.ports() else {
-        return None;
-    };
-    let (spec, range) = specs.iter().find_map(|spec| match spec {
-        PortSpec::HalfOpen(range) => Some((spec, range)),
-        PortSpec::Inclusive(_) => None,
-    })?;
+    let (spec, range) = half_open_range(entry)?;
     let end = u32::from(range.last()) + 1;
-    let meant = crate::wording::ports(&[*range].into_iter().collect());
+    let meant = crate::wording::ports(&[range].into_iter().collect());
     let message = format!(
         "`{spec}` in `{}` means {meant}, without {end}",
         excerpt(entry.text())
@@ -108,6 +113,32 @@ fn half_open(entry: &Entry) -> Option<Finding> {
         "write `{}-{end}` if {end} is meant too, else `{range}`",
         range.first()
     )))
+}
+
+/// The same in the deny list, where what is left out stays open.
+pub(super) fn half_open_denial(entry: &Entry) -> Option<Finding> {
+    let (spec, range) = half_open_range(entry)?;
+    let end = u32::from(range.last()) + 1;
+    let meant = crate::wording::ports(&[range].into_iter().collect());
+    let message = format!(
+        "`{spec}` in `{}` denies {meant}, and leaves port {end} open",
+        excerpt(entry.text())
+    );
+    let finding = Finding::new(Code::HalfOpen, entry.place().clone(), message);
+    Some(finding.helped_by(format!(
+        "write `{}-{end}` if {end} is to be denied too, else `{range}`",
+        range.first()
+    )))
+}
+
+fn half_open_range(entry: &Entry) -> Option<(&PortSpec, PortRange)> {
+    let EntryPorts::Written(specs) = entry.ports() else {
+        return None;
+    };
+    specs.iter().find_map(|spec| match spec {
+        PortSpec::HalfOpen(range) => Some((spec, *range)),
+        PortSpec::Inclusive(_) => None,
+    })
 }
 
 /// The ports on which the list names addresses of IPv6.

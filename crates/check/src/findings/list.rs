@@ -2,13 +2,15 @@
 
 use crate::code::Code;
 use crate::finding::{Finding, Fix, span_of};
-use outport_policy::{Entry, excerpt, redundant};
+use outport_policy::{Entry, Redundant, excerpt};
 use std::collections::HashSet;
 use std::ops::Range;
 
-pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
-    let redundant = redundant(entries);
-    let numbers: HashSet<usize> = redundant.iter().map(|one| one.number).collect();
+pub(super) fn findings(
+    entries: &[Entry],
+    redundant: &[Redundant<'_>],
+    needless: &HashSet<usize>,
+) -> Vec<Finding> {
     let mut findings: Vec<Finding> = redundant
         .iter()
         .map(|one| {
@@ -46,7 +48,7 @@ pub(super) fn findings(entries: &[Entry]) -> Vec<Finding> {
     let spelled = entries
         .iter()
         .enumerate()
-        .filter(|(number, _)| !numbers.contains(number));
+        .filter(|(number, _)| !needless.contains(number));
     findings.extend(spelled.filter_map(|(_, entry)| spelling(entry)));
     findings
 }

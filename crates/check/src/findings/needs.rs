@@ -1,11 +1,12 @@
 //! Entries and triggers against what the code imports and exports (clause VAL-4). What entries with mistakes would
 //! permit is not known, so nothing is said of what is missing beside them.
 
-use crate::code::Code;
+use super::protocols::unspoken;
+use crate::code::{Code, Severity};
 use crate::finding::Finding;
-use crate::imports::list_imports;
+use crate::imports::{list_imports, sum_up_imports};
 use crate::subject::{Interfaces, Subject, Trigger};
-use outport_policy::{Entry, excerpt};
+use outport_policy::{Entry, Place, excerpt};
 
 pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     let Some(interfaces) = subject.interfaces else {
@@ -17,6 +18,7 @@ pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
         .iter()
         .filter(|trigger| !interfaces.answers(**trigger));
     findings.extend(missing.map(|trigger| missing_export(subject, *trigger)));
+    findings.extend(unserved(subject, interfaces));
     findings.extend(trapped(subject, interfaces));
     findings
 }
@@ -26,6 +28,13 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
     let first = subject.entries.first();
     let all_were_read = subject.unread == 0;
     match first {
+        None if all_were_read && interfaces.brings_whole_libc() => Some(whole_libc(
+            Code::NoEntries,
+            subject.place.clone(),
+            format!(
+                "`{id}` has no entries; its C library imports `wasi:sockets`, and every connection is refused"
+            ),
+        )),
         None if all_were_read && interfaces.uses_sockets() => Some(
             Finding::new(
                 Code::NoEntries,
@@ -43,16 +52,54 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
             )
             .helped_by("take `allowed_outbound_hosts` out, or check that this is the right component"),
         ),
-        Some(first) if all_were_read && interfaces.uses_sockets() && !subject.entries.iter().any(Entry::permits_sockets) => Some(
-            Finding::new(
-                Code::NoSocketEntry,
-                first.place().clone(),
-                format!("`{id}` imports `wasi:sockets`, and its entries permit URLs only: every socket is refused"),
-            )
-            .helped_by("write `*://HOST:PORT` for what it connects to by itself"),
-        ),
+        Some(first) if all_were_read && interfaces.uses_sockets() && permit_no_socket(subject.entries) => {
+            let place = first.place().clone();
+            Some(match interfaces.brings_whole_libc() {
+                true => whole_libc(
+                    Code::NoSocketEntry,
+                    place,
+                    format!(
+                        "the entries of `{id}` permit URLs only; its C library imports `wasi:sockets`, and every \
+                         socket is refused"
+                    ),
+                ),
+                false => Finding::new(
+                    Code::NoSocketEntry,
+                    place,
+                    format!("`{id}` imports `wasi:sockets`, and its entries permit URLs only: every socket is refused"),
+                )
+                .helped_by("write `*://HOST:PORT` for what it connects to by itself"),
+            })
+        }
         Some(_) => None,
     }
+}
+
+/// Whether none is for sockets. Of one for a protocol that nothing speaks it is told what to write instead.
+fn permit_no_socket(entries: &[Entry]) -> bool {
+    let speaks = |entry: &Entry| entry.permits_sockets() || unspoken(entry).next().is_some();
+    !entries.iter().any(speaks)
+}
+
+/// What is so of each program that is built with the library, whether or not it opens a socket.
+fn whole_libc(code: Code, place: Place, message: String) -> Finding {
+    let finding = Finding::new(code, place, message).with_severity(Severity::Note);
+    finding.helped_by("nothing is missing if the code opens no sockets; a denial would say what to add")
+}
+
+fn unserved(subject: &Subject<'_>, interfaces: &Interfaces) -> Vec<Finding> {
+    let unserved = subject.granted.iter().filter_map(|granted| {
+        let import = granted.unserved(interfaces)?;
+        let message = format!(
+            "`{}` is granted `{}` of `{}` and imports `{}`, which Outport does not provide: a call ends it",
+            excerpt(subject.id),
+            excerpt(&granted.label),
+            granted.key,
+            excerpt(import)
+        );
+        Some(Finding::new(Code::UnservedGrant, granted.place.clone(), message))
+    });
+    unserved.collect()
 }
 
 fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Finding {
@@ -79,6 +126,13 @@ fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
         excerpt(subject.id),
         list_imports(interfaces.trapped.iter().map(String::as_str))
     );
+    let brief = format!(
+        "`{}` imports {}, which Outport has not: a call ends it; `-v` lists them",
+        excerpt(subject.id),
+        sum_up_imports(interfaces.trapped.iter().map(String::as_str))
+    );
     let finding = Finding::new(Code::TrappedImport, subject.place.clone(), message);
-    Some(finding.helped_by("it starts all the same, and ends with an error if it calls one of these"))
+    let finding =
+        finding.helped_by("it starts all the same, and ends with an error if it calls one of these");
+    Some(finding.in_brief(brief))
 }

@@ -1,27 +1,27 @@
-//! What the operator's deny list cannot do ahead.
+//! What the operator's deny list does not do, although it reads so, and what it cannot do ahead.
 
-use super::DeniedNames;
+use super::{DeniedNames, breadth};
 use crate::code::Code;
 use crate::finding::Finding;
-use outport_policy::{HostPattern, Operator, excerpt};
+use outport_policy::{Entry, HostPattern, Operator, excerpt};
 
 pub(super) fn findings(operator: &Operator, names: DeniedNames) -> Vec<Finding> {
-    if names == DeniedNames::LeftAlone {
-        return Vec::new();
+    let entries = operator.deny.entries();
+    let mut findings: Vec<Finding> = entries.iter().filter_map(breadth::half_open_denial).collect();
+    if names == DeniedNames::Resolved {
+        findings.extend(entries.iter().filter_map(wildcard));
     }
-    let entries = operator.deny.entries().iter().filter(|entry| {
-        let unknown =
-            |host: &HostPattern| matches!(host, HostPattern::Subdomains(apex) if !apex.is_localhost());
-        entry.hosts().iter().any(unknown)
-    });
-    entries
-        .map(|entry| {
-            let message = format!(
-                "`{}` denies names below a wildcard: by their names, not by addresses that a guest knows already",
-                excerpt(entry.text())
-            );
-            Finding::new(Code::WildcardDeny, entry.place().clone(), message)
-                .helped_by("deny exact names or networks too, where their addresses must not be reached")
-        })
-        .collect()
+    findings
+}
+
+fn wildcard(entry: &Entry) -> Option<Finding> {
+    let unknown = |host: &HostPattern| matches!(host, HostPattern::Subdomains(apex) if !apex.is_localhost());
+    entry.hosts().iter().any(unknown).then(|| {
+        let message = format!(
+            "`{}` denies names below a wildcard: by their names, not by addresses that a guest knows already",
+            excerpt(entry.text())
+        );
+        Finding::new(Code::WildcardDeny, entry.place().clone(), message)
+            .helped_by("deny exact names or networks too, where their addresses must not be reached")
+    })
 }

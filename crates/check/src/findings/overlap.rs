@@ -2,7 +2,8 @@
 //!
 //! Two kinds of cuts are not told, since nearly every entry has them and nobody who wrote it means them: UDP that
 //! is shut, for an entry that does not name `udp`; and addresses that embed denied ones, in IPv6 networks.
-//! A limit that takes a part out of a wider network or of `*` is told as a note.
+//! A limit that takes a part out of a wider network is told as a note, and out of `*` not at all: it is so for everybody,
+//! and `outport explain` without a destination lists it.
 
 use crate::code::{Code, Severity};
 use crate::finding::Finding;
@@ -11,21 +12,31 @@ use outport_policy::{
     Cut, Entry, EntryScheme, HostPattern, Hosts, KeptOut, KeptOutBy, Left, Reason, Transport, excerpt,
 };
 
+use std::collections::HashSet;
+
 /// Cuts that are told one by one; more are only mentioned.
 const MOST_CUTS: usize = 4;
 
-pub(super) fn findings(entries: &[Entry], kept_out: &KeptOut<'_>) -> Vec<Finding> {
+/// Adds the numbers of the entries that permit nothing to those of the `needless` ones. Of these no more is told.
+pub(super) fn findings(
+    entries: &[Entry],
+    kept_out: &KeptOut<'_>,
+    needless: &mut HashSet<usize>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for entry in entries {
+    for (number, entry) in entries.iter().enumerate() {
         let left = kept_out.left(entry);
-        match left {
-            Left::Nothing => findings.push(blocked(entry, kept_out)),
-            Left::Part { .. } => findings.extend(narrowed(entry, kept_out)),
-            Left::Whole => {}
+        if left == Left::Nothing {
+            findings.push(blocked(entry, kept_out));
+            needless.insert(number);
         }
-        if left != Left::Nothing {
-            findings.extend(undecided(entry, kept_out));
+        if needless.contains(&number) {
+            continue;
         }
+        if let Left::Part { .. } = left {
+            findings.extend(narrowed(entry, kept_out));
+        }
+        findings.extend(undecided(entry, kept_out));
     }
     findings
 }
@@ -54,6 +65,7 @@ fn narrowed(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
         return None;
     }
     let severity = match told.iter().all(|cut| is_a_limit_inside(cut, entry)) {
+        true if entry.hosts().contains(&HostPattern::Any) => return None,
         true => Severity::Note,
         false => Severity::Warning,
     };

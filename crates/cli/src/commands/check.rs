@@ -10,7 +10,7 @@ mod report;
 use std::io::{self, IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
-use outport_check::human::{Colours, render_all};
+use outport_check::human::{Colours, render_all, render_all_in_brief};
 use outport_check::{Finding, TestResult, apply_fixes, report_json, report_sarif};
 
 use outport_policy::printable_path;
@@ -102,7 +102,11 @@ impl Options {
                     true => Colours::Terminal,
                     false => Colours::Plain,
                 };
-                let findings = render_all(&report.findings, &report.sources(), colours);
+                let render = match terminal.is_verbose() {
+                    true => render_all,
+                    false => render_all_in_brief,
+                };
+                let findings = render(&report.findings, &report.sources(), colours);
                 tests_as_text(&report.tests) + &findings
             }
         }

@@ -34,6 +34,7 @@ pub(super) fn review(
         unread: 0,
         interfaces: None,
         triggers: Vec::new(),
+        granted: Vec::new(),
     };
     let warnings: Vec<Diagnostic> = warnings_at_start(&[subject], &side.operator)
         .iter()

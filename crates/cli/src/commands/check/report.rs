@@ -21,7 +21,7 @@ use outport_manifest::{Manifest, SourceFile, Variables};
 use outport_policy::Place;
 
 use super::code::ExaminedCode;
-use crate::app_options::{AppOptions, conceal_secrets};
+use crate::app_options::{AppOptions, conceal_secrets, no_manifest};
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -62,7 +62,7 @@ impl Report {
         let source = match files.read(&app.manifest_file(), "manifest") {
             Ok(source) => source,
             Err(missing) => {
-                unusable.push(missing);
+                unusable.push(no_manifest(missing));
                 return Err(Failure::unusable_in(&files, unusable));
             }
         };

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use outport_check::{Interfaces, Subject, list_imports, warnings_at_start};
+use outport_check::{Granted, Interfaces, Subject, list_imports, sum_up_imports, warnings_at_start};
 use outport_manifest::{ComponentId, HttpTrigger, Route};
 use outport_policy::{Entry, Limit, excerpt, printable};
 use outport_runtime::app::App;
@@ -50,14 +50,13 @@ impl Summary<'_> {
             }
         }
         terminal.show_all(&self.remarks(), files);
+        self.mention_imports(terminal);
         let findings = self.findings();
         terminal.show_all(&findings[..findings.len().min(MOST_FINDINGS)], files);
-        let pointer = match findings.len().saturating_sub(MOST_FINDINGS) {
-            0 if findings.is_empty() => return,
-            0 => "`outport check` tells more about these warnings".to_owned(),
-            more => format!("there are {more} more warnings; `outport check` tells them"),
-        };
-        terminal.show(&Diagnostic::note(pointer), files);
+        if let more @ 1.. = findings.len().saturating_sub(MOST_FINDINGS) {
+            let pointer = format!("there are {more} more warnings; `outport check` tells them");
+            terminal.show(&Diagnostic::note(pointer), files);
+        }
     }
 
     /// How many of the remarks are warnings.
@@ -70,7 +69,6 @@ impl Summary<'_> {
     fn remarks(&self) -> Vec<Diagnostic> {
         let mut remarks = self.side.remarks.clone();
         remarks.extend(self.written.remarks.iter().cloned());
-        remarks.extend(self.not_provided());
         remarks
     }
 
@@ -96,6 +94,7 @@ impl Summary<'_> {
                 unread: 0,
                 interfaces: interfaces.get(&component.id.value),
                 triggers: Vec::new(),
+                granted: Granted::of(component, &self.written.manifest.source),
             })
             .collect();
         let warnings = warnings_at_start(&subjects, &self.side.operator);
@@ -168,27 +167,33 @@ impl Summary<'_> {
             .collect()
     }
 
-    fn not_provided(&self) -> Vec<Diagnostic> {
+    /// What traps when it is called, each component once: a line, or with `-v` all of it.
+    fn mention_imports(&self, terminal: Terminal) {
         let responders = self.app.site.iter().map(|entry| entry.responder.prepared());
         let commands = self.app.commands.iter().map(|command| command.prepared());
-        let mut notes = Vec::new();
         let mut told: Vec<&str> = Vec::new();
         for prepared in responders.chain(commands) {
             if !prepared.not_provided().is_empty() && !told.contains(&prepared.name()) {
                 told.push(prepared.name());
-                notes.push(not_provided(prepared));
+                terminal.show(&not_provided(prepared, terminal), &Files::default());
             }
         }
-        notes
     }
 }
 
-fn not_provided(prepared: &Prepared) -> Diagnostic {
-    let imports = list_imports(prepared.not_provided().iter().map(String::as_str));
+fn not_provided(prepared: &Prepared, terminal: Terminal) -> Diagnostic {
+    let imports = prepared.not_provided().iter().map(String::as_str);
     let component = prepared.name();
-    Diagnostic::note(format!(
-        "component `{component}` imports {imports}, which Outport does not provide: a call traps"
-    ))
+    Diagnostic::note(match terminal.is_verbose() {
+        true => format!(
+            "component `{component}` imports {}, which Outport does not provide: a call traps",
+            list_imports(imports)
+        ),
+        false => format!(
+            "component `{component}` imports {}, which Outport does not provide: a call traps; `-v` lists them",
+            sum_up_imports(imports)
+        ),
+    })
 }
 
 /// What a component may reach by its author's word.

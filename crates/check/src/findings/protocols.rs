@@ -1,0 +1,77 @@
+//! Entries for protocols that nothing here speaks (clause AL-9): `redis://`, `postgres://` and the like are for host
+//! interfaces, and give a socket to nobody.
+
+use crate::code::{Code, Severity};
+use crate::explain::is_spoken;
+use crate::finding::Finding;
+use crate::subject::Subject;
+use outport_policy::{Entry, EntryScheme, Scheme, excerpt};
+use std::collections::HashSet;
+
+/// Of the `needless` entries nothing is told: they are to be taken out.
+pub(super) fn findings(subject: &Subject<'_>, needless: &HashSet<usize>) -> Vec<Finding> {
+    // All of them are told at once as unused then.
+    if subject
+        .interfaces
+        .is_some_and(|code| !code.uses_sockets() && !code.uses_http())
+    {
+        return Vec::new();
+    }
+    let entries = (0..).zip(subject.entries);
+    let needed = entries.filter(|(number, _)| !needless.contains(number));
+    needed
+        .filter_map(|(_, entry)| no_effect(subject, entry))
+        .collect()
+}
+
+/// The schemes of an entry that nothing speaks.
+pub(super) fn unspoken(entry: &Entry) -> impl Iterator<Item = (&EntryScheme, &Scheme)> {
+    entry.schemes().iter().filter_map(|scheme| match scheme {
+        EntryScheme::Url(url) if !is_spoken(url) => Some((scheme, url)),
+        _ => None,
+    })
+}
+
+fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Finding> {
+    let names: Vec<String> = unspoken(entry).map(|(_, url)| format!("`{url}`")).collect();
+    let (first, _) = unspoken(entry).next()?;
+    let whole = names.len() == entry.schemes().len();
+    let text = excerpt(entry.text());
+    let message = match whole {
+        true => format!(
+            "`{text}` permits nothing: Outport has no interface that speaks {}, and such an entry gives no socket",
+            names.join(" or ")
+        ),
+        false => format!(
+            "{} in `{text}` permits nothing: Outport has no interface that speaks it, and it gives no socket",
+            names.join(" and ")
+        ),
+    };
+    let severity = if whole { Severity::Warning } else { Severity::Note };
+    let finding = Finding::new(Code::NoEffect, entry.place().clone(), message).with_severity(severity);
+    let socket = as_socket(entry, first);
+    Some(match subject.interfaces {
+        Some(code) if !code.uses_sockets() => {
+            finding.helped_by("take it out: the component opens no sockets either")
+        }
+        _ => finding.helped_by(format!(
+            "write `{}` if the code connects by itself",
+            excerpt(&socket)
+        )),
+    })
+}
+
+/// The entry for a client inside the component, which opens a socket.
+fn as_socket(entry: &Entry, scheme: &EntryScheme) -> String {
+    let hosts: Vec<String> = entry.hosts().iter().map(ToString::to_string).collect();
+    let ports = entry.ports_for(scheme);
+    let listed = |parts: &str| match parts.contains(',') {
+        true => format!("{{{parts}}}"),
+        false => parts.to_owned(),
+    };
+    let ports = match ports.is_all() {
+        true => "*".to_owned(),
+        false => ports.to_string(),
+    };
+    format!("*://{}:{}", listed(&hosts.join(",")), listed(&ports))
+}
