@@ -17,6 +17,9 @@
 //! - of what is wrong with an unspecified address or port 0, WASI demands `invalid-argument` from sockets (HL-6);
 //! - so does WASI for IPv4-mapped addresses, of which HTTP's are made canonical (HL-7).
 
+#[path = "one_verdict/explained.rs"]
+mod explained;
+
 use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;

@@ -126,7 +126,21 @@ impl<'a> Inquiry<'a> {
 
     fn reach(&mut self, transport: Transport, address: Address, port: u16) -> Verdict {
         let remote = Endpoint { address, port };
-        self.judge(&Attempt::Reach { transport, remote })
+        let reach = Attempt::Reach { transport, remote };
+        let create = Attempt::CreateSocket { transport };
+        let situation = situation(&self.grants, &self.peers);
+        if self.policy.decide(&create, &situation).reason().is_none() {
+            return self.judge(&reach);
+        }
+        // There is no socket to connect: that is what a guest gets, whatever else refuses the connect.
+        let behind = self.policy.refusals(&reach, &situation);
+        let behind: Vec<Refusal> = behind
+            .iter()
+            .map(|denial| Refusal::of(denial, &reach, self.socket))
+            .collect();
+        let verdict = self.judge(&create);
+        self.add_to_last(behind);
+        verdict
     }
 
     fn reach_any_answer(&mut self, transport: Transport, name: &Name, port: u16) -> Verdict {
@@ -227,10 +241,14 @@ impl<'a> Inquiry<'a> {
         if refusals.iter().any(Vec::is_empty) {
             return;
         }
+        self.add_to_last(refusals.into_iter().flatten());
+    }
+
+    fn add_to_last(&mut self, refusals: impl IntoIterator<Item = Refusal>) {
         let Some(last) = self.attempts.last_mut() else {
             return;
         };
-        for refusal in refusals.into_iter().flatten() {
+        for refusal in refusals {
             if !last.refusals.contains(&refusal) {
                 last.refusals.push(refusal);
             }
