@@ -286,15 +286,15 @@ impl Explanation {
         if let Some(undecided) = &self.undecided {
             text.push_str(&undecided.to_text());
         }
-        let say = self
-            .undecided
-            .as_ref()
-            .map(|_| "say what the name resolves to with `--dns NAME=ADDRESS`");
+        let say = self.undecided.as_ref().map(|undecided| {
+            let name = &undecided.name;
+            format!("say what the name resolves to with `--dns {name}=ADDRESS`")
+        });
         let remedies = self
             .refusals
             .iter()
             .filter_map(|refusal| refusal.remedy.as_deref());
-        for (number, remedy) in say.into_iter().chain(remedies).enumerate() {
+        for (number, remedy) in say.as_deref().into_iter().chain(remedies).enumerate() {
             let (gap, word) = match number {
                 0 => ("\n", "help"),
                 _ if self.undecided.is_some() => ("", "or"),

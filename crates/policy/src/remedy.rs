@@ -4,7 +4,8 @@
 //! already, for another protocol, and else one that the author has to fill in, since only he knows the service.
 
 use crate::{
-    Attempt, Denial, Endpoint, Entry, Host, Layer, Name, Place, Protocol, Reason, Scheme, Transport, excerpt,
+    Attempt, Denial, Endpoint, Entry, Host, HostPattern, Layer, Name, Place, Protocol, Reason, Scheme,
+    Transport, excerpt,
 };
 use std::fmt;
 
@@ -80,7 +81,7 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
         Attempt::LookUp { name } if stays_inside(name) => return None,
         Attempt::LookUp { name } => {
             let host = Host::Name((*name).clone());
-            match denial.closest().and_then(only_port) {
+            match denial.closest().and_then(|entry| only_port(entry, name)) {
                 Some(port) => socket_entry(Transport::Tcp, &host, port),
                 None => return Some(Remedy::AddEntryWithPort(host)),
             }
@@ -102,9 +103,10 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
     Some(Remedy::AddEntry(entry))
 }
 
-/// The port of an entry that has just one.
-fn only_port(entry: &Entry) -> Option<u16> {
-    if entry.is_concealed() {
+/// The port of an entry that is for this very name and has just one. One for every name says nothing of the service.
+fn only_port(entry: &Entry, name: &Name) -> Option<u16> {
+    let is_named = |host: &HostPattern| matches!(host, HostPattern::Name(own) if own == name);
+    if entry.is_concealed() || !entry.hosts().iter().any(is_named) {
         return None;
     }
     let mut ports = entry.schemes().iter().map(|scheme| entry.ports_for(scheme));

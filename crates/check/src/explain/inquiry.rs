@@ -95,7 +95,7 @@ impl<'a> Inquiry<'a> {
             address,
             source,
         };
-        let undecided = Undecided::refused(self.policy, Purpose::AnyPort, self.denied_names);
+        let undecided = Undecided::refused(name, self.policy, Purpose::AnyPort, self.denied_names);
         self.judge_any_answer(undecided, &format!("an answer for {name}"), answer)
     }
 
@@ -149,13 +149,13 @@ impl<'a> Inquiry<'a> {
             remote: Endpoint { address, port },
         };
         let purpose = Purpose::Port(Protocol::Socket(transport), port);
-        let refused = Undecided::refused(self.policy, purpose, self.denied_names);
+        let refused = Undecided::refused(name, self.policy, purpose, self.denied_names);
         let shown = format!("{transport} to what {name} resolves to, port {port}");
         self.grant(name, vec![self.any_answer(reach)]);
         let verdict = self.judge_any_answer(refused, &shown, reach);
         // What an entry says of addresses counts where it is the author's list alone that refuses the others.
         let refused_by_list = |judged: &Judged| judged.is_refused_by(Layer::AllowList);
-        let permitted = Undecided::permitted(self.policy, transport, port);
+        let permitted = Undecided::permitted(name, self.policy, transport, port);
         match self.attempts.last_mut() {
             Some(last) if verdict == Verdict::Denied && refused_by_list(last) && !permitted.is_empty() => {
                 last.depends(Layer::AllowList);
@@ -192,7 +192,7 @@ impl<'a> Inquiry<'a> {
         }
         if addresses.is_empty() {
             let purpose = Purpose::Port(Protocol::Url(scheme), port);
-            let refused = Undecided::refused(self.policy, purpose, self.denied_names);
+            let refused = Undecided::refused(name, self.policy, purpose, self.denied_names);
             let shown = format!("{scheme}://{name}:{port} at what the name resolves to");
             return self.judge_any_answer(refused, &shown, dial);
         }

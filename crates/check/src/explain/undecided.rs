@@ -12,7 +12,7 @@
 
 use crate::findings::DeniedNames;
 use crate::human::{visible, wrap};
-use outport_policy::{Address, Entry, HostPattern, Policy, Protocol, Transport};
+use outport_policy::{Address, Entry, HostPattern, Name, Policy, Protocol, Transport};
 use serde::Serialize;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -20,6 +20,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// What an answer decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Undecided {
+    /// The name whose addresses are left open.
+    pub name: String,
     /// The entries and networks, with their places, that refuse an answer which they cover.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused_answers: Vec<String>,
@@ -72,7 +74,7 @@ impl Undecided {
     }
 
     /// The answers that the operator refuses.
-    pub(super) fn refused(policy: &Policy, purpose: Purpose<'_>, names: DeniedNames) -> Self {
+    pub(super) fn refused(name: &Name, policy: &Policy, purpose: Purpose<'_>, names: DeniedNames) -> Self {
         let deny = &policy.operator().deny;
         let blocked = deny.blocked_networks().iter();
         let blocked = blocked.map(|blocked| format!("{blocked} ({})", blocked.place()));
@@ -83,6 +85,7 @@ impl Undecided {
             .map(|entry| entry.cited().to_string());
         let (refused_answers, more) = listed(blocked.chain(entries));
         Self {
+            name: name.to_string(),
             refused_answers,
             more,
             ..Self::default()
@@ -90,7 +93,7 @@ impl Undecided {
     }
 
     /// The answers that an entry permits by their addresses.
-    pub(super) fn permitted(policy: &Policy, transport: Transport, port: u16) -> Self {
+    pub(super) fn permitted(name: &Name, policy: &Policy, transport: Transport, port: u16) -> Self {
         let protocol = Protocol::Socket(transport);
         let permits = |entry: &&Entry| {
             let mut schemes = entry.schemes().iter();
@@ -100,6 +103,7 @@ impl Undecided {
         let entries = policy.allow().entries().iter().filter(permits);
         let (permitted_answers, more) = listed(entries.map(|entry| entry.cited().to_string()));
         Self {
+            name: name.to_string(),
             permitted_answers,
             more,
             ..Self::default()

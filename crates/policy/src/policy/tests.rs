@@ -1105,7 +1105,11 @@ fn every_address_of_a_request_is_judged_by_the_first_three_layers() {
 #[test]
 fn a_denial_says_what_would_permit_it() {
     let mut world = World::with(
-        &["*://db.example:5432", "http://web.example"],
+        &[
+            "*://db.example:5432",
+            "http://web.example",
+            "https://*.wild.example",
+        ],
         &["*://10.9.0.0/16:*"],
         udp_lifted,
     );
@@ -1114,8 +1118,13 @@ fn a_denial_says_what_would_permit_it() {
     let add = |text: &str| Some(Remedy::AddEntry(text.to_owned()));
     let switch = |text: &str| Some(Remedy::Switch(text.to_owned()));
     let web = name("web.example");
-    let other = name("other.example");
+    let (other, wild) = (name("other.example"), name("a.wild.example"));
     for (attempt, closest, remedy) in [
+        (
+            Attempt::LookUp { name: &wild },
+            Some("https://*.wild.example"),
+            Some(Remedy::AddEntryWithPort(Host::Name(wild.clone()))),
+        ),
         (
             Attempt::LookUp { name: &other },
             None,
