@@ -12,6 +12,7 @@
 
 use std::collections::BTreeSet;
 
+use outport_e2e::audit::Judgement;
 use outport_e2e::dns::{DnsServer, Reply};
 use outport_e2e::guest;
 use outport_e2e::http::{Closing, Origin};
@@ -19,7 +20,7 @@ use outport_e2e::network::isolated;
 use outport_e2e::outport::Outport;
 use serde_json::Value;
 
-use super::{MARK, Outcome, outcomes};
+use super::{MARK, Outcome, eventually, outcomes};
 
 /// What author and operator say.
 struct Policy {
@@ -394,4 +395,130 @@ fn play(policy: &Policy, rows: &[Row], player: &str, dns: &DnsServer) -> Vec<Out
         .iter()
         .fold(run.options(policy.operator), Outport::allow);
     outcomes(&run.args(marked).finish().expect_code(0))
+}
+
+/// The app itself and its components, as a URL spells them: what is asked, and the parts of the request.
+const IN_THE_APP: &[(&str, &str)] = &[
+    // As Spin's SDKs write it.
+    ("/inner/hello", "- :80 /inner/hello"),
+    ("http://self/inner/hello", "http self /inner/hello"),
+    ("http://SELF./inner/hello", "http SELF. /inner/hello"),
+    ("http://self.alt/inner/hello", "http self.alt /inner/hello"),
+    (
+        "http://Self.Alt:8080/inner/hello",
+        "http Self.Alt:8080 /inner/hello",
+    ),
+    ("https://self/inner/hello", "https self /inner/hello"),
+    ("https://self:8443/inner/hello", "https self:8443 /inner/hello"),
+    ("http://self:3000/inner/hello", "http self:3000 /inner/hello"),
+    ("http://:80/inner/hello", "http :80 /inner/hello"),
+    (
+        "http://back.spin.internal/hello",
+        "http back.spin.internal /hello",
+    ),
+    (
+        "http://BACK.Spin.internal./hello",
+        "http BACK.Spin.internal. /hello",
+    ),
+    (
+        "http://back.spin.internal:80/hello",
+        "http back.spin.internal:80 /hello",
+    ),
+    (
+        "http://back.spin.internal:8080/hello",
+        "http back.spin.internal:8080 /hello",
+    ),
+    (
+        "https://back.spin.internal/hello",
+        "https back.spin.internal /hello",
+    ),
+    (
+        "http://front.spin.internal/inner/hello",
+        "http front.spin.internal /inner/hello",
+    ),
+    ("http://missing.spin.internal/", "http missing.spin.internal /"),
+    ("http://x.back.spin.internal/", "http x.back.spin.internal /"),
+    ("http://spin.internal/", "http spin.internal /"),
+];
+
+/// Author and operator of them.
+const OF_THE_APP: &[(&[&str], &[&str])] = &[
+    (&[], &[]),
+    (&["http://self"], &[]),
+    (&["https://self"], &[]),
+    (&["http://self.alt"], &[]),
+    (&["http://back.spin.internal"], &[]),
+    (&["http://*.spin.internal"], &[]),
+    (&["http://self:3000", "http://*.spin.internal:8080"], &[]),
+    (&["http://*"], &[]),
+    (&["https://*", "http://*:8080"], &[]),
+    (&["*://*:*"], &[]),
+    (&["*://*:*"], &["--disallowed-outbound-hosts=http://self"]),
+    (
+        &["*://*:*"],
+        &["--disallowed-outbound-hosts=http://{self,back.spin.internal}"],
+    ),
+    (
+        &["*://*:*"],
+        &["--disallowed-outbound-hosts=*://*.spin.internal:*"],
+    ),
+    (&["*://*:*"], &["--disallowed-outbound-hosts=https://*"]),
+    (&["*://*:*"], &["--disallowed-outbound-hosts=*://*:80"]),
+    (
+        &["http://self", "http://*.spin.internal"],
+        &["--disallowed-outbound-hosts=http://*"],
+    ),
+];
+
+// proves: AL-7, AL-10
+#[test]
+fn what_explain_says_of_the_app_itself_is_what_a_guest_gets() {
+    let mut differences = Vec::new();
+    for (author, operator) in OF_THE_APP {
+        let list: Vec<String> = author.iter().map(|entry| format!("{entry:?}")).collect();
+        let manifest = format!(
+            "spin_manifest_version = 2\napplication.name = \"x\"\n\
+             [[trigger.http]]\nroute = \"/front/...\"\ncomponent = \"front\"\n\
+             [[trigger.http]]\nroute = \"/inner/...\"\ncomponent = \"back\"\n\
+             [component.front]\nsource = \"GUESTS/http-player.wasm\"\nallowed_outbound_hosts = [{}]\n\
+             [component.back]\nsource = \"GUESTS/http-player.wasm\"\n",
+            list.join(", ")
+        );
+        let explained = Outport::command("explain")
+            .manifest(&manifest)
+            .options(*operator)
+            .options(["--component=front", "--format=json"])
+            .options(IN_THE_APP.iter().map(|(destination, _)| destination))
+            .finish();
+        let documents = serde_json::Deserializer::from_str(&explained.stdout).into_iter::<Value>();
+        let documents: Vec<Value> = documents
+            .map(|document| document.unwrap_or_else(|error| panic!("{error}\n{explained}")))
+            .collect();
+        assert_eq!(documents.len(), IN_THE_APP.len(), "{explained}");
+        let app = Outport::up(&manifest).options(*operator).start();
+        for ((destination, parts), document) in IN_THE_APP.iter().zip(documents) {
+            let statement = format!("http.parts GET {parts}").replace(' ', "%20");
+            let before = app.audit().len();
+            let answer = app.get(&format!("/front/play?{statement}")).body;
+            assert!(
+                eventually(|| app.audit().len() > before),
+                "{statement}: nobody judged it\n{app}"
+            );
+            let refused = answer.contains("=> HTTP-request-denied");
+            let said: Vec<String> = app.audit()[before..]
+                .iter()
+                .filter(|line| line.denied())
+                .map(Judgement::reason)
+                .collect();
+            let expected: Vec<&str> = document["reason"].as_str().into_iter().collect();
+            if said != expected || refused != (document["verdict"] == "denied") {
+                differences.push(format!(
+                    "{destination} ({author:?}, {operator:?}): {} {expected:?}, and the guest got {answer} {said:?}",
+                    document["verdict"]
+                ));
+            }
+        }
+        app.stop().expect_code(0);
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
