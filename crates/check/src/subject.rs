@@ -117,15 +117,16 @@ impl Interfaces {
     /// Whether sockets are imported as a C library brings them, whole: TCP, UDP and look-ups, with files and terminals. The
     /// imports do not tell then whether the code calls any.
     pub fn brings_whole_libc(&self) -> bool {
-        let whole = [
-            "wasi:sockets/tcp-create-socket",
-            "wasi:sockets/udp-create-socket",
+        let imports = |wanted: &str| self.imports.iter().any(|own| without_version(own) == wanted);
+        let all = |wanted: &[&str]| wanted.iter().all(|wanted| imports(wanted));
+        let opens = imports("wasi:sockets/types")
+            || all(&["wasi:sockets/tcp-create-socket", "wasi:sockets/udp-create-socket"]);
+        let rest = [
             "wasi:sockets/ip-name-lookup",
             "wasi:filesystem/preopens",
             "wasi:cli/terminal-stdout",
         ];
-        let imports = |wanted: &&str| self.imports.iter().any(|own| without_version(own) == *wanted);
-        whole.iter().all(imports)
+        opens && all(&rest)
     }
 
     /// Whether the code can send requests.

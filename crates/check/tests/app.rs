@@ -632,6 +632,43 @@ fn fixes_leave_nothing_to_fix_and_the_same_policy() {
 }
 
 #[test]
+fn a_test_of_a_policy_may_leave_out_the_only_component_and_must_say_what_a_name_has() {
+    let file = SourceFile::new(
+        "outport.test.toml",
+        r#"
+[[test]]
+destination = "tcp://db.example.com:5432"
+dns = { "db.example.com" = ["10.0.0.5"] }
+expect = "allow"
+[[test]]
+destination = "tcp://db.example.com:5432"
+expect = "depends"
+[[test]]
+destination = "tcp://db.example.com:5432"
+expect = "allow"
+"#,
+    );
+    let (tests, wrong) = PolicyTests::parse(&file);
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let (_, review) = app("\"*://db.example.com:5432\"", &["*://10.9.0.0/16:*"]);
+    let (results, failed) = tests.run(&review.policies, DeniedNames::Resolved);
+    let passed: Vec<bool> = results.iter().map(|result| result.passed).collect();
+    assert_eq!(passed, [true, true, false]);
+    let help = failed[0].help.as_deref().unwrap_or_default();
+    assert!(help.contains("dns ="), "{help}");
+
+    let two = [
+        review.policies[0].clone(),
+        policy(&["*://10.0.0.5:1"], operator(&[])),
+    ];
+    let (results, failed) = tests.run(&two, DeniedNames::Resolved);
+    assert!(results.is_empty() && failed.len() == 3);
+    let help = failed[0].help.as_deref().unwrap_or_default();
+    assert!(help.contains("`component = \"web\"` or `component = "), "{help}");
+    assert_eq!(quoted(&file, &failed[0]), "tcp://db.example.com:5432");
+}
+
+#[test]
 fn tests_of_a_policy_report_every_row() {
     let (_, review) = app(
         "\"*://db.example.com:5432\", \"https://api.example.com\"",
@@ -999,6 +1036,13 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
         "wasi:filesystem/preopens@0.2.0",
         "wasi:cli/terminal-stdout@0.2.0",
     ];
+    let libc_p3 = [
+        "wasi:sockets/types@0.3.0",
+        "wasi:sockets/ip-name-lookup@0.3.0",
+        "wasi:filesystem/preopens@0.3.0",
+        "wasi:cli/terminal-stdout@0.3.0",
+        "wasi:cli/run@0.3.0",
+    ];
     let (socket, http) = (
         "wasi:sockets/tcp-create-socket@0.2.0",
         "wasi:http/outgoing-handler@0.2.0",
@@ -1039,6 +1083,7 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
         ),
         ("", &[socket], &["warning component.no-entries"], "*://HOST:PORT"),
         ("", &libc, &["note component.no-entries"], "nothing is missing"),
+        ("", &libc_p3, &["note component.no-entries"], "nothing is missing"),
         (
             "allowed_outbound_hosts = [\"https://a.example\"]",
             &libc,
