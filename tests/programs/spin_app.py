@@ -2,12 +2,22 @@
 
 from urllib import parse
 
+import componentize_py_async_support
 from componentize_py_types import Err
-from spin_sdk import http, variables
+from spin_sdk import http, variables, wit
 from spin_sdk.http import Request, Response, send
+from spin_sdk.wit.imports import wasi_clocks_monotonic_clock_0_3_0 as clock
+from spin_sdk.wit.imports import wasi_http_client_0_3_0 as client
+from spin_sdk.wit.imports import wasi_http_types_0_3_0 as wasi
 
 
 class HttpHandler(http.Handler):
+    async def handle(self, request: wasi.Request) -> wasi.Response:
+        url = parse.urlparse(request.get_path_with_query())
+        if url.path == "/respond":
+            return respond(dict(parse.parse_qsl(url.query)))
+        return await super().handle(request)
+
     async def handle_request(self, request: Request) -> Response:
         url = parse.urlparse(request.uri)
         match url.path:
@@ -17,6 +27,10 @@ class HttpHandler(http.Handler):
                 return await variable(url.query)
             case "/send":
                 return await fetch(parse.unquote(url.query))
+            case "/many":
+                return await many(parse.unquote(url.query))
+            case "/write":
+                return text(200, await write_request(dict(parse.parse_qsl(url.query))))
             case "/short":
                 return Response(200, {"content-length": "9"}, b"short")
             case _:
@@ -38,5 +52,92 @@ async def fetch(url: str) -> Response:
         return text(502, type(error.value).__name__)
 
 
+async def many(url: str) -> Response:
+    """Sends a hundred requests, every other one with a body, and tells which were not answered."""
+    lost = []
+    for number in range(100):
+        body = bytes(f"body {number}", "utf-8") if number % 2 else None
+        try:
+            response = await send(Request("POST" if body else "GET", url, {}, body))
+            if response.body != (body or b""):
+                lost.append(f"{number}: {response.status} {response.body}")
+        except Err as error:
+            lost.append(f"{number}: {type(error.value).__name__}")
+        except Exception as error:
+            lost.append(f"{number}: {error!r}")
+    return text(200, "\n".join(lost) or "all were answered")
+
+
 def text(status: int, body: str) -> Response:
     return Response(status, {"content-type": "text/plain"}, bytes(body, "utf-8"))
+
+
+# What follows writes bodies on plain WASI 0.3, as writer.py does on 0.2.
+
+
+def respond(asked: dict) -> wasi.Response:
+    tx, rx = wit.byte_stream()
+
+    async def write_and_tell():
+        print(f"response {asked['n']} of 0.3: {await write(tx, asked)}", flush=True)
+
+    componentize_py_async_support.spawn(write_and_tell())
+    response = wasi.Response.new(fields(asked), rx, http._trailers_future())[0]
+    response.set_status_code(int(asked["status"]))
+    return response
+
+
+async def write_request(asked: dict) -> str:
+    url = parse.urlparse(asked["url"])
+    tx, rx = wit.byte_stream()
+    request = wasi.Request.new(fields(asked), rx, http._trailers_future(), None)[0]
+    request.set_method(wasi.Method_Post())
+    request.set_scheme(wasi.Scheme_Http())
+    request.set_authority(url.netloc)
+    request.set_path_with_query(url.path)
+    if "after" in asked:
+        answered = await answer(request)
+        return f"{answered}, {await write(tx, asked)}"
+    written = []
+
+    async def write_and_note():
+        written.append(await write(tx, asked))
+
+    componentize_py_async_support.spawn(write_and_note())
+    answered = await answer(request)
+    while not written:
+        await clock.wait_for(10_000_000)
+    return f"{answered}, {written[0]}"
+
+
+def fields(asked: dict) -> wasi.Fields:
+    if "length" not in asked:
+        return wasi.Fields()
+    return wasi.Fields.from_list([("content-length", bytes(asked["length"], "utf-8"))])
+
+
+async def write(tx, asked: dict) -> str:
+    with tx:
+        while "endless" in asked:
+            await tx.write_all(b"x" * 4096)
+        for piece in asked.get("pieces", "").split("."):
+            await tx.write_all(bytes(piece, "utf-8"))
+            if tx.reader_dropped:
+                return "dropped"
+            # Whoever reads has stopped by then, if he does.
+            await clock.wait_for(50_000_000)
+    return "written"
+
+
+async def answer(request: wasi.Request) -> str:
+    try:
+        response = await client.send(request)
+    except Err as error:
+        return type(error.value).__name__
+    status = response.get_status_code()
+    rx, _ = wasi.Response.consume_body(response, http._unit_future())
+    body = b""
+    with rx:
+        while not rx.writer_dropped:
+            body += await rx.read(4096)
+    return f"{status} {body.decode()}"

@@ -210,8 +210,11 @@ fn answer(mut stream: &TcpStream, text: &str, closing: Closing, log: &Log) -> io
     }
 }
 
-struct Head {
-    first: String,
+/// What comes before a body.
+#[derive(Debug)]
+pub struct Head {
+    /// `GET /path HTTP/1.1`, or `HTTP/1.1 200 OK`.
+    pub first: String,
     headers: Vec<(String, String)>,
 }
 
@@ -224,7 +227,12 @@ impl Head {
     }
 }
 
-fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
+/// Reads the head of a message.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
     let first = read_line(reader)?;
     let mut headers = Vec::new();
     loop {
@@ -242,6 +250,18 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
     match reader.read_line(&mut line)? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
+    }
+}
+
+/// Reads the body of a request, which has none unless its head says so.
+///
+/// # Errors
+///
+/// If it breaks off.
+pub fn read_request_body(reader: &mut impl BufRead, head: &Head) -> io::Result<Vec<u8>> {
+    match head.value("transfer-encoding").or(head.value("content-length")) {
+        Some(_) => read_body(reader, head),
+        None => Ok(Vec::new()),
     }
 }
 

@@ -8,8 +8,8 @@
 //! A build takes about twenty seconds and 36 MB, so it is kept in the target folder under the hash of what went
 //! in. The environment with componentize-py is kept there too.
 //!
-//! A program implements the world `wasi:cli/command`: a class `Run` with a method `run`; or it is an app of Spin's SDK,
-//! which brings its WIT. Modules are frozen at
+//! A program implements the world `wasi:cli/command`: a class `Run` with a method `run`; or it is a
+//! [handler](http_handler) of HTTP, or an app of Spin's SDK, which brings its WIT. Modules are frozen at
 //! build time, so everything that it uses must be imported at the top, `encodings.idna` among them.
 //!
 //! [componentize-py]: https://github.com/bytecodealliance/componentize-py
@@ -35,6 +35,16 @@ const SPIN_SDK: &str = "spin-sdk==5.0.0";
 /// If Python 3 with `venv` is missing, or the build fails.
 pub fn component(name: &str, packages: &[&str]) -> PathBuf {
     build(name, packages, &Wit::of_wasmtime())
+}
+
+/// The component of the program `tests/programs/NAME.py` that answers HTTP on WASI 0.2, built if need be: a class
+/// `IncomingHandler` with a method `handle`.
+///
+/// # Panics
+///
+/// If Python 3 with `venv` is missing, or the build fails.
+pub fn http_handler(name: &str) -> PathBuf {
+    build(name, &[], &Wit::of_wasi_http())
 }
 
 /// The app `tests/programs/NAME.py` for Spin's Python SDK, built as its documentation says, if need be.
@@ -99,17 +109,23 @@ impl Wit {
 
     /// Those that the wasmtime in our lock file brings.
     fn of_wasmtime() -> Wit {
-        let crate_folder = source_of("wasmtime-wasi");
-        let folder = crate_folder.join("src/p2/wit");
-        let cli =
-            fs::read_to_string(folder.join("deps/cli.wit")).expect("wasmtime-wasi brings the WIT of WASI");
-        let package = cli
-            .lines()
-            .find_map(|line| line.strip_prefix("package wasi:cli@"));
-        let version = package.expect("the WIT names its package").trim_end_matches(';');
+        Wit::of(source_of("wasmtime-wasi").join("src/p2/wit"), "cli", "command")
+    }
+
+    /// Those of `wasi:http` that it brings.
+    fn of_wasi_http() -> Wit {
+        Wit::of(source_of("wasmtime-wasi-http").join("wit"), "http", "proxy")
+    }
+
+    fn of(folder: PathBuf, package: &str, world: &str) -> Wit {
+        let file = folder.join("deps").join(package).with_extension("wit");
+        let text = fs::read_to_string(file).expect("wasmtime brings the WIT of WASI");
+        let begin = format!("package wasi:{package}@");
+        let version = text.lines().find_map(|line| line.strip_prefix(&begin));
+        let version = version.expect("the WIT names its package").trim_end_matches(';');
         Wit {
             folder: Some(folder),
-            world: format!("wasi:cli/command@{version}"),
+            world: format!("wasi:{package}/{world}@{version}"),
         }
     }
 }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use outport_e2e::guest;
+use outport_e2e::http;
 use outport_e2e::outport::Outport;
 use outport_e2e::script::results;
 
@@ -92,6 +94,84 @@ fn connections_are_used_again_unless_the_operator_does_not_want_it() {
         assert_eq!(results(&finished.stdout), ["200"; 3], "{config}\n{finished}");
         let accepted = origin.counts.accepted.load(Ordering::SeqCst);
         assert_eq!(accepted, connections, "{config}\n{finished}");
+    }
+}
+
+/// What an origin does instead of answering the second request on a connection, which it has read.
+#[derive(Clone, Copy, Debug)]
+enum Instead {
+    Close,
+    /// Closes with a RST.
+    Reset,
+    BeginToAnswer,
+    SayHint,
+}
+
+/// Where an origin is that answers one request on each connection, and how many it accepted.
+fn once_each(instead: Instead) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
+    let address = listener.local_addr().expect("a bound listener has an address");
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&accepted);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            thread::spawn(move || answer_once(&stream, instead));
+        }
+    });
+    (address, accepted)
+}
+
+fn answer_once(mut stream: &TcpStream, instead: Instead) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let head = http::read_head(&mut reader)?;
+    http::read_request_body(&mut reader, &head)?;
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+    let head = http::read_head(&mut reader)?;
+    http::read_request_body(&mut reader, &head)?;
+    match instead {
+        Instead::Close => Ok(()),
+        Instead::Reset => Ok(rustix::net::sockopt::set_socket_linger(
+            stream,
+            Some(Duration::ZERO),
+        )?),
+        Instead::BeginToAnswer => stream.write_all(b"HTTP/1.1 2"),
+        Instead::SayHint => stream.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    }
+}
+
+// proves: DNS-13
+#[test]
+fn a_request_that_a_pooled_connection_lost_is_sent_once_more_if_nobody_can_have_acted_on_it() {
+    // (what is sent a second time, what the server does instead of answering that, whether it is answered in the end)
+    let rows = [
+        ("http GET", Instead::Close, true),
+        ("http GET", Instead::Reset, true),
+        ("http HEAD", Instead::Close, true),
+        ("http PUT", Instead::Close, true),
+        ("http DELETE", Instead::Reset, true),
+        ("http OPTIONS", Instead::Close, true),
+        ("http GET", Instead::BeginToAnswer, false),
+        ("http GET", Instead::SayHint, false),
+        ("http POST", Instead::Close, false),
+        ("http PATCH", Instead::Close, false),
+        ("http.upload 10", Instead::Close, false),
+    ];
+    for (statement, instead, answered) in rows {
+        for player in ["player", "player-p3"] {
+            let (address, accepted) = once_each(instead);
+            let url = format!("http://{address}");
+            let finished = Outport::run(guest::path(player))
+                .allow(&url)
+                .args([format!("http GET {url}/"), format!("{statement} {url}/")])
+                .finish();
+            let row = format!("{statement} {instead:?} {player}\n{finished}");
+            let results = results(&finished.stdout);
+            assert_eq!(results[0], "200", "{row}");
+            assert_eq!(results[1].starts_with("200"), answered, "{row}");
+            let connections = if answered { 2 } else { 1 };
+            assert_eq!(accepted.load(Ordering::SeqCst), connections, "{row}");
+        }
     }
 }
 

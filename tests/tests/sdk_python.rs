@@ -1,6 +1,13 @@
 //! An app of Spin's Python SDK, built as its documentation says, runs unchanged from its `spin.toml`. It is a
 //! component of WASI 0.3 that imports all of Spin's platform, most of which Outport does not provide.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::io::{self, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
 use outport_e2e::http;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::python;
@@ -105,4 +112,208 @@ fn a_response_that_is_shorter_than_it_says_breaks_off_and_is_told() {
     let finished = app.stop();
     let told = "a response of component `app` broke off: ";
     assert!(finished.stderr.contains(told), "{finished}");
+}
+
+/// A server that answers each request with its own body, on connections that it keeps. At `/early` it answers before it
+/// reads the body.
+struct Echo {
+    address: SocketAddr,
+}
+
+impl Echo {
+    fn start() -> Echo {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                thread::spawn(move || echo(&stream));
+            }
+        });
+        Echo { address }
+    }
+}
+
+fn echo(mut stream: &TcpStream) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let head = http::read_head(&mut reader)?;
+        let early = head.first.contains(" /early ");
+        if early {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly")?;
+        }
+        let body = http::read_request_body(&mut reader, &head)?;
+        if !early {
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            )?;
+            stream.write_all(&body)?;
+        }
+    }
+}
+
+/// Beside [`start`], the same for WASI 0.2 at `/2/…`, and both may talk to the server.
+fn start_writers(server: &Echo, options: &[&str]) -> Running {
+    let app = APP
+        .replace(
+            "[\"http://back",
+            &format!(
+                "[\"http://127.0.0.1:{{{},1}}\", \"http://back",
+                server.address.port()
+            ),
+        )
+        .replace("APP", &python::spin_app("spin_app").display().to_string());
+    let writer = python::http_handler("writer");
+    let writer = format!(
+        "\n[[trigger.http]]\nroute = \"/2/...\"\ncomponent = \"writer\"\n[component.writer]\nsource = {writer:?}\n\
+         allowed_outbound_hosts = [\"http://127.0.0.1:{{{},1}}\"]\n",
+        server.address.port()
+    );
+    Outport::up(&(app + &writer))
+        .option("--variable=token=hunter2")
+        .options(options.iter().copied())
+        .option("--allow-loopback-ports=1")
+        .start()
+}
+
+// proves: ISO-3
+#[test]
+fn no_answer_is_lost_however_a_guest_writes_its_request() {
+    let server = Echo::start();
+    let app = start_writers(&server, &[]);
+    let answer = app.get(&format!("/many?http://{}/", server.address));
+    assert_eq!(answer.body, "all were answered", "{app}");
+
+    let (here, denied, nobody) = (
+        format!("http://{}", server.address),
+        "http://elsewhere.example",
+        "http://127.0.0.1:1",
+    );
+    // (to where, how the body is written, the answer, how writing ends on 0.2, and on 0.3)
+    let whole = ("written, finished", "written");
+    let rows = [
+        (&*here, "/&length=6&pieces=ab.cd.ef", "200 abcdef", whole),
+        (&here, "/&pieces=ab.cd.ef", "200 abcdef", whole),
+        (&here, "/&length=2&pieces=ab.", "200 ab", whole),
+        (&here, "/&length=0", "200 ", whole),
+        (&here, "/", "200 ", whole),
+        (&here, "/early&after=1&pieces=ab.cd.ef", "200 early", whole),
+        (&here, "/early&pieces=ab.cd.ef", "200 early", whole),
+        (&here, "/early&length=6&pieces=ab.cd.ef", "200 early", whole),
+        (denied, "/&pieces=ab.cd", "ErrorCode_HttpRequestDenied", whole),
+        (
+            denied,
+            "/&after=1&pieces=ab.cd",
+            "ErrorCode_HttpRequestDenied",
+            whole,
+        ),
+        (
+            nobody,
+            "/&length=4&pieces=ab.cd",
+            "ErrorCode_ConnectionRefused",
+            whole,
+        ),
+        (
+            &here,
+            "/&length=2&pieces=ab.cd",
+            "200 ab",
+            (
+                "StreamError_LastOperationFailed, ErrorCode_HttpRequestBodySize",
+                "dropped",
+            ),
+        ),
+        (
+            &here,
+            "/&length=3&pieces=ab.cd",
+            "ErrorCode_HttpRequestBodySize",
+            (
+                "StreamError_LastOperationFailed, ErrorCode_HttpRequestBodySize",
+                "dropped",
+            ),
+        ),
+        (
+            &here,
+            "/&length=5&pieces=ab.cd",
+            "ErrorCode_HttpRequestBodySize",
+            ("written, ErrorCode_HttpRequestBodySize", "written"),
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (host, how, answer, (on_0_2, on_0_3)) in rows {
+        for (path, end) in [("/2/write", on_0_2), ("/write", on_0_3)] {
+            let got = app.get(&format!("{path}?url={host}{how}")).body;
+            if got != format!("{answer}, {end}") {
+                wrong.push(format!("{path} {host}{how}: {got}, not {answer}, {end}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}\n{app}");
+    app.stop();
+}
+
+// proves: ISO-5
+#[test]
+fn a_response_without_a_body_does_not_trap_the_guest_that_writes_one() {
+    let app = start_writers(&Echo::start(), &[]);
+    let rows = [
+        ("HEAD", "status=200&pieces=ab.cd"),
+        ("HEAD", "status=200&length=4&pieces=ab.cd"),
+        ("GET", "status=204&pieces=ab.cd"),
+        ("GET", "status=304&pieces=ab.cd"),
+        ("GET", "status=200&length=2&pieces=ab."),
+        ("GET", "status=200&pieces=ab.cd"),
+    ];
+    for (number, (method, how)) in rows.iter().enumerate() {
+        for path in ["/2/respond", "/respond"] {
+            let host = app.address();
+            let request = format!(
+                "{method} {path}?n={number}&{how} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            );
+            let mut stream = TcpStream::connect(host).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let status = &how["status=".len()..][..3];
+            let begin = format!("HTTP/1.1 {status} ");
+            assert!(answer.starts_with(&begin), "{request}{answer}");
+            let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+            let wanted = *method == "GET" && status == "200";
+            assert_eq!(!body.is_empty(), wanted, "{request}{answer}");
+        }
+    }
+    // What is still written is written to its end.
+    let ended = app.stop();
+    for number in 0..rows.len() {
+        let told = [
+            format!("response {number} of 0.2: written, finished"),
+            format!("response {number} of 0.3: written"),
+        ];
+        for told in told {
+            assert!(
+                ended.stdout.contains(&told),
+                "{told}: {:?}\n{ended}",
+                rows[number]
+            );
+        }
+    }
+}
+
+// proves: ISO-3, Q-3
+#[test]
+fn a_guest_that_writes_without_end_to_nobody_is_ended_by_its_limits() {
+    for limit in ["--max-time=4s", "--max-cpu-time=2s"] {
+        let app = start_writers(&Echo::start(), &[limit]);
+        for path in ["/2/write", "/write"] {
+            let url = format!("{path}?url=http://elsewhere.example/");
+            assert_eq!(app.get(&url).status, 200, "{app}");
+            let began = Instant::now();
+            let answer = app.get(&format!("{url}&endless=1"));
+            assert!(answer.status >= 500, "{path} {limit}: {answer:?}\n{app}");
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(25), "{path} {limit}: {took:?}\n{app}");
+        }
+        assert_eq!(app.get("/hello").status, 200, "{app}");
+        app.stop();
+    }
 }

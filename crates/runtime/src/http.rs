@@ -38,6 +38,7 @@ mod site;
 mod stall;
 mod streams;
 mod waiting_room;
+mod wanted_body;
 
 pub use chaining::IN_PROCESS;
 pub use listeners::{ListenError, Listeners};

@@ -16,6 +16,8 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use super::destination::Destination;
 use super::dial::ConnectionPermit;
 use super::errors;
+use super::failure::{Failure, Reach};
+use super::heard::Heard;
 use super::user::{Paced, User};
 use crate::host_account::HostAccount;
 
@@ -24,6 +26,7 @@ pub(super) struct Connection {
     sender: Sender,
     reached: Arc<Reached>,
     user: User,
+    heard: Heard,
     used: bool,
 }
 
@@ -41,13 +44,6 @@ pub(super) struct Reached {
     pub(super) source: AnswerSource,
 }
 
-/// A request that could not be sent.
-pub(super) struct Unsent {
-    pub(super) error: Error,
-    /// The request, if no byte of it was sent.
-    pub(super) request: Option<Request<WasiBody>>,
-}
-
 impl Connection {
     /// Speaks TLS where the scheme says so, and HTTP in the version that both sides know. The connection is driven
     /// by a task of its own, which holds `permit`.
@@ -60,12 +56,14 @@ impl Connection {
     ) -> Result<Connection, Error> {
         let reached = Arc::new(reached);
         let user = User::default();
+        let heard = Heard::default();
         let stream = Paced::new(stream);
         if destination.scheme != Scheme::HTTPS {
             return Ok(Connection {
-                sender: http1(stream, permit, &user).await?,
+                sender: http1(heard.listen(stream), permit, &user).await?,
                 reached,
                 user,
+                heard,
                 used: false,
             });
         }
@@ -75,12 +73,13 @@ impl Connection {
             .map_err(|error| errors::of_tls(&error))?;
         let sender = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => http2(stream, permit, &user).await?,
-            _ => http1(stream, permit, &user).await?,
+            _ => http1(heard.listen(stream), permit, &user).await?,
         };
         Ok(Connection {
             sender,
             reached,
             user,
+            heard,
             used: false,
         })
     }
@@ -97,6 +96,7 @@ impl Connection {
                 sender: Sender::Http2(sender.clone()),
                 reached: self.reached.clone(),
                 user: self.user.clone(),
+                heard: self.heard.clone(),
                 used: true,
             }),
         }
@@ -136,8 +136,9 @@ impl Connection {
         destination: &Destination,
         mut request: Request<WasiBody>,
         account: Option<&Arc<dyn HostAccount>>,
-    ) -> Result<Response<Incoming>, Unsent> {
+    ) -> Result<Response<Incoming>, Failure> {
         self.user.set(account);
+        self.heard.forget();
         let (mut parts, body) = request.into_parts();
         let written = match &self.sender {
             Sender::Http1(_) => destination.write_http1(&mut parts.uri, &mut parts.headers),
@@ -145,23 +146,26 @@ impl Connection {
         };
         request = Request::from_parts(parts, body);
         if written.is_err() {
-            return Err(Unsent {
+            return Err(Failure {
                 error: Error::HttpRequestUriInvalid,
-                request: None,
+                reached: Reach::Perhaps,
             });
         }
-        match &mut self.sender {
-            Sender::Http1(sender) => sender.try_send_request(request).await.map_err(unsent),
-            Sender::Http2(sender) => sender.try_send_request(request).await.map_err(unsent),
-        }
+        let sent = match &mut self.sender {
+            Sender::Http1(sender) => sender.try_send_request(request).await,
+            Sender::Http2(sender) => sender.try_send_request(request).await,
+        };
+        sent.map_err(|error| self.failure(error))
     }
-}
 
-fn unsent(mut error: TrySendError<Request<WasiBody>>) -> Unsent {
-    let request = error.take_message();
-    Unsent {
-        error: errors::of_hyper(error.error()),
-        request,
+    fn failure(&self, mut error: TrySendError<Request<WasiBody>>) -> Failure {
+        if error.take_message().is_some() {
+            return Failure {
+                error: errors::of_hyper(error.error()),
+                reached: Reach::Unsent,
+            };
+        }
+        Failure::of(error.error(), self.used && !self.heard.anything())
     }
 }
 

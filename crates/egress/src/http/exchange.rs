@@ -10,18 +10,20 @@ use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::body::TimedBody;
-use super::connection::{Connection, Unsent};
+use super::connection::Connection;
 use super::destination::{self, Destination};
 use super::dial;
 use super::errors;
+use super::failure::Reach;
 use super::internal::InternalDestination;
+use super::own_body::OwnBody;
 use super::slot::ExchangeSlot;
 use crate::instance::InstanceGate;
 
 /// Judges `request`, sends it, and waits for the head of the answer.
 pub(super) async fn send(
     gate: &Arc<InstanceGate>,
-    mut request: Request<WasiBody>,
+    mut request: Request<OwnBody>,
     options: RequestOptions,
 ) -> Result<Response<WasiBody>, Error> {
     let completed = destination::complete_path(request.uri_mut());
@@ -33,14 +35,17 @@ pub(super) async fn send(
     judge(gate, &destination, &request)?;
     match &destination.host {
         Host::Name(name) => match InternalDestination::of(name) {
-            Some(internal) => gate.gate().call_internal(internal, gate.depth(), request).await,
+            Some(internal) => {
+                let request = request.map(|body| body.lend());
+                gate.gate().call_internal(internal, gate.depth(), request).await
+            }
             None => send_out(gate, destination, request, options).await,
         },
         Host::Address(_) => send_out(gate, destination, request, options).await,
     }
 }
 
-fn judge(gate: &InstanceGate, destination: &Destination, request: &Request<WasiBody>) -> Result<(), Error> {
+fn judge(gate: &InstanceGate, destination: &Destination, request: &Request<OwnBody>) -> Result<(), Error> {
     gate.judge("http.request", &destination.attempt(request.method()))
         .map_err(|refusal| errors::of_request_refusal(refusal, &destination.host))
 }
@@ -48,30 +53,34 @@ fn judge(gate: &InstanceGate, destination: &Destination, request: &Request<WasiB
 async fn send_out(
     gate: &Arc<InstanceGate>,
     destination: Destination,
-    mut request: Request<WasiBody>,
+    request: Request<OwnBody>,
     options: RequestOptions,
 ) -> Result<Response<WasiBody>, Error> {
     let slot = ExchangeSlot::count(gate);
     let account = gate.account();
     let first_byte = options.first_byte_timeout.unwrap_or(DEFAULT_TIME);
-    // A connection from the pool may have been closed by the server a moment ago. Then not a byte of the request
-    // was sent, and it is sent on another one.
+    let (head, body) = request.into_parts();
+    let mut once_more = false;
     let (mut connection, response) = loop {
-        let mut connection = connection(gate, &destination, &options, &slot).await?;
+        let mut connection = match once_more {
+            false => connection(gate, &destination, &options, &slot).await?,
+            true => new_connection(gate, &destination, &options, &slot).await?,
+        };
+        let attempt = Request::from_parts(head.clone(), body.lend());
         let sent = timeout(
             first_byte,
-            connection.send(&destination, request, account.as_ref()),
+            connection.send(&destination, attempt, account.as_ref()),
         )
         .await;
         match sent.map_err(|_| Error::ConnectionReadTimeout)? {
             Ok(response) => break (connection, response),
-            Err(Unsent {
-                request: Some(unsent),
-                ..
-            }) if connection.was_used() => request = unsent,
-            Err(Unsent { error, .. }) => return Err(error),
+            // The server has closed it a moment ago; there may be others.
+            Err(failure) if failure.reached == Reach::Unsent && connection.was_used() => {}
+            Err(failure) if !once_more && failure.may_repeat(&head.method, &body) => once_more = true,
+            Err(failure) => return Err(body.failure().unwrap_or(failure.error)),
         }
     };
+    drop(body);
     connection.mark_used();
     gate.gate().pool().give_back(destination, connection);
     let between = options.between_bytes_timeout;
@@ -91,11 +100,20 @@ async fn connection(
             return Ok(connection);
         }
     }
+    new_connection(gate, destination, options, slot).await
+}
+
+async fn new_connection(
+    gate: &Arc<InstanceGate>,
+    destination: &Destination,
+    options: &RequestOptions,
+    slot: &ExchangeSlot,
+) -> Result<Connection, Error> {
     let deadline = Instant::now() + options.connect_timeout.unwrap_or(DEFAULT_TIME);
     let connection = timeout_at(deadline, dial::connect(gate, destination, slot))
         .await
         .map_err(|_| Error::ConnectionTimeout)??;
-    pool.offer(destination, &connection);
+    gate.gate().pool().offer(destination, &connection);
     Ok(connection)
 }
 

@@ -2,30 +2,31 @@
 
 use std::sync::Arc;
 
-use http::Request;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Request};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::exchange;
-use super::own_body::{Ending, own_body};
+use super::own_body::{Ending, Writer};
 use crate::host_account::charged;
 use crate::instance::InstanceGate;
 
 /// The only way out for the `wasi:http` requests of an instance.
 pub struct GateHooks {
     gate: Arc<InstanceGate>,
-    ending: Ending,
+    writer: Writer,
 }
 
 impl GateHooks {
     pub(crate) fn new(gate: Arc<InstanceGate>) -> GateHooks {
         GateHooks {
             gate,
-            ending: Ending::default(),
+            writer: Writer::new(),
         }
     }
 
     pub(crate) fn ending(&self) -> &Ending {
-        &self.ending
+        self.writer.ending()
     }
 }
 
@@ -54,7 +55,9 @@ impl WasiHttpHooks for GateHooks {
         _processed: Transmitted,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Transmitted), Error>> + Send> {
         let gate = self.gate.clone();
-        let request = request.map(|body| own_body(body, &self.ending));
+        let (head, body) = request.into_parts();
+        let body = self.writer.body(body, length(&head.headers), gate.account());
+        let request = Request::from_parts(head, body);
         Box::new(async move {
             // On WASI 0.2 this is a task of its own.
             let sent = exchange::send(&gate, request, options.unwrap_or_default());
@@ -64,6 +67,11 @@ impl WasiHttpHooks for GateHooks {
             Ok((response, transmitted))
         })
     }
+}
+
+/// The length that a body is said to have. `wasmtime-wasi-http` has refused what is no length.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Bytes of a body that the host takes from the guest at once.

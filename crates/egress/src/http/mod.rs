@@ -21,6 +21,9 @@
 //! path reaches the server it was judged for, or nobody. Redirects are answers like any other; following one is a
 //! new request of the guest. The proxy variables of the environment are not looked at. Bodies are passed on frame
 //! by frame and never collected.
+//!
+//! A request that a connection from the pool failed, and that its server cannot have acted on, is sent
+//! [once more](failure) on a new connection, which is judged like any.
 
 mod body;
 mod connection;
@@ -28,6 +31,8 @@ mod destination;
 mod dial;
 mod errors;
 mod exchange;
+mod failure;
+mod heard;
 mod hooks;
 mod internal;
 mod own_body;

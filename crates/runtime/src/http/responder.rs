@@ -30,6 +30,7 @@ use super::inbox::{End, Inbox, Job, Reply, Waiter};
 use super::places::Place;
 use super::roster::Roster;
 use super::shared_instance::{self, Ended, Taken};
+use super::wanted_body::Wants;
 use crate::account::Account;
 use crate::component::Entrance;
 use crate::excerpt::Excerpt;
@@ -129,7 +130,8 @@ impl Responder {
         request: Request<B>,
         place: Place,
     ) -> Result<Answer, NoResponse> {
-        match &self.track {
+        let wants = Wants::of(&request);
+        let answer = match &self.track {
             Track::P2(handler) => {
                 let account = self.prepared.admit().ok_or(NoResponse::NoMemory)?;
                 self.respond_alone(handler, request, place, account).await
@@ -138,7 +140,8 @@ impl Responder {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
                 self.respond_shared(shared, request, place).await
             }
-        }
+        };
+        answer.map(|answer| wants.apply(answer, self.prepared.limits().living))
     }
 
     async fn respond_alone<B: RequestBody>(
