@@ -426,6 +426,78 @@ fn a_component_is_compiled_where_nothing_can_be_kept() {
             finished.stderr.contains("compiled code is not kept"),
             "{finished}"
         );
+        assert!(finished.stderr.contains("`--cache-dir DIR`"), "{finished}");
+    }
+}
+
+#[test]
+fn what_can_be_made_again_lies_where_the_operator_says() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let chosen = folder.path().join("chosen");
+    let services = folder.path().join("services");
+    // (variables, the option, where the code is then)
+    let rows = [
+        (vec![("CACHE_DIRECTORY", services.as_path())], false, &services),
+        (
+            vec![
+                ("CACHE_DIRECTORY", services.as_path()),
+                ("OUTPORT_CACHE_DIR", &chosen),
+            ],
+            false,
+            &chosen,
+        ),
+        (vec![("OUTPORT_CACHE_DIR", services.as_path())], true, &chosen),
+    ];
+    for (variables, option, place) in rows {
+        let _ = fs::remove_dir_all(place);
+        let mut run = Outport::player().args(["print hi"]);
+        for (name, value) in &variables {
+            run = run.variable(*name, *value);
+        }
+        if option {
+            run = run.option(format!("--cache-dir={}", chosen.display()));
+        }
+        run.finish().expect_code(0);
+        let kept = fs::read_dir(place.join("compiled")).map(Iterator::count);
+        assert!(kept.is_ok_and(|kept| kept > 0), "{variables:?} {option}");
+    }
+    let files = manifest("").replace(
+        "allowed_outbound_hosts",
+        "files = [\"spin.toml\"]\nallowed_outbound_hosts",
+    );
+    let refused = Outport::up(&files)
+        .variable("XDG_CACHE_HOME", "/proc/none")
+        .finish()
+        .expect_code(2);
+    for part in [
+        "copied to `/proc/none/outport/files`",
+        "`--cache-dir DIR`",
+        "spin.toml:",
+    ] {
+        assert!(refused.stderr.contains(part), "no `{part}`\n{refused}");
+    }
+}
+
+#[test]
+fn what_is_given_to_the_wrong_command_is_told_the_right_one() {
+    let player = guest::path("player").display().to_string();
+    let up = |path: &str| Outport::command("up").option("-f").option(path);
+    let rows = [
+        (up(&player), format!("`outport run {player}`")),
+        (
+            Outport::command("check").option("-f").option(&player),
+            format!("`outport serve {player}`"),
+        ),
+        (Outport::run("."), "`outport up -f .`".to_owned()),
+        (
+            Outport::run("spin.toml").file("spin.toml", ""),
+            "`outport up -f spin.toml`".to_owned(),
+        ),
+        (Outport::command("check"), "-f DIR_OR_FILE".to_owned()),
+    ];
+    for (command, part) in rows {
+        let refused = command.finish().expect_code(2);
+        assert!(refused.stderr.contains(&part), "no `{part}`\n{refused}");
     }
 }
 

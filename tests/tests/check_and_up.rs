@@ -62,9 +62,32 @@ fn check_finds_what_up_refuses() {
             "component.missing-export 7:12",
         ),
         (
-            fine.replace("\n\n[[", "\napplication.trigger.http.base = \"/my shop\"\n[["),
+            fine.replace("\n\n[[", "\napplication.trigger.http.base = \"/shop\"\n[["),
             b"",
-            "component.base-path 5:10",
+            "manifest.unsupported 3:34",
+        ),
+        (
+            fine.replace(
+                "component = \"web\"",
+                "component = \"web\"\ndependencies.middleware = []",
+            ),
+            b"",
+            "manifest.unsupported 7:14",
+        ),
+        (
+            fine.replace("trigger.http", "trigger.htpp"),
+            b"",
+            "manifest.trigger-type 4:11",
+        ),
+        (
+            fine.replace("trigger.http", "trigger.redis"),
+            b"",
+            "manifest.nothing-to-start 4:3",
+        ),
+        (
+            app("allowed_http_hosts = [\"a.test\", \"https://b.test/path\"]"),
+            b"",
+            "manifest.value 10:34",
         ),
         (
             app("files = [{ source = \"nowhere\", destination = \"/\" }]"),
@@ -350,4 +373,37 @@ fn many_entries_for_one_host_are_checked_in_time() {
         finished.stderr.contains("changed 19999 of the entries"),
         "{finished}"
     );
+}
+
+/// What an app says of variables, what is left to other tools, and what triggers are not served.
+#[test]
+fn what_up_says_of_a_manifest_is_what_concerns_running() {
+    let quiet =
+        app("build = [\"make\"]\ntool.x = {}\ntargets = [\"spin-up:3.3\"]\nkey_value_stores = [\"default\"]");
+    let redis = app("") + "[[trigger.redis]]\nchannel = \"x\"\ncomponent = \"web\"\n";
+    let hosts = app("allowed_http_hosts = [\"a.test:81\"]");
+    // (manifest, what `up` says, what it does not)
+    let rows = [
+        (&quiet, "Serving", "not-used"),
+        (&redis, "triggers of type `redis` are not served", "error"),
+        (
+            &hosts,
+            "allowed_outbound_hosts = [\"http://a.test:81\", \"https://a.test:81\"]",
+            "error",
+        ),
+        (&hosts, "web  http://a.test:81, https://a.test:81", "error"),
+    ];
+    for (manifest, part, none) in rows {
+        let up = with_code(Outport::up(manifest)).start();
+        up.address();
+        let said = up.stderr();
+        assert!(said.contains(part), "no `{part}`\n{said}");
+        assert!(!said.contains(none), "`{none}`\n{said}");
+        assert!(
+            !up.stop().expect_code(0).stderr.contains("Stopping"),
+            "nothing was running"
+        );
+    }
+    let told = told(&json(check(&quiet), 0));
+    assert_eq!(told, ["component.no-entries 8:12", "manifest.not-used 13:20"]);
 }

@@ -260,3 +260,30 @@ fn an_import_that_no_dependency_satisfies_traps_with_its_name() {
         "{finished}"
     );
 }
+
+#[test]
+fn every_file_that_is_missing_is_told_at_once_with_how_it_is_built() {
+    let world = World::start();
+    let lines = "build = { command = [\"make main\", \"make all\"], workdir = \"src\" }\n\
+                 [component.main.dependencies]\n\"outport:callee/player\" = { path = \"dep.wasm\" }\n\
+                 \"outport:other/player\" = { component = \"part\" }\n\
+                 [component.part]\nsource = \"part.wasm\"\nbuild = [\"make part\"]";
+    let app = world.app(lines);
+    let manifest = app.folder().join("spin.toml");
+    let text = fs::read_to_string(&manifest).expect("the app has a manifest");
+    let source = text
+        .lines()
+        .find(|line| line.starts_with("source"))
+        .expect("the first component's");
+    fs::write(&manifest, text.replacen(source, "source = \"main.wasm\"", 1)).expect("a folder of our own");
+    let refused = app.finish().expect_code(2);
+    for part in [
+        "no file `main.wasm`",
+        "`make main && make all` in `src`",
+        "no file `dep.wasm`",
+        "no file `part.wasm`",
+        "build it with `make part`",
+    ] {
+        assert!(refused.stderr.contains(part), "no `{part}`\n{refused}");
+    }
+}

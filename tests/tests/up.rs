@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 use outport_e2e::audit;
 use outport_e2e::dns::{DnsServer, Reply};
+use outport_e2e::guest;
 use outport_e2e::http::{self, Response};
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::script::results;
@@ -382,4 +383,143 @@ fn a_request_that_is_framed_in_two_ways_is_refused_or_read_once() {
         assert_eq!(found, statuses, "{request:?}\n{answers}");
     }
     app.stop();
+}
+
+/// Who sets a variable: the process, then `.env` beside the manifest, then the default.
+#[test]
+fn a_variable_comes_from_the_environment_or_from_a_file_beside_the_manifest() {
+    let manifest = app(
+        "\"*://{{ host }}:1\"",
+        "[variables]\nhost = { default = \"default.test\" }\n",
+    );
+    let dotenv = "# local\nNAME=file\nexport SPIN_VARIABLE_HOST=\"$NAME.test\" # why\n";
+    // (lines of `.env`, the environment, the host)
+    let rows = [
+        (None, None, "default.test"),
+        (Some(dotenv), None, "file.test"),
+        (Some(dotenv), Some("process.test"), "process.test"),
+    ];
+    for (dotenv, variable, host) in rows {
+        let mut up = Outport::up(&manifest);
+        if let Some(lines) = dotenv {
+            up = up.file(".env", lines);
+        }
+        if let Some(value) = variable {
+            up = up.variable("SPIN_VARIABLE_HOST", value);
+        }
+        let running = up.start();
+        running.address();
+        assert!(running.stderr().contains(&format!("*://{host}:1")), "{running}");
+        running.stop().expect_code(0);
+    }
+    let refused = Outport::up(&manifest)
+        .file(".env", "SPIN_VARIABLE_HOST=$HOME-hunter2\n")
+        .finish()
+        .expect_code(2);
+    assert!(refused.stderr.contains(".env:1:1"), "{refused}");
+    assert!(!refused.stderr.contains("hunter2"), "{refused}");
+}
+
+/// What an operator of Spin has in the environment is acted on, or said not to be.
+#[test]
+fn what_spin_reads_of_the_environment_is_acted_on_or_said_not_to_be() {
+    let operators = "[outbound_networking]\nblock_networks = [\"private\"]\n\
+                     [[client_tls]]\ncomponent_ids = [\"wbe\"]\nhosts = [\"a.test\"]\n";
+    // (variables, what is said)
+    let rows: [(&[(&str, &str)], &str); 7] = [
+        (&[("RUNTIME_CONFIG_FILE", "operator.toml")], "denies private"),
+        (&[("RUNTIME_CONFIG_FILE", "operator.toml")], "did you mean `web`?"),
+        (
+            &[
+                ("OUTPORT_RUNTIME_CONFIG_FILE", "operator.toml"),
+                ("RUNTIME_CONFIG_FILE", "none"),
+            ],
+            "denies private",
+        ),
+        (
+            &[("SPIN_STATE_DIR", "state")],
+            "`SPIN_STATE_DIR` is set and not acted on: nothing is stored yet",
+        ),
+        (
+            &[("SPIN_LOG_DIR", "logs")],
+            "`SPIN_LOG_DIR` is set and not acted on",
+        ),
+        (&[("SPIN_WASMTIME_INSTANCE_COUNT", "1")], "`--max-requests`"),
+        (&[("SPIN_MAX_INSTANCE_MEMORY", "67108864")], "Serving"),
+    ];
+    for (variables, part) in rows {
+        let mut up = Outport::up(&app("", "")).file("operator.toml", operators);
+        for (name, value) in variables {
+            up = up.variable(*name, *value);
+        }
+        let running = up.option("--allow-loopback-ports=53,80-90").start();
+        running.address();
+        assert!(running.stderr().contains(part), "no `{part}`\n{running}");
+        assert!(
+            running
+                .stderr()
+                .contains("lifts the limit on loopback ports 53,80-90"),
+            "{running}"
+        );
+        running.stop().expect_code(0);
+    }
+    let rows = [
+        (
+            "RUNTIME_CONFIG_FILE",
+            "none",
+            "there is no runtime config file `none`",
+        ),
+        ("SPIN_TLS_CERT", "cert.pem", "which Outport does not serve yet"),
+        ("SPIN_MAX_INSTANCE_MEMORY", "512", "less than any component needs"),
+    ];
+    for (name, value, part) in rows {
+        let refused = Outport::up(&app("", ""))
+            .variable(name, value)
+            .finish()
+            .expect_code(2);
+        assert!(
+            refused.stderr.contains(part) && refused.stderr.contains(name),
+            "{refused}"
+        );
+    }
+    // Without `--listen`: what is no address is refused, so the variable was read.
+    let listen = Outport::command("up").manifest(&app("", ""));
+    let refused = listen
+        .variable("SPIN_HTTP_LISTEN_ADDR", "localhost:80000")
+        .finish()
+        .expect_code(2);
+    assert!(refused.stderr.contains("the highest port is 65535"), "{refused}");
+    let listen = Outport::command("up").manifest(&app("", ""));
+    let running = listen.variable("SPIN_HTTP_LISTEN_ADDR", "localhost:0").start();
+    assert_eq!(running.get("/hello").body, "hello\n");
+    running.stop().expect_code(0);
+}
+
+#[test]
+fn an_app_is_named_with_an_option_or_without() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let manifest = app("", "").replace(
+        "GUESTS",
+        &guest::workspace().join("guests/wasm").display().to_string(),
+    );
+    std::fs::write(folder.path().join("spin.toml"), manifest).expect("a file in a folder of our own");
+    let running = Outport::command("up")
+        .options(["--listen=127.0.0.1:0"])
+        .option(folder.path())
+        .start();
+    assert_eq!(running.get("/hello").body, "hello\n");
+    running.stop().expect_code(0);
+    Outport::command("check")
+        .option(folder.path())
+        .finish()
+        .expect_code(0);
+    let both = Outport::command("up")
+        .option("-f.")
+        .option(folder.path())
+        .finish()
+        .expect_code(2);
+    assert!(both.stderr.contains("cannot be used with"), "{both}");
+    let nothing = Outport::up(&app("", "[component.lib]\nsource = \"lib.wasm\"\n"));
+    let nothing = nothing.option("--component=lib").finish().expect_code(2);
+    assert!(nothing.stderr.contains("no trigger starts `lib`"), "{nothing}");
 }

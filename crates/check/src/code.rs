@@ -100,8 +100,6 @@ codes! {
     Unusable = "component.unusable", Error, "the file of a component cannot be used";
     /// A component cannot be put together with what it needs.
     NotLinked = "component.not-linked", Error, "a component cannot be linked, composed or given what it asks for";
-    /// `[application.trigger.http] base` and a route.
-    BasePath = "component.base-path", Error, "a route is none under the base path of the app";
     /// Clause DL-5.
     WildcardDeny = "operator.wildcard-deny", Note,
         "the addresses of names below a denied wildcard are not known ahead";

@@ -1,7 +1,7 @@
 //! One finding: what, where, and what to write instead.
 
 use crate::code::{Code, Severity};
-use outport_manifest::{Note, Problem};
+use outport_manifest::{Note, Problem, Remark};
 use outport_policy::{Entry, Place, excerpt};
 use std::fmt;
 use std::ops::Range;
@@ -38,7 +38,7 @@ pub enum FindingCode {
     File(outport_manifest::Code),
 }
 
-/// A safe change of one entry. The span is that of the entry's text in its file.
+/// A safe change of one entry, or of a list. The span is that of the entry's text in its file, or of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fix {
     /// Take the entry out.
@@ -52,6 +52,15 @@ pub enum Fix {
         span: Range<usize>,
         /// The new text.
         with: String,
+    },
+    /// Take out the list with its key, and write these entries into the list of another key beside it.
+    Move {
+        /// Bytes of the file.
+        span: Range<usize>,
+        /// The other key.
+        to: &'static str,
+        /// What that list is to have besides.
+        entries: Vec<String>,
     },
 }
 
@@ -165,8 +174,19 @@ impl From<&Note> for Finding {
             related: Vec::new(),
             help: None,
             brief: None,
-            fix: None,
+            fix: fix_of(note),
         }
+    }
+}
+
+fn fix_of(note: &Note) -> Option<Fix> {
+    match &note.remark {
+        Remark::AllowedHttpHosts { entries } => Some(Fix::Move {
+            span: span_of(&note.place)?,
+            to: "allowed_outbound_hosts",
+            entries: entries.clone(),
+        }),
+        _ => None,
     }
 }
 

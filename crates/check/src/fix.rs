@@ -1,5 +1,5 @@
-//! Safe changes of a `spin.toml`: entries are taken out of their lists or spelled otherwise. Comments, order and
-//! layout of everything else stay.
+//! Safe changes of a `spin.toml`: entries are taken out of their lists or spelled otherwise, and an old list moves into
+//! the one that took its place. Comments, order and layout of everything else stay.
 
 use crate::finding::{Finding, Fix};
 use std::collections::BTreeMap;
@@ -27,25 +27,33 @@ pub fn apply_fixes(text: &str, findings: &[Finding]) -> Result<(String, usize), 
     let document = Document::parse(bare.to_owned())?;
     let mut strings = Strings::default();
     strings.walk_table(document.as_table(), &mut Vec::new());
-    let mut changes: Vec<(&[Step], usize, &Fix)> = findings
-        .iter()
-        .filter_map(|finding| finding.fix.as_ref())
-        .filter_map(|fix| {
-            let span = span(fix);
-            let span = span.start.checked_sub(shift)?..span.end.checked_sub(shift)?;
-            let (path, index) = strings.around(&span)?;
-            Some((path, index, fix))
-        })
-        .collect();
+    let fixes = findings.iter().filter_map(|finding| {
+        let fix = finding.fix.as_ref()?;
+        let span = span(fix);
+        Some((span.start.checked_sub(shift)?..span.end.checked_sub(shift)?, fix))
+    });
+    let mut changes: Vec<(&[Step], usize, &Fix)> = Vec::new();
+    let mut moves: Vec<(&[Step], &str, &[String])> = Vec::new();
+    for (span, fix) in fixes {
+        match fix {
+            Fix::Move { to, entries, .. } => {
+                moves.extend(strings.list(&span).map(|path| (path, *to, entries.as_slice())))
+            }
+            _ => changes.extend(strings.around(&span).map(|(path, index)| (path, index, fix))),
+        }
+    }
     // From the end of each list, so that what is still to be changed keeps its number.
     changes.sort_by_key(|(_, index, _)| std::cmp::Reverse(*index));
     let mut document: DocumentMut = document.into_mut();
     let mut done = 0;
     for (path, index, fix) in &changes {
-        if let Some(array) = array_at(document.as_item_mut(), path) {
+        if let Some(array) = array_at(&mut document, path) {
             change(array, *index, fix);
             done += 1;
         }
+    }
+    for (path, to, entries) in moves {
+        done += usize::from(move_list(&mut document, path, to, entries));
     }
     Ok((as_it_was_written(&document.to_string(), text), done))
 }
@@ -61,7 +69,7 @@ enum Step {
 
 fn span(fix: &Fix) -> Range<usize> {
     match fix {
-        Fix::Remove { span } | Fix::Replace { span, .. } => span.clone(),
+        Fix::Remove { span } | Fix::Replace { span, .. } | Fix::Move { span, .. } => span.clone(),
     }
 }
 
@@ -69,6 +77,8 @@ fn span(fix: &Fix) -> Range<usize> {
 #[derive(Default)]
 struct Strings {
     paths: Vec<Vec<Step>>,
+    /// Where each array begins, and the number of its path.
+    arrays: BTreeMap<usize, usize>,
     /// Where each string stands with its quotes, the number of its array's path, and its own in the array.
     found: BTreeMap<usize, (Range<usize>, usize, usize)>,
 }
@@ -78,6 +88,12 @@ impl Strings {
     fn around(&self, span: &Range<usize>) -> Option<(&[Step], usize)> {
         let (_, (string, path, index)) = self.found.range(..span.start).next_back()?;
         (span.end < string.end).then(|| (self.paths[*path].as_slice(), *index))
+    }
+
+    /// The array of this span.
+    fn list(&self, span: &Range<usize>) -> Option<&[Step]> {
+        let path = self.arrays.get(&span.start)?;
+        Some(self.paths[*path].as_slice())
     }
 
     fn walk_table(&mut self, table: &dyn TableLike, path: &mut Vec<Step>) {
@@ -102,6 +118,8 @@ impl Strings {
             Item::Value(Value::InlineTable(table)) => self.walk_table(table, path),
             Item::Value(Value::Array(array)) => {
                 self.paths.push(path.clone());
+                self.arrays
+                    .extend(array.span().map(|span| (span.start, self.paths.len() - 1)));
                 let strings = array.iter().enumerate().filter(|(_, value)| value.is_str());
                 let placed = strings.filter_map(|(index, value)| Some((value.span()?, index)));
                 for (span, index) in placed {
@@ -113,33 +131,83 @@ impl Strings {
     }
 }
 
-fn array_at<'d>(item: &'d mut Item, path: &[Step]) -> Option<&'d mut Array> {
-    let mut item = item;
-    for step in path {
-        item = match step {
-            Step::Key(key) => item.as_table_like_mut()?.get_mut(key)?,
-            Step::Index(index) => {
-                let table = item.as_array_of_tables_mut()?.get_mut(*index)?;
-                return array_in_table(
-                    table,
-                    &path[path.iter().position(|own| std::ptr::eq(own, step))? + 1..],
-                );
-            }
-        };
+fn table_at<'d>(table: &'d mut dyn TableLike, path: &[Step]) -> Option<&'d mut dyn TableLike> {
+    let Some((step, rest)) = path.split_first() else {
+        return Some(table);
+    };
+    let Step::Key(key) = step else { return None };
+    match (table.get_mut(key)?, rest.split_first()) {
+        (Item::ArrayOfTables(tables), Some((Step::Index(index), rest))) => {
+            table_at(tables.get_mut(*index)?, rest)
+        }
+        (item, _) => table_at(item.as_table_like_mut()?, rest),
     }
-    item.as_array_mut()
 }
 
-fn array_in_table<'d>(table: &'d mut dyn TableLike, path: &[Step]) -> Option<&'d mut Array> {
-    let (Step::Key(key), rest) = path.split_first()? else {
+/// The table that a list is in, and the list's key there.
+fn holder_of<'d, 'p>(
+    document: &'d mut DocumentMut,
+    path: &'p [Step],
+) -> Option<(&'d mut dyn TableLike, &'p str)> {
+    let (Step::Key(key), tables) = path.split_last()? else {
         return None;
     };
-    array_at(table.get_mut(key)?, rest)
+    Some((table_at(document.as_table_mut(), tables)?, key))
+}
+
+fn array_at<'d>(document: &'d mut DocumentMut, path: &[Step]) -> Option<&'d mut Array> {
+    let (table, key) = holder_of(document, path)?;
+    table.get_mut(key)?.as_array_mut()
+}
+
+/// Whether the list was moved.
+fn move_list(document: &mut DocumentMut, path: &[Step], to: &str, entries: &[String]) -> bool {
+    let Some((table, from)) = holder_of(document, path) else {
+        return false;
+    };
+    if table.get(to).is_some_and(|item| !item.is_array()) {
+        return false;
+    }
+    let layout = table.key(from).map(|key| key.leaf_decor().clone());
+    table.remove(from);
+    if let Some(array) = table.get_mut(to).and_then(Item::as_array_mut) {
+        append(array, entries);
+        return true;
+    }
+    table.insert(to, Item::Value(Value::Array(entries.iter().collect())));
+    if let (Some(layout), Some(mut key)) = (layout, table.key_mut(to)) {
+        *key.leaf_decor_mut() = layout;
+    }
+    true
+}
+
+/// Entries that are there already are not written again. New ones are laid out as the last one is.
+fn append(array: &mut Array, entries: &[String]) {
+    for entry in entries {
+        if array.iter().any(|own| own.as_str() == Some(entry)) {
+            continue;
+        }
+        let mut value = Value::from(entry.as_str());
+        match array.iter().last() {
+            Some(last) => {
+                let layout = prefix(last);
+                // A comment is about the one that it stands before.
+                let layout = match layout.rfind('\n') {
+                    Some(line) => layout[line..].to_owned(),
+                    None => " ".to_owned(),
+                };
+                value.decor_mut().set_prefix(layout);
+                array.push_formatted(value);
+            }
+            None => array.push_formatted(value),
+        }
+    }
 }
 
 fn change(array: &mut Array, index: usize, fix: &Fix) {
     match fix {
         Fix::Remove { .. } => remove(array, index),
+        Fix::Move { .. } => {}
         Fix::Replace { with, .. } => {
             let Some(value) = array.get_mut(index) else { return };
             let decor = value.decor().clone();
@@ -303,6 +371,39 @@ mod tests {
             (after.as_str(), done),
             ("hosts = [\n  \"https://a.example\", # why\n]\n", 1)
         );
+    }
+
+    #[test]
+    fn an_old_list_moves_into_the_one_that_took_its_place() {
+        for (before, after) in [
+            (
+                "[component.web]\n# why\nold = ['a'] # so\nx = 1\n",
+                "[component.web]\nx = 1\n# why\nnew = [\"http://a\", \"https://a\"]\n",
+            ),
+            (
+                "x = { old = ['a'], y = 1 }\n",
+                "x = { y = 1 , new = [\"http://a\", \"https://a\"] }\n",
+            ),
+            (
+                "[[t]]\nold = ['a']\nnew = []\n",
+                "[[t]]\nnew = [\"http://a\", \"https://a\"]\n",
+            ),
+            (
+                "old = ['a']\nnew = [\n  # b\n  'b',\n  'https://a',\n]\n",
+                "new = [\n  # b\n  'b',\n  'https://a',\n  \"http://a\",\n]\n",
+            ),
+            ("old = ['a']\nnew = 'b'\n", "old = ['a']\nnew = 'b'\n"),
+        ] {
+            let start = before.find("['a']").unwrap();
+            let fix = Fix::Move {
+                span: start..start + "['a']".len(),
+                to: "new",
+                entries: ["http://a", "https://a"].map(str::to_owned).into(),
+            };
+            let finding = Finding::new(Code::Redundant, outport_policy::Place::Code, "").fixed_by(Some(fix));
+            let (text, done) = apply_fixes(before, &[finding]).unwrap();
+            assert_eq!((text.as_str(), done), (after, usize::from(before != after)));
+        }
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl<'a> From<&'a Finding> for Told<'a> {
                     message,
                 })
                 .collect(),
-            fix: finding.fix.as_ref().map(Change::from),
+            fix: finding.fix.as_ref().and_then(Change::of),
         }
     }
 }
@@ -134,17 +134,18 @@ impl From<&Place> for Where {
     }
 }
 
-/// An entry that is taken out is replaced by nothing.
-impl<'a> From<&'a Fix> for Change<'a> {
-    fn from(fix: &'a Fix) -> Self {
+impl<'a> Change<'a> {
+    /// An entry that is taken out is replaced by nothing. What changes two places is no change of this kind.
+    fn of(fix: &'a Fix) -> Option<Self> {
         let (span, replacement) = match fix {
             Fix::Remove { span } => (span, ""),
             Fix::Replace { span, with } => (span, with.as_str()),
+            Fix::Move { .. } => return None,
         };
-        Self {
+        Some(Self {
             start: span.start,
             end: span.end,
             replacement,
-        }
+        })
     }
 }

@@ -669,6 +669,35 @@ expect = "allow"
 }
 
 #[test]
+fn an_old_list_of_hosts_is_written_as_the_entries_that_it_is_read_as() {
+    let text = format!(
+        "{HEADER}[component.web]\nsource = \"web.wasm\"\nallowed_http_hosts = [ \"a.test\", \"a.test\", \"self\"]\n\
+         allowed_outbound_hosts = [\"https://a.test\", \"*://b.test:1\"]\n"
+    );
+    let source = SourceFile::new("spin.toml", text);
+    let before = review(&source, operator(&[]));
+    let (text, _) = apply_fixes(source.text(), &before.findings).expect("it is TOML");
+    assert!(
+        text.ends_with("allowed_outbound_hosts = [\"https://a.test\", \"*://b.test:1\", \"http://a.test\", \"http://self\"]\n"),
+        "{text}"
+    );
+    let after = review(&SourceFile::new("spin.toml", text), operator(&[]));
+    assert!(
+        after.findings.iter().all(|finding| finding.fix.is_none()),
+        "{:?}",
+        after.findings
+    );
+    let effective = |review: &AppReview| EffectivePolicy::of(&review.policies, review.policies[0].operator());
+    let difference = effective(&after)
+        .since(&effective(&before))
+        .expect("both are policies");
+    assert!(
+        difference.gained.is_empty() && difference.lost.is_empty(),
+        "{difference:?}"
+    );
+}
+
+#[test]
 fn tests_of_a_policy_report_every_row() {
     let (_, review) = app(
         "\"*://db.example.com:5432\", \"https://api.example.com\"",

@@ -5,7 +5,7 @@
 
 use outport_check::human::{Colours, Sources, render};
 use outport_check::{AppUnderReview, Code, DeniedNames, Finding, FindingCode, Interfaces, PolicyTests};
-use outport_manifest::{ComponentId, GivenVariables, Manifest, PathRoute, SourceFile};
+use outport_manifest::{ComponentId, GivenVariables, Manifest, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Operator, Place};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -156,11 +156,6 @@ fn by_hand(code: &str, source: &SourceFile, manifest: &Manifest) -> Option<Findi
             let message =
                 "component `web` cannot be linked: it imports a core module, which is not supported";
             Finding::new(Code::NotLinked, at("web"), message)
-        }
-        "component.base-path" => {
-            let error = PathRoute::parse("/my shop/...").expect_err("it has a space");
-            let message = format!("under the base path `my shop` the route is none: {error}");
-            Finding::new(Code::BasePath, at("/..."), message)
         }
         "operator.input" => {
             let option = Place::Option {

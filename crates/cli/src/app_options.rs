@@ -3,21 +3,25 @@
 //! Everything that is wrong with any of them is told at once.
 
 use std::collections::HashMap;
+use std::fs;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use outport_manifest::{
-    ComponentId, Fallback, GivenVariables, Manifest, Note, Reading, SourceFile, VariableArgument, Variables,
+    ComponentId, Fallback, GivenVariables, Manifest, Note, Reading, Remark, SourceFile, VariableArgument,
+    Variables,
 };
-use outport_policy::{Entry, Place};
+use outport_policy::{Entry, Place, printable_path};
+use outport_runtime::regular_file;
 
 use crate::defaults::defaults;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
-use crate::files::{Files, read_text, unreadable};
+use crate::files::{Files, read_own_text, read_text, unreadable};
 
 /// Which app, and what its variables are.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct AppOptions {
     /// The app: a `spin.toml`, or the directory that it is in
     #[arg(
@@ -44,18 +48,10 @@ pub(crate) struct WrittenApp {
     pub(crate) remarks: Vec<Diagnostic>,
 }
 
-/// A manifest that cannot be read, with what to do.
-pub(crate) fn no_manifest(missing: Diagnostic) -> Diagnostic {
-    missing.advising("run Outport where the app's `spin.toml` is, or say where with `-f DIR_OR_FILE`")
-}
-
 impl AppOptions {
     /// Reads the app.
     pub(crate) fn read(&self, files: &mut Files) -> Result<WrittenApp, Failure> {
-        let source = match files.read(&manifest_file(&self.from), "manifest") {
-            Ok(source) => source,
-            Err(missing) => return Err(Failure::unusable(no_manifest(missing))),
-        };
+        let source = self.read_manifest(files).map_err(Failure::unusable)?;
         let manifest = Manifest::parse(&source);
         conceal_secrets(&manifest, files);
         let mut wrong = Vec::new();
@@ -80,18 +76,55 @@ impl AppOptions {
             manifest,
             variables,
             entries,
-            remarks: notes.iter().map(Diagnostic::from).collect(),
+            // What is accepted without effect is for `check` to tell, not for each start.
+            remarks: notes
+                .iter()
+                .filter(|note| !matches!(note.remark, Remark::NotUsed { .. }))
+                .map(Diagnostic::from)
+                .collect(),
+        })
+    }
+
+    /// The same with the app that is named without `-f`, if one is.
+    pub(crate) fn at(&self, path: Option<&Path>) -> AppOptions {
+        let mut options = self.clone();
+        options.from = path.map_or(options.from, Path::to_owned);
+        options
+    }
+
+    /// The text of the manifest.
+    pub(crate) fn read_manifest(&self, files: &mut Files) -> Result<SourceFile, Diagnostic> {
+        let path = self.manifest_file();
+        if is_webassembly(&path) {
+            let shown = printable_path(&path);
+            let error = Diagnostic::error(format!("`{shown}` is WebAssembly, not the manifest of an app"));
+            let advice = format!(
+                "a component without a manifest runs with `outport run {shown}`, or answers HTTP with `outport serve {shown}`"
+            );
+            return Err(error.advising(advice));
+        }
+        files.read(&path, "manifest").map_err(|unreadable| {
+            unreadable
+                .advising("run Outport where the app's `spin.toml` is, or say where with `-f DIR_OR_FILE`")
         })
     }
 
     /// The file that the manifest is in.
-    pub(crate) fn manifest_file(&self) -> PathBuf {
+    fn manifest_file(&self) -> PathBuf {
         manifest_file(&self.from)
     }
 
     pub(crate) fn given_variables(&self, wrong: &mut Vec<Diagnostic>) -> GivenVariables {
         let mut given = GivenVariables::default();
         given.environment(std::env::vars_os());
+        let dotenv = self.manifest_file().with_file_name(".env");
+        match fs::symlink_metadata(&dotenv) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            _ => match read_own_text(&dotenv) {
+                Ok(text) => given.dotenv(&SourceFile::new(&dotenv, text)),
+                Err(error) => wrong.push(unreadable(&dotenv, "file of variables", &error)),
+            },
+        }
         for argument in &self.variable {
             if let Err(unreadable) = give(&mut given, argument) {
                 let option = Place::Option {
@@ -137,6 +170,13 @@ pub(crate) fn conceal_secrets(read: &Reading<Manifest>, files: &mut Files) {
             files.conceal(manifest.source.path(), value.span.clone());
         }
     }
+}
+
+/// What cannot be read is told of by whoever reads it.
+fn is_webassembly(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = regular_file::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == *b"\0asm"
 }
 
 fn manifest_file(from: &Path) -> PathBuf {

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use outport_egress::TlsProfile;
-use outport_manifest::{ClientTls, ComponentId, Located, RuntimeConfig, SourceFile};
-use outport_policy::Host;
+use outport_manifest::{ClientTls, Component, ComponentId, Located, RuntimeConfig, SourceFile, nearest};
+use outport_policy::{Host, Place};
 
 use crate::diagnostic::Diagnostic;
 
@@ -17,6 +17,8 @@ use crate::diagnostic::Diagnostic;
 #[derive(Clone, Default)]
 pub(crate) struct ClientTlsProfiles {
     list: Vec<(Vec<ComponentId>, Arc<TlsProfile>)>,
+    /// Where each component is named.
+    named: Vec<(ComponentId, Place)>,
     /// What they were made of: the sections as they are written, and the files.
     made_of: Vec<u8>,
 }
@@ -35,8 +37,11 @@ impl ClientTlsProfiles {
     pub(crate) fn read(config: &RuntimeConfig, wrong: &mut Vec<Diagnostic>) -> ClientTlsProfiles {
         let mut list = Vec::new();
         let mut made_of = Vec::new();
+        let mut named = Vec::new();
         for written in &config.client_tls {
             made_of.extend_from_slice(config.source.slice(&written.span).as_bytes());
+            let places = written.component_ids.iter();
+            named.extend(places.map(|id| (id.value.clone(), config.source.place(&id.span))));
             match profile(written, &config.source, &mut made_of) {
                 Ok(profile) => {
                     let ids = written.component_ids.iter().map(|id| id.value.clone());
@@ -45,7 +50,27 @@ impl ClientTlsProfiles {
                 Err(diagnostic) => wrong.push(diagnostic),
             }
         }
-        ClientTlsProfiles { list, made_of }
+        ClientTlsProfiles { list, named, made_of }
+    }
+
+    /// A warning for each component that the app has not: what is written for it holds for nobody.
+    pub(crate) fn unknown_components(&self, components: &[Component]) -> Vec<Diagnostic> {
+        let known = || components.iter().map(|component| component.id.value.as_str());
+        let unknown = self
+            .named
+            .iter()
+            .filter(|(id, _)| !known().any(|own| own == id.as_str()));
+        unknown
+            .take(MOST_UNKNOWN)
+            .map(|(id, place)| {
+                let message = format!("`client_tls` is for a component `{id}`, which the app has not");
+                let warning = Diagnostic::warning(message).at(place.clone());
+                match nearest(id.as_str(), known().take(MOST_COMPARED)) {
+                    Some(meant) => warning.advising(format!("did you mean `{meant}`?")),
+                    None => warning,
+                }
+            })
+            .collect()
     }
 
     /// Those of one component. The first that names a host is the one for it.
@@ -57,6 +82,12 @@ impl ClientTlsProfiles {
         own.map(|(_, profile)| Arc::clone(profile)).collect()
     }
 }
+
+/// Warnings of one kind that are told.
+const MOST_UNKNOWN: usize = 20;
+
+/// Components that an unknown name is compared with.
+const MOST_COMPARED: usize = 500;
 
 fn profile(
     written: &ClientTls,

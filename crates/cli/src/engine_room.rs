@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use outport_runtime::cache::CompiledCode;
+use outport_runtime::cache::{CacheDirectory, CompiledCode};
 use outport_runtime::engine::{Allocation, Engine, EngineError};
 use outport_runtime::memory_ceiling::MemoryCeiling;
 use outport_runtime::surroundings::{Access, Directory};
@@ -33,21 +33,25 @@ impl EngineRoom {
 
 /// The place for compiled code. One that is not safe is not used, nor one that guests can write to by what they are
 /// shown; both are worth a word, since every start is slow then.
-pub(crate) fn compiled_code(guests: &[Directory], terminal: Terminal) -> CompiledCode {
-    let Some(directory) = CompiledCode::default_directory() else {
-        return CompiledCode::nowhere();
+pub(crate) fn compiled_code(
+    cache: &CacheDirectory,
+    guests: &[Directory],
+    terminal: Terminal,
+) -> CompiledCode {
+    let refused = match cache.compiled() {
+        None => "neither `HOME` nor `XDG_CACHE_HOME` names a directory".to_owned(),
+        Some(directory) => match (CompiledCode::in_directory(&directory), holder(&directory, guests)) {
+            (Ok(code), None) => return code,
+            (Ok(_), Some(shared)) => format!(
+                "the guest can write to `{}`, which `--dir {}` shows it",
+                directory.display(),
+                shared.host.display()
+            ),
+            (Err(error), _) => error.to_string(),
+        },
     };
-    let code = CompiledCode::in_directory(&directory);
-    let refused = match (code, holder(&directory, guests)) {
-        (Ok(code), None) => return code,
-        (Ok(_), Some(shared)) => format!(
-            "the guest can write to `{}`, which `--dir {}` shows it",
-            directory.display(),
-            shared.host.display()
-        ),
-        (Err(error), _) => error.to_string(),
-    };
-    let warning = Diagnostic::warning(format!("compiled code is not kept: {refused}"));
+    let warning = Diagnostic::warning(format!("compiled code is not kept: {refused}"))
+        .advising("each start compiles anew; `--cache-dir DIR` names a directory to keep it in");
     terminal.show(&warning, &Files::default());
     CompiledCode::nowhere()
 }

@@ -88,6 +88,11 @@ pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     File::open(path).and_then(text_of)
 }
 
+/// The text of a file that belongs to an app. What is no file is not opened.
+pub(crate) fn read_own_text(path: &Path) -> io::Result<String> {
+    regular_file::open(path).and_then(text_of)
+}
+
 /// What never ends is read to a limit only.
 fn text_of(file: File) -> io::Result<String> {
     let mut text = String::new();

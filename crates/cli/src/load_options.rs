@@ -1,10 +1,13 @@
 //! How much it may take to get a component ready, before any guest runs (policy clause ISO-7).
 
+use std::path::PathBuf;
+
 use clap::Args;
+use outport_runtime::cache::CacheDirectory;
 use outport_runtime::compiler::{CompileLimit, CompileLimits};
 use outport_runtime::files::DEFAULT_BYTES;
 
-use crate::limit_options::{Size, Time, Total, total};
+use crate::numbers::{Size, Time, Total, total};
 
 /// Limits of loading.
 #[derive(Debug, Clone, Args)]
@@ -20,6 +23,10 @@ pub(crate) struct LoadOptions {
     /// Files that are copied for one component, together [default: 4G]
     #[arg(long, value_name = "SIZE")]
     max_files_size: Option<Size>,
+
+    /// Keep compiled code and copies of files here [default: what `CACHE_DIRECTORY`, `XDG_CACHE_HOME` or `HOME` names]
+    #[arg(long, value_name = "DIR", env = "OUTPORT_CACHE_DIR", hide_env_values = true)]
+    cache_dir: Option<PathBuf>,
 }
 
 impl LoadOptions {
@@ -27,6 +34,15 @@ impl LoadOptions {
     pub(crate) fn files(&self) -> u64 {
         self.max_files_size
             .map_or(DEFAULT_BYTES, |Size(bytes)| bytes as u64)
+    }
+
+    /// Where the process keeps what it can make again.
+    pub(crate) fn cache(&self) -> CacheDirectory {
+        let chosen = self
+            .cache_dir
+            .as_deref()
+            .filter(|chosen| !chosen.as_os_str().is_empty());
+        CacheDirectory::of_the_environment(chosen)
     }
 
     pub(crate) fn compiling(&self) -> CompileLimits {

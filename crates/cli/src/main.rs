@@ -30,19 +30,23 @@ mod limit_options;
 mod list;
 mod load_options;
 mod network;
+mod numbers;
 mod operator_options;
 mod paint;
 mod reload;
 mod replacement;
 mod service;
 mod signals;
+mod spin_environment;
 mod terminal;
+mod unknown_argument;
 
 use clap::Parser;
 use outport_runtime::heap::CountingAllocator;
 
 use commands::Command;
 use terminal::Terminal;
+use unknown_argument::with_what_was_meant;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator<mimalloc::MiMalloc> = CountingAllocator(mimalloc::MiMalloc);
@@ -67,7 +71,7 @@ struct CommandLine {
 }
 
 fn main() {
-    let line = CommandLine::parse();
+    let line = CommandLine::try_parse().unwrap_or_else(|error| with_what_was_meant(error).exit());
     let terminal = Terminal::new(line.quiet, line.verbose);
     let status = terminal
         .receive_log()
@@ -80,10 +84,32 @@ fn main() {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_free_of_contradictions() {
         super::CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn an_option_of_another_program_is_called_what_it_is_here() {
+        let rows = [
+            (["run", "--allow-net=a.test"], "'--allowed-outbound-hosts'"),
+            (
+                ["up", "--allow-net"],
+                "`allowed_outbound_hosts` of its `spin.toml`",
+            ),
+            (["run", "--deny=a.test"], "'--disallowed-outbound-hosts'"),
+            (["up", "--deny"], "'--disallowed-outbound-hosts'"),
+            (["serve", "--port"], "'--listen'"),
+            (["run", "--port"], "`--listen ADDR:PORT`"),
+            (["run", "--max-memry"], "'--max-memory'"),
+        ];
+        for (line, meant) in rows {
+            let error = super::CommandLine::try_parse_from(["outport"].into_iter().chain(line)).unwrap_err();
+            let told = super::with_what_was_meant(error).to_string();
+            assert!(told.contains(meant), "{line:?}: {told}");
+            assert!(!told.contains("--deny-warnings"), "{line:?}: {told}");
+        }
     }
 }

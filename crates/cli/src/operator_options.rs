@@ -7,11 +7,11 @@
 //! | | denied hosts | everything else |
 //! | --- | --- | --- |
 //! | command line | `--disallowed-outbound-hosts` | the other options below |
-//! | environment | `OUTPORT_DISALLOWED_OUTBOUND_HOSTS` | |
+//! | environment | `OUTPORT_DISALLOWED_OUTBOUND_HOSTS` | which runtime config file: `OUTPORT_RUNTIME_CONFIG_FILE`, else Spin's `RUNTIME_CONFIG_FILE` |
 //! | runtime config file | `disallowed_outbound_hosts`, `block_networks` | `[outbound_networking]`, `[outbound_http]`, `[[client_tls]]` |
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use outport_check::DeniedNames;
@@ -28,6 +28,8 @@ use crate::files::Files;
 use crate::kernel_sandbox::SandboxOptions;
 use crate::list;
 use crate::load_options::LoadOptions;
+use crate::numbers::number;
+use crate::spin_environment;
 use crate::terminal::Terminal;
 
 /// Options that only the operator has. They hold for every guest.
@@ -65,16 +67,21 @@ pub(crate) struct OperatorOptions {
     #[arg(long)]
     no_resolve_disallowed: bool,
 
-    /// Read further settings from a runtime config file
-    #[arg(long, value_name = "FILE")]
+    /// Read further settings from a runtime config file; `RUNTIME_CONFIG_FILE` names one as with Spin
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "OUTPORT_RUNTIME_CONFIG_FILE",
+        hide_env_values = true
+    )]
     runtime_config_file: Option<PathBuf>,
 
     /// Sockets that all guests together may have open [default: 4096]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number(0, u32::MAX))]
     max_sockets: Option<u32>,
 
     /// Sockets that one instance may have open [default: 256]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number(0, u32::MAX))]
     max_sockets_per_instance: Option<u32>,
 
     /// Write every decision to a file as a line of JSON; `-` is standard error
@@ -126,12 +133,15 @@ impl OperatorSide {
     }
 }
 
+/// What Spin calls the runtime config file in the environment.
+const SPINS_CONFIG_VARIABLE: &str = "RUNTIME_CONFIG_FILE";
+
 const DENIED_VARIABLE: &str = "OUTPORT_DISALLOWED_OUTBOUND_HOSTS";
 
 impl OperatorOptions {
     /// The place for compiled code, and those who compile. Guests see `directories`. The process must have one thread.
     pub(crate) fn compiled_code(&self, directories: &[Directory], terminal: Terminal) -> CompiledCode {
-        compiled_code(directories, terminal)
+        compiled_code(&self.loading.cache(), directories, terminal)
             .compiled_apart(self.loading.compiling(), self.sandbox.confinement())
     }
 
@@ -155,8 +165,21 @@ impl OperatorOptions {
     }
 
     /// The file that may change while guests run.
-    pub(crate) fn runtime_config_file(&self) -> Option<&Path> {
-        self.runtime_config_file.as_deref()
+    pub(crate) fn runtime_config_file(&self) -> Option<PathBuf> {
+        self.named_config().map(|(path, _)| path)
+    }
+
+    /// That file, and who names it.
+    fn named_config(&self) -> Option<(PathBuf, Place)> {
+        let own = self.runtime_config_file.clone();
+        if let Some(path) = own.filter(|path| !path.as_os_str().is_empty()) {
+            let option = Place::Option {
+                name: "--runtime-config-file".into(),
+            };
+            return Some((path, option));
+        }
+        let path = spin_environment::variable(SPINS_CONFIG_VARIABLE)?;
+        Some((path.into(), spin_environment::place_of(SPINS_CONFIG_VARIABLE)))
     }
 
     fn config(
@@ -164,22 +187,20 @@ impl OperatorOptions {
         files: &mut Files,
         wrong: &mut Vec<Diagnostic>,
     ) -> (Option<RuntimeConfig>, Vec<Diagnostic>) {
-        let Some(path) = &self.runtime_config_file else {
-            return (None, Vec::new());
+        let mut remarks = spin_environment::not_acted_on();
+        let Some((path, place)) = self.named_config() else {
+            return (None, remarks);
         };
-        let source = match files.read_operators(path, "runtime config file") {
+        let source = match files.read_operators(&path, "runtime config file") {
             Ok(source) => source,
             Err(unreadable) => {
-                let option = Place::Option {
-                    name: "--runtime-config-file".into(),
-                };
-                wrong.push(unreadable.at(option));
-                return (None, Vec::new());
+                wrong.push(unreadable.at(place));
+                return (None, remarks);
             }
         };
         let reading = RuntimeConfig::parse(&source);
         wrong.extend(reading.problems().iter().map(Diagnostic::from));
-        let remarks = reading.notes().iter().map(Diagnostic::from).collect();
+        remarks.extend(reading.notes().iter().map(Diagnostic::from));
         (Some(reading.tentative().clone()), remarks)
     }
 

@@ -23,6 +23,7 @@ use std::time::Duration;
 use std::{fs, io, thread};
 
 use outport_egress::Wall;
+use outport_policy::Place;
 
 use crate::client_tls::ClientTlsProfiles;
 use crate::diagnostic::Diagnostic;
@@ -57,8 +58,8 @@ impl Reload {
         };
         let (thread, wanted) = mpsc::channel();
         let watch = Watch {
-            path: path.to_owned(),
-            sight: Sight::new(files.content(path)),
+            path: path.clone(),
+            sight: Sight::new(files.content(&path)),
             options: options.clone(),
             fixed: Fixed::of(side),
             wall: wall.clone(),
@@ -121,7 +122,10 @@ impl Watch {
                 return self.terminal.show(&kept, &Files::default());
             }
         };
-        self.terminal.show_all(&side.remarks, &files);
+        // What the environment says has been told at start, and stays as it is.
+        let is_new = |remark: &&Diagnostic| !matches!(remark.place(), Some(Place::Environment { .. }));
+        let remarks = side.remarks.iter().filter(is_new);
+        remarks.for_each(|remark| self.terminal.show(remark, &files));
         for setting in self.fixed.differences(&Fixed::of(&side)) {
             let fixed = format!("`{setting}` has changed, which takes a restart");
             self.terminal.show(&Diagnostic::warning(fixed), &Files::default());

@@ -1,23 +1,26 @@
 //! A server, from its sockets to its end: served until somebody asks to stop, then given time to finish.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use outport_runtime::descriptors;
-use outport_runtime::http::{ListenError, Listeners, Server, Site};
+use outport_runtime::http::{Listeners, Server, Site};
+use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::limit_options::ServerLimitOptions;
 use crate::signals::StopSignals;
+use crate::spin_environment;
 use crate::terminal::Terminal;
 
 /// Where and how to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServiceOptions {
-    /// Serve at this address; port 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:3000", value_parser = address)]
-    listen: SocketAddr,
+    /// Serve at this address; port 0 takes a free one. `SPIN_HTTP_LISTEN_ADDR` is read as with Spin [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDR:PORT", env = "OUTPORT_LISTEN", hide_env_values = true, value_parser = address)]
+    listen: Option<SocketAddr>,
 
     #[command(flatten)]
     pub(crate) limits: ServerLimitOptions,
@@ -25,8 +28,13 @@ pub(crate) struct ServiceOptions {
 
 impl ServiceOptions {
     /// Takes the address, so that nobody else does while the rest is made ready.
-    pub(crate) fn bind(&self) -> Result<Listeners, ListenError> {
-        Listeners::bind(self.listen, self.limits.workers())
+    pub(crate) fn bind(&self) -> Result<Listeners, Failure> {
+        spin_environment::refuse_tls()?;
+        let listen = match self.listen {
+            Some(listen) => listen,
+            None => spin_environment::read("SPIN_HTTP_LISTEN_ADDR", address)?.unwrap_or(DEFAULT),
+        };
+        Ok(Listeners::bind(listen, self.limits.workers())?)
     }
 
     /// Starts to serve, and says so.
@@ -58,12 +66,18 @@ impl ServiceOptions {
     }
 }
 
-/// Lets the server finish what it is at. A second signal ends the wait; answers the exit status.
+/// Lets the server finish what it is at. A second signal ends the wait, which is said where there is one; answers the
+/// exit status.
 pub(crate) async fn finish(mut server: Server, mut signals: StopSignals, terminal: Terminal) -> i32 {
-    terminal.say("Stopping; once more to stop at once");
     server.stop();
+    let ended = async {
+        if timeout(MOMENT, server.ended()).await.is_err() {
+            terminal.say("Stopping; once more to stop at once");
+            server.ended().await;
+        }
+    };
     let status = tokio::select! {
-        () = server.ended() => 0,
+        () = ended => 0,
         status = signals.next() => status,
     };
     signals.end_at_once();
@@ -71,9 +85,61 @@ pub(crate) async fn finish(mut server: Server, mut signals: StopSignals, termina
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "write an IP address and a port, such as `127.0.0.1:3000` or `[::1]:3000`".into())
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return Err("write a port too, such as `127.0.0.1:3000`".into());
+    };
+    if port.is_empty() || !port.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err("write an IP address and a port, such as `127.0.0.1:3000` or `[::1]:3000`".into());
+    }
+    let port: u16 = port.parse().map_err(|_| "the highest port is 65535".to_owned())?;
+    match host {
+        "localhost" => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        "" => Err(format!(
+            "write the address too: `127.0.0.1:{port}`, or `0.0.0.0:{port}` for all of this machine's"
+        )),
+        _ => Err(format!(
+            "write an IP address, such as `127.0.0.1:{port}` or `[::1]:{port}`; of names only `localhost` is one"
+        )),
+    }
 }
+
+/// Where a server is reached unless something else is wanted: from this machine.
+const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
+
+/// How long a server that has nothing to finish takes to end.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// So few connections that a handful of clients has all of them.
 const FEW_CONNECTIONS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_to_serve_is_an_address_or_localhost() {
+        let rows = [
+            ("127.0.0.1:3000", Ok("127.0.0.1:3000")),
+            ("[::1]:0", Ok("[::1]:0")),
+            ("localhost:8080", Ok("127.0.0.1:8080")),
+            ("127.0.0.1:80000", Err("the highest port is 65535")),
+            ("localhost:65536", Err("the highest port is 65535")),
+            ("127.0.0.1", Err("a port too")),
+            ("127.0.0.1:", Err("an IP address and a port")),
+            ("127.0.0.1:http", Err("an IP address and a port")),
+            ("example.com:80", Err("of names only `localhost`")),
+            ("::1:3000x", Err("an IP address and a port")),
+            (":3000", Err("the address too")),
+        ];
+        for (text, expected) in rows {
+            match (address(text), expected) {
+                (Ok(address), Ok(expected)) => assert_eq!(address.to_string(), expected, "{text}"),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{text}: {error}"),
+                (read, _) => panic!("{text}: {read:?}"),
+            }
+        }
+    }
+}

@@ -11,7 +11,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use outport_policy::{Place, excerpt};
@@ -200,7 +200,7 @@ where
 {
     fn format_event(
         &self,
-        _context: &FmtContext<'_, S, N>,
+        context: &FmtContext<'_, S, N>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -208,17 +208,40 @@ where
             Level::ERROR => self.paint.with(Colour::Red, "error"),
             Level::WARN => self.paint.with(Colour::Yellow, "warning"),
             Level::INFO => self.paint.with(Colour::Cyan, "note"),
-            Level::DEBUG | Level::TRACE => self.paint.with(Colour::Blue, "debug"),
+            Level::DEBUG => self.paint.with(Colour::Blue, "debug"),
+            Level::TRACE => self.paint.with(Colour::Blue, "trace"),
         };
         let mut text = Text::default();
         event.record(&mut text);
-        writeln!(
-            writer,
-            "{label}: {}{}",
-            harmless(&text.message),
-            harmless(&text.fields)
-        )
+        write!(writer, "{label}: ")?;
+        if *event.metadata().level() > Level::INFO {
+            write!(writer, "{}: ", origin(context, event))?;
+        }
+        writeln!(writer, "{}{}", harmless(&text.message), harmless(&text.fields))
     }
+}
+
+/// The module that an event is from, and what was going on there.
+fn origin<S, N>(context: &FmtContext<'_, S, N>, event: &Event<'_>) -> String
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    let mut origin = event.metadata().target().to_owned();
+    for span in context
+        .event_scope()
+        .into_iter()
+        .flat_map(|scope| scope.from_root())
+    {
+        let extensions = span.extensions();
+        let fields = extensions.get::<FormattedFields<N>>();
+        let fields = fields.map_or("", |fields| fields.fields.as_str());
+        origin.push_str(&match fields {
+            "" => format!(": {}", span.name()),
+            fields => format!(": {}({fields})", span.name()),
+        });
+    }
+    harmless(&origin)
 }
 
 /// The message of an event, and its other fields.

@@ -3,7 +3,10 @@
 use crate::component::note_not_used;
 use crate::fields::Node;
 use crate::findings::Findings;
+use crate::mistake::Mistake;
+use crate::other_tools::{read_targets, read_tool};
 use crate::source::Located;
+use crate::trigger::report_slip;
 
 /// The app as a whole.
 #[derive(Debug, Clone, Default)]
@@ -16,8 +19,6 @@ pub struct Application {
     pub description: Option<Located<String>>,
     /// Who wrote it.
     pub authors: Vec<Located<String>>,
-    /// `base` of `[application.trigger.http]`: a path that every route starts with.
-    pub http_base: Option<Located<String>>,
 }
 
 /// Reads `[application]`.
@@ -36,35 +37,52 @@ pub(crate) fn read_application(found: &mut Findings, node: Node<'_>) -> Applicat
             .get("authors")
             .map(|node| node.strings(found))
             .unwrap_or_default(),
-        http_base: fields
-            .get("trigger")
-            .and_then(|node| read_trigger_settings(found, node)),
     };
+    if let Some(node) = fields.get("trigger") {
+        read_trigger_settings(found, node);
+    }
     if let Some(node) = fields.get("targets") {
-        node.items(found, "an array");
-        note_not_used(found, node, "it is for Spin's environments");
+        read_targets(found, node);
     }
     if let Some(node) = fields.get("tool") {
-        node.named(found);
-        note_not_used(found, node, "it is for other tools");
+        read_tool(found, node);
     }
     fields.finish(found);
     application
 }
 
 /// Settings for all triggers of a type: `[application.trigger.http]`.
-fn read_trigger_settings(found: &mut Findings, node: Node<'_>) -> Option<Located<String>> {
-    let mut base = None;
+fn read_trigger_settings(found: &mut Findings, node: Node<'_>) {
     for (kind, node) in node.named(found) {
         let Some(mut fields) = node.table(found, format!("`[application.trigger.{}]`", kind.value)) else {
             continue;
         };
-        if kind.value == "http" {
-            base = fields.get("base").and_then(|node| node.string(found));
-            fields.finish(found);
-        } else if kind.value != "command" {
-            note_not_used(found, node, "only `http` and `command` triggers start anything");
+        match kind.value.as_str() {
+            "http" => {
+                if let Some(node) = fields.get("base") {
+                    read_base(found, node);
+                }
+                fields.finish(found);
+            }
+            "command" => {}
+            _ if report_slip(found, &kind) => {}
+            _ => note_not_used(found, node, "only `http` and `command` triggers start anything"),
         }
     }
-    base
+}
+
+/// Spin 4 has no base path any more, and refuses all but the one that does nothing.
+fn read_base(found: &mut Findings, node: Node<'_>) {
+    let Some(base) = node.string(found) else { return };
+    if base.value == "/" {
+        return note_not_used(found, node, "every route begins at `/` already");
+    }
+    found.report(
+        &base.span,
+        Mistake::Unsupported {
+            key: "base".into(),
+            consequence: ", as in Spin 4: each route would lie elsewhere",
+            help: "write it in front of each `route`, and remove `base`",
+        },
+    );
 }

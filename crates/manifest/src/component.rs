@@ -2,6 +2,7 @@
 
 use outport_policy::Entry;
 
+use crate::allowed_http_hosts::read_http_hosts;
 use crate::component_source::{Source, read_source};
 use crate::dependency::{Dependencies, check_dependencies, read_dependencies};
 use crate::entries::{OutboundEntry, read_entries};
@@ -10,6 +11,7 @@ use crate::findings::Findings;
 use crate::identifier::{ComponentId, check_label};
 use crate::mistake::Mistake;
 use crate::mount::{Mount, read_mounts};
+use crate::other_tools::{Build, read_build, read_profiles, read_targets, read_tool};
 use crate::remark::Remark;
 use crate::source::{Located, Span};
 use crate::template::Template;
@@ -44,6 +46,8 @@ pub struct Component {
     pub ai_models: Vec<Located<String>>,
     /// Components that are composed into it, and what they inherit from it.
     pub dependencies: Dependencies,
+    /// How its file is made. Outport does not run it.
+    pub build: Option<Build>,
     /// Where the component stands: its header or its braces.
     pub span: Span,
 }
@@ -84,7 +88,7 @@ pub(crate) fn read_component(
     let source = fields
         .require(found, "source")
         .and_then(|node| read_source(found, node));
-    let (allowed_outbound_hosts, entries_left_out) = fields
+    let (mut allowed_outbound_hosts, mut entries_left_out) = fields
         .get("allowed_outbound_hosts")
         .map(|node| {
             let written = node.written_items();
@@ -93,6 +97,11 @@ pub(crate) fn read_component(
             (entries, left_out)
         })
         .unwrap_or_default();
+    if let Some(node) = fields.get("allowed_http_hosts") {
+        let (entries, left_out) = read_http_hosts(found, node);
+        allowed_outbound_hosts.extend(entries);
+        entries_left_out += left_out;
+    }
     let component = Component {
         source: source.unwrap_or(placeholder),
         description: fields.get("description").and_then(|node| node.string(found)),
@@ -122,17 +131,33 @@ pub(crate) fn read_component(
         ),
         sqlite_databases: read_labels(found, &mut fields, "sqlite_databases", "there are no databases"),
         ai_models: read_models(found, &mut fields),
-        dependencies: read_dependencies(found, &mut fields),
+        dependencies: read_dependencies(
+            found,
+            fields.get("dependencies"),
+            fields.get("dependencies_inherit_configuration"),
+        ),
+        build: fields.get("build").and_then(|node| read_build(found, node)),
         span: fields.span().clone(),
         id,
     };
     check_dependencies(found, &component.dependencies);
-    read_unused(found, &mut fields);
+    if let Some(node) = fields.get("tool") {
+        read_tool(found, node);
+    }
+    if let Some(node) = fields.get("profile") {
+        read_profiles(found, node);
+    }
+    if let Some(node) = fields.get("targets") {
+        read_targets(found, node);
+    }
     fields.finish(found);
     component
 }
 
-fn read_environment(found: &mut Findings, node: Node<'_>) -> Vec<(Located<String>, Located<String>)> {
+pub(crate) fn read_environment(
+    found: &mut Findings,
+    node: Node<'_>,
+) -> Vec<(Located<String>, Located<String>)> {
     let mut environment = Vec::new();
     for (name, node) in node.named(found) {
         if name.value.is_empty() || name.value.contains(['=', '\0']) {
@@ -239,51 +264,6 @@ fn read_models(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<Located<Str
         );
     }
     models
-}
-
-/// Keys that are checked as Spin does, and not acted on.
-fn read_unused(found: &mut Findings, fields: &mut Fields<'_>) {
-    if let Some(node) = fields.get("allowed_http_hosts") {
-        let hosts = node.strings(found);
-        if !hosts.is_empty() {
-            let remark = Remark::Deprecated {
-                key: "allowed_http_hosts",
-                instead: "allowed_outbound_hosts",
-            };
-            found.remark(&node.span(), remark);
-        }
-    }
-    if let Some(node) = fields.get("build") {
-        read_build(found, node);
-        note_not_used(found, node, "components are built by other tools");
-    }
-    if let Some(node) = fields.get("tool") {
-        node.named(found);
-        note_not_used(found, node, "it is for other tools");
-    }
-    if let Some(node) = fields.get("profile") {
-        node.named(found);
-        note_not_used(found, node, "there are no build profiles");
-    }
-    if let Some(node) = fields.get("targets") {
-        node.items(found, "an array");
-        note_not_used(found, node, "it is for Spin's environments");
-    }
-}
-
-fn read_build(found: &mut Findings, node: Node<'_>) {
-    let Some(mut fields) = node.table(found, "`build`") else {
-        return;
-    };
-    if let Some(command) = fields.require(found, "command") {
-        match command.is_array() {
-            true => drop(command.strings(found)),
-            false => drop(command.string(found)),
-        }
-    }
-    fields.get("workdir").and_then(|node| node.string(found));
-    fields.get("watch").map(|node| node.strings(found));
-    fields.finish(found);
 }
 
 /// Says that a key has no effect.

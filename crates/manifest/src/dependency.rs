@@ -200,14 +200,13 @@ impl DependencyError {
 }
 
 /// Reads `dependencies` and `dependencies_inherit_configuration`.
-pub(crate) fn read_dependencies(found: &mut Findings, fields: &mut Fields<'_>) -> Dependencies {
-    let inherit_all = fields
-        .get("dependencies_inherit_configuration")
-        .and_then(|node| node.boolean(found));
-    let named = fields
-        .get("dependencies")
-        .map(|node| node.named(found))
-        .unwrap_or_default();
+pub(crate) fn read_dependencies(
+    found: &mut Findings,
+    dependencies: Option<Node<'_>>,
+    inherit_all: Option<Node<'_>>,
+) -> Dependencies {
+    let inherit_all = inherit_all.and_then(|node| node.boolean(found));
+    let named = dependencies.map(|node| node.named(found)).unwrap_or_default();
     let list = named
         .into_iter()
         .filter_map(|(name, node)| read_dependency(found, &name, node))

@@ -45,6 +45,15 @@ enum Form {
 }
 
 impl OutboundEntry {
+    /// An entry that is not written as one.
+    pub(crate) fn converted(text: Located<String>, entry: Entry) -> Self {
+        Self {
+            text,
+            place: entry.place().clone(),
+            form: Form::Literal(entry),
+        }
+    }
+
     /// The entry, if it is one and holds no variables.
     pub fn literal(&self) -> Option<&Entry> {
         match &self.form {

@@ -32,6 +32,7 @@
 //! # Ok::<(), outport_manifest::Problems>(())
 //! ```
 
+mod allowed_http_hosts;
 mod application;
 mod client_tls;
 mod component;
@@ -39,6 +40,7 @@ mod component_source;
 mod dependency;
 mod dependency_name;
 mod dns_server;
+mod dotenv;
 mod entries;
 mod fields;
 mod findings;
@@ -47,6 +49,7 @@ mod manifest;
 mod mistake;
 mod mount;
 mod operator;
+mod other_tools;
 mod problem;
 mod remark;
 mod route;
@@ -74,11 +77,13 @@ pub use identifier::{ComponentId, IdentifierError};
 pub use manifest::Manifest;
 pub use mistake::Mistake;
 pub use mount::Mount;
+pub use other_tools::Build;
 pub use problem::{Area, Code, Note, Problem, Problems, Reading, Severity};
 pub use remark::Remark;
 pub use route::{PathRoute, Route, RouteError, RouteForm, Segment, Tail};
 pub use runtime_config::{OutboundHttp, OutboundNetworking, RuntimeConfig};
 pub use source::{Located, SourceFile, Span};
+pub use spelling::nearest;
 pub use template::{Template, TemplateError, TemplateSyntaxError};
 pub use trigger::{CommandTrigger, HttpTrigger};
 pub use variable::{Fallback, VariableDeclaration, VariableName, VariableNameError};

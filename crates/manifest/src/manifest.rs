@@ -14,7 +14,7 @@ use crate::problem::{Area, Reading};
 use crate::remark::Remark;
 use crate::route::Route;
 use crate::source::{Located, SourceFile, Span};
-use crate::spelling::candidates;
+use crate::spelling::{MOST_LISTED, candidates};
 use crate::syntax::Repaired;
 use crate::template::Template;
 use crate::trigger::{CommandTrigger, HttpTrigger, Triggers, read_triggers};
@@ -105,6 +105,8 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         command,
         held,
         others,
+        held_by_others,
+        other_kinds,
     } = triggers;
     named.extend(held);
     let manifest = Manifest {
@@ -121,13 +123,19 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         && all_triggers_read
         && manifest.starts_nothing()
     {
-        found.remark(&span, Remark::NothingToStart);
+        let others = other_kinds.into_iter().map(|kind| kind.value);
+        let others = others.take(MOST_LISTED).collect();
+        found.report(&span, Mistake::NothingToStart { others });
+    } else {
+        for Located { value: kind, span } in other_kinds {
+            found.remark(&span, Remark::UnknownTrigger { kind });
+        }
     }
     check_routes(found, &manifest.http_triggers);
     check_dependencies(found, &manifest, &by_id);
     check_templates(
         found,
-        manifest.components.iter().chain(&unnamed),
+        manifest.components.iter().chain(&unnamed).chain(&held_by_others),
         &variables.names,
     );
     manifest

@@ -72,6 +72,30 @@ pub enum Mistake {
         /// What to write.
         help: Option<String>,
     },
+    /// What Spin knows and Outport does not do, where leaving it out would run something else than was meant.
+    #[error("`{}` is not supported{consequence}", shown(key))]
+    Unsupported {
+        /// The key as it is written.
+        key: String,
+        /// What leaving it out would do, to be read behind "is not supported"; or nothing.
+        consequence: &'static str,
+        /// What to write instead.
+        help: &'static str,
+    },
+    /// A type of trigger that is a slip of the pen.
+    #[error("there are no triggers of type `{}`", shown(kind))]
+    TriggerType {
+        /// The type as it is written.
+        kind: String,
+        /// The type that was probably meant.
+        meant: String,
+    },
+    /// No trigger that Outport serves.
+    #[error("the app has nothing to start: {}", no_trigger(others))]
+    NothingToStart {
+        /// Types of the triggers that it has; of very many the first.
+        others: Vec<String>,
+    },
     /// Another `spin_manifest_version` than 2.
     #[error("manifest version `{}` is not supported", shown(found))]
     Version {
@@ -184,6 +208,8 @@ pub enum Mistake {
     VariableNotSet {
         /// The variable.
         name: VariableName,
+        /// Whether its value is secret.
+        secret: bool,
     },
     /// A value for a variable that the manifest does not declare.
     #[error("the app has no variable `{}`", shown(name))]
@@ -213,6 +239,9 @@ impl Mistake {
             Self::MissingKey { .. } => "missing-key",
             Self::WrongType { .. } => "wrong-type",
             Self::Value { .. } => "value",
+            Self::Unsupported { .. } => "unsupported",
+            Self::TriggerType { .. } => "trigger-type",
+            Self::NothingToStart { .. } => "nothing-to-start",
             Self::Version { .. } | Self::FirstVersion => "version",
             Self::Route(_) => "route",
             Self::ComponentId { .. } => "component-id",
@@ -247,6 +276,11 @@ impl Mistake {
             }
             Self::WrongType { key, expected, found } => wrong_type_help(key, expected, found),
             Self::Value { help, .. } => help.clone(),
+            Self::Unsupported { help, .. } => Some((*help).into()),
+            Self::TriggerType { meant, .. } => Some(format!("did you mean `{}`?", shown(meant))),
+            Self::NothingToStart { .. } => {
+                Some("Outport starts components by `[[trigger.http]]` and `[[trigger.command]]`".into())
+            }
             Self::FirstVersion => Some(
                 "write it as version 2, with `spin_manifest_version = 2`; `spin doctor` does that".into(),
             ),
@@ -272,11 +306,15 @@ impl Mistake {
             Self::DnsServer { .. } => {
                 Some("write an IP address, and perhaps a port, such as `9.9.9.9:53`".into())
             }
-            Self::VariableNotSet { name } => Some(format!(
-                "pass `--variable {}=…` or set `{}`",
-                shown(&name.to_string()),
-                shown(&name.environment_variable())
-            )),
+            Self::VariableNotSet { name, secret } => {
+                let [option, variable] = [name.to_string(), name.environment_variable()];
+                let (option, variable) = (shown(&option), shown(&variable));
+                Some(match secret {
+                    // Others on the machine see the arguments of a process.
+                    true => format!("set `{variable}`, or pass `--variable {option}=@FILE`"),
+                    false => format!("pass `--variable {option}=…` or set `{variable}`"),
+                })
+            }
             _ => None,
         }
     }
@@ -297,6 +335,15 @@ fn meant_or_known(meant: &Option<String>, known: &[impl AsRef<str>], introductio
             format!("{introduction} {}{others}", list.join(", "))
         }
     }
+}
+
+fn no_trigger(others: &[String]) -> String {
+    if others.is_empty() {
+        return "it has no trigger".into();
+    }
+    let listed = others.iter().take(MOST_LISTED);
+    let kinds: Vec<String> = listed.map(|kind| format!("`{}`", shown(kind))).collect();
+    format!("triggers of type {} are not served", kinds.join(", "))
 }
 
 fn wrong_type_help(key: &str, expected: &str, found: &str) -> Option<String> {

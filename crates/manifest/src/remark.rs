@@ -15,18 +15,21 @@ pub enum Remark {
         /// What Outport lacks or leaves to others.
         why: &'static str,
     },
-    /// A trigger of a type that Outport does not serve.
+    /// A trigger of a type that Outport does not serve, beside others that it does.
     #[error(
-        "triggers of type `{}` are accepted and never start anything: only `http` and `command` do",
+        "triggers of type `{}` are not served and never start anything: only `http` and `command` are",
         shown(kind)
     )]
     UnknownTrigger {
         /// The type.
         kind: String,
     },
-    /// No trigger that Outport serves.
-    #[error("the app has nothing to start: no trigger of type `http` or `command` has a component")]
-    NothingToStart,
+    /// A route that Spin answers by itself.
+    #[error("`static_response` is not supported: nobody answers at `{}`", shown(route))]
+    StaticResponse {
+        /// The route.
+        route: String,
+    },
     /// A route that a later trigger takes over, as with Spin.
     #[error(
         "the route `{}` never gets a request: a later trigger has the same, for `{by}`",
@@ -38,8 +41,14 @@ pub enum Remark {
         /// The component that gets the requests.
         by: String,
     },
-    /// A key that Spin keeps for old manifests.
-    #[error("`{key}` is deprecated and permits nothing; use `{instead}`")]
+    /// `allowed_http_hosts`, which is read as the entries that Spin makes of it.
+    #[error("`allowed_http_hosts` is deprecated: write `{}` instead", shown(&allowed_outbound_hosts(entries)))]
+    AllowedHttpHosts {
+        /// The entries of `allowed_outbound_hosts` that permit the same.
+        entries: Vec<String>,
+    },
+    /// A key that Spin keeps for old files.
+    #[error("`{key}` is deprecated: write `{instead}` instead")]
     Deprecated {
         /// The key.
         key: &'static str,
@@ -83,9 +92,9 @@ impl Remark {
         match self {
             Self::NotUsed { .. } => "not-used",
             Self::UnknownTrigger { .. } => "unknown-trigger",
-            Self::NothingToStart => "nothing-to-start",
+            Self::StaticResponse { .. } => "static-response",
             Self::ShadowedRoute { .. } => "duplicate-route",
-            Self::Deprecated { .. } => "deprecated",
+            Self::AllowedHttpHosts { .. } | Self::Deprecated { .. } => "deprecated",
             Self::EmptyEntry { .. } => "empty-entry",
             Self::SecretInEntry { .. } => "secret-in-entry",
             Self::UnresolvedEntry { .. } => "unresolved-entry",
@@ -95,11 +104,19 @@ impl Remark {
     /// How much it matters.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::NothingToStart
+            Self::UnknownTrigger { .. }
+            | Self::StaticResponse { .. }
             | Self::ShadowedRoute { .. }
+            | Self::AllowedHttpHosts { .. }
             | Self::Deprecated { .. }
             | Self::SecretInEntry { .. } => Severity::Warning,
             _ => Severity::Note,
         }
     }
+}
+
+/// The line for the manifest.
+fn allowed_outbound_hosts(entries: &[String]) -> String {
+    let quoted: Vec<String> = entries.iter().map(|entry| format!("\"{entry}\"")).collect();
+    format!("allowed_outbound_hosts = [{}]", quoted.join(", "))
 }

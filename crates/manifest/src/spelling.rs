@@ -5,7 +5,7 @@
 ///
 /// An edit inserts, removes or replaces a letter or swaps two neighbours; upper and lower case, and `-` and `_`,
 /// count as the same letter.
-pub(crate) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let tolerance = match written.chars().count() {
         0..=4 => 1,
         5..=9 => 2,

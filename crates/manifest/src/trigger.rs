@@ -15,6 +15,7 @@ use crate::mistake::Mistake;
 use crate::remark::Remark;
 use crate::route::{PathRoute, Route, RouteError};
 use crate::source::{Located, Span};
+use crate::spelling::nearest;
 
 /// One `[[trigger.http]]`: requests that match the route start the component.
 #[derive(Debug, Clone)]
@@ -50,6 +51,10 @@ pub(crate) struct Triggers {
     pub(crate) held: Vec<Component>,
     /// Components that triggers of other types name, and triggers that could not be read.
     pub(crate) others: Vec<Located<ComponentId>>,
+    /// Components that triggers of other types hold; read for the mistakes in them.
+    pub(crate) held_by_others: Vec<Component>,
+    /// The types of these other triggers.
+    pub(crate) other_kinds: Vec<Located<String>>,
 }
 
 /// Reads `trigger`; `taken` are the ids of the components in the manifest.
@@ -65,18 +70,36 @@ pub(crate) fn read_triggers(found: &mut Findings, node: Node<'_>, taken: &[Compo
             "http" => reader.read_all(found, node.called("trigger.http"), Reader::read_http),
             "command" => reader.read_all(found, node.called("trigger.command"), Reader::read_command),
             _ => {
-                found.remark(
-                    &kind.span,
-                    Remark::UnknownTrigger {
-                        kind: kind.value.clone(),
-                    },
-                );
+                if !report_slip(found, &kind) {
+                    reader.triggers.other_kinds.push(kind);
+                }
                 reader.read_all(found, node, Reader::read_other);
             }
         }
     }
     reader.triggers
 }
+
+/// Reports a type of trigger that is one of those served here but for a slip of the pen, and answers whether it is.
+pub(crate) fn report_slip(found: &mut Findings, kind: &Located<String>) -> bool {
+    if OTHERS_OF_SPIN.contains(&kind.value.as_str()) {
+        return false;
+    }
+    let Some(meant) = nearest(&kind.value, ["http", "command"]) else {
+        return false;
+    };
+    let mistake = Mistake::TriggerType {
+        kind: kind.value.clone(),
+        meant: meant.to_owned(),
+    };
+    found.report(&kind.span, mistake);
+    true
+}
+
+/// Types of triggers that Spin has, by itself or by plugins.
+const OTHERS_OF_SPIN: [&str; 8] = [
+    "redis", "cron", "mqtt", "sqs", "timer", "kafka", "nats", "kinesis",
+];
 
 struct Reader {
     triggers: Triggers,
@@ -115,15 +138,15 @@ impl Reader {
             read_executor(found, node);
         }
         let static_response = fields.get("static_response");
-        if let Some(node) = static_response {
-            note_not_used(found, node, "only components answer requests");
-        }
         let component = match static_response {
             Some(_) => fields.get("component"),
             None => fields.require(found, "component"),
         };
+        if let Some(node) = static_response {
+            read_static_response(found, node, route.as_ref(), component);
+        }
         let (id, component) = self.read_started(found, "http", id, component);
-        note_reserved(found, &mut fields);
+        refuse_further_components(found, &mut fields);
         fields.finish(found);
         match (route, component) {
             (Some(route), Some(component)) => self.triggers.http.push(HttpTrigger {
@@ -146,7 +169,7 @@ impl Reader {
             .get("args")
             .map(|node| node.strings(found))
             .unwrap_or_default();
-        note_reserved(found, &mut fields);
+        refuse_further_components(found, &mut fields);
         fields.finish(found);
         if let Some(component) = component {
             self.triggers.command.push(CommandTrigger {
@@ -160,9 +183,21 @@ impl Reader {
 
     /// Triggers of other types have keys that only they know; what they name is looked at all the same.
     fn read_other(&mut self, found: &mut Findings, mut fields: Fields<'_>) {
-        let named = fields.get("component").filter(Node::is_string);
-        let id = named.and_then(|node| read_component_id(found, node));
-        self.triggers.others.extend(id);
+        if let Some(node) = fields.get("id") {
+            node.string(found);
+        }
+        let Some(node) = fields.get("component") else {
+            return;
+        };
+        if !node.is_table() {
+            self.triggers.others.extend(read_component_id(found, node));
+            return;
+        }
+        let held = node.table(found, "the component of the trigger");
+        self.triggers.held_by_others.extend(held.map(|fields| {
+            let id = ComponentId::parse("unnamed").expect("INVARIANT: a lower-case word is kebab case");
+            read_component(found, Located::new(id, node.span()), fields)
+        }));
     }
 
     /// The ids of the trigger and of the component that it names or holds.
@@ -300,12 +335,54 @@ fn read_executor(found: &mut Findings, node: Node<'_>) {
     fields.finish(found);
 }
 
-/// Keys that Spin accepts for every trigger.
-fn note_reserved(found: &mut Findings, fields: &mut Fields<'_>) {
+/// What Spin answers by itself, at a route without a component.
+fn read_static_response(
+    found: &mut Findings,
+    node: Node<'_>,
+    route: Option<&Located<Route>>,
+    component: Option<Node<'_>>,
+) {
+    if component.is_some() {
+        let wrong = "and `component` exclude each other".to_owned();
+        let mistake = Mistake::Value {
+            key: node.key().to_owned(),
+            wrong,
+            help: Some("remove one of the two".into()),
+        };
+        found.report(&node.span(), mistake);
+    }
+    let Some(mut fields) = node.table(found, "`static_response`") else {
+        return;
+    };
+    fields.get("status_code").and_then(|node| node.count(found));
+    fields.get("body").and_then(|node| node.string(found));
+    for (_, node) in fields
+        .get("headers")
+        .map(|node| node.named(found))
+        .unwrap_or_default()
+    {
+        node.string(found);
+    }
+    if let Some(route) = route {
+        let route = route.value.to_string();
+        found.remark(&node.span(), Remark::StaticResponse { route });
+    }
+}
+
+/// Further components that Spin runs around the one of a trigger, such as the middleware that asks who somebody is.
+/// Without them it would run as it was never meant to.
+fn refuse_further_components(found: &mut Findings, fields: &mut Fields<'_>) {
     for key in ["components", "dependencies"] {
-        if let Some(node) = fields.get(key) {
-            node.named(found);
-            note_not_used(found, node, "a trigger starts its `component` only");
+        let named = fields.get(key).map(|node| node.named(found)).unwrap_or_default();
+        for (name, _) in named {
+            found.report(
+                &name.span,
+                Mistake::Unsupported {
+                    key: format!("{key}.{}", name.value),
+                    consequence: ": the trigger would start its component without it",
+                    help: "compose the two into one component, for example with `wac plug`, and remove the key",
+                },
+            );
         }
     }
 }

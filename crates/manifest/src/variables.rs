@@ -4,11 +4,12 @@
 //!
 //! 1. `--variable NAME=VALUE` (the last one of a name);
 //! 2. the environment, `SPIN_VARIABLE_NAME`;
-//! 3. a variables file, `--variable @FILE` (the last one);
-//! 4. the default in `spin.toml`.
+//! 3. `.env` beside the manifest, whose lines have the same names;
+//! 4. a variables file, `--variable @FILE` (the last one);
+//! 5. the default in `spin.toml`.
 //!
-//! A name given by an option or file that the app does not declare is a mistake; the environment is shared with
-//! others and may hold anything. All required variables that nobody sets are reported together.
+//! A name given by an option or file that the app does not declare is a mistake; the environment and `.env` are shared
+//! with others and may hold anything. All required variables that nobody sets are reported together.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use outport_policy::Place;
 
+use crate::dotenv::read_dotenv;
 use crate::mistake::Mistake;
 use crate::problem::{Area, Problem, Reading};
 use crate::source::SourceFile;
@@ -47,6 +49,8 @@ pub enum Origin {
     Argument,
     /// This environment variable.
     Environment(String),
+    /// This line of `.env`.
+    DotEnv(String),
     /// This place in a variables file.
     File(Place),
     /// The default in the manifest.
@@ -58,6 +62,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Argument => f.write_str(OPTION),
             Self::Environment(variable) => f.write_str(variable),
+            Self::DotEnv(variable) => write!(f, "{variable} in `.env`"),
             Self::File(place) => place.fmt(f),
             Self::Default => f.write_str("its default"),
         }
@@ -85,7 +90,10 @@ impl Variables {
                 Ok(None) if declaration.fallback == Fallback::Unclear => {}
                 Ok(None) => {
                     let place = manifest.place(&declaration.name.span);
-                    let mistake = Mistake::VariableNotSet { name: name.clone() };
+                    let mistake = Mistake::VariableNotSet {
+                        name: name.clone(),
+                        secret: declaration.secret,
+                    };
                     problems.push(Problem {
                         area: Area::Variables,
                         mistake,
@@ -124,6 +132,7 @@ impl Variables {
 pub struct GivenVariables {
     arguments: Vec<(String, Arc<str>)>,
     environment: HashMap<String, OsString>,
+    dotenv: HashMap<String, String>,
     files: Vec<FileVariable>,
     problems: Vec<Problem>,
 }
@@ -148,6 +157,13 @@ impl GivenVariables {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         self.environment
             .extend(named.filter(|(name, _)| name.starts_with("SPIN_VARIABLE_")));
+    }
+
+    /// `.env` beside the manifest.
+    pub fn dotenv(&mut self, source: &SourceFile) {
+        let (values, problems) = read_dotenv(source);
+        self.dotenv.extend(values);
+        self.problems.extend(problems);
     }
 
     /// A variables file.
@@ -178,6 +194,12 @@ impl GivenVariables {
             return Ok(Some(VariableValue {
                 text: secrecy(text),
                 origin: Origin::Environment(variable),
+            }));
+        }
+        if let Some(text) = self.dotenv.get(&variable) {
+            return Ok(Some(VariableValue {
+                text: secrecy(text),
+                origin: Origin::DotEnv(variable),
             }));
         }
         if let Some(line) = self.files.iter().rev().find(|line| line.name == name) {

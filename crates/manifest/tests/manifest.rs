@@ -29,6 +29,9 @@ fn app(lines: &str) -> String {
 
 const HEAD: &str = "spin_manifest_version = 2\n[application]\nname = \"app\"\n";
 
+/// A trigger that holds its component, so that nothing else is missing.
+const TRIGGER: &str = "[[trigger.http]]\nroute = \"/t\"\ncomponent = { source = \"t.wasm\" }\n";
+
 /// Each row: the code, and a manifest in which every place that has it is marked.
 fn rows() -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
@@ -61,29 +64,51 @@ fn rows() -> Vec<(&'static str, String)> {
             app("[«components».x]\nsource = \"x\""),
             app("[variables]\nx = { default = \"\", «requird» = true }"),
             app("[[trigger.command]]\ncomponent = \"web\"\n«arg» = []"),
+            component("profile.debug = { «sources» = \"d.wasm\" }"),
+            component("profile.debug.build = { command = \"x\", «workdir» = \"y\" }"),
+            component("targets = [\"spin-up:3.3\", { url = \"https://e.test\", «name» = \"x\" }]"),
+            component("").replace(
+                "[[trigger",
+                "targets = [{ path = \"e.toml\", «url2» = 1 }]\n[[trigger",
+            ),
+            component("").replace("[[trigger", "trigger.http = { «bas» = \"/\" }\n[[trigger"),
         ],
     );
     add(
         "manifest.missing-key",
         vec![
-            format!("«»[application]\nname = \"a\"\n[trigger]"),
-            "«»spin_manifest_version = 2\n[trigger]".into(),
+            format!("«»[application]\nname = \"a\"\n{TRIGGER}"),
+            format!("«»spin_manifest_version = 2\n{TRIGGER}"),
             "«»spin_manifest_version = 2\n[application]\nname = \"a\"".into(),
-            "spin_manifest_version = 2\n«[application]»\n[trigger]".into(),
-            format!("{HEAD}[trigger]\n«[component.web]»\ndescription = \"no source\""),
-            format!("{HEAD}[trigger]\n[component]\nweb = «{{ }}»"),
-            format!("{HEAD}[trigger]\n[component]\n«web».description = \"no source\""),
+            format!("spin_manifest_version = 2\n«[application]»\n{TRIGGER}"),
+            format!("{HEAD}{TRIGGER}«[component.web]»\ndescription = \"no source\""),
+            format!("{HEAD}{TRIGGER}[component]\nweb = «{{ }}»"),
+            format!("{HEAD}{TRIGGER}[component]\n«web».description = \"no source\""),
             format!("{HEAD}[component.web]\nsource = \"x\"\n«[[trigger.http]]»\nroute = \"/\""),
             format!("{HEAD}[component.web]\nsource = \"x\"\n«[[trigger.http]]»\ncomponent = \"web\""),
             component("files = [«{ source = \"a\" }»]"),
             trigger("route = «{ }»\ncomponent = \"web\""),
             component("build = «{ }»"),
+            component("profile.debug.build = «{ }»"),
+            component("targets = [«{ }»]"),
         ],
     );
     add(
         "manifest.wrong-type",
         vec![
             component("description = «5»"),
+            component("build = «\"make\"»"),
+            component("build = [\"make\", «1»]"),
+            component("build = { command = «1» }"),
+            component("profile = «\"debug\"»"),
+            component("profile = { debug = «\"d.wasm\"» }"),
+            component("profile.debug.environment = { A = «1» }"),
+            component("tool = { lint = «1» }"),
+            component("targets = [«1»]"),
+            app(
+                "[[trigger.http]]\nroute = \"/x\"\nstatic_response = { status_code = «\"404\"», headers = { a = «1» } }",
+            ),
+            app("[[trigger.redis]]\nid = «1»\nchannel = \"x\"\ncomponent = «2»"),
             component("files = «\"a\"»"),
             component("files = [\"a\", «1»]"),
             component("exclude_files = [\"a\", «true»]"),
@@ -97,14 +122,20 @@ fn rows() -> Vec<(&'static str, String)> {
             trigger("route = «1»\ncomponent = \"web\""),
             trigger("route = \"/\"\ncomponent = «1»"),
             app("[variables]\nx = «\"default\"»\ny = { default = «1» }\nz = { required = «\"true\"» }"),
-            "spin_manifest_version = 2\napplication = «\"app\"»\n[trigger]".into(),
+            format!("spin_manifest_version = 2\napplication = «\"app\"»\n{TRIGGER}"),
         ],
     );
     add(
         "manifest.value",
         vec![
-            "spin_manifest_version = 2\n[application]\nname = \"«»\"\n[trigger]".into(),
+            format!("spin_manifest_version = 2\n[application]\nname = \"«»\"\n{TRIGGER}"),
             trigger("route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"«cgi»\" }"),
+            trigger("route = \"/\"\ncomponent = \"web\"\nstatic_response = «{ }»"),
+            component("allowed_http_hosts = [\"ftp://«»a.test\"]")
+                .replace("\"ftp://«»a.test\"", "\"«ftp://a.test»\""),
+            component(
+                "allowed_http_hosts = [\"a.test\", \"«http://a.test/path»\", \"«*.a.test»\", \"«{{ host }}»\"]",
+            ),
             component("environment = { \"«A=B»\" = \"x\" }"),
             component(
                 "dependencies.\"a:b/c\" = { path = \"c.wasm\", inherit_configuration = [\"«file»\", \"files\"] }",
@@ -114,10 +145,39 @@ fn rows() -> Vec<(&'static str, String)> {
     add(
         "manifest.version",
         vec![
-            "spin_manifest_version = «1»\n[application]\nname = \"a\"\n[trigger]".into(),
+            format!("spin_manifest_version = «1»\n[application]\nname = \"a\"\n{TRIGGER}"),
             "spin_manifest_version = «\"1\"»\nname = \"a\"\nversion = \"1\"\n".into(),
             "spin_version = «\"1\"»\nname = \"a\"\ntrigger = { type = \"http\" }\n[[component]]\nid = \"x\"\n".into(),
-            "spin_manifest_version = «\"2\"»\n[application]\nname = \"a\"\n[trigger]".into(),
+            format!("spin_manifest_version = «\"2\"»\n[application]\nname = \"a\"\n{TRIGGER}"),
+        ],
+    );
+    add(
+        "manifest.unsupported",
+        vec![
+            trigger(
+                "route = \"/\"\ncomponent = \"web\"\ndependencies.«middleware» = [{ path = \"auth.wasm\" }]",
+            ),
+            trigger("route = \"/\"\ncomponent = \"web\"\ncomponents = { «x» = \"web\" }"),
+            app("[[trigger.command]]\ncomponent = \"web\"\ndependencies.«y» = []"),
+            component("").replace("[[trigger", "trigger.http.base = \"«/shop»\"\n[[trigger"),
+        ],
+    );
+    add(
+        "manifest.trigger-type",
+        vec![
+            app("[[trigger.«htpp»]]\nroute = \"/\"\ncomponent = \"web\""),
+            app("[[trigger.«HTTP»]]\nroute = \"/\"\ncomponent = \"web\""),
+            app("[[trigger.«comand»]]\ncomponent = \"web\""),
+            component("").replace("[[trigger", "trigger.«https» = {}\n[[trigger"),
+        ],
+    );
+    add(
+        "manifest.nothing-to-start",
+        vec![
+            format!("{HEAD}«[trigger]»\n"),
+            format!(
+                "{HEAD}[[«trigger».redis]]\nchannel = \"x\"\ncomponent = \"web\"\n[component.web]\nsource = \"x\""
+            ),
         ],
     );
     add(
@@ -327,7 +387,7 @@ fn places_are_right_behind_unicode_and_in_every_layout() {
         ),
         (
             "byte order mark",
-            "\u{feff}spin_manifest_version = «1»\n[application]\nname = \"a\"\n[trigger]".into(),
+            format!("\u{feff}spin_manifest_version = «1»\n[application]\nname = \"a\"\n{TRIGGER}"),
             1,
             25,
         ),
@@ -546,37 +606,19 @@ fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
         ),
         (
             "manifest.not-used",
-            component("build = { command = [\"a\", \"b\"], workdir = \"x\", watch = [\"*\"] }"),
-            Severity::Note,
-        ),
-        (
-            "manifest.not-used",
-            component("tool = { lint = { level = 1 } }"),
-            Severity::Note,
-        ),
-        (
-            "manifest.not-used",
-            component("targets = [\"spin-up:3.3\"]"),
-            Severity::Note,
-        ),
-        (
-            "manifest.not-used",
-            component("profile = { debug = { source = \"d.wasm\" } }"),
-            Severity::Note,
-        ),
-        (
-            "manifest.not-used",
             trigger("route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"wagi\", argv = \"x\" }"),
             Severity::Note,
         ),
         (
-            "manifest.not-used",
-            app("[[trigger.http]]\nroute = \"/x\"\nstatic_response = { status_code = 404 }"),
-            Severity::Note,
+            "manifest.static-response",
+            app(
+                "[[trigger.http]]\nroute = \"/x\"\nstatic_response = { status_code = 404, body = \"\", headers.a = \"b\" }",
+            ),
+            Severity::Warning,
         ),
         (
             "manifest.not-used",
-            component("").replace("[[trigger", "tool.x = {}\n[[trigger"),
+            component("").replace("[[trigger", "trigger.http = { base = \"/\" }\n[[trigger"),
             Severity::Note,
         ),
         (
@@ -587,11 +629,6 @@ fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
         (
             "manifest.unknown-trigger",
             app("[[trigger.redis]]\nchannel = \"x\"\ncomponent = \"web\""),
-            Severity::Note,
-        ),
-        (
-            "manifest.nothing-to-start",
-            format!("{HEAD}[trigger]\n"),
             Severity::Warning,
         ),
         (
@@ -619,6 +656,62 @@ fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
 }
 
 #[test]
+fn what_is_for_other_tools_is_read_as_spin_reads_it_and_nothing_is_said_of_it() {
+    let rows = [
+        component("build = { command = \"make\" }"),
+        component("build = { command = [\"a\", \"b\"], workdir = \"x\", watch = [\"*\"] }"),
+        component("build = [\"npm install\", \"npm run build\"]"),
+        component("tool = { lint = { level = 1 } }"),
+        component("targets = [\"spin-up:3.3\", { url = \"https://e.test/x\" }, { path = \"e.toml\" }]"),
+        component(
+            "profile.debug = { source = \"d.wasm\", environment = { A = \"b\" }, build = { command = [\"a\"] }, \
+             dependencies = { \"a:b/c\" = { path = \"c.wasm\" } } }",
+        ),
+        component("").replace("[[trigger", "tool.x = {}\ntargets = [\"a\"]\n[[trigger"),
+    ];
+    for text in rows {
+        let reading = Manifest::parse(&SourceFile::new("spin.toml", text.as_str()));
+        assert_eq!(problem_codes(reading.problems()), [""; 0], "{text}");
+        assert_eq!(note_codes(reading.notes()), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn allowed_http_hosts_are_the_entries_that_spin_makes_of_them() {
+    let rows: [(&str, &[&str]); 10] = [
+        ("", &[]),
+        ("'a.test'", &["http://a.test", "https://a.test"]),
+        ("'a.test:8080'", &["http://a.test:8080", "https://a.test:8080"]),
+        ("'https://a.test/'", &["http://a.test", "https://a.test"]),
+        ("'http://a.test:80'", &["http://a.test", "https://a.test"]),
+        ("'https://a.test:443'", &["http://a.test", "https://a.test"]),
+        ("'a.test:443'", &["http://a.test:443", "https://a.test:443"]),
+        ("'[::1]:8001'", &["http://[::1]:8001", "https://[::1]:8001"]),
+        (
+            "'self', '10.0.0.1'",
+            &["http://self", "http://10.0.0.1", "https://10.0.0.1"],
+        ),
+        (
+            "'a.test', 'insecure:allow-all'",
+            &["http://*:*", "https://*:*", "http://self"],
+        ),
+    ];
+    for (hosts, expected) in rows {
+        let text = component(&format!("allowed_http_hosts = [{hosts}]"));
+        let (manifest, notes) = Manifest::parse(&SourceFile::new("spin.toml", text.as_str()))
+            .complete()
+            .expect(&text);
+        let web = &manifest.components[0];
+        let entries: Vec<_> = web.literal_entries().map(|entry| entry.text()).collect();
+        assert_eq!(entries, expected, "{hosts}");
+        let quoted: Vec<_> = expected.iter().map(|entry| format!("\"{entry}\"")).collect();
+        let line = format!("allowed_outbound_hosts = [{}]", quoted.join(", "));
+        let told = notes.iter().any(|note| note.to_string().contains(&line));
+        assert_eq!(told, !expected.is_empty(), "{hosts}: {notes:?}");
+    }
+}
+
+#[test]
 fn a_manifest_with_all_its_parts_reads() {
     let digest = "ab".repeat(32);
     let text = format!(
@@ -630,8 +723,6 @@ name = "shop"
 version = "1.2.3"
 description = "all parts"
 authors = ["a@example.com", "b@example.com"]
-[application.trigger.http]
-base = "/shop"
 
 [variables]
 host = {{ default = "db.example.com" }}
@@ -682,7 +773,6 @@ source = "lib.wasm"
         .unwrap();
     assert_eq!(notes.len(), 0, "{notes:#?}");
     assert_eq!(manifest.application.name.value, "shop");
-    assert_eq!(manifest.application.http_base.as_ref().unwrap().value, "/shop");
     assert_eq!(manifest.application.authors.len(), 2);
 
     let names: Vec<_> = manifest

@@ -45,7 +45,7 @@ fn codes(problems: &[Problem]) -> Vec<String> {
 }
 
 #[test]
-fn the_option_beats_the_environment_beats_the_file_beats_the_default() {
+fn the_option_beats_the_environment_beats_dotenv_beats_the_file_beats_the_default() {
     let manifest = manifest("a = { default = \"default\" }\nb_2 = { required = true }", "");
     let mut given = GivenVariables::default();
     given.set("b_2", "b");
@@ -66,6 +66,13 @@ fn the_option_beats_the_environment_beats_the_file_beats_the_default() {
     assert_eq!(
         (text.as_str(), origin.to_string().as_str()),
         ("file", "vars.json:1:1")
+    );
+
+    given.dotenv(&SourceFile::new(".env", "A=no\nSPIN_VARIABLE_A=dotenv\n"));
+    let (text, origin) = value(resolve(&manifest, &given).tentative(), "a");
+    assert_eq!(
+        (text.as_str(), origin.to_string().as_str()),
+        ("dotenv", "SPIN_VARIABLE_A in `.env`")
     );
 
     given.environment(environment(&[
@@ -111,6 +118,12 @@ fn all_missing_and_all_unknown_variables_are_reported_together() {
     let helps: Vec<_> = reading.problems().iter().filter_map(Problem::help).collect();
     assert_eq!(helps[0], "did you mean `host`?");
     assert_eq!(helps[2], "pass `--variable host=…` or set `SPIN_VARIABLE_HOST`");
+    let secret = self::manifest("s = { required = true, secret = true }", "");
+    let reading = resolve(&secret, &GivenVariables::default());
+    assert_eq!(
+        reading.problems()[0].help().unwrap(),
+        "set `SPIN_VARIABLE_S`, or pass `--variable s=@FILE`"
+    );
     let unknown = resolve(&manifest, &{
         let mut given = GivenVariables::default();
         given.set("entirely_different", "x");

@@ -15,7 +15,7 @@ use outport_egress::{Gate, TlsProfile, Wall};
 use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route, Variables};
 use outport_policy::AllowList;
 
-use crate::cache::CompiledCode;
+use crate::cache::{CacheDirectory, CompiledCode};
 use crate::command::Command;
 use crate::component::Component;
 use crate::engine::Engine;
@@ -62,6 +62,8 @@ pub struct Assembly<'a> {
     pub engine: &'a Engine,
     /// Where compiled code is kept.
     pub code: &'a CompiledCode,
+    /// Where files are copied to, and fetched components are looked for.
+    pub cache: &'a CacheDirectory,
     /// The operator's side of the network.
     pub wall: &'a Wall,
     /// What each component may reach by its author's word; one that is not here reaches nothing.
@@ -116,9 +118,9 @@ impl Assembly<'_> {
         let mut problems = Vec::new();
         let mut codes = Vec::new();
         for component in components {
-            match Code::of(component, manifest) {
+            match Code::of(component, manifest, self.cache) {
                 Ok(code) => codes.push((component, code)),
-                Err(problem) => problems.push(problem),
+                Err(found) => problems.extend(found),
             }
         }
         let compiled = Compiled::from(codes.iter().map(|(_, code)| code), self.engine, self.code);
@@ -126,13 +128,19 @@ impl Assembly<'_> {
         for (written, code) in &codes {
             let part = compiled
                 .component(code, &written.source.span, manifest)
-                .and_then(|compiled| self.part(written, compiled, manifest));
+                .and_then(|compiled| {
+                    self.part(written, compiled, manifest)
+                        .map_err(|problem| vec![problem])
+                });
             match part {
                 Ok(part) => drop(parts.insert(&written.id.value, part)),
-                Err(problem) => problems.push(problem),
+                Err(found) => problems.extend(found),
             }
         }
         let app = self.triggers(manifest, &parts, &mut problems);
+        problems
+            .iter_mut()
+            .for_each(|problem| problem.say_how_to_build(manifest));
         (app, problems)
     }
 
@@ -148,7 +156,7 @@ impl Assembly<'_> {
             .remove(id)
             .unwrap_or_else(|| AllowList::compile(Vec::new()));
         let gate = self.wall.gate(id.as_str(), allow.into());
-        let files = FileTree::copy(written, &directory_of(manifest), self.files_size)
+        let files = FileTree::copy(written, &directory_of(manifest), self.cache, self.files_size)
             .map_err(|FilesProblem { error, span }| AppProblem::at(manifest, &span, error.into()))?;
         Ok(Part {
             written,
@@ -176,11 +184,6 @@ impl Assembly<'_> {
                 .collect(),
             files: parts.values().filter_map(|part| part.files.clone()).collect(),
         };
-        let base = manifest
-            .application
-            .http_base
-            .as_ref()
-            .map_or("", |base| base.value.as_str());
         let mut responders = BTreeMap::new();
         for trigger in &manifest.http_triggers {
             let id = &trigger.component.value;
@@ -196,10 +199,11 @@ impl Assembly<'_> {
             let Some(responder) = responders.get(&trigger.component.value) else {
                 continue;
             };
-            match site_entry(responder, base, route) {
-                Ok(entry) => app.site.push(entry),
-                Err(kind) => problems.push(AppProblem::at(manifest, &trigger.route.span, kind)),
-            }
+            app.site.push(SiteEntry {
+                route: route.clone(),
+                written: route.as_str().to_owned(),
+                responder: responder.clone(),
+            });
         }
         let named = responders.into_iter();
         app.callees = named
@@ -283,27 +287,6 @@ fn effective_routes(triggers: &[HttpTrigger]) -> Vec<(&HttpTrigger, &PathRoute)>
         .filter(|(number, (_, route))| last[&route.form()] == *number)
         .map(|(_, effective)| effective)
         .collect()
-}
-
-fn site_entry(responder: &Responder, base: &str, route: &PathRoute) -> Result<SiteEntry, AppProblemKind> {
-    Ok(SiteEntry {
-        route: under(base, route)?,
-        written: route.as_str().to_owned(),
-        responder: responder.clone(),
-    })
-}
-
-/// A route under the app's base path.
-fn under(base: &str, route: &PathRoute) -> Result<PathRoute, AppProblemKind> {
-    let base = base.trim_matches('/');
-    if base.is_empty() {
-        return Ok(route.clone());
-    }
-    let text = format!("/{base}/{}", route.as_str().trim_start_matches('/'));
-    PathRoute::parse(&text).map_err(|error| AppProblemKind::Base {
-        base: base.to_owned(),
-        error,
-    })
 }
 
 /// The directory that the manifest is in.

@@ -25,11 +25,12 @@
 mod directory;
 mod filing;
 mod known_files;
+mod place;
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
@@ -41,6 +42,7 @@ pub(crate) use directory::PrivateDirectory;
 pub use directory::UnsafeDirectory;
 use filing::Filing;
 pub(crate) use known_files::keep_note;
+pub use place::CacheDirectory;
 
 /// Bytes of compiled code that are kept: 2 GiB.
 pub const CAPACITY: u64 = 2 * 1024 * 1024 * 1024;
@@ -105,11 +107,6 @@ impl CompiledCode {
         if let Compiler::Apart(process) = &self.compiler {
             process.close();
         }
-    }
-
-    /// `$XDG_CACHE_HOME/outport/compiled`, or `~/.cache/outport/compiled`; none without a home.
-    pub fn default_directory() -> Option<PathBuf> {
-        Some(user_cache()?.join("outport").join("compiled"))
     }
 
     /// The content of a plain file that is open at its beginning, which is read only where it is not known.
@@ -234,16 +231,6 @@ impl ContentHash {
     }
 }
 
-/// Where the user's programs keep what they can make again. Relative paths do not count, as XDG has it.
-pub(crate) fn user_cache() -> Option<PathBuf> {
-    let absolute = |variable| {
-        std::env::var_os(variable)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
-}
-
 /// `<hash of the component>-<hash of the engine>.cwasm`.
 fn file_name(engine: &wasmtime::Engine, content: &ContentHash) -> String {
     let mut settings = Fingerprint(Sha256::new());
@@ -319,6 +306,7 @@ pub(crate) fn keep_code(
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::PathBuf;
     use std::{fs, iter};
 
     use super::*;

@@ -40,9 +40,10 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use outport_policy::printable_path;
 use rustix::process::Pid;
 
 use crate::cache::PrivateDirectory;
@@ -53,10 +54,17 @@ use message::{Answer, Request};
 
 /// The other side of the keeper.
 pub(crate) struct CompilerProcess {
-    stream: Mutex<UnixStream>,
+    conversation: Mutex<Conversation>,
     keeper: Pid,
     limits: CompileLimits,
     keeps: bool,
+}
+
+/// What is said to the keeper, and for how long it has been waited for.
+struct Conversation {
+    stream: UnixStream,
+    waited: Duration,
+    told: bool,
 }
 
 /// What came of compiling.
@@ -142,7 +150,11 @@ impl CompilerProcess {
             Keeper::new(&theirs, directory, limits, confinement).serve()
         })?;
         Ok(CompilerProcess {
-            stream: Mutex::new(stream),
+            conversation: Mutex::new(Conversation {
+                stream,
+                waited: Duration::ZERO,
+                told: false,
+            }),
             keeper,
             limits,
             keeps: directory.is_some(),
@@ -172,35 +184,50 @@ impl CompilerProcess {
     }
 
     fn ask(&self, bytes: &[u8], path: &Path) -> io::Result<Answer> {
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        Request::Compile(bytes).write(&mut *stream)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut conversation = self.conversation();
+        let Conversation { stream, waited, told } = &mut *conversation;
+        Request::Compile(bytes).write(stream)?;
+        // Many small ones take as long as a large one: the first word of all is said after the time of all.
+        let patience = match *told {
+            true => PATIENCE,
+            false => PATIENCE.saturating_sub(*waited).max(Duration::from_millis(1)),
+        };
+        stream.set_read_timeout(Some(patience))?;
+        let begun = Instant::now();
         let waiting = |error: &io::Error| {
             matches!(
                 error.kind(),
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
             )
         };
-        let mut told = false;
+        let mut told_of_this = false;
         let kind = loop {
-            match message::read_kind(&mut *stream) {
+            match message::read_kind(stream) {
                 Err(error) if waiting(&error) => {
-                    if !std::mem::replace(&mut told, true) {
-                        self.tell(path);
+                    *told = true;
+                    if !std::mem::replace(&mut told_of_this, true) {
+                        self.tell(path, bytes.len() as u64);
                     }
                 }
                 kind => break kind?,
             }
         };
+        *waited += begun.elapsed();
         stream.set_read_timeout(None)?;
-        Answer::read(kind, &mut *stream)
+        Answer::read(kind, stream)
     }
 
-    fn tell(&self, path: &Path) {
-        let path = path.display();
+    fn conversation(&self) -> MutexGuard<'_, Conversation> {
+        self.conversation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, path: &Path, size: u64) {
+        let (path, size) = (printable_path(path), Bytes(size));
         match self.keeps {
-            true => tracing::info!("compiling `{path}`, which is done once"),
-            false => tracing::info!("compiling `{path}`, at every start since compiled code is not kept"),
+            true => tracing::info!("compiling `{path}` ({size}), which is done once"),
+            false => {
+                tracing::info!("compiling `{path}` ({size}), at every start since compiled code is not kept");
+            }
         }
     }
 
@@ -215,14 +242,12 @@ impl CompilerProcess {
     }
 
     fn send(&self, request: Request<'_>) -> io::Result<()> {
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        request.write(&mut *stream)
+        request.write(&mut self.conversation().stream)
     }
 
     /// There will be no more to do: the keeper ends meanwhile.
     pub(crate) fn close(&self) {
-        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = stream.shutdown(Shutdown::Both);
+        let _ = self.conversation().stream.shutdown(Shutdown::Both);
     }
 }
 
@@ -265,5 +290,5 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// How long nothing is said of a component that is being compiled.
+/// How long nothing is said: of all that is compiled at a start, and then of each component.
 const PATIENCE: Duration = Duration::from_secs(2);

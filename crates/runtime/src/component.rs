@@ -154,7 +154,8 @@ impl ComponentError {
             ComponentError::CoreModule { .. } => Some(
                 "build for a component target, such as `cargo build --target wasm32-wasip2`, or make a component \
                  of the module: `wasm-tools component new MODULE.wasm -o COMPONENT.wasm`, for a module of WASI \
-                 preview 1 with `--adapt wasi_snapshot_preview1.command.wasm`",
+                 preview 1 with `--adapt wasi_snapshot_preview1.command.wasm` if it is a command, and with \
+                 `--adapt wasi_snapshot_preview1.reactor.wasm` if it answers HTTP",
             ),
             ComponentError::Text { .. } => {
                 Some("turn it into a binary: `wasm-tools parse FILE.wat -o FILE.wasm`")

@@ -18,7 +18,7 @@
 //! How many entries are looked at, how much work patterns make, and how many bytes are copied is [bounded](bounds), for
 //! each component.
 //!
-//! The copies lie below [`copies_directory`], and are removed when the last [`FileTree`] is dropped; what a process that
+//! The copies lie in [a directory of the cache](CacheDirectory::files), and are removed when the last [`FileTree`] is dropped; what a process that
 //! was killed left there, by the next one that copies.
 
 mod bounds;
@@ -34,22 +34,13 @@ use std::sync::Arc;
 use outport_manifest::{Component, Mount, Span};
 use outport_policy::printable_path;
 
-use crate::cache::user_cache;
+use crate::cache::CacheDirectory;
 use crate::surroundings::{Access, Directory, OpenDirectories};
 use bounds::Bounds;
 use copies::OwnCopy;
 use pattern::Pattern;
 pub use pattern::PatternError;
 use source::SourceTree;
-
-/// Where copies are made: `$XDG_CACHE_HOME/outport/files` or `~/.cache/outport/files`; without a home, the system's
-/// directory for temporary files.
-pub fn copies_directory() -> PathBuf {
-    match user_cache() {
-        Some(cache) => cache.join("outport/files"),
-        None => std::env::temp_dir(),
-    }
-}
 
 /// Bytes of files that are copied for one component, unless something else is wanted: 4 GiB.
 pub const DEFAULT_BYTES: u64 = bounds::BYTES;
@@ -113,6 +104,14 @@ pub enum FilesError {
         /// How many may be.
         most: u64,
     },
+    /// There is no place for the copies.
+    #[error("the files cannot be copied to `{directory}`, where the guest would find them: {reason}")]
+    NoDirectory {
+        /// The directory that cannot be made or written to.
+        directory: String,
+        /// What the system said.
+        reason: io::Error,
+    },
     /// Two files with one path in the guest, one of them as a directory.
     #[error("`{path}` cannot be copied for the guest: {reason}")]
     Unusable {
@@ -142,19 +141,28 @@ impl FilesError {
             FilesError::TooMany { .. } => Some("name the directories that the guest needs, instead of all"),
             FilesError::TooLaborious => Some("use fewer patterns, with fewer `*`"),
             FilesError::TooLarge { .. } => Some("permit more with `--max-files-size SIZE`"),
+            FilesError::NoDirectory { .. } => {
+                Some("name a directory that you may write to with `--cache-dir DIR`")
+            }
             _ => None,
         }
     }
 }
 
 impl FileTree {
-    /// Copies the files of `component` from `root`, the directory of its manifest; nothing where it asks for none.
+    /// Copies the files of `component` from `root`, the directory of its manifest, to `cache`; nothing where it asks for
+    /// none.
     ///
     /// # Errors
     ///
     /// A pattern that cannot be read, a file that is missing or leads out of `root`, more than `bytes` bytes or than
     /// one component may have otherwise, or what the system says.
-    pub fn copy(component: &Component, root: &Path, bytes: u64) -> Result<Option<FileTree>, FilesProblem> {
+    pub fn copy(
+        component: &Component,
+        root: &Path,
+        cache: &CacheDirectory,
+        bytes: u64,
+    ) -> Result<Option<FileTree>, FilesProblem> {
         let Some(first) = component.files.first() else {
             return Ok(None);
         };
@@ -169,15 +177,15 @@ impl FileTree {
         let excluded: Vec<Pattern> = excluded.collect::<Result<_, _>>()?;
         let failed = |reason| FilesError::of(&printable_path(root).to_string(), reason);
         let tree = SourceTree::open(root).map_err(|error| at(&first.span)(failed(error)))?;
-        let copies = copies_directory();
-        if user_cache().is_some() {
+        let copies = cache.files();
+        if cache.has_own_files() {
             copies::remove_abandoned(&copies);
         }
         let folder = fs::create_dir_all(&copies)
             .and_then(|()| OwnCopy::make(&copies))
             .map_err(|reason| {
-                let path = printable_path(&copies).to_string();
-                at(&first.span)(FilesError::Unusable { path, reason })
+                let directory = printable_path(&copies).to_string();
+                at(&first.span)(FilesError::NoDirectory { directory, reason })
             })?;
         let copy = Copy {
             tree,

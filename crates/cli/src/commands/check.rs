@@ -8,6 +8,7 @@ mod code;
 mod report;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use outport_check::human::{Colours, render_all, render_all_in_brief};
@@ -32,6 +33,10 @@ use report::{Outcome, Report};
 /// nothing to do for here has no effect: `--dns-server` and `--audit-log`; `--kernel-sandbox` is about compiling alone.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// The same as `-f`
+    #[arg(value_name = "DIR_OR_FILE", conflicts_with = "from")]
+    path: Option<PathBuf>,
+
     #[command(flatten)]
     app: AppOptions,
 
@@ -39,7 +44,8 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Take redundant entries out of the manifest, and write entries in their canonical spelling
+    /// Take redundant entries out of the manifest, write entries in their canonical spelling, and `allowed_http_hosts`
+    /// as `allowed_outbound_hosts`
     #[arg(long)]
     fix: bool,
 
@@ -59,9 +65,10 @@ enum Format {
 }
 
 pub(super) fn check(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
-    let mut report = Report::of(&options.app, &options.operator, terminal)?;
+    let app = options.app.at(options.path.as_deref());
+    let mut report = Report::of(&app, &options.operator, terminal)?;
     if options.fix && fix_manifest(&report, terminal)? {
-        report = Report::of(&options.app, &options.operator, terminal)?;
+        report = Report::of(&app, &options.operator, terminal)?;
     }
     io::stdout().write_all(options.shown(&report, terminal).as_bytes())?;
     Ok(match report.outcome {

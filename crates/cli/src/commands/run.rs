@@ -69,7 +69,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         .enter_sandbox(&side, directories.list(), terminal, Terminal::mention)?;
     stdio::open(WhenFull::Wait)?;
     let room = EngineRoom::open(Allocation::Alone, options.limits.of_all(), inside.code)?;
-    let component = Component::load(path, &room.engine, &room.code).map_err(unusable)?;
+    let component = Component::load(path, &room.engine, &room.code).map_err(|error| unusable(path, error))?;
     room.code.close();
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let gate = network.gate(&name, AllowList::compile(entries).into(), &side);
@@ -79,7 +79,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     surroundings.environment = options.author.environment();
     surroundings.directories = directories.clone();
     surroundings.input = Input::Inherited;
-    let limits = options.limits.of_a_command();
+    let limits = options.limits.of_a_command()?;
     let prepared = Workshop::new(&room.engine)
         .prepare(&component, gate, surroundings, limits)
         .map_err(refused)?;

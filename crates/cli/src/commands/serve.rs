@@ -68,14 +68,15 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         options.limits.of_all(),
         inside.code,
     )?;
-    let component = Component::load(&options.component, &room.engine, &room.code).map_err(unusable)?;
+    let component = Component::load(&options.component, &room.engine, &room.code)
+        .map_err(|error| unusable(&options.component, error))?;
     room.code.close();
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let gate = network.gate(&name, AllowList::compile(entries).into(), &side);
     let mut surroundings = Surroundings::default();
     surroundings.environment = options.author.environment();
     surroundings.directories = directories.clone();
-    let limits = options.limits.of_a_request(&options.service.limits);
+    let limits = options.limits.of_a_request(&options.service.limits)?;
     let prepared = Workshop::new(&room.engine)
         .prepare(&component, gate, surroundings, limits)
         .map_err(refused)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use outport_check::{Subject, warnings_at_start};
-use outport_policy::{Entry, printable};
+use outport_policy::{Entry, printable, printable_path};
 use outport_runtime::component::ComponentError;
 
 use crate::author_options::ENTRIES_OPTION;
@@ -54,7 +54,12 @@ pub(super) fn review(
 const MOST_WARNINGS: usize = 20;
 
 /// A file that cannot be run, with what to do about it.
-pub(super) fn unusable(error: ComponentError) -> Failure {
+pub(super) fn unusable(path: &Path, error: ComponentError) -> Failure {
+    let shown = printable_path(path);
+    if path.is_dir() || path.extension().is_some_and(|extension| extension == "toml") {
+        let error = Diagnostic::error(format!("`{shown}` is not a component"));
+        return Failure::unusable(error.advising(format!("an app runs with `outport up -f {shown}`")));
+    }
     let diagnostic = Diagnostic::error(error.to_string());
     Failure::unusable(match error.advice() {
         Some(advice) => diagnostic.advising(advice),

@@ -7,6 +7,7 @@ mod summary;
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -16,7 +17,6 @@ use outport_runtime::app::{App, Assembly};
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
-use outport_runtime::files::copies_directory;
 use outport_runtime::http::{Listeners, Site};
 use outport_runtime::stdio::{self, WhenFull};
 use outport_runtime::surroundings::{Access, Directory};
@@ -43,6 +43,10 @@ use summary::Summary;
 /// Serves its HTTP triggers until Ctrl-C, and runs its command triggers once.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// The same as `-f`
+    #[arg(value_name = "DIR_OR_FILE", conflicts_with = "from")]
+    path: Option<PathBuf>,
+
     #[command(flatten)]
     app: AppOptions,
 
@@ -71,7 +75,10 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let hang_ups = HangUps::note(&runtime)?;
     let mut files = Files::default();
     let side = options.operator.read(&mut files)?;
-    let written = options.app.read(&mut files)?;
+    let mut written = options.app.at(options.path.as_deref()).read(&mut files)?;
+    written
+        .remarks
+        .extend(side.client_tls.unknown_components(&written.manifest.components));
     options.check_components(&written.manifest)?;
     let listeners = match options.serves_http(&written.manifest) {
         true => Some(options.service.bind()?),
@@ -115,13 +122,27 @@ impl Options {
             .iter()
             .map(|component| format!("`{}`", component.id.value))
             .collect();
-        match self.component.iter().find(|id| manifest.component(id).is_none()) {
-            None => Ok(()),
-            Some(unknown) => Err(Failure::unusable(
+        if let Some(unknown) = self.component.iter().find(|id| manifest.component(id).is_none()) {
+            return Err(Failure::unusable(
                 Diagnostic::error(format!("the app has no component `{unknown}`"))
                     .advising(format!("its components are {}", known.join(", "))),
-            )),
+            ));
         }
+        let commands = &manifest.command_triggers;
+        let runs_commands = commands
+            .iter()
+            .any(|trigger| self.wants(&trigger.component.value));
+        if self.serves_http(manifest) || runs_commands {
+            return Ok(());
+        }
+        let wanted: Vec<_> = self.component.iter().map(|id| format!("`{id}`")).collect();
+        Err(Failure::unusable(
+            Diagnostic::error(format!(
+                "there is nothing to start: no trigger starts {}",
+                wanted.join(" or ")
+            ))
+            .advising("leave `--component` out, or name a component that has a trigger"),
+        ))
     }
 
     /// Where the files of the app will be copied to, if it has any: what the process still writes to then.
@@ -131,9 +152,11 @@ impl Options {
         if !manifest.components.iter().any(has_files) {
             return Vec::new();
         }
-        let host = copies_directory();
+        let host = self.operator.loading.cache().files();
         // Only what is there can be named to the kernel. Whoever copies says what went wrong.
-        let _ = fs::create_dir_all(&host);
+        if fs::create_dir_all(&host).is_err() {
+            return Vec::new();
+        }
         vec![Directory {
             host,
             guest: "/".to_owned(),
@@ -171,14 +194,15 @@ impl Options {
         let assembly = Assembly {
             engine: &room.engine,
             code: &room.code,
+            cache: &self.operator.loading.cache(),
             wall: network.wall(),
             allow,
             client_tls: &|id| side.client_tls.of(id.as_str()),
             variables: &written.variables,
             environment: &environment(&self.env),
             files_size: self.operator.loading.files(),
-            request_limits: self.limits.of_a_request(&self.service.limits),
-            command_limits: self.limits.of_a_command(),
+            request_limits: self.limits.of_a_request(&self.service.limits)?,
+            command_limits: self.limits.of_a_command()?,
         };
         assembly
             .assemble(&written.manifest, |id| self.wants(id))

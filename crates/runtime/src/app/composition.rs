@@ -44,6 +44,7 @@ use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 
 use super::sources::CodeFile;
 use super::{AppProblem, AppProblemKind};
+use crate::cache::CacheDirectory;
 use crate::component::ComponentError;
 pub use error::CompositionError;
 pub(crate) use isolation::Isolated;
@@ -91,27 +92,33 @@ pub(super) enum Fault {
 }
 
 impl Composition {
-    /// The composition of `written`, whose own code is in `main`.
+    /// The composition of `written`, whose own code is in `main` if anywhere; or all that is wrong, besides that.
     pub(super) fn of(
         written: &Written,
-        main: CodeFile,
+        main: Option<CodeFile>,
         manifest: &Manifest,
-    ) -> Result<Composition, AppProblem> {
-        let parts = written.dependencies.list.iter().map(|dependency| {
-            let file = file_of(dependency, manifest)
-                .map_err(|kind| AppProblem::at(manifest, &dependency.implementation.span, kind))?;
-            Ok(Part {
-                name: dependency.name.value.clone(),
-                span: dependency.name.span.clone(),
-                file,
-                export: dependency.export.as_ref().map(|export| export.value.clone()),
-                inherits: written.dependencies.inheritance(dependency),
-            })
-        });
-        Ok(Composition {
-            main,
-            parts: parts.collect::<Result<_, AppProblem>>()?,
-        })
+        cache: &CacheDirectory,
+    ) -> Result<Option<Composition>, Vec<AppProblem>> {
+        let mut parts = Vec::new();
+        let mut problems = Vec::new();
+        for dependency in &written.dependencies.list {
+            match file_of(dependency, manifest, cache) {
+                Ok(file) => parts.push(Part {
+                    name: dependency.name.value.clone(),
+                    span: dependency.name.span.clone(),
+                    file,
+                    export: dependency.export.as_ref().map(|export| export.value.clone()),
+                    inherits: written.dependencies.inheritance(dependency),
+                }),
+                Err(kind) => {
+                    problems.push(AppProblem::at(manifest, &dependency.implementation.span, kind));
+                }
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(main.map(|main| Composition { main, parts })),
+            false => Err(problems),
+        }
     }
 
     /// The main component's file.
@@ -124,20 +131,43 @@ impl Composition {
         self.parts.iter().map(|part| part.name.to_string())
     }
 
-    /// Puts the component together.
-    pub(super) fn compose(&self) -> Result<Composed, Failed> {
+    /// Puts the component together. Of files that cannot be read all are told.
+    pub(super) fn compose(&self) -> Result<Composed, Vec<Failed>> {
+        let (main, parts) = self.read()?;
+        self.put_together(main, parts).map_err(|failed| vec![failed])
+    }
+
+    /// The main component, and the dependencies in their order.
+    fn read(&self) -> Result<(Vec<u8>, Vec<Vec<u8>>), Vec<Failed>> {
+        let mut failed = Vec::new();
+        let main = self
+            .main
+            .read()
+            .map_err(|error| failed.push(Failed::whole(error)));
+        let parts: Vec<Vec<u8>> = self
+            .parts
+            .iter()
+            .filter_map(|part| {
+                let unread = |error| failed.push(part.failed(error));
+                part.file.read().map_err(unread).ok()
+            })
+            .collect();
+        match main {
+            Ok(main) if failed.is_empty() => Ok((main, parts)),
+            _ => Err(failed),
+        }
+    }
+
+    fn put_together(&self, main: Vec<u8>, parts: Vec<Vec<u8>>) -> Result<Composed, Failed> {
         let mut graph = CompositionGraph::new();
-        let main = register(&mut graph, "outport:main", &self.main).map_err(Failed::whole)?;
+        let main = register(&mut graph, "outport:main", &self.main, main).map_err(Failed::whole)?;
         let world = graph[main].ty();
         let instance = graph.instantiate(main);
         let mut isolated = Vec::new();
-        for (number, part) in self.parts.iter().enumerate() {
+        for (number, (part, bytes)) in self.parts.iter().zip(parts).enumerate() {
             let own = part
-                .plug(&mut graph, (world, instance), number)
-                .map_err(|fault| Failed {
-                    fault,
-                    span: Some(part.span.clone()),
-                })?;
+                .plug(&mut graph, (world, instance), number, bytes)
+                .map_err(|fault| part.failed(fault))?;
             isolated.extend(own);
         }
         let bytes = finish(&mut graph, world, instance).map_err(Failed::whole)?;
@@ -153,8 +183,9 @@ impl Part {
         graph: &mut CompositionGraph,
         (world, instance): (WorldId, NodeId),
         number: usize,
+        bytes: Vec<u8>,
     ) -> Result<Vec<String>, Fault> {
-        let package = register(graph, &format!("outport:dependency-{number}"), &self.file)?;
+        let package = register(graph, &format!("outport:dependency-{number}"), &self.file, bytes)?;
         let own_world = graph[package].ty();
         let pairs = matching::pairs(
             graph.types(),
@@ -179,6 +210,13 @@ impl Part {
                 })?;
         }
         Ok(isolated)
+    }
+
+    fn failed(&self, fault: impl Into<Fault>) -> Failed {
+        Failed {
+            fault: fault.into(),
+            span: Some(self.span.clone()),
+        }
     }
 }
 
@@ -214,20 +252,28 @@ impl From<Fault> for AppProblemKind {
 }
 
 /// The file that a dependency's code is in.
-fn file_of(dependency: &Dependency, manifest: &Manifest) -> Result<CodeFile, AppProblemKind> {
+fn file_of(
+    dependency: &Dependency,
+    manifest: &Manifest,
+    cache: &CacheDirectory,
+) -> Result<CodeFile, AppProblemKind> {
     match &dependency.implementation.value {
         Implementation::Path(path) => Ok(CodeFile::at(manifest, path)),
-        Implementation::Url { url, digest } => CodeFile::fetched(url, digest),
+        Implementation::Url { url, digest } => CodeFile::fetched(url, digest, cache),
         Implementation::Component(id) => match manifest.component(id) {
-            Some(component) => CodeFile::of(component, manifest),
+            Some(component) => CodeFile::of(component, manifest, cache),
             None => Err(CompositionError::NoSuchComponent { id: id.to_string() }.into()),
         },
     }
 }
 
-/// Reads a file and makes it known to the graph.
-fn register(graph: &mut CompositionGraph, name: &str, file: &CodeFile) -> Result<PackageId, Fault> {
-    let bytes = file.read()?;
+/// Makes the content of a file known to the graph.
+fn register(
+    graph: &mut CompositionGraph,
+    name: &str,
+    file: &CodeFile,
+    bytes: Vec<u8>,
+) -> Result<PackageId, Fault> {
     let invalid = |reason: String| {
         Fault::from(ComponentError::CannotCompose {
             path: file.path().to_owned(),

@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use outport_manifest::{Manifest, RouteError, Span, TemplateError};
+use outport_manifest::{Manifest, Source, Span, TemplateError};
 use outport_policy::{Place, printable_path};
 
-use super::CompositionError;
+use super::{CompositionError, beside};
 use crate::command::NotACommand;
 use crate::component::ComponentError;
 use crate::files::FilesError;
@@ -22,6 +22,8 @@ pub struct AppProblem {
     pub kind: AppProblemKind,
     /// Where.
     pub place: Place,
+    /// The command that makes the file that is missing.
+    build: Option<String>,
 }
 
 /// The kinds of problems of an app.
@@ -38,14 +40,6 @@ pub enum AppProblemKind {
         url: String,
         /// Where it was looked for.
         looked_for: Vec<PathBuf>,
-    },
-    /// The base path of all routes makes no route of this one.
-    #[error("under the base path `{base}` the route is none: {error}")]
-    Base {
-        /// The base path.
-        base: String,
-        /// What is wrong with the two together.
-        error: RouteError,
     },
     /// A variable of a component is made of one that the app does not have.
     #[error(transparent)]
@@ -72,11 +66,42 @@ impl AppProblem {
         AppProblem {
             kind,
             place: manifest.source.place(span),
+            build: None,
         }
+    }
+
+    /// Looks in the manifest for how the missing file of a component is made.
+    pub(super) fn say_how_to_build(&mut self, manifest: &Manifest) {
+        let AppProblemKind::Component(error) = &self.kind else {
+            return;
+        };
+        let ComponentError::Missing { path } = &**error else {
+            return;
+        };
+        let is_from = |source: &Source| matches!(source, Source::Path(own) if beside(manifest, own) == *path);
+        let mut components = manifest.components.iter();
+        let build = components
+            .find(|component| is_from(&component.source.value))
+            .and_then(|component| component.build.as_ref())
+            .filter(|build| !build.commands.is_empty());
+        self.build = build.map(|build| {
+            let commands: Vec<&str> = build
+                .commands
+                .iter()
+                .map(|command| command.value.as_str())
+                .collect();
+            match &build.workdir {
+                Some(directory) => format!("`{}` in `{}`", commands.join(" && "), directory.value),
+                None => format!("`{}`", commands.join(" && ")),
+            }
+        });
     }
 
     /// What to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<String> {
+        if let Some(build) = &self.build {
+            return Some(format!("build it with {build}, or correct the path"));
+        }
         match &self.kind {
             AppProblemKind::Component(error) => error.advice().map(str::to_owned),
             AppProblemKind::NotFetched { looked_for, .. } => looked_for.first().map(|path| {

@@ -15,7 +15,7 @@ use outport_manifest::{Component as Written, Digest, Manifest, Source, Span};
 
 use super::composition::{Composition, CompositionError, Failed};
 use super::{AppProblem, AppProblemKind, beside};
-use crate::cache::{CompiledCode, user_cache};
+use crate::cache::{CacheDirectory, CompiledCode};
 use crate::component::{self, Component, ComponentError};
 use crate::engine::Engine;
 
@@ -41,15 +41,19 @@ pub(super) struct Compiled(Vec<(Code, Result<Component, Arc<Uncompiled>>)>);
 /// Why there is no component.
 enum Uncompiled {
     File(Arc<ComponentError>),
-    Composed(Failed),
+    Composed(Vec<Failed>),
 }
 
 impl CodeFile {
     /// The file that a component's own code is in.
-    pub(super) fn of(written: &Written, manifest: &Manifest) -> Result<CodeFile, AppProblemKind> {
+    pub(super) fn of(
+        written: &Written,
+        manifest: &Manifest,
+        cache: &CacheDirectory,
+    ) -> Result<CodeFile, AppProblemKind> {
         match &written.source.value {
             Source::Path(path) => Ok(CodeFile::at(manifest, path)),
-            Source::Url { url, digest } => CodeFile::fetched(url, digest),
+            Source::Url { url, digest } => CodeFile::fetched(url, digest, cache),
         }
     }
 
@@ -62,14 +66,12 @@ impl CodeFile {
     }
 
     /// The file that was fetched from `url` by somebody.
-    pub(super) fn fetched(url: &str, digest: &Digest) -> Result<CodeFile, AppProblemKind> {
-        let places: Vec<PathBuf> = user_cache().map_or_else(Vec::new, |cache| {
-            let own = cache
-                .join("outport/components")
-                .join(format!("{}.wasm", digest.hex()));
-            let spins = cache.join("spin/registry/wasm").join(digest.to_string());
-            vec![own, spins]
-        });
+    pub(super) fn fetched(
+        url: &str,
+        digest: &Digest,
+        cache: &CacheDirectory,
+    ) -> Result<CodeFile, AppProblemKind> {
+        let places = cache.components(digest.hex());
         match places.iter().find(|place| place.is_file()) {
             Some(place) => Ok(CodeFile {
                 path: place.clone(),
@@ -99,12 +101,24 @@ impl CodeFile {
 
 impl Code {
     /// The code of a component.
-    pub(super) fn of(written: &Written, manifest: &Manifest) -> Result<Code, AppProblem> {
-        let file = CodeFile::of(written, manifest)
-            .map_err(|kind| AppProblem::at(manifest, &written.source.span, kind))?;
-        match written.dependencies.list.is_empty() {
-            true => Ok(Code::File(file)),
-            false => Composition::of(written, file, manifest).map(Code::Composed),
+    pub(super) fn of(
+        written: &Written,
+        manifest: &Manifest,
+        cache: &CacheDirectory,
+    ) -> Result<Code, Vec<AppProblem>> {
+        let file = CodeFile::of(written, manifest, cache)
+            .map_err(|kind| AppProblem::at(manifest, &written.source.span, kind));
+        if written.dependencies.list.is_empty() {
+            return file.map(Code::File).map_err(|problem| vec![problem]);
+        }
+        let (file, problem) = match file {
+            Ok(file) => (Some(file), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        match (Composition::of(written, file, manifest, cache), problem) {
+            (Ok(Some(composition)), None) => Ok(Code::Composed(composition)),
+            (Ok(_), problem) => Err(problem.into_iter().collect()),
+            (Err(problems), problem) => Err(problem.into_iter().chain(problems).collect()),
         }
     }
 
@@ -125,15 +139,15 @@ fn compile_composed(
     composition: &Composition,
     engine: &Engine,
     code: &CompiledCode,
-) -> Result<Component, Failed> {
+) -> Result<Component, Vec<Failed>> {
     let composed = composition.compose()?;
     let component = Component::from_bytes(composition.main().path(), &composed.bytes, engine, code)
-        .map_err(Failed::whole)?
+        .map_err(|error| vec![Failed::whole(error)])?
         .with_dependencies(composition.names());
     let imports: Vec<String> = component.imports().collect();
     match composed.isolated.into_iter().find(|name| !imports.contains(name)) {
         None => Ok(component),
-        Some(import) => Err(Failed::whole(CompositionError::NotIsolated { import })),
+        Some(import) => Err(vec![Failed::whole(CompositionError::NotIsolated { import })]),
     }
 }
 
@@ -173,14 +187,14 @@ impl Compiled {
         Compiled(compiled.into_inner().expect("nobody panics with the list locked"))
     }
 
-    /// What became of a code that was among those to compile; what is wrong with it has its place at `span`, unless
+    /// What became of a code that was among those to compile. What is wrong with it has its place at `span`, unless
     /// one of its dependencies is at fault.
     pub(super) fn component(
         &self,
         code: &Code,
         span: &Span,
         manifest: &Manifest,
-    ) -> Result<Component, AppProblem> {
+    ) -> Result<Component, Vec<AppProblem>> {
         let (_, compiled) = self
             .0
             .iter()
@@ -190,13 +204,15 @@ impl Compiled {
             Ok(component) => Ok(component.clone()),
             Err(uncompiled) => Err(match &**uncompiled {
                 Uncompiled::File(error) => {
-                    AppProblem::at(manifest, span, AppProblemKind::Component(Arc::clone(error)))
+                    let kind = AppProblemKind::Component(Arc::clone(error));
+                    vec![AppProblem::at(manifest, span, kind)]
                 }
-                Uncompiled::Composed(failed) => AppProblem::at(
-                    manifest,
-                    failed.span.as_ref().unwrap_or(span),
-                    failed.fault.clone().into(),
-                ),
+                Uncompiled::Composed(failed) => failed
+                    .iter()
+                    .map(|Failed { fault, span: own }| {
+                        AppProblem::at(manifest, own.as_ref().unwrap_or(span), fault.clone().into())
+                    })
+                    .collect(),
             }),
         }
     }

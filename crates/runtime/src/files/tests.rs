@@ -40,7 +40,13 @@ fn copied_within(bytes: u64, app: &TempDir, lines: &str) -> Result<Vec<String>, 
     let file = SourceFile::new("spin.toml", manifest);
     let (manifest, _) = Manifest::parse(&file).complete().expect(lines);
     let root = app.path().join("app");
-    let tree = FileTree::copy(&manifest.components[0], &root, bytes).map_err(|problem| problem.error)?;
+    let tree = FileTree::copy(
+        &manifest.components[0],
+        &root,
+        &CacheDirectory::of_the_environment(None),
+        bytes,
+    )
+    .map_err(|problem| problem.error)?;
     let Some(tree) = tree else { return Ok(Vec::new()) };
     let directories = tree.directories();
     let [root] = directories.list() else {
@@ -185,7 +191,12 @@ fn copies_are_removed_with_the_last_tree() {
              [component.it]\nsource = \"it.wasm\"\nfiles = [\"a.txt\"]\n",
         );
         let (manifest, _) = Manifest::parse(&file).complete().unwrap();
-        let tree = FileTree::copy(&manifest.components[0], &app.path().join("app"), DEFAULT_BYTES);
+        let tree = FileTree::copy(
+            &manifest.components[0],
+            &app.path().join("app"),
+            &CacheDirectory::of_the_environment(None),
+            DEFAULT_BYTES,
+        );
         let tree = tree.ok().flatten().expect("there are files");
         let folder = tree.directories().list()[0].host.clone();
         assert!(folder.join("a.txt").exists());

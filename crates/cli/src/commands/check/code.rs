@@ -53,6 +53,7 @@ impl ExaminedCode {
         let assembly = Assembly {
             engine: &room.engine,
             code: &room.code,
+            cache: &operator.loading.cache(),
             wall: &wall,
             allow: HashMap::new(),
             client_tls: &|_| Vec::new(),
@@ -91,7 +92,6 @@ fn finding(problem: &AppProblem, components: &HashMap<Place, &ComponentId>) -> O
         AppProblemKind::Variable(_) => return None,
         AppProblemKind::Component(_) | AppProblemKind::NotFetched { .. } => Code::Unusable,
         AppProblemKind::NotAResponder(_) | AppProblemKind::NotACommand(_) => Code::MissingExport,
-        AppProblemKind::Base { .. } => Code::BasePath,
         _ => Code::NotLinked,
     };
     let mut finding = Finding::new(code, problem.place.clone(), problem.kind.to_string());

@@ -21,7 +21,7 @@ use outport_manifest::{Manifest, SourceFile, Variables};
 use outport_policy::Place;
 
 use super::code::ExaminedCode;
-use crate::app_options::{AppOptions, conceal_secrets, no_manifest};
+use crate::app_options::{AppOptions, conceal_secrets};
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -59,10 +59,10 @@ impl Report {
         let mut files = Files::default();
         let mut unusable = Vec::new();
         let side = operator.read_tentatively(&mut files, &mut unusable);
-        let source = match files.read(&app.manifest_file(), "manifest") {
+        let source = match app.read_manifest(&mut files) {
             Ok(source) => source,
             Err(missing) => {
-                unusable.push(no_manifest(missing));
+                unusable.push(missing);
                 return Err(Failure::unusable_in(&files, unusable));
             }
         };
@@ -91,6 +91,10 @@ impl Report {
         };
         report.findings.extend(findings);
         report.add_code(code.findings);
+        let unknown = side
+            .client_tls
+            .unknown_components(&manifest.tentative().components);
+        report.findings.extend(unknown.iter().map(as_finding));
         if let Some(file) = tests {
             let (tests, wrong) = PolicyTests::parse(&file);
             let (results, failed) = tests.run(&policies, side.denied_names());

@@ -107,17 +107,7 @@ impl Summary<'_> {
         };
         let triggers = self.written.manifest.http_triggers.iter();
         let wanted = triggers.filter(|trigger| (self.wanted)(&trigger.component.value));
-        aligned(wanted.map(|trigger| (self.url(trigger, address), trigger.component.value.to_string())))
-    }
-
-    fn url(&self, trigger: &HttpTrigger, address: SocketAddr) -> String {
-        let base = self.written.manifest.application.http_base.as_ref();
-        let base = base.map_or("", |base| base.value.trim_matches('/'));
-        let slash = if base.is_empty() { "" } else { "/" };
-        match &trigger.route.value {
-            Route::Path(route) => format!("http://{address}{slash}{base}{route}"),
-            Route::Private => "private".into(),
-        }
+        aligned(wanted.map(|trigger| (url(trigger, address), trigger.component.value.to_string())))
     }
 
     fn commands(&self) -> Vec<String> {
@@ -145,9 +135,13 @@ impl Summary<'_> {
         let networks = operator.deny.blocked_networks().iter().map(ToString::to_string);
         let denied = listed(operator.deny.entries(), networks);
         let limits = &operator.limits;
+        let ports = match limits.loopback_ports.to_string().as_str() {
+            "*" => "all loopback ports below 1024".to_owned(),
+            ports => format!("loopback ports {ports}"),
+        };
         let lifted = [
             (limits.udp == Limit::Lifted, "UDP"),
-            (!limits.loopback_ports.is_empty(), "loopback ports below 1024"),
+            (!limits.loopback_ports.is_empty(), ports.as_str()),
             (limits.link_local == Limit::Lifted, "link-local addresses"),
             (
                 limits.loopback_answers == Limit::Lifted,
@@ -194,6 +188,13 @@ fn not_provided(prepared: &Prepared, terminal: Terminal) -> Diagnostic {
             sum_up_imports(imports)
         ),
     })
+}
+
+fn url(trigger: &HttpTrigger, address: SocketAddr) -> String {
+    match &trigger.route.value {
+        Route::Path(route) => format!("http://{address}{route}"),
+        Route::Private => "private".into(),
+    }
 }
 
 /// What a component may reach by its author's word.

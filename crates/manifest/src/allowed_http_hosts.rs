@@ -1,0 +1,100 @@
+//! `allowed_http_hosts`, the list that `allowed_outbound_hosts` took the place of. It is read as Spin reads it:
+//!
+//! | item | entries |
+//! | --- | --- |
+//! | `example.com`, `example.com:8080`, with or without `http://` or `https://` in front | `http://…` and `https://…`, on that port |
+//! | `self` | `http://self` |
+//! | `insecure:allow-all` | `http://*:*`, `https://*:*` and `http://self`, whatever else is in the list |
+//!
+//! A port that is the usual one of the scheme that stands in front counts as none, as in a URL. What is no host is a
+//! mistake, as is one with a path.
+
+use outport_policy::Entry;
+
+use crate::entries::OutboundEntry;
+use crate::fields::Node;
+use crate::findings::Findings;
+use crate::mistake::Mistake;
+use crate::remark::Remark;
+use crate::source::Located;
+
+/// Reads the list as entries of `allowed_outbound_hosts`, and answers how many of its items are none besides. They all
+/// have the place where the list begins: no string of the file is one of them, and none is to be taken for it.
+pub(crate) fn read_http_hosts(found: &mut Findings, node: Node<'_>) -> (Vec<OutboundEntry>, usize) {
+    let hosts = node.strings(found);
+    if hosts.is_empty() {
+        return (Vec::new(), 0);
+    }
+    let everything = hosts.iter().any(|host| host.value == EVERYTHING);
+    let read: Vec<Vec<String>> = match everything {
+        true => vec![
+            ["http://*:*", "https://*:*", "http://self"]
+                .map(str::to_owned)
+                .into(),
+        ],
+        false => hosts.iter().filter_map(|host| entries_of(found, host)).collect(),
+    };
+    let left_out = match everything {
+        true => 0,
+        false => node.written_items().saturating_sub(read.len()),
+    };
+    let texts: Vec<String> = read.into_iter().flatten().collect();
+    let begin = node.span().start..node.span().start + 1;
+    let place = found.source().place(&begin);
+    let entries = texts.iter().filter_map(|text| {
+        let entry = Entry::parse(text, place.clone()).ok()?;
+        let text = Located::new(text.clone(), begin.clone());
+        Some(OutboundEntry::converted(text, entry))
+    });
+    let entries: Vec<OutboundEntry> = entries.collect();
+    found.remark(&node.span(), Remark::AllowedHttpHosts { entries: texts });
+    (entries, left_out)
+}
+
+/// The entries that one host stands for; none if it is no host, which is reported.
+fn entries_of(found: &mut Findings, written: &Located<String>) -> Option<Vec<String>> {
+    if written.value == "self" {
+        return Some(vec!["http://self".to_owned()]);
+    }
+    let place = found.source().place(&written.span);
+    let entries =
+        host_of(&written.value).map(|host| ["http", "https"].map(|scheme| format!("{scheme}://{host}")));
+    match entries {
+        Some(entries)
+            if entries
+                .iter()
+                .all(|entry| Entry::parse(entry, place.clone()).is_ok()) =>
+        {
+            Some(entries.into())
+        }
+        _ => {
+            let help = "write a host and perhaps a port, such as `example.com:8080`; \
+                        `allowed_outbound_hosts` takes more";
+            found.report(
+                &written.span,
+                Mistake::Value {
+                    key: "allowed_http_hosts".into(),
+                    wrong: format!("cannot have `{}`", written.value),
+                    help: Some(help.into()),
+                },
+            );
+            None
+        }
+    }
+}
+
+/// The host and the port of an item, without what a URL may leave out.
+fn host_of(text: &str) -> Option<&str> {
+    let (host, usual_port) = match text.split_once("//") {
+        None => (text, ":80"),
+        Some(("http:", host)) => (host, ":80"),
+        Some(("https:", host)) => (host, ":443"),
+        Some(_) => return None,
+    };
+    let host = host.strip_suffix('/').unwrap_or(host);
+    let host = host.strip_suffix(usual_port).unwrap_or(host);
+    // Wildcards, networks and templates are of the newer list alone.
+    (!host.contains(['*', '/', '{', '@', '?', '#'])).then_some(host)
+}
+
+const EVERYTHING: &str = "insecure:allow-all";

@@ -1,0 +1,276 @@
+//! `.env` beside the manifest: values for variables, as Spin reads them.
+//!
+//! ```text
+//! # a comment
+//! SPIN_VARIABLE_HOST=db.example.com          # the value ends at white space; a comment may follow
+//! export SPIN_VARIABLE_GREETING="a\tb $HOST" # \n \t \r \" \\ \$ and lines above, by $NAME or ${NAME}
+//! SPIN_VARIABLE_PATTERN='as it is: $ \ "'
+//! ```
+//!
+//! Of a name that is there twice the last one counts. Quoted values may go over several lines.
+//!
+//! One thing is other than in Spin: `$NAME` never stands for a variable of the process. A manifest is somebody else's,
+//! and what is in the environment of whoever runs it is not the app's to read. So a name that no line above sets is a
+//! mistake. What a line holds may be secret and is never part of a message.
+
+use std::collections::HashMap;
+
+use crate::mistake::Mistake;
+use crate::problem::{Area, Problem};
+use crate::source::{SourceFile, Span};
+
+/// The lines of the file: names with their values. What cannot be read is reported, each for itself.
+pub(crate) fn read_dotenv(source: &SourceFile) -> (HashMap<String, String>, Vec<Problem>) {
+    let mut values = HashMap::new();
+    let mut problems = Vec::new();
+    let text = source.text();
+    let mut reader = Reader {
+        text,
+        at: text.len() - text.trim_start_matches('\u{feff}').len(),
+    };
+    while reader.at < text.len() {
+        let start = reader.at;
+        match reader.line(&values) {
+            Ok(None) => {}
+            Ok(Some((name, value))) => drop(values.insert(name, value)),
+            Err(wrong) => {
+                problems.push(problem(source, start, wrong));
+                reader.skip_line();
+            }
+        }
+    }
+    (values, problems)
+}
+
+/// Stands for the name of the line at most: behind it comes the value.
+fn problem(source: &SourceFile, start: usize, wrong: &'static str) -> Problem {
+    let line = source.text()[start..].lines().next().unwrap_or_default();
+    let name = line.find('=').unwrap_or(0);
+    let span: Span = start..start + name;
+    Problem {
+        area: Area::Variables,
+        mistake: Mistake::Syntax {
+            message: format!("this line cannot be read: {wrong}"),
+        },
+        place: source.place(&span),
+    }
+}
+
+/// Where a text was read up to.
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl Reader<'_> {
+    /// The next line; none where it is empty or a comment.
+    fn line(&mut self, above: &HashMap<String, String>) -> Result<Option<(String, String)>, &'static str> {
+        self.skip_blanks();
+        match self.peek() {
+            None => return Ok(None),
+            Some('#' | '\n' | '\r') => {
+                self.skip_line();
+                return Ok(None);
+            }
+            Some(_) => {}
+        }
+        let mut name = self.name(is_part_of_a_name);
+        if name == "export" && self.peek().is_some_and(is_blank) {
+            self.skip_blanks();
+            name = self.name(is_part_of_a_name);
+        }
+        self.skip_blanks();
+        if name.is_empty() || self.next() != Some('=') {
+            return Err("write `NAME=VALUE`");
+        }
+        self.skip_blanks();
+        let value = self.value(above)?;
+        self.skip_blanks();
+        match self.peek() {
+            None | Some('#' | '\n' | '\r') => {
+                self.skip_line();
+                Ok(Some((name, value)))
+            }
+            Some(_) => Err("put quotes around a value with white space"),
+        }
+    }
+
+    /// As many letters as can be part of a name.
+    fn name(&mut self, is_part: fn(char) -> bool) -> String {
+        let rest = &self.text[self.at..];
+        let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+        let name = &rest[..end];
+        self.at += end;
+        match name.starts_with(|c: char| c.is_ascii_digit()) {
+            true => String::new(),
+            false => name.to_owned(),
+        }
+    }
+
+    /// Pieces, quoted or not, up to white space.
+    fn value(&mut self, above: &HashMap<String, String>) -> Result<String, &'static str> {
+        let mut value = String::new();
+        loop {
+            match self.peek() {
+                None | Some('\n' | '\r' | ' ' | '\t') => return Ok(value),
+                Some('#') if value.is_empty() => return Ok(value),
+                Some('\'') => {
+                    self.next();
+                    let rest = &self.text[self.at..];
+                    let end = rest.find('\'').ok_or(NOT_CLOSED)?;
+                    value.push_str(&rest[..end]);
+                    self.at += end + 1;
+                }
+                Some('"') => {
+                    self.next();
+                    while self.peek() != Some('"') {
+                        self.piece(above, &mut value)?;
+                    }
+                    self.next();
+                }
+                Some(_) => self.piece(above, &mut value)?,
+            }
+        }
+    }
+
+    /// One letter, what is escaped, or what a name stands for.
+    fn piece(&mut self, above: &HashMap<String, String>, value: &mut String) -> Result<(), &'static str> {
+        match self.next().ok_or(NOT_CLOSED)? {
+            '\\' => value.push(match self.next() {
+                Some('n') => '\n',
+                Some('t') => '\t',
+                Some('r') => '\r',
+                Some(c @ ('\\' | '"' | '\'' | '$' | ' ')) => c,
+                _ => return Err("write a backslash as `\\\\`, or put single quotes around the value"),
+            }),
+            '$' => {
+                let braces = self.peek() == Some('{');
+                if braces {
+                    self.next();
+                }
+                let name = self.name(match braces {
+                    true => is_part_of_a_name,
+                    false => is_part_of_a_word,
+                });
+                if braces && self.next() != Some('}') {
+                    return Err("`${` has no `}`");
+                }
+                let known = above.get(&name);
+                value.push_str(
+                    known.ok_or("`$` stands for a line above only, and there is none; write `\\$`")?,
+                );
+            }
+            other => value.push(other),
+        }
+        match value.len() > LONGEST {
+            true => Err("the value is too long"),
+            false => Ok(()),
+        }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let next = self.peek()?;
+        self.at += next.len_utf8();
+        Some(next)
+    }
+
+    fn skip_blanks(&mut self) {
+        while self.peek().is_some_and(is_blank) {
+            self.next();
+        }
+    }
+
+    fn skip_line(&mut self) {
+        let rest = &self.text[self.at..];
+        self.at += rest.find('\n').map_or(rest.len(), |end| end + 1);
+    }
+}
+
+fn is_part_of_a_name(c: char) -> bool {
+    is_part_of_a_word(c) || c == '.'
+}
+
+/// A dot behind `$NAME` is text.
+fn is_part_of_a_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t')
+}
+
+const NOT_CLOSED: &str = "a quote is never closed";
+
+/// Bytes of the longest value: lines that stand for lines above would double with each.
+const LONGEST: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_spin_reads_them() {
+        let rows = [
+            ("A=b", Some("b")),
+            ("A=", Some("")),
+            (" export A = b # why", Some("b")),
+            ("A=b#c", Some("b#c")),
+            ("A=#b", Some("")),
+            ("A='b c $D \\ \"'", Some("b c $D \\ \"")),
+            ("A=\"b c\\n\\\"\\\\\\$\"", Some("b c\n\"\\$")),
+            ("A=\"two\nlines\"", Some("two\nlines")),
+            ("A=b'c'\"d\"", Some("bcd")),
+            ("A=b\\ c", Some("b c")),
+            ("# A=a\n\nA=b\r\n", Some("b")),
+            ("A=a\nA=b", Some("b")),
+            ("B=b\nA=\"$B-${B}c\"", Some("b-bc")),
+            ("B=b\nA=$B.c", Some("b.c")),
+            ("\u{feff}A=ü", Some("ü")),
+            ("A=$PATH", None),
+            ("A=${B", None),
+            ("A=b c", None),
+            ("A=\"b", None),
+            ("A='b", None),
+            ("A=\\x", None),
+            ("A b", None),
+            ("1A=b", None),
+            ("=b", None),
+        ];
+        for (text, expected) in rows {
+            let (values, problems) = read_dotenv(&SourceFile::new(".env", text));
+            assert_eq!(values.get("A").map(String::as_str), expected, "{text:?}");
+            assert_eq!(
+                problems.len(),
+                usize::from(expected.is_none()),
+                "{text:?} {problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_hides_no_other_and_no_message_has_a_value() {
+        let text = "A=hunter2 hunter2\nB=b\nC=\"hunter2\\q\"\nD=d\nhunter2\n";
+        let (values, problems) = read_dotenv(&SourceFile::new(".env", text));
+        let mut names: Vec<_> = values.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["B", "D"]);
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[1].starts_with(".env:3:1: "), "{told:?}");
+        assert!(!told.join("").contains("hunter2"), "{told:?}");
+    }
+
+    #[test]
+    fn lines_that_double_each_other_come_to_an_end() {
+        let doubling: String = (1..40)
+            .map(|line| format!("A{line}=$A{0}$A{0}\n", line - 1))
+            .collect();
+        let (values, problems) = read_dotenv(&SourceFile::new(".env", format!("A0=x\n{doubling}")));
+        assert!(values.values().map(String::len).sum::<usize>() <= 4 * LONGEST);
+        assert!(!problems.is_empty());
+    }
+}
