@@ -10,7 +10,7 @@ use outport_manifest::{GivenVariables, Manifest, SourceFile, VariableFileFormat,
 use outport_policy::{Entry, Place};
 
 fuzz_target!(|text: &str| {
-    // Behind a zero byte a variables file may follow.
+    // Behind a zero byte a variables file may follow, or `.env` behind a `#`.
     let (text, values) = text.split_once('\0').unwrap_or((text, ""));
     let file = SourceFile::new("spin.toml", text);
     let reading = Manifest::parse(&file);
@@ -24,11 +24,11 @@ fuzz_target!(|text: &str| {
         return;
     };
     let mut given = GivenVariables::default();
-    let format = match values.starts_with('{') {
-        true => VariableFileFormat::Json,
-        false => VariableFileFormat::Toml,
-    };
-    given.file(&SourceFile::new("values", values), format);
+    match (values.strip_prefix('#'), values.starts_with('{')) {
+        (Some(lines), _) => given.dotenv(&SourceFile::new(".env", lines)),
+        (None, true) => given.file(&SourceFile::new("values", values), VariableFileFormat::Json),
+        (None, false) => given.file(&SourceFile::new("values", values), VariableFileFormat::Toml),
+    }
     let variables = Variables::resolve(&manifest.variables, &given, &file);
     for component in &manifest.components {
         let Ok((entries, _)) = component.outbound_entries(variables.tentative()).complete() else {

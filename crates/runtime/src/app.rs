@@ -128,10 +128,7 @@ impl Assembly<'_> {
         for (written, code) in &codes {
             let part = compiled
                 .component(code, &written.source.span, manifest)
-                .and_then(|compiled| {
-                    self.part(written, compiled, manifest)
-                        .map_err(|problem| vec![problem])
-                });
+                .and_then(|compiled| self.part(written, compiled, manifest));
             match part {
                 Ok(part) => drop(parts.insert(&written.id.value, part)),
                 Err(found) => problems.extend(found),
@@ -149,7 +146,7 @@ impl Assembly<'_> {
         written: &'m outport_manifest::Component,
         compiled: Component,
         manifest: &Manifest,
-    ) -> Result<Part<'m>, AppProblem> {
+    ) -> Result<Part<'m>, Vec<AppProblem>> {
         let id = &written.id.value;
         let allow = self
             .allow
@@ -157,7 +154,7 @@ impl Assembly<'_> {
             .unwrap_or_else(|| AllowList::compile(Vec::new()));
         let gate = self.wall.gate(id.as_str(), allow.into());
         let files = FileTree::copy(written, &directory_of(manifest), self.cache, self.files_size)
-            .map_err(|FilesProblem { error, span }| AppProblem::at(manifest, &span, error.into()))?;
+            .map_err(|FilesProblem { error, span }| vec![AppProblem::at(manifest, &span, error.into())])?;
         Ok(Part {
             written,
             compiled,

@@ -31,6 +31,7 @@ use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
@@ -52,6 +53,8 @@ pub const CAPACITY: u64 = 2 * 1024 * 1024 * 1024;
 pub struct CompiledCode {
     directory: Option<PrivateDirectory>,
     compiler: Compiler,
+    /// Whether it was said that code could not be kept.
+    told: AtomicBool,
 }
 
 /// Who compiles.
@@ -75,6 +78,7 @@ impl CompiledCode {
         Ok(CompiledCode {
             directory: Some(PrivateDirectory::open(directory)?),
             compiler: Compiler::Here,
+            told: AtomicBool::new(false),
         })
     }
 
@@ -83,6 +87,7 @@ impl CompiledCode {
         CompiledCode {
             directory: None,
             compiler: Compiler::Here,
+            told: AtomicBool::new(false),
         }
     }
 
@@ -157,7 +162,16 @@ impl CompiledCode {
             Compiler::Failed(error) => return Err(error.clone()),
         };
         match (compiled, self.filing()) {
-            (Compiled::Here(code), _) => load(&code, engine).map_err(invalid),
+            (Compiled::Here(code), filing) => {
+                // A directory that is there, but on a full disk or one that nobody can write to.
+                if filing.is_some() && !self.told.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "compiled code could not be written to its directory, and each start compiles anew; \
+                         `--cache-dir DIR` names another one"
+                    );
+                }
+                load(&code, engine).map_err(invalid)
+            }
             (Compiled::Kept, Some(filing)) => {
                 let name = file_name(engine.wasmtime(), &ContentHash::of(bytes));
                 mapped(filing, &name, engine)

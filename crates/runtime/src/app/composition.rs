@@ -68,6 +68,9 @@ struct Part {
     inherits: Inheritance,
 }
 
+/// What is in the file of the main component, and in those of its dependencies.
+type Contents = (Vec<u8>, Vec<Vec<u8>>);
+
 /// A component that was put together.
 pub(super) struct Composed {
     pub(super) bytes: Vec<u8>,
@@ -138,7 +141,7 @@ impl Composition {
     }
 
     /// The main component, and the dependencies in their order.
-    fn read(&self) -> Result<(Vec<u8>, Vec<Vec<u8>>), Vec<Failed>> {
+    fn read(&self) -> Result<Contents, Vec<Failed>> {
         let mut failed = Vec::new();
         let main = self
             .main

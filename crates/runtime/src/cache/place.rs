@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn the_first_that_names_a_directory_is_taken() {
-        let rows: [(Option<&str>, &[(&str, &str)], Option<&str>); 8] = [
+        type Variables = &'static [(&'static str, &'static str)];
+        let rows: [(Option<&str>, Variables, Option<&str>); 8] = [
             (None, &[], None),
             (None, &[("HOME", "/h")], Some("/h/.cache/outport/compiled")),
             (
