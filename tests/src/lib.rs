@@ -5,7 +5,8 @@
 //!   [`http`] is a client and an origin, [`http2`] a client that does as it likes;
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
-//! - [`redis`] and [`postgres`] are the real servers, [`python`] and [`javascript`] build real programs as components;
+//! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`] and [`python_server`] are the real servers, [`python`] and
+//!   [`javascript`] build real programs as components;
 //! - [`checked`] is an app to check, [`schema`] holds documents against JSON schemas;
 //! - [`network`] gives a test a network of its own, with private and public addresses that lead nowhere else.
 //!
@@ -19,11 +20,14 @@ pub mod guest;
 pub mod http;
 pub mod http2;
 pub mod javascript;
+pub mod mariadb;
+pub mod mosquitto;
 pub mod network;
 pub mod outport;
 pub mod postgres;
 pub mod process;
 pub mod python;
+pub mod python_server;
 pub mod redis;
 pub mod schema;
 pub mod script;

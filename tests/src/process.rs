@@ -1,7 +1,8 @@
 //! Children that end with the test.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -72,4 +73,27 @@ pub fn free_port() -> u16 {
         .local_addr()
         .expect("a bound listener has an address")
         .port()
+}
+
+/// Waits until somebody listens on `port` of 127.0.0.1.
+///
+/// # Panics
+///
+/// If nobody does within 20 seconds; `what` is who should.
+pub fn wait_until_listening(what: &str, port: u16) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "{what} does not listen on port {port}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Where Debian has a server, which is not where a user's own shell looks; the name alone if it is not there.
+pub fn system_program(name: &str) -> PathBuf {
+    let installed = Path::new("/usr/sbin").join(name);
+    if installed.exists() {
+        installed
+    } else {
+        PathBuf::from(name)
+    }
 }

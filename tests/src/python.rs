@@ -59,14 +59,10 @@ pub fn spin_app(name: &str) -> PathBuf {
 fn build(name: &str, packages: &[&str], wit: &Wit) -> PathBuf {
     let program = workspace().join("tests/programs").join(name).with_extension("py");
     let source = fs::read(&program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-    let folder = shared_folder().join("python");
-    fs::create_dir_all(&folder).expect("the target folder can be written to");
-    let lock = File::create(folder.join("lock")).expect("a file in a folder of our own");
-    lock.lock().expect("a file of our own can be locked");
-
+    let (folder, _lock) = locked_folder();
     let component = folder.join(format!("{}.wasm", hash(&source, packages, &wit.world)));
     if !component.exists() {
-        let python = Environment::set_up(&folder);
+        let python = Environment::set_up(&folder, COMPONENTIZE_PY, &[COMPONENTIZE_PY]);
         python.build(&program, packages, wit, &component);
     }
     component
@@ -150,17 +146,38 @@ fn source_of(name: &str) -> PathBuf {
     manifest.parent().expect("a manifest lies in a folder").to_owned()
 }
 
-/// A Python environment that has componentize-py.
+/// A Python interpreter of the machine's own, with `packages` from PyPI. It is kept by `name`.
+///
+/// # Panics
+///
+/// If Python 3 with `venv` is missing, or the packages cannot be had.
+pub fn interpreter(name: &str, packages: &[&str]) -> PathBuf {
+    let (folder, _lock) = locked_folder();
+    Environment::set_up(&folder, name, packages).program("python")
+}
+
+/// The folder of what is kept, which nobody else writes to meanwhile.
+fn locked_folder() -> (PathBuf, File) {
+    let folder = shared_folder().join("python");
+    fs::create_dir_all(&folder).expect("the target folder can be written to");
+    let lock = File::create(folder.join("lock")).expect("a file in a folder of our own");
+    lock.lock().expect("a file of our own can be locked");
+    (folder, lock)
+}
+
+/// A Python environment.
 struct Environment {
     folder: PathBuf,
 }
 
 impl Environment {
-    fn set_up(folder: &Path) -> Environment {
+    /// That of `packages`, kept in `folder` by its name.
+    fn set_up(folder: &Path, name: &str, packages: &[&str]) -> Environment {
         let environment = Environment {
-            folder: folder.join(COMPONENTIZE_PY),
+            folder: folder.join(name),
         };
-        if !environment.program("componentize-py").exists() {
+        let complete = environment.folder.join("complete");
+        if !complete.exists() {
             let mut venv = Command::new("python3");
             let missing = "a Python 3 that makes environments: install the package `python3-venv`";
             let status = venv
@@ -169,7 +186,8 @@ impl Environment {
                 .status()
                 .expect(missing);
             assert!(status.success(), "no environment without {missing}");
-            run(environment.pip().args(["install", COMPONENTIZE_PY]));
+            run(environment.pip().arg("install").args(packages));
+            File::create(complete).expect("a file in a folder of our own");
         }
         environment
     }

@@ -1,4 +1,5 @@
-//! Real programs as guests: CPython with redis-py and pg8000, unmodified, which know nothing of Outport.
+//! Real programs as guests: CPython and its clients for databases, mail, files and HTTP, unmodified, which know nothing of
+//! Outport.
 //!
 //! The component has 36 MB, so these tests also show that such a one starts.
 
@@ -6,13 +7,25 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use outport_e2e::dns::{DnsServer, Reply};
+use outport_e2e::http::{Closing, Origin};
+use outport_e2e::mariadb::MariaDb;
+use outport_e2e::mosquitto::Mosquitto;
 use outport_e2e::outport::Outport;
 use outport_e2e::postgres::Postgres;
 use outport_e2e::python;
+use outport_e2e::python_server::PythonServer;
 use outport_e2e::redis::Redis;
+use outport_e2e::tcp::TcpPeer;
 
 fn clients() -> PathBuf {
-    python::component("clients", &["redis==8.1.0", "pg8000==1.31.5"])
+    let packages = [
+        "redis==8.1.0",
+        "pg8000==1.31.5",
+        "requests==2.32.5",
+        "paho-mqtt==2.1.0",
+        "PyMySQL==1.1.2",
+    ];
+    python::component("clients", &packages)
 }
 
 /// Compiling 36 MB on a busy machine takes its time.
@@ -62,6 +75,75 @@ fn pg8000_logs_in_and_asks_by_host_name() {
         .finish()
         .expect_code(0);
     assert_eq!(finished.stdout, "42\n");
+}
+
+/// What `clients COMMAND localhost PORT …` printed, with an entry for that port.
+fn ask(command: &str, ports: &[u16]) -> String {
+    let ports = ports.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let client = ports.iter().fold(run(), |client, port| {
+        client.allow(format!("*://localhost:{port}"))
+    });
+    let arguments = [command, "localhost"]
+        .into_iter()
+        .chain(ports.iter().map(String::as_str));
+    client.args(arguments).finish().expect_code(0).stdout
+}
+
+#[test]
+fn a_session_of_requests_keeps_one_connection() {
+    let origin = Origin::start_on("127.0.0.1:0", "hello", Closing::OnRequest);
+    assert_eq!(ask("session", &[origin.address().port()]), "20\n");
+    assert_eq!((origin.requests().len(), origin.accepted()), (20, 1));
+}
+
+#[test]
+fn select_says_which_of_two_connections_is_readable() {
+    let peers = [TcpPeer::echo(), TcpPeer::echo()];
+    assert_eq!(ask("select", &peers.each_ref().map(TcpPeer::port)), "50\n");
+}
+
+#[test]
+fn a_socket_that_does_not_block_connects_sends_and_receives() {
+    assert_eq!(ask("nonblocking", &[TcpPeer::echo().port()]), "50\n");
+}
+
+#[test]
+fn smtplib_sends_a_message() {
+    let server = PythonServer::smtp();
+    assert_eq!(ask("smtp", &[server.port()]), "sent\n");
+    let mails = server.files("mails/new");
+    assert!(mails.len() == 1 && mails[0].contains("green"), "{mails:?}");
+}
+
+#[test]
+fn imaplib_reads_a_message() {
+    let server = PythonServer::imap();
+    assert_eq!(
+        ask("imap", &[server.port()]),
+        "Subject: Re: Re: Random question\n"
+    );
+}
+
+#[test]
+fn ftplib_moves_files_by_passive_connections() {
+    let server = PythonServer::ftp();
+    let port = server.port().to_string();
+    let client = run().allow("*://localhost:*");
+    let finished = client.args(["ftp", "localhost", &port]).finish().expect_code(0);
+    assert_eq!(finished.stdout, "colour: green\n");
+    assert_eq!(server.files("files"), ["green"]);
+}
+
+#[test]
+fn pymysql_logs_in_and_asks() {
+    let server = MariaDb::start();
+    assert_eq!(ask("mysql", &[server.port()]), "42\n");
+}
+
+#[test]
+fn paho_hears_what_it_says() {
+    let server = Mosquitto::start();
+    assert_eq!(ask("mqtt", &[server.port()]), "green\n");
 }
 
 #[test]
