@@ -94,7 +94,7 @@ async def write_request(asked: dict) -> str:
     request.set_method(wasi.Method_Post())
     request.set_scheme(wasi.Scheme_Http())
     request.set_authority(url.netloc)
-    request.set_path_with_query(url.path)
+    request.set_path_with_query(url.path or None)
     if "after" in asked:
         answered = await answer(request)
         return f"{answered}, {await write(tx, asked)}"
@@ -135,9 +135,12 @@ async def answer(request: wasi.Request) -> str:
     except Err as error:
         return type(error.value).__name__
     status = response.get_status_code()
-    rx, _ = wasi.Response.consume_body(response, http._unit_future())
+    rx, trailers = wasi.Response.consume_body(response, http._unit_future())
     body = b""
     with rx:
         while not rx.writer_dropped:
             body += await rx.read(4096)
+    ended = await trailers.read()
+    if isinstance(ended, Err):
+        return f"{status} {type(ended.value).__name__}"
     return f"{status} {body.decode()}"

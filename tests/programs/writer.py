@@ -13,7 +13,9 @@ from wit_world.imports.types import (
     OutgoingResponse,
     ResponseOutparam,
     Scheme_Http,
+    http_error_code,
 )
+from wit_world.imports.streams import StreamError_LastOperationFailed
 
 
 class IncomingHandler:
@@ -45,7 +47,7 @@ def send(asked: dict) -> str:
     request.set_method(Method_Post())
     request.set_scheme(Scheme_Http())
     request.set_authority(url.netloc)
-    request.set_path_with_query(url.path)
+    request.set_path_with_query(url.path or None)
     body = request.body()
     future = outgoing_handler.handle(request, None)
     answered = None
@@ -102,8 +104,9 @@ def answer(future) -> str:
         try:
             while True:
                 text += stream.blocking_read(4096)
-        except Err:
-            pass
+        except Err as error:
+            if isinstance(error.value, StreamError_LastOperationFailed):
+                return f"{response.status()} {type(http_error_code(error.value.value)).__name__}"
     return f"{response.status()} {text.decode()}"
 
 

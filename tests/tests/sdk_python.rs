@@ -153,22 +153,18 @@ fn echo(mut stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Beside [`start`], the same for WASI 0.2 at `/2/…`, and both may talk to the server.
-fn start_writers(server: &Echo, options: &[&str]) -> Running {
+/// Beside [`start`], the same for WASI 0.2 at `/2/…`, and both may talk to these ports of this machine.
+fn start_writers(ports: &str, options: &[&str]) -> Running {
     let app = APP
         .replace(
             "[\"http://back",
-            &format!(
-                "[\"http://127.0.0.1:{{{},1}}\", \"http://back",
-                server.address.port()
-            ),
+            &format!("[\"http://127.0.0.1:{{{ports},1}}\", \"http://back"),
         )
         .replace("APP", &python::spin_app("spin_app").display().to_string());
     let writer = python::http_handler("writer");
     let writer = format!(
         "\n[[trigger.http]]\nroute = \"/2/...\"\ncomponent = \"writer\"\n[component.writer]\nsource = {writer:?}\n\
-         allowed_outbound_hosts = [\"http://127.0.0.1:{{{},1}}\"]\n",
-        server.address.port()
+         allowed_outbound_hosts = [\"http://127.0.0.1:{{{ports},1}}\"]\n"
     );
     Outport::up(&(app + &writer))
         .option("--variable=token=hunter2")
@@ -181,7 +177,7 @@ fn start_writers(server: &Echo, options: &[&str]) -> Running {
 #[test]
 fn no_answer_is_lost_however_a_guest_writes_its_request() {
     let server = Echo::start();
-    let app = start_writers(&server, &[]);
+    let app = start_writers(&server.address.port().to_string(), &[]);
     let answer = app.get(&format!("/many?http://{}/", server.address));
     assert_eq!(answer.body, "all were answered", "{app}");
 
@@ -198,6 +194,8 @@ fn no_answer_is_lost_however_a_guest_writes_its_request() {
         (&here, "/&length=2&pieces=ab.", "200 ab", whole),
         (&here, "/&length=0", "200 ", whole),
         (&here, "/", "200 ", whole),
+        // A path that was never set is `/`.
+        (&here, "&length=2&pieces=ab", "200 ab", whole),
         (&here, "/early&after=1&pieces=ab.cd.ef", "200 early", whole),
         (&here, "/early&pieces=ab.cd.ef", "200 early", whole),
         (&here, "/early&length=6&pieces=ab.cd.ef", "200 early", whole),
@@ -255,7 +253,7 @@ fn no_answer_is_lost_however_a_guest_writes_its_request() {
 // proves: ISO-5
 #[test]
 fn a_response_without_a_body_does_not_trap_the_guest_that_writes_one() {
-    let app = start_writers(&Echo::start(), &[]);
+    let app = start_writers("2", &[]);
     let rows = [
         ("HEAD", "status=200&pieces=ab.cd"),
         ("HEAD", "status=200&length=4&pieces=ab.cd"),
@@ -299,11 +297,74 @@ fn a_response_without_a_body_does_not_trap_the_guest_that_writes_one() {
     }
 }
 
+/// A server that says this to whoever asks, and hangs up; as if it had crashed where `reset`.
+fn sayer(says: &'static [u8], reset: bool) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = http::read_head(&mut BufReader::new(&stream));
+            let _ = stream.write_all(says);
+            if reset {
+                // What was said is read before the reset is seen.
+                thread::sleep(Duration::from_millis(300));
+                let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+            }
+        }
+    });
+    address
+}
+
+// proves: RSN-3
+#[test]
+fn what_goes_wrong_has_one_code_on_both_versions() {
+    let head = "HTTP/1.1 200 OK\r\n";
+    let large = format!("{head}X: {}\r\n\r\n", "x".repeat(200 << 10));
+    let [large, empty, half, short, cut, odd]: [&'static [u8]; 6] = [
+        large,
+        String::new(),
+        "HTTP/1.1 2".to_owned(),
+        format!("{head}Content-Length: 9\r\n\r\nshort"),
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n5\r\nab"),
+        format!("{head}Transfer-Encoding: chunked\r\n\r\nfive\r\nab"),
+    ]
+    .map(|text| &*text.into_bytes().leak());
+    // (what the server says, whether it resets, the code)
+    let rows = [
+        (empty, false, "ErrorCode_HttpResponseIncomplete"),
+        (empty, true, "ErrorCode_ConnectionTerminated"),
+        (half, false, "ErrorCode_HttpResponseIncomplete"),
+        (half, true, "ErrorCode_ConnectionTerminated"),
+        (b"nonsense\r\n\r\n", false, "ErrorCode_HttpProtocolError"),
+        (large, false, "ErrorCode_HttpResponseHeaderSectionSize"),
+        (short, false, "200 ErrorCode_HttpResponseIncomplete"),
+        (short, true, "200 ErrorCode_HttpResponseIncomplete"),
+        (cut, false, "200 ErrorCode_HttpResponseIncomplete"),
+        (cut, true, "200 ErrorCode_HttpResponseIncomplete"),
+        (odd, false, "200 ErrorCode_HttpProtocolError"),
+    ];
+    let servers = rows.map(|(says, reset, _)| sayer(says, reset));
+    let ports = servers.map(|server| server.port().to_string()).join(",");
+    let app = start_writers(&ports, &[]);
+    let mut wrong = Vec::new();
+    for ((says, reset, code), server) in rows.iter().zip(servers) {
+        for (path, end) in [("/2/write", "written, finished"), ("/write", "written")] {
+            let got = app.get(&format!("{path}?url=http://{server}/&length=0")).body;
+            if got != format!("{code}, {end}") {
+                let says = String::from_utf8_lossy(&says[..says.len().min(60)]);
+                wrong.push(format!("{path} {says:?}, reset {reset}: {got}, not {code}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}\n{app}");
+    app.stop();
+}
+
 // proves: ISO-3, Q-3
 #[test]
 fn a_guest_that_writes_without_end_to_nobody_is_ended_by_its_limits() {
     for limit in ["--max-time=4s", "--max-cpu-time=2s"] {
-        let app = start_writers(&Echo::start(), &[limit]);
+        let app = start_writers("2", &[limit]);
         for path in ["/2/write", "/write"] {
             let url = format!("{path}?url=http://elsewhere.example/");
             assert_eq!(app.get(&url).status, 200, "{app}");

@@ -31,6 +31,7 @@ mod linker;
 pub mod memory_ceiling;
 mod mishaps;
 mod open_files;
+mod outgoing_requests;
 pub mod prepared;
 mod random;
 pub mod regular_file;

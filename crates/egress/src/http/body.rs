@@ -59,7 +59,7 @@ impl Body for TimedBody {
                 if matches!(frame, None | Some(Err(_))) {
                     self.slot = None;
                 }
-                Poll::Ready(frame.map(|frame| frame.map_err(|error| errors::of_hyper(&error))))
+                Poll::Ready(frame.map(|frame| frame.map_err(|error| errors::of_body(&error))))
             }
             Poll::Pending => self.poll_deadline(cx).map(|error| Some(Err(error))),
         }

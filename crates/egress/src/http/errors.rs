@@ -77,7 +77,32 @@ pub(super) fn of_hyper(error: &hyper::Error) -> Error {
     }
 }
 
+/// The same after the head of the answer had come. Whatever cuts the body, one code says that it is not whole.
+pub(super) fn of_body(error: &hyper::Error) -> Error {
+    match of_hyper(error) {
+        Error::ConnectionTerminated => Error::HttpResponseIncomplete,
+        error => error,
+    }
+}
+
+/// What HTTP/2 has to say of it.
+pub(super) fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    source(error)
+}
+
+/// Whether the other side, or the way to it, ended the exchange, rather than what was said in it.
 fn is_broken(error: &hyper::Error) -> bool {
-    let source = std::error::Error::source(error);
-    source.is_some_and(|source| source.is::<io::Error>())
+    match (h2_error(error), source::<io::Error>(error)) {
+        (Some(error), _) => error.is_io() || error.is_remote(),
+        // hyper's words for a chunk that is none.
+        (None, Some(error)) => !matches!(
+            error.kind(),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+        ),
+        (None, None) => false,
+    }
+}
+
+fn source<E: std::error::Error + 'static>(error: &hyper::Error) -> Option<&E> {
+    std::error::Error::source(error).and_then(|source| source.downcast_ref())
 }

@@ -38,7 +38,7 @@ pub(super) enum Reach {
 impl Failure {
     /// What `error` means. `unheard` is for a connection that was used before, and that is silent since.
     pub(super) fn of(error: &hyper::Error, unheard: bool) -> Failure {
-        let reached = match h2_error(error) {
+        let reached = match errors::h2_error(error) {
             Some(error) if was_refused(error) => Reach::Refused,
             // A reset is an answer, too.
             Some(error) if !error.is_io() => Reach::Perhaps,
@@ -60,11 +60,6 @@ impl Failure {
             Reach::Perhaps => false,
         }
     }
-}
-
-/// What HTTP/2 has to say of it.
-pub(super) fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
-    std::error::Error::source(error).and_then(|source| source.downcast_ref())
 }
 
 /// RFC 9113, section 8.7. Of a GOAWAY only the graceful one counts: after any other, streams that the server has looked at

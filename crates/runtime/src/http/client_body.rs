@@ -51,7 +51,7 @@ impl Body for RequestBody {
         match Pin::new(body).poll_frame(cx) {
             Poll::Ready(frame) => {
                 self.stall.moved();
-                Poll::Ready(frame.map(|frame| frame.map_err(Error::from)))
+                Poll::Ready(frame.map(|frame| frame.map_err(|error| broken(&error))))
             }
             Poll::Pending => self.stall.poll(cx, None).map(|()| {
                 self.body = None;
@@ -66,6 +66,14 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+/// What a guest gets to know of a body that its client did not finish.
+fn broken(error: &hyper::Error) -> Error {
+    match error.is_timeout() {
+        true => Error::ConnectionReadTimeout,
+        false => Error::ConnectionTerminated,
     }
 }
 

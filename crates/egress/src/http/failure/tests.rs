@@ -49,18 +49,22 @@ async fn failure(frames: Vec<u8>, unheard: bool) -> Failure {
 #[tokio::test(start_paused = true)]
 async fn a_server_of_http_2_says_what_it_has_not_looked_at() {
     let (reset, go_away) = (3, 7);
-    // (frames, what they come to)
+    // (frames, what they come to, whether the guest is told that the connection ended, not that the server spoke nonsense)
     let rows = [
-        (frame(reset, 1, &[7]), Reach::Refused),
-        (frame(reset, 1, &[2]), Reach::Perhaps),
-        (frame(reset, 1, &[8]), Reach::Perhaps),
-        (frame(go_away, 0, &[0, 0]), Reach::Refused),
-        (frame(go_away, 0, &[0, 11]), Reach::Perhaps),
-        (frame(go_away, 0, &[1, 0]), Reach::Unheard),
-        (Vec::new(), Reach::Unheard),
+        (frame(reset, 1, &[7]), Reach::Refused, true),
+        (frame(reset, 1, &[2]), Reach::Perhaps, true),
+        (frame(reset, 1, &[8]), Reach::Perhaps, true),
+        (frame(go_away, 0, &[0, 0]), Reach::Refused, true),
+        (frame(go_away, 0, &[0, 11]), Reach::Perhaps, true),
+        (frame(go_away, 0, &[1, 0]), Reach::Unheard, true),
+        (Vec::new(), Reach::Unheard, true),
+        (frame(reset, 0, &[2]), Reach::Perhaps, false),
     ];
-    for (frames, reached) in rows {
-        assert_eq!(failure(frames.clone(), true).await.reached, reached, "{frames:?}");
+    for (frames, reached, ended) in rows {
+        let failure = failure(frames.clone(), true).await;
+        assert_eq!(failure.reached, reached, "{frames:?}");
+        let told = matches!(failure.error, Error::ConnectionTerminated);
+        assert_eq!(told, ended, "{frames:?}: {:?}", failure.error);
     }
     assert_eq!(failure(Vec::new(), false).await.reached, Reach::Perhaps);
 }
