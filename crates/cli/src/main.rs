@@ -41,7 +41,7 @@ mod spin_environment;
 mod terminal;
 mod unknown_argument;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use outport_runtime::heap::CountingAllocator;
 
 use commands::Command;
@@ -71,7 +71,8 @@ struct CommandLine {
 }
 
 fn main() {
-    let line = CommandLine::try_parse().unwrap_or_else(|error| with_what_was_meant(error).exit());
+    let line = CommandLine::try_parse()
+        .unwrap_or_else(|error| with_what_was_meant(error, CommandLine::command()).exit());
     let terminal = Terminal::new(line.quiet, line.verbose);
     let status = terminal
         .receive_log()
@@ -107,7 +108,7 @@ mod tests {
         ];
         for (line, meant) in rows {
             let error = super::CommandLine::try_parse_from(["outport"].into_iter().chain(line)).unwrap_err();
-            let told = super::with_what_was_meant(error).to_string();
+            let told = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
             assert!(told.contains(meant), "{line:?}: {told}");
             assert!(!told.contains("--deny-warnings"), "{line:?}: {told}");
         }

@@ -98,6 +98,7 @@ impl FromStr for Time {
             "s" => Duration::from_secs(1),
             "m" => Duration::from_secs(60),
             "h" => Duration::from_secs(3600),
+            "" if !number.is_empty() => return Err(format!("write its unit: did you mean `{number}s`?")),
             _ => return Err("write a number with `ms`, `s`, `m` or `h`, such as `10s`, or `none`".into()),
         };
         let number: u32 = number

@@ -5,17 +5,24 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// The error of the parser, with what was meant in place of an option that is spelled alike.
-pub(crate) fn with_what_was_meant(mut error: clap::Error) -> clap::Error {
+/// The error of the parser of `line`, with what was meant in place of an option that is spelled alike.
+pub(crate) fn with_what_was_meant(mut error: clap::Error, mut line: clap::Command) -> clap::Error {
     let Some(foreign) = foreign(&error) else {
         return error;
     };
     let usage = error.get(ContextKind::Usage).map(ToString::to_string);
     let usage = usage.unwrap_or_default();
-    let is_here = foreign
-        .commands
-        .iter()
-        .any(|command| usage.contains(&format!("outport {command}")));
+    let is_meant = |command: &&&str| usage.contains(&format!("outport {command}"));
+    let command = EVERYWHERE.iter().find(is_meant);
+    let is_here = command.is_some_and(|command| foreign.commands.contains(command));
+    line.build();
+    if let Some(command) = command.and_then(|command| line.find_subcommand_mut(command)) {
+        // The parser's own has the option that is spelled alike.
+        error.insert(
+            ContextKind::Usage,
+            ContextValue::StyledStr(command.render_usage()),
+        );
+    }
     error.remove(ContextKind::Suggested);
     error.remove(ContextKind::SuggestedArg);
     match is_here {
