@@ -129,3 +129,24 @@ fn files_that_hold_no_certificate_are_named_and_never_quoted() {
         assert!(!finished.stderr.contains(&secret), "the key is in a message");
     }
 }
+
+#[test]
+fn a_profile_for_a_component_that_is_not_there_is_a_warning() {
+    let config =
+        "[[client_tls]]\ncomponent_ids = [\"plaier\"]\nhosts = [\"a.test\"]\nca_use_webpki_roots = true\n";
+    let run = |config: &str| {
+        let run = Outport::player().file("operator.toml", config).args(["print hi"]);
+        run.option("--runtime-config-file=operator.toml")
+            .finish()
+            .expect_code(0)
+    };
+    let warned = run(config);
+    assert!(
+        warned
+            .stderr
+            .contains("for a component `plaier`, and not for this one, which is called `player`"),
+        "{warned}"
+    );
+    let fine = run(&config.replace("plaier", "player"));
+    assert!(!fine.stderr.contains("warning"), "{fine}");
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use outport_egress::TlsProfile;
 use outport_manifest::{ClientTls, Component, ComponentId, Located, RuntimeConfig, SourceFile, nearest};
-use outport_policy::{Host, Place};
+use outport_policy::{Host, Place, printable};
 
 use crate::diagnostic::Diagnostic;
 
@@ -51,6 +51,19 @@ impl ClientTlsProfiles {
             }
         }
         ClientTlsProfiles { list, named, made_of }
+    }
+
+    /// A warning if there are profiles, and none of them is for the only component there is.
+    pub(crate) fn none_for(&self, component: &str) -> Option<Diagnostic> {
+        let (other, place) = self.named.first()?;
+        if self.named.iter().any(|(id, _)| id.as_str() == component) {
+            return None;
+        }
+        let message = format!(
+            "`client_tls` is for a component `{other}`, and not for this one, which is called `{}`",
+            printable(component)
+        );
+        Some(Diagnostic::warning(message).at(place.clone()))
     }
 
     /// A warning for each component that the app has not: what is written for it holds for nobody.

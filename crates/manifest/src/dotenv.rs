@@ -117,7 +117,10 @@ impl Reader<'_> {
                 Some('\'') => {
                     self.next();
                     let rest = &self.text[self.at..];
-                    let end = rest.find('\'').ok_or(NOT_CLOSED)?;
+                    let end = rest.find(['\'', '\0']).ok_or(NOT_CLOSED)?;
+                    if rest[end..].starts_with('\0') {
+                        return Err("it has a zero byte");
+                    }
                     value.push_str(&rest[..end]);
                     self.at += end + 1;
                 }
@@ -160,6 +163,8 @@ impl Reader<'_> {
                     known.ok_or("`$` stands for a line above only, and there is none; write `\\$`")?,
                 );
             }
+            // No environment has one, and a file that does is none of variables.
+            '\0' => return Err("it has a zero byte"),
             other => value.push(other),
         }
         match value.len() > LONGEST {
@@ -235,6 +240,8 @@ mod tests {
             ("A=b c", None),
             ("A=\"b", None),
             ("A='b", None),
+            ("A=b\0B=c", None),
+            ("A='b\0'", None),
             ("A=\\x", None),
             ("A b", None),
             ("1A=b", None),

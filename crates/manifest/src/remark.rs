@@ -2,6 +2,7 @@
 
 use crate::problem::Severity;
 use crate::shown::shown;
+use crate::spelling::MOST_LISTED;
 
 /// One remark. Its `Display` says what is worth knowing, without the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +43,10 @@ pub enum Remark {
         by: String,
     },
     /// `allowed_http_hosts`, which is read as the entries that Spin makes of it.
-    #[error("`allowed_http_hosts` is deprecated: write `{}` instead", shown(&allowed_outbound_hosts(entries)))]
+    #[error(
+        "`allowed_http_hosts` is deprecated: write `allowed_outbound_hosts = [{}]` instead, as `outport check --fix` does",
+        listed(entries)
+    )]
     AllowedHttpHosts {
         /// The entries of `allowed_outbound_hosts` that permit the same.
         entries: Vec<String>,
@@ -115,8 +119,15 @@ impl Remark {
     }
 }
 
-/// The line for the manifest.
-fn allowed_outbound_hosts(entries: &[String]) -> String {
-    let quoted: Vec<String> = entries.iter().map(|entry| format!("\"{entry}\"")).collect();
-    format!("allowed_outbound_hosts = [{}]", quoted.join(", "))
+/// Entries as they stand in a list; of very many the first.
+fn listed(entries: &[String]) -> String {
+    let quoted = entries
+        .iter()
+        .take(MOST_LISTED)
+        .map(|entry| format!("\"{}\"", shown(entry)));
+    let mut quoted: Vec<String> = quoted.collect();
+    if entries.len() > MOST_LISTED {
+        quoted.push("…".to_owned());
+    }
+    quoted.join(", ")
 }

@@ -26,6 +26,7 @@ pub(super) fn review(
     files: &Files,
     terminal: Terminal,
 ) -> Result<(), Failure> {
+    let for_others = side.client_tls.none_for(component);
     let component = printable(component).to_string();
     let subject = Subject {
         id: &component,
@@ -36,9 +37,10 @@ pub(super) fn review(
         triggers: Vec::new(),
         granted: Vec::new(),
     };
-    let warnings: Vec<Diagnostic> = warnings_at_start(&[subject], &side.operator)
-        .iter()
-        .map(Diagnostic::from)
+    let found = warnings_at_start(&[subject], &side.operator);
+    let warnings: Vec<Diagnostic> = for_others
+        .into_iter()
+        .chain(found.iter().map(Diagnostic::from))
         .collect();
     terminal.show_all(&side.remarks, files);
     terminal.show_all(&warnings[..warnings.len().min(MOST_WARNINGS)], files);
