@@ -91,6 +91,75 @@ fn rsn_2_the_remedy_of_each_layer_permits_the_attempt() {
     }
 }
 
+// proves: RSN-5
+#[test]
+fn rsn_5_all_remedies_of_a_denial_together_permit_the_attempt_and_one_alone_does_not() {
+    let rows: &[(&[&str], &str, &[&str])] = &[
+        (
+            &[],
+            "tcp.connect 127.0.0.1:7",
+            &["runtime.loopback-port", "allow.none"],
+        ),
+        (
+            &["--allowed-outbound-hosts=*://127.0.0.1:1"],
+            "tcp.connect 127.0.0.1:7",
+            &["runtime.loopback-port", "allow.port"],
+        ),
+        (
+            &["--allowed-outbound-hosts=http://other.test"],
+            "http GET http://127.0.0.1:7/",
+            &["runtime.loopback-port", "allow.no-match"],
+        ),
+        (&[], "dns.lookup localhost", &["allow.none"]),
+        (
+            &["--allowed-outbound-hosts=postgres://localhost"],
+            "dns.lookup localhost",
+            &["allow.scheme"],
+        ),
+    ];
+    for (options, statement, reasons) in rows {
+        let play = |more: &[String]| {
+            let run = Outport::player().options(*options).options(more);
+            run.args([statement]).finish().expect_code(0)
+        };
+        let refused = play(&[]);
+        let (told, changes) = remedies(&refused);
+        assert_eq!(told, *reasons, "{refused}");
+        assert!(!changes.iter().any(|change| change.contains(":*")), "{refused}");
+        assert!(play(&changes).reasons().is_empty(), "{changes:?}\n{refused}");
+        for (left_out, reason) in reasons.iter().enumerate() {
+            let others = changes
+                .iter()
+                .enumerate()
+                .filter(|(number, _)| *number != left_out);
+            let others: Vec<String> = others.map(|(_, change)| change.clone()).collect();
+            assert_eq!(play(&others).reasons(), [*reason], "{others:?}\n{refused}");
+        }
+    }
+}
+
+/// The reasons of the first denial, those of other layers too, and the options that their remedies stand for.
+fn remedies(finished: &Finished) -> (Vec<String>, Vec<String>) {
+    let denial = finished.audit.iter().find(|line| line.denied()).unwrap();
+    let also = match denial.field("also").as_str() {
+        "" => Vec::new(),
+        text => serde_json::from_str::<Vec<serde_json::Value>>(text).unwrap(),
+    };
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let (mut reasons, mut told) = (vec![denial.reason()], vec![denial.field("remedy")]);
+    reasons.extend(also.iter().map(|other| text(&other["reason"])));
+    told.extend(also.iter().map(|other| text(&other["remedy"])));
+    let options = told.iter().map(|remedy| {
+        let entry = remedy.split('"').nth(1);
+        let switch = || remedy.split('`').nth(1).unwrap().replace(' ', "=");
+        // The port is for the author to know.
+        entry.map_or_else(switch, |entry| {
+            format!("--allowed-outbound-hosts={}", entry.replace("PORT", "7"))
+        })
+    });
+    (reasons, options.collect())
+}
+
 // proves: RSN-2
 #[test]
 fn rsn_2_what_nobody_can_permit_has_no_remedy() {
