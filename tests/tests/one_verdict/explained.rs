@@ -79,6 +79,8 @@ const URL_ADDRESSES: &[&str] = &[
     "0xA000005",
     "10.5",
     "012.0.0.5",
+    "10.0.0.5.",
+    "127.0.1.",
     "127.1",
     "2130706433",
     "[::ffff:10.0.0.5]",
@@ -107,11 +109,16 @@ const NAMES: &[(&[&str], &[&str])] = &[
     (&["mixed.test"], &["10.9.1.11", "127.0.0.8"]),
     (&["xn--bcher-kva.test", "XN--bcher-kva.test."], &["10.9.1.12"]),
     (&["_srv.test"], &["10.9.1.13"]),
+    (&["-a.test", "-A.test."], &["10.9.1.14"]),
+    (&["1st.test"], &["10.9.1.15"]),
     (&["localhost", "LOCALHOST."], &["127.0.0.1", "[::1]"]),
 ];
 
 /// Of those that are the app itself to a request, what a server says to a look-up.
 const LOOKED_UP: [(&str, &str); 2] = [("self", "10.9.1.20"), ("self.alt", "10.9.1.21")];
+
+/// Spellings that no URL can have.
+const LOOKED_UP_ALONE: &[&str] = &["bücher.test", "BÜCHER.test", "ＤＢ.test", "db。test"];
 
 /// Names that no server is asked for by a request.
 const INSIDE: &[&str] = &[
@@ -143,6 +150,7 @@ const POLICIES: &[Policy] = &[
             "tcp://raw.test:8080",
             "*://bücher.test:80..8081",
             "*://_srv.test:8081",
+            "*://-a.test:8080",
             "*://mixed.test:8080",
             "http://self",
             "http://back.spin.internal",
@@ -228,7 +236,8 @@ fn rows() -> Vec<Row> {
             add(&[Way::Http, Way::Https, Way::Tcp, Way::Udp], host, at);
         }
     }
-    let names = NAMES.iter().flat_map(|(spellings, _)| *spellings).chain(INSIDE);
+    let names = NAMES.iter().flat_map(|(spellings, _)| *spellings);
+    let names = names.chain(INSIDE).chain(LOOKED_UP_ALONE);
     rows.extend(names.map(|host| Row {
         way: Way::LookUp,
         host,
@@ -368,7 +377,7 @@ fn explain(policy: &Policy, rows: &[Row]) -> Vec<Option<String>> {
     let finished = run
         .options(policy.operator)
         .options(assumed)
-        .option("--format=json")
+        .options(["--format=json", "--"])
         .options(rows.iter().map(Row::destination))
         .finish();
     let documents = serde_json::Deserializer::from_str(&finished.stdout).into_iter::<Value>();

@@ -79,6 +79,8 @@ impl FromStr for Question {
         } else {
             host
         })?;
+        // Of a URL an empty port is none (RFC 3986, 3.2.3), which a guest may write too.
+        let port = port.filter(|port| !port.is_empty());
         let port = port.map(parse_port).transpose()?;
         let needed = || QuestionError::NoPort(text.to_owned());
         let transport = match protocol.to_ascii_lowercase().as_str() {
@@ -204,6 +206,8 @@ mod tests {
             ),
             ("http://[2001:db8::1]:8080/", Ok("http://[2001:db8::1]:8080")),
             ("redis://cache", Ok("redis://cache:6379")),
+            ("http://example.com:/", Ok("http://example.com:80")),
+            ("tcp://example.com:", Err("`tcp://example.com:` needs a port")),
             ("example.com", Ok("example.com")),
             ("tcp://127.1:80", Ok("tcp://127.0.0.1:80")),
             ("10.0.0.5", Err("`10.0.0.5:PORT` needs a protocol")),
