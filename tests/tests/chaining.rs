@@ -129,6 +129,88 @@ fn components_call_each_other_by_name_private_routes_included() {
     app.stop();
 }
 
+/// One app on WASI 0.2 and one on 0.3, each with a component that may call the app and one that may not.
+const ITSELF: &str = r#"
+spin_manifest_version = 2
+application.name = "itself"
+
+[[trigger.http]]
+route = "/p2/..."
+component = "p2"
+
+[[trigger.http]]
+route = "/p3/..."
+component = "p3"
+
+[[trigger.http]]
+route = "/p2-everywhere/..."
+component = "p2-everywhere"
+
+[[trigger.http]]
+route = "/p3-nowhere/..."
+component = "p3-nowhere"
+
+[component.p2]
+source = "GUESTS/http-player.wasm"
+allowed_outbound_hosts = ["http://self"]
+
+[component.p3]
+source = "GUESTS/http-player-p3.wasm"
+allowed_outbound_hosts = ["https://self.alt"]
+
+[component.p2-everywhere]
+source = "GUESTS/http-player.wasm"
+allowed_outbound_hosts = ["http://*"]
+
+[component.p3-nowhere]
+source = "GUESTS/http-player-p3.wasm"
+allowed_outbound_hosts = ["http://other.example", "*://*.alt:*"]
+"#;
+
+// proves: AL-10
+#[test]
+fn the_app_itself_is_one_destination_for_every_spelling_and_both_lists_hold_for_it() {
+    let spellings = [
+        "http.parts GET http self /p2/hello",
+        "http.parts GET http SELF. /p2/hello",
+        "http.parts GET https self /p2/hello",
+        "http.parts GET http self:8080 /p2/hello",
+        "http.parts GET http self.alt /p2/hello",
+        "http.parts GET https Self.Alt:443 /p2/hello",
+        // What Spin's SDKs make of a path alone.
+        "http.parts GET http :80 /p2/hello",
+        "http.parts GET https :443 /p2/hello",
+        "http.parts GET http - /p2/hello",
+        "http.parts GET - - /p2/hello",
+    ];
+    let rows: [(&[&str], [&str; 4]); 6] = [
+        (&[], ["200", "200", "200", "HTTP-request-denied"]),
+        (&["*://self:*"], ["HTTP-request-denied"; 4]),
+        (&["https://{a.example,self.alt}"], ["HTTP-request-denied"; 4]),
+        (&["http://*"], ["HTTP-request-denied"; 4]),
+        (&["*://*:*"], ["HTTP-request-denied"; 4]),
+        (
+            &["*://*:5432", "*://localhost:*"],
+            ["200", "200", "200", "HTTP-request-denied"],
+        ),
+    ];
+    for (denied, expected) in rows {
+        let mut app = Outport::up(ITSELF);
+        for entry in denied {
+            app = app.option(format!("--disallowed-outbound-hosts={entry}"));
+        }
+        let app = app.start();
+        for (component, expected) in ["p2", "p3", "p2-everywhere", "p3-nowhere"].iter().zip(expected) {
+            for spelling in spellings {
+                let answer = app.get(&format!("/{component}/play?{}", play(spelling))).body;
+                let (_, got) = answer.trim_end().split_once(" => ").unwrap_or(("", &answer));
+                assert_eq!(got, expected, "{component}: {spelling}, denied {denied:?}\n{app}");
+            }
+        }
+        app.stop();
+    }
+}
+
 // proves: AL-7
 #[test]
 fn a_callee_is_told_that_it_was_called_in_the_process() {

@@ -3,9 +3,10 @@
 //! | what | on 0.2 | on 0.3 | here |
 //! | --- | --- | --- | --- |
 //! | a request whose path was never set | `HTTP-protocol-error` | `HTTP-request-URI-invalid` | its path is `/` |
+//! | a request whose authority was never set | `HTTP-protocol-error` | `HTTP-request-URI-invalid` | it is for the app itself (AL-10), as in Spin |
 //! | a body that breaks off while the guest reads it | no code at all | the code, by the trailers | the same code, by `http-error-code` |
 
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery};
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::IoError;
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
@@ -31,8 +32,9 @@ fn add_shadowing(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         "handle",
         |mut store, (request, options): Given| {
             let guest = store.data_mut();
-            let path = &mut guest.table().get_mut(&request)?.path_with_query;
-            path.get_or_insert_with(|| "/".to_owned());
+            let written = guest.table().get_mut(&request)?;
+            written.path_with_query.get_or_insert_with(|| "/".to_owned());
+            written.authority.get_or_insert_with(|| THE_APP.to_owned());
             Ok((
                 match outgoing_handler::Host::handle(&mut guest.http(), request, options) {
                     Ok(answer) => Ok(answer),
@@ -54,8 +56,11 @@ fn add_shadowing(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         |store, (request,): (Resource<Request>,)| {
             Box::pin(async move {
                 store.with(|mut store| {
-                    let path = &mut store.get().table().get_mut(&request)?.path_with_query;
-                    path.get_or_insert(PathAndQuery::from_static("/"));
+                    let written = store.get().table().get_mut(&request)?;
+                    written
+                        .path_with_query
+                        .get_or_insert(PathAndQuery::from_static("/"));
+                    written.authority.get_or_insert(Authority::from_static(THE_APP));
                     wasmtime::error::Ok(())
                 })?;
                 let store = store.with_getter::<WasiHttp>(Guest::http);
@@ -69,6 +74,9 @@ fn add_shadowing(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         },
     )
 }
+
+/// The authority by which the gate knows the app that asks.
+const THE_APP: &str = "self";
 
 /// What a body may fail with, in the words of WASI 0.2.
 fn code(error: &Error) -> ErrorCode {
