@@ -11,13 +11,13 @@
 //! (`dependencies_inherit_configuration`) or for each (`inherit_configuration`), as with Spin. Without either it
 //! inherits nothing: all it may do is compute.
 
-use crate::component::note_not_used;
 use crate::component_source::{Digest, read_digest};
 use crate::dependency_name::DependencyName;
 use crate::fields::{Fields, Node};
 use crate::findings::Findings;
 use crate::identifier::{ComponentId, IdentifierError};
 use crate::mistake::Mistake;
+use crate::remark::Remark;
 use crate::shown::shown;
 use crate::source::Located;
 use crate::spelling::nearest;
@@ -256,7 +256,11 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
         .and_then(|node| read_inheritance(found, node));
     if let Some(node) = fields.get("environment") {
         node.named(found);
-        note_not_used(found, node, "a dependency has no environment of its own");
+        let (key, why) = (
+            node.key().to_owned(),
+            "a dependency has no environment of its own",
+        );
+        found.remark(&node.span(), Remark::Missed { key, why });
     }
     fields.finish(found);
     let name = Located::new(name.ok()?, text.span.clone());

@@ -339,7 +339,7 @@ fn meant_or_known(meant: &Option<String>, known: &[impl AsRef<str>], introductio
 
 fn no_trigger(others: &[String]) -> String {
     if others.is_empty() {
-        return "it has no trigger".into();
+        return "no trigger starts a component".into();
     }
     let listed = others.iter().take(MOST_LISTED);
     let kinds: Vec<String> = listed.map(|kind| format!("`{}`", shown(kind))).collect();

@@ -16,6 +16,14 @@ pub enum Remark {
         /// What Outport lacks or leaves to others.
         why: &'static str,
     },
+    /// The same, where a component runs otherwise than was meant.
+    #[error("`{}` is accepted and has no effect: {why}", shown(key))]
+    Missed {
+        /// The key as it is written.
+        key: String,
+        /// What Outport lacks.
+        why: &'static str,
+    },
     /// A trigger of a type that Outport does not serve, beside others that it does.
     #[error(
         "triggers of type `{}` are not served and never start anything: only `http` and `command` are",
@@ -94,7 +102,7 @@ impl Remark {
     /// The second half of the stable code.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::NotUsed { .. } => "not-used",
+            Self::NotUsed { .. } | Self::Missed { .. } => "not-used",
             Self::UnknownTrigger { .. } => "unknown-trigger",
             Self::StaticResponse { .. } => "static-response",
             Self::ShadowedRoute { .. } => "duplicate-route",
@@ -108,7 +116,8 @@ impl Remark {
     /// How much it matters.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::UnknownTrigger { .. }
+            Self::Missed { .. }
+            | Self::UnknownTrigger { .. }
             | Self::StaticResponse { .. }
             | Self::ShadowedRoute { .. }
             | Self::AllowedHttpHosts { .. }

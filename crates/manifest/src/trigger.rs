@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::component::{Component, note_not_used, read_component};
+use crate::component::{Component, read_component};
 use crate::dependency::read_component_id;
 use crate::fields::{Fields, Node};
 use crate::findings::Findings;
@@ -314,7 +314,8 @@ fn read_executor(found: &mut Findings, node: Node<'_>) {
                 .into_iter()
                 .flatten()
                 .for_each(|node| drop(node.string(found)));
-            note_not_used(found, node, "the Wagi interface is not served");
+            let (key, why) = (node.key().to_owned(), "the Wagi interface is not served");
+            found.remark(&node.span(), Remark::Missed { key, why });
         }
         Some(other) => {
             let wrong = format!("cannot be `{other}`");

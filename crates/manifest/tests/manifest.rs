@@ -607,7 +607,12 @@ fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
         (
             "manifest.not-used",
             trigger("route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"wagi\", argv = \"x\" }"),
-            Severity::Note,
+            Severity::Warning,
+        ),
+        (
+            "manifest.not-used",
+            component("dependencies.\"a:b/c\" = { path = \"c.wasm\", environment = { A = \"b\" } }"),
+            Severity::Warning,
         ),
         (
             "manifest.static-response",
