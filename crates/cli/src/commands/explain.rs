@@ -30,8 +30,8 @@ use crate::operator_options::OperatorOptions;
 /// Exit status 1 says that a destination is denied, 3 that it depends on what its name resolves to: `--dns` says that.
 ///
 /// Takes the operator options of the commands that run guests, so that the same ones can be given. What there is
-/// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--deny-warnings`, `--kernel-sandbox`, `--cache-dir` and limits of
-/// compiling.
+/// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--deny-warnings`, `--kernel-sandbox`,
+/// `--cache-dir` and limits of compiling.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
