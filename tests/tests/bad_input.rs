@@ -389,6 +389,27 @@ fn a_component_that_takes_too_long_to_compile_is_refused_by_every_command() {
     }
 }
 
+/// Each of these is given up before it would be told of, and all of them together take longer than that.
+#[test]
+fn a_start_that_compiles_for_long_says_so_however_small_each_component_is() {
+    let mut up = Outport::up("");
+    let mut manifest = "spin_manifest_version = 2\napplication.name = \"slow\"\n".to_owned();
+    for number in 0..3 {
+        up = up.file(&format!("slow{number}.wasm"), slow_component(500 + number, 500));
+        manifest += &format!(
+            "[[trigger.http]]\nroute = \"/{number}\"\ncomponent = {{ source = \"slow{number}.wasm\" }}\n"
+        );
+    }
+    let finished = up
+        .manifest(&manifest)
+        .option("--max-compile-time=1500ms")
+        .finish()
+        .expect_code(2);
+    for part in ["note: compiling `slow", " KiB), which is done once"] {
+        assert!(finished.stderr.contains(part), "no `{part}`\n{finished}");
+    }
+}
+
 // proves: ISO-7
 #[test]
 fn a_component_that_takes_too_much_memory_to_compile_is_refused_whatever_the_kernel_holds() {
