@@ -77,7 +77,8 @@ impl EntryError {
         self.0.span.clone()
     }
 
-    /// An entry that can be read and most likely means what the writer meant.
+    /// An entry that can be read and most likely means what the writer meant. `:PORT` at its end stands for the port of the
+    /// service, which only the writer knows.
     pub fn instead(&self) -> Option<&str> {
         self.0.instead.as_deref()
     }
