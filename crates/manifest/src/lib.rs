@@ -80,7 +80,7 @@ pub use mount::Mount;
 pub use other_tools::Build;
 pub use problem::{Area, Code, Note, Problem, Problems, Reading, Severity};
 pub use remark::Remark;
-pub use route::{PathRoute, Route, RouteError, RouteForm, Segment, Tail};
+pub use route::{PathRoute, Route, RouteError, RouteForm, Segment, Tail, serving};
 pub use runtime_config::{OutboundHttp, OutboundNetworking, RuntimeConfig};
 pub use source::{Located, SourceFile, Span};
 pub use spelling::nearest;

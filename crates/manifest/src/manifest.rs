@@ -12,7 +12,7 @@ use crate::identifier::ComponentId;
 use crate::mistake::Mistake;
 use crate::problem::{Area, Reading};
 use crate::remark::Remark;
-use crate::route::Route;
+use crate::route::{Route, serving};
 use crate::source::{Located, SourceFile, Span};
 use crate::spelling::{MOST_LISTED, candidates};
 use crate::syntax::Repaired;
@@ -320,25 +320,22 @@ fn check_triggered(
 }
 
 fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
-    let routes = || {
-        let all = triggers.iter().enumerate();
-        all.filter_map(|(index, trigger)| match &trigger.route.value {
-            Route::Path(route) => Some((index, trigger, route)),
+    let routed: Vec<_> = triggers
+        .iter()
+        .filter_map(|trigger| match &trigger.route.value {
+            Route::Path(route) => Some((trigger, route)),
             Route::Private => None,
         })
-    };
-    let winners: HashMap<_, _> = routes()
-        .map(|(index, winner, route)| (route.form(), (index, winner)))
         .collect();
-    for (index, trigger, route) in routes() {
-        let (last, winner) = winners[&route.form()];
-        if last > index {
-            let by = winner.component.value.to_string();
+    let serving = serving(routed.iter().map(|(_, route)| *route));
+    for (number, (trigger, route)) in routed.iter().enumerate() {
+        let answers = serving[&route.form()];
+        if answers != number {
             found.remark(
                 &trigger.route.span,
                 Remark::ShadowedRoute {
                     route: route.to_string(),
-                    by,
+                    by: routed[answers].0.component.value.to_string(),
                 },
             );
         }

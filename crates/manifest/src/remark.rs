@@ -39,9 +39,9 @@ pub enum Remark {
         /// The route.
         route: String,
     },
-    /// A route that a later trigger takes over, as with Spin.
+    /// A route of which another trigger has the same, as with Spin.
     #[error(
-        "the route `{}` never gets a request: a later trigger has the same, for `{by}`",
+        "the route `{}` never gets a request: another trigger has the same, for `{by}`",
         shown(route)
     )]
     ShadowedRoute {

@@ -8,8 +8,10 @@
 //! | `/...`, `/a/...` | `/a` and everything below it |
 //! | `{ private = true }` | nothing from outside: the component is reached by service chaining only |
 //!
-//! As with Spin a leading `/` may be left out, and `/*` is another spelling of `/...`.
+//! As with Spin a leading `/` may be left out, `/*` is another spelling of `/...`, a name may occur twice, and of several
+//! routes that match the same requests [one answers](serving).
 
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::shown::shown;
@@ -68,6 +70,20 @@ enum SegmentForm<'r> {
     Named(&'r str),
 }
 
+/// Of the routes of each form, the number of the one that answers. As with Spin that is the first; where others are
+/// written like it, the last of these.
+pub fn serving<'r>(routes: impl IntoIterator<Item = &'r PathRoute>) -> HashMap<RouteForm<'r>, usize> {
+    let mut serving = HashMap::new();
+    for (number, route) in routes.into_iter().enumerate() {
+        let (first, answers) = serving.entry(route.form()).or_insert((route, number));
+        if first.as_str() == route.as_str() {
+            *answers = number;
+        }
+    }
+    let numbers = serving.into_iter().map(|(form, (_, number))| (form, number));
+    numbers.collect()
+}
+
 impl PathRoute {
     /// Reads a path pattern.
     ///
@@ -97,16 +113,11 @@ impl PathRoute {
         };
         let written = path.split('/').filter(|_| !path.is_empty());
         let segments = written.map(Segment::parse).collect::<Result<Vec<_>, _>>()?;
-        let mut names: Vec<&str> = segments.iter().filter_map(Segment::name).collect();
-        names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(twice) => Err(RouteError::RepeatedName(twice[0].to_owned())),
-            None => Ok(Self {
-                text: text.to_owned(),
-                segments,
-                tail,
-            }),
-        }
+        Ok(Self {
+            text: text.to_owned(),
+            segments,
+            tail,
+        })
     }
 
     /// The pattern as it was written (Spin's `spin-raw-component-route`).
@@ -134,7 +145,7 @@ impl PathRoute {
     }
 
     /// What decides which requests match: equal for two routes of which the same requests match both, whatever their
-    /// segments are called. These two cannot stand side by side.
+    /// segments are called. [One of them](serving) answers.
     pub fn form(&self) -> RouteForm<'_> {
         let segments = self.segments.iter().map(|segment| match segment {
             Segment::Exact(text) => SegmentForm::Exact(text),
@@ -210,13 +221,6 @@ impl Segment {
             }),
         }
     }
-
-    fn name(&self) -> Option<&str> {
-        match self {
-            Self::Named { name, .. } => Some(name),
-            Self::Exact(_) => None,
-        }
-    }
 }
 
 /// Why a text is not a route.
@@ -244,9 +248,6 @@ pub enum RouteError {
     /// `/:`
     #[error("`:` needs a name behind it, such as `:id`")]
     Unnamed,
-    /// `/:a/:a`
-    #[error("two segments are named `:{}`", shown(.0))]
-    RepeatedName(String),
     /// `{ private = false }`
     #[error("`private` can only be `true`; write a path to make it public")]
     NotPrivate,
@@ -277,6 +278,7 @@ mod tests {
             ("/größe", "/größe"),
             ("/a....", "/a...."),
             ("/:name.txt", "/:name.txt"),
+            ("/:name/to/:name", "/:name/to/:name"),
         ];
         for (text, canonical) in rows {
             let route = PathRoute::parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
@@ -303,7 +305,6 @@ mod tests {
             ("/:.txt", Unnamed),
             ("/a/../b", DotSegment("..".into())),
             ("/:", Unnamed),
-            ("/:a/b/:a", RepeatedName("a".into())),
         ];
         for (text, wrong) in rows {
             assert_eq!(PathRoute::parse(text), Err(wrong), "{text:?}");
@@ -325,6 +326,22 @@ mod tests {
         for (a, b, same) in rows {
             let [a, b] = [a, b].map(|text| PathRoute::parse(text).unwrap());
             assert_eq!(a.form() == b.form(), same, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn of_routes_that_match_the_same_the_first_answers_or_the_last_that_is_written_like_it() {
+        let rows: [(&[&str], usize); 6] = [
+            (&["/:x"], 0),
+            (&["/:x", "/:y"], 0),
+            (&["/:x", "/:x"], 1),
+            (&["/:x", "/:y", "/:x"], 2),
+            (&["/:x", "/:y", "/:y"], 0),
+            (&["/a", "/a/"], 0),
+        ];
+        for (texts, answers) in rows {
+            let routes: Vec<_> = texts.iter().map(|text| PathRoute::parse(text).unwrap()).collect();
+            assert_eq!(serving(&routes)[&routes[0].form()], answers, "{texts:?}");
         }
     }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use outport_egress::{Gate, TlsProfile, Wall};
-use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route, Variables};
+use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route, Variables, serving};
 use outport_policy::AllowList;
 
 use crate::cache::{CacheDirectory, CompiledCode};
@@ -267,22 +267,20 @@ struct Part<'a> {
     files: Option<FileTree>,
 }
 
-/// The routes that are reached from outside. Of two that are the same the later one counts.
+/// The routes that are reached from outside, without those that another one answers for.
 fn effective_routes(triggers: &[HttpTrigger]) -> Vec<(&HttpTrigger, &PathRoute)> {
-    let routes = || {
-        triggers.iter().filter_map(|trigger| match &trigger.route.value {
+    let routed: Vec<_> = triggers
+        .iter()
+        .filter_map(|trigger| match &trigger.route.value {
             Route::Path(route) => Some((trigger, route)),
             Route::Private => None,
         })
-    };
-    let last: HashMap<_, _> = routes()
-        .enumerate()
-        .map(|(number, (_, route))| (route.form(), number))
         .collect();
-    routes()
-        .enumerate()
-        .filter(|(number, (_, route))| last[&route.form()] == *number)
-        .map(|(_, effective)| effective)
+    let serving = serving(routed.iter().map(|(_, route)| *route));
+    let numbered = routed.iter().enumerate();
+    numbered
+        .filter(|(number, (_, route))| serving[&route.form()] == *number)
+        .map(|(_, effective)| *effective)
         .collect()
 }
 

@@ -49,7 +49,7 @@ impl RouteHeaders {
     pub(super) fn of(route: &PathRoute, written: &str) -> RouteHeaders {
         let prefix = written.strip_suffix("/...").unwrap_or(written);
         RouteHeaders {
-            matched: value(route.as_str()),
+            matched: value(&matched(route.as_str())),
             written: value(written),
             prefix: value(prefix),
         }
@@ -73,6 +73,13 @@ impl RouteHeaders {
             }
         }
     }
+}
+
+/// A route as Spin tells it: with a slash at the beginning and none at the end, so nothing for the root.
+fn matched(route: &str) -> String {
+    let route = route.strip_prefix('/').unwrap_or(route);
+    let route = format!("/{route}");
+    route.strip_suffix('/').unwrap_or(&route).to_owned()
 }
 
 fn remove_claims(headers: &mut HeaderMap) {
@@ -100,6 +107,24 @@ fn value(text: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_matched_route_begins_with_a_slash_and_does_not_end_with_one() {
+        let rows = [
+            ("/", ""),
+            ("/a", "/a"),
+            ("a", "/a"),
+            ("/a/", "/a"),
+            ("a/b/", "/a/b"),
+            ("/...", "/..."),
+            ("...", "/..."),
+            ("/a/...", "/a/..."),
+            ("/:x/", "/:x"),
+        ];
+        for (route, told) in rows {
+            assert_eq!(matched(route), told, "{route}");
+        }
+    }
 
     #[test]
     fn the_headers_tell_how_a_request_was_routed_and_nothing_a_visitor_claims() {

@@ -1,20 +1,33 @@
-//! Which component answers a path.
+//! Which component answers a path, as in Spin.
 //!
-//! Routes are tried from the most to the least specific, whatever their order in the manifest: at the first
-//! segment where two differ, exact text comes before a name with a suffix (`:file.txt`), that before a plain name,
-//! and all of them before the rest of the path (`...`); of two that agree so far the longer one comes first.
+//! Of the routes that match, the one answers that is the most specific: at the first piece where two differ, exact text
+//! comes before a name, and that before the rest of the path (`...`). Where one has ended a dot behind a name (`:name.txt`) is
+//! more specific than its end, and a further segment or the rest is less. Of two that are alike the first one answers.
 //!
-//! Paths are compared as they were sent, without decoding. Repeated slashes, and one at the end, make no
-//! difference to which route matches; the guest sees the path as it came.
-
-use std::cmp::Ordering;
+//! Paths are compared as they were sent, without decoding. Slashes at the beginning and at the end make no difference to
+//! which route matches. Two slashes in between have an empty segment between them: `/a//b` is not `/a/b`, and `/a/:x/b`
+//! matches it with an empty `x`.
 
 use outport_manifest::{PathRoute, Segment, Tail};
 
 /// Routes, each with what it leads to.
 #[derive(Debug)]
 pub struct RouteTable<T> {
-    routes: Vec<(PathRoute, T)>,
+    routes: Vec<Entry<T>>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    route: PathRoute,
+    segments: Vec<Vec<Piece>>,
+    target: T,
+}
+
+/// A part of a segment. Dots end names: `/:name.:kind`.
+#[derive(Debug)]
+enum Piece {
+    Exact(String),
+    Named(String),
 }
 
 /// What a path led to.
@@ -22,188 +35,165 @@ pub struct RouteTable<T> {
 pub struct Routed<'r, 'p, T> {
     /// What the route leads to.
     pub target: &'r T,
-    /// The named segments, in the order of the route.
+    /// The named pieces, in the order of the route. A name may occur twice.
     pub named: Vec<(&'r str, &'p str)>,
-    /// What the rest of the path (`...`) stands for, with its leading slash; empty where there is none.
+    /// What the rest of the path (`...`) stands for, with its leading slash, and one at the end if the path has any;
+    /// empty where there is none.
     pub rest: &'p str,
 }
 
 impl<T> RouteTable<T> {
     /// A table of these routes.
     pub fn new(routes: impl IntoIterator<Item = (PathRoute, T)>) -> RouteTable<T> {
-        let mut routes: Vec<_> = routes.into_iter().collect();
-        routes.sort_by(|(a, _), (b, _)| specificity(a, b));
+        let mut routes: Vec<_> = routes
+            .into_iter()
+            .map(|(route, target)| Entry {
+                segments: route.segments().iter().map(pieces).collect(),
+                route,
+                target,
+            })
+            .collect();
+        routes.sort_by_cached_key(vagueness);
         RouteTable { routes }
     }
 
     /// The route that answers `path`, if any does.
     pub fn route<'r, 'p>(&'r self, path: &'p str) -> Option<Routed<'r, 'p, T>> {
-        self.routes.iter().find_map(|(route, target)| {
-            let (named, rest) = matched(route, path)?;
+        self.routes.iter().find_map(|entry| {
+            let (named, rest) = entry.matched(path)?;
+            let target = &entry.target;
             Some(Routed { target, named, rest })
         })
     }
 
     /// The routes, the most specific first.
     pub fn iter(&self) -> impl Iterator<Item = (&PathRoute, &T)> {
-        self.routes.iter().map(|(route, target)| (route, target))
+        self.routes.iter().map(|entry| (&entry.route, &entry.target))
     }
 }
 
-/// The named segments of `path` and its rest, if `route` matches it.
-fn matched<'r, 'p>(route: &'r PathRoute, path: &'p str) -> Option<(Vec<(&'r str, &'p str)>, &'p str)> {
-    let mut named = Vec::new();
-    let mut left = path;
-    for segment in route.segments() {
-        let (first, rest) = split_first(left);
-        match segment {
-            Segment::Exact(text) if first == text => {}
-            Segment::Named { name, suffix } => {
-                named.push((
-                    name.as_str(),
-                    first
-                        .strip_suffix(suffix.as_str())
-                        .filter(|value| !value.is_empty())?,
-                ));
+/// What a route named, and the rest of the path.
+type Matched<'r, 'p> = (Vec<(&'r str, &'p str)>, &'p str);
+
+impl<T> Entry<T> {
+    fn matched<'r, 'p>(&'r self, path: &'p str) -> Option<Matched<'r, 'p>> {
+        let mut left = path.trim_matches('/');
+        let mut named = Vec::new();
+        for (number, segment) in self.segments.iter().enumerate() {
+            if number > 0 {
+                left = left.strip_prefix('/')?;
             }
-            Segment::Exact(_) => return None,
+            left = matched_segment(segment, left, &mut named)?;
         }
-        left = rest;
-    }
-    match route.tail() {
-        Tail::Rest => Some((named, left)),
-        Tail::End => left.bytes().all(|byte| byte == b'/').then_some((named, "")),
-    }
-}
-
-/// The first segment of a path, and the path behind it, which is empty or begins with a slash.
-fn split_first(path: &str) -> (&str, &str) {
-    let path = path.trim_start_matches('/');
-    path.split_at(path.find('/').unwrap_or(path.len()))
-}
-
-/// `Less` is more specific.
-fn specificity(a: &PathRoute, b: &PathRoute) -> Ordering {
-    a.segments()
-        .iter()
-        .zip(b.segments())
-        .map(|(a, b)| vagueness(a).cmp(&vagueness(b)))
-        .chain([
-            b.segments().len().cmp(&a.segments().len()),
-            vagueness_of_tail(a).cmp(&vagueness_of_tail(b)),
-        ])
-        .find(|order| order.is_ne())
-        .unwrap_or(Ordering::Equal)
-}
-
-fn vagueness(segment: &Segment) -> u8 {
-    match segment {
-        Segment::Exact(_) => 0,
-        Segment::Named { suffix, .. } if !suffix.is_empty() => 1,
-        Segment::Named { .. } => 2,
+        match self.route.tail() {
+            Tail::End => left.is_empty().then_some((named, "")),
+            Tail::Rest if self.segments.is_empty() || left.is_empty() => Some((named, rest(path, left))),
+            Tail::Rest => Some((named, rest(path, left.strip_prefix('/')?))),
+        }
     }
 }
 
-fn vagueness_of_tail(route: &PathRoute) -> u8 {
-    match route.tail() {
-        Tail::End => 0,
-        Tail::Rest => 1,
+/// What is left of a path behind one segment.
+fn matched_segment<'r, 'p>(
+    segment: &'r [Piece],
+    path: &'p str,
+    named: &mut Vec<(&'r str, &'p str)>,
+) -> Option<&'p str> {
+    let (mut first, behind) = path.split_at(path.find('/').unwrap_or(path.len()));
+    for (number, piece) in segment.iter().enumerate() {
+        match piece {
+            Piece::Exact(text) => first = first.strip_prefix(text.as_str())?,
+            // A name may stand for nothing, but not at the end of the path.
+            Piece::Named(_) if first.is_empty() && behind.is_empty() => return None,
+            Piece::Named(name) => {
+                let end = match number + 1 == segment.len() {
+                    true => first.len(),
+                    false => first.find('.')?,
+                };
+                let (value, after) = first.split_at(end);
+                named.push((name, value));
+                first = after;
+            }
+        }
     }
+    first.is_empty().then_some(behind)
 }
+
+/// What `...` stands for in a path of which `left` is left.
+fn rest<'p>(path: &'p str, left: &str) -> &'p str {
+    let trimmed = path.trim_end_matches('/');
+    let end = path.len().min(trimmed.len() + 1);
+    let begin = match left.is_empty() {
+        true => trimmed.len(),
+        false => trimmed.len().saturating_sub(left.len() + 1),
+    };
+    path.get(begin..end).unwrap_or_default()
+}
+
+fn pieces(segment: &Segment) -> Vec<Piece> {
+    let text = match segment {
+        Segment::Exact(text) => text.clone(),
+        Segment::Named { name, suffix } => format!(":{name}{suffix}"),
+    };
+    let mut pieces = Vec::new();
+    let mut exact = String::new();
+    for (number, part) in text.split('.').enumerate() {
+        if number > 0 {
+            exact.push('.');
+        }
+        match part.strip_prefix(':') {
+            Some(name) => {
+                if !exact.is_empty() {
+                    pieces.push(Piece::Exact(std::mem::take(&mut exact)));
+                }
+                pieces.push(Piece::Named(name.to_owned()));
+            }
+            None => exact.push_str(part),
+        }
+    }
+    if !exact.is_empty() {
+        pieces.push(Piece::Exact(exact));
+    }
+    pieces
+}
+
+/// How vague the pieces of a route are, one after the other: what is less is more specific.
+fn vagueness<T>(entry: &Entry<T>) -> Vec<u8> {
+    let mut all = Vec::new();
+    for segment in &entry.segments {
+        if !all.is_empty() {
+            all.push(SLASH);
+        }
+        for piece in segment {
+            match piece {
+                Piece::Exact(text) => {
+                    // The dot behind a name stands for itself, others belong to the text before them.
+                    if text.starts_with('.') && all.last() == Some(&NAMED) {
+                        all.push(DOT);
+                    }
+                    let parts = text.split('.').filter(|part| !part.is_empty());
+                    all.extend(parts.map(|_| EXACT));
+                }
+                Piece::Named(_) => all.push(NAMED),
+            }
+        }
+    }
+    if entry.route.tail() == Tail::Rest {
+        if !all.is_empty() {
+            all.push(SLASH);
+        }
+        all.push(REST);
+    }
+    all.push(END);
+    all
+}
+
+const EXACT: u8 = 0;
+const NAMED: u8 = 1;
+const DOT: u8 = 2;
+const END: u8 = 3;
+const REST: u8 = 4;
+const SLASH: u8 = 5;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(routes: &[&str]) -> RouteTable<String> {
-        RouteTable::new(
-            routes
-                .iter()
-                .map(|&route| (PathRoute::parse(route).unwrap(), route.to_owned())),
-        )
-    }
-
-    #[test]
-    fn the_most_specific_route_wins_whatever_the_order() {
-        let mut routes = [
-            "/...",
-            "/a/...",
-            "/a/:x",
-            "/a/:x.txt",
-            "/a/b",
-            "/a/b/...",
-            "/:x/c",
-            "/",
-        ];
-        // (path, route)
-        let cases = [
-            ("/", "/"),
-            ("//", "/"),
-            ("/z", "/..."),
-            ("/z/z", "/..."),
-            ("/z/c", "/:x/c"),
-            ("/a", "/a/..."),
-            ("/ab", "/..."),
-            ("/abc", "/..."),
-            ("/a/", "/a/..."),
-            ("/a/b", "/a/b"),
-            ("/a/b/", "/a/b"),
-            ("/a//b", "/a/b"),
-            ("/a/b/c", "/a/b/..."),
-            ("/a/c", "/a/:x"),
-            ("/a/c.txt", "/a/:x.txt"),
-            ("/a/.txt", "/a/:x"),
-            ("/a/c/d", "/a/..."),
-            ("/A/b", "/..."),
-            ("/%61/b", "/..."),
-        ];
-        for _ in 0..routes.len() {
-            routes.rotate_left(1);
-            let table = table(&routes);
-            for (path, route) in cases {
-                let routed = table
-                    .route(path)
-                    .unwrap_or_else(|| panic!("{path} leads nowhere"));
-                assert_eq!(routed.target, route, "{path}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_path_without_a_route_leads_nowhere() {
-        let table = table(&["/a", "/b/:x", "/c/d/..."]);
-        for path in ["/", "/ab", "/a/b", "/b", "/b/", "/b/x/y", "/c", "/c/dd", ""] {
-            assert_eq!(table.route(path), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn names_and_the_rest_are_taken_from_the_path_as_it_came() {
-        // (route, path, named, rest)
-        type Case = (
-            &'static str,
-            &'static str,
-            &'static [(&'static str, &'static str)],
-            &'static str,
-        );
-        let cases: &[Case] = &[
-            ("/...", "/", &[], "/"),
-            ("/...", "/a/b", &[], "/a/b"),
-            ("/t/...", "/t", &[], ""),
-            ("/t/...", "/t/", &[], "/"),
-            ("/t/...", "/t/a", &[], "/a"),
-            ("/t/...", "/t/a/", &[], "/a/"),
-            ("/u/:id", "/u/4%202", &[("id", "4%202")], ""),
-            ("/u/:id/...", "/u/42/x/y", &[("id", "42")], "/x/y"),
-            ("/:a/:b", "/1/2", &[("a", "1"), ("b", "2")], ""),
-            ("/:f.txt", "/n.txt", &[("f", "n")], ""),
-        ];
-        for (route, path, named, rest) in cases {
-            let table = table(&[route]);
-            let routed = table
-                .route(path)
-                .unwrap_or_else(|| panic!("{path} leads nowhere"));
-            assert_eq!((&*routed.named, routed.rest), (*named, *rest), "{route} {path}");
-        }
-    }
-}
+mod tests;
