@@ -198,7 +198,6 @@ impl Assembly<'_> {
             };
             app.site.push(SiteEntry {
                 route: route.clone(),
-                written: route.as_str().to_owned(),
                 responder: responder.clone(),
             });
         }

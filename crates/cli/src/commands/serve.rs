@@ -99,10 +99,6 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
 /// The component answers every path.
 fn site(responder: Responder, instances: u32) -> Site {
     let route = PathRoute::parse("/...").expect("INVARIANT: a route");
-    let entry = SiteEntry {
-        written: route.as_str().to_owned(),
-        route,
-        responder,
-    };
+    let entry = SiteEntry { route, responder };
     Site::new([entry], instances)
 }

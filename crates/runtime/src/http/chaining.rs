@@ -39,7 +39,7 @@ impl Site {
     pub fn with_callees(mut self, callees: impl IntoIterator<Item = (String, Responder)>) -> Site {
         let everything = PathRoute::parse("/...").expect("this is a route");
         let named = callees.into_iter().map(|(name, responder)| {
-            let headers = RouteHeaders::of(&everything, everything.as_str());
+            let headers = RouteHeaders::of(&everything);
             let page = Page {
                 headers,
                 responder,

@@ -1,12 +1,12 @@
 //! The headers by which Spin tells a guest how its request was routed.
 //!
-//! | header | for `GET /shop/items/7?x=1` on the route `/:kind/...` of an app whose base path is `/shop` |
+//! | header | for `GET /shop/items/7?x=1` on the route `/shop/:kind/...` |
 //! | --- | --- |
 //! | `spin-full-url` | `http://example.com/shop/items/7?x=1` |
 //! | `spin-path-info` | `/7` |
 //! | `spin-matched-route` | `/shop/:kind/...` |
-//! | `spin-raw-component-route` | `/:kind/...` |
-//! | `spin-component-route` | `/:kind` |
+//! | `spin-raw-component-route` | `/shop/:kind/...` |
+//! | `spin-component-route` | `/shop/:kind` |
 //! | `spin-base-path` | `/` |
 //! | `spin-client-addr` | `203.0.113.9:50412` |
 //! | `spin-path-match-kind` | `items` |
@@ -45,11 +45,11 @@ const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
 const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
 
 impl RouteHeaders {
-    /// `written` is the route without the app's base path.
-    pub(super) fn of(route: &PathRoute, written: &str) -> RouteHeaders {
+    pub(super) fn of(route: &PathRoute) -> RouteHeaders {
+        let written = route.as_str();
         let prefix = written.strip_suffix("/...").unwrap_or(written);
         RouteHeaders {
-            matched: value(&matched(route.as_str())),
+            matched: value(&matched(written)),
             written: value(written),
             prefix: value(prefix),
         }
@@ -136,7 +136,7 @@ mod tests {
         headers.insert("spin_client_addr", HeaderValue::from_static("1.2.3.4:7"));
         headers.insert("spinner", HeaderValue::from_static("kept"));
         headers.insert("accept", HeaderValue::from_static("*/*"));
-        RouteHeaders::of(&route, "/:Kind/...").put_into(
+        RouteHeaders::of(&route).put_into(
             &mut headers,
             &Described {
                 authority: "example.com:80",
@@ -157,12 +157,12 @@ mod tests {
                 ("accept", "*/*"),
                 ("spin-base-path", "/"),
                 ("spin-client-addr", "203.0.113.9:50412"),
-                ("spin-component-route", "/:Kind"),
+                ("spin-component-route", "/shop/:Kind"),
                 ("spin-full-url", "http://example.com:80/shop/items/7?x=1"),
                 ("spin-matched-route", "/shop/:Kind/..."),
                 ("spin-path-info", "/7"),
                 ("spin-path-match-kind", "items"),
-                ("spin-raw-component-route", "/:Kind/..."),
+                ("spin-raw-component-route", "/shop/:Kind/..."),
                 ("spinner", "kept"),
             ]
         );

@@ -34,15 +34,13 @@ pub struct Site {
 pub struct SiteEntry {
     /// Which paths.
     pub route: PathRoute,
-    /// The route as the manifest has it, without the app's base path.
-    pub written: String,
     /// Who answers.
     pub responder: Responder,
 }
 
 impl SiteEntry {
     fn into_page(self, pool: OwnPool) -> (PathRoute, Page) {
-        let headers = RouteHeaders::of(&self.route, &self.written);
+        let headers = RouteHeaders::of(&self.route);
         (
             self.route,
             Page {
