@@ -282,17 +282,13 @@ fn a_response_without_a_body_does_not_trap_the_guest_that_writes_one() {
     }
     // What is still written is written to its end.
     let ended = app.stop();
-    for number in 0..rows.len() {
+    for (number, row) in rows.iter().enumerate() {
         let told = [
             format!("response {number} of 0.2: written, finished"),
             format!("response {number} of 0.3: written"),
         ];
         for told in told {
-            assert!(
-                ended.stdout.contains(&told),
-                "{told}: {:?}\n{ended}",
-                rows[number]
-            );
+            assert!(ended.stdout.contains(&told), "{told}: {row:?}\n{ended}");
         }
     }
 }

@@ -74,7 +74,8 @@ async fn a_request_is_repeated_only_where_nobody_can_have_acted_on_it() {
     let writer = Writer::new();
     let empty = || Empty::new().map_err(|never| match never {}).boxed_unsync();
     let full = || Full::from("text").map_err(|never| match never {}).boxed_unsync();
-    let bodies: [(&str, fn() -> WasiBody, bool); 3] = [
+    type Made = (&'static str, fn() -> WasiBody, bool);
+    let bodies: [Made; 3] = [
         ("none", empty, false),
         ("awaited", full, false),
         ("begun", full, true),

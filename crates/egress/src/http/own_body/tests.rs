@@ -86,7 +86,8 @@ async fn an_end_without_anything_before_it_can_be_lent_again() {
 #[tokio::test]
 async fn a_body_is_as_long_as_it_says_or_fails() {
     // (its length, what is written, whether it is whole, the length that it is said to have instead)
-    let rows: [(Option<u64>, &[&str], bool, Option<u64>); 5] = [
+    type Row = (Option<u64>, &'static [&'static str], bool, Option<u64>);
+    let rows: [Row; 5] = [
         (None, &["ab", "c"], true, None),
         (Some(3), &["ab", "c"], true, None),
         (Some(3), &["abcd"], false, Some(4)),
