@@ -1,4 +1,4 @@
-//! The audit log: one JSON object a line for each decision.
+//! The audit log: one JSON object a line for each decision, and for each outcome of one.
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -17,16 +17,22 @@ impl Judgement {
     ///
     /// If a line is not a JSON object, or lacks what every line has.
     pub fn read(log: &Path) -> Vec<Judgement> {
-        let text = fs::read_to_string(log).unwrap_or_default();
-        text.lines().map(Judgement::parse).collect()
+        let lines = lines(log).into_iter();
+        lines
+            .filter(|line| {
+                ["outcome", "lost", "started"]
+                    .iter()
+                    .all(|member| line.get(member).is_none())
+            })
+            .map(Judgement::of)
+            .collect()
     }
 
-    fn parse(line: &str) -> Judgement {
-        let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("`{line}`: {error}"));
-        for field in ["ts", "component", "instance", "attempt", "verdict"] {
+    fn of(value: Value) -> Judgement {
+        for field in ["ts", "id", "component", "instance", "attempt", "verdict"] {
             assert!(
                 value.get(field).is_some_and(|value| !value.is_null()),
-                "no `{field}` in `{line}`"
+                "no `{field}` in `{value}`"
             );
         }
         Judgement(value)
@@ -56,6 +62,28 @@ impl Judgement {
     }
 }
 
+/// Every line of a log. A file that does not exist (yet) has none.
+///
+/// # Panics
+///
+/// If a line is not JSON.
+pub fn lines(log: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    text.lines().map(parse).collect()
+}
+
+/// The outcomes in a log (RSN-6), in their order.
+pub fn outcomes(log: &Path) -> Vec<Value> {
+    lines(log)
+        .into_iter()
+        .filter(|line| line.get("outcome").is_some())
+        .collect()
+}
+
+fn parse(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("`{line}`: {error}"))
+}
+
 /// As in the log.
 impl Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,10 +106,10 @@ mod tests {
     #[test]
     fn reasons_are_those_of_the_denials() {
         let line = |verdict: &str, reason: &str| {
-            let head = r#""ts":"t","component":"c","instance":1,"attempt":"connect""#;
-            Judgement::parse(&format!(
+            let head = r#""ts":"t","id":1,"component":"c","instance":1,"attempt":"connect""#;
+            Judgement::of(parse(&format!(
                 r#"{{{head},"verdict":"{verdict}","reason":"{reason}"}}"#
-            ))
+            )))
         };
         let log = [
             line("allow", ""),

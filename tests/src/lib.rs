@@ -34,5 +34,5 @@ pub mod script;
 pub mod slow_component;
 pub mod tcp;
 pub mod tls;
-mod transcript;
+pub mod transcript;
 pub mod udp;

@@ -299,9 +299,14 @@ impl Running {
         line.unwrap_or_else(|| panic!("no line `{start}…` on standard error\n{self}"))
     }
 
-    /// What it has written to standard error so far.
+    /// What it has written to standard error so far, without the times that lines begin with.
     pub fn stderr(&self) -> String {
         self.stderr.text()
+    }
+
+    /// The outcomes so far.
+    pub fn outcomes(&self) -> Vec<serde_json::Value> {
+        audit::outcomes(&self.audit_log)
     }
 
     /// The decisions so far.
@@ -354,6 +359,7 @@ impl Running {
             stdout: self.stdout.whole(),
             stderr: self.stderr.whole(),
             audit: Judgement::read(&self.audit_log),
+            outcomes: audit::outcomes(&self.audit_log),
         };
         assert!(!finished.panicked(), "Outport panicked\n{finished}");
         finished
@@ -375,10 +381,12 @@ pub struct Finished {
     pub code: Option<i32>,
     /// Its standard output.
     pub stdout: String,
-    /// Its standard error.
+    /// Its standard error, without the times that lines begin with.
     pub stderr: String,
     /// Its decisions.
     pub audit: Vec<Judgement>,
+    /// Their outcomes.
+    pub outcomes: Vec<serde_json::Value>,
 }
 
 impl Finished {
@@ -422,12 +430,16 @@ impl Display for Finished {
             stdout,
             stderr,
             audit,
+            outcomes,
         } = self;
         writeln!(
             f,
             "$ {line}\nexit code {code:?}\n--- stdout\n{stdout}--- stderr\n{stderr}--- audit"
         )?;
-        audit.iter().try_for_each(|judgement| writeln!(f, "{judgement}"))
+        audit
+            .iter()
+            .try_for_each(|judgement| writeln!(f, "{judgement}"))?;
+        outcomes.iter().try_for_each(|outcome| writeln!(f, "{outcome}"))
     }
 }
 

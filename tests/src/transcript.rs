@@ -46,7 +46,7 @@ impl Transcript {
 
     /// What was written so far.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.shared.lock()).into_owned()
+        untimed(&String::from_utf8_lossy(&self.shared.lock()))
     }
 
     /// Everything, once the other end is closed.
@@ -62,7 +62,7 @@ impl Transcript {
         let deadline = Instant::now() + limit;
         let mut bytes = self.shared.lock();
         loop {
-            let text = String::from_utf8_lossy(&bytes);
+            let text = untimed(&String::from_utf8_lossy(&bytes));
             let whole = text.rsplit_once('\n').map_or("", |(whole, _rest)| whole);
             if let Some(line) = whole.lines().find(|line| line.starts_with(start)) {
                 return Some(line.to_owned());
@@ -76,6 +76,23 @@ impl Transcript {
                 .0;
         }
     }
+}
+
+/// Text without the times that Outport's lines begin with where standard error is no terminal.
+pub fn untimed(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| without_time(line).unwrap_or(line))
+        .collect()
+}
+
+/// The rest of a line that begins as `2026-03-01T09:30:00.125Z denied: `.
+pub fn without_time(line: &str) -> Option<&str> {
+    let (time, rest) = line.split_at_checked("2026-03-01T09:30:00.125Z ".len())?;
+    let digits = |c: char| if c.is_ascii_digit() { '0' } else { c };
+    let is_time = time.chars().map(digits).eq("0000-00-00T00:00:00.000Z ".chars());
+    let labels = ["denied", "failed", "error", "warning", "note", "debug"];
+    let is_ours = labels.iter().any(|label| rest.starts_with(&format!("{label}:")));
+    (is_time && is_ours).then_some(rest)
 }
 
 #[cfg(test)]
@@ -94,6 +111,14 @@ mod tests {
             transcript.wait_for_line("Ser", Duration::from_secs(5)).as_deref(),
             Some("Serving")
         );
+    }
+
+    #[test]
+    fn times_are_left_out_of_lines_of_outport_alone() {
+        let time = "2026-03-01T09:30:00.125Z";
+        let text = format!("{time} denied: x\n{time} hello\ndenied: {time}\n{time} warning: y");
+        let expected = format!("denied: x\n{time} hello\ndenied: {time}\nwarning: y");
+        assert_eq!(untimed(&text), expected);
     }
 
     #[test]

@@ -2,11 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "outcomes/mod.rs"]
+mod outcomes;
+
 use std::net::TcpListener;
 
+use outport_e2e::audit::Judgement;
 use outport_e2e::dns::{DnsServer, Reply};
+use outport_e2e::guest;
 use outport_e2e::outport::{Finished, Outport};
 use outport_e2e::script::{Script, results};
+use outport_e2e::tcp::{ClosedPort, TcpPeer};
+use rustix::process::Signal;
 
 fn denied_line(finished: &Finished) -> String {
     let line = finished.stderr.lines().find(|line| line.contains("denied"));
@@ -298,4 +305,167 @@ fn rsn_4_what_others_wrote_is_escaped_before_a_terminal_sees_it() {
             .find(|letter| (letter.is_control() && *letter != '\n') || *letter == '\u{202e}');
         assert_eq!(odd, None, "in {what}\n{finished}");
     }
+}
+
+#[test]
+fn what_is_allowed_and_fails_is_one_line_and_then_a_count() {
+    let closed = ClosedPort::take();
+    let nobody = format!("127.0.0.1:{}", closed.number());
+    let finished = Outport::player()
+        .allow("*://127.0.0.1:*")
+        .args([
+            format!("repeat 5 tcp.connect {nobody}"),
+            format!("http GET http://{nobody}/"),
+        ])
+        .finish()
+        .expect_code(0);
+    let failed: Vec<&str> = finished
+        .stderr
+        .lines()
+        .filter(|line| line.contains("failed:"))
+        .collect();
+    assert_eq!(
+        failed,
+        [
+            format!(
+                "failed: component `player` tcp {nobody} [connection-refused] it is allowed, but nobody listens there"
+            ),
+            format!(
+                "failed: component `player` http http://{nobody} [connection-refused] it is allowed, but nobody listens there"
+            ),
+            format!("failed: component `player` tcp {nobody} [connection-refused] 4 more times"),
+        ],
+        "{finished}"
+    );
+}
+
+// proves: RSN-6
+#[test]
+fn rsn_6_nothing_new_is_done_that_cannot_be_recorded_where_that_is_required() {
+    let peer = TcpPeer::echo();
+    let statements = [
+        format!("tcp.connect {}", peer.address()),
+        "dns.lookup localhost".to_owned(),
+        format!("http GET http://{}/", peer.address()),
+    ];
+    let run = || {
+        Outport::command("run")
+            .allow("*://127.0.0.1:*")
+            .allow("*://localhost:1")
+    };
+    let player = guest::path("player").into_os_string();
+    let finished = run()
+        .options(["--audit-required", "--audit-log=/dev/full"])
+        .args([player.clone()])
+        .args(&statements)
+        .finish()
+        .expect_code(0);
+    assert_eq!(
+        results(&finished.stdout),
+        ["access-denied", "access-denied", "HTTP-request-denied"],
+        "{finished}"
+    );
+    assert_eq!(peer.accepted(), 0);
+    assert_eq!(
+        finished.stderr.matches("cannot be written").count(),
+        4,
+        "{finished}"
+    );
+    assert!(finished.stderr.contains("[audit.unavailable]"), "{finished}");
+
+    let finished = run()
+        .options(["--audit-required", "--audit-log=log"])
+        .args([player])
+        .args(&statements[..2])
+        .finish();
+    assert_eq!(results(&finished.stdout), ["ok", "127.0.0.1,::1"], "{finished}");
+    run()
+        .option("--audit-required")
+        .args(["x.wasm"])
+        .finish()
+        .expect_code(2);
+}
+
+#[test]
+fn a_log_of_denials_has_nothing_else() {
+    let peer = TcpPeer::echo();
+    let finished = Outport::player()
+        .allow("*://127.0.0.1:*")
+        .option("--audit-denials")
+        .args([
+            format!("tcp.connect {}", peer.address()),
+            "tcp.connect 10.0.0.5:80".into(),
+        ])
+        .finish();
+    assert_eq!(
+        (finished.audit.len(), finished.outcomes.len()),
+        (1, 0),
+        "{finished}"
+    );
+    assert_eq!(finished.reasons(), ["allow.no-match"]);
+}
+
+#[test]
+fn a_log_goes_on_in_a_new_file_when_it_was_moved() {
+    for hang_up in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let log = folder.join("audit.jsonl");
+        let run = Outport::command("run")
+            .option(format!("--audit-log={}", log.display()))
+            .args([guest::path("player")])
+            .args([
+                "tcp.connect 10.0.0.5:1",
+                "print move",
+                "wait 1500",
+                "tcp.connect 10.0.0.5:2",
+            ])
+            .start();
+        run.wait_for_line("2 print move");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::fs::rename(&log, folder.join("audit.jsonl.1")).unwrap();
+        if hang_up {
+            run.signal(Signal::HUP);
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            assert!(log.exists(), "it is made anew at the signal\n{run}");
+        }
+        let finished = run.finish().expect_code(0);
+        let destinations = |name: &str| {
+            let lines = Judgement::read(&folder.join(name));
+            lines
+                .iter()
+                .map(|line| line.field("destination"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(destinations("audit.jsonl.1"), ["tcp", "10.0.0.5:1"], "{finished}");
+        assert_eq!(destinations("audit.jsonl"), ["tcp", "10.0.0.5:2"], "{finished}");
+    }
+    let finished = Outport::command("run")
+        .file("notes", "something else\n")
+        .option("--audit-log=notes")
+        .args([guest::path("player")])
+        .finish()
+        .expect_code(2);
+    assert!(finished.stderr.contains("is no audit log"), "{finished}");
+}
+
+#[test]
+fn a_denial_begins_with_the_time_where_nobody_looks_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = folder.path().join("error");
+    let mut command = std::process::Command::new(outport_e2e::outport::binary());
+    command
+        .arg("run")
+        .arg(guest::path("player"))
+        .arg("tcp.connect 10.0.0.5:80");
+    command.env("XDG_CACHE_HOME", folder.path());
+    command.stderr(std::fs::File::create(&error).unwrap());
+    assert!(command.status().unwrap().success());
+    let said = std::fs::read_to_string(&error).unwrap();
+    let line = said.lines().find(|line| line.contains("denied: ")).unwrap();
+    let rest = outport_e2e::transcript::without_time(line).unwrap_or_else(|| panic!("no time in `{line}`"));
+    assert!(
+        rest.starts_with("denied: component `player` tcp 10.0.0.5:80"),
+        "{line}"
+    );
 }

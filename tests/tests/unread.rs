@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use outport_e2e::outport::binary;
 use outport_e2e::process::{Process, free_port};
+use outport_e2e::transcript::untimed;
 use outport_e2e::{guest, http};
 use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::Signal;
@@ -105,6 +106,7 @@ fn output_and_error_that_go_the_same_way_stay_in_order() {
     drop(command);
     let mut output = String::new();
     reader.read_to_string(&mut output).unwrap();
+    let output = untimed(&output);
     assert_eq!(process.wait(Duration::from_secs(10)).unwrap().code(), Some(0));
     let results: Vec<&str> = output.lines().filter(|line| line.contains(" => ")).collect();
     assert_eq!(results.len(), 200, "{output}");

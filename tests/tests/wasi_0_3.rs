@@ -10,6 +10,8 @@ mod grants;
 mod hard_limits;
 #[path = "lookups.rs"]
 mod lookups;
+#[path = "outcomes/mod.rs"]
+mod outcomes;
 #[path = "quotas.rs"]
 mod quotas;
 #[path = "runtime_limits.rs"]

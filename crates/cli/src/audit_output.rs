@@ -1,12 +1,28 @@
 //! Where decisions are written to: opened while the process still may, written to later.
 
-use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use outport_egress::{AuditLog, AuditLogError};
+use clap::Args;
+use outport_egress::{AuditFile, AuditLog, AuditLogError};
 use outport_runtime::stdio;
 
 use crate::failure::Failure;
+
+/// What is recorded, where, and whether anything is done that is not.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct AuditOptions {
+    /// Write every decision, and what came of it, to a file as a line of JSON; `-` is standard error
+    #[arg(long, value_name = "FILE")]
+    audit_log: Option<PathBuf>,
+
+    /// Write only denials to the audit log
+    #[arg(long, requires = "audit_log")]
+    audit_denials: bool,
+
+    /// Refuse every new connection, request and look-up while the audit log cannot be written
+    #[arg(long, requires = "audit_log")]
+    audit_required: bool,
+}
 
 /// What `--audit-log` names.
 #[derive(Debug)]
@@ -14,19 +30,56 @@ pub(crate) enum AuditOutput {
     /// `-`.
     StandardError,
     /// A file, open for appending.
-    File(File),
+    File(AuditFile),
+}
+
+/// Whether anything is done that is not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// Nothing.
+    Required,
+    /// As far as it can be.
+    Wanted,
+}
+
+impl AuditOptions {
+    /// Opens what `--audit-log` names, if it is there.
+    pub(crate) fn open(&self) -> Result<Option<AuditOutput>, AuditLogError> {
+        self.audit_log.as_deref().map(AuditOutput::open).transpose()
+    }
+
+    /// Starts to write to `output`.
+    pub(crate) fn start(&self, output: AuditOutput) -> Result<(AuditLog, Record), Failure> {
+        let mut log = output.into_log()?;
+        if self.audit_denials {
+            log = log.only_denials();
+        }
+        if !self.audit_required {
+            return Ok((log, Record::Wanted));
+        }
+        log.try_out();
+        Ok((log, Record::Required))
+    }
 }
 
 impl AuditOutput {
-    pub(crate) fn open(path: &Path) -> Result<AuditOutput, AuditLogError> {
+    fn open(path: &Path) -> Result<AuditOutput, AuditLogError> {
         match path == Path::new("-") {
             true => Ok(AuditOutput::StandardError),
-            false => AuditLog::open(path).map(AuditOutput::File),
+            false => AuditFile::open(path).map(AuditOutput::File),
+        }
+    }
+
+    /// The directory in which the log may be made anew.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        match self {
+            AuditOutput::StandardError => None,
+            AuditOutput::File(file) => file.directory(),
         }
     }
 
     /// Starts to write. What goes to standard error takes its turn with the rest that does.
-    pub(crate) fn into_log(self) -> Result<AuditLog, Failure> {
+    fn into_log(self) -> Result<AuditLog, Failure> {
         Ok(match self {
             AuditOutput::StandardError => match stdio::opened() {
                 Some(streams) => AuditLog::to(streams.error_in_turn())?,

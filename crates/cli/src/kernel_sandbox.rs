@@ -4,6 +4,7 @@
 //! before: the place for compiled code, with the process that writes to it, and the audit log. Listeners are open already.
 
 use clap::{Args, ValueEnum};
+use outport_egress::AuditLogError;
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::compiler::Confinement;
 use outport_runtime::sandbox::{Demand, Enforced, FileTimes, Gap, Sandbox};
@@ -13,7 +14,7 @@ use crate::audit_output::AuditOutput;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::operator_options::{OperatorOptions, OperatorSide};
+use crate::operator_options::OperatorOptions;
 use crate::terminal::Terminal;
 
 /// Whether to enter.
@@ -81,14 +82,15 @@ impl OperatorOptions {
     /// then is said by `tell`; what cannot be held is a warning.
     pub(crate) fn enter_sandbox(
         &self,
-        side: &OperatorSide,
         directories: &[Directory],
         terminal: Terminal,
         tell: fn(Terminal, &str),
     ) -> Result<Inside, Failure> {
-        let audit = side.audit_log.as_deref().map(AuditOutput::open).transpose();
-        let audit = audit.map_err(|error| {
-            let advice = "name a file in a directory that is there and that you may write to, or `-`";
+        let audit = self.audit.open().map_err(|error| {
+            let advice = match error {
+                AuditLogError::Another { .. } => "name another file, or move this one away",
+                _ => "name a file in a directory that is there and that you may write to, or `-`",
+            };
             Failure::unusable(Diagnostic::error(error.to_string()).advising(advice))
         })?;
         let code = self.compiled_code(directories, terminal);
@@ -96,6 +98,8 @@ impl OperatorOptions {
         let sandbox = guests
             .map(|shared| shared.host.clone())
             .fold(Sandbox::new(), Sandbox::writable);
+        let logs = audit.as_ref().and_then(AuditOutput::directory);
+        let sandbox = logs.into_iter().fold(sandbox, Sandbox::with_logs_in);
         let held: Option<Enforced> = match self.sandbox.kernel_sandbox {
             KernelSandbox::Off => None,
             KernelSandbox::On => enter(&sandbox, Demand::WhatThereIs, terminal)?,

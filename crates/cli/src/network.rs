@@ -8,7 +8,7 @@ use outport_egress::{DenialReporter, Gate, Refresher, Resolver, Wall};
 use outport_policy::{AllowList, Operator};
 use outport_runtime::descriptors;
 
-use crate::audit_output::AuditOutput;
+use crate::audit_output::{AuditOutput, Record};
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::{OperatorOptions, OperatorSide};
@@ -51,11 +51,16 @@ impl Network {
             builder = builder.http_connections(limit.value);
         }
         if !terminal.is_quiet() {
-            let report = DenialReporter::new(move |line| terminal.insist(&painted(line, terminal.paint())))?;
+            let report =
+                DenialReporter::new(move |line| terminal.insist_now(&painted(line, terminal.paint())))?;
             builder = builder.sink(Arc::new(report));
         }
         if let Some(output) = audit {
-            builder = builder.sink(Arc::new(output.into_log()?));
+            let (log, record) = options.audit.start(output)?;
+            builder = match record {
+                Record::Required => builder.required_sink(Arc::new(log)),
+                Record::Wanted => builder.sink(Arc::new(log)),
+            };
         }
         let wall = builder.build()?;
         let names_to_resolve = !side.operator.deny.exact_names().is_empty();
@@ -102,6 +107,7 @@ pub(crate) fn within_descriptors(mut operator: Operator) -> Operator {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        self.wall.stop();
         self.wall.flush();
     }
 }

@@ -20,6 +20,7 @@ use outport_policy::{DenyList, Entry, Limit, Operator, Place, PortSet, Quotas, R
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::surroundings::Directory;
 
+use crate::audit_output::AuditOptions;
 use crate::client_tls::ClientTlsProfiles;
 use crate::diagnostic::Diagnostic;
 use crate::engine_room::compiled_code;
@@ -84,16 +85,15 @@ pub(crate) struct OperatorOptions {
     #[arg(long, value_name = "N", value_parser = number(0, u32::MAX))]
     max_sockets_per_instance: Option<u32>,
 
-    /// Write every decision to a file as a line of JSON; `-` is standard error
-    #[arg(long, value_name = "FILE")]
-    audit_log: Option<PathBuf>,
-
     /// Refuse to start when there are warnings
     #[arg(long)]
     deny_warnings: bool,
 
     #[command(flatten)]
     pub(crate) loading: LoadOptions,
+
+    #[command(flatten)]
+    pub(crate) audit: AuditOptions,
 
     #[command(flatten)]
     pub(crate) sandbox: SandboxOptions,
@@ -105,7 +105,6 @@ pub(crate) struct OperatorSide {
     /// Empty: the system's.
     pub(crate) dns_servers: Vec<SocketAddr>,
     pub(crate) resolve_disallowed: bool,
-    pub(crate) audit_log: Option<PathBuf>,
     pub(crate) deny_warnings: bool,
     /// Certificates for outgoing HTTPS.
     pub(crate) client_tls: ClientTlsProfiles,
@@ -248,7 +247,6 @@ impl OperatorOptions {
             },
             dns_servers,
             resolve_disallowed: resolve_in_file && !self.no_resolve_disallowed,
-            audit_log: self.audit_log.clone(),
             deny_warnings: self.deny_warnings,
             client_tls,
             http,

@@ -22,7 +22,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 use std::{fs, io, thread};
 
-use outport_egress::Wall;
+use outport_egress::{Wall, WeakWall};
 use outport_policy::Place;
 
 use crate::client_tls::ClientTlsProfiles;
@@ -37,6 +37,8 @@ use crate::terminal::Terminal;
 pub(crate) struct Reload {
     /// None where there is no file that could say something else.
     thread: Option<Sender<()>>,
+    /// Whoever waits for signals to the last does not keep the log from ending.
+    wall: WeakWall,
     terminal: Terminal,
 }
 
@@ -53,6 +55,7 @@ impl Reload {
         let Some(path) = options.runtime_config_file().filter(|path| path.is_file()) else {
             return Ok(Reload {
                 thread: None,
+                wall: wall.downgrade(),
                 terminal,
             });
         };
@@ -70,12 +73,16 @@ impl Reload {
             .spawn(move || watch.run(&wanted))?;
         Ok(Reload {
             thread: Some(thread),
+            wall: wall.downgrade(),
             terminal,
         })
     }
 
-    /// Reads it now, on the other thread.
+    /// Reads it now, on the other thread, and opens the audit log again.
     pub(crate) fn now(&self) {
+        if let Some(wall) = self.wall.upgrade() {
+            wall.reopen();
+        }
         match &self.thread {
             // The thread only ends after this.
             Some(thread) => drop(thread.send(())),

@@ -14,6 +14,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use outport_egress::Timestamp;
 use outport_policy::{Place, excerpt};
 use outport_runtime::stdio;
 
@@ -27,6 +28,26 @@ use crate::paint::{Colour, Paint, harmless};
 pub(crate) struct Terminal {
     volume: Volume,
     paint: Paint,
+    times: Times,
+}
+
+/// Whether lines about what happens while guests run begin with the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Times {
+    /// Somebody reads them later.
+    Shown,
+    /// Somebody looks on.
+    Hidden,
+}
+
+impl Times {
+    /// What a line of now begins with.
+    fn prefix(self) -> String {
+        match self {
+            Times::Shown => format!("{} ", Timestamp::now()),
+            Times::Hidden => String::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +67,10 @@ impl Terminal {
         Terminal {
             volume,
             paint: paint(),
+            times: match io::stderr().is_terminal() {
+                true => Times::Hidden,
+                false => Times::Shown,
+            },
         }
     }
 
@@ -54,14 +79,14 @@ impl Terminal {
         self.paint
     }
 
-    /// Whether anything but errors is to be said.
-    pub(crate) fn is_quiet(self) -> bool {
-        self.volume == Volume::Quiet
-    }
-
     /// Whether more than usual is to be said.
     pub(crate) fn is_verbose(self) -> bool {
         self.volume == Volume::Verbose
+    }
+
+    /// Whether anything but errors is to be said.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.volume == Volume::Quiet
     }
 
     /// Says a line, unless only errors are wanted.
@@ -81,6 +106,11 @@ impl Terminal {
     /// Says a line in any case.
     pub(crate) fn insist(self, line: &str) {
         write(&format!("{line}\n"));
+    }
+
+    /// Says in any case what happens now: with the time, unless somebody looks on.
+    pub(crate) fn insist_now(self, line: &str) {
+        self.insist(&format!("{}{line}", self.times.prefix()));
     }
 
     /// Shows errors in any case, and the rest unless only errors are wanted.
@@ -131,7 +161,10 @@ impl Terminal {
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(|| Log)
-            .event_format(LogLine { paint: self.paint })
+            .event_format(LogLine {
+                paint: self.paint,
+                times: self.times,
+            })
             .init();
         Ok(())
     }
@@ -191,6 +224,7 @@ fn paint() -> Paint {
 /// An event of the log, as a line like all others: `warning: …`.
 struct LogLine {
     paint: Paint,
+    times: Times,
 }
 
 impl<S, N> FormatEvent<S, N> for LogLine
@@ -213,7 +247,7 @@ where
         };
         let mut text = Text::default();
         event.record(&mut text);
-        write!(writer, "{label}: ")?;
+        write!(writer, "{}{label}: ", self.times.prefix())?;
         if *event.metadata().level() > Level::INFO {
             write!(writer, "{}: ", origin(context, event))?;
         }

@@ -19,6 +19,8 @@ use rustix::net::Shutdown;
 
 use outport_policy::{AnswerSource, Attempt, Endpoint, Host, Name, Scheme, Transport};
 
+use crate::audit::EndedBy;
+use crate::followed::Followed;
 use crate::instance::InstanceGate;
 
 /// The open connections of a process.
@@ -32,6 +34,7 @@ struct Open {
     gate: Weak<InstanceGate>,
     remote: SocketAddr,
     way: Way,
+    followed: Weak<Followed>,
 }
 
 /// How a connection came about, which is how it is judged again.
@@ -70,12 +73,14 @@ impl Connections {
         gate: &Arc<InstanceGate>,
         remote: SocketAddr,
         way: Way,
+        followed: Option<&Arc<Followed>>,
     ) -> Registration {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let open = Open {
             gate: Arc::downgrade(gate),
             remote,
             way,
+            followed: followed.map(Arc::downgrade).unwrap_or_default(),
         };
         // Another thread may replace the policy right now: whoever comes second sees what the first has done.
         let open = Arc::new(open);
@@ -106,6 +111,9 @@ impl Connections {
 fn close<'a>(forbidden: impl Iterator<Item = &'a Open>) {
     let mut pairs = Vec::new();
     for open in forbidden {
+        if let Some(followed) = open.followed.upgrade() {
+            followed.note_end(EndedBy::Policy);
+        }
         match &open.way {
             Way::Socket { socket } => {
                 if let Some(socket) = socket.upgrade() {

@@ -12,7 +12,8 @@ use crate::instance::InstanceGate;
 use crate::sockets::closed_ctx;
 
 /// The network of one instance: its grants, its peers, its counts. Made by [`Gate::open`](crate::Gate::open), kept
-/// in the store, and everything that it counts is given back when the store is dropped.
+/// in the store, and everything that it counts is given back when the store is dropped. Data of a store that has it before
+/// the table lets outcomes tell what ended with the instance from what the guest closed.
 pub struct GateCtx {
     pub(crate) gate: Arc<InstanceGate>,
     hooks: GateHooks,
@@ -66,6 +67,13 @@ pub struct GateCtxView<'a> {
     pub ctx: &'a mut GateCtx,
     /// The table of the store, the same that [`WasiView`](wasmtime_wasi::WasiView) gives out.
     pub table: &'a mut ResourceTable,
+}
+
+/// What the instance still holds ends with it.
+impl Drop for GateCtx {
+    fn drop(&mut self) {
+        self.gate.end();
+    }
 }
 
 impl<'a> GateCtxView<'a> {

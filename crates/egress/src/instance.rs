@@ -7,17 +7,19 @@
 //! sent to, a look-up that began) is changed under the same lock that it was judged under. The policy of the
 //! instance is made anew when the operator's has been replaced, which the next decision notices.
 
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use outport_policy::{
-    Attempt, Decision, Endpoint, Grants, Layer, Name, Operator, Outcome, Peers, Policy, Quotas, Reason,
+    Attempt, Decision, Endpoint, Grants, Layer, Name, Operator, Outcome, Peers, Policy, Quotas, Reason, Rule,
     Situation, Ticket, Transport, Usage, printable,
 };
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::audit::{AuditEvent, Verdict, escape};
+use crate::audit::{AuditEvent, AuditOutcome, Stage, Verdict, destination, escape};
 use crate::dns::Resolve;
 use crate::gate::Gate;
 use crate::holdings::Holdings;
@@ -33,7 +35,20 @@ pub(crate) struct InstanceGate {
     held: Holdings,
     account: OnceLock<Arc<dyn HostAccount>>,
     turns: Semaphore,
+    /// The instance ends, and with it what it holds.
+    ending: AtomicBool,
     state: Mutex<State>,
+}
+
+/// The number of a decision that was told of, by which its outcomes name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DecisionId(Option<NonZeroU64>);
+
+impl DecisionId {
+    /// The number; none if nobody was told.
+    pub(crate) fn told(self) -> Option<u64> {
+        self.0.map(NonZeroU64::get)
+    }
 }
 
 struct State {
@@ -83,6 +98,7 @@ impl InstanceGate {
             held,
             account: OnceLock::new(),
             turns,
+            ending: AtomicBool::new(false),
             state: Mutex::new(state),
         }
     }
@@ -133,8 +149,18 @@ impl InstanceGate {
         self.gate.wall().operator().quotas.clone()
     }
 
+    /// Notes that the instance ends.
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the instance ends.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
     /// Judges an attempt; `what` names it in the audit log.
-    pub(crate) fn judge(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<(), Refusal> {
+    pub(crate) fn judge(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<DecisionId, Refusal> {
         self.judge_with(what, attempt, self.held.usage())
     }
 
@@ -144,7 +170,7 @@ impl InstanceGate {
         what: &'static str,
         attempt: &Attempt<'_>,
         usage: Usage,
-    ) -> Result<(), Refusal> {
+    ) -> Result<DecisionId, Refusal> {
         self.judge_with(what, attempt, usage)
     }
 
@@ -157,6 +183,7 @@ impl InstanceGate {
     pub(crate) fn judge_again_with(&self, attempt: &Attempt<'_>, usage: Usage) -> Result<(), Refusal> {
         let mut state = self.state()?;
         self.decide(&mut state, "", attempt, usage, Telling::Aside, now())
+            .map(drop)
     }
 
     /// Whether the deny list forbids what was permitted when it began.
@@ -168,7 +195,7 @@ impl InstanceGate {
     /// what the author's list has to say; this one need not.
     pub(crate) fn judge_implied(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<(), Refusal> {
         match self.judge_again(attempt) {
-            Err(refusal) if refusal.layer() != Layer::AllowList => self.judge(what, attempt),
+            Err(refusal) if refusal.layer() != Layer::AllowList => self.judge(what, attempt).map(drop),
             _ => Ok(()),
         }
     }
@@ -178,12 +205,19 @@ impl InstanceGate {
     pub(crate) fn judge_expanded(&self, name: &Name) -> Result<(), Refusal> {
         let attempt = Attempt::LookUp { name };
         match self.judge_again(&attempt) {
-            Err(refusal) if refusal.layer() <= Layer::RuntimeLimits => self.judge("dns.lookup", &attempt),
+            Err(refusal) if refusal.layer() <= Layer::RuntimeLimits => {
+                self.judge("dns.lookup", &attempt).map(drop)
+            }
             _ => Ok(()),
         }
     }
 
-    fn judge_with(&self, what: &'static str, attempt: &Attempt<'_>, usage: Usage) -> Result<(), Refusal> {
+    fn judge_with(
+        &self,
+        what: &'static str,
+        attempt: &Attempt<'_>,
+        usage: Usage,
+    ) -> Result<DecisionId, Refusal> {
         let mut state = self.state()?;
         self.decide(&mut state, what, attempt, usage, Telling::Always, now())
     }
@@ -227,19 +261,19 @@ impl InstanceGate {
         if verdict.is_err() && !told {
             state.unsolicited_told = Some(now);
         }
-        verdict
+        verdict.map(drop)
     }
 
     /// Judges a look-up of `name`. When it may start, it has its place in the order of look-ups, and is counted
     /// until it is settled or abandoned.
-    pub(crate) fn begin_look_up(&self, name: &Name) -> Result<Ticket, Refusal> {
+    pub(crate) fn begin_look_up(&self, name: &Name) -> Result<(Ticket, DecisionId), Refusal> {
         let now = now();
         let mut state = self.state()?;
         let usage = Usage {
             lookups_of_instance: state.lookups,
             ..self.held.usage()
         };
-        self.decide(
+        let decision = self.decide(
             &mut state,
             "dns.lookup",
             &Attempt::LookUp { name },
@@ -248,7 +282,7 @@ impl InstanceGate {
             now,
         )?;
         state.lookups += 1;
-        Ok(state.grants.begin(name.clone()))
+        Ok((state.grants.begin(name.clone()), decision))
     }
 
     /// Replaces the grants of the name that `ticket` stands for.
@@ -281,8 +315,51 @@ impl InstanceGate {
     pub(crate) fn refuse(&self, what: &'static str, destination: &str, reason: Reason) {
         let wall = self.gate.wall();
         wall.counters().deny(reason.code());
-        let event = || AuditEvent::refused(self.gate.component_id(), self.number, what, destination, reason);
+        let id = wall.next_decision();
+        let whose = (self.gate.component_id(), self.number);
+        let event = || AuditEvent::refused(id.get(), whose, what, destination, reason);
         self.tell(Verdict::Deny, event);
+    }
+
+    /// Tells the sinks that want it of an outcome.
+    pub(crate) fn tell_outcome(&self, stage: Stage, outcome: impl Fn() -> AuditOutcome) {
+        let wall = self.gate.wall();
+        match self.account.get() {
+            _ if !wall.wants_outcome(stage) => {}
+            None => wall.tell_outcome(&outcome()),
+            Some(account) => account.aside(&mut || wall.tell_outcome(&outcome())),
+        }
+    }
+
+    /// That something of this instance came so far.
+    pub(crate) fn outcome(
+        &self,
+        decision: DecisionId,
+        what: &'static str,
+        destination: &str,
+        stage: Stage,
+    ) -> AuditOutcome {
+        let whose = (self.gate.component_id(), self.number);
+        AuditOutcome::new(whose, decision.told(), what, destination, stage)
+    }
+
+    /// The name by whose look-up an attempt is permitted.
+    pub(crate) fn name_of(&self, attempt: &Attempt<'_>) -> Option<String> {
+        let usage = self.held.usage();
+        let state = self.state().ok()?;
+        let situation = Situation {
+            grants: &state.grants,
+            peers: &state.peers,
+            usage,
+            now: now(),
+        };
+        match state.policy.decide(attempt, &situation) {
+            Decision::Allow(permit) => match permit.rule() {
+                Rule::Grant { name, .. } => Some(name.to_string()),
+                _ => None,
+            },
+            Decision::Deny(_) => None,
+        }
     }
 
     /// Tells the sinks of an event. What they keep of it is not the instance's.
@@ -308,7 +385,7 @@ impl InstanceGate {
         usage: Usage,
         telling: Telling,
         now: Instant,
-    ) -> Result<(), Refusal> {
+    ) -> Result<DecisionId, Refusal> {
         self.follow_operator(state);
         let situation = Situation {
             grants: &state.grants,
@@ -318,31 +395,39 @@ impl InstanceGate {
         };
         let decision = state.policy.decide(attempt, &situation);
         let wall = self.gate.wall();
+        let whose = (self.gate.component_id(), self.number);
         // Whoever writes a denial down wants all that refuses; who is only refused does not wait for it.
-        let event = |decision: &Decision<'_>| {
+        let event = |id: NonZeroU64, decision: &Decision<'_>| {
             let refusals = match decision {
                 Decision::Allow(_) => Vec::new(),
                 Decision::Deny(_) => state.policy.refusals(attempt, &situation),
             };
-            let component = self.gate.component_id();
-            AuditEvent::of(component, self.number, what, attempt, decision, &refusals)
+            AuditEvent::of(id.get(), whose, what, attempt, decision, &refusals)
         };
         match &decision {
+            // Whatever would be recorded, and cannot be, is not done.
+            Decision::Allow(_) if telling == Telling::Always && !wall.can_record() => {
+                self.refuse(what, &destination(attempt), Reason::AuditUnavailable);
+                Err(Refusal::new(Reason::AuditUnavailable))
+            }
             Decision::Allow(_) => {
                 if telling != Telling::Aside {
                     wall.counters().allow();
                 }
-                if telling == Telling::Always {
-                    self.tell(Verdict::Allow, || event(&decision));
+                if telling != Telling::Always || !wall.wants(Verdict::Allow) {
+                    return Ok(DecisionId::default());
                 }
-                Ok(())
+                let id = wall.next_decision();
+                self.tell(Verdict::Allow, || event(id, &decision));
+                Ok(DecisionId(Some(id)))
             }
             Decision::Deny(denial) => {
                 if telling != Telling::Aside {
                     wall.counters().deny(denial.reason().code());
                 }
                 if matches!(telling, Telling::Always | Telling::OnDenial) {
-                    self.tell(Verdict::Deny, || event(&decision));
+                    let id = wall.next_decision();
+                    self.tell(Verdict::Deny, || event(id, &decision));
                 }
                 Err(Refusal::new(denial.reason()))
             }

@@ -107,6 +107,7 @@ mod audit;
 mod connections;
 mod ctx;
 mod dns;
+mod followed;
 mod gate;
 mod holdings;
 mod host_account;
@@ -125,7 +126,8 @@ mod testing;
 mod wall;
 
 pub use audit::{
-    AlsoRefused, AuditEvent, AuditLog, AuditLogError, AuditSink, DenialReporter, Timestamp, Verdict,
+    AlsoRefused, AuditEvent, AuditFile, AuditLog, AuditLogError, AuditOutcome, AuditSink, DenialReporter,
+    EndedBy, Outcomes, Stage, Timestamp, Verdict,
 };
 pub use ctx::{GateCtx, GateCtxView, GateView};
 pub use dns::{
@@ -139,7 +141,7 @@ pub use http::{
 };
 pub use shut::ShutGate;
 pub use tally::Tally;
-pub use wall::{Wall, WallBuilder, WallError};
+pub use wall::{Wall, WallBuilder, WallError, WeakWall};
 
 /// Puts the gate in front of the sockets and look-ups of WASI 0.2 and 0.3; [`p2::add_to_linker`] and
 /// [`p3::add_to_linker`] do it for one of them. To be called after the `add_to_linker` functions of

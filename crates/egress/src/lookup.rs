@@ -29,6 +29,7 @@ use std::time::Duration;
 use outport_policy::{Address, AnswerSource, Attempt, Host, Name, Outcome, Ticket};
 
 use crate::dns::{Answer, Extent, ResolveError};
+use crate::followed::{self, Followed};
 use crate::instance::InstanceGate;
 use crate::refusal::RefusalKind;
 
@@ -57,6 +58,20 @@ pub(crate) enum LookUpError {
     PermanentFailure,
 }
 
+impl LookUpError {
+    /// What the guest is told, as the log has it.
+    fn code(self) -> &'static str {
+        match self {
+            LookUpError::NotAName => "invalid-argument",
+            LookUpError::Refused => "access-denied",
+            LookUpError::TooMany => "new-socket-limit",
+            LookUpError::Unresolvable => "name-unresolvable",
+            LookUpError::TemporaryFailure => "temporary-resolver-failure",
+            LookUpError::PermanentFailure => "permanent-resolver-failure",
+        }
+    }
+}
+
 impl LookUp {
     /// Judges the name and takes its place among the look-ups of the instance. No query leaves before [`Asked::answer`]
     /// is awaited.
@@ -69,17 +84,19 @@ impl LookUp {
             Host::Name(name) => name,
         };
         let spelling = Spelling::of(text);
-        let ticket = gate
+        let (ticket, decision) = gate
             .begin_look_up(&name)
             .map_err(|refusal| match refusal.kind() {
                 RefusalKind::Quota => LookUpError::TooMany,
                 RefusalKind::Policy => LookUpError::Refused,
             })?;
+        let followed = Followed::begin(gate, decision, "dns.lookup", &Attempt::LookUp { name: &name });
         Ok(LookUp::Asked(Asked {
             gate: gate.clone(),
             name,
             spelling,
             ticket: Some(ticket),
+            followed,
         }))
     }
 }
@@ -90,6 +107,7 @@ pub(crate) struct Asked {
     name: Name,
     spelling: Spelling,
     ticket: Option<Ticket>,
+    followed: Option<Arc<Followed>>,
 }
 
 /// How a name is written, as far as it says where to look for it.
@@ -128,6 +146,20 @@ impl Asked {
         };
         if let Some(ticket) = self.ticket.take() {
             self.gate.settle_look_up(ticket, outcome);
+        }
+        match (&result, &self.followed) {
+            (Ok(_), Some(followed)) => followed.done(),
+            (Ok(_), None) => {}
+            (Err(error), followed) => {
+                let attempt = Attempt::LookUp { name: &self.name };
+                followed::failed(
+                    &self.gate,
+                    followed.as_ref(),
+                    "dns.lookup",
+                    &attempt,
+                    error.code(),
+                );
+            }
         }
         result
     }

@@ -169,7 +169,7 @@ impl World {
 }
 
 pub(crate) fn instance(wall: &Wall, allowed: &[&str]) -> Arc<InstanceGate> {
-    wall.gate("web", allow(allowed)).open().gate
+    wall.gate("web", allow(allowed)).open().gate.clone()
 }
 
 pub(crate) fn allow(allowed: &[&str]) -> Arc<AllowList> {

@@ -12,6 +12,7 @@
 //! ([`Refresher`](crate::Refresher)). Either may change while guests run; every attempt after that is judged by
 //! the new whole.
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
@@ -19,9 +20,10 @@ use arc_swap::ArcSwap;
 use outport_policy::{AllowList, LearnedAddresses, Operator};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::audit::{AuditEvent, AuditSink, Verdict};
+use crate::audit::{AuditEvent, AuditOutcome, AuditSink, Outcomes, Stage, Verdict};
 use crate::connections::Connections;
 use crate::dns::{Resolve, Resolver, ResolverError};
+use crate::followed::AllFollowed;
 use crate::gate::Gate;
 use crate::holdings::OpenInComponent;
 use crate::http::Pool;
@@ -42,6 +44,12 @@ struct Shared {
     pools: Mutex<Vec<Weak<Pool>>>,
     resolver: Arc<dyn Resolve>,
     sinks: Vec<Arc<dyn AuditSink>>,
+    /// Those without which nothing is permitted; they are among the sinks.
+    required: Vec<Arc<dyn AuditSink>>,
+    /// What the sinks together want.
+    outcomes: Outcomes,
+    followed: AllFollowed,
+    decisions: AtomicU64,
     counters: Counters,
     instances: AtomicU64,
     /// Sockets, and connections of outgoing HTTP.
@@ -75,6 +83,7 @@ impl Wall {
             operator: Operator::default(),
             resolver: None,
             sinks: Vec::new(),
+            required: Vec::new(),
             pooling: Pooling::On,
             http_connections: None,
         }
@@ -111,6 +120,16 @@ impl Wall {
     /// Makes every sink write out what it holds.
     pub fn flush(&self) {
         self.shared.sinks.iter().for_each(|sink| sink.flush());
+    }
+
+    /// Tells the sinks of what is still open that the process stops. What ends later is not told again.
+    pub fn stop(&self) {
+        self.shared.followed.stop();
+    }
+
+    /// Makes every sink open again what it writes to, where that is a file: somebody has moved it away.
+    pub fn reopen(&self) {
+        self.shared.sinks.iter().for_each(|sink| sink.reopen());
     }
 
     /// Denies `learned` as the addresses of the denied names (DL-5).
@@ -231,6 +250,46 @@ impl Wall {
         &self.shared.freed
     }
 
+    /// Whether any sink wants events with this verdict.
+    pub(crate) fn wants(&self, verdict: Verdict) -> bool {
+        self.shared.sinks.iter().any(|sink| sink.wants(verdict))
+    }
+
+    /// The number of the next decision that is told.
+    pub(crate) fn next_decision(&self) -> NonZeroU64 {
+        let number = self.shared.decisions.fetch_add(1, Ordering::Relaxed) + 1;
+        NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN)
+    }
+
+    /// Whether all that must be recorded can be.
+    pub(crate) fn can_record(&self) -> bool {
+        self.shared.required.iter().all(|sink| sink.is_available())
+    }
+
+    /// Whether what is permitted is followed to its end.
+    pub(crate) fn follows_all(&self) -> bool {
+        self.shared.outcomes == Outcomes::All
+    }
+
+    /// All that is followed.
+    pub(crate) fn followed(&self) -> &AllFollowed {
+        &self.shared.followed
+    }
+
+    /// Whether any sink wants outcomes of this stage.
+    pub(crate) fn wants_outcome(&self, stage: Stage) -> bool {
+        self.shared.outcomes >= needed(stage)
+    }
+
+    /// Tells the sinks that want it of an outcome.
+    pub(crate) fn tell_outcome(&self, outcome: &AuditOutcome) {
+        let needed = needed(outcome.outcome);
+        let sinks = self.shared.sinks.iter();
+        sinks
+            .filter(|sink| sink.outcomes() >= needed)
+            .for_each(|sink| sink.record_outcome(outcome));
+    }
+
     /// Tells the sinks that want it of an event, which is made only then.
     pub(crate) fn tell(&self, verdict: Verdict, event: impl FnOnce() -> AuditEvent) {
         let mut listeners = self
@@ -245,7 +304,8 @@ impl Wall {
         }
     }
 
-    pub(crate) fn downgrade(&self) -> WeakWall {
+    /// The same wall, for what runs beside the guests and does not need it to stand.
+    pub fn downgrade(&self) -> WeakWall {
         WeakWall {
             shared: Arc::downgrade(&self.shared),
         }
@@ -264,6 +324,14 @@ impl Wall {
     }
 }
 
+/// What a sink must want to be told of this stage.
+fn needed(stage: Stage) -> Outcomes {
+    match stage {
+        Stage::Failed => Outcomes::Failures,
+        Stage::Succeeded | Stage::Ended => Outcomes::All,
+    }
+}
+
 impl Configured {
     fn in_force(&self) -> Operator {
         let deny = self.operator.deny.with_learned(self.learned.clone());
@@ -276,12 +344,13 @@ impl Configured {
 
 /// A wall that does not keep itself standing: for what runs beside the guests.
 #[derive(Clone)]
-pub(crate) struct WeakWall {
+pub struct WeakWall {
     shared: Weak<Shared>,
 }
 
 impl WeakWall {
-    pub(crate) fn upgrade(&self) -> Option<Wall> {
+    /// The wall, while it stands.
+    pub fn upgrade(&self) -> Option<Wall> {
         self.shared.upgrade().map(|shared| Wall { shared })
     }
 }
@@ -291,6 +360,7 @@ pub struct WallBuilder {
     operator: Operator,
     resolver: Option<Arc<dyn Resolve>>,
     sinks: Vec<Arc<dyn AuditSink>>,
+    required: Vec<Arc<dyn AuditSink>>,
     pooling: Pooling,
     http_connections: Option<u32>,
 }
@@ -312,6 +382,13 @@ impl WallBuilder {
     pub fn sink(mut self, sink: Arc<dyn AuditSink>) -> WallBuilder {
         self.sinks.push(sink);
         self
+    }
+
+    /// Adds a sink without which nothing is permitted: while it is not [available](AuditSink::is_available), every new
+    /// attempt of every guest is refused (`audit.unavailable`). Default: none.
+    pub fn required_sink(mut self, sink: Arc<dyn AuditSink>) -> WallBuilder {
+        self.required.push(sink.clone());
+        self.sink(sink)
     }
 
     /// Gives every request of outgoing HTTP a connection of its own. Default: connections are used again.
@@ -341,7 +418,12 @@ impl WallBuilder {
             operator: self.operator,
             learned: LearnedAddresses::default(),
         };
+        let wanted = self.sinks.iter().map(|sink| sink.outcomes());
         let shared = Shared {
+            outcomes: wanted.max().unwrap_or(Outcomes::None),
+            required: self.required,
+            followed: AllFollowed::default(),
+            decisions: AtomicU64::new(0),
             operator: ArcSwap::from_pointee(configured.in_force()),
             configured: Mutex::new(configured),
             changed: Arc::default(),

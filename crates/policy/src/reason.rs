@@ -111,6 +111,9 @@ reasons! {
     /// Clause Q-2.
     QuotaConnections = "quota.connections", Quotas, "too many connections are open";
 
+    /// Clause RSN-6: whoever wants everything recorded wants nothing done that is not.
+    AuditUnavailable = "audit.unavailable", Hard,
+        "the audit log cannot be written, and `--audit-required` lets nothing pass that is not in it";
     /// Clause ORD-4.
     ErrorInternal = "error.internal", Hard, "an error on the way to the decision, which denies";
 }
@@ -194,6 +197,7 @@ mod tests {
             "quota.sockets",
             "quota.lookups",
             "quota.connections",
+            "audit.unavailable",
         ] {
             assert_eq!(codes.iter().filter(|own| **own == code).count(), 1, "{code}");
         }

@@ -20,10 +20,11 @@ use crate::variables::{GuestVariables, VariablesView};
 
 /// The data of one store.
 pub(crate) struct Guest {
+    // Before the table: what is in that ends with the instance, which the gate has to know to tell why.
+    gate: GateCtx,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     table: GuestTable,
-    gate: GateCtx,
     variables: GuestVariables,
     budget: Budget,
 }
@@ -60,10 +61,10 @@ pub(crate) fn store(
     account: &Arc<Account>,
 ) -> Store<Guest> {
     let guest = Guest {
+        gate,
         wasi,
         http: WasiHttpCtx::new(),
         table: GuestTable::new(),
-        gate,
         variables,
         budget: Budget::new(Arc::clone(account)),
     };

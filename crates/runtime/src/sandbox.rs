@@ -27,7 +27,8 @@
 //! cannot tell which guest is behind one, so where they lead is for the gate alone; UDP sockets bound to a chosen port, as
 //! resolving names takes UDP and a filter does not see ports (Landlock does from Linux 7.2 on, ABI 10, which was not there
 //! to be tried); and where a guest has a writable directory, the times of all files of the user. What was open before stays
-//! open, such as the audit log.
+//! open, such as the audit log. In the directory of that files can be made and written to, so that it can be rotated; not
+//! removed, renamed or cut off.
 //!
 //! Where the kernel has it, Landlock holds some rows a second time: requests to devices (Linux 6.10), signals and abstract
 //! Unix sockets (6.12).
@@ -61,6 +62,8 @@ use outport_policy::printable_path;
 #[derive(Debug, Clone, Default)]
 pub struct Sandbox {
     writable: Vec<PathBuf>,
+    /// Where logs are made anew.
+    logs: Vec<PathBuf>,
 }
 
 /// What to do where the kernel does not have all of it.
@@ -155,6 +158,14 @@ impl Sandbox {
         self
     }
 
+    /// Files in `directory` may be made and written to, such as a log that somebody moves away; none may be removed, renamed
+    /// or cut off.
+    #[must_use]
+    pub fn with_logs_in(mut self, directory: impl Into<PathBuf>) -> Sandbox {
+        self.logs.push(directory.into());
+        self
+    }
+
     /// Enters, for good. Sockets that listen must listen by now, and there must be no second thread yet.
     ///
     /// # Errors
@@ -162,12 +173,12 @@ impl Sandbox {
     /// When something that was demanded is missing, there are several threads, or a directory cannot be opened. Part of the
     /// sandbox may be in force then.
     pub fn enter(&self, demand: Demand) -> Result<Enforced, SandboxError> {
-        kernel::enter(&self.writable, demand)
+        kernel::enter(self, demand)
     }
 
     /// Only files: of the table above nothing else is given up. As far as the kernel can.
     pub(crate) fn hold_files(&self) -> Result<(), SandboxError> {
-        kernel::hold_files(&self.writable)
+        kernel::hold_files(self)
     }
 
     /// Gives up sockets and running programs, and keeps new processes: for one that has compilers run.

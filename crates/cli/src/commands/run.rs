@@ -66,7 +66,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     let directories = options.author.directories()?;
     let inside = options
         .operator
-        .enter_sandbox(&side, directories.list(), terminal, Terminal::mention)?;
+        .enter_sandbox(directories.list(), terminal, Terminal::mention)?;
     stdio::open(WhenFull::Wait)?;
     let room = EngineRoom::open(Allocation::Alone, options.limits.of_all(), inside.code)?;
     let component = Component::load(path, &room.engine, &room.code).map_err(|error| unusable(path, error))?;
@@ -128,7 +128,11 @@ fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> Result<i32,
         Ok(status) => Ok(status),
         Err(error @ CommandError::NoMemory { .. }) => Err(refused(error)),
         Err(error) => {
-            terminal.show(&Diagnostic::error(error.to_string()), &Files::default());
+            let told = match terminal.is_verbose() {
+                true => format!("{error:#}"),
+                false => error.to_string(),
+            };
+            terminal.show(&Diagnostic::error(told), &Files::default());
             Ok(TRAPPED)
         }
     }

@@ -60,7 +60,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let directories = options.author.directories()?;
     let inside = options
         .operator
-        .enter_sandbox(&side, directories.list(), terminal, Terminal::say)?;
+        .enter_sandbox(directories.list(), terminal, Terminal::say)?;
     stdio::open(WhenFull::Drop)?;
     let instances = options.service.limits.instances();
     let room = EngineRoom::open(

@@ -85,9 +85,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         false => None,
     };
     let copies = options.copies(&written.manifest);
-    let inside = options
-        .operator
-        .enter_sandbox(&side, &copies, terminal, Terminal::say)?;
+    let inside = options.operator.enter_sandbox(&copies, terminal, Terminal::say)?;
     stdio::open(WhenFull::Drop)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let app = options.assemble(
@@ -273,7 +271,11 @@ fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> i32 {
     match outcome {
         Ok(status) => status,
         Err(error) => {
-            terminal.show(&Diagnostic::error(error.to_string()), &Files::default());
+            let told = match terminal.is_verbose() {
+                true => format!("{error:#}"),
+                false => error.to_string(),
+            };
+            terminal.show(&Diagnostic::error(told), &Files::default());
             TRAPPED
         }
     }

@@ -1,28 +1,32 @@
-//! Denials for a person at a terminal: told once, then counted.
+//! Denials, and what was permitted and failed, for a person at a terminal: told once, then counted.
 //!
-//! - A denial (component, attempt, destination, reason) that was not seen before is a line of its own.
+//! - A denial (component, attempt, destination, reason) or failure (its error) that was not seen before is a line of its own.
 //! - Seen again, it is only counted; the counts are told at most every [`INTERVAL`] and at the end.
 //! - One component gets at most [`LINES`] first lines an interval, and as many that count; what is beyond (a guest
 //!   that scans) is told as one number.
 //! - At most [`DENIALS`] denials are remembered; then the memory starts anew, after its counts were told.
+//! - Failures have the same bounds for themselves, so that nobody hides a denial behind failures.
 //!
 //! The clock is looked at when a denial comes in, so nothing runs while all is quiet; what is still uncounted then
 //! is told by `flush`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use outport_policy::printable;
 
-use super::AuditSink;
 use super::event::{AuditEvent, Verdict};
 use super::lines::{LineWriter, Lines};
+use super::outcome::AuditOutcome;
+use super::{AuditSink, Outcomes};
 
 /// Tells denials line by line, without ever flooding.
 pub struct DenialReporter {
     lines: Lines,
     seen: Mutex<Seen>,
+    failures: Mutex<Seen>,
 }
 
 impl DenialReporter {
@@ -35,7 +39,8 @@ impl DenialReporter {
         let lines = Lines::start("outport-denials", CAPACITY, Terminal(write))?;
         Ok(DenialReporter {
             lines,
-            seen: Mutex::new(Seen::new(Instant::now())),
+            seen: Mutex::new(Seen::new("denied", Instant::now())),
+            failures: Mutex::new(Seen::new("failed", Instant::now())),
         })
     }
 }
@@ -47,23 +52,44 @@ impl AuditSink for DenialReporter {
 
     fn record(&self, event: &AuditEvent) {
         if event.verdict == Verdict::Deny {
-            let mut seen = self
-                .seen
-                .lock()
-                .expect("nothing panics while the denials are locked");
-            seen.add(event, Instant::now(), &mut |line| self.lines.put(line));
+            let denial = Denial {
+                component: event.component.clone(),
+                attempt: event.attempt,
+                destination: event.destination.clone(),
+                reason: event.reason.map(Cow::Borrowed),
+            };
+            let line = || event.to_string();
+            locked(&self.seen).add(denial, line, Instant::now(), &mut |line| self.lines.put(line));
+        }
+    }
+
+    fn outcomes(&self) -> Outcomes {
+        Outcomes::Failures
+    }
+
+    fn record_outcome(&self, outcome: &AuditOutcome) {
+        if outcome.is_a_failure() {
+            let failure = Denial {
+                component: outcome.component.clone(),
+                attempt: outcome.attempt,
+                destination: outcome.destination.clone(),
+                reason: outcome.error.clone().map(Cow::Owned),
+            };
+            let line = || outcome.to_string();
+            locked(&self.failures).add(failure, line, Instant::now(), &mut |line| self.lines.put(line));
         }
     }
 
     fn flush(&self) {
-        let mut seen = self
-            .seen
-            .lock()
-            .expect("nothing panics while the denials are locked");
-        seen.sum_up(Instant::now(), &mut |line| self.lines.put(line));
-        drop(seen);
+        for seen in [&self.seen, &self.failures] {
+            locked(seen).sum_up(Instant::now(), &mut |line| self.lines.put(line));
+        }
         self.lines.flush();
     }
+}
+
+fn locked(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().expect("nothing panics while the denials are locked")
 }
 
 struct Terminal<F>(F);
@@ -74,7 +100,9 @@ impl<F: FnMut(&str) + Send + 'static> LineWriter for Terminal<F> {
     }
 
     fn lost(&mut self, lost: u64) {
-        (self.0)(&format!("denied: {lost} more, which came too fast to be told"));
+        (self.0)(&format!(
+            "denied or failed: {lost} more, which came too fast to be told"
+        ));
     }
 
     fn flush(&mut self) {}
@@ -82,6 +110,8 @@ impl<F: FnMut(&str) + Send + 'static> LineWriter for Terminal<F> {
 
 /// What was told, and what is still to be summed up.
 struct Seen {
+    /// What its lines begin with.
+    word: &'static str,
     since: Instant,
     denials: HashMap<Denial, u64>,
     components: HashMap<Arc<str>, Told>,
@@ -92,7 +122,7 @@ struct Denial {
     component: Arc<str>,
     attempt: &'static str,
     destination: String,
-    reason: Option<&'static str>,
+    reason: Option<Cow<'static, str>>,
 }
 
 #[derive(Default)]
@@ -102,39 +132,41 @@ struct Told {
 }
 
 impl Seen {
-    fn new(now: Instant) -> Seen {
+    fn new(word: &'static str, now: Instant) -> Seen {
         Seen {
+            word,
             since: now,
             denials: HashMap::new(),
             components: HashMap::new(),
         }
     }
 
-    fn add(&mut self, event: &AuditEvent, now: Instant, tell: &mut dyn FnMut(String)) {
+    fn add(
+        &mut self,
+        denial: Denial,
+        line: impl FnOnce() -> String,
+        now: Instant,
+        tell: &mut dyn FnMut(String),
+    ) {
         if now.duration_since(self.since) >= INTERVAL || self.denials.len() >= DENIALS {
             self.sum_up(now, tell);
         }
-        let denial = Denial {
-            component: event.component.clone(),
-            attempt: event.attempt,
-            destination: event.destination.clone(),
-            reason: event.reason,
-        };
         if let Some(again) = self.denials.get_mut(&denial) {
             *again += 1;
             return;
         }
-        let told = self.components.entry(event.component.clone()).or_default();
+        let told = self.components.entry(denial.component.clone()).or_default();
         if told.lines == LINES {
             told.beyond += 1;
             return;
         }
         told.lines += 1;
-        tell(event.to_string());
+        tell(line());
         self.denials.insert(denial, 0);
     }
 
     fn sum_up(&mut self, now: Instant, tell: &mut dyn FnMut(String)) {
+        let word = self.word;
         let mut again: Vec<_> = self.denials.iter_mut().filter(|(_, again)| **again > 0).collect();
         again.sort_unstable_by_key(|(_, again)| std::cmp::Reverse(**again));
         let mut summed: HashMap<Arc<str>, usize> = HashMap::new();
@@ -154,16 +186,19 @@ impl Seen {
             *lines += 1;
             let protocol = attempt.split('.').next().unwrap_or(attempt);
             let component = printable(component);
-            let reason = reason.map(|code| format!(" [{code}]")).unwrap_or_default();
+            let reason = reason
+                .as_ref()
+                .map(|code| format!(" [{code}]"))
+                .unwrap_or_default();
             tell(format!(
-                "denied: component `{component}` {protocol} {destination}{reason} {}",
+                "{word}: component `{component}` {protocol} {destination}{reason} {}",
                 times(again)
             ));
         }
         for (component, told) in self.components.drain().filter(|(_, told)| told.beyond > 0) {
             let (component, beyond) = (printable(&component), told.beyond);
             tell(format!(
-                "denied: component `{component}` {beyond} more, not told one by one; the audit log has them"
+                "{word}: component `{component}` {beyond} more, not told one by one; the audit log has them"
             ));
         }
         if self.denials.len() >= DENIALS {
@@ -196,6 +231,7 @@ const CAPACITY: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::super::event::tests::denial;
+    use super::super::outcome::tests::failure;
     use super::*;
 
     struct Reported {
@@ -208,7 +244,7 @@ mod tests {
         fn new() -> Reported {
             let start = Instant::now();
             Reported {
-                seen: Seen::new(start),
+                seen: Seen::new("denied", start),
                 start,
                 lines: Vec::new(),
             }
@@ -216,7 +252,14 @@ mod tests {
 
         fn add(&mut self, second: u64, component: &str, destination: &str) {
             let now = self.start + Duration::from_secs(second);
-            self.seen.add(&denial(component, destination), now, &mut |line| {
+            let event = denial(component, destination);
+            let denial = Denial {
+                component: event.component.clone(),
+                attempt: event.attempt,
+                destination: event.destination.clone(),
+                reason: event.reason.map(Cow::Borrowed),
+            };
+            self.seen.add(denial, || event.to_string(), now, &mut |line| {
                 self.lines.push(line)
             });
         }
@@ -321,7 +364,27 @@ mod tests {
         assert!(!reporter.wants(Verdict::Allow));
         reporter.record(&denial("web", "10.0.0.5:5432"));
         reporter.record(&denial("web", "10.0.0.5:5432"));
+        for error in [
+            "connection-refused",
+            "connection-refused",
+            "abandoned",
+            "access-denied",
+        ] {
+            let mut failed = failure("web", "10.0.0.5:5432");
+            failed.error = Some(error.to_owned());
+            reporter.record_outcome(&failed);
+        }
         reporter.flush();
-        assert_eq!(written.lock().unwrap().len(), 2);
+        let mut written = written.lock().unwrap().clone();
+        written.sort_unstable();
+        assert_eq!(
+            written,
+            [
+                denial("web", "10.0.0.5:5432").to_string(),
+                "denied: component `web` tcp 10.0.0.5:5432 [allow.port] once more".to_owned(),
+                failure("web", "10.0.0.5:5432").to_string(),
+                "failed: component `web` tcp 10.0.0.5:5432 [connection-refused] once more".to_owned(),
+            ]
+        );
     }
 }

@@ -33,6 +33,8 @@ pub enum Verdict {
 pub struct AuditEvent {
     /// When it was decided.
     pub ts: Timestamp,
+    /// The number of the decision, unique in the process; its outcomes name it.
+    pub id: u64,
     /// The component whose code asked.
     #[serde(serialize_with = "as_text")]
     pub component: Arc<str>,
@@ -97,14 +99,14 @@ impl AlsoRefused {
 impl AuditEvent {
     /// What was decided about `attempt`, which the log calls `what`. `refusals` are all of it, the decision's first.
     pub(crate) fn of(
-        component: &Arc<str>,
-        instance: u64,
+        id: u64,
+        (component, instance): (&Arc<str>, u64),
         what: &'static str,
         attempt: &Attempt<'_>,
         decision: &Decision<'_>,
         refusals: &[Denial<'_>],
     ) -> AuditEvent {
-        let mut event = AuditEvent::bare(component, instance, what, &destination(attempt));
+        let mut event = AuditEvent::bare(id, (component, instance), what, &destination(attempt));
         event.name = name(attempt).map(|name| name.to_string());
         match decision {
             Decision::Allow(permit) => event.allowed(permit),
@@ -117,22 +119,28 @@ impl AuditEvent {
 
     /// A refusal of what never became an attempt.
     pub(crate) fn refused(
-        component: &Arc<str>,
-        instance: u64,
+        id: u64,
+        whose: (&Arc<str>, u64),
         what: &'static str,
         destination: &str,
         reason: Reason,
     ) -> AuditEvent {
-        let mut event = AuditEvent::bare(component, instance, what, destination);
+        let mut event = AuditEvent::bare(id, whose, what, destination);
         event.verdict = Verdict::Deny;
         event.reason = Some(reason.code());
         event.detail = Some(reason.sentence());
         event
     }
 
-    fn bare(component: &Arc<str>, instance: u64, what: &'static str, destination: &str) -> AuditEvent {
+    fn bare(
+        id: u64,
+        (component, instance): (&Arc<str>, u64),
+        what: &'static str,
+        destination: &str,
+    ) -> AuditEvent {
         AuditEvent {
             ts: Timestamp::now(),
+            id,
             component: component.clone(),
             instance,
             attempt: what,
@@ -182,12 +190,12 @@ fn remedy(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<String> {
     Some(escape(&remedy.to_string()).into_owned())
 }
 
-fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(text)
 }
 
 /// What the attempt is about, in the spelling of addresses, names and URLs.
-fn destination(attempt: &Attempt<'_>) -> String {
+pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
     match attempt {
         Attempt::CreateSocket { transport } => transport.to_string(),
         Attempt::Bind { local, .. } | Attempt::Listen { local } => local.to_string(),
@@ -259,6 +267,7 @@ pub(super) mod tests {
     pub(in crate::audit) fn denial(component: &str, destination: &str) -> AuditEvent {
         AuditEvent {
             ts: Timestamp::from(UNIX_EPOCH),
+            id: 3,
             component: component.into(),
             instance: 7,
             attempt: "tcp.connect",
@@ -309,7 +318,7 @@ pub(super) mod tests {
         event.closest = None;
         assert_eq!(
             serde_json::to_string(&event).unwrap(),
-            "{\"ts\":\"1970-01-01T00:00:00.000Z\",\"component\":\"web\",\"instance\":7,\"attempt\":\"tcp.connect\",\
+            "{\"ts\":\"1970-01-01T00:00:00.000Z\",\"id\":3,\"component\":\"web\",\"instance\":7,\"attempt\":\"tcp.connect\",\
              \"destination\":\"10.0.0.5:5432\",\"name\":\"db.example.com\",\"verdict\":\"deny\",\
              \"reason\":\"allow.port\",\"detail\":\"an entry names the host, but not this port\",\
              \"remedy\":\"add \\\"*://db.example.com:5432\\\" to its allowed_outbound_hosts\"}",

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,12 @@ pub(super) trait LineWriter: Send + 'static {
     fn lost(&mut self, lost: u64);
     /// Hands what was written on to the system.
     fn flush(&mut self);
+    /// Makes sure that it still goes where it should.
+    fn renew(&mut self) {}
+    /// Whether what was flushed is not out, so that it must be tried again before anything else is taken.
+    fn is_stuck(&self) -> bool {
+        false
+    }
 }
 
 /// The end of the queue that lines are put into. Dropping it writes out what is left, for as long as a flush may take.
@@ -40,11 +46,16 @@ struct Counts {
     lost: AtomicU64,
     /// Lines that were put and not flushed yet.
     under_way: AtomicU64,
+    /// Lines in the queue.
+    queued: AtomicUsize,
+    /// Nobody puts lines any more.
+    closed: AtomicBool,
 }
 
 enum Message {
     Line(String),
     Flush(SyncSender<()>),
+    Renew,
 }
 
 impl Lines {
@@ -71,9 +82,23 @@ impl Lines {
     pub(super) fn put(&self, line: String) {
         let Some(queue) = &self.queue else { return };
         self.counts.under_way.fetch_add(1, Ordering::Relaxed);
+        self.counts.queued.fetch_add(1, Ordering::Relaxed);
         if queue.try_send(Message::Line(line)).is_err() {
             self.counts.under_way.fetch_sub(1, Ordering::Relaxed);
+            self.counts.queued.fetch_sub(1, Ordering::Relaxed);
             self.counts.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many lines wait to be taken.
+    pub(super) fn waiting(&self) -> usize {
+        self.counts.queued.load(Ordering::Relaxed)
+    }
+
+    /// Makes the writer look where it writes to. If the queue is full it is about to write, and looks anyway.
+    pub(super) fn renew(&self) {
+        if let Some(queue) = &self.queue {
+            let _ = queue.try_send(Message::Renew);
         }
     }
 
@@ -106,16 +131,20 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
+        self.counts.closed.store(true, Ordering::Relaxed);
         self.queue = None;
         let patience = self.patience();
         let ended = self
             .ended
             .get_mut()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        if ended.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let (name, counts) = (&self.name, &self.counts);
-            let lines = counts.under_way.load(Ordering::Relaxed) + counts.lost.load(Ordering::Relaxed);
+        let stands_still = ended.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout);
+        let (name, counts) = (&self.name, &self.counts);
+        let lines = counts.under_way.load(Ordering::Relaxed) + counts.lost.load(Ordering::Relaxed);
+        if stands_still {
             tracing::warn!("{lines} lines of `{name}` were not written: what they go to stands still");
+        } else if lines > 0 {
+            tracing::warn!("{lines} lines of `{name}` were not written");
         }
     }
 }
@@ -124,15 +153,28 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
     let mut unflushed = 0;
     let flush = |writer: &mut dyn LineWriter, unflushed: &mut u64| {
         writer.flush();
-        counts
-            .under_way
-            .fetch_sub(std::mem::take(unflushed), Ordering::Relaxed);
+        if !writer.is_stuck() {
+            counts
+                .under_way
+                .fetch_sub(std::mem::take(unflushed), Ordering::Relaxed);
+        }
     };
     loop {
+        if writer.is_stuck() {
+            if counts.closed.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(AGAIN);
+            flush(&mut writer, &mut unflushed);
+            continue;
+        }
         let message = match messages.try_recv() {
             Ok(message) => message,
             Err(_) => {
                 flush(&mut writer, &mut unflushed);
+                if writer.is_stuck() {
+                    continue;
+                }
                 match messages.recv() {
                     Ok(message) => message,
                     Err(_) => break,
@@ -142,12 +184,14 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
         match message {
             Message::Line(line) => {
                 unflushed += 1;
+                counts.queued.fetch_sub(1, Ordering::Relaxed);
                 writer.line(&line);
             }
             Message::Flush(done) => {
                 flush(&mut writer, &mut unflushed);
                 let _ = done.try_send(());
             }
+            Message::Renew => writer.renew(),
         }
         let missing = counts.lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
@@ -159,6 +203,9 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
 
 /// How often a full queue is tried.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// How often an output that refuses is tried.
+const AGAIN: Duration = Duration::from_millis(100);
 
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 

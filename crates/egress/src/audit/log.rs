@@ -1,69 +1,40 @@
-//! The audit log: every decision, one JSON object a line.
+//! The audit log: every decision and what came of it, one JSON object a line.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::AuditSink;
-use super::event::AuditEvent;
+use super::event::{AuditEvent, Verdict};
 use super::lines::{LineWriter, Lines};
+use super::log_file::AuditFile;
+use super::outcome::AuditOutcome;
 use super::timestamp::Timestamp;
+use super::{AuditSink, Outcomes};
 use outport_policy::{masked, printable_path};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-/// Writes every event as a line of JSON ([`AuditEvent`]) to a file or to standard error.
+/// Writes every event as a line of JSON ([`AuditEvent`], [`AuditOutcome`]) to a file or to standard error.
 ///
 /// When the disk is slower than the guests, events are lost rather than guests held up; the log then has a line
-/// `{"ts":…,"lost":N}` in their place. A disk that refuses to be written to is reported once, as a `tracing` error.
+/// `{"ts":…,"lost":N}` in their place. A disk that refuses to be written to is reported once, as a `tracing` error, and
+/// tried again; what waits meanwhile is kept as far as there is room. Embedders who want nothing to pass that is not
+/// recorded make it a [required sink](crate::WallBuilder::required_sink).
 pub struct AuditLog {
     lines: Lines,
+    broken: Arc<AtomicBool>,
+    only_denials: bool,
 }
 
 impl AuditLog {
-    /// Appends to the file at `path`: [`open`](AuditLog::open), then [`to_file`](AuditLog::to_file).
+    /// Appends to the file at `path`: [`AuditFile::open`], then [`to_file`](AuditLog::to_file).
     ///
     /// # Errors
     ///
-    /// The file cannot be opened for writing, or the system gave no thread.
+    /// The file cannot be opened for writing or is no log, or the system gave no thread.
     pub fn create(path: &Path) -> Result<AuditLog, AuditLogError> {
-        AuditLog::to_file(AuditLog::open(path)?)
-    }
-
-    /// Opens the file at `path` to append to, which is made if there is none. On Unix a new file can be read by its
-    /// owner only, since it tells whom the guests talk to. A last line that was cut off, when a disk was full or a
-    /// process was killed, is ended first, so that the next one stands for itself.
-    ///
-    /// A named pipe (on Linux) is opened whether or not somebody reads it, and stays open when its reader leaves for
-    /// another one to come.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be opened for writing.
-    pub fn open(path: &Path) -> Result<File, AuditLogError> {
-        let mut options = File::options();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let open = || {
-            let mut file = match is_pipe(path) {
-                // A pipe that cannot be read is waited for by whoever opens it.
-                true => options
-                    .clone()
-                    .read(true)
-                    .open(path)
-                    .or_else(|_| options.open(path))?,
-                false => options.open(path)?,
-            };
-            if ends_within_a_line(path)? {
-                file.write_all(b"\n")?;
-            }
-            Ok(file)
-        };
-        open().map_err(|source| AuditLogError::Open {
-            path: path.to_owned(),
-            source,
-        })
+        AuditLog::to_file(AuditFile::open(path)?)
     }
 
     /// Writes to standard error.
@@ -80,9 +51,8 @@ impl AuditLog {
     /// # Errors
     ///
     /// The system gave no thread.
-    pub fn to_file(file: File) -> Result<AuditLog, AuditLogError> {
-        let plain = file.metadata().ok().filter(std::fs::Metadata::is_file);
-        AuditLog::start(file, plain.map(|file| file.len()))
+    pub fn to_file(file: AuditFile) -> Result<AuditLog, AuditLogError> {
+        AuditLog::start(file)
     }
 
     /// Writes to `output`, from a thread of its own.
@@ -91,22 +61,64 @@ impl AuditLog {
     ///
     /// The system gave no thread.
     pub fn to(output: impl Write + Send + 'static) -> Result<AuditLog, AuditLogError> {
-        AuditLog::start(output, None)
+        AuditLog::start(Fixed(output))
     }
 
-    fn start(output: impl Write + Send + 'static, length: Option<u64>) -> Result<AuditLog, AuditLogError> {
-        let writer = JsonLines {
-            output,
-            length,
-            pending: Vec::with_capacity(PAGE),
-            failed: false,
-        };
+    fn start(output: impl Output) -> Result<AuditLog, AuditLogError> {
+        let broken = Arc::new(AtomicBool::new(false));
+        let writer = JsonLines::to(output, broken.clone());
         let lines = Lines::start("outport-audit", CAPACITY, writer).map_err(AuditLogError::Thread)?;
-        Ok(AuditLog { lines })
+        Ok(AuditLog {
+            lines,
+            broken,
+            only_denials: false,
+        })
+    }
+
+    /// Writes denials, and nothing of what is permitted.
+    #[must_use]
+    pub fn only_denials(self) -> AuditLog {
+        AuditLog {
+            only_denials: true,
+            ..self
+        }
+    }
+
+    /// Writes a line `{"ts":…,"started":true}`, and waits for about a second at most until it is written: so it is known
+    /// from the start whether the log can be.
+    pub fn try_out(&self) {
+        self.lines
+            .put(format!("{{\"ts\":\"{}\",\"started\":true}}", Timestamp::now()));
+        self.lines.flush();
     }
 }
 
 impl AuditSink for AuditLog {
+    fn wants(&self, verdict: Verdict) -> bool {
+        verdict == Verdict::Deny || !self.only_denials
+    }
+
+    fn outcomes(&self) -> Outcomes {
+        match self.only_denials {
+            true => Outcomes::None,
+            false => Outcomes::All,
+        }
+    }
+
+    fn record_outcome(&self, outcome: &AuditOutcome) {
+        if let Some(line) = to_json(outcome) {
+            self.lines.put(line);
+        }
+    }
+
+    fn is_available(&self) -> bool {
+        !self.broken.load(Ordering::Relaxed) && self.lines.waiting() < CAPACITY - RESERVED
+    }
+
+    fn reopen(&self) {
+        self.lines.renew();
+    }
+
     fn record(&self, event: &AuditEvent) {
         if let Some(line) = to_json(event) {
             self.lines.put(line);
@@ -119,7 +131,7 @@ impl AuditSink for AuditLog {
 }
 
 /// An event as a line of JSON; none if it cannot become one, which an event of text and numbers always can.
-fn to_json(event: &AuditEvent) -> Option<String> {
+fn to_json(event: &impl Serialize) -> Option<String> {
     let mut line = Vec::with_capacity(512);
     event
         .serialize(&mut serde_json::Serializer::with_formatter(&mut line, Printable))
@@ -155,15 +167,58 @@ impl Formatter for Printable {
 /// has begun to write a page of a file writes all that it has for this page, killed or not; but perhaps no more. So
 /// where lines come fast, the last one that fits a page is padded with spaces to its end, which JSON does not mind.
 /// Only a line that comes alone, or is longer than a page, goes across.
-struct JsonLines<W: Write> {
+///
+/// What cannot be written waits, and is tried again.
+struct JsonLines<W: Output> {
     output: W,
     /// Bytes in the file so far, if it is one.
     length: Option<u64>,
     pending: Vec<u8>,
-    failed: bool,
+    /// It could not be written the last time.
+    broken: Arc<AtomicBool>,
 }
 
-impl<W: Write> JsonLines<W> {
+/// Where lines are written to.
+trait Output: Write + Send + 'static {
+    /// Makes sure that what is written is found, and answers the bytes that are there, if it is a file.
+    fn renew(&mut self) -> Option<u64>;
+}
+
+impl Output for AuditFile {
+    fn renew(&mut self) -> Option<u64> {
+        AuditFile::renew(self)
+    }
+}
+
+/// What is there for good.
+struct Fixed<W>(W);
+
+impl<W: Write> Write for Fixed<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<W: Write + Send + 'static> Output for Fixed<W> {
+    fn renew(&mut self) -> Option<u64> {
+        None
+    }
+}
+
+impl<W: Output> JsonLines<W> {
+    fn to(mut output: W, broken: Arc<AtomicBool>) -> JsonLines<W> {
+        JsonLines {
+            length: output.renew(),
+            output,
+            pending: Vec::with_capacity(PAGE),
+            broken,
+        }
+    }
+
     fn push(&mut self, line: &str) {
         if line.len() >= self.room() {
             self.pad();
@@ -192,21 +247,45 @@ impl<W: Write> JsonLines<W> {
         if self.pending.is_empty() {
             return;
         }
-        let written = self
-            .output
-            .write_all(&self.pending)
-            .and_then(|()| self.output.flush());
-        self.length = self.length.map(|length| length + self.pending.len() as u64);
-        self.pending.clear();
-        if let Err(error) = written
-            && !std::mem::replace(&mut self.failed, true)
-        {
-            tracing::error!(%error, "the audit log cannot be written; decisions are no longer recorded");
+        // The page was filled for the file as it was known. One that is new now, or was cut, has its pages elsewhere,
+        // for this one write.
+        self.length = self.output.renew();
+        let written = self.write_pending();
+        match written.and_then(|()| self.output.flush()) {
+            Ok(()) => {
+                if self.broken.swap(false, Ordering::Relaxed) {
+                    tracing::warn!("the audit log is written again");
+                }
+            }
+            Err(error) => {
+                if !self.broken.swap(true, Ordering::Relaxed) {
+                    tracing::error!(
+                        "the audit log cannot be written: {error}; it is tried again, and decisions beyond {CAPACITY} \
+                         are lost until then"
+                    );
+                }
+            }
         }
+    }
+
+    /// Writes what waits; what could not be written waits on.
+    fn write_pending(&mut self) -> std::io::Result<()> {
+        while !self.pending.is_empty() {
+            match self.output.write(&self.pending) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    self.pending.drain(..written);
+                    self.length = self.length.map(|length| length + written as u64);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
-impl<W: Write + Send + 'static> LineWriter for JsonLines<W> {
+impl<W: Output> LineWriter for JsonLines<W> {
     fn line(&mut self, line: &str) {
         self.push(line);
     }
@@ -218,40 +297,14 @@ impl<W: Write + Send + 'static> LineWriter for JsonLines<W> {
     fn flush(&mut self) {
         self.write_out();
     }
-}
 
-/// Whether there is a named pipe. To open one to write waits for a reader, to open it to read and write does not; see
-/// fifo(7).
-fn is_pipe(path: &Path) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        use std::os::unix::fs::FileTypeExt;
-        std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo())
+    fn renew(&mut self) {
+        self.length = self.output.renew();
     }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = path;
-        false
-    }
-}
 
-/// Whether there is a plain file that does not end with a line break.
-fn ends_within_a_line(path: &Path) -> std::io::Result<bool> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Ok(false);
+    fn is_stuck(&self) -> bool {
+        !self.pending.is_empty() && self.broken.load(Ordering::Relaxed)
     }
-    let mut file = match File::open(path) {
-        // A log that may be written and not read.
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(false),
-        opened => opened?,
-    };
-    if file.metadata()?.len() == 0 {
-        return Ok(false);
-    }
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
 }
 
 /// Why an audit log cannot be kept.
@@ -269,6 +322,15 @@ pub enum AuditLogError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file has something else in it.
+    #[error(
+        "`{}` is no audit log: neither its first line nor its last begins with `{{\"ts\":`",
+        printable_path(path)
+    )]
+    Another {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system gave no thread to write from.
     #[error("the thread that writes the audit log cannot be started: {0}")]
     Thread(std::io::Error),
@@ -276,6 +338,9 @@ pub enum AuditLogError {
 
 /// As many events as may wait for the disk; some megabytes at most.
 const CAPACITY: usize = 16_384;
+
+/// Of these, as many as are kept for what is under way when a log that is required takes no more.
+const RESERVED: usize = 2048;
 
 /// Bytes of a page of a file, as small as any system has it.
 const PAGE: usize = 4096;
@@ -337,7 +402,91 @@ mod tests {
 
     /// Notes what is written at once.
     #[derive(Clone, Default)]
-    struct Pieces(std::sync::Arc<std::sync::Mutex<Vec<Vec<u8>>>>);
+    struct Pieces(Arc<std::sync::Mutex<Vec<Vec<u8>>>>);
+
+    /// A file of so many bytes at first, if it is one.
+    struct Pages(Pieces, Option<u64>);
+
+    impl Write for Pages {
+        fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+            self.1 = self.1.map(|length| length + piece.len() as u64);
+            self.0.write(piece)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Output for Pages {
+        fn renew(&mut self) -> Option<u64> {
+            self.1
+        }
+    }
+
+    /// Takes as many bytes as there is room for, and then none.
+    struct Disk {
+        room: Arc<std::sync::atomic::AtomicUsize>,
+        pieces: Pieces,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+            let room = self.room.load(Ordering::Relaxed).min(piece.len());
+            if room == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.room.fetch_sub(room, Ordering::Relaxed);
+            self.pieces.write(&piece[..room])
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    // proves: RSN-6
+    #[test]
+    fn nothing_is_lost_while_a_disk_is_full_and_the_log_is_unavailable_until_it_takes_more() {
+        let (room, pieces) = (
+            Arc::new(std::sync::atomic::AtomicUsize::new(700)),
+            Pieces::default(),
+        );
+        let disk = Disk {
+            room: room.clone(),
+            pieces: pieces.clone(),
+        };
+        let log = AuditLog::to(disk).unwrap();
+        log.try_out();
+        assert!(log.is_available());
+        for _ in 0..5 {
+            log.record(&denial("web", "10.0.0.5:5432"));
+        }
+        log.flush();
+        assert!(!log.is_available(), "half of the lines did not fit");
+        room.store(1_000_000, Ordering::Relaxed);
+        let start = std::time::Instant::now();
+        while !log.is_available() && start.elapsed() < std::time::Duration::from_secs(10) {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(log.is_available());
+        drop(log);
+        let text = String::from_utf8(pieces.0.lock().unwrap().concat()).unwrap();
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 6, "{text}");
+        assert_eq!(lines[0]["started"], true);
+    }
+
+    #[test]
+    fn a_log_of_denials_wants_nothing_else() {
+        let log = AuditLog::to(std::io::sink()).unwrap();
+        assert!(log.wants(Verdict::Allow) && log.outcomes() == Outcomes::All);
+        let log = log.only_denials();
+        assert!(!log.wants(Verdict::Allow) && log.wants(Verdict::Deny) && log.outcomes() == Outcomes::None);
+    }
 
     impl Write for Pieces {
         fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
@@ -355,10 +504,10 @@ mod tests {
         for length in [None, Some(0), Some(1), Some(4095), Some(4096), Some(10_000)] {
             let pieces = Pieces::default();
             let mut writer = JsonLines {
-                output: pieces.clone(),
+                output: Pages(pieces.clone(), length),
                 length,
                 pending: Vec::new(),
-                failed: false,
+                broken: Arc::default(),
             };
             for number in 0..500 {
                 writer.line(&format!("{{{}}}", "x".repeat(number)));

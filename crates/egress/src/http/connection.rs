@@ -48,7 +48,7 @@ impl Connection {
     /// Speaks TLS where the scheme says so, and HTTP in the version that both sides know. The connection is driven
     /// by a task of its own, which holds `permit`.
     pub(super) async fn establish(
-        stream: TcpStream,
+        stream: Paced<TcpStream>,
         reached: Reached,
         destination: &Destination,
         tls: &TlsConnector,
@@ -57,7 +57,6 @@ impl Connection {
         let reached = Arc::new(reached);
         let user = User::default();
         let heard = Heard::default();
-        let stream = Paced::new(stream);
         if destination.scheme != Scheme::HTTPS {
             return Ok(Connection {
                 sender: http1(heard.listen(stream), permit, &user).await?,

@@ -17,9 +17,12 @@ use super::connection::{Connection, Reached};
 use super::destination::Destination;
 use super::errors;
 use super::slot::ExchangeSlot;
+use super::user::Paced;
+use crate::audit::code_of;
 use crate::connections::{Registration, Way};
 use crate::dns::{Answer, Extent};
-use crate::instance::InstanceGate;
+use crate::followed::{self, Followed};
+use crate::instance::{DecisionId, InstanceGate};
 use crate::lookup;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::wall::Wall;
@@ -32,7 +35,8 @@ pub(super) async fn connect(
 ) -> Result<Connection, Error> {
     let answer = resolve(gate, destination).await?;
     let (mut permit, permitted) = judge_when_there_is_room(gate, destination, &answer, slot).await?;
-    let (stream, endpoint) = first_to_connect(&permitted).await.map_err(errors::of_connect)?;
+    let connected = first_to_connect(gate, destination, &answer, &permitted).await;
+    let (stream, endpoint, followed) = connected.map_err(errors::of_connect)?;
     stream.set_nodelay(true).map_err(errors::of_connect)?;
     let reached = Reached {
         endpoint,
@@ -40,16 +44,23 @@ pub(super) async fn connect(
         source: answer.source,
     };
     permit
-        .connected(&stream, destination, &reached)
+        .connected(&stream, destination, &reached, followed.clone())
         .map_err(errors::of_connect)?;
-    Connection::establish(
-        stream,
+    let established = Connection::establish(
+        Paced::new(stream).followed(followed.clone()),
         reached,
         destination,
         &gate.gate().tls().connector(&destination.host),
         permit,
     )
-    .await
+    .await;
+    if let Some(followed) = followed {
+        match &established {
+            Ok(_) => followed.succeeded(None),
+            Err(error) => followed.note_error(error),
+        }
+    }
+    established
 }
 
 /// Whether a connection that was made before may still be used: the policy may have changed since.
@@ -98,6 +109,15 @@ pub(super) struct ConnectionPermit {
     gate: Arc<InstanceGate>,
     connection: Option<Registration>,
     place: Option<OwnedSemaphorePermit>,
+    /// Told of when the connection ends.
+    followed: Option<Arc<Followed>>,
+}
+
+/// An address that may be connected to.
+#[derive(Clone, Copy)]
+struct Permitted {
+    endpoint: Endpoint,
+    decision: DecisionId,
 }
 
 impl ConnectionPermit {
@@ -107,6 +127,7 @@ impl ConnectionPermit {
         stream: &TcpStream,
         destination: &Destination,
         reached: &Reached,
+        followed: Option<Arc<Followed>>,
     ) -> io::Result<()> {
         let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
         let Destination { scheme, host, .. } = destination.clone();
@@ -117,13 +138,13 @@ impl ConnectionPermit {
             chain: reached.chain.clone(),
             source: reached.source,
         };
-        self.connection = Some(
-            self.gate
-                .gate()
-                .wall()
-                .open_connections()
-                .register(&self.gate, remote, way),
-        );
+        self.connection = Some(self.gate.gate().wall().open_connections().register(
+            &self.gate,
+            remote,
+            way,
+            followed.as_ref(),
+        ));
+        self.followed = followed;
         Ok(())
     }
 }
@@ -148,7 +169,7 @@ async fn judge_when_there_is_room(
     destination: &Destination,
     answer: &Answer,
     slot: &ExchangeSlot,
-) -> Result<(ConnectionPermit, Vec<Endpoint>), Error> {
+) -> Result<(ConnectionPermit, Vec<Permitted>), Error> {
     let patience = Instant::now() + QUOTA_TIME;
     let mut place = take_place(gate, patience).await?;
     let mut waiter = None;
@@ -162,6 +183,7 @@ async fn judge_when_there_is_room(
                 gate: gate.clone(),
                 connection: None,
                 place: place.take(),
+                followed: None,
             };
             match judge(gate, destination, answer, before) {
                 Ok(permitted) => return Ok((permit, permitted)),
@@ -224,12 +246,12 @@ fn judge(
     destination: &Destination,
     answer: &Answer,
     before: Usage,
-) -> Result<Vec<Endpoint>, RefusalKind> {
+) -> Result<Vec<Permitted>, RefusalKind> {
     let mut permitted = Vec::new();
     let mut refused = RefusalKind::Policy;
-    for (remote, attempt) in attempts(destination, answer) {
+    for (endpoint, attempt) in attempts(destination, answer) {
         match gate.judge_counted("http.dial", &attempt, before) {
-            Ok(()) => permitted.push(remote),
+            Ok(decision) => permitted.push(Permitted { endpoint, decision }),
             Err(refusal) if refusal.kind() == RefusalKind::Quota => refused = RefusalKind::Quota,
             Err(_) => {}
         }
@@ -246,30 +268,44 @@ fn attempts<'a>(
     destination: &'a Destination,
     answer: &'a Answer,
 ) -> impl Iterator<Item = (Endpoint, Attempt<'a>)> {
-    let Destination {
-        scheme, host, port, ..
-    } = destination;
+    let port = &destination.port;
     answer.addresses.iter().map(move |address| {
         let remote = Endpoint::new(*address, *port);
-        let attempt = Attempt::Dial {
-            scheme,
-            host,
-            chain: &answer.chain,
-            remote,
-            source: answer.source,
-        };
-        (remote, attempt)
+        (remote, attempt(destination, answer, remote))
     })
+}
+
+fn attempt<'a>(destination: &'a Destination, answer: &'a Answer, remote: Endpoint) -> Attempt<'a> {
+    Attempt::Dial {
+        scheme: &destination.scheme,
+        host: &destination.host,
+        chain: &answer.chain,
+        remote,
+        source: answer.source,
+    }
 }
 
 /// Connects to the endpoints in order, each with a [`HEAD_START`] before the next one is tried as well (RFC 8305,
 /// section 5).
-async fn first_to_connect(endpoints: &[Endpoint]) -> io::Result<(TcpStream, Endpoint)> {
-    let dial = |endpoint: Endpoint| async move {
-        let stream = TcpStream::connect(std::net::SocketAddr::from(endpoint)).await?;
-        Ok::<_, io::Error>((stream, endpoint))
+async fn first_to_connect(
+    gate: &Arc<InstanceGate>,
+    destination: &Destination,
+    answer: &Answer,
+    permitted: &[Permitted],
+) -> io::Result<(TcpStream, Endpoint, Option<Arc<Followed>>)> {
+    let dial = |Permitted { endpoint, decision }: Permitted| async move {
+        let attempt = attempt(destination, answer, endpoint);
+        let followed = Followed::begin(gate, decision, "http.dial", &attempt);
+        match TcpStream::connect(std::net::SocketAddr::from(endpoint)).await {
+            Ok(stream) => Ok((stream, endpoint, followed)),
+            Err(error) => {
+                let code = code_of(&errors::of_connect(error.kind().into()));
+                followed::failed(gate, followed.as_ref(), "http.dial", &attempt, &code);
+                Err(error)
+            }
+        }
     };
-    let mut waiting = endpoints.iter().copied();
+    let mut waiting = permitted.iter().copied();
     let mut running = FuturesUnordered::new();
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
     loop {
@@ -425,7 +461,7 @@ mod tests {
         let wall = world.wall();
         let [greedy, modest] = ["greedy", "modest"].map(|name| {
             let allow = crate::testing::allow(&["*://10.0.0.1:8080"]);
-            wall.gate(name, allow).open().gate
+            wall.gate(name, allow).open().gate.clone()
         });
         let take_all = |gate: &Arc<InstanceGate>| {
             let taken = std::iter::from_fn(|| SocketPermit::take(gate, Transport::Tcp).ok());
@@ -449,12 +485,23 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let open = listener.local_addr().unwrap();
 
-        let (stream, endpoint) = first_to_connect(&[closed.into(), open.into()]).await.unwrap();
+        let (_world, gate, destination, answer) = crowded(10);
+        let permitted = |endpoints: &[Endpoint]| {
+            let decision = DecisionId::default();
+            let permitted = endpoints.iter().map(|endpoint| Permitted {
+                endpoint: *endpoint,
+                decision,
+            });
+            permitted.collect::<Vec<_>>()
+        };
+        let to = async |endpoints: &[Endpoint]| {
+            let connected = first_to_connect(&gate, &destination, &answer, &permitted(endpoints)).await;
+            connected.map(|(stream, endpoint, _)| (stream, endpoint))
+        };
+        let (stream, endpoint) = to(&[closed.into(), open.into()]).await.unwrap();
         assert_eq!((endpoint, stream.peer_addr().unwrap()), (open.into(), open));
-        let error = first_to_connect(&[closed.into(), closed.into()])
-            .await
-            .unwrap_err();
+        let error = to(&[closed.into(), closed.into()]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        assert!(first_to_connect(&[]).await.is_err());
+        assert!(to(&[]).await.is_err());
     }
 }

@@ -15,10 +15,13 @@ use super::destination::{self, Destination};
 use super::dial;
 use super::errors;
 use super::failure::Reach;
+use super::followed_body;
 use super::internal::InternalDestination;
 use super::own_body::OwnBody;
 use super::slot::ExchangeSlot;
-use crate::instance::InstanceGate;
+use crate::audit::code_of;
+use crate::followed::{self, Followed};
+use crate::instance::{DecisionId, InstanceGate};
 
 /// Judges `request`, sends it, and waits for the head of the answer.
 pub(super) async fn send(
@@ -32,20 +35,50 @@ pub(super) async fn send(
         gate.refuse("http.request", host, Reason::HttpHost);
         Error::HttpRequestUriInvalid
     })?;
-    judge(gate, &destination, &request)?;
-    match &destination.host {
-        Host::Name(name) => match InternalDestination::of(name) {
-            Some(internal) => {
-                let request = request.map(|body| body.lend());
-                gate.gate().call_internal(internal, gate.depth(), request).await
-            }
-            None => send_out(gate, destination, request, options).await,
-        },
-        Host::Address(_) => send_out(gate, destination, request, options).await,
+    let decision = judge(gate, &destination, &request)?;
+    let (tried, method) = (destination.clone(), request.method().clone());
+    let followed = Followed::begin(gate, decision, "http.request", &tried.attempt(&method));
+    let sent = send_judged(gate, destination, request, options, followed.as_ref()).await;
+    match sent {
+        Ok(response) => Ok(followed_body::of_response(response, followed.as_ref())),
+        Err(error) => {
+            let attempt = tried.attempt(&method);
+            followed::failed(
+                gate,
+                followed.as_ref(),
+                "http.request",
+                &attempt,
+                &code_of(&error),
+            );
+            Err(error)
+        }
     }
 }
 
-fn judge(gate: &InstanceGate, destination: &Destination, request: &Request<OwnBody>) -> Result<(), Error> {
+async fn send_judged(
+    gate: &Arc<InstanceGate>,
+    destination: Destination,
+    request: Request<OwnBody>,
+    options: RequestOptions,
+    followed: Option<&Arc<Followed>>,
+) -> Result<Response<WasiBody>, Error> {
+    match &destination.host {
+        Host::Name(name) => match InternalDestination::of(name) {
+            Some(internal) => {
+                let request = request.map(|body| followed_body::of_request(body.lend(), followed));
+                gate.gate().call_internal(internal, gate.depth(), request).await
+            }
+            None => send_out(gate, destination, request, options, followed).await,
+        },
+        Host::Address(_) => send_out(gate, destination, request, options, followed).await,
+    }
+}
+
+fn judge(
+    gate: &InstanceGate,
+    destination: &Destination,
+    request: &Request<OwnBody>,
+) -> Result<DecisionId, Error> {
     gate.judge("http.request", &destination.attempt(request.method()))
         .map_err(|refusal| errors::of_request_refusal(refusal, &destination.host))
 }
@@ -55,6 +88,7 @@ async fn send_out(
     destination: Destination,
     request: Request<OwnBody>,
     options: RequestOptions,
+    followed: Option<&Arc<Followed>>,
 ) -> Result<Response<WasiBody>, Error> {
     let slot = ExchangeSlot::count(gate);
     let account = gate.account();
@@ -66,7 +100,8 @@ async fn send_out(
             false => connection(gate, &destination, &options, &slot).await?,
             true => new_connection(gate, &destination, &options, &slot).await?,
         };
-        let attempt = Request::from_parts(head.clone(), body.lend());
+        let lent = followed_body::of_request(body.lend(), followed);
+        let attempt = Request::from_parts(head.clone(), lent);
         let sent = timeout(
             first_byte,
             connection.send(&destination, attempt, account.as_ref()),

@@ -32,6 +32,7 @@ mod dial;
 mod errors;
 mod exchange;
 mod failure;
+mod followed_body;
 mod heard;
 mod hooks;
 mod internal;

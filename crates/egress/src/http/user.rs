@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use hyper::rt::Executor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::audit::EndedBy;
+use crate::followed::Followed;
 use crate::host_account::HostAccount;
 
 /// Whose request a connection is at. Cheap to clone; clones are of one connection.
@@ -72,11 +74,29 @@ pub(super) struct Paced<S> {
     stream: S,
     /// Since when there was always something to read.
     since: Option<Instant>,
+    followed: Option<Arc<Followed>>,
 }
 
 impl<S> Paced<S> {
     pub(super) fn new(stream: S) -> Paced<S> {
-        Paced { stream, since: None }
+        Paced {
+            stream,
+            since: None,
+            followed: None,
+        }
+    }
+
+    /// The same, with its bytes counted and its end noted.
+    pub(super) fn followed(self, followed: Option<Arc<Followed>>) -> Paced<S> {
+        Paced { followed, ..self }
+    }
+
+    fn note_written(&self, written: &Poll<io::Result<usize>>) {
+        match (&self.followed, written) {
+            (Some(followed), Poll::Ready(Ok(length))) => followed.count_sent(*length),
+            (Some(followed), Poll::Ready(Err(error))) => followed.note_error(&error.kind()),
+            _ => {}
+        }
     }
 }
 
@@ -93,7 +113,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
             let _ = pin!(tokio::task::yield_now()).poll(cx);
             return Poll::Pending;
         }
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        match (&self.followed, &read) {
+            (Some(followed), Poll::Ready(Ok(()))) => match buffer.filled().len() - before {
+                0 => followed.note_end(EndedBy::Peer),
+                length => followed.count_received(length),
+            },
+            (Some(followed), Poll::Ready(Err(error))) => followed.note_error(&error.kind()),
+            _ => {}
+        }
         match read {
             Poll::Pending => self.since = None,
             Poll::Ready(_) => {
@@ -106,7 +135,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note_written(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -114,7 +145,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.note_written(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -19,6 +19,7 @@ fn connect(gate: &InstanceGate, remote: &str) -> Result<(), Refusal> {
             remote: endpoint(remote),
         },
     )
+    .map(drop)
 }
 
 // proves: HL-4

@@ -112,7 +112,7 @@ impl Run {
         wall.learn(learned(&operator));
         let gate = wall.gate("it", Arc::new(AllowList::compile(entries(&allow))));
         let played = [(); 2].map(|()| Played {
-            gate: gate.open().gate,
+            gate: gate.open().gate.clone(),
             in_flight: Vec::new(),
             begun: 0,
             model: MInstance::default(),
@@ -204,7 +204,11 @@ impl Run {
             Step::Connect(place, port) => {
                 let expected = self.model().reach(&played.model, place, Speaks::Tcp, port);
                 let attempt = reach(Transport::Tcp, place, port);
-                self.judged(&attempt, played.gate.judge("tcp.connect", &attempt), &expected)?;
+                self.judged(
+                    &attempt,
+                    played.gate.judge("tcp.connect", &attempt).map(drop),
+                    &expected,
+                )?;
             }
             Step::Send(place, port) => {
                 let expected = self.model().reach(&played.model, place, Speaks::Udp, port);
@@ -225,13 +229,21 @@ impl Run {
                 let expected = self.model().request(name, scheme, port);
                 let (host, scheme) = (Host::Name(a_name(name)), Scheme::parse(scheme).unwrap());
                 let attempt = request(&scheme, &host, port);
-                self.judged(&attempt, played.gate.judge("http.request", &attempt), &expected)?;
+                self.judged(
+                    &attempt,
+                    played.gate.judge("http.request", &attempt).map(drop),
+                    &expected,
+                )?;
             }
             Step::RequestTo(place, scheme, port) => {
                 let expected = self.model().request_to(place, scheme, port);
                 let (host, scheme) = (Host::Address(address(place)), Scheme::parse(scheme).unwrap());
                 let attempt = request(&scheme, &host, port);
-                self.judged(&attempt, played.gate.judge("http.request", &attempt), &expected)?;
+                self.judged(
+                    &attempt,
+                    played.gate.judge("http.request", &attempt).map(drop),
+                    &expected,
+                )?;
             }
             Step::Dial(name, chain, place, scheme, port) => {
                 let expected = self.model().dial(name, &chain, place, scheme, port);
@@ -243,7 +255,11 @@ impl Run {
                     remote: Endpoint::new(address(place), port),
                     source: source(name),
                 };
-                self.judged(&attempt, played.gate.judge("http.connect", &attempt), &expected)?;
+                self.judged(
+                    &attempt,
+                    played.gate.judge("http.connect", &attempt).map(drop),
+                    &expected,
+                )?;
             }
             Step::Reload(operator) => {
                 self.wall.replace_operator(with_time(&operator));

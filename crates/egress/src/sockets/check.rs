@@ -10,6 +10,7 @@ use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx};
 
 use super::permit::SocketPermit;
 use super::step::{self, Step};
+use crate::followed::Followed;
 use crate::instance::InstanceGate;
 use crate::refusal::Refusal;
 
@@ -23,8 +24,21 @@ pub(crate) fn admit(gate: &Arc<InstanceGate>) -> Result<WasiSocketsCtx, Refusal>
     let held = SocketPermit::take(gate, Transport::Udp)?;
     let mut builder = WasiCtx::builder();
     builder.allow_udp(true);
+    let transport = Transport::Udp;
+    let created = Attempt::CreateSocket { transport };
+    let followed = Followed::begin(gate, held.created(), "socket.create", &created);
+    if let Some(followed) = &followed {
+        followed.exists();
+    }
     builder.socket_addr_check(move |address, purpose| {
         let permitted = is_permitted(held.gate(), address, purpose);
+        match (&followed, purpose, step::current()) {
+            (Some(followed), SocketAddrUse::UdpSend, Step::Other) if permitted => followed.count_sent(1),
+            (Some(followed), SocketAddrUse::UdpReceive, Step::Other) if permitted => {
+                followed.count_received(1)
+            }
+            _ => {}
+        }
         Box::pin(ready(permitted))
     });
     Ok(builder.build().sockets().clone())
@@ -44,7 +58,7 @@ fn is_permitted(gate: &InstanceGate, address: SocketAddr, purpose: SocketAddrUse
     };
     let verdict = match (purpose, step::current()) {
         (SocketAddrUse::UdpBind, step) => bind(gate, address, step),
-        (SocketAddrUse::UdpSend, Step::UdpConnect) => gate.judge("udp.connect", &reach()),
+        (SocketAddrUse::UdpSend, Step::UdpConnect) => gate.judge("udp.connect", &reach()).map(drop),
         (SocketAddrUse::UdpReceive, Step::UdpConnect) => gate.judge_again(&reach()),
         (SocketAddrUse::UdpSend, Step::Bind | Step::Other) => {
             gate.judge_datagram_out(Endpoint::from(address))
@@ -69,7 +83,7 @@ fn bind(gate: &InstanceGate, local: SocketAddr, step: Step) -> Result<(), Refusa
     let transport = Transport::Udp;
     let attempt = Attempt::Bind { transport, local };
     match step {
-        Step::Bind => gate.judge("udp.bind", &attempt),
+        Step::Bind => gate.judge("udp.bind", &attempt).map(drop),
         Step::UdpConnect | Step::Other => gate.judge_implied("udp.bind", &attempt),
     }
 }

@@ -33,6 +33,8 @@ use tokio::task::coop;
 use wasmtime_wasi::sockets::ErrorCode;
 
 use super::permit::SocketPermit;
+use crate::audit::EndedBy;
+use crate::followed::Followed;
 use crate::host_account::HostAccount;
 
 /// A socket that does not block, and the permit to have it.
@@ -42,6 +44,8 @@ pub(crate) struct Connection {
     registering: Mutex<()>,
     socket: Arc<OwnedFd>,
     permit: Arc<SocketPermit>,
+    /// Set once it is established, where anybody wants to know how it ends.
+    followed: OnceLock<Arc<Followed>>,
 }
 
 /// The direction from the peer.
@@ -63,7 +67,13 @@ impl Connection {
             registering: Mutex::new(()),
             socket: Arc::new(socket),
             permit,
+            followed: OnceLock::new(),
         }
+    }
+
+    /// Notes what tells how the connection ends.
+    pub(super) fn follow(&self, followed: Arc<Followed>) {
+        let _ = self.followed.set(followed);
     }
 
     /// The system's socket, for whoever closes connections that have become forbidden.
@@ -205,7 +215,7 @@ impl Receiving {
     pub(crate) fn try_receive(&self, most: usize) -> Poll<Result<Vec<u8>, ErrorCode>> {
         let mut bytes = Vec::new();
         let received = now(|| self.receive(&mut bytes, most));
-        received.map_ok(|()| bytes).map_err(ErrorCode::from)
+        self.noted(received).map_ok(|_| bytes)
     }
 
     /// Like [`try_receive`](Receiving::try_receive), and waits.
@@ -213,12 +223,12 @@ impl Receiving {
         let mut bytes = Vec::new();
         let receive = || self.receive(&mut bytes, most);
         let received = self.0.poll(cx, Direction::Receiving, receive);
-        received.map_ok(|()| bytes).map_err(ErrorCode::from)
+        self.noted(received).map_ok(|_| bytes)
     }
 
     /// Receives into `buffer`, and says how many bytes; none at the end. Pending is what the system says now.
     pub(crate) fn try_receive_into(&self, buffer: &mut [u8]) -> Poll<Result<usize, ErrorCode>> {
-        now(|| self.receive_into(buffer)).map_err(ErrorCode::from)
+        self.noted(now(|| self.receive_into(buffer)))
     }
 
     /// Like [`try_receive_into`](Receiving::try_receive_into), and waits.
@@ -228,22 +238,34 @@ impl Receiving {
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ErrorCode>> {
         let receive = || self.receive_into(buffer);
-        let received = self.0.poll(cx, Direction::Receiving, receive);
-        received.map_err(ErrorCode::from)
+        self.noted(self.0.poll(cx, Direction::Receiving, receive))
     }
 
-    fn receive(&self, bytes: &mut Vec<u8>, most: usize) -> io::Result<()> {
+    fn receive(&self, bytes: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         retry(|| {
             // Exactly that, since there was nothing.
             bytes.reserve_exact(most);
             let spare = rustix::buffer::spare_capacity(bytes);
-            rustix::net::recv(&self.0.socket, spare, RecvFlags::empty()).map(drop)
+            rustix::net::recv(&self.0.socket, spare, RecvFlags::empty()).map(|(length, _)| length)
         })
     }
 
     fn receive_into(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let receive = || rustix::net::recv(&self.0.socket, &mut *buffer, RecvFlags::empty());
         retry(receive).map(|(length, _)| length)
+    }
+
+    /// What was received, and noted for whoever follows the connection.
+    fn noted(&self, received: Poll<io::Result<usize>>) -> Poll<Result<usize, ErrorCode>> {
+        let received = received.map_err(ErrorCode::from);
+        if let (Some(followed), Poll::Ready(received)) = (self.0.followed.get(), &received) {
+            match received {
+                Ok(0) => followed.note_end(EndedBy::Peer),
+                Ok(length) => followed.count_received(*length),
+                Err(error) => followed.note_error(error),
+            }
+        }
+        received
     }
 }
 
@@ -261,17 +283,28 @@ impl Sending {
     /// Sends as much of `bytes` as the system takes now, and says how much. Pending is what the system says now: nobody
     /// is woken.
     pub(crate) fn try_send(&self, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
-        now(|| self.send(bytes)).map_err(ErrorCode::from)
+        self.noted(now(|| self.send(bytes)))
     }
 
     /// Like [`try_send`](Sending::try_send), and waits.
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
-        let sent = self.0.poll(cx, Direction::Sending, || self.send(bytes));
-        sent.map_err(ErrorCode::from)
+        self.noted(self.0.poll(cx, Direction::Sending, || self.send(bytes)))
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         retry(|| rustix::net::send(&self.0.socket, bytes, SendFlags::NOSIGNAL))
+    }
+
+    /// What was sent, and noted for whoever follows the connection.
+    fn noted(&self, sent: Poll<io::Result<usize>>) -> Poll<Result<usize, ErrorCode>> {
+        let sent = sent.map_err(ErrorCode::from);
+        if let (Some(followed), Poll::Ready(sent)) = (self.0.followed.get(), &sent) {
+            match sent {
+                Ok(length) => followed.count_sent(*length),
+                Err(error) => followed.note_error(error),
+            }
+        }
+        sent
     }
 }
 
@@ -279,6 +312,9 @@ impl Drop for Sending {
     /// Tells the peer that it was all. Where nobody else has the socket it is closed right after this, which says so.
     fn drop(&mut self) {
         let Sending(connection) = self;
+        if let Some(followed) = connection.followed.get() {
+            followed.note_end_by_guest();
+        }
         if Arc::strong_count(connection) > 1 {
             // A connection that the peer has ended meanwhile cannot be shut down, and need not be.
             let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);

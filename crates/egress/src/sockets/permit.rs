@@ -7,12 +7,14 @@ use std::sync::{Arc, OnceLock};
 use outport_policy::{Attempt, Transport};
 
 use crate::connections::{Registration, Way};
-use crate::instance::InstanceGate;
+use crate::followed::Followed;
+use crate::instance::{DecisionId, InstanceGate};
 use crate::refusal::Refusal;
 
 /// One socket in the counts of its instance, its component and the process. Dropping it gives the place back.
 pub(crate) struct SocketPermit {
     gate: Arc<InstanceGate>,
+    created: OnceLock<DecisionId>,
     connection: OnceLock<Registration>,
 }
 
@@ -29,25 +31,37 @@ impl SocketPermit {
         let before = gate.held().count_socket();
         let permit = Arc::new(SocketPermit {
             gate: gate.clone(),
+            created: OnceLock::new(),
             connection: OnceLock::new(),
         });
-        gate.judge_counted("socket.create", &Attempt::CreateSocket { transport }, before)?;
+        let created = gate.judge_counted("socket.create", &Attempt::CreateSocket { transport }, before)?;
+        let _ = permit.created.set(created);
         Ok(permit)
     }
 
     /// Notes that the socket is connected, which it can be once.
-    pub(super) fn connected(&self, socket: &Arc<OwnedFd>, remote: SocketAddr) {
+    pub(super) fn connected(
+        &self,
+        socket: &Arc<OwnedFd>,
+        remote: SocketAddr,
+        followed: Option<&Arc<Followed>>,
+    ) {
         let connections = self.gate.gate().wall().open_connections();
         let way = Way::Socket {
             socket: Arc::downgrade(socket),
         };
         self.connection
-            .get_or_init(|| connections.register(&self.gate, remote, way));
+            .get_or_init(|| connections.register(&self.gate, remote, way, followed));
     }
 
     /// The gate of the instance that has the socket.
-    pub(super) fn gate(&self) -> &InstanceGate {
+    pub(super) fn gate(&self) -> &Arc<InstanceGate> {
         &self.gate
+    }
+
+    /// The decision that there may be the socket.
+    pub(super) fn created(&self) -> DecisionId {
+        self.created.get().copied().unwrap_or_default()
     }
 }
 

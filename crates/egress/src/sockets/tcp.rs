@@ -30,7 +30,9 @@ use wasmtime_wasi::sockets::ErrorCode;
 
 use super::connection::{Connection, Receiving, Sending};
 use super::permit::SocketPermit;
-use crate::instance::InstanceGate;
+use crate::audit::code_of;
+use crate::followed::{self, Followed};
+use crate::instance::{DecisionId, InstanceGate};
 use crate::refusal::Refusal;
 pub(crate) use options::Options;
 
@@ -80,6 +82,7 @@ struct Connecting {
     remote: SocketAddr,
     bind: Bind,
     progress: Progress,
+    followed: Option<Arc<Followed>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -153,6 +156,7 @@ impl TcpSocket {
                 remote,
                 bind,
                 progress: Progress::Waiting,
+                followed: None,
             }),
             other => other,
         };
@@ -291,15 +295,18 @@ impl Connecting {
             remote,
             bind,
             progress,
+            followed,
         } = self;
         if *progress == Progress::Waiting {
-            permitted(judge(connection.permit().gate(), *remote, *bind, family))?;
+            let gate = connection.permit().gate();
+            let decision = judge(gate, *remote, *bind, family).map_err(|_| ErrorCode::AccessDenied)?;
+            *followed = Followed::begin(gate, decision, "tcp.connect", &reach(*remote));
             *progress = Progress::Begun;
             match rustix::net::connect(&*connection, remote) {
                 Ok(()) => return Poll::Ready(Ok(())),
                 // Interrupted or not, it goes on by itself.
                 Err(Errno::INPROGRESS | Errno::INTR) => {}
-                Err(errno) => return Poll::Ready(Err(errno.into())),
+                Err(errno) => return Poll::Ready(Err(self.failed(errno.into()))),
             }
         }
         // Asking for the connection that is under way begins no other one. It tells how that one is doing, and what
@@ -309,12 +316,33 @@ impl Connecting {
             Err(Errno::ALREADY | Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
             Err(errno) => Err(errno.into()),
         };
-        connection.poll_connect(cx, ask).map_err(ErrorCode::from)
+        let connected = connection.poll_connect(cx, ask).map_err(ErrorCode::from);
+        connected.map_err(|error| self.failed(error))
+    }
+
+    /// Tells that what was permitted has failed.
+    fn failed(&self, error: ErrorCode) -> ErrorCode {
+        let gate = self.connection.permit().gate();
+        let attempt = reach(self.remote);
+        followed::failed(
+            gate,
+            self.followed.as_ref(),
+            "tcp.connect",
+            &attempt,
+            &code_of(&error),
+        );
+        error
     }
 
     fn established(self) -> State {
         let (connection, remote) = (Arc::new(self.connection), self.remote);
-        connection.permit().connected(connection.socket(), remote);
+        connection
+            .permit()
+            .connected(connection.socket(), remote, self.followed.as_ref());
+        if let Some(followed) = self.followed {
+            followed.succeeded(None);
+            connection.follow(followed);
+        }
         let (receiving, sending) = connection.directions();
         State::Connected {
             connection,
@@ -325,15 +353,18 @@ impl Connecting {
     }
 }
 
-fn judge(gate: &InstanceGate, remote: SocketAddr, bind: Bind, family: Family) -> Result<(), Refusal> {
+fn judge(gate: &InstanceGate, remote: SocketAddr, bind: Bind, family: Family) -> Result<DecisionId, Refusal> {
     if bind == Bind::Implied {
         judge_implied_bind(gate, family)?;
     }
-    let attempt = Attempt::Reach {
+    gate.judge("tcp.connect", &reach(remote))
+}
+
+fn reach(remote: SocketAddr) -> Attempt<'static> {
+    Attempt::Reach {
         transport: Transport::Tcp,
         remote: Endpoint::from(remote),
-    };
-    gate.judge("tcp.connect", &attempt)
+    }
 }
 
 fn judge_implied_bind(gate: &InstanceGate, family: Family) -> Result<(), Refusal> {
@@ -354,8 +385,8 @@ fn refuse_multicast(gate: &InstanceGate, remote: SocketAddr) -> Result<(), Error
 }
 
 /// A refusal in the guest's terms: no quota is looked at once there is a socket.
-fn permitted(verdict: Result<(), Refusal>) -> Result<(), ErrorCode> {
-    verdict.map_err(|_| ErrorCode::AccessDenied)
+fn permitted<T>(verdict: Result<T, Refusal>) -> Result<(), ErrorCode> {
+    verdict.map(drop).map_err(|_| ErrorCode::AccessDenied)
 }
 
 fn local_address(socket: impl AsFd) -> Result<SocketAddr, ErrorCode> {

@@ -1,10 +1,8 @@
 //! Systems and processors that have no sandbox of this kind.
 
-use std::path::PathBuf;
+use super::{Demand, Enforced, FileTimes, Gap, Sandbox, SandboxError};
 
-use super::{Demand, Enforced, FileTimes, Gap, SandboxError};
-
-pub(super) fn enter(_writable: &[PathBuf], demand: Demand) -> Result<Enforced, SandboxError> {
+pub(super) fn enter(_sandbox: &Sandbox, demand: Demand) -> Result<Enforced, SandboxError> {
     match demand {
         Demand::Everything => Err(SandboxError::Missing {
             missing: "a sandbox for processes that Outport knows; that is Linux on x86-64 or AArch64",
@@ -23,7 +21,7 @@ pub(super) fn seal(_times: FileTimes) -> Result<(), SandboxError> {
     Ok(())
 }
 
-pub(super) fn hold_files(_writable: &[PathBuf]) -> Result<(), SandboxError> {
+pub(super) fn hold_files(_sandbox: &Sandbox) -> Result<(), SandboxError> {
     Ok(())
 }
 

@@ -14,11 +14,12 @@ use ::landlock::{
     RulesetError, RulesetStatus, Scope,
 };
 
-use super::{Demand, Enforced, Gap, SandboxError};
+use super::{Demand, Enforced, Gap, Sandbox, SandboxError};
 
 /// Holds the calling thread, and every thread that it starts from now on.
-pub(super) fn enter(writable: &[PathBuf], demand: Demand) -> Result<Enforced, SandboxError> {
-    let opened = open_all(writable)?;
+pub(super) fn enter(sandbox: &Sandbox, demand: Demand) -> Result<Enforced, SandboxError> {
+    let mut opened = open_all(&sandbox.writable, changes())?;
+    opened.extend(open_all(&sandbox.logs, AccessFs::MakeReg | AccessFs::WriteFile)?);
     match (restrict(opened, demand), demand) {
         (Ok(status), _) => Ok(enforced(&status)),
         (Err(_), Demand::Everything) if !is_complete() => Err(SandboxError::Missing {
@@ -37,7 +38,10 @@ pub(super) fn enter(writable: &[PathBuf], demand: Demand) -> Result<Enforced, Sa
     }
 }
 
-fn restrict(writable: Vec<PathFd>, demand: Demand) -> Result<RestrictionStatus, RulesetError> {
+/// What a directory is for.
+type Rights = BitFlags<AccessFs>;
+
+fn restrict(writable: Vec<(PathFd, Rights)>, demand: Demand) -> Result<RestrictionStatus, RulesetError> {
     let needed = match demand {
         Demand::Everything => CompatLevel::HardRequirement,
         Demand::WhatThereIs => CompatLevel::BestEffort,
@@ -52,20 +56,20 @@ fn restrict(writable: Vec<PathFd>, demand: Demand) -> Result<RestrictionStatus, 
         .create()?
         .set_compatibility(needed)
         .add_rule(NetPort::new(0, AccessNet::BindTcp))?;
-    for directory in writable {
-        ruleset = ruleset.add_rule(PathBeneath::new(directory, changes()))?;
+    for (directory, rights) in writable {
+        ruleset = ruleset.add_rule(PathBeneath::new(directory, rights))?;
     }
     ruleset.restrict_self()
 }
 
 /// All rights that change files.
-fn changes() -> BitFlags<AccessFs> {
+fn changes() -> Rights {
     AccessFs::from_write(ABI::V3)
 }
 
-fn open_all(directories: &[PathBuf]) -> Result<Vec<PathFd>, SandboxError> {
+fn open_all(directories: &[PathBuf], rights: Rights) -> Result<Vec<(PathFd, Rights)>, SandboxError> {
     let opened = directories.iter().filter_map(|path| match PathFd::new(path) {
-        Ok(opened) => Some(Ok(opened)),
+        Ok(opened) => Some(Ok((opened, rights))),
         Err(error) => refusal(path, error).map(Err),
     });
     opened.collect()

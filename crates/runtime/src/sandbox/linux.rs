@@ -1,15 +1,13 @@
 //! Entering on Linux: first Landlock, which needs system calls of its own, then seccomp.
 
-use std::path::PathBuf;
+use super::{Demand, Enforced, FileTimes, Gap, Sandbox, SandboxError, landlock, no_network, seccomp};
 
-use super::{Demand, Enforced, FileTimes, Gap, SandboxError, landlock, no_network, seccomp};
-
-pub(super) fn enter(writable: &[PathBuf], demand: Demand) -> Result<Enforced, SandboxError> {
+pub(super) fn enter(sandbox: &Sandbox, demand: Demand) -> Result<Enforced, SandboxError> {
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads > 1 {
         return Err(SandboxError::Threads { threads });
     }
-    let mut enforced = landlock::enter(writable, demand)?;
+    let mut enforced = landlock::enter(sandbox, demand)?;
     match (seccomp::enter(), demand) {
         (Ok(()), _) => enforced.system_calls = true,
         (Err(error), Demand::Everything) => return Err(error),
@@ -25,8 +23,8 @@ pub(super) fn seal(times: FileTimes) -> Result<(), SandboxError> {
     seccomp::seal(times)
 }
 
-pub(super) fn hold_files(writable: &[PathBuf]) -> Result<(), SandboxError> {
-    landlock::enter(writable, Demand::WhatThereIs).map(drop)
+pub(super) fn hold_files(sandbox: &Sandbox) -> Result<(), SandboxError> {
+    landlock::enter(sandbox, Demand::WhatThereIs).map(drop)
 }
 
 pub(super) fn without_network() -> Result<(), SandboxError> {

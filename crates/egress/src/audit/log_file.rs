@@ -1,0 +1,291 @@
+//! The file of an audit log: opened only if it is one, and opened again when it was moved away.
+//!
+//! Whoever rotates logs renames the file and makes a new one, or leaves that to us; or copies the file and cuts it off.
+//! Before anything is written the path is looked at: where it leads to another file, or to none, it is opened again. So
+//! nothing has to be told, and nothing is written to a file that nobody finds. Where it cannot be opened again what is
+//! written still goes to the old file, and nothing is lost.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use outport_policy::printable_path;
+
+use super::log::AuditLogError;
+
+/// The file of an audit log, open to append to.
+#[derive(Debug)]
+pub struct AuditFile {
+    /// As it was written, for messages.
+    written: PathBuf,
+    path: PathBuf,
+    file: File,
+    /// None where it is no plain file: a pipe or a device is nothing to rotate.
+    rotated: Option<Rotated>,
+    /// Where the log's directory is really.
+    directory: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+struct Rotated {
+    place: Place,
+    /// It could not be opened again, which was said.
+    said: bool,
+}
+
+/// What tells one file from another.
+type Place = (u64, u64);
+
+impl AuditFile {
+    /// Opens the file at `written`, which is made if there is none. On Unix a new file can be read by its
+    /// owner only, since it tells whom the guests talk to. A last line that was cut off, when a disk was full or a
+    /// process was killed, is ended first, so that the next one stands for itself.
+    ///
+    /// A named pipe (on Linux) is opened whether or not somebody reads it, and stays open when its reader leaves for
+    /// another one to come.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened for writing, or has something in it that is no audit log.
+    pub fn open(written: &Path) -> Result<AuditFile, AuditLogError> {
+        // A process may change its directory.
+        let path = std::path::absolute(written).unwrap_or_else(|_| written.to_owned());
+        let file = open(&path, written)?;
+        let plain = file.metadata().ok().filter(Metadata::is_file);
+        let rotated = plain.map(|file| Rotated {
+            place: place(&file),
+            said: false,
+        });
+        let real = path.canonicalize().ok().filter(|_| rotated.is_some());
+        Ok(AuditFile {
+            directory: real.and_then(|path| path.parent().map(Path::to_owned)),
+            written: written.to_owned(),
+            path,
+            file,
+            rotated,
+        })
+    }
+
+    /// The directory in which the log may be made anew; none where it is no plain file.
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// Opens it again if the path leads to another file now, or to none. Answers the bytes that the file has, if it is
+    /// a plain one.
+    pub(super) fn renew(&mut self) -> Option<u64> {
+        let rotated = self.rotated.as_mut()?;
+        if let Ok(now) = std::fs::metadata(&self.path)
+            && place(&now) == rotated.place
+        {
+            return Some(now.len());
+        }
+        let opened = open(&self.path, &self.written).and_then(|file| match file.metadata() {
+            Ok(there) => Ok((place(&there), file)),
+            Err(error) => Err(cannot_open(&self.written, error)),
+        });
+        match opened {
+            Ok((place, file)) => {
+                self.file = file;
+                *rotated = Rotated { place, said: false };
+            }
+            Err(error) if !rotated.said => {
+                rotated.said = true;
+                tracing::error!(
+                    "{error}; the log goes on in the file that was at `{}` before",
+                    printable_path(&self.written)
+                );
+            }
+            Err(_) => {}
+        }
+        self.file.metadata().ok().map(|file| file.len())
+    }
+}
+
+impl Write for AuditFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn open(path: &Path, written: &Path) -> Result<File, AuditLogError> {
+    match end_of_log(path) {
+        Ok(cut_off) => open_at(path, cut_off).map_err(|error| cannot_open(written, error)),
+        Err(End::IsAnother) => Err(AuditLogError::Another {
+            path: written.to_owned(),
+        }),
+        Err(End::Failed(error)) => Err(cannot_open(written, error)),
+    }
+}
+
+fn cannot_open(written: &Path, source: io::Error) -> AuditLogError {
+    AuditLogError::Open {
+        path: written.to_owned(),
+        source,
+    }
+}
+
+fn open_at(path: &Path, cut_off: bool) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = match is_pipe(path) {
+        // A pipe that cannot be read is waited for by whoever opens it.
+        true => options
+            .clone()
+            .read(true)
+            .open(path)
+            .or_else(|_| options.open(path))?,
+        false => options.open(path)?,
+    };
+    if cut_off {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
+/// Why there is no log to go on with.
+enum End {
+    IsAnother,
+    Failed(io::Error),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> End {
+        End::Failed(error)
+    }
+}
+
+/// Whether there is a log whose last line was cut off. A file that has something else in it is another one: neither its
+/// first line nor its last whole one begins as all lines of a log do.
+fn end_of_log(path: &Path) -> Result<bool, End> {
+    match std::fs::metadata(path) {
+        Ok(there) if there.is_file() && there.len() > 0 => {}
+        _ => return Ok(false),
+    }
+    let mut file = match File::open(path) {
+        // A log that may be written and not read.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
+        opened => opened?,
+    };
+    let mut first = Vec::new();
+    (&mut file)
+        .take(LINE_BEGINS.len() as u64)
+        .read_to_end(&mut first)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(LAST_PART)))?;
+    let mut last = Vec::new();
+    (&mut file).take(LAST_PART).read_to_end(&mut last)?;
+    let mut lines = last.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let is_log = LINE_BEGINS.starts_with(&first) || lines.any(|line| line.starts_with(LINE_BEGINS));
+    match is_log {
+        true => Ok(last.last().is_some_and(|byte| *byte != b'\n')),
+        false => Err(End::IsAnother),
+    }
+}
+
+/// As every line of a log begins.
+const LINE_BEGINS: &[u8] = b"{\"ts\":";
+
+/// Bytes in which the last line is looked for.
+const LAST_PART: u64 = 64 * 1024;
+
+/// Whether there is a named pipe. To open one to write waits for a reader, to open it to read and write does not; see
+/// fifo(7).
+fn is_pipe(path: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        false
+    }
+}
+
+fn place(file: &Metadata) -> Place {
+    use std::os::unix::fs::MetadataExt;
+    (file.dev(), file.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_log_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let rows: [(&[u8], Option<&[u8]>); 9] = [
+            (b"", Some(b"")),
+            (b"{\"ts\":1}\n", Some(b"{\"ts\":1}\n")),
+            (b"{\"ts\":1}\n{\"t", Some(b"{\"ts\":1}\n{\"t\n")),
+            (b"{\"t", Some(b"{\"t\n")),
+            (
+                b"# cut by hand\n{\"ts\":1}\n",
+                Some(b"# cut by hand\n{\"ts\":1}\n"),
+            ),
+            (b"spin_manifest_version = 2\n", None),
+            (b"{\"name\": \"package\"}\n", None),
+            (b"\x7fELF\x02\x01\x01\0\0", None),
+            (b"\n", None),
+        ];
+        for (before, expected) in rows {
+            std::fs::write(&path, before).unwrap();
+            let opened = AuditFile::open(&path).map(drop);
+            assert_eq!(opened.is_ok(), expected.is_some(), "{before:?}");
+            assert_eq!(
+                std::fs::read(&path).unwrap(),
+                expected.unwrap_or(before),
+                "{before:?}"
+            );
+        }
+        std::fs::write(&path, "other").unwrap();
+        let error = AuditFile::open(&path).unwrap_err().to_string();
+        assert!(error.contains("is no audit log"), "{error}");
+    }
+
+    // proves: RSN-6
+    #[test]
+    fn a_log_that_was_moved_removed_or_cut_goes_on_at_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let mut log = AuditFile::open(&path).unwrap();
+        assert_eq!(log.directory().unwrap(), folder.path().canonicalize().unwrap());
+        let mut put = |line: &str| {
+            let length = log.renew();
+            log.write_all(line.as_bytes()).unwrap();
+            length
+        };
+        assert_eq!(put("{\"ts\":1}\n"), Some(0));
+        std::fs::rename(&path, folder.path().join("audit.jsonl.1")).unwrap();
+        assert_eq!(put("{\"ts\":2}\n"), Some(0));
+        assert_eq!(put("{\"ts\":3}\n"), Some(9));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(put("{\"ts\":4}\n"), Some(0));
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(0)
+            .unwrap();
+        assert_eq!(put("{\"ts\":5}\n"), Some(0));
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(read("audit.jsonl.1"), "{\"ts\":1}\n");
+        assert_eq!(read("audit.jsonl"), "{\"ts\":5}\n");
+
+        // Another file in its place is not written to, and nothing is lost.
+        std::fs::rename(&path, folder.path().join("audit.jsonl.2")).unwrap();
+        std::fs::write(&path, "something else\n").unwrap();
+        put("{\"ts\":6}\n");
+        assert_eq!(read("audit.jsonl"), "something else\n");
+        assert_eq!(read("audit.jsonl.2"), "{\"ts\":5}\n{\"ts\":6}\n");
+    }
+}

@@ -1,0 +1,244 @@
+//! What was permitted, followed from its decision to its end (RSN-6).
+//!
+//! ```text
+//! decision ── begin ── Waiting ─┬─ succeeded ── Open ── dropped, or the process stops ─▶ `ended`
+//!                               ├─ failed ─────────────────────────────────────────────▶ `failed`
+//!                               └─ dropped ────────────────────────────────────────────▶ `failed`, abandoned
+//! ```
+//!
+//! Whoever holds a connection or an exchange holds its [`Followed`], counts in it what is carried, and notes why it ends
+//! as soon as that is known: the first cause counts. Dropping it tells the end. Nothing is followed where no sink wants
+//! outcomes; then only failures are told, to whom wants these.
+//!
+//! What is followed is known to the [wall](crate::wall), so that a process that stops can tell of what is still open. There
+//! is as much of it as there are sockets, look-ups and exchanges, which have their quotas.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Instant;
+
+use outport_policy::Attempt;
+
+use crate::audit::{ABANDONED, AuditOutcome, EndedBy, Stage, code_of, destination, escape};
+use crate::instance::{DecisionId, InstanceGate};
+
+/// One permitted attempt and what comes of it.
+pub(crate) struct Followed {
+    gate: Arc<InstanceGate>,
+    number: u64,
+    decision: DecisionId,
+    attempt: &'static str,
+    destination: String,
+    since: Instant,
+    state: AtomicU8,
+    cause: OnceLock<(EndedBy, Option<String>)>,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+/// Before it is known whether it comes about.
+const WAITING: u8 = 0;
+/// It came about.
+const OPEN: u8 = 1;
+/// All is told.
+const TOLD: u8 = 2;
+
+impl Followed {
+    /// Follows what `gate` has permitted by `decision`, if anybody wants to know.
+    pub(crate) fn begin(
+        gate: &Arc<InstanceGate>,
+        decision: DecisionId,
+        what: &'static str,
+        attempt: &Attempt<'_>,
+    ) -> Option<Arc<Followed>> {
+        let wall = gate.gate().wall();
+        if !wall.follows_all() {
+            return None;
+        }
+        let followed = &wall.followed().0;
+        let number = followed.next.fetch_add(1, Ordering::Relaxed);
+        let one = Arc::new(Followed {
+            gate: gate.clone(),
+            number,
+            decision,
+            attempt: what,
+            destination: escape(&destination(attempt)).into_owned(),
+            since: Instant::now(),
+            state: AtomicU8::new(WAITING),
+            cause: OnceLock::new(),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+        });
+        followed.lock().insert(number, Arc::downgrade(&one));
+        Some(one)
+    }
+
+    /// It came about, and of an answer with which status.
+    pub(crate) fn succeeded(&self, status: Option<u16>) {
+        if self.step(WAITING, OPEN) {
+            self.tell(Stage::Succeeded, |outcome| outcome.status = status);
+        }
+    }
+
+    /// It is there, which needs no line of its own.
+    pub(crate) fn exists(&self) {
+        self.step(WAITING, OPEN);
+    }
+
+    /// It came about, and that was all: there is nothing that could end.
+    pub(crate) fn done(&self) {
+        if self.step(WAITING, TOLD) {
+            self.tell(Stage::Succeeded, |_| {});
+        }
+    }
+
+    /// So much went to the peer.
+    pub(crate) fn count_sent(&self, amount: usize) {
+        self.sent.fetch_add(amount as u64, Ordering::Relaxed);
+    }
+
+    /// So much came from the peer.
+    pub(crate) fn count_received(&self, amount: usize) {
+        self.received.fetch_add(amount as u64, Ordering::Relaxed);
+    }
+
+    /// Notes why it ends. The first cause counts.
+    pub(crate) fn note_end(&self, cause: EndedBy) {
+        let _ = self.cause.set((cause, None));
+    }
+
+    /// Notes that the guest's side ends it: the guest, or the end of its instance.
+    pub(crate) fn note_end_by_guest(&self) {
+        self.note_end(match self.gate.is_ending() {
+            true => EndedBy::Instance,
+            false => EndedBy::Guest,
+        });
+    }
+
+    /// Notes the error that ends it.
+    pub(crate) fn note_error(&self, error: &impl std::fmt::Debug) {
+        let code = code_of(error);
+        let cause = match code.as_str() {
+            "connection-reset"
+            | "connection-broken"
+            | "connection-aborted"
+            | "connection-terminated"
+            | "broken-pipe" => EndedBy::Reset,
+            "timeout" | "timed-out" | "connection-timeout" | "connection-read-timeout" => EndedBy::Timeout,
+            _ => EndedBy::Error,
+        };
+        let _ = self.cause.set((cause, Some(code)));
+    }
+
+    /// Tells the end now, of what came about and is not over; or that it was given up.
+    fn end(&self, otherwise: EndedBy) {
+        match self.state.swap(TOLD, Ordering::AcqRel) {
+            WAITING => {
+                let (cause, error) = self.cause(otherwise);
+                self.tell(Stage::Failed, |outcome| {
+                    outcome.error = error.clone().or_else(|| Some(ABANDONED.to_owned()));
+                    outcome.ended_by = Some(cause);
+                });
+            }
+            OPEN => {
+                let (cause, error) = self.cause(otherwise);
+                self.tell(Stage::Ended, |outcome| {
+                    outcome.error = error.clone();
+                    outcome.sent = Some(self.sent.load(Ordering::Relaxed));
+                    outcome.received = Some(self.received.load(Ordering::Relaxed));
+                    outcome.ended_by = Some(cause);
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn cause(&self, otherwise: EndedBy) -> (EndedBy, Option<String>) {
+        self.cause.get().cloned().unwrap_or((otherwise, None))
+    }
+
+    fn step(&self, from: u8, to: u8) -> bool {
+        self.state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    fn tell(&self, stage: Stage, complete: impl Fn(&mut AuditOutcome)) {
+        self.gate.tell_outcome(stage, || {
+            let mut outcome = self
+                .gate
+                .outcome(self.decision, self.attempt, &self.destination, stage);
+            let elapsed = self.since.elapsed().as_millis();
+            outcome.duration_ms = Some(u64::try_from(elapsed).unwrap_or(u64::MAX));
+            complete(&mut outcome);
+            outcome
+        });
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        let wall = self.gate.gate().wall();
+        wall.followed().0.lock().remove(&self.number);
+        // A connection of outgoing HTTP is the host's; all else is the guest's to end.
+        let otherwise = match (self.attempt, self.gate.is_ending()) {
+            ("http.dial", _) => EndedBy::Host,
+            (_, true) => EndedBy::Instance,
+            (_, false) => EndedBy::Guest,
+        };
+        self.end(otherwise);
+    }
+}
+
+/// Tells that what `gate` permitted has failed with the error `code`: `followed` if it is, or else whoever wants only
+/// failures.
+pub(crate) fn failed(
+    gate: &InstanceGate,
+    followed: Option<&Arc<Followed>>,
+    what: &'static str,
+    attempt: &Attempt<'_>,
+    code: &str,
+) {
+    let name = || gate.name_of(attempt);
+    let Some(followed) = followed else {
+        return gate.tell_outcome(Stage::Failed, || {
+            let destination = destination(attempt);
+            let mut outcome = gate.outcome(DecisionId::default(), what, &escape(&destination), Stage::Failed);
+            outcome.error = Some(code.to_owned());
+            outcome.name = name();
+            outcome
+        });
+    };
+    if followed.step(WAITING, TOLD) {
+        followed.tell(Stage::Failed, |outcome| {
+            outcome.error = Some(code.to_owned());
+            outcome.name = name();
+        });
+    }
+}
+
+/// All that is followed in a process.
+#[derive(Default)]
+pub(crate) struct AllFollowed(Open);
+
+#[derive(Default)]
+struct Open {
+    next: AtomicU64,
+    open: Mutex<HashMap<u64, Weak<Followed>>>,
+}
+
+impl Open {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Weak<Followed>>> {
+        // What is told wrong after a panic is better than a second one.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AllFollowed {
+    /// Tells of all that is open that the process stops.
+    pub(crate) fn stop(&self) {
+        let open: Vec<_> = self.0.lock().values().filter_map(Weak::upgrade).collect();
+        open.iter().for_each(|followed| followed.end(EndedBy::Host));
+    }
+}
