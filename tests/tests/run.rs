@@ -1,7 +1,7 @@
 //! `outport run`: a component as a command.
 
 use outport_e2e::guest;
-use outport_e2e::outport::Outport;
+use outport_e2e::outport::{Finished, Outport};
 use outport_e2e::script::{Script, results};
 use outport_e2e::tcp::TcpPeer;
 
@@ -132,6 +132,13 @@ fn a_component_with_a_foreign_import_runs_until_it_calls_it() {
         finished.stderr.contains("acme:weather/forecast@1.0.0"),
         "{finished}"
     );
+    let frames = |finished: &Finished| finished.stderr.matches("\n    at ").count();
+    assert_eq!(frames(&finished), 0, "the reason says it all\n{finished}");
+    let verbose = Outport::run(guest::path("foreign"))
+        .option("-v")
+        .args(["call"])
+        .finish();
+    assert!(frames(&verbose) > 0, "{verbose}");
 }
 
 // proves: DNS-10, AL-5

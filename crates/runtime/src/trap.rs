@@ -5,6 +5,7 @@ use std::fmt;
 use wasmtime::{FrameInfo, WasmBacktrace};
 
 use crate::excerpt::Excerpt;
+use crate::linker::NotProvided;
 
 /// A guest was stopped: it trapped, called what is not there, or used up a limit.
 ///
@@ -23,6 +24,9 @@ pub struct Trap {
     pub frames: Vec<Frame>,
     /// How many more there are.
     pub hidden_frames: usize,
+    /// It called what Outport does not provide. The message says all there is to it, so the functions are shown only where
+    /// they are asked for, by `{:#}`.
+    pub not_provided: bool,
 }
 
 /// One function on the way to the trap.
@@ -51,6 +55,7 @@ impl Trap {
             message: message(error),
             frames: frames.iter().take(SHOWN_FRAMES).map(Frame::of).collect(),
             hidden_frames: frames.len().saturating_sub(SHOWN_FRAMES),
+            not_provided: error.root_cause().is::<NotProvided>(),
         }
     }
 }
@@ -64,6 +69,9 @@ impl fmt::Display for Trap {
             "component `{}` trapped in `{}`: {}",
             self.component, self.export, self.message
         )?;
+        if self.not_provided && !f.alternate() {
+            return Ok(());
+        }
         for frame in &self.frames {
             write!(f, "\n    at {frame}")?;
         }
@@ -122,17 +130,21 @@ mod tests {
             module: None,
             offset: Some(16),
         };
-        let trap = Trap {
+        let mut trap = Trap {
             component: "shop".into(),
             export: "wasi:cli/run",
             message: "wasm `unreachable` instruction executed".into(),
             frames: vec![frame("shop::pay"), frame("evil\x1b[2J")],
             hidden_frames: 3,
+            not_provided: false,
         };
         assert_eq!(
             trap.to_string(),
             "component `shop` trapped in `wasi:cli/run`: wasm `unreachable` instruction executed\n    \
              at shop::pay (+0x10)\n    at evil\\u{1b}[2J (+0x10)\n    and 3 more"
         );
+        trap.not_provided = true;
+        assert_eq!(trap.to_string().lines().count(), 1);
+        assert_eq!(format!("{trap:#}").lines().count(), 4);
     }
 }

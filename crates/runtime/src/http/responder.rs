@@ -273,7 +273,11 @@ impl Responder {
     fn tell_trap(&self, ended: wasmtime::Result<()>) {
         if let Err(error) = ended {
             let trap = Trap::of(&error, self.prepared.name(), self.export());
-            self.mishaps.add(Severity::Error, trap.to_string());
+            let told = match tracing::enabled!(tracing::Level::DEBUG) {
+                true => format!("{trap:#}"),
+                false => trap.to_string(),
+            };
+            self.mishaps.add(Severity::Error, told);
         }
     }
 
