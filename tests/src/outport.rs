@@ -83,11 +83,11 @@ impl Outport {
         .option("--listen=127.0.0.1:0")
     }
 
-    /// `outport up` on a free port, in a folder whose `spin.toml` is `manifest`. In that, `GUESTS` stands for the
+    /// `outport up` on a free port, with the components' output as it is, in a folder whose `spin.toml` is `manifest`. In that, `GUESTS` stands for the
     /// folder of the committed guests.
     pub fn up(manifest: &str) -> Outport {
         Outport::audited("up")
-            .option("--listen=127.0.0.1:0")
+            .options(["--listen=127.0.0.1:0", "--no-output-prefix"])
             .manifest(manifest)
     }
 

@@ -167,9 +167,12 @@ fn an_app_goes_on_whose_output_nobody_reads_and_says_what_was_dropped() {
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let (mut reader, writer) = pipe().unwrap();
     let mut command = outport("up");
-    command
-        .current_dir(folder.path())
-        .args(["--workers=1", "--listen", &address.to_string()]);
+    command.current_dir(folder.path()).args([
+        "--workers=1",
+        "--no-output-prefix",
+        "--listen",
+        &address.to_string(),
+    ]);
     command
         .stdout(writer)
         .stderr(fs::File::create(folder.path().join("error")).unwrap());

@@ -200,7 +200,13 @@ fn commands_run_once_with_their_arguments_and_give_the_exit_code() {
         up.finish()
     };
     let finished = app(r#""env A", "print done""#).expect_code(0);
-    assert_eq!(results(&finished.stdout), ["b", "done"], "{finished}");
+    assert_eq!(
+        finished.stdout, "[job] 1 env A => b\n[job] 2 print done => done\n",
+        "{finished}"
+    );
+    let plain = Outport::command("up").manifest(&manifest(r#""env A""#));
+    let plain = plain.option("--no-output-prefix").finish().expect_code(0);
+    assert_eq!(plain.stdout, "1 env A => b\n", "{plain}");
     app(r#""exit 7""#).expect_code(7);
 }
 

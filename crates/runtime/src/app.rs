@@ -74,12 +74,23 @@ pub struct Assembly<'a> {
     pub variables: &'a Variables,
     /// Environment variables of every component, over its own.
     pub environment: &'a [(String, String)],
+    /// What the lines of output begin with.
+    pub output_lines: OutputLines,
     /// Bytes that the files of one component may have together.
     pub files_size: u64,
     /// Limits of an instance that answers a request.
     pub request_limits: GuestLimits,
     /// Limits of a command.
     pub command_limits: GuestLimits,
+}
+
+/// What the lines begin with that components print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputLines {
+    /// `[COMPONENT] `.
+    Named,
+    /// Nothing: they are as they were written.
+    Plain,
 }
 
 impl Assembly<'_> {
@@ -252,6 +263,10 @@ impl Assembly<'_> {
             environment: own.chain(self.environment.iter().cloned()).collect(),
             variables: GuestVariables::of(part.written, self.variables)?,
             directories: part.files.as_ref().map(FileTree::directories).unwrap_or_default(),
+            output_prefix: match self.output_lines {
+                OutputLines::Named => Some(part.written.id.value.as_str().to_owned()),
+                OutputLines::Plain => None,
+            },
             ..Surroundings::default()
         };
         Ok(workshop.prepare(&part.compiled, part.gate.clone(), surroundings, limits)?)

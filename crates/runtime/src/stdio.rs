@@ -6,6 +6,7 @@
 //! is treated as [`WhenFull`] says. Nothing else may write to these streams once they are [open](open).
 
 mod guest;
+mod prefixed;
 mod queue;
 
 use std::fs::File;
@@ -64,9 +65,11 @@ fn streams() -> io::Result<&'static StandardStreams> {
     open(WhenFull::Drop)
 }
 
-/// What a guest prints to.
-pub(crate) fn of_guests() -> (GuestOutput, GuestOutput) {
-    (GuestOutput(Stream::Output), GuestOutput(Stream::Error))
+/// What an instance prints to, its lines behind the name of a component if there is one.
+pub(crate) fn of_guests(component: Option<&str>) -> (GuestOutput, GuestOutput) {
+    let prefix = component.map(prefixed::prefix_of);
+    let of = |stream| GuestOutput::new(stream, prefix.clone());
+    (of(Stream::Output), of(Stream::Error))
 }
 
 impl StandardStreams {

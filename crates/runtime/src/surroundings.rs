@@ -32,6 +32,8 @@ pub struct Surroundings {
     pub input: Input,
     /// What the guest reads through the interfaces for variables.
     pub variables: GuestVariables,
+    /// A component whose name each line of output begins with, as `[NAME] `. By default lines are as the guest wrote them.
+    pub output_prefix: Option<String>,
 }
 
 /// A directory of the host, as the guest sees it.
@@ -87,7 +89,7 @@ impl Surroundings {
     /// The WASI context for one instance. It has no right to the network, which is the gate's business.
     pub(crate) fn context(&self) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
-        let (output, error) = stdio::of_guests();
+        let (output, error) = stdio::of_guests(self.output_prefix.as_deref());
         wasi.args(&self.arguments)
             .envs(&self.environment)
             .stdout(output)

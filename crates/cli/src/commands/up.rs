@@ -13,7 +13,7 @@ use std::sync::Arc;
 use clap::Args;
 use outport_manifest::{Component, ComponentId, IdentifierError, Manifest};
 use outport_policy::AllowList;
-use outport_runtime::app::{App, Assembly};
+use outport_runtime::app::{App, Assembly, OutputLines};
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
@@ -57,6 +57,10 @@ pub(crate) struct Options {
     /// Set an environment variable of every component; without `=VALUE` the host's own value is passed on
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<Variable>,
+
+    /// Print the components' output as it is, without `[COMPONENT]` before each line
+    #[arg(long)]
+    no_output_prefix: bool,
 
     #[command(flatten)]
     service: ServiceOptions,
@@ -198,6 +202,10 @@ impl Options {
             client_tls: &|id| side.client_tls.of(id.as_str()),
             variables: &written.variables,
             environment: &environment(&self.env),
+            output_lines: match self.no_output_prefix {
+                true => OutputLines::Plain,
+                false => OutputLines::Named,
+            },
             files_size: self.operator.loading.files(),
             request_limits: self.limits.of_a_request(&self.service.limits)?,
             command_limits: self.limits.of_a_command()?,

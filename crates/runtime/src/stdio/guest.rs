@@ -5,6 +5,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,16 +13,35 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{self, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
+use super::prefixed::Prefixed;
 use super::queue::OutputQueue;
 use super::{Stream, WhenFull};
 
 /// One of the two streams, for a guest's context.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct GuestOutput(pub(super) Stream);
+#[derive(Debug, Clone)]
+pub(crate) struct GuestOutput {
+    stream: Stream,
+    /// Where each line gets a prefix; the instance's handles share what they have begun.
+    lines: Option<Arc<Prefixed>>,
+}
+
+impl GuestOutput {
+    pub(super) fn new(stream: Stream, prefix: Option<Arc<str>>) -> GuestOutput {
+        let rest = move |bytes: &[u8]| {
+            if let Ok(streams) = super::streams() {
+                streams.queue(stream).offer(bytes);
+            }
+        };
+        GuestOutput {
+            stream,
+            lines: prefix.map(|prefix| Arc::new(Prefixed::new(prefix, rest))),
+        }
+    }
+}
 
 impl cli::IsTerminal for GuestOutput {
     fn is_terminal(&self) -> bool {
-        match self.0 {
+        match self.stream {
             Stream::Output => cli::IsTerminal::is_terminal(&io::stdout()),
             Stream::Error => cli::IsTerminal::is_terminal(&io::stderr()),
         }
@@ -30,29 +50,35 @@ impl cli::IsTerminal for GuestOutput {
 
 impl StdoutStream for GuestOutput {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(GuestStream::to(self.0))
+        Box::new(GuestStream::to(self))
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(GuestStream::to(self.0))
+        Box::new(GuestStream::to(self))
     }
 }
 
 /// A handle that the guest writes to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct GuestStream {
     /// None if there is no thread to write from.
     queue: Option<&'static OutputQueue>,
     when_full: WhenFull,
+    lines: Option<Arc<Prefixed>>,
 }
 
 impl GuestStream {
-    fn to(stream: Stream) -> GuestStream {
+    fn to(output: &GuestOutput) -> GuestStream {
+        let lines = output.lines.clone();
         match super::streams() {
-            Ok(streams) => GuestStream::of(streams.queue(stream), streams.when_full),
+            Ok(streams) => GuestStream {
+                lines,
+                ..GuestStream::of(streams.queue(output.stream), streams.when_full)
+            },
             Err(_) => GuestStream {
                 queue: None,
                 when_full: WhenFull::Drop,
+                lines,
             },
         }
     }
@@ -61,7 +87,24 @@ impl GuestStream {
         GuestStream {
             queue: Some(queue),
             when_full,
+            lines: None,
         }
+    }
+
+    /// Takes `bytes` line by line, and puts the prefixes in. The room that is asked for is for what a guest writes; the
+    /// prefixes come on top, as far as [`OutputQueue::push`] lets them.
+    fn put_lines(&self, lines: &Prefixed, bytes: &[u8]) -> io::Result<()> {
+        let queue = self.queue()?;
+        // A guest that prints empty lines alone makes most of what has the prefixes for its content.
+        for piece in bytes.chunks(LINES_AT_ONCE) {
+            let whole = lines.lines(piece);
+            match self.when_full {
+                _ if whole.is_empty() => {}
+                WhenFull::Wait => queue.push(&whole)?,
+                WhenFull::Drop => queue.offer(&whole),
+            }
+        }
+        Ok(())
     }
 
     fn queue(&self) -> io::Result<&'static OutputQueue> {
@@ -81,6 +124,9 @@ impl Pollable for GuestStream {
 impl OutputStream for GuestStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let queue = self.queue().map_err(stream_error)?;
+        if let Some(lines) = &self.lines {
+            return self.put_lines(lines, &bytes).map_err(stream_error);
+        }
         match self.when_full {
             WhenFull::Wait => queue.push(&bytes).map_err(stream_error),
             WhenFull::Drop => {
@@ -107,6 +153,13 @@ impl AsyncWrite for GuestStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let bytes = &bytes[..bytes.len().min(AT_ONCE)];
         let queue = self.queue()?;
+        if let Some(lines) = &self.lines {
+            if self.when_full == WhenFull::Wait && queue.poll_room(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.put_lines(lines, bytes)?;
+            return Poll::Ready(Ok(bytes.len()));
+        }
         match self.when_full {
             WhenFull::Wait => queue.accept(context, bytes),
             WhenFull::Drop => {
@@ -136,3 +189,6 @@ fn stream_error(error: io::Error) -> StreamError {
 
 /// Bytes of a write at most, as wasmtime-wasi has it.
 const AT_ONCE: usize = 64 << 10;
+
+/// Bytes of a guest whose lines are handed over together.
+const LINES_AT_ONCE: usize = 4 << 10;

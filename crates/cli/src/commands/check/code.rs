@@ -9,7 +9,7 @@ use outport_check::{Code, Finding, Interfaces, Severity};
 use outport_egress::Wall;
 use outport_manifest::{Component, ComponentId, Manifest, Source, Variables};
 use outport_policy::Place;
-use outport_runtime::app::{AppProblem, AppProblemKind, Assembly};
+use outport_runtime::app::{AppProblem, AppProblemKind, Assembly, OutputLines};
 use outport_runtime::engine::Allocation;
 use outport_runtime::limits::GuestLimits;
 use outport_runtime::memory_ceiling::MemoryCeiling;
@@ -59,6 +59,7 @@ impl ExaminedCode {
             client_tls: &|_| Vec::new(),
             variables,
             environment: &[],
+            output_lines: OutputLines::Plain,
             files_size: operator.loading.files(),
             request_limits: GuestLimits::of_a_request(),
             command_limits: GuestLimits::of_a_command(),
