@@ -4,7 +4,7 @@
 //! first server ─┬─ an answer; NXDOMAIN and an empty one are some ──▶ that is it
 //!               └─ SERVFAIL, REFUSED, … , unreadable, silent for TRY_TIME
 //!                    ▼
-//! next server ─ … ─ last one ──▶ those that were silent once more, FURTHER_TRIES times; then why nobody answered
+//! next server ─ … ─ last one ──▶ those that failed once more, FURTHER_TRIES times; then why nobody answered
 //! ```
 //!
 //! The two families of a look-up are asked for at the same time, each for itself, and share a [`Front`]: what a server
@@ -60,14 +60,13 @@ impl Servers {
         let mut unanswered = None;
         let mut remaining = (0..self.servers.len()).collect::<Vec<_>>();
         for further in 0..=FURTHER_TRIES {
-            let mut silent = Vec::new();
-            for index in remaining {
+            for index in std::mem::take(&mut remaining) {
                 let answer = self.ask_one(index, question);
                 let answer = if further == 0 {
                     tokio::select! {
                         biased;
                         () = front.passed(index) => {
-                            silent.push(index);
+                            remaining.push(index);
                             continue;
                         }
                         answer = answer => answer,
@@ -76,43 +75,54 @@ impl Servers {
                     answer.await
                 };
                 match answer {
-                    Err(error) if !is_answer(&error) => {
+                    Ok(response) => {
+                        front.answered(index);
+                        return Ok(response);
+                    }
+                    Err(NoResponse::Empty(error)) => {
+                        front.answered(index);
+                        return Err(error);
+                    }
+                    Err(NoResponse::Failed(error)) => {
                         tracing::debug!(%question, server = index, %error, "a DNS server does not answer");
-                        if error == ResolveError::TimedOut {
-                            silent.push(index);
-                        }
+                        remaining.push(index);
                         unanswered = Some(lasting(unanswered, error));
                     }
-                    answer => {
-                        front.answered(index);
-                        return answer;
+                    Err(NoResponse::OtherQuestion) => {
+                        let name = question.name();
+                        let detail = format!("the answer is to another question than that for `{name}`");
+                        unanswered = Some(lasting(unanswered, ResolveError::Failed { detail }));
                     }
                 }
             }
-            if silent.is_empty() {
-                break;
-            }
-            remaining = silent;
         }
         Err(unanswered.unwrap_or(ResolveError::TimedOut))
     }
 
-    async fn ask_one(&self, index: usize, question: &Query) -> Result<DnsResponse, ResolveError> {
+    async fn ask_one(&self, index: usize, question: &Query) -> Result<DnsResponse, NoResponse> {
         let lookup = self.servers[index].lookup(question.clone(), DnsRequestOptions::default());
         let answer = match tokio::time::timeout(TRY_TIME, lookup.first_answer()).await {
             Ok(answer) => answer.and_then(|response| Ok(DnsError::from_response(response)?)),
-            Err(_) => return Err(ResolveError::TimedOut),
+            Err(_) => return Err(NoResponse::Failed(ResolveError::TimedOut)),
         };
         if answered(&answer).is_some_and(|answered| answered != std::slice::from_ref(question)) {
-            return Err(ResolveError::Failed {
-                detail: format!(
-                    "the answer is to another question than that for `{}`",
-                    question.name()
-                ),
-            });
+            return Err(NoResponse::OtherQuestion);
         }
-        answer.map_err(resolve_error)
+        answer.map_err(|error| match resolve_error(error) {
+            none @ (ResolveError::NoSuchName | ResolveError::NoAddress) => NoResponse::Empty(none),
+            failure => NoResponse::Failed(failure),
+        })
     }
+}
+
+/// Why a server gave no records.
+enum NoResponse {
+    /// There are none. That is an answer, and no other server need be asked.
+    Empty(ResolveError),
+    /// It failed or was silent. It may do better when it is asked again.
+    Failed(ResolveError),
+    /// It answered what nobody asked, and is not asked again.
+    OtherQuestion,
 }
 
 impl Front {
@@ -135,14 +145,6 @@ impl Front {
         let behind = |front: &usize| *front > index;
         // The sender is `self`, so this ends only with what is waited for.
         let _ = self.0.subscribe().wait_for(behind).await;
-    }
-}
-
-/// Whether a server said so, and no other one need be asked.
-fn is_answer(error: &ResolveError) -> bool {
-    match error {
-        ResolveError::NoSuchName | ResolveError::NoAddress => true,
-        ResolveError::TimedOut | ResolveError::Failed { .. } | ResolveError::Refused { .. } => false,
     }
 }
 
@@ -197,7 +199,7 @@ fn resolve_error(error: NetError) -> ResolveError {
     }
 }
 
-/// How often a server that was silent is asked again, if nobody else answered either.
+/// How often the servers are asked again when nobody answered.
 const FURTHER_TRIES: usize = 2;
 
 /// How long one server may take for one try.
