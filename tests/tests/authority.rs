@@ -235,7 +235,11 @@ const ROWS: &[Row] = &[
         "http.parts GET http :8080 /",
         Denied("HTTP-request-denied", "allow.no-match"),
     ),
-    row("http.parts GET http - /", NotTaken("HTTP-request-URI-invalid")),
+    // The app itself, as is a port alone.
+    row(
+        "http.parts GET http - /",
+        Denied("HTTP-request-denied", "allow.no-match"),
+    ),
     row(
         "http.parts GET - 10.0.0.5:8080 /",
         Denied("HTTP-request-denied", "allow.scheme"),

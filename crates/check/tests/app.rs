@@ -420,7 +420,7 @@ fn findings_are_short_however_long_what_was_written_is() {
             "manifest.component-reference",
         ),
         (
-            format!("{component}[[trigger.http]]\nroute = '/:LONG/:LONG'\ncomponent = 'web'\n"),
+            format!("{component}[[trigger.http]]\nroute = '/.../LONG'\ncomponent = 'web'\n"),
             "manifest.route",
         ),
         (

@@ -262,7 +262,7 @@ fn ending(result: &str) -> Ending {
         // What WASI 0.3 has instead of `new-socket-limit`.
         "other",
     ];
-    const IMPOSSIBLE: [&str; 11] = [
+    const IMPOSSIBLE: [&str; 12] = [
         "invalid-argument",
         "invalid-state",
         "invalid-authority",
@@ -274,6 +274,7 @@ fn ending(result: &str) -> Ending {
         "closed",
         "header-error",
         "HTTP-protocol-error",
+        "HTTP-request-body-size",
     ];
     let is = |codes: &[&str]| codes.iter().any(|code| result.starts_with(code));
     match () {

@@ -94,11 +94,15 @@ pub(super) fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
 fn is_broken(error: &hyper::Error) -> bool {
     match (h2_error(error), source::<io::Error>(error)) {
         (Some(error), _) => error.is_io() || error.is_remote(),
-        // hyper's words for a chunk that is none.
-        (None, Some(error)) => !matches!(
-            error.kind(),
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-        ),
+        // An alert of TLS has the kind of hyper's words for a chunk that is none.
+        (None, Some(error)) => {
+            let of_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+            of_tls
+                || !matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+                )
+        }
         (None, None) => false,
     }
 }
