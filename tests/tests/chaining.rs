@@ -211,6 +211,36 @@ fn the_app_itself_is_one_destination_for_every_spelling_and_both_lists_hold_for_
     }
 }
 
+// proves: AL-7, AL-10
+#[test]
+fn a_denied_component_is_reached_by_no_other_port_or_scheme() {
+    let manifest = ITSELF.replace("[\"http://*\"]", "[\"*://*:*\"]");
+    for (denied, expected) in [
+        ("http://p2.spin.internal", "HTTP-request-denied"),
+        ("*://*.spin.internal:80", "HTTP-request-denied"),
+        ("*://*:80", "HTTP-request-denied"),
+        ("http://p3.spin.internal", "200"),
+    ] {
+        let app = Outport::up(&manifest).option(format!("--disallowed-outbound-hosts={denied}"));
+        let app = app.start();
+        for url in [
+            "http://p2.spin.internal",
+            "http://p2.spin.internal:81",
+            "https://P2.spin.internal.",
+        ] {
+            let answer = app
+                .get(&format!(
+                    "/p2-everywhere/play?{}",
+                    play(&format!("http GET {url}/p2/hello"))
+                ))
+                .body;
+            let (_, got) = answer.trim_end().split_once(" => ").unwrap_or(("", &answer));
+            assert_eq!(got, expected, "{url} without {denied}\n{app}");
+        }
+        app.stop();
+    }
+}
+
 // proves: AL-7
 #[test]
 fn a_callee_is_told_that_it_was_called_in_the_process() {

@@ -195,9 +195,14 @@ impl DenyList {
             return None;
         }
         let index = &self.compiled.index;
-        let find = |name: &Name| match protocol.reaches_the_app(name) {
-            true => index.find_self(Side::Deny),
-            false => index.find_name(name, Side::Deny, protocol, port),
+        let find = |name: &Name| {
+            if protocol.reaches_the_app(name) {
+                index.find_self(Side::Deny)
+            } else if protocol.reaches_a_component(name) {
+                index.denies_component(name, protocol, port)
+            } else {
+                index.find_name(name, Side::Deny, protocol, port)
+            }
         };
         if let Some(entry) = find(name) {
             return Some(Refusal {

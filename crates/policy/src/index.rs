@@ -127,6 +127,19 @@ impl Index {
         self.to_self.or_else(any).map(|id| self.entry(id))
     }
 
+    /// The entry of the deny list that answers for a component of the app. Scheme and port lead nowhere else, so an entry
+    /// for the name covers it on all of them, and one for every host if it covers `http` on port 80 (clause AL-10).
+    pub(crate) fn denies_component(&self, name: &Name, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
+        let named = self.names.get(name.as_str()).into_iter();
+        let mut named = named.chain(self.cells_above(name));
+        let any = |protocol, port| self.any.find(Side::Deny, protocol, port);
+        let id = named
+            .find_map(Cell::first_denying_http)
+            .or_else(|| any(Protocol::Url(&Scheme::HTTP), 80))
+            .or_else(|| any(protocol, port))?;
+        Some(self.entry(id))
+    }
+
     /// An entry that covers the address as a literal or a network, on whatever port.
     pub(crate) fn lists_address(&self, address: Address, permits: impl Fn(&Entry) -> bool) -> Option<&Entry> {
         self.networks

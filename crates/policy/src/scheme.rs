@@ -99,9 +99,16 @@ pub enum Protocol<'a> {
 impl Protocol<'_> {
     /// Whether `name` is no host under this protocol but the app itself, which only requests reach (clause AL-10).
     pub(crate) fn reaches_the_app(self, name: &Name) -> bool {
-        let speaks_http =
-            matches!(self, Self::Url(scheme) if matches!(scheme.0, Spelling::Http | Spelling::Https));
-        speaks_http && name.is_the_app_itself()
+        self.speaks_http() && name.is_the_app_itself()
+    }
+
+    /// Whether `name` is no host under this protocol but a component of the app, which only requests reach (clause AL-7).
+    pub(crate) fn reaches_a_component(self, name: &Name) -> bool {
+        self.speaks_http() && name.is_service_chaining()
+    }
+
+    fn speaks_http(self) -> bool {
+        matches!(self, Self::Url(Scheme(Spelling::Http | Spelling::Https)))
     }
 }
 

@@ -90,6 +90,18 @@ impl Cell {
         })
     }
 
+    /// An entry of the deny list for `http` or `https` on some port.
+    pub(super) fn first_denying_http(&self) -> Option<EntryId> {
+        self.any.first().or_else(|| {
+            let rest = self.rest.as_ref()?;
+            let urls = [Scheme::HTTP, Scheme::HTTPS];
+            urls.iter().find_map(|scheme| {
+                rest.maps(Side::Deny, Protocol::Url(scheme))
+                    .find_map(PortMap::first)
+            })
+        })
+    }
+
     /// An entry of the allow list for the protocol on some port.
     fn first_for(&self, protocol: Protocol<'_>) -> Option<EntryId> {
         self.any.first().or_else(|| {

@@ -4,8 +4,8 @@ use super::KeptOutBy;
 use super::rules::{Readings, Rule};
 use crate::special_purpose::private_networks;
 use crate::{
-    BlockedNetwork, Entry, Host, HostPattern, Hosts, Limit, Name, Operator, PortRange, PortSet, Protocols,
-    Reason, Region, RuntimeLimits,
+    BlockedNetwork, Entry, EntryScheme, Host, HostPattern, Hosts, Limit, Name, Operator, PortRange, PortSet,
+    Protocol, Protocols, Reason, Region, RuntimeLimits, Scheme,
 };
 use ipnet::IpNet;
 
@@ -45,11 +45,14 @@ impl<'p> Draft<'p> {
     fn entry(&mut self, entry: &'p Entry) {
         self.owners.push(KeptOutBy::Entry(entry));
         for region in Region::denied_by(entry) {
-            let Hosts::Pattern(host) = region.hosts else {
+            let Hosts::Pattern(host) = &region.hosts else {
                 continue;
             };
-            let expanded = crate::deny_list::loopback_of_localhost(&host);
-            for host in expanded.into_iter().chain([host]) {
+            let expanded = crate::deny_list::loopback_of_localhost(host);
+            for components in denied_components(&region, host) {
+                self.rule(&requests(), components, PortSet::all(), Readings::All);
+            }
+            for host in expanded.into_iter().chain([host.clone()]) {
                 self.rule(&region.protocols, host, region.ports.clone(), Readings::All);
             }
         }
@@ -100,11 +103,7 @@ impl<'p> Draft<'p> {
             );
         }
         self.owners.push(KeptOutBy::Limit(Reason::DnsNameNotAllowed));
-        let internal = Name::parse("spin.internal").expect("INVARIANT: it is a name");
-        for host in [
-            HostPattern::Subdomains(internal.clone()),
-            HostPattern::Name(internal),
-        ] {
+        for host in all_components() {
             self.rule(&Protocols::sockets(), host, PortSet::all(), Readings::Itself);
         }
     }
@@ -165,6 +164,40 @@ impl<'p> Draft<'p> {
             owner: self.owners.len() - 1,
         });
     }
+}
+
+/// Which components of the app an entry of the deny list keeps out on every port and under either scheme of requests,
+/// since these lead nowhere else (clause AL-10): those that it names, or all if it covers every host on `http`'s port.
+fn denied_components(region: &Region, host: &HostPattern) -> Vec<HostPattern> {
+    let denies = |scheme| region.protocols.contains(Protocol::Url(&scheme));
+    let requests = denies(Scheme::HTTP) || denies(Scheme::HTTPS);
+    let above = |apex: &Name| components().parents().any(|parent| parent == apex.as_str());
+    match host {
+        HostPattern::Name(name) | HostPattern::Subdomains(name) if name.is_service_chaining() => {
+            requests.then(|| host.clone()).into_iter().collect()
+        }
+        HostPattern::Subdomains(apex) if above(apex) && requests => all_components(),
+        HostPattern::Any if denies(Scheme::HTTP) && region.ports.contains(80) => all_components(),
+        _ => Vec::new(),
+    }
+}
+
+fn all_components() -> Vec<HostPattern> {
+    vec![
+        HostPattern::Name(components()),
+        HostPattern::Subdomains(components()),
+    ]
+}
+
+/// What the names of components are below.
+fn components() -> Name {
+    Name::parse("spin.internal").expect("INVARIANT: it is a name")
+}
+
+/// Requests over HTTP.
+fn requests() -> Protocols {
+    let of = |scheme| Protocols::permitted_by(&EntryScheme::Url(scheme));
+    of(Scheme::HTTP).union(&of(Scheme::HTTPS))
 }
 
 fn parse(net: &str) -> IpNet {

@@ -916,6 +916,53 @@ fn every_spelling_of_the_app_itself_is_one_destination() {
     );
 }
 
+// proves: AL-7, AL-10
+#[test]
+fn a_component_is_denied_on_every_port_and_allowed_as_it_is_written() {
+    let spellings = [
+        (Scheme::HTTP, 80, "allow"),
+        (Scheme::HTTP, 81, "allow.port"),
+        (Scheme::HTTPS, 443, "allow.scheme"),
+    ];
+    let rows: [(&[&str], bool); 14] = [
+        (&[], false),
+        (&["http://back.spin.internal"], true),
+        (&["https://BACK.spin.internal.:9"], true),
+        (&["tcp://back.spin.internal:9"], true),
+        (&["*://{a.example,*.spin.internal}:9"], true),
+        (&["*://*.internal:443"], true),
+        (&["http://*"], true),
+        (&["*://*:80"], true),
+        (&["*://*:*"], true),
+        (&["*://*:9"], false),
+        (&["udp://*.spin.internal:*"], false),
+        (&["redis://back.spin.internal"], false),
+        (
+            &[
+                "http://self",
+                "http://front.spin.internal",
+                "*://*.back.spin.internal:*",
+            ],
+            false,
+        ),
+        (&["*://localhost:*", "*://127.0.0.0/8:*"], false),
+    ];
+    for (deny, denied) in rows {
+        let world = World::new(&["http://back.spin.internal"], deny);
+        for (scheme, port, allowed) in &spellings {
+            let expected = if denied { "deny.host" } else { *allowed };
+            let found = world.request(scheme, "back.spin.internal", *port);
+            assert_eq!(found, expected, "{scheme} on {port} without {deny:?}");
+        }
+    }
+    let world = World::new(&["*://*:*"], &["*://*:443"]);
+    assert_eq!(
+        world.request(&Scheme::HTTPS, "back.spin.internal", 443),
+        "deny.host"
+    );
+    assert_eq!(world.request(&Scheme::HTTP, "back.spin.internal", 81), "allow");
+}
+
 // proves: DNS-1
 #[test]
 fn a_name_is_looked_up_only_for_a_socket() {
