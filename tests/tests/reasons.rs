@@ -386,6 +386,78 @@ fn rsn_6_nothing_new_is_done_that_cannot_be_recorded_where_that_is_required() {
         .expect_code(2);
 }
 
+// proves: RSN-6
+#[test]
+fn rsn_6_a_log_that_nobody_would_find_is_none() {
+    let peer = TcpPeer::echo();
+    let connect = format!("tcp.connect {}", peer.address());
+    for sandbox in ["off", "on"] {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("log");
+        std::fs::create_dir(&directory).unwrap();
+        let log = directory.join("audit.jsonl");
+        let run = Outport::command("run")
+            .allow("*://127.0.0.1:*")
+            .option("--audit-required")
+            .option(format!("--kernel-sandbox={sandbox}"))
+            .option(format!("--audit-log={}", log.display()))
+            .args([guest::path("player").display().to_string(), connect.clone()])
+            .args(["print remove", "wait 600", &connect, "wait 300", &connect])
+            .args(["print make", "wait 1200", &connect])
+            .start();
+        run.wait_for_line("2 print remove");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::fs::remove_dir_all(&directory).unwrap();
+        run.wait_for_line("7 print make");
+        std::fs::create_dir(&directory).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        run.signal(Signal::HUP);
+        let finished = run.finish();
+        let told = results(&finished.stdout);
+        // The one that was under way when the writer found out is permitted, and its lines wait.
+        assert_eq!(told.get(5), Some(&"access-denied"), "{finished}");
+        assert!(
+            finished.stderr.contains("No such file or directory"),
+            "{finished}"
+        );
+        assert!(finished.stderr.contains("[audit.unavailable]"), "{finished}");
+        let shut = finished
+            .stderr
+            .contains("stays closed to the kernel sandbox until a restart");
+        match told.last().copied() {
+            Some("ok") => {
+                assert!(
+                    !shut && finished.stderr.contains("the audit log is written again"),
+                    "{finished}"
+                );
+                assert!(
+                    finished
+                        .stderr
+                        .contains("note: the audit log goes on in the same file"),
+                    "{finished}"
+                );
+                assert_eq!(
+                    Judgement::read(&log).iter().filter(|line| line.denied()).count(),
+                    1,
+                    "{finished}"
+                );
+            }
+            other => {
+                assert!(
+                    sandbox == "on" && shut && other == Some("access-denied"),
+                    "{finished}"
+                );
+                assert!(
+                    finished
+                        .stderr
+                        .contains("lines of the audit log were not written: it could not"),
+                    "{finished}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_log_of_denials_has_nothing_else() {
     let peer = TcpPeer::echo();

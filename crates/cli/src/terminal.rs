@@ -150,7 +150,9 @@ impl Terminal {
     pub(crate) fn receive_log(self) -> Result<(), Failure> {
         let default = match self.volume {
             Volume::Quiet => "off,outport_runtime=error,outport_egress=error",
-            Volume::Normal => "off,outport_runtime=warn,outport_runtime::compiler=info,outport_egress=warn",
+            Volume::Normal => {
+                "off,outport_runtime=warn,outport_runtime::compiler=info,outport_egress=warn,outport_egress::audit=info"
+            }
             Volume::Verbose => "warn,outport=debug,outport_runtime=debug,outport_egress=debug",
         };
         let filter = std::env::var_os(LOG_VARIABLE).filter(|text| !text.is_empty());

@@ -36,7 +36,12 @@ impl DenialReporter {
     ///
     /// The system gave no thread.
     pub fn new(write: impl FnMut(&str) + Send + 'static) -> std::io::Result<DenialReporter> {
-        let lines = Lines::start("outport-denials", CAPACITY, Terminal(write))?;
+        let lines = Lines::start(
+            "outport-denials",
+            "what was denied or failed",
+            CAPACITY,
+            Terminal(write),
+        )?;
         Ok(DenialReporter {
             lines,
             seen: Mutex::new(Seen::new("denied", Instant::now())),

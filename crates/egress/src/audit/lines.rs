@@ -31,7 +31,8 @@ pub(super) trait LineWriter: Send + 'static {
 
 /// The end of the queue that lines are put into. Dropping it writes out what is left, for as long as a flush may take.
 pub(super) struct Lines {
-    name: String,
+    /// What they are, for messages.
+    what: &'static str,
     queue: Option<SyncSender<Message>>,
     counts: Arc<Counts>,
     /// Closed when the thread has ended.
@@ -48,19 +49,28 @@ struct Counts {
     under_way: AtomicU64,
     /// Lines in the queue.
     queued: AtomicUsize,
+    /// The writer is to look where it writes to.
+    renew: AtomicBool,
     /// Nobody puts lines any more.
     closed: AtomicBool,
+    /// The output refuses what it has to take.
+    stuck: AtomicBool,
 }
 
 enum Message {
     Line(String),
     Flush(SyncSender<()>),
-    Renew,
+    Wake,
 }
 
 impl Lines {
-    /// Starts the thread `name` that writes to `writer`, with room for `capacity` lines.
-    pub(super) fn start(name: &str, capacity: usize, writer: impl LineWriter) -> std::io::Result<Lines> {
+    /// Starts the thread `name` that writes to `writer`, with room for `capacity` lines of `what`.
+    pub(super) fn start(
+        name: &str,
+        what: &'static str,
+        capacity: usize,
+        writer: impl LineWriter,
+    ) -> std::io::Result<Lines> {
         let (queue, messages) = mpsc::sync_channel(capacity);
         let (alive, ended) = mpsc::sync_channel(0);
         let counts = Arc::new(Counts::default());
@@ -70,7 +80,7 @@ impl Lines {
             drop(alive);
         })?;
         Ok(Lines {
-            name: name.to_owned(),
+            what,
             queue: Some(queue),
             counts,
             ended: Mutex::new(ended),
@@ -95,10 +105,12 @@ impl Lines {
         self.counts.queued.load(Ordering::Relaxed)
     }
 
-    /// Makes the writer look where it writes to. If the queue is full it is about to write, and looks anyway.
+    /// Makes the writer look where it writes to: as soon as it comes to it, or tries again what it could not write.
     pub(super) fn renew(&self) {
+        self.counts.renew.store(true, Ordering::Relaxed);
         if let Some(queue) = &self.queue {
-            let _ = queue.try_send(Message::Renew);
+            // A full queue needs no waking.
+            let _ = queue.try_send(Message::Wake);
         }
     }
 
@@ -139,13 +151,24 @@ impl Drop for Lines {
             .get_mut()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         let stands_still = ended.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout);
-        let (name, counts) = (&self.name, &self.counts);
+        let counts = &self.counts;
         let lines = counts.under_way.load(Ordering::Relaxed) + counts.lost.load(Ordering::Relaxed);
-        if stands_still {
-            tracing::warn!("{lines} lines of `{name}` were not written: what they go to stands still");
-        } else if lines > 0 {
-            tracing::warn!("{lines} lines of `{name}` were not written");
+        if lines == 0 {
+            return;
         }
+        let cause = match (counts.stuck.load(Ordering::Relaxed), stands_still) {
+            (true, _) => ": it could not be written to the end",
+            (false, true) => ": what it goes to stands still",
+            (false, false) => "",
+        };
+        tracing::warn!("{} not written{cause}", lost(lines, self.what));
+    }
+}
+
+fn lost(lines: u64, what: &str) -> String {
+    match lines {
+        1 => format!("1 line of {what} was"),
+        _ => format!("{lines} lines of {what} were"),
     }
 }
 
@@ -153,7 +176,9 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
     let mut unflushed = 0;
     let flush = |writer: &mut dyn LineWriter, unflushed: &mut u64| {
         writer.flush();
-        if !writer.is_stuck() {
+        let stuck = writer.is_stuck();
+        counts.stuck.store(stuck, Ordering::Relaxed);
+        if !stuck {
             counts
                 .under_way
                 .fetch_sub(std::mem::take(unflushed), Ordering::Relaxed);
@@ -161,6 +186,9 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
     };
     loop {
         if writer.is_stuck() {
+        if counts.renew.swap(false, Ordering::Relaxed) {
+            writer.renew();
+        }
             if counts.closed.load(Ordering::Relaxed) {
                 return;
             }
@@ -191,7 +219,7 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
                 flush(&mut writer, &mut unflushed);
                 let _ = done.try_send(());
             }
-            Message::Renew => writer.renew(),
+            Message::Wake => {}
         }
         let missing = counts.lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
@@ -247,6 +275,7 @@ mod tests {
         lines.put("1".into());
         // The writer has taken line 1 once the queue has room for two more.
         while lines
+            "a test",
             .queue
             .as_ref()
             .unwrap()
@@ -272,7 +301,7 @@ mod tests {
             gate,
             written: Arc::default(),
         };
-        let lines = Lines::start("test", 2, slow).unwrap();
+        let lines = Lines::start("test", "a test", 2, slow).unwrap();
         for number in 0..10 {
             lines.put(number.to_string());
         }

@@ -4,12 +4,14 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::event::{AuditEvent, Verdict};
 use super::lines::{LineWriter, Lines};
-use super::log_file::AuditFile;
+use super::log_file::{AuditFile, Found};
 use super::outcome::AuditOutcome;
 use super::timestamp::Timestamp;
+use super::trouble::Trouble;
 use super::{AuditSink, Outcomes};
 use outport_policy::{masked, printable_path};
 use serde::Serialize;
@@ -18,9 +20,9 @@ use serde_json::ser::Formatter;
 /// Writes every event as a line of JSON ([`AuditEvent`], [`AuditOutcome`]) to a file or to standard error.
 ///
 /// When the disk is slower than the guests, events are lost rather than guests held up; the log then has a line
-/// `{"ts":…,"lost":N}` in their place. A disk that refuses to be written to is reported once, as a `tracing` error, and
-/// tried again; what waits meanwhile is kept as far as there is room. Embedders who want nothing to pass that is not
-/// recorded make it a [required sink](crate::WallBuilder::required_sink).
+/// `{"ts":…,"lost":N}` in their place. A disk that refuses to be written to is reported once a minute, as a `tracing`
+/// error, and tried again; what waits meanwhile is kept as far as there is room. Embedders who want nothing to pass that
+/// is not recorded make it a [required sink](crate::WallBuilder::required_sink).
 pub struct AuditLog {
     lines: Lines,
     broken: Arc<AtomicBool>,
@@ -67,7 +69,8 @@ impl AuditLog {
     fn start(output: impl Output) -> Result<AuditLog, AuditLogError> {
         let broken = Arc::new(AtomicBool::new(false));
         let writer = JsonLines::to(output, broken.clone());
-        let lines = Lines::start("outport-audit", CAPACITY, writer).map_err(AuditLogError::Thread)?;
+        let lines = Lines::start("outport-audit", "the audit log", CAPACITY, writer)
+            .map_err(AuditLogError::Thread)?;
         Ok(AuditLog {
             lines,
             broken,
@@ -180,13 +183,31 @@ struct JsonLines<W: Output> {
 
 /// Where lines are written to.
 trait Output: Write + Send + 'static {
+    trouble: Trouble,
     /// Makes sure that what is written is found, and answers the bytes that are there, if it is a file.
-    fn renew(&mut self) -> Option<u64>;
+    fn renew(&mut self) -> Result<Option<u64>, AuditLogError>;
+
+    /// The same, as somebody asks for it, who is told what came of it.
+    fn reopen(&mut self) -> Result<Option<u64>, AuditLogError> {
+        self.renew()
+    }
 }
 
 impl Output for AuditFile {
-    fn renew(&mut self) -> Option<u64> {
-        AuditFile::renew(self)
+    fn renew(&mut self) -> Result<Option<u64>, AuditLogError> {
+        AuditFile::renew(self).map(|(length, _)| length)
+    }
+
+    fn reopen(&mut self) -> Result<Option<u64>, AuditLogError> {
+        self.forget_trouble();
+        let (length, found) = AuditFile::renew(self)?;
+        match found {
+            Found::Anew => tracing::info!("the audit log was opened again"),
+            Found::Here if length.is_some() => tracing::info!("the audit log goes on in the same file"),
+            // The one is nothing to open again, the other was said.
+            Found::Here | Found::Elsewhere => {}
+        }
+        Ok(length)
     }
 }
 
@@ -204,15 +225,15 @@ impl<W: Write> Write for Fixed<W> {
 }
 
 impl<W: Write + Send + 'static> Output for Fixed<W> {
-    fn renew(&mut self) -> Option<u64> {
-        None
+    fn renew(&mut self) -> Result<Option<u64>, AuditLogError> {
+        Ok(None)
     }
 }
 
 impl<W: Output> JsonLines<W> {
     fn to(mut output: W, broken: Arc<AtomicBool>) -> JsonLines<W> {
         JsonLines {
-            length: output.renew(),
+            length: output.renew().ok().flatten(),
             output,
             pending: Vec::with_capacity(PAGE),
             broken,
@@ -220,6 +241,7 @@ impl<W: Output> JsonLines<W> {
     }
 
     fn push(&mut self, line: &str) {
+            trouble: Trouble::default(),
         if line.len() >= self.room() {
             self.pad();
             self.write_out();
@@ -244,24 +266,33 @@ impl<W: Output> JsonLines<W> {
     }
 
     fn write_out(&mut self) {
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && !self.is_stuck() {
             return;
         }
         // The page was filled for the file as it was known. One that is new now, or was cut, has its pages elsewhere,
         // for this one write.
-        self.length = self.output.renew();
-        let written = self.write_pending();
-        match written.and_then(|()| self.output.flush()) {
+        let written = self.output.renew().and_then(|length| {
+            self.length = length;
+            self.write_pending().map_err(AuditLogError::Write)
+        });
+        self.note(written);
+    }
+
+    /// Tells trouble, and its end.
+    fn note(&mut self, written: Result<(), AuditLogError>) {
+        match written {
             Ok(()) => {
-                if self.broken.swap(false, Ordering::Relaxed) {
+                self.broken.store(false, Ordering::Relaxed);
+                if self.trouble.over() {
                     tracing::warn!("the audit log is written again");
                 }
             }
             Err(error) => {
-                if !self.broken.swap(true, Ordering::Relaxed) {
+                self.broken.store(true, Ordering::Relaxed);
+                let error = error.to_string();
+                if self.trouble.is_due(&error, Instant::now()) {
                     tracing::error!(
-                        "the audit log cannot be written: {error}; it is tried again, and decisions beyond {CAPACITY} \
-                         are lost until then"
+                        "{error}; it is tried again, and decisions beyond {CAPACITY} are lost until then"
                     );
                 }
             }
@@ -281,7 +312,7 @@ impl<W: Output> JsonLines<W> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        self.output.flush()
     }
 }
 
@@ -299,11 +330,17 @@ impl<W: Output> LineWriter for JsonLines<W> {
     }
 
     fn renew(&mut self) {
-        self.length = self.output.renew();
+        match self.output.reopen() {
+            Ok(length) => self.length = length,
+            Err(error) => {
+                self.trouble.over();
+                self.note(Err(error));
+            }
+        }
     }
 
     fn is_stuck(&self) -> bool {
-        !self.pending.is_empty() && self.broken.load(Ordering::Relaxed)
+        self.broken.load(Ordering::Relaxed)
     }
 }
 
@@ -326,6 +363,21 @@ pub enum AuditLogError {
     #[error(
         "`{}` is no audit log: neither its first line nor its last begins with `{{\"ts\":`",
         printable_path(path)
+    /// The file cannot be opened again where it was opened before.
+    #[error(
+        "the audit log `{}` cannot be opened for writing: {source}; a directory that was made anew stays closed to the \
+         kernel sandbox until a restart",
+        printable_path(path)
+    )]
+    Shut {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Nothing can be written to it.
+    #[error("the audit log cannot be written: {0}")]
+    Write(std::io::Error),
     )]
     Another {
         /// The file.
@@ -419,8 +471,8 @@ mod tests {
     }
 
     impl Output for Pages {
-        fn renew(&mut self) -> Option<u64> {
-            self.1
+        fn renew(&mut self) -> Result<Option<u64>, AuditLogError> {
+            Ok(self.1)
         }
     }
 
@@ -512,6 +564,7 @@ mod tests {
             for number in 0..500 {
                 writer.line(&format!("{{{}}}", "x".repeat(number)));
             }
+                trouble: Trouble::default(),
             writer.flush();
             let pieces = pieces.0.lock().unwrap();
             let mut at = length.unwrap_or_default() as usize;

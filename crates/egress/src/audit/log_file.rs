@@ -3,15 +3,17 @@
 //! Whoever rotates logs renames the file and makes a new one, or leaves that to us; or copies the file and cuts it off.
 //! Before anything is written the path is looked at: where it leads to another file, or to none, it is opened again. So
 //! nothing has to be told, and nothing is written to a file that nobody finds. Where it cannot be opened again what is
-//! written still goes to the old file, and nothing is lost.
+//! written still goes to the old file as long as that has a name somewhere. Once it has none, nothing can be written.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use outport_policy::printable_path;
 
 use super::log::AuditLogError;
+use super::trouble::Trouble;
 
 /// The file of an audit log, open to append to.
 #[derive(Debug)]
@@ -29,8 +31,19 @@ pub struct AuditFile {
 #[derive(Debug)]
 struct Rotated {
     place: Place,
-    /// It could not be opened again, which was said.
-    said: bool,
+    /// It cannot be opened again, and goes on in the old file.
+    trouble: Trouble,
+}
+
+/// Where a log is after it was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// In the same file as before.
+    Here,
+    /// In a file that was opened just now.
+    Anew,
+    /// In the file that was at its path before, and has another name now.
+    Elsewhere,
 }
 
 /// What tells one file from another.
@@ -42,7 +55,7 @@ impl AuditFile {
     /// process was killed, is ended first, so that the next one stands for itself.
     ///
     /// A named pipe (on Linux) is opened whether or not somebody reads it, and stays open when its reader leaves for
-    /// another one to come.
+    /// another one to come. While nobody reads it, it cannot be written to.
     ///
     /// # Errors
     ///
@@ -54,7 +67,7 @@ impl AuditFile {
         let plain = file.metadata().ok().filter(Metadata::is_file);
         let rotated = plain.map(|file| Rotated {
             place: place(&file),
-            said: false,
+            trouble: Trouble::default(),
         });
         let real = path.canonicalize().ok().filter(|_| rotated.is_some());
         Ok(AuditFile {
@@ -73,38 +86,68 @@ impl AuditFile {
 
     /// Opens it again if the path leads to another file now, or to none. Answers the bytes that the file has, if it is
     /// a plain one.
-    pub(super) fn renew(&mut self) -> Option<u64> {
-        let rotated = self.rotated.as_mut()?;
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened, and what was open has no name any more: nobody would find what is written there.
+    pub(super) fn renew(&mut self) -> Result<(Option<u64>, Found), AuditLogError> {
+        let Some(rotated) = &mut self.rotated else {
+            return Ok((None, Found::Here));
+        };
         if let Ok(now) = std::fs::metadata(&self.path)
             && place(&now) == rotated.place
         {
-            return Some(now.len());
+            rotated.trouble.over();
+            return Ok((Some(now.len()), Found::Here));
         }
         let opened = open(&self.path, &self.written).and_then(|file| match file.metadata() {
-            Ok(there) => Ok((place(&there), file)),
+            Ok(there) => Ok((there, file)),
             Err(error) => Err(cannot_open(&self.written, error)),
         });
+        // It could be opened once. What has changed since is its directory, or that the process shut itself in.
+        let opened = opened.map_err(|error| match error {
+            AuditLogError::Open { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+                AuditLogError::Shut { path, source }
+            }
+            error => error,
+        });
         match opened {
-            Ok((place, file)) => {
+            Ok((there, file)) => {
                 self.file = file;
-                *rotated = Rotated { place, said: false };
+                rotated.place = place(&there);
+                rotated.trouble.over();
+                Ok((Some(there.len()), Found::Anew))
             }
-            Err(error) if !rotated.said => {
-                rotated.said = true;
-                tracing::error!(
-                    "{error}; the log goes on in the file that was at `{}` before",
-                    printable_path(&self.written)
-                );
-            }
-            Err(_) => {}
+            Err(error) => match self.file.metadata() {
+                Ok(old) if has_name(&old) => {
+                    let error = error.to_string();
+                    if rotated.trouble.is_due(&error, Instant::now()) {
+                        tracing::error!(
+                            "{error}; the log goes on in the file that was at `{}` before",
+                            printable_path(&self.written)
+                        );
+                    }
+                    Ok((Some(old.len()), Found::Elsewhere))
+                }
+                _ => Err(error),
+            },
         }
-        self.file.metadata().ok().map(|file| file.len())
+    }
+
+    /// Lets trouble that was told be told again.
+    pub(super) fn forget_trouble(&mut self) {
+        if let Some(rotated) = &mut self.rotated {
+            rotated.trouble.over();
+        }
     }
 }
 
 impl Write for AuditFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        self.file.write(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => io::Error::new(error.kind(), "nobody reads the pipe"),
+            _ => error,
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -135,12 +178,12 @@ fn open_at(path: &Path, cut_off: bool) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = match is_pipe(path) {
-        // A pipe that cannot be read is waited for by whoever opens it.
-        true => options
-            .clone()
-            .read(true)
-            .open(path)
-            .or_else(|_| options.open(path))?,
+        // To open a pipe to write waits for a reader, which whoever opens it both ways is (fifo(7)). That one is closed
+        // again, or lines that nobody reads would count as written. One that may not be read is waited for.
+        true => {
+            let _reader = options.clone().read(true).open(path);
+            options.open(path)?
+        }
         false => options.open(path)?,
     };
     if cut_off {
@@ -195,8 +238,7 @@ const LINE_BEGINS: &[u8] = b"{\"ts\":";
 /// Bytes in which the last line is looked for.
 const LAST_PART: u64 = 64 * 1024;
 
-/// Whether there is a named pipe. To open one to write waits for a reader, to open it to read and write does not; see
-/// fifo(7).
+/// Whether there is a named pipe.
 fn is_pipe(path: &Path) -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -208,6 +250,11 @@ fn is_pipe(path: &Path) -> bool {
         let _ = path;
         false
     }
+}
+
+fn has_name(file: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.nlink() > 0
 }
 
 fn place(file: &Metadata) -> Place {
@@ -260,7 +307,7 @@ mod tests {
         let mut log = AuditFile::open(&path).unwrap();
         assert_eq!(log.directory().unwrap(), folder.path().canonicalize().unwrap());
         let mut put = |line: &str| {
-            let length = log.renew();
+            let (length, _) = log.renew().unwrap();
             log.write_all(line.as_bytes()).unwrap();
             length
         };
@@ -287,5 +334,37 @@ mod tests {
         put("{\"ts\":6}\n");
         assert_eq!(read("audit.jsonl"), "something else\n");
         assert_eq!(read("audit.jsonl.2"), "{\"ts\":5}\n{\"ts\":6}\n");
+        assert_eq!(log.renew().unwrap().1, Found::Elsewhere);
+
+        // Once nobody can find it, it is none.
+        std::fs::remove_file(folder.path().join("audit.jsonl.2")).unwrap();
+        assert!(log.renew().is_err());
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(log.renew().unwrap(), (Some(0), Found::Anew));
+        assert_eq!(log.renew().unwrap(), (Some(0), Found::Here));
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        assert!(log.renew().is_err());
+        std::fs::create_dir(folder.path()).unwrap();
+        assert_eq!(log.renew().unwrap(), (Some(0), Found::Anew));
+    }
+
+    // proves: RSN-6
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_named_pipe_takes_lines_while_somebody_reads_it() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let mut log = AuditFile::open(&path).unwrap();
+        for _ in 0..2 {
+            let error = log.write(b"line\n").unwrap_err();
+            assert_eq!(error.to_string(), "nobody reads the pipe");
+            let mut reader = File::open(&path).unwrap();
+            assert_eq!(log.write(b"line\n").unwrap(), 5);
+            let mut line = [0; 5];
+            reader.read_exact(&mut line).unwrap();
+            assert_eq!(&line, b"line\n");
+        }
     }
 }

@@ -19,6 +19,7 @@ mod log;
 mod log_file;
 mod outcome;
 mod timestamp;
+mod trouble;
 
 pub use denials::DenialReporter;
 pub use event::{AlsoRefused, AuditEvent, Verdict};

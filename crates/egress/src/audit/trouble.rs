@@ -1,0 +1,54 @@
+//! Trouble that lasts, told without flooding.
+
+use std::time::{Duration, Instant};
+
+/// What was told last, and when.
+#[derive(Debug, Default)]
+pub(super) struct Trouble(Option<(String, Instant)>);
+
+impl Trouble {
+    /// Whether `what` is to be told `now`: if it is new, or was told [`AGAIN`] ago.
+    pub(super) fn is_due(&mut self, what: &str, now: Instant) -> bool {
+        if let Some((told, when)) = &self.0
+            && told == what
+            && now.duration_since(*when) < AGAIN
+        {
+            return false;
+        }
+        self.0 = Some((what.to_owned(), now));
+        true
+    }
+
+    /// It is over, or somebody asks anew. Answers whether there was any.
+    pub(super) fn over(&mut self) -> bool {
+        self.0.take().is_some()
+    }
+}
+
+/// How often the same is told.
+const AGAIN: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_is_told_once_a_minute_and_something_new_at_once() {
+        let (start, mut trouble) = (Instant::now(), Trouble::default());
+        // (seconds, what, whether it is told)
+        let rows = [
+            (0, "gone", true),
+            (1, "gone", false),
+            (59, "gone", false),
+            (60, "gone", true),
+            (61, "closed", true),
+            (62, "closed", false),
+        ];
+        for (second, what, told) in rows {
+            let now = start + Duration::from_secs(second);
+            assert_eq!(trouble.is_due(what, now), told, "{second} {what}");
+        }
+        assert!(trouble.over() && !trouble.over());
+        assert!(trouble.is_due("closed", start + Duration::from_secs(63)));
+    }
+}
