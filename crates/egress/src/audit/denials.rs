@@ -203,7 +203,7 @@ impl Seen {
         for (component, told) in self.components.drain().filter(|(_, told)| told.beyond > 0) {
             let (component, beyond) = (printable(&component), told.beyond);
             tell(format!(
-                "{word}: component `{component}` {beyond} more, not told one by one; the audit log has them"
+                "{word}: component `{component}` {beyond} more, not told one by one: `--audit-log` records each"
             ));
         }
         if self.denials.len() >= DENIALS {
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(
             reported.take(),
             [format!(
-                "denied: component `web` {beyond} more, not told one by one; the audit log has them"
+                "denied: component `web` {beyond} more, not told one by one: `--audit-log` records each"
             )]
         );
     }
@@ -347,7 +347,7 @@ mod tests {
         let beyond = 200 - LINES;
         assert_eq!(
             told[LINES],
-            format!("denied: component `web` {beyond} more, not told one by one; the audit log has them")
+            format!("denied: component `web` {beyond} more, not told one by one: `--audit-log` records each")
         );
     }
 
