@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use outport_policy::Attempt;
 
-use crate::audit::{ABANDONED, AuditOutcome, EndedBy, Stage, code_of, destination, escape};
+use crate::audit::{ABANDONED, AuditOutcome, EndedBy, Stage, code_of, destination, escape, escaped};
 use crate::instance::{DecisionId, InstanceGate};
 
 /// One permitted attempt and what comes of it.
@@ -63,7 +63,7 @@ impl Followed {
             number,
             decision,
             attempt: what,
-            destination: escape(&destination(attempt)).into_owned(),
+            destination: escaped(destination(attempt)),
             since: Instant::now(),
             state: AtomicU8::new(WAITING),
             cause: OnceLock::new(),

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// look-alike letter gets through. What is longer than [`LONGEST`] characters is cut and ends in `…`.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     let plain = |c: char| matches!(c, ' '..='~');
-    if text.len() <= LONGEST && text.chars().all(plain) {
+    if is_safe(text) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len().min(LONGEST) + 16);
@@ -22,6 +22,18 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(escaped)
+}
+
+/// The same of a text that nobody else needs.
+pub(crate) fn escaped(text: String) -> String {
+    match is_safe(&text) {
+        true => text,
+        false => escape(&text).into_owned(),
+    }
+}
+
+fn is_safe(text: &str) -> bool {
+    text.len() <= LONGEST && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// As many characters of one text as are shown; a DNS name has at most 253.
@@ -46,6 +58,7 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(escape(text), expected, "{text:?}");
+            assert_eq!(escaped(text.to_owned()), expected, "{text:?}");
         }
     }
 

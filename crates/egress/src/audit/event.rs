@@ -6,7 +6,7 @@ use std::sync::Arc;
 use outport_policy::{Attempt, Decision, Denial, Entry, Host, Name, Permit, Reason, Rule, printable};
 use serde::{Serialize, Serializer};
 
-use super::escape::escape;
+use super::escape::{escape, escaped};
 use super::timestamp::Timestamp;
 
 /// How an attempt was judged.
@@ -175,7 +175,7 @@ impl AuditEvent {
 }
 
 fn cited(entry: &Entry) -> String {
-    escape(&entry.cited().to_string()).into_owned()
+    escaped(entry.cited().to_string())
 }
 
 /// The operator's entry or network that refuses.
@@ -187,7 +187,7 @@ fn rule(denial: &Denial<'_>) -> Option<String> {
 
 fn remedy(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<String> {
     let remedy = denial.remedy(attempt)?;
-    Some(escape(&remedy.to_string()).into_owned())
+    Some(escaped(remedy.to_string()))
 }
 
 pub(super) fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {

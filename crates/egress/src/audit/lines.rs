@@ -2,7 +2,7 @@
 //!
 //! Whoever puts a line never waits. A line that finds the queue full is counted, and the writer says how many were
 //! lost as soon as it comes through again. The output is flushed whenever the queue is empty, so a line is out as
-//! soon as the writer can keep up.
+//! soon as the writer can keep up; but for a nap after the first one, in which others gather.
 //!
 //! An output that stands still (a pipe that nobody reads, a disk that does not answer) holds up the end by
 //! [`FLUSH_TIME`] once, and no more; what it did not take by then is said.
@@ -174,6 +174,7 @@ fn lost(lines: u64, what: &str) -> String {
 
 fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: &Counts) {
     let mut unflushed = 0;
+    let mut nap = false;
     let flush = |writer: &mut dyn LineWriter, unflushed: &mut u64| {
         writer.flush();
         let stuck = writer.is_stuck();
@@ -185,10 +186,10 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
         }
     };
     loop {
-        if writer.is_stuck() {
         if counts.renew.swap(false, Ordering::Relaxed) {
             writer.renew();
         }
+        if writer.is_stuck() {
             if counts.closed.load(Ordering::Relaxed) {
                 return;
             }
@@ -204,7 +205,10 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
                     continue;
                 }
                 match messages.recv() {
-                    Ok(message) => message,
+                    Ok(message) => {
+                        nap = matches!(message, Message::Line(_));
+                        message
+                    }
                     Err(_) => break,
                 }
             }
@@ -225,9 +229,15 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
         if missing > 0 {
             writer.lost(missing);
         }
+        if std::mem::take(&mut nap) && !counts.closed.load(Ordering::Relaxed) {
+            std::thread::sleep(NAP);
+        }
     }
     flush(&mut writer, &mut unflushed);
 }
+
+/// How long the first line after a while waits for others, so that whoever puts them need not wake the writer each time.
+const NAP: Duration = Duration::from_millis(2);
 
 /// How often a full queue is tried.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -265,6 +275,7 @@ mod tests {
         let written = Arc::new(Mutex::new(Vec::new()));
         let lines = Lines::start(
             "test",
+            "a test",
             2,
             Slow {
                 gate,
@@ -275,7 +286,6 @@ mod tests {
         lines.put("1".into());
         // The writer has taken line 1 once the queue has room for two more.
         while lines
-            "a test",
             .queue
             .as_ref()
             .unwrap()

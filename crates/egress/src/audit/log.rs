@@ -152,6 +152,10 @@ impl Formatter for Printable {
         writer: &mut W,
         text: &str,
     ) -> std::io::Result<()> {
+        // Nearly every text, and each name of a member, has nothing to escape.
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return writer.write_all(text.as_bytes());
+        }
         let mut rest = text;
         while let Some((at, c)) = rest.char_indices().find(|(_, c)| masked(*c) != *c) {
             writer.write_all(&rest.as_bytes()[..at])?;
@@ -179,11 +183,11 @@ struct JsonLines<W: Output> {
     pending: Vec<u8>,
     /// It could not be written the last time.
     broken: Arc<AtomicBool>,
+    trouble: Trouble,
 }
 
 /// Where lines are written to.
 trait Output: Write + Send + 'static {
-    trouble: Trouble,
     /// Makes sure that what is written is found, and answers the bytes that are there, if it is a file.
     fn renew(&mut self) -> Result<Option<u64>, AuditLogError>;
 
@@ -237,11 +241,11 @@ impl<W: Output> JsonLines<W> {
             output,
             pending: Vec::with_capacity(PAGE),
             broken,
+            trouble: Trouble::default(),
         }
     }
 
     fn push(&mut self, line: &str) {
-            trouble: Trouble::default(),
         if line.len() >= self.room() {
             self.pad();
             self.write_out();
@@ -359,10 +363,6 @@ pub enum AuditLogError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file has something else in it.
-    #[error(
-        "`{}` is no audit log: neither its first line nor its last begins with `{{\"ts\":`",
-        printable_path(path)
     /// The file cannot be opened again where it was opened before.
     #[error(
         "the audit log `{}` cannot be opened for writing: {source}; a directory that was made anew stays closed to the \
@@ -378,6 +378,10 @@ pub enum AuditLogError {
     /// Nothing can be written to it.
     #[error("the audit log cannot be written: {0}")]
     Write(std::io::Error),
+    /// The file has something else in it.
+    #[error(
+        "`{}` is no audit log: neither its first line nor its last begins with `{{\"ts\":`",
+        printable_path(path)
     )]
     Another {
         /// The file.
@@ -560,11 +564,11 @@ mod tests {
                 length,
                 pending: Vec::new(),
                 broken: Arc::default(),
+                trouble: Trouble::default(),
             };
             for number in 0..500 {
                 writer.line(&format!("{{{}}}", "x".repeat(number)));
             }
-                trouble: Trouble::default(),
             writer.flush();
             let pieces = pieces.0.lock().unwrap();
             let mut at = length.unwrap_or_default() as usize;

@@ -28,7 +28,7 @@ pub use log_file::AuditFile;
 pub use outcome::{AuditOutcome, EndedBy, Stage};
 pub use timestamp::Timestamp;
 
-pub(crate) use escape::escape;
+pub(crate) use escape::{escape, escaped};
 pub(crate) use event::destination;
 pub(crate) use outcome::{ABANDONED, code_of};
 
