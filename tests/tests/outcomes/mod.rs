@@ -120,6 +120,12 @@ fn rsn_6_whatever_is_permitted_has_an_outcome_and_an_end() {
     );
     let end = finished.outcomes.last().expect("an outcome");
     assert_eq!(
+    let made = finished
+        .audit
+        .iter()
+        .find(|line| line.field("attempt") == "socket.create");
+    let made = made.expect("a decision").to_string();
+    assert!(!made.contains("\"rule\""), "{made}");
         (&end["sent"], &end["received"]),
         (&1.into(), &1.into()),
         "{finished}"

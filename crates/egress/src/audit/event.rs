@@ -55,7 +55,7 @@ pub struct AuditEvent {
     /// The reason in words, on denial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
-    /// What decided: the entry and its place, or the name of the rule.
+    /// What decided: the entry, or the operator's network, and its place; none where nothing was needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// The entry that came closest to permitting it, on denial.
@@ -157,7 +157,10 @@ impl AuditEvent {
     }
 
     fn allowed(&mut self, permit: &Permit<'_>) {
-        self.rule = Some(escape(&permit.rule().to_string()).into_owned());
+        // That nothing was needed is no entry.
+        if !matches!(permit.rule(), Rule::Harmless) {
+            self.rule = Some(escaped(permit.rule().to_string()));
+        }
         if let Rule::Grant { name, .. } = permit.rule() {
             self.name = Some(name.to_string());
         }
