@@ -14,7 +14,7 @@
 //! is as much of it as there are sockets, look-ups and exchanges, which have their quotas.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
@@ -33,6 +33,8 @@ pub(crate) struct Followed {
     since: Instant,
     state: AtomicU8,
     cause: OnceLock<(EndedBy, Option<String>)>,
+    /// The peer said that it will end it.
+    peer_ends: AtomicBool,
     sent: AtomicU64,
     received: AtomicU64,
 }
@@ -67,6 +69,7 @@ impl Followed {
             since: Instant::now(),
             state: AtomicU8::new(WAITING),
             cause: OnceLock::new(),
+            peer_ends: AtomicBool::new(false),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
         });
@@ -106,6 +109,12 @@ impl Followed {
     /// Notes why it ends. The first cause counts.
     pub(crate) fn note_end(&self, cause: EndedBy) {
         let _ = self.cause.set((cause, None));
+    }
+
+    /// Notes that the peer will end it as soon as it has answered, unless something else does before. Whether its end is
+    /// read before nobody needs the connection any more is chance.
+    pub(crate) fn expect_end_by_peer(&self) {
+        self.peer_ends.store(true, Ordering::Relaxed);
     }
 
     /// Notes that the guest's side ends it: the guest, or the end of its instance.
@@ -155,6 +164,10 @@ impl Followed {
     }
 
     fn cause(&self, otherwise: EndedBy) -> (EndedBy, Option<String>) {
+        let otherwise = match self.peer_ends.load(Ordering::Relaxed) {
+            true => EndedBy::Peer,
+            false => otherwise,
+        };
         self.cause.get().cloned().unwrap_or((otherwise, None))
     }
 

@@ -89,6 +89,13 @@ fn rsn_6_whatever_is_permitted_has_an_outcome_and_an_end() {
         }
     }
     let run = Outport::player().allow("*://127.0.0.1:*");
+    let asked = run.args([format!("http.text GET http://{}/", origin.address())]);
+    let finished = asked.finish();
+    let mut ends = finished.outcomes.iter().filter(|line| line["outcome"] == "ended");
+    let dialled = ends.find(|line| line["attempt"] == "http.dial");
+    assert_eq!(dialled.expect("an end")["ended_by"], "peer", "{finished}");
+
+    let run = Outport::player().allow("*://127.0.0.1:*");
     let sent = run.args([
         connect(echo.address()),
         "tcp.send x ping".into(),
@@ -113,6 +120,12 @@ fn rsn_6_whatever_is_permitted_has_an_outcome_and_an_end() {
             "udp.recv u 5000".into(),
         ])
         .finish();
+    let made = finished
+        .audit
+        .iter()
+        .find(|line| line.field("attempt") == "socket.create");
+    let made = made.expect("a decision").to_string();
+    assert!(!made.contains("\"rule\""), "{made}");
     let ended = told(&finished);
     assert!(
         ended.len() == 1 && ended[0].starts_with("socket.create ended"),
@@ -120,12 +133,6 @@ fn rsn_6_whatever_is_permitted_has_an_outcome_and_an_end() {
     );
     let end = finished.outcomes.last().expect("an outcome");
     assert_eq!(
-    let made = finished
-        .audit
-        .iter()
-        .find(|line| line.field("attempt") == "socket.create");
-    let made = made.expect("a decision").to_string();
-    assert!(!made.contains("\"rule\""), "{made}");
         (&end["sent"], &end["received"]),
         (&1.into(), &1.into()),
         "{finished}"

@@ -1,8 +1,9 @@
 //! A connection to a server, and what was judged when it was made.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,14 +20,18 @@ use super::errors;
 use super::failure::{Failure, Reach};
 use super::heard::Heard;
 use super::user::{Paced, User};
+use crate::followed::Followed;
 use crate::host_account::HostAccount;
 
 /// A connection that can take a request.
 pub(super) struct Connection {
-    sender: Sender,
+    /// Dropped before what sends: see [`End`].
     reached: Arc<Reached>,
+    sender: Sender,
     user: User,
     heard: Heard,
+    /// Told when the server ends the connection; ends with the connection itself.
+    followed: Weak<Followed>,
     used: bool,
 }
 
@@ -55,14 +60,19 @@ impl Connection {
         permit: ConnectionPermit,
     ) -> Result<Connection, Error> {
         let reached = Arc::new(reached);
+        let end = End {
+            followed: stream.follower(),
+            reached: Arc::downgrade(&reached),
+        };
         let user = User::default();
         let heard = Heard::default();
         if destination.scheme != Scheme::HTTPS {
             return Ok(Connection {
-                sender: http1(heard.listen(stream), permit, &user).await?,
+                sender: http1(heard.listen(stream), permit, &user, &end).await?,
                 reached,
                 user,
                 heard,
+                followed: end.followed,
                 used: false,
             });
         }
@@ -71,14 +81,15 @@ impl Connection {
             .await
             .map_err(|error| errors::of_tls(&error))?;
         let sender = match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => http2(stream, permit, &user).await?,
-            _ => http1(heard.listen(stream), permit, &user).await?,
+            Some(b"h2") => http2(stream, permit, &user, &end).await?,
+            _ => http1(heard.listen(stream), permit, &user, &end).await?,
         };
         Ok(Connection {
             sender,
             reached,
             user,
             heard,
+            followed: end.followed,
             used: false,
         })
     }
@@ -96,6 +107,7 @@ impl Connection {
                 reached: self.reached.clone(),
                 user: self.user.clone(),
                 heard: self.heard.clone(),
+                followed: self.followed.clone(),
                 used: true,
             }),
         }
@@ -154,7 +166,13 @@ impl Connection {
             Sender::Http1(sender) => sender.try_send_request(request).await,
             Sender::Http2(sender) => sender.try_send_request(request).await,
         };
-        sent.map_err(|error| self.failure(error))
+        let answer = sent.map_err(|error| self.failure(error))?;
+        if is_last(&answer)
+            && let Some(followed) = self.followed.upgrade()
+        {
+            followed.expect_end_by_peer();
+        }
+        Ok(answer)
     }
 
     fn failure(&self, mut error: TrySendError<Request<WasiBody>>) -> Failure {
@@ -168,7 +186,23 @@ impl Connection {
     }
 }
 
-async fn http1<S>(stream: S, permit: ConnectionPermit, user: &User) -> Result<Sender, Error>
+/// Whether the server closes the connection after this answer (RFC 9112, section 9.3).
+fn is_last<B>(answer: &Response<B>) -> bool {
+    let says = |word: &str| {
+        let values = answer.headers().get_all(CONNECTION).into_iter();
+        let mut words = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
+        words.any(|option| option.trim().eq_ignore_ascii_case(word))
+    };
+    match answer.version() {
+        Version::HTTP_09 | Version::HTTP_10 => !says("keep-alive"),
+        Version::HTTP_11 => says("close"),
+        _ => false,
+    }
+}
+
+async fn http1<S>(stream: S, permit: ConnectionPermit, user: &User, end: &End) -> Result<Sender, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -177,11 +211,11 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| errors::of_hyper(&error))?;
-    drive(connection, permit, user);
+    drive(connection, permit, user, end.clone());
     Ok(Sender::Http1(sender))
 }
 
-async fn http2<S>(stream: S, permit: ConnectionPermit, user: &User) -> Result<Sender, Error>
+async fn http2<S>(stream: S, permit: ConnectionPermit, user: &User, end: &End) -> Result<Sender, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -194,8 +228,28 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| errors::of_hyper(&error))?;
-    drive(connection, permit, user);
+    drive(connection, permit, user, end.clone());
     Ok(Sender::Http2(sender))
+}
+
+/// Who ends a connection.
+#[derive(Clone)]
+struct End {
+    followed: Weak<Followed>,
+    /// Lives as long as somebody could send on it.
+    reached: Weak<Reached>,
+}
+
+impl End {
+    /// Notes that it has ended in order: as the server asked for, if somebody could still have sent on it. That may be
+    /// before whoever sent a request has seen the answer.
+    fn note(&self) {
+        if self.reached.strong_count() > 0
+            && let Some(followed) = self.followed.upgrade()
+        {
+            followed.expect_end_by_peer();
+        }
+    }
 }
 
 /// The permit is given back when the connection has ended, which it does when nobody can send on it any more.
@@ -203,11 +257,12 @@ fn drive(
     connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
     permit: ConnectionPermit,
     user: &User,
+    end: End,
 ) {
     let driven = user.clone().pay(connection);
     tokio::spawn(async move {
         match driven.await {
-            Some(Ok(())) => {}
+            Some(Ok(())) => end.note(),
             Some(Err(error)) => tracing::debug!(%error, "a connection of outgoing HTTP ended"),
             None => tracing::debug!("a connection of outgoing HTTP was busy although nobody used it"),
         }
@@ -232,3 +287,28 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 
 /// The same for all answers on one connection.
 const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_says_whether_an_answer_is_the_last() {
+        let rows = [
+            (Version::HTTP_10, "", true),
+            (Version::HTTP_10, "Keep-Alive", false),
+            (Version::HTTP_11, "", false),
+            (Version::HTTP_11, "upgrade, Close", true),
+            (Version::HTTP_11, "closed", false),
+            (Version::HTTP_2, "", false),
+        ];
+        for (version, options, expected) in rows {
+            let answer = Response::builder().version(version).header(CONNECTION, options);
+            assert_eq!(
+                is_last(&answer.body(()).unwrap()),
+                expected,
+                "{version:?} {options}"
+            );
+        }
+    }
+}

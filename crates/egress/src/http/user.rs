@@ -91,6 +91,11 @@ impl<S> Paced<S> {
         Paced { followed, ..self }
     }
 
+    /// What its end is noted in.
+    pub(super) fn follower(&self) -> Weak<Followed> {
+        self.followed.as_ref().map(Arc::downgrade).unwrap_or_default()
+    }
+
     fn note_written(&self, written: &Poll<io::Result<usize>>) {
         match (&self.followed, written) {
             (Some(followed), Poll::Ready(Ok(length))) => followed.count_sent(*length),
