@@ -254,6 +254,8 @@ fn dl_9_a_file_that_is_gone_changes_nothing_until_it_is_back() {
     let waiting = cue.reached();
     fs::remove_file(run.folder().join("config.toml")).unwrap();
     run.wait_for_error_line("error: there is no runtime config file");
+    run.write("config.toml", denying(&[host(&denied)]));
+    run.wait_for_error_line("The runtime config file is back");
     let _open = go(waiting);
     let waiting = second.reached();
     run.write("config.toml", "");

@@ -52,6 +52,7 @@ impl Reload {
         wall: &Wall,
         terminal: Terminal,
     ) -> io::Result<Reload> {
+        let terminal = terminal.dated();
         let Some(path) = options.runtime_config_file().filter(|path| path.is_file()) else {
             return Ok(Reload {
                 thread: None,
@@ -109,6 +110,7 @@ impl Watch {
                     Seen::Nothing => {}
                     Seen::Change => self.load(),
                     Seen::Gone(error) => self.report_gone(&error),
+                    Seen::Back => self.terminal.say(BACK),
                 },
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -156,6 +158,8 @@ struct Sight {
     last: Option<String>,
     /// Looks in a row that found no file.
     missing: u32,
+    /// That it is gone was said.
+    told_gone: bool,
 }
 
 /// What a look comes to.
@@ -164,6 +168,8 @@ enum Seen {
     Nothing,
     Change,
     Gone(io::Error),
+    /// It says what it said before it was gone.
+    Back,
 }
 
 impl Sight {
@@ -172,6 +178,7 @@ impl Sight {
             loaded,
             last: None,
             missing: 0,
+            told_gone: false,
         }
     }
 
@@ -182,7 +189,10 @@ impl Sight {
                 self.last = None;
                 self.missing = self.missing.saturating_add(1);
                 return match self.missing {
-                    PATIENCE => Seen::Gone(error),
+                    PATIENCE => {
+                        self.told_gone = true;
+                        Seen::Gone(error)
+                    }
                     _ => Seen::Nothing,
                 };
             }
@@ -190,7 +200,10 @@ impl Sight {
         self.missing = 0;
         if self.loaded.as_ref() == Some(&text) {
             self.last = None;
-            return Seen::Nothing;
+            return match std::mem::take(&mut self.told_gone) {
+                true => Seen::Back,
+                false => Seen::Nothing,
+            };
         }
         let again = self.last.as_ref() == Some(&text);
         self.last = Some(text);
@@ -203,6 +216,7 @@ impl Sight {
     fn loaded(&mut self, text: Option<String>) {
         self.loaded = text;
         self.last = None;
+        self.told_gone = false;
     }
 }
 
@@ -257,6 +271,9 @@ fn read_plain(path: &Path) -> io::Result<String> {
 const NO_FILE: &str = "The operator's list stays as it was at start: there is no file, named by `--runtime-config-file`, \
     that could say something else now";
 
+const BACK: &str =
+    "The runtime config file is back, and says what it said; the operator's list stays in force";
+
 /// How often the file is looked at. A change is in force after two looks.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -272,7 +289,7 @@ mod tests {
         let gone = || Err(io::Error::from(io::ErrorKind::NotFound));
         let text = |text: &str| Ok(text.to_owned());
         let mut sight = Sight::new(Some("a".into()));
-        let looks: [(io::Result<String>, &str); 15] = [
+        let looks: [(io::Result<String>, &str); 17] = [
             (text("a"), "Nothing"),
             (text(""), "Nothing"),
             (text("b"), "Nothing"),
@@ -287,6 +304,8 @@ mod tests {
             (gone(), "Nothing"),
             (gone(), "Gone"),
             (gone(), "Nothing"),
+            (text(""), "Nothing"),
+            (text("a"), "Back"),
             (text("a"), "Nothing"),
         ];
         for (number, (found, expected)) in looks.into_iter().enumerate() {

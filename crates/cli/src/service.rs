@@ -72,7 +72,7 @@ pub(crate) async fn finish(mut server: Server, mut signals: StopSignals, termina
     server.stop();
     let ended = async {
         if timeout(MOMENT, server.ended()).await.is_err() {
-            terminal.say("Stopping; once more to stop at once");
+            terminal.dated().say("Stopping; once more to stop at once");
             server.ended().await;
         }
     };

@@ -29,6 +29,8 @@ pub(crate) struct Terminal {
     volume: Volume,
     paint: Paint,
     times: Times,
+    /// Of what is said through the methods here.
+    own_times: Times,
 }
 
 /// Whether lines about what happens while guests run begin with the time.
@@ -71,6 +73,15 @@ impl Terminal {
                 true => Times::Hidden,
                 false => Times::Shown,
             },
+            own_times: Times::Hidden,
+        }
+    }
+
+    /// The same for what happens while guests run: with the time, unless somebody looks on.
+    pub(crate) fn dated(self) -> Terminal {
+        Terminal {
+            own_times: self.times,
+            ..self
         }
     }
 
@@ -105,12 +116,12 @@ impl Terminal {
 
     /// Says a line in any case.
     pub(crate) fn insist(self, line: &str) {
-        write(&format!("{line}\n"));
+        write(&format!("{}{line}\n", self.own_times.prefix()));
     }
 
     /// Says in any case what happens now: with the time, unless somebody looks on.
     pub(crate) fn insist_now(self, line: &str) {
-        self.insist(&format!("{}{line}", self.times.prefix()));
+        self.dated().insist(line);
     }
 
     /// Shows errors in any case, and the rest unless only errors are wanted.
