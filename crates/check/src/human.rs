@@ -16,7 +16,7 @@
 use crate::code::Severity;
 use crate::finding::Finding;
 use outport_manifest::{SourceFile, Span};
-use outport_policy::{Place, masked};
+use outport_policy::{Place, masked, without_user_info};
 use std::fmt::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -179,7 +179,7 @@ struct Quote {
 
 impl Quote {
     fn new(line: u32, text: &str, start: usize, end: usize) -> Self {
-        let text = text.trim_end();
+        let text = &*without_user_info(text.trim_end());
         let end = text
             .floor_char_boundary(end.min(text.len()))
             .max(start.min(text.len()));

@@ -1,12 +1,12 @@
 //! Something to tell about what was given: what is wrong, where, and what to do.
 //!
 //! ```text
-//! error[manifest.entry]: `http//a` is no valid entry: it has no scheme; …
+//! error[manifest.entry]: `http//a` is no valid entry: between the scheme `http` and the host stands `://`
 //!   --> spin.toml:12:27
 //!    |
 //! 12 | allowed_outbound_hosts = ["http//a"]
 //!    |                            ^^^^^^^
-//!    = write `http://a`
+//!    = help: write `http://a`
 //! ```
 //!
 //! Of a value on the command line or in the environment the value itself is quoted.
@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use outport_check::{Finding, FindingCode, Severity};
 use outport_manifest::{Note, Problem};
-use outport_policy::{EntryError, Place, excerpt};
+use outport_policy::{EntryError, Place, excerpt, without_user_info};
 use outport_runtime::app::AppProblem;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -31,6 +31,8 @@ pub(crate) struct Diagnostic {
     message: String,
     place: Option<Box<Place>>,
     quote: Option<Box<Quote>>,
+    /// Other places that have to do with it, each with what it is there.
+    related: Vec<(Place, String)>,
     advice: Option<String>,
 }
 
@@ -115,6 +117,7 @@ impl Diagnostic {
             message,
             place: None,
             quote: None,
+            related: Vec::new(),
             advice: None,
         }
     }
@@ -150,13 +153,14 @@ impl Diagnostic {
             let _ = writeln!(out, "{}\n{} {shown}", edge(&indent), edge(&number));
             let _ = writeln!(out, "{} {}", edge(&indent), paint.with(colour, &marks));
         }
-        if let Some(advice) = &self.advice {
-            let _ = writeln!(
-                out,
-                "{indent} {} {}",
-                paint.with(Colour::Blue, "="),
-                harmless(advice)
-            );
+        let related = self
+            .related
+            .iter()
+            .map(|(place, what)| format!("{what}: {place}"));
+        let advice = self.advice.iter().map(|advice| format!("help: {advice}"));
+        for aside in related.chain(advice) {
+            let sign = paint.with(Colour::Blue, "=");
+            let _ = writeln!(out, "{indent} {sign} {}", harmless(&aside));
         }
     }
 
@@ -184,7 +188,7 @@ impl Quote {
             .map_or(last, |newline| start + newline);
         let meant_end = text.floor_char_boundary(span.end.min(end)).max(start);
         Quote {
-            text: text[begin..end].trim_end().to_owned(),
+            text: without_user_info(text[begin..end].trim_end()).into_owned(),
             meant: start - begin..meant_end - begin,
         }
     }
@@ -255,13 +259,14 @@ impl From<&Note> for Diagnostic {
     }
 }
 
-/// A finding, short: what else it has to do with is for `check` to tell.
+/// A finding, which says here what it says in `check`.
 impl From<&Finding> for Diagnostic {
     fn from(finding: &Finding) -> Diagnostic {
         let mut diagnostic =
             Diagnostic::of(finding.severity, finding.message.clone()).at(finding.place.clone());
         diagnostic.code = Some(finding.code);
         diagnostic.advice = finding.help.clone();
+        diagnostic.related = finding.related.clone();
         diagnostic
     }
 }
@@ -279,12 +284,12 @@ impl From<&EntryError> for Diagnostic {
     fn from(error: &EntryError) -> Diagnostic {
         let message = format!(
             "`{}` is no valid entry: {}",
-            excerpt(error.text()),
+            excerpt(&error.shown()),
             error.problem()
         );
         let mut diagnostic = Diagnostic::error(message).at(error.place().clone());
         diagnostic.quote = Some(Box::new(Quote {
-            text: error.text().to_owned(),
+            text: error.shown().into_owned(),
             meant: error.span(),
         }));
         diagnostic.advice = error.instead().map(|instead| format!("write `{instead}`"));

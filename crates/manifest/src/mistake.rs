@@ -184,7 +184,7 @@ pub enum Mistake {
         known: Vec<String>,
     },
     /// An entry of `allowed_outbound_hosts` or `disallowed_outbound_hosts` that is none (policy clause AL-2).
-    #[error("`{}` is no valid entry: {}", shown(.0.text()), .0.problem())]
+    #[error("`{}` is no valid entry: {}", shown(&.0.shown()), .0.problem())]
     Entry(EntryError),
     /// An entry that is none once its variables are filled in (policy clause AL-8).
     #[error("{0}")]

@@ -1,8 +1,9 @@
 //! What is wrong with an entry, and what to write instead.
 
 use crate::entry::to_deny;
-use crate::{Address, NameError, Place, PortsError, excerpt};
+use crate::{Address, NameError, Place, PortsError, excerpt, without_user_info};
 use ipnet::IpNet;
+use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::ops::Range;
@@ -42,7 +43,9 @@ impl EntryError {
     #[must_use]
     pub fn in_a_deny_list(mut self) -> Self {
         match self.0.problem {
-            EntryProblem::NoScheme | EntryProblem::NoDefaultPort(_) => {
+            EntryProblem::NoScheme
+            | EntryProblem::NoDefaultPort(_)
+            | EntryProblem::UnknownScheme { meant: None, .. } => {
                 self.0.instead = to_deny(self.0.text.trim());
             }
             EntryProblem::BareIpv6(_) => {
@@ -60,6 +63,14 @@ impl EntryError {
     /// The entry as it was written.
     pub fn text(&self) -> &str {
         &self.0.text
+    }
+
+    /// The same to show it to people: with `*` in place of user and password, and else as it was written, byte by byte.
+    pub fn shown(&self) -> Cow<'_, str> {
+        match (self.text().contains("://"), self.text().rfind('@')) {
+            (false, Some(at)) => Cow::Owned("*".repeat(at) + &self.text()[at..]),
+            _ => without_user_info(self.text()),
+        }
     }
 
     /// Where it was written.
@@ -89,7 +100,7 @@ impl fmt::Display for EntryError {
         write!(
             f,
             "`{}` is no valid entry: {}",
-            excerpt(&self.0.text).escape_debug(),
+            excerpt(&self.shown()).escape_debug(),
             self.0.problem
         )?;
         match &self.0.instead {
@@ -115,6 +126,12 @@ pub enum EntryProblem {
     /// No `://`.
     #[error("it has no scheme; sockets need `*://`, HTTP needs `http://` or `https://` before the host")]
     NoScheme,
+    /// A scheme with another sign behind it than `://`, such as `http//example.com`.
+    #[error("between the scheme `{0}` and the host stands `://`")]
+    Separator(&'static str),
+    /// Several entries in one string, such as `https://a.example,https://b.example`.
+    #[error("these are several entries in one string: each is a string of its own")]
+    SeveralEntries,
     /// `*` alone.
     #[error("`*` alone is no entry; everything on every port is written `*://*:*`")]
     LoneWildcard,
@@ -181,6 +198,18 @@ pub enum EntryProblem {
     /// No port, and a scheme that has none of its own.
     #[error("`{}` has no default port, so the entry needs one: `:PORT`, or `:*` for every port", excerpt(.0))]
     NoDefaultPort(String),
+    /// No port, and a URL scheme that Outport does not know.
+    #[error(
+        "`{}` is a scheme that nothing here speaks, and it has no default port{}",
+        excerpt(scheme),
+        most_likely(*meant)
+    )]
+    UnknownScheme {
+        /// The scheme.
+        scheme: String,
+        /// The one that it is a slip away from.
+        meant: Option<&'static str>,
+    },
     /// A list `{…}` that is not closed.
     #[error("the list that `{{` opens is not closed by `}}`")]
     OpenList,
@@ -193,4 +222,10 @@ pub enum EntryProblem {
     /// Something between the host and the port.
     #[error("`{}` does not belong behind the host; a port is written `:PORT`", excerpt(.0))]
     Trailing(String),
+}
+
+fn most_likely(meant: Option<&'static str>) -> String {
+    meant.map_or(String::new(), |scheme| {
+        format!("; `{scheme}` was meant, most likely")
+    })
 }

@@ -73,6 +73,7 @@ mod reason;
 mod remedy;
 mod scheme;
 mod special_purpose;
+mod user_info;
 
 pub use address::{Address, Endpoint};
 pub use algebra::{Channel, Destination, Hosts, Protocols, Region};
@@ -99,3 +100,4 @@ pub use printable::{masked, printable, printable_path};
 pub use reason::{Layer, Reason};
 pub use remedy::Remedy;
 pub use scheme::{Protocol, Scheme, Transport};
+pub use user_info::without_user_info;

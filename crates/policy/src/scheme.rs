@@ -61,6 +61,18 @@ impl Scheme {
         }
     }
 
+    /// The scheme that this one most likely was meant to be: one of HTTP or of sockets that is a letter away from it, or
+    /// has two letters the other way round.
+    pub fn misspelled(&self) -> Option<&'static str> {
+        let written = self.as_str();
+        let known = ["https", "http", "tcp", "udp"];
+        let near = |known: &&str| is_one_slip_away(written.as_bytes(), known.as_bytes());
+        match self.default_port() {
+            Some(_) => None,
+            None => known.into_iter().find(near),
+        }
+    }
+
     /// The port that a URL without one means, where the scheme has such a port (clause AL-1).
     pub fn default_port(&self) -> Option<u16> {
         match self.as_str() {
@@ -72,6 +84,19 @@ impl Scheme {
             "mqtt" => Some(1883),
             _ => None,
         }
+    }
+}
+
+/// Whether one letter more, less, another one, or two that are swapped make the one of the other.
+fn is_one_slip_away(written: &[u8], meant: &[u8]) -> bool {
+    let same = written.iter().zip(meant).take_while(|(a, b)| a == b).count();
+    let (written, meant) = (&written[same..], &meant[same..]);
+    match (written, meant) {
+        ([a, b, rest @ ..], [c, d, other @ ..]) if a == d && b == c && rest == other => true,
+        ([_, rest @ ..], [_, other @ ..]) if rest == other => true,
+        ([_, rest @ ..], _) if rest == meant => true,
+        (_, [_, other @ ..]) => other == written,
+        _ => false,
     }
 }
 

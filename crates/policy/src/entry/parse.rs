@@ -4,7 +4,7 @@
 //! IPv6 address is not taken for the port's and the slash of a network not for a path. A mistake keeps the part of
 //! the text that has it.
 
-use super::{EntryPorts, EntryScheme, PortSpec};
+use super::{EntryPorts, EntryScheme, PortSpec, suggestion};
 use crate::entry_error::EntryProblem;
 use crate::host_pattern::HostPattern;
 use crate::ports::parse_port;
@@ -44,7 +44,10 @@ pub(super) fn parts(text: &str) -> Result<ParsedParts, Mistake<'_>> {
     }
     let (scheme, rest) = trimmed
         .split_once("://")
-        .ok_or_else(|| EntryProblem::NoScheme.at(trimmed))?;
+        .ok_or_else(|| without_separator(trimmed).at(trimmed))?;
+    if let Some(second) = second_entry(rest) {
+        return Err(EntryProblem::SeveralEntries.at(second));
+    }
     let schemes = parse_list(scheme, parse_scheme)?;
     let (host, port) = split_host(rest)?;
     let hosts = parse_list(host, |part| {
@@ -59,8 +62,29 @@ pub(super) fn parts(text: &str) -> Result<ParsedParts, Mistake<'_>> {
     Ok((schemes, hosts, ports))
 }
 
+fn without_separator(text: &str) -> EntryProblem {
+    match suggestion::separated(text) {
+        Some((scheme, _)) => EntryProblem::Separator(scheme),
+        None => EntryProblem::NoScheme,
+    }
+}
+
+/// What stands behind a comma, a semicolon or white space and has a scheme of its own.
+fn second_entry(rest: &str) -> Option<&str> {
+    let scheme_end = rest.find("://")?;
+    let start = rest[..scheme_end].rfind([',', ';', ' ', '\t', '\n'])? + 1;
+    let scheme = &rest[start..scheme_end];
+    let is_scheme = scheme == "*" || (!scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphabetic()));
+    is_scheme.then_some(&rest[start..])
+}
+
 /// Splits what stands behind `://` into host and port. Brackets and braces keep their colons and slashes.
 fn split_host(rest: &str) -> Result<(&str, Option<&str>), Mistake<'_>> {
+    // A password may hold anything; what stands before the `@` of the host is none of the other parts.
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    if let Some(found) = authority.find('@') {
+        return Err(EntryProblem::UserInfo.at(&rest[found..]));
+    }
     for (sign, problem) in [
         ('?', EntryProblem::Query),
         ('#', EntryProblem::Fragment),
@@ -217,9 +241,13 @@ fn check_default_ports(
         EntryScheme::Any | EntryScheme::Socket(_) => true,
         EntryScheme::Url(scheme) => scheme.default_port().is_none(),
     };
-    match schemes.iter().find(portless) {
-        Some(scheme) => Err(EntryProblem::NoDefaultPort(scheme.to_string())),
-        None => Ok(()),
+    match (schemes, schemes.iter().find(portless)) {
+        (_, None) => Ok(()),
+        ([EntryScheme::Url(scheme)], _) => Err(EntryProblem::UnknownScheme {
+            scheme: scheme.to_string(),
+            meant: scheme.misspelled(),
+        }),
+        (_, Some(scheme)) => Err(EntryProblem::NoDefaultPort(scheme.to_string())),
     }
 }
 

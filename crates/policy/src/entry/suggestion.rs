@@ -7,9 +7,9 @@
 
 use super::parse::{Mistake, parts};
 use crate::entry_error::EntryProblem;
-use crate::{HostPattern, Name};
+use crate::{HostPattern, Name, Scheme};
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Bytes of the longest suggestion.
 const LONGEST: usize = 500;
@@ -27,15 +27,31 @@ pub(super) fn instead_of(text: &str, mistake: &Mistake<'_>) -> Option<Box<str>> 
     let hosts_are_a_list = split(text).1.starts_with('{');
     let candidates = match &mistake.problem {
         EntryProblem::NoScheme if is_inside_the_app(text) => vec![format!("http://{text}")],
-        EntryProblem::NoScheme => vec![format!("*://{text}"), format!("https://{text}")],
+        EntryProblem::NoScheme => without_scheme(text),
+        EntryProblem::Separator(_) => separated(text)
+            .map(|(scheme, rest)| format!("{scheme}://{rest}"))
+            .into_iter()
+            .collect(),
+        EntryProblem::UnknownScheme {
+            meant: Some(scheme), ..
+        } => vec![
+            format!("{scheme}://{}", split(text).1),
+            any_service(&format!("{scheme}://{}", split(text).1.trim_end_matches('/'))),
+        ],
+        EntryProblem::UnknownScheme { .. } => vec![of_host(text)],
         EntryProblem::LoneWildcard | EntryProblem::InsecureAllowAll => vec!["*://*:*".to_owned()],
         EntryProblem::BareIpv6(ip) if !hosts_are_a_list => bracketed_ipv6(text, *ip),
         EntryProblem::BareIpv6(_) | EntryProblem::NumericIpv4(_) | EntryProblem::HostBits { .. } => {
             corrected(text, mistake).into_iter().collect()
         }
         EntryProblem::NoDefaultPort(_) => vec![any_service(text.trim_end_matches('/'))],
-        EntryProblem::Path | EntryProblem::Query | EntryProblem::Fragment => vec![without_path(text)],
-        EntryProblem::UserInfo => vec![without_user(text)],
+        EntryProblem::Path | EntryProblem::Query | EntryProblem::Fragment if !may_show_a_password(text) => {
+            vec![of_host(text), any_service(&of_host(text))]
+        }
+        EntryProblem::UserInfo => vec![of_host(text), any_service(&of_host(text))],
+        EntryProblem::Ports(_) | EntryProblem::Name(_) | EntryProblem::Scheme(_) => {
+            with_list(text, mistake).into_iter().collect()
+        }
         EntryProblem::SelfIsHttp if !hosts_are_a_list => vec!["http://self".to_owned()],
         _ => Vec::new(),
     };
@@ -118,14 +134,76 @@ fn bracketed_ipv6(text: &str, ip: Ipv6Addr) -> Vec<String> {
     [whole].into_iter().chain(split_off).chain([open]).collect()
 }
 
-fn without_path(text: &str) -> String {
-    let (scheme, rest) = split(text);
-    let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    format!("{scheme}://{host}")
+/// What stands before the first colon or slash of a text without `://`, if that is a scheme, and what is behind them.
+/// What looks like a port is one: `http:80` is a host of that name.
+pub(super) fn separated(text: &str) -> Option<(&'static str, &str)> {
+    let end = text.find([':', '/'])?;
+    let rest = text[end..].trim_start_matches([':', '/']);
+    let is_port = rest
+        .bytes()
+        .all(|b| b.is_ascii_digit() || b"*{},.- ".contains(&b));
+    let known = ["http", "https", "tcp", "udp", "*"];
+    let scheme = known
+        .into_iter()
+        .find(|own| text[..end].eq_ignore_ascii_case(own))?;
+    let is_address = rest.contains('.') && rest.split([':', '/']).next()?.parse::<Ipv4Addr>().is_ok();
+    (!is_port || is_address).then_some((scheme, rest))
 }
 
-fn without_user(text: &str) -> String {
+/// A name alone is most often that of a web server. An address or a network is not.
+fn without_scheme(text: &str) -> Vec<String> {
+    let with_any = format!("*://{text}");
+    match HostPattern::parse(text) {
+        Ok(host @ (HostPattern::Address(_) | HostPattern::Network(_))) => {
+            vec![any_service(&format!("*://{host}"))]
+        }
+        Err(EntryProblem::BareIpv6(ip)) => vec![any_service(&format!("*://[{ip}]"))],
+        _ => vec![with_any, format!("https://{text}")],
+    }
+}
+
+/// The same without user, path and what follows it. Of a scheme that nothing here speaks it is the entry for a socket:
+/// the one that is written would permit nothing (clause AL-9).
+fn of_host(text: &str) -> String {
     let (scheme, rest) = split(text);
     let host = rest.rsplit('@').next().unwrap_or(rest);
-    format!("{scheme}://{host}")
+    let host = host.split(['/', '?', '#']).next().unwrap_or(host);
+    let Some(url) = Scheme::parse(scheme).filter(|url| ![Scheme::HTTP, Scheme::HTTPS].contains(url)) else {
+        return format!("{scheme}://{host}");
+    };
+    let behind_brackets = host.rfind([']', '}']).unwrap_or(0);
+    let port = url.default_port().or_else(|| usual_port(url.as_str()));
+    match port {
+        _ if host[behind_brackets..].contains(':') => format!("*://{host}"),
+        Some(port) => format!("*://{host}:{port}"),
+        None => any_service(&format!("*://{host}")),
+    }
+}
+
+/// The ports of schemes that have none in an entry.
+fn usual_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "ws" => Some(80),
+        "wss" => Some(443),
+        "ftp" => Some(21),
+        "rediss" => Some(6379),
+        "postgresql" => Some(5432),
+        "mqtts" => Some(8883),
+        _ => None,
+    }
+}
+
+/// Where an `@` comes late, what looks like host and port may be a user and the beginning of the password.
+fn may_show_a_password(text: &str) -> bool {
+    let (_, rest) = split(text);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    rest.contains('@') && authority.contains(':')
+}
+
+/// The part at fault as a list, if it holds commas and no braces.
+fn with_list(text: &str, mistake: &Mistake<'_>) -> Option<String> {
+    let span = mistake.span_in(text);
+    let part = text.get(span.clone()).filter(|part| part.contains(','))?;
+    let is_a_part_of_a_list = text[..span.start].ends_with(['{', ',']) || part.contains(['{', '}']);
+    (!is_a_part_of_a_list).then(|| format!("{}{{{part}}}{}", &text[..span.start], &text[span.end..]))
 }

@@ -94,7 +94,6 @@ fn a_missing_port_is_the_schemes_own() {
         "*://example.com",
         "tcp://example.com",
         "udp://example.com",
-        "wss://example.com",
         "{http,ftp}://h",
     ] {
         let (problem, instead) = problem(text);
@@ -129,6 +128,10 @@ fn what_is_suggested_in_a_deny_list_denies_all_that_may_have_been_meant() {
 fn every_mistake_says_what_to_write_instead() {
     use EntryProblem as P;
     let ports = P::Ports;
+    let unknown = |scheme: &str, meant| P::UnknownScheme {
+        scheme: scheme.to_owned(),
+        meant,
+    };
     let host_bits = |network: &str| P::HostBits {
         network: network.parse().unwrap(),
     };
@@ -137,6 +140,56 @@ fn every_mistake_says_what_to_write_instead() {
         ("   ", P::Empty, None),
         ("example.com:80", P::NoScheme, Some("*://example.com:80")),
         ("example.com", P::NoScheme, Some("https://example.com")),
+        ("10.0.0.5", P::NoScheme, Some("*://10.0.0.5:PORT")),
+        ("10.0.0.0/8", P::NoScheme, Some("*://10.0.0.0/8:PORT")),
+        ("10.0.0.0/8:80", P::NoScheme, Some("*://10.0.0.0/8:80")),
+        ("2001:db8::/32", P::NoScheme, Some("*://[2001:db8::]/32:PORT")),
+        ("2001:db8::1", P::NoScheme, Some("*://[2001:db8::1]:PORT")),
+        ("http:80", P::NoScheme, Some("*://http:80")),
+        (
+            "http:example.com",
+            P::Separator("http"),
+            Some("http://example.com"),
+        ),
+        (
+            "HTTPS//example.com:8443",
+            P::Separator("https"),
+            Some("https://example.com:8443"),
+        ),
+        ("tcp:/10.0.0.5:80", P::Separator("tcp"), Some("tcp://10.0.0.5:80")),
+        ("*:10.0.0.5:80", P::Separator("*"), Some("*://10.0.0.5:80")),
+        ("https://a.example,https://b.example", P::SeveralEntries, None),
+        ("*://a.example:80; *://b.example:80", P::SeveralEntries, None),
+        (
+            "htps://api.example.com",
+            unknown("htps", Some("https")),
+            Some("https://api.example.com"),
+        ),
+        (
+            "tpc://db.example.com",
+            unknown("tpc", Some("tcp")),
+            Some("tcp://db.example.com:PORT"),
+        ),
+        (
+            "ws://example.com",
+            unknown("ws", None),
+            Some("*://example.com:80"),
+        ),
+        (
+            "wss://[2001:db8::1]",
+            unknown("wss", None),
+            Some("*://[2001:db8::1]:443"),
+        ),
+        (
+            "ftp://example.com/",
+            unknown("ftp", None),
+            Some("*://example.com:21"),
+        ),
+        (
+            "gopher://example.com",
+            unknown("gopher", None),
+            Some("*://example.com:PORT"),
+        ),
         ("self", P::NoScheme, Some("http://self")),
         (
             "back.spin.internal",
@@ -167,6 +220,19 @@ fn every_mistake_says_what_to_write_instead() {
             "https://user:pw@example.com",
             P::UserInfo,
             Some("https://example.com"),
+        ),
+        (
+            "postgres://user:pw@db.example.com:5432/x?y",
+            P::UserInfo,
+            Some("*://db.example.com:5432"),
+        ),
+        ("redis://:p@cache/0", P::UserInfo, Some("*://cache:6379")),
+        ("amqp://u:p@mq.example", P::UserInfo, Some("*://mq.example:PORT")),
+        ("tcp://u@mq.example/", P::UserInfo, Some("tcp://mq.example:PORT")),
+        (
+            "postgres://db.example.com/x",
+            P::Path,
+            Some("*://db.example.com:5432"),
         ),
         ("*://*example.com:80", P::Wildcard, None),
         ("*://a.*.com:80", P::Wildcard, None),
@@ -248,6 +314,16 @@ fn every_mistake_says_what_to_write_instead() {
             None,
         ),
         (
+            "*://example.com:80,443",
+            ports(PortsError::NotANumber("80,443".into())),
+            Some("*://example.com:{80,443}"),
+        ),
+        (
+            "http,https://example.com",
+            P::Scheme("http,https".into()),
+            Some("{http,https}://example.com"),
+        ),
+        (
             "*://10.0.0.5:http",
             ports(PortsError::NotANumber("http".into())),
             None,
@@ -281,6 +357,28 @@ fn every_mistake_says_what_to_write_instead() {
         if let Some(instead) = instead {
             assert_eq!(suggested.as_deref(), Some(instead), "{text}");
         }
+    }
+    let error = Entry::parse("https://a.example,b.example", Place::Code).expect_err("a comma in a name");
+    assert_eq!(error.instead(), Some("https://{a.example,b.example}"));
+}
+
+#[test]
+fn no_message_shows_a_password() {
+    for text in [
+        "postgres://user:hunter2@db.example.com:5432/x",
+        "postgres://user:hun/ter2@db.example.com",
+        "https://user:2#hunter2@db.example.com",
+        "https://2/hunter2@db.example.com:1",
+        "user:hunter2@db.example.com:5432",
+        "https://hunter2@a.example,https://hunter2@b.example",
+    ] {
+        let error = Entry::parse(text, Place::Code).expect_err(text);
+        let message = error.to_string();
+        assert!(
+            !message.contains("ter2") && !message.contains(":2"),
+            "{text}: {message}"
+        );
+        assert_eq!(error.shown().len(), text.len(), "{text}");
     }
 }
 

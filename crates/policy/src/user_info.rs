@@ -1,0 +1,71 @@
+//! Users and passwords in URLs, which no message shows: what was mistaken for an entry is often copied from the settings
+//! of a client.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// The text with `*` in place of each byte that stands between the `://` of a URL and its `@`, or before the `@` where
+/// the scheme was left out and a colon stands between the two. A URL ends at white space or a quotation mark. Places in
+/// the text stay what they are.
+pub fn without_user_info(text: &str) -> Cow<'_, str> {
+    let mut shown = Cow::Borrowed(text);
+    let mut start = 0;
+    for word in text.split(ends_a_word) {
+        for user_info in user_infos(word) {
+            let range = start + user_info.start..start + user_info.end;
+            let covered = "*".repeat(range.len());
+            shown.to_mut().replace_range(range, &covered);
+        }
+        start += word.len() + 1;
+    }
+    shown
+}
+
+/// What ends a word, each one byte long.
+fn ends_a_word(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '"' || c == '\''
+}
+
+/// Where user and password stand in a word; it may hold several URLs, or one without its scheme.
+fn user_infos(word: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for (index, part) in word.split("://").enumerate() {
+        let has_scheme = index > 0;
+        if let Some(at) = part.rfind('@') {
+            let has_password = part[..at].find(':').is_some_and(|colon| colon + 1 < at);
+            if has_scheme || has_password {
+                found.push(start..start + at);
+            }
+        }
+        start += part.len() + "://".len();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_and_password_are_covered_and_nothing_else() {
+        for (text, shown) in [
+            ("", ""),
+            ("a@b", "a@b"),
+            ("u:pw@db:5432", "****@db:5432"),
+            ("npm:@scope/x", "npm:@scope/x"),
+            ("https://a.example/?q", "https://a.example/?q"),
+            ("postgres://u:pw@db:5432/x", "postgres://****@db:5432/x"),
+            ("https://token@db", "https://*****@db"),
+            (
+                "a = [\"x://u:p@h\", 'y://ü@h'] # a@b",
+                "a = [\"x://***@h\", 'y://**@h'] # a@b",
+            ),
+            ("x://u:p/w@q@h", "x://*******@h"),
+            ("x://u:p@a,y://u:p@b", "x://***@a,y://***@b"),
+            ("://://@", "://://@"),
+        ] {
+            assert_eq!(without_user_info(text), shown, "{text}");
+        }
+    }
+}
