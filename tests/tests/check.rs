@@ -137,7 +137,6 @@ key = 1 1
     let found = told(&report);
     for expected in [
         "manifest.version 1:25",
-        "manifest.missing-key 2:1",
         "manifest.unknown-key 2:13",
         "manifest.variable-name 4:1",
         "manifest.variable-declaration 5:1",
@@ -146,7 +145,6 @@ key = 1 1
         "manifest.component-reference 9:14",
         "manifest.component-reference 12:14",
         "manifest.wrong-type 14:13",
-        "manifest.missing-key 15:1",
         "manifest.unknown-key 16:1",
         "manifest.entry 18:4",
         "manifest.entry 19:8",

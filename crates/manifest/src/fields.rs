@@ -21,6 +21,8 @@ pub(crate) struct Fields<'t> {
     span: Span,
     table: &'t DeTable<'t>,
     asked: Vec<&'static str>,
+    /// Those that have to be there and are not.
+    missing: Vec<&'static str>,
 }
 
 impl<'t> Fields<'t> {
@@ -30,6 +32,7 @@ impl<'t> Fields<'t> {
             span,
             table,
             asked: Vec::new(),
+            missing: Vec::new(),
         }
     }
 
@@ -50,6 +53,7 @@ impl<'t> Fields<'t> {
     pub(crate) fn require(&mut self, found: &mut Findings, key: &'static str) -> Option<Node<'t>> {
         let node = self.get(key);
         if node.is_none() && !found.is_in_unread_part(key) {
+            self.missing.push(key);
             found.report(
                 &self.span,
                 Mistake::MissingKey {
@@ -66,13 +70,18 @@ impl<'t> Fields<'t> {
         names(self.table, source)
     }
 
-    /// Reports every key that was not asked for.
-    pub(crate) fn finish(self, found: &mut Findings) {
+    /// Reports every key that was not asked for. One that is missing is not reported beside its misspelling: that is one
+    /// mistake.
+    pub(crate) fn finish(mut self, found: &mut Findings) {
         for (key, _) in self.table {
             let written: &str = key.get_ref();
             let damaged = found.is_damaged(&key.span());
             if !self.asked.contains(&written) && !damaged {
                 let meant = nearest(written, self.asked.iter().copied()).map(str::to_owned);
+                let misspelled = |key: &&str| Some(*key) == meant.as_deref();
+                if let Some(index) = self.missing.iter().position(misspelled) {
+                    found.withdraw_missing(self.missing.swap_remove(index), &self.title);
+                }
                 let known = self.asked.clone();
                 let mistake = Mistake::UnknownKey {
                     key: written.to_owned(),

@@ -46,6 +46,17 @@ impl Findings {
         ));
     }
 
+    /// Takes back that a key of this table is missing.
+    pub(crate) fn withdraw_missing(&mut self, key: &str, table: &str) {
+        // It was reported not long ago.
+        let reported = self.problems.iter().rposition(|(_, problem)| {
+            matches!(&problem.mistake, Mistake::MissingKey { key: own, table: of } if *own == key && of == table)
+        });
+        if let Some(index) = reported {
+            self.problems.remove(index);
+        }
+    }
+
     /// Something is worth saying about `span`.
     pub(crate) fn remark(&mut self, span: &Span, remark: Remark) {
         let place = self.source.place(span);

@@ -546,6 +546,33 @@ fn what_a_line_that_cannot_be_read_says_is_not_reported_as_missing() {
 }
 
 #[test]
+fn a_key_that_is_misspelled_is_not_missing_as_well() {
+    for (text, codes) in [
+        (
+            component("").replace("source =", "sorce ="),
+            vec!["manifest.unknown-key"],
+        ),
+        (
+            component("sorce = \"x.wasm\"").replace("source =", "sourc ="),
+            vec!["manifest.unknown-key"; 2],
+        ),
+        (
+            component("").replace("source =", "wasm ="),
+            vec!["manifest.missing-key", "manifest.unknown-key"],
+        ),
+        (component("sorce = 1"), vec!["manifest.unknown-key"]),
+        (
+            format!("{HEAD}[[triggers.http]]\nroute = \"/\"\ncomponent = \"web\"\n"),
+            vec!["manifest.unknown-key"],
+        ),
+    ] {
+        let source = SourceFile::new("spin.toml", text.as_str());
+        let reading = Manifest::read(&source);
+        assert_eq!(problem_codes(reading.problems()), codes, "{text}");
+    }
+}
+
+#[test]
 fn unknown_keys_and_names_get_the_one_that_was_meant() {
     let rows = [
         (
