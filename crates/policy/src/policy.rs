@@ -20,7 +20,7 @@ use crate::{
     Address, AllowList, AnswerSource, Attempt, Decision, Denial, Endpoint, Host, Layer, Limit, Name,
     Operator, Permit, Protocol, Reason, RequestMethod, Rule, Situation, Transport,
 };
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 /// What one component may reach: its author's allow list within the operator's limits. Cheap to clone.
@@ -97,12 +97,31 @@ impl Policy {
             return vec![denial];
         }
         let limits = [self.shut_transport_of(attempt), self.shut_remote_of(attempt)];
-        self.deny_list(attempt)
+        let mut refusals: Vec<Denial<'p>> = self
+            .deny_list(attempt)
             .into_iter()
             .chain(limits.into_iter().flatten())
             .chain(self.allow_list(attempt, situation).err())
             .chain(self.quotas(attempt, situation))
-            .collect()
+            .collect();
+        if !refusals.is_empty() {
+            refusals.extend(self.shut_behind(attempt));
+        }
+        refusals
+    }
+
+    /// What stands behind a request that is refused by its name, where the addresses of the name are known already.
+    fn shut_behind(&self, attempt: &Attempt<'_>) -> Option<Denial<'_>> {
+        match *attempt {
+            Attempt::Request {
+                host: Host::Name(name),
+                port,
+                ..
+            } if name.is_localhost() => {
+                self.shut_remote(Endpoint::new(Address::from(Ipv4Addr::LOCALHOST), port))
+            }
+            _ => None,
+        }
     }
 
     /// What one layer alone says, for explanations. [`decide`](Self::decide) is the first refusal of all layers.

@@ -4,10 +4,11 @@
 //! already, for another protocol, and else one that the author has to fill in, since only he knows the service.
 
 use crate::{
-    Attempt, Denial, Endpoint, Entry, Host, HostPattern, Layer, Name, Place, Protocol, Reason, Scheme,
-    Transport, excerpt,
+    Address, Attempt, Denial, Endpoint, Entry, Host, HostPattern, Layer, Name, Place, Protocol, Reason,
+    Scheme, Transport, excerpt,
 };
 use std::fmt;
+use std::net::Ipv4Addr;
 
 /// The one change that would permit an attempt, and who can make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,11 @@ fn remote_of(attempt: &Attempt<'_>) -> Option<Endpoint> {
             port,
             ..
         } => Some(Endpoint::new(*address, *port)),
+        Attempt::Request {
+            host: Host::Name(name),
+            port,
+            ..
+        } if name.is_localhost() => Some(Endpoint::new(Address::from(Ipv4Addr::LOCALHOST), *port)),
         _ => None,
     }
 }

@@ -1245,6 +1245,7 @@ fn every_layer_that_refuses_is_told_the_one_that_decides_first() {
         |_| {},
     );
     let (evil, other) = (name("evil.example"), name("other.example"));
+    let local = Host::Name(name("localhost"));
     let rows: &[(Attempt<'_>, &[&str])] = &[
         (reach(Transport::Tcp, "224.0.0.1:80"), &["hard.multicast"]),
         (reach(Transport::Tcp, "10.0.0.5:80"), &["allow.no-match"]),
@@ -1266,6 +1267,25 @@ fn every_layer_that_refuses_is_told_the_one_that_decides_first() {
             &["deny.host", "dns.name-not-allowed"],
         ),
         (Attempt::LookUp { name: &other }, &["dns.name-not-allowed"]),
+        // Where `localhost` leads is known before it is resolved.
+        (
+            Attempt::Request {
+                scheme: &Scheme::HTTPS,
+                host: &local,
+                port: 443,
+                method: RequestMethod::Other,
+            },
+            &["allow.no-match", "runtime.loopback-port"],
+        ),
+        (
+            Attempt::Request {
+                scheme: &Scheme::HTTP,
+                host: &local,
+                port: 8080,
+                method: RequestMethod::Other,
+            },
+            &["allow.no-match"],
+        ),
     ];
     for (attempt, expected) in rows {
         let situation = Situation {
