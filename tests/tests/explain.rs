@@ -160,6 +160,7 @@ fn the_verdict_is_the_exit_code_and_the_remedy_is_told() {
             "runtime.link-local",
         ),
         (&[], "udp://10.0.0.5:53", 1, "`--allow-udp`"),
+        (&[], "udp://10.0.0.5:53", 1, "udp 10.0.0.5:53"),
         (&["--allow-udp"], "udp://10.0.0.5:53", 0, "allowed"),
         (&[], "tcp://127.0.0.1:80", 1, "`--allow-loopback-ports 80`"),
         (&[], "tcp://192.0.2.1:1", 1, "allow.no-match"),
@@ -364,4 +365,42 @@ fn what_cannot_be_asked_is_exit_code_2() {
         assert_eq!(finished.stdout, "", "{finished}");
         assert!(finished.stderr.contains(part), "no `{part}`\n{finished}");
     }
+}
+
+#[test]
+fn an_assumption_that_no_question_uses_is_told() {
+    let unused = "what is assumed of `db.exmple.com` is not used";
+    let rows: &[(&[&str], bool)] = &[
+        (&["--dns=db.exmple.com=192.0.2.1", "tcp://10.0.0.5:5432"], true),
+        (&["--dns=db.exmple.com=192.0.2.1"], true),
+        (&["--dns=db.exmple.com=192.0.2.1", "tcp://db.exmple.com:1"], false),
+        (
+            &[
+                "--dns=db.exmple.com=192.0.2.1",
+                "--disallowed-outbound-hosts=*://db.exmple.com:*",
+                "tcp://10.0.0.5:5432",
+            ],
+            false,
+        ),
+    ];
+    for (options, told) in rows {
+        let finished = explain(APP).options(*options).finish();
+        assert_eq!(finished.stderr.contains(unused), *told, "{finished}");
+    }
+}
+
+#[test]
+fn the_whole_policy_says_what_permits_nothing_and_does_not_speak_of_components_for_every_host() {
+    let entries = "[\"redis://localhost\", \"*://*:443\"]";
+    let manifest = format!(
+        "spin_manifest_version = 2\napplication.name = \"x\"\n[[trigger.http]]\nroute = \"/...\"\n\
+         component = \"web\"\n[component.web]\nsource = \"x.wasm\"\nallowed_outbound_hosts = {entries}\n"
+    );
+    let finished = explain(&manifest).finish().expect_code(0);
+    assert!(
+        finished.stdout.contains("redis://localhost  permits nothing"),
+        "{finished}"
+    );
+    assert!(!finished.stdout.contains("spin.internal"), "{finished}");
+    fits_80_columns(&finished);
 }

@@ -29,7 +29,7 @@ pub use effective::{
     EffectiveComponent, EffectiveEntry, EffectivePolicy, LeftOfEntry, Minus, OperatorSummary,
 };
 pub(crate) use question::is_spoken;
-pub use question::{Question, QuestionError};
+pub use question::{Question, QuestionError, permits_nothing};
 pub use undecided::Undecided;
 
 use crate::findings::DeniedNames;
@@ -180,6 +180,13 @@ impl Refusal {
                 Transport::Tcp => format!("*://{name}:{port}"),
                 Transport::Udp => format!("udp://{name}:{port}"),
             }),
+            // An answer is permitted by its address, and that on the port that it is asked for.
+            (Remedy::AddEntryWithPort(host), Attempt::Answer { .. }, Some((transport, port))) => {
+                Remedy::AddEntry(match transport {
+                    Transport::Tcp => format!("*://{host}:{port}"),
+                    Transport::Udp => format!("udp://{host}:{port}"),
+                })
+            }
             (remedy, ..) => remedy,
         });
         Self {

@@ -4,10 +4,12 @@
 //! later policy can be compared with it exactly; what is left of the entries is worked out again then. For people it
 //! shows the beginnings of long entries.
 
+use super::permits_nothing;
 use crate::human::{visible, wrap};
 use crate::wording;
 use outport_policy::{
-    Entry, EntryScheme, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Transport, excerpt,
+    Entry, EntryScheme, HostPattern, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Transport,
+    excerpt,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -141,6 +143,8 @@ fn effective(entry: &Entry, kept_out: &KeptOut<'_>) -> EffectiveEntry {
         KeptOutBy::Limit(Reason::RuntimeUdp) => {
             entry.schemes().contains(&EntryScheme::Socket(Transport::Udp))
         }
+        // Who writes `*` speaks of no component of the app.
+        KeptOutBy::Limit(Reason::DnsNameNotAllowed) => !entry.hosts().contains(&HostPattern::Any),
         _ => true,
     });
     let mut minus: Vec<Minus> = cuts
@@ -154,6 +158,17 @@ fn effective(entry: &Entry, kept_out: &KeptOut<'_>) -> EffectiveEntry {
     if entry.is_concealed() {
         minus.truncate(1);
         minus.iter_mut().for_each(Minus::conceal);
+    }
+    if permits_nothing(entry) && !entry.is_concealed() {
+        return EffectiveEntry {
+            entry: entry.to_string(),
+            concealed: false,
+            left: LeftOfEntry::Blocked,
+            minus: vec![Minus {
+                what: "all of it".to_owned(),
+                because: "Outport has no interface that speaks its scheme, and it gives no socket".to_owned(),
+            }],
+        };
     }
     let left = match kept_out.left(entry) {
         Left::Nothing => LeftOfEntry::Blocked,

@@ -129,18 +129,21 @@ impl<'a> Inquiry<'a> {
         let reach = Attempt::Reach { transport, remote };
         let create = Attempt::CreateSocket { transport };
         let situation = situation(&self.grants, &self.peers);
-        if self.policy.decide(&create, &situation).reason().is_none() {
-            return self.judge(&reach);
-        }
-        // There is no socket to connect: that is what a guest gets, whatever else refuses the connect.
-        let behind = self.policy.refusals(&reach, &situation);
-        let behind: Vec<Refusal> = behind
+        // Where there is no socket to connect, that is what a guest gets, whatever else refuses the connect.
+        let no_socket = self.policy.refusals(&create, &situation);
+        let no_socket: Vec<Refusal> = no_socket
             .iter()
-            .map(|denial| Refusal::of(denial, &reach, self.socket))
+            .map(|denial| Refusal::of(denial, &create, self.socket))
             .collect();
-        let verdict = self.judge(&create);
-        self.add_to_last(behind);
-        verdict
+        let verdict = self.judge(&reach);
+        if no_socket.is_empty() {
+            return verdict;
+        }
+        if let Some(last) = self.attempts.last_mut() {
+            let behind = std::mem::replace(&mut last.refusals, no_socket);
+            self.add_to_last(behind);
+        }
+        Verdict::Denied
     }
 
     fn reach_any_answer(&mut self, transport: Transport, name: &Name, port: u16) -> Verdict {

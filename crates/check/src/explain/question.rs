@@ -1,7 +1,8 @@
 //! What is asked: a destination as people write it.
 
-use outport_policy::{Host, Name, NameError, Scheme, Transport};
+use outport_policy::{Entry, EntryScheme, Host, Name, NameError, Scheme, Transport};
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A destination to explain.
@@ -56,6 +57,18 @@ pub enum QuestionError {
     /// No port, and a protocol that has none of its own.
     #[error("`{0}` needs a port")]
     NoPort(String),
+    /// A user, and perhaps a password, before the host. Neither is told.
+    #[error("the URL of a request with a user in it is refused whatever the policy says: ask about `{0}`")]
+    UserInfo(String),
+    /// A network.
+    #[error("`{0}` is a network: ask about one of its addresses")]
+    Network(String),
+    /// An IPv6 address without brackets.
+    #[error("an IPv6 address needs brackets: write `{0}`")]
+    BareIpv6(String),
+    /// Something behind the port of a socket.
+    #[error("a socket has no path: ask about `{0}`, or about the whole URL of a request")]
+    Path(String),
     /// Not a port from 1 to 65535.
     #[error("`{0}` is no port: write a number from 1 to 65535")]
     Port(String),
@@ -69,11 +82,27 @@ impl FromStr for Question {
         let Some((protocol, rest)) = text.split_once("://") else {
             return bare(text);
         };
+        let speaks = |schemes: [&str; 2]| schemes.iter().any(|own| protocol.eq_ignore_ascii_case(own));
+        let (speaks_http, is_socket) = (speaks(["http", "https"]), speaks(["tcp", "udp"]));
+        if let Some(network) = network_of(rest) {
+            return Err(QuestionError::Network(network.to_owned()));
+        }
+        // What a client is told beside where to connect is not asked about: a user and what is behind the port.
+        let (user, rest) = match rest.split(['/', '?', '#']).next().unwrap_or(rest).rfind('@') {
+            Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
+            None => (None, rest),
+        };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        if user.is_some() && speaks_http {
+            return Err(QuestionError::UserInfo(format!("{protocol}://{authority}")));
+        }
+        if is_socket && !matches!(&rest[authority.len()..], "" | "/") {
+            return Err(QuestionError::Path(format!("{protocol}://{authority}")));
+        }
         let (host, port) = split_port(authority);
-        let speaks_http = ["http", "https"]
-            .iter()
-            .any(|own| protocol.eq_ignore_ascii_case(own));
+        if !authority.starts_with('[') && host.contains(':') {
+            return Err(bare_ipv6(protocol, authority, host, port));
+        }
         let host = parse_host(if speaks_http && host.is_empty() {
             "self"
         } else {
@@ -111,6 +140,22 @@ impl FromStr for Question {
 }
 
 impl Question {
+    /// The name that is asked about, if it is one.
+    pub fn name(&self) -> Option<&Name> {
+        match self {
+            Self::Socket {
+                host: Host::Name(name),
+                ..
+            }
+            | Self::Request {
+                host: Host::Name(name),
+                ..
+            }
+            | Self::LookUp { name } => Some(name),
+            Self::Socket { .. } | Self::Request { .. } => None,
+        }
+    }
+
     /// What has to be known to read the answer.
     pub(super) fn note(&self) -> Option<String> {
         match self {
@@ -129,13 +174,49 @@ pub(crate) fn is_spoken(scheme: &Scheme) -> bool {
     [Scheme::HTTP, Scheme::HTTPS].contains(scheme)
 }
 
+/// The beginning of what stands behind `://`, if that is a network.
+fn network_of(rest: &str) -> Option<&str> {
+    let (address, behind) = rest.split_once('/')?;
+    let address_alone = address.trim_start_matches('[').trim_end_matches(']');
+    let digits = behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len());
+    let ends = matches!(behind[digits..].chars().next(), None | Some(':' | ']' | '/'));
+    let is_network = digits > 0 && ends && address_alone.parse::<IpAddr>().is_ok();
+    is_network.then(|| &rest[..address.len() + 1 + digits])
+}
+
+/// Where a scheme has a port of its own the whole was the address. Else the last group was most likely the port.
+fn bare_ipv6(protocol: &str, authority: &str, host: &str, port: Option<&str>) -> QuestionError {
+    let is_address = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+    let has_port = Scheme::parse(protocol).is_some_and(|scheme| scheme.default_port().is_some());
+    match port {
+        _ if has_port && is_address(authority) => {
+            QuestionError::BareIpv6(format!("{protocol}://[{authority}]"))
+        }
+        Some(port) if is_address(host) => QuestionError::BareIpv6(format!("{protocol}://[{host}]:{port}")),
+        _ if is_address(authority) => QuestionError::BareIpv6(format!("{protocol}://[{authority}]:PORT")),
+        _ => match parse_host(host) {
+            Err(error) => error,
+            Ok(host) => QuestionError::NoPort(host.to_string()),
+        },
+    }
+}
+
+/// Whether an entry is for protocols alone that have no interface, so that it permits nothing (clause AL-9).
+pub fn permits_nothing(entry: &Entry) -> bool {
+    let has_no_interface = |scheme: &EntryScheme| matches!(scheme, EntryScheme::Url(url) if !is_spoken(url));
+    entry.schemes().iter().all(has_no_interface)
+}
+
 fn bare(text: &str) -> Result<Question, QuestionError> {
     if text.starts_with('/') {
         return format!("http://self{text}").parse();
     }
     match Host::parse(text) {
         Ok(Host::Name(name)) => Ok(Question::LookUp { name }),
-        Ok(Host::Address(_)) => Err(QuestionError::NoProtocol(format!("{text}:PORT"))),
+        Ok(host @ Host::Address(_)) => Err(QuestionError::NoProtocol(format!("{host}:PORT"))),
+        Err(_) if network_of(text).is_some_and(|network| network == text) => {
+            Err(QuestionError::Network(text.to_owned()))
+        }
         Err(_) if split_port(text).1.is_some_and(|port| port.parse::<u16>().is_ok()) => {
             Err(QuestionError::NoProtocol(text.to_owned()))
         }
@@ -219,7 +300,35 @@ mod tests {
             ("tcp://db.example.com:0", Err("`0` is no port")),
             ("tcp://db.example.com:99999", Err("`99999` is no port")),
             ("h2://db.example.com:1", Err("`h2` is no protocol")),
-            ("https://user@host/", Err("`user@host` is no host")),
+            (
+                "https://user:pw@host/x",
+                Err(
+                    "the URL of a request with a user in it is refused whatever the policy says: ask about `https://host`",
+                ),
+            ),
+            ("redis://user:pw@localhost/0", Ok("redis://localhost:6379")),
+            (
+                "postgres://u:p@db.example.com:1/x?y",
+                Ok("postgres://db.example.com:1"),
+            ),
+            ("tcp://10.0.0.0/8:80", Err("`10.0.0.0/8` is a network")),
+            ("https://10.0.0.0/8", Err("`10.0.0.0/8` is a network")),
+            ("10.0.0.0/8", Err("`10.0.0.0/8` is a network")),
+            ("tcp://[2001:db8::]/32:80", Err("`[2001:db8::]/32` is a network")),
+            ("http://10.0.0.1/8a", Ok("http://10.0.0.1:80")),
+            (
+                "tcp://2001:db8::1:80",
+                Err("an IPv6 address needs brackets: write `tcp://[2001:db8::1]:80`"),
+            ),
+            (
+                "http://::1/",
+                Err("an IPv6 address needs brackets: write `http://[::1]`"),
+            ),
+            ("2001:db8::1", Err("`[2001:db8::1]:PORT` needs a protocol")),
+            (
+                "tcp://db.example.com:5432/x",
+                Err("a socket has no path: ask about `tcp://db.example.com:5432`"),
+            ),
             ("https:///a", Ok("https://self:443")),
             ("http://:80/a", Ok("http://self:80")),
             ("/a/b?c", Ok("http://self:80")),

@@ -4,6 +4,7 @@
 //! destination is denied, or with `--diff` that the app reaches more than before; 3 that it depends on what its name
 //! resolves to. Of several destinations a denied one counts first.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,13 +15,14 @@ use outport_check::explain::{
     Assumption, EffectivePolicy, Explanation, Question, Verdict, explain as explain_one,
 };
 use outport_manifest::ComponentId;
-use outport_policy::{AllowList, Operator, Policy, printable_path};
+use outport_policy::{AllowList, Name, Operator, Policy, printable_path};
 
 use crate::app_options::{AppOptions, WrittenApp};
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::{Files, read_text};
 use crate::operator_options::OperatorOptions;
+use crate::terminal::Terminal;
 
 /// Say what would happen to a destination, layer by layer, or what an app may reach.
 ///
@@ -80,6 +82,7 @@ pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
         ([], None) => (options.all(&EffectivePolicy::of(&policies, &side.operator)), 0),
         (questions, _) => options.each(&policies, questions, side.denied_names())?,
     };
+    options.warn_of_unused_assumptions(&side.operator, &files);
     io::stdout().write_all(text.as_bytes())?;
     Ok(status)
 }
@@ -114,6 +117,30 @@ impl Options {
                 ))
             }
             _ => Ok(policies),
+        }
+    }
+
+    /// A name that is misspelled in `--dns` would leave the verdict as it is without it.
+    fn warn_of_unused_assumptions(&self, operator: &Operator, files: &Files) {
+        let denied = operator.deny.exact_names();
+        let asked = |name: &Name| {
+            self.destinations
+                .iter()
+                .any(|question| question.name() == Some(name))
+        };
+        let mut told = HashSet::new();
+        for Assumption { name, .. } in &self.dns {
+            let is_denied = !self.destinations.is_empty() && denied.contains(name);
+            if (asked(name) && !name.is_localhost()) || is_denied || !told.insert(name) {
+                continue;
+            }
+            let warning = Diagnostic::warning(format!("what is assumed of `{name}` is not used"));
+            let why = match name.is_localhost() {
+                true => "`localhost` has addresses of its own, whatever is assumed".to_owned(),
+                false => "no destination that is asked about has this name, and the operator denies none of this name"
+                    .to_owned(),
+            };
+            Terminal::new(false, false).show(&warning.advising(why), files);
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use outport_check::explain::permits_nothing;
 use outport_check::{Granted, Interfaces, Subject, list_imports, sum_up_imports, warnings_at_start};
 use outport_manifest::{ComponentId, HttpTrigger, Route};
 use outport_policy::{Entry, Limit, excerpt, printable};
@@ -133,7 +134,7 @@ impl Summary<'_> {
     fn operator(&self) -> Vec<String> {
         let operator = &self.side.operator;
         let networks = operator.deny.blocked_networks().iter().map(ToString::to_string);
-        let denied = listed(operator.deny.entries(), networks);
+        let denied = listed(operator.deny.entries().iter().map(shown).chain(networks));
         let limits = &operator.limits;
         let ports = match limits.loopback_ports.to_string().as_str() {
             "*" => "all loopback ports below 1024".to_owned(),
@@ -201,16 +202,25 @@ fn url(trigger: &HttpTrigger, address: SocketAddr) -> String {
 fn reach(entries: Option<&Vec<Entry>>) -> String {
     match entries.map(Vec::as_slice) {
         None | Some([]) => "nothing".into(),
-        Some(entries) => listed(entries, std::iter::empty()),
+        Some(entries) => listed(entries.iter().map(reached)),
     }
 }
 
+/// An entry that permits nothing does not stand there like any other.
+fn reached(entry: &Entry) -> String {
+    match permits_nothing(entry) {
+        true => format!("{} (permits nothing)", shown(entry)),
+        false => shown(entry),
+    }
+}
+
+fn shown(entry: &Entry) -> String {
+    excerpt(&entry.to_string()).into_owned()
+}
+
 /// The beginning of a list that may be as long as a file.
-fn listed(entries: &[Entry], networks: impl Iterator<Item = String>) -> String {
-    let texts = entries
-        .iter()
-        .map(|entry| excerpt(&entry.to_string()).into_owned());
-    let mut all = texts.chain(networks);
+fn listed(texts: impl Iterator<Item = String>) -> String {
+    let mut all = texts;
     let mut listed: Vec<String> = all.by_ref().take(MOST_LISTED).collect();
     if let more @ 1.. = all.count() {
         listed.push(format!("and {more} more"));
