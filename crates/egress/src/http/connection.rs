@@ -59,30 +59,43 @@ impl Connection {
         tls: &TlsConnector,
         permit: ConnectionPermit,
     ) -> Result<Connection, Error> {
-        let reached = Arc::new(reached);
-        let end = End {
-            followed: stream.follower(),
-            reached: Arc::downgrade(&reached),
-        };
-        let user = User::default();
-        let heard = Heard::default();
+        let followed = stream.follower();
         if destination.scheme != Scheme::HTTPS {
-            return Ok(Connection {
-                sender: http1(heard.listen(stream), permit, &user, &end).await?,
-                reached,
-                user,
-                heard,
-                followed: end.followed,
-                used: false,
-            });
+            return Connection::over(stream, followed, Version::HTTP_11, reached, permit).await;
         }
         let stream = tls
             .connect(server_name(&destination.host)?, stream)
             .await
             .map_err(|error| errors::of_tls(&error))?;
-        let sender = match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => http2(stream, permit, &user, &end).await?,
-            _ => http1(heard.listen(stream), permit, &user, &end).await?,
+        let version = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Version::HTTP_2,
+            _ => Version::HTTP_11,
+        };
+        Connection::over(stream, followed, version, reached, permit).await
+    }
+
+    /// Speaks HTTP of this version.
+    async fn over<S>(
+        stream: S,
+        followed: Weak<Followed>,
+        version: Version,
+        reached: Reached,
+        permit: impl Send + 'static,
+    ) -> Result<Connection, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let reached = Arc::new(reached);
+        let end = End {
+            followed,
+            reached: Arc::downgrade(&reached),
+        };
+        let user = User::default();
+        let heard = Heard::default();
+        let stream = heard.listen(stream);
+        let sender = match version {
+            Version::HTTP_2 => http2(stream, permit, &user, &end).await?,
+            _ => http1(stream, permit, &user, &end).await?,
         };
         Ok(Connection {
             sender,
@@ -202,7 +215,7 @@ fn is_last<B>(answer: &Response<B>) -> bool {
     }
 }
 
-async fn http1<S>(stream: S, permit: ConnectionPermit, user: &User, end: &End) -> Result<Sender, Error>
+async fn http1<S>(stream: S, permit: impl Send + 'static, user: &User, end: &End) -> Result<Sender, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -215,7 +228,7 @@ where
     Ok(Sender::Http1(sender))
 }
 
-async fn http2<S>(stream: S, permit: ConnectionPermit, user: &User, end: &End) -> Result<Sender, Error>
+async fn http2<S>(stream: S, permit: impl Send + 'static, user: &User, end: &End) -> Result<Sender, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -255,7 +268,7 @@ impl End {
 /// The permit is given back when the connection has ended, which it does when nobody can send on it any more.
 fn drive(
     connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
-    permit: ConnectionPermit,
+    permit: impl Send + 'static,
     user: &User,
     end: End,
 ) {
@@ -289,26 +302,4 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_says_whether_an_answer_is_the_last() {
-        let rows = [
-            (Version::HTTP_10, "", true),
-            (Version::HTTP_10, "Keep-Alive", false),
-            (Version::HTTP_11, "", false),
-            (Version::HTTP_11, "upgrade, Close", true),
-            (Version::HTTP_11, "closed", false),
-            (Version::HTTP_2, "", false),
-        ];
-        for (version, options, expected) in rows {
-            let answer = Response::builder().version(version).header(CONNECTION, options);
-            assert_eq!(
-                is_last(&answer.body(()).unwrap()),
-                expected,
-                "{version:?} {options}"
-            );
-        }
-    }
-}
+mod tests;

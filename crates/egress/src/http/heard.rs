@@ -1,4 +1,5 @@
-//! Whether a server has said anything since a request was sent.
+//! Whether a server has said anything since a request was sent: anything on the connection, of HTTP/2 also what may be for
+//! another request.
 //!
 //! A server that closes a connection just when a request is on its way has not seen the request, as far as anybody can
 //! tell; one that has begun to answer has.
@@ -6,31 +7,34 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Whether something was heard. Clones are of one stream.
+/// How often something was heard on a stream, and since when it counts. Clones are of one stream.
 #[derive(Clone, Default)]
-pub(super) struct Heard(Arc<AtomicBool>);
+pub(super) struct Heard {
+    times: Arc<AtomicUsize>,
+    before: usize,
+}
 
 impl Heard {
-    /// Nothing counts that was heard before.
-    pub(super) fn forget(&self) {
-        self.0.store(false, Ordering::Relaxed);
+    /// Nothing counts for this clone that was heard before.
+    pub(super) fn forget(&mut self) {
+        self.before = self.times.load(Ordering::Relaxed);
     }
 
     /// Whether a byte has come since.
     pub(super) fn anything(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.times.load(Ordering::Relaxed) != self.before
     }
 
     /// `stream`, listened to.
     pub(super) fn listen<S>(&self, stream: S) -> Listening<S> {
         Listening {
             stream,
-            heard: self.clone(),
+            times: Arc::clone(&self.times),
         }
     }
 }
@@ -38,7 +42,7 @@ impl Heard {
 /// A stream that notes when something comes.
 pub(super) struct Listening<S> {
     stream: S,
-    heard: Heard,
+    times: Arc<AtomicUsize>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
@@ -50,7 +54,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.heard.0.store(true, Ordering::Relaxed);
+            self.times.fetch_add(1, Ordering::Relaxed);
         }
         read
     }
