@@ -91,7 +91,10 @@ pub fn without_time(line: &str) -> Option<&str> {
     let digits = |c: char| if c.is_ascii_digit() { '0' } else { c };
     let is_time = time.chars().map(digits).eq("0000-00-00T00:00:00.000Z ".chars());
     let labels = ["denied", "failed", "error", "warning", "note", "debug"];
-    let is_ours = labels.iter().any(|label| rest.starts_with(&format!("{label}:")));
+    let mut labels = labels.iter().filter_map(|label| rest.strip_prefix(label));
+    let sentences = ["The operator's list ", "The runtime config file ", "Stopping; "];
+    let is_ours = labels.any(|rest| rest.starts_with([':', '[']))
+        || sentences.iter().any(|sentence| rest.starts_with(sentence));
     (is_time && is_ours).then_some(rest)
 }
 
@@ -116,8 +119,8 @@ mod tests {
     #[test]
     fn times_are_left_out_of_lines_of_outport_alone() {
         let time = "2026-03-01T09:30:00.125Z";
-        let text = format!("{time} denied: x\n{time} hello\ndenied: {time}\n{time} warning: y");
-        let expected = format!("denied: x\n{time} hello\ndenied: {time}\nwarning: y");
+        let text = format!("{time} denied: x\n{time} hello\ndenied: {time}\n{time} error[x]: y");
+        let expected = format!("denied: x\n{time} hello\ndenied: {time}\nerror[x]: y");
         assert_eq!(untimed(&text), expected);
     }
 
