@@ -379,11 +379,15 @@ fn rsn_6_nothing_new_is_done_that_cannot_be_recorded_where_that_is_required() {
         .args(&statements[..2])
         .finish();
     assert_eq!(results(&finished.stdout), ["ok", "127.0.0.1,::1"], "{finished}");
-    run()
-        .option("--audit-required")
-        .args(["x.wasm"])
-        .finish()
-        .expect_code(2);
+    for options in [&["--audit-required"][..], &["--audit-required", "--audit-log=-"]] {
+        run()
+            .options(options.iter().copied())
+            .args([guest::path("player").into_os_string()])
+            .args(&statements)
+            .finish()
+            .expect_code(2);
+        assert_eq!(peer.accepted(), 0);
+    }
 }
 
 // proves: RSN-6

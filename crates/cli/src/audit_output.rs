@@ -6,6 +6,7 @@ use clap::Args;
 use outport_egress::{AuditFile, AuditLog, AuditLogError};
 use outport_runtime::stdio;
 
+use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 
 /// What is recorded, where, and whether anything is done that is not.
@@ -50,6 +51,14 @@ impl AuditOptions {
 
     /// Starts to write to `output`.
     pub(crate) fn start(&self, output: AuditOutput) -> Result<(AuditLog, Record), Failure> {
+        if self.audit_required && matches!(output, AuditOutput::StandardError) {
+            let error = Diagnostic::error(
+                "`--audit-required` needs an audit log in a file, and `-` is standard error",
+            );
+            return Err(Failure::unusable(error.advising(
+                "whether somebody keeps what standard error gets is not known here; name a file: `--audit-log FILE`",
+            )));
+        }
         let mut log = output.into_log()?;
         if self.audit_denials {
             log = log.only_denials();
