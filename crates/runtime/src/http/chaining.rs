@@ -72,7 +72,7 @@ impl Site {
 
     async fn answer_routed(&self, mut request: Request<WasiBody>, depth: u32) -> Response<WasiBody> {
         let answer = match self.describe(&mut request, IN_PROCESS) {
-            Ok(page) => self.respond(page, request, Asker::Call(depth)).await,
+            Ok(page) => self.respond(page, request, Asker::Call(depth), None).await,
             Err(refusal) => Err(refusal),
         };
         answer.unwrap_or_else(Refusal::into_response)
@@ -90,7 +90,7 @@ impl Site {
         };
         page.headers.put_into(request.headers_mut(), &described);
         Ok(self
-            .respond(page, request, Asker::Call(depth))
+            .respond(page, request, Asker::Call(depth), None)
             .await
             .unwrap_or_else(Refusal::into_response))
     }

@@ -38,6 +38,7 @@ use super::clients::{Client, ConnectionSlot};
 use super::leaving::Leave;
 use super::site::Site;
 use super::streams::Streams;
+use super::wanted_body::{Visit, Visits};
 
 /// A connection.
 pub(super) struct Connection {
@@ -88,9 +89,12 @@ impl Connection {
         let clock = Arc::new(ResponseClock::new(times.response));
         let socket = ClientSocket::new(socket, times.client, Arc::clone(&clock));
         let shared = self.shared;
+        let visits = Visits::new();
+        let visited = Arc::new((shared, visits.visit()));
         let answer = service_fn(move |request| {
             clock.start();
-            answer(Arc::clone(&shared), request, usize::MAX)
+            visits.next();
+            answer(Arc::clone(&visited), request, usize::MAX)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -113,7 +117,9 @@ impl Connection {
         let socket = ClientSocket::new(socket, times.client, no_clock);
         let streams = Streams::new(times.client, times.response);
         let shared = self.shared;
-        let answer = service_fn(move |request| answer(Arc::clone(&shared), request, PART));
+        let visits = Visits::new();
+        let visited = Arc::new((shared, visits.visit()));
+        let answer = service_fn(move |request| answer(Arc::clone(&visited), request, PART));
         let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
             .keep_alive_interval(times.header)
@@ -154,12 +160,13 @@ impl Connection {
 }
 
 async fn answer(
-    shared: Arc<Shared>,
+    visited: Arc<(Arc<Shared>, Visit)>,
     request: Request<Incoming>,
     part: usize,
 ) -> Result<Response<ResponseBody>, Infallible> {
+    let (shared, visit) = &*visited;
     let request = request.map(|body| RequestBody::new(body, shared.times.client));
-    let mut answer = pin!(shared.site.answer(request, &shared.client, shared.address));
+    let mut answer = pin!(shared.site.answer(request, &shared.client, shared.address, visit));
     let response = poll_fn(|cx| {
         let polled = answer.as_mut().poll(cx);
         Seen::note(&polled);

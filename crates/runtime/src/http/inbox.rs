@@ -22,7 +22,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,7 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::last_turn::LastTurn;
 use super::places::{IdlePlace, Place};
+use crate::account::Account;
 use crate::limits::GuestLimits;
 
 /// The inbox of one instance.
@@ -42,6 +43,7 @@ pub(super) struct Inbox {
     idle: Duration,
     living: Option<Duration>,
     answering: Option<Duration>,
+    account: Weak<Account>,
     state: Mutex<State>,
 }
 
@@ -128,7 +130,12 @@ enum Door {
 
 impl Inbox {
     /// The inbox of a new instance, which answers `first`: it is at it from the beginning.
-    pub(super) fn new(limits: &GuestLimits, first: Place, waiter: Waiter) -> (Arc<Inbox>, Turn) {
+    pub(super) fn new(
+        limits: &GuestLimits,
+        first: Place,
+        waiter: Waiter,
+        account: Weak<Account>,
+    ) -> (Arc<Inbox>, Turn) {
         let now = Instant::now();
         let requests = limits.reuse.requests.get();
         let state = State {
@@ -151,6 +158,7 @@ impl Inbox {
             idle: limits.reuse.idle,
             living: limits.living,
             answering: limits.answering,
+            account,
             state: Mutex::new(state),
         });
         let turn = Turn {
@@ -440,6 +448,11 @@ impl Turn {
     /// The number of the request.
     pub(super) fn number(&self) -> u32 {
         self.number
+    }
+
+    /// What is charged for its instance.
+    pub(super) fn account(&self) -> &Weak<Account> {
+        &self.inbox.account
     }
 
     /// Whether the instance ended before the turn did. A body that ends from then on is not whole.

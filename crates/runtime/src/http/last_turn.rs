@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Weak;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::inbox::Turn;
+use crate::account::Account;
 
 /// The body of an answer, which ends a turn.
 pub(super) struct LastTurn {
@@ -39,6 +41,13 @@ impl LastTurn {
             ended,
             turn: Some(turn).filter(|_| !ended),
         }
+    }
+
+    /// What is charged for who writes it; nothing, if all is written.
+    pub(super) fn account(&self) -> Weak<Account> {
+        self.turn
+            .as_ref()
+            .map_or_else(Weak::new, |turn| turn.account().clone())
     }
 
     /// The same body, with what the guest writes of it at once.

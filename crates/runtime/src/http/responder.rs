@@ -11,8 +11,8 @@
 //! time to the head of the response goes on.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -30,7 +30,7 @@ use super::inbox::{End, Inbox, Job, Reply, Waiter};
 use super::places::Place;
 use super::roster::Roster;
 use super::shared_instance::{self, Ended, Taken};
-use super::wanted_body::Wants;
+use super::wanted_body::{Visit, Wants};
 use crate::account::Account;
 use crate::component::Entrance;
 use crate::excerpt::Excerpt;
@@ -124,24 +124,28 @@ impl Responder {
         &self.prepared
     }
 
-    /// Answers a request. Its instance holds `place` until it is done with it.
+    /// Answers a request, of a client who is there for as long as the `visit` lasts. Its instance holds `place` until it is
+    /// done with it.
     pub(super) async fn respond<B: RequestBody>(
         &self,
         request: Request<B>,
+        visit: Option<&Visit>,
         place: Place,
     ) -> Result<Answer, NoResponse> {
         let wants = Wants::of(&request);
-        let answer = match &self.track {
+        let (answer, account) = match &self.track {
             Track::P2(handler) => {
                 let account = self.prepared.admit().ok_or(NoResponse::NoMemory)?;
-                self.respond_alone(handler, request, place, account).await
+                let writer = Arc::downgrade(&account);
+                let answer = self.respond_alone(handler, request, place, account).await?;
+                (answer, writer)
             }
             Track::P3(shared) => {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                self.respond_shared(shared, request, place).await
+                self.respond_shared(shared, request, place).await?
             }
         };
-        answer.map(|answer| wants.apply(answer, self.prepared.limits().living))
+        Ok(wants.apply(answer, visit, self.prepared.limits().living, account))
     }
 
     async fn respond_alone<B: RequestBody>(
@@ -198,7 +202,7 @@ impl Responder {
         shared: &Arc<Shared>,
         mut request: Request<WasiBody>,
         mut place: Place,
-    ) -> Result<Answer, NoResponse> {
+    ) -> Result<(Answer, Weak<Account>), NoResponse> {
         let limit = self.prepared.limits().answering;
         let deadline = limit.and_then(|limit| std::time::Instant::now().checked_add(limit));
         let (reply, mut answer) = oneshot::channel();
@@ -215,7 +219,9 @@ impl Responder {
             (request, place) = match answer.await {
                 Ok(Reply::Answer(answer)) => {
                     let (head, body) = answer.into_parts();
-                    return Ok(Response::from_parts(head, body.gather().await.boxed_unsync()));
+                    let account = body.account();
+                    let body = body.gather().await.boxed_unsync();
+                    return Ok((Response::from_parts(head, body), account));
                 }
                 Ok(Reply::Untaken(request, place)) => (request, place),
                 Ok(Reply::TooSlow) => return Err(NoResponse::TooSlow),
@@ -240,7 +246,7 @@ impl Responder {
             place,
             waiter,
         } = job;
-        let (inbox, turn) = Inbox::new(self.prepared.limits(), place, waiter);
+        let (inbox, turn) = Inbox::new(self.prepared.limits(), place, waiter, Arc::downgrade(&account));
         let first = Taken { request, turn };
         shared.roster.enter(&inbox);
         let (responder, shared) = (self.clone(), Arc::clone(shared));

@@ -2,14 +2,16 @@
 //!
 //! A response to HEAD has no body, nor has a 204 or 304, and one with a `content-length` ends there. Its guest may write
 //! one all the same, or only have to end it. Were the body gone by then, the write would fail, and many a guest would end
-//! with a trap after the right answer. So what nobody wants is read and thrown away, until the guest ends the body or its
-//! time is over; the request keeps its place meanwhile.
+//! with a trap after the right answer. So what nobody wants is read and thrown away at the cost of its guest, until the
+//! guest ends the body or its time is over; the request keeps its place meanwhile.
 //!
-//! A client who hangs up is another matter: he wanted more, and the guest is told by a write that fails. Otherwise whoever
-//! streams would do so for nobody.
+//! A client who hangs up is another matter: there is nobody left for whom the guest could do anything, and it is told by a
+//! write that fails. Who wanted more is known at once to have left; who wanted nothing more, by the end of its
+//! [visit](Visit), [`GRACE`] later: most clients leave as soon as they have what they wanted.
 
 use std::mem;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::Weak;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,7 +20,51 @@ use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::watch;
 use wasmtime_wasi_http::{Error, WasiBody};
+
+use crate::account::Account;
+
+/// A client's connection, whose end is that of all its visits.
+pub(super) struct Visits(watch::Sender<()>);
+
+/// The request of a client who is there: until its connection ends, or has the next request where it has one at a time.
+#[derive(Clone)]
+pub(super) struct Visit(watch::Receiver<()>);
+
+impl Visits {
+    /// For a new connection.
+    pub(super) fn new() -> Visits {
+        Visits(watch::Sender::new(()))
+    }
+
+    /// For the requests of the connection.
+    pub(super) fn visit(&self) -> Visit {
+        Visit(self.0.subscribe())
+    }
+
+    /// All requests so far are over for the client, who has the next one.
+    pub(super) fn next(&self) {
+        // One is the connection's, of which the others are made.
+        if self.0.receiver_count() > 1 {
+            self.0.send_replace(());
+        }
+    }
+}
+
+impl Visit {
+    /// The one that is under way.
+    fn current(&self) -> Visit {
+        let mut visit = self.clone();
+        visit.0.mark_unchanged();
+        visit
+    }
+
+    async fn over(mut self) {
+        // An error says that the connection has ended.
+        let _ = self.0.changed().await;
+    }
+}
 
 /// What a request wants of the body of its response.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +81,15 @@ impl Wants {
         }
     }
 
-    /// The response, whose guest has `time` to end what is not wanted. None is no limit.
-    pub(super) fn apply(self, response: Response<WasiBody>, time: Option<Duration>) -> Response<WasiBody> {
+    /// The response, whose guest has `time` to end what is not wanted, and does so at its `account`. None is no limit. No
+    /// visit is one that is over when the body is dropped.
+    pub(super) fn apply(
+        self,
+        response: Response<WasiBody>,
+        visit: Option<&Visit>,
+        time: Option<Duration>,
+        account: Weak<Account>,
+    ) -> Response<WasiBody> {
         let bodiless = matches!(
             response.status(),
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
@@ -58,7 +111,9 @@ impl Wants {
                 // HTTP/2 is told by this alone. HTTP/1.1 knows by itself, and would take the length for a false one.
                 hidden: self.head_only || bodiless && self.version == Version::HTTP_2,
                 ended: false,
+                visit: visit.map(Visit::current),
                 time,
+                account,
             }
             .boxed_unsync(),
         })
@@ -71,7 +126,9 @@ struct WantedBody {
     wanted: u64,
     hidden: bool,
     ended: bool,
+    visit: Option<Visit>,
     time: Option<Duration>,
+    account: Weak<Account>,
 }
 
 impl Body for WantedBody {
@@ -117,19 +174,46 @@ impl Drop for WantedBody {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
             let body = mem::replace(&mut self.body, nothing);
-            runtime.spawn(discard(body, self.time));
+            let discarded = discard(body, self.visit.take(), self.time);
+            runtime.spawn(charged(mem::take(&mut self.account), discarded));
         }
     }
 }
 
-async fn discard(mut body: WasiBody, time: Option<Duration>) {
+async fn discard(mut body: WasiBody, visit: Option<Visit>, time: Option<Duration>) {
     let read = async { while let Some(Ok(_)) = body.frame().await {} };
-    match time {
-        // If it is not read by then, its guest is at its end, too.
-        Some(time) => drop(tokio::time::timeout(time, read).await),
-        None => read.await,
+    let left = async {
+        if let Some(visit) = visit {
+            visit.over().await;
+        }
+        tokio::time::sleep(GRACE).await;
+    };
+    let over = async {
+        match time {
+            // If it is not read by then, its guest is at its end, too.
+            Some(time) => drop(tokio::time::timeout(time, left).await),
+            None => left.await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = over => {}
+        () = read => {}
     }
 }
+
+/// Does all of `work` at an account, for as long as there is one.
+async fn charged(account: Weak<Account>, work: impl Future<Output = ()>) {
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| match account.upgrade() {
+        Some(account) => account.charge(|| work.as_mut().poll(cx)),
+        None => work.as_mut().poll(cx),
+    })
+    .await;
+}
+
+/// For a guest to end a body of which nobody wants anything, once its client is gone.
+const GRACE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -165,7 +249,11 @@ mod tests {
             }
             let response = response.body(StreamBody::new(frames).boxed_unsync()).unwrap();
             let request = Request::builder().method(method).body(()).unwrap();
-            let mut body = Wants::of(&request).apply(response, None).into_body();
+            let visits = Visits::new();
+            let visit = visits.visit();
+            let mut body = Wants::of(&request)
+                .apply(response, Some(&visit), None, Weak::new())
+                .into_body();
             guest.send("ab").await.unwrap();
             if !body.is_end_stream() {
                 assert!(body.frame().await.unwrap().is_ok(), "{row}");
@@ -186,15 +274,69 @@ mod tests {
 
     // proves: ISO-5
     #[tokio::test(start_paused = true)]
-    async fn a_guest_that_never_ends_it_has_its_time() {
+    async fn a_guest_that_never_ends_it_has_its_time_while_its_client_is_there() {
+        #[derive(Debug, Clone, Copy)]
+        enum Client {
+            Stays,
+            Leaves,
+            AsksOn,
+            None,
+        }
+        let rows = [
+            (Client::Stays, Some(30), 30),
+            (Client::Leaves, Some(30), 6),
+            (Client::AsksOn, Some(30), 6),
+            (Client::Leaves, None, 6),
+            (Client::Leaves, Some(3), 3),
+            (Client::None, Some(30), 1),
+        ];
+        for (client, time, expected) in rows {
+            let took = time_of_head(
+                async |visits: Visits| {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    match client {
+                        Client::Leaves => drop(visits),
+                        Client::AsksOn => {
+                            visits.next();
+                            std::future::pending().await
+                        }
+                        Client::Stays | Client::None => std::future::pending().await,
+                    }
+                },
+                !matches!(client, Client::None),
+                time.map(Duration::from_secs),
+            );
+            assert_eq!(took.await, Duration::from_secs(expected), "{client:?} {time:?}");
+        }
+    }
+
+    /// How long a guest can write into the body of a response to HEAD.
+    async fn time_of_head(
+        client: impl AsyncFnOnce(Visits),
+        visited: bool,
+        time: Option<Duration>,
+    ) -> Duration {
         let (guest, mut pieces) = mpsc::channel::<&str>(1);
         let frames = futures::stream::poll_fn(move |cx| pieces.poll_recv(cx))
             .map(|text| Ok(Frame::data(Bytes::from_static(text.as_bytes()))));
         let response = Response::new(StreamBody::new(frames).boxed_unsync());
         let request = Request::builder().method(Method::HEAD).body(()).unwrap();
-        drop(Wants::of(&request).apply(response, Some(Duration::from_secs(30))));
+        let visits = Visits::new();
+        // What came before is over already.
+        let visit = visits.visit();
+        drop(visit.current());
+        visits.next();
+        let wants = Wants::of(&request);
+        let visit = Some(&visit).filter(|_| visited);
+        drop(wants.apply(response, visit, time, Weak::new()));
         let start = tokio::time::Instant::now();
-        guest.closed().await;
-        assert_eq!(start.elapsed(), Duration::from_secs(30));
+        tokio::select! {
+            () = guest.closed() => {}
+            never = async {
+                client(visits).await;
+                std::future::pending::<std::convert::Infallible>().await
+            } => match never {},
+        }
+        start.elapsed()
     }
 }

@@ -53,7 +53,7 @@ impl Visitors {
             ..GuestLimits::of_a_request()
         };
         let (first, _) = self.job().await;
-        let (inbox, turn) = Inbox::new(&limits, first.place, first.waiter);
+        let (inbox, turn) = Inbox::new(&limits, first.place, first.waiter, Weak::new());
         assert!(inbox.poll_over(&noop_waker()).is_pending());
         (inbox, turn)
     }
