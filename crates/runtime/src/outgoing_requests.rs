@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | a request whose path was never set | `HTTP-protocol-error` | `HTTP-request-URI-invalid` | its path is `/` |
 //! | a request whose authority was never set | `HTTP-protocol-error` | `HTTP-request-URI-invalid` | it is for the app itself (AL-10), as in Spin |
+//! | an authority whose port is empty or none: `host:`, `:`, `host:65536` | taken, and then judged | not taken | taken, and then judged: `host:` has the port of the scheme, a port that is none is `HTTP-request-URI-invalid` |
 //! | a body that breaks off while the guest reads it | no code at all | the code, by the trailers | the same code, by `http-error-code` |
 
 use http::uri::{Authority, PathAndQuery};
@@ -49,6 +50,16 @@ fn add_shadowing(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
             let error = store.data_mut().table().get(&error)?;
             let told = error.downcast_ref::<ErrorCode>().cloned();
             Ok((told.or_else(|| error.downcast_ref().map(code)),))
+        },
+    )?;
+    linker.instance("wasi:http/types@0.3.0")?.func_wrap(
+        "[method]request.set-authority",
+        |mut store, (request, written): (Resource<Request>, Option<String>)| {
+            let Ok(authority) = written.map(Authority::try_from).transpose() else {
+                return Ok((Err(()),));
+            };
+            store.data_mut().table().get_mut(&request)?.authority = authority;
+            Ok((Ok(()),))
         },
     )?;
     linker.instance("wasi:http/client@0.3.0")?.func_wrap_concurrent(
