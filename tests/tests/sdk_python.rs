@@ -316,13 +316,29 @@ fn sayer(says: &'static [u8], reset: bool) -> SocketAddr {
 fn what_goes_wrong_has_one_code_on_both_versions() {
     let head = "HTTP/1.1 200 OK\r\n";
     let large = format!("{head}X: {}\r\n\r\n", "x".repeat(200 << 10));
-    let [large, empty, half, short, cut, odd]: [&'static [u8]; 6] = [
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
+    let [
+        large,
+        empty,
+        half,
+        short,
+        cut,
+        odd,
+        negative,
+        trailer,
+        trailers,
+        long,
+    ]: [&'static [u8]; 10] = [
         large,
         String::new(),
         "HTTP/1.1 2".to_owned(),
         format!("{head}Content-Length: 9\r\n\r\nshort"),
-        format!("{head}Transfer-Encoding: chunked\r\n\r\n5\r\nab"),
-        format!("{head}Transfer-Encoding: chunked\r\n\r\nfive\r\nab"),
+        format!("{chunked}5\r\nab"),
+        format!("{chunked}five\r\nab"),
+        format!("{chunked}-2\r\nab"),
+        format!("{chunked}2\r\nab\r\n0\r\n\0bad\r\n\r\n"),
+        format!("{chunked}0\r\n{}\r\n", "a: b\r\n".repeat(5000)),
+        format!("{chunked}2;{}\r\nab\r\n0\r\n\r\n", "x".repeat(40_000)),
     ]
     .map(|text| &*text.into_bytes().leak());
     // (what the server says, whether it resets, the code)
@@ -338,6 +354,10 @@ fn what_goes_wrong_has_one_code_on_both_versions() {
         (cut, false, "200 ErrorCode_HttpResponseIncomplete"),
         (cut, true, "200 ErrorCode_HttpResponseIncomplete"),
         (odd, false, "200 ErrorCode_HttpProtocolError"),
+        (negative, false, "200 ErrorCode_HttpProtocolError"),
+        (trailer, false, "200 ErrorCode_HttpProtocolError"),
+        (trailers, false, "200 ErrorCode_HttpProtocolError"),
+        (long, false, "200 ErrorCode_HttpProtocolError"),
     ];
     let servers = rows.map(|(says, reset, _)| sayer(says, reset));
     let ports = servers.map(|server| server.port().to_string()).join(",");
