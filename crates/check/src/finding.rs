@@ -59,8 +59,8 @@ pub enum Fix {
         span: Range<usize>,
         /// The other key.
         to: &'static str,
-        /// What that list is to have besides.
-        entries: Vec<String>,
+        /// What that list is to have besides, for each item of this one.
+        entries: Vec<Vec<String>>,
     },
 }
 
@@ -184,7 +184,7 @@ fn fix_of(note: &Note) -> Option<Fix> {
         Remark::AllowedHttpHosts { entries } => Some(Fix::Move {
             span: span_of(&note.place)?,
             to: "allowed_outbound_hosts",
-            entries: entries.clone(),
+            entries: entries.clone()?,
         }),
         _ => None,
     }

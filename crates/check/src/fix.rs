@@ -33,7 +33,7 @@ pub fn apply_fixes(text: &str, findings: &[Finding]) -> Result<(String, usize), 
         Some((span.start.checked_sub(shift)?..span.end.checked_sub(shift)?, fix))
     });
     let mut changes: Vec<(&[Step], usize, &Fix)> = Vec::new();
-    let mut moves: Vec<(&[Step], &str, &[String])> = Vec::new();
+    let mut moves: Vec<(&[Step], &str, &[Vec<String>])> = Vec::new();
     for (span, fix) in fixes {
         match fix {
             Fix::Move { to, entries, .. } => {
@@ -160,48 +160,92 @@ fn array_at<'d>(document: &'d mut DocumentMut, path: &[Step]) -> Option<&'d mut 
     table.get_mut(key)?.as_array_mut()
 }
 
-/// Whether the list was moved.
-fn move_list(document: &mut DocumentMut, path: &[Step], to: &str, entries: &[String]) -> bool {
+/// Whether the list was moved. Its comments go with it.
+fn move_list(document: &mut DocumentMut, path: &[Step], to: &str, entries: &[Vec<String>]) -> bool {
     let Some((table, from)) = holder_of(document, path) else {
         return false;
     };
     if table.get(to).is_some_and(|item| !item.is_array()) {
         return false;
     }
+    let Some(old) = table.get(from).and_then(Item::as_array).cloned() else {
+        return false;
+    };
     let layout = table.key(from).map(|key| key.leaf_decor().clone());
     table.remove(from);
+    let behind = old.decor().suffix().and_then(|suffix| suffix.as_str());
+    let behind = behind.filter(|text| text.contains('#')).unwrap_or_default();
     if let Some(array) = table.get_mut(to).and_then(Item::as_array_mut) {
-        append(array, entries);
+        let before = layout.as_ref().and_then(|layout| layout.prefix()?.as_str());
+        append(array, before.unwrap_or_default(), &old, entries);
+        if !behind.is_empty() {
+            let trailing = array.trailing().as_str().unwrap_or_default().trim_end();
+            array.set_trailing(format!("{}\n", joined(trailing, behind)));
+        }
         return true;
     }
-    table.insert(to, Item::Value(Value::Array(entries.iter().collect())));
+    let mut array = Array::new();
+    append(&mut array, "", &old, entries);
+    array.set_trailing_comma(old.trailing_comma());
+    if !behind.is_empty() {
+        array.decor_mut().set_prefix(" ");
+        array.decor_mut().set_suffix(behind);
+    }
+    table.insert(to, Item::Value(Value::Array(array)));
     if let (Some(layout), Some(mut key)) = (layout, table.key_mut(to)) {
         *key.leaf_decor_mut() = layout;
     }
     true
 }
 
-/// Entries that are there already are not written again. New ones are laid out as the last one is.
-fn append(array: &mut Array, entries: &[String]) {
-    for entry in entries {
-        if array.iter().any(|own| own.as_str() == Some(entry)) {
-            continue;
-        }
-        let mut value = Value::from(entry.as_str());
-        match array.iter().last() {
-            Some(last) => {
-                let layout = prefix(last);
-                // A comment is about the one that it stands before.
-                let layout = match layout.rfind('\n') {
-                    Some(line) => layout[line..].to_owned(),
-                    None => " ".to_owned(),
-                };
-                value.decor_mut().set_prefix(layout);
-                array.push_formatted(value);
-            }
-            None => array.push_formatted(value),
+/// What the items of the old list stand for, with the comments before the list and in it. Entries that are there already
+/// are not written again. New ones are laid out as the last one is, or as they were.
+fn append(array: &mut Array, before: &str, old: &Array, entries: &[Vec<String>]) {
+    let template = array.iter().last().map(prefix);
+    let mut comments = String::new();
+    if let Some(last) = array.len().checked_sub(1).and_then(|last| array.get_mut(last)) {
+        // What stands behind the last one is about that, and a comma comes in between.
+        comments = comment(&suffix(last)).to_owned();
+        if !comments.is_empty() {
+            last.decor_mut().set_suffix("");
         }
     }
+    let trailing = array.trailing().as_str().unwrap_or_default().to_owned();
+    comments = both(&comments, comment(&trailing));
+    let end = match comments.is_empty() {
+        true => trailing,
+        false => "\n".to_owned(),
+    };
+    if before.contains('#') {
+        // It has lines of its own.
+        comments = both(&comments, &format!("\n{}", comment(before).trim_start()));
+    }
+    for (item, entries) in old.iter().zip(entries) {
+        let own = prefix(item);
+        comments = both(&comments, comment(&own));
+        for entry in entries {
+            if array.iter().any(|own| own.as_str() == Some(entry)) {
+                continue;
+            }
+            let layout = template.as_ref().unwrap_or(&own);
+            let layout = match layout.rfind('\n') {
+                Some(line) => &layout[line..],
+                None if array.is_empty() => layout,
+                None => " ",
+            };
+            let mut value = Value::from(entry.as_str());
+            value.decor_mut().set_prefix(joined(&comments, layout));
+            comments.clear();
+            array.push_formatted(value);
+        }
+        comments = both(&comments, comment(&suffix(item)));
+    }
+    let behind = old.trailing().as_str().unwrap_or_default();
+    let end = match template {
+        Some(_) => joined(&both(&comments, comment(behind)), &end),
+        None => joined(&comments, behind),
+    };
+    array.set_trailing(end);
 }
 
 fn change(array: &mut Array, index: usize, fix: &Fix) {
@@ -217,44 +261,65 @@ fn change(array: &mut Array, index: usize, fix: &Fix) {
     }
 }
 
-/// What stands before the removed entry is layout; a comment before the next one stays with that.
+/// What stands around the removed entry is layout; a comment stays with the next one, or at the end.
 fn remove(array: &mut Array, index: usize) {
     if index >= array.len() {
         return;
     }
     let removed = array.remove(index);
-    let before = prefix(&removed);
-    let comment = before.contains('#');
+    let (before, behind) = (prefix(&removed), suffix(&removed));
+    let comments = both(comment(&before), comment(&behind));
     match array.get_mut(index) {
         Some(next) => {
             let own = prefix(next);
-            if comment {
-                next.decor_mut().set_prefix(format!(
-                    "{}{}",
-                    before.trim_end_matches([' ', '\t', '\n', '\r']),
-                    own_line(&own)
-                ));
+            if !comments.is_empty() {
+                next.decor_mut().set_prefix(joined(&comments, &own));
             } else if !own.contains(['\n', '#']) {
                 next.decor_mut().set_prefix(before);
             }
         }
-        None if comment => {
-            let trailing = array.trailing().as_str().unwrap_or_default().to_owned();
-            array.set_trailing(format!(
-                "{}{trailing}",
-                before.trim_end_matches([' ', '\t', '\n', '\r'])
-            ));
+        None => {
+            let trailing = array.trailing().as_str().unwrap_or_default();
+            let trailing = match behind.contains('\n') && trailing.is_empty() {
+                true => "\n".to_owned(),
+                false => trailing.to_owned(),
+            };
+            array.set_trailing(joined(&comments, &trailing));
         }
-        None => {}
     }
 }
 
-/// A comment ends with its line.
-fn own_line(layout: &str) -> String {
-    match layout.contains('\n') {
-        true => layout.to_owned(),
-        false => format!("\n{layout}"),
+/// The comments in such layout, without what follows the last of them.
+fn comment(layout: &str) -> &str {
+    match layout.contains('#') {
+        true => layout.trim_end(),
+        false => "",
     }
+}
+
+/// Comments, one after the other.
+fn both(first: &str, second: &str) -> String {
+    match second.is_empty() {
+        true => first.to_owned(),
+        false => joined(first, second),
+    }
+}
+
+/// Layout behind comments: a comment ends with its line.
+fn joined(comments: &str, layout: &str) -> String {
+    match comments.is_empty() || starts_a_line(layout) {
+        true => format!("{comments}{layout}"),
+        false => format!("{comments}\n{layout}"),
+    }
+}
+
+fn starts_a_line(layout: &str) -> bool {
+    layout.trim_start_matches([' ', '\t', '\r']).starts_with('\n')
+}
+
+fn suffix(value: &Value) -> String {
+    let suffix = value.decor().suffix().and_then(|suffix| suffix.as_str());
+    suffix.unwrap_or_default().to_owned()
 }
 
 fn prefix(value: &Value) -> String {
@@ -331,6 +396,21 @@ mod tests {
                 "hosts = [\n  \"a\",\n  # about b\n  \"c\",\n]\n",
             ),
             (
+                "hosts = [\"a\", # first\n  \"b\"]\n",
+                &["b"],
+                "hosts = [\"a\" # first\n]\n",
+            ),
+            (
+                "hosts = [\n  \"a\",\n  \"b\" # about b\n]\n",
+                &["b"],
+                "hosts = [\n  \"a\" # about b\n]\n",
+            ),
+            (
+                "hosts = [\n  \"a\" # about a\n  , \"b\"\n]\n",
+                &["a"],
+                "hosts = [ # about a\n \"b\"\n]\n",
+            ),
+            (
                 "hosts = [\r\n  \"a\",\r\n  \"b\",\r\n]\r\n",
                 &["b"],
                 "hosts = [\r\n  \"a\",\r\n]\r\n",
@@ -378,7 +458,7 @@ mod tests {
         for (before, after) in [
             (
                 "[component.web]\n# why\nold = ['a'] # so\nx = 1\n",
-                "[component.web]\nx = 1\n# why\nnew = [\"http://a\", \"https://a\"]\n",
+                "[component.web]\nx = 1\n# why\nnew = [\"http://a\", \"https://a\"] # so\n",
             ),
             (
                 "x = { old = ['a'], y = 1 }\n",
@@ -392,13 +472,25 @@ mod tests {
                 "old = ['a']\nnew = [\n  # b\n  'b',\n  'https://a',\n]\n",
                 "new = [\n  # b\n  'b',\n  'https://a',\n  \"http://a\",\n]\n",
             ),
+            (
+                "old = [\n  # before\n  'a', # behind\n  # end\n]\n",
+                "new = [\n  # before\n  \"http://a\",\n  \"https://a\", # behind\n  # end\n]\n",
+            ),
+            (
+                "new = ['b']\n# why\nold = ['a'] # so\n",
+                "new = ['b',\n# why\n \"http://a\", \"https://a\" # so\n]\n",
+            ),
+            (
+                "old = ['a' # behind\n]\nnew = [\n  'b', # b\n]\n",
+                "new = [\n  'b', # b\n  \"http://a\",\n  \"https://a\", # behind\n]\n",
+            ),
             ("old = ['a']\nnew = 'b'\n", "old = ['a']\nnew = 'b'\n"),
         ] {
-            let start = before.find("['a']").unwrap();
+            let start = before.find("old = ").unwrap() + "old = ".len();
             let fix = Fix::Move {
-                span: start..start + "['a']".len(),
+                span: start..start + 1,
                 to: "new",
-                entries: ["http://a", "https://a"].map(str::to_owned).into(),
+                entries: vec![["http://a", "https://a"].map(str::to_owned).into()],
             };
             let finding = Finding::new(Code::Redundant, outport_policy::Place::Code, "").fixed_by(Some(fix));
             let (text, done) = apply_fixes(before, &[finding]).unwrap();

@@ -669,6 +669,44 @@ expect = "allow"
 }
 
 #[test]
+fn an_old_list_with_an_invalid_item_is_left_as_it_is() {
+    let app = |list: &str| {
+        let text = format!("{HEADER}[component.web]\nsource = \"web.wasm\"\nallowed_http_hosts = {list}\n");
+        SourceFile::new("spin.toml", text)
+    };
+    for list in [
+        "[\n  \"a.test\", # why\n  \"a.test/path\", # an error\n]",
+        "[\"*.a.test\"]",
+        "[\"a.test\", 1]",
+    ] {
+        let source = app(list);
+        let findings = review(&source, operator(&[])).findings;
+        let (text, done) = apply_fixes(source.text(), &findings).expect("it is TOML");
+        assert_eq!((text.as_str(), done), (source.text(), 0), "{findings:?}");
+        assert!(
+            findings.iter().any(|finding| finding.severity == Severity::Error),
+            "{findings:?}"
+        );
+        let deprecated = codes(&findings).contains(&"manifest.deprecated".to_owned());
+        assert!(
+            deprecated
+                && findings
+                    .iter()
+                    .all(|finding| !finding.message.contains("http://a.test")),
+            "{findings:?}"
+        );
+    }
+    let source = app("[\"insecure:allow-all\"]");
+    let findings = review(&source, operator(&[])).findings;
+    let (text, _) = apply_fixes(source.text(), &findings).expect("it is TOML");
+    let after = review(&SourceFile::new("spin.toml", text), operator(&[])).findings;
+    assert!(
+        !codes(&after).contains(&"entry.redundant".to_owned()),
+        "{after:?}"
+    );
+}
+
+#[test]
 fn an_old_list_of_hosts_is_written_as_the_entries_that_it_is_read_as() {
     let text = format!(
         "{HEADER}[component.web]\nsource = \"web.wasm\"\nallowed_http_hosts = [ \"a.test\", \"a.test\", \"self\"]\n\

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `example.com`, `example.com:8080`, with or without `http://` or `https://` in front | `http://…` and `https://…`, on that port |
 //! | `self` | `http://self` |
-//! | `insecure:allow-all` | `http://*:*`, `https://*:*` and `http://self`, whatever else is in the list |
+//! | `insecure:allow-all` | `http://*:*` and `https://*:*`, whatever else is in the list; the first is for `self` too |
 //!
 //! A port that is the usual one of the scheme that stands in front counts as none, as in a URL. What is no host is a
 //! mistake, as is one with a path.
@@ -22,32 +22,37 @@ use crate::source::Located;
 /// have the place where the list begins: no string of the file is one of them, and none is to be taken for it.
 pub(crate) fn read_http_hosts(found: &mut Findings, node: Node<'_>) -> (Vec<OutboundEntry>, usize) {
     let hosts = node.strings(found);
+    let written = node.written_items();
     if hosts.is_empty() {
-        return (Vec::new(), 0);
+        return (Vec::new(), written);
     }
-    let everything = hosts.iter().any(|host| host.value == EVERYTHING);
-    let read: Vec<Vec<String>> = match everything {
-        true => vec![
-            ["http://*:*", "https://*:*", "http://self"]
-                .map(str::to_owned)
-                .into(),
-        ],
-        false => hosts.iter().filter_map(|host| entries_of(found, host)).collect(),
+    let everything = hosts.iter().position(|host| host.value == EVERYTHING);
+    let read: Vec<Option<Vec<String>>> = match everything {
+        Some(first) => (0..hosts.len())
+            .map(|number| match number == first {
+                true => Some(["http://*:*", "https://*:*"].map(str::to_owned).into()),
+                false => Some(Vec::new()),
+            })
+            .collect(),
+        None => hosts.iter().map(|host| entries_of(found, host)).collect(),
     };
     let left_out = match everything {
-        true => 0,
-        false => node.written_items().saturating_sub(read.len()),
+        Some(_) => 0,
+        None => written.saturating_sub(read.iter().flatten().count()),
     };
-    let texts: Vec<String> = read.into_iter().flatten().collect();
     let begin = node.span().start..node.span().start + 1;
     let place = found.source().place(&begin);
-    let entries = texts.iter().filter_map(|text| {
+    let texts = read.iter().flatten().flatten();
+    let entries = texts.filter_map(|text| {
         let entry = Entry::parse(text, place.clone()).ok()?;
         let text = Located::new(text.clone(), begin.clone());
         Some(OutboundEntry::converted(text, entry))
     });
     let entries: Vec<OutboundEntry> = entries.collect();
-    found.remark(&node.span(), Remark::AllowedHttpHosts { entries: texts });
+    let all_strings = hosts.len() == written;
+    let complete: Option<Vec<Vec<String>>> = read.into_iter().collect();
+    let complete = complete.filter(|_| all_strings);
+    found.remark(&node.span(), Remark::AllowedHttpHosts { entries: complete });
     (entries, left_out)
 }
 

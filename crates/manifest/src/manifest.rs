@@ -20,6 +20,7 @@ use crate::template::Template;
 use crate::trigger::{CommandTrigger, HttpTrigger, Triggers, read_triggers};
 use crate::variable::{Fallback, VariableDeclaration, VariableName};
 use crate::variable_text::VariableText;
+use outport_policy::{Entry, HostPattern};
 
 /// What a `spin.toml` says.
 #[derive(Debug, Clone)]
@@ -132,6 +133,10 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         }
     }
     check_routes(found, &manifest.http_triggers);
+    if found.mistakes() == 0 {
+        tell_never_started(found, &manifest, &others);
+    }
+    check_chained(found, &manifest);
     check_dependencies(found, &manifest, &by_id);
     check_templates(
         found,
@@ -340,6 +345,57 @@ fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
             );
         }
     }
+}
+
+/// With mistakes in the file nobody knows what starts a component.
+fn tell_never_started(found: &mut Findings, manifest: &Manifest, others: &[Located<ComponentId>]) {
+    let http = manifest.http_triggers.iter().map(|trigger| &trigger.component);
+    let command = manifest.command_triggers.iter().map(|trigger| &trigger.component);
+    let triggered = http.chain(command).chain(others).map(|id| &id.value);
+    let components = manifest.components.iter();
+    let dependencies = components.flat_map(|component| &component.dependencies.list);
+    let inside = dependencies.filter_map(|dependency| match &dependency.implementation.value {
+        Implementation::Component(id) => Some(id),
+        _ => None,
+    });
+    let used: HashSet<&ComponentId> = triggered.chain(inside).collect();
+    for component in &manifest.components {
+        if !used.contains(&component.id.value) {
+            let id = component.id.value.to_string();
+            found.remark(&component.id.span, Remark::NeverStarted { id });
+        }
+    }
+}
+
+/// Names below `spin.internal` are components of the app.
+fn check_chained(found: &mut Findings, manifest: &Manifest) {
+    let ids: HashSet<&str> = ids_of(manifest).collect();
+    let entries = manifest
+        .components
+        .iter()
+        .flat_map(|component| &component.allowed_outbound_hosts);
+    for written in entries {
+        let hosts = written.literal().map(Entry::hosts).unwrap_or_default();
+        let is_of_none = |host: &HostPattern| match host {
+            HostPattern::Name(name) => name
+                .as_str()
+                .strip_suffix(".spin.internal")
+                .is_some_and(|id| !ids.contains(id) && !found.is_in_unread_part(id)),
+            _ => false,
+        };
+        if !hosts.is_empty() && hosts.iter().all(is_of_none) {
+            let known = ids_of(manifest).take(MOST_LISTED).map(str::to_owned).collect();
+            let entry = written.text.value.clone();
+            found.remark(&written.text.span, Remark::NoSuchComponent { entry, known });
+        }
+    }
+}
+
+fn ids_of(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    manifest
+        .components
+        .iter()
+        .map(|component| component.id.value.as_str())
 }
 
 fn check_dependencies(found: &mut Findings, manifest: &Manifest, by_id: &ById<'_>) {

@@ -52,12 +52,35 @@ pub enum Remark {
     },
     /// `allowed_http_hosts`, which is read as the entries that Spin makes of it.
     #[error(
-        "`allowed_http_hosts` is deprecated: write `allowed_outbound_hosts = [{}]` instead, as `outport check --fix` does",
-        listed(entries)
+        "`allowed_http_hosts` is deprecated: write `allowed_outbound_hosts{}` instead{}",
+        listed(entries.as_deref()),
+        if entries.is_some() { ", as `outport check --fix` does" } else { "" }
     )]
     AllowedHttpHosts {
-        /// The entries of `allowed_outbound_hosts` that permit the same.
-        entries: Vec<String>,
+        /// For each item of the list the entries of `allowed_outbound_hosts` that permit the same. Nothing if an item is
+        /// invalid: a shorter list would not permit what was meant.
+        entries: Option<Vec<Vec<String>>>,
+    },
+    /// An entry for a component of the app that it does not have.
+    #[error(
+        "`{}` permits nothing, since the app has no such component: its components are {}",
+        shown(entry),
+        known.iter().map(|id| format!("`{}`", shown(id))).collect::<Vec<_>>().join(", ")
+    )]
+    NoSuchComponent {
+        /// The entry.
+        entry: String,
+        /// The components there are; of very many the first.
+        known: Vec<String>,
+    },
+    /// A component that no trigger starts and no other component is made of.
+    #[error(
+        "nothing starts the component `{}`: no trigger names it, and no dependency",
+        shown(id)
+    )]
+    NeverStarted {
+        /// Its id.
+        id: String,
     },
     /// A key that Spin keeps for old files.
     #[error("`{key}` is deprecated: write `{instead}` instead")]
@@ -107,6 +130,8 @@ impl Remark {
             Self::StaticResponse { .. } => "static-response",
             Self::ShadowedRoute { .. } => "duplicate-route",
             Self::AllowedHttpHosts { .. } | Self::Deprecated { .. } => "deprecated",
+            Self::NoSuchComponent { .. } => "no-such-component",
+            Self::NeverStarted { .. } => "never-started",
             Self::EmptyEntry { .. } => "empty-entry",
             Self::SecretInEntry { .. } => "secret-in-entry",
             Self::UnresolvedEntry { .. } => "unresolved-entry",
@@ -122,21 +147,26 @@ impl Remark {
             | Self::ShadowedRoute { .. }
             | Self::AllowedHttpHosts { .. }
             | Self::Deprecated { .. }
+            | Self::NoSuchComponent { .. }
             | Self::SecretInEntry { .. } => Severity::Warning,
             _ => Severity::Note,
         }
     }
 }
 
-/// Entries as they stand in a list; of very many the first.
-fn listed(entries: &[String]) -> String {
-    let quoted = entries
-        .iter()
+/// Entries as they stand in a list, to be read behind its key; of very many the first.
+fn listed(entries: Option<&[Vec<String>]>) -> String {
+    let Some(entries) = entries else {
+        return String::new();
+    };
+    let mut all = entries.iter().flatten();
+    let quoted = all
+        .by_ref()
         .take(MOST_LISTED)
         .map(|entry| format!("\"{}\"", shown(entry)));
     let mut quoted: Vec<String> = quoted.collect();
-    if entries.len() > MOST_LISTED {
+    if all.next().is_some() {
         quoted.push("…".to_owned());
     }
-    quoted.join(", ")
+    format!(" = [{}]", quoted.join(", "))
 }

@@ -666,6 +666,18 @@ fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
             Severity::Warning,
         ),
         (
+            "manifest.no-such-component",
+            component(
+                "allowed_outbound_hosts = [\"http://nosuch.spin.internal\", \"http://web.spin.internal\"]",
+            ),
+            Severity::Warning,
+        ),
+        (
+            "manifest.never-started",
+            component("") + "\n[component.other]\nsource = \"other.wasm\"\n",
+            Severity::Note,
+        ),
+        (
             "manifest.duplicate-route",
             app("[[trigger.http]]\nroute = \"/\"\ncomponent = \"web\""),
             Severity::Warning,
@@ -720,10 +732,7 @@ fn allowed_http_hosts_are_the_entries_that_spin_makes_of_them() {
             "'self', '10.0.0.1'",
             &["http://self", "http://10.0.0.1", "https://10.0.0.1"],
         ),
-        (
-            "'a.test', 'insecure:allow-all'",
-            &["http://*:*", "https://*:*", "http://self"],
-        ),
+        ("'a.test', 'insecure:allow-all'", &["http://*:*", "https://*:*"]),
     ];
     for (hosts, expected) in rows {
         let text = component(&format!("allowed_http_hosts = [{hosts}]"));

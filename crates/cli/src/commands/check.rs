@@ -67,8 +67,8 @@ enum Format {
 pub(super) fn check(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     let app = options.app.at(options.path.as_deref());
     let mut report = Report::of(&app, &options.operator, terminal)?;
-    if options.fix && fix_manifest(&report, terminal)? {
-        report = Report::of(&app, &options.operator, terminal)?;
+    if options.fix {
+        report = options.fixed(report, &app, terminal)?;
     }
     io::stdout().write_all(options.shown(&report, terminal).as_bytes())?;
     Ok(match report.outcome {
@@ -78,8 +78,8 @@ pub(super) fn check(options: &Options, terminal: Terminal) -> Result<i32, Failur
     })
 }
 
-/// Whether anything was changed.
-fn fix_manifest(report: &Report, terminal: Terminal) -> Result<bool, Failure> {
+/// How many entries were changed.
+fn fix_manifest(report: &Report) -> Result<usize, Failure> {
     let unusable = |error: &dyn std::fmt::Display| Failure::unusable(Diagnostic::error(error.to_string()));
     let path = report.manifest.path();
     let own: Vec<Finding> = report.in_manifest().cloned().collect();
@@ -91,15 +91,32 @@ fn fix_manifest(report: &Report, terminal: Terminal) -> Result<bool, Failure> {
                 printable_path(path)
             ))
         })?;
-        terminal.say(&format!(
-            "changed {count} of the entries in {}",
-            printable_path(path)
-        ));
     }
-    Ok(count > 0)
+    Ok(count)
 }
 
+/// One fix may show what another can do: an entry that was an item of an old list is redundant.
+const MOST_ROUNDS: usize = 4;
+
 impl Options {
+    /// What is found once all has been changed that can be.
+    fn fixed(&self, mut report: Report, app: &AppOptions, terminal: Terminal) -> Result<Report, Failure> {
+        let mut changed = 0;
+        for _ in 0..MOST_ROUNDS {
+            let count = fix_manifest(&report)?;
+            if count == 0 {
+                break;
+            }
+            changed += count;
+            report = Report::of(app, &self.operator, terminal)?;
+        }
+        if changed > 0 {
+            let path = printable_path(report.manifest.path());
+            terminal.say(&format!("changed {changed} of the entries in {path}"));
+        }
+        Ok(report)
+    }
+
     fn shown(&self, report: &Report, terminal: Terminal) -> String {
         match self.format {
             Format::Json => report_json(&report.findings, &report.tests),
