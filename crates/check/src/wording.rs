@@ -7,6 +7,11 @@ pub(crate) fn by(by: &KeptOutBy<'_>) -> String {
     match by {
         KeptOutBy::Entry(entry) => format!("the operator denies `{}`", excerpt(entry.text())),
         KeptOutBy::Blocked(blocked) => format!("the operator blocks `{blocked}`"),
+        // The reason is worded for a name that nothing covers.
+        KeptOutBy::Limit(Reason::DnsNameNotAllowed) => {
+            "names below `spin.internal` are components of the app, which only requests by HTTP reach"
+                .to_owned()
+        }
         KeptOutBy::Limit(reason) => reason.sentence().to_owned(),
     }
 }

@@ -137,7 +137,7 @@ fn fill_in(template: &Template, variables: &Variables, place: &Place) -> Filled 
     }
     let entry = match text.is_secret() {
         true => Entry::parse_shown_as(text.expose(), template.as_str(), place.clone()),
-        false => Entry::parse(text.expose(), place.clone()),
+        false => Entry::parse_filled_in(text.expose(), place.clone()),
     };
     match entry {
         Ok(entry) if text.is_secret() => Filled::SecretEntry(

@@ -355,7 +355,8 @@ fn wrong_type_help(key: &str, expected: &str, found: &str) -> Option<String> {
         ("a string", "a whole number" | "a number" | "`true` or `false`" | "a date") => {
             Some("put quotes around it: `\"…\"`".into())
         }
-        ("`true` or `false`" | "a whole number", "a string") => Some("leave the quotes out".into()),
+        ("`true` or `false`", "a string") => Some("write `true` or `false`, without quotes".into()),
+        ("a whole number", "a string") => Some("write a number, without quotes".into()),
         _ => None,
     }
 }

@@ -40,6 +40,8 @@ struct Parts {
 enum Secrecy {
     /// It is.
     Shown,
+    /// It is, as long as the variables in it have these values.
+    FilledIn,
     /// It stands for something that is never shown.
     Concealed,
 }
@@ -83,7 +85,16 @@ impl Entry {
         Self::read(text, text.trim(), Secrecy::Shown, place)
     }
 
-    /// Reads an entry that holds a secret. Wherever it is shown, `shown` is shown instead.
+    /// Reads an entry whose variables are filled in, so that it may be another one the next time.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn parse_filled_in(text: &str, place: Place) -> Result<Self, EntryError> {
+        Self::read(text, text.trim(), Secrecy::FilledIn, place)
+    }
+
+    /// Reads an entry that holds a secret, which a variable has. Wherever it is shown, `shown` is shown instead.
     ///
     /// # Errors
     ///
@@ -119,6 +130,11 @@ impl Entry {
     /// Whether the entry holds a secret, so that nothing may be shown of it but its [`text`](Self::text).
     pub fn is_concealed(&self) -> bool {
         self.0.secrecy == Secrecy::Concealed
+    }
+
+    /// Whether variables were filled in, secret ones or others: what stands in the file is not its text.
+    pub fn is_filled_in(&self) -> bool {
+        self.0.secrecy != Secrecy::Shown
     }
 
     /// Where it was written.

@@ -1,6 +1,6 @@
 //! Entries beside others that permit the same, and entries that are spelled unlike their canonical form.
 
-use crate::code::Code;
+use crate::code::{Code, Severity};
 use crate::finding::{Finding, Fix, span_of};
 use outport_policy::{Entry, Redundant, excerpt};
 use std::collections::HashSet;
@@ -24,15 +24,25 @@ pub(super) fn findings(
             } else {
                 "together permit"
             };
-            let message = format!(
-                "`{}` adds nothing: {} {verb} all of it",
-                excerpt(one.entry.text()),
-                by.join(", ")
-            );
-            let fix = written_span(one.entry).map(|span| Fix::Remove { span });
-            let finding = Finding::new(Code::Redundant, one.entry.place().clone(), message)
-                .helped_by("take it out")
-                .fixed_by(fix);
+            let (entry, by) = (excerpt(one.entry.text()), by.join(", "));
+            let place = one.entry.place().clone();
+            let for_now = one.entry.is_filled_in() || one.covered_by.iter().any(|entry| entry.is_filled_in());
+            let finding = match for_now {
+                // With other values it may add something, so it stays where it is.
+                true => {
+                    let message = format!(
+                        "`{entry}` adds nothing with the present values of variables: {by} {verb} all of it"
+                    );
+                    Finding::new(Code::Redundant, place, message).with_severity(Severity::Note)
+                }
+                false => {
+                    let message = format!("`{entry}` adds nothing: {by} {verb} all of it");
+                    let fix = written_span(one.entry).map(|span| Fix::Remove { span });
+                    Finding::new(Code::Redundant, place, message)
+                        .helped_by("take it out")
+                        .fixed_by(fix)
+                }
+            };
             let finding = one.covered_by.iter().fold(finding, |finding, entry| {
                 finding.related_to(
                     entry.place().clone(),
@@ -56,7 +66,7 @@ pub(super) fn findings(
 /// The bytes of the file that are the entry. Where variables are filled in, what stands there is not the entry but what
 /// it was made of, which may become another one the next time.
 fn written_span(entry: &Entry) -> Option<Range<usize>> {
-    let is_entry = |span: &Range<usize>| !entry.is_concealed() && span.len() == entry.text().len();
+    let is_entry = |span: &Range<usize>| !entry.is_filled_in() && span.len() == entry.text().len();
     span_of(entry.place()).filter(is_entry)
 }
 

@@ -137,17 +137,28 @@ fn with_places(finding: Finding, cuts: &[Cut<'_>], entry: &Entry) -> Finding {
     let finding = cuts
         .iter()
         .fold(finding, |finding, cut| with_place(finding, &cut.by));
-    let lifts: Vec<String> = cuts
-        .iter()
-        .filter(|cut| !is_a_limit_inside(cut, entry))
-        .filter_map(|cut| match cut.by {
-            KeptOutBy::Limit(reason) => wording::switch(reason, &cut.region.ports),
-            _ => None,
-        })
-        .collect();
-    match lifts.first() {
-        Some(switch) => finding.helped_by(format!("the operator can lift this with `{switch}`")),
-        None => finding,
+    let told = cuts.iter().filter(|cut| !is_a_limit_inside(cut, entry));
+    // Where something that no switch lifts keeps out the same hosts, a switch alone changes nothing.
+    let helps = |cut: &&Cut<'_>| {
+        let mut others = cuts.iter().filter(|other| lift(other).is_none());
+        !others.any(|other| other.region.hosts == cut.region.hosts)
+    };
+    let mut lifts: Vec<String> = Vec::new();
+    for switch in told.filter(helps).filter_map(lift) {
+        if !lifts.contains(&switch) {
+            lifts.push(switch);
+        }
+    }
+    match lifts.is_empty() {
+        true => finding,
+        false => finding.helped_by(format!("the operator can lift this with `{}`", lifts.join(" "))),
+    }
+}
+
+fn lift(cut: &Cut<'_>) -> Option<String> {
+    match cut.by {
+        KeptOutBy::Limit(reason) => wording::switch(reason, &cut.region.ports),
+        _ => None,
     }
 }
 
