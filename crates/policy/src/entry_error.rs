@@ -43,6 +43,13 @@ impl EntryError {
     #[must_use]
     pub fn in_a_deny_list(mut self) -> Self {
         match self.0.problem {
+            EntryProblem::NoScheme if self.0.text.trim() == "private" => {
+                self.0.problem = EntryProblem::Private;
+                self.0.instead = None;
+            }
+            EntryProblem::NoScheme if networks_called(self.0.text.trim()).is_some() => {
+                self.0.instead = networks_called(self.0.text.trim()).map(Into::into);
+            }
             EntryProblem::NoScheme
             | EntryProblem::NoDefaultPort(_)
             | EntryProblem::UnknownScheme { meant: None, .. } => {
@@ -95,6 +102,16 @@ impl EntryError {
     }
 }
 
+/// What a word that is most likely no host stands for, on every port.
+fn networks_called(word: &str) -> Option<&'static str> {
+    match word {
+        "loopback" => Some("*://{127.0.0.0/8,[::1]}:*"),
+        "link-local" => Some("*://{169.254.0.0/16,[fe80::]/10}:*"),
+        "all" | "any" => Some("*://*:*"),
+        _ => None,
+    }
+}
+
 impl fmt::Display for EntryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -132,6 +149,12 @@ pub enum EntryProblem {
     /// Several entries in one string, such as `https://a.example,https://b.example`.
     #[error("these are several entries in one string: each is a string of its own")]
     SeveralEntries,
+    /// `private` in a deny list, which is a word of `block_networks`.
+    #[error(
+        "as an entry it would be a host of this name; the private networks are denied by `block_networks = \
+         [\"private\"]` below `[outbound_networking]` in the runtime config file"
+    )]
+    Private,
     /// `*` alone.
     #[error("`*` alone is no entry; everything on every port is written `*://*:*`")]
     LoneWildcard,

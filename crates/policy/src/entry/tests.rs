@@ -117,10 +117,19 @@ fn what_is_suggested_in_a_deny_list_denies_all_that_may_have_been_meant() {
         ("tcp://bad.test/", Some("tcp://bad.test:*")),
         ("*://::1", Some("*://[::1]:*")),
         (":", None),
+        // No host of this name is meant.
+        ("private", None),
+        ("loopback", Some("*://{127.0.0.0/8,[::1]}:*")),
+        ("link-local", Some("*://{169.254.0.0/16,[fe80::]/10}:*")),
+        ("all", Some("*://*:*")),
     ];
     for (text, instead) in rows {
         let error = Entry::parse(text, Place::Code).unwrap_err().in_a_deny_list();
         assert_eq!(error.instead(), instead, "{text}");
+        assert!(
+            instead.is_none_or(|text| Entry::parse(text, Place::Code).is_ok()),
+            "{text}"
+        );
     }
 }
 
