@@ -150,10 +150,19 @@ fn give(given: &mut GivenVariables, argument: &VariableArgument) -> Result<(), D
         |path: &Path| read_text(path).map_err(|error| unreadable(path, "file of `--variable`", &error));
     match argument {
         VariableArgument::Value { name, value } => given.set(name, value.as_str()),
-        VariableArgument::FileContent { name, path } => given.set(name, read(path)?),
+        VariableArgument::FileContent { name, path } => given.set(name, without_final_line_end(&read(path)?)),
         VariableArgument::File { path, format } => given.file(&SourceFile::new(path, read(path)?), *format),
     }
     Ok(())
+}
+
+/// Editors and `echo` end a file with a line end, which is no part of a host or password.
+fn without_final_line_end(text: &str) -> &str {
+    let bare = text.strip_suffix('\n').unwrap_or(text);
+    match bare.len() < text.len() {
+        true => bare.strip_suffix('\r').unwrap_or(bare),
+        false => bare,
+    }
 }
 
 /// Keeps the defaults of secret variables out of what is quoted. Next to a mistake nobody knows which ones are secret,

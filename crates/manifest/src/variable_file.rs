@@ -5,7 +5,7 @@
 //! | written | value |
 //! | --- | --- |
 //! | `NAME=VALUE` | the text behind the first `=` |
-//! | `NAME=@FILE` | the content of the file |
+//! | `NAME=@FILE` | the content of the file, without one line end at its end |
 //! | `@FILE.toml`, `@FILE.json` | a file with a string for each of several variables |
 //!
 //! Values may be secret, so nothing here repeats one in a message.
