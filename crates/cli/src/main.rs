@@ -105,12 +105,50 @@ mod tests {
             (["serve", "--port"], "'--listen'"),
             (["run", "--port"], "`--listen ADDR:PORT`"),
             (["run", "--max-memry"], "'--max-memory'"),
+            (["run", "--max-cpu"], "'--max-cpu-time'"),
+            (
+                ["up", "--allowed-outbound-hosts=https://a.test"],
+                "`allowed_outbound_hosts` of its `spin.toml`",
+            ),
+            (
+                ["check", "--block-networks=private"],
+                "`block_networks`, below `[outbound_networking]`",
+            ),
+            (["up", "--max-instance-memory=1"], "'--max-memory'"),
+            (["up", "-c"], "'--component'"),
+            (["serve", "-e"], "'--env'"),
+            (["up", "--build"], "`spin build`"),
+            (["up", "--sqlite=x"], "no SQLite databases"),
+            (["up", "--net"], "`allowed_outbound_hosts`"),
         ];
         for (line, meant) in rows {
             let error = super::CommandLine::try_parse_from(["outport"].into_iter().chain(line)).unwrap_err();
             let told = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
             assert!(told.contains(meant), "{line:?}: {told}");
             assert!(!told.contains("--deny-warnings"), "{line:?}: {told}");
+            assert!(
+                line[0] == "run" || !told.contains("as a value"),
+                "{line:?}: {told}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_spelled_alike_by_chance_is_not_suggested() {
+        for line in [
+            ["up", "--disable-this"],
+            ["up", "--disallow-everything"],
+            ["check", "--component-ids-of"],
+        ] {
+            let error = super::CommandLine::try_parse_from(["outport"].into_iter().chain(line)).unwrap_err();
+            let told = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
+            assert!(!told.contains("tip"), "{line:?}: {told}");
+            assert!(told.contains("[OPTIONS]"), "{line:?}: {told}");
+        }
+        for (command, meant) in [("build", "`spin build`"), ("new", "`spin new`")] {
+            let error = super::CommandLine::try_parse_from(["outport", command]).unwrap_err();
+            let told = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
+            assert!(told.contains(meant), "{told}");
         }
     }
 }

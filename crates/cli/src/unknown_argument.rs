@@ -1,82 +1,159 @@
-//! Options of other programs, and what they are called here.
+//! Options and commands of other programs, and what to do in their place here.
 //!
-//! The command line's parser suggests the option that is spelled alike, which for `--deny` is `--deny-warnings`: not
-//! what was meant.
+//! The command line's parser suggests the option that is spelled alike, which for `--deny` is `--deny-warnings`, and for
+//! `--disable-pooling` even `--disallowed-outbound-hosts`: not what was meant. Its line of usage repeats the options that
+//! were given, also by the environment: not what anybody typed.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use outport_manifest::nearest;
 
 /// The error of the parser of `line`, with what was meant in place of an option that is spelled alike.
 pub(crate) fn with_what_was_meant(mut error: clap::Error, mut line: clap::Command) -> clap::Error {
-    let Some(foreign) = foreign(&error) else {
-        return error;
-    };
+    line.build();
     let usage = error.get(ContextKind::Usage).map(ToString::to_string);
     let usage = usage.unwrap_or_default();
-    let is_meant = |command: &&&str| usage.contains(&format!("outport {command}"));
-    let command = EVERYWHERE.iter().find(is_meant);
-    let is_here = command.is_some_and(|command| foreign.commands.contains(command));
-    line.build();
-    if let Some(command) = command.and_then(|command| line.find_subcommand_mut(command)) {
-        // The parser's own has the option that is spelled alike.
-        error.insert(
-            ContextKind::Usage,
-            ContextValue::StyledStr(command.render_usage()),
-        );
-    }
-    error.remove(ContextKind::Suggested);
-    error.remove(ContextKind::SuggestedArg);
-    match is_here {
-        true => error.insert(
-            ContextKind::SuggestedArg,
-            ContextValue::String(foreign.option.to_owned()),
-        ),
-        false => error.insert(
-            ContextKind::Suggested,
-            ContextValue::StyledStrs(vec![foreign.elsewhere.into()]),
-        ),
+    let is_meant = |command: &&mut clap::Command| usage.contains(&format!("outport {}", command.get_name()));
+    let command = line.get_subcommands_mut().find(is_meant);
+    let Some(command) = command else {
+        if let Some(instead) = another_programs_command(&error) {
+            suggest(&mut error, instead);
+        }
+        return error;
     };
+    error.insert(
+        ContextKind::Usage,
+        ContextValue::StyledStr(command.render_usage()),
+    );
+    let Some(written) = unknown_option(&error) else {
+        return error;
+    };
+    match FOREIGN
+        .iter()
+        .find(|foreign| foreign.names.contains(&written.as_str()))
+    {
+        Some(foreign) => {
+            error.remove(ContextKind::Suggested);
+            error.remove(ContextKind::SuggestedArg);
+            match foreign.option.filter(|option| has(command, option)) {
+                Some(option) => {
+                    let option = ContextValue::String(option.to_owned());
+                    error.insert(ContextKind::SuggestedArg, option);
+                }
+                None => suggest(&mut error, foreign.elsewhere),
+            }
+        }
+        None => keep_what_is_likely(&mut error, &written, command),
+    }
     error
 }
 
-/// An option that other programs have.
-struct Foreign {
-    names: &'static [&'static str],
-    /// What it is called here, in these commands.
-    option: &'static str,
-    commands: &'static [&'static str],
-    /// What to do in the other commands.
-    elsewhere: &'static str,
+fn suggest(error: &mut clap::Error, instead: &'static str) {
+    let tip = ContextValue::StyledStrs(vec![instead.into()]);
+    error.insert(ContextKind::Suggested, tip);
 }
 
-fn foreign(error: &clap::Error) -> Option<&'static Foreign> {
+/// No suggestion is better than one of an option that does something else, which may be to open or to shut the gate.
+fn keep_what_is_likely(error: &mut clap::Error, written: &str, command: &clap::Command) {
+    if let Some(ContextValue::String(suggested)) = error.get(ContextKind::SuggestedArg) {
+        let bare = |option: &str| option.trim_start_matches('-').to_owned();
+        let (suggested, written) = (bare(suggested), bare(written));
+        let begun = suggested.starts_with(&written) && written.len() * 2 >= suggested.len();
+        if !begun && nearest(&written, [suggested.as_str()]).is_none() {
+            error.remove(ContextKind::SuggestedArg);
+        }
+    }
+    // Only there an option can be meant for the guest.
+    if command.get_name() != "run" {
+        error.remove(ContextKind::Suggested);
+    }
+}
+
+fn has(command: &clap::Command, option: &str) -> bool {
+    command.get_arguments().any(|own| {
+        own.get_long()
+            .is_some_and(|long| option.strip_prefix("--") == Some(long))
+    })
+}
+
+fn unknown_option(error: &clap::Error) -> Option<String> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
     }
     let Some(ContextValue::String(written)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
-    let name = written.split('=').next()?;
-    FOREIGN.iter().find(|foreign| foreign.names.contains(&name))
+    written.split('=').next().map(str::to_owned)
 }
 
-const EVERYWHERE: &[&str] = &["run", "serve", "up", "check", "explain"];
+fn another_programs_command(error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(written)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let known = FOREIGN_COMMANDS.iter().find(|(name, _)| name == written);
+    known.map(|(_, instead)| *instead)
+}
 
-const FOREIGN: [Foreign; 6] = [
+const FOREIGN_COMMANDS: [(&str, &str); 6] = [
+    (
+        "build",
+        "Outport does not build yet: `spin build` does, then `outport up` runs the app",
+    ),
+    (
+        "watch",
+        "Outport does not build yet: `spin build` does, then `outport up` runs the app",
+    ),
+    ("new", "Outport does not make apps yet: `spin new` does"),
+    ("add", "Outport does not make components yet: `spin add` does"),
+    ("doctor", "`outport check` says what is wrong with an app"),
+    (
+        "test",
+        "`outport check` runs the tests of a policy in `outport.test.toml`",
+    ),
+];
+
+/// An option that other programs have.
+struct Foreign {
+    names: &'static [&'static str],
+    /// What it is called here, in the commands that have it.
+    option: Option<&'static str>,
+    /// What to do in the other commands.
+    elsewhere: &'static str,
+}
+
+const fn renamed(names: &'static [&'static str], option: &'static str, elsewhere: &'static str) -> Foreign {
     Foreign {
-        names: &[
+        names,
+        option: Some(option),
+        elsewhere,
+    }
+}
+
+const fn missing(names: &'static [&'static str], elsewhere: &'static str) -> Foreign {
+    Foreign {
+        names,
+        option: None,
+        elsewhere,
+    }
+}
+
+const FOREIGN: [Foreign; 24] = [
+    renamed(
+        &[
             "--allow",
             "--allow-net",
             "--allow-host",
             "--allow-hosts",
             "--allowed-hosts",
             "--allow-outbound",
+            "--allow-outbound-hosts",
+            "--allowed-http-hosts",
+            "--allowed-outbound-hosts",
         ],
-        option: "--allowed-outbound-hosts",
-        commands: &["run", "serve"],
-        elsewhere: "what a component may reach stands in the `allowed_outbound_hosts` of its `spin.toml`",
-    },
-    Foreign {
-        names: &[
+        "--allowed-outbound-hosts",
+        "what a component may reach stands in the `allowed_outbound_hosts` of its `spin.toml`",
+    ),
+    renamed(
+        &[
             "--deny",
             "--deny-net",
             "--deny-host",
@@ -85,32 +162,107 @@ const FOREIGN: [Foreign; 6] = [
             "--block",
             "--block-hosts",
         ],
-        option: "--disallowed-outbound-hosts",
-        commands: EVERYWHERE,
-        elsewhere: "the commands that run guests have `--disallowed-outbound-hosts`",
-    },
-    Foreign {
-        names: &["--addr", "--address", "--bind", "--host", "--port"],
-        option: "--listen",
-        commands: &["serve", "up"],
-        elsewhere: "`outport serve` and `outport up` have `--listen ADDR:PORT`",
-    },
-    Foreign {
-        names: &["--mapdir", "--mount", "--volume"],
-        option: "--dir",
-        commands: &["run", "serve"],
-        elsewhere: "what files a component has stands in the `files` of its `spin.toml`",
-    },
-    Foreign {
-        names: &["--cache", "--cache-directory"],
-        option: "--cache-dir",
-        commands: EVERYWHERE,
-        elsewhere: "the commands that compile have `--cache-dir`",
-    },
-    Foreign {
-        names: &["--dns", "--resolver", "--nameserver"],
-        option: "--dns-server",
-        commands: EVERYWHERE,
-        elsewhere: "the commands that run guests have `--dns-server`",
-    },
+        "--disallowed-outbound-hosts",
+        "the commands that run guests have `--disallowed-outbound-hosts`",
+    ),
+    missing(
+        &["--block-networks", "--block-network"],
+        "networks that no guest may reach stand in `block_networks`, below `[outbound_networking]` in the file of \
+         `--runtime-config-file`",
+    ),
+    missing(
+        &["--net", "--network"],
+        "there are no networks to choose from: what a component may reach stands in the `allowed_outbound_hosts` of its \
+         `spin.toml`, and `outport run` and `outport serve` have `--allowed-outbound-hosts`",
+    ),
+    renamed(
+        &[
+            "--addr",
+            "--address",
+            "--bind",
+            "--host",
+            "--port",
+            "--publish",
+            "-p",
+        ],
+        "--listen",
+        "`outport serve` and `outport up` have `--listen ADDR:PORT`",
+    ),
+    missing(
+        &["--find-free-port"],
+        "`--listen 127.0.0.1:0` of `outport serve` and `outport up` takes a free port",
+    ),
+    missing(
+        &["--tls-cert", "--tls-key"],
+        "Outport does not serve HTTPS yet: let a proxy in front of it speak HTTPS",
+    ),
+    renamed(
+        &["--mapdir", "--mount", "--volume"],
+        "--dir",
+        "what files a component has stands in the `files` of its `spin.toml`",
+    ),
+    missing(
+        &["--direct-mounts", "--allow-transient-write"],
+        "guests read copies of the files in `files`, and cannot write",
+    ),
+    renamed(
+        &["--cache", "--cache-directory"],
+        "--cache-dir",
+        "the commands that compile have `--cache-dir`",
+    ),
+    missing(
+        &["--disable-cache"],
+        "compiled code is always kept, in the directory of `--cache-dir`",
+    ),
+    renamed(
+        &["--dns", "--resolver", "--nameserver"],
+        "--dns-server",
+        "the commands that run guests have `--dns-server`",
+    ),
+    renamed(
+        &["--max-instance-memory", "--memory", "-m"],
+        "--max-memory",
+        "the commands that run guests have `--max-memory`",
+    ),
+    missing(
+        &["--disable-pooling"],
+        "how instances are allocated cannot be chosen; `--max-memory` and `--max-memory-total` bound their memory",
+    ),
+    renamed(
+        &["-e"],
+        "--env",
+        "the environment of a component stands in the `environment` of its `spin.toml`",
+    ),
+    renamed(
+        &["-c", "--component-id"],
+        "--component",
+        "`outport up` has `--component ID`",
+    ),
+    renamed(
+        &["--file", "--from-file", "--app"],
+        "--from",
+        "`outport up` has `--from DIR_OR_FILE`",
+    ),
+    missing(
+        &["--from-registry"],
+        "Outport does not run apps out of registries yet: give the app's directory or its `spin.toml`",
+    ),
+    missing(
+        &["--build"],
+        "Outport does not build yet: `spin build` does, then `outport up` runs the app",
+    ),
+    missing(&["--sqlite"], "Outport provides no SQLite databases yet"),
+    missing(&["--key-value"], "Outport provides no key-value stores yet"),
+    missing(
+        &["--state-dir"],
+        "nothing is stored yet, so there is no directory for it",
+    ),
+    missing(
+        &["--log-dir", "-L"],
+        "what guests write goes to the terminal; `--audit-log FILE` keeps what they connect to",
+    ),
+    missing(
+        &["--silence-component-logs", "--follow", "--follow-all"],
+        "what guests write goes to the terminal, and can be redirected from there",
+    ),
 ];
