@@ -36,13 +36,13 @@ pub(super) async fn send(
         Error::HttpRequestUriInvalid
     })?;
     let decision = judge(gate, &destination, &request)?;
-    let (tried, method) = (destination.clone(), request.method().clone());
-    let followed = Followed::begin(gate, decision, "http.request", &tried.attempt(&method));
-    let sent = send_judged(gate, destination, request, options, followed.as_ref()).await;
+    let method = request.method().clone();
+    let followed = Followed::begin(gate, decision, "http.request", &destination.attempt(&method));
+    let sent = send_judged(gate, &destination, request, options, followed.as_ref()).await;
     match sent {
         Ok(response) => Ok(followed_body::of_response(response, followed.as_ref())),
         Err(error) => {
-            let attempt = tried.attempt(&method);
+            let attempt = destination.attempt(&method);
             followed::failed(
                 gate,
                 followed.as_ref(),
@@ -57,7 +57,7 @@ pub(super) async fn send(
 
 async fn send_judged(
     gate: &Arc<InstanceGate>,
-    destination: Destination,
+    destination: &Destination,
     request: Request<OwnBody>,
     options: RequestOptions,
     followed: Option<&Arc<Followed>>,
@@ -85,7 +85,7 @@ fn judge(
 
 async fn send_out(
     gate: &Arc<InstanceGate>,
-    destination: Destination,
+    destination: &Destination,
     request: Request<OwnBody>,
     options: RequestOptions,
     followed: Option<&Arc<Followed>>,
@@ -97,14 +97,14 @@ async fn send_out(
     let mut once_more = false;
     let (mut connection, response) = loop {
         let mut connection = match once_more {
-            false => connection(gate, &destination, &options, &slot).await?,
-            true => new_connection(gate, &destination, &options, &slot).await?,
+            false => connection(gate, destination, &options, &slot).await?,
+            true => new_connection(gate, destination, &options, &slot).await?,
         };
         let lent = followed_body::of_request(body.lend(), followed);
         let attempt = Request::from_parts(head.clone(), lent);
         let sent = timeout(
             first_byte,
-            connection.send(&destination, attempt, account.as_ref()),
+            connection.send(destination, attempt, account.as_ref()),
         )
         .await;
         match sent.map_err(|_| Error::ConnectionReadTimeout)? {

@@ -72,7 +72,11 @@ impl Writer {
         length: Option<u64>,
         account: Option<Arc<dyn HostAccount>>,
     ) -> OwnBody {
-        OwnBody(Arc::new(Mutex::new(State {
+        // Most requests have none.
+        if body.is_end_stream() && matches!(length, None | Some(0)) {
+            return OwnBody(None);
+        }
+        OwnBody(Some(Arc::new(Mutex::new(State {
             body,
             ending: self.ending.clone(),
             alive: self.alive.subscribe(),
@@ -82,12 +86,13 @@ impl Writer {
             progress: Progress::Untouched,
             false_length: None,
             loan: 0,
-        })))
+        }))))
     }
 }
 
-/// The body of a request. Once neither this nor a loan is left, what the guest still writes goes nowhere.
-pub(super) struct OwnBody(Arc<Mutex<State>>);
+/// The body of a request. Once neither this nor a loan is left, what the guest still writes goes nowhere. None is one that
+/// was at its end from the beginning.
+pub(super) struct OwnBody(Option<Arc<Mutex<State>>>);
 
 struct State {
     body: WasiBody,
@@ -117,11 +122,14 @@ enum Progress {
 impl OwnBody {
     /// The body for an attempt to send it. What was lent before reads no more.
     pub(super) fn lend(&self) -> WasiBody {
-        let mut state = lock(&self.0);
+        let Some(shared) = &self.0 else {
+            return nothing();
+        };
+        let mut state = lock(shared);
         state.loan = state.loan.wrapping_add(1);
         let loan = Loan {
             number: state.loan,
-            state: Arc::clone(&self.0),
+            state: Arc::clone(shared),
         };
         drop(state);
         loan.boxed_unsync()
@@ -129,18 +137,22 @@ impl OwnBody {
 
     /// Whether nothing was taken from the guest, so that it can be lent again.
     pub(super) fn is_untouched(&self) -> bool {
-        matches!(lock(&self.0).progress, Progress::Untouched | Progress::Empty)
+        self.0
+            .as_deref()
+            .is_none_or(|state| matches!(lock(state).progress, Progress::Untouched | Progress::Empty))
     }
 
     /// Whether a server that got none of it cannot take the request for whole.
     pub(super) fn is_awaited(&self) -> bool {
-        let state = lock(&self.0);
+        let Some(state) = self.0.as_deref().map(lock) else {
+            return false;
+        };
         state.progress == Progress::Untouched && state.length != Some(0) && !state.body.is_end_stream()
     }
 
     /// Why it failed by itself, if it did: it is not as long as it says.
     pub(super) fn failure(&self) -> Option<Error> {
-        let written = lock(&self.0).false_length?;
+        let written = lock(self.0.as_deref()?).false_length?;
         Some(Error::HttpRequestBodySize(Some(written)))
     }
 }
@@ -203,10 +215,13 @@ impl State {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        let body = mem::replace(&mut self.body, nothing);
+        let body = mem::replace(&mut self.body, nothing());
         runtime.spawn(charged(self.account.take(), discard(body, self.alive.clone())));
     }
+}
+
+fn nothing() -> WasiBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 /// Reads `body` to its end, or until its writer is gone.

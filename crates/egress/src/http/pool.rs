@@ -76,14 +76,14 @@ impl Pool {
     }
 
     /// Puts a connection back as soon as its exchange is over.
-    pub(super) fn give_back(self: &Arc<Pool>, destination: Destination, mut connection: Connection) {
+    pub(super) fn give_back(self: &Arc<Pool>, destination: &Destination, mut connection: Connection) {
         if connection.share().is_some() {
             return;
         }
         if connection.is_ready() {
-            return self.put(&destination, connection);
+            return self.put(destination, connection);
         }
-        let pool = Arc::downgrade(self);
+        let (pool, destination) = (Arc::downgrade(self), destination.clone());
         tokio::spawn(async move {
             if connection.ready().await.is_ok()
                 && let Some(pool) = pool.upgrade()
