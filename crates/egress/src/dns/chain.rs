@@ -19,7 +19,7 @@ use outport_policy::{Address, Name};
 use super::answer::ResolveError;
 
 /// The names and addresses that a name led to, and the smallest TTL of the records on the way.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Chain {
     start: Name,
     pub(super) names: Vec<Name>,

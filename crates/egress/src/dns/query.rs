@@ -18,7 +18,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use hickory_resolver::proto::op::{Query, ResponseCode};
+use hickory_resolver::proto::op::{DnsResponse, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name as WireName, RecordType};
 use outport_policy::{Address, AnswerSource, Name};
 
@@ -57,8 +57,15 @@ impl Servers {
                 return Ok(chain);
             }
             let question = Query::query(wire_name(chain.end())?, family);
-            let response = self.ask(&question, front).await?;
-            match chain.follow(&response.answers)? {
+            // A server whose aliases lead nowhere has not answered, as if it had said SERVFAIL to them.
+            let further = |response: &DnsResponse| {
+                let mut further = chain.clone();
+                let followed = further.follow(&response.answers)?;
+                Ok((further, followed))
+            };
+            let (response, (further, followed)) = self.ask(&question, front, further).await?;
+            chain = further;
+            match followed {
                 Followed::Addresses => return Ok(chain),
                 // RFC 6604, section 3: the code speaks of the last name of the chain.
                 _ if response.response_code == ResponseCode::NXDomain => {

@@ -50,13 +50,19 @@ impl Servers {
         })
     }
 
-    /// The answer to `question`, which belongs to the look-up of `front`.
+    /// The answer to `question`, which belongs to the look-up of `front`, and what `read` makes of it. An answer that
+    /// cannot be read is none.
     ///
     /// # Errors
     ///
     /// What an answer without records says, or, if nobody answered, why: that the servers refuse only if each of them
     /// does.
-    pub(super) async fn ask(&self, question: &Query, front: &Front) -> Result<DnsResponse, ResolveError> {
+    pub(super) async fn ask<T>(
+        &self,
+        question: &Query,
+        front: &Front,
+        read: impl Fn(&DnsResponse) -> Result<T, ResolveError>,
+    ) -> Result<(DnsResponse, T), ResolveError> {
         let mut unanswered = None;
         let mut remaining = (0..self.servers.len()).collect::<Vec<_>>();
         for further in 0..=FURTHER_TRIES {
@@ -74,10 +80,14 @@ impl Servers {
                 } else {
                     answer.await
                 };
+                let answer = answer.and_then(|response| match read(&response) {
+                    Ok(read) => Ok((response, read)),
+                    Err(error) => Err(NoResponse::Unusable(error)),
+                });
                 match answer {
-                    Ok(response) => {
+                    Ok(answered) => {
                         front.answered(index);
-                        return Ok(response);
+                        return Ok(answered);
                     }
                     Err(NoResponse::Empty(error)) => {
                         front.answered(index);
@@ -88,10 +98,9 @@ impl Servers {
                         remaining.push(index);
                         unanswered = Some(lasting(unanswered, error));
                     }
-                    Err(NoResponse::OtherQuestion) => {
-                        let name = question.name();
-                        let detail = format!("the answer is to another question than that for `{name}`");
-                        unanswered = Some(lasting(unanswered, ResolveError::Failed { detail }));
+                    Err(NoResponse::Unusable(error)) => {
+                        tracing::debug!(%question, server = index, %error, "a DNS server's answer is of no use");
+                        unanswered = Some(lasting(unanswered, error));
                     }
                 }
             }
@@ -106,7 +115,9 @@ impl Servers {
             Err(_) => return Err(NoResponse::Failed(ResolveError::TimedOut)),
         };
         if answered(&answer).is_some_and(|answered| answered != std::slice::from_ref(question)) {
-            return Err(NoResponse::OtherQuestion);
+            let name = question.name();
+            let detail = format!("the answer is to another question than that for `{name}`");
+            return Err(NoResponse::Unusable(ResolveError::Failed { detail }));
         }
         answer.map_err(|error| match resolve_error(error) {
             none @ (ResolveError::NoSuchName | ResolveError::NoAddress) => NoResponse::Empty(none),
@@ -121,8 +132,8 @@ enum NoResponse {
     Empty(ResolveError),
     /// It failed or was silent. It may do better when it is asked again.
     Failed(ResolveError),
-    /// It answered what nobody asked, and is not asked again.
-    OtherQuestion,
+    /// It answered what nobody asked, or with aliases that lead nowhere, and is not asked again.
+    Unusable(ResolveError),
 }
 
 impl Front {

@@ -40,6 +40,13 @@ fn result(answer: Result<Answer, ResolveError>) -> String {
     }
 }
 
+/// An alias of `db.example` that leads to `label` under `example`.
+fn cname_to(label: &str) -> Record {
+    let target = WireName::from_labels([label.as_bytes(), b"example"]).unwrap();
+    let owner = WireName::from_labels(["db", "example"].map(str::as_bytes)).unwrap();
+    Record::from_rdata(owner, 0, RData::CNAME(CNAME(target)))
+}
+
 // proves: DNS-14
 #[tokio::test]
 async fn the_next_server_is_asked_when_one_fails_and_not_when_it_has_an_answer() {
@@ -57,6 +64,8 @@ async fn the_next_server_is_asked_when_one_fails_and_not_when_it_has_an_answer()
         (Reply::Code(ResponseCode::NotImp), SECOND, 2),
         (Reply::Code(ResponseCode::FormErr), SECOND, 2),
         (Reply::Garbage, SECOND, 2),
+        (Reply::Records(vec![cname_to("a\u{1b}[31m\ndenied:")]), SECOND, 2),
+        (Reply::Records(vec![cname_to("db")]), SECOND, 2),
         (Reply::Silence, SECOND, 2),
     ];
     let tried = rows.map(|(reply, expected, questions)| async move {
