@@ -20,6 +20,7 @@ mod chain;
 mod hosts;
 mod query;
 mod refresher;
+mod resolv_conf;
 mod resolver;
 mod server;
 mod servers;

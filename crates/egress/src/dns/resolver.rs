@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use outport_policy::{Address, AnswerSource, Name};
+use outport_policy::{Address, AnswerSource, Name, printable};
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, Extent, Resolve, ResolveError};
 use super::cache::Cache;
-use super::chain::written;
 use super::hosts::HostsFile;
+use super::resolv_conf;
 use super::servers::Servers;
 
 /// Resolves names as the machine does, or by the servers that the operator names. Cheap to clone; the thread ends
@@ -53,36 +53,43 @@ pub struct ResolverParts {
 
 impl ResolverParts {
     /// The configuration of this machine: `/etc/resolv.conf` and `/etc/hosts`. Without any server in the former it
-    /// is the one on this machine, as resolv.conf(5) says.
+    /// is the one on this machine, as resolv.conf(5) says, and a warning. A line or search domain that cannot be read is
+    /// left out with a warning.
     pub fn system() -> ResolverParts {
-        let parts = |servers, search| ResolverParts {
-            servers,
-            search,
+        let mut parts = ResolverParts::of_the_machine();
+        if parts.servers.is_empty() {
+            tracing::warn!(
+                "`{RESOLV_CONF}` names no DNS server that can be read; asking the one on this machine"
+            );
+            parts.servers = vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53)];
+        }
+        parts
+    }
+
+    /// The same without a server where none is named.
+    fn of_the_machine() -> ResolverParts {
+        let text = std::fs::read(RESOLV_CONF).unwrap_or_else(|error| {
+            match error.kind() {
+                std::io::ErrorKind::NotFound => tracing::debug!("there is no `{RESOLV_CONF}`"),
+                _ => tracing::warn!(%error, "cannot read `{RESOLV_CONF}`"),
+            }
+            Vec::new()
+        });
+        let conf = resolv_conf::read(&String::from_utf8_lossy(&text));
+        for text in &conf.unreadable {
+            let text = printable(text);
+            tracing::warn!("`{text}` in `{RESOLV_CONF}` cannot be read and is left out");
+        }
+        let servers = conf.servers.into_iter();
+        ResolverParts {
+            servers: servers.map(|server| SocketAddr::new(server, 53)).collect(),
+            search: conf.search,
             hosts_file: PathBuf::from("/etc/hosts"),
-        };
-        match hickory_resolver::system_conf::read_system_conf() {
-            Ok((config, _)) => {
-                let servers = config
-                    .name_servers()
-                    .iter()
-                    .map(|server| SocketAddr::new(server.ip, 53))
-                    .collect();
-                let search = config
-                    .search()
-                    .iter()
-                    .filter_map(|domain| Name::parse(&written(domain)?).ok());
-                parts(servers, search.collect())
-            }
-            Err(error) => {
-                tracing::debug!(%error, "no DNS server in /etc/resolv.conf; asking the one on this machine");
-                parts(
-                    vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53)],
-                    Vec::new(),
-                )
-            }
         }
     }
 }
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 impl Resolver {
     /// Resolves as this machine is configured ([`ResolverParts::system`]).
@@ -102,7 +109,7 @@ impl Resolver {
     pub fn with_servers(servers: &[SocketAddr]) -> Result<Resolver, ResolverError> {
         Resolver::new(ResolverParts {
             servers: servers.to_vec(),
-            ..ResolverParts::system()
+            ..ResolverParts::of_the_machine()
         })
     }
 

@@ -7,6 +7,7 @@ use hickory_resolver::proto::rr::{Name as WireName, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
+use super::super::chain::written;
 use super::*;
 use crate::testing::{addresses, name};
 
