@@ -3,7 +3,6 @@
 //! The files that it names are read at start, relative to the runtime config file. Of what is in them nothing is ever
 //! quoted: one of them is a private key.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use outport_manifest::{ClientTls, Component, ComponentId, Located, RuntimeConfig
 use outport_policy::{Host, Place, printable};
 
 use crate::diagnostic::Diagnostic;
+use crate::files::read_bytes;
 
 /// The profiles of all components, in the order of the file.
 #[derive(Clone, Default)]
@@ -141,7 +141,7 @@ fn profile(
 /// The content of a file that the runtime config file names.
 fn read(file: &Located<String>, source: &SourceFile, made_of: &mut Vec<u8>) -> Result<Vec<u8>, Diagnostic> {
     let folder = source.path().parent().unwrap_or(Path::new(""));
-    let content = fs::read(folder.join(&file.value)).map_err(|error| wrong_at(source, file, &error))?;
+    let content = read_bytes(&folder.join(&file.value)).map_err(|error| wrong_at(source, file, &error))?;
     made_of.extend_from_slice(&content);
     Ok(content)
 }

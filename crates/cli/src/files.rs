@@ -31,9 +31,9 @@ impl Files {
         self.keep(path, what, regular_file::open(path))
     }
 
-    /// The same for what the operator names, which may be a pipe.
+    /// The same for what the operator names, which may be a pipe that the process was handed.
     pub(crate) fn read_operators(&mut self, path: &Path, what: &str) -> Result<SourceFile, Diagnostic> {
-        self.keep(path, what, File::open(path))
+        self.keep(path, what, regular_file::open_or_handed(path))
     }
 
     fn keep(&mut self, path: &Path, what: &str, opened: io::Result<File>) -> Result<SourceFile, Diagnostic> {
@@ -83,9 +83,14 @@ impl std::fmt::Debug for Files {
     }
 }
 
-/// The text of a file that the operator names, which may be a pipe.
+/// The text of a file that the operator names, which may be a pipe that the process was handed.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
-    File::open(path).and_then(text_of)
+    regular_file::open_or_handed(path).and_then(text_of)
+}
+
+/// The content of a file that the operator names, which may be a pipe that the process was handed.
+pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    regular_file::open_or_handed(path).and_then(content_of)
 }
 
 /// The text of a file that belongs to an app. What is no file is not opened.
@@ -93,17 +98,21 @@ pub(crate) fn read_own_text(path: &Path) -> io::Result<String> {
     regular_file::open(path).and_then(text_of)
 }
 
-/// What never ends is read to a limit only.
 fn text_of(file: File) -> io::Result<String> {
-    let mut text = String::new();
-    let read = file.take(LONGEST + 1).read_to_string(&mut text)?;
+    String::from_utf8(content_of(file)?).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// What never ends is read to a limit only.
+fn content_of(file: File) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let read = file.take(LONGEST + 1).read_to_end(&mut content)?;
     if read as u64 > LONGEST {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!("it is longer than {} MiB", LONGEST >> 20),
         ));
     }
-    Ok(text)
+    Ok(content)
 }
 
 /// What to tell of a file that cannot be read; `what` is what it is for.

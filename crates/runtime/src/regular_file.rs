@@ -1,4 +1,4 @@
-//! Files that an author names, opened only if they are files.
+//! Files that somebody names, opened only if they are files.
 //!
 //! Opening is an act: a pipe waits for its other end, a device may do something, and neither has to end. So what a path
 //! leads to is looked at first, and once more after it was opened, without waiting, should something else be there by
@@ -27,6 +27,25 @@ pub fn open(path: &Path) -> io::Result<File> {
     refuse_other(file.metadata()?.file_type())?;
     Ok(file)
 }
+
+/// Opens what an operator names for reading: a file, a device, or a pipe that the process was handed (`<(…)` in a
+/// shell, `/dev/stdin`). A pipe with a name of its own is refused, since its other end may never be opened.
+///
+/// # Errors
+///
+/// As for [`open`].
+pub fn open_or_handed(path: &Path) -> io::Result<File> {
+    let handed = HANDED.iter().any(|place| path.starts_with(place));
+    let kind = std::fs::metadata(path)?.file_type();
+    let device = kind.is_char_device() || kind.is_block_device();
+    match device || (handed && kind.is_fifo()) {
+        true => File::open(path),
+        false => open(path),
+    }
+}
+
+/// Where a process finds what it was handed.
+const HANDED: [&str; 3] = ["/dev/fd", "/proc/self/fd", "/dev/stdin"];
 
 fn refuse_other(kind: FileType) -> io::Result<()> {
     match describe(kind) {
@@ -57,6 +76,8 @@ fn describe(kind: FileType) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixListener;
 
     use super::*;
@@ -95,6 +116,28 @@ mod tests {
         open(&path("loop")).expect_err("it leads nowhere");
         for name in ["file", "good"] {
             open(&path(name)).expect(name);
+            open_or_handed(&path(name)).expect(name);
         }
+        for name in ["pipe", "link", "socket", ""] {
+            let error = open_or_handed(&path(name)).expect_err(name);
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_was_handed_over_is_read() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"x").unwrap();
+        drop(writer);
+        for place in ["/dev/fd", "/proc/self/fd"] {
+            let path = format!("{place}/{}", reader.as_raw_fd());
+            open_or_handed(Path::new(&path)).expect("it is no pipe of somebody else");
+        }
+        let mut text = String::new();
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        let mut file = open_or_handed(Path::new(&path)).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "x");
+        open_or_handed(Path::new("/dev/null")).expect("a device has an end or a limit");
     }
 }
