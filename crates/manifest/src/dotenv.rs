@@ -19,10 +19,12 @@ use crate::mistake::Mistake;
 use crate::problem::{Area, Problem};
 use crate::source::{SourceFile, Span};
 
-/// The lines of the file: names with their values. What cannot be read is reported, each for itself.
+/// The lines of the file: names with their values. What cannot be read is reported, the first lines each for
+/// itself and the rest by number.
 pub(crate) fn read_dotenv(source: &SourceFile) -> (HashMap<String, String>, Vec<Problem>) {
     let mut values = HashMap::new();
     let mut problems = Vec::new();
+    let mut more = 0_usize;
     let text = source.text();
     let mut reader = Reader {
         text,
@@ -34,10 +36,22 @@ pub(crate) fn read_dotenv(source: &SourceFile) -> (HashMap<String, String>, Vec<
             Ok(None) => {}
             Ok(Some((name, value))) => drop(values.insert(name, value)),
             Err(wrong) => {
-                problems.push(problem(source, start, wrong));
+                match problems.len() < MOST_PROBLEMS {
+                    true => problems.push(problem(source, start, wrong)),
+                    false => more += 1,
+                }
                 reader.skip_line();
             }
         }
+    }
+    if more > 0 {
+        problems.push(Problem {
+            area: Area::Variables,
+            mistake: Mistake::Syntax {
+                message: format!("{more} more lines cannot be read"),
+            },
+            place: source.place(&(text.len()..text.len())),
+        });
     }
     (values, problems)
 }
@@ -210,6 +224,9 @@ fn is_blank(c: char) -> bool {
 
 const NOT_CLOSED: &str = "a quote is never closed";
 
+/// Lines that are reported each for itself: a file that is no `.env` is wrong in all of them.
+const MOST_PROBLEMS: usize = 20;
+
 /// Bytes of the longest value: lines that stand for lines above would double with each.
 const LONGEST: usize = 1 << 20;
 
@@ -269,6 +286,17 @@ mod tests {
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(told[1].starts_with(".env:3:1: "), "{told:?}");
         assert!(!told.join("").contains("hunter2"), "{told:?}");
+    }
+
+    #[test]
+    fn many_lines_that_cannot_be_read_are_told_by_number() {
+        for (lines, told, last) in [(20, 20, "line cannot be read"), (1000, 21, "980 more lines")] {
+            let text = format!("A=b\n{}", "no variable\n".repeat(lines));
+            let (values, problems) = read_dotenv(&SourceFile::new(".env", text));
+            assert_eq!((values.len(), problems.len()), (1, told));
+            let end = problems.last().map(ToString::to_string).unwrap_or_default();
+            assert!(end.contains(last), "{end}");
+        }
     }
 
     #[test]
