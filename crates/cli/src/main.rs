@@ -41,7 +41,9 @@ mod spin_environment;
 mod terminal;
 mod unknown_argument;
 
-use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
 use outport_runtime::heap::CountingAllocator;
 
 use commands::Command;
@@ -71,7 +73,7 @@ struct CommandLine {
 }
 
 fn main() {
-    let line = CommandLine::try_parse()
+    let line = read(std::env::args_os())
         .unwrap_or_else(|error| with_what_was_meant(error, CommandLine::command()).exit());
     let terminal = Terminal::new(line.quiet, line.verbose);
     let status = terminal
@@ -81,6 +83,25 @@ fn main() {
     let status = terminal.finish(status);
     // Not by returning: a thread may be waiting for standard input, and nothing would wake it.
     std::process::exit(status);
+}
+
+/// Reads the command line.
+fn read(line: impl IntoIterator<Item = OsString>) -> Result<CommandLine, clap::Error> {
+    let mut command = without_empty_variables(CommandLine::command());
+    let matches = command.try_get_matches_from_mut(line)?;
+    CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// A variable that is empty counts as one that is not there, where it stands for an option.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|option| {
+        let value = option.get_env().and_then(std::env::var_os);
+        match value.is_some_and(|value| value.is_empty()) {
+            true => option.env(None::<&'static str>),
+            false => option,
+        }
+    });
+    command.mut_subcommands(without_empty_variables)
 }
 
 #[cfg(test)]
