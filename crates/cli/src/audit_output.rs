@@ -49,6 +49,11 @@ impl AuditOptions {
         self.audit_log.as_deref().map(AuditOutput::open).transpose()
     }
 
+    /// The file that `--audit-log` names, if it names one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.audit_log.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
     /// Starts to write to `output`.
     pub(crate) fn start(&self, output: AuditOutput) -> Result<(AuditLog, Record), Failure> {
         if self.audit_required && matches!(output, AuditOutput::StandardError) {

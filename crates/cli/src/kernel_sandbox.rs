@@ -3,8 +3,11 @@
 //! It is entered before the process has a second thread, so what the process opens for itself is opened here, just
 //! before: the place for compiled code, with the process that writes to it, and the audit log. Listeners are open already.
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
 use outport_egress::AuditLogError;
+use outport_policy::printable_path;
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::compiler::Confinement;
 use outport_runtime::sandbox::{Demand, Enforced, FileTimes, Gap, Sandbox};
@@ -15,6 +18,7 @@ use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::OperatorOptions;
+use crate::reach::writable_by;
 use crate::terminal::Terminal;
 
 /// Whether to enter.
@@ -86,6 +90,7 @@ impl OperatorOptions {
         terminal: Terminal,
         tell: fn(Terminal, &str),
     ) -> Result<Inside, Failure> {
+        self.keep_from(directories, terminal)?;
         let audit = self.audit.open().map_err(|error| {
             let advice = match error {
                 AuditLogError::Another { .. } => "name another file, or move this one away",
@@ -112,6 +117,29 @@ impl OperatorOptions {
             audit,
             held: Held(held),
         })
+    }
+
+    /// Refuses to record into a file that a guest can change, and warns of a runtime config file that one can.
+    fn keep_from(&self, directories: &[Directory], terminal: Terminal) -> Result<(), Failure> {
+        let what = |file: &str, path: &Path, shared: &Directory| {
+            let (path, host) = (printable_path(path), printable_path(&shared.host));
+            format!("the guest can write to the {file} `{path}`, by `{host}`, which `--dir` shows it")
+        };
+        if let Some(log) = self.audit.file()
+            && let Some(shared) = writable_by(log, directories)
+        {
+            let error = Diagnostic::error(what("audit log", log, shared));
+            return Err(Failure::unusable(
+                error.advising("keep the log in a directory that no guest is shown"),
+            ));
+        }
+        if let Some(config) = self.runtime_config_file()
+            && let Some(shared) = writable_by(&config, directories)
+        {
+            let advice = "it decides what guests may reach when it is read again; keep it in a directory that none is shown";
+            warn(terminal, &what("runtime config file", &config, shared), advice);
+        }
+        Ok(())
     }
 }
 

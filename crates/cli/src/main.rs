@@ -33,6 +33,7 @@ mod network;
 mod numbers;
 mod operator_options;
 mod paint;
+mod reach;
 mod reload;
 mod replacement;
 mod service;
