@@ -13,7 +13,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{self, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use super::prefixed::Prefixed;
+use super::prefixed::{Prefixed, Reader};
 use super::queue::OutputQueue;
 use super::{Stream, WhenFull};
 
@@ -32,19 +32,27 @@ impl GuestOutput {
                 streams.queue(stream).offer(bytes);
             }
         };
+        let reader = || match is_terminal(stream) {
+            true => Reader::Terminal,
+            false => Reader::Other,
+        };
         GuestOutput {
             stream,
-            lines: prefix.map(|prefix| Arc::new(Prefixed::new(prefix, rest))),
+            lines: prefix.map(|prefix| Arc::new(Prefixed::new(prefix, reader(), rest))),
         }
     }
 }
 
 impl cli::IsTerminal for GuestOutput {
     fn is_terminal(&self) -> bool {
-        match self.stream {
-            Stream::Output => cli::IsTerminal::is_terminal(&io::stdout()),
-            Stream::Error => cli::IsTerminal::is_terminal(&io::stderr()),
-        }
+        is_terminal(self.stream)
+    }
+}
+
+fn is_terminal(stream: Stream) -> bool {
+    match stream {
+        Stream::Output => cli::IsTerminal::is_terminal(&io::stdout()),
+        Stream::Error => cli::IsTerminal::is_terminal(&io::stderr()),
     }
 }
 

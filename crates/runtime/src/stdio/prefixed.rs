@@ -1,8 +1,9 @@
 //! A guest's output line by line, each behind the name of its component.
 //!
 //! Whole lines go out together, so that those of several guests never run into each other. What has no line break yet
-//! waits for it, [`LONGEST`] bytes at most; then it goes out as a line, and at the end of the instance. Bytes are passed
-//! on as they are, whether or not they are text.
+//! waits for it, [`LONGEST`] bytes at most; then it goes out as a line, and at the end of the instance. Into a file or a
+//! pipe bytes are passed on as they are, whether or not they are text. On a terminal they could take the name away again:
+//! there a line holds colours, and no other control character does what it would ([`for_a_terminal`]).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +13,20 @@ use outport_policy::printable;
 /// Lines of one stream of one instance.
 pub(super) struct Prefixed {
     prefix: Arc<str>,
+    reader: Reader,
     /// The line that has no end yet.
     begun: Mutex<Vec<u8>>,
     /// Where the last line goes to, if it has no end.
     rest: Box<Rest>,
+}
+
+/// What becomes of the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// A person sees what they do.
+    Terminal,
+    /// Somebody gets every byte.
+    Other,
 }
 
 type Rest = dyn Fn(&[u8]) + Send + Sync;
@@ -26,9 +37,14 @@ pub(super) fn prefix_of(component: &str) -> Arc<str> {
 }
 
 impl Prefixed {
-    pub(super) fn new(prefix: Arc<str>, rest: impl Fn(&[u8]) + Send + Sync + 'static) -> Prefixed {
+    pub(super) fn new(
+        prefix: Arc<str>,
+        reader: Reader,
+        rest: impl Fn(&[u8]) + Send + Sync + 'static,
+    ) -> Prefixed {
         Prefixed {
             prefix,
+            reader,
             begun: Mutex::default(),
             rest: Box::new(rest),
         }
@@ -61,11 +77,62 @@ impl Prefixed {
     }
 
     fn put_line(&self, whole: &mut Vec<u8>, line: &[u8]) {
-        whole.extend_from_slice(self.prefix.as_bytes());
-        whole.extend_from_slice(line);
-        whole.push(b'\n');
+        let mut put = |line: &[u8]| {
+            whole.extend_from_slice(self.prefix.as_bytes());
+            whole.extend_from_slice(line);
+            whole.push(b'\n');
+        };
+        match self.reader {
+            Reader::Other => put(line),
+            Reader::Terminal => {
+                // What would be written over the line is a line of its own.
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                line.split(|byte| *byte == b'\r')
+                    .for_each(|line| put(for_a_terminal(line).as_bytes()));
+            }
+        }
     }
 }
+
+/// The line with nothing in it that moves the cursor, erases or sets what outlasts the line. Colours stay, and end with
+/// it; other control characters are shown by their pictures.
+fn for_a_terminal(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let mut shown = String::with_capacity(text.len());
+    let mut coloured = false;
+    let mut rest = &*text;
+    while let Some(next) = rest.chars().next() {
+        if let Some(length) = colour(rest) {
+            coloured = true;
+            shown.push_str(&rest[..length]);
+            rest = &rest[length..];
+            continue;
+        }
+        shown.push(match next {
+            '\t' => next,
+            '\0'..='\u{1f}' => {
+                char::from_u32(PICTURES + u32::from(next)).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            _ if next.is_control() => char::REPLACEMENT_CHARACTER,
+            _ => next,
+        });
+        rest = &rest[next.len_utf8()..];
+    }
+    if coloured {
+        shown.push_str("\x1b[0m");
+    }
+    shown
+}
+
+/// The bytes of the sequence that sets colours (SGR of ECMA-48), if the text begins with one.
+fn colour(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let end = parameters.find(|c: char| !matches!(c, '0'..='9' | ';' | ':'))?;
+    parameters[end..].starts_with('m').then_some(2 + end + 1)
+}
+
+/// The picture of the control character 0; the others follow.
+const PICTURES: u32 = 0x2400;
 
 impl Drop for Prefixed {
     fn drop(&mut self) {
@@ -94,7 +161,7 @@ mod tests {
     fn written(pieces: &[&[u8]]) -> Vec<u8> {
         let out = Arc::new(Mutex::new(Vec::new()));
         let rest = out.clone();
-        let lines = Prefixed::new(prefix_of("web"), move |bytes| {
+        let lines = Prefixed::new(prefix_of("web"), Reader::Other, move |bytes| {
             rest.lock().unwrap().extend_from_slice(bytes)
         });
         for piece in pieces {
@@ -120,6 +187,33 @@ mod tests {
             assert_eq!(
                 written(pieces).escape_ascii().to_string(),
                 expected.escape_ascii().to_string()
+            );
+        }
+    }
+
+    // proves: RSN-4
+    #[test]
+    fn nothing_takes_the_name_away_on_a_terminal() {
+        let rows: [(&[u8], &str); 9] = [
+            (b"a\tb", "[w] a\tb\n"),
+            (b"", "[w] \n"),
+            (b"a\r", "[w] a\n"),
+            (b"1%\r2%", "[w] 1%\n[w] 2%\n"),
+            (b"\x1b[2K\rdenied: x", "[w] \u{241b}[2K\n[w] denied: x\n"),
+            (b"\x1b[1;31mred\x1b[m", "[w] \x1b[1;31mred\x1b[m\x1b[0m\n"),
+            (b"\x1b[31\x1b[8m", "[w] \u{241b}[31\x1b[8m\x1b[0m\n"),
+            (
+                "\u{9b}2K\u{7f}\x08ü".as_bytes(),
+                "[w] \u{fffd}2K\u{fffd}\u{2408}ü\n",
+            ),
+            (b"\xff\x1b]0;title\x07", "[w] \u{fffd}\u{241b}]0;title\u{2407}\n"),
+        ];
+        for (line, expected) in rows {
+            let lines = Prefixed::new(prefix_of("w"), Reader::Terminal, |_| {});
+            let shown = lines.lines(&[line, b"\n"].concat());
+            assert_eq!(
+                String::from_utf8(shown).unwrap().escape_debug().to_string(),
+                expected.escape_debug().to_string()
             );
         }
     }

@@ -63,6 +63,8 @@ struct State {
     /// It was full, and not half of it is written yet.
     full: bool,
     closed: bool,
+    /// The last byte that was taken is a guest's, and no line break.
+    guest_in_a_line: bool,
     /// By what a writer's bytes were lost, until one gets to know.
     error: Option<io::Error>,
     /// By what bytes were lost, until that is logged.
@@ -103,11 +105,12 @@ impl OutputQueue {
         }
     }
 
-    /// As [`offer`](OutputQueue::offer), with room of its own that guests cannot take.
+    /// As [`offer`](OutputQueue::offer), for lines of Outport's own: they have room that guests cannot take, and begin a
+    /// line whatever a guest wrote before.
     pub(super) fn offer_line(&self, bytes: &[u8]) {
         let mut state = self.shared.lock();
         if state.queued() + bytes.len() <= CAPACITY + FOR_LINES {
-            return self.shared.push(state, bytes);
+            return self.shared.push_own(state, bytes);
         }
         state.dropped += bytes.len() as u64;
     }
@@ -182,7 +185,8 @@ impl OutputQueue {
         Poll::Pending
     }
 
-    /// Takes all of `bytes`, and holds the thread that calls meanwhile.
+    /// Takes all of `bytes`, whole lines of Outport's own as in [`offer_line`](OutputQueue::offer_line), and holds the
+    /// thread that calls meanwhile.
     pub(super) fn write_in_turn(&self, bytes: &[u8]) {
         let mut state = self.shared.lock();
         state.watched_by += 1;
@@ -193,7 +197,7 @@ impl OutputQueue {
             .wait_while(state, wait)
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         state.watched_by -= 1;
-        self.shared.push(state, bytes);
+        self.shared.push_own(state, bytes);
     }
 
     /// Waits until everything is written, no longer than `limit`. What is lost by then is logged.
@@ -268,7 +272,23 @@ impl Shared {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// Takes what a guest wrote.
     fn push(&self, mut state: MutexGuard<'_, State>, bytes: &[u8]) {
+        if let Some(last) = bytes.last() {
+            state.guest_in_a_line = *last != b'\n';
+        }
+        self.push_as_it_is(state, bytes);
+    }
+
+    /// Takes lines of Outport's own. A line that a guest has begun is ended first, or it would swallow the first of them.
+    fn push_own(&self, mut state: MutexGuard<'_, State>, bytes: &[u8]) {
+        if !bytes.is_empty() && std::mem::take(&mut state.guest_in_a_line) {
+            state.pending.push(b'\n');
+        }
+        self.push_as_it_is(state, bytes);
+    }
+
+    fn push_as_it_is(&self, mut state: MutexGuard<'_, State>, bytes: &[u8]) {
         state.pending.extend_from_slice(bytes);
         if state.queued() >= CAPACITY {
             state.full = true;

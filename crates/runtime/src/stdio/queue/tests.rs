@@ -192,3 +192,32 @@ fn a_file_that_does_not_let_wait_is_waited_for() {
     reader.read_to_end(&mut rest).unwrap();
     assert!(rest.is_empty(), "the thread ends with the queue");
 }
+
+// proves: RSN-4
+#[test]
+fn a_line_that_a_guest_leaves_open_swallows_none_of_ours() {
+    let rows: [(&[&[u8]], &[u8]); 5] = [
+        (&[], b"own\nturn\n"),
+        (&[b"whole\n"], b"whole\nown\nturn\n"),
+        (&[b"{\"ts\":"], b"{\"ts\":\nown\nturn\n"),
+        (&[b"open", b""], b"open\nown\nturn\n"),
+        (&[b"a\nb\r"], b"a\nb\r\nown\nturn\n"),
+    ];
+    for (written, expected) in rows {
+        for when_full in [WhenFull::Drop, WhenFull::Wait] {
+            let (queue, mut reader) = queue(true);
+            let mut guest = GuestStream::of(queue, when_full);
+            for bytes in written {
+                guest.check_write().unwrap();
+                guest.write(Bytes::copy_from_slice(bytes)).unwrap();
+            }
+            queue.offer_line(b"own\n");
+            queue.write_in_turn(b"turn\n");
+            let read = read_exactly(&mut reader, expected.len());
+            assert_eq!(
+                read.escape_ascii().to_string(),
+                expected.escape_ascii().to_string()
+            );
+        }
+    }
+}
