@@ -42,6 +42,7 @@ pub struct Outport {
     limit: Duration,
     descriptors: Option<u32>,
     stdout_is_read: bool,
+    input: Option<io::PipeReader>,
 }
 
 impl Outport {
@@ -57,7 +58,15 @@ impl Outport {
             limit: Duration::from_secs(180),
             descriptors: None,
             stdout_is_read: true,
+            input: None,
         }
+    }
+
+    /// What the process reads from its standard input, which is empty otherwise.
+    #[must_use]
+    pub fn reading(mut self, input: io::PipeReader) -> Outport {
+        self.input = Some(input);
+        self
     }
 
     /// `outport run COMPONENT`.
@@ -188,7 +197,8 @@ impl Outport {
     }
 
     /// Starts the command.
-    pub fn start(self) -> Running {
+    pub fn start(mut self) -> Running {
+        let input = self.input.take();
         let mut command = match self.descriptors {
             None => Command::new(binary()),
             Some(number) => {
@@ -214,7 +224,7 @@ impl Outport {
             .env_remove("RUST_BACKTRACE");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
-            .stdin(Stdio::null())
+            .stdin(input.map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let line = format!("{command:?}");

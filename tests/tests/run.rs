@@ -171,7 +171,10 @@ fn outgoing_http_is_judged_or_refused_and_never_let_through() {
 
 #[test]
 fn a_folder_is_the_guests_if_it_is_given() {
-    let run = Outport::player().option("--dir=.::/data").args(["print fine"]);
+    let run = Outport::player()
+        .option("--dir=given::/data")
+        .args(["print fine"]);
+    std::fs::create_dir(run.folder().join("given")).unwrap();
     assert_eq!(results(&run.finish().expect_code(0).stdout), ["fine"]);
     let run = Outport::player()
         .option("--dir=nowhere::/data")

@@ -1,14 +1,12 @@
 //! Being asked to stop.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::{guest, http};
-use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::Signal;
 
 const APP: &str = r#"
@@ -107,20 +105,15 @@ fn a_command_ends_as_others_do_and_its_log_is_whole() {
 
 /// Starts it with a runtime config file that it has to wait for, and sends it a signal while it waits.
 fn signal_while_it_starts(command: Outport, signal: Signal) -> Running {
-    let pipe = command.folder().join("settings.toml");
-    let owner = Mode::RUSR | Mode::WUSR;
-    rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, owner, 0).expect("a pipe in a folder of our own");
-    let command = command.option("--runtime-config-file=settings.toml");
+    let (reader, mut pipe) = io::pipe().expect("a pipe");
+    let command = command.option("--runtime-config-file=/dev/stdin").reading(reader);
     let started = command.start();
-    // Opened as soon as the other end is, and that waits for text then.
-    let mut pipe = OpenOptions::new()
-        .write(true)
-        .open(pipe)
-        .expect("a pipe of our own");
+    // More than a pipe holds: it is written once it is read, and what reads it waits for more then.
+    pipe.write_all(&[b'#'; 65536 + 1]).expect("it is read");
     started.signal(signal);
     thread::sleep(Duration::from_millis(200));
     // It may have ended.
-    let _ = pipe.write_all(b"[outbound_networking]\n");
+    let _ = pipe.write_all(b"\n[outbound_networking]\n");
     started
 }
 

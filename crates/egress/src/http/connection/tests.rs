@@ -108,7 +108,7 @@ async fn a_server_of_http_2_that_said_anything_may_have_acted() {
         };
         let (failed, (), ()) =
             tokio::join!(connection.send(&destination, request(), None), served, sent_later);
-        let failure = failed.err().expect("it was not answered");
+        let failure = failed.expect_err("it was not answered");
         assert_eq!(failure.reached, reached, "{says:?} {another}");
     }
 }
