@@ -33,7 +33,7 @@ pub fn apply_fixes(text: &str, findings: &[Finding]) -> Result<(String, usize), 
         Some((span.start.checked_sub(shift)?..span.end.checked_sub(shift)?, fix))
     });
     let mut changes: Vec<(&[Step], usize, &Fix)> = Vec::new();
-    let mut moves: Vec<(&[Step], &str, &[Vec<String>])> = Vec::new();
+    let mut moves = Vec::new();
     for (span, fix) in fixes {
         match fix {
             Fix::Move { to, entries, .. } => {

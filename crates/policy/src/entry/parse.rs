@@ -71,8 +71,13 @@ fn without_separator(text: &str) -> EntryProblem {
 
 /// What stands behind a comma, a semicolon or white space and has a scheme of its own.
 fn second_entry(rest: &str) -> Option<&str> {
+    // Most entries have none of these, and are looked through no further.
+    let separated = |b: u8| matches!(b, b',' | b';' | b' ' | b'\t' | b'\n');
+    if !rest.bytes().any(separated) {
+        return None;
+    }
     let scheme_end = rest.find("://")?;
-    let start = rest[..scheme_end].rfind([',', ';', ' ', '\t', '\n'])? + 1;
+    let start = rest[..scheme_end].bytes().rposition(separated)? + 1;
     let scheme = &rest[start..scheme_end];
     let is_scheme = scheme == "*" || (!scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphabetic()));
     is_scheme.then_some(&rest[start..])

@@ -143,8 +143,25 @@ impl Model<'_> {
 
     fn denied_name(&self, name: &str, chain: &[&str], speaks: Speaks, port: u16) -> Refused {
         let denied = |name: &str| {
-            self.denying(speaks, port)
-                .any(|entry| covers_name(entry.host, name))
+            let requests = [Speaks::Url("http"), Speaks::Url("https")];
+            let itself = self
+                .denying(speaks, port)
+                .any(|entry| covers_name(entry.host, name));
+            if !requests.contains(&speaks) || !under(name, "spin.internal") {
+                return itself;
+            }
+            // A component has no port.
+            let by_name = self.operator.deny.iter().any(|entry| {
+                let spoken = |scheme: &&str| requests.iter().any(|speaks| denies(scheme, *speaks));
+                !matches!(entry.host, MHost::Any)
+                    && covers_name(entry.host, name)
+                    && entry.schemes.iter().any(spoken)
+            });
+            itself
+                || by_name
+                || self
+                    .denying(requests[0], 80)
+                    .any(|entry| matches!(entry.host, MHost::Any))
         };
         if denied(name) {
             return one(Reason::DenyHost);
