@@ -40,7 +40,9 @@ fuzz_target!(|parts: (bool, &str, &str, &str)| {
         .uri(&url)
         .body(())
         .expect("what is sent is a URL");
-    assert_eq!(Destination::of(&again).as_ref(), Ok(&place), "{url}");
+    let again = Destination::of(&again).expect("what is sent is a place");
+    let judged = |place: &Destination| (place.scheme.clone(), place.host.clone(), place.port);
+    assert_eq!(judged(&again), judged(&place), "{url}");
 
     let (mut uri, mut headers) = (request.uri().clone(), request.headers().clone());
     if place.write_http1(&mut uri, &mut headers).is_ok() {

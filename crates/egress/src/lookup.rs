@@ -26,7 +26,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use outport_policy::{Address, AnswerSource, Attempt, Host, Name, Outcome, Ticket};
+use outport_policy::{Address, AnswerSource, Attempt, Host, Name, Outcome, Spelling, Ticket};
 
 use crate::dns::{Answer, Extent, ResolveError};
 use crate::followed::{self, Followed};
@@ -108,26 +108,6 @@ pub(crate) struct Asked {
     spelling: Spelling,
     ticket: Option<Ticket>,
     followed: Option<Arc<Followed>>,
-}
-
-/// How a name is written, as far as it says where to look for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Spelling {
-    /// With its final dot: it is that name and no other.
-    Absolute,
-    /// Without: search domains may be for it.
-    Relative,
-}
-
-impl Spelling {
-    /// How `text` writes a name.
-    pub(crate) fn of(text: &str) -> Spelling {
-        if Name::is_written_absolute(text) {
-            Spelling::Absolute
-        } else {
-            Spelling::Relative
-        }
-    }
 }
 
 impl Asked {

@@ -89,7 +89,7 @@ pub use excerpt::excerpt;
 pub use grants::{Ending, Grant, Grants, Outcome, Settled, Ticket};
 pub use host_pattern::HostPattern;
 pub use limits::{Limit, Quotas, RuntimeLimits, Usage};
-pub use name::{Host, Name, NameError};
+pub use name::{Host, Name, NameError, Spelling};
 pub use operator::Operator;
 pub use overlap::{Cut, Gain, KeptOut, KeptOutBy, Left, gained};
 pub use peers::Peers;

@@ -39,12 +39,6 @@ impl Name {
         Ok(Self(name.into()))
     }
 
-    /// Whether `text`, a spelling that [`Name::parse`] takes, has the dot of the root at its end. The name is the same
-    /// with and without it, but written so it is absolute: no search domain is for it (clause DNS-2).
-    pub fn is_written_absolute(text: &str) -> bool {
-        text.ends_with(DOTS)
-    }
-
     /// The canonical text, without a trailing dot.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -81,6 +75,25 @@ impl Name {
         self.0
             .strip_suffix(apex)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+}
+
+/// How a name is written, as far as it says where to look for it. The [`Name`] is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Spelling {
+    /// With the dot of the root at its end: it is that name, and no search domain is for it (clause DNS-2).
+    Absolute,
+    /// Without: search domains may be for it.
+    Relative,
+}
+
+impl Spelling {
+    /// How `text`, which [`Name::parse`] takes, writes a name.
+    pub fn of(text: &str) -> Spelling {
+        match text.ends_with(DOTS) {
+            true => Spelling::Absolute,
+            false => Spelling::Relative,
+        }
     }
 }
 
@@ -261,7 +274,7 @@ mod tests {
             ("d\u{3002}b", false),
         ];
         for (text, absolute) in rows {
-            assert_eq!(Name::is_written_absolute(text), absolute, "{text}");
+            assert_eq!(Spelling::of(text) == Spelling::Absolute, absolute, "{text}");
             let written = Name::parse(text).unwrap();
             assert_eq!(written, Name::parse(written.as_str()).unwrap(), "{text}");
         }

@@ -13,9 +13,7 @@
 use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri};
-use outport_policy::{Attempt, Host, RequestMethod, Scheme};
-
-use crate::lookup::Spelling;
+use outport_policy::{Attempt, Host, RequestMethod, Scheme, Spelling};
 
 /// The place that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

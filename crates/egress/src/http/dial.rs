@@ -356,7 +356,7 @@ mod tests {
             scheme: Scheme::HTTP,
             host,
             port: 8080,
-            spelling: lookup::Spelling::Relative,
+            spelling: outport_policy::Spelling::Relative,
         };
         (world, gate, destination, answer)
     }
