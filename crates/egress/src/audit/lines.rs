@@ -88,6 +88,14 @@ impl Lines {
         })
     }
 
+    /// Puts a line into the queue if fewer than `most` wait in it, or counts it as lost.
+    pub(super) fn put_below(&self, most: usize, line: String) {
+        match self.waiting() < most {
+            true => self.put(line),
+            false => drop(self.counts.lost.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
     /// Puts a line into the queue, or counts it as lost.
     pub(super) fn put(&self, line: String) {
         let Some(queue) = &self.queue else { return };

@@ -3,8 +3,8 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use super::event::{AuditEvent, Verdict};
 use super::lines::{LineWriter, Lines};
@@ -25,8 +25,48 @@ use serde_json::ser::Formatter;
 /// is not recorded make it a [required sink](crate::WallBuilder::required_sink).
 pub struct AuditLog {
     lines: Lines,
-    broken: Arc<AtomicBool>,
+    health: Arc<Health>,
     only_denials: bool,
+}
+
+/// How writing goes, for whoever wants nothing to be done that is not written.
+struct Health {
+    /// It could not be written the last time.
+    broken: AtomicBool,
+    /// Since when a write is under way, in milliseconds from `start`, and one more; 0 while none is.
+    writing_since: AtomicU64,
+    start: Instant,
+}
+
+impl Health {
+    fn new() -> Arc<Health> {
+        Arc::new(Health {
+            broken: AtomicBool::new(false),
+            writing_since: AtomicU64::new(0),
+            start: Instant::now(),
+        })
+    }
+
+    /// Notes that `write` is under way while it is.
+    fn during<R>(&self, write: impl FnOnce() -> R) -> R {
+        self.writing_since.store(self.now() + 1, Ordering::Relaxed);
+        let written = write();
+        self.writing_since.store(0, Ordering::Relaxed);
+        written
+    }
+
+    /// Whether what is put is written, as far as is known: a disk or a reader that stands still says nothing.
+    fn is_good(&self) -> bool {
+        let stands_still = match self.writing_since.load(Ordering::Relaxed) {
+            0 => false,
+            since => self.now().saturating_sub(since) > STANDSTILL.as_millis() as u64,
+        };
+        !stands_still && !self.broken.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
 }
 
 impl AuditLog {
@@ -67,13 +107,13 @@ impl AuditLog {
     }
 
     fn start(output: impl Output) -> Result<AuditLog, AuditLogError> {
-        let broken = Arc::new(AtomicBool::new(false));
-        let writer = JsonLines::to(output, broken.clone());
+        let health = Health::new();
+        let writer = JsonLines::to(output, health.clone());
         let lines = Lines::start("outport-audit", "the audit log", CAPACITY, writer)
             .map_err(AuditLogError::Thread)?;
         Ok(AuditLog {
             lines,
-            broken,
+            health,
             only_denials: false,
         })
     }
@@ -115,7 +155,7 @@ impl AuditSink for AuditLog {
     }
 
     fn is_available(&self) -> bool {
-        !self.broken.load(Ordering::Relaxed) && self.lines.waiting() < CAPACITY - RESERVED
+        self.health.is_good() && self.lines.waiting() < DECISIONS
     }
 
     fn reopen(&self) {
@@ -124,7 +164,7 @@ impl AuditSink for AuditLog {
 
     fn record(&self, event: &AuditEvent) {
         if let Some(line) = to_json(event) {
-            self.lines.put(line);
+            self.lines.put_below(DECISIONS, line);
         }
     }
 
@@ -175,14 +215,16 @@ impl Formatter for Printable {
 /// where lines come fast, the last one that fits a page is padded with spaces to its end, which JSON does not mind.
 /// Only a line that comes alone, or is longer than a page, goes across.
 ///
-/// What cannot be written waits, and is tried again.
+/// What cannot be written waits, and is tried again. Of a line that was written in part the whole waits: where the rest would
+/// come into another file than the beginning, it is written there from its beginning.
 struct JsonLines<W: Output> {
     output: W,
     /// Bytes in the file so far, if it is one.
     length: Option<u64>,
     pending: Vec<u8>,
-    /// It could not be written the last time.
-    broken: Arc<AtomicBool>,
+    /// Bytes of the first line that waits which are written.
+    begun: usize,
+    health: Arc<Health>,
     trouble: Trouble,
 }
 
@@ -235,12 +277,13 @@ impl<W: Write + Send + 'static> Output for Fixed<W> {
 }
 
 impl<W: Output> JsonLines<W> {
-    fn to(mut output: W, broken: Arc<AtomicBool>) -> JsonLines<W> {
+    fn to(mut output: W, health: Arc<Health>) -> JsonLines<W> {
         JsonLines {
             length: output.renew().ok().flatten(),
             output,
             pending: Vec::with_capacity(PAGE),
-            broken,
+            begun: 0,
+            health,
             trouble: Trouble::default(),
         }
     }
@@ -257,7 +300,7 @@ impl<W: Output> JsonLines<W> {
     /// Bytes that still fit the page.
     fn room(&self) -> usize {
         let begun = self.length.map_or(0, |length| (length % PAGE as u64) as usize);
-        PAGE - (begun + self.pending.len()) % PAGE
+        PAGE - (begun + self.pending.len() - self.begun) % PAGE
     }
 
     /// Lets the last line that waits end where the page ends.
@@ -275,28 +318,39 @@ impl<W: Output> JsonLines<W> {
         }
         // The page was filled for the file as it was known. One that is new now, or was cut, has its pages elsewhere,
         // for this one write.
-        let written = self.output.renew().and_then(|length| {
-            self.length = length;
+        let health = self.health.clone();
+        let written = health.during(|| {
+            let length = self.output.renew()?;
+            self.goes_on_at(length);
             self.write_pending().map_err(AuditLogError::Write)
         });
         self.note(written);
+    }
+
+    /// The file has `length` bytes now. Where it is not as it was left, it is another one or was cut.
+    fn goes_on_at(&mut self, length: Option<u64>) {
+        if length != self.length {
+            self.begun = 0;
+        }
+        self.length = length;
     }
 
     /// Tells trouble, and its end.
     fn note(&mut self, written: Result<(), AuditLogError>) {
         match written {
             Ok(()) => {
-                self.broken.store(false, Ordering::Relaxed);
+                self.health.broken.store(false, Ordering::Relaxed);
                 if self.trouble.over() {
                     tracing::warn!("the audit log is written again");
                 }
             }
             Err(error) => {
-                self.broken.store(true, Ordering::Relaxed);
+                self.health.broken.store(true, Ordering::Relaxed);
                 let error = error.to_string();
                 if self.trouble.is_due(&error, Instant::now()) {
                     tracing::error!(
-                        "{error}; it is tried again, and decisions beyond {CAPACITY} are lost until then"
+                        "{error}; it is tried again, and decisions beyond {DECISIONS} lines are lost until then, or denied \
+                         where the log is required"
                     );
                 }
             }
@@ -306,11 +360,15 @@ impl<W: Output> JsonLines<W> {
     /// Writes what waits; what could not be written waits on.
     fn write_pending(&mut self) -> std::io::Result<()> {
         while !self.pending.is_empty() {
-            match self.output.write(&self.pending) {
+            match self.output.write(&self.pending[self.begun..]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => {
-                    self.pending.drain(..written);
                     self.length = self.length.map(|length| length + written as u64);
+                    let reached = self.begun + written;
+                    let last = self.pending[..reached].iter().rposition(|byte| *byte == b'\n');
+                    let whole = last.map_or(0, |at| at + 1);
+                    self.pending.drain(..whole);
+                    self.begun = reached - whole;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -335,7 +393,7 @@ impl<W: Output> LineWriter for JsonLines<W> {
 
     fn renew(&mut self) {
         match self.output.reopen() {
-            Ok(length) => self.length = length,
+            Ok(length) => self.goes_on_at(length),
             Err(error) => {
                 self.trouble.over();
                 self.note(Err(error));
@@ -344,7 +402,7 @@ impl<W: Output> LineWriter for JsonLines<W> {
     }
 
     fn is_stuck(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
+        self.health.broken.load(Ordering::Relaxed)
     }
 }
 
@@ -395,8 +453,11 @@ pub enum AuditLogError {
 /// As many events as may wait for the disk; some megabytes at most.
 const CAPACITY: usize = 16_384;
 
-/// Of these, as many as are kept for what is under way when a log that is required takes no more.
-const RESERVED: usize = 2048;
+/// Of these, as many as may be decisions when they come: the rest is for what became of those.
+const DECISIONS: usize = CAPACITY - 2048;
+
+/// How long a write may be under way until it counts as one that fails.
+const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// Bytes of a page of a file, as small as any system has it.
 const PAGE: usize = 4096;
@@ -536,6 +597,104 @@ mod tests {
         assert_eq!(lines[0]["started"], true);
     }
 
+    /// A file that is exchanged for another after so many bytes, in the middle of a line.
+    struct Rotated {
+        files: Arc<std::sync::Mutex<Vec<Vec<u8>>>>,
+        room: usize,
+    }
+
+    impl Write for Rotated {
+        fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+            let taken = self.room.min(piece.len());
+            if taken == 0 {
+                self.room = usize::MAX;
+                self.files.lock().unwrap().push(Vec::new());
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.room -= taken;
+            self.files
+                .lock()
+                .unwrap()
+                .last_mut()
+                .unwrap()
+                .extend(&piece[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Output for Rotated {
+        fn renew(&mut self) -> Result<Option<u64>, AuditLogError> {
+            Ok(self.files.lock().unwrap().last().map(|file| file.len() as u64))
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_cut_by_a_rotation_is_whole_in_the_new_file() {
+        for room in 1..40 {
+            let files = Arc::new(std::sync::Mutex::new(vec![Vec::new()]));
+            let output = Rotated {
+                files: files.clone(),
+                room,
+            };
+            let mut writer = JsonLines::to(output, Health::new());
+            for number in 10..14 {
+                writer.line(&format!("{{\"ts\":{number}}}"));
+            }
+            writer.flush();
+            assert!(writer.is_stuck(), "{room}");
+            writer.flush();
+            let files = files.lock().unwrap();
+            let whole = room / 10;
+            let second = String::from_utf8(files[1].clone()).unwrap();
+            let expected: Vec<String> = (10 + whole..14)
+                .map(|number| format!("{{\"ts\":{number}}}"))
+                .collect();
+            assert_eq!(second.lines().collect::<Vec<_>>(), expected, "{room}");
+            assert_eq!(files[0].len(), room);
+        }
+    }
+
+    /// Stands still until it is let go.
+    struct Still(std::sync::mpsc::Receiver<()>);
+
+    impl Write for Still {
+        fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(piece.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    // proves: RSN-6
+    #[test]
+    fn a_log_that_stands_still_is_unavailable_and_decisions_leave_room_for_what_became_of_others() {
+        let (go_on, still) = std::sync::mpsc::channel();
+        let log = AuditLog::to(Still(still)).unwrap();
+        log.record(&denial("web", "10.0.0.5:5432"));
+        assert!(log.is_available(), "it has only begun");
+        let start = Instant::now();
+        while log.is_available() && start.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(!log.is_available());
+        for _ in 0..CAPACITY {
+            log.record(&denial("web", "10.0.0.5:5432"));
+        }
+        assert_eq!(log.lines.waiting(), DECISIONS);
+        drop(go_on);
+        while !log.is_available() && start.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(log.is_available());
+    }
+
     #[test]
     fn a_log_of_denials_wants_nothing_else() {
         let log = AuditLog::to(std::io::sink()).unwrap();
@@ -563,7 +722,8 @@ mod tests {
                 output: Pages(pieces.clone(), length),
                 length,
                 pending: Vec::new(),
-                broken: Arc::default(),
+                begun: 0,
+                health: Health::new(),
                 trouble: Trouble::default(),
             };
             for number in 0..500 {

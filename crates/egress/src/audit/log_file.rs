@@ -100,9 +100,12 @@ impl AuditFile {
             rotated.trouble.over();
             return Ok((Some(now.len()), Found::Here));
         }
-        let opened = open(&self.path, &self.written).and_then(|file| match file.metadata() {
-            Ok(there) => Ok((there, file)),
-            Err(error) => Err(cannot_open(&self.written, error)),
+        let opened = for_a_file(&self.path, &self.written).and_then(|()| {
+            let file = open(&self.path, &self.written)?;
+            let there = file
+                .metadata()
+                .map_err(|error| cannot_open(&self.written, error))?;
+            Ok((there, file))
         });
         // It could be opened once. What has changed since is its directory, or that the process shut itself in.
         let opened = opened.map_err(|error| match error {
@@ -162,6 +165,17 @@ fn open(path: &Path, written: &Path) -> Result<File, AuditLogError> {
             path: written.to_owned(),
         }),
         Err(End::Failed(error)) => Err(cannot_open(written, error)),
+    }
+}
+
+/// Where a plain file was, only one may come: a pipe may never be read, and holds up who writes to it.
+fn for_a_file(path: &Path, written: &Path) -> Result<(), AuditLogError> {
+    match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() => {
+            let error = io::Error::other("it was a file and is none any more");
+            Err(cannot_open(written, error))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -335,6 +349,27 @@ mod tests {
         assert_eq!(read("audit.jsonl"), "something else\n");
         assert_eq!(read("audit.jsonl.2"), "{\"ts\":5}\n{\"ts\":6}\n");
         assert_eq!(log.renew().unwrap().1, Found::Elsewhere);
+
+        // Neither is a pipe, which would hold up who writes to it, nor a directory.
+        std::fs::remove_file(&path).unwrap();
+        for kind in ["pipe", "directory"] {
+            match kind {
+                "pipe" => rustix::fs::mknodat(
+                    rustix::fs::CWD,
+                    &path,
+                    rustix::fs::FileType::Fifo,
+                    rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+                    0,
+                )
+                .unwrap(),
+                _ => std::fs::create_dir(&path).unwrap(),
+            }
+            assert_eq!(log.renew().unwrap().1, Found::Elsewhere, "{kind}");
+            std::fs::remove_file(&path)
+                .or_else(|_| std::fs::remove_dir(&path))
+                .unwrap();
+        }
+        std::fs::write(&path, "something else\n").unwrap();
 
         // Once nobody can find it, it is none.
         std::fs::remove_file(folder.path().join("audit.jsonl.2")).unwrap();
