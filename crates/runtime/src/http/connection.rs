@@ -38,7 +38,7 @@ use super::clients::{Client, ConnectionSlot};
 use super::leaving::Leave;
 use super::site::Site;
 use super::streams::Streams;
-use super::wanted_body::{Visit, Visits};
+use super::wanted_body::{ClientConnection, Presence};
 
 /// A connection.
 pub(super) struct Connection {
@@ -89,12 +89,12 @@ impl Connection {
         let clock = Arc::new(ResponseClock::new(times.response));
         let socket = ClientSocket::new(socket, times.client, Arc::clone(&clock));
         let shared = self.shared;
-        let visits = Visits::new();
-        let visited = Arc::new((shared, visits.visit()));
+        let client_connection = ClientConnection::new();
+        let present = Arc::new((shared, client_connection.presence()));
         let answer = service_fn(move |request| {
             clock.start();
-            visits.next();
-            answer(Arc::clone(&visited), request, usize::MAX)
+            client_connection.next_request();
+            answer(Arc::clone(&present), request, usize::MAX)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -117,9 +117,9 @@ impl Connection {
         let socket = ClientSocket::new(socket, times.client, no_clock);
         let streams = Streams::new(times.client, times.response);
         let shared = self.shared;
-        let visits = Visits::new();
-        let visited = Arc::new((shared, visits.visit()));
-        let answer = service_fn(move |request| answer(Arc::clone(&visited), request, PART));
+        let client_connection = ClientConnection::new();
+        let present = Arc::new((shared, client_connection.presence()));
+        let answer = service_fn(move |request| answer(Arc::clone(&present), request, PART));
         let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
             .keep_alive_interval(times.header)
@@ -160,13 +160,17 @@ impl Connection {
 }
 
 async fn answer(
-    visited: Arc<(Arc<Shared>, Visit)>,
+    present: Arc<(Arc<Shared>, Presence)>,
     request: Request<Incoming>,
     part: usize,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let (shared, visit) = &*visited;
+    let (shared, presence) = &*present;
     let request = request.map(|body| RequestBody::new(body, shared.times.client));
-    let mut answer = pin!(shared.site.answer(request, &shared.client, shared.address, visit));
+    let mut answer = pin!(
+        shared
+            .site
+            .answer(request, &shared.client, shared.address, presence)
+    );
     let response = poll_fn(|cx| {
         let polled = answer.as_mut().poll(cx);
         Seen::note(&polled);

@@ -30,7 +30,7 @@ use super::inbox::{End, Inbox, Job, Reply, Waiter};
 use super::places::Place;
 use super::roster::Roster;
 use super::shared_instance::{self, Ended, Taken};
-use super::wanted_body::{Visit, Wants};
+use super::wanted_body::{Presence, Wants};
 use crate::account::Account;
 use crate::component::Entrance;
 use crate::excerpt::Excerpt;
@@ -124,12 +124,12 @@ impl Responder {
         &self.prepared
     }
 
-    /// Answers a request, of a client who is there for as long as the `visit` lasts. Its instance holds `place` until it is
+    /// Answers a request, of a client who is there for as long as the `presence` lasts. Its instance holds `place` until it is
     /// done with it.
     pub(super) async fn respond<B: RequestBody>(
         &self,
         request: Request<B>,
-        visit: Option<&Visit>,
+        presence: Option<&Presence>,
         place: Place,
     ) -> Result<Answer, NoResponse> {
         let wants = Wants::of(&request);
@@ -145,7 +145,7 @@ impl Responder {
                 self.respond_shared(shared, request, place).await?
             }
         };
-        Ok(wants.apply(answer, visit, self.prepared.limits().living, account))
+        Ok(wants.apply(answer, presence, self.prepared.limits().living, account))
     }
 
     async fn respond_alone<B: RequestBody>(

@@ -19,7 +19,7 @@ use super::headers::{Described, RouteHeaders};
 use super::places::{Asker, DEEPEST_CALL, NoPlace, OwnPool, Places};
 use super::responder::{NoResponse, RequestBody, Responder};
 use super::routes::RouteTable;
-use super::wanted_body::Visit;
+use super::wanted_body::Presence;
 
 /// What a server serves.
 pub struct Site {
@@ -115,19 +115,19 @@ impl Site {
         }
     }
 
-    /// Answers the request of a client, who is at `address` and there while the `visit` lasts.
+    /// Answers the request of a client, who is at `address` and there while the `presence` lasts.
     pub(super) async fn answer<B: RequestBody>(
         &self,
         mut request: Request<B>,
         client: &Arc<Client>,
         address: SocketAddr,
-        visit: &Visit,
+        presence: &Presence,
     ) -> Response<ResponseBody> {
         let (answer, mishaps) = match self.describe(&mut request, address) {
             Ok(page) => {
                 let pool = page.pool.expect("whatever has a route has a pool");
                 let answer = self
-                    .respond(page, request, Asker::Client(client, pool), Some(visit))
+                    .respond(page, request, Asker::Client(client, pool), Some(presence))
                     .await;
                 (answer, Some(page.responder.mishaps()))
             }
@@ -144,13 +144,13 @@ impl Site {
         page: &Page,
         request: Request<B>,
         asker: Asker<'_>,
-        visit: Option<&Visit>,
+        presence: Option<&Presence>,
     ) -> Result<Response<WasiBody>, Refusal> {
         let place = self.places.take(asker).await.map_err(|none| match none {
             NoPlace::Full => Refusal::NoPlace,
             NoPlace::TooDeep => self.too_deep(page),
         })?;
-        let answer = page.responder.respond(request, visit, place).await;
+        let answer = page.responder.respond(request, presence, place).await;
         answer.map(without_false_length).map_err(|none| match none {
             NoResponse::Ended => Refusal::GuestFailed,
             NoResponse::TooSlow => Refusal::GuestTooSlow,

@@ -7,7 +7,7 @@
 //!
 //! A client who hangs up is another matter: there is nobody left for whom the guest could do anything, and it is told by a
 //! write that fails. Who wanted more is known at once to have left; who wanted nothing more, by the end of its
-//! [visit](Visit), [`GRACE`] later: most clients leave as soon as they have what they wanted.
+//! [presence](Presence), [`GRACE`] later: most clients leave as soon as they have what they wanted.
 
 use std::mem;
 use std::pin::{Pin, pin};
@@ -25,26 +25,26 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::account::Account;
 
-/// A client's connection, whose end is that of all its visits.
-pub(super) struct Visits(watch::Sender<()>);
+/// The connection of a client, with whose end the client is gone for all its requests.
+pub(super) struct ClientConnection(watch::Sender<()>);
 
 /// The request of a client who is there: until its connection ends, or has the next request where it has one at a time.
 #[derive(Clone)]
-pub(super) struct Visit(watch::Receiver<()>);
+pub(super) struct Presence(watch::Receiver<()>);
 
-impl Visits {
+impl ClientConnection {
     /// For a new connection.
-    pub(super) fn new() -> Visits {
-        Visits(watch::Sender::new(()))
+    pub(super) fn new() -> ClientConnection {
+        ClientConnection(watch::Sender::new(()))
     }
 
     /// For the requests of the connection.
-    pub(super) fn visit(&self) -> Visit {
-        Visit(self.0.subscribe())
+    pub(super) fn presence(&self) -> Presence {
+        Presence(self.0.subscribe())
     }
 
     /// All requests so far are over for the client, who has the next one.
-    pub(super) fn next(&self) {
+    pub(super) fn next_request(&self) {
         // One is the connection's, of which the others are made.
         if self.0.receiver_count() > 1 {
             self.0.send_replace(());
@@ -52,12 +52,12 @@ impl Visits {
     }
 }
 
-impl Visit {
+impl Presence {
     /// The one that is under way.
-    fn current(&self) -> Visit {
-        let mut visit = self.clone();
-        visit.0.mark_unchanged();
-        visit
+    fn current(&self) -> Presence {
+        let mut presence = self.clone();
+        presence.0.mark_unchanged();
+        presence
     }
 
     async fn over(mut self) {
@@ -82,11 +82,11 @@ impl Wants {
     }
 
     /// The response, whose guest has `time` to end what is not wanted, and does so at its `account`. None is no limit. No
-    /// visit is one that is over when the body is dropped.
+    /// presence is one that is over when the body is dropped.
     pub(super) fn apply(
         self,
         response: Response<WasiBody>,
-        visit: Option<&Visit>,
+        presence: Option<&Presence>,
         time: Option<Duration>,
         account: Weak<Account>,
     ) -> Response<WasiBody> {
@@ -111,7 +111,7 @@ impl Wants {
                 // HTTP/2 is told by this alone. HTTP/1.1 knows by itself, and would take the length for a false one.
                 hidden: self.head_only || bodiless && self.version == Version::HTTP_2,
                 ended: false,
-                visit: visit.map(Visit::current),
+                presence: presence.map(Presence::current),
                 time,
                 account,
             }
@@ -126,7 +126,7 @@ struct WantedBody {
     wanted: u64,
     hidden: bool,
     ended: bool,
-    visit: Option<Visit>,
+    presence: Option<Presence>,
     time: Option<Duration>,
     account: Weak<Account>,
 }
@@ -174,17 +174,17 @@ impl Drop for WantedBody {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
             let body = mem::replace(&mut self.body, nothing);
-            let discarded = discard(body, self.visit.take(), self.time);
+            let discarded = discard(body, self.presence.take(), self.time);
             runtime.spawn(charged(mem::take(&mut self.account), discarded));
         }
     }
 }
 
-async fn discard(mut body: WasiBody, visit: Option<Visit>, time: Option<Duration>) {
+async fn discard(mut body: WasiBody, presence: Option<Presence>, time: Option<Duration>) {
     let read = async { while let Some(Ok(_)) = body.frame().await {} };
     let left = async {
-        if let Some(visit) = visit {
-            visit.over().await;
+        if let Some(presence) = presence {
+            presence.over().await;
         }
         tokio::time::sleep(GRACE).await;
     };
@@ -249,10 +249,10 @@ mod tests {
             }
             let response = response.body(StreamBody::new(frames).boxed_unsync()).unwrap();
             let request = Request::builder().method(method).body(()).unwrap();
-            let visits = Visits::new();
-            let visit = visits.visit();
+            let client_connection = ClientConnection::new();
+            let presence = client_connection.presence();
             let mut body = Wants::of(&request)
-                .apply(response, Some(&visit), None, Weak::new())
+                .apply(response, Some(&presence), None, Weak::new())
                 .into_body();
             guest.send("ab").await.unwrap();
             if !body.is_end_stream() {
@@ -292,12 +292,12 @@ mod tests {
         ];
         for (client, time, expected) in rows {
             let took = time_of_head(
-                async |visits: Visits| {
+                async |client_connection: ClientConnection| {
                     tokio::time::sleep(Duration::from_secs(5)).await;
                     match client {
-                        Client::Leaves => drop(visits),
+                        Client::Leaves => drop(client_connection),
                         Client::AsksOn => {
-                            visits.next();
+                            client_connection.next_request();
                             std::future::pending().await
                         }
                         Client::Stays | Client::None => std::future::pending().await,
@@ -312,8 +312,8 @@ mod tests {
 
     /// How long a guest can write into the body of a response to HEAD.
     async fn time_of_head(
-        client: impl AsyncFnOnce(Visits),
-        visited: bool,
+        client: impl AsyncFnOnce(ClientConnection),
+        present: bool,
         time: Option<Duration>,
     ) -> Duration {
         let (guest, mut pieces) = mpsc::channel::<&str>(1);
@@ -321,19 +321,19 @@ mod tests {
             .map(|text| Ok(Frame::data(Bytes::from_static(text.as_bytes()))));
         let response = Response::new(StreamBody::new(frames).boxed_unsync());
         let request = Request::builder().method(Method::HEAD).body(()).unwrap();
-        let visits = Visits::new();
+        let client_connection = ClientConnection::new();
         // What came before is over already.
-        let visit = visits.visit();
-        drop(visit.current());
-        visits.next();
+        let presence = client_connection.presence();
+        drop(presence.current());
+        client_connection.next_request();
         let wants = Wants::of(&request);
-        let visit = Some(&visit).filter(|_| visited);
-        drop(wants.apply(response, visit, time, Weak::new()));
+        let presence = Some(&presence).filter(|_| present);
+        drop(wants.apply(response, presence, time, Weak::new()));
         let start = tokio::time::Instant::now();
         tokio::select! {
             () = guest.closed() => {}
             never = async {
-                client(visits).await;
+                client(client_connection).await;
                 std::future::pending::<std::convert::Infallible>().await
             } => match never {},
         }
