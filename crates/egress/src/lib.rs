@@ -73,6 +73,7 @@
 //!     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
 //!     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
 //!     outport_egress::p2::add_to_linker(&mut linker)?;
+//!     outport_egress::p2::add_http_to_linker(&mut linker)?;
 //!
 //!     // A component that does what its arguments say: connect there, then elsewhere.
 //!     let player = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guests/wasm/player.wasm");

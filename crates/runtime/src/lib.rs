@@ -31,7 +31,6 @@ mod linker;
 pub mod memory_ceiling;
 mod mishaps;
 mod open_files;
-mod outgoing_requests;
 pub mod prepared;
 mod random;
 pub mod regular_file;

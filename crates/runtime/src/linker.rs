@@ -1,9 +1,9 @@
 //! What a component's imports are linked to, in this order:
 //!
 //! 1. WASI 0.2 and 0.3 of wasmtime, whose network has no rights, with random bytes made in pieces,
-//!    a bound for open files, and entries of directories that are the guest's own, and with outgoing requests that are the
-//!    same in both;
-//! 2. the gate, which takes the place of every interface that leads to the network;
+//!    a bound for open files, and entries of directories that are the guest's own;
+//! 2. the gate, which takes the place of every interface that leads to the network, and makes outgoing requests the same in
+//!    both;
 //! 3. the interfaces by which a guest reads its variables;
 //! 4. for a composed component, [refusals](isolated) in place of the rights that its dependencies do not inherit;
 //! 5. for a component that imports what nobody provides, [placeholders](unknown) that trap when they are called,
@@ -47,8 +47,9 @@ impl Interfaces {
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
         outport_egress::add_to_linker(&mut linker)?;
+        outport_egress::p2::add_http_to_linker(&mut linker)?;
+        outport_egress::p3::add_http_to_linker(&mut linker)?;
         crate::directory_entries::add_to_linker(&mut linker)?;
-        crate::outgoing_requests::add_to_linker(&mut linker)?;
         crate::open_files::add_to_linker(&mut linker)?;
         crate::random::add_to_linker(&mut linker)?;
         crate::variables::add_to_linker(&mut linker)?;

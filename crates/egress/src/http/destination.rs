@@ -154,9 +154,12 @@ fn port(authority: &Authority) -> Result<Option<u16>, NoDestination> {
     }
 }
 
+/// The authority of a request that names a path alone: it is for the app that asks.
+pub(crate) const THE_APP: &str = "self";
+
 /// The host as the policy judges it: `self.alt` is `self`, and so is a host that was left out, as in Spin.
 fn host(authority: &Authority) -> Result<Host, NoDestination> {
-    let itself = || Host::parse("self");
+    let itself = || Host::parse(THE_APP);
     let host = match authority.host() {
         "" => itself(),
         text => match Host::parse(text) {

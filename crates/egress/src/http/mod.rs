@@ -42,6 +42,7 @@ mod slot;
 mod tls;
 mod user;
 
+pub(crate) use destination::THE_APP;
 pub use hooks::GateHooks;
 pub use internal::{Internal, InternalDestination};
 pub use own_body::Ending;

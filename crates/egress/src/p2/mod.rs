@@ -10,6 +10,7 @@
 //! | `network`, `instance-network` | – | all; they carry no rights |
 
 mod create_socket;
+mod http;
 mod ip_name_lookup;
 mod network;
 mod tcp;
@@ -19,6 +20,8 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::sockets;
 
 use crate::ctx::{GateView, Gated};
+
+pub use http::add_http_to_linker;
 
 /// Puts the gate in front of the sockets and look-ups of WASI 0.2.
 ///

@@ -7,6 +7,7 @@
 //! | `types`, `udp-socket` | creation is judged and counted; binds and connects are marked | all else |
 //! | `ip-name-lookup` | all | – |
 
+mod http;
 mod ip_name_lookup;
 mod tcp;
 mod udp;
@@ -18,6 +19,8 @@ use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
 use crate::ctx::{GateCtxView, GateView, Gated};
 use crate::refusal::{Refusal, RefusalKind};
+
+pub use http::add_http_to_linker;
 
 /// Puts the gate in front of the sockets and look-ups of WASI 0.3.
 ///

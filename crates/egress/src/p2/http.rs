@@ -1,0 +1,71 @@
+//! Outgoing requests of WASI 0.2 as [0.3 has them](crate::p3::add_http_to_linker), where wasmtime's differ.
+//!
+//! | what | wasmtime | here |
+//! | --- | --- | --- |
+//! | a request whose path was never set | `HTTP-protocol-error` | its path is `/` |
+//! | a request whose authority was never set | `HTTP-protocol-error` | it is for the app itself (AL-10), as in Spin |
+//! | a body that breaks off while the guest reads it | no code at all | the code that 0.3 has for it, by `http-error-code` |
+
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::p2::IoError;
+use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, RequestOptions};
+use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
+use wasmtime_wasi_http::{Error, WasiHttpView};
+
+use crate::http::THE_APP;
+
+/// Lets guests of WASI 0.2 send requests that name a path alone, and tells them what those of 0.3 are told.
+///
+/// To be called after [`wasmtime_wasi_http::p2::add_only_http_to_linker_async`], of whose functions it replaces two.
+///
+/// # Errors
+///
+/// What the linker reports.
+pub fn add_http_to_linker<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let added = add_shadowing(linker);
+    linker.allow_shadowing(false);
+    added
+}
+
+fn add_shadowing<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    type Given = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
+    linker.instance("wasi:http/outgoing-handler@0.2.12")?.func_wrap(
+        "handle",
+        |mut store, (request, options): Given| {
+            let mut view = store.data_mut().http();
+            let written = view.table.get_mut(&request)?;
+            written.path_with_query.get_or_insert_with(|| "/".to_owned());
+            written.authority.get_or_insert_with(|| THE_APP.to_owned());
+            Ok((
+                match outgoing_handler::Host::handle(&mut view, request, options) {
+                    Ok(answer) => Ok(answer),
+                    Err(error) => Err(error.downcast()?),
+                },
+            ))
+        },
+    )?;
+    linker.instance("wasi:http/types@0.2.12")?.func_wrap(
+        "http-error-code",
+        |mut store, (error,): (Resource<IoError>,)| {
+            let view = store.data_mut().http();
+            let error = view.table.get(&error)?;
+            let told = error.downcast_ref::<ErrorCode>().cloned();
+            Ok((told.or_else(|| error.downcast_ref().map(code)),))
+        },
+    )
+}
+
+/// What a body may fail with, in the words of WASI 0.2.
+fn code(error: &Error) -> ErrorCode {
+    match error {
+        Error::ConnectionTerminated => ErrorCode::ConnectionTerminated,
+        Error::ConnectionReadTimeout => ErrorCode::ConnectionReadTimeout,
+        Error::HttpResponseIncomplete => ErrorCode::HttpResponseIncomplete,
+        Error::HttpResponseHeaderSectionSize(size) => ErrorCode::HttpResponseHeaderSectionSize(*size),
+        Error::HttpRequestBodySize(size) => ErrorCode::HttpRequestBodySize(*size),
+        Error::HttpResponseBodySize(size) => ErrorCode::HttpResponseBodySize(*size),
+        _ => ErrorCode::HttpProtocolError,
+    }
+}

@@ -1,0 +1,65 @@
+//! Outgoing requests of WASI 0.3 as [0.2 has them](crate::p2::add_http_to_linker), where wasmtime's differ.
+//!
+//! | what | wasmtime | here |
+//! | --- | --- | --- |
+//! | a request whose path was never set | `HTTP-request-URI-invalid` | its path is `/` |
+//! | a request whose authority was never set | `HTTP-request-URI-invalid` | it is for the app itself (AL-10), as in Spin |
+//! | an authority whose port is empty or none: `host:`, `:`, `host:65536` | not taken | taken, and then judged: `host:` has the port of the scheme, a port that is none is `HTTP-request-URI-invalid` |
+
+use http::uri::{Authority, PathAndQuery};
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi_http::p3::Request;
+use wasmtime_wasi_http::p3::bindings::http::client;
+use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
+
+use crate::http::THE_APP;
+
+/// Lets guests of WASI 0.3 send requests that name a path alone, and write authorities as those of 0.2 may.
+///
+/// To be called after [`wasmtime_wasi_http::p3::add_to_linker`], of whose functions it replaces two.
+///
+/// # Errors
+///
+/// What the linker reports.
+pub fn add_http_to_linker<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let added = add_shadowing(linker);
+    linker.allow_shadowing(false);
+    added
+}
+
+fn add_shadowing<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    linker.instance("wasi:http/types@0.3.0")?.func_wrap(
+        "[method]request.set-authority",
+        |mut store, (request, written): (Resource<Request>, Option<String>)| {
+            let Ok(authority) = written.map(Authority::try_from).transpose() else {
+                return Ok((Err(()),));
+            };
+            store.data_mut().http().table.get_mut(&request)?.authority = authority;
+            Ok((Ok(()),))
+        },
+    )?;
+    linker.instance("wasi:http/client@0.3.0")?.func_wrap_concurrent(
+        "send",
+        |store, (request,): (Resource<Request>,)| {
+            Box::pin(async move {
+                store.with(|mut store| {
+                    let view = store.get().http();
+                    let written = view.table.get_mut(&request)?;
+                    written
+                        .path_with_query
+                        .get_or_insert(PathAndQuery::from_static("/"));
+                    written.authority.get_or_insert(Authority::from_static(THE_APP));
+                    wasmtime::error::Ok(())
+                })?;
+                let store = store.with_getter::<WasiHttp>(T::http);
+                Ok((
+                    match <WasiHttp as client::HostWithStore<T>>::send(&store, request).await {
+                        Ok(answer) => Ok(answer),
+                        Err(error) => Err(error.downcast()?),
+                    },
+                ))
+            })
+        },
+    )
+}
