@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::destination::Destination;
-use super::dial::ConnectionPermit;
+use super::dial::ConnectionSlot;
 use super::errors;
 use super::failure::{Failure, Reach};
 use super::heard::Heard;
@@ -51,17 +51,17 @@ pub(super) struct Reached {
 
 impl Connection {
     /// Speaks TLS where the scheme says so, and HTTP in the version that both sides know. The connection is driven
-    /// by a task of its own, which holds `permit`.
+    /// by a task of its own, which holds `slot`.
     pub(super) async fn establish(
         stream: Paced<TcpStream>,
         reached: Reached,
         destination: &Destination,
         tls: &TlsConnector,
-        permit: ConnectionPermit,
+        slot: ConnectionSlot,
     ) -> Result<Connection, Error> {
         let followed = stream.follower();
         if destination.scheme != Scheme::HTTPS {
-            return Connection::over(stream, followed, Version::HTTP_11, reached, permit).await;
+            return Connection::over(stream, followed, Version::HTTP_11, reached, slot).await;
         }
         let stream = tls
             .connect(server_name(&destination.host)?, stream)
@@ -71,7 +71,7 @@ impl Connection {
             Some(b"h2") => Version::HTTP_2,
             _ => Version::HTTP_11,
         };
-        Connection::over(stream, followed, version, reached, permit).await
+        Connection::over(stream, followed, version, reached, slot).await
     }
 
     /// Speaks HTTP of this version.
@@ -80,7 +80,7 @@ impl Connection {
         followed: Weak<Followed>,
         version: Version,
         reached: Reached,
-        permit: impl Send + 'static,
+        slot: impl Send + 'static,
     ) -> Result<Connection, Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -94,8 +94,8 @@ impl Connection {
         let heard = Heard::default();
         let stream = heard.listen(stream);
         let sender = match version {
-            Version::HTTP_2 => http2(stream, permit, &user, &end).await?,
-            _ => http1(stream, permit, &user, &end).await?,
+            Version::HTTP_2 => http2(stream, slot, &user, &end).await?,
+            _ => http1(stream, slot, &user, &end).await?,
         };
         Ok(Connection {
             sender,
@@ -215,7 +215,7 @@ fn is_last<B>(answer: &Response<B>) -> bool {
     }
 }
 
-async fn http1<S>(stream: S, permit: impl Send + 'static, user: &User, end: &End) -> Result<Sender, Error>
+async fn http1<S>(stream: S, slot: impl Send + 'static, user: &User, end: &End) -> Result<Sender, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -224,11 +224,11 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| errors::of_hyper(&error))?;
-    drive(connection, permit, user, end.clone());
+    drive(connection, slot, user, end.clone());
     Ok(Sender::Http1(sender))
 }
 
-async fn http2<S>(stream: S, permit: impl Send + 'static, user: &User, end: &End) -> Result<Sender, Error>
+async fn http2<S>(stream: S, slot: impl Send + 'static, user: &User, end: &End) -> Result<Sender, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -241,7 +241,7 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| errors::of_hyper(&error))?;
-    drive(connection, permit, user, end.clone());
+    drive(connection, slot, user, end.clone());
     Ok(Sender::Http2(sender))
 }
 
@@ -265,10 +265,10 @@ impl End {
     }
 }
 
-/// The permit is given back when the connection has ended, which it does when nobody can send on it any more.
+/// The slot is given back when the connection has ended, which it does when nobody can send on it any more.
 fn drive(
     connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
-    permit: impl Send + 'static,
+    slot: impl Send + 'static,
     user: &User,
     end: End,
 ) {
@@ -279,7 +279,7 @@ fn drive(
             Some(Err(error)) => tracing::debug!(%error, "a connection of outgoing HTTP ended"),
             None => tracing::debug!("a connection of outgoing HTTP was busy although nobody used it"),
         }
-        drop(permit);
+        drop(slot);
     });
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn connect(
     slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
     let answer = resolve(gate, destination).await?;
-    let (mut permit, permitted) = judge_when_there_is_room(gate, destination, &answer, slot).await?;
+    let (mut connection_slot, permitted) = judge_when_there_is_room(gate, destination, &answer, slot).await?;
     let connected = first_to_connect(gate, destination, &answer, &permitted).await;
     let (stream, endpoint, followed) = connected.map_err(errors::of_connect)?;
     stream.set_nodelay(true).map_err(errors::of_connect)?;
@@ -43,7 +43,7 @@ pub(super) async fn connect(
         chain: answer.chain,
         source: answer.source,
     };
-    permit
+    connection_slot
         .connected(&stream, destination, &reached, followed.clone())
         .map_err(errors::of_connect)?;
     let established = Connection::establish(
@@ -51,7 +51,7 @@ pub(super) async fn connect(
         reached,
         destination,
         &gate.gate().tls().connector(&destination.host),
-        permit,
+        connection_slot,
     )
     .await;
     if let Some(followed) = followed {
@@ -105,7 +105,7 @@ async fn resolve(gate: &InstanceGate, destination: &Destination) -> Result<Answe
 }
 
 /// One connection in the counts of the process. Dropping it gives the place back and wakes who waits for one.
-pub(super) struct ConnectionPermit {
+pub(super) struct ConnectionSlot {
     gate: Arc<InstanceGate>,
     connection: Option<Registration>,
     place: Option<OwnedSemaphorePermit>,
@@ -120,7 +120,7 @@ struct Permitted {
     decision: DecisionId,
 }
 
-impl ConnectionPermit {
+impl ConnectionSlot {
     /// Notes that the connection is established.
     fn connected(
         &mut self,
@@ -149,14 +149,14 @@ impl ConnectionPermit {
     }
 }
 
-impl ConnectionPermit {
+impl ConnectionSlot {
     /// Gives back all but the place among those of outgoing HTTP.
     fn back(mut self) -> Option<OwnedSemaphorePermit> {
         self.place.take()
     }
 }
 
-impl Drop for ConnectionPermit {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.gate.held().uncount_connection();
     }
@@ -169,7 +169,7 @@ async fn judge_when_there_is_room(
     destination: &Destination,
     answer: &Answer,
     slot: &ExchangeSlot,
-) -> Result<(ConnectionPermit, Vec<Permitted>), Error> {
+) -> Result<(ConnectionSlot, Vec<Permitted>), Error> {
     let patience = Instant::now() + QUOTA_TIME;
     let mut place = take_place(gate, patience).await?;
     let mut waiter = None;
@@ -179,18 +179,18 @@ async fn judge_when_there_is_room(
         let is_last = Instant::now() >= patience;
         if is_last || has_room(gate, destination, answer, slot.usage()) {
             let before = slot.without(gate.held().count_connection());
-            let permit = ConnectionPermit {
+            let connection_slot = ConnectionSlot {
                 gate: gate.clone(),
                 connection: None,
                 place: place.take(),
                 followed: None,
             };
             match judge(gate, destination, answer, before) {
-                Ok(permitted) => return Ok((permit, permitted)),
+                Ok(permitted) => return Ok((connection_slot, permitted)),
                 Err(RefusalKind::Policy) => return Err(Error::DestinationIpProhibited),
                 Err(RefusalKind::Quota) if is_last => return Err(Error::ConnectionLimitReached),
                 // Somebody else was faster.
-                Err(RefusalKind::Quota) => place = permit.back(),
+                Err(RefusalKind::Quota) => place = connection_slot.back(),
             }
         }
         waiter.get_or_insert_with(|| Waiter::new(gate.gate().wall()));
@@ -336,7 +336,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::sockets::SocketPermit;
+    use crate::sockets::SocketSlot;
     use crate::testing::{Script, World};
 
     /// A world with room for `most` connections, and a gate in it.
@@ -397,7 +397,7 @@ mod tests {
         let slot = ExchangeSlot::count(&gate);
         let wall = gate.gate().wall();
         let _others: Vec<_> = (0..10_000).map(|_| wall.gate("other", Arc::default())).collect();
-        let (give, given) = std::sync::mpsc::channel::<(Duration, ConnectionPermit)>();
+        let (give, given) = std::sync::mpsc::channel::<(Duration, ConnectionSlot)>();
         let freeing = std::thread::spawn(move || {
             for (later, held) in given {
                 std::thread::sleep(later);
@@ -430,12 +430,12 @@ mod tests {
             world.operator.quotas.sockets_per_instance = of_instance;
             world.operator.quotas.sockets_per_process = of_process;
             let gate = world.instance(&["*://10.0.0.1:8080"]);
-            let _socket = SocketPermit::take(&gate, Transport::Tcp).ok().unwrap();
+            let _socket = SocketSlot::take(&gate, Transport::Tcp).ok().unwrap();
             let mut held = Vec::new();
             let refused = loop {
                 let slot = ExchangeSlot::count(&gate);
                 match judge_when_there_is_room(&gate, &destination, &answer, &slot).await {
-                    Ok((permit, _)) => held.push((slot, permit)),
+                    Ok((connection_slot, _)) => held.push((slot, connection_slot)),
                     Err(error) => break error,
                 }
             };
@@ -445,10 +445,10 @@ mod tests {
                 most,
                 "with one socket: {of_instance}, {of_process}"
             );
-            let socket = SocketPermit::take(&gate, Transport::Tcp).err().unwrap();
+            let socket = SocketSlot::take(&gate, Transport::Tcp).err().unwrap();
             assert_eq!(socket.kind(), RefusalKind::Quota);
             held.pop();
-            assert!(SocketPermit::take(&gate, Transport::Tcp).is_ok());
+            assert!(SocketSlot::take(&gate, Transport::Tcp).is_ok());
         }
     }
 
@@ -464,7 +464,7 @@ mod tests {
             wall.gate(name, allow).open().gate.clone()
         });
         let take_all = |gate: &Arc<InstanceGate>| {
-            let taken = std::iter::from_fn(|| SocketPermit::take(gate, Transport::Tcp).ok());
+            let taken = std::iter::from_fn(|| SocketSlot::take(gate, Transport::Tcp).ok());
             taken.collect::<Vec<_>>()
         };
         let of_greedy = take_all(&greedy);

@@ -4,7 +4,7 @@ use outport_policy::Limit;
 
 use super::*;
 use crate::refusal::RefusalKind;
-use crate::sockets::SocketPermit;
+use crate::sockets::SocketSlot;
 use crate::testing::{Script, World, instance};
 
 fn endpoint(text: &str) -> Endpoint {
@@ -96,15 +96,15 @@ fn sockets_are_counted_from_creation_until_they_are_gone() {
     world.operator.quotas.sockets_per_process = 3;
     let wall = world.wall();
     let (mine, other) = (instance(&wall, &["*://*:*"]), instance(&wall, &["*://*:*"]));
-    let first = SocketPermit::take(&mine, Transport::Tcp).ok().unwrap();
-    let second = SocketPermit::take(&mine, Transport::Udp).ok().unwrap();
+    let first = SocketSlot::take(&mine, Transport::Tcp).ok().unwrap();
+    let second = SocketSlot::take(&mine, Transport::Udp).ok().unwrap();
     let quota = |gate: &Arc<InstanceGate>| {
-        SocketPermit::take(gate, Transport::Tcp)
+        SocketSlot::take(gate, Transport::Tcp)
             .err()
             .map(|refusal| refusal.reason())
     };
     assert_eq!(quota(&mine), Some(Reason::QuotaSockets), "the instance has two");
-    let third = SocketPermit::take(&other, Transport::Tcp).ok().unwrap();
+    let third = SocketSlot::take(&other, Transport::Tcp).ok().unwrap();
     assert_eq!(quota(&other), Some(Reason::QuotaSockets), "the process has three");
     assert_eq!(wall.tally().sockets, 3);
 
@@ -125,7 +125,7 @@ fn the_connections_of_a_component_and_of_all_have_their_own_limits() {
         .map(|id| wall.gate(id, crate::testing::allow(&["*://*:*"])))
         .into();
     let quota = |index: usize| {
-        SocketPermit::take(&gates[index].open().gate, Transport::Tcp).map_err(|refusal| refusal.reason())
+        SocketSlot::take(&gates[index].open().gate, Transport::Tcp).map_err(|refusal| refusal.reason())
     };
     let first = quota(0).ok();
     assert_eq!(
@@ -150,7 +150,7 @@ fn a_udp_socket_is_refused_before_it_exists() {
     world.operator.limits.udp = Limit::Holds;
     let wall = world.wall();
     let gate = instance(&wall, &["udp://*:*"]);
-    let refusal = SocketPermit::take(&gate, Transport::Udp).err().unwrap();
+    let refusal = SocketSlot::take(&gate, Transport::Udp).err().unwrap();
     assert_eq!(
         (refusal.reason(), refusal.kind()),
         (Reason::RuntimeUdp, RefusalKind::Policy)

@@ -8,20 +8,20 @@ use outport_policy::{Attempt, Endpoint, Transport};
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx};
 
-use super::permit::SocketPermit;
+use super::slot::SocketSlot;
 use super::step::{self, Step};
 use crate::followed::Followed;
 use crate::instance::InstanceGate;
 use crate::refusal::Refusal;
 
 /// Judges and counts a new UDP socket. What comes back makes exactly this socket: a context whose check holds the
-/// permit, to be handed to `wasmtime-wasi`'s own creation and then dropped.
+/// slot, to be handed to `wasmtime-wasi`'s own creation and then dropped.
 ///
 /// # Errors
 ///
 /// The refusal, before any system call.
 pub(crate) fn admit(gate: &Arc<InstanceGate>) -> Result<WasiSocketsCtx, Refusal> {
-    let held = SocketPermit::take(gate, Transport::Udp)?;
+    let held = SocketSlot::take(gate, Transport::Udp)?;
     let mut builder = WasiCtx::builder();
     builder.allow_udp(true);
     let transport = Transport::Udp;

@@ -32,18 +32,18 @@ use tokio::runtime::Handle;
 use tokio::task::coop;
 use wasmtime_wasi::sockets::ErrorCode;
 
-use super::permit::SocketPermit;
+use super::slot::SocketSlot;
 use crate::audit::EndedBy;
 use crate::followed::Followed;
 use crate::host_account::HostAccount;
 
-/// A socket that does not block, and the permit to have it.
+/// A socket that does not block, and the slot that counts it.
 pub(crate) struct Connection {
     // The runtime forgets the socket before it is closed: fields drop in the order of declaration.
     watched: OnceLock<AsyncFd<Arc<OwnedFd>>>,
     registering: Mutex<()>,
     socket: Arc<OwnedFd>,
-    permit: Arc<SocketPermit>,
+    slot: Arc<SocketSlot>,
     /// Set once it is established, where anybody wants to know how it ends.
     followed: OnceLock<Arc<Followed>>,
 }
@@ -61,12 +61,12 @@ enum Direction {
 }
 
 impl Connection {
-    pub(super) fn new(socket: OwnedFd, permit: Arc<SocketPermit>) -> Connection {
+    pub(super) fn new(socket: OwnedFd, slot: Arc<SocketSlot>) -> Connection {
         Connection {
             watched: OnceLock::new(),
             registering: Mutex::new(()),
             socket: Arc::new(socket),
-            permit,
+            slot,
             followed: OnceLock::new(),
         }
     }
@@ -81,8 +81,8 @@ impl Connection {
         &self.socket
     }
 
-    pub(super) fn permit(&self) -> &SocketPermit {
-        &self.permit
+    pub(super) fn slot(&self) -> &SocketSlot {
+        &self.slot
     }
 
     /// Both directions, to be taken once.
@@ -272,7 +272,7 @@ impl Receiving {
 impl Sending {
     /// What is charged for what is done to send.
     pub(crate) fn account(&self) -> Option<Arc<dyn HostAccount>> {
-        self.0.permit.gate().account()
+        self.0.slot.gate().account()
     }
 
     /// Waits until something can be sent, an error among it.

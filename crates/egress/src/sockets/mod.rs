@@ -4,7 +4,7 @@
 //! is judged is what the system call gets. Those of UDP are `wasmtime-wasi`'s. Either passes the gate at two points,
 //! and nowhere else:
 //!
-//! 1. **Creation** ([`SocketPermit`]): judged and counted before the system call. The permit is what keeps the count,
+//! 1. **Creation** ([`SocketSlot`]): judged and counted before the system call. The slot is what keeps the count,
 //!    and it lives exactly as long as the socket.
 //! 2. **Every address**: a TCP socket asks the gate itself. A UDP socket brings a [check](check) along that
 //!    `wasmtime-wasi` asks before each bind and datagram ([`admit`]); the adapters mark the calls whose checks mean
@@ -17,13 +17,13 @@
 
 mod check;
 mod connection;
-mod permit;
+mod slot;
 mod step;
 mod tcp;
 
 pub(crate) use check::{admit, closed_ctx};
 pub(crate) use connection::{Receiving, Sending};
 #[cfg(test)]
-pub(crate) use permit::SocketPermit;
+pub(crate) use slot::SocketSlot;
 pub(crate) use step::{Step, during};
 pub(crate) use tcp::{Family, NotCreated, TcpSocket};

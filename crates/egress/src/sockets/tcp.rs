@@ -29,7 +29,7 @@ use rustix::net::sockopt;
 use wasmtime_wasi::sockets::ErrorCode;
 
 use super::connection::{Connection, Receiving, Sending};
-use super::permit::SocketPermit;
+use super::slot::SocketSlot;
 use crate::audit::code_of;
 use crate::followed::{self, Followed};
 use crate::instance::{DecisionId, InstanceGate};
@@ -41,7 +41,7 @@ pub(crate) struct TcpSocket {
     family: Family,
     state: State,
     /// Counted for as long as the guest has the socket, closed or not.
-    permit: Arc<SocketPermit>,
+    slot: Arc<SocketSlot>,
 }
 
 /// The family of a socket's addresses.
@@ -100,13 +100,13 @@ impl TcpSocket {
     ///
     /// The refusal, before any system call, or what the system said.
     pub(crate) fn create(gate: &Arc<InstanceGate>, family: Family) -> Result<TcpSocket, NotCreated> {
-        let permit = SocketPermit::take(gate, Transport::Tcp).map_err(NotCreated::Refused)?;
+        let slot = SocketSlot::take(gate, Transport::Tcp).map_err(NotCreated::Refused)?;
         let socket = family.socket().map_err(NotCreated::Failed)?;
         let bind = Bind::Implied;
         Ok(TcpSocket {
             family,
             state: State::Fresh { socket, bind },
-            permit,
+            slot,
         })
     }
 
@@ -123,7 +123,7 @@ impl TcpSocket {
         }
         let transport = Transport::Tcp;
         permitted(
-            self.permit
+            self.slot
                 .gate()
                 .judge("tcp.bind", &Attempt::Bind { transport, local }),
         )?;
@@ -143,7 +143,7 @@ impl TcpSocket {
         if !matches!(self.state, State::Fresh { .. }) {
             return Err(ErrorCode::InvalidState);
         }
-        refuse_multicast(self.permit.gate(), remote)?;
+        refuse_multicast(self.slot.gate(), remote)?;
         if !address::is_unicast(remote.ip())
             || !address::is_somebody(remote)
             || !address::is_of(remote.ip(), self.family)
@@ -152,7 +152,7 @@ impl TcpSocket {
         }
         self.state = match self.take_state() {
             State::Fresh { socket, bind } => State::Connecting(Connecting {
-                connection: Connection::new(socket, self.permit.clone()),
+                connection: Connection::new(socket, self.slot.clone()),
                 remote,
                 bind,
                 progress: Progress::Waiting,
@@ -184,7 +184,7 @@ impl TcpSocket {
         let State::Fresh { socket, bind } = &self.state else {
             return Err(ErrorCode::InvalidState);
         };
-        let gate = self.permit.gate();
+        let gate = self.slot.gate();
         let local = match bind {
             Bind::Done => local_address(socket),
             Bind::Implied => {
@@ -298,7 +298,7 @@ impl Connecting {
             followed,
         } = self;
         if *progress == Progress::Waiting {
-            let gate = connection.permit().gate();
+            let gate = connection.slot().gate();
             let decision = judge(gate, *remote, *bind, family).map_err(|_| ErrorCode::AccessDenied)?;
             *followed = Followed::begin(gate, decision, "tcp.connect", &reach(*remote));
             *progress = Progress::Begun;
@@ -322,7 +322,7 @@ impl Connecting {
 
     /// Tells that what was permitted has failed.
     fn failed(&self, error: ErrorCode) -> ErrorCode {
-        let gate = self.connection.permit().gate();
+        let gate = self.connection.slot().gate();
         let attempt = reach(self.remote);
         followed::failed(
             gate,
@@ -337,7 +337,7 @@ impl Connecting {
     fn established(self) -> State {
         let (connection, remote) = (Arc::new(self.connection), self.remote);
         connection
-            .permit()
+            .slot()
             .connected(connection.socket(), remote, self.followed.as_ref());
         if let Some(followed) = self.followed {
             followed.succeeded(None);

@@ -2,7 +2,7 @@
 //!
 //! Bytes go between the system's socket and the guest's memory without a stop. Each stream comes with a future, which
 //! resolves when the direction is over: with nothing where either side has ended it, with the error where one has. What
-//! holds a direction holds the permit for its socket, so that a socket counts for as long as a stream of it lives,
+//! holds a direction holds the slot of its socket, so that a socket counts for as long as a stream of it lives,
 //! whether or not the guest has dropped the socket.
 
 use std::iter;

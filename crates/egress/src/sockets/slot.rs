@@ -1,4 +1,4 @@
-//! Permission to have one socket, counted for as long as it lasts.
+//! One socket in the counts, for as long as it lasts.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -12,13 +12,13 @@ use crate::instance::{DecisionId, InstanceGate};
 use crate::refusal::Refusal;
 
 /// One socket in the counts of its instance, its component and the process. Dropping it gives the place back.
-pub(crate) struct SocketPermit {
+pub(crate) struct SocketSlot {
     gate: Arc<InstanceGate>,
     created: OnceLock<DecisionId>,
     connection: OnceLock<Registration>,
 }
 
-impl SocketPermit {
+impl SocketSlot {
     /// Takes a place for a new socket.
     ///
     /// The place is taken before it is judged, so that two threads cannot both get the last one, and given back
@@ -27,16 +27,16 @@ impl SocketPermit {
     /// # Errors
     ///
     /// The refusal: UDP that is not lifted, or a quota that is used up.
-    pub(crate) fn take(gate: &Arc<InstanceGate>, transport: Transport) -> Result<Arc<SocketPermit>, Refusal> {
+    pub(crate) fn take(gate: &Arc<InstanceGate>, transport: Transport) -> Result<Arc<SocketSlot>, Refusal> {
         let before = gate.held().count_socket();
-        let permit = Arc::new(SocketPermit {
+        let slot = Arc::new(SocketSlot {
             gate: gate.clone(),
             created: OnceLock::new(),
             connection: OnceLock::new(),
         });
         let created = gate.judge_counted("socket.create", &Attempt::CreateSocket { transport }, before)?;
-        let _ = permit.created.set(created);
-        Ok(permit)
+        let _ = slot.created.set(created);
+        Ok(slot)
     }
 
     /// Notes that the socket is connected, which it can be once.
@@ -65,7 +65,7 @@ impl SocketPermit {
     }
 }
 
-impl Drop for SocketPermit {
+impl Drop for SocketSlot {
     fn drop(&mut self) {
         self.gate.held().uncount_socket();
     }
