@@ -21,11 +21,11 @@ type Question = fn(&World, usize) -> f64;
 const ROWS: [(&str, Question); 6] = [
     ("look-up, by a name", |world, entries| {
         let name = listed_name(entries / 2);
-        time(world, &Attempt::LookUp { name: &name })
+        time(world, &Attempt::Lookup { name: &name })
     }),
     ("look-up, by a wildcard", |world, _| {
         let name = name("a.b.zone1.example");
-        time(world, &Attempt::LookUp { name: &name })
+        time(world, &Attempt::Lookup { name: &name })
     }),
     ("connect, by a network", |world, _| {
         time(world, &connect(Ipv4Addr::new(10, 1, 2, 3), 5432))

@@ -40,7 +40,7 @@ enum Work {
     /// A guest sends 64 bytes over TCP and gets them back.
     RoundTrip,
     /// A guest looks a name up whose answer is still good.
-    LookUp,
+    Lookup,
     /// A guest fetches over HTTP, on a connection that is open.
     Fetch,
     /// A request comes in, and is answered by an instance.
@@ -54,7 +54,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario::run("connect-refused", "player", Work::Refused),
     Scenario::run("round-trip", "player", Work::RoundTrip),
     Scenario::run("round-trip-0.3", "player-p3", Work::RoundTrip),
-    Scenario::run("look-up", "player", Work::LookUp),
+    Scenario::run("look-up", "player", Work::Lookup),
     Scenario::run("fetch", "player", Work::Fetch),
     Scenario::run("fetch-0.3", "player-p3", Work::Fetch),
     Scenario::serve("answer", "hello"),
@@ -120,12 +120,12 @@ impl Scenario {
                 let connect = format!("tcp.connect {} as c", peers::echo());
                 self.played(counter, &[], &[connect, format!("tcp.ping c {times}")])
             }
-            Work::LookUp => {
+            Work::Lookup => {
                 let server = DnsServer::start();
                 server.answers("db.test", [Reply::addresses(["10.0.0.5"]).ttl(3600)]);
                 let ask = format!("--dns-server={}", server.address());
-                let look_up = format!("repeat {times} dns.lookup db.test");
-                self.played(counter, &[ask], &[look_up])
+                let lookup = format!("repeat {times} dns.lookup db.test");
+                self.played(counter, &[ask], &[lookup])
             }
             Work::Fetch => {
                 let fetch = format!("repeat {times} http GET http://{}/", origin());

@@ -59,7 +59,7 @@ const WORKLOADS: [Workload; 12] = [
     (
         "look-up",
         "looking a name up whose answer is still good",
-        sockets::look_up,
+        sockets::lookup,
     ),
     (
         "entries",

@@ -70,7 +70,7 @@ pub(crate) fn datagrams(programs: &Programs, repetitions: usize) -> Table {
 }
 
 /// Looking a name up whose answer is still good, beside asking the server once more.
-pub(crate) fn look_up(programs: &Programs, repetitions: usize) -> Table {
+pub(crate) fn lookup(programs: &Programs, repetitions: usize) -> Table {
     let mut table = Table::new("look-up", "Looking a name up again", NATIVE);
     let server = DnsServer::start();
     server.answers("db.test", [Reply::addresses(["10.0.0.5"]).ttl(3600)]);

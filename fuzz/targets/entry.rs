@@ -6,12 +6,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use outport_policy::{BlockedNetwork, Entry, Place, PortSet};
+use outport_policy::{BlockedNetwork, Entry, Location, PortSet};
 
 fuzz_target!(|text: &str| {
-    match Entry::parse(text, Place::Code) {
+    match Entry::parse(text, Location::Code) {
         Ok(entry) => {
-            let again = Entry::parse(&entry.to_string(), Place::Code).expect("what is shown can be read");
+            let again = Entry::parse(&entry.to_string(), Location::Code).expect("what is shown can be read");
             assert_eq!(entry, again);
             for scheme in entry.schemes() {
                 assert!(!entry.ports_for(scheme).contains(0), "port 0 is no port");
@@ -22,7 +22,7 @@ fuzz_target!(|text: &str| {
             if let Some(instead) = error.instead() {
                 // Its port may be for the author to fill in.
                 assert!(
-                    Entry::parse(&instead.replace(":PORT", ":1"), Place::Code).is_ok(),
+                    Entry::parse(&instead.replace(":PORT", ":1"), Location::Code).is_ok(),
                     "`{instead}` is proposed and refused"
                 );
             }
@@ -32,5 +32,5 @@ fuzz_target!(|text: &str| {
     if let Ok(ports) = PortSet::parse(text) {
         assert!(!ports.contains(0));
     }
-    let _ = BlockedNetwork::parse(text, Place::Code);
+    let _ = BlockedNetwork::parse(text, Location::Code);
 });

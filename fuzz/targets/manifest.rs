@@ -7,16 +7,16 @@
 
 use libfuzzer_sys::fuzz_target;
 use outport_manifest::{GivenVariables, Manifest, SourceFile, VariableFileFormat, Variables};
-use outport_policy::{Entry, Place};
+use outport_policy::{Entry, Location};
 
 fuzz_target!(|text: &str| {
     // Behind a zero byte a variables file may follow, or `.env` behind a `#`.
     let (text, values) = text.split_once('\0').unwrap_or((text, ""));
     let file = SourceFile::new("spin.toml", text);
     let reading = Manifest::parse(&file);
-    let problems = reading.problems().iter().map(|problem| &problem.place);
-    let notes = reading.notes().iter().map(|note| &note.place);
-    problems.chain(notes).for_each(|place| inside(place, text));
+    let problems = reading.problems().iter().map(|problem| &problem.location);
+    let notes = reading.notes().iter().map(|note| &note.location);
+    problems.chain(notes).for_each(|location| inside(location, text));
     for problem in reading.problems() {
         let _ = (problem.to_string(), problem.help());
     }
@@ -38,20 +38,20 @@ fuzz_target!(|text: &str| {
             // An entry with a secret in it is shown as its template.
             let shown = entry.to_string();
             assert!(
-                shown.contains("{{") || Entry::parse(&shown, Place::Code).is_ok(),
+                shown.contains("{{") || Entry::parse(&shown, Location::Code).is_ok(),
                 "{shown}"
             );
         }
     }
 });
 
-fn inside(place: &Place, text: &str) {
-    if let Place::File {
+fn inside(location: &Location, text: &str) {
+    if let Location::File {
         path,
         span,
         line,
         column,
-    } = place
+    } = location
     {
         assert!(*line > 0 && *column > 0);
         assert!(

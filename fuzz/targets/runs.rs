@@ -19,7 +19,7 @@ use libfuzzer_sys::fuzz_target;
 use model::{MOST_IN_FLIGHT, MOperator, PEER_IDLE};
 use run::{Instance, Run};
 use step::{Said, Step};
-use written::{HOSTS, LEARNERS, NAMES, PLACES, PORTS, Place, RANGES, SCHEMES, Written};
+use written::{HOSTS, LEARNERS, NAMES, TARGETS, PORTS, Target, RANGES, SCHEMES, Written};
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = play(&mut Unstructured::new(bytes));
@@ -73,12 +73,12 @@ fn operator(bytes: &mut Unstructured<'_>) -> Result<MOperator> {
         low_ports: bytes.arbitrary()?,
         link: bytes.arbitrary()?,
         loopback_answers: bytes.arbitrary()?,
-        learned: several(bytes, 2, |bytes| Ok((*bytes.choose(&LEARNERS)?, place(bytes)?)))?,
+        learned: several(bytes, 2, |bytes| Ok((*bytes.choose(&LEARNERS)?, target(bytes)?)))?,
     })
 }
 
-fn place(bytes: &mut Unstructured<'_>) -> Result<Place> {
-    bytes.choose(&PLACES).copied()
+fn target(bytes: &mut Unstructured<'_>) -> Result<Target> {
+    bytes.choose(&TARGETS).copied()
 }
 
 fn name(bytes: &mut Unstructured<'_>) -> Result<&'static str> {
@@ -92,17 +92,17 @@ fn port(bytes: &mut Unstructured<'_>) -> Result<u16> {
 fn step(bytes: &mut Unstructured<'_>) -> Result<Step> {
     let scheme = |bytes: &mut Unstructured<'_>| bytes.choose(&["http", "redis"]).copied();
     Ok(match bytes.int_in_range(0..=9)? {
-        0 => Step::LookUp(name(bytes)?),
+        0 => Step::Lookup(name(bytes)?),
         1 => Step::Answer(bytes.int_in_range(0..=MOST_IN_FLIGHT - 1)?, said(bytes)?),
-        2 => Step::Connect(place(bytes)?, port(bytes)?),
-        3 => Step::Send(place(bytes)?, port(bytes)?),
-        4 => Step::Receive(place(bytes)?, port(bytes)?),
+        2 => Step::Connect(target(bytes)?, port(bytes)?),
+        3 => Step::Send(target(bytes)?, port(bytes)?),
+        4 => Step::Receive(target(bytes)?, port(bytes)?),
         5 => Step::Request(name(bytes)?, scheme(bytes)?, port(bytes)?),
-        6 => Step::RequestTo(place(bytes)?, scheme(bytes)?, port(bytes)?),
+        6 => Step::RequestTo(target(bytes)?, scheme(bytes)?, port(bytes)?),
         7 => Step::Dial(
             name(bytes)?,
             several(bytes, 1, name)?,
-            place(bytes)?,
+            target(bytes)?,
             scheme(bytes)?,
             port(bytes)?,
         ),
@@ -116,6 +116,6 @@ fn said(bytes: &mut Unstructured<'_>) -> Result<Said> {
         0 => Said::NoSuchName,
         1 => Said::Failed,
         2 => Said::Abandoned,
-        _ => Said::Addresses(several(bytes, 1, name)?, several(bytes, 3, place)?),
+        _ => Said::Addresses(several(bytes, 1, name)?, several(bytes, 3, target)?),
     })
 }

@@ -6,14 +6,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use outport_manifest::{RuntimeConfig, SourceFile};
-use outport_policy::Place;
+use outport_policy::Location;
 
 fuzz_target!(|text: &str| {
     let reading = RuntimeConfig::parse(&SourceFile::new("config.toml", text));
-    let problems = reading.problems().iter().map(|problem| &problem.place);
-    let notes = reading.notes().iter().map(|note| &note.place);
-    for place in problems.chain(notes) {
-        if let Place::File { span, .. } = place {
+    let problems = reading.problems().iter().map(|problem| &problem.location);
+    let notes = reading.notes().iter().map(|note| &note.location);
+    for location in problems.chain(notes) {
+        if let Location::File { span, .. } = location {
             assert!(text.get(span.clone()).is_some(), "{span:?} is outside");
         }
     }

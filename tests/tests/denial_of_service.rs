@@ -117,7 +117,7 @@ fn leak_and_see(app: Outport, refusal: &str) {
 
 // proves: DNS-12
 #[test]
-fn dns_12_a_flood_of_look_ups_is_refused_and_its_neighbours_still_get_answers() {
+fn dns_12_a_flood_of_lookups_is_refused_and_its_neighbours_still_get_answers() {
     let dns = DnsServer::start();
     dns.answers("fast.test", [Reply::addresses(["10.0.0.5"])]);
     dns.answers("slow.test", [Reply::silence()]);

@@ -116,7 +116,7 @@ fn dns_4_another_name_changes_nothing_and_an_address_lives_until_both_drop_it() 
 }
 
 #[test]
-fn two_look_ups_of_one_name_in_flight_share_a_query_and_its_answer() {
+fn two_lookups_of_one_name_in_flight_share_a_query_and_its_answer() {
     isolated(|| {
         let (dns, _peers) = (DnsServer::start(), peers());
         let slow = Reply::addresses(["10.0.0.5"]).after(Duration::from_millis(250));
@@ -135,7 +135,7 @@ fn two_look_ups_of_one_name_in_flight_share_a_query_and_its_answer() {
 
 // proves: DNS-4
 #[test]
-fn dns_4_an_abandoned_look_up_grants_nothing() {
+fn dns_4_an_abandoned_lookup_grants_nothing() {
     isolated(|| {
         let (dns, _peers) = (DnsServer::start(), peers());
         dns.answers(
@@ -153,7 +153,7 @@ fn dns_4_an_abandoned_look_up_grants_nothing() {
 
 // proves: DNS-4
 #[test]
-fn dns_4_the_grants_are_those_of_the_newest_look_up_while_an_older_answer_is_read() {
+fn dns_4_the_grants_are_those_of_the_newest_lookup_while_an_older_answer_is_read() {
     isolated(|| {
         let (dns, _peers) = (DnsServer::start(), peers());
         dns.answers(

@@ -277,27 +277,27 @@ fn grants_follow_the_newest_answer_through_every_change() {
                 ],
             );
             let (first, second) = ("tcp.connect 10.9.31.1:5432", "tcp.connect 10.9.31.2:5432");
-            let (look_up, refused) = ("dns.lookup flip.test", "connection-refused");
+            let (lookup, refused) = ("dns.lookup flip.test", "connection-refused");
             Script::new()
-                .gets(look_up, UNRESOLVABLE)
+                .gets(lookup, UNRESOLVABLE)
                 .denied(first, "allow.name-not-looked-up")
-                .gets(look_up, "10.9.31.1")
+                .gets(lookup, "10.9.31.1")
                 .gets(first, refused)
-                .gets(look_up, "10.9.31.2")
+                .gets(lookup, "10.9.31.2")
                 .gets(second, refused)
                 .denied(first, "grant.replaced")
-                .gets(look_up, TEMPORARY)
+                .gets(lookup, TEMPORARY)
                 .gets(second, refused)
-                .gets(look_up, "10.9.31.1")
+                .gets(lookup, "10.9.31.1")
                 .gets(first, refused)
-                .gets(look_up, UNRESOLVABLE)
+                .gets(lookup, UNRESOLVABLE)
                 .denied(first, "grant.replaced")
                 .denied(second, "grant.replaced")
-                .gets(look_up, "10.9.31.2")
+                .gets(lookup, "10.9.31.2")
                 .gets(second, refused)
-                .gets(look_up, "permanent-resolver-failure")
+                .gets(lookup, "permanent-resolver-failure")
                 .gets(second, refused)
-                .gets(look_up, UNRESOLVABLE)
+                .gets(lookup, UNRESOLVABLE)
                 .denied(second, "grant.replaced")
                 .play(run(player, &dns));
         }
@@ -393,7 +393,7 @@ fn no_silence_lasts_longer_than_five_seconds_and_none_ends_a_grant() {
 
 // proves: DNS-12, DNS-13
 #[test]
-fn a_request_waits_no_longer_for_a_silent_server_than_a_look_up() {
+fn a_request_waits_no_longer_for_a_silent_server_than_a_lookup() {
     let dns = DnsServer::start();
     dns.answers("quiet.test", [Reply::silence()]);
     for player in PLAYERS {
@@ -411,7 +411,7 @@ fn a_request_waits_no_longer_for_a_silent_server_than_a_look_up() {
 
 // proves: DNS-13, DL-4
 #[test]
-fn requests_make_of_odd_answers_what_look_ups_do() {
+fn requests_make_of_odd_answers_what_lookups_do() {
     isolated(|| {
         let twenty = links("t", 20);
         let rows = [

@@ -447,7 +447,7 @@ fn dns_12_an_answer_is_cut_at_64_addresses() {
 
 // proves: DNS-12
 #[test]
-fn dns_12_the_seventeenth_look_up_in_flight_is_refused() {
+fn dns_12_the_seventeenth_lookup_in_flight_is_refused() {
     let dns = DnsServer::start();
     for number in 1..=18 {
         dns.answers(
@@ -468,7 +468,7 @@ fn dns_12_the_seventeenth_look_up_in_flight_is_refused() {
 }
 
 #[test]
-fn a_look_up_that_waits_holds_no_other_up() {
+fn a_lookup_that_waits_holds_no_other_up() {
     let dns = DnsServer::start();
     dns.answers(
         "slow.test",

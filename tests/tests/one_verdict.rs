@@ -82,16 +82,16 @@ impl Row {
     /// One by URL; and one by socket, before which a name is looked up.
     fn statements(&self) -> Vec<String> {
         let (host, port) = self.place.rsplit_once(':').expect("a place has a port");
-        let look_up = self.at.map(|_| format!("dns.lookup {host}"));
+        let lookup = self.at.map(|_| format!("dns.lookup {host}"));
         let connect = format!("tcp.connect {}:{port}", self.at.unwrap_or(host));
         let by_url = format!("http GET http://{}/", self.place);
-        [by_url].into_iter().chain(look_up).chain([connect]).collect()
+        [by_url].into_iter().chain(lookup).chain([connect]).collect()
     }
 
     /// What became of the way by URL and of that by socket. A look-up that was refused ends the latter.
     fn verdicts(&self, outcomes: &[Outcome]) -> (Verdict, Verdict) {
         let by_socket = match outcomes {
-            [_, look_up, _] if look_up.is_refused() => look_up,
+            [_, lookup, _] if lookup.is_refused() => lookup,
             [.., connect] => connect,
             [] => panic!("no outcome for {}", self.place),
         };

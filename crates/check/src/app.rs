@@ -75,7 +75,7 @@ impl AppUnderReview<'_> {
         let id = &component.id.value;
         Subject {
             id: id.as_str(),
-            place: manifest.source.place(&component.id.span),
+            location: manifest.source.location(&component.id.span),
             entries: entries.tentative(),
             unread: unread(component, entries),
             interfaces: self.interfaces.get(id),

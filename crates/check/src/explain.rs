@@ -174,7 +174,7 @@ impl Refusal {
         let remedy = remedy.map(|remedy| match (remedy, attempt, socket) {
             (
                 Remedy::AddEntry(_) | Remedy::AddEntryWithPort(_),
-                Attempt::LookUp { name },
+                Attempt::Lookup { name },
                 Some((transport, port)),
             ) => Remedy::AddEntry(match transport {
                 Transport::Tcp => format!("*://{name}:{port}"),
@@ -254,7 +254,7 @@ impl LayerSays {
         let entry = denial.denied_by().map(|entry| entry.cited().to_string());
         self.by = entry.or_else(|| {
             let blocked = denial.blocked_by()?;
-            Some(format!("{blocked} ({})", blocked.place()))
+            Some(format!("{blocked} ({})", blocked.location()))
         });
         self.closest = denial.closest().map(|entry| entry.cited().to_string());
     }

@@ -2,7 +2,7 @@
 
 use crate::code::{Code, Severity};
 use outport_manifest::{Note, Problem, Remark};
-use outport_policy::{Entry, Place, excerpt};
+use outport_policy::{Entry, Location, excerpt};
 use std::fmt;
 use std::ops::Range;
 
@@ -16,11 +16,11 @@ pub struct Finding {
     /// What it is, in a sentence without a full stop.
     pub message: String,
     /// Where it is.
-    pub place: Place,
+    pub location: Location,
     /// The component that it is about, if it is about one.
     pub component: Option<String>,
     /// Other places that have to do with it, each with what it is there.
-    pub related: Vec<(Place, String)>,
+    pub related: Vec<(Location, String)>,
     /// What to do.
     pub help: Option<String>,
     /// One line that says enough, where nobody asked for more than usual.
@@ -66,12 +66,12 @@ pub enum Fix {
 
 impl Finding {
     /// A finding of this code, of the severity that the code has.
-    pub fn new(code: Code, place: Place, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, location: Location, message: impl Into<String>) -> Self {
         Self {
             code: FindingCode::Check(code),
             severity: code.severity(),
             message: message.into(),
-            place,
+            location,
             component: None,
             related: Vec::new(),
             help: None,
@@ -96,8 +96,8 @@ impl Finding {
 
     /// With another place that has to do with it.
     #[must_use]
-    pub fn related_to(mut self, place: Place, what: impl Into<String>) -> Self {
-        self.related.push((place, what.into()));
+    pub fn related_to(mut self, location: Location, what: impl Into<String>) -> Self {
+        self.related.push((location, what.into()));
         self
     }
 
@@ -137,9 +137,9 @@ impl Finding {
 }
 
 /// The bytes of a file that a place stands for.
-pub(crate) fn span_of(place: &Place) -> Option<Range<usize>> {
-    match place {
-        Place::File { span, .. } => Some(span.clone()),
+pub(crate) fn span_of(location: &Location) -> Option<Range<usize>> {
+    match location {
+        Location::File { span, .. } => Some(span.clone()),
         _ => None,
     }
 }
@@ -150,7 +150,7 @@ impl From<&Problem> for Finding {
             code: FindingCode::File(problem.code()),
             severity: Severity::Error,
             message: problem.mistake.to_string(),
-            place: problem.place.clone(),
+            location: problem.location.clone(),
             component: None,
             related: Vec::new(),
             help: problem.help(),
@@ -169,7 +169,7 @@ impl From<&Note> for Finding {
                 outport_manifest::Severity::Warning => Severity::Warning,
             },
             message: note.remark.to_string(),
-            place: note.place.clone(),
+            location: note.location.clone(),
             component: None,
             related: Vec::new(),
             help: None,
@@ -182,7 +182,7 @@ impl From<&Note> for Finding {
 fn fix_of(note: &Note) -> Option<Fix> {
     match &note.remark {
         Remark::AllowedHttpHosts { entries } => Some(Fix::Move {
-            span: span_of(&note.place)?,
+            span: span_of(&note.location)?,
             to: "allowed_outbound_hosts",
             entries: entries.clone()?,
         }),
@@ -205,7 +205,7 @@ impl fmt::Display for Finding {
         write!(
             f,
             "{}: {}[{}]: {}",
-            self.place,
+            self.location,
             self.severity.as_str(),
             self.code,
             self.message

@@ -25,7 +25,7 @@ mod protocols;
 use crate::code::Severity;
 use crate::finding::Finding;
 use crate::subject::Subject;
-use outport_policy::{Entry, KeptOut, Operator, Place, redundant};
+use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
 use std::collections::{HashMap, HashSet};
 
 /// Whether the operator's denied names are resolved, so that their addresses are denied too (clause DL-5).
@@ -64,22 +64,22 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Finding> {
     findings.extend(breadth::findings(subject.entries, &needless));
     findings.extend(protocols::findings(subject, &needless));
     let concealed = subject.entries.iter().filter(|entry| entry.is_concealed());
-    let concealed: HashMap<&Place, &Entry> = concealed.map(|entry| (entry.place(), entry)).collect();
+    let concealed: HashMap<&Location, &Entry> = concealed.map(|entry| (entry.location(), entry)).collect();
     let mut findings: Vec<Finding> = findings
         .into_iter()
-        .map(|finding| match concealed.get(&finding.place) {
+        .map(|finding| match concealed.get(&finding.location) {
             Some(entry) => finding.concealing(entry),
             None => finding,
         })
         .collect();
     findings.extend(needs::findings(subject));
-    findings.sort_by_key(|finding| start_of(&finding.place));
+    findings.sort_by_key(|finding| start_of(&finding.location));
     findings
         .into_iter()
         .map(|finding| finding.of(subject.id))
         .collect()
 }
 
-fn start_of(place: &Place) -> usize {
-    crate::finding::span_of(place).map_or(0, |span| span.start)
+fn start_of(location: &Location) -> usize {
+    crate::finding::span_of(location).map_or(0, |span| span.start)
 }

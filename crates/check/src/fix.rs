@@ -361,8 +361,8 @@ mod tests {
                 with: with.to_owned(),
             },
         };
-        let place = SourceFile::new("spin.toml", text).place(&span);
-        Finding::new(Code::Redundant, place, "").fixed_by(Some(fix))
+        let location = SourceFile::new("spin.toml", text).location(&span);
+        Finding::new(Code::Redundant, location, "").fixed_by(Some(fix))
     }
 
     #[test]
@@ -430,7 +430,7 @@ mod tests {
                         .unwrap()
                         + 1;
                     let span = quoted..quoted + entry.len();
-                    Finding::new(Code::Redundant, outport_policy::Place::Code, "")
+                    Finding::new(Code::Redundant, outport_policy::Location::Code, "")
                         .fixed_by(Some(Fix::Remove { span }))
                 })
                 .collect();
@@ -492,7 +492,8 @@ mod tests {
                 to: "new",
                 entries: vec![["http://a", "https://a"].map(str::to_owned).into()],
             };
-            let finding = Finding::new(Code::Redundant, outport_policy::Place::Code, "").fixed_by(Some(fix));
+            let finding =
+                Finding::new(Code::Redundant, outport_policy::Location::Code, "").fixed_by(Some(fix));
             let (text, done) = apply_fixes(before, &[finding]).unwrap();
             assert_eq!((text.as_str(), done), (after, usize::from(before != after)));
         }

@@ -16,7 +16,7 @@
 use crate::code::Severity;
 use crate::finding::Finding;
 use outport_manifest::{SourceFile, Span};
-use outport_policy::{Place, masked, without_user_info};
+use outport_policy::{Location, masked, without_user_info};
 use std::fmt::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -55,8 +55,8 @@ impl Sources {
         self.secrets.push((file.clone(), span));
     }
 
-    fn quote(&self, place: &Place) -> Option<Quote> {
-        let Place::File { path, line, span, .. } = place else {
+    fn quote(&self, location: &Location) -> Option<Quote> {
+        let Location::File { path, line, span, .. } = location else {
             return None;
         };
         let file = self
@@ -122,12 +122,12 @@ fn first_line(finding: &Finding, message: &str, colours: Colours) -> String {
 /// One finding, with its line end.
 pub fn render(finding: &Finding, sources: &Sources, colours: Colours) -> String {
     let mut text = first_line(finding, &finding.message, colours);
-    let quote = sources.quote(&finding.place);
+    let quote = sources.quote(&finding.location);
     let number = quote
         .as_ref()
         .map_or(String::new(), |quote| quote.line.to_string());
     let margin = " ".repeat(number.len().max(1));
-    let _ = writeln!(text, "{margin}--> {}", visible(&finding.place.to_string()));
+    let _ = writeln!(text, "{margin}--> {}", visible(&finding.location.to_string()));
     if let Some(quote) = quote {
         let (shown, marks) = quote.shown(WIDTH - margin.len() - 3);
         let _ = writeln!(
@@ -138,8 +138,8 @@ pub fn render(finding: &Finding, sources: &Sources, colours: Colours) -> String 
         let _ = writeln!(text, "{margin} | {}", paint(colours, finding.severity, &marks));
     }
     let aside = |text: &str| wrap(&format!("{margin} = {}", visible(text)), 0, margin.len() + 3);
-    for (place, what) in &finding.related {
-        let _ = writeln!(text, "{}", aside(&format!("{what}: {place}")));
+    for (location, what) in &finding.related {
+        let _ = writeln!(text, "{}", aside(&format!("{what}: {location}")));
     }
     if let Some(help) = &finding.help {
         let _ = writeln!(text, "{}", aside(&format!("help: {help}")));
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn nothing_that_was_written_elsewhere_moves_the_cursor() {
-        let finding = Finding::new(Code::Everything, Place::Code, "a\x1b[2Jb\u{202e}\rc\nd");
+        let finding = Finding::new(Code::Everything, Location::Code, "a\x1b[2Jb\u{202e}\rc\nd");
         let text = render(&finding, &Sources::default(), Colours::Plain);
         assert!(
             !text.contains('\x1b') && !text.contains('\u{202e}') && !text.contains('\r'),
@@ -348,7 +348,7 @@ mod tests {
         let mut sources = Sources::default();
         sources.add(file.clone());
         sources.conceal(&file, 5..12);
-        let finding = Finding::new(Code::Everything, file.place(&(5..12)), "told");
+        let finding = Finding::new(Code::Everything, file.location(&(5..12)), "told");
         assert!(!render(&finding, &sources, Colours::Plain).contains("hunter2"));
     }
 }

@@ -3,7 +3,7 @@
 use crate::code::Severity;
 use crate::finding::{Finding, Fix};
 use crate::policy_tests::TestResult;
-use outport_policy::Place;
+use outport_policy::Location;
 use serde::Serialize;
 
 /// The report of a check, as one JSON document with its line end.
@@ -41,7 +41,8 @@ struct Told<'a> {
     code: String,
     severity: &'static str,
     message: &'a str,
-    place: Where,
+    #[serde(rename = "place")]
+    location: Where,
     #[serde(skip_serializing_if = "Option::is_none")]
     component: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +54,8 @@ struct Told<'a> {
 
 #[derive(Serialize)]
 struct Related<'a> {
-    place: Where,
+    #[serde(rename = "place")]
+    location: Where,
     message: &'a str,
 }
 
@@ -92,14 +94,14 @@ impl<'a> From<&'a Finding> for Told<'a> {
             code: finding.code.to_string(),
             severity: finding.severity.as_str(),
             message: &finding.message,
-            place: Where::from(&finding.place),
+            location: Where::from(&finding.location),
             component: finding.component.as_deref(),
             help: finding.help.as_deref(),
             related: finding
                 .related
                 .iter()
-                .map(|(place, message)| Related {
-                    place: Where::from(place),
+                .map(|(location, message)| Related {
+                    location: Where::from(location),
                     message,
                 })
                 .collect(),
@@ -108,10 +110,10 @@ impl<'a> From<&'a Finding> for Told<'a> {
     }
 }
 
-impl From<&Place> for Where {
-    fn from(place: &Place) -> Self {
-        match place {
-            Place::File {
+impl From<&Location> for Where {
+    fn from(location: &Location) -> Self {
+        match location {
+            Location::File {
                 path,
                 line,
                 column,
@@ -123,13 +125,13 @@ impl From<&Place> for Where {
                 start: span.start,
                 end: span.end,
             },
-            Place::Option { name } => Self::Option {
+            Location::Option { name } => Self::Option {
                 option: name.to_string(),
             },
-            Place::Environment { variable } => Self::Environment {
+            Location::Environment { variable } => Self::Environment {
                 environment: variable.to_string(),
             },
-            Place::Code => Self::Embedder { embedder: true },
+            Location::Code => Self::Embedder { embedder: true },
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::explain::{Assumption, Explanation, Question, QuestionError, Verdict, 
 use crate::finding::Finding;
 use crate::findings::DeniedNames;
 use outport_manifest::SourceFile;
-use outport_policy::{Place, Policy, Reason};
+use outport_policy::{Location, Policy, Reason};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -91,7 +91,7 @@ impl PolicyTests {
             Ok(file) => file,
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
-                let finding = Finding::new(Code::TestFile, source.place(&span), error.message());
+                let finding = Finding::new(Code::TestFile, source.location(&span), error.message());
                 return (this, vec![finding]);
             }
         };
@@ -180,7 +180,7 @@ impl PolicyTests {
     }
 
     fn wrong<T>(&self, at: &Spanned<T>, message: String) -> Finding {
-        Finding::new(Code::TestFile, self.place(at), message)
+        Finding::new(Code::TestFile, self.location(at), message)
     }
 
     fn failed(&self, test: &Test, result: &TestResult, explanation: &Explanation) -> Finding {
@@ -188,7 +188,8 @@ impl PolicyTests {
             "`{}` from `{}` was expected to be `{}`, and is `{}`",
             result.destination, result.component, result.expected, result.found
         );
-        let finding = Finding::new(Code::TestFailed, self.place(&test.expect), message).of(&result.component);
+        let finding =
+            Finding::new(Code::TestFailed, self.location(&test.expect), message).of(&result.component);
         let expects_more = result.expected == "allow";
         match explanation.remedy.as_ref().filter(|_| expects_more) {
             Some(remedy) => finding.helped_by(remedy),
@@ -200,7 +201,7 @@ impl PolicyTests {
     }
 
     /// Strings without their quotes.
-    fn place<T>(&self, at: &Spanned<T>) -> Place {
+    fn location<T>(&self, at: &Spanned<T>) -> Location {
         let span = at.span();
         let text = self.source.slice(&span);
         let quotes = text.len() >= 2 && text.starts_with(['"', '\'']);
@@ -209,7 +210,7 @@ impl PolicyTests {
         } else {
             span
         };
-        self.source.place(&inner)
+        self.source.location(&inner)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::code::{Code, Severity};
 use crate::finding::{Finding, FindingCode};
-use outport_policy::Place;
+use outport_policy::Location;
 use serde_json::{Value, json};
 
 /// The log of one run, as one JSON document with its line end.
@@ -60,8 +60,8 @@ fn result(finding: &Finding, rule: usize) -> Value {
         .related
         .iter()
         .enumerate()
-        .map(|(id, (place, what))| {
-            let mut location = location(place);
+        .map(|(id, (location, what))| {
+            let mut location = location_of(location);
             location["id"] = json!(id);
             location["message"] = json!({ "text": what });
             location
@@ -72,7 +72,7 @@ fn result(finding: &Finding, rule: usize) -> Value {
         "ruleIndex": rule,
         "level": finding.severity.as_str(),
         "message": { "text": message },
-        "locations": [location(&finding.place)],
+        "locations": [location_of(&finding.location)],
     });
     if !related.is_empty() {
         result["relatedLocations"] = json!(related);
@@ -81,9 +81,9 @@ fn result(finding: &Finding, rule: usize) -> Value {
 }
 
 /// What is in no file has a logical location only.
-fn location(place: &Place) -> Value {
-    match place {
-        Place::File {
+fn location_of(location: &Location) -> Value {
+    match location {
+        Location::File {
             path,
             line,
             column,

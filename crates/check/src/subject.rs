@@ -1,7 +1,7 @@
 //! What is checked: a component's entries, and what its code imports and exports.
 
 use outport_manifest::{Component, Located, SourceFile};
-use outport_policy::{Entry, Place};
+use outport_policy::{Entry, Location};
 
 /// One component, as far as a check has to know it.
 #[derive(Clone, Debug)]
@@ -9,7 +9,7 @@ pub struct Subject<'a> {
     /// Its id.
     pub id: &'a str,
     /// Where it is declared.
-    pub place: Place,
+    pub location: Location,
     /// Its entries with the variables filled in.
     pub entries: &'a [Entry],
     /// How many entries were written beside them that cannot be read.
@@ -30,7 +30,7 @@ pub struct Granted {
     /// Its first label.
     pub label: String,
     /// Where that is.
-    pub place: Place,
+    pub location: Location,
     /// Packages and interfaces of theirs that need it, without versions.
     interfaces: &'static [&'static str],
 }
@@ -60,7 +60,7 @@ impl Granted {
             Some(Self {
                 key,
                 label: first.value.clone(),
-                place: source.place(&first.span),
+                location: source.location(&first.span),
                 interfaces,
             })
         });

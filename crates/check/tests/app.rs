@@ -8,7 +8,7 @@ use outport_check::{
     apply_fixes, report_json, report_sarif, warnings_at_start,
 };
 use outport_manifest::{GivenVariables, Manifest, SourceFile};
-use outport_policy::{DenyList, Entry, Limit, Operator, Place, Policy};
+use outport_policy::{DenyList, Entry, Limit, Location, Operator, Policy};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 const HEADER: &str = "spin_manifest_version = 2\napplication.name = \"shop\"\n[[trigger.http]]\nroute = \"/...\"\ncomponent = \"web\"\n";
 
 fn operator(denied: &[&str]) -> Operator {
-    let option = Place::Option {
+    let option = Location::Option {
         name: "--disallowed-outbound-hosts".into(),
     };
     let denied = denied
@@ -52,8 +52,8 @@ fn codes(findings: &[Finding]) -> Vec<String> {
 }
 
 fn quoted<'s>(source: &'s SourceFile, finding: &Finding) -> &'s str {
-    match &finding.place {
-        Place::File { span, .. } => source.slice(span),
+    match &finding.location {
+        Location::File { span, .. } => source.slice(span),
         _ => "",
     }
 }
@@ -500,20 +500,23 @@ fn findings_are_short_however_long_an_entry_is() {
     ] {
         assert!(text.len() < 20_000, "{} bytes: {}", text.len(), &text[..2_000]);
     }
-    let place = review
+    let location = review
         .findings
         .iter()
         .find(|finding| finding.code.to_string() == "manifest.entry");
-    assert_eq!(quoted(&source, place.expect("it is an error")).len(), bad.len());
+    assert_eq!(
+        quoted(&source, location.expect("it is an error")).len(),
+        bad.len()
+    );
 }
 
 #[test]
 fn what_up_warns_of_is_what_check_warns_of() {
-    let entry = |text| Entry::parse(text, Place::Code).expect("an entry");
+    let entry = |text| Entry::parse(text, Location::Code).expect("an entry");
     let entries = [entry("*://*:*"), entry("*://*.com:1")];
     let subject = outport_check::Subject {
         id: "web",
-        place: Place::Code,
+        location: Location::Code,
         entries: &entries,
         unread: 0,
         interfaces: None,
@@ -803,7 +806,7 @@ expect = "sometimes"
 fn policy(entries: &[&str], operator: Operator) -> Policy {
     let entries = entries
         .iter()
-        .map(|text| Entry::parse(text, Place::Code).expect("an entry"));
+        .map(|text| Entry::parse(text, Location::Code).expect("an entry"));
     let allow = outport_policy::AllowList::compile(entries.collect());
     Policy::new("web", Arc::new(allow), Arc::new(operator))
 }

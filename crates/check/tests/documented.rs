@@ -6,7 +6,7 @@
 use outport_check::human::{Colours, Sources, render};
 use outport_check::{AppUnderReview, Code, DeniedNames, Finding, FindingCode, Interfaces, PolicyTests};
 use outport_manifest::{ComponentId, GivenVariables, Manifest, SourceFile};
-use outport_policy::{DenyList, Entry, Limit, Operator, Place};
+use outport_policy::{DenyList, Entry, Limit, Location, Operator};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,7 +61,7 @@ fn block<'p>(section: &'p str, language: &str) -> &'p str {
 
 /// The operator's options and the interfaces of the code, as the example says them.
 fn surroundings(console: &str) -> (Operator, Option<Interfaces>) {
-    let option = Place::Option {
+    let option = Location::Option {
         name: "--disallowed-outbound-hosts".into(),
     };
     let words: Vec<&str> = console
@@ -145,12 +145,12 @@ fn findings(section: &Section<'_>) -> (Vec<Finding>, Sources) {
 fn by_hand(code: &str, source: &SourceFile, manifest: &Manifest) -> Option<Finding> {
     let at = |text: &str| {
         let start = source.text().find(text).expect("it is in the example");
-        source.place(&(start..start + text.len()))
+        source.location(&(start..start + text.len()))
     };
     Some(match code {
         "component.unusable" => {
-            let place = source.place(&manifest.components[0].source.span);
-            Finding::new(Code::Unusable, place, "there is no file `web.wasm`")
+            let location = source.location(&manifest.components[0].source.span);
+            Finding::new(Code::Unusable, location, "there is no file `web.wasm`")
         }
         "component.not-linked" => {
             let message =
@@ -158,7 +158,7 @@ fn by_hand(code: &str, source: &SourceFile, manifest: &Manifest) -> Option<Findi
             Finding::new(Code::NotLinked, at("web"), message)
         }
         "operator.input" => {
-            let option = Place::Option {
+            let option = Location::Option {
                 name: "--disallowed-outbound-hosts".into(),
             };
             let error = Entry::parse("example.com:80", option.clone()).expect_err("it has no scheme");

@@ -12,7 +12,7 @@ use outport_manifest::{
     ComponentId, Fallback, GivenVariables, Manifest, Note, Reading, Remark, SourceFile, VariableArgument,
     Variables,
 };
-use outport_policy::{Entry, Place, printable_path};
+use outport_policy::{Entry, Location, printable_path};
 use outport_runtime::regular_file;
 
 use crate::defaults::defaults;
@@ -127,7 +127,7 @@ impl AppOptions {
         }
         for argument in &self.variable {
             if let Err(unreadable) = give(&mut given, argument) {
-                let option = Place::Option {
+                let option = Location::Option {
                     name: "--variable".into(),
                 };
                 wrong.push(unreadable.at(option));

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use clap::Args;
-use outport_policy::{Entry, Place};
+use outport_policy::{Entry, Location};
 use outport_runtime::surroundings::{Access, Directory, OpenDirectories};
 
 use crate::diagnostic::Diagnostic;
@@ -14,7 +14,7 @@ use crate::files::Files;
 use crate::operator_options::{ListOf, parse_entries};
 
 /// Where the entries stand.
-pub(crate) static ENTRIES_OPTION: LazyLock<Place> = LazyLock::new(|| Place::Option {
+pub(crate) static ENTRIES_OPTION: LazyLock<Location> = LazyLock::new(|| Location::Option {
     name: "--allowed-outbound-hosts".into(),
 });
 

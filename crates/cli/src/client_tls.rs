@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use outport_egress::TlsProfile;
 use outport_manifest::{ClientTls, Component, ComponentId, Located, RuntimeConfig, SourceFile, nearest};
-use outport_policy::{Host, Place, printable};
+use outport_policy::{Host, Location, printable};
 
 use crate::diagnostic::Diagnostic;
 use crate::files::read_bytes;
@@ -18,7 +18,7 @@ use crate::files::read_bytes;
 pub(crate) struct ClientTlsProfiles {
     list: Vec<(Vec<ComponentId>, Arc<TlsProfile>)>,
     /// Where each component is named.
-    named: Vec<(ComponentId, Place)>,
+    named: Vec<(ComponentId, Location)>,
     /// What they were made of: the sections as they are written, and the files.
     made_of: Vec<u8>,
 }
@@ -40,8 +40,8 @@ impl ClientTlsProfiles {
         let mut named = Vec::new();
         for written in &config.client_tls {
             made_of.extend_from_slice(config.source.slice(&written.span).as_bytes());
-            let places = written.component_ids.iter();
-            named.extend(places.map(|id| (id.value.clone(), config.source.place(&id.span))));
+            let locations = written.component_ids.iter();
+            named.extend(locations.map(|id| (id.value.clone(), config.source.location(&id.span))));
             match profile(written, &config.source, &mut made_of) {
                 Ok(profile) => {
                     let ids = written.component_ids.iter().map(|id| id.value.clone());
@@ -55,7 +55,7 @@ impl ClientTlsProfiles {
 
     /// A warning if there are profiles, and none of them is for the only component there is.
     pub(crate) fn none_for(&self, component: &str) -> Option<Diagnostic> {
-        let (other, place) = self.named.first()?;
+        let (other, location) = self.named.first()?;
         if self.named.iter().any(|(id, _)| id.as_str() == component) {
             return None;
         }
@@ -63,7 +63,7 @@ impl ClientTlsProfiles {
             "`client_tls` is for a component `{other}`, and not for this one, which is called `{}`",
             printable(component)
         );
-        Some(Diagnostic::warning(message).at(place.clone()))
+        Some(Diagnostic::warning(message).at(location.clone()))
     }
 
     /// A warning for each component that the app has not: what is written for it holds for nobody.
@@ -75,9 +75,9 @@ impl ClientTlsProfiles {
             .filter(|(id, _)| !known().any(|own| own == id.as_str()));
         unknown
             .take(MOST_UNKNOWN)
-            .map(|(id, place)| {
+            .map(|(id, location)| {
                 let message = format!("`client_tls` is for a component `{id}`, which the app has not");
-                let warning = Diagnostic::warning(message).at(place.clone());
+                let warning = Diagnostic::warning(message).at(location.clone());
                 match nearest(id.as_str(), known().take(MOST_COMPARED)) {
                     Some(meant) => warning.advising(format!("did you mean `{meant}`?")),
                     None => warning,
@@ -135,7 +135,7 @@ fn profile(
     }
     profile
         .build()
-        .map_err(|error| Diagnostic::error(error.to_string()).at(source.place(&written.span)))
+        .map_err(|error| Diagnostic::error(error.to_string()).at(source.location(&written.span)))
 }
 
 /// The content of a file that the runtime config file names.
@@ -148,5 +148,5 @@ fn read(file: &Located<String>, source: &SourceFile, made_of: &mut Vec<u8>) -> R
 
 fn wrong_at(source: &SourceFile, text: &Located<String>, error: &dyn std::fmt::Display) -> Diagnostic {
     let text_shown = &text.value;
-    Diagnostic::error(format!("`{text_shown}` cannot be used: {error}")).at(source.place(&text.span))
+    Diagnostic::error(format!("`{text_shown}` cannot be used: {error}")).at(source.location(&text.span))
 }

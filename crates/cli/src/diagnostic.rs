@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use outport_check::{Finding, FindingCode, Severity};
 use outport_manifest::{Note, Problem};
-use outport_policy::{EntryError, Place, excerpt, without_user_info};
+use outport_policy::{EntryError, Location, excerpt, without_user_info};
 use outport_runtime::app::AppProblem;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -29,10 +29,10 @@ pub(crate) struct Diagnostic {
     severity: Severity,
     code: Option<FindingCode>,
     message: String,
-    place: Option<Box<Place>>,
+    location: Option<Box<Location>>,
     quote: Option<Box<Quote>>,
     /// Other places that have to do with it, each with what it is there.
-    related: Vec<(Place, String)>,
+    related: Vec<(Location, String)>,
     advice: Option<String>,
 }
 
@@ -57,8 +57,8 @@ impl Diagnostic {
     }
 
     /// With the place that it is about.
-    pub(crate) fn at(mut self, place: Place) -> Diagnostic {
-        self.place = Some(Box::new(place));
+    pub(crate) fn at(mut self, location: Location) -> Diagnostic {
+        self.location = Some(Box::new(location));
         self
     }
 
@@ -93,8 +93,8 @@ impl Diagnostic {
     }
 
     /// Where it is.
-    pub(crate) fn place(&self) -> Option<&Place> {
-        self.place.as_deref()
+    pub(crate) fn location(&self) -> Option<&Location> {
+        self.location.as_deref()
     }
 
     /// What to do about it.
@@ -115,7 +115,7 @@ impl Diagnostic {
             severity,
             code: None,
             message,
-            place: None,
+            location: None,
             quote: None,
             related: Vec::new(),
             advice: None,
@@ -143,9 +143,9 @@ impl Diagnostic {
         let number = line.map(|line| line.to_string()).unwrap_or_default();
         let indent = " ".repeat(number.len().max(1));
         let edge = |number: &str| paint.with(Colour::Blue, &format!("{number} |"));
-        if let Some(place) = &self.place {
+        if let Some(location) = &self.location {
             let arrow = paint.with(Colour::Blue, "-->");
-            let _ = writeln!(out, "{indent}{arrow} {}", harmless(&place.to_string()));
+            let _ = writeln!(out, "{indent}{arrow} {}", harmless(&location.to_string()));
         }
         if let Some(quote) = quote {
             let (shown, marks) = quote.shown();
@@ -156,7 +156,7 @@ impl Diagnostic {
         let related = self
             .related
             .iter()
-            .map(|(place, what)| format!("{what}: {place}"));
+            .map(|(location, what)| format!("{what}: {location}"));
         let advice = self.advice.iter().map(|advice| format!("help: {advice}"));
         for aside in related.chain(advice) {
             let sign = paint.with(Colour::Blue, "=");
@@ -166,7 +166,7 @@ impl Diagnostic {
 
     /// What is quoted, and the number of the line where it is from a file.
     fn quoted(&self, files: &Files) -> (Option<u32>, Option<Quote>) {
-        let Some(Place::File { path, line, span, .. }) = self.place.as_deref() else {
+        let Some(Location::File { path, line, span, .. }) = self.location.as_deref() else {
             return (None, self.quote.as_deref().cloned());
         };
         let quote = files.text(path).map(|text| Quote::line_of(text, span));
@@ -263,7 +263,7 @@ impl From<&Note> for Diagnostic {
 impl From<&Finding> for Diagnostic {
     fn from(finding: &Finding) -> Diagnostic {
         let mut diagnostic =
-            Diagnostic::of(finding.severity, finding.message.clone()).at(finding.place.clone());
+            Diagnostic::of(finding.severity, finding.message.clone()).at(finding.location.clone());
         diagnostic.code = Some(finding.code);
         diagnostic.advice = finding.help.clone();
         diagnostic.related = finding.related.clone();
@@ -273,7 +273,7 @@ impl From<&Finding> for Diagnostic {
 
 impl From<&AppProblem> for Diagnostic {
     fn from(problem: &AppProblem) -> Diagnostic {
-        let mut diagnostic = Diagnostic::error(problem.kind.to_string()).at(problem.place.clone());
+        let mut diagnostic = Diagnostic::error(problem.kind.to_string()).at(problem.location.clone());
         diagnostic.advice = problem.advice();
         diagnostic
     }
@@ -287,7 +287,7 @@ impl From<&EntryError> for Diagnostic {
             excerpt(&error.shown()),
             error.problem()
         );
-        let mut diagnostic = Diagnostic::error(message).at(error.place().clone());
+        let mut diagnostic = Diagnostic::error(message).at(error.location().clone());
         diagnostic.quote = Some(Box::new(Quote {
             text: error.shown().into_owned(),
             meant: error.span(),

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use clap::Args;
 use outport_check::DeniedNames;
 use outport_manifest::{DnsServer, Located, OutboundHttp, RuntimeConfig};
-use outport_policy::{DenyList, Entry, Limit, Operator, Place, PortSet, Quotas, RuntimeLimits};
+use outport_policy::{DenyList, Entry, Limit, Location, Operator, PortSet, Quotas, RuntimeLimits};
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::surroundings::Directory;
 
@@ -169,10 +169,10 @@ impl OperatorOptions {
     }
 
     /// That file, and who names it.
-    fn named_config(&self) -> Option<(PathBuf, Place)> {
+    fn named_config(&self) -> Option<(PathBuf, Location)> {
         let own = self.runtime_config_file.clone();
         if let Some(path) = own.filter(|path| !path.as_os_str().is_empty()) {
-            let option = Place::Option {
+            let option = Location::Option {
                 name: "--runtime-config-file".into(),
             };
             return Some((path, option));
@@ -187,13 +187,13 @@ impl OperatorOptions {
         wrong: &mut Vec<Diagnostic>,
     ) -> (Option<RuntimeConfig>, Vec<Diagnostic>) {
         let mut remarks = spin_environment::not_acted_on();
-        let Some((path, place)) = self.named_config() else {
+        let Some((path, location)) = self.named_config() else {
             return (None, remarks);
         };
         let source = match files.read_operators(&path, "runtime config file") {
             Ok(source) => source,
             Err(unreadable) => {
-                wrong.push(unreadable.at(place));
+                wrong.push(unreadable.at(location));
                 return (None, remarks);
             }
         };
@@ -256,21 +256,21 @@ impl OperatorOptions {
 
     /// Denied hosts of the command line and of the environment.
     fn denied(&self, wrong: &mut Vec<Diagnostic>) -> Vec<Entry> {
-        let option = Place::Option {
+        let option = Location::Option {
             name: "--disallowed-outbound-hosts".into(),
         };
         let mut entries = parse_entries(&self.disallowed_outbound_hosts, ListOf::Denied, &option, wrong);
         match std::env::var(DENIED_VARIABLE) {
             Ok(list) if list.trim().is_empty() => {}
             Ok(list) => {
-                let variable = Place::Environment {
+                let variable = Location::Environment {
                     variable: DENIED_VARIABLE.into(),
                 };
                 entries.extend(parse_entries(&[list], ListOf::Denied, &variable, wrong));
             }
             Err(std::env::VarError::NotPresent) => {}
             Err(std::env::VarError::NotUnicode(_)) => {
-                let variable = Place::Environment {
+                let variable = Location::Environment {
                     variable: DENIED_VARIABLE.into(),
                 };
                 let message = format!("the value of `{DENIED_VARIABLE}` is not UTF-8 text");
@@ -313,12 +313,12 @@ impl OperatorOptions {
 pub(crate) fn parse_entries(
     lists: &[String],
     of: ListOf,
-    place: &Place,
+    location: &Location,
     wrong: &mut Vec<Diagnostic>,
 ) -> Vec<Entry> {
     let mut entries = Vec::new();
     for item in lists.iter().flat_map(|list| list::items(list)) {
-        match (Entry::parse(item, place.clone()), of) {
+        match (Entry::parse(item, location.clone()), of) {
             (Ok(entry), _) => entries.push(entry),
             (Err(error), ListOf::Allowed) => wrong.push(Diagnostic::from(&error)),
             (Err(error), ListOf::Denied) => wrong.push(Diagnostic::from(&error.in_a_deny_list())),
@@ -336,7 +336,7 @@ pub(crate) enum ListOf {
 
 fn bad_value(option: &str, text: &str, error: &dyn std::error::Error) -> Diagnostic {
     Diagnostic::error(format!("`{text}` cannot be used: {error}"))
-        .at(Place::Option { name: option.into() })
+        .at(Location::Option { name: option.into() })
         .quoting(text)
 }
 

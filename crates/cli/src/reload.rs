@@ -23,7 +23,7 @@ use std::time::Duration;
 use std::{fs, io, thread};
 
 use outport_egress::{Wall, WeakWall};
-use outport_policy::Place;
+use outport_policy::Location;
 
 use crate::client_tls::ClientTlsProfiles;
 use crate::diagnostic::Diagnostic;
@@ -132,7 +132,7 @@ impl Watch {
             }
         };
         // What the environment says has been told at start, and stays as it is.
-        let is_new = |remark: &&Diagnostic| !matches!(remark.place(), Some(Place::Environment { .. }));
+        let is_new = |remark: &&Diagnostic| !matches!(remark.location(), Some(Location::Environment { .. }));
         let remarks = side.remarks.iter().filter(is_new);
         remarks.for_each(|remark| self.terminal.show(remark, &files));
         for setting in self.fixed.differences(&Fixed::of(&side)) {

@@ -13,7 +13,7 @@
 
 use std::ffi::OsString;
 
-use outport_policy::Place;
+use outport_policy::Location;
 
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
@@ -24,8 +24,8 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
 }
 
 /// The place of what a variable says.
-pub(crate) fn place_of(name: &str) -> Place {
-    Place::Environment {
+pub(crate) fn place_of(name: &str) -> Location {
+    Location::Environment {
         variable: name.into(),
     }
 }

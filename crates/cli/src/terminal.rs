@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::LookupSpan;
 
 use outport_egress::Timestamp;
-use outport_policy::{Place, excerpt};
+use outport_policy::{Location, excerpt};
 use outport_runtime::stdio;
 
 use crate::diagnostic::Diagnostic;
@@ -213,12 +213,12 @@ const LOG_VARIABLE: &str = "OUTPORT_LOG";
 fn chosen_log(text: &str) -> Result<EnvFilter, Failure> {
     EnvFilter::try_new(text).map_err(|error| {
         let message = format!("`{}` says not what to log: {error}", excerpt(text));
-        let place = Place::Environment {
+        let location = Location::Environment {
             variable: LOG_VARIABLE.into(),
         };
         Failure::unusable(
             Diagnostic::error(message)
-                .at(place)
+                .at(location)
                 .advising("write a level, or levels of crates, such as `outport_egress=debug,warn`"),
         )
     })

@@ -137,7 +137,7 @@ impl Open {
         };
         let remote = Endpoint::from(self.remote);
         match &self.way {
-            Way::Socket { .. } => gate.has_become_denied(&Attempt::Reach {
+            Way::Socket { .. } => gate.has_become_denied(&Attempt::Connect {
                 transport: Transport::Tcp,
                 remote,
             }),

@@ -203,7 +203,7 @@ impl InstanceGate {
     /// Judges a name that a search domain made of the one that the guest may look up: the operator may deny it, but
     /// the author need not have listed it (DNS-2).
     pub(crate) fn judge_expanded(&self, name: &Name) -> Result<(), Refusal> {
-        let attempt = Attempt::LookUp { name };
+        let attempt = Attempt::Lookup { name };
         match self.judge_again(&attempt) {
             Err(refusal) if refusal.layer() <= Layer::RuntimeLimits => {
                 self.judge("dns.lookup", &attempt).map(drop)
@@ -226,7 +226,7 @@ impl InstanceGate {
     /// the others are counted.
     pub(crate) fn judge_datagram_out(&self, remote: Endpoint) -> Result<(), Refusal> {
         let now = now();
-        let attempt = Attempt::Reach {
+        let attempt = Attempt::Connect {
             transport: Transport::Udp,
             remote,
         };
@@ -266,7 +266,7 @@ impl InstanceGate {
 
     /// Judges a look-up of `name`. When it may start, it has its place in the order of look-ups, and is counted
     /// until it is settled or abandoned.
-    pub(crate) fn begin_look_up(&self, name: &Name) -> Result<(Ticket, DecisionId), Refusal> {
+    pub(crate) fn begin_lookup(&self, name: &Name) -> Result<(Ticket, DecisionId), Refusal> {
         let now = now();
         let mut state = self.state()?;
         let usage = Usage {
@@ -276,7 +276,7 @@ impl InstanceGate {
         let decision = self.decide(
             &mut state,
             "dns.lookup",
-            &Attempt::LookUp { name },
+            &Attempt::Lookup { name },
             usage,
             Telling::Always,
             now,
@@ -286,7 +286,7 @@ impl InstanceGate {
     }
 
     /// Replaces the grants of the name that `ticket` stands for.
-    pub(crate) fn settle_look_up(&self, ticket: Ticket, outcome: Outcome) {
+    pub(crate) fn settle_lookup(&self, ticket: Ticket, outcome: Outcome) {
         if let Ok(mut state) = self.state() {
             state.lookups -= 1;
             state.grants.settle(ticket, outcome, now());
@@ -294,7 +294,7 @@ impl InstanceGate {
     }
 
     /// Gives a look-up up; it grants nothing.
-    pub(crate) fn abandon_look_up(&self, ticket: Ticket) {
+    pub(crate) fn abandon_lookup(&self, ticket: Ticket) {
         drop(ticket);
         if let Ok(mut state) = self.state() {
             state.lookups -= 1;
@@ -400,7 +400,7 @@ impl InstanceGate {
         let event = |id: NonZeroU64, decision: &Decision<'_>| {
             let refusals = match decision {
                 Decision::Allow(_) => Vec::new(),
-                Decision::Deny(_) => state.policy.refusals(attempt, &situation),
+                Decision::Deny(_) => state.policy.denials(attempt, &situation),
             };
             AuditEvent::of(id.get(), whose, what, attempt, decision, &refusals)
         };

@@ -25,7 +25,7 @@
 //! use std::sync::Arc;
 //!
 //! use outport_egress::{GateCtx, GateCtxView, GateView, Wall};
-//! use outport_policy::{AllowList, Entry, Place};
+//! use outport_policy::{AllowList, Entry, Location};
 //! use wasmtime::component::{Component, Linker, ResourceTable};
 //! use wasmtime::{Engine, Store};
 //! use wasmtime_wasi::p2::bindings::Command;
@@ -63,7 +63,7 @@
 //!     // A server to reach, and a policy that lets the component reach it.
 //!     let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //!     let address = server.local_addr()?;
-//!     let entry = Entry::parse(&format!("*://{address}"), Place::Code)?;
+//!     let entry = Entry::parse(&format!("*://{address}"), Location::Code)?;
 //!     let wall = Wall::builder().build()?;
 //!     let gate = wall.gate("player", Arc::new(AllowList::compile(vec![entry])));
 //!

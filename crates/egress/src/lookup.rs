@@ -4,7 +4,7 @@
 //! text ── a literal address ─────────────▶ that address; no query, no grant (DNS-8)
 //!  │
 //!  ├─ not a name ────────────────────────▶ NotAName
-//!  ├─ judge LookUp, quota of those in flight ▶ Refused, TooMany; no query leaves
+//!  ├─ judge Lookup, quota of those in flight ▶ Refused, TooMany; no query leaves
 //!  ▼
 //! place in the order of look-ups (ticket)           start(), at once
 //! ─────────────────────────────────────────────────────────────────
@@ -34,7 +34,7 @@ use crate::instance::InstanceGate;
 use crate::refusal::RefusalKind;
 
 /// A look-up that has started.
-pub(crate) enum LookUp {
+pub(crate) enum Lookup {
     /// The text was an address.
     Known(Vec<Address>),
     /// The name may be looked up.
@@ -43,7 +43,7 @@ pub(crate) enum LookUp {
 
 /// Why a look-up has no addresses, as the guest gets to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LookUpError {
+pub(crate) enum LookupError {
     /// The text is no name.
     NotAName,
     /// The policy refuses the name, or all its addresses.
@@ -58,40 +58,38 @@ pub(crate) enum LookUpError {
     PermanentFailure,
 }
 
-impl LookUpError {
+impl LookupError {
     /// What the guest is told, as the log has it.
     fn code(self) -> &'static str {
         match self {
-            LookUpError::NotAName => "invalid-argument",
-            LookUpError::Refused => "access-denied",
-            LookUpError::TooMany => "new-socket-limit",
-            LookUpError::Unresolvable => "name-unresolvable",
-            LookUpError::TemporaryFailure => "temporary-resolver-failure",
-            LookUpError::PermanentFailure => "permanent-resolver-failure",
+            LookupError::NotAName => "invalid-argument",
+            LookupError::Refused => "access-denied",
+            LookupError::TooMany => "new-socket-limit",
+            LookupError::Unresolvable => "name-unresolvable",
+            LookupError::TemporaryFailure => "temporary-resolver-failure",
+            LookupError::PermanentFailure => "permanent-resolver-failure",
         }
     }
 }
 
-impl LookUp {
+impl Lookup {
     /// Judges the name and takes its place among the look-ups of the instance. No query leaves before [`Asked::answer`]
     /// is awaited.
-    pub(crate) fn start(gate: &Arc<InstanceGate>, text: &str) -> Result<LookUp, LookUpError> {
+    pub(crate) fn start(gate: &Arc<InstanceGate>, text: &str) -> Result<Lookup, LookupError> {
         if let Ok(ip) = text.parse::<IpAddr>() {
-            return Ok(LookUp::Known(vec![Address::new(ip)]));
+            return Ok(Lookup::Known(vec![Address::new(ip)]));
         }
-        let name = match Host::parse(text).map_err(|_| LookUpError::NotAName)? {
-            Host::Address(address) => return Ok(LookUp::Known(vec![address])),
+        let name = match Host::parse(text).map_err(|_| LookupError::NotAName)? {
+            Host::Address(address) => return Ok(Lookup::Known(vec![address])),
             Host::Name(name) => name,
         };
         let spelling = Spelling::of(text);
-        let (ticket, decision) = gate
-            .begin_look_up(&name)
-            .map_err(|refusal| match refusal.kind() {
-                RefusalKind::Quota => LookUpError::TooMany,
-                RefusalKind::Policy => LookUpError::Refused,
-            })?;
-        let followed = Followed::begin(gate, decision, "dns.lookup", &Attempt::LookUp { name: &name });
-        Ok(LookUp::Asked(Asked {
+        let (ticket, decision) = gate.begin_lookup(&name).map_err(|refusal| match refusal.kind() {
+            RefusalKind::Quota => LookupError::TooMany,
+            RefusalKind::Policy => LookupError::Refused,
+        })?;
+        let followed = Followed::begin(gate, decision, "dns.lookup", &Attempt::Lookup { name: &name });
+        Ok(Lookup::Asked(Asked {
             gate: gate.clone(),
             name,
             spelling,
@@ -112,9 +110,9 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// The addresses that the guest may have; they are granted by then.
-    pub(crate) async fn answer(mut self) -> Result<Vec<Address>, LookUpError> {
+    pub(crate) async fn answer(mut self) -> Result<Vec<Address>, LookupError> {
         let (outcome, result) = match judged(&self.gate, &self.name, self.spelling).await {
-            Ok((_, addresses)) if addresses.is_empty() => (Outcome::Nothing, Err(LookUpError::Refused)),
+            Ok((_, addresses)) if addresses.is_empty() => (Outcome::Nothing, Err(LookupError::Refused)),
             Ok((chain, addresses)) => (
                 Outcome::Answered {
                     chain,
@@ -125,13 +123,13 @@ impl Asked {
             Err(error) => (outcome_of(error), Err(error)),
         };
         if let Some(ticket) = self.ticket.take() {
-            self.gate.settle_look_up(ticket, outcome);
+            self.gate.settle_lookup(ticket, outcome);
         }
         match (&result, &self.followed) {
             (Ok(_), Some(followed)) => followed.done(),
             (Ok(_), None) => {}
             (Err(error), followed) => {
-                let attempt = Attempt::LookUp { name: &self.name };
+                let attempt = Attempt::Lookup { name: &self.name };
                 followed::failed(
                     &self.gate,
                     followed.as_ref(),
@@ -148,7 +146,7 @@ impl Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.gate.abandon_look_up(ticket);
+            self.gate.abandon_lookup(ticket);
         }
     }
 }
@@ -158,7 +156,7 @@ async fn judged(
     gate: &InstanceGate,
     name: &Name,
     spelling: Spelling,
-) -> Result<(Vec<Name>, Vec<Address>), LookUpError> {
+) -> Result<(Vec<Name>, Vec<Address>), LookupError> {
     let Answer {
         chain,
         mut addresses,
@@ -183,13 +181,13 @@ pub(crate) async fn resolve(
     gate: &InstanceGate,
     name: &Name,
     spelling: Spelling,
-) -> Result<Answer, LookUpError> {
+) -> Result<Answer, LookupError> {
     if name.is_localhost() {
         return Ok(localhost());
     }
     let quotas = gate.quotas();
     let asked = tokio::time::timeout(quotas.lookup_time, ask(gate, name, spelling)).await;
-    let mut answer = asked.unwrap_or(Err(LookUpError::TemporaryFailure))?;
+    let mut answer = asked.unwrap_or(Err(LookupError::TemporaryFailure))?;
     if answer.addresses.len() > quotas.lookup_addresses {
         gate.note_cut_answer(name, answer.addresses.len());
         answer.addresses.truncate(quotas.lookup_addresses);
@@ -200,16 +198,16 @@ pub(crate) async fn resolve(
 /// Asks for each candidate of `name` in turn, until one exists. A candidate that a search domain made of it comes
 /// first in the chain of its answer. Where none exists that was asked for, a candidate that was refused is what the
 /// guest is told of, as the log is.
-async fn ask(gate: &InstanceGate, name: &Name, spelling: Spelling) -> Result<Answer, LookUpError> {
+async fn ask(gate: &InstanceGate, name: &Name, spelling: Spelling) -> Result<Answer, LookupError> {
     let resolver = gate.resolver();
     let candidates = match spelling {
         Spelling::Absolute => vec![name.clone()],
         Spelling::Relative => resolver.expand(name),
     };
-    let mut without = LookUpError::Unresolvable;
+    let mut without = LookupError::Unresolvable;
     for candidate in candidates {
         if candidate != *name && gate.judge_expanded(&candidate).is_err() {
-            without = LookUpError::Refused;
+            without = LookupError::Refused;
             continue;
         }
         match resolver.resolve(&candidate).await {
@@ -222,7 +220,7 @@ async fn ask(gate: &InstanceGate, name: &Name, spelling: Spelling) -> Result<Ans
             Err(error) => {
                 tracing::debug!(name = %candidate, %error, "a look-up has no answer");
                 match error_of(&error) {
-                    LookUpError::Unresolvable => {}
+                    LookupError::Unresolvable => {}
                     error => return Err(error),
                 }
             }
@@ -246,23 +244,23 @@ fn localhost() -> Answer {
     }
 }
 
-fn error_of(error: &ResolveError) -> LookUpError {
+fn error_of(error: &ResolveError) -> LookupError {
     match error {
-        ResolveError::NoSuchName | ResolveError::NoAddress => LookUpError::Unresolvable,
-        ResolveError::Refused { .. } => LookUpError::PermanentFailure,
-        ResolveError::TimedOut | ResolveError::Failed { .. } => LookUpError::TemporaryFailure,
+        ResolveError::NoSuchName | ResolveError::NoAddress => LookupError::Unresolvable,
+        ResolveError::Refused { .. } => LookupError::PermanentFailure,
+        ResolveError::TimedOut | ResolveError::Failed { .. } => LookupError::TemporaryFailure,
     }
 }
 
 /// Grants end when the name is known to have no address, or none that is permitted; they stay when nobody knows
 /// (DNS-5).
-fn outcome_of(error: LookUpError) -> Outcome {
+fn outcome_of(error: LookupError) -> Outcome {
     match error {
-        LookUpError::Unresolvable | LookUpError::Refused => Outcome::Nothing,
-        LookUpError::NotAName
-        | LookUpError::TooMany
-        | LookUpError::TemporaryFailure
-        | LookUpError::PermanentFailure => Outcome::Failed,
+        LookupError::Unresolvable | LookupError::Refused => Outcome::Nothing,
+        LookupError::NotAName
+        | LookupError::TooMany
+        | LookupError::TemporaryFailure
+        | LookupError::PermanentFailure => Outcome::Failed,
     }
 }
 

@@ -34,12 +34,12 @@ impl ShutGate {
     }
 
     /// The dependency wanted to look `text` up.
-    pub fn refuse_look_up(&self, instance: &GateCtx, text: &str) {
+    pub fn refuse_lookup(&self, instance: &GateCtx, text: &str) {
         let name = match (text.parse::<IpAddr>(), Host::parse(text)) {
             (Err(_), Ok(Host::Name(name))) => Some(name),
             _ => None,
         };
-        let attempt = name.as_ref().map(|name| Attempt::LookUp { name });
+        let attempt = name.as_ref().map(|name| Attempt::Lookup { name });
         let attempt = attempt.as_ref().ok_or((text, Reason::AllowNotInherited));
         self.refuse(instance, "dns.lookup", attempt);
     }
@@ -95,7 +95,7 @@ mod tests {
         shut.refuse_socket(&ctx, Transport::Tcp);
         shut.refuse_socket(&ctx, Transport::Udp);
         for text in ["db.example", "evil.example", "10.0.0.5", "no name\n"] {
-            shut.refuse_look_up(&ctx, text);
+            shut.refuse_lookup(&ctx, text);
         }
         shut.refuse_request(&ctx, "GET", None, "api.example");
         shut.refuse_request(&ctx, "POST", Some("http"), "10.0.0.5:8080");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use outport_policy::{
-    Address, AllowList, AnswerSource, BlockedNetwork, DenyList, Entry, Limit, Name, Operator, Place,
+    Address, AllowList, AnswerSource, BlockedNetwork, DenyList, Entry, Limit, Location, Name, Operator,
 };
 use tokio::sync::oneshot;
 
@@ -183,7 +183,7 @@ pub(crate) fn deny(denied: &[&str]) -> DenyList {
 fn entries(texts: &[&str]) -> Vec<Entry> {
     texts
         .iter()
-        .map(|text| Entry::parse(text, Place::Code).unwrap())
+        .map(|text| Entry::parse(text, Location::Code).unwrap())
         .collect()
 }
 

@@ -41,10 +41,10 @@ pub(crate) fn read_http_hosts(found: &mut Findings, node: Node<'_>) -> (Vec<Outb
         None => written.saturating_sub(read.iter().flatten().count()),
     };
     let begin = node.span().start..node.span().start + 1;
-    let place = found.source().place(&begin);
+    let location = found.source().location(&begin);
     let texts = read.iter().flatten().flatten();
     let entries = texts.filter_map(|text| {
-        let entry = Entry::parse(text, place.clone()).ok()?;
+        let entry = Entry::parse(text, location.clone()).ok()?;
         let text = Located::new(text.clone(), begin.clone());
         Some(OutboundEntry::converted(text, entry))
     });
@@ -61,14 +61,14 @@ fn entries_of(found: &mut Findings, written: &Located<String>) -> Option<Vec<Str
     if written.value == "self" {
         return Some(vec!["http://self".to_owned()]);
     }
-    let place = found.source().place(&written.span);
+    let location = found.source().location(&written.span);
     let entries =
         host_of(&written.value).map(|host| ["http", "https"].map(|scheme| format!("{scheme}://{host}")));
     match entries {
         Some(entries)
             if entries
                 .iter()
-                .all(|entry| Entry::parse(entry, place.clone()).is_ok()) =>
+                .all(|entry| Entry::parse(entry, location.clone()).is_ok()) =>
         {
             Some(entries.into())
         }

@@ -50,7 +50,7 @@ pub(crate) fn read_dotenv(source: &SourceFile) -> (HashMap<String, String>, Vec<
             mistake: Mistake::Syntax {
                 message: format!("{more} more lines cannot be read"),
             },
-            place: source.place(&(text.len()..text.len())),
+            location: source.location(&(text.len()..text.len())),
         });
     }
     (values, problems)
@@ -66,7 +66,7 @@ fn problem(source: &SourceFile, start: usize, wrong: &'static str) -> Problem {
         mistake: Mistake::Syntax {
             message: format!("this line cannot be read: {wrong}"),
         },
-        place: source.place(&span),
+        location: source.location(&span),
     }
 }
 

@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use outport_policy::{Entry, EntryError, Place};
+use outport_policy::{Entry, EntryError, Location};
 
 use crate::component::{Component, read_template};
 use crate::fields::Node;
@@ -32,7 +32,7 @@ pub struct OutboundEntry {
     /// The string as it is written, variables not filled in.
     pub text: Located<String>,
     /// Its place.
-    pub place: Place,
+    pub location: Location,
     form: Form,
 }
 
@@ -49,7 +49,7 @@ impl OutboundEntry {
     pub(crate) fn converted(text: Located<String>, entry: Entry) -> Self {
         Self {
             text,
-            place: entry.place().clone(),
+            location: entry.location().clone(),
             form: Form::Literal(entry),
         }
     }
@@ -81,10 +81,10 @@ impl Component {
         let mut problems = Vec::new();
         let mut notes = Vec::new();
         for written in &self.allowed_outbound_hosts {
-            let place = written.place.clone();
+            let location = written.location.clone();
             let filled = match &written.form {
                 Form::Literal(entry) => Filled::Entry(entry.clone()),
-                Form::Template(template) => fill_in(&template.value, variables, &place),
+                Form::Template(template) => fill_in(&template.value, variables, &location),
                 Form::Wrong => continue,
             };
             match filled {
@@ -94,18 +94,18 @@ impl Component {
                     notes.push(Note {
                         area: Area::Manifest,
                         remark,
-                        place,
+                        location,
                     });
                 }
                 Filled::LeftOut(remark) => notes.push(Note {
                     area: Area::Manifest,
                     remark,
-                    place,
+                    location,
                 }),
                 Filled::Wrong(mistake) => problems.push(Problem {
                     area: Area::Manifest,
                     mistake,
-                    place,
+                    location,
                 }),
             }
         }
@@ -121,7 +121,7 @@ enum Filled {
     Wrong(Mistake),
 }
 
-fn fill_in(template: &Template, variables: &Variables, place: &Place) -> Filled {
+fn fill_in(template: &Template, variables: &Variables, location: &Location) -> Filled {
     let text = match template.resolve(variables) {
         Ok(text) => text,
         Err(TemplateError::NoValue { name }) => {
@@ -136,8 +136,8 @@ fn fill_in(template: &Template, variables: &Variables, place: &Place) -> Filled 
         });
     }
     let entry = match text.is_secret() {
-        true => Entry::parse_shown_as(text.expose(), template.as_str(), place.clone()),
-        false => Entry::parse_filled_in(text.expose(), place.clone()),
+        true => Entry::parse_shown_as(text.expose(), template.as_str(), location.clone()),
+        false => Entry::parse_filled_in(text.expose(), location.clone()),
     };
     match entry {
         Ok(entry) if text.is_secret() => Filled::SecretEntry(
@@ -204,25 +204,25 @@ pub(crate) fn read_entries(found: &mut Findings, node: Node<'_>) -> Vec<Outbound
 }
 
 fn read_entry(found: &mut Findings, text: Located<String>) -> OutboundEntry {
-    let place = found.source().place(&text.span);
+    let location = found.source().location(&text.span);
     let form = match read_template(found, &text) {
         Some(template) if !template.value.is_literal() => Form::Template(template),
         Some(_) => parse_entry(found, &text).map_or(Form::Wrong, Form::Literal),
         None => Form::Wrong,
     };
-    OutboundEntry { text, place, form }
+    OutboundEntry { text, location, form }
 }
 
 /// An entry without variables. What is wrong with it is reported at the part that is wrong.
 fn parse_entry(found: &mut Findings, text: &Located<String>) -> Option<Entry> {
-    let place = found.source().place(&text.span);
-    kept(found, text, Entry::parse(&text.value, place))
+    let location = found.source().location(&text.span);
+    kept(found, text, Entry::parse(&text.value, location))
 }
 
 /// The same of the operator's deny list.
 pub(crate) fn parse_denied_entry(found: &mut Findings, text: &Located<String>) -> Option<Entry> {
-    let place = found.source().place(&text.span);
-    let parsed = Entry::parse(&text.value, place).map_err(EntryError::in_a_deny_list);
+    let location = found.source().location(&text.span);
+    let parsed = Entry::parse(&text.value, location).map_err(EntryError::in_a_deny_list);
     kept(found, text, parsed)
 }
 

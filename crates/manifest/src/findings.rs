@@ -35,13 +35,13 @@ impl Findings {
 
     /// Something is wrong at `span`.
     pub(crate) fn report(&mut self, span: &Span, mistake: Mistake) {
-        let place = self.source.place(span);
+        let location = self.source.location(span);
         self.problems.push((
             span.clone(),
             Problem {
                 area: self.area,
                 mistake,
-                place,
+                location,
             },
         ));
     }
@@ -59,13 +59,13 @@ impl Findings {
 
     /// Something is worth saying about `span`.
     pub(crate) fn remark(&mut self, span: &Span, remark: Remark) {
-        let place = self.source.place(span);
+        let location = self.source.location(span);
         self.notes.push((
             span.clone(),
             Note {
                 area: self.area,
                 remark,
-                place,
+                location,
             },
         ));
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use outport_policy::Place;
+use outport_policy::Location;
 
 use crate::mistake::Mistake;
 use crate::remark::Remark;
@@ -18,7 +18,7 @@ pub struct Problem {
     /// What is wrong.
     pub mistake: Mistake,
     /// Where.
-    pub place: Place,
+    pub location: Location,
 }
 
 impl Problem {
@@ -39,7 +39,7 @@ impl Problem {
 /// `spin.toml:12:5: [component.web] has no key …`
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.mistake)
+        write!(f, "{}: {}", self.location, self.mistake)
     }
 }
 
@@ -57,7 +57,7 @@ pub struct Note {
     /// What is worth saying.
     pub remark: Remark,
     /// Where.
-    pub place: Place,
+    pub location: Location,
 }
 
 impl Note {
@@ -77,7 +77,7 @@ impl Note {
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.remark)
+        write!(f, "{}: {}", self.location, self.remark)
     }
 }
 

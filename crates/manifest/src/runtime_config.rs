@@ -196,7 +196,7 @@ fn read_strings(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str
 fn read_networks(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<BlockedNetwork> {
     let mut networks = Vec::new();
     for text in read_strings(found, fields, "block_networks") {
-        match BlockedNetwork::parse(&text.value, found.source().place(&text.span)) {
+        match BlockedNetwork::parse(&text.value, found.source().location(&text.span)) {
             Ok(network) => networks.push(network),
             Err(error) => found.report(&text.span, Mistake::Network(error)),
         }

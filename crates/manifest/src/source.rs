@@ -1,7 +1,7 @@
 //! A file's text and the places in it.
 //!
 //! Every value that this crate reads keeps its place. Inside the crate a place is a [`Span`], a range of bytes;
-//! for messages [`SourceFile::place`] makes an [`outport_policy::Place`] of it, with line and column.
+//! for messages [`SourceFile::place`] makes an [`outport_policy::Location`] of it, with line and column.
 //!
 //! What counts as what:
 //! - lines end at `\n`, so `\r\n` ends one line and not two; lines and columns start at 1;
@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use outport_policy::Place;
+use outport_policy::Location;
 
 /// Bytes of a file, `start..end`.
 pub type Span = Range<usize>;
@@ -140,9 +140,9 @@ impl SourceFile {
     }
 
     /// The place of `span` for a message.
-    pub fn place(&self, span: &Span) -> Place {
+    pub fn location(&self, span: &Span) -> Location {
         let (line, column) = self.line_and_column(span.start);
-        Place::File {
+        Location::File {
             path: self.inner.path.clone(),
             line,
             column,

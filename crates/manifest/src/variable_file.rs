@@ -126,11 +126,11 @@ fn read_toml(source: &SourceFile) -> Reading<Vec<FileVariable>> {
     let mut lines = Vec::new();
     for (name, node) in fields.names(source) {
         if let Some(text) = node.string(&mut found) {
-            let place = source.place(&text.span);
+            let location = source.location(&text.span);
             lines.push(FileVariable {
                 name: name.value,
                 text: text.value.into(),
-                place,
+                location,
             });
         }
     }
@@ -141,11 +141,11 @@ fn read_json(source: &SourceFile) -> Reading<Vec<FileVariable>> {
     let mut lines = Vec::new();
     let mut problems = Vec::new();
     let mut report = |offset: usize, mistake: Mistake| {
-        let place = source.place(&(offset..offset));
+        let location = source.location(&(offset..offset));
         problems.push(Problem {
             area: Area::Variables,
             mistake,
-            place,
+            location,
         });
     };
     match serde_json::from_str(source.text()) {
@@ -156,7 +156,7 @@ fn read_json(source: &SourceFile) -> Reading<Vec<FileVariable>> {
                         lines.push(FileVariable {
                             name,
                             text: text.into(),
-                            place: source.place(&(0..0)),
+                            location: source.location(&(0..0)),
                         });
                     }
                     other => report(

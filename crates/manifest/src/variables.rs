@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 
-use outport_policy::Place;
+use outport_policy::Location;
 
 use crate::dotenv::read_dotenv;
 use crate::mistake::Mistake;
@@ -52,7 +52,7 @@ pub enum Origin {
     /// This line of `.env`.
     DotEnv(String),
     /// This place in a variables file.
-    File(Place),
+    File(Location),
     /// The default in the manifest.
     Default,
 }
@@ -63,7 +63,7 @@ impl fmt::Display for Origin {
             Self::Argument => f.write_str(OPTION),
             Self::Environment(variable) => f.write_str(variable),
             Self::DotEnv(variable) => write!(f, "{variable} in `.env`"),
-            Self::File(place) => place.fmt(f),
+            Self::File(location) => location.fmt(f),
             Self::Default => f.write_str("its default"),
         }
     }
@@ -89,7 +89,7 @@ impl Variables {
                 Ok(Some(value)) => drop(variables.values.insert(name.clone(), value)),
                 Ok(None) if declaration.fallback == Fallback::Unclear => {}
                 Ok(None) => {
-                    let place = manifest.place(&declaration.name.span);
+                    let location = manifest.location(&declaration.name.span);
                     let mistake = Mistake::VariableNotSet {
                         name: name.clone(),
                         secret: declaration.secret,
@@ -97,18 +97,18 @@ impl Variables {
                     problems.push(Problem {
                         area: Area::Variables,
                         mistake,
-                        place,
+                        location,
                     });
                 }
                 Err(variable) => {
-                    let place = Place::Environment {
+                    let location = Location::Environment {
                         variable: variable.as_str().into(),
                     };
                     let mistake = Mistake::EnvironmentNotText { variable };
                     problems.push(Problem {
                         area: Area::Variables,
                         mistake,
-                        place,
+                        location,
                     });
                 }
             }
@@ -141,7 +141,7 @@ pub struct GivenVariables {
 pub(crate) struct FileVariable {
     pub(crate) name: String,
     pub(crate) text: Arc<str>,
-    pub(crate) place: Place,
+    pub(crate) location: Location,
 }
 
 impl GivenVariables {
@@ -203,7 +203,7 @@ impl GivenVariables {
             }));
         }
         if let Some(line) = self.files.iter().rev().find(|line| line.name == name) {
-            let origin = Origin::File(line.place.clone());
+            let origin = Origin::File(line.location.clone());
             return Ok(Some(VariableValue {
                 text: secrecy(&line.text),
                 origin,
@@ -223,14 +223,14 @@ impl GivenVariables {
             .iter()
             .map(|variable| variable.name.value.as_str())
             .collect();
-        let option = Place::Option { name: OPTION.into() };
+        let option = Location::Option { name: OPTION.into() };
         let arguments = self.arguments.iter().map(|(name, _)| (name, option.clone()));
-        let files = self.files.iter().map(|line| (&line.name, line.place.clone()));
+        let files = self.files.iter().map(|line| (&line.name, line.location.clone()));
         let unknown = arguments
             .chain(files)
             .filter(|(name, _)| !known.contains(name.as_str()));
         unknown
-            .map(|(name, place)| {
+            .map(|(name, location)| {
                 let all = declared.iter().map(|variable| variable.name.value.as_str());
                 let (meant, known) = candidates(name, all);
                 let mistake = Mistake::UnknownVariable {
@@ -241,7 +241,7 @@ impl GivenVariables {
                 Problem {
                     area: Area::Variables,
                     mistake,
-                    place,
+                    location,
                 }
             })
             .collect()

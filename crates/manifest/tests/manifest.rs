@@ -311,7 +311,7 @@ fn every_mistake_has_its_code_and_its_place() {
         );
         assert_eq!(
             problem_places(reading.problems()),
-            marked.places(),
+            marked.locations(),
             "{}",
             marked.text
         );
@@ -333,12 +333,12 @@ fn places_are_the_same_with_windows_line_ends() {
         );
         assert_eq!(
             problem_places(reading.problems()),
-            windows.places(),
+            windows.locations(),
             "{}",
             windows.text
         );
         let lines =
-            |marked: &Marked| -> Vec<String> { marked.places().iter().map(ToString::to_string).collect() };
+            |marked: &Marked| -> Vec<String> { marked.locations().iter().map(ToString::to_string).collect() };
         assert_eq!(lines(&unix), lines(&windows), "{marked}");
     }
 }
@@ -415,12 +415,12 @@ fn places_are_right_behind_unicode_and_in_every_layout() {
         let reading = Manifest::parse(&marked.file());
         assert_eq!(
             problem_places(reading.problems()),
-            marked.places(),
+            marked.locations(),
             "{layout}: {:#?}",
             reading.problems()
         );
-        let place = reading.problems()[0].place.to_string();
-        assert_eq!(place, format!("spin.toml:{line}:{column}"), "{layout}");
+        let location = reading.problems()[0].location.to_string();
+        assert_eq!(location, format!("spin.toml:{line}:{column}"), "{layout}");
     }
 }
 
@@ -506,7 +506,7 @@ fn a_manifest_with_many_mistakes_yields_all_of_them_in_one_run() {
         "{:#?}",
         reading.problems()
     );
-    assert_eq!(problem_places(reading.problems()), marked.places());
+    assert_eq!(problem_places(reading.problems()), marked.locations());
     assert!(expected.len() >= 20);
 }
 
@@ -538,7 +538,7 @@ fn what_a_line_that_cannot_be_read_says_is_not_reported_as_missing() {
             "{what}: {:#?}",
             reading.problems()
         );
-        assert_eq!(problem_places(reading.problems()), marked.places(), "{what}");
+        assert_eq!(problem_places(reading.problems()), marked.locations(), "{what}");
     }
 }
 
@@ -1005,7 +1005,7 @@ proptest! {
         let source = SourceFile::new("spin.toml", text.as_str());
         let reading = Manifest::parse(&source);
         for problem in reading.problems() {
-            let outport_policy::Place::File { span, .. } = &problem.place else { panic!("{problem}") };
+            let outport_policy::Location::File { span, .. } = &problem.location else { panic!("{problem}") };
             prop_assert!(text.get(span.clone()).is_some(), "{problem}: {span:?}");
             prop_assert!(!problem.to_string().is_empty());
         }

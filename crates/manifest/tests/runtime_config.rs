@@ -105,7 +105,7 @@ fn every_mistake_has_its_code_and_its_place() {
             );
             assert_eq!(
                 problem_places(reading.problems()),
-                marked.places(),
+                marked.locations(),
                 "{}",
                 marked.text
             );
@@ -157,7 +157,7 @@ hosts = ["b.example.com"]
         "*://internal.example.com:*"
     );
     assert_eq!(
-        networking.disallowed_outbound_hosts[0].place().to_string(),
+        networking.disallowed_outbound_hosts[0].location().to_string(),
         "runtime.toml:6:31"
     );
     let flags = [

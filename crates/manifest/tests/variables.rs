@@ -8,7 +8,7 @@ use outport_manifest::{
     GivenVariables, Manifest, Note, Origin, Problem, Reading, Remark, SourceFile, VariableFileFormat,
     VariableName, Variables,
 };
-use outport_policy::{Entry, Place};
+use outport_policy::{Entry, Location};
 
 fn manifest(variables: &str, entries: &str) -> Manifest {
     let text = format!(
@@ -40,7 +40,7 @@ fn value(variables: &Variables, name: &str) -> (String, Origin) {
 fn codes(problems: &[Problem]) -> Vec<String> {
     problems
         .iter()
-        .map(|problem| format!("{} {}", problem.code(), problem.place))
+        .map(|problem| format!("{} {}", problem.code(), problem.location))
         .collect()
 }
 
@@ -234,7 +234,7 @@ fn variables_are_filled_in_before_an_entry_is_parsed() {
             .complete()
             .expect(template);
         assert_eq!(entries[0].text(), text, "{template}");
-        assert_eq!(entries[0].place().to_string(), "spin.toml:8:28");
+        assert_eq!(entries[0].location().to_string(), "spin.toml:8:28");
         assert!(notes.is_empty());
     }
 }
@@ -343,7 +343,7 @@ fn an_entry_whose_variable_has_no_value_is_left_out_with_a_note() {
 fn the_place_of_a_missing_variable_is_its_declaration() {
     let manifest = manifest("x = { required = true }", "");
     let reading = resolve(&manifest, &GivenVariables::default());
-    let Place::File { span, .. } = &reading.problems()[0].place else {
+    let Location::File { span, .. } = &reading.problems()[0].location else {
         panic!()
     };
     assert_eq!(manifest.source.slice(span), "x");

@@ -60,9 +60,9 @@ fn request_by_name(bencher: Bencher<'_, '_>, entries: usize) {
 }
 
 #[divan::bench(args = SIZES, sample_size = 1000)]
-fn look_up_under_a_wildcard(bencher: Bencher<'_, '_>, entries: usize) {
+fn lookup_under_a_wildcard(bencher: Bencher<'_, '_>, entries: usize) {
     let name = name("a.b.zone1.example");
-    decide(bencher, &World::new(entries), Attempt::LookUp { name: &name });
+    decide(bencher, &World::new(entries), Attempt::Lookup { name: &name });
 }
 
 #[divan::bench(args = SIZES, sample_size = 1000)]

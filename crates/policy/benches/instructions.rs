@@ -51,7 +51,7 @@ fn perform(scenario: &str) {
         port: 5432,
         method: RequestMethod::Other,
     };
-    let look_up = Attempt::LookUp { name: &below };
+    let lookup = Attempt::Lookup { name: &below };
     match scenario {
         "network-10" => repeat(&World::new(10), &network),
         "network-100k" => repeat(&World::new(100_000), &network),
@@ -61,7 +61,7 @@ fn perform(scenario: &str) {
         "denied-10" => repeat(&World::new(10), &nothing),
         "denied-100k" => repeat(&World::new(100_000), &nothing),
         "request-100k" => repeat(&World::new(100_000), &request),
-        "look-up-100k" => repeat(&World::new(100_000), &look_up),
+        "look-up-100k" => repeat(&World::new(100_000), &lookup),
         "parse-entry" => parse(),
         unknown => panic!("there is no scenario `{unknown}`"),
     }
@@ -78,7 +78,7 @@ fn parse() {
         measured(|| {
             Entry::parse(
                 black_box("*://{db,cache}.example.com:{5432,6000-6100}"),
-                Place::Code,
+                Location::Code,
             )
         });
     }

@@ -29,7 +29,7 @@ fn entry(n: usize, kind: &str) -> Entry {
             format!("*://{net}/24:{port}")
         }
     };
-    Entry::parse(&text, Place::Code).expect("the entry is well formed")
+    Entry::parse(&text, Location::Code).expect("the entry is well formed")
 }
 
 fn operator(entries: usize) -> Operator {
@@ -63,7 +63,7 @@ fn touched(operator: &Operator, allowed: &[Entry]) -> usize {
 fn of_one_host(bencher: Bencher<'_, '_>, entries: usize) {
     let texts = (1..=entries).map(|port| format!("*://db.example:{port}"));
     let allowed: Vec<Entry> = texts
-        .map(|text| Entry::parse(&text, Place::Code).expect("the entry is well formed"))
+        .map(|text| Entry::parse(&text, Location::Code).expect("the entry is well formed"))
         .collect();
     bencher.bench_local(|| redundant(black_box(&allowed)).len());
 }
@@ -82,7 +82,7 @@ fn wide(n: usize) -> Entry {
         8 => format!("*://{{11.0.0.0/9,*.example}}:{port}"),
         _ => return entry(n, "allowed"),
     };
-    Entry::parse(&text, Place::Code).expect("the entry is well formed")
+    Entry::parse(&text, Location::Code).expect("the entry is well formed")
 }
 
 #[divan::bench(args = SIZES, sample_count = 1)]

@@ -74,7 +74,7 @@ impl AllowList {
     }
 
     /// An entry by which a raw socket may reach the name on some port (clause DNS-1).
-    pub(crate) fn permits_look_up(&self, name: &Name) -> Option<&Entry> {
+    pub(crate) fn permits_lookup(&self, name: &Name) -> Option<&Entry> {
         self.index.socket_entry_of_name(name)
     }
 
@@ -110,7 +110,7 @@ impl AllowList {
                 Ending::Replaced => Reason::GrantReplaced,
                 Ending::Evicted => Reason::GrantEvicted,
             };
-            return (reason, self.permits_look_up(name), Some(name.clone()));
+            return (reason, self.permits_lookup(name), Some(name.clone()));
         }
         if let (reason, Some(entry)) = near(self.index.closest_to_address(
             remote.address,
@@ -143,7 +143,7 @@ impl AllowList {
     }
 
     /// Why a name may not be looked up.
-    pub(crate) fn miss_of_look_up(&self, name: &Name) -> Miss<'_> {
+    pub(crate) fn miss_of_lookup(&self, name: &Name) -> Miss<'_> {
         if self.is_empty() {
             return (Reason::AllowNone, None, None);
         }

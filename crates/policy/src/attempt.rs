@@ -31,7 +31,7 @@ pub enum Attempt<'a> {
         peer: SocketAddr,
     },
     /// Connecting a socket, or sending a datagram.
-    Reach {
+    Connect {
         /// The socket's transport.
         transport: Transport,
         /// The destination.
@@ -43,7 +43,7 @@ pub enum Attempt<'a> {
         peer: Endpoint,
     },
     /// Looking a name up; asked before a query leaves the machine.
-    LookUp {
+    Lookup {
         /// The name.
         name: &'a Name,
     },
@@ -125,9 +125,9 @@ impl fmt::Display for Attempt<'_> {
             Self::Bind { transport, local } => write!(f, "{transport} bind to {local}"),
             Self::Listen { local } => write!(f, "listen on {local}"),
             Self::Accept { peer } => write!(f, "accept from {peer}"),
-            Self::Reach { transport, remote } => write!(f, "{transport} {remote}"),
+            Self::Connect { transport, remote } => write!(f, "{transport} {remote}"),
             Self::Receive { peer } => write!(f, "datagram from {peer}"),
-            Self::LookUp { name } => write!(f, "look-up of {name}"),
+            Self::Lookup { name } => write!(f, "look-up of {name}"),
             Self::Answer { name, address, .. } => write!(f, "answer {address} for {name}"),
             Self::Request {
                 scheme, host, port, ..

@@ -1,7 +1,7 @@
 //! Spin's `block_networks`: networks that no guest reaches, whatever port or scheme (clause DL-7).
 
 use crate::special_purpose::{is_private, private_networks};
-use crate::{Address, HostPattern, Place};
+use crate::{Address, HostPattern, Location};
 use ipnet::IpNet;
 use std::fmt;
 
@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockedNetwork {
     networks: Networks,
-    place: Place,
+    location: Location,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl BlockedNetwork {
     /// # Errors
     ///
     /// See [`BlockedNetworkError`]. Bits behind the prefix are refused, not cut off.
-    pub fn parse(text: &str, place: Place) -> Result<Self, BlockedNetworkError> {
+    pub fn parse(text: &str, location: Location) -> Result<Self, BlockedNetworkError> {
         let trimmed = text.trim();
         let networks = if trimmed == "private" {
             Networks::Private
@@ -34,12 +34,12 @@ impl BlockedNetwork {
                 problem,
             })?)
         };
-        Ok(Self { networks, place })
+        Ok(Self { networks, location })
     }
 
     /// Where it was written.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
     /// The network; `None` for `private`.
@@ -117,7 +117,7 @@ mod tests {
             ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
         ] {
             assert_eq!(
-                BlockedNetwork::parse(text, Place::Code).unwrap().to_string(),
+                BlockedNetwork::parse(text, Location::Code).unwrap().to_string(),
                 shown,
                 "{text}"
             );
@@ -131,14 +131,14 @@ mod tests {
             "*",
             "127.1",
         ] {
-            assert!(BlockedNetwork::parse(text, Place::Code).is_err(), "{text}");
+            assert!(BlockedNetwork::parse(text, Location::Code).is_err(), "{text}");
         }
     }
 
     // proves: DL-7, HL-7
     #[test]
     fn a_blocked_network_covers_what_embeds_it() {
-        let blocked = BlockedNetwork::parse("10.0.0.0/8", Place::Code).unwrap();
+        let blocked = BlockedNetwork::parse("10.0.0.0/8", Location::Code).unwrap();
         for (address, expected) in [
             ("10.0.0.5", true),
             ("::ffff:10.0.0.5", true),

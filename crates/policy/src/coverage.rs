@@ -111,10 +111,10 @@ fn is_guarded(address: Address) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Place;
+    use crate::Location;
 
     fn entries(texts: &[&str]) -> Vec<Entry> {
-        let parse = |text: &&str| Entry::parse(text, Place::Code).unwrap();
+        let parse = |text: &&str| Entry::parse(text, Location::Code).unwrap();
         texts.iter().map(parse).collect()
     }
 

@@ -1,6 +1,6 @@
 //! The answer to an attempt: a permit with the rule that gave it, or a denial with its reason.
 
-use crate::deny_list::{DeniedBy, Refusal};
+use crate::deny_list::{DeniedBy, DenyMatch};
 use crate::{Attempt, BlockedNetwork, Endpoint, Entry, Name, Reason, Remedy};
 use std::fmt;
 
@@ -131,12 +131,12 @@ impl<'p> Denial<'p> {
     }
 }
 
-impl<'p> From<Refusal<'p>> for Denial<'p> {
-    fn from(refusal: Refusal<'p>) -> Self {
+impl<'p> From<DenyMatch<'p>> for Denial<'p> {
+    fn from(matched: DenyMatch<'p>) -> Self {
         Self {
-            by: Some(refusal.by),
-            name: refusal.name,
-            ..Self::new(refusal.reason)
+            by: Some(matched.by),
+            name: matched.name,
+            ..Self::new(matched.reason)
         }
     }
 }

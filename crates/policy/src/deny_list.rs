@@ -42,7 +42,7 @@ pub struct LearnedAddresses(HashMap<Address, Vec<Name>>);
 
 /// A refusal by the deny list.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal<'p> {
+pub(crate) struct DenyMatch<'p> {
     pub(crate) reason: Reason,
     pub(crate) by: DeniedBy<'p>,
     /// The denied name, where the destination was reached by another spelling of it.
@@ -148,12 +148,12 @@ impl DenyList {
         address: Address,
         protocol: Protocol<'_>,
         port: u16,
-    ) -> Option<Refusal<'_>> {
+    ) -> Option<DenyMatch<'_>> {
         if self.is_empty() {
             return None;
         }
         if let Some(blocked) = self.blocked(address) {
-            return Some(Refusal {
+            return Some(DenyMatch {
                 reason: Reason::DenyNetwork,
                 by: DeniedBy::Blocked(blocked),
                 name: None,
@@ -166,7 +166,7 @@ impl DenyList {
                     Match::Network if !names_localhost(found.entry) => Reason::DenyNetwork,
                     _ => Reason::DenyHost,
                 };
-                return Some(Refusal {
+                return Some(DenyMatch {
                     reason,
                     by: DeniedBy::Entry(found.entry),
                     name: None,
@@ -174,7 +174,7 @@ impl DenyList {
             }
             self.learned.names_of(reading).find_map(|name| {
                 let by = DeniedBy::Entry(index.find_name(name, Side::Deny, protocol, port)?);
-                Some(Refusal {
+                Some(DenyMatch {
                     reason: Reason::DenyNameAddress,
                     by,
                     name: Some(name.clone()),
@@ -190,7 +190,7 @@ impl DenyList {
         chain: &[Name],
         protocol: Protocol<'_>,
         port: u16,
-    ) -> Option<Refusal<'_>> {
+    ) -> Option<DenyMatch<'_>> {
         if self.compiled.index.is_empty() {
             return None;
         }
@@ -205,7 +205,7 @@ impl DenyList {
             }
         };
         if let Some(entry) = find(name) {
-            return Some(Refusal {
+            return Some(DenyMatch {
                 reason: Reason::DenyHost,
                 by: DeniedBy::Entry(entry),
                 name: None,
@@ -213,7 +213,7 @@ impl DenyList {
         }
         chain.iter().find_map(|alias| {
             let by = DeniedBy::Entry(find(alias)?);
-            Some(Refusal {
+            Some(DenyMatch {
                 reason: Reason::DenyCname,
                 by,
                 name: Some(alias.clone()),
@@ -227,7 +227,7 @@ impl DenyList {
         name: &Name,
         chain: &[Name],
         limits: &RuntimeLimits,
-    ) -> Option<Refusal<'_>> {
+    ) -> Option<DenyMatch<'_>> {
         let index = &self.compiled.index;
         let reach = |transport, port| {
             let protocol = Protocol::Socket(transport);
@@ -247,7 +247,7 @@ impl DenyList {
         &self,
         address: Address,
         limits: &RuntimeLimits,
-    ) -> Option<Refusal<'_>> {
+    ) -> Option<DenyMatch<'_>> {
         let index = &self.compiled.index;
         let reach = |transport, port| {
             let protocol = Protocol::Socket(transport);

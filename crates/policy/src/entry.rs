@@ -18,7 +18,7 @@ pub(crate) use suggestion::to_deny;
 
 use crate::entry_error::EntryError;
 use crate::host_pattern::HostPattern;
-use crate::{Place, PortRange, PortSet, Protocol, Scheme, Transport, excerpt};
+use crate::{Location, PortRange, PortSet, Protocol, Scheme, Transport, excerpt};
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub struct Entry(Arc<Parts>);
 struct Parts {
     text: Box<str>,
     secrecy: Secrecy,
-    place: Place,
+    location: Location,
     schemes: Vec<EntryScheme>,
     hosts: Vec<HostPattern>,
     ports: EntryPorts,
@@ -81,8 +81,8 @@ impl Entry {
     /// # Errors
     ///
     /// The first mistake, with the part of the text at fault.
-    pub fn parse(text: &str, place: Place) -> Result<Self, EntryError> {
-        Self::read(text, text.trim(), Secrecy::Shown, place)
+    pub fn parse(text: &str, location: Location) -> Result<Self, EntryError> {
+        Self::read(text, text.trim(), Secrecy::Shown, location)
     }
 
     /// Reads an entry whose variables are filled in, so that it may be another one the next time.
@@ -90,8 +90,8 @@ impl Entry {
     /// # Errors
     ///
     /// As [`parse`](Self::parse).
-    pub fn parse_filled_in(text: &str, place: Place) -> Result<Self, EntryError> {
-        Self::read(text, text.trim(), Secrecy::FilledIn, place)
+    pub fn parse_filled_in(text: &str, location: Location) -> Result<Self, EntryError> {
+        Self::read(text, text.trim(), Secrecy::FilledIn, location)
     }
 
     /// Reads an entry that holds a secret, which a variable has. Wherever it is shown, `shown` is shown instead.
@@ -99,16 +99,16 @@ impl Entry {
     /// # Errors
     ///
     /// As [`parse`](Self::parse). The error speaks of `text`, so it is as secret as that.
-    pub fn parse_shown_as(text: &str, shown: &str, place: Place) -> Result<Self, EntryError> {
-        Self::read(text, shown, Secrecy::Concealed, place)
+    pub fn parse_shown_as(text: &str, shown: &str, location: Location) -> Result<Self, EntryError> {
+        Self::read(text, shown, Secrecy::Concealed, location)
     }
 
-    fn read(text: &str, shown: &str, secrecy: Secrecy, place: Place) -> Result<Self, EntryError> {
+    fn read(text: &str, shown: &str, secrecy: Secrecy, location: Location) -> Result<Self, EntryError> {
         match parse::parts(text) {
             Ok((schemes, hosts, ports)) => Ok(Self(Arc::new(Parts {
                 text: shown.into(),
                 secrecy,
-                place,
+                location,
                 schemes,
                 hosts,
                 ports,
@@ -116,7 +116,7 @@ impl Entry {
             Err(mistake) => {
                 let span = mistake.span_in(text);
                 let instead = suggestion::instead_of(text.trim(), &mistake);
-                Err(EntryError::new(text, place, mistake.problem, span, instead))
+                Err(EntryError::new(text, location, mistake.problem, span, instead))
             }
         }
     }
@@ -138,8 +138,8 @@ impl Entry {
     }
 
     /// Where it was written.
-    pub fn place(&self) -> &Place {
-        &self.0.place
+    pub fn location(&self) -> &Location {
+        &self.0.location
     }
 
     /// What messages call it: its text, at most 120 characters of it, and where it was written.
@@ -260,7 +260,7 @@ struct Cited<'e>(&'e Entry);
 
 impl fmt::Display for Cited<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", excerpt(self.0.text()), self.0.place())
+        write!(f, "{} ({})", excerpt(self.0.text()), self.0.location())
     }
 }
 
@@ -285,7 +285,7 @@ impl fmt::Display for PortSpec {
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ({})", self.text(), self.place())
+        write!(f, "`{}` ({})", self.text(), self.location())
     }
 }
 

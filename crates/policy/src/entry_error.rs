@@ -1,7 +1,7 @@
 //! What is wrong with an entry, and what to write instead.
 
 use crate::entry::to_deny;
-use crate::{Address, NameError, Place, PortsError, excerpt, without_user_info};
+use crate::{Address, Location, NameError, PortsError, excerpt, without_user_info};
 use ipnet::IpNet;
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,7 @@ pub struct EntryError(Box<Parts>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Parts {
     text: Box<str>,
-    place: Place,
+    location: Location,
     problem: EntryProblem,
     span: Range<usize>,
     instead: Option<Box<str>>,
@@ -25,14 +25,14 @@ struct Parts {
 impl EntryError {
     pub(crate) fn new(
         text: &str,
-        place: Place,
+        location: Location,
         problem: EntryProblem,
         span: Range<usize>,
         instead: Option<Box<str>>,
     ) -> Self {
         Self(Box::new(Parts {
             text: text.into(),
-            place,
+            location,
             problem,
             span,
             instead,
@@ -81,8 +81,8 @@ impl EntryError {
     }
 
     /// Where it was written.
-    pub fn place(&self) -> &Place {
-        &self.0.place
+    pub fn location(&self) -> &Location {
+        &self.0.location
     }
 
     /// What is wrong.

@@ -57,7 +57,7 @@ struct InFlight {
     name: Name,
     number: u64,
     /// A later look-up of the name has settled, and nothing else remembers it any more.
-    outrun: AtomicBool,
+    superseded: AtomicBool,
 }
 
 /// How a look-up ended.
@@ -82,7 +82,7 @@ pub enum Settled {
     /// The outcome is in force.
     InForce,
     /// A look-up of the same name that was begun later has settled already; nothing changed.
-    Outrun,
+    Superseded,
     /// The outcome changes nothing.
     Unchanged,
 }
@@ -126,7 +126,7 @@ impl Grants {
         let ticket = Arc::new(InFlight {
             name,
             number: self.next_ticket,
-            outrun: AtomicBool::new(false),
+            superseded: AtomicBool::new(false),
         });
         self.in_flight.retain(|own| own.strong_count() > 0);
         self.in_flight.push(Arc::downgrade(&ticket));
@@ -142,8 +142,8 @@ impl Grants {
             Outcome::Answered { chain, addresses } => (chain, addresses),
         };
         let newest = self.names.get(&name).map(|granted| granted.ticket);
-        if newest.is_some_and(|newest| newest > number) || ticket.0.outrun.load(Ordering::Relaxed) {
-            return Settled::Outrun;
+        if newest.is_some_and(|newest| newest > number) || ticket.0.superseded.load(Ordering::Relaxed) {
+            return Settled::Superseded;
         }
         self.replace(Granted {
             name,
@@ -220,7 +220,7 @@ impl Grants {
         let in_flight = self.in_flight.iter().filter_map(Weak::upgrade);
         in_flight
             .filter(|own| own.name == name && own.number < forgotten.ticket)
-            .for_each(|own| own.outrun.store(true, Ordering::Relaxed));
+            .for_each(|own| own.superseded.store(true, Ordering::Relaxed));
     }
 
     fn end(&mut self, address: Address, name: &Name, ending: Ending) {

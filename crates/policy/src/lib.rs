@@ -25,13 +25,13 @@
 //! use outport_policy::*;
 //! use std::{sync::Arc, time::Instant};
 //!
-//! let entry = Entry::parse("*://10.0.0.0/8:5432", Place::Code)?;
+//! let entry = Entry::parse("*://10.0.0.0/8:5432", Location::Code)?;
 //! let policy = Policy::new("web", Arc::new(AllowList::compile(vec![entry])), Arc::new(Operator::default()));
 //!
 //! let quotas = Quotas::default();
 //! let (grants, peers) = (Grants::new(quotas.granted_names), Peers::from(&quotas));
 //! let situation = Situation { grants: &grants, peers: &peers, usage: Usage::default(), now: Instant::now() };
-//! let connect = |port| Attempt::Reach {
+//! let connect = |port| Attempt::Connect {
 //!     transport: Transport::Tcp,
 //!     remote: Endpoint::new(std::net::Ipv4Addr::new(10, 0, 0, 5), port),
 //! };
@@ -61,11 +61,11 @@ mod grants;
 mod host_pattern;
 mod index;
 mod limits;
+mod location;
 mod name;
 mod operator;
 mod overlap;
 mod peers;
-mod place;
 mod policy;
 mod ports;
 mod printable;
@@ -89,11 +89,11 @@ pub use excerpt::excerpt;
 pub use grants::{Ending, Grant, Grants, Outcome, Settled, Ticket};
 pub use host_pattern::HostPattern;
 pub use limits::{Limit, Quotas, RuntimeLimits, Usage};
+pub use location::Location;
 pub use name::{Host, Name, NameError, Spelling};
 pub use operator::Operator;
 pub use overlap::{Cut, Gain, KeptOut, KeptOutBy, Left, gained};
 pub use peers::Peers;
-pub use place::Place;
 pub use policy::{LayerAnswer, Policy};
 pub use ports::{PortRange, PortSet, PortsError};
 pub use printable::{masked, printable, printable_path};

@@ -92,22 +92,22 @@ impl Policy {
     /// is permitted (clause RSN-5). Where a hard limit refuses there is nothing to change, and it is told alone.
     ///
     /// This is for those who tell people, not for judging: it asks all layers and allocates.
-    pub fn refusals<'p>(&'p self, attempt: &Attempt<'_>, situation: &Situation<'p>) -> Vec<Denial<'p>> {
+    pub fn denials<'p>(&'p self, attempt: &Attempt<'_>, situation: &Situation<'p>) -> Vec<Denial<'p>> {
         if let Some(denial) = self.hard(attempt, situation) {
             return vec![denial];
         }
         let limits = [self.shut_transport_of(attempt), self.shut_remote_of(attempt)];
-        let mut refusals: Vec<Denial<'p>> = self
+        let mut denials: Vec<Denial<'p>> = self
             .deny_list(attempt)
             .into_iter()
             .chain(limits.into_iter().flatten())
             .chain(self.allow_list(attempt, situation).err())
             .chain(self.quotas(attempt, situation))
             .collect();
-        if !refusals.is_empty() {
-            refusals.extend(self.shut_behind(attempt));
+        if !denials.is_empty() {
+            denials.extend(self.shut_behind(attempt));
         }
-        refusals
+        denials
     }
 
     /// What stands behind a request that is refused by its name, where the addresses of the name are known already.
@@ -154,7 +154,7 @@ impl Policy {
             Attempt::Receive { peer } if !situation.peers.knows(peer, situation.now) => {
                 Some(Reason::HardUnsolicited)
             }
-            Attempt::Reach { remote, .. }
+            Attempt::Connect { remote, .. }
             | Attempt::Dial { remote, .. }
             | Attempt::Receive { peer: remote } => unreachable_remote(remote),
             Attempt::Answer { address, .. } => address.reads_as_multicast().then_some(Reason::HardMulticast),
@@ -168,7 +168,7 @@ impl Policy {
                 ..
             } => unreachable_remote(Endpoint::new(*address, port)),
             Attempt::Request { port: 0, .. } => Some(Reason::HardPortZero),
-            Attempt::Request { .. } | Attempt::CreateSocket { .. } | Attempt::LookUp { .. } => None,
+            Attempt::Request { .. } | Attempt::CreateSocket { .. } | Attempt::Lookup { .. } => None,
         };
         reason.map(Denial::new)
     }
@@ -177,13 +177,13 @@ impl Policy {
         let deny = &self.operator.deny;
         let limits = &self.operator.limits;
         let refusal = match *attempt {
-            Attempt::Reach { transport, remote } => {
+            Attempt::Connect { transport, remote } => {
                 deny.refuses_address(remote.address, Protocol::Socket(transport), remote.port)
             }
             Attempt::Receive { peer } => {
                 deny.refuses_address(peer.address, Protocol::Socket(Transport::Udp), peer.port)
             }
-            Attempt::LookUp { name } => deny.refuses_whole_name(name, &[], limits),
+            Attempt::Lookup { name } => deny.refuses_whole_name(name, &[], limits),
             Attempt::Answer {
                 name, chain, address, ..
             } => deny
@@ -232,12 +232,12 @@ impl Policy {
         match *attempt {
             Attempt::CreateSocket { transport }
             | Attempt::Bind { transport, .. }
-            | Attempt::Reach { transport, .. } => self.shut_transport(transport),
+            | Attempt::Connect { transport, .. } => self.shut_transport(transport),
             Attempt::Receive { .. } => self.shut_transport(Transport::Udp),
             Attempt::Dial { .. }
             | Attempt::Request { .. }
             | Attempt::Answer { .. }
-            | Attempt::LookUp { .. }
+            | Attempt::Lookup { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. } => None,
         }
@@ -245,7 +245,7 @@ impl Policy {
 
     fn shut_remote_of(&self, attempt: &Attempt<'_>) -> Option<Denial<'_>> {
         match *attempt {
-            Attempt::Reach { remote, .. }
+            Attempt::Connect { remote, .. }
             | Attempt::Receive { peer: remote }
             | Attempt::Dial { remote, .. } => self.shut_remote(remote),
             Attempt::Request {
@@ -257,7 +257,7 @@ impl Policy {
             Attempt::CreateSocket { .. }
             | Attempt::Bind { .. }
             | Attempt::Request { .. }
-            | Attempt::LookUp { .. }
+            | Attempt::Lookup { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. } => None,
         }
@@ -301,16 +301,16 @@ impl Policy {
             // Layer 1 has refused these; a layer that is asked alone must not say yes to them either.
             Attempt::Listen { .. } => Err(Denial::new(Reason::HardListen)),
             Attempt::Accept { .. } => Err(Denial::new(Reason::HardAccept)),
-            Attempt::Reach { transport, remote } => self.permits_socket(transport, remote, situation),
+            Attempt::Connect { transport, remote } => self.permits_socket(transport, remote, situation),
             Attempt::Receive { peer } => self.permits_socket(Transport::Udp, peer, situation),
-            Attempt::LookUp { name } => self.permits_look_up(name),
+            Attempt::Lookup { name } => self.permits_lookup(name),
             Attempt::Answer {
                 name,
                 address,
                 source,
                 ..
             } => {
-                let rule = self.permits_look_up(name)?;
+                let rule = self.permits_lookup(name)?;
                 // Any socket: the guard asks whether the author meant the address, not which port.
                 self.guard_rebinding(name, address, source, Protocol::Socket(Transport::Tcp))?;
                 Ok(rule)
@@ -380,12 +380,12 @@ impl Policy {
         }))
     }
 
-    fn permits_look_up(&self, name: &Name) -> Result<Rule<'_>, Denial<'_>> {
+    fn permits_lookup(&self, name: &Name) -> Result<Rule<'_>, Denial<'_>> {
         if name.is_service_chaining() {
             return Err(Denial::new(Reason::DnsNameNotAllowed));
         }
-        self.allow.permits_look_up(name).map(Rule::Entry).ok_or_else(|| {
-            let (reason, closest, _) = self.allow.miss_of_look_up(name);
+        self.allow.permits_lookup(name).map(Rule::Entry).ok_or_else(|| {
+            let (reason, closest, _) = self.allow.miss_of_lookup(name);
             Denial::new(reason).near(closest)
         })
     }
@@ -456,7 +456,7 @@ impl Policy {
                         .then(|| Denial::new(Reason::QuotaConnections).lifted_by("max_socket_connections"))
                 })
                 .or_else(too_many_connections),
-            Attempt::LookUp { .. } => (usage.lookups_of_instance >= quotas.lookups_in_flight)
+            Attempt::Lookup { .. } => (usage.lookups_of_instance >= quotas.lookups_in_flight)
                 .then(|| Denial::new(Reason::QuotaLookups)),
             Attempt::Dial { .. } => too_many(Reason::QuotaConnections).or_else(too_many_connections),
             _ => None,
@@ -484,9 +484,9 @@ fn unreachable_remote(remote: Endpoint) -> Option<Reason> {
 
 fn remote_of(attempt: &Attempt<'_>) -> Option<Endpoint> {
     match *attempt {
-        Attempt::Reach { remote, .. } | Attempt::Dial { remote, .. } | Attempt::Receive { peer: remote } => {
-            Some(remote)
-        }
+        Attempt::Connect { remote, .. }
+        | Attempt::Dial { remote, .. }
+        | Attempt::Receive { peer: remote } => Some(remote),
         _ => None,
     }
 }

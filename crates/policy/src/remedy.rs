@@ -4,7 +4,7 @@
 //! already, for another protocol, and else one that the author has to fill in, since only he knows the service.
 
 use crate::{
-    Address, Attempt, Denial, Endpoint, Entry, Host, HostPattern, Layer, Name, Place, Protocol, Reason,
+    Address, Attempt, Denial, Endpoint, Entry, Host, HostPattern, Layer, Location, Name, Protocol, Reason,
     Scheme, Transport, excerpt,
 };
 use std::fmt;
@@ -20,7 +20,7 @@ pub enum Remedy {
     /// The author lets the dependency inherit the list of its component.
     Inherit,
     /// The guest looks this name up before it connects.
-    LookUp(Name),
+    Lookup(Name),
     /// The operator starts Outport with this switch.
     Switch(String),
     /// The operator takes this off the deny list.
@@ -28,7 +28,7 @@ pub enum Remedy {
         /// The entry or network as written.
         text: String,
         /// Where it stands.
-        place: Place,
+        location: Location,
     },
 }
 
@@ -39,7 +39,7 @@ impl Remedy {
             (Layer::RuntimeLimits, Reason::RuntimeLoopbackPort) => remote_of(attempt)
                 .map(|remote| Self::Switch(format!("--allow-loopback-ports {}", remote.port))),
             (_, Reason::AllowNotInherited) => Some(Self::Inherit),
-            (_, Reason::GrantReplaced | Reason::GrantEvicted) => denial.name().cloned().map(Self::LookUp),
+            (_, Reason::GrantReplaced | Reason::GrantEvicted) => denial.name().cloned().map(Self::Lookup),
             (Layer::AllowList, _) if denial.switch().is_none() => add_entry(denial, attempt),
             _ => denial.switch().map(|switch| Self::Switch(switch.to_owned())),
         }
@@ -50,18 +50,18 @@ fn undeny(denial: &Denial<'_>) -> Option<Remedy> {
     if let Some(entry) = denial.denied_by() {
         return Some(Remedy::Undeny {
             text: entry.text().to_owned(),
-            place: entry.place().clone(),
+            location: entry.location().clone(),
         });
     }
     denial.blocked_by().map(|blocked| Remedy::Undeny {
         text: blocked.to_string(),
-        place: blocked.place().clone(),
+        location: blocked.location().clone(),
     })
 }
 
 fn remote_of(attempt: &Attempt<'_>) -> Option<Endpoint> {
     match attempt {
-        Attempt::Reach { remote, .. } | Attempt::Dial { remote, .. } => Some(*remote),
+        Attempt::Connect { remote, .. } | Attempt::Dial { remote, .. } => Some(*remote),
         Attempt::Receive { peer } => Some(*peer),
         Attempt::Request {
             host: Host::Address(address),
@@ -84,8 +84,8 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
             .map_or(Host::Address(address), |name| Host::Name(name.clone()))
     };
     let entry = match attempt {
-        Attempt::LookUp { name } if stays_inside(name) => return None,
-        Attempt::LookUp { name } => {
+        Attempt::Lookup { name } if stays_inside(name) => return None,
+        Attempt::Lookup { name } => {
             let host = Host::Name((*name).clone());
             match denial.closest().and_then(|entry| only_port(entry, name)) {
                 Some(port) => socket_entry(Transport::Tcp, &host, port),
@@ -93,7 +93,9 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
             }
         }
         Attempt::Answer { address, .. } => return Some(Remedy::AddEntryWithPort(Host::Address(*address))),
-        Attempt::Reach { transport, remote } => socket_entry(*transport, &host(remote.address), remote.port),
+        Attempt::Connect { transport, remote } => {
+            socket_entry(*transport, &host(remote.address), remote.port)
+        }
         Attempt::Receive { peer } => socket_entry(Transport::Udp, &host(peer.address), peer.port),
         Attempt::Request {
             scheme, host, port, ..
@@ -160,9 +162,11 @@ impl fmt::Display for Remedy {
             Self::Inherit => {
                 f.write_str("add `inherit_configuration = [\"allowed_outbound_hosts\"]` to the dependency")
             }
-            Self::LookUp(name) => write!(f, "look up `{name}` again before connecting"),
+            Self::Lookup(name) => write!(f, "look up `{name}` again before connecting"),
             Self::Switch(switch) => write!(f, "the operator can lift this with `{switch}`"),
-            Self::Undeny { text, place } => write!(f, "the operator denies `{}` ({place})", excerpt(text)),
+            Self::Undeny { text, location } => {
+                write!(f, "the operator denies `{}` ({location})", excerpt(text))
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ fn resolver(server: &DnsServer) -> TokioResolver {
     builder.with_options(options).build().unwrap()
 }
 
-async fn look_up(server: &DnsServer, name: &str) -> Result<Vec<IpAddr>, String> {
+async fn lookup(server: &DnsServer, name: &str) -> Result<Vec<IpAddr>, String> {
     let answer = resolver(server)
         .lookup_ip(format!("{name}."))
         .await
@@ -46,10 +46,10 @@ async fn answers_change_from_query_to_query_and_the_last_one_repeats() {
             Reply::addresses(["10.0.0.6", "fd00::6"]),
         ],
     );
-    assert_eq!(look_up(&server, "db.test").await, Ok(addresses(&["10.0.0.5"])));
+    assert_eq!(lookup(&server, "db.test").await, Ok(addresses(&["10.0.0.5"])));
     for _ in 0..2 {
         assert_eq!(
-            look_up(&server, "db.test").await,
+            lookup(&server, "db.test").await,
             Ok(addresses(&["10.0.0.6", "fd00::6"]))
         );
     }
@@ -61,7 +61,7 @@ async fn a_script_for_one_type_goes_before_the_one_for_the_name() {
     server.answers("db.test", [Reply::addresses(["10.0.0.5"])]);
     server.answers_of(RecordType::AAAA, "db.test", [Reply::addresses(["fd00::5"])]);
     assert_eq!(
-        look_up(&server, "db.test").await,
+        lookup(&server, "db.test").await,
         Ok(addresses(&["10.0.0.5", "fd00::5"]))
     );
 }
@@ -77,7 +77,7 @@ async fn a_chain_of_aliases_leads_to_the_addresses() {
     server.answers("plain.test", [Reply::addresses(["10.0.0.5"])]);
     for name in ["www.test", "half.test"] {
         assert_eq!(
-            look_up(&server, name).await,
+            lookup(&server, name).await,
             Ok(addresses(&["10.0.0.5"])),
             "{name}"
         );
@@ -116,7 +116,7 @@ async fn failures_fail() {
         "forged.test",
         "foreign.test",
     ] {
-        let answer = look_up(&server, name).await;
+        let answer = lookup(&server, name).await;
         assert!(answer.is_err(), "{name} gave {answer:?}");
         assert!(!server.queries_for(name).is_empty(), "{name} was never asked for");
     }
@@ -128,7 +128,7 @@ async fn a_truncated_answer_comes_whole_over_tcp() {
     server.answers("tc.test", [Reply::addresses(["10.0.0.5"]).truncated()]);
     server.answers("big.test", [Reply::many_addresses(500)]);
     for (name, count) in [("tc.test", 1), ("big.test", 500)] {
-        assert_eq!(look_up(&server, name).await.unwrap().len(), count, "{name}");
+        assert_eq!(lookup(&server, name).await.unwrap().len(), count, "{name}");
         assert!(
             server
                 .queries_for(name)
@@ -146,8 +146,8 @@ async fn a_delayed_answer_takes_its_time_and_holds_no_other_up() {
     server.answers("slow.test", [Reply::addresses(["10.0.0.5"]).after(delay)]);
     server.answers("fast.test", [Reply::addresses(["10.0.0.6"])]);
     let start = Instant::now();
-    let slow = async { (look_up(&server, "slow.test").await.unwrap(), start.elapsed()) };
-    let fast = async { (look_up(&server, "fast.test").await.unwrap(), start.elapsed()) };
+    let slow = async { (lookup(&server, "slow.test").await.unwrap(), start.elapsed()) };
+    let fast = async { (lookup(&server, "fast.test").await.unwrap(), start.elapsed()) };
     let ((_, slow), (_, fast)) = tokio::join!(slow, fast);
     assert!(slow >= delay && fast < slow, "slow took {slow:?}, fast {fast:?}");
 }
@@ -157,8 +157,8 @@ async fn a_server_that_dies_answers_nothing_more() {
     let server = DnsServer::start();
     server.answers("last.test", [Reply::death()]);
     server.answers("db.test", [Reply::addresses(["10.0.0.5"])]);
-    assert!(look_up(&server, "last.test").await.is_err());
-    assert!(look_up(&server, "db.test").await.is_err());
+    assert!(lookup(&server, "last.test").await.is_err());
+    assert!(lookup(&server, "db.test").await.is_err());
 }
 
 #[tokio::test]

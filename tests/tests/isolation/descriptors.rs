@@ -35,15 +35,15 @@ pub(crate) fn rows() -> Vec<Row> {
             "requests to a slow server, kept",
             requests.items(data(64, &authority)),
         )
-        .attack(eight_and_a_look_up)
+        .attack(eight_and_a_lookup)
         .asks(slow.is_reached())
         .keep(slow),
         row("sockets of one component", sockets)
-            .attack(eight_and_a_look_up)
+            .attack(eight_and_a_lookup)
             .keep(stalled),
         row("files that are opened", files)
             .with_files()
-            .attack(eight_and_a_look_up),
+            .attack(eight_and_a_lookup),
         row("connections of clients, 2,000", Hostile::new("")).attack(connections),
     ]
 }
@@ -73,19 +73,19 @@ allowed_outbound_hosts = ["*://*.test:*"]
 "#;
 
 /// Eight clients of the hostile component; when they have done their worst, another component looks a name up.
-fn eight_and_a_look_up(scene: &Scene<'_>) {
+fn eight_and_a_lookup(scene: &Scene<'_>) {
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| scene.ask_again_and_again());
         }
         scope.spawn(|| {
             thread::sleep(Duration::from_millis(1200));
-            look_up(scene);
+            lookup(scene);
         });
     });
 }
 
-fn look_up(scene: &Scene<'_>) {
+fn lookup(scene: &Scene<'_>) {
     let script = "dns.lookup fast.test";
     let request = format!(
         "POST /third/play HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{script}",
@@ -110,6 +110,6 @@ fn connections(scene: &Scene<'_>) {
         }
         open.extend(scene.connect());
     }
-    look_up(scene);
+    lookup(scene);
     scene.wait();
 }

@@ -36,7 +36,7 @@ enum Way {
     Https,
     Tcp,
     Udp,
-    LookUp,
+    Lookup,
 }
 
 /// One destination, and the addresses that its host has if that is a name.
@@ -239,7 +239,7 @@ fn rows() -> Vec<Row> {
     let names = NAMES.iter().flat_map(|(spellings, _)| *spellings);
     let names = names.chain(INSIDE).chain(LOOKED_UP_ALONE);
     rows.extend(names.map(|host| Row {
-        way: Way::LookUp,
+        way: Way::Lookup,
         host,
         port: 0,
         at: &[],
@@ -255,18 +255,18 @@ impl Row {
             Way::Https => format!("https://{host}:{port}/"),
             Way::Tcp => format!("tcp://{host}:{port}"),
             Way::Udp => format!("udp://{host}:{port}"),
-            Way::LookUp => (*host).to_owned(),
+            Way::Lookup => (*host).to_owned(),
         }
     }
 
     fn statements(&self) -> Vec<String> {
         let connect = match self.way {
             Way::Http | Way::Https => return vec![format!("http GET {}", self.destination())],
-            Way::LookUp => return vec![format!("dns.lookup {}", self.host)],
+            Way::Lookup => return vec![format!("dns.lookup {}", self.host)],
             Way::Tcp => "tcp.connect",
             Way::Udp => "udp.connect",
         };
-        let look_up = (!self.at.is_empty()).then(|| format!("dns.lookup {}", self.host));
+        let lookup = (!self.at.is_empty()).then(|| format!("dns.lookup {}", self.host));
         let addresses = if self.at.is_empty() {
             std::slice::from_ref(&self.host)
         } else {
@@ -275,12 +275,12 @@ impl Row {
         let connects = addresses
             .iter()
             .map(|address| format!("{connect} {address}:{}", self.port));
-        look_up.into_iter().chain(connects).collect()
+        lookup.into_iter().chain(connects).collect()
     }
 
     /// The reasons for which a guest is refused; none if it is not.
     fn refused<'o>(&self, outcomes: &'o [Outcome]) -> BTreeSet<&'o str> {
-        let (look_up, tries) = match self.at {
+        let (lookup, tries) = match self.at {
             [] => (&outcomes[..0], outcomes),
             _ if matches!(self.way, Way::Tcp | Way::Udp) => outcomes.split_at(1),
             _ => (&outcomes[..0], outcomes),
@@ -289,8 +289,8 @@ impl Row {
             let reasons = outcomes.iter().flat_map(|outcome| &outcome.reasons);
             reasons.map(String::as_str).collect()
         };
-        match look_up {
-            [look_up] if look_up.is_refused() => all(std::slice::from_ref(look_up)),
+        match lookup {
+            [lookup] if lookup.is_refused() => all(std::slice::from_ref(lookup)),
             _ if tries.iter().all(Outcome::is_refused) => all(tries),
             _ => {
                 let odd = ["invalid-argument", "invalid-authority", "name-unresolvable"];

@@ -6,7 +6,7 @@
 use super::{EffectiveComponent, EffectivePolicy, OperatorSummary};
 use crate::human::{visible, wrap};
 use outport_policy::{
-    AllowList, BlockedNetwork, BlockedNetworkError, DenyList, Entry, EntryError, Limit, Operator, Place,
+    AllowList, BlockedNetwork, BlockedNetworkError, DenyList, Entry, EntryError, Limit, Location, Operator,
     Policy, PortSet, PortsError, RuntimeLimits, excerpt, gained,
 };
 use serde::Serialize;
@@ -84,7 +84,7 @@ impl EffectivePolicy {
                 .entries
                 .iter()
                 .filter(|entry| !entry.concealed)
-                .map(|entry| Entry::parse(&entry.entry, Place::Code));
+                .map(|entry| Entry::parse(&entry.entry, Location::Code));
             let allow = AllowList::compile(entries.collect::<Result<_, _>>()?);
             Ok(Policy::new(
                 component.id.as_str(),
@@ -152,11 +152,11 @@ impl OperatorSummary {
         let denied = self
             .disallowed_outbound_hosts
             .iter()
-            .map(|text| Entry::parse(text, Place::Code));
+            .map(|text| Entry::parse(text, Location::Code));
         let blocked = self
             .block_networks
             .iter()
-            .map(|text| BlockedNetwork::parse(text, Place::Code));
+            .map(|text| BlockedNetwork::parse(text, Location::Code));
         let loopback_ports = match self.allow_loopback_ports.as_str() {
             "" => PortSet::EMPTY,
             ports => PortSet::parse(ports)?,

@@ -41,7 +41,7 @@ impl<'a> Inquiry<'a> {
     /// Makes the attempts that a question is about, and says what comes of them in the end.
     pub(super) fn put(&mut self, question: &Question) -> Verdict {
         match question {
-            Question::LookUp { name } => self.look_up_alone(name),
+            Question::Lookup { name } => self.lookup_alone(name),
             Question::Socket {
                 transport,
                 host,
@@ -61,8 +61,8 @@ impl<'a> Inquiry<'a> {
             Host::Name(name) => name,
         };
         let (addresses, source) = self.addresses_of(name);
-        if self.judge(&Attempt::LookUp { name }) == Verdict::Denied {
-            let reaches = addresses.iter().map(|address| Attempt::Reach {
+        if self.judge(&Attempt::Lookup { name }) == Verdict::Denied {
+            let reaches = addresses.iter().map(|address| Attempt::Connect {
                 transport,
                 remote: Endpoint::new(*address, port),
             });
@@ -78,8 +78,8 @@ impl<'a> Inquiry<'a> {
             .map(|address| self.reach(transport, address, port)))
     }
 
-    fn look_up_alone(&mut self, name: &Name) -> Verdict {
-        if self.judge(&Attempt::LookUp { name }) == Verdict::Denied {
+    fn lookup_alone(&mut self, name: &Name) -> Verdict {
+        if self.judge(&Attempt::Lookup { name }) == Verdict::Denied {
             return Verdict::Denied;
         }
         let (addresses, source) = self.addresses_of(name);
@@ -126,11 +126,11 @@ impl<'a> Inquiry<'a> {
 
     fn reach(&mut self, transport: Transport, address: Address, port: u16) -> Verdict {
         let remote = Endpoint { address, port };
-        let reach = Attempt::Reach { transport, remote };
+        let reach = Attempt::Connect { transport, remote };
         let create = Attempt::CreateSocket { transport };
         let situation = situation(&self.grants, &self.peers);
         // Where there is no socket to connect, that is what a guest gets, whatever else refuses the connect.
-        let no_socket = self.policy.refusals(&create, &situation);
+        let no_socket = self.policy.denials(&create, &situation);
         let no_socket: Vec<Refusal> = no_socket
             .iter()
             .map(|denial| Refusal::of(denial, &create, self.socket))
@@ -147,7 +147,7 @@ impl<'a> Inquiry<'a> {
     }
 
     fn reach_any_answer(&mut self, transport: Transport, name: &Name, port: u16) -> Verdict {
-        let reach = |address| Attempt::Reach {
+        let reach = |address| Attempt::Connect {
             transport,
             remote: Endpoint { address, port },
         };
@@ -233,7 +233,7 @@ impl<'a> Inquiry<'a> {
     fn foresee(&mut self, attempts: Vec<Attempt<'_>>) {
         let situation = situation(&self.grants, &self.peers);
         let refusals = attempts.iter().map(|attempt| {
-            let denials = self.policy.refusals(attempt, &situation).into_iter();
+            let denials = self.policy.denials(attempt, &situation).into_iter();
             let others = denials.filter(|denial| denial.reason().layer() < Layer::AllowList);
             let refusals: Vec<Refusal> = others
                 .map(|denial| Refusal::of(&denial, attempt, self.socket))
@@ -282,7 +282,7 @@ impl<'a> Inquiry<'a> {
             Decision::Allow(_) => Verdict::Allowed,
             Decision::Deny(_) => Verdict::Denied,
         };
-        let refusals = self.policy.refusals(attempt, &situation);
+        let refusals = self.policy.denials(attempt, &situation);
         let refusals = refusals
             .iter()
             .map(|denial| Refusal::of(denial, attempt, self.socket));

@@ -30,7 +30,7 @@ pub enum Question {
         port: u16,
     },
     /// A name alone: a look-up.
-    LookUp {
+    Lookup {
         /// The name.
         name: Name,
     },
@@ -151,7 +151,7 @@ impl Question {
                 host: Host::Name(name),
                 ..
             }
-            | Self::LookUp { name } => Some(name),
+            | Self::Lookup { name } => Some(name),
             Self::Socket { .. } | Self::Request { .. } => None,
         }
     }
@@ -212,7 +212,7 @@ fn bare(text: &str) -> Result<Question, QuestionError> {
         return format!("http://self{text}").parse();
     }
     match Host::parse(text) {
-        Ok(Host::Name(name)) => Ok(Question::LookUp { name }),
+        Ok(Host::Name(name)) => Ok(Question::Lookup { name }),
         Ok(host @ Host::Address(_)) => Err(QuestionError::NoProtocol(format!("{host}:PORT"))),
         Err(_) if network_of(text).is_some_and(|network| network == text) => {
             Err(QuestionError::Network(text.to_owned()))
@@ -266,7 +266,7 @@ impl fmt::Display for Question {
                 None => write!(f, "{transport}://{host}:{port}"),
             },
             Self::Request { scheme, host, port } => write!(f, "{scheme}://{host}:{port}"),
-            Self::LookUp { name } => name.fmt(f),
+            Self::Lookup { name } => name.fmt(f),
         }
     }
 }

@@ -77,7 +77,7 @@ impl Undecided {
     pub(super) fn refused(name: &Name, policy: &Policy, purpose: Purpose<'_>, names: DeniedNames) -> Self {
         let deny = &policy.operator().deny;
         let blocked = deny.blocked_networks().iter();
-        let blocked = blocked.map(|blocked| format!("{blocked} ({})", blocked.place()));
+        let blocked = blocked.map(|blocked| format!("{blocked} ({})", blocked.location()));
         let entries = deny
             .entries()
             .iter()

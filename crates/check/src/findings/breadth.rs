@@ -36,7 +36,7 @@ fn everything(entry: &Entry) -> Option<Finding> {
     (everything && all_ports).then(|| {
         Finding::new(
             Code::Everything,
-            entry.place().clone(),
+            entry.location().clone(),
             format!("`{}` permits every host on every port", excerpt(entry.text())),
         )
         .helped_by("name the hosts that the component needs")
@@ -50,7 +50,7 @@ fn public_suffix(entry: &Entry) -> Option<Finding> {
             "`{}` covers every name that anybody registers",
             excerpt(entry.text())
         );
-        let finding = Finding::new(Code::PublicSuffix, entry.place().clone(), message);
+        let finding = Finding::new(Code::PublicSuffix, entry.location().clone(), message);
         let finding = finding.helped_by("name the hosts that the component needs");
         return everything(entry).is_none().then_some(finding);
     }
@@ -62,7 +62,7 @@ fn public_suffix(entry: &Entry) -> Option<Finding> {
         "`{}` covers every name that anybody registers below `{apex}`",
         excerpt(entry.text())
     );
-    let finding = Finding::new(Code::PublicSuffix, entry.place().clone(), message);
+    let finding = Finding::new(Code::PublicSuffix, entry.location().clone(), message);
     Some(finding.helped_by(format!(
         "write the domain that is meant, such as `*.example.{apex}`"
     )))
@@ -86,7 +86,7 @@ fn any_address(entry: &Entry) -> Option<Finding> {
         "`{}` covers {lifting} too, so a name may resolve to addresses there",
         excerpt(entry.text())
     );
-    let finding = Finding::new(Code::AnyAddress, entry.place().clone(), message);
+    let finding = Finding::new(Code::AnyAddress, entry.location().clone(), message);
     Some(finding.helped_by(
         "write the networks that are meant; `*` as the host permits every address and keeps names away from this \
          machine and link",
@@ -108,7 +108,7 @@ fn half_open(entry: &Entry) -> Option<Finding> {
         "`{spec}` in `{}` means {meant}, without {end}",
         excerpt(entry.text())
     );
-    let finding = Finding::new(Code::HalfOpen, entry.place().clone(), message);
+    let finding = Finding::new(Code::HalfOpen, entry.location().clone(), message);
     Some(finding.helped_by(format!(
         "write `{}-{end}` if {end} is meant too, else `{range}`",
         range.first()
@@ -124,7 +124,7 @@ pub(super) fn half_open_denial(entry: &Entry) -> Option<Finding> {
         "`{spec}` in `{}` denies {meant}, and leaves port {end} open",
         excerpt(entry.text())
     );
-    let finding = Finding::new(Code::HalfOpen, entry.place().clone(), message);
+    let finding = Finding::new(Code::HalfOpen, entry.location().clone(), message);
     Some(finding.helped_by(format!(
         "write `{}-{end}` if {end} is to be denied too, else `{range}`",
         range.first()
@@ -164,7 +164,7 @@ impl PublicNetworks {
                 "`{}` covers IPv4 only: if what is in {net} has IPv6 addresses too, they are refused",
                 excerpt(entry.text())
             );
-            Finding::new(Code::V4Only, entry.place().clone(), message)
+            Finding::new(Code::V4Only, entry.location().clone(), message)
                 .helped_by("list the IPv6 networks of the service beside it, if it has any")
         })
     }

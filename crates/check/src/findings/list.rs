@@ -25,7 +25,7 @@ pub(super) fn findings(
                 "together permit"
             };
             let (entry, by) = (excerpt(one.entry.text()), by.join(", "));
-            let place = one.entry.place().clone();
+            let location = one.entry.location().clone();
             let for_now = one.entry.is_filled_in() || one.covered_by.iter().any(|entry| entry.is_filled_in());
             let finding = match for_now {
                 // With other values it may add something, so it stays where it is.
@@ -33,19 +33,19 @@ pub(super) fn findings(
                     let message = format!(
                         "`{entry}` adds nothing with the present values of variables: {by} {verb} all of it"
                     );
-                    Finding::new(Code::Redundant, place, message).with_severity(Severity::Note)
+                    Finding::new(Code::Redundant, location, message).with_severity(Severity::Note)
                 }
                 false => {
                     let message = format!("`{entry}` adds nothing: {by} {verb} all of it");
                     let fix = written_span(one.entry).map(|span| Fix::Remove { span });
-                    Finding::new(Code::Redundant, place, message)
+                    Finding::new(Code::Redundant, location, message)
                         .helped_by("take it out")
                         .fixed_by(fix)
                 }
             };
             let finding = one.covered_by.iter().fold(finding, |finding, entry| {
                 finding.related_to(
-                    entry.place().clone(),
+                    entry.location().clone(),
                     format!("`{}` permits it here", excerpt(entry.text())),
                 )
             });
@@ -67,7 +67,7 @@ pub(super) fn findings(
 /// it was made of, which may become another one the next time.
 fn written_span(entry: &Entry) -> Option<Range<usize>> {
     let is_entry = |span: &Range<usize>| !entry.is_filled_in() && span.len() == entry.text().len();
-    span_of(entry.place()).filter(is_entry)
+    span_of(entry.location()).filter(is_entry)
 }
 
 fn spelling(entry: &Entry) -> Option<Finding> {
@@ -80,7 +80,7 @@ fn spelling(entry: &Entry) -> Option<Finding> {
         span,
         with: canonical.clone(),
     });
-    let finding = Finding::new(Code::Spelling, entry.place().clone(), message);
+    let finding = Finding::new(Code::Spelling, entry.location().clone(), message);
     Some(
         finding
             .helped_by(format!("write `{}`", excerpt(&canonical)))

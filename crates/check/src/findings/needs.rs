@@ -6,7 +6,7 @@ use crate::code::{Code, Severity};
 use crate::finding::Finding;
 use crate::imports::{list_imports, sum_up_imports};
 use crate::subject::{Interfaces, Subject, Trigger};
-use outport_policy::{Entry, Place, excerpt};
+use outport_policy::{Entry, Location, excerpt};
 
 pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     let Some(interfaces) = subject.interfaces else {
@@ -30,7 +30,7 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
     match first {
         None if all_were_read && interfaces.brings_whole_libc() => Some(whole_libc(
             Code::NoEntries,
-            subject.place.clone(),
+            subject.location.clone(),
             format!(
                 "`{id}` has no entries; its C library imports `wasi:sockets`, and every connection is refused"
             ),
@@ -38,7 +38,7 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
         None if all_were_read && interfaces.uses_sockets() => Some(
             Finding::new(
                 Code::NoEntries,
-                subject.place.clone(),
+                subject.location.clone(),
                 format!("`{id}` imports `wasi:sockets` and has no entries, so every connection is refused"),
             )
             .helped_by("add `allowed_outbound_hosts = [\"*://HOST:PORT\"]` with the hosts that it needs"),
@@ -47,17 +47,17 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
         Some(first) if !interfaces.uses_sockets() && !interfaces.uses_http() => Some(
             Finding::new(
                 Code::UnusedEntries,
-                first.place().clone(),
+                first.location().clone(),
                 format!("`{id}` has entries and imports neither sockets nor HTTP, so they permit nothing"),
             )
             .helped_by("take `allowed_outbound_hosts` out, or check that this is the right component"),
         ),
         Some(first) if all_were_read && interfaces.uses_sockets() && permit_no_socket(subject.entries) => {
-            let place = first.place().clone();
+            let location = first.location().clone();
             Some(match interfaces.brings_whole_libc() {
                 true => whole_libc(
                     Code::NoSocketEntry,
-                    place,
+                    location,
                     format!(
                         "the entries of `{id}` permit URLs only; its C library imports `wasi:sockets`, and every \
                          socket is refused"
@@ -65,7 +65,7 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
                 ),
                 false => Finding::new(
                     Code::NoSocketEntry,
-                    place,
+                    location,
                     format!("`{id}` imports `wasi:sockets`, and its entries permit URLs only: every socket is refused"),
                 )
                 .helped_by("write `*://HOST:PORT` for what it connects to by itself"),
@@ -82,8 +82,8 @@ fn permit_no_socket(entries: &[Entry]) -> bool {
 }
 
 /// What is so of each program that is built with the library, whether or not it opens a socket.
-fn whole_libc(code: Code, place: Place, message: String) -> Finding {
-    let finding = Finding::new(code, place, message).with_severity(Severity::Note);
+fn whole_libc(code: Code, location: Location, message: String) -> Finding {
+    let finding = Finding::new(code, location, message).with_severity(Severity::Note);
     finding.helped_by("nothing is missing if the code opens no sockets; a denial would say what to add")
 }
 
@@ -97,7 +97,11 @@ fn unserved(subject: &Subject<'_>, interfaces: &Interfaces) -> Vec<Finding> {
             granted.key,
             excerpt(import)
         );
-        Some(Finding::new(Code::UnservedGrant, granted.place.clone(), message))
+        Some(Finding::new(
+            Code::UnservedGrant,
+            granted.location.clone(),
+            message,
+        ))
     });
     unserved.collect()
 }
@@ -114,7 +118,7 @@ fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Finding {
         trigger.as_str(),
         exports.join(" or ")
     );
-    Finding::new(Code::MissingExport, subject.place.clone(), message)
+    Finding::new(Code::MissingExport, subject.location.clone(), message)
 }
 
 fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
@@ -131,7 +135,7 @@ fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
         excerpt(subject.id),
         sum_up_imports(interfaces.trapped.iter().map(String::as_str))
     );
-    let finding = Finding::new(Code::TrappedImport, subject.place.clone(), message);
+    let finding = Finding::new(Code::TrappedImport, subject.location.clone(), message);
     let finding =
         finding.helped_by("it starts all the same, and ends with an error if it calls one of these");
     Some(finding.in_brief(brief))

@@ -21,7 +21,7 @@ fn wildcard(entry: &Entry) -> Option<Finding> {
             "`{}` denies names below a wildcard: by their names, not by addresses that a guest knows already",
             excerpt(entry.text())
         );
-        Finding::new(Code::WildcardDeny, entry.place().clone(), message)
+        Finding::new(Code::WildcardDeny, entry.location().clone(), message)
             .helped_by("deny exact names or networks too, where their addresses must not be reached")
     })
 }

@@ -53,7 +53,7 @@ fn blocked(entry: &Entry, kept_out: &KeptOut<'_>) -> Finding {
         excerpt(entry.text()),
         reasons.join("; ")
     );
-    let finding = Finding::new(Code::Blocked, entry.place().clone(), message);
+    let finding = Finding::new(Code::Blocked, entry.location().clone(), message);
     with_places(finding, &cuts, entry)
 }
 
@@ -78,7 +78,7 @@ fn narrowed(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
         parts.join(", "),
         reasons.join("; ")
     );
-    let finding = Finding::new(Code::Narrowed, entry.place().clone(), message).with_severity(severity);
+    let finding = Finding::new(Code::Narrowed, entry.location().clone(), message).with_severity(severity);
     Some(with_places(finding, &told, entry))
 }
 
@@ -103,7 +103,7 @@ fn undecided(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
         denied.join(", ")
     );
     Some(told.iter().fold(
-        Finding::new(Code::Undecided, entry.place().clone(), message),
+        Finding::new(Code::Undecided, entry.location().clone(), message),
         |finding, by| with_place(finding, by),
     ))
 }
@@ -163,14 +163,14 @@ fn lift(cut: &Cut<'_>) -> Option<String> {
 }
 
 fn with_place(finding: Finding, by: &KeptOutBy<'_>) -> Finding {
-    let (place, text) = match by {
-        KeptOutBy::Entry(entry) => (entry.place(), excerpt(entry.text()).into_owned()),
-        KeptOutBy::Blocked(blocked) => (blocked.place(), blocked.to_string()),
+    let (location, text) = match by {
+        KeptOutBy::Entry(entry) => (entry.location(), excerpt(entry.text()).into_owned()),
+        KeptOutBy::Blocked(blocked) => (blocked.location(), blocked.to_string()),
         KeptOutBy::Limit(_) => return finding,
     };
     let what = format!("`{text}` is denied here");
     match finding.related.iter().any(|(_, own)| *own == what) {
         true => finding,
-        false => finding.related_to(place.clone(), what),
+        false => finding.related_to(location.clone(), what),
     }
 }

@@ -48,7 +48,7 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Finding> {
         ),
     };
     let severity = if whole { Severity::Warning } else { Severity::Note };
-    let finding = Finding::new(Code::NoEffect, entry.place().clone(), message).with_severity(severity);
+    let finding = Finding::new(Code::NoEffect, entry.location().clone(), message).with_severity(severity);
     let socket = as_socket(entry, first);
     Some(match subject.interfaces {
         Some(code) if !code.uses_sockets() => {

@@ -30,7 +30,7 @@ pub(super) fn review(
     let component = printable(component).to_string();
     let subject = Subject {
         id: &component,
-        place: ENTRIES_OPTION.clone(),
+        location: ENTRIES_OPTION.clone(),
         entries,
         unread: 0,
         interfaces: None,

@@ -184,7 +184,7 @@ fn cited(entry: &Entry) -> String {
 /// The operator's entry or network that refuses.
 fn rule(denial: &Denial<'_>) -> Option<String> {
     let blocked = denial.blocked_by();
-    let blocked = blocked.map(|network| format!("{network} ({})", network.place()));
+    let blocked = blocked.map(|network| format!("{network} ({})", network.location()));
     denial.denied_by().map(cited).or(blocked)
 }
 
@@ -203,10 +203,10 @@ pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
         Attempt::CreateSocket { transport } => transport.to_string(),
         Attempt::Bind { local, .. } | Attempt::Listen { local } => local.to_string(),
         Attempt::Accept { peer } => peer.to_string(),
-        Attempt::Reach { remote, .. } | Attempt::Receive { peer: remote } | Attempt::Dial { remote, .. } => {
-            remote.to_string()
-        }
-        Attempt::LookUp { name } => name.to_string(),
+        Attempt::Connect { remote, .. }
+        | Attempt::Receive { peer: remote }
+        | Attempt::Dial { remote, .. } => remote.to_string(),
+        Attempt::Lookup { name } => name.to_string(),
         Attempt::Answer { address, .. } => address.to_string(),
         Attempt::Request {
             scheme, host, port, ..

@@ -30,7 +30,7 @@ pub struct AuditFile {
 
 #[derive(Debug)]
 struct Rotated {
-    place: Place,
+    file_id: FileId,
     /// It cannot be opened again, and goes on in the old file.
     trouble: Trouble,
 }
@@ -47,7 +47,7 @@ pub(super) enum Found {
 }
 
 /// What tells one file from another.
-type Place = (u64, u64);
+type FileId = (u64, u64);
 
 impl AuditFile {
     /// Opens the file at `written`, which is made if there is none. On Unix a new file can be read by its
@@ -66,7 +66,7 @@ impl AuditFile {
         let file = open(&path, written)?;
         let plain = file.metadata().ok().filter(Metadata::is_file);
         let rotated = plain.map(|file| Rotated {
-            place: place(&file),
+            file_id: file_id(&file),
             trouble: Trouble::default(),
         });
         let real = path.canonicalize().ok().filter(|_| rotated.is_some());
@@ -95,7 +95,7 @@ impl AuditFile {
             return Ok((None, Found::Here));
         };
         if let Ok(now) = std::fs::metadata(&self.path)
-            && place(&now) == rotated.place
+            && file_id(&now) == rotated.file_id
         {
             rotated.trouble.over();
             return Ok((Some(now.len()), Found::Here));
@@ -117,7 +117,7 @@ impl AuditFile {
         match opened {
             Ok((there, file)) => {
                 self.file = file;
-                rotated.place = place(&there);
+                rotated.file_id = file_id(&there);
                 rotated.trouble.over();
                 Ok((Some(there.len()), Found::Anew))
             }
@@ -271,7 +271,7 @@ fn has_name(file: &Metadata) -> bool {
     file.nlink() > 0
 }
 
-fn place(file: &Metadata) -> Place {
+fn file_id(file: &Metadata) -> FileId {
     use std::os::unix::fs::MetadataExt;
     (file.dev(), file.ino())
 }

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Nothing here decides. Who may look a name up, and which addresses of an answer may be granted, is judged by
-//! the policy in [`look_up`](crate::lookup). This module only says what the answer is, with every name that it
+//! the policy in [`lookup`](crate::lookup). This module only says what the answer is, with every name that it
 //! came through, so that the judge sees all of them.
 
 mod answer;

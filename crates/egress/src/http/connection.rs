@@ -17,7 +17,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use super::destination::Destination;
 use super::dial::ConnectionSlot;
 use super::errors;
-use super::failure::{Failure, Reach};
+use super::failure::{Delivery, Failure};
 use super::heard::Heard;
 use super::user::{Paced, User};
 use crate::followed::Followed;
@@ -172,7 +172,7 @@ impl Connection {
         if written.is_err() {
             return Err(Failure {
                 error: Error::HttpRequestUriInvalid,
-                reached: Reach::Perhaps,
+                delivery: Delivery::Perhaps,
             });
         }
         let sent = match &mut self.sender {
@@ -192,7 +192,7 @@ impl Connection {
         if error.take_message().is_some() {
             return Failure {
                 error: errors::of_hyper(error.error()),
-                reached: Reach::Unsent,
+                delivery: Delivery::Unsent,
             };
         }
         Failure::of(error.error(), self.used && !self.heard.anything())

@@ -92,7 +92,7 @@ async fn resolve(gate: &InstanceGate, destination: &Destination) -> Result<Answe
         Host::Name(name) => {
             let _turn = gate.turn_to_resolve().await;
             let answer = lookup::resolve(gate, name, destination.spelling).await;
-            answer.map_err(errors::of_look_up)
+            answer.map_err(errors::of_lookup)
         }
         Host::Address(address) => Ok(Answer {
             chain: Vec::new(),

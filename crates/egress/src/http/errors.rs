@@ -5,7 +5,7 @@ use std::io;
 use outport_policy::Host;
 use wasmtime_wasi_http::Error;
 
-use crate::lookup::LookUpError;
+use crate::lookup::LookupError;
 use crate::refusal::Refusal;
 
 /// The request to `host` was refused before anything was resolved (RSN-3).
@@ -17,17 +17,17 @@ pub(super) fn of_request_refusal(refusal: Refusal, host: &Host) -> Error {
 }
 
 /// The name has no address to go to.
-pub(super) fn of_look_up(error: LookUpError) -> Error {
+pub(super) fn of_lookup(error: LookupError) -> Error {
     let dns = |rcode: &str| Error::DnsError {
         rcode: Some(rcode.to_owned()),
         info_code: None,
     };
     match error {
-        LookUpError::NotAName => Error::HttpRequestUriInvalid,
-        LookUpError::Refused => Error::HttpRequestDenied,
-        LookUpError::Unresolvable => dns("NXDOMAIN"),
-        LookUpError::TooMany | LookUpError::TemporaryFailure => Error::DnsTimeout,
-        LookUpError::PermanentFailure => dns("REFUSED"),
+        LookupError::NotAName => Error::HttpRequestUriInvalid,
+        LookupError::Refused => Error::HttpRequestDenied,
+        LookupError::Unresolvable => dns("NXDOMAIN"),
+        LookupError::TooMany | LookupError::TemporaryFailure => Error::DnsTimeout,
+        LookupError::PermanentFailure => dns("REFUSED"),
     }
 }
 

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::destination::{self, Destination};
 use super::dial;
 use super::errors;
-use super::failure::Reach;
+use super::failure::Delivery;
 use super::followed_body;
 use super::internal::InternalDestination;
 use super::own_body::OwnBody;
@@ -110,7 +110,7 @@ async fn send_out(
         match sent.map_err(|_| Error::ConnectionReadTimeout)? {
             Ok(response) => break (connection, response),
             // The server has closed it a moment ago; there may be others.
-            Err(failure) if failure.reached == Reach::Unsent && connection.was_used() => {}
+            Err(failure) if failure.delivery == Delivery::Unsent && connection.was_used() => {}
             Err(failure) if !once_more && failure.may_repeat(&head.method, &body) => once_more = true,
             Err(failure) => return Err(body.failure().unwrap_or(failure.error)),
         }

@@ -19,12 +19,12 @@ use super::own_body::OwnBody;
 /// A request that was not answered.
 pub(super) struct Failure {
     pub(super) error: Error,
-    pub(super) reached: Reach,
+    pub(super) delivery: Delivery,
 }
 
 /// How far a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum Delivery {
     /// No byte of it was sent.
     Unsent,
     /// The server says that it has not looked at it.
@@ -38,26 +38,26 @@ pub(super) enum Reach {
 impl Failure {
     /// What `error` means. `unheard` is for a connection that was used before, and that is silent since.
     pub(super) fn of(error: &hyper::Error, unheard: bool) -> Failure {
-        let reached = match errors::h2_error(error) {
-            Some(error) if was_refused(error) => Reach::Refused,
+        let delivery = match errors::h2_error(error) {
+            Some(error) if was_refused(error) => Delivery::Refused,
             // A reset is an answer, too.
-            Some(error) if !error.is_io() => Reach::Perhaps,
-            _ if unheard && !error.is_user() && !error.is_timeout() => Reach::Unheard,
-            _ => Reach::Perhaps,
+            Some(error) if !error.is_io() => Delivery::Perhaps,
+            _ if unheard && !error.is_user() && !error.is_timeout() => Delivery::Unheard,
+            _ => Delivery::Perhaps,
         };
         Failure {
             error: errors::of_hyper(error),
-            reached,
+            delivery,
         }
     }
 
     /// Whether the request may be sent once more, on a new connection.
     pub(super) fn may_repeat(&self, method: &Method, body: &OwnBody) -> bool {
-        match self.reached {
-            Reach::Unsent => true,
-            Reach::Refused => body.is_untouched(),
-            Reach::Unheard => body.is_untouched() && (body.is_awaited() || is_idempotent(method)),
-            Reach::Perhaps => false,
+        match self.delivery {
+            Delivery::Unsent => true,
+            Delivery::Refused => body.is_untouched(),
+            Delivery::Unheard => body.is_untouched() && (body.is_awaited() || is_idempotent(method)),
+            Delivery::Perhaps => false,
         }
     }
 }

@@ -14,7 +14,7 @@ fn endpoint(text: &str) -> Endpoint {
 fn connect(gate: &InstanceGate, remote: &str) -> Result<(), Refusal> {
     gate.judge(
         "tcp.connect",
-        &Attempt::Reach {
+        &Attempt::Connect {
             transport: Transport::Tcp,
             remote: endpoint(remote),
         },

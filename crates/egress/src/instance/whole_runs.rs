@@ -3,7 +3,7 @@
 //! are given up, grants and peers are kept, and the operator's list is replaced under a running guest.
 //!
 //! ```text
-//! random run ──step──► LookUp, InstanceGate ──► answer, refusal, event, tally ─┐
+//! random run ──step──► Lookup, InstanceGate ──► answer, refusal, event, tally ─┐
 //!                └───► the naive model ──────────────────────────────────────┴─► must agree
 //! ```
 //!
@@ -29,14 +29,14 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::dns::{Answer, Extent, ResolveError};
-use crate::lookup::{LookUp, LookUpError};
+use crate::lookup::{Lookup, LookupError};
 use crate::testing::{self, Remember};
 use crate::wall::Wall;
 
 use model::{MInstance, MOperator, Model, Refused, Speaks};
 use real::{a_name, address, entries, learned, names, reach, real_operator, request, source};
 use step::{Said, Step};
-use written::{PLACES, Place, Written};
+use written::{TARGETS, Target, Written};
 
 /// A resolver whose questions wait until the run answers them.
 #[derive(Default)]
@@ -56,7 +56,7 @@ struct InFlight {
     number: u64,
     begun: u64,
     reply: oneshot::Sender<testing::Result>,
-    result: BoxFuture<'static, Result<Vec<Address>, LookUpError>>,
+    result: BoxFuture<'static, Result<Vec<Address>, LookupError>>,
 }
 
 /// One instance, real and as the model has it.
@@ -166,8 +166,8 @@ impl Run {
     /// The events since the last time that are about look-ups.
     fn told(&self) -> VecDeque<(&'static str, String, Option<&'static str>)> {
         let told = |event: &AuditEvent| (event.attempt, event.destination.clone(), event.reason);
-        let look_ups = |(attempt, ..): &(&'static str, _, _)| attempt.starts_with("dns.");
-        self.events.drain().iter().map(told).filter(look_ups).collect()
+        let lookups = |(attempt, ..): &(&'static str, _, _)| attempt.starts_with("dns.");
+        self.events.drain().iter().map(told).filter(lookups).collect()
     }
 
     /// One second passes, and what is over by then ends.
@@ -175,12 +175,12 @@ impl Run {
         self.now += seconds;
         tokio::time::advance(Duration::from_secs(seconds)).await;
         for in_flight in played.iter_mut().map(|played| &mut played.in_flight) {
-            for look_up in in_flight.iter_mut() {
-                let over = self.now - look_up.begun >= LOOKUP_SECONDS;
-                let expected = over.then_some(Err(LookUpError::TemporaryFailure));
-                equal(look_up.name, poll(&mut look_up.result), expected)?;
+            for lookup in in_flight.iter_mut() {
+                let over = self.now - lookup.begun >= LOOKUP_SECONDS;
+                let expected = over.then_some(Err(LookupError::TemporaryFailure));
+                equal(lookup.name, poll(&mut lookup.result), expected)?;
             }
-            in_flight.retain(|look_up| self.now - look_up.begun < LOOKUP_SECONDS);
+            in_flight.retain(|lookup| self.now - lookup.begun < LOOKUP_SECONDS);
         }
         Ok(())
     }
@@ -194,34 +194,34 @@ impl Run {
         let played = &mut played[usize::from(which)];
         played.model.in_flight = played.in_flight.len();
         match step {
-            Step::LookUp(name) => self.look_up(played, name)?,
+            Step::Lookup(name) => self.lookup(played, name)?,
             Step::Answer(which, said) if which < played.in_flight.len() => {
-                let look_up = played.in_flight.remove(which);
-                self.answer(played, look_up, said)?;
+                let lookup = played.in_flight.remove(which);
+                self.answer(played, lookup, said)?;
                 self.look_around(played)?;
             }
             Step::Answer(..) | Step::Wait(_) => {}
-            Step::Connect(place, port) => {
-                let expected = self.model().reach(&played.model, place, Speaks::Tcp, port);
-                let attempt = reach(Transport::Tcp, place, port);
+            Step::Connect(target, port) => {
+                let expected = self.model().reach(&played.model, target, Speaks::Tcp, port);
+                let attempt = reach(Transport::Tcp, target, port);
                 self.judged(
                     &attempt,
                     played.gate.judge("tcp.connect", &attempt).map(drop),
                     &expected,
                 )?;
             }
-            Step::Send(place, port) => {
-                let expected = self.model().reach(&played.model, place, Speaks::Udp, port);
+            Step::Send(target, port) => {
+                let expected = self.model().reach(&played.model, target, Speaks::Udp, port);
                 let found = played
                     .gate
-                    .judge_datagram_out(Endpoint::new(address(place), port));
-                if self.judged(&reach(Transport::Udp, place, port), found, &expected)? {
-                    played.model.sent(place.text, port, self.now);
+                    .judge_datagram_out(Endpoint::new(address(target), port));
+                if self.judged(&reach(Transport::Udp, target, port), found, &expected)? {
+                    played.model.sent(target.text, port, self.now);
                 }
             }
-            Step::Receive(place, port) => {
-                let expected = self.model().receive(&played.model, place, port, self.now);
-                let peer = Endpoint::new(address(place), port);
+            Step::Receive(target, port) => {
+                let expected = self.model().receive(&played.model, target, port, self.now);
+                let peer = Endpoint::new(address(target), port);
                 let found = played.gate.judge_datagram_in(peer);
                 self.judged(&Attempt::Receive { peer }, found, &expected)?;
             }
@@ -235,9 +235,9 @@ impl Run {
                     &expected,
                 )?;
             }
-            Step::RequestTo(place, scheme, port) => {
-                let expected = self.model().request_to(place, scheme, port);
-                let (host, scheme) = (Host::Address(address(place)), Scheme::parse(scheme).unwrap());
+            Step::RequestTo(target, scheme, port) => {
+                let expected = self.model().request_to(target, scheme, port);
+                let (host, scheme) = (Host::Address(address(target)), Scheme::parse(scheme).unwrap());
                 let attempt = request(&scheme, &host, port);
                 self.judged(
                     &attempt,
@@ -245,14 +245,14 @@ impl Run {
                     &expected,
                 )?;
             }
-            Step::Dial(name, chain, place, scheme, port) => {
-                let expected = self.model().dial(name, &chain, place, scheme, port);
+            Step::Dial(name, chain, target, scheme, port) => {
+                let expected = self.model().dial(name, &chain, target, scheme, port);
                 let (host, scheme) = (Host::Name(a_name(name)), Scheme::parse(scheme).unwrap());
                 let attempt = Attempt::Dial {
                     scheme: &scheme,
                     host: &host,
                     chain: &names(&chain),
-                    remote: Endpoint::new(address(place), port),
+                    remote: Endpoint::new(address(target), port),
                     source: source(name),
                 };
                 self.judged(
@@ -274,9 +274,9 @@ impl Run {
 
     /// Asks for every address what has become of its grants. Nobody is told, and nothing is counted.
     fn look_around(&self, played: &Played) -> Result<(), String> {
-        PLACES.into_iter().try_for_each(|place| {
-            let expected = self.model().reach(&played.model, place, Speaks::Tcp, 1024);
-            let attempt = reach(Transport::Tcp, place, 1024);
+        TARGETS.into_iter().try_for_each(|target| {
+            let expected = self.model().reach(&played.model, target, Speaks::Tcp, 1024);
+            let attempt = reach(Transport::Tcp, target, 1024);
             let found = played.gate.judge_again(&attempt).err().map(Refusal::reason);
             match found.map_or(expected.is_empty(), |reason| expected.contains(&reason)) {
                 true => Ok(()),
@@ -285,30 +285,30 @@ impl Run {
         })
     }
 
-    fn look_up(&mut self, played: &mut Played, name: &'static str) -> Result<(), String> {
-        let expected = self.model().look_up(&played.model, name);
+    fn lookup(&mut self, played: &mut Played, name: &'static str) -> Result<(), String> {
+        let expected = self.model().lookup(&played.model, name);
         self.told();
-        let started = LookUp::start(&played.gate, name);
+        let started = Lookup::start(&played.gate, name);
         let told = self.told();
         let (.., reason) = told.front().ok_or("a look-up was not told")?;
         if !self.compare(name, *reason, &expected)? {
             let error = match reason {
-                Some("quota.lookups") => LookUpError::TooMany,
-                _ => LookUpError::Refused,
+                Some("quota.lookups") => LookupError::TooMany,
+                _ => LookupError::Refused,
             };
             return equal(name, started.err(), Some(error));
         }
-        let Ok(LookUp::Asked(asked)) = started else {
+        let Ok(Lookup::Asked(asked)) = started else {
             return Err(format!("{name}: no look-up, and the model says that one starts"));
         };
         played.begun += 1;
         let number = played.begun;
         let mut result = asked.answer().boxed();
         if source(name) == AnswerSource::Localhost {
-            let here = PLACES
+            let here = TARGETS
                 .into_iter()
-                .filter(|place| ["127.0.0.1", "::1"].contains(&place.text));
-            let here: Vec<Place> = here.collect();
+                .filter(|target| ["127.0.0.1", "::1"].contains(&target.text));
+            let here: Vec<Target> = here.collect();
             return self.answered(played, (name, number), poll(&mut result), &[], &here);
         }
         equal(name, poll(&mut result), None)?;
@@ -323,14 +323,14 @@ impl Run {
         Ok(())
     }
 
-    fn answer(&mut self, played: &mut Played, look_up: InFlight, said: Said) -> Result<(), String> {
+    fn answer(&mut self, played: &mut Played, lookup: InFlight, said: Said) -> Result<(), String> {
         let InFlight {
             name,
             number,
             reply,
             mut result,
             ..
-        } = look_up;
+        } = lookup;
         self.told();
         let (reply_with, error) = match said {
             Said::Abandoned => {
@@ -341,17 +341,17 @@ impl Run {
                 let detail = "SERVFAIL".to_owned();
                 (
                     Err(ResolveError::Failed { detail }),
-                    LookUpError::TemporaryFailure,
+                    LookupError::TemporaryFailure,
                 )
             }
             Said::NoSuchName => {
                 played.model.settle(name, number, &[], &[], self.now);
-                (Err(ResolveError::NoSuchName), LookUpError::Unresolvable)
+                (Err(ResolveError::NoSuchName), LookupError::Unresolvable)
             }
-            Said::Addresses(chain, places) => {
+            Said::Addresses(chain, targets) => {
                 let answer = Answer {
                     chain: names(&chain),
-                    addresses: places.iter().map(|place| address(*place)).collect(),
+                    addresses: targets.iter().map(|target| address(*target)).collect(),
                     source: source(name),
                     ttl: Duration::ZERO,
                     extent: Extent::Whole,
@@ -359,7 +359,7 @@ impl Run {
                 reply
                     .send(Ok(answer))
                     .map_err(|_| "nobody waits for the answer")?;
-                return self.answered(played, (name, number), poll(&mut result), &chain, &places);
+                return self.answered(played, (name, number), poll(&mut result), &chain, &targets);
             }
         };
         reply
@@ -373,28 +373,28 @@ impl Run {
         &mut self,
         played: &mut Played,
         (name, number): (&'static str, u64),
-        found: Option<Result<Vec<Address>, LookUpError>>,
+        found: Option<Result<Vec<Address>, LookupError>>,
         chain: &[&'static str],
-        places: &[Place],
+        targets: &[Target],
     ) -> Result<(), String> {
         let mut told = self.told();
         let mut left = Vec::new();
-        for place in places {
+        for target in targets {
             let (attempt, destination, reason) = told.pop_front().ok_or("an address was not told")?;
             equal(
                 "the event",
                 (attempt, &destination),
-                ("dns.answer", &address(*place).to_string()),
+                ("dns.answer", &address(*target).to_string()),
             )?;
-            let expected = self.model().answer(name, chain, *place);
+            let expected = self.model().answer(name, chain, *target);
             if self.compare(&format!("{name} {destination}"), reason, &expected)? {
-                left.push(*place);
+                left.push(*target);
             }
         }
         played.model.settle(name, number, chain, &left, self.now);
         let expected = match left.is_empty() {
-            true => Err(LookUpError::Refused),
-            false => Ok(left.iter().map(|place| address(*place)).collect()),
+            true => Err(LookupError::Refused),
+            false => Ok(left.iter().map(|target| address(*target)).collect()),
         };
         equal(name, found, Some(expected))
     }

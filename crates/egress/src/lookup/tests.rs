@@ -3,10 +3,10 @@ use outport_policy::{Endpoint, Limit, Transport};
 use super::*;
 use crate::testing::{Script, World, addresses, answer, answer_through, deny, instance};
 
-async fn look_up(gate: &Arc<InstanceGate>, text: &str) -> Result<Vec<Address>, LookUpError> {
-    match LookUp::start(gate, text)? {
-        LookUp::Known(addresses) => Ok(addresses),
-        LookUp::Asked(asked) => asked.answer().await,
+async fn lookup(gate: &Arc<InstanceGate>, text: &str) -> Result<Vec<Address>, LookupError> {
+    match Lookup::start(gate, text)? {
+        Lookup::Known(addresses) => Ok(addresses),
+        Lookup::Asked(asked) => asked.answer().await,
     }
 }
 
@@ -14,7 +14,7 @@ fn connects(gate: &InstanceGate, remote: &str) -> bool {
     let remote = Endpoint::from(remote.parse::<std::net::SocketAddr>().unwrap());
     gate.judge(
         "tcp.connect",
-        &Attempt::Reach {
+        &Attempt::Connect {
             transport: Transport::Tcp,
             remote,
         },
@@ -29,7 +29,7 @@ async fn an_answer_is_granted_before_the_guest_has_it() {
         .instance(&["*://db.example:5432"]);
     assert!(!connects(&gate, "10.0.0.1:5432"));
     assert_eq!(
-        look_up(&gate, "db.example").await,
+        lookup(&gate, "db.example").await,
         Ok(addresses(&["10.0.0.1", "10.0.0.2"]))
     );
     assert!(connects(&gate, "10.0.0.1:5432"));
@@ -41,20 +41,20 @@ async fn an_answer_is_granted_before_the_guest_has_it() {
 // proves: DNS-1, ORD-2
 #[tokio::test]
 async fn a_name_that_no_socket_entry_matches_is_refused_without_a_query() {
-    let rows: [(&[&str], &str, Result<usize, LookUpError>); 9] = [
-        (&[], "db.example", Err(LookUpError::Refused)),
+    let rows: [(&[&str], &str, Result<usize, LookupError>); 9] = [
+        (&[], "db.example", Err(LookupError::Refused)),
         (&["*://db.example:1"], "db.example", Ok(1)),
         (&["tcp://db.example:1"], "db.example", Ok(1)),
         (&["udp://db.example:1"], "db.example", Ok(1)),
         (&["*://*.example:1"], "db.example", Ok(1)),
         (&["*://*:1"], "db.example", Ok(1)),
-        (&["https://db.example"], "db.example", Err(LookUpError::Refused)),
-        (&["*://10.0.0.0/8:1"], "db.example", Err(LookUpError::Refused)),
-        (&["*://other.example:1"], "db.example", Err(LookUpError::Refused)),
+        (&["https://db.example"], "db.example", Err(LookupError::Refused)),
+        (&["*://10.0.0.0/8:1"], "db.example", Err(LookupError::Refused)),
+        (&["*://other.example:1"], "db.example", Err(LookupError::Refused)),
     ];
     for (allowed, name, expected) in rows {
         let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
-        let result = look_up(&world.instance(allowed), name)
+        let result = lookup(&world.instance(allowed), name)
             .await
             .map(|addresses| addresses.len());
         assert_eq!(result, expected, "{allowed:?}");
@@ -72,15 +72,15 @@ async fn a_denied_name_is_refused_without_a_query_and_a_partly_denied_one_keeps_
     let script = || Script::new().then("db.example", answer(&["10.0.0.1"]));
     let world = World::new(script()).deny(&["*://db.example:*"]);
     assert_eq!(
-        look_up(&world.instance(&["*://*:*"]), "db.example").await,
-        Err(LookUpError::Refused)
+        lookup(&world.instance(&["*://*:*"]), "db.example").await,
+        Err(LookupError::Refused)
     );
     assert_eq!(world.script.questions(), [] as [&str; 0]);
 
     let gate = World::new(script())
         .deny(&["*://db.example:22"])
         .instance(&["*://db.example:*"]);
-    assert_eq!(look_up(&gate, "db.example").await, Ok(addresses(&["10.0.0.1"])));
+    assert_eq!(lookup(&gate, "db.example").await, Ok(addresses(&["10.0.0.1"])));
     assert!(connects(&gate, "10.0.0.1:5432"));
     assert!(!connects(&gate, "10.0.0.1:22"));
 }
@@ -91,8 +91,8 @@ async fn a_denied_name_behind_an_alias_denies_the_alias() {
     let script = Script::new().then("www.example", answer_through(&["evil.example"], &["10.0.0.1"]));
     let world = World::new(script).deny(&["*://evil.example:*"]);
     assert_eq!(
-        look_up(&world.instance(&["*://www.example:*"]), "www.example").await,
-        Err(LookUpError::Refused)
+        lookup(&world.instance(&["*://www.example:*"]), "www.example").await,
+        Err(LookupError::Refused)
     );
     assert_eq!(
         world.events.take(),
@@ -114,7 +114,7 @@ async fn a_literal_address_comes_back_and_grants_nothing() {
     let world = World::new(Script::new());
     let gate = world.instance(&[]);
     for (text, expected) in rows {
-        assert_eq!(look_up(&gate, text).await, Ok(addresses(&[expected])), "{text}");
+        assert_eq!(lookup(&gate, text).await, Ok(addresses(&[expected])), "{text}");
     }
     assert!(!connects(&gate, "10.0.0.1:5432"));
     assert_eq!(world.script.questions(), [] as [&str; 0]);
@@ -138,7 +138,7 @@ async fn what_cannot_be_a_name_is_not_one() {
         &long_label,
         &long_name,
     ] {
-        assert_eq!(look_up(&gate, text).await, Err(LookUpError::NotAName), "{text:?}");
+        assert_eq!(lookup(&gate, text).await, Err(LookupError::NotAName), "{text:?}");
     }
 }
 
@@ -147,7 +147,7 @@ async fn what_cannot_be_a_name_is_not_one() {
 async fn a_name_is_asked_for_in_lower_case_and_without_its_trailing_dot() {
     let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
     let gate = world.instance(&["*://db.example:5432"]);
-    assert!(look_up(&gate, "DB.Example.").await.is_ok());
+    assert!(lookup(&gate, "DB.Example.").await.is_ok());
     assert_eq!(world.script.questions(), ["db.example"]);
 }
 
@@ -162,7 +162,7 @@ async fn a_search_domain_is_tried_for_a_name_without_a_dot_and_may_be_denied() {
     };
     let world = World::new(script());
     let gate = world.instance(&["*://db:5432"]);
-    assert_eq!(look_up(&gate, "db").await, Ok(addresses(&["10.0.0.1"])));
+    assert_eq!(lookup(&gate, "db").await, Ok(addresses(&["10.0.0.1"])));
     assert_eq!(world.script.questions(), ["db.corp.example"]);
     assert!(
         connects(&gate, "10.0.0.1:5432"),
@@ -171,7 +171,7 @@ async fn a_search_domain_is_tried_for_a_name_without_a_dot_and_may_be_denied() {
 
     let world = World::new(script()).deny(&["*://db.corp.example:*"]);
     assert_eq!(
-        look_up(&world.instance(&["*://db:5432"]), "db").await,
+        lookup(&world.instance(&["*://db:5432"]), "db").await,
         Ok(addresses(&["10.0.0.2"]))
     );
     assert_eq!(
@@ -197,7 +197,7 @@ async fn a_name_with_its_final_dot_is_that_name_and_no_search_domain_is_tried() 
     ] {
         let world = World::new(script());
         let gate = world.instance(&["*://db:5432"]);
-        assert_eq!(look_up(&gate, text).await, Ok(addresses(&[expected])), "{text}");
+        assert_eq!(lookup(&gate, text).await, Ok(addresses(&[expected])), "{text}");
         assert_eq!(world.script.questions(), [asked], "{text}");
     }
 }
@@ -206,11 +206,11 @@ async fn a_name_with_its_final_dot_is_that_name_and_no_search_domain_is_tried() 
 #[tokio::test]
 async fn a_name_without_an_address_whose_expansion_is_denied_is_refused() {
     for (deny, expected) in [
-        ("*://db.corp.example:*", LookUpError::Refused),
-        ("*://other.example:*", LookUpError::Unresolvable),
+        ("*://db.corp.example:*", LookupError::Refused),
+        ("*://other.example:*", LookupError::Unresolvable),
     ] {
         let world = World::new(Script::new().search("corp.example")).deny(&[deny]);
-        let found = look_up(&world.instance(&["*://db:5432"]), "db").await;
+        let found = lookup(&world.instance(&["*://db:5432"]), "db").await;
         assert_eq!(found, Err(expected), "{deny}");
     }
 }
@@ -223,16 +223,16 @@ async fn a_new_answer_replaces_the_grants_of_its_name() {
         .then("db.example", answer(&["10.0.0.2", "10.0.0.3"]))
         .then("other.example", answer(&["10.0.0.1"]));
     let gate = World::new(script).instance(&["*://*.example:5432"]);
-    look_up(&gate, "db.example").await.unwrap();
-    look_up(&gate, "other.example").await.unwrap();
-    look_up(&gate, "db.example").await.unwrap();
+    lookup(&gate, "db.example").await.unwrap();
+    lookup(&gate, "other.example").await.unwrap();
+    lookup(&gate, "db.example").await.unwrap();
     assert!(connects(&gate, "10.0.0.3:5432"));
     assert!(connects(&gate, "10.0.0.1:5432"), "another name still grants it");
 }
 
 // proves: DNS-4
 #[tokio::test]
-async fn of_two_look_ups_in_flight_the_one_that_started_later_wins() {
+async fn of_two_lookups_in_flight_the_one_that_started_later_wins() {
     for later_answers_first in [true, false] {
         let world = World::new(
             Script::new()
@@ -241,8 +241,8 @@ async fn of_two_look_ups_in_flight_the_one_that_started_later_wins() {
         );
         let gate = world.instance(&["*://db.example:5432"]);
         let (first, second) = (world.script.hold("db.example"), world.script.hold("db.example"));
-        let start = || match LookUp::start(&gate, "db.example") {
-            Ok(LookUp::Asked(asked)) => tokio::spawn(asked.answer()),
+        let start = || match Lookup::start(&gate, "db.example") {
+            Ok(Lookup::Asked(asked)) => tokio::spawn(asked.answer()),
             _ => panic!("the name may be looked up"),
         };
         let earlier = start();
@@ -271,23 +271,23 @@ async fn of_two_look_ups_in_flight_the_one_that_started_later_wins() {
 
 // proves: DNS-4
 #[tokio::test]
-async fn a_look_up_that_the_guest_gave_up_grants_nothing_and_gives_its_place_back() {
+async fn a_lookup_that_the_guest_gave_up_grants_nothing_and_gives_its_place_back() {
     let mut world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
     world.operator.quotas.lookups_in_flight = 1;
     let gate = world.instance(&["*://db.example:5432"]);
     for _ in 0..3 {
-        let started = LookUp::start(&gate, "db.example");
-        assert!(matches!(started, Ok(LookUp::Asked(_))));
+        let started = Lookup::start(&gate, "db.example");
+        assert!(matches!(started, Ok(Lookup::Asked(_))));
         assert!(matches!(
-            LookUp::start(&gate, "db.example"),
-            Err(LookUpError::TooMany)
+            Lookup::start(&gate, "db.example"),
+            Err(LookupError::TooMany)
         ));
         drop(started);
     }
     assert!(!connects(&gate, "10.0.0.1:5432"));
 
     let _never = world.script.hold("db.example");
-    let Ok(LookUp::Asked(asked)) = LookUp::start(&gate, "db.example") else {
+    let Ok(Lookup::Asked(asked)) = Lookup::start(&gate, "db.example") else {
         panic!()
     };
     let task = tokio::spawn(asked.answer());
@@ -295,7 +295,7 @@ async fn a_look_up_that_the_guest_gave_up_grants_nothing_and_gives_its_place_bac
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
     assert!(
-        look_up(&gate, "db.example").await.is_ok(),
+        lookup(&gate, "db.example").await.is_ok(),
         "the place is free again"
     );
 }
@@ -310,33 +310,33 @@ async fn grants_end_with_the_name_and_outlive_a_failing_server() {
         detail: "REFUSED".to_owned(),
     };
     let rows = [
-        (ResolveError::NoSuchName, LookUpError::Unresolvable, false),
-        (ResolveError::NoAddress, LookUpError::Unresolvable, false),
-        (failed(), LookUpError::TemporaryFailure, true),
-        (ResolveError::TimedOut, LookUpError::TemporaryFailure, true),
-        (refused(), LookUpError::PermanentFailure, true),
+        (ResolveError::NoSuchName, LookupError::Unresolvable, false),
+        (ResolveError::NoAddress, LookupError::Unresolvable, false),
+        (failed(), LookupError::TemporaryFailure, true),
+        (ResolveError::TimedOut, LookupError::TemporaryFailure, true),
+        (refused(), LookupError::PermanentFailure, true),
     ];
     for (error, expected, granted) in rows {
         let script = Script::new()
             .then("db.example", answer(&["10.0.0.1"]))
             .then("db.example", Err(error.clone()));
         let gate = World::new(script).instance(&["*://db.example:5432"]);
-        look_up(&gate, "db.example").await.unwrap();
-        assert_eq!(look_up(&gate, "db.example").await, Err(expected), "{error:?}");
+        lookup(&gate, "db.example").await.unwrap();
+        assert_eq!(lookup(&gate, "db.example").await, Err(expected), "{error:?}");
         assert_eq!(connects(&gate, "10.0.0.1:5432"), granted, "{error:?}");
     }
 }
 
 // proves: DNS-5, DNS-12
 #[tokio::test(start_paused = true)]
-async fn a_silent_server_fails_after_the_time_of_a_look_up() {
+async fn a_silent_server_fails_after_the_time_of_a_lookup() {
     let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
     let gate = world.instance(&["*://db.example:5432"]);
     let _silent = world.script.hold("db.example");
     let start = tokio::time::Instant::now();
     assert_eq!(
-        look_up(&gate, "db.example").await,
-        Err(LookUpError::TemporaryFailure)
+        lookup(&gate, "db.example").await,
+        Err(LookupError::TemporaryFailure)
     );
     assert_eq!(start.elapsed().as_secs(), 5);
 }
@@ -350,7 +350,7 @@ async fn no_other_instance_gains_from_a_grant() {
         instance(&wall, &["*://db.example:5432"]),
         instance(&wall, &["*://db.example:5432"]),
     );
-    look_up(&mine, "db.example").await.unwrap();
+    lookup(&mine, "db.example").await.unwrap();
     assert!(connects(&mine, "10.0.0.1:5432"));
     assert!(!connects(&other, "10.0.0.1:5432"));
 }
@@ -373,12 +373,12 @@ async fn addresses_of_the_machine_are_left_out_of_what_a_server_answers() {
             .then("www.example", answer(&["10.0.0.1", address]));
         let gate = World::new(script).instance(&["*://www.example:8080"]);
         assert_eq!(
-            look_up(&gate, "www.example").await,
-            Err(LookUpError::Refused),
+            lookup(&gate, "www.example").await,
+            Err(LookupError::Refused),
             "{address} alone"
         );
         assert_eq!(
-            look_up(&gate, "www.example").await,
+            lookup(&gate, "www.example").await,
             Ok(addresses(&["10.0.0.1"])),
             "{address} among others"
         );
@@ -398,7 +398,7 @@ async fn the_operator_may_lift_loopback_answers() {
     let mut world = World::new(Script::new().then("www.example", answer(&["127.0.0.1"])));
     world.operator.limits.loopback_answers = Limit::Lifted;
     let gate = world.instance(&["*://www.example:*"]);
-    assert_eq!(look_up(&gate, "www.example").await, Ok(addresses(&["127.0.0.1"])));
+    assert_eq!(lookup(&gate, "www.example").await, Ok(addresses(&["127.0.0.1"])));
     assert!(connects(&gate, "127.0.0.1:8080"));
     assert!(!connects(&gate, "127.0.0.1:22"), "RL-1 holds all the same");
 }
@@ -409,7 +409,7 @@ async fn what_the_deny_list_refuses_is_left_out_of_the_answer() {
     let script = Script::new().then("www.example", answer(&["10.0.0.1", "192.0.2.1"]));
     let world = World::new(script).deny(&["*://10.0.0.0/8:*"]);
     assert_eq!(
-        look_up(&world.instance(&["*://www.example:*"]), "www.example").await,
+        lookup(&world.instance(&["*://www.example:*"]), "www.example").await,
         Ok(addresses(&["192.0.2.1"]))
     );
     assert_eq!(
@@ -429,7 +429,7 @@ async fn localhost_is_answered_here_and_needs_an_entry() {
     let gate = world.instance(&["*://localhost:7001", "*://*.localhost:7001"]);
     for text in ["localhost", "db.localhost", "LOCALHOST."] {
         assert_eq!(
-            look_up(&gate, text).await,
+            lookup(&gate, text).await,
             Ok(addresses(&["127.0.0.1", "::1"])),
             "{text}"
         );
@@ -437,8 +437,8 @@ async fn localhost_is_answered_here_and_needs_an_entry() {
     assert!(connects(&gate, "127.0.0.1:7001"));
     assert_eq!(world.script.questions(), [] as [&str; 0]);
     assert_eq!(
-        look_up(&world.instance(&["*://db.example:1"]), "localhost").await,
-        Err(LookUpError::Refused)
+        lookup(&world.instance(&["*://db.example:1"]), "localhost").await,
+        Err(LookupError::Refused)
     );
 }
 
@@ -450,7 +450,7 @@ async fn an_answer_is_cut_to_as_many_addresses_as_are_permitted() {
     for (given, kept, cut) in [(64, 64, 0), (65, 64, 1), (70, 64, 1)] {
         let wall = World::new(Script::new().then("db.example", answer(&texts[..given]))).wall();
         let gate = instance(&wall, &["*://db.example:5432"]);
-        assert_eq!(look_up(&gate, "db.example").await.unwrap().len(), kept);
+        assert_eq!(lookup(&gate, "db.example").await.unwrap().len(), kept);
         assert_eq!(wall.tally().answers_cut, cut, "{given} addresses");
         assert!(connects(&gate, "10.0.0.63:5432"));
         assert!(!connects(&gate, "10.0.0.64:5432"));
@@ -463,14 +463,14 @@ async fn a_new_deny_list_ends_the_grants_that_it_forbids() {
     let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
     let wall = world.wall();
     let gate = instance(&wall, &["*://db.example:5432"]);
-    look_up(&gate, "db.example").await.unwrap();
+    lookup(&gate, "db.example").await.unwrap();
     assert!(connects(&gate, "10.0.0.1:5432"));
 
     let mut operator = world.operator.clone();
     operator.deny = deny(&["*://db.example:*"]);
     wall.replace_operator(operator);
     assert!(!connects(&gate, "10.0.0.1:5432"));
-    assert_eq!(look_up(&gate, "db.example").await, Err(LookUpError::Refused));
+    assert_eq!(lookup(&gate, "db.example").await, Err(LookupError::Refused));
 
     wall.replace_operator(world.operator.clone());
     assert!(connects(&gate, "10.0.0.1:5432"));

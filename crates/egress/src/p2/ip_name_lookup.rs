@@ -20,13 +20,13 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
 use crate::ctx::GateCtxView;
 use crate::host_account::charged;
-use crate::lookup::{LookUp, LookUpError};
+use crate::lookup::{Lookup, LookupError};
 
 /// The addresses of one look-up, as far as they are known.
 enum Addresses {
-    Asking(AbortOnDropJoinHandle<Result<Vec<Address>, LookUpError>>),
+    Asking(AbortOnDropJoinHandle<Result<Vec<Address>, LookupError>>),
     Answered(std::vec::IntoIter<Address>),
-    Failed(LookUpError),
+    Failed(LookupError),
 }
 
 impl Addresses {
@@ -65,9 +65,9 @@ impl Host for GateCtxView<'_> {
         name: String,
     ) -> SocketResult<Resource<ResolveAddressStream>> {
         self.table.get(&network)?;
-        let addresses = match LookUp::start(&self.ctx.gate, &name).map_err(code)? {
-            LookUp::Known(addresses) => Addresses::Answered(addresses.into_iter()),
-            LookUp::Asked(asked) => {
+        let addresses = match Lookup::start(&self.ctx.gate, &name).map_err(code)? {
+            Lookup::Known(addresses) => Addresses::Answered(addresses.into_iter()),
+            Lookup::Asked(asked) => {
                 let account = self.ctx.gate.account();
                 Addresses::Asking(spawn(charged(account, asked.answer())))
             }
@@ -106,13 +106,13 @@ fn addresses<'a>(
 }
 
 /// What the guest gets to know (DNS-5, RSN-3).
-fn code(error: LookUpError) -> ErrorCode {
+fn code(error: LookupError) -> ErrorCode {
     match error {
-        LookUpError::NotAName => ErrorCode::InvalidArgument,
-        LookUpError::Refused => ErrorCode::AccessDenied,
-        LookUpError::Unresolvable => ErrorCode::NameUnresolvable,
-        LookUpError::TooMany => ErrorCode::NewSocketLimit,
-        LookUpError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
-        LookUpError::PermanentFailure => ErrorCode::PermanentResolverFailure,
+        LookupError::NotAName => ErrorCode::InvalidArgument,
+        LookupError::Refused => ErrorCode::AccessDenied,
+        LookupError::Unresolvable => ErrorCode::NameUnresolvable,
+        LookupError::TooMany => ErrorCode::NewSocketLimit,
+        LookupError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
+        LookupError::PermanentFailure => ErrorCode::PermanentResolverFailure,
     }
 }

@@ -15,7 +15,7 @@ use wasmtime_wasi::p2::bindings::sockets::udp_create_socket::Host as _;
 use wasmtime_wasi::p2::{SocketError, SocketResult};
 
 use crate::ctx::{GateCtx, GateCtxView};
-use crate::lookup::LookUp;
+use crate::lookup::Lookup;
 use crate::testing::{Script, World, allow, answer};
 
 const UNSPECIFIED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -28,8 +28,8 @@ fn code(result: SocketResult<()>) -> Option<ErrorCode> {
     result.err().and_then(|error: SocketError| error.downcast().ok())
 }
 
-async fn look_up(ctx: &GateCtx, name: &str) {
-    let Ok(LookUp::Asked(asked)) = LookUp::start(&ctx.gate, name) else {
+async fn lookup(ctx: &GateCtx, name: &str) {
+    let Ok(Lookup::Asked(asked)) = Lookup::start(&ctx.gate, name) else {
         panic!("`{name}` may be looked up");
     };
     asked.answer().await.unwrap();
@@ -89,7 +89,7 @@ async fn a_grant_that_ends_before_a_connection_has_begun_refuses_it() {
     let entry = format!("*://db.example:{}", there.port());
     let mut ctx = world.wall().gate("web", allow(&[&entry])).open();
     let mut table = ResourceTable::new();
-    look_up(&ctx, "db.example").await;
+    lookup(&ctx, "db.example").await;
 
     let mut view = GateCtxView {
         ctx: &mut ctx,
@@ -100,7 +100,7 @@ async fn a_grant_that_ends_before_a_connection_has_begun_refuses_it() {
     let number = socket.rep();
     let same = || Resource::new_borrow(number);
     HostTcpSocket::start_connect(&mut view, same(), network, there.into()).unwrap();
-    look_up(view.ctx, "db.example").await;
+    lookup(view.ctx, "db.example").await;
     let finished = HostTcpSocket::finish_connect(&mut view, same());
     assert_eq!(code(finished.map(|_| ())), Some(ErrorCode::AccessDenied));
     assert!(listener.accept().is_err(), "a packet left");

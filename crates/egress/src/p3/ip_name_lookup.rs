@@ -5,7 +5,7 @@ use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup::{ErrorCode, Host, Host
 use wasmtime_wasi::p3::bindings::sockets::types::IpAddress;
 
 use crate::ctx::{GateCtxView, GateView, Gated};
-use crate::lookup::{LookUp, LookUpError};
+use crate::lookup::{Lookup, LookupError};
 
 impl Host for GateCtxView<'_> {}
 
@@ -14,10 +14,10 @@ impl<T: GateView + 'static> HostWithStore<T> for Gated {
         store: &Accessor<T, Self>,
         name: String,
     ) -> wasmtime::Result<Result<Vec<IpAddress>, ErrorCode>> {
-        let started = store.with(|mut store| LookUp::start(&store.get().ctx.gate, &name));
+        let started = store.with(|mut store| Lookup::start(&store.get().ctx.gate, &name));
         let addresses = match started {
-            Ok(LookUp::Known(addresses)) => Ok(addresses),
-            Ok(LookUp::Asked(asked)) => asked.answer().await,
+            Ok(Lookup::Known(addresses)) => Ok(addresses),
+            Ok(Lookup::Asked(asked)) => asked.answer().await,
             Err(error) => Err(error),
         };
         Ok(addresses
@@ -27,13 +27,13 @@ impl<T: GateView + 'static> HostWithStore<T> for Gated {
 }
 
 /// What the guest gets to know (DNS-5, RSN-3).
-fn code(error: LookUpError) -> ErrorCode {
+fn code(error: LookupError) -> ErrorCode {
     match error {
-        LookUpError::NotAName => ErrorCode::InvalidArgument,
-        LookUpError::Refused => ErrorCode::AccessDenied,
-        LookUpError::Unresolvable => ErrorCode::NameUnresolvable,
-        LookUpError::TooMany => ErrorCode::Other(Some("connection quota exhausted".to_owned())),
-        LookUpError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
-        LookUpError::PermanentFailure => ErrorCode::PermanentResolverFailure,
+        LookupError::NotAName => ErrorCode::InvalidArgument,
+        LookupError::Refused => ErrorCode::AccessDenied,
+        LookupError::Unresolvable => ErrorCode::NameUnresolvable,
+        LookupError::TooMany => ErrorCode::Other(Some("connection quota exhausted".to_owned())),
+        LookupError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
+        LookupError::PermanentFailure => ErrorCode::PermanentResolverFailure,
     }
 }

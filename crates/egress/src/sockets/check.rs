@@ -52,7 +52,7 @@ pub(crate) fn closed_ctx() -> WasiSocketsCtx {
 /// The only place that knows [`SocketAddrUse`]. A variant that a later wasmtime adds does not compile until it has
 /// its line here.
 fn is_permitted(gate: &InstanceGate, address: SocketAddr, purpose: SocketAddrUse) -> bool {
-    let reach = || Attempt::Reach {
+    let reach = || Attempt::Connect {
         transport: Transport::Udp,
         remote: Endpoint::from(address),
     };

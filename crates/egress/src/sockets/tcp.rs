@@ -361,7 +361,7 @@ fn judge(gate: &InstanceGate, remote: SocketAddr, bind: Bind, family: Family) ->
 }
 
 fn reach(remote: SocketAddr) -> Attempt<'static> {
-    Attempt::Reach {
+    Attempt::Connect {
         transport: Transport::Tcp,
         remote: Endpoint::from(remote),
     }
@@ -381,7 +381,7 @@ fn refuse_multicast(gate: &InstanceGate, remote: SocketAddr) -> Result<(), Error
         return Ok(());
     }
     let transport = Transport::Tcp;
-    permitted(gate.judge("tcp.connect", &Attempt::Reach { transport, remote }))
+    permitted(gate.judge("tcp.connect", &Attempt::Connect { transport, remote }))
 }
 
 /// A refusal in the guest's terms: no quota is looked at once there is a socket.

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
 use outport_egress::{Gate, GateCtx, GateCtxView, GateView, Wall};
-use outport_policy::{AllowList, Entry, Place};
+use outport_policy::{AllowList, Entry, Location};
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -106,7 +106,7 @@ pub(crate) async fn play_through(version: Version, gate: &Gate, statements: &[&s
 pub(crate) fn gate(wall: &Wall, allowed: &[&str]) -> Gate {
     let entries = allowed
         .iter()
-        .map(|text| Entry::parse(text, Place::Code).unwrap())
+        .map(|text| Entry::parse(text, Location::Code).unwrap())
         .collect();
     wall.gate("player", Arc::new(AllowList::compile(entries)))
 }

@@ -176,7 +176,7 @@ async fn a_looked_up_name_opens_its_addresses() {
 
 // proves: DNS-5, DNS-12
 #[tokio::test]
-async fn a_guest_gets_the_codes_of_a_failing_look_up() {
+async fn a_guest_gets_the_codes_of_a_failing_lookup() {
     let wall = || wall(|operator| operator.quotas.lookup_time = Duration::from_millis(200));
     expect_on_both(
         wall,
@@ -192,7 +192,7 @@ async fn a_guest_gets_the_codes_of_a_failing_look_up() {
 
 // proves: DNS-12, DNS-4
 #[tokio::test]
-async fn look_ups_in_flight_are_bounded_and_one_that_is_given_up_counts_no_more() {
+async fn lookups_in_flight_are_bounded_and_one_that_is_given_up_counts_no_more() {
     for (version, code) in [(P2, "new-socket-limit"), (P3, "other")] {
         let (wall, events) = wall(|operator| operator.quotas.lookups_in_flight = 2);
         let script = [

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use outport_egress::{Answer, AuditEvent, AuditSink, Extent, Resolve, ResolveError, Wall};
-use outport_policy::{Address, AnswerSource, DenyList, Entry, Limit, Name, Operator, Place};
+use outport_policy::{Address, AnswerSource, DenyList, Entry, Limit, Location, Name, Operator};
 
 /// | name | answer |
 /// | --- | --- |
@@ -102,7 +102,7 @@ pub(crate) fn wall(set: impl FnOnce(&mut Operator)) -> (Wall, Arc<Events>) {
 pub(crate) fn denying(denied: &[&str]) -> Operator {
     let entries = denied
         .iter()
-        .map(|text| Entry::parse(text, Place::Code).unwrap())
+        .map(|text| Entry::parse(text, Location::Code).unwrap())
         .collect();
     Operator {
         deny: DenyList::compile(entries, Vec::new()),

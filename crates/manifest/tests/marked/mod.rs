@@ -1,7 +1,7 @@
 //! Texts with the expected places marked in them: `source = «5»`.
 
 use outport_manifest::{Note, Problem, SourceFile, Span};
-use outport_policy::Place;
+use outport_policy::Location;
 
 /// A text without its marks, and what stood between each pair.
 pub(crate) struct Marked {
@@ -30,14 +30,14 @@ impl Marked {
     }
 
     /// The places of the marks, in the words of messages.
-    pub(crate) fn places(&self) -> Vec<Place> {
+    pub(crate) fn locations(&self) -> Vec<Location> {
         let file = self.file();
-        self.spans.iter().map(|span| file.place(span)).collect()
+        self.spans.iter().map(|span| file.location(span)).collect()
     }
 }
 
-pub(crate) fn problem_places(problems: &[Problem]) -> Vec<Place> {
-    problems.iter().map(|problem| problem.place.clone()).collect()
+pub(crate) fn problem_places(problems: &[Problem]) -> Vec<Location> {
+    problems.iter().map(|problem| problem.location.clone()).collect()
 }
 
 pub(crate) fn problem_codes(problems: &[Problem]) -> Vec<String> {

@@ -76,7 +76,7 @@ impl World {
 
 /// A TCP connection.
 pub(crate) fn connect(ip: impl Into<std::net::IpAddr>, port: u16) -> Attempt<'static> {
-    Attempt::Reach {
+    Attempt::Connect {
         transport: Transport::Tcp,
         remote: Endpoint::new(ip.into(), port),
     }
@@ -113,7 +113,7 @@ fn entry(n: usize, zone: &str, networks: u32) -> Entry {
 }
 
 fn parse(text: &str) -> Entry {
-    Entry::parse(text, Place::Code).expect("the entry is well formed")
+    Entry::parse(text, Location::Code).expect("the entry is well formed")
 }
 
 fn host(n: usize, zone: &str) -> String {

@@ -2,11 +2,11 @@ use super::*;
 use crate::{EntryProblem, Host, PortsError};
 
 fn read(text: &str) -> Entry {
-    Entry::parse(text, Place::Code).unwrap_or_else(|error| panic!("{error}"))
+    Entry::parse(text, Location::Code).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn problem(text: &str) -> (EntryProblem, Option<String>) {
-    let error = Entry::parse(text, Place::Code).expect_err(text);
+    let error = Entry::parse(text, Location::Code).expect_err(text);
     (error.problem().clone(), error.instead().map(str::to_owned))
 }
 
@@ -124,10 +124,10 @@ fn what_is_suggested_in_a_deny_list_denies_all_that_may_have_been_meant() {
         ("all", Some("*://*:*")),
     ];
     for (text, instead) in rows {
-        let error = Entry::parse(text, Place::Code).unwrap_err().in_a_deny_list();
+        let error = Entry::parse(text, Location::Code).unwrap_err().in_a_deny_list();
         assert_eq!(error.instead(), instead, "{text}");
         assert!(
-            instead.is_none_or(|text| Entry::parse(text, Place::Code).is_ok()),
+            instead.is_none_or(|text| Entry::parse(text, Location::Code).is_ok()),
             "{text}"
         );
     }
@@ -367,7 +367,7 @@ fn every_mistake_says_what_to_write_instead() {
             assert_eq!(suggested.as_deref(), Some(instead), "{text}");
         }
     }
-    let error = Entry::parse("https://a.example,b.example", Place::Code).expect_err("a comma in a name");
+    let error = Entry::parse("https://a.example,b.example", Location::Code).expect_err("a comma in a name");
     assert_eq!(error.instead(), Some("https://{a.example,b.example}"));
 }
 
@@ -381,7 +381,7 @@ fn no_message_shows_a_password() {
         "user:hunter2@db.example.com:5432",
         "https://hunter2@a.example,https://hunter2@b.example",
     ] {
-        let error = Entry::parse(text, Place::Code).expect_err(text);
+        let error = Entry::parse(text, Location::Code).expect_err(text);
         let message = error.to_string();
         assert!(
             !message.contains("ter2") && !message.contains(":2"),
@@ -417,7 +417,7 @@ fn a_message_is_short_however_long_the_entry_is() {
         format!("{long}://a.example"),
         format!("*://{{{}}}:80", vec!["::1"; 50_000].join(",")),
     ] {
-        let error = Entry::parse(&text, Place::Code).expect_err(&text[..20]);
+        let error = Entry::parse(&text, Location::Code).expect_err(&text[..20]);
         let message = error.to_string();
         assert!(message.len() < 600 && message.contains('…'), "{message}");
         assert_eq!(error.text(), text, "what was written is still known");
@@ -433,7 +433,7 @@ fn an_error_points_at_the_part_at_fault() {
         ("https://example.com/some/path", "/some/path"),
         ("*://10.0.0.5/8:80", "10.0.0.5/8"),
     ] {
-        let error = Entry::parse(text, Place::Code).expect_err(text);
+        let error = Entry::parse(text, Location::Code).expect_err(text);
         assert_eq!(&text[error.span()], part, "{text}");
     }
 }
@@ -555,7 +555,7 @@ fn an_entry_that_holds_a_secret_shows_what_it_is_shown_as() {
     let entry = Entry::parse_shown_as(
         "*://hunter2.example:1..3",
         "*://{{ host }}:{{ ports }}",
-        Place::Code,
+        Location::Code,
     )
     .unwrap();
     assert_eq!(entry, read("*://hunter2.example:1..3"));
@@ -568,5 +568,5 @@ fn an_entry_that_holds_a_secret_shows_what_it_is_shown_as() {
     }
     let public = read("*://hunter2.example:1");
     assert!(!public.is_concealed());
-    Entry::parse_shown_as("hunter2.example", "{{ host }}", Place::Code).expect_err("it has no scheme");
+    Entry::parse_shown_as("hunter2.example", "{{ host }}", Location::Code).expect_err("it has no scheme");
 }

@@ -16,7 +16,7 @@ fn answer(last: &[u8]) -> Outcome {
     }
 }
 
-fn look_up(grants: &mut Grants, text: &str, outcome: Outcome) -> Settled {
+fn lookup(grants: &mut Grants, text: &str, outcome: Outcome) -> Settled {
     let ticket = grants.begin(name(text));
     grants.settle(ticket, outcome, Instant::now())
 }
@@ -32,10 +32,10 @@ fn holds(grants: &Grants, last: u8) -> Vec<String> {
 #[test]
 fn a_new_answer_replaces_the_old_one_of_that_name_only() {
     let mut grants = Grants::new(8);
-    look_up(&mut grants, "a.example", answer(&[1, 2]));
-    look_up(&mut grants, "b.example", answer(&[2, 3]));
+    lookup(&mut grants, "a.example", answer(&[1, 2]));
+    lookup(&mut grants, "b.example", answer(&[2, 3]));
     assert_eq!(holds(&grants, 2), ["a.example", "b.example"]);
-    look_up(&mut grants, "a.example", answer(&[4]));
+    lookup(&mut grants, "a.example", answer(&[4]));
     assert!(holds(&grants, 1).is_empty());
     assert_eq!(
         grants.ended(address(1)),
@@ -53,7 +53,7 @@ fn a_new_answer_replaces_the_old_one_of_that_name_only() {
 
 // proves: DNS-4
 #[test]
-fn of_two_look_ups_in_flight_the_later_one_wins() {
+fn of_two_lookups_in_flight_the_later_one_wins() {
     for later_first in [true, false] {
         let mut grants = Grants::new(8);
         let earlier = grants.begin(name("a.example"));
@@ -61,7 +61,7 @@ fn of_two_look_ups_in_flight_the_later_one_wins() {
         let now = Instant::now();
         if later_first {
             assert_eq!(grants.settle(later, answer(&[2]), now), Settled::InForce);
-            assert_eq!(grants.settle(earlier, answer(&[1]), now), Settled::Outrun);
+            assert_eq!(grants.settle(earlier, answer(&[1]), now), Settled::Superseded);
         } else {
             assert_eq!(grants.settle(earlier, answer(&[1]), now), Settled::InForce);
             assert_eq!(grants.settle(later, answer(&[2]), now), Settled::InForce);
@@ -73,22 +73,22 @@ fn of_two_look_ups_in_flight_the_later_one_wins() {
 
 // proves: DNS-4
 #[test]
-fn a_late_answer_cannot_bring_back_what_a_later_look_up_ended() {
+fn a_late_answer_cannot_bring_back_what_a_later_lookup_ended() {
     let mut grants = Grants::new(8);
     let earlier = grants.begin(name("a.example"));
-    look_up(&mut grants, "a.example", Outcome::Nothing);
+    lookup(&mut grants, "a.example", Outcome::Nothing);
     assert_eq!(
         grants.settle(earlier, answer(&[1]), Instant::now()),
-        Settled::Outrun
+        Settled::Superseded
     );
     assert!(holds(&grants, 1).is_empty());
 }
 
 // proves: DNS-4
 #[test]
-fn an_abandoned_look_up_grants_nothing_and_ends_nothing() {
+fn an_abandoned_lookup_grants_nothing_and_ends_nothing() {
     let mut grants = Grants::new(8);
-    look_up(&mut grants, "a.example", answer(&[1]));
+    lookup(&mut grants, "a.example", answer(&[1]));
     drop(grants.begin(name("a.example")));
     assert_eq!(holds(&grants, 1), ["a.example"]);
 }
@@ -97,13 +97,13 @@ fn an_abandoned_look_up_grants_nothing_and_ends_nothing() {
 #[test]
 fn a_name_that_is_gone_loses_its_grants_and_a_failure_keeps_them() {
     let mut grants = Grants::new(8);
-    look_up(&mut grants, "a.example", answer(&[1]));
+    lookup(&mut grants, "a.example", answer(&[1]));
     assert_eq!(
-        look_up(&mut grants, "a.example", Outcome::Failed),
+        lookup(&mut grants, "a.example", Outcome::Failed),
         Settled::Unchanged
     );
     assert_eq!(holds(&grants, 1), ["a.example"]);
-    look_up(&mut grants, "a.example", Outcome::Nothing);
+    lookup(&mut grants, "a.example", Outcome::Nothing);
     assert!(holds(&grants, 1).is_empty());
 }
 
@@ -133,7 +133,7 @@ fn the_least_recently_looked_up_name_makes_room() {
 
 // proves: DNS-4, DNS-12
 #[test]
-fn a_name_that_made_room_still_outruns_its_older_look_ups() {
+fn a_name_that_made_room_still_supersedes_its_older_lookups() {
     let rows: [(&str, Outcome, &[u8]); 3] = [
         ("an answer", answer(&[2]), &[]),
         ("the end of the name", Outcome::Nothing, &[]),
@@ -142,25 +142,25 @@ fn a_name_that_made_room_still_outruns_its_older_look_ups() {
     for (what, later, expected) in rows {
         let mut grants = Grants::new(1);
         let earlier = grants.begin(name("a.example"));
-        look_up(&mut grants, "a.example", later);
-        look_up(&mut grants, "b.example", answer(&[3]));
+        lookup(&mut grants, "a.example", later);
+        lookup(&mut grants, "b.example", answer(&[3]));
         let settled = grants.settle(earlier, answer(&[1]), Instant::now());
         let found: Vec<u8> = (1..4)
             .filter(|last| holds(&grants, *last) == ["a.example"])
             .collect();
         assert_eq!(found, expected, "{what}");
-        assert_eq!(settled == Settled::Outrun, expected.is_empty(), "{what}");
+        assert_eq!(settled == Settled::Superseded, expected.is_empty(), "{what}");
     }
 }
 
 // proves: DNS-3, DNS-12
 #[test]
-fn a_look_up_that_began_after_its_name_was_looked_up_last_is_not_outrun_when_that_makes_room() {
+fn a_lookup_that_began_after_its_name_was_looked_up_last_is_not_superseded_when_that_makes_room() {
     let mut grants = Grants::new(1);
-    look_up(&mut grants, "a.example", answer(&[1]));
+    lookup(&mut grants, "a.example", answer(&[1]));
     let again = grants.begin(name("a.example"));
     let other = grants.begin(name("c.example"));
-    look_up(&mut grants, "b.example", answer(&[3]));
+    lookup(&mut grants, "b.example", answer(&[3]));
     assert_eq!(
         grants.settle(again, answer(&[2]), Instant::now()),
         Settled::InForce
@@ -173,11 +173,11 @@ fn a_look_up_that_began_after_its_name_was_looked_up_last_is_not_outrun_when_tha
 }
 
 #[test]
-fn look_ups_that_are_over_take_no_room() {
+fn lookups_that_are_over_take_no_room() {
     let mut grants = Grants::new(1);
     let held = grants.begin(name("a.example"));
     for _ in 0..100 {
-        look_up(&mut grants, "a.example", answer(&[1]));
+        lookup(&mut grants, "a.example", answer(&[1]));
         drop(grants.begin(name("b.example")));
     }
     assert!(grants.in_flight.len() <= 3, "{}", grants.in_flight.len());

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Address, AllowList, AnswerSource, Attempt, Channel, Decision, DenyList, Endpoint, Grants, Outcome, Peers,
-    Place, Policy, Protocol, Quotas, RequestMethod, Scheme, Situation, Transport, Usage,
+    Address, AllowList, AnswerSource, Attempt, Channel, Decision, DenyList, Endpoint, Grants, Location,
+    Outcome, Peers, Policy, Protocol, Quotas, RequestMethod, Scheme, Situation, Transport, Usage,
 };
 use crate::{Limit, PortSet, RuntimeLimits};
 use proptest::prelude::*;
@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 fn entry(text: &str) -> Entry {
-    Entry::parse(text, Place::Code).unwrap_or_else(|error| panic!("{error}"))
+    Entry::parse(text, Location::Code).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn operator(deny: &[&str], block: &[&str], limits: RuntimeLimits) -> Operator {
     let blocked = block
         .iter()
-        .map(|net| BlockedNetwork::parse(net, Place::Code).unwrap());
+        .map(|net| BlockedNetwork::parse(net, Location::Code).unwrap());
     Operator {
         deny: DenyList::compile(deny.iter().map(|text| entry(text)).collect(), blocked.collect()),
         limits,
@@ -286,7 +286,9 @@ fn permits(policy: &Policy, destination: &Destination) -> bool {
 fn permits_address(policy: &Policy, protocol: Protocol<'_>, address: Address, port: u16) -> bool {
     let remote = Endpoint::new(address.ip(), port);
     match protocol {
-        Protocol::Socket(transport) => allows(policy, &Attempt::Reach { transport, remote }, &Grants::new(1)),
+        Protocol::Socket(transport) => {
+            allows(policy, &Attempt::Connect { transport, remote }, &Grants::new(1))
+        }
         Protocol::Url(scheme) => {
             let host = &Host::Address(address);
             let method = RequestMethod::Other;
@@ -342,7 +344,7 @@ fn dials(policy: &Policy, scheme: &Scheme, host: &Host, address: Address, port: 
 /// `localhost` are such that only the name can permit or deny them.
 fn permits_socket(policy: &Policy, transport: Transport, name: &Name, port: u16) -> bool {
     let mut grants = Grants::new(8);
-    if !allows(policy, &Attempt::LookUp { name }, &grants) {
+    if !allows(policy, &Attempt::Lookup { name }, &grants) {
         return false;
     }
     let (addresses, source) = match name.is_localhost() {
@@ -379,7 +381,7 @@ fn permits_socket(policy: &Policy, transport: Transport, name: &Name, port: u16)
         .deny
         .refuses_name(name, &[], protocol, port)
         .is_some();
-    let reach = |address: Address| Attempt::Reach {
+    let reach = |address: Address| Attempt::Connect {
         transport,
         remote: Endpoint::new(address.ip(), port),
     };
@@ -515,7 +517,7 @@ fn entry_text(patterns: &'static [&'static str]) -> impl Strategy<Value = String
     (scheme, host, select(&PORTS[..]))
         .prop_map(|(scheme, host, port)| format!("{scheme}://{host}:{port}"))
         .prop_filter("`self` is HTTP only", |text| {
-            Entry::parse(text, Place::Code).is_ok()
+            Entry::parse(text, Location::Code).is_ok()
         })
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    BlockedNetwork, DenyList, Entry, Grants, LearnedAddresses, Outcome, Peers, Place, PortSet, Quotas,
+    BlockedNetwork, DenyList, Entry, Grants, LearnedAddresses, Location, Outcome, Peers, PortSet, Quotas,
     Remedy, RuntimeLimits, Scheme, Usage,
 };
 use std::net::IpAddr;
@@ -75,8 +75,8 @@ impl World {
         self.code(&reach(Transport::Udp, remote))
     }
 
-    fn look_up(&self, text: &str) -> &'static str {
-        self.code(&Attempt::LookUp { name: &name(text) })
+    fn lookup(&self, text: &str) -> &'static str {
+        self.code(&Attempt::Lookup { name: &name(text) })
     }
 
     fn answer(&self, text: &str, chain: &[&str], given: &str, source: AnswerSource) -> &'static str {
@@ -122,7 +122,7 @@ impl World {
 fn entries(texts: &[&str]) -> Vec<Entry> {
     texts
         .iter()
-        .map(|text| Entry::parse(text, Place::Code).unwrap_or_else(|error| panic!("{error}")))
+        .map(|text| Entry::parse(text, Location::Code).unwrap_or_else(|error| panic!("{error}")))
         .collect()
 }
 
@@ -139,7 +139,7 @@ fn endpoint(text: &str) -> Endpoint {
 }
 
 fn reach(transport: Transport, remote: &str) -> Attempt<'static> {
-    Attempt::Reach {
+    Attempt::Connect {
         transport,
         remote: endpoint(remote),
     }
@@ -210,7 +210,7 @@ fn without_configuration_nothing_is_reached() {
         assert_eq!(world.udp(remote), "allow.none", "{remote}");
     }
     for text in ["example.com", "localhost", "a.localhost"] {
-        assert_eq!(world.look_up(text), "allow.none", "{text}");
+        assert_eq!(world.lookup(text), "allow.none", "{text}");
     }
     assert_eq!(world.request(&Scheme::HTTPS, "example.com", 443), "allow.none");
     assert_eq!(world.code(&bind(Transport::Tcp, "0.0.0.0:0")), "allow.none");
@@ -252,13 +252,13 @@ fn a_list_that_is_not_inherited_permits_nothing_not_even_a_socket() {
             "runtime.loopback-port",
             &Some(Remedy::Switch("--allow-loopback-ports 22".into())),
         ),
-        (Attempt::LookUp { name: &db }, "allow.not-inherited", &inherits),
+        (Attempt::Lookup { name: &db }, "allow.not-inherited", &inherits),
         (
-            Attempt::LookUp { name: &evil },
+            Attempt::Lookup { name: &evil },
             "deny.host",
             &Some(Remedy::Undeny {
                 text: "*://evil.example:*".into(),
-                place: Place::Code,
+                location: Location::Code,
             }),
         ),
         (
@@ -553,8 +553,8 @@ fn the_deny_list_beats_every_allow() {
     );
     assert_eq!(world.tcp("10.0.0.5:5432"), "deny.host");
     assert_eq!(world.tcp("10.0.0.5:5433"), "allow");
-    assert_eq!(world.look_up("a.b.evil.example"), "deny.host");
-    assert_eq!(world.look_up("evil.example"), "allow");
+    assert_eq!(world.lookup("a.b.evil.example"), "deny.host");
+    assert_eq!(world.lookup("evil.example"), "allow");
     assert_eq!(world.request(&Scheme::HTTP, "a.evil.example", 80), "deny.host");
 }
 
@@ -593,7 +593,7 @@ fn a_scheme_on_the_deny_list_denies_what_could_be_it() {
 // proves: DL-3
 #[test]
 fn a_name_denied_on_all_ports_cannot_be_looked_up_and_on_some_ports_only_there() {
-    for (deny, look_up, with_udp) in [
+    for (deny, lookup, with_udp) in [
         (&["*://db.example:*"][..], "deny.host", "deny.host"),
         (
             &["*://db.example:1-1000", "*://*.example:1001-65535"],
@@ -607,12 +607,12 @@ fn a_name_denied_on_all_ports_cannot_be_looked_up_and_on_some_ports_only_there()
         (&["*://*.db.example:*"], "allow", "allow"),
     ] {
         assert_eq!(
-            World::new(&["*://*:*"], deny).look_up("db.example"),
-            look_up,
+            World::new(&["*://*:*"], deny).lookup("db.example"),
+            lookup,
             "{deny:?}"
         );
         assert_eq!(
-            World::with(&["*://*:*"], deny, udp_lifted).look_up("DB.example."),
+            World::with(&["*://*:*"], deny, udp_lifted).lookup("DB.example."),
             with_udp,
             "{deny:?}"
         );
@@ -712,7 +712,7 @@ fn blocked_networks_hold_for_all_ports_and_schemes() {
             udp_lifted(operator);
             operator.deny = DenyList::compile(
                 Vec::new(),
-                vec![BlockedNetwork::parse(blocked, Place::Code).unwrap()],
+                vec![BlockedNetwork::parse(blocked, Location::Code).unwrap()],
             );
         });
         assert_eq!(world.tcp(remote), expected, "{blocked} {remote}");
@@ -752,9 +752,9 @@ fn localhost_on_the_deny_list_covers_the_loopback_addresses() {
     }
     let ports = World::new(&["*://*:*"], &["*://localhost:8080"]);
     assert_eq!(ports.tcp("127.0.0.1:8081"), "allow");
-    assert_eq!(ports.look_up("localhost"), "allow");
+    assert_eq!(ports.lookup("localhost"), "allow");
     assert_eq!(
-        World::new(&["*://*:*"], &["*://localhost:*"]).look_up("localhost"),
+        World::new(&["*://*:*"], &["*://localhost:*"]).lookup("localhost"),
         "deny.host"
     );
 }
@@ -783,17 +783,17 @@ fn only_an_entry_for_all_schemes_or_for_sockets_permits_a_socket() {
 #[test]
 fn names_and_addresses_do_not_stand_for_each_other() {
     let by_name = World::new(&["*://*.example.com:443", "*://[2001:db8::]/32:443"], &[]);
-    assert_eq!(by_name.look_up("a.example.com"), "allow");
-    assert_eq!(by_name.look_up("a.b.example.com"), "allow");
-    assert_eq!(by_name.look_up("example.com"), "dns.name-not-allowed");
+    assert_eq!(by_name.lookup("a.example.com"), "allow");
+    assert_eq!(by_name.lookup("a.b.example.com"), "allow");
+    assert_eq!(by_name.lookup("example.com"), "dns.name-not-allowed");
     assert_eq!(by_name.tcp("192.0.2.1:443"), "allow.name-not-looked-up");
     let by_network = World::new(&["*://0.0.0.0/0:443"], &[]);
-    assert_eq!(by_network.look_up("example.com"), "dns.name-not-allowed");
+    assert_eq!(by_network.lookup("example.com"), "dns.name-not-allowed");
     assert_eq!(by_network.tcp("192.0.2.1:443"), "allow");
     assert_eq!(by_network.tcp("[2001:db8::1]:443"), "allow.no-match");
     let any = World::new(&["*://*:443"], &[]);
     assert_eq!(
-        (any.look_up("example.com"), any.tcp("[2001:db8::1]:443")),
+        (any.lookup("example.com"), any.tcp("[2001:db8::1]:443")),
         ("allow", "allow")
     );
 }
@@ -850,8 +850,8 @@ fn self_and_service_chaining_are_for_http_only() {
         "allow.no-match"
     );
     assert_eq!(world.request(&Scheme::HTTP, "back.spin.internal", 80), "allow");
-    assert_eq!(world.look_up("back.spin.internal"), "dns.name-not-allowed");
-    assert_eq!(world.look_up("spin.internal"), "dns.name-not-allowed");
+    assert_eq!(world.lookup("back.spin.internal"), "dns.name-not-allowed");
+    assert_eq!(world.lookup("spin.internal"), "dns.name-not-allowed");
 }
 
 // proves: AL-10
@@ -978,7 +978,7 @@ fn a_name_is_looked_up_only_for_a_socket() {
         (&["*://other.example:*"], "db.example", "dns.name-not-allowed"),
         (&[], "db.example", "allow.none"),
     ] {
-        assert_eq!(World::new(allow, &[]).look_up(text), expected, "{allow:?} {text}");
+        assert_eq!(World::new(allow, &[]).lookup(text), expected, "{allow:?} {text}");
     }
 }
 
@@ -1168,12 +1168,12 @@ fn a_denial_says_what_would_permit_it() {
     let (other, wild) = (name("other.example"), name("a.wild.example"));
     for (attempt, closest, remedy) in [
         (
-            Attempt::LookUp { name: &wild },
+            Attempt::Lookup { name: &wild },
             Some("https://*.wild.example"),
             Some(Remedy::AddEntryWithPort(Host::Name(wild.clone()))),
         ),
         (
-            Attempt::LookUp { name: &other },
+            Attempt::Lookup { name: &other },
             None,
             Some(Remedy::AddEntryWithPort(Host::Name(other.clone()))),
         ),
@@ -1190,7 +1190,7 @@ fn a_denial_says_what_would_permit_it() {
         (
             reach(Transport::Tcp, "192.0.2.1:5432"),
             Some("*://db.example:5432"),
-            Some(Remedy::LookUp(name("db.example"))),
+            Some(Remedy::Lookup(name("db.example"))),
         ),
         (
             reach(Transport::Tcp, "192.0.2.9:5432"),
@@ -1213,7 +1213,7 @@ fn a_denial_says_what_would_permit_it() {
             switch("--allow-link-local"),
         ),
         (
-            Attempt::LookUp { name: &web },
+            Attempt::Lookup { name: &web },
             Some("http://web.example"),
             add("*://web.example:80"),
         ),
@@ -1223,7 +1223,7 @@ fn a_denial_says_what_would_permit_it() {
             None,
             Some(Remedy::Undeny {
                 text: "*://10.9.0.0/16:*".into(),
-                place: Place::Code,
+                location: Location::Code,
             }),
         ),
     ] {
@@ -1263,10 +1263,10 @@ fn every_layer_that_refuses_is_told_the_one_that_decides_first() {
             ],
         ),
         (
-            Attempt::LookUp { name: &evil },
+            Attempt::Lookup { name: &evil },
             &["deny.host", "dns.name-not-allowed"],
         ),
-        (Attempt::LookUp { name: &other }, &["dns.name-not-allowed"]),
+        (Attempt::Lookup { name: &other }, &["dns.name-not-allowed"]),
         // Where `localhost` leads is known before it is resolved.
         (
             Attempt::Request {
@@ -1294,8 +1294,8 @@ fn every_layer_that_refuses_is_told_the_one_that_decides_first() {
             usage: world.usage,
             now: world.now,
         };
-        let refusals = world.policy.refusals(attempt, &situation);
-        let codes: Vec<&str> = refusals.iter().map(|denial| denial.reason().code()).collect();
+        let denials = world.policy.denials(attempt, &situation);
+        let codes: Vec<&str> = denials.iter().map(|denial| denial.reason().code()).collect();
         assert_eq!(codes, *expected, "{attempt}");
         assert_eq!(codes.first(), Some(&world.code(attempt)), "{attempt}");
     }
@@ -1307,12 +1307,12 @@ fn every_layer_that_refuses_is_told_the_one_that_decides_first() {
         now: allowed.now,
     };
     let attempt = reach(Transport::Tcp, "10.0.0.5:80");
-    assert!(allowed.policy.refusals(&attempt, &situation).is_empty());
+    assert!(allowed.policy.denials(&attempt, &situation).is_empty());
 }
 
 // proves: RSN-1
 #[test]
-fn a_look_up_is_suggested_only_for_a_name_that_may_have_the_address() {
+fn a_lookup_is_suggested_only_for_a_name_that_may_have_the_address() {
     // (entry, remote, reason)
     for (entry, remote, reason) in [
         ("*://db.example:5432", "10.0.0.5:5432", "allow.name-not-looked-up"),
@@ -1334,7 +1334,7 @@ fn no_entry_is_suggested_for_a_name_that_only_requests_reach() {
     let world = World::new(&["*://self:*", "*://*.spin.internal:*"], &[]);
     for text in ["self", "SELF.", "back.spin.internal", "spin.internal"] {
         let name = name(text);
-        let attempt = Attempt::LookUp { name: &name };
+        let attempt = Attempt::Lookup { name: &name };
         assert_eq!(world.code(&attempt), "dns.name-not-allowed", "{text}");
         assert_eq!(world.remedy(&attempt), None, "{text}");
     }
@@ -1397,9 +1397,9 @@ fn quotas_come_last_and_count_from_creation() {
         assert_eq!(world.code(&create), expected, "{:?}", world.usage);
     }
     let mut world = World::with(&["*://*:*"], &[], quotas);
-    assert_eq!(world.look_up("a.example"), "allow");
+    assert_eq!(world.lookup("a.example"), "allow");
     world.usage.lookups_of_instance = 1;
-    assert_eq!(world.look_up("a.example"), "quota.lookups");
+    assert_eq!(world.lookup("a.example"), "quota.lookups");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use outport_policy::Reason;
 
-use super::written::{MHost, PORTS, Place, Written};
+use super::written::{MHost, PORTS, Target, Written};
 
 pub(crate) type Refused = BTreeSet<Reason>;
 
@@ -30,7 +30,7 @@ pub(crate) struct MOperator {
     pub(crate) link: bool,
     pub(crate) loopback_answers: bool,
     /// What denied names resolved to.
-    pub(crate) learned: Vec<(&'static str, Place)>,
+    pub(crate) learned: Vec<(&'static str, Target)>,
 }
 
 /// A name's grants.
@@ -38,7 +38,7 @@ pub(crate) struct MOperator {
 struct MGrant {
     name: &'static str,
     chain: Vec<&'static str>,
-    places: Vec<&'static str>,
+    targets: Vec<&'static str>,
     ticket: u64,
     time: u64,
 }
@@ -170,9 +170,9 @@ impl Model<'_> {
     }
 
     /// Any reading may be the one that is named, but none is looked at before those that stand before it.
-    fn denied_place(&self, place: Place, speaks: Speaks, port: u16) -> Refused {
+    fn denied_target(&self, target: Target, speaks: Speaks, port: u16) -> Refused {
         first(
-            place
+            target
                 .readings
                 .iter()
                 .map(|reading| self.denied_reading(reading, speaks, port)),
@@ -214,30 +214,30 @@ impl Model<'_> {
         }
     }
 
-    fn denied_whole_place(&self, place: Place) -> Refused {
-        match self.nothing_left(|speaks, port| !self.denied_place(place, speaks, port).is_empty()) {
-            true => self.denied_place(place, Speaks::Tcp, 1),
+    fn denied_whole_target(&self, target: Target) -> Refused {
+        match self.nothing_left(|speaks, port| !self.denied_target(target, speaks, port).is_empty()) {
+            true => self.denied_target(target, Speaks::Tcp, 1),
             false => Refused::new(),
         }
     }
 
     // --- layers 1 and 3
 
-    fn no_destination(&self, place: Place, port: u16) -> Refused {
+    fn no_destination(&self, target: Target, port: u16) -> Refused {
         first([
             when(port == 0, Reason::HardPortZero),
-            when(place.unspecified, Reason::HardUnspecified),
-            when(place.multicast, Reason::HardMulticast),
+            when(target.unspecified, Reason::HardUnspecified),
+            when(target.multicast, Reason::HardMulticast),
         ])
     }
 
-    fn limited(&self, place: Place, port: u16) -> Refused {
+    fn limited(&self, target: Target, port: u16) -> Refused {
         first([
             when(
-                place.loopback && port < 1024 && !self.operator.low_ports,
+                target.loopback && port < 1024 && !self.operator.low_ports,
                 Reason::RuntimeLoopbackPort,
             ),
-            when(place.link && !self.operator.link, Reason::RuntimeLinkLocal),
+            when(target.link && !self.operator.link, Reason::RuntimeLinkLocal),
         ])
     }
 
@@ -265,17 +265,17 @@ impl Model<'_> {
         }
     }
 
-    fn socket_allowed(&self, instance: &MInstance, place: Place, speaks: Speaks, port: u16) -> Refused {
+    fn socket_allowed(&self, instance: &MInstance, target: Target, speaks: Speaks, port: u16) -> Refused {
         if self
             .permitting(speaks, port)
-            .any(|entry| covers_ip(entry.host, place.text))
+            .any(|entry| covers_ip(entry.host, target.text))
         {
             return Refused::new();
         }
         let granting: Vec<_> = instance
             .grants
             .iter()
-            .filter(|grant| grant.places.contains(&place.text))
+            .filter(|grant| grant.targets.contains(&target.text))
             .collect();
         let mut denied = Refused::new();
         for grant in &granting {
@@ -298,13 +298,13 @@ impl Model<'_> {
             let lack = |grant: &&MGrant| self.lacks(|host| covers_name(host, grant.name), speaks, port);
             return granting.iter().map(lack).collect();
         }
-        if let Some(reason) = instance.ended.get(place.text) {
+        if let Some(reason) = instance.ended.get(target.text) {
             return one(*reason);
         }
-        let near = self.lacks(|host| covers_ip(host, place.text), speaks, port);
+        let near = self.lacks(|host| covers_ip(host, target.text), speaks, port);
         // A look-up of `localhost` gives loopback addresses and no other.
         let named = |entry: &Written| match entry.host {
-            MHost::Name(name) | MHost::Below(name) => place.loopback || !under(name, "localhost"),
+            MHost::Name(name) | MHost::Below(name) => target.loopback || !under(name, "localhost"),
             _ => false,
         };
         match near {
@@ -315,7 +315,7 @@ impl Model<'_> {
         }
     }
 
-    fn look_up_allowed(&self, name: &str) -> Refused {
+    fn lookup_allowed(&self, name: &str) -> Refused {
         let near: Vec<_> = self
             .allow
             .iter()
@@ -339,12 +339,12 @@ impl Model<'_> {
         }
     }
 
-    fn rebinds(&self, name: &str, place: Place, schemes: &[&str]) -> Refused {
-        let guarded = place.loopback || place.local_link || place.multicast;
-        let lifted = place.loopback && self.operator.loopback_answers;
+    fn rebinds(&self, name: &str, target: Target, schemes: &[&str]) -> Refused {
+        let guarded = target.loopback || target.local_link || target.multicast;
+        let lifted = target.loopback && self.operator.loopback_answers;
         let meant = self.allow.iter().any(|entry| {
             matches!(entry.host, MHost::Net(..))
-                && covers_ip(entry.host, place.text)
+                && covers_ip(entry.host, target.text)
                 && entry.schemes.iter().any(|scheme| schemes.contains(scheme))
         });
         when(
@@ -355,40 +355,40 @@ impl Model<'_> {
 
     // --- attempts
 
-    pub(crate) fn reach(&self, instance: &MInstance, place: Place, speaks: Speaks, port: u16) -> Refused {
+    pub(crate) fn reach(&self, instance: &MInstance, target: Target, speaks: Speaks, port: u16) -> Refused {
         first([
-            self.no_destination(place, port),
-            self.denied_place(place, speaks, port),
+            self.no_destination(target, port),
+            self.denied_target(target, speaks, port),
             self.limited_udp(speaks),
-            self.limited(place, port),
-            self.socket_allowed(instance, place, speaks, port),
+            self.limited(target, port),
+            self.socket_allowed(instance, target, speaks, port),
         ])
     }
 
-    pub(crate) fn receive(&self, instance: &MInstance, place: Place, port: u16, now: u64) -> Refused {
-        let knows = instance.knows(place.text, port, now);
+    pub(crate) fn receive(&self, instance: &MInstance, target: Target, port: u16, now: u64) -> Refused {
+        let knows = instance.knows(target.text, port, now);
         first([
             when(!knows, Reason::HardUnsolicited),
-            self.reach(instance, place, Speaks::Udp, port),
+            self.reach(instance, target, Speaks::Udp, port),
         ])
     }
 
-    pub(crate) fn look_up(&self, instance: &MInstance, name: &str) -> Refused {
+    pub(crate) fn lookup(&self, instance: &MInstance, name: &str) -> Refused {
         first([
             self.denied_whole_name(name, &[]),
-            self.look_up_allowed(name),
+            self.lookup_allowed(name),
             when(instance.in_flight >= MOST_IN_FLIGHT, Reason::QuotaLookups),
         ])
     }
 
-    pub(crate) fn answer(&self, name: &str, chain: &[&str], place: Place) -> Refused {
+    pub(crate) fn answer(&self, name: &str, chain: &[&str], target: Target) -> Refused {
         first([
-            when(place.multicast, Reason::HardMulticast),
+            when(target.multicast, Reason::HardMulticast),
             self.denied_whole_name(name, chain),
-            self.denied_whole_place(place),
-            when(place.link && !self.operator.link, Reason::RuntimeLinkLocal),
-            self.look_up_allowed(name),
-            self.rebinds(name, place, &["*", "tcp", "udp"]),
+            self.denied_whole_target(target),
+            when(target.link && !self.operator.link, Reason::RuntimeLinkLocal),
+            self.lookup_allowed(name),
+            self.rebinds(name, target, &["*", "tcp", "udp"]),
         ])
     }
 
@@ -401,13 +401,13 @@ impl Model<'_> {
         ])
     }
 
-    pub(crate) fn request_to(&self, place: Place, scheme: &'static str, port: u16) -> Refused {
+    pub(crate) fn request_to(&self, target: Target, scheme: &'static str, port: u16) -> Refused {
         let speaks = Speaks::Url(scheme);
         first([
-            self.no_destination(place, port),
-            self.denied_place(place, speaks, port),
-            self.limited(place, port),
-            self.request_allowed(|host| covers_ip(host, place.text), speaks, port),
+            self.no_destination(target, port),
+            self.denied_target(target, speaks, port),
+            self.limited(target, port),
+            self.request_allowed(|host| covers_ip(host, target.text), speaks, port),
         ])
     }
 
@@ -415,18 +415,18 @@ impl Model<'_> {
         &self,
         name: &str,
         chain: &[&str],
-        place: Place,
+        target: Target,
         scheme: &'static str,
         port: u16,
     ) -> Refused {
         let speaks = Speaks::Url(scheme);
         first([
-            self.no_destination(place, port),
+            self.no_destination(target, port),
             self.denied_name(name, chain, speaks, port),
-            self.denied_place(place, speaks, port),
-            self.limited(place, port),
+            self.denied_target(target, speaks, port),
+            self.limited(target, port),
             self.request_allowed(|host| covers_name(host, name), speaks, port),
-            self.rebinds(name, place, &["*", scheme]),
+            self.rebinds(name, target, &["*", scheme]),
         ])
     }
 }
@@ -438,7 +438,7 @@ impl MInstance {
         name: &'static str,
         ticket: u64,
         chain: &[&'static str],
-        places: &[Place],
+        targets: &[Target],
         now: u64,
     ) {
         let newest = self.settled.entry(name).or_default();
@@ -459,13 +459,13 @@ impl MInstance {
         self.grants.push(MGrant {
             name,
             chain: chain.to_vec(),
-            places: places.iter().map(|place| place.text).collect(),
+            targets: targets.iter().map(|target| target.text).collect(),
             ticket,
             time: now,
         });
-        for place in gone.iter().flat_map(|grant| &grant.places) {
-            if !self.grants.iter().any(|grant| grant.places.contains(place)) {
-                self.ended.insert(place, reason);
+        for target in gone.iter().flat_map(|grant| &grant.targets) {
+            if !self.grants.iter().any(|grant| grant.targets.contains(target)) {
+                self.ended.insert(target, reason);
             }
         }
     }

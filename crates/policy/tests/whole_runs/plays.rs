@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::model::{MOST_IN_FLIGHT, MOST_NAMES, MOperator, PEER_IDLE};
 use super::step::{Said, Step};
-use super::written::{HOSTS, LEARNERS, MHost, NAMES, PLACES, PORTS, Place, RANGES, SCHEMES, Written};
+use super::written::{HOSTS, LEARNERS, MHost, NAMES, PORTS, RANGES, SCHEMES, TARGETS, Target, Written};
 
 /// The author's list, the operator, and the steps, each of the first or of the second instance.
 pub(crate) type Play = (Vec<Written>, MOperator, Vec<(bool, Step)>);
@@ -51,7 +51,7 @@ fn written() -> impl Strategy<Value = Written> {
 #[derive(Clone, Debug)]
 struct Scene {
     names: Vec<&'static str>,
-    places: Vec<Place>,
+    targets: Vec<Target>,
     ports: Vec<u16>,
 }
 
@@ -62,10 +62,14 @@ fn scene() -> impl Strategy<Value = Scene> {
     ];
     (
         names,
-        subsequence(PLACES.to_vec(), 1..=4),
+        subsequence(TARGETS.to_vec(), 1..=4),
         subsequence(PORTS.to_vec(), 1..=3),
     )
-        .prop_map(|(names, places, ports)| Scene { names, places, ports })
+        .prop_map(|(names, targets, ports)| Scene {
+            names,
+            targets,
+            ports,
+        })
 }
 
 impl Scene {
@@ -73,8 +77,8 @@ impl Scene {
         select(self.names.clone())
     }
 
-    fn place(&self) -> impl Strategy<Value = Place> + use<> {
-        select(self.places.clone())
+    fn target(&self) -> impl Strategy<Value = Target> + use<> {
+        select(self.targets.clone())
     }
 
     fn port(&self) -> impl Strategy<Value = u16> + use<> {
@@ -83,9 +87,9 @@ impl Scene {
 
     fn said(&self) -> impl Strategy<Value = Said> + use<> {
         let chain = proptest::collection::vec(self.name(), 0..2);
-        let places = proptest::collection::vec(self.place(), 1..4);
+        let targets = proptest::collection::vec(self.target(), 1..4);
         prop_oneof![
-            6 => (chain, places).prop_map(|(chain, places)| Said::Addresses(chain, places)),
+            6 => (chain, targets).prop_map(|(chain, targets)| Said::Addresses(chain, targets)),
             1 => Just(Said::NoSuchName),
             1 => Just(Said::Failed),
             1 => Just(Said::Abandoned),
@@ -93,9 +97,9 @@ impl Scene {
     }
 
     /// Mostly look-ups, so that they overtake each other and make room for each other.
-    fn look_up_step(&self) -> impl Strategy<Value = Step> + use<> {
+    fn lookup_step(&self) -> impl Strategy<Value = Step> + use<> {
         prop_oneof![
-            8 => self.name().prop_map(Step::LookUp),
+            8 => self.name().prop_map(Step::Lookup),
             8 => (0..MOST_IN_FLIGHT, self.said()).prop_map(|(which, said)| Step::Answer(which, said)),
             1 => self.step(),
         ]
@@ -105,17 +109,17 @@ impl Scene {
         let scheme = || select(vec!["http", "redis"]);
         let chain = proptest::collection::vec(self.name(), 0..2);
         prop_oneof![
-            6 => self.name().prop_map(Step::LookUp),
+            6 => self.name().prop_map(Step::Lookup),
             6 => (0..MOST_IN_FLIGHT, self.said()).prop_map(|(which, said)| Step::Answer(which, said)),
-            6 => (self.place(), self.port()).prop_map(|(place, port)| Step::Connect(place, port)),
-            5 => (self.place(), self.port()).prop_map(|(place, port)| Step::Send(place, port)),
-            5 => (self.place(), self.port()).prop_map(|(place, port)| Step::Receive(place, port)),
+            6 => (self.target(), self.port()).prop_map(|(target, port)| Step::Connect(target, port)),
+            5 => (self.target(), self.port()).prop_map(|(target, port)| Step::Send(target, port)),
+            5 => (self.target(), self.port()).prop_map(|(target, port)| Step::Receive(target, port)),
             1 => (self.name(), scheme(), self.port())
                 .prop_map(|(name, scheme, port)| Step::Request(name, scheme, port)),
-            1 => (self.place(), scheme(), self.port())
-                .prop_map(|(place, scheme, port)| Step::RequestTo(place, scheme, port)),
-            1 => (self.name(), chain, self.place(), scheme(), self.port())
-                .prop_map(|(name, chain, place, scheme, port)| Step::Dial(name, chain, place, scheme, port)),
+            1 => (self.target(), scheme(), self.port())
+                .prop_map(|(target, scheme, port)| Step::RequestTo(target, scheme, port)),
+            1 => (self.name(), chain, self.target(), scheme(), self.port())
+                .prop_map(|(name, chain, target, scheme, port)| Step::Dial(name, chain, target, scheme, port)),
             3 => select(vec![1, PEER_IDLE / 2, PEER_IDLE - 2, PEER_IDLE - 1]).prop_map(Step::Wait),
             1 => operator().prop_map(Step::Reload),
         ]
@@ -141,11 +145,11 @@ fn allow() -> impl Strategy<Value = Vec<Written>> {
 }
 
 fn operator() -> impl Strategy<Value = MOperator> {
-    let learned = |place| proptest::collection::vec((select(LEARNERS.to_vec()), place), 0..3);
+    let learned = |target| proptest::collection::vec((select(LEARNERS.to_vec()), target), 0..3);
     let strict = (
         proptest::collection::vec(written(), 0..4),
         proptest::array::uniform4(any::<bool>()),
-        learned(select(PLACES.to_vec())),
+        learned(select(TARGETS.to_vec())),
     );
     let strict = strict.prop_map(
         |(deny, [udp, low_ports, link, loopback_answers], learned)| MOperator {
@@ -172,7 +176,7 @@ fn play() -> impl Strategy<Value = Play> {
         let steps = |step| proptest::collection::vec((proptest::bool::weighted(0.2), step), 1..80);
         let steps = prop_oneof![
             2 => steps(scene.step().boxed()),
-            1 => steps(scene.look_up_step().boxed()),
+            1 => steps(scene.lookup_step().boxed()),
         ];
         (allow(), operator(), steps)
     })

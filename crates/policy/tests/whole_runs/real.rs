@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use outport_policy::{
-    Address, AnswerSource, Attempt, DenyList, Endpoint, Entry, Host, LearnedAddresses, Limit, Name, Operator,
-    Place as Origin, PortRange, PortSet, RequestMethod, Scheme, Transport,
+    Address, AnswerSource, Attempt, DenyList, Endpoint, Entry, Host, LearnedAddresses, Limit,
+    Location as Origin, Name, Operator, PortRange, PortSet, RequestMethod, Scheme, Transport,
 };
 
 use super::model::{MOST_IN_FLIGHT, MOST_NAMES, MOST_PEERS, MOperator, PEER_IDLE};
-use super::written::{LEARNERS, Place, Written};
+use super::written::{LEARNERS, Target, Written};
 
 pub(crate) fn entries(written: &[Written]) -> Vec<Entry> {
     written
@@ -39,8 +39,8 @@ pub(crate) fn real_operator(model: &MOperator) -> Operator {
 pub(crate) fn learned(model: &MOperator) -> LearnedAddresses {
     let mut learned = LearnedAddresses::default();
     for own in LEARNERS {
-        let places = model.learned.iter().filter(|(name, _)| *name == own);
-        learned.insert(&a_name(own), places.map(|(_, place)| address(*place)));
+        let targets = model.learned.iter().filter(|(name, _)| *name == own);
+        learned.insert(&a_name(own), targets.map(|(_, target)| address(*target)));
     }
     learned
 }
@@ -53,8 +53,8 @@ pub(crate) fn names(texts: &[&str]) -> Vec<Name> {
     texts.iter().map(|text| a_name(text)).collect()
 }
 
-pub(crate) fn address(place: Place) -> Address {
-    Address::new(place.text.parse().unwrap())
+pub(crate) fn address(target: Target) -> Address {
+    Address::new(target.text.parse().unwrap())
 }
 
 /// `localhost` is never a server's business.
@@ -65,10 +65,10 @@ pub(crate) fn source(name: &str) -> AnswerSource {
     }
 }
 
-pub(crate) fn reach(transport: Transport, place: Place, port: u16) -> Attempt<'static> {
-    Attempt::Reach {
+pub(crate) fn reach(transport: Transport, target: Target, port: u16) -> Attempt<'static> {
+    Attempt::Connect {
         transport,
-        remote: Endpoint::new(address(place), port),
+        remote: Endpoint::new(address(target), port),
     }
 }
 

@@ -11,7 +11,7 @@ use outport_policy::{
 use super::model::{MInstance, MOST_NAMES, MOST_PEERS, MOperator, Model, PEER_IDLE, Refused, Speaks};
 use super::real::{a_name, address, entries, names, reach, real_operator, request, source};
 use super::step::{Said, Step};
-use super::written::{PLACES, Written};
+use super::written::{TARGETS, Written};
 
 /// One instance, real and as the model has it.
 pub(crate) struct Instance {
@@ -99,10 +99,10 @@ impl Run {
         instance.model.in_flight = instance.in_flight.len();
         let model = self.model();
         match step {
-            Step::LookUp(name) => {
-                let expected = model.look_up(&instance.model, name);
+            Step::Lookup(name) => {
+                let expected = model.lookup(&instance.model, name);
                 let text = a_name(name);
-                if self.compare(instance, &Attempt::LookUp { name: &text }, &expected)? {
+                if self.compare(instance, &Attempt::Lookup { name: &text }, &expected)? {
                     instance.begun += 1;
                     let ticket = instance.grants.begin(text);
                     instance.in_flight.push((name, instance.begun, ticket));
@@ -114,22 +114,22 @@ impl Run {
                 self.look_around(instance)?;
             }
             Step::Answer(..) => {}
-            Step::Connect(place, port) => {
-                let expected = model.reach(&instance.model, place, Speaks::Tcp, port);
-                self.compare(instance, &reach(Transport::Tcp, place, port), &expected)?;
+            Step::Connect(target, port) => {
+                let expected = model.reach(&instance.model, target, Speaks::Tcp, port);
+                self.compare(instance, &reach(Transport::Tcp, target, port), &expected)?;
             }
-            Step::Send(place, port) => {
-                let expected = model.reach(&instance.model, place, Speaks::Udp, port);
-                if self.compare(instance, &reach(Transport::Udp, place, port), &expected)? {
+            Step::Send(target, port) => {
+                let expected = model.reach(&instance.model, target, Speaks::Udp, port);
+                if self.compare(instance, &reach(Transport::Udp, target, port), &expected)? {
                     instance
                         .peers
-                        .sent(Endpoint::new(address(place), port), self.time());
-                    instance.model.sent(place.text, port, self.now);
+                        .sent(Endpoint::new(address(target), port), self.time());
+                    instance.model.sent(target.text, port, self.now);
                 }
             }
-            Step::Receive(place, port) => {
-                let expected = model.receive(&instance.model, place, port, self.now);
-                let peer = Endpoint::new(address(place), port);
+            Step::Receive(target, port) => {
+                let expected = model.receive(&instance.model, target, port, self.now);
+                let peer = Endpoint::new(address(target), port);
                 self.compare(instance, &Attempt::Receive { peer }, &expected)?;
             }
             Step::Request(name, scheme, port) => {
@@ -141,23 +141,23 @@ impl Run {
                     &expected,
                 )?;
             }
-            Step::RequestTo(place, scheme, port) => {
-                let expected = model.request_to(place, scheme, port);
-                let host = Host::Address(address(place));
+            Step::RequestTo(target, scheme, port) => {
+                let expected = model.request_to(target, scheme, port);
+                let host = Host::Address(address(target));
                 self.compare(
                     instance,
                     &request(&Scheme::parse(scheme).unwrap(), &host, port),
                     &expected,
                 )?;
             }
-            Step::Dial(name, chain, place, scheme, port) => {
-                let expected = model.dial(name, &chain, place, scheme, port);
+            Step::Dial(name, chain, target, scheme, port) => {
+                let expected = model.dial(name, &chain, target, scheme, port);
                 let (host, scheme) = (Host::Name(a_name(name)), Scheme::parse(scheme).unwrap());
                 let attempt = Attempt::Dial {
                     scheme: &scheme,
                     host: &host,
                     chain: &names(&chain),
-                    remote: Endpoint::new(address(place), port),
+                    remote: Endpoint::new(address(target), port),
                     source: source(name),
                 };
                 self.compare(instance, &attempt, &expected)?;
@@ -174,9 +174,9 @@ impl Run {
 
     /// Asks for every address what has become of its grants.
     fn look_around(&self, instance: &Instance) -> Result<(), String> {
-        PLACES.into_iter().try_for_each(|place| {
-            let expected = self.model().reach(&instance.model, place, Speaks::Tcp, 1024);
-            self.compare(instance, &reach(Transport::Tcp, place, 1024), &expected)?;
+        TARGETS.into_iter().try_for_each(|target| {
+            let expected = self.model().reach(&instance.model, target, Speaks::Tcp, 1024);
+            self.compare(instance, &reach(Transport::Tcp, target, 1024), &expected)?;
             Ok(())
         })
     }
@@ -199,22 +199,22 @@ impl Run {
                 instance.grants.settle(ticket, Outcome::Nothing, self.time());
                 instance.model.settle(name, number, &[], &[], self.now);
             }
-            Said::Addresses(chain, places) => {
+            Said::Addresses(chain, targets) => {
                 let (text, through) = (a_name(name), names(&chain));
                 let mut left = Vec::new();
-                for place in places {
+                for target in targets {
                     let attempt = Attempt::Answer {
                         name: &text,
                         chain: &through,
-                        address: address(place),
+                        address: address(target),
                         source: source(name),
                     };
-                    let expected = self.model().answer(name, &chain, place);
+                    let expected = self.model().answer(name, &chain, target);
                     if self.compare(instance, &attempt, &expected)? {
-                        left.push(place);
+                        left.push(target);
                     }
                 }
-                let addresses = left.iter().map(|place| address(*place)).collect();
+                let addresses = left.iter().map(|target| address(*target)).collect();
                 let outcome = Outcome::Answered {
                     chain: through,
                     addresses,

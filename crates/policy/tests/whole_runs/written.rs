@@ -3,7 +3,7 @@
 
 /// An address, and what it counts as.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Target {
     pub(crate) text: &'static str,
     /// Itself and the IPv4 addresses that it embeds.
     pub(crate) readings: &'static [&'static str],
@@ -16,8 +16,8 @@ pub(crate) struct Place {
     pub(crate) unspecified: bool,
 }
 
-const fn plain(text: &'static str, readings: &'static [&'static str]) -> Place {
-    Place {
+const fn plain(text: &'static str, readings: &'static [&'static str]) -> Target {
+    Target {
         text,
         readings,
         loopback: false,
@@ -28,22 +28,22 @@ const fn plain(text: &'static str, readings: &'static [&'static str]) -> Place {
     }
 }
 
-const fn loopback(text: &'static str, readings: &'static [&'static str]) -> Place {
-    Place {
+const fn loopback(text: &'static str, readings: &'static [&'static str]) -> Target {
+    Target {
         loopback: true,
         ..plain(text, readings)
     }
 }
 
-const fn link(text: &'static str, readings: &'static [&'static str]) -> Place {
-    Place {
+const fn link(text: &'static str, readings: &'static [&'static str]) -> Target {
+    Target {
         link: true,
         local_link: true,
         ..plain(text, readings)
     }
 }
 
-pub(crate) const PLACES: [Place; 18] = [
+pub(crate) const TARGETS: [Target; 18] = [
     plain("10.0.0.5", &["10.0.0.5"]),
     plain("10.0.0.6", &["10.0.0.6"]),
     plain("192.0.2.1", &["192.0.2.1"]),
@@ -61,19 +61,19 @@ pub(crate) const PLACES: [Place; 18] = [
         "64:ff9b::169.254.169.254",
         &["64:ff9b::169.254.169.254", "169.254.169.254"],
     ),
-    Place {
+    Target {
         local_link: false,
         ..link("100.100.100.200", &["100.100.100.200"])
     },
-    Place {
+    Target {
         multicast: true,
         ..plain("224.0.0.251", &["224.0.0.251"])
     },
-    Place {
+    Target {
         multicast: true,
         ..plain("ff02::fb", &["ff02::fb"])
     },
-    Place {
+    Target {
         unspecified: true,
         ..loopback("0.0.0.0", &["0.0.0.0"])
     },

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use outport_manifest::{Manifest, Source, Span, TemplateError};
-use outport_policy::{Place, printable_path};
+use outport_policy::{Location, printable_path};
 
 use super::{CompositionError, beside};
 use crate::command::NotACommand;
@@ -21,7 +21,7 @@ pub struct AppProblem {
     /// What it is.
     pub kind: AppProblemKind,
     /// Where.
-    pub place: Place,
+    pub location: Location,
     /// The command that makes the file that is missing.
     build: Option<String>,
 }
@@ -65,7 +65,7 @@ impl AppProblem {
     pub(super) fn at(manifest: &Manifest, span: &Span, kind: AppProblemKind) -> AppProblem {
         AppProblem {
             kind,
-            place: manifest.source.place(span),
+            location: manifest.source.location(span),
             build: None,
         }
     }
@@ -138,6 +138,6 @@ impl std::error::Error for AppProblem {
 /// `spin.toml:12:10: there is no file …`
 impl fmt::Display for AppProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.kind)
+        write!(f, "{}: {}", self.location, self.kind)
     }
 }

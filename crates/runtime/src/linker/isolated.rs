@@ -119,7 +119,7 @@ fn define_answer(
             instance.func_wrap(
                 function,
                 move |mut store, (_, name): (Resource<Network>, String)| {
-                    shut.refuse_look_up(store.data_mut().gate().ctx, &name);
+                    shut.refuse_lookup(store.data_mut().gate().ctx, &name);
                     Ok((Err::<Resource<Placeholder>, _>(
                         p2_network::ErrorCode::AccessDenied,
                     ),))
@@ -128,7 +128,7 @@ fn define_answer(
         }
         ("wasi:sockets/ip-name-lookup", "resolve-addresses") => {
             instance.func_wrap_concurrent(function, move |store, (name,): (String,)| {
-                store.with(|mut store| shut.refuse_look_up(store.get().gate().ctx, &name));
+                store.with(|mut store| shut.refuse_lookup(store.get().gate().ctx, &name));
                 let denied = p3_sockets::ip_name_lookup::ErrorCode::AccessDenied;
                 let answer = (Err::<Vec<p3_sockets::types::IpAddress>, _>(denied),);
                 Box::pin(std::future::ready(Ok(answer)))

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use outport_check::{Code, Finding, Interfaces, Severity};
 use outport_egress::Wall;
 use outport_manifest::{Component, ComponentId, Manifest, Source, Variables};
-use outport_policy::Place;
+use outport_policy::Location;
 use outport_runtime::app::{AppProblem, AppProblemKind, Assembly, OutputLines};
 use outport_runtime::engine::Allocation;
 use outport_runtime::limits::GuestLimits;
@@ -87,7 +87,7 @@ fn has_source(component: &Component) -> bool {
 }
 
 /// A problem as a finding, unless it comes of another that is told anyway.
-fn finding(problem: &AppProblem, components: &HashMap<Place, &ComponentId>) -> Option<Finding> {
+fn finding(problem: &AppProblem, components: &HashMap<Location, &ComponentId>) -> Option<Finding> {
     let code = match &problem.kind {
         // Of a variable without a value, or one that does not exist.
         AppProblemKind::Variable(_) => return None,
@@ -95,15 +95,15 @@ fn finding(problem: &AppProblem, components: &HashMap<Place, &ComponentId>) -> O
         AppProblemKind::NotAResponder(_) | AppProblemKind::NotACommand(_) => Code::MissingExport,
         _ => Code::NotLinked,
     };
-    let mut finding = Finding::new(code, problem.place.clone(), problem.kind.to_string());
+    let mut finding = Finding::new(code, problem.location.clone(), problem.kind.to_string());
     finding.severity = Severity::Error;
     finding.help = problem.advice();
-    finding.component = components.get(&problem.place).map(|id| id.to_string());
+    finding.component = components.get(&problem.location).map(|id| id.to_string());
     Some(finding)
 }
 
 /// The components by the places of their sources and triggers, where problems are.
-fn components_by_place(manifest: &Manifest) -> HashMap<Place, &ComponentId> {
+fn components_by_place(manifest: &Manifest) -> HashMap<Location, &ComponentId> {
     let sources = manifest
         .components
         .iter()
@@ -119,6 +119,6 @@ fn components_by_place(manifest: &Manifest) -> HashMap<Place, &ComponentId> {
     sources
         .chain(http)
         .chain(commands)
-        .map(|(span, id)| (manifest.source.place(span), id))
+        .map(|(span, id)| (manifest.source.location(span), id))
         .collect()
 }

@@ -18,7 +18,7 @@ use outport_check::{
     AppReview, AppUnderReview, Code, Finding, FindingCode, PolicyTests, Severity, TestResult,
 };
 use outport_manifest::{Manifest, SourceFile, Variables};
-use outport_policy::Place;
+use outport_policy::Location;
 
 use super::code::ExaminedCode;
 use crate::app_options::{AppOptions, conceal_secrets};
@@ -110,7 +110,11 @@ impl Report {
     pub(super) fn sources(&self) -> Sources {
         let mut sources = Sources::default();
         let mut seen: Vec<&str> = Vec::new();
-        for path in self.findings.iter().filter_map(|finding| file_of(&finding.place)) {
+        for path in self
+            .findings
+            .iter()
+            .filter_map(|finding| file_of(&finding.location))
+        {
             if seen.contains(&path) {
                 continue;
             }
@@ -127,7 +131,7 @@ impl Report {
         let own = self.manifest.path().to_string_lossy();
         self.findings
             .iter()
-            .filter(move |finding| file_of(&finding.place) == Some(&*own))
+            .filter(move |finding| file_of(&finding.location) == Some(&*own))
     }
 
     /// What is known of imports and exports has told of a missing export already.
@@ -143,12 +147,16 @@ impl Report {
     /// The operator's side first, then file by file in the order of their first findings, then by place.
     fn sort(&mut self) {
         let mut files: HashMap<String, usize> = HashMap::new();
-        for path in self.findings.iter().filter_map(|finding| file_of(&finding.place)) {
+        for path in self
+            .findings
+            .iter()
+            .filter_map(|finding| file_of(&finding.location))
+        {
             let next = files.len() + 1;
             files.entry(path.to_owned()).or_insert(next);
         }
-        self.findings.sort_by_key(|finding| match &finding.place {
-            Place::File { path, span, .. } => (files.get(&**path).copied(), span.start),
+        self.findings.sort_by_key(|finding| match &finding.location {
+            Location::File { path, span, .. } => (files.get(&**path).copied(), span.start),
             _ => (None, 0),
         });
     }
@@ -168,10 +176,10 @@ impl Report {
 
 /// What was told of an option or a file.
 fn as_finding(diagnostic: &Diagnostic) -> Finding {
-    let place = diagnostic.place().cloned().unwrap_or(Place::Option {
+    let location = diagnostic.location().cloned().unwrap_or(Location::Option {
         name: "outport check".into(),
     });
-    let mut finding = Finding::new(Code::Input, place, diagnostic.message());
+    let mut finding = Finding::new(Code::Input, location, diagnostic.message());
     finding.code = diagnostic.code().unwrap_or(finding.code);
     finding.severity = diagnostic.severity();
     finding.help = diagnostic.advice().map(str::to_owned);
@@ -187,16 +195,16 @@ fn read_tests(
     if !path.exists() {
         return None;
     }
-    let place = SourceFile::new(&path, "").place(&(0..0));
+    let location = SourceFile::new(&path, "").location(&(0..0));
     files
         .read(&path, "file of policy tests")
-        .map_err(|unreadable| unusable.push(unreadable.at(place)))
+        .map_err(|unreadable| unusable.push(unreadable.at(location)))
         .ok()
 }
 
-fn file_of(place: &Place) -> Option<&str> {
-    match place {
-        Place::File { path, .. } => Some(path),
+fn file_of(location: &Location) -> Option<&str> {
+    match location {
+        Location::File { path, .. } => Some(path),
         _ => None,
     }
 }

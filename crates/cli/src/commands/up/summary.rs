@@ -86,7 +86,7 @@ impl Summary<'_> {
             .filter(|component| (self.wanted)(&component.id.value))
             .map(|component| Subject {
                 id: component.id.value.as_str(),
-                place: self.written.manifest.source.place(&component.id.span),
+                location: self.written.manifest.source.location(&component.id.span),
                 entries: self
                     .written
                     .entries

@@ -111,7 +111,7 @@ async fn the_addresses_of_a_denied_name_follow_its_answers() {
     let connects = |last: u8| {
         let remote = Endpoint::from(SocketAddr::from(([10, 0, 0, last], 80)));
         let transport = Transport::Tcp;
-        gate.judge("tcp.connect", &Attempt::Reach { transport, remote })
+        gate.judge("tcp.connect", &Attempt::Connect { transport, remote })
             .is_ok()
     };
     let first = FirstRound::default();
@@ -150,7 +150,7 @@ fn the_addresses_of_a_denied_name_are_denied_until_it_is_off_the_list() {
         let remote = Endpoint::from(remote.parse::<SocketAddr>().unwrap());
         gate.judge(
             "tcp.connect",
-            &Attempt::Reach {
+            &Attempt::Connect {
                 transport: Transport::Tcp,
                 remote,
             },
@@ -192,7 +192,7 @@ fn a_denied_name_without_a_dot_is_resolved_as_a_guest_would() {
     assert!(
         gate.judge(
             "tcp.connect",
-            &Attempt::Reach {
+            &Attempt::Connect {
                 transport: Transport::Tcp,
                 remote
             }

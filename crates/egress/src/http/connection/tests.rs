@@ -48,11 +48,11 @@ async fn a_server_of_http_2_that_said_anything_may_have_acted() {
     let ping = frame(6, 0, 0, &[0; 8]);
     // (what the server says to the second request, whether another one is sent before it hangs up, what it comes to)
     let rows = [
-        (Vec::new(), false, Reach::Unheard),
-        (Vec::new(), true, Reach::Unheard),
-        (hints(3), false, Reach::Perhaps),
-        (hints(3), true, Reach::Perhaps),
-        (ping, false, Reach::Perhaps),
+        (Vec::new(), false, Delivery::Unheard),
+        (Vec::new(), true, Delivery::Unheard),
+        (hints(3), false, Delivery::Perhaps),
+        (hints(3), true, Delivery::Perhaps),
+        (ping, false, Delivery::Perhaps),
     ];
     for (says, another, reached) in rows {
         let (ours, mut server) = duplex(1 << 16);
@@ -109,7 +109,7 @@ async fn a_server_of_http_2_that_said_anything_may_have_acted() {
         let (failed, (), ()) =
             tokio::join!(connection.send(&destination, request(), None), served, sent_later);
         let failure = failed.expect_err("it was not answered");
-        assert_eq!(failure.reached, reached, "{says:?} {another}");
+        assert_eq!(failure.delivery, reached, "{says:?} {another}");
     }
 }
 

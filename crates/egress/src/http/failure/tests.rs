@@ -51,22 +51,22 @@ async fn a_server_of_http_2_says_what_it_has_not_looked_at() {
     let (reset, go_away) = (3, 7);
     // (frames, what they come to, whether the guest is told that the connection ended, not that the server spoke nonsense)
     let rows = [
-        (frame(reset, 1, &[7]), Reach::Refused, true),
-        (frame(reset, 1, &[2]), Reach::Perhaps, true),
-        (frame(reset, 1, &[8]), Reach::Perhaps, true),
-        (frame(go_away, 0, &[0, 0]), Reach::Refused, true),
-        (frame(go_away, 0, &[0, 11]), Reach::Perhaps, true),
-        (frame(go_away, 0, &[1, 0]), Reach::Unheard, true),
-        (Vec::new(), Reach::Unheard, true),
-        (frame(reset, 0, &[2]), Reach::Perhaps, false),
+        (frame(reset, 1, &[7]), Delivery::Refused, true),
+        (frame(reset, 1, &[2]), Delivery::Perhaps, true),
+        (frame(reset, 1, &[8]), Delivery::Perhaps, true),
+        (frame(go_away, 0, &[0, 0]), Delivery::Refused, true),
+        (frame(go_away, 0, &[0, 11]), Delivery::Perhaps, true),
+        (frame(go_away, 0, &[1, 0]), Delivery::Unheard, true),
+        (Vec::new(), Delivery::Unheard, true),
+        (frame(reset, 0, &[2]), Delivery::Perhaps, false),
     ];
-    for (frames, reached, ended) in rows {
+    for (frames, delivery, ended) in rows {
         let failure = failure(frames.clone(), true).await;
-        assert_eq!(failure.reached, reached, "{frames:?}");
+        assert_eq!(failure.delivery, delivery, "{frames:?}");
         let told = matches!(failure.error, Error::ConnectionTerminated);
         assert_eq!(told, ended, "{frames:?}: {:?}", failure.error);
     }
-    assert_eq!(failure(Vec::new(), false).await.reached, Reach::Perhaps);
+    assert_eq!(failure(Vec::new(), false).await.delivery, Delivery::Perhaps);
 }
 
 #[tokio::test]
@@ -82,12 +82,12 @@ async fn a_request_is_repeated_only_where_nobody_can_have_acted_on_it() {
     ];
     // (how far it came; of GET and of POST, whether it is repeated: without a body, with one to come, with one begun)
     let rows = [
-        (Reach::Unsent, [true, true, true], [true, true, true]),
-        (Reach::Refused, [true, true, false], [true, true, false]),
-        (Reach::Unheard, [true, true, false], [false, true, false]),
-        (Reach::Perhaps, [false; 3], [false; 3]),
+        (Delivery::Unsent, [true, true, true], [true, true, true]),
+        (Delivery::Refused, [true, true, false], [true, true, false]),
+        (Delivery::Unheard, [true, true, false], [false, true, false]),
+        (Delivery::Perhaps, [false; 3], [false; 3]),
     ];
-    for (reached, get, post) in rows {
+    for (delivery, get, post) in rows {
         for (method, repeated) in [(Method::GET, get), (Method::POST, post)] {
             for ((name, body, begun), repeated) in bodies.iter().zip(repeated) {
                 let body = writer.body(body(), None, None);
@@ -96,10 +96,10 @@ async fn a_request_is_repeated_only_where_nobody_can_have_acted_on_it() {
                 }
                 let failure = Failure {
                     error: Error::ConnectionTerminated,
-                    reached,
+                    delivery,
                 };
                 let found = failure.may_repeat(&method, &body);
-                assert_eq!(found, repeated, "{reached:?} {method} {name}");
+                assert_eq!(found, repeated, "{delivery:?} {method} {name}");
             }
         }
     }

@@ -140,7 +140,7 @@ fn entry_list() -> impl Strategy<Value = Vec<Entry>> {
     proptest::collection::vec(entry_text(), 0..6).prop_map(|texts| {
         texts
             .iter()
-            .map(|text| Entry::parse(text, Place::Code).unwrap())
+            .map(|text| Entry::parse(text, Location::Code).unwrap())
             .collect()
     })
 }
@@ -171,7 +171,7 @@ fn allows(world: &World, host: &Host, protocol: Protocol<'_>, port: u16) -> bool
             port,
             method: RequestMethod::Other,
         },
-        (Protocol::Socket(transport), Host::Address(address)) => Attempt::Reach {
+        (Protocol::Socket(transport), Host::Address(address)) => Attempt::Connect {
             transport,
             remote: Endpoint::new(address.ip(), port),
         },
@@ -222,7 +222,7 @@ proptest! {
         allow in entry_list(), deny in entry_list(), more in entry_text(), host in host(), port in port(),
     ) {
         let before = world(allow.clone(), deny.clone());
-        let more = Entry::parse(&more, Place::Code).unwrap();
+        let more = Entry::parse(&more, Location::Code).unwrap();
         let after = world(allow, deny.into_iter().chain([more]).collect());
         let sockets = [Protocol::Socket(Transport::Tcp), Protocol::Socket(Transport::Udp)];
         let protocols = sockets.into_iter().filter(|_| matches!(host, Host::Address(_)));
@@ -234,8 +234,8 @@ proptest! {
     // proves: AL-1
     #[test]
     fn showing_an_entry_and_reading_it_again_gives_the_same(text in entry_text()) {
-        let entry = Entry::parse(&text, Place::Code).unwrap();
-        let again = Entry::parse(&entry.to_string(), Place::Code).unwrap();
+        let entry = Entry::parse(&text, Location::Code).unwrap();
+        let again = Entry::parse(&entry.to_string(), Location::Code).unwrap();
         prop_assert_eq!(&entry, &again);
         prop_assert_eq!(entry.to_string(), again.to_string());
         if let EntryPorts::Written(specs) = entry.ports() {
@@ -246,13 +246,13 @@ proptest! {
     // proves: AL-2
     #[test]
     fn reading_never_panics_and_points_inside_the_text(text in "\\PC{0,40}|[*a-z0-9:/.{},\\[\\]@?#% -]{0,40}") {
-        match Entry::parse(&text, Place::Code) {
-            Ok(entry) => prop_assert_eq!(Entry::parse(&entry.to_string(), Place::Code).unwrap(), entry),
+        match Entry::parse(&text, Location::Code) {
+            Ok(entry) => prop_assert_eq!(Entry::parse(&entry.to_string(), Location::Code).unwrap(), entry),
             Err(error) => {
                 prop_assert!(text.get(error.span()).is_some(), "{:?} of {:?}", error.span(), text);
                 if let Some(instead) = error.instead() {
                     // Its port may be for the author to fill in.
-                    prop_assert!(Entry::parse(&instead.replace(":PORT", ":1"), Place::Code).is_ok());
+                    prop_assert!(Entry::parse(&instead.replace(":PORT", ":1"), Location::Code).is_ok());
                 }
             }
         }

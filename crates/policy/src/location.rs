@@ -8,7 +8,7 @@ use crate::printable::printable;
 
 /// The place that an entry or another value comes from, for messages that send somebody there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Location {
     /// A file.
     File {
         /// The file as the user named it.
@@ -34,7 +34,7 @@ pub enum Place {
     Code,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File {
