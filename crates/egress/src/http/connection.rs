@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use http::header::CONNECTION;
-use http::{Request, Response, Version};
+use http::{HeaderMap, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -180,6 +180,13 @@ impl Connection {
             Sender::Http2(sender) => sender.try_send_request(request).await,
         };
         let answer = sent.map_err(|error| self.failure(error))?;
+        // What hyper reads at once may be larger than its bound for what it holds.
+        if head_size(answer.headers()) > MAX_HEAD {
+            return Err(Failure {
+                error: Error::HttpResponseHeaderSectionSize(None),
+                delivery: Delivery::Perhaps,
+            });
+        }
         if is_last(&answer)
             && let Some(followed) = self.followed.upgrade()
         {
@@ -197,6 +204,14 @@ impl Connection {
         }
         Failure::of(error.error(), self.used && !self.heard.anything())
     }
+}
+
+/// Bytes of the headers, as HTTP/1.1 writes them.
+fn head_size(headers: &HeaderMap) -> usize {
+    let sizes = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    sizes.sum()
 }
 
 /// Whether the server closes the connection after this answer (RFC 9112, section 9.3).

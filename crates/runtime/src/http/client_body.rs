@@ -113,6 +113,9 @@ impl ResponseBody {
                 Error::HttpProtocolError | Error::HttpResponseIncomplete => {
                     "its guest ended before it, or gave it up".to_owned()
                 }
+                Error::HttpResponseBodySize(Some(written)) => {
+                    format!("its `content-length` is not the {written} bytes that its guest wrote")
+                }
                 error => Excerpt::of(format_args!("{error}")).to_string(),
             };
             let what = format!("a response of component `{component}` broke off: {cause}");

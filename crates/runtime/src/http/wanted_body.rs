@@ -5,6 +5,9 @@
 //! with a trap after the right answer. So what nobody wants is read and thrown away at the cost of its guest, until the
 //! guest ends the body or its time is over; the request keeps its place meanwhile.
 //!
+//! A body that ends before its `content-length` ends with an error. `wasmtime-wasi-http` finds that out as well, but loses
+//! the error where what was written before it was not taken yet.
+//!
 //! A client who hangs up is another matter: there is nobody left for whom the guest could do anything, and it is told by a
 //! write that fails. Who wanted more is known at once to have left; who wanted nothing more, by the end of its
 //! [presence](Presence), [`GRACE`] later: most clients leave as soon as they have what they wanted.
@@ -103,25 +106,30 @@ impl Wants {
         let Some(wanted) = wanted else {
             return response;
         };
-        response.map(|body| match body.is_end_stream() {
-            true => body,
-            false => WantedBody {
-                body,
-                wanted,
-                // HTTP/2 is told by this alone. HTTP/1.1 knows by itself, and would take the length for a false one.
-                hidden: self.head_only || bodiless && self.version == Version::HTTP_2,
-                ended: false,
-                presence: presence.map(Presence::current),
-                time,
-                account,
-            }
-            .boxed_unsync(),
-        })
+        response.map(
+            |body| match body.is_end_stream() && (self.head_only || bodiless || wanted == 0) {
+                true => body,
+                false => WantedBody {
+                    body,
+                    length: length.filter(|_| !self.head_only && !bodiless),
+                    wanted,
+                    // HTTP/2 is told by this alone. HTTP/1.1 knows by itself, and would take the length for a false one.
+                    hidden: self.head_only || bodiless && self.version == Version::HTTP_2,
+                    ended: false,
+                    presence: presence.map(Presence::current),
+                    time,
+                    account,
+                }
+                .boxed_unsync(),
+            },
+        )
     }
 }
 
 struct WantedBody {
     body: WasiBody,
+    /// Bytes that the body has to have.
+    length: Option<u64>,
     /// Bytes that the client still wants.
     wanted: u64,
     hidden: bool,
@@ -144,6 +152,13 @@ impl Body for WantedBody {
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         match &frame {
+            None if self.wanted > 0
+                && let Some(length) = self.length =>
+            {
+                self.ended = true;
+                let written = length.saturating_sub(self.wanted);
+                return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(written)))));
+            }
             None | Some(Err(_)) => self.ended = true,
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -154,7 +169,8 @@ impl Body for WantedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.hidden || self.body.is_end_stream()
+        let is_short = self.length.is_some() && self.wanted > 0 && !self.ended;
+        self.hidden || !is_short && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -269,6 +285,45 @@ mod tests {
                 .await
                 .expect("it does not wait");
             assert_eq!(written.is_ok(), peace, "{row}");
+        }
+    }
+
+    // proves: ISO-3
+    #[tokio::test]
+    async fn a_body_that_is_shorter_than_its_length_ends_with_an_error() {
+        // (method, status, content-length, what is written, how it ends)
+        let rows = [
+            ("GET", 200, "5", "short", None),
+            ("GET", 200, "9", "short", Some(5)),
+            ("GET", 200, "9", "", Some(0)),
+            ("GET", 200, "0", "", None),
+            ("HEAD", 200, "9", "", None),
+            ("GET", 204, "9", "", None),
+            ("GET", 304, "9", "", None),
+        ];
+        for (method, status, length, written, short) in rows {
+            let body = http_body_util::Full::new(Bytes::from_static(written.as_bytes()));
+            let response = Response::builder()
+                .status(status)
+                .header(CONTENT_LENGTH, length)
+                .body(body.map_err(|never| match never {}).boxed_unsync())
+                .unwrap();
+            let request = Request::builder().method(method).body(()).unwrap();
+            let wants = Wants::of(&request);
+            let mut body = wants.apply(response, None, None, Weak::new()).into_body();
+            let mut error = None;
+            while !body.is_end_stream() {
+                match body.frame().await {
+                    None => break,
+                    Some(Ok(_)) => {}
+                    Some(Err(failed)) => error = Some(failed),
+                }
+            }
+            let found = error.map(|error| match error {
+                Error::HttpResponseBodySize(Some(written)) => written,
+                error => panic!("{error}"),
+            });
+            assert_eq!(found, short, "{method} {status} {length} {written:?}");
         }
     }
 
