@@ -267,7 +267,11 @@ impl Mistake {
     /// What to do about it, if that can be said in a line.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::UnknownKey { meant, known, .. } => Some(meant_or_known(meant, known, "the keys here are")),
+            Self::UnknownKey {
+                key, meant, known, ..
+            } => Some(
+                where_it_belongs(key).unwrap_or_else(|| meant_or_known(meant, known, "the keys here are")),
+            ),
             Self::ComponentReference { meant, known, .. } => {
                 Some(meant_or_known(meant, known, "the components are"))
             }
@@ -337,6 +341,35 @@ fn meant_or_known(meant: &Option<String>, known: &[impl AsRef<str>], introductio
     }
 }
 
+/// For a key that means something in another table: below a header everything belongs to its table, which is easily
+/// overlooked.
+fn where_it_belongs(key: &str) -> Option<String> {
+    let table = match key {
+        _ if OF_A_COMPONENT.contains(&key) => "the component's own table, `[component.ID]`",
+        "variables" => "the component's, `[component.ID.variables]`, or the app's, `[variables]`",
+        "route" => "the trigger's table, `[[trigger.http]]`",
+        "disallowed_outbound_hosts" | "block_networks" => {
+            "the operator's runtime config file, in `[outbound_networking]`"
+        }
+        _ => return None,
+    };
+    Some(format!("it belongs in {table}"))
+}
+
+/// Keys that mean something in a component's table alone.
+const OF_A_COMPONENT: [&str; 10] = [
+    "allowed_outbound_hosts",
+    "allowed_http_hosts",
+    "files",
+    "exclude_files",
+    "environment",
+    "key_value_stores",
+    "sqlite_databases",
+    "ai_models",
+    "build",
+    "dependencies_inherit_configuration",
+];
+
 fn no_trigger(others: &[String]) -> String {
     if others.is_empty() {
         return "no trigger starts a component".into();
@@ -348,6 +381,8 @@ fn no_trigger(others: &[String]) -> String {
 
 fn wrong_type_help(key: &str, expected: &str, found: &str) -> Option<String> {
     match (expected, found) {
+        // In a table whose keys are the author's own names.
+        ("a string" | "a table", "an array") => where_it_belongs(key),
         ("an array of tables", "a table") => Some(format!("write `[[{key}]]` instead of `[{key}]`")),
         (_, "a string") if expected.starts_with("an array") => {
             Some("put brackets around it: `[\"…\"]`".into())

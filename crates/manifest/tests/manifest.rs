@@ -569,6 +569,8 @@ fn a_key_that_is_misspelled_is_not_missing_as_well() {
     }
 }
 
+const OF_THE_COMPONENT: &str = "it belongs in the component's own table, `[component.ID]`";
+
 #[test]
 fn unknown_keys_and_names_get_the_one_that_was_meant() {
     let rows = [
@@ -593,6 +595,41 @@ fn unknown_keys_and_names_get_the_one_that_was_meant() {
             "the variables are: none",
         ),
         (component("files = \"a\""), "put brackets around it: `[\"…\"]`"),
+        // What stands in another table than it belongs in.
+        (
+            component("[component.web.build]\ncommand = \"x\"\nallowed_outbound_hosts = []"),
+            OF_THE_COMPONENT,
+        ),
+        (
+            component("[component.web.variables]\nallowed_outbound_hosts = [\"https://a.example\"]"),
+            OF_THE_COMPONENT,
+        ),
+        (app("[variables]\nfiles = [\"a\"]"), OF_THE_COMPONENT),
+        (
+            trigger("route = \"/\"\ncomponent = \"web\"\nkey_value_stores = []"),
+            OF_THE_COMPONENT,
+        ),
+        (
+            component("").replace("name = \"app\"", "name = \"app\"\nallowed_outbound_hosts = []"),
+            OF_THE_COMPONENT,
+        ),
+        (
+            format!("allowed_outbound_hosts = []\n{}", component("")),
+            OF_THE_COMPONENT,
+        ),
+        (
+            trigger("route = \"/\"\ncomponent = \"web\"\nvariables = { a = \"b\" }"),
+            "it belongs in the component's, `[component.ID.variables]`, or the app's, `[variables]`",
+        ),
+        (
+            component("route = \"/\""),
+            "it belongs in the trigger's table, `[[trigger.http]]`",
+        ),
+        // … where the nearest key would permit what was to be denied.
+        (
+            component("disallowed_outbound_hosts = []"),
+            "it belongs in the operator's runtime config file, in `[outbound_networking]`",
+        ),
         (component("description = 5"), "put quotes around it: `\"…\"`"),
         (
             format!("{HEAD}[component.web]\nsource = \"x\"\n[trigger.http]\nroute = \"/\""),
