@@ -19,10 +19,20 @@ use crate::mistake::Mistake;
 use crate::problem::{Area, Problem};
 use crate::source::{SourceFile, Span};
 
-/// The lines of the file: names with their values. What cannot be read is reported, the first lines each for
-/// itself and the rest by number.
-pub(crate) fn read_dotenv(source: &SourceFile) -> (HashMap<String, String>, Vec<Problem>) {
+/// What the file says.
+pub(crate) struct DotEnv {
+    /// The values by their names.
+    pub(crate) values: HashMap<String, String>,
+    /// Where the last line of a name begins.
+    pub(crate) lines: HashMap<String, Span>,
+    /// What cannot be read: the first lines each for itself, and the rest by number.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// The lines of the file.
+pub(crate) fn read_dotenv(source: &SourceFile) -> DotEnv {
     let mut values = HashMap::new();
+    let mut lines = HashMap::new();
     let mut problems = Vec::new();
     let mut more = 0_usize;
     let text = source.text();
@@ -34,7 +44,10 @@ pub(crate) fn read_dotenv(source: &SourceFile) -> (HashMap<String, String>, Vec<
         let start = reader.at;
         match reader.line(&values) {
             Ok(None) => {}
-            Ok(Some((name, value))) => drop(values.insert(name, value)),
+            Ok(Some((name, value))) => {
+                lines.insert(name.clone(), span_of_name(text, start));
+                values.insert(name, value);
+            }
             Err(wrong) => {
                 match problems.len() < MOST_PROBLEMS {
                     true => problems.push(problem(source, start, wrong)),
@@ -53,14 +66,16 @@ pub(crate) fn read_dotenv(source: &SourceFile) -> (HashMap<String, String>, Vec<
             location: source.location(&(text.len()..text.len())),
         });
     }
-    (values, problems)
+    DotEnv {
+        values,
+        lines,
+        problems,
+    }
 }
 
 /// Stands for the name of the line at most: behind it comes the value.
 fn problem(source: &SourceFile, start: usize, wrong: &'static str) -> Problem {
-    let line = source.text()[start..].lines().next().unwrap_or_default();
-    let name = line.find('=').unwrap_or(0);
-    let span: Span = start..start + name;
+    let span = span_of_name(source.text(), start);
     Problem {
         area: Area::Variables,
         mistake: Mistake::Syntax {
@@ -68,6 +83,12 @@ fn problem(source: &SourceFile, start: usize, wrong: &'static str) -> Problem {
         },
         location: source.location(&span),
     }
+}
+
+/// What stands before the `=` of the line that begins at `start`.
+fn span_of_name(text: &str, start: usize) -> Span {
+    let line = text[start..].lines().next().unwrap_or_default();
+    start..start + line.find('=').unwrap_or(0)
 }
 
 /// Where a text was read up to.
@@ -265,7 +286,7 @@ mod tests {
             ("=b", None),
         ];
         for (text, expected) in rows {
-            let (values, problems) = read_dotenv(&SourceFile::new(".env", text));
+            let DotEnv { values, problems, .. } = read_dotenv(&SourceFile::new(".env", text));
             assert_eq!(values.get("A").map(String::as_str), expected, "{text:?}");
             assert_eq!(
                 problems.len(),
@@ -278,7 +299,7 @@ mod tests {
     #[test]
     fn a_line_that_cannot_be_read_hides_no_other_and_no_message_has_a_value() {
         let text = "A=hunter2 hunter2\nB=b\nC=\"hunter2\\q\"\nD=d\nhunter2\n";
-        let (values, problems) = read_dotenv(&SourceFile::new(".env", text));
+        let DotEnv { values, problems, .. } = read_dotenv(&SourceFile::new(".env", text));
         let mut names: Vec<_> = values.keys().map(String::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["B", "D"]);
@@ -292,7 +313,7 @@ mod tests {
     fn many_lines_that_cannot_be_read_are_told_by_number() {
         for (lines, told, last) in [(20, 20, "line cannot be read"), (1000, 21, "980 more lines")] {
             let text = format!("A=b\n{}", "no variable\n".repeat(lines));
-            let (values, problems) = read_dotenv(&SourceFile::new(".env", text));
+            let DotEnv { values, problems, .. } = read_dotenv(&SourceFile::new(".env", text));
             assert_eq!((values.len(), problems.len()), (1, told));
             let end = problems.last().map(ToString::to_string).unwrap_or_default();
             assert!(end.contains(last), "{end}");
@@ -304,7 +325,8 @@ mod tests {
         let doubling: String = (1..40)
             .map(|line| format!("A{line}=$A{0}$A{0}\n", line - 1))
             .collect();
-        let (values, problems) = read_dotenv(&SourceFile::new(".env", format!("A0=x\n{doubling}")));
+        let DotEnv { values, problems, .. } =
+            read_dotenv(&SourceFile::new(".env", format!("A0=x\n{doubling}")));
         assert!(values.values().map(String::len).sum::<usize>() <= 4 * LONGEST);
         assert!(!problems.is_empty());
     }

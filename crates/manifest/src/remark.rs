@@ -119,6 +119,18 @@ pub enum Remark {
         /// The variable.
         variable: String,
     },
+    /// A name in the environment or `.env` that sets nothing, and is nearly that of a variable which is not set there.
+    #[error(
+        "`{}` sets no variable of this app: did you mean `{}`?",
+        shown(written),
+        shown(meant)
+    )]
+    NearlyAVariable {
+        /// The name, `SPIN_VARIABLE_…`.
+        written: String,
+        /// The one that was probably meant.
+        meant: String,
+    },
 }
 
 impl Remark {
@@ -135,6 +147,7 @@ impl Remark {
             Self::EmptyEntry { .. } => "empty-entry",
             Self::SecretInEntry { .. } => "secret-in-entry",
             Self::UnresolvedEntry { .. } => "unresolved-entry",
+            Self::NearlyAVariable { .. } => "misspelled",
         }
     }
 

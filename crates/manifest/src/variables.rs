@@ -9,7 +9,7 @@
 //! 5. the default in `spin.toml`.
 //!
 //! A name given by an option or file that the app does not declare is a mistake; the environment and `.env` are shared
-//! with others and may hold anything. All required variables that nobody sets are reported together.
+//! with others and may hold anything. Of a name there that is nearly that of a variable which nothing sets a note says so. All required variables that nobody sets are reported together.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
@@ -18,11 +18,12 @@ use std::sync::Arc;
 
 use outport_policy::Location;
 
-use crate::dotenv::read_dotenv;
+use crate::dotenv::{DotEnv, read_dotenv};
 use crate::mistake::Mistake;
-use crate::problem::{Area, Problem, Reading};
+use crate::problem::{Area, Note, Problem, Reading};
+use crate::remark::Remark;
 use crate::source::SourceFile;
-use crate::spelling::candidates;
+use crate::spelling::{candidates, nearest};
 use crate::variable::{Fallback, VariableDeclaration, VariableName};
 use crate::variable_file::{VariableFileFormat, read_variable_file};
 use crate::variable_text::VariableText;
@@ -113,7 +114,8 @@ impl Variables {
                 }
             }
         }
-        Reading::new(variables, problems, Vec::new())
+        let notes = given.misspelled(declared, &variables);
+        Reading::new(variables, problems, notes)
     }
 
     /// The value of a variable.
@@ -132,7 +134,7 @@ impl Variables {
 pub struct GivenVariables {
     arguments: Vec<(String, Arc<str>)>,
     environment: HashMap<String, OsString>,
-    dotenv: HashMap<String, String>,
+    dotenv: HashMap<String, (String, Location)>,
     files: Vec<FileVariable>,
     problems: Vec<Problem>,
 }
@@ -156,13 +158,21 @@ impl GivenVariables {
             .into_iter()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         self.environment
-            .extend(named.filter(|(name, _)| name.starts_with("SPIN_VARIABLE_")));
+            .extend(named.filter(|(name, _)| name.starts_with(PREFIX)));
     }
 
     /// `.env` beside the manifest.
     pub fn dotenv(&mut self, source: &SourceFile) {
-        let (values, problems) = read_dotenv(source);
-        self.dotenv.extend(values);
+        let DotEnv {
+            values,
+            mut lines,
+            problems,
+        } = read_dotenv(source);
+        let own = values.into_iter().filter(|(name, _)| name.starts_with(PREFIX));
+        self.dotenv.extend(own.map(|(name, value)| {
+            let line = lines.remove(&name).unwrap_or(0..0);
+            (name, (value, source.location(&line)))
+        }));
         self.problems.extend(problems);
     }
 
@@ -196,7 +206,7 @@ impl GivenVariables {
                 origin: Origin::Environment(variable),
             }));
         }
-        if let Some(text) = self.dotenv.get(&variable) {
+        if let Some((text, _)) = self.dotenv.get(&variable) {
             return Ok(Some(VariableValue {
                 text: secrecy(text),
                 origin: Origin::DotEnv(variable),
@@ -216,6 +226,52 @@ impl GivenVariables {
                 origin: Origin::Default,
             }),
         })
+    }
+
+    /// Names of the environment and of `.env` that set nothing, each beside the variable without a value of anybody's that
+    /// was probably meant. A shell may have names of other apps: those that are unlike any are theirs.
+    fn misspelled(&self, declared: &[VariableDeclaration], variables: &Variables) -> Vec<Note> {
+        let known: HashSet<String> = declared
+            .iter()
+            .map(|variable| variable.name.value.environment_variable())
+            .collect();
+        let is_unset = |declaration: &&VariableDeclaration| {
+            let value = variables.get(&declaration.name.value);
+            value.is_none_or(|value| value.origin == Origin::Default)
+        };
+        let unset: Vec<&str> = declared
+            .iter()
+            .filter(is_unset)
+            .take(MOST_COMPARED)
+            .map(|declaration| declaration.name.value.as_str())
+            .collect();
+        let environment = self.environment.keys().map(|name| {
+            let variable = name.as_str().into();
+            (name, Location::Environment { variable })
+        });
+        let dotenv = self
+            .dotenv
+            .iter()
+            .map(|(name, (_, location))| (name, location.clone()));
+        let mut unknown: Vec<(&String, Location)> = environment
+            .chain(dotenv)
+            .filter(|(name, _)| !known.contains(*name))
+            .collect();
+        unknown.sort_by_key(|(name, _)| *name);
+        unknown.truncate(MOST_COMPARED);
+        let notes = unknown.into_iter().filter_map(|(name, location)| {
+            let meant = nearest(name.strip_prefix(PREFIX)?, unset.iter().copied())?;
+            let remark = Remark::NearlyAVariable {
+                written: name.clone(),
+                meant: format!("{PREFIX}{}", meant.to_uppercase()),
+            };
+            Some(Note {
+                area: Area::Variables,
+                remark,
+                location,
+            })
+        });
+        notes.collect()
     }
 
     fn unknown_names(&self, declared: &[VariableDeclaration]) -> Vec<Problem> {
@@ -265,6 +321,12 @@ impl fmt::Debug for GivenVariables {
             .finish_non_exhaustive()
     }
 }
+
+/// What the names begin with that set variables from outside.
+const PREFIX: &str = "SPIN_VARIABLE_";
+
+/// Names that are compared with each other, of each kind.
+const MOST_COMPARED: usize = 100;
 
 /// The option that sets variables.
 const OPTION: &str = "--variable";

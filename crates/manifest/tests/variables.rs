@@ -95,6 +95,43 @@ fn the_option_beats_the_environment_beats_dotenv_beats_the_file_beats_the_defaul
 }
 
 #[test]
+fn a_name_of_the_environment_that_is_nearly_that_of_a_variable_without_a_value_is_noted() {
+    let manifest = manifest(
+        "api_url = { default = \"\" }\nport = { required = true }\nset = { default = \"\" }",
+        "",
+    );
+    // (the name, what was meant)
+    let rows = [
+        ("SPIN_VARIABLE_API_ULR", Some("SPIN_VARIABLE_API_URL")),
+        ("SPIN_VARIABLE_api_url", Some("SPIN_VARIABLE_API_URL")),
+        ("SPIN_VARIABLE_PROT", Some("SPIN_VARIABLE_PORT")),
+        ("SPIN_VARIABLE_SETT", None), // `set` is set
+        ("SPIN_VARIABLE_OF_ANOTHER_APP", None),
+        ("SPIN_VARIABLE_", None),
+        ("API_ULR", None),
+    ];
+    for (name, meant) in rows {
+        for (of_the_environment, location) in [(true, name.to_owned()), (false, ".env:2:1".to_owned())] {
+            let mut given = GivenVariables::default();
+            given.set("set", "x");
+            match of_the_environment {
+                true => given.environment(environment(&[(name, "hunter2")])),
+                false => given.dotenv(&SourceFile::new(".env", format!("# mine\n{name}=hunter2\n"))),
+            }
+            let reading = resolve(&manifest, &given);
+            let told: Vec<String> = reading.notes().iter().map(Note::to_string).collect();
+            let expected: Vec<String> = meant
+                .map(|meant| {
+                    format!("{location}: `{name}` sets no variable of this app: did you mean `{meant}`?")
+                })
+                .into_iter()
+                .collect();
+            assert_eq!(told, expected, "{name}");
+        }
+    }
+}
+
+#[test]
 fn all_missing_and_all_unknown_variables_are_reported_together() {
     let manifest = manifest(
         "host = { required = true }\nport = { required = true }\nx = { default = \"\" }",
