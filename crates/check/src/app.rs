@@ -1,6 +1,7 @@
 //! A whole app: its manifest and variables, what its code needs, and its operator, held against each other.
 
-use crate::finding::Finding;
+use crate::code::Code;
+use crate::finding::{Finding, FindingCode, span_of};
 use crate::findings::{DeniedNames, review};
 use crate::subject::{Granted, Interfaces, Subject, Trigger};
 use outport_manifest::{Component, ComponentId, GivenVariables, Manifest, Reading, Remark, Variables};
@@ -54,7 +55,9 @@ impl AppUnderReview<'_> {
         let subjects: Vec<Subject<'_>> = components
             .map(|(component, entries)| self.subject(manifest, &triggers, component, entries))
             .collect();
-        findings.extend(review(&subjects, &self.operator, self.denied_names));
+        let reviewed = review(&subjects, &self.operator, self.denied_names);
+        findings.retain(|told| !reviewed.iter().any(|more| says_more(more, told)));
+        findings.extend(reviewed);
         let policies = subjects.iter().map(|subject| {
             let allow = AllowList::compile(subject.entries.to_vec());
             Policy::new(subject.id, Arc::new(allow), Arc::clone(&self.operator))
@@ -95,6 +98,16 @@ fn unread(component: &Component, entries: &Reading<Vec<Entry>>) -> usize {
     let read = entries.tentative().len() + left_empty;
     let written = component.allowed_outbound_hosts.len() + component.entries_left_out;
     written.saturating_sub(read)
+}
+
+/// Whether `more` tells of a grant that the code needs what `told` says of it without the code: that nothing is there.
+fn says_more(more: &Finding, told: &Finding) -> bool {
+    let not_used = |code: &FindingCode| matches!(code, FindingCode::File(code) if code.name == "not-used");
+    let within = match (span_of(&told.location), span_of(&more.location)) {
+        (Some(list), Some(label)) => list.start <= label.start && label.end <= list.end,
+        _ => false,
+    };
+    more.code == FindingCode::Check(Code::UnservedGrant) && not_used(&told.code) && within
 }
 
 /// What starts each component.

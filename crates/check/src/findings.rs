@@ -61,8 +61,9 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Finding> {
     let mut needless: HashSet<usize> = redundant.iter().map(|one| one.number).collect();
     let mut findings = overlap::findings(subject.entries, kept_out, &mut needless);
     findings.extend(list::findings(subject.entries, &redundant, &needless));
-    findings.extend(breadth::findings(subject.entries, &needless));
     findings.extend(protocols::findings(subject, &needless));
+    needless.extend(protocols::without_effect(subject.entries));
+    findings.extend(breadth::findings(subject.entries, &needless));
     let concealed = subject.entries.iter().filter(|entry| entry.is_concealed());
     let concealed: HashMap<&Location, &Entry> = concealed.map(|entry| (entry.location(), entry)).collect();
     let mut findings: Vec<Finding> = findings

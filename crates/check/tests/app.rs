@@ -1133,6 +1133,25 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
             &["warning entry.no-effect"],
             "*://{a.example,b.example}:1-2",
         ),
+        // Nothing wider than what is written is advised, and one warning is enough.
+        (
+            "allowed_outbound_hosts = [\"redis://*:*\"]",
+            &[socket],
+            &["warning entry.no-effect"],
+            "*://HOST:PORT",
+        ),
+        (
+            "allowed_outbound_hosts = [\"postgres://*\"]",
+            &[socket],
+            &["warning entry.no-effect"],
+            "*://HOST:5432",
+        ),
+        (
+            "allowed_outbound_hosts = [\"{http,redis}://*:1\"]",
+            &[http],
+            &["note entry.no-effect", "warning entry.public-suffix"],
+            "",
+        ),
         (
             "allowed_outbound_hosts = [\"{http,redis}://a.example:1\"]",
             &[http],
@@ -1217,6 +1236,15 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
             .map(|finding| format!("{} {}", finding.severity.as_str(), finding.code))
             .collect();
         assert_eq!(found, *expected, "{component} {imports:?}");
+        // That nothing is there is said where the code does not ask for it.
+        let not_used = |finding: &&Finding| finding.code.to_string() == "manifest.not-used";
+        let says_so = review.findings.iter().filter(not_used).count() == 1;
+        let is_unserved = expected.contains(&"warning component.unserved-grant");
+        assert_eq!(
+            says_so,
+            component.contains("stores") && !is_unserved,
+            "{component} {imports:?}"
+        );
         let said: Vec<String> = about_code
             .map(|finding| {
                 format!(

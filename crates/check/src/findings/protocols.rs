@@ -5,7 +5,7 @@ use crate::code::{Code, Severity};
 use crate::explain::is_spoken;
 use crate::finding::Finding;
 use crate::subject::Subject;
-use outport_policy::{Entry, EntryScheme, Scheme, excerpt};
+use outport_policy::{Entry, EntryScheme, HostPattern, Scheme, excerpt};
 use std::collections::HashSet;
 
 /// Of the `needless` entries nothing is told: they are to be taken out.
@@ -22,6 +22,15 @@ pub(super) fn findings(subject: &Subject<'_>, needless: &HashSet<usize>) -> Vec<
     needed
         .filter_map(|(_, entry)| no_effect(subject, entry))
         .collect()
+}
+
+/// The numbers of the entries that permit nothing, whoever reads them.
+pub(super) fn without_effect(entries: &[Entry]) -> impl Iterator<Item = usize> {
+    let nothing = |entry: &Entry| unspoken(entry).count() == entry.schemes().len();
+    (0..)
+        .zip(entries)
+        .filter(move |(_, entry)| nothing(entry))
+        .map(|(number, _)| number)
 }
 
 /// The schemes of an entry that nothing speaks.
@@ -49,28 +58,32 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Finding> {
     };
     let severity = if whole { Severity::Warning } else { Severity::Note };
     let finding = Finding::new(Code::NoEffect, entry.location().clone(), message).with_severity(severity);
-    let socket = as_socket(entry, first);
     Some(match subject.interfaces {
         Some(code) if !code.uses_sockets() => {
             finding.helped_by("take it out: the component opens no sockets either")
         }
         _ => finding.helped_by(format!(
             "write `{}` if the code connects by itself",
-            excerpt(&socket)
+            excerpt(&as_socket(entry, first))
         )),
     })
 }
 
-/// The entry for a client inside the component, which opens a socket.
+/// The entry for a client inside the component, which opens a socket. In place of every host or port it asks for those
+/// that are meant: every host in one protocol is less than every host in all of them.
 fn as_socket(entry: &Entry, scheme: &EntryScheme) -> String {
-    let hosts: Vec<String> = entry.hosts().iter().map(ToString::to_string).collect();
+    let hosts = entry.hosts().iter().map(|host| match host {
+        HostPattern::Any => "HOST".to_owned(),
+        host => host.to_string(),
+    });
+    let hosts: Vec<String> = hosts.collect();
     let ports = entry.ports_for(scheme);
     let listed = |parts: &str| match parts.contains(',') {
         true => format!("{{{parts}}}"),
         false => parts.to_owned(),
     };
     let ports = match ports.is_all() {
-        true => "*".to_owned(),
+        true => "PORT".to_owned(),
         false => ports.to_string(),
     };
     format!("*://{}:{}", listed(&hosts.join(",")), listed(&ports))
