@@ -16,10 +16,13 @@
 //! `expect` is `allow`, `deny` (whatever the reason), the code of a reason, or `depends` where it is left open what the
 //! name resolves to. `component` may be left out where there is only one.
 
+mod words;
+
 use crate::code::Code;
 use crate::explain::{Assumption, Explanation, Question, QuestionError, Verdict, explain};
 use crate::finding::Finding;
 use crate::findings::DeniedNames;
+use crate::policy_tests::words::in_words_of_authors;
 use outport_manifest::SourceFile;
 use outport_policy::{Location, Policy, Reason};
 use serde::{Deserialize, Serialize};
@@ -91,7 +94,12 @@ impl PolicyTests {
             Ok(file) => file,
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
-                let finding = Finding::new(Code::TestFile, source.location(&span), error.message());
+                let (message, help) = in_words_of_authors(error.message(), source.slice(&span));
+                let finding = Finding::new(Code::TestFile, source.location(&span), message);
+                let finding = match help {
+                    Some(help) => finding.helped_by(help),
+                    None => finding,
+                };
                 return (this, vec![finding]);
             }
         };

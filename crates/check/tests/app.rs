@@ -1357,3 +1357,71 @@ fn codes_of_files_and_of_findings_are_told_alike() {
     assert!(matches!(review.findings[0].code, FindingCode::File(_)));
     assert_eq!(codes(&review.findings), ["manifest.entry"]);
 }
+
+#[test]
+fn a_file_of_tests_with_a_mistake_is_refused_in_words_of_who_wrote_it() {
+    // (the file, the message, the help)
+    let rows = [
+        ("x = 1", "there is no key `x` here", "the keys here are `test`"),
+        (
+            "[[tests]]\ndestination = 'a.example'",
+            "there is no key `tests` here",
+            "did you mean `test`?",
+        ),
+        (
+            "[[test]]\ndestnation = 'a.example'\nexpect = 'deny'",
+            "there is no key `destnation` here",
+            "did you mean `destination`?",
+        ),
+        (
+            "[[test]]\ndestination = 'a.example'\nexpect = 'deny'\nreason = 5",
+            "there is no key `reason` here",
+            "the keys here are `component`, `destination`, `dns`, `expect`",
+        ),
+        (
+            "[[test]]\nexpect = 'deny'",
+            "the key `destination` is missing",
+            "",
+        ),
+        (
+            "[test]\nexpect = 'deny'",
+            "an array belongs here, not a table",
+            "write `[[test]]` instead of `[test]`",
+        ),
+        ("test = 1", "an array belongs here, not a whole number", ""),
+        ("test = [1]", "a table belongs here, not a whole number", ""),
+        (
+            "[[test]]\ndestination = ['a.example']",
+            "a string belongs here, not an array",
+            "",
+        ),
+        (
+            "[[test]]\ndestination = true",
+            "a string belongs here, not `true` or `false`",
+            "",
+        ),
+        (
+            "[[test]]\ndestination = 1.5",
+            "a string belongs here, not a number",
+            "",
+        ),
+        (
+            "[[test]]\ndestination = 'a.example'\nexpect = 'deny'\ndns = { 'a.example' = '1.2.3.4' }",
+            "an array belongs here, not a string",
+            "",
+        ),
+        (
+            "[[test]]\ndestination = 'a.example'\ndestination = 'a.example'",
+            "the key is there a second time",
+            "",
+        ),
+    ];
+    for (text, message, help) in rows {
+        let (_, findings) = PolicyTests::parse(&SourceFile::new("outport.test.toml", text));
+        let [finding] = findings.as_slice() else {
+            panic!("{text}: {findings:?}")
+        };
+        assert_eq!(finding.message, message, "{text}");
+        assert_eq!(finding.help.as_deref().unwrap_or_default(), help, "{text}");
+    }
+}
