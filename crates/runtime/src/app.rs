@@ -131,15 +131,22 @@ impl Assembly<'_> {
         for component in components {
             match Code::of(component, manifest, self.cache) {
                 Ok(code) => codes.push((component, code)),
-                Err(found) => problems.extend(found),
+                Err(found) => {
+                    problems.extend(found);
+                    problems.extend(self.problems_of_files(component, manifest));
+                }
             }
         }
         let compiled = Compiled::from(codes.iter().map(|(_, code)| code), self.engine, self.code);
         let mut parts = BTreeMap::new();
         for (written, code) in &codes {
-            let part = compiled
-                .component(code, &written.source.span, manifest)
-                .and_then(|compiled| self.part(written, compiled, manifest));
+            let part = match compiled.component(code, &written.source.span, manifest) {
+                Ok(compiled) => self.part(written, compiled, manifest),
+                Err(mut found) => {
+                    found.extend(self.problems_of_files(written, manifest));
+                    Err(found)
+                }
+            };
             match part {
                 Ok(part) => drop(parts.insert(&written.id.value, part)),
                 Err(found) => problems.extend(found),
@@ -165,13 +172,23 @@ impl Assembly<'_> {
             .unwrap_or_else(|| AllowList::compile(Vec::new()));
         let gate = self.wall.gate(id.as_str(), allow.into());
         let files = FileTree::copy(written, &directory_of(manifest), self.cache, self.files_size)
-            .map_err(|FilesProblem { error, span }| vec![AppProblem::at(manifest, &span, error.into())])?;
+            .map_err(|problems| of_files(problems, manifest))?;
         Ok(Part {
             written,
             compiled,
             gate: gate.with_tls((self.client_tls)(id)),
             files,
         })
+    }
+
+    /// What is wrong with the files of a component that has no code, told beside that.
+    fn problems_of_files(
+        &self,
+        written: &outport_manifest::Component,
+        manifest: &Manifest,
+    ) -> Vec<AppProblem> {
+        let problems = FileTree::look(written, &directory_of(manifest), self.files_size);
+        of_files(problems, manifest)
     }
 
     fn triggers(
@@ -271,6 +288,11 @@ impl Assembly<'_> {
         };
         Ok(workshop.prepare(&part.compiled, part.gate.clone(), surroundings, limits)?)
     }
+}
+
+fn of_files(problems: Vec<FilesProblem>, manifest: &Manifest) -> Vec<AppProblem> {
+    let as_problem = |FilesProblem { error, span }| AppProblem::at(manifest, &span, error.into());
+    problems.into_iter().map(as_problem).collect()
 }
 
 /// A component of the app, compiled, before a trigger makes something of it.

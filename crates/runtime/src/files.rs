@@ -132,6 +132,14 @@ impl FilesError {
         }
     }
 
+    /// Whether it is one of all files together, so that further items have it as well.
+    fn is_of_all_files(&self) -> bool {
+        matches!(
+            self,
+            FilesError::TooMany { .. } | FilesError::TooLaborious | FilesError::TooLarge { .. }
+        )
+    }
+
     /// What to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
@@ -155,28 +163,19 @@ impl FileTree {
     ///
     /// # Errors
     ///
-    /// A pattern that cannot be read, a file that is missing or leads out of `root`, more than `bytes` bytes or than
-    /// one component may have otherwise, or what the system says.
+    /// Every pattern that cannot be read, every file that is missing or leads out of `root`; more than `bytes` bytes or
+    /// than one component may have otherwise, or what the system says.
     pub fn copy(
         component: &Component,
         root: &Path,
         cache: &CacheDirectory,
         bytes: u64,
-    ) -> Result<Option<FileTree>, FilesProblem> {
+    ) -> Result<Option<FileTree>, Vec<FilesProblem>> {
         let Some(first) = component.files.first() else {
             return Ok(None);
         };
-        let at = |span: &Span| {
-            let span = span.clone();
-            move |error| FilesProblem { error, span }
-        };
-        let excluded = component
-            .exclude_files
-            .iter()
-            .map(|text| Pattern::parse(&text.value).map_err(|error| at(&text.span)(error.into())));
-        let excluded: Vec<Pattern> = excluded.collect::<Result<_, _>>()?;
-        let failed = |reason| FilesError::of(&printable_path(root).to_string(), reason);
-        let tree = SourceTree::open(root).map_err(|error| at(&first.span)(failed(error)))?;
+        let at_first = |error| vec![at(&first.span)(error)];
+        let source = Source::of(component, root, bytes)?;
         let copies = cache.files();
         if cache.has_own_files() {
             copies::remove_abandoned(&copies);
@@ -185,16 +184,11 @@ impl FileTree {
             .and_then(|()| OwnCopy::make(&copies))
             .map_err(|reason| {
                 let directory = printable_path(&copies).to_string();
-                at(&first.span)(FilesError::NoDirectory { directory, reason })
+                at_first(FilesError::NoDirectory { directory, reason })
             })?;
-        let copy = Copy {
-            tree,
-            excluded,
-            folder: folder.path(),
-            bounds: Bounds::new(bytes),
-        };
-        for mount in &component.files {
-            copy.mount(&mount.value).map_err(at(&mount.span))?;
+        let problems = source.take(component, Some(folder.path()));
+        if !problems.is_empty() {
+            return Err(problems);
         }
         let root = Directory {
             host: folder.path().to_owned(),
@@ -204,12 +198,23 @@ impl FileTree {
         let directories = OpenDirectories::open(vec![root]).map_err(|error| {
             let path = folder.path().display().to_string();
             let reason = io::Error::other(error);
-            at(&first.span)(FilesError::Unusable { path, reason })
+            at_first(FilesError::Unusable { path, reason })
         })?;
         Ok(Some(FileTree {
             _folder: Arc::new(folder),
             directories,
         }))
+    }
+
+    /// What [`copy`](FileTree::copy) would find wrong with the files themselves, without a copy.
+    pub fn look(component: &Component, root: &Path, bytes: u64) -> Vec<FilesProblem> {
+        if component.files.is_empty() {
+            return Vec::new();
+        }
+        match Source::of(component, root, bytes) {
+            Ok(source) => source.take(component, None),
+            Err(problems) => problems,
+        }
     }
 
     /// The files as the guest's `/`, open.
@@ -218,12 +223,79 @@ impl FileTree {
     }
 }
 
-/// A copy in the making.
-struct Copy<'a> {
+fn at(span: &Span) -> impl Fn(FilesError) -> FilesProblem {
+    let span = span.clone();
+    move |error| FilesProblem {
+        error,
+        span: span.clone(),
+    }
+}
+
+/// Where files are taken from, and within which bounds.
+struct Source {
     tree: SourceTree,
     excluded: Vec<Pattern>,
-    folder: &'a Path,
     bounds: Bounds,
+}
+
+impl Source {
+    fn of(component: &Component, root: &Path, bytes: u64) -> Result<Source, Vec<FilesProblem>> {
+        let mut problems = Vec::new();
+        let mut excluded = Vec::new();
+        for text in &component.exclude_files {
+            match Pattern::parse(&text.value) {
+                Ok(pattern) => excluded.push(pattern),
+                Err(error) => problems.push(at(&text.span)(error.into())),
+            }
+        }
+        if !problems.is_empty() {
+            // What is left out is not known, so nothing is looked at.
+            let patterns = component.files.iter().filter_map(|mount| match &mount.value {
+                Mount::Pattern(text) => Some((text, &mount.span)),
+                Mount::Placement { .. } => None,
+            });
+            let unreadable =
+                patterns.filter_map(|(text, span)| Some(at(span)(Pattern::parse(text).err()?.into())));
+            problems.extend(unreadable);
+            return Err(problems);
+        }
+        let tree = SourceTree::open(root).map_err(|reason| {
+            let error = FilesError::of(&printable_path(root).to_string(), reason);
+            let first = component.files.first().map_or(0..0, |first| first.span.clone());
+            vec![at(&first)(error)]
+        })?;
+        Ok(Source {
+            tree,
+            excluded,
+            bounds: Bounds::new(bytes),
+        })
+    }
+
+    /// Copies the files to `folder`. After a problem the others are looked for, and no more is copied; so it is without a
+    /// folder. A bound that is reached is the last problem: it is one of all files together.
+    fn take(self, component: &Component, folder: Option<&Path>) -> Vec<FilesProblem> {
+        let mut copy = Copy { source: self, folder };
+        let mut problems = Vec::new();
+        for mount in &component.files {
+            let Err(error) = copy.mount(&mount.value) else {
+                continue;
+            };
+            let is_last = error.is_of_all_files();
+            problems.push(at(&mount.span)(error));
+            copy.folder = None;
+            if is_last {
+                break;
+            }
+        }
+        problems
+    }
+}
+
+/// A copy in the making.
+struct Copy<'a> {
+    source: Source,
+    /// None where files are only looked at.
+    folder: Option<&'a Path>,
 }
 
 impl Copy<'_> {
@@ -236,7 +308,7 @@ impl Copy<'_> {
 
     fn pattern(&self, text: &str) -> Result<(), FilesError> {
         let pattern = Pattern::parse(text)?;
-        let found = self.tree.matching(&pattern, &self.bounds)?;
+        let found = self.source.tree.matching(&pattern, &self.source.bounds)?;
         if found.is_empty() && pattern.is_literal() {
             return Err(FilesError::Missing {
                 path: text.to_owned(),
@@ -252,10 +324,10 @@ impl Copy<'_> {
     fn placement(&self, source: &str, destination: &str) -> Result<(), FilesError> {
         let source = source.trim_start_matches("./").trim_end_matches('/');
         let destination = destination.trim_matches('/');
-        if !self.tree.is_directory(source)? {
+        if !self.source.tree.is_directory(source)? {
             return self.file(source, destination);
         }
-        for path in self.tree.below(source, &self.bounds)? {
+        for path in self.source.tree.below(source, &self.source.bounds)? {
             let rest = path.strip_prefix(source).unwrap_or(&path).trim_start_matches('/');
             self.file(&path, &format!("{destination}/{rest}"))?;
         }
@@ -263,24 +335,31 @@ impl Copy<'_> {
     }
 
     fn file(&self, path: &str, destination: &str) -> Result<(), FilesError> {
-        let Bounds { effort, .. } = &self.bounds;
-        let is_excluded = self.excluded.iter().any(|pattern| pattern.excludes(path, effort));
-        self.bounds.compared()?;
+        let Bounds { effort, .. } = &self.source.bounds;
+        let is_excluded = self
+            .source
+            .excluded
+            .iter()
+            .any(|pattern| pattern.excludes(path, effort));
+        self.source.bounds.compared()?;
         if is_excluded {
             return Ok(());
         }
-        self.bounds.entry(path)?;
-        let from = self.tree.open_file(path)?;
+        self.source.bounds.entry(path)?;
+        let from = self.source.tree.open_file(path)?;
+        let Some(folder) = self.folder else {
+            return Ok(());
+        };
         // One that is larger, or grows meanwhile, is noticed by its next byte.
-        let most = self.bounds.bytes().saturating_add(1);
-        let to: PathBuf = self.folder.join(destination.trim_start_matches('/'));
+        let most = self.source.bounds.bytes().saturating_add(1);
+        let to: PathBuf = folder.join(destination.trim_start_matches('/'));
         let copied = to
             .parent()
             .map_or(Ok(()), fs::create_dir_all)
             .and_then(|()| File::create(&to))
             .and_then(|mut to| io::copy(&mut from.take(most), &mut to));
         match copied {
-            Ok(bytes) => self.bounds.copied(bytes),
+            Ok(bytes) => self.source.bounds.copied(bytes),
             Err(reason) => Err(FilesError::Unusable {
                 path: path.to_owned(),
                 reason,

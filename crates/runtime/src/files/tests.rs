@@ -45,8 +45,21 @@ fn copied_within(bytes: u64, app: &TempDir, lines: &str) -> Result<Vec<String>, 
         &root,
         &CacheDirectory::of_the_environment(None),
         bytes,
-    )
-    .map_err(|problem| problem.error)?;
+    );
+    let looked = FileTree::look(&manifest.components[0], &root, bytes);
+    let tree = tree.map_err(|mut problems| {
+        let told = |problems: &[FilesProblem]| {
+            let told = problems
+                .iter()
+                .map(|problem| (problem.error.to_string(), problem.span.clone()));
+            told.collect::<Vec<_>>()
+        };
+        if !matches!(problems[0].error, FilesError::TooLarge { .. }) {
+            assert_eq!(told(&looked), told(&problems), "{lines}");
+        }
+        problems.remove(0).error
+    })?;
+    assert!(looked.is_empty(), "{lines}");
     let Some(tree) = tree else { return Ok(Vec::new()) };
     let directories = tree.directories();
     let [root] = directories.list() else {
@@ -122,6 +135,42 @@ fn a_file_that_is_named_has_to_be_there() {
     for lines in rows {
         let error = copied(&app, lines).expect_err(lines);
         assert!(matches!(error, FilesError::Missing { .. }), "{lines}: {error}");
+    }
+}
+
+#[test]
+fn all_files_that_cannot_be_given_are_told_at_once() {
+    let app = app();
+    // (the lines, the number of problems)
+    let rows = [
+        (
+            "files = [\"none\", \"img/[\", \"../x\", { source = \"no\", destination = \"/\" }, \"a.txt\"]",
+            4,
+        ),
+        (
+            "files = [\"none\", \"img/[\"]\nexclude_files = [\"[\", \"a.txt\", \"b[\"]",
+            3,
+        ),
+        ("files = [\"**/*.png\", \"a.txt\"]", 0),
+    ];
+    for (lines, expected) in rows {
+        let manifest = format!(
+            "spin_manifest_version = 2\napplication.name = \"it\"\n[[trigger.command]]\ncomponent = \"it\"\n\
+             [component.it]\nsource = \"it.wasm\"\n{lines}"
+        );
+        let (manifest, _) = Manifest::parse(&SourceFile::new("spin.toml", manifest))
+            .complete()
+            .expect(lines);
+        let component = &manifest.components[0];
+        let (root, cache) = (app.path().join("app"), CacheDirectory::of_the_environment(None));
+        let found = match FileTree::copy(component, &root, &cache, DEFAULT_BYTES) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems,
+        };
+        assert_eq!(found.len(), expected, "{lines} {found:?}");
+        let mut places: Vec<usize> = found.iter().map(|problem| problem.span.start).collect();
+        places.dedup();
+        assert_eq!(places.len(), expected, "{lines} {found:?}");
     }
 }
 
