@@ -106,6 +106,31 @@ fn the_verdict_is_the_exit_code_and_the_remedy_is_told() {
             1,
             "add \"*://db.example.com:5433\"",
         ),
+        // A quota that leaves nothing refuses whatever is permitted, known address or not.
+        (
+            &["--max-sockets=0"],
+            "tcp://db.example.com:5432",
+            1,
+            "quotas                refuses quota.sockets",
+        ),
+        (
+            &["--max-sockets=0", "--dns=db.example.com=10.0.0.5"],
+            "tcp://db.example.com:5432",
+            1,
+            "quotas                refuses quota.sockets",
+        ),
+        (
+            &["--max-sockets-per-instance=0"],
+            "tcp://10.0.0.5:1",
+            1,
+            "lift this with `--max-sockets-per-instance`",
+        ),
+        (
+            &["--max-sockets=0"],
+            "https://api.example.com",
+            1,
+            "quotas                refuses quota.connections",
+        ),
         (
             &["--disallowed-outbound-hosts=*://172.16.0.0/12:*"],
             "https://api.example.com",

@@ -432,7 +432,7 @@ fn what_spin_reads_of_the_environment_is_acted_on_or_said_not_to_be() {
     let operators = "[outbound_networking]\nblock_networks = [\"private\"]\n\
                      [[client_tls]]\ncomponent_ids = [\"wbe\"]\nhosts = [\"a.test\"]\n";
     // (variables, what is said)
-    let rows: [(&[(&str, &str)], &str); 7] = [
+    let rows: [(&[(&str, &str)], &str); 8] = [
         (&[("RUNTIME_CONFIG_FILE", "operator.toml")], "denies private"),
         (&[("RUNTIME_CONFIG_FILE", "operator.toml")], "did you mean `web`?"),
         (
@@ -450,11 +450,17 @@ fn what_spin_reads_of_the_environment_is_acted_on_or_said_not_to_be() {
             &[("SPIN_LOG_DIR", "logs")],
             "`SPIN_LOG_DIR` is set and not acted on",
         ),
+        (
+            &[("OUTPORT_RUNTIME_CONFIG_FILE", "none.toml")],
+            "refuses all sockets and outgoing requests: `max_sockets` is 0",
+        ),
         (&[("SPIN_WASMTIME_INSTANCE_COUNT", "1")], "`--max-requests`"),
         (&[("SPIN_MAX_INSTANCE_MEMORY", "67108864")], "Serving"),
     ];
     for (variables, part) in rows {
-        let mut up = Outport::up(&app("", "")).file("operator.toml", operators);
+        let mut up = Outport::up(&app("", ""))
+            .file("operator.toml", operators)
+            .file("none.toml", "[outbound_networking]\nmax_sockets = 0\n");
         for (name, value) in variables {
             up = up.variable(*name, *value);
         }

@@ -9,7 +9,9 @@ use outport_runtime::limits::{GuestLimits, Reuse};
 use outport_runtime::memory_ceiling::MemoryCeiling;
 
 use crate::failure::Failure;
-use crate::numbers::{Size, Time, Total, at_least_one, bounded_client, bounded_idle, memory, number, total};
+use crate::numbers::{
+    Size, Time, Total, at_least_one, bounded_client, bounded_idle, memory, number, total, working_time,
+};
 use crate::spin_environment;
 
 /// Limits of every guest.
@@ -25,11 +27,11 @@ pub(crate) struct LimitOptions {
     max_memory_total: Option<Total>,
 
     /// Processor time of one instance, such as `500ms`, `10s`, `5m` or `none` [default: none; answering a request 30s]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = working_time)]
     max_cpu_time: Option<Time>,
 
     /// How long one instance may live [default: none; answering a request 10m]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = working_time)]
     max_time: Option<Time>,
 }
 
@@ -38,7 +40,7 @@ pub(crate) struct LimitOptions {
 #[command(next_help_heading = "Limits")]
 pub(crate) struct ServerLimitOptions {
     /// How long a guest may take to begin its response
-    #[arg(long, value_name = "TIME", default_value = "60s")]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = working_time)]
     response_timeout: Time,
 
     /// Requests that are answered at a time; further ones wait

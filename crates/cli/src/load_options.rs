@@ -7,13 +7,13 @@ use outport_runtime::cache::CacheDirectory;
 use outport_runtime::compiler::{CompileLimit, CompileLimits};
 use outport_runtime::files::DEFAULT_BYTES;
 
-use crate::numbers::{Size, Time, Total, total};
+use crate::numbers::{Size, Time, Total, total, working_time};
 
 /// Limits of loading.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LoadOptions {
     /// Processor time to compile one component, such as `60s`, or `none` [default: 30s, and 10s for each MiB of it]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = working_time)]
     max_compile_time: Option<Time>,
 
     /// Memory to compile one component, such as `2G`, or `none` [default: 512M, and 64M for each MiB of it]

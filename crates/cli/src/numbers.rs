@@ -57,10 +57,10 @@ pub(crate) fn memory(text: &str) -> Result<Size, String> {
         text.bytes().all(|digit| digit.is_ascii_digit()),
     ) {
         (true, _) => Ok(Size(bytes)),
-        (false, true) => Err(format!(
+        (false, true) if bytes > 0 => Err(format!(
             "{text} bytes is less than any component needs; did you mean `{text}M`?"
         )),
-        (false, false) => Err("it is less than any component needs; write for example `64M`".into()),
+        (false, _) => Err("it is less than any component needs; write for example `64M`".into()),
     }
 }
 
@@ -98,13 +98,25 @@ impl FromStr for Time {
             "s" => Duration::from_secs(1),
             "m" => Duration::from_secs(60),
             "h" => Duration::from_secs(3600),
-            "" if !number.is_empty() => return Err(format!("write its unit: did you mean `{number}s`?")),
+            "" if !number.is_empty() && number.bytes().any(|digit| digit != b'0') => {
+                return Err(format!("write its unit: did you mean `{number}s`?"));
+            }
             _ => return Err("write a number with `ms`, `s`, `m` or `h`, such as `10s`, or `none`".into()),
         };
         let number: u32 = number
             .parse()
             .map_err(|_| "write a number, such as `10s`".to_owned())?;
         Ok(Time(Some(unit.saturating_mul(number))))
+    }
+}
+
+/// A time in which something can be done, or `none`.
+pub(crate) fn working_time(text: &str) -> Result<Time, String> {
+    match text.parse()? {
+        Time(Some(Duration::ZERO)) => {
+            Err("it leaves no time for anything; write for example `10s`, or `none` for no limit".into())
+        }
+        time => Ok(time),
     }
 }
 
@@ -217,6 +229,24 @@ mod tests {
             (
                 memory("512").map(|_| 0),
                 Err("512 bytes is less than any component needs; did you mean `512M`?"),
+            ),
+            (
+                memory("0").map(|_| 0),
+                Err("it is less than any component needs; write for example `64M`"),
+            ),
+            (working_time("1ms").map(|_| 0), Ok(0)),
+            (working_time("none").map(|_| 0), Ok(0)),
+            (
+                working_time("0s").map(|_| 0),
+                Err("it leaves no time for anything; write for example `10s`, or `none` for no limit"),
+            ),
+            (
+                working_time("0").map(|_| 0),
+                Err("write a number with `ms`, `s`, `m` or `h`, such as `10s`, or `none`"),
+            ),
+            (
+                working_time("5").map(|_| 0),
+                Err("write its unit: did you mean `5s`?"),
             ),
             (
                 memory("1K").map(|_| 0),

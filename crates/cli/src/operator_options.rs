@@ -77,11 +77,11 @@ pub(crate) struct OperatorOptions {
     )]
     runtime_config_file: Option<PathBuf>,
 
-    /// Sockets that all guests together may have open [default: 4096]
+    /// Sockets that all guests together may have open, 0 for none [default: 4096]
     #[arg(long, value_name = "N", value_parser = number(0, u32::MAX))]
     max_sockets: Option<u32>,
 
-    /// Sockets that one instance may have open [default: 256]
+    /// Sockets that one instance may have open, 0 for none [default: 256]
     #[arg(long, value_name = "N", value_parser = number(0, u32::MAX))]
     max_sockets_per_instance: Option<u32>,
 

@@ -126,20 +126,30 @@ impl<'a> Inquiry<'a> {
 
     fn reach(&mut self, transport: Transport, address: Address, port: u16) -> Verdict {
         let remote = Endpoint { address, port };
-        let reach = Attempt::Connect { transport, remote };
+        let verdict = self.judge(&Attempt::Connect { transport, remote });
+        self.with_socket(transport, verdict)
+    }
+
+    /// What comes of the last attempt, which needs a socket. Where there is none, that is what a guest gets, whatever else
+    /// refuses the connect.
+    fn with_socket(&mut self, transport: Transport, verdict: Verdict) -> Verdict {
         let create = Attempt::CreateSocket { transport };
         let situation = situation(&self.grants, &self.peers);
-        // Where there is no socket to connect, that is what a guest gets, whatever else refuses the connect.
-        let no_socket = self.policy.denials(&create, &situation);
-        let no_socket: Vec<Refusal> = no_socket
+        let denials = self.policy.denials(&create, &situation);
+        if denials.is_empty() {
+            return verdict;
+        }
+        let no_socket = denials
             .iter()
             .map(|denial| Refusal::of(denial, &create, self.socket))
             .collect();
-        let verdict = self.judge(&reach);
-        if no_socket.is_empty() {
-            return verdict;
-        }
+        let layers = Layer::ALL.map(|layer| LayerSays::of(layer, &self.ask(layer, &create)));
         if let Some(last) = self.attempts.last_mut() {
+            last.verdict = Verdict::Denied;
+            let refusing = layers.into_iter().zip(&mut last.layers);
+            for (refuses, says) in refusing.filter(|(own, _)| own.reason.is_some()) {
+                *says = refuses;
+            }
             let behind = std::mem::replace(&mut last.refusals, no_socket);
             self.add_to_last(behind);
         }
@@ -156,6 +166,10 @@ impl<'a> Inquiry<'a> {
         let shown = format!("{transport} to what {name} resolves to, port {port}");
         self.grant(name, vec![self.any_answer(reach)]);
         let verdict = self.judge_any_answer(refused, &shown, reach);
+        if self.with_socket(transport, Verdict::Allowed) == Verdict::Denied {
+            self.undecided = Undecided::default();
+            return Verdict::Denied;
+        }
         // What an entry says of addresses counts where it is the author's list alone that refuses the others.
         let refused_by_list = |judged: &Judged| judged.is_refused_by(Layer::AllowList);
         let permitted = Undecided::permitted(name, self.policy, transport, port);

@@ -154,7 +154,28 @@ impl Summary<'_> {
             .filter(|(lifted, _)| *lifted)
             .map(|(_, what)| *what)
             .collect();
-        let lines = [("denies", denied), ("lifts the limit on", lifted.join(", "))];
+        let quotas = &operator.quotas;
+        let none = [
+            (
+                quotas.sockets_per_process == 0 || quotas.sockets_per_instance == 0,
+                "all sockets and outgoing requests: `max_sockets` is 0",
+            ),
+            (
+                quotas.total_connections == Some(0),
+                "all connections: `max_total_connections` is 0",
+            ),
+            (
+                quotas.sockets_per_component == Some(0),
+                "all sockets: `max_socket_connections` is 0",
+            ),
+        ];
+        let refused = none.iter().find(|(is_none, _)| *is_none);
+        let refused = refused.map(|(_, what)| (*what).to_owned());
+        let lines = [
+            ("denies", denied),
+            ("refuses", refused.unwrap_or_default()),
+            ("lifts the limit on", lifted.join(", ")),
+        ];
         lines
             .into_iter()
             .filter(|(_, what)| !what.is_empty())
