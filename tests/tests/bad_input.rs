@@ -128,13 +128,34 @@ fn a_log_that_cannot_be_chosen_is_an_error_and_one_that_can_be_is_none() {
             .variable("OUTPORT_LOG", log)
             .finish()
     };
-    for log in ["outport_egress=loud", "[", "a=b=c"] {
+    for log in [
+        "outport_egress=loud",
+        "[",
+        "a=b=c",
+        "debgu",
+        "warn,verbose",
+        "outport:debug",
+        "outport_egress =debug",
+        "outport_egres=debug",
+        "outport_egress=",
+        "=debug",
+    ] {
         let message = refused(run(log));
         for part in ["OUTPORT_LOG", log, "outport_egress=debug"] {
             assert!(message.contains(part), "`{log}`: no `{part}` in\n{message}");
         }
     }
-    for log in ["", "warn", "outport_egress=debug,warn"] {
+    for log in [
+        "",
+        "warn",
+        "WARN",
+        "3",
+        "off,",
+        "outport_egress=debug,warn",
+        "outport_egress::audit=info, hyper=warn",
+        "outport_runtime",
+        "[guest{component=web}]=info",
+    ] {
         run(log).expect_code(0);
     }
 }

@@ -211,18 +211,72 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const LOG_VARIABLE: &str = "OUTPORT_LOG";
 
 fn chosen_log(text: &str) -> Result<EnvFilter, Failure> {
-    EnvFilter::try_new(text).map_err(|error| {
-        let message = format!("`{}` says not what to log: {error}", excerpt(text));
+    // Those with a span or field, in which there may be commas, are the library's to read.
+    let is_plain = !text.contains(['[', '{']);
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    let slip = parts.iter().filter(|_| is_plain).find_map(|part| slip_in(part));
+    let filter = if is_plain {
+        parts.join(",")
+    } else {
+        text.to_owned()
+    };
+    let filter = match slip {
+        Some(slip) => Err(slip),
+        None => {
+            EnvFilter::try_new(filter).map_err(|_| "it is neither a level nor levels of modules".to_owned())
+        }
+    };
+    filter.map_err(|wrong| {
+        let message = format!("`{}` says not what to log: {wrong}", excerpt(text));
         let location = Location::Environment {
             variable: LOG_VARIABLE.into(),
         };
-        Failure::unusable(
-            Diagnostic::error(message)
-                .at(location)
-                .advising("write a level, or levels of crates, such as `outport_egress=debug,warn`"),
-        )
+        Failure::unusable(Diagnostic::error(message).at(location).advising(
+            "write `error`, `warn`, `info`, `debug`, `trace` or `off`, for all or for a module: \
+             `outport_egress=debug,warn`",
+        ))
     })
 }
+
+/// What is wrong with one part, of what the library takes for the name of a module that logs nothing.
+fn slip_in(part: &str) -> Option<String> {
+    if part.is_empty() {
+        return None;
+    }
+    let (module, level) = match part.split_once('=') {
+        Some((module, level)) => (Some(module), Some(level)),
+        None if is_level(part) => (None, Some(part)),
+        None => (Some(part), None),
+    };
+    if let Some(level) = level.filter(|level| !is_level(level)) {
+        return Some(format!("`{}` is no level", excerpt(level)));
+    }
+    let module = module?;
+    let top = module.split("::").next().unwrap_or(module);
+    let is_name = |name: &str| {
+        let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        !name.is_empty() && name.chars().all(is_part)
+    };
+    let is_own = OWN_MODULES.contains(&top);
+    // All of a module without its level is rare, and a slip in a level looks the same.
+    match module.split("::").all(is_name) && (is_own || level.is_some() && !top.starts_with("outport")) {
+        true => None,
+        false if level.is_none() => Some(format!("`{}` is no level", excerpt(module))),
+        false => Some(format!(
+            "there is no module `{}`; those of Outport are below {}",
+            excerpt(module),
+            OWN_MODULES.map(|own| format!("`{own}`")).join(", ")
+        )),
+    }
+}
+
+fn is_level(text: &str) -> bool {
+    let words = ["off", "error", "warn", "info", "debug", "trace"];
+    words.iter().any(|word| text.eq_ignore_ascii_case(word)) || matches!(text.as_bytes(), [b'0'..=b'5'])
+}
+
+/// The crates that log.
+const OWN_MODULES: [&str; 3] = ["outport", "outport_runtime", "outport_egress"];
 
 /// Colour needs a terminal that can, and a person who did not ask for none (<https://no-color.org>).
 fn paint() -> Paint {
