@@ -192,7 +192,7 @@ impl fmt::Display for FilledIn {
         }
         match &self.error {
             Some(error) => write!(f, ": {error}"),
-            None => Ok(()),
+            None => f.write_str("; why is not told, since a value is secret"),
         }
     }
 }

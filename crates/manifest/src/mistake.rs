@@ -307,6 +307,10 @@ impl Mistake {
             Self::Entry(error) => error
                 .instead()
                 .map(|instead| format!("write `{}`", sentence(instead))),
+            Self::FilledEntry(filled) if filled.error.is_none() => Some(
+                "an entry has a scheme, a host and ports, such as `https://api.example.com:443`: no user, password or path"
+                    .into(),
+            ),
             Self::DnsServer { .. } => {
                 Some("write an IP address, and perhaps a port, such as `9.9.9.9:53`".into())
             }

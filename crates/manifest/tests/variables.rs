@@ -353,6 +353,10 @@ fn a_bad_result_hides_the_value_of_a_secret() {
     let shown = format!("{} {:?}", reading.problems()[0], reading);
     assert!(!shown.contains("hunter"), "{shown}");
     assert!(shown.contains("`x` = `***`"), "{shown}");
+    assert!(
+        shown.contains("why is not told, since a value is secret"),
+        "{shown}"
+    );
 }
 
 #[test]
