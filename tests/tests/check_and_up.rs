@@ -207,6 +207,7 @@ fn up_warns_of_the_same_when_it_starts() {
         (entries("\"*://a.test:1\", \"*://a.test:1\""), "entry.redundant"),
         (entries("\"*://denied.test:1\""), "entry.blocked"),
         (entries("\"*://0.0.0.0/0:*\""), "entry.any-address"),
+        (entries("") + "files = [\"none/*\"]\n", "component.no-files"),
     ];
     for (manifest, code) in rows {
         let report = json(check(&manifest).deny("*://denied.test:*"), 0);

@@ -100,6 +100,8 @@ codes! {
     Unusable = "component.unusable", Error, "the file of a component cannot be used";
     /// A component cannot be put together with what it needs.
     NotLinked = "component.not-linked", Error, "a component cannot be linked, composed or given what it asks for";
+    /// A component gets less files than its manifest names.
+    NoFiles = "component.no-files", Warning, "no file matches a pattern of `files`";
     /// Clause DL-5.
     WildcardDeny = "operator.wildcard-deny", Note,
         "the addresses of names below a denied wildcard are not known ahead";

@@ -157,6 +157,10 @@ fn by_hand(code: &str, source: &SourceFile, manifest: &Manifest) -> Option<Findi
                 "component `web` cannot be linked: it imports a core module, which is not supported";
             Finding::new(Code::NotLinked, at("web"), message)
         }
+        "component.no-files" => {
+            let finding = Finding::new(Code::NoFiles, at("assets/*"), "no file matches `assets/*`");
+            finding.helped_by("paths are those below the directory of the manifest")
+        }
         "operator.input" => {
             let option = Location::Option {
                 name: "--disallowed-outbound-hosts".into(),

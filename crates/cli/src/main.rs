@@ -41,6 +41,7 @@ mod signals;
 mod spin_environment;
 mod terminal;
 mod unknown_argument;
+mod unmatched;
 
 use std::ffi::OsString;
 

@@ -52,6 +52,8 @@ pub struct App {
 pub struct Examination {
     /// The code of the components that have any.
     pub components: BTreeMap<ComponentId, Component>,
+    /// The files of the components that have any.
+    pub files: Vec<FileTree>,
     /// Everything that keeps the app from running.
     pub problems: Vec<AppProblem>,
 }
@@ -116,6 +118,7 @@ impl Assembly<'_> {
         let (app, problems) = self.draft(manifest, wanted);
         Examination {
             components: app.components,
+            files: app.files,
             problems,
         }
     }

@@ -31,7 +31,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use outport_manifest::{Component, Mount, Span};
+use outport_manifest::{Component, Located, Mount, Span};
 use outport_policy::printable_path;
 
 use crate::cache::CacheDirectory;
@@ -51,6 +51,7 @@ pub struct FileTree {
     // INVARIANT: what is in it stays as long as it can be read.
     _folder: Arc<OwnCopy>,
     directories: OpenDirectories,
+    unmatched: Arc<[Located<String>]>,
 }
 
 /// Files that cannot be given to a guest, and the item of the manifest that names them.
@@ -186,10 +187,7 @@ impl FileTree {
                 let directory = printable_path(&copies).to_string();
                 at_first(FilesError::NoDirectory { directory, reason })
             })?;
-        let problems = source.take(component, Some(folder.path()));
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let unmatched = source.take(component, Some(folder.path()))?;
         let root = Directory {
             host: folder.path().to_owned(),
             guest: "/".to_owned(),
@@ -203,6 +201,7 @@ impl FileTree {
         Ok(Some(FileTree {
             _folder: Arc::new(folder),
             directories,
+            unmatched: unmatched.into(),
         }))
     }
 
@@ -212,9 +211,14 @@ impl FileTree {
             return Vec::new();
         }
         match Source::of(component, root, bytes) {
-            Ok(source) => source.take(component, None),
+            Ok(source) => source.take(component, None).err().unwrap_or_default(),
             Err(problems) => problems,
         }
+    }
+
+    /// The patterns of `files` that no file matches, which is most likely not what was meant.
+    pub fn unmatched(&self) -> &[Located<String>] {
+        &self.unmatched
     }
 
     /// The files as the guest's `/`, open.
@@ -272,13 +276,24 @@ impl Source {
     }
 
     /// Copies the files to `folder`. After a problem the others are looked for, and no more is copied; so it is without a
-    /// folder. A bound that is reached is the last problem: it is one of all files together.
-    fn take(self, component: &Component, folder: Option<&Path>) -> Vec<FilesProblem> {
+    /// folder. A bound that is reached is the last problem: it is one of all files together. Answers the patterns that
+    /// match nothing.
+    fn take(
+        self,
+        component: &Component,
+        folder: Option<&Path>,
+    ) -> Result<Vec<Located<String>>, Vec<FilesProblem>> {
         let mut copy = Copy { source: self, folder };
+        let mut unmatched = Vec::new();
         let mut problems = Vec::new();
         for mount in &component.files {
-            let Err(error) = copy.mount(&mount.value) else {
-                continue;
+            let error = match (copy.mount(&mount.value), &mount.value) {
+                (Ok(Matched::Nothing), Mount::Pattern(text)) => {
+                    unmatched.push(Located::new(text.clone(), mount.span.clone()));
+                    continue;
+                }
+                (Ok(_), _) => continue,
+                (Err(error), _) => error,
             };
             let is_last = error.is_of_all_files();
             problems.push(at(&mount.span)(error));
@@ -287,8 +302,18 @@ impl Source {
                 break;
             }
         }
-        problems
+        match problems.is_empty() {
+            true => Ok(unmatched),
+            false => Err(problems),
+        }
     }
+}
+
+/// What an item of `files` comes to.
+enum Matched {
+    Something,
+    /// A pattern, and no file.
+    Nothing,
 }
 
 /// A copy in the making.
@@ -299,14 +324,16 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn mount(&self, mount: &Mount) -> Result<(), FilesError> {
+    fn mount(&self, mount: &Mount) -> Result<Matched, FilesError> {
         match mount {
             Mount::Pattern(text) => self.pattern(text),
-            Mount::Placement { source, destination } => self.placement(source, destination),
+            Mount::Placement { source, destination } => {
+                self.placement(source, destination).map(|()| Matched::Something)
+            }
         }
     }
 
-    fn pattern(&self, text: &str) -> Result<(), FilesError> {
+    fn pattern(&self, text: &str) -> Result<Matched, FilesError> {
         let pattern = Pattern::parse(text)?;
         let found = self.source.tree.matching(&pattern, &self.source.bounds)?;
         if found.is_empty() && pattern.is_literal() {
@@ -315,9 +342,10 @@ impl Copy<'_> {
             });
         }
         if found.is_empty() {
-            tracing::warn!("no file matches `{}` of `files`", text.escape_debug());
+            return Ok(Matched::Nothing);
         }
-        found.iter().try_for_each(|path| self.file(path, path))
+        found.iter().try_for_each(|path| self.file(path, path))?;
+        Ok(Matched::Something)
     }
 
     /// A file, or everything below a directory.

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::interfaces;
 use crate::operator_options::OperatorOptions;
 use crate::terminal::Terminal;
+use crate::unmatched;
 
 /// What is known of the code of an app.
 #[derive(Default)]
@@ -66,17 +67,16 @@ impl ExaminedCode {
         };
         let components = components_by_place(manifest);
         let examined = assembly.examine(manifest, |id| with_source.contains(id));
+        let problems = examined.problems.iter();
+        let problems = problems.filter_map(|problem| finding(problem, &components));
+        let unmatched = unmatched::findings(&examined.files, &manifest.source);
         Ok(ExaminedCode {
             interfaces: examined
                 .components
                 .iter()
                 .map(|(id, component)| (id.clone(), interfaces::of(component)))
                 .collect(),
-            findings: examined
-                .problems
-                .iter()
-                .filter_map(|problem| finding(problem, &components))
-                .collect(),
+            findings: problems.chain(unmatched).collect(),
         })
     }
 }

@@ -18,6 +18,7 @@ use crate::interfaces;
 use crate::operator_options::OperatorSide;
 use crate::paint::{Colour, harmless};
 use crate::terminal::Terminal;
+use crate::unmatched;
 
 /// Findings that are told at start; there may be as many as the manifest has entries.
 const MOST_FINDINGS: usize = 20;
@@ -98,7 +99,11 @@ impl Summary<'_> {
                 granted: Granted::of(component, &self.written.manifest.source),
             })
             .collect();
-        let warnings = warnings_at_start(&subjects, &self.side.operator);
+        let mut warnings = warnings_at_start(&subjects, &self.side.operator);
+        warnings.extend(unmatched::findings(
+            &self.app.files,
+            &self.written.manifest.source,
+        ));
         warnings.iter().map(Diagnostic::from).collect()
     }
 

@@ -1,0 +1,19 @@
+//! Patterns of `files` that no file matches: the guest starts without what it was to have.
+
+use outport_check::{Code, Finding};
+use outport_manifest::SourceFile;
+use outport_policy::excerpt;
+use outport_runtime::files::FileTree;
+
+/// One for each pattern.
+pub(crate) fn findings<'f>(
+    files: impl IntoIterator<Item = &'f FileTree>,
+    manifest: &SourceFile,
+) -> impl Iterator<Item = Finding> {
+    let unmatched = files.into_iter().flat_map(FileTree::unmatched);
+    unmatched.map(|pattern| {
+        let message = format!("no file matches `{}`", excerpt(&pattern.value));
+        let finding = Finding::new(Code::NoFiles, manifest.location(&pattern.span), message);
+        finding.helped_by("paths are those below the directory of the manifest")
+    })
+}
