@@ -220,6 +220,11 @@ fn append(array: &mut Array, before: &str, old: &Array, entries: &[Vec<String>])
         // It has lines of its own.
         comments = both(&comments, &format!("\n{}", comment(before).trim_start()));
     }
+    // An item that stands for nothing leaves its place to the next one.
+    let first = old.iter().next().map(prefix).unwrap_or_default();
+    let first = first
+        .rfind('\n')
+        .map_or(first.clone(), |line| first[line..].to_owned());
     for (item, entries) in old.iter().zip(entries) {
         let own = prefix(item);
         comments = both(&comments, comment(&own));
@@ -230,7 +235,7 @@ fn append(array: &mut Array, before: &str, old: &Array, entries: &[Vec<String>])
             let layout = template.as_ref().unwrap_or(&own);
             let layout = match layout.rfind('\n') {
                 Some(line) => &layout[line..],
-                None if array.is_empty() => layout,
+                None if array.is_empty() => first.as_str(),
                 None => " ",
             };
             let mut value = Value::from(entry.as_str());
@@ -496,6 +501,29 @@ mod tests {
                 Finding::new(Code::Redundant, outport_policy::Location::Code, "").fixed_by(Some(fix));
             let (text, done) = apply_fixes(before, &[finding]).unwrap();
             assert_eq!((text.as_str(), done), (after, usize::from(before != after)));
+        }
+    }
+
+    #[test]
+    fn an_item_of_an_old_list_that_stands_for_nothing_leaves_no_gap() {
+        for (before, after) in [
+            ("old = ['a', 'all']\n", "new = [\"http://*:*\"]\n"),
+            ("old = [\n  'a', 'all',\n]\n", "new = [\n  \"http://*:*\",\n]\n"),
+            (
+                "old = [\n  'a', # a\n  'all',\n]\n",
+                "new = [ # a\n  \"http://*:*\",\n]\n",
+            ),
+        ] {
+            let start = "old = ".len();
+            let fix = Fix::Move {
+                span: start..start + 1,
+                to: "new",
+                entries: vec![Vec::new(), vec!["http://*:*".to_owned()]],
+            };
+            let finding =
+                Finding::new(Code::Redundant, outport_policy::Location::Code, "").fixed_by(Some(fix));
+            let (text, _) = apply_fixes(before, &[finding]).unwrap();
+            assert_eq!(text, after);
         }
     }
 
