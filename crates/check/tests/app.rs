@@ -1117,7 +1117,7 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
         "wasi:sockets/tcp-create-socket@0.2.0",
         "wasi:http/outgoing-handler@0.2.0",
     );
-    let store = "fermyon:spin/key-value@2.0.0";
+    let (store, redis) = ("fermyon:spin/key-value@2.0.0", "spin:redis/redis@3.0.0");
     // (the component, its imports, the findings, what one of them says)
     type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a str);
     let rows: &[Row<'_>] = &[
@@ -1132,6 +1132,19 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
             &[socket],
             &["warning entry.no-effect"],
             "*://{a.example,b.example}:1-2",
+        ),
+        // What an SDK speaks to a host that has not got it.
+        (
+            "allowed_outbound_hosts = [\"redis://a.example\"]",
+            &[http, redis],
+            &["note component.trapped-import", "warning entry.no-effect"],
+            "a call of `spin:redis/redis@3.0.0`, which the code imports, ends it",
+        ),
+        (
+            "allowed_outbound_hosts = [\"redis://a.example\"]",
+            &[socket, redis],
+            &["note component.trapped-import", "warning entry.no-effect"],
+            "ends it; write `*://a.example:6379` if",
         ),
         // Nothing wider than what is written is advised, and one warning is enough.
         (
@@ -1215,7 +1228,7 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
         };
         interfaces.trapped = imports
             .iter()
-            .filter(|import| **import == store)
+            .filter(|import| [store, redis].contains(*import))
             .map(ToString::to_string)
             .collect();
         let id = outport_manifest::ComponentId::parse("web").expect("an id");

@@ -4,7 +4,7 @@
 use crate::code::{Code, Severity};
 use crate::explain::is_spoken;
 use crate::finding::Finding;
-use crate::subject::Subject;
+use crate::subject::{Interfaces, Subject};
 use outport_policy::{Entry, EntryScheme, HostPattern, Scheme, excerpt};
 use std::collections::HashSet;
 
@@ -43,7 +43,7 @@ pub(super) fn unspoken(entry: &Entry) -> impl Iterator<Item = (&EntryScheme, &Sc
 
 fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Finding> {
     let names: Vec<String> = unspoken(entry).map(|(_, url)| format!("`{url}`")).collect();
-    let (first, _) = unspoken(entry).next()?;
+    let (first, url) = unspoken(entry).next()?;
     let whole = names.len() == entry.schemes().len();
     let text = excerpt(entry.text());
     let message = match whole {
@@ -58,15 +58,44 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Finding> {
     };
     let severity = if whole { Severity::Warning } else { Severity::Note };
     let finding = Finding::new(Code::NoEffect, entry.location().clone(), message).with_severity(severity);
-    Some(match subject.interfaces {
-        Some(code) if !code.uses_sockets() => {
-            finding.helped_by("take it out: the component opens no sockets either")
-        }
-        _ => finding.helped_by(format!(
+    let by_itself = || {
+        format!(
             "write `{}` if the code connects by itself",
             excerpt(&as_socket(entry, first))
-        )),
-    })
+        )
+    };
+    let import = subject.interfaces.and_then(|code| import_of(url, code));
+    let opens_sockets = subject.interfaces.is_none_or(Interfaces::uses_sockets);
+    Some(finding.helped_by(match (import, opens_sockets) {
+        (Some(import), true) => format!(
+            "a call of `{}`, which the code imports, ends it; {}",
+            excerpt(import),
+            by_itself()
+        ),
+        (Some(import), false) => format!("a call of `{}`, which the code imports, ends it", excerpt(import)),
+        (None, true) => by_itself(),
+        (None, false) => "take it out: the component opens no sockets either".to_owned(),
+    }))
+}
+
+/// The import of the host interface that the entry is for, which is not provided: an SDK brings it, and most likely it is
+/// what the author means.
+fn import_of<'i>(scheme: &Scheme, code: &'i Interfaces) -> Option<&'i str> {
+    let interface = match scheme.as_str() {
+        "rediss" => "redis",
+        "mqtts" => "mqtt",
+        "postgresql" => "postgres",
+        name => name,
+    };
+    let is_for_it = |import: &&String| {
+        let name = import.split('@').next().unwrap_or(import);
+        [
+            name.strip_prefix("fermyon:spin/"),
+            name.strip_prefix("spin:").and_then(|name| name.split('/').next()),
+        ]
+        .contains(&Some(interface))
+    };
+    code.trapped.iter().find(is_for_it).map(String::as_str)
 }
 
 /// The entry for a client inside the component, which opens a socket. In place of every host or port it asks for those
