@@ -418,6 +418,22 @@ fn a_variable_comes_from_the_environment_or_from_a_file_beside_the_manifest() {
         assert!(running.stderr().contains(&format!("*://{host}:1")), "{running}");
         running.stop().expect_code(0);
     }
+    // A slip leaves the default in place, or nothing.
+    let noted = "`SPIN_VARIABLE_HOTS` sets no variable of this app: did you mean `SPIN_VARIABLE_HOST`?";
+    let running = Outport::up(&manifest)
+        .file(".env", "SPIN_VARIABLE_HOTS=hunter2\n")
+        .start();
+    running.address();
+    assert!(running.stderr().contains(noted), "{running}");
+    assert!(!running.stderr().contains("hunter2"), "{running}");
+    running.stop().expect_code(0);
+    let required = manifest.replace("{ default = \"default.test\" }", "{ required = true }");
+    let refused = Outport::up(&required)
+        .variable("SPIN_VARIABLE_HOTS", "hunter2")
+        .finish()
+        .expect_code(2);
+    assert!(refused.stderr.contains("variables.not-set"), "{refused}");
+    assert!(refused.stderr.contains(noted), "{refused}");
     let refused = Outport::up(&manifest)
         .file(".env", "SPIN_VARIABLE_HOST=$HOME-hunter2\n")
         .finish()

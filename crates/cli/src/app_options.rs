@@ -70,6 +70,11 @@ impl AppOptions {
             entries.insert(component.id.value.clone(), own);
         }
         if !wrong.is_empty() {
+            // The variable that is missing may be there under another name.
+            let misspelled = notes
+                .iter()
+                .filter(|note| matches!(note.remark, Remark::NearlyAVariable { .. }));
+            wrong.extend(misspelled.map(Diagnostic::from));
             return Err(Failure::unusable_in(files, wrong));
         }
         Ok(WrittenApp {
