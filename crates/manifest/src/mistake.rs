@@ -351,6 +351,7 @@ fn where_it_belongs(key: &str) -> Option<String> {
     let table = match key {
         _ if OF_A_COMPONENT.contains(&key) => "the component's own table, `[component.ID]`",
         "variables" => "the component's, `[component.ID.variables]`, or the app's, `[variables]`",
+        "name" | "version" | "authors" => "the app's table, `[application]`",
         "route" => "the trigger's table, `[[trigger.http]]`",
         "disallowed_outbound_hosts" | "block_networks" => {
             "the operator's runtime config file, in `[outbound_networking]`"
@@ -361,7 +362,8 @@ fn where_it_belongs(key: &str) -> Option<String> {
 }
 
 /// Keys that mean something in a component's table alone.
-const OF_A_COMPONENT: [&str; 10] = [
+const OF_A_COMPONENT: [&str; 11] = [
+    "source",
     "allowed_outbound_hosts",
     "allowed_http_hosts",
     "files",
@@ -386,7 +388,10 @@ fn no_trigger(others: &[String]) -> String {
 fn wrong_type_help(key: &str, expected: &str, found: &str) -> Option<String> {
     match (expected, found) {
         // In a table whose keys are the author's own names.
-        ("a string" | "a table", "an array") => where_it_belongs(key),
+        ("a table", "an array") if key == "component" => {
+            Some("write `[component.ID]` for each instead of `[[component]]`".into())
+        }
+        ("a string" | "a table", "an array") | ("a table", "a string") => where_it_belongs(key),
         ("an array of tables", "a table") => Some(format!("write `[[{key}]]` instead of `[{key}]`")),
         (_, "a string") if expected.starts_with("an array") => {
             Some("put brackets around it: `[\"…\"]`".into())

@@ -625,6 +625,15 @@ fn unknown_keys_and_names_get_the_one_that_was_meant() {
             component("route = \"/\""),
             "it belongs in the trigger's table, `[[trigger.http]]`",
         ),
+        (
+            component("").replace("[application]\nname", "name"),
+            "it belongs in the app's table, `[application]`",
+        ),
+        (app("[component]\nsource = \"x.wasm\""), OF_THE_COMPONENT),
+        (
+            format!("{HEAD}{TRIGGER}[[component]]\nid = \"web\"\n"),
+            "write `[component.ID]` for each instead of `[[component]]`",
+        ),
         // … where the nearest key would permit what was to be denied.
         (
             component("disallowed_outbound_hosts = []"),
