@@ -429,3 +429,18 @@ fn the_whole_policy_says_what_permits_nothing_and_does_not_speak_of_components_f
     assert!(!finished.stdout.contains("spin.internal"), "{finished}");
     fits_80_columns(&finished);
 }
+
+#[test]
+fn a_component_that_the_app_has_not_is_told_beside_what_would_permit_it() {
+    // (the destination, whether there is a component)
+    for (destination, is_there) in [
+        ("http://web.spin.internal/", true),
+        ("http://wbe.spin.internal/", false),
+        ("http://self/", true),
+    ] {
+        let finished = explain(APP).option(destination).finish();
+        let warned = finished.stderr.contains("the app has no component `wbe`");
+        assert_eq!(warned, !is_there, "{destination}\n{finished}");
+        assert_eq!(finished.stderr.is_empty(), is_there, "{destination}\n{finished}");
+    }
+}

@@ -4,7 +4,7 @@
 //! destination is denied, or with `--diff` that the app reaches more than before; 3 that it depends on what its name
 //! resolves to. Of several destinations a denied one counts first.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use outport_check::explain::{
     Assumption, EffectivePolicy, Explanation, Question, Verdict, explain as explain_one,
 };
 use outport_manifest::ComponentId;
-use outport_policy::{AllowList, Name, Operator, Policy, printable_path};
+use outport_policy::{AllowList, Name, Operator, Policy, excerpt, printable_path};
 
 use crate::app_options::{AppOptions, WrittenApp};
 use crate::diagnostic::Diagnostic;
@@ -83,6 +83,7 @@ pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
         (questions, _) => options.each(&policies, questions, side.denied_names())?,
     };
     options.warn_of_unused_assumptions(&side.operator, &files);
+    options.warn_of_missing_components(&written, &files);
     io::stdout().write_all(text.as_bytes())?;
     Ok(status)
 }
@@ -141,6 +142,29 @@ impl Options {
                     .to_owned(),
             };
             Terminal::new(false, false).show(&warning.advising(why), files);
+        }
+    }
+
+    /// An entry for a component that is not there permits what nobody answers.
+    fn warn_of_missing_components(&self, written: &WrittenApp, files: &Files) {
+        let ids = || {
+            written
+                .manifest
+                .components
+                .iter()
+                .map(|component| component.id.value.as_str())
+        };
+        let asked = self.destinations.iter().filter_map(Question::name);
+        let components = asked.filter_map(|name| name.as_str().strip_suffix(".spin.internal"));
+        let missing: BTreeSet<&str> = components.filter(|asked| ids().all(|id| id != *asked)).collect();
+        let known: Vec<String> = ids().map(|id| format!("`{id}`")).collect();
+        for id in missing {
+            let warning = Diagnostic::warning(format!(
+                "the app has no component `{}`: nobody answers, whatever is permitted",
+                excerpt(id)
+            ));
+            let advice = format!("its components are {}", known.join(", "));
+            Terminal::new(false, false).show(&warning.advising(advice), files);
         }
     }
 
