@@ -11,6 +11,7 @@ use tokio::time::{Instant, Sleep};
 use wasmtime_wasi_http::Error;
 
 use super::errors;
+use super::own_body::FalseLength;
 use super::slot::ExchangeSlot;
 
 /// Passes the frames of an answer on as they come, and fails when the next one takes longer than `between`. Until its end
@@ -21,15 +22,23 @@ pub(super) struct TimedBody {
     between: Option<Duration>,
     /// Set while a frame is waited for.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// That of the request, which breaks the answer off, too.
+    false_length: FalseLength,
 }
 
 impl TimedBody {
-    pub(super) fn new(incoming: Incoming, between: Option<Duration>, slot: ExchangeSlot) -> TimedBody {
+    pub(super) fn new(
+        incoming: Incoming,
+        between: Option<Duration>,
+        slot: ExchangeSlot,
+        false_length: FalseLength,
+    ) -> TimedBody {
         TimedBody {
             slot: Some(slot).filter(|_| !incoming.is_end_stream()),
             incoming,
             between,
             deadline: None,
+            false_length,
         }
     }
 
@@ -59,7 +68,12 @@ impl Body for TimedBody {
                 if matches!(frame, None | Some(Err(_))) {
                     self.slot = None;
                 }
-                Poll::Ready(frame.map(|frame| frame.map_err(|error| errors::of_body(&error))))
+                Poll::Ready(frame.map(|frame| {
+                    frame.map_err(|error| {
+                        let own = self.false_length.error();
+                        own.unwrap_or_else(|| errors::of_body(&error))
+                    })
+                }))
             }
             Poll::Pending => self.poll_deadline(cx).map(|error| Some(Err(error))),
         }

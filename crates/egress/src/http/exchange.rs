@@ -112,14 +112,15 @@ async fn send_out(
             // The server has closed it a moment ago; there may be others.
             Err(failure) if failure.delivery == Delivery::Unsent && connection.was_used() => {}
             Err(failure) if !once_more && failure.may_repeat(&head.method, &body) => once_more = true,
-            Err(failure) => return Err(body.failure().unwrap_or(failure.error)),
+            Err(failure) => return Err(body.false_length().error().unwrap_or(failure.error)),
         }
     };
+    let false_length = body.false_length();
     drop(body);
     connection.mark_used();
     gate.gate().pool().give_back(destination, connection);
     let between = options.between_bytes_timeout;
-    Ok(response.map(|incoming| TimedBody::new(incoming, between, slot).boxed_unsync()))
+    Ok(response.map(|incoming| TimedBody::new(incoming, between, slot, false_length).boxed_unsync()))
 }
 
 /// A connection from the pool that is still permitted, or a new one.

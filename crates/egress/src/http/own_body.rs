@@ -20,7 +20,7 @@
 use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -84,7 +84,7 @@ impl Writer {
             length,
             taken: 0,
             progress: Progress::Untouched,
-            false_length: None,
+            false_length: FalseLength::default(),
             loan: 0,
         }))))
     }
@@ -103,8 +103,7 @@ struct State {
     /// Bytes.
     taken: u64,
     progress: Progress,
-    /// What was written in all, where that is not the length.
-    false_length: Option<u64>,
+    false_length: FalseLength,
     /// The loan that may read.
     loan: u32,
 }
@@ -150,10 +149,28 @@ impl OwnBody {
         state.progress == Progress::Untouched && state.length != Some(0) && !state.body.is_end_stream()
     }
 
-    /// Why it failed by itself, if it did: it is not as long as it says.
-    pub(super) fn failure(&self) -> Option<Error> {
-        let written = lock(self.0.as_deref()?).false_length?;
-        Some(Error::HttpRequestBodySize(Some(written)))
+    /// Whether it fails by itself, to be asked later.
+    pub(super) fn false_length(&self) -> FalseLength {
+        match &self.0 {
+            Some(state) => lock(state).false_length.clone(),
+            None => FalseLength::default(),
+        }
+    }
+}
+
+/// Why a body failed by itself, if it did: it is not as long as it says. Holds nothing of the body.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FalseLength(Arc<OnceLock<Option<u64>>>);
+
+impl FalseLength {
+    pub(super) fn error(&self) -> Option<Error> {
+        self.0.get().copied().map(Error::HttpRequestBodySize)
+    }
+
+    /// So many bytes were written.
+    fn note(&self, written: Option<u64>) {
+        // It fails but once.
+        let _ = self.0.set(written);
     }
 }
 
@@ -165,6 +182,9 @@ impl State {
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
         Poll::Ready(match frame {
             None if self.ending.was_stopped() => self.fail(Error::ConnectionTerminated),
+            // `wasmtime-wasi-http` has told of it where it could: not where no body of WASI 0.3 was given, nor where
+            // what was written before is not read yet.
+            None if self.is_short() => self.fail_by_length(),
             None if self.progress == Progress::Untouched => {
                 self.progress = Progress::Empty;
                 None
@@ -174,7 +194,7 @@ impl State {
                 None
             }
             Some(Err(Error::HttpRequestBodySize(written))) => {
-                self.false_length = written;
+                self.false_length.note(written);
                 self.fail(Error::HttpRequestBodySize(written))
             }
             // What `wasmtime-wasi-http` makes of a body of WASI 0.2 that its guest finished too early.
@@ -194,8 +214,13 @@ impl State {
         })
     }
 
+    /// Less was taken than it says that there is.
+    fn is_short(&self) -> bool {
+        self.length.is_some_and(|length| self.taken < length)
+    }
+
     fn fail_by_length(&mut self) -> Option<Result<Frame<Bytes>, Error>> {
-        self.false_length = Some(self.taken);
+        self.false_length.note(Some(self.taken));
         self.fail(Error::HttpRequestBodySize(Some(self.taken)))
     }
 
@@ -260,7 +285,7 @@ impl Body for Loan {
     fn is_end_stream(&self) -> bool {
         let state = lock(&self.state);
         let at_end = matches!(state.progress, Progress::Empty | Progress::Ended);
-        at_end || state.body.is_end_stream() && !state.ending.was_stopped()
+        at_end || state.body.is_end_stream() && !state.ending.was_stopped() && !state.is_short()
     }
 
     fn size_hint(&self) -> SizeHint {
