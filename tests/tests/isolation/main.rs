@@ -24,6 +24,7 @@ mod functions;
 mod instances;
 mod memory;
 mod neighbour;
+mod nobody;
 mod peers;
 mod play;
 mod row;
@@ -60,6 +61,12 @@ fn iso_3_what_the_host_holds_for_guests_is_bounded() {
 #[test]
 fn iso_3_what_sockets_and_answers_leave_with_the_host_is_bounded() {
     table::play(buffers::rows());
+}
+
+// proves: ISO-3
+#[test]
+fn iso_3_what_is_written_to_nobody_is_bounded_and_its_guest_ended() {
+    table::play(nobody::rows());
 }
 
 // proves: Q-4

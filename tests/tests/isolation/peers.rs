@@ -16,6 +16,8 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 pub(crate) enum Does {
     /// Sends this first, and then the second again and again, for as long as it is read.
     Endlessly(&'static [u8], &'static [u8]),
+    /// Sends this, and keeps the connection.
+    Once(&'static [u8]),
     /// Answers nothing, and keeps the connection.
     Nothing,
 }
@@ -134,13 +136,18 @@ fn read_what_is_there(stream: &mut StreamOwned<ServerConnection, TcpStream>) {
 }
 
 fn act<S: Write>(stream: &mut S, does: Does, state: &State, between: impl Fn(&mut S)) -> io::Result<()> {
-    let Does::Endlessly(first, again) = does else {
+    let (first, again) = match does {
+        Does::Endlessly(first, again) => (first, again),
+        Does::Once(first) => (first, &[][..]),
+        Does::Nothing => (&[][..], &[][..]),
+    };
+    stream.write_all(first)?;
+    if again.is_empty() {
         while !state.ended.load(Ordering::SeqCst) {
             thread::sleep(MOMENT);
         }
         return Ok(());
-    };
-    stream.write_all(first)?;
+    }
     let many = again.repeat((16 * 1024 / again.len()).max(1));
     let mut rest = &many[..];
     while !state.ended.load(Ordering::SeqCst) {
