@@ -27,8 +27,10 @@ class HttpHandler(http.Handler):
                 return await variable(url.query)
             case "/send":
                 return await fetch(parse.unquote(url.query))
-            case "/many":
-                return await many(parse.unquote(url.query))
+            case "/fetch":
+                return text(200, await told(dict(parse.parse_qsl(url.query))))
+            case "/status":
+                return Response(int(dict(parse.parse_qsl(url.query))["status"]), {}, b"a body")
             case "/write":
                 return text(200, await write_request(dict(parse.parse_qsl(url.query))))
             case "/short":
@@ -52,20 +54,16 @@ async def fetch(url: str) -> Response:
         return text(502, type(error.value).__name__)
 
 
-async def many(url: str) -> Response:
-    """Sends a hundred requests, every other one with a body, and tells which were not answered."""
-    lost = []
-    for number in range(100):
-        body = bytes(f"body {number}", "utf-8") if number % 2 else None
-        try:
-            response = await send(Request("POST" if body else "GET", url, {}, body))
-            if response.body != (body or b""):
-                lost.append(f"{number}: {response.status} {response.body}")
-        except Err as error:
-            lost.append(f"{number}: {type(error.value).__name__}")
-        except Exception as error:
-            lost.append(f"{number}: {error!r}")
-    return text(200, "\n".join(lost) or "all were answered")
+async def told(asked: dict) -> str:
+    """What was answered to a request, as every app that is asked to send one tells it."""
+    body = bytes(asked["body"], "utf-8") if "body" in asked else None
+    try:
+        response = await send(Request(asked["method"], asked["url"], {}, body))
+        return f"{response.status} {response.body.decode()}"
+    except Err as error:
+        return type(error.value).__name__
+    except Exception as error:
+        return repr(error)
 
 
 def text(status: int, body: str) -> Response:
@@ -76,6 +74,10 @@ def text(status: int, body: str) -> Response:
 
 
 def respond(asked: dict) -> wasi.Response:
+    if "bare" in asked:
+        response = wasi.Response.new(fields(asked), None, http._trailers_future())[0]
+        response.set_status_code(int(asked["status"]))
+        return response
     tx, rx = wit.byte_stream()
 
     async def write_and_tell():
@@ -89,12 +91,14 @@ def respond(asked: dict) -> wasi.Response:
 
 async def write_request(asked: dict) -> str:
     url = parse.urlparse(asked["url"])
-    tx, rx = wit.byte_stream()
+    tx, rx = (None, None) if "bare" in asked else wit.byte_stream()
     request = wasi.Request.new(fields(asked), rx, http._trailers_future(), None)[0]
-    request.set_method(wasi.Method_Post())
+    request.set_method(wasi.Method_Other(asked.get("method", "POST")))
     request.set_scheme(wasi.Scheme_Http())
     request.set_authority(url.netloc)
     request.set_path_with_query(url.path or None)
+    if "bare" in asked:
+        return f"{await answer(request)}, bare"
     if "after" in asked:
         answered = await answer(request)
         return f"{answered}, {await write(tx, asked)}"

@@ -7,7 +7,7 @@ from wit_world.imports import monotonic_clock, outgoing_handler
 from wit_world.imports.types import (
     Fields,
     IncomingRequest,
-    Method_Post,
+    Method_Other,
     OutgoingBody,
     OutgoingRequest,
     OutgoingResponse,
@@ -35,6 +35,8 @@ class IncomingHandler:
 def respond(asked: dict, out: ResponseOutparam) -> None:
     response = OutgoingResponse(fields(asked))
     response.set_status_code(int(asked["status"]))
+    if "bare" in asked:
+        return ResponseOutparam.set(out, Ok(response))
     body = response.body()
     ResponseOutparam.set(out, Ok(response))
     written = write(body, pieces(asked))
@@ -44,10 +46,15 @@ def respond(asked: dict, out: ResponseOutparam) -> None:
 def send(asked: dict) -> str:
     url = parse.urlparse(asked["url"])
     request = OutgoingRequest(fields(asked))
-    request.set_method(Method_Post())
+    request.set_method(Method_Other(asked.get("method", "POST")))
     request.set_scheme(Scheme_Http())
     request.set_authority(url.netloc)
     request.set_path_with_query(url.path or None)
+    if "bare" in asked:
+        try:
+            return f"{answer(outgoing_handler.handle(request, None))}, bare"
+        except Err as error:
+            return f"{type(error.value).__name__}, bare"
     body = request.body()
     future = outgoing_handler.handle(request, None)
     answered = None

@@ -76,11 +76,23 @@ pub fn send(server: SocketAddr, request: &str) -> io::Result<Response> {
 fn send_on(mut stream: TcpStream, request: &str) -> io::Result<Response> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.write_all(request.as_bytes())?;
-    let mut reader = BufReader::new(stream);
-    let head = read_head(&mut reader)?;
+    read_response(&mut BufReader::new(stream), request)
+}
+
+/// Reads the response to `request`, of which only the method matters.
+///
+/// # Errors
+///
+/// If there is none, or it breaks off.
+pub fn read_response(reader: &mut impl BufRead, request: &str) -> io::Result<Response> {
+    let head = read_head(reader)?;
     let status = head.first.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.ok_or_else(|| invalid(&head.first))?;
-    let body = read_body(&mut reader, &head)?;
+    let body = if request.starts_with("HEAD ") || matches!(status, 204 | 304) {
+        Vec::new()
+    } else {
+        read_body(reader, &head)?
+    };
     Ok(Response {
         status,
         headers: head.headers,
@@ -219,7 +231,8 @@ pub struct Head {
 }
 
 impl Head {
-    fn value(&self, name: &str) -> Option<&str> {
+    /// The first header of that name, which is given in lower case.
+    pub fn value(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(own, _)| own == name)

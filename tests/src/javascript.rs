@@ -1,11 +1,12 @@
 //! Apps of Spin's JavaScript SDK as components: SpiderMonkey, compiled to WebAssembly, with the app inside.
 //!
 //! ```text
-//! tests/programs/NAME + packages of npm ──esbuild──► bundle.js ──j2w──► HASH.wasm
+//! tests/programs/NAME + packages of npm ──esbuild──► build/bundle.js ──j2w──► build/app.wasm
 //! ```
 //!
 //! The packages take a minute to fetch and a component half a minute to build, so both are kept in the target folder,
-//! the component under the hash of what went in. Where Node.js and npm are missing, or npm cannot reach its registry,
+//! the component under the hash of what went in. What is done in a build is the app's own: the script `build` of its
+//! `package.json`. Where Node.js and npm are missing, or npm cannot reach its registry,
 //! there is no component.
 
 use std::fmt::Write as _;
@@ -39,7 +40,7 @@ impl std::fmt::Display for NoToolchain {
 /// If the tools are there and the build fails.
 pub fn spin_app(name: &str) -> Result<PathBuf, NoToolchain> {
     let sources = workspace().join("tests/programs").join(name);
-    let folder = shared_folder().join("javascript");
+    let folder = shared_folder().join("javascript").join(name);
     fs::create_dir_all(folder.join("src")).expect("the target folder can be written to");
     let lock = File::create(folder.join("lock")).expect("a file in a folder of our own");
     lock.lock().expect("a file of our own can be locked");
@@ -106,14 +107,10 @@ fn fetch_packages(folder: &Path) -> Result<(), NoToolchain> {
 }
 
 fn build(folder: &Path, component: &Path) {
-    run(Command::new("node").arg("build.mjs").current_dir(folder));
-    let built = component.with_extension("part");
-    run(Command::new("node")
-        .arg("node_modules/@spinframework/build-tools/dist/index.js")
-        .args(["-i", "build/bundle.js", "-o"])
-        .arg(&built)
+    run(Command::new("npm")
+        .args(["run", "build", "--silent"])
         .current_dir(folder));
-    fs::rename(built, component).expect("two files in one folder");
+    fs::rename(folder.join("build/app.wasm"), component).expect("two files in one folder");
 }
 
 fn run(command: &mut Command) {

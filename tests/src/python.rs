@@ -27,6 +27,8 @@ use crate::outport::shared_folder;
 
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 const SPIN_SDK: &str = "spin-sdk==5.0.0";
+/// A version whose apps are of WASI 0.2 alone, and a componentize-py that can build them.
+const SPIN_SDK_3: (&str, &str) = ("spin-sdk==3.2.1", "componentize-py==0.13.3");
 
 /// The component of the program `tests/programs/NAME.py` with `packages` (`redis==8.1.0`), built if need be.
 ///
@@ -34,7 +36,7 @@ const SPIN_SDK: &str = "spin-sdk==5.0.0";
 ///
 /// If Python 3 with `venv` is missing, or the build fails.
 pub fn component(name: &str, packages: &[&str]) -> PathBuf {
-    build(name, packages, &Wit::of_wasmtime())
+    build(name, COMPONENTIZE_PY, packages, &Wit::of_wasmtime())
 }
 
 /// The component of the program `tests/programs/NAME.py` that answers HTTP on WASI 0.2, built if need be: a class
@@ -44,7 +46,7 @@ pub fn component(name: &str, packages: &[&str]) -> PathBuf {
 ///
 /// If Python 3 with `venv` is missing, or the build fails.
 pub fn http_handler(name: &str) -> PathBuf {
-    build(name, &[], &Wit::of_wasi_http())
+    build(name, COMPONENTIZE_PY, &[], &Wit::of_wasi_http())
 }
 
 /// The app `tests/programs/NAME.py` for Spin's Python SDK, built as its documentation says, if need be.
@@ -53,27 +55,45 @@ pub fn http_handler(name: &str) -> PathBuf {
 ///
 /// If Python 3 with `venv` is missing, or the build fails.
 pub fn spin_app(name: &str) -> PathBuf {
-    build(name, &[SPIN_SDK], &Wit::of_spins_sdk())
+    build(
+        name,
+        COMPONENTIZE_PY,
+        &[SPIN_SDK],
+        &Wit::of_spins_sdk("spin:up/http-trigger@4.1.0"),
+    )
 }
 
-fn build(name: &str, packages: &[&str], wit: &Wit) -> PathBuf {
+/// Like [`spin_app`], for version 3 of the SDK.
+///
+/// # Panics
+///
+/// If Python 3 with `venv` is missing, or the build fails.
+pub fn spin_app_of_sdk_3(name: &str) -> PathBuf {
+    let (sdk, componentize) = SPIN_SDK_3;
+    build(name, componentize, &[sdk], &Wit::of_spins_sdk("spin-http"))
+}
+
+fn build(name: &str, componentize: &str, packages: &[&str], wit: &Wit) -> PathBuf {
     let program = workspace().join("tests/programs").join(name).with_extension("py");
     let source = fs::read(&program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let (folder, _lock) = locked_folder();
-    let component = folder.join(format!("{}.wasm", hash(&source, packages, &wit.world)));
+    let component = folder.join(format!(
+        "{}.wasm",
+        hash(&source, componentize, packages, &wit.world)
+    ));
     if !component.exists() {
-        let python = Environment::set_up(&folder, COMPONENTIZE_PY, &[COMPONENTIZE_PY]);
+        let python = Environment::set_up(&folder, componentize, &[componentize]);
         python.build(&program, packages, wit, &component);
     }
     component
 }
 
-fn hash(source: &[u8], packages: &[&str], world: &str) -> String {
+fn hash(source: &[u8], componentize: &str, packages: &[&str], world: &str) -> String {
     let mut hash = Sha256::new();
     for part in [
         source,
         packages.join(" ").as_bytes(),
-        COMPONENTIZE_PY.as_bytes(),
+        componentize.as_bytes(),
         world.as_bytes(),
     ] {
         hash.update(part.len().to_le_bytes());
@@ -96,10 +116,10 @@ struct Wit {
 }
 
 impl Wit {
-    fn of_spins_sdk() -> Wit {
+    fn of_spins_sdk(world: &str) -> Wit {
         Wit {
             folder: None,
-            world: "spin:up/http-trigger@4.1.0".to_owned(),
+            world: world.to_owned(),
         }
     }
 

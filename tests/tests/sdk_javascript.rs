@@ -1,11 +1,18 @@
 //! An app of Spin's JavaScript SDK, built as its documentation says, runs unchanged from its `spin.toml`. It is a
-//! component of WASI 0.2.
+//! component of WASI 0.2, in version 2 of the SDK as today.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod sdk_requests;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use outport_e2e::http::Origin;
 use outport_e2e::javascript;
 use outport_e2e::outport::Outport;
+
+use crate::sdk_requests::{STATUS, Setting};
 
 const APP: &str = r#"
 spin_manifest_version = 2
@@ -29,16 +36,8 @@ source = "GUESTS/http-player.wasm"
 
 #[test]
 fn a_spin_app_in_javascript_answers_and_sends_requests() {
-    let app = match javascript::spin_app("spin_app_js") {
-        Ok(app) => app,
-        Err(missing) => {
-            // Past the test harness, which would keep the words of a test that passes to itself.
-            let reason = format!("SKIPPED: no app of Spin's JavaScript SDK: {missing}\n");
-            io::stderr()
-                .write_all(reason.as_bytes())
-                .expect("standard error is open");
-            return;
-        }
+    let Some(app) = spin_app("spin_app_js") else {
+        return;
     };
     let (origin, other) = (Origin::start("from the origin"), Origin::start("from elsewhere"));
     let manifest = APP
@@ -70,4 +69,42 @@ fn a_spin_app_in_javascript_answers_and_sends_requests() {
     assert!(other.requests().is_empty(), "nothing was sent elsewhere");
     let ended = app.stop();
     assert_eq!(ended.reasons(), ["allow.port", "allow.no-match"], "{ended}");
+}
+
+/// None where it cannot be built, which is said.
+fn spin_app(name: &str) -> Option<PathBuf> {
+    match javascript::spin_app(name) {
+        Ok(app) => Some(app),
+        Err(missing) => {
+            // Past the test harness, which would keep the words of a test that passes to itself.
+            let reason = format!("SKIPPED: no app of Spin's JavaScript SDK: {missing}\n");
+            io::stderr()
+                .write_all(reason.as_bytes())
+                .expect("standard error is open");
+            None
+        }
+    }
+}
+
+// proves: ISO-3, ISO-5
+#[test]
+fn each_request_is_answered_what_the_server_said() {
+    if let Some(app) = spin_app("spin_app_js") {
+        sdk_requests::play(&app, &Setting::few(), 1, |host, server| {
+            sdk_requests::of_an_sdk(host, server, |_| "failed")
+        });
+        sdk_requests::asked_without_a_body(&app, STATUS);
+    }
+}
+
+#[test]
+#[ignore = "builds one more app, and takes minutes"]
+fn each_of_a_thousand_requests_is_answered_what_the_server_said() {
+    for app in ["spin_app_js", "spin_app_js_2"] {
+        let app = spin_app(app).expect("the tools are there");
+        sdk_requests::play(&app, &Setting::all(), 1000, |host, server| {
+            sdk_requests::of_an_sdk(host, server, |_| "failed")
+        });
+        sdk_requests::asked_without_a_body(&app, STATUS);
+    }
 }
