@@ -66,7 +66,7 @@ pub struct Explanation {
     /// Every layer that refuses, the one of `reason` first: all have to be mended. Where the verdict depends on an answer
     /// those that refuse the others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<DenialSummary>,
     /// The attempts on the way, in order.
     pub attempts: Vec<Judged>,
 }
@@ -93,7 +93,7 @@ pub struct Judged {
     /// The layers, in order. Each is asked, also behind one that refuses.
     pub layers: Vec<LayerSays>,
     #[serde(skip)]
-    refusals: Vec<Refusal>,
+    refusals: Vec<DenialSummary>,
 }
 
 /// What one layer says.
@@ -119,7 +119,7 @@ pub struct LayerSays {
 
 /// One layer that refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Refusal {
+pub struct DenialSummary {
     /// The stable code.
     pub reason: &'static str,
     /// What would change it, if one thing would.
@@ -167,7 +167,7 @@ pub fn explain(
     }
 }
 
-impl Refusal {
+impl DenialSummary {
     /// `socket` is what a name is looked up for, where that is known: the entry to add is one for it.
     fn of(denial: &Denial<'_>, attempt: &Attempt<'_>, socket: Option<(Transport, u16)>) -> Self {
         let remedy = denial.remedy(attempt);

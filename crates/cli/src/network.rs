@@ -1,10 +1,10 @@
-//! The operator's side of the network, in force: the wall that every gate is in, told to whoever listens.
+//! The operator's side of the network, in force: policy, resolver, sinks, and what runs beside them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outport_egress::{DenialReporter, Gate, Refresher, Resolver, Wall};
+use outport_egress::{DenialReporter, Egress, Gate, Refresher, Resolver};
 use outport_policy::{AllowList, Operator};
 use outport_runtime::descriptors;
 
@@ -16,9 +16,9 @@ use crate::paint::{Colour, Paint, harmless};
 use crate::reload::Reload;
 use crate::terminal::Terminal;
 
-/// The wall, and what runs beside it. Dropping it tells what is still to be told.
+/// The egress of this process, and what runs beside it. Dropping it tells what is still to be told.
 pub(crate) struct Network {
-    wall: Wall,
+    egress: Egress,
     reload: Reload,
     _refresher: Option<Refresher>,
 }
@@ -36,7 +36,7 @@ impl Network {
         audit: Option<AuditOutput>,
         terminal: Terminal,
     ) -> Result<Network, Failure> {
-        let mut builder = Wall::builder()
+        let mut builder = Egress::builder()
             .operator(within_descriptors(side.operator.clone()))
             .resolver(Arc::new(resolver(&side.dns_servers)?));
         let http = &side.http;
@@ -62,20 +62,20 @@ impl Network {
                 Record::Wanted => builder.sink(Arc::new(log)),
             };
         }
-        let wall = builder.build()?;
+        let egress = builder.build()?;
         let names_to_resolve = !side.operator.deny.exact_names().is_empty();
         let refresher = match side.resolve_disallowed {
             true if names_to_resolve || options.runtime_config_file().is_some() => {
-                Some(Refresher::start(&wall)?)
+                Some(Refresher::start(&egress)?)
             }
             _ => None,
         };
         if let Some(refresher) = refresher.as_ref().filter(|_| names_to_resolve) {
             refresher.first_round(FIRST_ROUND);
         }
-        let reload = Reload::start(options, side, files, &wall, terminal)?;
+        let reload = Reload::start(options, side, files, &egress, terminal)?;
         Ok(Network {
-            wall,
+            egress,
             reload,
             _refresher: refresher,
         })
@@ -83,12 +83,12 @@ impl Network {
 
     /// The gate of a component that no manifest names.
     pub(crate) fn gate(&self, component: &str, allow: Arc<AllowList>, side: &OperatorSide) -> Gate {
-        let gate = self.wall.gate(component, allow);
+        let gate = self.egress.gate(component, allow);
         gate.with_tls(side.client_tls.of(component))
     }
 
-    pub(crate) fn wall(&self) -> &Wall {
-        &self.wall
+    pub(crate) fn egress(&self) -> &Egress {
+        &self.egress
     }
 
     /// Makes the operator's side be read again.
@@ -107,8 +107,8 @@ pub(crate) fn within_descriptors(mut operator: Operator) -> Operator {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        self.wall.stop();
-        self.wall.flush();
+        self.egress.stop();
+        self.egress.flush();
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! SIGHUP ───────────────────────────────┐
-//! the runtime config file has changed ──┴─ OperatorOptions::read ─┬ fine ──▶ Wall::replace_operator
+//! the runtime config file has changed ──┴─ OperatorOptions::read ─┬ fine ──▶ Egress::replace_operator
 //!                                                                 └ wrong ─▶ reported; nothing changes
 //! ```
 //!
@@ -22,7 +22,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 use std::{fs, io, thread};
 
-use outport_egress::{Wall, WeakWall};
+use outport_egress::{Egress, WeakEgress};
 use outport_policy::Location;
 
 use crate::client_tls::ClientTlsProfiles;
@@ -38,25 +38,25 @@ pub(crate) struct Reload {
     /// None where there is no file that could say something else.
     thread: Option<Sender<()>>,
     /// Whoever waits for signals to the last does not keep the log from ending.
-    wall: WeakWall,
+    egress: WeakEgress,
     terminal: Terminal,
 }
 
 impl Reload {
     /// Starts to watch the runtime config file, if there is one that can be read twice. `side` is what was read at
-    /// start, with `files`, and is in force on `wall`.
+    /// start, with `files`, and is in force on `egress`.
     pub(crate) fn start(
         options: &OperatorOptions,
         side: &OperatorSide,
         files: &Files,
-        wall: &Wall,
+        egress: &Egress,
         terminal: Terminal,
     ) -> io::Result<Reload> {
         let terminal = terminal.dated();
         let Some(path) = options.runtime_config_file().filter(|path| path.is_file()) else {
             return Ok(Reload {
                 thread: None,
-                wall: wall.downgrade(),
+                egress: egress.downgrade(),
                 terminal,
             });
         };
@@ -66,7 +66,7 @@ impl Reload {
             sight: Sight::new(files.content(&path)),
             options: options.clone(),
             fixed: Fixed::of(side),
-            wall: wall.clone(),
+            egress: egress.clone(),
             terminal,
         };
         thread::Builder::new()
@@ -74,15 +74,15 @@ impl Reload {
             .spawn(move || watch.run(&wanted))?;
         Ok(Reload {
             thread: Some(thread),
-            wall: wall.downgrade(),
+            egress: egress.downgrade(),
             terminal,
         })
     }
 
     /// Reads it now, on the other thread, and opens the audit log again.
     pub(crate) fn now(&self) {
-        if let Some(wall) = self.wall.upgrade() {
-            wall.reopen();
+        if let Some(egress) = self.egress.upgrade() {
+            egress.reopen();
         }
         match &self.thread {
             // The thread only ends after this.
@@ -97,7 +97,7 @@ struct Watch {
     sight: Sight,
     options: OperatorOptions,
     fixed: Fixed,
-    wall: Wall,
+    egress: Egress,
     terminal: Terminal,
 }
 
@@ -139,7 +139,7 @@ impl Watch {
             let fixed = format!("`{setting}` has changed, which takes a restart");
             self.terminal.show(&Diagnostic::warning(fixed), &Files::default());
         }
-        self.wall.replace_operator(within_descriptors(side.operator));
+        self.egress.replace_operator(within_descriptors(side.operator));
         self.terminal
             .say("The operator's list was loaded again, and is in force");
     }

@@ -20,8 +20,8 @@ use rustix::net::Shutdown;
 use outport_policy::{AnswerSource, Attempt, Endpoint, Host, Name, Scheme, Transport};
 
 use crate::audit::EndedBy;
+use crate::enforcer::Enforcer;
 use crate::followed::Followed;
-use crate::instance::InstanceGate;
 
 /// The open connections of a process.
 #[derive(Default)]
@@ -31,7 +31,7 @@ pub(crate) struct Connections {
 }
 
 struct Open {
-    gate: Weak<InstanceGate>,
+    enforcer: Weak<Enforcer>,
     remote: SocketAddr,
     way: Way,
     followed: Weak<Followed>,
@@ -66,18 +66,18 @@ pub(crate) struct Registration {
 }
 
 impl Connections {
-    /// Registers a connection to `remote` that `gate` has let through. If the deny list has changed since it was
+    /// Registers a connection to `remote` that `enforcer` has let through. If the deny list has changed since it was
     /// judged, and forbids it now, it is closed at once.
     pub(crate) fn register(
         self: &Arc<Connections>,
-        gate: &Arc<InstanceGate>,
+        enforcer: &Arc<Enforcer>,
         remote: SocketAddr,
         way: Way,
         followed: Option<&Arc<Followed>>,
     ) -> Registration {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let open = Open {
-            gate: Arc::downgrade(gate),
+            enforcer: Arc::downgrade(enforcer),
             remote,
             way,
             followed: followed.map(Arc::downgrade).unwrap_or_default(),
@@ -132,12 +132,12 @@ fn close<'a>(forbidden: impl Iterator<Item = &'a Open>) {
 impl Open {
     /// A connection of an instance that is gone is about to end anyway.
     fn is_forbidden(&self) -> bool {
-        let Some(gate) = self.gate.upgrade() else {
+        let Some(enforcer) = self.enforcer.upgrade() else {
             return false;
         };
         let remote = Endpoint::from(self.remote);
         match &self.way {
-            Way::Socket { .. } => gate.has_become_denied(&Attempt::Connect {
+            Way::Socket { .. } => enforcer.has_become_denied(&Attempt::Connect {
                 transport: Transport::Tcp,
                 remote,
             }),
@@ -147,7 +147,7 @@ impl Open {
                 chain,
                 source,
                 ..
-            } => gate.has_become_denied(&Attempt::Dial {
+            } => enforcer.has_become_denied(&Attempt::Dial {
                 scheme,
                 host,
                 chain,

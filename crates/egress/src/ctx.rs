@@ -6,26 +6,26 @@ use std::sync::atomic::Ordering;
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::sockets::{WasiSocketsCtx, WasiSocketsCtxView};
 
+use crate::enforcer::Enforcer;
 use crate::host_account::HostAccount;
 use crate::http::{Ending, GateHooks};
-use crate::instance::InstanceGate;
 use crate::sockets::closed_ctx;
 
 /// The network of one instance: its grants, its peers, its counts. Made by [`Gate::open`](crate::Gate::open), kept
 /// in the store, and everything that it counts is given back when the store is dropped. Data of a store that has it before
 /// the table lets outcomes tell what ended with the instance from what the guest closed.
 pub struct GateCtx {
-    pub(crate) gate: Arc<InstanceGate>,
+    pub(crate) enforcer: Arc<Enforcer>,
     hooks: GateHooks,
     closed: WasiSocketsCtx,
 }
 
 impl GateCtx {
-    pub(crate) fn new(gate: InstanceGate) -> GateCtx {
-        let gate = Arc::new(gate);
-        let hooks = GateHooks::new(gate.clone());
+    pub(crate) fn new(enforcer: Enforcer) -> GateCtx {
+        let enforcer = Arc::new(enforcer);
+        let hooks = GateHooks::new(enforcer.clone());
         GateCtx {
-            gate,
+            enforcer,
             hooks,
             closed: closed_ctx(),
         }
@@ -35,18 +35,18 @@ impl GateCtx {
     /// later calls change nothing. Default: nobody is told.
     #[must_use]
     pub fn charge_to(self, account: Arc<dyn HostAccount>) -> GateCtx {
-        self.gate.charge_to(account);
+        self.enforcer.charge_to(account);
         self
     }
 
     /// How many sockets, and connections of outgoing HTTP, all instances of the process have.
     pub fn open_in_process(&self) -> u32 {
-        self.gate.gate().wall().open_in_process().load(Ordering::Relaxed)
+        self.enforcer.egress().open_in_process().load(Ordering::Relaxed)
     }
 
     /// The number of the instance, unique in the process; the audit log names it.
     pub fn instance(&self) -> u64 {
-        self.gate.number()
+        self.enforcer.number()
     }
 
     /// To tell the bodies under way that the instance did not end by itself.
@@ -72,7 +72,7 @@ pub struct GateCtxView<'a> {
 /// What the instance still holds ends with it.
 impl Drop for GateCtx {
     fn drop(&mut self) {
-        self.gate.end();
+        self.enforcer.end();
     }
 }
 

@@ -10,7 +10,7 @@
 //! as soon as that is known: the first cause counts. Dropping it tells the end. Nothing is followed where no sink wants
 //! outcomes; then only failures are told, to whom wants these.
 //!
-//! What is followed is known to the [wall](crate::wall), so that a process that stops can tell of what is still open. There
+//! What is followed is known to the [egress](crate::egress), so that a process that stops can tell of what is still open. There
 //! is as much of it as there are sockets, look-ups and exchanges, which have their quotas.
 
 use std::collections::HashMap;
@@ -21,11 +21,11 @@ use std::time::Instant;
 use outport_policy::Attempt;
 
 use crate::audit::{ABANDONED, AuditOutcome, EndedBy, Stage, code_of, destination, escape, escaped};
-use crate::instance::{DecisionId, InstanceGate};
+use crate::enforcer::{DecisionId, Enforcer};
 
 /// One permitted attempt and what comes of it.
 pub(crate) struct Followed {
-    gate: Arc<InstanceGate>,
+    enforcer: Arc<Enforcer>,
     number: u64,
     decision: DecisionId,
     attempt: &'static str,
@@ -47,21 +47,21 @@ const OPEN: u8 = 1;
 const TOLD: u8 = 2;
 
 impl Followed {
-    /// Follows what `gate` has permitted by `decision`, if anybody wants to know.
+    /// Follows what `enforcer` has permitted by `decision`, if anybody wants to know.
     pub(crate) fn begin(
-        gate: &Arc<InstanceGate>,
+        enforcer: &Arc<Enforcer>,
         decision: DecisionId,
         what: &'static str,
         attempt: &Attempt<'_>,
     ) -> Option<Arc<Followed>> {
-        let wall = gate.gate().wall();
-        if !wall.follows_all() {
+        let egress = enforcer.egress();
+        if !egress.follows_all() {
             return None;
         }
-        let followed = &wall.followed().0;
+        let followed = &egress.followed().0;
         let number = followed.next.fetch_add(1, Ordering::Relaxed);
         let one = Arc::new(Followed {
-            gate: gate.clone(),
+            enforcer: enforcer.clone(),
             number,
             decision,
             attempt: what,
@@ -80,7 +80,7 @@ impl Followed {
     /// It came about, and of an answer with which status.
     pub(crate) fn succeeded(&self, status: Option<u16>) {
         if self.step(WAITING, OPEN) {
-            self.tell(Stage::Succeeded, |outcome| outcome.status = status);
+            self.record(Stage::Succeeded, |outcome| outcome.status = status);
         }
     }
 
@@ -92,7 +92,7 @@ impl Followed {
     /// It came about, and that was all: there is nothing that could end.
     pub(crate) fn done(&self) {
         if self.step(WAITING, TOLD) {
-            self.tell(Stage::Succeeded, |_| {});
+            self.record(Stage::Succeeded, |_| {});
         }
     }
 
@@ -119,7 +119,7 @@ impl Followed {
 
     /// Notes that the guest's side ends it: the guest, or the end of its instance.
     pub(crate) fn note_end_by_guest(&self) {
-        self.note_end(match self.gate.is_ending() {
+        self.note_end(match self.enforcer.is_ending() {
             true => EndedBy::Instance,
             false => EndedBy::Guest,
         });
@@ -145,14 +145,14 @@ impl Followed {
         match self.state.swap(TOLD, Ordering::AcqRel) {
             WAITING => {
                 let (cause, error) = self.cause(otherwise);
-                self.tell(Stage::Failed, |outcome| {
+                self.record(Stage::Failed, |outcome| {
                     outcome.error = error.clone().or_else(|| Some(ABANDONED.to_owned()));
                     outcome.ended_by = Some(cause);
                 });
             }
             OPEN => {
                 let (cause, error) = self.cause(otherwise);
-                self.tell(Stage::Ended, |outcome| {
+                self.record(Stage::Ended, |outcome| {
                     outcome.error = error.clone();
                     outcome.sent = Some(self.sent.load(Ordering::Relaxed));
                     outcome.received = Some(self.received.load(Ordering::Relaxed));
@@ -177,10 +177,10 @@ impl Followed {
             .is_ok()
     }
 
-    fn tell(&self, stage: Stage, complete: impl Fn(&mut AuditOutcome)) {
-        self.gate.tell_outcome(stage, || {
+    fn record(&self, stage: Stage, complete: impl Fn(&mut AuditOutcome)) {
+        self.enforcer.record_outcome(stage, || {
             let mut outcome = self
-                .gate
+                .enforcer
                 .outcome(self.decision, self.attempt, &self.destination, stage);
             let elapsed = self.since.elapsed().as_millis();
             outcome.duration_ms = Some(u64::try_from(elapsed).unwrap_or(u64::MAX));
@@ -192,10 +192,10 @@ impl Followed {
 
 impl Drop for Followed {
     fn drop(&mut self) {
-        let wall = self.gate.gate().wall();
-        wall.followed().0.lock().remove(&self.number);
+        let egress = self.enforcer.egress();
+        egress.followed().0.lock().remove(&self.number);
         // A connection of outgoing HTTP is the host's; all else is the guest's to end.
-        let otherwise = match (self.attempt, self.gate.is_ending()) {
+        let otherwise = match (self.attempt, self.enforcer.is_ending()) {
             ("http.dial", _) => EndedBy::Host,
             (_, true) => EndedBy::Instance,
             (_, false) => EndedBy::Guest,
@@ -204,27 +204,28 @@ impl Drop for Followed {
     }
 }
 
-/// Tells that what `gate` permitted has failed with the error `code`: `followed` if it is, or else whoever wants only
+/// Tells that what `enforcer` permitted has failed with the error `code`: `followed` if it is, or else whoever wants only
 /// failures.
 pub(crate) fn failed(
-    gate: &InstanceGate,
+    enforcer: &Enforcer,
     followed: Option<&Arc<Followed>>,
     what: &'static str,
     attempt: &Attempt<'_>,
     code: &str,
 ) {
-    let name = || gate.name_of(attempt);
+    let name = || enforcer.name_of(attempt);
     let Some(followed) = followed else {
-        return gate.tell_outcome(Stage::Failed, || {
+        return enforcer.record_outcome(Stage::Failed, || {
             let destination = destination(attempt);
-            let mut outcome = gate.outcome(DecisionId::default(), what, &escape(&destination), Stage::Failed);
+            let mut outcome =
+                enforcer.outcome(DecisionId::default(), what, &escape(&destination), Stage::Failed);
             outcome.error = Some(code.to_owned());
             outcome.name = name();
             outcome
         });
     };
     if followed.step(WAITING, TOLD) {
-        followed.tell(Stage::Failed, |outcome| {
+        followed.record(Stage::Failed, |outcome| {
             outcome.error = Some(code.to_owned());
             outcome.name = name();
         });

@@ -7,13 +7,13 @@ use outport_policy::{AllowList, Operator, Policy};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::ctx::GateCtx;
-use crate::holdings::OpenInComponent;
+use crate::egress::Egress;
+use crate::enforcer::Enforcer;
 use crate::http::{Internal, InternalDestination, Pool, Tls, TlsProfile};
-use crate::instance::InstanceGate;
 use crate::shut::ShutGate;
-use crate::wall::Wall;
+use crate::usage_counter::OpenInComponent;
 
-/// What one component may reach: the author's allow list before the operator's [`Wall`]. Cheap to clone; shared by
+/// What one component may reach: the author's allow list before the operator's [`Egress`]. Cheap to clone; shared by
 /// all instances of the component.
 #[derive(Clone)]
 pub struct Gate {
@@ -21,7 +21,7 @@ pub struct Gate {
 }
 
 struct Shared {
-    wall: Wall,
+    egress: Egress,
     component: Arc<str>,
     allow: Arc<AllowList>,
     open: Arc<OpenInComponent>,
@@ -31,10 +31,10 @@ struct Shared {
 }
 
 impl Gate {
-    pub(crate) fn new(wall: Wall, component: Arc<str>, allow: Arc<AllowList>) -> Gate {
-        let pool = Arc::new(Pool::new(&wall));
+    pub(crate) fn new(egress: Egress, component: Arc<str>, allow: Arc<AllowList>) -> Gate {
+        let pool = Arc::new(Pool::new(&egress));
         Gate::of(Shared {
-            wall,
+            egress,
             component,
             allow,
             open: Arc::default(),
@@ -45,8 +45,8 @@ impl Gate {
     }
 
     fn of(shared: Shared) -> Gate {
-        shared.wall.note_pool(&shared.pool);
-        shared.wall.note_component(&shared.open);
+        shared.egress.note_pool(&shared.pool);
+        shared.egress.note_component(&shared.open);
         Gate {
             shared: Arc::new(shared),
         }
@@ -60,7 +60,7 @@ impl Gate {
     /// Opens the gate for a new instance that `depth` calls inside the app led to, one after the other: 0 for one that
     /// answers a visitor, 1 for one that such an instance called. [`Internal::call`] gets it back.
     pub fn open_at(&self, depth: u32) -> GateCtx {
-        GateCtx::new(InstanceGate::new(self.clone()).at(depth))
+        GateCtx::new(Enforcer::new(self.clone()).at(depth))
     }
 
     /// The id of the component.
@@ -68,9 +68,9 @@ impl Gate {
         &self.shared.component
     }
 
-    /// The wall that the gate is in.
-    pub fn wall(&self) -> &Wall {
-        &self.shared.wall
+    /// The operator's side that the gate stands before.
+    pub fn egress(&self) -> &Egress {
+        &self.shared.egress
     }
 
     /// A gate for the same component with TLS profiles for some hosts, the first that names a host being the one
@@ -78,19 +78,19 @@ impl Gate {
     #[must_use]
     pub fn with_tls(&self, profiles: Vec<Arc<TlsProfile>>) -> Gate {
         let Shared {
-            wall,
+            egress,
             component,
             allow,
             internal,
             ..
         } = &*self.shared;
         Gate::of(Shared {
-            wall: wall.clone(),
+            egress: egress.clone(),
             component: component.clone(),
             allow: allow.clone(),
             open: Arc::default(),
             tls: Tls::new(profiles),
-            pool: Arc::new(Pool::new(wall)),
+            pool: Arc::new(Pool::new(egress)),
             internal: internal.clone(),
         })
     }
@@ -106,7 +106,7 @@ impl Gate {
     pub fn shut(&self, dependency: &str) -> ShutGate {
         let component = format!("{} ({dependency})", self.component());
         let nothing = AllowList::not_inherited();
-        ShutGate::new(self.shared.wall.gate(component, nothing.into()))
+        ShutGate::new(self.shared.egress.gate(component, nothing.into()))
     }
 
     /// Lets the app answer a request that is permitted.

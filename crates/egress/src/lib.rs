@@ -6,7 +6,7 @@
 //! [`AuditSink`].
 //!
 //! ```text
-//! Wall                 one a process: the operator's policy, the resolver, the sinks
+//! Egress               one a process: the operator's policy, the resolver, the sinks
 //!  └─ Gate             one a component: the author's allow list
 //!      └─ GateCtx      one a store: what this instance looked up, whom it sent datagrams to, what it holds
 //! ```
@@ -24,7 +24,7 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use outport_egress::{GateCtx, GateCtxView, GateView, Wall};
+//! use outport_egress::{GateCtx, GateCtxView, GateView, Egress};
 //! use outport_policy::{AllowList, Entry, Location};
 //! use wasmtime::component::{Component, Linker, ResourceTable};
 //! use wasmtime::{Engine, Store};
@@ -64,8 +64,8 @@
 //!     let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //!     let address = server.local_addr()?;
 //!     let entry = Entry::parse(&format!("*://{address}"), Location::Code)?;
-//!     let wall = Wall::builder().build()?;
-//!     let gate = wall.gate("player", Arc::new(AllowList::compile(vec![entry])));
+//!     let egress = Egress::builder().build()?;
+//!     let gate = egress.gate("player", Arc::new(AllowList::compile(vec![entry])));
 //!
 //!     // The linker: WASI as it is, then the gate in front of its network.
 //!     let engine = Engine::default();
@@ -91,7 +91,7 @@
 //!
 //!     let said = String::from_utf8(output.contents().to_vec())?;
 //!     assert_eq!(said, format!("1 {connect} => ok\n2 tcp.connect 127.0.0.1:22 => access-denied\n"));
-//!     assert_eq!(wall.tally().denied["runtime.loopback-port"], 1);
+//!     assert_eq!(egress.metrics().denied["runtime.loopback-port"], 1);
 //!     Ok(())
 //! }
 //! ```
@@ -102,29 +102,29 @@
 //! - It bounds sockets, look-ups and connections. Time, memory and computing of a guest are the embedder's to bound;
 //!   what the gate itself does for a guest can be charged to a [`HostAccount`] of the embedder's.
 //! - A decision is made when a connection is opened and for each datagram. A TCP connection that is open stays so,
-//!   whatever becomes of the grants, unless [`Wall::replace_operator`] puts a deny list in force that forbids it.
+//!   whatever becomes of the grants, unless [`Egress::replace_operator`] puts a deny list in force that forbids it.
 
 mod audit;
 mod connections;
 mod ctx;
+mod denied;
 mod dns;
+mod egress;
+mod enforcer;
 mod followed;
 mod gate;
-mod holdings;
 mod host_account;
 mod http;
-mod instance;
 mod lookup;
+mod metrics;
 pub mod p2;
 pub mod p3;
 mod pass_on;
-mod refusal;
 mod shut;
 mod sockets;
-mod tally;
 #[cfg(test)]
 mod testing;
-mod wall;
+mod usage_counter;
 
 pub use audit::{
     AlsoRefused, AuditEvent, AuditFile, AuditLog, AuditLogError, AuditOutcome, AuditSink, DenialReporter,
@@ -135,14 +135,14 @@ pub use dns::{
     Answer, DnsServerError, Extent, Refresher, Resolve, ResolveError, Resolver, ResolverError, ResolverParts,
     parse_dns_server,
 };
+pub use egress::{Egress, EgressBuilder, EgressError, WeakEgress};
 pub use gate::Gate;
 pub use host_account::HostAccount;
 pub use http::{
     Ending, GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError,
 };
+pub use metrics::Metrics;
 pub use shut::ShutGate;
-pub use tally::Tally;
-pub use wall::{Wall, WallBuilder, WallError, WeakWall};
 
 /// Puts the gate in front of the sockets and look-ups of WASI 0.2 and 0.3; [`p2::add_to_linker`] and
 /// [`p3::add_to_linker`] do it for one of them. To be called after the `add_to_linker` functions of

@@ -28,17 +28,17 @@ use std::time::Duration;
 
 use outport_policy::{Address, AnswerSource, Attempt, Host, Name, Outcome, Spelling, Ticket};
 
+use crate::denied::DeniedKind;
 use crate::dns::{Answer, Extent, ResolveError};
+use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
-use crate::instance::InstanceGate;
-use crate::refusal::RefusalKind;
 
 /// A look-up that has started.
 pub(crate) enum Lookup {
     /// The text was an address.
     Known(Vec<Address>),
     /// The name may be looked up.
-    Asked(Asked),
+    PendingLookup(PendingLookup),
 }
 
 /// Why a look-up has no addresses, as the guest gets to know it.
@@ -73,9 +73,9 @@ impl LookupError {
 }
 
 impl Lookup {
-    /// Judges the name and takes its place among the look-ups of the instance. No query leaves before [`Asked::answer`]
+    /// Judges the name and takes its place among the look-ups of the instance. No query leaves before [`PendingLookup::answer`]
     /// is awaited.
-    pub(crate) fn start(gate: &Arc<InstanceGate>, text: &str) -> Result<Lookup, LookupError> {
+    pub(crate) fn start(enforcer: &Arc<Enforcer>, text: &str) -> Result<Lookup, LookupError> {
         if let Ok(ip) = text.parse::<IpAddr>() {
             return Ok(Lookup::Known(vec![Address::new(ip)]));
         }
@@ -84,13 +84,15 @@ impl Lookup {
             Host::Name(name) => name,
         };
         let spelling = Spelling::of(text);
-        let (ticket, decision) = gate.begin_lookup(&name).map_err(|refusal| match refusal.kind() {
-            RefusalKind::Quota => LookupError::TooMany,
-            RefusalKind::Policy => LookupError::Refused,
-        })?;
-        let followed = Followed::begin(gate, decision, "dns.lookup", &Attempt::Lookup { name: &name });
-        Ok(Lookup::Asked(Asked {
-            gate: gate.clone(),
+        let (ticket, decision) = enforcer
+            .begin_lookup(&name)
+            .map_err(|denied| match denied.kind() {
+                DeniedKind::Quota => LookupError::TooMany,
+                DeniedKind::Policy => LookupError::Refused,
+            })?;
+        let followed = Followed::begin(enforcer, decision, "dns.lookup", &Attempt::Lookup { name: &name });
+        Ok(Lookup::PendingLookup(PendingLookup {
+            enforcer: enforcer.clone(),
             name,
             spelling,
             ticket: Some(ticket),
@@ -100,18 +102,18 @@ impl Lookup {
 }
 
 /// A look-up in flight.
-pub(crate) struct Asked {
-    gate: Arc<InstanceGate>,
+pub(crate) struct PendingLookup {
+    enforcer: Arc<Enforcer>,
     name: Name,
     spelling: Spelling,
     ticket: Option<Ticket>,
     followed: Option<Arc<Followed>>,
 }
 
-impl Asked {
+impl PendingLookup {
     /// The addresses that the guest may have; they are granted by then.
     pub(crate) async fn answer(mut self) -> Result<Vec<Address>, LookupError> {
-        let (outcome, result) = match judged(&self.gate, &self.name, self.spelling).await {
+        let (outcome, result) = match judged(&self.enforcer, &self.name, self.spelling).await {
             Ok((_, addresses)) if addresses.is_empty() => (Outcome::Nothing, Err(LookupError::Refused)),
             Ok((chain, addresses)) => (
                 Outcome::Answered {
@@ -123,7 +125,7 @@ impl Asked {
             Err(error) => (outcome_of(error), Err(error)),
         };
         if let Some(ticket) = self.ticket.take() {
-            self.gate.settle_lookup(ticket, outcome);
+            self.enforcer.settle_lookup(ticket, outcome);
         }
         match (&result, &self.followed) {
             (Ok(_), Some(followed)) => followed.done(),
@@ -131,7 +133,7 @@ impl Asked {
             (Err(error), followed) => {
                 let attempt = Attempt::Lookup { name: &self.name };
                 followed::failed(
-                    &self.gate,
+                    &self.enforcer,
                     followed.as_ref(),
                     "dns.lookup",
                     &attempt,
@@ -143,17 +145,17 @@ impl Asked {
     }
 }
 
-impl Drop for Asked {
+impl Drop for PendingLookup {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.gate.abandon_lookup(ticket);
+            self.enforcer.abandon_lookup(ticket);
         }
     }
 }
 
 /// What is left of the answer for `name`, after each address was judged: the chain and the addresses.
 async fn judged(
-    gate: &InstanceGate,
+    enforcer: &Enforcer,
     name: &Name,
     spelling: Spelling,
 ) -> Result<(Vec<Name>, Vec<Address>), LookupError> {
@@ -162,7 +164,7 @@ async fn judged(
         mut addresses,
         source,
         ..
-    } = resolve(gate, name, spelling).await?;
+    } = resolve(enforcer, name, spelling).await?;
     addresses.retain(|address| {
         let attempt = Attempt::Answer {
             name,
@@ -170,7 +172,7 @@ async fn judged(
             address: *address,
             source,
         };
-        gate.judge("dns.answer", &attempt).is_ok()
+        enforcer.authorize("dns.answer", &attempt).is_ok()
     });
     Ok((chain, addresses))
 }
@@ -178,18 +180,18 @@ async fn judged(
 /// The answer for `name` as the resolver gives it, in the time and with the number of addresses that are
 /// permitted. Nothing in it has been judged.
 pub(crate) async fn resolve(
-    gate: &InstanceGate,
+    enforcer: &Enforcer,
     name: &Name,
     spelling: Spelling,
 ) -> Result<Answer, LookupError> {
     if name.is_localhost() {
         return Ok(localhost());
     }
-    let quotas = gate.quotas();
-    let asked = tokio::time::timeout(quotas.lookup_time, ask(gate, name, spelling)).await;
+    let quotas = enforcer.quotas();
+    let asked = tokio::time::timeout(quotas.lookup_time, ask(enforcer, name, spelling)).await;
     let mut answer = asked.unwrap_or(Err(LookupError::TemporaryFailure))?;
     if answer.addresses.len() > quotas.lookup_addresses {
-        gate.note_cut_answer(name, answer.addresses.len());
+        enforcer.note_cut_answer(name, answer.addresses.len());
         answer.addresses.truncate(quotas.lookup_addresses);
     }
     Ok(answer)
@@ -198,15 +200,15 @@ pub(crate) async fn resolve(
 /// Asks for each candidate of `name` in turn, until one exists. A candidate that a search domain made of it comes
 /// first in the chain of its answer. Where none exists that was asked for, a candidate that was refused is what the
 /// guest is told of, as the log is.
-async fn ask(gate: &InstanceGate, name: &Name, spelling: Spelling) -> Result<Answer, LookupError> {
-    let resolver = gate.resolver();
+async fn ask(enforcer: &Enforcer, name: &Name, spelling: Spelling) -> Result<Answer, LookupError> {
+    let resolver = enforcer.resolver();
     let candidates = match spelling {
         Spelling::Absolute => vec![name.clone()],
         Spelling::Relative => resolver.expand(name),
     };
     let mut without = LookupError::Unresolvable;
     for candidate in candidates {
-        if candidate != *name && gate.judge_expanded(&candidate).is_err() {
+        if candidate != *name && enforcer.authorize_expanded(&candidate).is_err() {
             without = LookupError::Refused;
             continue;
         }

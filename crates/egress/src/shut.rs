@@ -11,9 +11,9 @@ use ::http::{Method, Request};
 use outport_policy::{Attempt, Host, Reason, Transport};
 
 use crate::ctx::GateCtx;
+use crate::enforcer::Enforcer;
 use crate::gate::Gate;
 use crate::http::Destination;
-use crate::instance::InstanceGate;
 
 /// Tells what a dependency tries that has no way out. Made by [`Gate::shut`].
 #[derive(Clone)]
@@ -60,10 +60,10 @@ impl ShutGate {
 
     /// Tells of an attempt, or of a text that is none.
     fn refuse(&self, instance: &GateCtx, what: &'static str, attempt: Result<&Attempt<'_>, (&str, Reason)>) {
-        let gate = InstanceGate::numbered(self.0.clone(), instance.instance());
+        let gate = Enforcer::numbered(self.0.clone(), instance.instance());
         match attempt {
             // The list permits nothing, and nobody asks whether it did.
-            Ok(attempt) => drop(gate.judge(what, attempt)),
+            Ok(attempt) => drop(gate.authorize(what, attempt)),
             Err((text, reason)) => gate.refuse(what, text, reason),
         }
     }
@@ -90,7 +90,7 @@ mod tests {
     fn whatever_a_dependency_without_rights_tries_is_judged_and_refused() {
         let mut world = World::new(Script::new()).deny(&["*://evil.example:*"]);
         world.operator.limits.udp = outport_policy::Limit::Holds;
-        let gate = world.wall().gate("main", allow(&["*://*:*"]));
+        let gate = world.egress().gate("main", allow(&["*://*:*"]));
         let (shut, ctx) = (gate.shut("a:b/c"), gate.open());
         shut.refuse_socket(&ctx, Transport::Tcp);
         shut.refuse_socket(&ctx, Transport::Udp);
@@ -129,8 +129,8 @@ mod tests {
                 "http.request a@b@c [http.host]",
             ]
         );
-        let tally = gate.wall().tally();
-        assert_eq!((tally.allowed, tally.denied.values().sum::<u64>()), (0, 10));
+        let metrics = gate.egress().metrics();
+        assert_eq!((metrics.allowed, metrics.denied.values().sum::<u64>()), (0, 10));
         assert_eq!(world.script.questions(), [""; 0]);
     }
 }

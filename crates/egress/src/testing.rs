@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use crate::audit::{AuditEvent, AuditSink};
 use crate::dns::{Answer, Extent, Resolve, ResolveError};
-use crate::instance::InstanceGate;
-use crate::wall::Wall;
+use crate::egress::Egress;
+use crate::enforcer::Enforcer;
 
 pub(crate) type Result = std::result::Result<Answer, ResolveError>;
 
@@ -155,21 +155,21 @@ impl World {
         self
     }
 
-    pub(crate) fn wall(&self) -> Wall {
-        let wall = Wall::builder()
+    pub(crate) fn egress(&self) -> Egress {
+        let egress = Egress::builder()
             .operator(self.operator.clone())
             .resolver(self.script.clone());
-        wall.sink(self.events.clone()).build().unwrap()
+        egress.sink(self.events.clone()).build().unwrap()
     }
 
-    /// A new instance of a component that may reach `allowed`, in a wall of its own.
-    pub(crate) fn instance(&self, allowed: &[&str]) -> Arc<InstanceGate> {
-        instance(&self.wall(), allowed)
+    /// A new instance of a component that may reach `allowed`, under an egress of its own.
+    pub(crate) fn instance(&self, allowed: &[&str]) -> Arc<Enforcer> {
+        instance(&self.egress(), allowed)
     }
 }
 
-pub(crate) fn instance(wall: &Wall, allowed: &[&str]) -> Arc<InstanceGate> {
-    wall.gate("web", allow(allowed)).open().gate.clone()
+pub(crate) fn instance(egress: &Egress, allowed: &[&str]) -> Arc<Enforcer> {
+    egress.gate("web", allow(allowed)).open().enforcer.clone()
 }
 
 pub(crate) fn allow(allowed: &[&str]) -> Arc<AllowList> {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use outport_egress::{Gate, TlsProfile, Wall};
+use outport_egress::{Egress, Gate, TlsProfile};
 use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route, Variables, serving};
 use outport_policy::AllowList;
 
@@ -67,7 +67,7 @@ pub struct Assembly<'a> {
     /// Where files are copied to, and fetched components are looked for.
     pub cache: &'a CacheDirectory,
     /// The operator's side of the network.
-    pub wall: &'a Wall,
+    pub egress: &'a Egress,
     /// What each component may reach by its author's word; one that is not here reaches nothing.
     pub allow: HashMap<ComponentId, AllowList>,
     /// The TLS profiles of each component, by the operator's word.
@@ -173,7 +173,7 @@ impl Assembly<'_> {
             .allow
             .remove(id)
             .unwrap_or_else(|| AllowList::compile(Vec::new()));
-        let gate = self.wall.gate(id.as_str(), allow.into());
+        let gate = self.egress.gate(id.as_str(), allow.into());
         let files = FileTree::copy(written, &directory_of(manifest), self.cache, self.files_size)
             .map_err(|problems| of_files(problems, manifest))?;
         Ok(Part {

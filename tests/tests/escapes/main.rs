@@ -32,7 +32,7 @@ use outport_e2e::script::{Script, results};
 use outport_e2e::udp::{UdpEcho, send_as_stranger};
 
 use outside::Outside;
-use play::{Tally, play};
+use play::{Counts, play};
 use table::{Attempt, Ending, File, List, World};
 
 // proves: ORD-1, ORD-2, ORD-3, HL-1, HL-2, HL-3, HL-5, HL-6, HL-7, RL-1, RL-2, RL-3, RL-4, RL-5
@@ -43,7 +43,7 @@ fn every_attempt_ends_as_the_table_says() {
     isolated(|| {
         let (outside, mut complaints) = (Outside::open(), Vec::new());
         let only = env::var("OUTPORT_ESCAPES").ok();
-        let (mut sum, mut expected) = (Tally::default(), Tally::default());
+        let (mut sum, mut expected) = (Counts::default(), Counts::default());
         println!(
             "{:14} {:>8} {:>8} {:>10} {:>8} {:>8}",
             "", "attempts", "denied", "impossible", "through", "arrived"
@@ -52,13 +52,13 @@ fn every_attempt_ends_as_the_table_says() {
             if only.as_ref().is_some_and(|only| *only != name) {
                 continue;
             }
-            let mut tally = Tally::default();
+            let mut counts = Counts::default();
             for world in &file.world {
-                tally.add(play(world, &outside, &mut complaints));
+                counts.add(play(world, &outside, &mut complaints));
                 expected.add(promised(world));
             }
-            println!("{name:14} {tally}");
-            sum.add(tally);
+            println!("{name:14} {counts}");
+            sum.add(counts);
         }
         println!("{:14} {sum}", "all");
         assert!(
@@ -72,20 +72,20 @@ fn every_attempt_ends_as_the_table_says() {
 }
 
 /// What the table says about a world, in numbers.
-fn promised(world: &World) -> Tally {
+fn promised(world: &World) -> Counts {
     let versions = |attempt: &Attempt| if attempt.only.is_some() { 1 } else { 2 };
-    let mut tally = Tally::default();
+    let mut counts = Counts::default();
     for attempt in &world.attempt {
         let count = attempt.variants().len() * versions(attempt);
-        tally.attempts += count;
-        tally.arrived += count * attempt.reaches;
+        counts.attempts += count;
+        counts.arrived += count * attempt.reaches;
         match attempt.ends {
-            Ending::Denied => tally.denied += count,
-            Ending::Impossible => tally.impossible += count,
-            Ending::Through => tally.through += count,
+            Ending::Denied => counts.denied += count,
+            Ending::Impossible => counts.impossible += count,
+            Ending::Through => counts.through += count,
         }
     }
-    tally
+    counts
 }
 
 // proves: AL-1, AL-2

@@ -24,7 +24,7 @@ use crate::table::{Attempt, Ending, Step, World, fits, reply};
 
 /// What all attempts together came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct Counts {
     pub(crate) attempts: usize,
     pub(crate) denied: usize,
     pub(crate) impossible: usize,
@@ -33,8 +33,8 @@ pub(crate) struct Tally {
     pub(crate) arrived: usize,
 }
 
-impl Tally {
-    pub(crate) fn add(&mut self, other: Tally) {
+impl Counts {
+    pub(crate) fn add(&mut self, other: Counts) {
         self.attempts += other.attempts;
         self.denied += other.denied;
         self.impossible += other.impossible;
@@ -53,7 +53,7 @@ impl Tally {
 }
 
 /// Numbers in the columns of the report.
-impl fmt::Display for Tally {
+impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -67,7 +67,7 @@ impl fmt::Display for Tally {
 const VERSIONS: [(&str, &str); 2] = [("0.2", "http-player"), ("0.3", "http-player-p3")];
 
 /// Plays a world on every version. What was not as the table says is told in `complaints`.
-pub(crate) fn play(world: &World, outside: &Outside, complaints: &mut Vec<String>) -> Tally {
+pub(crate) fn play(world: &World, outside: &Outside, complaints: &mut Vec<String>) -> Counts {
     let dns = DnsServer::start();
     answer(&dns, &world.dns);
     let apps = VERSIONS.map(|(version, guest)| (version, start(world, guest, &dns)));
@@ -75,7 +75,7 @@ pub(crate) fn play(world: &World, outside: &Outside, complaints: &mut Vec<String
     for (_, app) in &apps {
         app.address();
     }
-    let mut tally = Tally::default();
+    let mut metrics = Counts::default();
     for (version, app) in apps {
         let before = outside.arrivals();
         let attempts = world.attempt.iter().flat_map(Attempt::variants);
@@ -91,7 +91,7 @@ pub(crate) fn play(world: &World, outside: &Outside, complaints: &mut Vec<String
         };
         for attempt in &attempts {
             player.number += 1;
-            tally.count(player.attempt(attempt));
+            metrics.count(player.attempt(attempt));
             answer(&dns, &world.dns);
         }
         let mut found = player.complaints;
@@ -99,7 +99,7 @@ pub(crate) fn play(world: &World, outside: &Outside, complaints: &mut Vec<String
         found.extend(compare_denials(&attempts, &finished.audit));
         let arrived = outside.arrivals() - before;
         let expected: usize = attempts.iter().map(|attempt| attempt.reaches).sum();
-        tally.arrived += arrived;
+        metrics.arrived += arrived;
         if arrived != expected {
             found.push(format!("{arrived} arrivals outside instead of {expected}"));
         }
@@ -108,7 +108,7 @@ pub(crate) fn play(world: &World, outside: &Outside, complaints: &mut Vec<String
             complaints.push(format!("{} (WASI {version})\n  {found}", world.name));
         }
     }
-    tally
+    metrics
 }
 
 fn answer(dns: &DnsServer, replies: &BTreeMap<String, Vec<String>>) {

@@ -1,7 +1,7 @@
 //! One guest's way to its destination: the attempts that it makes, and what comes of each.
 
 use super::undecided::{self, Purpose};
-use super::{Assumption, Judged, LayerSays, Question, Refusal, Undecided, Verdict};
+use super::{Assumption, DenialSummary, Judged, LayerSays, Question, Undecided, Verdict};
 use crate::findings::DeniedNames;
 use outport_policy::{
     Address, AnswerSource, Attempt, Decision, Endpoint, Grants, Host, Layer, LayerAnswer, Name, Outcome,
@@ -141,7 +141,7 @@ impl<'a> Inquiry<'a> {
         }
         let no_socket = denials
             .iter()
-            .map(|denial| Refusal::of(denial, &create, self.socket))
+            .map(|denial| DenialSummary::of(denial, &create, self.socket))
             .collect();
         let layers = Layer::ALL.map(|layer| LayerSays::of(layer, &self.ask(layer, &create)));
         if let Some(last) = self.attempts.last_mut() {
@@ -249,19 +249,19 @@ impl<'a> Inquiry<'a> {
         let refusals = attempts.iter().map(|attempt| {
             let denials = self.policy.denials(attempt, &situation).into_iter();
             let others = denials.filter(|denial| denial.reason().layer() < Layer::AllowList);
-            let refusals: Vec<Refusal> = others
-                .map(|denial| Refusal::of(&denial, attempt, self.socket))
+            let refusals: Vec<DenialSummary> = others
+                .map(|denial| DenialSummary::of(&denial, attempt, self.socket))
                 .collect();
             refusals
         });
-        let refusals: Vec<Vec<Refusal>> = refusals.collect();
+        let refusals: Vec<Vec<DenialSummary>> = refusals.collect();
         if refusals.iter().any(Vec::is_empty) {
             return;
         }
         self.add_to_last(refusals.into_iter().flatten());
     }
 
-    fn add_to_last(&mut self, refusals: impl IntoIterator<Item = Refusal>) {
+    fn add_to_last(&mut self, refusals: impl IntoIterator<Item = DenialSummary>) {
         let Some(last) = self.attempts.last_mut() else {
             return;
         };
@@ -299,7 +299,7 @@ impl<'a> Inquiry<'a> {
         let refusals = self.policy.denials(attempt, &situation);
         let refusals = refusals
             .iter()
-            .map(|denial| Refusal::of(denial, attempt, self.socket));
+            .map(|denial| DenialSummary::of(denial, attempt, self.socket));
         self.attempts.push(Judged {
             attempt: attempt.to_string(),
             verdict,

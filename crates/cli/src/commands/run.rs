@@ -110,7 +110,7 @@ fn run_to_the_end(
         let status = match ended {
             Ok(outcome) => {
                 let status = status(outcome, terminal)?;
-                network.wall().flush();
+                network.egress().flush();
                 signals.unless_written().await.unwrap_or(status)
             }
             Err(stopped) => stopped,

@@ -197,7 +197,7 @@ impl Options {
             engine: &room.engine,
             code: &room.code,
             cache: &self.operator.loading.cache(),
-            wall: network.wall(),
+            egress: network.egress(),
             allow,
             client_tls: &|id| side.client_tls.of(id.as_str()),
             variables: &written.variables,

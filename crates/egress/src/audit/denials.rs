@@ -57,7 +57,7 @@ impl AuditSink for DenialReporter {
 
     fn record(&self, event: &AuditEvent) {
         if event.verdict == Verdict::Deny {
-            let denial = Denial {
+            let denial = DenialKey {
                 component: event.component.clone(),
                 attempt: event.attempt,
                 destination: event.destination.clone(),
@@ -74,7 +74,7 @@ impl AuditSink for DenialReporter {
 
     fn record_outcome(&self, outcome: &AuditOutcome) {
         if outcome.is_a_failure() {
-            let failure = Denial {
+            let failure = DenialKey {
                 component: outcome.component.clone(),
                 attempt: outcome.attempt,
                 destination: outcome.destination.clone(),
@@ -118,12 +118,12 @@ struct Seen {
     /// What its lines begin with.
     word: &'static str,
     since: Instant,
-    denials: HashMap<Denial, u64>,
+    denials: HashMap<DenialKey, u64>,
     components: HashMap<Arc<str>, Told>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
-struct Denial {
+struct DenialKey {
     component: Arc<str>,
     attempt: &'static str,
     destination: String,
@@ -148,7 +148,7 @@ impl Seen {
 
     fn add(
         &mut self,
-        denial: Denial,
+        denial: DenialKey,
         line: impl FnOnce() -> String,
         now: Instant,
         tell: &mut dyn FnMut(String),
@@ -177,7 +177,7 @@ impl Seen {
         let mut summed: HashMap<Arc<str>, usize> = HashMap::new();
         for (denial, again) in again {
             let again = std::mem::take(again);
-            let Denial {
+            let DenialKey {
                 component,
                 attempt,
                 destination,
@@ -258,7 +258,7 @@ mod tests {
         fn add(&mut self, second: u64, component: &str, destination: &str) {
             let now = self.start + Duration::from_secs(second);
             let event = denial(component, destination);
-            let denial = Denial {
+            let denial = DenialKey {
                 component: event.component.clone(),
                 attempt: event.attempt,
                 destination: event.destination.clone(),

@@ -22,7 +22,7 @@ use serde_json::ser::Formatter;
 /// When the disk is slower than the guests, events are lost rather than guests held up; the log then has a line
 /// `{"ts":…,"lost":N}` in their place. A disk that refuses to be written to is reported once a minute, as a `tracing`
 /// error, and tried again; what waits meanwhile is kept as far as there is room. Embedders who want nothing to pass that
-/// is not recorded make it a [required sink](crate::WallBuilder::required_sink).
+/// is not recorded make it a [required sink](crate::EgressBuilder::required_sink).
 pub struct AuditLog {
     lines: Lines,
     health: Arc<Health>,

@@ -1,7 +1,7 @@
 //! What was decided, for those who must know.
 //!
 //! ```text
-//! InstanceGate::judge ──▶ AuditEvent ──▶ AuditSink (any number)
+//! Enforcer::judge ──▶ AuditEvent ──▶ AuditSink (any number)
 //!                                         ├─ AuditLog         every decision, one JSON object a line
 //!                           │             └─ DenialReporter   denials and failures for a terminal, summed up
 //! Followed::tell ───────▶ AuditOutcome ──┘         what became of what was permitted; the reporter wants failures alone
@@ -45,7 +45,7 @@ pub enum Outcomes {
 
 /// Somebody who is told of decisions.
 pub trait AuditSink: Send + Sync + 'static {
-    /// Whether events with this verdict are to be made for this sink. Asked for every decision.
+    /// Whether events with this verdict are to be made for this sink. PendingLookup for every decision.
     fn wants(&self, verdict: Verdict) -> bool {
         let _ = verdict;
         true
@@ -54,7 +54,7 @@ pub trait AuditSink: Send + Sync + 'static {
     /// Takes one event. Called on the thread of the guest: must neither block nor panic.
     fn record(&self, event: &AuditEvent);
 
-    /// Which outcomes this sink is told of. Asked once. Default: none.
+    /// Which outcomes this sink is told of. PendingLookup once. Default: none.
     fn outcomes(&self) -> Outcomes {
         Outcomes::None
     }
@@ -64,8 +64,8 @@ pub trait AuditSink: Send + Sync + 'static {
         let _ = outcome;
     }
 
-    /// Whether what it takes now will be recorded; for [`WallBuilder::required_sink`](crate::WallBuilder::required_sink).
-    /// Asked for every decision that is told.
+    /// Whether what it takes now will be recorded; for [`EgressBuilder::required_sink`](crate::EgressBuilder::required_sink).
+    /// PendingLookup for every decision that is told.
     fn is_available(&self) -> bool {
         true
     }

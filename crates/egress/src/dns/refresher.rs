@@ -6,7 +6,7 @@
 //! again soon. A name that is known not to exist has no addresses any more. A new deny list is resolved as soon as it is
 //! in force.
 //!
-//! This runs on a thread of its own, which ends when the [`Refresher`] or the wall is dropped.
+//! This runs on a thread of its own, which ends when the [`Refresher`] or the [`Egress`] is dropped.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
@@ -19,9 +19,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::answer::{Answer, Extent, Resolve, ResolveError};
-use crate::wall::{Wall, WeakWall};
+use crate::egress::{Egress, WeakEgress};
 
-/// Resolves the denied names of a [`Wall`] for as long as it lives.
+/// Resolves the denied names of a [`Egress`] for as long as it lives.
 pub struct Refresher {
     first: Arc<FirstRound>,
     _stop: oneshot::Sender<()>,
@@ -34,18 +34,18 @@ struct FirstRound {
 }
 
 impl Refresher {
-    /// Starts to resolve the denied names of `wall`.
+    /// Starts to resolve the denied names of `egress`.
     ///
     /// # Errors
     ///
     /// The system gave no thread.
-    pub fn start(wall: &Wall) -> std::io::Result<Refresher> {
+    pub fn start(egress: &Egress) -> std::io::Result<Refresher> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let first = Arc::new(FirstRound::default());
-        let (weak, done) = (wall.downgrade(), first.clone());
+        let (weak, done) = (egress.downgrade(), first.clone());
         std::thread::Builder::new()
             .name("outport-refresh".to_owned())
             .spawn(move || {
@@ -74,10 +74,10 @@ impl Refresher {
     }
 }
 
-async fn refresh_forever(wall: WeakWall, first: &FirstRound) {
+async fn refresh_forever(egress: WeakEgress, first: &FirstRound) {
     let mut known = Known::default();
     loop {
-        let Some(standing) = wall.upgrade() else { return };
+        let Some(standing) = egress.upgrade() else { return };
         let names = standing.configured(|operator| operator.deny.exact_names());
         let due = known.due(&names, Instant::now());
         for (name, result) in resolve_all(&standing, due).await {
@@ -97,8 +97,8 @@ async fn refresh_forever(wall: WeakWall, first: &FirstRound) {
     }
 }
 
-async fn resolve_all(wall: &Wall, names: Vec<Name>) -> Vec<(Name, Result<Answer, ResolveError>)> {
-    let resolver: &dyn Resolve = &**wall.resolver();
+async fn resolve_all(egress: &Egress, names: Vec<Name>) -> Vec<(Name, Result<Answer, ResolveError>)> {
+    let resolver: &dyn Resolve = &**egress.resolver();
     let mut results = Vec::with_capacity(names.len());
     for some in names.chunks(AT_ONCE) {
         let asked = some.iter().map(|name| async move {
@@ -199,7 +199,7 @@ const SHORTEST: Duration = Duration::from_secs(30);
 /// No name is asked for less often than this, whatever its TTL says.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the thread sleeps at most before it looks whether the wall still stands.
+/// How long the thread sleeps at most before it looks whether the egress is still there.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Names that are resolved at the same time.

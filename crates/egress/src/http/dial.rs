@@ -20,22 +20,23 @@ use super::slot::ExchangeSlot;
 use super::user::Paced;
 use crate::audit::code_of;
 use crate::connections::{Registration, Way};
+use crate::denied::{Denied, DeniedKind};
 use crate::dns::{Answer, Extent};
+use crate::egress::Egress;
+use crate::enforcer::{DecisionId, Enforcer};
 use crate::followed::{self, Followed};
-use crate::instance::{DecisionId, InstanceGate};
 use crate::lookup;
-use crate::refusal::{Refusal, RefusalKind};
-use crate::wall::Wall;
 
 /// A new connection for `destination`, to exactly one of the addresses that were judged.
 pub(super) async fn connect(
-    gate: &Arc<InstanceGate>,
+    enforcer: &Arc<Enforcer>,
     destination: &Destination,
     slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
-    let answer = resolve(gate, destination).await?;
-    let (mut connection_slot, permitted) = judge_when_there_is_room(gate, destination, &answer, slot).await?;
-    let connected = first_to_connect(gate, destination, &answer, &permitted).await;
+    let answer = resolve(enforcer, destination).await?;
+    let (mut connection_slot, permitted) =
+        authorize_when_there_is_room(enforcer, destination, &answer, slot).await?;
+    let connected = first_to_connect(enforcer, destination, &answer, &permitted).await;
     let (stream, endpoint, followed) = connected.map_err(errors::of_connect)?;
     stream.set_nodelay(true).map_err(errors::of_connect)?;
     let reached = Reached {
@@ -50,7 +51,7 @@ pub(super) async fn connect(
         Paced::new(stream).followed(followed.clone()),
         reached,
         destination,
-        &gate.gate().tls().connector(&destination.host),
+        &enforcer.gate().tls().connector(&destination.host),
         connection_slot,
     )
     .await;
@@ -65,7 +66,7 @@ pub(super) async fn connect(
 
 /// Whether a connection that was made before may still be used: the policy may have changed since.
 pub(super) fn may_reuse(
-    gate: &Arc<InstanceGate>,
+    enforcer: &Arc<Enforcer>,
     destination: &Destination,
     reached: &Reached,
     slot: &ExchangeSlot,
@@ -83,15 +84,16 @@ pub(super) fn may_reuse(
         source: *source,
     };
     // The connection is among those that are counted, and it takes no further place but with its instance.
-    gate.judge_counted("http.dial", &attempt, slot.usage_of_instance())
+    enforcer
+        .authorize_counted("http.dial", &attempt, slot.usage_of_instance())
         .is_ok()
 }
 
-async fn resolve(gate: &InstanceGate, destination: &Destination) -> Result<Answer, Error> {
+async fn resolve(enforcer: &Enforcer, destination: &Destination) -> Result<Answer, Error> {
     match &destination.host {
         Host::Name(name) => {
-            let _turn = gate.turn_to_resolve().await;
-            let answer = lookup::resolve(gate, name, destination.spelling).await;
+            let _turn = enforcer.turn_to_resolve().await;
+            let answer = lookup::resolve(enforcer, name, destination.spelling).await;
             answer.map_err(errors::of_lookup)
         }
         Host::Address(address) => Ok(Answer {
@@ -106,7 +108,7 @@ async fn resolve(gate: &InstanceGate, destination: &Destination) -> Result<Answe
 
 /// One connection in the counts of the process. Dropping it gives the place back and wakes who waits for one.
 pub(super) struct ConnectionSlot {
-    gate: Arc<InstanceGate>,
+    enforcer: Arc<Enforcer>,
     connection: Option<Registration>,
     place: Option<OwnedSemaphorePermit>,
     /// Told of when the connection ends.
@@ -138,8 +140,8 @@ impl ConnectionSlot {
             chain: reached.chain.clone(),
             source: reached.source,
         };
-        self.connection = Some(self.gate.gate().wall().open_connections().register(
-            &self.gate,
+        self.connection = Some(self.enforcer.egress().open_connections().register(
+            &self.enforcer,
             remote,
             way,
             followed.as_ref(),
@@ -158,43 +160,43 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.gate.held().uncount_connection();
+        self.enforcer.usage_counter().uncount_connection();
     }
 }
 
 /// The endpoints that may be connected to. Where only a quota is in the way, a place is waited for; what is
 /// waited for is no denial yet, so nobody is told of it.
-async fn judge_when_there_is_room(
-    gate: &Arc<InstanceGate>,
+async fn authorize_when_there_is_room(
+    enforcer: &Arc<Enforcer>,
     destination: &Destination,
     answer: &Answer,
     slot: &ExchangeSlot,
 ) -> Result<(ConnectionSlot, Vec<Permitted>), Error> {
     let patience = Instant::now() + QUOTA_TIME;
-    let mut place = take_place(gate, patience).await?;
+    let mut place = take_place(enforcer, patience).await?;
     let mut waiter = None;
     loop {
         // Waits from before the look on, so that a place which is freed right after it is not missed.
-        let freed = gate.gate().wall().freed().notified();
+        let freed = enforcer.egress().freed().notified();
         let is_last = Instant::now() >= patience;
-        if is_last || has_room(gate, destination, answer, slot.usage()) {
-            let before = slot.without(gate.held().count_connection());
+        if is_last || has_room(enforcer, destination, answer, slot.usage()) {
+            let before = slot.without(enforcer.usage_counter().count_connection());
             let connection_slot = ConnectionSlot {
-                gate: gate.clone(),
+                enforcer: enforcer.clone(),
                 connection: None,
                 place: place.take(),
                 followed: None,
             };
-            match judge(gate, destination, answer, before) {
+            match authorize(enforcer, destination, answer, before) {
                 Ok(permitted) => return Ok((connection_slot, permitted)),
-                Err(RefusalKind::Policy) => return Err(Error::DestinationIpProhibited),
-                Err(RefusalKind::Quota) if is_last => return Err(Error::ConnectionLimitReached),
+                Err(DeniedKind::Policy) => return Err(Error::DestinationIpProhibited),
+                Err(DeniedKind::Quota) if is_last => return Err(Error::ConnectionLimitReached),
                 // Somebody else was faster.
-                Err(RefusalKind::Quota) => place = connection_slot.back(),
+                Err(DeniedKind::Quota) => place = connection_slot.back(),
             }
         }
-        waiter.get_or_insert_with(|| Waiter::new(gate.gate().wall()));
-        gate.gate().wall().close_idle();
+        waiter.get_or_insert_with(|| Waiter::new(enforcer.egress()));
+        enforcer.egress().close_idle();
         // Whether the time is up is looked at above.
         let _ = tokio::time::timeout_at(patience, freed).await;
     }
@@ -202,18 +204,18 @@ async fn judge_when_there_is_room(
 
 /// Whether no quota is in the way. A place is counted only then: those who wait would otherwise see, and wake, each
 /// other.
-fn has_room(gate: &InstanceGate, destination: &Destination, answer: &Answer, usage: Usage) -> bool {
+fn has_room(enforcer: &Enforcer, destination: &Destination, answer: &Answer, usage: Usage) -> bool {
     let kinds =
-        attempts(destination, answer).filter_map(|(_, attempt)| gate.judge_again_with(&attempt, usage).err());
-    kinds.map(Refusal::kind).all(|kind| kind != RefusalKind::Quota)
+        attempts(destination, answer).filter_map(|(_, attempt)| enforcer.recheck_with(&attempt, usage).err());
+    kinds.map(Denied::kind).all(|kind| kind != DeniedKind::Quota)
 }
 
 /// A request that waits for a place, in the count of those.
 struct Waiter(Arc<AtomicU32>);
 
 impl Waiter {
-    fn new(wall: &Wall) -> Waiter {
-        let waiting = Arc::clone(wall.waiting());
+    fn new(egress: &Egress) -> Waiter {
+        let waiting = Arc::clone(egress.waiting());
         waiting.fetch_add(1, Ordering::SeqCst);
         Waiter(waiting)
     }
@@ -226,33 +228,33 @@ impl Drop for Waiter {
 }
 
 /// A place among the connections of outgoing HTTP that the operator permits, where there is such a bound.
-async fn take_place(gate: &InstanceGate, patience: Instant) -> Result<Option<OwnedSemaphorePermit>, Error> {
-    let Some(places) = gate.gate().wall().http_connections() else {
+async fn take_place(enforcer: &Enforcer, patience: Instant) -> Result<Option<OwnedSemaphorePermit>, Error> {
+    let Some(places) = enforcer.egress().http_connections() else {
         return Ok(None);
     };
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         return Ok(Some(place));
     }
-    let _waiter = Waiter::new(gate.gate().wall());
-    gate.gate().wall().close_idle();
+    let _waiter = Waiter::new(enforcer.egress());
+    enforcer.egress().close_idle();
     match tokio::time::timeout_at(patience, Arc::clone(places).acquire_owned()).await {
         Ok(Ok(place)) => Ok(Some(place)),
         Ok(Err(_)) | Err(_) => Err(Error::ConnectionLimitReached),
     }
 }
 
-fn judge(
-    gate: &InstanceGate,
+fn authorize(
+    enforcer: &Enforcer,
     destination: &Destination,
     answer: &Answer,
     before: Usage,
-) -> Result<Vec<Permitted>, RefusalKind> {
+) -> Result<Vec<Permitted>, DeniedKind> {
     let mut permitted = Vec::new();
-    let mut refused = RefusalKind::Policy;
+    let mut refused = DeniedKind::Policy;
     for (endpoint, attempt) in attempts(destination, answer) {
-        match gate.judge_counted("http.dial", &attempt, before) {
+        match enforcer.authorize_counted("http.dial", &attempt, before) {
             Ok(decision) => permitted.push(Permitted { endpoint, decision }),
-            Err(refusal) if refusal.kind() == RefusalKind::Quota => refused = RefusalKind::Quota,
+            Err(denied) if denied.kind() == DeniedKind::Quota => refused = DeniedKind::Quota,
             Err(_) => {}
         }
     }
@@ -288,19 +290,19 @@ fn attempt<'a>(destination: &'a Destination, answer: &'a Answer, remote: Endpoin
 /// Connects to the endpoints in order, each with a [`HEAD_START`] before the next one is tried as well (RFC 8305,
 /// section 5).
 async fn first_to_connect(
-    gate: &Arc<InstanceGate>,
+    enforcer: &Arc<Enforcer>,
     destination: &Destination,
     answer: &Answer,
     permitted: &[Permitted],
 ) -> io::Result<(TcpStream, Endpoint, Option<Arc<Followed>>)> {
     let dial = |Permitted { endpoint, decision }: Permitted| async move {
         let attempt = attempt(destination, answer, endpoint);
-        let followed = Followed::begin(gate, decision, "http.dial", &attempt);
+        let followed = Followed::begin(enforcer, decision, "http.dial", &attempt);
         match TcpStream::connect(std::net::SocketAddr::from(endpoint)).await {
             Ok(stream) => Ok((stream, endpoint, followed)),
             Err(error) => {
                 let code = code_of(&errors::of_connect(error.kind().into()));
-                followed::failed(gate, followed.as_ref(), "http.dial", &attempt, &code);
+                followed::failed(enforcer, followed.as_ref(), "http.dial", &attempt, &code);
                 Err(error)
             }
         }
@@ -340,10 +342,10 @@ mod tests {
     use crate::testing::{Script, World};
 
     /// A world with room for `most` connections, and a gate in it.
-    fn crowded(most: u32) -> (World, Arc<InstanceGate>, Destination, Answer) {
+    fn crowded(most: u32) -> (World, Arc<Enforcer>, Destination, Answer) {
         let mut world = World::new(Script::new());
         world.operator.quotas.total_connections = Some(most);
-        let gate = world.instance(&["http://10.0.0.1:8080"]);
+        let enforcer = world.instance(&["http://10.0.0.1:8080"]);
         let host = Host::parse("10.0.0.1").unwrap();
         let answer = Answer {
             chain: Vec::new(),
@@ -358,15 +360,15 @@ mod tests {
             port: 8080,
             spelling: outport_policy::Spelling::Relative,
         };
-        (world, gate, destination, answer)
+        (world, enforcer, destination, answer)
     }
 
     // proves: Q-1
     #[tokio::test(start_paused = true)]
     async fn a_request_waits_five_seconds_for_a_place_and_is_denied_once() {
-        let (world, gate, destination, answer) = crowded(1);
-        let slot = ExchangeSlot::count(&gate);
-        let wait = || judge_when_there_is_room(&gate, &destination, &answer, &slot);
+        let (world, enforcer, destination, answer) = crowded(1);
+        let slot = ExchangeSlot::count(&enforcer);
+        let wait = || authorize_when_there_is_room(&enforcer, &destination, &answer, &slot);
         let (held, _) = wait().await.ok().unwrap();
         let start = Instant::now();
         assert!(matches!(wait().await, Err(Error::ConnectionLimitReached)));
@@ -392,11 +394,13 @@ mod tests {
     // proves: Q-1
     #[tokio::test]
     async fn a_place_that_is_freed_while_a_request_looks_is_not_missed() {
-        let (_world, gate, destination, answer) = crowded(1);
+        let (_world, enforcer, destination, answer) = crowded(1);
         // So many components that closing their idle connections, between the look and the wait, takes a while.
-        let slot = ExchangeSlot::count(&gate);
-        let wall = gate.gate().wall();
-        let _others: Vec<_> = (0..10_000).map(|_| wall.gate("other", Arc::default())).collect();
+        let slot = ExchangeSlot::count(&enforcer);
+        let egress = enforcer.egress();
+        let _others: Vec<_> = (0..10_000)
+            .map(|_| egress.gate("other", Arc::default()))
+            .collect();
         let (give, given) = std::sync::mpsc::channel::<(Duration, ConnectionSlot)>();
         let freeing = std::thread::spawn(move || {
             for (later, held) in given {
@@ -405,7 +409,7 @@ mod tests {
             }
         });
         for round in 0..200 {
-            let place = || judge_when_there_is_room(&gate, &destination, &answer, &slot);
+            let place = || authorize_when_there_is_room(&enforcer, &destination, &answer, &slot);
             let (held, _) = place().await.ok().unwrap();
             give.send((Duration::from_micros(round * 10), held)).unwrap();
             let start = Instant::now();
@@ -429,12 +433,12 @@ mod tests {
             world.operator.quotas.total_connections = None;
             world.operator.quotas.sockets_per_instance = of_instance;
             world.operator.quotas.sockets_per_process = of_process;
-            let gate = world.instance(&["*://10.0.0.1:8080"]);
-            let _socket = SocketSlot::take(&gate, Transport::Tcp).ok().unwrap();
+            let enforcer = world.instance(&["*://10.0.0.1:8080"]);
+            let _socket = SocketSlot::take(&enforcer, Transport::Tcp).ok().unwrap();
             let mut held = Vec::new();
             let refused = loop {
-                let slot = ExchangeSlot::count(&gate);
-                match judge_when_there_is_room(&gate, &destination, &answer, &slot).await {
+                let slot = ExchangeSlot::count(&enforcer);
+                match authorize_when_there_is_room(&enforcer, &destination, &answer, &slot).await {
                     Ok((connection_slot, _)) => held.push((slot, connection_slot)),
                     Err(error) => break error,
                 }
@@ -445,10 +449,10 @@ mod tests {
                 most,
                 "with one socket: {of_instance}, {of_process}"
             );
-            let socket = SocketSlot::take(&gate, Transport::Tcp).err().unwrap();
-            assert_eq!(socket.kind(), RefusalKind::Quota);
+            let socket = SocketSlot::take(&enforcer, Transport::Tcp).err().unwrap();
+            assert_eq!(socket.kind(), DeniedKind::Quota);
             held.pop();
-            assert!(SocketSlot::take(&gate, Transport::Tcp).is_ok());
+            assert!(SocketSlot::take(&enforcer, Transport::Tcp).is_ok());
         }
     }
 
@@ -458,13 +462,13 @@ mod tests {
         let mut world = World::new(Script::new());
         world.operator.quotas.sockets_per_process = 100;
         world.operator.quotas.sockets_per_instance = 100;
-        let wall = world.wall();
+        let egress = world.egress();
         let [greedy, modest] = ["greedy", "modest"].map(|name| {
             let allow = crate::testing::allow(&["*://10.0.0.1:8080"]);
-            wall.gate(name, allow).open().gate.clone()
+            egress.gate(name, allow).open().enforcer.clone()
         });
-        let take_all = |gate: &Arc<InstanceGate>| {
-            let taken = std::iter::from_fn(|| SocketSlot::take(gate, Transport::Tcp).ok());
+        let take_all = |enforcer: &Arc<Enforcer>| {
+            let taken = std::iter::from_fn(|| SocketSlot::take(enforcer, Transport::Tcp).ok());
             taken.collect::<Vec<_>>()
         };
         let of_greedy = take_all(&greedy);
@@ -485,7 +489,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let open = listener.local_addr().unwrap();
 
-        let (_world, gate, destination, answer) = crowded(10);
+        let (_world, enforcer, destination, answer) = crowded(10);
         let permitted = |endpoints: &[Endpoint]| {
             let decision = DecisionId::default();
             let permitted = endpoints.iter().map(|endpoint| Permitted {
@@ -495,7 +499,7 @@ mod tests {
             permitted.collect::<Vec<_>>()
         };
         let to = async |endpoints: &[Endpoint]| {
-            let connected = first_to_connect(&gate, &destination, &answer, &permitted(endpoints)).await;
+            let connected = first_to_connect(&enforcer, &destination, &answer, &permitted(endpoints)).await;
             connected.map(|(stream, endpoint, _)| (stream, endpoint))
         };
         let (stream, endpoint) = to(&[closed.into(), open.into()]).await.unwrap();

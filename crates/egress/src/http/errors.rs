@@ -5,13 +5,13 @@ use std::io;
 use outport_policy::Host;
 use wasmtime_wasi_http::Error;
 
+use crate::denied::Denied;
 use crate::lookup::LookupError;
-use crate::refusal::Refusal;
 
 /// The request to `host` was refused before anything was resolved (RSN-3).
-pub(super) fn of_request_refusal(refusal: Refusal, host: &Host) -> Error {
+pub(super) fn of_denied_request(denied: Denied, host: &Host) -> Error {
     match host {
-        Host::Address(_) if refusal.is_about_the_address() => Error::DestinationIpProhibited,
+        Host::Address(_) if denied.is_about_the_address() => Error::DestinationIpProhibited,
         _ => Error::HttpRequestDenied,
     }
 }

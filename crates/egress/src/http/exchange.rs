@@ -20,31 +20,31 @@ use super::internal::InternalDestination;
 use super::own_body::OwnBody;
 use super::slot::ExchangeSlot;
 use crate::audit::code_of;
+use crate::enforcer::{DecisionId, Enforcer};
 use crate::followed::{self, Followed};
-use crate::instance::{DecisionId, InstanceGate};
 
 /// Judges `request`, sends it, and waits for the head of the answer.
 pub(super) async fn send(
-    gate: &Arc<InstanceGate>,
+    enforcer: &Arc<Enforcer>,
     mut request: Request<OwnBody>,
     options: RequestOptions,
 ) -> Result<Response<WasiBody>, Error> {
     let completed = destination::complete_path(request.uri_mut());
     let destination = completed.and_then(|()| Destination::of(&request)).map_err(|_| {
         let host = request.uri().host().unwrap_or_default();
-        gate.refuse("http.request", host, Reason::HttpHost);
+        enforcer.refuse("http.request", host, Reason::HttpHost);
         Error::HttpRequestUriInvalid
     })?;
-    let decision = judge(gate, &destination, &request)?;
+    let decision = authorize(enforcer, &destination, &request)?;
     let method = request.method().clone();
-    let followed = Followed::begin(gate, decision, "http.request", &destination.attempt(&method));
-    let sent = send_judged(gate, &destination, request, options, followed.as_ref()).await;
+    let followed = Followed::begin(enforcer, decision, "http.request", &destination.attempt(&method));
+    let sent = send_judged(enforcer, &destination, request, options, followed.as_ref()).await;
     match sent {
         Ok(response) => Ok(followed_body::of_response(response, followed.as_ref())),
         Err(error) => {
             let attempt = destination.attempt(&method);
             followed::failed(
-                gate,
+                enforcer,
                 followed.as_ref(),
                 "http.request",
                 &attempt,
@@ -56,7 +56,7 @@ pub(super) async fn send(
 }
 
 async fn send_judged(
-    gate: &Arc<InstanceGate>,
+    enforcer: &Arc<Enforcer>,
     destination: &Destination,
     request: Request<OwnBody>,
     options: RequestOptions,
@@ -66,39 +66,43 @@ async fn send_judged(
         Host::Name(name) => match InternalDestination::of(name) {
             Some(internal) => {
                 let request = request.map(|body| followed_body::of_request(body.lend(), followed));
-                gate.gate().call_internal(internal, gate.depth(), request).await
+                enforcer
+                    .gate()
+                    .call_internal(internal, enforcer.depth(), request)
+                    .await
             }
-            None => send_out(gate, destination, request, options, followed).await,
+            None => send_out(enforcer, destination, request, options, followed).await,
         },
-        Host::Address(_) => send_out(gate, destination, request, options, followed).await,
+        Host::Address(_) => send_out(enforcer, destination, request, options, followed).await,
     }
 }
 
-fn judge(
-    gate: &InstanceGate,
+fn authorize(
+    enforcer: &Enforcer,
     destination: &Destination,
     request: &Request<OwnBody>,
 ) -> Result<DecisionId, Error> {
-    gate.judge("http.request", &destination.attempt(request.method()))
-        .map_err(|refusal| errors::of_request_refusal(refusal, &destination.host))
+    enforcer
+        .authorize("http.request", &destination.attempt(request.method()))
+        .map_err(|denied| errors::of_denied_request(denied, &destination.host))
 }
 
 async fn send_out(
-    gate: &Arc<InstanceGate>,
+    enforcer: &Arc<Enforcer>,
     destination: &Destination,
     request: Request<OwnBody>,
     options: RequestOptions,
     followed: Option<&Arc<Followed>>,
 ) -> Result<Response<WasiBody>, Error> {
-    let slot = ExchangeSlot::count(gate);
-    let account = gate.account();
+    let slot = ExchangeSlot::count(enforcer);
+    let account = enforcer.account();
     let first_byte = options.first_byte_timeout.unwrap_or(DEFAULT_TIME);
     let (head, body) = request.into_parts();
     let mut once_more = false;
     let (mut connection, response) = loop {
         let mut connection = match once_more {
-            false => connection(gate, destination, &options, &slot).await?,
-            true => new_connection(gate, destination, &options, &slot).await?,
+            false => connection(enforcer, destination, &options, &slot).await?,
+            true => new_connection(enforcer, destination, &options, &slot).await?,
         };
         let lent = followed_body::of_request(body.lend(), followed);
         let attempt = Request::from_parts(head.clone(), lent);
@@ -118,38 +122,38 @@ async fn send_out(
     let false_length = body.false_length();
     drop(body);
     connection.mark_used();
-    gate.gate().pool().give_back(destination, connection);
+    enforcer.gate().pool().give_back(destination, connection);
     let between = options.between_bytes_timeout;
     Ok(response.map(|incoming| TimedBody::new(incoming, between, slot, false_length).boxed_unsync()))
 }
 
 /// A connection from the pool that is still permitted, or a new one.
 async fn connection(
-    gate: &Arc<InstanceGate>,
+    enforcer: &Arc<Enforcer>,
     destination: &Destination,
     options: &RequestOptions,
     slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
-    let pool = gate.gate().pool();
+    let pool = enforcer.gate().pool();
     while let Some(connection) = pool.take(destination) {
-        if dial::may_reuse(gate, destination, connection.reached(), slot) {
+        if dial::may_reuse(enforcer, destination, connection.reached(), slot) {
             return Ok(connection);
         }
     }
-    new_connection(gate, destination, options, slot).await
+    new_connection(enforcer, destination, options, slot).await
 }
 
 async fn new_connection(
-    gate: &Arc<InstanceGate>,
+    enforcer: &Arc<Enforcer>,
     destination: &Destination,
     options: &RequestOptions,
     slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
     let deadline = Instant::now() + options.connect_timeout.unwrap_or(DEFAULT_TIME);
-    let connection = timeout_at(deadline, dial::connect(gate, destination, slot))
+    let connection = timeout_at(deadline, dial::connect(enforcer, destination, slot))
         .await
         .map_err(|_| Error::ConnectionTimeout)??;
-    gate.gate().pool().offer(destination, &connection);
+    enforcer.gate().pool().offer(destination, &connection);
     Ok(connection)
 }
 

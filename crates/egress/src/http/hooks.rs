@@ -8,19 +8,19 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::exchange;
 use super::own_body::{Ending, Writer};
+use crate::enforcer::Enforcer;
 use crate::host_account::charged;
-use crate::instance::InstanceGate;
 
 /// The only way out for the `wasi:http` requests of an instance.
 pub struct GateHooks {
-    gate: Arc<InstanceGate>,
+    enforcer: Arc<Enforcer>,
     writer: Writer,
 }
 
 impl GateHooks {
-    pub(crate) fn new(gate: Arc<InstanceGate>) -> GateHooks {
+    pub(crate) fn new(enforcer: Arc<Enforcer>) -> GateHooks {
         GateHooks {
-            gate,
+            enforcer,
             writer: Writer::new(),
         }
     }
@@ -54,14 +54,14 @@ impl WasiHttpHooks for GateHooks {
         options: Option<RequestOptions>,
         _processed: Transmitted,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Transmitted), Error>> + Send> {
-        let gate = self.gate.clone();
+        let enforcer = self.enforcer.clone();
         let (head, body) = request.into_parts();
-        let body = self.writer.body(body, length(&head.headers), gate.account());
+        let body = self.writer.body(body, length(&head.headers), enforcer.account());
         let request = Request::from_parts(head, body);
         Box::new(async move {
             // On WASI 0.2 this is a task of its own.
-            let sent = exchange::send(&gate, request, options.unwrap_or_default());
-            let response = charged(gate.account(), sent).await?;
+            let sent = exchange::send(&enforcer, request, options.unwrap_or_default());
+            let response = charged(enforcer.account(), sent).await?;
             // The connection is driven by a task of its own, so nothing is left to do for the caller.
             let transmitted: Transmitted = Box::new(std::future::ready(Ok(())));
             Ok((response, transmitted))

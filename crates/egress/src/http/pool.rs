@@ -14,7 +14,7 @@ use tokio::runtime;
 
 use super::connection::Connection;
 use super::destination::Destination;
-use crate::wall::{Pooling, Wall};
+use crate::egress::{Egress, Pooling};
 
 /// The idle connections of a component.
 pub(crate) struct Pool {
@@ -37,10 +37,10 @@ struct Idle {
 
 impl Pool {
     /// A pool that has no connection yet, and never will where pooling is off.
-    pub(crate) fn new(wall: &Wall) -> Pool {
+    pub(crate) fn new(egress: &Egress) -> Pool {
         Pool {
-            pooling: wall.pooling(),
-            waiting: Arc::clone(wall.waiting()),
+            pooling: egress.pooling(),
+            waiting: Arc::clone(egress.waiting()),
             idle: Mutex::default(),
             swept: AtomicBool::new(false),
         }

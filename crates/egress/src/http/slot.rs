@@ -4,24 +4,26 @@ use std::sync::Arc;
 
 use outport_policy::Usage;
 
-use crate::instance::InstanceGate;
+use crate::enforcer::Enforcer;
 
 /// One exchange, from before it has a connection to the end of the answer's body. It counts like a socket of the
 /// instance. Dropping it gives the place back.
 pub(super) struct ExchangeSlot {
-    gate: Arc<InstanceGate>,
+    enforcer: Arc<Enforcer>,
 }
 
 impl ExchangeSlot {
     /// Counts an exchange, whether or not there is room for it: that is judged with its connection.
-    pub(super) fn count(gate: &Arc<InstanceGate>) -> ExchangeSlot {
-        gate.held().count_exchange();
-        ExchangeSlot { gate: gate.clone() }
+    pub(super) fn count(enforcer: &Arc<Enforcer>) -> ExchangeSlot {
+        enforcer.usage_counter().count_exchange();
+        ExchangeSlot {
+            enforcer: enforcer.clone(),
+        }
     }
 
     /// What is held without this exchange.
     pub(super) fn usage(&self) -> Usage {
-        self.without(self.gate.held().usage())
+        self.without(self.enforcer.usage_counter().usage())
     }
 
     /// `usage` without this exchange.
@@ -43,6 +45,6 @@ impl ExchangeSlot {
 
 impl Drop for ExchangeSlot {
     fn drop(&mut self) {
-        self.gate.held().uncount_exchange();
+        self.enforcer.usage_counter().uncount_exchange();
     }
 }

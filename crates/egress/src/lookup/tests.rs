@@ -3,39 +3,46 @@ use outport_policy::{Endpoint, Limit, Transport};
 use super::*;
 use crate::testing::{Script, World, addresses, answer, answer_through, deny, instance};
 
-async fn lookup(gate: &Arc<InstanceGate>, text: &str) -> Result<Vec<Address>, LookupError> {
-    match Lookup::start(gate, text)? {
+async fn lookup(enforcer: &Arc<Enforcer>, text: &str) -> Result<Vec<Address>, LookupError> {
+    match Lookup::start(enforcer, text)? {
         Lookup::Known(addresses) => Ok(addresses),
-        Lookup::Asked(asked) => asked.answer().await,
+        Lookup::PendingLookup(asked) => asked.answer().await,
     }
 }
 
-fn connects(gate: &InstanceGate, remote: &str) -> bool {
+fn connects(enforcer: &Enforcer, remote: &str) -> bool {
     let remote = Endpoint::from(remote.parse::<std::net::SocketAddr>().unwrap());
-    gate.judge(
-        "tcp.connect",
-        &Attempt::Connect {
-            transport: Transport::Tcp,
-            remote,
-        },
-    )
-    .is_ok()
+    enforcer
+        .authorize(
+            "tcp.connect",
+            &Attempt::Connect {
+                transport: Transport::Tcp,
+                remote,
+            },
+        )
+        .is_ok()
 }
 
 // proves: DNS-3
 #[tokio::test]
 async fn an_answer_is_granted_before_the_guest_has_it() {
-    let gate = World::new(Script::new().then("db.example", answer(&["10.0.0.1", "10.0.0.2"])))
+    let enforcer = World::new(Script::new().then("db.example", answer(&["10.0.0.1", "10.0.0.2"])))
         .instance(&["*://db.example:5432"]);
-    assert!(!connects(&gate, "10.0.0.1:5432"));
+    assert!(!connects(&enforcer, "10.0.0.1:5432"));
     assert_eq!(
-        lookup(&gate, "db.example").await,
+        lookup(&enforcer, "db.example").await,
         Ok(addresses(&["10.0.0.1", "10.0.0.2"]))
     );
-    assert!(connects(&gate, "10.0.0.1:5432"));
-    assert!(connects(&gate, "10.0.0.2:5432"));
-    assert!(!connects(&gate, "10.0.0.1:5433"), "the entry names another port");
-    assert!(!connects(&gate, "10.0.0.3:5432"), "the answer did not have it");
+    assert!(connects(&enforcer, "10.0.0.1:5432"));
+    assert!(connects(&enforcer, "10.0.0.2:5432"));
+    assert!(
+        !connects(&enforcer, "10.0.0.1:5433"),
+        "the entry names another port"
+    );
+    assert!(
+        !connects(&enforcer, "10.0.0.3:5432"),
+        "the answer did not have it"
+    );
 }
 
 // proves: DNS-1, ORD-2
@@ -77,12 +84,15 @@ async fn a_denied_name_is_refused_without_a_query_and_a_partly_denied_one_keeps_
     );
     assert_eq!(world.script.questions(), [] as [&str; 0]);
 
-    let gate = World::new(script())
+    let enforcer = World::new(script())
         .deny(&["*://db.example:22"])
         .instance(&["*://db.example:*"]);
-    assert_eq!(lookup(&gate, "db.example").await, Ok(addresses(&["10.0.0.1"])));
-    assert!(connects(&gate, "10.0.0.1:5432"));
-    assert!(!connects(&gate, "10.0.0.1:22"));
+    assert_eq!(
+        lookup(&enforcer, "db.example").await,
+        Ok(addresses(&["10.0.0.1"]))
+    );
+    assert!(connects(&enforcer, "10.0.0.1:5432"));
+    assert!(!connects(&enforcer, "10.0.0.1:22"));
 }
 
 // proves: DL-4
@@ -112,18 +122,22 @@ async fn a_literal_address_comes_back_and_grants_nothing() {
         ("0x7f.1", "127.0.0.1"),
     ];
     let world = World::new(Script::new());
-    let gate = world.instance(&[]);
+    let enforcer = world.instance(&[]);
     for (text, expected) in rows {
-        assert_eq!(lookup(&gate, text).await, Ok(addresses(&[expected])), "{text}");
+        assert_eq!(
+            lookup(&enforcer, text).await,
+            Ok(addresses(&[expected])),
+            "{text}"
+        );
     }
-    assert!(!connects(&gate, "10.0.0.1:5432"));
+    assert!(!connects(&enforcer, "10.0.0.1:5432"));
     assert_eq!(world.script.questions(), [] as [&str; 0]);
 }
 
 // proves: DNS-2
 #[tokio::test]
 async fn what_cannot_be_a_name_is_not_one() {
-    let gate = World::new(Script::new()).instance(&["*://*:*"]);
+    let enforcer = World::new(Script::new()).instance(&["*://*:*"]);
     let long_label = format!("{}.example", "a".repeat(64));
     let long_name = vec!["a".repeat(50); 6].join(".");
     for text in [
@@ -138,7 +152,11 @@ async fn what_cannot_be_a_name_is_not_one() {
         &long_label,
         &long_name,
     ] {
-        assert_eq!(lookup(&gate, text).await, Err(LookupError::NotAName), "{text:?}");
+        assert_eq!(
+            lookup(&enforcer, text).await,
+            Err(LookupError::NotAName),
+            "{text:?}"
+        );
     }
 }
 
@@ -146,8 +164,8 @@ async fn what_cannot_be_a_name_is_not_one() {
 #[tokio::test]
 async fn a_name_is_asked_for_in_lower_case_and_without_its_trailing_dot() {
     let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
-    let gate = world.instance(&["*://db.example:5432"]);
-    assert!(lookup(&gate, "DB.Example.").await.is_ok());
+    let enforcer = world.instance(&["*://db.example:5432"]);
+    assert!(lookup(&enforcer, "DB.Example.").await.is_ok());
     assert_eq!(world.script.questions(), ["db.example"]);
 }
 
@@ -161,11 +179,11 @@ async fn a_search_domain_is_tried_for_a_name_without_a_dot_and_may_be_denied() {
             .then("db", answer(&["10.0.0.2"]))
     };
     let world = World::new(script());
-    let gate = world.instance(&["*://db:5432"]);
-    assert_eq!(lookup(&gate, "db").await, Ok(addresses(&["10.0.0.1"])));
+    let enforcer = world.instance(&["*://db:5432"]);
+    assert_eq!(lookup(&enforcer, "db").await, Ok(addresses(&["10.0.0.1"])));
     assert_eq!(world.script.questions(), ["db.corp.example"]);
     assert!(
-        connects(&gate, "10.0.0.1:5432"),
+        connects(&enforcer, "10.0.0.1:5432"),
         "the grant is that of the name that was looked up"
     );
 
@@ -196,8 +214,12 @@ async fn a_name_with_its_final_dot_is_that_name_and_no_search_domain_is_tried() 
         ("db\u{3002}", "10.0.0.2", "db"),
     ] {
         let world = World::new(script());
-        let gate = world.instance(&["*://db:5432"]);
-        assert_eq!(lookup(&gate, text).await, Ok(addresses(&[expected])), "{text}");
+        let enforcer = world.instance(&["*://db:5432"]);
+        assert_eq!(
+            lookup(&enforcer, text).await,
+            Ok(addresses(&[expected])),
+            "{text}"
+        );
         assert_eq!(world.script.questions(), [asked], "{text}");
     }
 }
@@ -222,12 +244,15 @@ async fn a_new_answer_replaces_the_grants_of_its_name() {
         .then("db.example", answer(&["10.0.0.1", "10.0.0.2"]))
         .then("db.example", answer(&["10.0.0.2", "10.0.0.3"]))
         .then("other.example", answer(&["10.0.0.1"]));
-    let gate = World::new(script).instance(&["*://*.example:5432"]);
-    lookup(&gate, "db.example").await.unwrap();
-    lookup(&gate, "other.example").await.unwrap();
-    lookup(&gate, "db.example").await.unwrap();
-    assert!(connects(&gate, "10.0.0.3:5432"));
-    assert!(connects(&gate, "10.0.0.1:5432"), "another name still grants it");
+    let enforcer = World::new(script).instance(&["*://*.example:5432"]);
+    lookup(&enforcer, "db.example").await.unwrap();
+    lookup(&enforcer, "other.example").await.unwrap();
+    lookup(&enforcer, "db.example").await.unwrap();
+    assert!(connects(&enforcer, "10.0.0.3:5432"));
+    assert!(
+        connects(&enforcer, "10.0.0.1:5432"),
+        "another name still grants it"
+    );
 }
 
 // proves: DNS-4
@@ -239,10 +264,10 @@ async fn of_two_lookups_in_flight_the_one_that_started_later_wins() {
                 .then("db.example", answer(&["10.0.0.1"]))
                 .then("db.example", answer(&["10.0.0.2"])),
         );
-        let gate = world.instance(&["*://db.example:5432"]);
+        let enforcer = world.instance(&["*://db.example:5432"]);
         let (first, second) = (world.script.hold("db.example"), world.script.hold("db.example"));
-        let start = || match Lookup::start(&gate, "db.example") {
-            Ok(Lookup::Asked(asked)) => tokio::spawn(asked.answer()),
+        let start = || match Lookup::start(&enforcer, "db.example") {
+            Ok(Lookup::PendingLookup(asked)) => tokio::spawn(asked.answer()),
             _ => panic!("the name may be looked up"),
         };
         let earlier = start();
@@ -259,11 +284,11 @@ async fn of_two_lookups_in_flight_the_one_that_started_later_wins() {
             task.await.unwrap().unwrap();
         }
         assert!(
-            connects(&gate, "10.0.0.2:5432"),
+            connects(&enforcer, "10.0.0.2:5432"),
             "later answers first: {later_answers_first}"
         );
         assert!(
-            !connects(&gate, "10.0.0.1:5432"),
+            !connects(&enforcer, "10.0.0.1:5432"),
             "later answers first: {later_answers_first}"
         );
     }
@@ -274,20 +299,20 @@ async fn of_two_lookups_in_flight_the_one_that_started_later_wins() {
 async fn a_lookup_that_the_guest_gave_up_grants_nothing_and_gives_its_place_back() {
     let mut world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
     world.operator.quotas.lookups_in_flight = 1;
-    let gate = world.instance(&["*://db.example:5432"]);
+    let enforcer = world.instance(&["*://db.example:5432"]);
     for _ in 0..3 {
-        let started = Lookup::start(&gate, "db.example");
-        assert!(matches!(started, Ok(Lookup::Asked(_))));
+        let started = Lookup::start(&enforcer, "db.example");
+        assert!(matches!(started, Ok(Lookup::PendingLookup(_))));
         assert!(matches!(
-            Lookup::start(&gate, "db.example"),
+            Lookup::start(&enforcer, "db.example"),
             Err(LookupError::TooMany)
         ));
         drop(started);
     }
-    assert!(!connects(&gate, "10.0.0.1:5432"));
+    assert!(!connects(&enforcer, "10.0.0.1:5432"));
 
     let _never = world.script.hold("db.example");
-    let Ok(Lookup::Asked(asked)) = Lookup::start(&gate, "db.example") else {
+    let Ok(Lookup::PendingLookup(asked)) = Lookup::start(&enforcer, "db.example") else {
         panic!()
     };
     let task = tokio::spawn(asked.answer());
@@ -295,7 +320,7 @@ async fn a_lookup_that_the_guest_gave_up_grants_nothing_and_gives_its_place_back
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
     assert!(
-        lookup(&gate, "db.example").await.is_ok(),
+        lookup(&enforcer, "db.example").await.is_ok(),
         "the place is free again"
     );
 }
@@ -320,10 +345,10 @@ async fn grants_end_with_the_name_and_outlive_a_failing_server() {
         let script = Script::new()
             .then("db.example", answer(&["10.0.0.1"]))
             .then("db.example", Err(error.clone()));
-        let gate = World::new(script).instance(&["*://db.example:5432"]);
-        lookup(&gate, "db.example").await.unwrap();
-        assert_eq!(lookup(&gate, "db.example").await, Err(expected), "{error:?}");
-        assert_eq!(connects(&gate, "10.0.0.1:5432"), granted, "{error:?}");
+        let enforcer = World::new(script).instance(&["*://db.example:5432"]);
+        lookup(&enforcer, "db.example").await.unwrap();
+        assert_eq!(lookup(&enforcer, "db.example").await, Err(expected), "{error:?}");
+        assert_eq!(connects(&enforcer, "10.0.0.1:5432"), granted, "{error:?}");
     }
 }
 
@@ -331,11 +356,11 @@ async fn grants_end_with_the_name_and_outlive_a_failing_server() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_server_fails_after_the_time_of_a_lookup() {
     let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
-    let gate = world.instance(&["*://db.example:5432"]);
+    let enforcer = world.instance(&["*://db.example:5432"]);
     let _silent = world.script.hold("db.example");
     let start = tokio::time::Instant::now();
     assert_eq!(
-        lookup(&gate, "db.example").await,
+        lookup(&enforcer, "db.example").await,
         Err(LookupError::TemporaryFailure)
     );
     assert_eq!(start.elapsed().as_secs(), 5);
@@ -345,10 +370,10 @@ async fn a_silent_server_fails_after_the_time_of_a_lookup() {
 #[tokio::test]
 async fn no_other_instance_gains_from_a_grant() {
     let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
-    let wall = world.wall();
+    let egress = world.egress();
     let (mine, other) = (
-        instance(&wall, &["*://db.example:5432"]),
-        instance(&wall, &["*://db.example:5432"]),
+        instance(&egress, &["*://db.example:5432"]),
+        instance(&egress, &["*://db.example:5432"]),
     );
     lookup(&mine, "db.example").await.unwrap();
     assert!(connects(&mine, "10.0.0.1:5432"));
@@ -371,20 +396,20 @@ async fn addresses_of_the_machine_are_left_out_of_what_a_server_answers() {
         let script = Script::new()
             .then("www.example", answer(&[address]))
             .then("www.example", answer(&["10.0.0.1", address]));
-        let gate = World::new(script).instance(&["*://www.example:8080"]);
+        let enforcer = World::new(script).instance(&["*://www.example:8080"]);
         assert_eq!(
-            lookup(&gate, "www.example").await,
+            lookup(&enforcer, "www.example").await,
             Err(LookupError::Refused),
             "{address} alone"
         );
         assert_eq!(
-            lookup(&gate, "www.example").await,
+            lookup(&enforcer, "www.example").await,
             Ok(addresses(&["10.0.0.1"])),
             "{address} among others"
         );
         assert!(
             !connects(
-                &gate,
+                &enforcer,
                 &std::net::SocketAddr::new(address.parse().unwrap(), 8080).to_string()
             ),
             "{address}"
@@ -397,10 +422,13 @@ async fn addresses_of_the_machine_are_left_out_of_what_a_server_answers() {
 async fn the_operator_may_lift_loopback_answers() {
     let mut world = World::new(Script::new().then("www.example", answer(&["127.0.0.1"])));
     world.operator.limits.loopback_answers = Limit::Lifted;
-    let gate = world.instance(&["*://www.example:*"]);
-    assert_eq!(lookup(&gate, "www.example").await, Ok(addresses(&["127.0.0.1"])));
-    assert!(connects(&gate, "127.0.0.1:8080"));
-    assert!(!connects(&gate, "127.0.0.1:22"), "RL-1 holds all the same");
+    let enforcer = world.instance(&["*://www.example:*"]);
+    assert_eq!(
+        lookup(&enforcer, "www.example").await,
+        Ok(addresses(&["127.0.0.1"]))
+    );
+    assert!(connects(&enforcer, "127.0.0.1:8080"));
+    assert!(!connects(&enforcer, "127.0.0.1:22"), "RL-1 holds all the same");
 }
 
 // proves: DNS-9
@@ -426,15 +454,15 @@ async fn what_the_deny_list_refuses_is_left_out_of_the_answer() {
 #[tokio::test]
 async fn localhost_is_answered_here_and_needs_an_entry() {
     let world = World::new(Script::new().then("localhost", answer(&["192.0.2.1"])));
-    let gate = world.instance(&["*://localhost:7001", "*://*.localhost:7001"]);
+    let enforcer = world.instance(&["*://localhost:7001", "*://*.localhost:7001"]);
     for text in ["localhost", "db.localhost", "LOCALHOST."] {
         assert_eq!(
-            lookup(&gate, text).await,
+            lookup(&enforcer, text).await,
             Ok(addresses(&["127.0.0.1", "::1"])),
             "{text}"
         );
     }
-    assert!(connects(&gate, "127.0.0.1:7001"));
+    assert!(connects(&enforcer, "127.0.0.1:7001"));
     assert_eq!(world.script.questions(), [] as [&str; 0]);
     assert_eq!(
         lookup(&world.instance(&["*://db.example:1"]), "localhost").await,
@@ -448,12 +476,12 @@ async fn an_answer_is_cut_to_as_many_addresses_as_are_permitted() {
     let texts: Vec<String> = (0..70).map(|index| format!("10.0.0.{index}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     for (given, kept, cut) in [(64, 64, 0), (65, 64, 1), (70, 64, 1)] {
-        let wall = World::new(Script::new().then("db.example", answer(&texts[..given]))).wall();
-        let gate = instance(&wall, &["*://db.example:5432"]);
-        assert_eq!(lookup(&gate, "db.example").await.unwrap().len(), kept);
-        assert_eq!(wall.tally().answers_cut, cut, "{given} addresses");
-        assert!(connects(&gate, "10.0.0.63:5432"));
-        assert!(!connects(&gate, "10.0.0.64:5432"));
+        let egress = World::new(Script::new().then("db.example", answer(&texts[..given]))).egress();
+        let enforcer = instance(&egress, &["*://db.example:5432"]);
+        assert_eq!(lookup(&enforcer, "db.example").await.unwrap().len(), kept);
+        assert_eq!(egress.metrics().answers_cut, cut, "{given} addresses");
+        assert!(connects(&enforcer, "10.0.0.63:5432"));
+        assert!(!connects(&enforcer, "10.0.0.64:5432"));
     }
 }
 
@@ -461,17 +489,17 @@ async fn an_answer_is_cut_to_as_many_addresses_as_are_permitted() {
 #[tokio::test]
 async fn a_new_deny_list_ends_the_grants_that_it_forbids() {
     let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
-    let wall = world.wall();
-    let gate = instance(&wall, &["*://db.example:5432"]);
-    lookup(&gate, "db.example").await.unwrap();
-    assert!(connects(&gate, "10.0.0.1:5432"));
+    let egress = world.egress();
+    let enforcer = instance(&egress, &["*://db.example:5432"]);
+    lookup(&enforcer, "db.example").await.unwrap();
+    assert!(connects(&enforcer, "10.0.0.1:5432"));
 
     let mut operator = world.operator.clone();
     operator.deny = deny(&["*://db.example:*"]);
-    wall.replace_operator(operator);
-    assert!(!connects(&gate, "10.0.0.1:5432"));
-    assert_eq!(lookup(&gate, "db.example").await, Err(LookupError::Refused));
+    egress.replace_operator(operator);
+    assert!(!connects(&enforcer, "10.0.0.1:5432"));
+    assert_eq!(lookup(&enforcer, "db.example").await, Err(LookupError::Refused));
 
-    wall.replace_operator(world.operator.clone());
-    assert!(connects(&gate, "10.0.0.1:5432"));
+    egress.replace_operator(world.operator.clone());
+    assert!(connects(&enforcer, "10.0.0.1:5432"));
 }

@@ -8,7 +8,7 @@ use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
 use super::tcp::Socket;
 use crate::ctx::GateCtxView;
-use crate::refusal::{Refusal, RefusalKind};
+use crate::denied::{Denied, DeniedKind};
 use crate::sockets::{self, Family, NotCreated, admit};
 
 impl tcp_create_socket::Host for GateCtxView<'_> {
@@ -17,14 +17,14 @@ impl tcp_create_socket::Host for GateCtxView<'_> {
             IpAddressFamily::Ipv4 => Family::V4,
             IpAddressFamily::Ipv6 => Family::V6,
         };
-        let socket = sockets::TcpSocket::create(&self.ctx.gate, family).map_err(not_created)?;
+        let socket = sockets::TcpSocket::create(&self.ctx.enforcer, family).map_err(not_created)?;
         Socket::new(socket).keep(self.table)
     }
 }
 
 impl udp_create_socket::Host for GateCtxView<'_> {
     async fn create_udp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<UdpSocket>> {
-        let mut ctx = admit(&self.ctx.gate).map_err(refused)?;
+        let mut ctx = admit(&self.ctx.enforcer).map_err(refused)?;
         let mut sockets = WasiSocketsCtxView {
             ctx: &mut ctx,
             table: self.table,
@@ -35,14 +35,14 @@ impl udp_create_socket::Host for GateCtxView<'_> {
 
 fn not_created(error: NotCreated) -> SocketError {
     match error {
-        NotCreated::Refused(refusal) => refused(refusal),
+        NotCreated::Refused(denied) => refused(denied),
         NotCreated::Failed(code) => code.into(),
     }
 }
 
-fn refused(refusal: Refusal) -> SocketError {
-    match refusal.kind() {
-        RefusalKind::Quota => ErrorCode::NewSocketLimit.into(),
-        RefusalKind::Policy => ErrorCode::AccessDenied.into(),
+fn refused(denied: Denied) -> SocketError {
+    match denied.kind() {
+        DeniedKind::Quota => ErrorCode::NewSocketLimit.into(),
+        DeniedKind::Policy => ErrorCode::AccessDenied.into(),
     }
 }

@@ -65,10 +65,10 @@ impl Host for GateCtxView<'_> {
         name: String,
     ) -> SocketResult<Resource<ResolveAddressStream>> {
         self.table.get(&network)?;
-        let addresses = match Lookup::start(&self.ctx.gate, &name).map_err(code)? {
+        let addresses = match Lookup::start(&self.ctx.enforcer, &name).map_err(code)? {
             Lookup::Known(addresses) => Addresses::Answered(addresses.into_iter()),
-            Lookup::Asked(asked) => {
-                let account = self.ctx.gate.account();
+            Lookup::PendingLookup(asked) => {
+                let account = self.ctx.enforcer.account();
                 Addresses::Asking(spawn(charged(account, asked.answer())))
             }
         };

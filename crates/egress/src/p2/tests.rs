@@ -29,7 +29,7 @@ fn code(result: SocketResult<()>) -> Option<ErrorCode> {
 }
 
 async fn lookup(ctx: &GateCtx, name: &str) {
-    let Ok(Lookup::Asked(asked)) = Lookup::start(&ctx.gate, name) else {
+    let Ok(Lookup::PendingLookup(asked)) = Lookup::start(&ctx.enforcer, name) else {
         panic!("`{name}` may be looked up");
     };
     asked.answer().await.unwrap();
@@ -44,8 +44,8 @@ async fn of_several_datagrams_those_before_a_refused_one_are_sent_and_none_behin
         peer
     });
     let [listed, other] = [&peers[0], &peers[1]].map(|peer| peer.local_addr().unwrap());
-    let wall = World::new(Script::new()).wall();
-    let mut ctx = wall
+    let egress = World::new(Script::new()).egress();
+    let mut ctx = egress
         .gate("web", allow(&[&format!("udp://127.0.0.1:{}", listed.port())]))
         .open();
     let mut table = ResourceTable::new();
@@ -87,7 +87,7 @@ async fn a_grant_that_ends_before_a_connection_has_begun_refuses_it() {
     let mut world = World::new(script);
     world.operator.limits.loopback_answers = outport_policy::Limit::Lifted;
     let entry = format!("*://db.example:{}", there.port());
-    let mut ctx = world.wall().gate("web", allow(&[&entry])).open();
+    let mut ctx = world.egress().gate("web", allow(&[&entry])).open();
     let mut table = ResourceTable::new();
     lookup(&ctx, "db.example").await;
 

@@ -14,10 +14,10 @@ impl<T: GateView + 'static> HostWithStore<T> for Gated {
         store: &Accessor<T, Self>,
         name: String,
     ) -> wasmtime::Result<Result<Vec<IpAddress>, ErrorCode>> {
-        let started = store.with(|mut store| Lookup::start(&store.get().ctx.gate, &name));
+        let started = store.with(|mut store| Lookup::start(&store.get().ctx.enforcer, &name));
         let addresses = match started {
             Ok(Lookup::Known(addresses)) => Ok(addresses),
-            Ok(Lookup::Asked(asked)) => asked.answer().await,
+            Ok(Lookup::PendingLookup(asked)) => asked.answer().await,
             Err(error) => Err(error),
         };
         Ok(addresses

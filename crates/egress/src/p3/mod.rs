@@ -18,7 +18,7 @@ use wasmtime_wasi::p3::sockets::{SocketError, SocketResult};
 use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
 use crate::ctx::{GateCtxView, GateView, Gated};
-use crate::refusal::{Refusal, RefusalKind};
+use crate::denied::{Denied, DeniedKind};
 
 pub use http::add_http_to_linker;
 
@@ -52,10 +52,10 @@ fn sockets_of<T: GateView>(data: &mut T) -> WasiSocketsCtxView<'_> {
     data.gate().into_sockets()
 }
 
-fn refused<R>(refusal: Refusal) -> SocketResult<R> {
+fn refused<R>(denied: Denied) -> SocketResult<R> {
     use sockets::types::ErrorCode;
-    Err(match refusal.kind() {
-        RefusalKind::Quota => ErrorCode::Other(Some("connection quota exhausted".to_owned())).into(),
-        RefusalKind::Policy => ErrorCode::AccessDenied.into(),
+    Err(match denied.kind() {
+        DeniedKind::Quota => ErrorCode::Other(Some("connection quota exhausted".to_owned())).into(),
+        DeniedKind::Policy => ErrorCode::AccessDenied.into(),
     })
 }

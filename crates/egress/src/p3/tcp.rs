@@ -90,9 +90,9 @@ impl HostTcpSocket for GateCtxView<'_> {
             IpAddressFamily::Ipv4 => Family::V4,
             IpAddressFamily::Ipv6 => Family::V6,
         };
-        let socket = match sockets::TcpSocket::create(&self.ctx.gate, family) {
+        let socket = match sockets::TcpSocket::create(&self.ctx.enforcer, family) {
             Ok(socket) => socket,
-            Err(NotCreated::Refused(refusal)) => return refused(refusal),
+            Err(NotCreated::Refused(denied)) => return refused(denied),
             Err(NotCreated::Failed(code)) => return Err(code.into()),
         };
         let entry = self.table.push(socket);

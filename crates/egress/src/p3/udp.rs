@@ -34,9 +34,9 @@ impl<T: GateView + 'static> HostUdpSocketWithStore<T> for Gated {
 
 impl HostUdpSocket for GateCtxView<'_> {
     async fn create(&mut self, family: IpAddressFamily) -> SocketResult<Resource<UdpSocket>> {
-        let mut ctx = match admit(&self.ctx.gate) {
+        let mut ctx = match admit(&self.ctx.enforcer) {
             Ok(ctx) => ctx,
-            Err(refusal) => return refused(refusal),
+            Err(denied) => return refused(denied),
         };
         let mut sockets = WasiSocketsCtxView {
             ctx: &mut ctx,

@@ -10,9 +10,9 @@ use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx};
 
 use super::slot::SocketSlot;
 use super::step::{self, Step};
+use crate::denied::Denied;
+use crate::enforcer::Enforcer;
 use crate::followed::Followed;
-use crate::instance::InstanceGate;
-use crate::refusal::Refusal;
 
 /// Judges and counts a new UDP socket. What comes back makes exactly this socket: a context whose check holds the
 /// slot, to be handed to `wasmtime-wasi`'s own creation and then dropped.
@@ -20,13 +20,13 @@ use crate::refusal::Refusal;
 /// # Errors
 ///
 /// The refusal, before any system call.
-pub(crate) fn admit(gate: &Arc<InstanceGate>) -> Result<WasiSocketsCtx, Refusal> {
-    let held = SocketSlot::take(gate, Transport::Udp)?;
+pub(crate) fn admit(enforcer: &Arc<Enforcer>) -> Result<WasiSocketsCtx, Denied> {
+    let held = SocketSlot::take(enforcer, Transport::Udp)?;
     let mut builder = WasiCtx::builder();
     builder.allow_udp(true);
     let transport = Transport::Udp;
     let created = Attempt::CreateSocket { transport };
-    let followed = Followed::begin(gate, held.created(), "socket.create", &created);
+    let followed = Followed::begin(enforcer, held.created(), "socket.create", &created);
     if let Some(followed) = &followed {
         followed.exists();
     }
@@ -51,20 +51,20 @@ pub(crate) fn closed_ctx() -> WasiSocketsCtx {
 
 /// The only place that knows [`SocketAddrUse`]. A variant that a later wasmtime adds does not compile until it has
 /// its line here.
-fn is_permitted(gate: &InstanceGate, address: SocketAddr, purpose: SocketAddrUse) -> bool {
+fn is_permitted(enforcer: &Enforcer, address: SocketAddr, purpose: SocketAddrUse) -> bool {
     let reach = || Attempt::Connect {
         transport: Transport::Udp,
         remote: Endpoint::from(address),
     };
     let verdict = match (purpose, step::current()) {
-        (SocketAddrUse::UdpBind, step) => bind(gate, address, step),
-        (SocketAddrUse::UdpSend, Step::UdpConnect) => gate.judge("udp.connect", &reach()).map(drop),
-        (SocketAddrUse::UdpReceive, Step::UdpConnect) => gate.judge_again(&reach()),
+        (SocketAddrUse::UdpBind, step) => bind(enforcer, address, step),
+        (SocketAddrUse::UdpSend, Step::UdpConnect) => enforcer.authorize("udp.connect", &reach()).map(drop),
+        (SocketAddrUse::UdpReceive, Step::UdpConnect) => enforcer.recheck(&reach()),
         (SocketAddrUse::UdpSend, Step::Bind | Step::Other) => {
-            gate.judge_datagram_out(Endpoint::from(address))
+            enforcer.authorize_datagram_out(Endpoint::from(address))
         }
         (SocketAddrUse::UdpReceive, Step::Bind | Step::Other) => {
-            gate.judge_datagram_in(Endpoint::from(address))
+            enforcer.authorize_datagram_in(Endpoint::from(address))
         }
         // No TCP socket is made by `wasmtime-wasi`.
         (
@@ -79,11 +79,11 @@ fn is_permitted(gate: &InstanceGate, address: SocketAddr, purpose: SocketAddrUse
 }
 
 /// A bind that the guest did not ask for is part of a connect or datagram that is judged right after it.
-fn bind(gate: &InstanceGate, local: SocketAddr, step: Step) -> Result<(), Refusal> {
+fn bind(enforcer: &Enforcer, local: SocketAddr, step: Step) -> Result<(), Denied> {
     let transport = Transport::Udp;
     let attempt = Attempt::Bind { transport, local };
     match step {
-        Step::Bind => gate.judge("udp.bind", &attempt).map(drop),
-        Step::UdpConnect | Step::Other => gate.judge_implied("udp.bind", &attempt),
+        Step::Bind => enforcer.authorize("udp.bind", &attempt).map(drop),
+        Step::UdpConnect | Step::Other => enforcer.authorize_implied("udp.bind", &attempt),
     }
 }

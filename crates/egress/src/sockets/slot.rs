@@ -7,13 +7,13 @@ use std::sync::{Arc, OnceLock};
 use outport_policy::{Attempt, Transport};
 
 use crate::connections::{Registration, Way};
+use crate::denied::Denied;
+use crate::enforcer::{DecisionId, Enforcer};
 use crate::followed::Followed;
-use crate::instance::{DecisionId, InstanceGate};
-use crate::refusal::Refusal;
 
 /// One socket in the counts of its instance, its component and the process. Dropping it gives the place back.
 pub(crate) struct SocketSlot {
-    gate: Arc<InstanceGate>,
+    enforcer: Arc<Enforcer>,
     created: OnceLock<DecisionId>,
     connection: OnceLock<Registration>,
 }
@@ -27,14 +27,15 @@ impl SocketSlot {
     /// # Errors
     ///
     /// The refusal: UDP that is not lifted, or a quota that is used up.
-    pub(crate) fn take(gate: &Arc<InstanceGate>, transport: Transport) -> Result<Arc<SocketSlot>, Refusal> {
-        let before = gate.held().count_socket();
+    pub(crate) fn take(enforcer: &Arc<Enforcer>, transport: Transport) -> Result<Arc<SocketSlot>, Denied> {
+        let before = enforcer.usage_counter().count_socket();
         let slot = Arc::new(SocketSlot {
-            gate: gate.clone(),
+            enforcer: enforcer.clone(),
             created: OnceLock::new(),
             connection: OnceLock::new(),
         });
-        let created = gate.judge_counted("socket.create", &Attempt::CreateSocket { transport }, before)?;
+        let created =
+            enforcer.authorize_counted("socket.create", &Attempt::CreateSocket { transport }, before)?;
         let _ = slot.created.set(created);
         Ok(slot)
     }
@@ -46,17 +47,17 @@ impl SocketSlot {
         remote: SocketAddr,
         followed: Option<&Arc<Followed>>,
     ) {
-        let connections = self.gate.gate().wall().open_connections();
+        let connections = self.enforcer.egress().open_connections();
         let way = Way::Socket {
             socket: Arc::downgrade(socket),
         };
         self.connection
-            .get_or_init(|| connections.register(&self.gate, remote, way, followed));
+            .get_or_init(|| connections.register(&self.enforcer, remote, way, followed));
     }
 
     /// The gate of the instance that has the socket.
-    pub(super) fn gate(&self) -> &Arc<InstanceGate> {
-        &self.gate
+    pub(super) fn gate(&self) -> &Arc<Enforcer> {
+        &self.enforcer
     }
 
     /// The decision that there may be the socket.
@@ -67,6 +68,6 @@ impl SocketSlot {
 
 impl Drop for SocketSlot {
     fn drop(&mut self) {
-        self.gate.held().uncount_socket();
+        self.enforcer.usage_counter().uncount_socket();
     }
 }

@@ -31,9 +31,9 @@ use wasmtime_wasi::sockets::ErrorCode;
 use super::connection::{Connection, Receiving, Sending};
 use super::slot::SocketSlot;
 use crate::audit::code_of;
+use crate::denied::Denied;
+use crate::enforcer::{DecisionId, Enforcer};
 use crate::followed::{self, Followed};
-use crate::instance::{DecisionId, InstanceGate};
-use crate::refusal::Refusal;
 pub(crate) use options::Options;
 
 /// A TCP socket.
@@ -99,8 +99,8 @@ impl TcpSocket {
     /// # Errors
     ///
     /// The refusal, before any system call, or what the system said.
-    pub(crate) fn create(gate: &Arc<InstanceGate>, family: Family) -> Result<TcpSocket, NotCreated> {
-        let slot = SocketSlot::take(gate, Transport::Tcp).map_err(NotCreated::Refused)?;
+    pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<TcpSocket, NotCreated> {
+        let slot = SocketSlot::take(enforcer, Transport::Tcp).map_err(NotCreated::Refused)?;
         let socket = family.socket().map_err(NotCreated::Failed)?;
         let bind = Bind::Implied;
         Ok(TcpSocket {
@@ -125,7 +125,7 @@ impl TcpSocket {
         permitted(
             self.slot
                 .gate()
-                .judge("tcp.bind", &Attempt::Bind { transport, local }),
+                .authorize("tcp.bind", &Attempt::Bind { transport, local }),
         )?;
         // WASI wants an address to be free although a connection of it lingers.
         let _ = sockopt::set_socket_reuseaddr(&*socket, true);
@@ -184,14 +184,15 @@ impl TcpSocket {
         let State::Fresh { socket, bind } = &self.state else {
             return Err(ErrorCode::InvalidState);
         };
-        let gate = self.slot.gate();
+        let enforcer = self.slot.gate();
         let local = match bind {
             Bind::Done => local_address(socket),
             Bind::Implied => {
-                permitted(judge_implied_bind(gate, self.family)).map(|()| self.family.unspecified())
+                permitted(judge_implied_bind(enforcer, self.family)).map(|()| self.family.unspecified())
             }
         };
-        let verdict = local.and_then(|local| permitted(gate.judge("tcp.listen", &Attempt::Listen { local })));
+        let verdict =
+            local.and_then(|local| permitted(enforcer.authorize("tcp.listen", &Attempt::Listen { local })));
         // INVARIANT: no policy permits it (HL-1). If one did, there would still be nothing here that listens.
         let error = verdict.err().unwrap_or(ErrorCode::NotSupported);
         self.state = State::Closed(error);
@@ -284,7 +285,7 @@ impl TcpSocket {
 /// Why there is no new socket.
 #[derive(Debug)]
 pub(crate) enum NotCreated {
-    Refused(Refusal),
+    Refused(Denied),
     Failed(ErrorCode),
 }
 
@@ -298,9 +299,10 @@ impl Connecting {
             followed,
         } = self;
         if *progress == Progress::Waiting {
-            let gate = connection.slot().gate();
-            let decision = judge(gate, *remote, *bind, family).map_err(|_| ErrorCode::AccessDenied)?;
-            *followed = Followed::begin(gate, decision, "tcp.connect", &reach(*remote));
+            let enforcer = connection.slot().gate();
+            let decision =
+                authorize(enforcer, *remote, *bind, family).map_err(|_| ErrorCode::AccessDenied)?;
+            *followed = Followed::begin(enforcer, decision, "tcp.connect", &reach(*remote));
             *progress = Progress::Begun;
             match rustix::net::connect(&*connection, remote) {
                 Ok(()) => return Poll::Ready(Ok(())),
@@ -322,10 +324,10 @@ impl Connecting {
 
     /// Tells that what was permitted has failed.
     fn failed(&self, error: ErrorCode) -> ErrorCode {
-        let gate = self.connection.slot().gate();
+        let enforcer = self.connection.slot().gate();
         let attempt = reach(self.remote);
         followed::failed(
-            gate,
+            enforcer,
             self.followed.as_ref(),
             "tcp.connect",
             &attempt,
@@ -353,11 +355,16 @@ impl Connecting {
     }
 }
 
-fn judge(gate: &InstanceGate, remote: SocketAddr, bind: Bind, family: Family) -> Result<DecisionId, Refusal> {
+fn authorize(
+    enforcer: &Enforcer,
+    remote: SocketAddr,
+    bind: Bind,
+    family: Family,
+) -> Result<DecisionId, Denied> {
     if bind == Bind::Implied {
-        judge_implied_bind(gate, family)?;
+        judge_implied_bind(enforcer, family)?;
     }
-    gate.judge("tcp.connect", &reach(remote))
+    enforcer.authorize("tcp.connect", &reach(remote))
 }
 
 fn reach(remote: SocketAddr) -> Attempt<'static> {
@@ -367,25 +374,25 @@ fn reach(remote: SocketAddr) -> Attempt<'static> {
     }
 }
 
-fn judge_implied_bind(gate: &InstanceGate, family: Family) -> Result<(), Refusal> {
+fn judge_implied_bind(enforcer: &Enforcer, family: Family) -> Result<(), Denied> {
     let attempt = Attempt::Bind {
         transport: Transport::Tcp,
         local: family.unspecified(),
     };
-    gate.judge_implied("tcp.bind", &attempt)
+    enforcer.authorize_implied("tcp.bind", &attempt)
 }
 
-fn refuse_multicast(gate: &InstanceGate, remote: SocketAddr) -> Result<(), ErrorCode> {
+fn refuse_multicast(enforcer: &Enforcer, remote: SocketAddr) -> Result<(), ErrorCode> {
     let remote = Endpoint::from(remote);
     if !remote.address.reads_as_multicast() {
         return Ok(());
     }
     let transport = Transport::Tcp;
-    permitted(gate.judge("tcp.connect", &Attempt::Connect { transport, remote }))
+    permitted(enforcer.authorize("tcp.connect", &Attempt::Connect { transport, remote }))
 }
 
 /// A refusal in the guest's terms: no quota is looked at once there is a socket.
-fn permitted<T>(verdict: Result<T, Refusal>) -> Result<(), ErrorCode> {
+fn permitted<T>(verdict: Result<T, Denied>) -> Result<(), ErrorCode> {
     verdict.map(drop).map_err(|_| ErrorCode::AccessDenied)
 }
 

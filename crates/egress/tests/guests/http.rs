@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::player::{VERSIONS, gate, play, play_through};
 use crate::servers::{HttpServer, HttpsServer, closed_port, https};
-use crate::world::{default_wall, denying, wall};
+use crate::world::{default_egress, denying, egress};
 
 // proves: AL-6, RSN-3, DNS-13
 #[tokio::test]
@@ -55,9 +55,9 @@ async fn a_request_is_judged_by_host_port_and_method() {
         ),
     ];
     for version in VERSIONS {
-        let (wall, events) = default_wall();
+        let (egress, events) = default_egress();
         let statements: Vec<&str> = rows.iter().map(|(statement, _)| statement.as_str()).collect();
-        let results = play(version, &wall, &allowed, &statements).await;
+        let results = play(version, &egress, &allowed, &statements).await;
         for ((statement, expected), result) in rows.iter().zip(&results) {
             assert_eq!(result, expected, "{statement} on WASI {version}");
         }
@@ -85,8 +85,8 @@ async fn a_name_that_turns_to_this_machine_gets_nobody_there() {
     let allowed = format!("http://flip.example:{port}");
     let request = format!("http GET http://flip.example:{port}/close");
     for version in VERSIONS {
-        let (wall, events) = default_wall();
-        let results = play(version, &wall, &[&allowed], &[&request, &request]).await;
+        let (egress, events) = default_egress();
+        let results = play(version, &egress, &[&allowed], &[&request, &request]).await;
         assert_eq!(results, ["200", "destination-IP-prohibited"], "WASI {version}");
         assert_eq!(events.denials(), ["http.dial dns.rebinding"], "WASI {version}");
     }
@@ -99,8 +99,8 @@ async fn a_denied_name_behind_an_alias_denies_the_request() {
     let port = server.port();
     let request = format!("http GET http://alias.example:{port}/");
     for version in VERSIONS {
-        let (wall, events) = wall(|operator| *operator = denying(&["*://evil.example:*"]));
-        let results = play(version, &wall, &["http://*:*"], &[&request]).await;
+        let (egress, events) = egress(|operator| *operator = denying(&["*://evil.example:*"]));
+        let results = play(version, &egress, &["http://*:*"], &[&request]).await;
         assert_eq!(results, ["destination-IP-prohibited"], "WASI {version}");
         assert_eq!(events.denials(), ["http.dial deny.cname"], "WASI {version}");
     }
@@ -120,8 +120,8 @@ async fn a_request_grants_nothing_to_sockets() {
     let script: Vec<&str> = script.iter().map(String::as_str).collect();
     let allowed = format!("*://host.example:{port}");
     for version in VERSIONS {
-        let (wall, _) = default_wall();
-        let results = play(version, &wall, &[&allowed], &script).await;
+        let (egress, _) = default_egress();
+        let results = play(version, &egress, &[&allowed], &script).await;
         assert_eq!(
             results,
             ["200", "access-denied", "127.0.0.1", "ok"],
@@ -151,9 +151,9 @@ async fn nothing_in_a_request_leads_it_elsewhere() {
         ),
     ];
     for version in VERSIONS {
-        let (wall, _) = default_wall();
+        let (egress, _) = default_egress();
         let statements: Vec<&str> = rows.iter().map(|(statement, _)| statement.as_str()).collect();
-        let results = play(version, &wall, &[&format!("http://{at}")], &statements).await;
+        let results = play(version, &egress, &[&format!("http://{at}")], &statements).await;
         for ((statement, expected), result) in rows.iter().zip(&results) {
             assert_eq!(result, expected, "{statement} on WASI {version}");
         }
@@ -172,9 +172,9 @@ async fn connections_are_used_again_and_bodies_pass_whole() {
     ];
     let script: Vec<&str> = script.iter().map(String::as_str).collect();
     for version in VERSIONS {
-        let (wall, _) = default_wall();
+        let (egress, _) = default_egress();
         let before = at.accepted();
-        let results = play(version, &wall, &[&format!("http://{address}")], &script).await;
+        let results = play(version, &egress, &[&format!("http://{address}")], &script).await;
         assert_eq!(
             results,
             ["200 x20", "200 3000000 bytes", "200 3000000 bytes", "200"],
@@ -194,12 +194,12 @@ async fn a_pooled_connection_is_judged_again() {
     let server = HttpServer::start().await;
     let at = server.address;
     for version in VERSIONS {
-        let (wall, events) = default_wall();
-        let gate = gate(&wall, &["http://host.example:*"]);
+        let (egress, events) = default_egress();
+        let gate = gate(&egress, &["http://host.example:*"]);
         let request = format!("http GET http://host.example:{}/", at.port());
         assert_eq!(play_through(version, &gate, &[&request]).await, ["200"]);
 
-        wall.replace_operator(denying(&["*://127.0.0.1:*"]));
+        egress.replace_operator(denying(&["*://127.0.0.1:*"]));
         let results = play_through(version, &gate, &[&request]).await;
         assert_eq!(results, ["destination-IP-prohibited"], "WASI {version}");
         assert_eq!(
@@ -215,14 +215,14 @@ async fn a_pooled_connection_is_judged_again() {
 async fn a_request_takes_the_place_of_an_idle_connection_and_waits_for_others() {
     let (one, other) = (HttpServer::start().await, HttpServer::start().await);
     for version in VERSIONS {
-        let (wall, _) = wall(|operator| operator.quotas.total_connections = Some(1));
+        let (egress, _) = egress(|operator| operator.quotas.total_connections = Some(1));
         let script = [
             format!("http GET http://{}/", one.address),
             format!("http GET http://{}/", other.address),
             "tcp.create ipv4".to_owned(),
         ];
         let script: Vec<&str> = script.iter().map(String::as_str).collect();
-        let results = play(version, &wall, &["*://127.0.0.1:*"], &script).await;
+        let results = play(version, &egress, &["*://127.0.0.1:*"], &script).await;
         assert_eq!(results[..2], ["200", "200"], "WASI {version}");
         assert_ne!(results[2], "ok", "a socket does not wait, on WASI {version}");
     }
@@ -234,8 +234,8 @@ async fn a_request_takes_the_place_of_another_components_idle_connection() {
     let server = HttpServer::start().await;
     let request = format!("http GET http://{}/", server.address);
     for version in VERSIONS {
-        let (wall, events) = wall(|operator| operator.quotas.total_connections = Some(1));
-        let gates = ["one", "other"].map(|component| (component, gate(&wall, &["http://127.0.0.1:*"])));
+        let (egress, events) = egress(|operator| operator.quotas.total_connections = Some(1));
+        let gates = ["one", "other"].map(|component| (component, gate(&egress, &["http://127.0.0.1:*"])));
         for (component, gate) in [&gates[0], &gates[1], &gates[0]] {
             let start = Instant::now();
             assert_eq!(
@@ -260,8 +260,8 @@ async fn https_speaks_http_2_to_whom_the_profile_trusts_and_to_nobody_else() {
     let by_address = format!("http.text GET https://127.0.0.1:{}/x", at.port());
     let answer = format!("200 HTTP/2.0 GET host.example:{}/x", at.port());
     for version in VERSIONS {
-        let (wall, _) = default_wall();
-        let untrusted = gate(&wall, &["https://*:*"]);
+        let (egress, _) = default_egress();
+        let untrusted = gate(&egress, &["https://*:*"]);
         assert_eq!(
             play_through(version, &untrusted, &[&request]).await,
             ["TLS-certificate-error"]
@@ -290,16 +290,16 @@ async fn a_new_deny_list_closes_what_an_instance_that_is_gone_left_in_the_pool()
     let server = https().await;
     let request = format!("http GET https://host.example:{}/", server.address.port());
     for version in VERSIONS {
-        let (wall, _) = default_wall();
-        let gate = gate(&wall, &["https://*:*"]).with_tls(vec![trusting(&server)]);
+        let (egress, _) = default_egress();
+        let gate = gate(&egress, &["https://*:*"]).with_tls(vec![trusting(&server)]);
         assert_eq!(play_through(version, &gate, &[&request]).await, ["200"]);
         assert_eq!(server.open(), 1, "the pool keeps it, on WASI {version}");
 
-        wall.replace_operator(denying(&["*://other.example:*"]));
+        egress.replace_operator(denying(&["*://other.example:*"]));
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(server.open(), 1, "another host is denied, on WASI {version}");
 
-        wall.replace_operator(denying(&["*://host.example:*"]));
+        egress.replace_operator(denying(&["*://host.example:*"]));
         let start = Instant::now();
         while server.open() > 0 {
             assert!(start.elapsed() < Duration::from_secs(1), "WASI {version}");
@@ -333,8 +333,8 @@ async fn requests_inside_the_app_need_an_entry_and_never_reach_the_network() {
         "dns.lookup back.spin.internal",
     ];
     for version in VERSIONS {
-        let (wall, _) = default_wall();
-        let refused = play(version, &wall, &["http://api.example"], &script).await;
+        let (egress, _) = default_egress();
+        let refused = play(version, &egress, &["http://api.example"], &script).await;
         assert_eq!(
             refused,
             ["HTTP-request-denied", "HTTP-request-denied", "access-denied"],
@@ -342,7 +342,7 @@ async fn requests_inside_the_app_need_an_entry_and_never_reach_the_network() {
         );
 
         let gate = gate(
-            &wall,
+            &egress,
             &["http://self", "http://back.spin.internal", "*://db.example:1"],
         );
         let app = Arc::new(App::default());

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
-use outport_egress::{Gate, GateCtx, GateCtxView, GateView, Wall};
+use outport_egress::{Egress, Gate, GateCtx, GateCtxView, GateView};
 use outport_policy::{AllowList, Entry, Location};
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
@@ -90,11 +90,11 @@ impl GateView for State {
 /// The result of every statement, behind a gate of its own.
 pub(crate) async fn play(
     version: Version,
-    wall: &Wall,
+    egress: &Egress,
     allowed: &[&str],
     statements: &[&str],
 ) -> Vec<String> {
-    play_through(version, &gate(wall, allowed), statements).await
+    play_through(version, &gate(egress, allowed), statements).await
 }
 
 /// The result of every statement, as a new instance behind `gate`.
@@ -103,18 +103,18 @@ pub(crate) async fn play_through(version: Version, gate: &Gate, statements: &[&s
 }
 
 /// The gate of a component that may reach `allowed`.
-pub(crate) fn gate(wall: &Wall, allowed: &[&str]) -> Gate {
+pub(crate) fn gate(egress: &Egress, allowed: &[&str]) -> Gate {
     let entries = allowed
         .iter()
         .map(|text| Entry::parse(text, Location::Code).unwrap())
         .collect();
-    wall.gate("player", Arc::new(AllowList::compile(entries)))
+    egress.gate("player", Arc::new(AllowList::compile(entries)))
 }
 
 /// The same with a linker that has no gate, and a context that was left as it is by default.
 pub(crate) async fn play_without_gate(version: Version, statements: &[&str]) -> Vec<String> {
-    let wall = Wall::builder().build().unwrap();
-    let gate = wall.gate("player", Arc::default()).open();
+    let egress = Egress::builder().build().unwrap();
+    let gate = egress.gate("player", Arc::default()).open();
     Player::run(version, linker(false), gate, statements).rest().await
 }
 

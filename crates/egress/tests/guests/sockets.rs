@@ -4,33 +4,33 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outport_egress::Wall;
+use outport_egress::Egress;
 use outport_policy::PortSet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::player::{self, P2, P3, Player, VERSIONS, gate, play};
 use crate::servers::{closed_port, tcp_echo, udp_echo};
-use crate::world::{Events, default_wall, denying, lifted_wall, wall};
+use crate::world::{Events, default_egress, denying, egress, lifted_egress};
 
 /// Plays the same script on both versions, each behind a gate of its own, and compares with what is expected.
 async fn expect_on_both(
-    wall: impl Fn() -> (Wall, Arc<Events>),
+    egress: impl Fn() -> (Egress, Arc<Events>),
     allowed: &[&str],
     script: &[(&str, &str)],
     denials: &[&str],
 ) {
     for version in VERSIONS {
-        let (wall, events) = wall();
+        let (egress, events) = egress();
         let statements: Vec<&str> = script.iter().map(|(statement, _)| *statement).collect();
-        let results = play(version, &wall, allowed, &statements).await;
+        let results = play(version, &egress, allowed, &statements).await;
         for ((statement, expected), result) in script.iter().zip(&results) {
             assert_eq!(result, expected, "{statement} on WASI {version}");
         }
         assert_eq!(results.len(), script.len(), "WASI {version}");
         assert_eq!(events.denials(), denials, "WASI {version}");
         assert_eq!(
-            wall.tally().sockets,
+            egress.metrics().sockets,
             0,
             "every socket is given back on WASI {version}"
         );
@@ -43,7 +43,7 @@ async fn a_guest_without_configuration_reaches_nothing() {
     let server = tcp_echo().await;
     let connect = format!("tcp.connect {server}");
     expect_on_both(
-        default_wall,
+        default_egress,
         &[],
         &[
             (&connect, "access-denied"),
@@ -94,13 +94,13 @@ async fn a_guest_cannot_listen_or_choose_a_local_address() {
         "udp.bind hard.bind",
         "udp.bind hard.bind",
     ];
-    expect_on_both(lifted_wall, &["*://*:*"], &script, &denials).await;
+    expect_on_both(lifted_egress, &["*://*:*"], &script, &denials).await;
 
     // An unbound socket: WASI 0.2 says so first, 0.3 would bind by itself.
     for (version, expected) in [(P2, "invalid-state"), (P3, "access-denied")] {
-        let (wall, _) = lifted_wall();
+        let (egress, _) = lifted_egress();
         assert_eq!(
-            play(version, &wall, &["*://*:*"], &["tcp.listen ipv4"]).await,
+            play(version, &egress, &["*://*:*"], &["tcp.listen ipv4"]).await,
             [expected]
         );
     }
@@ -122,7 +122,7 @@ async fn a_guest_connects_where_an_entry_says_so_and_cannot_tell_why_elsewhere_n
         format!("tcp.connect {closed}"),
     ];
     expect_on_both(
-        default_wall,
+        default_egress,
         &allowed,
         &[
             (&connect, "ok"),
@@ -152,7 +152,7 @@ async fn a_looked_up_name_opens_its_addresses() {
     let connect = format!("tcp.connect {server}");
     let by_v6 = format!("tcp.connect [::1]:{port}");
     expect_on_both(
-        lifted_wall,
+        lifted_egress,
         &allowed,
         &[
             (&connect, "access-denied"),
@@ -177,9 +177,9 @@ async fn a_looked_up_name_opens_its_addresses() {
 // proves: DNS-5, DNS-12
 #[tokio::test]
 async fn a_guest_gets_the_codes_of_a_failing_lookup() {
-    let wall = || wall(|operator| operator.quotas.lookup_time = Duration::from_millis(200));
+    let egress = || egress(|operator| operator.quotas.lookup_time = Duration::from_millis(200));
     expect_on_both(
-        wall,
+        egress,
         &["*://*.example:1"],
         &[
             ("dns.lookup gone.example", "name-unresolvable"),
@@ -194,7 +194,7 @@ async fn a_guest_gets_the_codes_of_a_failing_lookup() {
 #[tokio::test]
 async fn lookups_in_flight_are_bounded_and_one_that_is_given_up_counts_no_more() {
     for (version, code) in [(P2, "new-socket-limit"), (P3, "other")] {
-        let (wall, events) = wall(|operator| operator.quotas.lookups_in_flight = 2);
+        let (egress, events) = egress(|operator| operator.quotas.lookups_in_flight = 2);
         let script = [
             "dns.start slow.example as a",
             "dns.start slow.example as b",
@@ -203,7 +203,7 @@ async fn lookups_in_flight_are_bounded_and_one_that_is_given_up_counts_no_more()
             "drop a",
             "dns.lookup gone.example",
         ];
-        let results = play(version, &wall, &["*://*.example:1"], &script).await;
+        let results = play(version, &egress, &["*://*.example:1"], &script).await;
         let expected = ["started", "started", "ok", code, "ok", "name-unresolvable"];
         assert_eq!(results, expected, "WASI {version}");
         assert_eq!(events.denials(), ["dns.lookup quota.lookups"], "WASI {version}");
@@ -220,7 +220,7 @@ async fn a_guest_hears_only_from_whom_it_sent_to() {
     let connect = format!("udp.connect {server} as c");
     let tcp = format!("tcp.connect {server}");
     expect_on_both(
-        lifted_wall,
+        lifted_egress,
         &[&allowed],
         &[
             ("udp.bind 0.0.0.0:0 as s", "ok"),
@@ -251,9 +251,9 @@ async fn a_connect_alone_makes_no_peer() {
     for version in VERSIONS {
         let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = peer.local_addr().unwrap();
-        let (wall, events) = lifted_wall();
+        let (egress, events) = lifted_egress();
         let (connect, local) = (format!("udp.connect {address} as c"), "local c");
-        let gate = gate(&wall, &[&format!("udp://{address}")]);
+        let gate = gate(&egress, &[&format!("udp://{address}")]);
         let mut player = Player::start(version, &gate, &[&connect, local, "udp.recv c 400"]);
         assert_eq!(player.next().await.as_deref(), Some("ok"));
         let port = player
@@ -282,7 +282,7 @@ async fn a_connect_alone_makes_no_peer() {
 async fn a_new_deny_list_closes_what_it_forbids_and_nothing_else() {
     let (kept, closed) = (tcp_echo().await, tcp_echo().await);
     for version in VERSIONS {
-        let (wall, _) = default_wall();
+        let (egress, _) = default_egress();
         let [to_kept, to_closed] =
             [("k", kept), ("c", closed)].map(|(name, to)| format!("tcp.connect {to} as {name}"));
         let script = [
@@ -292,12 +292,12 @@ async fn a_new_deny_list_closes_what_it_forbids_and_nothing_else() {
             "tcp.send k still here",
             "tcp.recv k",
         ];
-        let gate = gate(&wall, &["*://127.0.0.1:*"]);
+        let gate = gate(&egress, &["*://127.0.0.1:*"]);
         let mut player = Player::start(version, &gate, &script);
         for _ in 0..2 {
             assert_eq!(player.next().await.as_deref(), Some("ok"), "WASI {version}");
         }
-        wall.replace_operator(denying(&[&format!("*://127.0.0.1:{}", closed.port())]));
+        egress.replace_operator(denying(&[&format!("*://127.0.0.1:{}", closed.port())]));
         for expected in ["eof", "ok", "still here"] {
             assert_eq!(player.next().await.as_deref(), Some(expected), "WASI {version}");
         }
@@ -308,20 +308,20 @@ async fn a_new_deny_list_closes_what_it_forbids_and_nothing_else() {
 #[tokio::test]
 async fn sockets_beyond_the_quota_are_refused_with_the_code_of_their_version() {
     for (version, code) in [(P2, "new-socket-limit"), (P3, "other")] {
-        let (wall, _) = wall(|operator| operator.quotas.sockets_per_instance = 3);
+        let (egress, _) = egress(|operator| operator.quotas.sockets_per_instance = 3);
         let script = [
             "repeat 5 tcp.create ipv4 as s{}",
             "drop s1",
             "tcp.create ipv4 as t",
             "tcp.create ipv4",
         ];
-        let results = play(version, &wall, &["*://*:*"], &script).await;
+        let results = play(version, &egress, &["*://*:*"], &script).await;
         assert_eq!(
             results,
             [&format!("ok x3, {code} x2"), "ok", "ok", code],
             "WASI {version}"
         );
-        assert_eq!(wall.tally().sockets, 0, "WASI {version}");
+        assert_eq!(egress.metrics().sockets, 0, "WASI {version}");
     }
 }
 
@@ -329,7 +329,7 @@ async fn sockets_beyond_the_quota_are_refused_with_the_code_of_their_version() {
 #[tokio::test]
 async fn mapped_addresses_never_reach_a_socket() {
     expect_on_both(
-        lifted_wall,
+        lifted_egress,
         &["*://*:*"],
         &[
             ("tcp.connect [::ffff:127.0.0.1]:8080", "invalid-argument"),
@@ -346,9 +346,9 @@ async fn mapped_addresses_never_reach_a_socket() {
 // proves: RL-1
 #[tokio::test]
 async fn a_lifted_loopback_port_still_needs_an_entry() {
-    let wall = || wall(|operator| operator.limits.loopback_ports = PortSet::parse("9").unwrap());
+    let egress = || egress(|operator| operator.limits.loopback_ports = PortSet::parse("9").unwrap());
     expect_on_both(
-        wall,
+        egress,
         &["*://10.0.0.1:*"],
         &[
             ("tcp.connect 127.0.0.1:9", "access-denied"),
@@ -393,14 +393,14 @@ async fn what_an_open_connection_carries_is_not_touched() {
     });
     let connect = format!("tcp.connect {address} as c");
     for version in VERSIONS {
-        let (wall, _) = default_wall();
+        let (egress, _) = default_egress();
         let script = [
             &connect,
             "tcp.upload c 1000000",
             "tcp.shutdown c send",
             "tcp.recv c",
         ];
-        let results = play(version, &wall, &[&format!("*://{address}")], &script).await;
+        let results = play(version, &egress, &[&format!("*://{address}")], &script).await;
         assert_eq!(
             results.last().map(String::as_str),
             Some("1000000 bytes"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use outport_egress::{Answer, AuditEvent, AuditSink, Extent, Resolve, ResolveError, Wall};
+use outport_egress::{Answer, AuditEvent, AuditSink, Egress, Extent, Resolve, ResolveError};
 use outport_policy::{Address, AnswerSource, DenyList, Entry, Limit, Location, Name, Operator};
 
 /// | name | answer |
@@ -73,29 +73,29 @@ impl Events {
     }
 }
 
-pub(crate) fn default_wall() -> (Wall, Arc<Events>) {
-    wall(|_| {})
+pub(crate) fn default_egress() -> (Egress, Arc<Events>) {
+    egress(|_| {})
 }
 
 /// A wall in which UDP is lifted and names under test may be this machine.
-pub(crate) fn lifted_wall() -> (Wall, Arc<Events>) {
-    wall(|operator| {
+pub(crate) fn lifted_egress() -> (Egress, Arc<Events>) {
+    egress(|operator| {
         operator.limits.udp = Limit::Lifted;
         operator.limits.loopback_answers = Limit::Lifted;
     })
 }
 
-pub(crate) fn wall(set: impl FnOnce(&mut Operator)) -> (Wall, Arc<Events>) {
+pub(crate) fn egress(set: impl FnOnce(&mut Operator)) -> (Egress, Arc<Events>) {
     let mut operator = Operator::default();
     set(&mut operator);
     let events = Arc::new(Events::default());
-    let wall = Wall::builder()
+    let egress = Egress::builder()
         .operator(operator)
         .resolver(Arc::new(Names::default()))
         .sink(events.clone())
         .build()
         .unwrap();
-    (wall, events)
+    (egress, events)
 }
 
 /// An operator who denies these entries and says nothing else.

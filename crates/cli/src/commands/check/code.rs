@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use outport_check::{Code, Finding, Interfaces, Severity};
-use outport_egress::Wall;
+use outport_egress::Egress;
 use outport_manifest::{Component, ComponentId, Manifest, Source, Variables};
 use outport_policy::Location;
 use outport_runtime::app::{AppProblem, AppProblemKind, Assembly, OutputLines};
@@ -50,12 +50,12 @@ impl ExaminedCode {
         let code = operator.compiled_code(&[], terminal);
         // As for an app that is served, since a pool of instances has limits of its own.
         let room = EngineRoom::open(Allocation::Pool { instances: 1 }, MemoryCeiling::none(), code)?;
-        let wall = Wall::builder().build()?;
+        let egress = Egress::builder().build()?;
         let assembly = Assembly {
             engine: &room.engine,
             code: &room.code,
             cache: &operator.loading.cache(),
-            wall: &wall,
+            egress: &egress,
             allow: HashMap::new(),
             client_tls: &|_| Vec::new(),
             variables,

@@ -106,16 +106,16 @@ async fn the_addresses_of_a_denied_name_follow_its_answers() {
         .then("evil.example", with_ttl(40, &["10.0.0.2"]))
         .then("evil.example", failed())
         .then("evil.example", Err(ResolveError::NoSuchName));
-    let wall = World::new(script).deny(&["*://evil.example:*"]).wall();
-    let gate = instance(&wall, &["*://10.0.0.0/8:*"]);
+    let egress = World::new(script).deny(&["*://evil.example:*"]).egress();
+    let gate = instance(&egress, &["*://10.0.0.0/8:*"]);
     let connects = |last: u8| {
         let remote = Endpoint::from(SocketAddr::from(([10, 0, 0, last], 80)));
         let transport = Transport::Tcp;
-        gate.judge("tcp.connect", &Attempt::Connect { transport, remote })
+        gate.authorize("tcp.connect", &Attempt::Connect { transport, remote })
             .is_ok()
     };
     let first = FirstRound::default();
-    let refreshing = refresh_forever(wall.downgrade(), &first);
+    let refreshing = refresh_forever(egress.downgrade(), &first);
     let looking = async {
         let rows = [
             (1, [false, true], "the first answer"),
@@ -132,7 +132,7 @@ async fn the_addresses_of_a_denied_name_follow_its_answers() {
         }
     };
     tokio::select! {
-        () = refreshing => panic!("the wall stands"),
+        () = refreshing => panic!("the egress is still there"),
         () = looking => {}
     }
 }
@@ -144,11 +144,11 @@ fn the_addresses_of_a_denied_name_are_denied_until_it_is_off_the_list() {
         .then("evil.example", answer(&["10.0.0.1"]))
         .then("worse.example", answer(&["10.0.0.2"]));
     let world = World::new(script).deny(&["*://evil.example:*"]);
-    let wall = world.wall();
-    let gate = instance(&wall, &["*://10.0.0.0/8:*"]);
+    let egress = world.egress();
+    let gate = instance(&egress, &["*://10.0.0.0/8:*"]);
     let connects = |remote: &str| {
         let remote = Endpoint::from(remote.parse::<SocketAddr>().unwrap());
-        gate.judge(
+        gate.authorize(
             "tcp.connect",
             &Attempt::Connect {
                 transport: Transport::Tcp,
@@ -158,14 +158,14 @@ fn the_addresses_of_a_denied_name_are_denied_until_it_is_off_the_list() {
         .is_ok()
     };
     assert!(connects("10.0.0.1:80"), "nobody has resolved the name yet");
-    let refresher = Refresher::start(&wall).unwrap();
+    let refresher = Refresher::start(&egress).unwrap();
     refresher.first_round(Duration::from_secs(5));
     assert!(!connects("10.0.0.1:80"));
     assert!(connects("10.0.0.2:80"));
 
     let mut operator = world.operator.clone();
     operator.deny = deny(&["*://worse.example:*"]);
-    wall.replace_operator(operator);
+    egress.replace_operator(operator);
     let start = Instant::now();
     while connects("10.0.0.2:80") {
         assert!(
@@ -183,14 +183,14 @@ fn a_denied_name_without_a_dot_is_resolved_as_a_guest_would() {
     let script = Script::new()
         .search("corp.example")
         .then("db.corp.example", answer(&["10.0.0.1"]));
-    let wall = World::new(script).deny(&["*://db:*"]).wall();
-    let gate = instance(&wall, &["*://10.0.0.0/8:*"]);
-    Refresher::start(&wall)
+    let egress = World::new(script).deny(&["*://db:*"]).egress();
+    let gate = instance(&egress, &["*://10.0.0.0/8:*"]);
+    Refresher::start(&egress)
         .unwrap()
         .first_round(Duration::from_secs(5));
     let remote = Endpoint::from("10.0.0.1:80".parse::<SocketAddr>().unwrap());
     assert!(
-        gate.judge(
+        gate.authorize(
             "tcp.connect",
             &Attempt::Connect {
                 transport: Transport::Tcp,

@@ -15,16 +15,16 @@ fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-fn gate(world: &World) -> Arc<InstanceGate> {
+fn gate(world: &World) -> Arc<Enforcer> {
     world.instance(&["*://*:*"])
 }
 
-fn fresh(gate: &Arc<InstanceGate>) -> TcpSocket {
-    TcpSocket::create(gate, Family::V4).unwrap()
+fn fresh(enforcer: &Arc<Enforcer>) -> TcpSocket {
+    TcpSocket::create(enforcer, Family::V4).unwrap()
 }
 
-async fn connect(gate: &Arc<InstanceGate>, remote: SocketAddr) -> Result<TcpSocket, ErrorCode> {
-    let mut socket = fresh(gate);
+async fn connect(enforcer: &Arc<Enforcer>, remote: SocketAddr) -> Result<TcpSocket, ErrorCode> {
+    let mut socket = fresh(enforcer);
     socket.start_connect(remote)?;
     poll_fn(|cx| socket.poll_connect(cx)).await?;
     Ok(socket)
@@ -41,9 +41,9 @@ fn is(code: ErrorCode, expected: &str) -> bool {
 #[tokio::test]
 async fn whom_a_socket_is_connected_to_is_told_when_the_peer_has_reset_the_connection() {
     let world = World::new(Script::new());
-    let gate = gate(&world);
+    let enforcer = gate(&world);
     let (listener, address) = listener();
-    let mut socket = connect(&gate, address).await.unwrap();
+    let mut socket = connect(&enforcer, address).await.unwrap();
     let (peer, from) = listener.accept().unwrap();
     let (receiving, sending) = (socket.take_receiving().unwrap(), socket.take_sending().unwrap());
     assert_eq!(poll_fn(|cx| sending.poll_send(cx, b"unread")).await.unwrap(), 6);
@@ -58,9 +58,9 @@ async fn whom_a_socket_is_connected_to_is_told_when_the_peer_has_reset_the_conne
 #[tokio::test]
 async fn a_connection_carries_bytes_both_ways_and_ends_on_both_sides() {
     let world = World::new(Script::new());
-    let gate = gate(&world);
+    let enforcer = gate(&world);
     let (listener, address) = listener();
-    let mut socket = connect(&gate, address).await.unwrap();
+    let mut socket = connect(&enforcer, address).await.unwrap();
     let (mut peer, from) = listener.accept().unwrap();
     assert_eq!(
         (socket.local_address().ok(), socket.remote_address().ok()),
@@ -100,28 +100,28 @@ async fn a_connection_carries_bytes_both_ways_and_ends_on_both_sides() {
 #[tokio::test]
 async fn the_permit_lasts_as_long_as_a_direction_or_the_socket() {
     let world = World::new(Script::new());
-    let wall = world.wall();
-    let gate = instance(&wall, &["*://*:*"]);
+    let egress = world.egress();
+    let enforcer = instance(&egress, &["*://*:*"]);
     let (_listener, address) = listener();
-    let mut socket = connect(&gate, address).await.unwrap();
+    let mut socket = connect(&enforcer, address).await.unwrap();
     let receiving = socket.take_receiving().unwrap();
     drop(socket);
-    assert_eq!(wall.tally().sockets, 1);
+    assert_eq!(egress.metrics().sockets, 1);
     drop(receiving);
-    assert_eq!(wall.tally().sockets, 0);
+    assert_eq!(egress.metrics().sockets, 0);
 
-    let refused = connect(&gate, SocketAddr::from(([127, 0, 0, 1], 1))).await;
+    let refused = connect(&enforcer, SocketAddr::from(([127, 0, 0, 1], 1))).await;
     assert!(refused.is_err());
-    assert_eq!(wall.tally().sockets, 0);
+    assert_eq!(egress.metrics().sockets, 0);
 }
 
 #[tokio::test]
 async fn a_connection_that_fails_says_why_and_says_it_again() {
     let world = World::new(Script::new());
-    let gate = gate(&world);
+    let enforcer = gate(&world);
     let (listener, address) = listener();
     drop(listener);
-    let mut socket = fresh(&gate);
+    let mut socket = fresh(&enforcer);
     socket.start_connect(address).unwrap();
     for _ in 0..2 {
         let error = poll_fn(|cx| socket.poll_connect(cx)).await.unwrap_err();
@@ -135,7 +135,7 @@ async fn a_connection_that_fails_says_why_and_says_it_again() {
 #[tokio::test]
 async fn a_connection_that_takes_time_is_waited_for() {
     let world = World::new(Script::new());
-    let gate = gate(&world);
+    let enforcer = gate(&world);
     // Room for one connection that nobody has accepted; a further one has to wait until there is room again.
     let listening = rustix::net::socket(
         rustix::net::AddressFamily::INET,
@@ -147,9 +147,9 @@ async fn a_connection_that_takes_time_is_waited_for() {
     rustix::net::listen(&listening, 0).unwrap();
     let listener = TcpListener::from(listening);
     let address = listener.local_addr().unwrap();
-    let _first = connect(&gate, address).await.unwrap();
+    let _first = connect(&enforcer, address).await.unwrap();
 
-    let mut second = fresh(&gate);
+    let mut second = fresh(&enforcer);
     second.start_connect(address).unwrap();
     assert!(poll(&mut second).is_pending());
     assert!(poll(&mut second).is_pending());
@@ -170,8 +170,8 @@ async fn nothing_leaves_before_the_connection_is_judged_and_nothing_after_a_refu
     let world = World::new(Script::new());
     let (listener, address) = listener();
     listener.set_nonblocking(true).unwrap();
-    let gate = world.instance(&["*://127.0.0.1:1025"]);
-    let mut socket = fresh(&gate);
+    let enforcer = world.instance(&["*://127.0.0.1:1025"]);
+    let mut socket = fresh(&enforcer);
     socket.start_connect(address).unwrap();
     assert_eq!(world.events.take(), ["socket.create tcp"], "not judged yet");
     for _ in 0..2 {
@@ -191,19 +191,19 @@ async fn nothing_leaves_before_the_connection_is_judged_and_nothing_after_a_refu
 #[tokio::test]
 async fn a_socket_is_bound_to_no_address_of_the_guests_choice() {
     let world = World::new(Script::new());
-    let gate = gate(&world);
+    let enforcer = gate(&world);
     for (local, expected) in [
         ("127.0.0.1:0", "AccessDenied"),
         ("0.0.0.0:8080", "AccessDenied"),
         ("[::]:0", "InvalidArgument"),
         ("224.0.0.1:0", "InvalidArgument"),
     ] {
-        let mut socket = fresh(&gate);
+        let mut socket = fresh(&enforcer);
         let error = socket.bind(local.parse().unwrap()).unwrap_err();
         assert!(is(error, expected), "{local}: {error}");
         assert!(!socket.is_bound(), "{local}");
     }
-    let mut socket = fresh(&gate);
+    let mut socket = fresh(&enforcer);
     let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
     socket.bind(unspecified).unwrap();
     assert!(socket.is_bound());
@@ -215,10 +215,10 @@ async fn a_socket_is_bound_to_no_address_of_the_guests_choice() {
 #[tokio::test]
 async fn listening_is_refused_and_closes_the_socket() {
     let world = World::new(Script::new());
-    let gate = gate(&world);
-    let mut bound = fresh(&gate);
+    let enforcer = gate(&world);
+    let mut bound = fresh(&enforcer);
     bound.bind(SocketAddr::from(([0, 0, 0, 0], 0))).unwrap();
-    for mut socket in [fresh(&gate), bound] {
+    for mut socket in [fresh(&enforcer), bound] {
         assert!(is(socket.listen().unwrap_err(), "AccessDenied"));
         let (_listener, address) = listener();
         assert!(is(socket.start_connect(address).unwrap_err(), "InvalidState"));
@@ -229,7 +229,7 @@ async fn listening_is_refused_and_closes_the_socket() {
 #[tokio::test]
 async fn an_address_that_is_nobodys_is_no_place_to_connect_to() {
     let world = World::new(Script::new());
-    let gate = gate(&world);
+    let enforcer = gate(&world);
     for (remote, expected) in [
         ("224.0.0.1:80", "AccessDenied"),
         ("255.255.255.255:80", "AccessDenied"),
@@ -238,7 +238,9 @@ async fn an_address_that_is_nobodys_is_no_place_to_connect_to() {
         ("[::1]:80", "InvalidArgument"),
         ("[::ffff:127.0.0.1]:80", "InvalidArgument"),
     ] {
-        let error = fresh(&gate).start_connect(remote.parse().unwrap()).unwrap_err();
+        let error = fresh(&enforcer)
+            .start_connect(remote.parse().unwrap())
+            .unwrap_err();
         assert!(is(error, expected), "{remote}: {error}");
     }
 }
@@ -247,15 +249,15 @@ async fn an_address_that_is_nobodys_is_no_place_to_connect_to() {
 #[tokio::test]
 async fn a_new_deny_list_ends_the_connection_and_no_other() {
     let world = World::new(Script::new());
-    let wall = world.wall();
-    let gate = instance(&wall, &["*://*:*"]);
+    let egress = world.egress();
+    let enforcer = instance(&egress, &["*://*:*"]);
     let ((one, denied), (other, permitted)) = (listener(), listener());
-    let mut ended = connect(&gate, denied).await.unwrap();
-    let mut left = connect(&gate, permitted).await.unwrap();
+    let mut ended = connect(&enforcer, denied).await.unwrap();
+    let mut left = connect(&enforcer, permitted).await.unwrap();
     let mut peers: Vec<TcpStream> = [one, other].map(|listener| listener.accept().unwrap().0).into();
-    let mut operator = (*wall.operator()).clone();
+    let mut operator = (*egress.operator()).clone();
     operator.deny = deny(&[&format!("*://{denied}")]);
-    wall.replace_operator(operator);
+    egress.replace_operator(operator);
 
     let receiving = ended.take_receiving().unwrap();
     assert_eq!(poll_fn(|cx| receiving.poll_receive(cx, 10)).await.unwrap(), b"");
@@ -269,9 +271,9 @@ async fn a_new_deny_list_ends_the_connection_and_no_other() {
 #[tokio::test]
 async fn options_are_set_in_wasis_units() {
     let world = World::new(Script::new());
-    let gate = gate(&world);
+    let enforcer = gate(&world);
     for family in [Family::V4, Family::V6] {
-        let socket = TcpSocket::create(&gate, family).unwrap();
+        let socket = TcpSocket::create(&enforcer, family).unwrap();
         let options = socket.options().unwrap();
         let zeroes = [
             options.set_keep_alive_idle_time(0),

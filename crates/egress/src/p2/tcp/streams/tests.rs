@@ -10,8 +10,8 @@ use crate::testing::{Script, World};
 /// Both streams of a connection, and its peer. What is behind the streams is theirs alone.
 async fn connection() -> (Input, Output, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let gate = World::new(Script::new()).instance(&["*://*:*"]);
-    let mut socket = TcpSocket::create(&gate, Family::V4).unwrap();
+    let enforcer = World::new(Script::new()).instance(&["*://*:*"]);
+    let mut socket = TcpSocket::create(&enforcer, Family::V4).unwrap();
     socket.options().unwrap().set_send_buffer_size(16 * 1024).unwrap();
     socket.start_connect(listener.local_addr().unwrap()).unwrap();
     poll_fn(|cx| socket.poll_connect(cx)).await.unwrap();

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A snapshot of the counters of a process ([`Wall::tally`](crate::Wall::tally)).
+/// A snapshot of the counters of a process ([`Egress::metrics`](crate::Egress::metrics)).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Tally {
+pub struct Metrics {
     /// Attempts that were permitted, each datagram among them.
     pub allowed: u64,
     /// Attempts that were refused, by the code of the reason. Datagrams that were dropped unseen are
@@ -48,8 +48,8 @@ impl Counters {
     }
 
     /// What was counted; the sockets and connections that exist are not known here.
-    pub(crate) fn snapshot(&self) -> Tally {
-        Tally {
+    pub(crate) fn snapshot(&self) -> Metrics {
+        Metrics {
             allowed: self.allowed.load(Ordering::Relaxed),
             denied: self
                 .denied
@@ -57,7 +57,7 @@ impl Counters {
                 .expect("nothing panics while the counters are locked")
                 .clone(),
             answers_cut: self.answers_cut.load(Ordering::Relaxed),
-            ..Tally::default()
+            ..Metrics::default()
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What all gates of a process share: the operator's side.
 //!
 //! ```text
-//! Wall ── operator's policy (swapped as a whole), resolver, sinks, counts of the process
+//! Egress ── operator's policy (swapped as a whole), resolver, sinks, counts of the process
 //!  ├─ Gate `web` ── the author's allow list
 //!  │   ├─ GateCtx 1 ── grants, peers, counts of the instance
 //!  │   └─ GateCtx 2
@@ -25,13 +25,13 @@ use crate::connections::Connections;
 use crate::dns::{Resolve, Resolver, ResolverError};
 use crate::followed::AllFollowed;
 use crate::gate::Gate;
-use crate::holdings::OpenInComponent;
 use crate::http::Pool;
-use crate::tally::{Counters, Tally};
+use crate::metrics::{Counters, Metrics};
+use crate::usage_counter::OpenInComponent;
 
 /// The operator's side of the network: policy, resolver, audit. Cheap to clone.
 #[derive(Clone)]
-pub struct Wall {
+pub struct Egress {
     shared: Arc<Shared>,
 }
 
@@ -76,10 +76,10 @@ struct Configured {
     learned: LearnedAddresses,
 }
 
-impl Wall {
-    /// A wall with the policy that holds when the operator says nothing, the system's resolver and no sink.
-    pub fn builder() -> WallBuilder {
-        WallBuilder {
+impl Egress {
+    /// An egress with the policy that holds when the operator says nothing, the system's resolver and no sink.
+    pub fn builder() -> EgressBuilder {
+        EgressBuilder {
             operator: Operator::default(),
             resolver: None,
             sinks: Vec::new(),
@@ -108,9 +108,9 @@ impl Wall {
     }
 
     /// The counters of the process.
-    pub fn tally(&self) -> Tally {
+    pub fn metrics(&self) -> Metrics {
         let components: Vec<_> = self.components().iter().filter_map(Weak::upgrade).collect();
-        Tally {
+        Metrics {
             sockets: components.iter().map(|open| open.sockets()).sum(),
             connections: components.iter().map(|open| open.connections()).sum(),
             ..self.shared.counters.snapshot()
@@ -149,7 +149,7 @@ impl Wall {
         )
     }
 
-    /// Is notified after each [`replace_operator`](Wall::replace_operator).
+    /// Is notified after each [`replace_operator`](Egress::replace_operator).
     pub(crate) fn replaced(&self) -> Arc<Notify> {
         self.shared.changed.clone()
     }
@@ -176,7 +176,7 @@ impl Wall {
         &self.shared.open_in_process
     }
 
-    /// Notes what a component has open, for [`kept_for_others`](Wall::kept_for_others).
+    /// Notes what a component has open, for [`kept_for_others`](Egress::kept_for_others).
     pub(crate) fn note_component(&self, open: &Arc<OpenInComponent>) {
         let mut components = self.components();
         components.retain(|open| open.strong_count() > 0);
@@ -225,7 +225,7 @@ impl Wall {
         &self.shared.open
     }
 
-    /// Notes the pool of a gate, for [`close_idle`](Wall::close_idle).
+    /// Notes the pool of a gate, for [`close_idle`](Egress::close_idle).
     pub(crate) fn note_pool(&self, pool: &Arc<Pool>) {
         let mut pools = self.pools();
         pools.retain(|pool| pool.strong_count() > 0);
@@ -282,7 +282,7 @@ impl Wall {
     }
 
     /// Tells the sinks that want it of an outcome.
-    pub(crate) fn tell_outcome(&self, outcome: &AuditOutcome) {
+    pub(crate) fn record_outcome(&self, outcome: &AuditOutcome) {
         let needed = needed(outcome.outcome);
         let sinks = self.shared.sinks.iter();
         sinks
@@ -291,7 +291,7 @@ impl Wall {
     }
 
     /// Tells the sinks that want it of an event, which is made only then.
-    pub(crate) fn tell(&self, verdict: Verdict, event: impl FnOnce() -> AuditEvent) {
+    pub(crate) fn record(&self, verdict: Verdict, event: impl FnOnce() -> AuditEvent) {
         let mut listeners = self
             .shared
             .sinks
@@ -304,9 +304,9 @@ impl Wall {
         }
     }
 
-    /// The same wall, for what runs beside the guests and does not need it to stand.
-    pub fn downgrade(&self) -> WeakWall {
-        WeakWall {
+    /// The same egress, for what runs beside the guests and does not keep it.
+    pub fn downgrade(&self) -> WeakEgress {
+        WeakEgress {
             shared: Arc::downgrade(&self.shared),
         }
     }
@@ -342,21 +342,21 @@ impl Configured {
     }
 }
 
-/// A wall that does not keep itself standing: for what runs beside the guests.
+/// An [`Egress`] that is gone once nobody else has it: for what runs beside the guests.
 #[derive(Clone)]
-pub struct WeakWall {
+pub struct WeakEgress {
     shared: Weak<Shared>,
 }
 
-impl WeakWall {
-    /// The wall, while it stands.
-    pub fn upgrade(&self) -> Option<Wall> {
-        self.shared.upgrade().map(|shared| Wall { shared })
+impl WeakEgress {
+    /// The egress, while there is one.
+    pub fn upgrade(&self) -> Option<Egress> {
+        self.shared.upgrade().map(|shared| Egress { shared })
     }
 }
 
-/// Collects the parts of a [`Wall`].
-pub struct WallBuilder {
+/// Collects the parts of a [`Egress`].
+pub struct EgressBuilder {
     operator: Operator,
     resolver: Option<Arc<dyn Resolve>>,
     sinks: Vec<Arc<dyn AuditSink>>,
@@ -365,51 +365,51 @@ pub struct WallBuilder {
     http_connections: Option<u32>,
 }
 
-impl WallBuilder {
+impl EgressBuilder {
     /// The operator's policy. Default: [`Operator::default`], no deny list and every limit in force.
-    pub fn operator(mut self, operator: Operator) -> WallBuilder {
+    pub fn operator(mut self, operator: Operator) -> EgressBuilder {
         self.operator = operator;
         self
     }
 
     /// Where names are resolved. Default: [`Resolver::system`].
-    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> WallBuilder {
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> EgressBuilder {
         self.resolver = Some(resolver);
         self
     }
 
     /// Adds a sink for events. Default: none.
-    pub fn sink(mut self, sink: Arc<dyn AuditSink>) -> WallBuilder {
+    pub fn sink(mut self, sink: Arc<dyn AuditSink>) -> EgressBuilder {
         self.sinks.push(sink);
         self
     }
 
     /// Adds a sink without which nothing is permitted: while it is not [available](AuditSink::is_available), every new
     /// attempt of every guest is refused (`audit.unavailable`). Default: none.
-    pub fn required_sink(mut self, sink: Arc<dyn AuditSink>) -> WallBuilder {
+    pub fn required_sink(mut self, sink: Arc<dyn AuditSink>) -> EgressBuilder {
         self.required.push(sink.clone());
         self.sink(sink)
     }
 
     /// Gives every request of outgoing HTTP a connection of its own. Default: connections are used again.
-    pub fn without_pooling(mut self) -> WallBuilder {
+    pub fn without_pooling(mut self) -> EgressBuilder {
         self.pooling = Pooling::Off;
         self
     }
 
     /// How many connections of outgoing HTTP all guests together may have; a request waits up to five seconds for
     /// one. Default: as many as the quotas of the policy permit.
-    pub fn http_connections(mut self, number: u32) -> WallBuilder {
+    pub fn http_connections(mut self, number: u32) -> EgressBuilder {
         self.http_connections = Some(number);
         self
     }
 
-    /// The wall.
+    /// The egress.
     ///
     /// # Errors
     ///
     /// No resolver was given, and that of the system cannot be started.
-    pub fn build(self) -> Result<Wall, WallError> {
+    pub fn build(self) -> Result<Egress, EgressError> {
         let resolver = match self.resolver {
             Some(resolver) => resolver,
             None => Arc::new(Resolver::system()?),
@@ -442,16 +442,16 @@ impl WallBuilder {
                 .http_connections
                 .map(|number| Arc::new(Semaphore::new(number as usize))),
         };
-        Ok(Wall {
+        Ok(Egress {
             shared: Arc::new(shared),
         })
     }
 }
 
-/// Why a [`Wall`] cannot be built.
+/// Why a [`Egress`] cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum WallError {
+pub enum EgressError {
     /// The system's resolver cannot be started.
     #[error(transparent)]
     Resolver(#[from] ResolverError),

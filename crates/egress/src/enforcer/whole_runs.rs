@@ -3,7 +3,7 @@
 //! are given up, grants and peers are kept, and the operator's list is replaced under a running guest.
 //!
 //! ```text
-//! random run ──step──► Lookup, InstanceGate ──► answer, refusal, event, tally ─┐
+//! random run ──step──► Lookup, Enforcer ──► answer, refusal, event, metrics ─┐
 //!                └───► the naive model ──────────────────────────────────────┴─► must agree
 //! ```
 //!
@@ -29,9 +29,9 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::dns::{Answer, Extent, ResolveError};
+use crate::egress::Egress;
 use crate::lookup::{Lookup, LookupError};
 use crate::testing::{self, Remember};
-use crate::wall::Wall;
 
 use model::{MInstance, MOperator, Model, Refused, Speaks};
 use real::{a_name, address, entries, learned, names, reach, real_operator, request, source};
@@ -61,14 +61,14 @@ struct InFlight {
 
 /// One instance, real and as the model has it.
 struct Played {
-    gate: Arc<InstanceGate>,
+    gate: Arc<Enforcer>,
     in_flight: Vec<InFlight>,
     begun: u64,
     model: MInstance,
 }
 
 struct Run {
-    wall: Wall,
+    egress: Egress,
     resolver: Arc<Waiting>,
     events: Arc<Remember>,
     allow: Vec<Written>,
@@ -103,22 +103,22 @@ fn equal<T: std::fmt::Debug + PartialEq>(what: &str, found: T, expected: T) -> R
 impl Run {
     fn new(allow: Vec<Written>, operator: MOperator) -> (Run, [Played; 2]) {
         let (resolver, events) = (Arc::<Waiting>::default(), Arc::<Remember>::default());
-        let wall = Wall::builder()
+        let egress = Egress::builder()
             .operator(with_time(&operator))
             .resolver(resolver.clone())
             .sink(events.clone())
             .build()
             .unwrap();
-        wall.learn(learned(&operator));
-        let gate = wall.gate("it", Arc::new(AllowList::compile(entries(&allow))));
+        egress.learn(learned(&operator));
+        let gate = egress.gate("it", Arc::new(AllowList::compile(entries(&allow))));
         let played = [(); 2].map(|()| Played {
-            gate: gate.open().gate.clone(),
+            gate: gate.open().enforcer.clone(),
             in_flight: Vec::new(),
             begun: 0,
             model: MInstance::default(),
         });
         let run = Run {
-            wall,
+            egress,
             resolver,
             events,
             allow,
@@ -137,7 +137,7 @@ impl Run {
         }
     }
 
-    /// Whether it is allowed, as both must say; counted as the tally must have it.
+    /// Whether it is allowed, as both must say; counted as the metrics must have it.
     fn compare(&mut self, what: &str, found: Option<&str>, expected: &Refused) -> Result<bool, String> {
         let agree = match found {
             None => expected.is_empty(),
@@ -156,10 +156,10 @@ impl Run {
     fn judged(
         &mut self,
         what: &dyn std::fmt::Display,
-        found: Result<(), Refusal>,
+        found: Result<(), Denied>,
         expected: &Refused,
     ) -> Result<bool, String> {
-        let reason = found.err().map(|refusal| refusal.reason().code());
+        let reason = found.err().map(|denied| denied.reason().code());
         self.compare(&what.to_string(), reason, expected)
     }
 
@@ -206,7 +206,7 @@ impl Run {
                 let attempt = reach(Transport::Tcp, target, port);
                 self.judged(
                     &attempt,
-                    played.gate.judge("tcp.connect", &attempt).map(drop),
+                    played.gate.authorize("tcp.connect", &attempt).map(drop),
                     &expected,
                 )?;
             }
@@ -214,7 +214,7 @@ impl Run {
                 let expected = self.model().reach(&played.model, target, Speaks::Udp, port);
                 let found = played
                     .gate
-                    .judge_datagram_out(Endpoint::new(address(target), port));
+                    .authorize_datagram_out(Endpoint::new(address(target), port));
                 if self.judged(&reach(Transport::Udp, target, port), found, &expected)? {
                     played.model.sent(target.text, port, self.now);
                 }
@@ -222,7 +222,7 @@ impl Run {
             Step::Receive(target, port) => {
                 let expected = self.model().receive(&played.model, target, port, self.now);
                 let peer = Endpoint::new(address(target), port);
-                let found = played.gate.judge_datagram_in(peer);
+                let found = played.gate.authorize_datagram_in(peer);
                 self.judged(&Attempt::Receive { peer }, found, &expected)?;
             }
             Step::Request(name, scheme, port) => {
@@ -231,7 +231,7 @@ impl Run {
                 let attempt = request(&scheme, &host, port);
                 self.judged(
                     &attempt,
-                    played.gate.judge("http.request", &attempt).map(drop),
+                    played.gate.authorize("http.request", &attempt).map(drop),
                     &expected,
                 )?;
             }
@@ -241,7 +241,7 @@ impl Run {
                 let attempt = request(&scheme, &host, port);
                 self.judged(
                     &attempt,
-                    played.gate.judge("http.request", &attempt).map(drop),
+                    played.gate.authorize("http.request", &attempt).map(drop),
                     &expected,
                 )?;
             }
@@ -257,19 +257,19 @@ impl Run {
                 };
                 self.judged(
                     &attempt,
-                    played.gate.judge("http.connect", &attempt).map(drop),
+                    played.gate.authorize("http.connect", &attempt).map(drop),
                     &expected,
                 )?;
             }
             Step::Reload(operator) => {
-                self.wall.replace_operator(with_time(&operator));
-                self.wall.learn(learned(&operator));
+                self.egress.replace_operator(with_time(&operator));
+                self.egress.learn(learned(&operator));
                 self.operator = operator;
             }
         }
-        let tally = self.wall.tally();
-        equal("allowed", tally.allowed, self.allowed)?;
-        equal("denied", &tally.denied, &self.denied)
+        let metrics = self.egress.metrics();
+        equal("allowed", metrics.allowed, self.allowed)?;
+        equal("denied", &metrics.denied, &self.denied)
     }
 
     /// Asks for every address what has become of its grants. Nobody is told, and nothing is counted.
@@ -277,7 +277,7 @@ impl Run {
         TARGETS.into_iter().try_for_each(|target| {
             let expected = self.model().reach(&played.model, target, Speaks::Tcp, 1024);
             let attempt = reach(Transport::Tcp, target, 1024);
-            let found = played.gate.judge_again(&attempt).err().map(Refusal::reason);
+            let found = played.gate.recheck(&attempt).err().map(Denied::reason);
             match found.map_or(expected.is_empty(), |reason| expected.contains(&reason)) {
                 true => Ok(()),
                 false => Err(format!("{attempt}: {found:?}, and the model says {expected:?}")),
@@ -298,7 +298,7 @@ impl Run {
             };
             return equal(name, started.err(), Some(error));
         }
-        let Ok(Lookup::Asked(asked)) = started else {
+        let Ok(Lookup::PendingLookup(asked)) = started else {
             return Err(format!("{name}: no look-up, and the model says that one starts"));
         };
         played.begun += 1;

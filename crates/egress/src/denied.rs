@@ -2,31 +2,31 @@
 
 use outport_policy::{Layer, Reason};
 
-/// That an attempt was refused, and why; the guest gets to know only its [`kind`](Refusal::kind).
+/// That an attempt was refused, and why; the guest gets to know only its [`kind`](Denied::kind).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) struct Refusal {
+pub(crate) struct Denied {
     reason: Reason,
 }
 
 /// What a guest may know about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RefusalKind {
+pub(crate) enum DeniedKind {
     /// It is not permitted.
     Policy,
     /// It is permitted, and there is too much of it already.
     Quota,
 }
 
-impl Refusal {
-    pub(crate) fn new(reason: Reason) -> Refusal {
-        Refusal { reason }
+impl Denied {
+    pub(crate) fn new(reason: Reason) -> Denied {
+        Denied { reason }
     }
 
-    pub(crate) fn kind(self) -> RefusalKind {
+    pub(crate) fn kind(self) -> DeniedKind {
         match self.reason {
-            Reason::QuotaSockets | Reason::QuotaLookups | Reason::QuotaConnections => RefusalKind::Quota,
-            _ => RefusalKind::Policy,
+            Reason::QuotaSockets | Reason::QuotaLookups | Reason::QuotaConnections => DeniedKind::Quota,
+            _ => DeniedKind::Policy,
         }
     }
 

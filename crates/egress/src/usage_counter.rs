@@ -10,15 +10,15 @@ use outport_policy::Usage;
 use crate::gate::Gate;
 
 /// The sockets and connections of an instance.
-pub(crate) struct Holdings {
+pub(crate) struct UsageCounter {
     gate: Gate,
     /// Sockets, and exchanges of outgoing HTTP.
     open: AtomicU32,
 }
 
-impl Holdings {
-    pub(crate) fn new(gate: Gate) -> Holdings {
-        Holdings {
+impl UsageCounter {
+    pub(crate) fn new(gate: Gate) -> UsageCounter {
+        UsageCounter {
             gate,
             open: AtomicU32::new(0),
         }
@@ -29,7 +29,7 @@ impl Holdings {
         self.usage_of(
             self.open.load(Ordering::Acquire),
             self.gate.open_in_component().sockets(),
-            self.gate.wall().open_in_process().load(Ordering::Acquire),
+            self.gate.egress().open_in_process().load(Ordering::Acquire),
         )
     }
 
@@ -38,11 +38,14 @@ impl Holdings {
         self.usage_of(
             self.open.fetch_add(1, Ordering::AcqRel),
             self.gate.open_in_component().count_socket(),
-            self.gate.wall().open_in_process().fetch_add(1, Ordering::AcqRel),
+            self.gate
+                .egress()
+                .open_in_process()
+                .fetch_add(1, Ordering::AcqRel),
         )
     }
 
-    /// Gives back what [`count_socket`](Holdings::count_socket) took.
+    /// Gives back what [`count_socket`](UsageCounter::count_socket) took.
     pub(crate) fn uncount_socket(&self) {
         self.gate.open_in_component().uncount_socket();
         self.open.fetch_sub(1, Ordering::AcqRel);
@@ -55,11 +58,14 @@ impl Holdings {
         self.usage_of(
             self.open.load(Ordering::Acquire),
             self.gate.open_in_component().sockets(),
-            self.gate.wall().open_in_process().fetch_add(1, Ordering::AcqRel),
+            self.gate
+                .egress()
+                .open_in_process()
+                .fetch_add(1, Ordering::AcqRel),
         )
     }
 
-    /// Gives back what [`count_connection`](Holdings::count_connection) took.
+    /// Gives back what [`count_connection`](UsageCounter::count_connection) took.
     pub(crate) fn uncount_connection(&self) {
         self.gate.open_in_component().uncount_connection();
         self.uncount();
@@ -70,15 +76,18 @@ impl Holdings {
         self.open.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Gives back what [`count_exchange`](Holdings::count_exchange) took.
+    /// Gives back what [`count_exchange`](UsageCounter::count_exchange) took.
     pub(crate) fn uncount_exchange(&self) {
         self.open.fetch_sub(1, Ordering::AcqRel);
-        self.gate.wall().freed().notify_waiters();
+        self.gate.egress().freed().notify_waiters();
     }
 
     fn uncount(&self) {
-        self.gate.wall().open_in_process().fetch_sub(1, Ordering::AcqRel);
-        self.gate.wall().freed().notify_waiters();
+        self.gate
+            .egress()
+            .open_in_process()
+            .fetch_sub(1, Ordering::AcqRel);
+        self.gate.egress().freed().notify_waiters();
     }
 
     fn usage_of(&self, of_instance: u32, sockets_of_component: u32, of_process: u32) -> Usage {
@@ -86,7 +95,7 @@ impl Holdings {
             sockets_of_instance: of_instance,
             sockets_of_component,
             sockets_of_process: of_process,
-            kept_for_others: self.gate.wall().kept_for_others(&self.gate, of_process),
+            kept_for_others: self.gate.egress().kept_for_others(&self.gate, of_process),
             connections_of_process: of_process,
             lookups_of_instance: 0,
         }

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use outport_policy::Limit;
 
 use super::*;
-use crate::refusal::RefusalKind;
+use crate::denied::DeniedKind;
 use crate::sockets::SocketSlot;
 use crate::testing::{Script, World, instance};
 
@@ -11,8 +11,8 @@ fn endpoint(text: &str) -> Endpoint {
     Endpoint::from(text.parse::<SocketAddr>().unwrap())
 }
 
-fn connect(gate: &InstanceGate, remote: &str) -> Result<(), Refusal> {
-    gate.judge(
+fn connect(gate: &Enforcer, remote: &str) -> Result<(), Denied> {
+    gate.authorize(
         "tcp.connect",
         &Attempt::Connect {
             transport: Transport::Tcp,
@@ -26,20 +26,20 @@ fn connect(gate: &InstanceGate, remote: &str) -> Result<(), Refusal> {
 #[test]
 fn a_datagram_comes_in_only_from_where_one_went() {
     let gate = World::new(Script::new()).instance(&["udp://10.0.0.0/8:53"]);
-    assert!(gate.judge_datagram_in(endpoint("10.0.0.1:53")).is_err());
-    assert!(gate.judge_datagram_out(endpoint("10.0.0.1:53")).is_ok());
-    assert!(gate.judge_datagram_in(endpoint("10.0.0.1:53")).is_ok());
+    assert!(gate.authorize_datagram_in(endpoint("10.0.0.1:53")).is_err());
+    assert!(gate.authorize_datagram_out(endpoint("10.0.0.1:53")).is_ok());
+    assert!(gate.authorize_datagram_in(endpoint("10.0.0.1:53")).is_ok());
     assert!(
-        gate.judge_datagram_in(endpoint("10.0.0.1:54")).is_err(),
+        gate.authorize_datagram_in(endpoint("10.0.0.1:54")).is_err(),
         "another port"
     );
     assert!(
-        gate.judge_datagram_in(endpoint("10.0.0.2:53")).is_err(),
+        gate.authorize_datagram_in(endpoint("10.0.0.2:53")).is_err(),
         "another address"
     );
-    assert!(gate.judge_datagram_out(endpoint("192.0.2.1:53")).is_err());
+    assert!(gate.authorize_datagram_out(endpoint("192.0.2.1:53")).is_err());
     assert!(
-        gate.judge_datagram_in(endpoint("192.0.2.1:53")).is_err(),
+        gate.authorize_datagram_in(endpoint("192.0.2.1:53")).is_err(),
         "a refused datagram makes no peer"
     );
 }
@@ -48,34 +48,34 @@ fn a_datagram_comes_in_only_from_where_one_went() {
 #[test]
 fn an_answer_is_dropped_once_its_peer_is_denied() {
     let world = World::new(Script::new());
-    let wall = world.wall();
-    let gate = instance(&wall, &["udp://10.0.0.0/8:53"]);
-    assert!(gate.judge_datagram_out(endpoint("10.0.0.1:53")).is_ok());
-    wall.replace_operator(World::new(Script::new()).deny(&["*://10.0.0.1:*"]).operator);
-    assert!(gate.judge_datagram_in(endpoint("10.0.0.1:53")).is_err());
+    let egress = world.egress();
+    let gate = instance(&egress, &["udp://10.0.0.0/8:53"]);
+    assert!(gate.authorize_datagram_out(endpoint("10.0.0.1:53")).is_ok());
+    egress.replace_operator(World::new(Script::new()).deny(&["*://10.0.0.1:*"]).operator);
+    assert!(gate.authorize_datagram_in(endpoint("10.0.0.1:53")).is_err());
 }
 
 // proves: HL-4
 #[test]
 fn peers_belong_to_one_instance() {
-    let wall = World::new(Script::new()).wall();
+    let egress = World::new(Script::new()).egress();
     let (mine, other) = (
-        instance(&wall, &["udp://10.0.0.1:53"]),
-        instance(&wall, &["udp://10.0.0.1:53"]),
+        instance(&egress, &["udp://10.0.0.1:53"]),
+        instance(&egress, &["udp://10.0.0.1:53"]),
     );
-    assert!(mine.judge_datagram_out(endpoint("10.0.0.1:53")).is_ok());
-    assert!(other.judge_datagram_in(endpoint("10.0.0.1:53")).is_err());
+    assert!(mine.authorize_datagram_out(endpoint("10.0.0.1:53")).is_ok());
+    assert!(other.authorize_datagram_in(endpoint("10.0.0.1:53")).is_err());
 }
 
 #[test]
 fn the_first_datagram_to_a_peer_is_told_and_the_others_are_counted() {
     let world = World::new(Script::new());
-    let wall = world.wall();
-    let gate = instance(&wall, &["udp://10.0.0.1:53"]);
+    let egress = world.egress();
+    let gate = instance(&egress, &["udp://10.0.0.1:53"]);
     for _ in 0..3 {
-        assert!(gate.judge_datagram_out(endpoint("10.0.0.1:53")).is_ok());
-        assert!(gate.judge_datagram_in(endpoint("10.0.0.1:53")).is_ok());
-        assert!(gate.judge_datagram_in(endpoint("10.0.0.2:53")).is_err());
+        assert!(gate.authorize_datagram_out(endpoint("10.0.0.1:53")).is_ok());
+        assert!(gate.authorize_datagram_in(endpoint("10.0.0.1:53")).is_ok());
+        assert!(gate.authorize_datagram_in(endpoint("10.0.0.2:53")).is_err());
     }
     assert_eq!(
         world.events.take(),
@@ -84,8 +84,8 @@ fn the_first_datagram_to_a_peer_is_told_and_the_others_are_counted() {
             "udp.receive 10.0.0.2:53 [hard.unsolicited]"
         ]
     );
-    assert_eq!(wall.tally().allowed, 6);
-    assert_eq!(wall.tally().denied.get("hard.unsolicited"), Some(&3));
+    assert_eq!(egress.metrics().allowed, 6);
+    assert_eq!(egress.metrics().denied.get("hard.unsolicited"), Some(&3));
 }
 
 // proves: Q-1
@@ -94,24 +94,24 @@ fn sockets_are_counted_from_creation_until_they_are_gone() {
     let mut world = World::new(Script::new());
     world.operator.quotas.sockets_per_instance = 2;
     world.operator.quotas.sockets_per_process = 3;
-    let wall = world.wall();
-    let (mine, other) = (instance(&wall, &["*://*:*"]), instance(&wall, &["*://*:*"]));
+    let egress = world.egress();
+    let (mine, other) = (instance(&egress, &["*://*:*"]), instance(&egress, &["*://*:*"]));
     let first = SocketSlot::take(&mine, Transport::Tcp).ok().unwrap();
     let second = SocketSlot::take(&mine, Transport::Udp).ok().unwrap();
-    let quota = |gate: &Arc<InstanceGate>| {
+    let quota = |gate: &Arc<Enforcer>| {
         SocketSlot::take(gate, Transport::Tcp)
             .err()
-            .map(|refusal| refusal.reason())
+            .map(|denied| denied.reason())
     };
     assert_eq!(quota(&mine), Some(Reason::QuotaSockets), "the instance has two");
     let third = SocketSlot::take(&other, Transport::Tcp).ok().unwrap();
     assert_eq!(quota(&other), Some(Reason::QuotaSockets), "the process has three");
-    assert_eq!(wall.tally().sockets, 3);
+    assert_eq!(egress.metrics().sockets, 3);
 
     drop(first);
     assert_eq!(quota(&other), None);
     drop((second, third));
-    assert_eq!(wall.tally().sockets, 0, "a refused socket was not counted");
+    assert_eq!(egress.metrics().sockets, 0, "a refused socket was not counted");
 }
 
 // proves: Q-2
@@ -120,12 +120,12 @@ fn the_connections_of_a_component_and_of_all_have_their_own_limits() {
     let mut world = World::new(Script::new());
     world.operator.quotas.sockets_per_component = Some(1);
     world.operator.quotas.total_connections = Some(2);
-    let wall = world.wall();
+    let egress = world.egress();
     let gates: Vec<_> = ["a", "b", "c"]
-        .map(|id| wall.gate(id, crate::testing::allow(&["*://*:*"])))
+        .map(|id| egress.gate(id, crate::testing::allow(&["*://*:*"])))
         .into();
     let quota = |index: usize| {
-        SocketSlot::take(&gates[index].open().gate, Transport::Tcp).map_err(|refusal| refusal.reason())
+        SocketSlot::take(&gates[index].open().enforcer, Transport::Tcp).map_err(|denied| denied.reason())
     };
     let first = quota(0).ok();
     assert_eq!(
@@ -148,14 +148,14 @@ fn the_connections_of_a_component_and_of_all_have_their_own_limits() {
 fn a_udp_socket_is_refused_before_it_exists() {
     let mut world = World::new(Script::new());
     world.operator.limits.udp = Limit::Holds;
-    let wall = world.wall();
-    let gate = instance(&wall, &["udp://*:*"]);
-    let refusal = SocketSlot::take(&gate, Transport::Udp).err().unwrap();
+    let egress = world.egress();
+    let gate = instance(&egress, &["udp://*:*"]);
+    let denied = SocketSlot::take(&gate, Transport::Udp).err().unwrap();
     assert_eq!(
-        (refusal.reason(), refusal.kind()),
-        (Reason::RuntimeUdp, RefusalKind::Policy)
+        (denied.reason(), denied.kind()),
+        (Reason::RuntimeUdp, DeniedKind::Policy)
     );
-    assert_eq!(wall.tally().sockets, 0);
+    assert_eq!(egress.metrics().sockets, 0);
 }
 
 // proves: RSN-2
@@ -212,12 +212,12 @@ fn what_is_implied_is_refused_by_hard_limits_only() {
         local: text.parse().unwrap(),
     };
     assert!(
-        gate.judge_implied("tcp.bind", &bind("0.0.0.0:0")).is_ok(),
+        gate.authorize_implied("tcp.bind", &bind("0.0.0.0:0")).is_ok(),
         "the connect is judged next"
     );
     assert!(
-        gate.judge("tcp.bind", &bind("0.0.0.0:0")).is_err(),
+        gate.authorize("tcp.bind", &bind("0.0.0.0:0")).is_err(),
         "nothing is allowed"
     );
-    assert!(gate.judge_implied("tcp.bind", &bind("0.0.0.0:1")).is_err());
+    assert!(gate.authorize_implied("tcp.bind", &bind("0.0.0.0:1")).is_err());
 }

@@ -1,6 +1,6 @@
 //! Where every attempt of one instance is judged.
 //!
-//! Whatever a guest tries, its adapter asks here, and every question ends in [`InstanceGate::decide`]: the policy's
+//! Whatever a guest tries, its adapter asks here, and every question ends in [`Enforcer::decide`]: the policy's
 //! answer, the counter, the event. The answer is immediate; nothing here awaits.
 //!
 //! The lock holds what a decision looks at (grants, peers, counts), so what a decision changes (a peer that was
@@ -20,19 +20,20 @@ use outport_policy::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::audit::{AuditEvent, AuditOutcome, Stage, Verdict, destination, escape};
+use crate::denied::Denied;
 use crate::dns::Resolve;
+use crate::egress::Egress;
 use crate::gate::Gate;
-use crate::holdings::Holdings;
 use crate::host_account::HostAccount;
-use crate::refusal::Refusal;
+use crate::usage_counter::UsageCounter;
 
-/// The judge of one instance.
-pub(crate) struct InstanceGate {
+/// Decides about every attempt of one instance, counts it and records it.
+pub(crate) struct Enforcer {
     gate: Gate,
     number: u64,
     /// Calls inside the app that led here.
     depth: u32,
-    held: Holdings,
+    usage_counter: UsageCounter,
     account: OnceLock<Arc<dyn HostAccount>>,
     turns: Semaphore,
     /// The instance ends, and with it what it holds.
@@ -61,7 +62,7 @@ struct State {
 
 /// What becomes of a decision.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Telling {
+enum Recording {
     /// It is counted and becomes an event.
     Always,
     /// It is counted, and becomes an event if it is a denial.
@@ -72,15 +73,15 @@ enum Telling {
     Aside,
 }
 
-impl InstanceGate {
-    pub(crate) fn new(gate: Gate) -> InstanceGate {
-        let number = gate.wall().next_instance();
-        InstanceGate::numbered(gate, number)
+impl Enforcer {
+    pub(crate) fn new(gate: Gate) -> Enforcer {
+        let number = gate.egress().next_instance();
+        Enforcer::numbered(gate, number)
     }
 
-    /// The judge of a part of an instance that has its number already.
-    pub(crate) fn numbered(gate: Gate, number: u64) -> InstanceGate {
-        let policy = gate.policy(gate.wall().operator());
+    /// The enforcer of a part of an instance that has its number already.
+    pub(crate) fn numbered(gate: Gate, number: u64) -> Enforcer {
+        let policy = gate.policy(gate.egress().operator());
         let quotas = &policy.operator().quotas;
         let turns = Semaphore::new(quotas.lookups_in_flight as usize);
         let state = State {
@@ -90,12 +91,12 @@ impl InstanceGate {
             lookups: 0,
             unsolicited_told: None,
         };
-        let held = Holdings::new(gate.clone());
-        InstanceGate {
+        let usage_counter = UsageCounter::new(gate.clone());
+        Enforcer {
             gate,
             number,
             depth: 0,
-            held,
+            usage_counter,
             account: OnceLock::new(),
             turns,
             ending: AtomicBool::new(false),
@@ -103,9 +104,9 @@ impl InstanceGate {
         }
     }
 
-    /// The judge of an instance that `depth` calls inside the app led to.
-    pub(crate) fn at(self, depth: u32) -> InstanceGate {
-        InstanceGate { depth, ..self }
+    /// The enforcer of an instance that `depth` calls inside the app led to.
+    pub(crate) fn at(self, depth: u32) -> Enforcer {
+        Enforcer { depth, ..self }
     }
 
     /// How many calls inside the app led to the instance.
@@ -121,6 +122,11 @@ impl InstanceGate {
         &self.gate
     }
 
+    /// The operator's side that the instance is under.
+    pub(crate) fn egress(&self) -> &Egress {
+        self.gate.egress()
+    }
+
     /// Charges what is done for the instance to `account`.
     pub(crate) fn charge_to(&self, account: Arc<dyn HostAccount>) {
         let _ = self.account.set(account);
@@ -132,8 +138,8 @@ impl InstanceGate {
     }
 
     /// What the instance holds.
-    pub(crate) fn held(&self) -> &Holdings {
-        &self.held
+    pub(crate) fn usage_counter(&self) -> &UsageCounter {
+        &self.usage_counter
     }
 
     /// A turn to resolve the host of a request; as many may at a time as look-ups may be in flight (DNS-12).
@@ -142,11 +148,11 @@ impl InstanceGate {
     }
 
     pub(crate) fn resolver(&self) -> &dyn Resolve {
-        &**self.gate.wall().resolver()
+        &**self.gate.egress().resolver()
     }
 
     pub(crate) fn quotas(&self) -> Quotas {
-        self.gate.wall().operator().quotas.clone()
+        self.gate.egress().operator().quotas.clone()
     }
 
     /// Notes that the instance ends.
@@ -160,102 +166,113 @@ impl InstanceGate {
     }
 
     /// Judges an attempt; `what` names it in the audit log.
-    pub(crate) fn judge(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<DecisionId, Refusal> {
-        self.judge_with(what, attempt, self.held.usage())
+    pub(crate) fn authorize(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<DecisionId, Denied> {
+        self.authorize_with(what, attempt, self.usage_counter.usage())
     }
 
     /// Judges an attempt that was counted before it is judged: `usage` is what was held without it.
-    pub(crate) fn judge_counted(
+    pub(crate) fn authorize_counted(
         &self,
         what: &'static str,
         attempt: &Attempt<'_>,
         usage: Usage,
-    ) -> Result<DecisionId, Refusal> {
-        self.judge_with(what, attempt, usage)
+    ) -> Result<DecisionId, Denied> {
+        self.authorize_with(what, attempt, usage)
     }
 
     /// Judges once more what was judged, and told, a moment ago in the same step.
-    pub(crate) fn judge_again(&self, attempt: &Attempt<'_>) -> Result<(), Refusal> {
-        self.judge_again_with(attempt, self.held.usage())
+    pub(crate) fn recheck(&self, attempt: &Attempt<'_>) -> Result<(), Denied> {
+        self.recheck_with(attempt, self.usage_counter.usage())
     }
 
     /// The same while `usage` is held.
-    pub(crate) fn judge_again_with(&self, attempt: &Attempt<'_>, usage: Usage) -> Result<(), Refusal> {
+    pub(crate) fn recheck_with(&self, attempt: &Attempt<'_>, usage: Usage) -> Result<(), Denied> {
         let mut state = self.state()?;
-        self.decide(&mut state, "", attempt, usage, Telling::Aside, now())
+        self.decide(&mut state, "", attempt, usage, Recording::Aside, now())
             .map(drop)
     }
 
     /// Whether the deny list forbids what was permitted when it began.
     pub(crate) fn has_become_denied(&self, attempt: &Attempt<'_>) -> bool {
-        matches!(self.judge_again(attempt), Err(refusal) if refusal.layer() == Layer::DenyList)
+        matches!(self.recheck(attempt), Err(denied) if denied.layer() == Layer::DenyList)
     }
 
     /// Judges what another attempt implies, which is judged right after it in the same step. That other one says
     /// what the author's list has to say; this one need not.
-    pub(crate) fn judge_implied(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<(), Refusal> {
-        match self.judge_again(attempt) {
-            Err(refusal) if refusal.layer() != Layer::AllowList => self.judge(what, attempt).map(drop),
+    pub(crate) fn authorize_implied(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<(), Denied> {
+        match self.recheck(attempt) {
+            Err(denied) if denied.layer() != Layer::AllowList => self.authorize(what, attempt).map(drop),
             _ => Ok(()),
         }
     }
 
     /// Judges a name that a search domain made of the one that the guest may look up: the operator may deny it, but
     /// the author need not have listed it (DNS-2).
-    pub(crate) fn judge_expanded(&self, name: &Name) -> Result<(), Refusal> {
+    pub(crate) fn authorize_expanded(&self, name: &Name) -> Result<(), Denied> {
         let attempt = Attempt::Lookup { name };
-        match self.judge_again(&attempt) {
-            Err(refusal) if refusal.layer() <= Layer::RuntimeLimits => {
-                self.judge("dns.lookup", &attempt).map(drop)
+        match self.recheck(&attempt) {
+            Err(denied) if denied.layer() <= Layer::RuntimeLimits => {
+                self.authorize("dns.lookup", &attempt).map(drop)
             }
             _ => Ok(()),
         }
     }
 
-    fn judge_with(
+    fn authorize_with(
         &self,
         what: &'static str,
         attempt: &Attempt<'_>,
         usage: Usage,
-    ) -> Result<DecisionId, Refusal> {
+    ) -> Result<DecisionId, Denied> {
         let mut state = self.state()?;
-        self.decide(&mut state, what, attempt, usage, Telling::Always, now())
+        self.decide(&mut state, what, attempt, usage, Recording::Always, now())
     }
 
     /// Judges a datagram to `remote`. When it may go, answers may come (HL-4). The first one to a peer is told of,
     /// the others are counted.
-    pub(crate) fn judge_datagram_out(&self, remote: Endpoint) -> Result<(), Refusal> {
+    pub(crate) fn authorize_datagram_out(&self, remote: Endpoint) -> Result<(), Denied> {
         let now = now();
         let attempt = Attempt::Connect {
             transport: Transport::Udp,
             remote,
         };
         let mut state = self.state()?;
-        let telling = if state.peers.knows(remote, now) {
-            Telling::OnDenial
+        let recording = if state.peers.knows(remote, now) {
+            Recording::OnDenial
         } else {
-            Telling::Always
+            Recording::Always
         };
-        self.decide(&mut state, "udp.send", &attempt, self.held.usage(), telling, now)?;
+        self.decide(
+            &mut state,
+            "udp.send",
+            &attempt,
+            self.usage_counter.usage(),
+            recording,
+            now,
+        )?;
         state.peers.sent(remote, now);
         Ok(())
     }
 
     /// Judges a datagram that came from `peer`. Since anybody can send one, refusals are told of at most once a
     /// second, and all are counted.
-    pub(crate) fn judge_datagram_in(&self, peer: Endpoint) -> Result<(), Refusal> {
+    pub(crate) fn authorize_datagram_in(&self, peer: Endpoint) -> Result<(), Denied> {
         let now = now();
         let mut state = self.state()?;
         let told = state
             .unsolicited_told
             .is_some_and(|told| now.duration_since(told) < UNSOLICITED_INTERVAL);
-        let telling = if told { Telling::Never } else { Telling::OnDenial };
+        let recording = if told {
+            Recording::Never
+        } else {
+            Recording::OnDenial
+        };
         let verdict = self.decide(
             &mut state,
             "udp.receive",
             &Attempt::Receive { peer },
-            self.held.usage(),
-            telling,
+            self.usage_counter.usage(),
+            recording,
             now,
         );
         if verdict.is_err() && !told {
@@ -266,19 +283,19 @@ impl InstanceGate {
 
     /// Judges a look-up of `name`. When it may start, it has its place in the order of look-ups, and is counted
     /// until it is settled or abandoned.
-    pub(crate) fn begin_lookup(&self, name: &Name) -> Result<(Ticket, DecisionId), Refusal> {
+    pub(crate) fn begin_lookup(&self, name: &Name) -> Result<(Ticket, DecisionId), Denied> {
         let now = now();
         let mut state = self.state()?;
         let usage = Usage {
             lookups_of_instance: state.lookups,
-            ..self.held.usage()
+            ..self.usage_counter.usage()
         };
         let decision = self.decide(
             &mut state,
             "dns.lookup",
             &Attempt::Lookup { name },
             usage,
-            Telling::Always,
+            Recording::Always,
             now,
         )?;
         state.lookups += 1;
@@ -303,7 +320,7 @@ impl InstanceGate {
 
     /// Counts an answer that was cut to the bound of DNS-12.
     pub(crate) fn note_cut_answer(&self, name: &Name, addresses: usize) {
-        let cut = self.gate.wall().counters().cut_answer();
+        let cut = self.gate.egress().counters().cut_answer();
         // A guest can have this as often as it likes, so it is told whenever there are twice as many.
         if cut.is_power_of_two() {
             let name = escape(name.as_str());
@@ -313,21 +330,21 @@ impl InstanceGate {
 
     /// Notes a refusal of what never became an attempt, since `destination` is no place to go to.
     pub(crate) fn refuse(&self, what: &'static str, destination: &str, reason: Reason) {
-        let wall = self.gate.wall();
-        wall.counters().deny(reason.code());
-        let id = wall.next_decision();
+        let egress = self.gate.egress();
+        egress.counters().deny(reason.code());
+        let id = egress.next_decision();
         let whose = (self.gate.component_id(), self.number);
         let event = || AuditEvent::refused(id.get(), whose, what, destination, reason);
-        self.tell(Verdict::Deny, event);
+        self.record(Verdict::Deny, event);
     }
 
     /// Tells the sinks that want it of an outcome.
-    pub(crate) fn tell_outcome(&self, stage: Stage, outcome: impl Fn() -> AuditOutcome) {
-        let wall = self.gate.wall();
+    pub(crate) fn record_outcome(&self, stage: Stage, outcome: impl Fn() -> AuditOutcome) {
+        let egress = self.gate.egress();
         match self.account.get() {
-            _ if !wall.wants_outcome(stage) => {}
-            None => wall.tell_outcome(&outcome()),
-            Some(account) => account.aside(&mut || wall.tell_outcome(&outcome())),
+            _ if !egress.wants_outcome(stage) => {}
+            None => egress.record_outcome(&outcome()),
+            Some(account) => account.aside(&mut || egress.record_outcome(&outcome())),
         }
     }
 
@@ -345,7 +362,7 @@ impl InstanceGate {
 
     /// The name by whose look-up an attempt is permitted.
     pub(crate) fn name_of(&self, attempt: &Attempt<'_>) -> Option<String> {
-        let usage = self.held.usage();
+        let usage = self.usage_counter.usage();
         let state = self.state().ok()?;
         let situation = Situation {
             grants: &state.grants,
@@ -363,17 +380,17 @@ impl InstanceGate {
     }
 
     /// Tells the sinks of an event. What they keep of it is not the instance's.
-    fn tell(&self, verdict: Verdict, event: impl Fn() -> AuditEvent) {
-        let wall = self.gate.wall();
+    fn record(&self, verdict: Verdict, event: impl Fn() -> AuditEvent) {
+        let egress = self.gate.egress();
         match self.account.get() {
-            None => wall.tell(verdict, event),
-            Some(account) => account.aside(&mut || wall.tell(verdict, &event)),
+            None => egress.record(verdict, event),
+            Some(account) => account.aside(&mut || egress.record(verdict, &event)),
         }
     }
 
     /// A lock that a panic has poisoned refuses everything from then on (ORD-4).
-    fn state(&self) -> Result<MutexGuard<'_, State>, Refusal> {
-        self.state.lock().map_err(|_| Refusal::new(Reason::ErrorInternal))
+    fn state(&self) -> Result<MutexGuard<'_, State>, Denied> {
+        self.state.lock().map_err(|_| Denied::new(Reason::ErrorInternal))
     }
 
     /// The one function that every question of this crate ends in.
@@ -383,9 +400,9 @@ impl InstanceGate {
         what: &'static str,
         attempt: &Attempt<'_>,
         usage: Usage,
-        telling: Telling,
+        recording: Recording,
         now: Instant,
-    ) -> Result<DecisionId, Refusal> {
+    ) -> Result<DecisionId, Denied> {
         self.follow_operator(state);
         let situation = Situation {
             grants: &state.grants,
@@ -394,7 +411,7 @@ impl InstanceGate {
             now,
         };
         let decision = state.policy.decide(attempt, &situation);
-        let wall = self.gate.wall();
+        let egress = self.gate.egress();
         let whose = (self.gate.component_id(), self.number);
         // Whoever writes a denial down wants all that refuses; who is only refused does not wait for it.
         let event = |id: NonZeroU64, decision: &Decision<'_>| {
@@ -406,36 +423,36 @@ impl InstanceGate {
         };
         match &decision {
             // Whatever would be recorded, and cannot be, is not done.
-            Decision::Allow(_) if telling == Telling::Always && !wall.can_record() => {
+            Decision::Allow(_) if recording == Recording::Always && !egress.can_record() => {
                 self.refuse(what, &destination(attempt), Reason::AuditUnavailable);
-                Err(Refusal::new(Reason::AuditUnavailable))
+                Err(Denied::new(Reason::AuditUnavailable))
             }
             Decision::Allow(_) => {
-                if telling != Telling::Aside {
-                    wall.counters().allow();
+                if recording != Recording::Aside {
+                    egress.counters().allow();
                 }
-                if telling != Telling::Always || !wall.wants(Verdict::Allow) {
+                if recording != Recording::Always || !egress.wants(Verdict::Allow) {
                     return Ok(DecisionId::default());
                 }
-                let id = wall.next_decision();
-                self.tell(Verdict::Allow, || event(id, &decision));
+                let id = egress.next_decision();
+                self.record(Verdict::Allow, || event(id, &decision));
                 Ok(DecisionId(Some(id)))
             }
             Decision::Deny(denial) => {
-                if telling != Telling::Aside {
-                    wall.counters().deny(denial.reason().code());
+                if recording != Recording::Aside {
+                    egress.counters().deny(denial.reason().code());
                 }
-                if matches!(telling, Telling::Always | Telling::OnDenial) {
-                    let id = wall.next_decision();
-                    self.tell(Verdict::Deny, || event(id, &decision));
+                if matches!(recording, Recording::Always | Recording::OnDenial) {
+                    let id = egress.next_decision();
+                    self.record(Verdict::Deny, || event(id, &decision));
                 }
-                Err(Refusal::new(denial.reason()))
+                Err(Denied::new(denial.reason()))
             }
         }
     }
 
     fn follow_operator(&self, state: &mut State) {
-        let operator = self.gate.wall().operator_in_force();
+        let operator = self.gate.egress().operator_in_force();
         if !std::ptr::eq::<Operator>(state.policy.operator(), &**operator) {
             state.policy = self.gate.policy(Arc::clone(&operator));
         }
