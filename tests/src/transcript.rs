@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 /// A pipe that is read by a thread of its own, so that the child never waits for its reader.
 #[derive(Debug)]
 pub(crate) struct Transcript {
-    shared: Arc<Shared>,
+    shared: Arc<TranscriptInner>,
     reader: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct TranscriptInner {
     bytes: Mutex<Vec<u8>>,
     grown: Condvar,
 }
 
-impl Shared {
+impl TranscriptInner {
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
         self.bytes.lock().expect("no thread panics with a transcript")
     }
@@ -27,7 +27,7 @@ impl Shared {
 impl Transcript {
     /// Starts to read `pipe`.
     pub(crate) fn of(mut pipe: impl Read + Send + 'static) -> Transcript {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(TranscriptInner::default());
         let reader = thread::spawn({
             let shared = Arc::clone(&shared);
             move || {

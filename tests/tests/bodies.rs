@@ -51,7 +51,7 @@ fn every_way(length: u64) {
     }
 }
 
-/// A body of so many bytes in each direction, once by the guest's own requests and once by its visitor's.
+/// A body of so many bytes in each direction, once by the guest's own requests and once by its client's.
 fn go_through(app: &Running, server: SocketAddr, length: u64) {
     let address = app.address();
     let play = |statement: &str| {

@@ -285,7 +285,7 @@ source = "GUESTS/http-player.wasm"
 allowed_outbound_hosts = ["http://self"]
 "#;
 
-/// The path of a visitor's request that leads to `calls` calls, each made by the one before.
+/// The path of a client's request that leads to `calls` calls, each made by the one before.
 fn nested(calls: usize) -> String {
     let innermost = "http GET http://self/hello".to_owned();
     let call = (1..calls).fold(innermost, |call, _| {
@@ -296,7 +296,7 @@ fn nested(calls: usize) -> String {
 
 // proves: Q-3
 #[test]
-fn q_3_a_component_that_calls_itself_leaves_places_to_visitors() {
+fn q_3_a_component_that_calls_itself_leaves_places_to_clients() {
     let app = Outport::up(ENDLESS).option("--max-requests=4").start();
     let address = app.address();
     thread::scope(|scope| {

@@ -182,7 +182,7 @@ fn a_flood_of_denials_is_summed_up_on_the_terminal_and_complete_in_the_log() {
 }
 
 #[test]
-fn failures_of_one_kind_are_told_once_and_then_counted_however_many_visitors_there_are() {
+fn failures_of_one_kind_are_told_once_and_then_counted_however_many_clients_there_are() {
     // (guest, option, script, status, what is told)
     let rows = [
         (
@@ -252,11 +252,11 @@ fn q_3_readers_that_do_not_read_hold_nobody_up() {
     let (calm, memory_before) = (descriptors(&mut app), memory(&mut app));
     let lazy: Vec<TcpStream> = (0..20)
         .map(|_| {
-            let mut visitor = TcpStream::connect(address).unwrap();
-            visitor
+            let mut client = TcpStream::connect(address).unwrap();
+            client
                 .write_all(b"GET /web/zeroes?200000000 HTTP/1.1\r\nHost: x\r\n\r\n")
                 .unwrap();
-            visitor
+            client
         })
         .collect();
     thread::sleep(Duration::from_millis(500));
@@ -282,15 +282,15 @@ fn q_3_half_closed_peers_are_served_and_let_go() {
     app.get("/web/hello");
     let calm = descriptors(&mut app);
 
-    // A visitor that says no more after its request.
-    let mut visitor = TcpStream::connect(address).unwrap();
-    visitor.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    visitor
+    // A client that says no more after its request.
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    client
         .write_all(b"GET /web/hello HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
-    visitor.shutdown(Shutdown::Write).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
     let mut text = String::new();
-    visitor.read_to_string(&mut text).unwrap();
+    client.read_to_string(&mut text).unwrap();
     assert!(text.is_empty() || text.contains("hello"), "{text}");
 
     // A peer that says no more, and listens on.

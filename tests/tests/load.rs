@@ -64,8 +64,8 @@ fn nothing_is_lost_and_nothing_leaks() {
 /// Connections that one instance holds.
 const HELD_BY_ONE: usize = 250;
 
-/// Visitors at a time.
-const VISITORS: usize = 16;
+/// Clients at a time.
+const CLIENTS: usize = 16;
 
 impl Load {
     fn run(&self) {
@@ -79,8 +79,8 @@ impl Load {
             .start();
         let address = app.address();
         for number in 0..200 {
-            let mut visitor = Visitor::connect(address).unwrap();
-            visitor.ask(number, &faults).unwrap();
+            let mut client = Client::connect(address).unwrap();
+            client.ask(number, &faults).unwrap();
         }
         thread::sleep(Duration::from_millis(200));
         let calm = Usage::of(&mut app);
@@ -167,17 +167,17 @@ impl Load {
         let next = AtomicUsize::new(0);
         let lost = Mutex::new(Vec::new());
         thread::scope(|scope| {
-            for _ in 0..VISITORS {
+            for _ in 0..CLIENTS {
                 scope.spawn(|| {
-                    let mut visitor = Visitor::connect(address).unwrap();
+                    let mut client = Client::connect(address).unwrap();
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
                         if number >= requests {
                             return;
                         }
-                        if let Err(error) = visitor.ask(number, faults) {
+                        if let Err(error) = client.ask(number, faults) {
                             lost.lock().unwrap().push((number, error));
-                            visitor = Visitor::connect(address).unwrap();
+                            client = Client::connect(address).unwrap();
                         }
                     }
                 });
@@ -194,17 +194,17 @@ impl Load {
     }
 }
 
-/// A visitor who stays on one connection.
-struct Visitor {
+/// A client who stays on one connection.
+struct Client {
     stream: BufReader<TcpStream>,
 }
 
-impl Visitor {
-    fn connect(address: SocketAddr) -> io::Result<Visitor> {
+impl Client {
+    fn connect(address: SocketAddr) -> io::Result<Client> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Visitor {
+        Ok(Client {
             stream: BufReader::new(stream),
         })
     }
@@ -279,14 +279,14 @@ fn hold(address: SocketAddr, holder: SocketAddr) -> Vec<String> {
     let script = format!("repeat {HELD_BY_ONE} tcp.connect {holder} as c{{}}; tcp.recv c1 900000");
     let length = script.len();
     let request = format!("POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{script}");
-    let mut visitor = Visitor::connect(address).unwrap();
-    visitor
+    let mut client = Client::connect(address).unwrap();
+    client
         .stream
         .get_ref()
         .set_read_timeout(Some(Duration::from_secs(900)))
         .unwrap();
-    visitor.stream.get_mut().write_all(request.as_bytes()).unwrap();
-    let body = visitor.response().unwrap();
+    client.stream.get_mut().write_all(request.as_bytes()).unwrap();
+    let body = client.response().unwrap();
     results(&body).into_iter().map(str::to_owned).collect()
 }
 

@@ -145,7 +145,7 @@ fn q_3_the_memory_of_all_guests_together_is_bounded() {
 
 // proves: Q-3
 #[test]
-fn q_3_a_visitor_for_whom_there_is_no_memory_is_told_so_until_there_is_again() {
+fn q_3_a_client_for_whom_there_is_no_memory_is_told_so_until_there_is_again() {
     let manifest = "spin_manifest_version = 2\n[application]\nname = \"full\"\n[[trigger.http]]\nroute = \"/...\"\n\
         component = \"web\"\n[component.web]\nsource = \"GUESTS/http-player.wasm\"\n";
     let app = Outport::up(manifest).option("--max-memory-total=8M").start();

@@ -293,7 +293,7 @@ fn a_component_that_calls_itself_never_waits_for_its_own_instance() {
 
 // proves: Q-3
 #[test]
-fn q_3_few_places_are_enough_for_many_visitors_and_idle_instances_take_none() {
+fn q_3_few_places_are_enough_for_many_clients_and_idle_instances_take_none() {
     let app = player()
         .options(["--max-requests=2", "--idle-instance-timeout=60s"])
         .start();

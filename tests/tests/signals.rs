@@ -53,7 +53,7 @@ fn a_running_request_is_answered_and_no_new_one_begins() {
     thread::sleep(Duration::from_millis(300));
     assert!(
         TcpStream::connect(address).is_err() || http::get(address, "/hello").is_err(),
-        "a new visitor is let in"
+        "a new client is let in"
     );
     app.finish().expect_code(0);
     let response = running.join().ok().and_then(Result::ok);

@@ -258,7 +258,7 @@ fn a_guest_that_traps_is_a_500_and_the_app_goes_on() {
     assert_eq!(response.status, 500, "{}", response.body);
     assert!(
         !response.body.contains("unreachable"),
-        "a visitor learns nothing\n{}",
+        "a client learns nothing\n{}",
         response.body
     );
     assert_eq!(app.get("/hello").status, 200);

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use clap::Args;
 use outport_policy::{Entry, Location};
-use outport_runtime::surroundings::{Access, Directory, OpenDirectories};
+use outport_runtime::guest_env::{Access, Directory, OpenDirectories};
 
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
@@ -32,7 +32,7 @@ pub(crate) struct AuthorOptions {
 
     /// Show the guest a directory of the host, for reading and writing
     #[arg(long, value_name = "HOST[::GUEST]")]
-    dir: Vec<Shared>,
+    dir: Vec<DirArgument>,
 }
 
 impl AuthorOptions {
@@ -98,17 +98,17 @@ impl FromStr for Variable {
 
 /// `HOST::GUEST`, or `HOST` for a directory that the guest calls the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Shared(Directory);
+struct DirArgument(Directory);
 
-impl FromStr for Shared {
+impl FromStr for DirArgument {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Shared, String> {
+    fn from_str(text: &str) -> Result<DirArgument, String> {
         let (host, guest) = text.split_once("::").unwrap_or((text, text));
         if host.is_empty() || guest.is_empty() {
             return Err("write `HOST::GUEST`, such as `./data::/data`".into());
         }
-        Ok(Shared(Directory {
+        Ok(DirArgument(Directory {
             host: PathBuf::from(host),
             guest: guest.to_owned(),
             access: Access::Write,
@@ -129,7 +129,7 @@ mod tests {
         variable("NO_SUCH_VARIABLE_ANYWHERE").expect_err("the host has no such variable");
 
         let directory = |text: &str| {
-            text.parse::<Shared>()
+            text.parse::<DirArgument>()
                 .map(|shared| (shared.0.host, shared.0.guest))
         };
         assert_eq!(directory("a::/b"), Ok(("a".into(), "/b".into())));

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use outport_runtime::cache::{CacheDirectory, CompiledCode};
 use outport_runtime::engine::{Allocation, Engine, EngineError};
+use outport_runtime::guest_env::{Access, Directory};
 use outport_runtime::memory_ceiling::MemoryCeiling;
-use outport_runtime::surroundings::{Access, Directory};
 
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;

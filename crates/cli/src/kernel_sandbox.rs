@@ -10,8 +10,8 @@ use outport_egress::AuditLogError;
 use outport_policy::printable_path;
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::compiler::Confinement;
+use outport_runtime::guest_env::{Access, Directory};
 use outport_runtime::sandbox::{Demand, Enforced, FileTimes, Gap, Sandbox};
-use outport_runtime::surroundings::{Access, Directory};
 
 use crate::audit_output::AuditOutput;
 use crate::diagnostic::Diagnostic;

@@ -1,4 +1,4 @@
-//! How much a guest, and the visitors of a server, may use up (policy clause Q-3).
+//! How much a guest, and the clients of a server, may use up (policy clause Q-3).
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub(crate) struct ServerLimitOptions {
     max_instance_reuse_count: NonZeroU32,
 
     /// Requests that one instance of WASI 0.3 answers at a time
-    #[arg(long, value_name = "N", default_value_t = Reuse::default().at_once, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = Reuse::default().concurrency, value_parser = at_least_one)]
     max_instance_concurrent_reuse_count: NonZeroU32,
 
     /// How long an instance of WASI 0.3 waits for a further request before it ends; `0s` ends it at once
@@ -89,7 +89,7 @@ impl LimitOptions {
     /// For a guest that answers a request.
     pub(crate) fn of_a_request(&self, server: &ServerLimitOptions) -> Result<GuestLimits, Failure> {
         let mut limits = self.over(GuestLimits::of_a_request())?;
-        limits.answering = server.response_timeout.0;
+        limits.response_timeout = server.response_timeout.0;
         limits.reuse = server.reuse();
         Ok(limits)
     }
@@ -109,11 +109,11 @@ impl LimitOptions {
             None => spin_environment::read("SPIN_MAX_INSTANCE_MEMORY", memory)?,
         };
         limits.memory = memory.map_or(DEFAULT_MEMORY, |Size(bytes)| bytes);
-        if let Some(Time(computing)) = self.max_cpu_time {
-            limits.computing = computing;
+        if let Some(Time(cpu_time)) = self.max_cpu_time {
+            limits.cpu_time = cpu_time;
         }
-        if let Some(Time(living)) = self.max_time {
-            limits.living = living;
+        if let Some(Time(max_time)) = self.max_time {
+            limits.max_time = max_time;
         }
         Ok(limits)
     }
@@ -131,8 +131,8 @@ impl ServerLimitOptions {
     fn reuse(&self) -> Reuse {
         Reuse {
             requests: self.max_instance_reuse_count,
-            at_once: self.max_instance_concurrent_reuse_count,
-            idle: self.idle_instance_timeout,
+            concurrency: self.max_instance_concurrent_reuse_count,
+            idle_timeout: self.idle_instance_timeout,
         }
     }
 

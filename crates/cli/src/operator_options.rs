@@ -18,7 +18,7 @@ use outport_check::DeniedNames;
 use outport_manifest::{DnsServer, Located, OutboundHttp, RuntimeConfig};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator, PortSet, Quotas, RuntimeLimits};
 use outport_runtime::cache::CompiledCode;
-use outport_runtime::surroundings::Directory;
+use outport_runtime::guest_env::Directory;
 
 use crate::audit_output::AuditOptions;
 use crate::client_tls::ClientTlsProfiles;

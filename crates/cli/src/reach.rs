@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use outport_runtime::surroundings::{Access, Directory};
+use outport_runtime::guest_env::{Access, Directory};
 
 /// The directory by which a guest could write to what `path` leads to, or make it lead elsewhere. There need not be a
 /// file yet.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use outport_runtime::descriptors;
-use outport_runtime::http::{Listeners, Server, Site};
+use outport_runtime::http::{Listeners, Router, Server};
 use tokio::time::timeout;
 
 use crate::failure::Failure;
@@ -40,7 +40,7 @@ impl ServiceOptions {
     /// Starts to serve, and says so.
     pub(crate) fn start(
         &self,
-        site: impl Into<Arc<Site>>,
+        router: impl Into<Arc<Router>>,
         listeners: Listeners,
         terminal: Terminal,
     ) -> Result<Server, Failure> {
@@ -60,7 +60,7 @@ impl ServiceOptions {
                 asked.connections
             );
         }
-        let server = Server::start(site, listeners, limits)?;
+        let server = Server::start(router, listeners, limits)?;
         terminal.insist(&format!("Serving http://{address}"));
         Ok(server)
     }

@@ -32,10 +32,10 @@ use crate::usage_counter::OpenInComponent;
 /// The operator's side of the network: policy, resolver, audit. Cheap to clone.
 #[derive(Clone)]
 pub struct Egress {
-    shared: Arc<Shared>,
+    shared: Arc<EgressInner>,
 }
 
-struct Shared {
+struct EgressInner {
     operator: ArcSwap<Operator>,
     configured: Mutex<Configured>,
     changed: Arc<Notify>,
@@ -345,7 +345,7 @@ impl Configured {
 /// An [`Egress`] that is gone once nobody else has it: for what runs beside the guests.
 #[derive(Clone)]
 pub struct WeakEgress {
-    shared: Weak<Shared>,
+    shared: Weak<EgressInner>,
 }
 
 impl WeakEgress {
@@ -419,7 +419,7 @@ impl EgressBuilder {
             learned: LearnedAddresses::default(),
         };
         let wanted = self.sinks.iter().map(|sink| sink.outcomes());
-        let shared = Shared {
+        let shared = EgressInner {
             outcomes: wanted.max().unwrap_or(Outcomes::None),
             required: self.required,
             followed: AllFollowed::default(),

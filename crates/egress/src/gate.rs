@@ -17,10 +17,10 @@ use crate::usage_counter::OpenInComponent;
 /// all instances of the component.
 #[derive(Clone)]
 pub struct Gate {
-    shared: Arc<Shared>,
+    shared: Arc<GateInner>,
 }
 
-struct Shared {
+struct GateInner {
     egress: Egress,
     component: Arc<str>,
     allow: Arc<AllowList>,
@@ -33,7 +33,7 @@ struct Shared {
 impl Gate {
     pub(crate) fn new(egress: Egress, component: Arc<str>, allow: Arc<AllowList>) -> Gate {
         let pool = Arc::new(Pool::new(&egress));
-        Gate::of(Shared {
+        Gate::of(GateInner {
             egress,
             component,
             allow,
@@ -44,7 +44,7 @@ impl Gate {
         })
     }
 
-    fn of(shared: Shared) -> Gate {
+    fn of(shared: GateInner) -> Gate {
         shared.egress.note_pool(&shared.pool);
         shared.egress.note_component(&shared.open);
         Gate {
@@ -58,7 +58,7 @@ impl Gate {
     }
 
     /// Opens the gate for a new instance that `depth` calls inside the app led to, one after the other: 0 for one that
-    /// answers a visitor, 1 for one that such an instance called. [`Internal::call`] gets it back.
+    /// answers a client, 1 for one that such an instance called. [`Internal::call`] gets it back.
     pub fn open_at(&self, depth: u32) -> GateCtx {
         GateCtx::new(Enforcer::new(self.clone()).at(depth))
     }
@@ -77,14 +77,14 @@ impl Gate {
     /// for it. Instances that are open already keep the gate they came through.
     #[must_use]
     pub fn with_tls(&self, profiles: Vec<Arc<TlsProfile>>) -> Gate {
-        let Shared {
+        let GateInner {
             egress,
             component,
             allow,
             internal,
             ..
         } = &*self.shared;
-        Gate::of(Shared {
+        Gate::of(GateInner {
             egress: egress.clone(),
             component: component.clone(),
             allow: allow.clone(),

@@ -115,7 +115,7 @@ impl Account {
 
     /// Whether the instance may go on.
     pub(crate) fn check(&self) -> wasmtime::Result<()> {
-        if let Some(limit) = self.limits.computing
+        if let Some(limit) = self.limits.cpu_time
             && self.computed() > limit
         {
             return Err(ComputedTooLong { limit }.into());
@@ -166,7 +166,7 @@ impl Account {
             .mapped
             .load(Ordering::Relaxed)
             .saturating_add(self.held_by_host());
-        memory > self.limits.memory / 2 || self.limits.computing.is_some_and(|limit| computed > limit / 2)
+        memory > self.limits.memory / 2 || self.limits.cpu_time.is_some_and(|limit| computed > limit / 2)
     }
 
     /// Takes so many bytes more of linear memory or tables, or none.

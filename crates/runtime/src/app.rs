@@ -20,10 +20,11 @@ use crate::command::Command;
 use crate::component::Component;
 use crate::engine::Engine;
 use crate::files::{FileTree, FilesProblem};
-use crate::http::{Responder, SiteEntry};
+use crate::guest_env::GuestEnv;
+use crate::guest_pre::GuestPre;
+use crate::http::{HttpComponent, RouteEntry};
 use crate::limits::GuestLimits;
-use crate::prepared::{Prepared, Workshop};
-use crate::surroundings::Surroundings;
+use crate::linker::GuestLinker;
 use crate::variables::GuestVariables;
 pub use composition::CompositionError;
 pub(crate) use composition::Isolated;
@@ -35,9 +36,9 @@ use sources::{Code, Compiled};
 /// An app that is ready to run.
 pub struct App {
     /// What answers HTTP, and where.
-    pub site: Vec<SiteEntry>,
+    pub router: Vec<RouteEntry>,
     /// What answers HTTP for other components, by name; routes do not matter.
-    pub callees: Vec<(String, Responder)>,
+    pub callees: Vec<(String, HttpComponent)>,
     /// The gates of all components.
     pub gates: Vec<Gate>,
     /// What runs once.
@@ -49,7 +50,7 @@ pub struct App {
 }
 
 /// What would become of an app, for those who do not want to run it.
-pub struct Examination {
+pub struct AppCheck {
     /// The code of the components that have any.
     pub components: BTreeMap<ComponentId, Component>,
     /// The files of the components that have any.
@@ -59,7 +60,7 @@ pub struct Examination {
 }
 
 /// Everything that an app is made with, besides its manifest.
-pub struct Assembly<'a> {
+pub struct AppBuilder<'a> {
     /// The engine that runs it.
     pub engine: &'a Engine,
     /// Where compiled code is kept.
@@ -95,13 +96,13 @@ pub enum OutputLines {
     Plain,
 }
 
-impl Assembly<'_> {
+impl AppBuilder<'_> {
     /// Makes the app of `manifest`: the triggers whose component `wanted` picks.
     ///
     /// # Errors
     ///
     /// Everything that keeps the app from running.
-    pub fn assemble(
+    pub fn build(
         self,
         manifest: &Manifest,
         wanted: impl Fn(&ComponentId) -> bool,
@@ -112,11 +113,11 @@ impl Assembly<'_> {
         }
     }
 
-    /// Does all that [`assemble`](Assembly::assemble) does, and answers what it found instead of an app. `manifest`
+    /// Does all that [`assemble`](AppBuilder::assemble) does, and answers what it found instead of an app. `manifest`
     /// may have gaps.
-    pub fn examine(self, manifest: &Manifest, wanted: impl Fn(&ComponentId) -> bool) -> Examination {
+    pub fn check(self, manifest: &Manifest, wanted: impl Fn(&ComponentId) -> bool) -> AppCheck {
         let (app, problems) = self.draft(manifest, wanted);
-        Examination {
+        AppCheck {
             components: app.components,
             files: app.files,
             problems,
@@ -200,9 +201,9 @@ impl Assembly<'_> {
         parts: &BTreeMap<&ComponentId, Part<'_>>,
         problems: &mut Vec<AppProblem>,
     ) -> App {
-        let workshop = Workshop::new(self.engine);
+        let linker = GuestLinker::new(self.engine);
         let mut app = App {
-            site: Vec::new(),
+            router: Vec::new(),
             callees: Vec::new(),
             gates: parts.values().map(|part| part.gate.clone()).collect(),
             commands: Vec::new(),
@@ -212,36 +213,36 @@ impl Assembly<'_> {
                 .collect(),
             files: parts.values().filter_map(|part| part.files.clone()).collect(),
         };
-        let mut responders = BTreeMap::new();
+        let mut http_components = BTreeMap::new();
         for trigger in &manifest.http_triggers {
             let id = &trigger.component.value;
-            let Some(part) = parts.get(id).filter(|_| !responders.contains_key(id)) else {
+            let Some(part) = parts.get(id).filter(|_| !http_components.contains_key(id)) else {
                 continue;
             };
-            match self.responder(&workshop, part) {
-                Ok(responder) => drop(responders.insert(id, responder)),
+            match self.http_component(&linker, part) {
+                Ok(http_component) => drop(http_components.insert(id, http_component)),
                 Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),
             }
         }
         for (trigger, route) in effective_routes(&manifest.http_triggers) {
-            let Some(responder) = responders.get(&trigger.component.value) else {
+            let Some(http_component) = http_components.get(&trigger.component.value) else {
                 continue;
             };
-            app.site.push(SiteEntry {
+            app.router.push(RouteEntry {
                 route: route.clone(),
-                responder: responder.clone(),
+                component: http_component.clone(),
             });
         }
-        let named = responders.into_iter();
+        let named = http_components.into_iter();
         app.callees = named
-            .map(|(id, responder)| (id.as_str().to_owned(), responder))
+            .map(|(id, http_component)| (id.as_str().to_owned(), http_component))
             .collect();
         for trigger in &manifest.command_triggers {
             let Some(part) = parts.get(&trigger.component.value) else {
                 continue;
             };
             let arguments = trigger.args.iter().map(|argument| argument.value.clone());
-            match self.command(&workshop, part, arguments) {
+            match self.command(&linker, part, arguments) {
                 Ok(command) => app.commands.push(command),
                 Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),
             }
@@ -249,36 +250,36 @@ impl Assembly<'_> {
         app
     }
 
-    fn responder(&self, workshop: &Workshop, part: &Part<'_>) -> Result<Responder, AppProblemKind> {
-        let prepared = self.prepare(workshop, part, Vec::new(), self.request_limits)?;
-        Ok(Responder::new(prepared)?)
+    fn http_component(&self, linker: &GuestLinker, part: &Part<'_>) -> Result<HttpComponent, AppProblemKind> {
+        let guest = self.link(linker, part, Vec::new(), self.request_limits)?;
+        Ok(HttpComponent::new(guest)?)
     }
 
     fn command(
         &self,
-        workshop: &Workshop,
+        linker: &GuestLinker,
         part: &Part<'_>,
         arguments: impl Iterator<Item = String>,
     ) -> Result<Command, AppProblemKind> {
         let own_name = part.written.id.value.as_str().to_owned();
         let arguments = std::iter::once(own_name).chain(arguments).collect();
-        let prepared = self.prepare(workshop, part, arguments, self.command_limits)?;
-        Ok(Command::new(prepared)?)
+        let guest = self.link(linker, part, arguments, self.command_limits)?;
+        Ok(Command::new(guest)?)
     }
 
-    fn prepare(
+    fn link(
         &self,
-        workshop: &Workshop,
+        linker: &GuestLinker,
         part: &Part<'_>,
         arguments: Vec<String>,
         limits: GuestLimits,
-    ) -> Result<Prepared, AppProblemKind> {
+    ) -> Result<GuestPre, AppProblemKind> {
         let own = part
             .written
             .environment
             .iter()
             .map(|(name, value)| (name.value.clone(), value.value.clone()));
-        let surroundings = Surroundings {
+        let guest_env = GuestEnv {
             arguments,
             environment: own.chain(self.environment.iter().cloned()).collect(),
             variables: GuestVariables::of(part.written, self.variables)?,
@@ -287,9 +288,15 @@ impl Assembly<'_> {
                 OutputLines::Named => Some(part.written.id.value.as_str().to_owned()),
                 OutputLines::Plain => None,
             },
-            ..Surroundings::default()
+            ..GuestEnv::default()
         };
-        Ok(workshop.prepare(&part.compiled, part.gate.clone(), surroundings, limits)?)
+        Ok(GuestPre::link(
+            linker,
+            &part.compiled,
+            part.gate.clone(),
+            guest_env,
+            limits,
+        )?)
     }
 }
 

@@ -10,18 +10,18 @@ use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings as p2;
 use wasmtime_wasi::p3::bindings as p3;
 
-use crate::component::{Entrance, list};
+use crate::component::{Export, list};
 use crate::guest::Guest;
-use crate::prepared::Prepared;
+use crate::guest_pre::GuestPre;
 use crate::trap::Trap;
 
 /// A component that is ready to run as a command.
 pub struct Command {
-    prepared: Prepared,
-    track: Track,
+    guest: GuestPre,
+    pre: RunPre,
 }
 
-enum Track {
+enum RunPre {
     P2(p2::CommandPre<Guest>),
     P3(p3::CommandPre<Guest>),
 }
@@ -69,23 +69,23 @@ impl Command {
     /// # Errors
     ///
     /// When it does not.
-    pub fn new(prepared: Prepared) -> Result<Command, NotACommand> {
+    pub fn new(guest: GuestPre) -> Result<Command, NotACommand> {
         let not_a_command = |_| NotACommand {
-            component: prepared.name().to_owned(),
-            exports: prepared.exports().collect(),
+            component: guest.name().to_owned(),
+            exports: guest.exports().collect(),
         };
-        let instance = prepared.instance().clone();
-        let track = if prepared.has(Entrance::CommandP3) {
-            Track::P3(p3::CommandPre::new(instance).map_err(not_a_command)?)
+        let instance = guest.instance().clone();
+        let pre = if guest.has(Export::CommandP3) {
+            RunPre::P3(p3::CommandPre::new(instance).map_err(not_a_command)?)
         } else {
-            Track::P2(p2::CommandPre::new(instance).map_err(not_a_command)?)
+            RunPre::P2(p2::CommandPre::new(instance).map_err(not_a_command)?)
         };
-        Ok(Command { prepared, track })
+        Ok(Command { guest, pre })
     }
 
     /// The component.
-    pub fn prepared(&self) -> &Prepared {
-        &self.prepared
+    pub fn guest(&self) -> &GuestPre {
+        &self.guest
     }
 
     /// Runs a new instance to its end, and answers its exit code.
@@ -94,36 +94,36 @@ impl Command {
     ///
     /// When the guest traps or runs out of time.
     pub async fn run(&self) -> Result<i32, CommandError> {
-        let Some(limit) = self.prepared.limits().living else {
+        let Some(limit) = self.guest.limits().max_time else {
             return self.live().await;
         };
         match tokio::time::timeout(limit, self.live()).await {
             Ok(ended) => ended,
             Err(_) => Err(CommandError::OutOfTime {
-                component: self.prepared.name().to_owned(),
+                component: self.guest.name().to_owned(),
                 limit,
             }),
         }
     }
 
     async fn live(&self) -> Result<i32, CommandError> {
-        let account = self.prepared.admit().ok_or_else(|| CommandError::NoMemory {
-            component: self.prepared.name().to_owned(),
+        let account = self.guest.admit().ok_or_else(|| CommandError::NoMemory {
+            component: self.guest.name().to_owned(),
         })?;
-        let mut store = self.prepared.store_at(0, &account);
+        let mut store = self.guest.store_at(0, &account);
         let run = async {
-            match &self.track {
-                Track::P2(command) => run_p2(command, &mut store).await,
-                Track::P3(command) => run_p3(command, &mut store).await,
+            match &self.pre {
+                RunPre::P2(command) => run_p2(command, &mut store).await,
+                RunPre::P3(command) => run_p3(command, &mut store).await,
             }
         };
-        let outcome = self.prepared.engine().interrupting(&account, run).await;
+        let outcome = self.guest.engine().interrupting(&account, run).await;
         match outcome {
             Ok(Ok(())) => Ok(0),
             Ok(Err(())) => Ok(1),
             Err(error) => match error.downcast_ref::<I32Exit>() {
                 Some(I32Exit(code)) => Ok(*code),
-                None => Err(Trap::of(&error, self.prepared.name(), EXPORT).into()),
+                None => Err(Trap::of(&error, self.guest.name(), EXPORT).into()),
             },
         }
     }

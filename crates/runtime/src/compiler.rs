@@ -188,11 +188,11 @@ impl CompilerProcess {
         let Conversation { stream, waited, told } = &mut *conversation;
         Request::Compile(bytes).write(stream)?;
         // Many small ones take as long as a large one: the first word of all is said after the time of all.
-        let patience = match *told {
+        let timeout = match *told {
             true => PATIENCE,
             false => PATIENCE.saturating_sub(*waited).max(Duration::from_millis(1)),
         };
-        stream.set_read_timeout(Some(patience))?;
+        stream.set_read_timeout(Some(timeout))?;
         let begun = Instant::now();
         let waiting = |error: &io::Error| {
             matches!(

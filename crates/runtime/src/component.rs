@@ -28,7 +28,7 @@ pub struct Component {
 /// What of a component Outport can start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Entrance {
+pub enum Export {
     /// `wasi:cli/run` of WASI 0.2.
     CommandP2,
     /// `wasi:cli/run` of WASI 0.3.
@@ -269,9 +269,9 @@ impl Component {
         &self.compiled
     }
 
-    /// Whether the component has this entrance.
-    pub fn has(&self, entrance: Entrance) -> bool {
-        self.exports().any(|export| entrance.is_in(&export))
+    /// Whether the component exports it.
+    pub fn has(&self, export: Export) -> bool {
+        self.exports().any(|name| export.is_in(&name))
     }
 
     /// Names of the interfaces and functions that the component exports.
@@ -327,14 +327,14 @@ impl Component {
     }
 }
 
-impl Entrance {
+impl Export {
     fn is_in(self, export: &str) -> bool {
         let (interface, version) = export.split_once('@').unwrap_or((export, ""));
         let (name, track) = match self {
-            Entrance::CommandP2 => ("wasi:cli/run", "0.2."),
-            Entrance::CommandP3 => ("wasi:cli/run", "0.3."),
-            Entrance::HttpP2 => ("wasi:http/incoming-handler", "0.2."),
-            Entrance::HttpP3 => ("wasi:http/handler", "0.3."),
+            Export::CommandP2 => ("wasi:cli/run", "0.2."),
+            Export::CommandP3 => ("wasi:cli/run", "0.3."),
+            Export::HttpP2 => ("wasi:http/incoming-handler", "0.2."),
+            Export::HttpP3 => ("wasi:http/handler", "0.3."),
         };
         // A release candidate is another interface: its functions may differ.
         interface == name && version.starts_with(track) && !version.contains('-')
@@ -493,30 +493,27 @@ mod tests {
     }
 
     #[test]
-    fn an_entrance_is_an_interface_of_one_track_of_wasi() {
-        // (export, entrances)
-        let cases: &[(&str, &[Entrance])] = &[
-            ("wasi:cli/run@0.2.0", &[Entrance::CommandP2]),
-            ("wasi:cli/run@0.2.12", &[Entrance::CommandP2]),
-            ("wasi:cli/run@0.3.0", &[Entrance::CommandP3]),
+    fn an_export_is_an_interface_of_one_track_of_wasi() {
+        // (export, expected)
+        let cases: &[(&str, &[Export])] = &[
+            ("wasi:cli/run@0.2.0", &[Export::CommandP2]),
+            ("wasi:cli/run@0.2.12", &[Export::CommandP2]),
+            ("wasi:cli/run@0.3.0", &[Export::CommandP3]),
             ("wasi:cli/run@0.3.0-rc-2026-03-15", &[]),
             ("wasi:cli/run", &[]),
-            ("wasi:http/incoming-handler@0.2.6", &[Entrance::HttpP2]),
-            ("wasi:http/handler@0.3.0", &[Entrance::HttpP3]),
+            ("wasi:http/incoming-handler@0.2.6", &[Export::HttpP2]),
+            ("wasi:http/handler@0.3.0", &[Export::HttpP3]),
             ("wasi:http/handler@0.4.0", &[]),
         ];
         let all = [
-            Entrance::CommandP2,
-            Entrance::CommandP3,
-            Entrance::HttpP2,
-            Entrance::HttpP3,
+            Export::CommandP2,
+            Export::CommandP3,
+            Export::HttpP2,
+            Export::HttpP3,
         ];
-        for (export, entrances) in cases {
-            let found: Vec<_> = all
-                .into_iter()
-                .filter(|entrance| entrance.is_in(export))
-                .collect();
-            assert_eq!(found, *entrances, "{export}");
+        for (export, expected) in cases {
+            let found: Vec<_> = all.into_iter().filter(|known| known.is_in(export)).collect();
+            assert_eq!(found, *expected, "{export}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the process's own limit to what the system permits it, and answers that number. Most systems start
-/// programs with 1024, which a server with as many visitors outgrows.
+/// programs with 1024, which a server with as many clients outgrows.
 pub fn raise_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

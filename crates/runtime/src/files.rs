@@ -35,7 +35,7 @@ use outport_manifest::{Component, Located, Mount, Span};
 use outport_policy::printable_path;
 
 use crate::cache::CacheDirectory;
-use crate::surroundings::{Access, Directory, OpenDirectories};
+use crate::guest_env::{Access, Directory, OpenDirectories};
 use bounds::Bounds;
 use copies::OwnCopy;
 use pattern::Pattern;

@@ -41,16 +41,16 @@ struct Slot {
     elsewhere: AtomicIsize,
 }
 
-/// A turn of this thread for an owner.
+/// What this thread takes for an owner in a turn.
 #[derive(Clone, Copy)]
-struct Turn {
+struct Charging {
     tag: Tag,
     /// Bytes that the owner took in this turn, less those that it gave back.
     taken: isize,
 }
 
 thread_local! {
-    static TURN: Cell<Turn> = const { Cell::new(Turn { tag: NOBODY, taken: 0 }) };
+    static CHARGING: Cell<Charging> = const { Cell::new(Charging { tag: NOBODY, taken: 0 }) };
 }
 
 static SLOTS: [Slot; OWNERS] = [const {
@@ -92,7 +92,7 @@ impl Owner {
 
     /// Begins a turn for the owner on this thread, which is at work for nobody.
     pub(crate) fn begin(&self) {
-        TURN.set(Turn {
+        CHARGING.set(Charging {
             tag: self.tag(),
             taken: 0,
         });
@@ -100,18 +100,18 @@ impl Owner {
 
     /// Bytes that the owner took since it was last asked, less those that it gave back; in the middle of a turn of it.
     pub(crate) fn settle(&self) -> isize {
-        let turn = TURN.get();
-        TURN.set(Turn { taken: 0, ..turn });
-        turn.taken - self.elsewhere()
+        let charging = CHARGING.get();
+        CHARGING.set(Charging { taken: 0, ..charging });
+        charging.taken - self.elsewhere()
     }
 
     /// The same at the end of a turn.
     pub(crate) fn end(&self) -> isize {
-        let turn = TURN.replace(Turn {
+        let charging = CHARGING.replace(Charging {
             tag: NOBODY,
             taken: 0,
         });
-        turn.taken - self.elsewhere()
+        charging.taken - self.elsewhere()
     }
 
     fn elsewhere(&self) -> isize {
@@ -148,26 +148,27 @@ impl Drop for Owner {
 
 /// Does something in the middle of a turn whose memory is nobody's.
 pub(crate) fn for_nobody(work: impl FnOnce()) {
-    let turn = TURN.replace(Turn {
+    let charging = CHARGING.replace(Charging {
         tag: NOBODY,
         taken: 0,
     });
     work();
-    TURN.set(turn);
+    CHARGING.set(charging);
 }
 
 /// Takes memory for whoever's turn it is, and answers the note.
 fn took(bytes: usize) -> Tag {
     // While a thread ends, its turn may be gone already.
-    TURN.try_with(|turn| {
-        let mut now = turn.get();
-        if now.tag != NOBODY {
-            now.taken += bytes as isize;
-            turn.set(now);
-        }
-        now.tag
-    })
-    .unwrap_or(NOBODY)
+    CHARGING
+        .try_with(|charging| {
+            let mut now = charging.get();
+            if now.tag != NOBODY {
+                now.taken += bytes as isize;
+                charging.set(now);
+            }
+            now.tag
+        })
+        .unwrap_or(NOBODY)
 }
 
 /// Gives memory back with this note.
@@ -175,12 +176,12 @@ fn gave_back(tag: Tag, bytes: isize) {
     if tag == NOBODY {
         return;
     }
-    let own = TURN.try_with(|turn| {
-        let mut now = turn.get();
+    let own = CHARGING.try_with(|charging| {
+        let mut now = charging.get();
         let own = now.tag == tag;
         if own {
             now.taken -= bytes;
-            turn.set(now);
+            charging.set(now);
         }
         own
     });
@@ -288,7 +289,7 @@ mod tests {
     use super::*;
 
     /// What an owner holds, by what its turns say.
-    fn turn(owner: &Owner, work: impl FnOnce()) -> isize {
+    fn charging(owner: &Owner, work: impl FnOnce()) -> isize {
         owner.begin();
         work();
         owner.end()
@@ -299,14 +300,14 @@ mod tests {
     fn what_an_owner_takes_and_gives_back_is_counted_to_the_byte() {
         let owner = Owner::new();
         let mut bytes = Vec::new();
-        assert_eq!(turn(&owner, || bytes = vec![1_u8; 1000]), 1000);
-        assert_eq!(turn(&owner, || bytes.reserve_exact(2000)), 2000);
+        assert_eq!(charging(&owner, || bytes = vec![1_u8; 1000]), 1000);
+        assert_eq!(charging(&owner, || bytes.reserve_exact(2000)), 2000);
         assert_eq!(bytes[..], [1; 1000]);
-        assert_eq!(turn(&owner, || bytes.truncate(10)), 0);
-        assert_eq!(turn(&owner, || bytes.shrink_to_fit()), -2990);
-        assert_eq!(turn(&owner, || drop(std::mem::take(&mut bytes))), -10);
+        assert_eq!(charging(&owner, || bytes.truncate(10)), 0);
+        assert_eq!(charging(&owner, || bytes.shrink_to_fit()), -2990);
+        assert_eq!(charging(&owner, || drop(std::mem::take(&mut bytes))), -10);
         assert_eq!(
-            turn(&owner, || assert!(
+            charging(&owner, || assert!(
                 vec![0_u8; 1 << 20].iter().all(|byte| *byte == 0)
             )),
             0
@@ -318,21 +319,21 @@ mod tests {
     fn what_is_given_back_elsewhere_is_the_owners_and_what_others_took_is_not() {
         let [owner, other] = [(); 2].map(|()| Owner::new());
         let mut bytes = Vec::new();
-        assert_eq!(turn(&owner, || bytes = vec![0_u8; 1 << 20]), 1 << 20);
+        assert_eq!(charging(&owner, || bytes = vec![0_u8; 1 << 20]), 1 << 20);
         // On another thread, in nobody's turn.
         let moved = std::mem::take(&mut bytes);
         std::thread::spawn(move || drop(moved)).join().unwrap();
-        assert_eq!(turn(&owner, || ()), -(1 << 20));
+        assert_eq!(charging(&owner, || ()), -(1 << 20));
         // In the turn of another one, and grown there: whose it is does not change.
-        assert_eq!(turn(&owner, || bytes = vec![0_u8; 1000]), 1000);
-        assert_eq!(turn(&other, || bytes.reserve_exact(3000)), 0);
-        assert_eq!(turn(&owner, || ()), bytes.capacity() as isize - 1000);
+        assert_eq!(charging(&owner, || bytes = vec![0_u8; 1000]), 1000);
+        assert_eq!(charging(&other, || bytes.reserve_exact(3000)), 0);
+        assert_eq!(charging(&owner, || ()), bytes.capacity() as isize - 1000);
         let all = bytes.capacity() as isize;
-        assert_eq!(turn(&other, || bytes = Vec::new()), 0);
-        assert_eq!(turn(&owner, || ()), -all);
+        assert_eq!(charging(&other, || bytes = Vec::new()), 0);
+        assert_eq!(charging(&owner, || ()), -all);
         // Nobody saves up by giving back what others have taken.
         let of_nobody = vec![0_u8; 1 << 20];
-        assert_eq!(turn(&owner, move || drop(of_nobody)), 0);
+        assert_eq!(charging(&owner, move || drop(of_nobody)), 0);
     }
 
     // proves: ISO-3
@@ -340,23 +341,23 @@ mod tests {
     fn an_owner_has_nothing_of_who_had_its_slot_before() {
         let mut bytes = Vec::new();
         let first = Owner::new();
-        assert_eq!(turn(&first, || bytes = vec![0_u8; 5000]), 5000);
+        assert_eq!(charging(&first, || bytes = vec![0_u8; 5000]), 5000);
         drop(first);
         let second = Owner::new();
         drop(bytes);
-        assert_eq!(turn(&second, || ()), 0);
+        assert_eq!(charging(&second, || ()), 0);
     }
 
     #[test]
     fn what_is_done_for_nobody_in_a_turn_is_nobodys() {
         let owner = Owner::new();
         let (mut log, mut own) = (Vec::new(), Vec::new());
-        let taken = turn(&owner, || {
+        let taken = charging(&owner, || {
             for_nobody(|| log = vec![0_u8; 9000]);
             own = vec![0_u8; 100];
         });
         assert_eq!(taken, 100);
-        assert_eq!(turn(&owner, || drop((log, own))), -100);
+        assert_eq!(charging(&owner, || drop((log, own))), -100);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //!
 //! ```text
 //! Listeners ── one a worker thread ── connection ── request
-//!                                                     │ Site: route, Spin's headers, a place among the running
-//!                                                     │ Responder: an instance, its answer
+//!                                                     │ Router: route, Spin's headers, a slot among the running
+//!                                                     │ HttpComponent: an instance, its answer
 //!                                                     ▼
 //!                                                  response
 //! ```
 //!
-//! Requests of the app's components to each other enter at the site, without a connection.
+//! Requests of the app's components to each other enter at the router, without a connection.
 //!
 //! A request to a component of WASI 0.2 gets an instance of its own, with grants of its own. An instance of WASI 0.3
 //! answers several requests, which then share its grants; how many, is for the operator to say
@@ -20,29 +20,29 @@ mod chaining;
 mod client_body;
 mod client_socket;
 mod clients;
+mod concurrency_limit;
 mod connection;
 mod headers;
 mod holding_body;
-mod inbox;
-mod last_turn;
+mod http_component;
+mod instance_queue;
 mod leaving;
 mod listeners;
 mod occasional;
-mod places;
-mod responder;
-mod roster;
+mod response_body;
+mod router;
 mod routes;
 mod server;
 mod shared_instance;
-mod site;
 mod stall;
 mod streams;
 mod waiting_room;
 mod wanted_body;
+mod warm_instances;
 
 pub use chaining::IN_PROCESS;
+pub use http_component::{HttpComponent, NotAnHttpComponent};
 pub use listeners::{ListenError, Listeners};
-pub use responder::{NotAResponder, Responder};
+pub use router::{RouteEntry, Router};
 pub use routes::{RouteTable, Routed};
 pub use server::{ServeError, Server, ServerLimits};
-pub use site::{Site, SiteEntry};

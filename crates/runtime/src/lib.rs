@@ -1,13 +1,13 @@
 //! Runs components behind the gate.
 //!
 //! ```text
-//! file ─ Component::load ─ Workshop::prepare ─┬─ Command::new ─ run        one instance, to its exit code
-//!          │  compiled code    + gate          └─ http::Server ─ serve     one instance a request
-//!          └─ cache            + surroundings
+//! file ─ Component::load ─ GuestPre::link ─┬─ Command::new ─ run        one instance, to its exit code
+//!          │  compiled code    + gate        └─ http::Server ─ serve     one instance a request
+//!          └─ cache            + environment
 //!                              + limits
 //! ```
 //!
-//! Everything up to [`prepared::Prepared`] happens once, at start; what is left for each instance is to make it.
+//! Everything up to [`guest_pre::GuestPre`] happens once, at start; what is left for each instance is to make it.
 //! The network is not this crate's business: a prepared component carries its gate, and every instance gets a
 //! context of that gate into its store.
 
@@ -21,23 +21,23 @@ pub mod descriptors;
 mod directory_entries;
 pub mod engine;
 mod excerpt;
+mod failure_log;
 pub mod files;
 mod guest;
+pub mod guest_env;
+pub mod guest_pre;
 mod guest_table;
 pub mod heap;
 pub mod http;
 pub mod limits;
 mod linker;
 pub mod memory_ceiling;
-mod mishaps;
 mod open_files;
-pub mod prepared;
 mod random;
 pub mod regular_file;
 pub mod sandbox;
 pub mod stdio;
-pub mod surroundings;
 pub mod trap;
 pub mod variables;
 
-pub use linker::{NotInherited, NotProvided, is_provided};
+pub use linker::{GuestLinker, NotInherited, NotProvided, is_provided};

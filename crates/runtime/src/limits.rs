@@ -4,11 +4,11 @@
 //! | --- | --- | --- |
 //! | [`memory`](GuestLimits::memory) | bytes of all linear memories and tables of an instance, and of what the host holds for it | `memory.grow` fails; an instance that starts larger does not start; one for which the host holds more ends |
 //! | [`MemoryCeiling`](crate::memory_ceiling::MemoryCeiling) | the same of all instances of the process, and a stack for each | the same; a client gets 503 |
-//! | [`computing`](GuestLimits::computing) | time in which a processor was at work for the instance: its own code, and what the host does for it | the guest traps |
-//! | [`answering`](GuestLimits::answering) | time from a request to the head of its response | the visitor gets 504, the guest ends |
-//! | [`living`](GuestLimits::living) | time from a request to the end of the instance | the guest ends; a body under way breaks off |
+//! | [`cpu_time`](GuestLimits::cpu_time) | time in which a processor was at work for the instance: its own code, and what the host does for it | the guest traps |
+//! | [`answering`](GuestLimits::response_timeout) | time from a request to the head of its response | the client gets 504, the guest ends |
+//! | [`max_time`](GuestLimits::max_time) | time from a request to the end of the instance | the guest ends; a body under way breaks off |
 //!
-//! An instance of WASI 0.3 may answer several requests ([`Reuse`]). Each of them has all of `computing` and of `living`
+//! An instance of WASI 0.3 may answer several requests ([`Reuse`]). Each of them has all of `cpu_time` and of `max_time`
 //! from the moment that the instance was given it. So that the sum stays bounded, an instance that has used half of its
 //! memory, half of its processor time or half of its life is given no further request.
 
@@ -27,11 +27,11 @@ pub struct GuestLimits {
     /// Bytes of linear memories and tables of one instance, and of what the host holds for it. Default 512 MiB.
     pub memory: usize,
     /// Processor time of one instance, the host's calls for it included. `None` is no limit.
-    pub computing: Option<Duration>,
+    pub cpu_time: Option<Duration>,
     /// Time to the head of a response. `None` is no limit.
-    pub answering: Option<Duration>,
+    pub response_timeout: Option<Duration>,
     /// Time that an instance may live. `None` is no limit.
-    pub living: Option<Duration>,
+    pub max_time: Option<Duration>,
     /// How many requests an instance of WASI 0.3 answers.
     pub reuse: Reuse,
 }
@@ -44,17 +44,17 @@ pub struct Reuse {
     /// In its life. Default 128; 1 is a fresh instance for each request.
     pub requests: NonZeroU32,
     /// At a time. Default 16.
-    pub at_once: NonZeroU32,
+    pub concurrency: NonZeroU32,
     /// Time without a request after which it ends. Default 1 s.
-    pub idle: Duration,
+    pub idle_timeout: Duration,
 }
 
 impl Default for Reuse {
     fn default() -> Reuse {
         Reuse {
             requests: const { NonZeroU32::new(128).unwrap() },
-            at_once: const { NonZeroU32::new(16).unwrap() },
-            idle: Duration::from_secs(1),
+            concurrency: const { NonZeroU32::new(16).unwrap() },
+            idle_timeout: Duration::from_secs(1),
         }
     }
 }
@@ -67,9 +67,9 @@ impl GuestLimits {
     pub fn of_a_request() -> GuestLimits {
         GuestLimits {
             memory: DEFAULT_MEMORY,
-            computing: Some(Duration::from_secs(30)),
-            answering: Some(Duration::from_secs(60)),
-            living: Some(Duration::from_secs(600)),
+            cpu_time: Some(Duration::from_secs(30)),
+            response_timeout: Some(Duration::from_secs(60)),
+            max_time: Some(Duration::from_secs(600)),
             reuse: Reuse::default(),
         }
     }
@@ -78,15 +78,15 @@ impl GuestLimits {
     pub fn of_a_command() -> GuestLimits {
         GuestLimits {
             memory: DEFAULT_MEMORY,
-            computing: None,
-            answering: None,
-            living: None,
+            cpu_time: None,
+            response_timeout: None,
+            max_time: None,
             reuse: Reuse::default(),
         }
     }
 }
 
-/// A guest computed longer than [`GuestLimits::computing`].
+/// A guest computed longer than [`GuestLimits::cpu_time`].
 #[derive(Debug, thiserror::Error)]
 #[error("computed for more than {} s, the limit for one instance", .limit.as_secs_f32())]
 pub struct ComputedTooLong {

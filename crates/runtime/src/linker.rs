@@ -28,7 +28,8 @@ use unknown::Asker;
 pub use unknown::NotProvided;
 
 /// Links components to everything that Outport provides. Made once, used for every component.
-pub(crate) struct Interfaces {
+pub struct GuestLinker {
+    engine: Engine,
     linker: Linker<Guest>,
 }
 
@@ -39,23 +40,18 @@ pub(crate) struct Linked {
     pub(crate) not_provided: Vec<String>,
 }
 
-impl Interfaces {
-    pub(crate) fn new(engine: &Engine) -> wasmtime::Result<Interfaces> {
-        let mut linker = Linker::new(engine.wasmtime());
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
-        outport_egress::add_to_linker(&mut linker)?;
-        outport_egress::p2::add_http_to_linker(&mut linker)?;
-        outport_egress::p3::add_http_to_linker(&mut linker)?;
-        crate::directory_entries::add_to_linker(&mut linker)?;
-        crate::open_files::add_to_linker(&mut linker)?;
-        crate::random::add_to_linker(&mut linker)?;
-        crate::variables::add_to_linker(&mut linker)?;
-        Ok(Interfaces { linker })
+impl GuestLinker {
+    /// A linker for components that `engine` has compiled.
+    pub fn new(engine: &Engine) -> GuestLinker {
+        GuestLinker {
+            engine: engine.clone(),
+            linker: provided_by_outport(engine).expect("the host's own interfaces do not collide"),
+        }
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
     /// Links one component, whose gate says what it is called.
     pub(crate) fn link(&self, component: &Component, gate: &Gate) -> wasmtime::Result<Linked> {
         let mut linker = self.linker.clone();
@@ -69,4 +65,21 @@ impl Interfaces {
             not_provided,
         })
     }
+}
+
+/// In this order, since the later ones take the place of earlier ones.
+fn provided_by_outport(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine.wasmtime());
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    outport_egress::add_to_linker(&mut linker)?;
+    outport_egress::p2::add_http_to_linker(&mut linker)?;
+    outport_egress::p3::add_http_to_linker(&mut linker)?;
+    crate::directory_entries::add_to_linker(&mut linker)?;
+    crate::open_files::add_to_linker(&mut linker)?;
+    crate::random::add_to_linker(&mut linker)?;
+    crate::variables::add_to_linker(&mut linker)?;
+    Ok(linker)
 }

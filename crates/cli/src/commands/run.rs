@@ -6,12 +6,13 @@ use std::path::Path;
 
 use clap::Args;
 use outport_policy::AllowList;
+use outport_runtime::GuestLinker;
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::component::Component;
 use outport_runtime::engine::Allocation;
-use outport_runtime::prepared::Workshop;
+use outport_runtime::guest_env::{GuestEnv, Input};
+use outport_runtime::guest_pre::GuestPre;
 use outport_runtime::stdio::{self, WhenFull};
-use outport_runtime::surroundings::{Input, Surroundings};
 use tokio::runtime::Runtime;
 
 use super::TRAPPED;
@@ -73,17 +74,22 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     room.code.close();
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let gate = network.gate(&name, AllowList::compile(entries).into(), &side);
-    let mut surroundings = Surroundings::default();
-    surroundings.arguments.push(file_name(path));
-    surroundings.arguments.extend_from_slice(arguments);
-    surroundings.environment = options.author.environment();
-    surroundings.directories = directories.clone();
-    surroundings.input = Input::Inherited;
+    let mut guest_env = GuestEnv::default();
+    guest_env.arguments.push(file_name(path));
+    guest_env.arguments.extend_from_slice(arguments);
+    guest_env.environment = options.author.environment();
+    guest_env.directories = directories.clone();
+    guest_env.input = Input::Inherited;
     let limits = options.limits.of_a_command()?;
-    let prepared = Workshop::new(&room.engine)
-        .prepare(&component, gate, surroundings, limits)
-        .map_err(refused)?;
-    let command = Command::new(prepared).map_err(|error| {
+    let guest = GuestPre::link(
+        &GuestLinker::new(&room.engine),
+        &component,
+        gate,
+        guest_env,
+        limits,
+    )
+    .map_err(refused)?;
+    let command = Command::new(guest).map_err(|error| {
         Failure::unusable(
             Diagnostic::error(error.to_string())
                 .advising("a component that answers HTTP runs with `outport serve`"),

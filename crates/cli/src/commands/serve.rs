@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use outport_manifest::PathRoute;
 use outport_policy::AllowList;
+use outport_runtime::GuestLinker;
 use outport_runtime::component::Component;
 use outport_runtime::engine::Allocation;
-use outport_runtime::http::{Responder, Site, SiteEntry};
-use outport_runtime::prepared::Workshop;
+use outport_runtime::guest_env::GuestEnv;
+use outport_runtime::guest_pre::GuestPre;
+use outport_runtime::http::{HttpComponent, RouteEntry, Router};
 use outport_runtime::stdio::{self, WhenFull};
-use outport_runtime::surroundings::Surroundings;
 
 use super::single::{name, refused, review, unusable};
 use crate::author_options::AuthorOptions;
@@ -73,14 +74,19 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     room.code.close();
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
     let gate = network.gate(&name, AllowList::compile(entries).into(), &side);
-    let mut surroundings = Surroundings::default();
-    surroundings.environment = options.author.environment();
-    surroundings.directories = directories.clone();
+    let mut guest_env = GuestEnv::default();
+    guest_env.environment = options.author.environment();
+    guest_env.directories = directories.clone();
     let limits = options.limits.of_a_request(&options.service.limits)?;
-    let prepared = Workshop::new(&room.engine)
-        .prepare(&component, gate, surroundings, limits)
-        .map_err(refused)?;
-    let responder = Responder::new(prepared).map_err(|error| {
+    let guest = GuestPre::link(
+        &GuestLinker::new(&room.engine),
+        &component,
+        gate,
+        guest_env,
+        limits,
+    )
+    .map_err(refused)?;
+    let component = HttpComponent::new(guest).map_err(|error| {
         Failure::unusable(Diagnostic::error(error.to_string()).advising("a command runs with `outport run`"))
     })?;
     drop(room);
@@ -90,15 +96,15 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         let mut signals = StopSignals::listen(hang_ups, network.reload())?;
         let server = options
             .service
-            .start(site(responder, instances), listeners, terminal)?;
+            .start(router(component, instances), listeners, terminal)?;
         signals.next().await;
         Ok(finish(server, signals, terminal).await)
     })
 }
 
 /// The component answers every path.
-fn site(responder: Responder, instances: u32) -> Site {
+fn router(component: HttpComponent, instances: u32) -> Router {
     let route = PathRoute::parse("/...").expect("INVARIANT: a route");
-    let entry = SiteEntry { route, responder };
-    Site::new([entry], instances)
+    let entry = RouteEntry { route, component };
+    Router::new([entry], instances)
 }

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use clap::Args;
 use outport_manifest::{Component, ComponentId, IdentifierError, Manifest};
 use outport_policy::AllowList;
-use outport_runtime::app::{App, Assembly, OutputLines};
+use outport_runtime::app::{App, AppBuilder, OutputLines};
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
-use outport_runtime::http::{Listeners, Site};
+use outport_runtime::guest_env::{Access, Directory};
+use outport_runtime::http::{Listeners, Router};
 use outport_runtime::stdio::{self, WhenFull};
-use outport_runtime::surroundings::{Access, Directory};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
@@ -92,7 +92,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let inside = options.operator.enter_sandbox(&copies, terminal, Terminal::say)?;
     stdio::open(WhenFull::Drop)?;
     let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
-    let app = options.assemble(
+    let app = options.build(
         &written,
         (&side, &network),
         inside.code,
@@ -173,7 +173,7 @@ impl Options {
             .any(|trigger| self.wants(&trigger.component.value))
     }
 
-    fn assemble(
+    fn build(
         &self,
         written: &WrittenApp,
         (side, network): (&OperatorSide, &Network),
@@ -193,7 +193,7 @@ impl Options {
             .iter()
             .map(|(id, entries)| (id.clone(), AllowList::compile(entries.clone())))
             .collect();
-        let assembly = Assembly {
+        let assembly = AppBuilder {
             engine: &room.engine,
             code: &room.code,
             cache: &self.operator.loading.cache(),
@@ -211,7 +211,7 @@ impl Options {
             command_limits: self.limits.of_a_command()?,
         };
         assembly
-            .assemble(&written.manifest, |id| self.wants(id))
+            .build(&written.manifest, |id| self.wants(id))
             .map_err(|problems| Failure::unusable_in(files, problems.iter().map(Diagnostic::from).collect()))
     }
 
@@ -236,10 +236,10 @@ impl Options {
                 signals.end_at_once();
                 return Ok(status);
             };
-            let site = Site::new(app.site, self.service.limits.instances()).with_callees(app.callees);
-            let site = Arc::new(site);
-            site.answer_calls_from(&app.gates);
-            let server = self.service.start(site, listeners, terminal)?;
+            let router = Router::new(app.router, self.service.limits.instances()).with_callees(app.callees);
+            let router = Arc::new(router);
+            router.answer_calls_from(&app.gates);
+            let server = self.service.start(router, listeners, terminal)?;
             tokio::select! {
                 biased;
                 _ = signals.next() => {}

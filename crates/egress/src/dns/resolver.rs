@@ -25,10 +25,10 @@ use super::servers::Servers;
 /// with the last clone.
 #[derive(Clone)]
 pub struct Resolver {
-    shared: Arc<Shared>,
+    shared: Arc<ResolverInner>,
 }
 
-struct Shared {
+struct ResolverInner {
     hosts: HostsFile,
     search: Vec<Name>,
     cache: Arc<Cache>,
@@ -121,7 +121,7 @@ impl Resolver {
     pub fn new(parts: ResolverParts) -> Result<Resolver, ResolverError> {
         let cache = Arc::new(Cache::default());
         let questions = start(&parts.servers, cache.clone())?;
-        let shared = Shared {
+        let shared = ResolverInner {
             hosts: HostsFile::new(parts.hosts_file),
             search: parts.search,
             cache,

@@ -8,7 +8,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 /// Where a request inside the app goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InternalDestination {
-    /// To the app itself: the hosts `self` and `self.alt`. The path finds the component, as for any visitor.
+    /// To the app itself: the hosts `self` and `self.alt`. The path finds the component, as for any client.
     App,
     /// To the component with this id: `http://ID.spin.internal`.
     Component(String),

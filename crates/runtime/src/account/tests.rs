@@ -30,7 +30,7 @@ fn compute(time: Duration) {
 // proves: ISO-2
 #[test]
 fn time_in_a_call_of_the_host_is_charged_as_it_passes() {
-    let account = account(|limits| limits.computing = Some(Duration::from_millis(30)));
+    let account = account(|limits| limits.cpu_time = Some(Duration::from_millis(30)));
     account.charge(|| compute(Duration::from_millis(5)));
     assert!(account.check().is_ok());
     account.charge(|| {
@@ -51,7 +51,7 @@ fn time_in_a_call_of_the_host_is_charged_as_it_passes() {
 // proves: ISO-2
 #[test]
 fn a_wait_is_not_charged() {
-    let account = account(|limits| limits.computing = Some(Duration::from_millis(30)));
+    let account = account(|limits| limits.cpu_time = Some(Duration::from_millis(30)));
     account.charge(|| std::thread::sleep(Duration::from_millis(60)));
     assert!(account.check().is_ok(), "another thread had the processor");
     std::thread::sleep(Duration::from_millis(60));
@@ -61,7 +61,7 @@ fn a_wait_is_not_charged() {
 // proves: Q-3
 #[test]
 fn a_further_request_gets_all_of_the_time_until_half_is_used() {
-    let account = account(|limits| limits.computing = Some(Duration::from_millis(100)));
+    let account = account(|limits| limits.cpu_time = Some(Duration::from_millis(100)));
     while !account.is_half_used() {
         account.charge(|| compute(Duration::from_millis(10)));
     }
@@ -144,7 +144,7 @@ fn what_the_host_holds_is_taken_from_all_and_given_back_at_the_end() {
 // proves: ISO-2, ISO-3
 #[tokio::test]
 async fn a_guest_that_waits_is_woken_and_ended_when_others_use_up_its_account() {
-    let account = account(|limits| limits.computing = Some(Duration::from_millis(20)));
+    let account = account(|limits| limits.cpu_time = Some(Duration::from_millis(20)));
     let guest = {
         let account = Arc::clone(&account);
         std::future::poll_fn(move |cx| account.poll(cx, |_| Poll::<wasmtime::Result<()>>::Pending))

@@ -11,8 +11,8 @@ use super::{CompositionError, beside};
 use crate::command::NotACommand;
 use crate::component::ComponentError;
 use crate::files::FilesError;
-use crate::http::NotAResponder;
-use crate::prepared::LinkError;
+use crate::guest_pre::LinkError;
+use crate::http::NotAnHttpComponent;
 
 /// Something that keeps an app from running, and the place in the manifest that led to it.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub enum AppProblemKind {
     Files(#[from] FilesError),
     /// A component of an HTTP trigger has no handler.
     #[error(transparent)]
-    NotAResponder(#[from] NotAResponder),
+    NotAnHttpComponent(#[from] NotAnHttpComponent),
     /// A component of a command trigger has no `run`.
     #[error(transparent)]
     NotACommand(#[from] NotACommand),

@@ -26,11 +26,11 @@ const HURRIED_TICKS: u32 = 100;
 
 /// The handle of the thread; dropping it ends the thread.
 pub(super) struct Ticker {
-    shared: Arc<Shared>,
+    shared: Arc<TickerInner>,
     thread: Thread,
 }
 
-struct Shared {
+struct TickerInner {
     /// How long a short tick is.
     short: Duration,
     /// Guests that compute.
@@ -50,12 +50,12 @@ thread_local! {
 }
 
 /// One guest that is counted as computing.
-struct Computing<'a>(&'a Shared);
+struct Computing<'a>(&'a TickerInner);
 
 impl Ticker {
     /// Starts the thread for `engine`, asleep. Its short ticks last for `short`.
     pub(super) fn start(engine: &wasmtime::Engine, short: Duration) -> Ticker {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(TickerInner {
             short,
             computing: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
@@ -122,7 +122,7 @@ impl Drop for Computing<'_> {
     }
 }
 
-impl Shared {
+impl TickerInner {
     fn tick(&self, engine: &wasmtime::Engine) {
         let mut idle = IDLE_TICKS;
         while !self.ended.load(Ordering::SeqCst) {
@@ -149,7 +149,7 @@ impl Shared {
         }
     }
 
-    /// Sleeps until a guest is counted. The flag is set before the count is read, and `computing` does the
+    /// Sleeps until a guest is counted. The flag is set before the count is read, and `cpu_time` does the
     /// reverse, so that one of the two always sees the other.
     fn sleep(&self) {
         self.asleep.store(true, Ordering::SeqCst);

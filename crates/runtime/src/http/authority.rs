@@ -15,30 +15,30 @@ use http::Request;
 use http::header::{HOST, HeaderValue};
 use http::uri::Authority;
 
-use super::site::Refusal;
+use super::router::LocalReply;
 
 /// The host and port that `request` is for, as they were written.
-pub(super) fn authority<B>(request: &Request<B>) -> Result<Authority, Refusal> {
+pub(super) fn authority<B>(request: &Request<B>) -> Result<Authority, LocalReply> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (host, further) = (hosts.next(), hosts.next());
     if further.is_some() {
-        return Err(Refusal::ManyHosts);
+        return Err(LocalReply::ManyHosts);
     }
     let host = host.filter(|host| !host.is_empty()).map(plain).transpose()?;
     match (request.uri().authority(), host) {
-        (Some(authority), _) if !is_plain(authority) => Err(Refusal::BadHost),
+        (Some(authority), _) if !is_plain(authority) => Err(LocalReply::BadHost),
         (Some(authority), _) => Ok(authority.clone()),
         (None, Some(host)) => Ok(host),
-        (None, None) => Err(Refusal::NoHost),
+        (None, None) => Err(LocalReply::NoHost),
     }
 }
 
-fn plain(host: &HeaderValue) -> Result<Authority, Refusal> {
-    let host = Authority::try_from(host.as_bytes()).map_err(|_| Refusal::BadHost)?;
+fn plain(host: &HeaderValue) -> Result<Authority, LocalReply> {
+    let host = Authority::try_from(host.as_bytes()).map_err(|_| LocalReply::BadHost)?;
     if is_plain(&host) {
         Ok(host)
     } else {
-        Err(Refusal::BadHost)
+        Err(LocalReply::BadHost)
     }
 }
 
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_request_is_for_one_host_or_for_none() {
         // (URL, values of `Host`, authority)
-        let rows: &[(&str, &[&str], Result<&str, Refusal>)] = &[
+        let rows: &[(&str, &[&str], Result<&str, LocalReply>)] = &[
             ("/", &["example.com"], Ok("example.com")),
             ("/", &["example.com:8080"], Ok("example.com:8080")),
             ("/", &["example.com:"], Ok("example.com:")),
@@ -69,29 +69,33 @@ mod tests {
             ("http://example.com/", &[], Ok("example.com")),
             ("http://example.com/", &["other"], Ok("example.com")),
             ("http://:80/", &[], Ok(":80")),
-            ("/", &[], Err(Refusal::NoHost)),
-            ("/", &[""], Err(Refusal::NoHost)),
-            ("/", &["a", "a"], Err(Refusal::ManyHosts)),
-            ("http://example.com/", &["a", "b"], Err(Refusal::ManyHosts)),
-            ("/", &["user@example.com"], Err(Refusal::BadHost)),
-            ("http://user@example.com/", &[], Err(Refusal::BadHost)),
-            ("http://good@evil@example.com/", &[], Err(Refusal::BadHost)),
-            ("/", &["example.com:99999"], Err(Refusal::BadHost)),
-            ("/", &["example.com:80x"], Err(Refusal::BadHost)),
-            ("/", &["example.com/x"], Err(Refusal::BadHost)),
-            ("/", &["example.com?x"], Err(Refusal::BadHost)),
-            ("/", &["example.com#x"], Err(Refusal::BadHost)),
+            ("/", &[], Err(LocalReply::NoHost)),
+            ("/", &[""], Err(LocalReply::NoHost)),
+            ("/", &["a", "a"], Err(LocalReply::ManyHosts)),
+            ("http://example.com/", &["a", "b"], Err(LocalReply::ManyHosts)),
+            ("/", &["user@example.com"], Err(LocalReply::BadHost)),
+            ("http://user@example.com/", &[], Err(LocalReply::BadHost)),
+            ("http://good@evil@example.com/", &[], Err(LocalReply::BadHost)),
+            ("/", &["example.com:99999"], Err(LocalReply::BadHost)),
+            ("/", &["example.com:80x"], Err(LocalReply::BadHost)),
+            ("/", &["example.com/x"], Err(LocalReply::BadHost)),
+            ("/", &["example.com?x"], Err(LocalReply::BadHost)),
+            ("/", &["example.com#x"], Err(LocalReply::BadHost)),
             ("http://example.com/", &[""], Ok("example.com")),
-            ("http://example.com/", &["example.com/x"], Err(Refusal::BadHost)),
-            ("/", &["a b"], Err(Refusal::BadHost)),
-            ("/", &["a\"<script>"], Err(Refusal::BadHost)),
-            ("/", &["http://example.com"], Err(Refusal::BadHost)),
+            (
+                "http://example.com/",
+                &["example.com/x"],
+                Err(LocalReply::BadHost),
+            ),
+            ("/", &["a b"], Err(LocalReply::BadHost)),
+            ("/", &["a\"<script>"], Err(LocalReply::BadHost)),
+            ("/", &["http://example.com"], Err(LocalReply::BadHost)),
             ("/", &["a,b"], Ok("a,b")),
         ];
         for (url, hosts, expected) in rows {
             let mut request = Request::new(());
             let Ok(uri) = url.parse() else {
-                assert_eq!(*expected, Err(Refusal::BadHost), "{url}: not even a URL");
+                assert_eq!(*expected, Err(LocalReply::BadHost), "{url}: not even a URL");
                 continue;
             };
             *request.uri_mut() = uri;
@@ -99,7 +103,7 @@ mod tests {
                 request.headers_mut().append(HOST, host.parse().unwrap());
             }
             let found = authority(&request);
-            let found = found.as_ref().map(Authority::as_str).map_err(|refusal| *refusal);
+            let found = found.as_ref().map(Authority::as_str).map_err(|reply| *reply);
             assert_eq!(found, *expected, "{url} {hosts:?}");
         }
     }

@@ -3,11 +3,11 @@
 //! | URL | answered by |
 //! | --- | --- |
 //! | `http://NAME.spin.internal/…` | the component `NAME`, also where it has no route but `private` |
-//! | `http://self/…` | the component whose route matches, as for a visitor |
+//! | `http://self/…` | the component whose route matches, as for a client |
 //!
-//! The gate of the caller has judged the request when it comes here. A call is a request like a visitor's: it gets
-//! an instance of its own, with its own gate and limits, and takes one of the site's places, of which half are never
-//! for calls. Components that call each other without end run into the limit of [`places`](super::places) for nested
+//! The gate of the caller has judged the request when it comes here. A call is a request like a client's: it gets
+//! an instance of its own, with its own gate and limits, and takes one of the site's slots, of which half are never
+//! for calls. Components that call each other without end run into the limit of [`slots`](super::slots) for nested
 //! calls. The callee learns of the call by the same headers; its client address is [`IN_PROCESS`].
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,40 +19,40 @@ use outport_egress::{Gate, Internal, InternalDestination};
 use outport_manifest::PathRoute;
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use super::concurrency_limit::Asker;
 use super::headers::{Described, RouteHeaders};
-use super::places::Asker;
-use super::responder::Responder;
-use super::site::{Page, Refusal, Site};
+use super::http_component::HttpComponent;
+use super::router::{LocalReply, RouteTarget, Router};
 
 /// What a callee is told as the address of its client.
 pub const IN_PROCESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// The site as its own components reach it. It does not keep the site alive, whose components have the gates that
 /// hold this.
-struct InProcess(Weak<Site>);
+struct InProcess(Weak<Router>);
 
 /// What comes of a call.
 type Answer = Result<Response<WasiBody>, Error>;
 
-impl Site {
+impl Router {
     /// Lets other components call these by name.
-    pub fn with_callees(mut self, callees: impl IntoIterator<Item = (String, Responder)>) -> Site {
+    pub fn with_callees(mut self, callees: impl IntoIterator<Item = (String, HttpComponent)>) -> Router {
         let everything = PathRoute::parse("/...").expect("this is a route");
-        let named = callees.into_iter().map(|(name, responder)| {
+        let named = callees.into_iter().map(|(name, component)| {
             let headers = RouteHeaders::of(&everything);
-            let page = Page {
+            let target = RouteTarget {
                 headers,
-                responder,
+                component,
                 pool: None,
             };
-            (name.to_ascii_lowercase(), page)
+            (name.to_ascii_lowercase(), target)
         });
         self.callees.extend(named);
         self
     }
 
     /// Answers the requests that components behind `gates` send each other.
-    pub fn answer_calls_from<'a>(self: &Arc<Site>, gates: impl IntoIterator<Item = &'a Gate>) {
+    pub fn answer_calls_from<'a>(self: &Arc<Router>, gates: impl IntoIterator<Item = &'a Gate>) {
         for gate in gates {
             gate.set_internal(Arc::new(InProcess(Arc::downgrade(self))));
         }
@@ -72,14 +72,14 @@ impl Site {
 
     async fn answer_routed(&self, mut request: Request<WasiBody>, depth: u32) -> Response<WasiBody> {
         let answer = match self.describe(&mut request, IN_PROCESS) {
-            Ok(page) => self.respond(page, request, Asker::Call(depth), None).await,
-            Err(refusal) => Err(refusal),
+            Ok(target) => self.respond(target, request, Asker::Call(depth), None).await,
+            Err(reply) => Err(reply),
         };
-        answer.unwrap_or_else(Refusal::into_response)
+        answer.unwrap_or_else(LocalReply::into_response)
     }
 
     async fn answer_named(&self, name: &str, depth: u32, mut request: Request<WasiBody>) -> Answer {
-        let page = self.callees.get(name).ok_or(Error::DestinationNotFound)?;
+        let target = self.callees.get(name).ok_or(Error::DestinationNotFound)?;
         let uri = request.uri().clone();
         let described = Described {
             authority: uri.authority().map_or(name, |authority| authority.as_str()),
@@ -88,11 +88,11 @@ impl Site {
             named: &[],
             client: IN_PROCESS,
         };
-        page.headers.put_into(request.headers_mut(), &described);
+        target.headers.put_into(request.headers_mut(), &described);
         Ok(self
-            .respond(page, request, Asker::Call(depth), None)
+            .respond(target, request, Asker::Call(depth), None)
             .await
-            .unwrap_or_else(Refusal::into_response))
+            .unwrap_or_else(LocalReply::into_response))
     }
 }
 
@@ -103,10 +103,10 @@ impl Internal for InProcess {
         depth: u32,
         request: Request<WasiBody>,
     ) -> BoxFuture<'static, Answer> {
-        let site = self.0.clone();
+        let router = self.0.clone();
         Box::pin(async move {
-            match site.upgrade() {
-                Some(site) => site.answer_call(callee, depth.saturating_add(1), request).await,
+            match router.upgrade() {
+                Some(router) => router.answer_call(callee, depth.saturating_add(1), request).await,
                 None => Err(Error::DestinationUnavailable),
             }
         })

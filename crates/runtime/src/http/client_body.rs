@@ -4,7 +4,7 @@
 //! while without a byte the body ends with an error instead.
 //!
 //! A response that its guest does not finish ends with an error too: HTTP/1.1 closes the connection without a last
-//! chunk, HTTP/2 resets the stream. The client learns no more than that, so it is [told](ResponseBody) here.
+//! chunk, HTTP/2 resets the stream. The client learns no more than that, so it is [told](OutgoingBody) here.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::stall::Stall;
 use crate::excerpt::Excerpt;
-use crate::mishaps::{Mishaps, Severity};
+use crate::failure_log::{FailureLog, Severity};
 
 /// A request's body, for as long as its client sends it.
 pub(super) struct RequestBody {
@@ -78,35 +78,35 @@ fn broken(error: &hyper::Error) -> Error {
 }
 
 /// A response's body on its way to a client.
-pub(super) struct ResponseBody {
+pub(super) struct OutgoingBody {
     body: WasiBody,
     /// The rest of what is larger than one part.
     rest: Bytes,
     /// Bytes that are handed out at a time.
     part: usize,
     /// Of the component whose response it is.
-    mishaps: Option<Arc<Mishaps>>,
+    failures: Option<Arc<FailureLog>>,
 }
 
-impl ResponseBody {
+impl OutgoingBody {
     /// The body of a component's response, or of one of the server's own.
-    pub(super) fn new(body: WasiBody, mishaps: Option<Arc<Mishaps>>) -> ResponseBody {
-        ResponseBody {
+    pub(super) fn new(body: WasiBody, failures: Option<Arc<FailureLog>>) -> OutgoingBody {
+        OutgoingBody {
             body,
             rest: Bytes::new(),
             part: usize::MAX,
-            mishaps,
+            failures,
         }
     }
 
     /// The same in parts of at most so many bytes, for a protocol that shows only between parts whether its client reads.
-    pub(super) fn in_parts(self, part: usize) -> ResponseBody {
-        ResponseBody { part, ..self }
+    pub(super) fn in_parts(self, part: usize) -> OutgoingBody {
+        OutgoingBody { part, ..self }
     }
 
     fn tell(&self, error: &Error) {
-        if let Some(mishaps) = &self.mishaps {
-            let component = mishaps.component();
+        if let Some(failures) = &self.failures {
+            let component = failures.component();
             let cause = match error {
                 // What `wasmtime-wasi-http` makes of a body that was dropped before it was finished, and what is made of
                 // one whose instance has ended.
@@ -119,7 +119,7 @@ impl ResponseBody {
                 error => Excerpt::of(format_args!("{error}")).to_string(),
             };
             let what = format!("a response of component `{component}` broke off: {cause}");
-            mishaps.add(Severity::Warning, what);
+            failures.add(Severity::Warning, what);
         }
     }
 
@@ -143,7 +143,7 @@ impl ResponseBody {
     }
 }
 
-impl Body for ResponseBody {
+impl Body for OutgoingBody {
     type Data = Bytes;
     type Error = Error;
 

@@ -22,10 +22,10 @@ pub(super) enum ClientAddress {
     V6(Ipv6Addr),
 }
 
-/// All clients of a site.
+/// All clients of a server.
 pub(super) struct Clients {
     known: Mutex<HashMap<ClientAddress, Weak<Client>>>,
-    /// Of the places of each pool, how many a client may have.
+    /// Of the slots of each pool, how many a client may have.
     bounds: Vec<usize>,
 }
 
@@ -34,9 +34,9 @@ pub(super) struct Client {
     address: ClientAddress,
     clients: Arc<Clients>,
     connections: AtomicUsize,
-    /// The places that it may still take, of each pool.
-    pub(super) places: Vec<Semaphore>,
-    /// Its requests that wait for a place.
+    /// The slots that it may still take, of each pool.
+    pub(super) slots: Vec<Semaphore>,
+    /// Its requests that wait for a slot.
     pub(super) waiting: AtomicUsize,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for ClientAddress {
 }
 
 impl Clients {
-    /// None yet. Each may have so many places of each pool.
+    /// None yet. Each may have so many slots of each pool.
     pub(super) fn new(bounds: Vec<usize>) -> Arc<Clients> {
         Arc::new(Clients {
             known: Mutex::new(HashMap::new()),
@@ -85,7 +85,7 @@ impl Clients {
             address,
             clients: Arc::clone(self),
             connections: AtomicUsize::new(0),
-            places: self.bounds.iter().map(|bound| Semaphore::new(*bound)).collect(),
+            slots: self.bounds.iter().map(|bound| Semaphore::new(*bound)).collect(),
             waiting: AtomicUsize::new(0),
         });
         known.insert(address, Arc::downgrade(&client));

@@ -32,17 +32,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::client_body::{RequestBody, ResponseBody, Seen};
+use super::client_body::{OutgoingBody, RequestBody, Seen};
 use super::client_socket::{ClientSocket, ResponseClock};
 use super::clients::{Client, ConnectionSlot};
 use super::leaving::Leave;
-use super::site::Site;
+use super::router::Router;
 use super::streams::Streams;
 use super::wanted_body::{ClientConnection, Presence};
 
 /// A connection.
 pub(super) struct Connection {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<ConnectionInner>,
     /// Counts it for as long as it is open.
     pub(super) _slot: ConnectionSlot,
     /// Tells of the server's end.
@@ -50,8 +50,8 @@ pub(super) struct Connection {
 }
 
 /// What a connection and its requests need to know.
-pub(super) struct Shared {
-    pub(super) site: Arc<Site>,
+pub(super) struct ConnectionInner {
+    pub(super) router: Arc<Router>,
     pub(super) client: Arc<Client>,
     pub(super) address: SocketAddr,
     pub(super) times: Times,
@@ -160,15 +160,15 @@ impl Connection {
 }
 
 async fn answer(
-    present: Arc<(Arc<Shared>, Presence)>,
+    present: Arc<(Arc<ConnectionInner>, Presence)>,
     request: Request<Incoming>,
     part: usize,
-) -> Result<Response<ResponseBody>, Infallible> {
+) -> Result<Response<OutgoingBody>, Infallible> {
     let (shared, presence) = &*present;
     let request = request.map(|body| RequestBody::new(body, shared.times.client));
     let mut answer = pin!(
         shared
-            .site
+            .router
             .answer(request, &shared.client, shared.address, presence)
     );
     let response = poll_fn(|cx| {

@@ -11,7 +11,7 @@
 //! | `spin-client-addr` | `203.0.113.9:50412` |
 //! | `spin-path-match-kind` | `items` |
 //!
-//! A guest believes them, so whatever a visitor sent under a `spin-` name is removed first, with `_` for `-` as well: to
+//! A guest believes them, so whatever a client sent under a `spin-` name is removed first, with `_` for `-` as well: to
 //! a guest that makes variables of headers, as CGI does, both are one.
 
 use std::net::SocketAddr;
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_headers_tell_how_a_request_was_routed_and_nothing_a_visitor_claims() {
+    fn the_headers_tell_how_a_request_was_routed_and_nothing_a_client_claims() {
         let route = PathRoute::parse("/shop/:Kind/...").unwrap();
         let mut headers = HeaderMap::new();
         headers.insert("spin-client-addr", HeaderValue::from_static("1.2.3.4:5"));

@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn an_address_that_is_in_use_is_refused_even_by_sockets_that_share() {
         let listeners = Listeners::bind(ANY_PORT, 2).unwrap();
-        let refusal = Listeners::bind(listeners.address(), 2).expect_err("it is in use");
-        assert!(matches!(refusal, ListenError::InUse { .. }), "{refusal}");
+        let refused = Listeners::bind(listeners.address(), 2).expect_err("it is in use");
+        assert!(matches!(refused, ListenError::InUse { .. }), "{refused}");
         let address = listeners.address();
         drop(listeners);
         Listeners::bind(address, 2).expect("it is free again");
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn an_address_of_another_machine_is_refused() {
-        let refusal = Listeners::bind("192.0.2.1:0".parse().unwrap(), 1).expect_err("it is nobody's");
-        assert!(matches!(refusal, ListenError::NotHere { .. }), "{refusal}");
+        let refused = Listeners::bind("192.0.2.1:0".parse().unwrap(), 1).expect_err("it is nobody's");
+        assert!(matches!(refused, ListenError::NotHere { .. }), "{refused}");
     }
 }

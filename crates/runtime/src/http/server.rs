@@ -19,11 +19,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::clients::ConnectionSlot;
-use super::connection::{Connection, Shared, Times};
+use super::connection::{Connection, ConnectionInner, Times};
 use super::leaving::Leaving;
 use super::listeners::Listeners;
 use super::occasional::Occasional;
-use super::site::Site;
+use super::router::Router;
 use crate::descriptors;
 
 /// What clients may take up.
@@ -99,20 +99,20 @@ impl Server {
     ///
     /// When the system gives no thread, or no way to wait for sockets.
     pub fn start(
-        site: impl Into<Arc<Site>>,
+        router: impl Into<Arc<Router>>,
         listeners: Listeners,
         limits: ServerLimits,
     ) -> Result<Server, ServeError> {
         let (stop, stopping) = watch::channel(Phase::Serving);
         let (alive, workers) = mpsc::channel(1);
-        let site = site.into();
-        site.check_own_memory();
+        let router = router.into();
+        router.check_own_memory();
         let sockets = listeners.into_sockets();
         let common = Arc::new(Common {
             times: Times {
                 header: limits.header_timeout,
                 client: limits.client_timeout,
-                response: site
+                response: router
                     .longest_response()
                     .map(|longest| longest.saturating_add(limits.client_timeout)),
             },
@@ -121,7 +121,7 @@ impl Server {
             grace: limits.grace,
             not_accepted: Occasional::default(),
             turned_away: Occasional::default(),
-            site,
+            router,
         });
         for (number, socket) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -158,7 +158,7 @@ impl Server {
 
 /// What all workers share.
 struct Common {
-    site: Arc<Site>,
+    router: Arc<Router>,
     times: Times,
     connections: Arc<Semaphore>,
     of_one_client: usize,
@@ -185,7 +185,7 @@ impl Worker {
         drop(socket);
         let leave = async {
             connections.all().await;
-            self.common.site.quiet().await;
+            self.common.router.quiet().await;
         };
         let _ = tokio::time::timeout(self.common.grace, leave).await;
         self.common.sum_up();
@@ -208,10 +208,10 @@ impl Worker {
             let Some(slot) = self.common.connect(address) else {
                 continue;
             };
-            let place = Arc::clone(&self.common.connections).acquire_owned().await;
+            let open = Arc::clone(&self.common.connections).acquire_owned().await;
             let connection = Connection {
-                shared: Arc::new(Shared {
-                    site: Arc::clone(&self.common.site),
+                shared: Arc::new(ConnectionInner {
+                    router: Arc::clone(&self.common.router),
                     client: Arc::clone(slot.client()),
                     address,
                     times: self.common.times,
@@ -221,7 +221,7 @@ impl Worker {
             };
             tokio::spawn(async move {
                 connection.serve(client).await;
-                drop(place);
+                drop(open);
             });
         }
     }
@@ -230,7 +230,7 @@ impl Worker {
 impl Common {
     /// Counts a connection of a client, unless it has enough.
     fn connect(&self, address: SocketAddr) -> Option<ConnectionSlot> {
-        let client = self.site.clients().at(address.ip());
+        let client = self.router.clients().at(address.ip());
         let slot = client.connect(self.of_one_client);
         if slot.is_none() {
             self.turned_away.tell(|| {
@@ -261,6 +261,6 @@ impl Common {
         self.not_accepted.sum_up("cannot accept connections");
         self.turned_away
             .sum_up("connections were closed of clients who had as many as one may have");
-        self.site.sum_up();
+        self.router.sum_up();
     }
 }

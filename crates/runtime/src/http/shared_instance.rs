@@ -28,11 +28,11 @@ use wasmtime::component::Accessor;
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3 as host_p3};
 
-use super::inbox::{End, Inbox, Reply, Turn};
-use super::last_turn::LastTurn;
-use super::responder::Refused;
+use super::http_component::GuestErrorLog;
+use super::instance_queue::{End, InFlight, InstanceQueue, Reply};
+use super::response_body::ResponseBody;
 use crate::guest::Guest;
-use crate::prepared::Prepared;
+use crate::guest_pre::GuestPre;
 
 /// How an instance ended.
 pub(super) enum Ended {
@@ -45,33 +45,33 @@ pub(super) enum Ended {
 /// A request that an instance is at.
 pub(super) struct Taken {
     pub(super) request: Request<WasiBody>,
-    pub(super) turn: Turn,
+    pub(super) in_flight: InFlight,
 }
 
-/// Makes an instance in `store` for `first`, and answers what comes in at `inbox` too until the end.
+/// Makes an instance in `store` for `first`, and answers what comes in at `queue` too until the end.
 pub(super) async fn live(
-    prepared: &Prepared,
+    guest: &GuestPre,
     mut store: Store<Guest>,
     handler: &ServicePre<Guest>,
-    refused: &Refused,
-    inbox: &Arc<Inbox>,
+    guest_errors: &GuestErrorLog,
+    queue: &Arc<InstanceQueue>,
     first: Taken,
 ) -> Ended {
-    // After the store is gone, so that its place may go too, and before anybody reads on in what it answered.
-    let _end = Closing(inbox);
+    // After the store is gone, so that its slot may go too, and before anybody reads on in what it answered.
+    let _end = Closing(queue);
     let ending = store.data_mut().gate().ctx.ending();
     let account = Arc::clone(store.data().account());
-    let run = pin!(run(store, handler, refused, inbox, first));
-    let mut run = pin!(prepared.engine().interrupting(&account, run));
-    let mut clock = Clock::new(inbox, refused);
+    let run = pin!(run(store, handler, guest_errors, queue, first));
+    let mut run = pin!(guest.engine().interrupting(&account, run));
+    let mut clock = Clock::new(queue, guest_errors);
     let ended = std::future::poll_fn(|cx| {
-        if let Poll::Ready(end) = inbox.poll_over(cx.waker()) {
+        if let Poll::Ready(end) = queue.poll_over(cx.waker()) {
             return Poll::Ready(Ended::For(end));
         }
         if let Poll::Ready(ended) = run.as_mut().poll(cx) {
             return Poll::Ready(Ended::ByItself(ended));
         }
-        inbox.return_untaken();
+        queue.return_untaken();
         clock.poll(cx).map(Ended::For)
     })
     .await;
@@ -81,8 +81,8 @@ pub(super) async fn live(
     ended
 }
 
-/// Closes an inbox when its instance is gone.
-struct Closing<'a>(&'a Inbox);
+/// Closes a queue when its instance is gone.
+struct Closing<'a>(&'a InstanceQueue);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
@@ -93,26 +93,26 @@ impl Drop for Closing<'_> {
 async fn run(
     mut store: Store<Guest>,
     handler: &ServicePre<Guest>,
-    refused: &Refused,
-    inbox: &Arc<Inbox>,
+    guest_errors: &GuestErrorLog,
+    queue: &Arc<InstanceQueue>,
     first: Taken,
 ) -> wasmtime::Result<()> {
     let service = handler.instantiate_async(&mut store).await?;
     store
-        .run_concurrent(async |store| turn_event_loop(store, &service, refused, inbox, first).await)
+        .run_concurrent(async |store| turn_event_loop(store, &service, guest_errors, queue, first).await)
         .await?
 }
 
 async fn turn_event_loop(
     store: &Accessor<Guest>,
     service: &Service,
-    refused: &Refused,
-    inbox: &Arc<Inbox>,
+    guest_errors: &GuestErrorLog,
+    queue: &Arc<InstanceQueue>,
     first: Taken,
 ) -> wasmtime::Result<()> {
     let entry = *service.wasi_http_handler().func_handle().func();
     let mut running = FuturesUnordered::new();
-    running.push(answer(store, service, refused, inbox, first));
+    running.push(answer(store, service, guest_errors, queue, first));
     std::future::poll_fn(|cx| {
         loop {
             match running.poll_next_unpin(cx) {
@@ -122,17 +122,17 @@ async fn turn_event_loop(
             }
             // A guest may refuse calls for a while. What it is given meanwhile goes elsewhere.
             if store.poll_ready_for_concurrent_call(entry, cx).is_ready()
-                && let Some((request, turn)) = inbox.take()
+                && let Some((request, in_flight)) = queue.take()
             {
-                let taken = Taken { request, turn };
-                running.push(answer(store, service, refused, inbox, taken));
+                let taken = Taken { request, in_flight };
+                running.push(answer(store, service, guest_errors, queue, taken));
                 continue;
             }
             // Beside the requests, the guest may be at what it began with earlier ones.
             if !running.is_empty() || store.poll_no_interesting_tasks(cx).is_pending() {
                 return Poll::Pending;
             }
-            return match inbox.stays() {
+            return match queue.stays() {
                 true => Poll::Pending,
                 false => Poll::Ready(Ok(())),
             };
@@ -144,13 +144,13 @@ async fn turn_event_loop(
 async fn answer(
     store: &Accessor<Guest>,
     service: &Service,
-    refused: &Refused,
-    inbox: &Inbox,
-    Taken { request, turn }: Taken,
+    guest_errors: &GuestErrorLog,
+    queue: &InstanceQueue,
+    Taken { request, in_flight }: Taken,
 ) -> wasmtime::Result<()> {
     let (request, sent) = store.with(|mut store| {
         let guest = store.data_mut();
-        if turn.number() > 0 {
+        if in_flight.number() > 0 {
             guest.budget().renew();
         }
         let (request, sent) = host_p3::Request::from_http(guest.http().hooks, request);
@@ -164,33 +164,35 @@ async fn answer(
             })?;
             let half_used = account.is_half_used();
             if half_used {
-                inbox.close_door();
+                queue.stop_accepting();
             }
-            // An answer that comes too late is of no use, and that nobody waits for it any more is the visitor's choice.
-            if let Some(reply) = inbox.take_waiter(turn.number()) {
-                drop(reply.send(Reply::Answer(answer.map(|body| LastTurn::new(body, turn)))));
+            // An answer that comes too late is of no use, and that nobody waits for it any more is the client's choice.
+            if let Some(reply) = queue.take_waiter(in_flight.number()) {
+                drop(reply.send(Reply::Answer(
+                    answer.map(|body| ResponseBody::new(body, in_flight)),
+                )));
             }
         }
-        Err(code) => refused.tell(&code),
+        Err(code) => guest_errors.log(&code),
     }
     Ok(())
 }
 
 /// Looks at the time now and then: not for each request, which would cost a timer each.
 struct Clock<'a> {
-    inbox: &'a Inbox,
-    refused: &'a Refused,
+    queue: &'a InstanceQueue,
+    guest_errors: &'a GuestErrorLog,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl<'a> Clock<'a> {
-    fn new(inbox: &'a Inbox, refused: &'a Refused) -> Clock<'a> {
+    fn new(queue: &'a InstanceQueue, guest_errors: &'a GuestErrorLog) -> Clock<'a> {
         let mut clock = Clock {
-            inbox,
-            refused,
+            queue,
+            guest_errors,
             sleep: None,
         };
-        clock.set(inbox.look(std::time::Instant::now()).ok().flatten());
+        clock.set(queue.look(std::time::Instant::now()).ok().flatten());
         clock
     }
 
@@ -200,10 +202,10 @@ impl<'a> Clock<'a> {
                 return Poll::Pending;
             }
             let now = std::time::Instant::now();
-            for _ in 0..self.inbox.give_up_overdue(now) {
-                self.refused.tell_too_slow();
+            for _ in 0..self.queue.give_up_overdue(now) {
+                self.guest_errors.log_too_slow();
             }
-            match self.inbox.look(now) {
+            match self.queue.look(now) {
                 Ok(next) => self.set(next),
                 Err(end) => return Poll::Ready(end),
             }

@@ -28,10 +28,10 @@ use super::stall::Stall;
 /// The streams of one connection, as hyper's executor. Clones share everything.
 #[derive(Clone)]
 pub(super) struct Streams {
-    shared: Arc<Shared>,
+    shared: Arc<StreamsInner>,
 }
 
-struct Shared {
+struct StreamsInner {
     /// Time for a client to take a part of a body, and between two requests.
     timeout: Duration,
     /// Time for a whole response. `None` is no limit.
@@ -43,13 +43,13 @@ struct Shared {
 }
 
 /// One of the open streams.
-struct Open(Arc<Shared>);
+struct Open(Arc<StreamsInner>);
 
 impl Streams {
     /// No streams yet.
     pub(super) fn new(timeout: Duration, whole: Option<Duration>) -> Streams {
         Streams {
-            shared: Arc::new(Shared {
+            shared: Arc::new(StreamsInner {
                 timeout,
                 whole,
                 born: Instant::now(),

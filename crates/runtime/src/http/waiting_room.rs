@@ -1,6 +1,6 @@
-//! The requests that wait for a place. A request that waits costs its headers and a task, so not all may.
+//! The requests that wait for a slot. A request that waits costs its headers and a task, so not all may.
 //!
-//! At most [`FOR_EACH_PLACE`] times as many wait as there are places, or [`FEWEST`], and half of these for one client.
+//! At most [`FOR_EACH_PLACE`] times as many wait as there are slots, or [`FEWEST`], and half of these for one client.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,11 +19,11 @@ pub(super) struct Waits<'a> {
 }
 
 impl WaitingRoom {
-    /// Room beside so many places.
-    pub(super) fn new(places: u32) -> WaitingRoom {
+    /// Room beside so many slots.
+    pub(super) fn new(slots: u32) -> WaitingRoom {
         WaitingRoom {
             waiting: AtomicUsize::new(0),
-            room: (places as usize * FOR_EACH_PLACE).max(FEWEST),
+            room: (slots as usize * FOR_EACH_PLACE).max(FEWEST),
         }
     }
 
@@ -71,8 +71,8 @@ fn uncount(counter: Option<&AtomicUsize>) {
     }
 }
 
-/// Requests that wait for each place that there is.
+/// Requests that wait for each slot that there is.
 const FOR_EACH_PLACE: usize = 4;
 
-/// Requests that may wait however few places there are.
+/// Requests that may wait however few slots there are.
 pub(super) const FEWEST: usize = 1024;

@@ -3,7 +3,7 @@
 //! A response to HEAD has no body, nor has a 204 or 304, and one with a `content-length` ends there, and not before. Its
 //! guest may write one all the same, or only have to end it. Were the body gone by then, the write would fail, and many a
 //! guest would end with a trap after the right answer. So what nobody wants is read and thrown away at the cost of its
-//! guest, until the guest ends the body or its time is over; the request keeps its place meanwhile.
+//! guest, until the guest ends the body or its time is over; the request keeps its slot meanwhile.
 //!
 //! A client who hangs up is another matter: there is nobody left for whom the guest could do anything, and it is told by a
 //! write that fails. Who wanted more is known at once to have left; who wanted nothing more, by the end of its

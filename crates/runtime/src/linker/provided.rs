@@ -17,14 +17,14 @@ pub fn is_provided(import: &str) -> bool {
 }
 
 /// Interfaces of one package whose versions can stand in for each other.
-struct Track {
+struct VersionTrack {
     package: &'static str,
     /// One version, or (with a dot at the end) all versions that begin so and are no release candidates.
     versions: &'static str,
     interfaces: &'static [&'static str],
 }
 
-impl Track {
+impl VersionTrack {
     fn covers(&self, version: &str) -> bool {
         if !self.versions.ends_with('.') {
             return version == self.versions;
@@ -37,33 +37,33 @@ impl Track {
     }
 }
 
-const PROVIDED: &[Track] = &[
-    Track {
+const PROVIDED: &[VersionTrack] = &[
+    VersionTrack {
         package: "wasi:io",
         versions: "0.2.",
         interfaces: &["error", "poll", "streams"],
     },
-    Track {
+    VersionTrack {
         package: "wasi:clocks",
         versions: "0.2.",
         interfaces: &["monotonic-clock", "wall-clock"],
     },
-    Track {
+    VersionTrack {
         package: "wasi:random",
         versions: "0.2.",
         interfaces: RANDOM,
     },
-    Track {
+    VersionTrack {
         package: "wasi:filesystem",
         versions: "0.2.",
         interfaces: FILESYSTEM,
     },
-    Track {
+    VersionTrack {
         package: "wasi:cli",
         versions: "0.2.",
         interfaces: CLI,
     },
-    Track {
+    VersionTrack {
         package: "wasi:sockets",
         versions: "0.2.",
         interfaces: &[
@@ -76,67 +76,67 @@ const PROVIDED: &[Track] = &[
             "udp-create-socket",
         ],
     },
-    Track {
+    VersionTrack {
         package: "wasi:http",
         versions: "0.2.",
         interfaces: &["types", "outgoing-handler"],
     },
-    Track {
+    VersionTrack {
         package: "wasi:clocks",
         versions: "0.3.",
         interfaces: &["types", "monotonic-clock", "system-clock"],
     },
-    Track {
+    VersionTrack {
         package: "wasi:random",
         versions: "0.3.",
         interfaces: RANDOM,
     },
-    Track {
+    VersionTrack {
         package: "wasi:filesystem",
         versions: "0.3.",
         interfaces: FILESYSTEM,
     },
-    Track {
+    VersionTrack {
         package: "wasi:cli",
         versions: "0.3.",
         interfaces: CLI,
     },
-    Track {
+    VersionTrack {
         package: "wasi:cli",
         versions: "0.3.",
         interfaces: &["types"],
     },
-    Track {
+    VersionTrack {
         package: "wasi:sockets",
         versions: "0.3.",
         interfaces: &["types", "ip-name-lookup"],
     },
-    Track {
+    VersionTrack {
         package: "wasi:http",
         versions: "0.3.",
         interfaces: &["types", "client"],
     },
-    Track {
+    VersionTrack {
         package: "fermyon:spin",
         versions: "2.0.0",
         interfaces: &["variables"],
     },
-    Track {
+    VersionTrack {
         package: "spin:variables",
         versions: "3.0.0",
         interfaces: &["variables"],
     },
-    Track {
+    VersionTrack {
         package: "wasi:config",
         versions: "0.2.0-rc.1",
         interfaces: &["store"],
     },
-    Track {
+    VersionTrack {
         package: "wasi:config",
         versions: "0.2.0-draft",
         interfaces: &["store"],
     },
-    Track {
+    VersionTrack {
         package: "wasi:config",
         versions: "0.2.0-draft-2024-09-27",
         interfaces: &["store"],
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use crate::app::right_of;
     use crate::engine::{Allocation, Engine};
-    use crate::linker::Interfaces;
+    use crate::linker::GuestLinker;
 
     #[test]
     fn a_version_is_provided_by_its_track_and_a_candidate_never() {
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn everything_in_the_table_is_in_the_linker() {
         let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
-        let mut linker = Interfaces::new(&engine).expect("everything links").linker;
+        let mut linker = GuestLinker::new(&engine).linker;
         for track in PROVIDED {
             let patch = match track.versions {
                 "0.2." => "12",

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// A file that nobody waits for. Dropping it ends the thread, once what is queued is written.
 #[derive(Debug)]
 pub(super) struct OutputQueue {
-    shared: Arc<Shared>,
+    shared: Arc<QueueInner>,
 }
 
 /// What a queue leads to, and what is made of a loss.
@@ -42,7 +42,7 @@ pub(super) struct Output {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct QueueInner {
     output: Output,
     state: Mutex<State>,
     /// There is something to write.
@@ -79,7 +79,7 @@ struct State {
 impl OutputQueue {
     /// Starts the thread that writes to `file`.
     pub(super) fn start(output: Output, file: File) -> io::Result<OutputQueue> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(QueueInner {
             output,
             state: Mutex::default(),
             work: Condvar::new(),
@@ -266,7 +266,7 @@ impl State {
     }
 }
 
-impl Shared {
+impl QueueInner {
     /// Nothing panics while it is locked; and output goes on whatever does.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())

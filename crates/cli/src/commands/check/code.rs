@@ -1,6 +1,6 @@
 //! The code of an app as `up` would use it: what it imports and exports, and what would keep it from running.
 //!
-//! The same function that makes an app ready to run is asked ([`Assembly::examine`]), so that `check` cannot find less
+//! The same function that makes an app ready to run is asked ([`AppBuilder::examine`]), so that `check` cannot find less
 //! than `up` refuses. Nothing is run, and nothing is resolved.
 
 use std::collections::{BTreeSet, HashMap};
@@ -9,7 +9,7 @@ use outport_check::{Code, Finding, Interfaces, Severity};
 use outport_egress::Egress;
 use outport_manifest::{Component, ComponentId, Manifest, Source, Variables};
 use outport_policy::Location;
-use outport_runtime::app::{AppProblem, AppProblemKind, Assembly, OutputLines};
+use outport_runtime::app::{AppBuilder, AppProblem, AppProblemKind, OutputLines};
 use outport_runtime::engine::Allocation;
 use outport_runtime::limits::GuestLimits;
 use outport_runtime::memory_ceiling::MemoryCeiling;
@@ -51,7 +51,7 @@ impl ExaminedCode {
         // As for an app that is served, since a pool of instances has limits of its own.
         let room = EngineRoom::open(Allocation::Pool { instances: 1 }, MemoryCeiling::none(), code)?;
         let egress = Egress::builder().build()?;
-        let assembly = Assembly {
+        let assembly = AppBuilder {
             engine: &room.engine,
             code: &room.code,
             cache: &operator.loading.cache(),
@@ -66,7 +66,7 @@ impl ExaminedCode {
             command_limits: GuestLimits::of_a_command(),
         };
         let components = components_by_place(manifest);
-        let examined = assembly.examine(manifest, |id| with_source.contains(id));
+        let examined = assembly.check(manifest, |id| with_source.contains(id));
         let problems = examined.problems.iter();
         let problems = problems.filter_map(|problem| finding(problem, &components));
         let unmatched = unmatched::findings(&examined.files, &manifest.source);
@@ -92,7 +92,7 @@ fn finding(problem: &AppProblem, components: &HashMap<Location, &ComponentId>) -
         // Of a variable without a value, or one that does not exist.
         AppProblemKind::Variable(_) => return None,
         AppProblemKind::Component(_) | AppProblemKind::NotFetched { .. } => Code::Unusable,
-        AppProblemKind::NotAResponder(_) | AppProblemKind::NotACommand(_) => Code::MissingExport,
+        AppProblemKind::NotAnHttpComponent(_) | AppProblemKind::NotACommand(_) => Code::MissingExport,
         _ => Code::NotLinked,
     };
     let mut finding = Finding::new(code, problem.location.clone(), problem.kind.to_string());

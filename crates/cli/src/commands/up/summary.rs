@@ -9,7 +9,7 @@ use outport_check::{Granted, Interfaces, Subject, list_imports, sum_up_imports, 
 use outport_manifest::{ComponentId, HttpTrigger, Route};
 use outport_policy::{Entry, Limit, excerpt, printable};
 use outport_runtime::app::App;
-use outport_runtime::prepared::Prepared;
+use outport_runtime::guest_pre::GuestPre;
 
 use crate::app_options::WrittenApp;
 use crate::diagnostic::Diagnostic;
@@ -120,7 +120,7 @@ impl Summary<'_> {
         self.app
             .commands
             .iter()
-            .map(|command| command.prepared().name().to_owned())
+            .map(|command| command.guest().name().to_owned())
             .collect()
     }
 
@@ -190,21 +190,21 @@ impl Summary<'_> {
 
     /// What traps when it is called, each component once: a line, or with `-v` all of it.
     fn mention_imports(&self, terminal: Terminal) {
-        let responders = self.app.site.iter().map(|entry| entry.responder.prepared());
-        let commands = self.app.commands.iter().map(|command| command.prepared());
+        let responders = self.app.router.iter().map(|entry| entry.component.guest());
+        let commands = self.app.commands.iter().map(|command| command.guest());
         let mut told: Vec<&str> = Vec::new();
-        for prepared in responders.chain(commands) {
-            if !prepared.not_provided().is_empty() && !told.contains(&prepared.name()) {
-                told.push(prepared.name());
-                terminal.show(&not_provided(prepared, terminal), &Files::default());
+        for guest in responders.chain(commands) {
+            if !guest.not_provided().is_empty() && !told.contains(&guest.name()) {
+                told.push(guest.name());
+                terminal.show(&not_provided(guest, terminal), &Files::default());
             }
         }
     }
 }
 
-fn not_provided(prepared: &Prepared, terminal: Terminal) -> Diagnostic {
-    let imports = prepared.not_provided().iter().map(String::as_str);
-    let component = prepared.name();
+fn not_provided(guest: &GuestPre, terminal: Terminal) -> Diagnostic {
+    let imports = guest.not_provided().iter().map(String::as_str);
+    let component = guest.name();
     Diagnostic::note(match terminal.is_verbose() {
         true => format!(
             "component `{component}` imports {}, which Outport does not provide: a call traps",

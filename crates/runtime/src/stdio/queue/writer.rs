@@ -6,9 +6,9 @@ use std::sync::MutexGuard;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{CAPACITY, Shared, State};
+use super::{CAPACITY, QueueInner, State};
 
-impl Shared {
+impl QueueInner {
     pub(super) fn write_all(&self, mut file: File) {
         let mut batch = Vec::new();
         while self.take(&mut batch) {

@@ -1,15 +1,15 @@
-//! Who may run at a time: one place for each request, which its instance holds until it has ended or is idle.
+//! Who may run at a time: one slot for each request, which its instance holds until it has ended or is idle.
 //!
 //! An instance that waits for a further request holds none, so that it keeps nobody waiting. How many there are is
 //! bounded by [`IDLE_INSTANCES`]; one for which there is no room ends.
 //!
 //! # Pools
 //!
-//! So that no component takes the places of the others, a quarter of all is shared out among the components with a route,
-//! at least one each; the rest is common. An app with one such component has common places only, and so has one with
-//! fewer than two places for each.
+//! So that no component takes the slots of the others, a quarter of all is shared out among the components with a route,
+//! at least one each; the rest is common. An app with one such component has common slots only, and so has one with
+//! fewer than two slots for each.
 //!
-//! | places, components | of each component | common |
+//! | slots, components | of each component | common |
 //! | --- | --- | --- |
 //! | 1000, 1 | 0 | 1000 |
 //! | 1000, 2 | 125 | 750 |
@@ -20,23 +20,23 @@
 //! | asks | waits for |
 //! | --- | --- |
 //! | a client | a place of the component's, or a common one |
-//! | a component that calls another | one of the rights to a call, which are half as many as all places, and then a common place |
+//! | a component that calls another | one of the rights to a call, which are half as many as all slots, and then a common slot |
 //!
-//! However components call each other, then, half of all places are never theirs. A call holds its caller's place as
+//! However components call each other, then, half of all slots are never theirs. A call holds its caller's slot as
 //! well as its own, so there is a limit to how deep calls may be nested: [`DEEPEST_CALL`]. The depth is carried with
 //! the instance, never with the request, which is the guest's to write.
 //!
 //! # Clients
 //!
-//! One client (an address, see [`Clients`](super::clients::Clients)) has at most half of the places of each pool, at least
+//! One client (an address, see [`Clients`](super::clients::Clients)) has at most half of the slots of each pool, at least
 //! one: what it has in the pools of some components leaves it room in those of others, and others room in all. It keeps
 //! what it took when it hangs up, until the instances are done. A proxy in front is one client, too: behind it, half
-//! as many requests run at a time; further ones wait, as they do when all places are taken.
+//! as many requests run at a time; further ones wait, as they do when all slots are taken.
 //!
 //! # Waiting
 //!
-//! In the order of coming, for [`PATIENCE`], and not more than there is [room](super::waiting_room) for; beyond, there is no
-//! place at once.
+//! In the order of coming, for [`QUEUE_TIMEOUT`], and not more than there is [room](super::waiting_room) for; beyond, there is no
+//! slot at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,13 +48,13 @@ use super::clients::{Client, Clients};
 use super::waiting_room::WaitingRoom;
 use crate::engine::IDLE_INSTANCES;
 
-/// The places of a site.
-pub(super) struct Places {
-    shared: Arc<Shared>,
+/// The slots of a site.
+pub(super) struct ConcurrencyLimit {
+    shared: Arc<ConcurrencyLimitInner>,
     clients: Arc<Clients>,
 }
 
-struct Shared {
+struct ConcurrencyLimitInner {
     /// The common one, then one for each component.
     pools: Vec<Pool>,
     for_calls: Semaphore,
@@ -71,7 +71,7 @@ struct Pool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OwnPool(usize);
 
-/// Who asks for a place.
+/// Who asks for a slot.
 #[derive(Clone, Copy)]
 pub(super) enum Asker<'a> {
     /// A client, for a component.
@@ -81,21 +81,21 @@ pub(super) enum Asker<'a> {
 }
 
 /// The place of one request, for as long as it is held.
-pub(super) struct Place {
-    shared: Arc<Shared>,
+pub(super) struct RequestSlot {
+    shared: Arc<ConcurrencyLimitInner>,
     pool: usize,
     client: Option<Arc<Client>>,
     depth: u32,
 }
 
 /// The right of an instance to be idle.
-pub(super) struct IdlePlace {
+pub(super) struct IdleSlot {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Why there is no place.
+/// Why there is no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoPlace {
+pub(super) enum NoSlot {
     /// None became free in time, or too many wait.
     Full,
     /// The calls are nested too deep.
@@ -105,8 +105,8 @@ pub(super) enum NoPlace {
 /// How deep calls may be nested: a client's request is at depth 0, what its instance calls at depth 1.
 pub(super) const DEEPEST_CALL: u32 = 16;
 
-/// How long a request waits for a place among the running ones before it is answered with 503.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a request waits for a slot among the running ones before it is answered with 503.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const COMMON: usize = 0;
 
@@ -117,9 +117,9 @@ impl OwnPool {
     }
 }
 
-impl Places {
+impl ConcurrencyLimit {
     /// So many, for so many components with a route; half as many calls at a time.
-    pub(super) fn new(number: u32, components: usize) -> Places {
+    pub(super) fn new(number: u32, components: usize) -> ConcurrencyLimit {
         let number = number.max(1);
         let share = share(number, components);
         let components = u32::try_from(components).unwrap_or(u32::MAX);
@@ -129,8 +129,8 @@ impl Places {
             .map(Pool::new)
             .collect();
         let bounds = pools.iter().map(Pool::of_one_client).collect();
-        Places {
-            shared: Arc::new(Shared {
+        ConcurrencyLimit {
+            shared: Arc::new(ConcurrencyLimitInner {
                 pools,
                 for_calls: Semaphore::new((number as usize / 2).max(1)),
                 idle: Arc::new(Semaphore::new(IDLE_INSTANCES as usize)),
@@ -140,26 +140,26 @@ impl Places {
         }
     }
 
-    /// Who may have places.
+    /// Who may have slots.
     pub(super) fn clients(&self) -> &Arc<Clients> {
         &self.clients
     }
 
-    /// A place for a request.
-    pub(super) async fn take(&self, asker: Asker<'_>) -> Result<Place, NoPlace> {
+    /// A slot for a request.
+    pub(super) async fn take(&self, asker: Asker<'_>) -> Result<RequestSlot, NoSlot> {
         if asker.depth() > DEEPEST_CALL {
-            return Err(NoPlace::TooDeep);
+            return Err(NoSlot::TooDeep);
         }
-        if let Some(place) = self.try_take(asker) {
-            return Ok(place);
+        if let Some(slot) = self.try_take(asker) {
+            return Ok(slot);
         }
         let client = asker.client().map(Arc::as_ref);
-        let _waits = self.shared.waiting.enter(client).ok_or(NoPlace::Full)?;
-        let place = timeout(PATIENCE, self.wait(asker)).await;
-        place.map_err(|_| NoPlace::Full)
+        let _waits = self.shared.waiting.enter(client).ok_or(NoSlot::Full)?;
+        let slot = timeout(QUEUE_TIMEOUT, self.wait(asker)).await;
+        slot.map_err(|_| NoSlot::Full)
     }
 
-    /// Waits until all places are free.
+    /// Waits until all slots are free.
     pub(super) async fn quiet(&self) {
         let mut all = Vec::new();
         for pool in &self.shared.pools {
@@ -167,24 +167,24 @@ impl Places {
         }
     }
 
-    fn try_take(&self, asker: Asker<'_>) -> Option<Place> {
+    fn try_take(&self, asker: Asker<'_>) -> Option<RequestSlot> {
         match asker {
             Asker::Client(client, own) => {
                 let found = self.shared.try_pool(own.0, client);
                 let found = found.or_else(|| self.shared.try_pool(COMMON, client))?;
-                Some(self.place(found.held(), asker))
+                Some(self.slot(found.held(), asker))
             }
             Asker::Call(_) => {
                 let call = self.shared.for_calls.try_acquire().ok()?;
-                let place = self.shared.pools[COMMON].free.try_acquire().ok()?;
+                let slot = self.shared.pools[COMMON].free.try_acquire().ok()?;
                 call.forget();
-                Some(self.place(Found::of(COMMON, place).held(), asker))
+                Some(self.slot(Found::of(COMMON, slot).held(), asker))
             }
         }
     }
 
     /// Nothing is held by who stops to wait.
-    async fn wait(&self, asker: Asker<'_>) -> Place {
+    async fn wait(&self, asker: Asker<'_>) -> RequestSlot {
         match asker {
             Asker::Client(client, own) => {
                 let found = tokio::select! {
@@ -192,19 +192,19 @@ impl Places {
                     own = self.shared.pool(own.0, client) => own,
                     common = self.shared.pool(COMMON, client) => common,
                 };
-                self.place(found.held(), asker)
+                self.slot(found.held(), asker)
             }
             Asker::Call(_) => {
                 let call = acquire(&self.shared.for_calls).await;
-                let place = acquire(&self.shared.pools[COMMON].free).await;
+                let slot = acquire(&self.shared.pools[COMMON].free).await;
                 call.forget();
-                self.place(Found::of(COMMON, place).held(), asker)
+                self.slot(Found::of(COMMON, slot).held(), asker)
             }
         }
     }
 
-    fn place(&self, pool: usize, asker: Asker<'_>) -> Place {
-        Place {
+    fn slot(&self, pool: usize, asker: Asker<'_>) -> RequestSlot {
+        RequestSlot {
             shared: Arc::clone(&self.shared),
             pool,
             client: asker.client().cloned(),
@@ -213,7 +213,7 @@ impl Places {
     }
 }
 
-/// How many places of each component are its own.
+/// How many slots of each component are its own.
 fn share(number: u32, components: usize) -> u32 {
     let components = u32::try_from(components).unwrap_or(u32::MAX);
     match components {
@@ -239,25 +239,25 @@ impl Pool {
     }
 }
 
-/// A place of a pool that was found, and what its client gives for it.
+/// A slot of a pool that was found, and what its client gives for it.
 struct Found<'a> {
     pool: usize,
-    place: SemaphorePermit<'a>,
+    slot: SemaphorePermit<'a>,
     client: Option<SemaphorePermit<'a>>,
 }
 
 impl<'a> Found<'a> {
-    fn of(pool: usize, place: SemaphorePermit<'a>) -> Found<'a> {
+    fn of(pool: usize, slot: SemaphorePermit<'a>) -> Found<'a> {
         Found {
             pool,
-            place,
+            slot,
             client: None,
         }
     }
 
-    /// From now on a [`Place`] gives it back.
+    /// From now on a [`RequestSlot`] gives it back.
     fn held(self) -> usize {
-        self.place.forget();
+        self.slot.forget();
         if let Some(client) = self.client {
             client.forget();
         }
@@ -265,22 +265,22 @@ impl<'a> Found<'a> {
     }
 }
 
-impl Shared {
+impl ConcurrencyLimitInner {
     fn try_pool<'a>(&'a self, pool: usize, client: &'a Client) -> Option<Found<'a>> {
-        let of_client = client.places[pool].try_acquire().ok()?;
-        let place = self.pools[pool].free.try_acquire().ok()?;
+        let of_client = client.slots[pool].try_acquire().ok()?;
+        let slot = self.pools[pool].free.try_acquire().ok()?;
         Some(Found {
             client: Some(of_client),
-            ..Found::of(pool, place)
+            ..Found::of(pool, slot)
         })
     }
 
     async fn pool<'a>(&'a self, pool: usize, client: &'a Client) -> Found<'a> {
-        let of_client = acquire(&client.places[pool]).await;
-        let place = acquire(&self.pools[pool].free).await;
+        let of_client = acquire(&client.slots[pool]).await;
+        let slot = acquire(&self.pools[pool].free).await;
         Found {
             client: Some(of_client),
-            ..Found::of(pool, place)
+            ..Found::of(pool, slot)
         }
     }
 }
@@ -305,26 +305,26 @@ impl<'a> Asker<'a> {
     }
 }
 
-impl Place {
+impl RequestSlot {
     /// How many calls led to the request.
     pub(super) fn depth(&self) -> u32 {
         self.depth
     }
 
-    /// Gives the place up for one among the idle instances, or back if there is none.
-    pub(super) fn into_idle(self) -> Result<IdlePlace, Place> {
+    /// Gives the slot up for one among the idle instances, or back if there is none.
+    pub(super) fn into_idle(self) -> Result<IdleSlot, RequestSlot> {
         match Arc::clone(&self.shared.idle).try_acquire_owned() {
-            Ok(permit) => Ok(IdlePlace { _permit: permit }),
+            Ok(permit) => Ok(IdleSlot { _permit: permit }),
             Err(_) => Err(self),
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for RequestSlot {
     fn drop(&mut self) {
         self.shared.pools[self.pool].free.add_permits(1);
         match &self.client {
-            Some(client) => client.places[self.pool].add_permits(1),
+            Some(client) => client.slots[self.pool].add_permits(1),
             None => self.shared.for_calls.add_permits(1),
         }
     }

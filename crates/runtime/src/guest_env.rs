@@ -18,10 +18,10 @@ use crate::random::PIECE;
 use crate::stdio;
 use crate::variables::GuestVariables;
 
-/// The surroundings of every instance of a component.
+/// The environment of every instance of a component.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
-pub struct Surroundings {
+pub struct GuestEnv {
     /// Arguments; the first is by custom the program's own name.
     pub arguments: Vec<String>,
     /// Environment variables; a later one of the same name replaces an earlier one.
@@ -85,7 +85,7 @@ pub struct DirectoryError {
     reason: wasmtime::Error,
 }
 
-impl Surroundings {
+impl GuestEnv {
     /// The WASI context for one instance. It has no right to the network, which is the gate's business.
     pub(crate) fn context(&self) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();

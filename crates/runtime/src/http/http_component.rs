@@ -2,12 +2,12 @@
 //! answer several.
 //!
 //! Each instance runs in a task of its own, so that it can go on after the head of a response: to stream the body, and
-//! to finish what it began when the visitor hangs up. The task ends with the instance; its limits see to it that it
+//! to finish what it began when the client hangs up. The task ends with the instance; its limits see to it that it
 //! does. All of them are kept by that task, the time to the head of the response among them, so that they hold
 //! whether or not somebody still waits.
 //!
-//! A request of 0.3 goes to an instance on the [`Roster`], if one takes it, else to a fresh one. An instance may return
-//! it untaken; then it goes to a fresh one, which does not return it. Either way it keeps the place that it has, and its
+//! A request of 0.3 goes to an instance on the [`WarmInstances`], if one takes it, else to a fresh one. An instance may return
+//! it untaken; then it goes to a fresh one, which does not return it. Either way it keeps the slot that it has, and its
 //! time to the head of the response goes on.
 
 use std::pin::pin;
@@ -25,38 +25,38 @@ use wasmtime_wasi_http::p2::bindings as p2;
 use wasmtime_wasi_http::p3::bindings as p3;
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView};
 
+use super::concurrency_limit::RequestSlot;
 use super::holding_body::{Held, HoldingBody};
-use super::inbox::{End, Inbox, Job, Reply, Waiter};
-use super::places::Place;
-use super::roster::Roster;
+use super::instance_queue::{End, InstanceQueue, QueuedRequest, Reply, Waiter};
 use super::shared_instance::{self, Ended, Taken};
 use super::wanted_body::{Presence, Wants};
+use super::warm_instances::WarmInstances;
 use crate::account::Account;
-use crate::component::Entrance;
+use crate::component::Export;
 use crate::excerpt::Excerpt;
+use crate::failure_log::{FailureLog, Severity};
 use crate::guest::Guest;
+use crate::guest_pre::GuestPre;
 use crate::limits::GuestLimits;
-use crate::mishaps::{Mishaps, Severity};
-use crate::prepared::Prepared;
 use crate::trap::Trap;
 
 /// A component that is ready to answer requests. Cheap to clone; clones share everything.
 #[derive(Clone)]
-pub struct Responder {
-    prepared: Prepared,
-    track: Track,
-    mishaps: Arc<Mishaps>,
+pub struct HttpComponent {
+    guest: GuestPre,
+    pre: HandlerPre,
+    failures: Arc<FailureLog>,
 }
 
 #[derive(Clone)]
-enum Track {
+enum HandlerPre {
     P2(p2::ProxyPre<Guest>),
-    P3(Arc<Shared>),
+    P3(Arc<P3Handler>),
 }
 
-struct Shared {
+struct P3Handler {
     handler: p3::ServicePre<Guest>,
-    roster: Roster,
+    warm_instances: WarmInstances,
 }
 
 /// Why a component cannot answer requests.
@@ -66,7 +66,7 @@ struct Shared {
      `wasi:http/handler`, but {}", crate::component::list(.exports)
 )]
 #[non_exhaustive]
-pub struct NotAResponder {
+pub struct NotAnHttpComponent {
     /// The component.
     pub component: String,
     /// What it exports instead.
@@ -86,84 +86,80 @@ pub(super) enum NoResponse {
 
 type Answer = Response<WasiBody>;
 
-/// The body of a request, from a visitor or from another component.
+/// The body of a request, from a client or from another component.
 pub(super) trait RequestBody: Body<Data = Bytes, Error: Into<Error>> + Send + Unpin + 'static {}
 
 impl<B: Body<Data = Bytes, Error: Into<Error>> + Send + Unpin + 'static> RequestBody for B {}
 
-impl Responder {
+impl HttpComponent {
     /// Takes a component that exports a handler of WASI 0.2 or 0.3; of both, the one of 0.3.
     ///
     /// # Errors
     ///
     /// When it exports neither.
-    pub fn new(prepared: Prepared) -> Result<Responder, NotAResponder> {
-        let not_a_responder = |_| NotAResponder {
-            component: prepared.name().to_owned(),
-            exports: prepared.exports().collect(),
+    pub fn new(guest: GuestPre) -> Result<HttpComponent, NotAnHttpComponent> {
+        let not_an_http_component = |_| NotAnHttpComponent {
+            component: guest.name().to_owned(),
+            exports: guest.exports().collect(),
         };
-        let instance = prepared.instance().clone();
-        let track = if prepared.has(Entrance::HttpP3) {
-            Track::P3(Arc::new(Shared {
-                handler: p3::ServicePre::new(instance).map_err(not_a_responder)?,
-                roster: Roster::default(),
+        let instance = guest.instance().clone();
+        let pre = if guest.has(Export::HttpP3) {
+            HandlerPre::P3(Arc::new(P3Handler {
+                handler: p3::ServicePre::new(instance).map_err(not_an_http_component)?,
+                warm_instances: WarmInstances::default(),
             }))
         } else {
-            Track::P2(p2::ProxyPre::new(instance).map_err(not_a_responder)?)
+            HandlerPre::P2(p2::ProxyPre::new(instance).map_err(not_an_http_component)?)
         };
-        let mishaps = Arc::new(Mishaps::of(prepared.name()));
-        Ok(Responder {
-            prepared,
-            track,
-            mishaps,
-        })
+        let failures = Arc::new(FailureLog::of(guest.name()));
+        Ok(HttpComponent { guest, pre, failures })
     }
 
     /// The component.
-    pub fn prepared(&self) -> &Prepared {
-        &self.prepared
+    pub fn guest(&self) -> &GuestPre {
+        &self.guest
     }
 
-    /// Answers a request, of a client who is there for as long as the `presence` lasts. Its instance holds `place` until it is
+    /// Answers a request, of a client who is there for as long as the `presence` lasts. Its instance holds `slot` until it is
     /// done with it.
     pub(super) async fn respond<B: RequestBody>(
         &self,
         request: Request<B>,
         presence: Option<&Presence>,
-        place: Place,
+        slot: RequestSlot,
     ) -> Result<Answer, NoResponse> {
         let wants = Wants::of(&request);
-        let (answer, account) = match &self.track {
-            Track::P2(handler) => {
-                let account = self.prepared.admit().ok_or(NoResponse::NoMemory)?;
+        let (answer, account) = match &self.pre {
+            HandlerPre::P2(handler) => {
+                let account = self.guest.admit().ok_or(NoResponse::NoMemory)?;
                 let writer = Arc::downgrade(&account);
-                let answer = self.respond_alone(handler, request, place, account).await?;
+                let answer = self.respond_alone(handler, request, slot, account).await?;
                 (answer, writer)
             }
-            Track::P3(shared) => {
+            HandlerPre::P3(shared) => {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                self.respond_shared(shared, request, place).await?
+                self.respond_shared(shared, request, slot).await?
             }
         };
-        Ok(wants.apply(answer, presence, self.prepared.limits().living, account))
+        Ok(wants.apply(answer, presence, self.guest.limits().max_time, account))
     }
 
     async fn respond_alone<B: RequestBody>(
         &self,
         handler: &p2::ProxyPre<Guest>,
         request: Request<B>,
-        place: Place,
+        slot: RequestSlot,
         account: Arc<Account>,
     ) -> Result<Answer, NoResponse> {
         let began = Instant::now();
         let (sender, answer) = oneshot::channel();
-        let (responder, handler) = (self.clone(), handler.clone());
+        let (component, handler) = (self.clone(), handler.clone());
         tokio::spawn(async move {
-            let held = Arc::new(Held { account, place });
-            responder.live_alone(&handler, request, held, sender).await;
+            let held = Arc::new(Held { account, slot });
+            component.live_alone(&handler, request, held, sender).await;
         });
         // The instance's task ends it when its time is over; then there is no answer either.
-        let limit = self.prepared.limits().answering;
+        let limit = self.guest.limits().response_timeout;
         answer.await.map_err(|_| match limit {
             Some(limit) if began.elapsed() >= limit => NoResponse::TooSlow,
             _ => NoResponse::Ended,
@@ -182,156 +178,163 @@ impl Responder {
         let answering = Answering {
             sender,
             answered: Arc::clone(&answered),
-            refused: self.refused(),
+            guest_errors: self.guest_errors(),
             held: Arc::clone(&held),
         };
         let account = &held.account;
-        let store = self.prepared.store_at(held.place.depth(), account);
+        let store = self.guest.store_at(held.slot.depth(), account);
         // What is large stays where it is.
         let run = pin!(run_p2(handler, answering, store, request));
-        let run = self.prepared.engine().interrupting(account, run);
-        match in_time(self.prepared.limits(), &answered, run).await {
-            Ok(ended) => self.tell_trap(ended),
-            Err(Late::NoAnswer) => self.refused().tell_too_slow(),
-            Err(Late::TooOld) => self.tell_too_old(),
+        let run = self.guest.engine().interrupting(account, run);
+        match in_time(self.guest.limits(), &answered, run).await {
+            Ok(ended) => self.log_trap(ended),
+            Err(Late::NoAnswer) => self.guest_errors().log_too_slow(),
+            Err(Late::TooOld) => self.log_too_old(),
         }
     }
 
     async fn respond_shared(
         &self,
-        shared: &Arc<Shared>,
+        shared: &Arc<P3Handler>,
         mut request: Request<WasiBody>,
-        mut place: Place,
+        mut slot: RequestSlot,
     ) -> Result<(Answer, Weak<Account>), NoResponse> {
-        let limit = self.prepared.limits().answering;
+        let limit = self.guest.limits().response_timeout;
         let deadline = limit.and_then(|limit| std::time::Instant::now().checked_add(limit));
         let (reply, mut answer) = oneshot::channel();
-        let job = Box::new(Job {
+        let queued = Box::new(QueuedRequest {
             request,
-            place,
+            slot,
             waiter: Waiter { reply, deadline },
         });
-        match shared.roster.offer(job) {
+        match shared.warm_instances.offer(queued) {
             Ok(()) => {}
-            Err(job) => self.launch(shared, *job)?,
+            Err(queued) => self.launch(shared, *queued)?,
         }
         loop {
-            (request, place) = match answer.await {
+            (request, slot) = match answer.await {
                 Ok(Reply::Answer(answer)) => {
                     let (head, body) = answer.into_parts();
                     let account = body.account();
                     let body = body.gather().await.boxed_unsync();
                     return Ok((Response::from_parts(head, body), account));
                 }
-                Ok(Reply::Untaken(request, place)) => (request, place),
+                Ok(Reply::Untaken(request, slot)) => (request, slot),
                 Ok(Reply::TooSlow) => return Err(NoResponse::TooSlow),
                 Err(_) => return Err(NoResponse::Ended),
             };
             let reply;
             (reply, answer) = oneshot::channel();
-            let job = Job {
+            let queued = QueuedRequest {
                 request,
-                place,
+                slot,
                 waiter: Waiter { reply, deadline },
             };
-            self.launch(shared, job)?;
+            self.launch(shared, queued)?;
         }
     }
 
     /// Gives a request to a fresh instance, which takes it in any case, if there is memory for one.
-    fn launch(&self, shared: &Arc<Shared>, job: Job) -> Result<(), NoResponse> {
-        let account = self.prepared.admit().ok_or(NoResponse::NoMemory)?;
-        let Job {
+    fn launch(&self, shared: &Arc<P3Handler>, queued: QueuedRequest) -> Result<(), NoResponse> {
+        let account = self.guest.admit().ok_or(NoResponse::NoMemory)?;
+        let QueuedRequest {
             request,
-            place,
+            slot,
             waiter,
-        } = job;
-        let (inbox, turn) = Inbox::new(self.prepared.limits(), place, waiter, Arc::downgrade(&account));
-        let first = Taken { request, turn };
-        shared.roster.enter(&inbox);
-        let (responder, shared) = (self.clone(), Arc::clone(shared));
-        tokio::spawn(async move { responder.live_shared(&shared, &inbox, first, &account).await });
+        } = queued;
+        let (queue, in_flight) =
+            InstanceQueue::new(self.guest.limits(), slot, waiter, Arc::downgrade(&account));
+        let first = Taken { request, in_flight };
+        shared.warm_instances.enter(&queue);
+        let (component, shared) = (self.clone(), Arc::clone(shared));
+        tokio::spawn(async move { component.live_shared(&shared, &queue, first, &account).await });
         Ok(())
     }
 
     /// The whole life of an instance that answers several requests.
-    async fn live_shared(&self, shared: &Shared, inbox: &Arc<Inbox>, first: Taken, account: &Arc<Account>) {
-        let refused = self.refused();
-        let store = self.prepared.store_at(inbox.depth(), account);
+    async fn live_shared(
+        &self,
+        shared: &P3Handler,
+        queue: &Arc<InstanceQueue>,
+        first: Taken,
+        account: &Arc<Account>,
+    ) {
+        let guest_errors = self.guest_errors();
+        let store = self.guest.store_at(queue.depth(), account);
         let ended =
-            shared_instance::live(&self.prepared, store, &shared.handler, &refused, inbox, first).await;
-        shared.roster.leave(inbox);
+            shared_instance::live(&self.guest, store, &shared.handler, &guest_errors, queue, first).await;
+        shared.warm_instances.leave(queue);
         match ended {
-            Ended::ByItself(ended) => self.tell_trap(ended),
-            Ended::For(End::TooOld) => self.tell_too_old(),
+            Ended::ByItself(ended) => self.log_trap(ended),
+            Ended::For(End::TooOld) => self.log_too_old(),
             // The first was told when the time of each request was over.
             Ended::For(End::Overdue | End::Idle) => {}
         }
     }
 
-    fn tell_too_old(&self) {
-        let (component, limit) = (self.prepared.name(), self.prepared.limits().living);
+    fn log_too_old(&self) {
+        let (component, limit) = (self.guest.name(), self.guest.limits().max_time);
         let limit = limit.unwrap_or_default().as_secs_f32();
         let what = format!("component `{component}` was ended after {limit} s");
-        self.mishaps.add(Severity::Warning, what);
+        self.failures.add(Severity::Warning, what);
     }
 
-    fn tell_trap(&self, ended: wasmtime::Result<()>) {
+    fn log_trap(&self, ended: wasmtime::Result<()>) {
         if let Err(error) = ended {
-            let trap = Trap::of(&error, self.prepared.name(), self.export());
+            let trap = Trap::of(&error, self.guest.name(), self.export());
             let told = match tracing::enabled!(tracing::Level::DEBUG) {
                 true => format!("{trap:#}"),
                 false => trap.to_string(),
             };
-            self.mishaps.add(Severity::Error, told);
+            self.failures.add(Severity::Error, told);
         }
     }
 
     /// A guest may answer with an error instead of a response, and with any text in it. This tells which.
-    fn refused(&self) -> Refused {
-        Refused {
-            component: self.prepared.clone(),
-            mishaps: Arc::clone(&self.mishaps),
+    fn guest_errors(&self) -> GuestErrorLog {
+        GuestErrorLog {
+            component: self.guest.clone(),
+            failures: Arc::clone(&self.failures),
         }
     }
 
     /// What goes wrong with its instances.
-    pub(super) fn mishaps(&self) -> &Arc<Mishaps> {
-        &self.mishaps
+    pub(super) fn failures(&self) -> &Arc<FailureLog> {
+        &self.failures
     }
 
     /// Tells what went wrong so often that it was only counted so far.
     pub(super) fn sum_up(&self) {
-        self.mishaps.sum_up();
+        self.failures.sum_up();
     }
 
     fn export(&self) -> &'static str {
-        match self.track {
-            Track::P2(_) => "wasi:http/incoming-handler",
-            Track::P3(_) => "wasi:http/handler",
+        match self.pre {
+            HandlerPre::P2(_) => "wasi:http/incoming-handler",
+            HandlerPre::P3(_) => "wasi:http/handler",
         }
     }
 }
 
 /// Where it goes that a guest answered with an error, or not in time.
-pub(super) struct Refused {
-    component: Prepared,
-    mishaps: Arc<Mishaps>,
+pub(super) struct GuestErrorLog {
+    component: GuestPre,
+    failures: Arc<FailureLog>,
 }
 
-impl Refused {
-    pub(super) fn tell(&self, code: &dyn std::fmt::Debug) {
+impl GuestErrorLog {
+    pub(super) fn log(&self, code: &dyn std::fmt::Debug) {
         let component = self.component.name();
         let code = Excerpt::of(format_args!("{code:?}"));
         let what = format!("component `{component}` answered with the error {code}");
-        self.mishaps.add(Severity::Warning, what);
+        self.failures.add(Severity::Warning, what);
     }
 
-    pub(super) fn tell_too_slow(&self) {
-        let (component, limit) = (self.component.name(), self.component.limits().answering);
+    pub(super) fn log_too_slow(&self) {
+        let (component, limit) = (self.component.name(), self.component.limits().response_timeout);
         let limit = limit.unwrap_or_default().as_secs_f32();
         let what = format!("component `{component}` gave no response within {limit} s");
-        self.mishaps.add(Severity::Warning, what);
+        self.failures.add(Severity::Warning, what);
     }
 }
 
@@ -339,7 +342,7 @@ impl Refused {
 struct Answering {
     sender: oneshot::Sender<Answer>,
     answered: Arc<AtomicBool>,
-    refused: Refused,
+    guest_errors: GuestErrorLog,
     held: Arc<Held>,
 }
 
@@ -357,15 +360,17 @@ async fn in_time<T>(
 ) -> Result<T, Late> {
     let mut run = pin!(run);
     let began = Instant::now();
-    let answering = limits.answering;
-    if let Some(limit) = answering.filter(|limit| limits.living.is_none_or(|living| *limit < living)) {
+    if let Some(limit) = limits
+        .response_timeout
+        .filter(|limit| limits.max_time.is_none_or(|max_time| *limit < max_time))
+    {
         match timeout(limit, &mut run).await {
             Ok(ended) => return Ok(ended),
             Err(_) if !answered.load(Ordering::Relaxed) => return Err(Late::NoAnswer),
             Err(_) => {}
         }
     }
-    match limits.living.and_then(|living| began.checked_add(living)) {
+    match limits.max_time.and_then(|max_time| began.checked_add(max_time)) {
         None => Ok(run.await),
         Some(end) => timeout_at(end, run).await.map_err(|_| Late::TooOld),
     }
@@ -388,7 +393,7 @@ async fn run_p2<B: RequestBody>(
                 // That nobody waits for it any more is the client's choice.
                 drop(answering.sender.send(answer));
             }
-            Err(code) => answering.refused.tell(&code),
+            Err(code) => answering.guest_errors.log(&code),
         }
     })?;
     handler

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!            offer                take                       the body of the answer ends
-//! request ──────────▶ waiting ──────────▶ running (`Turn`) ─────────────────────────────▶ done
+//! request ──────────▶ waiting ──────────▶ running (`InFlight`) ─────────────────────────────▶ done
 //!    ▲                   │                   │
 //!    └── return_untaken ─┘                   └─ overdue: no answer came in time
 //! ```
@@ -17,7 +17,7 @@
 //! requests are all overdue is over: it ends at once. The time of a request is kept here, not by whoever waits for the
 //! answer, who may have left.
 //!
-//! A body that is under way when the instance ends is [cut off](Turn::is_cut_off): its writer is gone, which alone
+//! A body that is under way when the instance ends is [cut off](InFlight::is_cut_off): its writer is gone, which alone
 //! would look like its end.
 
 use std::collections::VecDeque;
@@ -30,27 +30,27 @@ use http::{Request, Response};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
-use super::last_turn::LastTurn;
-use super::places::{IdlePlace, Place};
+use super::concurrency_limit::{IdleSlot, RequestSlot};
+use super::response_body::ResponseBody;
 use crate::account::Account;
 use crate::limits::GuestLimits;
 
-/// The inbox of one instance.
-pub(super) struct Inbox {
+/// The queue of one instance.
+pub(super) struct InstanceQueue {
     depth: u32,
     requests: u32,
-    at_once: usize,
+    concurrency: usize,
     idle: Duration,
-    living: Option<Duration>,
-    answering: Option<Duration>,
+    max_time: Option<Duration>,
+    response_timeout: Option<Duration>,
     account: Weak<Account>,
     state: Mutex<State>,
 }
 
 /// A request on its way to an instance.
-pub(super) struct Job {
+pub(super) struct QueuedRequest {
     pub(super) request: Request<WasiBody>,
-    pub(super) place: Place,
+    pub(super) slot: RequestSlot,
     pub(super) waiter: Waiter,
 }
 
@@ -63,18 +63,18 @@ pub(super) struct Waiter {
 /// What becomes of a request. That nothing does means that its instance ended.
 pub(super) enum Reply {
     /// The guest's answer.
-    Answer(Response<LastTurn>),
+    Answer(Response<ResponseBody>),
     /// The instance could not take it.
-    Untaken(Request<WasiBody>, Place),
+    Untaken(Request<WasiBody>, RequestSlot),
     /// No answer came in time.
     TooSlow,
 }
 
-/// The turn of one request: from when it was taken to the end of its answer's body.
-pub(super) struct Turn {
-    inbox: Arc<Inbox>,
+/// One request in flight: from when it was taken to the end of its answer's body.
+pub(super) struct InFlight {
+    queue: Arc<InstanceQueue>,
     number: u32,
-    place: Option<Place>,
+    slot: Option<RequestSlot>,
 }
 
 /// Why an instance ends that does not end by itself.
@@ -89,16 +89,16 @@ pub(super) enum End {
 }
 
 struct State {
-    waiting: VecDeque<(u32, Box<Job>)>,
+    waiting: VecDeque<(u32, Box<QueuedRequest>)>,
     running: Vec<Running>,
     /// Requests that it was given in its life.
     given: u32,
     last_given: Instant,
-    door: Door,
+    accepting: Accepting,
     /// No request is offered from then on.
     closing: Option<Instant>,
     /// The place of the last request, until the instance is idle.
-    held: Option<Place>,
+    held: Option<RequestSlot>,
     idle: Option<Idle>,
     /// Whether the guest has nothing left to do but for the answers that are under way.
     at_rest: bool,
@@ -116,26 +116,25 @@ struct Running {
 
 struct Idle {
     since: Instant,
-    _place: IdlePlace,
+    _place: IdleSlot,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Door {
-    Open,
-    /// Until the event loop turns again.
-    Busy,
-    /// For good.
-    Closed,
+enum Accepting {
+    Yes,
+    /// Not until the event loop turns again.
+    No,
+    Never,
 }
 
-impl Inbox {
-    /// The inbox of a new instance, which answers `first`: it is at it from the beginning.
+impl InstanceQueue {
+    /// The queue of a new instance, which answers `first`: it is at it from the beginning.
     pub(super) fn new(
         limits: &GuestLimits,
-        first: Place,
+        first: RequestSlot,
         waiter: Waiter,
         account: Weak<Account>,
-    ) -> (Arc<Inbox>, Turn) {
+    ) -> (Arc<InstanceQueue>, InFlight) {
         let now = Instant::now();
         let requests = limits.reuse.requests.get();
         let state = State {
@@ -143,30 +142,34 @@ impl Inbox {
             running: vec![Running::of(FIRST, waiter)],
             given: 1,
             last_given: now,
-            door: if requests > 1 { Door::Open } else { Door::Closed },
-            closing: limits.living.and_then(|living| now.checked_add(living / 2)),
+            accepting: if requests > 1 {
+                Accepting::Yes
+            } else {
+                Accepting::Never
+            },
+            closing: limits.max_time.and_then(|max_time| now.checked_add(max_time / 2)),
             held: None,
             idle: None,
             at_rest: false,
             gone: false,
             waker: None,
         };
-        let inbox = Arc::new(Inbox {
+        let queue = Arc::new(InstanceQueue {
             depth: first.depth(),
             requests,
-            at_once: limits.reuse.at_once.get() as usize,
-            idle: limits.reuse.idle,
-            living: limits.living,
-            answering: limits.answering,
+            concurrency: limits.reuse.concurrency.get() as usize,
+            idle: limits.reuse.idle_timeout,
+            max_time: limits.max_time,
+            response_timeout: limits.response_timeout,
             account,
             state: Mutex::new(state),
         });
-        let turn = Turn {
-            inbox: Arc::clone(&inbox),
+        let in_flight = InFlight {
+            queue: Arc::clone(&queue),
             number: FIRST,
-            place: Some(first),
+            slot: Some(first),
         };
-        (inbox, turn)
+        (queue, in_flight)
     }
 
     /// How many calls led to each of its requests. What the instance calls is one deeper, so all have to be the same.
@@ -176,28 +179,29 @@ impl Inbox {
 
     /// Whether no request will ever be offered again.
     pub(super) fn is_closed(&self) -> bool {
-        self.state().door == Door::Closed
+        self.state().accepting == Accepting::Never
     }
 
     /// Gives it a request, or the request back.
-    pub(super) fn offer(&self, job: Box<Job>) -> Result<(), Box<Job>> {
+    pub(super) fn offer(&self, queued: Box<QueuedRequest>) -> Result<(), Box<QueuedRequest>> {
         let now = Instant::now();
         let mut state = self.state();
         if state.closing.is_some_and(|closing| now >= closing) {
-            state.door = Door::Closed;
+            state.accepting = Accepting::Never;
         }
-        if state.door != Door::Open || state.running.len() + state.waiting.len() >= self.at_once {
-            return Err(job);
+        if state.accepting != Accepting::Yes || state.running.len() + state.waiting.len() >= self.concurrency
+        {
+            return Err(queued);
         }
         let number = state.given;
         state.given += 1;
         if state.given >= self.requests {
-            state.door = Door::Closed;
+            state.accepting = Accepting::Never;
         }
         state.last_given = now;
         state.at_rest = false;
-        state.waiting.push_back((number, job));
-        // The request has a place, so the instance needs none of its own.
+        state.waiting.push_back((number, queued));
+        // The request has a slot, so the instance needs none of its own.
         let (held, idle) = (state.held.take(), state.idle.take());
         let waker = state.waker.clone();
         drop(state);
@@ -207,25 +211,25 @@ impl Inbox {
     }
 
     /// What the event loop takes up next. Whoever asks shows that the loop turns.
-    pub(super) fn take(self: &Arc<Inbox>) -> Option<(Request<WasiBody>, Turn)> {
+    pub(super) fn take(self: &Arc<InstanceQueue>) -> Option<(Request<WasiBody>, InFlight)> {
         let mut state = self.state();
-        if state.door == Door::Busy {
-            state.door = Door::Open;
+        if state.accepting == Accepting::No {
+            state.accepting = Accepting::Yes;
         }
         state.at_rest = false;
-        let (number, job) = state.waiting.pop_front()?;
-        let Job {
+        let (number, queued) = state.waiting.pop_front()?;
+        let QueuedRequest {
             request,
-            place,
+            slot,
             waiter,
-        } = *job;
+        } = *queued;
         state.running.push(Running::of(number, waiter));
-        let turn = Turn {
-            inbox: Arc::clone(self),
+        let in_flight = InFlight {
+            queue: Arc::clone(self),
             number,
-            place: Some(place),
+            slot: Some(slot),
         };
-        Some((request, turn))
+        Some((request, in_flight))
     }
 
     /// Who waits for the answer to a request, if it comes in time.
@@ -245,16 +249,16 @@ impl Inbox {
             return;
         }
         let untaken = mem::take(&mut state.waiting);
-        if state.door == Door::Open {
-            state.door = Door::Busy;
+        if state.accepting == Accepting::Yes {
+            state.accepting = Accepting::No;
         }
         drop(state);
         send_back(untaken);
     }
 
     /// No further requests; those at work go on.
-    pub(super) fn close_door(&self) {
-        self.state().door = Door::Closed;
+    pub(super) fn stop_accepting(&self) {
+        self.state().accepting = Accepting::Never;
     }
 
     /// Gives up the requests whose time for an answer is over, and says how many they are. Their guest cannot be stopped
@@ -273,27 +277,27 @@ impl Inbox {
         let untaken: VecDeque<_>;
         (untaken, state.waiting) = mem::take(&mut state.waiting)
             .into_iter()
-            .partition(|(_, job)| job.waiter.is_over(now));
-        let mut places = Vec::new();
-        for (_, job) in untaken {
-            late.push(job.waiter);
-            places.push(job.place);
+            .partition(|(_, queued)| queued.waiter.is_over(now));
+        let mut slots = Vec::new();
+        for (_, queued) in untaken {
+            late.push(queued.waiter);
+            slots.push(queued.slot);
         }
         if late.is_empty() {
             return 0;
         }
-        state.door = Door::Closed;
-        if let Some(place) = places.pop() {
-            // It may have been what the instance held a place by.
-            state.held = Some(place);
+        state.accepting = Accepting::Never;
+        if let Some(slot) = slots.pop() {
+            // It may have been what the instance held a slot by.
+            state.held = Some(slot);
         }
         let waker = state.waker.clone();
         drop(state);
-        drop(places);
+        drop(slots);
         wake(waker);
         let number = late.len();
         for waiter in late {
-            // A visitor who has left is not waiting.
+            // A client who has left is not waiting.
             let _ = waiter.reply.send(Reply::TooSlow);
         }
         number
@@ -306,35 +310,35 @@ impl Inbox {
             state.at_rest = state.waiting.is_empty();
             return true;
         }
-        let place = state.held.take();
-        self.become_idle(&mut state, place);
+        let slot = state.held.take();
+        self.become_idle(&mut state, slot);
         state.idle.is_some()
     }
 
-    /// Exchanges the place of the last request. Without another one the door closes, and the place is kept to the end.
-    fn become_idle(&self, state: &mut State, place: Option<Place>) {
-        if state.door == Door::Closed || self.idle.is_zero() {
-            state.door = Door::Closed;
-            state.held = place;
+    /// Exchanges the place of the last request. Without another one it accepts no more, and the slot is kept to the end.
+    fn become_idle(&self, state: &mut State, slot: Option<RequestSlot>) {
+        if state.accepting == Accepting::Never || self.idle.is_zero() {
+            state.accepting = Accepting::Never;
+            state.held = slot;
             return;
         }
-        match place.map(Place::into_idle) {
-            Some(Ok(place)) => {
+        match slot.map(RequestSlot::into_idle) {
+            Some(Ok(slot)) => {
                 state.idle = Some(Idle {
                     since: Instant::now(),
-                    _place: place,
+                    _place: slot,
                 });
             }
-            Some(Err(place)) => {
-                state.held = Some(place);
-                state.door = Door::Closed;
+            Some(Err(slot)) => {
+                state.held = Some(slot);
+                state.accepting = Accepting::Never;
             }
-            None => state.door = Door::Closed,
+            None => state.accepting = Accepting::Never,
         }
     }
 
     /// Whether all that the instance is at is overdue. From then on `waker` is told of whatever may make it end or go
-    /// on, but for the time, which is for [`look`](Inbox::look).
+    /// on, but for the time, which is for [`look`](InstanceQueue::look).
     pub(super) fn poll_over(&self, waker: &Waker) -> Poll<End> {
         let mut state = self.state();
         match &mut state.waker {
@@ -351,30 +355,30 @@ impl Inbox {
     pub(super) fn look(&self, now: Instant) -> Result<Option<Instant>, End> {
         let state = self.state();
         let old = self
-            .living
-            .and_then(|living| state.last_given.checked_add(living));
+            .max_time
+            .and_then(|max_time| state.last_given.checked_add(max_time));
         if old.is_some_and(|old| now >= old) {
             return Err(End::TooOld);
         }
         let idle = match &state.idle {
             Some(idle) => idle.since.checked_add(self.idle),
             // Idle from now on at the earliest.
-            None if state.door == Door::Closed => None,
+            None if state.accepting == Accepting::Never => None,
             None => now.checked_add(self.idle),
         };
         if state.idle.is_some() && idle.is_some_and(|idle| now >= idle) {
             return Err(End::Idle);
         }
         // A request that comes in after this look is looked at in time, too.
-        let answering = self.answering.and_then(|answering| now.checked_add(answering));
-        let due = state.deadlines().chain(answering).min();
+        let latest = self.response_timeout.and_then(|timeout| now.checked_add(timeout));
+        let due = state.deadlines().chain(latest).min();
         Ok(old.into_iter().chain(idle).chain(due).min())
     }
 
     /// The instance has ended. What it has not taken goes elsewhere.
     pub(super) fn close(&self) {
         let mut state = self.state();
-        state.door = Door::Closed;
+        state.accepting = Accepting::Never;
         state.gone = true;
         let untaken = mem::take(&mut state.waiting);
         let (held, idle) = (state.held.take(), state.idle.take());
@@ -384,7 +388,7 @@ impl Inbox {
         send_back(untaken);
     }
 
-    fn finish(&self, number: u32, place: Option<Place>) {
+    fn finish(&self, number: u32, slot: Option<RequestSlot>) {
         let mut state = self.state();
         state.running.retain(|running| running.number != number);
         if !state.running.is_empty() {
@@ -398,8 +402,8 @@ impl Inbox {
         if waker.is_some() && state.waiting.is_empty() {
             match state.at_rest {
                 // The clock looks in time, so there is nothing to wake it for.
-                true => self.become_idle(&mut state, place),
-                false => state.held = place,
+                true => self.become_idle(&mut state, slot),
+                false => state.held = slot,
             }
         }
         let waker = waker.filter(|_| state.idle.is_none());
@@ -417,7 +421,7 @@ impl State {
     /// When requests have to be answered that are not yet.
     fn deadlines(&self) -> impl Iterator<Item = Instant> {
         let running = self.running.iter().filter_map(|running| running.waiter.as_ref());
-        let waiting = self.waiting.iter().map(|(_, job)| &job.waiter);
+        let waiting = self.waiting.iter().map(|(_, queued)| &queued.waiter);
         running.chain(waiting).filter_map(|waiter| waiter.deadline)
     }
 
@@ -444,7 +448,7 @@ impl Waiter {
     }
 }
 
-impl Turn {
+impl InFlight {
     /// The number of the request.
     pub(super) fn number(&self) -> u32 {
         self.number
@@ -452,25 +456,28 @@ impl Turn {
 
     /// What is charged for its instance.
     pub(super) fn account(&self) -> &Weak<Account> {
-        &self.inbox.account
+        &self.queue.account
     }
 
     /// Whether the instance ended before the turn did. A body that ends from then on is not whole.
     pub(super) fn is_cut_off(&self) -> bool {
-        self.inbox.state().gone
+        self.queue.state().gone
     }
 }
 
-impl Drop for Turn {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.inbox.finish(self.number, self.place.take());
+        self.queue.finish(self.number, self.slot.take());
     }
 }
 
-fn send_back(untaken: VecDeque<(u32, Box<Job>)>) {
-    for (_, job) in untaken {
-        // A visitor who has left wants no other instance either.
-        let _ = job.waiter.reply.send(Reply::Untaken(job.request, job.place));
+fn send_back(untaken: VecDeque<(u32, Box<QueuedRequest>)>) {
+    for (_, queued) in untaken {
+        // A client who has left wants no other instance either.
+        let _ = queued
+            .waiter
+            .reply
+            .send(Reply::Untaken(queued.request, queued.slot));
     }
 }
 

@@ -13,105 +13,105 @@ use outport_manifest::PathRoute;
 use wasmtime_wasi_http::WasiBody;
 
 use super::authority::authority;
-use super::client_body::ResponseBody;
+use super::client_body::OutgoingBody;
 use super::clients::{Client, Clients};
+use super::concurrency_limit::{Asker, ConcurrencyLimit, DEEPEST_CALL, NoSlot, OwnPool};
 use super::headers::{Described, RouteHeaders};
-use super::places::{Asker, DEEPEST_CALL, NoPlace, OwnPool, Places};
-use super::responder::{NoResponse, RequestBody, Responder};
+use super::http_component::{HttpComponent, NoResponse, RequestBody};
 use super::routes::RouteTable;
 use super::wanted_body::Presence;
 
 /// What a server serves.
-pub struct Site {
-    routes: RouteTable<Page>,
+pub struct Router {
+    routes: RouteTable<RouteTarget>,
     /// Who answers other components of the app, by name in lower case, with or without a route.
-    pub(super) callees: HashMap<String, Page>,
+    pub(super) callees: HashMap<String, RouteTarget>,
     /// One for each instance that may live at a time.
-    places: Places,
+    concurrency: ConcurrencyLimit,
     told_of_depth: Once,
 }
 
 /// A route and who answers it.
-pub struct SiteEntry {
+pub struct RouteEntry {
     /// Which paths.
     pub route: PathRoute,
     /// Who answers.
-    pub responder: Responder,
+    pub component: HttpComponent,
 }
 
-impl SiteEntry {
-    fn into_page(self, pool: OwnPool) -> (PathRoute, Page) {
+impl RouteEntry {
+    fn into_target(self, pool: OwnPool) -> (PathRoute, RouteTarget) {
         let headers = RouteHeaders::of(&self.route);
         (
             self.route,
-            Page {
+            RouteTarget {
                 headers,
-                responder: self.responder,
+                component: self.component,
                 pool: Some(pool),
             },
         )
     }
 }
 
-pub(super) struct Page {
+pub(super) struct RouteTarget {
     pub(super) headers: RouteHeaders,
-    pub(super) responder: Responder,
+    pub(super) component: HttpComponent,
     /// Of a component with a route.
     pub(super) pool: Option<OwnPool>,
 }
 
-impl Site {
+impl Router {
     /// A site of these entries, in which at most `instances` run at a time, half of them for calls of components, and
     /// a part of them for each component alone.
-    pub fn new(entries: impl IntoIterator<Item = SiteEntry>, instances: u32) -> Site {
+    pub fn new(entries: impl IntoIterator<Item = RouteEntry>, instances: u32) -> Router {
         let mut components = HashMap::new();
-        let pages: Vec<_> = entries
+        let targets: Vec<_> = entries
             .into_iter()
             .map(|entry| {
                 let next = components.len();
-                let component = entry.responder.prepared().name().to_owned();
+                let component = entry.component.guest().name().to_owned();
                 let number = *components.entry(component).or_insert(next);
-                entry.into_page(OwnPool::of(number))
+                entry.into_target(OwnPool::of(number))
             })
             .collect();
-        Site {
-            routes: RouteTable::new(pages),
+        Router {
+            routes: RouteTable::new(targets),
             callees: HashMap::new(),
-            places: Places::new(instances, components.len()),
+            concurrency: ConcurrencyLimit::new(instances, components.len()),
             told_of_depth: Once::new(),
         }
     }
 
     /// Who is connected, or has requests running.
     pub(super) fn clients(&self) -> &Arc<Clients> {
-        self.places.clients()
+        self.concurrency.clients()
     }
 
     /// The longest time that any of its components may take for a response. None is no limit.
     pub(super) fn longest_response(&self) -> Option<Duration> {
-        let routed = self.routes.iter().map(|(_, page)| page);
-        let mut times = routed.map(|page| page.responder.prepared().limits().living);
+        let routed = self.routes.iter().map(|(_, target)| target);
+        let mut times = routed.map(|target| target.component.guest().limits().max_time);
         times.try_fold(Duration::ZERO, |longest, time| Some(longest.max(time?)))
     }
 
     /// Waits until no instance runs any more.
     pub(super) async fn quiet(&self) {
-        self.places.quiet().await;
+        self.concurrency.quiet().await;
     }
 
     /// Warns of components that others could keep from starting.
     pub(super) fn check_own_memory(&self) {
-        let routed = self.routes.iter().map(|(_, page)| page);
-        for page in routed.chain(self.callees.values()) {
-            page.responder.prepared().check_own_memory();
+        let routed = self.routes.iter().map(|(_, target)| target);
+        for target in routed.chain(self.callees.values()) {
+            target.component.guest().check_own_memory();
         }
     }
 
     /// Tells what went wrong so often that it was only counted so far.
     pub(super) fn sum_up(&self) {
-        let routed = self.routes.iter().map(|(_, page)| page);
-        for page in routed.chain(self.callees.values()) {
-            page.responder.sum_up();
+        let routed = self.routes.iter().map(|(_, target)| target);
+        for target in routed.chain(self.callees.values()) {
+            target.component.sum_up();
         }
     }
 
@@ -122,47 +122,51 @@ impl Site {
         client: &Arc<Client>,
         address: SocketAddr,
         presence: &Presence,
-    ) -> Response<ResponseBody> {
-        let (answer, mishaps) = match self.describe(&mut request, address) {
-            Ok(page) => {
-                let pool = page.pool.expect("whatever has a route has a pool");
+    ) -> Response<OutgoingBody> {
+        let (answer, failures) = match self.describe(&mut request, address) {
+            Ok(target) => {
+                let pool = target.pool.expect("whatever has a route has a pool");
                 let answer = self
-                    .respond(page, request, Asker::Client(client, pool), Some(presence))
+                    .respond(target, request, Asker::Client(client, pool), Some(presence))
                     .await;
-                (answer, Some(page.responder.mishaps()))
+                (answer, Some(target.component.failures()))
             }
-            Err(refusal) => (Err(refusal), None),
+            Err(reply) => (Err(reply), None),
         };
         match answer {
-            Ok(response) => response.map(|body| ResponseBody::new(body, mishaps.cloned())),
-            Err(refusal) => refusal.into_response().map(|body| ResponseBody::new(body, None)),
+            Ok(response) => response.map(|body| OutgoingBody::new(body, failures.cloned())),
+            Err(reply) => reply.into_response().map(|body| OutgoingBody::new(body, None)),
         }
     }
 
     pub(super) async fn respond<B: RequestBody>(
         &self,
-        page: &Page,
+        target: &RouteTarget,
         request: Request<B>,
         asker: Asker<'_>,
         presence: Option<&Presence>,
-    ) -> Result<Response<WasiBody>, Refusal> {
-        let place = self.places.take(asker).await.map_err(|none| match none {
-            NoPlace::Full => Refusal::NoPlace,
-            NoPlace::TooDeep => self.too_deep(page),
+    ) -> Result<Response<WasiBody>, LocalReply> {
+        let slot = self.concurrency.take(asker).await.map_err(|none| match none {
+            NoSlot::Full => LocalReply::NoSlot,
+            NoSlot::TooDeep => self.too_deep(target),
         })?;
-        let answer = page.responder.respond(request, presence, place).await;
+        let answer = target.component.respond(request, presence, slot).await;
         answer.map(without_false_length).map_err(|none| match none {
-            NoResponse::Ended => Refusal::GuestFailed,
-            NoResponse::TooSlow => Refusal::GuestTooSlow,
-            NoResponse::NoMemory => Refusal::NoMemory,
+            NoResponse::Ended => LocalReply::GuestFailed,
+            NoResponse::TooSlow => LocalReply::GuestTooSlow,
+            NoResponse::NoMemory => LocalReply::NoMemory,
         })
     }
 
     /// Finds the page for a request, and puts into its headers what the guest learns of the way.
-    pub(super) fn describe<B>(&self, request: &mut Request<B>, client: SocketAddr) -> Result<&Page, Refusal> {
+    pub(super) fn describe<B>(
+        &self,
+        request: &mut Request<B>,
+        client: SocketAddr,
+    ) -> Result<&RouteTarget, LocalReply> {
         let authority = authority(request)?;
         let uri = request.uri().clone();
-        let routed = self.routes.route(uri.path()).ok_or(Refusal::NoRoute)?;
+        let routed = self.routes.route(uri.path()).ok_or(LocalReply::NoRoute)?;
         let described = Described {
             authority: authority.as_str(),
             path_and_query: uri.path_and_query().map_or("/", |path| path.as_str()),
@@ -174,20 +178,20 @@ impl Site {
         Ok(routed.target)
     }
 
-    fn too_deep(&self, page: &Page) -> Refusal {
-        let component = page.responder.prepared().name();
+    fn too_deep(&self, target: &RouteTarget) -> LocalReply {
+        let component = target.component.guest().name();
         self.told_of_depth.call_once(|| {
             tracing::warn!(
                 "component `{component}` was not called: calls are nested {DEEPEST_CALL} deep at most; look for \
                  components that call each other in a circle (this is said once)"
             );
         });
-        Refusal::TooDeep
+        LocalReply::TooDeep
     }
 }
 
 /// Takes back the length of a body that no response of that status has (RFC 9110, section 8.6). A proxy in front that
-/// believed it would take the next visitor's response for that body.
+/// believed it would take the next client's response for that body.
 fn without_false_length(mut answer: Response<WasiBody>) -> Response<WasiBody> {
     if answer.status() == StatusCode::NO_CONTENT {
         answer.headers_mut().remove(CONTENT_LENGTH);
@@ -197,36 +201,36 @@ fn without_false_length(mut answer: Response<WasiBody>) -> Response<WasiBody> {
 
 /// A response that is not the guest's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum LocalReply {
     NoHost,
     ManyHosts,
     BadHost,
     NoRoute,
-    NoPlace,
+    NoSlot,
     NoMemory,
     TooDeep,
     GuestFailed,
     GuestTooSlow,
 }
 
-impl Refusal {
+impl LocalReply {
     pub(super) fn into_response(self) -> Response<WasiBody> {
         let (status, text) = match self {
-            Refusal::NoHost => (StatusCode::BAD_REQUEST, "the request names no host\n"),
-            Refusal::ManyHosts => (StatusCode::BAD_REQUEST, "the request names several hosts\n"),
-            Refusal::BadHost => (StatusCode::BAD_REQUEST, "the request names a host that is none\n"),
-            Refusal::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),
-            Refusal::NoPlace => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are running\n"),
-            Refusal::NoMemory => (
+            LocalReply::NoHost => (StatusCode::BAD_REQUEST, "the request names no host\n"),
+            LocalReply::ManyHosts => (StatusCode::BAD_REQUEST, "the request names several hosts\n"),
+            LocalReply::BadHost => (StatusCode::BAD_REQUEST, "the request names a host that is none\n"),
+            LocalReply::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),
+            LocalReply::NoSlot => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are running\n"),
+            LocalReply::NoMemory => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "there is no memory for another request\n",
             ),
-            Refusal::TooDeep => (
+            LocalReply::TooDeep => (
                 StatusCode::LOOP_DETECTED,
                 "calls inside the app are nested too deep\n",
             ),
-            Refusal::GuestFailed => (StatusCode::INTERNAL_SERVER_ERROR, "the component failed\n"),
-            Refusal::GuestTooSlow => (
+            LocalReply::GuestFailed => (StatusCode::INTERNAL_SERVER_ERROR, "the component failed\n"),
+            LocalReply::GuestTooSlow => (
                 StatusCode::GATEWAY_TIMEOUT,
                 "the component gave no response in time\n",
             ),
@@ -249,7 +253,7 @@ mod tests {
     #[test]
     fn a_response_that_has_no_body_has_no_length_of_one() {
         for (status, kept) in [(200, true), (204, false), (304, true), (404, true)] {
-            let mut answer = Refusal::NoRoute.into_response();
+            let mut answer = LocalReply::NoRoute.into_response();
             *answer.status_mut() = StatusCode::from_u16(status).unwrap();
             answer
                 .headers_mut()

@@ -1,31 +1,31 @@
 //! What goes wrong with the instances of one component, told for people: at once when it is new, then counted.
 //!
-//! - A mishap (a trap with its functions, an error for an answer, a time that ran out) that was not seen before is told
+//! - A failure (a trap with its functions, an error for an answer, a time that ran out) that was not seen before is told
 //!   as it is.
-//! - Seen again, it is only counted; the counts are told with the next mishap after [`INTERVAL`], and at the end.
+//! - Seen again, it is only counted; the counts are told with the next failure after [`INTERVAL`], and at the end.
 //! - At most [`TOLD`] are told as they are in one interval, and as many counted by name; the others are one number.
 //! - At most [`REMEMBERED`] are remembered; then the memory starts anew, after its counts were told.
 //!
-//! So how many lines there are is not for visitors to choose, who choose how many requests there are. Nothing runs
+//! So how many lines there are is not for clients to choose, who choose how many requests there are. Nothing runs
 //! while all is quiet.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// The mishaps of one component.
+/// The failures of one component.
 #[derive(Debug)]
-pub(crate) struct Mishaps {
+pub(crate) struct FailureLog {
     component: String,
     seen: Mutex<Seen>,
 }
 
-/// How bad a mishap is.
+/// How bad a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Severity {
     /// The guest was stopped.
     Error,
-    /// The visitor got less than a response.
+    /// The client got less than a response.
     Warning,
 }
 
@@ -38,21 +38,21 @@ struct Seen {
     beyond: u64,
 }
 
-impl Mishaps {
+impl FailureLog {
     /// None yet.
-    pub(crate) fn of(component: &str) -> Mishaps {
-        Mishaps {
+    pub(crate) fn of(component: &str) -> FailureLog {
+        FailureLog {
             component: component.to_owned(),
             seen: Mutex::new(Seen::new(Instant::now())),
         }
     }
 
-    /// Whose mishaps they are.
+    /// Whose failures they are.
     pub(crate) fn component(&self) -> &str {
         &self.component
     }
 
-    /// Tells a mishap, or counts it. `what` names the component.
+    /// Tells a failure, or counts it. `what` names the component.
     pub(crate) fn add(&self, severity: Severity, what: String) {
         self.with_seen(|seen, component| seen.add(component, severity, what, Instant::now(), &mut log));
     }
@@ -147,10 +147,10 @@ fn times(again: u64) -> String {
 /// How often counts are told at most.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Mishaps that are told as they are in one interval, and as many that are counted by name.
+/// FailureLog that are told as they are in one interval, and as many that are counted by name.
 const TOLD: usize = 20;
 
-/// Mishaps that are remembered.
+/// FailureLog that are remembered.
 const REMEMBERED: usize = 256;
 
 #[cfg(test)]
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_mishap_is_told_once_and_then_counted() {
+    fn the_same_failure_is_told_once_and_then_counted() {
         let mut told = Told::new();
         for second in 0..10 {
             told.add(second, "it trapped\n    at main");
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(
             told.take(),
             ["it trapped\n    at start"],
-            "another way there is another mishap"
+            "another way there is another failure"
         );
         let tell = &mut |_: Severity, line: &str| told.lines.push(line.to_owned());
         told.seen.sum_up("web", told.start, tell);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_with_ever_new_mishaps_gets_a_few_lines_and_a_number() {
+    fn a_guest_with_ever_new_failures_gets_a_few_lines_and_a_number() {
         let mut told = Told::new();
         for number in 0..1000 {
             told.add(0, &format!("error {number}"));

@@ -2,8 +2,8 @@
 //!
 //! A guest of WASI 0.3 gives the head of its answer first and writes the body after that, a part at a time, each when the
 //! one before was taken. Passed on as they come, head, body and end of a small answer would leave in three packets, each
-//! with a system call and a visitor who wakes up. So what the guest writes without waiting for anything is
-//! [gathered](LastTurn::gather) before the head leaves: at most [`GATHERED`] bytes, and for as long as the instance has
+//! with a system call and a client who wakes up. So what the guest writes without waiting for anything is
+//! [gathered](ResponseBody::gather) before the head leaves: at most [`GATHERED`] bytes, and for as long as the instance has
 //! its turn [`TURNS`] times more. A guest that waits for something keeps its head waiting no longer than that.
 //!
 //! A body whose instance ended before it did is not whole, though to `wasmtime-wasi-http` its end looks like any other:
@@ -19,39 +19,39 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::inbox::Turn;
+use super::instance_queue::InFlight;
 use crate::account::Account;
 
-/// The body of an answer, which ends a turn.
-pub(super) struct LastTurn {
+/// The body of an answer, which ends what is in flight.
+pub(super) struct ResponseBody {
     gathered: VecDeque<Result<Frame<Bytes>, Error>>,
     body: WasiBody,
     ended: bool,
-    /// None once the body has ended and all of it was handed on: what waits for its client holds a place.
-    turn: Option<Turn>,
+    /// None once the body has ended and all of it was handed on: what waits for its client holds a slot.
+    in_flight: Option<InFlight>,
 }
 
-impl LastTurn {
-    /// The body of the answer to the request whose turn it is.
-    pub(super) fn new(body: WasiBody, turn: Turn) -> LastTurn {
+impl ResponseBody {
+    /// The body of the answer to the request that is in flight.
+    pub(super) fn new(body: WasiBody, in_flight: InFlight) -> ResponseBody {
         let ended = body.is_end_stream();
-        LastTurn {
+        ResponseBody {
             gathered: VecDeque::new(),
             body,
             ended,
-            turn: Some(turn).filter(|_| !ended),
+            in_flight: Some(in_flight).filter(|_| !ended),
         }
     }
 
     /// What is charged for who writes it; nothing, if all is written.
     pub(super) fn account(&self) -> Weak<Account> {
-        self.turn
+        self.in_flight
             .as_ref()
-            .map_or_else(Weak::new, |turn| turn.account().clone())
+            .map_or_else(Weak::new, |in_flight| in_flight.account().clone())
     }
 
     /// The same body, with what the guest writes of it at once.
-    pub(super) async fn gather(mut self) -> LastTurn {
+    pub(super) async fn gather(mut self) -> ResponseBody {
         let (mut bytes, mut turns) = (0, 0);
         std::future::poll_fn(|cx| {
             while !self.ended && bytes < GATHERED {
@@ -78,7 +78,7 @@ impl LastTurn {
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let mut frame = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None)) && self.turn.as_ref().is_some_and(Turn::is_cut_off) {
+        if matches!(frame, Poll::Ready(None)) && self.in_flight.as_ref().is_some_and(InFlight::is_cut_off) {
             frame = Poll::Ready(Some(Err(Error::HttpResponseIncomplete)));
         }
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
@@ -89,12 +89,12 @@ impl LastTurn {
 
     fn release(&mut self) {
         if self.ended && self.gathered.is_empty() {
-            self.turn = None;
+            self.in_flight = None;
         }
     }
 }
 
-impl Body for LastTurn {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Error;
 

@@ -1,4 +1,4 @@
-//! A component that is compiled, linked, and knows its gate, surroundings and limits: all that is left to do for
+//! A component that is compiled, linked, and knows its gate, environment and limits: all that is left to do for
 //! an instance is to make it. Everything that can be done once is done here, not for each request.
 
 use std::sync::Arc;
@@ -9,34 +9,28 @@ use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
 use crate::account::{Account, STACK};
-use crate::component::{Component, Entrance};
+use crate::component::{Component, Export};
 use crate::engine::Engine;
 use crate::guest::{self, Guest};
+use crate::guest_env::GuestEnv;
 use crate::limits::{GuestLimits, MAX_GROWN_TABLE, MAX_MEMORIES, MAX_TABLES};
-use crate::linker::Interfaces;
+use crate::linker::GuestLinker;
 use crate::memory_ceiling::MemoryShare;
-use crate::surroundings::Surroundings;
-
-/// Prepares components on one engine.
-pub struct Workshop {
-    engine: Engine,
-    interfaces: Interfaces,
-}
 
 /// A component, ready to be instantiated. Cheap to clone; clones share everything.
 #[derive(Clone)]
-pub struct Prepared {
-    shared: Arc<Shared>,
+pub struct GuestPre {
+    shared: Arc<GuestPreInner>,
 }
 
-struct Shared {
+struct GuestPreInner {
     name: String,
     engine: Engine,
     component: Component,
     instance: InstancePre<Guest>,
     not_provided: Vec<String>,
     gate: Gate,
-    surroundings: Surroundings,
+    guest_env: GuestEnv,
     limits: GuestLimits,
     /// What the instances may take of the memory of all guests.
     share: Arc<MemoryShare>,
@@ -85,33 +79,24 @@ pub enum LinkError {
     },
 }
 
-impl Workshop {
-    /// A workshop on `engine`.
-    pub fn new(engine: &Engine) -> Workshop {
-        let interfaces = Interfaces::new(engine).expect("the host's own interfaces do not collide");
-        Workshop {
-            engine: engine.clone(),
-            interfaces,
-        }
-    }
-
+impl GuestPre {
     /// Links `component`, whose name is its gate's.
     ///
     /// # Errors
     ///
     /// When the component imports a module, uses an interface in a way that the provided one does not allow, or needs more
     /// than one component may have.
-    pub fn prepare(
-        &self,
+    pub fn link(
+        linker: &GuestLinker,
         component: &Component,
         gate: Gate,
-        surroundings: Surroundings,
+        guest_env: GuestEnv,
         limits: GuestLimits,
-    ) -> Result<Prepared, LinkError> {
+    ) -> Result<GuestPre, LinkError> {
         let name = printable(gate.component()).to_string();
         let first_memory = first_memory(component.wasmtime(), &name, &limits)?;
-        let share = self.engine.memory().share(&name);
-        let most = self.engine.memory().limit().saturating_sub(STACK);
+        let share = linker.engine().memory().share(&name);
+        let most = linker.engine().memory().limit().saturating_sub(STACK);
         if first_memory > most {
             return Err(LinkError::TooLarge {
                 component: name,
@@ -120,41 +105,38 @@ impl Workshop {
                 option: "--max-memory-total",
             });
         }
-        let linked = self
-            .interfaces
+        let linked = linker
             .link(component, &gate)
             .map_err(|reason| LinkError::Unlinkable {
                 component: name.clone(),
                 reason,
             })?;
-        let shared = Shared {
+        let shared = GuestPreInner {
             name,
-            engine: self.engine.clone(),
+            engine: linker.engine().clone(),
             component: component.clone(),
             instance: linked.instance,
             not_provided: linked.not_provided,
             gate,
-            surroundings,
+            guest_env,
             limits,
             share: Arc::new(share),
             first_memory,
         };
-        Ok(Prepared {
+        Ok(GuestPre {
             shared: Arc::new(shared),
         })
     }
-}
 
-impl Prepared {
     /// The component's name, as messages show it: with everything escaped that a terminal or log could take for more than
     /// text.
     pub fn name(&self) -> &str {
         &self.shared.name
     }
 
-    /// Whether the component has this entrance.
-    pub fn has(&self, entrance: Entrance) -> bool {
-        self.shared.component.has(entrance)
+    /// Whether the component exports it.
+    pub fn has(&self, export: Export) -> bool {
+        self.shared.component.has(export)
     }
 
     /// Names of what the component exports.
@@ -174,7 +156,7 @@ impl Prepared {
 
     /// The account of a further instance, with what it takes to start it. None where there is no memory for one.
     pub(crate) fn admit(&self) -> Option<Arc<Account>> {
-        let Shared {
+        let GuestPreInner {
             limits,
             share,
             first_memory,
@@ -185,7 +167,7 @@ impl Prepared {
 
     /// Warns where what is kept for the component is not enough for one instance, once all components are known.
     pub(crate) fn check_own_memory(&self) {
-        let Shared {
+        let GuestPreInner {
             name,
             share,
             first_memory,
@@ -213,17 +195,17 @@ impl Prepared {
     /// A store for a new instance that was admitted, with a gate and grants of its own; `depth` calls inside the app led to
     /// it.
     pub(crate) fn store_at(&self, depth: u32, account: &Arc<Account>) -> Store<Guest> {
-        let Shared {
+        let GuestPreInner {
             engine,
             gate,
-            surroundings,
+            guest_env,
             ..
         } = &*self.shared;
         guest::store(
             engine,
-            surroundings.context(),
+            guest_env.context(),
             gate.open_at(depth).charge_to(account.clone()),
-            surroundings.variables.clone(),
+            guest_env.variables.clone(),
             account,
         )
     }
