@@ -9,10 +9,10 @@
 //!
 //! The resolver answers when the run says so, and the clock stands still in between.
 
+#[path = "../../../policy/tests/whole_runs/cases.rs"]
+mod cases;
 #[path = "../../../policy/tests/whole_runs/model.rs"]
 mod model;
-#[path = "../../../policy/tests/whole_runs/plays.rs"]
-mod plays;
 #[path = "../../../policy/tests/whole_runs/real.rs"]
 mod real;
 #[path = "../../../policy/tests/whole_runs/step.rs"]
@@ -404,7 +404,7 @@ impl Run {
 // proves: DNS-1, DNS-3, DNS-4, DNS-5, DNS-7, DNS-9, DNS-10, DNS-12
 #[test]
 fn a_whole_run_through_the_gate_ends_every_step_as_the_naive_model_says() {
-    plays::play_all(2048, |(allow, operator, steps)| {
+    cases::run_all(2048, |(allow, operator, steps)| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)

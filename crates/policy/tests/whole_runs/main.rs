@@ -7,13 +7,13 @@
 //!                └───► lists walked from the front ──────────────┴─► must agree
 //! ```
 //!
-//! [`model`] is the model, [`written`] the tables that runs are made of, [`plays`] throws the dice, [`run`] makes the
+//! [`model`] is the model, [`written`] the tables that runs are made of, [`cases`] throws the dice, [`run`] makes the
 //! steps. The fuzz target `runs` makes the same steps of bytes, and `outport-egress` makes them with whole gates.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod cases;
 mod model;
-mod plays;
 mod real;
 mod run;
 mod step;
@@ -25,7 +25,7 @@ use run::{Instance, Run};
 // proves: AL-3, AL-4, AL-5, AL-6, DNS-1, DNS-3, DNS-4, DNS-5, DNS-7, DNS-9, DNS-12
 #[test]
 fn a_whole_run_ends_every_step_as_the_naive_model_says() {
-    plays::play_all(6144, |(allow, operator, steps)| {
+    cases::run_all(6144, |(allow, operator, steps)| {
         let mut run = Run::new(allow, operator);
         let mut instances = [Instance::new(), Instance::new()];
         let mut steps = steps.into_iter();

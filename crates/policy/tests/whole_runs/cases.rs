@@ -1,6 +1,6 @@
-//! Random plays: what two instances may do, and in which world.
+//! Random cases: what two instances may do, and in which world.
 //!
-//! The seed of the plays is printed, and shown when a test fails; `OUTPORT_PLAYS_SEED` plays them again.
+//! The seed of the cases is printed, and shown when a test fails; `OUTPORT_PLAYS_SEED` runs them again.
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -12,13 +12,13 @@ use super::step::{Said, Step};
 use super::written::{HOSTS, LEARNERS, MHost, NAMES, PORTS, RANGES, SCHEMES, TARGETS, Target, Written};
 
 /// The author's list, the operator, and the steps, each of the first or of the second instance.
-pub(crate) type Play = (Vec<Written>, MOperator, Vec<(bool, Step)>);
+pub(crate) type Case = (Vec<Written>, MOperator, Vec<(bool, Step)>);
 
-/// Plays `number` random plays, and panics with the shortest one that is found to fail.
-pub(crate) fn play_all(number: u32, test: impl Fn(Play) -> Result<(), String>) {
+/// Runs `number` random cases, and panics with the shortest one that is found to fail.
+pub(crate) fn run_all(number: u32, test: impl Fn(Case) -> Result<(), String>) {
     let written = std::env::var("OUTPORT_PLAYS_SEED").ok();
     let seed = written.map_or_else(|| RandomState::new().hash_one(()), |seed| seed.parse().unwrap());
-    eprintln!("the seed of these plays: OUTPORT_PLAYS_SEED={seed}");
+    eprintln!("the seed of these cases: OUTPORT_PLAYS_SEED={seed}");
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = ProptestConfig {
@@ -27,9 +27,9 @@ pub(crate) fn play_all(number: u32, test: impl Fn(Play) -> Result<(), String>) {
         ..ProptestConfig::default()
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let test = |play| test(play).map_err(TestCaseError::fail);
-    match TestRunner::new_with_rng(config, rng).run(&play(), test) {
-        Err(TestError::Fail(how, play)) => panic!("{how}\nin the play {play:#?}"),
+    let test = |case| test(case).map_err(TestCaseError::fail);
+    match TestRunner::new_with_rng(config, rng).run(&case(), test) {
+        Err(TestError::Fail(how, case)) => panic!("{how}\nin the case {case:#?}"),
         other => other.unwrap(),
     }
 }
@@ -171,7 +171,7 @@ fn operator() -> impl Strategy<Value = MOperator> {
     prop_oneof![2 => strict, 1 => Just(lax)]
 }
 
-fn play() -> impl Strategy<Value = Play> {
+fn case() -> impl Strategy<Value = Case> {
     scene().prop_flat_map(|scene| {
         let steps = |step| proptest::collection::vec((proptest::bool::weighted(0.2), step), 1..80);
         let steps = prop_oneof![
