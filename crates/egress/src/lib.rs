@@ -107,6 +107,7 @@
 mod audit;
 mod connections;
 mod ctx;
+pub mod dedup;
 mod denied;
 mod dns;
 mod egress;

@@ -1,17 +1,13 @@
 //! What goes wrong with the instances of one component, told for people: at once when it is new, then counted.
 //!
-//! - A failure (a trap with its functions, an error for an answer, a time that ran out) that was not seen before is told
-//!   as it is.
-//! - Seen again, it is only counted; the counts are told with the next failure after [`INTERVAL`], and at the end.
-//! - At most [`TOLD`] are told as they are in one interval, and as many counted by name; the others are one number.
-//! - At most [`REMEMBERED`] are remembered; then the memory starts anew, after its counts were told.
-//!
-//! So how many lines there are is not for clients to choose, who choose how many requests there are. Nothing runs
-//! while all is quiet.
+//! What is the same (a trap with its functions, an error for an answer, a time that ran out) is [told
+//! once](outport_egress::dedup). So how many lines there are is not for clients to choose, who choose how many requests
+//! there are.
 
-use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use outport_egress::dedup::{Budget, Counted, Dedup, Grouped, Occurrence, times};
 
 /// The failures of one component.
 #[derive(Debug)]
@@ -30,12 +26,16 @@ pub(crate) enum Severity {
 }
 
 #[derive(Debug)]
-struct Seen {
-    since: Instant,
-    /// How often each came again since it was told.
-    again: HashMap<String, u64>,
-    told: usize,
-    beyond: u64,
+struct Seen(Dedup<What>);
+
+/// A failure as it is told, whose lines are those of its component.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct What(String);
+
+impl Grouped for What {
+    type Group = ();
+
+    fn group(&self) {}
 }
 
 impl FailureLog {
@@ -78,12 +78,7 @@ fn log(severity: Severity, line: &str) {
 
 impl Seen {
     fn new(now: Instant) -> Seen {
-        Seen {
-            since: now,
-            again: HashMap::new(),
-            told: 0,
-            beyond: 0,
-        }
+        Seen(Dedup::new(BUDGET, now))
     }
 
     fn add(
@@ -94,64 +89,39 @@ impl Seen {
         now: Instant,
         tell: &mut dyn FnMut(Severity, &str),
     ) {
-        if now.duration_since(self.since) >= INTERVAL || self.again.len() >= REMEMBERED {
-            self.sum_up(component, now, tell);
+        let line = what.clone();
+        let occurrence = self
+            .0
+            .record(What(what), now, |counted| count(component, &counted, tell));
+        if occurrence == Occurrence::First {
+            tell(severity, &line);
         }
-        if let Some(again) = self.again.get_mut(&what) {
-            *again += 1;
-            return;
-        }
-        if self.told == TOLD {
-            self.beyond += 1;
-            return;
-        }
-        self.told += 1;
-        tell(severity, &what);
-        self.again.insert(what, 0);
     }
 
     fn sum_up(&mut self, component: &str, now: Instant, tell: &mut dyn FnMut(Severity, &str)) {
-        let mut again: Vec<_> = self.again.iter_mut().filter(|(_, again)| **again > 0).collect();
-        again.sort_unstable_by_key(|(_, again)| std::cmp::Reverse(**again));
-        for (place, (what, again)) in again.into_iter().enumerate() {
-            let again = std::mem::take(again);
-            if place >= TOLD {
-                self.beyond += again;
-                continue;
-            }
+        self.0.drain(now, |counted| count(component, &counted, tell));
+    }
+}
+
+fn count(component: &str, counted: &Counted<'_, What>, tell: &mut dyn FnMut(Severity, &str)) {
+    let line = match counted {
+        Counted::Again(What(what), again) => {
             let what = what.lines().next().unwrap_or_default();
-            tell(Severity::Warning, &format!("{what} ({})", times(again)));
+            format!("{what} ({})", times(*again))
         }
-        match std::mem::take(&mut self.beyond) {
-            0 => {}
-            beyond => tell(
-                Severity::Warning,
-                &format!("component `{component}` failed {beyond} more times, not told one by one"),
-            ),
+        Counted::Beyond((), beyond) => {
+            format!("component `{component}` failed {beyond} more times, not told one by one")
         }
-        self.told = 0;
-        self.since = now;
-        if self.again.len() >= REMEMBERED {
-            self.again.clear();
-        }
-    }
+    };
+    tell(Severity::Warning, &line);
 }
 
-fn times(again: u64) -> String {
-    match again {
-        1 => "once more".to_owned(),
-        _ => format!("{again} more times"),
-    }
-}
-
-/// How often counts are told at most.
-const INTERVAL: Duration = Duration::from_secs(10);
-
-/// FailureLog that are told as they are in one interval, and as many that are counted by name.
-const TOLD: usize = 20;
-
-/// FailureLog that are remembered.
-const REMEMBERED: usize = 256;
+/// What is told at most of one component.
+const BUDGET: Budget = Budget {
+    interval: Duration::from_secs(10),
+    lines: 20,
+    remembered: 256,
+};
 
 #[cfg(test)]
 mod tests {
@@ -211,29 +181,14 @@ mod tests {
         for number in 0..1000 {
             told.add(0, &format!("error {number}"));
         }
-        assert_eq!(told.take().len(), TOLD);
+        assert_eq!(told.take().len(), BUDGET.lines);
         told.add(10, "error 0");
         assert_eq!(
             told.take(),
             [format!(
                 "component `web` failed {} more times, not told one by one",
-                1000 - TOLD
+                1000 - BUDGET.lines
             )]
         );
-    }
-
-    #[test]
-    fn a_patient_guest_gets_few_lines_and_little_memory() {
-        let mut told = Told::new();
-        let mut most = 0;
-        for round in 0..100 {
-            for number in 0..40 {
-                told.add(round * 10, &format!("error {}", round * 13 + number));
-            }
-            most = most.max(told.take().len());
-        }
-        // Twice as many in an interval in which the memory starts anew.
-        assert!(most <= 2 * (2 * TOLD + 1), "{most} lines in an interval");
-        assert!(told.seen.again.len() <= REMEMBERED);
     }
 }

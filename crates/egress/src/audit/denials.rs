@@ -1,17 +1,10 @@
 //! Denials, and what was permitted and failed, for a person at a terminal: told once, then counted.
 //!
-//! - A denial (component, attempt, destination, reason) or failure (its error) that was not seen before is a line of its own.
-//! - Seen again, it is only counted; the counts are told at most every [`INTERVAL`] and at the end.
-//! - One component gets at most [`LINES`] first lines an interval, and as many that count; what is beyond (a guest
-//!   that scans) is told as one number.
-//! - At most [`DENIALS`] denials are remembered; then the memory starts anew, after its counts were told.
-//! - Failures have the same bounds for themselves, so that nobody hides a denial behind failures.
-//!
-//! The clock is looked at when a denial comes in, so nothing runs while all is quiet; what is still uncounted then
-//! is told by `flush`.
+//! What is the same is [told once](crate::dedup): component, attempt, destination and reason, or the error of a failure.
+//! Each component has lines of its own, so that one that scans hides nobody else's denials, and failures have theirs, so
+//! that nobody hides a denial behind failures. What is still uncounted when all is quiet is told by `flush`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -21,6 +14,7 @@ use super::event::{AuditEvent, Verdict};
 use super::lines::{LineWriter, Lines};
 use super::outcome::AuditOutcome;
 use super::{AuditSink, Outcomes};
+use crate::dedup::{Budget, Counted, Dedup, Grouped, Occurrence, times};
 
 /// Tells denials line by line, without ever flooding.
 pub struct DenialReporter {
@@ -113,16 +107,14 @@ impl<F: FnMut(&str) + Send + 'static> LineWriter for Terminal<F> {
     fn flush(&mut self) {}
 }
 
-/// What was told, and what is still to be summed up.
+/// Denials or failures, told once and then counted.
 struct Seen {
     /// What its lines begin with.
     word: &'static str,
-    since: Instant,
-    denials: HashMap<DenialKey, u64>,
-    components: HashMap<Arc<str>, Told>,
+    dedup: Dedup<DenialKey>,
 }
 
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct DenialKey {
     component: Arc<str>,
     attempt: &'static str,
@@ -130,19 +122,19 @@ struct DenialKey {
     reason: Option<Cow<'static, str>>,
 }
 
-#[derive(Default)]
-struct Told {
-    lines: usize,
-    beyond: u64,
+impl Grouped for DenialKey {
+    type Group = Arc<str>;
+
+    fn group(&self) -> Arc<str> {
+        self.component.clone()
+    }
 }
 
 impl Seen {
     fn new(word: &'static str, now: Instant) -> Seen {
         Seen {
             word,
-            since: now,
-            denials: HashMap::new(),
-            components: HashMap::new(),
+            dedup: Dedup::new(BUDGET, now),
         }
     }
 
@@ -153,82 +145,54 @@ impl Seen {
         now: Instant,
         tell: &mut dyn FnMut(String),
     ) {
-        if now.duration_since(self.since) >= INTERVAL || self.denials.len() >= DENIALS {
-            self.sum_up(now, tell);
+        let word = self.word;
+        let occurrence = self
+            .dedup
+            .record(denial, now, |counted| tell(line_of(word, &counted)));
+        if occurrence == Occurrence::First {
+            tell(line());
         }
-        if let Some(again) = self.denials.get_mut(&denial) {
-            *again += 1;
-            return;
-        }
-        let told = self.components.entry(denial.component.clone()).or_default();
-        if told.lines == LINES {
-            told.beyond += 1;
-            return;
-        }
-        told.lines += 1;
-        tell(line());
-        self.denials.insert(denial, 0);
     }
 
     fn sum_up(&mut self, now: Instant, tell: &mut dyn FnMut(String)) {
         let word = self.word;
-        let mut again: Vec<_> = self.denials.iter_mut().filter(|(_, again)| **again > 0).collect();
-        again.sort_unstable_by_key(|(_, again)| std::cmp::Reverse(**again));
-        let mut summed: HashMap<Arc<str>, usize> = HashMap::new();
-        for (denial, again) in again {
-            let again = std::mem::take(again);
+        self.dedup.drain(now, |counted| tell(line_of(word, &counted)));
+    }
+}
+
+fn line_of(word: &str, counted: &Counted<'_, DenialKey>) -> String {
+    match counted {
+        Counted::Again(denial, again) => {
             let DenialKey {
                 component,
                 attempt,
                 destination,
                 reason,
             } = denial;
-            let lines = summed.entry(component.clone()).or_default();
-            if *lines == LINES {
-                self.components.entry(component.clone()).or_default().beyond += again;
-                continue;
-            }
-            *lines += 1;
             let protocol = attempt.split('.').next().unwrap_or(attempt);
             let component = printable(component);
             let reason = reason
                 .as_ref()
                 .map(|code| format!(" [{code}]"))
                 .unwrap_or_default();
-            tell(format!(
-                "{word}: component `{component}` {protocol} {destination}{reason} {}",
-                times(again)
-            ));
+            let again = times(*again);
+            format!("{word}: component `{component}` {protocol} {destination}{reason} {again}")
         }
-        for (component, told) in self.components.drain().filter(|(_, told)| told.beyond > 0) {
-            let (component, beyond) = (printable(&component), told.beyond);
-            tell(format!(
+        Counted::Beyond(component, beyond) => {
+            let component = printable(component);
+            format!(
                 "{word}: component `{component}` {beyond} more, not told one by one: `--audit-log` records each"
-            ));
+            )
         }
-        if self.denials.len() >= DENIALS {
-            self.denials.clear();
-        }
-        self.since = now;
     }
 }
 
-fn times(again: u64) -> String {
-    if again == 1 {
-        "once more".to_owned()
-    } else {
-        format!("{again} more times")
-    }
-}
-
-/// How often counts are told at most.
-const INTERVAL: Duration = Duration::from_secs(10);
-
-/// First lines of one component in one interval, and lines that count what came again.
-const LINES: usize = 20;
-
-/// Denials that are remembered.
-const DENIALS: usize = 1024;
+/// What is told at most, of the denials and of the failures each.
+const BUDGET: Budget = Budget {
+    interval: Duration::from_secs(10),
+    lines: 20,
+    remembered: 1024,
+};
 
 /// Lines that may wait for the terminal.
 const CAPACITY: usize = 1024;
@@ -310,55 +274,18 @@ mod tests {
         reported.add(0, "api", "10.0.0.5:1");
         assert_eq!(
             reported.take().len(),
-            LINES + 1,
+            BUDGET.lines + 1,
             "another component still gets its line"
         );
 
         reported.add(10, "api", "10.0.0.5:1");
-        let beyond = 1000 - LINES;
+        let beyond = 1000 - BUDGET.lines;
         assert_eq!(
             reported.take(),
             [format!(
                 "denied: component `web` {beyond} more, not told one by one: `--audit-log` records each"
             )]
         );
-    }
-
-    #[test]
-    fn a_patient_guest_with_many_denials_gets_no_more_lines_for_them_later() {
-        let mut reported = Reported::new();
-        let ports = || (0..200).map(|port| (port / 10, format!("10.0.0.5:{port}")));
-        for (interval, destination) in ports() {
-            reported.add(interval * 10, "web", &destination);
-        }
-        assert_eq!(reported.take().len(), 200);
-
-        for (_, destination) in ports() {
-            reported.add(195, "web", &destination);
-        }
-        reported.add(195, "web", "10.0.0.5:7");
-        reported.add(200, "api", "10.0.0.5:1");
-        let told = reported.take();
-        assert_eq!(told.len(), LINES + 2, "{told:#?}");
-        assert_eq!(
-            told[0], "denied: component `web` tcp 10.0.0.5:7 [allow.port] 2 more times",
-            "what came most often is told"
-        );
-        let beyond = 200 - LINES;
-        assert_eq!(
-            told[LINES],
-            format!("denied: component `web` {beyond} more, not told one by one: `--audit-log` records each")
-        );
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let mut reported = Reported::new();
-        for index in 0..DENIALS as u64 * 3 {
-            reported.add(index, "web", &format!("10.0.{}.{}:80", index / 256, index % 256));
-        }
-        assert!(reported.seen.denials.len() <= DENIALS);
-        assert!(reported.seen.components.len() <= 1);
     }
 
     #[test]
