@@ -33,7 +33,7 @@ impl Target {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         let addresses = match bare.parse::<IpAddr>() {
             Ok(literal) => vec![literal],
-            Err(_) => tcp::lookup(&self.host)?,
+            Err(_) => tcp::look_up(&self.host)?,
         };
         Ok(addresses
             .into_iter()

@@ -14,14 +14,14 @@ use crate::address;
 type Answer = Result<Vec<IpAddress>, ErrorCode>;
 
 /// A look-up under way, or the addresses of its answer that were not asked for yet.
-pub enum Lookup {
+pub enum LookUp {
     /// The host has been asked.
     Asked(Pin<Box<dyn Future<Output = Answer>>>),
     /// The host has answered.
     Answered(vec::IntoIter<IpAddress>),
 }
 
-impl Lookup {
+impl LookUp {
     /// Asks the host. A future does nothing until it is polled, so this polls it once.
     pub(crate) async fn start(name: &str) -> Result<Self, Code> {
         let mut asked: Pin<Box<dyn Future<Output = Answer>>> = Box::pin(resolve_addresses(name.to_owned()));
@@ -37,7 +37,7 @@ impl Lookup {
     }
 }
 
-impl script::Lookup for Lookup {
+impl script::LookUp for LookUp {
     async fn next(&mut self) -> Result<Option<IpAddr>, Code> {
         if let Self::Asked(answer) = self {
             let answer = answer.await;

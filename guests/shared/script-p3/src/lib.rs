@@ -25,7 +25,7 @@ pub struct P3;
 impl World for P3 {
     type Tcp = tcp::Socket;
     type Udp = udp::Socket;
-    type Lookup = dns::Lookup;
+    type LookUp = dns::LookUp;
 
     fn create_tcp(&self, family: Family) -> Result<tcp::Socket, Code> {
         tcp::Socket::create(family)
@@ -35,8 +35,8 @@ impl World for P3 {
         udp::Socket::create(family)
     }
 
-    async fn start_lookup(&self, name: &str) -> Result<dns::Lookup, Code> {
-        dns::Lookup::start(name).await
+    async fn start_look_up(&self, name: &str) -> Result<dns::LookUp, Code> {
+        dns::LookUp::start(name).await
     }
 
     async fn fetch(&self, request: &HttpRequest) -> Result<HttpAnswer, Code> {

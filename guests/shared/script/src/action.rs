@@ -57,13 +57,13 @@ pub enum Action {
     /// Sends a datagram of 64 bytes to the connected peer and waits for one, so many times.
     UdpPing(String, usize),
     /// Looks a name up and waits for all addresses.
-    Lookup(String),
+    LookUp(String),
     /// Starts to look the first name up, and keeps the look-up as the second.
-    LookupStart(String, String),
+    LookUpStart(String, String),
     /// The next address of a look-up.
-    LookupNext(String),
+    LookUpNext(String),
     /// All addresses that a look-up has left.
-    LookupRead(String),
+    LookUpRead(String),
     /// Drops a socket or look-up.
     Drop(String),
     /// Sends an HTTP request.
@@ -191,10 +191,10 @@ fn parse(text: &str) -> Option<Action> {
             Action::UdpPing(name.to_string(), rounds.parse().ok().filter(|n| *n > 0)?)
         }
         ["udp.collect", name, ms] => Action::UdpCollect(name.to_string(), milliseconds(ms)?),
-        ["dns.lookup", name] => Action::Lookup(name.to_string()),
-        ["dns.start", name, "as", kept] => Action::LookupStart(name.to_string(), kept.to_string()),
-        ["dns.next", name] => Action::LookupNext(name.to_string()),
-        ["dns.read", name] => Action::LookupRead(name.to_string()),
+        ["dns.lookup", name] => Action::LookUp(name.to_string()),
+        ["dns.start", name, "as", kept] => Action::LookUpStart(name.to_string(), kept.to_string()),
+        ["dns.next", name] => Action::LookUpNext(name.to_string()),
+        ["dns.read", name] => Action::LookUpRead(name.to_string()),
         ["local", name] => Action::Local(name.to_string()),
         ["remote", name] => Action::Remote(name.to_string()),
         ["drop", name] => Action::Drop(name.to_string()),

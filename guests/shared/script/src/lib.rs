@@ -27,5 +27,5 @@ pub use player::Player;
 pub use request_target::RequestTarget;
 pub use script::{Script, Statement};
 pub use world::{
-    Code, Datagram, Direction, Family, HttpAnswer, HttpRequest, Lookup, Received, TcpSocket, UdpSocket, World,
+    Code, Datagram, Direction, Family, HttpAnswer, HttpRequest, LookUp, Received, TcpSocket, UdpSocket, World,
 };

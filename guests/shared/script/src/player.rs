@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::action::{Action, Place, Show};
 use crate::text::escape;
 use crate::world::{
-    Code, Datagram, Family, HttpAnswer, HttpRequest, Lookup, Received, TcpSocket, UdpSocket, World,
+    Code, Datagram, Family, HttpAnswer, HttpRequest, LookUp, Received, TcpSocket, UdpSocket, World,
 };
 
 /// Performs actions, one after the other, and keeps sockets and look-ups by name between them.
@@ -16,7 +16,7 @@ pub struct Player<W: World> {
     pub(crate) world: W,
     tcp: HashMap<String, W::Tcp>,
     udp: HashMap<String, W::Udp>,
-    lookups: HashMap<String, W::Lookup>,
+    look_ups: HashMap<String, W::LookUp>,
     allocations: Vec<Vec<u8>>,
 }
 
@@ -33,7 +33,7 @@ impl<W: World> Player<W> {
             world,
             tcp: HashMap::new(),
             udp: HashMap::new(),
-            lookups: HashMap::new(),
+            look_ups: HashMap::new(),
             allocations: Vec::new(),
         }
     }
@@ -96,20 +96,20 @@ impl<W: World> Player<W> {
             }
             Action::UdpPing(name, rounds) => self.ping_by_datagrams(name, *rounds).await,
             Action::UdpCollect(name, time) => self.collect(name, *time).await,
-            Action::Lookup(name) => {
-                let mut lookup = self.world.start_lookup(name).await.map_err(text)?;
-                addresses(&mut lookup).await
+            Action::LookUp(name) => {
+                let mut look_up = self.world.start_look_up(name).await.map_err(text)?;
+                addresses(&mut look_up).await
             }
-            Action::LookupStart(name, kept) => {
-                let lookup = self.world.start_lookup(name).await.map_err(text)?;
-                self.lookups.insert(kept.clone(), lookup);
+            Action::LookUpStart(name, kept) => {
+                let look_up = self.world.start_look_up(name).await.map_err(text)?;
+                self.look_ups.insert(kept.clone(), look_up);
                 Ok("started".to_owned())
             }
-            Action::LookupNext(name) => match self.lookup(name)?.next().await.map_err(text)? {
+            Action::LookUpNext(name) => match self.look_up(name)?.next().await.map_err(text)? {
                 Some(address) => Ok(address.to_string()),
                 None => Ok("no more".to_owned()),
             },
-            Action::LookupRead(name) => addresses(self.lookup(name)?).await,
+            Action::LookUpRead(name) => addresses(self.look_up(name)?).await,
             Action::Drop(name) => self.drop(name),
             Action::Http(request, show) => self.http(request, *show).await,
             Action::FileRead(path) => {
@@ -176,8 +176,8 @@ impl<W: World> Player<W> {
         self.udp.get_mut(name).ok_or_else(|| nothing(name))
     }
 
-    fn lookup(&mut self, name: &str) -> Result<&mut W::Lookup, String> {
-        self.lookups.get_mut(name).ok_or_else(|| nothing(name))
+    fn look_up(&mut self, name: &str) -> Result<&mut W::LookUp, String> {
+        self.look_ups.get_mut(name).ok_or_else(|| nothing(name))
     }
 
     fn local(&self, name: &str) -> Outcome {
@@ -191,7 +191,7 @@ impl<W: World> Player<W> {
         let dropped = [
             self.tcp.remove(name).is_some(),
             self.udp.remove(name).is_some(),
-            self.lookups.remove(name).is_some(),
+            self.look_ups.remove(name).is_some(),
         ];
         if dropped.contains(&true) {
             ok()
@@ -267,9 +267,9 @@ fn kept_as(place: &Place, result: &Result<(), Code>) -> Option<String> {
     }
 }
 
-async fn addresses(lookup: &mut impl Lookup) -> Outcome {
+async fn addresses(look_up: &mut impl LookUp) -> Outcome {
     let mut addresses = Vec::new();
-    while let Some(address) = lookup.next().await.map_err(text)? {
+    while let Some(address) = look_up.next().await.map_err(text)? {
         addresses.push(address.to_string());
     }
     if addresses.is_empty() {
