@@ -11,12 +11,14 @@
 //! for messages, with its place. Nothing ambiguous is read: each mistake is an [`EntryError`] that says what to
 //! write instead, and nothing is cut off or skipped.
 
+mod error;
 mod parse;
+mod problem;
 mod suggestion;
 
-pub(crate) use suggestion::to_deny;
+pub use error::EntryError;
+pub use problem::EntryProblem;
 
-use crate::entry_error::EntryError;
 use crate::host_pattern::HostPattern;
 use crate::{Location, PortRange, PortSet, Protocol, Scheme, Transport, excerpt};
 use std::fmt;

@@ -1,6 +1,6 @@
 //! The host part of an entry.
 
-use crate::entry_error::EntryProblem;
+use crate::entry::EntryProblem;
 use crate::{Address, Host, Name, NameError};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::fmt;

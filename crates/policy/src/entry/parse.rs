@@ -4,8 +4,8 @@
 //! IPv6 address is not taken for the port's and the slash of a network not for a path. A mistake keeps the part of
 //! the text that has it.
 
+use super::problem::EntryProblem;
 use super::{EntryPorts, EntryScheme, PortSpec, suggestion};
-use crate::entry_error::EntryProblem;
 use crate::host_pattern::HostPattern;
 use crate::ports::parse_port;
 use crate::{PortRange, PortsError, Scheme, Transport};

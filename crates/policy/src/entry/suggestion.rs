@@ -6,7 +6,7 @@
 //! copied, and permit more than was meant (clause RSN-5).
 
 use super::parse::{Mistake, parts};
-use crate::entry_error::EntryProblem;
+use super::problem::EntryProblem;
 use crate::{HostPattern, Name, Scheme};
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};

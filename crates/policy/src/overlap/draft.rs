@@ -1,6 +1,6 @@
 //! Gathers what is kept out: the deny list, then the hard limits, then the runtime limits, as rules over sets.
 
-use super::KeptOutBy;
+use super::cut::KeptOutBy;
 use super::rules::{Readings, Rule};
 use crate::special_purpose::private_networks;
 use crate::{

@@ -3,8 +3,8 @@
 //! An entry of the new policy gains something in two ways: a destination that no old entry had, or one that the
 //! old operator kept out and the new one does not. Of addresses that embed others only examples are compared.
 
-use super::KeptOut;
 use super::draft::Draft;
+use super::kept_out::KeptOut;
 use super::left::{Filter, Search};
 use super::list_of_rules::rules_of;
 use super::rules::Rules;
@@ -52,7 +52,7 @@ fn found(search: Search) -> Option<Destination> {
 fn pattern_region(region: Region) -> Option<Region> {
     let hosts = match region.hosts {
         Hosts::Embedding { within, network } => {
-            let address = super::embedding(within, network)?;
+            let address = super::cut::embedding(within, network)?;
             Hosts::Pattern(HostPattern::Address(address))
         }
         pattern => pattern,

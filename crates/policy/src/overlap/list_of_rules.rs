@@ -1,7 +1,6 @@
 //! A list of entries as rules: does the rest of the list cover one of them?
 
-use super::Filter;
-use super::left::Search;
+use super::left::{Filter, Search};
 use super::live::meet;
 use super::rules::{Readings, Rule, Rules};
 use crate::{Entry, Hosts, Region};

@@ -1,6 +1,6 @@
 //! What is still live of one host: ports by protocol.
 
-use super::Rule;
+use super::rules::Rule;
 use crate::{Channel, PortSet};
 
 /// Ports by protocol, for one host or a part of the hosts that is treated alike.

@@ -1,14 +1,9 @@
 //! The sets against the decider: what is left is what it permits, on random entries and destinations.
 
-use super::*;
-use crate::{
-    Address, AllowList, AnswerSource, Attempt, Channel, Decision, DenyList, Endpoint, Grants, Location,
-    Outcome, Peers, Policy, Protocol, Quotas, RequestMethod, Scheme, Situation, Transport, Usage,
-};
-use crate::{Limit, PortSet, RuntimeLimits};
+use crate::*;
 use proptest::prelude::*;
 use proptest::sample::select;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
