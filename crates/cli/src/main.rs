@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A command answers an exit status, or a [`Failure`](failure::Failure), which is shown here. Standard output
-//! belongs to the guest; whatever Outport has to say goes through [`Terminal`](terminal::Terminal) to standard
+//! belongs to the guest; whatever Outport has to say goes through [`Terminal`] to standard
 //! error.
 
 mod app_options;

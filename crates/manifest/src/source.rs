@@ -1,7 +1,7 @@
 //! A file's text and the places in it.
 //!
 //! Every value that this crate reads keeps its place. Inside the crate a place is a [`Span`], a range of bytes;
-//! for messages [`SourceFile::place`] makes an [`outport_policy::Location`] of it, with line and column.
+//! for messages [`SourceFile::location`] makes an [`outport_policy::Location`] of it, with line and column.
 //!
 //! What counts as what:
 //! - lines end at `\n`, so `\r\n` ends one line and not two; lines and columns start at 1;

@@ -2,7 +2,7 @@
 //!
 //! What a guest makes the host hold (handles, header fields, bodies under way, tasks of WASI 0.3) is made by code that is
 //! not ours, in many places. They have one thing in common: the memory comes from the process's allocator while somebody is
-//! at work for the guest. So the allocator notes behind each piece of memory [whose turn](at_work_for) it was taken in, and
+//! at work for the guest. So the allocator notes behind each piece of memory [whose turn](Owner::begin) it was taken in, and
 //! counts it for that owner until it is given back, by whoever and on whatever thread.
 //!
 //! ```text

@@ -3,7 +3,7 @@
 //! Guests print, Outport logs, and whoever reads may be slow, or stand still: a pipe that is full, a terminal that is
 //! paused. A thread for each stream does the writing; everybody else hands it bytes and goes on ([`queue`]). Where
 //! both streams lead to the same file there is one thread, so that what is written stays in order. What does not fit
-//! is treated as [`WhenFull`] says. Nothing else may write to these streams once they are [open](open).
+//! is treated as [`WhenFull`] says. Nothing else may write to these streams once they are [`open`].
 
 mod guest;
 mod prefixed;

@@ -4,9 +4,9 @@
 //! is judged is what the system call gets. Those of UDP are `wasmtime-wasi`'s. Either passes the gate at two points,
 //! and nowhere else:
 //!
-//! 1. **Creation** ([`SocketSlot`]): judged and counted before the system call. The slot is what keeps the count,
+//! 1. **Creation** ([`slot::SocketSlot`]): judged and counted before the system call. The slot is what keeps the count,
 //!    and it lives exactly as long as the socket.
-//! 2. **Every address**: a TCP socket asks the gate itself. A UDP socket brings a [check](check) along that
+//! 2. **Every address**: a TCP socket asks the gate itself. A UDP socket brings a [`check`] along that
 //!    `wasmtime-wasi` asks before each bind and datagram ([`admit`]); the adapters mark the calls whose checks mean
 //!    something of their own ([`Step`]). Both decide at once and never await, so that the decision and the system call
 //!    are one step: no change of policy or grants falls between them.

@@ -28,7 +28,7 @@
 //!
 //! # Clients
 //!
-//! One client (an address, see [`Clients`](super::clients::Clients)) has at most half of the slots of each pool, at least
+//! One client (an address, see [`Clients`]) has at most half of the slots of each pool, at least
 //! one: what it has in the pools of some components leaves it room in those of others, and others room in all. It keeps
 //! what it took when it hangs up, until the instances are done. A proxy in front is one client, too: behind it, half
 //! as many requests run at a time; further ones wait, as they do when all slots are taken.
