@@ -1,4 +1,4 @@
-//! The operator's side of the network, in force: policy, resolver, sinks, and what runs beside them.
+//! The operator's settings of the network, in force: policy, resolver, sinks, and what runs beside them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use outport_runtime::descriptors;
 use crate::audit_output::{AuditOutput, Record};
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::operator_options::{OperatorOptions, OperatorSide};
+use crate::operator_options::{OperatorOptions, OperatorSettings};
 use crate::paint::{Colour, Paint, harmless};
 use crate::reload::Reload;
 use crate::terminal::Terminal;
@@ -27,19 +27,19 @@ pub(crate) struct Network {
 const FIRST_ROUND: Duration = Duration::from_secs(5);
 
 impl Network {
-    /// Puts the operator's side in force, as it was read from `options` with `files`. Where denied names are to be
+    /// Puts the operator's settings in force, as they were read from `options` with `files`. Where denied names are to be
     /// resolved, waits until each was tried. Whatever changes later is put in force by [`Reload`].
     pub(crate) fn open(
         options: &OperatorOptions,
-        side: &OperatorSide,
+        settings: &OperatorSettings,
         files: &Files,
         audit: Option<AuditOutput>,
         terminal: Terminal,
     ) -> Result<Network, Failure> {
         let mut builder = Egress::builder()
-            .operator(within_descriptors(side.operator.clone()))
-            .resolver(Arc::new(resolver(&side.dns_servers)?));
-        let http = &side.http;
+            .operator(within_descriptors(settings.operator.clone()))
+            .resolver(Arc::new(resolver(&settings.dns_servers)?));
+        let http = &settings.http;
         if http
             .connection_pooling
             .as_ref()
@@ -63,8 +63,8 @@ impl Network {
             };
         }
         let egress = builder.build()?;
-        let names_to_resolve = !side.operator.deny.exact_names().is_empty();
-        let refresher = match side.resolve_disallowed {
+        let names_to_resolve = !settings.operator.deny.exact_names().is_empty();
+        let refresher = match settings.resolve_disallowed {
             true if names_to_resolve || options.runtime_config_file().is_some() => {
                 Some(Refresher::start(&egress)?)
             }
@@ -73,7 +73,7 @@ impl Network {
         if let Some(refresher) = refresher.as_ref().filter(|_| names_to_resolve) {
             refresher.first_round(FIRST_ROUND);
         }
-        let reload = Reload::start(options, side, files, &egress, terminal)?;
+        let reload = Reload::start(options, settings, files, &egress, terminal)?;
         Ok(Network {
             egress,
             reload,
@@ -82,16 +82,16 @@ impl Network {
     }
 
     /// The gate of a component that no manifest names.
-    pub(crate) fn gate(&self, component: &str, allow: Arc<AllowList>, side: &OperatorSide) -> Gate {
+    pub(crate) fn gate(&self, component: &str, allow: Arc<AllowList>, settings: &OperatorSettings) -> Gate {
         let gate = self.egress.gate(component, allow);
-        gate.with_tls(side.client_tls.of(component))
+        gate.with_tls(settings.client_tls.of(component))
     }
 
     pub(crate) fn egress(&self) -> &Egress {
         &self.egress
     }
 
-    /// Makes the operator's side be read again.
+    /// Makes the operator's settings be read again.
     pub(crate) fn reload(&self) -> Reload {
         self.reload.clone()
     }

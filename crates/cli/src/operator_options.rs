@@ -1,4 +1,4 @@
-//! The operator's side: what no guest may reach whatever its author says, which limits are lifted, and how much of
+//! The operator's settings: what no guest may reach whatever its author says, which limits are lifted, and how much of
 //! everything there is.
 //!
 //! It comes from three places. What is denied is the union of all three; for everything else an option beats the
@@ -22,8 +22,8 @@ use outport_runtime::guest_env::Directory;
 
 use crate::audit_output::AuditOptions;
 use crate::client_tls::ClientTlsProfiles;
+use crate::compiled_code::compiled_code;
 use crate::diagnostic::Diagnostic;
-use crate::engine_room::compiled_code;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::kernel_sandbox::SandboxOptions;
@@ -100,7 +100,7 @@ pub(crate) struct OperatorOptions {
 }
 
 /// What the operator's options, environment and runtime config file say, in one.
-pub(crate) struct OperatorSide {
+pub(crate) struct OperatorSettings {
     pub(crate) operator: Operator,
     /// Empty: the system's.
     pub(crate) dns_servers: Vec<SocketAddr>,
@@ -114,7 +114,7 @@ pub(crate) struct OperatorSide {
     pub(crate) remarks: Vec<Diagnostic>,
 }
 
-impl OperatorSide {
+impl OperatorSettings {
     /// Refuses to start with so many warnings, if the operator wants none.
     pub(crate) fn refuse_warnings(&self, count: usize) -> Result<(), Failure> {
         if count == 0 || !self.deny_warnings {
@@ -145,11 +145,11 @@ impl OperatorOptions {
     }
 
     /// Reads everything. May be asked again, to learn what has changed.
-    pub(crate) fn read(&self, files: &mut Files) -> Result<OperatorSide, Failure> {
+    pub(crate) fn read(&self, files: &mut Files) -> Result<OperatorSettings, Failure> {
         let mut wrong = Vec::new();
-        let side = self.read_tentatively(files, &mut wrong);
+        let settings = self.read_tentatively(files, &mut wrong);
         match wrong.is_empty() {
-            true => Ok(side),
+            true => Ok(settings),
             false => Err(Failure::Unusable {
                 diagnostics: wrong,
                 files: files.clone(),
@@ -158,7 +158,11 @@ impl OperatorOptions {
     }
 
     /// Reads what can be read, for looking at it and never for running with it; what is wrong is put to the rest.
-    pub(crate) fn read_tentatively(&self, files: &mut Files, wrong: &mut Vec<Diagnostic>) -> OperatorSide {
+    pub(crate) fn read_tentatively(
+        &self,
+        files: &mut Files,
+        wrong: &mut Vec<Diagnostic>,
+    ) -> OperatorSettings {
         let (config, remarks) = self.config(files, wrong);
         self.merge(config.as_ref(), remarks, wrong)
     }
@@ -208,7 +212,7 @@ impl OperatorOptions {
         config: Option<&RuntimeConfig>,
         remarks: Vec<Diagnostic>,
         wrong: &mut Vec<Diagnostic>,
-    ) -> OperatorSide {
+    ) -> OperatorSettings {
         let client_tls = config
             .map(|config| ClientTlsProfiles::read(config, wrong))
             .unwrap_or_default();
@@ -239,7 +243,7 @@ impl OperatorOptions {
         };
         let dns_servers = self.dns_servers(&config.dns_servers, wrong);
         let resolve_in_file = config.resolve_disallowed.is_none_or(|resolve| resolve.value);
-        OperatorSide {
+        OperatorSettings {
             operator: Operator {
                 deny: DenyList::compile(denied, config.block_networks),
                 limits,

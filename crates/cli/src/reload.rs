@@ -1,4 +1,4 @@
-//! The operator's side, read again while guests run (policy clause DL-9).
+//! The operator's settings, read again while guests run (policy clause DL-9).
 //!
 //! ```text
 //! SIGHUP ───────────────────────────────┐
@@ -29,10 +29,10 @@ use crate::client_tls::ClientTlsProfiles;
 use crate::diagnostic::Diagnostic;
 use crate::files::{Files, unreadable};
 use crate::network::within_descriptors;
-use crate::operator_options::{OperatorOptions, OperatorSide};
+use crate::operator_options::{OperatorOptions, OperatorSettings};
 use crate::terminal::Terminal;
 
-/// Makes the operator's side be read again. The thread that does it ends when the last of these is dropped.
+/// Makes the operator's settings be read again. The thread that does it ends when the last of these is dropped.
 #[derive(Clone)]
 pub(crate) struct Reload {
     /// None where there is no file that could say something else.
@@ -43,11 +43,11 @@ pub(crate) struct Reload {
 }
 
 impl Reload {
-    /// Starts to watch the runtime config file, if there is one that can be read twice. `side` is what was read at
-    /// start, with `files`, and is in force on `egress`.
+    /// Starts to watch the runtime config file, if there is one that can be read twice. `settings` are what was read at
+    /// start, with `files`, and are in force on `egress`.
     pub(crate) fn start(
         options: &OperatorOptions,
-        side: &OperatorSide,
+        settings: &OperatorSettings,
         files: &Files,
         egress: &Egress,
         terminal: Terminal,
@@ -63,9 +63,9 @@ impl Reload {
         let (thread, wanted) = mpsc::channel();
         let watch = Watch {
             path: path.clone(),
-            sight: Sight::new(files.content(&path)),
+            debounce: Debounce::new(files.content(&path)),
             options: options.clone(),
-            fixed: Fixed::of(side),
+            fixed: Fixed::of(settings),
             egress: egress.clone(),
             terminal,
         };
@@ -94,7 +94,7 @@ impl Reload {
 
 struct Watch {
     path: PathBuf,
-    sight: Sight,
+    debounce: Debounce,
     options: OperatorOptions,
     fixed: Fixed,
     egress: Egress,
@@ -106,7 +106,7 @@ impl Watch {
         loop {
             match wanted.recv_timeout(LOOK) {
                 Ok(()) => self.load(),
-                Err(RecvTimeoutError::Timeout) => match self.sight.look(read_plain(&self.path)) {
+                Err(RecvTimeoutError::Timeout) => match self.debounce.look(read_plain(&self.path)) {
                     Seen::Nothing => {}
                     Seen::Change => self.load(),
                     Seen::Gone(error) => self.report_gone(&error),
@@ -122,9 +122,9 @@ impl Watch {
         let mut files = Files::default();
         let read = self.options.read(&mut files);
         // Also of a file that is wrong: its mistakes are told once.
-        self.sight.loaded(files.content(&self.path));
-        let side = match read {
-            Ok(side) => side,
+        self.debounce.loaded(files.content(&self.path));
+        let settings = match read {
+            Ok(settings) => settings,
             Err(failure) => {
                 failure.show(self.terminal);
                 let kept = Diagnostic::warning("the operator's list stays as it was, because of the above");
@@ -133,13 +133,14 @@ impl Watch {
         };
         // What the environment says has been told at start, and stays as it is.
         let is_new = |remark: &&Diagnostic| !matches!(remark.location(), Some(Location::Environment { .. }));
-        let remarks = side.remarks.iter().filter(is_new);
+        let remarks = settings.remarks.iter().filter(is_new);
         remarks.for_each(|remark| self.terminal.show(remark, &files));
-        for setting in self.fixed.differences(&Fixed::of(&side)) {
+        for setting in self.fixed.differences(&Fixed::of(&settings)) {
             let fixed = format!("`{setting}` has changed, which takes a restart");
             self.terminal.show(&Diagnostic::warning(fixed), &Files::default());
         }
-        self.egress.replace_operator(within_descriptors(side.operator));
+        self.egress
+            .replace_operator(within_descriptors(settings.operator));
         self.terminal
             .say("The operator's list was loaded again, and is in force");
     }
@@ -152,7 +153,7 @@ impl Watch {
 }
 
 /// What has been seen of the file.
-struct Sight {
+struct Debounce {
     loaded: Option<String>,
     /// Something else than what was loaded, seen in the last look.
     last: Option<String>,
@@ -172,9 +173,9 @@ enum Seen {
     Back,
 }
 
-impl Sight {
-    fn new(loaded: Option<String>) -> Sight {
-        Sight {
+impl Debounce {
+    fn new(loaded: Option<String>) -> Debounce {
+        Debounce {
             loaded,
             last: None,
             missing: 0,
@@ -230,13 +231,17 @@ struct Fixed {
 }
 
 impl Fixed {
-    fn of(side: &OperatorSide) -> Fixed {
+    fn of(settings: &OperatorSettings) -> Fixed {
         Fixed {
-            dns_servers: side.dns_servers.clone(),
-            resolve_disallowed: side.resolve_disallowed,
-            connection_pooling: side.http.connection_pooling.as_ref().map(|pooling| pooling.value),
-            max_connections: side.http.max_connections.as_ref().map(|limit| limit.value),
-            client_tls: side.client_tls.clone(),
+            dns_servers: settings.dns_servers.clone(),
+            resolve_disallowed: settings.resolve_disallowed,
+            connection_pooling: settings
+                .http
+                .connection_pooling
+                .as_ref()
+                .map(|pooling| pooling.value),
+            max_connections: settings.http.max_connections.as_ref().map(|limit| limit.value),
+            client_tls: settings.client_tls.clone(),
         }
     }
 
@@ -288,7 +293,7 @@ mod tests {
     fn a_change_counts_when_it_was_seen_twice() {
         let gone = || Err(io::Error::from(io::ErrorKind::NotFound));
         let text = |text: &str| Ok(text.to_owned());
-        let mut sight = Sight::new(Some("a".into()));
+        let mut debounce = Debounce::new(Some("a".into()));
         let looks: [(io::Result<String>, &str); 17] = [
             (text("a"), "Nothing"),
             (text(""), "Nothing"),
@@ -309,10 +314,10 @@ mod tests {
             (text("a"), "Nothing"),
         ];
         for (number, (found, expected)) in looks.into_iter().enumerate() {
-            let seen = format!("{:?}", sight.look(found));
+            let seen = format!("{:?}", debounce.look(found));
             assert!(seen.starts_with(expected), "look {number}: {seen}");
         }
-        sight.loaded(Some("b".into()));
-        assert!(matches!(sight.look(text("b")), Seen::Nothing));
+        debounce.loaded(Some("b".into()));
+        assert!(matches!(debounce.look(text("b")), Seen::Nothing));
     }
 }

@@ -1,4 +1,4 @@
-//! Being asked to stop, by Ctrl-C (SIGINT) or SIGTERM, and being asked to read the operator's side again (SIGHUP).
+//! Being asked to stop, by Ctrl-C (SIGINT) or SIGTERM, and being asked to read the operator's settings again (SIGHUP).
 //!
 //! SIGHUP has two meanings. A terminal that is closed sends it to what runs in it, which is to end then; whoever runs
 //! a service sends it after a change. Where there was a terminal at start and it is gone now, it was the first.

@@ -15,7 +15,7 @@ use outport_egress::{Egress, Gate, TlsProfile};
 use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route, Variables, serving};
 use outport_policy::AllowList;
 
-use crate::cache::{CacheDirectory, CompiledCode};
+use crate::cache::CacheDirectory;
 use crate::command::Command;
 use crate::component::Component;
 use crate::engine::Engine;
@@ -61,10 +61,8 @@ pub struct AppCheck {
 
 /// Everything that an app is made with, besides its manifest.
 pub struct AppBuilder<'a> {
-    /// The engine that runs it.
+    /// The engine that compiles and runs it.
     pub engine: &'a Engine,
-    /// Where compiled code is kept.
-    pub code: &'a CompiledCode,
     /// Where files are copied to, and fetched components are looked for.
     pub cache: &'a CacheDirectory,
     /// The operator's side of the network.
@@ -113,7 +111,7 @@ impl AppBuilder<'_> {
         }
     }
 
-    /// Does all that [`assemble`](AppBuilder::assemble) does, and answers what it found instead of an app. `manifest`
+    /// Does all that [`build`](AppBuilder::build) does, and answers what it found instead of an app. `manifest`
     /// may have gaps.
     pub fn check(self, manifest: &Manifest, wanted: impl Fn(&ComponentId) -> bool) -> AppCheck {
         let (app, problems) = self.draft(manifest, wanted);
@@ -141,7 +139,7 @@ impl AppBuilder<'_> {
                 }
             }
         }
-        let compiled = Compiled::from(codes.iter().map(|(_, code)| code), self.engine, self.code);
+        let compiled = Compiled::from(codes.iter().map(|(_, code)| code), self.engine);
         let mut parts = BTreeMap::new();
         for (written, code) in &codes {
             let part = match compiled.component(code, &written.source.span, manifest) {

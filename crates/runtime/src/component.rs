@@ -180,8 +180,8 @@ impl Component {
     /// # Errors
     ///
     /// When the file cannot be read, or is not a component that this engine can run.
-    pub fn load(path: &Path, engine: &Engine, code: &CompiledCode) -> Result<Component, ComponentError> {
-        Component::load_file(path, None, engine, code)
+    pub fn load(path: &Path, engine: &Engine) -> Result<Component, ComponentError> {
+        Component::load_file(path, None, engine)
     }
 
     /// The same for a file that must have this SHA-256, in 64 hexadecimal digits.
@@ -189,8 +189,8 @@ impl Component {
         path: &Path,
         digest: Option<&str>,
         engine: &Engine,
-        code: &CompiledCode,
     ) -> Result<Component, ComponentError> {
+        let code = code_of(engine, path)?;
         let unreadable = |source: io::Error| ComponentError::unreadable(path, source);
         let mut file = regular_file::open(path).map_err(unreadable)?;
         if file.metadata().map_err(unreadable)?.len() > LARGEST {
@@ -204,7 +204,7 @@ impl Component {
         }
         file.rewind().map_err(unreadable)?;
         let bytes = read_from(file, path, digest)?;
-        Component::compile(path, &bytes, engine, code)
+        Component::compile(path, &bytes, engine, &code)
     }
 
     /// Compiles `bytes`, or maps the code that an earlier start kept. Messages name `path` as where they are from.
@@ -216,11 +216,11 @@ impl Component {
         path: &Path,
         bytes: &[u8],
         engine: &Engine,
-        code: &CompiledCode,
     ) -> Result<Component, ComponentError> {
+        let code = code_of(engine, path)?;
         match code.find(engine, &ContentHash::of(bytes)) {
             Some(compiled) => Ok(Component::of(compiled)),
-            None => Component::compile(path, bytes, engine, code),
+            None => Component::compile(path, bytes, engine, &code),
         }
     }
 
@@ -380,6 +380,16 @@ fn is_binary(beginning: &[u8]) -> bool {
     beginning.starts_with(b"\0asm") || beginning.starts_with(b"\x7fELF")
 }
 
+/// What compiles the component that is from `path`.
+fn code_of(engine: &Engine, path: &Path) -> Result<Arc<CompiledCode>, ComponentError> {
+    engine.code().ok_or_else(|| ComponentError::NotCompiled {
+        path: path.into(),
+        reason: CompileError::Failed {
+            reason: "the engine compiles nothing any more".into(),
+        },
+    })
+}
+
 fn is_meant(digest: Option<&str>, content: &ContentHash) -> bool {
     digest.is_none_or(|digest| digest == content.hex())
 }
@@ -457,7 +467,7 @@ mod tests {
             .set_len(LARGEST + 1)
             .unwrap();
         let engine = Engine::new(crate::engine::Allocation::Single).expect("this machine can run wasm");
-        let error = Component::load_file(&path, None, &engine, &CompiledCode::nowhere()).err();
+        let error = Component::load_file(&path, None, &engine).err();
         assert!(
             matches!(error, Some(ComponentError::TooLarge { .. })),
             "{error:?}"

@@ -22,13 +22,14 @@ mod stacks;
 mod ticker;
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::account::Account;
+use crate::cache::CompiledCode;
 use crate::limits::{MAX_CORE_INSTANCES, MAX_GROWN_TABLE, MAX_MEMORIES, MAX_TABLES};
 use crate::memory_ceiling::MemoryCeiling;
 pub(crate) use stacks::StackEstimate;
@@ -76,6 +77,8 @@ pub struct Engine {
     ticker: Arc<Ticker>,
     memory: Arc<MemoryCeiling>,
     stacks: Stacks,
+    /// None when nothing is to be compiled any more.
+    code: Arc<RwLock<Option<Arc<CompiledCode>>>>,
 }
 
 /// The engine cannot be built on this machine.
@@ -87,7 +90,7 @@ pub struct EngineError {
 }
 
 impl Engine {
-    /// An engine with this allocation.
+    /// An engine with this allocation, which compiles in this process and [keeps](Engine::with_code) no code.
     ///
     /// # Errors
     ///
@@ -112,6 +115,7 @@ impl Engine {
             ticker,
             memory,
             stacks,
+            code: keeping(CompiledCode::nowhere()),
         })
     }
 
@@ -122,6 +126,35 @@ impl Engine {
             memory: Arc::new(memory),
             ..self
         }
+    }
+
+    /// The same engine, which compiles and keeps code as `code` says; clones that were made before do as they did.
+    #[must_use]
+    pub fn with_code(self, code: CompiledCode) -> Engine {
+        Engine {
+            code: keeping(code),
+            ..self
+        }
+    }
+
+    /// There will be nothing more to compile: [other processes](CompiledCode::compiled_apart) end meanwhile. Holds for
+    /// all clones.
+    pub fn stop_compiling(&self) {
+        if let Some(code) = self.code() {
+            code.close();
+        }
+    }
+
+    /// The same, and when this returns the other processes have ended, and nothing here leads to the directory of
+    /// compiled code. To be asked before the first guest runs.
+    pub fn end_compiling(&self) {
+        let code = self.code.write().unwrap_or_else(PoisonError::into_inner).take();
+        drop(code);
+    }
+
+    /// What compiles and keeps code; none when that has ended.
+    pub(crate) fn code(&self) -> Option<Arc<CompiledCode>> {
+        self.code.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How much memory all guests together may have. Default: there is no limit.
@@ -168,6 +201,10 @@ impl Engine {
 /// An engine that compiles and runs nothing. What it compiles runs on every other one.
 pub(crate) fn compiling() -> Result<wasmtime::Engine, EngineError> {
     single()
+}
+
+fn keeping(code: CompiledCode) -> Arc<RwLock<Option<Arc<CompiledCode>>>> {
+    Arc::new(RwLock::new(Some(Arc::new(code))))
 }
 
 fn single() -> Result<wasmtime::Engine, EngineError> {

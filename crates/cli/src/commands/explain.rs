@@ -74,15 +74,18 @@ enum Format {
 
 pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
     let mut files = Files::default();
-    let side = options.operator.read(&mut files)?;
+    let settings = options.operator.read(&mut files)?;
     let written = options.app.read(&mut files)?;
-    let policies = options.policies(&written, Arc::new(side.operator.clone()))?;
+    let policies = options.policies(&written, Arc::new(settings.operator.clone()))?;
     let (text, status) = match (options.destinations.as_slice(), &options.diff) {
-        ([], Some(old)) => options.difference(&EffectivePolicy::of(&policies, &side.operator), old)?,
-        ([], None) => (options.all(&EffectivePolicy::of(&policies, &side.operator)), 0),
-        (questions, _) => options.each(&policies, questions, side.denied_names())?,
+        ([], Some(old)) => options.difference(&EffectivePolicy::of(&policies, &settings.operator), old)?,
+        ([], None) => (
+            options.all(&EffectivePolicy::of(&policies, &settings.operator)),
+            0,
+        ),
+        (questions, _) => options.each(&policies, questions, settings.denied_names())?,
     };
-    options.warn_of_unused_assumptions(&side.operator, &files);
+    options.warn_of_unused_assumptions(&settings.operator, &files);
     options.warn_of_missing_components(&written, &files);
     io::stdout().write_all(text.as_bytes())?;
     Ok(status)

@@ -9,7 +9,7 @@ use outport_policy::AllowList;
 use outport_runtime::GuestLinker;
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::component::Component;
-use outport_runtime::engine::Allocation;
+use outport_runtime::engine::{Allocation, Engine};
 use outport_runtime::guest_env::{GuestEnv, Input};
 use outport_runtime::guest_pre::GuestPre;
 use outport_runtime::stdio::{self, WhenFull};
@@ -19,7 +19,6 @@ use super::TRAPPED;
 use super::single::{name, refused, review, unusable};
 use crate::author_options::AuthorOptions;
 use crate::diagnostic::Diagnostic;
-use crate::engine_room::EngineRoom;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
@@ -59,21 +58,23 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         .expect("the command line has a component");
     let path = Path::new(path);
     let mut files = Files::default();
-    let side = options.operator.read(&mut files)?;
+    let settings = options.operator.read(&mut files)?;
     let entries = options.author.entries()?;
     let name = name(path);
-    review(&name, &entries, &side, &files, terminal)?;
+    review(&name, &entries, &settings, &files, terminal)?;
 
     let directories = options.author.directories()?;
     let inside = options
         .operator
         .enter_sandbox(directories.list(), terminal, Terminal::mention)?;
     stdio::open(WhenFull::Wait)?;
-    let room = EngineRoom::open(Allocation::Alone, options.limits.of_all(), inside.code)?;
-    let component = Component::load(path, &room.engine, &room.code).map_err(|error| unusable(path, error))?;
-    room.code.close();
-    let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
-    let gate = network.gate(&name, AllowList::compile(entries).into(), &side);
+    let engine = Engine::new(Allocation::Alone)?
+        .under(options.limits.of_all())
+        .with_code(inside.code);
+    let component = Component::load(path, &engine).map_err(|error| unusable(path, error))?;
+    engine.stop_compiling();
+    let network = Network::open(&options.operator, &settings, &files, inside.audit, terminal)?;
+    let gate = network.gate(&name, AllowList::compile(entries).into(), &settings);
     let mut guest_env = GuestEnv::default();
     guest_env.arguments.push(file_name(path));
     guest_env.arguments.extend_from_slice(arguments);
@@ -81,21 +82,15 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     guest_env.directories = directories.clone();
     guest_env.input = Input::Inherited;
     let limits = options.limits.of_a_command()?;
-    let guest = GuestPre::link(
-        &GuestLinker::new(&room.engine),
-        &component,
-        gate,
-        guest_env,
-        limits,
-    )
-    .map_err(refused)?;
+    let guest =
+        GuestPre::link(&GuestLinker::new(&engine), &component, gate, guest_env, limits).map_err(refused)?;
     let command = Command::new(guest).map_err(|error| {
         Failure::unusable(
             Diagnostic::error(error.to_string())
                 .advising("a component that answers HTTP runs with `outport serve`"),
         )
     })?;
-    drop(room);
+    engine.end_compiling();
     inside.held.seal(directories.list())?;
     run_to_the_end(&command, (runtime, hang_ups), &network, terminal)
 }

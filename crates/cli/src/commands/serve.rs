@@ -7,7 +7,7 @@ use outport_manifest::PathRoute;
 use outport_policy::AllowList;
 use outport_runtime::GuestLinker;
 use outport_runtime::component::Component;
-use outport_runtime::engine::Allocation;
+use outport_runtime::engine::{Allocation, Engine};
 use outport_runtime::guest_env::GuestEnv;
 use outport_runtime::guest_pre::GuestPre;
 use outport_runtime::http::{HttpComponent, RouteEntry, Router};
@@ -16,7 +16,6 @@ use outport_runtime::stdio::{self, WhenFull};
 use super::single::{name, refused, review, unusable};
 use crate::author_options::AuthorOptions;
 use crate::diagnostic::Diagnostic;
-use crate::engine_room::EngineRoom;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
@@ -52,10 +51,10 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         .build()?;
     let hang_ups = HangUps::note(&runtime)?;
     let mut files = Files::default();
-    let side = options.operator.read(&mut files)?;
+    let settings = options.operator.read(&mut files)?;
     let entries = options.author.entries()?;
     let name = name(&options.component);
-    review(&name, &entries, &side, &files, terminal)?;
+    review(&name, &entries, &settings, &files, terminal)?;
 
     let listeners = options.service.bind()?;
     let directories = options.author.directories()?;
@@ -64,32 +63,24 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         .enter_sandbox(directories.list(), terminal, Terminal::say)?;
     stdio::open(WhenFull::Drop)?;
     let instances = options.service.limits.instances();
-    let room = EngineRoom::open(
-        Allocation::Pool { instances },
-        options.limits.of_all(),
-        inside.code,
-    )?;
-    let component = Component::load(&options.component, &room.engine, &room.code)
-        .map_err(|error| unusable(&options.component, error))?;
-    room.code.close();
-    let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
-    let gate = network.gate(&name, AllowList::compile(entries).into(), &side);
+    let engine = Engine::new(Allocation::Pool { instances })?
+        .under(options.limits.of_all())
+        .with_code(inside.code);
+    let component =
+        Component::load(&options.component, &engine).map_err(|error| unusable(&options.component, error))?;
+    engine.stop_compiling();
+    let network = Network::open(&options.operator, &settings, &files, inside.audit, terminal)?;
+    let gate = network.gate(&name, AllowList::compile(entries).into(), &settings);
     let mut guest_env = GuestEnv::default();
     guest_env.environment = options.author.environment();
     guest_env.directories = directories.clone();
     let limits = options.limits.of_a_request(&options.service.limits)?;
-    let guest = GuestPre::link(
-        &GuestLinker::new(&room.engine),
-        &component,
-        gate,
-        guest_env,
-        limits,
-    )
-    .map_err(refused)?;
+    let guest =
+        GuestPre::link(&GuestLinker::new(&engine), &component, gate, guest_env, limits).map_err(refused)?;
     let component = HttpComponent::new(guest).map_err(|error| {
         Failure::unusable(Diagnostic::error(error.to_string()).advising("a command runs with `outport run`"))
     })?;
-    drop(room);
+    engine.end_compiling();
 
     inside.held.seal(directories.list())?;
     runtime.block_on(async {

@@ -10,10 +10,10 @@ use crate::author_options::ENTRIES_OPTION;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::operator_options::OperatorSide;
+use crate::operator_options::OperatorSettings;
 use crate::terminal::Terminal;
 
-/// Tells what is odd about the entries and about the operator's side (policy clause VAL-1). What the component imports
+/// Tells what is odd about the entries and about the operator's settings (policy clause VAL-1). What the component imports
 /// plays no part: nobody wrote down that it needs what it imports.
 ///
 /// # Errors
@@ -22,11 +22,11 @@ use crate::terminal::Terminal;
 pub(super) fn review(
     component: &str,
     entries: &[Entry],
-    side: &OperatorSide,
+    settings: &OperatorSettings,
     files: &Files,
     terminal: Terminal,
 ) -> Result<(), Failure> {
-    let for_others = side.client_tls.none_for(component);
+    let for_others = settings.client_tls.none_for(component);
     let component = printable(component).to_string();
     let subject = Subject {
         id: &component,
@@ -37,19 +37,19 @@ pub(super) fn review(
         triggers: Vec::new(),
         granted: Vec::new(),
     };
-    let found = warnings_at_start(&[subject], &side.operator);
+    let found = warnings_at_start(&[subject], &settings.operator);
     let warnings: Vec<Diagnostic> = for_others
         .into_iter()
         .chain(found.iter().map(Diagnostic::from))
         .collect();
-    terminal.show_all(&side.remarks, files);
+    terminal.show_all(&settings.remarks, files);
     terminal.show_all(&warnings[..warnings.len().min(MOST_WARNINGS)], files);
     if let more @ 1.. = warnings.len().saturating_sub(MOST_WARNINGS) {
         let note = Diagnostic::note(format!("there are {more} more warnings"));
         terminal.show(&note, files);
     }
-    let all = side.remarks.iter().chain(&warnings);
-    side.refuse_warnings(all.filter(|remark| remark.is_warning()).count())
+    let all = settings.remarks.iter().chain(&warnings);
+    settings.refuse_warnings(all.filter(|remark| remark.is_warning()).count())
 }
 
 /// Warnings that are told at start; there may be as many as there are entries.

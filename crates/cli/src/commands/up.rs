@@ -16,7 +16,7 @@ use outport_policy::AllowList;
 use outport_runtime::app::{App, AppBuilder, OutputLines};
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::command::{Command, CommandError};
-use outport_runtime::engine::Allocation;
+use outport_runtime::engine::{Allocation, Engine};
 use outport_runtime::guest_env::{Access, Directory};
 use outport_runtime::http::{Listeners, Router};
 use outport_runtime::stdio::{self, WhenFull};
@@ -27,12 +27,11 @@ use super::TRAPPED;
 use crate::app_options::{AppOptions, WrittenApp};
 use crate::author_options::{Variable, environment};
 use crate::diagnostic::Diagnostic;
-use crate::engine_room::EngineRoom;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
 use crate::network::Network;
-use crate::operator_options::{OperatorOptions, OperatorSide};
+use crate::operator_options::{OperatorOptions, OperatorSettings};
 use crate::service::{ServiceOptions, finish};
 use crate::signals::{HangUps, StopSignals};
 use crate::terminal::Terminal;
@@ -78,11 +77,13 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         .build()?;
     let hang_ups = HangUps::note(&runtime)?;
     let mut files = Files::default();
-    let side = options.operator.read(&mut files)?;
+    let settings = options.operator.read(&mut files)?;
     let mut written = options.app.at(options.path.as_deref()).read(&mut files)?;
-    written
-        .remarks
-        .extend(side.client_tls.unknown_components(&written.manifest.components));
+    written.remarks.extend(
+        settings
+            .client_tls
+            .unknown_components(&written.manifest.components),
+    );
     options.check_components(&written.manifest)?;
     let listeners = match options.serves_http(&written.manifest) {
         true => Some(options.service.bind()?),
@@ -91,23 +92,23 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let copies = options.copies(&written.manifest);
     let inside = options.operator.enter_sandbox(&copies, terminal, Terminal::say)?;
     stdio::open(WhenFull::Drop)?;
-    let network = Network::open(&options.operator, &side, &files, inside.audit, terminal)?;
+    let network = Network::open(&options.operator, &settings, &files, inside.audit, terminal)?;
     let app = options.build(
         &written,
-        (&side, &network),
+        (&settings, &network),
         inside.code,
         listeners.is_some(),
         &files,
     )?;
     let summary = Summary {
         written: &written,
-        side: &side,
+        settings: &settings,
         app: &app,
         address: listeners.as_ref().map(Listeners::address),
         wanted: &|id| options.wants(id),
     };
     summary.show(&files, terminal);
-    side.refuse_warnings(summary.warnings())?;
+    settings.refuse_warnings(summary.warnings())?;
     // Files of the app are the guests' to read.
     inside.held.seal(&[])?;
     options.run(app, listeners, (runtime, hang_ups), &network, terminal)
@@ -176,7 +177,7 @@ impl Options {
     fn build(
         &self,
         written: &WrittenApp,
-        (side, network): (&OperatorSide, &Network),
+        (settings, network): (&OperatorSettings, &Network),
         code: CompiledCode,
         serves_http: bool,
         files: &Files,
@@ -187,19 +188,20 @@ impl Options {
             },
             false => Allocation::Single,
         };
-        let room = EngineRoom::open(allocation, self.limits.of_all(), code)?;
+        let engine = Engine::new(allocation)?
+            .under(self.limits.of_all())
+            .with_code(code);
         let allow: HashMap<_, _> = written
             .entries
             .iter()
             .map(|(id, entries)| (id.clone(), AllowList::compile(entries.clone())))
             .collect();
-        let assembly = AppBuilder {
-            engine: &room.engine,
-            code: &room.code,
+        let builder = AppBuilder {
+            engine: &engine,
             cache: &self.operator.loading.cache(),
             egress: network.egress(),
             allow,
-            client_tls: &|id| side.client_tls.of(id.as_str()),
+            client_tls: &|id| settings.client_tls.of(id.as_str()),
             variables: &written.variables,
             environment: &environment(&self.env),
             output_lines: match self.no_output_prefix {
@@ -210,9 +212,9 @@ impl Options {
             request_limits: self.limits.of_a_request(&self.service.limits)?,
             command_limits: self.limits.of_a_command()?,
         };
-        assembly
-            .build(&written.manifest, |id| self.wants(id))
-            .map_err(|problems| Failure::unusable_in(files, problems.iter().map(Diagnostic::from).collect()))
+        let built = builder.build(&written.manifest, |id| self.wants(id));
+        engine.end_compiling();
+        built.map_err(|problems| Failure::unusable_in(files, problems.iter().map(Diagnostic::from).collect()))
     }
 
     /// Runs the app to its end; its files stay as long.

@@ -15,7 +15,7 @@ use outport_manifest::{Component as Written, Digest, Manifest, Source, Span};
 
 use super::composition::{Composition, CompositionError, Failed};
 use super::{AppProblem, AppProblemKind, beside};
-use crate::cache::{CacheDirectory, CompiledCode};
+use crate::cache::CacheDirectory;
 use crate::component::{self, Component, ComponentError};
 use crate::engine::Engine;
 
@@ -94,8 +94,8 @@ impl CodeFile {
         component::read(&self.path, self.digest.as_deref())
     }
 
-    fn compile(&self, engine: &Engine, code: &CompiledCode) -> Result<Component, ComponentError> {
-        Component::load_file(&self.path, self.digest.as_deref(), engine, code)
+    fn compile(&self, engine: &Engine) -> Result<Component, ComponentError> {
+        Component::load_file(&self.path, self.digest.as_deref(), engine)
     }
 }
 
@@ -122,26 +122,22 @@ impl Code {
         }
     }
 
-    fn compile(&self, engine: &Engine, code: &CompiledCode) -> Result<Component, Uncompiled> {
+    fn compile(&self, engine: &Engine) -> Result<Component, Uncompiled> {
         match self {
             Code::File(file) => file
-                .compile(engine, code)
+                .compile(engine)
                 .map_err(|error| Uncompiled::File(Arc::new(error))),
             Code::Composed(composition) => {
-                compile_composed(composition, engine, code).map_err(Uncompiled::Composed)
+                compile_composed(composition, engine).map_err(Uncompiled::Composed)
             }
         }
     }
 }
 
 /// INVARIANT: a component whose dependencies are not isolated as they should be is never answered.
-fn compile_composed(
-    composition: &Composition,
-    engine: &Engine,
-    code: &CompiledCode,
-) -> Result<Component, Vec<Failed>> {
+fn compile_composed(composition: &Composition, engine: &Engine) -> Result<Component, Vec<Failed>> {
     let composed = composition.compose()?;
-    let component = Component::from_bytes(composition.main().path(), &composed.bytes, engine, code)
+    let component = Component::from_bytes(composition.main().path(), &composed.bytes, engine)
         .map_err(|error| vec![Failed::whole(error)])?
         .with_dependencies(composition.names());
     let imports: Vec<String> = component.imports().collect();
@@ -153,11 +149,7 @@ fn compile_composed(
 
 impl Compiled {
     /// Compiles every code once, several at a time.
-    pub(super) fn from<'c>(
-        codes: impl IntoIterator<Item = &'c Code>,
-        engine: &Engine,
-        kept: &CompiledCode,
-    ) -> Compiled {
+    pub(super) fn from<'c>(codes: impl IntoIterator<Item = &'c Code>, engine: &Engine) -> Compiled {
         let mut wanted: Vec<Code> = Vec::new();
         for code in codes {
             if !wanted.contains(code) {
@@ -168,7 +160,7 @@ impl Compiled {
         let next = AtomicUsize::new(0);
         let compile_some = || {
             while let Some(code) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let component = code.compile(engine, kept).map_err(Arc::new);
+                let component = code.compile(engine).map_err(Arc::new);
                 compiled
                     .lock()
                     .expect("nobody panics with the list locked")

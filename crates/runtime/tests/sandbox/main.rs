@@ -363,8 +363,7 @@ mod linux {
         let datagrams = calls::pair(libc::SOCK_DGRAM);
         assert_eq!(datagrams, libc::EACCES, "before the start is over");
         assert_eq!(calls::pair(libc::SOCK_SEQPACKET), libc::EACCES);
-        compile(&code);
-        drop(code);
+        compile(code);
         assert!(
             fs::read_dir(&world.code).unwrap().next().is_some(),
             "code is kept"
@@ -404,7 +403,7 @@ mod linux {
 
     fn attempt_all(wanted: fn(&Attempt) -> bool) {
         let world = world();
-        compile(&compiled_apart(&world));
+        compile(compiled_apart(&world));
         attempt_by_guest(world, wanted);
     }
 
@@ -415,9 +414,9 @@ mod linux {
     }
 
     /// `(component)`, by the processes that compile.
-    fn compile(code: &CompiledCode) {
-        let engine = Engine::new(Allocation::Single).unwrap();
-        Component::load(Path::new("empty.wasm"), &engine, code).unwrap();
+    fn compile(code: CompiledCode) {
+        let engine = Engine::new(Allocation::Single).unwrap().with_code(code);
+        Component::load(Path::new("empty.wasm"), &engine).unwrap();
     }
 
     fn world() -> World {

@@ -1,6 +1,6 @@
 //! The code of an app as `up` would use it: what it imports and exports, and what would keep it from running.
 //!
-//! The same function that makes an app ready to run is asked ([`AppBuilder::examine`]), so that `check` cannot find less
+//! The same function that makes an app ready to run is asked ([`AppBuilder::check`]), so that `check` cannot find less
 //! than `up` refuses. Nothing is run, and nothing is resolved.
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,11 +10,9 @@ use outport_egress::Egress;
 use outport_manifest::{Component, ComponentId, Manifest, Source, Variables};
 use outport_policy::Location;
 use outport_runtime::app::{AppBuilder, AppProblem, AppProblemKind, OutputLines};
-use outport_runtime::engine::Allocation;
+use outport_runtime::engine::{Allocation, Engine};
 use outport_runtime::limits::GuestLimits;
-use outport_runtime::memory_ceiling::MemoryCeiling;
 
-use crate::engine_room::EngineRoom;
 use crate::failure::Failure;
 use crate::interfaces;
 use crate::operator_options::OperatorOptions;
@@ -49,11 +47,10 @@ impl ExaminedCode {
         }
         let code = operator.compiled_code(&[], terminal);
         // As for an app that is served, since a pool of instances has limits of its own.
-        let room = EngineRoom::open(Allocation::Pool { instances: 1 }, MemoryCeiling::none(), code)?;
+        let engine = Engine::new(Allocation::Pool { instances: 1 })?.with_code(code);
         let egress = Egress::builder().build()?;
-        let assembly = AppBuilder {
-            engine: &room.engine,
-            code: &room.code,
+        let builder = AppBuilder {
+            engine: &engine,
             cache: &operator.loading.cache(),
             egress: &egress,
             allow: HashMap::new(),
@@ -66,7 +63,7 @@ impl ExaminedCode {
             command_limits: GuestLimits::of_a_command(),
         };
         let components = components_by_place(manifest);
-        let examined = assembly.check(manifest, |id| with_source.contains(id));
+        let examined = builder.check(manifest, |id| with_source.contains(id));
         let problems = examined.problems.iter();
         let problems = problems.filter_map(|problem| finding(problem, &components));
         let unmatched = unmatched::findings(&examined.files, &manifest.source);

@@ -1,7 +1,7 @@
 //! Everything that was found about an app, whatever else is wrong with it.
 //!
 //! ```text
-//! operator's options ─► side, and what is wrong with them ─┐
+//! operator's options ─► settings, and what is wrong ───────┐
 //! spin.toml ──────────► manifest and its mistakes ─────────┼─► findings, in the order of their places
 //! --variable ─────────► values, and what is wrong ─────────┤
 //! components ─────────► interfaces, and what `up` refuses ─┤
@@ -25,7 +25,7 @@ use crate::app_options::{AppOptions, conceal_secrets};
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::operator_options::{OperatorOptions, OperatorSide};
+use crate::operator_options::{OperatorOptions, OperatorSettings};
 use crate::terminal::Terminal;
 
 /// Everything that was found.
@@ -58,7 +58,7 @@ impl Report {
     ) -> Result<Report, Failure> {
         let mut files = Files::default();
         let mut unusable = Vec::new();
-        let side = operator.read_tentatively(&mut files, &mut unusable);
+        let settings = operator.read_tentatively(&mut files, &mut unusable);
         let source = match app.read_manifest(&mut files) {
             Ok(source) => source,
             Err(missing) => {
@@ -78,31 +78,31 @@ impl Report {
             manifest: &manifest,
             given: &given,
             interfaces: &code.interfaces,
-            operator: Arc::new(side.operator.clone()),
-            denied_names: side.denied_names(),
+            operator: Arc::new(settings.operator.clone()),
+            denied_names: settings.denied_names(),
         }
         .review();
         let mut report = Report {
             manifest: source,
-            findings: side.remarks.iter().chain(&unusable).map(as_finding).collect(),
+            findings: settings.remarks.iter().chain(&unusable).map(as_finding).collect(),
             tests: Vec::new(),
             files,
             outcome: Outcome::Fine,
         };
         report.findings.extend(findings);
         report.add_code(code.findings);
-        let unknown = side
+        let unknown = settings
             .client_tls
             .unknown_components(&manifest.tentative().components);
         report.findings.extend(unknown.iter().map(as_finding));
         if let Some(file) = tests {
             let (tests, wrong) = PolicyTests::parse(&file);
-            let (results, failed) = tests.run(&policies, side.denied_names());
+            let (results, failed) = tests.run(&policies, settings.denied_names());
             report.findings.extend(wrong.into_iter().chain(failed));
             report.tests = results;
         }
         report.sort();
-        report.outcome = report.judge(&side, &unusable);
+        report.outcome = report.judge(&settings, &unusable);
         Ok(report)
     }
 
@@ -144,7 +144,7 @@ impl Report {
         self.findings.extend(new);
     }
 
-    /// The operator's side first, then file by file in the order of their first findings, then by place.
+    /// The operator's settings first, then file by file in the order of their first findings, then by place.
     fn sort(&mut self) {
         let mut files: HashMap<String, usize> = HashMap::new();
         for path in self
@@ -161,8 +161,8 @@ impl Report {
         });
     }
 
-    fn judge(&self, side: &OperatorSide, unusable: &[Diagnostic]) -> Outcome {
-        let least = match side.deny_warnings {
+    fn judge(&self, settings: &OperatorSettings, unusable: &[Diagnostic]) -> Outcome {
+        let least = match settings.deny_warnings {
             true => Severity::Warning,
             false => Severity::Error,
         };

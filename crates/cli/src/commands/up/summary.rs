@@ -15,7 +15,7 @@ use crate::app_options::WrittenApp;
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;
 use crate::interfaces;
-use crate::operator_options::OperatorSide;
+use crate::operator_options::OperatorSettings;
 use crate::paint::{Colour, harmless};
 use crate::terminal::Terminal;
 use crate::unmatched;
@@ -26,7 +26,7 @@ const MOST_FINDINGS: usize = 20;
 /// An app, about to run.
 pub(super) struct Summary<'a> {
     pub(super) written: &'a WrittenApp,
-    pub(super) side: &'a OperatorSide,
+    pub(super) settings: &'a OperatorSettings,
     pub(super) app: &'a App,
     /// Where it is served, if it is.
     pub(super) address: Option<SocketAddr>,
@@ -69,7 +69,7 @@ impl Summary<'_> {
     }
 
     fn remarks(&self) -> Vec<Diagnostic> {
-        let mut remarks = self.side.remarks.clone();
+        let mut remarks = self.settings.remarks.clone();
         remarks.extend(self.written.remarks.iter().cloned());
         remarks
     }
@@ -99,7 +99,7 @@ impl Summary<'_> {
                 granted: Granted::of(component, &self.written.manifest.source),
             })
             .collect();
-        let mut warnings = warnings_at_start(&subjects, &self.side.operator);
+        let mut warnings = warnings_at_start(&subjects, &self.settings.operator);
         warnings.extend(unmatched::findings(
             &self.app.files,
             &self.written.manifest.source,
@@ -137,7 +137,7 @@ impl Summary<'_> {
 
     /// What the operator denies and lifts; nothing where there is nothing to say.
     fn operator(&self) -> Vec<String> {
-        let operator = &self.side.operator;
+        let operator = &self.settings.operator;
         let networks = operator.deny.blocked_networks().iter().map(ToString::to_string);
         let denied = listed(operator.deny.entries().iter().map(shown).chain(networks));
         let limits = &operator.limits;

@@ -1,35 +1,13 @@
-//! The engine, and the place where compiled code is kept.
+//! The place where compiled code is kept.
 
 use std::path::Path;
 
 use outport_runtime::cache::{CacheDirectory, CompiledCode};
-use outport_runtime::engine::{Allocation, Engine, EngineError};
 use outport_runtime::guest_env::{Access, Directory};
-use outport_runtime::memory_ceiling::MemoryCeiling;
 
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;
 use crate::terminal::Terminal;
-
-/// What components are compiled by.
-pub(crate) struct EngineRoom {
-    pub(crate) engine: Engine,
-    pub(crate) code: CompiledCode,
-}
-
-impl EngineRoom {
-    /// An engine whose guests may together have so much memory.
-    pub(crate) fn open(
-        allocation: Allocation,
-        memory: MemoryCeiling,
-        code: CompiledCode,
-    ) -> Result<EngineRoom, EngineError> {
-        Ok(EngineRoom {
-            engine: Engine::new(allocation)?.under(memory),
-            code,
-        })
-    }
-}
 
 /// The place for compiled code. One that is not safe is not used, nor one that guests can write to by what they are
 /// shown; both are worth a word, since every start is slow then.
