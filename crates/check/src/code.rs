@@ -1,28 +1,7 @@
 //! The codes of findings: one closed list, with the severity and the meaning side by side.
 
+use outport_manifest::Severity;
 use std::fmt;
-
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Severity {
-    /// Good to know.
-    Note,
-    /// Most likely not what was meant, or not what will happen.
-    Warning,
-    /// `up` refuses it.
-    Error,
-}
-
-impl Severity {
-    /// `note`, `warning` or `error`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
-}
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $severity:ident, $meaning:literal;)*) => {

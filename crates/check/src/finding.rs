@@ -1,7 +1,7 @@
 //! One finding: what, where, and what to write instead.
 
-use crate::code::{Code, Severity};
-use outport_manifest::{Note, Problem, Remark};
+use crate::code::Code;
+use outport_manifest::{Note, Problem, Remark, Severity};
 use outport_policy::{Entry, Location, excerpt};
 use std::fmt;
 use std::ops::Range;
@@ -164,10 +164,7 @@ impl From<&Note> for Finding {
     fn from(note: &Note) -> Self {
         Self {
             code: FindingCode::File(note.code()),
-            severity: match note.severity() {
-                outport_manifest::Severity::Note => Severity::Note,
-                outport_manifest::Severity::Warning => Severity::Warning,
-            },
+            severity: note.severity(),
             message: note.remark.to_string(),
             location: note.location.clone(),
             component: None,

@@ -22,9 +22,9 @@ mod operator;
 mod overlap;
 mod protocols;
 
-use crate::code::Severity;
 use crate::finding::Finding;
 use crate::subject::Subject;
+use outport_manifest::Severity;
 use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
 use std::collections::{HashMap, HashSet};
 

@@ -13,9 +13,8 @@
 //! Everything that somebody else wrote is shown, never obeyed: control characters and those that change the
 //! direction of text are replaced (clause RSN-4).
 
-use crate::code::Severity;
 use crate::finding::Finding;
-use outport_manifest::{SourceFile, Span};
+use outport_manifest::{Severity, SourceFile, Span};
 use outport_policy::{Location, masked, without_user_info};
 use std::fmt::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};

@@ -1,8 +1,8 @@
 //! Findings as JSON: `docs/schema/check.json` says what it looks like.
 
-use crate::code::Severity;
 use crate::finding::{Finding, Fix};
 use crate::policy_tests::TestResult;
+use outport_manifest::Severity;
 use outport_policy::Location;
 use serde::Serialize;
 

@@ -28,12 +28,13 @@ mod subject;
 mod wording;
 
 pub use app::{AppReview, AppUnderReview};
-pub use code::{Code, Severity};
+pub use code::Code;
 pub use finding::{Finding, FindingCode, Fix};
 pub use findings::{DeniedNames, review, warnings_at_start};
 pub use fix::{FixError, apply_fixes};
 pub use imports::{list_imports, sum_up_imports};
 pub use json::report_json;
+pub use outport_manifest::Severity;
 pub use policy_tests::{PolicyTests, TestResult};
 pub use sarif::report_sarif;
 pub use subject::{Granted, Interfaces, Subject, Trigger};

@@ -2,8 +2,9 @@
 //!
 //! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>
 
-use crate::code::{Code, Severity};
+use crate::code::Code;
 use crate::finding::{Finding, FindingCode};
+use outport_manifest::Severity;
 use outport_policy::Location;
 use serde_json::{Value, json};
 

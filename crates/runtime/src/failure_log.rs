@@ -8,21 +8,13 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use outport_egress::dedup::{Budget, Counted, Dedup, Grouped, Occurrence, times};
+use tracing::Level;
 
 /// The failures of one component.
 #[derive(Debug)]
 pub(crate) struct FailureLog {
     component: String,
     seen: Mutex<Seen>,
-}
-
-/// How bad a failure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Severity {
-    /// The guest was stopped.
-    Error,
-    /// The client got less than a response.
-    Warning,
 }
 
 #[derive(Debug)]
@@ -53,8 +45,8 @@ impl FailureLog {
     }
 
     /// Tells a failure, or counts it. `what` names the component.
-    pub(crate) fn add(&self, severity: Severity, what: String) {
-        self.with_seen(|seen, component| seen.add(component, severity, what, Instant::now(), &mut log));
+    pub(crate) fn add(&self, level: Level, what: String) {
+        self.with_seen(|seen, component| seen.add(component, level, what, Instant::now(), &mut log));
     }
 
     /// Tells what was only counted so far.
@@ -69,10 +61,11 @@ impl FailureLog {
     }
 }
 
-fn log(severity: Severity, line: &str) {
-    match severity {
-        Severity::Error => tracing::error!("{line}"),
-        Severity::Warning => tracing::warn!("{line}"),
+fn log(level: Level, line: &str) {
+    if level == Level::ERROR {
+        tracing::error!("{line}");
+    } else {
+        tracing::warn!("{line}");
     }
 }
 
@@ -84,26 +77,26 @@ impl Seen {
     fn add(
         &mut self,
         component: &str,
-        severity: Severity,
+        level: Level,
         what: String,
         now: Instant,
-        tell: &mut dyn FnMut(Severity, &str),
+        tell: &mut dyn FnMut(Level, &str),
     ) {
         let line = what.clone();
         let occurrence = self
             .0
             .record(What(what), now, |counted| count(component, &counted, tell));
         if occurrence == Occurrence::First {
-            tell(severity, &line);
+            tell(level, &line);
         }
     }
 
-    fn sum_up(&mut self, component: &str, now: Instant, tell: &mut dyn FnMut(Severity, &str)) {
+    fn sum_up(&mut self, component: &str, now: Instant, tell: &mut dyn FnMut(Level, &str)) {
         self.0.drain(now, |counted| count(component, &counted, tell));
     }
 }
 
-fn count(component: &str, counted: &Counted<'_, What>, tell: &mut dyn FnMut(Severity, &str)) {
+fn count(component: &str, counted: &Counted<'_, What>, tell: &mut dyn FnMut(Level, &str)) {
     let line = match counted {
         Counted::Again(What(what), again) => {
             let what = what.lines().next().unwrap_or_default();
@@ -113,7 +106,7 @@ fn count(component: &str, counted: &Counted<'_, What>, tell: &mut dyn FnMut(Seve
             format!("component `{component}` failed {beyond} more times, not told one by one")
         }
     };
-    tell(Severity::Warning, &line);
+    tell(Level::WARN, &line);
 }
 
 /// What is told at most of one component.
@@ -145,8 +138,8 @@ mod tests {
 
         fn add(&mut self, second: u64, what: &str) {
             let now = self.start + Duration::from_secs(second);
-            let tell = &mut |_: Severity, line: &str| self.lines.push(line.to_owned());
-            self.seen.add("web", Severity::Error, what.to_owned(), now, tell);
+            let tell = &mut |_: Level, line: &str| self.lines.push(line.to_owned());
+            self.seen.add("web", Level::ERROR, what.to_owned(), now, tell);
         }
 
         fn take(&mut self) -> Vec<String> {
@@ -170,7 +163,7 @@ mod tests {
             ["it trapped\n    at start"],
             "another way there is another failure"
         );
-        let tell = &mut |_: Severity, line: &str| told.lines.push(line.to_owned());
+        let tell = &mut |_: Level, line: &str| told.lines.push(line.to_owned());
         told.seen.sum_up("web", told.start, tell);
         assert_eq!(told.take(), ["it trapped (once more)"]);
     }

@@ -1,7 +1,8 @@
 //! Entries beside others that permit the same, and entries that are spelled unlike their canonical form.
 
-use crate::code::{Code, Severity};
+use crate::code::Code;
 use crate::finding::{Finding, Fix, span_of};
+use outport_manifest::Severity;
 use outport_policy::{Entry, Redundant, excerpt};
 use std::collections::HashSet;
 use std::ops::Range;

@@ -2,10 +2,11 @@
 //! permit is not known, so nothing is said of what is missing beside them.
 
 use super::protocols::unspoken;
-use crate::code::{Code, Severity};
+use crate::code::Code;
 use crate::finding::Finding;
 use crate::imports::{list_imports, sum_up_imports};
 use crate::subject::{Interfaces, Subject, Trigger};
+use outport_manifest::Severity;
 use outport_policy::{Entry, Location, excerpt};
 
 pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {

@@ -5,9 +5,10 @@
 //! A limit that takes a part out of a wider network is told as a note, and out of `*` not at all: it is so for everybody,
 //! and `outport explain` without a destination lists it.
 
-use crate::code::{Code, Severity};
+use crate::code::Code;
 use crate::finding::Finding;
 use crate::wording;
+use outport_manifest::Severity;
 use outport_policy::{
     Cut, Entry, EntryScheme, HostPattern, Hosts, KeptOut, KeptOutBy, Left, Reason, Transport, excerpt,
 };

@@ -1,10 +1,11 @@
 //! Entries for protocols that nothing here speaks (clause AL-9): `redis://`, `postgres://` and the like are for host
 //! interfaces, and give a socket to nobody.
 
-use crate::code::{Code, Severity};
+use crate::code::Code;
 use crate::explain::is_spoken;
 use crate::finding::Finding;
 use crate::subject::{Interfaces, Subject};
+use outport_manifest::Severity;
 use outport_policy::{Entry, EntryScheme, HostPattern, Scheme, excerpt};
 use std::collections::HashSet;
 

@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tracing::Level;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::stall::Stall;
 use crate::excerpt::Excerpt;
-use crate::failure_log::{FailureLog, Severity};
+use crate::failure_log::FailureLog;
 
 /// A request's body, for as long as its client sends it.
 pub(super) struct RequestBody {
@@ -119,7 +120,7 @@ impl OutgoingBody {
                 error => Excerpt::of(format_args!("{error}")).to_string(),
             };
             let what = format!("a response of component `{component}` broke off: {cause}");
-            failures.add(Severity::Warning, what);
+            failures.add(Level::WARN, what);
         }
     }
 

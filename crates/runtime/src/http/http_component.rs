@@ -20,6 +20,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Level;
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings as p2;
 use wasmtime_wasi_http::p3::bindings as p3;
@@ -34,7 +35,7 @@ use super::warm_instances::WarmInstances;
 use crate::account::Account;
 use crate::component::Export;
 use crate::excerpt::Excerpt;
-use crate::failure_log::{FailureLog, Severity};
+use crate::failure_log::FailureLog;
 use crate::guest::Guest;
 use crate::guest_pre::GuestPre;
 use crate::limits::GuestLimits;
@@ -276,7 +277,7 @@ impl HttpComponent {
         let (component, limit) = (self.guest.name(), self.guest.limits().max_time);
         let limit = limit.unwrap_or_default().as_secs_f32();
         let what = format!("component `{component}` was ended after {limit} s");
-        self.failures.add(Severity::Warning, what);
+        self.failures.add(Level::WARN, what);
     }
 
     fn log_trap(&self, ended: wasmtime::Result<()>) {
@@ -286,7 +287,7 @@ impl HttpComponent {
                 true => format!("{trap:#}"),
                 false => trap.to_string(),
             };
-            self.failures.add(Severity::Error, told);
+            self.failures.add(Level::ERROR, told);
         }
     }
 
@@ -327,14 +328,14 @@ impl GuestErrorLog {
         let component = self.component.name();
         let code = Excerpt::of(format_args!("{code:?}"));
         let what = format!("component `{component}` answered with the error {code}");
-        self.failures.add(Severity::Warning, what);
+        self.failures.add(Level::WARN, what);
     }
 
     pub(super) fn log_too_slow(&self) {
         let (component, limit) = (self.component.name(), self.component.limits().response_timeout);
         let limit = limit.unwrap_or_default().as_secs_f32();
         let what = format!("component `{component}` gave no response within {limit} s");
-        self.failures.add(Severity::Warning, what);
+        self.failures.add(Level::WARN, what);
     }
 }
 
