@@ -33,9 +33,9 @@ pub use question::{Question, QuestionError, permits_nothing};
 pub use undecided::Undecided;
 
 use crate::findings::DeniedNames;
-use crate::human::{visible, wrap};
+use crate::human::wrap;
 use inquiry::Inquiry;
-use outport_policy::{Attempt, Denial, Layer, LayerAnswer, Policy, Remedy, Transport};
+use outport_policy::{Attempt, Denial, Layer, LayerAnswer, Policy, Remedy, Transport, text};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -268,7 +268,7 @@ impl Explanation {
 
     /// For people, to read at 80 columns.
     pub fn to_text(&self) -> String {
-        let (component, destination) = (visible(&self.component), visible(&self.destination));
+        let (component, destination) = (text::terminal(&self.component), text::terminal(&self.destination));
         let outcome = match (self.verdict, &self.reason) {
             (Verdict::Allowed, _) => "allowed".to_owned(),
             (Verdict::Depends, _) => "depends on what the name resolves to".to_owned(),
@@ -276,15 +276,15 @@ impl Explanation {
         };
         let mut text = wrap(&format!("{destination} from `{component}`: {outcome}"), 0, 2) + "\n";
         if let Some(note) = &self.note {
-            let _ = writeln!(text, "{}", wrap(&format!("note: {}", visible(note)), 0, 2));
+            let _ = writeln!(text, "{}", wrap(&format!("note: {}", text::terminal(note)), 0, 2));
         }
         for judged in &self.attempts {
-            let _ = writeln!(text, "\n  {}", visible(&judged.attempt));
+            let _ = writeln!(text, "\n  {}", text::terminal(&judged.attempt));
             for says in &judged.layers {
                 let _ = writeln!(text, "{}", says.to_line());
                 for (what, entry) in [("by", &says.by), ("closest is", &says.closest)] {
                     if let Some(entry) = entry {
-                        let line = format!("{what} {}", visible(entry));
+                        let line = format!("{what} {}", text::terminal(entry));
                         let _ = writeln!(text, "{}", wrap(&line, 26, 28));
                     }
                 }
@@ -307,7 +307,7 @@ impl Explanation {
                 _ if self.undecided.is_some() => ("", "or"),
                 _ => ("", "and"),
             };
-            let line = wrap(&format!("{word}: {}", visible(remedy)), 0, 2);
+            let line = wrap(&format!("{word}: {}", text::terminal(remedy)), 0, 2);
             let _ = writeln!(text, "{gap}{line}");
         }
         text

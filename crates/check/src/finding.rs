@@ -2,7 +2,7 @@
 
 use crate::code::Code;
 use outport_manifest::{Note, Problem, Remark, Severity};
-use outport_policy::{Entry, Location, excerpt};
+use outport_policy::{Entry, Location, text};
 use std::fmt;
 use std::ops::Range;
 
@@ -109,7 +109,7 @@ impl Finding {
         Self {
             message: format!(
                 "`{}`: {}; it has to do with a secret",
-                excerpt(entry.text()),
+                text::excerpt(entry.text()),
                 code.meaning()
             ),
             related: Vec::new(),

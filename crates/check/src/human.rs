@@ -15,7 +15,7 @@
 
 use crate::finding::Finding;
 use outport_manifest::{Severity, SourceFile, Span};
-use outport_policy::{Location, masked, without_user_info};
+use outport_policy::{Location, text, without_user_info};
 use std::fmt::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -114,7 +114,7 @@ pub fn render_all_in_brief(findings: &[Finding], sources: &Sources, colours: Col
 
 fn first_line(finding: &Finding, message: &str, colours: Colours) -> String {
     let label = format!("{}[{}]", finding.severity.as_str(), finding.code);
-    let line = wrap(&format!("{label}: {}", visible(message)), 0, 2);
+    let line = wrap(&format!("{label}: {}", text::terminal(message)), 0, 2);
     line.replacen(&label, &paint(colours, finding.severity, &label), 1) + "\n"
 }
 
@@ -126,7 +126,11 @@ pub fn render(finding: &Finding, sources: &Sources, colours: Colours) -> String 
         .as_ref()
         .map_or(String::new(), |quote| quote.line.to_string());
     let margin = " ".repeat(number.len().max(1));
-    let _ = writeln!(text, "{margin}--> {}", visible(&finding.location.to_string()));
+    let _ = writeln!(
+        text,
+        "{margin}--> {}",
+        text::terminal(&finding.location.to_string())
+    );
     if let Some(quote) = quote {
         let (shown, marks) = quote.shown(WIDTH - margin.len() - 3);
         let _ = writeln!(
@@ -136,7 +140,13 @@ pub fn render(finding: &Finding, sources: &Sources, colours: Colours) -> String 
         );
         let _ = writeln!(text, "{margin} | {}", paint(colours, finding.severity, &marks));
     }
-    let aside = |text: &str| wrap(&format!("{margin} = {}", visible(text)), 0, margin.len() + 3);
+    let aside = |text: &str| {
+        wrap(
+            &format!("{margin} = {}", text::terminal(text)),
+            0,
+            margin.len() + 3,
+        )
+    };
     for (location, what) in &finding.related {
         let _ = writeln!(text, "{}", aside(&format!("{what}: {location}")));
     }
@@ -193,9 +203,9 @@ impl Quote {
     /// The line, cut to the columns around the part, and a line of marks below it.
     fn shown(&self, columns: usize) -> (String, String) {
         let (before, meant, behind) = (
-            visible(self.text[..self.start].trim_start_matches('\u{feff}')),
-            visible(&self.text[self.start..self.end]),
-            visible(&self.text[self.end..]),
+            text::terminal(self.text[..self.start].trim_start_matches('\u{feff}')),
+            text::terminal(&self.text[self.start..self.end]),
+            text::terminal(&self.text[self.end..]),
         );
         // What stands before keeps a quarter, so that it is seen where the part begins.
         let meant = start_of(&meant, columns - before.width().min(columns / 4));
@@ -262,11 +272,6 @@ pub(crate) fn wrap(text: &str, first: usize, rest: usize) -> String {
         fresh = false;
     }
     lines.join("\n")
-}
-
-/// The text with everything that a terminal would obey replaced by something that it shows.
-pub(crate) fn visible(text: &str) -> String {
-    text.chars().map(masked).collect()
 }
 
 fn paint(colours: Colours, severity: Severity, text: &str) -> String {

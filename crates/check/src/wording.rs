@@ -1,11 +1,11 @@
 //! Words for regions and for those who keep something out.
 
-use outport_policy::{Cut, Entry, KeptOutBy, PortSet, Reason, Region, excerpt};
+use outport_policy::{Cut, Entry, KeptOutBy, PortSet, Reason, Region, text};
 
 /// Who keeps something out, for the middle of a sentence.
 pub(crate) fn by(by: &KeptOutBy<'_>) -> String {
     match by {
-        KeptOutBy::Entry(entry) => format!("the operator denies `{}`", excerpt(entry.text())),
+        KeptOutBy::Entry(entry) => format!("the operator denies `{}`", text::excerpt(entry.text())),
         KeptOutBy::Blocked(blocked) => format!("the operator blocks `{blocked}`"),
         // The reason is worded for a name that nothing covers.
         KeptOutBy::Limit(Reason::DnsNameNotAllowed) => {

@@ -12,7 +12,7 @@ use outport_manifest::{
     ComponentId, Fallback, GivenVariables, Manifest, Note, Reading, Remark, SourceFile, VariableArgument,
     Variables,
 };
-use outport_policy::{Entry, Location, printable_path};
+use outport_policy::{Entry, Location, text};
 use outport_runtime::regular_file;
 
 use crate::defaults::defaults;
@@ -101,7 +101,7 @@ impl AppOptions {
     pub(crate) fn read_manifest(&self, files: &mut Files) -> Result<SourceFile, Diagnostic> {
         let path = self.manifest_file();
         if is_webassembly(&path) {
-            let shown = printable_path(&path);
+            let shown = text::path(&path);
             let error = Diagnostic::error(format!("`{shown}` is WebAssembly, not the manifest of an app"));
             let advice = format!(
                 "a component without a manifest runs with `outport run {shown}`, or answers HTTP with `outport serve {shown}`"

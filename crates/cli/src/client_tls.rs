@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use outport_egress::TlsProfile;
 use outport_manifest::{ClientTls, Component, ComponentId, Located, RuntimeConfig, SourceFile, nearest};
-use outport_policy::{Host, Location, printable};
+use outport_policy::{Host, Location, text};
 
 use crate::diagnostic::Diagnostic;
 use crate::files::read_bytes;
@@ -61,7 +61,7 @@ impl ClientTlsProfiles {
         }
         let message = format!(
             "`client_tls` is for a component `{other}`, and not for this one, which is called `{}`",
-            printable(component)
+            text::message(component)
         );
         Some(Diagnostic::warning(message).at(location.clone()))
     }

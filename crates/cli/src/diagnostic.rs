@@ -16,12 +16,12 @@ use std::ops::Range;
 
 use outport_check::{Finding, FindingCode, Severity};
 use outport_manifest::{Note, Problem};
-use outport_policy::{EntryError, Location, excerpt, without_user_info};
+use outport_policy::{EntryError, Location, text, without_user_info};
 use outport_runtime::app::AppProblem;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::files::Files;
-use crate::paint::{Colour, Paint, harmless, shown};
+use crate::paint::{Colour, Paint, harmless};
 
 /// Something to tell.
 #[derive(Debug, Clone)]
@@ -200,7 +200,7 @@ impl Quote {
             .split_at_checked(self.meant.start)
             .unwrap_or((&self.text, ""));
         let (meant, behind) = rest.split_at_checked(self.meant.len()).unwrap_or((rest, ""));
-        let [before, meant, behind] = [before, meant, behind].map(harmless_line);
+        let [before, meant, behind] = [before, meant, behind].map(text::terminal);
         let lead = match before.width() + meant.width().max(1) > WIDTH {
             true => end_of(&before, CONTEXT),
             false => &before,
@@ -213,10 +213,6 @@ impl Quote {
         let marks = " ".repeat(dots.width() + lead.width()) + &"^".repeat(meant);
         (format!("{dots}{text_shown}{rest}"), marks)
     }
-}
-
-fn harmless_line(text: &str) -> String {
-    text.chars().map(shown).collect()
 }
 
 /// As much of the beginning as fits into so many columns.
@@ -284,7 +280,7 @@ impl From<&EntryError> for Diagnostic {
     fn from(error: &EntryError) -> Diagnostic {
         let message = format!(
             "`{}` is no valid entry: {}",
-            excerpt(&error.shown()),
+            text::excerpt(&error.shown()),
             error.problem()
         );
         let mut diagnostic = Diagnostic::error(message).at(error.location().clone());

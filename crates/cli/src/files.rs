@@ -8,7 +8,7 @@ use std::path::Path;
 use outport_manifest::SourceFile;
 use outport_runtime::regular_file;
 
-use outport_policy::printable_path;
+use outport_policy::text;
 
 use crate::diagnostic::Diagnostic;
 
@@ -117,7 +117,7 @@ fn content_of(file: File) -> io::Result<Vec<u8>> {
 
 /// What to tell of a file that cannot be read; `what` is what it is for.
 pub(crate) fn unreadable(path: &Path, what: &str, error: &io::Error) -> Diagnostic {
-    let shown = printable_path(path);
+    let shown = text::path(path);
     match error.kind() {
         io::ErrorKind::NotFound => Diagnostic::error(format!("there is no {what} `{shown}`")),
         io::ErrorKind::InvalidData => Diagnostic::error(format!("the {what} `{shown}` is not UTF-8 text")),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use outport_egress::AuditLogError;
-use outport_policy::printable_path;
+use outport_policy::text;
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::compiler::Confinement;
 use outport_runtime::guest_env::{Access, Directory};
@@ -122,7 +122,7 @@ impl OperatorOptions {
     /// Refuses to record into a file that a guest can change, and warns of a runtime config file that one can.
     fn keep_from(&self, directories: &[Directory], terminal: Terminal) -> Result<(), Failure> {
         let what = |file: &str, path: &Path, shared: &Directory| {
-            let (path, host) = (printable_path(path), printable_path(&shared.host));
+            let (path, host) = (text::path(path), text::path(&shared.host));
             format!("the guest can write to the {file} `{path}`, by `{host}`, which `--dir` shows it")
         };
         if let Some(log) = self.audit.file()

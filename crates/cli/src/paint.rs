@@ -1,6 +1,6 @@
 //! Colour, where a person looks at it; and text that others wrote, made safe to look at.
 
-use outport_policy::masked;
+use outport_policy::text;
 
 /// Whether to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +39,7 @@ impl Paint {
 /// The text with every character that a terminal would obey instead of showing replaced by one that it shows. Line breaks
 /// stay, and each further line is indented: so it is never taken for something that Outport says of its own accord.
 pub(crate) fn harmless(text: &str) -> String {
-    let mut lines = text
-        .split('\n')
-        .map(|line| line.chars().map(shown).collect::<String>());
+    let mut lines = text.split('\n').map(text::terminal);
     let mut harmless = lines.next().unwrap_or_default();
     for line in lines {
         harmless.push('\n');
@@ -54,11 +52,6 @@ pub(crate) fn harmless(text: &str) -> String {
 }
 
 const INDENT: &str = "    ";
-
-/// The character, or one of the same width that is only shown.
-pub(crate) fn shown(c: char) -> char {
-    masked(c)
-}
 
 #[cfg(test)]
 mod tests {

@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::LookupSpan;
 
 use outport_egress::Timestamp;
-use outport_policy::{Location, excerpt};
+use outport_policy::{Location, text};
 use outport_runtime::stdio;
 
 use crate::diagnostic::Diagnostic;
@@ -227,7 +227,7 @@ fn chosen_log(text: &str) -> Result<EnvFilter, Failure> {
         }
     };
     filter.map_err(|wrong| {
-        let message = format!("`{}` says not what to log: {wrong}", excerpt(text));
+        let message = format!("`{}` says not what to log: {wrong}", text::excerpt(text));
         let location = Location::Environment {
             variable: LOG_VARIABLE.into(),
         };
@@ -249,7 +249,7 @@ fn slip_in(part: &str) -> Option<String> {
         None => (Some(part), None),
     };
     if let Some(level) = level.filter(|level| !is_level(level)) {
-        return Some(format!("`{}` is no level", excerpt(level)));
+        return Some(format!("`{}` is no level", text::excerpt(level)));
     }
     let module = module?;
     let top = module.split("::").next().unwrap_or(module);
@@ -261,10 +261,10 @@ fn slip_in(part: &str) -> Option<String> {
     // All of a module without its level is rare, and a slip in a level looks the same.
     match module.split("::").all(is_name) && (is_own || level.is_some() && !top.starts_with("outport")) {
         true => None,
-        false if level.is_none() => Some(format!("`{}` is no level", excerpt(module))),
+        false if level.is_none() => Some(format!("`{}` is no level", text::excerpt(module))),
         false => Some(format!(
             "there is no module `{}`; those of Outport are below {}",
-            excerpt(module),
+            text::excerpt(module),
             OWN_MODULES.map(|own| format!("`{own}`")).join(", ")
         )),
     }

@@ -2,7 +2,7 @@
 
 use outport_check::{Code, Finding};
 use outport_manifest::SourceFile;
-use outport_policy::excerpt;
+use outport_policy::text;
 use outport_runtime::files::FileTree;
 
 /// One for each pattern.
@@ -12,7 +12,7 @@ pub(crate) fn findings<'f>(
 ) -> impl Iterator<Item = Finding> {
     let unmatched = files.into_iter().flat_map(FileTree::unmatched);
     unmatched.map(|pattern| {
-        let message = format!("no file matches `{}`", excerpt(&pattern.value));
+        let message = format!("no file matches `{}`", text::excerpt(&pattern.value));
         let finding = Finding::new(Code::NoFiles, manifest.location(&pattern.span), message);
         finding.helped_by("paths are those below the directory of the manifest")
     })

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use outport_policy::{
     Attempt, Decision, Endpoint, Grants, Layer, Name, Operator, Outcome, Peers, Policy, Quotas, Reason, Rule,
-    Situation, Ticket, Transport, Usage, printable,
+    Situation, Ticket, Transport, Usage, text,
 };
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -324,7 +324,7 @@ impl Enforcer {
         // A guest can have this as often as it likes, so it is told whenever there are twice as many.
         if cut.is_power_of_two() {
             let name = escape(name.as_str());
-            tracing::warn!(component = %printable(self.gate.component()), %name, addresses, in_all = cut, "an answer was cut");
+            tracing::warn!(component = %text::message(self.gate.component()), %name, addresses, in_all = cut, "an answer was cut");
         }
     }
 

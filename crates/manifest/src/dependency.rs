@@ -18,9 +18,9 @@ use crate::findings::Findings;
 use crate::identifier::{ComponentId, IdentifierError};
 use crate::mistake::Mistake;
 use crate::remark::Remark;
-use crate::shown::shown;
 use crate::source::Located;
 use crate::spelling::nearest;
+use outport_policy::text;
 
 /// The dependencies of one component.
 #[derive(Debug, Clone, Default)]
@@ -131,7 +131,7 @@ impl InheritedKey {
 #[non_exhaustive]
 pub enum DependencyError {
     /// A name that is not one of an import.
-    #[error("`{}` is not the name of an import: {error}", shown(text))]
+    #[error("`{}` is not the name of an import: {error}", text::quote(text))]
     Name {
         /// The name as it is written.
         text: String,
@@ -139,7 +139,7 @@ pub enum DependencyError {
         error: IdentifierError,
     },
     /// A version that is none.
-    #[error("`{}` is not a version", shown(text))]
+    #[error("`{}` is not a version", text::quote(text))]
     Version {
         /// The version as it is written.
         text: String,
@@ -153,14 +153,18 @@ pub enum DependencyError {
     /// An `export` for all interfaces of a package.
     #[error(
         "`{}` stands for a whole package, so that no single `export` can satisfy it",
-        shown(name)
+        text::quote(name)
     )]
     ExportOfPackage {
         /// The name of the dependency.
         name: String,
     },
     /// Two dependencies that satisfy the same import.
-    #[error("`{}` and `{}` satisfy the same import", shown(name), shown(other))]
+    #[error(
+        "`{}` and `{}` satisfy the same import",
+        text::quote(name),
+        text::quote(other)
+    )]
     Conflict {
         /// This one.
         name: String,
@@ -173,7 +177,7 @@ pub enum DependencyError {
     /// A component of the app with permissions of its own, which would have no effect.
     #[error(
         "the component `{}` cannot be a dependency, since it has `{}`",
-        shown(&id.to_string()),
+        text::quote(&id.to_string()),
         .keys.join("`, `")
     )]
     OwnResources {
@@ -190,7 +194,7 @@ impl DependencyError {
             Self::Registry => "download it and write its path: `{ path = \"dep.wasm\" }`".into(),
             Self::Version { .. } => "write it in full, such as `1.2.0`".into(),
             Self::InheritanceTwice => "remove one of the two".into(),
-            Self::ExportOfPackage { name } => format!("name the interface: `{}/…`", shown(name)),
+            Self::ExportOfPackage { name } => format!("name the interface: `{}/…`", text::quote(name)),
             Self::OwnResources { .. } => {
                 "a dependency runs with what it inherits; move these keys to the component it is for".into()
             }
@@ -373,7 +377,7 @@ fn report_inherited<T>(found: &mut Findings, text: &Located<String>, known: &[&s
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("write some of `{}`", known.join("`, `")),
     };
-    let wrong = format!("has no `{}`", shown(&text.value));
+    let wrong = format!("has no `{}`", text::quote(&text.value));
     let key = "inherit_configuration".to_owned();
     found.report(
         &text.span,

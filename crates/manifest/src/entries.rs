@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use outport_policy::{Entry, EntryError, Location};
+use outport_policy::{Entry, EntryError, Location, text};
 
 use crate::component::{Component, read_template};
 use crate::fields::Node;
@@ -20,7 +20,6 @@ use crate::findings::Findings;
 use crate::mistake::Mistake;
 use crate::problem::{Area, Note, Problem, Reading};
 use crate::remark::Remark;
-use crate::shown::shown;
 use crate::source::Located;
 use crate::template::{Template, TemplateError};
 use crate::variable::VariableName;
@@ -184,11 +183,16 @@ pub struct FilledIn {
 
 impl fmt::Display for FilledIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no entry with ", shown(&self.template))?;
+        write!(f, "`{}` is no entry with ", text::quote(&self.template))?;
         for (index, (name, value)) in self.values.iter().enumerate() {
             let separator = if index > 0 { ", " } else { "" };
             let text = value.text.to_string();
-            write!(f, "{separator}`{name}` = `{}` ({})", shown(&text), value.origin)?;
+            write!(
+                f,
+                "{separator}`{name}` = `{}` ({})",
+                text::quote(&text),
+                value.origin
+            )?;
         }
         match &self.error {
             Some(error) => write!(f, ": {error}"),

@@ -4,10 +4,9 @@
 //! `_` (snake case). A word is all lower or all upper case, the first starts with a letter, and a word may hold `:`.
 //! Components are named in kebab case, key-value stores and databases in either.
 
+use outport_policy::text;
 use std::fmt;
 use std::sync::Arc;
-
-use crate::shown::shown;
 
 /// The id of a component: the `web` of `[component.web]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,7 +59,7 @@ pub enum IdentifierError {
     #[error("`{}` is neither an ASCII letter nor a digit", .0.escape_debug())]
     Character(char),
     /// `myApp`.
-    #[error("the word `{}` mixes upper and lower case", shown(.0))]
+    #[error("the word `{}` mixes upper and lower case", text::quote(.0))]
     MixedCase(String),
 }
 

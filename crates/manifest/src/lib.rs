@@ -54,7 +54,6 @@ mod problem;
 mod remark;
 mod route;
 mod runtime_config;
-mod shown;
 mod source;
 mod spelling;
 mod syntax;

@@ -3,7 +3,7 @@
 //! A mistake knows its message, the second half of its stable code ([`Mistake::name`]) and what to do about it
 //! ([`Mistake::help`]). All three are written side by side here, and every one has a test and a page in the docs.
 
-use outport_policy::{BlockedNetworkError, EntryError, PortsError};
+use outport_policy::{BlockedNetworkError, EntryError, PortsError, text};
 
 use crate::component_source::SourceError;
 use crate::dependency::DependencyError;
@@ -11,7 +11,6 @@ use crate::dns_server::DnsServerError;
 use crate::entries::FilledIn;
 use crate::identifier::{ComponentId, IdentifierError};
 use crate::route::RouteError;
-use crate::shown::{sentence, shown};
 use crate::spelling::MOST_LISTED;
 use crate::template::TemplateSyntaxError;
 use crate::variable::{VariableName, VariableNameError};
@@ -27,13 +26,13 @@ pub enum Mistake {
         message: String,
     },
     /// A key or table stands there twice; the first one was read.
-    #[error("`{}` is there a second time", shown(key))]
+    #[error("`{}` is there a second time", text::quote(key))]
     DuplicateKey {
         /// The key as it is written.
         key: String,
     },
     /// A key that means nothing.
-    #[error("{} has no key `{}`", shown(table), shown(key))]
+    #[error("{} has no key `{}`", text::quote(table), text::quote(key))]
     UnknownKey {
         /// The key as it is written.
         key: String,
@@ -45,7 +44,7 @@ pub enum Mistake {
         known: Vec<&'static str>,
     },
     /// A key that has to be there.
-    #[error("{} needs the key `{key}`", shown(table))]
+    #[error("{} needs the key `{key}`", text::quote(table))]
     MissingKey {
         /// The key.
         key: &'static str,
@@ -53,7 +52,7 @@ pub enum Mistake {
         table: String,
     },
     /// A number where a string belongs, and the like.
-    #[error("`{}` must be {expected}, not {found}", shown(key))]
+    #[error("`{}` must be {expected}, not {found}", text::quote(key))]
     WrongType {
         /// The key as it is written.
         key: String,
@@ -63,7 +62,7 @@ pub enum Mistake {
         found: &'static str,
     },
     /// A value of the right type that is not one of those allowed.
-    #[error("`{}` {}", shown(key), sentence(wrong))]
+    #[error("`{}` {}", text::quote(key), text::message(wrong))]
     Value {
         /// The key as it is written.
         key: String,
@@ -73,7 +72,7 @@ pub enum Mistake {
         help: Option<String>,
     },
     /// What Spin knows and Outport does not do, where leaving it out would run something else than was meant.
-    #[error("`{}` is not supported{consequence}", shown(key))]
+    #[error("`{}` is not supported{consequence}", text::quote(key))]
     Unsupported {
         /// The key as it is written.
         key: String,
@@ -83,7 +82,7 @@ pub enum Mistake {
         help: &'static str,
     },
     /// A type of trigger that is a slip of the pen.
-    #[error("there are no triggers of type `{}`", shown(kind))]
+    #[error("there are no triggers of type `{}`", text::quote(kind))]
     TriggerType {
         /// The type as it is written.
         kind: String,
@@ -97,7 +96,7 @@ pub enum Mistake {
         others: Vec<String>,
     },
     /// Another `spin_manifest_version` than 2.
-    #[error("manifest version `{}` is not supported", shown(found))]
+    #[error("manifest version `{}` is not supported", text::quote(found))]
     Version {
         /// The version as it is written.
         found: String,
@@ -109,7 +108,7 @@ pub enum Mistake {
     #[error("not a route: {0}")]
     Route(RouteError),
     /// A component id that is none.
-    #[error("`{}` cannot be the id of a component: {error}", shown(text))]
+    #[error("`{}` cannot be the id of a component: {error}", text::quote(text))]
     ComponentId {
         /// The id as it is written.
         text: String,
@@ -117,7 +116,7 @@ pub enum Mistake {
         error: IdentifierError,
     },
     /// A component that is not in the manifest.
-    #[error("there is no component `{}`", shown(&id.to_string()))]
+    #[error("there is no component `{}`", text::quote(&id.to_string()))]
     ComponentReference {
         /// The id that was written.
         id: ComponentId,
@@ -138,7 +137,7 @@ pub enum Mistake {
         help: &'static str,
     },
     /// The name of a key-value store or database that is none.
-    #[error("`{}` cannot be a name in `{key}`: {error}", shown(text))]
+    #[error("`{}` cannot be a name in `{key}`: {error}", text::quote(text))]
     Label {
         /// The key it is in.
         key: String,
@@ -151,7 +150,7 @@ pub enum Mistake {
     #[error("{0}")]
     Dependency(DependencyError),
     /// A variable's name that is none.
-    #[error("`{}` cannot be the name of a variable: {error}", shown(text))]
+    #[error("`{}` cannot be the name of a variable: {error}", text::quote(text))]
     VariableName {
         /// The name as it is written.
         text: String,
@@ -159,13 +158,13 @@ pub enum Mistake {
         error: VariableNameError,
     },
     /// A variable without a value.
-    #[error("the variable `{}` is neither required nor has it a default", shown(&name.to_string()))]
+    #[error("the variable `{}` is neither required nor has it a default", text::quote(&name.to_string()))]
     VariableWithoutValue {
         /// The variable.
         name: VariableName,
     },
     /// A variable with `required = true` and a default.
-    #[error("the variable `{}` is required and has a default", shown(&name.to_string()))]
+    #[error("the variable `{}` is required and has a default", text::quote(&name.to_string()))]
     VariableWithBoth {
         /// The variable.
         name: VariableName,
@@ -174,7 +173,7 @@ pub enum Mistake {
     #[error("not a template: {0}")]
     Template(TemplateSyntaxError),
     /// A template that uses a variable which is not declared.
-    #[error("there is no variable `{}`", shown(&name.to_string()))]
+    #[error("there is no variable `{}`", text::quote(&name.to_string()))]
     VariableReference {
         /// The name in the template.
         name: VariableName,
@@ -184,19 +183,19 @@ pub enum Mistake {
         known: Vec<String>,
     },
     /// An entry of `allowed_outbound_hosts` or `disallowed_outbound_hosts` that is none (policy clause AL-2).
-    #[error("`{}` is no valid entry: {}", shown(&.0.shown()), .0.problem())]
+    #[error("`{}` is no valid entry: {}", text::quote(&.0.shown()), .0.problem())]
     Entry(EntryError),
     /// An entry that is none once its variables are filled in (policy clause AL-8).
     #[error("{0}")]
     FilledEntry(FilledIn),
     /// An item of `block_networks` that is none.
-    #[error("{}", sentence(&.0.to_string()))]
+    #[error("{}", text::message(&.0.to_string()))]
     Network(BlockedNetworkError),
     /// An item of `allow_loopback_ports` that is none.
-    #[error("{}", sentence(&.0.to_string()))]
+    #[error("{}", text::message(&.0.to_string()))]
     Ports(PortsError),
     /// An item of `dns_servers` that is none.
-    #[error("`{}` is not a DNS server: {error}", shown(text))]
+    #[error("`{}` is not a DNS server: {error}", text::quote(text))]
     DnsServer {
         /// As it is written.
         text: String,
@@ -204,7 +203,7 @@ pub enum Mistake {
         error: DnsServerError,
     },
     /// A required variable that nobody sets.
-    #[error("the variable `{}` is required and nothing sets it", shown(&name.to_string()))]
+    #[error("the variable `{}` is required and nothing sets it", text::quote(&name.to_string()))]
     VariableNotSet {
         /// The variable.
         name: VariableName,
@@ -212,7 +211,7 @@ pub enum Mistake {
         secret: bool,
     },
     /// A value for a variable that the manifest does not declare.
-    #[error("the app has no variable `{}`", shown(name))]
+    #[error("the app has no variable `{}`", text::quote(name))]
     UnknownVariable {
         /// The name as it was given.
         name: String,
@@ -281,7 +280,7 @@ impl Mistake {
             Self::WrongType { key, expected, found } => wrong_type_help(key, expected, found),
             Self::Value { help, .. } => help.clone(),
             Self::Unsupported { help, .. } => Some((*help).into()),
-            Self::TriggerType { meant, .. } => Some(format!("did you mean `{}`?", shown(meant))),
+            Self::TriggerType { meant, .. } => Some(format!("did you mean `{}`?", text::quote(meant))),
             Self::NothingToStart { .. } => {
                 Some("Outport starts components by `[[trigger.http]]` and `[[trigger.command]]`".into())
             }
@@ -306,7 +305,7 @@ impl Mistake {
             Self::VariableWithBoth { .. } => Some("remove one of the two".into()),
             Self::Entry(error) => error
                 .instead()
-                .map(|instead| format!("write `{}`", sentence(instead))),
+                .map(|instead| format!("write `{}`", text::message(instead))),
             Self::FilledEntry(filled) if filled.error.is_none() => Some(
                 "an entry has a scheme, a host and ports, such as `https://api.example.com:443`: no user, password or path"
                     .into(),
@@ -316,7 +315,7 @@ impl Mistake {
             }
             Self::VariableNotSet { name, secret } => {
                 let [option, variable] = [name.to_string(), name.environment_variable()];
-                let (option, variable) = (shown(&option), shown(&variable));
+                let (option, variable) = (text::quote(&option), text::quote(&variable));
                 Some(match secret {
                     // Others on the machine see the arguments of a process.
                     true => format!("set `{variable}`, or pass `--variable {option}=@FILE`"),
@@ -330,11 +329,13 @@ impl Mistake {
 
 fn meant_or_known(meant: &Option<String>, known: &[impl AsRef<str>], introduction: &str) -> String {
     match meant {
-        Some(meant) => format!("did you mean `{}`?", shown(meant)),
+        Some(meant) => format!("did you mean `{}`?", text::quote(meant)),
         None if known.is_empty() => format!("{introduction}: none"),
         None => {
             let listed = known.iter().take(MOST_LISTED);
-            let list: Vec<String> = listed.map(|word| format!("`{}`", shown(word.as_ref()))).collect();
+            let list: Vec<String> = listed
+                .map(|word| format!("`{}`", text::quote(word.as_ref())))
+                .collect();
             let others = if known.len() > MOST_LISTED {
                 " and others"
             } else {
@@ -381,7 +382,7 @@ fn no_trigger(others: &[String]) -> String {
         return "no trigger starts a component".into();
     }
     let listed = others.iter().take(MOST_LISTED);
-    let kinds: Vec<String> = listed.map(|kind| format!("`{}`", shown(kind))).collect();
+    let kinds: Vec<String> = listed.map(|kind| format!("`{}`", text::quote(kind))).collect();
     format!("triggers of type {} are not served", kinds.join(", "))
 }
 

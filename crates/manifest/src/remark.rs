@@ -1,15 +1,15 @@
 //! Everything worth saying about a file that refuses nothing.
 
 use crate::problem::Severity;
-use crate::shown::shown;
 use crate::spelling::MOST_LISTED;
+use outport_policy::text;
 
 /// One remark. Its `Display` says what is worth knowing, without the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Remark {
     /// A part of Spin's files that Outport accepts and does nothing with.
-    #[error("`{}` is accepted and has no effect: {why}", shown(key))]
+    #[error("`{}` is accepted and has no effect: {why}", text::quote(key))]
     NotUsed {
         /// The key as it is written.
         key: String,
@@ -17,7 +17,7 @@ pub enum Remark {
         why: &'static str,
     },
     /// The same, where a component runs otherwise than was meant.
-    #[error("`{}` is accepted and has no effect: {why}", shown(key))]
+    #[error("`{}` is accepted and has no effect: {why}", text::quote(key))]
     Missed {
         /// The key as it is written.
         key: String,
@@ -27,14 +27,17 @@ pub enum Remark {
     /// A trigger of a type that Outport does not serve, beside others that it does.
     #[error(
         "triggers of type `{}` are not served and never start anything: only `http` and `command` are",
-        shown(kind)
+        text::quote(kind)
     )]
     UnknownTrigger {
         /// The type.
         kind: String,
     },
     /// A route that Spin answers by itself.
-    #[error("`static_response` is not supported: nobody answers at `{}`", shown(route))]
+    #[error(
+        "`static_response` is not supported: nobody answers at `{}`",
+        text::quote(route)
+    )]
     StaticResponse {
         /// The route.
         route: String,
@@ -42,7 +45,7 @@ pub enum Remark {
     /// A route of which another trigger has the same, as with Spin.
     #[error(
         "the route `{}` never gets a request: another trigger has the same, for `{by}`",
-        shown(route)
+        text::quote(route)
     )]
     ShadowedRoute {
         /// The route.
@@ -64,8 +67,8 @@ pub enum Remark {
     /// An entry for a component of the app that it does not have.
     #[error(
         "`{}` permits nothing, since the app has no such component: its components are {}",
-        shown(entry),
-        known.iter().map(|id| format!("`{}`", shown(id))).collect::<Vec<_>>().join(", ")
+        text::quote(entry),
+        known.iter().map(|id| format!("`{}`", text::quote(id))).collect::<Vec<_>>().join(", ")
     )]
     NoSuchComponent {
         /// The entry.
@@ -76,7 +79,7 @@ pub enum Remark {
     /// A component that no trigger starts and no other component is made of.
     #[error(
         "nothing starts the component `{}`: no trigger names it, and no dependency",
-        shown(id)
+        text::quote(id)
     )]
     NeverStarted {
         /// Its id.
@@ -91,7 +94,10 @@ pub enum Remark {
         instead: &'static str,
     },
     /// An entry with variables that came to nothing (policy clause AL-8).
-    #[error("`{}` permits nothing, since its variables leave {left}", shown(template))]
+    #[error(
+        "`{}` permits nothing, since its variables leave {left}",
+        text::quote(template)
+    )]
     EmptyEntry {
         /// The entry before its variables were filled in.
         template: String,
@@ -101,7 +107,7 @@ pub enum Remark {
     /// An entry with a secret variable.
     #[error(
         "`{}` holds a secret: the entry is never shown filled in, but the destinations that a guest tries are",
-        shown(template)
+        text::quote(template)
     )]
     SecretInEntry {
         /// The entry before its variables were filled in.
@@ -110,8 +116,8 @@ pub enum Remark {
     /// An entry that could not be looked at, since a variable in it has no value yet.
     #[error(
         "`{}` was not checked, since the variable `{}` has no value here",
-        shown(template),
-        shown(variable)
+        text::quote(template),
+        text::quote(variable)
     )]
     UnresolvedEntry {
         /// The entry before its variables were filled in.
@@ -122,8 +128,8 @@ pub enum Remark {
     /// A name in the environment or `.env` that sets nothing, and is nearly that of a variable which is not set there.
     #[error(
         "`{}` sets no variable of this app: did you mean `{}`?",
-        shown(written),
-        shown(meant)
+        text::quote(written),
+        text::quote(meant)
     )]
     NearlyAVariable {
         /// The name, `SPIN_VARIABLE_…`.
@@ -176,7 +182,7 @@ fn listed(entries: Option<&[Vec<String>]>) -> String {
     let quoted = all
         .by_ref()
         .take(MOST_LISTED)
-        .map(|entry| format!("\"{}\"", shown(entry)));
+        .map(|entry| format!("\"{}\"", text::quote(entry)));
     let mut quoted: Vec<String> = quoted.collect();
     if all.next().is_some() {
         quoted.push("…".to_owned());

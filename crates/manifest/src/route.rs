@@ -11,10 +11,9 @@
 //! As with Spin a leading `/` may be left out, `/*` is another spelling of `/...`, a name may occur twice, and of several
 //! routes that match the same requests [one answers](serving).
 
+use outport_policy::text;
 use std::collections::HashMap;
 use std::fmt;
-
-use crate::shown::shown;
 
 /// Which requests reach a component.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -240,7 +239,7 @@ pub enum RouteError {
     #[error("`...` can only stand at the end")]
     RestNotLast,
     /// `/*rest`
-    #[error("`{}` gives the rest of the path a name; it has none, write `...`", shown(.0))]
+    #[error("`{}` gives the rest of the path a name; it has none, write `...`", text::quote(.0))]
     NamedRest(String),
     /// `/a/../b`
     #[error("a request path never holds `{0}`")]

@@ -3,9 +3,9 @@
 //! The rules are Spin's. A variable stands between `{{` and the next `}}`, white space around its name does not
 //! count; everything else is literal, a lone `}}` too. There is no way to write a literal `{{`.
 
+use outport_policy::text;
 use std::fmt;
 
-use crate::shown::shown;
 use crate::source::Span;
 use crate::variable::{VariableName, VariableNameError};
 use crate::variable_text::VariableText;
@@ -131,7 +131,7 @@ pub enum TemplateSyntaxError {
         span: Span,
     },
     /// `{{ my-host }}`
-    #[error("`{}` is not the name of a variable: {error}", shown(name))]
+    #[error("`{}` is not the name of a variable: {error}", text::quote(name))]
     Name {
         /// What stands between the braces.
         name: String,

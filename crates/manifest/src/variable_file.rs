@@ -20,7 +20,7 @@ use crate::problem::{Area, Problem, Reading};
 use crate::source::SourceFile;
 use crate::syntax::Repaired;
 use crate::variables::FileVariable;
-use outport_policy::printable_path;
+use outport_policy::text;
 
 /// The argument of `--variable`. Reading the files is up to the caller.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,8 +102,8 @@ impl std::fmt::Debug for VariableArgument {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Value { name, .. } => write!(f, "{name}=***"),
-            Self::FileContent { name, path } => write!(f, "{name}=@{}", printable_path(path)),
-            Self::File { path, .. } => write!(f, "@{}", printable_path(path)),
+            Self::FileContent { name, path } => write!(f, "{name}=@{}", text::path(path)),
+            Self::File { path, .. } => write!(f, "@{}", text::path(path)),
         }
     }
 }

@@ -20,7 +20,7 @@ pub use error::EntryError;
 pub use problem::EntryProblem;
 
 use crate::host_pattern::HostPattern;
-use crate::{Location, PortRange, PortSet, Protocol, Scheme, Transport, excerpt};
+use crate::{Location, PortRange, PortSet, Protocol, Scheme, Transport, text};
 use std::fmt;
 use std::sync::Arc;
 
@@ -262,7 +262,7 @@ struct Cited<'e>(&'e Entry);
 
 impl fmt::Display for Cited<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", excerpt(self.0.text()), self.0.location())
+        write!(f, "{} ({})", text::excerpt(self.0.text()), self.0.location())
     }
 }
 

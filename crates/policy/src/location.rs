@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::printable::printable;
+use crate::text;
 
 /// The place that an entry or another value comes from, for messages that send somebody there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,9 +39,9 @@ impl fmt::Display for Location {
         match self {
             Self::File {
                 path, line, column, ..
-            } => write!(f, "{}:{line}:{column}", printable(path)),
+            } => write!(f, "{}:{line}:{column}", text::message(path)),
             Self::Option { name } => f.write_str(name),
-            Self::Environment { variable } => printable(variable).fmt(f),
+            Self::Environment { variable } => text::message(variable).fmt(f),
             Self::Code => f.write_str("the embedder"),
         }
     }

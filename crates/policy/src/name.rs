@@ -7,7 +7,7 @@
 //! of an IPv4 address in the WHATWG URL standard, and programs do resolve them so. [`Name::parse`] refuses them
 //! and says which address was meant; [`Host::parse`] takes them for that address.
 
-use crate::{Address, excerpt};
+use crate::{Address, text};
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use std::borrow::Borrow;
 use std::fmt;
@@ -138,7 +138,7 @@ pub enum NameError {
     #[error("the name has an empty label (two dots in a row, or one at the start)")]
     EmptyLabel,
     /// A label of more than 63 bytes.
-    #[error("the label `{}` is longer than 63 bytes", excerpt(.0))]
+    #[error("the label `{}` is longer than 63 bytes", text::excerpt(.0))]
     LongLabel(String),
     /// More than 253 bytes in all.
     #[error("the name is longer than 253 bytes")]

@@ -1,6 +1,6 @@
 //! Port ranges and sets of ports.
 
-use crate::excerpt;
+use crate::text;
 use std::fmt;
 use std::num::IntErrorKind;
 
@@ -168,16 +168,16 @@ impl fmt::Display for PortSet {
 #[non_exhaustive]
 pub enum PortsError {
     /// Not a number.
-    #[error("`{}` is no port: write a number from 1 to 65535, a range such as `8000-8100`, or `*`", excerpt(.0))]
+    #[error("`{}` is no port: write a number from 1 to 65535, a range such as `8000-8100`, or `*`", text::excerpt(.0))]
     NotANumber(String),
     /// More than 65535.
-    #[error("`{}` is no port: the highest is 65535", excerpt(.0))]
+    #[error("`{}` is no port: the highest is 65535", text::excerpt(.0))]
     TooHigh(String),
     /// Port 0, which nothing listens on.
     #[error("port 0 cannot be connected to; write `*` for every port")]
     Zero,
     /// The first port is above the last.
-    #[error("the range `{}` holds no port: its first port is above its last", excerpt(.0))]
+    #[error("the range `{}` holds no port: its first port is above its last", text::excerpt(.0))]
     Empty(String),
 }
 

@@ -5,7 +5,7 @@
 
 use crate::{
     Address, Attempt, Denial, Endpoint, Entry, Host, HostPattern, Layer, Location, Name, Protocol, Reason,
-    Scheme, Transport, excerpt,
+    Scheme, Transport, text,
 };
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -165,7 +165,7 @@ impl fmt::Display for Remedy {
             Self::Lookup(name) => write!(f, "look up `{name}` again before connecting"),
             Self::Switch(switch) => write!(f, "the operator can lift this with `{switch}`"),
             Self::Undeny { text, location } => {
-                write!(f, "the operator denies `{}` ({location})", excerpt(text))
+                write!(f, "the operator denies `{}` ({location})", text::excerpt(text))
             }
         }
     }

@@ -43,7 +43,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use outport_policy::printable_path;
+use outport_policy::text;
 use rustix::process::Pid;
 
 use crate::cache::PrivateDirectory;
@@ -222,7 +222,7 @@ impl CompilerProcess {
     }
 
     fn tell(&self, path: &Path, size: u64) {
-        let (path, size) = (printable_path(path), Bytes(size));
+        let (path, size) = (text::path(path), Bytes(size));
         match self.keeps {
             true => tracing::info!("compiling `{path}` ({size}), which is done once"),
             false => {

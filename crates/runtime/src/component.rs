@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use outport_policy::printable_path;
+use outport_policy::text;
 use wasmtime::component::Component as Compiled;
 use wasmtime::component::types::ComponentItem;
 
@@ -44,13 +44,13 @@ pub enum Export {
 #[non_exhaustive]
 pub enum ComponentError {
     /// The file is not there.
-    #[error("there is no file `{}`", printable_path(.path))]
+    #[error("there is no file `{}`", text::path(.path))]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// The file is there and cannot be read.
-    #[error("cannot read `{}`: {source}", printable_path(.path))]
+    #[error("cannot read `{}`: {source}", text::path(.path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -66,31 +66,31 @@ pub enum ComponentError {
         source: io::Error,
     },
     /// A WebAssembly module, which has no typed imports to judge.
-    #[error("`{}` is a core module, not a component", printable_path(.path))]
+    #[error("`{}` is a core module, not a component", text::path(.path))]
     CoreModule {
         /// The file.
         path: PathBuf,
     },
     /// WebAssembly's text format.
-    #[error("`{}` is WebAssembly text, not a component", printable_path(.path))]
+    #[error("`{}` is WebAssembly text, not a component", text::path(.path))]
     Text {
         /// The file.
         path: PathBuf,
     },
     /// Machine code of another program, which Outport does not run.
-    #[error("`{}` is compiled code, not a component", printable_path(.path))]
+    #[error("`{}` is compiled code, not a component", text::path(.path))]
     Precompiled {
         /// The file.
         path: PathBuf,
     },
     /// More than a component may have.
-    #[error("`{}` is larger than {} MiB, which no component may be", printable_path(.path), LARGEST >> 20)]
+    #[error("`{}` is larger than {} MiB, which no component may be", text::path(.path), LARGEST >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
     /// Something else altogether.
-    #[error("`{}` is not WebAssembly: it {found}", printable_path(.path))]
+    #[error("`{}` is not WebAssembly: it {found}", text::path(.path))]
     NotWebAssembly {
         /// The file.
         path: PathBuf,
@@ -98,13 +98,13 @@ pub enum ComponentError {
         found: String,
     },
     /// The manifest says what the file hashes to, and it does not.
-    #[error("`{}` is not the file that the digest in the manifest stands for", printable_path(.path))]
+    #[error("`{}` is not the file that the digest in the manifest stands for", text::path(.path))]
     WrongDigest {
         /// The file.
         path: PathBuf,
     },
     /// It begins as a component and does not hold up.
-    #[error("`{}` is not a valid component: {reason}", printable_path(.path))]
+    #[error("`{}` is not a valid component: {reason}", text::path(.path))]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -112,7 +112,7 @@ pub enum ComponentError {
         reason: String,
     },
     /// It was not compiled, whatever it is.
-    #[error("`{}` was not compiled: {reason}", printable_path(.path))]
+    #[error("`{}` was not compiled: {reason}", text::path(.path))]
     NotCompiled {
         /// The file.
         path: PathBuf,
@@ -120,7 +120,7 @@ pub enum ComponentError {
         reason: CompileError,
     },
     /// It cannot be composed with others, whether or not it can be run alone.
-    #[error("`{}` cannot be composed: {reason}", printable_path(.path))]
+    #[error("`{}` cannot be composed: {reason}", text::path(.path))]
     CannotCompose {
         /// The file.
         path: PathBuf,

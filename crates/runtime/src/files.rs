@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outport_manifest::{Component, Located, Mount, Span};
-use outport_policy::printable_path;
+use outport_policy::text;
 
 use crate::cache::CacheDirectory;
 use crate::guest_env::{Access, Directory, OpenDirectories};
@@ -184,7 +184,7 @@ impl FileTree {
         let folder = fs::create_dir_all(&copies)
             .and_then(|()| OwnCopy::make(&copies))
             .map_err(|reason| {
-                let directory = printable_path(&copies).to_string();
+                let directory = text::path(&copies).to_string();
                 at_first(FilesError::NoDirectory { directory, reason })
             })?;
         let unmatched = source.take(component, Some(folder.path()))?;
@@ -264,7 +264,7 @@ impl Source {
             return Err(problems);
         }
         let tree = SourceTree::open(root).map_err(|reason| {
-            let error = FilesError::of(&printable_path(root).to_string(), reason);
+            let error = FilesError::of(&text::path(root).to_string(), reason);
             let first = component.files.first().map_or(0..0, |first| first.span.clone());
             vec![at(&first)(error)]
         })?;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use outport_policy::printable_path;
+use outport_policy::text;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::filesystem::{FsPerms, WasiFilesystemCtx, WasiFilesystemView};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -75,7 +75,7 @@ pub enum Input {
 
 /// A directory that was to be shown to a guest cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot open the directory `{}` for the guest's `{guest}`: {reason:#}", printable_path(.host))]
+#[error("cannot open the directory `{}` for the guest's `{guest}`: {reason:#}", text::path(.host))]
 #[non_exhaustive]
 pub struct DirectoryError {
     /// The host's directory.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use outport_egress::Gate;
-use outport_policy::printable;
+use outport_policy::text;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
@@ -93,7 +93,7 @@ impl GuestPre {
         guest_env: GuestEnv,
         limits: GuestLimits,
     ) -> Result<GuestPre, LinkError> {
-        let name = printable(gate.component()).to_string();
+        let name = text::message(gate.component()).to_string();
         let first_memory = first_memory(component.wasmtime(), &name, &limits)?;
         let share = linker.engine().memory().share(&name);
         let most = linker.engine().memory().limit().saturating_sub(STACK);

@@ -20,7 +20,6 @@ pub mod component;
 pub mod descriptors;
 mod directory_entries;
 pub mod engine;
-mod excerpt;
 mod failure_log;
 pub mod files;
 mod guest;

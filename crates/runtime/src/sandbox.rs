@@ -56,7 +56,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use outport_policy::printable_path;
+use outport_policy::text;
 
 /// What the process keeps when it enters the kernel's sandbox.
 #[derive(Debug, Clone, Default)]
@@ -124,7 +124,7 @@ pub enum SandboxError {
         threads: usize,
     },
     /// A writable directory cannot be opened.
-    #[error("the directory `{}` cannot be opened: {source}", printable_path(.path))]
+    #[error("the directory `{}` cannot be opened: {source}", text::path(.path))]
     Directory {
         /// The directory.
         path: PathBuf,

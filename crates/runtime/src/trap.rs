@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use outport_policy::text;
 use wasmtime::{FrameInfo, WasmBacktrace};
 
-use crate::excerpt::Excerpt;
 use crate::linker::NotProvided;
 
 /// A guest was stopped: it trapped, called what is not there, or used up a limit.
@@ -85,7 +85,7 @@ impl fmt::Display for Trap {
 impl Frame {
     fn of(frame: &FrameInfo) -> Frame {
         let function = match frame.func_name() {
-            Some(name) => Excerpt::of(format_args!("{:#}", rustc_demangle::demangle(name))).to_string(),
+            Some(name) => text::begin(format_args!("{:#}", rustc_demangle::demangle(name))),
             None => format!("function {}", frame.func_index()),
         };
         Frame {
@@ -98,11 +98,11 @@ impl Frame {
 
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Excerpt::of(format_args!("{}", self.function)))?;
+        write!(f, "{}", text::begin(format_args!("{}", self.function)))?;
         let module = self
             .module
             .as_ref()
-            .map(|name| Excerpt::of(format_args!("{name}")));
+            .map(|name| text::begin(format_args!("{name}")));
         match (module, self.offset) {
             (Some(module), Some(offset)) => write!(f, " ({module}+{offset:#x})"),
             (Some(module), None) => write!(f, " ({module})"),
@@ -116,7 +116,7 @@ impl fmt::Display for Frame {
 fn message(error: &wasmtime::Error) -> String {
     let cause = error.root_cause().to_string();
     let plain = cause.strip_prefix("wasm trap: ").unwrap_or(&cause);
-    Excerpt::of(format_args!("{plain}")).to_string()
+    text::begin(format_args!("{plain}"))
 }
 
 #[cfg(test)]

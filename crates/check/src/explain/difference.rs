@@ -4,10 +4,10 @@
 //! as gained, whatever it stands for.
 
 use super::{EffectiveComponent, EffectivePolicy, OperatorSummary};
-use crate::human::{visible, wrap};
+use crate::human::wrap;
 use outport_policy::{
     AllowList, BlockedNetwork, BlockedNetworkError, DenyList, Entry, EntryError, Limit, Location, Operator,
-    Policy, PortSet, PortsError, RuntimeLimits, excerpt, gained,
+    Policy, PortSet, PortsError, RuntimeLimits, gained, text,
 };
 use serde::Serialize;
 use std::fmt::Write;
@@ -128,12 +128,12 @@ impl Difference {
         let mut text = String::new();
         for (sign, verb, entries) in [('+', "now", &self.gained), ('-', "no longer", &self.lost)] {
             for one in entries {
-                let line = format!("{sign} {} {}", one.component, excerpt(&one.entry));
-                let _ = writeln!(text, "{}", visible(&line));
+                let line = format!("{sign} {} {}", one.component, text::excerpt(&one.entry));
+                let _ = writeln!(text, "{}", text::terminal(&line));
                 let _ = writeln!(
                     text,
                     "{}",
-                    wrap(&visible(&format!("{verb} reaches {}", one.example)), 4, 6)
+                    wrap(&text::terminal(&format!("{verb} reaches {}", one.example)), 4, 6)
                 );
             }
         }

@@ -5,11 +5,11 @@
 //! shows the beginnings of long entries.
 
 use super::permits_nothing;
-use crate::human::{visible, wrap};
+use crate::human::wrap;
 use crate::wording;
 use outport_policy::{
     Entry, EntryScheme, HostPattern, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Transport,
-    excerpt,
+    text,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -124,7 +124,7 @@ impl EffectivePolicy {
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for component in &self.components {
-            let _ = writeln!(text, "{}", visible(&component.id));
+            let _ = writeln!(text, "{}", text::terminal(&component.id));
             if component.entries.is_empty() {
                 text.push_str("  reaches nothing: it has no entries\n");
             }
@@ -197,15 +197,15 @@ fn is_false(flag: &bool) -> bool {
 
 impl EffectiveEntry {
     fn write_to(&self, text: &mut String) {
-        let entry = visible(&excerpt(&self.entry));
+        let entry = text::terminal(&text::excerpt(&self.entry));
         let _ = match self.left {
             LeftOfEntry::Blocked => writeln!(text, "  {entry}  permits nothing"),
             LeftOfEntry::Whole | LeftOfEntry::Narrowed => writeln!(text, "  {entry}"),
         };
         for minus in &self.minus {
             let line = match self.left {
-                LeftOfEntry::Blocked => visible(&minus.because),
-                _ => visible(&format!("without {}: {}", minus.what, minus.because)),
+                LeftOfEntry::Blocked => text::terminal(&minus.because),
+                _ => text::terminal(&format!("without {}: {}", minus.what, minus.because)),
             };
             let _ = writeln!(text, "{}", wrap(&line, 4, 6));
         }
@@ -238,7 +238,7 @@ impl OperatorSummary {
             .disallowed_outbound_hosts
             .iter()
             .chain(&self.block_networks)
-            .map(|text| excerpt(text))
+            .map(|text| text::excerpt(text))
             .collect();
         let ports = match self.allow_loopback_ports.as_str() {
             "" => Some("loopback ports below 1024".to_owned()),
@@ -259,7 +259,11 @@ impl OperatorSummary {
             ("Shut for all", shut.join(", ")),
         ] {
             if !what.is_empty() {
-                let _ = writeln!(text, "{}", wrap(&format!("{title}: {}", visible(&what)), 0, 2));
+                let _ = writeln!(
+                    text,
+                    "{}",
+                    wrap(&format!("{title}: {}", text::terminal(&what)), 0, 2)
+                );
             }
         }
         text

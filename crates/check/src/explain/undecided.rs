@@ -11,8 +11,8 @@
 //! (clause DL-4).
 
 use crate::findings::DeniedNames;
-use crate::human::{visible, wrap};
-use outport_policy::{Address, Entry, HostPattern, Name, Policy, Protocol, Transport};
+use crate::human::wrap;
+use outport_policy::{Address, Entry, HostPattern, Name, Policy, Protocol, Transport, text};
 use serde::Serialize;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -60,7 +60,7 @@ impl Undecided {
             }
             let _ = writeln!(text, "\n{title}");
             for entry in entries {
-                let _ = writeln!(text, "{}", wrap(&visible(entry), 2, 4));
+                let _ = writeln!(text, "{}", wrap(&text::terminal(entry), 2, 4));
             }
             if self.more > 0 {
                 let _ = writeln!(text, "  and {} more", self.more);

@@ -4,7 +4,7 @@ use crate::code::Code;
 use crate::finding::Finding;
 use ipnet::IpNet;
 use outport_policy::{
-    Entry, EntryPorts, EntryScheme, HostPattern, Name, PortRange, PortSet, PortSpec, Region, excerpt,
+    Entry, EntryPorts, EntryScheme, HostPattern, Name, PortRange, PortSet, PortSpec, Region, text,
 };
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
@@ -37,7 +37,10 @@ fn everything(entry: &Entry) -> Option<Finding> {
         Finding::new(
             Code::Everything,
             entry.location().clone(),
-            format!("`{}` permits every host on every port", excerpt(entry.text())),
+            format!(
+                "`{}` permits every host on every port",
+                text::excerpt(entry.text())
+            ),
         )
         .helped_by("name the hosts that the component needs")
     })
@@ -48,7 +51,7 @@ fn public_suffix(entry: &Entry) -> Option<Finding> {
     if entry.hosts().contains(&HostPattern::Any) {
         let message = format!(
             "`{}` covers every name that anybody registers",
-            excerpt(entry.text())
+            text::excerpt(entry.text())
         );
         let finding = Finding::new(Code::PublicSuffix, entry.location().clone(), message);
         let finding = finding.helped_by("name the hosts that the component needs");
@@ -60,7 +63,7 @@ fn public_suffix(entry: &Entry) -> Option<Finding> {
     })?;
     let message = format!(
         "`{}` covers every name that anybody registers below `{apex}`",
-        excerpt(entry.text())
+        text::excerpt(entry.text())
     );
     let finding = Finding::new(Code::PublicSuffix, entry.location().clone(), message);
     Some(finding.helped_by(format!(
@@ -84,7 +87,7 @@ fn any_address(entry: &Entry) -> Option<Finding> {
     })?;
     let message = format!(
         "`{}` covers {lifting} too, so a name may resolve to addresses there",
-        excerpt(entry.text())
+        text::excerpt(entry.text())
     );
     let finding = Finding::new(Code::AnyAddress, entry.location().clone(), message);
     Some(finding.helped_by(
@@ -106,7 +109,7 @@ fn half_open(entry: &Entry) -> Option<Finding> {
     let meant = crate::wording::ports(&[range].into_iter().collect());
     let message = format!(
         "`{spec}` in `{}` means {meant}, without {end}",
-        excerpt(entry.text())
+        text::excerpt(entry.text())
     );
     let finding = Finding::new(Code::HalfOpen, entry.location().clone(), message);
     Some(finding.helped_by(format!(
@@ -122,7 +125,7 @@ pub(super) fn half_open_denial(entry: &Entry) -> Option<Finding> {
     let meant = crate::wording::ports(&[range].into_iter().collect());
     let message = format!(
         "`{spec}` in `{}` denies {meant}, and leaves port {end} open",
-        excerpt(entry.text())
+        text::excerpt(entry.text())
     );
     let finding = Finding::new(Code::HalfOpen, entry.location().clone(), message);
     Some(finding.helped_by(format!(
@@ -162,7 +165,7 @@ impl PublicNetworks {
         self.v6.intersection(&ports).is_empty().then(|| {
             let message = format!(
                 "`{}` covers IPv4 only: if what is in {net} has IPv6 addresses too, they are refused",
-                excerpt(entry.text())
+                text::excerpt(entry.text())
             );
             Finding::new(Code::V4Only, entry.location().clone(), message)
                 .helped_by("list the IPv6 networks of the service beside it, if it has any")

@@ -3,7 +3,7 @@
 use crate::code::Code;
 use crate::finding::{Finding, Fix, span_of};
 use outport_manifest::Severity;
-use outport_policy::{Entry, Redundant, excerpt};
+use outport_policy::{Entry, Redundant, text};
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -18,14 +18,14 @@ pub(super) fn findings(
             let by: Vec<String> = one
                 .covered_by
                 .iter()
-                .map(|entry| format!("`{}`", excerpt(entry.text())))
+                .map(|entry| format!("`{}`", text::excerpt(entry.text())))
                 .collect();
             let verb = if by.len() == 1 {
                 "permits"
             } else {
                 "together permit"
             };
-            let (entry, by) = (excerpt(one.entry.text()), by.join(", "));
+            let (entry, by) = (text::excerpt(one.entry.text()), by.join(", "));
             let location = one.entry.location().clone();
             let for_now = one.entry.is_filled_in() || one.covered_by.iter().any(|entry| entry.is_filled_in());
             let finding = match for_now {
@@ -47,7 +47,7 @@ pub(super) fn findings(
             let finding = one.covered_by.iter().fold(finding, |finding, entry| {
                 finding.related_to(
                     entry.location().clone(),
-                    format!("`{}` permits it here", excerpt(entry.text())),
+                    format!("`{}` permits it here", text::excerpt(entry.text())),
                 )
             });
             match one.covered_by.iter().any(|entry| entry.is_concealed()) {
@@ -76,7 +76,10 @@ fn spelling(entry: &Entry) -> Option<Finding> {
     if entry.text() == canonical {
         return None;
     }
-    let message = format!("`{}` is spelled unlike its canonical form", excerpt(entry.text()));
+    let message = format!(
+        "`{}` is spelled unlike its canonical form",
+        text::excerpt(entry.text())
+    );
     let fix = written_span(entry).map(|span| Fix::Replace {
         span,
         with: canonical.clone(),
@@ -84,7 +87,7 @@ fn spelling(entry: &Entry) -> Option<Finding> {
     let finding = Finding::new(Code::Spelling, entry.location().clone(), message);
     Some(
         finding
-            .helped_by(format!("write `{}`", excerpt(&canonical)))
+            .helped_by(format!("write `{}`", text::excerpt(&canonical)))
             .fixed_by(fix),
     )
 }

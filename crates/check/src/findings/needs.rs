@@ -7,7 +7,7 @@ use crate::finding::Finding;
 use crate::imports::{list_imports, sum_up_imports};
 use crate::subject::{Interfaces, Subject, Trigger};
 use outport_manifest::Severity;
-use outport_policy::{Entry, Location, excerpt};
+use outport_policy::{Entry, Location, text};
 
 pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     let Some(interfaces) = subject.interfaces else {
@@ -25,7 +25,7 @@ pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
-    let id = excerpt(subject.id);
+    let id = text::excerpt(subject.id);
     let first = subject.entries.first();
     let all_were_read = subject.unread == 0;
     match first {
@@ -93,10 +93,10 @@ fn unserved(subject: &Subject<'_>, interfaces: &Interfaces) -> Vec<Finding> {
         let import = granted.unserved(interfaces)?;
         let message = format!(
             "`{}` is granted `{}` of `{}` and imports `{}`, which Outport does not provide: a call ends it",
-            excerpt(subject.id),
-            excerpt(&granted.label),
+            text::excerpt(subject.id),
+            text::excerpt(&granted.label),
             granted.key,
-            excerpt(import)
+            text::excerpt(import)
         );
         Some(Finding::new(
             Code::UnservedGrant,
@@ -115,7 +115,7 @@ fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Finding {
         .collect();
     let message = format!(
         "`{}` has a trigger of type `{}` and exports no {}",
-        excerpt(subject.id),
+        text::excerpt(subject.id),
         trigger.as_str(),
         exports.join(" or ")
     );
@@ -128,12 +128,12 @@ fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
     }
     let message = format!(
         "`{}` imports what Outport has not: {}",
-        excerpt(subject.id),
+        text::excerpt(subject.id),
         list_imports(interfaces.trapped.iter().map(String::as_str))
     );
     let brief = format!(
         "`{}` imports {}, which Outport has not: a call ends it; `-v` lists them",
-        excerpt(subject.id),
+        text::excerpt(subject.id),
         sum_up_imports(interfaces.trapped.iter().map(String::as_str))
     );
     let finding = Finding::new(Code::TrappedImport, subject.location.clone(), message);

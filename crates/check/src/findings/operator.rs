@@ -3,7 +3,7 @@
 use super::{DeniedNames, breadth};
 use crate::code::Code;
 use crate::finding::Finding;
-use outport_policy::{Entry, HostPattern, Operator, excerpt};
+use outport_policy::{Entry, HostPattern, Operator, text};
 
 pub(super) fn findings(operator: &Operator, names: DeniedNames) -> Vec<Finding> {
     let entries = operator.deny.entries();
@@ -19,7 +19,7 @@ fn wildcard(entry: &Entry) -> Option<Finding> {
     entry.hosts().iter().any(unknown).then(|| {
         let message = format!(
             "`{}` denies names below a wildcard: by their names, not by addresses that a guest knows already",
-            excerpt(entry.text())
+            text::excerpt(entry.text())
         );
         Finding::new(Code::WildcardDeny, entry.location().clone(), message)
             .helped_by("deny exact names or networks too, where their addresses must not be reached")

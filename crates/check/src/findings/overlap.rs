@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use crate::wording;
 use outport_manifest::Severity;
 use outport_policy::{
-    Cut, Entry, EntryScheme, HostPattern, Hosts, KeptOut, KeptOutBy, Left, Reason, Transport, excerpt,
+    Cut, Entry, EntryScheme, HostPattern, Hosts, KeptOut, KeptOutBy, Left, Reason, Transport, text,
 };
 
 use std::collections::HashSet;
@@ -51,7 +51,7 @@ fn blocked(entry: &Entry, kept_out: &KeptOut<'_>) -> Finding {
     let reasons = reasons(&cuts);
     let message = format!(
         "`{}` permits nothing: {}",
-        excerpt(entry.text()),
+        text::excerpt(entry.text()),
         reasons.join("; ")
     );
     let finding = Finding::new(Code::Blocked, entry.location().clone(), message);
@@ -75,7 +75,7 @@ fn narrowed(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
     let reasons = reasons(&told);
     let message = format!(
         "`{}` is narrowed, without {}{more}: {}",
-        excerpt(entry.text()),
+        text::excerpt(entry.text()),
         parts.join(", "),
         reasons.join("; ")
     );
@@ -93,14 +93,14 @@ fn undecided(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
     let denied: Vec<String> = told
         .iter()
         .filter_map(|by| match by {
-            KeptOutBy::Entry(entry) => Some(format!("`{}`", excerpt(entry.text()))),
+            KeptOutBy::Entry(entry) => Some(format!("`{}`", text::excerpt(entry.text()))),
             KeptOutBy::Blocked(blocked) => Some(format!("`{blocked}`")),
             KeptOutBy::Limit(_) => None,
         })
         .collect();
     let message = format!(
         "whether `{}` is denied depends on what its name resolves to: the operator denies {}{more}",
-        excerpt(entry.text()),
+        text::excerpt(entry.text()),
         denied.join(", ")
     );
     Some(told.iter().fold(
@@ -165,7 +165,7 @@ fn lift(cut: &Cut<'_>) -> Option<String> {
 
 fn with_place(finding: Finding, by: &KeptOutBy<'_>) -> Finding {
     let (location, text) = match by {
-        KeptOutBy::Entry(entry) => (entry.location(), excerpt(entry.text()).into_owned()),
+        KeptOutBy::Entry(entry) => (entry.location(), text::excerpt(entry.text()).into_owned()),
         KeptOutBy::Blocked(blocked) => (blocked.location(), blocked.to_string()),
         KeptOutBy::Limit(_) => return finding,
     };

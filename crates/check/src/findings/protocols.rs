@@ -6,7 +6,7 @@ use crate::explain::is_spoken;
 use crate::finding::Finding;
 use crate::subject::{Interfaces, Subject};
 use outport_manifest::Severity;
-use outport_policy::{Entry, EntryScheme, HostPattern, Scheme, excerpt};
+use outport_policy::{Entry, EntryScheme, HostPattern, Scheme, text};
 use std::collections::HashSet;
 
 /// Of the `needless` entries nothing is told: they are to be taken out.
@@ -46,7 +46,7 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Finding> {
     let names: Vec<String> = unspoken(entry).map(|(_, url)| format!("`{url}`")).collect();
     let (first, url) = unspoken(entry).next()?;
     let whole = names.len() == entry.schemes().len();
-    let text = excerpt(entry.text());
+    let text = text::excerpt(entry.text());
     let message = match whole {
         true => format!(
             "`{text}` permits nothing: Outport has no interface that speaks {}, and such an entry gives no socket",
@@ -62,7 +62,7 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Finding> {
     let by_itself = || {
         format!(
             "write `{}` if the code connects by itself",
-            excerpt(&as_socket(entry, first))
+            text::excerpt(&as_socket(entry, first))
         )
     };
     let import = subject.interfaces.and_then(|code| import_of(url, code));
@@ -70,10 +70,13 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Finding> {
     Some(finding.helped_by(match (import, opens_sockets) {
         (Some(import), true) => format!(
             "a call of `{}`, which the code imports, ends it; {}",
-            excerpt(import),
+            text::excerpt(import),
             by_itself()
         ),
-        (Some(import), false) => format!("a call of `{}`, which the code imports, ends it", excerpt(import)),
+        (Some(import), false) => format!(
+            "a call of `{}`, which the code imports, ends it",
+            text::excerpt(import)
+        ),
         (None, true) => by_itself(),
         (None, false) => "take it out: the component opens no sockets either".to_owned(),
     }))

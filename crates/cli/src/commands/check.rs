@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use outport_check::human::{Colours, render_all, render_all_in_brief};
 use outport_check::{Finding, TestResult, apply_fixes, report_json, report_sarif};
 
-use outport_policy::printable_path;
+use outport_policy::text;
 
 use crate::app_options::AppOptions;
 use crate::diagnostic::Diagnostic;
@@ -88,7 +88,7 @@ fn fix_manifest(report: &Report) -> Result<usize, Failure> {
         replace(path, &text).map_err(|error| {
             unusable(&format_args!(
                 "cannot write the manifest `{}`: {error}",
-                printable_path(path)
+                text::path(path)
             ))
         })?;
     }
@@ -111,7 +111,7 @@ impl Options {
             report = Report::of(app, &self.operator, terminal)?;
         }
         if changed > 0 {
-            let path = printable_path(report.manifest.path());
+            let path = text::path(report.manifest.path());
             terminal.say(&format!("changed {changed} of the entries in {path}"));
         }
         Ok(report)

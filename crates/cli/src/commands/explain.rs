@@ -15,7 +15,7 @@ use outport_check::explain::{
     Assumption, EffectivePolicy, Explanation, Question, Verdict, explain as explain_one,
 };
 use outport_manifest::ComponentId;
-use outport_policy::{AllowList, Name, Operator, Policy, excerpt, printable_path};
+use outport_policy::{AllowList, Name, Operator, Policy, text};
 
 use crate::app_options::{AppOptions, WrittenApp};
 use crate::diagnostic::Diagnostic;
@@ -164,7 +164,7 @@ impl Options {
         for id in missing {
             let warning = Diagnostic::warning(format!(
                 "the app has no component `{}`: nobody answers, whatever is permitted",
-                excerpt(id)
+                text::excerpt(id)
             ));
             let advice = format!("its components are {}", known.join(", "));
             Terminal::new(false, false).show(&warning.advising(advice), files);
@@ -205,7 +205,7 @@ impl Options {
     }
 
     fn difference(&self, now: &EffectivePolicy, old: &Path) -> Result<(String, i32), Failure> {
-        let shown = printable_path(old);
+        let shown = text::path(old);
         let unusable = |error: &dyn std::fmt::Display| {
             Failure::unusable(Diagnostic::error(format!(
                 "cannot compare with `{shown}`: {error}"

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use outport_check::{Subject, warnings_at_start};
-use outport_policy::{Entry, printable, printable_path};
+use outport_policy::{Entry, text};
 use outport_runtime::component::ComponentError;
 
 use crate::author_options::ENTRIES_OPTION;
@@ -27,7 +27,7 @@ pub(super) fn review(
     terminal: Terminal,
 ) -> Result<(), Failure> {
     let for_others = settings.client_tls.none_for(component);
-    let component = printable(component).to_string();
+    let component = text::message(component).to_string();
     let subject = Subject {
         id: &component,
         location: ENTRIES_OPTION.clone(),
@@ -57,7 +57,7 @@ const MOST_WARNINGS: usize = 20;
 
 /// A file that cannot be run, with what to do about it.
 pub(super) fn unusable(path: &Path, error: ComponentError) -> Failure {
-    let shown = printable_path(path);
+    let shown = text::path(path);
     if path.is_dir() || path.extension().is_some_and(|extension| extension == "toml") {
         let error = Diagnostic::error(format!("`{shown}` is not a component"));
         return Failure::unusable(error.advising(format!("an app runs with `outport up -f {shown}`")));
@@ -75,7 +75,7 @@ pub(super) fn refused(error: impl std::error::Error) -> Failure {
 }
 
 /// The name of a component that has no manifest to name it: that of its file, whatever somebody put into it. Messages
-/// show it as [`printable`] does.
+/// show it as [`text::message`] does.
 pub(super) fn name(path: &Path) -> String {
     path.file_stem()
         .unwrap_or(path.as_os_str())

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use outport_policy::printable;
+use outport_policy::text;
 
 use super::event::{AuditEvent, Verdict};
 use super::lines::{LineWriter, Lines};
@@ -170,7 +170,7 @@ fn line_of(word: &str, counted: &Counted<'_, DenialKey>) -> String {
                 reason,
             } = denial;
             let protocol = attempt.split('.').next().unwrap_or(attempt);
-            let component = printable(component);
+            let component = text::message(component);
             let reason = reason
                 .as_ref()
                 .map(|code| format!(" [{code}]"))
@@ -179,7 +179,7 @@ fn line_of(word: &str, counted: &Counted<'_, DenialKey>) -> String {
             format!("{word}: component `{component}` {protocol} {destination}{reason} {again}")
         }
         Counted::Beyond(component, beyond) => {
-            let component = printable(component);
+            let component = text::message(component);
             format!(
                 "{word}: component `{component}` {beyond} more, not told one by one: `--audit-log` records each"
             )

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use outport_policy::{Attempt, Decision, Denial, Entry, Host, Name, Permit, Reason, Rule, printable};
+use outport_policy::{Attempt, Decision, Denial, Entry, Host, Name, Permit, Reason, Rule, text};
 use serde::{Serialize, Serializer};
 
-use super::escape::{escape, escaped};
 use super::timestamp::Timestamp;
+use super::{escape, escaped};
 
 /// How an attempt was judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -236,7 +236,7 @@ impl fmt::Display for AuditEvent {
         write!(
             f,
             "{verdict}: component `{}` {protocol} {}",
-            printable(&self.component),
+            text::message(&self.component),
             self.destination
         )?;
         if let Some(name) = &self.name {

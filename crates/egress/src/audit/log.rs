@@ -13,7 +13,7 @@ use super::outcome::AuditOutcome;
 use super::timestamp::Timestamp;
 use super::trouble::Trouble;
 use super::{AuditSink, Outcomes};
-use outport_policy::{masked, printable_path};
+use outport_policy::text;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
@@ -197,7 +197,7 @@ impl Formatter for Printable {
             return writer.write_all(text.as_bytes());
         }
         let mut rest = text;
-        while let Some((at, c)) = rest.char_indices().find(|(_, c)| masked(*c) != *c) {
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| text::mask(*c) != *c) {
             writer.write_all(&rest.as_bytes()[..at])?;
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(writer, "\\u{unit:04x}")?;
@@ -411,10 +411,7 @@ impl<W: Output> LineWriter for JsonLines<W> {
 #[non_exhaustive]
 pub enum AuditLogError {
     /// The file cannot be opened.
-    #[error(
-        "the audit log `{}` cannot be opened for writing: {source}",
-        printable_path(path)
-    )]
+    #[error("the audit log `{}` cannot be opened for writing: {source}", text::path(path))]
     Open {
         /// The file.
         path: PathBuf,
@@ -425,7 +422,7 @@ pub enum AuditLogError {
     #[error(
         "the audit log `{}` cannot be opened for writing: {source}; a directory that was made anew stays closed to the \
          kernel sandbox until a restart",
-        printable_path(path)
+        text::path(path)
     )]
     Shut {
         /// The file.
@@ -439,7 +436,7 @@ pub enum AuditLogError {
     /// The file has something else in it.
     #[error(
         "`{}` is no audit log: neither its first line nor its last begins with `{{\"ts\":`",
-        printable_path(path)
+        text::path(path)
     )]
     Another {
         /// The file.
@@ -772,11 +769,11 @@ mod tests {
         ] {
             let event = denial(name, "10.0.0.5:5432");
             let line = to_json(&event).unwrap();
-            assert!(line.chars().all(|c| masked(c) == c), "{line:?}");
+            assert!(line.chars().all(|c| text::mask(c) == c), "{line:?}");
             let read: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!(read["component"], name);
             let shown = event.to_string();
-            assert!(shown.chars().all(|c| masked(c) == c), "{shown:?}");
+            assert!(shown.chars().all(|c| text::mask(c) == c), "{shown:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use outport_policy::printable_path;
+use outport_policy::text;
 
 use super::log::AuditLogError;
 use super::trouble::Trouble;
@@ -127,7 +127,7 @@ impl AuditFile {
                     if rotated.trouble.is_due(&error, Instant::now()) {
                         tracing::error!(
                             "{error}; the log goes on in the file that was at `{}` before",
-                            printable_path(&self.written)
+                            text::path(&self.written)
                         );
                     }
                     Ok((Some(old.len()), Found::Elsewhere))

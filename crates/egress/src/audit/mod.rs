@@ -12,7 +12,6 @@
 //! becomes a line of its own.
 
 mod denials;
-mod escape;
 mod event;
 mod lines;
 mod log;
@@ -28,9 +27,9 @@ pub use log_file::AuditFile;
 pub use outcome::{AuditOutcome, EndedBy, Stage};
 pub use timestamp::Timestamp;
 
-pub(crate) use escape::{escape, escaped};
 pub(crate) use event::destination;
 pub(crate) use outcome::{ABANDONED, code_of};
+pub(crate) use outport_policy::text::{into_log as escaped, log as escape};
 
 /// Which outcomes a sink is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

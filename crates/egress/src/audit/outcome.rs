@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use outport_policy::printable;
+use outport_policy::text;
 use serde::Serialize;
 
 use super::event::as_text;
@@ -149,7 +149,7 @@ impl fmt::Display for AuditOutcome {
         write!(
             f,
             "{word}: component `{}` {protocol} {}",
-            printable(&self.component),
+            text::message(&self.component),
             self.destination
         )?;
         if let Some(name) = &self.name {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use outport_policy::{Address, AnswerSource, Name, printable};
+use outport_policy::{Address, AnswerSource, Name, text};
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, Extent, Resolve, ResolveError};
@@ -77,7 +77,7 @@ impl ResolverParts {
         });
         let conf = resolv_conf::read(&String::from_utf8_lossy(&text));
         for text in &conf.unreadable {
-            let text = printable(text);
+            let text = text::message(text);
             tracing::warn!("`{text}` in `{RESOLV_CONF}` cannot be read and is left out");
         }
         let servers = conf.servers.into_iter();

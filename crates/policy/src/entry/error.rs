@@ -2,7 +2,7 @@
 
 use super::problem::EntryProblem;
 use super::suggestion::to_deny;
-use crate::{Location, excerpt, without_user_info};
+use crate::{Location, text, without_user_info};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -116,7 +116,7 @@ impl fmt::Display for EntryError {
         write!(
             f,
             "`{}` is no valid entry: {}",
-            excerpt(&self.shown()).escape_debug(),
+            text::excerpt(&self.shown()).escape_debug(),
             self.0.problem
         )?;
         match &self.0.instead {

@@ -1,6 +1,6 @@
 //! The mistakes in an entry.
 
-use crate::{Address, NameError, PortsError, excerpt};
+use crate::{Address, NameError, PortsError, text};
 use ipnet::IpNet;
 use std::net::Ipv6Addr;
 
@@ -33,7 +33,7 @@ pub enum EntryProblem {
     #[error("`insecure:allow-all` is no longer an entry; everything on every port is written `*://*:*`")]
     InsecureAllowAll,
     /// A scheme with anything but letters in it.
-    #[error("`{}` is no scheme: a scheme has ASCII letters only, or is `*`, `tcp` or `udp`", excerpt(.0))]
+    #[error("`{}` is no scheme: a scheme has ASCII letters only, or is `*`, `tcp` or `udp`", text::excerpt(.0))]
     Scheme(String),
     /// Nothing between `://` and the port.
     #[error("it names no host; every host is written `*`")]
@@ -57,7 +57,7 @@ pub enum EntryProblem {
     #[error("the IPv6 address {0} needs brackets")]
     BareIpv6(Ipv6Addr),
     /// Something in brackets that is no IPv6 address.
-    #[error("`{}` is no IPv6 address", excerpt(.0))]
+    #[error("`{}` is no IPv6 address", text::excerpt(.0))]
     NotIpv6(String),
     /// An IPv6 address with a zone.
     #[error("an IPv6 zone cannot be part of an entry: it means another thing on every machine")]
@@ -78,7 +78,7 @@ pub enum EntryProblem {
         longest: u8,
     },
     /// Something after the slash that is no number.
-    #[error("`/{}` is no prefix length", excerpt(.0))]
+    #[error("`/{}` is no prefix length", text::excerpt(.0))]
     NotAPrefix(String),
     /// Not a name.
     #[error(transparent)]
@@ -87,15 +87,15 @@ pub enum EntryProblem {
     #[error(transparent)]
     Ports(PortsError),
     /// A half-open range without a port in it, such as `80..80`.
-    #[error("the range `{}` holds no port: `a..b` leaves `b` out, and `a-b` does not", excerpt(.0))]
+    #[error("the range `{}` holds no port: `a..b` leaves `b` out, and `a-b` does not", text::excerpt(.0))]
     EmptyRange(String),
     /// No port, and a scheme that has none of its own.
-    #[error("`{}` has no default port, so the entry needs one: `:PORT`, or `:*` for every port", excerpt(.0))]
+    #[error("`{}` has no default port, so the entry needs one: `:PORT`, or `:*` for every port", text::excerpt(.0))]
     NoDefaultPort(String),
     /// No port, and a URL scheme that Outport does not know.
     #[error(
         "`{}` is a scheme that nothing here speaks, and it has no default port{}",
-        excerpt(scheme),
+        text::excerpt(scheme),
         most_likely(*meant)
     )]
     UnknownScheme {
@@ -114,7 +114,7 @@ pub enum EntryProblem {
     #[error("`self` is reached by HTTP only: write `http://self`")]
     SelfIsHttp,
     /// Something between the host and the port.
-    #[error("`{}` does not belong behind the host; a port is written `:PORT`", excerpt(.0))]
+    #[error("`{}` does not belong behind the host; a port is written `:PORT`", text::excerpt(.0))]
     Trailing(String),
 }
 

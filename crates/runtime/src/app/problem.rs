@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use outport_manifest::{Manifest, Source, Span, TemplateError};
-use outport_policy::{Location, printable_path};
+use outport_policy::{Location, text};
 
 use super::{CompositionError, beside};
 use crate::command::NotACommand;
@@ -107,7 +107,7 @@ impl AppProblem {
             AppProblemKind::NotFetched { looked_for, .. } => looked_for.first().map(|path| {
                 format!(
                     "download it to `{}`, or write a path as `source`",
-                    printable_path(path)
+                    text::path(path)
                 )
             }),
             AppProblemKind::Files(error) => error.advice().map(str::to_owned),

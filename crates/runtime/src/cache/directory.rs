@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use outport_policy::printable_path;
+use outport_policy::text;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -27,7 +27,7 @@ pub(crate) struct PrivateDirectory {
 #[non_exhaustive]
 pub enum UnsafeDirectory {
     /// It is not there and cannot be made, or cannot be opened; a symbolic link is not followed.
-    #[error("`{}` cannot be used: {source}", printable_path(.path))]
+    #[error("`{}` cannot be used: {source}", text::path(.path))]
     Unusable {
         /// The directory.
         path: PathBuf,
@@ -35,7 +35,7 @@ pub enum UnsafeDirectory {
         source: io::Error,
     },
     /// Another user owns it.
-    #[error("`{}` belongs to user {owner}, not to you", printable_path(.path))]
+    #[error("`{}` belongs to user {owner}, not to you", text::path(.path))]
     NotYours {
         /// The directory.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum UnsafeDirectory {
         owner: u32,
     },
     /// Its mode lets others in.
-    #[error("`{}` is open to other users (mode {mode:o}); close it with `chmod 700`", printable_path(.path))]
+    #[error("`{}` is open to other users (mode {mode:o}); close it with `chmod 700`", text::path(.path))]
     OpenToOthers {
         /// The directory.
         path: PathBuf,

@@ -22,7 +22,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use outport_policy::printable_path;
+use outport_policy::text;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use tempfile::TempDir;
@@ -72,7 +72,7 @@ fn remove_if_abandoned(folder: &Path) {
         && rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive).is_ok()
         && let Err(error) = fs::remove_dir_all(folder)
     {
-        tracing::debug!("cannot remove `{}`: {error}", printable_path(folder));
+        tracing::debug!("cannot remove `{}`: {error}", text::path(folder));
     }
 }
 

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use outport_policy::text;
 use tracing::Level;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::stall::Stall;
-use crate::excerpt::Excerpt;
 use crate::failure_log::FailureLog;
 
 /// A request's body, for as long as its client sends it.
@@ -117,7 +117,7 @@ impl OutgoingBody {
                 Error::HttpResponseBodySize(Some(written)) => {
                     format!("its `content-length` is not the {written} bytes that its guest wrote")
                 }
-                error => Excerpt::of(format_args!("{error}")).to_string(),
+                error => text::begin(format_args!("{error}")),
             };
             let what = format!("a response of component `{component}` broke off: {cause}");
             failures.add(Level::WARN, what);

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Body;
+use outport_policy::text;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Level;
@@ -34,7 +35,6 @@ use super::wanted_body::{Presence, Wants};
 use super::warm_instances::WarmInstances;
 use crate::account::Account;
 use crate::component::Export;
-use crate::excerpt::Excerpt;
 use crate::failure_log::FailureLog;
 use crate::guest::Guest;
 use crate::guest_pre::GuestPre;
@@ -326,7 +326,7 @@ pub(super) struct GuestErrorLog {
 impl GuestErrorLog {
     pub(super) fn log(&self, code: &dyn std::fmt::Debug) {
         let component = self.component.name();
-        let code = Excerpt::of(format_args!("{code:?}"));
+        let code = text::begin(format_args!("{code:?}"));
         let what = format!("component `{component}` answered with the error {code}");
         self.failures.add(Level::WARN, what);
     }

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use outport_policy::printable;
+use outport_policy::text;
 
 /// Lines of one stream of one instance.
 pub(super) struct Prefixed {
@@ -33,7 +33,7 @@ type Rest = dyn Fn(&[u8]) + Send + Sync;
 
 /// What lines of a component begin with.
 pub(super) fn prefix_of(component: &str) -> Arc<str> {
-    format!("[{}] ", printable(component)).into()
+    format!("[{}] ", text::message(component)).into()
 }
 
 impl Prefixed {
@@ -238,7 +238,7 @@ mod tests {
     fn a_name_cannot_look_like_something_else() {
         assert_eq!(
             &*prefix_of("a\n\u{1b}[2J"),
-            format!("[{}] ", printable("a\n\u{1b}[2J"))
+            format!("[{}] ", text::message("a\n\u{1b}[2J"))
         );
         assert!(!prefix_of("a\nb").contains('\n'));
     }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use outport_check::explain::permits_nothing;
 use outport_check::{Granted, Interfaces, Subject, list_imports, sum_up_imports, warnings_at_start};
 use outport_manifest::{ComponentId, HttpTrigger, Route};
-use outport_policy::{Entry, Limit, excerpt, printable};
+use outport_policy::{Entry, Limit, text};
 use outport_runtime::app::App;
 use outport_runtime::guest_pre::GuestPre;
 
@@ -36,7 +36,7 @@ pub(super) struct Summary<'a> {
 
 impl Summary<'_> {
     pub(super) fn show(&self, files: &Files, terminal: Terminal) {
-        let name = printable(&self.written.manifest.application.name.value).to_string();
+        let name = text::message(&self.written.manifest.application.name.value).to_string();
         terminal.say(&terminal.paint().with(Colour::Bold, &name));
         for (title, lines) in [
             ("Routes", self.routes()),
@@ -241,7 +241,7 @@ fn reached(entry: &Entry) -> String {
 }
 
 fn shown(entry: &Entry) -> String {
-    excerpt(&entry.to_string()).into_owned()
+    text::excerpt(&entry.to_string()).into_owned()
 }
 
 /// The beginning of a list that may be as long as a file.
