@@ -22,31 +22,32 @@
 //! The cache holds at most [`CAPACITY`]; the files that were used least recently go first. It is only a cache:
 //! whatever goes wrong with it, the component is compiled and runs.
 
+mod code_file;
+mod content_hash;
 mod directory;
 mod filing;
 mod known_files;
+mod notes;
 mod place;
 
 use std::fs::File;
-use std::hash::{Hash, Hasher};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
 use crate::compiler::{CompileError, CompileLimits, Compiled, CompilerProcess, Confinement};
-use crate::engine::Engine;
+pub use code_file::CAPACITY;
+use code_file::file_name;
+pub(crate) use code_file::keep_code;
+pub(crate) use content_hash::ContentHash;
 pub(crate) use directory::PrivateDirectory;
 pub use directory::UnsafeDirectory;
 use filing::Filing;
-pub(crate) use known_files::keep_note;
+pub(crate) use notes::keep_note;
 pub use place::CacheDirectory;
-
-/// Bytes of compiled code that are kept: 2 GiB.
-pub const CAPACITY: u64 = 2 * 1024 * 1024 * 1024;
 
 /// Compiled code of components, in a directory or nowhere.
 #[derive(Debug)]
@@ -127,9 +128,9 @@ impl CompiledCode {
     }
 
     /// The component with this content, if its code is kept.
-    pub(crate) fn find(&self, engine: &Engine, content: &ContentHash) -> Option<Component> {
+    pub(crate) fn find(&self, engine: &wasmtime::Engine, content: &ContentHash) -> Option<Component> {
         let filing = self.filing()?;
-        let name = file_name(engine.wasmtime(), content);
+        let name = file_name(engine, content);
         match mapped(filing, &name, engine).ok()? {
             Ok(component) => Some(component),
             Err(error) => {
@@ -149,7 +150,7 @@ impl CompiledCode {
     /// When `bytes` are not a component that this engine can run, or beyond the limits of compiling.
     pub(crate) fn compile(
         &self,
-        engine: &Engine,
+        engine: &wasmtime::Engine,
         bytes: &[u8],
         path: &Path,
     ) -> Result<Component, CompileError> {
@@ -173,7 +174,7 @@ impl CompiledCode {
                 load(&code, engine).map_err(invalid)
             }
             (Compiled::Kept, Some(filing)) => {
-                let name = file_name(engine.wasmtime(), &ContentHash::of(bytes));
+                let name = file_name(engine, &ContentHash::of(bytes));
                 mapped(filing, &name, engine)
                     .map_err(|error| CompileError::Failed {
                         reason: format!("its code cannot be opened: {error}"),
@@ -186,13 +187,13 @@ impl CompiledCode {
         }
     }
 
-    fn compile_here(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let component = Component::from_binary(engine.wasmtime(), bytes)?;
+    fn compile_here(&self, engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+        let component = Component::from_binary(engine, bytes)?;
         if let Some(directory) = &self.directory {
             let kept = component
                 .serialize()
                 .map_err(|error| io::Error::other(format!("{error:#}")))
-                .and_then(|code| keep_code(directory, engine.wasmtime(), &ContentHash::of(bytes), &code));
+                .and_then(|code| keep_code(directory, engine, &ContentHash::of(bytes), &code));
             if let Err(error) = kept {
                 tracing::debug!(%error, "compiled code was not kept");
             }
@@ -212,62 +213,12 @@ impl CompiledCode {
     }
 }
 
-/// What a file holds, by its SHA-256.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ContentHash(String);
-
-impl ContentHash {
-    pub(crate) fn of(bytes: &[u8]) -> ContentHash {
-        ContentHash(format!("{:x}", Sha256::digest(bytes)))
-    }
-
-    /// The hash that [`hex`](ContentHash::hex) wrote.
-    fn parse(hex: &str) -> Option<ContentHash> {
-        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        (hex.len() == 64 && hex.bytes().all(digit)).then(|| ContentHash(hex.to_owned()))
-    }
-
-    /// Reads a file to its end, a piece at a time: a start that finds compiled code has no use for the rest.
-    fn of_file(file: &mut File) -> io::Result<ContentHash> {
-        let mut hash = Sha256::new();
-        let mut piece = vec![0; 256 * 1024];
-        loop {
-            match file.read(&mut piece)? {
-                0 => return Ok(ContentHash(format!("{:x}", hash.finalize()))),
-                read => hash.update(&piece[..read]),
-            }
-        }
-    }
-
-    /// 64 hexadecimal digits, in lower case.
-    pub(crate) fn hex(&self) -> &str {
-        &self.0
-    }
-}
-
-/// `<hash of the component>-<hash of the engine>.cwasm`.
-fn file_name(engine: &wasmtime::Engine, content: &ContentHash) -> String {
-    let mut settings = Fingerprint(Sha256::new());
-    engine.precompile_compatibility_hash().hash(&mut settings);
-    format!("{}-{:.16x}.cwasm", content.hex(), settings.0.finalize())
-}
-
-/// Feeds what is hashed to SHA-256, whose answers are the same in every build of this program.
-struct Fingerprint(Sha256);
-
-impl Hasher for Fingerprint {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        let digest = self.0.clone().finalize();
-        u64::from_le_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
-    }
-}
-
 /// The component in a file, or why it cannot be had; an error if there is no such file.
-fn mapped(filing: Filing<'_>, name: &str, engine: &Engine) -> io::Result<wasmtime::Result<Component>> {
+fn mapped(
+    filing: Filing<'_>,
+    name: &str,
+    engine: &wasmtime::Engine,
+) -> io::Result<wasmtime::Result<Component>> {
     let file = filing
         .directory
         .open_file(name)?
@@ -283,38 +234,22 @@ fn mapped(filing: Filing<'_>, name: &str, engine: &Engine) -> io::Result<wasmtim
     unsafe_code,
     reason = "mapping compiled code is what the cache is for; see SAFETY"
 )]
-fn map(file: &File, engine: &Engine) -> wasmtime::Result<Component> {
+fn map(file: &File, engine: &wasmtime::Engine) -> wasmtime::Result<Component> {
     let path = directory::path_of(file);
     // SAFETY: the file must be code that this engine's compiler wrote, and must stay as it is while it is
     // mapped. `PrivateDirectory` only hands out files that belong to this user, in a directory that nobody else
     // can write to; this module writes a file under another name, complete, before it gets the name that is
     // looked for, and never changes it afterwards. `path` names the open file itself, not a name that could
     // lead elsewhere by now. Wasmtime compares version, settings and features of the file with the engine's.
-    unsafe { Component::deserialize_file(engine.wasmtime(), path) }
+    unsafe { Component::deserialize_file(engine, path) }
 }
 
 #[allow(unsafe_code, reason = "compiled code comes from another process; see SAFETY")]
-fn load(code: &[u8], engine: &Engine) -> wasmtime::Result<Component> {
+fn load(code: &[u8], engine: &wasmtime::Engine) -> wasmtime::Result<Component> {
     // SAFETY: it must be code that this engine's compiler wrote. It was written by a process that this one started,
     // from the same program, and has come through pipes that nobody else has. Wasmtime compares version, settings and
     // features with the engine's.
-    unsafe { Component::deserialize(engine.wasmtime(), code) }
-}
-
-/// Files the code of a component under the hash of the bytes that it was compiled from.
-///
-/// # Errors
-///
-/// What the system says.
-pub(crate) fn keep_code(
-    directory: &PrivateDirectory,
-    engine: &wasmtime::Engine,
-    content: &ContentHash,
-    code: &[u8],
-) -> io::Result<()> {
-    let name = file_name(engine, content);
-    directory.write(&name, code)?;
-    directory.shrink_to(CAPACITY, &name)
+    unsafe { Component::deserialize(engine, code) }
 }
 
 #[cfg(test)]
@@ -324,7 +259,7 @@ mod tests {
     use std::{fs, iter};
 
     use super::*;
-    use crate::engine::Allocation;
+    use crate::engine::{Allocation, Engine};
 
     /// `(component)`
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -345,11 +280,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("a/b");
         let cache = CompiledCode::in_directory(&place).unwrap();
-        cache.compile(&engine(), EMPTY, Path::new("x")).unwrap();
+        cache.compile(engine().wasmtime(), EMPTY, Path::new("x")).unwrap();
         let [file] = files(&place).try_into().expect("one file");
         let cache = CompiledCode::in_directory(&place).unwrap();
         let name = file.file_name().unwrap().to_str().unwrap();
-        let mapped = mapped(cache.filing().unwrap(), name, &engine()).unwrap();
+        let mapped = mapped(cache.filing().unwrap(), name, engine().wasmtime()).unwrap();
         mapped.expect("it is as it was written");
     }
 
@@ -367,15 +302,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("c");
         let cache = CompiledCode::in_directory(&place).unwrap();
-        cache.compile(&engine(), EMPTY, Path::new("x")).unwrap();
+        cache.compile(engine().wasmtime(), EMPTY, Path::new("x")).unwrap();
         let [file] = files(&place).try_into().expect("one file");
         let whole = fs::read(&file).unwrap();
         let halves = [&whole[..whole.len() / 2], b"".as_slice(), b"garbage"];
         for half in halves {
             fs::write(&file, half).unwrap();
-            assert!(cache.find(&engine(), &ContentHash::of(EMPTY)).is_none());
-            cache.compile(&engine(), EMPTY, Path::new("x")).unwrap();
-            assert!(cache.find(&engine(), &ContentHash::of(EMPTY)).is_some());
+            assert!(cache.find(engine().wasmtime(), &ContentHash::of(EMPTY)).is_none());
+            cache.compile(engine().wasmtime(), EMPTY, Path::new("x")).unwrap();
+            assert!(cache.find(engine().wasmtime(), &ContentHash::of(EMPTY)).is_some());
             assert_eq!(fs::read(&file).unwrap().len(), whole.len());
         }
     }

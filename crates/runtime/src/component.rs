@@ -198,7 +198,7 @@ impl Component {
         }
         let content = code.content_of(&mut file).map_err(unreadable)?;
         if is_meant(digest, &content)
-            && let Some(compiled) = code.find(engine, &content)
+            && let Some(compiled) = code.find(engine.wasmtime(), &content)
         {
             return Ok(Component::of(compiled));
         }
@@ -218,7 +218,7 @@ impl Component {
         engine: &Engine,
     ) -> Result<Component, ComponentError> {
         let code = code_of(engine, path)?;
-        match code.find(engine, &ContentHash::of(bytes)) {
+        match code.find(engine.wasmtime(), &ContentHash::of(bytes)) {
             Some(compiled) => Ok(Component::of(compiled)),
             None => Component::compile(path, bytes, engine, &code),
         }
@@ -230,7 +230,7 @@ impl Component {
         engine: &Engine,
         code: &CompiledCode,
     ) -> Result<Component, ComponentError> {
-        code.compile(engine, bytes, path)
+        code.compile(engine.wasmtime(), bytes, path)
             .map(Component::of)
             .map_err(|reason| match reason {
                 CompileError::Invalid { reason } => ComponentError::Invalid {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 
 use super::directory::{PrivateDirectory, is_use_noted};
-use super::known_files::keep_note;
+use super::notes::keep_note;
 use crate::compiler::CompilerProcess;
 
 /// A directory, and who writes to it.

@@ -21,9 +21,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
-use super::ContentHash;
-use super::directory::PrivateDirectory;
+use super::content_hash::ContentHash;
 use super::filing::Filing;
+use super::notes::{ENDING, LONGEST_NOTE};
 
 /// The content of `file`, which is open at its beginning: out of a note in `notes`, or read to its end.
 pub(super) fn content_of(file: &mut File, notes: Filing<'_>, now: SystemTime) -> io::Result<ContentHash> {
@@ -39,22 +39,6 @@ pub(super) fn content_of(file: &mut File, notes: Filing<'_>, now: SystemTime) ->
         tracing::debug!(%error, "the hash of a component was not kept");
     }
     Ok(content)
-}
-
-/// Writes a note that somebody else made.
-///
-/// # Errors
-///
-/// When it is no note, or what the system says.
-pub(crate) fn keep_note(notes: &PrivateDirectory, name: &str, text: &str) -> io::Result<()> {
-    let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-');
-    let is_note = name
-        .strip_suffix(ENDING)
-        .is_some_and(|place| !place.is_empty() && place.len() <= 64 && place.bytes().all(digit));
-    if !is_note || text.len() as u64 > LONGEST_NOTE {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    notes.write(name, text.as_bytes())
 }
 
 /// A plain file as the file system describes it.
@@ -127,18 +111,13 @@ impl Seen {
 /// minute at the latest, and then notices the next change.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// How the names of notes end.
-const ENDING: &str = ".known";
-
-/// Bytes; a note has fewer.
-const LONGEST_NOTE: u64 = 512;
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::io::{Seek, Write};
     use std::path::{Path, PathBuf};
 
+    use super::super::directory::PrivateDirectory;
     use super::*;
 
     const LATER: Duration = Duration::from_secs(120);
