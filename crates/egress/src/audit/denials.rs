@@ -13,7 +13,7 @@ use outport_policy::text;
 use super::event::{AuditEvent, Verdict};
 use super::lines::{LineWriter, Lines};
 use super::outcome::AuditOutcome;
-use super::{AuditSink, Outcomes};
+use super::sink::{AuditSink, Outcomes};
 use crate::dedup::{Budget, Counted, Dedup, Grouped, Occurrence, times};
 
 /// Tells denials line by line, without ever flooding.

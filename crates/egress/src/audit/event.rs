@@ -7,7 +7,7 @@ use outport_policy::{Attempt, Decision, Denial, Entry, Host, Name, Permit, Reaso
 use serde::{Serialize, Serializer};
 
 use super::timestamp::Timestamp;
-use super::{escape, escaped};
+use outport_policy::text::{into_log as escaped, log as escape};
 
 /// How an attempt was judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

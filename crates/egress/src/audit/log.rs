@@ -1,18 +1,19 @@
 //! The audit log: every decision and what came of it, one JSON object a line.
 
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::event::{AuditEvent, Verdict};
 use super::lines::{LineWriter, Lines};
+use super::log_error::AuditLogError;
 use super::log_file::{AuditFile, Found};
 use super::outcome::AuditOutcome;
+use super::sink::{AuditSink, Outcomes};
 use super::timestamp::Timestamp;
 use super::trouble::Trouble;
-use super::{AuditSink, Outcomes};
 use outport_policy::text;
 use serde::Serialize;
 use serde_json::ser::Formatter;
@@ -404,47 +405,6 @@ impl<W: Output> LineWriter for JsonLines<W> {
     fn is_stuck(&self) -> bool {
         self.health.broken.load(Ordering::Relaxed)
     }
-}
-
-/// Why an audit log cannot be kept.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuditLogError {
-    /// The file cannot be opened.
-    #[error("the audit log `{}` cannot be opened for writing: {source}", text::path(path))]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file cannot be opened again where it was opened before.
-    #[error(
-        "the audit log `{}` cannot be opened for writing: {source}; a directory that was made anew stays closed to the \
-         kernel sandbox until a restart",
-        text::path(path)
-    )]
-    Shut {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Nothing can be written to it.
-    #[error("the audit log cannot be written: {0}")]
-    Write(std::io::Error),
-    /// The file has something else in it.
-    #[error(
-        "`{}` is no audit log: neither its first line nor its last begins with `{{\"ts\":`",
-        text::path(path)
-    )]
-    Another {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The system gave no thread to write from.
-    #[error("the thread that writes the audit log cannot be started: {0}")]
-    Thread(std::io::Error),
 }
 
 /// As many events as may wait for the disk; some megabytes at most.

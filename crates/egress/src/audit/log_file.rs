@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use outport_policy::text;
 
-use super::log::AuditLogError;
+use super::log_error::AuditLogError;
 use super::trouble::Trouble;
 
 /// The file of an audit log, open to append to.
