@@ -36,8 +36,8 @@
 //! struct State {
 //!     wasi: WasiCtx,
 //!     http: WasiHttpCtx,
-//!     table: ResourceTable,
 //!     gate: GateCtx,
+//!     table: ResourceTable,
 //! }
 //!
 //! impl WasiView for State {
@@ -84,7 +84,7 @@
 //!     wasi.args(&["player", connect.as_str(), "tcp.connect 127.0.0.1:22"]).stdout(output.clone());
 //!
 //!     let state =
-//!         State { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new(), gate: gate.open() };
+//!         State { wasi: wasi.build(), http: WasiHttpCtx::new(), gate: gate.open(), table: ResourceTable::new() };
 //!     let mut store = Store::new(&engine, state);
 //!     let command = Command::instantiate_async(&mut store, &component, &linker).await?;
 //!     assert!(command.wasi_cli_run().call_run(&mut store).await?.is_ok());
