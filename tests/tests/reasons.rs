@@ -2,9 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-#[path = "outcomes/mod.rs"]
-mod outcomes;
-
 use std::net::TcpListener;
 
 use outport_e2e::audit::Judgement;

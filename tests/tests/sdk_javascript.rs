@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-mod sdk_requests;
-
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -12,7 +10,7 @@ use outport_e2e::http::Origin;
 use outport_e2e::javascript;
 use outport_e2e::outport::Outport;
 
-use crate::sdk_requests::{STATUS, Setting};
+use crate::sdk_requests::{self, STATUS, Setting};
 
 const APP: &str = r#"
 spin_manifest_version = 2

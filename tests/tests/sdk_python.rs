@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-mod sdk_requests;
-
 use std::fs;
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +13,7 @@ use outport_e2e::http;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::python;
 
-use crate::sdk_requests::{Row, STATUS, Server, Setting};
+use crate::sdk_requests::{self, Row, STATUS, Server, Setting};
 
 const APP: &str = r#"
 spin_manifest_version = 2

@@ -9,6 +9,8 @@
 //! The app says `STATUS BODY`, or its language's word for the error. What the server says is known from a client that is
 //! no guest.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;

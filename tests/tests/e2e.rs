@@ -1,0 +1,72 @@
+//! The tests of a command, an app or a rule, in one program: linking one costs more than most of them take.
+//!
+//! `cargo test --test e2e redis::` runs those of `redis.rs`. Programs of their own are, in `tests/Cargo.toml`, those that
+//! measure and want the machine to themselves, those on WASI 0.3, which go by their program's name, and the list of
+//! proofs, which is often written anew.
+
+mod allow_list;
+mod authority;
+mod bad_input;
+mod bodies;
+mod chaining;
+mod check;
+mod check_and_up;
+mod client_tls;
+mod composition;
+mod deny_list;
+mod examples;
+mod explain;
+mod files;
+mod grants;
+mod guests;
+mod hard_limits;
+mod hostile_dns;
+mod kernel_sandbox;
+mod killed;
+mod lookups;
+mod one_verdict;
+mod outbound_http;
+mod outcomes;
+mod postgres;
+mod python;
+mod quotas;
+mod reasons;
+mod rebinding;
+mod redis;
+mod reload;
+mod run;
+mod runtime_limits;
+mod sdk_javascript;
+mod sdk_python;
+mod sdk_requests;
+mod sdk_rust;
+mod shared_instances;
+mod signals;
+mod threats;
+mod unread;
+mod up;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Cargo finds tests by itself only where each file is a program.
+#[test]
+fn every_file_here_belongs_to_a_program() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(folder.join(path)).expect(path);
+    let (modules, programs) = (read("tests/e2e.rs"), read("Cargo.toml"));
+    let files: BTreeSet<String> = fs::read_dir(folder.join("tests"))
+        .expect("tests")
+        .map(|entry| entry.expect("tests").file_name().to_string_lossy().into_owned())
+        .filter_map(|name| name.strip_suffix(".rs").map(str::to_owned))
+        .collect();
+    for file in &files {
+        let is_module = modules.contains(&format!("\nmod {file};\n"));
+        let is_program = programs.contains(&format!("\npath = \"tests/{file}.rs\"\n"));
+        assert!(
+            is_module || is_program,
+            "nothing runs the tests of tests/tests/{file}.rs"
+        );
+    }
+}
