@@ -110,4 +110,41 @@ mod tests {
         assert!(peers.knows(peer(1), at(3)) && peers.knows(peer(3), at(3)) && !peers.knows(peer(2), at(3)));
         assert_eq!(peers.len(), 2);
     }
+
+    // proves: HL-4
+    #[test]
+    fn a_datagram_to_a_known_peer_makes_room_for_nobody() {
+        let start = Instant::now();
+        let mut peers = Peers::new(2, Duration::from_secs(120));
+        for port in [1, 2, 2] {
+            peers.sent(peer(port), start);
+        }
+        assert!(peers.knows(peer(1), start) && peers.knows(peer(2), start));
+    }
+
+    // proves: HL-4
+    #[test]
+    fn peers_that_were_idle_too_long_make_room_together_and_the_others_stay() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut peers = Peers::new(4, Duration::from_secs(120));
+        assert!(peers.is_empty());
+        for (port, seconds) in [(1, 0), (2, 0), (3, 1), (4, 2)] {
+            peers.sent(peer(port), at(seconds));
+        }
+        assert!(!peers.is_empty());
+        // Two were idle for 121 seconds, one for exactly 120.
+        peers.sent(peer(5), at(121));
+        assert_eq!(peers.len(), 3);
+        assert!([3, 4, 5].iter().all(|port| peers.knows(peer(*port), at(121))));
+    }
+
+    // proves: HL-4
+    #[test]
+    fn a_table_without_room_knows_nobody() {
+        let start = Instant::now();
+        let mut peers = Peers::new(0, Duration::from_secs(120));
+        peers.sent(peer(1), start);
+        assert!(!peers.knows(peer(1), start) && peers.is_empty());
+    }
 }

@@ -31,17 +31,17 @@ fn no_limits() -> RuntimeLimits {
     }
 }
 
-/// Left of the entry, and the cuts as text.
+/// Left of the entry, and the direct cuts as text.
 fn what_is_left(allow: &str, deny: &[&str], block: &[&str], limits: RuntimeLimits) -> (Left, Vec<String>) {
     let operator = operator(deny, block, limits);
     let kept_out = KeptOut::of(&operator);
     let allow = entry(allow);
-    let direct = |cut: &Cut<'_>| matches!(cut.region.hosts, Hosts::Pattern(_));
-    let cuts = kept_out.cuts(&allow).filter(direct);
-    (
-        kept_out.left(&allow),
-        cuts.map(|cut| cut.region.to_string()).collect(),
-    )
+    let is_direct = |cut: &Cut<'_>| matches!(cut.region.hosts, Hosts::Pattern(_));
+    let texts =
+        |cuts: &mut dyn Iterator<Item = Cut<'_>>| cuts.map(|cut| cut.region.to_string()).collect::<Vec<_>>();
+    let direct = texts(&mut kept_out.direct_cuts(&allow));
+    assert_eq!(direct, texts(&mut kept_out.cuts(&allow).filter(is_direct)));
+    (kept_out.left(&allow), direct)
 }
 
 fn summary(left: &Left) -> &'static str {
@@ -561,6 +561,44 @@ fn blocked() -> impl Strategy<Value = Vec<&'static str>> {
         select(vec!["10.0.0.0/8", "private", "2001:db8::/32", "::1", "192.0.2.1"]),
         0..2,
     )
+}
+
+// proves: VAL-2, DL-6
+#[test]
+fn what_is_denied_of_ipv4_is_taken_out_of_the_networks_that_embed_it() {
+    for (allow, deny, expected) in [
+        (
+            "*://[64:ff9b::]/96:1",
+            "*://203.0.113.5:*",
+            &["203.0.113.5/32"][..],
+        ),
+        (
+            "*://[64:ff9b::]/96:1",
+            "*://203.0.113.0/24:*",
+            &["203.0.113.0/24"],
+        ),
+        ("*://[64:ff9b::]/96:1", "*://203.0.113.5:2", &[]),
+        ("*://[64:ff9b::]/96:1", "*://[64:ff9b::1]:*", &[]),
+        (
+            "*://[64:ff9b::203.0.113.0]/120:1",
+            "*://203.0.113.5:*",
+            &["203.0.113.5/32"],
+        ),
+        ("*://[64:ff9b::203.0.113.0]/120:1", "*://203.0.114.5:*", &[]),
+        ("*://[2600::]/112:1", "*://203.0.113.5:*", &[]),
+        ("*://example.com:1", "*://203.0.113.5:*", &[]),
+        ("*://*:1", "*://203.0.113.5:*", &["203.0.113.5/32"]),
+    ] {
+        let operator = operator(&[deny], &[], no_limits());
+        let kept_out = KeptOut::of(&operator);
+        let cuts = kept_out
+            .cuts(&entry(allow))
+            .filter_map(|cut| match (cut.by, cut.region.hosts) {
+                (KeptOutBy::Entry(_), Hosts::Embedding { network, .. }) => Some(network.to_string()),
+                _ => None,
+            });
+        assert_eq!(cuts.collect::<Vec<_>>(), expected, "{allow} without {deny}");
+    }
 }
 
 // proves: VAL-2
