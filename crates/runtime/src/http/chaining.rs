@@ -7,7 +7,7 @@
 //!
 //! The gate of the caller has judged the request when it comes here. A call is a request like a client's: it gets
 //! an instance of its own, with its own gate and limits, and takes one of the site's slots, of which half are never
-//! for calls. Components that call each other without end run into the limit of [`slots`](super::slots) for nested
+//! for calls. Components that call each other without end run into the limit of [`concurrency_limit`](super::concurrency_limit) for nested
 //! calls. The callee learns of the call by the same headers; its client address is [`IN_PROCESS`].
 
 use std::net::{Ipv4Addr, SocketAddr};
