@@ -7,10 +7,10 @@
 //!                                              └ otherwise: read the file, hash it, write the note
 //! ```
 //!
-//! The notes lie beside the compiled code, in the [`PrivateDirectory`]. A note only ever says which code to *look
-//! for*: code is filed under the hash of the bytes that it was compiled from, never under a hash out of a note. So a
-//! note that is wrong runs an earlier content of the same file, the content that the note's hash stands for, and
-//! nothing else; a digest in a manifest is compared with that same hash.
+//! The notes lie beside the compiled code, in the [`PrivateDirectory`](super::directory::PrivateDirectory). A note only
+//! ever says which code to *look for*: code is filed under the hash of the bytes that it was compiled from, never under
+//! a hash out of a note. So a note that is wrong runs an earlier content of the same file, the content that the note's
+//! hash stands for, and nothing else; a digest in a manifest is compared with that same hash.
 //!
 //! No program can set the time of change, and every write sets it, with two exceptions: two writes within one grain of
 //! the clock, and writes through a mapping, which the system notices only when it first writes the page back. Hence a

@@ -40,7 +40,7 @@ fn build(allocation: InstanceAllocationStrategy) -> Result<wasmtime::Engine, Eng
 ///
 /// There is as much of everything as all instances could use that have all that one component may have (clause ISO-1), so
 /// nobody finds the pool empty because of what others declare. What one component may have is held when its code is loaded;
-/// for stacks, which are taken one by one, see [`stacks`].
+/// for stacks, which are taken one by one, see [`stacks`](super::stacks).
 fn pool(instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
