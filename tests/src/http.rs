@@ -278,7 +278,8 @@ pub fn read_request_body(reader: &mut impl BufRead, head: &Head) -> io::Result<V
     }
 }
 
-fn read_body(reader: &mut impl BufRead, head: &Head) -> io::Result<Vec<u8>> {
+/// The body behind `head`.
+pub fn read_body(reader: &mut impl BufRead, head: &Head) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     if head
         .value("transfer-encoding")

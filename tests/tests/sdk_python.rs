@@ -299,6 +299,90 @@ fn sayer(says: &'static [u8], reset: bool) -> SocketAddr {
     address
 }
 
+/// A server that answers at once, and closes a moment later without having read the body.
+fn hasty(says: String) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = http::read_head(&mut BufReader::new(&stream));
+            let (begin, end) = says.as_bytes().split_at(says.len() - 2);
+            let _ = stream.write_all(begin);
+            thread::sleep(Duration::from_millis(20));
+            let _ = stream.write_all(end);
+            thread::sleep(Duration::from_millis(60));
+        }
+    });
+    address
+}
+
+// proves: ISO-3
+#[test]
+fn an_answer_that_comes_early_is_read_though_nothing_can_be_written_any_more() {
+    let head = "HTTP/1.1 413 T\r\nConnection: close\r\n";
+    let long = "b".repeat(3000);
+    let rows = [
+        (format!("{head}Content-Length: 3\r\n\r\nbig"), "big"),
+        (
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n3\r\nbig\r\n0\r\n\r\n"),
+            "big",
+        ),
+        (format!("{head}Content-Length: 3000\r\n\r\n{long}"), long.as_str()),
+    ];
+    let servers = rows.each_ref().map(|(says, _)| hasty(says.clone()));
+    let ports = servers.map(|server| server.port().to_string()).join(",");
+    let app = start_writers(&ports, &[]);
+    let mut wrong = Vec::new();
+    for ((says, body), server) in rows.iter().zip(servers) {
+        for (path, end) in [("/2/write", "written, finished"), ("/write", "written")] {
+            for length in ["", "&length=10"] {
+                let pieces = "pieces=ab.cd.ef.gh.ij";
+                let got = app
+                    .get(&format!("{path}?url=http://{server}/{length}&{pieces}"))
+                    .body;
+                if got != format!("413 {body}, {end}") {
+                    let (says, got) = (&says[..says.len().min(90)], &got[..got.len().min(90)]);
+                    wrong.push(format!("{path}{length} {says:?}: {got}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}\n{app}");
+    app.stop();
+}
+
+// proves: ISO-8
+#[test]
+fn a_response_without_the_body_that_it_announces_is_a_failure() {
+    let app = start_writers("1", &[]);
+    for path in ["/2/respond", "/respond"] {
+        let mut stream = TcpStream::connect(app.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let ask = |query: &str| format!("GET {path}?n=1&{query} HTTP/1.1\r\nHost: it\r\n\r\n");
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        for (query, expected) in [
+            ("status=200&length=5&bare=1", "500"),
+            ("status=200&pieces=ab.cd", "200"),
+        ] {
+            stream.write_all(ask(query).as_bytes()).unwrap();
+            let head = http::read_head(&mut reader).unwrap();
+            assert_eq!(
+                head.first.split(' ').nth(1),
+                Some(expected),
+                "{path} {query}\n{app}"
+            );
+            let body = http::read_body(&mut reader, &head).unwrap();
+            assert_eq!(body == b"abcd", expected == "200", "{path} {query}: {body:?}");
+        }
+    }
+    let finished = app.stop();
+    assert!(!finished.stderr.contains("panicked"), "{finished}");
+    assert!(
+        finished.stderr.contains("`content-length` is not the 0 bytes"),
+        "{finished}"
+    );
+}
+
 // proves: RSN-3
 #[test]
 fn what_goes_wrong_has_one_code_on_both_versions() {

@@ -18,7 +18,7 @@ use super::destination::Destination;
 use super::dial::ConnectionSlot;
 use super::errors;
 use super::failure::{Delivery, Failure};
-use super::heard::Heard;
+use super::heard::{Heard, Requests};
 use super::user::{Paced, User};
 use crate::followed::Followed;
 use crate::host_account::HostAccount;
@@ -92,7 +92,11 @@ impl Connection {
         };
         let user = User::default();
         let heard = Heard::default();
-        let stream = heard.listen(stream);
+        let requests = match version {
+            Version::HTTP_2 => Requests::Several,
+            _ => Requests::OneAtATime,
+        };
+        let stream = heard.listen(stream, requests);
         let sender = match version {
             Version::HTTP_2 => http2(stream, slot, &user, &end).await?,
             _ => http1(stream, slot, &user, &end).await?,

@@ -2,7 +2,8 @@
 //! another request.
 //!
 //! A server that closes a connection just when a request is on its way has not seen the request, as far as anybody can
-//! tell; one that has begun to answer has.
+//! tell; one that has begun to answer has. Of HTTP/1.1 what is still written of the request then goes nowhere: were it
+//! told that nothing can be sent any more, hyper would give up the answer, which is there to be read.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[derive(Clone, Default)]
 pub(super) struct Heard {
     times: Arc<AtomicUsize>,
+    /// What `times` was when the last request was sent, by whatever clone.
+    last: Arc<AtomicUsize>,
     before: usize,
 }
 
@@ -23,6 +26,7 @@ impl Heard {
     /// Nothing counts for this clone that was heard before.
     pub(super) fn forget(&mut self) {
         self.before = self.times.load(Ordering::Relaxed);
+        self.last.store(self.before, Ordering::Relaxed);
     }
 
     /// Whether a byte has come since.
@@ -30,19 +34,49 @@ impl Heard {
         self.times.load(Ordering::Relaxed) != self.before
     }
 
-    /// `stream`, listened to.
-    pub(super) fn listen<S>(&self, stream: S) -> Listening<S> {
+    /// `stream`, listened to. Where requests come one at a time, what is written of one whose answer has begun does not fail.
+    pub(super) fn listen<S>(&self, stream: S, requests: Requests) -> Listening<S> {
         Listening {
             stream,
             times: Arc::clone(&self.times),
+            last: Arc::clone(&self.last),
+            requests,
+            is_shut: false,
         }
     }
+}
+
+/// How the requests of a connection follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Requests {
+    /// HTTP/1.1.
+    OneAtATime,
+    /// HTTP/2.
+    Several,
 }
 
 /// A stream that notes when something comes.
 pub(super) struct Listening<S> {
     stream: S,
     times: Arc<AtomicUsize>,
+    last: Arc<AtomicUsize>,
+    requests: Requests,
+    /// Nothing can be sent any more, and nobody was told.
+    is_shut: bool,
+}
+
+impl<S> Listening<S> {
+    /// What was written, or went nowhere: `length` bytes.
+    fn or_nowhere(&mut self, written: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
+        let answering = self.times.load(Ordering::Relaxed) != self.last.load(Ordering::Relaxed);
+        match written {
+            Poll::Ready(Err(_)) if answering && self.requests == Requests::OneAtATime => {
+                self.is_shut = true;
+                Poll::Ready(Ok(length))
+            }
+            written => written,
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
@@ -62,7 +96,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Listening<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        if self.is_shut {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.or_nowhere(written, bytes.len())
     }
 
     fn poll_write_vectored(
@@ -70,7 +108,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Listening<S> {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        let length = parts.iter().map(|part| part.len()).sum();
+        if self.is_shut {
+            return Poll::Ready(Ok(length));
+        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.or_nowhere(written, length)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -78,7 +121,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Listening<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if self.is_shut {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx).map_ok(|()| 0);
+        self.or_nowhere(flushed, 0).map_ok(drop)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -107,20 +107,7 @@ impl OutgoingBody {
 
     fn tell(&self, error: &Error) {
         if let Some(failures) = &self.failures {
-            let component = failures.component();
-            let cause = match error {
-                // What `wasmtime-wasi-http` makes of a body that was dropped before it was finished, and what is made of
-                // one whose instance has ended.
-                Error::HttpProtocolError | Error::HttpResponseIncomplete => {
-                    "its guest ended before it, or gave it up".to_owned()
-                }
-                Error::HttpResponseBodySize(Some(written)) => {
-                    format!("its `content-length` is not the {written} bytes that its guest wrote")
-                }
-                error => text::begin(format_args!("{error}")),
-            };
-            let what = format!("a response of component `{component}` broke off: {cause}");
-            failures.add(Level::WARN, what);
+            log_broken(failures, error);
         }
     }
 
@@ -142,6 +129,24 @@ impl OutgoingBody {
             frame => frame,
         }
     }
+}
+
+/// Logs that a response ended with `error`, before it was whole.
+pub(super) fn log_broken(failures: &FailureLog, error: &Error) {
+    let component = failures.component();
+    let cause = match error {
+        // What `wasmtime-wasi-http` makes of a body that was dropped before it was finished, and what is made of one whose
+        // instance has ended.
+        Error::HttpProtocolError | Error::HttpResponseIncomplete => {
+            "its guest ended before it, or gave it up".to_owned()
+        }
+        Error::HttpResponseBodySize(Some(written)) => {
+            format!("its `content-length` is not the {written} bytes that its guest wrote")
+        }
+        error => text::begin(format_args!("{error}")),
+    };
+    let what = format!("a response of component `{component}` broke off: {cause}");
+    failures.add(Level::WARN, what);
 }
 
 impl Body for OutgoingBody {

@@ -27,9 +27,11 @@ use wasmtime_wasi_http::p2::bindings as p2;
 use wasmtime_wasi_http::p3::bindings as p3;
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView};
 
+use super::client_body::log_broken;
 use super::concurrency_limit::RequestSlot;
 use super::holding_body::{Held, HoldingBody};
 use super::instance_queue::{End, InstanceQueue, QueuedRequest, Reply, Waiter};
+use super::response_body::ResponseBody;
 use super::shared_instance::{self, Ended, Taken};
 use super::wanted_body::{Presence, Wants};
 use super::warm_instances::WarmInstances;
@@ -139,9 +141,13 @@ impl HttpComponent {
             }
             HandlerPre::P3(shared) => {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                self.respond_shared(shared, request, slot).await?
+                self.respond_shared(shared, request, slot, wants).await?
             }
         };
+        if let Some(error) = wants.failed_at_once(&answer) {
+            log_broken(&self.failures, &error);
+            return Err(NoResponse::Ended);
+        }
         Ok(wants.apply(answer, presence, self.guest.limits().max_time, account))
     }
 
@@ -199,6 +205,7 @@ impl HttpComponent {
         shared: &Arc<P3Handler>,
         mut request: Request<WasiBody>,
         mut slot: RequestSlot,
+        wants: Wants,
     ) -> Result<(Answer, Weak<Account>), NoResponse> {
         let limit = self.guest.limits().response_timeout;
         let deadline = limit.and_then(|limit| std::time::Instant::now().checked_add(limit));
@@ -217,8 +224,15 @@ impl HttpComponent {
                 Ok(Reply::Answer(answer)) => {
                     let (head, body) = answer.into_parts();
                     let account = body.account();
-                    let body = body.gather().await.boxed_unsync();
-                    return Ok((Response::from_parts(head, body), account));
+                    let answer = Response::from_parts(head, body.gather().await);
+                    // Its head has not left yet.
+                    if wants.wanted(&answer) != Some(0)
+                        && let Some(error) = answer.body().failed_at_once()
+                    {
+                        log_broken(&self.failures, error);
+                        return Err(NoResponse::Ended);
+                    }
+                    return Ok((answer.map(ResponseBody::boxed_unsync), account));
                 }
                 Ok(Reply::Untaken(request, slot)) => (request, slot),
                 Ok(Reply::TooSlow) => return Err(NoResponse::TooSlow),

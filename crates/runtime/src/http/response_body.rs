@@ -76,6 +76,11 @@ impl ResponseBody {
         self
     }
 
+    /// Why nothing of it can be sent, where the guest was told so before it had written anything.
+    pub(super) fn failed_at_once(&self) -> Option<&Error> {
+        self.gathered.front()?.as_ref().err()
+    }
+
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let mut frame = Pin::new(&mut self.body).poll_frame(cx);
         if matches!(frame, Poll::Ready(None)) && self.in_flight.as_ref().is_some_and(InFlight::is_cut_off) {

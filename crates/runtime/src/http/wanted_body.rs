@@ -81,6 +81,21 @@ impl Wants {
         }
     }
 
+    /// Why the body of a response is not what its head says, where that is known before the head has left.
+    pub(super) fn failed_at_once(self, response: &Response<WasiBody>) -> Option<Error> {
+        let is_short = response.body().is_end_stream() && self.wanted(response)? > 0;
+        is_short.then_some(Error::HttpResponseBodySize(Some(0)))
+    }
+
+    /// Bytes that a client wants of the body. None is all of it.
+    pub(super) fn wanted<B>(self, response: &Response<B>) -> Option<u64> {
+        if self.head_only || has_no_body(response.status()) {
+            return Some(0);
+        }
+        let length = response.headers().get(CONTENT_LENGTH)?;
+        length.to_str().ok()?.parse().ok()
+    }
+
     /// The response, whose guest has `time` to end what is not wanted, and does so at its `account`. None is no limit. No
     /// presence is one that is over when the body is dropped.
     pub(super) fn apply(
@@ -90,17 +105,8 @@ impl Wants {
         time: Option<Duration>,
         account: Weak<Account>,
     ) -> Response<WasiBody> {
-        let bodiless = matches!(
-            response.status(),
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        );
-        let length = response.headers().get(CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        let wanted = match self.head_only || bodiless {
-            true => Some(0),
-            false => length,
-        };
-        let Some(wanted) = wanted else {
+        let bodiless = has_no_body(response.status());
+        let Some(wanted) = self.wanted(&response) else {
             return response;
         };
         response.map(|body| match body.is_end_stream() && wanted == 0 {
@@ -119,6 +125,10 @@ impl Wants {
             .boxed_unsync(),
         })
     }
+}
+
+fn has_no_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 struct WantedBody {
@@ -167,9 +177,12 @@ impl Body for WantedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.hidden {
-            true => SizeHint::with_exact(0),
-            false => self.body.size_hint(),
+        let hint = self.body.size_hint();
+        match hint.exact() {
+            _ if self.hidden => SizeHint::with_exact(0),
+            // hyper would send a length of its own beside the one in the headers, and believe it.
+            Some(length) if length != self.wanted => SizeHint::default(),
+            _ => hint,
         }
     }
 }
