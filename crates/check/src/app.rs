@@ -4,7 +4,7 @@ use crate::code::Code;
 use crate::finding::{Finding, FindingCode, span_of};
 use crate::findings::{DeniedNames, review};
 use crate::subject::{Granted, Interfaces, Subject, Trigger};
-use outport_manifest::{Component, ComponentId, GivenVariables, Manifest, Reading, Remark, Variables};
+use outport_manifest::{AppReading, Component, ComponentId, Manifest, Reading, Remark, ResolvedApp};
 use outport_policy::{AllowList, Entry, Operator, Policy};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,10 +12,8 @@ use std::sync::Arc;
 /// What an app is checked with.
 #[derive(Debug)]
 pub struct AppUnderReview<'a> {
-    /// Its manifest, whatever is wrong with it.
-    pub manifest: &'a Reading<Manifest>,
-    /// What sets its variables.
-    pub given: &'a GivenVariables,
+    /// The app, whatever is wrong with it.
+    pub app: &'a AppReading,
     /// Imports and exports of the components whose code could be read.
     pub interfaces: &'a HashMap<ComponentId, Interfaces>,
     /// The operator's side.
@@ -24,78 +22,58 @@ pub struct AppUnderReview<'a> {
     pub denied_names: DeniedNames,
 }
 
-/// What came of it.
-#[derive(Debug)]
-pub struct AppReview {
-    /// Everything that was found: mistakes of the file first, then what is odd about the policy.
-    pub findings: Vec<Finding>,
-    /// The policy of each component, in the order of the manifest. With mistakes in the manifest it has gaps.
-    pub policies: Vec<Policy>,
-}
-
 impl AppUnderReview<'_> {
-    /// Looks for everything, whatever else is wrong.
-    pub fn review(&self) -> AppReview {
-        let manifest = self.manifest.tentative();
+    /// Everything that is to be found, whatever else is wrong: mistakes of the files first, then what is odd about the
+    /// policy.
+    pub fn review(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
-        tell(self.manifest, &mut findings);
-        let variables = Variables::resolve(&manifest.variables, self.given, &manifest.source);
-        tell(&variables, &mut findings);
-        let entries: Vec<Reading<Vec<Entry>>> = manifest
-            .components
-            .iter()
-            .map(|component| {
-                let entries = component.outbound_entries(variables.tentative());
-                tell(&entries, &mut findings);
-                entries
+        for part in self.app.parts() {
+            findings.extend(part.problems().iter().map(Finding::from));
+            findings.extend(part.notes().iter().map(Finding::from));
+        }
+        let app = self.app.tentative();
+        let triggers = triggers(&app.manifest);
+        let subjects: Vec<Subject<'_>> = app
+            .components()
+            .zip(self.app.parts_of_entries())
+            .map(|((component, entries), told)| {
+                let id = &component.id.value;
+                Subject {
+                    id: id.as_str(),
+                    location: app.manifest.source.location(&component.id.span),
+                    entries,
+                    unread: unread(component, entries, told),
+                    interfaces: self.interfaces.get(id),
+                    triggers: triggers.get(id).cloned().unwrap_or_default(),
+                    granted: Granted::of(component, &app.manifest.source),
+                }
             })
-            .collect();
-        let triggers = triggers(manifest);
-        let components = manifest.components.iter().zip(&entries);
-        let subjects: Vec<Subject<'_>> = components
-            .map(|(component, entries)| self.subject(manifest, &triggers, component, entries))
             .collect();
         let reviewed = review(&subjects, &self.operator, self.denied_names);
         findings.retain(|told| !reviewed.iter().any(|more| says_more(more, told)));
         findings.extend(reviewed);
-        let policies = subjects.iter().map(|subject| {
-            let allow = AllowList::compile(subject.entries.to_vec());
-            Policy::new(subject.id, Arc::new(allow), Arc::clone(&self.operator))
-        });
-        AppReview {
-            findings,
-            policies: policies.collect(),
-        }
-    }
-
-    fn subject<'m>(
-        &'m self,
-        manifest: &'m Manifest,
-        triggers: &HashMap<&ComponentId, Vec<Trigger>>,
-        component: &'m Component,
-        entries: &'m Reading<Vec<Entry>>,
-    ) -> Subject<'m> {
-        let id = &component.id.value;
-        Subject {
-            id: id.as_str(),
-            location: manifest.source.location(&component.id.span),
-            entries: entries.tentative(),
-            unread: unread(component, entries),
-            interfaces: self.interfaces.get(id),
-            triggers: triggers.get(id).cloned().unwrap_or_default(),
-            granted: Granted::of(component, &manifest.source),
-        }
+        findings
     }
 }
 
+/// The policy of each component, in the order of the manifest. With mistakes in the manifest it has gaps.
+pub fn policies(app: &ResolvedApp, operator: &Arc<Operator>) -> Vec<Policy> {
+    app.components()
+        .map(|(component, entries)| {
+            let allow = AllowList::compile(entries.to_vec());
+            Policy::new(component.id.value.as_str(), Arc::new(allow), Arc::clone(operator))
+        })
+        .collect()
+}
+
 /// How many of the entries that were written are none. One that its variables leave empty is read: as no entry.
-fn unread(component: &Component, entries: &Reading<Vec<Entry>>) -> usize {
-    let left_empty = entries
+fn unread(component: &Component, entries: &[Entry], told: &Reading<()>) -> usize {
+    let left_empty = told
         .notes()
         .iter()
         .filter(|note| matches!(note.remark, Remark::EmptyEntry { .. }))
         .count();
-    let read = entries.tentative().len() + left_empty;
+    let read = entries.len() + left_empty;
     let written = component.allowed_outbound_hosts.len() + component.entries_left_out;
     written.saturating_sub(read)
 }
@@ -125,9 +103,4 @@ fn triggers(manifest: &Manifest) -> HashMap<&ComponentId, Vec<Trigger>> {
         }
     }
     triggers
-}
-
-fn tell<T>(reading: &Reading<T>, findings: &mut Vec<Finding>) {
-    findings.extend(reading.problems().iter().map(Finding::from));
-    findings.extend(reading.notes().iter().map(Finding::from));
 }

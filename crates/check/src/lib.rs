@@ -27,7 +27,7 @@ mod sarif;
 mod subject;
 mod wording;
 
-pub use app::{AppReview, AppUnderReview};
+pub use app::{AppUnderReview, policies};
 pub use code::Code;
 pub use finding::{Finding, FindingCode, Fix};
 pub use findings::{DeniedNames, review, warnings_at_start};

@@ -4,10 +4,10 @@ use boon::{Compiler, Schemas};
 use outport_check::explain::{Assumption, EffectivePolicy, Question, Verdict, explain};
 use outport_check::human::{Colours, Sources, render_all};
 use outport_check::{
-    AppReview, AppUnderReview, DeniedNames, Finding, FindingCode, Interfaces, PolicyTests, Severity,
-    apply_fixes, report_json, report_sarif, warnings_at_start,
+    AppUnderReview, DeniedNames, Finding, FindingCode, Interfaces, PolicyTests, Severity, apply_fixes,
+    policies, report_json, report_sarif, warnings_at_start,
 };
-use outport_manifest::{GivenVariables, Manifest, SourceFile};
+use outport_manifest::{AppReading, GivenVariables, Manifest, ResolvedApp, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator, Policy};
 use std::collections::HashMap;
 use std::path::Path;
@@ -28,15 +28,27 @@ fn operator(denied: &[&str]) -> Operator {
     }
 }
 
+struct AppReview {
+    findings: Vec<Finding>,
+    policies: Vec<Policy>,
+}
+
+fn resolved(source: &SourceFile) -> AppReading {
+    ResolvedApp::resolve(Manifest::parse(source), &GivenVariables::default())
+}
+
 fn review(source: &SourceFile, operator: Operator) -> AppReview {
-    AppUnderReview {
-        manifest: &Manifest::parse(source),
-        given: &GivenVariables::default(),
-        interfaces: &HashMap::new(),
-        operator: Arc::new(operator),
-        denied_names: DeniedNames::Resolved,
+    let (app, operator) = (resolved(source), Arc::new(operator));
+    AppReview {
+        policies: policies(app.tentative(), &operator),
+        findings: AppUnderReview {
+            app: &app,
+            interfaces: &HashMap::new(),
+            operator,
+            denied_names: DeniedNames::Resolved,
+        }
+        .review(),
     }
-    .review()
 }
 
 fn app(entries: &str, denied: &[&str]) -> (SourceFile, AppReview) {
@@ -386,16 +398,15 @@ fn nothing_is_said_to_be_missing_beside_entries_that_cannot_be_read() {
              [component.web]\nsource = 'w'\nallowed_outbound_hosts = [{entries}]\n"
         );
         let source = SourceFile::new("spin.toml", text);
-        let manifest = Manifest::parse(&source);
-        let id = manifest.tentative().components[0].id.value.clone();
+        let app = resolved(&source);
+        let id = app.tentative().manifest.components[0].id.value.clone();
         let review = AppUnderReview {
-            manifest: &manifest,
-            given: &GivenVariables::default(),
+            app: &app,
             interfaces: &HashMap::from([(id, interfaces.clone())]),
             operator: Arc::new(operator(&[])),
             denied_names: DeniedNames::Resolved,
         };
-        assert_eq!(codes(&review.review().findings), expected, "{entries}");
+        assert_eq!(codes(&review.review()), expected, "{entries}");
     }
 }
 
@@ -1232,16 +1243,14 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
             .map(ToString::to_string)
             .collect();
         let id = outport_manifest::ComponentId::parse("web").expect("an id");
-        let review = AppUnderReview {
-            manifest: &Manifest::parse(&source),
-            given: &GivenVariables::default(),
+        let findings = AppUnderReview {
+            app: &resolved(&source),
             interfaces: &[(id, interfaces)].into_iter().collect(),
             operator: Arc::new(operator(&[])),
             denied_names: DeniedNames::Resolved,
         }
         .review();
-        let about_code = review
-            .findings
+        let about_code = findings
             .iter()
             .filter(|finding| !finding.code.to_string().starts_with("manifest."));
         let found: Vec<String> = about_code
@@ -1251,7 +1260,7 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
         assert_eq!(found, *expected, "{component} {imports:?}");
         // That nothing is there is said where the code does not ask for it.
         let not_used = |finding: &&Finding| finding.code.to_string() == "manifest.not-used";
-        let says_so = review.findings.iter().filter(not_used).count() == 1;
+        let says_so = findings.iter().filter(not_used).count() == 1;
         let is_unserved = expected.contains(&"warning component.unserved-grant");
         assert_eq!(
             says_so,

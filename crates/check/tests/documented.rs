@@ -4,8 +4,10 @@
 //! `UPDATE_DOCS=1 cargo test -p outport-check --test documented` writes the outputs anew.
 
 use outport_check::human::{Colours, Sources, render};
-use outport_check::{AppUnderReview, Code, DeniedNames, Finding, FindingCode, Interfaces, PolicyTests};
-use outport_manifest::{ComponentId, GivenVariables, Manifest, SourceFile};
+use outport_check::{
+    AppUnderReview, Code, DeniedNames, Finding, FindingCode, Interfaces, PolicyTests, policies,
+};
+use outport_manifest::{ComponentId, GivenVariables, Manifest, ResolvedApp, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -113,31 +115,31 @@ fn findings(section: &Section<'_>) -> (Vec<Finding>, Sources) {
         false => section.toml,
     };
     let source = SourceFile::new("spin.toml", format!("{HEADER}{component}"));
-    let manifest = Manifest::parse(&source);
+    let app = ResolvedApp::resolve(Manifest::parse(&source), &GivenVariables::default());
+    let operator = Arc::new(operator);
     let id = ComponentId::parse("web").expect("an id");
     let interfaces = interfaces
         .map(|interfaces| (id, interfaces))
         .into_iter()
         .collect::<HashMap<_, _>>();
-    let review = AppUnderReview {
-        manifest: &manifest,
-        given: &GivenVariables::default(),
+    let mut findings = AppUnderReview {
+        app: &app,
         interfaces: &interfaces,
-        operator: Arc::new(operator),
+        operator: Arc::clone(&operator),
         denied_names: DeniedNames::Resolved,
     }
     .review();
     let mut sources = Sources::default();
     sources.add(source.clone());
-    let mut findings = review.findings;
     if is_test {
         let file = SourceFile::new("outport.test.toml", section.toml);
         let (tests, wrong) = PolicyTests::parse(&file);
         findings.extend(wrong);
-        findings.extend(tests.run(&review.policies, DeniedNames::Resolved).1);
+        let policies = policies(app.tentative(), &operator);
+        findings.extend(tests.run(&policies, DeniedNames::Resolved).1);
         sources.add(file);
     }
-    findings.extend(by_hand(section.code, &source, manifest.tentative()));
+    findings.extend(by_hand(section.code, &source, &app.tentative().manifest));
     (findings, sources)
 }
 

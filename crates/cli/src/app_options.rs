@@ -2,17 +2,16 @@
 //!
 //! Everything that is wrong with any of them is told at once.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use outport_manifest::{
-    ComponentId, Fallback, GivenVariables, Manifest, Note, Reading, Remark, SourceFile, VariableArgument,
-    Variables,
+    AppReading, Fallback, GivenVariables, Manifest, Reading, Remark, ResolvedApp, SourceFile,
+    VariableArgument,
 };
-use outport_policy::{Entry, Location, text};
+use outport_policy::{Location, text};
 use outport_runtime::regular_file;
 
 use crate::defaults::defaults;
@@ -38,56 +37,55 @@ pub(crate) struct AppOptions {
     variable: Vec<VariableArgument>,
 }
 
-/// An app as it is written, with its variables filled in.
-pub(crate) struct WrittenApp {
-    pub(crate) manifest: Manifest,
-    pub(crate) variables: Variables,
-    /// What each component may reach by its author's word.
-    pub(crate) entries: HashMap<ComponentId, Vec<Entry>>,
-    /// What is worth saying about it.
-    pub(crate) remarks: Vec<Diagnostic>,
-}
-
 impl AppOptions {
-    /// Reads the app.
-    pub(crate) fn read(&self, files: &mut Files) -> Result<WrittenApp, Failure> {
+    /// Reads the app. What is worth saying about it is put to `remarks`.
+    pub(crate) fn read(
+        &self,
+        files: &mut Files,
+        remarks: &mut Vec<Diagnostic>,
+    ) -> Result<ResolvedApp, Failure> {
         let source = self.read_manifest(files).map_err(Failure::unusable)?;
-        let manifest = Manifest::parse(&source);
-        conceal_secrets(&manifest, files);
         let mut wrong = Vec::new();
-        let given = self.given_variables(&mut wrong);
-        let (manifest, mut notes) = manifest.complete().map_err(|problems| {
-            Failure::unusable_in(files, problems.0.iter().map(Diagnostic::from).collect())
-        })?;
-        let variables = take(
-            Variables::resolve(&manifest.variables, &given, &source),
-            &mut notes,
-            &mut wrong,
-        );
-        let mut entries = HashMap::new();
-        for component in &manifest.components {
-            let own = take(component.outbound_entries(&variables), &mut notes, &mut wrong);
-            entries.insert(component.id.value.clone(), own);
+        let reading = self.resolve(&source, files, &mut wrong);
+        let is_sound = reading.problems_of_manifest().is_empty();
+        if !is_sound {
+            // What is wrong with values may come of it.
+            wrong.clear();
         }
-        if !wrong.is_empty() {
-            // The variable that is missing may be there under another name.
-            let misspelled = notes
-                .iter()
-                .filter(|note| matches!(note.remark, Remark::NearlyAVariable { .. }));
-            wrong.extend(misspelled.map(Diagnostic::from));
-            return Err(Failure::unusable_in(files, wrong));
+        // The variable that is missing may be there under another name.
+        let misspelled: Vec<Diagnostic> = reading
+            .notes()
+            .filter(|note| is_sound && matches!(note.remark, Remark::NearlyAVariable { .. }))
+            .map(Diagnostic::from)
+            .collect();
+        match reading.complete() {
+            Ok((app, notes)) if wrong.is_empty() => {
+                // What is accepted without effect is for `check` to tell, not for each start.
+                let worth_saying = notes
+                    .iter()
+                    .filter(|note| !matches!(note.remark, Remark::NotUsed { .. }));
+                remarks.extend(worth_saying.map(Diagnostic::from));
+                Ok(app)
+            }
+            Ok(_) => Err(Failure::unusable_in(files, [wrong, misspelled].concat())),
+            Err(problems) => {
+                wrong.extend(problems.0.iter().map(Diagnostic::from));
+                Err(Failure::unusable_in(files, [wrong, misspelled].concat()))
+            }
         }
-        Ok(WrittenApp {
-            manifest,
-            variables,
-            entries,
-            // What is accepted without effect is for `check` to tell, not for each start.
-            remarks: notes
-                .iter()
-                .filter(|note| !matches!(note.remark, Remark::NotUsed { .. }))
-                .map(Diagnostic::from)
-                .collect(),
-        })
+    }
+
+    /// Fills in the values of the variables, whatever is wrong with them or the manifest. What cannot be read at all is
+    /// put to the rest.
+    pub(crate) fn resolve(
+        &self,
+        source: &SourceFile,
+        files: &mut Files,
+        wrong: &mut Vec<Diagnostic>,
+    ) -> AppReading {
+        let manifest = Manifest::parse(source);
+        conceal_secrets(&manifest, files);
+        ResolvedApp::resolve(manifest, &self.given_variables(wrong))
     }
 
     /// The same with the app that is named without `-f`, if one is.
@@ -119,7 +117,7 @@ impl AppOptions {
         manifest_file(&self.from)
     }
 
-    pub(crate) fn given_variables(&self, wrong: &mut Vec<Diagnostic>) -> GivenVariables {
+    fn given_variables(&self, wrong: &mut Vec<Diagnostic>) -> GivenVariables {
         let mut given = GivenVariables::default();
         given.environment(std::env::vars_os());
         let dotenv = self.manifest_file().with_file_name(".env");
@@ -140,13 +138,6 @@ impl AppOptions {
         }
         given
     }
-}
-
-/// What can be read; what cannot is put to the rest.
-fn take<T: Clone>(reading: Reading<T>, notes: &mut Vec<Note>, wrong: &mut Vec<Diagnostic>) -> T {
-    notes.extend_from_slice(reading.notes());
-    wrong.extend(reading.problems().iter().map(Diagnostic::from));
-    reading.tentative().clone()
 }
 
 /// Files with values are not kept for quoting: what they hold may be secret.
@@ -172,7 +163,7 @@ fn without_final_line_end(text: &str) -> &str {
 
 /// Keeps the defaults of secret variables out of what is quoted. Next to a mistake nobody knows which ones are secret,
 /// and none is quoted.
-pub(crate) fn conceal_secrets(read: &Reading<Manifest>, files: &mut Files) {
+fn conceal_secrets(read: &Reading<Manifest>, files: &mut Files) {
     let manifest = read.tentative();
     if !read.problems().is_empty() {
         for value in defaults(manifest.source.text()) {

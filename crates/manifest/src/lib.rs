@@ -6,7 +6,7 @@
 //! What Spin would reject is a problem. What Spin knows and Outport does not act on is accepted and named in a note.
 //!
 //! ```
-//! use outport_manifest::{GivenVariables, Manifest, SourceFile, Variables};
+//! use outport_manifest::{GivenVariables, Manifest, ResolvedApp, SourceFile};
 //!
 //! let file = SourceFile::new(
 //!     "spin.toml",
@@ -24,10 +24,10 @@
 //!     allowed_outbound_hosts = ["*://{{ db }}:5432"]
 //!     "#,
 //! );
-//! let (manifest, _notes) = Manifest::parse(&file).complete()?;
 //! let given = GivenVariables::default();
-//! let (variables, _) = Variables::resolve(&manifest.variables, &given, &file).complete()?;
-//! let (entries, _) = manifest.components[0].outbound_entries(&variables).complete()?;
+//! let (app, _notes) = ResolvedApp::resolve(Manifest::parse(&file), &given).complete()?;
+//! let (cart, entries) = app.components().next().expect("one component");
+//! assert_eq!(cart.id.value.as_str(), "cart");
 //! assert_eq!(entries[0].text(), "*://db.example.com:5432");
 //! # Ok::<(), outport_manifest::Problems>(())
 //! ```
@@ -52,6 +52,7 @@ mod operator;
 mod other_tools;
 mod problem;
 mod remark;
+mod resolved;
 mod route;
 mod runtime_config;
 mod source;
@@ -79,6 +80,7 @@ pub use mount::Mount;
 pub use other_tools::Build;
 pub use problem::{Area, Code, Note, Problem, Problems, Reading, Severity};
 pub use remark::Remark;
+pub use resolved::{AppReading, ResolvedApp};
 pub use route::{PathRoute, Route, RouteError, RouteForm, Segment, Tail, serving};
 pub use runtime_config::{OutboundHttp, OutboundNetworking, RuntimeConfig};
 pub use source::{Located, SourceFile, Span};

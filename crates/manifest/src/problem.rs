@@ -180,6 +180,11 @@ impl<T> Reading<T> {
         self.tentative
     }
 
+    /// What could be read, apart from what was told.
+    pub(crate) fn split(self) -> (T, Reading<()>) {
+        (self.tentative, Reading::new((), self.problems, self.notes))
+    }
+
     /// All that was wrong, in the order of the file.
     pub fn problems(&self) -> &[Problem] {
         &self.problems

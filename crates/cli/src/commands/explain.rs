@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use outport_check::DeniedNames;
 use outport_check::explain::{
     Assumption, EffectivePolicy, Explanation, Question, Verdict, explain as explain_one,
 };
-use outport_manifest::ComponentId;
-use outport_policy::{AllowList, Name, Operator, Policy, text};
+use outport_check::{DeniedNames, policies};
+use outport_manifest::{ComponentId, ResolvedApp};
+use outport_policy::{Name, Operator, Policy, text};
 
-use crate::app_options::{AppOptions, WrittenApp};
+use crate::app_options::AppOptions;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::{Files, read_text};
@@ -75,8 +75,9 @@ enum Format {
 pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
     let mut files = Files::default();
     let settings = options.operator.read(&mut files)?;
-    let written = options.app.read(&mut files)?;
-    let policies = options.policies(&written, Arc::new(settings.operator.clone()))?;
+    // What is worth saying is for `check` and `up` to tell.
+    let app = options.app.read(&mut files, &mut Vec::new())?;
+    let policies = options.policies(&app, &Arc::new(settings.operator.clone()))?;
     let (text, status) = match (options.destinations.as_slice(), &options.diff) {
         ([], Some(old)) => options.difference(&EffectivePolicy::of(&policies, &settings.operator), old)?,
         ([], None) => (
@@ -86,35 +87,21 @@ pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
         (questions, _) => options.each(&policies, questions, settings.denied_names())?,
     };
     options.warn_of_unused_assumptions(&settings.operator, &files);
-    options.warn_of_missing_components(&written, &files);
+    options.warn_of_missing_components(&app, &files);
     io::stdout().write_all(text.as_bytes())?;
     Ok(status)
 }
 
 impl Options {
     /// The policies of the components that are asked about.
-    fn policies(&self, written: &WrittenApp, operator: Arc<Operator>) -> Result<Vec<Policy>, Failure> {
-        let ids = written
-            .manifest
-            .components
-            .iter()
-            .map(|component| &component.id.value);
-        let wanted = |id: &&ComponentId| self.component.as_ref().is_none_or(|wanted| id.as_str() == wanted);
-        let policies: Vec<Policy> = ids
-            .clone()
-            .filter(wanted)
-            .map(|id| {
-                let entries = written.entries.get(id).cloned().unwrap_or_default();
-                Policy::new(
-                    id.as_str(),
-                    Arc::new(AllowList::compile(entries)),
-                    Arc::clone(&operator),
-                )
-            })
-            .collect();
+    fn policies(&self, app: &ResolvedApp, operator: &Arc<Operator>) -> Result<Vec<Policy>, Failure> {
+        let mut policies = policies(app, operator);
+        if let Some(wanted) = &self.component {
+            policies.retain(|policy| policy.component() == wanted);
+        }
         match &self.component {
             Some(unknown) if policies.is_empty() => {
-                let known: Vec<String> = ids.map(|id| format!("`{id}`")).collect();
+                let known: Vec<String> = ids(app).map(|id| format!("`{id}`")).collect();
                 let error = Diagnostic::error(format!("the app has no component `{unknown}`"));
                 Err(Failure::unusable(
                     error.advising(format!("its components are {}", known.join(", "))),
@@ -149,18 +136,13 @@ impl Options {
     }
 
     /// An entry for a component that is not there permits what nobody answers.
-    fn warn_of_missing_components(&self, written: &WrittenApp, files: &Files) {
-        let ids = || {
-            written
-                .manifest
-                .components
-                .iter()
-                .map(|component| component.id.value.as_str())
-        };
+    fn warn_of_missing_components(&self, app: &ResolvedApp, files: &Files) {
         let asked = self.destinations.iter().filter_map(Question::name);
         let components = asked.filter_map(|name| name.as_str().strip_suffix(".spin.internal"));
-        let missing: BTreeSet<&str> = components.filter(|asked| ids().all(|id| id != *asked)).collect();
-        let known: Vec<String> = ids().map(|id| format!("`{id}`")).collect();
+        let missing: BTreeSet<&str> = components
+            .filter(|asked| ids(app).all(|id| id.as_str() != *asked))
+            .collect();
+        let known: Vec<String> = ids(app).map(|id| format!("`{id}`")).collect();
         for id in missing {
             let warning = Diagnostic::warning(format!(
                 "the app has no component `{}`: nobody answers, whatever is permitted",
@@ -220,6 +202,14 @@ impl Options {
         };
         Ok((text, i32::from(difference.reaches_more())))
     }
+}
+
+/// The components of the app.
+fn ids(app: &ResolvedApp) -> impl Iterator<Item = &ComponentId> {
+    app.manifest
+        .components
+        .iter()
+        .map(|component| &component.id.value)
 }
 
 /// Whom a destination is explained for.

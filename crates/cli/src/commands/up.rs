@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use outport_manifest::{Component, ComponentId, IdentifierError, Manifest};
+use outport_manifest::{Component, ComponentId, IdentifierError, Manifest, ResolvedApp};
 use outport_policy::AllowList;
 use outport_runtime::app::{App, AppBuilder, OutputLines};
 use outport_runtime::cache::CompiledCode;
@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use super::TRAPPED;
-use crate::app_options::{AppOptions, WrittenApp};
+use crate::app_options::AppOptions;
 use crate::author_options::{Variable, environment};
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
@@ -78,8 +78,12 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let hang_ups = HangUps::note(&runtime)?;
     let mut files = Files::default();
     let settings = options.operator.read(&mut files)?;
-    let mut written = options.app.at(options.path.as_deref()).read(&mut files)?;
-    written.remarks.extend(
+    let mut remarks = settings.remarks.clone();
+    let written = options
+        .app
+        .at(options.path.as_deref())
+        .read(&mut files, &mut remarks)?;
+    remarks.extend(
         settings
             .client_tls
             .unknown_components(&written.manifest.components),
@@ -103,6 +107,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let summary = Summary {
         written: &written,
         settings: &settings,
+        remarks: &remarks,
         app: &app,
         address: listeners.as_ref().map(Listeners::address),
         wanted: &|id| options.wants(id),
@@ -176,7 +181,7 @@ impl Options {
 
     fn build(
         &self,
-        written: &WrittenApp,
+        written: &ResolvedApp,
         (settings, network): (&OperatorSettings, &Network),
         code: CompiledCode,
         serves_http: bool,
@@ -192,9 +197,8 @@ impl Options {
             .under(self.limits.of_all())
             .with_code(code);
         let allow: HashMap<_, _> = written
-            .entries
-            .iter()
-            .map(|(id, entries)| (id.clone(), AllowList::compile(entries.clone())))
+            .components()
+            .map(|(component, entries)| (component.id.value.clone(), AllowList::compile(entries.to_vec())))
             .collect();
         let builder = AppBuilder {
             engine: &engine,

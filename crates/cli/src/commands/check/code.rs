@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use outport_check::{Code, Finding, Interfaces, Severity};
 use outport_egress::Egress;
-use outport_manifest::{Component, ComponentId, Manifest, Source, Variables};
+use outport_manifest::{Component, ComponentId, Manifest, ResolvedApp, Source};
 use outport_policy::Location;
 use outport_runtime::app::{AppBuilder, AppProblem, AppProblemKind, OutputLines};
 use outport_runtime::engine::{Allocation, Engine};
@@ -31,8 +31,9 @@ pub(super) struct ExaminedCode {
 impl ExaminedCode {
     /// Examines the code of every component that has a source.
     pub(super) fn of(
-        manifest: &Manifest,
-        variables: &Variables,
+        ResolvedApp {
+            manifest, variables, ..
+        }: &ResolvedApp,
         operator: &OperatorOptions,
         terminal: Terminal,
     ) -> Result<ExaminedCode, Failure> {

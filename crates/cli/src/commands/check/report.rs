@@ -15,13 +15,13 @@ use std::sync::Arc;
 
 use outport_check::human::Sources;
 use outport_check::{
-    AppReview, AppUnderReview, Code, Finding, FindingCode, PolicyTests, Severity, TestResult,
+    AppUnderReview, Code, Finding, FindingCode, PolicyTests, Severity, TestResult, policies,
 };
-use outport_manifest::{Manifest, SourceFile, Variables};
+use outport_manifest::SourceFile;
 use outport_policy::Location;
 
 use super::code::ExaminedCode;
-use crate::app_options::{AppOptions, conceal_secrets};
+use crate::app_options::AppOptions;
 use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -66,19 +66,16 @@ impl Report {
                 return Err(Failure::unusable_in(&files, unusable));
             }
         };
-        let manifest = Manifest::parse(&source);
-        conceal_secrets(&manifest, &mut files);
-        let given = app.given_variables(&mut unusable);
+        let reading = app.resolve(&source, &mut files, &mut unusable);
         let tests = read_tests(&source, &mut files, &mut unusable);
 
-        // What is wrong with the values is found in the review below.
-        let variables = Variables::resolve(&manifest.tentative().variables, &given, &source);
-        let code = ExaminedCode::of(manifest.tentative(), variables.tentative(), operator, terminal)?;
-        let AppReview { findings, policies } = AppUnderReview {
-            manifest: &manifest,
-            given: &given,
+        let app = reading.tentative();
+        let code = ExaminedCode::of(app, operator, terminal)?;
+        let of_all = Arc::new(settings.operator.clone());
+        let findings = AppUnderReview {
+            app: &reading,
             interfaces: &code.interfaces,
-            operator: Arc::new(settings.operator.clone()),
+            operator: Arc::clone(&of_all),
             denied_names: settings.denied_names(),
         }
         .review();
@@ -91,13 +88,11 @@ impl Report {
         };
         report.findings.extend(findings);
         report.add_code(code.findings);
-        let unknown = settings
-            .client_tls
-            .unknown_components(&manifest.tentative().components);
+        let unknown = settings.client_tls.unknown_components(&app.manifest.components);
         report.findings.extend(unknown.iter().map(as_finding));
         if let Some(file) = tests {
             let (tests, wrong) = PolicyTests::parse(&file);
-            let (results, failed) = tests.run(&policies, settings.denied_names());
+            let (results, failed) = tests.run(&policies(app, &of_all), settings.denied_names());
             report.findings.extend(wrong.into_iter().chain(failed));
             report.tests = results;
         }

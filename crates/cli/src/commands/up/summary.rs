@@ -6,12 +6,11 @@ use std::net::SocketAddr;
 
 use outport_check::explain::permits_nothing;
 use outport_check::{Granted, Interfaces, Subject, list_imports, sum_up_imports, warnings_at_start};
-use outport_manifest::{ComponentId, HttpTrigger, Route};
+use outport_manifest::{ComponentId, HttpTrigger, ResolvedApp, Route};
 use outport_policy::{Entry, Limit, text};
 use outport_runtime::app::App;
 use outport_runtime::guest_pre::GuestPre;
 
-use crate::app_options::WrittenApp;
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;
 use crate::interfaces;
@@ -25,8 +24,10 @@ const MOST_FINDINGS: usize = 20;
 
 /// An app, about to run.
 pub(super) struct Summary<'a> {
-    pub(super) written: &'a WrittenApp,
+    pub(super) written: &'a ResolvedApp,
     pub(super) settings: &'a OperatorSettings,
+    /// What is worth saying about what the operator and the author wrote.
+    pub(super) remarks: &'a [Diagnostic],
     pub(super) app: &'a App,
     /// Where it is served, if it is.
     pub(super) address: Option<SocketAddr>,
@@ -51,7 +52,7 @@ impl Summary<'_> {
                     .for_each(|line| terminal.say(&format!("  {}", harmless(line))));
             }
         }
-        terminal.show_all(&self.remarks(), files);
+        terminal.show_all(self.remarks, files);
         self.mention_imports(terminal);
         let findings = self.findings();
         terminal.show_all(&findings[..findings.len().min(MOST_FINDINGS)], files);
@@ -63,20 +64,14 @@ impl Summary<'_> {
 
     /// How many of the remarks are warnings.
     pub(super) fn warnings(&self) -> usize {
-        let (remarks, findings) = (self.remarks(), self.findings());
-        let all = remarks.iter().chain(&findings);
+        let findings = self.findings();
+        let all = self.remarks.iter().chain(&findings);
         all.filter(|remark| remark.is_warning()).count()
-    }
-
-    fn remarks(&self) -> Vec<Diagnostic> {
-        let mut remarks = self.settings.remarks.clone();
-        remarks.extend(self.written.remarks.iter().cloned());
-        remarks
     }
 
     /// What `check` would warn of (policy clause VAL-1). What a trigger lacks has kept the app from starting already.
     fn findings(&self) -> Vec<Diagnostic> {
-        let components = self.written.manifest.components.iter();
+        let components = self.written.components();
         let interfaces: HashMap<&ComponentId, Interfaces> = self
             .app
             .components
@@ -84,15 +79,11 @@ impl Summary<'_> {
             .map(|(id, component)| (id, interfaces::of(component)))
             .collect();
         let subjects: Vec<Subject<'_>> = components
-            .filter(|component| (self.wanted)(&component.id.value))
-            .map(|component| Subject {
+            .filter(|(component, _)| (self.wanted)(&component.id.value))
+            .map(|(component, entries)| Subject {
                 id: component.id.value.as_str(),
                 location: self.written.manifest.source.location(&component.id.span),
-                entries: self
-                    .written
-                    .entries
-                    .get(&component.id.value)
-                    .map_or(&[], Vec::as_slice),
+                entries,
                 unread: 0,
                 interfaces: interfaces.get(&component.id.value),
                 triggers: Vec::new(),
@@ -132,7 +123,7 @@ impl Summary<'_> {
             .iter()
             .map(|component| &component.id.value);
         let wanted = components.filter(|id| (self.wanted)(id));
-        aligned(wanted.map(|id| (id.to_string(), reach(self.written.entries.get(id)))))
+        aligned(wanted.map(|id| (id.to_string(), reach(self.written.entries_of(id)))))
     }
 
     /// What the operator denies and lifts; nothing where there is nothing to say.
@@ -225,10 +216,10 @@ fn url(trigger: &HttpTrigger, address: SocketAddr) -> String {
 }
 
 /// What a component may reach by its author's word.
-fn reach(entries: Option<&Vec<Entry>>) -> String {
-    match entries.map(Vec::as_slice) {
-        None | Some([]) => "nothing".into(),
-        Some(entries) => listed(entries.iter().map(reached)),
+fn reach(entries: &[Entry]) -> String {
+    match entries {
+        [] => "nothing".into(),
+        entries => listed(entries.iter().map(reached)),
     }
 }
 

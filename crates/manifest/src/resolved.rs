@@ -1,0 +1,116 @@
+//! An app with the values of its variables filled in.
+//!
+//! ```text
+//! spin.toml ─► Reading<Manifest> ─┐                     ┌─► complete:  to run it, or all that is wrong
+//! options, environment, files ────┴─► ResolvedApp ──────┴─► tentative: to look for more of what is wrong
+//! ```
+
+use outport_policy::Entry;
+
+use crate::component::Component;
+use crate::identifier::ComponentId;
+use crate::manifest::Manifest;
+use crate::problem::{Note, Problem, Problems, Reading};
+use crate::variables::{GivenVariables, Variables};
+
+/// An app: what is written, the values of its variables, and what each component may reach by it.
+#[derive(Debug, Clone)]
+pub struct ResolvedApp {
+    /// What is written.
+    pub manifest: Manifest,
+    /// The value of each variable.
+    pub variables: Variables,
+    /// The entries of each component, in the order of the manifest.
+    entries: Vec<Vec<Entry>>,
+}
+
+/// What came of resolving an app: as much of it as could be read, all problems and all notes, part by part.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct AppReading {
+    app: ResolvedApp,
+    manifest: Reading<()>,
+    variables: Reading<()>,
+    entries: Vec<Reading<()>>,
+}
+
+impl ResolvedApp {
+    /// Gives every variable its value, and fills them in where hosts are allowed.
+    pub fn resolve(manifest: Reading<Manifest>, given: &GivenVariables) -> AppReading {
+        let (written, manifest) = manifest.split();
+        let resolved = Variables::resolve(&written.variables, given, &written.source);
+        let (values, variables) = resolved.split();
+        let components = written.components.iter();
+        let (filled_in, entries) = components
+            .map(|component| component.outbound_entries(&values).split())
+            .unzip();
+        AppReading {
+            app: Self {
+                manifest: written,
+                variables: values,
+                entries: filled_in,
+            },
+            manifest,
+            variables,
+            entries,
+        }
+    }
+
+    /// Each component with its entries, in the order of the manifest.
+    pub fn components(&self) -> impl Iterator<Item = (&Component, &[Entry])> {
+        let entries = self.entries.iter().map(Vec::as_slice);
+        self.manifest.components.iter().zip(entries)
+    }
+
+    /// What a component may reach by its author's word: nothing, if the app has no such component.
+    pub fn entries_of(&self, id: &ComponentId) -> &[Entry] {
+        self.components()
+            .find(|(component, _)| component.id.value == *id)
+            .map_or(&[], |(_, entries)| entries)
+    }
+}
+
+impl AppReading {
+    /// The app, if nothing was wrong, with all notes.
+    ///
+    /// # Errors
+    /// All that was wrong. Where the manifest has mistakes, they are all: what is wrong with values may come of them.
+    pub fn complete(self) -> Result<(ResolvedApp, Vec<Note>), Problems> {
+        let wrong = match self.manifest.problems() {
+            [] => self.parts().flat_map(Reading::problems).cloned().collect(),
+            wrong => wrong.to_vec(),
+        };
+        match wrong.is_empty() {
+            true => {
+                let notes = self.notes().cloned().collect();
+                Ok((self.app, notes))
+            }
+            false => Err(Problems(wrong)),
+        }
+    }
+
+    /// What could be read despite the problems, for looking for more of them. It has gaps then: never run it.
+    pub fn tentative(&self) -> &ResolvedApp {
+        &self.app
+    }
+
+    /// What was wrong with the manifest, whatever the values are.
+    pub fn problems_of_manifest(&self) -> &[Problem] {
+        self.manifest.problems()
+    }
+
+    /// All that is worth saying.
+    pub fn notes(&self) -> impl Iterator<Item = &Note> {
+        self.parts().flat_map(Reading::notes)
+    }
+
+    /// What was told of each part: the manifest, the variables, and the entries of each component.
+    pub fn parts(&self) -> impl Iterator<Item = &Reading<()>> {
+        [&self.manifest, &self.variables].into_iter().chain(&self.entries)
+    }
+
+    /// What was told of the entries of each component, in the order of the manifest.
+    pub fn parts_of_entries(&self) -> &[Reading<()>] {
+        &self.entries
+    }
+}
