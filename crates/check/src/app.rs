@@ -1,7 +1,7 @@
 //! A whole app: its manifest and variables, what its code needs, and its operator, held against each other.
 
 use crate::code::Code;
-use crate::finding::{Finding, FindingCode, span_of};
+use crate::diagnostic::{Diagnostic, FindingCode};
 use crate::findings::{DeniedNames, review};
 use crate::subject::{Granted, Interfaces, Subject, Trigger};
 use outport_manifest::{AppReading, Component, ComponentId, Manifest, Reading, Remark, ResolvedApp};
@@ -25,11 +25,11 @@ pub struct AppUnderReview<'a> {
 impl AppUnderReview<'_> {
     /// Everything that is to be found, whatever else is wrong: mistakes of the files first, then what is odd about the
     /// policy.
-    pub fn review(&self) -> Vec<Finding> {
+    pub fn review(&self) -> Vec<Diagnostic> {
         let mut findings = Vec::new();
         for part in self.app.parts() {
-            findings.extend(part.problems().iter().map(Finding::from));
-            findings.extend(part.notes().iter().map(Finding::from));
+            findings.extend(part.problems().iter().map(Diagnostic::from));
+            findings.extend(part.notes().iter().map(Diagnostic::from));
         }
         let app = self.app.tentative();
         let triggers = triggers(&app.manifest);
@@ -79,13 +79,14 @@ fn unread(component: &Component, entries: &[Entry], told: &Reading<()>) -> usize
 }
 
 /// Whether `more` tells of a grant that the code needs what `told` says of it without the code: that nothing is there.
-fn says_more(more: &Finding, told: &Finding) -> bool {
-    let not_used = |code: &FindingCode| matches!(code, FindingCode::File(code) if code.name == "not-used");
-    let within = match (span_of(&told.location), span_of(&more.location)) {
+fn says_more(more: &Diagnostic, told: &Diagnostic) -> bool {
+    let not_used =
+        |code: &Option<FindingCode>| matches!(code, Some(FindingCode::File(code)) if code.name == "not-used");
+    let within = match (told.span(), more.span()) {
         (Some(list), Some(label)) => list.start <= label.start && label.end <= list.end,
         _ => false,
     };
-    more.code == FindingCode::Check(Code::UnservedGrant) && not_used(&told.code) && within
+    more.code == Some(FindingCode::Check(Code::UnservedGrant)) && not_used(&told.code) && within
 }
 
 /// What starts each component.

@@ -33,7 +33,7 @@ pub use question::{Question, QuestionError, permits_nothing};
 pub use undecided::Undecided;
 
 use crate::findings::DeniedNames;
-use crate::human::wrap;
+use crate::renderer::wrap;
 use inquiry::Inquiry;
 use outport_policy::{Attempt, Denial, Layer, LayerAnswer, Policy, Remedy, Transport, text};
 use serde::Serialize;

@@ -22,7 +22,7 @@ mod operator;
 mod overlap;
 mod protocols;
 
-use crate::finding::Finding;
+use crate::diagnostic::Diagnostic;
 use crate::subject::Subject;
 use outport_manifest::Severity;
 use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
@@ -38,9 +38,9 @@ pub enum DeniedNames {
 }
 
 /// Holds components against their operator. In the order of the components, then of their files.
-pub fn review(subjects: &[Subject<'_>], operator: &Operator, names: DeniedNames) -> Vec<Finding> {
+pub fn review(subjects: &[Subject<'_>], operator: &Operator, names: DeniedNames) -> Vec<Diagnostic> {
     let kept_out = KeptOut::of(operator);
-    let mut findings: Vec<Finding> = subjects
+    let mut findings: Vec<Diagnostic> = subjects
         .iter()
         .flat_map(|subject| review_one(subject, &kept_out))
         .collect();
@@ -49,14 +49,14 @@ pub fn review(subjects: &[Subject<'_>], operator: &Operator, names: DeniedNames)
 }
 
 /// The warnings to show when an app starts (clause VAL-1); notes are for who asks.
-pub fn warnings_at_start(subjects: &[Subject<'_>], operator: &Operator) -> Vec<Finding> {
+pub fn warnings_at_start(subjects: &[Subject<'_>], operator: &Operator) -> Vec<Diagnostic> {
     let mut findings = review(subjects, operator, DeniedNames::Resolved);
     findings.retain(|finding| finding.severity >= Severity::Warning);
     findings
 }
 
 /// Everything about one component; what its code needs only if that is known.
-fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Finding> {
+fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> {
     let redundant = redundant(subject.entries);
     let mut needless: HashSet<usize> = redundant.iter().map(|one| one.number).collect();
     let mut findings = overlap::findings(subject.entries, kept_out, &mut needless);
@@ -66,21 +66,23 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Finding> {
     findings.extend(breadth::findings(subject.entries, &needless));
     let concealed = subject.entries.iter().filter(|entry| entry.is_concealed());
     let concealed: HashMap<&Location, &Entry> = concealed.map(|entry| (entry.location(), entry)).collect();
-    let mut findings: Vec<Finding> = findings
+    let mut findings: Vec<Diagnostic> = findings
         .into_iter()
-        .map(|finding| match concealed.get(&finding.location) {
-            Some(entry) => finding.concealing(entry),
-            None => finding,
+        .map(|finding| {
+            match finding
+                .location
+                .as_ref()
+                .and_then(|location| concealed.get(location))
+            {
+                Some(entry) => finding.concealing(entry),
+                None => finding,
+            }
         })
         .collect();
     findings.extend(needs::findings(subject));
-    findings.sort_by_key(|finding| start_of(&finding.location));
+    findings.sort_by_key(|finding| finding.span().map_or(0, |span| span.start));
     findings
         .into_iter()
         .map(|finding| finding.of(subject.id))
         .collect()
-}
-
-fn start_of(location: &Location) -> usize {
-    crate::finding::span_of(location).map_or(0, |span| span.start)
 }

@@ -1,7 +1,7 @@
 //! Safe changes of a `spin.toml`: entries are taken out of their lists or spelled otherwise, and an old list moves into
 //! the one that took its place. Comments, order and layout of everything else stay.
 
-use crate::finding::{Finding, Fix};
+use crate::diagnostic::{Diagnostic, Fix};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
@@ -21,7 +21,7 @@ pub enum FixError {
 /// # Errors
 ///
 /// When the text is not TOML.
-pub fn apply_fixes(text: &str, findings: &[Finding]) -> Result<(String, usize), FixError> {
+pub fn apply_fixes(text: &str, findings: &[Diagnostic]) -> Result<(String, usize), FixError> {
     let bare = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let shift = text.len() - bare.len();
     let document = Document::parse(bare.to_owned())?;
@@ -356,7 +356,7 @@ mod tests {
     use crate::code::Code;
     use outport_manifest::SourceFile;
 
-    fn finding(text: &str, entry: &str, with: Option<&str>) -> Finding {
+    fn finding(text: &str, entry: &str, with: Option<&str>) -> Diagnostic {
         let start = text.find(entry).unwrap();
         let span = start..start + entry.len();
         let fix = match with {
@@ -367,7 +367,7 @@ mod tests {
             },
         };
         let location = SourceFile::new("spin.toml", text).location(&span);
-        Finding::new(Code::Redundant, location, "").fixed_by(Some(fix))
+        Diagnostic::new(Code::Redundant, location, "").fixed_by(Some(fix))
     }
 
     #[test]
@@ -426,7 +426,7 @@ mod tests {
                 "\u{feff}hosts = ['a'] # ü\n",
             ),
         ] {
-            let findings: Vec<Finding> = entries
+            let findings: Vec<Diagnostic> = entries
                 .iter()
                 .map(|entry| {
                     let quoted = before
@@ -435,7 +435,7 @@ mod tests {
                         .unwrap()
                         + 1;
                     let span = quoted..quoted + entry.len();
-                    Finding::new(Code::Redundant, outport_policy::Location::Code, "")
+                    Diagnostic::new(Code::Redundant, outport_policy::Location::Code, "")
                         .fixed_by(Some(Fix::Remove { span }))
                 })
                 .collect();
@@ -498,7 +498,7 @@ mod tests {
                 entries: vec![["http://a", "https://a"].map(str::to_owned).into()],
             };
             let finding =
-                Finding::new(Code::Redundant, outport_policy::Location::Code, "").fixed_by(Some(fix));
+                Diagnostic::new(Code::Redundant, outport_policy::Location::Code, "").fixed_by(Some(fix));
             let (text, done) = apply_fixes(before, &[finding]).unwrap();
             assert_eq!((text.as_str(), done), (after, usize::from(before != after)));
         }
@@ -521,7 +521,7 @@ mod tests {
                 entries: vec![Vec::new(), vec!["http://*:*".to_owned()]],
             };
             let finding =
-                Finding::new(Code::Redundant, outport_policy::Location::Code, "").fixed_by(Some(fix));
+                Diagnostic::new(Code::Redundant, outport_policy::Location::Code, "").fixed_by(Some(fix));
             let (text, _) = apply_fixes(before, &[finding]).unwrap();
             assert_eq!(text, after);
         }

@@ -1,13 +1,13 @@
 //! Findings as JSON: `docs/schema/check.json` says what it looks like.
 
-use crate::finding::{Finding, Fix};
+use crate::diagnostic::{Diagnostic, Fix};
 use crate::policy_tests::TestResult;
 use outport_manifest::Severity;
 use outport_policy::Location;
 use serde::Serialize;
 
 /// The report of a check, as one JSON document with its line end.
-pub fn report_json(findings: &[Finding], tests: &[TestResult]) -> String {
+pub fn report_json(findings: &[Diagnostic], tests: &[TestResult]) -> String {
     let count = |severity| {
         findings
             .iter()
@@ -88,13 +88,13 @@ struct Change<'a> {
     replacement: &'a str,
 }
 
-impl<'a> From<&'a Finding> for Told<'a> {
-    fn from(finding: &'a Finding) -> Self {
+impl<'a> From<&'a Diagnostic> for Told<'a> {
+    fn from(finding: &'a Diagnostic) -> Self {
         Self {
-            code: finding.code.to_string(),
+            code: finding.code().to_string(),
             severity: finding.severity.as_str(),
             message: &finding.message,
-            location: Where::from(&finding.location),
+            location: Where::from(finding.place()),
             component: finding.component.as_deref(),
             help: finding.help.as_deref(),
             related: finding

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! entries, interfaces ─┐
-//! operator ────────────┼─► review ──► findings ──► human, json, sarif, fix
+//! operator ────────────┼─► review ──► findings ──► Renderer, json, sarif, fix
 //! notes and problems ──┘
 //! policy, destination ───► explain ─► layers, verdict, remedy
 //! policies ──────────────► EffectivePolicy ─► a document to commit and compare
@@ -15,26 +15,31 @@
 
 mod app;
 mod code;
+mod colours;
+mod diagnostic;
 pub mod explain;
-mod finding;
 mod findings;
 mod fix;
-pub mod human;
 mod imports;
 mod json;
 mod policy_tests;
+mod renderer;
 mod sarif;
+mod sources;
 mod subject;
 mod wording;
 
 pub use app::{AppUnderReview, policies};
 pub use code::Code;
-pub use finding::{Finding, FindingCode, Fix};
+pub use colours::{Colour, Colours};
+pub use diagnostic::{Diagnostic, FindingCode, Fix, Quoted};
 pub use findings::{DeniedNames, review, warnings_at_start};
 pub use fix::{FixError, apply_fixes};
 pub use imports::{list_imports, sum_up_imports};
 pub use json::report_json;
 pub use outport_manifest::Severity;
 pub use policy_tests::{PolicyTests, TestResult};
+pub use renderer::{Detail, MESSAGE_COLUMNS, REPORT_COLUMNS, Renderer, Sentences};
 pub use sarif::report_sarif;
+pub use sources::Sources;
 pub use subject::{Granted, Interfaces, Subject, Trigger};

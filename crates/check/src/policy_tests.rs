@@ -19,8 +19,8 @@
 mod words;
 
 use crate::code::Code;
+use crate::diagnostic::Diagnostic;
 use crate::explain::{Assumption, Explanation, Question, QuestionError, Verdict, explain};
-use crate::finding::Finding;
 use crate::findings::DeniedNames;
 use crate::policy_tests::words::in_words_of_authors;
 use outport_manifest::SourceFile;
@@ -85,7 +85,7 @@ const DEPENDS: &str = "depends";
 
 impl PolicyTests {
     /// Reads a file of tests: those that can be read, and what is wrong with the others.
-    pub fn parse(source: &SourceFile) -> (Self, Vec<Finding>) {
+    pub fn parse(source: &SourceFile) -> (Self, Vec<Diagnostic>) {
         let mut this = Self {
             source: source.clone(),
             tests: Vec::new(),
@@ -95,7 +95,7 @@ impl PolicyTests {
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
                 let (message, help) = in_words_of_authors(error.message(), source.slice(&span));
-                let finding = Finding::new(Code::TestFile, source.location(&span), message);
+                let finding = Diagnostic::new(Code::TestFile, source.location(&span), message);
                 let finding = match help {
                     Some(help) => finding.helped_by(help),
                     None => finding,
@@ -114,7 +114,7 @@ impl PolicyTests {
     }
 
     /// Runs the tests against the policies of the app's components.
-    pub fn run(&self, policies: &[Policy], denied_names: DeniedNames) -> (Vec<TestResult>, Vec<Finding>) {
+    pub fn run(&self, policies: &[Policy], denied_names: DeniedNames) -> (Vec<TestResult>, Vec<Diagnostic>) {
         let mut results = Vec::new();
         let mut findings = Vec::new();
         for test in &self.tests {
@@ -134,7 +134,7 @@ impl PolicyTests {
     }
 
     /// The component that a test names, or the only one.
-    fn policy_of<'p>(&self, test: &Test, policies: &'p [Policy]) -> Result<&'p Policy, Box<Finding>> {
+    fn policy_of<'p>(&self, test: &Test, policies: &'p [Policy]) -> Result<&'p Policy, Box<Diagnostic>> {
         let wrong = match (&test.component, policies) {
             (None, [only]) => return Ok(only),
             (None, _) => self.wrong(
@@ -159,7 +159,7 @@ impl PolicyTests {
         }))
     }
 
-    fn read(&self, number: usize, row: Row) -> Result<Test, Box<Finding>> {
+    fn read(&self, number: usize, row: Row) -> Result<Test, Box<Diagnostic>> {
         let question = row.destination.get_ref().parse();
         let question =
             question.map_err(|error: QuestionError| self.wrong(&row.destination, error.to_string()))?;
@@ -187,17 +187,17 @@ impl PolicyTests {
         })
     }
 
-    fn wrong<T>(&self, at: &Spanned<T>, message: String) -> Finding {
-        Finding::new(Code::TestFile, self.location(at), message)
+    fn wrong<T>(&self, at: &Spanned<T>, message: String) -> Diagnostic {
+        Diagnostic::new(Code::TestFile, self.location(at), message)
     }
 
-    fn failed(&self, test: &Test, result: &TestResult, explanation: &Explanation) -> Finding {
+    fn failed(&self, test: &Test, result: &TestResult, explanation: &Explanation) -> Diagnostic {
         let message = format!(
             "`{}` from `{}` was expected to be `{}`, and is `{}`",
             result.destination, result.component, result.expected, result.found
         );
         let finding =
-            Finding::new(Code::TestFailed, self.location(&test.expect), message).of(&result.component);
+            Diagnostic::new(Code::TestFailed, self.location(&test.expect), message).of(&result.component);
         let expects_more = result.expected == "allow";
         match explanation.remedy.as_ref().filter(|_| expects_more) {
             Some(remedy) => finding.helped_by(remedy),

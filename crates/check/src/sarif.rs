@@ -3,19 +3,19 @@
 //! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>
 
 use crate::code::Code;
-use crate::finding::{Finding, FindingCode};
+use crate::diagnostic::{Diagnostic, FindingCode};
 use outport_manifest::Severity;
 use outport_policy::Location;
 use serde_json::{Value, json};
 
 /// The log of one run, as one JSON document with its line end.
-pub fn report_sarif(findings: &[Finding], version: &str) -> String {
-    let mut codes: Vec<FindingCode> = findings.iter().map(|finding| finding.code).collect();
+pub fn report_sarif(findings: &[Diagnostic], version: &str) -> String {
+    let mut codes: Vec<FindingCode> = findings.iter().map(|finding| finding.code()).collect();
     codes.sort_unstable();
     codes.dedup();
     let results: Vec<Value> = findings
         .iter()
-        .map(|finding| result(finding, codes.binary_search(&finding.code).unwrap_or_default()))
+        .map(|finding| result(finding, codes.binary_search(&finding.code()).unwrap_or_default()))
         .collect();
     let log = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -52,7 +52,7 @@ fn described(code: Code) -> &'static str {
     code.meaning()
 }
 
-fn result(finding: &Finding, rule: usize) -> Value {
+fn result(finding: &Diagnostic, rule: usize) -> Value {
     let message = match &finding.help {
         Some(help) => format!("{}\nhelp: {help}", finding.message),
         None => finding.message.clone(),
@@ -69,11 +69,11 @@ fn result(finding: &Finding, rule: usize) -> Value {
         })
         .collect();
     let mut result = json!({
-        "ruleId": finding.code.to_string(),
+        "ruleId": finding.code().to_string(),
         "ruleIndex": rule,
         "level": finding.severity.as_str(),
         "message": { "text": message },
-        "locations": [location_of(&finding.location)],
+        "locations": [location_of(finding.place())],
     });
     if !related.is_empty() {
         result["relatedLocations"] = json!(related);

@@ -2,10 +2,9 @@
 
 use boon::{Compiler, Schemas};
 use outport_check::explain::{Assumption, EffectivePolicy, Question, Verdict, explain};
-use outport_check::human::{Colours, Sources, render_all};
 use outport_check::{
-    AppUnderReview, DeniedNames, Finding, FindingCode, Interfaces, PolicyTests, Severity, apply_fixes,
-    policies, report_json, report_sarif, warnings_at_start,
+    AppUnderReview, Colours, DeniedNames, Detail, Diagnostic, FindingCode, Interfaces, PolicyTests, Renderer,
+    Severity, Sources, apply_fixes, policies, report_json, report_sarif, warnings_at_start,
 };
 use outport_manifest::{AppReading, GivenVariables, Manifest, ResolvedApp, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator, Policy};
@@ -29,7 +28,7 @@ fn operator(denied: &[&str]) -> Operator {
 }
 
 struct AppReview {
-    findings: Vec<Finding>,
+    findings: Vec<Diagnostic>,
     policies: Vec<Policy>,
 }
 
@@ -59,13 +58,16 @@ fn app(entries: &str, denied: &[&str]) -> (SourceFile, AppReview) {
     (source, review)
 }
 
-fn codes(findings: &[Finding]) -> Vec<String> {
-    findings.iter().map(|finding| finding.code.to_string()).collect()
+fn codes(findings: &[Diagnostic]) -> Vec<String> {
+    findings
+        .iter()
+        .map(|finding| finding.code().to_string())
+        .collect()
 }
 
-fn quoted<'s>(source: &'s SourceFile, finding: &Finding) -> &'s str {
+fn quoted<'s>(source: &'s SourceFile, finding: &Diagnostic) -> &'s str {
     match &finding.location {
-        Location::File { span, .. } => source.slice(span),
+        Some(Location::File { span, .. }) => source.slice(span),
         _ => "",
     }
 }
@@ -106,10 +108,10 @@ fn overlap_with_the_deny_list_warns_and_does_not_fail() {
         ),
     ] {
         let (_, review) = app(&format!("\"{entry}\""), &[denied]);
-        let found: Vec<&Finding> = review
+        let found: Vec<&Diagnostic> = review
             .findings
             .iter()
-            .filter(|one| one.code.to_string() == code)
+            .filter(|one| one.code().to_string() == code)
             .collect();
         assert_eq!(found.len(), 1, "{entry}: {:?}", codes(&review.findings));
         assert_eq!(found[0].severity, Severity::Warning, "{entry}");
@@ -139,10 +141,10 @@ fn limits_in_force_block_and_narrow_what_names_them() {
     ] {
         let (_, review) = app(&format!("\"{entry}\""), &[]);
         let found = review.findings.iter().find(|finding| {
-            let code = finding.code.to_string();
+            let code = finding.code().to_string();
             code == "entry.blocked" || code == "entry.narrowed"
         });
-        let found = found.map(|finding| (finding.code.to_string(), finding.severity));
+        let found = found.map(|finding| (finding.code().to_string(), finding.severity));
         assert_eq!(
             found,
             expected.map(|(code, severity)| (code.to_owned(), severity)),
@@ -190,7 +192,7 @@ source = "x.wasm"
     let found: Vec<(String, &str)> = review
         .findings
         .iter()
-        .map(|finding| (finding.code.to_string(), quoted(&source, finding)))
+        .map(|finding| (finding.code().to_string(), quoted(&source, finding)))
         .collect();
     for (code, part) in [
         ("manifest.version", "3"),
@@ -242,12 +244,13 @@ fn places_are_right_whatever_the_file_looks_like() {
             let blocked = review
                 .findings
                 .iter()
-                .find(|finding| finding.code.to_string() == "entry.blocked");
+                .find(|finding| finding.code().to_string() == "entry.blocked");
             let blocked = blocked.unwrap_or_else(|| panic!("{component}: {:?}", review.findings));
             assert_eq!(quoted(&source, blocked), entry, "{component}");
             let mut sources = Sources::default();
             sources.add(source.clone());
-            let shown = render_all(std::slice::from_ref(blocked), &sources, Colours::Plain);
+            let shown = Renderer::report(Detail::Full, Colours::Plain)
+                .render_all(std::slice::from_ref(blocked), &sources);
             assert!(shown.contains(&"^".repeat(entry.len())), "{shown}");
         }
     }
@@ -260,7 +263,7 @@ fn what_only_dns_decides_is_a_note() {
     let found: Vec<_> = review
         .findings
         .iter()
-        .map(|one| (one.code.to_string(), one.severity))
+        .map(|one| (one.code().to_string(), one.severity))
         .collect();
     assert_eq!(found, [("entry.undecided".to_owned(), Severity::Note)]);
 }
@@ -303,7 +306,7 @@ fn what_is_odd_about_an_entry_is_a_warning() {
             .findings
             .iter()
             .filter(|finding| finding.severity == Severity::Warning)
-            .map(|finding| finding.code.to_string())
+            .map(|finding| finding.code().to_string())
             .filter(|code| !["entry.blocked", "entry.narrowed"].contains(&code.as_str()))
             .collect();
         assert_eq!(odd, code.into_iter().collect::<Vec<_>>(), "{entries}");
@@ -346,7 +349,7 @@ fn of_an_entry_with_a_secret_only_the_code_is_told() {
     let redundant = review
         .findings
         .iter()
-        .find(|finding| finding.code.to_string() == "entry.redundant")
+        .find(|finding| finding.code().to_string() == "entry.redundant")
         .expect("it is found");
     assert!(
         redundant.fix.is_none() && !redundant.message.contains("permits all of it"),
@@ -481,7 +484,7 @@ fn findings_are_short_however_long_what_was_written_is() {
         let mut sources = Sources::default();
         sources.add(source);
         for told in [
-            render_all(&review.findings, &sources, Colours::Plain),
+            Renderer::report(Detail::Full, Colours::Plain).render_all(&review.findings, &sources),
             report_sarif(&review.findings, "1.0.0"),
             report_json(&review.findings, &[]),
         ] {
@@ -505,7 +508,7 @@ fn findings_are_short_however_long_an_entry_is() {
     sources.add(source.clone());
     assert!(codes(&review.findings).len() > 4, "{:?}", codes(&review.findings));
     for text in [
-        render_all(&review.findings, &sources, Colours::Plain),
+        Renderer::report(Detail::Full, Colours::Plain).render_all(&review.findings, &sources),
         report_sarif(&review.findings, "1.0.0"),
         report_json(&review.findings, &[]),
     ] {
@@ -514,7 +517,7 @@ fn findings_are_short_however_long_an_entry_is() {
     let location = review
         .findings
         .iter()
-        .find(|finding| finding.code.to_string() == "manifest.entry");
+        .find(|finding| finding.code().to_string() == "manifest.entry");
     assert_eq!(
         quoted(&source, location.expect("it is an error")).len(),
         bad.len()
@@ -803,7 +806,7 @@ expect = "sometimes"
     assert_eq!(passed, [(1, true), (2, true), (3, true), (4, false)]);
     let failed: Vec<(String, &str)> = failed
         .iter()
-        .map(|one| (one.code.to_string(), quoted(&file, one)))
+        .map(|one| (one.code().to_string(), quoted(&file, one)))
         .collect();
     assert_eq!(
         failed,
@@ -1252,14 +1255,14 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
         .review();
         let about_code = findings
             .iter()
-            .filter(|finding| !finding.code.to_string().starts_with("manifest."));
+            .filter(|finding| !finding.code().to_string().starts_with("manifest."));
         let found: Vec<String> = about_code
             .clone()
-            .map(|finding| format!("{} {}", finding.severity.as_str(), finding.code))
+            .map(|finding| format!("{} {}", finding.severity.as_str(), finding.code()))
             .collect();
         assert_eq!(found, *expected, "{component} {imports:?}");
         // That nothing is there is said where the code does not ask for it.
-        let not_used = |finding: &&Finding| finding.code.to_string() == "manifest.not-used";
+        let not_used = |finding: &&Diagnostic| finding.code().to_string() == "manifest.not-used";
         let says_so = findings.iter().filter(not_used).count() == 1;
         let is_unserved = expected.contains(&"warning component.unserved-grant");
         assert_eq!(
@@ -1295,7 +1298,7 @@ fn a_half_open_range_is_warned_of_where_it_leaves_a_denied_port_open() {
     let denying = operator(&["*://bad.example:80..90", "*://bad.example:80-90"]);
     let found: Vec<String> = warnings_at_start(&[], &denying)
         .iter()
-        .map(ToString::to_string)
+        .map(|one| format!("{}: {}", one.code(), one.message))
         .collect();
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
@@ -1376,7 +1379,7 @@ fn an_effective_policy_reads_like_this_and_can_be_compared() {
 #[test]
 fn codes_of_files_and_of_findings_are_told_alike() {
     let (_, review) = app("\"example.com\"", &[]);
-    assert!(matches!(review.findings[0].code, FindingCode::File(_)));
+    assert!(matches!(review.findings[0].code, Some(FindingCode::File(_))));
     assert_eq!(codes(&review.findings), ["manifest.entry"]);
 }
 

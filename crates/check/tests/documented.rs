@@ -3,9 +3,9 @@
 //!
 //! `UPDATE_DOCS=1 cargo test -p outport-check --test documented` writes the outputs anew.
 
-use outport_check::human::{Colours, Sources, render};
 use outport_check::{
-    AppUnderReview, Code, DeniedNames, Finding, FindingCode, Interfaces, PolicyTests, policies,
+    AppUnderReview, Code, Colours, DeniedNames, Detail, Diagnostic, FindingCode, Interfaces, PolicyTests,
+    Renderer, Sources, policies,
 };
 use outport_manifest::{ComponentId, GivenVariables, Manifest, ResolvedApp, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator};
@@ -107,7 +107,7 @@ fn surroundings(console: &str) -> (Operator, Option<Interfaces>) {
     )
 }
 
-fn findings(section: &Section<'_>) -> (Vec<Finding>, Sources) {
+fn findings(section: &Section<'_>) -> (Vec<Diagnostic>, Sources) {
     let (operator, interfaces) = surroundings(section.console);
     let is_test = section.code.starts_with("test.");
     let component = match is_test {
@@ -144,7 +144,7 @@ fn findings(section: &Section<'_>) -> (Vec<Finding>, Sources) {
 }
 
 /// What only `outport check` itself finds; the end-to-end tests of it have these too.
-fn by_hand(code: &str, source: &SourceFile, manifest: &Manifest) -> Option<Finding> {
+fn by_hand(code: &str, source: &SourceFile, manifest: &Manifest) -> Option<Diagnostic> {
     let at = |text: &str| {
         let start = source.text().find(text).expect("it is in the example");
         source.location(&(start..start + text.len()))
@@ -152,15 +152,15 @@ fn by_hand(code: &str, source: &SourceFile, manifest: &Manifest) -> Option<Findi
     Some(match code {
         "component.unusable" => {
             let location = source.location(&manifest.components[0].source.span);
-            Finding::new(Code::Unusable, location, "there is no file `web.wasm`")
+            Diagnostic::new(Code::Unusable, location, "there is no file `web.wasm`")
         }
         "component.not-linked" => {
             let message =
                 "component `web` cannot be linked: it imports a core module, which is not supported";
-            Finding::new(Code::NotLinked, at("web"), message)
+            Diagnostic::new(Code::NotLinked, at("web"), message)
         }
         "component.no-files" => {
-            let finding = Finding::new(Code::NoFiles, at("assets/*"), "no file matches `assets/*`");
+            let finding = Diagnostic::new(Code::NoFiles, at("assets/*"), "no file matches `assets/*`");
             finding.helped_by("paths are those below the directory of the manifest")
         }
         "operator.input" => {
@@ -169,7 +169,7 @@ fn by_hand(code: &str, source: &SourceFile, manifest: &Manifest) -> Option<Findi
             };
             let error = Entry::parse("example.com:80", option.clone()).expect_err("it has no scheme");
             let message = format!("`{}` is no valid entry: {}", error.text(), error.problem());
-            let finding = Finding::new(Code::Input, option, message);
+            let finding = Diagnostic::new(Code::Input, option, message);
             finding.helped_by(format!("write `{}`", error.instead().expect("a suggestion")))
         }
         _ => return None,
@@ -180,9 +180,9 @@ fn output(section: &Section<'_>) -> String {
     let (findings, sources) = findings(section);
     let wanted = findings
         .iter()
-        .filter(|finding| finding.code.to_string() == section.code);
+        .filter(|finding| finding.code().to_string() == section.code);
     wanted
-        .map(|finding| render(finding, &sources, Colours::Plain))
+        .map(|finding| Renderer::report(Detail::Full, Colours::Plain).render(finding, &sources))
         .collect()
 }
 

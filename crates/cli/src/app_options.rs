@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use outport_check::Diagnostic;
 use outport_manifest::{
     AppReading, Fallback, GivenVariables, Manifest, Reading, Remark, ResolvedApp, SourceFile,
     VariableArgument,
@@ -15,7 +16,6 @@ use outport_policy::{Location, text};
 use outport_runtime::regular_file;
 
 use crate::defaults::defaults;
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::{Files, read_own_text, read_text, unreadable};
 
@@ -104,11 +104,11 @@ impl AppOptions {
             let advice = format!(
                 "a component without a manifest runs with `outport run {shown}`, or answers HTTP with `outport serve {shown}`"
             );
-            return Err(error.advising(advice));
+            return Err(error.helped_by(advice));
         }
         files.read(&path, "manifest").map_err(|unreadable| {
             unreadable
-                .advising("run Outport where the app's `spin.toml` is, or say where with `-f DIR_OR_FILE`")
+                .helped_by("run Outport where the app's `spin.toml` is, or say where with `-f DIR_OR_FILE`")
         })
     }
 

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use outport_check::Diagnostic;
 use outport_egress::{AuditFile, AuditLog, AuditLogError};
 use outport_runtime::stdio;
 
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 
 /// What is recorded, where, and whether anything is done that is not.
@@ -60,7 +60,7 @@ impl AuditOptions {
             let error = Diagnostic::error(
                 "`--audit-required` needs an audit log in a file, and `-` is standard error",
             );
-            return Err(Failure::unusable(error.advising(
+            return Err(Failure::unusable(error.helped_by(
                 "whether somebody keeps what standard error gets is not known here; name a file: `--audit-log FILE`",
             )));
         }

@@ -5,10 +5,10 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use clap::Args;
+use outport_check::Diagnostic;
 use outport_policy::{Entry, Location};
 use outport_runtime::guest_env::{Access, Directory, OpenDirectories};
 
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::{ListOf, parse_entries};

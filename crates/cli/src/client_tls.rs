@@ -6,11 +6,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use outport_check::{Code, Diagnostic};
 use outport_egress::TlsProfile;
 use outport_manifest::{ClientTls, Component, ComponentId, Located, RuntimeConfig, SourceFile, nearest};
 use outport_policy::{Host, Location, text};
 
-use crate::diagnostic::Diagnostic;
 use crate::files::read_bytes;
 
 /// The profiles of all components, in the order of the file.
@@ -63,7 +63,11 @@ impl ClientTlsProfiles {
             "`client_tls` is for a component `{other}`, and not for this one, which is called `{}`",
             text::message(component)
         );
-        Some(Diagnostic::warning(message).at(location.clone()))
+        Some(
+            Diagnostic::warning(message)
+                .coded(Code::Input)
+                .at(location.clone()),
+        )
     }
 
     /// A warning for each component that the app has not: what is written for it holds for nobody.
@@ -77,9 +81,11 @@ impl ClientTlsProfiles {
             .take(MOST_UNKNOWN)
             .map(|(id, location)| {
                 let message = format!("`client_tls` is for a component `{id}`, which the app has not");
-                let warning = Diagnostic::warning(message).at(location.clone());
+                let warning = Diagnostic::warning(message)
+                    .coded(Code::Input)
+                    .at(location.clone());
                 match nearest(id.as_str(), known().take(MOST_COMPARED)) {
-                    Some(meant) => warning.advising(format!("did you mean `{meant}`?")),
+                    Some(meant) => warning.helped_by(format!("did you mean `{meant}`?")),
                     None => warning,
                 }
             })

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use outport_check::Diagnostic;
 use outport_runtime::cache::{CacheDirectory, CompiledCode};
 use outport_runtime::guest_env::{Access, Directory};
 
-use crate::diagnostic::Diagnostic;
 use crate::files::Files;
 use crate::terminal::Terminal;
 
@@ -29,7 +29,7 @@ pub(crate) fn compiled_code(
         },
     };
     let warning = Diagnostic::warning(format!("compiled code is not kept: {refused}"))
-        .advising("each start compiles anew; `--cache-dir DIR` names a directory to keep it in");
+        .helped_by("each start compiles anew; `--cache-dir DIR` names a directory to keep it in");
     terminal.show(&warning, &Files::default());
     CompiledCode::nowhere()
 }

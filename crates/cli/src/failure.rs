@@ -1,6 +1,7 @@
 //! Why a command did not do what it is for, and the status that it exits with.
 
-use crate::diagnostic::Diagnostic;
+use outport_check::Diagnostic;
+
 use crate::files::Files;
 use crate::terminal::Terminal;
 

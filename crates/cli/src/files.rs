@@ -2,27 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::path::Path;
 
-use outport_manifest::SourceFile;
+use outport_manifest::{SourceFile, Span};
 use outport_runtime::regular_file;
 
 use outport_policy::text;
 
-use crate::diagnostic::Diagnostic;
+use outport_check::{Diagnostic, Sources};
 
 /// The files that a command read.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Files {
-    read: Vec<Kept>,
-}
-
-#[derive(Clone)]
-struct Kept {
-    file: SourceFile,
-    /// The text with `*` for each byte that is concealed; nothing where none is.
-    concealed: Option<String>,
+    sources: Sources,
 }
 
 impl Files {
@@ -41,45 +33,23 @@ impl Files {
             .and_then(text_of)
             .map_err(|error| unreadable(path, what, &error))?;
         let file = SourceFile::new(path, text);
-        self.read.push(Kept {
-            file: file.clone(),
-            concealed: None,
-        });
+        self.sources.add(file.clone());
         Ok(file)
     }
 
     /// From now on these bytes of a file are not quoted.
-    pub(crate) fn conceal(&mut self, path: &Path, secret: Range<usize>) {
-        for kept in self.read.iter_mut().filter(|kept| kept.file.path() == path) {
-            let text = kept.concealed.get_or_insert_with(|| kept.file.text().to_owned());
-            if let Some(hidden) = text.get(secret.clone()) {
-                let stars = hidden.replace(|c| c != '\n', "*");
-                text.replace_range(secret.clone(), &format!("{stars:*<width$}", width = secret.len()));
-            }
-        }
+    pub(crate) fn conceal(&mut self, path: &Path, secret: Span) {
+        self.sources.conceal(path, secret);
     }
 
     /// The text of a file that was read, as it is: to compare, not to show.
     pub(crate) fn content(&self, path: &Path) -> Option<String> {
-        let kept = self.read.iter().find(|kept| kept.file.path() == path)?;
-        Some(kept.file.text().to_owned())
+        self.sources.file(path).map(|file| file.text().to_owned())
     }
 
-    /// The text of a file that was read, with `*` for each byte that is concealed.
-    pub(crate) fn text(&self, path: &str) -> Option<&str> {
-        let kept = self
-            .read
-            .iter()
-            .find(|kept| kept.file.path() == Path::new(path))?;
-        Some(kept.concealed.as_deref().unwrap_or(kept.file.text()))
-    }
-}
-
-impl std::fmt::Debug for Files {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.read.iter().map(|kept| kept.file.path()))
-            .finish()
+    /// What messages may quote.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
     }
 }
 
@@ -136,20 +106,5 @@ mod tests {
     fn a_text_that_never_ends_is_refused() {
         let error = read_text(Path::new("/dev/zero")).unwrap_err();
         assert_eq!(error.to_string(), "it is longer than 64 MiB");
-    }
-
-    #[test]
-    fn what_is_concealed_is_not_quoted_and_moves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("spin.toml");
-        std::fs::write(&path, "a = \"schlüssel\"\nb = 1").unwrap();
-        let mut files = Files::default();
-        files.read(&path, "manifest").unwrap();
-        files.conceal(&path, 5..15);
-        assert_eq!(
-            files.text(path.to_str().unwrap()).unwrap(),
-            "a = \"**********\"\nb = 1"
-        );
-        assert_eq!(files.text("another"), None);
     }
 }

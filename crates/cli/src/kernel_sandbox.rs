@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
+use outport_check::Diagnostic;
 use outport_egress::AuditLogError;
 use outport_policy::text;
 use outport_runtime::cache::CompiledCode;
@@ -14,7 +15,6 @@ use outport_runtime::guest_env::{Access, Directory};
 use outport_runtime::sandbox::{Demand, Enforced, FileTimes, Gap, Sandbox};
 
 use crate::audit_output::AuditOutput;
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::OperatorOptions;
@@ -96,7 +96,7 @@ impl OperatorOptions {
                 AuditLogError::Another { .. } => "name another file, or move this one away",
                 _ => "name a file in a directory that is there and that you may write to, or `-`",
             };
-            Failure::unusable(Diagnostic::error(error.to_string()).advising(advice))
+            Failure::unusable(Diagnostic::error(error.to_string()).helped_by(advice))
         })?;
         let code = self.compiled_code(directories, terminal);
         let guests = directories.iter().filter(|shared| shared.access == Access::Write);
@@ -130,7 +130,7 @@ impl OperatorOptions {
         {
             let error = Diagnostic::error(what("audit log", log, shared));
             return Err(Failure::unusable(
-                error.advising("keep the log in a directory that no guest is shown"),
+                error.helped_by("keep the log in a directory that no guest is shown"),
             ));
         }
         if let Some(config) = self.runtime_config_file()
@@ -154,7 +154,7 @@ fn enter(sandbox: &Sandbox, demand: Demand, terminal: Terminal) -> Result<Option
         }
         Err(error) if demand == Demand::Everything => Err(Failure::unusable(
             Diagnostic::error(format!("there is no kernel sandbox: {error}"))
-                .advising("`--kernel-sandbox on` takes what there is"),
+                .helped_by("`--kernel-sandbox on` takes what there is"),
         )),
         Err(error) => {
             let what = format!("the kernel sandbox was not entered: {error}");
@@ -174,7 +174,7 @@ fn unheld(enforced: &Enforced, gap: &Gap) -> String {
 }
 
 fn warn(terminal: Terminal, what: &str, advice: &str) {
-    let warning = Diagnostic::warning(what).advising(advice);
+    let warning = Diagnostic::warning(what).helped_by(advice);
     terminal.show(&warning, &Files::default());
 }
 

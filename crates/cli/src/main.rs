@@ -15,13 +15,13 @@
 //! error.
 
 mod app_options;
+mod app_problem;
 mod audit_output;
 mod author_options;
 mod client_tls;
 mod commands;
 mod compiled_code;
 mod defaults;
-mod diagnostic;
 mod failure;
 mod files;
 mod interfaces;
@@ -32,7 +32,6 @@ mod load_options;
 mod network;
 mod numbers;
 mod operator_options;
-mod paint;
 mod reach;
 mod reload;
 mod replacement;

@@ -4,15 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outport_check::{Colour, Colours};
 use outport_egress::{DenialReporter, Egress, Gate, Refresher, Resolver};
-use outport_policy::{AllowList, Operator};
+use outport_policy::{AllowList, Operator, text};
 use outport_runtime::descriptors;
 
 use crate::audit_output::{AuditOutput, Record};
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
-use crate::paint::{Colour, Paint, harmless};
 use crate::reload::Reload;
 use crate::terminal::Terminal;
 
@@ -120,9 +120,13 @@ fn resolver(servers: &[SocketAddr]) -> Result<Resolver, Failure> {
 }
 
 /// A denial's line, its first word coloured.
-fn painted(line: &str, paint: Paint) -> String {
+fn painted(line: &str, paint: Colours) -> String {
     match line.split_once(':') {
-        Some((label, rest)) => format!("{}:{}", paint.with(Colour::Red, label), harmless(rest)),
-        None => harmless(line),
+        Some((label, rest)) => format!(
+            "{}:{}",
+            paint.with(Colour::Red, label),
+            text::terminal_lines(rest)
+        ),
+        None => text::terminal_lines(line),
     }
 }

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use outport_check::DeniedNames;
+use outport_check::{DeniedNames, Diagnostic};
 use outport_manifest::{DnsServer, Located, OutboundHttp, RuntimeConfig};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator, PortSet, Quotas, RuntimeLimits};
 use outport_runtime::cache::CompiledCode;
@@ -23,7 +23,6 @@ use outport_runtime::guest_env::Directory;
 use crate::audit_output::AuditOptions;
 use crate::client_tls::ClientTlsProfiles;
 use crate::compiled_code::compiled_code;
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::kernel_sandbox::SandboxOptions;
@@ -305,7 +304,7 @@ impl OperatorOptions {
                 Ok(server) => servers.push(server.0),
                 Err(error) => wrong.push(
                     bad_value("--dns-server", text, &error)
-                        .advising("write an IP address, and perhaps a port, such as `9.9.9.9:53`"),
+                        .helped_by("write an IP address, and perhaps a port, such as `9.9.9.9:53`"),
                 ),
             }
         }

@@ -22,11 +22,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 use std::{fs, io, thread};
 
+use outport_check::Diagnostic;
 use outport_egress::{Egress, WeakEgress};
 use outport_policy::Location;
 
 use crate::client_tls::ClientTlsProfiles;
-use crate::diagnostic::Diagnostic;
 use crate::files::{Files, unreadable};
 use crate::network::within_descriptors;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
@@ -132,7 +132,7 @@ impl Watch {
             }
         };
         // What the environment says has been told at start, and stays as it is.
-        let is_new = |remark: &&Diagnostic| !matches!(remark.location(), Some(Location::Environment { .. }));
+        let is_new = |remark: &&Diagnostic| !matches!(remark.location, Some(Location::Environment { .. }));
         let remarks = settings.remarks.iter().filter(is_new);
         remarks.for_each(|remark| self.terminal.show(remark, &files));
         for setting in self.fixed.differences(&Fixed::of(&settings)) {
@@ -147,7 +147,7 @@ impl Watch {
 
     fn report_gone(&self, error: &io::Error) {
         let gone = unreadable(&self.path, "runtime config file", error)
-            .advising("the operator's list stays as it was; it is loaded again when the file is back");
+            .helped_by("the operator's list stays as it was; it is loaded again when the file is back");
         self.terminal.show(&gone, &Files::default());
     }
 }

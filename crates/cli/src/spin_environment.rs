@@ -13,9 +13,9 @@
 
 use std::ffi::OsString;
 
+use outport_check::{Code, Diagnostic};
 use outport_policy::Location;
 
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 
 /// The value of a variable, if it has one.
@@ -64,7 +64,9 @@ pub(crate) fn not_acted_on() -> Vec<Diagnostic> {
         .into_iter()
         .map(|(name, why)| {
             let message = format!("`{name}` is set and not acted on: {why}");
-            Diagnostic::warning(message).at(place_of(&name))
+            Diagnostic::warning(message)
+                .coded(Code::Input)
+                .at(place_of(&name))
         })
         .collect()
 }
@@ -92,7 +94,7 @@ pub(crate) fn refuse_tls() -> Result<(), Failure> {
                 "`{name}` asks for HTTPS, which Outport does not serve yet"
             ))
             .at(place_of(name))
-            .advising("unset it, and let a proxy in front of Outport speak HTTPS"),
+            .helped_by("unset it, and let a proxy in front of Outport speak HTTPS"),
         )),
     }
 }

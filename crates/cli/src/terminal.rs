@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use outport_check::{Colour, Colours, Diagnostic, Renderer, Severity};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -18,16 +19,14 @@ use outport_egress::Timestamp;
 use outport_policy::{Location, text};
 use outport_runtime::stdio;
 
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::paint::{Colour, Paint, harmless};
 
 /// Standard error, and how to write to it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal {
     volume: Volume,
-    paint: Paint,
+    paint: Colours,
     times: Times,
     /// Of what is said through the methods here.
     own_times: Times,
@@ -86,7 +85,7 @@ impl Terminal {
     }
 
     /// How to colour what is not said through the methods here.
-    pub(crate) fn paint(self) -> Paint {
+    pub(crate) fn paint(self) -> Colours {
         self.paint
     }
 
@@ -126,8 +125,9 @@ impl Terminal {
 
     /// Shows errors in any case, and the rest unless only errors are wanted.
     pub(crate) fn show(self, diagnostic: &Diagnostic, files: &Files) {
-        if diagnostic.is_error() || self.volume >= Volume::Normal {
-            self.insist(diagnostic.render(files, self.paint).trim_end());
+        if diagnostic.severity == Severity::Error || self.volume >= Volume::Normal {
+            let text = Renderer::messages(self.paint).render(diagnostic, files.sources());
+            self.insist(text.trim_end());
         }
     }
 
@@ -231,7 +231,7 @@ fn chosen_log(text: &str) -> Result<EnvFilter, Failure> {
         let location = Location::Environment {
             variable: LOG_VARIABLE.into(),
         };
-        Failure::unusable(Diagnostic::error(message).at(location).advising(
+        Failure::unusable(Diagnostic::error(message).at(location).helped_by(
             "write `error`, `warn`, `info`, `debug`, `trace` or `off`, for all or for a module: \
              `outport_egress=debug,warn`",
         ))
@@ -279,18 +279,18 @@ fn is_level(text: &str) -> bool {
 const OWN_MODULES: [&str; 3] = ["outport", "outport_runtime", "outport_egress"];
 
 /// Colour needs a terminal that can, and a person who did not ask for none (<https://no-color.org>).
-fn paint() -> Paint {
+fn paint() -> Colours {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let cannot = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
     match io::stderr().is_terminal() && !refused && !cannot {
-        true => Paint::Coloured,
-        false => Paint::Plain,
+        true => Colours::Terminal,
+        false => Colours::Plain,
     }
 }
 
 /// An event of the log, as a line like all others: `warning: …`.
 struct LogLine {
-    paint: Paint,
+    paint: Colours,
     times: Times,
 }
 
@@ -318,7 +318,12 @@ where
         if *event.metadata().level() > Level::INFO {
             write!(writer, "{}: ", origin(context, event))?;
         }
-        writeln!(writer, "{}{}", harmless(&text.message), harmless(&text.fields))
+        writeln!(
+            writer,
+            "{}{}",
+            text::terminal_lines(&text.message),
+            text::terminal_lines(&text.fields)
+        )
     }
 }
 
@@ -342,7 +347,7 @@ where
             fields => format!(": {}({fields})", span.name()),
         });
     }
-    harmless(&origin)
+    text::terminal_lines(&origin)
 }
 
 /// The message of an event, and its other fields.

@@ -6,7 +6,7 @@
 //! | --- | --- | --- |
 //! | [`message`], [`path`], [`quote`] | is escaped, `\n`, `\u{202e}`; all letters stay | names and paths in sentences |
 //! | [`log`] | is escaped, and so is all that is not ASCII: letters that look like others, too | the audit log, denials |
-//! | [`terminal`] | is replaced by one column that is shown | quoted lines, in which columns count; and once more before a terminal |
+//! | [`terminal`], [`terminal_lines`] | is replaced by one column that is shown | quoted lines, in which columns count; and once more before a terminal |
 //!
 //! What could do something: control characters (C1 too, which some terminals obey), breaks of lines and paragraphs, and
 //! characters that change the direction of others or are not seen.
@@ -89,6 +89,21 @@ pub fn terminal(text: &str) -> String {
     text.chars().map(mask).collect()
 }
 
+/// The same line by line: line breaks stay, and each further line is indented, so it is never taken for something that
+/// Outport says of its own accord.
+pub fn terminal_lines(text: &str) -> String {
+    let mut lines = text.split('\n').map(terminal);
+    let mut shown = lines.next().unwrap_or_default();
+    for line in lines {
+        shown.push('\n');
+        if !line.is_empty() && !line.starts_with(INDENT) {
+            shown.push_str(INDENT);
+        }
+        shown.push_str(&line);
+    }
+    shown
+}
+
 /// The character, or one of about the same width that is only shown.
 pub fn mask(c: char) -> char {
     match c {
@@ -106,6 +121,8 @@ pub fn mask(c: char) -> char {
         _ => c,
     }
 }
+
+const INDENT: &str = "    ";
 
 /// Characters of a text that a message quotes at most.
 const LONGEST_QUOTE: usize = 120;
@@ -221,6 +238,25 @@ mod tests {
         let shown = begin(format_args!("{large:?}"));
         assert!(shown.starts_with("Some(\"xxx") && shown.ends_with('…'), "{shown}");
         assert_eq!(shown.chars().count(), 301);
+    }
+
+    // proves: RSN-4
+    #[test]
+    fn what_others_wrote_cannot_move_the_cursor() {
+        assert_eq!(
+            terminal_lines("a\x1b[2Jb\r\tc\nd\u{202e}e\u{9b}\u{2028}f"),
+            "a\u{fffd}[2Jb\u{fffd} c\n    d\u{fffd}e\u{fffd}\u{fffd}f"
+        );
+    }
+
+    // proves: RSN-4
+    #[test]
+    fn what_others_wrote_begins_no_line_of_ours() {
+        let trap = "it trapped\n    0: main\n denied: x\n\ndenied: y\r";
+        assert_eq!(
+            terminal_lines(trap),
+            "it trapped\n    0: main\n     denied: x\n\n    denied: y\u{fffd}"
+        );
     }
 
     #[cfg(unix)]

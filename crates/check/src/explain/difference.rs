@@ -4,7 +4,7 @@
 //! as gained, whatever it stands for.
 
 use super::{EffectiveComponent, EffectivePolicy, OperatorSummary};
-use crate::human::wrap;
+use crate::renderer::wrap;
 use outport_policy::{
     AllowList, BlockedNetwork, BlockedNetworkError, DenyList, Entry, EntryError, Limit, Location, Operator,
     Policy, PortSet, PortsError, RuntimeLimits, gained, text,

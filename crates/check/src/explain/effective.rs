@@ -5,7 +5,7 @@
 //! shows the beginnings of long entries.
 
 use super::permits_nothing;
-use crate::human::wrap;
+use crate::renderer::wrap;
 use crate::wording;
 use outport_policy::{
     Entry, EntryScheme, HostPattern, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Transport,

@@ -11,7 +11,7 @@
 //! (clause DL-4).
 
 use crate::findings::DeniedNames;
-use crate::human::wrap;
+use crate::renderer::wrap;
 use outport_policy::{Address, Entry, HostPattern, Name, Policy, Protocol, Transport, text};
 use serde::Serialize;
 use std::fmt::Write;

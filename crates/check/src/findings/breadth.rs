@@ -1,7 +1,7 @@
 //! Entries that permit more, or less, than people mean by them (clause VAL-4).
 
 use crate::code::Code;
-use crate::finding::Finding;
+use crate::diagnostic::Diagnostic;
 use ipnet::IpNet;
 use outport_policy::{
     Entry, EntryPorts, EntryScheme, HostPattern, Name, PortRange, PortSet, PortSpec, Region, text,
@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 /// Of the `needless` entries, which are to be taken out, only that they may not be what was meant.
-pub(super) fn findings(entries: &[Entry], needless: &HashSet<usize>) -> Vec<Finding> {
+pub(super) fn findings(entries: &[Entry], needless: &HashSet<usize>) -> Vec<Diagnostic> {
     let public = PublicNetworks::of(entries);
     let of = |entry| {
         [
@@ -30,11 +30,11 @@ pub(super) fn findings(entries: &[Entry], needless: &HashSet<usize>) -> Vec<Find
     findings
 }
 
-fn everything(entry: &Entry) -> Option<Finding> {
+fn everything(entry: &Entry) -> Option<Diagnostic> {
     let all_ports = entry.ports_for(&EntryScheme::Any).is_all();
     let everything = entry.schemes().contains(&EntryScheme::Any) && entry.hosts().contains(&HostPattern::Any);
     (everything && all_ports).then(|| {
-        Finding::new(
+        Diagnostic::new(
             Code::Everything,
             entry.location().clone(),
             format!(
@@ -47,13 +47,13 @@ fn everything(entry: &Entry) -> Option<Finding> {
 }
 
 /// `https://*` is wider than any suffix; what [`everything`] tells is not told twice.
-fn public_suffix(entry: &Entry) -> Option<Finding> {
+fn public_suffix(entry: &Entry) -> Option<Diagnostic> {
     if entry.hosts().contains(&HostPattern::Any) {
         let message = format!(
             "`{}` covers every name that anybody registers",
             text::excerpt(entry.text())
         );
-        let finding = Finding::new(Code::PublicSuffix, entry.location().clone(), message);
+        let finding = Diagnostic::new(Code::PublicSuffix, entry.location().clone(), message);
         let finding = finding.helped_by("name the hosts that the component needs");
         return everything(entry).is_none().then_some(finding);
     }
@@ -65,7 +65,7 @@ fn public_suffix(entry: &Entry) -> Option<Finding> {
         "`{}` covers every name that anybody registers below `{apex}`",
         text::excerpt(entry.text())
     );
-    let finding = Finding::new(Code::PublicSuffix, entry.location().clone(), message);
+    let finding = Diagnostic::new(Code::PublicSuffix, entry.location().clone(), message);
     Some(finding.helped_by(format!(
         "write the domain that is meant, such as `*.example.{apex}`"
     )))
@@ -78,7 +78,7 @@ fn is_public_suffix(name: &Name) -> bool {
 
 /// Clause DNS-9: an entry that covers an address of this machine or link as a network says that its author means such
 /// addresses, so that a name may resolve to them. A network that is much wider hardly means that.
-fn any_address(entry: &Entry) -> Option<Finding> {
+fn any_address(entry: &Entry) -> Option<Diagnostic> {
     let lifting = entry.hosts().iter().find_map(|host| match host {
         HostPattern::Network(net) => guarded_networks()
             .into_iter()
@@ -89,7 +89,7 @@ fn any_address(entry: &Entry) -> Option<Finding> {
         "`{}` covers {lifting} too, so a name may resolve to addresses there",
         text::excerpt(entry.text())
     );
-    let finding = Finding::new(Code::AnyAddress, entry.location().clone(), message);
+    let finding = Diagnostic::new(Code::AnyAddress, entry.location().clone(), message);
     Some(finding.helped_by(
         "write the networks that are meant; `*` as the host permits every address and keeps names away from this \
          machine and link",
@@ -103,7 +103,7 @@ fn guarded_networks() -> [IpNet; 4] {
 }
 
 /// A range of Spin's, which leaves its end out.
-fn half_open(entry: &Entry) -> Option<Finding> {
+fn half_open(entry: &Entry) -> Option<Diagnostic> {
     let (spec, range) = half_open_range(entry)?;
     let end = u32::from(range.last()) + 1;
     let meant = crate::wording::ports(&[range].into_iter().collect());
@@ -111,7 +111,7 @@ fn half_open(entry: &Entry) -> Option<Finding> {
         "`{spec}` in `{}` means {meant}, without {end}",
         text::excerpt(entry.text())
     );
-    let finding = Finding::new(Code::HalfOpen, entry.location().clone(), message);
+    let finding = Diagnostic::new(Code::HalfOpen, entry.location().clone(), message);
     Some(finding.helped_by(format!(
         "write `{}-{end}` if {end} is meant too, else `{range}`",
         range.first()
@@ -119,7 +119,7 @@ fn half_open(entry: &Entry) -> Option<Finding> {
 }
 
 /// The same in the deny list, where what is left out stays open.
-pub(super) fn half_open_denial(entry: &Entry) -> Option<Finding> {
+pub(super) fn half_open_denial(entry: &Entry) -> Option<Diagnostic> {
     let (spec, range) = half_open_range(entry)?;
     let end = u32::from(range.last()) + 1;
     let meant = crate::wording::ports(&[range].into_iter().collect());
@@ -127,7 +127,7 @@ pub(super) fn half_open_denial(entry: &Entry) -> Option<Finding> {
         "`{spec}` in `{}` denies {meant}, and leaves port {end} open",
         text::excerpt(entry.text())
     );
-    let finding = Finding::new(Code::HalfOpen, entry.location().clone(), message);
+    let finding = Diagnostic::new(Code::HalfOpen, entry.location().clone(), message);
     Some(finding.helped_by(format!(
         "write `{}-{end}` if {end} is to be denied too, else `{range}`",
         range.first()
@@ -159,7 +159,7 @@ impl PublicNetworks {
         Self { v6: ranges.collect() }
     }
 
-    fn v4_only(&self, entry: &Entry) -> Option<Finding> {
+    fn v4_only(&self, entry: &Entry) -> Option<Diagnostic> {
         let net = entry.hosts().iter().find_map(public_v4)?;
         let ports = Region::permitted_by(entry).into_iter().next()?.ports;
         self.v6.intersection(&ports).is_empty().then(|| {
@@ -167,7 +167,7 @@ impl PublicNetworks {
                 "`{}` covers IPv4 only: if what is in {net} has IPv6 addresses too, they are refused",
                 text::excerpt(entry.text())
             );
-            Finding::new(Code::V4Only, entry.location().clone(), message)
+            Diagnostic::new(Code::V4Only, entry.location().clone(), message)
                 .helped_by("list the IPv6 networks of the service beside it, if it has any")
         })
     }

@@ -1,7 +1,7 @@
 //! Entries beside others that permit the same, and entries that are spelled unlike their canonical form.
 
 use crate::code::Code;
-use crate::finding::{Finding, Fix, span_of};
+use crate::diagnostic::{Diagnostic, Fix, span_of};
 use outport_manifest::Severity;
 use outport_policy::{Entry, Redundant, text};
 use std::collections::HashSet;
@@ -11,8 +11,8 @@ pub(super) fn findings(
     entries: &[Entry],
     redundant: &[Redundant<'_>],
     needless: &HashSet<usize>,
-) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = redundant
+) -> Vec<Diagnostic> {
+    let mut findings: Vec<Diagnostic> = redundant
         .iter()
         .map(|one| {
             let by: Vec<String> = one
@@ -34,12 +34,12 @@ pub(super) fn findings(
                     let message = format!(
                         "`{entry}` adds nothing with the present values of variables: {by} {verb} all of it"
                     );
-                    Finding::new(Code::Redundant, location, message).with_severity(Severity::Note)
+                    Diagnostic::new(Code::Redundant, location, message).with_severity(Severity::Note)
                 }
                 false => {
                     let message = format!("`{entry}` adds nothing: {by} {verb} all of it");
                     let fix = written_span(one.entry).map(|span| Fix::Remove { span });
-                    Finding::new(Code::Redundant, location, message)
+                    Diagnostic::new(Code::Redundant, location, message)
                         .helped_by("take it out")
                         .fixed_by(fix)
                 }
@@ -71,7 +71,7 @@ fn written_span(entry: &Entry) -> Option<Range<usize>> {
     span_of(entry.location()).filter(is_entry)
 }
 
-fn spelling(entry: &Entry) -> Option<Finding> {
+fn spelling(entry: &Entry) -> Option<Diagnostic> {
     let canonical = entry.to_string();
     if entry.text() == canonical {
         return None;
@@ -84,7 +84,7 @@ fn spelling(entry: &Entry) -> Option<Finding> {
         span,
         with: canonical.clone(),
     });
-    let finding = Finding::new(Code::Spelling, entry.location().clone(), message);
+    let finding = Diagnostic::new(Code::Spelling, entry.location().clone(), message);
     Some(
         finding
             .helped_by(format!("write `{}`", text::excerpt(&canonical)))

@@ -3,17 +3,17 @@
 
 use super::protocols::unspoken;
 use crate::code::Code;
-use crate::finding::Finding;
+use crate::diagnostic::Diagnostic;
 use crate::imports::{list_imports, sum_up_imports};
 use crate::subject::{Interfaces, Subject, Trigger};
 use outport_manifest::Severity;
 use outport_policy::{Entry, Location, text};
 
-pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let Some(interfaces) = subject.interfaces else {
         return Vec::new();
     };
-    let mut findings: Vec<Finding> = entries(subject, interfaces).into_iter().collect();
+    let mut findings: Vec<Diagnostic> = entries(subject, interfaces).into_iter().collect();
     let missing = subject
         .triggers
         .iter()
@@ -24,7 +24,7 @@ pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     findings
 }
 
-fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
+fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic> {
     let id = text::excerpt(subject.id);
     let first = subject.entries.first();
     let all_were_read = subject.unread == 0;
@@ -37,7 +37,7 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
             ),
         )),
         None if all_were_read && interfaces.uses_sockets() => Some(
-            Finding::new(
+            Diagnostic::new(
                 Code::NoEntries,
                 subject.location.clone(),
                 format!("`{id}` imports `wasi:sockets` and has no entries, so every connection is refused"),
@@ -46,7 +46,7 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
         ),
         None => None,
         Some(first) if !interfaces.uses_sockets() && !interfaces.uses_http() => Some(
-            Finding::new(
+            Diagnostic::new(
                 Code::UnusedEntries,
                 first.location().clone(),
                 format!("`{id}` has entries and imports neither sockets nor HTTP, so they permit nothing"),
@@ -64,7 +64,7 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
                          socket is refused"
                     ),
                 ),
-                false => Finding::new(
+                false => Diagnostic::new(
                     Code::NoSocketEntry,
                     location,
                     format!("`{id}` imports `wasi:sockets`, and its entries permit URLs only: every socket is refused"),
@@ -83,12 +83,12 @@ fn permit_no_socket(entries: &[Entry]) -> bool {
 }
 
 /// What is so of each program that is built with the library, whether or not it opens a socket.
-fn whole_libc(code: Code, location: Location, message: String) -> Finding {
-    let finding = Finding::new(code, location, message).with_severity(Severity::Note);
+fn whole_libc(code: Code, location: Location, message: String) -> Diagnostic {
+    let finding = Diagnostic::new(code, location, message).with_severity(Severity::Note);
     finding.helped_by("nothing is missing if the code opens no sockets; a denial would say what to add")
 }
 
-fn unserved(subject: &Subject<'_>, interfaces: &Interfaces) -> Vec<Finding> {
+fn unserved(subject: &Subject<'_>, interfaces: &Interfaces) -> Vec<Diagnostic> {
     let unserved = subject.granted.iter().filter_map(|granted| {
         let import = granted.unserved(interfaces)?;
         let message = format!(
@@ -98,7 +98,7 @@ fn unserved(subject: &Subject<'_>, interfaces: &Interfaces) -> Vec<Finding> {
             granted.key,
             text::excerpt(import)
         );
-        Some(Finding::new(
+        Some(Diagnostic::new(
             Code::UnservedGrant,
             granted.location.clone(),
             message,
@@ -107,7 +107,7 @@ fn unserved(subject: &Subject<'_>, interfaces: &Interfaces) -> Vec<Finding> {
     unserved.collect()
 }
 
-fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Finding {
+fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Diagnostic {
     let exports: Vec<String> = trigger
         .exports()
         .iter()
@@ -119,10 +119,10 @@ fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Finding {
         trigger.as_str(),
         exports.join(" or ")
     );
-    Finding::new(Code::MissingExport, subject.location.clone(), message)
+    Diagnostic::new(Code::MissingExport, subject.location.clone(), message)
 }
 
-fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
+fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic> {
     if interfaces.trapped.is_empty() {
         return None;
     }
@@ -136,7 +136,7 @@ fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Finding> {
         text::excerpt(subject.id),
         sum_up_imports(interfaces.trapped.iter().map(String::as_str))
     );
-    let finding = Finding::new(Code::TrappedImport, subject.location.clone(), message);
+    let finding = Diagnostic::new(Code::TrappedImport, subject.location.clone(), message);
     let finding =
         finding.helped_by("it starts all the same, and ends with an error if it calls one of these");
     Some(finding.in_brief(brief))

@@ -6,7 +6,7 @@
 //! and `outport explain` without a destination lists it.
 
 use crate::code::Code;
-use crate::finding::Finding;
+use crate::diagnostic::Diagnostic;
 use crate::wording;
 use outport_manifest::Severity;
 use outport_policy::{
@@ -23,7 +23,7 @@ pub(super) fn findings(
     entries: &[Entry],
     kept_out: &KeptOut<'_>,
     needless: &mut HashSet<usize>,
-) -> Vec<Finding> {
+) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for (number, entry) in entries.iter().enumerate() {
         let left = kept_out.left(entry);
@@ -42,7 +42,7 @@ pub(super) fn findings(
     findings
 }
 
-fn blocked(entry: &Entry, kept_out: &KeptOut<'_>) -> Finding {
+fn blocked(entry: &Entry, kept_out: &KeptOut<'_>) -> Diagnostic {
     let cuts: Vec<Cut<'_>> = kept_out
         .direct_cuts(entry)
         .filter(|cut| speaks_of(cut, entry))
@@ -54,11 +54,11 @@ fn blocked(entry: &Entry, kept_out: &KeptOut<'_>) -> Finding {
         text::excerpt(entry.text()),
         reasons.join("; ")
     );
-    let finding = Finding::new(Code::Blocked, entry.location().clone(), message);
+    let finding = Diagnostic::new(Code::Blocked, entry.location().clone(), message);
     with_places(finding, &cuts, entry)
 }
 
-fn narrowed(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
+fn narrowed(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Diagnostic> {
     let mut cuts = kept_out.direct_cuts(entry).filter(|cut| speaks_of(cut, entry));
     let told: Vec<Cut<'_>> = cuts.by_ref().take(MOST_CUTS).collect();
     let more = if cuts.next().is_some() { " and more" } else { "" };
@@ -79,11 +79,11 @@ fn narrowed(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
         parts.join(", "),
         reasons.join("; ")
     );
-    let finding = Finding::new(Code::Narrowed, entry.location().clone(), message).with_severity(severity);
+    let finding = Diagnostic::new(Code::Narrowed, entry.location().clone(), message).with_severity(severity);
     Some(with_places(finding, &told, entry))
 }
 
-fn undecided(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
+fn undecided(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Diagnostic> {
     let found = kept_out.undecided(entry, MOST_CUTS);
     let (told, more) = match found.len() {
         0 => return None,
@@ -104,7 +104,7 @@ fn undecided(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Finding> {
         denied.join(", ")
     );
     Some(told.iter().fold(
-        Finding::new(Code::Undecided, entry.location().clone(), message),
+        Diagnostic::new(Code::Undecided, entry.location().clone(), message),
         |finding, by| with_place(finding, by),
     ))
 }
@@ -134,7 +134,7 @@ fn reasons(cuts: &[Cut<'_>]) -> Vec<String> {
 }
 
 /// The places of the operator's entries, and what would lift the limits.
-fn with_places(finding: Finding, cuts: &[Cut<'_>], entry: &Entry) -> Finding {
+fn with_places(finding: Diagnostic, cuts: &[Cut<'_>], entry: &Entry) -> Diagnostic {
     let finding = cuts
         .iter()
         .fold(finding, |finding, cut| with_place(finding, &cut.by));
@@ -163,7 +163,7 @@ fn lift(cut: &Cut<'_>) -> Option<String> {
     }
 }
 
-fn with_place(finding: Finding, by: &KeptOutBy<'_>) -> Finding {
+fn with_place(finding: Diagnostic, by: &KeptOutBy<'_>) -> Diagnostic {
     let (location, text) = match by {
         KeptOutBy::Entry(entry) => (entry.location(), text::excerpt(entry.text()).into_owned()),
         KeptOutBy::Blocked(blocked) => (blocked.location(), blocked.to_string()),

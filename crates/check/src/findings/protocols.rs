@@ -2,15 +2,15 @@
 //! interfaces, and give a socket to nobody.
 
 use crate::code::Code;
+use crate::diagnostic::Diagnostic;
 use crate::explain::is_spoken;
-use crate::finding::Finding;
 use crate::subject::{Interfaces, Subject};
 use outport_manifest::Severity;
 use outport_policy::{Entry, EntryScheme, HostPattern, Scheme, text};
 use std::collections::HashSet;
 
 /// Of the `needless` entries nothing is told: they are to be taken out.
-pub(super) fn findings(subject: &Subject<'_>, needless: &HashSet<usize>) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject<'_>, needless: &HashSet<usize>) -> Vec<Diagnostic> {
     // All of them are told at once as unused then.
     if subject
         .interfaces
@@ -42,7 +42,7 @@ pub(super) fn unspoken(entry: &Entry) -> impl Iterator<Item = (&EntryScheme, &Sc
     })
 }
 
-fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Finding> {
+fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Diagnostic> {
     let names: Vec<String> = unspoken(entry).map(|(_, url)| format!("`{url}`")).collect();
     let (first, url) = unspoken(entry).next()?;
     let whole = names.len() == entry.schemes().len();
@@ -58,7 +58,7 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Finding> {
         ),
     };
     let severity = if whole { Severity::Warning } else { Severity::Note };
-    let finding = Finding::new(Code::NoEffect, entry.location().clone(), message).with_severity(severity);
+    let finding = Diagnostic::new(Code::NoEffect, entry.location().clone(), message).with_severity(severity);
     let by_itself = || {
         format!(
             "write `{}` if the code connects by itself",

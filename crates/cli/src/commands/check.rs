@@ -11,16 +11,15 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use outport_check::human::{Colours, render_all, render_all_in_brief};
-use outport_check::{Finding, TestResult, apply_fixes, report_json, report_sarif};
+use outport_check::{
+    Colours, Detail, Diagnostic, Renderer, TestResult, apply_fixes, report_json, report_sarif,
+};
 
 use outport_policy::text;
 
 use crate::app_options::AppOptions;
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::operator_options::OperatorOptions;
-use crate::paint::{Paint, harmless};
 use crate::replacement::replace;
 use crate::terminal::Terminal;
 use report::{Outcome, Report};
@@ -82,7 +81,7 @@ pub(super) fn check(options: &Options, terminal: Terminal) -> Result<i32, Failur
 fn fix_manifest(report: &Report) -> Result<usize, Failure> {
     let unusable = |error: &dyn std::fmt::Display| Failure::unusable(Diagnostic::error(error.to_string()));
     let path = report.manifest.path();
-    let own: Vec<Finding> = report.in_manifest().cloned().collect();
+    let own: Vec<Diagnostic> = report.in_manifest().cloned().collect();
     let (text, count) = apply_fixes(report.manifest.text(), &own).map_err(|error| unusable(&error))?;
     if count > 0 {
         replace(path, &text).map_err(|error| {
@@ -122,15 +121,16 @@ impl Options {
             Format::Json => report_json(&report.findings, &report.tests),
             Format::Sarif => report_sarif(&report.findings, env!("CARGO_PKG_VERSION")),
             Format::Human => {
-                let colours = match terminal.paint() == Paint::Coloured && io::stdout().is_terminal() {
-                    true => Colours::Terminal,
+                let colours = match io::stdout().is_terminal() {
+                    true => terminal.paint(),
                     false => Colours::Plain,
                 };
-                let render = match terminal.is_verbose() {
-                    true => render_all,
-                    false => render_all_in_brief,
+                let detail = match terminal.is_verbose() {
+                    true => Detail::Full,
+                    false => Detail::Brief,
                 };
-                let findings = render(&report.findings, &report.sources(), colours);
+                let renderer = Renderer::report(detail, colours);
+                let findings = renderer.render_all(&report.findings, report.files.sources());
                 tests_as_text(&report.tests) + &findings
             }
         }
@@ -144,7 +144,7 @@ fn tests_as_text(tests: &[TestResult]) -> String {
             "test {} {} from {}: {verdict}",
             test.number, test.destination, test.component
         );
-        harmless(&line) + "\n"
+        text::terminal_lines(&line) + "\n"
     });
     let text: String = lines.collect();
     if text.is_empty() { text } else { text + "\n" }

@@ -13,12 +13,11 @@ use clap::{Args, ValueEnum};
 use outport_check::explain::{
     Assumption, EffectivePolicy, Explanation, Question, Verdict, explain as explain_one,
 };
-use outport_check::{DeniedNames, policies};
+use outport_check::{DeniedNames, Diagnostic, policies};
 use outport_manifest::{ComponentId, ResolvedApp};
 use outport_policy::{Name, Operator, Policy, text};
 
 use crate::app_options::AppOptions;
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::{Files, read_text};
 use crate::operator_options::OperatorOptions;
@@ -104,7 +103,7 @@ impl Options {
                 let known: Vec<String> = ids(app).map(|id| format!("`{id}`")).collect();
                 let error = Diagnostic::error(format!("the app has no component `{unknown}`"));
                 Err(Failure::unusable(
-                    error.advising(format!("its components are {}", known.join(", "))),
+                    error.helped_by(format!("its components are {}", known.join(", "))),
                 ))
             }
             _ => Ok(policies),
@@ -131,7 +130,7 @@ impl Options {
                 false => "no destination that is asked about has this name, and the operator denies none of this name"
                     .to_owned(),
             };
-            Terminal::new(false, false).show(&warning.advising(why), files);
+            Terminal::new(false, false).show(&warning.helped_by(why), files);
         }
     }
 
@@ -149,7 +148,7 @@ impl Options {
                 text::excerpt(id)
             ));
             let advice = format!("its components are {}", known.join(", "));
-            Terminal::new(false, false).show(&warning.advising(advice), files);
+            Terminal::new(false, false).show(&warning.helped_by(advice), files);
         }
     }
 
@@ -223,7 +222,7 @@ fn only(policies: &[Policy]) -> Result<&Policy, Failure> {
                 .map(|policy| format!("`--component {}`", policy.component()))
                 .collect();
             let error = Diagnostic::error(format!("the app has {} components", several.len()));
-            error.advising(format!("say which one is meant: {}", known.join(", ")))
+            error.helped_by(format!("say which one is meant: {}", known.join(", ")))
         }
     };
     Err(Failure::unusable(error))

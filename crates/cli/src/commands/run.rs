@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use clap::Args;
+use outport_check::Diagnostic;
 use outport_policy::AllowList;
 use outport_runtime::GuestLinker;
 use outport_runtime::command::{Command, CommandError};
@@ -18,7 +19,6 @@ use tokio::runtime::Runtime;
 use super::TRAPPED;
 use super::single::{name, refused, review, unusable};
 use crate::author_options::AuthorOptions;
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
@@ -87,7 +87,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     let command = Command::new(guest).map_err(|error| {
         Failure::unusable(
             Diagnostic::error(error.to_string())
-                .advising("a component that answers HTTP runs with `outport serve`"),
+                .helped_by("a component that answers HTTP runs with `outport serve`"),
         )
     })?;
     engine.end_compiling();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use outport_check::Diagnostic;
 use outport_manifest::PathRoute;
 use outport_policy::AllowList;
 use outport_runtime::GuestLinker;
@@ -15,7 +16,6 @@ use outport_runtime::stdio::{self, WhenFull};
 
 use super::single::{name, refused, review, unusable};
 use crate::author_options::AuthorOptions;
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
@@ -78,7 +78,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let guest =
         GuestPre::link(&GuestLinker::new(&engine), &component, gate, guest_env, limits).map_err(refused)?;
     let component = HttpComponent::new(guest).map_err(|error| {
-        Failure::unusable(Diagnostic::error(error.to_string()).advising("a command runs with `outport run`"))
+        Failure::unusable(Diagnostic::error(error.to_string()).helped_by("a command runs with `outport run`"))
     })?;
     engine.end_compiling();
 

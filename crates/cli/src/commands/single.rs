@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use outport_check::{Subject, warnings_at_start};
+use outport_check::{Diagnostic, Severity, Subject, warnings_at_start};
 use outport_policy::{Entry, text};
 use outport_runtime::component::ComponentError;
 
 use crate::author_options::ENTRIES_OPTION;
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::OperatorSettings;
@@ -38,10 +37,7 @@ pub(super) fn review(
         granted: Vec::new(),
     };
     let found = warnings_at_start(&[subject], &settings.operator);
-    let warnings: Vec<Diagnostic> = for_others
-        .into_iter()
-        .chain(found.iter().map(Diagnostic::from))
-        .collect();
+    let warnings: Vec<Diagnostic> = for_others.into_iter().chain(found).collect();
     terminal.show_all(&settings.remarks, files);
     terminal.show_all(&warnings[..warnings.len().min(MOST_WARNINGS)], files);
     if let more @ 1.. = warnings.len().saturating_sub(MOST_WARNINGS) {
@@ -49,7 +45,7 @@ pub(super) fn review(
         terminal.show(&note, files);
     }
     let all = settings.remarks.iter().chain(&warnings);
-    settings.refuse_warnings(all.filter(|remark| remark.is_warning()).count())
+    settings.refuse_warnings(all.filter(|remark| remark.severity == Severity::Warning).count())
 }
 
 /// Warnings that are told at start; there may be as many as there are entries.
@@ -60,11 +56,11 @@ pub(super) fn unusable(path: &Path, error: ComponentError) -> Failure {
     let shown = text::path(path);
     if path.is_dir() || path.extension().is_some_and(|extension| extension == "toml") {
         let error = Diagnostic::error(format!("`{shown}` is not a component"));
-        return Failure::unusable(error.advising(format!("an app runs with `outport up -f {shown}`")));
+        return Failure::unusable(error.helped_by(format!("an app runs with `outport up -f {shown}`")));
     }
     let diagnostic = Diagnostic::error(error.to_string());
     Failure::unusable(match error.advice() {
-        Some(advice) => diagnostic.advising(advice),
+        Some(advice) => diagnostic.helped_by(advice),
         None => diagnostic,
     })
 }

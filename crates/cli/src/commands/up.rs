@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use outport_check::Diagnostic;
 use outport_manifest::{Component, ComponentId, IdentifierError, Manifest, ResolvedApp};
 use outport_policy::AllowList;
 use outport_runtime::app::{App, AppBuilder, OutputLines};
@@ -25,8 +26,8 @@ use tokio::task::JoinSet;
 
 use super::TRAPPED;
 use crate::app_options::AppOptions;
+use crate::app_problem;
 use crate::author_options::{Variable, environment};
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
@@ -133,7 +134,7 @@ impl Options {
         if let Some(unknown) = self.component.iter().find(|id| manifest.component(id).is_none()) {
             return Err(Failure::unusable(
                 Diagnostic::error(format!("the app has no component `{unknown}`"))
-                    .advising(format!("its components are {}", known.join(", "))),
+                    .helped_by(format!("its components are {}", known.join(", "))),
             ));
         }
         let commands = &manifest.command_triggers;
@@ -149,7 +150,7 @@ impl Options {
                 "there is nothing to start: no trigger starts {}",
                 wanted.join(" or ")
             ))
-            .advising("leave `--component` out, or name a component that has a trigger"),
+            .helped_by("leave `--component` out, or name a component that has a trigger"),
         ))
     }
 
@@ -218,7 +219,9 @@ impl Options {
         };
         let built = builder.build(&written.manifest, |id| self.wants(id));
         engine.end_compiling();
-        built.map_err(|problems| Failure::unusable_in(files, problems.iter().map(Diagnostic::from).collect()))
+        built.map_err(|problems| {
+            Failure::unusable_in(files, problems.iter().map(app_problem::diagnostic).collect())
+        })
     }
 
     /// Runs the app to its end; its files stay as long.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use outport_check::{Code, Finding, Interfaces, Severity};
+use outport_check::{Diagnostic, Interfaces};
 use outport_egress::Egress;
 use outport_manifest::{Component, ComponentId, Manifest, ResolvedApp, Source};
 use outport_policy::Location;
@@ -13,6 +13,7 @@ use outport_runtime::app::{AppBuilder, AppProblem, AppProblemKind, OutputLines};
 use outport_runtime::engine::{Allocation, Engine};
 use outport_runtime::limits::GuestLimits;
 
+use crate::app_problem;
 use crate::failure::Failure;
 use crate::interfaces;
 use crate::operator_options::OperatorOptions;
@@ -25,7 +26,7 @@ pub(super) struct ExaminedCode {
     /// Imports and exports of the components whose code could be read.
     pub(super) interfaces: HashMap<ComponentId, Interfaces>,
     /// What would keep the app from running.
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Vec<Diagnostic>,
 }
 
 impl ExaminedCode {
@@ -84,20 +85,16 @@ fn has_source(component: &Component) -> bool {
     !matches!(&component.source.value, Source::Path(path) if path.is_empty())
 }
 
-/// A problem as a finding, unless it comes of another that is told anyway.
-fn finding(problem: &AppProblem, components: &HashMap<Location, &ComponentId>) -> Option<Finding> {
-    let code = match &problem.kind {
-        // Of a variable without a value, or one that does not exist.
-        AppProblemKind::Variable(_) => return None,
-        AppProblemKind::Component(_) | AppProblemKind::NotFetched { .. } => Code::Unusable,
-        AppProblemKind::NotAnHttpComponent(_) | AppProblemKind::NotACommand(_) => Code::MissingExport,
-        _ => Code::NotLinked,
-    };
-    let mut finding = Finding::new(code, problem.location.clone(), problem.kind.to_string());
-    finding.severity = Severity::Error;
-    finding.help = problem.advice();
-    finding.component = components.get(&problem.location).map(|id| id.to_string());
-    Some(finding)
+/// A problem, unless it comes of another that is told anyway: a variable without a value, or one that does not exist.
+fn finding(problem: &AppProblem, components: &HashMap<Location, &ComponentId>) -> Option<Diagnostic> {
+    let component = components.get(&problem.location).map(|id| id.to_string());
+    match &problem.kind {
+        AppProblemKind::Variable(_) => None,
+        _ => Some(Diagnostic {
+            component,
+            ..app_problem::diagnostic(problem)
+        }),
+    }
 }
 
 /// The components by the places of their sources and triggers, where problems are.

@@ -13,16 +13,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use outport_check::human::Sources;
 use outport_check::{
-    AppUnderReview, Code, Finding, FindingCode, PolicyTests, Severity, TestResult, policies,
+    AppUnderReview, Code, Diagnostic, FindingCode, PolicyTests, Severity, TestResult, policies,
 };
 use outport_manifest::SourceFile;
 use outport_policy::Location;
 
 use super::code::ExaminedCode;
 use crate::app_options::AppOptions;
-use crate::diagnostic::Diagnostic;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
@@ -31,7 +29,7 @@ use crate::terminal::Terminal;
 /// Everything that was found.
 pub(super) struct Report {
     pub(super) manifest: SourceFile,
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Vec<Diagnostic>,
     pub(super) tests: Vec<TestResult>,
     /// The files that findings quote.
     pub(super) files: Files,
@@ -101,57 +99,33 @@ impl Report {
         Ok(report)
     }
 
-    /// The files that the findings quote, without what is secret in them.
-    pub(super) fn sources(&self) -> Sources {
-        let mut sources = Sources::default();
-        let mut seen: Vec<&str> = Vec::new();
-        for path in self
-            .findings
-            .iter()
-            .filter_map(|finding| file_of(&finding.location))
-        {
-            if seen.contains(&path) {
-                continue;
-            }
-            seen.push(path);
-            if let Some(text) = self.files.text(path) {
-                sources.add(SourceFile::new(path, text));
-            }
-        }
-        sources
-    }
-
     /// The findings whose places are in the manifest.
-    pub(super) fn in_manifest(&self) -> impl Iterator<Item = &Finding> {
+    pub(super) fn in_manifest(&self) -> impl Iterator<Item = &Diagnostic> {
         let own = self.manifest.path().to_string_lossy();
         self.findings
             .iter()
-            .filter(move |finding| file_of(&finding.location) == Some(&*own))
+            .filter(move |finding| file_of(finding) == Some(&*own))
     }
 
     /// What is known of imports and exports has told of a missing export already.
-    fn add_code(&mut self, found: Vec<Finding>) {
-        let is_told = |finding: &Finding| {
-            let same = |told: &Finding| told.code == finding.code && told.component == finding.component;
-            finding.code == FindingCode::Check(Code::MissingExport) && self.findings.iter().any(same)
+    fn add_code(&mut self, found: Vec<Diagnostic>) {
+        let is_told = |finding: &Diagnostic| {
+            let same = |told: &Diagnostic| told.code == finding.code && told.component == finding.component;
+            finding.code == Some(FindingCode::Check(Code::MissingExport)) && self.findings.iter().any(same)
         };
-        let new: Vec<Finding> = found.into_iter().filter(|finding| !is_told(finding)).collect();
+        let new: Vec<Diagnostic> = found.into_iter().filter(|finding| !is_told(finding)).collect();
         self.findings.extend(new);
     }
 
     /// The operator's settings first, then file by file in the order of their first findings, then by place.
     fn sort(&mut self) {
         let mut files: HashMap<String, usize> = HashMap::new();
-        for path in self
-            .findings
-            .iter()
-            .filter_map(|finding| file_of(&finding.location))
-        {
+        for path in self.findings.iter().filter_map(|finding| file_of(finding)) {
             let next = files.len() + 1;
             files.entry(path.to_owned()).or_insert(next);
         }
         self.findings.sort_by_key(|finding| match &finding.location {
-            Location::File { path, span, .. } => (files.get(&**path).copied(), span.start),
+            Some(Location::File { path, span, .. }) => (files.get(&**path).copied(), span.start),
             _ => (None, 0),
         });
     }
@@ -162,23 +136,24 @@ impl Report {
             false => Severity::Error,
         };
         match self.findings.iter().any(|finding| finding.severity >= least) {
-            _ if unusable.iter().any(|one| one.code().is_none()) => Outcome::Unusable,
+            _ if unusable.iter().any(|one| one.code.is_none()) => Outcome::Unusable,
             true => Outcome::Fails,
             false => Outcome::Fine,
         }
     }
 }
 
-/// What was told of an option or a file.
-fn as_finding(diagnostic: &Diagnostic) -> Finding {
-    let location = diagnostic.location().cloned().unwrap_or(Location::Option {
+/// What was told of an option or a file, as a finding of `check`: with a code and a place, and without the value.
+fn as_finding(diagnostic: &Diagnostic) -> Diagnostic {
+    let command = Location::Option {
         name: "outport check".into(),
-    });
-    let mut finding = Finding::new(Code::Input, location, diagnostic.message());
-    finding.code = diagnostic.code().unwrap_or(finding.code);
-    finding.severity = diagnostic.severity();
-    finding.help = diagnostic.advice().map(str::to_owned);
-    finding
+    };
+    Diagnostic {
+        code: Some(diagnostic.code()),
+        location: diagnostic.location.clone().or(Some(command)),
+        quoted: None,
+        ..diagnostic.clone()
+    }
 }
 
 fn read_tests(
@@ -197,9 +172,9 @@ fn read_tests(
         .ok()
 }
 
-fn file_of(location: &Location) -> Option<&str> {
-    match location {
-        Location::File { path, .. } => Some(path),
+fn file_of(finding: &Diagnostic) -> Option<&str> {
+    match &finding.location {
+        Some(Location::File { path, .. }) => Some(path),
         _ => None,
     }
 }

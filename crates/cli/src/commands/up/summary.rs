@@ -5,17 +5,18 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use outport_check::explain::permits_nothing;
-use outport_check::{Granted, Interfaces, Subject, list_imports, sum_up_imports, warnings_at_start};
+use outport_check::{
+    Colour, Diagnostic, Granted, Interfaces, Severity, Subject, list_imports, sum_up_imports,
+    warnings_at_start,
+};
 use outport_manifest::{ComponentId, HttpTrigger, ResolvedApp, Route};
 use outport_policy::{Entry, Limit, text};
 use outport_runtime::app::App;
 use outport_runtime::guest_pre::GuestPre;
 
-use crate::diagnostic::Diagnostic;
 use crate::files::Files;
 use crate::interfaces;
 use crate::operator_options::OperatorSettings;
-use crate::paint::{Colour, harmless};
 use crate::terminal::Terminal;
 use crate::unmatched;
 
@@ -49,7 +50,7 @@ impl Summary<'_> {
                 terminal.say(&terminal.paint().with(Colour::Green, title));
                 lines
                     .iter()
-                    .for_each(|line| terminal.say(&format!("  {}", harmless(line))));
+                    .for_each(|line| terminal.say(&format!("  {}", text::terminal_lines(line))));
             }
         }
         terminal.show_all(self.remarks, files);
@@ -66,7 +67,7 @@ impl Summary<'_> {
     pub(super) fn warnings(&self) -> usize {
         let findings = self.findings();
         let all = self.remarks.iter().chain(&findings);
-        all.filter(|remark| remark.is_warning()).count()
+        all.filter(|remark| remark.severity == Severity::Warning).count()
     }
 
     /// What `check` would warn of (policy clause VAL-1). What a trigger lacks has kept the app from starting already.
@@ -95,7 +96,7 @@ impl Summary<'_> {
             &self.app.files,
             &self.written.manifest.source,
         ));
-        warnings.iter().map(Diagnostic::from).collect()
+        warnings
     }
 
     fn routes(&self) -> Vec<String> {

@@ -1,22 +1,24 @@
-//! One finding: what, where, and what to write instead.
+//! Something to tell about what was written or given: what, where, and what to write instead.
 
 use crate::code::Code;
 use outport_manifest::{Note, Problem, Remark, Severity};
-use outport_policy::{Entry, Location, text};
+use outport_policy::{Entry, EntryError, Location, text};
 use std::fmt;
 use std::ops::Range;
 
-/// Something worth telling before anything runs.
+/// Something to tell.
 #[derive(Clone, Debug)]
-pub struct Finding {
-    /// Which kind it is.
-    pub code: FindingCode,
+pub struct Diagnostic {
+    /// Which kind it is; none of what is told for no list of kinds, such as how a guest ended.
+    pub code: Option<FindingCode>,
     /// How much it matters.
     pub severity: Severity,
     /// What it is, in a sentence without a full stop.
     pub message: String,
     /// Where it is.
-    pub location: Location,
+    pub location: Option<Location>,
+    /// A value from no file, to be quoted.
+    pub quoted: Option<Quoted>,
     /// The component that it is about, if it is about one.
     pub component: Option<String>,
     /// Other places that have to do with it, each with what it is there.
@@ -27,6 +29,15 @@ pub struct Finding {
     pub brief: Option<String>,
     /// A change of the file that is safe to make without asking.
     pub fix: Option<Fix>,
+}
+
+/// A value, and the bytes of it that are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quoted {
+    /// The value.
+    pub text: String,
+    /// What is meant.
+    pub meant: Range<usize>,
 }
 
 /// The code of a finding.
@@ -64,20 +75,83 @@ pub enum Fix {
     },
 }
 
-impl Finding {
-    /// A finding of this code, of the severity that the code has.
+impl Diagnostic {
+    /// Something of this code, of the severity that the code has.
     pub fn new(code: Code, location: Location, message: impl Into<String>) -> Self {
         Self {
-            code: FindingCode::Check(code),
-            severity: code.severity(),
-            message: message.into(),
-            location,
+            code: Some(FindingCode::Check(code)),
+            location: Some(location),
+            ..Self::of_severity(code.severity(), message.into())
+        }
+    }
+
+    /// An error without a code.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::of_severity(Severity::Error, message.into())
+    }
+
+    /// A warning without a code.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self::of_severity(Severity::Warning, message.into())
+    }
+
+    /// A note without a code.
+    pub fn note(message: impl Into<String>) -> Self {
+        Self::of_severity(Severity::Note, message.into())
+    }
+
+    fn of_severity(severity: Severity, message: String) -> Self {
+        Self {
+            code: None,
+            severity,
+            message,
+            location: None,
+            quoted: None,
             component: None,
             related: Vec::new(),
             help: None,
             brief: None,
             fix: None,
         }
+    }
+
+    /// With this code; the severity stays.
+    #[must_use]
+    pub fn coded(mut self, code: Code) -> Self {
+        self.code = Some(FindingCode::Check(code));
+        self
+    }
+
+    /// With the place that it is about.
+    #[must_use]
+    pub fn at(mut self, location: Location) -> Self {
+        self.location = Some(location);
+        self
+    }
+
+    /// With a value that came from no file, all of which is meant.
+    #[must_use]
+    pub fn quoting(mut self, text: &str) -> Self {
+        self.quoted = Some(Quoted {
+            text: text.to_owned(),
+            meant: 0..text.len(),
+        });
+        self
+    }
+
+    /// Its code; what was given cannot be used, where it has none.
+    pub fn code(&self) -> FindingCode {
+        self.code.unwrap_or(FindingCode::Check(Code::Input))
+    }
+
+    /// Its place; the embedder's code, where it has none.
+    pub(crate) fn place(&self) -> &Location {
+        self.location.as_ref().unwrap_or(&Location::Code)
+    }
+
+    /// The bytes of a file that it is about.
+    pub(crate) fn span(&self) -> Option<Range<usize>> {
+        self.location.as_ref().and_then(span_of)
     }
 
     /// About this component.
@@ -103,7 +177,7 @@ impl Finding {
 
     /// Without anything that would tell what a secret is: the code says it all.
     pub(crate) fn concealing(self, entry: &Entry) -> Self {
-        let FindingCode::Check(code) = self.code else {
+        let Some(FindingCode::Check(code)) = self.code else {
             return self;
         };
         Self {
@@ -144,34 +218,45 @@ pub(crate) fn span_of(location: &Location) -> Option<Range<usize>> {
     }
 }
 
-impl From<&Problem> for Finding {
+impl From<&Problem> for Diagnostic {
     fn from(problem: &Problem) -> Self {
         Self {
-            code: FindingCode::File(problem.code()),
-            severity: Severity::Error,
-            message: problem.mistake.to_string(),
-            location: problem.location.clone(),
-            component: None,
-            related: Vec::new(),
+            code: Some(FindingCode::File(problem.code())),
+            location: Some(problem.location.clone()),
             help: problem.help(),
-            brief: None,
-            fix: None,
+            ..Self::error(problem.mistake.to_string())
         }
     }
 }
 
-impl From<&Note> for Finding {
+impl From<&Note> for Diagnostic {
     fn from(note: &Note) -> Self {
         Self {
-            code: FindingCode::File(note.code()),
-            severity: note.severity(),
-            message: note.remark.to_string(),
-            location: note.location.clone(),
-            component: None,
-            related: Vec::new(),
-            help: None,
-            brief: None,
+            code: Some(FindingCode::File(note.code())),
+            location: Some(note.location.clone()),
             fix: fix_of(note),
+            ..Self::of_severity(note.severity(), note.remark.to_string())
+        }
+    }
+}
+
+/// An entry on the command line or in the environment.
+impl From<&EntryError> for Diagnostic {
+    fn from(error: &EntryError) -> Self {
+        let shown = error.shown();
+        let message = format!(
+            "`{}` is no valid entry: {}",
+            text::excerpt(&shown),
+            error.problem()
+        );
+        Self {
+            location: Some(error.location().clone()),
+            quoted: Some(Quoted {
+                text: shown.to_string(),
+                meant: error.span(),
+            }),
+            help: error.instead().map(|instead| format!("write `{instead}`")),
+            ..Self::error(message)
         }
     }
 }
@@ -193,19 +278,5 @@ impl fmt::Display for FindingCode {
             Self::Check(code) => code.fmt(f),
             Self::File(code) => code.fmt(f),
         }
-    }
-}
-
-/// `spin.toml:12:5: warning[entry.blocked]: …`, one line.
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}[{}]: {}",
-            self.location,
-            self.severity.as_str(),
-            self.code,
-            self.message
-        )
     }
 }

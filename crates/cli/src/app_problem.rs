@@ -1,0 +1,19 @@
+//! What keeps an app from running, as it is told.
+
+use outport_check::{Code, Diagnostic};
+use outport_runtime::app::{AppProblem, AppProblemKind};
+
+/// What to tell of a problem, with the code that it has in `check` too.
+pub(crate) fn diagnostic(problem: &AppProblem) -> Diagnostic {
+    let code = match &problem.kind {
+        AppProblemKind::Component(_) | AppProblemKind::NotFetched { .. } => Code::Unusable,
+        AppProblemKind::NotAnHttpComponent(_) | AppProblemKind::NotACommand(_) => Code::MissingExport,
+        _ => Code::NotLinked,
+    };
+    Diagnostic {
+        help: problem.advice(),
+        ..Diagnostic::error(problem.kind.to_string())
+    }
+    .coded(code)
+    .at(problem.location.clone())
+}
