@@ -6,6 +6,7 @@
 //!                         │ app_options        the app: manifest, variables, entries
 //!                         │ author_options     what a component without a manifest may reach
 //!                         │ limit_options      how much a guest may use up
+//!                         │ startup            from these to guests that may run: engine, sandbox, network, signals
 //!                         ▼
 //!                       outport_runtime
 //! ```
@@ -38,6 +39,7 @@ mod replacement;
 mod service;
 mod signals;
 mod spin_environment;
+mod startup;
 mod terminal;
 mod unknown_argument;
 mod unmatched;

@@ -6,25 +6,19 @@ use std::path::Path;
 
 use clap::Args;
 use outport_check::Diagnostic;
-use outport_policy::AllowList;
-use outport_runtime::GuestLinker;
 use outport_runtime::command::{Command, CommandError};
-use outport_runtime::component::Component;
-use outport_runtime::engine::{Allocation, Engine};
+use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::{GuestEnv, Input};
-use outport_runtime::guest_pre::GuestPre;
-use outport_runtime::stdio::{self, WhenFull};
-use tokio::runtime::Runtime;
+use outport_runtime::stdio::WhenFull;
 
 use super::TRAPPED;
-use super::single::{name, refused, review, unusable};
+use super::single::{link, load, name, refused, review};
 use crate::author_options::AuthorOptions;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
-use crate::network::Network;
 use crate::operator_options::OperatorOptions;
-use crate::signals::{HangUps, StopSignals};
+use crate::startup::{Needs, Startup};
 use crate::terminal::Terminal;
 
 /// Run one component, without a manifest.
@@ -48,33 +42,26 @@ pub(crate) struct Options {
 }
 
 pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let hang_ups = HangUps::note(&runtime)?;
+    let startup = Startup::begin(&options.operator, terminal)?;
     let (path, arguments) = options
         .component_and_arguments
         .split_first()
         .expect("the command line has a component");
     let path = Path::new(path);
-    let mut files = Files::default();
-    let settings = options.operator.read(&mut files)?;
     let entries = options.author.entries()?;
     let name = name(path);
-    review(&name, &entries, &settings, &files, terminal)?;
+    review(&name, &entries, &startup)?;
 
     let directories = options.author.directories()?;
-    let inside = options
-        .operator
-        .enter_sandbox(directories.list(), terminal, Terminal::mention)?;
-    stdio::open(WhenFull::Wait)?;
-    let engine = Engine::new(Allocation::Alone)?
-        .under(options.limits.of_all())
-        .with_code(inside.code);
-    let component = Component::load(path, &engine).map_err(|error| unusable(path, error))?;
-    engine.stop_compiling();
-    let network = Network::open(&options.operator, &settings, &files, inside.audit, terminal)?;
-    let gate = network.gate(&name, AllowList::compile(entries).into(), &settings);
+    let inside = startup.enter_sandbox(Needs {
+        directories: directories.list(),
+        allocation: Allocation::Alone,
+        memory: options.limits.of_all(),
+        when_full: WhenFull::Wait,
+        tell: Terminal::mention,
+    })?;
+    let component = load(path, &inside.engine)?;
+    let ready = inside.open_network()?;
     let mut guest_env = GuestEnv::default();
     guest_env.arguments.push(file_name(path));
     guest_env.arguments.extend_from_slice(arguments);
@@ -82,27 +69,14 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     guest_env.directories = directories.clone();
     guest_env.input = Input::Inherited;
     let limits = options.limits.of_a_command()?;
-    let guest =
-        GuestPre::link(&GuestLinker::new(&engine), &component, gate, guest_env, limits).map_err(refused)?;
+    let guest = link(&component, (&name, entries), guest_env, limits, &ready)?;
     let command = Command::new(guest).map_err(|error| {
         Failure::unusable(
             Diagnostic::error(error.to_string())
                 .helped_by("a component that answers HTTP runs with `outport serve`"),
         )
     })?;
-    engine.end_compiling();
-    inside.held.seal(directories.list())?;
-    run_to_the_end(&command, (runtime, hang_ups), &network, terminal)
-}
-
-fn run_to_the_end(
-    command: &Command,
-    (runtime, hang_ups): (Runtime, HangUps),
-    network: &Network,
-    terminal: Terminal,
-) -> Result<i32, Failure> {
-    let outcome = runtime.block_on(async {
-        let mut signals = StopSignals::listen(hang_ups, network.reload())?;
+    ready.run(directories.list(), async |mut signals, network| {
         let ended = tokio::select! {
             biased;
             outcome = command.run() => Ok(outcome),
@@ -118,10 +92,7 @@ fn run_to_the_end(
         };
         signals.end_at_once();
         Ok(status)
-    });
-    // Whatever the guest left behind is not waited for.
-    runtime.shutdown_background();
-    outcome
+    })
 }
 
 fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> Result<i32, Failure> {

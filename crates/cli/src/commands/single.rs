@@ -3,14 +3,17 @@
 use std::path::Path;
 
 use outport_check::{Diagnostic, Severity, Subject, warnings_at_start};
-use outport_policy::{Entry, text};
-use outport_runtime::component::ComponentError;
+use outport_policy::{AllowList, Entry, text};
+use outport_runtime::GuestLinker;
+use outport_runtime::component::{Component, ComponentError};
+use outport_runtime::engine::Engine;
+use outport_runtime::guest_env::GuestEnv;
+use outport_runtime::guest_pre::GuestPre;
+use outport_runtime::limits::GuestLimits;
 
 use crate::author_options::ENTRIES_OPTION;
 use crate::failure::Failure;
-use crate::files::Files;
-use crate::operator_options::OperatorSettings;
-use crate::terminal::Terminal;
+use crate::startup::{Ready, Startup};
 
 /// Tells what is odd about the entries and about the operator's settings (policy clause VAL-1). What the component imports
 /// plays no part: nobody wrote down that it needs what it imports.
@@ -18,13 +21,13 @@ use crate::terminal::Terminal;
 /// # Errors
 ///
 /// There are warnings, and the operator wants none.
-pub(super) fn review(
-    component: &str,
-    entries: &[Entry],
-    settings: &OperatorSettings,
-    files: &Files,
-    terminal: Terminal,
-) -> Result<(), Failure> {
+pub(super) fn review(component: &str, entries: &[Entry], startup: &Startup<'_>) -> Result<(), Failure> {
+    let Startup {
+        settings,
+        files,
+        terminal,
+        ..
+    } = startup;
     let for_others = settings.client_tls.none_for(component);
     let component = text::message(component).to_string();
     let subject = Subject {
@@ -51,8 +54,37 @@ pub(super) fn review(
 /// Warnings that are told at start; there may be as many as there are entries.
 const MOST_WARNINGS: usize = 20;
 
+/// Loads the only component that there is.
+///
+/// # Errors
+///
+/// The file cannot be run.
+pub(super) fn load(path: &Path, engine: &Engine) -> Result<Component, Failure> {
+    let component = Component::load(path, engine).map_err(|error| unusable(path, error))?;
+    engine.stop_compiling();
+    Ok(component)
+}
+
+/// Links the component to what it finds around it, and to a network in which it reaches `entries`.
+///
+/// # Errors
+///
+/// It imports what cannot be given to it.
+pub(super) fn link(
+    component: &Component,
+    (name, entries): (&str, Vec<Entry>),
+    guest_env: GuestEnv,
+    limits: GuestLimits,
+    ready: &Ready<'_>,
+) -> Result<GuestPre, Failure> {
+    let allow = AllowList::compile(entries).into();
+    let gate = ready.network.gate(name, allow, &ready.startup.settings);
+    let linker = GuestLinker::new(&ready.engine);
+    GuestPre::link(&linker, component, gate, guest_env, limits).map_err(refused)
+}
+
 /// A file that cannot be run, with what to do about it.
-pub(super) fn unusable(path: &Path, error: ComponentError) -> Failure {
+fn unusable(path: &Path, error: ComponentError) -> Failure {
     let shown = text::path(path);
     if path.is_dir() || path.extension().is_some_and(|extension| extension == "toml") {
         let error = Diagnostic::error(format!("`{shown}` is not a component"));

@@ -15,13 +15,11 @@ use outport_check::Diagnostic;
 use outport_manifest::{Component, ComponentId, IdentifierError, Manifest, ResolvedApp};
 use outport_policy::AllowList;
 use outport_runtime::app::{App, AppBuilder, OutputLines};
-use outport_runtime::cache::CompiledCode;
 use outport_runtime::command::{Command, CommandError};
-use outport_runtime::engine::{Allocation, Engine};
+use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::{Access, Directory};
 use outport_runtime::http::{Listeners, Router};
-use outport_runtime::stdio::{self, WhenFull};
-use tokio::runtime::Runtime;
+use outport_runtime::stdio::WhenFull;
 use tokio::task::JoinSet;
 
 use super::TRAPPED;
@@ -31,10 +29,10 @@ use crate::author_options::{Variable, environment};
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
-use crate::network::Network;
-use crate::operator_options::{OperatorOptions, OperatorSettings};
+use crate::operator_options::OperatorOptions;
 use crate::service::{ServiceOptions, finish};
-use crate::signals::{HangUps, StopSignals};
+use crate::signals::StopSignals;
+use crate::startup::{Needs, Ready, Startup};
 use crate::terminal::Terminal;
 use summary::Summary;
 
@@ -73,51 +71,50 @@ pub(crate) struct Options {
 }
 
 pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let hang_ups = HangUps::note(&runtime)?;
-    let mut files = Files::default();
-    let settings = options.operator.read(&mut files)?;
-    let mut remarks = settings.remarks.clone();
+    let mut startup = Startup::begin(&options.operator, terminal)?;
+    let mut remarks = startup.settings.remarks.clone();
     let written = options
         .app
         .at(options.path.as_deref())
-        .read(&mut files, &mut remarks)?;
-    remarks.extend(
-        settings
-            .client_tls
-            .unknown_components(&written.manifest.components),
-    );
+        .read(&mut startup.files, &mut remarks)?;
+    let components = &written.manifest.components;
+    remarks.extend(startup.settings.client_tls.unknown_components(components));
     options.check_components(&written.manifest)?;
     let listeners = match options.serves_http(&written.manifest) {
         true => Some(options.service.bind()?),
         false => None,
     };
-    let copies = options.copies(&written.manifest);
-    let inside = options.operator.enter_sandbox(&copies, terminal, Terminal::say)?;
-    stdio::open(WhenFull::Drop)?;
-    let network = Network::open(&options.operator, &settings, &files, inside.audit, terminal)?;
-    let app = options.build(
-        &written,
-        (&settings, &network),
-        inside.code,
-        listeners.is_some(),
-        &files,
-    )?;
+    let ready = startup
+        .enter_sandbox(Needs {
+            directories: &options.copies(&written.manifest),
+            allocation: match listeners {
+                Some(_) => Allocation::Pool {
+                    instances: options.service.limits.instances(),
+                },
+                None => Allocation::Single,
+            },
+            memory: options.limits.of_all(),
+            when_full: WhenFull::Drop,
+            tell: Terminal::say,
+        })?
+        .open_network()?;
+    let app = options.build(&written, &ready)?;
+    ready.engine.end_compiling();
+    let Startup { settings, files, .. } = &ready.startup;
     let summary = Summary {
         written: &written,
-        settings: &settings,
+        settings,
         remarks: &remarks,
         app: &app,
         address: listeners.as_ref().map(Listeners::address),
         wanted: &|id| options.wants(id),
     };
-    summary.show(&files, terminal);
+    summary.show(files, terminal);
     settings.refuse_warnings(summary.warnings())?;
     // Files of the app are the guests' to read.
-    inside.held.seal(&[])?;
-    options.run(app, listeners, (runtime, hang_ups), &network, terminal)
+    ready.run(&[], async |signals, _| {
+        options.run(app, listeners, signals, terminal).await
+    })
 }
 
 impl Options {
@@ -180,31 +177,16 @@ impl Options {
             .any(|trigger| self.wants(&trigger.component.value))
     }
 
-    fn build(
-        &self,
-        written: &ResolvedApp,
-        (settings, network): (&OperatorSettings, &Network),
-        code: CompiledCode,
-        serves_http: bool,
-        files: &Files,
-    ) -> Result<App, Failure> {
-        let allocation = match serves_http {
-            true => Allocation::Pool {
-                instances: self.service.limits.instances(),
-            },
-            false => Allocation::Single,
-        };
-        let engine = Engine::new(allocation)?
-            .under(self.limits.of_all())
-            .with_code(code);
+    fn build(&self, written: &ResolvedApp, ready: &Ready<'_>) -> Result<App, Failure> {
+        let Startup { settings, files, .. } = &ready.startup;
         let allow: HashMap<_, _> = written
             .components()
             .map(|(component, entries)| (component.id.value.clone(), AllowList::compile(entries.to_vec())))
             .collect();
         let builder = AppBuilder {
-            engine: &engine,
+            engine: &ready.engine,
             cache: &self.operator.loading.cache(),
-            egress: network.egress(),
+            egress: ready.network.egress(),
             allow,
             client_tls: &|id| settings.client_tls.of(id.as_str()),
             variables: &written.variables,
@@ -217,48 +199,41 @@ impl Options {
             request_limits: self.limits.of_a_request(&self.service.limits)?,
             command_limits: self.limits.of_a_command()?,
         };
-        let built = builder.build(&written.manifest, |id| self.wants(id));
-        engine.end_compiling();
-        built.map_err(|problems| {
-            Failure::unusable_in(files, problems.iter().map(app_problem::diagnostic).collect())
-        })
+        builder
+            .build(&written.manifest, |id| self.wants(id))
+            .map_err(|problems| {
+                Failure::unusable_in(files, problems.iter().map(app_problem::diagnostic).collect())
+            })
     }
 
     /// Runs the app to its end; its files stay as long.
-    fn run(
+    async fn run(
         &self,
         app: App,
         listeners: Option<Listeners>,
-        (runtime, hang_ups): (Runtime, HangUps),
-        network: &Network,
+        mut signals: StopSignals,
         terminal: Terminal,
     ) -> Result<i32, Failure> {
         let _files = app.files;
-        let status = runtime.block_on(async {
-            let mut signals = StopSignals::listen(hang_ups, network.reload())?;
-            let Some(listeners) = listeners else {
-                let status = tokio::select! {
-                    biased;
-                    status = run_all(app.commands, terminal) => status,
-                    status = signals.next() => status,
-                };
-                signals.end_at_once();
-                return Ok(status);
-            };
-            let router = Router::new(app.router, self.service.limits.instances()).with_callees(app.callees);
-            let router = Arc::new(router);
-            router.answer_calls_from(&app.gates);
-            let server = self.service.start(router, listeners, terminal)?;
-            tokio::select! {
+        let Some(listeners) = listeners else {
+            let status = tokio::select! {
                 biased;
-                _ = signals.next() => {}
-                () = run_beside(app.commands, terminal) => {}
-            }
-            Ok(finish(server, signals, terminal).await)
-        });
-        // Whatever commands left behind is not waited for.
-        runtime.shutdown_background();
-        status
+                status = run_all(app.commands, terminal) => status,
+                status = signals.next() => status,
+            };
+            signals.end_at_once();
+            return Ok(status);
+        };
+        let router = Router::new(app.router, self.service.limits.instances()).with_callees(app.callees);
+        let router = Arc::new(router);
+        router.answer_calls_from(&app.gates);
+        let server = self.service.start(router, listeners, terminal)?;
+        tokio::select! {
+            biased;
+            _ = signals.next() => {}
+            () = run_beside(app.commands, terminal) => {}
+        }
+        Ok(finish(server, signals, terminal).await)
     }
 }
 

@@ -1,0 +1,142 @@
+//! What `run`, `serve` and `up` have in common: the way from options to guests that run.
+//!
+//! ```text
+//! options ─► Startup ─────────────► Inside ──────────────────► Ready ─────────────► guests, until all is over
+//!            settings, files,       in the kernel's sandbox:   network: policy,     sealed: what only a start
+//!            SIGHUP is noted        engine, which compiles     resolver, sinks      needs is given up
+//! ```
+
+use outport_runtime::engine::{Allocation, Engine};
+use outport_runtime::guest_env::Directory;
+use outport_runtime::memory_ceiling::MemoryCeiling;
+use outport_runtime::stdio::{self, WhenFull};
+use tokio::runtime::Runtime;
+
+use crate::audit_output::AuditOutput;
+use crate::failure::Failure;
+use crate::files::Files;
+use crate::kernel_sandbox::{Held, Inside as Sandboxed};
+use crate::network::Network;
+use crate::operator_options::{OperatorOptions, OperatorSettings};
+use crate::signals::{HangUps, StopSignals};
+use crate::terminal::Terminal;
+
+/// A process that has read what its operator wants.
+pub(crate) struct Startup<'o> {
+    options: &'o OperatorOptions,
+    pub(crate) terminal: Terminal,
+    runtime: Runtime,
+    hang_ups: HangUps,
+    /// The files that were read so far.
+    pub(crate) files: Files,
+    pub(crate) settings: OperatorSettings,
+}
+
+/// What the guests of a command need of the process.
+pub(crate) struct Needs<'d> {
+    /// What they may write to.
+    pub(crate) directories: &'d [Directory],
+    pub(crate) allocation: Allocation,
+    /// Memory for all of them together.
+    pub(crate) memory: MemoryCeiling,
+    /// What becomes of output that nobody reads.
+    pub(crate) when_full: WhenFull,
+    /// Says what the kernel holds.
+    pub(crate) tell: fn(Terminal, &str),
+}
+
+/// A process in the kernel's sandbox, which can compile.
+pub(crate) struct Inside<'o> {
+    startup: Startup<'o>,
+    pub(crate) engine: Engine,
+    audit: Option<AuditOutput>,
+    held: Held,
+}
+
+/// A process with its network in force, to which guests can be linked.
+pub(crate) struct Ready<'o> {
+    pub(crate) startup: Startup<'o>,
+    pub(crate) engine: Engine,
+    pub(crate) network: Network,
+    held: Held,
+}
+
+impl<'o> Startup<'o> {
+    /// Reads the operator's settings.
+    pub(crate) fn begin(options: &'o OperatorOptions, terminal: Terminal) -> Result<Startup<'o>, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let hang_ups = HangUps::note(&runtime)?;
+        let mut files = Files::default();
+        let settings = options.read(&mut files)?;
+        Ok(Startup {
+            options,
+            terminal,
+            runtime,
+            hang_ups,
+            files,
+            settings,
+        })
+    }
+
+    /// Gives up what no guest needs. Must be called while the process has one thread; it may have more afterwards.
+    pub(crate) fn enter_sandbox(self, needs: Needs<'_>) -> Result<Inside<'o>, Failure> {
+        let Sandboxed { code, audit, held } =
+            self.options
+                .enter_sandbox(needs.directories, self.terminal, needs.tell)?;
+        stdio::open(needs.when_full)?;
+        let engine = Engine::new(needs.allocation)?.under(needs.memory).with_code(code);
+        Ok(Inside {
+            startup: self,
+            engine,
+            audit,
+            held,
+        })
+    }
+}
+
+impl<'o> Inside<'o> {
+    /// Puts the operator's settings in force.
+    pub(crate) fn open_network(self) -> Result<Ready<'o>, Failure> {
+        let Startup {
+            options,
+            settings,
+            files,
+            terminal,
+            ..
+        } = &self.startup;
+        let network = Network::open(options, settings, files, self.audit, *terminal)?;
+        Ok(Ready {
+            startup: self.startup,
+            engine: self.engine,
+            network,
+            held: self.held,
+        })
+    }
+}
+
+impl Ready<'_> {
+    /// Gives up what only a start needs, and runs the guests, which may write to `directories`. What they leave behind
+    /// is not waited for.
+    pub(crate) fn run(
+        self,
+        directories: &[Directory],
+        guests: impl AsyncFnOnce(StopSignals, &Network) -> Result<i32, Failure>,
+    ) -> Result<i32, Failure> {
+        let Ready {
+            startup,
+            engine,
+            network,
+            held,
+        } = self;
+        engine.end_compiling();
+        held.seal(directories)?;
+        let outcome = startup.runtime.block_on(async {
+            let signals = StopSignals::listen(startup.hang_ups, network.reload())?;
+            guests(signals, &network).await
+        });
+        startup.runtime.shutdown_background();
+        outcome
+    }
+}
