@@ -251,11 +251,7 @@ impl LayerSays {
         self.answer = REFUSES;
         self.reason = Some(denial.reason().code());
         self.sentence = Some(denial.reason().sentence());
-        let entry = denial.denied_by().map(|entry| entry.cited().to_string());
-        self.by = entry.or_else(|| {
-            let blocked = denial.blocked_by()?;
-            Some(format!("{blocked} ({})", blocked.location()))
-        });
+        self.by = denial.cited();
         self.closest = denial.closest().map(|entry| entry.cited().to_string());
     }
 }

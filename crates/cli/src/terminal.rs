@@ -137,6 +137,16 @@ impl Terminal {
             .for_each(|diagnostic| self.show(diagnostic, files));
     }
 
+    /// Shows the first warnings of as many as somebody may have written entries, and says how many more there are;
+    /// `where_else` is who tells them.
+    pub(crate) fn show_first(self, warnings: &[Diagnostic], files: &Files, where_else: &str) {
+        self.show_all(&warnings[..warnings.len().min(MOST_WARNINGS)], files);
+        if let more @ 1.. = warnings.len().saturating_sub(MOST_WARNINGS) {
+            let note = Diagnostic::note(format!("there are {more} more warnings{where_else}"));
+            self.show(&note, files);
+        }
+    }
+
     /// Lets standard output and error be written to their ends, for as long as is good for an end. Answers the exit
     /// status in place of `status`: a command whose output was lost was no success.
     pub(crate) fn finish(self, status: i32) -> i32 {
@@ -204,6 +214,9 @@ impl Write for Log {
         Ok(())
     }
 }
+
+/// Warnings of one kind that are shown at start.
+const MOST_WARNINGS: usize = 20;
 
 /// How long the end waits for whoever reads.
 const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -117,6 +117,18 @@ pub struct Situation<'a> {
     pub now: Instant,
 }
 
+impl Attempt<'_> {
+    /// The endpoint that is connected to, or received from; none of what is judged by a name or without either.
+    pub(crate) fn remote(&self) -> Option<Endpoint> {
+        match *self {
+            Self::Connect { remote, .. } | Self::Dial { remote, .. } | Self::Receive { peer: remote } => {
+                Some(remote)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What is attempted, for people: `tcp 10.0.0.5:5432`, `look-up of db.example.com`.
 impl fmt::Display for Attempt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -116,6 +116,14 @@ impl<'p> Denial<'p> {
         }
     }
 
+    /// The operator's entry or network that refuses, as it is cited: with its place.
+    pub fn cited(&self) -> Option<String> {
+        let blocked = self.blocked_by();
+        let blocked = blocked.map(|network| format!("{network} ({})", network.location()));
+        let entry = self.denied_by().map(|entry| entry.cited().to_string());
+        entry.or(blocked)
+    }
+
     /// The name that the destination was looked up by, or by which it is denied.
     pub fn name(&self) -> Option<&Name> {
         self.name.as_ref()

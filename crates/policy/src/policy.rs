@@ -84,7 +84,7 @@ impl Policy {
         };
         match self.quotas(attempt, situation) {
             Some(denial) => Decision::Deny(denial),
-            None => Decision::Allow(Permit::new(rule, remote_of(attempt))),
+            None => Decision::Allow(Permit::new(rule, attempt.remote())),
         }
     }
 
@@ -479,15 +479,6 @@ fn unreachable_remote(remote: Endpoint) -> Option<Reason> {
         Some(Reason::HardMulticast)
     } else {
         None
-    }
-}
-
-fn remote_of(attempt: &Attempt<'_>) -> Option<Endpoint> {
-    match *attempt {
-        Attempt::Connect { remote, .. }
-        | Attempt::Dial { remote, .. }
-        | Attempt::Receive { peer: remote } => Some(remote),
-        _ => None,
     }
 }
 

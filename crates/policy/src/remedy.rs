@@ -59,10 +59,9 @@ fn undeny(denial: &Denial<'_>) -> Option<Remedy> {
     })
 }
 
+/// Where it leads, which for a request is known only where no name has to be looked up.
 fn remote_of(attempt: &Attempt<'_>) -> Option<Endpoint> {
     match attempt {
-        Attempt::Connect { remote, .. } | Attempt::Dial { remote, .. } => Some(*remote),
-        Attempt::Receive { peer } => Some(*peer),
         Attempt::Request {
             host: Host::Address(address),
             port,
@@ -73,7 +72,7 @@ fn remote_of(attempt: &Attempt<'_>) -> Option<Endpoint> {
             port,
             ..
         } if name.is_localhost() => Some(Endpoint::new(Address::from(Ipv4Addr::LOCALHOST), *port)),
-        _ => None,
+        _ => attempt.remote(),
     }
 }
 

@@ -42,17 +42,10 @@ pub(super) fn review(component: &str, entries: &[Entry], startup: &Startup<'_>) 
     let found = warnings_at_start(&[subject], &settings.operator);
     let warnings: Vec<Diagnostic> = for_others.into_iter().chain(found).collect();
     terminal.show_all(&settings.remarks, files);
-    terminal.show_all(&warnings[..warnings.len().min(MOST_WARNINGS)], files);
-    if let more @ 1.. = warnings.len().saturating_sub(MOST_WARNINGS) {
-        let note = Diagnostic::note(format!("there are {more} more warnings"));
-        terminal.show(&note, files);
-    }
+    terminal.show_first(&warnings, files, "");
     let all = settings.remarks.iter().chain(&warnings);
     settings.refuse_warnings(all.filter(|remark| remark.severity == Severity::Warning).count())
 }
-
-/// Warnings that are told at start; there may be as many as there are entries.
-const MOST_WARNINGS: usize = 20;
 
 /// Loads the only component that there is.
 ///

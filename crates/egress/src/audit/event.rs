@@ -90,7 +90,7 @@ impl AlsoRefused {
         AlsoRefused {
             reason: denial.reason().code(),
             detail: denial.reason().sentence(),
-            rule: rule(denial),
+            rule: denial.cited().map(escaped),
             remedy: remedy(denial, attempt),
         }
     }
@@ -170,7 +170,7 @@ impl AuditEvent {
         self.verdict = Verdict::Deny;
         self.reason = Some(denial.reason().code());
         self.detail = Some(denial.reason().sentence());
-        self.rule = rule(denial);
+        self.rule = denial.cited().map(escaped);
         self.closest = denial.closest().map(cited);
         self.remedy = remedy(denial, attempt);
         self.name = denial.name().map(|name| name.to_string()).or(self.name.take());
@@ -179,13 +179,6 @@ impl AuditEvent {
 
 fn cited(entry: &Entry) -> String {
     escaped(entry.cited().to_string())
-}
-
-/// The operator's entry or network that refuses.
-fn rule(denial: &Denial<'_>) -> Option<String> {
-    let blocked = denial.blocked_by();
-    let blocked = blocked.map(|network| format!("{network} ({})", network.location()));
-    denial.denied_by().map(cited).or(blocked)
 }
 
 fn remedy(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<String> {

@@ -20,9 +20,6 @@ use crate::operator_options::OperatorSettings;
 use crate::terminal::Terminal;
 use crate::unmatched;
 
-/// Findings that are told at start; there may be as many as the manifest has entries.
-const MOST_FINDINGS: usize = 20;
-
 /// An app, about to run.
 pub(super) struct Summary<'a> {
     pub(super) written: &'a ResolvedApp,
@@ -56,11 +53,7 @@ impl Summary<'_> {
         terminal.show_all(self.remarks, files);
         self.mention_imports(terminal);
         let findings = self.findings();
-        terminal.show_all(&findings[..findings.len().min(MOST_FINDINGS)], files);
-        if let more @ 1.. = findings.len().saturating_sub(MOST_FINDINGS) {
-            let pointer = format!("there are {more} more warnings; `outport check` tells them");
-            terminal.show(&Diagnostic::note(pointer), files);
-        }
+        terminal.show_first(&findings, files, "; `outport check` tells them");
     }
 
     /// How many of the remarks are warnings.
