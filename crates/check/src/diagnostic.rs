@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Something to tell.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
-    /// Which kind it is; none of what is told for no list of kinds, such as how a guest ended.
+    /// Which kind it is; none where it is of no listed kind, such as the end of a guest.
     pub code: Option<FindingCode>,
     /// How much it matters.
     pub severity: Severity,
