@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use rustix::net::Shutdown;
 
-use outport_policy::{AnswerSource, Attempt, Endpoint, Host, Name, Scheme, Transport};
+use outport_policy::{AnswerSource, Attempt, Endpoint, Host, Layer, Name, Scheme, Transport};
 
 use crate::audit::EndedBy;
 use crate::enforcer::Enforcer;
@@ -135,9 +135,13 @@ impl Open {
         let Some(enforcer) = self.enforcer.upgrade() else {
             return false;
         };
+        let has_become_denied = |attempt| {
+            let verdict = enforcer.recheck(&attempt, enforcer.usage());
+            matches!(verdict, Err(denied) if denied.layer() == Layer::DenyList)
+        };
         let remote = Endpoint::from(self.remote);
         match &self.way {
-            Way::Socket { .. } => enforcer.has_become_denied(&Attempt::Connect {
+            Way::Socket { .. } => has_become_denied(Attempt::Connect {
                 transport: Transport::Tcp,
                 remote,
             }),
@@ -147,7 +151,7 @@ impl Open {
                 chain,
                 source,
                 ..
-            } => enforcer.has_become_denied(&Attempt::Dial {
+            } => has_become_denied(Attempt::Dial {
                 scheme,
                 host,
                 chain,

@@ -41,7 +41,6 @@ impl Denied {
         hard || matches!(self.layer(), Layer::DenyList | Layer::RuntimeLimits)
     }
 
-    #[cfg(test)]
     pub(crate) fn reason(self) -> Reason {
         self.reason
     }

@@ -1,20 +1,24 @@
 //! Where every attempt of one instance is judged.
 //!
 //! Whatever a guest tries, its adapter asks here, and every question ends in [`Enforcer::decide`]: the policy's
-//! answer, the counter, the event. The answer is immediate; nothing here awaits.
+//! answer, the counter, the event. The answer is immediate; nothing here awaits. Where an attempt leads out of the
+//! machine the answer is a [`ConnectPermit`], which the step that leads there takes.
 //!
 //! The lock holds what a decision looks at (grants, peers, counts), so what a decision changes (a peer that was
 //! sent to, a look-up that began) is changed under the same lock that it was judged under. The policy of the
 //! instance is made anew when the operator's has been replaced, which the next decision notices.
 
+mod permit;
+
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use outport_policy::{
-    Attempt, Decision, Endpoint, Grants, Layer, Name, Operator, Outcome, Peers, Policy, Quotas, Reason, Rule,
-    Situation, Ticket, Transport, Usage, text,
+    Attempt, Decision, Endpoint, Grants, Layer, Name, Operator, Outcome, Peers, Permit, Policy, Quotas,
+    Reason, Rule, Situation, Ticket, Transport, Usage, text,
 };
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -26,6 +30,7 @@ use crate::egress::Egress;
 use crate::gate::Gate;
 use crate::host_account::HostAccount;
 use crate::usage_counter::UsageCounter;
+pub(crate) use permit::ConnectPermit;
 
 /// Decides about every attempt of one instance, counts it and records it.
 pub(crate) struct Enforcer {
@@ -165,139 +170,140 @@ impl Enforcer {
         self.ending.load(Ordering::Relaxed)
     }
 
-    /// Judges an attempt; `what` names it in the audit log.
-    pub(crate) fn authorize(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<DecisionId, Denied> {
-        self.authorize_with(what, attempt, self.usage_counter.usage())
+    /// What the instance, its component and the process hold now.
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage_counter.usage()
     }
 
-    /// Judges an attempt that was counted before it is judged: `usage` is what was held without it.
-    pub(crate) fn authorize_counted(
-        &self,
-        what: &'static str,
-        attempt: &Attempt<'_>,
-        usage: Usage,
-    ) -> Result<DecisionId, Denied> {
-        self.authorize_with(what, attempt, usage)
-    }
-
-    /// Judges once more what was judged, and told, a moment ago in the same step.
-    pub(crate) fn recheck(&self, attempt: &Attempt<'_>) -> Result<(), Denied> {
-        self.recheck_with(attempt, self.usage_counter.usage())
-    }
-
-    /// The same while `usage` is held.
-    pub(crate) fn recheck_with(&self, attempt: &Attempt<'_>, usage: Usage) -> Result<(), Denied> {
+    /// Judges an attempt that leads nowhere by itself while `usage` is held. Where it is to count itself, it was counted
+    /// before it is judged, and `usage` is what was held without it.
+    pub(crate) fn authorize(&self, attempt: &Attempt<'_>, usage: Usage) -> Result<DecisionId, Denied> {
         let mut state = self.state()?;
-        self.decide(&mut state, "", attempt, usage, Recording::Aside, now())
+        self.decide(&mut state, attempt, usage, Recording::Always, now())
+            .map(|(_, decision)| decision)
+    }
+
+    /// Asks what would be said to an attempt while `usage` is held. Nobody is told and nothing is counted, and it
+    /// permits nothing.
+    pub(crate) fn recheck(&self, attempt: &Attempt<'_>, usage: Usage) -> Result<(), Denied> {
+        let mut state = self.state()?;
+        self.decide(&mut state, attempt, usage, Recording::Aside, now())
             .map(drop)
     }
 
-    /// Whether the deny list forbids what was permitted when it began.
-    pub(crate) fn has_become_denied(&self, attempt: &Attempt<'_>) -> bool {
-        matches!(self.recheck(attempt), Err(denied) if denied.layer() == Layer::DenyList)
-    }
-
-    /// Judges what another attempt implies, which is judged right after it in the same step. That other one says
-    /// what the author's list has to say; this one need not.
-    pub(crate) fn authorize_implied(&self, what: &'static str, attempt: &Attempt<'_>) -> Result<(), Denied> {
-        match self.recheck(attempt) {
-            Err(denied) if denied.layer() != Layer::AllowList => self.authorize(what, attempt).map(drop),
-            _ => Ok(()),
-        }
-    }
-
-    /// Judges a name that a search domain made of the one that the guest may look up: the operator may deny it, but
-    /// the author need not have listed it (DNS-2).
-    pub(crate) fn authorize_expanded(&self, name: &Name) -> Result<(), Denied> {
-        let attempt = Attempt::Lookup { name };
-        match self.recheck(&attempt) {
-            Err(denied) if denied.layer() <= Layer::RuntimeLimits => {
-                self.authorize("dns.lookup", &attempt).map(drop)
+    /// Judges what another attempt implies, which is judged beside it. That other one says what the layers in `exempt`
+    /// have to say; this one need not.
+    pub(crate) fn authorize_implied(&self, attempt: &Attempt<'_>, exempt: &[Layer]) -> Result<(), Denied> {
+        match self.recheck(attempt, self.usage()) {
+            Err(denied) if !exempt.contains(&denied.layer()) => {
+                self.authorize(attempt, self.usage()).map(drop)
             }
             _ => Ok(()),
         }
     }
 
-    fn authorize_with(
+    /// Judges connecting a socket to `remote`.
+    pub(crate) fn authorize_connect(
         &self,
-        what: &'static str,
-        attempt: &Attempt<'_>,
-        usage: Usage,
-    ) -> Result<DecisionId, Denied> {
-        let mut state = self.state()?;
-        self.decide(&mut state, what, attempt, usage, Recording::Always, now())
-    }
-
-    /// Judges a datagram to `remote`. When it may go, answers may come (HL-4). The first one to a peer is told of,
-    /// the others are counted.
-    pub(crate) fn authorize_datagram_out(&self, remote: Endpoint) -> Result<(), Denied> {
-        let now = now();
+        transport: Transport,
+        remote: SocketAddr,
+    ) -> Result<ConnectPermit, Denied> {
         let attempt = Attempt::Connect {
-            transport: Transport::Udp,
-            remote,
+            transport,
+            remote: Endpoint::from(remote),
         };
-        let mut state = self.state()?;
-        let recording = if state.peers.knows(remote, now) {
-            Recording::OnDenial
-        } else {
-            Recording::Always
-        };
-        self.decide(
-            &mut state,
-            "udp.send",
-            &attempt,
-            self.usage_counter.usage(),
-            recording,
-            now,
-        )?;
-        state.peers.sent(remote, now);
-        Ok(())
+        self.authorize_out(&attempt, remote, self.usage())
     }
 
-    /// Judges a datagram that came from `peer`. Since anybody can send one, refusals are told of at most once a
-    /// second, and all are counted.
-    pub(crate) fn authorize_datagram_in(&self, peer: Endpoint) -> Result<(), Denied> {
+    /// Judges connecting to `remote` for a request, which `attempt` says all about; `usage` is what was held before its
+    /// connection was counted.
+    pub(crate) fn authorize_dial(
+        &self,
+        attempt: &Attempt<'_>,
+        remote: SocketAddr,
+        usage: Usage,
+    ) -> Result<ConnectPermit, Denied> {
+        self.authorize_out(attempt, remote, usage)
+    }
+
+    fn authorize_out(
+        &self,
+        attempt: &Attempt<'_>,
+        remote: SocketAddr,
+        usage: Usage,
+    ) -> Result<ConnectPermit, Denied> {
+        let mut state = self.state()?;
+        let (permit, decision) = self.decide(&mut state, attempt, usage, Recording::Always, now())?;
+        self.bind(attempt, permit, remote, decision)
+    }
+
+    /// Judges a datagram to `remote`. When it may go, answers may come (HL-4). The first one to a peer is told of, the
+    /// others are counted.
+    pub(crate) fn authorize_send(&self, remote: SocketAddr) -> Result<ConnectPermit, Denied> {
+        let now = now();
+        let peer = Endpoint::from(remote);
+        let attempt = Attempt::Send { remote: peer };
+        let mut state = self.state()?;
+        let recording = match state.peers.knows(peer, now) {
+            true => Recording::OnDenial,
+            false => Recording::Always,
+        };
+        let (permit, decision) = self.decide(&mut state, &attempt, self.usage(), recording, now)?;
+        let permit = self.bind(&attempt, permit, remote, decision)?;
+        state.peers.sent(peer, now);
+        Ok(permit)
+    }
+
+    /// The permit for `remote`, if that is what `permit` is for.
+    fn bind(
+        &self,
+        attempt: &Attempt<'_>,
+        permit: Permit<'_>,
+        remote: SocketAddr,
+        decision: DecisionId,
+    ) -> Result<ConnectPermit, Denied> {
+        ConnectPermit::new(permit, remote, decision)
+            .inspect_err(|denied| self.refuse(attempt.operation(), &remote.to_string(), denied.reason()))
+    }
+
+    /// Judges a datagram that came from `peer`, before the guest sees it. Since anybody can send one, refusals are told
+    /// of at most once a second, and all are counted.
+    pub(crate) fn authorize_receive(&self, peer: SocketAddr) -> Result<(), Denied> {
         let now = now();
         let mut state = self.state()?;
         let told = state
             .unsolicited_told
             .is_some_and(|told| now.duration_since(told) < UNSOLICITED_INTERVAL);
-        let recording = if told {
-            Recording::Never
-        } else {
-            Recording::OnDenial
+        let recording = match told {
+            true => Recording::Never,
+            false => Recording::OnDenial,
         };
-        let verdict = self.decide(
-            &mut state,
-            "udp.receive",
-            &Attempt::Receive { peer },
-            self.usage_counter.usage(),
-            recording,
-            now,
-        );
+        let peer = Endpoint::from(peer);
+        let verdict = self
+            .decide(
+                &mut state,
+                &Attempt::Receive { peer },
+                self.usage(),
+                recording,
+                now,
+            )
+            .map(drop);
         if verdict.is_err() && !told {
             state.unsolicited_told = Some(now);
         }
-        verdict.map(drop)
+        verdict
     }
 
     /// Judges a look-up of `name`. When it may start, it has its place in the order of look-ups, and is counted
     /// until it is settled or abandoned.
     pub(crate) fn begin_lookup(&self, name: &Name) -> Result<(Ticket, DecisionId), Denied> {
-        let now = now();
         let mut state = self.state()?;
         let usage = Usage {
             lookups_of_instance: state.lookups,
-            ..self.usage_counter.usage()
+            ..self.usage()
         };
-        let decision = self.decide(
-            &mut state,
-            "dns.lookup",
-            &Attempt::Lookup { name },
-            usage,
-            Recording::Always,
-            now,
-        )?;
+        let attempt = Attempt::Lookup { name };
+        let (_, decision) = self.decide(&mut state, &attempt, usage, Recording::Always, now())?;
         state.lookups += 1;
         Ok((state.grants.begin(name.clone()), decision))
     }
@@ -394,49 +400,43 @@ impl Enforcer {
     }
 
     /// The one function that every question of this crate ends in.
-    fn decide(
+    fn decide<'s>(
         &self,
-        state: &mut State,
-        what: &'static str,
+        state: &'s mut State,
         attempt: &Attempt<'_>,
         usage: Usage,
         recording: Recording,
         now: Instant,
-    ) -> Result<DecisionId, Denied> {
+    ) -> Result<(Permit<'s>, DecisionId), Denied> {
         self.follow_operator(state);
+        let state = &*state;
         let situation = Situation {
             grants: &state.grants,
             peers: &state.peers,
             usage,
             now,
         };
-        let decision = state.policy.decide(attempt, &situation);
         let egress = self.gate.egress();
         let whose = (self.gate.component_id(), self.number);
-        // Whoever writes a denial down wants all that refuses; who is only refused does not wait for it.
-        let event = |id: NonZeroU64, decision: &Decision<'_>| {
-            let refusals = match decision {
-                Decision::Allow(_) => Vec::new(),
-                Decision::Deny(_) => state.policy.denials(attempt, &situation),
-            };
-            AuditEvent::of(id.get(), whose, what, attempt, decision, &refusals)
-        };
-        match &decision {
+        match state.policy.decide(attempt, &situation) {
             // Whatever would be recorded, and cannot be, is not done.
             Decision::Allow(_) if recording == Recording::Always && !egress.can_record() => {
-                self.refuse(what, &destination(attempt), Reason::AuditUnavailable);
-                Err(Denied::new(Reason::AuditUnavailable))
+                let reason = Reason::AuditUnavailable;
+                self.refuse(attempt.operation(), &destination(attempt), reason);
+                Err(Denied::new(reason))
             }
-            Decision::Allow(_) => {
+            Decision::Allow(permit) => {
                 if recording != Recording::Aside {
                     egress.counters().allow();
                 }
                 if recording != Recording::Always || !egress.wants(Verdict::Allow) {
-                    return Ok(DecisionId::default());
+                    return Ok((permit, DecisionId::default()));
                 }
                 let id = egress.next_decision();
-                self.record(Verdict::Allow, || event(id, &decision));
-                Ok(DecisionId(Some(id)))
+                self.record(Verdict::Allow, || {
+                    AuditEvent::allowed(id.get(), whose, attempt, &permit)
+                });
+                Ok((permit, DecisionId(Some(id))))
             }
             Decision::Deny(denial) => {
                 if recording != Recording::Aside {
@@ -444,7 +444,11 @@ impl Enforcer {
                 }
                 if matches!(recording, Recording::Always | Recording::OnDenial) {
                     let id = egress.next_decision();
-                    self.record(Verdict::Deny, || event(id, &decision));
+                    // Whoever writes a denial down wants all that refuses; who is only refused does not wait for it.
+                    self.record(Verdict::Deny, || {
+                        let all = state.policy.denials(attempt, &situation);
+                        AuditEvent::denied(id.get(), whose, attempt, &denial, &all)
+                    });
                 }
                 Err(Denied::new(denial.reason()))
             }

@@ -51,7 +51,6 @@ impl Followed {
     pub(crate) fn begin(
         enforcer: &Arc<Enforcer>,
         decision: DecisionId,
-        what: &'static str,
         attempt: &Attempt<'_>,
     ) -> Option<Arc<Followed>> {
         let egress = enforcer.egress();
@@ -64,7 +63,7 @@ impl Followed {
             enforcer: enforcer.clone(),
             number,
             decision,
-            attempt: what,
+            attempt: attempt.operation(),
             destination: escaped(destination(attempt)),
             since: Instant::now(),
             state: AtomicU8::new(WAITING),
@@ -209,7 +208,6 @@ impl Drop for Followed {
 pub(crate) fn failed(
     enforcer: &Enforcer,
     followed: Option<&Arc<Followed>>,
-    what: &'static str,
     attempt: &Attempt<'_>,
     code: &str,
 ) {
@@ -217,8 +215,8 @@ pub(crate) fn failed(
     let Some(followed) = followed else {
         return enforcer.record_outcome(Stage::Failed, || {
             let destination = destination(attempt);
-            let mut outcome =
-                enforcer.outcome(DecisionId::default(), what, &escape(&destination), Stage::Failed);
+            let (unknown, what) = (DecisionId::default(), attempt.operation());
+            let mut outcome = enforcer.outcome(unknown, what, &escape(&destination), Stage::Failed);
             outcome.error = Some(code.to_owned());
             outcome.name = name();
             outcome

@@ -26,9 +26,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use outport_policy::{Address, AnswerSource, Attempt, Host, Name, Outcome, Spelling, Ticket};
+use outport_policy::{Address, AnswerSource, Attempt, Host, Layer, Name, Outcome, Spelling, Ticket};
 
-use crate::denied::DeniedKind;
+use crate::denied::{Denied, DeniedKind};
 use crate::dns::{Answer, Extent, ResolveError};
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
@@ -90,7 +90,7 @@ impl Lookup {
                 DeniedKind::Quota => LookupError::TooMany,
                 DeniedKind::Policy => LookupError::Refused,
             })?;
-        let followed = Followed::begin(enforcer, decision, "dns.lookup", &Attempt::Lookup { name: &name });
+        let followed = Followed::begin(enforcer, decision, &Attempt::Lookup { name: &name });
         Ok(Lookup::PendingLookup(PendingLookup {
             enforcer: enforcer.clone(),
             name,
@@ -132,13 +132,7 @@ impl PendingLookup {
             (Ok(_), None) => {}
             (Err(error), followed) => {
                 let attempt = Attempt::Lookup { name: &self.name };
-                followed::failed(
-                    &self.enforcer,
-                    followed.as_ref(),
-                    "dns.lookup",
-                    &attempt,
-                    error.code(),
-                );
+                followed::failed(&self.enforcer, followed.as_ref(), &attempt, error.code());
             }
         }
         result
@@ -172,9 +166,15 @@ async fn judged(
             address: *address,
             source,
         };
-        enforcer.authorize("dns.answer", &attempt).is_ok()
+        enforcer.authorize(&attempt, enforcer.usage()).is_ok()
     });
     Ok((chain, addresses))
+}
+
+/// Judges a name that a search domain made of the one that the guest may look up: the operator may deny it, but the
+/// author need not have listed it, and it is no look-up more (DNS-2).
+fn authorize_expanded(enforcer: &Enforcer, name: &Name) -> Result<(), Denied> {
+    enforcer.authorize_implied(&Attempt::Lookup { name }, &[Layer::AllowList, Layer::Quotas])
 }
 
 /// The answer for `name` as the resolver gives it, in the time and with the number of addresses that are
@@ -208,7 +208,7 @@ async fn ask(enforcer: &Enforcer, name: &Name, spelling: Spelling) -> Result<Ans
     };
     let mut without = LookupError::Unresolvable;
     for candidate in candidates {
-        if candidate != *name && enforcer.authorize_expanded(&candidate).is_err() {
+        if candidate != *name && authorize_expanded(enforcer, &candidate).is_err() {
             without = LookupError::Refused;
             continue;
         }

@@ -26,11 +26,7 @@ impl ShutGate {
 
     /// The dependency wanted a socket. `instance` is the one that it is a part of.
     pub fn refuse_socket(&self, instance: &GateCtx, transport: Transport) {
-        self.refuse(
-            instance,
-            "socket.create",
-            Ok(&Attempt::CreateSocket { transport }),
-        );
+        self.refuse(instance, Ok(&Attempt::CreateSocket { transport }));
     }
 
     /// The dependency wanted to look `text` up.
@@ -40,8 +36,10 @@ impl ShutGate {
             _ => None,
         };
         let attempt = name.as_ref().map(|name| Attempt::Lookup { name });
-        let attempt = attempt.as_ref().ok_or((text, Reason::AllowNotInherited));
-        self.refuse(instance, "dns.lookup", attempt);
+        let attempt = attempt
+            .as_ref()
+            .ok_or(("dns.lookup", text, Reason::AllowNotInherited));
+        self.refuse(instance, attempt);
     }
 
     /// The dependency wanted to send a request: a method, a scheme (`https` if it named none) and an authority.
@@ -54,17 +52,19 @@ impl ShutGate {
         let attempt = destination
             .as_ref()
             .map(|(destination, method)| destination.attempt(method));
-        let attempt = attempt.as_ref().ok_or((authority, Reason::HttpHost));
-        self.refuse(instance, "http.request", attempt);
+        let attempt = attempt
+            .as_ref()
+            .ok_or(("http.request", authority, Reason::HttpHost));
+        self.refuse(instance, attempt);
     }
 
     /// Tells of an attempt, or of a text that is none.
-    fn refuse(&self, instance: &GateCtx, what: &'static str, attempt: Result<&Attempt<'_>, (&str, Reason)>) {
+    fn refuse(&self, instance: &GateCtx, attempt: Result<&Attempt<'_>, (&'static str, &str, Reason)>) {
         let gate = Enforcer::numbered(self.0.clone(), instance.instance());
         match attempt {
             // The list permits nothing, and nobody asks whether it did.
-            Ok(attempt) => drop(gate.authorize(what, attempt)),
-            Err((text, reason)) => gate.refuse(what, text, reason),
+            Ok(attempt) => drop(gate.authorize(attempt, gate.usage())),
+            Err((what, text, reason)) => gate.refuse(what, text, reason),
         }
     }
 }

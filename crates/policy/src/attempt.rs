@@ -30,10 +30,15 @@ pub enum Attempt<'a> {
         /// Who connects.
         peer: SocketAddr,
     },
-    /// Connecting a socket, or sending a datagram.
+    /// Connecting a socket.
     Connect {
         /// The socket's transport.
         transport: Transport,
+        /// The destination.
+        remote: Endpoint,
+    },
+    /// Sending one datagram, which a UDP socket may do whether it is connected or not.
+    Send {
         /// The destination.
         remote: Endpoint,
     },
@@ -118,12 +123,36 @@ pub struct Situation<'a> {
 }
 
 impl Attempt<'_> {
-    /// The endpoint that is connected to, or received from; none of what is judged by a name or without either.
+    /// What is attempted, as the audit log calls it: `tcp.connect`, `udp.send`, `dns.lookup`, … A code is never renamed.
+    pub const fn operation(&self) -> &'static str {
+        match self {
+            Self::CreateSocket { .. } => "socket.create",
+            Self::Bind { transport, .. } => match transport {
+                Transport::Tcp => "tcp.bind",
+                Transport::Udp => "udp.bind",
+            },
+            Self::Listen { .. } => "tcp.listen",
+            Self::Accept { .. } => "tcp.accept",
+            Self::Connect { transport, .. } => match transport {
+                Transport::Tcp => "tcp.connect",
+                Transport::Udp => "udp.connect",
+            },
+            Self::Send { .. } => "udp.send",
+            Self::Receive { .. } => "udp.receive",
+            Self::Lookup { .. } => "dns.lookup",
+            Self::Answer { .. } => "dns.answer",
+            Self::Request { .. } => "http.request",
+            Self::Dial { .. } => "http.dial",
+        }
+    }
+
+    /// The endpoint that is connected to, sent to, or received from; none of what is judged by a name or without either.
     pub(crate) fn remote(&self) -> Option<Endpoint> {
         match *self {
-            Self::Connect { remote, .. } | Self::Dial { remote, .. } | Self::Receive { peer: remote } => {
-                Some(remote)
-            }
+            Self::Connect { remote, .. }
+            | Self::Send { remote }
+            | Self::Dial { remote, .. }
+            | Self::Receive { peer: remote } => Some(remote),
             _ => None,
         }
     }
@@ -138,6 +167,7 @@ impl fmt::Display for Attempt<'_> {
             Self::Listen { local } => write!(f, "listen on {local}"),
             Self::Accept { peer } => write!(f, "accept from {peer}"),
             Self::Connect { transport, remote } => write!(f, "{transport} {remote}"),
+            Self::Send { remote } => write!(f, "{} {remote}", Transport::Udp),
             Self::Receive { peer } => write!(f, "datagram from {peer}"),
             Self::Lookup { name } => write!(f, "look-up of {name}"),
             Self::Answer { name, address, .. } => write!(f, "answer {address} for {name}"),

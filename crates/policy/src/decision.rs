@@ -6,7 +6,7 @@ use std::fmt;
 
 /// What the policy says to an attempt. There is no default and no `bool`: an attempt that nobody judged is not
 /// allowed.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "an attempt goes ahead only with the permit that the decision holds"]
 pub enum Decision<'p> {
     /// Every layer permits it.
@@ -15,8 +15,10 @@ pub enum Decision<'p> {
     Deny(Denial<'p>),
 }
 
-/// The right to go ahead. Only [`Policy::decide`](crate::Policy::decide) makes one.
-#[derive(Clone, Debug)]
+/// The right to go ahead, once. Only [`Policy::decide`](crate::Policy::decide) makes one, and it cannot be copied:
+/// whoever goes ahead uses it up.
+#[derive(Debug)]
+#[must_use = "what was permitted is done with the permit, or not at all"]
 pub struct Permit<'p> {
     rule: Rule<'p>,
     remote: Option<Endpoint>,
@@ -58,8 +60,9 @@ impl<'p> Permit<'p> {
         &self.rule
     }
 
-    /// The endpoint that was judged, where there is one: the only one to connect to.
-    pub fn remote(&self) -> Option<Endpoint> {
+    /// The endpoint that was judged: the only one to connect or to send to. None where the attempt is no way out, as
+    /// receiving a datagram is not.
+    pub fn into_remote(self) -> Option<Endpoint> {
         self.remote
     }
 }

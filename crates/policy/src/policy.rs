@@ -84,7 +84,7 @@ impl Policy {
         };
         match self.quotas(attempt, situation) {
             Some(denial) => Decision::Deny(denial),
-            None => Decision::Allow(Permit::new(rule, attempt.remote())),
+            None => Decision::Allow(Permit::new(rule, way_out(attempt))),
         }
     }
 
@@ -155,6 +155,7 @@ impl Policy {
                 Some(Reason::HardUnsolicited)
             }
             Attempt::Connect { remote, .. }
+            | Attempt::Send { remote }
             | Attempt::Dial { remote, .. }
             | Attempt::Receive { peer: remote } => unreachable_remote(remote),
             Attempt::Answer { address, .. } => address.reads_as_multicast().then_some(Reason::HardMulticast),
@@ -180,8 +181,8 @@ impl Policy {
             Attempt::Connect { transport, remote } => {
                 deny.refuses_address(remote.address, Protocol::Socket(transport), remote.port)
             }
-            Attempt::Receive { peer } => {
-                deny.refuses_address(peer.address, Protocol::Socket(Transport::Udp), peer.port)
+            Attempt::Send { remote } | Attempt::Receive { peer: remote } => {
+                deny.refuses_address(remote.address, Protocol::Socket(Transport::Udp), remote.port)
             }
             Attempt::Lookup { name } => deny.refuses_whole_name(name, &[], limits),
             Attempt::Answer {
@@ -233,7 +234,7 @@ impl Policy {
             Attempt::CreateSocket { transport }
             | Attempt::Bind { transport, .. }
             | Attempt::Connect { transport, .. } => self.shut_transport(transport),
-            Attempt::Receive { .. } => self.shut_transport(Transport::Udp),
+            Attempt::Send { .. } | Attempt::Receive { .. } => self.shut_transport(Transport::Udp),
             Attempt::Dial { .. }
             | Attempt::Request { .. }
             | Attempt::Answer { .. }
@@ -246,6 +247,7 @@ impl Policy {
     fn shut_remote_of(&self, attempt: &Attempt<'_>) -> Option<Denial<'_>> {
         match *attempt {
             Attempt::Connect { remote, .. }
+            | Attempt::Send { remote }
             | Attempt::Receive { peer: remote }
             | Attempt::Dial { remote, .. } => self.shut_remote(remote),
             Attempt::Request {
@@ -302,7 +304,9 @@ impl Policy {
             Attempt::Listen { .. } => Err(Denial::new(Reason::HardListen)),
             Attempt::Accept { .. } => Err(Denial::new(Reason::HardAccept)),
             Attempt::Connect { transport, remote } => self.permits_socket(transport, remote, situation),
-            Attempt::Receive { peer } => self.permits_socket(Transport::Udp, peer, situation),
+            Attempt::Send { remote } | Attempt::Receive { peer: remote } => {
+                self.permits_socket(Transport::Udp, remote, situation)
+            }
             Attempt::Lookup { name } => self.permits_lookup(name),
             Attempt::Answer {
                 name,
@@ -479,6 +483,14 @@ fn unreachable_remote(remote: Endpoint) -> Option<Reason> {
         Some(Reason::HardMulticast)
     } else {
         None
+    }
+}
+
+/// Where a permit leads to. To receive a datagram is no way out.
+fn way_out(attempt: &Attempt<'_>) -> Option<Endpoint> {
+    match attempt {
+        Attempt::Receive { .. } => None,
+        attempt => attempt.remote(),
     }
 }
 

@@ -95,7 +95,9 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
         Attempt::Connect { transport, remote } => {
             socket_entry(*transport, &host(remote.address), remote.port)
         }
-        Attempt::Receive { peer } => socket_entry(Transport::Udp, &host(peer.address), peer.port),
+        Attempt::Send { remote } | Attempt::Receive { peer: remote } => {
+            socket_entry(Transport::Udp, &host(remote.address), remote.port)
+        }
         Attempt::Request {
             scheme, host, port, ..
         } => url_entry(scheme, host, *port),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use outport_policy::{Attempt, Decision, Denial, Entry, Host, Name, Permit, Reason, Rule, text};
+use outport_policy::{Attempt, Denial, Entry, Host, Name, Permit, Reason, Rule, text};
 use serde::{Serialize, Serializer};
 
 use super::timestamp::Timestamp;
@@ -97,22 +97,41 @@ impl AlsoRefused {
 }
 
 impl AuditEvent {
-    /// What was decided about `attempt`, which the log calls `what`. `refusals` are all of it, the decision's first.
-    pub(crate) fn of(
+    /// That `attempt` is permitted.
+    pub(crate) fn allowed(
         id: u64,
-        (component, instance): (&Arc<str>, u64),
-        what: &'static str,
+        whose: (&Arc<str>, u64),
         attempt: &Attempt<'_>,
-        decision: &Decision<'_>,
-        refusals: &[Denial<'_>],
+        permit: &Permit<'_>,
     ) -> AuditEvent {
-        let mut event = AuditEvent::bare(id, (component, instance), what, &destination(attempt));
-        event.name = name(attempt).map(|name| name.to_string());
-        match decision {
-            Decision::Allow(permit) => event.allowed(permit),
-            Decision::Deny(denial) => event.denied(denial, attempt),
+        let mut event = AuditEvent::about(id, whose, attempt);
+        // That nothing was needed is no entry.
+        if !matches!(permit.rule(), Rule::Harmless) {
+            event.rule = Some(escaped(permit.rule().to_string()));
         }
-        let others = refusals.iter().skip(1);
+        if let Rule::Grant { name, .. } = permit.rule() {
+            event.name = Some(name.to_string());
+        }
+        event
+    }
+
+    /// That `attempt` is refused by `denial`, which is the first of `all`.
+    pub(crate) fn denied(
+        id: u64,
+        whose: (&Arc<str>, u64),
+        attempt: &Attempt<'_>,
+        denial: &Denial<'_>,
+        all: &[Denial<'_>],
+    ) -> AuditEvent {
+        let mut event = AuditEvent::about(id, whose, attempt);
+        event.verdict = Verdict::Deny;
+        event.reason = Some(denial.reason().code());
+        event.detail = Some(denial.reason().sentence());
+        event.rule = denial.cited().map(escaped);
+        event.closest = denial.closest().map(cited);
+        event.remedy = remedy(denial, attempt);
+        event.name = denial.name().map(|name| name.to_string()).or(event.name.take());
+        let others = all.iter().skip(1);
         event.also = others.map(|denial| AlsoRefused::of(denial, attempt)).collect();
         event
     }
@@ -129,6 +148,12 @@ impl AuditEvent {
         event.verdict = Verdict::Deny;
         event.reason = Some(reason.code());
         event.detail = Some(reason.sentence());
+        event
+    }
+
+    fn about(id: u64, whose: (&Arc<str>, u64), attempt: &Attempt<'_>) -> AuditEvent {
+        let mut event = AuditEvent::bare(id, whose, attempt.operation(), &destination(attempt));
+        event.name = name(attempt).map(|name| name.to_string());
         event
     }
 
@@ -155,26 +180,6 @@ impl AuditEvent {
             also: Vec::new(),
         }
     }
-
-    fn allowed(&mut self, permit: &Permit<'_>) {
-        // That nothing was needed is no entry.
-        if !matches!(permit.rule(), Rule::Harmless) {
-            self.rule = Some(escaped(permit.rule().to_string()));
-        }
-        if let Rule::Grant { name, .. } = permit.rule() {
-            self.name = Some(name.to_string());
-        }
-    }
-
-    fn denied(&mut self, denial: &Denial<'_>, attempt: &Attempt<'_>) {
-        self.verdict = Verdict::Deny;
-        self.reason = Some(denial.reason().code());
-        self.detail = Some(denial.reason().sentence());
-        self.rule = denial.cited().map(escaped);
-        self.closest = denial.closest().map(cited);
-        self.remedy = remedy(denial, attempt);
-        self.name = denial.name().map(|name| name.to_string()).or(self.name.take());
-    }
 }
 
 fn cited(entry: &Entry) -> String {
@@ -197,6 +202,7 @@ pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
         Attempt::Bind { local, .. } | Attempt::Listen { local } => local.to_string(),
         Attempt::Accept { peer } => peer.to_string(),
         Attempt::Connect { remote, .. }
+        | Attempt::Send { remote }
         | Attempt::Receive { peer: remote }
         | Attempt::Dial { remote, .. } => remote.to_string(),
         Attempt::Lookup { name } => name.to_string(),

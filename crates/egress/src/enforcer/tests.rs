@@ -7,39 +7,32 @@ use crate::denied::DeniedKind;
 use crate::sockets::SocketSlot;
 use crate::testing::{Script, World, instance};
 
-fn endpoint(text: &str) -> Endpoint {
-    Endpoint::from(text.parse::<SocketAddr>().unwrap())
+fn connect(gate: &Enforcer, remote: &str) -> Result<ConnectPermit, Denied> {
+    gate.authorize_connect(Transport::Tcp, remote.parse().unwrap())
 }
 
-fn connect(gate: &Enforcer, remote: &str) -> Result<(), Denied> {
-    gate.authorize(
-        "tcp.connect",
-        &Attempt::Connect {
-            transport: Transport::Tcp,
-            remote: endpoint(remote),
-        },
-    )
-    .map(drop)
+fn send(gate: &Enforcer, remote: &str) -> Result<ConnectPermit, Denied> {
+    gate.authorize_send(remote.parse().unwrap())
 }
+
+fn receive(gate: &Enforcer, peer: &str) -> Result<(), Denied> {
+    gate.authorize_receive(peer.parse().unwrap())
+}
+
+const EXEMPT: &[Layer] = &[Layer::AllowList];
 
 // proves: HL-4
 #[test]
 fn a_datagram_comes_in_only_from_where_one_went() {
     let gate = World::new(Script::new()).instance(&["udp://10.0.0.0/8:53"]);
-    assert!(gate.authorize_datagram_in(endpoint("10.0.0.1:53")).is_err());
-    assert!(gate.authorize_datagram_out(endpoint("10.0.0.1:53")).is_ok());
-    assert!(gate.authorize_datagram_in(endpoint("10.0.0.1:53")).is_ok());
+    assert!(receive(&gate, "10.0.0.1:53").is_err());
+    assert!(send(&gate, "10.0.0.1:53").is_ok());
+    assert!(receive(&gate, "10.0.0.1:53").is_ok());
+    assert!(receive(&gate, "10.0.0.1:54").is_err(), "another port");
+    assert!(receive(&gate, "10.0.0.2:53").is_err(), "another address");
+    assert!(send(&gate, "192.0.2.1:53").is_err());
     assert!(
-        gate.authorize_datagram_in(endpoint("10.0.0.1:54")).is_err(),
-        "another port"
-    );
-    assert!(
-        gate.authorize_datagram_in(endpoint("10.0.0.2:53")).is_err(),
-        "another address"
-    );
-    assert!(gate.authorize_datagram_out(endpoint("192.0.2.1:53")).is_err());
-    assert!(
-        gate.authorize_datagram_in(endpoint("192.0.2.1:53")).is_err(),
+        receive(&gate, "192.0.2.1:53").is_err(),
         "a refused datagram makes no peer"
     );
 }
@@ -50,9 +43,9 @@ fn an_answer_is_dropped_once_its_peer_is_denied() {
     let world = World::new(Script::new());
     let egress = world.egress();
     let gate = instance(&egress, &["udp://10.0.0.0/8:53"]);
-    assert!(gate.authorize_datagram_out(endpoint("10.0.0.1:53")).is_ok());
+    assert!(send(&gate, "10.0.0.1:53").is_ok());
     egress.replace_operator(World::new(Script::new()).deny(&["*://10.0.0.1:*"]).operator);
-    assert!(gate.authorize_datagram_in(endpoint("10.0.0.1:53")).is_err());
+    assert!(receive(&gate, "10.0.0.1:53").is_err());
 }
 
 // proves: HL-4
@@ -63,8 +56,8 @@ fn peers_belong_to_one_instance() {
         instance(&egress, &["udp://10.0.0.1:53"]),
         instance(&egress, &["udp://10.0.0.1:53"]),
     );
-    assert!(mine.authorize_datagram_out(endpoint("10.0.0.1:53")).is_ok());
-    assert!(other.authorize_datagram_in(endpoint("10.0.0.1:53")).is_err());
+    assert!(send(&mine, "10.0.0.1:53").is_ok());
+    assert!(receive(&other, "10.0.0.1:53").is_err());
 }
 
 #[test]
@@ -73,9 +66,9 @@ fn the_first_datagram_to_a_peer_is_told_and_the_others_are_counted() {
     let egress = world.egress();
     let gate = instance(&egress, &["udp://10.0.0.1:53"]);
     for _ in 0..3 {
-        assert!(gate.authorize_datagram_out(endpoint("10.0.0.1:53")).is_ok());
-        assert!(gate.authorize_datagram_in(endpoint("10.0.0.1:53")).is_ok());
-        assert!(gate.authorize_datagram_in(endpoint("10.0.0.2:53")).is_err());
+        assert!(send(&gate, "10.0.0.1:53").is_ok());
+        assert!(receive(&gate, "10.0.0.1:53").is_ok());
+        assert!(receive(&gate, "10.0.0.2:53").is_err());
     }
     assert_eq!(
         world.events.take(),
@@ -190,6 +183,46 @@ fn an_event_says_which_rule_allowed() {
 
 // proves: ORD-4
 #[test]
+fn a_permit_is_for_the_address_that_was_judged_and_for_no_other() {
+    let world = World::new(Script::new());
+    let gate = world.instance(&["*://10.0.0.5:5432", "*://[fe80::1]:5432"]);
+    let remote = Endpoint::from("10.0.0.5:5432".parse::<SocketAddr>().unwrap());
+    let attempt = Attempt::Connect {
+        transport: Transport::Tcp,
+        remote,
+    };
+    for other in ["10.0.0.5:5433", "10.0.0.6:5432", "[::1]:5432"] {
+        let permit = gate.authorize_dial(&attempt, other.parse().unwrap(), gate.usage());
+        assert_eq!(
+            permit.map(drop).unwrap_err().reason(),
+            Reason::ErrorInternal,
+            "{other}"
+        );
+        let told = [
+            "tcp.connect 10.0.0.5:5432".to_owned(),
+            format!("tcp.connect {other} [error.internal]"),
+        ];
+        assert_eq!(world.events.take(), told);
+    }
+    for same in ["10.0.0.5:5432", "[::ffff:10.0.0.5]:5432"] {
+        let permit = gate.authorize_dial(&attempt, same.parse().unwrap(), gate.usage());
+        assert_eq!(
+            permit.unwrap().remote(),
+            same.parse().unwrap(),
+            "as it was written"
+        );
+    }
+    let nobody = Attempt::CreateSocket {
+        transport: Transport::Tcp,
+    };
+    assert!(
+        gate.authorize_dial(&nobody, remote.into(), gate.usage()).is_err(),
+        "an attempt that leads nowhere"
+    );
+}
+
+// proves: ORD-4
+#[test]
 fn a_lock_that_a_panic_poisoned_refuses() {
     let gate = World::new(Script::new()).instance(&["*://10.0.0.5:5432"]);
     let poisoner = gate.clone();
@@ -212,12 +245,12 @@ fn what_is_implied_is_refused_by_hard_limits_only() {
         local: text.parse().unwrap(),
     };
     assert!(
-        gate.authorize_implied("tcp.bind", &bind("0.0.0.0:0")).is_ok(),
+        gate.authorize_implied(&bind("0.0.0.0:0"), EXEMPT).is_ok(),
         "the connect is judged next"
     );
     assert!(
-        gate.authorize("tcp.bind", &bind("0.0.0.0:0")).is_err(),
+        gate.authorize(&bind("0.0.0.0:0"), gate.usage()).is_err(),
         "nothing is allowed"
     );
-    assert!(gate.authorize_implied("tcp.bind", &bind("0.0.0.0:1")).is_err());
+    assert!(gate.authorize_implied(&bind("0.0.0.0:1"), EXEMPT).is_err());
 }

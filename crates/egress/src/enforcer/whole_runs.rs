@@ -34,7 +34,7 @@ use crate::lookup::{Lookup, LookupError};
 use crate::testing::{self, Remember};
 
 use model::{MInstance, MOperator, Model, Refused, Speaks};
-use real::{a_name, address, entries, learned, names, reach, real_operator, request, source};
+use real::{a_name, address, entries, learned, names, reach, real_operator, request, send, source};
 use step::{Said, Step};
 use written::{TARGETS, Target, Written};
 
@@ -203,63 +203,53 @@ impl Run {
             Step::Answer(..) | Step::Wait(_) => {}
             Step::Connect(target, port) => {
                 let expected = self.model().reach(&played.model, target, Speaks::Tcp, port);
+                let remote = Endpoint::new(address(target), port);
+                let found = played.gate.authorize_connect(Transport::Tcp, remote.into());
                 let attempt = reach(Transport::Tcp, target, port);
-                self.judged(
-                    &attempt,
-                    played.gate.authorize("tcp.connect", &attempt).map(drop),
-                    &expected,
-                )?;
+                self.judged(&attempt, found.map(drop), &expected)?;
             }
             Step::Send(target, port) => {
                 let expected = self.model().reach(&played.model, target, Speaks::Udp, port);
-                let found = played
-                    .gate
-                    .authorize_datagram_out(Endpoint::new(address(target), port));
-                if self.judged(&reach(Transport::Udp, target, port), found, &expected)? {
+                let remote = Endpoint::new(address(target), port);
+                let found = played.gate.authorize_send(remote.into()).map(drop);
+                if self.judged(&send(target, port), found, &expected)? {
                     played.model.sent(target.text, port, self.now);
                 }
             }
             Step::Receive(target, port) => {
                 let expected = self.model().receive(&played.model, target, port, self.now);
                 let peer = Endpoint::new(address(target), port);
-                let found = played.gate.authorize_datagram_in(peer);
+                let found = played.gate.authorize_receive(peer.into());
                 self.judged(&Attempt::Receive { peer }, found, &expected)?;
             }
             Step::Request(name, scheme, port) => {
                 let expected = self.model().request(name, scheme, port);
                 let (host, scheme) = (Host::Name(a_name(name)), Scheme::parse(scheme).unwrap());
                 let attempt = request(&scheme, &host, port);
-                self.judged(
-                    &attempt,
-                    played.gate.authorize("http.request", &attempt).map(drop),
-                    &expected,
-                )?;
+                let found = played.gate.authorize(&attempt, played.gate.usage());
+                self.judged(&attempt, found.map(drop), &expected)?;
             }
             Step::RequestTo(target, scheme, port) => {
                 let expected = self.model().request_to(target, scheme, port);
                 let (host, scheme) = (Host::Address(address(target)), Scheme::parse(scheme).unwrap());
                 let attempt = request(&scheme, &host, port);
-                self.judged(
-                    &attempt,
-                    played.gate.authorize("http.request", &attempt).map(drop),
-                    &expected,
-                )?;
+                let found = played.gate.authorize(&attempt, played.gate.usage());
+                self.judged(&attempt, found.map(drop), &expected)?;
             }
             Step::Dial(name, chain, target, scheme, port) => {
                 let expected = self.model().dial(name, &chain, target, scheme, port);
                 let (host, scheme) = (Host::Name(a_name(name)), Scheme::parse(scheme).unwrap());
+                let remote = Endpoint::new(address(target), port);
                 let attempt = Attempt::Dial {
                     scheme: &scheme,
                     host: &host,
                     chain: &names(&chain),
-                    remote: Endpoint::new(address(target), port),
+                    remote,
                     source: source(name),
                 };
-                self.judged(
-                    &attempt,
-                    played.gate.authorize("http.connect", &attempt).map(drop),
-                    &expected,
-                )?;
+                let usage = played.gate.usage();
+                let found = played.gate.authorize_dial(&attempt, remote.into(), usage);
+                self.judged(&attempt, found.map(drop), &expected)?;
             }
             Step::Reload(operator) => {
                 self.egress.replace_operator(with_time(&operator));
@@ -277,7 +267,11 @@ impl Run {
         TARGETS.into_iter().try_for_each(|target| {
             let expected = self.model().reach(&played.model, target, Speaks::Tcp, 1024);
             let attempt = reach(Transport::Tcp, target, 1024);
-            let found = played.gate.recheck(&attempt).err().map(Denied::reason);
+            let found = played
+                .gate
+                .recheck(&attempt, played.gate.usage())
+                .err()
+                .map(Denied::reason);
             match found.map_or(expected.is_empty(), |reason| expected.contains(&reason)) {
                 true => Ok(()),
                 false => Err(format!("{attempt}: {found:?}, and the model says {expected:?}")),

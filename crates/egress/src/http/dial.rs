@@ -23,7 +23,7 @@ use crate::connections::{Registration, Way};
 use crate::denied::{Denied, DeniedKind};
 use crate::dns::{Answer, Extent};
 use crate::egress::Egress;
-use crate::enforcer::{DecisionId, Enforcer};
+use crate::enforcer::{ConnectPermit, Enforcer};
 use crate::followed::{self, Followed};
 use crate::lookup;
 
@@ -36,7 +36,7 @@ pub(super) async fn connect(
     let answer = resolve(enforcer, destination).await?;
     let (mut connection_slot, permitted) =
         authorize_when_there_is_room(enforcer, destination, &answer, slot).await?;
-    let connected = first_to_connect(enforcer, destination, &answer, &permitted).await;
+    let connected = first_to_connect(enforcer, destination, &answer, permitted).await;
     let (stream, endpoint, followed) = connected.map_err(errors::of_connect)?;
     stream.set_nodelay(true).map_err(errors::of_connect)?;
     let reached = Reached {
@@ -85,7 +85,7 @@ pub(super) fn may_reuse(
     };
     // The connection is among those that are counted, and it takes no further place but with its instance.
     enforcer
-        .authorize_counted("http.dial", &attempt, slot.usage_of_instance())
+        .authorize_dial(&attempt, (*endpoint).into(), slot.usage_of_instance())
         .is_ok()
 }
 
@@ -113,13 +113,6 @@ pub(super) struct ConnectionSlot {
     place: Option<OwnedSemaphorePermit>,
     /// Told of when the connection ends.
     followed: Option<Arc<Followed>>,
-}
-
-/// An address that may be connected to.
-#[derive(Clone, Copy)]
-struct Permitted {
-    endpoint: Endpoint,
-    decision: DecisionId,
 }
 
 impl ConnectionSlot {
@@ -171,7 +164,7 @@ async fn authorize_when_there_is_room(
     destination: &Destination,
     answer: &Answer,
     slot: &ExchangeSlot,
-) -> Result<(ConnectionSlot, Vec<Permitted>), Error> {
+) -> Result<(ConnectionSlot, Vec<ConnectPermit>), Error> {
     let patience = Instant::now() + QUOTA_TIME;
     let mut place = take_place(enforcer, patience).await?;
     let mut waiter = None;
@@ -206,7 +199,7 @@ async fn authorize_when_there_is_room(
 /// other.
 fn has_room(enforcer: &Enforcer, destination: &Destination, answer: &Answer, usage: Usage) -> bool {
     let kinds =
-        attempts(destination, answer).filter_map(|(_, attempt)| enforcer.recheck_with(&attempt, usage).err());
+        attempts(destination, answer).filter_map(|(_, attempt)| enforcer.recheck(&attempt, usage).err());
     kinds.map(Denied::kind).all(|kind| kind != DeniedKind::Quota)
 }
 
@@ -248,12 +241,12 @@ fn authorize(
     destination: &Destination,
     answer: &Answer,
     before: Usage,
-) -> Result<Vec<Permitted>, DeniedKind> {
+) -> Result<Vec<ConnectPermit>, DeniedKind> {
     let mut permitted = Vec::new();
     let mut refused = DeniedKind::Policy;
     for (endpoint, attempt) in attempts(destination, answer) {
-        match enforcer.authorize_counted("http.dial", &attempt, before) {
-            Ok(decision) => permitted.push(Permitted { endpoint, decision }),
+        match enforcer.authorize_dial(&attempt, endpoint.into(), before) {
+            Ok(permit) => permitted.push(permit),
             Err(denied) if denied.kind() == DeniedKind::Quota => refused = DeniedKind::Quota,
             Err(_) => {}
         }
@@ -293,26 +286,27 @@ async fn first_to_connect(
     enforcer: &Arc<Enforcer>,
     destination: &Destination,
     answer: &Answer,
-    permitted: &[Permitted],
+    permitted: Vec<ConnectPermit>,
 ) -> io::Result<(TcpStream, Endpoint, Option<Arc<Followed>>)> {
-    let dial = |Permitted { endpoint, decision }: Permitted| async move {
+    let dial = |permit: ConnectPermit| async move {
+        let endpoint = Endpoint::from(permit.remote());
         let attempt = attempt(destination, answer, endpoint);
-        let followed = Followed::begin(enforcer, decision, "http.dial", &attempt);
-        match TcpStream::connect(std::net::SocketAddr::from(endpoint)).await {
+        let followed = Followed::begin(enforcer, permit.decision(), &attempt);
+        match TcpStream::connect(permit.remote()).await {
             Ok(stream) => Ok((stream, endpoint, followed)),
             Err(error) => {
                 let code = code_of(&errors::of_connect(error.kind().into()));
-                followed::failed(enforcer, followed.as_ref(), "http.dial", &attempt, &code);
+                followed::failed(enforcer, followed.as_ref(), &attempt, &code);
                 Err(error)
             }
         }
     };
-    let mut waiting = permitted.iter().copied();
+    let mut waiting = permitted.into_iter();
     let mut running = FuturesUnordered::new();
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
     loop {
         match waiting.next() {
-            Some(endpoint) => running.push(dial(endpoint)),
+            Some(permit) => running.push(dial(permit)),
             None if running.is_empty() => return Err(failed),
             None => {}
         }
@@ -490,16 +484,14 @@ mod tests {
         let open = listener.local_addr().unwrap();
 
         let (_world, enforcer, destination, answer) = crowded(10);
-        let permitted = |endpoints: &[Endpoint]| {
-            let decision = DecisionId::default();
-            let permitted = endpoints.iter().map(|endpoint| Permitted {
-                endpoint: *endpoint,
-                decision,
-            });
-            permitted.collect::<Vec<_>>()
+        let here = World::new(Script::new()).instance(&["tcp://127.0.0.1:*"]);
+        let permitted = |endpoint: &Endpoint| {
+            let remote = std::net::SocketAddr::from(*endpoint);
+            here.authorize_connect(Transport::Tcp, remote).ok().unwrap()
         };
         let to = async |endpoints: &[Endpoint]| {
-            let connected = first_to_connect(&enforcer, &destination, &answer, &permitted(endpoints)).await;
+            let permits = endpoints.iter().map(permitted).collect();
+            let connected = first_to_connect(&enforcer, &destination, &answer, permits).await;
             connected.map(|(stream, endpoint, _)| (stream, endpoint))
         };
         let (stream, endpoint) = to(&[closed.into(), open.into()]).await.unwrap();

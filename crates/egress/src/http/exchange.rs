@@ -37,19 +37,13 @@ pub(super) async fn send(
     })?;
     let decision = authorize(enforcer, &destination, &request)?;
     let method = request.method().clone();
-    let followed = Followed::begin(enforcer, decision, "http.request", &destination.attempt(&method));
+    let followed = Followed::begin(enforcer, decision, &destination.attempt(&method));
     let sent = send_judged(enforcer, &destination, request, options, followed.as_ref()).await;
     match sent {
         Ok(response) => Ok(followed_body::of_response(response, followed.as_ref())),
         Err(error) => {
             let attempt = destination.attempt(&method);
-            followed::failed(
-                enforcer,
-                followed.as_ref(),
-                "http.request",
-                &attempt,
-                &code_of(&error),
-            );
+            followed::failed(enforcer, followed.as_ref(), &attempt, &code_of(&error));
             Err(error)
         }
     }
@@ -83,7 +77,7 @@ fn authorize(
     request: &Request<OwnBody>,
 ) -> Result<DecisionId, Error> {
     enforcer
-        .authorize("http.request", &destination.attempt(request.method()))
+        .authorize(&destination.attempt(request.method()), enforcer.usage())
         .map_err(|denied| errors::of_denied_request(denied, &destination.host))
 }
 

@@ -1,4 +1,4 @@
-use outport_policy::{Endpoint, Limit, Transport};
+use outport_policy::{Limit, Transport};
 
 use super::*;
 use crate::testing::{Script, World, addresses, answer, answer_through, deny, instance};
@@ -11,15 +11,8 @@ async fn lookup(enforcer: &Arc<Enforcer>, text: &str) -> Result<Vec<Address>, Lo
 }
 
 fn connects(enforcer: &Enforcer, remote: &str) -> bool {
-    let remote = Endpoint::from(remote.parse::<std::net::SocketAddr>().unwrap());
     enforcer
-        .authorize(
-            "tcp.connect",
-            &Attempt::Connect {
-                transport: Transport::Tcp,
-                remote,
-            },
-        )
+        .authorize_connect(Transport::Tcp, remote.parse().unwrap())
         .is_ok()
 }
 

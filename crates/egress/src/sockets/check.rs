@@ -4,7 +4,7 @@ use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use outport_policy::{Attempt, Endpoint, Transport};
+use outport_policy::{Attempt, Endpoint, Layer, Transport};
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx};
 
@@ -26,7 +26,7 @@ pub(crate) fn admit(enforcer: &Arc<Enforcer>) -> Result<WasiSocketsCtx, Denied> 
     builder.allow_udp(true);
     let transport = Transport::Udp;
     let created = Attempt::CreateSocket { transport };
-    let followed = Followed::begin(enforcer, held.created(), "socket.create", &created);
+    let followed = Followed::begin(enforcer, held.created(), &created);
     if let Some(followed) = &followed {
         followed.exists();
     }
@@ -52,20 +52,16 @@ pub(crate) fn closed_ctx() -> WasiSocketsCtx {
 /// The only place that knows [`SocketAddrUse`]. A variant that a later wasmtime adds does not compile until it has
 /// its line here.
 fn is_permitted(enforcer: &Enforcer, address: SocketAddr, purpose: SocketAddrUse) -> bool {
-    let reach = || Attempt::Connect {
-        transport: Transport::Udp,
-        remote: Endpoint::from(address),
-    };
+    let (transport, remote) = (Transport::Udp, address);
     let verdict = match (purpose, step::current()) {
         (SocketAddrUse::UdpBind, step) => bind(enforcer, address, step),
-        (SocketAddrUse::UdpSend, Step::UdpConnect) => enforcer.authorize("udp.connect", &reach()).map(drop),
-        (SocketAddrUse::UdpReceive, Step::UdpConnect) => enforcer.recheck(&reach()),
-        (SocketAddrUse::UdpSend, Step::Bind | Step::Other) => {
-            enforcer.authorize_datagram_out(Endpoint::from(address))
+        (SocketAddrUse::UdpSend, Step::UdpConnect) => enforcer.authorize_connect(transport, remote).map(drop),
+        (SocketAddrUse::UdpReceive, Step::UdpConnect) => {
+            let remote = Endpoint::from(remote);
+            enforcer.recheck(&Attempt::Connect { transport, remote }, enforcer.usage())
         }
-        (SocketAddrUse::UdpReceive, Step::Bind | Step::Other) => {
-            enforcer.authorize_datagram_in(Endpoint::from(address))
-        }
+        (SocketAddrUse::UdpSend, Step::Bind | Step::Other) => enforcer.authorize_send(remote).map(drop),
+        (SocketAddrUse::UdpReceive, Step::Bind | Step::Other) => enforcer.authorize_receive(remote),
         // No TCP socket is made by `wasmtime-wasi`.
         (
             SocketAddrUse::TcpBind
@@ -83,7 +79,7 @@ fn bind(enforcer: &Enforcer, local: SocketAddr, step: Step) -> Result<(), Denied
     let transport = Transport::Udp;
     let attempt = Attempt::Bind { transport, local };
     match step {
-        Step::Bind => enforcer.authorize("udp.bind", &attempt).map(drop),
-        Step::UdpConnect | Step::Other => enforcer.authorize_implied("udp.bind", &attempt),
+        Step::Bind => enforcer.authorize(&attempt, enforcer.usage()).map(drop),
+        Step::UdpConnect | Step::Other => enforcer.authorize_implied(&attempt, &[Layer::AllowList]),
     }
 }

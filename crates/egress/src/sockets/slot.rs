@@ -34,8 +34,7 @@ impl SocketSlot {
             created: OnceLock::new(),
             connection: OnceLock::new(),
         });
-        let created =
-            enforcer.authorize_counted("socket.create", &Attempt::CreateSocket { transport }, before)?;
+        let created = enforcer.authorize(&Attempt::CreateSocket { transport }, before)?;
         let _ = slot.created.set(created);
         Ok(slot)
     }

@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use outport_policy::{Attempt, Endpoint, Transport};
+use outport_policy::{Attempt, Endpoint, Layer, Transport};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use wasmtime_wasi::sockets::ErrorCode;
@@ -125,7 +125,7 @@ impl TcpSocket {
         permitted(
             self.slot
                 .gate()
-                .authorize("tcp.bind", &Attempt::Bind { transport, local }),
+                .authorize(&Attempt::Bind { transport, local }, self.slot.gate().usage()),
         )?;
         // WASI wants an address to be free although a connection of it lingers.
         let _ = sockopt::set_socket_reuseaddr(&*socket, true);
@@ -191,8 +191,8 @@ impl TcpSocket {
                 permitted(judge_implied_bind(enforcer, self.family)).map(|()| self.family.unspecified())
             }
         };
-        let verdict =
-            local.and_then(|local| permitted(enforcer.authorize("tcp.listen", &Attempt::Listen { local })));
+        let verdict = local
+            .and_then(|local| permitted(enforcer.authorize(&Attempt::Listen { local }, enforcer.usage())));
         // INVARIANT: no policy permits it (HL-1). If one did, there would still be nothing here that listens.
         let error = verdict.err().unwrap_or(ErrorCode::NotSupported);
         self.state = State::Closed(error);
@@ -302,7 +302,7 @@ impl Connecting {
             let enforcer = connection.slot().gate();
             let decision =
                 authorize(enforcer, *remote, *bind, family).map_err(|_| ErrorCode::AccessDenied)?;
-            *followed = Followed::begin(enforcer, decision, "tcp.connect", &reach(*remote));
+            *followed = Followed::begin(enforcer, decision, &reach(*remote));
             *progress = Progress::Begun;
             match rustix::net::connect(&*connection, remote) {
                 Ok(()) => return Poll::Ready(Ok(())),
@@ -326,13 +326,7 @@ impl Connecting {
     fn failed(&self, error: ErrorCode) -> ErrorCode {
         let enforcer = self.connection.slot().gate();
         let attempt = reach(self.remote);
-        followed::failed(
-            enforcer,
-            self.followed.as_ref(),
-            "tcp.connect",
-            &attempt,
-            &code_of(&error),
-        );
+        followed::failed(enforcer, self.followed.as_ref(), &attempt, &code_of(&error));
         error
     }
 
@@ -364,7 +358,9 @@ fn authorize(
     if bind == Bind::Implied {
         judge_implied_bind(enforcer, family)?;
     }
-    enforcer.authorize("tcp.connect", &reach(remote))
+    enforcer
+        .authorize_connect(Transport::Tcp, remote)
+        .map(|permit| permit.decision())
 }
 
 fn reach(remote: SocketAddr) -> Attempt<'static> {
@@ -379,16 +375,14 @@ fn judge_implied_bind(enforcer: &Enforcer, family: Family) -> Result<(), Denied>
         transport: Transport::Tcp,
         local: family.unspecified(),
     };
-    enforcer.authorize_implied("tcp.bind", &attempt)
+    enforcer.authorize_implied(&attempt, &[Layer::AllowList])
 }
 
 fn refuse_multicast(enforcer: &Enforcer, remote: SocketAddr) -> Result<(), ErrorCode> {
-    let remote = Endpoint::from(remote);
-    if !remote.address.reads_as_multicast() {
+    if !Endpoint::from(remote).address.reads_as_multicast() {
         return Ok(());
     }
-    let transport = Transport::Tcp;
-    permitted(enforcer.authorize("tcp.connect", &Attempt::Connect { transport, remote }))
+    permitted(enforcer.authorize_connect(Transport::Tcp, remote))
 }
 
 /// A refusal in the guest's terms: no quota is looked at once there is a socket.

@@ -145,6 +145,11 @@ fn reach(transport: Transport, remote: &str) -> Attempt<'static> {
     }
 }
 
+fn send(remote: &str) -> Attempt<'static> {
+    let remote = endpoint(remote);
+    Attempt::Send { remote }
+}
+
 fn udp_lifted(operator: &mut Operator) {
     operator.limits.udp = Limit::Lifted;
 }
@@ -284,8 +289,9 @@ fn a_decision_carries_its_rule_and_depends_on_nothing_but_its_arguments() {
     world.grant("db.example", &[], &["192.0.2.1"]);
     let rule = |remote| match world.judge(&reach(Transport::Tcp, remote)) {
         Decision::Allow(permit) => {
-            assert_eq!(permit.remote(), Some(endpoint(remote)));
-            permit.rule().to_string()
+            let rule = permit.rule().to_string();
+            assert_eq!(permit.into_remote(), Some(endpoint(remote)));
+            rule
         }
         Decision::Deny(denial) => denial.reason().code().to_owned(),
     };
@@ -350,6 +356,117 @@ fn a_guest_binds_only_to_what_the_system_would_choose() {
                 "{transport} {local}"
             );
         }
+    }
+}
+
+// proves: HL-4
+#[test]
+fn a_permit_to_receive_is_no_permit_to_send() {
+    let mut world = World::with(&["udp://10.0.0.5:53"], &[], udp_lifted);
+    let peer = endpoint("10.0.0.5:53");
+    world.peers.sent(peer, world.now);
+    let leads_to = |attempt: &Attempt<'_>| match world.judge(attempt) {
+        Decision::Allow(permit) => permit.into_remote(),
+        Decision::Deny(denial) => panic!("{attempt}: {}", denial.reason().code()),
+    };
+    assert_eq!(leads_to(&send("10.0.0.5:53")), Some(peer));
+    assert_eq!(leads_to(&reach(Transport::Udp, "10.0.0.5:53")), Some(peer));
+    assert_eq!(leads_to(&Attempt::Receive { peer }), None);
+}
+
+// proves: ORD-3, RL-2, HL-5, HL-6
+#[test]
+fn a_datagram_is_judged_as_connecting_its_socket_is() {
+    let rows = [
+        "10.0.0.5:53",
+        "10.0.0.5:54",
+        "10.0.0.6:53",
+        "10.0.0.7:53",
+        "127.0.0.1:53",
+        "169.254.1.1:53",
+        "10.0.0.5:0",
+        "0.0.0.0:53",
+        "224.0.0.1:53",
+        "[2001:db8::1]:53",
+    ];
+    for lifted in [false, true] {
+        let lift = |operator: &mut Operator| {
+            if lifted {
+                udp_lifted(operator);
+            }
+        };
+        let allow = ["udp://10.0.0.0/8:53", "tcp://10.0.0.5:54", "udp://*:1-1024"];
+        let world = World::with(&allow, &["udp://10.0.0.7:*"], lift);
+        for row in rows {
+            let (connect, send) = (reach(Transport::Udp, row), send(row));
+            assert_eq!(world.code(&send), world.code(&connect), "{row}");
+            assert_eq!(world.remedy(&send), world.remedy(&connect), "{row}");
+            assert_eq!(send.to_string(), connect.to_string());
+        }
+    }
+}
+
+#[test]
+fn each_attempt_has_the_code_that_the_log_has_always_had() {
+    let name = name("db.example");
+    let host = Host::Name(name.clone());
+    let (remote, local) = (endpoint("10.0.0.5:53"), "0.0.0.0:0".parse().unwrap());
+    let [tcp, udp] = [Transport::Tcp, Transport::Udp];
+    let scheme = &Scheme::HTTPS;
+    let codes = [
+        (Attempt::CreateSocket { transport: udp }, "socket.create"),
+        (
+            Attempt::Bind {
+                transport: tcp,
+                local,
+            },
+            "tcp.bind",
+        ),
+        (
+            Attempt::Bind {
+                transport: udp,
+                local,
+            },
+            "udp.bind",
+        ),
+        (Attempt::Listen { local }, "tcp.listen"),
+        (Attempt::Accept { peer: local }, "tcp.accept"),
+        (reach(tcp, "10.0.0.5:53"), "tcp.connect"),
+        (reach(udp, "10.0.0.5:53"), "udp.connect"),
+        (Attempt::Send { remote }, "udp.send"),
+        (Attempt::Receive { peer: remote }, "udp.receive"),
+        (Attempt::Lookup { name: &name }, "dns.lookup"),
+        (
+            Attempt::Answer {
+                name: &name,
+                chain: &[],
+                address: remote.address,
+                source: SERVER,
+            },
+            "dns.answer",
+        ),
+        (
+            Attempt::Request {
+                scheme,
+                host: &host,
+                port: 443,
+                method: RequestMethod::Other,
+            },
+            "http.request",
+        ),
+        (
+            Attempt::Dial {
+                scheme,
+                host: &host,
+                chain: &[],
+                remote,
+                source: SERVER,
+            },
+            "http.dial",
+        ),
+    ];
+    for (attempt, code) in codes {
+        assert_eq!(attempt.operation(), code, "{attempt}");
     }
 }
 

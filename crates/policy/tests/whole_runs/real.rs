@@ -72,6 +72,11 @@ pub(crate) fn reach(transport: Transport, target: Target, port: u16) -> Attempt<
     }
 }
 
+pub(crate) fn send(target: Target, port: u16) -> Attempt<'static> {
+    let remote = Endpoint::new(address(target), port);
+    Attempt::Send { remote }
+}
+
 pub(crate) fn request<'a>(scheme: &'a Scheme, host: &'a Host, port: u16) -> Attempt<'a> {
     Attempt::Request {
         scheme,

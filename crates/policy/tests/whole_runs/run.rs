@@ -9,7 +9,7 @@ use outport_policy::{
 };
 
 use super::model::{MInstance, MOST_NAMES, MOST_PEERS, MOperator, Model, PEER_IDLE, Refused, Speaks};
-use super::real::{a_name, address, entries, names, reach, real_operator, request, source};
+use super::real::{a_name, address, entries, names, reach, real_operator, request, send, source};
 use super::step::{Said, Step};
 use super::written::{TARGETS, Written};
 
@@ -120,7 +120,7 @@ impl Run {
             }
             Step::Send(target, port) => {
                 let expected = model.reach(&instance.model, target, Speaks::Udp, port);
-                if self.compare(instance, &reach(Transport::Udp, target, port), &expected)? {
+                if self.compare(instance, &send(target, port), &expected)? {
                     instance
                         .peers
                         .sent(Endpoint::new(address(target), port), self.time());

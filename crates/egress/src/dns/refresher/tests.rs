@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use outport_policy::{Attempt, Endpoint, Transport};
+use outport_policy::Transport;
 
 use super::*;
 use crate::testing::{Script, World, addresses, answer, deny, instance, name};
@@ -109,9 +109,7 @@ async fn the_addresses_of_a_denied_name_follow_its_answers() {
     let egress = World::new(script).deny(&["*://evil.example:*"]).egress();
     let gate = instance(&egress, &["*://10.0.0.0/8:*"]);
     let connects = |last: u8| {
-        let remote = Endpoint::from(SocketAddr::from(([10, 0, 0, last], 80)));
-        let transport = Transport::Tcp;
-        gate.authorize("tcp.connect", &Attempt::Connect { transport, remote })
+        gate.authorize_connect(Transport::Tcp, SocketAddr::from(([10, 0, 0, last], 80)))
             .is_ok()
     };
     let first = FirstRound::default();
@@ -147,15 +145,8 @@ fn the_addresses_of_a_denied_name_are_denied_until_it_is_off_the_list() {
     let egress = world.egress();
     let gate = instance(&egress, &["*://10.0.0.0/8:*"]);
     let connects = |remote: &str| {
-        let remote = Endpoint::from(remote.parse::<SocketAddr>().unwrap());
-        gate.authorize(
-            "tcp.connect",
-            &Attempt::Connect {
-                transport: Transport::Tcp,
-                remote,
-            },
-        )
-        .is_ok()
+        gate.authorize_connect(Transport::Tcp, remote.parse().unwrap())
+            .is_ok()
     };
     assert!(connects("10.0.0.1:80"), "nobody has resolved the name yet");
     let refresher = Refresher::start(&egress).unwrap();
@@ -188,15 +179,8 @@ fn a_denied_name_without_a_dot_is_resolved_as_a_guest_would() {
     Refresher::start(&egress)
         .unwrap()
         .first_round(Duration::from_secs(5));
-    let remote = Endpoint::from("10.0.0.1:80".parse::<SocketAddr>().unwrap());
     assert!(
-        gate.authorize(
-            "tcp.connect",
-            &Attempt::Connect {
-                transport: Transport::Tcp,
-                remote
-            }
-        )
-        .is_err()
+        gate.authorize_connect(Transport::Tcp, "10.0.0.1:80".parse().unwrap())
+            .is_err()
     );
 }
