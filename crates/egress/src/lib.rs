@@ -104,6 +104,11 @@
 //! - A decision is made when a connection is opened and for each datagram. A TCP connection that is open stays so,
 //!   whatever becomes of the grants, unless [`Egress::replace_operator`] puts a deny list in force that forbids it.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests play the peers of guests")
+)]
+
 mod audit;
 mod connections;
 mod ctx;

@@ -292,6 +292,7 @@ async fn first_to_connect(
         let endpoint = Endpoint::from(permit.remote());
         let attempt = attempt(destination, answer, endpoint);
         let followed = Followed::begin(enforcer, permit.decision(), &attempt);
+        #[expect(clippy::disallowed_methods, reason = "there is a permit for this address")]
         match TcpStream::connect(permit.remote()).await {
             Ok(stream) => Ok((stream, endpoint, followed)),
             Err(error) => {

@@ -19,6 +19,7 @@ mod check;
 mod connection;
 mod slot;
 mod step;
+mod system;
 mod tcp;
 
 pub(crate) use check::{admit, closed_ctx};

@@ -30,9 +30,10 @@ use wasmtime_wasi::sockets::ErrorCode;
 
 use super::connection::{Connection, Receiving, Sending};
 use super::slot::SocketSlot;
+use super::system;
 use crate::audit::code_of;
 use crate::denied::Denied;
-use crate::enforcer::{DecisionId, Enforcer};
+use crate::enforcer::{ConnectPermit, Enforcer};
 use crate::followed::{self, Followed};
 pub(crate) use options::Options;
 
@@ -79,18 +80,16 @@ enum Bind {
 
 struct Connecting {
     connection: Connection,
-    remote: SocketAddr,
     bind: Bind,
     progress: Progress,
     followed: Option<Arc<Followed>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// Neither judged nor begun.
-    Waiting,
+    /// Neither judged nor begun. This is where to.
+    Waiting(SocketAddr),
     /// Judged, and begun.
-    Begun,
+    Begun(ConnectPermit),
 }
 
 impl TcpSocket {
@@ -153,9 +152,8 @@ impl TcpSocket {
         self.state = match self.take_state() {
             State::Fresh { socket, bind } => State::Connecting(Connecting {
                 connection: Connection::new(socket, self.slot.clone()),
-                remote,
                 bind,
-                progress: Progress::Waiting,
+                progress: Progress::Waiting(remote),
                 followed: None,
             }),
             other => other,
@@ -291,47 +289,57 @@ pub(crate) enum NotCreated {
 
 impl Connecting {
     fn poll(&mut self, cx: &mut Context<'_>, family: Family) -> Poll<Result<(), ErrorCode>> {
-        let Connecting {
-            connection,
-            remote,
-            bind,
-            progress,
-            followed,
-        } = self;
-        if *progress == Progress::Waiting {
-            let enforcer = connection.slot().gate();
-            let decision =
-                authorize(enforcer, *remote, *bind, family).map_err(|_| ErrorCode::AccessDenied)?;
-            *followed = Followed::begin(enforcer, decision, &reach(*remote));
-            *progress = Progress::Begun;
-            match rustix::net::connect(&*connection, remote) {
-                Ok(()) => return Poll::Ready(Ok(())),
-                // Interrupted or not, it goes on by itself.
-                Err(Errno::INPROGRESS | Errno::INTR) => {}
-                Err(errno) => return Poll::Ready(Err(self.failed(errno.into()))),
+        let permit = match &self.progress {
+            Progress::Begun(permit) => permit,
+            Progress::Waiting(remote) => {
+                let begun = self.begin(*remote, family)?;
+                return match begun {
+                    Ok(()) => Poll::Ready(Ok(())),
+                    // Interrupted or not, it goes on by itself.
+                    Err(Errno::INPROGRESS | Errno::INTR) => self.poll(cx, family),
+                    Err(errno) => Poll::Ready(Err(self.failed(errno.into()))),
+                };
             }
-        }
+        };
         // Asking for the connection that is under way begins no other one. It tells how that one is doing, and what
         // it failed of: connect(2), and `__inet_stream_connect` of Linux. A connection on loopback is there by now.
-        let ask = || match rustix::net::connect(&*connection, remote) {
+        let ask = || match system::connect(&self.connection, permit) {
             Ok(()) | Err(Errno::ISCONN) => Ok(()),
             Err(Errno::ALREADY | Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
             Err(errno) => Err(errno.into()),
         };
-        let connected = connection.poll_connect(cx, ask).map_err(ErrorCode::from);
+        let connected = self.connection.poll_connect(cx, ask).map_err(ErrorCode::from);
         connected.map_err(|error| self.failed(error))
+    }
+
+    /// Judges the connection and begins it. What the system says to that is inside; outside, that it is refused.
+    fn begin(&mut self, remote: SocketAddr, family: Family) -> Result<rustix::io::Result<()>, ErrorCode> {
+        let enforcer = self.connection.slot().gate();
+        let permit = permitted(authorize(enforcer, remote, self.bind, family))?;
+        self.followed = Followed::begin(enforcer, permit.decision(), &reach(remote));
+        let begun = system::connect(&self.connection, &permit);
+        self.progress = Progress::Begun(permit);
+        Ok(begun)
+    }
+
+    fn remote(&self) -> SocketAddr {
+        match &self.progress {
+            Progress::Waiting(remote) => *remote,
+            Progress::Begun(permit) => permit.remote(),
+        }
     }
 
     /// Tells that what was permitted has failed.
     fn failed(&self, error: ErrorCode) -> ErrorCode {
         let enforcer = self.connection.slot().gate();
-        let attempt = reach(self.remote);
+        let attempt = reach(self.remote());
         followed::failed(enforcer, self.followed.as_ref(), &attempt, &code_of(&error));
         error
     }
 
     fn established(self) -> State {
-        let (connection, remote) = (Arc::new(self.connection), self.remote);
+        let remote = self.remote();
+        let connection = Arc::new(self.connection);
         connection
             .slot()
             .connected(connection.socket(), remote, self.followed.as_ref());
@@ -354,13 +362,11 @@ fn authorize(
     remote: SocketAddr,
     bind: Bind,
     family: Family,
-) -> Result<DecisionId, Denied> {
+) -> Result<ConnectPermit, Denied> {
     if bind == Bind::Implied {
         judge_implied_bind(enforcer, family)?;
     }
-    enforcer
-        .authorize_connect(Transport::Tcp, remote)
-        .map(|permit| permit.decision())
+    enforcer.authorize_connect(Transport::Tcp, remote)
 }
 
 fn reach(remote: SocketAddr) -> Attempt<'static> {
@@ -382,12 +388,12 @@ fn refuse_multicast(enforcer: &Enforcer, remote: SocketAddr) -> Result<(), Error
     if !Endpoint::from(remote).address.reads_as_multicast() {
         return Ok(());
     }
-    permitted(enforcer.authorize_connect(Transport::Tcp, remote))
+    permitted(enforcer.authorize(&reach(remote), enforcer.usage())).map(drop)
 }
 
 /// A refusal in the guest's terms: no quota is looked at once there is a socket.
-fn permitted<T>(verdict: Result<T, Denied>) -> Result<(), ErrorCode> {
-    verdict.map(drop).map_err(|_| ErrorCode::AccessDenied)
+fn permitted<T>(verdict: Result<T, Denied>) -> Result<T, ErrorCode> {
+    verdict.map_err(|_| ErrorCode::AccessDenied)
 }
 
 fn local_address(socket: impl AsFd) -> Result<SocketAddr, ErrorCode> {
@@ -406,9 +412,9 @@ impl Family {
     /// A new socket, which does not block. One of IPv6 has nothing to do with IPv4, as WASI wants it.
     fn socket(self) -> Result<OwnedFd, ErrorCode> {
         match self {
-            Family::V4 => Ok(system::socket(rustix::net::AddressFamily::INET)?),
+            Family::V4 => Ok(creation::socket(rustix::net::AddressFamily::INET)?),
             Family::V6 => {
-                let socket = system::socket(rustix::net::AddressFamily::INET6)?;
+                let socket = creation::socket(rustix::net::AddressFamily::INET6)?;
                 sockopt::set_ipv6_v6only(&socket, true)?;
                 Ok(socket)
             }
@@ -417,7 +423,7 @@ impl Family {
 }
 
 #[cfg(target_os = "linux")]
-mod system {
+mod creation {
     use std::os::fd::OwnedFd;
 
     use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
@@ -429,7 +435,7 @@ mod system {
 }
 
 #[cfg(not(target_os = "linux"))]
-mod system {
+mod creation {
     use std::os::fd::OwnedFd;
 
     use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};

@@ -1,6 +1,7 @@
 //! Real guests behind the gate: the script player on WASI 0.2 and on WASI 0.3, from the same tables.
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot set up ends it")]
+#![allow(clippy::disallowed_methods, reason = "tests play the peers of guests")]
 
 mod http;
 mod player;

@@ -245,6 +245,24 @@ async fn an_address_that_is_nobodys_is_no_place_to_connect_to() {
     }
 }
 
+/// The system knows nobody at a link-local address without a link, and says that the address is no good; with the link
+/// it says that there is no way, since nobody has such an address on the loopback interface.
+// proves: RL-3
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_link_of_a_link_local_address_reaches_the_system() {
+    let mut world = World::new(Script::new());
+    world.operator.limits.link_local = outport_policy::Limit::Lifted;
+    let enforcer = world.instance(&["*://[fe80::1]:5432"]);
+    for (link, expected) in [(0, "InvalidArgument"), (1, "RemoteUnreachable")] {
+        let remote = std::net::SocketAddrV6::new("fe80::1".parse().unwrap(), 5432, 0, link);
+        let mut socket = TcpSocket::create(&enforcer, Family::V6).unwrap();
+        socket.start_connect(remote.into()).unwrap();
+        let error = poll_fn(|cx| socket.poll_connect(cx)).await.unwrap_err();
+        assert!(is(error, expected), "{link}: {error}");
+    }
+}
+
 // proves: DL-9
 #[tokio::test]
 async fn a_new_deny_list_ends_the_connection_and_no_other() {
