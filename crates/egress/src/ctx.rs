@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use wasmtime::component::{HasData, ResourceTable};
-use wasmtime_wasi::sockets::{WasiSocketsCtx, WasiSocketsCtxView};
 
 use crate::enforcer::Enforcer;
 use crate::host_account::HostAccount;
 use crate::http::{Ending, GateHooks};
-use crate::sockets::closed_ctx;
 
 /// The network of one instance: its grants, its peers, its counts. Made by [`Gate::open`](crate::Gate::open), kept
 /// in the store, and everything that it counts is given back when the store is dropped. Data of a store that has it before
@@ -17,18 +15,13 @@ use crate::sockets::closed_ctx;
 pub struct GateCtx {
     pub(crate) enforcer: Arc<Enforcer>,
     hooks: GateHooks,
-    closed: WasiSocketsCtx,
 }
 
 impl GateCtx {
     pub(crate) fn new(enforcer: Enforcer) -> GateCtx {
         let enforcer = Arc::new(enforcer);
         let hooks = GateHooks::new(enforcer.clone());
-        GateCtx {
-            enforcer,
-            hooks,
-            closed: closed_ctx(),
-        }
+        GateCtx { enforcer, hooks }
     }
 
     /// Charges what the host does for the instance, and holds for it, to `account`. To be called before the instance runs;
@@ -73,25 +66,6 @@ pub struct GateCtxView<'a> {
 impl Drop for GateCtx {
     fn drop(&mut self) {
         self.enforcer.end();
-    }
-}
-
-impl<'a> GateCtxView<'a> {
-    /// The view that `wasmtime-wasi`'s own implementation works on. Its context is closed: what goes through here
-    /// can use sockets, but not make them.
-    pub(crate) fn sockets(&mut self) -> WasiSocketsCtxView<'_> {
-        WasiSocketsCtxView {
-            ctx: &mut self.ctx.closed,
-            table: self.table,
-        }
-    }
-
-    /// Like [`sockets`](GateCtxView::sockets), for as long as the data of the store is borrowed.
-    pub(crate) fn into_sockets(self) -> WasiSocketsCtxView<'a> {
-        WasiSocketsCtxView {
-            ctx: &mut self.ctx.closed,
-            table: self.table,
-        }
     }
 }
 

@@ -125,7 +125,6 @@ mod lookup;
 mod metrics;
 pub mod p2;
 pub mod p3;
-mod pass_on;
 mod shut;
 mod sockets;
 #[cfg(test)]

@@ -4,32 +4,30 @@ use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily};
 use wasmtime_wasi::p2::bindings::sockets::{tcp_create_socket, udp_create_socket};
 use wasmtime_wasi::p2::{SocketError, SocketResult, TcpSocket, UdpSocket};
-use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
-use super::tcp::Socket;
+use super::{tcp, udp};
 use crate::ctx::GateCtxView;
 use crate::denied::{Denied, DeniedKind};
-use crate::sockets::{self, Family, NotCreated, admit};
+use crate::sockets::{self, Family, NotCreated};
 
 impl tcp_create_socket::Host for GateCtxView<'_> {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<TcpSocket>> {
-        let family = match family {
-            IpAddressFamily::Ipv4 => Family::V4,
-            IpAddressFamily::Ipv6 => Family::V6,
-        };
-        let socket = sockets::TcpSocket::create(&self.ctx.enforcer, family).map_err(not_created)?;
-        Socket::new(socket).keep(self.table)
+        let socket = sockets::TcpSocket::create(&self.ctx.enforcer, of(family)).map_err(not_created)?;
+        tcp::Socket::new(socket).keep(self.table)
     }
 }
 
 impl udp_create_socket::Host for GateCtxView<'_> {
     async fn create_udp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<UdpSocket>> {
-        let mut ctx = admit(&self.ctx.enforcer).map_err(refused)?;
-        let mut sockets = WasiSocketsCtxView {
-            ctx: &mut ctx,
-            table: self.table,
-        };
-        udp_create_socket::Host::create_udp_socket(&mut sockets, family).await
+        let socket = sockets::UdpSocket::create(&self.ctx.enforcer, of(family)).map_err(not_created)?;
+        udp::Socket::new(socket).keep(self.table)
+    }
+}
+
+fn of(family: IpAddressFamily) -> Family {
+    match family {
+        IpAddressFamily::Ipv4 => Family::V4,
+        IpAddressFamily::Ipv6 => Family::V6,
     }
 }
 

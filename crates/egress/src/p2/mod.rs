@@ -4,8 +4,7 @@
 //! | interface | of this crate | of `wasmtime-wasi` |
 //! | --- | --- | --- |
 //! | `tcp-create-socket`, `tcp` | all | – |
-//! | `udp-create-socket` | judged and counted | the socket itself |
-//! | `udp` | binds and connects are marked | all else; the socket brings its check |
+//! | `udp-create-socket`, `udp` | all | – |
 //! | `ip-name-lookup` | all | – |
 //! | `network`, `instance-network` | – | all; they carry no rights |
 

@@ -1,5 +1,5 @@
 //! The part of `wasi:sockets/network` that the other interfaces need to turn their errors into codes. The
-//! interface itself stays `wasmtime-wasi`'s.
+//! interface itself stays `wasmtime-wasi`'s, and so does what its handles stand for.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::SocketError;
@@ -9,19 +9,21 @@ use crate::ctx::GateCtxView;
 
 impl Host for GateCtxView<'_> {
     fn convert_error_code(&mut self, error: SocketError) -> wasmtime::Result<ErrorCode> {
-        self.sockets().convert_error_code(error)
+        error.downcast()
     }
 
     fn network_error_code(
         &mut self,
         error: Resource<wasmtime::Error>,
     ) -> wasmtime::Result<Option<ErrorCode>> {
-        self.sockets().network_error_code(error)
+        let error = self.table.get(&error)?;
+        Ok(error.downcast_ref::<std::io::Error>().map(ErrorCode::from))
     }
 }
 
 impl HostNetwork for GateCtxView<'_> {
     fn drop(&mut self, network: Resource<Network>) -> wasmtime::Result<()> {
-        HostNetwork::drop(&mut self.sockets(), network)
+        self.table.delete(network)?;
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::bindings::sockets::udp::{
 };
 use wasmtime_wasi::p2::bindings::sockets::udp_create_socket::Host as _;
 use wasmtime_wasi::p2::{SocketError, SocketResult};
+use wasmtime_wasi::sockets::{WasiSocketsCtx, WasiSocketsCtxView};
 
 use crate::ctx::{GateCtx, GateCtxView};
 use crate::lookup::Lookup;
@@ -21,7 +22,11 @@ use crate::testing::{Script, World, allow, answer};
 const UNSPECIFIED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 fn any_network(view: &mut GateCtxView<'_>) -> Resource<Network> {
-    instance_network::Host::instance_network(&mut view.sockets()).unwrap()
+    let mut wasi = WasiSocketsCtxView {
+        ctx: &mut WasiSocketsCtx::default(),
+        table: view.table,
+    };
+    instance_network::Host::instance_network(&mut wasi).unwrap()
 }
 
 fn code(result: SocketResult<()>) -> Option<ErrorCode> {

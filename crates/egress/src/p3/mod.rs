@@ -1,11 +1,7 @@
 //! WASI 0.3: the adapters. They convert and pass on; what they pass on to is in [`sockets`](crate::sockets) and
 //! [`lookup`](crate::lookup).
 //!
-//! | interface | of this crate | of `wasmtime-wasi` |
-//! | --- | --- | --- |
-//! | `types`, `tcp-socket` | all | – |
-//! | `types`, `udp-socket` | creation is judged and counted; binds and connects are marked | all else |
-//! | `ip-name-lookup` | all | – |
+//! All of `types` and `ip-name-lookup` is of this crate, but for the types of the guest's handles.
 
 mod http;
 mod ip_name_lookup;
@@ -15,7 +11,6 @@ mod udp;
 use wasmtime::component::Linker;
 use wasmtime_wasi::p3::bindings::sockets;
 use wasmtime_wasi::p3::sockets::{SocketError, SocketResult};
-use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
 use crate::ctx::{GateCtxView, GateView, Gated};
 use crate::denied::{Denied, DeniedKind};
@@ -43,13 +38,8 @@ fn add_shadowing<T: GateView + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
 
 impl sockets::types::Host for GateCtxView<'_> {
     fn convert_error_code(&mut self, error: SocketError) -> wasmtime::Result<sockets::types::ErrorCode> {
-        self.sockets().convert_error_code(error)
+        error.downcast()
     }
-}
-
-/// The getter of `wasmtime-wasi`'s own implementation.
-fn sockets_of<T: GateView>(data: &mut T) -> WasiSocketsCtxView<'_> {
-    data.gate().into_sockets()
 }
 
 fn refused<R>(denied: Denied) -> SocketResult<R> {

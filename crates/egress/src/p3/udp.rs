@@ -1,16 +1,19 @@
-//! `udp-socket` of WASI 0.3.
+//! `udp-socket` of WASI 0.3 over the [`UdpSocket`](sockets::UdpSocket) that both versions share.
+//!
+//! The socket type that the bindings name belongs to `wasmtime-wasi` and cannot be made here, so the table holds a
+//! socket of ours and the guest gets a handle with its number.
 
-use wasmtime::component::{Accessor, Resource};
+use std::net::SocketAddr;
+
+use wasmtime::component::{Accessor, Resource, ResourceTable};
 use wasmtime_wasi::p3::bindings::sockets::types::{
     HostUdpSocket, HostUdpSocketWithStore, IpAddressFamily, IpSocketAddress, UdpSocket,
 };
-use wasmtime_wasi::p3::sockets::SocketResult;
-use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsCtxView};
+use wasmtime_wasi::p3::sockets::{SocketError, SocketResult};
 
-use super::{refused, sockets_of};
+use super::refused;
 use crate::ctx::{GateCtxView, GateView, Gated};
-use crate::pass_on::pass_on;
-use crate::sockets::{Step, admit, during};
+use crate::sockets::{self, Family, NotCreated};
 
 impl<T: GateView + 'static> HostUdpSocketWithStore<T> for Gated {
     async fn send(
@@ -19,59 +22,97 @@ impl<T: GateView + 'static> HostUdpSocketWithStore<T> for Gated {
         data: Vec<u8>,
         remote: Option<IpSocketAddress>,
     ) -> SocketResult<()> {
-        let store = store.with_getter::<WasiSockets>(sockets_of::<T>);
-        <WasiSockets as HostUdpSocketWithStore<T>>::send(&store, socket, data, remote).await
+        let sending = store.with(|mut store| -> SocketResult<_> {
+            let remote = remote.map(SocketAddr::from);
+            Ok(udp(store.get().table, &socket)?.send(data, remote))
+        })?;
+        Ok(sending.await?)
     }
 
     async fn receive(
         store: &Accessor<T, Self>,
         socket: Resource<UdpSocket>,
     ) -> SocketResult<(Vec<u8>, IpSocketAddress)> {
-        let store = store.with_getter::<WasiSockets>(sockets_of::<T>);
-        <WasiSockets as HostUdpSocketWithStore<T>>::receive(&store, socket).await
+        let receiving =
+            store.with(|mut store| -> SocketResult<_> { Ok(udp(store.get().table, &socket)?.receive()) })?;
+        let (data, peer) = receiving.await?;
+        Ok((data, peer.into()))
     }
+}
+
+/// The entry of the table that a handle stands for.
+fn ours(socket: &Resource<UdpSocket>) -> Resource<sockets::UdpSocket> {
+    Resource::new_borrow(socket.rep())
+}
+
+fn udp<'a>(table: &'a ResourceTable, socket: &Resource<UdpSocket>) -> SocketResult<&'a sockets::UdpSocket> {
+    table.get(&ours(socket)).map_err(SocketError::trap)
+}
+
+/// Writes the methods that get and set an option of the system's socket.
+macro_rules! options {
+    ($($get:ident: $of_system:ident, $set:ident: $set_of_system:ident, $type:ty;)*) => {$(
+        fn $get(&mut self, socket: Resource<UdpSocket>) -> SocketResult<$type> {
+            Ok(udp(self.table, &socket)?.options().$of_system()?)
+        }
+
+        fn $set(&mut self, socket: Resource<UdpSocket>, value: $type) -> SocketResult<()> {
+            Ok(udp(self.table, &socket)?.options().$set_of_system(value)?)
+        }
+    )*};
 }
 
 impl HostUdpSocket for GateCtxView<'_> {
     async fn create(&mut self, family: IpAddressFamily) -> SocketResult<Resource<UdpSocket>> {
-        let mut ctx = match admit(&self.ctx.enforcer) {
-            Ok(ctx) => ctx,
-            Err(denied) => return refused(denied),
+        let family = match family {
+            IpAddressFamily::Ipv4 => Family::V4,
+            IpAddressFamily::Ipv6 => Family::V6,
         };
-        let mut sockets = WasiSocketsCtxView {
-            ctx: &mut ctx,
-            table: self.table,
+        let socket = match sockets::UdpSocket::create(&self.ctx.enforcer, family) {
+            Ok(socket) => socket,
+            Err(NotCreated::Refused(denied)) => return refused(denied),
+            Err(NotCreated::Failed(code)) => return Err(code.into()),
         };
-        HostUdpSocket::create(&mut sockets, family).await
+        let entry = self.table.push(socket).map_err(SocketError::trap)?;
+        Ok(Resource::new_own(entry.rep()))
     }
 
     async fn bind(&mut self, socket: Resource<UdpSocket>, local: IpSocketAddress) -> SocketResult<()> {
-        during(
-            Step::Bind,
-            HostUdpSocket::bind(&mut self.sockets(), socket, local),
-        )
-        .await
+        Ok(udp(self.table, &socket)?.bind(local.into())?)
     }
 
     async fn connect(&mut self, socket: Resource<UdpSocket>, remote: IpSocketAddress) -> SocketResult<()> {
-        during(
-            Step::UdpConnect,
-            HostUdpSocket::connect(&mut self.sockets(), socket, remote),
-        )
-        .await
+        Ok(udp(self.table, &socket)?.connect(remote.into())?)
     }
 
-    pass_on! { HostUdpSocket:
-        fn disconnect(socket: Resource<UdpSocket>) -> SocketResult<()>;
-        fn get_local_address(socket: Resource<UdpSocket>) -> SocketResult<IpSocketAddress>;
-        fn get_remote_address(socket: Resource<UdpSocket>) -> SocketResult<IpSocketAddress>;
-        fn get_address_family(socket: Resource<UdpSocket>) -> wasmtime::Result<IpAddressFamily>;
-        fn get_unicast_hop_limit(socket: Resource<UdpSocket>) -> SocketResult<u8>;
-        fn set_unicast_hop_limit(socket: Resource<UdpSocket>, value: u8) -> SocketResult<()>;
-        fn get_receive_buffer_size(socket: Resource<UdpSocket>) -> SocketResult<u64>;
-        fn set_receive_buffer_size(socket: Resource<UdpSocket>, value: u64) -> SocketResult<()>;
-        fn get_send_buffer_size(socket: Resource<UdpSocket>) -> SocketResult<u64>;
-        fn set_send_buffer_size(socket: Resource<UdpSocket>, value: u64) -> SocketResult<()>;
-        fn drop(socket: Resource<UdpSocket>) -> wasmtime::Result<()>;
+    fn disconnect(&mut self, socket: Resource<UdpSocket>) -> SocketResult<()> {
+        Ok(udp(self.table, &socket)?.disconnect()?)
+    }
+
+    fn get_local_address(&mut self, socket: Resource<UdpSocket>) -> SocketResult<IpSocketAddress> {
+        Ok(udp(self.table, &socket)?.local_address()?.into())
+    }
+
+    fn get_remote_address(&mut self, socket: Resource<UdpSocket>) -> SocketResult<IpSocketAddress> {
+        Ok(udp(self.table, &socket)?.remote_address()?.into())
+    }
+
+    fn get_address_family(&mut self, socket: Resource<UdpSocket>) -> wasmtime::Result<IpAddressFamily> {
+        Ok(match self.table.get(&ours(&socket))?.family() {
+            Family::V4 => IpAddressFamily::Ipv4,
+            Family::V6 => IpAddressFamily::Ipv6,
+        })
+    }
+
+    fn drop(&mut self, socket: Resource<UdpSocket>) -> wasmtime::Result<()> {
+        self.table
+            .delete(Resource::<sockets::UdpSocket>::new_own(socket.rep()))?;
+        Ok(())
+    }
+
+    options! {
+        get_unicast_hop_limit: hop_limit, set_unicast_hop_limit: set_hop_limit, u8;
+        get_receive_buffer_size: receive_buffer_size, set_receive_buffer_size: set_receive_buffer_size, u64;
+        get_send_buffer_size: send_buffer_size, set_send_buffer_size: set_send_buffer_size, u64;
     }
 }

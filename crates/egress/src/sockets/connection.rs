@@ -1,20 +1,6 @@
-//! The system's socket behind a TCP socket of a guest, and the two directions of a connection.
+//! The connection behind a TCP socket of a guest, and its two directions.
 //!
-//! Every operation is tried first and waited for only if the system says that it would have to wait. Until somebody
-//! waits the runtime does not know of the socket: a connection that is made, used and closed without having to wait
-//! costs no registration with the runtime and none of its wake-ups. On loopback that is most of them, and elsewhere those
-//! that fail at once.
-//!
-//! ```text
-//! try ─ done
-//!  └ would wait ─ register with the runtime (once) ─ wait until it may go on ─ try ─ …
-//! ```
-//!
-//! What a guest is told is what the system says at that moment. What the runtime remembers of a socket is older: it is
-//! ready in the runtime's eyes until an operation would have had to wait, though all that came was read, and it is not
-//! ready until the runtime has looked, though the system would take what is sent. So the runtime only wakes whoever
-//! waits, and the system is asked before anything is said: by the operation itself, or by poll(2) where the guest wants
-//! to know whether one could go on.
+//! Every operation is tried first and waited for only if the system says that it would have to wait ([`Watched`]).
 //!
 //! When the direction [to the peer](Sending) is over the peer sees the end of it, while the guest has the socket. That
 //! nobody [receives](Receiving) any more is nothing that a peer can see, so the system is not told. Either ends when the
@@ -22,27 +8,21 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
-use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
-use tokio::runtime::Handle;
-use tokio::task::coop;
 use wasmtime_wasi::sockets::ErrorCode;
 
 use super::slot::SocketSlot;
+use super::watched::{Direction, Watched, now, retry};
 use crate::audit::EndedBy;
 use crate::followed::Followed;
 use crate::host_account::HostAccount;
 
 /// A socket that does not block, and the slot that counts it.
 pub(crate) struct Connection {
-    // The runtime forgets the socket before it is closed: fields drop in the order of declaration.
-    watched: OnceLock<AsyncFd<Arc<OwnedFd>>>,
-    registering: Mutex<()>,
-    socket: Arc<OwnedFd>,
+    watched: Watched,
     slot: Arc<SocketSlot>,
     /// Set once it is established, where anybody wants to know how it ends.
     followed: OnceLock<Arc<Followed>>,
@@ -54,18 +34,10 @@ pub(crate) struct Receiving(Arc<Connection>);
 /// The direction to the peer. Dropping it ends it, and the peer is told.
 pub(crate) struct Sending(Arc<Connection>);
 
-#[derive(Clone, Copy)]
-enum Direction {
-    Receiving,
-    Sending,
-}
-
 impl Connection {
     pub(super) fn new(socket: OwnedFd, slot: Arc<SocketSlot>) -> Connection {
         Connection {
-            watched: OnceLock::new(),
-            registering: Mutex::new(()),
-            socket: Arc::new(socket),
+            watched: Watched::new(socket),
             slot,
             followed: OnceLock::new(),
         }
@@ -78,7 +50,7 @@ impl Connection {
 
     /// The system's socket, for whoever closes connections that have become forbidden.
     pub(super) fn socket(&self) -> &Arc<OwnedFd> {
-        &self.socket
+        self.watched.socket()
     }
 
     pub(super) fn slot(&self) -> &SocketSlot {
@@ -96,118 +68,20 @@ impl Connection {
         cx: &mut Context<'_>,
         connect: impl FnMut() -> io::Result<()>,
     ) -> Poll<io::Result<()>> {
-        self.poll(cx, Direction::Sending, connect)
-    }
-
-    /// Tries `operation` until it would not block.
-    fn poll<R>(
-        &self,
-        cx: &mut Context<'_>,
-        direction: Direction,
-        mut operation: impl FnMut() -> io::Result<R>,
-    ) -> Poll<io::Result<R>> {
-        // Whoever waits lets others have their turn, however fast the peer is.
-        let turn = ready!(coop::poll_proceed(cx));
-        let done = match now(&mut operation) {
-            Poll::Ready(done) => done,
-            Poll::Pending => ready!(self.wait(cx, direction, operation)),
-        };
-        turn.made_progress();
-        Poll::Ready(done)
-    }
-
-    /// Waits until `operation`, which would block, does not.
-    fn wait<R>(
-        &self,
-        cx: &mut Context<'_>,
-        direction: Direction,
-        mut operation: impl FnMut() -> io::Result<R>,
-    ) -> Poll<io::Result<R>> {
-        let watched = self.watch()?;
-        loop {
-            let mut guard = ready!(poll_ready(watched, cx, direction))?;
-            match now(&mut operation) {
-                Poll::Pending => guard.clear_ready(),
-                done => return done,
-            }
-        }
-    }
-
-    /// Waits until an operation in `direction` would not block, the end or an error among it.
-    fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<()> {
-        let ask = || direction.ask(&self.socket);
-        // An error of asking or waiting is told by the operation that follows.
-        match now(ask) {
-            Poll::Pending => self.wait(cx, direction, ask).map(drop),
-            Poll::Ready(_) => Poll::Ready(()),
-        }
-    }
-
-    fn watch(&self) -> io::Result<&AsyncFd<Arc<OwnedFd>>> {
-        if let Some(watched) = self.watched.get() {
-            return Ok(watched);
-        }
-        // What the guest has written may be sent on another thread while it receives here, and a socket can be
-        // registered once.
-        let _one_at_a_time = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(watched) = self.watched.get() {
-            return Ok(watched);
-        }
-        if Handle::try_current().is_err() {
-            return Err(io::Error::other("guests run on a tokio runtime"));
-        }
-        let watched = register(self.socket.clone())?;
-        Ok(self.watched.get_or_init(|| watched))
-    }
-}
-
-impl Direction {
-    /// Asks the system whether an operation would block.
-    fn ask(self, socket: &OwnedFd) -> io::Result<()> {
-        let wanted = match self {
-            Direction::Receiving => PollFlags::IN,
-            Direction::Sending => PollFlags::OUT,
-        };
-        let mut asked = [PollFd::new(socket, wanted)];
-        match retry(|| rustix::event::poll(&mut asked, Some(&Timespec::default())))? {
-            0 => Err(io::ErrorKind::WouldBlock.into()),
-            // Where the connection has failed or has ended there is something to be told.
-            _ => Ok(()),
-        }
+        self.watched.poll(cx, Direction::Sending, connect)
     }
 }
 
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-#[allow(
-    unsafe_code,
-    reason = "the runtime cannot see that the descriptor stays open; see SAFETY"
-)]
-fn register(socket: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
-    // SAFETY: the descriptor must stay open, and the same, for as long as it is registered. What is registered owns a
-    // share of the `OwnedFd`, which is immutable and closes it with the last share.
-    Ok(unsafe { AsyncFd::register(socket) }?)
-}
-
-fn poll_ready<'a>(
-    watched: &'a AsyncFd<Arc<OwnedFd>>,
-    cx: &mut Context<'_>,
-    direction: Direction,
-) -> Poll<io::Result<AsyncFdReadyGuard<'a, Arc<OwnedFd>>>> {
-    match direction {
-        Direction::Receiving => watched.poll_read_ready(cx),
-        Direction::Sending => watched.poll_write_ready(cx),
+        self.watched.as_fd()
     }
 }
 
 impl Receiving {
     /// Waits until there is something to receive, the end or an error among it.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.poll_ready(cx, Direction::Receiving)
+        self.0.watched.poll_ready(cx, Direction::Receiving)
     }
 
     /// Receives what there is, at most `most` bytes; none at the end. Pending is what the system says now: nobody is
@@ -222,7 +96,7 @@ impl Receiving {
     pub(crate) fn poll_receive(&self, cx: &mut Context<'_>, most: usize) -> Poll<Result<Vec<u8>, ErrorCode>> {
         let mut bytes = Vec::new();
         let receive = || self.receive(&mut bytes, most);
-        let received = self.0.poll(cx, Direction::Receiving, receive);
+        let received = self.0.watched.poll(cx, Direction::Receiving, receive);
         self.noted(received).map_ok(|_| bytes)
     }
 
@@ -238,7 +112,7 @@ impl Receiving {
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ErrorCode>> {
         let receive = || self.receive_into(buffer);
-        self.noted(self.0.poll(cx, Direction::Receiving, receive))
+        self.noted(self.0.watched.poll(cx, Direction::Receiving, receive))
     }
 
     fn receive(&self, bytes: &mut Vec<u8>, most: usize) -> io::Result<usize> {
@@ -246,12 +120,12 @@ impl Receiving {
             // Exactly that, since there was nothing.
             bytes.reserve_exact(most);
             let spare = rustix::buffer::spare_capacity(bytes);
-            rustix::net::recv(&self.0.socket, spare, RecvFlags::empty()).map(|(length, _)| length)
+            rustix::net::recv(&self.0.watched, spare, RecvFlags::empty()).map(|(length, _)| length)
         })
     }
 
     fn receive_into(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let receive = || rustix::net::recv(&self.0.socket, &mut *buffer, RecvFlags::empty());
+        let receive = || rustix::net::recv(&self.0.watched, &mut *buffer, RecvFlags::empty());
         retry(receive).map(|(length, _)| length)
     }
 
@@ -277,7 +151,7 @@ impl Sending {
 
     /// Waits until something can be sent, an error among it.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.poll_ready(cx, Direction::Sending)
+        self.0.watched.poll_ready(cx, Direction::Sending)
     }
 
     /// Sends as much of `bytes` as the system takes now, and says how much. Pending is what the system says now: nobody
@@ -288,11 +162,11 @@ impl Sending {
 
     /// Like [`try_send`](Sending::try_send), and waits.
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
-        self.noted(self.0.poll(cx, Direction::Sending, || self.send(bytes)))
+        self.noted(self.0.watched.poll(cx, Direction::Sending, || self.send(bytes)))
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        retry(|| rustix::net::send(&self.0.socket, bytes, SendFlags::NOSIGNAL))
+        retry(|| rustix::net::send(&self.0.watched, bytes, SendFlags::NOSIGNAL))
     }
 
     /// What was sent, and noted for whoever follows the connection.
@@ -317,20 +191,7 @@ impl Drop for Sending {
         }
         if Arc::strong_count(connection) > 1 {
             // A connection that the peer has ended meanwhile cannot be shut down, and need not be.
-            let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);
+            let _ = rustix::net::shutdown(&connection.watched, Shutdown::Write);
         }
     }
-}
-
-/// What `operation` comes to now; pending if it would block.
-fn now<R>(mut operation: impl FnMut() -> io::Result<R>) -> Poll<io::Result<R>> {
-    match operation() {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-        done => Poll::Ready(done),
-    }
-}
-
-/// Again, when a signal came in between.
-fn retry<R>(operation: impl FnMut() -> rustix::io::Result<R>) -> io::Result<R> {
-    rustix::io::retry_on_intr(operation).map_err(io::Error::from)
 }

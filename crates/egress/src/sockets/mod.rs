@@ -1,30 +1,56 @@
 //! Sockets of WASI 0.2 and 0.3: what both have in common.
 //!
-//! Those of TCP are ours from end to end ([`TcpSocket`]): judged, made, connected, read and written here, so that what
-//! is judged is what the system call gets. Those of UDP are `wasmtime-wasi`'s. Either passes the gate at two points,
-//! and nowhere else:
+//! They are ours from end to end ([`TcpSocket`], [`UdpSocket`]): judged, made, connected, read and written here. Either
+//! passes the gate at two points, and nowhere else:
 //!
 //! 1. **Creation** ([`slot::SocketSlot`]): judged and counted before the system call. The slot is what keeps the count,
 //!    and it lives exactly as long as the socket.
-//! 2. **Every address**: a TCP socket asks the gate itself. A UDP socket brings a [`check`] along that
-//!    `wasmtime-wasi` asks before each bind and datagram ([`admit`]); the adapters mark the calls whose checks mean
-//!    something of their own ([`Step`]). Both decide at once and never await, so that the decision and the system call
-//!    are one step: no change of policy or grants falls between them.
+//! 2. **Every address**: the [system calls](system) that lead to somebody take a permit for the address that the system
+//!    gets. The decision that gives it and the call that takes it are one step, in which nothing awaits: no change of
+//!    policy or grants falls between them. Where the system says that it would have to wait the permit is spent, and
+//!    the next try has to be permitted anew; but for a TCP connection, which goes on by itself once it has begun. What
+//!    comes from somebody, a datagram, is judged after it was received and before the guest knows of it.
 //!
 //! The store's own context keeps every network switch off. A linker that lacks
 //! [`add_to_linker`](crate::add_to_linker), or a path that this crate forgot, makes sockets that cannot be opened at
 //! all.
 
-mod check;
+mod address;
 mod connection;
+mod family;
+mod options;
 mod slot;
-mod step;
 mod system;
 mod tcp;
+mod udp;
+mod watched;
 
-pub(crate) use check::{admit, closed_ctx};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+use wasmtime_wasi::sockets::ErrorCode;
+
+use crate::denied::Denied;
+
 pub(crate) use connection::{Receiving, Sending};
+pub(crate) use family::Family;
 #[cfg(test)]
 pub(crate) use slot::SocketSlot;
-pub(crate) use step::{Step, during};
-pub(crate) use tcp::{Family, NotCreated, TcpSocket};
+pub(crate) use tcp::TcpSocket;
+pub(crate) use udp::UdpSocket;
+
+/// Why there is no new socket.
+#[derive(Debug)]
+pub(crate) enum NotCreated {
+    Refused(Denied),
+    Failed(ErrorCode),
+}
+
+/// A refusal in the guest's terms: no quota is looked at once there is a socket.
+fn permitted<T>(verdict: Result<T, Denied>) -> Result<T, ErrorCode> {
+    verdict.map_err(|_| ErrorCode::AccessDenied)
+}
+
+fn local_address(socket: impl AsFd) -> Result<SocketAddr, ErrorCode> {
+    SocketAddr::try_from(rustix::net::getsockname(socket)?).map_err(ErrorCode::from)
+}

@@ -13,12 +13,9 @@
 //! An address that WASI calls an invalid argument is refused as one before it is judged; multicast and broadcast
 //! addresses are judged first, so that the refusal is told (HL-5).
 
-mod address;
-mod options;
-
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -29,13 +26,14 @@ use rustix::net::sockopt;
 use wasmtime_wasi::sockets::ErrorCode;
 
 use super::connection::{Connection, Receiving, Sending};
+use super::family::Family;
+use super::options::Options;
 use super::slot::SocketSlot;
-use super::system;
+use super::{NotCreated, address, local_address, permitted, system};
 use crate::audit::code_of;
 use crate::denied::Denied;
 use crate::enforcer::{ConnectPermit, Enforcer};
 use crate::followed::{self, Followed};
-pub(crate) use options::Options;
 
 /// A TCP socket.
 pub(crate) struct TcpSocket {
@@ -43,13 +41,6 @@ pub(crate) struct TcpSocket {
     state: State,
     /// Counted for as long as the guest has the socket, closed or not.
     slot: Arc<SocketSlot>,
-}
-
-/// The family of a socket's addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
-    V4,
-    V6,
 }
 
 enum State {
@@ -100,7 +91,7 @@ impl TcpSocket {
     /// The refusal, before any system call, or what the system said.
     pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<TcpSocket, NotCreated> {
         let slot = SocketSlot::take(enforcer, Transport::Tcp).map_err(NotCreated::Refused)?;
-        let socket = family.socket().map_err(NotCreated::Failed)?;
+        let socket = family.socket(Transport::Tcp).map_err(NotCreated::Failed)?;
         let bind = Bind::Implied;
         Ok(TcpSocket {
             family,
@@ -280,13 +271,6 @@ impl TcpSocket {
     }
 }
 
-/// Why there is no new socket.
-#[derive(Debug)]
-pub(crate) enum NotCreated {
-    Refused(Denied),
-    Failed(ErrorCode),
-}
-
 impl Connecting {
     fn poll(&mut self, cx: &mut Context<'_>, family: Family) -> Poll<Result<(), ErrorCode>> {
         let permit = match &self.progress {
@@ -389,64 +373,6 @@ fn refuse_multicast(enforcer: &Enforcer, remote: SocketAddr) -> Result<(), Error
         return Ok(());
     }
     permitted(enforcer.authorize(&reach(remote), enforcer.usage())).map(drop)
-}
-
-/// A refusal in the guest's terms: no quota is looked at once there is a socket.
-fn permitted<T>(verdict: Result<T, Denied>) -> Result<T, ErrorCode> {
-    verdict.map_err(|_| ErrorCode::AccessDenied)
-}
-
-fn local_address(socket: impl AsFd) -> Result<SocketAddr, ErrorCode> {
-    SocketAddr::try_from(rustix::net::getsockname(socket)?).map_err(ErrorCode::from)
-}
-
-impl Family {
-    fn unspecified(self) -> SocketAddr {
-        let address = match self {
-            Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        SocketAddr::new(address, 0)
-    }
-
-    /// A new socket, which does not block. One of IPv6 has nothing to do with IPv4, as WASI wants it.
-    fn socket(self) -> Result<OwnedFd, ErrorCode> {
-        match self {
-            Family::V4 => Ok(creation::socket(rustix::net::AddressFamily::INET)?),
-            Family::V6 => {
-                let socket = creation::socket(rustix::net::AddressFamily::INET6)?;
-                sockopt::set_ipv6_v6only(&socket, true)?;
-                Ok(socket)
-            }
-        }
-    }
-}
-
-#[cfg(target_os = "linux")]
-mod creation {
-    use std::os::fd::OwnedFd;
-
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
-
-    pub(super) fn socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod creation {
-    use std::os::fd::OwnedFd;
-
-    use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
-    use rustix::net::{AddressFamily, SocketType, ipproto};
-
-    pub(super) fn socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
-        let socket = rustix::net::socket(family, SocketType::STREAM, Some(ipproto::TCP))?;
-        fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
-        ioctl_fionbio(&socket, true)?;
-        Ok(socket)
-    }
 }
 
 #[cfg(test)]

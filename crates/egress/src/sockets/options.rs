@@ -1,4 +1,4 @@
-//! The options of a TCP socket, in the units of WASI.
+//! The options of a socket, in the units of WASI. Those about keeping alive are for TCP alone.
 //!
 //! WASI calls zero an invalid argument for each of them, and lets the system make of a value what it can: one that is
 //! too large becomes the largest there is.

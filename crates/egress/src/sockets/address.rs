@@ -1,10 +1,10 @@
-//! What WASI takes for an address of a TCP socket; anything else is an invalid argument.
+//! What WASI takes for an address of a socket; anything else is an invalid argument.
 //!
-//! | | bind | connect |
+//! | | bind | connect, send |
 //! | --- | --- | --- |
 //! | another family | no | no |
 //! | IPv4 in IPv6: mapped (`::ffff:0:0/96`), compatible (`::/96`, but for `::` and `::1`) | no | no |
-//! | multicast, broadcast | no | no |
+//! | multicast, broadcast | with UDP | with UDP |
 //! | unspecified, port 0 | yes | no |
 
 use std::net::{IpAddr, SocketAddr};

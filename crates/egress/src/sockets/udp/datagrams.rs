@@ -1,0 +1,220 @@
+//! What a UDP socket sends and receives.
+//!
+//! ```text
+//! send     valid for WASI? ─ would the system take it? ─┐
+//!                              judged, and sent at once ◀┘ (again, if it has to wait)
+//! receive  taken from the system ─ judged ─ the guest has it
+//!                                     └──── dropped, unless the guest sent something there (HL-4)
+//! ```
+//!
+//! Nothing is kept: what the system does not take is not sent, and what the guest does not ask for stays in the system's
+//! buffer, whose size the system bounds. While a datagram is received there is room for the largest one, and afterwards
+//! for what it has.
+//!
+//! Who waits for a datagram is woken by those that it may see. To know, the system is asked who sent the first one that
+//! is there, without taking it; one that may not be seen is taken and dropped.
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+
+use outport_policy::Attempt;
+use rustix::net::{RecvFlags, SocketAddrAny};
+use wasmtime_wasi::sockets::ErrorCode;
+
+use super::{UdpInner, UdpSocket};
+use crate::sockets::watched::{Direction, now, retry};
+use crate::sockets::{address, system};
+
+/// What came, and from whom.
+type Datagram = (Vec<u8>, SocketAddr);
+
+impl UdpSocket {
+    /// Sends `data` to `remote`, or to whom the socket is connected to, and waits until the system takes it.
+    pub(crate) fn send(
+        &self,
+        data: Vec<u8>,
+        remote: Option<SocketAddr>,
+    ) -> impl Future<Output = Result<(), ErrorCode>> + Send + use<> {
+        let this = self.0.clone();
+        let remote = this.destination(&data, remote);
+        async move {
+            let remote = remote?;
+            let send = || this.send_now(&data, remote);
+            this.socket.until(Direction::Sending, send).await?
+        }
+    }
+
+    /// Like [`send`](UdpSocket::send). Pending is what the system says now: nothing was sent, and nobody is woken.
+    pub(crate) fn try_send(&self, data: &[u8], remote: Option<SocketAddr>) -> Poll<Result<(), ErrorCode>> {
+        let remote = self.0.destination(data, remote)?;
+        now(|| self.0.send_now(data, remote)).map(|sent| sent?)
+    }
+
+    /// Whether the system takes a datagram now.
+    pub(crate) fn is_sendable(&self) -> bool {
+        self.0.socket.is_ready(Direction::Sending)
+    }
+
+    /// Waits until the system takes a datagram.
+    pub(crate) fn poll_sendable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.socket.poll_ready(cx, Direction::Sending)
+    }
+
+    /// Waits for a datagram that the guest may have.
+    pub(crate) fn receive(&self) -> impl Future<Output = Result<Datagram, ErrorCode>> + Send + use<> {
+        let this = self.0.clone();
+        let bound = self.is_bound();
+        async move {
+            if !bound {
+                return Err(ErrorCode::InvalidState);
+            }
+            loop {
+                let received = this.socket.until(Direction::Receiving, || this.receive_now());
+                if let Some(datagram) = received.await?? {
+                    return Ok(datagram);
+                }
+            }
+        }
+    }
+
+    /// Receives a datagram that the guest may have. Pending is what is there now: nobody is woken.
+    pub(crate) fn try_receive(&self) -> Poll<Result<Datagram, ErrorCode>> {
+        if !self.is_bound() {
+            return Poll::Ready(Err(ErrorCode::InvalidState));
+        }
+        for _ in 0..MOST_DROPPED {
+            match ready!(now(|| self.0.receive_now()))? {
+                Ok(Some(datagram)) => return Poll::Ready(Ok(datagram)),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Keeps an error that was received behind datagrams, for the next to receive.
+    pub(crate) fn keep_error(&self, error: ErrorCode) {
+        self.0.state().error = Some(error);
+    }
+
+    /// Waits until there is a datagram that the guest may have, or an error.
+    pub(crate) fn poll_receivable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..MOST_DROPPED {
+            if self.0.state().error.is_some() {
+                return Poll::Ready(());
+            }
+            match ready!(self.0.socket.poll(cx, Direction::Receiving, || self.0.peek())) {
+                Ok(Some(peer)) if self.0.may_have(peer) => return Poll::Ready(()),
+                Ok(_) => self.0.drop_one(),
+                Err(error) => self.0.state().error = Some(error.into()),
+            }
+        }
+        // Strangers get no more of this thread at a time.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl UdpInner {
+    /// Where a datagram is to go, if WASI permits to ask for it.
+    fn destination(&self, data: &[u8], remote: Option<SocketAddr>) -> Result<SocketAddr, ErrorCode> {
+        if data.len() > LARGEST {
+            return Err(ErrorCode::DatagramTooLarge);
+        }
+        match (remote, self.state().remote) {
+            (Some(remote), _)
+                if !address::is_somebody(remote) || !address::is_of(remote.ip(), self.family) =>
+            {
+                Err(ErrorCode::InvalidArgument)
+            }
+            (Some(remote), Some(connected)) if remote != connected => Err(ErrorCode::InvalidArgument),
+            (Some(remote), _) | (None, Some(remote)) => Ok(remote),
+            (None, None) => Err(ErrorCode::InvalidArgument),
+        }
+    }
+
+    /// Judges a datagram and sends it, in one step. What the system says is outside; inside, that it is refused.
+    fn send_now(&self, data: &[u8], remote: SocketAddr) -> io::Result<Result<(), ErrorCode>> {
+        let mut state = self.state();
+        let implied = self.authorize_implied_bind(&mut state);
+        let permit = match implied.and_then(|()| self.enforcer().authorize_send(remote)) {
+            Ok(permit) => permit,
+            Err(_) => return Ok(Err(ErrorCode::AccessDenied)),
+        };
+        match state.remote {
+            Some(connected) if connected == permit.remote() => {
+                system::send_to_peer(&self.socket, data, permit)?;
+            }
+            _ => system::send_to(&self.socket, data, permit)?,
+        }
+        if let Some(followed) = &self.followed {
+            followed.count_sent(1);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Takes the first datagram from the system, and judges it. There is none left if the guest may not have it. What the
+    /// system says is outside; inside, what it has said before.
+    fn receive_now(&self) -> io::Result<Result<Option<Datagram>, ErrorCode>> {
+        if let Some(error) = self.state().error.take() {
+            return Ok(Err(error));
+        }
+        let mut data = Vec::new();
+        let peer = retry(|| {
+            data.reserve_exact(LARGEST);
+            let spare = rustix::buffer::spare_capacity(&mut data);
+            rustix::net::recvfrom(&self.socket, spare, RecvFlags::empty()).map(|(_, _, peer)| peer)
+        })?;
+        let Some(peer) = address_of(peer) else {
+            return Ok(Ok(None));
+        };
+        if self.enforcer().authorize_receive(peer).is_err() || !self.is_expected(peer) {
+            return Ok(Ok(None));
+        }
+        data.shrink_to_fit();
+        if let Some(followed) = &self.followed {
+            followed.count_received(1);
+        }
+        Ok(Ok(Some((data, peer))))
+    }
+
+    /// Who sent the first datagram that is there. It stays.
+    fn peek(&self) -> io::Result<Option<SocketAddr>> {
+        retry(|| rustix::net::recvfrom(&self.socket, &mut [0; 1], RecvFlags::PEEK))
+            .map(|(_, _, peer)| address_of(peer))
+    }
+
+    /// Whether the guest may have a datagram from `peer`. Nobody is told.
+    fn may_have(&self, peer: SocketAddr) -> bool {
+        let attempt = Attempt::Receive { peer: peer.into() };
+        let enforcer = self.enforcer();
+        self.is_expected(peer) && enforcer.recheck(&attempt, enforcer.usage()).is_ok()
+    }
+
+    /// Takes the first datagram, which the guest may not have, and lets it be told and counted.
+    fn drop_one(&self) {
+        if let Ok((_, _, peer)) =
+            retry(|| rustix::net::recvfrom(&self.socket, &mut [0; 1], RecvFlags::empty()))
+            && let Some(peer) = address_of(peer)
+        {
+            let _ = self.enforcer().authorize_receive(peer);
+        }
+    }
+
+    /// Whether a socket that is connected is so to `peer`. The system sorts out what others send from then on, and leaves
+    /// what came before.
+    fn is_expected(&self, peer: SocketAddr) -> bool {
+        self.state().remote.is_none_or(|remote| remote == peer)
+    }
+}
+
+fn address_of(peer: Option<SocketAddrAny>) -> Option<SocketAddr> {
+    SocketAddr::try_from(peer?).ok()
+}
+
+/// Bytes; what a UDP header can say. Larger ones are refused before the system is asked.
+const LARGEST: usize = u16::MAX as usize;
+
+/// So many datagrams of strangers are dropped before the guest, and others on its thread, have their turn.
+const MOST_DROPPED: usize = 64;
