@@ -376,29 +376,35 @@ fn a_signal_without_a_file_is_answered_and_stops_nothing() {
 // proves: DL-9
 #[test]
 fn dl_9_a_pooled_connection_and_a_response_under_way_are_closed() {
-    // An origin that begins a response and never ends it.
-    let origin = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let address = origin.local_addr().unwrap();
-    let run = Outport::player()
-        .allow("http://127.0.0.1:*")
-        .file("config.toml", "")
-        .option("--runtime-config-file=config.toml")
-        .args([format!("http.length GET http://{address}/")])
-        .start();
-    let mut served = origin.accept().unwrap().0;
-    let _ = served.read(&mut [0; 1024]).unwrap();
-    served
-        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nbegun")
-        .unwrap();
-    let start = Instant::now();
-    run.write("config.toml", denying(&[format!("*://{address}")]));
-    let finished = run.finish().expect_code(0);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    let results = results(&finished.stdout);
-    assert!(!results[0].starts_with("200 1000"), "{finished}");
-    let ended = served.read(&mut [0; 16]);
-    assert!(
-        matches!(ended, Ok(0) | Err(_)),
-        "the origin sees the end: {ended:?}"
-    );
+    const ANSWERED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const BEGUN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nbegun";
+    for (pooling, answer) in [(true, ANSWERED), (true, BEGUN), (false, BEGUN)] {
+        let what = format!("pooling: {pooling}, {answer:?}");
+        let pooling = format!("[outbound_http]\nconnection_pooling = {pooling}\n");
+        let (origin, cue) = (TcpListener::bind(("127.0.0.1", 0)).unwrap(), Cue::new());
+        let address = origin.local_addr().unwrap();
+        let mut statements = vec![format!("http.length GET http://{address}/")];
+        statements.extend(cue.statements());
+        let run = player(&pooling).args(statements).start();
+        let mut served = origin.accept().unwrap().0;
+        served.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let _ = served.read(&mut [0; 1024]).unwrap();
+        served.write_all(answer.as_bytes()).unwrap();
+        if answer == ANSWERED {
+            run.wait_for_line("1 http.length");
+        }
+        let start = Instant::now();
+        run.write("config.toml", pooling + &denying(&[format!("*://{address}")]));
+        let ended = served.read(&mut [0; 16]);
+        let took = start.elapsed();
+        assert!(
+            matches!(ended, Ok(0) | Err(_)),
+            "the origin sees the end: {ended:?}, {what}"
+        );
+        assert!(took < Duration::from_millis(1500), "{what}: after {took:?}");
+        let _open = go(cue.reached());
+        let finished = run.finish().expect_code(0);
+        let whole = results(&finished.stdout)[0].starts_with("200 ");
+        assert_eq!(whole, answer == ANSWERED, "{what}\n{finished}");
+    }
 }

@@ -100,8 +100,7 @@ impl Egress {
     }
 
     /// Puts another operator's policy in force, for every gate and at once (DL-9). Addresses that were learned
-    /// stay denied until the next refresh. Open connections that the new deny list forbids are closed (on Linux;
-    /// elsewhere that is an error in the log).
+    /// stay denied until the next refresh. Open connections that the new deny list forbids are closed.
     pub fn replace_operator(&self, operator: Operator) {
         self.change(|configured| configured.operator = operator);
         self.shared.changed.notify_one();

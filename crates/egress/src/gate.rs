@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use ::http::{Request, Response};
+use ::http::Response;
 use outport_policy::{AllowList, Operator, Policy};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::ctx::GateCtx;
 use crate::egress::Egress;
 use crate::enforcer::Enforcer;
-use crate::http::{Internal, InternalDestination, Pool, Tls, TlsProfile};
+use crate::http::{Internal, InternalRequest, Pool, Tls, TlsProfile};
 use crate::shut::ShutGate;
 use crate::usage_counter::OpenInComponent;
 
@@ -112,10 +112,10 @@ impl Gate {
     /// Lets the app answer a request that is permitted.
     pub(crate) async fn call_internal(
         &self,
-        destination: InternalDestination,
+        request: InternalRequest,
         depth: u32,
-        request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Error> {
+        let (destination, request) = request.into_parts();
         match self.shared.internal.get() {
             Some(app) => app.call(destination, depth, request).await,
             None => Err(Error::DestinationNotFound),

@@ -7,18 +7,18 @@ use http::{HeaderMap, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use outport_policy::{AnswerSource, Endpoint, Host, Name, Scheme};
+use outport_policy::{Host, Scheme};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::destination::Destination;
-use super::dial::ConnectionSlot;
 use super::errors;
 use super::failure::{Delivery, Failure};
 use super::heard::{Heard, Requests};
+use super::stream::Stream;
+use super::target::DialTarget;
 use super::user::{Paced, User};
 use crate::followed::Followed;
 use crate::host_account::HostAccount;
@@ -26,7 +26,7 @@ use crate::host_account::HostAccount;
 /// A connection that can take a request.
 pub(super) struct Connection {
     /// Dropped before what sends: see [`End`].
-    reached: Arc<Reached>,
+    target: Arc<DialTarget>,
     sender: Sender,
     user: User,
     heard: Heard,
@@ -40,28 +40,18 @@ enum Sender {
     Http2(http2::SendRequest<WasiBody>),
 }
 
-/// What a connection goes to, as it was judged.
-#[derive(Debug)]
-pub(super) struct Reached {
-    pub(super) endpoint: Endpoint,
-    /// The names that the answer led through.
-    pub(super) chain: Vec<Name>,
-    pub(super) source: AnswerSource,
-}
-
 impl Connection {
     /// Speaks TLS where the scheme says so, and HTTP in the version that both sides know. The connection is driven
-    /// by a task of its own, which holds `slot`.
+    /// by tasks of its own until nobody can send on it and the last answer is complete.
     pub(super) async fn establish(
-        stream: Paced<TcpStream>,
-        reached: Reached,
+        stream: Paced<Stream>,
+        target: DialTarget,
         destination: &Destination,
         tls: &TlsConnector,
-        slot: ConnectionSlot,
     ) -> Result<Connection, Error> {
         let followed = stream.follower();
         if destination.scheme != Scheme::HTTPS {
-            return Connection::over(stream, followed, Version::HTTP_11, reached, slot).await;
+            return Connection::over(stream, followed, Version::HTTP_11, target).await;
         }
         let stream = tls
             .connect(server_name(&destination.host)?, stream)
@@ -71,25 +61,25 @@ impl Connection {
             Some(b"h2") => Version::HTTP_2,
             _ => Version::HTTP_11,
         };
-        Connection::over(stream, followed, version, reached, slot).await
+        Connection::over(stream, followed, version, target).await
     }
 
     /// Speaks HTTP of this version.
     async fn over<S>(
         stream: S,
-        followed: Weak<Followed>,
+        followed: Option<Arc<Followed>>,
         version: Version,
-        reached: Reached,
-        slot: impl Send + 'static,
+        target: DialTarget,
     ) -> Result<Connection, Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let reached = Arc::new(reached);
+        let target = Arc::new(target);
         let end = End {
             followed,
-            reached: Arc::downgrade(&reached),
+            target: Arc::downgrade(&target),
         };
+        let followed = end.followed.as_ref().map(Arc::downgrade).unwrap_or_default();
         let user = User::default();
         let heard = Heard::default();
         let requests = match version {
@@ -98,21 +88,22 @@ impl Connection {
         };
         let stream = heard.listen(stream, requests);
         let sender = match version {
-            Version::HTTP_2 => http2(stream, slot, &user, &end).await?,
-            _ => http1(stream, slot, &user, &end).await?,
+            Version::HTTP_2 => http2(stream, &user, end).await?,
+            _ => http1(stream, &user, end).await?,
         };
         Ok(Connection {
             sender,
-            reached,
+            target,
             user,
             heard,
-            followed: end.followed,
+            followed,
             used: false,
         })
     }
 
-    pub(super) fn reached(&self) -> &Arc<Reached> {
-        &self.reached
+    /// What it goes to, as it was judged.
+    pub(super) fn target(&self) -> &Arc<DialTarget> {
+        &self.target
     }
 
     /// The same connection for another request, if it takes several at a time.
@@ -121,13 +112,18 @@ impl Connection {
             Sender::Http1(_) => None,
             Sender::Http2(sender) => Some(Connection {
                 sender: Sender::Http2(sender.clone()),
-                reached: self.reached.clone(),
+                target: self.target.clone(),
                 user: self.user.clone(),
                 heard: self.heard.clone(),
                 followed: self.followed.clone(),
                 used: true,
             }),
         }
+    }
+
+    /// Whether both are the same connection.
+    pub(super) fn is_shared_with(&self, other: &Connection) -> bool {
+        Arc::ptr_eq(&self.target, &other.target)
     }
 
     /// Whether it has served a request before.
@@ -234,7 +230,7 @@ fn is_last<B>(answer: &Response<B>) -> bool {
     }
 }
 
-async fn http1<S>(stream: S, slot: impl Send + 'static, user: &User, end: &End) -> Result<Sender, Error>
+async fn http1<S>(stream: S, user: &User, end: End) -> Result<Sender, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -243,11 +239,11 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| errors::of_hyper(&error))?;
-    drive(connection, slot, user, end.clone());
+    drive(connection, user, end);
     Ok(Sender::Http1(sender))
 }
 
-async fn http2<S>(stream: S, slot: impl Send + 'static, user: &User, end: &End) -> Result<Sender, Error>
+async fn http2<S>(stream: S, user: &User, end: End) -> Result<Sender, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -260,37 +256,33 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| errors::of_hyper(&error))?;
-    drive(connection, slot, user, end.clone());
+    drive(connection, user, end);
     Ok(Sender::Http2(sender))
 }
 
 /// Who ends a connection.
-#[derive(Clone)]
 struct End {
-    followed: Weak<Followed>,
+    /// Not told before it is known.
+    followed: Option<Arc<Followed>>,
     /// Lives as long as somebody could send on it.
-    reached: Weak<Reached>,
+    target: Weak<DialTarget>,
 }
 
 impl End {
     /// Notes that it has ended in order: as the server asked for, if somebody could still have sent on it. That may be
     /// before whoever sent a request has seen the answer.
     fn note(&self) {
-        if self.reached.strong_count() > 0
-            && let Some(followed) = self.followed.upgrade()
+        if self.target.strong_count() > 0
+            && let Some(followed) = &self.followed
         {
             followed.expect_end_by_peer();
         }
     }
 }
 
-/// The slot is given back when the connection has ended, which it does when nobody can send on it any more.
-fn drive(
-    connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
-    slot: impl Send + 'static,
-    user: &User,
-    end: End,
-) {
+/// Drives a connection for as long as somebody can send on it; its stream is closed with the last answer that is under
+/// way.
+fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, user: &User, end: End) {
     let driven = user.clone().pay(connection);
     tokio::spawn(async move {
         match driven.await {
@@ -298,7 +290,6 @@ fn drive(
             Some(Err(error)) => tracing::debug!(%error, "a connection of outgoing HTTP ended"),
             None => tracing::debug!("a connection of outgoing HTTP was busy although nobody used it"),
         }
-        drop(slot);
     });
 }
 

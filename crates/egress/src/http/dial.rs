@@ -2,28 +2,25 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use outport_policy::{AnswerSource, Attempt, Endpoint, Host, Usage};
-use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
+use outport_policy::{AnswerSource, Host};
 use wasmtime_wasi_http::Error;
 
-use super::connection::{Connection, Reached};
+use super::connection::Connection;
+use super::connection_slot::{Permitted, authorize_when_there_is_room};
 use super::destination::Destination;
 use super::errors;
 use super::slot::ExchangeSlot;
+use super::stream::Socket;
+use super::target::DialTarget;
 use super::user::Paced;
 use crate::audit::code_of;
-use crate::connections::{Registration, Way};
-use crate::denied::{Denied, DeniedKind};
+use crate::connections::is_forbidden;
 use crate::dns::{Answer, Extent};
-use crate::egress::Egress;
-use crate::enforcer::{ConnectPermit, Enforcer};
+use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
 use crate::lookup;
 
@@ -34,25 +31,21 @@ pub(super) async fn connect(
     slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
     let answer = resolve(enforcer, destination).await?;
-    let (mut connection_slot, permitted) =
-        authorize_when_there_is_room(enforcer, destination, &answer, slot).await?;
-    let connected = first_to_connect(enforcer, destination, &answer, permitted).await;
-    let (stream, endpoint, followed) = connected.map_err(errors::of_connect)?;
-    stream.set_nodelay(true).map_err(errors::of_connect)?;
-    let reached = Reached {
-        endpoint,
-        chain: answer.chain,
-        source: answer.source,
-    };
-    connection_slot
-        .connected(&stream, destination, &reached, followed.clone())
-        .map_err(errors::of_connect)?;
+    let targets = DialTarget::all(destination, &answer);
+    let (mut connection_slot, permitted) = authorize_when_there_is_room(enforcer, &targets, slot).await?;
+    let Dialed {
+        socket,
+        target,
+        followed,
+    } = first_to_connect(enforcer, permitted).await?;
+    socket.set_nodelay().map_err(errors::of_connect)?;
+    // What has become forbidden since it was judged is closed by this.
+    connection_slot.connected(socket.handle(), &target, followed.as_ref());
     let established = Connection::establish(
-        Paced::new(stream).followed(followed.clone()),
-        reached,
+        Paced::new(socket.with(connection_slot)).followed(followed.clone()),
+        target,
         destination,
         &enforcer.gate().tls().connector(&destination.host),
-        connection_slot,
     )
     .await;
     if let Some(followed) = followed {
@@ -62,31 +55,6 @@ pub(super) async fn connect(
         }
     }
     established
-}
-
-/// Whether a connection that was made before may still be used: the policy may have changed since.
-pub(super) fn may_reuse(
-    enforcer: &Arc<Enforcer>,
-    destination: &Destination,
-    reached: &Reached,
-    slot: &ExchangeSlot,
-) -> bool {
-    let Reached {
-        endpoint,
-        chain,
-        source,
-    } = reached;
-    let attempt = Attempt::Dial {
-        scheme: &destination.scheme,
-        host: &destination.host,
-        chain,
-        remote: *endpoint,
-        source: *source,
-    };
-    // The connection is among those that are counted, and it takes no further place but with its instance.
-    enforcer
-        .authorize_dial(&attempt, (*endpoint).into(), slot.usage_of_instance())
-        .is_ok()
 }
 
 async fn resolve(enforcer: &Enforcer, destination: &Destination) -> Result<Answer, Error> {
@@ -106,208 +74,22 @@ async fn resolve(enforcer: &Enforcer, destination: &Destination) -> Result<Answe
     }
 }
 
-/// One connection in the counts of the process. Dropping it gives the place back and wakes who waits for one.
-pub(super) struct ConnectionSlot {
-    enforcer: Arc<Enforcer>,
-    connection: Option<Registration>,
-    place: Option<OwnedSemaphorePermit>,
-    /// Told of when the connection ends.
+/// A socket that is connected, and to what.
+struct Dialed {
+    socket: Socket,
+    target: DialTarget,
     followed: Option<Arc<Followed>>,
 }
 
-impl ConnectionSlot {
-    /// Notes that the connection is established.
-    fn connected(
-        &mut self,
-        stream: &TcpStream,
-        destination: &Destination,
-        reached: &Reached,
-        followed: Option<Arc<Followed>>,
-    ) -> io::Result<()> {
-        let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
-        let Destination { scheme, host, .. } = destination.clone();
-        let way = Way::Http {
-            local,
-            scheme,
-            host,
-            chain: reached.chain.clone(),
-            source: reached.source,
-        };
-        self.connection = Some(self.enforcer.egress().open_connections().register(
-            &self.enforcer,
-            remote,
-            way,
-            followed.as_ref(),
-        ));
-        self.followed = followed;
-        Ok(())
-    }
-}
-
-impl ConnectionSlot {
-    /// Gives back all but the place among those of outgoing HTTP.
-    fn back(mut self) -> Option<OwnedSemaphorePermit> {
-        self.place.take()
-    }
-}
-
-impl Drop for ConnectionSlot {
-    fn drop(&mut self) {
-        self.enforcer.usage_counter().uncount_connection();
-    }
-}
-
-/// The endpoints that may be connected to. Where only a quota is in the way, a place is waited for (Q-1); what is
-/// waited for is no denial yet, so nobody is told of it.
-async fn authorize_when_there_is_room(
-    enforcer: &Arc<Enforcer>,
-    destination: &Destination,
-    answer: &Answer,
-    slot: &ExchangeSlot,
-) -> Result<(ConnectionSlot, Vec<ConnectPermit>), Error> {
-    let patience = Instant::now() + QUOTA_TIME;
-    let mut place = take_place(enforcer, patience).await?;
-    let mut waiter = None;
-    loop {
-        // Waits from before the look on, so that a place which is freed right after it is not missed.
-        let freed = enforcer.egress().freed().notified();
-        let is_last = Instant::now() >= patience;
-        if is_last || has_room(enforcer, destination, answer, slot.usage()) {
-            let before = slot.without(enforcer.usage_counter().count_connection());
-            let connection_slot = ConnectionSlot {
-                enforcer: enforcer.clone(),
-                connection: None,
-                place: place.take(),
-                followed: None,
-            };
-            match authorize(enforcer, destination, answer, before) {
-                Ok(permitted) => return Ok((connection_slot, permitted)),
-                Err(DeniedKind::Policy) => return Err(Error::DestinationIpProhibited),
-                Err(DeniedKind::Quota) if is_last => return Err(Error::ConnectionLimitReached),
-                // Somebody else was faster.
-                Err(DeniedKind::Quota) => place = connection_slot.back(),
-            }
-        }
-        waiter.get_or_insert_with(|| Waiter::new(enforcer.egress()));
-        enforcer.egress().close_idle();
-        // Whether the time is up is looked at above.
-        let _ = tokio::time::timeout_at(patience, freed).await;
-    }
-}
-
-/// Whether no quota is in the way. A place is counted only then: those who wait would otherwise see, and wake, each
-/// other.
-fn has_room(enforcer: &Enforcer, destination: &Destination, answer: &Answer, usage: Usage) -> bool {
-    let kinds =
-        attempts(destination, answer).filter_map(|(_, attempt)| enforcer.recheck(&attempt, usage).err());
-    kinds.map(Denied::kind).all(|kind| kind != DeniedKind::Quota)
-}
-
-/// A request that waits for a place, in the count of those.
-struct Waiter(Arc<AtomicU32>);
-
-impl Waiter {
-    fn new(egress: &Egress) -> Waiter {
-        let waiting = Arc::clone(egress.waiting());
-        waiting.fetch_add(1, Ordering::SeqCst);
-        Waiter(waiting)
-    }
-}
-
-impl Drop for Waiter {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// A place among the connections of outgoing HTTP that the operator permits, where there is such a bound.
-async fn take_place(enforcer: &Enforcer, patience: Instant) -> Result<Option<OwnedSemaphorePermit>, Error> {
-    let Some(places) = enforcer.egress().http_connections() else {
-        return Ok(None);
-    };
-    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-        return Ok(Some(place));
-    }
-    let _waiter = Waiter::new(enforcer.egress());
-    enforcer.egress().close_idle();
-    match tokio::time::timeout_at(patience, Arc::clone(places).acquire_owned()).await {
-        Ok(Ok(place)) => Ok(Some(place)),
-        Ok(Err(_)) | Err(_) => Err(Error::ConnectionLimitReached),
-    }
-}
-
-fn authorize(
-    enforcer: &Enforcer,
-    destination: &Destination,
-    answer: &Answer,
-    before: Usage,
-) -> Result<Vec<ConnectPermit>, DeniedKind> {
-    let mut permitted = Vec::new();
-    let mut refused = DeniedKind::Policy;
-    for (endpoint, attempt) in attempts(destination, answer) {
-        match enforcer.authorize_dial(&attempt, endpoint.into(), before) {
-            Ok(permit) => permitted.push(permit),
-            Err(denied) if denied.kind() == DeniedKind::Quota => refused = DeniedKind::Quota,
-            Err(_) => {}
-        }
-    }
-    if permitted.is_empty() {
-        Err(refused)
-    } else {
-        Ok(permitted)
-    }
-}
-
-/// To connect to each address of the answer.
-fn attempts<'a>(
-    destination: &'a Destination,
-    answer: &'a Answer,
-) -> impl Iterator<Item = (Endpoint, Attempt<'a>)> {
-    let port = &destination.port;
-    answer.addresses.iter().map(move |address| {
-        let remote = Endpoint::new(*address, *port);
-        (remote, attempt(destination, answer, remote))
-    })
-}
-
-fn attempt<'a>(destination: &'a Destination, answer: &'a Answer, remote: Endpoint) -> Attempt<'a> {
-    Attempt::Dial {
-        scheme: &destination.scheme,
-        host: &destination.host,
-        chain: &answer.chain,
-        remote,
-        source: answer.source,
-    }
-}
-
-/// Connects to the endpoints in order, each with a [`HEAD_START`] before the next one is tried as well (RFC 8305,
+/// Connects to the addresses in order, each with a [`HEAD_START`] before the next one is tried as well (RFC 8305,
 /// section 5).
-async fn first_to_connect(
-    enforcer: &Arc<Enforcer>,
-    destination: &Destination,
-    answer: &Answer,
-    permitted: Vec<ConnectPermit>,
-) -> io::Result<(TcpStream, Endpoint, Option<Arc<Followed>>)> {
-    let dial = |permit: ConnectPermit| async move {
-        let endpoint = Endpoint::from(permit.remote());
-        let attempt = attempt(destination, answer, endpoint);
-        let followed = Followed::begin(enforcer, permit.decision(), &attempt);
-        #[expect(clippy::disallowed_methods, reason = "there is a permit for this address")]
-        match TcpStream::connect(permit.remote()).await {
-            Ok(stream) => Ok((stream, endpoint, followed)),
-            Err(error) => {
-                let code = code_of(&errors::of_connect(error.kind().into()));
-                followed::failed(enforcer, followed.as_ref(), &attempt, &code);
-                Err(error)
-            }
-        }
-    };
+async fn first_to_connect(enforcer: &Arc<Enforcer>, permitted: Vec<Permitted>) -> Result<Dialed, Error> {
     let mut waiting = permitted.into_iter();
     let mut running = FuturesUnordered::new();
-    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    let mut failed = errors::of_connect(io::ErrorKind::AddrNotAvailable.into());
     loop {
         match waiting.next() {
-            Some(permit) => running.push(dial(permit)),
+            Some(permitted) => running.push(dial(enforcer, permitted)),
             None if running.is_empty() => return Err(failed),
             None => {}
         }
@@ -321,184 +103,151 @@ async fn first_to_connect(
     }
 }
 
-/// How long a request waits for a connection when the quota is used up.
-const QUOTA_TIME: Duration = Duration::from_secs(5);
+async fn dial(enforcer: &Arc<Enforcer>, permitted: Permitted) -> Result<Dialed, Error> {
+    let Permitted { target, mut permit } = permitted;
+    // All were judged before the first one was tried, and a new deny list may have come since. If so it is told.
+    if is_forbidden(enforcer, &target.attempt()) {
+        let judged_again = target.authorize(enforcer, enforcer.usage());
+        permit = judged_again.map_err(|_| Error::DestinationIpProhibited)?;
+    }
+    let followed = Followed::begin(enforcer, permit.decision(), &target.attempt());
+    match Socket::connect(permit).await {
+        Ok(socket) => Ok(Dialed {
+            socket,
+            target,
+            followed,
+        }),
+        Err(error) => {
+            let error = errors::of_connect(error);
+            let code = code_of(&error);
+            followed::failed(enforcer, followed.as_ref(), &target.attempt(), &code);
+            Err(error)
+        }
+    }
+}
 
 /// How long an address has before the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
-    use outport_policy::{Scheme, Transport};
-    use tokio::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+
+    use futures::FutureExt;
+    use http_body_util::{BodyExt, Empty};
+    use outport_policy::{Scheme, Spelling};
+    use tokio::io::AsyncReadExt;
 
     use super::*;
-    use crate::sockets::SocketSlot;
-    use crate::testing::{Script, World};
+    use crate::egress::Egress;
+    use crate::testing::{Script, World, deny, instance};
 
-    /// A world with room for `most` connections, and a gate in it.
-    fn crowded(most: u32) -> (World, Arc<Enforcer>, Destination, Answer) {
-        let mut world = World::new(Script::new());
-        world.operator.quotas.total_connections = Some(most);
-        let enforcer = world.instance(&["http://10.0.0.1:8080"]);
-        let host = Host::parse("10.0.0.1").unwrap();
-        let answer = Answer {
-            chain: Vec::new(),
-            addresses: crate::testing::addresses(&["10.0.0.1"]),
-            source: AnswerSource::Server,
-            ttl: Duration::ZERO,
-            extent: Extent::Whole,
-        };
-        let destination = Destination {
+    fn destination(at: SocketAddr) -> Destination {
+        Destination {
             scheme: Scheme::HTTP,
-            host,
-            port: 8080,
-            spelling: outport_policy::Spelling::Relative,
-        };
-        (world, enforcer, destination, answer)
-    }
-
-    // proves: Q-1
-    #[tokio::test(start_paused = true)]
-    async fn a_request_waits_five_seconds_for_a_place_and_is_denied_once() {
-        let (world, enforcer, destination, answer) = crowded(1);
-        let slot = ExchangeSlot::count(&enforcer);
-        let wait = || authorize_when_there_is_room(&enforcer, &destination, &answer, &slot);
-        let (held, _) = wait().await.ok().unwrap();
-        let start = Instant::now();
-        assert!(matches!(wait().await, Err(Error::ConnectionLimitReached)));
-        assert_eq!(start.elapsed(), QUOTA_TIME);
-        let told = [
-            "http.dial 10.0.0.1:8080",
-            "http.dial 10.0.0.1:8080 [quota.connections]",
-        ];
-        assert_eq!(world.events.take(), told);
-
-        // While somebody waits, nothing is told; when there is a place, it is taken at once.
-        let start = Instant::now();
-        let free = async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            drop(held);
-        };
-        let (second, ()) = tokio::join!(wait(), free);
-        assert!(second.is_ok());
-        assert_eq!(start.elapsed(), Duration::from_secs(1));
-        assert_eq!(world.events.take(), told[..1]);
-    }
-
-    // proves: Q-1
-    #[tokio::test]
-    async fn a_place_that_is_freed_while_a_request_looks_is_not_missed() {
-        let (_world, enforcer, destination, answer) = crowded(1);
-        // So many components that closing their idle connections, between the look and the wait, takes a while.
-        let slot = ExchangeSlot::count(&enforcer);
-        let egress = enforcer.egress();
-        let _others: Vec<_> = (0..10_000)
-            .map(|_| egress.gate("other", Arc::default()))
-            .collect();
-        let (give, given) = std::sync::mpsc::channel::<(Duration, ConnectionSlot)>();
-        let freeing = std::thread::spawn(move || {
-            for (later, held) in given {
-                std::thread::sleep(later);
-                drop(held);
-            }
-        });
-        for round in 0..200 {
-            let place = || authorize_when_there_is_room(&enforcer, &destination, &answer, &slot);
-            let (held, _) = place().await.ok().unwrap();
-            give.send((Duration::from_micros(round * 10), held)).unwrap();
-            let start = Instant::now();
-            assert!(place().await.is_ok());
-            assert!(
-                start.elapsed() < Duration::from_secs(3),
-                "round {round}: {:?}",
-                start.elapsed()
-            );
-        }
-        drop(give);
-        freeing.join().unwrap();
-    }
-
-    // proves: Q-4
-    #[tokio::test(start_paused = true)]
-    async fn exchanges_and_their_connections_count_like_sockets() {
-        // (of an instance, of the process, how many there may be)
-        for (of_instance, of_process, most) in [(3, 100, 3), (100, 3, 3), (2, 3, 2)] {
-            let (mut world, _, destination, answer) = crowded(1000);
-            world.operator.quotas.total_connections = None;
-            world.operator.quotas.sockets_per_instance = of_instance;
-            world.operator.quotas.sockets_per_process = of_process;
-            let enforcer = world.instance(&["*://10.0.0.1:8080"]);
-            let _socket = SocketSlot::take(&enforcer, Transport::Tcp).ok().unwrap();
-            let mut held = Vec::new();
-            let refused = loop {
-                let slot = ExchangeSlot::count(&enforcer);
-                match authorize_when_there_is_room(&enforcer, &destination, &answer, &slot).await {
-                    Ok((connection_slot, _)) => held.push((slot, connection_slot)),
-                    Err(error) => break error,
-                }
-            };
-            assert!(matches!(refused, Error::ConnectionLimitReached));
-            assert_eq!(
-                held.len() + 1,
-                most,
-                "with one socket: {of_instance}, {of_process}"
-            );
-            let socket = SocketSlot::take(&enforcer, Transport::Tcp).err().unwrap();
-            assert_eq!(socket.kind(), DeniedKind::Quota);
-            held.pop();
-            assert!(SocketSlot::take(&enforcer, Transport::Tcp).is_ok());
+            host: Host::parse(&at.ip().to_string()).unwrap(),
+            port: at.port(),
+            spelling: Spelling::Relative,
         }
     }
 
-    // proves: Q-4, ISO-1
-    #[test]
-    fn no_component_takes_the_sockets_that_are_kept_for_another() {
-        let mut world = World::new(Script::new());
-        world.operator.quotas.sockets_per_process = 100;
-        world.operator.quotas.sockets_per_instance = 100;
-        let egress = world.egress();
-        let [greedy, modest] = ["greedy", "modest"].map(|name| {
-            let allow = crate::testing::allow(&["*://10.0.0.1:8080"]);
-            egress.gate(name, allow).open().enforcer.clone()
-        });
-        let take_all = |enforcer: &Arc<Enforcer>| {
-            let taken = std::iter::from_fn(|| SocketSlot::take(enforcer, Transport::Tcp).ok());
-            taken.collect::<Vec<_>>()
-        };
-        let of_greedy = take_all(&greedy);
-        assert_eq!(of_greedy.len(), 75, "one half, and half of the other");
-        let of_modest = take_all(&modest);
-        assert_eq!(of_modest.len(), 25, "what is kept for it");
-        drop(of_greedy);
-        assert_eq!(take_all(&modest).len(), 50, "what is common");
+    fn permitted(enforcer: &Arc<Enforcer>, at: SocketAddr) -> Permitted {
+        let answer = resolve(enforcer, &destination(at)).now_or_never();
+        let target = DialTarget::all(&destination(at), &answer.unwrap().unwrap()).remove(0);
+        let permit = target.authorize(enforcer, enforcer.usage()).ok().unwrap();
+        Permitted { target, permit }
+    }
+
+    fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    fn forbid(egress: &Egress, at: SocketAddr) {
+        let mut operator = (*egress.operator()).clone();
+        operator.deny = deny(&[&format!("*://{at}")]);
+        egress.replace_operator(operator);
     }
 
     #[tokio::test]
     async fn the_first_endpoint_that_answers_is_connected_to() {
-        let closed = TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let open = listener.local_addr().unwrap();
-
-        let (_world, enforcer, destination, answer) = crowded(10);
-        let here = World::new(Script::new()).instance(&["tcp://127.0.0.1:*"]);
-        let permitted = |endpoint: &Endpoint| {
-            let remote = std::net::SocketAddr::from(*endpoint);
-            here.authorize_connect(Transport::Tcp, remote).ok().unwrap()
+        let (_, closed) = listener();
+        let (_listener, open) = listener();
+        let enforcer = World::new(Script::new()).instance(&["*://*:*"]);
+        let to = async |addresses: &[SocketAddr]| {
+            let permits = addresses.iter().map(|at| permitted(&enforcer, *at));
+            first_to_connect(&enforcer, permits.collect()).await
         };
-        let to = async |endpoints: &[Endpoint]| {
-            let permits = endpoints.iter().map(permitted).collect();
-            let connected = first_to_connect(&enforcer, &destination, &answer, permits).await;
-            connected.map(|(stream, endpoint, _)| (stream, endpoint))
-        };
-        let (stream, endpoint) = to(&[closed.into(), open.into()]).await.unwrap();
-        assert_eq!((endpoint, stream.peer_addr().unwrap()), (open.into(), open));
-        let error = to(&[closed.into(), closed.into()]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let dialed = to(&[closed, open]).await.ok().unwrap();
+        assert_eq!(SocketAddr::from(dialed.target.remote), open);
+        let peer = rustix::net::getpeername(dialed.socket.handle()).unwrap().unwrap();
+        assert_eq!(SocketAddr::try_from(peer).unwrap(), open);
+        let error = to(&[closed, closed]).await.err().unwrap();
+        assert!(matches!(error, Error::ConnectionRefused), "{error:?}");
         assert!(to(&[]).await.is_err());
+    }
+
+    // proves: DL-9
+    #[tokio::test]
+    async fn what_a_new_deny_list_forbids_before_its_turn_is_not_connected_to() {
+        let world = World::new(Script::new());
+        let egress = world.egress();
+        let enforcer = instance(&egress, &["*://*:*"]);
+        let ((one, first), (other, second)) = (listener(), listener());
+        let permits = vec![permitted(&enforcer, first), permitted(&enforcer, second)];
+        world.events.take();
+        forbid(&egress, first);
+        let dialed = first_to_connect(&enforcer, permits).await.ok().unwrap();
+        assert_eq!(SocketAddr::from(dialed.target.remote), second);
+        assert_eq!(world.events.take(), [format!("http.dial {first} [deny.host]")]);
+        one.set_nonblocking(true).unwrap();
+        assert!(one.accept().is_err(), "nobody came");
+        other.accept().unwrap();
+    }
+
+    // proves: DL-9
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "clients of a server, and no guest")]
+    async fn what_a_new_deny_list_forbids_while_it_is_connected_to_is_closed() {
+        let world = World::new(Script::new());
+        let egress = world.egress();
+        let enforcer = instance(&egress, &["*://*:*"]);
+        let (listener, at) = listener();
+        // One waits to be accepted, and there is room for no other.
+        rustix::net::listen(&listener, 0).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&at, Duration::from_millis(50)) {
+            waiting.push(stream);
+        }
+        let (slot, destination) = (ExchangeSlot::count(&enforcer), destination(at));
+        let connecting = connect(&enforcer, &destination, &slot);
+        tokio::pin!(connecting);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(50), &mut connecting)
+                .await
+                .is_err()
+        );
+        forbid(&egress, at);
+        listener.set_nonblocking(true).unwrap();
+        while listener.accept().is_ok() {}
+
+        // The system asks again after a second, and gets its connection.
+        let connected = tokio::time::timeout(Duration::from_secs(10), connecting)
+            .await
+            .unwrap();
+        let (peer, _) = std::iter::from_fn(|| listener.accept().ok()).last().unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let mut peer = tokio::net::TcpStream::from_std(peer).unwrap();
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let mut request = http::Request::new(body);
+        *request.uri_mut() = "/".parse().unwrap();
+        if let Ok(mut connection) = connected {
+            assert!(connection.send(&destination, request, None).await.is_err());
+        }
+        let mut sent = Vec::new();
+        peer.read_to_end(&mut sent).await.unwrap();
+        assert_eq!(sent, b"", "the server reads the end, and nothing before it");
+        assert_eq!(enforcer.usage_counter().usage().connections_of_process, 0);
     }
 }

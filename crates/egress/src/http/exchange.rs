@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use outport_policy::{Host, Reason};
+use outport_policy::Reason;
 use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use super::authorized::{AuthorizedRequest, Goes};
 use super::body::TimedBody;
 use super::connection::Connection;
 use super::destination::{self, Destination};
 use super::dial;
-use super::errors;
 use super::failure::Delivery;
 use super::followed_body;
-use super::internal::InternalDestination;
 use super::own_body::OwnBody;
 use super::slot::ExchangeSlot;
 use crate::audit::code_of;
-use crate::enforcer::{DecisionId, Enforcer};
+use crate::denied::DeniedKind;
+use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
 
 /// Judges `request`, sends it, and waits for the head of the answer.
@@ -35,10 +35,13 @@ pub(super) async fn send(
         enforcer.refuse("http.request", host, Reason::HttpHost);
         Error::HttpRequestUriInvalid
     })?;
-    let decision = authorize(enforcer, &destination, &request)?;
-    let method = request.method().clone();
-    let followed = Followed::begin(enforcer, decision, &destination.attempt(&method));
-    let sent = send_judged(enforcer, &destination, request, options, followed.as_ref()).await;
+    let authorized = AuthorizedRequest::authorize(enforcer, &destination, request)?;
+    let method = authorized.method().clone();
+    let followed = Followed::begin(enforcer, authorized.decision(), &destination.attempt(&method));
+    let sent = match authorized.goes(followed.as_ref()) {
+        Goes::Inside(internal) => enforcer.gate().call_internal(internal, enforcer.depth()).await,
+        Goes::Out(authorized) => send_out(enforcer, authorized, options, followed.as_ref()).await,
+    };
     match sent {
         Ok(response) => Ok(followed_body::of_response(response, followed.as_ref())),
         Err(error) => {
@@ -49,45 +52,13 @@ pub(super) async fn send(
     }
 }
 
-async fn send_judged(
-    enforcer: &Arc<Enforcer>,
-    destination: &Destination,
-    request: Request<OwnBody>,
-    options: RequestOptions,
-    followed: Option<&Arc<Followed>>,
-) -> Result<Response<WasiBody>, Error> {
-    match &destination.host {
-        Host::Name(name) => match InternalDestination::of(name) {
-            Some(internal) => {
-                let request = request.map(|body| followed_body::of_request(body.lend(), followed));
-                enforcer
-                    .gate()
-                    .call_internal(internal, enforcer.depth(), request)
-                    .await
-            }
-            None => send_out(enforcer, destination, request, options, followed).await,
-        },
-        Host::Address(_) => send_out(enforcer, destination, request, options, followed).await,
-    }
-}
-
-fn authorize(
-    enforcer: &Enforcer,
-    destination: &Destination,
-    request: &Request<OwnBody>,
-) -> Result<DecisionId, Error> {
-    enforcer
-        .authorize(&destination.attempt(request.method()), enforcer.usage())
-        .map_err(|denied| errors::of_denied_request(denied, &destination.host))
-}
-
 async fn send_out(
     enforcer: &Arc<Enforcer>,
-    destination: &Destination,
-    request: Request<OwnBody>,
+    request: AuthorizedRequest<'_>,
     options: RequestOptions,
     followed: Option<&Arc<Followed>>,
 ) -> Result<Response<WasiBody>, Error> {
+    let (destination, request) = request.into_parts();
     let slot = ExchangeSlot::count(enforcer);
     let account = enforcer.account();
     let first_byte = options.first_byte_timeout.unwrap_or(DEFAULT_TIME);
@@ -129,9 +100,21 @@ async fn connection(
     slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
     let pool = enforcer.gate().pool();
-    while let Some(connection) = pool.take(destination) {
-        if dial::may_reuse(enforcer, destination, connection.reached(), slot) {
-            return Ok(connection);
+    while let Some(idle) = pool.take(destination) {
+        // The connection is among those that are counted, and it takes no further place but with its instance.
+        let usage = slot.usage_of_instance();
+        match idle.target().authorize(enforcer, usage) {
+            Ok(permit) => {
+                if let Some(connection) = idle.reuse(permit) {
+                    return Ok(connection);
+                }
+            }
+            // Another instance may have room for it, and this one may have when it has waited for a place.
+            Err(denied) if denied.kind() == DeniedKind::Quota => {
+                pool.put_back(destination, idle);
+                break;
+            }
+            Err(_) => pool.discard(destination, idle),
         }
     }
     new_connection(enforcer, destination, options, slot).await

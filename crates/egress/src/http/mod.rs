@@ -12,10 +12,15 @@
 //! dial: resolve once, judge Dial for each     │
 //!   │   address, connect to one that passed   │
 //!   ▼                                         │
+//! stream: our socket, counted and registered  │
+//!   ▼                                         │
 //! connection: TLS, HTTP/1.1 or HTTP/2 ────────┤
 //!                                             ▼
 //!                          exchange: the request as it was judged, the answer with its time limits
 //! ```
+//!
+//! Nothing connects, takes a connection from the pool or calls the app without what judging made of it: a permit, or the
+//! request as it was [authorized].
 //!
 //! There is no second resolution: what was judged is what is connected to. What the guest puts into `Host` or the
 //! path reaches the server it was judged for, or nobody. Redirects are answers like any other; following one is a
@@ -25,8 +30,10 @@
 //! A request that a connection from the pool failed, and that its server cannot have acted on, is sent
 //! [once more](failure) on a new connection, which is judged like any.
 
+mod authorized;
 mod body;
 mod connection;
+mod connection_slot;
 mod destination;
 mod dial;
 mod errors;
@@ -39,6 +46,8 @@ mod internal;
 mod own_body;
 mod pool;
 mod slot;
+mod stream;
+mod target;
 mod tls;
 mod user;
 
@@ -48,6 +57,8 @@ pub use internal::{Internal, InternalDestination};
 pub use own_body::Ending;
 pub use tls::{TlsProfile, TlsProfileBuilder, TlsProfileError};
 
+pub(crate) use authorized::InternalRequest;
 pub(crate) use destination::Destination;
 pub(crate) use pool::Pool;
+pub(crate) use target::DialTarget;
 pub(crate) use tls::Tls;

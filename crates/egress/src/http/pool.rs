@@ -2,8 +2,9 @@
 //!
 //! One pool a component, since policies and client certificates differ; and within it one list for each runtime,
 //! scheme, host and port. The runtime is part of the key because a connection lives on the one that made it. A
-//! connection is handed out only while it is ready; whoever gets it judges it again. An idle connection is closed
-//! after [`IDLE_TIME`], or when a quota leaves no room for another, of whatever component.
+//! connection is handed out only while it is ready, and takes a request only with a permit of its own: it is judged
+//! again. An idle connection is closed after [`IDLE_TIME`], or when a quota leaves no room for another, of whatever
+//! component.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,7 +15,9 @@ use tokio::runtime;
 
 use super::connection::Connection;
 use super::destination::Destination;
+use super::target::DialTarget;
 use crate::egress::{Egress, Pooling};
+use crate::enforcer::ConnectPermit;
 
 /// The idle connections of a component.
 pub(crate) struct Pool {
@@ -30,9 +33,30 @@ struct Key {
     destination: Destination,
 }
 
-struct Idle {
+/// A connection that waits. Nothing can be sent on it: see [`Idle::reuse`].
+pub(super) struct Idle {
     connection: Connection,
     since: Instant,
+}
+
+impl Idle {
+    fn new(connection: Connection) -> Idle {
+        Idle {
+            connection,
+            since: Instant::now(),
+        }
+    }
+
+    /// What it goes to, as it was judged when it was made.
+    pub(super) fn target(&self) -> &DialTarget {
+        self.connection.target()
+    }
+
+    /// The connection, for the one request that `permit` is for. Nothing if that is for somewhere else.
+    pub(super) fn reuse(self, permit: ConnectPermit) -> Option<Connection> {
+        let Idle { connection, .. } = self;
+        (permit.remote() == connection.target().remote.into()).then_some(connection)
+    }
 }
 
 impl Pool {
@@ -48,30 +72,40 @@ impl Pool {
 
     /// A connection for `destination` that is ready, if there is one. One that takes several requests at a time
     /// stays in the pool as well.
-    pub(super) fn take(&self, destination: &Destination) -> Option<Connection> {
+    pub(super) fn take(&self, destination: &Destination) -> Option<Idle> {
         let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
         let key = key(destination);
         let list = idle.get_mut(&key)?;
-        while let Some(Idle { connection, .. }) = list.pop() {
-            if !connection.is_ready() {
+        while let Some(idle) = list.pop() {
+            if !idle.connection.is_ready() {
                 continue;
             }
-            if let Some(shared) = connection.share() {
-                list.push(Idle {
-                    connection: shared,
-                    since: Instant::now(),
-                });
-            }
-            return Some(connection);
+            list.extend(idle.connection.share().map(Idle::new));
+            return Some(idle);
         }
         idle.remove(&key);
         None
     }
 
+    /// Puts back what was taken and not used.
+    pub(super) fn put_back(self: &Arc<Pool>, destination: &Destination, idle: Idle) {
+        if idle.connection.share().is_none() {
+            self.put(destination, idle);
+        }
+    }
+
+    /// Closes a connection that may not be used again. Where others use it at the same time it ends with their requests.
+    pub(super) fn discard(&self, destination: &Destination, refused: Idle) {
+        let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
+        if let Some(list) = idle.get_mut(&key(destination)) {
+            list.retain(|idle| !idle.connection.is_shared_with(&refused.connection));
+        }
+    }
+
     /// Puts a connection that was just made into the pool, if others may use it at the same time.
     pub(super) fn offer(self: &Arc<Pool>, destination: &Destination, connection: &Connection) {
         if let Some(shared) = connection.share() {
-            self.put(destination, shared);
+            self.put(destination, Idle::new(shared));
         }
     }
 
@@ -81,14 +115,14 @@ impl Pool {
             return;
         }
         if connection.is_ready() {
-            return self.put(destination, connection);
+            return self.put(destination, Idle::new(connection));
         }
         let (pool, destination) = (Arc::downgrade(self), destination.clone());
         tokio::spawn(async move {
             if connection.ready().await.is_ok()
                 && let Some(pool) = pool.upgrade()
             {
-                pool.put(&destination, connection);
+                pool.put(&destination, Idle::new(connection));
             }
         });
     }
@@ -101,17 +135,14 @@ impl Pool {
             .clear();
     }
 
-    fn put(self: &Arc<Pool>, destination: &Destination, connection: Connection) {
+    fn put(self: &Arc<Pool>, destination: &Destination, connection: Idle) {
         if self.pooling == Pooling::Off {
             return;
         }
         let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
         let list = idle.entry(key(destination)).or_default();
         if list.len() < IDLE_CONNECTIONS {
-            list.push(Idle {
-                connection,
-                since: Instant::now(),
-            });
+            list.push(connection);
         }
         drop(idle);
         // Whoever waits has closed all idle connections, before or after this one was put here.

@@ -92,8 +92,8 @@ impl<S> Paced<S> {
     }
 
     /// What its end is noted in.
-    pub(super) fn follower(&self) -> Weak<Followed> {
-        self.followed.as_ref().map(Arc::downgrade).unwrap_or_default()
+    pub(super) fn follower(&self) -> Option<Arc<Followed>> {
+        self.followed.clone()
     }
 
     fn note_written(&self, written: &Poll<io::Result<usize>>) {

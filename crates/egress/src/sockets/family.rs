@@ -1,11 +1,11 @@
 //! The family of a socket's addresses, and new sockets of it.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use outport_policy::Transport;
 use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
-use wasmtime_wasi::sockets::ErrorCode;
 
 /// The family of a socket's addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,14 @@ pub(crate) enum Family {
 }
 
 impl Family {
+    /// The family of `address`.
+    pub(crate) fn of(address: SocketAddr) -> Family {
+        match address {
+            SocketAddr::V4(_) => Family::V4,
+            SocketAddr::V6(_) => Family::V6,
+        }
+    }
+
     pub(super) fn unspecified(self) -> SocketAddr {
         let address = match self {
             Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -24,7 +32,7 @@ impl Family {
     }
 
     /// A new socket, which does not block. One of IPv6 has nothing to do with IPv4, as WASI wants it.
-    pub(super) fn socket(self, transport: Transport) -> Result<OwnedFd, ErrorCode> {
+    pub(crate) fn socket(self, transport: Transport) -> io::Result<OwnedFd> {
         let (kind, protocol) = match transport {
             Transport::Tcp => (SocketType::STREAM, ipproto::TCP),
             Transport::Udp => (SocketType::DGRAM, ipproto::UDP),

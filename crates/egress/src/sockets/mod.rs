@@ -36,8 +36,10 @@ pub(crate) use connection::{Receiving, Sending};
 pub(crate) use family::Family;
 #[cfg(test)]
 pub(crate) use slot::SocketSlot;
+pub(crate) use system::connect;
 pub(crate) use tcp::TcpSocket;
 pub(crate) use udp::UdpSocket;
+pub(crate) use watched::register;
 
 /// Why there is no new socket.
 #[derive(Debug)]

@@ -47,11 +47,9 @@ impl SocketSlot {
         followed: Option<&Arc<Followed>>,
     ) {
         let connections = self.enforcer.egress().open_connections();
-        let way = Way::Socket {
-            socket: Arc::downgrade(socket),
-        };
+        let way = Way::Socket(remote);
         self.connection
-            .get_or_init(|| connections.register(&self.enforcer, remote, way, followed));
+            .get_or_init(|| connections.register(&self.enforcer, socket, way, followed));
     }
 
     /// The gate of the instance that has the socket.

@@ -91,7 +91,9 @@ impl TcpSocket {
     /// The refusal, before any system call, or what the system said.
     pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<TcpSocket, NotCreated> {
         let slot = SocketSlot::take(enforcer, Transport::Tcp).map_err(NotCreated::Refused)?;
-        let socket = family.socket(Transport::Tcp).map_err(NotCreated::Failed)?;
+        let socket = family
+            .socket(Transport::Tcp)
+            .map_err(|error| NotCreated::Failed(error.into()))?;
         let bind = Bind::Implied;
         Ok(TcpSocket {
             family,

@@ -65,7 +65,9 @@ impl UdpSocket {
     pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<UdpSocket, NotCreated> {
         let transport = Transport::Udp;
         let slot = SocketSlot::take(enforcer, transport).map_err(NotCreated::Refused)?;
-        let socket = family.socket(transport).map_err(NotCreated::Failed)?;
+        let socket = family
+            .socket(transport)
+            .map_err(|error| NotCreated::Failed(error.into()))?;
         let created = Attempt::CreateSocket { transport };
         let followed = Followed::begin(enforcer, slot.created(), &created);
         if let Some(followed) = &followed {

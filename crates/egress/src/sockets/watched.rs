@@ -170,7 +170,7 @@ impl AsFd for Watched {
     unsafe_code,
     reason = "the runtime cannot see that the descriptor stays open; see SAFETY"
 )]
-fn register(socket: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+pub(crate) fn register(socket: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
     // SAFETY: the descriptor must stay open, and the same, for as long as it is registered. What is registered owns a
     // share of the `OwnedFd`, which is immutable and closes it with the last share.
     Ok(unsafe { AsyncFd::register(socket) }?)

@@ -9,9 +9,9 @@ use outport_egress::{Internal, InternalDestination, TlsProfile};
 use outport_policy::Host;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::player::{VERSIONS, gate, play, play_through};
+use crate::player::{Player, VERSIONS, gate, play, play_through};
 use crate::servers::{HttpServer, HttpsServer, closed_port, https};
-use crate::world::{default_egress, denying, egress};
+use crate::world::{builder, default_egress, denying, egress};
 
 // proves: AL-6, RSN-3, DNS-13
 #[tokio::test]
@@ -284,28 +284,108 @@ fn trusting(server: &HttpsServer) -> Arc<TlsProfile> {
     Arc::new(profile.unwrap().build().unwrap())
 }
 
+/// Waits for `most` until as many connections are `open`.
+async fn until(open: &dyn Fn() -> usize, connections: usize, most: Duration, what: &str) {
+    let start = Instant::now();
+    while open() != connections {
+        assert!(start.elapsed() < most, "{what}: {} are open", open());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 // proves: DL-9
 #[tokio::test]
 async fn a_new_deny_list_closes_what_an_instance_that_is_gone_left_in_the_pool() {
-    let server = https().await;
-    let request = format!("http GET https://host.example:{}/", server.address.port());
+    let (http, https) = (HttpServer::start().await, https().await);
+    let rows: [(_, _, &dyn Fn() -> usize); 2] = [
+        ("http", http.port(), &|| http.open()),
+        ("https", https.address.port(), &|| https.open()),
+    ];
     for version in VERSIONS {
-        let (egress, _) = default_egress();
-        let gate = gate(&egress, &["https://*:*"]).with_tls(vec![trusting(&server)]);
-        assert_eq!(play_through(version, &gate, &[&request]).await, ["200"]);
-        assert_eq!(server.open(), 1, "the pool keeps it, on WASI {version}");
+        for (scheme, port, open) in rows {
+            let what = format!("{scheme} on WASI {version}");
+            let (egress, _) = default_egress();
+            let gate = gate(&egress, &["http://*:*", "https://*:*"]).with_tls(vec![trusting(&https)]);
+            let request = format!("http GET {scheme}://host.example:{port}/");
+            assert_eq!(play_through(version, &gate, &[&request]).await, ["200"], "{what}");
+            assert_eq!(open(), 1, "the pool keeps it: {what}");
 
-        egress.replace_operator(denying(&["*://other.example:*"]));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(server.open(), 1, "another host is denied, on WASI {version}");
+            egress.replace_operator(denying(&["*://other.example:*"]));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert_eq!(open(), 1, "another host is denied: {what}");
 
-        egress.replace_operator(denying(&["*://host.example:*"]));
-        let start = Instant::now();
-        while server.open() > 0 {
-            assert!(start.elapsed() < Duration::from_secs(1), "WASI {version}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            egress.replace_operator(denying(&["*://host.example:*"]));
+            until(open, 0, Duration::from_secs(1), &what).await;
         }
     }
+}
+
+/// Each with two requests at a time, which share a connection of HTTP/2 where connections are kept.
+// proves: DL-9, Q-1
+#[tokio::test]
+async fn a_connection_with_an_answer_under_way_is_counted_and_closed_by_a_new_deny_list() {
+    let (http, https) = (HttpServer::start().await, https().await);
+    let rows: [(_, _, _, _, &dyn Fn() -> usize); 4] = [
+        (builder(), "http", http.port(), 2, &|| http.open()),
+        (builder(), "https", https.address.port(), 1, &|| https.open()),
+        (builder().without_pooling(), "http", http.port(), 2, &|| {
+            http.open()
+        }),
+        (
+            builder().without_pooling(),
+            "https",
+            https.address.port(),
+            2,
+            &|| https.open(),
+        ),
+    ];
+    for (number, (builder, scheme, port, connections, open)) in rows.into_iter().enumerate() {
+        let egress = builder.build().unwrap();
+        for version in VERSIONS {
+            let what = format!("row {number}, {scheme} on WASI {version}");
+            egress.replace_operator(denying(&[]));
+            let gate = gate(&egress, &["http://*:*", "https://*:*"]).with_tls(vec![trusting(&https)]);
+            let request = format!("http.length GET {scheme}://host.example:{port}/begun");
+            let begin = async |connections| {
+                let player = Player::start(version, &gate, &[&request]);
+                // The first player has to be compiled.
+                until(open, connections, Duration::from_secs(60), &what).await;
+                // Until the answer has begun, too.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                player
+            };
+            let players = [begin(1).await, begin(connections).await];
+            assert_eq!(egress.metrics().connections as usize, connections, "{what}");
+
+            egress.replace_operator(denying(&["*://host.example:*"]));
+            until(open, 0, Duration::from_secs(1), &what).await;
+            for mut player in players {
+                let result = player.next().await.unwrap();
+                assert!(!result.starts_with("200"), "{result}: {what}");
+            }
+            assert_eq!(egress.metrics().connections, 0, "{what}");
+        }
+    }
+}
+
+// proves: Q-1, Q-4
+#[tokio::test]
+async fn a_request_for_which_there_is_no_room_leaves_the_pool_as_it_is() {
+    let server = https().await;
+    let request = format!("http GET https://host.example:{}/", server.address.port());
+    let rows = VERSIONS.map(|version| {
+        let (server, request) = (&server, &request);
+        async move {
+            let (egress, _) = egress(|operator| operator.quotas.sockets_per_instance = 1);
+            let gate = gate(&egress, &["*://*:*"]).with_tls(vec![trusting(server)]);
+            assert_eq!(play_through(version, &gate, &[request]).await, ["200"]);
+            let full = ["tcp.create ipv4 as one", request];
+            let results = play_through(version, &gate, &full).await;
+            assert_eq!(results, ["ok", "connection-limit-reached"], "WASI {version}");
+            assert_eq!(play_through(version, &gate, &[request]).await, ["200"]);
+        }
+    });
+    futures::future::join_all(rows).await;
 }
 
 /// Answers with where a request went.

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream;
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Either, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -51,26 +53,42 @@ pub(crate) async fn closed_port() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
-/// An HTTP/1.1 server, and how many connections it has accepted.
+/// An HTTP/1.1 server, how many connections it has accepted, and how many of them are open.
 pub(crate) struct HttpServer {
     pub(crate) address: SocketAddr,
     accepted: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
 }
 
 impl HttpServer {
     pub(crate) async fn start() -> HttpServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let accepted = Arc::new(AtomicUsize::new(0));
-        let count = accepted.clone();
+        let (accepted, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (all, now) = (accepted.clone(), open.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                count.fetch_add(1, Ordering::Relaxed);
-                let connection = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(connection.serve_connection(TokioIo::new(stream), service_fn(answer)));
+                all.fetch_add(1, Ordering::Relaxed);
+                now.fetch_add(1, Ordering::Relaxed);
+                let now = now.clone();
+                tokio::spawn(async move {
+                    let connection = hyper::server::conn::http1::Builder::new();
+                    let served = connection.serve_connection(TokioIo::new(stream), service_fn(answer));
+                    served.await.ok();
+                    now.fetch_sub(1, Ordering::Relaxed);
+                });
             }
         });
-        HttpServer { address, accepted }
+        HttpServer {
+            address,
+            accepted,
+            open,
+        }
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -136,10 +154,18 @@ pub(crate) async fn https() -> HttpsServer {
     }
 }
 
-/// `/bytes/N` has N bytes; a POST says how many it got; `/close` ends the connection; all else says what was asked.
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+type Body = Either<Full<Bytes>, StreamBody<stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>>>;
+
+/// `/bytes/N` has N bytes; `/begun` begins and never ends; a POST says how many it got; `/close` ends the connection; all
+/// else says what was asked.
+async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
+    if path == "/begun" {
+        let begun = stream::iter([Ok(Frame::data(Bytes::from_static(b"begun")))]);
+        let body = StreamBody::new(begun.chain(stream::pending()).boxed());
+        return Ok(Response::new(Either::Right(body)));
+    }
     let host = parts
         .headers
         .get("host")
@@ -155,7 +181,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         None if parts.method == Method::POST => format!("{} bytes", count(body).await).into(),
         None => format!("{:?} {} {host}{path}", parts.version, parts.method).into(),
     };
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let mut response = Response::new(Either::Left(Full::new(Bytes::from(body))));
     if path == "/close" {
         response
             .headers_mut()

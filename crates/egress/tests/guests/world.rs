@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use outport_egress::{Answer, AuditEvent, AuditSink, Egress, Extent, Resolve, ResolveError};
+use outport_egress::{Answer, AuditEvent, AuditSink, Egress, EgressBuilder, Extent, Resolve, ResolveError};
 use outport_policy::{Address, AnswerSource, DenyList, Entry, Limit, Location, Name, Operator};
 
 /// | name | answer |
@@ -89,13 +89,13 @@ pub(crate) fn egress(set: impl FnOnce(&mut Operator)) -> (Egress, Arc<Events>) {
     let mut operator = Operator::default();
     set(&mut operator);
     let events = Arc::new(Events::default());
-    let egress = Egress::builder()
-        .operator(operator)
-        .resolver(Arc::new(Names::default()))
-        .sink(events.clone())
-        .build()
-        .unwrap();
+    let egress = builder().operator(operator).sink(events.clone()).build().unwrap();
     (egress, events)
+}
+
+/// An egress with the scripted names.
+pub(crate) fn builder() -> EgressBuilder {
+    Egress::builder().resolver(Arc::new(Names::default()))
 }
 
 /// An operator who denies these entries and says nothing else.

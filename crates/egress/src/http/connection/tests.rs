@@ -1,5 +1,6 @@
 use http::Uri;
 use http_body_util::{BodyExt, Empty};
+use outport_policy::{AnswerSource, Endpoint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
@@ -57,20 +58,17 @@ async fn a_server_of_http_2_that_said_anything_may_have_acted() {
     for (says, another, reached) in rows {
         let (ours, mut server) = duplex(1 << 16);
         let destination = Destination::of(&request()).unwrap();
-        let Host::Address(address) = &destination.host else {
+        let Host::Address(address) = destination.host else {
             panic!("it is an address");
         };
-        let to = Reached {
-            endpoint: Endpoint {
-                address: *address,
-                port: destination.port,
-            },
+        let to = DialTarget {
+            scheme: destination.scheme.clone(),
+            host: destination.host.clone(),
             chain: Vec::new(),
+            remote: Endpoint::new(address, destination.port),
             source: AnswerSource::Server,
         };
-        let mut connection = Connection::over(ours, Weak::new(), Version::HTTP_2, to, ())
-            .await
-            .unwrap();
+        let mut connection = Connection::over(ours, None, Version::HTTP_2, to).await.unwrap();
         // Settings, and that the client's were read.
         let mut preface = [0; 24];
         server.read_exact(&mut preface).await.unwrap();

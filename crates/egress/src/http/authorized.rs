@@ -1,0 +1,90 @@
+//! A request that the policy permits.
+
+use std::sync::Arc;
+
+use http::{Method, Request};
+use outport_policy::Host;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::destination::Destination;
+use super::errors;
+use super::followed_body;
+use super::internal::InternalDestination;
+use super::own_body::OwnBody;
+use crate::enforcer::{DecisionId, Enforcer};
+use crate::followed::Followed;
+
+/// A request and where it may go. Whatever sends one takes this, and judging makes it.
+#[must_use]
+pub(super) struct AuthorizedRequest<'a> {
+    destination: &'a Destination,
+    request: Request<OwnBody>,
+    decision: DecisionId,
+}
+
+/// Where a request that is permitted goes.
+pub(super) enum Goes<'a> {
+    /// To the app.
+    Inside(InternalRequest),
+    /// Out of the process.
+    Out(AuthorizedRequest<'a>),
+}
+
+/// A request that is permitted, and whose destination is inside the app.
+#[must_use]
+pub(crate) struct InternalRequest {
+    destination: InternalDestination,
+    request: Request<WasiBody>,
+}
+
+impl<'a> AuthorizedRequest<'a> {
+    /// Judges a request to `destination`, which is where it goes whatever its URL says.
+    pub(super) fn authorize(
+        enforcer: &Enforcer,
+        destination: &'a Destination,
+        request: Request<OwnBody>,
+    ) -> Result<AuthorizedRequest<'a>, Error> {
+        let decision = enforcer
+            .authorize(&destination.attempt(request.method()), enforcer.usage())
+            .map_err(|denied| errors::of_denied_request(denied, &destination.host))?;
+        Ok(AuthorizedRequest {
+            destination,
+            request,
+            decision,
+        })
+    }
+
+    pub(super) fn decision(&self) -> DecisionId {
+        self.decision
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    /// Where it goes. The body of one that stays inside is lent to the app.
+    pub(super) fn goes(self, followed: Option<&Arc<Followed>>) -> Goes<'a> {
+        let inside = match &self.destination.host {
+            Host::Name(name) => InternalDestination::of(name),
+            Host::Address(_) => None,
+        };
+        let Some(destination) = inside else {
+            return Goes::Out(self);
+        };
+        let lend = |body: OwnBody| followed_body::of_request(body.lend(), followed);
+        Goes::Inside(InternalRequest {
+            destination,
+            request: self.request.map(lend),
+        })
+    }
+
+    pub(super) fn into_parts(self) -> (&'a Destination, Request<OwnBody>) {
+        (self.destination, self.request)
+    }
+}
+
+impl InternalRequest {
+    pub(crate) fn into_parts(self) -> (InternalDestination, Request<WasiBody>) {
+        (self.destination, self.request)
+    }
+}

@@ -1,0 +1,179 @@
+//! The socket under a connection of outgoing HTTP.
+//!
+//! It is ours, so that what a new deny list forbids is closed by its handle ([`Connections`](crate::connections)), and it
+//! has its slot with it: a connection is counted, and can be closed, for exactly as long as its socket is open, whatever
+//! hyper does with the streams on it. (HTTP/2 goes on with the answers that are under way after nobody can send any more.)
+//!
+//! System calls are those of tokio's own stream. What was read is less than there was room for when nothing more is there,
+//! so the next read waits before it asks the system.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use outport_policy::Transport;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::connection_slot::ConnectionSlot;
+use crate::enforcer::ConnectPermit;
+use crate::sockets::{Family, connect, register};
+
+/// A socket that the runtime watches.
+pub(super) struct Socket(AsyncFd<Arc<OwnedFd>>);
+
+/// A connected socket, which takes its slot along.
+pub(super) struct Stream {
+    // Closed before the slot is given back: fields drop in the order of declaration.
+    socket: Socket,
+    _slot: ConnectionSlot,
+}
+
+impl Socket {
+    /// Connects to what is permitted.
+    pub(super) async fn connect(permit: ConnectPermit) -> io::Result<Socket> {
+        let socket = Arc::new(Family::of(permit.remote()).socket(Transport::Tcp)?);
+        let begun = connect(&socket, &permit);
+        let socket = Socket(register(socket)?);
+        match begun {
+            Ok(()) => Ok(socket),
+            // Interrupted or not, it goes on by itself.
+            Err(Errno::INPROGRESS | Errno::INTR) => {
+                let _ = socket.0.writable().await?;
+                sockopt::socket_error(&socket)??;
+                Ok(socket)
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Sends what is written at once: what is sent together is written together.
+    pub(super) fn set_nodelay(&self) -> io::Result<()> {
+        Ok(sockopt::set_tcp_nodelay(self, true)?)
+    }
+
+    /// The system's socket, for whoever closes connections that have become forbidden.
+    pub(super) fn handle(&self) -> &Arc<OwnedFd> {
+        self.0.get_ref()
+    }
+
+    /// The stream of a connection with this slot.
+    pub(super) fn with(self, slot: ConnectionSlot) -> Stream {
+        Stream {
+            socket: self,
+            _slot: slot,
+        }
+    }
+
+    /// Sends what `send` sends of `length` bytes as soon as the system takes any.
+    fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        length: usize,
+        mut send: impl FnMut() -> rustix::io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.0.poll_write_ready(cx))?;
+            match retry_on_intr(&mut send) {
+                Ok(sent) => {
+                    if 0 < sent && sent < length {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(sent));
+                }
+                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(errno) => return Poll::Ready(Err(errno.into())),
+            }
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().as_fd()
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let mut guard = ready!(self.socket.0.poll_read_ready(cx))?;
+            let room = buffer.remaining();
+            match receive(&self.socket, buffer) {
+                Ok(length) => {
+                    if 0 < length && length < room {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(errno) => return Poll::Ready(Err(errno.into())),
+            }
+        }
+    }
+}
+
+#[allow(
+    unsafe_code,
+    reason = "the buffer is not cleared for the system to fill it; see SAFETY"
+)]
+fn receive(socket: &Socket, buffer: &mut ReadBuf<'_>) -> rustix::io::Result<usize> {
+    // SAFETY: the system only writes to it, so nothing that was initialised is not any more.
+    let room = unsafe { buffer.unfilled_mut() };
+    let receive = || rustix::net::recv(socket, &mut *room, RecvFlags::empty()).map(|(_, length)| length);
+    let length = retry_on_intr(receive)?;
+    // SAFETY: the system has written so many bytes at the start of `room`.
+    unsafe { buffer.assume_init(length) };
+    buffer.advance(length);
+    Ok(length)
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let socket = &self.socket;
+        socket.poll_send(cx, bytes.len(), || {
+            rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)
+        })
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let socket = &self.socket;
+        let parts = &parts[..parts.len().min(MOST_PARTS)];
+        let length = parts.iter().map(|part| part.len()).sum();
+        socket.poll_send(cx, length, || {
+            let mut nothing = SendAncillaryBuffer::default();
+            rustix::net::sendmsg(socket, parts, &mut nothing, SendFlags::NOSIGNAL)
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match rustix::net::shutdown(&self.socket, Shutdown::Write) {
+            // What the peer has ended need not be.
+            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        })
+    }
+}
+
+/// How many pieces the system takes at once (IOV_MAX).
+const MOST_PARTS: usize = 1024;
