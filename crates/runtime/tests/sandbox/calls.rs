@@ -140,14 +140,14 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         let process = open(Path::new(&format!("/proc/{}", parent())));
         call(libc::SYS_pidfd_send_signal, [process, 0, 0, 0])
     }),
-    row("a descriptor of its own, by a handle", OK, 0, |_| {
+    row("a descriptor of its own, by a handle", OK, libc::EPERM, |_| {
         let handle = number_of(libc::SYS_pidfd_open, [own(), 0]);
         call(libc::SYS_pidfd_getfd, [handle, 0, 0, 0])
     }),
     row(
         "a descriptor by what is no handle",
         OK_IF_NO_HANDLE,
-        libc::EBADF,
+        libc::EPERM,
         |_| {
             let process = open(Path::new(&format!("/proc/{}", parent())));
             call(libc::SYS_pidfd_getfd, [process, 0, 0, 0])
@@ -297,7 +297,7 @@ pub(super) static REFUSED: std::sync::LazyLock<Vec<Attempt>> = std::sync::LazyLo
     all
 });
 
-/// Only a handle counts, which for another process cannot be had.
+/// Only a handle counts.
 const OK_IF_NO_HANDLE: Option<i32> = Some(libc::EBADF);
 
 /// No kernel has it.

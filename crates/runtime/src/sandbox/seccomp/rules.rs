@@ -94,11 +94,9 @@ const KIND: u8 = 1;
 const PROTOCOL: u8 = 2;
 const KIND_BITS: u32 = 0xf;
 
-/// Calls whose first argument is a process. With a handle of its own process, and no other, it takes descriptors of its
-/// own by their numbers (`pidfd_getfd`), to end connections that a new deny list forbids.
+/// Calls whose first argument is a process.
 const FOR_OWN_PROCESS: &[c_long] = &[
     libc::SYS_kill,
-    libc::SYS_pidfd_open,
     libc::SYS_rt_sigqueueinfo,
     libc::SYS_rt_tgsigqueueinfo,
     libc::SYS_tgkill,
@@ -184,6 +182,8 @@ const NEVER: &[c_long] = &[
     libc::SYS_process_madvise,
     libc::SYS_process_mrelease,
     libc::SYS_kcmp,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_getfd,
     libc::SYS_pidfd_send_signal,
     libc::SYS_tkill,
     libc::SYS_setpriority,
