@@ -12,12 +12,13 @@
 //! The kernel's sandbox is off, under which the counter could not write down what it counted. The cache of compiled
 //! code is filled before counting; the processor that valgrind imitates has code of its own there.
 
-use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// The program under valgrind.
 pub(crate) struct Counter {

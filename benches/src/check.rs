@@ -2,15 +2,16 @@
 //! other of its list and against the deny list. Each list is a third names, a third wildcards and a third networks, and
 //! every tenth entry meets one of the other list.
 
-use crate::contestants::{OUTPORT, Programs};
-use crate::samples::Unit;
-use crate::table::Table;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::contestants::{OUTPORT, Programs};
+use crate::samples::Unit;
+use crate::table::Table;
 
 const ENTRIES: usize = 10_000;
 

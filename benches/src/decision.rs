@@ -3,14 +3,16 @@
 #[path = "../../crates/policy/benches/world/mod.rs"]
 mod world;
 
-use crate::contestants::Programs;
-use crate::samples::Unit;
-use crate::table::Table;
-use outport_policy::Attempt;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::Instant;
+
+use outport_policy::Attempt;
 use world::{World, connect, listed_address, listed_name, name};
+
+use crate::contestants::Programs;
+use crate::samples::Unit;
+use crate::table::Table;
 
 const TIMES: u32 = 100_000;
 

@@ -5,16 +5,17 @@
 //! while another request computes, for a second, then the next; while 64 connections send a byte of their request every
 //! so often. On Outport a guest that computes gives way after each slice of its time, however many there are.
 
-use crate::contestants::{OUTPORT, OUTPORT_P3, Programs, WASMTIME, WASMTIME_P3};
-use crate::http_client::HttpClient;
-use crate::samples::Unit;
-use crate::server::Server;
-use crate::table::Table;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::contestants::{OUTPORT, OUTPORT_P3, Programs, WASMTIME, WASMTIME_P3};
+use crate::http_client::HttpClient;
+use crate::samples::Unit;
+use crate::server::Server;
+use crate::table::Table;
 
 /// For how long the neighbour asks.
 const SPAN: Duration = Duration::from_millis(1500);

@@ -1,13 +1,14 @@
 //! A client that asks one thing after another on one connection.
 
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use std::net::SocketAddr;
-use std::thread;
-use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 

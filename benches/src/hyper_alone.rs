@@ -1,16 +1,17 @@
 //! The HTTP server that is the limit: hyper on a thread for each processor, each with its own runtime and its own
 //! listening socket, and no guest.
 
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::thread;
+
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Socket, Type};
-use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
-use std::thread;
 
 /// Serves until the process is ended.
 pub(crate) fn serve(address: SocketAddr) -> io::Result<()> {

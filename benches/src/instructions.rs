@@ -3,15 +3,17 @@
 //! `outport-bench count --outport PROGRAM --cache FOLDER` prints them, a line for each as they stand in that file, and
 //! `scripts/bench --check-instructions` compares.
 
+use std::net::SocketAddr;
+use std::path::Path;
+use std::thread;
+
+use outport_e2e::dns::{DnsServer, Reply};
+
 use crate::callgrind::Counter;
 use crate::http_client::HttpClient;
 use crate::hyper_alone;
 use crate::peers;
 use crate::server::free_address;
-use outport_e2e::dns::{DnsServer, Reply};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::thread;
 
 /// One piece of work.
 pub(crate) struct Scenario {

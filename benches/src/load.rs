@@ -1,11 +1,12 @@
 //! What HTTP servers do under load, by `wrk`, with as many threads as there are processors.
 
+use std::io::Write;
+use std::process::Command;
+
 use crate::contestants::{NATIVE, Programs};
 use crate::samples::Unit;
 use crate::server::Server;
 use crate::table::Table;
-use std::io::Write;
-use std::process::Command;
 
 /// A hello at 1, 16 and 256 connections.
 pub(crate) fn hello(programs: &Programs, repetitions: usize) -> Table {

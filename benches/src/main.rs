@@ -34,11 +34,12 @@ mod start;
 mod table;
 mod targets;
 
-use contestants::Programs;
-use page::Page;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use contestants::Programs;
+use page::Page;
 use table::Table;
 
 /// What can be measured: a name, what it is about, and what does it.

@@ -1,15 +1,16 @@
 //! How much memory processes hold: idle, for each instance that waits, and for each connection that a guest holds.
 
-use crate::contestants::{Client, OUTPORT, Programs, WASMTIME};
-use crate::peers::Keeper;
-use crate::samples::Unit;
-use crate::server::{Server, free_address, resident};
-use crate::table::Table;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
+
+use crate::contestants::{Client, OUTPORT, Programs, WASMTIME};
+use crate::peers::Keeper;
+use crate::samples::Unit;
+use crate::server::{Server, free_address, resident};
+use crate::table::Table;
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 

@@ -9,10 +9,11 @@
 //! Each table has a picture beside it, `docs/performance/NAME.svg`, and its numbers in `NAME.tsv`. What was not measured
 //! in a run stays as it is; the table of targets is made of everything that was measured last.
 
-use crate::{picture, table::Table, targets};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::{picture, table::Table, targets};
 
 pub(crate) struct Page {
     folder: PathBuf,

@@ -1,8 +1,9 @@
 //! A table as a picture: bars, a group for each row, each group to a scale of its own.
 
+use std::fmt::Write as _;
+
 use crate::samples::number;
 use crate::table::{Row, Table};
-use std::fmt::Write as _;
 
 const WIDTH: f64 = 760.0;
 const LABEL: f64 = 250.0;

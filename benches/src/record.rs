@@ -8,10 +8,11 @@
 //! A line for each contestant in each row of the table; the numbers stand in the order of the repetitions, so that the
 //! first of each contestant belong together.
 
-use crate::samples::{Samples, Unit};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::samples::{Samples, Unit};
 
 /// The measurements of one workload.
 #[derive(Debug, Default)]

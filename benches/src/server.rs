@@ -1,13 +1,15 @@
 //! Contestants that serve HTTP, each on a port of its own.
 
-use crate::contestants::{DENO, NATIVE, OUTPORT, OUTPORT_P3, Programs, WASMTIME, WASMTIME_P3};
-use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::contestants::{DENO, NATIVE, OUTPORT, OUTPORT_P3, Programs, WASMTIME, WASMTIME_P3};
 
 /// A running server, which ends when this is dropped.
 pub(crate) struct Server {

@@ -1,15 +1,17 @@
 //! What a guest's sockets cost, from the guest's own clock.
 
-use crate::contestants::{Client, NATIVE, OUTPORT, OUTPORT_P3, Programs, microseconds};
-use crate::peers;
-use crate::samples::Unit;
-use crate::table::Table;
-use outport_e2e::dns::{DnsServer, Reply};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+use outport_e2e::dns::{DnsServer, Reply};
+
+use crate::contestants::{Client, NATIVE, OUTPORT, OUTPORT_P3, Programs, microseconds};
+use crate::peers;
+use crate::samples::Unit;
+use crate::table::Table;
 
 /// Bytes of one upload or download.
 const BYTES: u64 = 512 * 1024 * 1024;

@@ -2,13 +2,14 @@
 //!
 //! Cold: with an empty cache of compiled code, which the run fills. Warm: the run after it.
 
-use crate::contestants::{OUTPORT, Programs, WASMTIME};
-use crate::samples::Unit;
-use crate::table::Table;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+
+use crate::contestants::{OUTPORT, Programs, WASMTIME};
+use crate::samples::Unit;
+use crate::table::Table;
 
 pub(crate) fn start(programs: &Programs, repetitions: usize) -> Table {
     let mut table = Table::new("start", "From the command to the first output", "wasmtime");

@@ -1,8 +1,9 @@
 //! The results of one kind of workload: a row for each quantity, a column for each contestant.
 
+use std::fmt::Write as _;
+
 use crate::record::Record;
 use crate::samples::{Samples, Unit, number};
-use std::fmt::Write as _;
 
 /// What is compared in one table and one picture.
 #[derive(Debug)]

@@ -1,11 +1,12 @@
 //! What Outport is to reach, held against what was measured last. The table is made anew with every run, so it says
 //! nothing that the tables below it do not.
 
+use std::fmt::Write as _;
+use std::path::Path;
+
 use crate::contestants::{NATIVE, OUTPORT, OUTPORT_P3, WASMTIME, WASMTIME_P3};
 use crate::record::Record;
 use crate::samples::{Samples, number};
-use std::fmt::Write as _;
-use std::path::Path;
 
 /// One quantity and its bound.
 struct Target {

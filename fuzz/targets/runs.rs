@@ -15,11 +15,10 @@ mod written;
 
 use arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-
 use model::{MOST_IN_FLIGHT, MOperator, PEER_IDLE};
 use run::{Instance, Run};
 use step::{Said, Step};
-use written::{HOSTS, LEARNERS, NAMES, TARGETS, PORTS, Target, RANGES, SCHEMES, Written};
+use written::{HOSTS, LEARNERS, NAMES, PORTS, RANGES, SCHEMES, TARGETS, Target, Written};
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = play(&mut Unstructured::new(bytes));

@@ -10,11 +10,10 @@
 #[path = "../../crates/egress/src/http/destination.rs"]
 mod destination;
 
+use destination::Destination;
 use http::header::HOST;
 use http::{Request, Uri};
 use libfuzzer_sys::fuzz_target;
-
-use destination::Destination;
 
 fuzz_target!(|parts: (bool, &str, &str, &str)| {
     let (tls, authority, path, host) = parts;

@@ -98,8 +98,9 @@ fn run_alone(test: &str) -> Output {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::{TcpListener, TcpStream};
+
+    use super::*;
 
     #[test]
     fn every_address_can_be_listened_on_and_connected_to() {

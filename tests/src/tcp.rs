@@ -202,8 +202,9 @@ fn reset(stream: &TcpStream) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::ErrorKind;
+
+    use super::*;
 
     fn connect(peer: &TcpPeer) -> TcpStream {
         let stream = TcpStream::connect(peer.address()).unwrap();

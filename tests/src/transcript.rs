@@ -100,8 +100,9 @@ pub fn without_time(line: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::{Write, pipe};
+
+    use super::*;
 
     #[test]
     fn a_line_counts_once_it_is_whole() {

@@ -1,13 +1,15 @@
 //! A whole app: its manifest and variables, what its code needs, and its operator, held against each other.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use outport_manifest::{AppReading, Component, ComponentId, Manifest, Reading, Remark, ResolvedApp};
+use outport_policy::{AllowList, Entry, Operator, Policy};
+
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, FindingCode};
 use crate::findings::{DeniedNames, review};
 use crate::subject::{Granted, Interfaces, Subject, Trigger};
-use outport_manifest::{AppReading, Component, ComponentId, Manifest, Reading, Remark, ResolvedApp};
-use outport_policy::{AllowList, Entry, Operator, Policy};
-use std::collections::HashMap;
-use std::sync::Arc;
 
 /// What an app is checked with.
 #[derive(Debug)]

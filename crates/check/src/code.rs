@@ -1,7 +1,8 @@
 //! The codes of findings: one closed list, with the severity and the meaning side by side.
 
-use outport_manifest::Severity;
 use std::fmt;
+
+use outport_manifest::Severity;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $severity:ident, $meaning:literal;)*) => {

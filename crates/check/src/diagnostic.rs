@@ -1,10 +1,12 @@
 //! Something to tell about what was written or given: what, where, and what to write instead.
 
-use crate::code::Code;
-use outport_manifest::{Note, Problem, Remark, Severity};
-use outport_policy::{Entry, EntryError, Location, text};
 use std::fmt;
 use std::ops::Range;
+
+use outport_manifest::{Note, Problem, Remark, Severity};
+use outport_policy::{Entry, EntryError, Location, text};
+
+use crate::code::Code;
 
 /// Something to tell.
 #[derive(Clone, Debug)]

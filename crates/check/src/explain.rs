@@ -23,22 +23,23 @@ mod inquiry;
 mod question;
 mod undecided;
 
+use std::borrow::Cow;
+use std::fmt::Write;
+
 pub use assumption::{Assumption, AssumptionError};
 pub use difference::{Difference, DocumentError, Gained};
 pub use effective::{
     EffectiveComponent, EffectiveEntry, EffectivePolicy, LeftOfEntry, Minus, OperatorSummary,
 };
+use inquiry::Inquiry;
+use outport_policy::{Attempt, Denial, Layer, LayerAnswer, Policy, Remedy, Transport, text};
 pub(crate) use question::is_spoken;
 pub use question::{Question, QuestionError, permits_nothing};
+use serde::Serialize;
 pub use undecided::Undecided;
 
 use crate::findings::DeniedNames;
 use crate::renderer::wrap;
-use inquiry::Inquiry;
-use outport_policy::{Attempt, Denial, Layer, LayerAnswer, Policy, Remedy, Transport, text};
-use serde::Serialize;
-use std::borrow::Cow;
-use std::fmt::Write;
 
 /// The answer to a question.
 #[derive(Clone, Debug, Serialize)]

@@ -22,11 +22,13 @@ mod operator;
 mod overlap;
 mod protocols;
 
-use crate::diagnostic::Diagnostic;
-use crate::subject::Subject;
+use std::collections::{HashMap, HashSet};
+
 use outport_manifest::Severity;
 use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
-use std::collections::{HashMap, HashSet};
+
+use crate::diagnostic::Diagnostic;
+use crate::subject::Subject;
 
 /// Whether the operator's denied names are resolved, so that their addresses are denied too (clause DL-5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

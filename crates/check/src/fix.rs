@@ -1,10 +1,12 @@
 //! Safe changes of a `spin.toml`: entries are taken out of their lists or spelled otherwise, and an old list moves into
 //! the one that took its place. Comments, order and layout of everything else stay.
 
-use crate::diagnostic::{Diagnostic, Fix};
 use std::collections::BTreeMap;
 use std::ops::Range;
+
 use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
+
+use crate::diagnostic::{Diagnostic, Fix};
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -352,9 +354,10 @@ fn as_it_was_written(changed: &str, before: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use outport_manifest::SourceFile;
+
     use super::*;
     use crate::code::Code;
-    use outport_manifest::SourceFile;
 
     fn finding(text: &str, entry: &str, with: Option<&str>) -> Diagnostic {
         let start = text.find(entry).unwrap();

@@ -1,10 +1,11 @@
 //! Findings as JSON: `docs/schema/check.json` says what it looks like.
 
-use crate::diagnostic::{Diagnostic, Fix};
-use crate::policy_tests::TestResult;
 use outport_manifest::Severity;
 use outport_policy::Location;
 use serde::Serialize;
+
+use crate::diagnostic::{Diagnostic, Fix};
+use crate::policy_tests::TestResult;
 
 /// The report of a check, as one JSON document with its line end.
 pub fn report_json(findings: &[Diagnostic], tests: &[TestResult]) -> String {

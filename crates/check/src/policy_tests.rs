@@ -18,16 +18,18 @@
 
 mod words;
 
+use std::collections::BTreeMap;
+
+use outport_manifest::SourceFile;
+use outport_policy::{Location, Policy, Reason};
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::explain::{Assumption, Explanation, Question, QuestionError, Verdict, explain};
 use crate::findings::DeniedNames;
 use crate::policy_tests::words::in_words_of_authors;
-use outport_manifest::SourceFile;
-use outport_policy::{Location, Policy, Reason};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use toml::Spanned;
 
 /// The tests of one file.
 #[derive(Debug)]

@@ -13,14 +13,16 @@
 //! Everything that somebody else wrote is shown, never obeyed: control characters and those that change the
 //! direction of text are replaced (clause RSN-4).
 
+use std::fmt::Write;
+use std::ops::Range;
+
+use outport_manifest::Severity;
+use outport_policy::{Location, text, without_user_info};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 use crate::colours::{Colour, Colours};
 use crate::diagnostic::{Diagnostic, Quoted};
 use crate::sources::Sources;
-use outport_manifest::Severity;
-use outport_policy::{Location, text, without_user_info};
-use std::fmt::Write;
-use std::ops::Range;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How diagnostics are written down.
 #[derive(Clone, Copy, Debug)]
@@ -300,9 +302,10 @@ pub(crate) fn wrap(text: &str, first: usize, rest: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use outport_manifest::SourceFile;
+
     use super::*;
     use crate::code::Code;
-    use outport_manifest::SourceFile;
 
     const REPORT: Renderer = Renderer::report(Detail::Full, Colours::Plain);
 

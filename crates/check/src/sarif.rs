@@ -2,11 +2,12 @@
 //!
 //! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>
 
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, FindingCode};
 use outport_manifest::Severity;
 use outport_policy::Location;
 use serde_json::{Value, json};
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, FindingCode};
 
 /// The log of one run, as one JSON document with its line end.
 pub fn report_sarif(findings: &[Diagnostic], version: &str) -> String {

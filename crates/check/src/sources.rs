@@ -1,8 +1,9 @@
 //! The files that diagnostics quote. What is secret in them is never quoted.
 
-use outport_manifest::{SourceFile, Span};
 use std::fmt;
 use std::path::Path;
+
+use outport_manifest::{SourceFile, Span};
 
 /// Files that were read, kept to be quoted.
 #[derive(Clone, Default)]

@@ -1,5 +1,9 @@
 //! Whole apps: all findings at once and each at its place, the formats, the fixes, and the tests of a policy.
 
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
 use boon::{Compiler, Schemas};
 use outport_check::explain::{Assumption, EffectivePolicy, Question, Verdict, explain};
 use outport_check::{
@@ -8,9 +12,6 @@ use outport_check::{
 };
 use outport_manifest::{AppReading, GivenVariables, Manifest, ResolvedApp, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator, Policy};
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
 
 const HEADER: &str = "spin_manifest_version = 2\napplication.name = \"shop\"\n[[trigger.http]]\nroute = \"/...\"\ncomponent = \"web\"\n";
 

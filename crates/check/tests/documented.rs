@@ -3,15 +3,16 @@
 //!
 //! `UPDATE_DOCS=1 cargo test -p outport-check --test documented` writes the outputs anew.
 
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use outport_check::{
     AppUnderReview, Code, Colours, DeniedNames, Detail, Diagnostic, FindingCode, Interfaces, PolicyTests,
     Renderer, Sources, policies,
 };
 use outport_manifest::{ComponentId, GivenVariables, Manifest, ResolvedApp, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator};
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// What stands before the component in every example.
 const HEADER: &str = r#"spin_manifest_version = 2

@@ -47,9 +47,8 @@ mod unmatched;
 use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
-use outport_runtime::heap::CountingAllocator;
-
 use commands::Command;
+use outport_runtime::heap::CountingAllocator;
 use terminal::Terminal;
 use unknown_argument::with_what_was_meant;
 

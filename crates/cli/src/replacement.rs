@@ -59,8 +59,9 @@ fn keep_owner(file: &File, before: &fs::Metadata) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();

@@ -8,16 +8,15 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use outport_check::{Colour, Colours, Diagnostic, Renderer, Severity};
+use outport_egress::Timestamp;
+use outport_policy::{Location, text};
+use outport_runtime::stdio;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
-
-use outport_egress::Timestamp;
-use outport_policy::{Location, text};
-use outport_runtime::stdio;
 
 use crate::failure::Failure;
 use crate::files::Files;

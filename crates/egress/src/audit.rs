@@ -23,14 +23,13 @@ mod timestamp;
 mod trouble;
 
 pub use denials::DenialReporter;
+pub(crate) use event::destination;
 pub use event::{AlsoRefused, AuditEvent, Verdict};
 pub use log::AuditLog;
 pub use log_error::AuditLogError;
 pub use log_file::AuditFile;
+pub(crate) use outcome::{ABANDONED, code_of};
 pub use outcome::{AuditOutcome, EndedBy, Stage};
+pub(crate) use outport_policy::text::{into_log as escaped, log as escape};
 pub use sink::{AuditSink, Outcomes};
 pub use timestamp::Timestamp;
-
-pub(crate) use event::destination;
-pub(crate) use outcome::{ABANDONED, code_of};
-pub(crate) use outport_policy::text::{into_log as escaped, log as escape};

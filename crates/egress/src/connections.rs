@@ -12,9 +12,8 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use rustix::net::Shutdown;
-
 use outport_policy::{Attempt, Endpoint, Layer, Transport};
+use rustix::net::Shutdown;
 
 use crate::audit::EndedBy;
 use crate::enforcer::Enforcer;

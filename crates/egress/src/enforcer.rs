@@ -20,7 +20,7 @@ use outport_policy::{
     Attempt, Decision, Endpoint, Grants, Layer, Name, Operator, Outcome, Peers, Permit, Policy, Quotas,
     Reason, Rule, Situation, Ticket, Transport, Usage, text,
 };
-
+pub(crate) use permit::ConnectPermit;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::audit::{AuditEvent, AuditOutcome, Stage, Verdict, destination, escape};
@@ -30,7 +30,6 @@ use crate::egress::Egress;
 use crate::gate::Gate;
 use crate::host_account::HostAccount;
 use crate::usage_counter::UsageCounter;
-pub(crate) use permit::ConnectPermit;
 
 /// Decides about every attempt of one instance, counts it and records it.
 pub(crate) struct Enforcer {

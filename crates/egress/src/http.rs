@@ -51,14 +51,13 @@ mod target;
 mod tls;
 mod user;
 
+pub(crate) use authorized::InternalRequest;
+pub(crate) use destination::Destination;
 pub(crate) use destination::THE_APP;
 pub use hooks::GateHooks;
 pub use internal::{Internal, InternalDestination};
 pub use own_body::Ending;
-pub use tls::{TlsProfile, TlsProfileBuilder, TlsProfileError};
-
-pub(crate) use authorized::InternalRequest;
-pub(crate) use destination::Destination;
 pub(crate) use pool::Pool;
 pub(crate) use target::DialTarget;
 pub(crate) use tls::Tls;
+pub use tls::{TlsProfile, TlsProfileBuilder, TlsProfileError};

@@ -15,12 +15,11 @@ mod network;
 mod tcp;
 mod udp;
 
+pub use http::add_http_to_linker;
 use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::sockets;
 
 use crate::ctx::{GateView, Gated};
-
-pub use http::add_http_to_linker;
 
 /// Puts the gate in front of the sockets and look-ups of WASI 0.2.
 ///

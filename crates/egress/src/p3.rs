@@ -8,14 +8,13 @@ mod ip_name_lookup;
 mod tcp;
 mod udp;
 
+pub use http::add_http_to_linker;
 use wasmtime::component::Linker;
 use wasmtime_wasi::p3::bindings::sockets;
 use wasmtime_wasi::p3::sockets::{SocketError, SocketResult};
 
 use crate::ctx::{GateCtxView, GateView, Gated};
 use crate::denied::{Denied, DeniedKind};
-
-pub use http::add_http_to_linker;
 
 /// Puts the gate in front of the sockets and look-ups of WASI 0.3.
 ///

@@ -28,10 +28,6 @@ mod watched;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use wasmtime_wasi::sockets::ErrorCode;
-
-use crate::denied::Denied;
-
 pub(crate) use connection::{Receiving, Sending};
 pub(crate) use family::Family;
 #[cfg(test)]
@@ -39,7 +35,10 @@ pub(crate) use slot::SocketSlot;
 pub(crate) use system::connect;
 pub(crate) use tcp::TcpSocket;
 pub(crate) use udp::UdpSocket;
+use wasmtime_wasi::sockets::ErrorCode;
 pub(crate) use watched::register;
+
+use crate::denied::Denied;
 
 /// Why there is no new socket.
 #[derive(Debug)]

@@ -11,6 +11,8 @@
 //! (`dependencies_inherit_configuration`) or for each (`inherit_configuration`), as with Spin. Without either it
 //! inherits nothing: all it may do is compute.
 
+use outport_policy::text;
+
 use crate::component_source::{Digest, read_digest};
 use crate::dependency_name::DependencyName;
 use crate::fields::{Fields, Node};
@@ -20,7 +22,6 @@ use crate::mistake::Mistake;
 use crate::remark::Remark;
 use crate::source::Located;
 use crate::spelling::nearest;
-use outport_policy::text;
 
 /// The dependencies of one component.
 #[derive(Debug, Clone, Default)]

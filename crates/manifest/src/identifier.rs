@@ -4,9 +4,10 @@
 //! `_` (snake case). A word is all lower or all upper case, the first starts with a letter, and a word may hold `:`.
 //! Components are named in kebab case, key-value stores and databases in either.
 
-use outport_policy::text;
 use std::fmt;
 use std::sync::Arc;
+
+use outport_policy::text;
 
 /// The id of a component: the `web` of `[component.web]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use outport_policy::{Entry, HostPattern};
+
 use crate::application::{Application, read_application};
 use crate::component::{Component, read_component, read_variable_name};
 use crate::dependency::{DependencyError, Implementation};
@@ -20,7 +22,6 @@ use crate::template::Template;
 use crate::trigger::{CommandTrigger, HttpTrigger, Triggers, read_triggers};
 use crate::variable::{Fallback, VariableDeclaration, VariableName};
 use crate::variable_text::VariableText;
-use outport_policy::{Entry, HostPattern};
 
 /// What a `spin.toml` says.
 #[derive(Debug, Clone)]

@@ -1,8 +1,9 @@
 //! Everything worth saying about a file that refuses nothing.
 
+use outport_policy::text;
+
 use crate::problem::Severity;
 use crate::spelling::MOST_LISTED;
-use outport_policy::text;
 
 /// One remark. Its `Display` says what is worth knowing, without the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

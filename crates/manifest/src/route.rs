@@ -11,9 +11,10 @@
 //! As with Spin a leading `/` may be left out, `/*` is another spelling of `/...`, a name may occur twice, and of several
 //! routes that match the same requests [one answers](serving).
 
-use outport_policy::text;
 use std::collections::HashMap;
 use std::fmt;
+
+use outport_policy::text;
 
 /// Which requests reach a component.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

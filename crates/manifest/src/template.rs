@@ -3,8 +3,9 @@
 //! The rules are Spin's. A variable stands between `{{` and the next `}}`, white space around its name does not
 //! count; everything else is literal, a lone `}}` too. There is no way to write a literal `{{`.
 
-use outport_policy::text;
 use std::fmt;
+
+use outport_policy::text;
 
 use crate::source::Span;
 use crate::variable::{VariableName, VariableNameError};

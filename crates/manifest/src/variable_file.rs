@@ -13,6 +13,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use outport_policy::text;
+
 use crate::fields::Fields;
 use crate::findings::Findings;
 use crate::mistake::Mistake;
@@ -20,7 +22,6 @@ use crate::problem::{Area, Problem, Reading};
 use crate::source::SourceFile;
 use crate::syntax::Repaired;
 use crate::variables::FileVariable;
-use outport_policy::text;
 
 /// The argument of `--variable`. Reading the files is up to the caller.
 #[derive(Clone, PartialEq, Eq)]

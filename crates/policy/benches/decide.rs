@@ -5,9 +5,10 @@
 
 mod world;
 
+use std::net::Ipv4Addr;
+
 use divan::{AllocProfiler, Bencher, black_box};
 use outport_policy::*;
-use std::net::Ipv4Addr;
 use world::{World, connect, listed_address, listed_name, listed_port, name};
 
 #[global_allocator]

@@ -7,9 +7,10 @@
 
 mod world;
 
-use outport_policy::*;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
+
+use outport_policy::*;
 use world::{World, connect, name};
 
 /// How often a scenario is repeated.

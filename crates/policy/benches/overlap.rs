@@ -3,9 +3,10 @@
 //! Both lists are a third names, a third wildcards and a third networks, and every tenth entry meets one of the
 //! other list: it is denied, or a part of it is. The cost should grow about as fast as the lists.
 
+use std::net::Ipv4Addr;
+
 use divan::{Bencher, black_box};
 use outport_policy::*;
-use std::net::Ipv4Addr;
 
 fn main() {
     divan::main();

@@ -1,9 +1,10 @@
 //! What a guest attempts, and the situation in which it does.
 
-use crate::{Address, Endpoint, Grants, Host, Name, Peers, Scheme, Transport, Usage};
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
+
+use crate::{Address, Endpoint, Grants, Host, Name, Peers, Scheme, Transport, Usage};
 
 /// One attempt of a guest to use the network, in the words of the policy.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,11 @@
 //! Spin's `block_networks`: networks that no guest reaches, whatever port or scheme (clause DL-7).
 
+use std::fmt;
+
+use ipnet::IpNet;
+
 use crate::special_purpose::{is_private, private_networks};
 use crate::{Address, HostPattern, Location};
-use ipnet::IpNet;
-use std::fmt;
 
 /// One item of `block_networks`, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]

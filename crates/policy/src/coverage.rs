@@ -8,10 +8,12 @@
 //! answers with these are meant (clause DNS-9), which `*` does not say. Such an entry is redundant only if entries
 //! for addresses cover it.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
 use crate::overlap::{Filter, ListOfRules, Wildcards};
 use crate::{Address, Entry, HostPattern};
-use ipnet::IpNet;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// An entry that adds nothing, and what makes it so.
 #[derive(Clone, Debug)]

@@ -1,8 +1,9 @@
 //! The answer to an attempt: a permit with the rule that gave it, or a denial with its reason.
 
+use std::fmt;
+
 use crate::deny_list::{DeniedBy, DenyMatch};
 use crate::{Attempt, BlockedNetwork, Endpoint, Entry, Name, Reason, Remedy};
-use std::fmt;
 
 /// What the policy says to an attempt. There is no default and no `bool`: an attempt that nobody judged is not
 /// allowed.

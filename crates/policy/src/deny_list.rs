@@ -12,14 +12,16 @@
 //! A list is immutable. Learned addresses and reloads make a new one, and whoever holds the policy swaps it as a
 //! whole.
 
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
 use crate::index::{Index, Match, Networks, Side};
 use crate::{
     Address, BlockedNetwork, Entry, HostPattern, Limit, Name, Protocol, Reason, RuntimeLimits, Transport,
 };
-use ipnet::IpNet;
-use std::collections::HashMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
 /// The operator's deny list. By default it denies nothing.
 #[derive(Clone, Debug, Default)]

@@ -16,13 +16,14 @@ mod parse;
 mod problem;
 mod suggestion;
 
+use std::fmt;
+use std::sync::Arc;
+
 pub use error::EntryError;
 pub use problem::EntryProblem;
 
 use crate::host_pattern::HostPattern;
 use crate::{Location, PortRange, PortSet, Protocol, Scheme, Transport, text};
-use std::fmt;
-use std::sync::Arc;
 
 /// An entry: schemes × hosts × ports, with its text and place. Cheap to clone.
 #[derive(Clone)]

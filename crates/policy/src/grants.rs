@@ -17,11 +17,12 @@
 //! granted once, for the message that tells a guest's author so. Grants know no TTL: an address may be reached
 //! until its name is looked up again.
 
-use crate::{Address, Name};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
+
+use crate::{Address, Name};
 
 /// The grants of one instance.
 #[derive(Clone, Debug)]

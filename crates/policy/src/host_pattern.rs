@@ -1,10 +1,12 @@
 //! The host part of an entry.
 
-use crate::entry::EntryProblem;
-use crate::{Address, Host, Name, NameError};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::entry::EntryProblem;
+use crate::{Address, Host, Name, NameError};
 
 /// Which hosts an entry names. A pattern may hold a wildcard; a [`Host`] may not.
 ///

@@ -19,14 +19,16 @@ mod draft;
 mod networks;
 mod port_map;
 
-use crate::{Address, Entry, HostPattern, Name, Protocol, Scheme, Transport};
+use std::collections::HashMap;
+
 use cell::{Cell, EntryId};
 pub(crate) use cell::{Lack, Side};
 use draft::Drafts;
 use foldhash::fast::RandomState;
 pub(crate) use networks::Networks;
 pub(crate) use port_map::PortMap;
-use std::collections::HashMap;
+
+use crate::{Address, Entry, HostPattern, Name, Protocol, Scheme, Transport};
 
 /// The kind of host pattern that an entry for an address was found under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

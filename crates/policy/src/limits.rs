@@ -1,7 +1,8 @@
 //! What stays shut until the operator lifts it (clauses RL-1 to RL-3), and how much may happen at once.
 
-use crate::{Address, PortSet};
 use std::time::Duration;
+
+use crate::{Address, PortSet};
 
 /// A limit that is on by default and that only the operator can take away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -7,12 +7,14 @@
 //! of an IPv4 address in the WHATWG URL standard, and programs do resolve them so. [`Name::parse`] refuses them
 //! and says which address was meant; [`Host::parse`] takes them for that address.
 
-use crate::{Address, text};
-use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use std::borrow::Borrow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+
+use crate::{Address, text};
 
 /// A DNS name, absolute and canonical: ASCII, lower case, without the trailing dot. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,9 +4,10 @@
 //! table is full the one that was idle longest makes room, so that a guest which talks to many peers hears from
 //! the most recent ones.
 
-use crate::{Endpoint, Quotas};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+use crate::{Endpoint, Quotas};
 
 /// The peers of one instance.
 #[derive(Clone, Debug)]

@@ -16,12 +16,13 @@
 //! Every remote address is a canonical [`Address`] by the time it gets here. What it embeds is judged by layers 1
 //! to 3 as well, and never permits anything in layer 4 (clause HL-7).
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
 use crate::{
     Address, AllowList, AnswerSource, Attempt, Decision, Denial, Endpoint, Host, Layer, Limit, Name,
     Operator, Permit, Protocol, Reason, RequestMethod, Rule, Situation, Transport,
 };
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 /// What one component may reach: its author's allow list within the operator's limits. Cheap to clone.
 #[derive(Clone, Debug)]

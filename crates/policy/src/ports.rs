@@ -1,8 +1,9 @@
 //! Port ranges and sets of ports.
 
-use crate::text;
 use std::fmt;
 use std::num::IntErrorKind;
+
+use crate::text;
 
 /// The ports from `first` to `last`, both included. Never port 0, never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -210,8 +211,9 @@ pub(crate) fn parse_port(text: &str) -> Result<u16, PortsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn operators_ports_are_read() {

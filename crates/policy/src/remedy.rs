@@ -3,12 +3,13 @@
 //! An entry has the port of the attempt. A look-up has none: there it is the port of the entry that names the host
 //! already, for another protocol, and else one that the author has to fill in, since only he knows the service.
 
+use std::fmt;
+use std::net::Ipv4Addr;
+
 use crate::{
     Address, Attempt, Denial, Endpoint, Entry, Host, HostPattern, Layer, Location, Name, Protocol, Reason,
     Scheme, Transport, text,
 };
-use std::fmt;
-use std::net::Ipv4Addr;
 
 /// The one change that would permit an attempt, and who can make it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! URL schemes, and the protocol that an attempt speaks.
 
-use crate::Name;
 use std::fmt;
+
+use crate::Name;
 
 /// The transport of a raw socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,9 +5,11 @@
 //! and the longest prefix that holds the address says which it is. Multicast has registries of its own and is
 //! shut by the hard limits anyway; the deprecated site-local range (RFC 3879) counts as private, as in Spin.
 
-use crate::Address;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::Address;
 
 /// Whether some reading of the address, itself or an embedded IPv4 address, is not globally reachable.
 pub(crate) fn is_private(address: Address) -> bool {

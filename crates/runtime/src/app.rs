@@ -11,9 +11,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use composition::CompositionError;
+pub(crate) use composition::Isolated;
+#[cfg(test)]
+pub(crate) use composition::right_of;
 use outport_egress::{Egress, Gate, TlsProfile};
 use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route, Variables, serving};
 use outport_policy::AllowList;
+pub use problem::{AppProblem, AppProblemKind};
+use sources::{Code, Compiled};
 
 use crate::cache::CacheDirectory;
 use crate::command::Command;
@@ -26,12 +32,6 @@ use crate::http::{HttpComponent, RouteEntry};
 use crate::limits::GuestLimits;
 use crate::linker::GuestLinker;
 use crate::variables::GuestVariables;
-pub use composition::CompositionError;
-pub(crate) use composition::Isolated;
-#[cfg(test)]
-pub(crate) use composition::right_of;
-pub use problem::{AppProblem, AppProblemKind};
-use sources::{Code, Compiled};
 
 /// An app that is ready to run.
 pub struct App {

@@ -36,9 +36,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use wasmtime::component::Component;
-
-use crate::compiler::{CompileError, CompileLimits, Compiled, CompilerProcess, Confinement};
 pub use code_file::CAPACITY;
 use code_file::file_name;
 pub(crate) use code_file::keep_code;
@@ -48,6 +45,9 @@ pub use directory::UnsafeDirectory;
 use filing::Filing;
 pub(crate) use notes::keep_note;
 pub use place::CacheDirectory;
+use wasmtime::component::Component;
+
+use crate::compiler::{CompileError, CompileLimits, Compiled, CompilerProcess, Confinement};
 
 /// Compiled code of components, in a directory or nowhere.
 #[derive(Debug)]

@@ -43,14 +43,14 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use outport_policy::text;
-use rustix::process::Pid;
-
-use crate::cache::PrivateDirectory;
 pub use confinement::Confinement;
 use keeper::Keeper;
 pub use limits::{CompileLimit, CompileLimits};
 use message::{Answer, Request};
+use outport_policy::text;
+use rustix::process::Pid;
+
+use crate::cache::PrivateDirectory;
 
 /// The other side of the keeper.
 pub(crate) struct CompilerProcess {

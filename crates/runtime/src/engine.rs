@@ -27,15 +27,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::account::Account;
-use crate::cache::CompiledCode;
-use crate::memory_ceiling::MemoryCeiling;
 pub use settings::EngineError;
 pub(crate) use settings::compiling;
 use settings::{pooled, single};
 pub(crate) use stacks::StackEstimate;
 use stacks::Stacks;
 use ticker::Ticker;
+
+use crate::account::Account;
+use crate::cache::CompiledCode;
+use crate::memory_ceiling::MemoryCeiling;
 
 /// How long a guest may compute before it lets its neighbours run.
 pub const TICK: Duration = Duration::from_millis(1);

@@ -31,16 +31,16 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use outport_manifest::{Component, Located, Mount, Span};
-use outport_policy::text;
-
-use crate::cache::CacheDirectory;
-use crate::guest_env::{Access, Directory, OpenDirectories};
 use bounds::Bounds;
 use copies::OwnCopy;
+use outport_manifest::{Component, Located, Mount, Span};
+use outport_policy::text;
 use pattern::Pattern;
 pub use pattern::PatternError;
 use source::SourceTree;
+
+use crate::cache::CacheDirectory;
+use crate::guest_env::{Access, Directory, OpenDirectories};
 
 /// Bytes of files that are copied for one component, unless something else is wanted: 4 GiB.
 pub const DEFAULT_BYTES: u64 = bounds::BYTES;

@@ -16,16 +16,16 @@ mod isolated;
 mod provided;
 mod unknown;
 
+pub use isolated::NotInherited;
 use outport_egress::Gate;
+pub use provided::is_provided;
+use unknown::Asker;
+pub use unknown::NotProvided;
 use wasmtime::component::{InstancePre, Linker};
 
 use crate::component::Component;
 use crate::engine::Engine;
 use crate::guest::Guest;
-pub use isolated::NotInherited;
-pub use provided::is_provided;
-use unknown::Asker;
-pub use unknown::NotProvided;
 
 /// Links components to everything that Outport provides. Made once, used for every component.
 pub struct GuestLinker {

@@ -10,9 +10,8 @@ mod interfaces;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use outport_manifest::{Component, TemplateError, VariableName, VariableNameError, VariableText, Variables};
-
 pub(crate) use interfaces::{VariablesView, add_to_linker, spin_v2, spin_v3, store};
+use outport_manifest::{Component, TemplateError, VariableName, VariableNameError, VariableText, Variables};
 
 /// The variables that the guest of one component can read. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

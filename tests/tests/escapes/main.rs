@@ -30,7 +30,6 @@ use outport_e2e::network::isolated;
 use outport_e2e::outport::Outport;
 use outport_e2e::script::{Script, results};
 use outport_e2e::udp::{UdpEcho, send_as_stranger};
-
 use outside::Outside;
 use play::{Counts, play};
 use table::{Attempt, Ending, File, List, World};

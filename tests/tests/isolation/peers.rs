@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::row::Seen;
 use outport_e2e::tls::Authority;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::row::Seen;
 
 /// What a peer does with a connection, once the request has come.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,10 @@
 //! What a name is assumed to resolve to: `db.example.com=10.0.0.5,10.0.0.6`.
 
-use outport_policy::{Address, Host, LearnedAddresses, Name, NameError, Operator, Policy};
 use std::borrow::Cow;
 use std::str::FromStr;
 use std::sync::Arc;
+
+use outport_policy::{Address, Host, LearnedAddresses, Name, NameError, Operator, Policy};
 
 /// A name and its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]

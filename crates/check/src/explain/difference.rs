@@ -3,15 +3,17 @@
 //! Entries that hold secrets are in no document, so of these the text is compared: one that was not there before is told
 //! as gained, whatever it stands for.
 
-use super::{EffectiveComponent, EffectivePolicy, OperatorSummary};
-use crate::renderer::wrap;
+use std::fmt::Write;
+use std::sync::Arc;
+
 use outport_policy::{
     AllowList, BlockedNetwork, BlockedNetworkError, DenyList, Entry, EntryError, Limit, Location, Operator,
     Policy, PortSet, PortsError, RuntimeLimits, gained, text,
 };
 use serde::Serialize;
-use std::fmt::Write;
-use std::sync::Arc;
+
+use super::{EffectiveComponent, EffectivePolicy, OperatorSummary};
+use crate::renderer::wrap;
 
 /// What is new, component by component.
 #[derive(Clone, Debug, Serialize)]

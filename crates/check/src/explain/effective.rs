@@ -4,15 +4,17 @@
 //! later policy can be compared with it exactly; what is left of the entries is worked out again then. For people it
 //! shows the beginnings of long entries.
 
-use super::permits_nothing;
-use crate::renderer::wrap;
-use crate::wording;
+use std::fmt::Write;
+
 use outport_policy::{
     Entry, EntryScheme, HostPattern, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Transport,
     text,
 };
 use serde::{Deserialize, Serialize};
-use std::fmt::Write;
+
+use super::permits_nothing;
+use crate::renderer::wrap;
+use crate::wording;
 
 /// The policy of all components.
 #[derive(Clone, Debug, Serialize, Deserialize)]

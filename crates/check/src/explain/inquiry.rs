@@ -1,14 +1,16 @@
 //! One guest's way to its destination: the attempts that it makes, and what comes of each.
 
-use super::undecided::{self, Purpose};
-use super::{Assumption, DenialSummary, Judged, LayerSays, Question, Undecided, Verdict};
-use crate::findings::DeniedNames;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Instant;
+
 use outport_policy::{
     Address, AnswerSource, Attempt, Decision, Endpoint, Grants, Host, Layer, LayerAnswer, Name, Outcome,
     Peers, Policy, Protocol, RequestMethod, Scheme, Situation, Transport, Usage,
 };
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Instant;
+
+use super::undecided::{self, Purpose};
+use super::{Assumption, DenialSummary, Judged, LayerSays, Question, Undecided, Verdict};
+use crate::findings::DeniedNames;
 
 /// One guest's way to its destination.
 pub(super) struct Inquiry<'a> {

@@ -1,9 +1,10 @@
 //! What is asked: a destination as people write it.
 
-use outport_policy::{Entry, EntryScheme, Host, Name, NameError, Scheme, Transport};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
+
+use outport_policy::{Entry, EntryScheme, Host, Name, NameError, Scheme, Transport};
 
 /// A destination to explain.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,12 +10,14 @@
 //! Not among them: addresses of this machine and link, which are refused to every name, and aliases of denied names
 //! (clause DL-4).
 
-use crate::findings::DeniedNames;
-use crate::renderer::wrap;
-use outport_policy::{Address, Entry, HostPattern, Name, Policy, Protocol, Transport, text};
-use serde::Serialize;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+use outport_policy::{Address, Entry, HostPattern, Name, Policy, Protocol, Transport, text};
+use serde::Serialize;
+
+use crate::findings::DeniedNames;
+use crate::renderer::wrap;
 
 /// What an answer decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -1,13 +1,15 @@
 //! Entries that permit more, or less, than people mean by them (clause VAL-4).
 
-use crate::code::Code;
-use crate::diagnostic::Diagnostic;
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+
 use ipnet::IpNet;
 use outport_policy::{
     Entry, EntryPorts, EntryScheme, HostPattern, Name, PortRange, PortSet, PortSpec, Region, text,
 };
-use std::collections::HashSet;
-use std::net::Ipv4Addr;
+
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
 
 /// Of the `needless` entries, which are to be taken out, only that they may not be what was meant.
 pub(super) fn findings(entries: &[Entry], needless: &HashSet<usize>) -> Vec<Diagnostic> {

@@ -1,11 +1,13 @@
 //! Entries beside others that permit the same, and entries that are spelled unlike their canonical form.
 
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Fix, span_of};
-use outport_manifest::Severity;
-use outport_policy::{Entry, Redundant, text};
 use std::collections::HashSet;
 use std::ops::Range;
+
+use outport_manifest::Severity;
+use outport_policy::{Entry, Redundant, text};
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Fix, span_of};
 
 pub(super) fn findings(
     entries: &[Entry],

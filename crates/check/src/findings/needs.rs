@@ -1,13 +1,14 @@
 //! Entries and triggers against what the code imports and exports (clause VAL-4). What entries with mistakes would
 //! permit is not known, so nothing is said of what is missing beside them.
 
+use outport_manifest::Severity;
+use outport_policy::{Entry, Location, text};
+
 use super::protocols::unspoken;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::imports::{list_imports, sum_up_imports};
 use crate::subject::{Interfaces, Subject, Trigger};
-use outport_manifest::Severity;
-use outport_policy::{Entry, Location, text};
 
 pub(super) fn findings(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let Some(interfaces) = subject.interfaces else {

@@ -1,9 +1,10 @@
 //! What the operator's deny list does not do, although it reads so, and what it cannot do ahead.
 
+use outport_policy::{Entry, HostPattern, Operator, text};
+
 use super::{DeniedNames, breadth};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use outport_policy::{Entry, HostPattern, Operator, text};
 
 pub(super) fn findings(operator: &Operator, names: DeniedNames) -> Vec<Diagnostic> {
     let entries = operator.deny.entries();

@@ -5,15 +5,16 @@
 //! A limit that takes a part out of a wider network is told as a note, and out of `*` not at all: it is so for everybody,
 //! and `outport explain` without a destination lists it.
 
-use crate::code::Code;
-use crate::diagnostic::Diagnostic;
-use crate::wording;
+use std::collections::HashSet;
+
 use outport_manifest::Severity;
 use outport_policy::{
     Cut, Entry, EntryScheme, HostPattern, Hosts, KeptOut, KeptOutBy, Left, Reason, Transport, text,
 };
 
-use std::collections::HashSet;
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
+use crate::wording;
 
 /// Cuts that are told one by one; more are only mentioned.
 const MOST_CUTS: usize = 4;

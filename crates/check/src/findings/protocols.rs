@@ -1,13 +1,15 @@
 //! Entries for protocols that nothing here speaks (clause AL-9): `redis://`, `postgres://` and the like are for host
 //! interfaces, and give a socket to nobody.
 
+use std::collections::HashSet;
+
+use outport_manifest::Severity;
+use outport_policy::{Entry, EntryScheme, HostPattern, Scheme, text};
+
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::explain::is_spoken;
 use crate::subject::{Interfaces, Subject};
-use outport_manifest::Severity;
-use outport_policy::{Entry, EntryScheme, HostPattern, Scheme, text};
-use std::collections::HashSet;
 
 /// Of the `needless` entries nothing is told: they are to be taken out.
 pub(super) fn findings(subject: &Subject<'_>, needless: &HashSet<usize>) -> Vec<Diagnostic> {

@@ -14,15 +14,14 @@ use clap::{Args, ValueEnum};
 use outport_check::{
     Colours, Detail, Diagnostic, Renderer, TestResult, apply_fixes, report_json, report_sarif,
 };
-
 use outport_policy::text;
+use report::{Outcome, Report};
 
 use crate::app_options::AppOptions;
 use crate::failure::Failure;
 use crate::operator_options::OperatorOptions;
 use crate::replacement::replace;
 use crate::terminal::Terminal;
-use report::{Outcome, Report};
 
 /// Hold manifest, entries, components and the operator's policy against each other.
 ///

@@ -20,6 +20,7 @@ use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::{Access, Directory};
 use outport_runtime::http::{Listeners, Router};
 use outport_runtime::stdio::WhenFull;
+use summary::Summary;
 use tokio::task::JoinSet;
 
 use super::TRAPPED;
@@ -34,7 +35,6 @@ use crate::service::{ServiceOptions, finish};
 use crate::signals::StopSignals;
 use crate::startup::{Needs, Ready, Startup};
 use crate::terminal::Terminal;
-use summary::Summary;
 
 /// Run the app that a `spin.toml` describes.
 ///

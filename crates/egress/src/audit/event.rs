@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use outport_policy::text::{into_log as escaped, log as escape};
 use outport_policy::{Attempt, Denial, Entry, Host, Name, Permit, Reason, Rule, text};
 use serde::{Serialize, Serializer};
 
 use super::timestamp::Timestamp;
-use outport_policy::text::{into_log as escaped, log as escape};
 
 /// How an attempt was judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use outport_policy::text;
+use serde::Serialize;
+use serde_json::ser::Formatter;
+
 use super::event::{AuditEvent, Verdict};
 use super::lines::{LineWriter, Lines};
 use super::log_error::AuditLogError;
@@ -14,9 +18,6 @@ use super::outcome::AuditOutcome;
 use super::sink::{AuditSink, Outcomes};
 use super::timestamp::Timestamp;
 use super::trouble::Trouble;
-use outport_policy::text;
-use serde::Serialize;
-use serde_json::ser::Formatter;
 
 /// Writes every event as a line of JSON ([`AuditEvent`], [`AuditOutcome`]) to a file or to standard error.
 ///

@@ -24,19 +24,18 @@ use std::collections::{BTreeMap, VecDeque};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use model::{MInstance, MOperator, Model, Refused, Speaks};
 use outport_policy::{Address, AllowList, AnswerSource, Host, Scheme};
+use real::{a_name, address, entries, learned, names, reach, real_operator, request, send, source};
+use step::{Said, Step};
 use tokio::sync::oneshot;
+use written::{TARGETS, Target, Written};
 
 use super::*;
 use crate::dns::{Answer, Extent, ResolveError};
 use crate::egress::Egress;
 use crate::lookup::{Lookup, LookupError};
 use crate::testing::{self, Remember};
-
-use model::{MInstance, MOperator, Model, Refused, Speaks};
-use real::{a_name, address, entries, learned, names, reach, real_operator, request, send, source};
-use step::{Said, Step};
-use written::{TARGETS, Target, Written};
 
 /// A resolver whose questions wait until the run answers them.
 #[derive(Default)]

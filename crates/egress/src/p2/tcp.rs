@@ -7,6 +7,7 @@ mod streams;
 
 use std::task::{Context, Poll, Waker};
 
+use streams::{Input, Output};
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Network};
 use wasmtime_wasi::p2::bindings::sockets::tcp::{Host, HostTcpSocket, ShutdownType};
@@ -16,7 +17,6 @@ use wasmtime_wasi::p2::{
 
 use crate::ctx::GateCtxView;
 use crate::sockets::{self, Family};
-use streams::{Input, Output};
 
 type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
 type Accepted = (

@@ -6,10 +6,11 @@
 
 #![allow(dead_code, reason = "every benchmark uses a part")]
 
-use outport_policy::*;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Instant;
+
+use outport_policy::*;
 
 pub(crate) struct World {
     policy: Policy,

@@ -1,7 +1,8 @@
 //! One destination: the point that sets are made of.
 
-use crate::{Host, Protocol, Scheme, Transport};
 use std::fmt;
+
+use crate::{Host, Protocol, Scheme, Transport};
 
 /// What is spoken with a destination; a [`Protocol`] that owns its scheme.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

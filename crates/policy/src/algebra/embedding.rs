@@ -4,9 +4,11 @@
 //! it this form. [`Embedding::construct`] fills one in; whether the result really embeds what it should is asked
 //! of [`Address::embedded`], which alone knows.
 
-use crate::Address;
-use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use crate::Address;
 
 /// One form of embedding.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,10 @@
 //! Sets of protocols.
 
-use super::Channel;
-use crate::{EntryScheme, Protocol, Scheme, Transport};
 use std::collections::BTreeSet;
 use std::fmt;
+
+use super::Channel;
+use crate::{EntryScheme, Protocol, Scheme, Transport};
 
 /// A set of protocols: some of the two transports, and URL schemes, either some or all but some.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

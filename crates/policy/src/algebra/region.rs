@@ -1,10 +1,12 @@
 //! Products: protocols × hosts × ports.
 
-use super::{Destination, Protocols};
-use crate::{Entry, EntryPorts, EntryScheme, Host, HostPattern, PortRange, PortSet, Scheme};
-use ipnet::{Ipv4Net, Ipv6Net};
 use std::fmt;
 use std::net::IpAddr;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use super::{Destination, Protocols};
+use crate::{Entry, EntryPorts, EntryScheme, Host, HostPattern, PortRange, PortSet, Scheme};
 
 /// A set of destinations.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! An entry that cannot be read, and what to write instead.
 
-use super::problem::EntryProblem;
-use super::suggestion::to_deny;
-use crate::{Location, text, without_user_info};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+
+use super::problem::EntryProblem;
+use super::suggestion::to_deny;
+use crate::{Location, text, without_user_info};
 
 /// An entry that cannot be read: the entry as written, where, what is wrong with which part of it, and what to
 /// write instead where that can be told. Its message quotes the beginning only of an entry that is very long.

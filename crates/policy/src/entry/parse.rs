@@ -4,12 +4,13 @@
 //! IPv6 address is not taken for the port's and the slash of a network not for a path. A mistake keeps the part of
 //! the text that has it.
 
+use std::ops::Range;
+
 use super::problem::EntryProblem;
 use super::{EntryPorts, EntryScheme, PortSpec, suggestion};
 use crate::host_pattern::HostPattern;
 use crate::ports::parse_port;
 use crate::{PortRange, PortsError, Scheme, Transport};
-use std::ops::Range;
 
 /// A problem and the part of the text that has it.
 pub(super) struct Mistake<'a> {

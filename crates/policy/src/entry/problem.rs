@@ -1,8 +1,10 @@
 //! The mistakes in an entry.
 
-use crate::{Address, NameError, PortsError, text};
-use ipnet::IpNet;
 use std::net::Ipv6Addr;
+
+use ipnet::IpNet;
+
+use crate::{Address, NameError, PortsError, text};
 
 /// The kinds of mistakes in an entry (clause AL-2).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

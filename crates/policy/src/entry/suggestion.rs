@@ -5,11 +5,12 @@
 //! Where a port is missing that nobody but the writer knows, `PORT` stands for it: a suggestion of every port would be
 //! copied, and permit more than was meant (clause RSN-5).
 
+use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::parse::{Mistake, parts};
 use super::problem::EntryProblem;
 use crate::{HostPattern, Name, Scheme};
-use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Bytes of the longest suggestion.
 const LONGEST: usize = 500;

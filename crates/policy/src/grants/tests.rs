@@ -1,5 +1,6 @@
-use super::*;
 use std::time::Duration;
+
+use super::*;
 
 fn name(text: &str) -> Name {
     Name::parse(text).unwrap()

@@ -1,11 +1,13 @@
 //! An index while it is compiled: the cells by pattern, before the tables are laid out.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use ipnet::IpNet;
+
 use super::cell::{CellDraft, EntryId};
 use super::{Index, Match, Networks};
 use crate::{Entry, HostPattern, Name};
-use foldhash::fast::RandomState;
-use ipnet::IpNet;
-use std::collections::HashMap;
 
 #[derive(Default)]
 pub(super) struct Drafts {

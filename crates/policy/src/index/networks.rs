@@ -19,10 +19,12 @@
 //! There are at most two stretches a network, and as many networks at an address as there are prefix lengths, so the
 //! table grows with the list alone.
 
-use crate::Address;
-use ipnet::IpNet;
 use std::cmp::Reverse;
 use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::Address;
 
 /// Values by network.
 #[derive(Clone, Debug)]

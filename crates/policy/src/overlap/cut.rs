@@ -1,9 +1,10 @@
 //! What is taken out of an entry, by whom, and what that leaves.
 
+use ipnet::{Ipv4Net, Ipv6Net};
+
 use super::left::host_of;
 use crate::algebra::Embedding;
 use crate::{Address, BlockedNetwork, Destination, Entry, Host, Hosts, Reason, Region};
-use ipnet::{Ipv4Net, Ipv6Net};
 
 /// Who keeps something out.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,7 @@
 //! Gathers what is kept out: the deny list, then the hard limits, then the runtime limits, as rules over sets.
 
+use ipnet::IpNet;
+
 use super::cut::KeptOutBy;
 use super::rules::{Readings, Rule};
 use crate::special_purpose::private_networks;
@@ -7,7 +9,6 @@ use crate::{
     BlockedNetwork, Entry, EntryScheme, Host, HostPattern, Hosts, Limit, Name, Operator, PortRange, PortSet,
     Protocol, Protocols, Reason, Region, RuntimeLimits, Scheme,
 };
-use ipnet::IpNet;
 
 /// What is kept out, while it is gathered.
 #[derive(Default)]

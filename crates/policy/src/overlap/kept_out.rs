@@ -1,5 +1,9 @@
 //! Everything that keeps destinations out, compiled, and the questions that are put to it.
 
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 use super::cut::{Cut, KeptOutBy, Left, embedding};
 use super::draft::Draft;
 use super::left::{Filter, Search};
@@ -7,8 +11,6 @@ use super::live::meet;
 use super::rules::{Readings, Rule, Rules};
 use crate::index::PortMap;
 use crate::{Channel, Entry, HostPattern, Hosts, Name, Operator, PortSet, Protocols, Region};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::IpAddr;
 
 /// Everything that the operator and the limits keep out, compiled for questions about sets.
 #[derive(Debug)]

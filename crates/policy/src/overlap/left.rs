@@ -8,13 +8,15 @@
 //! rules are tried. Forms with two IPv4 addresses in one are searched one address at a time: what is found is
 //! right, but if nothing is found, that is no proof, and the search says so.
 
+use std::ops::ControlFlow;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 use super::live::Live;
 use super::networks::Prefix;
 use super::rules::{Readings, Rule, Rules};
 use crate::algebra::{Certainty, Embedding, samples};
 use crate::{Destination, Host, HostPattern, Hosts, Name, Region};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::ops::ControlFlow;
 
 /// How a search ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

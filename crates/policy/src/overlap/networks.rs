@@ -4,15 +4,17 @@
 //! many of them count. Sorted by these two, everything inside a network stands behind it in one piece, so the
 //! list is a tree without pointers.
 
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::{ControlFlow, Range};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 use super::by_port::ByPort;
 use super::live::Live;
 use super::pieces::Pieces;
 use super::rules::Rule;
 use crate::PortSet;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::collections::HashMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::ops::{ControlFlow, Range};
 
 /// The leading bits of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -12,11 +12,12 @@
 //! asked:        ===========================      two rules, one block, one of level 1, one rule
 //! ```
 
+use std::ops::Range;
+use std::sync::OnceLock;
+
 use super::by_port::ByPort;
 use super::rules::Rule;
 use crate::PortSet;
-use std::ops::Range;
-use std::sync::OnceLock;
 
 /// Rules of an order; what they are is told when they are asked for.
 #[derive(Debug, Default)]

@@ -4,14 +4,16 @@
 //! lies inside it. Names are sorted by their labels from the end, networks as in [`Networks`], and what lies
 //! inside a pattern stands in one [piece](Pieces) in both.
 
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+
+use ipnet::{IpNet, Ipv4Net};
+
 use super::by_port::ByPort;
 use super::networks::{Networks, Prefix};
 use super::pieces::Pieces;
 use crate::{Address, Channel, HostPattern, Name, PortSet, Protocols, Scheme};
-use ipnet::{IpNet, Ipv4Net};
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::Range;
 
 /// One rule: what it covers, and whose it is.
 #[derive(Clone, Debug)]

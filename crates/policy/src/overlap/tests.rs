@@ -1,11 +1,13 @@
 //! The sets against the decider: what is left is what it permits, on random entries and destinations.
 
-use crate::*;
-use proptest::prelude::*;
-use proptest::sample::select;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::*;
 
 fn entry(text: &str) -> Entry {
     Entry::parse(text, Location::Code).unwrap_or_else(|error| panic!("{error}"))

@@ -1,12 +1,13 @@
 //! The clauses as tables. One row is one attempt under one policy, and what must come of it.
 
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::{
     BlockedNetwork, DenyList, Entry, Grants, LearnedAddresses, Location, Outcome, Peers, PortSet, Quotas,
     Remedy, RuntimeLimits, Scheme, Usage,
 };
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
 
 mod property;
 

@@ -2,10 +2,11 @@
 //!
 //! The seed of the cases is printed, and shown when a test fails; `OUTPORT_PLAYS_SEED` runs them again.
 
+use std::hash::{BuildHasher, RandomState};
+
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
-use std::hash::{BuildHasher, RandomState};
 
 use super::model::{MOST_IN_FLIGHT, MOST_NAMES, MOperator, PEER_IDLE};
 use super::step::{Said, Step};

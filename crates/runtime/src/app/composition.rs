@@ -36,6 +36,10 @@ mod matching;
 
 use std::sync::Arc;
 
+pub use error::CompositionError;
+pub(crate) use isolation::Isolated;
+#[cfg(test)]
+pub(crate) use isolation::right_of;
 use outport_manifest::{
     Component as Written, Dependency, DependencyName, Implementation, Inheritance, Manifest, Span,
 };
@@ -46,10 +50,6 @@ use super::sources::CodeFile;
 use super::{AppProblem, AppProblemKind};
 use crate::cache::CacheDirectory;
 use crate::component::ComponentError;
-pub use error::CompositionError;
-pub(crate) use isolation::Isolated;
-#[cfg(test)]
-pub(crate) use isolation::right_of;
 
 /// A component and what is to be composed into it.
 #[derive(Debug, Clone, PartialEq, Eq)]

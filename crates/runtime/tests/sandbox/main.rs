@@ -38,9 +38,9 @@ mod linux {
     use outport_runtime::component::Component;
     use outport_runtime::engine::{Allocation, Engine};
     use outport_runtime::sandbox::{Demand, FileTimes, Sandbox, SandboxError};
+    use wasmtime::{Instance, Module, Store};
 
     use super::calls;
-    use wasmtime::{Instance, Module, Store};
 
     /// What an attempt finds around it.
     pub(super) struct World {

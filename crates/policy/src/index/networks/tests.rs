@@ -1,5 +1,6 @@
-use super::*;
 use proptest::prelude::*;
+
+use super::*;
 
 fn networks(texts: &[&str]) -> Networks<usize> {
     Networks::compile(texts.iter().map(|text| text.parse().unwrap()).zip(0..))

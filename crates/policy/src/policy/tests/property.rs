@@ -1,9 +1,10 @@
 //! The compiled policy against a model that is obviously right, on random entries and destinations.
 
-use super::*;
-use crate::{EntryPorts, EntryScheme, HostPattern, PortSpec, Protocol};
 use proptest::prelude::*;
 use proptest::sample::select;
+
+use super::*;
+use crate::{EntryPorts, EntryScheme, HostPattern, PortSpec, Protocol};
 
 /// The naive model: walk all entries and ask each whether it covers the destination.
 fn permits(entry: &Entry, host: &Host, protocol: Protocol<'_>, port: u16) -> bool {
