@@ -81,9 +81,12 @@ fn test_name<F>() -> String {
 
 fn run_alone(test: &str) -> Output {
     // Else an IPv6 address cannot be used until the kernel has come to look whether somebody else has it.
-    let addresses = ADDRESSES.map(|address| match address.contains(':') {
-        true => format!("ip address add {address} dev lo nodad"),
-        false => format!("ip address add {address} dev lo"),
+    let addresses = ADDRESSES.map(|address| {
+        if address.contains(':') {
+            format!("ip address add {address} dev lo nodad")
+        } else {
+            format!("ip address add {address} dev lo")
+        }
     });
     let script = format!("set -e; ip link set lo up; {}; exec \"$@\"", addresses.join("; "));
     let this = env::current_exe().expect("a test knows its own file");

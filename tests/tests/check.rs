@@ -208,9 +208,10 @@ fn places_are_right_whatever_the_manifest_looks_like() {
     for (component, place) in rows {
         let header = "spin_manifest_version = 2\napplication = { name = \"shöp\" }\n";
         let trigger = "[[trigger.http]]\nroute = \"/...\"\ncomponent = \"web\"\n";
-        let (before, behind) = match component.starts_with('[') {
-            true => (trigger, ""),
-            false => ("\n\n\n", trigger),
+        let (before, behind) = if component.starts_with('[') {
+            (trigger, "")
+        } else {
+            ("\n\n\n", trigger)
         };
         let text = format!(
             "{header}{before}{}{behind}",

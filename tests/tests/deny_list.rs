@@ -49,9 +49,12 @@ fn dl_2_an_entry_denies_the_traffic_that_could_be_its_scheme() {
         ("udp", false, true),
         ("{http,udp}", true, true),
     ] {
-        let statement = |denied, script: Script, statement: String| match denied {
-            true => script.denied(statement, "deny.host"),
-            false => script.ok(statement),
+        let statement = |denied, script: Script, statement: String| {
+            if denied {
+                script.denied(statement, "deny.host")
+            } else {
+                script.ok(statement)
+            }
         };
         let script = statement(
             tcp_denied,

@@ -228,9 +228,10 @@ impl Client {
     fn expect(&mut self, request: &str, right: impl Fn(&str) -> bool) -> io::Result<()> {
         self.stream.get_mut().write_all(request.as_bytes())?;
         let body = self.response()?;
-        match right(&body) {
-            true => Ok(()),
-            false => Err(io::Error::other(format!("`{request}` was answered by `{body}`"))),
+        if right(&body) {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("`{request}` was answered by `{body}`")))
         }
     }
 
@@ -259,9 +260,10 @@ impl Client {
         body.resize(begun + length, 0);
         self.stream.read_exact(&mut body[begun..])?;
         let body = String::from_utf8_lossy(&body).into_owned();
-        match status.contains(" 200 ") {
-            true => Ok(body),
-            false => Err(io::Error::other(format!("{status}: {body}"))),
+        if status.contains(" 200 ") {
+            Ok(body)
+        } else {
+            Err(io::Error::other(format!("{status}: {body}")))
         }
     }
 

@@ -123,9 +123,10 @@ fn an_instance_answers_as_many_requests_as_the_operator_says() {
     for (options, pause, expected) in cases {
         let app = player().options(*options).start();
         for number in 1..=4 {
-            let script = match options.contains(&"--max-memory=8M") && number == 2 {
-                true => format!("{}; alloc 3000000", mark(number)),
-                false => mark(number),
+            let script = if options.contains(&"--max-memory=8M") && number == 2 {
+                format!("{}; alloc 3000000", mark(number))
+            } else {
+                mark(number)
             };
             let response = play(app.address(), &script);
             assert_eq!(response.status, 200, "{options:?}\n{app}");

@@ -37,9 +37,10 @@ fn tests_of(threat: &str) -> Vec<(String, String)> {
     let mut file = String::new();
     let mut tests = Vec::new();
     for text in paragraph.split('`').skip(1).step_by(2) {
-        match text.ends_with(".rs") {
-            true => file = text.to_owned(),
-            false => tests.push((file.clone(), text.to_owned())),
+        if text.ends_with(".rs") {
+            file = text.to_owned()
+        } else {
+            tests.push((file.clone(), text.to_owned()))
         }
     }
     tests

@@ -214,9 +214,10 @@ fn append(array: &mut Array, before: &str, old: &Array, entries: &[Vec<String>])
     }
     let trailing = array.trailing().as_str().unwrap_or_default().to_owned();
     comments = both(&comments, comment(&trailing));
-    let end = match comments.is_empty() {
-        true => trailing,
-        false => "\n".to_owned(),
+    let end = if comments.is_empty() {
+        trailing
+    } else {
+        "\n".to_owned()
     };
     if before.contains('#') {
         // It has lines of its own.
@@ -287,9 +288,10 @@ fn remove(array: &mut Array, index: usize) {
         }
         None => {
             let trailing = array.trailing().as_str().unwrap_or_default();
-            let trailing = match behind.contains('\n') && trailing.is_empty() {
-                true => "\n".to_owned(),
-                false => trailing.to_owned(),
+            let trailing = if behind.contains('\n') && trailing.is_empty() {
+                "\n".to_owned()
+            } else {
+                trailing.to_owned()
             };
             array.set_trailing(joined(&comments, &trailing));
         }
@@ -298,25 +300,28 @@ fn remove(array: &mut Array, index: usize) {
 
 /// The comments in such layout, without what follows the last of them.
 fn comment(layout: &str) -> &str {
-    match layout.contains('#') {
-        true => layout.trim_end(),
-        false => "",
+    if layout.contains('#') {
+        layout.trim_end()
+    } else {
+        ""
     }
 }
 
 /// Comments, one after the other.
 fn both(first: &str, second: &str) -> String {
-    match second.is_empty() {
-        true => first.to_owned(),
-        false => joined(first, second),
+    if second.is_empty() {
+        first.to_owned()
+    } else {
+        joined(first, second)
     }
 }
 
 /// Layout behind comments: a comment ends with its line.
 fn joined(comments: &str, layout: &str) -> String {
-    match comments.is_empty() || starts_a_line(layout) {
-        true => format!("{comments}{layout}"),
-        false => format!("{comments}\n{layout}"),
+    if comments.is_empty() || starts_a_line(layout) {
+        format!("{comments}{layout}")
+    } else {
+        format!("{comments}\n{layout}")
     }
 }
 
@@ -341,13 +346,15 @@ fn as_it_was_written(changed: &str, before: &str) -> String {
     } else {
         ""
     };
-    let lines = match before.contains("\r\n") {
-        true => changed.replace("\r\n", "\n").replace('\n', "\r\n"),
-        false => changed.to_owned(),
+    let lines = if before.contains("\r\n") {
+        changed.replace("\r\n", "\n").replace('\n', "\r\n")
+    } else {
+        changed.to_owned()
     };
-    let ended = match before.ends_with('\n') {
-        true => lines.as_str(),
-        false => lines.trim_end_matches(['\r', '\n']),
+    let ended = if before.ends_with('\n') {
+        lines.as_str()
+    } else {
+        lines.trim_end_matches(['\r', '\n'])
     };
     format!("{mark}{ended}")
 }

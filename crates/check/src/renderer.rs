@@ -169,9 +169,10 @@ fn count(diagnostics: &[Diagnostic]) -> String {
             n => Some(format!("{n} {}s", severity.as_str())),
         })
         .collect();
-    match counted.is_empty() {
-        true => "nothing found".to_owned(),
-        false => counted.join(", "),
+    if counted.is_empty() {
+        "nothing found".to_owned()
+    } else {
+        counted.join(", ")
     }
 }
 
@@ -236,12 +237,13 @@ impl Quote {
         // What stands before keeps a quarter, so that it is seen where the part begins.
         let meant = start_of(&meant, columns - before.width().min(columns / 4));
         let room = columns - meant.width();
-        let lead = match before.width() + behind.width().min(room / 2) > room {
-            true => format!(
+        let lead = if before.width() + behind.width().min(room / 2) > room {
+            format!(
                 "…{}",
                 end_of(&before, room.saturating_sub(behind.width().min(room / 2) + 1))
-            ),
-            false => before,
+            )
+        } else {
+            before
         };
         let tail = start_of(&behind, columns - (lead.width() + meant.width()).min(columns));
         let marks = " ".repeat(lead.width()) + &"^".repeat(meant.width().max(1));

@@ -111,9 +111,10 @@ fn surroundings(console: &str) -> (Operator, Option<Interfaces>) {
 fn findings(section: &Section<'_>) -> (Vec<Diagnostic>, Sources) {
     let (operator, interfaces) = surroundings(section.console);
     let is_test = section.code.starts_with("test.");
-    let component = match is_test {
-        true => "[component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [\"*://10.0.0.5:5432\"]\n",
-        false => section.toml,
+    let component = if is_test {
+        "[component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [\"*://10.0.0.5:5432\"]\n"
+    } else {
+        section.toml
     };
     let source = SourceFile::new("spin.toml", format!("{HEADER}{component}"));
     let app = ResolvedApp::resolve(Manifest::parse(&source), &GivenVariables::default());

@@ -155,9 +155,10 @@ fn give(given: &mut GivenVariables, argument: &VariableArgument) -> Result<(), D
 /// Editors and `echo` end a file with a line end, which is no part of a host or password.
 fn without_final_line_end(text: &str) -> &str {
     let bare = text.strip_suffix('\n').unwrap_or(text);
-    match bare.len() < text.len() {
-        true => bare.strip_suffix('\r').unwrap_or(bare),
-        false => bare,
+    if bare.len() < text.len() {
+        bare.strip_suffix('\r').unwrap_or(bare)
+    } else {
+        bare
     }
 }
 
@@ -188,8 +189,9 @@ fn manifest_file(from: &Path) -> PathBuf {
     if !from.is_dir() {
         return from.to_owned();
     }
-    match from == Path::new(".") {
-        true => PathBuf::from("spin.toml"),
-        false => from.join("spin.toml"),
+    if from == Path::new(".") {
+        PathBuf::from("spin.toml")
+    } else {
+        from.join("spin.toml")
     }
 }

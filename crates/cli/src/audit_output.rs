@@ -78,9 +78,10 @@ impl AuditOptions {
 
 impl AuditOutput {
     fn open(path: &Path) -> Result<AuditOutput, AuditLogError> {
-        match path == Path::new("-") {
-            true => Ok(AuditOutput::StandardError),
-            false => AuditFile::open(path).map(AuditOutput::File),
+        if path == Path::new("-") {
+            Ok(AuditOutput::StandardError)
+        } else {
+            AuditFile::open(path).map(AuditOutput::File)
         }
     }
 

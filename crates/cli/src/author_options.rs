@@ -45,12 +45,13 @@ impl AuthorOptions {
             &ENTRIES_OPTION,
             &mut diagnostics,
         );
-        match diagnostics.is_empty() {
-            true => Ok(entries),
-            false => Err(Failure::Unusable {
+        if diagnostics.is_empty() {
+            Ok(entries)
+        } else {
+            Err(Failure::Unusable {
                 diagnostics,
                 files: Files::default(),
-            }),
+            })
         }
     }
 

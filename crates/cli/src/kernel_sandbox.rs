@@ -60,10 +60,7 @@ impl Held {
     /// Gives up what only a start needs, before the first guest runs, which has `directories`.
     pub(crate) fn seal(self, directories: &[Directory]) -> Result<(), Failure> {
         let writes = directories.iter().any(|shared| shared.access == Access::Write);
-        let times = match writes {
-            true => FileTimes::Set,
-            false => FileTimes::Keep,
-        };
+        let times = if writes { FileTimes::Set } else { FileTimes::Keep };
         match self.0 {
             Some(enforced) => Ok(enforced.seal(times)?),
             None => Ok(()),

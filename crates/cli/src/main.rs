@@ -98,9 +98,10 @@ fn read(line: impl IntoIterator<Item = OsString>) -> Result<CommandLine, clap::E
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|option| {
         let value = option.get_env().and_then(std::env::var_os);
-        match value.is_some_and(|value| value.is_empty()) {
-            true => option.env(None::<&'static str>),
-            false => option,
+        if value.is_some_and(|value| value.is_empty()) {
+            option.env(None::<&'static str>)
+        } else {
+            option
         }
     });
     command.mut_subcommands(without_empty_variables)

@@ -124,9 +124,10 @@ impl OperatorSettings {
 
     /// What becomes of the denied names.
     pub(crate) fn denied_names(&self) -> DeniedNames {
-        match self.resolve_disallowed {
-            true => DeniedNames::Resolved,
-            false => DeniedNames::LeftAlone,
+        if self.resolve_disallowed {
+            DeniedNames::Resolved
+        } else {
+            DeniedNames::LeftAlone
         }
     }
 }
@@ -147,12 +148,13 @@ impl OperatorOptions {
     pub(crate) fn read(&self, files: &mut Files) -> Result<OperatorSettings, Failure> {
         let mut wrong = Vec::new();
         let settings = self.read_tentatively(files, &mut wrong);
-        match wrong.is_empty() {
-            true => Ok(settings),
-            false => Err(Failure::Unusable {
+        if wrong.is_empty() {
+            Ok(settings)
+        } else {
+            Err(Failure::Unusable {
                 diagnostics: wrong,
                 files: files.clone(),
-            }),
+            })
         }
     }
 

@@ -201,17 +201,15 @@ impl Debounce {
         self.missing = 0;
         if self.loaded.as_ref() == Some(&text) {
             self.last = None;
-            return match std::mem::take(&mut self.told_gone) {
-                true => Seen::Back,
-                false => Seen::Nothing,
+            return if std::mem::take(&mut self.told_gone) {
+                Seen::Back
+            } else {
+                Seen::Nothing
             };
         }
         let again = self.last.as_ref() == Some(&text);
         self.last = Some(text);
-        match again {
-            true => Seen::Change,
-            false => Seen::Nothing,
-        }
+        if again { Seen::Change } else { Seen::Nothing }
     }
 
     fn loaded(&mut self, text: Option<String>) {
@@ -267,9 +265,10 @@ impl Fixed {
 
 /// The text of a plain file. A pipe (`<(…)` in a shell) says what it has to say once, and would block the second time.
 fn read_plain(path: &Path) -> io::Result<String> {
-    match fs::metadata(path)?.is_file() {
-        true => fs::read_to_string(path),
-        false => Err(io::Error::other("it is no plain file any more")),
+    if fs::metadata(path)?.is_file() {
+        fs::read_to_string(path)
+    } else {
+        Err(io::Error::other("it is no plain file any more"))
     }
 }
 

@@ -67,9 +67,10 @@ impl Terminal {
         Terminal {
             volume,
             paint: paint(),
-            times: match io::stderr().is_terminal() {
-                true => Times::Hidden,
-                false => Times::Shown,
+            times: if io::stderr().is_terminal() {
+                Times::Hidden
+            } else {
+                Times::Shown
             },
             own_times: Times::Hidden,
         }
@@ -294,9 +295,10 @@ const OWN_MODULES: [&str; 3] = ["outport", "outport_runtime", "outport_egress"];
 fn paint() -> Colours {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let cannot = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-    match io::stderr().is_terminal() && !refused && !cannot {
-        true => Colours::Terminal,
-        false => Colours::Plain,
+    if io::stderr().is_terminal() && !refused && !cannot {
+        Colours::Terminal
+    } else {
+        Colours::Plain
     }
 }
 

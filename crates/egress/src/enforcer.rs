@@ -243,9 +243,10 @@ impl Enforcer {
         let peer = Endpoint::from(remote);
         let attempt = Attempt::Send { remote: peer };
         let mut state = self.state()?;
-        let recording = match state.peers.knows(peer, now) {
-            true => Recording::OnDenial,
-            false => Recording::Always,
+        let recording = if state.peers.knows(peer, now) {
+            Recording::OnDenial
+        } else {
+            Recording::Always
         };
         let (permit, decision) = self.decide(&mut state, &attempt, self.usage(), recording, now)?;
         let permit = self.bind(&attempt, permit, remote, decision)?;
@@ -273,9 +274,10 @@ impl Enforcer {
         let told = state
             .unsolicited_told
             .is_some_and(|told| now.duration_since(told) < UNSOLICITED_INTERVAL);
-        let recording = match told {
-            true => Recording::Never,
-            false => Recording::OnDenial,
+        let recording = if told {
+            Recording::Never
+        } else {
+            Recording::OnDenial
         };
         let peer = Endpoint::from(peer);
         let verdict = self

@@ -118,9 +118,10 @@ impl Followed {
 
     /// Notes that the guest's side ends it: the guest, or the end of its instance.
     pub(crate) fn note_end_by_guest(&self) {
-        self.note_end(match self.enforcer.is_ending() {
-            true => EndedBy::Instance,
-            false => EndedBy::Guest,
+        self.note_end(if self.enforcer.is_ending() {
+            EndedBy::Instance
+        } else {
+            EndedBy::Guest
         });
     }
 
@@ -163,9 +164,10 @@ impl Followed {
     }
 
     fn cause(&self, otherwise: EndedBy) -> (EndedBy, Option<String>) {
-        let otherwise = match self.peer_ends.load(Ordering::Relaxed) {
-            true => EndedBy::Peer,
-            false => otherwise,
+        let otherwise = if self.peer_ends.load(Ordering::Relaxed) {
+            EndedBy::Peer
+        } else {
+            otherwise
         };
         self.cause.get().cloned().unwrap_or((otherwise, None))
     }

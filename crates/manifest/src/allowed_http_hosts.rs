@@ -29,9 +29,12 @@ pub(crate) fn read_http_hosts(found: &mut Findings, node: Node<'_>) -> (Vec<Outb
     let everything = hosts.iter().position(|host| host.value == EVERYTHING);
     let read: Vec<Option<Vec<String>>> = match everything {
         Some(first) => (0..hosts.len())
-            .map(|number| match number == first {
-                true => Some(["http://*:*", "https://*:*"].map(str::to_owned).into()),
-                false => Some(Vec::new()),
+            .map(|number| {
+                if number == first {
+                    Some(["http://*:*", "https://*:*"].map(str::to_owned).into())
+                } else {
+                    Some(Vec::new())
+                }
             })
             .collect(),
         None => hosts.iter().map(|host| entries_of(found, host)).collect(),

@@ -32,9 +32,10 @@ impl Digest {
     /// Anything but `sha256:` and 64 hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
         let hex = text.strip_prefix("sha256:").ok_or(SourceError::DigestKind)?;
-        match hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            true => Ok(Self(hex.to_ascii_lowercase())),
-            false => Err(SourceError::DigestLength),
+        if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            Ok(Self(hex.to_ascii_lowercase()))
+        } else {
+            Err(SourceError::DigestLength)
         }
     }
 

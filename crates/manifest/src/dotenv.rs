@@ -49,9 +49,10 @@ pub(crate) fn read_dotenv(source: &SourceFile) -> DotEnv {
                 values.insert(name, value);
             }
             Err(wrong) => {
-                match problems.len() < MOST_PROBLEMS {
-                    true => problems.push(problem(source, start, wrong)),
-                    false => more += 1,
+                if problems.len() < MOST_PROBLEMS {
+                    problems.push(problem(source, start, wrong))
+                } else {
+                    more += 1
                 }
                 reader.skip_line();
             }
@@ -136,9 +137,10 @@ impl Reader<'_> {
         let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
         let name = &rest[..end];
         self.at += end;
-        match name.starts_with(|c: char| c.is_ascii_digit()) {
-            true => String::new(),
-            false => name.to_owned(),
+        if name.starts_with(|c: char| c.is_ascii_digit()) {
+            String::new()
+        } else {
+            name.to_owned()
         }
     }
 
@@ -186,9 +188,10 @@ impl Reader<'_> {
                 if braces {
                     self.next();
                 }
-                let name = self.name(match braces {
-                    true => is_part_of_a_name,
-                    false => is_part_of_a_word,
+                let name = self.name(if braces {
+                    is_part_of_a_name
+                } else {
+                    is_part_of_a_word
                 });
                 if braces && self.next() != Some('}') {
                     return Err("`${` has no `}`");
@@ -202,9 +205,10 @@ impl Reader<'_> {
             '\0' => return Err("it has a zero byte"),
             other => value.push(other),
         }
-        match value.len() > LONGEST {
-            true => Err("the value is too long"),
-            false => Ok(()),
+        if value.len() > LONGEST {
+            Err("the value is too long")
+        } else {
+            Ok(())
         }
     }
 

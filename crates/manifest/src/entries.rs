@@ -134,9 +134,10 @@ fn fill_in(template: &Template, variables: &Variables, location: &Location) -> F
             left,
         });
     }
-    let entry = match text.is_secret() {
-        true => Entry::parse_shown_as(text.expose(), template.as_str(), location.clone()),
-        false => Entry::parse_filled_in(text.expose(), location.clone()),
+    let entry = if text.is_secret() {
+        Entry::parse_shown_as(text.expose(), template.as_str(), location.clone())
+    } else {
+        Entry::parse_filled_in(text.expose(), location.clone())
     };
     match entry {
         Ok(entry) if text.is_secret() => Filled::SecretEntry(

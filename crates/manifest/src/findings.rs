@@ -102,13 +102,14 @@ impl Findings {
     }
 
     fn report_syntax(&mut self, mistake: &SyntaxMistake) {
-        let reported = match mistake.is_duplicate_key() {
-            true => Mistake::DuplicateKey {
+        let reported = if mistake.is_duplicate_key() {
+            Mistake::DuplicateKey {
                 key: self.source.slice(&mistake.span).to_owned(),
-            },
-            false => Mistake::Syntax {
+            }
+        } else {
+            Mistake::Syntax {
                 message: mistake.message.clone(),
-            },
+            }
         };
         self.report(&mistake.span, reported);
     }

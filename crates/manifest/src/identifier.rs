@@ -66,9 +66,10 @@ pub enum IdentifierError {
 
 /// A name in kebab or in snake case, such as that of a key-value store.
 pub(crate) fn check_label(text: &str) -> Result<(), IdentifierError> {
-    match text.contains('_') {
-        true => Separator::Underscore.check(text),
-        false => Separator::Hyphen.check(text),
+    if text.contains('_') {
+        Separator::Underscore.check(text)
+    } else {
+        Separator::Hyphen.check(text)
     }
 }
 

@@ -207,9 +207,12 @@ fn read_variable(
         .is_some_and(|flag| flag.as_ref().is_none_or(|flag| flag.value));
     let fallback = match (is_required, default) {
         (true, None) => Fallback::Required,
-        (false, Some(default)) => Fallback::Value(default?.map(|text| match secret {
-            true => VariableText::secret(text),
-            false => VariableText::public(text),
+        (false, Some(default)) => Fallback::Value(default?.map(|text| {
+            if secret {
+                VariableText::secret(text)
+            } else {
+                VariableText::public(text)
+            }
         })),
         (true, Some(_)) => {
             let both = Mistake::VariableWithBoth {

@@ -316,11 +316,12 @@ impl Mistake {
             Self::VariableNotSet { name, secret } => {
                 let [option, variable] = [name.to_string(), name.environment_variable()];
                 let (option, variable) = (text::quote(&option), text::quote(&variable));
-                Some(match secret {
-                    // Others on the machine see the arguments of a process.
-                    true => format!("set `{variable}`, or pass `--variable {option}=@FILE`"),
-                    false => format!("pass `--variable {option}=…` or set `{variable}`"),
-                })
+                Some(if *secret {
+// Others on the machine see the arguments of a process.
+format!("set `{variable}`, or pass `--variable {option}=@FILE`")
+} else {
+format!("pass `--variable {option}=…` or set `{variable}`")
+})
             }
             _ => None,
         }

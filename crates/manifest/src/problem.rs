@@ -163,9 +163,10 @@ impl<T> Reading<T> {
     /// # Errors
     /// All that was wrong.
     pub fn complete(self) -> Result<(T, Vec<Note>), Problems> {
-        match self.problems.is_empty() {
-            true => Ok((self.tentative, self.notes)),
-            false => Err(Problems(self.problems)),
+        if self.problems.is_empty() {
+            Ok((self.tentative, self.notes))
+        } else {
+            Err(Problems(self.problems))
         }
     }
 

@@ -80,12 +80,11 @@ impl AppReading {
             [] => self.parts().flat_map(Reading::problems).cloned().collect(),
             wrong => wrong.to_vec(),
         };
-        match wrong.is_empty() {
-            true => {
-                let notes = self.notes().cloned().collect();
-                Ok((self.app, notes))
-            }
-            false => Err(Problems(wrong)),
+        if wrong.is_empty() {
+            let notes = self.notes().cloned().collect();
+            Ok((self.app, notes))
+        } else {
+            Err(Problems(wrong))
         }
     }
 

@@ -231,9 +231,10 @@ fn read_dns_servers(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<Locate
 
 /// One string (`"53,80-90"`), one number, or an array of both.
 fn read_ports(found: &mut Findings, node: Node<'_>) -> Option<Located<PortSet>> {
-    let items = match node.is_array() {
-        true => node.items(found, "an array"),
-        false => vec![node],
+    let items = if node.is_array() {
+        node.items(found, "an array")
+    } else {
+        vec![node]
     };
     let sets = items.into_iter().filter_map(|item| read_port_set(found, item));
     let ports = sets

@@ -133,9 +133,10 @@ impl SourceFile {
     /// exactly if it is written without escapes, else all of it.
     pub fn part_of(&self, content: &Span, value: &str, inner: &Span) -> Span {
         let written_as_is = self.slice(content) == value;
-        match written_as_is && inner.start <= inner.end && inner.end <= value.len() {
-            true => content.start + inner.start..content.start + inner.end,
-            false => content.clone(),
+        if written_as_is && inner.start <= inner.end && inner.end <= value.len() {
+            content.start + inner.start..content.start + inner.end
+        } else {
+            content.clone()
         }
     }
 

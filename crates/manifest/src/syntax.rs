@@ -130,9 +130,10 @@ impl Repaired {
             .filter(|span| mistakes.iter().any(|mistake| touch(span, &mistake.span)))
             .find_map(|span| {
                 let text = &self.text[span.clone()];
-                let (kind, closer) = match text.starts_with('{') {
-                    true => ("inline table", '}'),
-                    false => ("array", ']'),
+                let (kind, closer) = if text.starts_with('{') {
+                    ("inline table", '}')
+                } else {
+                    ("array", ']')
                 };
                 (span.end >= end || !text.ends_with(closer)).then_some((span.start, kind))
             })?;

@@ -102,9 +102,10 @@ impl Template {
                 }
             }
         }
-        Ok(match secret {
-            true => VariableText::secret(text),
-            false => VariableText::public(text),
+        Ok(if secret {
+            VariableText::secret(text)
+        } else {
+            VariableText::public(text)
         })
     }
 }

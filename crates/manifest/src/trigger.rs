@@ -292,12 +292,11 @@ fn read_private_route(found: &mut Findings, node: Node<'_>) -> Option<Located<Ro
         .and_then(|node| node.boolean(found));
     fields.finish(found);
     let private = private?;
-    match private.value {
-        true => Some(Located::new(Route::Private, node.span())),
-        false => {
-            found.report(&private.span, Mistake::Route(RouteError::NotPrivate));
-            None
-        }
+    if private.value {
+        Some(Located::new(Route::Private, node.span()))
+    } else {
+        found.report(&private.span, Mistake::Route(RouteError::NotPrivate));
+        None
     }
 }
 

@@ -46,9 +46,10 @@ impl fmt::Display for VariableText {
 
 impl fmt::Debug for VariableText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.secret {
-            true => f.write_str("***"),
-            false => fmt::Debug::fmt(&*self.text, f),
+        if self.secret {
+            f.write_str("***")
+        } else {
+            fmt::Debug::fmt(&*self.text, f)
         }
     }
 }

@@ -186,9 +186,12 @@ impl GivenVariables {
     /// The value of a variable, if anything sets it; or the environment variable whose value is not text.
     fn value_of(&self, declaration: &VariableDeclaration) -> Result<Option<VariableValue>, String> {
         let name = declaration.name.value.as_str();
-        let secrecy = |text: &str| match declaration.secret {
-            true => VariableText::secret(text),
-            false => VariableText::public(text),
+        let secrecy = |text: &str| {
+            if declaration.secret {
+                VariableText::secret(text)
+            } else {
+                VariableText::public(text)
+            }
         };
         if let Some((_, text)) = self.arguments.iter().rev().find(|(given, _)| given == name) {
             return Ok(Some(VariableValue {

@@ -114,9 +114,10 @@ fn a_name_of_the_environment_that_is_nearly_that_of_a_variable_without_a_value_i
         for (of_the_environment, location) in [(true, name.to_owned()), (false, ".env:2:1".to_owned())] {
             let mut given = GivenVariables::default();
             given.set("set", "x");
-            match of_the_environment {
-                true => given.environment(environment(&[(name, "hunter2")])),
-                false => given.dotenv(&SourceFile::new(".env", format!("# mine\n{name}=hunter2\n"))),
+            if of_the_environment {
+                given.environment(environment(&[(name, "hunter2")]))
+            } else {
+                given.dotenv(&SourceFile::new(".env", format!("# mine\n{name}=hunter2\n")))
             }
             let reading = resolve(&manifest, &given);
             let told: Vec<String> = reading.notes().iter().map(Note::to_string).collect();

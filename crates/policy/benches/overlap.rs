@@ -71,9 +71,10 @@ fn of_one_host(bencher: Bencher<'_, '_>, entries: usize) {
 
 /// Entries of which every second one covers much of the other list's hosts, on a port of its own or on all.
 fn wide(n: usize) -> Entry {
-    let port = match n.is_multiple_of(20) {
-        true => "*".to_owned(),
-        false => (1024 + n % 50_000).to_string(),
+    let port = if n.is_multiple_of(20) {
+        "*".to_owned()
+    } else {
+        (1024 + n % 50_000).to_string()
     };
     let text = match n % 10 {
         0 => format!("*://*:{port}"),

@@ -81,9 +81,10 @@ fn filter<'f>(entry: &Entry, owners: &'f dyn Fn(usize) -> bool) -> Filter<'f> {
 }
 
 fn wildcards_count_for(entry: &Entry) -> Wildcards {
-    match says_that_answers_are_meant(entry) {
-        true => Wildcards::Ignored,
-        false => Wildcards::Count,
+    if says_that_answers_are_meant(entry) {
+        Wildcards::Ignored
+    } else {
+        Wildcards::Count
     }
 }
 

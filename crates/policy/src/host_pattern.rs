@@ -77,9 +77,12 @@ impl HostPattern {
             return Err(EntryProblem::BareIpv6(ip));
         }
         // Asked of the name, not of the text: `SELF`, `self.` and `self.alt` are the app as well.
-        parse_name(text).map(|name| match name.is_the_app_itself() {
-            true => Self::ToSelf,
-            false => Self::Name(name),
+        parse_name(text).map(|name| {
+            if name.is_the_app_itself() {
+                Self::ToSelf
+            } else {
+                Self::Name(name)
+            }
         })
     }
 }

@@ -92,9 +92,10 @@ pub enum Spelling {
 impl Spelling {
     /// How `text`, which [`Name::parse`] takes, writes a name.
     pub fn of(text: &str) -> Spelling {
-        match text.ends_with(DOTS) {
-            true => Spelling::Absolute,
-            false => Spelling::Relative,
+        if text.ends_with(DOTS) {
+            Spelling::Absolute
+        } else {
+            Spelling::Relative
         }
     }
 }

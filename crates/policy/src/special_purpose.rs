@@ -52,9 +52,10 @@ fn without(net: IpNet, hole: IpNet) -> Vec<IpNet> {
         };
     }
     let halves = net.subnets(net.prefix_len() + 1).into_iter().flatten();
-    match net == hole {
-        true => Vec::new(),
-        false => halves.flat_map(|half| without(half, hole)).collect(),
+    if net == hole {
+        Vec::new()
+    } else {
+        halves.flat_map(|half| without(half, hole)).collect()
     }
 }
 

@@ -78,9 +78,10 @@ pub fn log(text: &str) -> Cow<'_, str> {
 
 /// The same of a text that nobody else needs.
 pub fn into_log(text: String) -> String {
-    match is_logged_as_it_is(&text) {
-        true => text,
-        false => log(&text).into_owned(),
+    if is_logged_as_it_is(&text) {
+        text
+    } else {
+        log(&text).into_owned()
     }
 }
 

@@ -188,9 +188,10 @@ impl CompilerProcess {
         let Conversation { stream, waited, told } = &mut *conversation;
         Request::Compile(bytes).write(stream)?;
         // Many small ones take as long as a large one: the first word of all is said after the time of all.
-        let timeout = match *told {
-            true => PATIENCE,
-            false => PATIENCE.saturating_sub(*waited).max(Duration::from_millis(1)),
+        let timeout = if *told {
+            PATIENCE
+        } else {
+            PATIENCE.saturating_sub(*waited).max(Duration::from_millis(1))
         };
         stream.set_read_timeout(Some(timeout))?;
         let begun = Instant::now();
@@ -223,11 +224,10 @@ impl CompilerProcess {
 
     fn tell(&self, path: &Path, size: u64) {
         let (path, size) = (text::path(path), Bytes(size));
-        match self.keeps {
-            true => tracing::info!("compiling `{path}` ({size}), which is done once"),
-            false => {
-                tracing::info!("compiling `{path}` ({size}), at every start since compiled code is not kept");
-            }
+        if self.keeps {
+            tracing::info!("compiling `{path}` ({size}), which is done once")
+        } else {
+            tracing::info!("compiling `{path}` ({size}), at every start since compiled code is not kept");
         }
     }
 

@@ -302,9 +302,10 @@ impl Source {
                 break;
             }
         }
-        match problems.is_empty() {
-            true => Ok(unmatched),
-            false => Err(problems),
+        if problems.is_empty() {
+            Ok(unmatched)
+        } else {
+            Err(problems)
         }
     }
 }

@@ -38,9 +38,10 @@ pub fn open_or_handed(path: &Path) -> io::Result<File> {
     let handed = HANDED.iter().any(|place| path.starts_with(place));
     let kind = std::fs::metadata(path)?.file_type();
     let device = kind.is_char_device() || kind.is_block_device();
-    match device || (handed && kind.is_fifo()) {
-        true => File::open(path),
-        false => open(path),
+    if device || (handed && kind.is_fifo()) {
+        File::open(path)
+    } else {
+        open(path)
     }
 }
 

@@ -212,9 +212,10 @@ impl Enforced {
     ///
     /// When the kernel refuses the filter.
     pub fn seal(&self, times: FileTimes) -> Result<(), SandboxError> {
-        match self.system_calls {
-            true => kernel::seal(times),
-            false => Ok(()),
+        if self.system_calls {
+            kernel::seal(times)
+        } else {
+            Ok(())
         }
     }
 

@@ -244,15 +244,16 @@ fn iso_8_a_request_breaks_off_that_its_guest_does_not_finish() {
             let address = app.address();
             let script = format!("/greedy/play?http.upload%20{length}%20http://{server}/");
             let end = thread::scope(|scope| {
-                let hearing = scope.spawn(|| match whole {
-                    true => {
+                let hearing = scope.spawn(|| {
+                    if whole {
                         let mut stream = listener.accept().unwrap().0;
                         stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
                         let mut all = Vec::new();
                         let _ = stream.read_to_end(&mut all);
                         all
+                    } else {
+                        heard(&listener)
                     }
-                    false => heard(&listener),
                 });
                 let asking = scope.spawn(|| http::get(address, &script));
                 let end = hearing.join().unwrap();

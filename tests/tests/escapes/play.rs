@@ -118,12 +118,13 @@ fn answer(dns: &DnsServer, replies: &BTreeMap<String, Vec<String>>) {
 }
 
 fn start(world: &World, guest: &str, dns: &DnsServer) -> Running {
-    let outport = match world.components.is_empty() {
-        true => world
+    let outport = if world.components.is_empty() {
+        world
             .allow
             .iter()
-            .fold(Outport::serve(guest::path(guest)), Outport::allow),
-        false => Outport::up(&manifest(&world.components, &guest::path(guest))),
+            .fold(Outport::serve(guest::path(guest)), Outport::allow)
+    } else {
+        Outport::up(&manifest(&world.components, &guest::path(guest)))
     };
     let outport = world.deny.iter().fold(outport, Outport::deny);
     let outport = world

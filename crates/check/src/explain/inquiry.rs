@@ -86,9 +86,10 @@ impl<'a> Inquiry<'a> {
         }
         let (addresses, source) = self.addresses_of(name);
         if !addresses.is_empty() {
-            return match self.take_answers(name, addresses, source).is_empty() {
-                true => Verdict::Denied,
-                false => Verdict::Allowed,
+            return if self.take_answers(name, addresses, source).is_empty() {
+                Verdict::Denied
+            } else {
+                Verdict::Allowed
             };
         }
         let answer = |address| Attempt::Answer {
@@ -329,8 +330,9 @@ fn situation<'a>(grants: &'a Grants, peers: &'a Peers) -> Situation<'a> {
 /// One that gets through is enough; all are asked.
 fn any(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
     let all: Vec<Verdict> = verdicts.collect();
-    match all.contains(&Verdict::Allowed) {
-        true => Verdict::Allowed,
-        false => Verdict::Denied,
+    if all.contains(&Verdict::Allowed) {
+        Verdict::Allowed
+    } else {
+        Verdict::Denied
     }
 }

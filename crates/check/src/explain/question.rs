@@ -128,14 +128,15 @@ impl FromStr for Question {
         }
         let scheme = Scheme::parse(protocol).ok_or_else(|| QuestionError::Protocol(protocol.to_owned()))?;
         let port = port.or_else(|| scheme.default_port()).ok_or_else(needed)?;
-        Ok(match is_spoken(&scheme) {
-            true => Self::Request { scheme, host, port },
-            false => Self::Socket {
+        Ok(if is_spoken(&scheme) {
+            Self::Request { scheme, host, port }
+        } else {
+            Self::Socket {
                 transport: Transport::Tcp,
                 host,
                 port,
                 scheme: Some(scheme),
-            },
+            }
         })
     }
 }

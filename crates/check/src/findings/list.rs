@@ -30,21 +30,18 @@ pub(super) fn findings(
             let (entry, by) = (text::excerpt(one.entry.text()), by.join(", "));
             let location = one.entry.location().clone();
             let for_now = one.entry.is_filled_in() || one.covered_by.iter().any(|entry| entry.is_filled_in());
-            let finding = match for_now {
+            let finding = if for_now {
                 // With other values it may add something, so it stays where it is.
-                true => {
-                    let message = format!(
-                        "`{entry}` adds nothing with the present values of variables: {by} {verb} all of it"
-                    );
-                    Diagnostic::new(Code::Redundant, location, message).with_severity(Severity::Note)
-                }
-                false => {
-                    let message = format!("`{entry}` adds nothing: {by} {verb} all of it");
-                    let fix = written_span(one.entry).map(|span| Fix::Remove { span });
-                    Diagnostic::new(Code::Redundant, location, message)
-                        .helped_by("take it out")
-                        .fixed_by(fix)
-                }
+                let message = format!(
+                    "`{entry}` adds nothing with the present values of variables: {by} {verb} all of it"
+                );
+                Diagnostic::new(Code::Redundant, location, message).with_severity(Severity::Note)
+            } else {
+                let message = format!("`{entry}` adds nothing: {by} {verb} all of it");
+                let fix = written_span(one.entry).map(|span| Fix::Remove { span });
+                Diagnostic::new(Code::Redundant, location, message)
+                    .helped_by("take it out")
+                    .fixed_by(fix)
             };
             let finding = one.covered_by.iter().fold(finding, |finding, entry| {
                 finding.related_to(
@@ -52,9 +49,10 @@ pub(super) fn findings(
                     format!("`{}` permits it here", text::excerpt(entry.text())),
                 )
             });
-            match one.covered_by.iter().any(|entry| entry.is_concealed()) {
-                true => finding.concealing(one.entry),
-                false => finding,
+            if one.covered_by.iter().any(|entry| entry.is_concealed()) {
+                finding.concealing(one.entry)
+            } else {
+                finding
             }
         })
         .collect();

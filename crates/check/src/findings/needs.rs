@@ -56,21 +56,22 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic>
         ),
         Some(first) if all_were_read && interfaces.uses_sockets() && permit_no_socket(subject.entries) => {
             let location = first.location().clone();
-            Some(match interfaces.brings_whole_libc() {
-                true => whole_libc(
+            Some(if interfaces.brings_whole_libc() {
+                whole_libc(
                     Code::NoSocketEntry,
                     location,
                     format!(
                         "the entries of `{id}` permit URLs only; its C library imports `wasi:sockets`, and every \
                          socket is refused"
                     ),
-                ),
-                false => Diagnostic::new(
+                )
+            } else {
+                Diagnostic::new(
                     Code::NoSocketEntry,
                     location,
                     format!("`{id}` imports `wasi:sockets`, and its entries permit URLs only: every socket is refused"),
                 )
-                .helped_by("write `*://HOST:PORT` for what it connects to by itself"),
+                .helped_by("write `*://HOST:PORT` for what it connects to by itself")
             })
         }
         Some(_) => None,

@@ -151,9 +151,10 @@ fn with_places(finding: Diagnostic, cuts: &[Cut<'_>], entry: &Entry) -> Diagnost
             lifts.push(switch);
         }
     }
-    match lifts.is_empty() {
-        true => finding,
-        false => finding.helped_by(format!("the operator can lift this with `{}`", lifts.join(" "))),
+    if lifts.is_empty() {
+        finding
+    } else {
+        finding.helped_by(format!("the operator can lift this with `{}`", lifts.join(" ")))
     }
 }
 
@@ -171,8 +172,9 @@ fn with_place(finding: Diagnostic, by: &KeptOutBy<'_>) -> Diagnostic {
         KeptOutBy::Limit(_) => return finding,
     };
     let what = format!("`{text}` is denied here");
-    match finding.related.iter().any(|(_, own)| *own == what) {
-        true => finding,
-        false => finding.related_to(location.clone(), what),
+    if finding.related.iter().any(|(_, own)| *own == what) {
+        finding
+    } else {
+        finding.related_to(location.clone(), what)
     }
 }

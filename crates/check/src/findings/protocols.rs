@@ -49,15 +49,16 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Diagnostic> {
     let (first, url) = unspoken(entry).next()?;
     let whole = names.len() == entry.schemes().len();
     let text = text::excerpt(entry.text());
-    let message = match whole {
-        true => format!(
+    let message = if whole {
+        format!(
             "`{text}` permits nothing: Outport has no interface that speaks {}, and such an entry gives no socket",
             names.join(" or ")
-        ),
-        false => format!(
+        )
+    } else {
+        format!(
             "{} in `{text}` permits nothing: Outport has no interface that speaks it, and it gives no socket",
             names.join(" and ")
-        ),
+        )
     };
     let severity = if whole { Severity::Warning } else { Severity::Note };
     let finding = Diagnostic::new(Code::NoEffect, entry.location().clone(), message).with_severity(severity);
@@ -113,13 +114,17 @@ fn as_socket(entry: &Entry, scheme: &EntryScheme) -> String {
     });
     let hosts: Vec<String> = hosts.collect();
     let ports = entry.ports_for(scheme);
-    let listed = |parts: &str| match parts.contains(',') {
-        true => format!("{{{parts}}}"),
-        false => parts.to_owned(),
+    let listed = |parts: &str| {
+        if parts.contains(',') {
+            format!("{{{parts}}}")
+        } else {
+            parts.to_owned()
+        }
     };
-    let ports = match ports.is_all() {
-        true => "PORT".to_owned(),
-        false => ports.to_string(),
+    let ports = if ports.is_all() {
+        "PORT".to_owned()
+    } else {
+        ports.to_string()
     };
     format!("*://{}:{}", listed(&hosts.join(",")), listed(&ports))
 }

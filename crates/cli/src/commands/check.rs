@@ -120,13 +120,15 @@ impl Options {
             Format::Json => report_json(&report.findings, &report.tests),
             Format::Sarif => report_sarif(&report.findings, env!("CARGO_PKG_VERSION")),
             Format::Human => {
-                let colours = match io::stdout().is_terminal() {
-                    true => terminal.paint(),
-                    false => Colours::Plain,
+                let colours = if io::stdout().is_terminal() {
+                    terminal.paint()
+                } else {
+                    Colours::Plain
                 };
-                let detail = match terminal.is_verbose() {
-                    true => Detail::Full,
-                    false => Detail::Brief,
+                let detail = if terminal.is_verbose() {
+                    Detail::Full
+                } else {
+                    Detail::Brief
                 };
                 let renderer = Renderer::report(detail, colours);
                 let findings = renderer.render_all(&report.findings, report.files.sources());

@@ -125,10 +125,11 @@ impl Options {
                 continue;
             }
             let warning = Diagnostic::warning(format!("what is assumed of `{name}` is not used"));
-            let why = match name.is_localhost() {
-                true => "`localhost` has addresses of its own, whatever is assumed".to_owned(),
-                false => "no destination that is asked about has this name, and the operator denies none of this name"
-                    .to_owned(),
+            let why = if name.is_localhost() {
+                "`localhost` has addresses of its own, whatever is assumed".to_owned()
+            } else {
+                "no destination that is asked about has this name, and the operator denies none of this name"
+                    .to_owned()
             };
             Terminal::new(false, false).show(&warning.helped_by(why), files);
         }

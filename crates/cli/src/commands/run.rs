@@ -100,9 +100,10 @@ fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> Result<i32,
         Ok(status) => Ok(status),
         Err(error @ CommandError::NoMemory { .. }) => Err(refused(error)),
         Err(error) => {
-            let told = match terminal.is_verbose() {
-                true => format!("{error:#}"),
-                false => error.to_string(),
+            let told = if terminal.is_verbose() {
+                format!("{error:#}")
+            } else {
+                error.to_string()
             };
             terminal.show(&Diagnostic::error(told), &Files::default());
             Ok(TRAPPED)

@@ -80,9 +80,10 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let components = &written.manifest.components;
     remarks.extend(startup.settings.client_tls.unknown_components(components));
     options.check_components(&written.manifest)?;
-    let listeners = match options.serves_http(&written.manifest) {
-        true => Some(options.service.bind()?),
-        false => None,
+    let listeners = if options.serves_http(&written.manifest) {
+        Some(options.service.bind()?)
+    } else {
+        None
     };
     let ready = startup
         .enter_sandbox(Needs {
@@ -191,9 +192,10 @@ impl Options {
             client_tls: &|id| settings.client_tls.of(id.as_str()),
             variables: &written.variables,
             environment: &environment(&self.env),
-            output_lines: match self.no_output_prefix {
-                true => OutputLines::Plain,
-                false => OutputLines::Named,
+            output_lines: if self.no_output_prefix {
+                OutputLines::Plain
+            } else {
+                OutputLines::Named
             },
             files_size: self.operator.loading.files(),
             request_limits: self.limits.of_a_request(&self.service.limits)?,
@@ -263,9 +265,10 @@ fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> i32 {
     match outcome {
         Ok(status) => status,
         Err(error) => {
-            let told = match terminal.is_verbose() {
-                true => format!("{error:#}"),
-                false => error.to_string(),
+            let told = if terminal.is_verbose() {
+                format!("{error:#}")
+            } else {
+                error.to_string()
             };
             terminal.show(&Diagnostic::error(told), &Files::default());
             TRAPPED

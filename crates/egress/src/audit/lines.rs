@@ -90,9 +90,10 @@ impl Lines {
 
     /// Puts a line into the queue if fewer than `most` wait in it, or counts it as lost.
     pub(super) fn put_below(&self, most: usize, line: String) {
-        match self.waiting() < most {
-            true => self.put(line),
-            false => drop(self.counts.lost.fetch_add(1, Ordering::Relaxed)),
+        if self.waiting() < most {
+            self.put(line)
+        } else {
+            self.counts.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -142,9 +143,10 @@ impl Lines {
     }
 
     fn patience(&self) -> Duration {
-        match self.stands_still.load(Ordering::Relaxed) {
-            true => PAUSE,
-            false => FLUSH_TIME,
+        if self.stands_still.load(Ordering::Relaxed) {
+            PAUSE
+        } else {
+            FLUSH_TIME
         }
     }
 }

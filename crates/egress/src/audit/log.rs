@@ -144,9 +144,10 @@ impl AuditSink for AuditLog {
     }
 
     fn outcomes(&self) -> Outcomes {
-        match self.only_denials {
-            true => Outcomes::None,
-            false => Outcomes::All,
+        if self.only_denials {
+            Outcomes::None
+        } else {
+            Outcomes::All
         }
     }
 

@@ -191,14 +191,13 @@ fn open_at(path: &Path, cut_off: bool) -> io::Result<File> {
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = match is_pipe(path) {
+    let mut file = if is_pipe(path) {
         // To open a pipe to write waits for a reader, which whoever opens it both ways is (fifo(7)). That one is closed
         // again, or lines that nobody reads would count as written. One that may not be read is waited for.
-        true => {
-            let _reader = options.clone().read(true).open(path);
-            options.open(path)?
-        }
-        false => options.open(path)?,
+        let _reader = options.clone().read(true).open(path);
+        options.open(path)?
+    } else {
+        options.open(path)?
     };
     if cut_off {
         file.write_all(b"\n")?;
@@ -240,9 +239,10 @@ fn end_of_log(path: &Path) -> Result<bool, End> {
     (&mut file).take(LAST_PART).read_to_end(&mut last)?;
     let mut lines = last.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let is_log = LINE_BEGINS.starts_with(&first) || lines.any(|line| line.starts_with(LINE_BEGINS));
-    match is_log {
-        true => Ok(last.last().is_some_and(|byte| *byte != b'\n')),
-        false => Err(End::IsAnother),
+    if is_log {
+        Ok(last.last().is_some_and(|byte| *byte != b'\n'))
+    } else {
+        Err(End::IsAnother)
     }
 }
 

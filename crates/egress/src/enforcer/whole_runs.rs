@@ -93,9 +93,10 @@ fn poll<T>(future: &mut BoxFuture<'static, T>) -> Option<T> {
 }
 
 fn equal<T: std::fmt::Debug + PartialEq>(what: &str, found: T, expected: T) -> Result<(), String> {
-    match found == expected {
-        true => Ok(()),
-        false => Err(format!("{what}: {found:?}, and the model says {expected:?}")),
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: {found:?}, and the model says {expected:?}"))
     }
 }
 
@@ -271,9 +272,10 @@ impl Run {
                 .recheck(&attempt, played.gate.usage())
                 .err()
                 .map(Denied::reason);
-            match found.map_or(expected.is_empty(), |reason| expected.contains(&reason)) {
-                true => Ok(()),
-                false => Err(format!("{attempt}: {found:?}, and the model says {expected:?}")),
+            if found.map_or(expected.is_empty(), |reason| expected.contains(&reason)) {
+                Ok(())
+            } else {
+                Err(format!("{attempt}: {found:?}, and the model says {expected:?}"))
             }
         })
     }
@@ -385,9 +387,10 @@ impl Run {
             }
         }
         played.model.settle(name, number, chain, &left, self.now);
-        let expected = match left.is_empty() {
-            true => Err(LookupError::Refused),
-            false => Ok(left.iter().map(|target| address(*target)).collect()),
+        let expected = if left.is_empty() {
+            Err(LookupError::Refused)
+        } else {
+            Ok(left.iter().map(|target| address(*target)).collect())
         };
         equal(name, found, Some(expected))
     }

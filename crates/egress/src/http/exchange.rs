@@ -65,9 +65,10 @@ async fn send_out(
     let (head, body) = request.into_parts();
     let mut once_more = false;
     let (mut connection, response) = loop {
-        let mut connection = match once_more {
-            false => connection(enforcer, destination, &options, &slot).await?,
-            true => new_connection(enforcer, destination, &options, &slot).await?,
+        let mut connection = if once_more {
+            new_connection(enforcer, destination, &options, &slot).await?
+        } else {
+            connection(enforcer, destination, &options, &slot).await?
         };
         let lent = followed_body::of_request(body.lend(), followed);
         let attempt = Request::from_parts(head.clone(), lent);

@@ -276,9 +276,10 @@ impl Body for Loan {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let mut state = lock(&self.state);
-        match state.loan == self.number {
-            true => state.poll_frame(cx),
-            false => Poll::Ready(Some(Err(Error::ConnectionTerminated))),
+        if state.loan == self.number {
+            state.poll_frame(cx)
+        } else {
+            Poll::Ready(Some(Err(Error::ConnectionTerminated)))
         }
     }
 

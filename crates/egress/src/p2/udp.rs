@@ -120,9 +120,10 @@ impl HostUdpSocket for GateCtxView<'_> {
     }
 
     fn finish_bind(&mut self, socket: Resource<UdpSocket>) -> SocketResult<()> {
-        match std::mem::take(&mut self.udp(&socket)?.binding) {
-            true => Ok(()),
-            false => Err(ErrorCode::NotInProgress.into()),
+        if std::mem::take(&mut self.udp(&socket)?.binding) {
+            Ok(())
+        } else {
+            Err(ErrorCode::NotInProgress.into())
         }
     }
 
@@ -235,9 +236,10 @@ impl HostOutgoingDatagramStream for GateCtxView<'_> {
     fn check_send(&mut self, stream: Resource<OutgoingDatagramStream>) -> SocketResult<u64> {
         let stream = self.table.get_mut(&outgoing(&stream))?;
         // How many the system has room for it does not say. `send` says how many it took.
-        stream.permitted = match stream.udp.is_sendable() {
-            true => MOST_DATAGRAMS,
-            false => 0,
+        stream.permitted = if stream.udp.is_sendable() {
+            MOST_DATAGRAMS
+        } else {
+            0
         };
         Ok(stream.permitted as u64)
     }

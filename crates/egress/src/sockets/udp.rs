@@ -141,9 +141,10 @@ impl UdpSocket {
 
     /// Where the socket is bound to.
     pub(crate) fn local_address(&self) -> Result<SocketAddr, ErrorCode> {
-        match self.is_bound() {
-            true => local_address(&self.0.socket),
-            false => Err(ErrorCode::InvalidState),
+        if self.is_bound() {
+            local_address(&self.0.socket)
+        } else {
+            Err(ErrorCode::InvalidState)
         }
     }
 

@@ -38,9 +38,12 @@ impl Resolve for Names {
                 extent: Extent::Whole,
             })
         };
-        let flipped = || match self.flipped.swap(true, Ordering::Relaxed) {
-            false => AnswerSource::HostsFile,
-            true => AnswerSource::Server,
+        let flipped = || {
+            if self.flipped.swap(true, Ordering::Relaxed) {
+                AnswerSource::Server
+            } else {
+                AnswerSource::HostsFile
+            }
         };
         let result = match name.as_str() {
             "db.example" => answer(AnswerSource::Server, &[], &["127.0.0.1", "10.6.6.6"]),

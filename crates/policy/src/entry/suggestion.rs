@@ -79,9 +79,10 @@ fn with_some_port(text: &str) -> Cow<'_, str> {
 /// none: a suggestion that denies less than the operator meant would be copied.
 pub(crate) fn to_deny(text: &str) -> Option<Box<str>> {
     let text = text.trim_end_matches('/');
-    let candidates = match text.contains("://") {
-        true => [text.to_owned(), format!("{text}:*")],
-        false => [format!("*://{text}"), format!("*://{text}:*")],
+    let candidates = if text.contains("://") {
+        [text.to_owned(), format!("{text}:*")]
+    } else {
+        [format!("*://{text}"), format!("*://{text}:*")]
     };
     let readable = |text: &String| text.len() <= LONGEST && parts(text).is_ok();
     candidates.into_iter().find(readable).map(Into::into)

@@ -68,9 +68,10 @@ impl<'p> KeptOut<'p> {
                 Search::Nothing => {}
             }
         }
-        match unsure {
-            true => Left::Part { example: None },
-            false => Left::Nothing,
+        if unsure {
+            Left::Part { example: None }
+        } else {
+            Left::Nothing
         }
     }
 

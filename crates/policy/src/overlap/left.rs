@@ -204,9 +204,10 @@ impl Rules {
                     return ControlFlow::Break(found(&left, Some(Host::Address(address))));
                 }
             }
-            match tries < MOST_TRIES {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(Search::GaveUp),
+            if tries < MOST_TRIES {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(Search::GaveUp)
             }
         });
         match walked {
@@ -234,9 +235,10 @@ impl Forms {
     }
 
     fn verdict(&self) -> Search {
-        match self.dead_for_certain || self.all_dead == Some(true) {
-            true => Search::Nothing,
-            false => Search::GaveUp,
+        if self.dead_for_certain || self.all_dead == Some(true) {
+            Search::Nothing
+        } else {
+            Search::GaveUp
         }
     }
 }

@@ -344,12 +344,13 @@ fn permits_socket(policy: &Policy, transport: Transport, name: &Name, port: u16)
     if !allows(policy, &Attempt::Lookup { name }, &grants) {
         return false;
     }
-    let (addresses, source) = match name.is_localhost() {
-        true => (
+    let (addresses, source) = if name.is_localhost() {
+        (
             vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             AnswerSource::Localhost,
-        ),
-        false => (vec![IpAddr::from(UNLISTED)], AnswerSource::Server),
+        )
+    } else {
+        (vec![IpAddr::from(UNLISTED)], AnswerSource::Server)
     };
     let addresses: Vec<Address> = addresses.into_iter().map(Address::new).collect();
     let granted = addresses.iter().copied().filter(|address| {

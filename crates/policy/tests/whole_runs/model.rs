@@ -208,16 +208,18 @@ impl Model<'_> {
     }
 
     fn denied_whole_name(&self, name: &str, chain: &[&str]) -> Refused {
-        match self.nothing_left(|speaks, port| !self.denied_name(name, chain, speaks, port).is_empty()) {
-            true => self.denied_name(name, chain, Speaks::Tcp, 1),
-            false => Refused::new(),
+        if self.nothing_left(|speaks, port| !self.denied_name(name, chain, speaks, port).is_empty()) {
+            self.denied_name(name, chain, Speaks::Tcp, 1)
+        } else {
+            Refused::new()
         }
     }
 
     fn denied_whole_target(&self, target: Target) -> Refused {
-        match self.nothing_left(|speaks, port| !self.denied_target(target, speaks, port).is_empty()) {
-            true => self.denied_target(target, Speaks::Tcp, 1),
-            false => Refused::new(),
+        if self.nothing_left(|speaks, port| !self.denied_target(target, speaks, port).is_empty()) {
+            self.denied_target(target, Speaks::Tcp, 1)
+        } else {
+            Refused::new()
         }
     }
 

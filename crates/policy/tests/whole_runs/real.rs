@@ -23,9 +23,10 @@ pub(crate) fn real_operator(model: &MOperator) -> Operator {
     operator.limits.udp = lift(model.udp);
     operator.limits.link_local = lift(model.link);
     operator.limits.loopback_answers = lift(model.loopback_answers);
-    operator.limits.loopback_ports = match model.low_ports {
-        true => PortSet::from_iter([PortRange::ALL]),
-        false => PortSet::EMPTY,
+    operator.limits.loopback_ports = if model.low_ports {
+        PortSet::from_iter([PortRange::ALL])
+    } else {
+        PortSet::EMPTY
     };
     operator.quotas.lookups_in_flight = u32::try_from(MOST_IN_FLIGHT).unwrap();
     operator.quotas.granted_names = MOST_NAMES;
@@ -59,9 +60,10 @@ pub(crate) fn address(target: Target) -> Address {
 
 /// `localhost` is never a server's business.
 pub(crate) fn source(name: &str) -> AnswerSource {
-    match a_name(name).is_localhost() {
-        true => AnswerSource::Localhost,
-        false => AnswerSource::Server,
+    if a_name(name).is_localhost() {
+        AnswerSource::Localhost
+    } else {
+        AnswerSource::Server
     }
 }
 

@@ -87,9 +87,10 @@ impl Run {
             Decision::Deny(denial) => Some(denial.reason()),
         };
         let agree = found.map_or(expected.is_empty(), |reason| expected.contains(&reason));
-        match agree {
-            true => Ok(found.is_none()),
-            false => Err(format!("{attempt}: {found:?}, and the model says {expected:?}")),
+        if agree {
+            Ok(found.is_none())
+        } else {
+            Err(format!("{attempt}: {found:?}, and the model says {expected:?}"))
         }
     }
 

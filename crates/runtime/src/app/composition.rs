@@ -118,9 +118,10 @@ impl Composition {
                 }
             }
         }
-        match problems.is_empty() {
-            true => Ok(main.map(|main| Composition { main, parts })),
-            false => Err(problems),
+        if problems.is_empty() {
+            Ok(main.map(|main| Composition { main, parts }))
+        } else {
+            Err(problems)
         }
     }
 

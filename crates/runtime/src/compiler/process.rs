@@ -56,9 +56,10 @@ fn end_with_parent() -> io::Result<()> {
     let parent = rustix::process::getppid();
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     // It may have ended before.
-    match rustix::process::getppid() == parent {
-        true => Ok(()),
-        false => Err(io::ErrorKind::BrokenPipe.into()),
+    if rustix::process::getppid() == parent {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::BrokenPipe.into())
     }
 }
 

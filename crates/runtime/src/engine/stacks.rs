@@ -46,9 +46,10 @@ impl Stacks {
         if change != 0 && estimate.0.fetch_add(change, Ordering::Relaxed) + change < 0 {
             estimate.0.store(0, Ordering::Relaxed);
         }
-        match now > self.ordinary && estimate.0.load(Ordering::Relaxed) > MANY {
-            true => Err(TooManyStacks),
-            false => Ok(()),
+        if now > self.ordinary && estimate.0.load(Ordering::Relaxed) > MANY {
+            Err(TooManyStacks)
+        } else {
+            Ok(())
         }
     }
 }

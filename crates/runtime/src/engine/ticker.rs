@@ -77,9 +77,10 @@ impl Ticker {
 
     /// A guest saw the epoch move that had held the processor for `held` before. Answers how long a tick is.
     pub(super) fn interrupted(&self, held: Duration) -> Duration {
-        let left = match held < TICK {
-            true => self.shared.hurried.load(Ordering::Relaxed),
-            false => self.shared.hurried.swap(HURRIED_TICKS, Ordering::Relaxed),
+        let left = if held < TICK {
+            self.shared.hurried.load(Ordering::Relaxed)
+        } else {
+            self.shared.hurried.swap(HURRIED_TICKS, Ordering::Relaxed)
         };
         self.shared.tick_length(left)
     }

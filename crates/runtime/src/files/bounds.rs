@@ -40,9 +40,10 @@ impl Bounds {
 
     /// Patterns were compared.
     pub(super) fn compared(&self) -> Result<(), FilesError> {
-        match self.effort.is_spent() {
-            false => Ok(()),
-            true => Err(FilesError::TooLaborious),
+        if self.effort.is_spent() {
+            Err(FilesError::TooLaborious)
+        } else {
+            Ok(())
         }
     }
 

@@ -72,9 +72,10 @@ impl Body for RequestBody {
 
 /// What a guest gets to know of a body that its client did not finish.
 fn broken(error: &hyper::Error) -> Error {
-    match error.is_timeout() {
-        true => Error::ConnectionReadTimeout,
-        false => Error::ConnectionTerminated,
+    if error.is_timeout() {
+        Error::ConnectionReadTimeout
+    } else {
+        Error::ConnectionTerminated
     }
 }
 
@@ -167,9 +168,10 @@ impl Body for OutgoingBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.rest.is_empty() {
-            true => self.body.size_hint(),
-            false => SizeHint::default(),
+        if self.rest.is_empty() {
+            self.body.size_hint()
+        } else {
+            SizeHint::default()
         }
     }
 }

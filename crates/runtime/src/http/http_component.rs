@@ -297,9 +297,10 @@ impl HttpComponent {
     fn log_trap(&self, ended: wasmtime::Result<()>) {
         if let Err(error) = ended {
             let trap = Trap::of(&error, self.guest.name(), self.export());
-            let told = match tracing::enabled!(tracing::Level::DEBUG) {
-                true => format!("{trap:#}"),
-                false => trap.to_string(),
+            let told = if tracing::enabled!(tracing::Level::DEBUG) {
+                format!("{trap:#}")
+            } else {
+                trap.to_string()
             };
             self.failures.add(Level::ERROR, told);
         }

@@ -345,9 +345,10 @@ impl InstanceQueue {
             Some(known) => known.clone_from(waker),
             unknown => *unknown = Some(waker.clone()),
         }
-        match state.is_overdue() {
-            true => Poll::Ready(End::Overdue),
-            false => Poll::Pending,
+        if state.is_overdue() {
+            Poll::Ready(End::Overdue)
+        } else {
+            Poll::Pending
         }
     }
 
@@ -400,10 +401,11 @@ impl InstanceQueue {
         // The waker is gone once the instance is.
         let waker = state.waker.clone();
         if waker.is_some() && state.waiting.is_empty() {
-            match state.at_rest {
+            if state.at_rest {
                 // The clock looks in time, so there is nothing to wake it for.
-                true => self.become_idle(&mut state, slot),
-                false => state.held = slot,
+                self.become_idle(&mut state, slot)
+            } else {
+                state.held = slot
             }
         }
         let waker = waker.filter(|_| state.idle.is_none());

@@ -122,9 +122,10 @@ impl Body for ResponseBody {
 
     /// What was gathered is not in the hint of what is left, and a guest that knows the length says so in a header.
     fn size_hint(&self) -> SizeHint {
-        match self.gathered.is_empty() && !self.ended {
-            true => self.body.size_hint(),
-            false => SizeHint::default(),
+        if self.gathered.is_empty() && !self.ended {
+            self.body.size_hint()
+        } else {
+            SizeHint::default()
         }
     }
 }

@@ -106,9 +106,10 @@ fn matched_segment<'r, 'p>(
             // A name may stand for nothing, but not at the end of the path.
             Piece::Named(_) if first.is_empty() && behind.is_empty() => return None,
             Piece::Named(name) => {
-                let end = match number + 1 == segment.len() {
-                    true => first.len(),
-                    false => first.find('.')?,
+                let end = if number + 1 == segment.len() {
+                    first.len()
+                } else {
+                    first.find('.')?
                 };
                 let (value, after) = first.split_at(end);
                 named.push((name, value));
@@ -123,9 +124,10 @@ fn matched_segment<'r, 'p>(
 fn rest<'p>(path: &'p str, left: &str) -> &'p str {
     let trimmed = path.trim_end_matches('/');
     let end = path.len().min(trimmed.len() + 1);
-    let begin = match left.is_empty() {
-        true => trimmed.len(),
-        false => trimmed.len().saturating_sub(left.len() + 1),
+    let begin = if left.is_empty() {
+        trimmed.len()
+    } else {
+        trimmed.len().saturating_sub(left.len() + 1)
     };
     path.get(begin..end).unwrap_or_default()
 }

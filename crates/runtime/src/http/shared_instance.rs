@@ -132,9 +132,10 @@ async fn turn_event_loop(
             if !running.is_empty() || store.poll_no_interesting_tasks(cx).is_pending() {
                 return Poll::Pending;
             }
-            return match queue.stays() {
-                true => Poll::Pending,
-                false => Poll::Ready(Ok(())),
+            return if queue.stays() {
+                Poll::Pending
+            } else {
+                Poll::Ready(Ok(()))
             };
         }
     })

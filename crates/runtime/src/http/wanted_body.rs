@@ -109,20 +109,23 @@ impl Wants {
         let Some(wanted) = self.wanted(&response) else {
             return response;
         };
-        response.map(|body| match body.is_end_stream() && wanted == 0 {
-            true => body,
-            false => WantedBody {
-                body,
-                wanted,
-                passed: 0,
-                // HTTP/2 is told by this alone. HTTP/1.1 knows by itself, and would take the length for a false one.
-                hidden: self.head_only || bodiless && self.version == Version::HTTP_2,
-                ended: false,
-                presence: presence.map(Presence::current),
-                time,
-                account,
+        response.map(|body| {
+            if body.is_end_stream() && wanted == 0 {
+                body
+            } else {
+                WantedBody {
+                    body,
+                    wanted,
+                    passed: 0,
+                    // HTTP/2 is told by this alone. HTTP/1.1 knows by itself, and would take the length for a false one.
+                    hidden: self.head_only || bodiless && self.version == Version::HTTP_2,
+                    ended: false,
+                    presence: presence.map(Presence::current),
+                    time,
+                    account,
+                }
+                .boxed_unsync()
             }
-            .boxed_unsync(),
         })
     }
 }
@@ -312,11 +315,12 @@ mod tests {
         for ((method, status, length, whole), known) in each {
             let row = format!("{method} {status} {length:?} {known}");
             let frame = Ok(Frame::data(Bytes::from_static(b"ab")));
-            let body = match known {
-                true => Full::new(Bytes::from_static(b"ab"))
+            let body = if known {
+                Full::new(Bytes::from_static(b"ab"))
                     .map_err(|never| match never {})
-                    .boxed_unsync(),
-                false => StreamBody::new(futures::stream::iter([frame])).boxed_unsync(),
+                    .boxed_unsync()
+            } else {
+                StreamBody::new(futures::stream::iter([frame])).boxed_unsync()
             };
             let mut response = Response::builder().status(status);
             if let Some(length) = length {

@@ -102,9 +102,10 @@ fn define_answer(
             )?;
         }
         ("wasi:sockets/types", "[static]tcp-socket.create" | "[static]udp-socket.create") => {
-            let transport = match function.contains("tcp") {
-                true => Transport::Tcp,
-                false => Transport::Udp,
+            let transport = if function.contains("tcp") {
+                Transport::Tcp
+            } else {
+                Transport::Udp
             };
             instance.func_wrap(
                 function,

@@ -32,9 +32,12 @@ impl GuestOutput {
                 streams.queue(stream).offer(bytes);
             }
         };
-        let reader = || match is_terminal(stream) {
-            true => Reader::Terminal,
-            false => Reader::Other,
+        let reader = || {
+            if is_terminal(stream) {
+                Reader::Terminal
+            } else {
+                Reader::Other
+            }
         };
         GuestOutput {
             stream,

@@ -63,9 +63,10 @@ impl Prefixed {
             };
             bytes = &bytes[part.len()..];
             // A line break that comes next ends this line, not an empty one.
-            bytes = match ends {
-                true => bytes.strip_prefix(b"\n").unwrap_or(bytes),
-                false => bytes,
+            bytes = if ends {
+                bytes.strip_prefix(b"\n").unwrap_or(bytes)
+            } else {
+                bytes
             };
             begun.extend_from_slice(part);
             if ends {

@@ -240,9 +240,10 @@ impl State {
     }
 
     fn room(&self) -> usize {
-        match self.full {
-            true => 0,
-            false => CAPACITY.saturating_sub(self.queued()),
+        if self.full {
+            0
+        } else {
+            CAPACITY.saturating_sub(self.queued())
         }
     }
 

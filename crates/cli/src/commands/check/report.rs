@@ -131,9 +131,10 @@ impl Report {
     }
 
     fn judge(&self, settings: &OperatorSettings, unusable: &[Diagnostic]) -> Outcome {
-        let least = match settings.deny_warnings {
-            true => Severity::Warning,
-            false => Severity::Error,
+        let least = if settings.deny_warnings {
+            Severity::Warning
+        } else {
+            Severity::Error
         };
         match self.findings.iter().any(|finding| finding.severity >= least) {
             _ if unusable.iter().any(|one| one.code.is_none()) => Outcome::Unusable,

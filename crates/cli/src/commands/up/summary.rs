@@ -190,15 +190,16 @@ impl Summary<'_> {
 fn not_provided(guest: &GuestPre, terminal: Terminal) -> Diagnostic {
     let imports = guest.not_provided().iter().map(String::as_str);
     let component = guest.name();
-    Diagnostic::note(match terminal.is_verbose() {
-        true => format!(
+    Diagnostic::note(if terminal.is_verbose() {
+        format!(
             "component `{component}` imports {}, which Outport does not provide: a call traps",
             list_imports(imports)
-        ),
-        false => format!(
+        )
+    } else {
+        format!(
             "component `{component}` imports {}, which Outport does not provide: a call traps; `-v` lists them",
             sum_up_imports(imports)
-        ),
+        )
     })
 }
 
@@ -219,9 +220,10 @@ fn reach(entries: &[Entry]) -> String {
 
 /// An entry that permits nothing does not stand there like any other.
 fn reached(entry: &Entry) -> String {
-    match permits_nothing(entry) {
-        true => format!("{} (permits nothing)", shown(entry)),
-        false => shown(entry),
+    if permits_nothing(entry) {
+        format!("{} (permits nothing)", shown(entry))
+    } else {
+        shown(entry)
     }
 }
 

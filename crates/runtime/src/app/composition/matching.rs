@@ -101,9 +101,12 @@ fn export_for<'e>(wanted: &str, exports: &[&'e str]) -> Result<&'e str, Composit
     if let Some(exact) = exports.iter().find(|export| **export == wanted) {
         return Ok(exact);
     }
-    let could_be = |export: &&&str| match wanted.contains('@') {
-        true => are_semver_compatible(export, wanted),
-        false => export.split_once('@').is_some_and(|(name, _)| name == wanted),
+    let could_be = |export: &&&str| {
+        if wanted.contains('@') {
+            are_semver_compatible(export, wanted)
+        } else {
+            export.split_once('@').is_some_and(|(name, _)| name == wanted)
+        }
     };
     let found: Vec<&str> = exports.iter().filter(could_be).copied().collect();
     let names = |list: &[&str]| list.iter().map(ToString::to_string).collect();
