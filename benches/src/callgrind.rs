@@ -35,8 +35,8 @@ pub(crate) struct Counted {
 }
 
 impl Counter {
-    pub(crate) fn new(program: &Path, cache: &Path) -> Counter {
-        Counter {
+    pub(crate) fn new(program: &Path, cache: &Path) -> Self {
+        Self {
             program: program.to_owned(),
             cache: cache.to_owned(),
         }

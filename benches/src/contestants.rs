@@ -80,7 +80,7 @@ impl Programs {
 }
 
 impl Client {
-    pub(crate) fn on_wasmtime(name: &'static str, program: &Path, guest: &str) -> Client {
+    pub(crate) fn on_wasmtime(name: &'static str, program: &Path, guest: &str) -> Self {
         let options = [
             "run",
             "-S",
@@ -88,18 +88,18 @@ impl Client {
             "-W",
             "component-model-async",
         ];
-        Client {
+        Self {
             name,
             program: program.to_owned(),
             arguments: with_guest(&options, guest),
         }
     }
 
-    fn on_deno(program: &Path) -> Client {
+    fn on_deno(program: &Path) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deno/play.js");
         let options = ["run", "--no-config", "--allow-net=127.0.0.1", "--unstable-net"];
         let options = options.map(str::to_owned).into_iter();
-        Client {
+        Self {
             name: DENO,
             program: program.to_owned(),
             arguments: options.chain([script.display().to_string()]).collect(),

@@ -24,7 +24,7 @@ pub(crate) struct HttpClient {
 
 impl HttpClient {
     /// Connects as soon as there is a server.
-    pub(crate) fn connect(address: SocketAddr) -> HttpClient {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -44,7 +44,7 @@ impl HttpClient {
             tokio::spawn(connection);
             sender
         });
-        HttpClient {
+        Self {
             runtime,
             sender,
             host: address.to_string(),

@@ -64,8 +64,8 @@ const SCENARIOS: [Scenario; 11] = [
 ];
 
 impl Scenario {
-    const fn run(name: &'static str, guest: &'static str, work: Work) -> Scenario {
-        Scenario {
+    const fn run(name: &'static str, guest: &'static str, work: Work) -> Self {
+        Self {
             name,
             guest,
             audit: Audit::Off,
@@ -74,15 +74,15 @@ impl Scenario {
         }
     }
 
-    const fn serve(name: &'static str, guest: &'static str) -> Scenario {
-        Scenario {
+    const fn serve(name: &'static str, guest: &'static str) -> Self {
+        Self {
             times: [30, 130],
-            ..Scenario::run(name, guest, Work::Answer)
+            ..Self::run(name, guest, Work::Answer)
         }
     }
 
-    const fn audited(self) -> Scenario {
-        Scenario {
+    const fn audited(self) -> Self {
+        Self {
             audit: Audit::On,
             ..self
         }

@@ -21,8 +21,8 @@ pub(crate) struct Page {
 
 impl Page {
     /// The page in the folder `docs`.
-    pub(crate) fn in_folder(folder: &Path) -> Page {
-        Page {
+    pub(crate) fn in_folder(folder: &Path) -> Self {
+        Self {
             folder: folder.to_owned(),
         }
     }

@@ -72,7 +72,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn start() -> Keeper {
+    pub(crate) fn start() -> Self {
         let (listener, address) = listen();
         let over = Arc::new(AtomicBool::new(false));
         let of_thread = Arc::clone(&over);
@@ -82,7 +82,7 @@ impl Keeper {
                 .take_while(|_| !of_thread.load(Ordering::Relaxed))
                 .collect();
         });
-        Keeper { address, over }
+        Self { address, over }
     }
 }
 

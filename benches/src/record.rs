@@ -43,9 +43,9 @@ impl Record {
     }
 
     /// Reads what an earlier run measured of the workload `name`; nothing where there was none.
-    pub(crate) fn read(folder: &Path, name: &str) -> Record {
+    pub(crate) fn read(folder: &Path, name: &str) -> Self {
         let text = fs::read_to_string(file(folder, name)).unwrap_or_default();
-        Record(text.lines().filter_map(parse).collect())
+        Self(text.lines().filter_map(parse).collect())
     }
 
     pub(crate) fn write(&self, folder: &Path, name: &str) -> io::Result<()> {

@@ -19,20 +19,20 @@ pub(crate) enum Unit {
 impl Unit {
     /// Whether less of it is better.
     pub(crate) fn less_is_better(self) -> bool {
-        !matches!(self, Unit::MebibytesPerSecond | Unit::PerSecond)
+        !matches!(self, Self::MebibytesPerSecond | Self::PerSecond)
     }
 }
 
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Unit::Nanoseconds => "ns",
-            Unit::Microseconds => "µs",
-            Unit::Milliseconds => "ms",
-            Unit::MebibytesPerSecond => "MiB/s",
-            Unit::PerSecond => "/s",
-            Unit::Mebibytes => "MiB",
-            Unit::Kibibytes => "KiB",
+            Self::Nanoseconds => "ns",
+            Self::Microseconds => "µs",
+            Self::Milliseconds => "ms",
+            Self::MebibytesPerSecond => "MiB/s",
+            Self::PerSecond => "/s",
+            Self::Mebibytes => "MiB",
+            Self::Kibibytes => "KiB",
         })
     }
 }
@@ -72,18 +72,18 @@ impl Samples {
 
     /// How many times `base` this is, repetition by repetition: what disturbs the machine for a while disturbs both of
     /// a pair, and neither the median here nor that there.
-    pub(crate) fn ratios_to(&self, base: &Samples) -> Samples {
+    pub(crate) fn ratios_to(&self, base: &Self) -> Self {
         self.pairwise(base, |own, other| own / other)
     }
 
     /// How much more than `base` this is, repetition by repetition.
-    pub(crate) fn above(&self, base: &Samples) -> Samples {
+    pub(crate) fn above(&self, base: &Self) -> Self {
         self.pairwise(base, |own, other| own - other)
     }
 
-    fn pairwise(&self, base: &Samples, compare: impl Fn(f64, f64) -> f64) -> Samples {
+    fn pairwise(&self, base: &Self, compare: impl Fn(f64, f64) -> f64) -> Self {
         let pairs = self.0.iter().zip(&base.0);
-        Samples(pairs.map(|(own, other)| compare(*own, *other)).collect())
+        Self(pairs.map(|(own, other)| compare(*own, *other)).collect())
     }
 }
 
@@ -98,7 +98,7 @@ impl fmt::Display for Samples {
 impl FromStr for Samples {
     type Err = ParseFloatError;
 
-    fn from_str(text: &str) -> Result<Samples, ParseFloatError> {
+    fn from_str(text: &str) -> Result<Self, ParseFloatError> {
         let samples: Result<Vec<f64>, _> = text.split(' ').map(str::parse).collect();
         samples.map(Samples)
     }

@@ -20,55 +20,55 @@ pub(crate) struct Server {
 
 impl Server {
     /// hyper without a guest.
-    pub(crate) fn native(programs: &Programs) -> Server {
+    pub(crate) fn native(programs: &Programs) -> Self {
         let address = free_address();
         let mut command = Command::new(&programs.native);
         command.arg("serve").arg(address.to_string());
-        Server::start(NATIVE, address, command)
+        Self::start(NATIVE, address, command)
     }
 
     /// `outport serve` of a guest, with further options.
-    pub(crate) fn outport(name: &'static str, programs: &Programs, guest: &str, options: &[&str]) -> Server {
+    pub(crate) fn outport(name: &'static str, programs: &Programs, guest: &str, options: &[&str]) -> Self {
         let address = free_address();
         let mut command = Command::new(&programs.outport);
         command
             .args(["serve", "-q", &format!("--listen={address}")])
             .args(options);
         command.arg(outport_e2e::guest::path(guest));
-        Server::start(name, address, command)
+        Self::start(name, address, command)
     }
 
     /// `wasmtime serve` of a guest, with its defaults.
-    pub(crate) fn wasmtime(name: &'static str, program: &Path, guest: &str) -> Server {
+    pub(crate) fn wasmtime(name: &'static str, program: &Path, guest: &str) -> Self {
         let address = free_address();
-        Server::start(name, address, wasmtime(program, guest, address))
+        Self::start(name, address, wasmtime(program, guest, address))
     }
 
     /// The same with one thread instead of one for each processor.
-    pub(crate) fn wasmtime_on_one_thread(name: &'static str, program: &Path, guest: &str) -> Server {
+    pub(crate) fn wasmtime_on_one_thread(name: &'static str, program: &Path, guest: &str) -> Self {
         let address = free_address();
         let mut command = wasmtime(program, guest, address);
         command.env("TOKIO_WORKER_THREADS", "1");
-        Server::start(name, address, command)
+        Self::start(name, address, command)
     }
 
     /// Everybody who can serve the guest, on both tracks of WASI, and hyper alone.
-    pub(crate) fn everybody(programs: &Programs, p2: &str, p3: &str, options: &[&str]) -> Vec<Server> {
+    pub(crate) fn everybody(programs: &Programs, p2: &str, p3: &str, options: &[&str]) -> Vec<Self> {
         let mut servers = vec![
-            Server::native(programs),
-            Server::outport(OUTPORT, programs, p2, options),
-            Server::outport(OUTPORT_P3, programs, p3, options),
+            Self::native(programs),
+            Self::outport(OUTPORT, programs, p2, options),
+            Self::outport(OUTPORT_P3, programs, p3, options),
         ];
         if let Some(wasmtime) = &programs.wasmtime {
-            servers.push(Server::wasmtime(WASMTIME, wasmtime, p2));
-            servers.push(Server::wasmtime(WASMTIME_P3, wasmtime, p3));
+            servers.push(Self::wasmtime(WASMTIME, wasmtime, p2));
+            servers.push(Self::wasmtime(WASMTIME_P3, wasmtime, p3));
         }
-        servers.extend(programs.deno.as_ref().map(|program| Server::deno(program)));
+        servers.extend(programs.deno.as_ref().map(|program| Self::deno(program)));
         servers
     }
 
     /// `deno serve` with a thread for each processor.
-    fn deno(program: &Path) -> Server {
+    fn deno(program: &Path) -> Self {
         let address = free_address();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deno/serve.js");
         let mut command = Command::new(program);
@@ -77,7 +77,7 @@ impl Server {
             .args(["--host=127.0.0.1", &format!("--port={}", address.port())])
             .arg(script)
             .env("DENO_NO_UPDATE_CHECK", "1");
-        Server::start(DENO, address, command)
+        Self::start(DENO, address, command)
     }
 
     /// Where this answers with what it fetched from `url`.
@@ -88,14 +88,14 @@ impl Server {
         }
     }
 
-    pub(crate) fn start(name: &'static str, address: SocketAddr, mut command: Command) -> Server {
+    pub(crate) fn start(name: &'static str, address: SocketAddr, mut command: Command) -> Self {
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let server = Server { name, address, child };
+        let server = Self { name, address, child };
         let deadline = Instant::now() + Duration::from_secs(120);
         while TcpStream::connect(address).is_err() {
             assert!(Instant::now() < deadline, "{name} does not serve: {command:?}");

@@ -25,8 +25,8 @@ pub(crate) struct Row {
 }
 
 impl Table {
-    pub(crate) fn new(name: &'static str, title: &'static str, baseline: &'static str) -> Table {
-        Table {
+    pub(crate) fn new(name: &'static str, title: &'static str, baseline: &'static str) -> Self {
+        Self {
             name,
             title,
             baseline,

@@ -80,8 +80,8 @@ impl Target {
         of: &'static str,
         measure: Measure,
         bound: Bound,
-    ) -> Target {
-        Target {
+    ) -> Self {
+        Self {
             what,
             workload,
             row,

@@ -16,7 +16,7 @@ impl Judgement {
     /// # Panics
     ///
     /// If a line is not a JSON object, or lacks what every line has.
-    pub fn read(log: &Path) -> Vec<Judgement> {
+    pub fn read(log: &Path) -> Vec<Self> {
         let lines = lines(log).into_iter();
         lines
             .filter(|line| {
@@ -24,18 +24,18 @@ impl Judgement {
                     .iter()
                     .all(|member| line.get(member).is_none())
             })
-            .map(Judgement::of)
+            .map(Self::of)
             .collect()
     }
 
-    fn of(value: Value) -> Judgement {
+    fn of(value: Value) -> Self {
         for field in ["ts", "id", "component", "instance", "attempt", "verdict"] {
             assert!(
                 value.get(field).is_some_and(|value| !value.is_null()),
                 "no `{field}` in `{value}`"
             );
         }
-        Judgement(value)
+        Self(value)
     }
 
     /// A field as text; numbers too. The empty text if it is absent or `null`.

@@ -37,21 +37,21 @@ pub enum Wasi {
 
 impl Wasi {
     /// The version that the running test binary is about: 0.3 if its name says so (`wasi_0_3`), else 0.2.
-    pub fn under_test() -> Wasi {
+    pub fn under_test() -> Self {
         let binary = env::current_exe().expect("a test knows its own file");
         let name = binary.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with("wasi_0_3") {
-            Wasi::V0_3
+            Self::V0_3
         } else {
-            Wasi::V0_2
+            Self::V0_2
         }
     }
 
     /// What a guest gets to know of a quota of sockets or look-ups (RSN-3).
     pub fn quota_code(self) -> &'static str {
         match self {
-            Wasi::V0_2 => "new-socket-limit",
-            Wasi::V0_3 => "other",
+            Self::V0_2 => "new-socket-limit",
+            Self::V0_3 => "other",
         }
     }
 }

@@ -137,12 +137,12 @@ struct Log {
 
 impl Origin {
     /// Starts an origin on a free port of 127.0.0.1 whose body is `text`.
-    pub fn start(text: &str) -> Origin {
-        Origin::start_on((Ipv4Addr::LOCALHOST, 0), text, Closing::Always)
+    pub fn start(text: &str) -> Self {
+        Self::start_on((Ipv4Addr::LOCALHOST, 0), text, Closing::Always)
     }
 
     /// Starts an origin on an address. `[::]` is every address of both families.
-    pub fn start_on(address: impl ToSocketAddrs, text: &str, closing: Closing) -> Origin {
+    pub fn start_on(address: impl ToSocketAddrs, text: &str, closing: Closing) -> Self {
         let listener = TcpListener::bind(address).expect("an address of this machine with a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let origin_log = Arc::new(Log::default());
@@ -159,7 +159,7 @@ impl Origin {
                 thread::spawn(move || answer(&stream, &text, closing, &log));
             }
         });
-        Origin {
+        Self {
             address,
             log: origin_log,
             thread: Some(thread),

@@ -54,11 +54,11 @@ impl Http2 {
     /// # Errors
     ///
     /// If the server takes nothing.
-    pub fn begin(mut stream: TcpStream, window: u32) -> io::Result<Http2> {
+    pub fn begin(mut stream: TcpStream, window: u32) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;
-        let mut http2 = Http2 { stream };
+        let mut http2 = Self { stream };
         // SETTINGS_INITIAL_WINDOW_SIZE
         let mut settings = vec![0, 4];
         settings.extend(window.to_be_bytes());

@@ -24,7 +24,7 @@ impl MariaDb {
     /// # Panics
     ///
     /// If the package `mariadb-server-core` is not installed, or the server does not listen within 20 seconds.
-    pub fn start() -> MariaDb {
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         make_tables(folder.path());
         let users = folder.path().join("users.sql");
@@ -39,7 +39,7 @@ impl MariaDb {
             .stdin(Stdio::null());
         let process = start(&mut command);
         wait_until_listening("mariadbd", port);
-        MariaDb {
+        Self {
             port,
             _process: process,
             _folder: folder,

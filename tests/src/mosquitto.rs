@@ -19,7 +19,7 @@ impl Mosquitto {
     /// # Panics
     ///
     /// If `mosquitto` is not installed, or does not listen within 20 seconds.
-    pub fn start() -> Mosquitto {
+    pub fn start() -> Self {
         let port = free_port();
         let mut command = Command::new(system_program("mosquitto"));
         command
@@ -31,7 +31,7 @@ impl Mosquitto {
             panic!("cannot start `mosquitto` ({error}): install the package `mosquitto`")
         });
         wait_until_listening("mosquitto", port);
-        Mosquitto {
+        Self {
             port,
             _process: process,
         }

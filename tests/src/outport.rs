@@ -47,8 +47,8 @@ pub struct Outport {
 
 impl Outport {
     /// `outport COMMAND`, with the folder of the test's own as working directory.
-    pub fn command(command: &'static str) -> Outport {
-        Outport {
+    pub fn command(command: &'static str) -> Self {
+        Self {
             command,
             options: Vec::new(),
             component: None,
@@ -64,50 +64,50 @@ impl Outport {
 
     /// What the process reads from its standard input, which is empty otherwise.
     #[must_use]
-    pub fn reading(mut self, input: io::PipeReader) -> Outport {
+    pub fn reading(mut self, input: io::PipeReader) -> Self {
         self.input = Some(input);
         self
     }
 
     /// `outport run COMPONENT`.
-    pub fn run(component: impl Into<PathBuf>) -> Outport {
-        Outport {
+    pub fn run(component: impl Into<PathBuf>) -> Self {
+        Self {
             component: Some(component.into()),
-            ..Outport::audited("run")
+            ..Self::audited("run")
         }
     }
 
     /// `outport run` of the guest that plays scripts ([`guest::player`](crate::guest::player)), whose arguments are
     /// statements.
-    pub fn player() -> Outport {
-        Outport::run(crate::guest::player())
+    pub fn player() -> Self {
+        Self::run(crate::guest::player())
     }
 
     /// `outport serve COMPONENT` on a free port.
-    pub fn serve(component: impl Into<PathBuf>) -> Outport {
-        Outport {
+    pub fn serve(component: impl Into<PathBuf>) -> Self {
+        Self {
             component: Some(component.into()),
-            ..Outport::audited("serve")
+            ..Self::audited("serve")
         }
         .option("--listen=127.0.0.1:0")
     }
 
     /// `outport up` on a free port, with the components' output as it is, in a folder whose `spin.toml` is `manifest`. In that, `GUESTS` stands for the
     /// folder of the committed guests.
-    pub fn up(manifest: &str) -> Outport {
-        Outport::audited("up")
+    pub fn up(manifest: &str) -> Self {
+        Self::audited("up")
             .options(["--listen=127.0.0.1:0", "--no-output-prefix"])
             .manifest(manifest)
     }
 
-    fn audited(command: &'static str) -> Outport {
-        let outport = Outport::command(command);
+    fn audited(command: &'static str) -> Self {
+        let outport = Self::command(command);
         let log = outport.audit_log();
         outport.option("--audit-log").option(log)
     }
 
     /// Writes `spin.toml` into the working directory.
-    pub fn manifest(self, manifest: &str) -> Outport {
+    pub fn manifest(self, manifest: &str) -> Self {
         let guests = crate::guest::workspace().join("guests/wasm");
         self.file(
             "spin.toml",
@@ -116,67 +116,67 @@ impl Outport {
     }
 
     /// Writes a file into the working directory.
-    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Outport {
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         fs::write(self.folder.path().join(name), content).expect("a file in a folder of our own");
         self
     }
 
     /// An option before the component.
-    pub fn option(mut self, option: impl Into<OsString>) -> Outport {
+    pub fn option(mut self, option: impl Into<OsString>) -> Self {
         self.options.push(option.into());
         self
     }
 
     /// Options before the component.
-    pub fn options<O: Into<OsString>>(mut self, options: impl IntoIterator<Item = O>) -> Outport {
+    pub fn options<O: Into<OsString>>(mut self, options: impl IntoIterator<Item = O>) -> Self {
         self.options.extend(options.into_iter().map(Into::into));
         self
     }
 
     /// One entry of the author's.
-    pub fn allow(self, entry: impl Display) -> Outport {
+    pub fn allow(self, entry: impl Display) -> Self {
         self.option(format!("--allowed-outbound-hosts={entry}"))
     }
 
     /// One entry of the operator's.
-    pub fn deny(self, entry: impl Display) -> Outport {
+    pub fn deny(self, entry: impl Display) -> Self {
         self.option(format!("--disallowed-outbound-hosts={entry}"))
     }
 
     /// Look-ups go to this server.
-    pub fn dns(self, server: &DnsServer) -> Outport {
+    pub fn dns(self, server: &DnsServer) -> Self {
         self.option(format!("--dns-server={}", server.address()))
     }
 
     /// Arguments after the component: the guest's.
-    pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Outport {
+    pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
     /// A variable in Outport's environment.
-    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Outport {
+    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
     /// How long the command may take, instead of 180 s, which bounds what hangs and is long enough to compile on a busy machine.
-    pub fn within(mut self, limit: Duration) -> Outport {
+    pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
     /// How many descriptors the process may have, and cannot raise itself.
-    pub fn descriptors(self, number: u32) -> Outport {
-        Outport {
+    pub fn descriptors(self, number: u32) -> Self {
+        Self {
             descriptors: Some(number),
             ..self
         }
     }
 
     /// Its standard output is a pipe that stays open and that nobody reads.
-    pub fn unread_stdout(self) -> Outport {
-        Outport {
+    pub fn unread_stdout(self) -> Self {
+        Self {
             stdout_is_read: false,
             ..self
         }
@@ -426,7 +426,7 @@ impl Finished {
     ///
     /// If it ended with another one.
     #[track_caller]
-    pub fn expect_code(self, code: i32) -> Finished {
+    pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
         self
     }
@@ -434,7 +434,7 @@ impl Finished {
 
 impl Display for Finished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finished {
+        let Self {
             line,
             code,
             stdout,

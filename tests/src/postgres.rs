@@ -28,7 +28,7 @@ impl Postgres {
     /// # Panics
     ///
     /// If PostgreSQL is not installed, or does not answer within thirty seconds.
-    pub fn start() -> Postgres {
+    pub fn start() -> Self {
         let programs = Programs::find();
         let folder = tempfile::tempdir().expect("a temporary folder");
         programs.give(folder.path());
@@ -49,7 +49,7 @@ impl Postgres {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let process = Process::start(&mut command, Signal::INT).expect("initdb and postgres come together");
-        let postgres = Postgres {
+        let postgres = Self {
             port,
             _process: process,
             _folder: folder,
@@ -78,7 +78,7 @@ struct Programs {
 }
 
 impl Programs {
-    fn find() -> Programs {
+    fn find() -> Self {
         let versions = fs::read_dir("/usr/lib/postgresql")
             .into_iter()
             .flatten()
@@ -86,7 +86,7 @@ impl Programs {
         let folders = versions.map(|version| version.path().join("bin"));
         let newest = folders.filter(|folder| folder.join("initdb").exists()).max();
         let folder = newest.expect("no PostgreSQL in /usr/lib/postgresql: install the package `postgresql`");
-        Programs {
+        Self {
             folder,
             user: unprivileged_user(),
         }

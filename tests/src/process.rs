@@ -22,8 +22,8 @@ impl Process {
     /// # Errors
     ///
     /// If there is no such program.
-    pub fn start(command: &mut Command, end: Signal) -> io::Result<Process> {
-        Ok(Process {
+    pub fn start(command: &mut Command, end: Signal) -> io::Result<Self> {
+        Ok(Self {
             child: command.spawn()?,
             end,
         })

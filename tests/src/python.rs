@@ -116,30 +116,30 @@ struct Wit {
 }
 
 impl Wit {
-    fn of_spins_sdk(world: &str) -> Wit {
-        Wit {
+    fn of_spins_sdk(world: &str) -> Self {
+        Self {
             folder: None,
             world: world.to_owned(),
         }
     }
 
     /// Those that the wasmtime in our lock file brings.
-    fn of_wasmtime() -> Wit {
-        Wit::of(source_of("wasmtime-wasi").join("src/p2/wit"), "cli", "command")
+    fn of_wasmtime() -> Self {
+        Self::of(source_of("wasmtime-wasi").join("src/p2/wit"), "cli", "command")
     }
 
     /// Those of `wasi:http` that it brings.
-    fn of_wasi_http() -> Wit {
-        Wit::of(source_of("wasmtime-wasi-http").join("wit"), "http", "proxy")
+    fn of_wasi_http() -> Self {
+        Self::of(source_of("wasmtime-wasi-http").join("wit"), "http", "proxy")
     }
 
-    fn of(folder: PathBuf, package: &str, world: &str) -> Wit {
+    fn of(folder: PathBuf, package: &str, world: &str) -> Self {
         let file = folder.join("deps").join(package).with_extension("wit");
         let text = fs::read_to_string(file).expect("wasmtime brings the WIT of WASI");
         let begin = format!("package wasi:{package}@");
         let version = text.lines().find_map(|line| line.strip_prefix(&begin));
         let version = version.expect("the WIT names its package").trim_end_matches(';');
-        Wit {
+        Self {
             folder: Some(folder),
             world: format!("wasi:{package}/{world}@{version}"),
         }
@@ -192,8 +192,8 @@ struct Environment {
 
 impl Environment {
     /// That of `packages`, kept in `folder` by its name.
-    fn set_up(folder: &Path, name: &str, packages: &[&str]) -> Environment {
-        let environment = Environment {
+    fn set_up(folder: &Path, name: &str, packages: &[&str]) -> Self {
+        let environment = Self {
             folder: folder.join(name),
         };
         let complete = environment.folder.join("complete");

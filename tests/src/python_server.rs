@@ -20,8 +20,8 @@ pub struct PythonServer {
 
 impl PythonServer {
     /// A mail server that keeps what it is sent under `mails`.
-    pub fn smtp() -> PythonServer {
-        PythonServer::start("aiosmtpd", |command, port, folder| {
+    pub fn smtp() -> Self {
+        Self::start("aiosmtpd", |command, port, folder| {
             command
                 .args(["-m", "aiosmtpd", "-n", "-l", &format!("127.0.0.1:{port}")])
                 .args(["-c", "aiosmtpd.handlers.Mailbox"])
@@ -30,8 +30,8 @@ impl PythonServer {
     }
 
     /// A mail server with some mails of `demouser`, whose password is `demopass`.
-    pub fn imap() -> PythonServer {
-        PythonServer::start("pymap", |command, port, _| {
+    pub fn imap() -> Self {
+        Self::start("pymap", |command, port, _| {
             command
                 .args(["-c", "from pymap.main import main; main()"])
                 .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--no-tls"])
@@ -41,8 +41,8 @@ impl PythonServer {
     }
 
     /// A file server for `guest`, whose password is `secret`, with the files under `files`.
-    pub fn ftp() -> PythonServer {
-        PythonServer::start("pyftpdlib", |command, port, folder| {
+    pub fn ftp() -> Self {
+        Self::start("pyftpdlib", |command, port, folder| {
             let files = folder.join("files");
             fs::create_dir(&files).expect("a folder in a folder of our own");
             command
@@ -55,7 +55,7 @@ impl PythonServer {
     /// # Panics
     ///
     /// If Python 3 with `venv` is missing, the packages cannot be had, or the server does not listen within 20 seconds.
-    fn start(what: &str, arguments: impl FnOnce(&mut Command, u16, &Path)) -> PythonServer {
+    fn start(what: &str, arguments: impl FnOnce(&mut Command, u16, &Path)) -> Self {
         let python = python::interpreter("servers-1", PACKAGES);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
@@ -68,7 +68,7 @@ impl PythonServer {
             .stderr(Stdio::null());
         let process = Process::start(&mut command, Signal::TERM).expect("the interpreter is there");
         wait_until_listening(what, port);
-        PythonServer {
+        Self {
             port,
             _process: process,
             folder,

@@ -25,7 +25,7 @@ impl Redis {
     /// # Panics
     ///
     /// If `redis-server` is not installed, or does not answer within ten seconds.
-    pub fn start() -> Redis {
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let mut command = Command::new("redis-server");
@@ -38,7 +38,7 @@ impl Redis {
         let process = Process::start(&mut command, Signal::TERM).unwrap_or_else(|error| {
             panic!("cannot start `redis-server` ({error}): install the package `redis-server`")
         });
-        let redis = Redis {
+        let redis = Self {
             port,
             _process: process,
             _folder: folder,

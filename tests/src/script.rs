@@ -33,17 +33,17 @@ struct Line {
 
 impl Script {
     /// A script without a statement.
-    pub fn new() -> Script {
-        Script::default()
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// A statement that must get `ok`.
-    pub fn ok(self, statement: impl Display) -> Script {
+    pub fn ok(self, statement: impl Display) -> Self {
         self.gets(statement, "ok")
     }
 
     /// A statement that must get `result`, and is not refused.
-    pub fn gets(mut self, statement: impl Display, result: impl Display) -> Script {
+    pub fn gets(mut self, statement: impl Display, result: impl Display) -> Self {
         let (statement, result) = (statement.to_string(), Some(result.to_string()));
         self.lines.push(Line {
             statement,
@@ -54,12 +54,12 @@ impl Script {
     }
 
     /// A statement that must be refused for this reason, of which the guest gets to know `access-denied`.
-    pub fn denied(self, statement: impl Display, reason: &str) -> Script {
+    pub fn denied(self, statement: impl Display, reason: &str) -> Self {
         self.refused(statement, "access-denied", reason)
     }
 
     /// A statement that must be refused for this reason, of which the guest gets to know `result`.
-    pub fn refused(mut self, statement: impl Display, result: &str, reason: &str) -> Script {
+    pub fn refused(mut self, statement: impl Display, result: &str, reason: &str) -> Self {
         let (statement, result) = (statement.to_string(), Some(result.to_owned()));
         self.lines.push(Line {
             statement,
@@ -70,7 +70,7 @@ impl Script {
     }
 
     /// A statement that may get anything but a refusal.
-    pub fn any(mut self, statement: impl Display) -> Script {
+    pub fn any(mut self, statement: impl Display) -> Self {
         self.lines.push(Line {
             statement: statement.to_string(),
             result: None,
@@ -81,7 +81,7 @@ impl Script {
 
     /// A denial in the log that belongs to the last statement, without which the statement does not fail: an
     /// address that was left out of an answer.
-    pub fn logging(mut self, reason: &str) -> Script {
+    pub fn logging(mut self, reason: &str) -> Self {
         self.lines.push(Line {
             statement: String::new(),
             result: None,

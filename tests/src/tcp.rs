@@ -20,12 +20,12 @@ pub struct ClosedPort {
 
 impl ClosedPort {
     /// Takes a free port.
-    pub fn take() -> ClosedPort {
+    pub fn take() -> Self {
         let bound = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a TCP socket");
         rustix::net::bind(&bound, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free TCP port");
         let address = rustix::net::getsockname(&bound).expect("a bound socket has an address");
         let address = SocketAddr::try_from(address).expect("a TCP socket has an IP address");
-        ClosedPort {
+        Self {
             port: address.port(),
             _bound: bound,
         }
@@ -69,13 +69,13 @@ struct State {
 
 impl TcpPeer {
     /// A peer on 127.0.0.1 that echoes.
-    pub fn echo() -> TcpPeer {
-        TcpPeer::start(Manner::Echo)
+    pub fn echo() -> Self {
+        Self::start(Manner::Echo)
     }
 
     /// A peer on 127.0.0.1.
-    pub fn start(manner: Manner) -> TcpPeer {
-        TcpPeer::start_on((Ipv4Addr::LOCALHOST, 0), manner)
+    pub fn start(manner: Manner) -> Self {
+        Self::start_on((Ipv4Addr::LOCALHOST, 0), manner)
     }
 
     /// A peer on an address of the test's choice; port 0 is any free one.
@@ -83,7 +83,7 @@ impl TcpPeer {
     /// # Panics
     ///
     /// If the address is not one of this machine, or the port is taken.
-    pub fn start_on(address: (impl Into<IpAddr>, u16), manner: Manner) -> TcpPeer {
+    pub fn start_on(address: (impl Into<IpAddr>, u16), manner: Manner) -> Self {
         let address = SocketAddr::new(address.0.into(), address.1);
         let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let address = listener.local_addr().expect("a bound listener has an address");
@@ -92,7 +92,7 @@ impl TcpPeer {
             let state = Arc::clone(&state);
             move || accept(&listener, manner, &state)
         });
-        TcpPeer {
+        Self {
             address,
             state,
             thread: Some(thread),

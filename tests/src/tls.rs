@@ -29,8 +29,8 @@ pub struct Identity {
 }
 
 impl Default for Authority {
-    fn default() -> Authority {
-        Authority::new()
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -40,12 +40,12 @@ impl Authority {
     /// # Panics
     ///
     /// Never: the machine can make keys.
-    pub fn new() -> Authority {
+    pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key of our own");
         let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate of our own");
-        Authority { issuer }
+        Self { issuer }
     }
 
     /// Its certificate, PEM.
@@ -111,7 +111,7 @@ impl TlsOrigin {
     /// # Panics
     ///
     /// If there is no free port.
-    pub fn start(authority: &Authority) -> TlsOrigin {
+    pub fn start(authority: &Authority) -> Self {
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(authority.roots(), provider.clone())
             .build()
@@ -140,7 +140,7 @@ impl TlsOrigin {
                 }
             }
         });
-        TlsOrigin {
+        Self {
             address,
             ended,
             thread: Some(thread),

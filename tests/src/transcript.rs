@@ -26,7 +26,7 @@ impl TranscriptInner {
 
 impl Transcript {
     /// Starts to read `pipe`.
-    pub(crate) fn of(mut pipe: impl Read + Send + 'static) -> Transcript {
+    pub(crate) fn of(mut pipe: impl Read + Send + 'static) -> Self {
         let shared = Arc::new(TranscriptInner::default());
         let reader = thread::spawn({
             let shared = Arc::clone(&shared);
@@ -38,7 +38,7 @@ impl Transcript {
                 }
             }
         });
-        Transcript {
+        Self {
             shared,
             reader: Some(reader),
         }

@@ -23,8 +23,8 @@ struct State {
 
 impl UdpEcho {
     /// A peer on 127.0.0.1.
-    pub fn start() -> UdpEcho {
-        UdpEcho::start_on((Ipv4Addr::LOCALHOST, 0))
+    pub fn start() -> Self {
+        Self::start_on((Ipv4Addr::LOCALHOST, 0))
     }
 
     /// A peer on an address of the test's choice; port 0 is any free one.
@@ -32,7 +32,7 @@ impl UdpEcho {
     /// # Panics
     ///
     /// If the address is not one of this machine, or the port is taken.
-    pub fn start_on(address: (impl Into<IpAddr>, u16)) -> UdpEcho {
+    pub fn start_on(address: (impl Into<IpAddr>, u16)) -> Self {
         let address = SocketAddr::new(address.0.into(), address.1);
         let socket = UdpSocket::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         socket
@@ -44,7 +44,7 @@ impl UdpEcho {
             let (socket, state) = (Arc::clone(&socket), Arc::clone(&state));
             move || echo(&socket, &state)
         });
-        UdpEcho {
+        Self {
             address,
             socket,
             state,

@@ -36,8 +36,8 @@ struct World {
 }
 
 impl World {
-    fn start() -> World {
-        World {
+    fn start() -> Self {
+        Self {
             peer: TcpPeer::echo(),
             origin: Origin::start("hello"),
         }

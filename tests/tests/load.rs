@@ -200,11 +200,11 @@ struct Client {
 }
 
 impl Client {
-    fn connect(address: SocketAddr) -> io::Result<Client> {
+    fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Client {
+        Ok(Self {
             stream: BufReader::new(stream),
         })
     }
@@ -299,7 +299,7 @@ struct Holder {
 }
 
 impl Holder {
-    fn start() -> Holder {
+    fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let held: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
@@ -309,7 +309,7 @@ impl Holder {
                 kept.lock().unwrap().push(stream.unwrap());
             }
         });
-        Holder { address, held }
+        Self { address, held }
     }
 
     fn wait_for(&self, count: usize) {
@@ -346,8 +346,8 @@ struct Faults {
 }
 
 impl Faults {
-    fn start() -> Faults {
-        Faults {
+    fn start() -> Self {
+        Self {
             peers: [Manner::Reset, Manner::Close, Manner::Greet("no HTTP")]
                 .map(TcpPeer::start)
                 .into(),
@@ -389,7 +389,7 @@ struct Upstream {
 }
 
 impl Upstream {
-    fn start(response: &'static str) -> Upstream {
+    fn start(response: &'static str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let ended = Arc::new(AtomicBool::new(false));
@@ -403,7 +403,7 @@ impl Upstream {
                 thread::spawn(move || respond(stream, response));
             }
         });
-        Upstream { address, ended }
+        Self { address, ended }
     }
 }
 
@@ -434,14 +434,14 @@ struct Usage {
 }
 
 impl Usage {
-    fn of(run: &mut Running) -> Usage {
+    fn of(run: &mut Running) -> Self {
         let status = fs::read_to_string(format!("/proc/{}/status", run.id())).unwrap();
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:"))
             .unwrap();
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-        Usage {
+        Self {
             memory: kilobytes * 1024,
             descriptors: fs::read_dir(format!("/proc/{}/fd", run.id())).unwrap().count(),
         }

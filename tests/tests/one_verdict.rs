@@ -75,8 +75,8 @@ fn named(place: &'static str, at: &'static str, verdict: Verdict) -> Row {
 }
 
 impl Row {
-    fn but_by_socket(self, by_socket: Verdict) -> Row {
-        Row { by_socket, ..self }
+    fn but_by_socket(self, by_socket: Verdict) -> Self {
+        Self { by_socket, ..self }
     }
 
     /// One by URL; and one by socket, before which a name is looked up.

@@ -29,7 +29,7 @@ struct Counts {
 
 impl Origin {
     /// Each answer takes this long.
-    fn start(pause: Duration) -> Origin {
+    fn start(pause: Duration) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let counts = Arc::new(Counts::default());
@@ -41,7 +41,7 @@ impl Origin {
                 thread::spawn(move || answer(stream, pause, &counts));
             }
         });
-        Origin { address, counts }
+        Self { address, counts }
     }
 }
 

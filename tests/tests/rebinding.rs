@@ -25,9 +25,9 @@ struct Machines {
 }
 
 impl Machines {
-    fn start() -> Machines {
+    fn start() -> Self {
         let inside = |address| Origin::start_on((address, PORT), "inside", Closing::Always);
-        Machines {
+        Self {
             public: Origin::start_on((PUBLIC, PORT), "public", Closing::OnRequest),
             inside: [inside("127.0.0.1"), inside("::1")],
             dns: DnsServer::start(),

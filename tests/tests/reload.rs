@@ -22,8 +22,8 @@ const KEPT: &str = "warning: the operator's list stays as it was";
 struct Cue(TcpListener);
 
 impl Cue {
-    fn new() -> Cue {
-        Cue(TcpListener::bind(("127.0.0.1", 0)).unwrap())
+    fn new() -> Self {
+        Self(TcpListener::bind(("127.0.0.1", 0)).unwrap())
     }
 
     fn address(&self) -> SocketAddr {
@@ -80,12 +80,12 @@ impl Change {
     fn make(self, run: &Running, config: &str) {
         let path = run.folder().join("config.toml");
         match self {
-            Change::InPlace => run.write("config.toml", config),
-            Change::Renamed => {
+            Self::InPlace => run.write("config.toml", config),
+            Self::Renamed => {
                 run.write("config.new", config);
                 fs::rename(run.folder().join("config.new"), path).unwrap();
             }
-            Change::Signalled => {
+            Self::Signalled => {
                 let before = fs::metadata(&path).unwrap().modified().unwrap();
                 run.write("config.toml", config);
                 File::options()

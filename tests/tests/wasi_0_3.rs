@@ -10,7 +10,7 @@ mod grants;
 mod hard_limits;
 #[path = "lookups.rs"]
 mod lookups;
-#[path = "outcomes/mod.rs"]
+#[path = "outcomes.rs"]
 mod outcomes;
 #[path = "quotas.rs"]
 mod quotas;

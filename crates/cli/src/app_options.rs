@@ -89,7 +89,7 @@ impl AppOptions {
     }
 
     /// The same with the app that is named without `-f`, if one is.
-    pub(crate) fn at(&self, path: Option<&Path>) -> AppOptions {
+    pub(crate) fn at(&self, path: Option<&Path>) -> Self {
         let mut options = self.clone();
         options.from = path.map_or(options.from, Path::to_owned);
         options

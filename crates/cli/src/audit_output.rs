@@ -77,9 +77,9 @@ impl AuditOptions {
 }
 
 impl AuditOutput {
-    fn open(path: &Path) -> Result<AuditOutput, AuditLogError> {
+    fn open(path: &Path) -> Result<Self, AuditLogError> {
         if path == Path::new("-") {
-            Ok(AuditOutput::StandardError)
+            Ok(Self::StandardError)
         } else {
             AuditFile::open(path).map(AuditOutput::File)
         }
@@ -88,19 +88,19 @@ impl AuditOutput {
     /// The directory in which the log may be made anew.
     pub(crate) fn directory(&self) -> Option<&Path> {
         match self {
-            AuditOutput::StandardError => None,
-            AuditOutput::File(file) => file.directory(),
+            Self::StandardError => None,
+            Self::File(file) => file.directory(),
         }
     }
 
     /// Starts to write. What goes to standard error takes its turn with the rest that does.
     fn into_log(self) -> Result<AuditLog, Failure> {
         Ok(match self {
-            AuditOutput::StandardError => match stdio::opened() {
+            Self::StandardError => match stdio::opened() {
                 Some(streams) => AuditLog::to(streams.error_in_turn())?,
                 None => AuditLog::stderr()?,
             },
-            AuditOutput::File(file) => AuditLog::to_file(file)?,
+            Self::File(file) => AuditLog::to_file(file)?,
         })
     }
 }

@@ -78,7 +78,7 @@ pub(crate) struct Variable((String, String));
 impl FromStr for Variable {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Variable, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, value.to_owned()),
             None => match std::env::var(text) {
@@ -92,7 +92,7 @@ impl FromStr for Variable {
         };
         match name {
             "" => Err("a variable needs a name before the `=`".into()),
-            _ => Ok(Variable((name.to_owned(), value))),
+            _ => Ok(Self((name.to_owned(), value))),
         }
     }
 }
@@ -104,12 +104,12 @@ struct DirArgument(Directory);
 impl FromStr for DirArgument {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<DirArgument, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let (host, guest) = text.split_once("::").unwrap_or((text, text));
         if host.is_empty() || guest.is_empty() {
             return Err("write `HOST::GUEST`, such as `./data::/data`".into());
         }
-        Ok(DirArgument(Directory {
+        Ok(Self(Directory {
             host: PathBuf::from(host),
             guest: guest.to_owned(),
             access: Access::Write,

@@ -25,7 +25,7 @@ pub(crate) struct ClientTlsProfiles {
 
 /// Profiles that were made of the same are the same.
 impl PartialEq for ClientTlsProfiles {
-    fn eq(&self, other: &ClientTlsProfiles) -> bool {
+    fn eq(&self, other: &Self) -> bool {
         self.made_of == other.made_of
     }
 }
@@ -34,7 +34,7 @@ impl Eq for ClientTlsProfiles {}
 
 impl ClientTlsProfiles {
     /// Reads the files and makes the profiles; what is wrong is put to the rest.
-    pub(crate) fn read(config: &RuntimeConfig, wrong: &mut Vec<Diagnostic>) -> ClientTlsProfiles {
+    pub(crate) fn read(config: &RuntimeConfig, wrong: &mut Vec<Diagnostic>) -> Self {
         let mut list = Vec::new();
         let mut made_of = Vec::new();
         let mut named = Vec::new();
@@ -50,7 +50,7 @@ impl ClientTlsProfiles {
                 Err(diagnostic) => wrong.push(diagnostic),
             }
         }
-        ClientTlsProfiles { list, named, made_of }
+        Self { list, named, made_of }
     }
 
     /// A warning if there are profiles, and none of them is for the only component there is.

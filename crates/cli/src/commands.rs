@@ -27,12 +27,12 @@ impl Command {
     /// Does what the command is for, and answers the status to exit with.
     pub(crate) fn run(self, terminal: Terminal) -> Result<i32, Failure> {
         match self {
-            Command::Up(options) => up::up(&options, terminal),
-            Command::Run(options) => run::run(options, terminal),
-            Command::Serve(options) => serve::serve(&options, terminal),
-            Command::Check(options) => check::check(&options, terminal),
-            Command::Explain(options) => explain::explain(&options),
-            Command::Completions(options) => completions::completions(&options),
+            Self::Up(options) => up::up(&options, terminal),
+            Self::Run(options) => run::run(options, terminal),
+            Self::Serve(options) => serve::serve(&options, terminal),
+            Self::Check(options) => check::check(&options, terminal),
+            Self::Explain(options) => explain::explain(&options),
+            Self::Completions(options) => completions::completions(&options),
         }
     }
 }

@@ -21,16 +21,16 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// One thing that cannot be used.
-    pub(crate) fn unusable(diagnostic: Diagnostic) -> Failure {
-        Failure::Unusable {
+    pub(crate) fn unusable(diagnostic: Diagnostic) -> Self {
+        Self::Unusable {
             diagnostics: vec![diagnostic],
             files: Files::default(),
         }
     }
 
     /// Several things that cannot be used, some of them in files.
-    pub(crate) fn unusable_in(files: &Files, diagnostics: Vec<Diagnostic>) -> Failure {
-        Failure::Unusable {
+    pub(crate) fn unusable_in(files: &Files, diagnostics: Vec<Diagnostic>) -> Self {
+        Self::Unusable {
             diagnostics,
             files: files.clone(),
         }
@@ -39,11 +39,11 @@ impl Failure {
     /// Tells it, and answers the exit status.
     pub(crate) fn show(&self, terminal: Terminal) -> i32 {
         match self {
-            Failure::Unusable { diagnostics, files } => {
+            Self::Unusable { diagnostics, files } => {
                 terminal.show_all(diagnostics, files);
                 2
             }
-            Failure::Broken(error) => {
+            Self::Broken(error) => {
                 terminal.show(&Diagnostic::error(causes(error)), &Files::default());
                 1
             }
@@ -64,8 +64,8 @@ fn causes(error: &anyhow::Error) -> String {
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure::Broken(error.into())
+    fn from(error: E) -> Self {
+        Self::Broken(error.into())
     }
 }
 

@@ -35,7 +35,7 @@ impl Network {
         files: &Files,
         audit: Option<AuditOutput>,
         terminal: Terminal,
-    ) -> Result<Network, Failure> {
+    ) -> Result<Self, Failure> {
         let mut builder = Egress::builder()
             .operator(within_descriptors(settings.operator.clone()))
             .resolver(Arc::new(resolver(&settings.dns_servers)?));
@@ -64,17 +64,18 @@ impl Network {
         }
         let egress = builder.build()?;
         let names_to_resolve = !settings.operator.deny.exact_names().is_empty();
-        let refresher = match settings.resolve_disallowed {
-            true if names_to_resolve || options.runtime_config_file().is_some() => {
-                Some(Refresher::start(&egress)?)
-            }
-            _ => None,
+        // A file that is loaded again may deny names later.
+        let may_resolve = names_to_resolve || options.runtime_config_file().is_some();
+        let refresher = if settings.resolve_disallowed && may_resolve {
+            Some(Refresher::start(&egress)?)
+        } else {
+            None
         };
         if let Some(refresher) = refresher.as_ref().filter(|_| names_to_resolve) {
             refresher.first_round(FIRST_ROUND);
         }
         let reload = Reload::start(options, settings, files, &egress, terminal)?;
-        Ok(Network {
+        Ok(Self {
             egress,
             reload,
             _refresher: refresher,

@@ -30,7 +30,7 @@ pub(crate) struct Size(pub(crate) usize);
 impl FromStr for Size {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Size, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let (number, unit) = split_unit(text);
         let factor: usize = match unit.to_ascii_lowercase().as_str() {
             "" | "b" => 1,
@@ -88,9 +88,9 @@ pub(crate) struct Time(pub(crate) Option<Duration>);
 impl FromStr for Time {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Time, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         if text == "none" {
-            return Ok(Time(None));
+            return Ok(Self(None));
         }
         let (number, unit) = split_unit(text);
         let unit = match unit {
@@ -106,7 +106,7 @@ impl FromStr for Time {
         let number: u32 = number
             .parse()
             .map_err(|_| "write a number, such as `10s`".to_owned())?;
-        Ok(Time(Some(unit.saturating_mul(number))))
+        Ok(Self(Some(unit.saturating_mul(number))))
     }
 }
 

@@ -51,10 +51,10 @@ impl Reload {
         files: &Files,
         egress: &Egress,
         terminal: Terminal,
-    ) -> io::Result<Reload> {
+    ) -> io::Result<Self> {
         let terminal = terminal.dated();
         let Some(path) = options.runtime_config_file().filter(|path| path.is_file()) else {
-            return Ok(Reload {
+            return Ok(Self {
                 thread: None,
                 egress: egress.downgrade(),
                 terminal,
@@ -72,7 +72,7 @@ impl Reload {
         thread::Builder::new()
             .name("outport-reload".into())
             .spawn(move || watch.run(&wanted))?;
-        Ok(Reload {
+        Ok(Self {
             thread: Some(thread),
             egress: egress.downgrade(),
             terminal,
@@ -174,8 +174,8 @@ enum Seen {
 }
 
 impl Debounce {
-    fn new(loaded: Option<String>) -> Debounce {
-        Debounce {
+    fn new(loaded: Option<String>) -> Self {
+        Self {
             loaded,
             last: None,
             missing: 0,
@@ -229,8 +229,8 @@ struct Fixed {
 }
 
 impl Fixed {
-    fn of(settings: &OperatorSettings) -> Fixed {
-        Fixed {
+    fn of(settings: &OperatorSettings) -> Self {
+        Self {
             dns_servers: settings.dns_servers.clone(),
             resolve_disallowed: settings.resolve_disallowed,
             connection_pooling: settings
@@ -244,7 +244,7 @@ impl Fixed {
     }
 
     /// The keys of those that are not the same.
-    fn differences(&self, now: &Fixed) -> impl Iterator<Item = &'static str> {
+    fn differences(&self, now: &Self) -> impl Iterator<Item = &'static str> {
         let all = [
             ("dns_servers", self.dns_servers != now.dns_servers),
             (

@@ -23,9 +23,9 @@ pub(crate) struct HangUps {
 
 impl HangUps {
     /// From now on SIGHUP ends the process no more by itself. To be answered on `runtime`.
-    pub(crate) fn note(runtime: &Runtime) -> io::Result<HangUps> {
+    pub(crate) fn note(runtime: &Runtime) -> io::Result<Self> {
         let _inside = runtime.enter();
-        Ok(HangUps {
+        Ok(Self {
             signal: signal(SignalKind::hangup())?,
             in_terminal: io::stderr().is_terminal(),
         })
@@ -42,8 +42,8 @@ pub(crate) struct StopSignals {
 
 impl StopSignals {
     /// From now on the signals end the process no more by themselves. Must be called on the runtime of `hang_ups`.
-    pub(crate) fn listen(hang_ups: HangUps, reload: Reload) -> io::Result<StopSignals> {
-        Ok(StopSignals {
+    pub(crate) fn listen(hang_ups: HangUps, reload: Reload) -> io::Result<Self> {
+        Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_ups,

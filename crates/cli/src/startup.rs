@@ -63,7 +63,7 @@ pub(crate) struct Ready<'o> {
 
 impl<'o> Startup<'o> {
     /// Reads the operator's settings.
-    pub(crate) fn begin(options: &'o OperatorOptions, terminal: Terminal) -> Result<Startup<'o>, Failure> {
+    pub(crate) fn begin(options: &'o OperatorOptions, terminal: Terminal) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;

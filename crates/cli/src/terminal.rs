@@ -44,8 +44,8 @@ impl Times {
     /// What a line of now begins with.
     fn prefix(self) -> String {
         match self {
-            Times::Shown => format!("{} ", Timestamp::now()),
-            Times::Hidden => String::new(),
+            Self::Shown => format!("{} ", Timestamp::now()),
+            Self::Hidden => String::new(),
         }
     }
 }
@@ -58,13 +58,13 @@ enum Volume {
 }
 
 impl Terminal {
-    pub(crate) fn new(quiet: bool, verbose: bool) -> Terminal {
+    pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
         let volume = match (quiet, verbose) {
             (true, _) => Volume::Quiet,
             (false, false) => Volume::Normal,
             (false, true) => Volume::Verbose,
         };
-        Terminal {
+        Self {
             volume,
             paint: paint(),
             times: if io::stderr().is_terminal() {
@@ -77,8 +77,8 @@ impl Terminal {
     }
 
     /// The same for what happens while guests run: with the time, unless somebody looks on.
-    pub(crate) fn dated(self) -> Terminal {
-        Terminal {
+    pub(crate) fn dated(self) -> Self {
+        Self {
             own_times: self.times,
             ..self
         }

@@ -53,7 +53,7 @@ impl Connections {
     /// Registers a connection that `enforcer` has let through. If the deny list has changed since it was judged, and
     /// forbids it now, it is closed at once.
     pub(crate) fn register(
-        self: &Arc<Connections>,
+        self: &Arc<Self>,
         enforcer: &Arc<Enforcer>,
         socket: &Arc<OwnedFd>,
         way: Way,
@@ -115,11 +115,11 @@ pub(crate) fn is_forbidden(enforcer: &Enforcer, attempt: &Attempt<'_>) -> bool {
 impl Way {
     fn attempt(&self) -> Attempt<'_> {
         match self {
-            Way::Socket(remote) => Attempt::Connect {
+            Self::Socket(remote) => Attempt::Connect {
                 transport: Transport::Tcp,
                 remote: Endpoint::from(*remote),
             },
-            Way::Http(target) => target.attempt(),
+            Self::Http(target) => target.attempt(),
         }
     }
 }

@@ -18,16 +18,16 @@ pub struct GateCtx {
 }
 
 impl GateCtx {
-    pub(crate) fn new(enforcer: Enforcer) -> GateCtx {
+    pub(crate) fn new(enforcer: Enforcer) -> Self {
         let enforcer = Arc::new(enforcer);
         let hooks = GateHooks::new(enforcer.clone());
-        GateCtx { enforcer, hooks }
+        Self { enforcer, hooks }
     }
 
     /// Charges what the host does for the instance, and holds for it, to `account`. To be called before the instance runs;
     /// later calls change nothing. Default: nobody is told.
     #[must_use]
-    pub fn charge_to(self, account: Arc<dyn HostAccount>) -> GateCtx {
+    pub fn charge_to(self, account: Arc<dyn HostAccount>) -> Self {
         self.enforcer.charge_to(account);
         self
     }

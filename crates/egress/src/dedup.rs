@@ -73,8 +73,8 @@ struct Told {
 
 impl<K: Grouped> Dedup<K> {
     /// Nothing was told yet.
-    pub fn new(budget: Budget, now: Instant) -> Dedup<K> {
-        Dedup {
+    pub fn new(budget: Budget, now: Instant) -> Self {
+        Self {
             budget,
             since: now,
             again: HashMap::new(),
@@ -157,14 +157,14 @@ mod tests {
     }
 
     impl Run {
-        fn new() -> Run {
+        fn new() -> Self {
             let start = Instant::now();
             let budget = Budget {
                 interval: Duration::from_secs(10),
                 lines: 3,
                 remembered: 8,
             };
-            Run {
+            Self {
                 dedup: Dedup::new(budget, start),
                 start,
                 counted: Vec::new(),

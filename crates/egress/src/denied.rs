@@ -19,8 +19,8 @@ pub(crate) enum DeniedKind {
 }
 
 impl Denied {
-    pub(crate) fn new(reason: Reason) -> Denied {
-        Denied { reason }
+    pub(crate) fn new(reason: Reason) -> Self {
+        Self { reason }
     }
 
     pub(crate) fn kind(self) -> DeniedKind {

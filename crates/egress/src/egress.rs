@@ -366,39 +366,39 @@ pub struct EgressBuilder {
 
 impl EgressBuilder {
     /// The operator's policy. Default: [`Operator::default`], no deny list and every limit in force.
-    pub fn operator(mut self, operator: Operator) -> EgressBuilder {
+    pub fn operator(mut self, operator: Operator) -> Self {
         self.operator = operator;
         self
     }
 
     /// Where names are resolved. Default: [`Resolver::system`].
-    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> EgressBuilder {
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
         self.resolver = Some(resolver);
         self
     }
 
     /// Adds a sink for events. Default: none.
-    pub fn sink(mut self, sink: Arc<dyn AuditSink>) -> EgressBuilder {
+    pub fn sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
         self.sinks.push(sink);
         self
     }
 
     /// Adds a sink without which nothing is permitted: while it is not [available](AuditSink::is_available), every new
     /// attempt of every guest is refused (`audit.unavailable`). Default: none.
-    pub fn required_sink(mut self, sink: Arc<dyn AuditSink>) -> EgressBuilder {
+    pub fn required_sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
         self.required.push(sink.clone());
         self.sink(sink)
     }
 
     /// Gives every request of outgoing HTTP a connection of its own. Default: connections are used again.
-    pub fn without_pooling(mut self) -> EgressBuilder {
+    pub fn without_pooling(mut self) -> Self {
         self.pooling = Pooling::Off;
         self
     }
 
     /// How many connections of outgoing HTTP all guests together may have; a request waits up to five seconds for
     /// one. Default: as many as the quotas of the policy permit.
-    pub fn http_connections(mut self, number: u32) -> EgressBuilder {
+    pub fn http_connections(mut self, number: u32) -> Self {
         self.http_connections = Some(number);
         self
     }

@@ -78,13 +78,13 @@ enum Recording {
 }
 
 impl Enforcer {
-    pub(crate) fn new(gate: Gate) -> Enforcer {
+    pub(crate) fn new(gate: Gate) -> Self {
         let number = gate.egress().next_instance();
-        Enforcer::numbered(gate, number)
+        Self::numbered(gate, number)
     }
 
     /// The enforcer of a part of an instance that has its number already.
-    pub(crate) fn numbered(gate: Gate, number: u64) -> Enforcer {
+    pub(crate) fn numbered(gate: Gate, number: u64) -> Self {
         let policy = gate.policy(gate.egress().operator());
         let quotas = &policy.operator().quotas;
         let turns = Semaphore::new(quotas.lookups_in_flight as usize);
@@ -96,7 +96,7 @@ impl Enforcer {
             unsolicited_told: None,
         };
         let usage_counter = UsageCounter::new(gate.clone());
-        Enforcer {
+        Self {
             gate,
             number,
             depth: 0,
@@ -109,8 +109,8 @@ impl Enforcer {
     }
 
     /// The enforcer of an instance that `depth` calls inside the app led to.
-    pub(crate) fn at(self, depth: u32) -> Enforcer {
-        Enforcer { depth, ..self }
+    pub(crate) fn at(self, depth: u32) -> Self {
+        Self { depth, ..self }
     }
 
     /// How many calls inside the app led to the instance.

@@ -52,14 +52,14 @@ impl Followed {
         enforcer: &Arc<Enforcer>,
         decision: DecisionId,
         attempt: &Attempt<'_>,
-    ) -> Option<Arc<Followed>> {
+    ) -> Option<Arc<Self>> {
         let egress = enforcer.egress();
         if !egress.follows_all() {
             return None;
         }
         let followed = &egress.followed().0;
         let number = followed.next.fetch_add(1, Ordering::Relaxed);
-        let one = Arc::new(Followed {
+        let one = Arc::new(Self {
             enforcer: enforcer.clone(),
             number,
             decision,

@@ -31,9 +31,9 @@ struct GateInner {
 }
 
 impl Gate {
-    pub(crate) fn new(egress: Egress, component: Arc<str>, allow: Arc<AllowList>) -> Gate {
+    pub(crate) fn new(egress: Egress, component: Arc<str>, allow: Arc<AllowList>) -> Self {
         let pool = Arc::new(Pool::new(&egress));
-        Gate::of(GateInner {
+        Self::of(GateInner {
             egress,
             component,
             allow,
@@ -44,10 +44,10 @@ impl Gate {
         })
     }
 
-    fn of(shared: GateInner) -> Gate {
+    fn of(shared: GateInner) -> Self {
         shared.egress.note_pool(&shared.pool);
         shared.egress.note_component(&shared.open);
-        Gate {
+        Self {
             shared: Arc::new(shared),
         }
     }
@@ -76,7 +76,7 @@ impl Gate {
     /// A gate for the same component with TLS profiles for some hosts, the first that names a host being the one
     /// for it. Instances that are open already keep the gate they came through.
     #[must_use]
-    pub fn with_tls(&self, profiles: Vec<Arc<TlsProfile>>) -> Gate {
+    pub fn with_tls(&self, profiles: Vec<Arc<TlsProfile>>) -> Self {
         let GateInner {
             egress,
             component,
@@ -84,7 +84,7 @@ impl Gate {
             internal,
             ..
         } = &*self.shared;
-        Gate::of(GateInner {
+        Self::of(GateInner {
             egress: egress.clone(),
             component: component.clone(),
             allow: allow.clone(),

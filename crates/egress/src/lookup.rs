@@ -62,12 +62,12 @@ impl LookupError {
     /// What the guest is told, as the log has it.
     fn code(self) -> &'static str {
         match self {
-            LookupError::NotAName => "invalid-argument",
-            LookupError::Refused => "access-denied",
-            LookupError::TooMany => "new-socket-limit",
-            LookupError::Unresolvable => "name-unresolvable",
-            LookupError::TemporaryFailure => "temporary-resolver-failure",
-            LookupError::PermanentFailure => "permanent-resolver-failure",
+            Self::NotAName => "invalid-argument",
+            Self::Refused => "access-denied",
+            Self::TooMany => "new-socket-limit",
+            Self::Unresolvable => "name-unresolvable",
+            Self::TemporaryFailure => "temporary-resolver-failure",
+            Self::PermanentFailure => "permanent-resolver-failure",
         }
     }
 }
@@ -75,12 +75,12 @@ impl LookupError {
 impl Lookup {
     /// Judges the name and takes its place among the look-ups of the instance. No query leaves before [`PendingLookup::answer`]
     /// is awaited.
-    pub(crate) fn start(enforcer: &Arc<Enforcer>, text: &str) -> Result<Lookup, LookupError> {
+    pub(crate) fn start(enforcer: &Arc<Enforcer>, text: &str) -> Result<Self, LookupError> {
         if let Ok(ip) = text.parse::<IpAddr>() {
-            return Ok(Lookup::Known(vec![Address::new(ip)]));
+            return Ok(Self::Known(vec![Address::new(ip)]));
         }
         let name = match Host::parse(text).map_err(|_| LookupError::NotAName)? {
-            Host::Address(address) => return Ok(Lookup::Known(vec![address])),
+            Host::Address(address) => return Ok(Self::Known(vec![address])),
             Host::Name(name) => name,
         };
         let spelling = Spelling::of(text);
@@ -91,7 +91,7 @@ impl Lookup {
                 DeniedKind::Policy => LookupError::Refused,
             })?;
         let followed = Followed::begin(enforcer, decision, &Attempt::Lookup { name: &name });
-        Ok(Lookup::PendingLookup(PendingLookup {
+        Ok(Self::PendingLookup(PendingLookup {
             enforcer: enforcer.clone(),
             name,
             spelling,

@@ -20,8 +20,8 @@ use crate::http::Destination;
 pub struct ShutGate(Gate);
 
 impl ShutGate {
-    pub(crate) fn new(gate: Gate) -> ShutGate {
-        ShutGate(gate)
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self(gate)
     }
 
     /// The dependency wanted a socket. `instance` is the one that it is a part of.

@@ -29,12 +29,12 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    pub(crate) fn new() -> Script {
-        Script::default()
+    pub(crate) fn new() -> Self {
+        Self::default()
     }
 
     /// Gives `name` a further result.
-    pub(crate) fn then(self, text: &str, result: Result) -> Script {
+    pub(crate) fn then(self, text: &str, result: Result) -> Self {
         self.results
             .lock()
             .unwrap()
@@ -45,7 +45,7 @@ impl Script {
     }
 
     /// Lets the resolver try `domain` for names without a dot.
-    pub(crate) fn search(mut self, domain: &str) -> Script {
+    pub(crate) fn search(mut self, domain: &str) -> Self {
         self.search.push(name(domain));
         self
     }
@@ -140,17 +140,17 @@ pub(crate) struct World {
 
 impl World {
     /// UDP lifted, since most tests want to see what comes after.
-    pub(crate) fn new(script: Script) -> World {
+    pub(crate) fn new(script: Script) -> Self {
         let mut operator = Operator::default();
         operator.limits.udp = Limit::Lifted;
-        World {
+        Self {
             operator,
             script: Arc::new(script),
             events: Arc::default(),
         }
     }
 
-    pub(crate) fn deny(mut self, denied: &[&str]) -> World {
+    pub(crate) fn deny(mut self, denied: &[&str]) -> Self {
         self.operator.deny = deny(denied);
         self
     }

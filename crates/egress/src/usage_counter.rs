@@ -17,8 +17,8 @@ pub(crate) struct UsageCounter {
 }
 
 impl UsageCounter {
-    pub(crate) fn new(gate: Gate) -> UsageCounter {
-        UsageCounter {
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self {
             gate,
             open: AtomicU32::new(0),
         }

@@ -203,7 +203,7 @@ impl<'t> Node<'t> {
     }
 
     /// The items of an array.
-    pub(crate) fn items(&self, found: &mut Findings, expected: &'static str) -> Vec<Node<'t>> {
+    pub(crate) fn items(&self, found: &mut Findings, expected: &'static str) -> Vec<Self> {
         match self.value.get_ref() {
             DeValue::Array(items) => items.iter().map(|item| Node::new(self.key, item)).collect(),
             _ => {
@@ -237,7 +237,7 @@ impl<'t> Node<'t> {
     }
 
     /// A table whose keys are names of the author's.
-    pub(crate) fn named(&self, found: &mut Findings) -> Vec<(Located<String>, Node<'t>)> {
+    pub(crate) fn named(&self, found: &mut Findings) -> Vec<(Located<String>, Self)> {
         match self.value.get_ref() {
             DeValue::Table(table) => names(table, found.source()),
             _ => {

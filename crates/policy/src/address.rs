@@ -44,8 +44,8 @@ impl Address {
     }
 
     /// This address, then what it embeds: everything that a refusal has to look at.
-    pub fn readings(self) -> impl Iterator<Item = Address> {
-        std::iter::once(self).chain(self.embedded().map(Address::from))
+    pub fn readings(self) -> impl Iterator<Item = Self> {
+        std::iter::once(self).chain(self.embedded().map(Self::from))
     }
 
     /// Whether any reading of this address is the local machine: 127.0.0.0/8, `::1`, and what counts as loopback
@@ -195,7 +195,7 @@ impl From<SocketAddr> for Endpoint {
 
 impl From<Endpoint> for SocketAddr {
     fn from(endpoint: Endpoint) -> Self {
-        SocketAddr::new(endpoint.address.ip(), endpoint.port)
+        Self::new(endpoint.address.ip(), endpoint.port)
     }
 }
 

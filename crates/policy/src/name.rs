@@ -91,11 +91,11 @@ pub enum Spelling {
 
 impl Spelling {
     /// How `text`, which [`Name::parse`] takes, writes a name.
-    pub fn of(text: &str) -> Spelling {
+    pub fn of(text: &str) -> Self {
         if text.ends_with(DOTS) {
-            Spelling::Absolute
+            Self::Absolute
         } else {
-            Spelling::Relative
+            Self::Relative
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct PortRange {
 
 impl PortRange {
     /// Every port there is to connect to: 1 to 65535.
-    pub const ALL: PortRange = PortRange {
+    pub const ALL: Self = Self {
         first: 1,
         last: u16::MAX,
     };
@@ -65,7 +65,7 @@ pub struct PortSet(Vec<PortRange>);
 
 impl PortSet {
     /// No port.
-    pub const EMPTY: PortSet = PortSet(Vec::new());
+    pub const EMPTY: Self = Self(Vec::new());
 
     /// Every port from 1 to 65535.
     pub fn all() -> Self {
@@ -103,12 +103,12 @@ impl PortSet {
     }
 
     /// The ports in either set.
-    pub fn union(&self, other: &PortSet) -> PortSet {
+    pub fn union(&self, other: &Self) -> Self {
         self.0.iter().chain(&other.0).copied().collect()
     }
 
     /// The ports in both sets.
-    pub fn intersection(&self, other: &PortSet) -> PortSet {
+    pub fn intersection(&self, other: &Self) -> Self {
         let pairs = self.0.iter().flat_map(|a| other.0.iter().map(move |b| (a, b)));
         pairs
             .filter_map(|(a, b)| PortRange::new(a.first.max(b.first), a.last.min(b.last)))
@@ -116,22 +116,22 @@ impl PortSet {
     }
 
     /// The ports of this set that are not in `other`.
-    pub fn difference(&self, other: &PortSet) -> PortSet {
+    pub fn difference(&self, other: &Self) -> Self {
         self.intersection(&other.complement())
     }
 
-    fn complement(&self) -> PortSet {
+    fn complement(&self) -> Self {
         let mut gaps = Vec::with_capacity(self.0.len() + 1);
         let mut next = 1;
         for range in &self.0 {
             gaps.extend(PortRange::new(next, range.first - 1));
             match range.last.checked_add(1) {
                 Some(after) => next = after,
-                None => return PortSet(gaps),
+                None => return Self(gaps),
             }
         }
         gaps.extend(PortRange::new(next, u16::MAX));
-        PortSet(gaps)
+        Self(gaps)
     }
 }
 

@@ -135,7 +135,7 @@ pub enum Layer {
 
 impl Layer {
     /// All layers, in order.
-    pub const ALL: [Layer; 5] = [
+    pub const ALL: [Self; 5] = [
         Self::Hard,
         Self::DenyList,
         Self::RuntimeLimits,

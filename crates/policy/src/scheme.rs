@@ -36,9 +36,9 @@ enum Spelling {
 
 impl Scheme {
     /// `http`.
-    pub const HTTP: Scheme = Scheme(Spelling::Http);
+    pub const HTTP: Self = Self(Spelling::Http);
     /// `https`.
-    pub const HTTPS: Scheme = Scheme(Spelling::Https);
+    pub const HTTPS: Self = Self(Spelling::Https);
 
     /// Reads a scheme; case does not matter. `None` where it has anything but ASCII letters or is a transport.
     pub fn parse(text: &str) -> Option<Self> {

@@ -67,13 +67,9 @@ thread_local! {
 impl Account {
     /// An account for a new instance of the component whose share this is, with `first_memory` bytes that it maps when it
     /// starts. None where there is no memory for one.
-    pub(crate) fn open(
-        limits: &GuestLimits,
-        share: &Arc<MemoryShare>,
-        first_memory: usize,
-    ) -> Option<Account> {
+    pub(crate) fn open(limits: &GuestLimits, share: &Arc<MemoryShare>, first_memory: usize) -> Option<Self> {
         let taken = share.take(STACK.saturating_add(first_memory));
-        taken.then(|| Account {
+        taken.then(|| Self {
             limits: *limits,
             computed: AtomicU64::new(0),
             computed_before: AtomicU64::new(0),
@@ -238,7 +234,7 @@ impl Account {
 
 impl HostAccount for Account {
     fn charge(&self, work: &mut dyn FnMut()) {
-        Account::charge(self, work);
+        Self::charge(self, work);
         if self.check().is_err() {
             self.waker.wake();
         }

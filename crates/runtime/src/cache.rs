@@ -75,8 +75,8 @@ impl CompiledCode {
     /// # Errors
     ///
     /// When the directory cannot be made, or somebody else could write to it.
-    pub fn in_directory(directory: &Path) -> Result<CompiledCode, UnsafeDirectory> {
-        Ok(CompiledCode {
+    pub fn in_directory(directory: &Path) -> Result<Self, UnsafeDirectory> {
+        Ok(Self {
             directory: Some(PrivateDirectory::open(directory)?),
             compiler: Compiler::Here,
             told: AtomicBool::new(false),
@@ -84,8 +84,8 @@ impl CompiledCode {
     }
 
     /// Keeps nothing: every component is compiled at every start.
-    pub fn nowhere() -> CompiledCode {
-        CompiledCode {
+    pub fn nowhere() -> Self {
+        Self {
             directory: None,
             compiler: Compiler::Here,
             told: AtomicBool::new(false),
@@ -98,14 +98,14 @@ impl CompiledCode {
     /// To be asked while the process has one thread, and before it enters the [sandbox](crate::sandbox::Sandbox). That
     /// no process can be started is an error of the first component that is to be compiled.
     #[must_use]
-    pub fn compiled_apart(self, limits: CompileLimits, confinement: Confinement) -> CompiledCode {
+    pub fn compiled_apart(self, limits: CompileLimits, confinement: Confinement) -> Self {
         let compiler = match CompilerProcess::start(self.directory.as_ref(), limits, confinement) {
             Ok(process) => Compiler::Apart(process),
             Err(error) => Compiler::Failed(CompileError::Failed {
                 reason: format!("no process can be started for it: {error}"),
             }),
         };
-        CompiledCode { compiler, ..self }
+        Self { compiler, ..self }
     }
 
     /// There will be nothing more to compile: other processes end meanwhile. Dropping waits for that.

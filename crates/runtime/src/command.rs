@@ -69,7 +69,7 @@ impl Command {
     /// # Errors
     ///
     /// When it does not.
-    pub fn new(guest: GuestPre) -> Result<Command, NotACommand> {
+    pub fn new(guest: GuestPre) -> Result<Self, NotACommand> {
         let not_a_command = |_| NotACommand {
             component: guest.name().to_owned(),
             exports: guest.exports().collect(),
@@ -80,7 +80,7 @@ impl Command {
         } else {
             RunPre::P2(p2::CommandPre::new(instance).map_err(not_a_command)?)
         };
-        Ok(Command { guest, pre })
+        Ok(Self { guest, pre })
     }
 
     /// The component.

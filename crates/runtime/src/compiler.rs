@@ -113,18 +113,18 @@ impl CompileError {
     /// What to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            CompileError::Time { .. } => {
+            Self::Time { .. } => {
                 Some("if the component is to be trusted, give it more with `--max-compile-time TIME`")
             }
-            CompileError::Memory { .. } => {
+            Self::Memory { .. } => {
                 Some("if the component is to be trusted, give it more with `--max-compile-memory SIZE`")
             }
-            CompileError::Invalid { .. } | CompileError::Failed { .. } => None,
+            Self::Invalid { .. } | Self::Failed { .. } => None,
         }
     }
 
-    fn failed(error: &io::Error) -> CompileError {
-        CompileError::Failed {
+    fn failed(error: &io::Error) -> Self {
+        Self::Failed {
             reason: error.to_string(),
         }
     }
@@ -141,7 +141,7 @@ impl CompilerProcess {
         directory: Option<&PrivateDirectory>,
         limits: CompileLimits,
         confinement: Confinement,
-    ) -> io::Result<CompilerProcess> {
+    ) -> io::Result<Self> {
         let (stream, theirs) = UnixStream::pair()?;
         let mut keep = vec![theirs.as_fd()];
         keep.extend(directory.map(AsFd::as_fd));
@@ -149,7 +149,7 @@ impl CompilerProcess {
             process::detach(&keep)?;
             Keeper::new(&theirs, directory, limits, confinement).serve()
         })?;
-        Ok(CompilerProcess {
+        Ok(Self {
             conversation: Mutex::new(Conversation {
                 stream,
                 waited: Duration::ZERO,

@@ -130,14 +130,14 @@ pub enum ComponentError {
 }
 
 impl ComponentError {
-    fn unreadable(path: &Path, source: io::Error) -> ComponentError {
+    fn unreadable(path: &Path, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::NotFound => ComponentError::Missing { path: path.into() },
-            io::ErrorKind::InvalidInput => ComponentError::NotAFile {
+            io::ErrorKind::NotFound => Self::Missing { path: path.into() },
+            io::ErrorKind::InvalidInput => Self::NotAFile {
                 path: path.into(),
                 source,
             },
-            _ => ComponentError::Unreadable {
+            _ => Self::Unreadable {
                 path: path.into(),
                 source,
             },
@@ -147,29 +147,27 @@ impl ComponentError {
     /// What to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            ComponentError::NotAFile { .. } => {
+            Self::NotAFile { .. } => {
                 Some("give the path of a file; write what comes out of a program into one first")
             }
-            ComponentError::Missing { .. } => Some("build the component first, or correct the path"),
-            ComponentError::CoreModule { .. } => Some(
+            Self::Missing { .. } => Some("build the component first, or correct the path"),
+            Self::CoreModule { .. } => Some(
                 "build for a component target, such as `cargo build --target wasm32-wasip2`, or make a component \
                  of the module: `wasm-tools component new MODULE.wasm -o COMPONENT.wasm`, for a module of WASI \
                  preview 1 with `--adapt wasi_snapshot_preview1.command.wasm` if it is a command, and with \
                  `--adapt wasi_snapshot_preview1.reactor.wasm` if it answers HTTP",
             ),
-            ComponentError::Text { .. } => {
-                Some("turn it into a binary: `wasm-tools parse FILE.wat -o FILE.wasm`")
-            }
-            ComponentError::Precompiled { .. } => {
+            Self::Text { .. } => Some("turn it into a binary: `wasm-tools parse FILE.wat -o FILE.wasm`"),
+            Self::Precompiled { .. } => {
                 Some("give the component itself; Outport compiles it once and keeps the result")
             }
-            ComponentError::NotCompiled { reason, .. } => reason.advice(),
-            ComponentError::Unreadable { .. }
-            | ComponentError::TooLarge { .. }
-            | ComponentError::WrongDigest { .. }
-            | ComponentError::NotWebAssembly { .. }
-            | ComponentError::Invalid { .. }
-            | ComponentError::CannotCompose { .. } => None,
+            Self::NotCompiled { reason, .. } => reason.advice(),
+            Self::Unreadable { .. }
+            | Self::TooLarge { .. }
+            | Self::WrongDigest { .. }
+            | Self::NotWebAssembly { .. }
+            | Self::Invalid { .. }
+            | Self::CannotCompose { .. } => None,
         }
     }
 }
@@ -180,8 +178,8 @@ impl Component {
     /// # Errors
     ///
     /// When the file cannot be read, or is not a component that this engine can run.
-    pub fn load(path: &Path, engine: &Engine) -> Result<Component, ComponentError> {
-        Component::load_file(path, None, engine)
+    pub fn load(path: &Path, engine: &Engine) -> Result<Self, ComponentError> {
+        Self::load_file(path, None, engine)
     }
 
     /// The same for a file that must have this SHA-256, in 64 hexadecimal digits.
@@ -189,7 +187,7 @@ impl Component {
         path: &Path,
         digest: Option<&str>,
         engine: &Engine,
-    ) -> Result<Component, ComponentError> {
+    ) -> Result<Self, ComponentError> {
         let code = code_of(engine, path)?;
         let unreadable = |source: io::Error| ComponentError::unreadable(path, source);
         let mut file = regular_file::open(path).map_err(unreadable)?;
@@ -200,11 +198,11 @@ impl Component {
         if is_meant(digest, &content)
             && let Some(compiled) = code.find(engine.wasmtime(), &content)
         {
-            return Ok(Component::of(compiled));
+            return Ok(Self::of(compiled));
         }
         file.rewind().map_err(unreadable)?;
         let bytes = read_from(file, path, digest)?;
-        Component::compile(path, &bytes, engine, &code)
+        Self::compile(path, &bytes, engine, &code)
     }
 
     /// Compiles `bytes`, or maps the code that an earlier start kept. Messages name `path` as where they are from.
@@ -212,15 +210,11 @@ impl Component {
     /// # Errors
     ///
     /// When they are not a component that this engine can run.
-    pub(crate) fn from_bytes(
-        path: &Path,
-        bytes: &[u8],
-        engine: &Engine,
-    ) -> Result<Component, ComponentError> {
+    pub(crate) fn from_bytes(path: &Path, bytes: &[u8], engine: &Engine) -> Result<Self, ComponentError> {
         let code = code_of(engine, path)?;
         match code.find(engine.wasmtime(), &ContentHash::of(bytes)) {
-            Some(compiled) => Ok(Component::of(compiled)),
-            None => Component::compile(path, bytes, engine, &code),
+            Some(compiled) => Ok(Self::of(compiled)),
+            None => Self::compile(path, bytes, engine, &code),
         }
     }
 
@@ -229,9 +223,9 @@ impl Component {
         bytes: &[u8],
         engine: &Engine,
         code: &CompiledCode,
-    ) -> Result<Component, ComponentError> {
+    ) -> Result<Self, ComponentError> {
         code.compile(engine.wasmtime(), bytes, path)
-            .map(Component::of)
+            .map(Self::of)
             .map_err(|reason| match reason {
                 CompileError::Invalid { reason } => ComponentError::Invalid {
                     path: path.into(),
@@ -244,16 +238,16 @@ impl Component {
             })
     }
 
-    fn of(compiled: Compiled) -> Component {
-        Component {
+    fn of(compiled: Compiled) -> Self {
+        Self {
             compiled,
             dependencies: Arc::default(),
         }
     }
 
     /// The same component, which knows what was composed into it.
-    pub(crate) fn with_dependencies(self, names: impl Iterator<Item = String>) -> Component {
-        Component {
+    pub(crate) fn with_dependencies(self, names: impl Iterator<Item = String>) -> Self {
+        Self {
             dependencies: names.collect(),
             ..self
         }
@@ -331,10 +325,10 @@ impl Export {
     fn is_in(self, export: &str) -> bool {
         let (interface, version) = export.split_once('@').unwrap_or((export, ""));
         let (name, track) = match self {
-            Export::CommandP2 => ("wasi:cli/run", "0.2."),
-            Export::CommandP3 => ("wasi:cli/run", "0.3."),
-            Export::HttpP2 => ("wasi:http/incoming-handler", "0.2."),
-            Export::HttpP3 => ("wasi:http/handler", "0.3."),
+            Self::CommandP2 => ("wasi:cli/run", "0.2."),
+            Self::CommandP3 => ("wasi:cli/run", "0.3."),
+            Self::HttpP2 => ("wasi:http/incoming-handler", "0.2."),
+            Self::HttpP3 => ("wasi:http/handler", "0.3."),
         };
         // A release candidate is another interface: its functions may differ.
         interface == name && version.starts_with(track) && !version.contains('-')

@@ -40,9 +40,9 @@ pub(crate) struct ClientConnection(());
 
 impl ClientConnection {
     /// Counts a connection.
-    pub(crate) fn count() -> ClientConnection {
+    pub(crate) fn count() -> Self {
         CLIENT_CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-        ClientConnection(())
+        Self(())
     }
 }
 

@@ -66,8 +66,8 @@ impl Allocation {
     /// Instances that may live at a time, where that is bounded.
     fn instances(self) -> u32 {
         match self {
-            Allocation::Alone | Allocation::Single => 1,
-            Allocation::Pool { instances } => instances.saturating_add(IDLE_INSTANCES),
+            Self::Alone | Self::Single => 1,
+            Self::Pool { instances } => instances.saturating_add(IDLE_INSTANCES),
         }
     }
 }
@@ -89,7 +89,7 @@ impl Engine {
     /// # Errors
     ///
     /// When wasmtime does not support the machine, or address space for even one instance cannot be had.
-    pub fn new(allocation: Allocation) -> Result<Engine, EngineError> {
+    pub fn new(allocation: Allocation) -> Result<Self, EngineError> {
         let wasmtime = match allocation {
             Allocation::Alone | Allocation::Single => single()?,
             Allocation::Pool { .. } => pooled(allocation.instances()).or_else(|refusal| {
@@ -104,7 +104,7 @@ impl Engine {
         let ticker = Arc::new(Ticker::start(&wasmtime, short_tick));
         let memory = Arc::new(MemoryCeiling::none());
         let stacks = Stacks::of(&wasmtime, allocation.instances());
-        Ok(Engine {
+        Ok(Self {
             wasmtime,
             ticker,
             memory,
@@ -115,8 +115,8 @@ impl Engine {
 
     /// The same engine, whose guests may together have so much memory; not those of clones that were made before.
     #[must_use]
-    pub fn under(self, memory: MemoryCeiling) -> Engine {
-        Engine {
+    pub fn under(self, memory: MemoryCeiling) -> Self {
+        Self {
             memory: Arc::new(memory),
             ..self
         }
@@ -124,8 +124,8 @@ impl Engine {
 
     /// The same engine, which compiles and keeps code as `code` says; clones that were made before do as they did.
     #[must_use]
-    pub fn with_code(self, code: CompiledCode) -> Engine {
-        Engine {
+    pub fn with_code(self, code: CompiledCode) -> Self {
+        Self {
             code: keeping(code),
             ..self
         }

@@ -32,8 +32,8 @@ impl Grouped for What {
 
 impl FailureLog {
     /// None yet.
-    pub(crate) fn of(component: &str) -> FailureLog {
-        FailureLog {
+    pub(crate) fn of(component: &str) -> Self {
+        Self {
             component: component.to_owned(),
             seen: Mutex::new(Seen::new(Instant::now())),
         }
@@ -70,8 +70,8 @@ fn log(level: Level, line: &str) {
 }
 
 impl Seen {
-    fn new(now: Instant) -> Seen {
-        Seen(Dedup::new(BUDGET, now))
+    fn new(now: Instant) -> Self {
+        Self(Dedup::new(BUDGET, now))
     }
 
     fn add(
@@ -127,9 +127,9 @@ mod tests {
     }
 
     impl Told {
-        fn new() -> Told {
+        fn new() -> Self {
             let start = Instant::now();
-            Told {
+            Self {
                 seen: Seen::new(start),
                 start,
                 lines: Vec::new(),

@@ -124,12 +124,12 @@ pub enum FilesError {
 }
 
 impl FilesError {
-    fn of(path: &str, error: io::Error) -> FilesError {
+    fn of(path: &str, error: io::Error) -> Self {
         let path = path.to_owned();
         match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FilesError::Missing { path },
-            io::ErrorKind::CrossesDevices => FilesError::LeadsOut { path },
-            _ => FilesError::Unusable { path, reason: error },
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing { path },
+            io::ErrorKind::CrossesDevices => Self::LeadsOut { path },
+            _ => Self::Unusable { path, reason: error },
         }
     }
 
@@ -137,22 +137,20 @@ impl FilesError {
     fn is_of_all_files(&self) -> bool {
         matches!(
             self,
-            FilesError::TooMany { .. } | FilesError::TooLaborious | FilesError::TooLarge { .. }
+            Self::TooMany { .. } | Self::TooLaborious | Self::TooLarge { .. }
         )
     }
 
     /// What to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            FilesError::LeadsOut { .. } => {
+            Self::LeadsOut { .. } => {
                 Some("a guest gets files of its app alone: copy them into the app's directory")
             }
-            FilesError::TooMany { .. } => Some("name the directories that the guest needs, instead of all"),
-            FilesError::TooLaborious => Some("use fewer patterns, with fewer `*`"),
-            FilesError::TooLarge { .. } => Some("permit more with `--max-files-size SIZE`"),
-            FilesError::NoDirectory { .. } => {
-                Some("name a directory that you may write to with `--cache-dir DIR`")
-            }
+            Self::TooMany { .. } => Some("name the directories that the guest needs, instead of all"),
+            Self::TooLaborious => Some("use fewer patterns, with fewer `*`"),
+            Self::TooLarge { .. } => Some("permit more with `--max-files-size SIZE`"),
+            Self::NoDirectory { .. } => Some("name a directory that you may write to with `--cache-dir DIR`"),
             _ => None,
         }
     }
@@ -171,7 +169,7 @@ impl FileTree {
         root: &Path,
         cache: &CacheDirectory,
         bytes: u64,
-    ) -> Result<Option<FileTree>, Vec<FilesProblem>> {
+    ) -> Result<Option<Self>, Vec<FilesProblem>> {
         let Some(first) = component.files.first() else {
             return Ok(None);
         };
@@ -198,7 +196,7 @@ impl FileTree {
             let reason = io::Error::other(error);
             at_first(FilesError::Unusable { path, reason })
         })?;
-        Ok(Some(FileTree {
+        Ok(Some(Self {
             _folder: Arc::new(folder),
             directories,
             unmatched: unmatched.into(),
@@ -243,7 +241,7 @@ struct Source {
 }
 
 impl Source {
-    fn of(component: &Component, root: &Path, bytes: u64) -> Result<Source, Vec<FilesProblem>> {
+    fn of(component: &Component, root: &Path, bytes: u64) -> Result<Self, Vec<FilesProblem>> {
         let mut problems = Vec::new();
         let mut excluded = Vec::new();
         for text in &component.exclude_files {
@@ -268,7 +266,7 @@ impl Source {
             let first = component.files.first().map_or(0..0, |first| first.span.clone());
             vec![at(&first)(error)]
         })?;
-        Ok(Source {
+        Ok(Self {
             tree,
             excluded,
             bounds: Bounds::new(bytes),

@@ -110,13 +110,13 @@ impl OpenDirectories {
     /// # Errors
     ///
     /// One that cannot be opened, or is none.
-    pub fn open(directories: Vec<Directory>) -> Result<OpenDirectories, DirectoryError> {
+    pub fn open(directories: Vec<Directory>) -> Result<Self, DirectoryError> {
         let mut wasi = WasiCtxBuilder::new();
         for directory in &directories {
             directory.open(&mut wasi)?;
         }
         let mut wasi = wasi.build();
-        Ok(OpenDirectories {
+        Ok(Self {
             directories: directories.into(),
             opened: with_files(&mut wasi, |files| files.clone()),
         })

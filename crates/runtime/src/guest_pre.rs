@@ -92,7 +92,7 @@ impl GuestPre {
         gate: Gate,
         guest_env: GuestEnv,
         limits: GuestLimits,
-    ) -> Result<GuestPre, LinkError> {
+    ) -> Result<Self, LinkError> {
         let name = text::message(gate.component()).to_string();
         let first_memory = first_memory(component.wasmtime(), &name, &limits)?;
         let share = linker.engine().memory().share(&name);
@@ -123,7 +123,7 @@ impl GuestPre {
             share: Arc::new(share),
             first_memory,
         };
-        Ok(GuestPre {
+        Ok(Self {
             shared: Arc::new(shared),
         })
     }

@@ -18,8 +18,8 @@ pub(crate) struct GuestTable(ResourceTable);
 
 impl GuestTable {
     /// An empty table.
-    pub(crate) fn new() -> GuestTable {
-        GuestTable(ResourceTable::new())
+    pub(crate) fn new() -> Self {
+        Self(ResourceTable::new())
     }
 }
 

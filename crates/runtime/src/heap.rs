@@ -70,7 +70,7 @@ const OWNERS: usize = 32 * 1024;
 
 impl Owner {
     /// A new owner, who has nothing yet.
-    pub(crate) fn new() -> Owner {
+    pub(crate) fn new() -> Self {
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = free.0.pop().unwrap_or_else(|| {
             let next = free.1;
@@ -84,9 +84,9 @@ impl Owner {
                 // Nobody's tag is never that of an owner.
                 let generation = found.generation.load(Ordering::Relaxed).wrapping_add(1).max(1);
                 found.generation.store(generation, Ordering::Relaxed);
-                Owner { slot, generation }
+                Self { slot, generation }
             }
-            None => Owner { slot, generation: 0 },
+            None => Self { slot, generation: 0 },
         }
     }
 

@@ -50,8 +50,8 @@ pub struct Reuse {
 }
 
 impl Default for Reuse {
-    fn default() -> Reuse {
-        Reuse {
+    fn default() -> Self {
+        Self {
             requests: const { NonZeroU32::new(128).unwrap() },
             concurrency: const { NonZeroU32::new(16).unwrap() },
             idle_timeout: Duration::from_secs(1),
@@ -64,8 +64,8 @@ pub const DEFAULT_MEMORY: usize = 512 * 1024 * 1024;
 
 impl GuestLimits {
     /// For a guest that answers one request: 30 s of processor, 60 s to the head of the response, 10 min in all.
-    pub fn of_a_request() -> GuestLimits {
-        GuestLimits {
+    pub fn of_a_request() -> Self {
+        Self {
             memory: DEFAULT_MEMORY,
             cpu_time: Some(Duration::from_secs(30)),
             response_timeout: Some(Duration::from_secs(60)),
@@ -75,8 +75,8 @@ impl GuestLimits {
     }
 
     /// For a command: it has the process for itself, and no limit but memory.
-    pub fn of_a_command() -> GuestLimits {
-        GuestLimits {
+    pub fn of_a_command() -> Self {
+        Self {
             memory: DEFAULT_MEMORY,
             cpu_time: None,
             response_timeout: None,
@@ -117,8 +117,8 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) fn new(account: Arc<Account>) -> Budget {
-        Budget {
+    pub(crate) fn new(account: Arc<Account>) -> Self {
+        Self {
             account,
             held: Duration::ZERO,
         }

@@ -42,8 +42,8 @@ pub(crate) struct Linked {
 
 impl GuestLinker {
     /// A linker for components that `engine` has compiled.
-    pub fn new(engine: &Engine) -> GuestLinker {
-        GuestLinker {
+    pub fn new(engine: &Engine) -> Self {
+        Self {
             engine: engine.clone(),
             linker: provided_by_outport(engine).expect("the host's own interfaces do not collide"),
         }

@@ -44,8 +44,8 @@ pub(crate) struct MemoryShare {
 
 impl MemoryCeiling {
     /// So many bytes.
-    pub fn of(limit: usize) -> MemoryCeiling {
-        MemoryCeiling {
+    pub fn of(limit: usize) -> Self {
+        Self {
             limit,
             common: AtomicUsize::new(0),
             components: AtomicUsize::new(0),
@@ -53,14 +53,14 @@ impl MemoryCeiling {
     }
 
     /// None: what one instance may have is all that counts.
-    pub fn none() -> MemoryCeiling {
-        MemoryCeiling::of(usize::MAX)
+    pub fn none() -> Self {
+        Self::of(usize::MAX)
     }
 
     /// Three quarters of what the machine has, or of what the process may have of it (its control groups, on Linux).
     /// None where that cannot be found out.
-    pub fn of_the_machine() -> MemoryCeiling {
-        machine::memory().map_or_else(MemoryCeiling::none, |bytes| MemoryCeiling::of(bytes / 4 * 3))
+    pub fn of_the_machine() -> Self {
+        machine::memory().map_or_else(Self::none, |bytes| Self::of(bytes / 4 * 3))
     }
 
     /// Bytes.
@@ -69,7 +69,7 @@ impl MemoryCeiling {
     }
 
     /// The share of a further component. To be called for each before any of them has instances.
-    pub(crate) fn share(self: &Arc<MemoryCeiling>, component: &str) -> MemoryShare {
+    pub(crate) fn share(self: &Arc<Self>, component: &str) -> MemoryShare {
         self.components.fetch_add(1, Ordering::Relaxed);
         MemoryShare {
             ceiling: Arc::clone(self),

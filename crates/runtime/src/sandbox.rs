@@ -147,13 +147,13 @@ pub enum SandboxError {
 
 impl Sandbox {
     /// A process that writes to no file which it has not opened yet.
-    pub fn new() -> Sandbox {
-        Sandbox::default()
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Files beneath `directory` may be written, made and removed. One that is not there gives no right.
     #[must_use]
-    pub fn writable(mut self, directory: impl Into<PathBuf>) -> Sandbox {
+    pub fn writable(mut self, directory: impl Into<PathBuf>) -> Self {
         self.writable.push(directory.into());
         self
     }
@@ -161,7 +161,7 @@ impl Sandbox {
     /// Files in `directory` may be made and written to, such as a log that somebody moves away; none may be removed, renamed
     /// or cut off.
     #[must_use]
-    pub fn with_logs_in(mut self, directory: impl Into<PathBuf>) -> Sandbox {
+    pub fn with_logs_in(mut self, directory: impl Into<PathBuf>) -> Self {
         self.logs.push(directory.into());
         self
     }

@@ -73,7 +73,7 @@ pub(crate) fn of_guests(component: Option<&str>) -> (GuestOutput, GuestOutput) {
 }
 
 impl StandardStreams {
-    fn start(when_full: WhenFull) -> io::Result<StandardStreams> {
+    fn start(when_full: WhenFull) -> io::Result<Self> {
         let (output, error) = (io::stdout(), io::stderr());
         let _ = (output.lock().flush(), error.lock().flush());
         let output = output.as_fd().try_clone_to_owned()?;
@@ -88,7 +88,7 @@ impl StandardStreams {
         };
         if one {
             let both = queue_of("standard output and standard error", "outport-output", false);
-            return Ok(StandardStreams {
+            return Ok(Self {
                 output: OutputQueue::start(both, File::from(output))?,
                 error: None,
                 when_full,
@@ -96,7 +96,7 @@ impl StandardStreams {
         }
         let first = queue_of("standard output", "outport-stdout", true);
         let second = queue_of("standard error", "outport-stderr", false);
-        Ok(StandardStreams {
+        Ok(Self {
             output: OutputQueue::start(first, File::from(output))?,
             error: Some(OutputQueue::start(second, File::from(error))?),
             when_full,

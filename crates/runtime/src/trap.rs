@@ -45,11 +45,11 @@ pub struct Frame {
 pub const SHOWN_FRAMES: usize = 10;
 
 impl Trap {
-    pub(crate) fn of(error: &wasmtime::Error, component: &str, export: &'static str) -> Trap {
+    pub(crate) fn of(error: &wasmtime::Error, component: &str, export: &'static str) -> Self {
         let frames = error
             .downcast_ref::<WasmBacktrace>()
             .map_or(&[][..], WasmBacktrace::frames);
-        Trap {
+        Self {
             component: component.to_owned(),
             export,
             message: message(error),
@@ -83,12 +83,12 @@ impl fmt::Display for Trap {
 }
 
 impl Frame {
-    fn of(frame: &FrameInfo) -> Frame {
+    fn of(frame: &FrameInfo) -> Self {
         let function = match frame.func_name() {
             Some(name) => text::begin(format_args!("{:#}", rustc_demangle::demangle(name))),
             None => format!("function {}", frame.func_index()),
         };
-        Frame {
+        Self {
             function,
             module: frame.module().name().map(str::to_owned),
             offset: frame.module_offset(),

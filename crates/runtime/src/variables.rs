@@ -36,12 +36,12 @@ impl GuestVariables {
     /// # Errors
     ///
     /// A template uses a variable that the app does not have.
-    pub fn of(component: &Component, app: &Variables) -> Result<GuestVariables, TemplateError> {
+    pub fn of(component: &Component, app: &Variables) -> Result<Self, TemplateError> {
         let filled = component
             .variables
             .iter()
             .map(|(name, template)| Ok((name.value.clone(), template.value.resolve(app)?)));
-        Ok(GuestVariables {
+        Ok(Self {
             values: Arc::new(filled.collect::<Result<_, _>>()?),
         })
     }

@@ -52,80 +52,80 @@ impl Reply {
     /// # Panics
     ///
     /// If one of them is not an IP address.
-    pub fn addresses<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Reply {
-        Reply {
+    pub fn addresses<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
             addresses: addresses.into_iter().map(ip).collect(),
-            ..Reply::with_code(ResponseCode::NoError)
+            ..Self::with_code(ResponseCode::NoError)
         }
     }
 
     /// `count` different IPv4 addresses, the first of which is 10.0.0.1.
-    pub fn many_addresses(count: u16) -> Reply {
+    pub fn many_addresses(count: u16) -> Self {
         let first = u32::from_be_bytes([10, 0, 0, 1]);
         let addresses = (0..u32::from(count)).map(|offset| IpAddr::from((first + offset).to_be_bytes()));
-        Reply {
+        Self {
             addresses: addresses.collect(),
-            ..Reply::with_code(ResponseCode::NoError)
+            ..Self::with_code(ResponseCode::NoError)
         }
     }
 
     /// `CNAME` records from the name that was asked for through each of `names`, and nothing more: the resolver
     /// has to ask for the last one itself.
-    pub fn alias<'a>(names: impl IntoIterator<Item = &'a str>) -> Reply {
-        Reply::nodata().via(names)
+    pub fn alias<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::nodata().via(names)
     }
 
     /// Two `CNAME` records that lead from the name to `other` and back.
-    pub fn alias_loop(asked: &str, other: &str) -> Reply {
-        Reply::alias([other, asked])
+    pub fn alias_loop(asked: &str, other: &str) -> Self {
+        Self::alias([other, asked])
     }
 
     /// `NOERROR` without an address.
-    pub fn nodata() -> Reply {
-        Reply::with_code(ResponseCode::NoError)
+    pub fn nodata() -> Self {
+        Self::with_code(ResponseCode::NoError)
     }
 
     /// `NXDOMAIN`.
-    pub fn nxdomain() -> Reply {
-        Reply::with_code(ResponseCode::NXDomain)
+    pub fn nxdomain() -> Self {
+        Self::with_code(ResponseCode::NXDomain)
     }
 
     /// `SERVFAIL`.
-    pub fn servfail() -> Reply {
-        Reply::with_code(ResponseCode::ServFail)
+    pub fn servfail() -> Self {
+        Self::with_code(ResponseCode::ServFail)
     }
 
     /// `REFUSED`.
-    pub fn refused() -> Reply {
-        Reply::with_code(ResponseCode::Refused)
+    pub fn refused() -> Self {
+        Self::with_code(ResponseCode::Refused)
     }
 
     /// The id of the query, and these bytes after it.
-    pub fn garbage(bytes: &[u8]) -> Reply {
-        Reply {
+    pub fn garbage(bytes: &[u8]) -> Self {
+        Self {
             garbage: Some(bytes.to_vec()),
-            ..Reply::nodata()
+            ..Self::nodata()
         }
     }
 
     /// No answer at all.
-    pub fn silence() -> Reply {
-        Reply {
+    pub fn silence() -> Self {
+        Self {
             fate: Fate::Unsent,
-            ..Reply::nodata()
+            ..Self::nodata()
         }
     }
 
     /// The server is gone before it answers.
-    pub fn death() -> Reply {
-        Reply {
+    pub fn death() -> Self {
+        Self {
             fate: Fate::ServerDies,
-            ..Reply::nodata()
+            ..Self::nodata()
         }
     }
 
-    fn with_code(code: ResponseCode) -> Reply {
-        Reply {
+    fn with_code(code: ResponseCode) -> Self {
+        Self {
             code,
             chain: Vec::new(),
             addresses: Vec::new(),
@@ -142,55 +142,55 @@ impl Reply {
     }
 
     /// Time to live of every record, in seconds.
-    pub fn ttl(mut self, seconds: u32) -> Reply {
+    pub fn ttl(mut self, seconds: u32) -> Self {
         self.ttl = seconds;
         self
     }
 
     /// Puts a chain of `CNAME`s before the addresses: the last of `names` owns them.
-    pub fn via<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Reply {
+    pub fn via<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         self.chain = names.into_iter().map(name).collect();
         self
     }
 
     /// The addresses belong to `owner`, which nobody asked for.
-    pub fn owned_by(mut self, owner: &str) -> Reply {
+    pub fn owned_by(mut self, owner: &str) -> Self {
         self.owner = Some(name(owner));
         self
     }
 
     /// Adds an address of another name to the answer section.
-    pub fn with_stray(mut self, owner: &str, address: &str) -> Reply {
+    pub fn with_stray(mut self, owner: &str, address: &str) -> Self {
         self.strays.push((name(owner), ip(address)));
         self
     }
 
     /// Waits before answering.
-    pub fn after(mut self, delay: Duration) -> Reply {
+    pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
     /// Over UDP an empty answer with the TC bit; over TCP the whole one.
-    pub fn truncated(mut self) -> Reply {
+    pub fn truncated(mut self) -> Self {
         self.size = Size::AlwaysCut;
         self
     }
 
     /// Over UDP whole, although the resolver said that it takes no message of such a length.
-    pub fn oversized(mut self) -> Reply {
+    pub fn oversized(mut self) -> Self {
         self.size = Size::Whole;
         self
     }
 
     /// Says that the question was for `name`. The addresses are still those of the name that was asked for.
-    pub fn to_the_question(mut self, question: &str) -> Reply {
+    pub fn to_the_question(mut self, question: &str) -> Self {
         self.question = Some(name(question));
         self
     }
 
     /// Answers with another message id than the query's.
-    pub fn wrong_id(mut self) -> Reply {
+    pub fn wrong_id(mut self) -> Self {
         self.wrong_id = true;
         self
     }

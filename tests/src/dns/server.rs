@@ -44,12 +44,12 @@ pub enum Transport {
 
 impl DnsServer {
     /// Starts a server on a free port of 127.0.0.1. It knows no name.
-    pub fn start() -> DnsServer {
-        DnsServer::start_on(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    pub fn start() -> Self {
+        Self::start_on(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
     /// Starts a server on a free port of `address`.
-    pub fn start_on(address: IpAddr) -> DnsServer {
+    pub fn start_on(address: IpAddr) -> Self {
         let (datagrams, connections) = bind_both(address);
         let address = datagrams.local_addr().expect("a bound socket has an address");
         let state = Arc::new(State::default());
@@ -63,7 +63,7 @@ impl DnsServer {
                 move || answer_connections(&connections, &state)
             }),
         ];
-        DnsServer {
+        Self {
             address,
             state,
             threads,
@@ -76,7 +76,7 @@ impl DnsServer {
     }
 
     /// From now on queries for `name` of any type take these replies, one after the other; the last repeats.
-    pub fn answers(&self, name: &str, replies: impl IntoIterator<Item = Reply>) -> &DnsServer {
+    pub fn answers(&self, name: &str, replies: impl IntoIterator<Item = Reply>) -> &Self {
         self.script(name, None, replies)
     }
 
@@ -86,7 +86,7 @@ impl DnsServer {
         record_type: RecordType,
         name: &str,
         replies: impl IntoIterator<Item = Reply>,
-    ) -> &DnsServer {
+    ) -> &Self {
         self.script(name, Some(record_type), replies)
     }
 
@@ -95,7 +95,7 @@ impl DnsServer {
         name: &str,
         record_type: Option<RecordType>,
         replies: impl IntoIterator<Item = Reply>,
-    ) -> &DnsServer {
+    ) -> &Self {
         let replies: Vec<Reply> = replies.into_iter().collect();
         assert!(!replies.is_empty(), "a script for `{name}` needs a reply");
         let script = Script {

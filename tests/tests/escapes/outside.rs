@@ -22,8 +22,8 @@ pub(crate) struct Outside {
 
 impl Outside {
     /// Opens every door.
-    pub(crate) fn open() -> Outside {
-        let outside = Outside::default();
+    pub(crate) fn open() -> Self {
+        let outside = Self::default();
         for port in DOORS {
             let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
             let door = |error: io::Error| -> ! { panic!("a door at port {port}: {error}") };

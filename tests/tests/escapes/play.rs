@@ -34,7 +34,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(crate) fn add(&mut self, other: Counts) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.attempts += other.attempts;
         self.denied += other.denied;
         self.impossible += other.impossible;

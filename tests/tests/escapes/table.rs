@@ -155,7 +155,7 @@ pub(crate) enum Step {
 
 impl File {
     /// The whole table, each file with its name.
-    pub(crate) fn all() -> Vec<(String, File)> {
+    pub(crate) fn all() -> Vec<(String, Self)> {
         let folder = workspace().join("tests/escapes");
         let mut paths: Vec<_> = fs::read_dir(&folder)
             .expect("the folder of the table")
@@ -178,7 +178,7 @@ impl File {
 
 impl Attempt {
     /// The attempt with each of its texts in the place of `{x}`.
-    pub(crate) fn variants(&self) -> Vec<Attempt> {
+    pub(crate) fn variants(&self) -> Vec<Self> {
         let only = [String::new()];
         let each = if self.each.is_empty() {
             &only
@@ -188,11 +188,11 @@ impl Attempt {
         each.iter().map(|text| self.with(text)).collect()
     }
 
-    fn with(&self, text: &str) -> Attempt {
+    fn with(&self, text: &str) -> Self {
         let put = |place: &String| place.replace("{x}", text);
         let all = |places: &Vec<String>| places.iter().map(put).collect::<Vec<_>>();
         let dns = self.dns.iter().map(|(name, replies)| (put(name), all(replies)));
-        Attempt {
+        Self {
             guest: match text {
                 "" => self.guest.clone(),
                 _ => format!("{} ({text:?})", self.guest),
@@ -210,16 +210,16 @@ impl Attempt {
 }
 
 impl Step {
-    fn read(text: &str) -> Step {
+    fn read(text: &str) -> Self {
         if let Some(component) = text.strip_prefix("in ") {
-            return Step::In(component.to_owned());
+            return Self::In(component.to_owned());
         }
         let (statement, rest) = text
             .split_once(" => ")
             .unwrap_or_else(|| panic!("no result in the step `{text}`"));
         let mut parts = rest.split(" ! ");
         let result = parts.next().unwrap_or_default().to_owned();
-        Step::Does {
+        Self::Does {
             statement: statement.to_owned(),
             result,
             reasons: parts.map(str::to_owned).collect(),

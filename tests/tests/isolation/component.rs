@@ -32,8 +32,8 @@ pub(crate) struct Hostile {
 
 impl Hostile {
     /// A component of WASI 0.2 that does this for every request.
-    pub(crate) fn new(body: impl Into<String>) -> Hostile {
-        Hostile {
+    pub(crate) fn new(body: impl Into<String>) -> Self {
+        Self {
             wasi: Wasi::V0_2,
             pages: 16,
             body: body.into(),
@@ -43,29 +43,29 @@ impl Hostile {
     }
 
     /// The same of WASI 0.3.
-    pub(crate) fn of_0_3(body: impl Into<String>) -> Hostile {
-        Hostile {
+    pub(crate) fn of_0_3(body: impl Into<String>) -> Self {
+        Self {
             wasi: Wasi::V0_3,
-            ..Hostile::new(body)
+            ..Self::new(body)
         }
     }
 
     /// How many pages of 64 KiB its memory has, instead of 16.
-    pub(crate) fn pages(self, pages: u32) -> Hostile {
-        Hostile { pages, ..self }
+    pub(crate) fn pages(self, pages: u32) -> Self {
+        Self { pages, ..self }
     }
 
     /// Further parts of the component.
-    pub(crate) fn outside(self, outside: impl Into<String>) -> Hostile {
-        Hostile {
+    pub(crate) fn outside(self, outside: impl Into<String>) -> Self {
+        Self {
             outside: outside.into(),
             ..self
         }
     }
 
     /// Further items of the core module: tables, data, functions.
-    pub(crate) fn items(self, items: impl Into<String>) -> Hostile {
-        Hostile {
+    pub(crate) fn items(self, items: impl Into<String>) -> Self {
+        Self {
             items: items.into(),
             ..self
         }

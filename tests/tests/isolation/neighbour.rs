@@ -15,8 +15,8 @@ pub(crate) struct Visits {
 
 impl Visits {
     /// So many requests, one after the other.
-    pub(crate) fn times(number: usize, server: SocketAddr) -> Visits {
-        let mut visits = Visits::default();
+    pub(crate) fn times(number: usize, server: SocketAddr) -> Self {
+        let mut visits = Self::default();
         for _ in 0..number {
             visits.visit(server);
         }
@@ -24,8 +24,8 @@ impl Visits {
     }
 
     /// Requests for so long, with a pause between them; five at least.
-    pub(crate) fn lasting(time: Duration, server: SocketAddr) -> Visits {
-        let (mut visits, start) = (Visits::default(), Instant::now());
+    pub(crate) fn lasting(time: Duration, server: SocketAddr) -> Self {
+        let (mut visits, start) = (Self::default(), Instant::now());
         while start.elapsed() < time || visits.took.len() < 5 {
             visits.visit(server);
             std::thread::sleep(PAUSE);
@@ -34,7 +34,7 @@ impl Visits {
     }
 
     /// These requests were made too.
-    pub(crate) fn add(&mut self, more: Visits) {
+    pub(crate) fn add(&mut self, more: Self) {
         self.took.extend(more.took);
         self.failed.extend(more.failed);
     }

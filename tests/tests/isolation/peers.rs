@@ -38,8 +38,8 @@ struct State {
 
 impl Peer {
     /// One that speaks HTTP/1.1 or pretends to.
-    pub(crate) fn start(does: Does) -> Peer {
-        Peer::accepting(move |mut stream, state| {
+    pub(crate) fn start(does: Does) -> Self {
+        Self::accepting(move |mut stream, state| {
             let mut request = [0; 4096];
             let _ = stream.read(&mut request)?;
             act(&mut stream, does, state, |_| ())
@@ -48,9 +48,9 @@ impl Peer {
 
     /// One that speaks HTTP/2 behind TLS, with a certificate of `authority` for `localhost`. What it does, it does after
     /// the preface and its own settings; the request, if it is one, is the stream with the number 1.
-    pub(crate) fn start_http2(authority: &Authority, does: Does) -> Peer {
+    pub(crate) fn start_http2(authority: &Authority, does: Does) -> Self {
         let config = authority.server_config("localhost", &[b"h2"]);
-        Peer::accepting(move |stream, state| {
+        Self::accepting(move |stream, state| {
             let mut stream = secure(stream, &config)?;
             let mut preface = [0; 24];
             stream.read_exact(&mut preface)?;
@@ -61,7 +61,7 @@ impl Peer {
         })
     }
 
-    fn accepting(serve: impl Fn(TcpStream, &State) -> io::Result<()> + Send + Sync + 'static) -> Peer {
+    fn accepting(serve: impl Fn(TcpStream, &State) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let (state, serve) = (Arc::new(State::default()), Arc::new(serve));
@@ -81,7 +81,7 @@ impl Peer {
                 drop(served);
             }
         });
-        Peer { address, state }
+        Self { address, state }
     }
 
     /// A demand for a row: that somebody came at all, without which it shows nothing.

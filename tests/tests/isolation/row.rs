@@ -59,8 +59,8 @@ pub(crate) struct Seen {
 
 impl Row {
     /// A row whose attack is one client that asks `/hostile` again and again.
-    pub(crate) fn new(name: &'static str, clause: &'static str) -> Row {
-        Row {
+    pub(crate) fn new(name: &'static str, clause: &'static str) -> Self {
+        Self {
             name,
             clause,
             hostile: None,
@@ -82,68 +82,68 @@ impl Row {
     }
 
     /// The component at `/hostile`.
-    pub(crate) fn hostile(self, hostile: Hostile) -> Row {
-        Row {
+    pub(crate) fn hostile(self, hostile: Hostile) -> Self {
+        Self {
             hostile: Some(hostile),
             ..self
         }
     }
 
     /// A further option.
-    pub(crate) fn option(mut self, option: impl Into<String>) -> Row {
+    pub(crate) fn option(mut self, option: impl Into<String>) -> Self {
         self.options.push(option.into());
         self
     }
 
     /// A file in the server's working directory.
-    pub(crate) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Row {
+    pub(crate) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
         self.files.push((name.to_owned(), content.as_ref().to_vec()));
         self
     }
 
     /// The hostile component has a directory, with the file `a` of one byte and the file `big` of 20 MB.
-    pub(crate) fn with_files(mut self) -> Row {
+    pub(crate) fn with_files(mut self) -> Self {
         self.files_line = "files = [\"a\", \"big\"]\n";
         self.file("a", "a").file("big", vec![b'a'; 20_000_000])
     }
 
     /// Further lines of `spin.toml`.
-    pub(crate) fn manifest(mut self, lines: &str) -> Row {
+    pub(crate) fn manifest(mut self, lines: &str) -> Self {
         self.manifest += lines;
         self
     }
 
     /// How many descriptors the server may have.
-    pub(crate) fn descriptors(self, number: u32) -> Row {
-        Row {
+    pub(crate) fn descriptors(self, number: u32) -> Self {
+        Self {
             descriptors: Some(number),
             ..self
         }
     }
 
     /// Nobody reads the server's standard output.
-    pub(crate) fn unread_stdout(self) -> Row {
-        Row {
+    pub(crate) fn unread_stdout(self) -> Self {
+        Self {
             stdout_is_read: false,
             ..self
         }
     }
 
     /// How long the neighbour is looked at under attack, instead of 0.8 s.
-    pub(crate) fn lasts(self, lasts: Duration) -> Row {
-        Row { lasts, ..self }
+    pub(crate) fn lasts(self, lasts: Duration) -> Self {
+        Self { lasts, ..self }
     }
 
     /// Looks on until the process takes no more memory, for four seconds more at most.
-    pub(crate) fn until_it_is_full(self) -> Row {
-        Row {
+    pub(crate) fn until_it_is_full(self) -> Self {
+        Self {
             settles: true,
             ..self
         }
     }
 
     /// So many clients ask `/hostile` at a time.
-    pub(crate) fn clients(self, number: usize) -> Row {
+    pub(crate) fn clients(self, number: usize) -> Self {
         self.attack(move |scene| {
             thread::scope(|scope| {
                 for _ in 0..number {
@@ -154,7 +154,7 @@ impl Row {
     }
 
     /// One client asks `/hostile` once.
-    pub(crate) fn once(self) -> Row {
+    pub(crate) fn once(self) -> Self {
         self.attack(|scene| {
             scene.ask();
             scene.wait();
@@ -162,43 +162,43 @@ impl Row {
     }
 
     /// What attacks, until the scene [is over](Scene::is_over).
-    pub(crate) fn attack(self, attack: impl Fn(&Scene<'_>) + Sync + 'static) -> Row {
-        Row {
+    pub(crate) fn attack(self, attack: impl Fn(&Scene<'_>) + Sync + 'static) -> Self {
+        Self {
             attack: Box::new(attack),
             ..self
         }
     }
 
     /// Keeps a peer for as long as the row.
-    pub(crate) fn keep(mut self, peer: impl Any) -> Row {
+    pub(crate) fn keep(mut self, peer: impl Any) -> Self {
         self._kept.push(Box::new(peer));
         self
     }
 
     /// The server may refuse to start instead, if it says one of these words.
-    pub(crate) fn or_is_refused(self, words: &'static [&'static str]) -> Row {
-        Row {
+    pub(crate) fn or_is_refused(self, words: &'static [&'static str]) -> Self {
+        Self {
             refusal: Some(words),
             ..self
         }
     }
 
     /// A further demand: `None` if it is met.
-    pub(crate) fn asks(mut self, check: impl Fn(&Seen) -> Option<String> + 'static) -> Row {
+    pub(crate) fn asks(mut self, check: impl Fn(&Seen) -> Option<String> + 'static) -> Self {
         self.checks.push(Box::new(check));
         self
     }
 
     /// Requests to the hostile component come to an end: so many during the attack, or within five seconds more.
-    pub(crate) fn ends(self, answers: usize) -> Row {
-        Row {
+    pub(crate) fn ends(self, answers: usize) -> Self {
+        Self {
             least: answers,
             ..self
         }
     }
 
     /// The process uses no more processor time than that during the attack.
-    pub(crate) fn within_processor(self, limit: Duration) -> Row {
+    pub(crate) fn within_processor(self, limit: Duration) -> Self {
         self.asks(move |seen| {
             (seen.processor > limit)
                 .then(|| format!("{:.1?} of processor time, not {limit:?}", seen.processor))
@@ -206,7 +206,7 @@ impl Row {
     }
 
     /// Standard error has no more lines than that.
-    pub(crate) fn within_lines(self, limit: usize) -> Row {
+    pub(crate) fn within_lines(self, limit: usize) -> Self {
         self.asks(move |seen| {
             let lines = seen.stderr.lines().count();
             (lines > limit).then(|| format!("{lines} lines on standard error, not {limit}"))
@@ -214,7 +214,7 @@ impl Row {
     }
 
     /// Standard error says this.
-    pub(crate) fn says(self, text: &'static str) -> Row {
+    pub(crate) fn says(self, text: &'static str) -> Self {
         self.asks(move |seen| {
             (!seen.stderr.contains(text)).then(|| format!("standard error says nothing of `{text}`"))
         })

@@ -10,8 +10,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn of(id: u32) -> Watch {
-        Watch { id }
+    pub(crate) fn of(id: u32) -> Self {
+        Self { id }
     }
 
     /// From now on [`peak`](Watch::peak) is of what comes. Where the kernel does not let us, it stays of all there was.

@@ -249,7 +249,7 @@ fn rows() -> Vec<Row> {
 
 impl Row {
     fn destination(&self) -> String {
-        let Row { way, host, port, .. } = self;
+        let Self { way, host, port, .. } = self;
         match way {
             Way::Http => format!("http://{host}:{port}/"),
             Way::Https => format!("https://{host}:{port}/"),

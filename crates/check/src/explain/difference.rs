@@ -102,7 +102,7 @@ impl EffectivePolicy {
     /// # Errors
     ///
     /// When an entry in one of them is none.
-    pub fn since(&self, before: &EffectivePolicy) -> Result<Difference, DocumentError> {
+    pub fn since(&self, before: &Self) -> Result<Difference, DocumentError> {
         let (old, new) = (before.policies()?, self.policies()?);
         Ok(Difference {
             version: 1,

@@ -29,14 +29,14 @@ impl DenialReporter {
     /// # Errors
     ///
     /// The system gave no thread.
-    pub fn new(write: impl FnMut(&str) + Send + 'static) -> std::io::Result<DenialReporter> {
+    pub fn new(write: impl FnMut(&str) + Send + 'static) -> std::io::Result<Self> {
         let lines = Lines::start(
             "outport-denials",
             "what was denied or failed",
             CAPACITY,
             Terminal(write),
         )?;
-        Ok(DenialReporter {
+        Ok(Self {
             lines,
             seen: Mutex::new(Seen::new("denied", Instant::now())),
             failures: Mutex::new(Seen::new("failed", Instant::now())),
@@ -131,8 +131,8 @@ impl Grouped for DenialKey {
 }
 
 impl Seen {
-    fn new(word: &'static str, now: Instant) -> Seen {
-        Seen {
+    fn new(word: &'static str, now: Instant) -> Self {
+        Self {
             word,
             dedup: Dedup::new(BUDGET, now),
         }
@@ -210,9 +210,9 @@ mod tests {
     }
 
     impl Reported {
-        fn new() -> Reported {
+        fn new() -> Self {
             let start = Instant::now();
-            Reported {
+            Self {
                 seen: Seen::new("denied", start),
                 start,
                 lines: Vec::new(),

@@ -86,8 +86,8 @@ pub struct AlsoRefused {
 }
 
 impl AlsoRefused {
-    fn of(denial: &Denial<'_>, attempt: &Attempt<'_>) -> AlsoRefused {
-        AlsoRefused {
+    fn of(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Self {
+        Self {
             reason: denial.reason().code(),
             detail: denial.reason().sentence(),
             rule: denial.cited().map(escaped),
@@ -103,8 +103,8 @@ impl AuditEvent {
         whose: (&Arc<str>, u64),
         attempt: &Attempt<'_>,
         permit: &Permit<'_>,
-    ) -> AuditEvent {
-        let mut event = AuditEvent::about(id, whose, attempt);
+    ) -> Self {
+        let mut event = Self::about(id, whose, attempt);
         // That nothing was needed is no entry.
         if !matches!(permit.rule(), Rule::Harmless) {
             event.rule = Some(escaped(permit.rule().to_string()));
@@ -122,8 +122,8 @@ impl AuditEvent {
         attempt: &Attempt<'_>,
         denial: &Denial<'_>,
         all: &[Denial<'_>],
-    ) -> AuditEvent {
-        let mut event = AuditEvent::about(id, whose, attempt);
+    ) -> Self {
+        let mut event = Self::about(id, whose, attempt);
         event.verdict = Verdict::Deny;
         event.reason = Some(denial.reason().code());
         event.detail = Some(denial.reason().sentence());
@@ -143,27 +143,22 @@ impl AuditEvent {
         what: &'static str,
         destination: &str,
         reason: Reason,
-    ) -> AuditEvent {
-        let mut event = AuditEvent::bare(id, whose, what, destination);
+    ) -> Self {
+        let mut event = Self::bare(id, whose, what, destination);
         event.verdict = Verdict::Deny;
         event.reason = Some(reason.code());
         event.detail = Some(reason.sentence());
         event
     }
 
-    fn about(id: u64, whose: (&Arc<str>, u64), attempt: &Attempt<'_>) -> AuditEvent {
-        let mut event = AuditEvent::bare(id, whose, attempt.operation(), &destination(attempt));
+    fn about(id: u64, whose: (&Arc<str>, u64), attempt: &Attempt<'_>) -> Self {
+        let mut event = Self::bare(id, whose, attempt.operation(), &destination(attempt));
         event.name = name(attempt).map(|name| name.to_string());
         event
     }
 
-    fn bare(
-        id: u64,
-        (component, instance): (&Arc<str>, u64),
-        what: &'static str,
-        destination: &str,
-    ) -> AuditEvent {
-        AuditEvent {
+    fn bare(id: u64, (component, instance): (&Arc<str>, u64), what: &'static str, destination: &str) -> Self {
+        Self {
             ts: Timestamp::now(),
             id,
             component: component.clone(),

@@ -70,7 +70,7 @@ impl Lines {
         what: &'static str,
         capacity: usize,
         writer: impl LineWriter,
-    ) -> std::io::Result<Lines> {
+    ) -> std::io::Result<Self> {
         let (queue, messages) = mpsc::sync_channel(capacity);
         let (alive, ended) = mpsc::sync_channel(0);
         let counts = Arc::new(Counts::default());
@@ -79,7 +79,7 @@ impl Lines {
             write_all(writer, &messages, &counted);
             drop(alive);
         })?;
-        Ok(Lines {
+        Ok(Self {
             what,
             queue: Some(queue),
             counts,

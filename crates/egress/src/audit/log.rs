@@ -41,8 +41,8 @@ struct Health {
 }
 
 impl Health {
-    fn new() -> Arc<Health> {
-        Arc::new(Health {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
             broken: AtomicBool::new(false),
             writing_since: AtomicU64::new(0),
             start: Instant::now(),
@@ -77,8 +77,8 @@ impl AuditLog {
     /// # Errors
     ///
     /// The file cannot be opened for writing or is no log, or the system gave no thread.
-    pub fn create(path: &Path) -> Result<AuditLog, AuditLogError> {
-        AuditLog::to_file(AuditFile::open(path)?)
+    pub fn create(path: &Path) -> Result<Self, AuditLogError> {
+        Self::to_file(AuditFile::open(path)?)
     }
 
     /// Writes to standard error.
@@ -86,8 +86,8 @@ impl AuditLog {
     /// # Errors
     ///
     /// The system gave no thread.
-    pub fn stderr() -> Result<AuditLog, AuditLogError> {
-        AuditLog::to(std::io::stderr())
+    pub fn stderr() -> Result<Self, AuditLogError> {
+        Self::to(std::io::stderr())
     }
 
     /// Appends to a file, from a thread of its own.
@@ -95,8 +95,8 @@ impl AuditLog {
     /// # Errors
     ///
     /// The system gave no thread.
-    pub fn to_file(file: AuditFile) -> Result<AuditLog, AuditLogError> {
-        AuditLog::start(file)
+    pub fn to_file(file: AuditFile) -> Result<Self, AuditLogError> {
+        Self::start(file)
     }
 
     /// Writes to `output`, from a thread of its own.
@@ -104,16 +104,16 @@ impl AuditLog {
     /// # Errors
     ///
     /// The system gave no thread.
-    pub fn to(output: impl Write + Send + 'static) -> Result<AuditLog, AuditLogError> {
-        AuditLog::start(Fixed(output))
+    pub fn to(output: impl Write + Send + 'static) -> Result<Self, AuditLogError> {
+        Self::start(Fixed(output))
     }
 
-    fn start(output: impl Output) -> Result<AuditLog, AuditLogError> {
+    fn start(output: impl Output) -> Result<Self, AuditLogError> {
         let health = Health::new();
         let writer = JsonLines::to(output, health.clone());
         let lines = Lines::start("outport-audit", "the audit log", CAPACITY, writer)
             .map_err(AuditLogError::Thread)?;
-        Ok(AuditLog {
+        Ok(Self {
             lines,
             health,
             only_denials: false,
@@ -122,8 +122,8 @@ impl AuditLog {
 
     /// Writes denials, and nothing of what is permitted.
     #[must_use]
-    pub fn only_denials(self) -> AuditLog {
-        AuditLog {
+    pub fn only_denials(self) -> Self {
+        Self {
             only_denials: true,
             ..self
         }
@@ -244,12 +244,12 @@ trait Output: Write + Send + 'static {
 
 impl Output for AuditFile {
     fn renew(&mut self) -> Result<Option<u64>, AuditLogError> {
-        AuditFile::renew(self).map(|(length, _)| length)
+        Self::renew(self).map(|(length, _)| length)
     }
 
     fn reopen(&mut self) -> Result<Option<u64>, AuditLogError> {
         self.forget_trouble();
-        let (length, found) = AuditFile::renew(self)?;
+        let (length, found) = Self::renew(self)?;
         match found {
             Found::Anew => tracing::info!("the audit log was opened again"),
             Found::Here if length.is_some() => tracing::info!("the audit log goes on in the same file"),
@@ -280,8 +280,8 @@ impl<W: Write + Send + 'static> Output for Fixed<W> {
 }
 
 impl<W: Output> JsonLines<W> {
-    fn to(mut output: W, health: Arc<Health>) -> JsonLines<W> {
-        JsonLines {
+    fn to(mut output: W, health: Arc<Health>) -> Self {
+        Self {
             length: output.renew().ok().flatten(),
             output,
             pending: Vec::with_capacity(PAGE),

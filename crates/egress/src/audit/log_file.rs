@@ -60,7 +60,7 @@ impl AuditFile {
     /// # Errors
     ///
     /// The file cannot be opened for writing, or has something in it that is no audit log.
-    pub fn open(written: &Path) -> Result<AuditFile, AuditLogError> {
+    pub fn open(written: &Path) -> Result<Self, AuditLogError> {
         // A process may change its directory.
         let path = std::path::absolute(written).unwrap_or_else(|_| written.to_owned());
         let file = open(&path, written)?;
@@ -70,7 +70,7 @@ impl AuditFile {
             trouble: Trouble::default(),
         });
         let real = path.canonicalize().ok().filter(|_| rotated.is_some());
-        Ok(AuditFile {
+        Ok(Self {
             directory: real.and_then(|path| path.parent().map(Path::to_owned)),
             written: written.to_owned(),
             path,
@@ -212,8 +212,8 @@ enum End {
 }
 
 impl From<io::Error> for End {
-    fn from(error: io::Error) -> End {
-        End::Failed(error)
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
     }
 }
 

@@ -102,8 +102,8 @@ impl AuditOutcome {
         attempt: &'static str,
         destination: &str,
         outcome: Stage,
-    ) -> AuditOutcome {
-        AuditOutcome {
+    ) -> Self {
+        Self {
             ts: Timestamp::now(),
             decision,
             component: component.clone(),

@@ -11,14 +11,14 @@ pub struct Timestamp(SystemTime);
 
 impl Timestamp {
     /// Now, by the clock of the system.
-    pub fn now() -> Timestamp {
-        Timestamp(SystemTime::now())
+    pub fn now() -> Self {
+        Self(SystemTime::now())
     }
 }
 
 impl From<SystemTime> for Timestamp {
-    fn from(time: SystemTime) -> Timestamp {
-        Timestamp(time)
+    fn from(time: SystemTime) -> Self {
+        Self(time)
     }
 }
 

@@ -40,8 +40,8 @@ pub(super) enum Followed {
 
 impl Chain {
     /// The way from `start`, before its first step.
-    pub(super) fn of(start: &Name) -> Chain {
-        Chain {
+    pub(super) fn of(start: &Name) -> Self {
+        Self {
             start: start.clone(),
             names: Vec::new(),
             addresses: Vec::new(),

@@ -25,8 +25,8 @@ struct Contents {
 
 impl HostsFile {
     /// The hosts file at `path`; it need not exist.
-    pub(super) fn new(path: PathBuf) -> HostsFile {
-        HostsFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
             path,
             read: Mutex::default(),
         }

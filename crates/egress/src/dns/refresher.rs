@@ -39,7 +39,7 @@ impl Refresher {
     /// # Errors
     ///
     /// The system gave no thread.
-    pub fn start(egress: &Egress) -> std::io::Result<Refresher> {
+    pub fn start(egress: &Egress) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -56,7 +56,7 @@ impl Refresher {
                     }
                 });
             })?;
-        Ok(Refresher { first, _stop: stop })
+        Ok(Self { first, _stop: stop })
     }
 
     /// Waits until every denied name was tried once, `at_most` that long. Blocks the thread.

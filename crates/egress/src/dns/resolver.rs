@@ -55,8 +55,8 @@ impl ResolverParts {
     /// The configuration of this machine: `/etc/resolv.conf` and `/etc/hosts`. Without any server in the former it
     /// is the one on this machine, as resolv.conf(5) says, and a warning. A line or search domain that cannot be read is
     /// left out with a warning.
-    pub fn system() -> ResolverParts {
-        let mut parts = ResolverParts::of_the_machine();
+    pub fn system() -> Self {
+        let mut parts = Self::of_the_machine();
         if parts.servers.is_empty() {
             tracing::warn!(
                 "`{RESOLV_CONF}` names no DNS server that can be read; asking the one on this machine"
@@ -67,7 +67,7 @@ impl ResolverParts {
     }
 
     /// The same without a server where none is named.
-    fn of_the_machine() -> ResolverParts {
+    fn of_the_machine() -> Self {
         let text = std::fs::read(RESOLV_CONF).unwrap_or_else(|error| {
             match error.kind() {
                 std::io::ErrorKind::NotFound => tracing::debug!("there is no `{RESOLV_CONF}`"),
@@ -81,7 +81,7 @@ impl ResolverParts {
             tracing::warn!("`{text}` in `{RESOLV_CONF}` cannot be read and is left out");
         }
         let servers = conf.servers.into_iter();
-        ResolverParts {
+        Self {
             servers: servers.map(|server| SocketAddr::new(server, 53)).collect(),
             search: conf.search,
             hosts_file: PathBuf::from("/etc/hosts"),
@@ -97,8 +97,8 @@ impl Resolver {
     /// # Errors
     ///
     /// The thread of the resolver cannot be started.
-    pub fn system() -> Result<Resolver, ResolverError> {
-        Resolver::new(ResolverParts::system())
+    pub fn system() -> Result<Self, ResolverError> {
+        Self::new(ResolverParts::system())
     }
 
     /// Like [`Resolver::system`], with `servers` in place of the system's (`--dns-server`, DNS-11).
@@ -106,8 +106,8 @@ impl Resolver {
     /// # Errors
     ///
     /// The thread of the resolver cannot be started.
-    pub fn with_servers(servers: &[SocketAddr]) -> Result<Resolver, ResolverError> {
-        Resolver::new(ResolverParts {
+    pub fn with_servers(servers: &[SocketAddr]) -> Result<Self, ResolverError> {
+        Self::new(ResolverParts {
             servers: servers.to_vec(),
             ..ResolverParts::of_the_machine()
         })
@@ -118,7 +118,7 @@ impl Resolver {
     /// # Errors
     ///
     /// The thread of the resolver cannot be started.
-    pub fn new(parts: ResolverParts) -> Result<Resolver, ResolverError> {
+    pub fn new(parts: ResolverParts) -> Result<Self, ResolverError> {
         let cache = Arc::new(Cache::default());
         let questions = start(&parts.servers, cache.clone())?;
         let shared = ResolverInner {
@@ -127,7 +127,7 @@ impl Resolver {
             cache,
             questions,
         };
-        Ok(Resolver {
+        Ok(Self {
             shared: Arc::new(shared),
         })
     }

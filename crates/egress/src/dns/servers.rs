@@ -39,13 +39,13 @@ pub(super) struct Front(watch::Sender<usize>);
 
 impl Servers {
     /// Clients of `servers`. Must be called within a runtime.
-    pub(super) fn new(servers: &[SocketAddr]) -> Result<Servers, NetError> {
+    pub(super) fn new(servers: &[SocketAddr]) -> Result<Self, NetError> {
         let context = Arc::new(PoolContext::new(options(), TlsConfig::new()?));
         let client = |server: &SocketAddr| {
             let provider = TokioRuntimeProvider::default();
             NameServerPool::from_config([name_server(*server)], context.clone(), provider)
         };
-        Ok(Servers {
+        Ok(Self {
             servers: servers.iter().map(client).collect(),
         })
     }
@@ -138,8 +138,8 @@ enum NoResponse {
 
 impl Front {
     /// That of a look-up which has asked nobody.
-    pub(super) fn new() -> Front {
-        Front(watch::Sender::new(0))
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(0))
     }
 
     /// The server `index` has answered.

@@ -27,13 +27,9 @@ impl ConnectPermit {
     /// # Errors
     ///
     /// The two are not the same destination: a mistake of ours, which permits nothing (ORD-4).
-    pub(super) fn new(
-        permit: Permit<'_>,
-        remote: SocketAddr,
-        decision: DecisionId,
-    ) -> Result<ConnectPermit, Denied> {
+    pub(super) fn new(permit: Permit<'_>, remote: SocketAddr, decision: DecisionId) -> Result<Self, Denied> {
         match permit.into_remote() {
-            Some(permitted) if permitted == Endpoint::from(remote) => Ok(ConnectPermit { remote, decision }),
+            Some(permitted) if permitted == Endpoint::from(remote) => Ok(Self { remote, decision }),
             _ => Err(Denied::new(Reason::ErrorInternal)),
         }
     }

@@ -101,7 +101,7 @@ fn equal<T: std::fmt::Debug + PartialEq>(what: &str, found: T, expected: T) -> R
 }
 
 impl Run {
-    fn new(allow: Vec<Written>, operator: MOperator) -> (Run, [Played; 2]) {
+    fn new(allow: Vec<Written>, operator: MOperator) -> (Self, [Played; 2]) {
         let (resolver, events) = (Arc::<Waiting>::default(), Arc::<Remember>::default());
         let egress = Egress::builder()
             .operator(with_time(&operator))
@@ -117,7 +117,7 @@ impl Run {
             begun: 0,
             model: MInstance::default(),
         });
-        let run = Run {
+        let run = Self {
             egress,
             resolver,
             events,

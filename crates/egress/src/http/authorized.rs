@@ -43,7 +43,7 @@ impl<'a> AuthorizedRequest<'a> {
         enforcer: &Enforcer,
         destination: &'a Destination,
         request: Request<OwnBody>,
-    ) -> Result<AuthorizedRequest<'a>, Error> {
+    ) -> Result<Self, Error> {
         let decision = enforcer
             .authorize(&destination.attempt(request.method()), enforcer.usage())
             .map_err(|denied| errors::of_denied_request(denied, &destination.host))?;

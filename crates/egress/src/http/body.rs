@@ -32,8 +32,8 @@ impl TimedBody {
         between: Option<Duration>,
         slot: ExchangeSlot,
         false_length: FalseLength,
-    ) -> TimedBody {
-        TimedBody {
+    ) -> Self {
+        Self {
             slot: Some(slot).filter(|_| !incoming.is_end_stream()),
             incoming,
             between,

@@ -48,10 +48,10 @@ impl Connection {
         target: DialTarget,
         destination: &Destination,
         tls: &TlsConnector,
-    ) -> Result<Connection, Error> {
+    ) -> Result<Self, Error> {
         let followed = stream.follower();
         if destination.scheme != Scheme::HTTPS {
-            return Connection::over(stream, followed, Version::HTTP_11, target).await;
+            return Self::over(stream, followed, Version::HTTP_11, target).await;
         }
         let stream = tls
             .connect(server_name(&destination.host)?, stream)
@@ -61,7 +61,7 @@ impl Connection {
             Some(b"h2") => Version::HTTP_2,
             _ => Version::HTTP_11,
         };
-        Connection::over(stream, followed, version, target).await
+        Self::over(stream, followed, version, target).await
     }
 
     /// Speaks HTTP of this version.
@@ -70,7 +70,7 @@ impl Connection {
         followed: Option<Arc<Followed>>,
         version: Version,
         target: DialTarget,
-    ) -> Result<Connection, Error>
+    ) -> Result<Self, Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -91,7 +91,7 @@ impl Connection {
             Version::HTTP_2 => http2(stream, &user, end).await?,
             _ => http1(stream, &user, end).await?,
         };
-        Ok(Connection {
+        Ok(Self {
             sender,
             target,
             user,
@@ -107,10 +107,10 @@ impl Connection {
     }
 
     /// The same connection for another request, if it takes several at a time.
-    pub(super) fn share(&self) -> Option<Connection> {
+    pub(super) fn share(&self) -> Option<Self> {
         match &self.sender {
             Sender::Http1(_) => None,
-            Sender::Http2(sender) => Some(Connection {
+            Sender::Http2(sender) => Some(Self {
                 sender: Sender::Http2(sender.clone()),
                 target: self.target.clone(),
                 user: self.user.clone(),
@@ -122,7 +122,7 @@ impl Connection {
     }
 
     /// Whether both are the same connection.
-    pub(super) fn is_shared_with(&self, other: &Connection) -> bool {
+    pub(super) fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.target, &other.target)
     }
 

@@ -104,10 +104,10 @@ fn has_room(enforcer: &Enforcer, targets: &[DialTarget], usage: Usage) -> bool {
 struct Waiter(Arc<AtomicU32>);
 
 impl Waiter {
-    fn new(egress: &Egress) -> Waiter {
+    fn new(egress: &Egress) -> Self {
         let waiting = Arc::clone(egress.waiting());
         waiting.fetch_add(1, Ordering::SeqCst);
-        Waiter(waiting)
+        Self(waiting)
     }
 }
 

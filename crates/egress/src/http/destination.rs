@@ -31,7 +31,7 @@ pub(crate) struct NoDestination;
 
 impl Destination {
     /// The place that `request` is for.
-    pub(crate) fn of<B>(request: &Request<B>) -> Result<Destination, NoDestination> {
+    pub(crate) fn of<B>(request: &Request<B>) -> Result<Self, NoDestination> {
         let uri = request.uri();
         let scheme = uri.scheme_str().and_then(Scheme::parse).ok_or(NoDestination)?;
         if !matches!(scheme, Scheme::HTTP | Scheme::HTTPS) || !path_is_plain(request.method(), uri) {
@@ -41,7 +41,7 @@ impl Destination {
         let host = host(authority)?;
         let port = port(authority)?.or(scheme.default_port()).ok_or(NoDestination)?;
         let spelling = Spelling::of(authority.host());
-        Ok(Destination {
+        Ok(Self {
             scheme,
             host,
             port,

@@ -37,7 +37,7 @@ pub(super) enum Delivery {
 
 impl Failure {
     /// What `error` means. `unheard` is for a connection that was used before, and that is silent since.
-    pub(super) fn of(error: &hyper::Error, unheard: bool) -> Failure {
+    pub(super) fn of(error: &hyper::Error, unheard: bool) -> Self {
         let delivery = match errors::h2_error(error) {
             Some(error) if was_refused(error) => Delivery::Refused,
             // A reset is an answer, too.
@@ -45,7 +45,7 @@ impl Failure {
             _ if unheard && !error.is_user() && !error.is_timeout() => Delivery::Unheard,
             _ => Delivery::Perhaps,
         };
-        Failure {
+        Self {
             error: errors::of_hyper(error),
             delivery,
         }

@@ -51,7 +51,7 @@ pub(super) fn of_response(
 impl FollowedBody {
     fn around(body: WasiBody, way: Way, followed: &Arc<Followed>) -> WasiBody {
         let followed = Arc::clone(followed);
-        FollowedBody { body, way, followed }.boxed_unsync()
+        Self { body, way, followed }.boxed_unsync()
     }
 
     fn note(&self, frame: Option<&Result<Frame<Bytes>, Error>>) {

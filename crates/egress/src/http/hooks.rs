@@ -18,8 +18,8 @@ pub struct GateHooks {
 }
 
 impl GateHooks {
-    pub(crate) fn new(enforcer: Arc<Enforcer>) -> GateHooks {
-        GateHooks {
+    pub(crate) fn new(enforcer: Arc<Enforcer>) -> Self {
+        Self {
             enforcer,
             writer: Writer::new(),
         }

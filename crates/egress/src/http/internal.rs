@@ -31,16 +31,16 @@ pub trait Internal: Send + Sync + 'static {
 
 impl InternalDestination {
     /// The destination that `name` stands for, if it is one inside the app.
-    pub(super) fn of(name: &Name) -> Option<InternalDestination> {
+    pub(super) fn of(name: &Name) -> Option<Self> {
         if name.is_the_app_itself() {
-            return Some(InternalDestination::App);
+            return Some(Self::App);
         }
         if !name.is_service_chaining() {
             return None;
         }
         // `spin.internal` itself is nobody's name, and no reason to ask a DNS server either.
         let id = name.as_str().strip_suffix(".spin.internal");
-        Some(InternalDestination::Component(id.unwrap_or_default().to_owned()))
+        Some(Self::Component(id.unwrap_or_default().to_owned()))
     }
 }
 

@@ -54,8 +54,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new() -> Writer {
-        Writer {
+    pub(super) fn new() -> Self {
+        Self {
             ending: Ending::default(),
             alive: watch::Sender::new(()),
         }

@@ -40,8 +40,8 @@ pub(super) struct Idle {
 }
 
 impl Idle {
-    fn new(connection: Connection) -> Idle {
-        Idle {
+    fn new(connection: Connection) -> Self {
+        Self {
             connection,
             since: Instant::now(),
         }
@@ -54,15 +54,15 @@ impl Idle {
 
     /// The connection, for the one request that `permit` is for. Nothing if that is for somewhere else.
     pub(super) fn reuse(self, permit: ConnectPermit) -> Option<Connection> {
-        let Idle { connection, .. } = self;
+        let Self { connection, .. } = self;
         (permit.remote() == connection.target().remote.into()).then_some(connection)
     }
 }
 
 impl Pool {
     /// A pool that has no connection yet, and never will where pooling is off.
-    pub(crate) fn new(egress: &Egress) -> Pool {
-        Pool {
+    pub(crate) fn new(egress: &Egress) -> Self {
+        Self {
             pooling: egress.pooling(),
             waiting: Arc::clone(egress.waiting()),
             idle: Mutex::default(),
@@ -88,7 +88,7 @@ impl Pool {
     }
 
     /// Puts back what was taken and not used.
-    pub(super) fn put_back(self: &Arc<Pool>, destination: &Destination, idle: Idle) {
+    pub(super) fn put_back(self: &Arc<Self>, destination: &Destination, idle: Idle) {
         if idle.connection.share().is_none() {
             self.put(destination, idle);
         }
@@ -103,14 +103,14 @@ impl Pool {
     }
 
     /// Puts a connection that was just made into the pool, if others may use it at the same time.
-    pub(super) fn offer(self: &Arc<Pool>, destination: &Destination, connection: &Connection) {
+    pub(super) fn offer(self: &Arc<Self>, destination: &Destination, connection: &Connection) {
         if let Some(shared) = connection.share() {
             self.put(destination, Idle::new(shared));
         }
     }
 
     /// Puts a connection back as soon as its exchange is over.
-    pub(super) fn give_back(self: &Arc<Pool>, destination: &Destination, mut connection: Connection) {
+    pub(super) fn give_back(self: &Arc<Self>, destination: &Destination, mut connection: Connection) {
         if connection.share().is_some() {
             return;
         }
@@ -135,7 +135,7 @@ impl Pool {
             .clear();
     }
 
-    fn put(self: &Arc<Pool>, destination: &Destination, connection: Idle) {
+    fn put(self: &Arc<Self>, destination: &Destination, connection: Idle) {
         if self.pooling == Pooling::Off {
             return;
         }

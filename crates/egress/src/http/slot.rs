@@ -14,9 +14,9 @@ pub(super) struct ExchangeSlot {
 
 impl ExchangeSlot {
     /// Counts an exchange, whether or not there is room for it: that is judged with its connection.
-    pub(super) fn count(enforcer: &Arc<Enforcer>) -> ExchangeSlot {
+    pub(super) fn count(enforcer: &Arc<Enforcer>) -> Self {
         enforcer.usage_counter().count_exchange();
-        ExchangeSlot {
+        Self {
             enforcer: enforcer.clone(),
         }
     }

@@ -35,10 +35,10 @@ pub(super) struct Stream {
 
 impl Socket {
     /// Connects to what is permitted.
-    pub(super) async fn connect(permit: ConnectPermit) -> io::Result<Socket> {
+    pub(super) async fn connect(permit: ConnectPermit) -> io::Result<Self> {
         let socket = Arc::new(Family::of(permit.remote()).socket(Transport::Tcp)?);
         let begun = connect(&socket, &permit);
-        let socket = Socket(register(socket)?);
+        let socket = Self(register(socket)?);
         match begun {
             Ok(()) => Ok(socket),
             // Interrupted or not, it goes on by itself.

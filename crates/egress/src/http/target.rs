@@ -22,8 +22,8 @@ pub(crate) struct DialTarget {
 
 impl DialTarget {
     /// One for each address of the answer about `destination`, in its order.
-    pub(super) fn all(destination: &Destination, answer: &Answer) -> Vec<DialTarget> {
-        let target = |address| DialTarget {
+    pub(super) fn all(destination: &Destination, answer: &Answer) -> Vec<Self> {
+        let target = |address| Self {
             scheme: destination.scheme.clone(),
             host: destination.host.clone(),
             chain: answer.chain.clone(),

@@ -21,8 +21,8 @@ pub(crate) struct Tls {
 
 impl Tls {
     /// The first profile that names a host is the one for it.
-    pub(crate) fn new(profiles: Vec<Arc<TlsProfile>>) -> Tls {
-        Tls { profiles }
+    pub(crate) fn new(profiles: Vec<Arc<TlsProfile>>) -> Self {
+        Self { profiles }
     }
 
     /// The connector for `host`.
@@ -66,13 +66,13 @@ impl TlsProfile {
 
 impl TlsProfileBuilder {
     /// Trusts the roots of this machine.
-    pub fn platform_roots(mut self) -> TlsProfileBuilder {
+    pub fn platform_roots(mut self) -> Self {
         self.roots.extend(platform_roots().roots);
         self
     }
 
     /// Trusts the roots of Mozilla's list, as it was when Outport was built.
-    pub fn mozilla_roots(mut self) -> TlsProfileBuilder {
+    pub fn mozilla_roots(mut self) -> Self {
         self.roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         self
     }
@@ -82,7 +82,7 @@ impl TlsProfileBuilder {
     /// # Errors
     ///
     /// `pem` has no certificate, or one that is none.
-    pub fn roots_pem(mut self, pem: &[u8]) -> Result<TlsProfileBuilder, TlsProfileError> {
+    pub fn roots_pem(mut self, pem: &[u8]) -> Result<Self, TlsProfileError> {
         for certificate in certificates(pem)? {
             self.roots.add(certificate).map_err(TlsProfileError::Root)?;
         }
@@ -94,7 +94,7 @@ impl TlsProfileBuilder {
     /// # Errors
     ///
     /// `chain` has no certificate, or `key` no private key.
-    pub fn client_pem(mut self, chain: &[u8], key: &[u8]) -> Result<TlsProfileBuilder, TlsProfileError> {
+    pub fn client_pem(mut self, chain: &[u8], key: &[u8]) -> Result<Self, TlsProfileError> {
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsProfileError::NoKey)?;
         self.client = Some((certificates(chain)?, key));
         Ok(self)

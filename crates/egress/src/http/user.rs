@@ -78,8 +78,8 @@ pub(super) struct Paced<S> {
 }
 
 impl<S> Paced<S> {
-    pub(super) fn new(stream: S) -> Paced<S> {
-        Paced {
+    pub(super) fn new(stream: S) -> Self {
+        Self {
             stream,
             since: None,
             followed: None,
@@ -87,8 +87,8 @@ impl<S> Paced<S> {
     }
 
     /// The same, with its bytes counted and its end noted.
-    pub(super) fn followed(self, followed: Option<Arc<Followed>>) -> Paced<S> {
-        Paced { followed, ..self }
+    pub(super) fn followed(self, followed: Option<Arc<Followed>>) -> Self {
+        Self { followed, ..self }
     }
 
     /// What its end is noted in.

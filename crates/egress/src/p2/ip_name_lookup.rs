@@ -31,10 +31,10 @@ enum Addresses {
 
 impl Addresses {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Addresses::Asking(answer) = self {
+        if let Self::Asking(answer) = self {
             *self = match std::task::ready!(Pin::new(answer).poll(cx)) {
-                Ok(addresses) => Addresses::Answered(addresses.into_iter()),
-                Err(error) => Addresses::Failed(error),
+                Ok(addresses) => Self::Answered(addresses.into_iter()),
+                Err(error) => Self::Failed(error),
             };
         }
         Poll::Ready(())
@@ -44,9 +44,9 @@ impl Addresses {
         // Whoever waits does so through `subscribe`; this only looks.
         let _ = self.poll(&mut Context::from_waker(Waker::noop()));
         match self {
-            Addresses::Asking(_) => Err(ErrorCode::WouldBlock.into()),
-            Addresses::Answered(addresses) => Ok(addresses.next().map(|address| address.ip().into())),
-            Addresses::Failed(error) => Err(code(*error).into()),
+            Self::Asking(_) => Err(ErrorCode::WouldBlock.into()),
+            Self::Answered(addresses) => Ok(addresses.next().map(|address| address.ip().into())),
+            Self::Failed(error) => Err(code(*error).into()),
         }
     }
 }

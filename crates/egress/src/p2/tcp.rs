@@ -40,8 +40,8 @@ enum UnderWay {
 }
 
 impl Socket {
-    pub(super) fn new(tcp: sockets::TcpSocket) -> Socket {
-        Socket {
+    pub(super) fn new(tcp: sockets::TcpSocket) -> Self {
+        Self {
             tcp,
             under_way: None,
             streams: None,

@@ -38,8 +38,8 @@ struct Outgoing {
 }
 
 impl Socket {
-    pub(super) fn new(udp: sockets::UdpSocket) -> Socket {
-        Socket { udp, binding: false }
+    pub(super) fn new(udp: sockets::UdpSocket) -> Self {
+        Self { udp, binding: false }
     }
 
     /// Puts the socket into the table, and hands out the guest's handle.

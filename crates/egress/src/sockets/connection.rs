@@ -35,8 +35,8 @@ pub(crate) struct Receiving(Arc<Connection>);
 pub(crate) struct Sending(Arc<Connection>);
 
 impl Connection {
-    pub(super) fn new(socket: OwnedFd, slot: Arc<SocketSlot>) -> Connection {
-        Connection {
+    pub(super) fn new(socket: OwnedFd, slot: Arc<SocketSlot>) -> Self {
+        Self {
             watched: Watched::new(socket),
             slot,
             followed: OnceLock::new(),
@@ -58,7 +58,7 @@ impl Connection {
     }
 
     /// Both directions, to be taken once.
-    pub(super) fn directions(self: &Arc<Connection>) -> (Receiving, Sending) {
+    pub(super) fn directions(self: &Arc<Self>) -> (Receiving, Sending) {
         (Receiving(self.clone()), Sending(self.clone()))
     }
 
@@ -185,7 +185,7 @@ impl Sending {
 impl Drop for Sending {
     /// Tells the peer that it was all. Where nobody else has the socket it is closed right after this, which says so.
     fn drop(&mut self) {
-        let Sending(connection) = self;
+        let Self(connection) = self;
         if let Some(followed) = connection.followed.get() {
             followed.note_end_by_guest();
         }

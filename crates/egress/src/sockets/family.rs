@@ -16,17 +16,17 @@ pub(crate) enum Family {
 
 impl Family {
     /// The family of `address`.
-    pub(crate) fn of(address: SocketAddr) -> Family {
+    pub(crate) fn of(address: SocketAddr) -> Self {
         match address {
-            SocketAddr::V4(_) => Family::V4,
-            SocketAddr::V6(_) => Family::V6,
+            SocketAddr::V4(_) => Self::V4,
+            SocketAddr::V6(_) => Self::V6,
         }
     }
 
     pub(super) fn unspecified(self) -> SocketAddr {
         let address = match self {
-            Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            Self::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Self::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         SocketAddr::new(address, 0)
     }
@@ -38,8 +38,8 @@ impl Family {
             Transport::Udp => (SocketType::DGRAM, ipproto::UDP),
         };
         match self {
-            Family::V4 => Ok(system::socket(AddressFamily::INET, kind, protocol)?),
-            Family::V6 => {
+            Self::V4 => Ok(system::socket(AddressFamily::INET, kind, protocol)?),
+            Self::V6 => {
                 let socket = system::socket(AddressFamily::INET6, kind, protocol)?;
                 sockopt::set_ipv6_v6only(&socket, true)?;
                 Ok(socket)

@@ -21,7 +21,7 @@ pub(crate) struct Options<'a> {
 type Outcome<T> = Result<T, ErrorCode>;
 
 impl<'a> Options<'a> {
-    pub(super) fn new(socket: BorrowedFd<'a>, family: Family) -> Options<'a> {
+    pub(super) fn new(socket: BorrowedFd<'a>, family: Family) -> Self {
         Options { socket, family }
     }
 

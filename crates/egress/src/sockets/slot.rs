@@ -27,9 +27,9 @@ impl SocketSlot {
     /// # Errors
     ///
     /// The refusal: UDP that is not lifted, or a quota that is used up.
-    pub(crate) fn take(enforcer: &Arc<Enforcer>, transport: Transport) -> Result<Arc<SocketSlot>, Denied> {
+    pub(crate) fn take(enforcer: &Arc<Enforcer>, transport: Transport) -> Result<Arc<Self>, Denied> {
         let before = enforcer.usage_counter().count_socket();
-        let slot = Arc::new(SocketSlot {
+        let slot = Arc::new(Self {
             enforcer: enforcer.clone(),
             created: OnceLock::new(),
             connection: OnceLock::new(),

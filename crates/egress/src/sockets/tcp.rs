@@ -89,13 +89,13 @@ impl TcpSocket {
     /// # Errors
     ///
     /// The refusal, before any system call, or what the system said.
-    pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<TcpSocket, NotCreated> {
+    pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<Self, NotCreated> {
         let slot = SocketSlot::take(enforcer, Transport::Tcp).map_err(NotCreated::Refused)?;
         let socket = family
             .socket(Transport::Tcp)
             .map_err(|error| NotCreated::Failed(error.into()))?;
         let bind = Bind::Implied;
-        Ok(TcpSocket {
+        Ok(Self {
             family,
             state: State::Fresh { socket, bind },
             slot,

@@ -62,7 +62,7 @@ impl UdpSocket {
     /// # Errors
     ///
     /// The refusal, before any system call, or what the system said.
-    pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<UdpSocket, NotCreated> {
+    pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<Self, NotCreated> {
         let transport = Transport::Udp;
         let slot = SocketSlot::take(enforcer, transport).map_err(NotCreated::Refused)?;
         let socket = family
@@ -73,7 +73,7 @@ impl UdpSocket {
         if let Some(followed) = &followed {
             followed.exists();
         }
-        Ok(UdpSocket(Arc::new(UdpInner {
+        Ok(Self(Arc::new(UdpInner {
             family,
             socket: Watched::new(socket),
             state: Mutex::default(),

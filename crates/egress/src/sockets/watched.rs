@@ -41,8 +41,8 @@ pub(super) enum Direction {
 }
 
 impl Watched {
-    pub(super) fn new(socket: OwnedFd) -> Watched {
-        Watched {
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self {
             watched: OnceLock::new(),
             registering: Mutex::new(()),
             socket: Arc::new(socket),
@@ -148,8 +148,8 @@ impl Direction {
     /// Asks the system whether an operation would block.
     fn ask(self, socket: &OwnedFd) -> io::Result<()> {
         let wanted = match self {
-            Direction::Receiving => PollFlags::IN,
-            Direction::Sending => PollFlags::OUT,
+            Self::Receiving => PollFlags::IN,
+            Self::Sending => PollFlags::OUT,
         };
         let mut asked = [PollFd::new(socket, wanted)];
         match retry(|| rustix::event::poll(&mut asked, Some(&Timespec::default())))? {

@@ -126,11 +126,11 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    pub(crate) fn start(version: Version, gate: &Gate, statements: &[&str]) -> Player {
-        Player::run(version, linker(true), gate.open(), statements)
+    pub(crate) fn start(version: Version, gate: &Gate, statements: &[&str]) -> Self {
+        Self::run(version, linker(true), gate.open(), statements)
     }
 
-    fn run(version: Version, linker: Linker<State>, gate: GateCtx, statements: &[&str]) -> Player {
+    fn run(version: Version, linker: Linker<State>, gate: GateCtx, statements: &[&str]) -> Self {
         let (written, output) = mpsc::unbounded_channel();
         let mut wasi = WasiCtx::builder();
         wasi.stdout(Output(written))
@@ -144,7 +144,7 @@ impl Player {
             gate,
         };
         let task = tokio::spawn(run(version, linker, state));
-        Player {
+        Self {
             output,
             read: String::new(),
             task,

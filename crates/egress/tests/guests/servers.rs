@@ -61,7 +61,7 @@ pub(crate) struct HttpServer {
 }
 
 impl HttpServer {
-    pub(crate) async fn start() -> HttpServer {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (accepted, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -79,7 +79,7 @@ impl HttpServer {
                 });
             }
         });
-        HttpServer {
+        Self {
             address,
             accepted,
             open,

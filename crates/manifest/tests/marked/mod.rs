@@ -1,5 +1,10 @@
 //! Texts with the expected places marked in them: `source = «5»`.
 
+#![allow(
+    clippy::mod_module_files,
+    reason = "several programs share it, and a file beside them would be one more"
+)]
+
 use outport_manifest::{Note, Problem, SourceFile, Span};
 use outport_policy::Location;
 

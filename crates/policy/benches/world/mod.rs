@@ -4,6 +4,10 @@
 //! mix for the index: every structure is populated. Beside them stand `*://db.example:5432`, looked up and granted
 //! at 192.0.2.1, and `*://10.0.0.0/8:5432`.
 
+#![allow(
+    clippy::mod_module_files,
+    reason = "several programs share it, and a file beside them would be one more"
+)]
 #![allow(dead_code, reason = "every benchmark uses a part")]
 
 use std::net::Ipv4Addr;

@@ -35,7 +35,7 @@ pub(crate) enum Certainty {
 
 impl Embedding {
     /// Every form of [`Address::embedded`].
-    pub(crate) const ALL: [Embedding; 11] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::below([0, 0, 0, 0, 0, 0], 96, [12, 13, 14, 15]),
         Self::below([0x64, 0xff9b, 0, 0, 0, 0], 96, [12, 13, 14, 15]),
         Self::below([0x64, 0xff9b, 1, 0, 0, 0], 48, [6, 7, 9, 10]),

@@ -146,8 +146,8 @@ impl Protocols {
 }
 
 impl Urls {
-    const NONE: Urls = Urls::Only(BTreeSet::new());
-    const ALL: Urls = Urls::AllBut(BTreeSet::new());
+    const NONE: Self = Self::Only(BTreeSet::new());
+    const ALL: Self = Self::AllBut(BTreeSet::new());
 
     fn only(scheme: &Scheme) -> Self {
         Self::Only(BTreeSet::from([scheme.clone()]))

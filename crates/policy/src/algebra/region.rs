@@ -36,12 +36,12 @@ pub enum Hosts {
 impl Region {
     /// What an entry of the allow list permits: one region for each of its hosts, and for each of its schemes
     /// where these have ports of their own.
-    pub fn permitted_by(entry: &Entry) -> Vec<Region> {
+    pub fn permitted_by(entry: &Entry) -> Vec<Self> {
         Self::of(entry, Protocols::permitted_by)
     }
 
     /// What an entry of the deny list denies.
-    pub fn denied_by(entry: &Entry) -> Vec<Region> {
+    pub fn denied_by(entry: &Entry) -> Vec<Self> {
         Self::of(entry, Protocols::denied_by)
     }
 
@@ -52,7 +52,7 @@ impl Region {
             && self.ports.contains(destination.port)
     }
 
-    fn of(entry: &Entry, meaning: fn(&crate::EntryScheme) -> Protocols) -> Vec<Region> {
+    fn of(entry: &Entry, meaning: fn(&crate::EntryScheme) -> Protocols) -> Vec<Self> {
         let together = match entry.ports() {
             EntryPorts::Written(specs) => vec![(
                 entry
@@ -77,15 +77,15 @@ impl Region {
     }
 
     /// The app itself is one destination, `http` on port 80, whatever the entry's scheme and ports (clause AL-10).
-    fn product(protocols: &Protocols, host: &HostPattern, ports: &PortSet) -> Region {
+    fn product(protocols: &Protocols, host: &HostPattern, ports: &PortSet) -> Self {
         let hosts = Hosts::Pattern(host.clone());
         match host {
-            HostPattern::ToSelf => Region {
+            HostPattern::ToSelf => Self {
                 protocols: Protocols::permitted_by(&EntryScheme::Url(Scheme::HTTP)),
                 hosts,
                 ports: PortRange::one(80).into_iter().collect(),
             },
-            _ => Region {
+            _ => Self {
                 protocols: protocols.clone(),
                 hosts,
                 ports: ports.clone(),

@@ -23,8 +23,8 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    pub(crate) fn new() -> Instance {
-        Instance {
+    pub(crate) fn new() -> Self {
+        Self {
             grants: Grants::new(MOST_NAMES),
             peers: Peers::new(MOST_PEERS, Duration::from_secs(PEER_IDLE)),
             in_flight: Vec::new(),
@@ -43,10 +43,10 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(allow: Vec<Written>, operator: MOperator) -> Run {
+    pub(crate) fn new(allow: Vec<Written>, operator: MOperator) -> Self {
         let list = Arc::new(AllowList::compile(entries(&allow)));
         let policy = Policy::new("it", list, Arc::new(real_operator(&operator)));
-        Run {
+        Self {
             policy,
             allow,
             operator,

@@ -101,7 +101,7 @@ impl Composition {
         main: Option<CodeFile>,
         manifest: &Manifest,
         cache: &CacheDirectory,
-    ) -> Result<Option<Composition>, Vec<AppProblem>> {
+    ) -> Result<Option<Self>, Vec<AppProblem>> {
         let mut parts = Vec::new();
         let mut problems = Vec::new();
         for dependency in &written.dependencies.list {
@@ -119,7 +119,7 @@ impl Composition {
             }
         }
         if problems.is_empty() {
-            Ok(main.map(|main| Composition { main, parts }))
+            Ok(main.map(|main| Self { main, parts }))
         } else {
             Err(problems)
         }
@@ -226,8 +226,8 @@ impl Part {
 
 impl Failed {
     /// No single dependency is at fault.
-    pub(super) fn whole(fault: impl Into<Fault>) -> Failed {
-        Failed {
+    pub(super) fn whole(fault: impl Into<Fault>) -> Self {
+        Self {
             fault: fault.into(),
             span: None,
         }
@@ -235,22 +235,22 @@ impl Failed {
 }
 
 impl From<ComponentError> for Fault {
-    fn from(error: ComponentError) -> Fault {
-        Fault::Component(Arc::new(error))
+    fn from(error: ComponentError) -> Self {
+        Self::Component(Arc::new(error))
     }
 }
 
 impl From<CompositionError> for Fault {
-    fn from(error: CompositionError) -> Fault {
-        Fault::Composition(Arc::new(error))
+    fn from(error: CompositionError) -> Self {
+        Self::Composition(Arc::new(error))
     }
 }
 
 impl From<Fault> for AppProblemKind {
-    fn from(fault: Fault) -> AppProblemKind {
+    fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Component(error) => AppProblemKind::Component(error),
-            Fault::Composition(error) => AppProblemKind::Composition(error),
+            Fault::Component(error) => Self::Component(error),
+            Fault::Composition(error) => Self::Composition(error),
         }
     }
 }

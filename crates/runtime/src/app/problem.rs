@@ -62,8 +62,8 @@ pub enum AppProblemKind {
 }
 
 impl AppProblem {
-    pub(super) fn at(manifest: &Manifest, span: &Span, kind: AppProblemKind) -> AppProblem {
-        AppProblem {
+    pub(super) fn at(manifest: &Manifest, span: &Span, kind: AppProblemKind) -> Self {
+        Self {
             kind,
             location: manifest.source.location(span),
             build: None,
@@ -118,14 +118,14 @@ impl AppProblem {
 }
 
 impl From<ComponentError> for AppProblemKind {
-    fn from(error: ComponentError) -> AppProblemKind {
-        AppProblemKind::Component(Arc::new(error))
+    fn from(error: ComponentError) -> Self {
+        Self::Component(Arc::new(error))
     }
 }
 
 impl From<CompositionError> for AppProblemKind {
-    fn from(error: CompositionError) -> AppProblemKind {
-        AppProblemKind::Composition(Arc::new(error))
+    fn from(error: CompositionError) -> Self {
+        Self::Composition(Arc::new(error))
     }
 }
 

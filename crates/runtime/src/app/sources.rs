@@ -50,16 +50,16 @@ impl CodeFile {
         written: &Written,
         manifest: &Manifest,
         cache: &CacheDirectory,
-    ) -> Result<CodeFile, AppProblemKind> {
+    ) -> Result<Self, AppProblemKind> {
         match &written.source.value {
-            Source::Path(path) => Ok(CodeFile::at(manifest, path)),
-            Source::Url { url, digest } => CodeFile::fetched(url, digest, cache),
+            Source::Path(path) => Ok(Self::at(manifest, path)),
+            Source::Url { url, digest } => Self::fetched(url, digest, cache),
         }
     }
 
     /// The file at a path of the manifest.
-    pub(super) fn at(manifest: &Manifest, path: &str) -> CodeFile {
-        CodeFile {
+    pub(super) fn at(manifest: &Manifest, path: &str) -> Self {
+        Self {
             path: beside(manifest, path),
             digest: None,
         }
@@ -70,10 +70,10 @@ impl CodeFile {
         url: &str,
         digest: &Digest,
         cache: &CacheDirectory,
-    ) -> Result<CodeFile, AppProblemKind> {
+    ) -> Result<Self, AppProblemKind> {
         let places = cache.components(digest.hex());
         match places.iter().find(|place| place.is_file()) {
-            Some(place) => Ok(CodeFile {
+            Some(place) => Ok(Self {
                 path: place.clone(),
                 digest: Some(digest.hex().to_owned()),
             }),
@@ -105,7 +105,7 @@ impl Code {
         written: &Written,
         manifest: &Manifest,
         cache: &CacheDirectory,
-    ) -> Result<Code, Vec<AppProblem>> {
+    ) -> Result<Self, Vec<AppProblem>> {
         let file = CodeFile::of(written, manifest, cache)
             .map_err(|kind| AppProblem::at(manifest, &written.source.span, kind));
         if written.dependencies.list.is_empty() {
@@ -116,7 +116,7 @@ impl Code {
             Err(problem) => (None, Some(problem)),
         };
         match (Composition::of(written, file, manifest, cache), problem) {
-            (Ok(Some(composition)), None) => Ok(Code::Composed(composition)),
+            (Ok(Some(composition)), None) => Ok(Self::Composed(composition)),
             (Ok(_), problem) => Err(problem.into_iter().collect()),
             (Err(problems), problem) => Err(problem.into_iter().chain(problems).collect()),
         }
@@ -124,10 +124,10 @@ impl Code {
 
     fn compile(&self, engine: &Engine) -> Result<Component, Uncompiled> {
         match self {
-            Code::File(file) => file
+            Self::File(file) => file
                 .compile(engine)
                 .map_err(|error| Uncompiled::File(Arc::new(error))),
-            Code::Composed(composition) => {
+            Self::Composed(composition) => {
                 compile_composed(composition, engine).map_err(Uncompiled::Composed)
             }
         }
@@ -149,7 +149,7 @@ fn compile_composed(composition: &Composition, engine: &Engine) -> Result<Compon
 
 impl Compiled {
     /// Compiles every code once, several at a time.
-    pub(super) fn from<'c>(codes: impl IntoIterator<Item = &'c Code>, engine: &Engine) -> Compiled {
+    pub(super) fn from<'c>(codes: impl IntoIterator<Item = &'c Code>, engine: &Engine) -> Self {
         let mut wanted: Vec<Code> = Vec::new();
         for code in codes {
             if !wanted.contains(code) {
@@ -176,7 +176,7 @@ impl Compiled {
             }
             compile_some();
         });
-        Compiled(compiled.into_inner().expect("nobody panics with the list locked"))
+        Self(compiled.into_inner().expect("nobody panics with the list locked"))
     }
 
     /// What became of a code that was among those to compile. What is wrong with it has its place at `span`, unless

@@ -10,23 +10,23 @@ use sha2::{Digest, Sha256};
 pub(crate) struct ContentHash(String);
 
 impl ContentHash {
-    pub(crate) fn of(bytes: &[u8]) -> ContentHash {
-        ContentHash(format!("{:x}", Sha256::digest(bytes)))
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(format!("{:x}", Sha256::digest(bytes)))
     }
 
     /// The hash that [`hex`](ContentHash::hex) wrote.
-    pub(super) fn parse(hex: &str) -> Option<ContentHash> {
+    pub(super) fn parse(hex: &str) -> Option<Self> {
         let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        (hex.len() == 64 && hex.bytes().all(digit)).then(|| ContentHash(hex.to_owned()))
+        (hex.len() == 64 && hex.bytes().all(digit)).then(|| Self(hex.to_owned()))
     }
 
     /// Reads a file to its end, a piece at a time: a start that finds compiled code has no use for the rest.
-    pub(super) fn of_file(file: &mut File) -> io::Result<ContentHash> {
+    pub(super) fn of_file(file: &mut File) -> io::Result<Self> {
         let mut hash = Sha256::new();
         let mut piece = vec![0; 256 * 1024];
         loop {
             match file.read(&mut piece)? {
-                0 => return Ok(ContentHash(format!("{:x}", hash.finalize()))),
+                0 => return Ok(Self(format!("{:x}", hash.finalize()))),
                 read => hash.update(&piece[..read]),
             }
         }

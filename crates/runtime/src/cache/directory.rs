@@ -54,7 +54,7 @@ pub enum UnsafeDirectory {
 
 impl PrivateDirectory {
     /// Opens `path`, and makes it first when it is not there.
-    pub(crate) fn open(path: &Path) -> Result<PrivateDirectory, UnsafeDirectory> {
+    pub(crate) fn open(path: &Path) -> Result<Self, UnsafeDirectory> {
         let unusable = |source: io::Error| UnsafeDirectory::Unusable {
             path: path.into(),
             source,
@@ -79,7 +79,7 @@ impl PrivateDirectory {
                 mode: status.st_mode & 0o7777,
             });
         }
-        Ok(PrivateDirectory { handle })
+        Ok(Self { handle })
     }
 
     /// Opens a file for reading; none when it is not there, or is not a plain file that only this user can write.
@@ -176,9 +176,9 @@ struct Kept {
 }
 
 impl Kept {
-    fn of(name: &CStr, status: &rustix::fs::Stat) -> Kept {
+    fn of(name: &CStr, status: &rustix::fs::Stat) -> Self {
         let seconds = u64::try_from(status.st_mtime).unwrap_or(0);
-        Kept {
+        Self {
             name: name.into(),
             bytes: u64::try_from(status.st_size).unwrap_or(0),
             used: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),

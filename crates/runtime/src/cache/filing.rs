@@ -17,7 +17,7 @@ pub(super) struct Filing<'a> {
 impl<'a> Filing<'a> {
     /// This process writes itself.
     #[cfg(test)]
-    pub(super) fn here(directory: &'a PrivateDirectory) -> Filing<'a> {
+    pub(super) fn here(directory: &'a PrivateDirectory) -> Self {
         Filing {
             directory,
             keeper: None,

@@ -55,8 +55,8 @@ struct Seen {
 type Moment = (i64, i64);
 
 impl Seen {
-    fn of(file: &Metadata) -> Seen {
-        Seen {
+    fn of(file: &Metadata) -> Self {
+        Self {
             device: file.dev(),
             inode: file.ino(),
             bytes: file.len(),

@@ -22,11 +22,11 @@ pub struct CacheDirectory {
 
 impl CacheDirectory {
     /// The directory that was chosen, or the one that the environment names.
-    pub fn of_the_environment(chosen: Option<&Path>) -> CacheDirectory {
-        CacheDirectory::from(chosen, |variable| std::env::var_os(variable))
+    pub fn of_the_environment(chosen: Option<&Path>) -> Self {
+        Self::from(chosen, |variable| std::env::var_os(variable))
     }
 
-    fn from(chosen: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> CacheDirectory {
+    fn from(chosen: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let absolute = |name: &str| {
             variable(name)
                 .map(PathBuf::from)
@@ -41,7 +41,7 @@ impl CacheDirectory {
         let own = chosen
             .or(services)
             .or_else(|| Some(users.as_ref()?.join("outport")));
-        CacheDirectory { own, users }
+        Self { own, users }
     }
 
     /// Where compiled code is kept, if anywhere.

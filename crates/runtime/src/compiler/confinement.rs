@@ -23,7 +23,7 @@ pub enum Confinement {
 impl Confinement {
     /// Holds the keeper, and every process that it starts.
     pub(super) fn of_keeper(self, directory: Option<&PrivateDirectory>) {
-        if self == Confinement::Kernel {
+        if self == Self::Kernel {
             let sandbox = Sandbox::new();
             let sandbox = match directory {
                 Some(directory) => sandbox.writable(directory.path()),
@@ -36,7 +36,7 @@ impl Confinement {
 
     /// Holds a compiler.
     pub(super) fn of_compiler(self) {
-        if self == Confinement::Kernel {
+        if self == Self::Kernel {
             note(Sandbox::new().enter(Demand::WhatThereIs));
         }
     }

@@ -33,7 +33,7 @@ impl<'a> Keeper<'a> {
         directory: Option<&'a PrivateDirectory>,
         limits: CompileLimits,
         confinement: Confinement,
-    ) -> Keeper<'a> {
+    ) -> Self {
         Keeper {
             stream,
             directory,

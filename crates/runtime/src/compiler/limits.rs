@@ -44,9 +44,9 @@ impl CompileLimits {
 impl<T: Copy> CompileLimit<T> {
     fn or(self, by_size: T) -> Option<T> {
         match self {
-            CompileLimit::BySize => Some(by_size),
-            CompileLimit::Of(limit) => Some(limit),
-            CompileLimit::None => None,
+            Self::BySize => Some(by_size),
+            Self::Of(limit) => Some(limit),
+            Self::None => None,
         }
     }
 }

@@ -56,7 +56,7 @@ impl Request<'_> {
 
 impl Asked {
     /// The next request; none when there will be no more.
-    pub(super) fn read(from: &mut impl Read) -> io::Result<Option<Asked>> {
+    pub(super) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let kind = match read_kind(from) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             kind => kind?,
@@ -64,12 +64,12 @@ impl Asked {
         let content = content(from)?;
         let text = |bytes| String::from_utf8(bytes).map_err(|_| unknown());
         match kind {
-            COMPILE => Ok(Some(Asked::Compile(content))),
-            USED => Ok(Some(Asked::Used { name: text(content)? })),
+            COMPILE => Ok(Some(Self::Compile(content))),
+            USED => Ok(Some(Self::Used { name: text(content)? })),
             NOTE => {
                 let both = text(content)?;
                 let (name, text) = both.split_once('\0').ok_or_else(unknown)?;
-                Ok(Some(Asked::Note {
+                Ok(Some(Self::Note {
                     name: name.to_owned(),
                     text: text.to_owned(),
                 }))
@@ -82,26 +82,26 @@ impl Asked {
 impl Answer {
     pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         match self {
-            Answer::Kept => frame(to, KEPT, &[]),
-            Answer::Code(code) => frame(to, CODE, &[code]),
-            Answer::Invalid(reason) => frame(to, INVALID, &[reason.as_bytes()]),
-            Answer::TooLong => frame(to, TOO_LONG, &[]),
-            Answer::TooLarge => frame(to, TOO_LARGE, &[]),
-            Answer::Failed(reason) => frame(to, FAILED, &[reason.as_bytes()]),
+            Self::Kept => frame(to, KEPT, &[]),
+            Self::Code(code) => frame(to, CODE, &[code]),
+            Self::Invalid(reason) => frame(to, INVALID, &[reason.as_bytes()]),
+            Self::TooLong => frame(to, TOO_LONG, &[]),
+            Self::TooLarge => frame(to, TOO_LARGE, &[]),
+            Self::Failed(reason) => frame(to, FAILED, &[reason.as_bytes()]),
         }
     }
 
     /// The answer that begins with `kind`.
-    pub(super) fn read(kind: u8, from: &mut impl Read) -> io::Result<Answer> {
+    pub(super) fn read(kind: u8, from: &mut impl Read) -> io::Result<Self> {
         let content = content(from)?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         match kind {
-            KEPT => Ok(Answer::Kept),
-            CODE => Ok(Answer::Code(content)),
-            INVALID => Ok(Answer::Invalid(text(content))),
-            TOO_LONG => Ok(Answer::TooLong),
-            TOO_LARGE => Ok(Answer::TooLarge),
-            FAILED => Ok(Answer::Failed(text(content))),
+            KEPT => Ok(Self::Kept),
+            CODE => Ok(Self::Code(content)),
+            INVALID => Ok(Self::Invalid(text(content))),
+            TOO_LONG => Ok(Self::TooLong),
+            TOO_LARGE => Ok(Self::TooLarge),
+            FAILED => Ok(Self::Failed(text(content))),
             _ => Err(unknown()),
         }
     }

@@ -27,8 +27,8 @@ pub(crate) struct StackEstimate(AtomicIsize);
 
 impl Stacks {
     /// Those of `engine`, whose instances are `instances` at most.
-    pub(super) fn of(engine: &wasmtime::Engine, instances: u32) -> Stacks {
-        Stacks {
+    pub(super) fn of(engine: &wasmtime::Engine, instances: u32) -> Self {
+        Self {
             metrics: engine.pooling_allocator_metrics(),
             ordinary: (instances + SPARE_STACKS / 2) as usize,
         }

@@ -54,7 +54,7 @@ struct Computing<'a>(&'a TickerInner);
 
 impl Ticker {
     /// Starts the thread for `engine`, asleep. Its short ticks last for `short`.
-    pub(super) fn start(engine: &wasmtime::Engine, short: Duration) -> Ticker {
+    pub(super) fn start(engine: &wasmtime::Engine, short: Duration) -> Self {
         let shared = Arc::new(TickerInner {
             short,
             computing: AtomicUsize::new(0),
@@ -72,7 +72,7 @@ impl Ticker {
             .expect("a thread can be started while the process starts")
             .thread()
             .clone();
-        Ticker { shared, thread }
+        Self { shared, thread }
     }
 
     /// A guest saw the epoch move that had held the processor for `held` before. Answers how long a tick is.

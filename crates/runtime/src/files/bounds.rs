@@ -16,8 +16,8 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// The usual ones, with so many bytes.
-    pub(super) fn new(bytes: u64) -> Bounds {
-        Bounds {
+    pub(super) fn new(bytes: u64) -> Self {
+        Self {
             effort: Effort::of(COMPARISONS),
             entries: Cell::new(ENTRIES),
             path_bytes: Cell::new(PATH_BYTES),

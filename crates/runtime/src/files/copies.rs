@@ -37,11 +37,11 @@ pub(super) struct OwnCopy {
 
 impl OwnCopy {
     /// Makes a directory in `copies`.
-    pub(super) fn make(copies: &Path) -> io::Result<OwnCopy> {
+    pub(super) fn make(copies: &Path) -> io::Result<Self> {
         for _ in 0..ATTEMPTS {
             let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(copies)?;
             if let Some(lock) = lock_new(folder.path())? {
-                return Ok(OwnCopy { folder, _lock: lock });
+                return Ok(Self { folder, _lock: lock });
             }
         }
         Err(io::Error::other(

@@ -29,8 +29,8 @@ pub(super) struct Effort {
 }
 
 impl Effort {
-    pub(super) fn of(comparisons: u64) -> Effort {
-        Effort {
+    pub(super) fn of(comparisons: u64) -> Self {
+        Self {
             left: Cell::new(comparisons),
         }
     }
@@ -90,7 +90,7 @@ pub enum PatternError {
 }
 
 impl Pattern {
-    pub(super) fn parse(text: &str) -> Result<Pattern, PatternError> {
+    pub(super) fn parse(text: &str) -> Result<Self, PatternError> {
         if text.len() > LONGEST {
             return Err(PatternError::TooLong);
         }
@@ -111,7 +111,7 @@ impl Pattern {
             }),
         });
         let steps: Vec<Step> = steps.collect::<Result<_, _>>()?;
-        Ok(Pattern {
+        Ok(Self {
             across: across(&steps),
             steps,
         })
@@ -164,15 +164,15 @@ fn across(steps: &[Step]) -> Vec<Part> {
 impl Step {
     fn is_literal(&self) -> bool {
         match self {
-            Step::Any => false,
-            Step::Glob { parts, .. } => parts.iter().all(|part| matches!(part, Part::One(_))),
+            Self::Any => false,
+            Self::Glob { parts, .. } => parts.iter().all(|part| matches!(part, Part::One(_))),
         }
     }
 
     fn text(&self) -> &str {
         match self {
-            Step::Any => "**",
-            Step::Glob { text, .. } => text,
+            Self::Any => "**",
+            Self::Glob { text, .. } => text,
         }
     }
 }
@@ -225,9 +225,9 @@ fn fits<P, T>(
 impl Part {
     fn takes(&self, c: char, effort: &Effort) -> bool {
         match self {
-            Part::One(own) => *own == c,
-            Part::AnyOne | Part::Any => true,
-            Part::Set { ranges, inverted } => {
+            Self::One(own) => *own == c,
+            Self::AnyOne | Self::Any => true,
+            Self::Set { ranges, inverted } => {
                 let mut ranges = ranges.iter();
                 ranges.any(|(from, to)| effort.spend() && (*from..=*to).contains(&c)) != *inverted
             }

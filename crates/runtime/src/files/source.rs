@@ -19,14 +19,14 @@ pub(super) struct SourceTree {
 
 impl SourceTree {
     /// Opens `root`, wherever it is.
-    pub(super) fn open(root: &Path) -> io::Result<SourceTree> {
+    pub(super) fn open(root: &Path) -> io::Result<Self> {
         let root = if root.as_os_str().is_empty() {
             Path::new(".")
         } else {
             root
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(SourceTree {
+        Ok(Self {
             root: openat(CWD, root, flags, Mode::empty())?,
         })
     }

@@ -36,7 +36,7 @@ type Answer = Result<Response<WasiBody>, Error>;
 
 impl Router {
     /// Lets other components call these by name.
-    pub fn with_callees(mut self, callees: impl IntoIterator<Item = (String, HttpComponent)>) -> Router {
+    pub fn with_callees(mut self, callees: impl IntoIterator<Item = (String, HttpComponent)>) -> Self {
         let everything = PathRoute::parse("/...").expect("this is a route");
         let named = callees.into_iter().map(|(name, component)| {
             let headers = RouteHeaders::of(&everything);
@@ -52,7 +52,7 @@ impl Router {
     }
 
     /// Answers the requests that components behind `gates` send each other.
-    pub fn answer_calls_from<'a>(self: &Arc<Router>, gates: impl IntoIterator<Item = &'a Gate>) {
+    pub fn answer_calls_from<'a>(self: &Arc<Self>, gates: impl IntoIterator<Item = &'a Gate>) {
         for gate in gates {
             gate.set_internal(Arc::new(InProcess(Arc::downgrade(self))));
         }

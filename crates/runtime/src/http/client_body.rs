@@ -30,8 +30,8 @@ pub(super) struct RequestBody {
 
 impl RequestBody {
     /// A body whose client may pause for `timeout`.
-    pub(super) fn new(body: Incoming, timeout: Duration) -> RequestBody {
-        RequestBody {
+    pub(super) fn new(body: Incoming, timeout: Duration) -> Self {
+        Self {
             body: Some(body),
             stall: Stall::new(timeout),
         }
@@ -92,8 +92,8 @@ pub(super) struct OutgoingBody {
 
 impl OutgoingBody {
     /// The body of a component's response, or of one of the server's own.
-    pub(super) fn new(body: WasiBody, failures: Option<Arc<FailureLog>>) -> OutgoingBody {
-        OutgoingBody {
+    pub(super) fn new(body: WasiBody, failures: Option<Arc<FailureLog>>) -> Self {
+        Self {
             body,
             rest: Bytes::new(),
             part: usize::MAX,
@@ -102,8 +102,8 @@ impl OutgoingBody {
     }
 
     /// The same in parts of at most so many bytes, for a protocol that shows only between parts whether its client reads.
-    pub(super) fn in_parts(self, part: usize) -> OutgoingBody {
-        OutgoingBody { part, ..self }
+    pub(super) fn in_parts(self, part: usize) -> Self {
+        Self { part, ..self }
     }
 
     fn tell(&self, error: &Error) {
@@ -196,13 +196,13 @@ impl Seen {
     /// Notes what a guest had.
     pub(super) fn note<T>(polled: &Poll<T>) {
         SEEN.set(match polled {
-            Poll::Ready(_) => Seen::Something,
-            Poll::Pending => Seen::Waiting,
+            Poll::Ready(_) => Self::Something,
+            Poll::Pending => Self::Waiting,
         });
     }
 
     /// What was seen since the last call.
-    pub(super) fn take() -> Seen {
-        SEEN.replace(Seen::Nothing)
+    pub(super) fn take() -> Self {
+        SEEN.replace(Self::Nothing)
     }
 }

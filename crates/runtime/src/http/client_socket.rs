@@ -34,8 +34,8 @@ pub(super) struct ResponseClock {
 }
 
 impl ClientSocket {
-    pub(super) fn new(socket: TcpStream, timeout: Duration, response: Arc<ResponseClock>) -> ClientSocket {
-        ClientSocket {
+    pub(super) fn new(socket: TcpStream, timeout: Duration, response: Arc<ResponseClock>) -> Self {
+        Self {
             socket,
             stall: Stall::new(timeout),
             response,
@@ -62,8 +62,8 @@ impl ClientSocket {
 
 impl ResponseClock {
     /// A clock for responses that may take so long.
-    pub(super) fn new(limit: Option<Duration>) -> ResponseClock {
-        ResponseClock {
+    pub(super) fn new(limit: Option<Duration>) -> Self {
+        Self {
             born: Instant::now(),
             limit,
             end: AtomicU64::new(u64::MAX),

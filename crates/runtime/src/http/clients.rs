@@ -48,10 +48,10 @@ pub(super) struct ConnectionSlot {
 
 impl ClientAddress {
     /// Whose address this is.
-    pub(super) fn of(address: IpAddr) -> ClientAddress {
+    pub(super) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
-            IpAddr::V4(address) => ClientAddress::V4(address),
-            IpAddr::V6(address) => ClientAddress::V6(Ipv6Addr::from_bits(address.to_bits() & SUBSCRIBER)),
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => Self::V6(Ipv6Addr::from_bits(address.to_bits() & SUBSCRIBER)),
         }
     }
 }
@@ -59,23 +59,23 @@ impl ClientAddress {
 impl fmt::Display for ClientAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ClientAddress::V4(address) => write!(f, "{address}"),
-            ClientAddress::V6(address) => write!(f, "{address}/64"),
+            Self::V4(address) => write!(f, "{address}"),
+            Self::V6(address) => write!(f, "{address}/64"),
         }
     }
 }
 
 impl Clients {
     /// None yet. Each may have so many slots of each pool.
-    pub(super) fn new(bounds: Vec<usize>) -> Arc<Clients> {
-        Arc::new(Clients {
+    pub(super) fn new(bounds: Vec<usize>) -> Arc<Self> {
+        Arc::new(Self {
             known: Mutex::new(HashMap::new()),
             bounds,
         })
     }
 
     /// The client at an address.
-    pub(super) fn at(self: &Arc<Clients>, address: IpAddr) -> Arc<Client> {
+    pub(super) fn at(self: &Arc<Self>, address: IpAddr) -> Arc<Client> {
         let address = ClientAddress::of(address);
         let mut known = self.known();
         if let Some(client) = known.get(&address).and_then(Weak::upgrade) {
@@ -100,7 +100,7 @@ impl Clients {
 
 impl Client {
     /// Counts a connection, if it has fewer than `bound`.
-    pub(super) fn connect(self: &Arc<Client>, bound: usize) -> Option<ConnectionSlot> {
+    pub(super) fn connect(self: &Arc<Self>, bound: usize) -> Option<ConnectionSlot> {
         let counted = self
             .connections
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |connections| {

@@ -112,14 +112,14 @@ const COMMON: usize = 0;
 
 impl OwnPool {
     /// That of the component of this number.
-    pub(super) fn of(component: usize) -> OwnPool {
-        OwnPool(component + 1)
+    pub(super) fn of(component: usize) -> Self {
+        Self(component + 1)
     }
 }
 
 impl ConcurrencyLimit {
     /// So many, for so many components with a route; half as many calls at a time.
-    pub(super) fn new(number: u32, components: usize) -> ConcurrencyLimit {
+    pub(super) fn new(number: u32, components: usize) -> Self {
         let number = number.max(1);
         let share = share(number, components);
         let components = u32::try_from(components).unwrap_or(u32::MAX);
@@ -129,7 +129,7 @@ impl ConcurrencyLimit {
             .map(Pool::new)
             .collect();
         let bounds = pools.iter().map(Pool::of_one_client).collect();
-        ConcurrencyLimit {
+        Self {
             shared: Arc::new(ConcurrencyLimitInner {
                 pools,
                 for_calls: Semaphore::new((number as usize / 2).max(1)),
@@ -224,8 +224,8 @@ fn share(number: u32, components: usize) -> u32 {
 }
 
 impl Pool {
-    fn new(size: u32) -> Pool {
-        Pool {
+    fn new(size: u32) -> Self {
+        Self {
             free: Semaphore::new(size as usize),
             size,
         }
@@ -247,7 +247,7 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn of(pool: usize, slot: SemaphorePermit<'a>) -> Found<'a> {
+    fn of(pool: usize, slot: SemaphorePermit<'a>) -> Self {
         Found {
             pool,
             slot,
@@ -312,7 +312,7 @@ impl RequestSlot {
     }
 
     /// Gives the slot up for one among the idle instances, or back if there is none.
-    pub(super) fn into_idle(self) -> Result<IdleSlot, RequestSlot> {
+    pub(super) fn into_idle(self) -> Result<IdleSlot, Self> {
         match Arc::clone(&self.shared.idle).try_acquire_owned() {
             Ok(permit) => Ok(IdleSlot { _permit: permit }),
             Err(_) => Err(self),

@@ -45,10 +45,10 @@ const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
 const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
 
 impl RouteHeaders {
-    pub(super) fn of(route: &PathRoute) -> RouteHeaders {
+    pub(super) fn of(route: &PathRoute) -> Self {
         let written = route.as_str();
         let prefix = written.strip_suffix("/...").unwrap_or(written);
-        RouteHeaders {
+        Self {
             matched: value(&matched(written)),
             written: value(written),
             prefix: value(prefix),

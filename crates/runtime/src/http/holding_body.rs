@@ -28,8 +28,8 @@ pub(super) struct HoldingBody {
 
 impl HoldingBody {
     /// The body of the answer to the request that holds this.
-    pub(super) fn new(body: WasiBody, held: Arc<Held>) -> HoldingBody {
-        HoldingBody {
+    pub(super) fn new(body: WasiBody, held: Arc<Held>) -> Self {
+        Self {
             held: Some(held).filter(|_| !body.is_end_stream()),
             body,
         }

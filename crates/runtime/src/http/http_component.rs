@@ -100,7 +100,7 @@ impl HttpComponent {
     /// # Errors
     ///
     /// When it exports neither.
-    pub fn new(guest: GuestPre) -> Result<HttpComponent, NotAnHttpComponent> {
+    pub fn new(guest: GuestPre) -> Result<Self, NotAnHttpComponent> {
         let not_an_http_component = |_| NotAnHttpComponent {
             component: guest.name().to_owned(),
             exports: guest.exports().collect(),
@@ -115,7 +115,7 @@ impl HttpComponent {
             HandlerPre::P2(p2::ProxyPre::new(instance).map_err(not_an_http_component)?)
         };
         let failures = Arc::new(FailureLog::of(guest.name()));
-        Ok(HttpComponent { guest, pre, failures })
+        Ok(Self { guest, pre, failures })
     }
 
     /// The component.

@@ -134,7 +134,7 @@ impl InstanceQueue {
         first: RequestSlot,
         waiter: Waiter,
         account: Weak<Account>,
-    ) -> (Arc<InstanceQueue>, InFlight) {
+    ) -> (Arc<Self>, InFlight) {
         let now = Instant::now();
         let requests = limits.reuse.requests.get();
         let state = State {
@@ -154,7 +154,7 @@ impl InstanceQueue {
             gone: false,
             waker: None,
         };
-        let queue = Arc::new(InstanceQueue {
+        let queue = Arc::new(Self {
             depth: first.depth(),
             requests,
             concurrency: limits.reuse.concurrency.get() as usize,
@@ -211,7 +211,7 @@ impl InstanceQueue {
     }
 
     /// What the event loop takes up next. Whoever asks shows that the loop turns.
-    pub(super) fn take(self: &Arc<InstanceQueue>) -> Option<(Request<WasiBody>, InFlight)> {
+    pub(super) fn take(self: &Arc<Self>) -> Option<(Request<WasiBody>, InFlight)> {
         let mut state = self.state();
         if state.accepting == Accepting::No {
             state.accepting = Accepting::Yes;
@@ -435,8 +435,8 @@ impl State {
 }
 
 impl Running {
-    fn of(number: u32, waiter: Waiter) -> Running {
-        Running {
+    fn of(number: u32, waiter: Waiter) -> Self {
+        Self {
             number,
             waiter: Some(waiter),
             overdue: false,

@@ -10,8 +10,8 @@ pub(super) struct Leaving(watch::Sender<bool>);
 pub(super) struct Leave(watch::Receiver<bool>);
 
 impl Leaving {
-    pub(super) fn new() -> Leaving {
-        Leaving(watch::Sender::new(false))
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(false))
     }
 
     /// For a new connection.

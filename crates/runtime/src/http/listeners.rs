@@ -51,12 +51,12 @@ impl Listeners {
     /// # Errors
     ///
     /// When the address cannot be listened on.
-    pub fn bind(address: SocketAddr, workers: usize) -> Result<Listeners, ListenError> {
+    pub fn bind(address: SocketAddr, workers: usize) -> Result<Self, ListenError> {
         let sockets = open_all(address, workers).map_err(|source| ListenError::of(address, source))?;
         let address = sockets[0]
             .local_addr()
             .map_err(|source| ListenError::Other { address, source })?;
-        Ok(Listeners { address, sockets })
+        Ok(Self { address, sockets })
     }
 
     /// Where the sockets listen, with the port that was taken.
@@ -70,12 +70,12 @@ impl Listeners {
 }
 
 impl ListenError {
-    fn of(address: SocketAddr, source: io::Error) -> ListenError {
+    fn of(address: SocketAddr, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::AddrInUse => ListenError::InUse { address },
-            io::ErrorKind::AddrNotAvailable => ListenError::NotHere { address },
-            io::ErrorKind::PermissionDenied => ListenError::NotPermitted { address },
-            _ => ListenError::Other { address, source },
+            io::ErrorKind::AddrInUse => Self::InUse { address },
+            io::ErrorKind::AddrNotAvailable => Self::NotHere { address },
+            io::ErrorKind::PermissionDenied => Self::NotPermitted { address },
+            _ => Self::Other { address, source },
         }
     }
 }

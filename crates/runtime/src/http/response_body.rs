@@ -33,9 +33,9 @@ pub(super) struct ResponseBody {
 
 impl ResponseBody {
     /// The body of the answer to the request that is in flight.
-    pub(super) fn new(body: WasiBody, in_flight: InFlight) -> ResponseBody {
+    pub(super) fn new(body: WasiBody, in_flight: InFlight) -> Self {
         let ended = body.is_end_stream();
-        ResponseBody {
+        Self {
             gathered: VecDeque::new(),
             body,
             ended,
@@ -51,7 +51,7 @@ impl ResponseBody {
     }
 
     /// The same body, with what the guest writes of it at once.
-    pub(super) async fn gather(mut self) -> ResponseBody {
+    pub(super) async fn gather(mut self) -> Self {
         let (mut bytes, mut turns) = (0, 0);
         std::future::poll_fn(|cx| {
             while !self.ended && bytes < GATHERED {

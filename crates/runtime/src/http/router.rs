@@ -63,7 +63,7 @@ pub(super) struct RouteTarget {
 impl Router {
     /// A site of these entries, in which at most `instances` run at a time, half of them for calls of components, and
     /// a part of them for each component alone.
-    pub fn new(entries: impl IntoIterator<Item = RouteEntry>, instances: u32) -> Router {
+    pub fn new(entries: impl IntoIterator<Item = RouteEntry>, instances: u32) -> Self {
         let mut components = HashMap::new();
         let targets: Vec<_> = entries
             .into_iter()
@@ -74,7 +74,7 @@ impl Router {
                 entry.into_target(OwnPool::of(number))
             })
             .collect();
-        Router {
+        Self {
             routes: RouteTable::new(targets),
             callees: HashMap::new(),
             concurrency: ConcurrencyLimit::new(instances, components.len()),
@@ -216,21 +216,21 @@ pub(super) enum LocalReply {
 impl LocalReply {
     pub(super) fn into_response(self) -> Response<WasiBody> {
         let (status, text) = match self {
-            LocalReply::NoHost => (StatusCode::BAD_REQUEST, "the request names no host\n"),
-            LocalReply::ManyHosts => (StatusCode::BAD_REQUEST, "the request names several hosts\n"),
-            LocalReply::BadHost => (StatusCode::BAD_REQUEST, "the request names a host that is none\n"),
-            LocalReply::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),
-            LocalReply::NoSlot => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are running\n"),
-            LocalReply::NoMemory => (
+            Self::NoHost => (StatusCode::BAD_REQUEST, "the request names no host\n"),
+            Self::ManyHosts => (StatusCode::BAD_REQUEST, "the request names several hosts\n"),
+            Self::BadHost => (StatusCode::BAD_REQUEST, "the request names a host that is none\n"),
+            Self::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),
+            Self::NoSlot => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are running\n"),
+            Self::NoMemory => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "there is no memory for another request\n",
             ),
-            LocalReply::TooDeep => (
+            Self::TooDeep => (
                 StatusCode::LOOP_DETECTED,
                 "calls inside the app are nested too deep\n",
             ),
-            LocalReply::GuestFailed => (StatusCode::INTERNAL_SERVER_ERROR, "the component failed\n"),
-            LocalReply::GuestTooSlow => (
+            Self::GuestFailed => (StatusCode::INTERNAL_SERVER_ERROR, "the component failed\n"),
+            Self::GuestTooSlow => (
                 StatusCode::GATEWAY_TIMEOUT,
                 "the component gave no response in time\n",
             ),

@@ -44,7 +44,7 @@ pub struct Routed<'r, 'p, T> {
 
 impl<T> RouteTable<T> {
     /// A table of these routes.
-    pub fn new(routes: impl IntoIterator<Item = (PathRoute, T)>) -> RouteTable<T> {
+    pub fn new(routes: impl IntoIterator<Item = (PathRoute, T)>) -> Self {
         let mut routes: Vec<_> = routes
             .into_iter()
             .map(|(route, target)| Entry {
@@ -54,7 +54,7 @@ impl<T> RouteTable<T> {
             })
             .collect();
         routes.sort_by_cached_key(vagueness);
-        RouteTable { routes }
+        Self { routes }
     }
 
     /// The route that answers `path`, if any does.

@@ -45,8 +45,8 @@ pub struct ServerLimits {
 }
 
 impl Default for ServerLimits {
-    fn default() -> ServerLimits {
-        ServerLimits {
+    fn default() -> Self {
+        Self {
             header_timeout: Duration::from_secs(10),
             client_timeout: Duration::from_secs(60),
             connections: 10_000,
@@ -59,11 +59,11 @@ impl Default for ServerLimits {
 impl ServerLimits {
     /// The same with no more connections than there are descriptors for, of which the process may have so many. Half of
     /// them is for what guests hold.
-    pub fn within(self, descriptors: u64, workers: usize) -> ServerLimits {
+    pub fn within(self, descriptors: u64, workers: usize) -> Self {
         let connections = self
             .connections
             .min(descriptors::for_clients(descriptors, workers));
-        ServerLimits { connections, ..self }
+        Self { connections, ..self }
     }
 
     fn of_one_client(&self) -> usize {
@@ -102,7 +102,7 @@ impl Server {
         router: impl Into<Arc<Router>>,
         listeners: Listeners,
         limits: ServerLimits,
-    ) -> Result<Server, ServeError> {
+    ) -> Result<Self, ServeError> {
         let (stop, stopping) = watch::channel(Phase::Serving);
         let (alive, workers) = mpsc::channel(1);
         let router = router.into();
@@ -142,7 +142,7 @@ impl Server {
                     drop(alive);
                 })?;
         }
-        Ok(Server { stop, workers })
+        Ok(Self { stop, workers })
     }
 
     /// Begins to stop. [`Server::ended`] says when it is done.

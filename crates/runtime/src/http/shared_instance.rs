@@ -187,7 +187,7 @@ struct Clock<'a> {
 }
 
 impl<'a> Clock<'a> {
-    fn new(queue: &'a InstanceQueue, guest_errors: &'a GuestErrorLog) -> Clock<'a> {
+    fn new(queue: &'a InstanceQueue, guest_errors: &'a GuestErrorLog) -> Self {
         let mut clock = Clock {
             queue,
             guest_errors,

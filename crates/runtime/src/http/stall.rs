@@ -19,8 +19,8 @@ pub(super) struct Stall {
 
 impl Stall {
     /// Nothing waits yet; when it does, for `limit` at most.
-    pub(super) fn new(limit: Duration) -> Stall {
-        Stall {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self {
             limit,
             since: None,
             sleep: None,

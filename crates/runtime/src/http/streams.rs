@@ -47,8 +47,8 @@ struct Open(Arc<StreamsInner>);
 
 impl Streams {
     /// No streams yet.
-    pub(super) fn new(timeout: Duration, whole: Option<Duration>) -> Streams {
-        Streams {
+    pub(super) fn new(timeout: Duration, whole: Option<Duration>) -> Self {
+        Self {
             shared: Arc::new(StreamsInner {
                 timeout,
                 whole,

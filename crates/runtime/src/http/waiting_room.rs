@@ -20,8 +20,8 @@ pub(super) struct Waits<'a> {
 
 impl WaitingRoom {
     /// Room beside so many slots.
-    pub(super) fn new(slots: u32) -> WaitingRoom {
-        WaitingRoom {
+    pub(super) fn new(slots: u32) -> Self {
+        Self {
             waiting: AtomicUsize::new(0),
             room: (slots as usize * FOR_EACH_PLACE).max(FEWEST),
         }

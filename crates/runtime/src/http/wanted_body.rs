@@ -34,8 +34,8 @@ pub(super) struct Presence(watch::Receiver<()>);
 
 impl ClientConnection {
     /// For a new connection.
-    pub(super) fn new() -> ClientConnection {
-        ClientConnection(watch::Sender::new(()))
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(()))
     }
 
     /// For the requests of the connection.
@@ -54,7 +54,7 @@ impl ClientConnection {
 
 impl Presence {
     /// The one that is under way.
-    fn current(&self) -> Presence {
+    fn current(&self) -> Self {
         let mut presence = self.clone();
         presence.0.mark_unchanged();
         presence
@@ -74,8 +74,8 @@ pub(super) struct Wants {
 }
 
 impl Wants {
-    pub(super) fn of<B>(request: &Request<B>) -> Wants {
-        Wants {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        Self {
             head_only: request.method() == Method::HEAD,
             version: request.version(),
         }

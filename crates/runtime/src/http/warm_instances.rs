@@ -75,8 +75,8 @@ impl WarmInstances {
 }
 
 impl Kind {
-    fn here(depth: u32) -> Kind {
-        Kind {
+    fn here(depth: u32) -> Self {
+        Self {
             thread: thread::current().id(),
             depth,
         }

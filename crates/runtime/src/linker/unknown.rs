@@ -82,8 +82,8 @@ pub(super) fn define_placeholders(
 }
 
 impl NotProvided {
-    fn new(interface: &str, function: &str) -> NotProvided {
-        NotProvided {
+    fn new(interface: &str, function: &str) -> Self {
+        Self {
             interface: interface.to_owned(),
             function: function.to_owned(),
         }

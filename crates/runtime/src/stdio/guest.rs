@@ -26,7 +26,7 @@ pub(crate) struct GuestOutput {
 }
 
 impl GuestOutput {
-    pub(super) fn new(stream: Stream, prefix: Option<Arc<str>>) -> GuestOutput {
+    pub(super) fn new(stream: Stream, prefix: Option<Arc<str>>) -> Self {
         let rest = move |bytes: &[u8]| {
             if let Ok(streams) = super::streams() {
                 streams.queue(stream).offer(bytes);
@@ -39,7 +39,7 @@ impl GuestOutput {
                 Reader::Other
             }
         };
-        GuestOutput {
+        Self {
             stream,
             lines: prefix.map(|prefix| Arc::new(Prefixed::new(prefix, reader(), rest))),
         }
@@ -79,14 +79,14 @@ pub(super) struct GuestStream {
 }
 
 impl GuestStream {
-    fn to(output: &GuestOutput) -> GuestStream {
+    fn to(output: &GuestOutput) -> Self {
         let lines = output.lines.clone();
         match super::streams() {
-            Ok(streams) => GuestStream {
+            Ok(streams) => Self {
                 lines,
-                ..GuestStream::of(streams.queue(output.stream), streams.when_full)
+                ..Self::of(streams.queue(output.stream), streams.when_full)
             },
-            Err(_) => GuestStream {
+            Err(_) => Self {
                 queue: None,
                 when_full: WhenFull::Drop,
                 lines,
@@ -94,8 +94,8 @@ impl GuestStream {
         }
     }
 
-    pub(super) fn of(queue: &'static OutputQueue, when_full: WhenFull) -> GuestStream {
-        GuestStream {
+    pub(super) fn of(queue: &'static OutputQueue, when_full: WhenFull) -> Self {
+        Self {
             queue: Some(queue),
             when_full,
             lines: None,

@@ -41,8 +41,8 @@ impl Prefixed {
         prefix: Arc<str>,
         reader: Reader,
         rest: impl Fn(&[u8]) + Send + Sync + 'static,
-    ) -> Prefixed {
-        Prefixed {
+    ) -> Self {
+        Self {
             prefix,
             reader,
             begun: Mutex::default(),

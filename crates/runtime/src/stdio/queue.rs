@@ -78,7 +78,7 @@ struct State {
 
 impl OutputQueue {
     /// Starts the thread that writes to `file`.
-    pub(super) fn start(output: Output, file: File) -> io::Result<OutputQueue> {
+    pub(super) fn start(output: Output, file: File) -> io::Result<Self> {
         let shared = Arc::new(QueueInner {
             output,
             state: Mutex::default(),
@@ -89,7 +89,7 @@ impl OutputQueue {
         thread::Builder::new()
             .name(output.thread.to_owned())
             .spawn(move || writer.write_all(file))?;
-        Ok(OutputQueue { shared })
+        Ok(Self { shared })
     }
 
     /// Takes all of `bytes`, or drops and counts all of them. Never waits.

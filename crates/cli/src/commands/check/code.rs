@@ -37,7 +37,7 @@ impl ExaminedCode {
         }: &ResolvedApp,
         operator: &OperatorOptions,
         terminal: Terminal,
-    ) -> Result<ExaminedCode, Failure> {
+    ) -> Result<Self, Failure> {
         let with_source: BTreeSet<&ComponentId> = manifest
             .components
             .iter()
@@ -45,7 +45,7 @@ impl ExaminedCode {
             .map(|component| &component.id.value)
             .collect();
         if with_source.is_empty() {
-            return Ok(ExaminedCode::default());
+            return Ok(Self::default());
         }
         let code = operator.compiled_code(&[], terminal);
         // As for an app that is served, since a pool of instances has limits of its own.
@@ -69,7 +69,7 @@ impl ExaminedCode {
         let problems = examined.problems.iter();
         let problems = problems.filter_map(|problem| finding(problem, &components));
         let unmatched = unmatched::findings(&examined.files, &manifest.source);
-        Ok(ExaminedCode {
+        Ok(Self {
             interfaces: examined
                 .components
                 .iter()

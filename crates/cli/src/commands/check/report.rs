@@ -53,7 +53,7 @@ impl Report {
         app: &AppOptions,
         operator: &OperatorOptions,
         terminal: Terminal,
-    ) -> Result<Report, Failure> {
+    ) -> Result<Self, Failure> {
         let mut files = Files::default();
         let mut unusable = Vec::new();
         let settings = operator.read_tentatively(&mut files, &mut unusable);
@@ -77,7 +77,7 @@ impl Report {
             denied_names: settings.denied_names(),
         }
         .review();
-        let mut report = Report {
+        let mut report = Self {
             manifest: source,
             findings: settings.remarks.iter().chain(&unusable).map(as_finding).collect(),
             tests: Vec::new(),

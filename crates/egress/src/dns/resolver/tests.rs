@@ -34,7 +34,7 @@ struct Server {
 type Table = HashMap<(&'static str, RecordType), Reply>;
 
 impl Server {
-    async fn start(table: Table) -> Server {
+    async fn start(table: Table) -> Self {
         let (udp, tcp) = loop {
             let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
             // The port of the one may be taken for the other.
@@ -69,7 +69,7 @@ impl Server {
                 });
             }
         });
-        Server { address, asked }
+        Self { address, asked }
     }
 
     fn resolver(&self) -> Resolver {

@@ -60,8 +60,8 @@ enum Ended {
 }
 
 impl Input {
-    pub(super) fn new(receiving: Receiving) -> Input {
-        Input {
+    pub(super) fn new(receiving: Receiving) -> Self {
+        Self {
             receiving: Arc::new(Mutex::new(Some(receiving))),
         }
     }
@@ -133,8 +133,8 @@ impl Pollable for Input {
 }
 
 impl Output {
-    pub(super) fn new(sending: Sending) -> Output {
-        Output {
+    pub(super) fn new(sending: Sending) -> Self {
+        Self {
             state: Arc::new(Mutex::new(OutputState::Open { sending, permit: 0 })),
         }
     }
@@ -156,15 +156,15 @@ impl Output {
 }
 
 impl OutputState {
-    fn take(&mut self) -> OutputState {
-        std::mem::replace(self, OutputState::Ended(Ended::Closed))
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Ended(Ended::Closed))
     }
 
     /// Waits until something can be written, or never again.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.poll_sent(cx));
         match self {
-            OutputState::Open { sending, .. } => sending.poll_ready(cx),
+            Self::Open { sending, .. } => sending.poll_ready(cx),
             _ => Poll::Ready(()),
         }
     }
@@ -172,14 +172,14 @@ impl OutputState {
     /// Waits until what was written is sent, or never will be.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let sent = match self {
-            OutputState::Sending(task) => ready!(Pin::new(task).poll(cx)).map(Some),
-            OutputState::Ending(task) => ready!(Pin::new(task).poll(cx)).map(|_| None),
-            OutputState::Open { .. } | OutputState::Ended(_) => return Poll::Ready(()),
+            Self::Sending(task) => ready!(Pin::new(task).poll(cx)).map(Some),
+            Self::Ending(task) => ready!(Pin::new(task).poll(cx)).map(|_| None),
+            Self::Open { .. } | Self::Ended(_) => return Poll::Ready(()),
         };
         *self = match sent {
-            Ok(Some(sending)) => OutputState::Open { sending, permit: 0 },
-            Ok(None) => OutputState::Ended(Ended::Closed),
-            Err(error) => OutputState::Ended(Ended::by(error)),
+            Ok(Some(sending)) => Self::Open { sending, permit: 0 },
+            Ok(None) => Self::Ended(Ended::Closed),
+            Err(error) => Self::Ended(Ended::by(error)),
         };
         Poll::Ready(())
     }
@@ -190,20 +190,20 @@ impl OutputState {
         // Whoever waits does so through `ready`; this only looks.
         let _ = self.poll_sent(&mut Context::from_waker(Waker::noop()));
         match self {
-            OutputState::Open { permit, .. } => {
+            Self::Open { permit, .. } => {
                 *permit = MOST;
                 Ok(MOST)
             }
-            OutputState::Sending(_) | OutputState::Ending(_) => Ok(0),
-            OutputState::Ended(ended) => Err(ended.error()),
+            Self::Sending(_) | Self::Ending(_) => Ok(0),
+            Self::Ended(ended) => Err(ended.error()),
         }
     }
 
     fn write(&mut self, mut bytes: Bytes) -> StreamResult<()> {
         let sending = match self.take() {
-            OutputState::Open { sending, permit } if bytes.len() <= permit => sending,
-            OutputState::Ended(ended) => {
-                *self = OutputState::Ended(ended);
+            Self::Open { sending, permit } if bytes.len() <= permit => sending,
+            Self::Ended(ended) => {
+                *self = Self::Ended(ended);
                 return Err(ended.error());
             }
             before => {
@@ -218,17 +218,17 @@ impl OutputState {
                 Poll::Ready(Ok(sent)) => bytes.advance(sent),
                 Poll::Ready(Err(error)) => {
                     let ended = Ended::by(error);
-                    *self = OutputState::Ended(ended);
+                    *self = Self::Ended(ended);
                     return Err(ended.error());
                 }
                 Poll::Pending => {
                     let account = sending.account();
-                    *self = OutputState::Sending(spawn(charged(account, send(sending, bytes))));
+                    *self = Self::Sending(spawn(charged(account, send(sending, bytes))));
                     return Ok(());
                 }
             }
         }
-        *self = OutputState::Open { sending, permit: 0 };
+        *self = Self::Open { sending, permit: 0 };
         Ok(())
     }
 }
@@ -243,17 +243,17 @@ async fn send(sending: Sending, mut bytes: Bytes) -> Result<Sending, ErrorCode> 
 }
 
 impl Ended {
-    fn by(error: ErrorCode) -> Ended {
+    fn by(error: ErrorCode) -> Self {
         match error {
-            ErrorCode::ConnectionBroken => Ended::Closed,
-            error => Ended::Failed(error),
+            ErrorCode::ConnectionBroken => Self::Closed,
+            error => Self::Failed(error),
         }
     }
 
     fn error(self) -> StreamError {
         match self {
-            Ended::Closed => StreamError::Closed,
-            Ended::Failed(error) => failed(error),
+            Self::Closed => StreamError::Closed,
+            Self::Failed(error) => failed(error),
         }
     }
 }

@@ -76,9 +76,9 @@ where
 struct Open<D>(Option<(D, oneshot::Sender<Outcome>)>);
 
 impl<D> Open<D> {
-    fn new(direction: D) -> (Open<D>, oneshot::Receiver<Outcome>) {
+    fn new(direction: D) -> (Self, oneshot::Receiver<Outcome>) {
         let (reply, outcome) = oneshot::channel();
-        (Open(Some((direction, reply))), outcome)
+        (Self(Some((direction, reply))), outcome)
     }
 
     fn end(&mut self, outcome: Outcome) {

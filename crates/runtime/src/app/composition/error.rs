@@ -70,8 +70,8 @@ pub enum CompositionError {
 
 impl CompositionError {
     /// What the composer said.
-    pub(super) fn wac(error: impl std::error::Error) -> CompositionError {
-        CompositionError::Graph {
+    pub(super) fn wac(error: impl std::error::Error) -> Self {
+        Self::Graph {
             reason: chain(&error),
         }
     }
@@ -79,11 +79,9 @@ impl CompositionError {
     /// What to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            CompositionError::AmbiguousImport { .. } => Some("write the version behind an `@`"),
-            CompositionError::AmbiguousExport { .. } => Some("name the one that is meant: `export = \"…\"`"),
-            CompositionError::NoSuchExport { .. } => {
-                Some("name the export that has the same type: `export = \"…\"`")
-            }
+            Self::AmbiguousImport { .. } => Some("write the version behind an `@`"),
+            Self::AmbiguousExport { .. } => Some("name the one that is meant: `export = \"…\"`"),
+            Self::NoSuchExport { .. } => Some("name the export that has the same type: `export = \"…\"`"),
             _ => None,
         }
     }

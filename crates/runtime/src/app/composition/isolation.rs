@@ -27,7 +27,7 @@ pub(crate) struct Isolated<'n> {
 
 impl<'n> Isolated<'n> {
     /// What `name` stands for, if it is such a name.
-    pub(crate) fn parse(name: &'n str) -> Option<Isolated<'n>> {
+    pub(crate) fn parse(name: &'n str) -> Option<Self> {
         let (number, import) = name.strip_prefix(PREFIX)?.split_once('-')?;
         Some(Isolated {
             dependency: number.parse().ok()?,

@@ -10,8 +10,8 @@ use crate::limits::Reuse;
 struct Clients(ConcurrencyLimit);
 
 impl Clients {
-    fn new() -> Clients {
-        Clients(ConcurrencyLimit::new(200, 1))
+    fn new() -> Self {
+        Self(ConcurrencyLimit::new(200, 1))
     }
 
     async fn slot(&self) -> RequestSlot {

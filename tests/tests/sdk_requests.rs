@@ -36,24 +36,24 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    pub(crate) fn all() -> Vec<Setting> {
+    pub(crate) fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for workers in [1, 4] {
             for (far, pooled) in [(false, false), (false, true), (true, false), (true, true)] {
-                all.push(Setting { workers, far, pooled });
+                all.push(Self { workers, far, pooled });
             }
         }
         all
     }
 
     /// Two that have each of the six.
-    pub(crate) fn few() -> Vec<Setting> {
-        let near = Setting {
+    pub(crate) fn few() -> Vec<Self> {
+        let near = Self {
             workers: 1,
             far: false,
             pooled: true,
         };
-        let far = Setting {
+        let far = Self {
             workers: 4,
             far: true,
             pooled: false,
@@ -257,7 +257,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start() -> Server {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
         let address = listener.local_addr().expect("a bound listener has an address");
         thread::spawn(move || {
@@ -265,7 +265,7 @@ impl Server {
                 thread::spawn(move || answer(&stream));
             }
         });
-        Server { address }
+        Self { address }
     }
 
     /// What a client that is no guest gets.
