@@ -623,7 +623,7 @@ fn a_file_name_forges_no_line_and_moves_no_cursor() {
         ended.push(Outport::serve(&path).option("--client-tls=x").finish());
         if is_text {
             let no_command = Outport::run(&path).finish().expect_code(2);
-            assert!(no_command.stderr.contains("is no command"), "{no_command}");
+            assert!(no_command.stderr.contains("is not a command"), "{no_command}");
             ended.push(no_command);
             fs::copy(guest::player(), &path).unwrap();
             let run = Outport::run(&path)

@@ -520,7 +520,7 @@ fn a_log_goes_on_in_a_new_file_when_it_was_moved() {
         .args([guest::path("player")])
         .finish()
         .expect_code(2);
-    assert!(finished.stderr.contains("is no audit log"), "{finished}");
+    assert!(finished.stderr.contains("is not an audit log"), "{finished}");
 }
 
 #[test]

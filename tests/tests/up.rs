@@ -510,7 +510,7 @@ fn what_spin_reads_of_the_environment_is_acted_on_or_said_not_to_be() {
             "{refused}"
         );
     }
-    // Without `--listen`: what is no address is refused, so the variable was read.
+    // Without `--listen`: what is not an address is refused, so the variable was read.
     let listen = Outport::command("up").manifest(&app("", ""));
     let refused = listen
         .variable("SPIN_HTTP_LISTEN_ADDR", "localhost:80000")

@@ -247,7 +247,7 @@ impl From<&EntryError> for Diagnostic {
     fn from(error: &EntryError) -> Self {
         let shown = error.shown();
         let message = format!(
-            "`{}` is no valid entry: {}",
+            "`{}` is not a valid entry: {}",
             text::excerpt(&shown),
             error.problem()
         );

@@ -170,7 +170,7 @@ fn by_hand(code: &str, source: &SourceFile, manifest: &Manifest) -> Option<Diagn
                 name: "--disallowed-outbound-hosts".into(),
             };
             let error = Entry::parse("example.com:80", option.clone()).expect_err("it has no scheme");
-            let message = format!("`{}` is no valid entry: {}", error.text(), error.problem());
+            let message = format!("`{}` is not a valid entry: {}", error.text(), error.problem());
             let finding = Diagnostic::new(Code::Input, option, message);
             finding.helped_by(format!("write `{}`", error.instead().expect("a suggestion")))
         }

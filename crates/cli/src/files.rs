@@ -16,7 +16,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Reads a file of text that belongs to an app; `what` is what it is for. What is no file is not opened.
+    /// Reads a file of text that belongs to an app; `what` is what it is for. What is not a file is not opened.
     pub(crate) fn read(&mut self, path: &Path, what: &str) -> Result<SourceFile, Diagnostic> {
         self.keep(path, what, regular_file::open(path))
     }
@@ -61,7 +61,7 @@ pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     regular_file::open_or_handed(path).and_then(content_of)
 }
 
-/// The text of a file that belongs to an app. What is no file is not opened.
+/// The text of a file that belongs to an app. What is not a file is not opened.
 pub(crate) fn read_own_text(path: &Path) -> io::Result<String> {
     regular_file::open(path).and_then(text_of)
 }

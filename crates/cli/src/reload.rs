@@ -268,7 +268,7 @@ fn read_plain(path: &Path) -> io::Result<String> {
     if fs::metadata(path)?.is_file() {
         fs::read_to_string(path)
     } else {
-        Err(io::Error::other("it is no plain file any more"))
+        Err(io::Error::other("it is not a plain file any more"))
     }
 }
 

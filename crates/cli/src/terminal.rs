@@ -262,7 +262,7 @@ fn slip_in(part: &str) -> Option<String> {
         None => (Some(part), None),
     };
     if let Some(level) = level.filter(|level| !is_level(level)) {
-        return Some(format!("`{}` is no level", text::excerpt(level)));
+        return Some(format!("`{}` is not a level", text::excerpt(level)));
     }
     let module = module?;
     let top = module.split("::").next().unwrap_or(module);
@@ -274,7 +274,7 @@ fn slip_in(part: &str) -> Option<String> {
     // All of a module without its level is rare, and a slip in a level looks the same.
     match module.split("::").all(is_name) && (is_own || level.is_some() && !top.starts_with("outport")) {
         true => None,
-        false if level.is_none() => Some(format!("`{}` is no level", text::excerpt(module))),
+        false if level.is_none() => Some(format!("`{}` is not a level", text::excerpt(module))),
         false => Some(format!(
             "there is no module `{}`; those of Outport are below {}",
             text::excerpt(module),

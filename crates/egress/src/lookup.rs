@@ -44,7 +44,7 @@ pub(crate) enum Lookup {
 /// Why a look-up has no addresses, as the guest gets to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LookupError {
-    /// The text is no name.
+    /// The text is not a name.
     NotAName,
     /// The policy refuses the name, or all its addresses.
     Refused,

@@ -6,7 +6,7 @@
 //! | `self` | `http://self` |
 //! | `insecure:allow-all` | `http://*:*` and `https://*:*`, whatever else is in the list; the first is for `self` too |
 //!
-//! A port that is the usual one of the scheme that stands in front counts as none, as in a URL. What is no host is a
+//! A port that is the usual one of the scheme that stands in front counts as none, as in a URL. What is not a host is a
 //! mistake, as is one with a path.
 
 use outport_policy::Entry;
@@ -59,7 +59,7 @@ pub(crate) fn read_http_hosts(found: &mut Findings, node: Node<'_>) -> (Vec<Outb
     (entries, left_out)
 }
 
-/// The entries that one host stands for; none if it is no host, which is reported.
+/// The entries that one host stands for; none if it is not a host, which is reported.
 fn entries_of(found: &mut Findings, written: &Located<String>) -> Option<Vec<String>> {
     if written.value == "self" {
         return Some(vec!["http://self".to_owned()]);

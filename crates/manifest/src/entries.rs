@@ -184,7 +184,7 @@ pub struct FilledIn {
 
 impl fmt::Display for FilledIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no entry with ", text::quote(&self.template))?;
+        write!(f, "`{}` is not an entry with ", text::quote(&self.template))?;
         for (index, (name, value)) in self.values.iter().enumerate() {
             let separator = if index > 0 { ", " } else { "" };
             let text = value.text.to_string();

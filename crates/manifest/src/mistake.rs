@@ -183,7 +183,7 @@ pub enum Mistake {
         known: Vec<String>,
     },
     /// An entry of `allowed_outbound_hosts` or `disallowed_outbound_hosts` that is none (policy clause AL-2).
-    #[error("`{}` is no valid entry: {}", text::quote(&.0.shown()), .0.problem())]
+    #[error("`{}` is not a valid entry: {}", text::quote(&.0.shown()), .0.problem())]
     Entry(EntryError),
     /// An entry that is none once its variables are filled in (policy clause AL-8).
     #[error("{0}")]

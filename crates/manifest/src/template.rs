@@ -137,7 +137,7 @@ pub enum TemplateSyntaxError {
     Name {
         /// What stands between the braces.
         name: String,
-        /// Why it is no name.
+        /// Why it is not a name.
         error: VariableNameError,
         /// The braces and what is between them.
         span: Span,

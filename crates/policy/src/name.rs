@@ -3,7 +3,7 @@
 //! A name is canonicalised once, when it is parsed: IDNA (UTS 46, non-transitional) to ASCII, lower case, one
 //! trailing dot dropped. Two names are equal exactly if they name the same thing in the DNS.
 //!
-//! What looks like a number is no name: `127.1`, `0x7f000001`, `2130706433` and full-width digits are spellings
+//! What looks like a number is not a name: `127.1`, `0x7f000001`, `2130706433` and full-width digits are spellings
 //! of an IPv4 address in the WHATWG URL standard, and programs do resolve them so. [`Name::parse`] refuses them
 //! and says which address was meant; [`Host::parse`] takes them for that address.
 

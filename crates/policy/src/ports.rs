@@ -164,15 +164,15 @@ impl fmt::Display for PortSet {
     }
 }
 
-/// Why a text is no port, range of ports or list of these.
+/// Why a text is not a port, range of ports or list of these.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PortsError {
     /// Not a number.
-    #[error("`{}` is no port: write a number from 1 to 65535, a range such as `8000-8100`, or `*`", text::excerpt(.0))]
+    #[error("`{}` is not a port: write a number from 1 to 65535, a range such as `8000-8100`, or `*`", text::excerpt(.0))]
     NotANumber(String),
     /// More than 65535.
-    #[error("`{}` is no port: the highest is 65535", text::excerpt(.0))]
+    #[error("`{}` is not a port: the highest is 65535", text::excerpt(.0))]
     TooHigh(String),
     /// Port 0, which nothing listens on.
     #[error("port 0 cannot be connected to; write `*` for every port")]

@@ -48,9 +48,9 @@ reasons! {
     /// Clause HL-4.
     HardUnsolicited = "hard.unsolicited", Hard, "a datagram came from where this instance has sent nothing";
     /// Clause HL-6.
-    HardPortZero = "hard.port-zero", Hard, "port 0 is no destination";
+    HardPortZero = "hard.port-zero", Hard, "port 0 is not a destination";
     /// Clause HL-6.
-    HardUnspecified = "hard.unspecified", Hard, "the unspecified address is no destination";
+    HardUnspecified = "hard.unspecified", Hard, "the unspecified address is not a destination";
 
     /// Clauses DL-1, DL-3 and DL-8.
     DenyHost = "deny.host", DenyList, "the operator's deny list names this host";

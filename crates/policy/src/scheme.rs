@@ -123,12 +123,12 @@ pub enum Protocol<'a> {
 }
 
 impl Protocol<'_> {
-    /// Whether `name` is no host under this protocol but the app itself, which only requests reach (clause AL-10).
+    /// Whether `name` is not a host under this protocol but the app itself, which only requests reach (clause AL-10).
     pub(crate) fn reaches_the_app(self, name: &Name) -> bool {
         self.speaks_http() && name.is_the_app_itself()
     }
 
-    /// Whether `name` is no host under this protocol but a component of the app, which only requests reach (clause AL-7).
+    /// Whether `name` is not a host under this protocol but a component of the app, which only requests reach (clause AL-7).
     pub(crate) fn reaches_a_component(self, name: &Name) -> bool {
         self.speaks_http() && name.is_service_chaining()
     }

@@ -28,7 +28,7 @@ enum RunPre {
 
 /// Why a component cannot run as a command.
 #[derive(Debug, thiserror::Error)]
-#[error("component `{component}` is no command: it does not export `wasi:cli/run`, but {}", list(.exports))]
+#[error("component `{component}` is not a command: it does not export `wasi:cli/run`, but {}", list(.exports))]
 #[non_exhaustive]
 pub struct NotACommand {
     /// The component.

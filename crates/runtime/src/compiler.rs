@@ -79,7 +79,7 @@ pub(crate) enum Compiled {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// It is no component that the engine can run.
+    /// It is not a component that the engine can run.
     #[error("{reason}")]
     Invalid {
         /// What the compiler said.

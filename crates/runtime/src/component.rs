@@ -431,7 +431,7 @@ fn describe(bytes: &[u8]) -> String {
     }
 }
 
-/// How much of a file says that it is no component.
+/// How much of a file says that it is not a component.
 const BEGINNING: u64 = 64;
 
 /// Bytes of the largest component. Compiled it is several times as large, and all of it is in memory meanwhile.

@@ -16,7 +16,7 @@ use rustix::fs::OFlags;
 /// # Errors
 ///
 /// What the system says, or of the kind [`InvalidInput`](io::ErrorKind::InvalidInput), whose text says what it is,
-/// when it is no file.
+/// when it is not a file.
 pub fn open(path: &Path) -> io::Result<File> {
     refuse_other(std::fs::metadata(path)?.file_type())?;
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -110,7 +110,7 @@ mod tests {
             ("/dev/tty".into(), "it is a device, not a file"),
         ];
         for (path, message) in rows {
-            let error = open(&path).expect_err("it is no file");
+            let error = open(&path).expect_err("it is not a file");
             assert_eq!(error.to_string(), message, "{}", path.display());
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         }
@@ -132,7 +132,7 @@ mod tests {
         drop(writer);
         for place in ["/dev/fd", "/proc/self/fd"] {
             let path = format!("{place}/{}", reader.as_raw_fd());
-            open_or_handed(Path::new(&path)).expect("it is no pipe of somebody else");
+            open_or_handed(Path::new(&path)).expect("it is not a pipe of somebody else");
         }
         let mut text = String::new();
         let path = format!("/dev/fd/{}", reader.as_raw_fd());

@@ -22,8 +22,8 @@ pub enum AssumptionError {
     /// No `=`.
     #[error("write `NAME=ADDRESS`, such as `db.example.com=10.0.0.5`")]
     NoEquals,
-    /// What stands before the `=` is no name.
-    #[error("`{name}` is no name: {error}")]
+    /// What stands before the `=` is not a name.
+    #[error("`{name}` is not a name: {error}")]
     Name {
         /// As it is written.
         name: String,
@@ -31,7 +31,7 @@ pub enum AssumptionError {
         error: NameError,
     },
     /// One of the addresses is none.
-    #[error("`{0}` is no address")]
+    #[error("`{0}` is not an address")]
     Address(String),
 }
 

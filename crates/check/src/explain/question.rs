@@ -37,7 +37,7 @@ pub enum Question {
     },
 }
 
-/// Why a text is no destination.
+/// Why a text is not a destination.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuestionError {
@@ -45,10 +45,10 @@ pub enum QuestionError {
     #[error("`{0}` needs a protocol: write `tcp://{0}` for a socket, or the whole URL of a request")]
     NoProtocol(String),
     /// Not a protocol.
-    #[error("`{0}` is no protocol: write `tcp`, `udp`, or the scheme of a URL such as `https`")]
+    #[error("`{0}` is not a protocol: write `tcp`, `udp`, or the scheme of a URL such as `https`")]
     Protocol(String),
     /// Neither a name nor an address.
-    #[error("`{host}` is no host: {error}")]
+    #[error("`{host}` is not a host: {error}")]
     Host {
         /// As it is written.
         host: String,
@@ -71,7 +71,7 @@ pub enum QuestionError {
     #[error("a socket has no path: ask about `{0}`, or about the whole URL of a request")]
     Path(String),
     /// Not a port from 1 to 65535.
-    #[error("`{0}` is no port: write a number from 1 to 65535")]
+    #[error("`{0}` is not a port: write a number from 1 to 65535")]
     Port(String),
 }
 
@@ -299,9 +299,9 @@ mod tests {
                 Err("`db.example.com:5432` needs a protocol"),
             ),
             ("tcp://db.example.com", Err("`tcp://db.example.com` needs a port")),
-            ("tcp://db.example.com:0", Err("`0` is no port")),
-            ("tcp://db.example.com:99999", Err("`99999` is no port")),
-            ("h2://db.example.com:1", Err("`h2` is no protocol")),
+            ("tcp://db.example.com:0", Err("`0` is not a port")),
+            ("tcp://db.example.com:99999", Err("`99999` is not a port")),
+            ("h2://db.example.com:1", Err("`h2` is not a protocol")),
             (
                 "https://user:pw@host/x",
                 Err(
@@ -335,7 +335,7 @@ mod tests {
             ("http://:80/a", Ok("http://self:80")),
             ("/a/b?c", Ok("http://self:80")),
             ("http://self.alt/", Ok("http://self.alt:80")),
-            ("tcp://:80", Err("`` is no host")),
+            ("tcp://:80", Err("`` is not a host")),
         ] {
             match (text.parse::<Question>(), expected) {
                 (Ok(question), Ok(shown)) => assert_eq!(question.to_string(), shown, "{text}"),

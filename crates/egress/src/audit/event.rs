@@ -105,7 +105,7 @@ impl AuditEvent {
         permit: &Permit<'_>,
     ) -> Self {
         let mut event = Self::about(id, whose, attempt);
-        // That nothing was needed is no entry.
+        // That nothing was needed is not an entry.
         if !matches!(permit.rule(), Rule::Harmless) {
             event.rule = Some(escaped(permit.rule().to_string()));
         }

@@ -33,7 +33,7 @@ pub enum AuditLogError {
     Write(std::io::Error),
     /// The file has something else in it.
     #[error(
-        "`{}` is no audit log: neither its first line nor its last begins with `{{\"ts\":`",
+        "`{}` is not an audit log: neither its first line nor its last begins with `{{\"ts\":`",
         text::path(path)
     )]
     Another {

@@ -22,7 +22,7 @@ pub struct AuditFile {
     written: PathBuf,
     path: PathBuf,
     file: File,
-    /// None where it is no plain file: a pipe or a device is nothing to rotate.
+    /// None where it is not a plain file: a pipe or a device is nothing to rotate.
     rotated: Option<Rotated>,
     /// Where the log's directory is really.
     directory: Option<PathBuf>,
@@ -59,7 +59,7 @@ impl AuditFile {
     ///
     /// # Errors
     ///
-    /// The file cannot be opened for writing, or has something in it that is no audit log.
+    /// The file cannot be opened for writing, or has something in it that is not an audit log.
     pub fn open(written: &Path) -> Result<Self, AuditLogError> {
         // A process may change its directory.
         let path = std::path::absolute(written).unwrap_or_else(|_| written.to_owned());
@@ -79,7 +79,7 @@ impl AuditFile {
         })
     }
 
-    /// The directory in which the log may be made anew; none where it is no plain file.
+    /// The directory in which the log may be made anew; none where it is not a plain file.
     pub fn directory(&self) -> Option<&Path> {
         self.directory.as_deref()
     }
@@ -310,7 +310,7 @@ mod tests {
         }
         std::fs::write(&path, "other").unwrap();
         let error = AuditFile::open(&path).unwrap_err().to_string();
-        assert!(error.contains("is no audit log"), "{error}");
+        assert!(error.contains("is not an audit log"), "{error}");
     }
 
     // proves: RSN-6

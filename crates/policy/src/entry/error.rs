@@ -116,7 +116,7 @@ impl fmt::Display for EntryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is no valid entry: {}",
+            "`{}` is not a valid entry: {}",
             text::excerpt(&self.shown()).escape_debug(),
             self.0.problem
         )?;

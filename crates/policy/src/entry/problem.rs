@@ -29,13 +29,13 @@ pub enum EntryProblem {
     )]
     Private,
     /// `*` alone.
-    #[error("`*` alone is no entry; everything on every port is written `*://*:*`")]
+    #[error("`*` alone is not an entry; everything on every port is written `*://*:*`")]
     LoneWildcard,
     /// `insecure:allow-all`, which Spin 1 had.
     #[error("`insecure:allow-all` is no longer an entry; everything on every port is written `*://*:*`")]
     InsecureAllowAll,
     /// A scheme with anything but letters in it.
-    #[error("`{}` is no scheme: a scheme has ASCII letters only, or is `*`, `tcp` or `udp`", text::excerpt(.0))]
+    #[error("`{}` is not a scheme: a scheme has ASCII letters only, or is `*`, `tcp` or `udp`", text::excerpt(.0))]
     Scheme(String),
     /// Nothing between `://` and the port.
     #[error("it names no host; every host is written `*`")]
@@ -58,8 +58,8 @@ pub enum EntryProblem {
     /// `::1` without brackets.
     #[error("the IPv6 address {0} needs brackets")]
     BareIpv6(Ipv6Addr),
-    /// Something in brackets that is no IPv6 address.
-    #[error("`{}` is no IPv6 address", text::excerpt(.0))]
+    /// Something in brackets that is not an IPv6 address.
+    #[error("`{}` is not an IPv6 address", text::excerpt(.0))]
     NotIpv6(String),
     /// An IPv6 address with a zone.
     #[error("an IPv6 zone cannot be part of an entry: it means another thing on every machine")]
@@ -79,8 +79,8 @@ pub enum EntryProblem {
         /// 32 or 128.
         longest: u8,
     },
-    /// Something after the slash that is no number.
-    #[error("`/{}` is no prefix length", text::excerpt(.0))]
+    /// Something after the slash that is not a number.
+    #[error("`/{}` is not a prefix length", text::excerpt(.0))]
     NotAPrefix(String),
     /// Not a name.
     #[error(transparent)]

@@ -30,7 +30,7 @@ pub struct AppProblem {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppProblemKind {
-    /// A component's file is missing, or is no component.
+    /// A component's file is missing, or is not a component.
     #[error("{0}")]
     Component(Arc<ComponentError>),
     /// A component that comes from a URL was not fetched yet; Outport fetches nothing itself.
