@@ -6,6 +6,7 @@ use crate::fields::Node;
 use crate::findings::Findings;
 use crate::mistake::Mistake;
 use crate::source::Located;
+use crate::source_error::SourceError;
 
 /// Where the code of a component is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,31 +49,6 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sha256:{}", self.0)
-    }
-}
-
-/// Why no component can come from a source.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SourceError {
-    /// `source = { registry = … }`
-    #[error("components from a registry are not supported")]
-    Registry,
-    /// A digest without `sha256:`.
-    #[error("the digest does not start with `sha256:`")]
-    DigestKind,
-    /// A digest that is too short, too long or not hexadecimal.
-    #[error("the digest is not 64 hexadecimal digits behind `sha256:`")]
-    DigestLength,
-    /// A URL of another kind than HTTP.
-    #[error("the URL is neither `https://` nor `http://`")]
-    UrlScheme,
-}
-
-impl SourceError {
-    pub(crate) fn help(&self) -> Option<String> {
-        matches!(self, Self::Registry)
-            .then(|| "download it and write its path: `source = \"app.wasm\"`".to_owned())
     }
 }
 

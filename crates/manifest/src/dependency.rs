@@ -14,10 +14,11 @@
 use outport_policy::text;
 
 use crate::component_source::{Digest, read_digest};
+use crate::dependency_error::DependencyError;
 use crate::dependency_name::DependencyName;
 use crate::fields::{Fields, Node};
 use crate::findings::Findings;
-use crate::identifier::{ComponentId, IdentifierError};
+use crate::identifier::ComponentId;
 use crate::mistake::Mistake;
 use crate::remark::Remark;
 use crate::source::Located;
@@ -125,83 +126,6 @@ impl InheritedKey {
         ("sqlite_databases", Self::SqliteDatabases),
         ("variables", Self::Variables),
     ];
-}
-
-/// Why a dependency cannot be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DependencyError {
-    /// A name that is not one of an import.
-    #[error("`{}` is not the name of an import: {error}", text::quote(text))]
-    Name {
-        /// The name as it is written.
-        text: String,
-        /// What is wrong with a part of it.
-        error: IdentifierError,
-    },
-    /// A version that is none.
-    #[error("`{}` is not a version", text::quote(text))]
-    Version {
-        /// The version as it is written.
-        text: String,
-    },
-    /// A package of a registry.
-    #[error("dependencies from a registry are not supported")]
-    Registry,
-    /// Neither `path` nor `component` nor `url`, or more than one of them.
-    #[error("a dependency has exactly one of `path`, `component` and `url`")]
-    Kind,
-    /// An `export` for all interfaces of a package.
-    #[error(
-        "`{}` stands for a whole package, so that no single `export` can satisfy it",
-        text::quote(name)
-    )]
-    ExportOfPackage {
-        /// The name of the dependency.
-        name: String,
-    },
-    /// Two dependencies that satisfy the same import.
-    #[error(
-        "`{}` and `{}` satisfy the same import",
-        text::quote(name),
-        text::quote(other)
-    )]
-    Conflict {
-        /// This one.
-        name: String,
-        /// The earlier one.
-        other: String,
-    },
-    /// Both ways to say what is inherited.
-    #[error("`inherit_configuration` and `dependencies_inherit_configuration` exclude each other")]
-    InheritanceTwice,
-    /// A component of the app with permissions of its own, which would have no effect.
-    #[error(
-        "the component `{}` cannot be a dependency, since it has `{}`",
-        text::quote(&id.to_string()),
-        .keys.join("`, `")
-    )]
-    OwnResources {
-        /// The component.
-        id: ComponentId,
-        /// What it has.
-        keys: Vec<&'static str>,
-    },
-}
-
-impl DependencyError {
-    pub(crate) fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Registry => "download it and write its path: `{ path = \"dep.wasm\" }`".into(),
-            Self::Version { .. } => "write it in full, such as `1.2.0`".into(),
-            Self::InheritanceTwice => "remove one of the two".into(),
-            Self::ExportOfPackage { name } => format!("name the interface: `{}/…`", text::quote(name)),
-            Self::OwnResources { .. } => {
-                "a dependency runs with what it inherits; move these keys to the component it is for".into()
-            }
-            _ => return None,
-        })
-    }
 }
 
 /// Reads `dependencies` and `dependencies_inherit_configuration`.

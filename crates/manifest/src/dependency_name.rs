@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::dependency::DependencyError;
+use crate::dependency_error::DependencyError;
 use crate::identifier::check_kebab;
 
 /// The import that a dependency satisfies: `foo:bar/baz@0.1.0`, `foo:bar/baz`, `foo:bar@0.1.0`, `foo:bar`, `foo-bar`.

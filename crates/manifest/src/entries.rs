@@ -10,20 +10,18 @@
 //! | an entry | permitted; if a secret is in it, it is shown as it is written, and a warning says what is shown all the same |
 //! | anything else | a problem that names entry, variables and values (`***` for a secret one) |
 
-use std::fmt;
-
-use outport_policy::{Entry, EntryError, Location, text};
+use outport_policy::{Entry, EntryError, Location};
 
 use crate::component::{Component, read_template};
 use crate::fields::Node;
+use crate::filled_in::FilledIn;
 use crate::findings::Findings;
 use crate::mistake::Mistake;
 use crate::problem::{Area, Note, Problem, Reading};
 use crate::remark::Remark;
 use crate::source::Located;
 use crate::template::{Template, TemplateError};
-use crate::variable::VariableName;
-use crate::variables::{VariableValue, Variables};
+use crate::variables::Variables;
 
 /// One string of `allowed_outbound_hosts`.
 #[derive(Debug, Clone)]
@@ -169,37 +167,6 @@ fn what_is_left_of_an_optional_endpoint(text: &str) -> Option<&'static str> {
     }
     let (scheme, rest) = text.split_once("://")?;
     (!scheme.is_empty() && matches!(rest, "" | "/")).then_some("only a scheme")
-}
-
-/// An entry that is none once its variables are filled in. Shows the values of variables, except secret ones.
-#[derive(Debug, Clone)]
-pub struct FilledIn {
-    /// The entry as it is written.
-    pub template: String,
-    /// Its variables and what was filled in for them.
-    pub values: Vec<(VariableName, VariableValue)>,
-    /// What is wrong with the result; nothing is told of it if it holds a secret.
-    pub error: Option<EntryError>,
-}
-
-impl fmt::Display for FilledIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not an entry with ", text::quote(&self.template))?;
-        for (index, (name, value)) in self.values.iter().enumerate() {
-            let separator = if index > 0 { ", " } else { "" };
-            let text = value.text.to_string();
-            write!(
-                f,
-                "{separator}`{name}` = `{}` ({})",
-                text::quote(&text),
-                value.origin
-            )?;
-        }
-        match &self.error {
-            Some(error) => write!(f, ": {error}"),
-            None => f.write_str("; why is not told, since a value is secret"),
-        }
-    }
 }
 
 /// Reads `allowed_outbound_hosts`.

@@ -6,7 +6,8 @@ use outport_policy::{Entry, HostPattern};
 
 use crate::application::{Application, read_application};
 use crate::component::{Component, read_component, read_variable_name};
-use crate::dependency::{DependencyError, Implementation};
+use crate::dependency::Implementation;
+use crate::dependency_error::DependencyError;
 use crate::entries::OutboundEntry;
 use crate::fields::{Fields, Node};
 use crate::findings::Findings;

@@ -5,14 +5,14 @@
 
 use outport_policy::{BlockedNetworkError, EntryError, PortsError, text};
 
-use crate::component_source::SourceError;
-use crate::dependency::DependencyError;
+use crate::dependency_error::DependencyError;
 use crate::dns_server::DnsServerError;
-use crate::entries::FilledIn;
+use crate::filled_in::FilledIn;
 use crate::identifier::{ComponentId, IdentifierError};
 use crate::route::RouteError;
+use crate::source_error::SourceError;
 use crate::spelling::MOST_LISTED;
-use crate::template::TemplateSyntaxError;
+use crate::template_error::TemplateSyntaxError;
 use crate::variable::{VariableName, VariableNameError};
 
 /// One mistake. Its `Display` says what is wrong, without the place.

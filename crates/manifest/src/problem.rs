@@ -9,6 +9,7 @@ use outport_policy::Location;
 
 use crate::mistake::Mistake;
 use crate::remark::Remark;
+use crate::severity::Severity;
 
 /// One thing that makes a file or option unusable.
 #[derive(Debug, Clone)]
@@ -78,28 +79,6 @@ impl Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.location, self.remark)
-    }
-}
-
-/// How much something matters that is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Severity {
-    /// Good to know.
-    Note,
-    /// Most likely not what was meant, or not what will happen.
-    Warning,
-    /// It keeps an app from running.
-    Error,
-}
-
-impl Severity {
-    /// `note`, `warning` or `error`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
     }
 }
 

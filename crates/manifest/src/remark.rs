@@ -2,7 +2,7 @@
 
 use outport_policy::text;
 
-use crate::problem::Severity;
+use crate::severity::Severity;
 use crate::spelling::MOST_LISTED;
 
 /// One remark. Its `Display` says what is worth knowing, without the place.

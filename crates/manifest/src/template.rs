@@ -5,10 +5,9 @@
 
 use std::fmt;
 
-use outport_policy::text;
-
 use crate::source::Span;
-use crate::variable::{VariableName, VariableNameError};
+use crate::template_error::TemplateSyntaxError;
+use crate::variable::VariableName;
 use crate::variable_text::VariableText;
 use crate::variables::Variables;
 
@@ -119,37 +118,6 @@ impl fmt::Display for Template {
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Template({:?})", self.text)
-    }
-}
-
-/// Why a text is not a template. Spans are in the template's text.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TemplateSyntaxError {
-    /// `{{ host`
-    #[error("`{{{{` without `}}}}`")]
-    Unclosed {
-        /// From the `{{` to the end.
-        span: Span,
-    },
-    /// `{{ my-host }}`
-    #[error("`{}` is not the name of a variable: {error}", text::quote(name))]
-    Name {
-        /// What stands between the braces.
-        name: String,
-        /// Why it is not a name.
-        error: VariableNameError,
-        /// The braces and what is between them.
-        span: Span,
-    },
-}
-
-impl TemplateSyntaxError {
-    /// Where in the template's text.
-    pub fn span(&self) -> &Span {
-        match self {
-            Self::Unclosed { span } | Self::Name { span, .. } => span,
-        }
     }
 }
 

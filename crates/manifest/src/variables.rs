@@ -27,47 +27,12 @@ use crate::spelling::{candidates, nearest};
 use crate::variable::{Fallback, VariableDeclaration, VariableName};
 use crate::variable_file::{VariableFileFormat, read_variable_file};
 use crate::variable_text::VariableText;
+use crate::variable_value::{OPTION, Origin, VariableValue};
 
 /// The value of each variable of an app.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
     values: BTreeMap<VariableName, VariableValue>,
-}
-
-/// A value and where it is from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VariableValue {
-    /// The value; shown as `***` if the variable is secret.
-    pub text: VariableText,
-    /// Who set it.
-    pub origin: Origin,
-}
-
-/// Who set a variable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// `--variable NAME=VALUE`
-    Argument,
-    /// This environment variable.
-    Environment(String),
-    /// This line of `.env`.
-    DotEnv(String),
-    /// This place in a variables file.
-    File(Location),
-    /// The default in the manifest.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Argument => f.write_str(OPTION),
-            Self::Environment(variable) => f.write_str(variable),
-            Self::DotEnv(variable) => write!(f, "{variable} in `.env`"),
-            Self::File(location) => location.fmt(f),
-            Self::Default => f.write_str("its default"),
-        }
-    }
 }
 
 impl Variables {
@@ -330,6 +295,3 @@ const PREFIX: &str = "SPIN_VARIABLE_";
 
 /// Names that are compared with each other, of each kind.
 const MOST_COMPARED: usize = 100;
-
-/// The option that sets variables.
-const OPTION: &str = "--variable";
