@@ -4,25 +4,25 @@ use std::collections::{HashMap, HashSet};
 
 use outport_policy::{Entry, HostPattern};
 
-use crate::application::{Application, read_application};
-use crate::component::{Component, read_component, read_variable_name};
-use crate::dependency::Implementation;
-use crate::dependency_error::DependencyError;
-use crate::entries::OutboundEntry;
-use crate::fields::{Fields, Node};
-use crate::findings::Findings;
-use crate::identifier::ComponentId;
-use crate::mistake::Mistake;
-use crate::problem::{Area, Reading};
-use crate::remark::Remark;
-use crate::route::{Route, serving};
+use crate::reading::application::{Application, read_application};
+use crate::reading::component::{Component, read_component, read_variable_name};
+use crate::reading::dependency::Implementation;
+use crate::reading::entries::OutboundEntry;
+use crate::reading::fields::{Fields, Node};
+use crate::reading::trigger::{CommandTrigger, HttpTrigger, Triggers, read_triggers};
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
+use crate::report::problem::{Area, Reading};
+use crate::report::remark::Remark;
+use crate::report::spelling::{MOST_LISTED, candidates};
 use crate::source::{Located, SourceFile, Span};
-use crate::spelling::{MOST_LISTED, candidates};
 use crate::syntax::Repaired;
 use crate::template::Template;
-use crate::trigger::{CommandTrigger, HttpTrigger, Triggers, read_triggers};
-use crate::variable::{Fallback, VariableDeclaration, VariableName};
-use crate::variable_text::VariableText;
+use crate::values::dependency_error::DependencyError;
+use crate::values::identifier::ComponentId;
+use crate::values::route::{Route, serving};
+use crate::values::variable::{Fallback, VariableDeclaration, VariableName};
+use crate::values::variable_text::VariableText;
 
 /// What a `spin.toml` says.
 #[derive(Debug, Clone)]

@@ -7,10 +7,10 @@
 
 use outport_policy::Entry;
 
-use crate::component::Component;
-use crate::identifier::ComponentId;
 use crate::manifest::Manifest;
-use crate::problem::{Note, Problem, Problems, Reading};
+use crate::reading::component::Component;
+use crate::report::problem::{Note, Problem, Problems, Reading};
+use crate::values::identifier::ComponentId;
 use crate::variables::{GivenVariables, Variables};
 
 /// An app: what is written, the values of its variables, and what each component may reach by it.

@@ -25,17 +25,17 @@
 
 use outport_policy::{BlockedNetwork, Entry, PortSet};
 
-use crate::client_tls::{ClientTls, read_client_tls};
-use crate::component::note_not_used;
-use crate::dns_server::DnsServer;
-use crate::entries::parse_denied_entry;
-use crate::fields::{Fields, Node};
-use crate::findings::Findings;
-use crate::mistake::Mistake;
-use crate::problem::{Area, Reading};
-use crate::remark::Remark;
+use crate::reading::client_tls::{ClientTls, read_client_tls};
+use crate::reading::component::note_not_used;
+use crate::reading::entries::parse_denied_entry;
+use crate::reading::fields::{Fields, Node};
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
+use crate::report::problem::{Area, Reading};
+use crate::report::remark::Remark;
 use crate::source::{Located, SourceFile};
 use crate::syntax::Repaired;
+use crate::values::dns_server::DnsServer;
 
 /// What a runtime config file says.
 #[derive(Debug, Clone)]

@@ -6,9 +6,9 @@
 use std::fmt;
 
 use crate::source::Span;
-use crate::template_error::TemplateSyntaxError;
-use crate::variable::VariableName;
-use crate::variable_text::VariableText;
+use crate::values::template_error::TemplateSyntaxError;
+use crate::values::variable::VariableName;
+use crate::values::variable_text::VariableText;
 use crate::variables::Variables;
 
 /// A text with places for variables, taken apart.

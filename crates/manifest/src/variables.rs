@@ -18,16 +18,16 @@ use std::sync::Arc;
 
 use outport_policy::Location;
 
-use crate::dotenv::{DotEnv, read_dotenv};
-use crate::mistake::Mistake;
-use crate::problem::{Area, Note, Problem, Reading};
-use crate::remark::Remark;
+use crate::reading::dotenv::{DotEnv, read_dotenv};
+use crate::reading::variable_file::{VariableFileFormat, read_variable_file};
+use crate::report::mistake::Mistake;
+use crate::report::problem::{Area, Note, Problem, Reading};
+use crate::report::remark::Remark;
+use crate::report::spelling::{candidates, nearest};
 use crate::source::SourceFile;
-use crate::spelling::{candidates, nearest};
-use crate::variable::{Fallback, VariableDeclaration, VariableName};
-use crate::variable_file::{VariableFileFormat, read_variable_file};
-use crate::variable_text::VariableText;
-use crate::variable_value::{OPTION, Origin, VariableValue};
+use crate::values::variable::{Fallback, VariableDeclaration, VariableName};
+use crate::values::variable_text::VariableText;
+use crate::values::variable_value::{OPTION, Origin, VariableValue};
 
 /// The value of each variable of an app.
 #[derive(Debug, Clone, Default)]

@@ -4,8 +4,8 @@ use std::fmt;
 
 use outport_policy::{EntryError, text};
 
-use crate::variable::VariableName;
-use crate::variable_value::VariableValue;
+use crate::values::variable::VariableName;
+use crate::values::variable_value::VariableValue;
 
 /// An entry that is none once its variables are filled in. Shows the values of variables, except secret ones.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::source::{Located, Span};
-use crate::variable_text::VariableText;
+use crate::values::variable_text::VariableText;
 
 /// The name of a variable: lower-case ASCII letters, digits and single `_` between them, a letter first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

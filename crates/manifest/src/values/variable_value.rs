@@ -4,7 +4,7 @@ use std::fmt;
 
 use outport_policy::Location;
 
-use crate::variable_text::VariableText;
+use crate::values::variable_text::VariableText;
 
 /// A value and where it is from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,15 +12,15 @@
 
 use outport_policy::{Entry, EntryError, Location};
 
-use crate::component::{Component, read_template};
-use crate::fields::Node;
-use crate::filled_in::FilledIn;
-use crate::findings::Findings;
-use crate::mistake::Mistake;
-use crate::problem::{Area, Note, Problem, Reading};
-use crate::remark::Remark;
+use crate::reading::component::{Component, read_template};
+use crate::reading::fields::Node;
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
+use crate::report::problem::{Area, Note, Problem, Reading};
+use crate::report::remark::Remark;
 use crate::source::Located;
 use crate::template::{Template, TemplateError};
+use crate::values::filled_in::FilledIn;
 use crate::variables::Variables;
 
 /// One string of `allowed_outbound_hosts`.

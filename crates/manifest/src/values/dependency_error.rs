@@ -2,7 +2,7 @@
 
 use outport_policy::text;
 
-use crate::identifier::{ComponentId, IdentifierError};
+use crate::values::identifier::{ComponentId, IdentifierError};
 
 /// Why a dependency cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

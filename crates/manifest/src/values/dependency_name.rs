@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::dependency_error::DependencyError;
-use crate::identifier::check_kebab;
+use crate::values::dependency_error::DependencyError;
+use crate::values::identifier::check_kebab;
 
 /// The import that a dependency satisfies: `foo:bar/baz@0.1.0`, `foo:bar/baz`, `foo:bar@0.1.0`, `foo:bar`, `foo-bar`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

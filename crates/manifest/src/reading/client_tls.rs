@@ -1,11 +1,11 @@
 //! Certificates for outgoing TLS: `[[client_tls]]` of the runtime config file, as Spin has it.
 
-use crate::dependency::read_component_id;
-use crate::fields::{Fields, Node};
-use crate::findings::Findings;
-use crate::identifier::ComponentId;
-use crate::mistake::Mistake;
+use crate::reading::dependency::read_component_id;
+use crate::reading::fields::{Fields, Node};
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
 use crate::source::{Located, Span};
+use crate::values::identifier::ComponentId;
 
 /// How some components talk TLS to some hosts. Paths are relative to the runtime config file.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 use outport_policy::text;
 
-use crate::severity::Severity;
-use crate::spelling::MOST_LISTED;
+use crate::report::severity::Severity;
+use crate::report::spelling::MOST_LISTED;
 
 /// One remark. Its `Display` says what is worth knowing, without the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

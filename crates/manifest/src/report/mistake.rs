@@ -5,15 +5,15 @@
 
 use outport_policy::{BlockedNetworkError, EntryError, PortsError, text};
 
-use crate::dependency_error::DependencyError;
-use crate::dns_server::DnsServerError;
-use crate::filled_in::FilledIn;
-use crate::identifier::{ComponentId, IdentifierError};
-use crate::route::RouteError;
-use crate::source_error::SourceError;
-use crate::spelling::MOST_LISTED;
-use crate::template_error::TemplateSyntaxError;
-use crate::variable::{VariableName, VariableNameError};
+use crate::report::spelling::MOST_LISTED;
+use crate::values::dependency_error::DependencyError;
+use crate::values::dns_server::DnsServerError;
+use crate::values::filled_in::FilledIn;
+use crate::values::identifier::{ComponentId, IdentifierError};
+use crate::values::route::RouteError;
+use crate::values::source_error::SourceError;
+use crate::values::template_error::TemplateSyntaxError;
+use crate::values::variable::{VariableName, VariableNameError};
 
 /// One mistake. Its `Display` says what is wrong, without the place.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -15,8 +15,8 @@
 
 use std::collections::HashMap;
 
-use crate::mistake::Mistake;
-use crate::problem::{Area, Problem};
+use crate::report::mistake::Mistake;
+use crate::report::problem::{Area, Problem};
 use crate::source::{SourceFile, Span};
 
 /// What the file says.

@@ -1,12 +1,12 @@
 //! What a manifest says about the app as a whole: `[application]`.
 
-use crate::component::note_not_used;
-use crate::fields::Node;
-use crate::findings::Findings;
-use crate::mistake::Mistake;
-use crate::other_tools::{read_targets, read_tool};
+use crate::reading::component::note_not_used;
+use crate::reading::fields::Node;
+use crate::reading::other_tools::{read_targets, read_tool};
+use crate::reading::trigger::report_slip;
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
 use crate::source::Located;
-use crate::trigger::report_slip;
 
 /// The app as a whole.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,8 @@
 //! Where problems and notes gather while a file is read.
 
-use crate::mistake::Mistake;
-use crate::problem::{Area, Note, Problem, Reading};
-use crate::remark::Remark;
+use crate::report::mistake::Mistake;
+use crate::report::problem::{Area, Note, Problem, Reading};
+use crate::report::remark::Remark;
 use crate::source::{SourceFile, Span};
 use crate::syntax::{SyntaxMistake, Tree, touch};
 

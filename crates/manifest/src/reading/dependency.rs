@@ -13,16 +13,16 @@
 
 use outport_policy::text;
 
-use crate::component_source::{Digest, read_digest};
-use crate::dependency_error::DependencyError;
-use crate::dependency_name::DependencyName;
-use crate::fields::{Fields, Node};
-use crate::findings::Findings;
-use crate::identifier::ComponentId;
-use crate::mistake::Mistake;
-use crate::remark::Remark;
+use crate::reading::component_source::{Digest, read_digest};
+use crate::reading::fields::{Fields, Node};
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
+use crate::report::remark::Remark;
+use crate::report::spelling::nearest;
 use crate::source::Located;
-use crate::spelling::nearest;
+use crate::values::dependency_error::DependencyError;
+use crate::values::dependency_name::DependencyName;
+use crate::values::identifier::ComponentId;
 
 /// The dependencies of one component.
 #[derive(Debug, Clone, Default)]

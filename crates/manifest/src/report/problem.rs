@@ -7,9 +7,9 @@ use std::fmt;
 
 use outport_policy::Location;
 
-use crate::mistake::Mistake;
-use crate::remark::Remark;
-use crate::severity::Severity;
+use crate::report::mistake::Mistake;
+use crate::report::remark::Remark;
+use crate::report::severity::Severity;
 
 /// One thing that makes a file or option unusable.
 #[derive(Debug, Clone)]

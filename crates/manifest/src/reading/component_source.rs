@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use crate::fields::Node;
-use crate::findings::Findings;
-use crate::mistake::Mistake;
+use crate::reading::fields::Node;
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
 use crate::source::Located;
-use crate::source_error::SourceError;
+use crate::values::source_error::SourceError;
 
 /// Where the code of a component is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -11,11 +11,11 @@
 
 use outport_policy::Entry;
 
-use crate::entries::OutboundEntry;
-use crate::fields::Node;
-use crate::findings::Findings;
-use crate::mistake::Mistake;
-use crate::remark::Remark;
+use crate::reading::entries::OutboundEntry;
+use crate::reading::fields::Node;
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
+use crate::report::remark::Remark;
 use crate::source::Located;
 
 /// Reads the list as entries of `allowed_outbound_hosts`, and answers how many of its items are none besides. They all

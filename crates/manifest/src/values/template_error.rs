@@ -3,7 +3,7 @@
 use outport_policy::text;
 
 use crate::source::Span;
-use crate::variable::VariableNameError;
+use crate::values::variable::VariableNameError;
 
 /// Why a text is not a template. Spans are in the template's text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,20 +2,20 @@
 
 use outport_policy::Entry;
 
-use crate::allowed_http_hosts::read_http_hosts;
-use crate::component_source::{Source, read_source};
-use crate::dependency::{Dependencies, check_dependencies, read_dependencies};
-use crate::entries::{OutboundEntry, read_entries};
-use crate::fields::{Fields, Node};
-use crate::findings::Findings;
-use crate::identifier::{ComponentId, check_label};
-use crate::mistake::Mistake;
-use crate::mount::{Mount, read_mounts};
-use crate::other_tools::{Build, read_build, read_profiles, read_targets, read_tool};
-use crate::remark::Remark;
+use crate::reading::allowed_http_hosts::read_http_hosts;
+use crate::reading::component_source::{Source, read_source};
+use crate::reading::dependency::{Dependencies, check_dependencies, read_dependencies};
+use crate::reading::entries::{OutboundEntry, read_entries};
+use crate::reading::fields::{Fields, Node};
+use crate::reading::mount::{Mount, read_mounts};
+use crate::reading::other_tools::{Build, read_build, read_profiles, read_targets, read_tool};
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
+use crate::report::remark::Remark;
 use crate::source::{Located, Span};
 use crate::template::Template;
-use crate::variable::VariableName;
+use crate::values::identifier::{ComponentId, check_label};
+use crate::values::variable::VariableName;
 
 /// A component and what its author asks for it.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! Files that a guest may read: the items of `files`.
 
-use crate::fields::Node;
-use crate::findings::Findings;
-use crate::mistake::Mistake;
+use crate::reading::fields::Node;
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
 use crate::source::Located;
 
 /// One item of `files`.

@@ -15,10 +15,10 @@ use std::str::FromStr;
 
 use outport_policy::text;
 
-use crate::fields::Fields;
-use crate::findings::Findings;
-use crate::mistake::Mistake;
-use crate::problem::{Area, Problem, Reading};
+use crate::reading::fields::Fields;
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
+use crate::report::problem::{Area, Problem, Reading};
 use crate::source::SourceFile;
 use crate::syntax::Repaired;
 use crate::variables::FileVariable;

@@ -6,16 +6,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::component::{Component, read_component};
-use crate::dependency::read_component_id;
-use crate::fields::{Fields, Node};
-use crate::findings::Findings;
-use crate::identifier::ComponentId;
-use crate::mistake::Mistake;
-use crate::remark::Remark;
-use crate::route::{PathRoute, Route, RouteError};
+use crate::reading::component::{Component, read_component};
+use crate::reading::dependency::read_component_id;
+use crate::reading::fields::{Fields, Node};
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
+use crate::report::remark::Remark;
+use crate::report::spelling::nearest;
 use crate::source::{Located, Span};
-use crate::spelling::nearest;
+use crate::values::identifier::ComponentId;
+use crate::values::route::{PathRoute, Route, RouteError};
 
 /// One `[[trigger.http]]`: requests that match the route start the component.
 #[derive(Debug, Clone)]

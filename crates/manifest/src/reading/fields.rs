@@ -9,10 +9,10 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::findings::Findings;
-use crate::mistake::Mistake;
+use crate::report::findings::Findings;
+use crate::report::mistake::Mistake;
+use crate::report::spelling::nearest;
 use crate::source::{Located, SourceFile, Span};
-use crate::spelling::nearest;
 
 /// The keys of one table.
 pub(crate) struct Fields<'t> {
@@ -314,7 +314,7 @@ fn content_span(span: &Span, source: &SourceFile) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::Area;
+    use crate::report::problem::Area;
     use crate::syntax::Repaired;
 
     /// Every string value of the text with what its span covers.

@@ -3,11 +3,11 @@
 //! It is read as Spin reads it, so that what Spin refuses is refused, at its place. Nothing of it decides how the app
 //! runs here, and nothing is said about it: a manifest that has it lacks nothing.
 
-use crate::component::read_environment;
-use crate::component_source::read_source;
-use crate::dependency::{check_dependencies, read_dependencies};
-use crate::fields::Node;
-use crate::findings::Findings;
+use crate::reading::component::read_environment;
+use crate::reading::component_source::read_source;
+use crate::reading::dependency::{check_dependencies, read_dependencies};
+use crate::reading::fields::Node;
+use crate::report::findings::Findings;
 use crate::source::Located;
 
 /// How the file of a component is made: `[component.ID.build]`.
