@@ -1027,6 +1027,36 @@ fn messages_escape_what_a_terminal_would_act_on() {
 }
 
 #[test]
+fn no_message_shows_the_password_of_a_url() {
+    const URL: &str = "http://user:s3cret@h";
+    let rows = [
+        component(&format!("allowed_http_hosts = [\"{URL}\"]")),
+        component("allowed_http_hosts = [\"user:s3cret@h\"]"),
+        component(&format!("allowed_outbound_hosts = [\"{URL}/{{{{ A }}}}\"]")),
+        component(&format!("allowed_outbound_hosts = [\"{URL}\"]")),
+        component(&format!("key_value_stores = [\"{URL}\"]")),
+        component(&format!("environment = {{ \"{URL}=\" = \"x\" }}")),
+        component(&format!("variables = {{ \"{URL}\" = \"x\" }}")),
+        component(&format!("dependencies.\"{URL}\" = {{ path = \"c.wasm\" }}")),
+        component(&format!("dependencies.\"a:b/c\" = {{ version = \"{URL}\" }}")),
+        component(&format!("\"{URL}\" = 1")),
+        trigger(&format!(
+            "route = \"/\"\ncomponent = \"web\"\nexecutor = {{ type = \"{URL}\" }}"
+        )),
+        trigger(&format!("route = \"/\"\ncomponent = \"{URL}\"")),
+        app(&format!("[component.\"{URL}\"]\nsource = \"x\"")),
+    ];
+    for text in rows {
+        let reading = Manifest::parse(&SourceFile::new("spin.toml", text.as_str()));
+        assert!(!reading.problems().is_empty(), "{text}");
+        for problem in reading.problems() {
+            let told = format!("{problem} {:?}", problem.help());
+            assert!(!told.contains("s3cret"), "{told}");
+        }
+    }
+}
+
+#[test]
 fn debug_output_of_a_manifest_shows_no_secret() {
     let text = app("[variables]\ntoken = { default = \"hunter2\", secret = true }");
     let reading = Manifest::parse(&SourceFile::new("spin.toml", text));

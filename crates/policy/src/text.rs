@@ -12,18 +12,23 @@
 //! characters that change the direction of others or are not seen.
 //!
 //! However long a text is, a message stays readable and small: [`excerpt`] and [`quote`] end after 120 characters,
-//! [`log`] and [`begin`] after 300.
+//! [`log`] and [`begin`] after 300. Users and passwords in URLs do not get into the first two at all
+//! ([`without_user_info`]).
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::path::Path;
 
+use crate::without_user_info;
+
 /// The beginning of `text`, of at most 120 characters, and `…` where something is cut off; all of it if it is no longer
-/// than that.
+/// than that. User and password of a URL are shown as `*`.
 pub fn excerpt(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(LONGEST_QUOTE) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+    // Before it is cut, which may take away the `@` that tells what is before it.
+    let shown = without_user_info(text);
+    match shown.char_indices().nth(LONGEST_QUOTE) {
+        None => shown,
+        Some((end, _)) => Cow::Owned(format!("{}…", &shown[..end])),
     }
 }
 
@@ -228,6 +233,8 @@ mod tests {
             assert_eq!(excerpt(&letter.repeat(120)), letter.repeat(120));
             assert_eq!(excerpt(&letter.repeat(121)), letter.repeat(120) + "…");
         }
+        let password = format!("x://u:{}@h", "p".repeat(200));
+        assert_eq!(quote(&password).to_string(), format!("x://{}…", "*".repeat(116)));
         let long = "\u{202e}".repeat(1000);
         assert_eq!(quote(&long).to_string(), "\\u{202e}".repeat(120) + "…");
         assert_eq!(message(&long).to_string(), "\\u{202e}".repeat(1000));

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// The text with `*` in place of each byte that stands between the `://` of a URL and its `@`, or before the `@` where
-/// the scheme was left out and a colon stands between the two. A URL ends at white space or a quotation mark. Places in
-/// the text stay what they are.
+/// the scheme was left out and a colon stands between the two, unless that is the name of an interface and its version
+/// (`wasi:http/types@0.2.0`). A URL ends at white space or a quotation mark. Places in the text stay what they are.
 pub fn without_user_info(text: &str) -> Cow<'_, str> {
     let mut shown = Cow::Borrowed(text);
     let mut start = 0;
@@ -34,13 +34,22 @@ fn user_infos(word: &str) -> Vec<Range<usize>> {
         let has_scheme = index > 0;
         if let Some(at) = part.rfind('@') {
             let has_password = part[..at].find(':').is_some_and(|colon| colon + 1 < at);
-            if has_scheme || has_password {
+            if has_scheme || (has_password && !is_versioned_name(&part[..at], &part[at + 1..])) {
                 found.push(start..start + at);
             }
         }
         start += part.len() + "://".len();
     }
     found
+}
+
+/// `wasi:http/types` and `0.2.0`, which nobody writes for a user, a password and a host.
+fn is_versioned_name(name: &str, version: &str) -> bool {
+    let of_a_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, ':' | '/' | '-');
+    let core = version.split(['-', '+']).next().unwrap_or(version);
+    let numbers: Vec<&str> = core.split('.').collect();
+    let is_number = |number: &&str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    name.chars().all(of_a_name) && numbers.len() == 3 && numbers.iter().all(is_number)
 }
 
 #[cfg(test)]
@@ -54,6 +63,11 @@ mod tests {
             ("a@b", "a@b"),
             ("u:pw@db:5432", "****@db:5432"),
             ("npm:@scope/x", "npm:@scope/x"),
+            ("wasi:http/types@0.2.0", "wasi:http/types@0.2.0"),
+            (
+                "\"a:b@1.0.0-rc-1\" = 'u:p@10.0.0.1'",
+                "\"a:b@1.0.0-rc-1\" = '***@10.0.0.1'",
+            ),
             ("https://a.example/?q", "https://a.example/?q"),
             ("postgres://u:pw@db:5432/x", "postgres://****@db:5432/x"),
             ("https://token@db", "https://*****@db"),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use outport_policy::{Entry, EntryScheme, Host, Name, NameError, Scheme, Transport};
+use outport_policy::{Entry, EntryScheme, Host, Name, NameError, Scheme, Transport, text};
 
 /// A destination to explain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +42,13 @@ pub enum Question {
 #[non_exhaustive]
 pub enum QuestionError {
     /// An address or a port, and nothing that says what is spoken.
-    #[error("`{0}` needs a protocol: write `tcp://{0}` for a socket, or the whole URL of a request")]
+    #[error("`{shown}` needs a protocol: write `tcp://{shown}` for a socket, or the whole URL of a request", shown = text::excerpt(.0))]
     NoProtocol(String),
     /// Not a protocol.
     #[error("`{0}` is not a protocol: write `tcp`, `udp`, or the scheme of a URL such as `https`")]
     Protocol(String),
     /// Neither a name nor an address.
-    #[error("`{host}` is not a host: {error}")]
+    #[error("`{}` is not a host: {error}", text::excerpt(host))]
     Host {
         /// As it is written.
         host: String,
@@ -56,7 +56,7 @@ pub enum QuestionError {
         error: NameError,
     },
     /// No port, and a protocol that has none of its own.
-    #[error("`{0}` needs a port")]
+    #[error("`{}` needs a port", text::excerpt(.0))]
     NoPort(String),
     /// A user, and perhaps a password, before the host. Neither is told.
     #[error("the URL of a request with a user in it is refused whatever the policy says: ask about `{0}`")]
@@ -336,6 +336,15 @@ mod tests {
             ("/a/b?c", Ok("http://self:80")),
             ("http://self.alt/", Ok("http://self.alt:80")),
             ("tcp://:80", Err("`` is not a host")),
+            (
+                "tcp://u:pw@db.example.com",
+                Err("`tcp://****@db.example.com` needs a port"),
+            ),
+            (
+                "u:pw@db.example.com:5432",
+                Err("`****@db.example.com:5432` needs a protocol"),
+            ),
+            ("u:pw@db.example.com", Err("`****@db.example.com` is not a host")),
         ] {
             match (text.parse::<Question>(), expected) {
                 (Ok(question), Ok(shown)) => assert_eq!(question.to_string(), shown, "{text}"),

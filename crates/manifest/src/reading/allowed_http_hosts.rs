@@ -9,7 +9,7 @@
 //! A port that is the usual one of the scheme that stands in front counts as none, as in a URL. What is not a host is a
 //! mistake, as is one with a path.
 
-use outport_policy::Entry;
+use outport_policy::{Entry, text};
 
 use crate::reading::entries::OutboundEntry;
 use crate::reading::fields::Node;
@@ -82,7 +82,7 @@ fn entries_of(found: &mut Findings, written: &Located<String>) -> Option<Vec<Str
                 &written.span,
                 Mistake::Value {
                     key: "allowed_http_hosts".into(),
-                    wrong: format!("cannot have `{}`", written.value),
+                    wrong: format!("cannot have `{}`", text::quote(&written.value)),
                     help: Some(help.into()),
                 },
             );

@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use outport_policy::text;
+
 use crate::reading::component::{Component, read_component};
 use crate::reading::dependency::read_component_id;
 use crate::reading::fields::{Fields, Node};
@@ -317,7 +319,7 @@ fn read_executor(found: &mut Findings, node: Node<'_>) {
             found.remark(&node.span(), Remark::Missed { key, why });
         }
         Some(other) => {
-            let wrong = format!("cannot be `{other}`");
+            let wrong = format!("cannot be `{}`", text::quote(other));
             let help = Some("write `type = \"http\"`, or leave `executor` out".to_owned());
             let span = kind
                 .as_ref()

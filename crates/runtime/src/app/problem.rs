@@ -34,7 +34,7 @@ pub enum AppProblemKind {
     #[error("{0}")]
     Component(Arc<ComponentError>),
     /// A component that comes from a URL was not fetched yet; Outport fetches nothing itself.
-    #[error("the component from `{url}` is not on this machine")]
+    #[error("the component from `{}` is not on this machine", text::quote(url))]
     NotFetched {
         /// Where it would come from.
         url: String,
