@@ -1,9 +1,14 @@
 //! Safe changes of a `spin.toml`: entries are taken out of their lists or spelled otherwise, and an old list moves into
 //! the one that took its place. Comments, order and layout of everything else stay.
 
+mod layout;
+mod old_list;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use layout::{comment, first_line, joined, last_line, prefix, suffix};
+use old_list::move_list;
 use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
 
 use crate::diagnostic::{Diagnostic, Fix};
@@ -157,103 +162,21 @@ fn holder_of<'d, 'p>(
     Some((table_at(document.as_table_mut(), tables)?, key))
 }
 
+/// Whether the list is in braces, `{ … }`, which have no lines.
+fn is_inline(document: &DocumentMut, path: &[Step]) -> bool {
+    let mut item = Some(document.as_item());
+    path.iter().any(|step| {
+        item = item.and_then(|item| match step {
+            Step::Key(key) => item.get(key.as_str()),
+            Step::Index(index) => item.get(*index),
+        });
+        item.is_some_and(Item::is_inline_table)
+    })
+}
+
 fn array_at<'d>(document: &'d mut DocumentMut, path: &[Step]) -> Option<&'d mut Array> {
     let (table, key) = holder_of(document, path)?;
     table.get_mut(key)?.as_array_mut()
-}
-
-/// Whether the list was moved. Its comments go with it.
-fn move_list(document: &mut DocumentMut, path: &[Step], to: &str, entries: &[Vec<String>]) -> bool {
-    let Some((table, from)) = holder_of(document, path) else {
-        return false;
-    };
-    if table.get(to).is_some_and(|item| !item.is_array()) {
-        return false;
-    }
-    let Some(old) = table.get(from).and_then(Item::as_array).cloned() else {
-        return false;
-    };
-    let layout = table.key(from).map(|key| key.leaf_decor().clone());
-    table.remove(from);
-    let behind = old.decor().suffix().and_then(|suffix| suffix.as_str());
-    let behind = behind.filter(|text| text.contains('#')).unwrap_or_default();
-    if let Some(array) = table.get_mut(to).and_then(Item::as_array_mut) {
-        let before = layout.as_ref().and_then(|layout| layout.prefix()?.as_str());
-        append(array, before.unwrap_or_default(), &old, entries);
-        if !behind.is_empty() {
-            let trailing = array.trailing().as_str().unwrap_or_default().trim_end();
-            array.set_trailing(format!("{}\n", joined(trailing, behind)));
-        }
-        return true;
-    }
-    let mut array = Array::new();
-    append(&mut array, "", &old, entries);
-    array.set_trailing_comma(old.trailing_comma());
-    if !behind.is_empty() {
-        array.decor_mut().set_prefix(" ");
-        array.decor_mut().set_suffix(behind);
-    }
-    table.insert(to, Item::Value(Value::Array(array)));
-    if let (Some(layout), Some(mut key)) = (layout, table.key_mut(to)) {
-        *key.leaf_decor_mut() = layout;
-    }
-    true
-}
-
-/// What the items of the old list stand for, with the comments before the list and in it. Entries that are there already
-/// are not written again. New ones are laid out as the last one is, or as they were.
-fn append(array: &mut Array, before: &str, old: &Array, entries: &[Vec<String>]) {
-    let template = array.iter().last().map(prefix);
-    let mut comments = String::new();
-    if let Some(last) = array.len().checked_sub(1).and_then(|last| array.get_mut(last)) {
-        // What stands behind the last one is about that, and a comma comes in between.
-        comments = comment(&suffix(last)).to_owned();
-        if !comments.is_empty() {
-            last.decor_mut().set_suffix("");
-        }
-    }
-    let trailing = array.trailing().as_str().unwrap_or_default().to_owned();
-    comments = both(&comments, comment(&trailing));
-    let end = if comments.is_empty() {
-        trailing
-    } else {
-        "\n".to_owned()
-    };
-    if before.contains('#') {
-        // It has lines of its own.
-        comments = both(&comments, &format!("\n{}", comment(before).trim_start()));
-    }
-    // An item that stands for nothing leaves its place to the next one.
-    let first = old.iter().next().map(prefix).unwrap_or_default();
-    let first = first
-        .rfind('\n')
-        .map_or(first.clone(), |line| first[line..].to_owned());
-    for (item, entries) in old.iter().zip(entries) {
-        let own = prefix(item);
-        comments = both(&comments, comment(&own));
-        for entry in entries {
-            if array.iter().any(|own| own.as_str() == Some(entry)) {
-                continue;
-            }
-            let layout = template.as_ref().unwrap_or(&own);
-            let layout = match layout.rfind('\n') {
-                Some(line) => &layout[line..],
-                None if array.is_empty() => first.as_str(),
-                None => " ",
-            };
-            let mut value = Value::from(entry.as_str());
-            value.decor_mut().set_prefix(joined(&comments, layout));
-            comments.clear();
-            array.push_formatted(value);
-        }
-        comments = both(&comments, comment(&suffix(item)));
-    }
-    let behind = old.trailing().as_str().unwrap_or_default();
-    let end = match template {
-        Some(_) => joined(&both(&comments, comment(behind)), &end),
-        None => joined(&comments, behind),
-    };
-    array.set_trailing(end);
 }
 
 fn change(array: &mut Array, index: usize, fix: &Fix) {
@@ -269,74 +192,38 @@ fn change(array: &mut Array, index: usize, fix: &Fix) {
     }
 }
 
-/// What stands around the removed entry is layout; a comment stays with the next one, or at the end.
+/// What stands around the removed entry is layout. Comments on lines of their own stay; one behind the entry goes with it
+/// if nothing else is left on its line.
 fn remove(array: &mut Array, index: usize) {
     if index >= array.len() {
         return;
     }
     let removed = array.remove(index);
-    let (before, behind) = (prefix(&removed), suffix(&removed));
-    let comments = both(comment(&before), comment(&behind));
+    let (before, suffix) = (prefix(&removed), suffix(&removed));
+    let next = array.get(index).map(prefix);
+    let follows = next.unwrap_or_else(|| array.trailing().as_str().unwrap_or_default().to_owned());
+    // The comma is between these two, and can have its comment on either side.
+    let [(_, own_lines), (before_comma, between), (behind_comma, rest)] =
+        [&before, &suffix, &follows].map(|layout| first_line(layout));
+    let kept = if before.contains('\n') {
+        comment(first_line(&before).0).to_owned()
+    } else {
+        format!("{}{}", comment(before_comma), comment(behind_comma))
+    };
+    let kept = format!("{kept}{}{}", comment(own_lines), comment(between));
+    let layout = match (rest.is_empty(), index < array.len()) {
+        (false, _) => rest,
+        // The next one takes the place of the removed one.
+        (true, true) => last_line(&before),
+        (true, false) if suffix.contains('\n') => "\n",
+        (true, false) if follows.is_empty() => &suffix,
+        (true, false) => &follows,
+    };
+    let layout = joined(&kept, layout);
     match array.get_mut(index) {
-        Some(next) => {
-            let own = prefix(next);
-            if !comments.is_empty() {
-                next.decor_mut().set_prefix(joined(&comments, &own));
-            } else if !own.contains(['\n', '#']) {
-                next.decor_mut().set_prefix(before);
-            }
-        }
-        None => {
-            let trailing = array.trailing().as_str().unwrap_or_default();
-            let trailing = if behind.contains('\n') && trailing.is_empty() {
-                "\n".to_owned()
-            } else {
-                trailing.to_owned()
-            };
-            array.set_trailing(joined(&comments, &trailing));
-        }
+        Some(next) => next.decor_mut().set_prefix(layout),
+        None => array.set_trailing(layout),
     }
-}
-
-/// The comments in such layout, without what follows the last of them.
-fn comment(layout: &str) -> &str {
-    if layout.contains('#') {
-        layout.trim_end()
-    } else {
-        ""
-    }
-}
-
-/// Comments, one after the other.
-fn both(first: &str, second: &str) -> String {
-    if second.is_empty() {
-        first.to_owned()
-    } else {
-        joined(first, second)
-    }
-}
-
-/// Layout behind comments: a comment ends with its line.
-fn joined(comments: &str, layout: &str) -> String {
-    if comments.is_empty() || starts_a_line(layout) {
-        format!("{comments}{layout}")
-    } else {
-        format!("{comments}\n{layout}")
-    }
-}
-
-fn starts_a_line(layout: &str) -> bool {
-    layout.trim_start_matches([' ', '\t', '\r']).starts_with('\n')
-}
-
-fn suffix(value: &Value) -> String {
-    let suffix = value.decor().suffix().and_then(|suffix| suffix.as_str());
-    suffix.unwrap_or_default().to_owned()
-}
-
-fn prefix(value: &Value) -> String {
-    let prefix = value.decor().prefix().and_then(|prefix| prefix.as_str());
-    prefix.unwrap_or_default().to_owned()
 }
 
 /// With the line ends and the byte order mark that the text had.
@@ -418,13 +305,24 @@ mod tests {
             (
                 "hosts = [\n  \"a\",\n  \"b\" # about b\n]\n",
                 &["b"],
-                "hosts = [\n  \"a\" # about b\n]\n",
+                "hosts = [\n  \"a\"\n]\n",
             ),
             (
                 "hosts = [\n  \"a\" # about a\n  , \"b\"\n]\n",
                 &["a"],
-                "hosts = [ # about a\n \"b\"\n]\n",
+                "hosts = [\n  \"b\"\n]\n",
             ),
+            (
+                "hosts = [\n  \"a\", # about a\n  # about b\n  \"b\", # too\n\n  \"c\", # about c\n]\n",
+                &["b"],
+                "hosts = [\n  \"a\", # about a\n  # about b\n\n  \"c\", # about c\n]\n",
+            ),
+            (
+                "hosts = [\n  \"a\", \"b\", # both\n  \"c\", # about c\n]\n",
+                &["b", "c"],
+                "hosts = [\n  \"a\", # both\n]\n",
+            ),
+            ("hosts = [ \"a\", \"b\" ]\n", &["b"], "hosts = [ \"a\" ]\n"),
             (
                 "hosts = [\r\n  \"a\",\r\n  \"b\",\r\n]\r\n",
                 &["b"],
@@ -493,7 +391,23 @@ mod tests {
             ),
             (
                 "new = ['b']\n# why\nold = ['a'] # so\n",
-                "new = ['b',\n# why\n \"http://a\", \"https://a\" # so\n]\n",
+                "# why\n# so\nnew = ['b', \"http://a\", \"https://a\"]\n",
+            ),
+            (
+                "x = 1\n  # new\n  new = [ 'b' ] # b\n  old = [\n    # above\n    'a', # a\n    # end\n  ]\n",
+                "x = 1\n  # new\n  # above\n  # a\n  # end\n  new = [ 'b', \"http://a\", \"https://a\" ] # b\n",
+            ),
+            (
+                "x = { new = ['b'], old = [\n  'a', # a\n] }\n",
+                "x = { new = ['b', \"http://a\", \"https://a\" # a\n]}\n",
+            ),
+            (
+                "# why\nold = ['a'] # so\nnew = [\n  'b', # b\n  # end\n]\n",
+                "new = [\n  'b', # b\n  # end\n  # why\n  \"http://a\",\n  \"https://a\",\n  # so\n]\n",
+            ),
+            (
+                "old = [ # list\n  # above\n  'a', # a\n]\nnew = [\n  'https://a',\n  'http://a', # b\n]\n",
+                "new = [\n  'https://a',\n  'http://a', # b\n  # list\n  # above\n]\n",
             ),
             (
                 "old = ['a' # behind\n]\nnew = [\n  'b', # b\n]\n",
@@ -521,7 +435,11 @@ mod tests {
             ("old = [\n  'a', 'all',\n]\n", "new = [\n  \"http://*:*\",\n]\n"),
             (
                 "old = [\n  'a', # a\n  'all',\n]\n",
-                "new = [ # a\n  \"http://*:*\",\n]\n",
+                "new = [\n  \"http://*:*\",\n]\n",
+            ),
+            (
+                "old = [ # list\n  'a', # a\n  # all\n  'all', # too\n  # end\n]\n",
+                "new = [ # list\n  # all\n  \"http://*:*\", # too\n  # end\n]\n",
             ),
         ] {
             let start = "old = ".len();
