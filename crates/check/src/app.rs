@@ -44,6 +44,7 @@ impl AppUnderReview<'_> {
                     id: id.as_str(),
                     location: app.manifest.source.location(&component.id.span),
                     entries,
+                    converted: component.converted_items().cloned().collect(),
                     unread: unread(component, entries, told),
                     interfaces: self.interfaces.get(id),
                     triggers: triggers.get(id).cloned().unwrap_or_default(),

@@ -59,10 +59,17 @@ pub fn warnings_at_start(subjects: &[Subject<'_>], operator: &Operator) -> Vec<D
 
 /// Everything about one component; what its code needs only if that is known.
 fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> {
-    let redundant = redundant(subject.entries);
+    let mut redundant = redundant(subject.entries);
     let mut needless: HashSet<usize> = redundant.iter().map(|one| one.number).collect();
     let mut findings = overlap::findings(subject.entries, kept_out, &mut needless);
-    findings.extend(list::findings(subject.entries, &redundant, &needless));
+    let was_made = |entry: &Entry| subject.converted.contains(entry.location());
+    redundant.retain(|one| !was_made(one.entry));
+    let made = (0..).zip(subject.entries).filter(|(_, entry)| was_made(entry));
+    let not_as_written: HashSet<usize> = made
+        .map(|(number, _)| number)
+        .chain(needless.iter().copied())
+        .collect();
+    findings.extend(list::findings(subject.entries, &redundant, &not_as_written));
     findings.extend(protocols::findings(subject, &needless));
     needless.extend(protocols::without_effect(subject.entries));
     findings.extend(breadth::findings(subject.entries, &needless));
@@ -81,6 +88,13 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> 
             }
         })
         .collect();
+    let mut told = HashSet::new();
+    findings.retain(|finding| {
+        // What is so of both entries of an item is said once.
+        let location = finding.location.as_ref();
+        !location.is_some_and(|location| subject.converted.contains(location))
+            || told.insert((finding.code, location.cloned()))
+    });
     findings.extend(needs::findings(subject));
     findings.sort_by_key(|finding| finding.span().map_or(0, |span| span.start));
     findings

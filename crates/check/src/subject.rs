@@ -1,5 +1,7 @@
 //! What is checked: a component's entries, and what its code imports and exports.
 
+use std::collections::HashSet;
+
 use outport_manifest::{Component, Located, SourceFile};
 use outport_policy::{Entry, Location};
 
@@ -12,6 +14,9 @@ pub struct Subject<'a> {
     pub location: Location,
     /// Its entries with the variables filled in.
     pub entries: &'a [Entry],
+    /// The places of those among them that were made of the items of an older list (`allowed_http_hosts`): nobody wrote
+    /// these, and several can be of one item.
+    pub converted: HashSet<Location>,
     /// How many entries were written beside them that cannot be read.
     pub unread: usize,
     /// What its code imports and exports, if that could be read.

@@ -1,6 +1,6 @@
 //! Whole apps: all findings at once and each at its place, the formats, the fixes, and the tests of a policy.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -533,6 +533,7 @@ fn what_up_warns_of_is_what_check_warns_of() {
         id: "web",
         location: Location::Code,
         entries: &entries,
+        converted: HashSet::new(),
         unread: 0,
         interfaces: None,
         granted: Vec::new(),
@@ -751,6 +752,65 @@ fn an_old_list_of_hosts_is_written_as_the_entries_that_it_is_read_as() {
         difference.gained.is_empty() && difference.lost.is_empty(),
         "{difference:?}"
     );
+}
+
+#[test]
+fn of_an_item_of_an_old_list_nothing_is_said_twice_and_nothing_that_it_adds_nothing() {
+    for (new, old, expected) in [
+        (
+            "'http://a.example', 'http://{{ v }}', 'bad entry'",
+            "'a.example'",
+            &[][..],
+        ),
+        ("'http://self', 'bad entry'", "'self'", &[]),
+        ("'https://*.a.example'", "'b.a.example', 'B.test'", &[]),
+        (
+            "",
+            "'a.test', 'insecure:allow-all'",
+            &[("entry.public-suffix", "insecure:allow-all")],
+        ),
+        (
+            "'http://a.test'",
+            "'insecure:allow-all'",
+            &[
+                ("entry.redundant", "http://a.test"),
+                ("entry.public-suffix", "insecure:allow-all"),
+            ],
+        ),
+        (
+            "",
+            "'denied.example', 'a.test', '127.0.0.1'",
+            &[
+                ("entry.blocked", "denied.example"),
+                ("entry.blocked", "127.0.0.1"),
+            ],
+        ),
+    ] {
+        let denied: Vec<&str> = if old.contains("denied") {
+            vec!["*://denied.example:*"]
+        } else {
+            Vec::new()
+        };
+        let source = SourceFile::new(
+            "spin.toml",
+            format!(
+                "{HEADER}[component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [{new}]\n\
+                 allowed_http_hosts = [{old}]\n"
+            ),
+        );
+        let findings = review(&source, operator(&denied)).findings;
+        let of_entries = findings.iter().filter_map(|finding| {
+            let code = finding.code.to_string();
+            code.starts_with("entry.")
+                .then(|| (code, quoted(&source, finding)))
+        });
+        let told: Vec<(String, &str)> = of_entries.collect();
+        let expected: Vec<(String, &str)> = expected
+            .iter()
+            .map(|(code, item)| ((*code).to_owned(), *item))
+            .collect();
+        assert_eq!(told, expected, "{new} and {old}: {findings:#?}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Fix, span_of};
 pub(super) fn findings(
     entries: &[Entry],
     redundant: &[Redundant<'_>],
-    needless: &HashSet<usize>,
+    not_as_written: &HashSet<usize>,
 ) -> Vec<Diagnostic> {
     let mut findings: Vec<Diagnostic> = redundant
         .iter()
@@ -59,7 +59,7 @@ pub(super) fn findings(
     let spelled = entries
         .iter()
         .enumerate()
-        .filter(|(number, _)| !needless.contains(number));
+        .filter(|(number, _)| !not_as_written.contains(number));
     findings.extend(spelled.filter_map(|(_, entry)| spelling(entry)));
     findings
 }

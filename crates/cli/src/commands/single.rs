@@ -1,5 +1,6 @@
 //! What `run` and `serve` share: a component that no manifest names.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use outport_check::{Diagnostic, Severity, Subject, warnings_at_start};
@@ -34,6 +35,7 @@ pub(super) fn review(component: &str, entries: &[Entry], startup: &Startup<'_>) 
         id: &component,
         location: ENTRIES_OPTION.clone(),
         entries,
+        converted: HashSet::new(),
         unread: 0,
         interfaces: None,
         triggers: Vec::new(),

@@ -18,8 +18,8 @@ use crate::report::mistake::Mistake;
 use crate::report::remark::Remark;
 use crate::source::Located;
 
-/// Reads the list as entries of `allowed_outbound_hosts`, and answers how many of its items are none besides. They all
-/// have the place where the list begins: no string of the file is one of them, and none is to be taken for it.
+/// Reads the list as entries of `allowed_outbound_hosts`, and answers how many of its items are none besides. Each has the
+/// place of the item that it was made of.
 pub(crate) fn read_http_hosts(found: &mut Findings, node: Node<'_>) -> (Vec<OutboundEntry>, usize) {
     let hosts = node.strings(found);
     let written = node.written_items();
@@ -43,13 +43,14 @@ pub(crate) fn read_http_hosts(found: &mut Findings, node: Node<'_>) -> (Vec<Outb
         Some(_) => 0,
         None => written.saturating_sub(read.iter().flatten().count()),
     };
-    let begin = node.span().start..node.span().start + 1;
-    let location = found.source().location(&begin);
-    let texts = read.iter().flatten().flatten();
-    let entries = texts.filter_map(|text| {
-        let entry = Entry::parse(text, location.clone()).ok()?;
-        let text = Located::new(text.clone(), begin.clone());
-        Some(OutboundEntry::converted(text, entry))
+    let made = hosts.iter().zip(&read).flat_map(|(host, texts)| {
+        let location = found.source().location(&host.span);
+        let texts = texts.iter().flatten();
+        texts.map(move |text| (text, host.span.clone(), location.clone()))
+    });
+    let entries = made.filter_map(|(text, span, location)| {
+        let entry = Entry::parse(text, location).ok()?;
+        Some(OutboundEntry::converted(Located::new(text.clone(), span), entry))
     });
     let entries: Vec<OutboundEntry> = entries.collect();
     let all_strings = hosts.len() == written;

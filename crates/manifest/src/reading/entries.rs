@@ -36,6 +36,8 @@ pub struct OutboundEntry {
 #[derive(Debug, Clone)]
 enum Form {
     Literal(Entry),
+    /// Made of an item of `allowed_http_hosts`, which may have others.
+    Converted(Entry),
     Template(Located<Template>),
     /// Neither; that was reported.
     Wrong,
@@ -47,14 +49,14 @@ impl OutboundEntry {
         Self {
             text,
             location: entry.location().clone(),
-            form: Form::Literal(entry),
+            form: Form::Converted(entry),
         }
     }
 
     /// The entry, if it is one and holds no variables.
     pub fn literal(&self) -> Option<&Entry> {
         match &self.form {
-            Form::Literal(entry) => Some(entry),
+            Form::Literal(entry) | Form::Converted(entry) => Some(entry),
             Form::Template(_) | Form::Wrong => None,
         }
     }
@@ -63,12 +65,20 @@ impl OutboundEntry {
     pub fn template(&self) -> Option<&Located<Template>> {
         match &self.form {
             Form::Template(template) => Some(template),
-            Form::Literal(_) | Form::Wrong => None,
+            Form::Literal(_) | Form::Converted(_) | Form::Wrong => None,
         }
     }
 }
 
 impl Component {
+    /// The places of the items of `allowed_http_hosts`. The entries there were made of them: nobody wrote those, and an
+    /// item may have several.
+    pub fn converted_items(&self) -> impl Iterator<Item = &Location> {
+        let converted = |entry: &&OutboundEntry| matches!(entry.form, Form::Converted(_));
+        let entries = self.allowed_outbound_hosts.iter().filter(converted);
+        entries.map(|entry| &entry.location)
+    }
+
     /// All entries of `allowed_outbound_hosts` with the variables filled in, in the order of the file.
     ///
     /// An entry whose variable has no value is left out with a note; that it has none is for
@@ -80,7 +90,7 @@ impl Component {
         for written in &self.allowed_outbound_hosts {
             let location = written.location.clone();
             let filled = match &written.form {
-                Form::Literal(entry) => Filled::Entry(entry.clone()),
+                Form::Literal(entry) | Form::Converted(entry) => Filled::Entry(entry.clone()),
                 Form::Template(template) => fill_in(&template.value, variables, &location),
                 Form::Wrong => continue,
             };

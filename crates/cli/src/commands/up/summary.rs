@@ -78,6 +78,7 @@ impl Summary<'_> {
                 id: component.id.value.as_str(),
                 location: self.written.manifest.source.location(&component.id.span),
                 entries,
+                converted: component.converted_items().cloned().collect(),
                 unread: 0,
                 interfaces: interfaces.get(&component.id.value),
                 triggers: Vec::new(),
