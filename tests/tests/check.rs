@@ -307,15 +307,16 @@ fn a_manifest_that_is_a_link_is_fixed_where_it_leads() {
 }
 
 #[test]
-fn a_manifest_that_is_no_toml_is_not_touched() {
+fn a_manifest_that_is_no_toml_is_not_touched_and_reported_as_without_fix() {
     let text = entries("\"*://a.test:1\", \"*://a.test:1\"") + "[broken\n";
-    let check = check(&text).option("--fix");
-    let file = check.folder().join("spin.toml");
+    let plain = check(&text).finish().expect_code(1);
+    let fixing = check(&text).option("--fix");
+    let file = fixing.folder().join("spin.toml");
     let kept = fs::read(&file).unwrap();
-    let running = check.start();
-    running.wait_for_error_line("error");
+    let running = fixing.start();
+    running.wait_for_line("error[manifest.syntax]");
     assert_eq!(fs::read(&file).unwrap(), kept);
-    running.finish().expect_code(2);
+    assert_eq!(running.finish().expect_code(1).stdout, plain.stdout);
 }
 
 #[test]

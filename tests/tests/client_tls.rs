@@ -110,7 +110,7 @@ fn files_that_hold_no_certificate_are_named_and_never_quoted() {
     let authority = Authority::new();
     let origin = TlsOrigin::start(&authority);
     let rows = [
-        ("ca_roots_file = \"none.pem\"", "`none.pem` cannot be used"),
+        ("ca_roots_file = \"none.pem\"", "there is no PEM file `"),
         ("ca_roots_file = \"client.key\"", "no certificate was found"),
         (
             "client_cert_file = \"client.pem\"\nclient_private_key_file = \"ca.pem\"",

@@ -29,11 +29,13 @@ impl AppUnderReview<'_> {
     /// policy.
     pub fn review(&self) -> Vec<Diagnostic> {
         let mut findings = Vec::new();
+        let app = self.app.tentative();
         for part in self.app.parts() {
             findings.extend(part.problems().iter().map(Diagnostic::from));
-            findings.extend(part.notes().iter().map(Diagnostic::from));
+            let notes = part.notes().iter();
+            let notes = notes.filter(|note| !is_of_an_undeclared_variable(&note.remark, &app.manifest));
+            findings.extend(notes.map(Diagnostic::from));
         }
-        let app = self.app.tentative();
         let triggers = triggers(&app.manifest);
         let subjects: Vec<Subject<'_>> = app
             .components()
@@ -67,6 +69,18 @@ pub fn policies(app: &ResolvedApp, operator: &Arc<Operator>) -> Vec<Policy> {
             Policy::new(component.id.value.as_str(), Arc::new(allow), Arc::clone(operator))
         })
         .collect()
+}
+
+/// That there is no such variable is an error at the same place, which says it all.
+fn is_of_an_undeclared_variable(remark: &Remark, manifest: &Manifest) -> bool {
+    let Remark::UnresolvedEntry { variable, .. } = remark else {
+        return false;
+    };
+    let mut declared = manifest
+        .variables
+        .iter()
+        .map(|declared| declared.name.value.as_str());
+    !declared.any(|name| name == variable)
 }
 
 /// How many of the entries that were written are none. One that its variables leave empty is read: as no entry.

@@ -25,23 +25,32 @@ pub fn list_imports<'i>(imports: impl IntoIterator<Item = &'i str>) -> String {
 }
 
 /// How many there are and of which packages, the first three of them: `` 23 interfaces of `a:b`, `c:d` and others ``.
+/// Those of a platform come first, and of `wasi:` at most a version is not provided: a release candidate is named with it.
 pub fn sum_up_imports<'i>(imports: impl IntoIterator<Item = &'i str>) -> String {
     const MOST: usize = 3;
-    let mut packages: Vec<&str> = Vec::new();
+    let mut packages: Vec<(&str, &str)> = Vec::new();
     let mut count = 0;
     for import in imports {
         count += 1;
-        let name = import.split('@').next().unwrap_or(import);
+        let (name, version) = import.split_once('@').unwrap_or((import, ""));
         let package = name.split('/').next().unwrap_or(name);
-        if !packages.contains(&package) {
-            packages.push(package);
+        let version = if version.contains('-') { version } else { "" };
+        if !packages.contains(&(package, version)) {
+            packages.push((package, version));
         }
     }
+    packages.sort_by_key(|(name, _)| name.starts_with("wasi:"));
     let others = if packages.len() > MOST { " and others" } else { "" };
     let named: Vec<String> = packages
         .iter()
         .take(MOST)
-        .map(|name| format!("`{name}`"))
+        .map(|(name, version)| {
+            if version.is_empty() {
+                format!("`{name}`")
+            } else {
+                format!("`{name}@{version}`")
+            }
+        })
         .collect();
     let interfaces = if count == 1 { "interface" } else { "interfaces" };
     format!("{count} {interfaces} of {}{others}", named.join(", "))
@@ -79,6 +88,15 @@ mod tests {
             (
                 &["a:b/c", "d:e/f", "a:b/d", "g:h/i", "j:k/l"],
                 "5 interfaces of `a:b`, `d:e`, `g:h` and others",
+            ),
+            (
+                &[
+                    "wasi:http/client@0.3.0-rc-2026-03-15",
+                    "wasi:http/types@0.3.0-rc-2026-03-15",
+                    "wasi:nn/graph@0.2.0",
+                    "spin:key-value/key-value@3.0.0",
+                ],
+                "4 interfaces of `spin:key-value`, `wasi:http@0.3.0-rc-2026-03-15`, `wasi:nn`",
             ),
         ];
         for (imports, expected) in rows {

@@ -22,8 +22,10 @@ use std::collections::BTreeMap;
 
 use outport_manifest::SourceFile;
 use outport_policy::{Location, Policy, Reason};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -65,11 +67,12 @@ pub struct TestResult {
     pub passed: bool,
 }
 
+/// What a file consists of; its rows are read one by one, so that a mistake in one does not hide the others.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    #[serde(default)]
-    test: Vec<Spanned<Row>>,
+    #[serde(default, rename = "test")]
+    _test: Vec<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -92,22 +95,20 @@ impl PolicyTests {
             source: source.clone(),
             tests: Vec::new(),
         };
-        let file: File = match toml::from_str(source.text()) {
-            Ok(file) => file,
-            Err(error) => {
-                let span = error.span().unwrap_or(0..0);
-                let (message, help) = in_words_of_authors(error.message(), source.slice(&span));
-                let finding = Diagnostic::new(Code::TestFile, source.location(&span), message);
-                let finding = match help {
-                    Some(help) => finding.helped_by(help),
-                    None => finding,
-                };
-                return (this, vec![finding]);
-            }
+        let file = toml::from_str::<File>(source.text()).and_then(|_| DeTable::parse(source.text()));
+        let mut file = match file {
+            Ok(file) => file.into_inner(),
+            Err(error) => return (this, vec![unreadable(source, &error)]),
+        };
+        let rows = match file.remove("test").map(Spanned::into_inner) {
+            Some(DeValue::Array(rows)) => rows,
+            _ => DeArray::default(),
         };
         let mut findings = Vec::new();
-        for (index, row) in file.test.into_iter().enumerate() {
-            match this.read(index + 1, row.into_inner()) {
+        for (index, row) in rows.into_iter().enumerate() {
+            let row = Row::deserialize(ValueDeserializer::from(row));
+            let row = row.map_err(|error| Box::new(unreadable(source, &error)));
+            match row.and_then(|row| this.read(index + 1, row)) {
                 Ok(test) => this.tests.push(test),
                 Err(finding) => findings.push(*finding),
             }
@@ -221,6 +222,17 @@ impl PolicyTests {
             span
         };
         self.source.location(&inner)
+    }
+}
+
+/// What the reader of TOML says.
+fn unreadable(source: &SourceFile, error: &toml::de::Error) -> Diagnostic {
+    let span = error.span().unwrap_or(0..0);
+    let (message, help) = in_words_of_authors(error.message(), source.slice(&span));
+    let finding = Diagnostic::new(Code::TestFile, source.location(&span), message);
+    match help {
+        Some(help) => finding.helped_by(help),
+        None => finding,
     }
 }
 

@@ -800,7 +800,7 @@ fn of_an_item_of_an_old_list_nothing_is_said_twice_and_nothing_that_it_adds_noth
         );
         let findings = review(&source, operator(&denied)).findings;
         let of_entries = findings.iter().filter_map(|finding| {
-            let code = finding.code.to_string();
+            let code = finding.code().to_string();
             code.starts_with("entry.")
                 .then(|| (code, quoted(&source, finding)))
         });
@@ -811,6 +811,47 @@ fn of_an_item_of_an_old_list_nothing_is_said_twice_and_nothing_that_it_adds_noth
             .collect();
         assert_eq!(told, expected, "{new} and {old}: {findings:#?}");
     }
+}
+
+#[test]
+fn a_variable_that_is_not_declared_is_told_once() {
+    let (_, review) = app("'http://{{ v }}', 'https://a.example'", &[]);
+    assert_eq!(codes(&review.findings), ["manifest.variable-reference"]);
+}
+
+#[test]
+fn a_test_of_a_policy_that_cannot_be_read_hides_no_other() {
+    let text = "[[test]]\ndestination = \"10.0.0.5\"\nexpect = \"allow\"\n\
+        [[test]]\ndestination = 5\nexpect = \"allow\"\n\
+        [[test]]\ndestination = \"tcp://10.0.0.5:1\"\nexpekt = \"allow\"\n\
+        [[test]]\ndestination = \"tcp://10.0.0.5:1\"\nexpect = \"deny\"\n\
+        [[test]]\nexpect = \"sometimes\"\n";
+    let file = SourceFile::new("outport.test.toml", text);
+    let (tests, wrong) = PolicyTests::parse(&file);
+    let told: Vec<(&str, &str)> = wrong
+        .iter()
+        .map(|one| (quoted(&file, one), one.message.as_str()))
+        .collect();
+    let [first, second, third, last] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(first.0, "10.0.0.5");
+    assert_eq!(*second, ("5", "a string belongs here, not a whole number"));
+    assert_eq!(*third, ("expekt", "there is no key `expekt` here"));
+    assert_eq!(last.1, "the key `destination` is missing");
+    assert!(last.0.starts_with("[[test]]"), "{last:?}");
+    let (_, review) = app("", &[]);
+    let (results, failed) = tests.run(&review.policies, DeniedNames::Resolved);
+    let passed: Vec<(usize, bool)> = results.iter().map(|one| (one.number, one.passed)).collect();
+    assert!(
+        failed.is_empty() && passed == [(4, true)],
+        "{failed:?} {passed:?}"
+    );
+
+    let (_, wrong) = PolicyTests::parse(&SourceFile::new("outport.test.toml", "test = [5]\n[x"));
+    assert_eq!(wrong.len(), 1, "{wrong:?}");
+    let (_, wrong) = PolicyTests::parse(&SourceFile::new("outport.test.toml", "test = [5]\n"));
+    assert_eq!(wrong[0].message, "a table belongs here, not a whole number");
 }
 
 #[test]

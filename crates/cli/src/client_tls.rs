@@ -11,7 +11,7 @@ use outport_egress::TlsProfile;
 use outport_manifest::{ClientTls, Component, ComponentId, Located, RuntimeConfig, SourceFile, nearest};
 use outport_policy::{Host, Location, text};
 
-use crate::files::read_bytes;
+use crate::files::{read_bytes, unreadable};
 
 /// The profiles of all components, in the order of the file.
 #[derive(Clone, Default)]
@@ -147,7 +147,9 @@ fn profile(
 /// The content of a file that the runtime config file names.
 fn read(file: &Located<String>, source: &SourceFile, made_of: &mut Vec<u8>) -> Result<Vec<u8>, Diagnostic> {
     let folder = source.path().parent().unwrap_or(Path::new(""));
-    let content = read_bytes(&folder.join(&file.value)).map_err(|error| wrong_at(source, file, &error))?;
+    let path = folder.join(&file.value);
+    let content = read_bytes(&path)
+        .map_err(|error| unreadable(&path, "PEM file", &error).at(source.location(&file.span)))?;
     made_of.extend_from_slice(&content);
     Ok(content)
 }

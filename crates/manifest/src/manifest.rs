@@ -201,7 +201,7 @@ fn read_variable(
     let required = fields.get("required").map(|node| node.boolean(found));
     let default = fields.get("default").map(|node| node.string(found));
     let description = fields.get("description").and_then(|node| node.string(found));
-    fields.finish(found);
+    let meant = fields.finish(found);
     let name = name?;
     let is_required = required
         .as_ref()
@@ -223,7 +223,9 @@ fn read_variable(
             Fallback::Unclear
         }
         (false, None) => {
-            if !found.is_in_unread_part("default") && !found.is_in_unread_part("required") {
+            // One that is misspelled is one mistake.
+            let may_be_there = |key| found.is_in_unread_part(key) || meant.contains(&key);
+            if !may_be_there("default") && !may_be_there("required") {
                 let neither = Mistake::VariableWithoutValue {
                     name: name.value.clone(),
                 };

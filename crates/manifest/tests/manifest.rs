@@ -559,6 +559,15 @@ fn a_key_that_is_misspelled_is_not_missing_as_well() {
         ),
         (component("sorce = 1"), vec!["manifest.unknown-key"]),
         (
+            app("[variables]\na = { requird = true }\nb = { defalt = \"\" }\nc = { secrt = true }"),
+            vec![
+                "manifest.unknown-key",
+                "manifest.unknown-key",
+                "manifest.variable-declaration",
+                "manifest.unknown-key",
+            ],
+        ),
+        (
             format!("{HEAD}[[triggers.http]]\nroute = \"/\"\ncomponent = \"web\"\n"),
             vec!["manifest.unknown-key"],
         ),
@@ -991,6 +1000,33 @@ fn a_made_up_id_never_collides_with_a_written_one() {
         manifest.http_triggers[0].component.value.as_str(),
         "inline-component2"
     );
+}
+
+#[test]
+fn an_item_of_the_wrong_type_is_told_by_its_number() {
+    for (line, message) in [
+        (
+            "allowed_outbound_hosts = [\"https://a.test\", 5]",
+            "item 2 of `allowed_outbound_hosts` must be a string, not a whole number",
+        ),
+        (
+            "allowed_http_hosts = [true]",
+            "item 1 of `allowed_http_hosts` must be a string, not `true` or `false`",
+        ),
+        (
+            "allowed_outbound_hosts = 5",
+            "`allowed_outbound_hosts` must be an array of strings, not a whole number",
+        ),
+    ] {
+        let source = SourceFile::new("spin.toml", component(line));
+        let reading = Manifest::parse(&source);
+        let told: Vec<String> = reading
+            .problems()
+            .iter()
+            .map(|one| one.mistake.to_string())
+            .collect();
+        assert_eq!(told, [message]);
+    }
 }
 
 #[test]

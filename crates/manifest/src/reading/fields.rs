@@ -71,14 +71,16 @@ impl<'t> Fields<'t> {
     }
 
     /// Reports every key that was not asked for. One that is missing is not reported beside its misspelling: that is one
-    /// mistake.
-    pub(crate) fn finish(mut self, found: &mut Findings) {
+    /// mistake. The answer is which of the known ones were meant.
+    pub(crate) fn finish(mut self, found: &mut Findings) -> Vec<&'static str> {
+        let mut all_meant = Vec::new();
         for (key, _) in self.table {
             let written: &str = key.get_ref();
             let damaged = found.is_damaged(&key.span());
             if !self.asked.contains(&written) && !damaged {
-                let meant = nearest(written, self.asked.iter().copied()).map(str::to_owned);
-                let misspelled = |key: &&str| Some(*key) == meant.as_deref();
+                let meant = nearest(written, self.asked.iter().copied());
+                all_meant.extend(meant);
+                let misspelled = |key: &&str| Some(*key) == meant;
                 if let Some(index) = self.missing.iter().position(misspelled) {
                     found.withdraw_missing(self.missing.swap_remove(index), &self.title);
                 }
@@ -86,12 +88,13 @@ impl<'t> Fields<'t> {
                 let mistake = Mistake::UnknownKey {
                     key: written.to_owned(),
                     table: self.title.clone(),
-                    meant,
+                    meant: meant.map(str::to_owned),
                     known,
                 };
                 found.report(&content_span(&key.span(), found.source()), mistake);
             }
         }
+        all_meant
     }
 }
 
@@ -99,12 +102,18 @@ impl<'t> Fields<'t> {
 #[derive(Clone, Copy)]
 pub(crate) struct Node<'t> {
     key: &'t str,
+    /// Its number in the list of that key, from 1.
+    item: Option<usize>,
     value: &'t Spanned<DeValue<'t>>,
 }
 
 impl<'t> Node<'t> {
     fn new(key: &'t str, value: &'t Spanned<DeValue<'t>>) -> Self {
-        Self { key, value }
+        Self {
+            key,
+            item: None,
+            value,
+        }
     }
 
     /// The key that messages name the value by.
@@ -205,7 +214,13 @@ impl<'t> Node<'t> {
     /// The items of an array.
     pub(crate) fn items(&self, found: &mut Findings, expected: &'static str) -> Vec<Self> {
         match self.value.get_ref() {
-            DeValue::Array(items) => items.iter().map(|item| Node::new(self.key, item)).collect(),
+            DeValue::Array(items) => (1..)
+                .zip(items)
+                .map(|(number, item)| Node {
+                    item: Some(number),
+                    ..Node::new(self.key, item)
+                })
+                .collect(),
             _ => {
                 self.sound(found)
                     .and_then(|_| self.wrong_type::<()>(found, expected));
@@ -252,6 +267,7 @@ impl<'t> Node<'t> {
     pub(crate) fn wrong_type<T>(&self, found: &mut Findings, expected: &'static str) -> Option<T> {
         let mistake = Mistake::WrongType {
             key: self.key.to_owned(),
+            item: self.item,
             expected,
             found: self.type_name(),
         };

@@ -163,6 +163,7 @@ fn read_json(source: &SourceFile) -> Reading<Vec<FileVariable>> {
                     other => report(
                         0,
                         Mistake::WrongType {
+                            item: None,
                             key: name,
                             expected: "a string",
                             found: json_type_name(&other),
@@ -176,6 +177,7 @@ fn read_json(source: &SourceFile) -> Reading<Vec<FileVariable>> {
             report(
                 0,
                 Mistake::WrongType {
+                    item: None,
                     key: "the variables file".into(),
                     expected: "a table",
                     found,

@@ -52,10 +52,12 @@ pub enum Mistake {
         table: String,
     },
     /// A number where a string belongs, and the like.
-    #[error("`{}` must be {expected}, not {found}", text::quote(key))]
+    #[error("{}`{}` must be {expected}, not {found}", item_of(*item), text::quote(key))]
     WrongType {
         /// The key as it is written.
         key: String,
+        /// Which item of its list it is, from 1, if it is one.
+        item: Option<usize>,
         /// What belongs there, with its article.
         expected: &'static str,
         /// What is there, with its article.
@@ -277,7 +279,9 @@ impl Mistake {
             Self::VariableReference { meant, known, .. } | Self::UnknownVariable { meant, known, .. } => {
                 Some(meant_or_known(meant, known, "the variables are"))
             }
-            Self::WrongType { key, expected, found } => wrong_type_help(key, expected, found),
+            Self::WrongType {
+                key, expected, found, ..
+            } => wrong_type_help(key, expected, found),
             Self::Value { help, .. } => help.clone(),
             Self::Unsupported { help, .. } => Some((*help).into()),
             Self::TriggerType { meant, .. } => Some(format!("did you mean `{}`?", text::quote(meant))),
@@ -377,6 +381,10 @@ const OF_A_COMPONENT: [&str; 11] = [
     "build",
     "dependencies_inherit_configuration",
 ];
+
+fn item_of(item: Option<usize>) -> String {
+    item.map_or_else(String::new, |number| format!("item {number} of "))
+}
 
 fn no_trigger(others: &[String]) -> String {
     if others.is_empty() {
