@@ -146,7 +146,7 @@ impl Receiving {
 impl Sending {
     /// What is charged for what is done to send.
     pub(crate) fn account(&self) -> Option<Arc<dyn HostAccount>> {
-        self.0.slot.gate().account()
+        self.0.slot.enforcer().account()
     }
 
     /// Waits until something can be sent, an error among it.

@@ -52,8 +52,8 @@ impl SocketSlot {
             .get_or_init(|| connections.register(&self.enforcer, socket, way, followed));
     }
 
-    /// The gate of the instance that has the socket.
-    pub(super) fn gate(&self) -> &Arc<Enforcer> {
+    /// The enforcer of the instance that has the socket.
+    pub(super) fn enforcer(&self) -> &Arc<Enforcer> {
         &self.enforcer
     }
 

@@ -116,8 +116,8 @@ impl TcpSocket {
         let transport = Transport::Tcp;
         permitted(
             self.slot
-                .gate()
-                .authorize(&Attempt::Bind { transport, local }, self.slot.gate().usage()),
+                .enforcer()
+                .authorize(&Attempt::Bind { transport, local }, self.slot.enforcer().usage()),
         )?;
         // WASI wants an address to be free although a connection of it lingers.
         let _ = sockopt::set_socket_reuseaddr(&*socket, true);
@@ -135,7 +135,7 @@ impl TcpSocket {
         if !matches!(self.state, State::Fresh { .. }) {
             return Err(ErrorCode::InvalidState);
         }
-        refuse_multicast(self.slot.gate(), remote)?;
+        refuse_multicast(self.slot.enforcer(), remote)?;
         if !address::is_unicast(remote.ip())
             || !address::is_somebody(remote)
             || !address::is_of(remote.ip(), self.family)
@@ -175,11 +175,11 @@ impl TcpSocket {
         let State::Fresh { socket, bind } = &self.state else {
             return Err(ErrorCode::InvalidState);
         };
-        let enforcer = self.slot.gate();
+        let enforcer = self.slot.enforcer();
         let local = match bind {
             Bind::Done => local_address(socket),
             Bind::Implied => {
-                permitted(judge_implied_bind(enforcer, self.family)).map(|()| self.family.unspecified())
+                permitted(authorize_implied_bind(enforcer, self.family)).map(|()| self.family.unspecified())
             }
         };
         let verdict = local
@@ -300,7 +300,7 @@ impl Connecting {
 
     /// Judges the connection and begins it. What the system says to that is inside; outside, that it is refused.
     fn begin(&mut self, remote: SocketAddr, family: Family) -> Result<rustix::io::Result<()>, ErrorCode> {
-        let enforcer = self.connection.slot().gate();
+        let enforcer = self.connection.slot().enforcer();
         let permit = permitted(authorize(enforcer, remote, self.bind, family))?;
         self.followed = Followed::begin(enforcer, permit.decision(), &reach(remote));
         let begun = system::connect(&self.connection, &permit);
@@ -317,7 +317,7 @@ impl Connecting {
 
     /// Tells that what was permitted has failed.
     fn failed(&self, error: ErrorCode) -> ErrorCode {
-        let enforcer = self.connection.slot().gate();
+        let enforcer = self.connection.slot().enforcer();
         let attempt = reach(self.remote());
         followed::failed(enforcer, self.followed.as_ref(), &attempt, &code_of(&error));
         error
@@ -350,7 +350,7 @@ fn authorize(
     family: Family,
 ) -> Result<ConnectPermit, Denied> {
     if bind == Bind::Implied {
-        judge_implied_bind(enforcer, family)?;
+        authorize_implied_bind(enforcer, family)?;
     }
     enforcer.authorize_connect(Transport::Tcp, remote)
 }
@@ -362,7 +362,7 @@ fn reach(remote: SocketAddr) -> Attempt<'static> {
     }
 }
 
-fn judge_implied_bind(enforcer: &Enforcer, family: Family) -> Result<(), Denied> {
+fn authorize_implied_bind(enforcer: &Enforcer, family: Family) -> Result<(), Denied> {
     let attempt = Attempt::Bind {
         transport: Transport::Tcp,
         local: family.unspecified(),

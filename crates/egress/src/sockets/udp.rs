@@ -165,7 +165,7 @@ impl UdpSocket {
 
 impl UdpInner {
     fn enforcer(&self) -> &Arc<Enforcer> {
-        self.slot.gate()
+        self.slot.enforcer()
     }
 
     /// What is there is right after a panic too: it decides nothing.
