@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 /// How long a server may take until it listens; one that is counted takes a while.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// One open connection.
 pub(crate) struct HttpClient {
@@ -29,7 +29,7 @@ impl HttpClient {
             .enable_all()
             .build()
             .expect("a runtime");
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let sender = runtime.block_on(async {
             let connection = loop {
                 match TcpStream::connect(address).await {

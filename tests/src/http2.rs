@@ -122,8 +122,8 @@ impl Http2 {
     /// # Panics
     ///
     /// If it is no time at all.
-    pub fn set_patience(&mut self, patience: Duration) {
-        let set = self.stream.set_read_timeout(Some(patience));
+    pub fn set_read_timeout(&mut self, timeout: Duration) {
+        let set = self.stream.set_read_timeout(Some(timeout));
         set.expect("a time that is not zero");
     }
 

@@ -143,21 +143,21 @@ fn an_instance_answers_as_many_requests_as_the_operator_says() {
 
 #[test]
 fn an_instance_answers_as_many_requests_at_a_time_as_the_operator_says() {
-    for (at_once, expected) in [(1, 4), (2, 2), (3, 2), (4, 1)] {
+    for (concurrency, expected) in [(1, 4), (2, 2), (3, 2), (4, 1)] {
         let app = player()
-            .option(format!("--max-instance-concurrent-reuse-count={at_once}"))
+            .option(format!("--max-instance-concurrent-reuse-count={concurrency}"))
             .start();
         let address = app.address();
         thread::scope(|scope| {
             for number in 1..=4 {
                 scope.spawn(move || {
                     let response = play(address, &format!("{}; wait 1500", mark(number)));
-                    assert_eq!(response.status, 200, "{at_once}");
+                    assert_eq!(response.status, 200, "{concurrency}");
                 });
             }
         });
         let used = instances(app).into_iter().max();
-        assert_eq!(used, Some(expected), "{at_once} at a time");
+        assert_eq!(used, Some(expected), "{concurrency} at a time");
     }
 }
 
@@ -269,9 +269,13 @@ allowed_outbound_hosts = ["http://self"]
 
 #[test]
 fn a_component_that_calls_itself_never_waits_for_its_own_instance() {
-    for at_once in ["1", "16"] {
+    for concurrency in ["1", "16"] {
         let app = Outport::up(ENDLESS)
-            .options(["--workers=1", "--max-instance-concurrent-reuse-count", at_once])
+            .options([
+                "--workers=1",
+                "--max-instance-concurrent-reuse-count",
+                concurrency,
+            ])
             .start();
         let address = app.address();
         let twice = "http.text GET http://self/play?http.text%20GET%20http://self/hello";

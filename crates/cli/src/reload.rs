@@ -190,7 +190,7 @@ impl Debounce {
                 self.last = None;
                 self.missing = self.missing.saturating_add(1);
                 return match self.missing {
-                    PATIENCE => {
+                    MISSED_LOOKS => {
                         self.told_gone = true;
                         Seen::Gone(error)
                     }
@@ -282,7 +282,7 @@ const BACK: &str =
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Looks without a file before that is said: editors take a file away for a moment.
-const PATIENCE: u32 = 4;
+const MISSED_LOOKS: u32 = 4;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Names to addresses, for every way out of a guest.
 //!
 //! ```text
-//! look_up / outgoing HTTP / Refresher
+//! lookup / outgoing HTTP / Refresher
 //!        │  Resolve::expand(name) → candidates (search domains, only for names without a dot)
 //!        │  Resolve::resolve(candidate) → Answer { chain, addresses, source, ttl, extent } or ResolveError
 //!        ▼

@@ -189,9 +189,9 @@ impl CompilerProcess {
         Request::Compile(bytes).write(stream)?;
         // Many small ones take as long as a large one: the first word of all is said after the time of all.
         let timeout = if *told {
-            PATIENCE
+            QUIET
         } else {
-            PATIENCE.saturating_sub(*waited).max(Duration::from_millis(1))
+            QUIET.saturating_sub(*waited).max(Duration::from_millis(1))
         };
         stream.set_read_timeout(Some(timeout))?;
         let begun = Instant::now();
@@ -291,4 +291,4 @@ impl fmt::Display for Bytes {
 }
 
 /// How long nothing is said: of all that is compiled at a start, and then of each component.
-const PATIENCE: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(2);

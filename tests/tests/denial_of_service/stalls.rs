@@ -198,7 +198,7 @@ fn iso_5_an_idle_connection_of_http_2_ends_whatever_is_said_on_it() {
         }
         let start = Instant::now();
         let mut next_ping = Instant::now();
-        idle.set_patience(Duration::from_millis(50));
+        idle.set_read_timeout(Duration::from_millis(50));
         loop {
             match idle.next_frame() {
                 Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,

@@ -76,8 +76,8 @@ fn visit(server: SocketAddr) -> Result<(), String> {
 }
 
 fn ask(server: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&server, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"GET /hello HTTP/1.1\r\nHost: hello\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
@@ -85,7 +85,7 @@ fn ask(server: SocketAddr) -> std::io::Result<String> {
 }
 
 /// How long the client waits for anything.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two requests, so that the client is no attack of its own.
 const PAUSE: Duration = Duration::from_millis(4);

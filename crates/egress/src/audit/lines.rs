@@ -126,7 +126,7 @@ impl Lines {
     /// Waits until everything that was put before is written, a second at most.
     pub(super) fn flush(&self) {
         let Some(queue) = &self.queue else { return };
-        let deadline = Instant::now() + self.patience();
+        let deadline = Instant::now() + self.flush_timeout();
         let (done, written) = mpsc::sync_channel(1);
         let mut message = Message::Flush(done);
         let sent = loop {
@@ -142,7 +142,7 @@ impl Lines {
         self.stands_still.store(!flushed, Ordering::Relaxed);
     }
 
-    fn patience(&self) -> Duration {
+    fn flush_timeout(&self) -> Duration {
         if self.stands_still.load(Ordering::Relaxed) {
             PAUSE
         } else {
@@ -155,12 +155,12 @@ impl Drop for Lines {
     fn drop(&mut self) {
         self.counts.closed.store(true, Ordering::Relaxed);
         self.queue = None;
-        let patience = self.patience();
+        let flush_timeout = self.flush_timeout();
         let ended = self
             .ended
             .get_mut()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let stands_still = ended.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout);
+        let stands_still = ended.recv_timeout(flush_timeout) == Err(mpsc::RecvTimeoutError::Timeout);
         let counts = &self.counts;
         let lines = counts.under_way.load(Ordering::Relaxed) + counts.lost.load(Ordering::Relaxed);
         if lines == 0 {

@@ -63,13 +63,13 @@ pub(super) async fn authorize_when_there_is_room(
     targets: &[DialTarget],
     slot: &ExchangeSlot,
 ) -> Result<(ConnectionSlot, Vec<Permitted>), Error> {
-    let patience = Instant::now() + QUOTA_TIME;
-    let mut place = take_place(enforcer, patience).await?;
+    let deadline = Instant::now() + QUOTA_TIME;
+    let mut place = take_place(enforcer, deadline).await?;
     let mut waiter = None;
     loop {
         // Waits from before the look on, so that a place which is freed right after it is not missed.
         let freed = enforcer.egress().freed().notified();
-        let is_last = Instant::now() >= patience;
+        let is_last = Instant::now() >= deadline;
         if is_last || has_room(enforcer, targets, slot.usage()) {
             let before = slot.without(enforcer.usage_counter().count_connection());
             let connection_slot = ConnectionSlot {
@@ -88,7 +88,7 @@ pub(super) async fn authorize_when_there_is_room(
         waiter.get_or_insert_with(|| Waiter::new(enforcer.egress()));
         enforcer.egress().close_idle();
         // Whether the time is up is looked at above.
-        let _ = tokio::time::timeout_at(patience, freed).await;
+        let _ = tokio::time::timeout_at(deadline, freed).await;
     }
 }
 
@@ -118,7 +118,7 @@ impl Drop for Waiter {
 }
 
 /// A place among the connections of outgoing HTTP that the operator permits, where there is such a bound.
-async fn take_place(enforcer: &Enforcer, patience: Instant) -> Result<Option<OwnedSemaphorePermit>, Error> {
+async fn take_place(enforcer: &Enforcer, deadline: Instant) -> Result<Option<OwnedSemaphorePermit>, Error> {
     let Some(places) = enforcer.egress().http_connections() else {
         return Ok(None);
     };
@@ -127,7 +127,7 @@ async fn take_place(enforcer: &Enforcer, patience: Instant) -> Result<Option<Own
     }
     let _waiter = Waiter::new(enforcer.egress());
     enforcer.egress().close_idle();
-    match tokio::time::timeout_at(patience, Arc::clone(places).acquire_owned()).await {
+    match tokio::time::timeout_at(deadline, Arc::clone(places).acquire_owned()).await {
         Ok(Ok(place)) => Ok(Some(place)),
         Ok(Err(_)) | Err(_) => Err(Error::ConnectionLimitReached),
     }
