@@ -7,7 +7,7 @@ use wasmtime::component::{HasData, ResourceTable};
 
 use crate::enforcer::Enforcer;
 use crate::host_account::HostAccount;
-use crate::http::{Ending, GateHooks};
+use crate::http::{Ending, GateHooks, Outgoing};
 
 /// The network of one instance: its grants, its peers, its counts. Made by [`Gate::open`](crate::Gate::open), kept
 /// in the store, and everything that it counts is given back when the store is dropped. Data of a store that has it before
@@ -18,9 +18,9 @@ pub struct GateCtx {
 }
 
 impl GateCtx {
-    pub(crate) fn new(enforcer: Enforcer) -> Self {
+    pub(crate) fn new(enforcer: Enforcer, outgoing: Arc<Outgoing>) -> Self {
         let enforcer = Arc::new(enforcer);
-        let hooks = GateHooks::new(enforcer.clone());
+        let hooks = GateHooks::new(enforcer.clone(), outgoing);
         Self { enforcer, hooks }
     }
 
@@ -34,7 +34,7 @@ impl GateCtx {
 
     /// How many sockets, and connections of outgoing HTTP, all instances of the process have.
     pub fn open_in_process(&self) -> u32 {
-        self.enforcer.egress().open_in_process().load(Ordering::Relaxed)
+        self.enforcer.process().usage.open().load(Ordering::Relaxed)
     }
 
     /// The number of the instance, unique in the process; the audit log names it.

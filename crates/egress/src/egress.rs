@@ -12,68 +12,20 @@
 //! ([`Refresher`](crate::Refresher)). Either may change while guests run; every attempt after that is judged by
 //! the new whole.
 
-use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 
-use arc_swap::ArcSwap;
-use outport_policy::{AllowList, LearnedAddresses, Operator};
-use tokio::sync::{Notify, Semaphore};
+use outport_policy::{AllowList, Operator};
 
-use crate::audit::{AuditEvent, AuditOutcome, AuditSink, Outcomes, Stage, Verdict};
-use crate::connections::Connections;
+use crate::audit::AuditSink;
 use crate::dns::{Resolve, Resolver, ResolverError};
-use crate::followed::AllFollowed;
 use crate::gate::Gate;
-use crate::http::Pool;
-use crate::metrics::{Counters, Metrics};
-use crate::usage_counter::OpenInComponent;
+use crate::metrics::Metrics;
+use crate::process::{PolicyInForce, Pooling, Process, ProcessUsage, Recorder};
 
 /// The operator's side of the network: policy, resolver, audit. Cheap to clone.
 #[derive(Clone)]
 pub struct Egress {
-    shared: Arc<EgressInner>,
-}
-
-struct EgressInner {
-    operator: ArcSwap<Operator>,
-    configured: Mutex<Configured>,
-    changed: Arc<Notify>,
-    freed: Notify,
-    open: Arc<Connections>,
-    pools: Mutex<Vec<Weak<Pool>>>,
-    resolver: Arc<dyn Resolve>,
-    sinks: Vec<Arc<dyn AuditSink>>,
-    /// Those without which nothing is permitted; they are among the sinks.
-    required: Vec<Arc<dyn AuditSink>>,
-    /// What the sinks together want.
-    outcomes: Outcomes,
-    followed: AllFollowed,
-    decisions: AtomicU64,
-    counters: Counters,
-    instances: AtomicU64,
-    /// Sockets, and connections of outgoing HTTP.
-    open_in_process: AtomicU32,
-    /// Those of each component.
-    components: Mutex<Vec<Weak<OpenInComponent>>>,
-    pooling: Pooling,
-    /// How many requests wait for a place right now.
-    waiting: Arc<AtomicU32>,
-    /// A permit for each connection of outgoing HTTP; none where there is no bound.
-    http_connections: Option<Arc<Semaphore>>,
-}
-
-/// Whether connections of outgoing HTTP are kept for further requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pooling {
-    On,
-    Off,
-}
-
-/// What the operator's policy in force is made of.
-struct Configured {
-    operator: Operator,
-    learned: LearnedAddresses,
+    process: Arc<Process>,
 }
 
 impl Egress {
@@ -96,261 +48,62 @@ impl Egress {
 
     /// The operator's policy in force, learned addresses included.
     pub fn operator(&self) -> Arc<Operator> {
-        self.shared.operator.load_full()
+        self.process.policy.operator()
     }
 
     /// Puts another operator's policy in force, for every gate and at once (DL-9). Addresses that were learned
     /// stay denied until the next refresh. Open connections that the new deny list forbids are closed.
     pub fn replace_operator(&self, operator: Operator) {
-        self.change(|configured| configured.operator = operator);
-        self.shared.changed.notify_one();
+        self.process.replace_operator(operator);
     }
 
     /// The counters of the process.
     pub fn metrics(&self) -> Metrics {
-        let components: Vec<_> = self.components().iter().filter_map(Weak::upgrade).collect();
+        let (sockets, connections) = self.process.usage.by_kind();
         Metrics {
-            sockets: components.iter().map(|open| open.sockets()).sum(),
-            connections: components.iter().map(|open| open.connections()).sum(),
-            ..self.shared.counters.snapshot()
+            sockets,
+            connections,
+            ..self.process.recorder.counters.snapshot()
         }
     }
 
     /// Makes every sink write out what it holds.
     pub fn flush(&self) {
-        self.shared.sinks.iter().for_each(|sink| sink.flush());
+        self.process.recorder.flush();
     }
 
     /// Tells the sinks of what is still open that the process stops. What ends later is not told again.
     pub fn stop(&self) {
-        self.shared.followed.stop();
+        self.process.recorder.unfinished.stop();
     }
 
     /// Makes every sink open again what it writes to, where that is a file: somebody has moved it away.
     pub fn reopen(&self) {
-        self.shared.sinks.iter().for_each(|sink| sink.reopen());
-    }
-
-    /// Denies `learned` as the addresses of the denied names (DL-5).
-    pub(crate) fn learn(&self, learned: LearnedAddresses) {
-        self.change(|configured| configured.learned = learned);
-    }
-
-    /// The policy as it was configured, without learned addresses.
-    pub(crate) fn configured<R>(&self, read: impl FnOnce(&Operator) -> R) -> R {
-        read(
-            &self
-                .shared
-                .configured
-                .lock()
-                .expect("nothing panics while the policy is locked")
-                .operator,
-        )
-    }
-
-    /// Is notified after each [`replace_operator`](Egress::replace_operator).
-    pub(crate) fn replaced(&self) -> Arc<Notify> {
-        self.shared.changed.clone()
-    }
-
-    /// The operator's policy in force, without counting a reference to it.
-    pub(crate) fn operator_in_force(&self) -> arc_swap::Guard<Arc<Operator>> {
-        self.shared.operator.load()
-    }
-
-    pub(crate) fn resolver(&self) -> &Arc<dyn Resolve> {
-        &self.shared.resolver
-    }
-
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.shared.counters
-    }
-
-    pub(crate) fn next_instance(&self) -> u64 {
-        self.shared.instances.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// The sockets, and the connections of outgoing HTTP, of all guests.
-    pub(crate) fn open_in_process(&self) -> &AtomicU32 {
-        &self.shared.open_in_process
-    }
-
-    /// Notes what a component has open, for [`kept_for_others`](Egress::kept_for_others).
-    pub(crate) fn note_component(&self, open: &Arc<OpenInComponent>) {
-        let mut components = self.components();
-        components.retain(|open| open.strong_count() > 0);
-        components.push(Arc::downgrade(open));
-    }
-
-    /// How many of the sockets that the process may have are kept for other components than that of `gate`, while
-    /// `open` are open in all. One half is for whoever comes first, the other half is kept in equal parts, so that no
-    /// component takes what others need (clause ISO-1).
-    pub(crate) fn kept_for_others(&self, gate: &Gate, open: u32) -> u32 {
-        let most = self.operator_in_force().quotas.sockets_per_process;
-        if open < most / 2 {
-            return 0;
-        }
-        let components = self.components();
-        let alive: Vec<_> = components.iter().filter_map(Weak::upgrade).collect();
-        let part = most / 2 / u32::try_from(alive.len()).unwrap_or(u32::MAX).max(1);
-        let others = alive
-            .iter()
-            .filter(|open| !Arc::ptr_eq(open, gate.open_in_component()));
-        others.map(|open| part.saturating_sub(open.all())).sum()
-    }
-
-    fn components(&self) -> MutexGuard<'_, Vec<Weak<OpenInComponent>>> {
-        self.shared
-            .components
-            .lock()
-            .expect("nothing panics while the components are locked")
-    }
-
-    pub(crate) fn pooling(&self) -> Pooling {
-        self.shared.pooling
-    }
-
-    /// How many requests wait for a place right now. As long as any does, no connection stays idle.
-    pub(crate) fn waiting(&self) -> &Arc<AtomicU32> {
-        &self.shared.waiting
-    }
-
-    pub(crate) fn http_connections(&self) -> Option<&Arc<Semaphore>> {
-        self.shared.http_connections.as_ref()
-    }
-
-    /// The connections that are open now.
-    pub(crate) fn open_connections(&self) -> &Arc<Connections> {
-        &self.shared.open
-    }
-
-    /// Notes the pool of a gate, for [`close_idle`](Egress::close_idle).
-    pub(crate) fn note_pool(&self, pool: &Arc<Pool>) {
-        let mut pools = self.pools();
-        pools.retain(|pool| pool.strong_count() > 0);
-        pools.push(Arc::downgrade(pool));
-    }
-
-    /// Closes the idle connections of every component: who waits for a place needs it more.
-    pub(crate) fn close_idle(&self) {
-        let pools: Vec<Arc<Pool>> = self.pools().iter().filter_map(Weak::upgrade).collect();
-        pools.iter().for_each(|pool| pool.close_idle());
-    }
-
-    fn pools(&self) -> MutexGuard<'_, Vec<Weak<Pool>>> {
-        self.shared
-            .pools
-            .lock()
-            .expect("nothing panics while the pools are locked")
-    }
-
-    /// Is notified whenever a socket or a connection is given back.
-    pub(crate) fn freed(&self) -> &Notify {
-        &self.shared.freed
-    }
-
-    /// Whether any sink wants events with this verdict.
-    pub(crate) fn wants(&self, verdict: Verdict) -> bool {
-        self.shared.sinks.iter().any(|sink| sink.wants(verdict))
-    }
-
-    /// The number of the next decision that is told.
-    pub(crate) fn next_decision(&self) -> NonZeroU64 {
-        let number = self.shared.decisions.fetch_add(1, Ordering::Relaxed) + 1;
-        NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN)
-    }
-
-    /// Whether all that must be recorded can be.
-    pub(crate) fn can_record(&self) -> bool {
-        self.shared.required.iter().all(|sink| sink.is_available())
-    }
-
-    /// Whether what is permitted is followed to its end.
-    pub(crate) fn follows_all(&self) -> bool {
-        self.shared.outcomes == Outcomes::All
-    }
-
-    /// All that is followed.
-    pub(crate) fn followed(&self) -> &AllFollowed {
-        &self.shared.followed
-    }
-
-    /// Whether any sink wants outcomes of this stage.
-    pub(crate) fn wants_outcome(&self, stage: Stage) -> bool {
-        self.shared.outcomes >= needed(stage)
-    }
-
-    /// Tells the sinks that want it of an outcome.
-    pub(crate) fn record_outcome(&self, outcome: &AuditOutcome) {
-        let needed = needed(outcome.outcome);
-        let sinks = self.shared.sinks.iter();
-        sinks
-            .filter(|sink| sink.outcomes() >= needed)
-            .for_each(|sink| sink.record_outcome(outcome));
-    }
-
-    /// Tells the sinks that want it of an event, which is made only then.
-    pub(crate) fn record(&self, verdict: Verdict, event: impl FnOnce() -> AuditEvent) {
-        let mut listeners = self
-            .shared
-            .sinks
-            .iter()
-            .filter(|sink| sink.wants(verdict))
-            .peekable();
-        if listeners.peek().is_some() {
-            let event = event();
-            listeners.for_each(|sink| sink.record(&event));
-        }
+        self.process.recorder.reopen();
     }
 
     /// The same egress, for what runs beside the guests and does not keep it.
     pub fn downgrade(&self) -> WeakEgress {
         WeakEgress {
-            shared: Arc::downgrade(&self.shared),
+            process: Arc::downgrade(&self.process),
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Configured)) {
-        let mut configured = self
-            .shared
-            .configured
-            .lock()
-            .expect("nothing panics while the policy is locked");
-        change(&mut configured);
-        self.shared.operator.store(Arc::new(configured.in_force()));
-        drop(configured);
-        self.shared.open.close_forbidden();
-    }
-}
-
-/// What a sink must want to be told of this stage.
-fn needed(stage: Stage) -> Outcomes {
-    match stage {
-        Stage::Failed => Outcomes::Failures,
-        Stage::Succeeded | Stage::Ended => Outcomes::All,
-    }
-}
-
-impl Configured {
-    fn in_force(&self) -> Operator {
-        let deny = self.operator.deny.with_learned(self.learned.clone());
-        Operator {
-            deny,
-            ..self.operator.clone()
-        }
+    pub(crate) fn process(&self) -> &Arc<Process> {
+        &self.process
     }
 }
 
 /// An [`Egress`] that is gone once nobody else has it: for what runs beside the guests.
 #[derive(Clone)]
 pub struct WeakEgress {
-    shared: Weak<EgressInner>,
+    process: Weak<Process>,
 }
 
 impl WeakEgress {
     /// The egress, while there is one.
     pub fn upgrade(&self) -> Option<Egress> {
-        self.shared.upgrade().map(|shared| Egress { shared })
+        self.process.upgrade().map(|process| Egress { process })
     }
 }
 
@@ -413,36 +166,15 @@ impl EgressBuilder {
             Some(resolver) => resolver,
             None => Arc::new(Resolver::system()?),
         };
-        let configured = Configured {
-            operator: self.operator,
-            learned: LearnedAddresses::default(),
-        };
-        let wanted = self.sinks.iter().map(|sink| sink.outcomes());
-        let shared = EgressInner {
-            outcomes: wanted.max().unwrap_or(Outcomes::None),
-            required: self.required,
-            followed: AllFollowed::default(),
-            decisions: AtomicU64::new(0),
-            operator: ArcSwap::from_pointee(configured.in_force()),
-            configured: Mutex::new(configured),
-            changed: Arc::default(),
-            freed: Notify::new(),
-            open: Arc::default(),
-            pools: Mutex::default(),
+        let process = Process {
+            policy: PolicyInForce::new(self.operator),
             resolver,
-            sinks: self.sinks,
-            counters: Counters::default(),
-            instances: AtomicU64::new(0),
-            open_in_process: AtomicU32::new(0),
-            components: Mutex::default(),
-            pooling: self.pooling,
-            waiting: Arc::default(),
-            http_connections: self
-                .http_connections
-                .map(|number| Arc::new(Semaphore::new(number as usize))),
+            recorder: Recorder::new(self.sinks, self.required),
+            usage: ProcessUsage::new(self.pooling, self.http_connections),
+            connections: Arc::default(),
         };
         Ok(Egress {
-            shared: Arc::new(shared),
+            process: Arc::new(process),
         })
     }
 }

@@ -26,14 +26,13 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::audit::{AuditEvent, AuditOutcome, Stage, Verdict, destination, escape};
 use crate::denied::Denied;
 use crate::dns::Resolve;
-use crate::egress::Egress;
-use crate::gate::Gate;
 use crate::host_account::HostAccount;
+use crate::process::{Component, Process};
 use crate::usage_counter::UsageCounter;
 
 /// Decides about every attempt of one instance, counts it and records it.
 pub(crate) struct Enforcer {
-    gate: Gate,
+    component: Arc<Component>,
     number: u64,
     /// Calls inside the app that led here.
     depth: u32,
@@ -78,14 +77,14 @@ enum Recording {
 }
 
 impl Enforcer {
-    pub(crate) fn new(gate: Gate) -> Self {
-        let number = gate.egress().next_instance();
-        Self::numbered(gate, number)
+    pub(crate) fn new(component: Arc<Component>) -> Self {
+        let number = component.process().usage.next_instance();
+        Self::numbered(component, number)
     }
 
     /// The enforcer of a part of an instance that has its number already.
-    pub(crate) fn numbered(gate: Gate, number: u64) -> Self {
-        let policy = gate.policy(gate.egress().operator());
+    pub(crate) fn numbered(component: Arc<Component>, number: u64) -> Self {
+        let policy = component.policy(component.process().policy.operator());
         let quotas = &policy.operator().quotas;
         let turns = Semaphore::new(quotas.lookups_in_flight as usize);
         let state = State {
@@ -95,9 +94,9 @@ impl Enforcer {
             lookups: 0,
             unsolicited_told: None,
         };
-        let usage_counter = UsageCounter::new(gate.clone());
+        let usage_counter = UsageCounter::new(component.clone());
         Self {
-            gate,
+            component,
             number,
             depth: 0,
             usage_counter,
@@ -122,13 +121,9 @@ impl Enforcer {
         self.number
     }
 
-    pub(crate) fn gate(&self) -> &Gate {
-        &self.gate
-    }
-
-    /// The operator's side that the instance is under.
-    pub(crate) fn egress(&self) -> &Egress {
-        self.gate.egress()
+    /// What the instance shares with all others.
+    pub(crate) fn process(&self) -> &Process {
+        self.component.process()
     }
 
     /// Charges what is done for the instance to `account`.
@@ -152,11 +147,11 @@ impl Enforcer {
     }
 
     pub(crate) fn resolver(&self) -> &dyn Resolve {
-        &**self.gate.egress().resolver()
+        &*self.process().resolver
     }
 
     pub(crate) fn quotas(&self) -> Quotas {
-        self.gate.egress().operator().quotas.clone()
+        self.process().policy.load().quotas.clone()
     }
 
     /// Notes that the instance ends.
@@ -327,31 +322,31 @@ impl Enforcer {
 
     /// Counts an answer that was cut to the bound of DNS-12.
     pub(crate) fn note_cut_answer(&self, name: &Name, addresses: usize) {
-        let cut = self.gate.egress().counters().cut_answer();
+        let cut = self.process().recorder.counters.cut_answer();
         // A guest can have this as often as it likes, so it is told whenever there are twice as many.
         if cut.is_power_of_two() {
             let name = escape(name.as_str());
-            tracing::warn!(component = %text::message(self.gate.component()), %name, addresses, in_all = cut, "an answer was cut");
+            tracing::warn!(component = %text::message(self.component.name()), %name, addresses, in_all = cut, "an answer was cut");
         }
     }
 
     /// Notes a refusal of what never became an attempt, since `destination` is no place to go to.
     pub(crate) fn refuse(&self, what: &'static str, destination: &str, reason: Reason) {
-        let egress = self.gate.egress();
-        egress.counters().deny(reason.code());
-        let id = egress.next_decision();
-        let whose = (self.gate.component_id(), self.number);
+        let recorder = &self.process().recorder;
+        recorder.counters.deny(reason.code());
+        let id = recorder.next_decision();
+        let whose = (self.component.name(), self.number);
         let event = || AuditEvent::refused(id.get(), whose, what, destination, reason);
         self.record(Verdict::Deny, event);
     }
 
     /// Tells the sinks that want it of an outcome.
     pub(crate) fn record_outcome(&self, stage: Stage, outcome: impl Fn() -> AuditOutcome) {
-        let egress = self.gate.egress();
+        let recorder = &self.process().recorder;
         match self.account.get() {
-            _ if !egress.wants_outcome(stage) => {}
-            None => egress.record_outcome(&outcome()),
-            Some(account) => account.aside(&mut || egress.record_outcome(&outcome())),
+            _ if !recorder.wants_outcome(stage) => {}
+            None => recorder.record_outcome(&outcome()),
+            Some(account) => account.aside(&mut || recorder.record_outcome(&outcome())),
         }
     }
 
@@ -363,7 +358,7 @@ impl Enforcer {
         destination: &str,
         stage: Stage,
     ) -> AuditOutcome {
-        let whose = (self.gate.component_id(), self.number);
+        let whose = (self.component.name(), self.number);
         AuditOutcome::new(whose, decision.told(), what, destination, stage)
     }
 
@@ -388,10 +383,10 @@ impl Enforcer {
 
     /// Tells the sinks of an event. What they keep of it is not the instance's.
     fn record(&self, verdict: Verdict, event: impl Fn() -> AuditEvent) {
-        let egress = self.gate.egress();
+        let recorder = &self.process().recorder;
         match self.account.get() {
-            None => egress.record(verdict, event),
-            Some(account) => account.aside(&mut || egress.record(verdict, &event)),
+            None => recorder.record(verdict, event),
+            Some(account) => account.aside(&mut || recorder.record(verdict, &event)),
         }
     }
 
@@ -417,23 +412,23 @@ impl Enforcer {
             usage,
             now,
         };
-        let egress = self.gate.egress();
-        let whose = (self.gate.component_id(), self.number);
+        let recorder = &self.process().recorder;
+        let whose = (self.component.name(), self.number);
         match state.policy.decide(attempt, &situation) {
             // Whatever would be recorded, and cannot be, is not done.
-            Decision::Allow(_) if recording == Recording::Always && !egress.can_record() => {
+            Decision::Allow(_) if recording == Recording::Always && !recorder.can_record() => {
                 let reason = Reason::AuditUnavailable;
                 self.refuse(attempt.operation(), &destination(attempt), reason);
                 Err(Denied::new(reason))
             }
             Decision::Allow(permit) => {
                 if recording != Recording::Aside {
-                    egress.counters().allow();
+                    recorder.counters.allow();
                 }
-                if recording != Recording::Always || !egress.wants(Verdict::Allow) {
+                if recording != Recording::Always || !recorder.wants(Verdict::Allow) {
                     return Ok((permit, DecisionId::default()));
                 }
-                let id = egress.next_decision();
+                let id = recorder.next_decision();
                 self.record(Verdict::Allow, || {
                     AuditEvent::allowed(id.get(), whose, attempt, &permit)
                 });
@@ -441,10 +436,10 @@ impl Enforcer {
             }
             Decision::Deny(denial) => {
                 if recording != Recording::Aside {
-                    egress.counters().deny(denial.reason().code());
+                    recorder.counters.deny(denial.reason().code());
                 }
                 if matches!(recording, Recording::Always | Recording::OnDenial) {
-                    let id = egress.next_decision();
+                    let id = recorder.next_decision();
                     // Whoever writes a denial down wants all that refuses; who is only refused does not wait for it.
                     self.record(Verdict::Deny, || {
                         let all = state.policy.denials(attempt, &situation);
@@ -457,9 +452,9 @@ impl Enforcer {
     }
 
     fn follow_operator(&self, state: &mut State) {
-        let operator = self.gate.egress().operator_in_force();
+        let operator = self.process().policy.load();
         if !std::ptr::eq::<Operator>(state.policy.operator(), &**operator) {
-            state.policy = self.gate.policy(Arc::clone(&operator));
+            state.policy = self.component.policy(Arc::clone(&operator));
         }
     }
 }

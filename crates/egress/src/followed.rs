@@ -13,15 +13,15 @@
 //! What is followed is known to the [egress](crate::egress), so that a process that stops can tell of what is still open. There
 //! is as much of it as there are sockets, look-ups and exchanges, which have their quotas.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use outport_policy::Attempt;
 
 use crate::audit::{ABANDONED, AuditOutcome, EndedBy, Stage, code_of, destination, escape, escaped};
 use crate::enforcer::{DecisionId, Enforcer};
+use crate::process::UntilStopped;
 
 /// One permitted attempt and what comes of it.
 pub(crate) struct Followed {
@@ -53,12 +53,11 @@ impl Followed {
         decision: DecisionId,
         attempt: &Attempt<'_>,
     ) -> Option<Arc<Self>> {
-        let egress = enforcer.egress();
-        if !egress.follows_all() {
+        let recorder = &enforcer.process().recorder;
+        if !recorder.follows_all() {
             return None;
         }
-        let followed = &egress.followed().0;
-        let number = followed.next.fetch_add(1, Ordering::Relaxed);
+        let number = recorder.unfinished.next();
         let one = Arc::new(Self {
             enforcer: enforcer.clone(),
             number,
@@ -72,7 +71,8 @@ impl Followed {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
         });
-        followed.lock().insert(number, Arc::downgrade(&one));
+        let unfinished: Arc<dyn UntilStopped> = one.clone();
+        recorder.unfinished.insert(number, Arc::downgrade(&unfinished));
         Some(one)
     }
 
@@ -191,10 +191,15 @@ impl Followed {
     }
 }
 
+impl UntilStopped for Followed {
+    fn stopped(&self) {
+        self.end(EndedBy::Host);
+    }
+}
+
 impl Drop for Followed {
     fn drop(&mut self) {
-        let egress = self.enforcer.egress();
-        egress.followed().0.lock().remove(&self.number);
+        self.enforcer.process().recorder.unfinished.remove(self.number);
         // A connection of outgoing HTTP is the host's; all else is the guest's to end.
         let otherwise = match (self.attempt, self.enforcer.is_ending()) {
             ("http.dial", _) => EndedBy::Host,
@@ -229,30 +234,5 @@ pub(crate) fn failed(
             outcome.error = Some(code.to_owned());
             outcome.name = name();
         });
-    }
-}
-
-/// All that is followed in a process.
-#[derive(Default)]
-pub(crate) struct AllFollowed(Open);
-
-#[derive(Default)]
-struct Open {
-    next: AtomicU64,
-    open: Mutex<HashMap<u64, Weak<Followed>>>,
-}
-
-impl Open {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Weak<Followed>>> {
-        // What is told wrong after a panic is better than a second one.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl AllFollowed {
-    /// Tells of all that is open that the process stops.
-    pub(crate) fn stop(&self) {
-        let open: Vec<_> = self.0.lock().values().filter_map(Weak::upgrade).collect();
-        open.iter().for_each(|followed| followed.end(EndedBy::Host));
     }
 }

@@ -110,13 +110,13 @@
 )]
 
 mod audit;
-mod connections;
 mod ctx;
 pub mod dedup;
 mod denied;
 mod dns;
 mod egress;
 mod enforcer;
+mod established;
 mod followed;
 mod gate;
 mod host_account;
@@ -125,6 +125,7 @@ mod lookup;
 mod metrics;
 pub mod p2;
 pub mod p3;
+mod process;
 mod shut;
 mod sockets;
 #[cfg(test)]

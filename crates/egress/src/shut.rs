@@ -5,6 +5,7 @@
 //! it is counted and told like every other denial, with the first layer that refuses as the reason.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ::http::uri::{PathAndQuery, Scheme, Uri};
 use ::http::{Method, Request};
@@ -12,16 +13,16 @@ use outport_policy::{Attempt, Host, Reason, Transport};
 
 use crate::ctx::GateCtx;
 use crate::enforcer::Enforcer;
-use crate::gate::Gate;
 use crate::http::Destination;
+use crate::process::Component;
 
-/// Tells what a dependency tries that has no way out. Made by [`Gate::shut`].
+/// Tells what a dependency tries that has no way out. Made by [`Gate::shut`](crate::Gate::shut).
 #[derive(Clone)]
-pub struct ShutGate(Gate);
+pub struct ShutGate(Arc<Component>);
 
 impl ShutGate {
-    pub(crate) fn new(gate: Gate) -> Self {
-        Self(gate)
+    pub(crate) fn new(component: Component) -> Self {
+        Self(Arc::new(component))
     }
 
     /// The dependency wanted a socket. `instance` is the one that it is a part of.
@@ -60,11 +61,11 @@ impl ShutGate {
 
     /// Tells of an attempt, or of a text that is none.
     fn refuse(&self, instance: &GateCtx, attempt: Result<&Attempt<'_>, (&'static str, &str, Reason)>) {
-        let gate = Enforcer::numbered(self.0.clone(), instance.instance());
+        let enforcer = Enforcer::numbered(self.0.clone(), instance.instance());
         match attempt {
             // The list permits nothing, and nobody asks whether it did.
-            Ok(attempt) => drop(gate.authorize(attempt, gate.usage())),
-            Err((what, text, reason)) => gate.refuse(what, text, reason),
+            Ok(attempt) => drop(enforcer.authorize(attempt, enforcer.usage())),
+            Err((what, text, reason)) => enforcer.refuse(what, text, reason),
         }
     }
 }

@@ -3,23 +3,24 @@
 //! Whoever takes a place counts it first and is told what was held before; the decision is made on that, and a
 //! refusal gives the place back. So two threads cannot both get the last one.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use outport_policy::Usage;
 
-use crate::gate::Gate;
+use crate::process::Component;
 
 /// The sockets and connections of an instance.
 pub(crate) struct UsageCounter {
-    gate: Gate,
+    component: Arc<Component>,
     /// Sockets, and exchanges of outgoing HTTP.
     open: AtomicU32,
 }
 
 impl UsageCounter {
-    pub(crate) fn new(gate: Gate) -> Self {
+    pub(crate) fn new(component: Arc<Component>) -> Self {
         Self {
-            gate,
+            component,
             open: AtomicU32::new(0),
         }
     }
@@ -28,8 +29,8 @@ impl UsageCounter {
     pub(crate) fn usage(&self) -> Usage {
         self.usage_of(
             self.open.load(Ordering::Acquire),
-            self.gate.open_in_component().sockets(),
-            self.gate.egress().open_in_process().load(Ordering::Acquire),
+            self.component.open().sockets(),
+            self.component.process().usage.open().load(Ordering::Acquire),
         )
     }
 
@@ -37,37 +38,39 @@ impl UsageCounter {
     pub(crate) fn count_socket(&self) -> Usage {
         self.usage_of(
             self.open.fetch_add(1, Ordering::AcqRel),
-            self.gate.open_in_component().count_socket(),
-            self.gate
-                .egress()
-                .open_in_process()
+            self.component.open().count_socket(),
+            self.component
+                .process()
+                .usage
+                .open()
                 .fetch_add(1, Ordering::AcqRel),
         )
     }
 
     /// Gives back what [`count_socket`](UsageCounter::count_socket) took.
     pub(crate) fn uncount_socket(&self) {
-        self.gate.open_in_component().uncount_socket();
+        self.component.open().uncount_socket();
         self.open.fetch_sub(1, Ordering::AcqRel);
         self.uncount();
     }
 
     /// Counts a connection of outgoing HTTP, and says what was held before it.
     pub(crate) fn count_connection(&self) -> Usage {
-        self.gate.open_in_component().count_connection();
+        self.component.open().count_connection();
         self.usage_of(
             self.open.load(Ordering::Acquire),
-            self.gate.open_in_component().sockets(),
-            self.gate
-                .egress()
-                .open_in_process()
+            self.component.open().sockets(),
+            self.component
+                .process()
+                .usage
+                .open()
                 .fetch_add(1, Ordering::AcqRel),
         )
     }
 
     /// Gives back what [`count_connection`](UsageCounter::count_connection) took.
     pub(crate) fn uncount_connection(&self) {
-        self.gate.open_in_component().uncount_connection();
+        self.component.open().uncount_connection();
         self.uncount();
     }
 
@@ -79,65 +82,30 @@ impl UsageCounter {
     /// Gives back what [`count_exchange`](UsageCounter::count_exchange) took.
     pub(crate) fn uncount_exchange(&self) {
         self.open.fetch_sub(1, Ordering::AcqRel);
-        self.gate.egress().freed().notify_waiters();
+        self.component.process().usage.freed().notify_waiters();
     }
 
     fn uncount(&self) {
-        self.gate
-            .egress()
-            .open_in_process()
+        self.component
+            .process()
+            .usage
+            .open()
             .fetch_sub(1, Ordering::AcqRel);
-        self.gate.egress().freed().notify_waiters();
+        self.component.process().usage.freed().notify_waiters();
     }
 
     fn usage_of(&self, of_instance: u32, sockets_of_component: u32, of_process: u32) -> Usage {
+        let process = self.component.process();
+        let most = process.policy.load().quotas.sockets_per_process;
         Usage {
             sockets_of_instance: of_instance,
             sockets_of_component,
             sockets_of_process: of_process,
-            kept_for_others: self.gate.egress().kept_for_others(&self.gate, of_process),
+            kept_for_others: process
+                .usage
+                .kept_for_others(self.component.open(), most, of_process),
             connections_of_process: of_process,
             lookups_of_instance: 0,
         }
-    }
-}
-
-/// What the instances of one component have open.
-#[derive(Default)]
-pub(crate) struct OpenInComponent {
-    sockets: AtomicU32,
-    connections: AtomicU32,
-}
-
-impl OpenInComponent {
-    /// Sockets alone, as `max_socket_connections` counts them.
-    pub(crate) fn sockets(&self) -> u32 {
-        self.sockets.load(Ordering::Acquire)
-    }
-
-    /// Connections of outgoing HTTP, idle ones among them.
-    pub(crate) fn connections(&self) -> u32 {
-        self.connections.load(Ordering::Acquire)
-    }
-
-    /// Both.
-    pub(crate) fn all(&self) -> u32 {
-        self.sockets() + self.connections()
-    }
-
-    fn count_socket(&self) -> u32 {
-        self.sockets.fetch_add(1, Ordering::AcqRel)
-    }
-
-    fn uncount_socket(&self) {
-        self.sockets.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    fn count_connection(&self) {
-        self.connections.fetch_add(1, Ordering::AcqRel);
-    }
-
-    fn uncount_connection(&self) {
-        self.connections.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -78,19 +78,22 @@ async fn refresh_forever(egress: WeakEgress, first: &FirstRound) {
     let mut known = Known::default();
     loop {
         let Some(standing) = egress.upgrade() else { return };
-        let names = standing.configured(|operator| operator.deny.exact_names());
+        let names = standing
+            .process()
+            .policy
+            .configured(|operator| operator.deny.exact_names());
         let due = known.due(&names, Instant::now());
         for (name, result) in resolve_all(&standing, due).await {
             known.note(name, result, Instant::now());
         }
-        standing.learn(known.learned());
+        standing.process().learn(known.learned());
         *first
             .done
             .lock()
             .expect("nothing panics while the flag is locked") = true;
         first.changed.notify_all();
 
-        let replaced = standing.replaced();
+        let replaced = standing.process().policy.replaced();
         drop(standing);
         let pause = known.pause(Instant::now()).min(LONGEST_PAUSE);
         let _ = tokio::time::timeout(pause, replaced.notified()).await;
@@ -98,7 +101,7 @@ async fn refresh_forever(egress: WeakEgress, first: &FirstRound) {
 }
 
 async fn resolve_all(egress: &Egress, names: Vec<Name>) -> Vec<(Name, Result<Answer, ResolveError>)> {
-    let resolver: &dyn Resolve = &**egress.resolver();
+    let resolver: &dyn Resolve = &*egress.process().resolver;
     let mut results = Vec::with_capacity(names.len());
     for some in names.chunks(AT_ONCE) {
         let asked = some.iter().map(|name| async move {

@@ -109,7 +109,7 @@ impl Run {
             .sink(events.clone())
             .build()
             .unwrap();
-        egress.learn(learned(&operator));
+        egress.process().learn(learned(&operator));
         let gate = egress.gate("it", Arc::new(AllowList::compile(entries(&allow))));
         let played = [(); 2].map(|()| Played {
             gate: gate.open().enforcer.clone(),
@@ -253,7 +253,7 @@ impl Run {
             }
             Step::Reload(operator) => {
                 self.egress.replace_operator(with_time(&operator));
-                self.egress.learn(learned(&operator));
+                self.egress.process().learn(learned(&operator));
                 self.operator = operator;
             }
         }

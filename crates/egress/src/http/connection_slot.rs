@@ -12,11 +12,12 @@ use wasmtime_wasi_http::Error;
 
 use super::slot::ExchangeSlot;
 use super::target::DialTarget;
-use crate::connections::{Registration, Way};
 use crate::denied::{Denied, DeniedKind};
-use crate::egress::Egress;
 use crate::enforcer::{ConnectPermit, Enforcer};
+use crate::established::{self, Way};
 use crate::followed::Followed;
+use crate::process::ProcessUsage;
+use crate::process::connections::Registration;
 
 /// One connection in the counts of the process. Dropping it gives the place back and wakes who waits for one.
 pub(super) struct ConnectionSlot {
@@ -39,9 +40,8 @@ impl ConnectionSlot {
         target: &DialTarget,
         followed: Option<&Arc<Followed>>,
     ) {
-        let connections = self.enforcer.egress().open_connections();
         let way = Way::Http(target.clone());
-        self.connection = Some(connections.register(&self.enforcer, socket, way, followed));
+        self.connection = Some(established::register(&self.enforcer, socket, way, followed));
     }
 
     /// Gives back all but the place among those of outgoing HTTP.
@@ -68,7 +68,7 @@ pub(super) async fn authorize_when_there_is_room(
     let mut waiter = None;
     loop {
         // Waits from before the look on, so that a place which is freed right after it is not missed.
-        let freed = enforcer.egress().freed().notified();
+        let freed = enforcer.process().usage.freed().notified();
         let is_last = Instant::now() >= deadline;
         if is_last || has_room(enforcer, targets, slot.usage()) {
             let before = slot.without(enforcer.usage_counter().count_connection());
@@ -85,8 +85,8 @@ pub(super) async fn authorize_when_there_is_room(
                 Err(DeniedKind::Quota) => place = connection_slot.back(),
             }
         }
-        waiter.get_or_insert_with(|| Waiter::new(enforcer.egress()));
-        enforcer.egress().close_idle();
+        waiter.get_or_insert_with(|| Waiter::new(&enforcer.process().usage));
+        enforcer.process().usage.close_idle();
         // Whether the time is up is looked at above.
         let _ = tokio::time::timeout_at(deadline, freed).await;
     }
@@ -104,8 +104,8 @@ fn has_room(enforcer: &Enforcer, targets: &[DialTarget], usage: Usage) -> bool {
 struct Waiter(Arc<AtomicU32>);
 
 impl Waiter {
-    fn new(egress: &Egress) -> Self {
-        let waiting = Arc::clone(egress.waiting());
+    fn new(usage: &ProcessUsage) -> Self {
+        let waiting = Arc::clone(usage.waiting());
         waiting.fetch_add(1, Ordering::SeqCst);
         Self(waiting)
     }
@@ -119,14 +119,14 @@ impl Drop for Waiter {
 
 /// A place among the connections of outgoing HTTP that the operator permits, where there is such a bound.
 async fn take_place(enforcer: &Enforcer, deadline: Instant) -> Result<Option<OwnedSemaphorePermit>, Error> {
-    let Some(places) = enforcer.egress().http_connections() else {
+    let Some(places) = enforcer.process().usage.http_connections() else {
         return Ok(None);
     };
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         return Ok(Some(place));
     }
-    let _waiter = Waiter::new(enforcer.egress());
-    enforcer.egress().close_idle();
+    let _waiter = Waiter::new(&enforcer.process().usage);
+    enforcer.process().usage.close_idle();
     match tokio::time::timeout_at(deadline, Arc::clone(places).acquire_owned()).await {
         Ok(Ok(place)) => Ok(Some(place)),
         Ok(Err(_)) | Err(_) => Err(Error::ConnectionLimitReached),
@@ -165,6 +165,7 @@ mod tests {
     use outport_policy::{AnswerSource, Endpoint, Host, Scheme, Transport};
 
     use super::*;
+    use crate::http::Outgoing;
     use crate::sockets::SocketSlot;
     use crate::testing::{Script, World};
 
@@ -217,10 +218,8 @@ mod tests {
         let (_world, enforcer, targets) = crowded(1);
         // So many components that closing their idle connections, between the look and the wait, takes a while.
         let slot = ExchangeSlot::count(&enforcer);
-        let egress = enforcer.egress();
-        let _others: Vec<_> = (0..10_000)
-            .map(|_| egress.gate("other", Arc::default()))
-            .collect();
+        let usage = &enforcer.process().usage;
+        let _others: Vec<_> = (0..10_000).map(|_| Outgoing::new(usage)).collect();
         let (give, given) = std::sync::mpsc::channel::<(Duration, ConnectionSlot)>();
         let freeing = std::thread::spawn(move || {
             for (later, held) in given {

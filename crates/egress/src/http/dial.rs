@@ -13,20 +13,22 @@ use super::connection::Connection;
 use super::connection_slot::{Permitted, authorize_when_there_is_room};
 use super::destination::Destination;
 use super::errors;
+use super::outgoing::Outgoing;
 use super::slot::ExchangeSlot;
 use super::stream::Socket;
 use super::target::DialTarget;
 use super::user::Paced;
 use crate::audit::code_of;
-use crate::connections::is_forbidden;
 use crate::dns::{Answer, Extent};
 use crate::enforcer::Enforcer;
+use crate::established::is_forbidden;
 use crate::followed::{self, Followed};
 use crate::lookup;
 
 /// A new connection for `destination`, to exactly one of the addresses that were judged.
 pub(super) async fn connect(
     enforcer: &Arc<Enforcer>,
+    outgoing: &Outgoing,
     destination: &Destination,
     slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
@@ -45,7 +47,7 @@ pub(super) async fn connect(
         Paced::new(socket.with(connection_slot)).followed(followed.clone()),
         target,
         destination,
-        &enforcer.gate().tls().connector(&destination.host),
+        &outgoing.tls().connector(&destination.host),
     )
     .await;
     if let Some(followed) = followed {
@@ -221,7 +223,8 @@ mod tests {
             waiting.push(stream);
         }
         let (slot, destination) = (ExchangeSlot::count(&enforcer), destination(at));
-        let connecting = connect(&enforcer, &destination, &slot);
+        let outgoing = Outgoing::new(&enforcer.process().usage);
+        let connecting = connect(&enforcer, &outgoing, &destination, &slot);
         tokio::pin!(connecting);
         assert!(
             tokio::time::timeout(Duration::from_millis(50), &mut connecting)

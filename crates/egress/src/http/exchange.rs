@@ -16,6 +16,7 @@ use super::destination::{self, Destination};
 use super::dial;
 use super::failure::Delivery;
 use super::followed_body;
+use super::outgoing::Outgoing;
 use super::own_body::OwnBody;
 use super::slot::ExchangeSlot;
 use crate::audit::code_of;
@@ -26,6 +27,7 @@ use crate::followed::{self, Followed};
 /// Judges `request`, sends it, and waits for the head of the answer.
 pub(super) async fn send(
     enforcer: &Arc<Enforcer>,
+    outgoing: &Outgoing,
     mut request: Request<OwnBody>,
     options: RequestOptions,
 ) -> Result<Response<WasiBody>, Error> {
@@ -39,8 +41,8 @@ pub(super) async fn send(
     let method = authorized.method().clone();
     let followed = Followed::begin(enforcer, authorized.decision(), &destination.attempt(&method));
     let sent = match authorized.goes(followed.as_ref()) {
-        Goes::Inside(internal) => enforcer.gate().call_internal(internal, enforcer.depth()).await,
-        Goes::Out(authorized) => send_out(enforcer, authorized, options, followed.as_ref()).await,
+        Goes::Inside(internal) => outgoing.call_internal(internal, enforcer.depth()).await,
+        Goes::Out(authorized) => send_out(enforcer, outgoing, authorized, options, followed.as_ref()).await,
     };
     match sent {
         Ok(response) => Ok(followed_body::of_response(response, followed.as_ref())),
@@ -54,6 +56,7 @@ pub(super) async fn send(
 
 async fn send_out(
     enforcer: &Arc<Enforcer>,
+    outgoing: &Outgoing,
     request: AuthorizedRequest<'_>,
     options: RequestOptions,
     followed: Option<&Arc<Followed>>,
@@ -66,9 +69,9 @@ async fn send_out(
     let mut once_more = false;
     let (mut connection, response) = loop {
         let mut connection = if once_more {
-            new_connection(enforcer, destination, &options, &slot).await?
+            new_connection(enforcer, outgoing, destination, &options, &slot).await?
         } else {
-            connection(enforcer, destination, &options, &slot).await?
+            connection(enforcer, outgoing, destination, &options, &slot).await?
         };
         let lent = followed_body::of_request(body.lend(), followed);
         let attempt = Request::from_parts(head.clone(), lent);
@@ -88,7 +91,7 @@ async fn send_out(
     let false_length = body.false_length();
     drop(body);
     connection.mark_used();
-    enforcer.gate().pool().give_back(destination, connection);
+    outgoing.pool().give_back(destination, connection);
     let between = options.between_bytes_timeout;
     Ok(response.map(|incoming| TimedBody::new(incoming, between, slot, false_length).boxed_unsync()))
 }
@@ -96,11 +99,12 @@ async fn send_out(
 /// A connection from the pool that is still permitted, or a new one.
 async fn connection(
     enforcer: &Arc<Enforcer>,
+    outgoing: &Outgoing,
     destination: &Destination,
     options: &RequestOptions,
     slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
-    let pool = enforcer.gate().pool();
+    let pool = outgoing.pool();
     while let Some(idle) = pool.take(destination) {
         // The connection is among those that are counted, and it takes no further place but with its instance.
         let usage = slot.usage_of_instance();
@@ -118,20 +122,21 @@ async fn connection(
             Err(_) => pool.discard(destination, idle),
         }
     }
-    new_connection(enforcer, destination, options, slot).await
+    new_connection(enforcer, outgoing, destination, options, slot).await
 }
 
 async fn new_connection(
     enforcer: &Arc<Enforcer>,
+    outgoing: &Outgoing,
     destination: &Destination,
     options: &RequestOptions,
     slot: &ExchangeSlot,
 ) -> Result<Connection, Error> {
     let deadline = Instant::now() + options.connect_timeout.unwrap_or(DEFAULT_TIME);
-    let connection = timeout_at(deadline, dial::connect(enforcer, destination, slot))
+    let connection = timeout_at(deadline, dial::connect(enforcer, outgoing, destination, slot))
         .await
         .map_err(|_| Error::ConnectionTimeout)??;
-    enforcer.gate().pool().offer(destination, &connection);
+    outgoing.pool().offer(destination, &connection);
     Ok(connection)
 }
 

@@ -7,6 +7,7 @@ use http::{HeaderMap, Request};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::exchange;
+use super::outgoing::Outgoing;
 use super::own_body::{Ending, Writer};
 use crate::enforcer::Enforcer;
 use crate::host_account::charged;
@@ -14,13 +15,15 @@ use crate::host_account::charged;
 /// The only way out for the `wasi:http` requests of an instance.
 pub struct GateHooks {
     enforcer: Arc<Enforcer>,
+    outgoing: Arc<Outgoing>,
     writer: Writer,
 }
 
 impl GateHooks {
-    pub(crate) fn new(enforcer: Arc<Enforcer>) -> Self {
+    pub(crate) fn new(enforcer: Arc<Enforcer>, outgoing: Arc<Outgoing>) -> Self {
         Self {
             enforcer,
+            outgoing,
             writer: Writer::new(),
         }
     }
@@ -54,13 +57,13 @@ impl WasiHttpHooks for GateHooks {
         options: Option<RequestOptions>,
         _processed: Transmitted,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Transmitted), Error>> + Send> {
-        let enforcer = self.enforcer.clone();
+        let (enforcer, outgoing) = (self.enforcer.clone(), self.outgoing.clone());
         let (head, body) = request.into_parts();
         let body = self.writer.body(body, length(&head.headers), enforcer.account());
         let request = Request::from_parts(head, body);
         Box::new(async move {
             // On WASI 0.2 this is a task of its own.
-            let sent = exchange::send(&enforcer, request, options.unwrap_or_default());
+            let sent = exchange::send(&enforcer, &outgoing, request, options.unwrap_or_default());
             let response = charged(enforcer.account(), sent).await?;
             // The connection is driven by a task of its own, so nothing is left to do for the caller.
             let transmitted: Transmitted = Box::new(std::future::ready(Ok(())));

@@ -16,8 +16,8 @@ use tokio::runtime;
 use super::connection::Connection;
 use super::destination::Destination;
 use super::target::DialTarget;
-use crate::egress::{Egress, Pooling};
 use crate::enforcer::ConnectPermit;
+use crate::process::{IdleConnections, Pooling, ProcessUsage};
 
 /// The idle connections of a component.
 pub(crate) struct Pool {
@@ -59,12 +59,21 @@ impl Idle {
     }
 }
 
+impl IdleConnections for Pool {
+    fn close_idle(&self) {
+        self.idle
+            .lock()
+            .expect("nothing panics while the pool is locked")
+            .clear();
+    }
+}
+
 impl Pool {
     /// A pool that has no connection yet, and never will where pooling is off.
-    pub(crate) fn new(egress: &Egress) -> Self {
+    pub(crate) fn new(usage: &ProcessUsage) -> Self {
         Self {
-            pooling: egress.pooling(),
-            waiting: Arc::clone(egress.waiting()),
+            pooling: usage.pooling(),
+            waiting: Arc::clone(usage.waiting()),
             idle: Mutex::default(),
             swept: AtomicBool::new(false),
         }
@@ -125,14 +134,6 @@ impl Pool {
                 pool.put(&destination, Idle::new(connection));
             }
         });
-    }
-
-    /// Closes every idle connection.
-    pub(crate) fn close_idle(&self) {
-        self.idle
-            .lock()
-            .expect("nothing panics while the pool is locked")
-            .clear();
     }
 
     fn put(self: &Arc<Self>, destination: &Destination, connection: Idle) {

@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use outport_policy::{Attempt, Transport};
 
-use crate::connections::{Registration, Way};
 use crate::denied::Denied;
 use crate::enforcer::{DecisionId, Enforcer};
+use crate::established::{self, Way};
 use crate::followed::Followed;
+use crate::process::connections::Registration;
 
 /// One socket in the counts of its instance, its component and the process. Dropping it gives the place back.
 pub(crate) struct SocketSlot {
@@ -46,10 +47,9 @@ impl SocketSlot {
         remote: SocketAddr,
         followed: Option<&Arc<Followed>>,
     ) {
-        let connections = self.enforcer.egress().open_connections();
         let way = Way::Socket(remote);
         self.connection
-            .get_or_init(|| connections.register(&self.enforcer, socket, way, followed));
+            .get_or_init(|| established::register(&self.enforcer, socket, way, followed));
     }
 
     /// The enforcer of the instance that has the socket.

@@ -1,0 +1,85 @@
+//! An established connection, as it is judged again when the operator's policy is replaced (DL-9).
+//!
+//! It is judged as it was when it was opened; only the deny list counts then, since an established connection outlives its
+//! grants (DNS-6). What is forbidden is shut down in both directions: the guest reads an end and can write no more, and the
+//! peer sees the end as well. Its socket is kept beside its registration, and is open for as long as its owner has it.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
+
+use outport_policy::{Attempt, Endpoint, Layer, Transport};
+use rustix::net::Shutdown;
+
+use crate::audit::EndedBy;
+use crate::enforcer::Enforcer;
+use crate::followed::Followed;
+use crate::http::DialTarget;
+use crate::process::connections::{Registration, Revocable};
+
+struct Established {
+    enforcer: Weak<Enforcer>,
+    /// The system's socket, as long as there is one.
+    socket: Weak<OwnedFd>,
+    way: Way,
+    followed: Weak<Followed>,
+}
+
+/// How a connection came about, which is how it is judged again.
+pub(crate) enum Way {
+    /// A TCP socket of the guest, connected to there.
+    Socket(SocketAddr),
+    /// Outgoing HTTP.
+    Http(DialTarget),
+}
+
+/// Registers a connection that `enforcer` has let through, for as long as what comes back is kept.
+pub(crate) fn register(
+    enforcer: &Arc<Enforcer>,
+    socket: &Arc<OwnedFd>,
+    way: Way,
+    followed: Option<&Arc<Followed>>,
+) -> Registration {
+    let connections = &enforcer.process().connections;
+    connections.register(Arc::new(Established {
+        enforcer: Arc::downgrade(enforcer),
+        socket: Arc::downgrade(socket),
+        way,
+        followed: followed.map(Arc::downgrade).unwrap_or_default(),
+    }))
+}
+
+impl Revocable for Established {
+    fn close_if_forbidden(&self) {
+        // One whose instance, or whose socket, is gone has ended.
+        let (Some(enforcer), Some(socket)) = (self.enforcer.upgrade(), self.socket.upgrade()) else {
+            return;
+        };
+        if !is_forbidden(&enforcer, &self.way.attempt()) {
+            return;
+        }
+        if let Some(followed) = self.followed.upgrade() {
+            followed.note_end(EndedBy::Policy);
+        }
+        // One that the peer has ended meanwhile cannot be shut down, and need not be.
+        let _ = rustix::net::shutdown(&socket, Shutdown::Both);
+    }
+}
+
+/// Whether the deny list forbids by now what was permitted when it was judged.
+pub(crate) fn is_forbidden(enforcer: &Enforcer, attempt: &Attempt<'_>) -> bool {
+    let verdict = enforcer.recheck(attempt, enforcer.usage());
+    matches!(verdict, Err(denied) if denied.layer() == Layer::DenyList)
+}
+
+impl Way {
+    fn attempt(&self) -> Attempt<'_> {
+        match self {
+            Self::Socket(remote) => Attempt::Connect {
+                transport: Transport::Tcp,
+                remote: Endpoint::from(*remote),
+            },
+            Self::Http(target) => target.attempt(),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What all guests of a process share, in parts. [`Egress`](crate::Egress) is the handle to it.
+//!
+//! ```text
+//! Process ─┬─ policy       the operator's, swapped as a whole
+//!          ├─ resolver     from names to addresses
+//!          ├─ recorder     sinks, numbers of decisions, counters, what is not over yet
+//!          ├─ usage        what is open, who waits, whose connections are idle
+//!          └─ connections  what a new deny list closes
+//! ```
+//!
+//! The parts know neither each other nor the instances that use them.
+
+mod component;
+pub(crate) mod connections;
+mod policy_in_force;
+mod recorder;
+mod unfinished;
+mod usage;
+
+use std::sync::Arc;
+
+use outport_policy::{LearnedAddresses, Operator};
+
+use crate::dns::Resolve;
+pub(crate) use component::Component;
+use connections::Connections;
+pub(crate) use policy_in_force::PolicyInForce;
+pub(crate) use recorder::Recorder;
+pub(crate) use unfinished::UntilStopped;
+pub(crate) use usage::{IdleConnections, OpenInComponent, Pooling, ProcessUsage};
+
+/// What all guests share.
+pub(crate) struct Process {
+    pub(crate) policy: PolicyInForce,
+    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) recorder: Recorder,
+    pub(crate) usage: ProcessUsage,
+    pub(crate) connections: Arc<Connections>,
+}
+
+impl Process {
+    /// Puts another operator's policy in force, and closes what it forbids (DL-9).
+    pub(crate) fn replace_operator(&self, operator: Operator) {
+        self.policy.replace(operator);
+        self.connections.close_forbidden();
+        self.policy.notify();
+    }
+
+    /// Denies `learned` as the addresses of the denied names (DL-5), and closes what that forbids.
+    pub(crate) fn learn(&self, learned: LearnedAddresses) {
+        self.policy.learn(learned);
+        self.connections.close_forbidden();
+    }
+}

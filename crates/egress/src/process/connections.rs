@@ -1,0 +1,60 @@
+//! Connections that are open, so that a new deny list can close what it forbids (DL-9).
+//!
+//! A connection is registered once it is established and leaves when its owner drops the [`Registration`]. Nothing
+//! here is touched by the data that it carries.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A connection that can be judged again.
+pub(crate) trait Revocable: Send + Sync {
+    /// Closes it if the deny list forbids it by now.
+    fn close_if_forbidden(&self);
+}
+
+/// The open connections of a process.
+#[derive(Default)]
+pub(crate) struct Connections {
+    open: Mutex<BTreeMap<u64, Arc<dyn Revocable>>>,
+    next: AtomicU64,
+}
+
+/// The place of one connection among the open ones.
+pub(crate) struct Registration {
+    connections: Arc<Connections>,
+    number: u64,
+}
+
+impl Connections {
+    /// Registers a connection that was let through. If the deny list has changed since it was judged, and forbids it now,
+    /// it is closed at once.
+    pub(crate) fn register(self: &Arc<Self>, connection: Arc<dyn Revocable>) -> Registration {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        // Another thread may replace the policy right now: whoever comes second sees what the first has done.
+        self.lock().insert(number, connection.clone());
+        connection.close_if_forbidden();
+        Registration {
+            connections: self.clone(),
+            number,
+        }
+    }
+
+    /// Judges every open connection again, and closes those that the deny list forbids.
+    pub(super) fn close_forbidden(&self) {
+        let open: Vec<_> = self.lock().values().cloned().collect();
+        open.iter().for_each(|connection| connection.close_if_forbidden());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<dyn Revocable>>> {
+        self.open
+            .lock()
+            .expect("nothing panics while the connections are locked")
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.connections.lock().remove(&self.number);
+    }
+}

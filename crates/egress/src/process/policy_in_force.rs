@@ -1,0 +1,89 @@
+//! The operator's policy: what was configured, and the addresses that the denied names were last seen at.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use arc_swap::ArcSwap;
+use outport_policy::{LearnedAddresses, Operator};
+use tokio::sync::Notify;
+
+/// The operator's policy, which may be replaced while guests run. Every attempt after that is judged by the new whole.
+pub(crate) struct PolicyInForce {
+    operator: ArcSwap<Operator>,
+    configured: Mutex<Configured>,
+    replaced: Arc<Notify>,
+}
+
+/// What the policy in force is made of.
+struct Configured {
+    operator: Operator,
+    learned: LearnedAddresses,
+}
+
+impl PolicyInForce {
+    pub(crate) fn new(operator: Operator) -> Self {
+        let configured = Configured {
+            operator,
+            learned: LearnedAddresses::default(),
+        };
+        Self {
+            operator: ArcSwap::from_pointee(configured.in_force()),
+            configured: Mutex::new(configured),
+            replaced: Arc::default(),
+        }
+    }
+
+    /// The policy in force, learned addresses included.
+    pub(crate) fn operator(&self) -> Arc<Operator> {
+        self.operator.load_full()
+    }
+
+    /// The same, without counting a reference to it.
+    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Operator>> {
+        self.operator.load()
+    }
+
+    /// The policy as it was configured, without learned addresses.
+    pub(crate) fn configured<R>(&self, read: impl FnOnce(&Operator) -> R) -> R {
+        read(&self.lock().operator)
+    }
+
+    /// Is notified after each replacement.
+    pub(crate) fn replaced(&self) -> Arc<Notify> {
+        self.replaced.clone()
+    }
+
+    /// Configures another policy. Addresses that were learned stay denied until the next refresh.
+    pub(super) fn replace(&self, operator: Operator) {
+        self.change(|configured| configured.operator = operator);
+    }
+
+    pub(super) fn learn(&self, learned: LearnedAddresses) {
+        self.change(|configured| configured.learned = learned);
+    }
+
+    pub(super) fn notify(&self) {
+        self.replaced.notify_one();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Configured)) {
+        let mut configured = self.lock();
+        change(&mut configured);
+        self.operator.store(Arc::new(configured.in_force()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Configured> {
+        self.configured
+            .lock()
+            .expect("nothing panics while the policy is locked")
+    }
+}
+
+impl Configured {
+    fn in_force(&self) -> Operator {
+        let deny = self.operator.deny.with_learned(self.learned.clone());
+        Operator {
+            deny,
+            ..self.operator.clone()
+        }
+    }
+}
