@@ -1,5 +1,6 @@
 //! From a destination to a connection: resolve once, judge each address, connect to one that passed.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use outport_policy::{AnswerSource, Host};
+use tokio::time::timeout;
 use wasmtime_wasi_http::Error;
 
 use super::connection::Connection;
@@ -19,6 +21,7 @@ use super::stream::Socket;
 use super::target::DialTarget;
 use super::user::Paced;
 use crate::audit::code_of;
+use crate::denied::DeniedKind;
 use crate::dns::{Answer, Extent};
 use crate::enforcer::Enforcer;
 use crate::established::is_forbidden;
@@ -39,7 +42,7 @@ pub(super) async fn connect(
         socket,
         target,
         followed,
-    } = first_to_connect(enforcer, permitted).await?;
+    } = first_to_connect(enforcer, permitted, slot).await?;
     socket.set_nodelay().map_err(errors::of_connect)?;
     // What has become forbidden since it was judged is closed by this.
     connection_slot.connected(socket.handle(), &target, followed.as_ref());
@@ -84,28 +87,72 @@ struct Dialed {
 }
 
 /// Connects to the addresses in order, each with a [`HEAD_START`] before the next one is tried as well (RFC 8305,
-/// section 5).
-async fn first_to_connect(enforcer: &Arc<Enforcer>, permitted: Vec<Permitted>) -> Result<Dialed, Error> {
-    let mut waiting = permitted.into_iter();
+/// section 5). At most [`AT_A_TIME`] are tried at a time, and a second one only while there is room for it: an answer has
+/// many addresses, and a server that answers none of them must not take what others need.
+async fn first_to_connect(
+    enforcer: &Arc<Enforcer>,
+    permitted: Vec<Permitted>,
+    slot: &ExchangeSlot,
+) -> Result<Dialed, Error> {
+    let mut waiting = VecDeque::from(permitted);
     let mut running = FuturesUnordered::new();
     let mut failed = errors::of_connect(io::ErrorKind::AddrNotAvailable.into());
     loop {
-        match waiting.next() {
-            Some(permitted) => running.push(dial(enforcer, permitted)),
-            None if running.is_empty() => return Err(failed),
-            None => {}
+        if running.is_empty() {
+            let Some(permitted) = waiting.pop_front() else {
+                return Err(failed);
+            };
+            running.push(dial(enforcer, permitted, None, time_beside(&waiting)));
+        } else if running.len() < AT_A_TIME
+            && let Some(permitted) = waiting.front()
+            && let Some(beside) = Beside::take(enforcer, permitted, slot)
+            && let Some(permitted) = waiting.pop_front()
+        {
+            running.push(dial(enforcer, permitted, Some(beside), time_beside(&waiting)));
         }
         tokio::select! {
             Some(connected) = running.next() => match connected {
                 Ok(connected) => return Ok(connected),
                 Err(error) => failed = error,
             },
-            () = tokio::time::sleep(HEAD_START), if waiting.len() > 0 => {}
+            () = tokio::time::sleep(HEAD_START), if !waiting.is_empty() && running.len() < AT_A_TIME => {}
         }
     }
 }
 
-async fn dial(enforcer: &Arc<Enforcer>, permitted: Permitted) -> Result<Dialed, Error> {
+/// How long an address may take; the last ones have all the time that the guest gives.
+fn time_beside(waiting: &VecDeque<Permitted>) -> Option<Duration> {
+    (!waiting.is_empty()).then_some(ATTEMPT_TIME)
+}
+
+/// A socket that is tried beside the one that has the request's slot, in the same counts.
+struct Beside(Arc<Enforcer>);
+
+impl Beside {
+    /// Nothing where a quota is in the way.
+    fn take(enforcer: &Arc<Enforcer>, permitted: &Permitted, slot: &ExchangeSlot) -> Option<Self> {
+        let before = slot.without(enforcer.usage_counter().count_connection());
+        let beside = Self(enforcer.clone());
+        match enforcer.recheck(&permitted.target.attempt(), before) {
+            Err(denied) if denied.kind() == DeniedKind::Quota => None,
+            // What else has become forbidden is told when it is dialled.
+            _ => Some(beside),
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.0.usage_counter().uncount_connection();
+    }
+}
+
+async fn dial(
+    enforcer: &Arc<Enforcer>,
+    permitted: Permitted,
+    _counted: Option<Beside>,
+    time: Option<Duration>,
+) -> Result<Dialed, Error> {
     let Permitted { target, mut permit } = permitted;
     // All were judged before the first one was tried, and a new deny list may have come since. If so it is told.
     if is_forbidden(enforcer, &target.attempt()) {
@@ -113,7 +160,14 @@ async fn dial(enforcer: &Arc<Enforcer>, permitted: Permitted) -> Result<Dialed, 
         permit = judged_again.map_err(|_| Error::DestinationIpProhibited)?;
     }
     let followed = Followed::begin(enforcer, permit.decision(), &target.attempt());
-    match Socket::connect(permit).await {
+    let connecting = Socket::connect(permit);
+    let connected = match time {
+        Some(time) => timeout(time, connecting)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        None => connecting.await,
+    };
+    match connected {
         Ok(socket) => Ok(Dialed {
             socket,
             target,
@@ -130,6 +184,12 @@ async fn dial(enforcer: &Arc<Enforcer>, permitted: Permitted) -> Result<Dialed, 
 
 /// How long an address has before the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Sockets that one request has at a time while it connects.
+const AT_A_TIME: usize = 2;
+
+/// How long an address has while others wait for their turn.
+const ATTEMPT_TIME: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -179,7 +239,7 @@ mod tests {
         let enforcer = World::new(Script::new()).instance(&["*://*:*"]);
         let to = async |addresses: &[SocketAddr]| {
             let permits = addresses.iter().map(|at| permitted(&enforcer, *at));
-            first_to_connect(&enforcer, permits.collect()).await
+            first_to_connect(&enforcer, permits.collect(), &ExchangeSlot::count(&enforcer)).await
         };
         let dialed = to(&[closed, open]).await.ok().unwrap();
         assert_eq!(SocketAddr::from(dialed.target.remote), open);
@@ -200,12 +260,55 @@ mod tests {
         let permits = vec![permitted(&enforcer, first), permitted(&enforcer, second)];
         world.events.take();
         forbid(&egress, first);
-        let dialed = first_to_connect(&enforcer, permits).await.ok().unwrap();
+        let dialed = first_to_connect(&enforcer, permits, &ExchangeSlot::count(&enforcer))
+            .await
+            .ok()
+            .unwrap();
         assert_eq!(SocketAddr::from(dialed.target.remote), second);
         assert_eq!(world.events.take(), [format!("http.dial {first} [deny.host]")]);
         one.set_nonblocking(true).unwrap();
         assert!(one.accept().is_err(), "nobody came");
         other.accept().unwrap();
+    }
+
+    // proves: Q-1, ISO-1
+    #[tokio::test(start_paused = true)]
+    #[expect(clippy::disallowed_methods, reason = "clients of a server, and no guest")]
+    async fn a_name_with_many_addresses_that_answer_nothing_takes_two_sockets_at_a_time() {
+        let world = World::new(Script::new());
+        let egress = world.egress();
+        let enforcer = instance(&egress, &["*://*:*"]);
+        let mut full = Vec::new();
+        for _ in 0..6 {
+            let (listener, at) = listener();
+            rustix::net::listen(&listener, 0).unwrap();
+            while let Ok(stream) = TcpStream::connect_timeout(&at, Duration::from_millis(20)) {
+                full.push((None, Some(stream), at));
+            }
+            full.push((Some(listener), None, at));
+        }
+        let (_open, good) = listener();
+        let hanging = full.iter().filter(|(listener, ..)| listener.is_some());
+        let all = hanging.map(|(.., at)| *at).chain([good]);
+        let permitted = all.map(|at| permitted(&enforcer, at)).collect();
+        let slot = ExchangeSlot::count(&enforcer);
+        let most = std::cell::Cell::new(0);
+        let watch = async {
+            loop {
+                most.set(most.get().max(egress.metrics().connections));
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let begun = tokio::time::Instant::now();
+        let dialed = tokio::select! {
+            dialed = first_to_connect(&enforcer, permitted, &slot) => dialed,
+            () = watch => unreachable!("it never ends"),
+        };
+        assert_eq!(dialed.ok().unwrap().target.remote, good.into());
+        let most = most.get() as usize;
+        assert!((1..=AT_A_TIME).contains(&most), "{most}");
+        assert!(begun.elapsed() <= ATTEMPT_TIME * 4, "{:?}", begun.elapsed());
+        assert_eq!(egress.metrics().connections, 0);
     }
 
     // proves: DL-9

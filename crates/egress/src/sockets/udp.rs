@@ -121,9 +121,10 @@ impl UdpSocket {
         if state.remote.is_none() {
             return Err(ErrorCode::InvalidState);
         }
-        // Linux takes the port back, and the socket looks as if it had never been bound. It is to WASI.
+        let port = local_address(&self.0.socket).map_or(0, |local| local.port());
         state.bound = true;
         let disconnected = system::disconnect_datagrams(&self.0.socket);
+        self.0.keep_port(port);
         self.0.note_remote(&mut state);
         state.error = None;
         Ok(disconnected?)
@@ -192,6 +193,16 @@ impl UdpInner {
             local: self.family.unspecified(),
         };
         self.enforcer().authorize_implied(&attempt, &[Layer::AllowList])
+    }
+
+    /// Binds the socket to the port that it had. Linux takes it back when a socket is disconnected that had not asked for
+    /// this one. Somebody else may have it by now: then the socket gets another one when it sends.
+    fn keep_port(&self, port: u16) {
+        let has_none = local_address(&self.socket).is_ok_and(|local| local.port() == 0);
+        if port != 0 && has_none {
+            let local = SocketAddr::new(self.family.unspecified().ip(), port);
+            let _ = rustix::net::bind(&self.socket, &local);
+        }
     }
 
     /// Notes whom the system has connected the socket to.

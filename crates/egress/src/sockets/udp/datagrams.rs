@@ -128,7 +128,10 @@ impl UdpInner {
             {
                 Err(ErrorCode::InvalidArgument)
             }
-            (Some(remote), Some(connected)) if remote != connected => Err(ErrorCode::InvalidArgument),
+            (Some(remote), Some(connected)) if !is_the_same(remote, connected) => {
+                Err(ErrorCode::InvalidArgument)
+            }
+            (Some(_), Some(connected)) => Ok(connected),
             (Some(remote), _) | (None, Some(remote)) => Ok(remote),
             (None, None) => Err(ErrorCode::InvalidArgument),
         }
@@ -207,6 +210,17 @@ impl UdpInner {
     fn is_expected(&self, peer: SocketAddr) -> bool {
         self.state().remote.is_none_or(|remote| remote == peer)
     }
+}
+
+/// Whether two addresses are one, where the system may have left the scope out.
+pub(super) fn is_the_same(remote: SocketAddr, connected: SocketAddr) -> bool {
+    let scope = |address: SocketAddr| match address {
+        SocketAddr::V6(address) => address.scope_id(),
+        SocketAddr::V4(_) => 0,
+    };
+    let scopes = [scope(remote), scope(connected)];
+    let same_scope = scopes[0] == scopes[1] || scopes.contains(&0);
+    (remote.ip(), remote.port()) == (connected.ip(), connected.port()) && same_scope
 }
 
 fn address_of(peer: Option<SocketAddrAny>) -> Option<SocketAddr> {

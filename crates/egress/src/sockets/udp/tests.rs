@@ -246,11 +246,36 @@ async fn a_socket_goes_from_state_to_state_as_wasi_has_it() {
     socket.connect(to_other).unwrap();
     assert_eq!(socket.remote_address().unwrap(), to_other);
 
+    let port = socket.local_address().unwrap().port();
     socket.disconnect().unwrap();
     assert!(socket.is_bound() && !socket.is_connected());
+    assert_eq!(
+        socket.local_address().unwrap().port(),
+        port,
+        "who answers finds it"
+    );
     assert!(is(send(&socket, b"x", None).unwrap_err(), "InvalidArgument"));
     send(&socket, b"x", Some(to_one)).unwrap();
     assert_eq!(one.recv(&mut [0; 8]).unwrap(), 1);
+}
+
+#[test]
+fn the_address_that_a_socket_was_connected_to_is_its_peer_whatever_the_system_made_of_it() {
+    let at = |text: &str| text.parse::<std::net::SocketAddr>().unwrap();
+    for (remote, connected, same) in [
+        ("127.0.0.1:1", "127.0.0.1:1", true),
+        ("127.0.0.1:1", "127.0.0.1:2", false),
+        ("[::1%1]:1", "[::1]:1", true),
+        ("[fe80::1%2]:1", "[fe80::1%2]:1", true),
+        ("[fe80::1%2]:1", "[fe80::1%3]:1", false),
+        ("[fe80::1%2]:1", "[fe80::2%2]:1", false),
+    ] {
+        assert_eq!(
+            super::datagrams::is_the_same(at(remote), at(connected)),
+            same,
+            "{remote} {connected}"
+        );
+    }
 }
 
 // proves: HL-4
