@@ -1,6 +1,6 @@
 //! The socket under a connection of outgoing HTTP.
 //!
-//! It is ours, so that what a new deny list forbids is closed by its handle ([`Connections`](crate::connections)), and it
+//! It is ours, so that what a new deny list forbids is closed by its handle ([`Connections`](crate::process::connections)), and it
 //! has its slot with it: a connection is counted, and can be closed, for exactly as long as its socket is open, whatever
 //! hyper does with the streams on it. (HTTP/2 goes on with the answers that are under way after nobody can send any more.)
 //!
