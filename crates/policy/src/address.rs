@@ -2,7 +2,7 @@
 //!
 //! The same machine can be written in many ways: `127.0.0.1` is also `::ffff:127.0.0.1`, and a packet for
 //! `64:ff9b::7f00:1` may come out of a translator as one for `127.0.0.1`. [`Address`] settles the first kind when
-//! it is made: an IPv4-mapped IPv6 address *is* its IPv4 address (clause HL-7). The second kind stays an address
+//! it is made: an IPv4-mapped IPv6 address *is* its IPv4 address (HL-7). The second kind stays an address
 //! of its own, because it is one; [`Address::embedded`] names the IPv4 addresses that it may turn into on the
 //! way, so that whoever refuses `127.0.0.1` can refuse those forms too.
 //!
@@ -48,8 +48,8 @@ impl Address {
         std::iter::once(self).chain(self.embedded().map(Self::from))
     }
 
-    /// Whether any reading of this address is the local machine: 127.0.0.0/8, `::1`, and what counts as loopback
-    /// for judging, 0.0.0.0/8 and `::` (clause HL-6).
+    /// True if any reading of this address is the local machine: 127.0.0.0/8, `::1`, and what counts as loopback
+    /// for judging, 0.0.0.0/8 and `::` (HL-6).
     pub fn reads_as_loopback(self) -> bool {
         self.reads_as(
             |ip| matches!(ip.octets()[0], 0 | 127),
@@ -57,7 +57,7 @@ impl Address {
         )
     }
 
-    /// Whether any reading of this address is multicast or the limited broadcast (clause HL-5).
+    /// True if any reading of this address is multicast or the limited broadcast (HL-5).
     pub fn reads_as_multicast(self) -> bool {
         self.reads_as(
             |ip| ip.is_multicast() || ip.is_broadcast(),
@@ -65,19 +65,19 @@ impl Address {
         )
     }
 
-    /// Whether any reading of this address is link-local, 169.254.0.0/16 or fe80::/10.
+    /// True if any reading of this address is link-local, 169.254.0.0/16 or fe80::/10.
     pub fn reads_as_link_local(self) -> bool {
         self.reads_as(|ip| ip.is_link_local(), |ip| ip.is_unicast_link_local())
     }
 
-    /// Whether any reading of this address is where a cloud answers questions about the machine, outside the
-    /// link-local ranges (clause RL-3).
+    /// True if any reading of this address is where a cloud answers questions about the machine, outside the
+    /// link-local ranges (RL-3).
     pub fn reads_as_metadata_service(self) -> bool {
         let is = |ip: IpAddr| METADATA_SERVICES.contains(&ip);
         self.reads_as(|ip| is(ip.into()), |ip| is(ip.into()))
     }
 
-    /// Whether a test holds for some reading. The same as asking every one of [`readings`](Self::readings), without
+    /// True if a test holds for some reading. The same as asking every one of [`readings`](Self::readings), without
     /// the detour for an IPv4 address, which has one.
     fn reads_as(self, v4: impl Fn(Ipv4Addr) -> bool, v6: impl Fn(Ipv6Addr) -> bool) -> bool {
         match self.0 {
@@ -86,7 +86,7 @@ impl Address {
         }
     }
 
-    /// Whether this is the unspecified address, `0.0.0.0` or `::`.
+    /// True if this is the unspecified address, `0.0.0.0` or `::`.
     pub const fn is_unspecified(self) -> bool {
         self.0.is_unspecified()
     }
@@ -124,8 +124,9 @@ fn embedded_in(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     }
 }
 
-/// Which of the four layouts a translator uses cannot be seen from the address, so all count. An address in
-/// 0.0.0.0/8 is what the wrong layout gives for most of them; it counts only where no layout says anything else.
+/// The candidates that count: the layout that a translator uses cannot be seen from the address, so all count. An
+/// address in 0.0.0.0/8 is what the wrong layout gives for most of them; it counts only where no layout says anything
+/// else.
 fn local_nat64(layouts: [Option<Ipv4Addr>; 4]) -> [Option<Ipv4Addr>; 4] {
     let says_something = |ip: &Ipv4Addr| ip.octets()[0] != 0;
     if layouts.iter().flatten().any(says_something) {

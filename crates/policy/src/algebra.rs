@@ -10,7 +10,7 @@
 //! | ports | a [`PortSet`](crate::PortSet) | exact, a [`PortSet`](crate::PortSet) again |
 //!
 //! Names and addresses never meet in here: a name covers no address, whatever it resolves to. The one exception
-//! is `localhost`, whose addresses are known without asking anybody (clause DNS-10).
+//! is `localhost`, whose addresses are known without asking anybody (DNS-10).
 
 mod destination;
 mod embedding;

@@ -3,14 +3,14 @@
 use crate::index::{Index, Lack, Side};
 use crate::{Address, Ending, Endpoint, Entry, EntryScheme, Grants, Host, Name, Protocol, Reason, Transport};
 
-/// What one component's author says that it may reach (layer 4). Empty: nothing.
+/// The allow list of one component's author (layer 4). Empty: nothing.
 #[derive(Clone, Debug, Default)]
 pub struct AllowList {
     index: Index,
     holder: Holder,
 }
 
-/// Whose list it is.
+/// The holder of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Holder {
     /// A component's own.
@@ -20,7 +20,7 @@ enum Holder {
     Disinherited,
 }
 
-/// Why nothing on the list permits an attempt, the entry that came closest and the name that it was about.
+/// The reason why nothing on the list permits an attempt, the entry that came closest and the name that it was about.
 pub(crate) type Miss<'p> = (Reason, Option<&'p Entry>, Option<Name>);
 
 impl AllowList {
@@ -32,7 +32,7 @@ impl AllowList {
         }
     }
 
-    /// What a dependency has that does not inherit the list of its component: nothing, not even a socket.
+    /// The list of a dependency that does not inherit the list of its component: nothing, not even a socket.
     pub fn not_inherited() -> Self {
         Self {
             index: Index::default(),
@@ -40,7 +40,7 @@ impl AllowList {
         }
     }
 
-    /// Whether it is [nobody's](Self::not_inherited).
+    /// True if it is [nobody's](Self::not_inherited).
     pub fn is_not_inherited(&self) -> bool {
         self.holder == Holder::Disinherited
     }
@@ -50,7 +50,7 @@ impl AllowList {
         self.index.entries()
     }
 
-    /// Whether nothing was written, which permits nothing (clause ORD-2).
+    /// True if nothing was written, which permits nothing (ORD-2).
     pub fn is_empty(&self) -> bool {
         self.entries().is_empty()
     }
@@ -73,13 +73,13 @@ impl AllowList {
         }
     }
 
-    /// An entry by which a raw socket may reach the name on some port (clause DNS-1).
+    /// An entry by which a raw socket may reach the name on some port (DNS-1).
     pub(crate) fn permits_lookup(&self, name: &Name) -> Option<&Entry> {
         self.index.socket_entry_of_name(name)
     }
 
     /// An entry that names this very address, as a literal or by a network, for the protocol on some port. It
-    /// shows that the author meant the address itself (clause DNS-9).
+    /// shows that the author meant the address itself (DNS-9).
     pub(crate) fn means_address(&self, address: Address, protocol: Protocol<'_>) -> Option<&Entry> {
         let permits = |scheme: &EntryScheme| match protocol {
             Protocol::Socket(_) => !matches!(scheme, EntryScheme::Url(_)),
@@ -89,7 +89,7 @@ impl AllowList {
             .lists_address(address, |entry| entry.schemes().iter().any(permits))
     }
 
-    /// Why no entry permits a socket to `remote`. `granted` is a name that grants the address all the same.
+    /// The reason why no entry permits a socket to `remote`. `granted` is a name that grants the address all the same.
     pub(crate) fn miss_of_socket(
         &self,
         remote: Endpoint,
@@ -128,7 +128,7 @@ impl AllowList {
         }
     }
 
-    /// Why no entry permits a request to `host`.
+    /// The reason why no entry permits a request to `host`.
     pub(crate) fn miss_of_request(&self, host: &Host, protocol: Protocol<'_>, port: u16) -> Miss<'_> {
         if self.is_empty() {
             return (Reason::AllowNone, None, None);
@@ -142,7 +142,7 @@ impl AllowList {
         (reason, closest, None)
     }
 
-    /// Why a name may not be looked up.
+    /// The reason why a name may not be looked up.
     pub(crate) fn miss_of_lookup(&self, name: &Name) -> Miss<'_> {
         if self.is_empty() {
             return (Reason::AllowNone, None, None);
@@ -154,7 +154,7 @@ impl AllowList {
     }
 }
 
-/// Why the entry that comes closest does not permit the attempt.
+/// The reason why the entry that comes closest does not permit the attempt.
 fn near(closest: Option<(Lack, &Entry)>) -> (Reason, Option<&Entry>) {
     match closest {
         Some((Lack::Protocol | Lack::Both, entry)) => (Reason::AllowScheme, Some(entry)),

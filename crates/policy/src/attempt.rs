@@ -1,4 +1,4 @@
-//! What a guest attempts, and the situation in which it does.
+//! An attempt of a guest, and the situation in which it is made.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ pub enum Attempt<'a> {
     },
     /// Accepting a TCP connection.
     Accept {
-        /// Who connects.
+        /// The peer that connects.
         peer: SocketAddr,
     },
     /// Connecting a socket.
@@ -45,7 +45,7 @@ pub enum Attempt<'a> {
     },
     /// Letting a datagram in.
     Receive {
-        /// Who sent it.
+        /// The peer that sent it.
         peer: Endpoint,
     },
     /// Looking a name up; asked before a query leaves the machine.
@@ -61,7 +61,7 @@ pub enum Attempt<'a> {
         chain: &'a [Name],
         /// The address.
         address: Address,
-        /// Who answered.
+        /// The source of the answer.
         source: AnswerSource,
     },
     /// Sending an HTTP request; asked before its host is resolved.
@@ -72,7 +72,7 @@ pub enum Attempt<'a> {
         host: &'a Host,
         /// The URL's port or the scheme's own.
         port: u16,
-        /// Whether the request would open a tunnel.
+        /// The kind of method: would the request open a tunnel?
         method: RequestMethod,
     },
     /// Connecting for an HTTP request to one address of its host.
@@ -85,12 +85,12 @@ pub enum Attempt<'a> {
         chain: &'a [Name],
         /// The address and port to connect to.
         remote: Endpoint,
-        /// Who answered.
+        /// The source of the answer.
         source: AnswerSource,
     },
 }
 
-/// Who gave the addresses of a name.
+/// The source of the addresses of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AnswerSource {
     /// A DNS server, which may say anything.
@@ -101,7 +101,7 @@ pub enum AnswerSource {
     Localhost,
 }
 
-/// What matters about the method of a request.
+/// The part of a request's method that matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestMethod {
     /// CONNECT, which asks the server to relay.
@@ -110,21 +110,21 @@ pub enum RequestMethod {
     Other,
 }
 
-/// What the decision has to know beside the policy: the instance's own state, counted things, and the time.
+/// The facts that the decision has to know beside the policy: the instance's own state, counted things, and the time.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
-    /// What the instance looked up.
+    /// The grants of the names that the instance looked up.
     pub grants: &'a Grants,
-    /// Whom the instance sent datagrams to.
+    /// The peers that the instance sent datagrams to.
     pub peers: &'a Peers,
-    /// What is held right now.
+    /// The usage right now.
     pub usage: Usage,
     /// The time of the attempt.
     pub now: Instant,
 }
 
 impl Attempt<'_> {
-    /// What is attempted, as the audit log calls it: `tcp.connect`, `udp.send`, `dns.lookup`, … A code is never renamed.
+    /// The name of the attempt in the audit log: `tcp.connect`, `udp.send`, `dns.lookup`, … A code is never renamed.
     pub const fn operation(&self) -> &'static str {
         match self {
             Self::CreateSocket { .. } => "socket.create",
@@ -147,7 +147,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// The endpoint that is connected to, sent to, or received from; none of what is judged by a name or without either.
+    /// The endpoint that is connected to, sent to, or received from; none of what is judged by a name or without
+    /// either.
     pub(crate) fn remote(&self) -> Option<Endpoint> {
         match *self {
             Self::Connect { remote, .. }
@@ -159,7 +160,7 @@ impl Attempt<'_> {
     }
 }
 
-/// What is attempted, for people: `tcp 10.0.0.5:5432`, `look-up of db.example.com`.
+/// The attempt, for people: `tcp 10.0.0.5:5432`, `look-up of db.example.com`.
 impl fmt::Display for Attempt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! Spin's `block_networks`: networks that no guest reaches, whatever port or scheme (clause DL-7).
+//! Spin's `block_networks`: networks that no guest reaches, whatever port or scheme (DL-7).
 
 use std::fmt;
 
@@ -39,7 +39,7 @@ impl BlockedNetwork {
         Ok(Self { networks, location })
     }
 
-    /// Where it was written.
+    /// The place where it was written.
     pub fn location(&self) -> &Location {
         &self.location
     }
@@ -60,7 +60,7 @@ impl BlockedNetwork {
         }
     }
 
-    /// Whether the address, or an IPv4 address that it embeds, is blocked.
+    /// True if the address, or an IPv4 address that it embeds, is blocked.
     pub fn blocks(&self, address: Address) -> bool {
         match self.networks {
             Networks::One(net) => address.readings().any(|reading| net.contains(&reading.ip())),
@@ -85,7 +85,7 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
     }
 }
 
-/// Why an item of `block_networks` cannot be read.
+/// The reason why an item of `block_networks` cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is no network to block: {problem}", crate::text::excerpt(text))]
 pub struct BlockedNetworkError {

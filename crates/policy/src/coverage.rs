@@ -1,11 +1,11 @@
-//! Entries that add nothing to the others on their list (clause VAL-4).
+//! Entries that add nothing to the others on their list (VAL-4).
 //!
 //! An entry is redundant if every destination that it permits is permitted by the rest of the list. All that are
 //! reported can be taken away together: they are found from the last to the first, and one that is found counts
 //! no more for the others. Of two equal entries that is the later one.
 //!
 //! One entry does more than permit: an address or network that holds loopback or link-local addresses says that
-//! answers with these are meant (clause DNS-9), which `*` does not say. Such an entry is redundant only if entries
+//! answers with these are meant (DNS-9), which `*` does not say. Such an entry is redundant only if entries
 //! for addresses cover it.
 
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -5,14 +5,14 @@ use std::fmt;
 use crate::deny_list::{DeniedBy, DenyMatch};
 use crate::{Attempt, BlockedNetwork, Endpoint, Entry, Name, Reason, Remedy};
 
-/// What the policy says to an attempt. There is no default and no `bool`: an attempt that nobody judged is not
+/// The answer of the policy to an attempt. There is no default and no `bool`: an attempt that nobody judged is not
 /// allowed.
 #[derive(Debug)]
 #[must_use = "an attempt goes ahead only with the permit that the decision holds"]
 pub enum Decision<'p> {
     /// Every layer permits it.
     Allow(Permit<'p>),
-    /// A layer refuses it, the first that does in the order of clause ORD-1.
+    /// A layer refuses it, the first that does in the order of ORD-1.
     Deny(Denial<'p>),
 }
 
@@ -25,7 +25,7 @@ pub struct Permit<'p> {
     remote: Option<Endpoint>,
 }
 
-/// What permitted an attempt.
+/// The rule that permitted an attempt.
 #[derive(Clone, Debug)]
 pub enum Rule<'p> {
     /// An entry that covers the destination itself.
@@ -56,7 +56,7 @@ impl<'p> Permit<'p> {
         Self { rule, remote }
     }
 
-    /// What permitted the attempt.
+    /// The rule that permitted the attempt.
     pub fn rule(&self) -> &Rule<'p> {
         &self.rule
     }
@@ -94,7 +94,7 @@ impl<'p> Denial<'p> {
         self
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> Reason {
         self.reason
     }
@@ -133,7 +133,7 @@ impl<'p> Denial<'p> {
         self.name.as_ref()
     }
 
-    /// What would permit the attempt, if one thing would (clause RSN-2).
+    /// The remedy that would permit the attempt, if one would (RSN-2).
     pub fn remedy(&self, attempt: &Attempt<'_>) -> Option<Remedy> {
         Remedy::of(self, attempt)
     }

@@ -1,4 +1,4 @@
-//! The operator's side: what no guest of the process may reach, compiled (clauses DL-1 to DL-8).
+//! The operator's side: what no guest of the process may reach, compiled (DL-1 to DL-8).
 //!
 //! Three sources, each with its reason:
 //!
@@ -34,11 +34,11 @@ pub struct DenyList {
 struct Compiled {
     index: Index,
     blocked: Vec<BlockedNetwork>,
-    /// Where in `blocked` each network is written first.
+    /// The place in `blocked` where each network is written first.
     blocked_at: Networks<usize>,
 }
 
-/// What denied names resolved to, last time they were asked (clause DL-5).
+/// The addresses that denied names resolved to, last time they were asked (DL-5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LearnedAddresses(HashMap<Address, Vec<Name>>);
 
@@ -125,12 +125,12 @@ impl DenyList {
         &self.compiled.blocked
     }
 
-    /// What was learned of the names' addresses.
+    /// The addresses that were learned of the names.
     pub fn learned(&self) -> &LearnedAddresses {
         &self.learned
     }
 
-    /// The names to resolve, so that their addresses can be denied (clause DL-5). `localhost` is not among them:
+    /// The names to resolve, so that their addresses can be denied (DL-5). `localhost` is not among them:
     /// its addresses are known. Wildcards cannot be resolved.
     pub fn exact_names(&self) -> Vec<Name> {
         let hosts = self.entries().iter().flat_map(Entry::hosts);
@@ -185,7 +185,7 @@ impl DenyList {
         })
     }
 
-    /// Refuses a name, or one of the names that its answer led through (clause DL-4).
+    /// Refuses a name, or one of the names that its answer led through (DL-4).
     pub(crate) fn refuses_name(
         &self,
         name: &Name,
@@ -223,7 +223,7 @@ impl DenyList {
         })
     }
 
-    /// Refuses a name of which no port is left for a socket (clauses DL-3 and DL-4).
+    /// Refuses a name of which no port is left for a socket (DL-3, DL-4).
     pub(crate) fn refuses_whole_name(
         &self,
         name: &Name,
@@ -244,7 +244,7 @@ impl DenyList {
         self.refuses_name(name, chain, Protocol::Socket(Transport::Tcp), 1)
     }
 
-    /// Refuses an address of which no port is left for a socket (clause DNS-9).
+    /// Refuses an address of which no port is left for a socket (DNS-9).
     pub(crate) fn refuses_whole_address(
         &self,
         address: Address,
@@ -285,7 +285,7 @@ impl DenyList {
     }
 }
 
-/// Whether no port is left to a socket: none over TCP, and none over UDP unless that is shut anyway. `reach` says up
+/// True if no port is left to a socket: none over TCP, and none over UDP unless that is shut anyway. `reach` says up
 /// to which port all are denied, from some port on.
 fn covers_sockets(reach: impl Fn(Transport, u16) -> Option<u16>, limits: &RuntimeLimits) -> bool {
     let covers = |transport| {
@@ -301,7 +301,7 @@ fn covers_sockets(reach: impl Fn(Transport, u16) -> Option<u16>, limits: &Runtim
     covers(Transport::Tcp) && (limits.udp == Limit::Holds || covers(Transport::Udp))
 }
 
-/// Clause DL-8, with what counts as loopback for judging (clause HL-6).
+/// The loopback networks that an entry for `localhost` denies (DL-8), with what counts as loopback for judging (HL-6).
 pub(crate) fn loopback_of_localhost(host: &HostPattern) -> Vec<HostPattern> {
     if !is_localhost(host) {
         return Vec::new();

@@ -38,14 +38,14 @@ struct Parts {
     ports: EntryPorts,
 }
 
-/// Whether the text of an entry is what it means.
+/// The relation between the text of an entry and its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Secrecy {
-    /// It is.
+    /// The text is the meaning.
     Shown,
-    /// It is, as long as the variables in it have these values.
+    /// The text is the meaning as long as the variables in it have these values.
     FilledIn,
-    /// It stands for something that is never shown.
+    /// The text stands for something that is never shown.
     Concealed,
 }
 
@@ -65,7 +65,7 @@ pub enum EntryScheme {
 pub enum EntryPorts {
     /// None was written: each scheme's own.
     OfScheme,
-    /// What was written, in that order.
+    /// The ports that were written, in that order.
     Written(Vec<PortSpec>),
 }
 
@@ -130,22 +130,22 @@ impl Entry {
         &self.0.text
     }
 
-    /// Whether the entry holds a secret, so that nothing may be shown of it but its [`text`](Self::text).
+    /// True if the entry holds a secret, so that nothing may be shown of it but its [`text`](Self::text).
     pub fn is_concealed(&self) -> bool {
         self.0.secrecy == Secrecy::Concealed
     }
 
-    /// Whether variables were filled in, secret ones or others: what stands in the file is not its text.
+    /// True if variables were filled in, secret ones or others: what stands in the file is not its text.
     pub fn is_filled_in(&self) -> bool {
         self.0.secrecy != Secrecy::Shown
     }
 
-    /// Where it was written.
+    /// The place where it was written.
     pub fn location(&self) -> &Location {
         &self.0.location
     }
 
-    /// What messages call it: its text, at most 120 characters of it, and where it was written.
+    /// The entry's name in messages: its text, at most 120 characters of it, and where it was written.
     pub fn cited(&self) -> impl fmt::Display {
         Cited(self)
     }
@@ -178,7 +178,7 @@ impl Entry {
         }
     }
 
-    /// Whether the entry can permit a raw socket of any kind (clauses AL-3 and AL-4).
+    /// True if the entry can permit a raw socket of any kind (AL-3, AL-4).
     pub fn permits_sockets(&self) -> bool {
         self.0
             .schemes
@@ -188,7 +188,7 @@ impl Entry {
 }
 
 impl EntryScheme {
-    /// Whether an entry of this scheme on the allow list permits `protocol` (clauses AL-3, AL-4, AL-6, AL-9).
+    /// True if an entry of this scheme on the allow list permits `protocol` (AL-3, AL-4, AL-6, AL-9).
     pub fn permits(&self, protocol: Protocol<'_>) -> bool {
         match (self, protocol) {
             (Self::Any, _) => true,
@@ -198,8 +198,8 @@ impl EntryScheme {
         }
     }
 
-    /// Whether an entry of this scheme on the deny list denies `protocol`: it does if the traffic could be what
-    /// the entry names (clause DL-2).
+    /// True if an entry of this scheme on the deny list denies `protocol`: it does if the traffic could be what
+    /// the entry names (DL-2).
     pub fn denies(&self, protocol: Protocol<'_>) -> bool {
         match (self, protocol) {
             (Self::Any, _) => true,

@@ -1,4 +1,4 @@
-//! What an instance may reach because of names that it looked up (clauses DNS-3 to DNS-7).
+//! The destinations that an instance may reach because of names that it looked up (DNS-3 to DNS-7).
 //!
 //! A grant says "this name answered with this address". Which ports and protocols that opens is not written down
 //! here: the decision asks the author's entries and the operator's deny list for the *name* at the moment of the
@@ -28,9 +28,9 @@ use crate::{Address, Name};
 #[derive(Clone, Debug)]
 pub struct Grants {
     names: HashMap<Name, Arc<Granted>>,
-    /// What granted an address. INVARIANT: the inverse of `names`, without empty lists. This is what a decision
-    /// asks, and it is ordered rather than hashed: most instances have a few addresses, and a server that chooses
-    /// its answers cannot make an ordered map slow.
+    /// The names that granted an address. INVARIANT: the inverse of `names`, without empty lists. This is what a
+    /// decision asks, and it is ordered rather than hashed: most instances have a few addresses, and a server that
+    /// chooses its answers cannot make an ordered map slow.
     addresses: BTreeMap<Address, Vec<Arc<Granted>>>,
     ended: Ended,
     /// The look-ups in flight, as many as the decision lets begin, and those that have ended since the last one began.
@@ -61,7 +61,7 @@ struct InFlight {
     superseded: AtomicBool,
 }
 
-/// How a look-up ended.
+/// The way in which a look-up ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The name answered; these addresses were judged and may be granted.
@@ -71,13 +71,13 @@ pub enum Outcome {
         /// The addresses to grant.
         addresses: Vec<Address>,
     },
-    /// The name does not exist, has no address, or none that may be granted: its grants end (clause DNS-5).
+    /// The name does not exist, has no address, or none that may be granted: its grants end (DNS-5).
     Nothing,
-    /// The resolver failed or took too long: what was granted stays (clause DNS-5).
+    /// The resolver failed or took too long: what was granted stays (DNS-5).
     Failed,
 }
 
-/// What settling a look-up did.
+/// The effect of settling a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// The outcome is in force.
@@ -88,12 +88,12 @@ pub enum Settled {
     Unchanged,
 }
 
-/// How a grant ended.
+/// The way in which a grant ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The name was looked up again, and the new answer does not have the address (clauses DNS-4 and DNS-5).
+    /// The name was looked up again, and the new answer does not have the address (DNS-4, DNS-5).
     Replaced,
-    /// Too many other names were looked up since (clause DNS-12).
+    /// Too many other names were looked up since (DNS-12).
     Evicted,
 }
 
@@ -104,7 +104,7 @@ pub struct Grant<'g> {
     pub name: &'g Name,
     /// The names that its answer led through.
     pub chain: &'g [Name],
-    /// When it was looked up.
+    /// The time of the look-up.
     pub looked_up: Instant,
 }
 
@@ -176,7 +176,7 @@ impl Grants {
         Some((name, *ending))
     }
 
-    /// How many names are remembered, those without an address included.
+    /// The number of names that are remembered, those without an address included.
     pub fn names(&self) -> usize {
         self.names.len()
     }

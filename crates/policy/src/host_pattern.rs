@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::entry::EntryProblem;
 use crate::{Address, Host, Name, NameError};
 
-/// Which hosts an entry names. A pattern may hold a wildcard; a [`Host`] may not.
+/// The hosts that an entry names. A pattern may hold a wildcard; a [`Host`] may not.
 ///
 /// | written | matches names | matches addresses |
 /// | --- | --- | --- |
@@ -35,7 +35,7 @@ pub enum HostPattern {
 }
 
 impl HostPattern {
-    /// Whether the pattern covers `host`. This is the definition; the compiled policy finds the same faster.
+    /// True if the pattern covers `host`. This is the definition; the compiled policy finds the same faster.
     pub fn matches(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::Any, _) => true,
@@ -144,7 +144,7 @@ fn not_a_network(address: &str) -> EntryProblem {
     }
 }
 
-/// The network that holds the canonical form of every address of `net` (clause HL-7).
+/// The network that holds the canonical form of every address of `net` (HL-7).
 fn canonical(net: IpNet) -> IpNet {
     match net {
         IpNet::V6(mapped) if mapped.prefix_len() >= 96 => match mapped.addr().to_ipv4_mapped() {

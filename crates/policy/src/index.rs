@@ -123,14 +123,15 @@ impl Index {
     }
 
     /// The entry that answers for the app itself: the one that is written `self`, or one for every host that has the
-    /// app's one spelling, `http` on port 80 (clause AL-10).
+    /// app's one spelling, `http` on port 80 (AL-10).
     pub(crate) fn find_self(&self, side: Side) -> Option<&Entry> {
         let any = || self.any.find(side, Protocol::Url(&Scheme::HTTP), 80);
         self.to_self.or_else(any).map(|id| self.entry(id))
     }
 
-    /// The entry of the deny list that answers for a component of the app. Scheme and port lead nowhere else, so an entry
-    /// for the name covers it on all of them, and one for every host if it covers `http` on port 80 (clause AL-10).
+    /// The entry of the deny list that answers for a component of the app. Scheme and port lead nowhere else, so an
+    /// entry for the name covers it on all of them, and one for every host if it covers `http` on port 80
+    /// (AL-10).
     pub(crate) fn denies_component(&self, name: &Name, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
         let named = self.names.get(name.as_str()).into_iter();
         let mut named = named.chain(self.cells_above(name));

@@ -1,4 +1,4 @@
-//! Which destinations a WebAssembly guest may reach.
+//! The destinations that a WebAssembly guest may reach.
 //!
 //! ```text
 //!            author                       operator
@@ -18,6 +18,8 @@
 //!
 //! State that belongs to one instance of a guest is in [`Grants`] (what it looked up) and [`Peers`] (whom it sent
 //! datagrams to). Everything else is immutable and replaced as a whole.
+//!
+//! Ids in parentheses, such as (DNS-4), are those of the rules in `docs/policy.md`.
 //!
 //! # Example
 //!

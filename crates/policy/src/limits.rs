@@ -1,4 +1,4 @@
-//! What stays shut until the operator lifts it (clauses RL-1 to RL-3), and how much may happen at once.
+//! The limits that stay shut until the operator lifts it (RL-1 to RL-3), and how much may happen at once.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub enum Limit {
     /// The limit holds.
     #[default]
     Holds,
-    /// The operator has lifted it. That permits nothing by itself (clause RL-5).
+    /// The operator has lifted it. That permits nothing by itself (RL-5).
     Lifted,
 }
 
@@ -35,22 +35,22 @@ pub struct RuntimeLimits {
 }
 
 impl RuntimeLimits {
-    /// Whether RL-1 refuses `port` on this address.
+    /// True if RL-1 refuses `port` on this address.
     pub(crate) fn shuts_loopback_port(&self, address: Address, port: u16) -> bool {
         port < 1024 && !self.loopback_ports.contains(port) && address.reads_as_loopback()
     }
 
-    /// Whether RL-3 refuses this address.
+    /// True if RL-3 refuses this address.
     pub(crate) fn shuts_address(&self, address: Address) -> bool {
         self.link_local == Limit::Holds
             && (address.reads_as_link_local() || address.reads_as_metadata_service())
     }
 }
 
-/// How much a guest and all guests together may hold at once.
+/// The numbers of what a guest and all guests together may hold at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quotas {
-    /// Open sockets of one instance, counted from creation (clause Q-1). Default 256.
+    /// Open sockets of one instance, counted from creation. Default 256.
     pub sockets_per_instance: u32,
     /// Open sockets of the process. Default 4096; the runtime keeps it below half the file-descriptor limit.
     pub sockets_per_process: u32,
@@ -58,17 +58,17 @@ pub struct Quotas {
     pub sockets_per_component: Option<u32>,
     /// Spin's `max_total_connections`: sockets and HTTP connections of the process. Default: no limit of its own.
     pub total_connections: Option<u32>,
-    /// Look-ups of one instance under way at once (clause DNS-12). Default 16.
+    /// Look-ups of one instance under way at once (DNS-12). Default 16.
     pub lookups_in_flight: u32,
-    /// How long a look-up may take (clause DNS-12). Default 5 seconds.
+    /// The time that a look-up may take (DNS-12). Default 5 seconds.
     pub lookup_time: Duration,
-    /// Addresses taken from one answer (clause DNS-12). Default 64.
+    /// Addresses taken from one answer (DNS-12). Default 64.
     pub lookup_addresses: usize,
-    /// Names with grants of one instance (clause DNS-12). Default 256.
+    /// Names with grants of one instance (DNS-12). Default 256.
     pub granted_names: usize,
-    /// Peers whose datagrams an instance receives (clause HL-4). Default 1024.
+    /// Peers whose datagrams an instance receives (HL-4). Default 1024.
     pub peers: usize,
-    /// How long a peer is remembered after the last datagram sent to it (clause HL-4). Default 120 seconds.
+    /// The time that a peer is remembered after the last datagram sent to it (HL-4). Default 120 seconds.
     pub peer_idle: Duration,
 }
 
@@ -89,7 +89,7 @@ impl Default for Quotas {
     }
 }
 
-/// What is held at the moment of an attempt, counted by the gate.
+/// The counts of what is held at the moment of an attempt, kept by the gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Open sockets of the instance, and its exchanges of outgoing HTTP.
@@ -98,7 +98,7 @@ pub struct Usage {
     pub sockets_of_component: u32,
     /// Open sockets of the process, and its connections of outgoing HTTP.
     pub sockets_of_process: u32,
-    /// How many of those that the process may have are kept for other components (clause ISO-1).
+    /// The number of those that the process may have which are kept for other components (ISO-1).
     pub kept_for_others: u32,
     /// Sockets and HTTP connections of the process.
     pub connections_of_process: u32,

@@ -1,4 +1,4 @@
-//! Where a value was written.
+//! The place where a value was written.
 
 use std::fmt;
 use std::ops::Range;

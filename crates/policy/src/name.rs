@@ -28,7 +28,8 @@ impl Name {
     /// Refuses what cannot be a host's name in the DNS (RFC 1035 §2.3.4 for the lengths), and every spelling of an
     /// IPv4 address ([`NameError::IsAddress`]).
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        // A spelling has at most four bytes for each byte of its name, and mapping one takes time by its length (ISO-2).
+        // A spelling has at most four bytes for each byte of its name, and mapping one takes time by its length
+        // (ISO-2).
         if text.len() > MAX_SPELLING {
             return Err(NameError::TooLong);
         }
@@ -46,24 +47,24 @@ impl Name {
         &self.0
     }
 
-    /// Whether this is `localhost` or a name under `.localhost`, which never leave the machine (RFC 6761 §6.3).
+    /// True if this is `localhost` or a name under `.localhost`, which never leave the machine (RFC 6761 §6.3).
     pub fn is_localhost(&self) -> bool {
         self.is_or_is_under("localhost")
     }
 
-    /// Whether this is a name of the app that asks: `self`, or `self.alt`, which Spin's SDKs write. Such names never
-    /// reach the network over HTTP (clause AL-10).
+    /// True if this is a name of the app that asks: `self`, or `self.alt`, which Spin's SDKs write. Such names never
+    /// reach the network over HTTP (AL-10).
     pub fn is_the_app_itself(&self) -> bool {
         matches!(self.as_str(), "self" | "self.alt")
     }
 
-    /// Whether this is a name for a component of the same app, under `spin.internal`. Such names never reach the
-    /// network (clause AL-7).
+    /// True if this is a name for a component of the same app, under `spin.internal`. Such names never reach the
+    /// network (AL-7).
     pub fn is_service_chaining(&self) -> bool {
         self.is_or_is_under("spin.internal")
     }
 
-    /// Whether the name has more than one label. Search domains apply only to names without a dot (clause DNS-2).
+    /// True if the name has more than one label. Search domains apply only to names without a dot (DNS-2).
     pub fn has_dot(&self) -> bool {
         self.0.contains('.')
     }
@@ -80,17 +81,17 @@ impl Name {
     }
 }
 
-/// How a name is written, as far as it says where to look for it. The [`Name`] is the same.
+/// The spelling of a name, as far as it says where to look for it. The [`Name`] is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Spelling {
-    /// With the dot of the root at its end: it is that name, and no search domain is for it (clause DNS-2).
+    /// With the dot of the root at its end: it is that name, and no search domain is for it (DNS-2).
     Absolute,
     /// Without: search domains may be for it.
     Relative,
 }
 
 impl Spelling {
-    /// How `text`, which [`Name::parse`] takes, writes a name.
+    /// The spelling of `text`, which [`Name::parse`] takes.
     pub fn of(text: &str) -> Self {
         if text.ends_with(DOTS) {
             Self::Absolute
@@ -100,7 +101,7 @@ impl Spelling {
     }
 }
 
-/// What stands where a host belongs: a name or an address.
+/// A host: a name or an address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Host {
     /// A DNS name.
@@ -130,7 +131,7 @@ impl Host {
     }
 }
 
-/// Why a text is no DNS name.
+/// The reason why a text is no DNS name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
@@ -160,7 +161,7 @@ pub enum NameError {
     BadAddress,
 }
 
-/// What UTS 46 takes for the dot between labels.
+/// The characters that UTS 46 takes for the dot between labels.
 const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
 /// Bytes of the longest spelling of a name that is looked at.
@@ -207,7 +208,7 @@ fn check_labels(name: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-/// Whether the last label is a number in decimal or hexadecimal: the WHATWG URL standard's "ends in a number".
+/// True if the last label is a number in decimal or hexadecimal: the WHATWG URL standard's "ends in a number".
 fn ends_in_a_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     let hexadecimal = last

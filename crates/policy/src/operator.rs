@@ -5,7 +5,7 @@ use crate::{DenyList, Quotas, RuntimeLimits};
 /// The operator's part of a policy. By default the deny list is empty, the runtime limits hold and the quotas
 /// have their defaults.
 ///
-/// It is immutable: a changed deny list makes a new one, which takes the old one's place at once (clause DL-9).
+/// It is immutable: a changed deny list makes a new one, which takes the old one's place at once (DL-9).
 #[derive(Clone, Debug, Default)]
 pub struct Operator {
     /// Layer 2: what nobody may reach.

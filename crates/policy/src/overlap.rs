@@ -1,4 +1,4 @@
-//! What of an entry is left, given everything that keeps destinations out (clauses VAL-2 and VAL-5).
+//! The part of an entry that is left, given everything that keeps destinations out (VAL-2, VAL-5).
 //!
 //! ```text
 //! Operator ──► KeptOut ◄── Entry

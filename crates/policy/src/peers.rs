@@ -1,4 +1,4 @@
-//! Whom an instance has sent datagrams to, and may therefore hear from (clause HL-4).
+//! The peers that an instance has sent datagrams to, and may therefore hear from (HL-4).
 //!
 //! A bounded table with the time of the last datagram sent. A peer that was idle too long is forgotten; when the
 //! table is full the one that was idle longest makes room, so that a guest which talks to many peers hears from
@@ -37,19 +37,19 @@ impl Peers {
         }
     }
 
-    /// Whether a datagram from `peer` at `now` is an answer.
+    /// True if a datagram from `peer` at `now` is an answer.
     pub fn knows(&self, peer: Endpoint, now: Instant) -> bool {
         self.last_sent
             .get(&peer)
             .is_some_and(|sent| now.saturating_duration_since(*sent) <= self.idle)
     }
 
-    /// How many peers the table holds, forgotten ones that still take room included.
+    /// The number of peers in the table, forgotten ones that still take room included.
     pub fn len(&self) -> usize {
         self.last_sent.len()
     }
 
-    /// Whether nothing was sent yet.
+    /// True if nothing was sent yet.
     pub fn is_empty(&self) -> bool {
         self.last_sent.is_empty()
     }

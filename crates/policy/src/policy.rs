@@ -1,6 +1,6 @@
 //! The decider: the one function that judges every way out.
 //!
-//! An [`Attempt`] passes the layers in order, and the first that refuses gives the reason (clause ORD-1):
+//! An [`Attempt`] passes the layers in order, and the first that refuses gives the reason (ORD-1):
 //!
 //! | layer | refuses | consults |
 //! | --- | --- | --- |
@@ -14,7 +14,7 @@
 //! allocates nothing; what a message needs is made from the [`Denial`] by whoever wants the message.
 //!
 //! Every remote address is a canonical [`Address`] by the time it gets here. What it embeds is judged by layers 1
-//! to 3 as well, and never permits anything in layer 4 (clause HL-7).
+//! to 3 as well, and never permits anything in layer 4 (HL-7).
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::{
     Operator, Permit, Protocol, Reason, RequestMethod, Rule, Situation, Transport,
 };
 
-/// What one component may reach: its author's allow list within the operator's limits. Cheap to clone.
+/// The policy of one component: its author's allow list within the operator's limits. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Policy {
     component: Arc<str>,
@@ -32,7 +32,7 @@ pub struct Policy {
     operator: Arc<Operator>,
 }
 
-/// What one layer says to an attempt.
+/// The answer of one layer to an attempt.
 #[derive(Clone, Debug)]
 pub enum LayerAnswer<'p> {
     /// Nothing against it.
@@ -90,7 +90,7 @@ impl Policy {
     }
 
     /// Every refusal of an attempt, the one that [`decide`](Self::decide) gives first: what has to be changed before it
-    /// is permitted (clause RSN-5). Where a hard limit refuses there is nothing to change, and it is told alone.
+    /// is permitted (RSN-5). Where a hard limit refuses there is nothing to change, and it is told alone.
     ///
     /// This is for those who tell people, not for judging: it asks all layers and allocates.
     pub fn denials<'p>(&'p self, attempt: &Attempt<'_>, situation: &Situation<'p>) -> Vec<Denial<'p>> {
@@ -111,7 +111,7 @@ impl Policy {
         denials
     }
 
-    /// What stands behind a request that is refused by its name, where the addresses of the name are known already.
+    /// The denial behind a request that is refused by its name, where the addresses of the name are known already.
     fn shut_behind(&self, attempt: &Attempt<'_>) -> Option<Denial<'_>> {
         match *attempt {
             Attempt::Request {
@@ -125,7 +125,7 @@ impl Policy {
         }
     }
 
-    /// What one layer alone says, for explanations. [`decide`](Self::decide) is the first refusal of all layers.
+    /// The answer of one layer alone, for explanations. [`decide`](Self::decide) is the first refusal of all layers.
     pub fn ask<'p>(
         &'p self,
         layer: Layer,
@@ -297,7 +297,7 @@ impl Policy {
         }
         match *attempt {
             // A socket reaches nobody. With an empty list it can be neither bound nor connected, and the denial of that
-            // says where the guest would have gone (clauses ORD-2 and RSN-2).
+            // says where the guest would have gone (ORD-2, RSN-2).
             Attempt::CreateSocket { .. } => Ok(Rule::Harmless),
             Attempt::Bind { .. } if self.allow.is_empty() => Err(Denial::new(Reason::AllowNone)),
             Attempt::Bind { .. } => Ok(Rule::Harmless),
@@ -410,7 +410,8 @@ impl Policy {
             })
     }
 
-    /// Clause DNS-9: a server must not turn a name into this machine or link, unless somebody who may say so did.
+    /// The rebinding guard (DNS-9): a server must not turn a name into this machine or link, unless somebody who may
+    /// say so did.
     fn guard_rebinding(
         &self,
         name: &Name,
@@ -439,7 +440,7 @@ impl Policy {
         let quotas = &self.operator.quotas;
         let usage = situation.usage;
         let reached = |limit: Option<u32>, used: u32| limit.is_some_and(|limit| used >= limit);
-        // Sockets and connections of HTTP share their bounds (clause Q-4), but not the word for it.
+        // Sockets and connections of HTTP share their bounds, but not the word for it.
         let too_many = |reason: Reason| {
             let of_process = usage.sockets_of_process.saturating_add(usage.kept_for_others);
             if usage.sockets_of_instance >= quotas.sockets_per_instance {
@@ -469,12 +470,12 @@ impl Policy {
     }
 }
 
-/// Clause HL-3: only what the system would choose itself.
+/// True if the guest chose a local address or port: only what the system would choose itself is permitted (HL-3).
 fn chosen_local(local: SocketAddr) -> bool {
     !local.ip().is_unspecified() || local.port() != 0
 }
 
-/// Clauses HL-5 and HL-6.
+/// The reason why no guest reaches `remote`, if it is such an address (HL-5, HL-6).
 fn unreachable_remote(remote: Endpoint) -> Option<Reason> {
     if remote.port == 0 {
         Some(Reason::HardPortZero)
@@ -487,7 +488,7 @@ fn unreachable_remote(remote: Endpoint) -> Option<Reason> {
     }
 }
 
-/// Where a permit leads to. To receive a datagram is no way out.
+/// The destination that a permit leads to. To receive a datagram is no way out.
 fn way_out(attempt: &Attempt<'_>) -> Option<Endpoint> {
     match attempt {
         Attempt::Receive { .. } => None,

@@ -43,7 +43,7 @@ impl PortRange {
         self.last
     }
 
-    /// Whether `port` lies in the range.
+    /// True if `port` lies in the range.
     pub const fn contains(self, port: u16) -> bool {
         self.first <= port && port <= self.last
     }
@@ -81,18 +81,18 @@ impl PortSet {
         text.split(',').map(|part| parse_range(part.trim())).collect()
     }
 
-    /// Whether `port` is in the set.
+    /// True if `port` is in the set.
     pub fn contains(&self, port: u16) -> bool {
         let at = self.0.partition_point(|range| range.last < port);
         self.0.get(at).is_some_and(|range| range.contains(port))
     }
 
-    /// Whether no port is in the set.
+    /// True if no port is in the set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether every port from 1 to 65535 is in the set.
+    /// True if every port from 1 to 65535 is in the set.
     pub fn is_all(&self) -> bool {
         self.0 == [PortRange::ALL]
     }
@@ -164,12 +164,15 @@ impl fmt::Display for PortSet {
     }
 }
 
-/// Why a text is not a port, range of ports or list of these.
+/// The reason why a text is not a port, range of ports or list of these.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PortsError {
     /// Not a number.
-    #[error("`{}` is not a port: write a number from 1 to 65535, a range such as `8000-8100`, or `*`", text::excerpt(.0))]
+    #[error(
+        "`{}` is not a port: write a number from 1 to 65535, a range such as `8000-8100`, or `*`",
+        text::excerpt(.0)
+    )]
     NotANumber(String),
     /// More than 65535.
     #[error("`{}` is not a port: the highest is 65535", text::excerpt(.0))]

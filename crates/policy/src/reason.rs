@@ -1,10 +1,10 @@
-//! Why an attempt was refused: one closed list, with the code, the sentence and the layer side by side.
+//! The reason why an attempt was refused: one closed list, with the code, the sentence and the layer side by side.
 
 use std::fmt;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $layer:ident, $sentence:literal;)*) => {
-        /// Why an attempt was refused (clause RSN-1).
+        /// The reason why an attempt was refused (RSN-1).
         ///
         /// The list may grow; a code is never renamed. The same code stands in the audit log, in metrics, and in
         /// what `check` and `explain` say.
@@ -23,7 +23,7 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $code),* }
             }
 
-            /// What the code means, as a sentence without a full stop.
+            /// The meaning of the code, as a sentence without a full stop.
             pub const fn sentence(self) -> &'static str {
                 match self { $(Self::$variant => $sentence),* }
             }
@@ -37,99 +37,99 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Clause HL-1.
+    /// Listening (HL-1).
     HardListen = "hard.listen", Hard, "a guest cannot listen";
-    /// Clause HL-2.
+    /// Accepting (HL-2).
     HardAccept = "hard.accept", Hard, "a guest cannot accept connections";
-    /// Clause HL-3.
+    /// A chosen local address or port (HL-3).
     HardBind = "hard.bind", Hard, "a guest cannot choose a local address or port";
-    /// Clause HL-5.
+    /// Multicast and broadcast (HL-5).
     HardMulticast = "hard.multicast", Hard, "multicast and broadcast cannot be reached";
-    /// Clause HL-4.
+    /// A datagram that nobody was asked for (HL-4).
     HardUnsolicited = "hard.unsolicited", Hard, "a datagram came from where this instance has sent nothing";
-    /// Clause HL-6.
+    /// Port 0 (HL-6).
     HardPortZero = "hard.port-zero", Hard, "port 0 is not a destination";
-    /// Clause HL-6.
+    /// An unspecified address (HL-6).
     HardUnspecified = "hard.unspecified", Hard, "the unspecified address is not a destination";
 
-    /// Clauses DL-1, DL-3 and DL-8.
+    /// A denied host (DL-1, DL-3, DL-8).
     DenyHost = "deny.host", DenyList, "the operator's deny list names this host";
-    /// Clause DL-5.
+    /// An address of a denied name (DL-5).
     DenyNameAddress = "deny.name-address", DenyList, "this is an address of a name on the operator's deny list";
-    /// Clause DL-4.
+    /// An alias of a denied name (DL-4).
     DenyCname = "deny.cname", DenyList, "the name is an alias of one on the operator's deny list";
-    /// Clauses DL-6 and DL-7.
+    /// An address in a denied network (DL-6, DL-7).
     DenyNetwork = "deny.network", DenyList, "the address lies in a network that the operator denies";
 
-    /// Clause RL-1.
+    /// A privileged port of loopback (RL-1).
     RuntimeLoopbackPort = "runtime.loopback-port", RuntimeLimits,
         "loopback ports below 1024 stay shut until the operator lifts them";
-    /// Clause RL-2.
+    /// UDP, unless it is lifted (RL-2).
     RuntimeUdp = "runtime.udp", RuntimeLimits, "UDP stays shut until the operator lifts it";
-    /// Clause RL-3.
+    /// A link-local or metadata address (RL-3).
     RuntimeLinkLocal = "runtime.link-local", RuntimeLimits,
         "link-local and instance-metadata addresses stay shut until the operator lifts them";
 
-    /// Clause ORD-2.
+    /// An empty list (ORD-2).
     AllowNone = "allow.none", AllowList, "allowed_outbound_hosts is empty";
     /// The code is that of a dependency, which has only what it inherits from its component.
     AllowNotInherited = "allow.not-inherited", AllowList,
         "this is a dependency that does not inherit allowed_outbound_hosts from its component";
     /// No entry covers the destination, and none comes close.
     AllowNoMatch = "allow.no-match", AllowList, "no entry of allowed_outbound_hosts covers this";
-    /// Clause AL-3.
+    /// Another protocol than the entries are for (AL-3).
     AllowScheme = "allow.scheme", AllowList, "an entry names this host, but not this protocol";
     /// An entry names the host, but not the port.
     AllowPort = "allow.port", AllowList, "an entry names this host, but not this port";
-    /// Clause DNS-3: an address is reached by way of a name only after the guest has looked the name up.
+    /// An address of a name that the guest has not looked up: only a look-up grants it (DNS-3).
     AllowNameNotLookedUp = "allow.name-not-looked-up", AllowList,
         "entries name hosts by name, and this instance looked up none that answered with this address";
-    /// Clause DNS-4.
+    /// A grant that a newer answer ended (DNS-4).
     GrantReplaced = "grant.replaced", AllowList,
         "a look-up granted this address once, and a newer answer for the name no longer has it";
-    /// Clause DNS-12.
+    /// A grant that made room for newer ones (DNS-12).
     GrantEvicted = "grant.evicted", AllowList,
         "a look-up granted this address once, and so many names were looked up since that it made room for them";
 
-    /// Clause DNS-1.
+    /// A name that no entry lets sockets have (DNS-1).
     DnsNameNotAllowed = "dns.name-not-allowed", AllowList,
         "no entry that sockets can use covers this name, so it cannot be looked up";
-    /// Clause DNS-9.
+    /// An answer that leads to this machine or link (DNS-9).
     DnsRebinding = "dns.rebinding", AllowList,
         "a name that is not localhost answered with an address of this machine or link";
 
-    /// Clause AL-6.
+    /// The method CONNECT (AL-6).
     HttpConnectMethod = "http.connect-method", Hard, "the method CONNECT would relay anywhere";
     /// The URL of a request is for no host that can be judged, or reads as if it were for another.
     HttpHost = "http.host", Hard,
         "the URL of the request is not http(s)://HOST[:PORT]/PATH with a name or an address as its host";
 
-    /// Clause Q-1.
+    /// Too many sockets.
     QuotaSockets = "quota.sockets", Quotas, "too many sockets are open";
-    /// Clause DNS-12.
+    /// Too many look-ups (DNS-12).
     QuotaLookups = "quota.lookups", Quotas, "too many look-ups are in flight";
-    /// Clause Q-2.
+    /// Too many connections.
     QuotaConnections = "quota.connections", Quotas, "too many connections are open";
 
-    /// Clause RSN-6: whoever wants everything recorded wants nothing done that is not.
+    /// An audit log that cannot be written: whoever wants everything recorded wants nothing done that is not (RSN-6).
     AuditUnavailable = "audit.unavailable", Hard,
         "the audit log cannot be written, and `--audit-required` lets nothing pass that is not in it";
-    /// Clause ORD-4.
+    /// An error of our own (ORD-4).
     ErrorInternal = "error.internal", Hard, "an error on the way to the decision, which denies";
 }
 
-/// The layers in the order in which they are asked (clause ORD-1).
+/// The layers in the order in which they are asked (ORD-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
-    /// What nobody can lift.
+    /// Limits that nobody can lift.
     Hard,
     /// The operator's deny list.
     DenyList,
-    /// What only the operator can lift.
+    /// Limits that only the operator can lift.
     RuntimeLimits,
     /// The author's allow list and the grants that came of it.
     AllowList,
-    /// How much at once.
+    /// Bounds on how much there is at once.
     Quotas,
 }
 

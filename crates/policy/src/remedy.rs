@@ -1,4 +1,4 @@
-//! What would permit a refused attempt (clause RSN-2), and nothing wider than that (clause RSN-5).
+//! The remedy that would permit a refused attempt (RSN-2), and nothing wider than that (RSN-5).
 //!
 //! An entry has the port of the attempt. A look-up has none: there it is the port of the entry that names the host
 //! already, for another protocol, and else one that the author has to fill in, since only he knows the service.
@@ -28,7 +28,7 @@ pub enum Remedy {
     Undeny {
         /// The entry or network as written.
         text: String,
-        /// Where it stands.
+        /// The place where it stands.
         location: Location,
     },
 }
@@ -60,7 +60,7 @@ fn undeny(denial: &Denial<'_>) -> Option<Remedy> {
     })
 }
 
-/// Where it leads, which for a request is known only where no name has to be looked up.
+/// The address that the attempt leads to, which for a request is known only where no name has to be looked up.
 fn remote_of(attempt: &Attempt<'_>) -> Option<Endpoint> {
     match attempt {
         Attempt::Request {
@@ -127,7 +127,7 @@ fn only_port(entry: &Entry, name: &Name) -> Option<u16> {
     }
 }
 
-/// As an entry the name means the app itself or one of its components, which only requests reach (clause AL-7).
+/// As an entry the name means the app itself or one of its components, which only requests reach (AL-7).
 fn stays_inside(name: &Name) -> bool {
     name.is_service_chaining() || name.is_the_app_itself()
 }

@@ -62,8 +62,8 @@ impl Scheme {
         }
     }
 
-    /// The scheme that this one most likely was meant to be: one of HTTP or of sockets that is a letter away from it, or
-    /// has two letters the other way round.
+    /// The scheme that this one most likely was meant to be: one of HTTP or of sockets that is a letter away from it,
+    /// or has two letters the other way round.
     pub fn misspelled(&self) -> Option<&'static str> {
         let written = self.as_str();
         let known = ["https", "http", "tcp", "udp"];
@@ -74,7 +74,7 @@ impl Scheme {
         }
     }
 
-    /// The port that a URL without one means, where the scheme has such a port (clause AL-1).
+    /// The port that a URL without one means, where the scheme has such a port (AL-1).
     pub fn default_port(&self) -> Option<u16> {
         match self.as_str() {
             "http" => Some(80),
@@ -88,7 +88,7 @@ impl Scheme {
     }
 }
 
-/// Whether one letter more, less, another one, or two that are swapped make the one of the other.
+/// True if one letter more, less, another one, or two that are swapped make the one of the other.
 fn is_one_slip_away(written: &[u8], meant: &[u8]) -> bool {
     let same = written.iter().zip(meant).take_while(|(a, b)| a == b).count();
     let (written, meant) = (&written[same..], &meant[same..]);
@@ -113,7 +113,7 @@ impl fmt::Debug for Scheme {
     }
 }
 
-/// What an attempt speaks: a raw transport, or a URL scheme over TCP.
+/// The protocol that an attempt speaks: a raw transport, or a URL scheme over TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol<'a> {
     /// A raw socket.
@@ -123,12 +123,13 @@ pub enum Protocol<'a> {
 }
 
 impl Protocol<'_> {
-    /// Whether `name` is not a host under this protocol but the app itself, which only requests reach (clause AL-10).
+    /// True if `name` is not a host under this protocol but the app itself, which only requests reach (AL-10).
     pub(crate) fn reaches_the_app(self, name: &Name) -> bool {
         self.speaks_http() && name.is_the_app_itself()
     }
 
-    /// Whether `name` is not a host under this protocol but a component of the app, which only requests reach (clause AL-7).
+    /// True if `name` is not a host under this protocol but a component of the app, which only requests reach
+    /// (AL-7).
     pub(crate) fn reaches_a_component(self, name: &Name) -> bool {
         self.speaks_http() && name.is_service_chaining()
     }

@@ -1,5 +1,5 @@
-//! Which addresses are not globally reachable, by the IANA special-purpose address registries: what `private`
-//! means in `block_networks` (clause DL-7).
+//! The addresses that are not globally reachable, by the IANA special-purpose address registries: what `private`
+//! means in `block_networks` (DL-7).
 //!
 //! The registries nest: 192.0.0.0/24 is not globally reachable, 192.0.0.9 inside it is. So both columns are kept,
 //! and the longest prefix that holds the address says which it is. Multicast has registries of its own and is
@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::Address;
 
-/// Whether some reading of the address, itself or an embedded IPv4 address, is not globally reachable.
+/// True if some reading of the address, itself or an embedded IPv4 address, is not globally reachable.
 pub(crate) fn is_private(address: Address) -> bool {
     address.readings().any(|reading| match reading.ip() {
         IpAddr::V4(ip) => is_private_v4(ip),
@@ -63,7 +63,7 @@ fn length_of(bits: u32) -> u8 {
     u8::try_from(bits).unwrap_or(u8::MAX)
 }
 
-/// What the registry says of a prefix.
+/// The answer of the registry for a prefix.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
     Global,

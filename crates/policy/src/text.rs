@@ -1,4 +1,4 @@
-//! Text of others in what people read: messages, lines of a log, terminals (policy clause RSN-4).
+//! Text of others in what people read: messages, lines of a log, terminals (RSN-4).
 //!
 //! There are three ways, by who reads it and whether somebody may need to know what exactly was written:
 //!
@@ -32,8 +32,8 @@ pub fn excerpt(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Shows `text` with everything escaped that a terminal or log could take for more than text. Quotes and backslashes stay
-/// as they are.
+/// Shows `text` with everything escaped that a terminal or log could take for more than text. Quotes and backslashes
+/// stay as they are.
 pub fn message(text: &str) -> impl fmt::Display + '_ {
     Escaped(Cow::Borrowed(text))
 }
@@ -48,8 +48,8 @@ pub fn path(path: &Path) -> impl fmt::Display + '_ {
     Escaped(path.to_string_lossy())
 }
 
-/// The first 300 characters of what somebody writes, escaped as [`message`] does, and `…` where more would follow: that is
-/// not even written out, since a guest can make its texts as large as its memory.
+/// The first 300 characters of what somebody writes, escaped as [`message`] does, and `…` where more would follow: that
+/// is not even written out, since a guest can make its texts as large as its memory.
 pub fn begin(text: fmt::Arguments<'_>) -> String {
     let mut beginning = Beginning {
         shown: String::new(),

@@ -1,5 +1,5 @@
-//! Users and passwords in URLs, which no message shows: what was mistaken for an entry is often copied from the settings
-//! of a client.
+//! Users and passwords in URLs, which no message shows: what was mistaken for an entry is often copied from the
+//! settings of a client.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -21,12 +21,12 @@ pub fn without_user_info(text: &str) -> Cow<'_, str> {
     shown
 }
 
-/// What ends a word, each one byte long.
+/// True for a character that ends a word, each one byte long.
 fn ends_a_word(c: char) -> bool {
     c.is_ascii_whitespace() || c == '"' || c == '\''
 }
 
-/// Where user and password stand in a word; it may hold several URLs, or one without its scheme.
+/// The places of user and password in a word; it may hold several URLs, or one without its scheme.
 fn user_infos(word: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut start = 0;

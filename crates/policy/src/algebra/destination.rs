@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{Host, Protocol, Scheme, Transport};
 
-/// What is spoken with a destination; a [`Protocol`] that owns its scheme.
+/// The protocol that is spoken with a destination; a [`Protocol`] that owns its scheme.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {
     /// A raw socket.
@@ -16,7 +16,7 @@ pub enum Channel {
 /// A protocol, a host and a port. For a socket and a name it is what the guest reaches after looking the name up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
-    /// What is spoken.
+    /// The protocol that is spoken.
     pub channel: Channel,
     /// The name or the address.
     pub host: Host,

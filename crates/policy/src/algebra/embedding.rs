@@ -16,13 +16,13 @@ pub(crate) struct Embedding {
     /// The bits that make it this form, and which bits these are.
     value: u128,
     mask: u128,
-    /// Which bytes of the address hold the IPv4 address.
+    /// The bytes of the address that hold the IPv4 address.
     bytes: [usize; 4],
     /// Bits that are flipped on the way (Teredo's client).
     flip: u32,
 }
 
-/// Which addresses of a network have an IPv4 address by a form.
+/// The extent to which the addresses of a network have an IPv4 address by a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Certainty {
     /// All of them.
@@ -95,7 +95,7 @@ impl Embedding {
         })
     }
 
-    /// Which addresses of `within` embed something by this form.
+    /// The extent to which addresses of `within` embed something by this form.
     pub(crate) fn certainty(&self, within: Ipv6Net) -> Certainty {
         let local_translation = Self::ALL[2].value;
         if self.mask & !u128::from(within.netmask()) != 0 {
@@ -130,7 +130,8 @@ impl Embedding {
     }
 }
 
-/// What the free bits of an example are set to. The second and third are neither zero nor an ISATAP identifier.
+/// The values that the free bits of an example are set to. The second and third are neither zero nor an ISATAP
+/// identifier.
 const FILLERS: [u128; 4] = [0, 1, 0x0101_0101_0101_0101_0101_0101_0101_0101, u128::MAX];
 
 /// Addresses of `within` for examples: a few that differ in the bits that `within` leaves open.

@@ -45,7 +45,7 @@ impl Protocols {
         Self::new([Transport::Udp], Urls::NONE)
     }
 
-    /// What an entry of this scheme permits on the allow list: [`EntryScheme::permits`] as a set.
+    /// The protocols that an entry of this scheme permits on the allow list: [`EntryScheme::permits`] as a set.
     pub fn permitted_by(scheme: &EntryScheme) -> Self {
         match scheme {
             EntryScheme::Any => Self::all(),
@@ -54,7 +54,7 @@ impl Protocols {
         }
     }
 
-    /// What an entry of this scheme denies on the deny list: [`EntryScheme::denies`] as a set.
+    /// The protocols that an entry of this scheme denies on the deny list: [`EntryScheme::denies`] as a set.
     pub fn denied_by(scheme: &EntryScheme) -> Self {
         match scheme {
             EntryScheme::Any => Self::all(),
@@ -64,7 +64,7 @@ impl Protocols {
         }
     }
 
-    /// Whether the protocol is in the set.
+    /// True if the protocol is in the set.
     pub fn contains(&self, protocol: Protocol<'_>) -> bool {
         match protocol {
             Protocol::Socket(transport) => self.transports.contains(&transport),
@@ -72,12 +72,12 @@ impl Protocols {
         }
     }
 
-    /// Whether there is none in it.
+    /// True if there is none in it.
     pub fn is_empty(&self) -> bool {
         self.transports.is_empty() && self.urls == Urls::NONE
     }
 
-    /// Whether any URL scheme is in the set.
+    /// True if any URL scheme is in the set.
     pub fn has_urls(&self) -> bool {
         self.urls != Urls::NONE
     }

@@ -11,7 +11,7 @@ use crate::{Entry, EntryPorts, EntryScheme, Host, HostPattern, PortRange, PortSe
 /// A set of destinations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
-    /// What is spoken.
+    /// The protocols that are spoken.
     pub protocols: Protocols,
     /// With whom.
     pub hosts: Hosts,
@@ -24,7 +24,7 @@ pub struct Region {
 pub enum Hosts {
     /// Those that the pattern matches.
     Pattern(HostPattern),
-    /// The addresses of `within` that embed an IPv4 address of `network` (clause HL-7).
+    /// The addresses of `within` that embed an IPv4 address of `network` (HL-7).
     Embedding {
         /// IPv6 addresses.
         within: Ipv6Net,
@@ -34,18 +34,18 @@ pub enum Hosts {
 }
 
 impl Region {
-    /// What an entry of the allow list permits: one region for each of its hosts, and for each of its schemes
-    /// where these have ports of their own.
+    /// The regions that an entry of the allow list permits: one region for each of its hosts, and for each of its
+    /// schemes where these have ports of their own.
     pub fn permitted_by(entry: &Entry) -> Vec<Self> {
         Self::of(entry, Protocols::permitted_by)
     }
 
-    /// What an entry of the deny list denies.
+    /// The regions that an entry of the deny list denies.
     pub fn denied_by(entry: &Entry) -> Vec<Self> {
         Self::of(entry, Protocols::denied_by)
     }
 
-    /// Whether the destination is in the region.
+    /// True if the destination is in the region.
     pub fn contains(&self, destination: &Destination) -> bool {
         self.protocols.contains(destination.channel.protocol())
             && self.hosts.contain(&destination.host)
@@ -76,7 +76,7 @@ impl Region {
         products.collect()
     }
 
-    /// The app itself is one destination, `http` on port 80, whatever the entry's scheme and ports (clause AL-10).
+    /// The app itself is one destination, `http` on port 80, whatever the entry's scheme and ports (AL-10).
     fn product(protocols: &Protocols, host: &HostPattern, ports: &PortSet) -> Self {
         let hosts = Hosts::Pattern(host.clone());
         match host {

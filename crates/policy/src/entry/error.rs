@@ -80,12 +80,12 @@ impl EntryError {
         }
     }
 
-    /// Where it was written.
+    /// The place where it was written.
     pub fn location(&self) -> &Location {
         &self.0.location
     }
 
-    /// What is wrong.
+    /// The mistake.
     pub fn problem(&self) -> &EntryProblem {
         &self.0.problem
     }
@@ -95,14 +95,14 @@ impl EntryError {
         self.0.span.clone()
     }
 
-    /// An entry that can be read and most likely means what the writer meant. `:PORT` at its end stands for the port of the
-    /// service, which only the writer knows.
+    /// An entry that can be read and most likely means what the writer meant. `:PORT` at its end stands for the port of
+    /// the service, which only the writer knows.
     pub fn instead(&self) -> Option<&str> {
         self.0.instead.as_deref()
     }
 }
 
-/// What a word that is most likely no host stands for, on every port.
+/// The networks that a word which is most likely no host stands for, on every port.
 fn networks_called(word: &str) -> Option<&'static str> {
     match word {
         "loopback" => Some("*://{127.0.0.0/8,[::1]}:*"),

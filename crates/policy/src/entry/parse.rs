@@ -70,7 +70,7 @@ fn without_separator(text: &str) -> EntryProblem {
     }
 }
 
-/// What stands behind a comma, a semicolon or white space and has a scheme of its own.
+/// The text behind a comma, a semicolon or white space, if it has a scheme of its own.
 fn second_entry(rest: &str) -> Option<&str> {
     // Most entries have none of these, and are looked through no further.
     let separated = |b: u8| matches!(b, b',' | b';' | b' ' | b'\t' | b'\n');
@@ -117,7 +117,7 @@ fn split_host(rest: &str) -> Result<(&str, Option<&str>), Mistake<'_>> {
     }
 }
 
-/// Where a host that is no list ends: behind its brackets and prefix, or before the colon of the port.
+/// The end of a host that is no list: behind its brackets and prefix, or before the colon of the port.
 fn host_end(rest: &str) -> usize {
     if rest.starts_with('[') {
         let behind = rest.find(']').map_or(rest.len(), |bracket| bracket + 1);
@@ -143,7 +143,8 @@ fn host_end(rest: &str) -> usize {
     }
 }
 
-/// How much of `tail` is the prefix of a network: only behind what looks like an IPv4 address, else it is a path.
+/// The length of the part of `tail` that is the prefix of a network: only behind what looks like an IPv4 address, else
+/// it is a path.
 fn network_prefix(host: &str, tail: &str) -> usize {
     let numeric = !host.is_empty() && host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if numeric && tail.len() > 1 {

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::{Address, NameError, PortsError, text};
 
-/// The kinds of mistakes in an entry (clause AL-2).
+/// The kinds of mistakes in an entry (AL-2).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryProblem {

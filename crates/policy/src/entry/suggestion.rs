@@ -1,9 +1,9 @@
-//! What to write instead of an entry that cannot be read. A suggestion is offered only if it can be read itself, and
-//! if it is short enough to be copied. Nothing that was right is left out of it: of a list `{…}` only the parts that
-//! are wrong are written otherwise.
+//! The text to write instead of an entry that cannot be read. A suggestion is offered only if it can be read itself,
+//! and if it is short enough to be copied. Nothing that was right is left out of it: of a list `{…}` only the parts
+//! that are wrong are written otherwise.
 //!
 //! Where a port is missing that nobody but the writer knows, `PORT` stands for it: a suggestion of every port would be
-//! copied, and permit more than was meant (clause RSN-5).
+//! copied, and permit more than was meant (RSN-5).
 
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -75,8 +75,8 @@ fn with_some_port(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same for the deny list, where what has no scheme was meant for every one of them, and for every port where it has
-/// none: a suggestion that denies less than the operator meant would be copied.
+/// The same for the deny list, where what has no scheme was meant for every one of them, and for every port where it
+/// has none: a suggestion that denies less than the operator meant would be copied.
 pub(crate) fn to_deny(text: &str) -> Option<Box<str>> {
     let text = text.trim_end_matches('/');
     let candidates = if text.contains("://") {
@@ -116,7 +116,7 @@ fn with_host(text: &str, mistake: &Mistake<'_>) -> Option<String> {
     ))
 }
 
-/// Whether the host is the app itself or a component of it, which HTTP alone reaches.
+/// True if the host is the app itself or a component of it, which HTTP alone reaches.
 fn is_inside_the_app(text: &str) -> bool {
     let host = text.split(':').next().unwrap_or(text);
     Name::parse(host).is_ok_and(|name| name.is_the_app_itself() || name.is_service_chaining())
@@ -126,7 +126,8 @@ fn split(text: &str) -> (&str, &str) {
     text.split_once("://").unwrap_or(("*", text))
 }
 
-/// Where a scheme has a port of its own the whole was the address. Else the last group was most likely the port.
+/// The suggestions for a bare IPv6 address. Where a scheme has a port of its own the whole was the address. Else the
+/// last group was most likely the port.
 fn bracketed_ipv6(text: &str, ip: Ipv6Addr) -> Vec<String> {
     let (scheme, rest) = split(text);
     let port_split_off = rest.trim_end_matches('/').rsplit_once(':');
@@ -136,7 +137,7 @@ fn bracketed_ipv6(text: &str, ip: Ipv6Addr) -> Vec<String> {
     [whole].into_iter().chain(split_off).chain([open]).collect()
 }
 
-/// What stands before the first colon or slash of a text without `://`, if that is a scheme, and what is behind them.
+/// The text before the first colon or slash of a text without `://`, if that is a scheme, and what is behind them.
 /// What looks like a port is one: `http:80` is a host of that name.
 pub(super) fn separated(text: &str) -> Option<(&'static str, &str)> {
     let end = text.find([':', '/'])?;
@@ -165,7 +166,7 @@ fn without_scheme(text: &str) -> Vec<String> {
 }
 
 /// The same without user, path and what follows it. Of a scheme that nothing here speaks it is the entry for a socket:
-/// the one that is written would permit nothing (clause AL-9).
+/// the one that is written would permit nothing (AL-9).
 fn of_host(text: &str) -> String {
     let (scheme, rest) = split(text);
     let host = rest.rsplit('@').next().unwrap_or(rest);
@@ -195,7 +196,8 @@ fn usual_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// Where an `@` comes late, what looks like host and port may be a user and the beginning of the password.
+/// True if the text may show a password: where an `@` comes late, what looks like host and port may be a user and the
+/// beginning of the password.
 fn may_show_a_password(text: &str) -> bool {
     let (_, rest) = split(text);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);

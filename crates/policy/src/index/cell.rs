@@ -20,21 +20,21 @@ use crate::{EntryScheme, PortRange, Protocol, Scheme, Transport};
 /// The position of an entry in its list.
 pub(super) type EntryId = u32;
 
-/// Which list asks.
+/// The list that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Allow,
     Deny,
 }
 
-/// What an entry that names the host lacks to permit an attempt, the least first.
+/// The part that an entry which names the host lacks to permit an attempt, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lack {
-    /// It names the port for other protocols.
+    /// The entry names the port for other protocols.
     Protocol,
-    /// It names the protocol on other ports.
+    /// The entry names the protocol on other ports.
     Port,
-    /// It names neither.
+    /// The entry names neither.
     Both,
 }
 

@@ -133,7 +133,7 @@ impl<A: Number, T> Family<A, T> {
     }
 }
 
-/// How many stretches the last part of a search looks at: two lines of a cache for IPv4.
+/// The number of stretches that the last part of a search looks at: two lines of a cache for IPv4.
 const PACE: usize = 32;
 
 /// The values of the networks that hold an address.
@@ -188,7 +188,7 @@ impl<A: Number> Layout<A> {
         }
     }
 
-    /// What is around begins again behind a network that ended at `last`.
+    /// Closes a network that ended at `last`: what is around it begins again behind it.
     fn close(&mut self, last: A) {
         if let Some(behind) = last.next() {
             self.begin(behind, self.innermost());

@@ -1,4 +1,4 @@
-//! Whose a port is.
+//! The owners of ports.
 
 use crate::{PortRange, PortSet};
 
@@ -11,8 +11,8 @@ pub(crate) enum PortMap<Id> {
 }
 
 impl<Id: Copy + Ord> PortMap<Id> {
-    /// Where ranges overlap, the one that starts first keeps the ports: any entry that names a port will do, and
-    /// one is enough.
+    /// Compiles the map. Where ranges overlap, the one that starts first keeps the ports: any entry that names a port
+    /// will do, and one is enough.
     pub(crate) fn compile(mut ranges: Vec<(PortRange, Id)>) -> Self {
         ranges.sort_unstable_by_key(|(range, id)| (range.first(), *id));
         let mut free_from = 1;
@@ -41,7 +41,7 @@ impl<Id: Copy + Ord> PortMap<Id> {
         }
     }
 
-    /// Whose the port is.
+    /// The owner of the port.
     #[inline]
     pub(crate) fn find(&self, port: u16) -> Option<Id> {
         self.range_with(port).map(|(_, id)| *id)
@@ -52,12 +52,12 @@ impl<Id: Copy + Ord> PortMap<Id> {
         self.range_with(port).map(|(range, _)| range.last())
     }
 
-    /// Whose the lowest port is.
+    /// The owner of the lowest port.
     pub(crate) fn first(&self) -> Option<Id> {
         self.ranges().first().map(|(_, id)| *id)
     }
 
-    /// Whose the ports of the set are, ascending.
+    /// The owners of the ports of the set, ascending.
     pub(crate) fn overlapping<'a>(&'a self, ports: &'a PortSet) -> impl Iterator<Item = Id> + 'a {
         ports.ranges().iter().flat_map(|wanted| {
             self.ranges_from(wanted.first())

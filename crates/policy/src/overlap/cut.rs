@@ -1,4 +1,4 @@
-//! What is taken out of an entry, by whom, and what that leaves.
+//! The cuts of an entry, who makes them, and what they leave.
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -6,7 +6,7 @@ use super::left::host_of;
 use crate::algebra::Embedding;
 use crate::{Address, BlockedNetwork, Destination, Entry, Host, Hosts, Reason, Region};
 
-/// Who keeps something out.
+/// The party that keeps something out.
 #[derive(Clone, Copy, Debug)]
 pub enum KeptOutBy<'p> {
     /// An entry of the operator's deny list.
@@ -26,7 +26,7 @@ pub struct Cut<'p> {
     pub by: KeptOutBy<'p>,
 }
 
-/// What is left of an entry.
+/// The part that is left of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Left {
     /// All of it.

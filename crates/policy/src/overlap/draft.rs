@@ -10,7 +10,7 @@ use crate::{
     Protocol, Protocols, Reason, Region, RuntimeLimits, Scheme,
 };
 
-/// What is kept out, while it is gathered.
+/// The list of what is kept out, while it is gathered.
 #[derive(Default)]
 pub(super) struct Draft<'p> {
     pub(super) rules: Vec<Rule>,
@@ -67,7 +67,7 @@ impl<'p> Draft<'p> {
         }
     }
 
-    /// An address of denied names is denied on the ports of their entries (clause DL-5).
+    /// An address of denied names is denied on the ports of their entries (DL-5).
     fn learned(&mut self, net: IpNet, name: &Name, entries: &'p [Entry]) {
         let host = Host::Name(name.clone());
         for entry in entries {
@@ -167,8 +167,9 @@ impl<'p> Draft<'p> {
     }
 }
 
-/// Which components of the app an entry of the deny list keeps out on every port and under either scheme of requests,
-/// since these lead nowhere else (clause AL-10): those that it names, or all if it covers every host on `http`'s port.
+/// The components of the app that an entry of the deny list keeps out on every port and under either scheme of
+/// requests, since these lead nowhere else (AL-10): those that it names, or all if it covers every host on
+/// `http`'s port.
 fn denied_components(region: &Region, host: &HostPattern) -> Vec<HostPattern> {
     let denies = |scheme| region.protocols.contains(Protocol::Url(&scheme));
     let requests = denies(Scheme::HTTP) || denies(Scheme::HTTPS);
@@ -190,7 +191,7 @@ fn all_components() -> Vec<HostPattern> {
     ]
 }
 
-/// What the names of components are below.
+/// The name that the names of components are below.
 fn components() -> Name {
     Name::parse("spin.internal").expect("INVARIANT: it is a name")
 }

@@ -1,4 +1,4 @@
-//! What a new policy of a component can reach that an old one could not.
+//! The destinations that a new policy of a component can reach and an old one could not.
 //!
 //! An entry of the new policy gains something in two ways: a destination that no old entry had, or one that the
 //! old operator kept out and the new one does not. Of addresses that embed others only examples are compared.

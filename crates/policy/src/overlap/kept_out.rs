@@ -35,7 +35,7 @@ impl<'p> KeptOut<'p> {
         }
     }
 
-    /// What is taken out of an entry of the allow list. Parts may overlap.
+    /// The cuts of an entry of the allow list. Parts may overlap.
     pub fn cuts<'a>(&'a self, entry: &Entry) -> impl Iterator<Item = Cut<'p>> + use<'a, 'p> {
         let regions = Region::permitted_by(entry).into_iter();
         regions.flat_map(move |region| {
@@ -51,7 +51,7 @@ impl<'p> KeptOut<'p> {
         regions.flat_map(move |region| self.direct_cuts_of(region))
     }
 
-    /// What is left of an entry of the allow list.
+    /// The part that is left of an entry of the allow list.
     pub fn left(&self, entry: &Entry) -> Left {
         let regions = Region::permitted_by(entry);
         let all = Filter::default();
@@ -76,7 +76,7 @@ impl<'p> KeptOut<'p> {
     }
 
     /// Rules for addresses that an entry for names may run into, depending on what the names resolve to
-    /// (clause VAL-3). At most `most` of them.
+    /// (VAL-3). At most `most` of them.
     pub fn undecided(&self, entry: &Entry, most: usize) -> Vec<KeptOutBy<'p>> {
         let mut found: Vec<usize> = Vec::new();
         for region in Region::permitted_by(entry) {
@@ -158,8 +158,8 @@ impl<'p> KeptOut<'p> {
     }
 }
 
-/// Whose address rules name which ports, by protocol. Of rules for the same port the first is kept: one is enough to
-/// tell.
+/// The owners whose address rules name ports, by protocol. Of rules for the same port the first is kept: one is enough
+/// to tell.
 fn ports_of_address_rules(rules: &Rules, count: usize) -> Vec<(Channel, PortMap<usize>)> {
     let all = Protocols::all();
     let maps = rules.channels(&all).map(|channel| {
@@ -184,7 +184,7 @@ fn pattern_of(region: &Region) -> HostPattern {
     }
 }
 
-/// Whether the hosts are names whose addresses are not known.
+/// True if the hosts are names whose addresses are not known.
 fn may_resolve(hosts: &Hosts) -> bool {
     match hosts {
         Hosts::Pattern(HostPattern::Any) => true,

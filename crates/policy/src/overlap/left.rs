@@ -18,7 +18,7 @@ use super::rules::{Readings, Rule, Rules};
 use crate::algebra::{Certainty, Embedding, samples};
 use crate::{Destination, Host, HostPattern, Hosts, Name, Region};
 
-/// How a search ended.
+/// The way in which a search ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Search {
     /// This is left.
@@ -29,16 +29,16 @@ pub(crate) enum Search {
     GaveUp,
 }
 
-/// Which rules count.
+/// The rules that count.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Filter<'f> {
     /// Rules of these owners count; `None`: all.
     pub(crate) owners: Option<&'f dyn Fn(usize) -> bool>,
-    /// Whether rules for `*` count.
+    /// The choice whether rules for `*` count.
     pub(crate) wildcards: Wildcards,
 }
 
-/// Whether rules for `*` count.
+/// The choice whether rules for `*` count.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Wildcards {
     #[default]
@@ -218,7 +218,7 @@ impl Rules {
     }
 }
 
-/// What the forms of embedding that are possible in a gap say, one after the other.
+/// The answers that the forms of embedding that are possible in a gap give, one after the other.
 #[derive(Default)]
 struct Forms {
     dead_for_certain: bool,

@@ -14,7 +14,7 @@ impl ListOfRules {
         Self(Rules::new(rules_of(entries).collect()))
     }
 
-    /// Whether the rules that count cover all of the entry.
+    /// True if the rules that count cover all of the entry.
     pub(crate) fn cover(&self, entry: &Entry, filter: &Filter<'_>) -> bool {
         let regions = Region::permitted_by(entry);
         regions
@@ -72,7 +72,7 @@ impl ListOfRules {
     }
 }
 
-/// What the entries permit, as rules; the owner is the number of the entry.
+/// The permissions of the entries, as rules; the owner is the number of the entry.
 pub(super) fn rules_of(entries: &[Entry]) -> impl Iterator<Item = Rule> + '_ {
     entries.iter().enumerate().flat_map(|(owner, entry)| {
         let regions = Region::permitted_by(entry).into_iter();

@@ -1,4 +1,4 @@
-//! What is still live of one host: ports by protocol.
+//! The part of one host that is still live: ports by protocol.
 
 use super::rules::Rule;
 use crate::{Channel, PortSet};
@@ -45,7 +45,7 @@ impl Live {
     }
 }
 
-/// Whether two sets have a port in common, without making the set of those.
+/// True if two sets have a port in common, without making the set of those.
 pub(super) fn meet(a: &PortSet, b: &PortSet) -> bool {
     let (mut a, mut b) = (a.ranges(), b.ranges());
     while let ([x, ..], [y, ..]) = (a, b) {

@@ -1,8 +1,8 @@
 //! Rules in an order, found by a piece of that order and by the ports that they name.
 //!
-//! What lies inside a wide pattern is a long piece of the list of rules, of which few name the ports of an entry. So the
-//! list is cut into blocks, blocks of two blocks and so on, each of which has its [rules by port](ByPort); a piece is
-//! some whole blocks, and what remains at both ends is looked through. Blocks are made when somebody asks for a long
+//! What lies inside a wide pattern is a long piece of the list of rules, of which few name the ports of an entry. So
+//! the list is cut into blocks, blocks of two blocks and so on, each of which has its [rules by port](ByPort); a piece
+//! is some whole blocks, and what remains at both ends is looked through. Blocks are made when somebody asks for a long
 //! piece first: most lists have no wide entries.
 //!
 //! ```text
@@ -34,7 +34,7 @@ impl Pieces {
         }
     }
 
-    /// How many rules there are.
+    /// The number of rules.
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }

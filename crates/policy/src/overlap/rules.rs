@@ -26,7 +26,7 @@ pub(super) struct Rule {
     pub(super) owner: usize,
 }
 
-/// How a rule for an address looks at addresses.
+/// The way in which a rule for an address looks at addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readings {
     /// The address itself.
@@ -52,7 +52,7 @@ pub(super) struct Rules {
     not_any: Pieces,
     pub(super) v4: Networks,
     pub(super) v6: Networks,
-    /// What both addresses of `localhost` have in common.
+    /// The rules that both addresses of `localhost` have in common.
     localhost: Vec<Rule>,
     to_self: Name,
     schemes: Vec<Scheme>,
@@ -200,7 +200,7 @@ impl Rules {
         found.into_iter().flatten().map(|id| &self.rules[id])
     }
 
-    /// What the addresses of `localhost` have in common, as rules for the name.
+    /// The rules that the addresses of `localhost` have in common, as rules for the name.
     pub(super) fn of_localhost(&self) -> &[Rule] {
         &self.localhost
     }
@@ -217,7 +217,7 @@ impl Rules {
         }
     }
 
-    /// Which of the names are below the apex.
+    /// The range of the names below the apex.
     fn below(&self, apex: &Name) -> Range<usize> {
         let key = from_the_end(apex);
         let start = self.below.partition_point(|(own, _)| **own <= *key);

@@ -532,7 +532,7 @@ fn destination() -> impl Strategy<Value = Destination> {
     ];
     let port = select(vec![1, 79, 80, 90, 91, 443, 1023, 1024, 8080, 65535]);
     (select(channels), host, port).prop_map(|(channel, host, port)| match (&channel, &host) {
-        // The app itself is one destination (clause AL-10).
+        // The app itself is one destination (AL-10).
         (Channel::Url(Scheme::HTTPS), Host::Name(name)) if name.is_the_app_itself() => itself(host),
         (Channel::Url(Scheme::HTTP), Host::Name(name)) if name.is_the_app_itself() => itself(host),
         _ => Destination { channel, host, port },

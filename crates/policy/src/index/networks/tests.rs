@@ -1,3 +1,5 @@
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -76,8 +78,8 @@ proptest! {
         let table = Networks::compile(list.iter().copied().zip(0usize..));
         let edges = list.iter().flat_map(|net| [net.network(), net.broadcast()]);
         let beside = edges.clone().flat_map(|ip| match ip {
-            IpAddr::V4(ip) => [-1, 1].map(|by| IpAddr::from(std::net::Ipv4Addr::from(u32::from(ip).wrapping_add_signed(by)))),
-            IpAddr::V6(ip) => [-1, 1].map(|by| IpAddr::from(std::net::Ipv6Addr::from(u128::from(ip).wrapping_add_signed(by)))),
+            IpAddr::V4(ip) => [-1, 1].map(|by| Ipv4Addr::from(u32::from(ip).wrapping_add_signed(by)).into()),
+            IpAddr::V6(ip) => [-1, 1].map(|by| Ipv6Addr::from(u128::from(ip).wrapping_add_signed(by)).into()),
         });
         for ip in edges.chain(beside).filter(|ip| ip.to_canonical() == *ip) {
             let mut expected: Vec<usize> = (0..list.len())

@@ -23,7 +23,7 @@ fn permits(entry: &Entry, host: &Host, protocol: Protocol<'_>, port: u16) -> boo
             .any(|own| own.permits(protocol) && entry.ports_for(own).contains(port))
 }
 
-/// The one spelling of the app itself (clause AL-10).
+/// The one spelling of the app itself (AL-10).
 fn app_itself<'a>(host: &Host, protocol: Protocol<'_>) -> Option<(Protocol<'a>, u16)> {
     static HTTP: Scheme = Scheme::HTTP;
     let speaks_http = [Scheme::HTTP, Scheme::HTTPS]
