@@ -24,7 +24,7 @@ use crate::values::route::{Route, serving};
 use crate::values::variable::{Fallback, VariableDeclaration, VariableName};
 use crate::values::variable_text::VariableText;
 
-/// What a `spin.toml` says.
+/// The content of a `spin.toml`.
 #[derive(Debug, Clone)]
 pub struct Manifest {
     /// The file it was read from.
@@ -148,7 +148,7 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
     manifest
 }
 
-/// Where a manifest says that it is of version 1. What else stands in it would only be misunderstood.
+/// The place where a manifest says that it is of version 1. What else stands in it would only be misunderstood.
 fn first_version(fields: &Fields<'_>, source: &SourceFile) -> Option<Span> {
     let keys = fields.names(source);
     let value = |wanted: &str| keys.iter().find(|(key, _)| key.value == wanted);

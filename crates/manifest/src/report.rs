@@ -1,4 +1,4 @@
-//! What there is to say of a file: mistakes and remarks, how much they matter, and what was most likely meant.
+//! The report on a file: mistakes and remarks, their severity, and what was most likely meant.
 
 pub(crate) mod findings;
 pub(crate) mod mistake;

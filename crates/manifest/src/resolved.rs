@@ -16,7 +16,7 @@ use crate::variables::{GivenVariables, Variables};
 /// An app: what is written, the values of its variables, and what each component may reach by it.
 #[derive(Debug, Clone)]
 pub struct ResolvedApp {
-    /// What is written.
+    /// The manifest as it is written.
     pub manifest: Manifest,
     /// The value of each variable.
     pub variables: Variables,
@@ -24,7 +24,7 @@ pub struct ResolvedApp {
     entries: Vec<Vec<Entry>>,
 }
 
-/// What came of resolving an app: as much of it as could be read, all problems and all notes, part by part.
+/// The result of resolving an app: as much of it as could be read, all problems and all notes, part by part.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct AppReading {
@@ -62,7 +62,7 @@ impl ResolvedApp {
         self.manifest.components.iter().zip(entries)
     }
 
-    /// What a component may reach by its author's word: nothing, if the app has no such component.
+    /// The entries of a component by its author's word: nothing, if the app has no such component.
     pub fn entries_of(&self, id: &ComponentId) -> &[Entry] {
         self.components()
             .find(|(component, _)| component.id.value == *id)
@@ -88,12 +88,12 @@ impl AppReading {
         }
     }
 
-    /// What could be read despite the problems, for looking for more of them. It has gaps then: never run it.
+    /// The part that could be read despite the problems, for looking for more of them. It has gaps then: never run it.
     pub fn tentative(&self) -> &ResolvedApp {
         &self.app
     }
 
-    /// What was wrong with the manifest, whatever the values are.
+    /// The problems of the manifest, whatever the values are.
     pub fn problems_of_manifest(&self) -> &[Problem] {
         self.manifest.problems()
     }
@@ -103,12 +103,12 @@ impl AppReading {
         self.parts().flat_map(Reading::notes)
     }
 
-    /// What was told of each part: the manifest, the variables, and the entries of each component.
+    /// The messages about each part: the manifest, the variables, and the entries of each component.
     pub fn parts(&self) -> impl Iterator<Item = &Reading<()>> {
         [&self.manifest, &self.variables].into_iter().chain(&self.entries)
     }
 
-    /// What was told of the entries of each component, in the order of the manifest.
+    /// The messages about the entries of each component, in the order of the manifest.
     pub fn parts_of_entries(&self) -> &[Reading<()>] {
         &self.entries
     }

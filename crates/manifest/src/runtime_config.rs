@@ -37,7 +37,7 @@ use crate::source::{Located, SourceFile};
 use crate::syntax::Repaired;
 use crate::values::dns_server::DnsServer;
 
-/// What a runtime config file says.
+/// The content of a runtime config file.
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
     /// The file it was read from.
@@ -53,36 +53,36 @@ pub struct RuntimeConfig {
 /// `[outbound_networking]`: the operator's policy for all components. A key that is not written is `None` or empty.
 #[derive(Debug, Clone, Default)]
 pub struct OutboundNetworking {
-    /// Networks that nobody may reach (policy clause DL-7).
+    /// Networks that nobody may reach (DL-7).
     pub block_networks: Vec<BlockedNetwork>,
-    /// Entries that beat every allow (policy clause DL-1).
+    /// Entries that beat every allow (DL-1).
     pub disallowed_outbound_hosts: Vec<Entry>,
-    /// Whether the addresses of denied names are denied too (policy clause DL-5). By default they are.
+    /// True if the addresses of denied names are denied too (DL-5). By default they are.
     pub resolve_disallowed: Option<Located<bool>>,
-    /// Lifts policy clause RL-2.
+    /// Lifts RL-2.
     pub allow_udp: Option<Located<bool>>,
-    /// Lifts policy clause RL-1 for these ports.
+    /// Lifts RL-1 for these ports.
     pub allow_loopback_ports: Option<Located<PortSet>>,
-    /// Lifts policy clause RL-3.
+    /// Lifts RL-3.
     pub allow_link_local: Option<Located<bool>>,
-    /// Lifts the part of policy clause DNS-9 about loopback.
+    /// Lifts the part of DNS-9 about loopback.
     pub allow_loopback_answers: Option<Located<bool>>,
-    /// Servers instead of the system's (policy clause DNS-11).
+    /// Servers instead of the system's (DNS-11).
     pub dns_servers: Vec<Located<DnsServer>>,
-    /// Sockets of the whole process (policy clause Q-1).
+    /// Sockets of the whole process.
     pub max_sockets: Option<Located<u32>>,
-    /// Sockets of one instance (policy clause Q-1).
+    /// Sockets of one instance.
     pub max_sockets_per_instance: Option<Located<u32>>,
-    /// Spin's: sockets of the app (policy clause Q-2).
+    /// Spin's: sockets of the app.
     pub max_socket_connections: Option<Located<u32>>,
-    /// Spin's: connections of the app, of whatever kind (policy clause Q-2).
+    /// Spin's: connections of the app, of whatever kind.
     pub max_total_connections: Option<Located<u32>>,
 }
 
 /// `[outbound_http]`: Spin's settings for outgoing HTTP. A key that is not written is `None`.
 #[derive(Debug, Clone, Default)]
 pub struct OutboundHttp {
-    /// Whether connections are used again. By default they are.
+    /// True if connections are used again. By default they are.
     pub connection_pooling: Option<Located<bool>>,
     /// Connections for outgoing HTTP at once.
     pub max_connections: Option<Located<u32>>,
@@ -258,7 +258,7 @@ fn read_port_set(found: &mut Findings, node: Node<'_>) -> Option<PortSet> {
     }
 }
 
-/// What else Spin has in this file.
+/// The other sections that Spin has in this file.
 const SPINS_OTHER_SECTIONS: [(&str, &str); 15] = [
     ("blob_store", NO_STORES),
     ("config_provider", NO_PROVIDERS),

@@ -22,9 +22,9 @@ pub type Span = Range<usize>;
 /// A value and where it stands in its file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Located<T> {
-    /// What was read.
+    /// The value that was read.
     pub value: T,
-    /// Where it stands; a string's span is its content without the quotes.
+    /// The place where it stands; a string's span is its content without the quotes.
     pub span: Span,
 }
 
@@ -54,8 +54,8 @@ struct Inner {
     text: String,
     /// Offset of the first byte of each line.
     lines: Vec<usize>,
-    /// How many characters begin before each multiple of [`STRIDE`] bytes, so that a column is counted in the same
-    /// time however long its line is.
+    /// The number of characters that begin before each multiple of [`STRIDE`] bytes, so that a column is counted in the
+    /// same time however long its line is.
     counted: Vec<usize>,
 }
 
@@ -129,7 +129,7 @@ impl SourceFile {
         self.text().floor_char_boundary(start + byte.saturating_sub(1))
     }
 
-    /// Where the part `inner` of a string's `value` stands in the file, if the string's content is at `content`:
+    /// The place in the file of the part `inner` of a string's `value`, if the string's content is at `content`:
     /// exactly if it is written without escapes, else all of it.
     pub fn part_of(&self, content: &Span, value: &str, inner: &Span) -> Span {
         let written_as_is = self.slice(content) == value;
@@ -166,7 +166,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Bytes between two counts of characters.
 const STRIDE: usize = 256;
 
-/// How many characters begin in these bytes of a text.
+/// The number of characters that begin in these bytes of a text.
 fn characters(bytes: &[u8]) -> usize {
     let continues = |byte: &&u8| **byte & 0b1100_0000 == 0b1000_0000;
     bytes.len() - bytes.iter().filter(continues).count()

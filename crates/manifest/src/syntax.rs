@@ -29,21 +29,21 @@ pub(crate) struct Repaired {
     unread: Vec<Span>,
 }
 
-/// What the parser said, and where.
+/// The parser's message, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SyntaxMistake {
     pub(crate) message: String,
     pub(crate) span: Span,
 }
 
-/// What a repaired text holds.
+/// The content of a repaired text.
 pub(crate) struct Tree<'t> {
     pub(crate) root: Spanned<DeTable<'t>>,
     /// All mistakes, in the order of the text, one a line.
     pub(crate) mistakes: Vec<SyntaxMistake>,
     /// Values that touch one of these were not read as they were meant.
     pub(crate) damaged: Vec<Span>,
-    /// What was blanked out.
+    /// The parts that were blanked out.
     pub(crate) unread: Vec<Span>,
 }
 
@@ -97,7 +97,7 @@ impl Repaired {
         }
     }
 
-    /// What the parser makes of the text, and the first of its complaints.
+    /// The tree that the parser makes of the text, and the first of its complaints.
     fn parse(&self) -> (Spanned<DeTable<'_>>, Vec<SyntaxMistake>) {
         let (root, errors) = DeTable::parse_recoverable(&self.text);
         (
@@ -170,7 +170,7 @@ impl Repaired {
         line.start..self.next_line(line.end, starts).unwrap_or(self.text.len())
     }
 
-    /// Where the next line starts that `matches`, from the line break at `from` on.
+    /// The start of the next line that `matches`, from the line break at `from` on.
     fn next_line(&self, from: usize, matches: impl Fn(&str) -> bool) -> Option<usize> {
         let mut at = from;
         while let Some(found) = self.text[at..].find('\n') {
@@ -233,10 +233,10 @@ impl From<&toml::de::Error> for SyntaxMistake {
     }
 }
 
-/// How often a text is repaired before the rest of its mistakes are left as they are.
+/// The number of times that a text is repaired before the rest of its mistakes are left as they are.
 const ROUNDS: usize = 64;
 
-/// How many mistakes of one reading are looked at: a text with more is no TOML at all.
+/// The number of mistakes of one reading that are looked at: a text with more is no TOML at all.
 const COMPLAINTS: usize = 1000;
 
 struct Loss {
@@ -244,7 +244,7 @@ struct Loss {
     spoiled: Span,
 }
 
-/// Where the values of a tree stand.
+/// The places where the values of a tree stand.
 #[derive(Default)]
 struct Shapes {
     scalars: Vec<Span>,
@@ -276,7 +276,7 @@ impl Shapes {
         }
     }
 
-    /// Whether the parser got over the mistake by itself.
+    /// True if the parser got over the mistake by itself.
     fn contain(&self, mistake: &SyntaxMistake) -> bool {
         mistake.is_duplicate_key()
             || mistake.message.starts_with("cannot extend value")
@@ -284,7 +284,7 @@ impl Shapes {
     }
 }
 
-/// Whether two spans overlap or meet.
+/// True if two spans overlap or meet.
 pub(crate) fn touch(a: &Span, b: &Span) -> bool {
     a.start <= b.end && b.start <= a.end
 }

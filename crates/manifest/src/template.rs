@@ -77,7 +77,7 @@ impl Template {
         })
     }
 
-    /// Whether it is the same text whatever the variables are.
+    /// True if it is the same text whatever the variables are.
     pub fn is_literal(&self) -> bool {
         self.variables().next().is_none()
     }
@@ -121,7 +121,7 @@ impl fmt::Debug for Template {
     }
 }
 
-/// Why a template could not be filled in.
+/// The reason why a template could not be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {

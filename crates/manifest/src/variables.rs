@@ -9,7 +9,8 @@
 //! 5. the default in `spin.toml`.
 //!
 //! A name given by an option or file that the app does not declare is a mistake; the environment and `.env` are shared
-//! with others and may hold anything. Of a name there that is nearly that of a variable which nothing sets a note says so. All required variables that nobody sets are reported together.
+//! with others and may hold anything. Of a name there that is nearly that of a variable which nothing sets a note says
+//! so. All required variables that nobody sets are reported together.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
@@ -94,7 +95,7 @@ impl Variables {
     }
 }
 
-/// What options, environment and files say about variables, before it is known which ones the app has.
+/// The values that options, environment and files give to variables, before it is known which ones the app has.
 #[derive(Default)]
 pub struct GivenVariables {
     arguments: Vec<(String, Arc<str>)>,
@@ -196,8 +197,8 @@ impl GivenVariables {
         })
     }
 
-    /// Names of the environment and of `.env` that set nothing, each beside the variable without a value of anybody's that
-    /// was probably meant. A shell may have names of other apps: those that are unlike any are theirs.
+    /// Names of the environment and of `.env` that set nothing, each beside the variable without a value of anybody's
+    /// that was probably meant. A shell may have names of other apps: those that are unlike any are theirs.
     fn misspelled(&self, declared: &[VariableDeclaration], variables: &Variables) -> Vec<Note> {
         let known: HashSet<String> = declared
             .iter()
@@ -290,7 +291,7 @@ impl fmt::Debug for GivenVariables {
     }
 }
 
-/// What the names begin with that set variables from outside.
+/// The prefix of the names that set variables from outside.
 const PREFIX: &str = "SPIN_VARIABLE_";
 
 /// Names that are compared with each other, of each kind.

@@ -18,8 +18,8 @@ use crate::report::mistake::Mistake;
 use crate::report::remark::Remark;
 use crate::source::Located;
 
-/// Reads the list as entries of `allowed_outbound_hosts`, and answers how many of its items are none besides. Each has the
-/// place of the item that it was made of.
+/// Reads the list as entries of `allowed_outbound_hosts`, and answers how many of its items are none besides. Each has
+/// the place of the item that it was made of.
 pub(crate) fn read_http_hosts(found: &mut Findings, node: Node<'_>) -> (Vec<OutboundEntry>, usize) {
     let hosts = node.strings(found);
     let written = node.written_items();

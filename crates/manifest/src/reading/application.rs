@@ -1,4 +1,4 @@
-//! What a manifest says about the app as a whole: `[application]`.
+//! The part of a manifest about the app as a whole: `[application]`.
 
 use crate::reading::component::note_not_used;
 use crate::reading::fields::Node;
@@ -15,9 +15,9 @@ pub struct Application {
     pub name: Located<String>,
     /// Its version.
     pub version: Option<Located<String>>,
-    /// What it is for.
+    /// The purpose of the app.
     pub description: Option<Located<String>>,
-    /// Who wrote it.
+    /// The authors of the app.
     pub authors: Vec<Located<String>>,
 }
 

@@ -7,22 +7,22 @@ use crate::report::mistake::Mistake;
 use crate::source::{Located, Span};
 use crate::values::identifier::ComponentId;
 
-/// How some components talk TLS to some hosts. Paths are relative to the runtime config file.
+/// The TLS settings of some components towards some hosts. Paths are relative to the runtime config file.
 #[derive(Debug, Clone)]
 pub struct ClientTls {
     /// The components that it is for; at least one.
     pub component_ids: Vec<Located<ComponentId>>,
     /// The hosts that it is for, without ports; at least one.
     pub hosts: Vec<Located<String>>,
-    /// Which authorities are trusted.
+    /// The trusted authorities.
     pub roots: TrustedRoots,
-    /// What to show to a server that asks for a client's certificate.
+    /// The certificate for a server that asks for a client's.
     pub client: Option<ClientCertificate>,
-    /// Where it stands.
+    /// The place where it stands.
     pub span: Span,
 }
 
-/// Which authorities may vouch for a server.
+/// The authorities that may vouch for a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedRoots {
     /// Those of the operating system. By default yes, unless one of the other two is chosen.

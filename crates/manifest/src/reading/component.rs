@@ -22,9 +22,9 @@ use crate::values::variable::VariableName;
 pub struct Component {
     /// Its id, at the key (for a component inside a trigger: made up, at the trigger's `component`).
     pub id: Located<ComponentId>,
-    /// Where its code is.
+    /// The source of its code.
     pub source: Located<Source>,
-    /// What it is for.
+    /// The purpose of the component.
     pub description: Option<Located<String>>,
     /// Environment variables of the guest, in the order of the file.
     pub environment: Vec<(Located<String>, Located<String>)>,
@@ -32,9 +32,9 @@ pub struct Component {
     pub files: Vec<Located<Mount>>,
     /// Patterns of files that it may not read although `files` matches them.
     pub exclude_files: Vec<Located<String>>,
-    /// What it wants to reach, as written, templates not filled in.
+    /// The hosts that it wants to reach, as written, templates not filled in.
     pub allowed_outbound_hosts: Vec<OutboundEntry>,
-    /// How many entries were written that are not even strings, and are not among these.
+    /// The number of entries that are not even strings, and are not among these.
     pub entries_left_out: usize,
     /// Variables of the guest, in the order of the file.
     pub variables: Vec<(Located<VariableName>, Located<Template>)>,
@@ -46,9 +46,9 @@ pub struct Component {
     pub ai_models: Vec<Located<String>>,
     /// Components that are composed into it, and what they inherit from it.
     pub dependencies: Dependencies,
-    /// How its file is made. Outport does not run it.
+    /// The way in which its file is made. Outport does not run it.
     pub build: Option<Build>,
-    /// Where the component stands: its header or its braces.
+    /// The place where the component stands: its header or its braces.
     pub span: Span,
 }
 

@@ -1,4 +1,4 @@
-//! Where the code of a component is: a file beside the manifest, or one from elsewhere that is in the cache.
+//! The source of a component's code: a file beside the manifest, or one from elsewhere that is in the cache.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use crate::report::mistake::Mistake;
 use crate::source::Located;
 use crate::values::source_error::SourceError;
 
-/// Where the code of a component is.
+/// The source of a component's code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Source {
     /// A file, relative to the manifest.
     Path(String),
     /// A file from elsewhere that is in the cache already.
     Url {
-        /// Where it is from.
+        /// The address that it is from.
         url: String,
-        /// What it must hash to.
+        /// The hash that it must have.
         digest: Digest,
     },
 }

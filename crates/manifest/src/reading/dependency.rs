@@ -38,7 +38,7 @@ pub struct Dependencies {
 pub struct Dependency {
     /// The import that it satisfies.
     pub name: Located<DependencyName>,
-    /// Where its code is.
+    /// The source of its code.
     pub implementation: Located<Implementation>,
     /// The export to take, if not the one that is named as the import.
     pub export: Option<Located<String>>,
@@ -46,7 +46,7 @@ pub struct Dependency {
     pub inherit: Option<Located<Inheritance>>,
 }
 
-/// Where the code of a dependency is.
+/// The source of a dependency's code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Implementation {
     /// A file, relative to the manifest.
@@ -55,14 +55,14 @@ pub enum Implementation {
     Component(ComponentId),
     /// A file from elsewhere that is in the cache already.
     Url {
-        /// Where it is from.
+        /// The address that it is from.
         url: String,
-        /// What it must hash to.
+        /// The hash that it must have.
         digest: Digest,
     },
 }
 
-/// What a dependency inherits of the configuration of the component that it is composed into.
+/// The part that a dependency inherits of the configuration of the component that it is composed into.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Inheritance {
     /// Nothing: no network, no files, no variables.
@@ -94,7 +94,7 @@ pub enum InheritedKey {
 }
 
 impl Dependencies {
-    /// What `dependency` inherits.
+    /// The part that `dependency` inherits.
     pub fn inheritance(&self, dependency: &Dependency) -> Inheritance {
         match (&dependency.inherit, &self.inherit_all) {
             (Some(own), _) => own.value.clone(),
@@ -105,7 +105,7 @@ impl Dependencies {
 }
 
 impl Inheritance {
-    /// Whether `key` is inherited.
+    /// True if `key` is inherited.
     pub fn includes(&self, key: InheritedKey) -> bool {
         match self {
             Self::Nothing => false,
@@ -143,7 +143,7 @@ pub(crate) fn read_dependencies(
     Dependencies { list, inherit_all }
 }
 
-/// What concerns several dependencies of one component.
+/// Checks what concerns several dependencies of one component.
 pub(crate) fn check_dependencies(found: &mut Findings, dependencies: &Dependencies) {
     let list = &dependencies.list;
     for (index, dependency) in list.iter().enumerate() {

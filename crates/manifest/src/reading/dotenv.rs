@@ -19,13 +19,13 @@ use crate::report::mistake::Mistake;
 use crate::report::problem::{Area, Problem};
 use crate::source::{SourceFile, Span};
 
-/// What the file says.
+/// The content of the file.
 pub(crate) struct DotEnv {
     /// The values by their names.
     pub(crate) values: HashMap<String, String>,
-    /// Where the last line of a name begins.
+    /// The place where the last line of a name begins.
     pub(crate) lines: HashMap<String, Span>,
-    /// What cannot be read: the first lines each for itself, and the rest by number.
+    /// The mistakes: the first lines each for itself, and the rest by number.
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -86,13 +86,13 @@ fn problem(source: &SourceFile, start: usize, wrong: &'static str) -> Problem {
     }
 }
 
-/// What stands before the `=` of the line that begins at `start`.
+/// The span before the `=` of the line that begins at `start`.
 fn span_of_name(text: &str, start: usize) -> Span {
     let line = text[start..].lines().next().unwrap_or_default();
     start..start + line.find('=').unwrap_or(0)
 }
 
-/// Where a text was read up to.
+/// The position up to which a text was read.
 struct Reader<'t> {
     text: &'t str,
     at: usize,

@@ -1,7 +1,7 @@
 //! The entries of `allowed_outbound_hosts`: from the text in the manifest to [`outport_policy::Entry`].
 //!
 //! An entry without `{{ … }}` is parsed while the manifest is read, and its mistakes are problems of the manifest.
-//! One with variables waits until these have values ([`Component::outbound_entries`], policy clause AL-8):
+//! One with variables waits until these have values ([`Component::outbound_entries`], AL-8):
 //!
 //! | filled in | then |
 //! | --- | --- |
@@ -120,7 +120,7 @@ impl Component {
     }
 }
 
-/// What becomes of an entry with variables.
+/// The result of filling in an entry with variables.
 enum Filled {
     Entry(Entry),
     SecretEntry(Entry, Remark),

@@ -16,7 +16,7 @@ use crate::source::{Located, SourceFile, Span};
 
 /// The keys of one table.
 pub(crate) struct Fields<'t> {
-    /// What messages call the table: "`[component.web]`".
+    /// The table's name in messages: "`[component.web]`".
     title: String,
     span: Span,
     table: &'t DeTable<'t>,
@@ -36,7 +36,7 @@ impl<'t> Fields<'t> {
         }
     }
 
-    /// Where the table is: its header, its braces, or the first key that implies it.
+    /// The place of the table: its header, its braces, or the first key that implies it.
     pub(crate) fn span(&self) -> &Span {
         &self.span
     }
@@ -70,8 +70,8 @@ impl<'t> Fields<'t> {
         names(self.table, source)
     }
 
-    /// Reports every key that was not asked for. One that is missing is not reported beside its misspelling: that is one
-    /// mistake. The answer is which of the known ones were meant.
+    /// Reports every key that was not asked for. One that is missing is not reported beside its misspelling: that is
+    /// one mistake. The answer is which of the known ones were meant.
     pub(crate) fn finish(mut self, found: &mut Findings) -> Vec<&'static str> {
         let mut all_meant = Vec::new();
         for (key, _) in self.table {
@@ -229,7 +229,7 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// How many items are written: those of an array, and one for anything else.
+    /// The number of items that are written: those of an array, and one for anything else.
     pub(crate) fn written_items(&self) -> usize {
         match self.value.get_ref() {
             DeValue::Array(items) => items.len(),

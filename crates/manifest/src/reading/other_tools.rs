@@ -1,4 +1,4 @@
-//! What a manifest says to other tools: `build`, `profile`, `targets` and `tool`.
+//! The parts of a manifest for other tools: `build`, `profile`, `targets` and `tool`.
 //!
 //! It is read as Spin reads it, so that what Spin refuses is refused, at its place. Nothing of it decides how the app
 //! runs here, and nothing is said about it: a manifest that has it lacks nothing.
@@ -10,7 +10,7 @@ use crate::reading::fields::Node;
 use crate::report::findings::Findings;
 use crate::source::Located;
 
-/// How the file of a component is made: `[component.ID.build]`.
+/// The build of a component's file: `[component.ID.build]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
     /// The commands, in the order in which they run.

@@ -1,4 +1,4 @@
-//! What starts a component: `[[trigger.http]]` and `[[trigger.command]]`.
+//! The triggers that start a component: `[[trigger.http]]` and `[[trigger.command]]`.
 //!
 //! A trigger names its component (`component = "web"`) or holds it (`component = { source = "web.wasm" }`). A held
 //! component gets an id as with Spin: the trigger's own id and `-component`. A trigger without an id gets one too:
@@ -24,11 +24,11 @@ use crate::values::route::{PathRoute, Route, RouteError};
 pub struct HttpTrigger {
     /// Its id, written or made up.
     pub id: String,
-    /// Which requests.
+    /// The requests that it answers.
     pub route: Located<Route>,
-    /// What they start.
+    /// The component that they start.
     pub component: Located<ComponentId>,
-    /// Where the trigger stands.
+    /// The place where the trigger stands.
     pub span: Span,
 }
 
@@ -37,11 +37,11 @@ pub struct HttpTrigger {
 pub struct CommandTrigger {
     /// Its id, written or made up.
     pub id: String,
-    /// What it starts.
+    /// The component that it starts.
     pub component: Located<ComponentId>,
-    /// What the component gets as arguments, its own name not among them.
+    /// The arguments that the component gets, its own name not among them.
     pub args: Vec<Located<String>>,
-    /// Where the trigger stands.
+    /// The place where the trigger stands.
     pub span: Span,
 }
 
@@ -109,7 +109,7 @@ struct Reader {
     components: HashSet<ComponentId>,
     /// Ids of triggers that are taken.
     ids: HashSet<String>,
-    /// How many numbers each stem of a made-up id has used up.
+    /// The count of numbers that each stem of a made-up id has used up.
     numbers: HashMap<String, u64>,
 }
 
@@ -337,7 +337,7 @@ fn read_executor(found: &mut Findings, node: Node<'_>) {
     fields.finish(found);
 }
 
-/// What Spin answers by itself, at a route without a component.
+/// The response that Spin gives by itself, at a route without a component.
 fn read_static_response(
     found: &mut Findings,
     node: Node<'_>,

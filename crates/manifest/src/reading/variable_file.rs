@@ -1,4 +1,4 @@
-//! Where values for variables come from: the argument of `--variable`, and variables files.
+//! The sources of values for variables: the argument of `--variable`, and variables files.
 //!
 //! As with Spin the argument is one of three:
 //!
@@ -44,12 +44,12 @@ pub enum VariableArgument {
     File {
         /// The file with values for several variables.
         path: PathBuf,
-        /// How to read it.
+        /// The format to read it in.
         format: VariableFileFormat,
     },
 }
 
-/// How a variables file is written.
+/// The format of a variables file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VariableFileFormat {
     /// `name = "value"` lines.
@@ -58,7 +58,7 @@ pub enum VariableFileFormat {
     Json,
 }
 
-/// Why a text is no argument of `--variable`.
+/// The reason why a text is no argument of `--variable`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VariableArgumentError {

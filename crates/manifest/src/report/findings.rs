@@ -1,4 +1,4 @@
-//! Where problems and notes gather while a file is read.
+//! The collection of problems and notes while a file is read.
 
 use crate::report::mistake::Mistake;
 use crate::report::problem::{Area, Note, Problem, Reading};
@@ -70,7 +70,7 @@ impl Findings {
         ));
     }
 
-    /// How many mistakes there are so far.
+    /// The number of mistakes so far.
     pub(crate) fn mistakes(&self) -> usize {
         self.problems.len()
     }
@@ -80,19 +80,19 @@ impl Findings {
         &self.source
     }
 
-    /// Whether a syntax mistake stands in the value at `span`, so that it says something else than was meant.
+    /// True if a syntax mistake stands in the value at `span`, so that it says something else than was meant.
     pub(crate) fn is_damaged(&self, span: &Span) -> bool {
         self.damaged.iter().any(|damage| touch(damage, span))
     }
 
-    /// Whether `word` stands in a part of the file that could not be read: then it may not be missing after all.
+    /// True if `word` stands in a part of the file that could not be read: then it may not be missing after all.
     pub(crate) fn is_in_unread_part(&self, word: &str) -> bool {
         self.unread
             .iter()
             .any(|span| self.source.slice(span).contains(word))
     }
 
-    /// What was read, with everything found on the way in the order of the file.
+    /// The value that was read, with everything found on the way in the order of the file.
     pub(crate) fn into_reading<T>(mut self, tentative: T) -> Reading<T> {
         self.problems.sort_by_key(|(span, _)| span.start);
         self.notes.sort_by_key(|(span, _)| span.start);

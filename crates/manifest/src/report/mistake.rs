@@ -22,7 +22,7 @@ pub enum Mistake {
     /// The text is not TOML.
     #[error("{message}")]
     Syntax {
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
     /// A key or table stands there twice; the first one was read.
@@ -56,11 +56,11 @@ pub enum Mistake {
     WrongType {
         /// The key as it is written.
         key: String,
-        /// Which item of its list it is, from 1, if it is one.
+        /// The item's number in its list, from 1, if it is one.
         item: Option<usize>,
-        /// What belongs there, with its article.
+        /// The kind of value that belongs there, with its article.
         expected: &'static str,
-        /// What is there, with its article.
+        /// The kind of value that is there, with its article.
         found: &'static str,
     },
     /// A value of the right type that is not one of those allowed.
@@ -68,19 +68,19 @@ pub enum Mistake {
     Value {
         /// The key as it is written.
         key: String,
-        /// What is wrong, to be read behind the key.
+        /// The mistake, to be read behind the key.
         wrong: String,
-        /// What to write.
+        /// Advice on what to write.
         help: Option<String>,
     },
-    /// What Spin knows and Outport does not do, where leaving it out would run something else than was meant.
+    /// A setting that Spin knows and Outport does not do, where leaving it out would run something else than was meant.
     #[error("`{}` is not supported{consequence}", text::quote(key))]
     Unsupported {
         /// The key as it is written.
         key: String,
-        /// What leaving it out would do, to be read behind "is not supported"; or nothing.
+        /// The consequence of leaving it out, to be read behind "is not supported"; or nothing.
         consequence: &'static str,
-        /// What to write instead.
+        /// Advice on what to write instead.
         help: &'static str,
     },
     /// A type of trigger that is a slip of the pen.
@@ -114,7 +114,7 @@ pub enum Mistake {
     ComponentId {
         /// The id as it is written.
         text: String,
-        /// Why it is none.
+        /// The reason.
         error: IdentifierError,
     },
     /// A component that is not in the manifest.
@@ -133,9 +133,9 @@ pub enum Mistake {
     /// An item of `files` that cannot be mounted.
     #[error("{wrong}")]
     Files {
-        /// What is wrong.
+        /// The mistake.
         wrong: &'static str,
-        /// What to write.
+        /// Advice on what to write.
         help: &'static str,
     },
     /// The name of a key-value store or database that is none.
@@ -145,7 +145,7 @@ pub enum Mistake {
         key: String,
         /// The name as it is written.
         text: String,
-        /// Why it is none.
+        /// The reason.
         error: IdentifierError,
     },
     /// A dependency that cannot be.
@@ -156,7 +156,7 @@ pub enum Mistake {
     VariableName {
         /// The name as it is written.
         text: String,
-        /// Why it is none.
+        /// The reason.
         error: VariableNameError,
     },
     /// A variable without a value.
@@ -184,10 +184,10 @@ pub enum Mistake {
         /// The variables there are; of very many the first.
         known: Vec<String>,
     },
-    /// An entry of `allowed_outbound_hosts` or `disallowed_outbound_hosts` that is none (policy clause AL-2).
+    /// An entry of `allowed_outbound_hosts` or `disallowed_outbound_hosts` that is none (AL-2).
     #[error("`{}` is not a valid entry: {}", text::quote(&.0.shown()), .0.problem())]
     Entry(EntryError),
-    /// An entry that is none once its variables are filled in (policy clause AL-8).
+    /// An entry that is none once its variables are filled in (AL-8).
     #[error("{0}")]
     FilledEntry(FilledIn),
     /// An item of `block_networks` that is none.
@@ -201,7 +201,7 @@ pub enum Mistake {
     DnsServer {
         /// As it is written.
         text: String,
-        /// Why it is none.
+        /// The reason.
         error: DnsServerError,
     },
     /// A required variable that nobody sets.
@@ -209,7 +209,7 @@ pub enum Mistake {
     VariableNotSet {
         /// The variable.
         name: VariableName,
-        /// Whether its value is secret.
+        /// True if its value is secret.
         secret: bool,
     },
     /// A value for a variable that the manifest does not declare.
@@ -265,7 +265,7 @@ impl Mistake {
         }
     }
 
-    /// What to do about it, if that can be said in a line.
+    /// Advice on what to do about it, if that can be said in a line.
     pub fn help(&self) -> Option<String> {
         match self {
             Self::UnknownKey {
@@ -311,7 +311,8 @@ impl Mistake {
                 .instead()
                 .map(|instead| format!("write `{}`", text::message(instead))),
             Self::FilledEntry(filled) if filled.error.is_none() => Some(
-                "an entry has a scheme, a host and ports, such as `https://api.example.com:443`: no user, password or path"
+                "an entry has a scheme, a host and ports, such as `https://api.example.com:443`: no user, \
+                 password or path"
                     .into(),
             ),
             Self::DnsServer { .. } => {
@@ -321,11 +322,11 @@ impl Mistake {
                 let [option, variable] = [name.to_string(), name.environment_variable()];
                 let (option, variable) = (text::quote(&option), text::quote(&variable));
                 Some(if *secret {
-// Others on the machine see the arguments of a process.
-format!("set `{variable}`, or pass `--variable {option}=@FILE`")
-} else {
-format!("pass `--variable {option}=…` or set `{variable}`")
-})
+                    // Others on the machine see the arguments of a process.
+                    format!("set `{variable}`, or pass `--variable {option}=@FILE`")
+                } else {
+                    format!("pass `--variable {option}=…` or set `{variable}`")
+                })
             }
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! What is wrong with a file, and what is worth knowing about it.
+//! A problem of a file, and what is worth knowing about it.
 //!
 //! A [`Problem`] refuses the file; a [`Note`] does not. Both have a stable code, a place, a message that says what
 //! and where, and often a help line that says what to write. Reading never stops at the first problem.
@@ -14,11 +14,11 @@ use crate::report::severity::Severity;
 /// One thing that makes a file or option unusable.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    /// Which kind of file or option it is in.
+    /// The kind of file or option that it is in.
     pub area: Area,
-    /// What is wrong.
+    /// The mistake.
     pub mistake: Mistake,
-    /// Where.
+    /// The place of the mistake.
     pub location: Location,
 }
 
@@ -31,7 +31,7 @@ impl Problem {
         }
     }
 
-    /// What to write instead, if that can be said.
+    /// Advice on what to write instead, if that can be given.
     pub fn help(&self) -> Option<String> {
         self.mistake.help()
     }
@@ -53,11 +53,11 @@ impl std::error::Error for Problem {
 /// One thing about a file that is worth saying and refuses nothing.
 #[derive(Debug, Clone)]
 pub struct Note {
-    /// Which kind of file it is about.
+    /// The kind of file that it is about.
     pub area: Area,
-    /// What is worth saying.
+    /// The remark.
     pub remark: Remark,
-    /// Where.
+    /// The place that it is about.
     pub location: Location,
 }
 
@@ -70,7 +70,7 @@ impl Note {
         }
     }
 
-    /// How much it matters.
+    /// The severity.
     pub fn severity(&self) -> Severity {
         self.remark.severity()
     }
@@ -119,7 +119,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// What came of reading something: as much of it as could be read, all problems and all notes.
+/// The result of reading something: as much of it as could be read, all problems and all notes.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Reading<T> {
@@ -137,7 +137,7 @@ impl<T> Reading<T> {
         }
     }
 
-    /// What was read, if nothing was wrong with it.
+    /// The value that was read, if nothing was wrong with it.
     ///
     /// # Errors
     /// All that was wrong.
@@ -149,18 +149,18 @@ impl<T> Reading<T> {
         }
     }
 
-    /// What could be read despite the problems, for looking for more of them. Where there was a mistake it has
+    /// The part that could be read despite the problems, for looking for more of them. Where there was a mistake it has
     /// gaps and empty stand-ins: never run it.
     pub fn tentative(&self) -> &T {
         &self.tentative
     }
 
-    /// What could be read, for those who keep the problems elsewhere.
+    /// The part that could be read, for those who keep the problems elsewhere.
     pub(crate) fn into_tentative(self) -> T {
         self.tentative
     }
 
-    /// What could be read, apart from what was told.
+    /// The part that could be read, apart from what was told.
     pub(crate) fn split(self) -> (T, Reading<()>) {
         (self.tentative, Reading::new((), self.problems, self.notes))
     }

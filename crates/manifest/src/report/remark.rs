@@ -14,7 +14,7 @@ pub enum Remark {
     NotUsed {
         /// The key as it is written.
         key: String,
-        /// What Outport lacks or leaves to others.
+        /// The part that Outport lacks or leaves to others.
         why: &'static str,
     },
     /// The same, where a component runs otherwise than was meant.
@@ -22,7 +22,7 @@ pub enum Remark {
     Missed {
         /// The key as it is written.
         key: String,
-        /// What Outport lacks.
+        /// The part that Outport lacks.
         why: &'static str,
     },
     /// A trigger of a type that Outport does not serve, beside others that it does.
@@ -61,8 +61,8 @@ pub enum Remark {
         if entries.is_some() { ", as `outport check --fix` does" } else { "" }
     )]
     AllowedHttpHosts {
-        /// For each item of the list the entries of `allowed_outbound_hosts` that permit the same. Nothing if an item is
-        /// invalid: a shorter list would not permit what was meant.
+        /// For each item of the list the entries of `allowed_outbound_hosts` that permit the same. Nothing if an item
+        /// is invalid: a shorter list would not permit what was meant.
         entries: Option<Vec<Vec<String>>>,
     },
     /// An entry for a component of the app that it does not have.
@@ -94,7 +94,7 @@ pub enum Remark {
         /// The key that took its place.
         instead: &'static str,
     },
-    /// An entry with variables that came to nothing (policy clause AL-8).
+    /// An entry with variables that came to nothing (AL-8).
     #[error(
         "`{}` permits nothing, since its variables leave {left}",
         text::quote(template)
@@ -102,7 +102,7 @@ pub enum Remark {
     EmptyEntry {
         /// The entry before its variables were filled in.
         template: String,
-        /// What became of it, to be read behind "leave".
+        /// The result, to be read behind "leave".
         left: &'static str,
     },
     /// An entry with a secret variable.
@@ -158,7 +158,7 @@ impl Remark {
         }
     }
 
-    /// How much it matters.
+    /// The severity.
     pub fn severity(&self) -> Severity {
         match self {
             Self::Missed { .. }

@@ -1,13 +1,13 @@
-//! How much something matters that is told.
+//! The severity of what is told.
 
-/// How much something matters that is told.
+/// The severity of what is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
     /// Good to know.
     Note,
     /// Most likely not what was meant, or not what will happen.
     Warning,
-    /// It keeps an app from running.
+    /// An error, which keeps an app from running.
     Error,
 }
 

@@ -1,4 +1,4 @@
-//! Which known word was meant: the "did you mean" of unknown keys, components and variables.
+//! The known word that was meant: the "did you mean" of unknown keys, components and variables.
 
 /// The word of `known` that is nearest to `written`, if one is near enough to be a slip of the pen: at most one
 /// edit for words of up to four letters, two for longer ones, three from ten letters on.

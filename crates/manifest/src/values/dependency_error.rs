@@ -1,10 +1,10 @@
-//! Why a dependency cannot be.
+//! The reason why a dependency cannot be.
 
 use outport_policy::text;
 
 use crate::values::identifier::{ComponentId, IdentifierError};
 
-/// Why a dependency cannot be.
+/// The reason why a dependency cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DependencyError {
@@ -13,7 +13,7 @@ pub enum DependencyError {
     Name {
         /// The name as it is written.
         text: String,
-        /// What is wrong with a part of it.
+        /// The mistake in a part of it.
         error: IdentifierError,
     },
     /// A version that is none.
@@ -61,7 +61,7 @@ pub enum DependencyError {
     OwnResources {
         /// The component.
         id: ComponentId,
-        /// What it has.
+        /// The keys that it has.
         keys: Vec<&'static str>,
     },
 }

@@ -63,7 +63,7 @@ impl DependencyName {
         })
     }
 
-    /// Whether one import could be satisfied by both.
+    /// True if one import could be satisfied by both.
     pub(crate) fn conflicts_with(&self, other: &Self) -> bool {
         let (
             Self::Package {
@@ -127,7 +127,7 @@ fn is_version(text: &str) -> bool {
     three && tail && rest.len() != 1
 }
 
-/// What two versions that are compatible by semantic versioning have in common.
+/// The part that two versions share that are compatible by semantic versioning.
 fn compatible_part(version: &str) -> &str {
     let version = version.split('+').next().unwrap_or(version);
     if version.contains('-') {

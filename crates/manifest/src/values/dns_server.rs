@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-/// Where to send DNS queries (policy clause DNS-11). `9.9.9.9`, `9.9.9.9:5353`, `::1`, `[::1]:5353`.
+/// A server to send DNS queries to (DNS-11). `9.9.9.9`, `9.9.9.9:5353`, `::1`, `[::1]:5353`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DnsServer(pub SocketAddr);
 
@@ -37,7 +37,7 @@ impl fmt::Display for DnsServer {
     }
 }
 
-/// Why a text is not a DNS server.
+/// The reason why a text is not a DNS server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DnsServerError {

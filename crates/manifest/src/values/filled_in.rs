@@ -14,7 +14,7 @@ pub struct FilledIn {
     pub template: String,
     /// Its variables and what was filled in for them.
     pub values: Vec<(VariableName, VariableValue)>,
-    /// What is wrong with the result; nothing is told of it if it holds a secret.
+    /// The mistake in the result; nothing is told of it if it holds a secret.
     pub error: Option<EntryError>,
 }
 

@@ -8,15 +8,15 @@
 //! | `/...`, `/a/...` | `/a` and everything below it |
 //! | `{ private = true }` | nothing from outside: the component is reached by service chaining only |
 //!
-//! As with Spin a leading `/` may be left out, `/*` is another spelling of `/...`, a name may occur twice, and of several
-//! routes that match the same requests [one answers](serving).
+//! As with Spin a leading `/` may be left out, `/*` is another spelling of `/...`, a name may occur twice, and of
+//! several routes that match the same requests [one answers](serving).
 
 use std::collections::HashMap;
 use std::fmt;
 
 use outport_policy::text;
 
-/// Which requests reach a component.
+/// The requests that reach a component.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Route {
     /// A path pattern.
@@ -42,12 +42,12 @@ pub enum Segment {
     Named {
         /// The name without the colon.
         name: String,
-        /// What stands behind it, from the dot on; mostly nothing.
+        /// The text behind it, from the dot on; mostly nothing.
         suffix: String,
     },
 }
 
-/// What may follow the segments.
+/// The continuation that may follow the segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tail {
     /// Nothing.
@@ -56,8 +56,8 @@ pub enum Tail {
     Rest,
 }
 
-/// What decides which requests match a route: the segments without the names that they give to what they match, and the
-/// tail.
+/// The part of a route that decides which requests match it: the segments without the names that they give to what they
+/// match, and the tail.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RouteForm<'r> {
     segments: Vec<SegmentForm<'r>>,
@@ -130,7 +130,7 @@ impl PathRoute {
         &self.segments
     }
 
-    /// What may follow the segments.
+    /// The continuation that may follow the segments.
     pub fn tail(&self) -> Tail {
         self.tail
     }
@@ -144,8 +144,8 @@ impl PathRoute {
         }
     }
 
-    /// What decides which requests match: equal for two routes of which the same requests match both, whatever their
-    /// segments are called. [One of them](serving) answers.
+    /// The part that decides which requests match: equal for two routes of which the same requests match both, whatever
+    /// their segments are called. [One of them](serving) answers.
     pub fn form(&self) -> RouteForm<'_> {
         let segments = self.segments.iter().map(|segment| match segment {
             Segment::Exact(text) => SegmentForm::Exact(text),
@@ -223,7 +223,7 @@ impl Segment {
     }
 }
 
-/// Why a text is not a route.
+/// The reason why a text is not a route.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RouteError {

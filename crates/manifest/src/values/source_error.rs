@@ -1,6 +1,6 @@
-//! Why no component can come from a source.
+//! The reason why no component can come from a source.
 
-/// Why no component can come from a source.
+/// The reason why no component can come from a source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {

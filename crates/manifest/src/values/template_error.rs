@@ -1,11 +1,11 @@
-//! Why a text is not a template.
+//! The reason why a text is not a template.
 
 use outport_policy::text;
 
 use crate::source::Span;
 use crate::values::variable::VariableNameError;
 
-/// Why a text is not a template. Spans are in the template's text.
+/// The reason why a text is not a template. Spans are in the template's text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateSyntaxError {
@@ -18,9 +18,9 @@ pub enum TemplateSyntaxError {
     /// `{{ my-host }}`
     #[error("`{}` is not the name of a variable: {error}", text::quote(name))]
     Name {
-        /// What stands between the braces.
+        /// The text between the braces.
         name: String,
-        /// Why it is not a name.
+        /// The reason.
         error: VariableNameError,
         /// The braces and what is between them.
         span: Span,
@@ -28,7 +28,7 @@ pub enum TemplateSyntaxError {
 }
 
 impl TemplateSyntaxError {
-    /// Where in the template's text.
+    /// The place in the template's text.
     pub fn span(&self) -> &Span {
         match self {
             Self::Unclosed { span } | Self::Name { span, .. } => span,

@@ -1,4 +1,4 @@
-//! What a manifest says about a variable: the lines of `[variables]`.
+//! The part of a manifest about a variable: the lines of `[variables]`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl fmt::Display for VariableName {
     }
 }
 
-/// Why a text is not a variable's name.
+/// The reason why a text is not a variable's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VariableNameError {
@@ -76,15 +76,15 @@ pub struct VariableDeclaration {
     pub name: Located<VariableName>,
     /// Its value if nobody sets it, or that somebody must.
     pub fallback: Fallback,
-    /// Whether its value must not be shown.
+    /// True if its value must not be shown.
     pub secret: bool,
-    /// What it is for.
+    /// The purpose of the variable.
     pub description: Option<Located<String>>,
-    /// Where the declaration stands.
+    /// The place where the declaration stands.
     pub span: Span,
 }
 
-/// What a variable is if nobody sets it.
+/// The value of a variable that nobody sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fallback {
     /// `required = true`: somebody must.

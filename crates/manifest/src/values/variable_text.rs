@@ -32,7 +32,7 @@ impl VariableText {
         &self.text
     }
 
-    /// Whether it must not be shown.
+    /// True if it must not be shown.
     pub fn is_secret(&self) -> bool {
         self.secret
     }

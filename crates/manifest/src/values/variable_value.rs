@@ -11,11 +11,11 @@ use crate::values::variable_text::VariableText;
 pub struct VariableValue {
     /// The value; shown as `***` if the variable is secret.
     pub text: VariableText,
-    /// Who set it.
+    /// The origin of the value.
     pub origin: Origin,
 }
 
-/// Who set a variable.
+/// The party that set a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// `--variable NAME=VALUE`
