@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, FindingCode};
 use crate::findings::{DeniedNames, review};
 use crate::subject::{Granted, Interfaces, Subject, Trigger};
 
-/// What an app is checked with.
+/// The app and the operator's policy that it is checked with.
 #[derive(Debug)]
 pub struct AppUnderReview<'a> {
     /// The app, whatever is wrong with it.
@@ -20,7 +20,7 @@ pub struct AppUnderReview<'a> {
     pub interfaces: &'a HashMap<ComponentId, Interfaces>,
     /// The operator's side.
     pub operator: Arc<Operator>,
-    /// Whether denied names are resolved.
+    /// True if denied names are resolved.
     pub denied_names: DeniedNames,
 }
 
@@ -83,7 +83,8 @@ fn is_of_an_undeclared_variable(remark: &Remark, manifest: &Manifest) -> bool {
     !declared.any(|name| name == variable)
 }
 
-/// How many of the entries that were written are none. One that its variables leave empty is read: as no entry.
+/// The number of the entries that were written and cannot be read. One that its variables leave empty is read: as no
+/// entry.
 fn unread(component: &Component, entries: &[Entry], told: &Reading<()>) -> usize {
     let left_empty = told
         .notes()
@@ -95,7 +96,7 @@ fn unread(component: &Component, entries: &[Entry], told: &Reading<()>) -> usize
     written.saturating_sub(read)
 }
 
-/// Whether `more` tells of a grant that the code needs what `told` says of it without the code: that nothing is there.
+/// True if `more` tells of a grant that the code needs what `told` says of it without the code: that nothing is there.
 fn says_more(more: &Diagnostic, told: &Diagnostic) -> bool {
     let not_used =
         |code: &Option<FindingCode>| matches!(code, Some(FindingCode::File(code)) if code.name == "not-used");
@@ -106,7 +107,7 @@ fn says_more(more: &Diagnostic, told: &Diagnostic) -> bool {
     more.code == Some(FindingCode::Check(Code::UnservedGrant)) && not_used(&told.code) && within
 }
 
-/// What starts each component.
+/// The triggers of each component.
 fn triggers(manifest: &Manifest) -> HashMap<&ComponentId, Vec<Trigger>> {
     let http = manifest.http_triggers.iter();
     let command = manifest.command_triggers.iter();

@@ -6,7 +6,7 @@ use outport_manifest::Severity;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $severity:ident, $meaning:literal;)*) => {
-        /// What is found by holding entries, operator and components against each other.
+        /// A finding from holding entries, operator and components against each other.
         ///
         /// Mistakes in the files themselves have codes of their own, such as `manifest.unknown-key`. The list may
         /// grow; a code is never renamed. `docs/findings.md` has a section for each.
@@ -25,12 +25,12 @@ macro_rules! codes {
                 match self { $(Self::$variant => $code),* }
             }
 
-            /// How much it matters, unless the finding says otherwise.
+            /// The severity, unless the finding says otherwise.
             pub const fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity),* }
             }
 
-            /// What it means, as a sentence without a full stop.
+            /// The meaning, as a sentence without a full stop.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning),* }
             }
@@ -39,35 +39,35 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Clause VAL-2.
+    /// An entry that is kept out (VAL-2).
     Blocked = "entry.blocked", Warning, "an entry permits nothing, since all of it is kept out";
-    /// Clause VAL-2.
+    /// An entry that is kept out in part (VAL-2).
     Narrowed = "entry.narrowed", Warning, "a part of an entry is kept out";
-    /// Clause VAL-3.
+    /// An entry that an answer keeps out or does not (VAL-3).
     Undecided = "entry.undecided", Note, "whether an entry is kept out depends on what its name resolves to";
-    /// Clause VAL-4.
+    /// An entry that others make needless (VAL-4).
     Redundant = "entry.redundant", Warning, "an entry adds nothing to the others";
-    /// Clause VAL-4.
+    /// An entry for names that anybody can register (VAL-4).
     PublicSuffix = "entry.public-suffix", Warning, "an entry covers names that anybody can register";
-    /// Clause VAL-4.
+    /// An entry for everything (VAL-4).
     Everything = "entry.everything", Warning, "an entry permits everything";
-    /// Clause DNS-9.
+    /// An entry that switches the rebinding guard off (DNS-9).
     AnyAddress = "entry.any-address", Warning,
         "an entry for a wide network lets any name lead to this machine or link";
-    /// Clause VAL-4.
+    /// An IPv4 network without one for IPv6 (VAL-4).
     V4Only = "entry.v4-only", Warning, "an entry for a public IPv4 network has none for IPv6 beside it";
-    /// Clause VAL-4.
+    /// A range of ports that leaves its end out (VAL-4).
     HalfOpen = "entry.half-open", Warning, "a range of ports leaves its last number out";
-    /// Clause AL-1.
+    /// An entry that is not in its canonical spelling (AL-1).
     Spelling = "entry.spelling", Note, "an entry has a canonical spelling that is another";
-    /// Clause AL-9.
+    /// An entry for a protocol without an interface (AL-9).
     NoEffect = "entry.no-effect", Warning, "an entry is for a protocol that Outport has no interface for";
-    /// Clause VAL-4.
+    /// Sockets without an entry for them (VAL-4).
     NoSocketEntry = "component.no-socket-entry", Warning,
         "a component imports sockets, and its entries permit URLs only";
-    /// Clause VAL-4.
+    /// Entries that nothing uses (VAL-4).
     UnusedEntries = "component.unused-entries", Warning, "a component has entries and imports nothing to use them";
-    /// Clause VAL-4.
+    /// Sockets without entries (VAL-4).
     NoEntries = "component.no-entries", Warning, "a component imports sockets and has no entries";
     /// A component is started by a trigger that it has no function for.
     MissingExport = "component.missing-export", Error, "a component lacks the export that its trigger calls";
@@ -82,10 +82,10 @@ codes! {
     NotLinked = "component.not-linked", Error, "a component cannot be linked, composed or given what it asks for";
     /// A component gets less files than its manifest names.
     NoFiles = "component.no-files", Warning, "no file matches a pattern of `files`";
-    /// Clause DL-5.
+    /// A denied wildcard, whose names cannot be resolved ahead (DL-5).
     WildcardDeny = "operator.wildcard-deny", Note,
         "the addresses of names below a denied wildcard are not known ahead";
-    /// What was given on the command line or in the environment.
+    /// The command line or the environment has something that cannot be used.
     Input = "operator.input", Error, "an option, an environment variable or a file that was given cannot be used";
     /// A file with expectations cannot be read.
     TestFile = "test.file", Error, "the file of policy tests cannot be read";

@@ -1,6 +1,6 @@
 //! Colour, where a person looks at it.
 
-/// Whether to colour.
+/// The choice between colours and plain text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Colours {
     /// No.
@@ -10,7 +10,7 @@ pub enum Colours {
     Terminal,
 }
 
-/// What text is shown in.
+/// A colour that text is shown in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
     /// For errors and denials.

@@ -11,13 +11,13 @@ use crate::code::Code;
 /// Something to tell.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
-    /// Which kind it is; none where it is of no listed kind, such as the end of a guest.
+    /// The kind; none where it is of no listed kind, such as the end of a guest.
     pub code: Option<FindingCode>,
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
-    /// What it is, in a sentence without a full stop.
+    /// The message: a sentence without a full stop.
     pub message: String,
-    /// Where it is.
+    /// The place that it is about.
     pub location: Option<Location>,
     /// A value from no file, to be quoted.
     pub quoted: Option<Quoted>,
@@ -25,7 +25,7 @@ pub struct Diagnostic {
     pub component: Option<String>,
     /// Other places that have to do with it, each with what it is there.
     pub related: Vec<(Location, String)>,
-    /// What to do.
+    /// Advice on what to do.
     pub help: Option<String>,
     /// One line that says enough, where nobody asked for more than usual.
     pub brief: Option<String>,
@@ -38,7 +38,7 @@ pub struct Diagnostic {
 pub struct Quoted {
     /// The value.
     pub text: String,
-    /// What is meant.
+    /// The part that is meant.
     pub meant: Range<usize>,
 }
 
@@ -72,7 +72,7 @@ pub enum Fix {
         span: Range<usize>,
         /// The other key.
         to: &'static str,
-        /// What that list is to have besides, for each item of this one.
+        /// The further entries of that list, for each item of this one.
         entries: Vec<Vec<String>>,
     },
 }

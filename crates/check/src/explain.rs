@@ -1,4 +1,4 @@
-//! Why a destination is allowed or refused, layer by layer, without running anything.
+//! The reasons for which a destination is allowed or refused, layer by layer, without running anything.
 //!
 //! The answers are those of [`Policy::ask`] and [`Policy::decide`], for the attempts that a guest would make on its
 //! way to the destination:
@@ -11,10 +11,10 @@
 //! | `example.com` | look up, take each assumed answer |
 //!
 //! The names that the operator denies are assumed to have these answers too, so that their addresses are denied as they
-//! would be (clause DL-5). `localhost` and the names under it have their own two addresses, whatever is assumed.
+//! would be (DL-5). `localhost` and the names under it have their own two addresses, whatever is assumed.
 //!
 //! Where none were assumed and a list speaks of addresses, the answer decides: the verdict is [`Verdict::Depends`], and
-//! [`Undecided`] says on what. What refuses is told by every layer that does, each with its remedy (clause RSN-5).
+//! [`Undecided`] says on what. What refuses is told by every layer that does, each with its remedy (RSN-5).
 
 mod assumption;
 mod difference;
@@ -48,48 +48,48 @@ pub struct Explanation {
     pub version: u32,
     /// The component that would try.
     pub component: String,
-    /// What was asked, in its canonical spelling.
+    /// The question, in its canonical spelling.
     pub destination: String,
-    /// Whether the guest would get through.
+    /// The verdict: does the guest get through?
     pub verdict: Verdict,
-    /// What the verdict depends on, where it does.
+    /// The facts that the verdict depends on, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undecided: Option<Undecided>,
-    /// What has to be known to read the verdict.
+    /// A note, without which the verdict would be misread.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Why not: the stable code.
+    /// The stable code of the reason for a denial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What would change it.
+    /// The change that would turn a denial around.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
-    /// Every layer that refuses, the one of `reason` first: all have to be mended. Where the verdict depends on an answer
-    /// those that refuse the others.
+    /// Every layer that refuses, the one of `reason` first: all have to be mended. Where the verdict depends on an
+    /// answer those that refuse the others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<DenialSummary>,
     /// The attempts on the way, in order.
     pub attempts: Vec<Judged>,
 }
 
-/// Whether a guest gets through.
+/// The answer to the question whether a guest gets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It does.
+    /// The guest gets through.
     Allowed,
-    /// It does not.
+    /// The guest does not get through.
     Denied,
-    /// It does or does not by what its name resolves to.
+    /// The guest gets through or not by what its name resolves to.
     Depends,
 }
 
 /// One attempt, with every layer's answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Judged {
-    /// What is attempted.
+    /// The attempt.
     pub attempt: String,
-    /// What comes of it.
+    /// The verdict on it.
     pub verdict: Verdict,
     /// The layers, in order. Each is asked, also behind one that refuses.
     pub layers: Vec<LayerSays>,
@@ -97,7 +97,7 @@ pub struct Judged {
     refusals: Vec<DenialSummary>,
 }
 
-/// What one layer says.
+/// The answer of one layer.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerSays {
     /// The layer.
@@ -107,7 +107,7 @@ pub struct LayerSays {
     /// The stable code of the reason, where it refuses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// What that means.
+    /// The meaning of that code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sentence: Option<&'static str>,
     /// The entry or network that decided, with its place.
@@ -123,7 +123,7 @@ pub struct LayerSays {
 pub struct DenialSummary {
     /// The stable code.
     pub reason: &'static str,
-    /// What would change it, if one thing would.
+    /// The change that would lift the refusal, if one would.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
@@ -198,7 +198,7 @@ impl DenialSummary {
 }
 
 impl Judged {
-    /// Whether this layer alone refuses it.
+    /// True if this layer alone refuses it.
     fn is_refused_by(&self, layer: Layer) -> bool {
         let refuse = |says: &LayerSays| says.answer == REFUSES;
         let said = Layer::ALL.iter().zip(&self.layers);

@@ -30,7 +30,8 @@ use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
 use crate::diagnostic::Diagnostic;
 use crate::subject::Subject;
 
-/// Whether the operator's denied names are resolved, so that their addresses are denied too (clause DL-5).
+/// The treatment of the operator's denied names: are they resolved, so that their addresses are denied too
+/// (DL-5)?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeniedNames {
     /// They are.
@@ -50,7 +51,7 @@ pub fn review(subjects: &[Subject<'_>], operator: &Operator, names: DeniedNames)
     findings
 }
 
-/// The warnings to show when an app starts (clause VAL-1); notes are for who asks.
+/// The warnings to show when an app starts (VAL-1); notes are for who asks.
 pub fn warnings_at_start(subjects: &[Subject<'_>], operator: &Operator) -> Vec<Diagnostic> {
     let mut findings = review(subjects, operator, DeniedNames::Resolved);
     findings.retain(|finding| finding.severity >= Severity::Warning);

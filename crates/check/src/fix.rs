@@ -13,7 +13,7 @@ use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
 
 use crate::diagnostic::{Diagnostic, Fix};
 
-/// Why nothing was changed.
+/// The reason why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FixError {
@@ -84,9 +84,9 @@ fn span(fix: &Fix) -> Range<usize> {
 #[derive(Default)]
 struct Strings {
     paths: Vec<Vec<Step>>,
-    /// Where each array begins, and the number of its path.
+    /// The position where each array begins, and the number of its path.
     arrays: BTreeMap<usize, usize>,
-    /// Where each string stands with its quotes, the number of its array's path, and its own in the array.
+    /// The span of each string with its quotes, the number of its array's path, and its own in the array.
     found: BTreeMap<usize, (Range<usize>, usize, usize)>,
 }
 
@@ -162,7 +162,7 @@ fn holder_of<'d, 'p>(
     Some((table_at(document.as_table_mut(), tables)?, key))
 }
 
-/// Whether the list is in braces, `{ … }`, which have no lines.
+/// True if the list is in braces, `{ … }`, which have no lines.
 fn is_inline(document: &DocumentMut, path: &[Step]) -> bool {
     let mut item = Some(document.as_item());
     path.iter().any(|step| {
@@ -192,8 +192,8 @@ fn change(array: &mut Array, index: usize, fix: &Fix) {
     }
 }
 
-/// What stands around the removed entry is layout. Comments on lines of their own stay; one behind the entry goes with it
-/// if nothing else is left on its line.
+/// Removes an entry. The text around it is layout. Comments on lines of their own stay; one behind the entry goes with
+/// it if nothing else is left on its line.
 fn remove(array: &mut Array, index: usize) {
     if index >= array.len() {
         return;

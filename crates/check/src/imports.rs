@@ -24,8 +24,9 @@ pub fn list_imports<'i>(imports: impl IntoIterator<Item = &'i str>) -> String {
     names.join(", ")
 }
 
-/// How many there are and of which packages, the first three of them: `` 23 interfaces of `a:b`, `c:d` and others ``.
-/// Those of a platform come first, and of `wasi:` at most a version is not provided: a release candidate is named with it.
+/// The number of imports and their packages, the first three of them: `` 23 interfaces of `a:b`, `c:d` and others ``.
+/// Those of a platform come first, and of `wasi:` at most a version is not provided: a release candidate is named with
+/// it.
 pub fn sum_up_imports<'i>(imports: impl IntoIterator<Item = &'i str>) -> String {
     const MOST: usize = 3;
     let mut packages: Vec<(&str, &str)> = Vec::new();

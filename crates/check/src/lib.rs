@@ -1,4 +1,5 @@
-//! What is wrong, odd or impossible about an app, before it runs; and why a destination is refused.
+//! Findings about an app before it runs: mistakes, oddities, impossibilities; and explanations of why a destination is
+//! refused.
 //!
 //! ```text
 //! entries, interfaces ─┐

@@ -50,7 +50,7 @@ struct Test {
     number: usize,
 }
 
-/// What came of one test.
+/// The result of one test.
 #[derive(Clone, Debug, Serialize)]
 pub struct TestResult {
     /// Its number in the file, from 1.
@@ -59,15 +59,15 @@ pub struct TestResult {
     pub component: String,
     /// The destination in canonical spelling.
     pub destination: String,
-    /// What was expected.
+    /// The expected verdict.
     pub expected: String,
-    /// What the policy does: `allow`, `depends`, or the code of the reason.
+    /// The verdict of the policy: `allow`, `depends`, or the code of the reason.
     pub found: String,
-    /// Whether the two agree.
+    /// True if the two agree.
     pub passed: bool,
 }
 
-/// What a file consists of; its rows are read one by one, so that a mistake in one does not hide the others.
+/// The parts of a file; its rows are read one by one, so that a mistake in one does not hide the others.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -85,7 +85,7 @@ struct Row {
     expect: Spanned<String>,
 }
 
-/// What is expected, and found, where the answer to a look-up decides.
+/// The word for a verdict, expected or found, that the answer to a look-up decides.
 const DEPENDS: &str = "depends";
 
 impl PolicyTests {
@@ -225,7 +225,7 @@ impl PolicyTests {
     }
 }
 
-/// What the reader of TOML says.
+/// A complaint of the TOML reader.
 fn unreadable(source: &SourceFile, error: &toml::de::Error) -> Diagnostic {
     let span = error.span().unwrap_or(0..0);
     let (message, help) = in_words_of_authors(error.message(), source.slice(&span));

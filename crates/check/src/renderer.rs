@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Everything that somebody else wrote is shown, never obeyed: control characters and those that change the
-//! direction of text are replaced (clause RSN-4).
+//! direction of text are replaced (RSN-4).
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -24,20 +24,20 @@ use crate::colours::{Colour, Colours};
 use crate::diagnostic::{Diagnostic, Quoted};
 use crate::sources::Sources;
 
-/// How diagnostics are written down.
+/// A renderer of diagnostics as text.
 #[derive(Clone, Copy, Debug)]
 pub struct Renderer {
     /// Columns that a quoted line has, with its number.
     pub columns: usize,
-    /// What becomes of sentences that are longer than a line.
+    /// The treatment of sentences that are longer than a line.
     pub sentences: Sentences,
-    /// How much is told.
+    /// The amount that is told.
     pub detail: Detail,
-    /// Whether to colour.
+    /// The choice of colours.
     pub colours: Colours,
 }
 
-/// What becomes of sentences that are longer than a line.
+/// The treatment of sentences that are longer than a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sentences {
     /// They are broken at [`REPORT_COLUMNS`], and have no line breaks of their own.
@@ -46,7 +46,7 @@ pub enum Sentences {
     AsTheyAre,
 }
 
-/// How much is told.
+/// The amount that is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// Everything.
@@ -184,7 +184,7 @@ struct Quote {
 }
 
 impl Quote {
-    /// What is quoted, and the number of the line where it is from a file.
+    /// The text that is quoted, and the number of the line where it is from a file.
     fn of(diagnostic: &Diagnostic, sources: &Sources) -> Option<(String, Option<Self>)> {
         match (&diagnostic.location, &diagnostic.quoted) {
             (Some(Location::File { path, line, span, .. }), _) => {

@@ -82,7 +82,7 @@ fn result(finding: &Diagnostic, rule: usize) -> Value {
     result
 }
 
-/// What is in no file has a logical location only.
+/// The location in the words of SARIF; one that is in no file has a logical location only.
 fn location_of(location: &Location) -> Value {
     match location {
         Location::File {

@@ -43,8 +43,8 @@ impl Sources {
         self.kept(path).map(|kept| &kept.file)
     }
 
-    /// The text of the file at `path`, as a [`Location`](outport_policy::Location) names it, with `*` for each byte that
-    /// is concealed.
+    /// The text of the file at `path`, as a [`Location`](outport_policy::Location) names it, with `*` for each byte
+    /// that is concealed.
     pub fn text(&self, path: &str) -> Option<&str> {
         let kept = self.kept(Path::new(path)).or_else(|| {
             let mut files = self.files.iter();

@@ -1,4 +1,4 @@
-//! What is checked: a component's entries, and what its code imports and exports.
+//! The subject of a check: a component's entries, and what its code imports and exports.
 
 use std::collections::HashSet;
 
@@ -10,31 +10,31 @@ use outport_policy::{Entry, Location};
 pub struct Subject<'a> {
     /// Its id.
     pub id: &'a str,
-    /// Where it is declared.
+    /// The place of its declaration.
     pub location: Location,
     /// Its entries with the variables filled in.
     pub entries: &'a [Entry],
     /// The places of those among them that were made of the items of an older list (`allowed_http_hosts`): nobody wrote
     /// these, and several can be of one item.
     pub converted: HashSet<Location>,
-    /// How many entries were written beside them that cannot be read.
+    /// The number of entries beside them that cannot be read.
     pub unread: usize,
-    /// What its code imports and exports, if that could be read.
+    /// The imports and exports of its code, if they could be read.
     pub interfaces: Option<&'a Interfaces>,
-    /// What starts it.
+    /// The triggers that start it.
     pub triggers: Vec<Trigger>,
-    /// What it is granted beside hosts.
+    /// Its grants beside hosts.
     pub granted: Vec<Granted>,
 }
 
-/// What a component is granted by its manifest, of which Outport has none.
+/// A grant of a component's manifest that Outport does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
     /// As the manifest calls it.
     pub key: &'static str,
     /// Its first label.
     pub label: String,
-    /// Where that is.
+    /// The place of the grant.
     pub location: Location,
     /// Packages and interfaces of theirs that need it, without versions.
     interfaces: &'static [&'static str],
@@ -86,15 +86,15 @@ impl Granted {
 /// The interfaces of a component, in full: `wasi:sockets/tcp@0.2.0`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interfaces {
-    /// What it imports.
+    /// The names of its imports.
     pub imports: Vec<String>,
-    /// What it exports.
+    /// The names of its exports.
     pub exports: Vec<String>,
     /// Of the imports, those that Outport does not provide.
     pub trapped: Vec<String>,
 }
 
-/// What starts a component.
+/// A way to start a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Trigger {
     /// A request.
@@ -104,7 +104,7 @@ pub enum Trigger {
 }
 
 impl Interfaces {
-    /// Whether the code can open sockets or look names up. The other interfaces of `wasi:sockets` name types, and what
+    /// True if the code can open sockets or look names up. The other interfaces of `wasi:sockets` name types, and what
     /// can be done with a socket that somebody else has opened.
     pub fn uses_sockets(&self) -> bool {
         let openers = [
@@ -119,8 +119,8 @@ impl Interfaces {
             .any(|import| openers.contains(&without_version(import)))
     }
 
-    /// Whether sockets are imported as a C library brings them, whole: TCP, UDP and look-ups, with files and terminals. The
-    /// imports do not tell then whether the code calls any.
+    /// True if sockets are imported as a C library brings them, whole: TCP, UDP and look-ups, with files and terminals.
+    /// The imports do not tell then whether the code calls any.
     pub fn brings_whole_libc(&self) -> bool {
         let imports = |wanted: &str| self.imports.iter().any(|own| without_version(own) == wanted);
         let all = |wanted: &[&str]| wanted.iter().all(|wanted| imports(wanted));
@@ -134,7 +134,7 @@ impl Interfaces {
         opens && all(&rest)
     }
 
-    /// Whether the code can send requests.
+    /// True if the code can send requests.
     pub fn uses_http(&self) -> bool {
         let senders = [
             "wasi:http/outgoing-handler",
@@ -146,7 +146,7 @@ impl Interfaces {
             .any(|import| senders.contains(&without_version(import)))
     }
 
-    /// Whether the code has a function for the trigger.
+    /// True if the code has a function for the trigger.
     pub fn answers(&self, trigger: Trigger) -> bool {
         self.exports
             .iter()

@@ -2,7 +2,7 @@
 
 use outport_policy::{Cut, Entry, KeptOutBy, PortSet, Reason, Region, text};
 
-/// Who keeps something out, for the middle of a sentence.
+/// The party that keeps something out, for the middle of a sentence.
 pub(crate) fn by(by: &KeptOutBy<'_>) -> String {
     match by {
         KeptOutBy::Entry(entry) => format!("the operator denies `{}`", text::excerpt(entry.text())),
@@ -26,7 +26,7 @@ pub(crate) fn switch(reason: Reason, ports: &PortSet) -> Option<String> {
     }
 }
 
-/// What is left out of an entry: only what differs from the entry itself, so that `*://example.com:*` without
+/// The part that is left out of an entry: only what differs from the entry itself, so that `*://example.com:*` without
 /// `*://example.com:8080` is `port 8080`.
 pub(crate) fn left_out(cut: &Cut<'_>, entry: &Entry) -> String {
     let region = &cut.region;

@@ -1,4 +1,4 @@
-//! What a name is assumed to resolve to: `db.example.com=10.0.0.5,10.0.0.6`.
+//! The addresses that a name is assumed to resolve to: `db.example.com=10.0.0.5,10.0.0.6`.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -15,19 +15,19 @@ pub struct Assumption {
     pub addresses: Vec<Address>,
 }
 
-/// Why a text is no assumption.
+/// The reason why a text is no assumption.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AssumptionError {
     /// No `=`.
     #[error("write `NAME=ADDRESS`, such as `db.example.com=10.0.0.5`")]
     NoEquals,
-    /// What stands before the `=` is not a name.
+    /// The text before the `=` is not a name.
     #[error("`{name}` is not a name: {error}")]
     Name {
         /// As it is written.
         name: String,
-        /// Why not.
+        /// The reason.
         error: NameError,
     },
     /// One of the addresses is none.

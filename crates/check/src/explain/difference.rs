@@ -1,7 +1,7 @@
-//! What a policy can reach that an earlier one could not.
+//! The destinations that a policy can reach and an earlier one could not.
 //!
-//! Entries that hold secrets are in no document, so of these the text is compared: one that was not there before is told
-//! as gained, whatever it stands for.
+//! Entries that hold secrets are in no document, so of these the text is compared: one that was not there before is
+//! told as gained, whatever it stands for.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use serde::Serialize;
 use super::{EffectiveComponent, EffectivePolicy, OperatorSummary};
 use crate::renderer::wrap;
 
-/// What is new, component by component.
+/// The news, component by component.
 #[derive(Clone, Debug, Serialize)]
 pub struct Difference {
     /// Always 1.
     pub version: u32,
-    /// What can be reached now and could not before.
+    /// The destinations that can be reached now and could not be before.
     pub gained: Vec<Gained>,
-    /// What could be reached before and cannot now.
+    /// The destinations that could be reached before and cannot be now.
     pub lost: Vec<Gained>,
-    /// Whether names may resolve to loopback now and might not before.
+    /// True if names may resolve to loopback now and might not before.
     pub loopback_answers_lifted: bool,
 }
 
@@ -39,7 +39,7 @@ pub struct Gained {
     pub example: String,
 }
 
-/// Why a document is no effective policy.
+/// The reason why a document is no effective policy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
@@ -97,7 +97,7 @@ impl EffectivePolicy {
         policies.collect()
     }
 
-    /// What this policy can reach that `before` could not, and the other way round.
+    /// The destinations that this policy can reach and `before` could not, and the other way round.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl EffectivePolicy {
 }
 
 impl Difference {
-    /// Whether anything can be reached that could not be reached before.
+    /// True if anything can be reached that could not be reached before.
     pub fn reaches_more(&self) -> bool {
         !self.gained.is_empty() || self.loopback_answers_lifted
     }

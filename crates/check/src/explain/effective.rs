@@ -22,7 +22,7 @@ use crate::wording;
 pub struct EffectivePolicy {
     /// Always 1.
     pub version: u32,
-    /// What holds for all of them.
+    /// The settings that hold for all of them.
     pub operator: OperatorSummary,
     /// The components, in the order of the manifest.
     pub components: Vec<EffectiveComponent>,
@@ -42,7 +42,7 @@ pub struct OperatorSummary {
     pub allow_loopback_ports: String,
     /// Layer 3: whether link-local and instance-metadata addresses are lifted.
     pub allow_link_local: bool,
-    /// Whether names other than `localhost` may resolve to loopback.
+    /// True if names other than `localhost` may resolve to loopback.
     pub allow_loopback_answers: bool,
 }
 
@@ -62,17 +62,17 @@ pub struct EffectiveComponent {
 pub struct EffectiveEntry {
     /// The entry in canonical spelling; of one that holds a secret what is shown instead.
     pub entry: String,
-    /// Whether the entry holds a secret: then nothing can be compared but how it is written.
+    /// True if the entry holds a secret: then nothing can be compared but how it is written.
     #[serde(default, skip_serializing_if = "is_false")]
     pub concealed: bool,
-    /// What is left of it.
+    /// The part that is left of it.
     pub left: LeftOfEntry,
-    /// What is taken out of it.
+    /// The parts that are taken out of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub minus: Vec<Minus>,
 }
 
-/// What is left of an entry.
+/// The part that is left of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LeftOfEntry {
@@ -84,11 +84,11 @@ pub enum LeftOfEntry {
     Blocked,
 }
 
-/// What is taken out of an entry.
+/// A part that is taken out of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Minus {
-    /// What, in words.
+    /// The part, in words.
     pub what: String,
     /// Because of whom.
     pub because: String,
@@ -234,7 +234,7 @@ impl From<&Operator> for OperatorSummary {
 }
 
 impl OperatorSummary {
-    /// What no component reaches, whatever its entries.
+    /// The destinations that no component reaches, whatever its entries.
     fn to_text(&self) -> String {
         let denied: Vec<_> = self
             .disallowed_outbound_hosts

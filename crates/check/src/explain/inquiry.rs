@@ -19,7 +19,7 @@ pub(super) struct Inquiry<'a> {
     peers: Peers,
     assumed: &'a [Assumption],
     denied_names: DeniedNames,
-    /// What the look-up is for.
+    /// The purpose of the look-up.
     socket: Option<(Transport, u16)>,
     pub(super) undecided: Undecided,
     pub(super) attempts: Vec<Judged>,
@@ -133,8 +133,8 @@ impl<'a> Inquiry<'a> {
         self.with_socket(transport, verdict)
     }
 
-    /// What comes of the last attempt, which needs a socket. Where there is none, that is what a guest gets, whatever else
-    /// refuses the connect.
+    /// The verdict on the last attempt, which needs a socket. Where there is none, that is what a guest gets, whatever
+    /// else refuses the connect.
     fn with_socket(&mut self, transport: Transport, verdict: Verdict) -> Verdict {
         let create = Attempt::CreateSocket { transport };
         let situation = situation(&self.grants, &self.peers);
@@ -239,7 +239,8 @@ impl<'a> Inquiry<'a> {
         verdict
     }
 
-    /// What stands for every answer of which no list speaks; where each one that is tried is denied, one of these.
+    /// The verdict that stands for every answer of which no list speaks; where each one that is tried is denied, one of
+    /// these.
     fn any_answer<'t>(&self, attempt: impl Fn(Address) -> Attempt<'t>) -> Address {
         undecided::any_answer(self.policy, |address| {
             matches!(self.ask(Layer::DenyList, &attempt(address)), LayerAnswer::Passes)

@@ -1,4 +1,4 @@
-//! What is asked: a destination as people write it.
+//! A question: a destination as people write it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,18 +14,18 @@ pub enum Question {
     Socket {
         /// The transport.
         transport: Transport,
-        /// Where to.
+        /// The host to reach.
         host: Host,
         /// Its port.
         port: u16,
         /// The URL scheme that it is asked by, where nothing but a socket can speak that.
         scheme: Option<Scheme>,
     },
-    /// `https://HOST[:PORT][/…]`. A URL without a host, and a path alone, is the app itself (clause AL-10).
+    /// `https://HOST[:PORT][/…]`. A URL without a host, and a path alone, is the app itself (AL-10).
     Request {
         /// The scheme.
         scheme: Scheme,
-        /// Where to.
+        /// The host to reach.
         host: Host,
         /// The port, written or the scheme's own.
         port: u16,
@@ -37,12 +37,15 @@ pub enum Question {
     },
 }
 
-/// Why a text is not a destination.
+/// The reason why a text is not a destination.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuestionError {
     /// An address or a port, and nothing that says what is spoken.
-    #[error("`{shown}` needs a protocol: write `tcp://{shown}` for a socket, or the whole URL of a request", shown = text::excerpt(.0))]
+    #[error(
+        "`{shown}` needs a protocol: write `tcp://{shown}` for a socket, or the whole URL of a request",
+        shown = text::excerpt(.0)
+    )]
     NoProtocol(String),
     /// Not a protocol.
     #[error("`{0}` is not a protocol: write `tcp`, `udp`, or the scheme of a URL such as `https`")]
@@ -52,7 +55,7 @@ pub enum QuestionError {
     Host {
         /// As it is written.
         host: String,
-        /// Why not.
+        /// The reason.
         error: NameError,
     },
     /// No port, and a protocol that has none of its own.
@@ -158,20 +161,21 @@ impl Question {
         }
     }
 
-    /// What has to be known to read the answer.
+    /// A note, without which the answer would be misread.
     pub(super) fn note(&self) -> Option<String> {
         match self {
             Self::Socket {
                 scheme: Some(scheme), ..
             } => Some(format!(
-                "Outport has no interface that speaks `{scheme}`, so this is the TCP socket of a client inside the component"
+                "Outport has no interface that speaks `{scheme}`, so this is the TCP socket of a client inside the \
+                 component"
             )),
             _ => None,
         }
     }
 }
 
-/// Whether there is an interface for URLs of this scheme.
+/// True if there is an interface for URLs of this scheme.
 pub(crate) fn is_spoken(scheme: &Scheme) -> bool {
     [Scheme::HTTP, Scheme::HTTPS].contains(scheme)
 }
@@ -186,7 +190,8 @@ fn network_of(rest: &str) -> Option<&str> {
     is_network.then(|| &rest[..address.len() + 1 + digits])
 }
 
-/// Where a scheme has a port of its own the whole was the address. Else the last group was most likely the port.
+/// The question that a bare IPv6 address was most likely meant as. Where a scheme has a port of its own the whole was
+/// the address. Else the last group was most likely the port.
 fn bare_ipv6(protocol: &str, authority: &str, host: &str, port: Option<&str>) -> QuestionError {
     let is_address = |text: &str| text.parse::<Ipv6Addr>().is_ok();
     let has_port = Scheme::parse(protocol).is_some_and(|scheme| scheme.default_port().is_some());
@@ -203,7 +208,7 @@ fn bare_ipv6(protocol: &str, authority: &str, host: &str, port: Option<&str>) ->
     }
 }
 
-/// Whether an entry is for protocols alone that have no interface, so that it permits nothing (clause AL-9).
+/// True if an entry is for protocols alone that have no interface, so that it permits nothing (AL-9).
 pub fn permits_nothing(entry: &Entry) -> bool {
     let has_no_interface = |scheme: &EntryScheme| matches!(scheme, EntryScheme::Url(url) if !is_spoken(url));
     entry.schemes().iter().all(has_no_interface)
@@ -305,7 +310,8 @@ mod tests {
             (
                 "https://user:pw@host/x",
                 Err(
-                    "the URL of a request with a user in it is refused whatever the policy says: ask about `https://host`",
+                    "the URL of a request with a user in it is refused whatever the policy says: ask about \
+                     `https://host`",
                 ),
             ),
             ("redis://user:pw@localhost/0", Ok("redis://localhost:6379")),

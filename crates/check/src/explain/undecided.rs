@@ -1,14 +1,14 @@
-//! What only the addresses of an answer can decide, where none were assumed.
+//! The questions that only the addresses of an answer can decide, where none were assumed.
 //!
-//! Nothing is looked up and no address is invented: what the operator's list and the author's say of addresses is told as
-//! it is written.
+//! Nothing is looked up and no address is invented: what the operator's list and the author's say of addresses is told
+//! as it is written.
 //!
 //! - **Refused answers**: the networks and addresses that the operator denies to the attempt, and the denied names of
-//!   which an answer may hold an address, if they are resolved (clause DL-5).
+//!   which an answer may hold an address, if they are resolved (DL-5).
 //! - **Permitted answers**: the networks and addresses that an entry names, where the name alone is not permitted.
 //!
 //! Not among them: addresses of this machine and link, which are refused to every name, and aliases of denied names
-//! (clause DL-4).
+//! (DL-4).
 
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::findings::DeniedNames;
 use crate::renderer::wrap;
 
-/// What an answer decides.
+/// The part that an answer decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Undecided {
     /// The name whose addresses are left open.
@@ -30,12 +30,12 @@ pub struct Undecided {
     /// The entries, with their places, by which an answer that they cover gets through. All others do not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub permitted_answers: Vec<String>,
-    /// What more there is of either, which is not listed.
+    /// The number of further ones of either, which are not listed.
     #[serde(skip_serializing_if = "is_zero")]
     pub more: usize,
 }
 
-/// What an answer is for.
+/// The purpose of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose<'a> {
     /// A connect to a port.
@@ -114,7 +114,7 @@ impl Undecided {
 }
 
 impl Purpose<'_> {
-    /// Whether the entry denies it to what its hosts cover.
+    /// True if the entry denies it to what its hosts cover.
     fn is_denied_by(self, entry: &Entry) -> bool {
         let mut schemes = entry.schemes().iter();
         schemes.any(|scheme| match self {
@@ -126,7 +126,7 @@ impl Purpose<'_> {
     }
 }
 
-/// Whether an entry of the deny list can refuse an address of a name that it does not cover.
+/// True if an entry of the deny list can refuse an address of a name that it does not cover.
 fn covers_answers(entry: &Entry, names: DeniedNames) -> bool {
     entry.hosts().iter().any(|host| match host {
         HostPattern::Address(_) | HostPattern::Network(_) => true,

@@ -1,4 +1,4 @@
-//! Entries that permit more, or less, than people mean by them (clause VAL-4).
+//! Entries that permit more, or less, than people mean by them (VAL-4).
 
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
@@ -78,8 +78,8 @@ fn is_public_suffix(name: &Name) -> bool {
         .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == name.as_str().as_bytes())
 }
 
-/// Clause DNS-9: an entry that covers an address of this machine or link as a network says that its author means such
-/// addresses, so that a name may resolve to them. A network that is much wider hardly means that.
+/// The warning about an entry for a network that covers addresses of this machine or link: it says that its author
+/// means such addresses, so that a name may resolve to them (DNS-9). A network that is much wider hardly means that.
 fn any_address(entry: &Entry) -> Option<Diagnostic> {
     let lifting = entry.hosts().iter().find_map(|host| match host {
         HostPattern::Network(net) => guarded_networks()

@@ -1,4 +1,4 @@
-//! Entries and triggers against what the code imports and exports (clause VAL-4). What entries with mistakes would
+//! Entries and triggers against what the code imports and exports (VAL-4). What entries with mistakes would
 //! permit is not known, so nothing is said of what is missing beside them.
 
 use outport_manifest::Severity;
@@ -78,13 +78,13 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic>
     }
 }
 
-/// Whether none is for sockets. Of one for a protocol that nothing speaks it is told what to write instead.
+/// True if none is for sockets. Of one for a protocol that nothing speaks it is told what to write instead.
 fn permit_no_socket(entries: &[Entry]) -> bool {
     let speaks = |entry: &Entry| entry.permits_sockets() || unspoken(entry).next().is_some();
     !entries.iter().any(speaks)
 }
 
-/// What is so of each program that is built with the library, whether or not it opens a socket.
+/// A finding that is true of each program that is built with the library, whether or not it opens a socket.
 fn whole_libc(code: Code, location: Location, message: String) -> Diagnostic {
     let finding = Diagnostic::new(code, location, message).with_severity(Severity::Note);
     finding.helped_by("nothing is missing if the code opens no sockets; a denial would say what to add")

@@ -1,4 +1,5 @@
-//! What the operator's deny list does not do, although it reads so, and what it cannot do ahead.
+//! The effects that the operator's deny list does not have, although it reads so, and those that it cannot have ahead
+//! of time.
 
 use outport_policy::{Entry, HostPattern, Operator, text};
 

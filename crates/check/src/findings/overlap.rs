@@ -1,9 +1,9 @@
-//! Entries that the operator or the limits keep out, whole or in part (clauses VAL-2 and VAL-3).
+//! Entries that the operator or the limits keep out, whole or in part (VAL-2, VAL-3).
 //!
 //! Two kinds of cuts are not told, since nearly every entry has them and nobody who wrote it means them: UDP that
 //! is shut, for an entry that does not name `udp`; and addresses that embed denied ones, in IPv6 networks.
-//! A limit that takes a part out of a wider network is told as a note, and out of `*` not at all: it is so for everybody,
-//! and `outport explain` without a destination lists it.
+//! A limit that takes a part out of a wider network is told as a note, and out of `*` not at all: it is so for
+//! everybody, and `outport explain` without a destination lists it.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Entries for protocols that nothing here speaks (clause AL-9): `redis://`, `postgres://` and the like are for host
+//! Entries for protocols that nothing here speaks (AL-9): `redis://`, `postgres://` and the like are for host
 //! interfaces, and give a socket to nobody.
 
 use std::collections::HashSet;
@@ -85,8 +85,8 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Diagnostic> {
     }))
 }
 
-/// The import of the host interface that the entry is for, which is not provided: an SDK brings it, and most likely it is
-/// what the author means.
+/// The import of the host interface that the entry is for, which is not provided: an SDK brings it, and most likely it
+/// is what the author means.
 fn import_of<'i>(scheme: &Scheme, code: &'i Interfaces) -> Option<&'i str> {
     let interface = match scheme.as_str() {
         "rediss" => "redis",

@@ -1,4 +1,4 @@
-//! What stands between the entries of a list: white space, line ends and comments.
+//! The text between the entries of a list: white space, line ends and comments.
 
 use toml_edit::Value;
 
@@ -80,7 +80,7 @@ impl Comments {
         self.lines.extend(comments.map(str::to_owned));
     }
 
-    /// What is to be written before an entry or the end of the list, which is laid out like this.
+    /// The text to write before an entry or the end of the list, which is laid out like this.
     pub(super) fn before(&mut self, layout: &str, indent: &str) -> String {
         if self.are_for_the_list {
             return layout.to_owned();

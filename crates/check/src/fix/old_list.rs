@@ -5,7 +5,7 @@ use toml_edit::{Array, DocumentMut, Item, Value};
 use super::layout::{Comments, comment, first_line, last_line, prefix, suffix};
 use super::{Step, holder_of, is_inline};
 
-/// Whether the list was moved. Its comments go with it: into the other list if that has several lines, else above it.
+/// True if the list was moved. Its comments go with it: into the other list if that has several lines, else above it.
 pub(super) fn move_list(
     document: &mut DocumentMut,
     path: &[Step],
@@ -104,9 +104,9 @@ fn take_end(array: &mut Array, comments: &mut Comments) -> String {
     }
 }
 
-/// Appends what the items of the old list stand for, and leaves the comments that nothing follows. Entries that are there
-/// already are not written again, nor is a comment on the line of an item that leaves none. New entries are laid out as
-/// the last one is, or as they were; the answer is their indentation.
+/// Appends what the items of the old list stand for, and leaves the comments that nothing follows. Entries that are
+/// there already are not written again, nor is a comment on the line of an item that leaves none. New entries are laid
+/// out as the last one is, or as they were; the answer is their indentation.
 fn append(array: &mut Array, comments: &mut Comments, old: &Array, entries: &[Vec<String>]) -> String {
     let template = array.iter().last().map(prefix);
     // An item that stands for nothing leaves its place to the next one.

@@ -1,5 +1,5 @@
-//! What the reader of a file of tests says, in the words of who writes one: keys, tables and arrays in place of fields,
-//! maps and sequences. What it says of the text itself is left as it is.
+//! The messages of the reader of a file of tests, in the words of who writes one: keys, tables and arrays in place of
+//! fields, maps and sequences. What it says of the text itself is left as it is.
 
 use outport_manifest::nearest;
 
@@ -23,7 +23,7 @@ pub(super) fn in_words_of_authors(said: &str, written: &str) -> (String, Option<
     }
 }
 
-/// What stands before and behind `between`.
+/// The text before and behind `between`.
 fn parted<'s>(said: &'s str, begin: &str, between: &str) -> Option<(&'s str, &'s str)> {
     said.strip_prefix(begin)?.split_once(between)
 }
