@@ -1,4 +1,4 @@
-//! What was decided, for those who must know.
+//! The audit: records of decisions, for those who must know.
 //!
 //! ```text
 //! Enforcer::authorize ─▶ AuditEvent ───┐

@@ -10,8 +10,8 @@ use crate::host_account::HostAccount;
 use crate::http::{Ending, GateHooks, Outgoing};
 
 /// The network of one instance: its grants, its peers, its counts. Made by [`Gate::open`](crate::Gate::open), kept
-/// in the store, and everything that it counts is given back when the store is dropped. Data of a store that has it before
-/// the table lets outcomes tell what ended with the instance from what the guest closed.
+/// in the store, and everything that it counts is given back when the store is dropped. Data of a store that has it
+/// before the table lets outcomes tell what ended with the instance from what the guest closed.
 pub struct GateCtx {
     pub(crate) enforcer: Arc<Enforcer>,
     hooks: GateHooks,
@@ -24,15 +24,15 @@ impl GateCtx {
         Self { enforcer, hooks }
     }
 
-    /// Charges what the host does for the instance, and holds for it, to `account`. To be called before the instance runs;
-    /// later calls change nothing. Default: nobody is told.
+    /// Charges what the host does for the instance, and holds for it, to `account`. To be called before the instance
+    /// runs; later calls change nothing. Default: nobody is told.
     #[must_use]
     pub fn charge_to(self, account: Arc<dyn HostAccount>) -> Self {
         self.enforcer.charge_to(account);
         self
     }
 
-    /// How many sockets, and connections of outgoing HTTP, all instances of the process have.
+    /// The number of sockets, and connections of outgoing HTTP, that all instances of the process have.
     pub fn open_in_process(&self) -> u32 {
         self.enforcer.process().usage.open().load(Ordering::Relaxed)
     }
@@ -62,7 +62,7 @@ pub struct GateCtxView<'a> {
     pub table: &'a mut ResourceTable,
 }
 
-/// What the instance still holds ends with it.
+/// Ends what the instance still holds.
 impl Drop for GateCtx {
     fn drop(&mut self) {
         self.enforcer.end();

@@ -8,40 +8,40 @@
 //! drain  ─▶ what came again, the most often first; what is beyond the lines of its group, as one number
 //! ```
 //!
-//! So how many lines there are is not for those to choose who make things happen. The clock is the caller's: nothing runs
-//! while all is quiet.
+//! So how many lines there are is not for those to choose who make things happen. The clock is the caller's: nothing
+//! runs while all is quiet.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// What is told once.
+/// A kind of message that is told once.
 pub trait Grouped: Eq + Hash {
-    /// Whose lines it takes.
+    /// The group whose lines it takes.
     type Group: Clone + Eq + Hash;
 
     /// The group that it belongs to.
     fn group(&self) -> Self::Group;
 }
 
-/// How much is told, and remembered.
+/// The amount that is told, and remembered.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// How often counts are told at most.
+    /// The least time between two reports of the counts.
     pub interval: Duration,
     /// First lines of one group in one interval, and lines that count what came again.
     pub lines: usize,
-    /// What is remembered; beyond, the memory starts anew after its counts were told.
+    /// The number of messages that are remembered; beyond, the memory starts anew after its counts were told.
     pub remembered: usize,
 }
 
-/// What becomes of something that happened.
+/// The treatment of something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Occurrence {
-    /// It is to be told.
+    /// News: it is to be told.
     First,
-    /// It was told, and is counted.
+    /// A repetition: it was told, and is counted.
     Repeat,
     /// Others of its group were told, and it is one of a number.
     Suppressed,
@@ -56,7 +56,7 @@ pub enum Counted<'a, K: Grouped> {
     Beyond(&'a K::Group, u64),
 }
 
-/// What was told, and what is still to be counted.
+/// The memory of what was told, and what is still to be counted.
 #[derive(Debug)]
 pub struct Dedup<K: Grouped> {
     budget: Budget,
@@ -127,7 +127,7 @@ impl<K: Grouped> Dedup<K> {
     }
 }
 
-/// How many times more, in words.
+/// The number of further times, in words.
 pub fn times(again: u64) -> String {
     match again {
         1 => "once more".to_owned(),

@@ -9,12 +9,12 @@ pub(crate) struct Denied {
     reason: Reason,
 }
 
-/// What a guest may know about a refusal.
+/// The part of a refusal that a guest may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeniedKind {
-    /// It is not permitted.
+    /// The attempt is not permitted.
     Policy,
-    /// It is permitted, and there is too much of it already.
+    /// The attempt is permitted, and there is too much of its kind already.
     Quota,
 }
 
@@ -35,7 +35,7 @@ impl Denied {
         self.reason.layer()
     }
 
-    /// Whether it is the address that is refused, whoever asks for it and by whatever name.
+    /// True if it is the address that is refused, whoever asks for it and by whatever name.
     pub(crate) fn is_about_the_address(self) -> bool {
         let hard = matches!(self.reason, Reason::HardMulticast | Reason::HardUnspecified);
         hard || matches!(self.layer(), Layer::DenyList | Layer::RuntimeLimits)

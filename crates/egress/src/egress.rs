@@ -1,4 +1,4 @@
-//! What all gates of a process share: the operator's side.
+//! The operator's side: the parts that all gates of a process share.
 //!
 //! ```text
 //! Egress ── operator's policy (swapped as a whole), resolver, sinks, counts of the process
@@ -124,7 +124,7 @@ impl EgressBuilder {
         self
     }
 
-    /// Where names are resolved. Default: [`Resolver::system`].
+    /// Sets the resolver of names. Default: [`Resolver::system`].
     pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
         self.resolver = Some(resolver);
         self
@@ -149,8 +149,8 @@ impl EgressBuilder {
         self
     }
 
-    /// How many connections of outgoing HTTP all guests together may have; a request waits up to five seconds for
-    /// one. Default: as many as the quotas of the policy permit.
+    /// Sets the number of connections of outgoing HTTP that all guests together may have; a request waits up to five
+    /// seconds for one. Default: as many as the quotas of the policy permit.
     pub fn http_connections(mut self, number: u32) -> Self {
         self.http_connections = Some(number);
         self
@@ -179,7 +179,7 @@ impl EgressBuilder {
     }
 }
 
-/// Why a [`Egress`] cannot be built.
+/// The reason why an [`Egress`] cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EgressError {

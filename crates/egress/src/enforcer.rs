@@ -1,4 +1,4 @@
-//! Where every attempt of one instance is judged.
+//! The place where every attempt of one instance is judged.
 //!
 //! Whatever a guest tries, its adapter asks here, and every question ends in [`Enforcer::decide`]: the policy's
 //! answer, the counter, the event. The answer is immediate; nothing here awaits. Where an attempt leads out of the
@@ -63,14 +63,14 @@ struct State {
     unsolicited_told: Option<Instant>,
 }
 
-/// What becomes of a decision.
+/// The treatment of a decision by counters and sinks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Recording {
-    /// It is counted and becomes an event.
+    /// The decision is counted and becomes an event.
     Always,
-    /// It is counted, and becomes an event if it is a denial.
+    /// The decision is counted, and becomes an event if it is a denial.
     OnDenial,
-    /// It is counted.
+    /// The decision is counted.
     Never,
     /// Nothing: it belongs to another one, which is told.
     Aside,
@@ -112,7 +112,7 @@ impl Enforcer {
         Self { depth, ..self }
     }
 
-    /// How many calls inside the app led to the instance.
+    /// The number of calls inside the app that led to the instance.
     pub(crate) fn depth(&self) -> u32 {
         self.depth
     }
@@ -121,7 +121,7 @@ impl Enforcer {
         self.number
     }
 
-    /// What the instance shares with all others.
+    /// The part of the process that the instance shares with all others.
     pub(crate) fn process(&self) -> &Process {
         self.component.process()
     }
@@ -131,12 +131,12 @@ impl Enforcer {
         let _ = self.account.set(account);
     }
 
-    /// What is charged for what is done for the instance.
+    /// The account that is charged for what is done for the instance.
     pub(crate) fn account(&self) -> Option<Arc<dyn HostAccount>> {
         self.account.get().cloned()
     }
 
-    /// What the instance holds.
+    /// The counter of what the instance holds.
     pub(crate) fn usage_counter(&self) -> &UsageCounter {
         &self.usage_counter
     }
@@ -159,18 +159,18 @@ impl Enforcer {
         self.ending.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the instance ends.
+    /// True if the instance ends.
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
     }
 
-    /// What the instance, its component and the process hold now.
+    /// The usage of the instance, its component and the process now.
     pub(crate) fn usage(&self) -> Usage {
         self.usage_counter.usage()
     }
 
-    /// Judges an attempt that leads nowhere by itself while `usage` is held. Where it is to count itself, it was counted
-    /// before it is judged, and `usage` is what was held without it.
+    /// Judges an attempt that leads nowhere by itself while `usage` is held. Where it is to count itself, it was
+    /// counted before it is judged, and `usage` is what was held without it.
     pub(crate) fn authorize(&self, attempt: &Attempt<'_>, usage: Usage) -> Result<DecisionId, Denied> {
         let mut state = self.state()?;
         self.decide(&mut state, attempt, usage, Recording::Always, now())
@@ -326,7 +326,8 @@ impl Enforcer {
         // A guest can have this as often as it likes, so it is told whenever there are twice as many.
         if cut.is_power_of_two() {
             let name = escape(name.as_str());
-            tracing::warn!(component = %text::message(self.component.name()), %name, addresses, in_all = cut, "an answer was cut");
+            let component = text::message(self.component.name());
+            tracing::warn!(%component, %name, addresses, in_all = cut, "an answer was cut");
         }
     }
 
@@ -464,7 +465,7 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// How often refused datagrams of one instance are told of.
+/// The least time between two reports of refused datagrams of one instance.
 const UNSOLICITED_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! An established connection, as it is judged again when the operator's policy is replaced (DL-9).
 //!
-//! It is judged as it was when it was opened; only the deny list counts then, since an established connection outlives its
-//! grants (DNS-6). What is forbidden is shut down in both directions: the guest reads an end and can write no more, and the
-//! peer sees the end as well. Its socket is kept beside its registration, and is open for as long as its owner has it.
+//! It is judged as it was when it was opened; only the deny list counts then, since an established connection outlives
+//! its grants (DNS-6). What is forbidden is shut down in both directions: the guest reads an end and can write no more,
+//! and the peer sees the end as well. Its socket is kept beside its registration, and is open for as long as its owner
+//! has it.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -25,7 +26,7 @@ struct Established {
     followed: Weak<Followed>,
 }
 
-/// How a connection came about, which is how it is judged again.
+/// The way in which a connection came about, which is how it is judged again.
 pub(crate) enum Way {
     /// A TCP socket of the guest, connected to there.
     Socket(SocketAddr),
@@ -66,7 +67,7 @@ impl Revocable for Established {
     }
 }
 
-/// Whether the deny list forbids by now what was permitted when it was judged.
+/// True if the deny list forbids by now what was permitted when it was judged.
 pub(crate) fn is_forbidden(enforcer: &Enforcer, attempt: &Attempt<'_>) -> bool {
     let verdict = enforcer.recheck(attempt, enforcer.usage());
     matches!(verdict, Err(denied) if denied.layer() == Layer::DenyList)

@@ -1,4 +1,4 @@
-//! What was permitted, followed from its decision to its end (RSN-6).
+//! The record of what was permitted, followed from its decision to its end (RSN-6).
 //!
 //! ```text
 //! decision ── begin ── Waiting ─┬─ succeeded ── Open ── dropped, or the process stops ─▶ `ended`
@@ -6,12 +6,12 @@
 //!                               └─ dropped ────────────────────────────────────────────▶ `failed`, abandoned
 //! ```
 //!
-//! Whoever holds a connection or an exchange holds its [`Followed`], counts in it what is carried, and notes why it ends
-//! as soon as that is known: the first cause counts. Dropping it tells the end. Nothing is followed where no sink wants
-//! outcomes; then only failures are told, to whom wants these.
+//! Whoever holds a connection or an exchange holds its [`Followed`], counts in it what is carried, and notes why it
+//! ends as soon as that is known: the first cause counts. Dropping it tells the end. Nothing is followed where no sink
+//! wants outcomes; then only failures are told, to whom wants these.
 //!
-//! What is followed is known to the [egress](crate::egress), so that a process that stops can tell of what is still open. There
-//! is as much of it as there are sockets, look-ups and exchanges, which have their quotas.
+//! What is followed is known to the [egress](crate::egress), so that a process that stops can tell of what is still
+//! open. There is as much of it as there are sockets, look-ups and exchanges, which have their quotas.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -41,7 +41,7 @@ pub(crate) struct Followed {
 
 /// Before it is known whether it comes about.
 const WAITING: u8 = 0;
-/// It came about.
+/// The state of what came about.
 const OPEN: u8 = 1;
 /// All is told.
 const TOLD: u8 = 2;
@@ -76,19 +76,19 @@ impl Followed {
         Some(one)
     }
 
-    /// It came about, and of an answer with which status.
+    /// Records success, and the status of an answer.
     pub(crate) fn succeeded(&self, status: Option<u16>) {
         if self.step(WAITING, OPEN) {
             self.record(Stage::Succeeded, |outcome| outcome.status = status);
         }
     }
 
-    /// It is there, which needs no line of its own.
+    /// Notes that it is there, which needs no line of its own.
     pub(crate) fn exists(&self) {
         self.step(WAITING, OPEN);
     }
 
-    /// It came about, and that was all: there is nothing that could end.
+    /// Records success, and that there is nothing that could end.
     pub(crate) fn done(&self) {
         if self.step(WAITING, TOLD) {
             self.record(Stage::Succeeded, |_| {});
@@ -110,8 +110,8 @@ impl Followed {
         let _ = self.cause.set((cause, None));
     }
 
-    /// Notes that the peer will end it as soon as it has answered, unless something else does before. Whether its end is
-    /// read before nobody needs the connection any more is chance.
+    /// Notes that the peer will end it as soon as it has answered, unless something else does before. Whether its end
+    /// is read before nobody needs the connection any more is chance.
     pub(crate) fn expect_end_by_peer(&self) {
         self.peer_ends.store(true, Ordering::Relaxed);
     }
@@ -210,8 +210,8 @@ impl Drop for Followed {
     }
 }
 
-/// Tells that what `enforcer` permitted has failed with the error `code`: `followed` if it is, or else whoever wants only
-/// failures.
+/// Tells that what `enforcer` permitted has failed with the error `code`: `followed` if it is, or else whoever wants
+/// only failures.
 pub(crate) fn failed(
     enforcer: &Enforcer,
     followed: Option<&Arc<Followed>>,

@@ -11,7 +11,7 @@ use crate::http::{Internal, Outgoing, TlsProfile};
 use crate::process::Component;
 use crate::shut::ShutGate;
 
-/// What one component may reach: the author's allow list before the operator's [`Egress`]. Cheap to clone; shared by
+/// The gate of one component: the author's allow list before the operator's [`Egress`]. Cheap to clone; shared by
 /// all instances of the component.
 #[derive(Clone)]
 pub struct Gate {
@@ -70,7 +70,7 @@ impl Gate {
         self.outgoing.set_internal(app);
     }
 
-    /// What is there instead for a dependency of the component that does not inherit what the component may reach.
+    /// The gate of a dependency of the component that does not inherit what the component may reach.
     /// `dependency` is what the manifest calls it.
     pub fn shut(&self, dependency: &str) -> ShutGate {
         let name = format!("{} ({dependency})", self.component()).into();

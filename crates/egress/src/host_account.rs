@@ -1,19 +1,19 @@
-//! Whose account it is at when the host works for a guest.
+//! The account of a guest that the host works for.
 //!
-//! The gate does things for an instance that the instance does not do itself: tasks resolve names, drive connections and
-//! send what was written. Who runs guests may want to know what that costs, and to end a guest whose peers make it
+//! The gate does things for an instance that the instance does not do itself: tasks resolve names, drive connections
+//! and send what was written. Who runs guests may want to know what that costs, and to end a guest whose peers make it
 //! expensive. Without an account nobody is told.
 
 use std::pin::pin;
 use std::sync::Arc;
 
-/// What the host's work for one instance is charged to.
+/// An account that the host's work for one instance is charged to.
 pub trait HostAccount: Send + Sync + 'static {
     /// Does a piece of work that belongs to the instance. It does not wait for anything.
     fn charge(&self, work: &mut dyn FnMut());
 
-    /// Does something in the middle of a piece of work whose results are not the instance's, such as a line for a log. What it
-    /// takes from the allocator is not charged; its time is.
+    /// Does something in the middle of a piece of work whose results are not the instance's, such as a line for a log.
+    /// What it takes from the allocator is not charged; its time is.
     fn aside(&self, work: &mut dyn FnMut());
 }
 

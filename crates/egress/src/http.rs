@@ -19,8 +19,8 @@
 //!                          exchange: the request as it was judged, the answer with its time limits
 //! ```
 //!
-//! Nothing connects, takes a connection from the pool or calls the app without what judging made of it: a permit, or the
-//! request as it was [authorized].
+//! Nothing connects, takes a connection from the pool or calls the app without what judging made of it: a permit, or
+//! the request as it was [authorized].
 //!
 //! There is no second resolution: what was judged is what is connected to. What the guest puts into `Host` or the
 //! path reaches the server it was judged for, or nobody. Redirects are answers like any other; following one is a

@@ -41,7 +41,7 @@ pub(crate) enum Lookup {
     PendingLookup(PendingLookup),
 }
 
-/// Why a look-up has no addresses, as the guest gets to know it.
+/// The reason why a look-up has no addresses, as the guest gets to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LookupError {
     /// The text is not a name.
@@ -59,7 +59,7 @@ pub(crate) enum LookupError {
 }
 
 impl LookupError {
-    /// What the guest is told, as the log has it.
+    /// The guest's error, as the log has it.
     fn code(self) -> &'static str {
         match self {
             Self::NotAName => "invalid-argument",
@@ -73,8 +73,8 @@ impl LookupError {
 }
 
 impl Lookup {
-    /// Judges the name and takes its place among the look-ups of the instance. No query leaves before [`PendingLookup::answer`]
-    /// is awaited.
+    /// Judges the name and takes its place among the look-ups of the instance. No query leaves before
+    /// [`PendingLookup::answer`] is awaited.
     pub(crate) fn start(enforcer: &Arc<Enforcer>, text: &str) -> Result<Self, LookupError> {
         if let Ok(ip) = text.parse::<IpAddr>() {
             return Ok(Self::Known(vec![Address::new(ip)]));
@@ -147,7 +147,7 @@ impl Drop for PendingLookup {
     }
 }
 
-/// What is left of the answer for `name`, after each address was judged: the chain and the addresses.
+/// The part that is left of the answer for `name`, after each address was judged: the chain and the addresses.
 async fn judged(
     enforcer: &Enforcer,
     name: &Name,

@@ -1,4 +1,4 @@
-//! What happened, in numbers. Always counted, whether or not anybody listens to events.
+//! The counts of what happened. Always counted, whether or not anybody listens to events.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -47,7 +47,7 @@ impl Counters {
         self.answers_cut.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// What was counted; the sockets and connections that exist are not known here.
+    /// A snapshot of the counters; the sockets and connections that exist are not known here.
     pub(crate) fn snapshot(&self) -> Metrics {
         Metrics {
             allowed: self.allowed.load(Ordering::Relaxed),

@@ -1,4 +1,4 @@
-//! What all guests of a process share, in parts. [`Egress`](crate::Egress) is the handle to it.
+//! The parts that all guests of a process share. [`Egress`](crate::Egress) is the handle to it.
 //!
 //! ```text
 //! Process ─┬─ policy       the operator's, swapped as a whole
@@ -29,7 +29,7 @@ pub(crate) use recorder::Recorder;
 pub(crate) use unfinished::UntilStopped;
 pub(crate) use usage::{IdleConnections, OpenInComponent, Pooling, ProcessUsage};
 
-/// What all guests share.
+/// The state that all guests share.
 pub(crate) struct Process {
     pub(crate) policy: PolicyInForce,
     pub(crate) resolver: Arc<dyn Resolve>,

@@ -40,7 +40,7 @@ pub(crate) use watched::register;
 
 use crate::denied::Denied;
 
-/// Why there is no new socket.
+/// The reason why there is no new socket.
 #[derive(Debug)]
 pub(crate) enum NotCreated {
     Refused(Denied),

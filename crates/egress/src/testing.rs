@@ -1,4 +1,4 @@
-//! What the tests of this crate share: gates without a network.
+//! The shared part of this crate's tests: gates without a network.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -62,7 +62,7 @@ impl Script {
         release
     }
 
-    /// What was asked so far.
+    /// The questions that were asked so far.
     pub(crate) fn questions(&self) -> Vec<String> {
         self.questions.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! What an instance holds, counted for itself, its component and the process.
+//! The count of what an instance holds, kept for itself, its component and the process.
 //!
 //! Whoever takes a place counts it first and is told what was held before; the decision is made on that, and a
 //! refusal gives the place back. So two threads cannot both get the last one.
@@ -25,7 +25,7 @@ impl UsageCounter {
         }
     }
 
-    /// What is held now.
+    /// The usage now.
     pub(crate) fn usage(&self) -> Usage {
         self.usage_of(
             self.open.load(Ordering::Acquire),

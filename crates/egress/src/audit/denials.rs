@@ -1,8 +1,8 @@
 //! Denials, and what was permitted and failed, for a person at a terminal: told once, then counted.
 //!
-//! What is the same is [told once](crate::dedup): component, attempt, destination and reason, or the error of a failure.
-//! Each component has lines of its own, so that one that scans hides nobody else's denials, and failures have theirs, so
-//! that nobody hides a denial behind failures. What is still uncounted when all is quiet is told by `flush`.
+//! What is the same is [told once](crate::dedup): component, attempt, destination and reason, or the error of a
+//! failure. Each component has lines of its own, so that one that scans hides nobody else's denials, and failures have
+//! theirs, so that nobody hides a denial behind failures. What is still uncounted when all is quiet is told by `flush`.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -109,7 +109,7 @@ impl<F: FnMut(&str) + Send + 'static> LineWriter for Terminal<F> {
 
 /// Denials or failures, told once and then counted.
 struct Seen {
-    /// What its lines begin with.
+    /// The word that its lines begin with.
     word: &'static str,
     dedup: Dedup<DenialKey>,
 }
@@ -187,7 +187,7 @@ fn line_of(word: &str, counted: &Counted<'_, DenialKey>) -> String {
     }
 }
 
-/// What is told at most, of the denials and of the failures each.
+/// The most that is told, of the denials and of the failures each.
 const BUDGET: Budget = Budget {
     interval: Duration::from_secs(10),
     lines: 20,

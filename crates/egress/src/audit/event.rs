@@ -9,18 +9,18 @@ use serde::{Serialize, Serializer};
 
 use super::timestamp::Timestamp;
 
-/// How an attempt was judged.
+/// The verdict on an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It may go ahead.
+    /// The attempt may go ahead.
     Allow,
-    /// It was refused.
+    /// The attempt was refused.
     Deny,
 }
 
-/// A decision with everything that led to it, owned and escaped (RSN-1, RSN-2, RSN-4); but for the component, whose name
-/// is the true one, to be found by, and is escaped where it is shown.
+/// A decision with everything that led to it, owned and escaped (RSN-1, RSN-2, RSN-4); but for the component, whose
+/// name is the true one, to be found by, and is escaped where it is shown.
 ///
 /// As JSON an object of one line, members in the order of the fields, absent ones left out. Its `Display` is the
 /// line for a terminal:
@@ -31,7 +31,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AuditEvent {
-    /// When it was decided.
+    /// The time of the decision.
     pub ts: Timestamp,
     /// The number of the decision, unique in the process; its outcomes name it.
     pub id: u64,
@@ -40,14 +40,14 @@ pub struct AuditEvent {
     pub component: Arc<str>,
     /// The number of the instance, unique in the process.
     pub instance: u64,
-    /// What was attempted: `tcp.connect`, `udp.send`, `dns.lookup`, …
+    /// The kind of attempt: `tcp.connect`, `udp.send`, `dns.lookup`, …
     pub attempt: &'static str,
     /// Address and port, name, or URL without its path.
     pub destination: String,
     /// The name that the destination was looked up by, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How it was judged.
+    /// The verdict.
     pub verdict: Verdict,
     /// The stable code of the reason, on denial.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,21 +55,21 @@ pub struct AuditEvent {
     /// The reason in words, on denial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
-    /// What decided: the entry, or the operator's network, and its place; none where nothing was needed.
+    /// The rule that decided: the entry, or the operator's network, and its place; none where nothing was needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// The entry that came closest to permitting it, on denial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closest: Option<String>,
-    /// What would permit it, on denial: the line to add or the operator's switch.
+    /// The remedy that would permit it, on denial: the line to add or the operator's switch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
-    /// What refuses it besides, on denial: it is still denied when the remedy alone is applied.
+    /// The further layers that refuse it, on denial: it is still denied when the remedy alone is applied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<AlsoRefused>,
 }
 
-/// Another layer that refuses what one has refused already (clause RSN-5).
+/// Another layer that refuses what one has refused already (RSN-5).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AlsoRefused {
@@ -80,7 +80,7 @@ pub struct AlsoRefused {
     /// The operator's entry or network that refuses, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// What would permit it as far as this layer goes.
+    /// The remedy that would permit it as far as this layer goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
@@ -190,7 +190,7 @@ pub(super) fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S
     serializer.serialize_str(text)
 }
 
-/// What the attempt is about, in the spelling of addresses, names and URLs.
+/// The destination of the attempt, in the spelling of addresses, names and URLs.
 pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
     match attempt {
         Attempt::CreateSocket { transport } => transport.to_string(),
@@ -315,9 +315,9 @@ pub(super) mod tests {
         event.closest = None;
         assert_eq!(
             serde_json::to_string(&event).unwrap(),
-            "{\"ts\":\"1970-01-01T00:00:00.000Z\",\"id\":3,\"component\":\"web\",\"instance\":7,\"attempt\":\"tcp.connect\",\
-             \"destination\":\"10.0.0.5:5432\",\"name\":\"db.example.com\",\"verdict\":\"deny\",\
-             \"reason\":\"allow.port\",\"detail\":\"an entry names the host, but not this port\",\
+            "{\"ts\":\"1970-01-01T00:00:00.000Z\",\"id\":3,\"component\":\"web\",\"instance\":7,\
+             \"attempt\":\"tcp.connect\",\"destination\":\"10.0.0.5:5432\",\"name\":\"db.example.com\",\
+             \"verdict\":\"deny\",\"reason\":\"allow.port\",\"detail\":\"an entry names the host, but not this port\",\
              \"remedy\":\"add \\\"*://db.example.com:5432\\\" to its allowed_outbound_hosts\"}",
         );
     }

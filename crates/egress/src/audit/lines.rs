@@ -13,17 +13,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
-/// Where the lines go. Lives on the thread of its [`Lines`].
+/// The writer that takes the lines. Lives on the thread of its [`Lines`].
 pub(super) trait LineWriter: Send + 'static {
     /// Writes one line, without its line break.
     fn line(&mut self, line: &str);
-    /// What to write for `lost` lines that did not fit.
+    /// The text to write for `lost` lines that did not fit.
     fn lost(&mut self, lost: u64);
     /// Hands what was written on to the system.
     fn flush(&mut self);
     /// Makes sure that it still goes where it should.
     fn renew(&mut self) {}
-    /// Whether what was flushed is not out, so that it must be tried again before anything else is taken.
+    /// True if what was flushed is not out, so that it must be tried again before anything else is taken.
     fn is_stuck(&self) -> bool {
         false
     }
@@ -31,7 +31,7 @@ pub(super) trait LineWriter: Send + 'static {
 
 /// The end of the queue that lines are put into. Dropping it writes out what is left, for as long as a flush may take.
 pub(super) struct Lines {
-    /// What they are, for messages.
+    /// The name of the lines, for messages.
     what: &'static str,
     queue: Option<SyncSender<Message>>,
     counts: Arc<Counts>,
@@ -109,7 +109,7 @@ impl Lines {
         }
     }
 
-    /// How many lines wait to be taken.
+    /// The number of lines that wait to be taken.
     pub(super) fn waiting(&self) -> usize {
         self.counts.queued.load(Ordering::Relaxed)
     }
@@ -246,13 +246,14 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
     flush(&mut writer, &mut unflushed);
 }
 
-/// How long the first line after a while waits for others, so that whoever puts them need not wake the writer each time.
+/// The time that the first line after a while waits for others, so that whoever puts them need not wake the writer each
+/// time.
 const NAP: Duration = Duration::from_millis(2);
 
-/// How often a full queue is tried.
+/// The time between two tries of a full queue.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How often an output that refuses is tried.
+/// The time between two tries of an output that refuses.
 const AGAIN: Duration = Duration::from_millis(100);
 
 const FLUSH_TIME: Duration = Duration::from_secs(1);

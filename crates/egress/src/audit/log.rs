@@ -23,17 +23,17 @@ use super::trouble::Trouble;
 ///
 /// When the disk is slower than the guests, events are lost rather than guests held up; the log then has a line
 /// `{"ts":…,"lost":N}` in their place. A disk that refuses to be written to is reported once a minute, as a `tracing`
-/// error, and tried again; what waits meanwhile is kept as far as there is room. Embedders who want nothing to pass that
-/// is not recorded make it a [required sink](crate::EgressBuilder::required_sink).
+/// error, and tried again; what waits meanwhile is kept as far as there is room. Embedders who want nothing to pass
+/// that is not recorded make it a [required sink](crate::EgressBuilder::required_sink).
 pub struct AuditLog {
     lines: Lines,
     health: Arc<Health>,
     only_denials: bool,
 }
 
-/// How writing goes, for whoever wants nothing to be done that is not written.
+/// The state of writing, for whoever wants nothing to be done that is not written.
 struct Health {
-    /// It could not be written the last time.
+    /// True if the log could not be written the last time.
     broken: AtomicBool,
     /// Since when a write is under way, in milliseconds from `start`, and one more; 0 while none is.
     writing_since: AtomicU64,
@@ -57,7 +57,7 @@ impl Health {
         written
     }
 
-    /// Whether what is put is written, as far as is known: a disk or a reader that stands still says nothing.
+    /// True if what is put is written, as far as is known: a disk or a reader that stands still says nothing.
     fn is_good(&self) -> bool {
         let stands_still = match self.writing_since.load(Ordering::Relaxed) {
             0 => false,
@@ -129,8 +129,8 @@ impl AuditLog {
         }
     }
 
-    /// Writes a line `{"ts":…,"started":true}`, and waits for about a second at most until it is written: so it is known
-    /// from the start whether the log can be.
+    /// Writes a line `{"ts":…,"started":true}`, and waits for about a second at most until it is written: so it is
+    /// known from the start whether the log can be.
     pub fn try_out(&self) {
         self.lines
             .put(format!("{{\"ts\":\"{}\",\"started\":true}}", Timestamp::now()));
@@ -218,8 +218,8 @@ impl Formatter for Printable {
 /// where lines come fast, the last one that fits a page is padded with spaces to its end, which JSON does not mind.
 /// Only a line that comes alone, or is longer than a page, goes across.
 ///
-/// What cannot be written waits, and is tried again. Of a line that was written in part the whole waits: where the rest would
-/// come into another file than the beginning, it is written there from its beginning.
+/// What cannot be written waits, and is tried again. Of a line that was written in part the whole waits: where the rest
+/// would come into another file than the beginning, it is written there from its beginning.
 struct JsonLines<W: Output> {
     output: W,
     /// Bytes in the file so far, if it is one.
@@ -231,7 +231,7 @@ struct JsonLines<W: Output> {
     trouble: Trouble,
 }
 
-/// Where lines are written to.
+/// An output that lines are written to.
 trait Output: Write + Send + 'static {
     /// Makes sure that what is written is found, and answers the bytes that are there, if it is a file.
     fn renew(&mut self) -> Result<Option<u64>, AuditLogError>;
@@ -260,7 +260,7 @@ impl Output for AuditFile {
     }
 }
 
-/// What is there for good.
+/// An output that is there for good.
 struct Fixed<W>(W);
 
 impl<W: Write> Write for Fixed<W> {
@@ -352,8 +352,8 @@ impl<W: Output> JsonLines<W> {
                 let error = error.to_string();
                 if self.trouble.is_due(&error, Instant::now()) {
                     tracing::error!(
-                        "{error}; it is tried again, and decisions beyond {DECISIONS} lines are lost until then, or denied \
-                         where the log is required"
+                        "{error}; it is tried again, and decisions beyond {DECISIONS} lines are lost until then, or \
+                         denied where the log is required"
                     );
                 }
             }
@@ -415,7 +415,7 @@ const CAPACITY: usize = 16_384;
 /// Of these, as many as may be decisions when they come: the rest is for what became of those.
 const DECISIONS: usize = CAPACITY - 2048;
 
-/// How long a write may be under way until it counts as one that fails.
+/// The time that a write may be under way until it counts as one that fails.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// Bytes of a page of a file, as small as any system has it.

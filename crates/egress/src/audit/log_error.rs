@@ -1,10 +1,10 @@
-//! Why an audit log cannot be kept.
+//! The reason why an audit log cannot be kept.
 
 use std::path::PathBuf;
 
 use outport_policy::text;
 
-/// Why an audit log cannot be kept.
+/// The reason why an audit log cannot be kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditLogError {
@@ -13,7 +13,7 @@ pub enum AuditLogError {
     Open {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file cannot be opened again where it was opened before.
@@ -25,7 +25,7 @@ pub enum AuditLogError {
     Shut {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Nothing can be written to it.

@@ -24,18 +24,18 @@ pub struct AuditFile {
     file: File,
     /// None where it is not a plain file: a pipe or a device is nothing to rotate.
     rotated: Option<Rotated>,
-    /// Where the log's directory is really.
+    /// The real path of the log's directory.
     directory: Option<PathBuf>,
 }
 
 #[derive(Debug)]
 struct Rotated {
     file_id: FileId,
-    /// It cannot be opened again, and goes on in the old file.
+    /// The failure to open the file again; the log goes on in the old one.
     trouble: Trouble,
 }
 
-/// Where a log is after it was looked for.
+/// The state of a log after it was looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// In the same file as before.
@@ -46,7 +46,7 @@ pub(super) enum Found {
     Elsewhere,
 }
 
-/// What tells one file from another.
+/// The device and inode, which tell one file from another.
 type FileId = (u64, u64);
 
 impl AuditFile {
@@ -168,7 +168,7 @@ fn open(path: &Path, written: &Path) -> Result<File, AuditLogError> {
     }
 }
 
-/// Where a plain file was, only one may come: a pipe may never be read, and holds up who writes to it.
+/// Refuses all but a plain file where a plain file was: a pipe may never be read, and holds up who writes to it.
 fn for_a_file(path: &Path, written: &Path) -> Result<(), AuditLogError> {
     match std::fs::metadata(path) {
         Ok(there) if !there.is_file() => {
@@ -205,7 +205,7 @@ fn open_at(path: &Path, cut_off: bool) -> io::Result<File> {
     Ok(file)
 }
 
-/// Why there is no log to go on with.
+/// The reason why there is no log to go on with.
 enum End {
     IsAnother,
     Failed(io::Error),
@@ -217,7 +217,7 @@ impl From<io::Error> for End {
     }
 }
 
-/// Whether there is a log whose last line was cut off. A file that has something else in it is another one: neither its
+/// True if there is a log whose last line was cut off. A file that has something else in it is another one: neither its
 /// first line nor its last whole one begins as all lines of a log do.
 fn end_of_log(path: &Path) -> Result<bool, End> {
     match std::fs::metadata(path) {
@@ -252,7 +252,7 @@ const LINE_BEGINS: &[u8] = b"{\"ts\":";
 /// Bytes in which the last line is looked for.
 const LAST_PART: u64 = 64 * 1024;
 
-/// Whether there is a named pipe.
+/// True if there is a named pipe.
 fn is_pipe(path: &Path) -> bool {
     #[cfg(target_os = "linux")]
     {

@@ -1,4 +1,4 @@
-//! What became of something that was permitted, as it is written down (RSN-6).
+//! The outcome of something that was permitted, as it is written down (RSN-6).
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use serde::Serialize;
 use super::event::as_text;
 use super::timestamp::Timestamp;
 
-/// How far it came.
+/// The stage that it came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// It came about: a connection is established, a name has addresses, the head of an answer is there.
+    /// Success: a connection is established, a name has addresses, the head of an answer is there.
     Succeeded,
-    /// It did not come about.
+    /// Failure: it did not come about.
     Failed,
-    /// It had come about, and is over.
+    /// The end of what had come about.
     Ended,
 }
 
-/// Why something that had come about is over.
+/// The reason why something that had come about is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -36,7 +36,7 @@ pub enum EndedBy {
     Reset,
     /// A time limit ran out.
     Timeout,
-    /// It broke in another way, which `error` names.
+    /// Another error, which `error` names.
     Error,
     /// The operator's list forbids it now.
     Policy,
@@ -50,12 +50,12 @@ pub enum EndedBy {
 /// left out. Its `Display` is the line for a terminal, for what failed:
 ///
 /// ```text
-/// failed: component `web` tcp 10.0.0.5:5432 (db.example.com) [connection-refused] it is allowed, but nobody listens there
+/// failed: component `web` tcp 10.0.0.5:5432 [connection-refused] it is allowed, but nobody listens there
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AuditOutcome {
-    /// When it was so.
+    /// The time of the outcome.
     pub ts: Timestamp,
     /// The `id` of the decision that permitted it; left out where that was told to nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,14 +65,14 @@ pub struct AuditOutcome {
     pub component: Arc<str>,
     /// The number of the instance.
     pub instance: u64,
-    /// What was attempted, as in the decision.
+    /// The kind of attempt, as in the decision.
     pub attempt: &'static str,
-    /// Where to, as in the decision.
+    /// The destination, as in the decision.
     pub destination: String,
     /// The name that the destination was looked up by, where it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How far it came.
+    /// The stage that it came to.
     pub outcome: Stage,
     /// The status of an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,7 +89,7 @@ pub struct AuditOutcome {
     /// The same from the peer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received: Option<u64>,
-    /// Why it is over.
+    /// The reason why it is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<EndedBy>,
 }
@@ -121,7 +121,7 @@ impl AuditOutcome {
         }
     }
 
-    /// Whether somebody who looks at a terminal should know: not of what was given up by the guest itself, nor of
+    /// True if somebody who looks at a terminal should know: not of what was given up by the guest itself, nor of
     /// refusals, which are told as such.
     pub(super) fn is_a_failure(&self) -> bool {
         let told_otherwise = [
@@ -162,7 +162,7 @@ impl fmt::Display for AuditOutcome {
     }
 }
 
-/// What an error means.
+/// The meaning of an error.
 fn sentence(error: &str) -> &'static str {
     match error {
         "connection-refused" => "nobody listens there",

@@ -1,9 +1,9 @@
-//! Who is told of decisions and of what became of them.
+//! The sinks that are told of decisions and of what became of them.
 
 use super::event::{AuditEvent, Verdict};
 use super::outcome::AuditOutcome;
 
-/// Which outcomes a sink is told of.
+/// The outcomes that a sink is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcomes {
     /// None.
@@ -16,7 +16,7 @@ pub enum Outcomes {
 
 /// Somebody who is told of decisions.
 pub trait AuditSink: Send + Sync + 'static {
-    /// Whether events with this verdict are to be made for this sink. Asked for every decision.
+    /// True if events with this verdict are to be made for this sink. Asked for every decision.
     fn wants(&self, verdict: Verdict) -> bool {
         let _ = verdict;
         true
@@ -25,7 +25,7 @@ pub trait AuditSink: Send + Sync + 'static {
     /// Takes one event. Called on the thread of the guest: must neither block nor panic.
     fn record(&self, event: &AuditEvent);
 
-    /// Which outcomes this sink is told of. Asked once. Default: none.
+    /// The outcomes that this sink is told of. Asked once. Default: none.
     fn outcomes(&self) -> Outcomes {
         Outcomes::None
     }
@@ -35,8 +35,8 @@ pub trait AuditSink: Send + Sync + 'static {
         let _ = outcome;
     }
 
-    /// Whether what it takes now will be recorded; for [`EgressBuilder::required_sink`](crate::EgressBuilder::required_sink).
-    /// Asked for every decision that is told.
+    /// True if what it takes now will be recorded; for
+    /// [`EgressBuilder::required_sink`](crate::EgressBuilder::required_sink). Asked for every decision that is told.
     fn is_available(&self) -> bool {
         true
     }

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// What was told last, and when.
+/// The trouble that was told last, and when.
 #[derive(Debug, Default)]
 pub(super) struct Trouble(Option<(String, Instant)>);
 
 impl Trouble {
-    /// Whether `what` is to be told `now`: if it is new, or was told [`AGAIN`] ago.
+    /// True if `what` is to be told `now`: if it is new, or was told [`AGAIN`] ago.
     pub(super) fn is_due(&mut self, what: &str, now: Instant) -> bool {
         if let Some((told, when)) = &self.0
             && told == what
@@ -19,13 +19,13 @@ impl Trouble {
         true
     }
 
-    /// It is over, or somebody asks anew. Answers whether there was any.
+    /// Ends the trouble: it is over, or somebody asks anew. Answers whether there was any.
     pub(super) fn over(&mut self) -> bool {
         self.0.take().is_some()
     }
 }
 
-/// How often the same is told.
+/// The time after which the same is told again.
 const AGAIN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a resolver says, and the trait that says it.
+//! The answer of a resolver, and the trait that gives it.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ pub struct Answer {
     pub chain: Vec<Name>,
     /// The addresses, IPv4 first, without duplicates. Never empty.
     pub addresses: Vec<Address>,
-    /// Who said so.
+    /// The source of the answer.
     pub source: AnswerSource,
     /// For how long the answer may be kept; zero means not at all.
     pub ttl: Duration,
-    /// Whether there may be more addresses that nobody could tell.
+    /// The mark of an answer that may lack addresses.
     pub extent: Extent,
 }
 
-/// How much of what was asked for an answer has.
+/// The extent to which an answer has what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// All addresses that the name has.
@@ -30,7 +30,7 @@ pub enum Extent {
     OneFamily,
 }
 
-/// Why a name has no addresses.
+/// The reason why a name has no addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolveError {
@@ -46,13 +46,13 @@ pub enum ResolveError {
     /// The servers were reached and could not answer, or could not be reached. Asking again may help.
     #[error("the DNS servers failed: {detail}")]
     Failed {
-        /// What the resolver reported.
+        /// The resolver's report.
         detail: String,
     },
     /// The servers refuse to answer such queries. Asking again does not help.
     #[error("the DNS servers refused the query: {detail}")]
     Refused {
-        /// What the resolver reported.
+        /// The resolver's report.
         detail: String,
     },
 }

@@ -27,14 +27,14 @@ pub(super) struct Chain {
     pub(super) ttl: Duration,
 }
 
-/// What an answer did for a chain.
+/// The effect of an answer on a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Followed {
-    /// It has the addresses.
+    /// The answer has the addresses.
     Addresses,
-    /// It led to another name, without an address of that one.
+    /// The answer led to another name, without an address of that one.
     Alias,
-    /// It says nothing of the name where the chain stands.
+    /// The answer says nothing of the name where the chain stands.
     Nothing,
 }
 
@@ -114,7 +114,8 @@ fn owns(name: &Name, record: &Record) -> bool {
 }
 
 /// The text of a name from a message, label by label. The library would escape what it takes for unusual, such as a
-/// hyphen at the start of a label. None if a label holds what would read as something else: a dot, or what is not ASCII.
+/// hyphen at the start of a label. None if a label holds what would read as something else: a dot, or what is not
+/// ASCII.
 pub(super) fn written(name: &WireName) -> Option<String> {
     let labels = name.iter().map(|label| {
         let label = std::str::from_utf8(label).ok()?;

@@ -87,7 +87,7 @@ fn wire_name(name: &Name) -> Result<WireName, ResolveError> {
     })
 }
 
-/// What is known of a name that no server may be asked for, wherever a chain meets it: RFC 6761, sections 6.3 and
+/// The answer for a name that no server may be asked for, wherever a chain meets it: RFC 6761, sections 6.3 and
 /// 6.4, and RFC 7686, section 2.
 fn special_use(name: &Name, family: RecordType) -> Option<Result<Address, ResolveError>> {
     if name.is_localhost() {
@@ -132,7 +132,7 @@ fn merge(v4: Result<Chain, ResolveError>, v6: Result<Chain, ResolveError>) -> Re
     })
 }
 
-/// What an answer for one family is if the other one has none because of `error`.
+/// The extent of an answer for one family if the other one has none because of `error`.
 fn extent_without(error: &ResolveError) -> Extent {
     match error {
         ResolveError::NoSuchName | ResolveError::NoAddress => Extent::Whole,
@@ -142,10 +142,10 @@ fn extent_without(error: &ResolveError) -> Extent {
     }
 }
 
-/// What two families without an address say together. That a name has none needs the word of both: a family that
-/// failed says nothing (DNS-5), and some servers say of a name with IPv4 addresses alone that it does not exist when
-/// they are asked for the others (RFC 4074, section 4.2). Where both are known, RFC 8020 holds: a name that does not
-/// exist does so for every family.
+/// The error that two families without an address make together. That a name has none needs the word of both: a family
+/// that failed says nothing (DNS-5), and some servers say of a name with IPv4 addresses alone that it does not exist
+/// when they are asked for the others (RFC 4074, section 4.2). Where both are known, RFC 8020 holds: a name that does
+/// not exist does so for every family.
 fn worse(v4: ResolveError, v6: ResolveError) -> ResolveError {
     match (v4, v6) {
         (ResolveError::NoAddress, other) | (other, ResolveError::NoAddress) => other,
@@ -153,7 +153,7 @@ fn worse(v4: ResolveError, v6: ResolveError) -> ResolveError {
     }
 }
 
-/// How long one family of addresses may take with all tries; a little less than the time of a whole look-up, so
+/// The time that one family of addresses may take with all tries; a little less than the time of a whole look-up, so
 /// that a silent family does not spoil the answer of the other.
 const FAMILY_TIME: Duration = Duration::from_millis(4500);
 

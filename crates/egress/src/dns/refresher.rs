@@ -2,9 +2,9 @@
 //!
 //! The exact names on the operator's deny list are resolved at start and again when their TTLs run out, but no
 //! sooner than every [`SHORTEST`]. What they answer goes into the operator's policy as learned addresses. A refresh
-//! that fails keeps the last answer, and one that fails for one family the last addresses of that family; both are tried
-//! again soon. A name that is known not to exist has no addresses any more. A new deny list is resolved as soon as it is
-//! in force.
+//! that fails keeps the last answer, and one that fails for one family the last addresses of that family; both are
+//! tried again soon. A name that is known not to exist has no addresses any more. A new deny list is resolved as soon
+//! as it is in force.
 //!
 //! This runs on a thread of its own, which ends when the [`Refresher`] or the [`Egress`] is dropped.
 
@@ -150,7 +150,10 @@ impl Known {
         };
         let addresses = match &result {
             Ok(answer) if answer.extent == Extent::OneFamily => {
-                tracing::warn!(%name, "a denied name was resolved in part; its last addresses of the other family stay denied");
+                tracing::warn!(
+                    %name,
+                    "a denied name was resolved in part; its last addresses of the other family stay denied"
+                );
                 with_the_other_family(&answer.addresses, last())
             }
             Ok(answer) => answer.addresses.clone(),
@@ -181,7 +184,7 @@ impl Known {
         learned
     }
 
-    /// How long until the next name is due.
+    /// The time until the next name is due.
     fn pause(&self, now: Instant) -> Duration {
         let next = self.names.values().map(|refreshed| refreshed.due).min();
         next.map_or(LONGEST, |due| due.saturating_duration_since(now))
@@ -202,13 +205,13 @@ const SHORTEST: Duration = Duration::from_secs(30);
 /// No name is asked for less often than this, whatever its TTL says.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the thread sleeps at most before it looks whether the egress is still there.
+/// The longest time that the thread sleeps before it looks whether the egress is still there.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Names that are resolved at the same time.
 const AT_ONCE: usize = 32;
 
-/// How long one name may take.
+/// The time that one name may take.
 const LOOKUP_TIME: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -5,19 +5,19 @@ use std::net::IpAddr;
 use hickory_resolver::system_conf::parse_resolv_conf;
 use outport_policy::Name;
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ResolvConf {
     /// In the order of the file.
     pub(super) servers: Vec<IpAddr>,
     /// Those of the last line that has some.
     pub(super) search: Vec<Name>,
-    /// What of a server or a search domain cannot be read.
+    /// The servers and search domains that cannot be read.
     pub(super) unreadable: Vec<String>,
 }
 
-/// Reads the text of a file. The servers are read by the library, whose parser for the whole file gives everything up for
-/// one search domain that it takes for unusual.
+/// Reads the text of a file. The servers are read by the library, whose parser for the whole file gives everything up
+/// for one search domain that it takes for unusual.
 pub(super) fn read(text: &str) -> ResolvConf {
     let mut conf = ResolvConf::default();
     for line in text.lines() {

@@ -40,7 +40,7 @@ struct Question {
     reply: oneshot::Sender<Result<Answer, ResolveError>>,
 }
 
-/// What a [`Resolver`] is made of.
+/// The parts of a [`Resolver`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolverParts {
     /// The DNS servers, asked in this order.
@@ -53,8 +53,8 @@ pub struct ResolverParts {
 
 impl ResolverParts {
     /// The configuration of this machine: `/etc/resolv.conf` and `/etc/hosts`. Without any server in the former it
-    /// is the one on this machine, as resolv.conf(5) says, and a warning. A line or search domain that cannot be read is
-    /// left out with a warning.
+    /// is the one on this machine, as resolv.conf(5) says, and a warning. A line or search domain that cannot be read
+    /// is left out with a warning.
     pub fn system() -> Self {
         let mut parts = Self::of_the_machine();
         if parts.servers.is_empty() {
@@ -225,7 +225,7 @@ async fn answer(servers: Servers, cache: Arc<Cache>, Question { name, mut reply 
     let _ = reply.send(result);
 }
 
-/// Why a [`Resolver`] cannot be made.
+/// The reason why a [`Resolver`] cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolverError {
@@ -235,7 +235,7 @@ pub enum ResolverError {
     /// The servers cannot be used.
     #[error("the DNS servers cannot be used: {detail}")]
     Servers {
-        /// What the resolver library reported.
+        /// The resolver library's report.
         detail: String,
     },
 }

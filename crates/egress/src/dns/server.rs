@@ -36,7 +36,7 @@ pub fn parse_dns_server(text: &str) -> Result<SocketAddr, DnsServerError> {
     Ok(server)
 }
 
-/// Why a text does not name a DNS server.
+/// The reason why a text does not name a DNS server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DnsServerError {
@@ -45,13 +45,13 @@ pub enum DnsServerError {
         "`{text}` is not the address of a DNS server; write `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`"
     )]
     NotAnAddress {
-        /// What was written.
+        /// The text as it was written.
         text: String,
     },
     /// Port 0 is not a port that a server can be reached at.
     #[error("`{text}` names port 0, where no DNS server can be reached; leave the port out for port 53")]
     PortZero {
-        /// What was written.
+        /// The text as it was written.
         text: String,
     },
 }

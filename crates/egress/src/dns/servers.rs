@@ -126,13 +126,13 @@ impl Servers {
     }
 }
 
-/// Why a server gave no records.
+/// The reason why a server gave no records.
 enum NoResponse {
     /// There are none. That is an answer, and no other server need be asked.
     Empty(ResolveError),
-    /// It failed or was silent. It may do better when it is asked again.
+    /// The server failed or was silent. It may do better when it is asked again.
     Failed(ResolveError),
-    /// It answered what nobody asked, or with aliases that lead nowhere, and is not asked again.
+    /// The server answered what nobody asked, or with aliases that lead nowhere, and is not asked again.
     Unusable(ResolveError),
 }
 
@@ -159,7 +159,7 @@ impl Front {
     }
 }
 
-/// What two servers that do not answer say together: that asking again does not help needs the word of both.
+/// The error that two servers that do not answer make together: that asking again does not help needs the word of both.
 fn lasting(one: Option<ResolveError>, other: ResolveError) -> ResolveError {
     match one {
         Some(one) if matches!(other, ResolveError::Refused { .. }) => one,
@@ -210,8 +210,8 @@ fn resolve_error(error: NetError) -> ResolveError {
     }
 }
 
-/// How often the servers are asked again when nobody answered.
+/// The number of times that the servers are asked again when nobody answered.
 const FURTHER_TRIES: usize = 2;
 
-/// How long one server may take for one try.
+/// The time that one server may take for one try.
 const TRY_TIME: Duration = Duration::from_millis(2000);

@@ -87,7 +87,7 @@ fn with_time(operator: &MOperator) -> Operator {
     operator
 }
 
-/// What is known at once.
+/// The result of a future that is ready at once.
 fn poll<T>(future: &mut BoxFuture<'static, T>) -> Option<T> {
     future.now_or_never()
 }
@@ -137,7 +137,7 @@ impl Run {
         }
     }
 
-    /// Whether it is allowed, as both must say; counted as the metrics must have it.
+    /// True if it is allowed, as both must say; counted as the metrics must have it.
     fn compare(&mut self, what: &str, found: Option<&str>, expected: &Refused) -> Result<bool, String> {
         let agree = match found {
             None => expected.is_empty(),

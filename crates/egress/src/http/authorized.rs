@@ -22,7 +22,7 @@ pub(super) struct AuthorizedRequest<'a> {
     decision: DecisionId,
 }
 
-/// Where a request that is permitted goes.
+/// The destination of a request that is permitted.
 pub(super) enum Goes<'a> {
     /// To the app.
     Inside(InternalRequest),
@@ -62,7 +62,7 @@ impl<'a> AuthorizedRequest<'a> {
         self.request.method()
     }
 
-    /// Where it goes. The body of one that stays inside is lent to the app.
+    /// The destination of the request. The body of one that stays inside is lent to the app.
     pub(super) fn goes(self, followed: Option<&Arc<Followed>>) -> Goes<'a> {
         let inside = match &self.destination.host {
             Host::Name(name) => InternalDestination::of(name),

@@ -14,8 +14,8 @@ use super::errors;
 use super::own_body::FalseLength;
 use super::slot::ExchangeSlot;
 
-/// Passes the frames of an answer on as they come, and fails when the next one takes longer than `between`. Until its end
-/// it is one of the exchanges of its instance.
+/// Passes the frames of an answer on as they come, and fails when the next one takes longer than `between`. Until its
+/// end it is one of the exchanges of its instance.
 pub(super) struct TimedBody {
     incoming: Incoming,
     slot: Option<ExchangeSlot>,

@@ -101,7 +101,7 @@ impl Connection {
         })
     }
 
-    /// What it goes to, as it was judged.
+    /// The target, as it was judged.
     pub(super) fn target(&self) -> &Arc<DialTarget> {
         &self.target
     }
@@ -121,12 +121,12 @@ impl Connection {
         }
     }
 
-    /// Whether both are the same connection.
+    /// True if both are the same connection.
     pub(super) fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.target, &other.target)
     }
 
-    /// Whether it has served a request before.
+    /// True if it has served a request before.
     pub(super) fn was_used(&self) -> bool {
         self.used
     }
@@ -136,7 +136,7 @@ impl Connection {
         self.used = true;
     }
 
-    /// Whether it can take a request now.
+    /// True if it can take a request now.
     pub(super) fn is_ready(&self) -> bool {
         match &self.sender {
             Sender::Http1(sender) => sender.is_ready(),
@@ -214,7 +214,7 @@ fn head_size(headers: &HeaderMap) -> usize {
     sizes.sum()
 }
 
-/// Whether the server closes the connection after this answer (RFC 9112, section 9.3).
+/// True if the server closes the connection after this answer (RFC 9112, section 9.3).
 fn is_last<B>(answer: &Response<B>) -> bool {
     let says = |word: &str| {
         let values = answer.headers().get_all(CONNECTION).into_iter();
@@ -260,7 +260,7 @@ where
     Ok(Sender::Http2(sender))
 }
 
-/// Who ends a connection.
+/// The party that ends a connection.
 struct End {
     /// Not told before it is known.
     followed: Option<Arc<Followed>>,

@@ -1,4 +1,4 @@
-//! The place of a connection of outgoing HTTP among those of the process, and waiting for one (policy clause Q-1).
+//! The place of a connection of outgoing HTTP among those of the process, and waiting for one.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) struct ConnectionSlot {
     place: Option<OwnedSemaphorePermit>,
 }
 
-/// Where to connect to, and the permit to do it.
+/// An address to connect to, and the permit to do it.
 pub(super) struct Permitted {
     pub(super) target: DialTarget,
     pub(super) permit: ConnectPermit,
@@ -92,7 +92,7 @@ pub(super) async fn authorize_when_there_is_room(
     }
 }
 
-/// Whether no quota is in the way. A place is counted only then: those who wait would otherwise see, and wake, each
+/// True if no quota is in the way. A place is counted only then: those who wait would otherwise see, and wake, each
 /// other.
 fn has_room(enforcer: &Enforcer, targets: &[DialTarget], usage: Usage) -> bool {
     let denied = |target: &DialTarget| enforcer.recheck(&target.attempt(), usage).err();
@@ -157,7 +157,7 @@ fn authorize(
     }
 }
 
-/// How long a request waits for a connection when the quota is used up.
+/// The time that a request waits for a connection when the quota is used up.
 const QUOTA_TIME: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the guest wrote, as the one place that the request is for.
+//! The destination that the guest wrote, as the one place that the request is for.
 //!
 //! | written | means |
 //! | --- | --- |
@@ -21,7 +21,7 @@ pub(crate) struct Destination {
     pub(super) scheme: Scheme,
     pub(super) host: Host,
     pub(super) port: u16,
-    /// How the host is written, if it is a name.
+    /// The spelling of the host, if it is a name.
     pub(super) spelling: Spelling,
 }
 
@@ -117,7 +117,7 @@ pub(super) fn complete_path(uri: &mut Uri) -> Result<(), NoDestination> {
     Ok(())
 }
 
-/// What matters about the method to the policy. Methods differ by case, but not every proxy knows that.
+/// The part of the method that matters to the policy. Methods differ by case, but not every proxy knows that.
 fn request_method(method: &Method) -> RequestMethod {
     if method.as_str().eq_ignore_ascii_case("CONNECT") {
         RequestMethod::Connect

@@ -87,8 +87,8 @@ struct Dialed {
 }
 
 /// Connects to the addresses in order, each with a [`HEAD_START`] before the next one is tried as well (RFC 8305,
-/// section 5). At most [`AT_A_TIME`] are tried at a time, and a second one only while there is room for it: an answer has
-/// many addresses, and a server that answers none of them must not take what others need.
+/// section 5). At most [`AT_A_TIME`] are tried at a time, and a second one only while there is room for it: an answer
+/// has many addresses, and a server that answers none of them must not take what others need.
 async fn first_to_connect(
     enforcer: &Arc<Enforcer>,
     permitted: Vec<Permitted>,
@@ -120,7 +120,7 @@ async fn first_to_connect(
     }
 }
 
-/// How long an address may take; the last ones have all the time that the guest gives.
+/// The time that an address may take while others wait; the last ones have all the time that the guest gives.
 fn time_beside(waiting: &VecDeque<Permitted>) -> Option<Duration> {
     (!waiting.is_empty()).then_some(ATTEMPT_TIME)
 }
@@ -182,13 +182,13 @@ async fn dial(
     }
 }
 
-/// How long an address has before the next one is tried beside it.
+/// The time that an address has before the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Sockets that one request has at a time while it connects.
 const AT_A_TIME: usize = 2;
 
-/// How long an address has while others wait for their turn.
+/// The time that an address has while others wait for their turn.
 const ATTEMPT_TIME: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

@@ -85,12 +85,12 @@ pub(super) fn of_body(error: &hyper::Error) -> Error {
     }
 }
 
-/// What HTTP/2 has to say of it.
+/// The error in the words of HTTP/2.
 pub(super) fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
     source(error)
 }
 
-/// Whether the other side, or the way to it, ended the exchange, rather than what was said in it.
+/// True if the other side, or the way to it, ended the exchange, rather than what was said in it.
 fn is_broken(error: &hyper::Error) -> bool {
     match (h2_error(error), source::<io::Error>(error)) {
         (Some(error), _) => error.is_io() || error.is_remote(),

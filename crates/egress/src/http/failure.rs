@@ -1,7 +1,8 @@
-//! How far a request came that was not answered, and whether it may be sent once more.
+//! The stage that a request came to that was not answered, and whether it may be sent once more.
 //!
 //! A server may close a connection that was idle at the very moment at which it is used again. What every client does
-//! then, and what is done here: the request is sent once more, on a new connection, if the server cannot have acted on it.
+//! then, and what is done here: the request is sent once more, on a new connection, if the server cannot have acted on
+//! it.
 //!
 //! | what happened | sent once more |
 //! | --- | --- |
@@ -22,21 +23,21 @@ pub(super) struct Failure {
     pub(super) delivery: Delivery,
 }
 
-/// How far a request came.
+/// The stage that a request came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
     /// No byte of it was sent.
     Unsent,
     /// The server says that it has not looked at it.
     Refused,
-    /// It was sent on a connection that was used before, of which nothing came back.
+    /// Sent on a connection that was used before, of which nothing came back.
     Unheard,
     /// The server may have it.
     Perhaps,
 }
 
 impl Failure {
-    /// What `error` means. `unheard` is for a connection that was used before, and that is silent since.
+    /// The meaning of `error`. `unheard` is for a connection that was used before, and that is silent since.
     pub(super) fn of(error: &hyper::Error, unheard: bool) -> Self {
         let delivery = match errors::h2_error(error) {
             Some(error) if was_refused(error) => Delivery::Refused,
@@ -51,7 +52,7 @@ impl Failure {
         }
     }
 
-    /// Whether the request may be sent once more, on a new connection.
+    /// True if the request may be sent once more, on a new connection.
     pub(super) fn may_repeat(&self, method: &Method, body: &OwnBody) -> bool {
         match self.delivery {
             Delivery::Unsent => true,
@@ -62,8 +63,8 @@ impl Failure {
     }
 }
 
-/// RFC 9113, section 8.7. Of a GOAWAY only the graceful one counts: after any other, streams that the server has looked at
-/// fail with the same error.
+/// RFC 9113, section 8.7. Of a GOAWAY only the graceful one counts: after any other, streams that the server has looked
+/// at fail with the same error.
 fn was_refused(error: &h2::Error) -> bool {
     match error.reason() {
         Some(h2::Reason::REFUSED_STREAM) => error.is_reset() && error.is_remote(),

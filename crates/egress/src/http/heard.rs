@@ -1,5 +1,5 @@
-//! Whether a server has said anything since a request was sent: anything on the connection, of HTTP/2 also what may be for
-//! another request.
+//! A watch on whether a server has said anything since a request was sent: anything on the connection, of HTTP/2 also
+//! what may be for another request.
 //!
 //! A server that closes a connection just when a request is on its way has not seen the request, as far as anybody can
 //! tell; one that has begun to answer has. Of HTTP/1.1 what is still written of the request then goes nowhere: were it
@@ -13,11 +13,11 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How often something was heard on a stream, and since when it counts. Clones are of one stream.
+/// The number of times that something was heard on a stream, and since when it counts. Clones are of one stream.
 #[derive(Clone, Default)]
 pub(super) struct Heard {
     times: Arc<AtomicUsize>,
-    /// What `times` was when the last request was sent, by whatever clone.
+    /// The value of `times` when the last request was sent, by whatever clone.
     last: Arc<AtomicUsize>,
     before: usize,
 }
@@ -29,12 +29,13 @@ impl Heard {
         self.last.store(self.before, Ordering::Relaxed);
     }
 
-    /// Whether a byte has come since.
+    /// True if a byte has come since.
     pub(super) fn anything(&self) -> bool {
         self.times.load(Ordering::Relaxed) != self.before
     }
 
-    /// `stream`, listened to. Where requests come one at a time, what is written of one whose answer has begun does not fail.
+    /// `stream`, listened to. Where requests come one at a time, what is written of one whose answer has begun does not
+    /// fail.
     pub(super) fn listen<S>(&self, stream: S, requests: Requests) -> Listening<S> {
         Listening {
             stream,
@@ -46,7 +47,7 @@ impl Heard {
     }
 }
 
-/// How the requests of a connection follow each other.
+/// The order in which the requests of a connection follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Requests {
     /// HTTP/1.1.
@@ -66,7 +67,7 @@ pub(super) struct Listening<S> {
 }
 
 impl<S> Listening<S> {
-    /// What was written, or went nowhere: `length` bytes.
+    /// The result of a write, which may have gone nowhere: `length` bytes.
     fn or_nowhere(&mut self, written: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
         let answering = self.times.load(Ordering::Relaxed) != self.last.load(Ordering::Relaxed);
         match written {

@@ -1,4 +1,4 @@
-//! What `wasmtime-wasi-http` asks instead of connecting by itself.
+//! The questions that `wasmtime-wasi-http` asks instead of connecting by itself.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ impl WasiHttpHooks for GateHooks {
         false
     }
 
-    /// What is written and not sent yet is the host's to hold: two pieces of this size for each body.
+    /// The size of a piece. The host holds what is written and not sent yet: two pieces of this size for each body.
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         BODY_PIECE
     }

@@ -5,7 +5,7 @@ use http::{Request, Response};
 use outport_policy::Name;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// Where a request inside the app goes.
+/// The destination of a request inside the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InternalDestination {
     /// To the app itself: the hosts `self` and `self.alt`. The path finds the component, as for any client.
@@ -16,7 +16,8 @@ pub enum InternalDestination {
 
 /// Answers requests inside the app. It is asked only for what the allow list permits, and must not use the network.
 pub trait Internal: Send + Sync + 'static {
-    /// Lets the app answer `request` of an instance that was opened at `depth` ([`Gate::open_at`](crate::Gate::open_at)).
+    /// Lets the app answer `request` of an instance that was opened at `depth`
+    /// ([`Gate::open_at`](crate::Gate::open_at)).
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What the outgoing requests of a component share: whom to trust, idle connections, and the app itself.
+//! The part that the outgoing requests of a component share: whom to trust, idle connections, and the app itself.
 
 use std::sync::{Arc, OnceLock};
 
@@ -35,7 +35,7 @@ impl Outgoing {
         Self { tls, pool, internal }
     }
 
-    /// Who answers requests inside the app. Can be set once.
+    /// Sets the app that answers requests inside the app. Can be set once.
     pub(crate) fn set_internal(&self, app: Arc<dyn Internal>) {
         let _ = self.internal.set(app);
     }

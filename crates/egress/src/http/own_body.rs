@@ -6,16 +6,16 @@
 //!                      └─ nobody holds it, and the guest has not ended it ──▶ discarded
 //! ```
 //!
-//! **Whoever reads may stop early**: the length was reached, the server has answered, the request was refused. That is no
-//! concern of the guest, which may have some more to write, or only the end: were the body gone, its write would fail, and
-//! many a guest would give up before it looks at the answer. So the rest is read and thrown away, a piece at a time and at
-//! the cost of the instance, until the guest ends the body or the instance is gone.
+//! **Whoever reads may stop early**: the length was reached, the server has answered, the request was refused. That is
+//! no concern of the guest, which may have some more to write, or only the end: were the body gone, its write would
+//! fail, and many a guest would give up before it looks at the answer. So the rest is read and thrown away, a piece at
+//! a time and at the cost of the instance, until the guest ends the body or the instance is gone.
 //!
 //! **A body may be sent again** on another connection as long as nothing was taken from the guest.
 //!
 //! **It is whole or it fails.** To `wasmtime-wasi-http`, a body of WASI 0.3 whose writer is gone ends like one that was
-//! written to its end. So who runs instances tells how one [ended](Ending), before anybody reads on. A body that is longer
-//! or shorter than its `content-length` fails as such, whatever the reader makes of it.
+//! written to its end. So who runs instances tells how one [ended](Ending), before anybody reads on. A body that is
+//! longer or shorter than its `content-length` fails as such, whatever the reader makes of it.
 
 use std::mem;
 use std::pin::Pin;
@@ -31,12 +31,12 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::host_account::{HostAccount, charged};
 
-/// How an instance ended, for the bodies that it was sending.
+/// The end of an instance, for the bodies that it was sending.
 #[derive(Debug, Clone, Default)]
 pub struct Ending(Arc<AtomicBool>);
 
 impl Ending {
-    /// It was stopped: by a trap, or by a limit. A body that ends from then on ends with an error.
+    /// Notes that the instance was stopped: by a trap, or by a limit. A body that ends from then on ends with an error.
     pub fn stopped(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -46,7 +46,7 @@ impl Ending {
     }
 }
 
-/// Whose bodies they are.
+/// The instance that writes the body.
 pub(super) struct Writer {
     ending: Ending,
     /// Closed once the instance is gone.
@@ -90,8 +90,8 @@ impl Writer {
     }
 }
 
-/// The body of a request. Once neither this nor a loan is left, what the guest still writes goes nowhere. None is one that
-/// was at its end from the beginning.
+/// The body of a request. Once neither this nor a loan is left, what the guest still writes goes nowhere. None is one
+/// that was at its end from the beginning.
 pub(super) struct OwnBody(Option<Arc<Mutex<State>>>);
 
 struct State {
@@ -134,14 +134,14 @@ impl OwnBody {
         loan.boxed_unsync()
     }
 
-    /// Whether nothing was taken from the guest, so that it can be lent again.
+    /// True if nothing was taken from the guest, so that it can be lent again.
     pub(super) fn is_untouched(&self) -> bool {
         self.0
             .as_deref()
             .is_none_or(|state| matches!(lock(state).progress, Progress::Untouched | Progress::Empty))
     }
 
-    /// Whether a server that got none of it cannot take the request for whole.
+    /// True if a server that got none of it cannot take the request for whole.
     pub(super) fn is_awaited(&self) -> bool {
         let Some(state) = self.0.as_deref().map(lock) else {
             return false;
@@ -149,7 +149,7 @@ impl OwnBody {
         state.progress == Progress::Untouched && state.length != Some(0) && !state.body.is_end_stream()
     }
 
-    /// Whether it fails by itself, to be asked later.
+    /// The later answer to whether it failed by itself.
     pub(super) fn false_length(&self) -> FalseLength {
         match &self.0 {
             Some(state) => lock(state).false_length.clone(),
@@ -158,7 +158,7 @@ impl OwnBody {
     }
 }
 
-/// Why a body failed by itself, if it did: it is not as long as it says. Holds nothing of the body.
+/// The reason why a body failed by itself, if it did: it is not as long as it says. Holds nothing of the body.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FalseLength(Arc<OnceLock<Option<u64>>>);
 
@@ -264,7 +264,7 @@ impl Drop for State {
     }
 }
 
-/// What one attempt to send a request has of its body.
+/// The part of a request's body that one attempt to send it has.
 struct Loan {
     state: Arc<Mutex<State>>,
     number: u32,
@@ -294,7 +294,7 @@ impl Body for Loan {
     }
 }
 
-/// What is in here is right between any two steps, whatever panicked elsewhere.
+/// Locks the state, which is right between any two steps, whatever panicked elsewhere.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

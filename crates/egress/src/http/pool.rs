@@ -47,7 +47,7 @@ impl Idle {
         }
     }
 
-    /// What it goes to, as it was judged when it was made.
+    /// The target, as it was judged when the connection was made.
     pub(super) fn target(&self) -> &DialTarget {
         self.connection.target()
     }
@@ -103,7 +103,8 @@ impl Pool {
         }
     }
 
-    /// Closes a connection that may not be used again. Where others use it at the same time it ends with their requests.
+    /// Closes a connection that may not be used again. Where others use it at the same time it ends with their
+    /// requests.
     pub(super) fn discard(&self, destination: &Destination, refused: Idle) {
         let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
         if let Some(list) = idle.get_mut(&key(destination)) {
@@ -196,10 +197,10 @@ impl Drop for Unset {
     }
 }
 
-/// How long a connection may wait for a request.
+/// The time that a connection may wait for a request.
 const IDLE_TIME: Duration = Duration::from_secs(90);
 
-/// How often old connections are looked for.
+/// The time between two searches for old connections.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Idle connections to one place.

@@ -1,4 +1,4 @@
-//! The place of one exchange of outgoing HTTP among what its instance may have open (policy clause Q-4).
+//! The place of one exchange of outgoing HTTP among what its instance may have open.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl ExchangeSlot {
         }
     }
 
-    /// What is held without this exchange.
+    /// The usage without this exchange.
     pub(super) fn usage(&self) -> Usage {
         self.without(self.enforcer.usage_counter().usage())
     }

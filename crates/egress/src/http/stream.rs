@@ -1,11 +1,12 @@
 //! The socket under a connection of outgoing HTTP.
 //!
-//! It is ours, so that what a new deny list forbids is closed by its handle ([`Connections`](crate::process::connections)), and it
-//! has its slot with it: a connection is counted, and can be closed, for exactly as long as its socket is open, whatever
-//! hyper does with the streams on it. (HTTP/2 goes on with the answers that are under way after nobody can send any more.)
+//! It is ours, so that what a new deny list forbids is closed by its handle
+//! ([`Connections`](crate::process::connections)), and it has its slot with it: a connection is counted, and can be
+//! closed, for exactly as long as its socket is open, whatever hyper does with the streams on it. (HTTP/2 goes on with
+//! the answers that are under way after nobody can send any more.)
 //!
-//! System calls are those of tokio's own stream. What was read is less than there was room for when nothing more is there,
-//! so the next read waits before it asks the system.
+//! System calls are those of tokio's own stream. What was read is less than there was room for when nothing more is
+//! there, so the next read waits before it asks the system.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -175,5 +176,5 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// How many pieces the system takes at once (IOV_MAX).
+/// The number of pieces that the system takes at once (IOV_MAX).
 const MOST_PARTS: usize = 1024;

@@ -1,4 +1,4 @@
-//! Where a connection of outgoing HTTP goes.
+//! The target of a connection of outgoing HTTP.
 
 use outport_policy::{AnswerSource, Attempt, Endpoint, Host, Name, Scheme, Usage};
 
@@ -16,7 +16,7 @@ pub(crate) struct DialTarget {
     /// The names that the answer led through.
     pub(super) chain: Vec<Name>,
     pub(super) remote: Endpoint,
-    /// Who answered.
+    /// The source of the answer.
     pub(super) source: AnswerSource,
 }
 

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
-/// How a component speaks TLS to the hosts it reaches.
+/// The TLS settings of a component towards the hosts that it reaches.
 #[derive(Default)]
 pub(crate) struct Tls {
     profiles: Vec<Arc<TlsProfile>>,
@@ -32,7 +32,7 @@ impl Tls {
     }
 }
 
-/// What differs from the default for some hosts.
+/// The differences from the default for some hosts.
 ///
 /// ```
 /// # use outport_egress::TlsProfile;
@@ -128,7 +128,7 @@ impl fmt::Debug for TlsProfile {
     }
 }
 
-/// Why a [`TlsProfile`] cannot be built.
+/// The reason why a [`TlsProfile`] cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsProfileError {

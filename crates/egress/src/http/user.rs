@@ -1,11 +1,11 @@
-//! Who pays for what a connection of outgoing HTTP costs the host (policy clause ISO-2).
+//! The payer of what a connection of outgoing HTTP costs the host (ISO-2).
 //!
 //! A connection is driven by a task of its own, and what that has to do is for the server to say: a hundred thousand
-//! `103 Early Hints`, pings, chunks of one byte. All of it is charged to the instance whose request the connection is at,
-//! the last one where several share it. While nobody uses it, it may cost [`UNUSED_TIME`] and ends then.
+//! `103 Early Hints`, pings, chunks of one byte. All of it is charged to the instance whose request the connection is
+//! at, the last one where several share it. While nobody uses it, it may cost [`UNUSED_TIME`] and ends then.
 //!
-//! However much a server sends, its connection holds the thread for about [`TURN`] at a time: [`Paced`] lets others have
-//! their turn in between.
+//! However much a server sends, its connection holds the thread for about [`TURN`] at a time: [`Paced`] lets others
+//! have their turn in between.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -20,7 +20,7 @@ use crate::audit::EndedBy;
 use crate::followed::Followed;
 use crate::host_account::HostAccount;
 
-/// Whose request a connection is at. Cheap to clone; clones are of one connection.
+/// The user whose request a connection is at. Cheap to clone; clones are of one connection.
 #[derive(Clone, Default)]
 pub(super) struct User(Arc<Mutex<Option<Weak<dyn HostAccount>>>>);
 
@@ -91,7 +91,7 @@ impl<S> Paced<S> {
         Self { followed, ..self }
     }
 
-    /// What its end is noted in.
+    /// The record that its end is noted in.
     pub(super) fn follower(&self) -> Option<Arc<Followed>> {
         self.followed.clone()
     }
@@ -113,8 +113,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     ) -> Poll<io::Result<()>> {
         if self.since.is_some_and(|since| since.elapsed() > TURN) {
             self.since = None;
-            // Tokio's own yield wakes the task after it has looked at sockets and timers. A task that wakes itself would be
-            // polled some sixty times before anybody looks.
+            // Tokio's own yield wakes the task after it has looked at sockets and timers. A task that wakes itself
+            // would be polled some sixty times before anybody looks.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
             return Poll::Pending;
         }
@@ -168,10 +168,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 }
 
-/// What driving a connection may cost in a row while nobody uses it.
+/// The processor time that driving a connection may cost in a row while nobody uses it.
 const UNUSED_TIME: Duration = Duration::from_millis(100);
 
-/// How long a connection is read in one go.
+/// The time that a connection is read in one go.
 const TURN: Duration = Duration::from_micros(200);
 
 #[cfg(test)]
@@ -246,7 +246,8 @@ mod tests {
             () = flood => unreachable!("the flood never ends"),
             ended = others => ended.unwrap(),
         };
-        // 20 times a turn of 0.2 ms and a timer of 2 ms at most; were the stream polled sixty times in between, it took far longer.
+        // 20 times a turn of 0.2 ms and a timer of 2 ms at most; were the stream polled sixty times in between, it took
+        // far longer.
         assert!(took < Duration::from_millis(600), "{took:?}");
     }
 }

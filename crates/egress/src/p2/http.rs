@@ -57,7 +57,7 @@ fn add_shadowing<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime:
     )
 }
 
-/// What a body may fail with, in the words of WASI 0.2.
+/// The error of a body, in the words of WASI 0.2.
 fn code(error: &Error) -> ErrorCode {
     match error {
         Error::ConnectionTerminated => ErrorCode::ConnectionTerminated,

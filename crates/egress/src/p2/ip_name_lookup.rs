@@ -105,7 +105,7 @@ fn addresses<'a>(
     Ok(table.get_mut(&Resource::<Addresses>::new_borrow(stream.rep()))?)
 }
 
-/// What the guest gets to know (DNS-5, RSN-3).
+/// The error that the guest gets to know (DNS-5, RSN-3).
 fn code(error: LookupError) -> ErrorCode {
     match error {
         LookupError::NotAName => ErrorCode::InvalidArgument,

@@ -32,7 +32,7 @@ pub(super) struct Socket {
     streams: Option<(Input, Output)>,
 }
 
-/// What was started, and has not been finished.
+/// The operation that was started, and has not been finished.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum UnderWay {
     Bind,

@@ -1,4 +1,4 @@
-//! What a guest can ask of WASI 0.2 alone, in steps that WASI 0.3 does in one.
+//! Tests of what a guest can ask of WASI 0.2 alone, in steps that WASI 0.3 does in one.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket as StdUdpSocket};
 use std::time::Duration;

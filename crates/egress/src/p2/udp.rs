@@ -27,10 +27,10 @@ pub(super) struct Socket {
     binding: bool,
 }
 
-/// What comes to a socket.
+/// The stream of datagrams to a socket.
 struct Incoming(sockets::UdpSocket);
 
-/// What goes from a socket.
+/// The stream of datagrams from a socket.
 struct Outgoing {
     udp: sockets::UdpSocket,
     /// So many datagrams may be sent at a time, says the last `check-send`.

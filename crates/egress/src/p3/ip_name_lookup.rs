@@ -26,7 +26,7 @@ impl<T: GateView + 'static> HostWithStore<T> for Gated {
     }
 }
 
-/// What the guest gets to know (DNS-5, RSN-3).
+/// The error that the guest gets to know (DNS-5, RSN-3).
 fn code(error: LookupError) -> ErrorCode {
     match error {
         LookupError::NotAName => ErrorCode::InvalidArgument,

@@ -1,4 +1,4 @@
-//! What the instances of one component share.
+//! The state that the instances of one component share.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl Component {
         Policy::new(self.name.clone(), self.allow.clone(), operator)
     }
 
-    /// What all its instances have open.
+    /// The counters of what all its instances have open.
     pub(crate) fn open(&self) -> &Arc<OpenInComponent> {
         &self.open
     }

@@ -27,8 +27,8 @@ pub(crate) struct Registration {
 }
 
 impl Connections {
-    /// Registers a connection that was let through. If the deny list has changed since it was judged, and forbids it now,
-    /// it is closed at once.
+    /// Registers a connection that was let through. If the deny list has changed since it was judged, and forbids it
+    /// now, it is closed at once.
     pub(crate) fn register(self: &Arc<Self>, connection: Arc<dyn Revocable>) -> Registration {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         // Another thread may replace the policy right now: whoever comes second sees what the first has done.

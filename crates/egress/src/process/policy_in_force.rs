@@ -13,7 +13,7 @@ pub(crate) struct PolicyInForce {
     replaced: Arc<Notify>,
 }
 
-/// What the policy in force is made of.
+/// The settings that the policy in force is made of.
 struct Configured {
     operator: Operator,
     learned: LearnedAddresses,

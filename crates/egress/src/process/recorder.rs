@@ -1,4 +1,4 @@
-//! Who is told of decisions and outcomes, and the counters that run whether or not anybody is.
+//! The sinks that are told of decisions and outcomes, and the counters that run whether or not anybody is.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub(crate) struct Recorder {
     sinks: Vec<Arc<dyn AuditSink>>,
     /// Those without which nothing is permitted; they are among the sinks.
     required: Vec<Arc<dyn AuditSink>>,
-    /// What the sinks together want.
+    /// The outcomes that the sinks together want.
     outcomes: Outcomes,
     decisions: AtomicU64,
     pub(crate) counters: Counters,
@@ -43,7 +43,7 @@ impl Recorder {
         self.sinks.iter().for_each(|sink| sink.reopen());
     }
 
-    /// Whether any sink wants events with this verdict.
+    /// True if any sink wants events with this verdict.
     pub(crate) fn wants(&self, verdict: Verdict) -> bool {
         self.sinks.iter().any(|sink| sink.wants(verdict))
     }
@@ -54,17 +54,17 @@ impl Recorder {
         NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN)
     }
 
-    /// Whether all that must be recorded can be.
+    /// True if all that must be recorded can be.
     pub(crate) fn can_record(&self) -> bool {
         self.required.iter().all(|sink| sink.is_available())
     }
 
-    /// Whether what is permitted is followed to its end.
+    /// True if what is permitted is followed to its end.
     pub(crate) fn follows_all(&self) -> bool {
         self.outcomes == Outcomes::All
     }
 
-    /// Whether any sink wants outcomes of this stage.
+    /// True if any sink wants outcomes of this stage.
     pub(crate) fn wants_outcome(&self, stage: Stage) -> bool {
         self.outcomes >= needed(stage)
     }
@@ -88,7 +88,7 @@ impl Recorder {
     }
 }
 
-/// What a sink must want to be told of this stage.
+/// The outcomes that a sink must want to be told of this stage.
 fn needed(stage: Stage) -> Outcomes {
     match stage {
         Stage::Failed => Outcomes::Failures,

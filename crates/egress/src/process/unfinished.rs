@@ -1,4 +1,4 @@
-//! What was permitted and is not over, so that a process that stops can tell of it.
+//! The list of what was permitted and is not over, so that a process that stops can tell of it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,11 +1,12 @@
-//! What is open in a process, who waits for a place, and whose connections could make one.
+//! The sockets and connections that are open in a process, those who wait for a place, and whose connections could make
+//! one.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use tokio::sync::{Notify, Semaphore};
 
-/// Whether connections of outgoing HTTP are kept for further requests.
+/// The choice whether connections of outgoing HTTP are kept for further requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pooling {
     On,
@@ -28,7 +29,7 @@ pub(crate) struct ProcessUsage {
     freed: Notify,
     pooling: Pooling,
     idle: Mutex<Vec<Weak<dyn IdleConnections>>>,
-    /// How many requests wait for a place right now.
+    /// The number of requests that wait for a place right now.
     waiting: Arc<AtomicU32>,
     /// A permit for each connection of outgoing HTTP; none where there is no bound.
     http_connections: Option<Arc<Semaphore>>,
@@ -71,9 +72,9 @@ impl ProcessUsage {
         components.push(Arc::downgrade(open));
     }
 
-    /// How many of the `most` sockets that the process may have are kept for other components than the one that has
-    /// `own`, while `open` are open in all. One half is for whoever comes first, the other half is kept in equal parts, so
-    /// that no component takes what others need (clause ISO-1).
+    /// The number of the `most` sockets that the process may have which are kept for other components than the one that
+    /// has `own`, while `open` are open in all. One half is for whoever comes first, the other half is kept in equal
+    /// parts, so that no component takes what others need (ISO-1).
     pub(crate) fn kept_for_others(&self, own: &Arc<OpenInComponent>, most: u32, open: u32) -> u32 {
         if open < most / 2 {
             return 0;
@@ -94,7 +95,7 @@ impl ProcessUsage {
         self.pooling
     }
 
-    /// How many requests wait for a place right now. As long as any does, no connection stays idle.
+    /// The number of requests that wait for a place right now. As long as any does, no connection stays idle.
     pub(crate) fn waiting(&self) -> &Arc<AtomicU32> {
         &self.waiting
     }
@@ -129,7 +130,7 @@ impl ProcessUsage {
     }
 }
 
-/// What the instances of one component have open.
+/// The sockets and connections that the instances of one component have open.
 #[derive(Default)]
 pub(crate) struct OpenInComponent {
     sockets: AtomicU32,

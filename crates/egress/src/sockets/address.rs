@@ -1,4 +1,4 @@
-//! What WASI takes for an address of a socket; anything else is an invalid argument.
+//! The addresses that WASI takes for a socket; anything else is an invalid argument.
 //!
 //! | | bind | connect, send |
 //! | --- | --- | --- |
@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Family;
 
-/// Whether an address is one that a socket of `family` can have.
+/// True if an address is one that a socket of `family` can have.
 pub(super) fn is_of(address: IpAddr, family: Family) -> bool {
     match (family, address) {
         (Family::V4, IpAddr::V4(_)) => true,
@@ -25,7 +25,7 @@ pub(super) fn is_of(address: IpAddr, family: Family) -> bool {
     }
 }
 
-/// Whether an address is one machine's.
+/// True if an address is one machine's.
 pub(super) fn is_unicast(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => !address.is_multicast() && !address.is_broadcast(),
@@ -33,7 +33,7 @@ pub(super) fn is_unicast(address: IpAddr) -> bool {
     }
 }
 
-/// Whether an address and port can be connected to.
+/// True if an address and port can be connected to.
 pub(super) fn is_somebody(remote: SocketAddr) -> bool {
     remote.port() != 0 && !remote.ip().to_canonical().is_unspecified()
 }

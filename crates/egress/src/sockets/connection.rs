@@ -3,8 +3,8 @@
 //! Every operation is tried first and waited for only if the system says that it would have to wait ([`Watched`]).
 //!
 //! When the direction [to the peer](Sending) is over the peer sees the end of it, while the guest has the socket. That
-//! nobody [receives](Receiving) any more is nothing that a peer can see, so the system is not told. Either ends when the
-//! socket is closed.
+//! nobody [receives](Receiving) any more is nothing that a peer can see, so the system is not told. Either ends when
+//! the socket is closed.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -129,7 +129,7 @@ impl Receiving {
         retry(receive).map(|(length, _)| length)
     }
 
-    /// What was received, and noted for whoever follows the connection.
+    /// The result of a receive, noted for whoever follows the connection.
     fn noted(&self, received: Poll<io::Result<usize>>) -> Poll<Result<usize, ErrorCode>> {
         let received = received.map_err(ErrorCode::from);
         if let (Some(followed), Poll::Ready(received)) = (self.0.followed.get(), &received) {
@@ -144,7 +144,7 @@ impl Receiving {
 }
 
 impl Sending {
-    /// What is charged for what is done to send.
+    /// The account that is charged for what is done to send.
     pub(crate) fn account(&self) -> Option<Arc<dyn HostAccount>> {
         self.0.slot.enforcer().account()
     }
@@ -169,7 +169,7 @@ impl Sending {
         retry(|| rustix::net::send(&self.0.watched, bytes, SendFlags::NOSIGNAL))
     }
 
-    /// What was sent, and noted for whoever follows the connection.
+    /// The result of a send, noted for whoever follows the connection.
     fn noted(&self, sent: Poll<io::Result<usize>>) -> Poll<Result<usize, ErrorCode>> {
         let sent = sent.map_err(ErrorCode::from);
         if let (Some(followed), Poll::Ready(sent)) = (self.0.followed.get(), &sent) {

@@ -1,5 +1,6 @@
-//! The system calls by which a socket reaches somebody for a guest. Each takes the permit to do so, and gives the system the
-//! address that the permit is for; nothing else in this crate makes them for a guest, which `clippy.toml` holds.
+//! The system calls by which a socket reaches somebody for a guest. Each takes the permit to do so, and gives the
+//! system the address that the permit is for; nothing else in this crate makes them for a guest, which `clippy.toml`
+//! holds.
 
 use std::os::fd::AsFd;
 
@@ -17,7 +18,8 @@ pub(crate) fn connect(socket: impl AsFd, permit: &ConnectPermit) -> Result<()> {
 /// Makes a UDP socket speak to one peer alone.
 pub(super) fn connect_datagrams(socket: impl AsFd, permit: &ConnectPermit) -> Result<()> {
     match connect(&socket, permit) {
-        // Linux keeps the local address that the route to the last peer gave the socket, whatever the route to this one.
+        // Linux keeps the local address that the route to the last peer gave the socket, whatever the route to this
+        // one.
         #[cfg(target_os = "linux")]
         Err(Errno::INVAL) => {
             let _ = disconnect_datagrams(&socket);

@@ -60,7 +60,7 @@ enum State {
     Closed(ErrorCode),
 }
 
-/// Who chooses the local address.
+/// The party that chooses the local address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bind {
     /// The guest has bound the socket.
@@ -190,7 +190,7 @@ impl TcpSocket {
         Err(error)
     }
 
-    /// Whether WASI 0.2 calls the socket bound.
+    /// True if WASI 0.2 calls the socket bound.
     pub(crate) fn is_bound(&self) -> bool {
         !matches!(
             self.state,
@@ -219,7 +219,7 @@ impl TcpSocket {
         }
     }
 
-    /// Where the socket is bound to.
+    /// The address that the socket is bound to.
     pub(crate) fn local_address(&self) -> Result<SocketAddr, ErrorCode> {
         match &self.state {
             State::Fresh {
@@ -232,9 +232,9 @@ impl TcpSocket {
         }
     }
 
-    /// Whom the socket is connected to. The system forgets it when the peer resets the connection; the guest, who is
-    /// connected until it hears of that, is told all the same. (A C library that asks then takes any error for a
-    /// mistake of its own, and aborts.)
+    /// The address that the socket is connected to. The system forgets it when the peer resets the connection; the
+    /// guest, who is connected until it hears of that, is told all the same. (A C library that asks then takes any
+    /// error for a mistake of its own, and aborts.)
     pub(crate) fn remote_address(&self) -> Result<SocketAddr, ErrorCode> {
         match &self.state {
             State::Connected { remote, .. } => Ok(*remote),

@@ -6,14 +6,14 @@
 //!                                                   └── (connect again) ◀──────┘
 //! ```
 //!
-//! What is sent and received is in [`datagrams`]. To connect sends nothing: it makes the socket speak to one peer alone.
-//! It is judged as sending there would be, and each datagram is judged again. A socket that is bound stays so.
+//! What is sent and received is in [`datagrams`]. To connect sends nothing: it makes the socket speak to one peer
+//! alone. It is judged as sending there would be, and each datagram is judged again. A socket that is bound stays so.
 //!
 //! An address that WASI calls an invalid argument is refused as one before it is judged; multicast and broadcast are
 //! judged, so that the refusal is told (HL-5).
 //!
-//! The socket is shared by the guest's handle, the streams of WASI 0.2 and the calls of WASI 0.3 that are under way, and
-//! is closed with the last of them.
+//! The socket is shared by the guest's handle, the streams of WASI 0.2 and the calls of WASI 0.3 that are under way,
+//! and is closed with the last of them.
 
 mod datagrams;
 
@@ -47,12 +47,13 @@ struct UdpInner {
     slot: Arc<SocketSlot>,
 }
 
-/// What the system knows of the socket too, and would have to be asked for each datagram.
+/// The state that the system knows of the socket too, and would have to be asked for each datagram.
 #[derive(Default)]
 struct State {
     bound: bool,
     remote: Option<SocketAddr>,
-    /// What the system said of the peer to whoever looked or received others first. The next to receive is told.
+    /// The error that the system gave for the peer to whoever looked or received others first. The next to receive is
+    /// told.
     error: Option<ErrorCode>,
 }
 
@@ -130,17 +131,17 @@ impl UdpSocket {
         Ok(disconnected?)
     }
 
-    /// Whether the socket has a local address.
+    /// True if the socket has a local address.
     pub(crate) fn is_bound(&self) -> bool {
         self.0.is_bound(&mut self.0.state())
     }
 
-    /// Whether the socket speaks to one peer alone.
+    /// True if the socket speaks to one peer alone.
     pub(crate) fn is_connected(&self) -> bool {
         self.0.state().remote.is_some()
     }
 
-    /// Where the socket is bound to.
+    /// The address that the socket is bound to.
     pub(crate) fn local_address(&self) -> Result<SocketAddr, ErrorCode> {
         if self.is_bound() {
             local_address(&self.0.socket)
@@ -149,7 +150,7 @@ impl UdpSocket {
         }
     }
 
-    /// Whom the socket is connected to.
+    /// The address that the socket is connected to.
     pub(crate) fn remote_address(&self) -> Result<SocketAddr, ErrorCode> {
         self.0.state().remote.ok_or(ErrorCode::InvalidState)
     }
@@ -169,7 +170,7 @@ impl UdpInner {
         self.slot.enforcer()
     }
 
-    /// What is there is right after a panic too: it decides nothing.
+    /// The state, which is right after a panic too: it decides nothing.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -195,8 +196,8 @@ impl UdpInner {
         self.enforcer().authorize_implied(&attempt, &[Layer::AllowList])
     }
 
-    /// Binds the socket to the port that it had. Linux takes it back when a socket is disconnected that had not asked for
-    /// this one. Somebody else may have it by now: then the socket gets another one when it sends.
+    /// Binds the socket to the port that it had. Linux takes it back when a socket is disconnected that had not asked
+    /// for this one. Somebody else may have it by now: then the socket gets another one when it sends.
     fn keep_port(&self, port: u16) {
         let has_none = local_address(&self.socket).is_ok_and(|local| local.port() == 0);
         if port != 0 && has_none {

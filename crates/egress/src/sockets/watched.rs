@@ -1,8 +1,8 @@
 //! A system's socket that is tried first and waited for only if it has to be.
 //!
-//! Until somebody waits the runtime does not know of the socket: one that is made, used and closed without having to wait
-//! costs no registration with the runtime and none of its wake-ups. On loopback that is most of them, and elsewhere those
-//! that fail at once.
+//! Until somebody waits the runtime does not know of the socket: one that is made, used and closed without having to
+//! wait costs no registration with the runtime and none of its wake-ups. On loopback that is most of them, and
+//! elsewhere those that fail at once.
 //!
 //! ```text
 //! try ─ done
@@ -33,7 +33,7 @@ pub(super) struct Watched {
     socket: Arc<OwnedFd>,
 }
 
-/// What an operation waits for.
+/// The direction that an operation waits for.
 #[derive(Clone, Copy)]
 pub(super) enum Direction {
     Receiving,
@@ -104,7 +104,7 @@ impl Watched {
         }
     }
 
-    /// Whether an operation in `direction` would not block now. Nobody is woken.
+    /// True if an operation in `direction` would not block now. Nobody is woken.
     pub(super) fn is_ready(&self, direction: Direction) -> bool {
         now(|| direction.ask(&self.socket)).is_ready()
     }
@@ -187,7 +187,7 @@ fn poll_ready<'a>(
     }
 }
 
-/// What `operation` comes to now; pending if it would block.
+/// The result of `operation` now; pending if it would block.
 pub(super) fn now<R>(mut operation: impl FnMut() -> io::Result<R>) -> Poll<io::Result<R>> {
     match operation() {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,

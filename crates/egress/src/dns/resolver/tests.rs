@@ -13,7 +13,7 @@ use crate::testing::{addresses, name};
 
 mod in_order;
 
-/// What the server says to a question.
+/// The reply of the server to a question.
 #[derive(Clone, Debug)]
 enum Reply {
     Records(Vec<Record>),

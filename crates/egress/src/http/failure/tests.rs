@@ -20,7 +20,7 @@ fn frame(kind: u8, stream: u32, payload: &[u32]) -> Vec<u8> {
     frame
 }
 
-/// What becomes of a request whose server sends these frames when it has it, and hangs up.
+/// The failure of a request whose server sends these frames when it has it, and hangs up.
 async fn failure(frames: Vec<u8>, unheard: bool) -> Failure {
     let (ours, mut theirs) = duplex(1 << 16);
     let server = tokio::spawn(async move {
@@ -49,7 +49,8 @@ async fn failure(frames: Vec<u8>, unheard: bool) -> Failure {
 #[tokio::test(start_paused = true)]
 async fn a_server_of_http_2_says_what_it_has_not_looked_at() {
     let (reset, go_away) = (3, 7);
-    // (frames, what they come to, whether the guest is told that the connection ended, not that the server spoke nonsense)
+    // (frames, what they come to, whether the guest is told that the connection ended, not that the server spoke
+    // nonsense)
     let rows = [
         (frame(reset, 1, &[7]), Delivery::Refused, true),
         (frame(reset, 1, &[2]), Delivery::Perhaps, true),

@@ -113,7 +113,8 @@ async fn a_body_is_as_long_as_it_says_or_fails() {
     }
 }
 
-// Hyper would send its length and nothing after it, and the server take the next request on the connection for the body.
+// Hyper would send its length and nothing after it, and the server take the next request on the connection for the
+// body.
 #[tokio::test]
 async fn a_body_that_is_missing_is_not_at_its_end() {
     for (length, at_end) in [(None, true), (Some(0), true), (Some(4), false)] {

@@ -28,14 +28,14 @@ use crate::sockets::{Receiving, Sending};
 /// Bytes that the host allocates for a guest at once: 64 KiB.
 const MOST: usize = 64 * 1024;
 
-/// What comes from the peer.
+/// The stream of bytes from the peer.
 #[derive(Clone)]
 pub(super) struct Input {
     /// None once it has ended.
     receiving: Arc<Mutex<Option<Receiving>>>,
 }
 
-/// What goes to the peer.
+/// The stream of bytes to the peer.
 #[derive(Clone)]
 pub(super) struct Output {
     state: Arc<Mutex<OutputState>>,
@@ -45,7 +45,7 @@ enum OutputState {
     /// So many bytes may be written.
     Open {
         sending: Sending,
-        permit: usize,
+        write_budget: usize,
     },
     Sending(AbortOnDropJoinHandle<Result<Sending, ErrorCode>>),
     Ending(AbortOnDropJoinHandle<Result<Sending, ErrorCode>>),
@@ -76,7 +76,7 @@ impl Input {
             .expect("nothing panics while a stream is locked")
     }
 
-    /// What `receive` comes to, the end or an error among it.
+    /// The result of `receive`, the end or an error among it.
     fn read_with(
         &self,
         receive: impl FnOnce(&Receiving) -> Poll<Result<Vec<u8>, ErrorCode>>,
@@ -135,7 +135,10 @@ impl Pollable for Input {
 impl Output {
     pub(super) fn new(sending: Sending) -> Self {
         Self {
-            state: Arc::new(Mutex::new(OutputState::Open { sending, permit: 0 })),
+            state: Arc::new(Mutex::new(OutputState::Open {
+                sending,
+                write_budget: 0,
+            })),
         }
     }
 
@@ -177,7 +180,10 @@ impl OutputState {
             Self::Open { .. } | Self::Ended(_) => return Poll::Ready(()),
         };
         *self = match sent {
-            Ok(Some(sending)) => Self::Open { sending, permit: 0 },
+            Ok(Some(sending)) => Self::Open {
+                sending,
+                write_budget: 0,
+            },
             Ok(None) => Self::Ended(Ended::Closed),
             Err(error) => Self::Ended(Ended::by(error)),
         };
@@ -190,8 +196,8 @@ impl OutputState {
         // Whoever waits does so through `ready`; this only looks.
         let _ = self.poll_sent(&mut Context::from_waker(Waker::noop()));
         match self {
-            Self::Open { permit, .. } => {
-                *permit = MOST;
+            Self::Open { write_budget, .. } => {
+                *write_budget = MOST;
                 Ok(MOST)
             }
             Self::Sending(_) | Self::Ending(_) => Ok(0),
@@ -201,7 +207,10 @@ impl OutputState {
 
     fn write(&mut self, mut bytes: Bytes) -> StreamResult<()> {
         let sending = match self.take() {
-            Self::Open { sending, permit } if bytes.len() <= permit => sending,
+            Self::Open {
+                sending,
+                write_budget,
+            } if bytes.len() <= write_budget => sending,
             Self::Ended(ended) => {
                 *self = Self::Ended(ended);
                 return Err(ended.error());
@@ -228,7 +237,10 @@ impl OutputState {
                 }
             }
         }
-        *self = Self::Open { sending, permit: 0 };
+        *self = Self::Open {
+            sending,
+            write_budget: 0,
+        };
         Ok(())
     }
 }

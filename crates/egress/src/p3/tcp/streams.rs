@@ -89,7 +89,7 @@ impl<D> Open<D> {
         }
     }
 
-    /// What becomes of the stream after `moved`.
+    /// The state of the stream after `moved`.
     fn went(
         &mut self,
         moved: Poll<Result<Moved, sockets::ErrorCode>>,
@@ -111,7 +111,7 @@ impl<D> Open<D> {
     }
 }
 
-/// What has been moved.
+/// The result of a move of bytes.
 enum Moved {
     Some,
     End,

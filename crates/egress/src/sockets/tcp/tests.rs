@@ -1,4 +1,4 @@
-//! What a socket does, on both versions of WASI.
+//! Tests of what a socket does, on both versions of WASI.
 
 use std::future::poll_fn;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! What a UDP socket sends and receives.
+//! Sending and receiving on a UDP socket.
 //!
 //! ```text
 //! send     valid for WASI? ─ would the system take it? ─┐
@@ -7,9 +7,9 @@
 //!                                     └──── dropped, unless the guest sent something there (HL-4)
 //! ```
 //!
-//! Nothing is kept: what the system does not take is not sent, and what the guest does not ask for stays in the system's
-//! buffer, whose size the system bounds. While a datagram is received there is room for the largest one, and afterwards
-//! for what it has.
+//! Nothing is kept: what the system does not take is not sent, and what the guest does not ask for stays in the
+//! system's buffer, whose size the system bounds. While a datagram is received there is room for the largest one, and
+//! afterwards for what it has.
 //!
 //! Who waits for a datagram is woken by those that it may see. To know, the system is asked who sent the first one that
 //! is there, without taking it; one that may not be seen is taken and dropped.
@@ -26,7 +26,7 @@ use super::{UdpInner, UdpSocket};
 use crate::sockets::watched::{Direction, now, retry};
 use crate::sockets::{address, system};
 
-/// What came, and from whom.
+/// The data that came, and its sender.
 type Datagram = (Vec<u8>, SocketAddr);
 
 impl UdpSocket {
@@ -51,7 +51,7 @@ impl UdpSocket {
         now(|| self.0.send_now(data, remote)).map(|sent| sent?)
     }
 
-    /// Whether the system takes a datagram now.
+    /// True if the system takes a datagram now.
     pub(crate) fn is_sendable(&self) -> bool {
         self.0.socket.is_ready(Direction::Sending)
     }
@@ -117,7 +117,7 @@ impl UdpSocket {
 }
 
 impl UdpInner {
-    /// Where a datagram is to go, if WASI permits to ask for it.
+    /// The destination of a datagram, if WASI permits to ask for it.
     fn destination(&self, data: &[u8], remote: Option<SocketAddr>) -> Result<SocketAddr, ErrorCode> {
         if data.len() > LARGEST {
             return Err(ErrorCode::DatagramTooLarge);
@@ -157,8 +157,8 @@ impl UdpInner {
         Ok(Ok(()))
     }
 
-    /// Takes the first datagram from the system, and judges it. There is none left if the guest may not have it. What the
-    /// system says is outside; inside, what it has said before.
+    /// Takes the first datagram from the system, and judges it. There is none left if the guest may not have it. What
+    /// the system says is outside; inside, what it has said before.
     fn receive_now(&self) -> io::Result<Result<Option<Datagram>, ErrorCode>> {
         if let Some(error) = self.state().error.take() {
             return Ok(Err(error));
@@ -182,13 +182,13 @@ impl UdpInner {
         Ok(Ok(Some((data, peer))))
     }
 
-    /// Who sent the first datagram that is there. It stays.
+    /// The sender of the first datagram that is there. It stays.
     fn peek(&self) -> io::Result<Option<SocketAddr>> {
         retry(|| rustix::net::recvfrom(&self.socket, &mut [0; 1], RecvFlags::PEEK))
             .map(|(_, _, peer)| address_of(peer))
     }
 
-    /// Whether the guest may have a datagram from `peer`. Nobody is told.
+    /// True if the guest may have a datagram from `peer`. Nobody is told.
     fn may_have(&self, peer: SocketAddr) -> bool {
         let attempt = Attempt::Receive { peer: peer.into() };
         let enforcer = self.enforcer();
@@ -205,14 +205,14 @@ impl UdpInner {
         }
     }
 
-    /// Whether a socket that is connected is so to `peer`. The system sorts out what others send from then on, and leaves
-    /// what came before.
+    /// True if a socket that is connected is so to `peer`. The system sorts out what others send from then on, and
+    /// leaves what came before.
     fn is_expected(&self, peer: SocketAddr) -> bool {
         self.state().remote.is_none_or(|remote| remote == peer)
     }
 }
 
-/// Whether two addresses are one, where the system may have left the scope out.
+/// True if two addresses are one, where the system may have left the scope out.
 pub(super) fn is_the_same(remote: SocketAddr, connected: SocketAddr) -> bool {
     let scope = |address: SocketAddr| match address {
         SocketAddr::V6(address) => address.scope_id(),

@@ -1,4 +1,4 @@
-//! What a socket does, on both versions of WASI.
+//! Tests of what a socket does, on both versions of WASI.
 
 use std::future::poll_fn;
 use std::net::UdpSocket as Peer;
@@ -40,7 +40,7 @@ fn send(socket: &UdpSocket, data: &[u8], remote: Option<SocketAddr>) -> Result<(
     }
 }
 
-/// What can be had without waiting: the text, or none.
+/// The datagram that can be had without waiting: the text, or none.
 fn there(socket: &UdpSocket) -> Option<String> {
     match socket.try_receive() {
         Poll::Ready(received) => Some(String::from_utf8(received.unwrap().0).unwrap()),

@@ -23,9 +23,9 @@ async fn connection() -> (Input, Output, TcpStream) {
 /// Writes until the system takes no more, and says what was written.
 fn fill(output: &mut Output) -> Vec<u8> {
     let mut written = Vec::new();
-    while let permit @ 1.. = output.check_write().unwrap() {
+    while let budget @ 1.. = output.check_write().unwrap() {
         let number = u8::try_from(written.len() / MOST % 256).unwrap();
-        let chunk = vec![number; permit];
+        let chunk = vec![number; budget];
         written.extend_from_slice(&chunk);
         output.write(chunk.into()).unwrap();
     }
@@ -97,7 +97,7 @@ async fn writing_more_than_was_permitted_traps() {
     write(&mut output, 1).unwrap();
     assert!(
         matches!(write(&mut output, 1), Err(StreamError::Trap(_))),
-        "each permit is for one"
+        "each budget is for one write"
     );
 }
 
@@ -143,7 +143,7 @@ async fn a_peer_that_is_gone_fails_what_is_written() {
     assert!(output.check_write().is_err(), "it stays so");
 }
 
-/// What `ready` comes to when it is polled once, with a runtime that has not looked since.
+/// The result of `ready` when it is polled once, with a runtime that has not looked since.
 async fn is_ready(stream: &mut (impl Pollable + ?Sized)) -> bool {
     let mut ready = stream.ready();
     poll_fn(|cx| Poll::Ready(ready.as_mut().poll(cx).is_ready())).await
