@@ -1,4 +1,4 @@
-//! What one instance uses up, and whether that is too much (policy clauses Q-3, ISO-2 and ISO-3).
+//! The account of what one instance uses up, and whether that is too much (Q-3, ISO-2, ISO-3).
 //!
 //! ```text
 //! the instance's own task ─┐             ┌─ processor time: while somebody is at work for the instance
@@ -6,18 +6,18 @@
 //! memory.grow, table.grow ─┘             └─ mapped memory:  linear memories and tables
 //! ```
 //!
-//! Whoever turns to an instance does so [by its account](Account::charge). That is its own task, whatever the guest or a
-//! call of the host is at, and each task that the gate runs for it: a look-up, a connection of outgoing HTTP, the rest of
-//! what was written. Time and host memory are charged when the turn ends, and also in the middle of it, when a guest that
-//! computes is interrupted by a [tick](crate::engine::TICK).
+//! Whoever turns to an instance does so [by its account](Account::charge). That is its own task, whatever the guest or
+//! a call of the host is at, and each task that the gate runs for it: a look-up, a connection of outgoing HTTP, the
+//! rest of what was written. Time and host memory are charged when the turn ends, and also in the middle of it, when a
+//! guest that computes is interrupted by a [tick](crate::engine::TICK).
 //!
 //! Time is that of the clock, or less where the thread's processor time shows that another thread had the processor.
 //!
 //! Host memory is what the allocator gave to the turns of the instance and has not got back, [whoever gives it
 //! back](crate::heap): a body that waits for its reader counts for whom it was written by.
 //!
-//! An account that has used up more than its [limits](GuestLimits) ends the guest: a guest that computes traps, one that
-//! waits is woken and ended.
+//! An account that has used up more than its [limits](GuestLimits) ends the guest: a guest that computes traps, one
+//! that waits is woken and ended.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::heap::{self, Owner};
 use crate::limits::{ComputedTooLong, GuestLimits, HoldsTooMuch};
 use crate::memory_ceiling::MemoryShare;
 
-/// What one instance uses up.
+/// The account of what one instance uses up.
 #[derive(Debug)]
 pub(crate) struct Account {
     limits: GuestLimits,
@@ -65,8 +65,8 @@ thread_local! {
 }
 
 impl Account {
-    /// An account for a new instance of the component whose share this is, with `first_memory` bytes that it maps when it
-    /// starts. None where there is no memory for one.
+    /// An account for a new instance of the component whose share this is, with `first_memory` bytes that it maps when
+    /// it starts. None where there is no memory for one.
     pub(crate) fn open(limits: &GuestLimits, share: &Arc<MemoryShare>, first_memory: usize) -> Option<Self> {
         let taken = share.take(STACK.saturating_add(first_memory));
         taken.then(|| Self {
@@ -109,7 +109,7 @@ impl Account {
         }
     }
 
-    /// Whether the instance may go on.
+    /// True if the instance may go on.
     pub(crate) fn check(&self) -> wasmtime::Result<()> {
         if let Some(limit) = self.limits.cpu_time
             && self.computed() > limit
@@ -125,8 +125,8 @@ impl Account {
         Ok(())
     }
 
-    /// What becomes of a task of the instance: whatever it came to, or its end where the instance may not go on. From a
-    /// wait it is woken when that changes.
+    /// The result of polling a task of the instance: whatever it came to, or its end where the instance may not go on.
+    /// From a wait it is woken when that changes.
     pub(crate) fn poll<T>(
         &self,
         cx: &mut Context<'_>,
@@ -155,7 +155,7 @@ impl Account {
             .store(self.computed.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// Whether half of the memory, or of the processor time, is used up.
+    /// True if half of the memory, or of the processor time, is used up.
     pub(crate) fn is_half_used(&self) -> bool {
         let computed = Duration::from_nanos(self.computed.load(Ordering::Relaxed));
         let memory = self
@@ -199,7 +199,8 @@ impl Account {
         usize::try_from(self.host.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
-    /// Takes what the host holds from the share, or gives back what it holds no more; roughly, since this happens often.
+    /// Takes what the host holds from the share, or gives back what it holds no more; roughly, since this happens
+    /// often.
     fn take_for_host(&self, held: usize) -> bool {
         let taken = self.taken.load(Ordering::Relaxed);
         if held.abs_diff(taken) < STEP {
@@ -264,8 +265,8 @@ impl Drop for EndOfTurn<'_> {
     }
 }
 
-/// How long a turn is by now. One of some length is no longer than the thread had the processor meanwhile, which is a system
-/// call to find out.
+/// The length of a turn by now. One of some length is no longer than the thread had the processor meanwhile, which is a
+/// system call to find out.
 fn spent_since(since: Instant) -> Duration {
     let spent = since.elapsed();
     if spent < LONG {

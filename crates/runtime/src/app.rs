@@ -35,13 +35,13 @@ use crate::variables::GuestVariables;
 
 /// An app that is ready to run.
 pub struct App {
-    /// What answers HTTP, and where.
+    /// The components that answer HTTP, and their routes.
     pub router: Vec<RouteEntry>,
-    /// What answers HTTP for other components, by name; routes do not matter.
+    /// The components that answer HTTP for other components, by name; routes do not matter.
     pub callees: Vec<(String, HttpComponent)>,
     /// The gates of all components.
     pub gates: Vec<Gate>,
-    /// What runs once.
+    /// The components that run once.
     pub commands: Vec<Command>,
     /// The code of each component.
     pub components: BTreeMap<ComponentId, Component>,
@@ -49,7 +49,7 @@ pub struct App {
     pub files: Vec<FileTree>,
 }
 
-/// What would become of an app, for those who do not want to run it.
+/// The result of building an app, for those who do not want to run it.
 pub struct AppCheck {
     /// The code of the components that have any.
     pub components: BTreeMap<ComponentId, Component>,
@@ -63,11 +63,11 @@ pub struct AppCheck {
 pub struct AppBuilder<'a> {
     /// The engine that compiles and runs it.
     pub engine: &'a Engine,
-    /// Where files are copied to, and fetched components are looked for.
+    /// The directory where files are copied to, and fetched components are looked for.
     pub cache: &'a CacheDirectory,
     /// The operator's side of the network.
     pub egress: &'a Egress,
-    /// What each component may reach by its author's word; one that is not here reaches nothing.
+    /// The allow list of each component by its author's word; one that is not here reaches nothing.
     pub allow: HashMap<ComponentId, AllowList>,
     /// The TLS profiles of each component, by the operator's word.
     pub client_tls: &'a dyn Fn(&ComponentId) -> Vec<Arc<TlsProfile>>,
@@ -75,7 +75,7 @@ pub struct AppBuilder<'a> {
     pub variables: &'a Variables,
     /// Environment variables of every component, over its own.
     pub environment: &'a [(String, String)],
-    /// What the lines of output begin with.
+    /// The text that lines of output begin with.
     pub output_lines: OutputLines,
     /// Bytes that the files of one component may have together.
     pub files_size: u64,
@@ -85,7 +85,7 @@ pub struct AppBuilder<'a> {
     pub command_limits: GuestLimits,
 }
 
-/// What the lines begin with that components print.
+/// The text that the lines begin with that components print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputLines {
     /// `[COMPONENT] `.
@@ -183,7 +183,7 @@ impl AppBuilder<'_> {
         })
     }
 
-    /// What is wrong with the files of a component that has no code, told beside that.
+    /// The problems of the files of a component that has no code, told beside that.
     fn problems_of_files(
         &self,
         written: &outport_manifest::Component,
@@ -337,7 +337,7 @@ fn directory_of(manifest: &Manifest) -> PathBuf {
         .map_or_else(PathBuf::new, PathBuf::from)
 }
 
-/// Where a path of the manifest leads.
+/// The path that a path of the manifest leads to.
 fn beside(manifest: &Manifest, path: &str) -> PathBuf {
     manifest.source.path().with_file_name(path)
 }

@@ -54,11 +54,11 @@ use crate::compiler::{CompileError, CompileLimits, Compiled, CompilerProcess, Co
 pub struct CompiledCode {
     directory: Option<PrivateDirectory>,
     compiler: Compiler,
-    /// Whether it was said that code could not be kept.
+    /// True once it was said that code could not be kept.
     told: AtomicBool,
 }
 
-/// Who compiles.
+/// The party that compiles.
 #[derive(Debug)]
 enum Compiler {
     /// This process, without any bound.
@@ -134,7 +134,8 @@ impl CompiledCode {
         match mapped(filing, &name, engine).ok()? {
             Ok(component) => Some(component),
             Err(error) => {
-                tracing::debug!(file = name, error = %format_args!("{error:#}"), "compiled code is broken, and is made anew");
+                let error = format_args!("{error:#}");
+                tracing::debug!(file = name, %error, "compiled code is broken, and is made anew");
                 if filing.keeper.is_none() {
                     filing.directory.remove(&*name);
                 }

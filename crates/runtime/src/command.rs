@@ -26,33 +26,33 @@ enum RunPre {
     P3(p3::CommandPre<Guest>),
 }
 
-/// Why a component cannot run as a command.
+/// The reason why a component cannot run as a command.
 #[derive(Debug, thiserror::Error)]
 #[error("component `{component}` is not a command: it does not export `wasi:cli/run`, but {}", list(.exports))]
 #[non_exhaustive]
 pub struct NotACommand {
     /// The component.
     pub component: String,
-    /// What it exports instead.
+    /// The exports that it has instead.
     pub exports: Vec<String>,
 }
 
-/// Why a command did not end with an exit code.
+/// The reason why a command did not end with an exit code.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// It was stopped.
+    /// The command was stopped.
     #[error(transparent)]
     Trap(#[from] Trap),
-    /// It lived as long as it may, and was ended.
+    /// The command lived as long as it may, and was ended.
     #[error("component `{component}` was ended after {} s", .limit.as_secs_f32())]
     OutOfTime {
         /// The component.
         component: String,
-        /// How long it may live.
+        /// The time that it may live.
         limit: Duration,
     },
-    /// It was not started, since all guests together have as much memory as they may have.
+    /// The command was not started, since all guests together have as much memory as they may have.
     #[error("component `{component}` was not started: there is no memory for it (`--max-memory-total`)")]
     NoMemory {
         /// The component.
@@ -60,7 +60,7 @@ pub enum CommandError {
     },
 }
 
-/// What a command runs, as reports call it.
+/// The export that a command runs, as reports call it.
 const EXPORT: &str = "wasi:cli/run";
 
 impl Command {

@@ -16,10 +16,11 @@
 //! ```
 //!
 //! The process that runs guests has no right to write to the directory of compiled code, so nothing that happens in it
-//! later becomes code of the next start. Nor has a compiler: what a component makes it write is filed by the keeper under
-//! the hash of that component, and so never runs as another one. The keeper never looks into either.
+//! later becomes code of the next start. Nor has a compiler: what a component makes it write is filed by the keeper
+//! under the hash of that component, and so never runs as another one. The keeper never looks into either.
 //!
-//! What is written besides code goes the same way: [notes](crate::cache) of what files hold, and when code was last used.
+//! What is written besides code goes the same way: [notes](crate::cache) of what files hold, and when code was last
+//! used.
 //!
 //! Components are compiled one after the other, each on all processors: so the bound of one is the bound of all.
 //! Keeper and compilers end with the process that started them, however that ends.
@@ -60,14 +61,14 @@ pub(crate) struct CompilerProcess {
     keeps: bool,
 }
 
-/// What is said to the keeper, and for how long it has been waited for.
+/// The conversation with the keeper, and for how long it has been waited for.
 struct Conversation {
     stream: UnixStream,
     waited: Duration,
     told: bool,
 }
 
-/// What came of compiling.
+/// The result of compiling.
 pub(crate) enum Compiled {
     /// The code is in the directory of compiled code.
     Kept,
@@ -75,25 +76,29 @@ pub(crate) enum Compiled {
     Here(Vec<u8>),
 }
 
-/// Why there is no compiled code.
+/// The reason why there is no compiled code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// It is not a component that the engine can run.
+    /// The file is not a component that the engine can run.
     #[error("{reason}")]
     Invalid {
-        /// What the compiler said.
+        /// The compiler's message.
         reason: String,
     },
-    /// It took too long.
-    #[error("compiling it took more than {} of processor time, the limit for a component of {}", Seconds(*.limit), Bytes(*.size))]
+    /// Compiling took too long.
+    #[error(
+        "compiling it took more than {} of processor time, the limit for a component of {}",
+        Seconds(*.limit),
+        Bytes(*.size)
+    )]
     Time {
         /// The limit.
         limit: Duration,
         /// Bytes of the component.
         size: u64,
     },
-    /// It took too much memory.
+    /// Compiling took too much memory.
     #[error("compiling it took more than {} of memory, the limit for a component of {}", Bytes(*.limit), Bytes(*.size))]
     Memory {
         /// The limit, in bytes.
@@ -104,13 +109,13 @@ pub enum CompileError {
     /// The compiler came to an end that nobody asked for, or could not be started.
     #[error("the compiler failed: {reason}")]
     Failed {
-        /// How.
+        /// The reason.
         reason: String,
     },
 }
 
 impl CompileError {
-    /// What to do about it, as a sentence without full stop.
+    /// Advice on what to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Time { .. } => {
@@ -290,5 +295,5 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// How long nothing is said: of all that is compiled at a start, and then of each component.
+/// The time for which nothing is said: of all that is compiled at a start, and then of each component.
 const QUIET: Duration = Duration::from_secs(2);

@@ -21,11 +21,11 @@ use crate::regular_file;
 #[derive(Clone)]
 pub struct Component {
     compiled: Compiled,
-    /// What was composed into it, by what the manifest calls it.
+    /// The names of the dependencies that were composed into it, as the manifest has them.
     dependencies: Arc<[String]>,
 }
 
-/// What of a component Outport can start.
+/// The export of a component that Outport can start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Export {
@@ -39,7 +39,7 @@ pub enum Export {
     HttpP3,
 }
 
-/// Why a file cannot be run as a component.
+/// The reason why a file cannot be run as a component.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComponentError {
@@ -54,7 +54,7 @@ pub enum ComponentError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A directory, pipe, socket or device.
@@ -62,7 +62,7 @@ pub enum ComponentError {
     NotAFile {
         /// The path.
         path: PathBuf,
-        /// What it is.
+        /// The kind of file that it is.
         source: io::Error,
     },
     /// A WebAssembly module, which has no typed imports to judge.
@@ -94,7 +94,7 @@ pub enum ComponentError {
     NotWebAssembly {
         /// The file.
         path: PathBuf,
-        /// What its first bytes are.
+        /// The first bytes of the file.
         found: String,
     },
     /// The manifest says what the file hashes to, and it does not.
@@ -103,28 +103,28 @@ pub enum ComponentError {
         /// The file.
         path: PathBuf,
     },
-    /// It begins as a component and does not hold up.
+    /// The file begins as a component and does not hold up.
     #[error("`{}` is not a valid component: {reason}", text::path(.path))]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What the compiler said.
+        /// The compiler's message.
         reason: String,
     },
-    /// It was not compiled, whatever it is.
+    /// The file was not compiled, whatever it is.
     #[error("`{}` was not compiled: {reason}", text::path(.path))]
     NotCompiled {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: CompileError,
     },
-    /// It cannot be composed with others, whether or not it can be run alone.
+    /// The component cannot be composed with others, whether or not it can be run alone.
     #[error("`{}` cannot be composed: {reason}", text::path(.path))]
     CannotCompose {
         /// The file.
         path: PathBuf,
-        /// What the composer said.
+        /// The composer's message.
         reason: String,
     },
 }
@@ -144,7 +144,7 @@ impl ComponentError {
         }
     }
 
-    /// What to do about it, as a sentence without full stop.
+    /// Advice on what to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::NotAFile { .. } => {
@@ -253,7 +253,7 @@ impl Component {
         }
     }
 
-    /// What was composed into it, by what the manifest calls it.
+    /// The names of the dependencies that were composed into it, as the manifest has them.
     pub(crate) fn dependencies(&self) -> &[String] {
         &self.dependencies
     }
@@ -263,7 +263,7 @@ impl Component {
         &self.compiled
     }
 
-    /// Whether the component exports it.
+    /// True if the component exports it.
     pub fn has(&self, export: Export) -> bool {
         self.exports().any(|name| export.is_in(&name))
     }
@@ -369,12 +369,12 @@ fn read_from(mut file: File, path: &Path, digest: Option<&str>) -> Result<Vec<u8
     Ok(bytes)
 }
 
-/// Whether it begins as WebAssembly or as machine code does, of which the rest says more.
+/// True if it begins as WebAssembly or as machine code does, of which the rest says more.
 fn is_binary(beginning: &[u8]) -> bool {
     beginning.starts_with(b"\0asm") || beginning.starts_with(b"\x7fELF")
 }
 
-/// What compiles the component that is from `path`.
+/// The keeper of compiled code that compiles the component from `path`.
 fn code_of(engine: &Engine, path: &Path) -> Result<Arc<CompiledCode>, ComponentError> {
     engine.code().ok_or_else(|| ComponentError::NotCompiled {
         path: path.into(),
@@ -431,7 +431,7 @@ fn describe(bytes: &[u8]) -> String {
     }
 }
 
-/// How much of a file says that it is not a component.
+/// The number of bytes of a file that show that it is not a component.
 const BEGINNING: u64 = 64;
 
 /// Bytes of the largest component. Compiled it is several times as large, and all of it is in memory meanwhile.

@@ -1,4 +1,4 @@
-//! How many files and sockets the process may have open.
+//! The number of files and sockets that the process may have open.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,8 +18,8 @@ pub fn raise_limit() -> u64 {
     }
 }
 
-/// How many connections of clients fit into a limit of descriptors, at least one. Half of the limit is for what guests
-/// hold, and what the process itself needs is kept back: to accept, to resolve names, to open files.
+/// The number of clients' connections that fit into a limit of descriptors, at least one. Half of the limit is for what
+/// guests hold, and what the process itself needs is kept back: to accept, to resolve names, to open files.
 pub fn for_clients(limit: u64, workers: usize) -> usize {
     let workers = u64::try_from(workers).unwrap_or(u64::MAX);
     let kept_back = KEPT_BACK.saturating_add(workers.saturating_mul(FOR_EACH_WORKER));
@@ -30,7 +30,7 @@ pub fn for_clients(limit: u64, workers: usize) -> usize {
 /// Connections of clients that are open now.
 static CLIENT_CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
-/// How many connections clients have now.
+/// The number of clients' connections now.
 pub(crate) fn client_connections() -> u64 {
     CLIENT_CONNECTIONS.load(Ordering::Relaxed)
 }

@@ -1,8 +1,8 @@
-//! The entries of directories that guests of WASI 0.2 list (policy clause ISO-3).
+//! The entries of directories that guests of WASI 0.2 list (ISO-3).
 //!
-//! Wasmtime reads all entries of a directory at once, on a thread for files, so what they take is nobody's. Here they are
-//! copied in the guest's turn: from then on they are [the guest's](crate::heap). On WASI 0.3 entries are read as they are
-//! taken, and there is nothing to copy.
+//! Wasmtime reads all entries of a directory at once, on a thread for files, so what they take is nobody's. Here they
+//! are copied in the guest's turn: from then on they are [the guest's](crate::heap). On WASI 0.3 entries are read as
+//! they are taken, and there is nothing to copy.
 
 use std::vec;
 
@@ -14,8 +14,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 
 use crate::guest::Guest;
 
-/// What is left of a directory. The type that the bindings name cannot be made here, so the table holds this one, and the
-/// guest gets a handle with its number.
+/// The rest of a directory's entries. The type that the bindings name cannot be made here, so the table holds this one,
+/// and the guest gets a handle with its number.
 struct Entries(vec::IntoIter<Result<DirectoryEntry, ErrorCode>>);
 
 /// Puts these in the place of wasmtime's.

@@ -38,7 +38,7 @@ use crate::account::Account;
 use crate::cache::CompiledCode;
 use crate::memory_ceiling::MemoryCeiling;
 
-/// How long a guest may compute before it lets its neighbours run.
+/// The time that a guest may compute before it lets its neighbours run.
 pub const TICK: Duration = Duration::from_millis(1);
 
 /// The same while there is a guest that was interrupted before.
@@ -47,7 +47,7 @@ pub const SHORT_TICK: Duration = Duration::from_micros(100);
 /// Instances that may wait for a further request, over all components and threads.
 pub const IDLE_INSTANCES: u32 = 64;
 
-/// How the memory of instances is allocated.
+/// The way in which the memory of instances is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allocation {
     /// For the one guest of a process, with nobody beside it on its thread: mapped when it starts, unmapped when it
@@ -57,7 +57,7 @@ pub enum Allocation {
     Single,
     /// For many short-lived instances: slots that are reused.
     Pool {
-        /// How many instances may be at work at a time. There is room for [`IDLE_INSTANCES`] more.
+        /// The number of instances that may be at work at a time. There is room for [`IDLE_INSTANCES`] more.
         instances: u32,
     },
 }
@@ -146,12 +146,12 @@ impl Engine {
         drop(code);
     }
 
-    /// What compiles and keeps code; none when that has ended.
+    /// The part that compiles and keeps code; none when that has ended.
     pub(crate) fn code(&self) -> Option<Arc<CompiledCode>> {
         self.code.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How much memory all guests together may have. Default: there is no limit.
+    /// The bound on the memory of all guests together. Default: there is no limit.
     pub(crate) fn memory(&self) -> &Arc<MemoryCeiling> {
         &self.memory
     }
@@ -161,7 +161,7 @@ impl Engine {
         &self.wasmtime
     }
 
-    /// Whether a guest that sees the epoch move has held the processor since it did. If not, the epoch moved in a pause
+    /// True if a guest that sees the epoch move has held the processor since it did. If not, the epoch moved in a pause
     /// of its own, or of its neighbours'.
     pub(crate) fn is_held(&self) -> bool {
         self.ticker.went_by()

@@ -1,4 +1,4 @@
-//! What goes wrong with the instances of one component, told for people: at once when it is new, then counted.
+//! The failures of the instances of one component, told for people: at once when it is new, then counted.
 //!
 //! What is the same (a trap with its functions, an error for an answer, a time that ran out) is [told
 //! once](outport_egress::dedup). So how many lines there are is not for clients to choose, who choose how many requests
@@ -39,7 +39,7 @@ impl FailureLog {
         }
     }
 
-    /// Whose failures they are.
+    /// The component whose failures they are.
     pub(crate) fn component(&self) -> &str {
         &self.component
     }
@@ -109,7 +109,7 @@ fn count(component: &str, counted: &Counted<'_, What>, tell: &mut dyn FnMut(Leve
     tell(Level::WARN, &line);
 }
 
-/// What is told at most of one component.
+/// The most that is told of one component.
 const BUDGET: Budget = Budget {
     interval: Duration::from_secs(10),
     lines: 20,

@@ -18,8 +18,8 @@
 //! How many entries are looked at, how much work patterns make, and how many bytes are copied is [bounded](bounds), for
 //! each component.
 //!
-//! The copies lie in [a directory of the cache](CacheDirectory::files), and are removed when the last [`FileTree`] is dropped; what a process that
-//! was killed left there, by the next one that copies.
+//! The copies lie in [a directory of the cache](CacheDirectory::files), and are removed when the last [`FileTree`] is
+//! dropped; what a process that was killed left there, by the next one that copies.
 
 mod bounds;
 mod copies;
@@ -57,13 +57,13 @@ pub struct FileTree {
 /// Files that cannot be given to a guest, and the item of the manifest that names them.
 #[derive(Debug)]
 pub struct FilesProblem {
-    /// What is wrong.
+    /// The error.
     pub error: FilesError,
-    /// Where in the manifest.
+    /// The place in the manifest.
     pub span: Span,
 }
 
-/// Why files cannot be given to a guest.
+/// The reason why files cannot be given to a guest.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilesError {
@@ -93,7 +93,7 @@ pub enum FilesError {
         "there are more than {most} files and directories, or 256 MiB of paths, to look at for one component"
     )]
     TooMany {
-        /// How many may be.
+        /// The greatest number.
         most: u64,
     },
     /// Patterns that compare too much.
@@ -102,7 +102,7 @@ pub enum FilesError {
     /// More than is copied.
     #[error("the files of one component have more than {most} bytes together")]
     TooLarge {
-        /// How many may be.
+        /// The greatest number.
         most: u64,
     },
     /// There is no place for the copies.
@@ -110,7 +110,7 @@ pub enum FilesError {
     NoDirectory {
         /// The directory that cannot be made or written to.
         directory: String,
-        /// What the system said.
+        /// The system's error.
         reason: io::Error,
     },
     /// Two files with one path in the guest, one of them as a directory.
@@ -118,7 +118,7 @@ pub enum FilesError {
     Unusable {
         /// The path.
         path: String,
-        /// What the system said.
+        /// The system's error.
         reason: io::Error,
     },
 }
@@ -133,7 +133,7 @@ impl FilesError {
         }
     }
 
-    /// Whether it is one of all files together, so that further items have it as well.
+    /// True if it is one of all files together, so that further items have it as well.
     fn is_of_all_files(&self) -> bool {
         matches!(
             self,
@@ -141,7 +141,7 @@ impl FilesError {
         )
     }
 
-    /// What to do about it, as a sentence without full stop.
+    /// Advice on what to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::LeadsOut { .. } => {
@@ -157,8 +157,8 @@ impl FilesError {
 }
 
 impl FileTree {
-    /// Copies the files of `component` from `root`, the directory of its manifest, to `cache`; nothing where it asks for
-    /// none.
+    /// Copies the files of `component` from `root`, the directory of its manifest, to `cache`; nothing where it asks
+    /// for none.
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl FileTree {
         }))
     }
 
-    /// What [`copy`](FileTree::copy) would find wrong with the files themselves, without a copy.
+    /// The problems that [`copy`](FileTree::copy) would find with the files themselves, without a copy.
     pub fn look(component: &Component, root: &Path, bytes: u64) -> Vec<FilesProblem> {
         if component.files.is_empty() {
             return Vec::new();
@@ -233,7 +233,7 @@ fn at(span: &Span) -> impl Fn(FilesError) -> FilesProblem {
     }
 }
 
-/// Where files are taken from, and within which bounds.
+/// The directory that files are taken from, and the bounds on that.
 struct Source {
     tree: SourceTree,
     excluded: Vec<Pattern>,
@@ -273,9 +273,9 @@ impl Source {
         })
     }
 
-    /// Copies the files to `folder`. After a problem the others are looked for, and no more is copied; so it is without a
-    /// folder. A bound that is reached is the last problem: it is one of all files together. Answers the patterns that
-    /// match nothing.
+    /// Copies the files to `folder`. After a problem the others are looked for, and no more is copied; so it is without
+    /// a folder. A bound that is reached is the last problem: it is one of all files together. Answers the patterns
+    /// that match nothing.
     fn take(
         self,
         component: &Component,
@@ -308,7 +308,7 @@ impl Source {
     }
 }
 
-/// What an item of `files` comes to.
+/// The result of an item of `files`.
 enum Matched {
     Something,
     /// A pattern, and no file.

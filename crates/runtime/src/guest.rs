@@ -1,4 +1,4 @@
-//! What a store holds for its instance: the WASI contexts, the gate to the network, the variables, and
+//! The state that a store holds for its instance: the WASI contexts, the gate to the network, the variables, and
 //! the budget.
 //!
 //! The network is only in [`GateCtx`]: the WASI context is built without any network right, so that a path which
@@ -30,29 +30,29 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// What the instance holds of the host.
+    /// The table of what the instance holds of the host.
     pub(crate) fn table(&mut self) -> &mut ResourceTable {
         &mut self.table
     }
 
-    /// How many sockets all guests have.
+    /// The number of sockets that all guests have.
     pub(crate) fn open_sockets(&self) -> u32 {
         self.gate.open_in_process()
     }
 
-    /// What the instance uses up.
+    /// The account of what the instance uses up.
     pub(crate) fn account(&self) -> &Arc<Account> {
         self.budget.account()
     }
 
-    /// What is left of what the instance may use up.
+    /// The rest of what the instance may use up.
     pub(crate) fn budget(&mut self) -> &mut Budget {
         &mut self.budget
     }
 }
 
-/// A store for one instance, which counts in `account`. What runs in it yields to its neighbours every [`TICK`](crate::engine::TICK) or more
-/// often, if it is run by [`Engine::interrupting`].
+/// A store for one instance, which counts in `account`. What runs in it yields to its neighbours every
+/// [`TICK`](crate::engine::TICK) or more often, if it is run by [`Engine::interrupting`].
 pub(crate) fn store(
     engine: &Engine,
     wasi: WasiCtx,
@@ -132,6 +132,6 @@ impl VariablesView for Guest {
 /// long as this is waited for in some milliseconds.
 const MAX_ARGUMENTS: usize = 2 * 1024 * 1024;
 
-/// Handles that an instance may have at a time, of the host and of its own resources each; and tasks, streams and futures
-/// of WASI 0.3.
+/// Handles that an instance may have at a time, of the host and of its own resources each; and tasks, streams and
+/// futures of WASI 0.3.
 const MAX_HANDLES: usize = 50_000;

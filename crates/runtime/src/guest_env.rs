@@ -1,9 +1,10 @@
-//! What a guest finds around it besides the network: arguments, environment variables, directories, where its
-//! standard streams lead, and the variables of its component. Nothing of the host's own is passed on unless it is named here.
+//! The environment of a guest besides the network: arguments, environment variables, directories, where its
+//! standard streams lead, and the variables of its component. Nothing of the host's own is passed on unless it is named
+//! here.
 //!
 //! Directories are [opened once](OpenDirectories), before a guest runs, and every instance gets what was opened then.
-//! Paths are not looked at again: should a guest rename, remove or replace a directory, or one that is above it, the next
-//! instance has the same directory as the one before.
+//! Paths are not looked at again: should a guest rename, remove or replace a directory, or one that is above it, the
+//! next instance has the same directory as the one before.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,22 +29,23 @@ pub struct GuestEnv {
     pub environment: Vec<(String, String)>,
     /// Directories of the host that the guest sees.
     pub directories: OpenDirectories,
-    /// Whether the guest reads the process's standard input. By default it reads an empty one.
+    /// The choice whether the guest reads the process's standard input. By default it reads an empty one.
     pub input: Input,
-    /// What the guest reads through the interfaces for variables.
+    /// The variables that the guest reads through the interfaces for them.
     pub variables: GuestVariables,
-    /// A component whose name each line of output begins with, as `[NAME] `. By default lines are as the guest wrote them.
+    /// A component whose name each line of output begins with, as `[NAME] `. By default lines are as the guest wrote
+    /// them.
     pub output_prefix: Option<String>,
 }
 
 /// A directory of the host, as the guest sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
-    /// Where it is.
+    /// The path on the host.
     pub host: PathBuf,
-    /// What the guest calls it, such as `/data`.
+    /// The path for the guest, such as `/data`.
     pub guest: String,
-    /// What the guest may do in it.
+    /// The access that the guest has to it.
     pub access: Access,
 }
 
@@ -54,7 +56,7 @@ pub struct OpenDirectories {
     opened: WasiFilesystemCtx,
 }
 
-/// What a guest may do in a directory.
+/// The access that a guest has to a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// List and read.
@@ -63,7 +65,7 @@ pub enum Access {
     Write,
 }
 
-/// Where a guest's standard input comes from.
+/// The source of a guest's standard input.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Input {
     /// Nothing to read.
@@ -80,7 +82,7 @@ pub enum Input {
 pub struct DirectoryError {
     /// The host's directory.
     pub host: PathBuf,
-    /// What the guest would have called it.
+    /// The path that the guest would have had for it.
     pub guest: String,
     reason: wasmtime::Error,
 }
@@ -122,7 +124,7 @@ impl OpenDirectories {
         })
     }
 
-    /// What was opened.
+    /// The directories that were opened.
     pub fn list(&self) -> &[Directory] {
         &self.directories
     }
@@ -140,7 +142,7 @@ impl fmt::Debug for OpenDirectories {
     }
 }
 
-/// What of a WASI context is about files: wasmtime-wasi shows it only by way of what a store holds.
+/// The part of a WASI context that is about files: wasmtime-wasi shows it only by way of what a store holds.
 fn with_files<T>(wasi: &mut WasiCtx, act: impl FnOnce(&mut WasiFilesystemCtx) -> T) -> T {
     struct Whole<'a> {
         ctx: &'a mut WasiCtx,

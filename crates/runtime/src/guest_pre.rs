@@ -32,40 +32,40 @@ struct GuestPreInner {
     gate: Gate,
     guest_env: GuestEnv,
     limits: GuestLimits,
-    /// What the instances may take of the memory of all guests.
+    /// The share that the instances may take of the memory of all guests.
     share: Arc<MemoryShare>,
     /// Bytes of the largest memory that an instance begins with.
     first_memory: usize,
 }
 
-/// Why a component cannot be prepared.
+/// The reason why a component cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// It imports what cannot be linked, not even to a placeholder.
+    /// The component imports what cannot be linked, not even to a placeholder.
     #[error("component `{component}` cannot be linked: {reason:#}")]
     Unlinkable {
         /// The component.
         component: String,
-        /// What the linker said.
+        /// The linker's error.
         reason: wasmtime::Error,
     },
-    /// It needs more than one component may have (clause ISO-1).
+    /// The component needs more than one component may have (ISO-1).
     #[error("component `{component}` has {needed} {what}, and may have {most}")]
     TooMany {
         /// The component.
         component: String,
         /// Of what.
         what: &'static str,
-        /// How many it has.
+        /// The number that it has.
         needed: u64,
-        /// How many it may have.
+        /// The number that it may have.
         most: u64,
     },
-    /// Its instances would begin with more memory than one may have (clause ISO-1).
+    /// Its instances would begin with more memory than one may have (ISO-1).
     #[error(
-        "component `{component}` begins with {} KiB of memory, and may have {} KiB (`{option}`): no instance of it would \
-         start", .needed >> 10, .most >> 10
+        "component `{component}` begins with {} KiB of memory, and may have {} KiB (`{option}`): no instance of it \
+         would start", .needed >> 10, .most >> 10
     )]
     TooLarge {
         /// The component.
@@ -74,7 +74,7 @@ pub enum LinkError {
         needed: usize,
         /// Bytes.
         most: usize,
-        /// What sets how many.
+        /// The option that sets the number.
         option: &'static str,
     },
 }
@@ -84,8 +84,8 @@ impl GuestPre {
     ///
     /// # Errors
     ///
-    /// When the component imports a module, uses an interface in a way that the provided one does not allow, or needs more
-    /// than one component may have.
+    /// When the component imports a module, uses an interface in a way that the provided one does not allow, or needs
+    /// more than one component may have.
     pub fn link(
         linker: &GuestLinker,
         component: &Component,
@@ -128,13 +128,13 @@ impl GuestPre {
         })
     }
 
-    /// The component's name, as messages show it: with everything escaped that a terminal or log could take for more than
-    /// text.
+    /// The component's name, as messages show it: with everything escaped that a terminal or log could take for more
+    /// than text.
     pub fn name(&self) -> &str {
         &self.shared.name
     }
 
-    /// Whether the component exports it.
+    /// True if the component exports it.
     pub fn has(&self, export: Export) -> bool {
         self.shared.component.has(export)
     }
@@ -176,8 +176,8 @@ impl GuestPre {
         let needed = first_memory.saturating_add(STACK);
         if needed > share.own() {
             tracing::warn!(
-                "{} KiB of memory are kept for component `{name}`, and one instance begins with {} KiB: others can keep it \
-                 from starting; a larger `--max-memory-total` keeps more",
+                "{} KiB of memory are kept for component `{name}`, and one instance begins with {} KiB: others can \
+                 keep it from starting; a larger `--max-memory-total` keeps more",
                 share.own() >> 10,
                 needed >> 10
             );
@@ -192,8 +192,8 @@ impl GuestPre {
         &self.shared.instance
     }
 
-    /// A store for a new instance that was admitted, with a gate and grants of its own; `depth` calls inside the app led to
-    /// it.
+    /// A store for a new instance that was admitted, with a gate and grants of its own; `depth` calls inside the app
+    /// led to it.
     pub(crate) fn store_at(&self, depth: u32, account: &Arc<Account>) -> Store<Guest> {
         let GuestPreInner {
             engine,
@@ -211,8 +211,8 @@ impl GuestPre {
     }
 }
 
-/// Bytes of linear memory that an instance begins with; an error where that, or what else it declares, is more than it may
-/// have. What cannot be told before it starts is held when it does.
+/// Bytes of linear memory that an instance begins with; an error where that, or what else it declares, is more than it
+/// may have. What cannot be told before it starts is held when it does.
 fn first_memory(
     component: &wasmtime::component::Component,
     name: &str,

@@ -1,9 +1,9 @@
 //! The table of what an instance holds of the host, which ends what its guest left unfinished.
 //!
-//! `wasmtime-wasi-http` takes a body whose writer is gone for one that is whole. So a guest that is stopped in the middle
-//! of a response, or that returns without [finishing](HostOutgoingBody::finish) it, would have half of it pass for all
-//! of it; the same goes for the body of a request that it sends. Here each such body is aborted when its instance goes:
-//! whoever reads it gets an error instead of an end.
+//! `wasmtime-wasi-http` takes a body whose writer is gone for one that is whole. So a guest that is stopped in the
+//! middle of a response, or that returns without [finishing](HostOutgoingBody::finish) it, would have half of it pass
+//! for all of it; the same goes for the body of a request that it sends. Here each such body is aborted when its
+//! instance goes: whoever reads it gets an error instead of an end.
 //!
 //! Bodies of WASI 0.3 are not in the table. What there is for them is in `http/last_turn.rs`.
 

@@ -1,9 +1,9 @@
-//! Whose memory it is that the process has from its allocator.
+//! The owners of the memory that the process has from its allocator.
 //!
-//! What a guest makes the host hold (handles, header fields, bodies under way, tasks of WASI 0.3) is made by code that is
-//! not ours, in many places. They have one thing in common: the memory comes from the process's allocator while somebody is
-//! at work for the guest. So the allocator notes behind each piece of memory [whose turn](Owner::begin) it was taken in, and
-//! counts it for that owner until it is given back, by whoever and on whatever thread.
+//! What a guest makes the host hold (handles, header fields, bodies under way, tasks of WASI 0.3) is made by code that
+//! is not ours, in many places. They have one thing in common: the memory comes from the process's allocator while
+//! somebody is at work for the guest. So the allocator notes behind each piece of memory [whose turn](Owner::begin) it
+//! was taken in, and counts it for that owner until it is given back, by whoever and on whatever thread.
 //!
 //! ```text
 //! turn of an owner ─ take ─▶ ┌───────────────┬───────┐ ─ give back ─┬─ in a turn of the owner: counted at its end
@@ -11,8 +11,8 @@
 //!                            └───────────────┴───────┘              └─ nobody's, or of one who is gone: not counted
 //! ```
 //!
-//! Linear memories, tables of the pool and stacks are mapped, not allocated, and are not in these counts. A program that does
-//! not install the [`CountingAllocator`] has counts of 0, and nothing is charged.
+//! Linear memories, tables of the pool and stacks are mapped, not allocated, and are not in these counts. A program
+//! that does not install the [`CountingAllocator`] has counts of 0, and nothing is charged.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -24,7 +24,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub struct CountingAllocator<A>(pub A);
 
-/// What is noted behind a piece of memory: the slot of its owner, and which owner of this slot; 0 is nobody.
+/// The note behind a piece of memory: the slot of its owner, and which owner of this slot; 0 is nobody.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Tag(u64);
 
@@ -41,7 +41,7 @@ struct Slot {
     elsewhere: AtomicIsize,
 }
 
-/// What this thread takes for an owner in a turn.
+/// The owner that this thread takes memory for in a turn.
 #[derive(Clone, Copy)]
 struct Charging {
     tag: Tag,
@@ -241,8 +241,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
         let (Some(before), true) = (noted(layout), size <= isize::MAX as usize - 64) else {
             return ptr::null_mut();
         };
-        // SAFETY: the memory was allocated above with a note behind it; `size` leaves room for one. Whose it is does not
-        // change.
+        // SAFETY: the memory was allocated above with a note behind it; `size` leaves room for one. Whose it is does
+        // not change.
         unsafe {
             let tag = read_note(place, layout.size());
             let moved = self.0.realloc(place, before, size + size_of::<Tag>());
@@ -288,7 +288,7 @@ static ALLOCATOR: CountingAllocator<std::alloc::System> = CountingAllocator(std:
 mod tests {
     use super::*;
 
-    /// What an owner holds, by what its turns say.
+    /// The amount that an owner holds, by what its turns say.
     fn charging(owner: &Owner, work: impl FnOnce()) -> isize {
         owner.begin();
         work();

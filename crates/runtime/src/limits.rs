@@ -1,4 +1,4 @@
-//! What one guest may use up, so that it cannot stop its neighbours (policy clause Q-3).
+//! Limits on what one guest may use up, so that it cannot stop its neighbours.
 //!
 //! | limit | counts | when it is reached |
 //! | --- | --- | --- |
@@ -8,9 +8,9 @@
 //! | [`answering`](GuestLimits::response_timeout) | time from a request to the head of its response | the client gets 504, the guest ends |
 //! | [`max_time`](GuestLimits::max_time) | time from a request to the end of the instance | the guest ends; a body under way breaks off |
 //!
-//! An instance of WASI 0.3 may answer several requests ([`Reuse`]). Each of them has all of `cpu_time` and of `max_time`
-//! from the moment that the instance was given it. So that the sum stays bounded, an instance that has used half of its
-//! memory, half of its processor time or half of its life is given no further request.
+//! An instance of WASI 0.3 may answer several requests ([`Reuse`]). Each of them has all of `cpu_time` and of
+//! `max_time` from the moment that the instance was given it. So that the sum stays bounded, an instance that has used
+//! half of its memory, half of its processor time or half of its life is given no further request.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -32,11 +32,11 @@ pub struct GuestLimits {
     pub response_timeout: Option<Duration>,
     /// Time that an instance may live. `None` is no limit.
     pub max_time: Option<Duration>,
-    /// How many requests an instance of WASI 0.3 answers.
+    /// The number of requests that an instance of WASI 0.3 answers.
     pub reuse: Reuse,
 }
 
-/// How many requests one instance of WASI 0.3 answers. One of WASI 0.2 always answers one.
+/// The number of requests that one instance of WASI 0.3 answers. One of WASI 0.2 always answers one.
 ///
 /// The defaults are those of `wasmtime serve`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,11 +108,11 @@ pub struct HoldsTooMuch {
 #[error("has more parts that wait at a time than there are stacks for")]
 pub struct TooManyStacks;
 
-/// What the engine asks before an instance grows. All of it counts in the [`Account`].
+/// The budget that the engine asks before an instance grows. All of it counts in the [`Account`].
 #[derive(Debug)]
 pub(crate) struct Budget {
     account: Arc<Account>,
-    /// How long the guest was interrupted for since the last request, about.
+    /// The time for which the guest was interrupted since the last request, about.
     held: Duration,
 }
 
@@ -124,7 +124,7 @@ impl Budget {
         }
     }
 
-    /// What it counts in.
+    /// The account that it counts in.
     pub(crate) fn account(&self) -> &Arc<Account> {
         &self.account
     }
@@ -135,7 +135,7 @@ impl Budget {
         self.held = Duration::ZERO;
     }
 
-    /// How long the guest held the processor when it was interrupted, in sum, since the budget was renewed.
+    /// The time for which the guest held the processor when it was interrupted, in sum, since the budget was renewed.
     pub(crate) fn held(&self) -> Duration {
         self.held
     }

@@ -1,9 +1,9 @@
-//! What a component's imports are linked to, in this order:
+//! The sources that a component's imports are linked to, in this order:
 //!
 //! 1. WASI 0.2 and 0.3 of wasmtime, whose network has no rights, with random bytes made in pieces,
 //!    a bound for open files, and entries of directories that are the guest's own;
-//! 2. the gate, which takes the place of every interface that leads to the network, and makes outgoing requests the same in
-//!    both;
+//! 2. the gate, which takes the place of every interface that leads to the network, and makes outgoing requests the
+//!    same in both;
 //! 3. the interfaces by which a guest reads its variables;
 //! 4. for a composed component, [refusals](isolated) in place of the rights that its dependencies do not inherit;
 //! 5. for a component that imports what nobody provides, [placeholders](unknown) that trap when they are called,

@@ -1,18 +1,18 @@
-//! The memory of all guests of a process together (policy clauses Q-3, ISO-1 and ISO-3).
+//! The memory of all guests of a process together (Q-3, ISO-1, ISO-3).
 //!
-//! The limit of [one instance](crate::limits::GuestLimits::memory) bounds each, and a thousand of them may still come to
-//! more than the machine has. Here everything is counted that an [`Account`](crate::account::Account) counts: linear
-//! memories, tables, a stack, and what the host holds for the instance, until it is gone. What would go beyond the ceiling
-//! does not happen: a memory does not grow (`memory.grow` answers -1), an instance does not start, and one whose host side
-//! grows is ended. A server answers 503 before it comes to that.
+//! The limit of [one instance](crate::limits::GuestLimits::memory) bounds each, and a thousand of them may still come
+//! to more than the machine has. Here everything is counted that an [`Account`](crate::account::Account) counts: linear
+//! memories, tables, a stack, and what the host holds for the instance, until it is gone. What would go beyond the
+//! ceiling does not happen: a memory does not grow (`memory.grow` answers -1), an instance does not start, and one
+//! whose host side grows is ended. A server answers 503 before it comes to that.
 //!
 //! ```text
 //! ceiling ─┬─ one half: for whoever comes first
 //!          └─ the other half: an equal part for each component, which is nobody else's
 //! ```
 //!
-//! So that no component takes what the others need to start, each has a [`MemoryShare`], which takes from the component's
-//! own part first. The only component of an app has all of it.
+//! So that no component takes what the others need to start, each has a [`MemoryShare`], which takes from the
+//! component's own part first. The only component of an app has all of it.
 //!
 //! That there is none left is told of each component once in [`INTERVAL`].
 
@@ -22,17 +22,17 @@ use std::time::{Duration, Instant};
 
 mod machine;
 
-/// How many bytes all guests together may have.
+/// The number of bytes that all guests together may have.
 #[derive(Debug)]
 pub struct MemoryCeiling {
     limit: usize,
     /// Bytes taken of the common half.
     common: AtomicUsize,
-    /// How many components have a part of the other half.
+    /// The number of components that have a part of the other half.
     components: AtomicUsize,
 }
 
-/// What one component may take of a [`MemoryCeiling`].
+/// The share that one component may take of a [`MemoryCeiling`].
 #[derive(Debug)]
 pub(crate) struct MemoryShare {
     ceiling: Arc<MemoryCeiling>,
@@ -135,8 +135,8 @@ impl MemoryShare {
         if told.is_none_or(|told| told.elapsed() >= INTERVAL) {
             *told = Some(Instant::now());
             tracing::warn!(
-                "the guests of component `{}` have {} KiB of memory, and no more is left for them of the {} KiB that all \
-                 may have (`--max-memory-total`): until some of them end, clients get status 503",
+                "the guests of component `{}` have {} KiB of memory, and no more is left for them of the {} KiB that \
+                 all may have (`--max-memory-total`): until some of them end, clients get status 503",
                 self.component,
                 used >> 10,
                 self.ceiling.limit >> 10
@@ -144,7 +144,7 @@ impl MemoryShare {
         }
     }
 
-    /// How much of `used` goes beyond the component's own part.
+    /// The part of `used` that goes beyond the component's own part.
     fn common_part(&self, used: usize) -> usize {
         used.saturating_sub(self.ceiling.own())
     }
@@ -159,12 +159,12 @@ impl MemoryShare {
     }
 }
 
-/// How often a component is told of at most.
+/// The least time between two reports of one component.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 impl MemoryShare {
-    /// Whether so many bytes more could be taken now.
+    /// True if so many bytes more could be taken now.
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
         let fits = self.take(bytes);
         if fits {

@@ -1,13 +1,13 @@
-//! How many files guests may have open (policy clause Q-4).
+//! The number of files that guests may have open.
 //!
-//! A guest that has a directory can open files in it, each of which takes one of the process's descriptors, as do sockets
-//! and the connections of clients. Wasmtime counts none of them: a stream keeps its file open when the guest has given the
-//! file back. The system always gives the lowest number that is free, so that number says how many descriptors are in use.
-//! Files may be opened while it is below what clients, sockets and the process itself have, and [an eighth](part_of_files)
-//! of all beyond that. What is beyond gets the error `quota`.
+//! A guest that has a directory can open files in it, each of which takes one of the process's descriptors, as do
+//! sockets and the connections of clients. Wasmtime counts none of them: a stream keeps its file open when the guest
+//! has given the file back. The system always gives the lowest number that is free, so that number says how many
+//! descriptors are in use. Files may be opened while it is below what clients, sockets and the process itself have, and
+//! [an eighth](part_of_files) of all beyond that. What is beyond gets the error `quota`.
 //!
-//! Numbers that others gave back make the count too low for a while. As they are taken first, files never have more than
-//! about twice their part.
+//! Numbers that others gave back make the count too low for a while. As they are taken first, files never have more
+//! than about twice their part.
 
 use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
@@ -87,7 +87,7 @@ fn add_shadowing(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         )
 }
 
-/// Whether a guest may open a file while guests have so many sockets.
+/// True if a guest may open a file while guests have so many sockets.
 fn may_open(sockets: u32) -> bool {
     // Without a descriptor for a look nothing can be opened either.
     let Ok(lowest_free) = eventfd(0, EventfdFlags::CLOEXEC) else {
@@ -100,8 +100,8 @@ fn may_open(sockets: u32) -> bool {
     in_use < of_others.saturating_add(part_of_files())
 }
 
-/// How many files guests may have open: an eighth of the process's limit of descriptors, which does not change once guests
-/// run.
+/// The number of files that guests may have open: an eighth of the process's limit of descriptors, which does not
+/// change once guests run.
 fn part_of_files() -> u64 {
     static PART: OnceLock<u64> = OnceLock::new();
     *PART.get_or_init(|| getrlimit(Limit::Nofile).current.unwrap_or(u64::MAX) / 8)

@@ -1,8 +1,8 @@
-//! Random bytes for guests of WASI 0.2, in pieces (policy clause ISO-2).
+//! Random bytes for guests of WASI 0.2, in pieces (ISO-2).
 //!
 //! `get-random-bytes` has no bound of its own in WASI, and wasmtime makes all bytes in one go, one by one. Here a long
-//! request is made in pieces, with room for others in between, and [`MOST`] bytes are the most. On WASI 0.3 a guest gets as
-//! many as the host likes, so there the context's own bound of one [`PIECE`] does.
+//! request is made in pieces, with room for others in between, and [`MOST`] bytes are the most. On WASI 0.3 a guest
+//! gets as many as the host likes, so there the context's own bound of one [`PIECE`] does.
 
 use rand::Rng;
 use wasmtime::component::{Linker, LinkerInstance};

@@ -45,7 +45,7 @@ pub fn open_or_handed(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Where a process finds what it was handed.
+/// The paths where a process finds what it was handed.
 const HANDED: [&str; 3] = ["/dev/fd", "/proc/self/fd", "/dev/stdin"];
 
 fn refuse_other(kind: FileType) -> io::Result<()> {
@@ -58,7 +58,7 @@ fn refuse_other(kind: FileType) -> io::Result<()> {
     }
 }
 
-/// What it is, unless it is a file.
+/// The kind of file that it is, unless it is a plain one.
 fn describe(kind: FileType) -> Option<&'static str> {
     if kind.is_file() {
         None

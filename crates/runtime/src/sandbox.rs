@@ -20,24 +20,24 @@
 //! | system calls that lead around a filter or into the system: `io_uring`, mounts, namespaces, modules, … | seccomp | | `EPERM` |
 //! | system calls that are newer than this list | seccomp | | `ENOSYS` |
 //!
-//! Seccomp is in every kernel that Outport runs on (Linux 4.14), unless it was built without. [`Demand::Everything`] refuses
-//! exactly where a row would not hold.
+//! Seccomp is in every kernel that Outport runs on (Linux 4.14), unless it was built without. [`Demand::Everything`]
+//! refuses exactly where a row would not hold.
 //!
-//! What is **not** given up, since the kernel cannot tell, or Outport needs it: reading files; connections, since the kernel
-//! cannot tell which guest is behind one, so where they lead is for the gate alone; UDP sockets bound to a chosen port, as
-//! resolving names takes UDP and a filter does not see ports (Landlock does from Linux 7.2 on, ABI 10, which was not there
-//! to be tried); and where a guest has a writable directory, the times of all files of the user. What was open before stays
-//! open, such as the audit log. In the directory of that files can be made and written to, so that it can be rotated; not
-//! removed, renamed or cut off.
+//! What is **not** given up, since the kernel cannot tell, or Outport needs it: reading files; connections, since the
+//! kernel cannot tell which guest is behind one, so where they lead is for the gate alone; UDP sockets bound to a
+//! chosen port, as resolving names takes UDP and a filter does not see ports (Landlock does from Linux 7.2 on, ABI 10,
+//! which was not there to be tried); and where a guest has a writable directory, the times of all files of the user.
+//! What was open before stays open, such as the audit log. In the directory of that files can be made and written to,
+//! so that it can be rotated; not removed, renamed or cut off.
 //!
-//! Where the kernel has it, Landlock holds some rows a second time: requests to devices (Linux 6.10), signals and abstract
-//! Unix sockets (6.12).
+//! Where the kernel has it, Landlock holds some rows a second time: requests to devices (Linux 6.10), signals and
+//! abstract Unix sockets (6.12).
 //!
 //! Landlock before its ABI 8 holds only the thread that asks for it, and all threads which that one starts. Hence
 //! [`Sandbox::enter`] refuses once there is a second thread.
 //!
-//! A start takes more than guests do, such as further filters. [`Enforced::seal`] gives that up too, before the first guest
-//! runs.
+//! A start takes more than guests do, such as further filters. [`Enforced::seal`] gives that up too, before the first
+//! guest runs.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[path = "sandbox/linux.rs"]
@@ -58,24 +58,25 @@ use std::path::PathBuf;
 
 use outport_policy::text;
 
-/// What the process keeps when it enters the kernel's sandbox.
+/// The rights that the process keeps when it enters the kernel's sandbox.
 #[derive(Debug, Clone, Default)]
 pub struct Sandbox {
     writable: Vec<PathBuf>,
-    /// Where logs are made anew.
+    /// The directories where logs are made anew.
     logs: Vec<PathBuf>,
 }
 
-/// What to do where the kernel does not have all of it.
+/// The demand: what to do where the kernel does not have all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {
     /// Take what there is.
     WhatThereIs,
-    /// Take all of the table above, or fail. Needs Linux 6.7 (Landlock ABI 4) on x86-64 or AArch64, with Landlock enabled.
+    /// Take all of the table above, or fail. Needs Linux 6.7 (Landlock ABI 4) on x86-64 or AArch64, with Landlock
+    /// enabled.
     Everything,
 }
 
-/// What the kernel enforces from now on.
+/// The rules that the kernel enforces from now on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Enforced {
@@ -85,42 +86,42 @@ pub struct Enforced {
     pub files: bool,
     /// TCP sockets are not bound to a chosen port.
     pub ports: bool,
-    /// Why it does not enforce the rest, and what would let it.
+    /// The reasons why it does not enforce the rest, and what would let it.
     pub gaps: Vec<Gap>,
 }
 
 /// Something that the kernel does not enforce.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
-    /// Why, in words.
+    /// The reason, in words.
     pub why: String,
-    /// What to do so that it does.
+    /// Advice on what to do so that it does.
     pub advice: &'static str,
 }
 
-/// Whether the process may still set the times of files, which is for all files or none.
+/// The right to set the times of files, which is for all files or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileTimes {
-    /// It may: a guest has a writable directory.
+    /// The process may: a guest has a writable directory.
     Set,
-    /// It may not.
+    /// The process may not.
     Keep,
 }
 
-/// Why the process could not enter.
+/// The reason why the process could not enter.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SandboxError {
     /// The kernel lacks a part that was demanded.
     #[error("this kernel does not have {missing}")]
     Missing {
-        /// What it lacks, in words.
+        /// The missing part, in words.
         missing: &'static str,
     },
     /// Only part of the process would be held.
     #[error("the process has {threads} threads already, of which only one would be held")]
     Threads {
-        /// How many there are.
+        /// The number of threads.
         threads: usize,
     },
     /// A writable directory cannot be opened.
@@ -128,19 +129,19 @@ pub enum SandboxError {
     Directory {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The kernel refuses the rules for files and ports.
     #[error("the kernel refuses the rules for files and ports: {reason}")]
     Landlock {
-        /// What it said.
+        /// The kernel's message.
         reason: String,
     },
     /// The kernel refuses the filter of system calls.
     #[error("the kernel refuses the filter of system calls: {reason}")]
     Seccomp {
-        /// What it said.
+        /// The kernel's message.
         reason: String,
     },
 }
@@ -158,8 +159,8 @@ impl Sandbox {
         self
     }
 
-    /// Files in `directory` may be made and written to, such as a log that somebody moves away; none may be removed, renamed
-    /// or cut off.
+    /// Files in `directory` may be made and written to, such as a log that somebody moves away; none may be removed,
+    /// renamed or cut off.
     #[must_use]
     pub fn with_logs_in(mut self, directory: impl Into<PathBuf>) -> Self {
         self.logs.push(directory.into());
@@ -170,8 +171,8 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// When something that was demanded is missing, there are several threads, or a directory cannot be opened. Part of the
-    /// sandbox may be in force then.
+    /// When something that was demanded is missing, there are several threads, or a directory cannot be opened. Part of
+    /// the sandbox may be in force then.
     pub fn enter(&self, demand: Demand) -> Result<Enforced, SandboxError> {
         kernel::enter(self, demand)
     }
@@ -195,18 +196,18 @@ impl fmt::Display for Enforced {
 }
 
 impl Enforced {
-    /// Whether nothing of the table is missing.
+    /// True if nothing of the table is missing.
     pub fn is_everything(&self) -> bool {
         self.system_calls && self.files && self.ports
     }
 
-    /// What is missing, in words: `files and ports`.
+    /// The missing parts, in words: `files and ports`.
     pub fn missing(&self) -> String {
         self.parts(false)
     }
 
-    /// Gives up what only a start needs; to be called before the first guest runs. There may be other threads, which are
-    /// held too.
+    /// Gives up what only a start needs; to be called before the first guest runs. There may be other threads, which
+    /// are held too.
     ///
     /// # Errors
     ///

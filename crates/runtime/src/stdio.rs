@@ -1,4 +1,4 @@
-//! The process's standard output and standard error, which many write to and nobody waits for (policy clause ISO-6).
+//! The process's standard output and standard error, which many write to and nobody waits for (ISO-6).
 //!
 //! Guests print, Outport logs, and whoever reads may be slow, or stand still: a pipe that is full, a terminal that is
 //! paused. A thread for each stream does the writing; everybody else hands it bytes and goes on ([`queue`]). Where
@@ -19,10 +19,10 @@ use std::time::Duration;
 pub(crate) use guest::GuestOutput;
 use queue::{Output, OutputQueue};
 
-/// What becomes of a guest's output when a mebibyte of it waits for the reader.
+/// The treatment of a guest's output when a mebibyte of it waits for the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenFull {
-    /// It is dropped, each write as a whole, and the log says how much: a service goes on.
+    /// The output is dropped, each write as a whole, and the log says how much: a service goes on.
     Drop,
     /// The guest waits, within its limits: a command loses nothing.
     Wait,
@@ -65,7 +65,7 @@ fn streams() -> io::Result<&'static StandardStreams> {
     open(WhenFull::Drop)
 }
 
-/// What an instance prints to, its lines behind the name of a component if there is one.
+/// The outputs that an instance prints to, its lines behind the name of a component if there is one.
 pub(crate) fn of_guests(component: Option<&str>) -> (GuestOutput, GuestOutput) {
     let prefix = component.map(prefixed::prefix_of);
     let of = |stream| GuestOutput::new(stream, prefix.clone());
@@ -145,7 +145,7 @@ impl StandardStreams {
     }
 }
 
-/// Whether what is written to one is written behind what was written to the other.
+/// True if what is written to one is written behind what was written to the other.
 fn is_same_file(one: &OwnedFd, other: &OwnedFd) -> bool {
     let place = |file| rustix::fs::fstat(file).map(|status| (status.st_dev, status.st_ino));
     matches!((place(one), place(other)), (Ok(one), Ok(other)) if one == other)

@@ -1,4 +1,4 @@
-//! How a guest ended that did not end by itself: what happened, where, and on which way it got there.
+//! The end of a guest that did not end by itself: what happened, where, and on which way it got there.
 
 use std::fmt;
 
@@ -16,16 +16,16 @@ use crate::linker::NotProvided;
 pub struct Trap {
     /// The component.
     pub component: String,
-    /// What of it was running, such as `wasi:cli/run`.
+    /// The export that was running, such as `wasi:cli/run`.
     pub export: &'static str,
-    /// What happened.
+    /// The message.
     pub message: String,
     /// Functions, the innermost first; at most [`SHOWN_FRAMES`].
     pub frames: Vec<Frame>,
-    /// How many more there are.
+    /// The number of further frames.
     pub hidden_frames: usize,
-    /// It called what Outport does not provide. The message says all there is to it, so the functions are shown only where
-    /// they are asked for, by `{:#}`.
+    /// True if the guest called what Outport does not provide. The message says all there is to it, so the functions
+    /// are shown only where they are asked for, by `{:#}`.
     pub not_provided: bool,
 }
 
@@ -37,11 +37,11 @@ pub struct Frame {
     pub function: String,
     /// The core module that it is in, where it has a name.
     pub module: Option<String>,
-    /// Where in the module, in bytes.
+    /// The place in the module, in bytes.
     pub offset: Option<usize>,
 }
 
-/// How many functions a trap shows.
+/// The number of functions that a trap shows.
 pub const SHOWN_FRAMES: usize = 10;
 
 impl Trap {

@@ -19,7 +19,7 @@ pub struct GuestVariables {
     values: Arc<BTreeMap<VariableName, VariableText>>,
 }
 
-/// Why a guest gets no value.
+/// The reason why a guest gets no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoVariable {
     /// No variable can be called so.

@@ -68,7 +68,7 @@ struct Part {
     inherits: Inheritance,
 }
 
-/// What is in the file of the main component, and in those of its dependencies.
+/// The content of the main component's file, and of those of its dependencies.
 type Contents = (Vec<u8>, Vec<Vec<u8>>);
 
 /// A component that was put together.
@@ -78,19 +78,19 @@ pub(super) struct Composed {
     pub(super) isolated: Vec<String>,
 }
 
-/// What keeps a composition from being made, and the dependency at fault, if it is one's.
+/// The mistake that keeps a composition from being made, and the dependency at fault, if it is one's.
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) fault: Fault,
     pub(super) span: Option<Span>,
 }
 
-/// What is wrong.
+/// The mistake.
 #[derive(Debug, Clone)]
 pub(super) enum Fault {
     /// A file.
     Component(Arc<ComponentError>),
-    /// How files were to be put together.
+    /// A mistake in how files were to be put together.
     Composition(Arc<CompositionError>),
 }
 
@@ -130,7 +130,7 @@ impl Composition {
         &self.main
     }
 
-    /// What the dependencies are called, by their numbers.
+    /// The names of the dependencies, by their numbers.
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
         self.parts.iter().map(|part| part.name.to_string())
     }

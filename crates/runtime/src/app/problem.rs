@@ -1,4 +1,4 @@
-//! What keeps an app from running although its manifest reads well.
+//! The problems that keep an app from running although its manifest reads well.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,9 +18,9 @@ use crate::http::NotAnHttpComponent;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AppProblem {
-    /// What it is.
+    /// The kind of problem.
     pub kind: AppProblemKind,
-    /// Where.
+    /// The place of the problem.
     pub location: Location,
     /// The command that makes the file that is missing.
     build: Option<String>,
@@ -36,9 +36,9 @@ pub enum AppProblemKind {
     /// A component that comes from a URL was not fetched yet; Outport fetches nothing itself.
     #[error("the component from `{}` is not on this machine", text::quote(url))]
     NotFetched {
-        /// Where it would come from.
+        /// The address that it would come from.
         url: String,
-        /// Where it was looked for.
+        /// The places where it was looked for.
         looked_for: Vec<PathBuf>,
     },
     /// A variable of a component is made of one that the app does not have.
@@ -97,7 +97,7 @@ impl AppProblem {
         });
     }
 
-    /// What to do about it, as a sentence without full stop.
+    /// Advice on what to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<String> {
         if let Some(build) = &self.build {
             return Some(format!("build it with {build}, or correct the path"));

@@ -26,7 +26,7 @@ pub(super) struct CodeFile {
     digest: Option<String>,
 }
 
-/// Where a component's code comes from.
+/// The source of a component's code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Code {
     /// From a file as it is.
@@ -35,10 +35,10 @@ pub(super) enum Code {
     Composed(Composition),
 }
 
-/// What became of each code.
+/// The result of compiling each code.
 pub(super) struct Compiled(Vec<(Code, Result<Component, Arc<Uncompiled>>)>);
 
-/// Why there is no component.
+/// The reason why there is no component.
 enum Uncompiled {
     File(Arc<ComponentError>),
     Composed(Vec<Failed>),
@@ -84,12 +84,12 @@ impl CodeFile {
         }
     }
 
-    /// Where it is.
+    /// The path of the code.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is in it: the bytes of a component.
+    /// The content: the bytes of a component.
     pub(super) fn read(&self) -> Result<Vec<u8>, ComponentError> {
         component::read(&self.path, self.digest.as_deref())
     }
@@ -179,7 +179,7 @@ impl Compiled {
         Self(compiled.into_inner().expect("nobody panics with the list locked"))
     }
 
-    /// What became of a code that was among those to compile. What is wrong with it has its place at `span`, unless
+    /// The component of a code that was among those to compile. What is wrong with it has its place at `span`, unless
     /// one of its dependencies is at fault.
     pub(super) fn component(
         &self,

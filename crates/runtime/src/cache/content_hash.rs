@@ -1,11 +1,11 @@
-//! What a file holds, by its hash.
+//! The content of a file, by its hash.
 
 use std::fs::File;
 use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
-/// What a file holds, by its SHA-256.
+/// The content of a file, by its SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContentHash(String);
 

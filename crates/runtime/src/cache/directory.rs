@@ -22,16 +22,16 @@ pub(crate) struct PrivateDirectory {
     handle: OwnedFd,
 }
 
-/// Why a directory cannot hold code that this process runs.
+/// The reason why a directory cannot hold code that this process runs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnsafeDirectory {
-    /// It is not there and cannot be made, or cannot be opened; a symbolic link is not followed.
+    /// The directory is not there and cannot be made, or cannot be opened; a symbolic link is not followed.
     #[error("`{}` cannot be used: {source}", text::path(.path))]
     Unusable {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Another user owns it.
@@ -193,7 +193,7 @@ impl AsFd for PrivateDirectory {
     }
 }
 
-/// Whether it was noted lately that a file was used.
+/// True if it was noted lately that a file was used.
 pub(super) fn is_use_noted(file: &File) -> bool {
     let noted = file.metadata().and_then(|status| status.modified());
     noted.is_ok_and(|noted| noted.elapsed().is_ok_and(|age| age < USE_IS_NOTED_EVERY))
@@ -219,5 +219,5 @@ const UNFINISHED: &str = "unfinished";
 /// A file that was not finished for this long never will be: its writer died.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
 
-/// How exactly the last use is known: a start within this time of the last one writes nothing.
+/// The precision with which the last use is known: a start within this time of the last one writes nothing.
 const USE_IS_NOTED_EVERY: Duration = Duration::from_secs(3600);

@@ -1,4 +1,4 @@
-//! Who writes to the directory: this process, or where it has no right to, the [keeper](crate::compiler).
+//! The writer of the directory: this process, or where it has no right to, the [keeper](crate::compiler).
 
 use std::fs::File;
 use std::io;

@@ -1,5 +1,5 @@
-//! What files hold, remembered by what the file system says of them: a start that finds compiled code need not read
-//! the component, which for a large one takes longer than all the rest.
+//! The hashes of what files hold, remembered by what the file system says of them: a start that finds compiled code
+//! need not read the component, which for a large one takes longer than all the rest.
 //!
 //! ```text
 //! device, inode ────────────────────────────────────── name of the note
@@ -81,7 +81,7 @@ impl Seen {
         notes.note(&self.name(), &text)
     }
 
-    /// Whether the last change is [`SETTLING`] ago.
+    /// True if the last change is [`SETTLING`] ago.
     fn is_settled(&self, now: SystemTime) -> bool {
         let ago = |(seconds, _): Moment| {
             let then =
@@ -97,7 +97,7 @@ impl Seen {
         format!("{:x}-{:x}{ENDING}", self.device, self.inode)
     }
 
-    /// What a note begins with: all that must not have changed. The hash follows.
+    /// The beginning of a note: all that must not have changed. The hash follows.
     fn heading(&self) -> String {
         let ((modified, modified_nanos), (changed, changed_nanos)) = (self.modified, self.changed);
         format!(
@@ -107,8 +107,8 @@ impl Seen {
     }
 }
 
-/// How long a file has to be left alone. Linux writes a page that was changed through a mapping back after half a
-/// minute at the latest, and then notices the next change.
+/// The time for which a file has to be left alone. Linux writes a page that was changed through a mapping back after
+/// half a minute at the latest, and then notices the next change.
 const SETTLING: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

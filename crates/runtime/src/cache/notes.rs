@@ -20,7 +20,7 @@ pub(crate) fn keep_note(notes: &PrivateDirectory, name: &str, text: &str) -> io:
     notes.write(name, text.as_bytes())
 }
 
-/// How the names of notes end.
+/// The ending of the names of notes.
 pub(super) const ENDING: &str = ".known";
 
 /// Bytes; a note has fewer.

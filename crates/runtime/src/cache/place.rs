@@ -12,11 +12,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Where compiled code, copies of files and fetched components lie.
+/// The directories where compiled code, copies of files and fetched components lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheDirectory {
     own: Option<PathBuf>,
-    /// What all programs of the user share, in which Spin has its own.
+    /// The cache directory that all programs of the user share, in which Spin has its own.
     users: Option<PathBuf>,
 }
 
@@ -44,12 +44,13 @@ impl CacheDirectory {
         Self { own, users }
     }
 
-    /// Where compiled code is kept, if anywhere.
+    /// The directory where compiled code is kept, if anywhere.
     pub fn compiled(&self) -> Option<PathBuf> {
         Some(self.own.as_ref()?.join("compiled"))
     }
 
-    /// Where the files of apps are copied to: the system's directory for temporary files if there is no cache.
+    /// The directory where the files of apps are copied to: the system's directory for temporary files if there is no
+    /// cache.
     pub fn files(&self) -> PathBuf {
         match &self.own {
             Some(own) => own.join("files"),
@@ -57,13 +58,13 @@ impl CacheDirectory {
         }
     }
 
-    /// Whether that is a directory of this user's own.
+    /// True if that is a directory of this user's own.
     pub(crate) fn has_own_files(&self) -> bool {
         self.own.is_some()
     }
 
-    /// Where a component with this SHA-256, in 64 hexadecimal digits, is if somebody has fetched it: Outport's place
-    /// for it, and Spin's.
+    /// The paths where a component with this SHA-256, in 64 hexadecimal digits, is if somebody has fetched it:
+    /// Outport's place for it, and Spin's.
     pub(crate) fn components(&self, hex: &str) -> Vec<PathBuf> {
         let own = self.own.iter();
         let own = own.map(|own| own.join("components").join(format!("{hex}.wasm")));

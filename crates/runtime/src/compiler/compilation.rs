@@ -33,7 +33,8 @@ pub(super) fn run(
     }
 }
 
-/// What the kernel itself holds it to, whether or not anybody looks. The keeper looks more closely.
+/// Sets the bound that the kernel itself holds the compiler to, whether or not anybody looks. The keeper looks more
+/// closely.
 fn bound(limits: CompileLimits, size: u64) -> io::Result<()> {
     let set = |resource, current: u64, maximum: u64| {
         let limit = Rlimit {

@@ -1,4 +1,4 @@
-//! What keeper and compilers give up in the kernel, beside what they have closed.
+//! The rights that keeper and compilers give up in the kernel, beside what they have closed.
 //!
 //! | | keeper | compiler |
 //! | --- | --- | --- |
@@ -11,7 +11,7 @@
 use crate::cache::PrivateDirectory;
 use crate::sandbox::{Demand, Sandbox};
 
-/// Whether to.
+/// The choice whether rights are given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confinement {
     /// As far as the kernel can.

@@ -21,7 +21,7 @@ pub(super) struct Keeper<'a> {
     directory: Option<&'a PrivateDirectory>,
     limits: CompileLimits,
     confinement: Confinement,
-    /// Who asks, as long as that lives.
+    /// The process that asks, as long as it lives.
     parent: Option<Pid>,
     /// Made when the first component comes: most starts have none to compile.
     engine: Option<wasmtime::Engine>,
@@ -125,7 +125,7 @@ impl<'a> Keeper<'a> {
     }
 }
 
-/// How a compiler ended.
+/// The way in which a compiler ended.
 enum Outcome {
     /// By itself, with these last words.
     Said(Vec<u8>),
@@ -133,7 +133,7 @@ enum Outcome {
     Beyond(Answer),
 }
 
-/// What a compiler may still use up.
+/// The watch over what a compiler may still use up.
 struct Watch {
     pid: Pid,
     time: Option<Duration>,
@@ -189,7 +189,7 @@ fn collect(mut from: &UnixStream, watch: &mut Watch, parent: Option<Pid>) -> io:
     }
 }
 
-/// What a compiler that ended by itself has to say.
+/// The answer of a compiler that ended by itself.
 fn conclude(mut said: Vec<u8>, status: Option<WaitStatus>) -> Answer {
     let Some(status) = status else {
         return Answer::Failed("nobody knows how it ended".into());
@@ -216,7 +216,7 @@ fn conclude(mut said: Vec<u8>, status: Option<WaitStatus>) -> Answer {
     }
 }
 
-/// How often a compiler is looked at.
+/// The time between two looks at a compiler.
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// A compiler that waits for the processor, or for nothing, gets so many times its processor time.

@@ -1,4 +1,4 @@
-//! How long compiling a component may take, and how much memory it may have.
+//! Limits on the time and memory that compiling a component may take.
 //!
 //! Both grow with the component. A large one takes long and no author can help it; a small one that takes long was made
 //! to. A CPython component of 18 MB took 16 s and 450 MiB, of the 206 s and 1.6 GiB that it may have.
@@ -18,7 +18,7 @@ pub struct CompileLimits {
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CompileLimit<T> {
-    /// What the component's size says.
+    /// The limit that follows from the component's size.
     #[default]
     BySize,
     /// The same for every component.

@@ -1,11 +1,11 @@
-//! What is said between the processes: a byte that says what it is, the length in eight bytes, and so many bytes.
+//! The messages between the processes: a byte that says what it is, the length in eight bytes, and so many bytes.
 //!
 //! The keeper reads what comes from the process that started it, before any guest runs. What comes from a compiler is
 //! read by the [keeper](super::keeper), which passes it on without looking into it.
 
 use std::io::{self, Read, Write};
 
-/// What the keeper is asked for.
+/// The request to the keeper.
 pub(super) enum Request<'a> {
     /// To compile a component. It is answered.
     Compile(&'a [u8]),
@@ -22,7 +22,7 @@ pub(super) enum Asked {
     Used { name: String },
 }
 
-/// What came of compiling.
+/// The result of compiling.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Kept,

@@ -36,8 +36,8 @@ pub(super) fn fork(work: impl FnOnce() -> io::Result<()>) -> io::Result<Pid> {
     }
 }
 
-/// Cuts a new process off from the one that it is a copy of: it ends with it, and has none of its open files but `keep`;
-/// its standard streams lead nowhere. What a terminal sends to all is none of its business.
+/// Cuts a new process off from the one that it is a copy of: it ends with it, and has none of its open files but
+/// `keep`; its standard streams lead nowhere. What a terminal sends to all is none of its business.
 pub(super) fn detach(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     ignore_signals();
     lead_streams_nowhere()?;
@@ -51,7 +51,7 @@ pub(super) fn detach_again(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-/// When the process that started this one ends, this one does.
+/// Has this process end when the one that started it ends.
 fn end_with_parent() -> io::Result<()> {
     let parent = rustix::process::getppid();
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;

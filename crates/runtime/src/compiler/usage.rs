@@ -1,5 +1,5 @@
-//! What another process has used up, as `/proc` has it. Where there is none nothing is known, and the limits that the
-//! kernel itself holds are all there is.
+//! The time and memory that another process has used up, as `/proc` has it. Where there is none nothing is known, and
+//! the limits that the kernel itself holds are all there is.
 
 use std::fs;
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn time_in(stat: &str) -> Option<Duration> {
     ))
 }
 
-/// What `/proc` counts in, on every processor that Outport is built for.
+/// The unit that `/proc` counts in, on every processor that Outport is built for.
 const TICKS_PER_SECOND: u64 = 100;
 
 #[cfg(test)]

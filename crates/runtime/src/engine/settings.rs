@@ -35,12 +35,12 @@ fn build(allocation: InstanceAllocationStrategy) -> Result<wasmtime::Engine, Eng
     .map_err(|reason| EngineError { reason })
 }
 
-/// What the pool reserves. All of it is address space; memory is what instances touch, and what
+/// The settings of the pool: what it reserves. All of it is address space; memory is what instances touch, and what
 /// [`KEEP_RESIDENT`] keeps of it for the next one.
 ///
-/// There is as much of everything as all instances could use that have all that one component may have (clause ISO-1), so
-/// nobody finds the pool empty because of what others declare. What one component may have is held when its code is loaded;
-/// for stacks, which are taken one by one, see [`stacks`](super::stacks).
+/// There is as much of everything as all instances could use that have all that one component may have (ISO-1),
+/// so nobody finds the pool empty because of what others declare. What one component may have is held when its code is
+/// loaded; for stacks, which are taken one by one, see [`stacks`](super::stacks).
 fn pool(instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)

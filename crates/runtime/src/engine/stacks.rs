@@ -1,11 +1,11 @@
-//! The stacks of the pool (policy clause ISO-1).
+//! The stacks of the pool (ISO-1).
 //!
-//! An instance has one stack at a time, as long as it is not composed of parts that wait side by side in calls of the host,
-//! each on a stack of its own. Wasmtime has a bound for all stacks and none for those of one instance; and it does not say
-//! whose a stack is. It says how many are in use, so whoever turns to an instance looks at the number before and after.
-//! Other threads take and give back stacks meanwhile, so what an instance seems to have is an estimate. It is held against
-//! an instance only while more stacks are in use than all instances have in the ordinary, which needs an instance that has
-//! very many.
+//! An instance has one stack at a time, as long as it is not composed of parts that wait side by side in calls of the
+//! host, each on a stack of its own. Wasmtime has a bound for all stacks and none for those of one instance; and it
+//! does not say whose a stack is. It says how many are in use, so whoever turns to an instance looks at the number
+//! before and after. Other threads take and give back stacks meanwhile, so what an instance seems to have is an
+//! estimate. It is held against an instance only while more stacks are in use than all instances have in the ordinary,
+//! which needs an instance that has very many.
 
 use std::sync::atomic::{AtomicIsize, Ordering};
 
@@ -17,7 +17,7 @@ use crate::limits::TooManyStacks;
 #[derive(Clone)]
 pub(super) struct Stacks {
     metrics: Option<PoolingAllocatorMetrics>,
-    /// How many are in use before anybody is asked.
+    /// The number that are in use before anybody is asked.
     ordinary: usize,
 }
 
@@ -34,7 +34,7 @@ impl Stacks {
         }
     }
 
-    /// How many are in use; 0 where the engine has no pool, and memory alone bounds them.
+    /// The number in use; 0 where the engine has no pool, and memory alone bounds them.
     pub(super) fn in_use(&self) -> usize {
         self.metrics.as_ref().map_or(0, PoolingAllocatorMetrics::stacks)
     }

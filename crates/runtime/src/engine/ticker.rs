@@ -31,11 +31,11 @@ pub(super) struct Ticker {
 }
 
 struct TickerInner {
-    /// How long a short tick is.
+    /// The length of a short tick.
     short: Duration,
     /// Guests that compute.
     computing: AtomicUsize,
-    /// Whether the thread sleeps, or is about to. Whoever clears it wakes the thread.
+    /// True if the thread sleeps, or is about to. Whoever clears it wakes the thread.
     asleep: AtomicBool,
     /// Short ticks that are left.
     hurried: AtomicU32,
@@ -85,7 +85,7 @@ impl Ticker {
         self.shared.tick_length(left)
     }
 
-    /// Whether a tick went by since this thread turned to the guest that it is at.
+    /// True if a tick went by since this thread turned to the guest that it is at.
     pub(super) fn went_by(&self) -> bool {
         TURNED_TO_GUEST.get() != self.shared.ticks.load(Ordering::Acquire)
     }
@@ -169,7 +169,8 @@ mod tests {
 
     use crate::engine::{Allocation, Engine, SHORT_TICK, TICK};
 
-    /// How often the epoch moved cannot be read, but whether a loop that never ends is interrupted can.
+    /// Waits until the epoch moves. How often it moved cannot be read, but whether a loop that never ends is
+    /// interrupted can.
     fn loops_until_the_epoch_moves(engine: &Engine) {
         let module = wasmtime::Module::new(engine.wasmtime(), ENDLESS).expect("the module is valid");
         let mut store = wasmtime::Store::new(engine.wasmtime(), ());

@@ -1,11 +1,11 @@
-//! How much may be looked at and copied for one component: an app has as many files as its author likes.
+//! Bounds on what may be looked at and copied for one component: an app has as many files as its author likes.
 
 use std::cell::Cell;
 
 use super::FilesError;
 use super::pattern::Effort;
 
-/// What is left, and what there was.
+/// The part that is left of each bound, and the bound itself.
 pub(super) struct Bounds {
     pub(super) effort: Effort,
     entries: Cell<u64>,

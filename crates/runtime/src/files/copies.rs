@@ -102,10 +102,10 @@ fn is_copy(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
 }
 
-/// How the names of copies begin.
+/// The prefix of the names of copies.
 const PREFIX: &str = "app-";
 
-/// How often a directory is made when others take it for abandoned.
+/// The number of times that a directory is made when others take it for abandoned.
 const ATTEMPTS: usize = 16;
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) struct Pattern {
     across: Vec<Part>,
 }
 
-/// How many comparisons may still be made.
+/// The number of comparisons that may still be made.
 #[derive(Debug)]
 pub(super) struct Effort {
     left: Cell<u64>,
@@ -35,12 +35,12 @@ impl Effort {
         }
     }
 
-    /// Whether it was too much. What was answered since then means nothing.
+    /// True if it was too much. What was answered since then means nothing.
     pub(super) fn is_spent(&self) -> bool {
         self.left.get() == 0
     }
 
-    /// Whether one more may be made.
+    /// True if one more may be made.
     fn spend(&self) -> bool {
         self.left.set(self.left.get().saturating_sub(1));
         !self.is_spent()
@@ -68,7 +68,7 @@ enum Part {
     },
 }
 
-/// Why a text is no pattern.
+/// The reason why a text is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
@@ -117,7 +117,7 @@ impl Pattern {
         })
     }
 
-    /// Whether it stands for one path alone.
+    /// True if it stands for one path alone.
     pub(super) fn is_literal(&self) -> bool {
         self.steps.iter().all(Step::is_literal)
     }
@@ -129,7 +129,7 @@ impl Pattern {
         (base.join("/"), self.steps.len() - literal)
     }
 
-    /// Whether it stands for `path`, step by step.
+    /// True if it stands for `path`, step by step.
     pub(super) fn matches(&self, path: &str, effort: &Effort) -> bool {
         let path: Vec<&str> = path.split('/').collect();
         let skips = |step: &Step| matches!(step, Step::Any);
@@ -140,7 +140,7 @@ impl Pattern {
         fits(&self.steps, &path, skips, takes, effort)
     }
 
-    /// Whether it excludes `path`: step by step, or with a `*` that reaches across steps.
+    /// True if it excludes `path`: step by step, or with a `*` that reaches across steps.
     pub(super) fn excludes(&self, path: &str, effort: &Effort) -> bool {
         self.matches(path, effort) || matches_parts(&self.across, path, effort)
     }
@@ -188,7 +188,7 @@ fn matches_parts(parts: &[Part], text: &str, effort: &Effort) -> bool {
     )
 }
 
-/// Whether all of `pattern` stands for all of `text`, where what `skips` stands for any number of things.
+/// True if all of `pattern` stands for all of `text`, where what `skips` stands for any number of things.
 ///
 /// INVARIANT: what stands before the last one that skips has its place, and any later place would leave less to the
 /// rest. So going back to that one is enough, and the time is bounded by the product of both lengths.
@@ -250,7 +250,7 @@ fn parts(step: &str) -> Option<Vec<Part>> {
     Some(parts)
 }
 
-/// What stands behind a `[`.
+/// The set behind a `[`.
 fn set(rest: &mut Chars<'_>) -> Option<Part> {
     let inverted = rest.as_str().starts_with('!');
     if inverted {
@@ -395,7 +395,7 @@ mod tests {
         );
     }
 
-    /// What the table says, and nothing else: each `*` and `**` tries everything.
+    /// The table's rules, and nothing else: each `*` and `**` tries everything.
     mod naive {
         use super::super::{Part, Step};
 

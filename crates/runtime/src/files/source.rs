@@ -111,7 +111,7 @@ impl SourceTree {
         Ok(opened)
     }
 
-    /// What is at `path`, without opening it.
+    /// The kind of file at `path`, without opening it.
     fn kind(&self, path: &str) -> Result<FileType, FilesError> {
         kind_of(path, &self.resolve(path, OFlags::PATH)?)
     }

@@ -1,4 +1,5 @@
-//! What a request calls the server: the host and port of its URL or, where the URL has none, of its `Host`.
+//! The authority that a request calls the server by: the host and port of its URL or, where the URL has none, of its
+//! `Host`.
 //!
 //! The guest is told it in `spin-full-url` and builds links from it, and a proxy in front may have read it to decide
 //! who answers. So it is one host and perhaps a port, or the request is answered with 400 (RFC 9112, section 3.2).
@@ -42,7 +43,7 @@ fn plain(host: &HeaderValue) -> Result<Authority, LocalReply> {
     }
 }
 
-/// Whether there is nothing but a host and a port. The host may be empty where a component calls its own app, whose
+/// True if there is nothing but a host and a port. The host may be empty where a component calls its own app, whose
 /// URL is `http://:80/` in Spin's SDKs.
 fn is_plain(authority: &Authority) -> bool {
     match authority.as_str().strip_prefix(authority.host()) {

@@ -1,4 +1,4 @@
-//! Requests of an app's components to each other, answered without a network (policy clause AL-7).
+//! Requests of an app's components to each other, answered without a network (AL-7).
 //!
 //! | URL | answered by |
 //! | --- | --- |
@@ -7,8 +7,9 @@
 //!
 //! The gate of the caller has judged the request when it comes here. A call is a request like a client's: it gets
 //! an instance of its own, with its own gate and limits, and takes one of the site's slots, of which half are never
-//! for calls. Components that call each other without end run into the limit of [`concurrency_limit`](super::concurrency_limit) for nested
-//! calls. The callee learns of the call by the same headers; its client address is [`IN_PROCESS`].
+//! for calls. Components that call each other without end run into the limit of
+//! [`concurrency_limit`](super::concurrency_limit) for nested calls. The callee learns of the call by the same headers;
+//! its client address is [`IN_PROCESS`].
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
@@ -24,14 +25,14 @@ use super::headers::{Described, RouteHeaders};
 use super::http_component::HttpComponent;
 use super::router::{LocalReply, RouteTarget, Router};
 
-/// What a callee is told as the address of its client.
+/// The address that a callee is told for its client.
 pub const IN_PROCESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// The site as its own components reach it. It does not keep the site alive, whose components have the gates that
 /// hold this.
 struct InProcess(Weak<Router>);
 
-/// What comes of a call.
+/// The result of a call.
 type Answer = Result<Response<WasiBody>, Error>;
 
 impl Router {

@@ -70,7 +70,7 @@ impl Body for RequestBody {
     }
 }
 
-/// What a guest gets to know of a body that its client did not finish.
+/// The error that a guest gets to know of a body that its client did not finish.
 fn broken(error: &hyper::Error) -> Error {
     if error.is_timeout() {
         Error::ConnectionReadTimeout
@@ -101,7 +101,8 @@ impl OutgoingBody {
         }
     }
 
-    /// The same in parts of at most so many bytes, for a protocol that shows only between parts whether its client reads.
+    /// The same in parts of at most so many bytes, for a protocol that shows only between parts whether its client
+    /// reads.
     pub(super) fn in_parts(self, part: usize) -> Self {
         Self { part, ..self }
     }
@@ -136,8 +137,8 @@ impl OutgoingBody {
 pub(super) fn log_broken(failures: &FailureLog, error: &Error) {
     let component = failures.component();
     let cause = match error {
-        // What `wasmtime-wasi-http` makes of a body that was dropped before it was finished, and what is made of one whose
-        // instance has ended.
+        // What `wasmtime-wasi-http` makes of a body that was dropped before it was finished, and what is made of one
+        // whose instance has ended.
         Error::HttpProtocolError | Error::HttpResponseIncomplete => {
             "its guest ended before it, or gave it up".to_owned()
         }
@@ -176,15 +177,15 @@ impl Body for OutgoingBody {
     }
 }
 
-/// What was seen of a guest while the task of its response had its turn. What that task waits for follows from it: for the
-/// guest if it was asked and had nothing, for the client otherwise.
+/// The behaviour that was seen of a guest while the task of its response had its turn. What that task waits for follows
+/// from it: for the guest if it was asked and had nothing, for the client otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// It was not asked.
+    /// The guest was not asked.
     Nothing,
-    /// It had something.
+    /// The guest had something.
     Something,
-    /// It had nothing yet.
+    /// The guest had nothing yet.
     Waiting,
 }
 
@@ -201,7 +202,7 @@ impl Seen {
         });
     }
 
-    /// What was seen since the last call.
+    /// The behaviour that was seen since the last call.
     pub(super) fn take() -> Self {
         SEEN.replace(Self::Nothing)
     }

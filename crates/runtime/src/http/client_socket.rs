@@ -1,8 +1,8 @@
 //! The socket of a client who may stop reading.
 //!
-//! A write that makes no progress for as long as a client may take ends the connection, whichever protocol it speaks. So
-//! does one that is under way when the response should long have been over: a client who reads a little now and
-//! then keeps nothing open for ever. Neither has a timer unless a write waits.
+//! A write that makes no progress for as long as a client may take ends the connection, whichever protocol it speaks.
+//! So does one that is under way when the response should long have been over: a client who reads a little now and then
+//! keeps nothing open for ever. Neither has a timer unless a write waits.
 
 use std::io;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ pub(super) struct ClientSocket {
     response: Arc<ResponseClock>,
 }
 
-/// When the response that is under way has to be over, of a connection that has one at a time.
+/// The time when the response that is under way has to be over, of a connection that has one at a time.
 pub(super) struct ResponseClock {
     born: Instant,
     /// `None` is no limit.

@@ -1,8 +1,8 @@
-//! Who is connected, or still has requests running, by address: what one client holds, it holds on all of its
-//! connections and on those that it has left.
+//! The clients that are connected, or still have requests running, by address: what one client holds, it holds on all
+//! of its connections and on those that it has left.
 //!
-//! A client is an IPv4 address, or the first 64 bits of an IPv6 address, which one subscriber has all of. An IPv4 address
-//! that comes as an IPv6 one is the same client. What is known of a client is forgotten when it holds nothing.
+//! A client is an IPv4 address, or the first 64 bits of an IPv6 address, which one subscriber has all of. An IPv4
+//! address that comes as an IPv6 one is the same client. What is known of a client is forgotten when it holds nothing.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -47,7 +47,7 @@ pub(super) struct ConnectionSlot {
 }
 
 impl ClientAddress {
-    /// Whose address this is.
+    /// The client of this address.
     pub(super) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
@@ -131,7 +131,7 @@ impl Drop for Client {
 }
 
 impl ConnectionSlot {
-    /// Whose connection it is.
+    /// The client whose connection it is.
     pub(super) fn client(&self) -> &Arc<Client> {
         &self.client
     }

@@ -1,13 +1,14 @@
-//! Who may run at a time: one slot for each request, which its instance holds until it has ended or is idle.
+//! The number of requests that may run at a time: one slot for each request, which its instance holds until it has
+//! ended or is idle.
 //!
 //! An instance that waits for a further request holds none, so that it keeps nobody waiting. How many there are is
 //! bounded by [`IDLE_INSTANCES`]; one for which there is no room ends.
 //!
 //! # Pools
 //!
-//! So that no component takes the slots of the others, a quarter of all is shared out among the components with a route,
-//! at least one each; the rest is common. An app with one such component has common slots only, and so has one with
-//! fewer than two slots for each.
+//! So that no component takes the slots of the others, a quarter of all is shared out among the components with a
+//! route, at least one each; the rest is common. An app with one such component has common slots only, and so has one
+//! with fewer than two slots for each.
 //!
 //! | slots, components | of each component | common |
 //! | --- | --- | --- |
@@ -35,8 +36,8 @@
 //!
 //! # Waiting
 //!
-//! In the order of coming, for [`QUEUE_TIMEOUT`], and not more than there is [room](super::waiting_room) for; beyond, there is no
-//! slot at once.
+//! In the order of coming, for [`QUEUE_TIMEOUT`], and not more than there is [room](super::waiting_room) for; beyond,
+//! there is no slot at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,11 +68,11 @@ struct Pool {
     size: u32,
 }
 
-/// Which of the pools is a component's, among those with a route.
+/// The number of the pool that is a component's, among those with a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OwnPool(usize);
 
-/// Who asks for a slot.
+/// The party that asks for a slot.
 #[derive(Clone, Copy)]
 pub(super) enum Asker<'a> {
     /// A client, for a component.
@@ -90,10 +91,10 @@ pub(super) struct RequestSlot {
 
 /// The right of an instance to be idle.
 pub(super) struct IdleSlot {
-    _permit: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
-/// Why there is no slot.
+/// The reason why there is no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoSlot {
     /// None became free in time, or too many wait.
@@ -102,10 +103,10 @@ pub(super) enum NoSlot {
     TooDeep,
 }
 
-/// How deep calls may be nested: a client's request is at depth 0, what its instance calls at depth 1.
+/// The depth to which calls may be nested: a client's request is at depth 0, what its instance calls at depth 1.
 pub(super) const DEEPEST_CALL: u32 = 16;
 
-/// How long a request waits for a slot among the running ones before it is answered with 503.
+/// The time that a request waits for a slot among the running ones before it is answered with 503.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const COMMON: usize = 0;
@@ -140,7 +141,7 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// Who may have slots.
+    /// The clients, which may have slots.
     pub(super) fn clients(&self) -> &Arc<Clients> {
         &self.clients
     }
@@ -213,7 +214,7 @@ impl ConcurrencyLimit {
     }
 }
 
-/// How many slots of each component are its own.
+/// The number of slots of each component that are its own.
 fn share(number: u32, components: usize) -> u32 {
     let components = u32::try_from(components).unwrap_or(u32::MAX);
     match components {
@@ -306,7 +307,7 @@ impl<'a> Asker<'a> {
 }
 
 impl RequestSlot {
-    /// How many calls led to the request.
+    /// The number of calls that led to the request.
     pub(super) fn depth(&self) -> u32 {
         self.depth
     }
@@ -314,7 +315,7 @@ impl RequestSlot {
     /// Gives the slot up for one among the idle instances, or back if there is none.
     pub(super) fn into_idle(self) -> Result<IdleSlot, Self> {
         match Arc::clone(&self.shared.idle).try_acquire_owned() {
-            Ok(permit) => Ok(IdleSlot { _permit: permit }),
+            Ok(place) => Ok(IdleSlot { _place: place }),
             Err(_) => Err(self),
         }
     }

@@ -11,10 +11,10 @@
 //! | to read on: of HTTP/1.1 a part of what was written, of HTTP/2 a part of a body ([`Streams`]) | `client_timeout` | the connection ends; of HTTP/2 the stream |
 //! | to have read the whole response | the longest time of a guest, and `client_timeout` | the same |
 //!
-//! What a connection may cost beside its requests, in bytes: of HTTP/1.1 [`MAX_HEADERS`] for headers, of which nothing is
-//! taken before it comes, and as much again for what is to be written; of HTTP/2 [`CONNECTION_WINDOW`] for bodies
-//! that nobody reads yet, [`MAX_HEADER_LIST`] for the headers of each of [`MAX_STREAMS`] requests, and [`SEND_BUFFER`] for
-//! what each of them has to write.
+//! What a connection may cost beside its requests, in bytes: of HTTP/1.1 [`MAX_HEADERS`] for headers, of which nothing
+//! is taken before it comes, and as much again for what is to be written; of HTTP/2 [`CONNECTION_WINDOW`] for bodies
+//! that nobody reads yet, [`MAX_HEADER_LIST`] for the headers of each of [`MAX_STREAMS`] requests, and [`SEND_BUFFER`]
+//! for what each of them has to write.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -49,7 +49,7 @@ pub(super) struct Connection {
     pub(super) leave: Leave,
 }
 
-/// What a connection and its requests need to know.
+/// The part that a connection and its requests share.
 pub(super) struct ConnectionInner {
     pub(super) router: Arc<Router>,
     pub(super) client: Arc<Client>,
@@ -57,7 +57,7 @@ pub(super) struct ConnectionInner {
     pub(super) times: Times,
 }
 
-/// How long a client may take.
+/// The times that a client may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     /// For the headers of a request.

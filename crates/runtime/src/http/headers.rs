@@ -27,7 +27,7 @@ pub(super) struct RouteHeaders {
     prefix: HeaderValue,
 }
 
-/// What of a request the headers tell.
+/// The parts of a request that the headers tell.
 pub(super) struct Described<'a> {
     pub(super) authority: &'a str,
     pub(super) path_and_query: &'a str,

@@ -1,7 +1,7 @@
 //! The body of an answer of WASI 0.2, which holds what its instance held until it is read to its end.
 //!
-//! The instance may be gone by then. What it has written waits for its client all the same, and takes memory: so the slot
-//! of the request is not free yet (policy clause ISO-5), and the memory is still counted (ISO-3).
+//! The instance may be gone by then. What it has written waits for its client all the same, and takes memory: so the
+//! slot of the request is not free yet (ISO-5), and the memory is still counted (ISO-3).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use super::concurrency_limit::RequestSlot;
 use crate::account::Account;
 
-/// What a request holds while its instance lives and until its answer is read.
+/// The slots that a request holds while its instance lives and until its answer is read.
 pub(super) struct Held {
     pub(super) account: Arc<Account>,
     pub(super) slot: RequestSlot,

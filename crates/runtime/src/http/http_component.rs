@@ -6,9 +6,9 @@
 //! does. All of them are kept by that task, the time to the head of the response among them, so that they hold
 //! whether or not somebody still waits.
 //!
-//! A request of 0.3 goes to an instance on the [`WarmInstances`], if one takes it, else to a fresh one. An instance may return
-//! it untaken; then it goes to a fresh one, which does not return it. Either way it keeps the slot that it has, and its
-//! time to the head of the response goes on.
+//! A request of 0.3 goes to an instance on the [`WarmInstances`], if one takes it, else to a fresh one. An instance may
+//! return it untaken; then it goes to a fresh one, which does not return it. Either way it keeps the slot that it has,
+//! and its time to the head of the response goes on.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +62,7 @@ struct P3Handler {
     warm_instances: WarmInstances,
 }
 
-/// Why a component cannot answer requests.
+/// The reason why a component cannot answer requests.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "component `{component}` answers no HTTP requests: it exports neither `wasi:http/incoming-handler` nor \
@@ -72,11 +72,11 @@ struct P3Handler {
 pub struct NotAnHttpComponent {
     /// The component.
     pub component: String,
-    /// What it exports instead.
+    /// The exports that it has instead.
     pub exports: Vec<String>,
 }
 
-/// Why there is no response.
+/// The reason why there is no response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NoResponse {
     /// The guest ended without one; why is in the log.
@@ -123,8 +123,8 @@ impl HttpComponent {
         &self.guest
     }
 
-    /// Answers a request, of a client who is there for as long as the `presence` lasts. Its instance holds `slot` until it is
-    /// done with it.
+    /// Answers a request, of a client who is there for as long as the `presence` lasts. Its instance holds `slot` until
+    /// it is done with it.
     pub(super) async fn respond<B: RequestBody>(
         &self,
         request: Request<B>,
@@ -314,7 +314,7 @@ impl HttpComponent {
         }
     }
 
-    /// What goes wrong with its instances.
+    /// The log of what goes wrong with its instances.
     pub(super) fn failures(&self) -> &Arc<FailureLog> {
         &self.failures
     }
@@ -332,7 +332,7 @@ impl HttpComponent {
     }
 }
 
-/// Where it goes that a guest answered with an error, or not in time.
+/// The log of guests that answered with an error, or not in time.
 pub(super) struct GuestErrorLog {
     component: GuestPre,
     failures: Arc<FailureLog>,
@@ -354,7 +354,7 @@ impl GuestErrorLog {
     }
 }
 
-/// What a guest of WASI 0.2 answers by.
+/// The parts that a guest of WASI 0.2 answers by.
 struct Answering {
     sender: oneshot::Sender<Answer>,
     answered: Arc<AtomicBool>,
@@ -362,7 +362,7 @@ struct Answering {
     held: Arc<Held>,
 }
 
-/// Why an instance of WASI 0.2 was ended.
+/// The reason why an instance of WASI 0.2 was ended.
 enum Late {
     NoAnswer,
     TooOld,

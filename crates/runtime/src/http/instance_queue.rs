@@ -1,5 +1,5 @@
-//! What an instance that answers several requests shares with them: the requests that it was given and has not taken,
-//! those that it is at, and whether it takes further ones.
+//! The state that an instance which answers several requests shares with them: the requests that it was given and has
+//! not taken, those that it is at, and whether it takes further ones.
 //!
 //! ```text
 //!            offer                take                       the body of the answer ends
@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A request is offered to an instance on the same thread, which takes it when its event loop turns. While a guest
-//! computes, or waits in a call that holds its whole instance, the loop does not turn: what was given to it meanwhile is
-//! returned, for another instance, and none is offered until it turns again.
+//! computes, or waits in a call that holds its whole instance, the loop does not turn: what was given to it meanwhile
+//! is returned, for another instance, and none is offered until it turns again.
 //!
 //! No request is offered to an instance that has been given as many as it may, is at as many as it may, has lived for
 //! half of its time, has used half of its memory or processor time, or has let a request become overdue. One whose
@@ -54,13 +54,13 @@ pub(super) struct QueuedRequest {
     pub(super) waiter: Waiter,
 }
 
-/// Who waits for an answer, and until when.
+/// The request that waits for an answer, and until when.
 pub(super) struct Waiter {
     pub(super) reply: oneshot::Sender<Reply>,
     pub(super) deadline: Option<Instant>,
 }
 
-/// What becomes of a request. That nothing does means that its instance ended.
+/// The reply to a request. Where there is none its instance ended.
 pub(super) enum Reply {
     /// The guest's answer.
     Answer(Response<ResponseBody>),
@@ -77,14 +77,14 @@ pub(super) struct InFlight {
     slot: Option<RequestSlot>,
 }
 
-/// Why an instance ends that does not end by itself.
+/// The reason why an instance ends that does not end by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// Nothing that it is at can be answered in time any more.
     Overdue,
-    /// It lived for as long as it may.
+    /// The instance lived for as long as it may.
     TooOld,
-    /// It had nothing to do for as long as it may.
+    /// The instance had nothing to do for as long as it may.
     Idle,
 }
 
@@ -100,7 +100,7 @@ struct State {
     /// The place of the last request, until the instance is idle.
     held: Option<RequestSlot>,
     idle: Option<Idle>,
-    /// Whether the guest has nothing left to do but for the answers that are under way.
+    /// True if the guest has nothing left to do but for the answers that are under way.
     at_rest: bool,
     /// The instance has ended.
     gone: bool,
@@ -172,12 +172,13 @@ impl InstanceQueue {
         (queue, in_flight)
     }
 
-    /// How many calls led to each of its requests. What the instance calls is one deeper, so all have to be the same.
+    /// The number of calls that led to each of its requests. What the instance calls is one deeper, so all have to be
+    /// the same.
     pub(super) fn depth(&self) -> u32 {
         self.depth
     }
 
-    /// Whether no request will ever be offered again.
+    /// True if no request will ever be offered again.
     pub(super) fn is_closed(&self) -> bool {
         self.state().accepting == Accepting::Never
     }
@@ -210,7 +211,7 @@ impl InstanceQueue {
         Ok(())
     }
 
-    /// What the event loop takes up next. Whoever asks shows that the loop turns.
+    /// The request that the event loop takes up next. Whoever asks shows that the loop turns.
     pub(super) fn take(self: &Arc<Self>) -> Option<(Request<WasiBody>, InFlight)> {
         let mut state = self.state();
         if state.accepting == Accepting::No {
@@ -232,7 +233,7 @@ impl InstanceQueue {
         Some((request, in_flight))
     }
 
-    /// Who waits for the answer to a request, if it comes in time.
+    /// The one that waits for the answer to a request, if it comes in time.
     pub(super) fn take_waiter(&self, number: u32) -> Option<oneshot::Sender<Reply>> {
         let mut state = self.state();
         let running = state
@@ -261,8 +262,8 @@ impl InstanceQueue {
         self.state().accepting = Accepting::Never;
     }
 
-    /// Gives up the requests whose time for an answer is over, and says how many they are. Their guest cannot be stopped
-    /// for one of them alone.
+    /// Gives up the requests whose time for an answer is over, and says how many they are. Their guest cannot be
+    /// stopped for one of them alone.
     pub(super) fn give_up_overdue(&self, now: Instant) -> usize {
         let mut state = self.state();
         let mut late: Vec<_> = state
@@ -315,7 +316,8 @@ impl InstanceQueue {
         state.idle.is_some()
     }
 
-    /// Exchanges the place of the last request. Without another one it accepts no more, and the slot is kept to the end.
+    /// Exchanges the place of the last request. Without another one it accepts no more, and the slot is kept to the
+    /// end.
     fn become_idle(&self, state: &mut State, slot: Option<RequestSlot>) {
         if state.accepting == Accepting::Never || self.idle.is_zero() {
             state.accepting = Accepting::Never;
@@ -337,8 +339,8 @@ impl InstanceQueue {
         }
     }
 
-    /// Whether all that the instance is at is overdue. From then on `waker` is told of whatever may make it end or go
-    /// on, but for the time, which is for [`look`](InstanceQueue::look).
+    /// The end of the instance, once all that it is at is overdue. From then on `waker` is told of whatever may make it
+    /// end or go on, but for the time, which is for [`look`](InstanceQueue::look).
     pub(super) fn poll_over(&self, waker: &Waker) -> Poll<End> {
         let mut state = self.state();
         match &mut state.waker {
@@ -352,7 +354,7 @@ impl InstanceQueue {
         }
     }
 
-    /// Whether the instance has to end by now, or when to look again.
+    /// The end of the instance if it has to end by now, or the time to look again.
     pub(super) fn look(&self, now: Instant) -> Result<Option<Instant>, End> {
         let state = self.state();
         let old = self
@@ -413,14 +415,14 @@ impl InstanceQueue {
         wake(waker);
     }
 
-    /// What is in here is right between any two steps, whatever panicked elsewhere.
+    /// The state, which is right between any two steps, whatever panicked elsewhere.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
 impl State {
-    /// When requests have to be answered that are not yet.
+    /// The times when requests have to be answered that are not yet.
     fn deadlines(&self) -> impl Iterator<Item = Instant> {
         let running = self.running.iter().filter_map(|running| running.waiter.as_ref());
         let waiting = self.waiting.iter().map(|(_, queued)| &queued.waiter);
@@ -456,12 +458,12 @@ impl InFlight {
         self.number
     }
 
-    /// What is charged for its instance.
+    /// The account of its instance, which is charged.
     pub(super) fn account(&self) -> &Weak<Account> {
         &self.queue.account
     }
 
-    /// Whether the instance ended before the turn did. A body that ends from then on is not whole.
+    /// True if the instance ended before the turn did. A body that ends from then on is not whole.
     pub(super) fn is_cut_off(&self) -> bool {
         self.queue.state().gone
     }

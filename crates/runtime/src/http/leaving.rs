@@ -1,4 +1,4 @@
-//! How the connections of a worker learn that it stops, and how it learns that they are gone.
+//! The ways in which the connections of a worker learn that it stops, and how it learns that they are gone.
 
 use tokio::sync::watch;
 

@@ -24,7 +24,12 @@ pub enum ListenError {
         address: SocketAddr,
     },
     /// The machine has no such address.
-    #[error("this machine has no address {}; `--listen 127.0.0.1:{}` is reached from this machine only, `--listen 0.0.0.0:{}` from everywhere", .address.ip(), .address.port(), .address.port())]
+    #[error(
+        "this machine has no address {ip}; `--listen 127.0.0.1:{port}` is reached from this machine only, \
+         `--listen 0.0.0.0:{port}` from everywhere",
+        ip = .address.ip(),
+        port = .address.port()
+    )]
     NotHere {
         /// The address.
         address: SocketAddr,
@@ -40,7 +45,7 @@ pub enum ListenError {
     Other {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -59,7 +64,7 @@ impl Listeners {
         Ok(Self { address, sockets })
     }
 
-    /// Where the sockets listen, with the port that was taken.
+    /// The address that the sockets listen on, with the port that was taken.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -117,8 +122,8 @@ fn open(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Bytes of a connection that are written and that the client has no room for yet. A write goes on when half of them are
-/// gone.
+/// Bytes of a connection that are written and that the client has no room for yet. A write goes on when half of them
+/// are gone.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 * 1024;
 

@@ -1,4 +1,4 @@
-//! What strangers make happen as often as they like is told once, and then counted.
+//! A log of what strangers make happen as often as they like: it is told once, and then counted.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ struct Told {
 }
 
 impl Occasional {
-    /// It happened again. What it was is told at most every 10 s, with how often it happened in between.
+    /// Notes that it happened again. What it was is told at most once in 10 s, with how often it happened in between.
     pub(super) fn tell(&self, what: impl FnOnce() -> String) {
         if let Some(since) = self.told().add(Instant::now()) {
             log(&what(), since);
@@ -38,7 +38,7 @@ impl Occasional {
 }
 
 impl Told {
-    /// How often it happened before without being told, if this time is to be told.
+    /// The number of times that it happened before without being told, if this time is to be told.
     fn add(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now.duration_since(last) < INTERVAL) {
             self.since += 1;

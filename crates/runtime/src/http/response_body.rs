@@ -1,10 +1,10 @@
 //! The body of an answer from an instance that answers several requests: at its end the request's turn is over.
 //!
-//! A guest of WASI 0.3 gives the head of its answer first and writes the body after that, a part at a time, each when the
-//! one before was taken. Passed on as they come, head, body and end of a small answer would leave in three packets, each
-//! with a system call and a client who wakes up. So what the guest writes without waiting for anything is
-//! [gathered](ResponseBody::gather) before the head leaves: at most [`GATHERED`] bytes, and for as long as the instance has
-//! its turn [`TURNS`] times more. A guest that waits for something keeps its head waiting no longer than that.
+//! A guest of WASI 0.3 gives the head of its answer first and writes the body after that, a part at a time, each when
+//! the one before was taken. Passed on as they come, head, body and end of a small answer would leave in three packets,
+//! each with a system call and a client who wakes up. So what the guest writes without waiting for anything is
+//! [gathered](ResponseBody::gather) before the head leaves: at most [`GATHERED`] bytes, and for as long as the instance
+//! has its turn [`TURNS`] times more. A guest that waits for something keeps its head waiting no longer than that.
 //!
 //! A body whose instance ended before it did is not whole, though to `wasmtime-wasi-http` its end looks like any other:
 //! it ends with an error here. If the guest had ended it, and the instance was gone before anybody looked, this
@@ -43,7 +43,7 @@ impl ResponseBody {
         }
     }
 
-    /// What is charged for who writes it; nothing, if all is written.
+    /// The account that is charged for who writes it; nothing, if all is written.
     pub(super) fn account(&self) -> Weak<Account> {
         self.in_flight
             .as_ref()
@@ -76,7 +76,7 @@ impl ResponseBody {
         self
     }
 
-    /// Why nothing of it can be sent, where the guest was told so before it had written anything.
+    /// The reason why nothing of it can be sent, where the guest was told so before it had written anything.
     pub(super) fn failed_at_once(&self) -> Option<&Error> {
         self.gathered.front()?.as_ref().err()
     }
@@ -120,7 +120,7 @@ impl Body for ResponseBody {
         self.gathered.is_empty() && self.ended
     }
 
-    /// What was gathered is not in the hint of what is left, and a guest that knows the length says so in a header.
+    /// The hint of what is left. What was gathered is not in it, and a guest that knows the length says so in a header.
     fn size_hint(&self) -> SizeHint {
         if self.gathered.is_empty() && !self.ended {
             self.body.size_hint()

@@ -21,10 +21,10 @@ use super::http_component::{HttpComponent, NoResponse, RequestBody};
 use super::routes::RouteTable;
 use super::wanted_body::Presence;
 
-/// What a server serves.
+/// The components that a server serves, by their routes.
 pub struct Router {
     routes: RouteTable<RouteTarget>,
-    /// Who answers other components of the app, by name in lower case, with or without a route.
+    /// The targets for other components of the app, by name in lower case, with or without a route.
     pub(super) callees: HashMap<String, RouteTarget>,
     /// One for each instance that may live at a time.
     concurrency: ConcurrencyLimit,
@@ -33,9 +33,9 @@ pub struct Router {
 
 /// A route and who answers it.
 pub struct RouteEntry {
-    /// Which paths.
+    /// The paths that it answers.
     pub route: PathRoute,
-    /// Who answers.
+    /// The component that answers.
     pub component: HttpComponent,
 }
 
@@ -82,7 +82,7 @@ impl Router {
         }
     }
 
-    /// Who is connected, or has requests running.
+    /// The clients that are connected, or have requests running.
     pub(super) fn clients(&self) -> &Arc<Clients> {
         self.concurrency.clients()
     }

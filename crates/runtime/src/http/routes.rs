@@ -1,12 +1,13 @@
-//! Which component answers a path, as in Spin.
+//! The component that answers a path, as in Spin.
 //!
 //! Of the routes that match, the one answers that is the most specific: at the first piece where two differ, exact text
-//! comes before a name, and that before the rest of the path (`...`). Where one has ended a dot behind a name (`:name.txt`) is
-//! more specific than its end, and a further segment or the rest is less. Of two that are alike the first one answers.
+//! comes before a name, and that before the rest of the path (`...`). Where one has ended a dot behind a name
+//! (`:name.txt`) is more specific than its end, and a further segment or the rest is less. Of two that are alike the
+//! first one answers.
 //!
-//! Paths are compared as they were sent, without decoding. Slashes at the beginning and at the end make no difference to
-//! which route matches. Two slashes in between have an empty segment between them: `/a//b` is not `/a/b`, and `/a/:x/b`
-//! matches it with an empty `x`.
+//! Paths are compared as they were sent, without decoding. Slashes at the beginning and at the end make no difference
+//! to which route matches. Two slashes in between have an empty segment between them: `/a//b` is not `/a/b`, and
+//! `/a/:x/b` matches it with an empty `x`.
 
 use outport_manifest::{PathRoute, Segment, Tail};
 
@@ -30,14 +31,14 @@ enum Piece {
     Named(String),
 }
 
-/// What a path led to.
+/// The result of routing a path.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Routed<'r, 'p, T> {
-    /// What the route leads to.
+    /// The target that the route leads to.
     pub target: &'r T,
     /// The named pieces, in the order of the route. A name may occur twice.
     pub named: Vec<(&'r str, &'p str)>,
-    /// What the rest of the path (`...`) stands for, with its leading slash, and one at the end if the path has any;
+    /// The rest of the path, which `...` stands for, with its leading slash, and one at the end if the path has any;
     /// empty where there is none.
     pub rest: &'p str,
 }
@@ -72,7 +73,7 @@ impl<T> RouteTable<T> {
     }
 }
 
-/// What a route named, and the rest of the path.
+/// The segments that a route named, and the rest of the path.
 type Matched<'r, 'p> = (Vec<(&'r str, &'p str)>, &'p str);
 
 impl<T> Entry<T> {
@@ -93,7 +94,7 @@ impl<T> Entry<T> {
     }
 }
 
-/// What is left of a path behind one segment.
+/// The part that is left of a path behind one segment.
 fn matched_segment<'r, 'p>(
     segment: &'r [Piece],
     path: &'p str,
@@ -120,7 +121,7 @@ fn matched_segment<'r, 'p>(
     first.is_empty().then_some(behind)
 }
 
-/// What `...` stands for in a path of which `left` is left.
+/// The part of a path that `...` stands for, of which `left` is left.
 fn rest<'p>(path: &'p str, left: &str) -> &'p str {
     let trimmed = path.trim_end_matches('/');
     let end = path.len().min(trimmed.len() + 1);
@@ -159,7 +160,7 @@ fn pieces(segment: &Segment) -> Vec<Piece> {
     pieces
 }
 
-/// How vague the pieces of a route are, one after the other: what is less is more specific.
+/// The vagueness of each piece of a route, one after the other: what is less is more specific.
 fn vagueness<T>(entry: &Entry<T>) -> Vec<u8> {
     let mut all = Vec::new();
     for segment in &entry.segments {

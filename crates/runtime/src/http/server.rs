@@ -4,8 +4,8 @@
 //! instances that answer it stay on one thread, which is what makes them quick. The site is shared, and what counts the
 //! connections: all of them, and those of each [client](super::clients).
 //!
-//! With all connections taken, a worker accepts one more and lets it wait; the others wait in the kernel. A connection of
-//! a client who has as many as it may is closed at once. Both leave the other clients their part.
+//! With all connections taken, a worker accepts one more and lets it wait; the others wait in the kernel. A connection
+//! of a client who has as many as it may is closed at once. Both leave the other clients their part.
 //!
 //! Stopping: the workers accept no more, connections finish the request they are at, and instances get a time of
 //! grace to end. What is left then is cut off.
@@ -26,14 +26,14 @@ use super::occasional::Occasional;
 use super::router::Router;
 use crate::descriptors;
 
-/// What clients may take up.
+/// The bounds on what clients may take up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerLimits {
     /// Time for a client to send the headers of a request. Default 10 s.
     pub header_timeout: Duration,
-    /// Time for a client to go on: to send more of a request's body, to read more of a response, or with a connection of
-    /// HTTP/2 on which nothing is under way. Default 60 s.
+    /// Time for a client to go on: to send more of a request's body, to read more of a response, or with a connection
+    /// of HTTP/2 on which nothing is under way. Default 60 s.
     pub client_timeout: Duration,
     /// Connections at a time, over all workers. Further clients wait. Default 10,000.
     pub connections: usize,
@@ -156,7 +156,7 @@ impl Server {
     }
 }
 
-/// What all workers share.
+/// The part that all workers share.
 struct Common {
     router: Arc<Router>,
     times: Times,

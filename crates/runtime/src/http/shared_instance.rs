@@ -34,11 +34,11 @@ use super::response_body::ResponseBody;
 use crate::guest::Guest;
 use crate::guest_pre::GuestPre;
 
-/// How an instance ended.
+/// The way in which an instance ended.
 pub(super) enum Ended {
     /// Its guest had no more to do, or was stopped.
     ByItself(wasmtime::Result<()>),
-    /// It was ended.
+    /// The instance was ended.
     For(End),
 }
 

@@ -1,8 +1,8 @@
-//! How long something may wait for a client without anything moving.
+//! The time that something may wait for a client without anything moving.
 //!
-//! A timer is made when something waits for the first time, and is not touched while things move: when it goes off, it is
-//! looked at how long nothing has moved, and it is set anew for what is left. So what moves costs a reading of the clock
-//! at most.
+//! A timer is made when something waits for the first time, and is not touched while things move: when it goes off, it
+//! is looked at how long nothing has moved, and it is set anew for what is left. So what moves costs a reading of the
+//! clock at most.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

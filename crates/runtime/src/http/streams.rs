@@ -1,8 +1,8 @@
 //! The requests that are under way on a connection of HTTP/2, and for how long a client may leave one lying.
 //!
-//! A client of HTTP/2 grants what may be sent to it, for each stream. One who grants nothing and answers our pings is not
-//! to be told from a live one by the socket. So the task of each response is watched, in which hyper hands the parts of
-//! its body out: if it waits, and not for the guest, then for the client.
+//! A client of HTTP/2 grants what may be sent to it, for each stream. One who grants nothing and answers our pings is
+//! not to be told from a live one by the socket. So the task of each response is watched, in which hyper hands the
+//! parts of its body out: if it waits, and not for the guest, then for the client.
 //!
 //! | the task waits | |
 //! | --- | --- |
@@ -10,7 +10,8 @@
 //! | for the client, without a part handed out for as long as a client may take | the stream is reset |
 //! | for the client, when the response should long have been over | the stream is reset |
 //!
-//! The other streams of the connection go on: a proxy has clients of its own. With no stream left the connection is idle.
+//! The other streams of the connection go on: a proxy has clients of its own. With no stream left the connection is
+//! idle.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -59,7 +60,8 @@ impl Streams {
         }
     }
 
-    /// When the connection has been idle for too long; `first` is for the first request. None with a stream open.
+    /// The time when the connection has been idle for too long; `first` is for the first request. None with a stream
+    /// open.
     pub(super) fn idle_until(&self, first: Duration) -> Option<Instant> {
         let shared = &self.shared;
         if shared.open.load(Ordering::Relaxed) > 0 {
@@ -73,7 +75,7 @@ impl Streams {
         }
     }
 
-    /// Whether there ever was one.
+    /// True if there ever was one.
     pub(super) fn were_used(&self) -> bool {
         self.shared.open.load(Ordering::Relaxed) > 0 || self.shared.left.load(Ordering::Relaxed) != NEVER
     }

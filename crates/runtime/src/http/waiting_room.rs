@@ -56,7 +56,7 @@ impl Drop for Waits<'_> {
     }
 }
 
-/// Whether there was room to count one more.
+/// Counts one more and returns true, if there was room.
 fn count(counter: &AtomicUsize, room: usize) -> bool {
     counter
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |counted| {

@@ -1,12 +1,12 @@
 //! The body of a response, of which its client may not want all.
 //!
-//! A response to HEAD has no body, nor has a 204 or 304, and one with a `content-length` ends there, and not before. Its
-//! guest may write one all the same, or only have to end it. Were the body gone by then, the write would fail, and many a
-//! guest would end with a trap after the right answer. So what nobody wants is read and thrown away at the cost of its
-//! guest, until the guest ends the body or its time is over; the request keeps its slot meanwhile.
+//! A response to HEAD has no body, nor has a 204 or 304, and one with a `content-length` ends there, and not before.
+//! Its guest may write one all the same, or only have to end it. Were the body gone by then, the write would fail, and
+//! many a guest would end with a trap after the right answer. So what nobody wants is read and thrown away at the cost
+//! of its guest, until the guest ends the body or its time is over; the request keeps its slot meanwhile.
 //!
-//! A client who hangs up is another matter: there is nobody left for whom the guest could do anything, and it is told by a
-//! write that fails. Who wanted more is known at once to have left; who wanted nothing more, by the end of its
+//! A client who hangs up is another matter: there is nobody left for whom the guest could do anything, and it is told
+//! by a write that fails. Who wanted more is known at once to have left; who wanted nothing more, by the end of its
 //! [presence](Presence), [`GRACE`] later: most clients leave as soon as they have what they wanted.
 
 use std::mem;
@@ -66,7 +66,7 @@ impl Presence {
     }
 }
 
-/// What a request wants of the body of its response.
+/// The part of the response's body that a request wants.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wants {
     head_only: bool,
@@ -81,7 +81,7 @@ impl Wants {
         }
     }
 
-    /// Why the body of a response is not what its head says, where that is known before the head has left.
+    /// The reason why the body of a response is not what its head says, where that is known before the head has left.
     pub(super) fn failed_at_once(self, response: &Response<WasiBody>) -> Option<Error> {
         let is_short = response.body().is_end_stream() && self.wanted(response)? > 0;
         is_short.then_some(Error::HttpResponseBodySize(Some(0)))
@@ -96,8 +96,8 @@ impl Wants {
         length.to_str().ok()?.parse().ok()
     }
 
-    /// The response, whose guest has `time` to end what is not wanted, and does so at its `account`. None is no limit. No
-    /// presence is one that is over when the body is dropped.
+    /// The response, whose guest has `time` to end what is not wanted, and does so at its `account`. None is no limit.
+    /// No presence is one that is over when the body is dropped.
     pub(super) fn apply(
         self,
         response: Response<WasiBody>,
@@ -117,7 +117,8 @@ impl Wants {
                     body,
                     wanted,
                     passed: 0,
-                    // HTTP/2 is told by this alone. HTTP/1.1 knows by itself, and would take the length for a false one.
+                    // HTTP/2 is told by this alone. HTTP/1.1 knows by itself, and would take the length for a false
+                    // one.
                     hidden: self.head_only || bodiless && self.version == Version::HTTP_2,
                     ended: false,
                     presence: presence.map(Presence::current),
@@ -252,7 +253,8 @@ mod tests {
     // proves: ISO-5
     #[tokio::test]
     async fn what_is_not_wanted_is_read_and_who_wanted_more_has_hung_up() {
-        // (method, status, content-length, whether what was written after a first piece of 2 bytes goes nowhere in peace)
+        // (method, status, content-length, whether what was written after a first piece of 2 bytes goes nowhere in
+        // peace)
         let rows = [
             (Method::HEAD, 200, None, true),
             (Method::HEAD, 200, Some("9"), true),
@@ -377,7 +379,7 @@ mod tests {
         }
     }
 
-    /// How long a guest can write into the body of a response to HEAD.
+    /// The time for which a guest can write into the body of a response to HEAD.
     async fn time_of_head(
         client: impl AsyncFnOnce(ClientConnection),
         present: bool,

@@ -16,7 +16,7 @@ pub(super) struct WarmInstances {
     open: Mutex<HashMap<Kind, Vec<Arc<InstanceQueue>>>>,
 }
 
-/// What instances have in common that a request may be given to.
+/// The kind of instances that a request may be given to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
     thread: ThreadId,

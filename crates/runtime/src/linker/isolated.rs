@@ -1,4 +1,4 @@
-//! What a dependency finds in place of the rights that it does not inherit.
+//! The stand-ins that a dependency finds in place of the rights that it does not inherit.
 //!
 //! A composed component imports such an interface under a name of its own ([`Isolated`]). Behind that name nothing of
 //! the host is reached. What makes or finds something outside of the instance answers as it does where nothing is

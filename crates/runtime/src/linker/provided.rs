@@ -1,9 +1,9 @@
-//! Which interfaces Outport provides, by version track.
+//! The interfaces that Outport provides, by version track.
 //!
 //! Wasmtime's linker cannot be asked whether it has an interface, hence this table; a test holds it against the
 //! linker.
 
-/// Whether the linker has the interface, in this version or one that can stand in for it.
+/// True if the linker has the interface, in this version or one that can stand in for it.
 pub fn is_provided(import: &str) -> bool {
     let Some((interface, version)) = import.split_once('@') else {
         return false;

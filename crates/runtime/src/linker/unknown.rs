@@ -28,10 +28,10 @@ pub struct NotProvided {
     pub function: String,
 }
 
-/// What the component that is linked is called, and who asks.
+/// The name of the component that is linked, and the one that asks.
 pub(super) struct Asker<'a> {
     pub(super) gate: &'a Gate,
-    /// What was composed into it, by number.
+    /// The names of the dependencies that were composed into it, by number.
     pub(super) dependencies: &'a [String],
 }
 

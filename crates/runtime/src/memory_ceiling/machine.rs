@@ -1,4 +1,4 @@
-//! How much memory this process can have: what the machine has, or what one of the control groups that the process is
+//! The memory that this process can have: what the machine has, or what one of the control groups that the process is
 //! in leaves it of that, whichever is less.
 //!
 //! | file | what it says |
@@ -23,14 +23,14 @@ pub(super) fn memory() -> Option<usize> {
         .min()
 }
 
-/// What `/proc/meminfo` says.
+/// The memory of the machine by `/proc/meminfo`.
 fn total(meminfo: &str) -> Option<usize> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: usize = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
 
-/// What the groups under `root` leave to a process in those that `group` names.
+/// The memory that the groups under `root` leave to a process in those that `group` names.
 fn left_by_groups(root: &Path, group: &str) -> Option<usize> {
     let path = group
         .lines()

@@ -2,8 +2,8 @@
 //!
 //! Landlock knows rights, and refuses every right that a ruleset handles and no rule gives. Handled here: all that
 //! change files, running programs, and binding TCP sockets. One rule gives port 0, by which the kernel chooses.
-//! Kernels that can do more also hold devices, Unix sockets and signals; nothing that was demanded rests on these, since
-//! seccomp holds them everywhere.
+//! Kernels that can do more also hold devices, Unix sockets and signals; nothing that was demanded rests on these,
+//! since seccomp holds them everywhere.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub(super) fn enter(sandbox: &Sandbox, demand: Demand) -> Result<Enforced, Sandb
     }
 }
 
-/// What a directory is for.
+/// The rights that a directory has for its purpose.
 type Rights = BitFlags<AccessFs>;
 
 fn restrict(writable: Vec<(PathFd, Rights)>, demand: Demand) -> Result<RestrictionStatus, RulesetError> {
@@ -101,7 +101,7 @@ fn enforced(status: &RestrictionStatus) -> Enforced {
     }
 }
 
-/// Why Landlock does not hold all that is needed of it.
+/// The reason why Landlock does not hold all that is needed of it.
 fn gap(status: LandlockStatus, abi: ABI) -> Option<Gap> {
     let (why, advice) = match status {
         _ if abi >= ABI::V4 => return None,
@@ -112,8 +112,8 @@ fn gap(status: LandlockStatus, abi: ABI) -> Option<Gap> {
         // A refusal looks the same from here.
         LandlockStatus::NotImplemented => (
             "this kernel has no Landlock, or a container's filter of system calls refuses it".to_owned(),
-            "let the container use `landlock_create_ruleset`, `landlock_add_rule` and `landlock_restrict_self`, on Linux \
-             6.7 or newer",
+            "let the container use `landlock_create_ruleset`, `landlock_add_rule` and `landlock_restrict_self`, on \
+             Linux 6.7 or newer",
         ),
         LandlockStatus::Available { .. } => (
             format!("this kernel has version {abi} of Landlock; files take version 3, ports version 4"),
@@ -125,7 +125,7 @@ fn gap(status: LandlockStatus, abi: ABI) -> Option<Gap> {
 
 const NEEDED: &str = "Linux 6.7 or newer, with Landlock enabled, holds all";
 
-/// Whether the kernel has all that can be demanded. Asks for a ruleset, and enters none.
+/// True if the kernel has all that can be demanded. Asks for a ruleset, and enters none.
 fn is_complete() -> bool {
     Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)

@@ -21,7 +21,7 @@ use super::{Stream, WhenFull};
 #[derive(Debug, Clone)]
 pub(crate) struct GuestOutput {
     stream: Stream,
-    /// Where each line gets a prefix; the instance's handles share what they have begun.
+    /// The lines that each get a prefix; the instance's handles share what they have begun.
     lines: Option<Arc<Prefixed>>,
 }
 

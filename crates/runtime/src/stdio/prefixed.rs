@@ -1,9 +1,9 @@
 //! A guest's output line by line, each behind the name of its component.
 //!
 //! Whole lines go out together, so that those of several guests never run into each other. What has no line break yet
-//! waits for it, [`LONGEST`] bytes at most; then it goes out as a line, and at the end of the instance. Into a file or a
-//! pipe bytes are passed on as they are, whether or not they are text. On a terminal they could take the name away again:
-//! there a line holds colours, and no other control character does what it would ([`for_a_terminal`]).
+//! waits for it, [`LONGEST`] bytes at most; then it goes out as a line, and at the end of the instance. Into a file or
+//! a pipe bytes are passed on as they are, whether or not they are text. On a terminal they could take the name away
+//! again: there a line holds colours, and no other control character does what it would ([`for_a_terminal`]).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,11 +16,11 @@ pub(super) struct Prefixed {
     reader: Reader,
     /// The line that has no end yet.
     begun: Mutex<Vec<u8>>,
-    /// Where the last line goes to, if it has no end.
+    /// The place that the last line goes to, if it has no end.
     rest: Box<Rest>,
 }
 
-/// What becomes of the lines.
+/// The reader that the lines are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
     /// A person sees what they do.
@@ -31,7 +31,7 @@ pub(super) enum Reader {
 
 type Rest = dyn Fn(&[u8]) + Send + Sync;
 
-/// What lines of a component begin with.
+/// The prefix that lines of a component begin with.
 pub(super) fn prefix_of(component: &str) -> Arc<str> {
     format!("[{}] ", text::message(component)).into()
 }

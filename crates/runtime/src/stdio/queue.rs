@@ -28,16 +28,16 @@ pub(super) struct OutputQueue {
     shared: Arc<QueueInner>,
 }
 
-/// What a queue leads to, and what is made of a loss.
+/// The file that a queue leads to, and what is made of a loss.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Output {
-    /// What the log calls it.
+    /// The name in the log.
     pub(super) name: &'static str,
     /// The name of its thread.
     pub(super) thread: &'static str,
-    /// Whether whoever drops says so at once: not if the log leads to the same file.
+    /// True if whoever drops says so at once: not if the log leads to the same file.
     pub(super) warns_at_once: bool,
-    /// Whether the thread logs what is lost to errors of the file. Else the writer gets to know.
+    /// True if the thread logs what is lost to errors of the file. Else the writer gets to know.
     pub(super) logs_errors: bool,
 }
 
@@ -60,7 +60,7 @@ struct State {
     idle: bool,
     /// Threads that wait for progress.
     watched_by: usize,
-    /// It was full, and not half of it is written yet.
+    /// True if it was full, and not half of it is written yet.
     full: bool,
     closed: bool,
     /// The last byte that was taken is a guest's, and no line break.
@@ -72,7 +72,7 @@ struct State {
     /// Bytes that were dropped since that was last logged.
     dropped: u64,
     logged: Option<Instant>,
-    /// Who is to be woken once there is no more than so much in the queue.
+    /// Those to wake once there is no more than so much in the queue.
     waiting: Vec<(usize, Waker)>,
 }
 
@@ -105,8 +105,8 @@ impl OutputQueue {
         }
     }
 
-    /// As [`offer`](OutputQueue::offer), for lines of Outport's own: they have room that guests cannot take, and begin a
-    /// line whatever a guest wrote before.
+    /// As [`offer`](OutputQueue::offer), for lines of Outport's own: they have room that guests cannot take, and begin
+    /// a line whatever a guest wrote before.
     pub(super) fn offer_line(&self, bytes: &[u8]) {
         let mut state = self.shared.lock();
         if state.queued() + bytes.len() <= CAPACITY + FOR_LINES {
@@ -152,7 +152,7 @@ impl OutputQueue {
         Ok(())
     }
 
-    /// How many bytes [`push`](OutputQueue::push) takes: none while it is full.
+    /// The number of bytes that [`push`](OutputQueue::push) takes: none while it is full.
     ///
     /// # Errors
     ///
@@ -281,7 +281,8 @@ impl QueueInner {
         self.push_as_it_is(state, bytes);
     }
 
-    /// Takes lines of Outport's own. A line that a guest has begun is ended first, or it would swallow the first of them.
+    /// Takes lines of Outport's own. A line that a guest has begun is ended first, or it would swallow the first of
+    /// them.
     fn push_own(&self, mut state: MutexGuard<'_, State>, bytes: &[u8]) {
         if !bytes.is_empty() && std::mem::take(&mut state.guest_in_a_line) {
             state.pending.push(b'\n');

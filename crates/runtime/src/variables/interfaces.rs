@@ -26,7 +26,7 @@ pub(crate) use bindings::fermyon::spin::variables as spin_v2;
 pub(crate) use bindings::spin::variables::variables as spin_v3;
 pub(crate) use bindings::wasi::config::store;
 
-/// What the interfaces are called in the version that the bindings do not name.
+/// The names of the interfaces in the version that the bindings do not name.
 const CONFIG: [&str; 2] = [
     "wasi:config/store@0.2.0-draft",
     "wasi:config/store@0.2.0-draft-2024-09-27",

@@ -1,8 +1,8 @@
-//! Why components cannot be composed.
+//! The reason why components cannot be composed.
 
 use crate::component::list;
 
-/// Why a dependency cannot be composed into a component.
+/// The reason why a dependency cannot be composed into a component.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompositionError {
@@ -17,7 +17,7 @@ pub enum CompositionError {
     NoSuchImport {
         /// The name of the dependency.
         name: String,
-        /// What the component imports, besides WASI.
+        /// The imports of the component, besides WASI.
         imports: Vec<String>,
     },
     /// The name is one for several imports.
@@ -31,15 +31,15 @@ pub enum CompositionError {
     /// The dependency does not export what is to be imported.
     #[error("the dependency exports no `{export}`; it exports {}", list(.exports))]
     NoSuchExport {
-        /// What it should export.
+        /// The export that it should have.
         export: String,
-        /// What it exports.
+        /// The exports that it has.
         exports: Vec<String>,
     },
     /// Several exports could satisfy the import.
     #[error("the dependency has several exports for `{export}`: {}", list(.exports))]
     AmbiguousExport {
-        /// What it should export.
+        /// The export that it should have.
         export: String,
         /// Those that could be meant.
         exports: Vec<String>,
@@ -51,32 +51,32 @@ pub enum CompositionError {
         import: String,
         /// The export of the dependency.
         export: String,
-        /// Where they differ.
+        /// The place where they differ.
         reason: String,
     },
     /// The dependency was not kept apart from the rights of the component. Never run.
     #[error("the dependencies cannot be isolated: `{import}` went missing in the composition")]
     NotIsolated {
-        /// What the composition should import.
+        /// The import that the composition should have.
         import: String,
     },
     /// Something else.
     #[error("the components cannot be composed: {reason}")]
     Graph {
-        /// What the composer said.
+        /// The composer's message.
         reason: String,
     },
 }
 
 impl CompositionError {
-    /// What the composer said.
+    /// The composer's message.
     pub(super) fn wac(error: impl std::error::Error) -> Self {
         Self::Graph {
             reason: chain(&error),
         }
     }
 
-    /// What to do about it, as a sentence without full stop.
+    /// Advice on what to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::AmbiguousImport { .. } => Some("write the version behind an `@`"),

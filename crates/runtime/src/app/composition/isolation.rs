@@ -1,4 +1,4 @@
-//! Which of its imports a dependency does not get, and how it is kept from them.
+//! The imports that a dependency does not get, and how it is kept from them.
 //!
 //! A component's rights reach its code by a few interfaces; all others only name types, or do nothing outside of the
 //! instance. [`right_of`] says which is which, and a test holds it against everything that Outport provides.
@@ -26,7 +26,7 @@ pub(crate) struct Isolated<'n> {
 }
 
 impl<'n> Isolated<'n> {
-    /// What `name` stands for, if it is such a name.
+    /// The meaning of `name`, if it is such a name.
     pub(crate) fn parse(name: &'n str) -> Option<Self> {
         let (number, import) = name.strip_prefix(PREFIX)?.split_once('-')?;
         Some(Isolated {

@@ -1,4 +1,4 @@
-//! Which export of a dependency satisfies which import of the main component.
+//! The match of each export of a dependency with an import of the main component.
 
 use outport_manifest::DependencyName;
 use wac_graph::types::{ItemKind, Types, WorldId, are_semver_compatible};
@@ -123,7 +123,7 @@ fn export_for<'e>(wanted: &str, exports: &[&'e str]) -> Result<&'e str, Composit
     }
 }
 
-/// Whether an import is an interface without functions, which nobody needs to implement.
+/// True if an import is an interface without functions, which nobody needs to implement.
 fn holds_types_alone(types: &Types, import: ItemKind) -> bool {
     match import {
         ItemKind::Instance(interface) => types[interface]

@@ -3,7 +3,8 @@ use super::*;
 /// A path, and where it leads: the route, what it names, and the rest.
 type Row = (&'static str, Option<(&'static str, &'static str, &'static str)>);
 
-/// Routes, and what Spin 4 makes of paths with them: found by running its router, the crate `routefinder` in version 0.5.4.
+/// Routes, and what Spin 4 makes of paths with them: found by running its router, the crate `routefinder` in version
+/// 0.5.4.
 const AS_IN_SPIN: &[(&str, &[Row])] = &[
     (
         "/ /... /a/... /a/:x /a/:x.txt /a/b /a/b/... /:x/c",
@@ -136,7 +137,8 @@ const AS_IN_SPIN: &[(&str, &[Row])] = &[
     ),
 ];
 
-/// What Spin gives to `/...`, since its router takes a dot at the beginning of a segment for one behind a name.
+/// The paths that Spin gives to `/...`, since its router takes a dot at the beginning of a segment for one behind a
+/// name.
 const UNLIKE_SPIN: &[(&str, &[Row])] = &[(
     "/... /.well-known/spin /.well-known/...",
     &[

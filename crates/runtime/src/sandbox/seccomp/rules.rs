@@ -1,4 +1,4 @@
-//! What is refused: lists of system calls, and of arguments.
+//! The rules that refuse: lists of system calls, and of arguments.
 
 use libc::c_long;
 use seccompiler::{BackendError, SeccompRule};
@@ -63,7 +63,8 @@ pub(super) fn system() -> Result<Rules, BackendError> {
     Ok(rules)
 }
 
-/// What a start needs and no guest: pairs of sockets for tokio, further filters, and noting that compiled code was used.
+/// The calls that a start needs and no guest does: pairs of sockets for tokio, further filters, and noting that
+/// compiled code was used.
 pub(super) fn start(times: FileTimes) -> Result<Rules, BackendError> {
     let mut rules: Rules = vec![
         (libc::SYS_seccomp, Vec::new()),
@@ -128,8 +129,9 @@ const NEVER_BY_PRCTL: &[u32] = &[
 ];
 const PR_SET_SECCOMP: u32 = number(libc::PR_SET_SECCOMP);
 
-/// What ioctl(2) is still for: whether something is a terminal and how large, how a descriptor behaves, how much there
-/// is to read or still to be sent, the numbers and names of network interfaces, and which pages of its memory the process has written.
+/// The remaining uses of ioctl(2): whether something is a terminal and how large, how a descriptor behaves, how much
+/// there is to read or still to be sent, the numbers and names of network interfaces, and which pages of its memory the
+/// process has written.
 const IOCTLS: &[u32] = &[
     0xc060_6610, // PAGEMAP_SCAN, for each memory that is used again
     0x5401,      // TCGETS

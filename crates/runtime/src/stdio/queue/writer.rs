@@ -119,8 +119,8 @@ impl QueueInner {
 /// Bytes that are written at once, as many as a pipe holds.
 const PIECE: usize = 64 << 10;
 
-/// How long to wait for a file that does not let one wait.
+/// The time to wait for a file that does not let one wait.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// How often losses are logged at most.
+/// The least time between two reports of losses.
 const INTERVAL: Duration = Duration::from_secs(10);
