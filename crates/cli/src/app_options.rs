@@ -19,7 +19,7 @@ use crate::defaults::defaults;
 use crate::failure::Failure;
 use crate::files::{Files, read_own_text, read_text, unreadable};
 
-/// Which app, and what its variables are.
+/// The app, and the values of its variables.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AppOptions {
     /// The app: a `spin.toml`, or the directory that it is in
@@ -102,7 +102,8 @@ impl AppOptions {
             let shown = text::path(&path);
             let error = Diagnostic::error(format!("`{shown}` is WebAssembly, not the manifest of an app"));
             let advice = format!(
-                "a component without a manifest runs with `outport run {shown}`, or answers HTTP with `outport serve {shown}`"
+                "a component without a manifest runs with `outport run {shown}`, or answers HTTP with \
+                 `outport serve {shown}`"
             );
             return Err(error.helped_by(advice));
         }
@@ -178,7 +179,7 @@ fn conceal_secrets(read: &Reading<Manifest>, files: &mut Files) {
     }
 }
 
-/// What cannot be read is told of by whoever reads it.
+/// True if the file begins as WebAssembly. A file that cannot be read is told of by whoever reads it.
 fn is_webassembly(path: &Path) -> bool {
     let mut magic = [0; 4];
     let read = regular_file::open(path).and_then(|mut file| file.read_exact(&mut magic));

@@ -1,9 +1,9 @@
-//! What keeps an app from running, as it is told.
+//! The problems that keep an app from running, as they are told.
 
 use outport_check::{Code, Diagnostic};
 use outport_runtime::app::{AppProblem, AppProblemKind};
 
-/// What to tell of a problem, with the code that it has in `check` too.
+/// The message for a problem, with the code that it has in `check` too.
 pub(crate) fn diagnostic(problem: &AppProblem) -> Diagnostic {
     let code = match &problem.kind {
         AppProblemKind::Component(_) | AppProblemKind::NotFetched { .. } => Code::Unusable,

@@ -1,4 +1,4 @@
-//! Where decisions are written to: opened while the process still may, written to later.
+//! The outputs that decisions are written to: opened while the process still may, written to later.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use outport_runtime::stdio;
 
 use crate::failure::Failure;
 
-/// What is recorded, where, and whether anything is done that is not.
+/// The options of the audit log: what is recorded, where, and whether anything is done that is not recorded.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct AuditOptions {
     /// Write every decision, and what came of it, to a file as a line of JSON; `-` is standard error
@@ -25,7 +25,7 @@ pub(crate) struct AuditOptions {
     audit_required: bool,
 }
 
-/// What `--audit-log` names.
+/// The output that `--audit-log` names.
 #[derive(Debug)]
 pub(crate) enum AuditOutput {
     /// `-`.
@@ -34,7 +34,7 @@ pub(crate) enum AuditOutput {
     File(AuditFile),
 }
 
-/// Whether anything is done that is not recorded.
+/// The choice whether anything is done that is not recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Record {
     /// Nothing.

@@ -13,12 +13,12 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::{ListOf, parse_entries};
 
-/// Where the entries stand.
+/// The place where the entries stand.
 pub(crate) static ENTRIES_OPTION: LazyLock<Location> = LazyLock::new(|| Location::Option {
     name: "--allowed-outbound-hosts".into(),
 });
 
-/// What a manifest would say.
+/// The options for what a manifest would say.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Guest options")]
 pub(crate) struct AuthorOptions {
@@ -36,7 +36,7 @@ pub(crate) struct AuthorOptions {
 }
 
 impl AuthorOptions {
-    /// What the guest may reach.
+    /// The entries that say what the guest may reach.
     pub(crate) fn entries(&self) -> Result<Vec<Entry>, Failure> {
         let mut diagnostics: Vec<Diagnostic> = Vec::new();
         let entries = parse_entries(

@@ -17,9 +17,9 @@ use crate::files::{read_bytes, unreadable};
 #[derive(Clone, Default)]
 pub(crate) struct ClientTlsProfiles {
     list: Vec<(Vec<ComponentId>, Arc<TlsProfile>)>,
-    /// Where each component is named.
+    /// The place where each component is named.
     named: Vec<(ComponentId, Location)>,
-    /// What they were made of: the sections as they are written, and the files.
+    /// The input that they were made of: the sections as they are written, and the files.
     made_of: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! Where a manifest writes defaults of variables, in text that could not be read whole.
+//! The places where a manifest writes defaults of variables, in text that could not be read whole.
 //!
 //! A default may be secret, and the declaration says so. Where a mistake is in the declaration, what was read may not
 //! know that any more: a misspelt `secret`, a second declaration of the same name, a table that is never closed. So the

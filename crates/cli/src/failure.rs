@@ -1,4 +1,4 @@
-//! Why a command did not do what it is for, and the status that it exits with.
+//! The failure of a command: the reason why it did not do what it is for, and the status that it exits with.
 
 use outport_check::Diagnostic;
 
@@ -8,7 +8,7 @@ use crate::terminal::Terminal;
 /// A command that came to nothing.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// What was given cannot be used: exit status 2.
+    /// The input cannot be used: exit status 2.
     Unusable {
         /// All that is wrong.
         diagnostics: Vec<Diagnostic>,

@@ -45,7 +45,7 @@ impl Files {
         self.sources.file(path).map(|file| file.text().to_owned())
     }
 
-    /// What messages may quote.
+    /// The texts that messages may quote.
     pub(crate) fn sources(&self) -> &Sources {
         &self.sources
     }
@@ -70,7 +70,7 @@ fn text_of(file: File) -> io::Result<String> {
     String::from_utf8(content_of(file)?).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
-/// What never ends is read to a limit only.
+/// The content of a file. One that never ends is read to a limit only.
 fn content_of(file: File) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let read = file.take(LONGEST + 1).read_to_end(&mut content)?;
@@ -83,7 +83,7 @@ fn content_of(file: File) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// What to tell of a file that cannot be read; `what` is what it is for.
+/// The message for a file that cannot be read; `what` is what it is for.
 pub(crate) fn unreadable(path: &Path, what: &str, error: &io::Error) -> Diagnostic {
     let shown = text::path(path);
     match error.kind() {

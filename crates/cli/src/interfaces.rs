@@ -1,4 +1,4 @@
-//! What the code of a component imports and exports, for findings.
+//! The imports and exports of a component's code, for findings.
 
 use outport_check::Interfaces;
 use outport_runtime::component::Component;

@@ -1,7 +1,8 @@
 //! The second layer, in the kernel, as the operator wants it.
 //!
 //! It is entered before the process has a second thread, so what the process opens for itself is opened here, just
-//! before: the place for compiled code, with the process that writes to it, and the audit log. Listeners are open already.
+//! before: the place for compiled code, with the process that writes to it, and the audit log. Listeners are open
+//! already.
 
 use std::path::Path;
 
@@ -21,7 +22,7 @@ use crate::operator_options::OperatorOptions;
 use crate::reach::writable_by;
 use crate::terminal::Terminal;
 
-/// Whether to enter.
+/// The options that say whether the process enters the kernel's sandbox.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SandboxOptions {
     /// Give up in the kernel what no guest needs: listening, raw sockets, running programs, writing files elsewhere
@@ -46,14 +47,14 @@ enum KernelSandbox {
     Required,
 }
 
-/// What was opened before, and what the kernel holds.
+/// The outputs that were opened before, and what the kernel holds.
 pub(crate) struct Inside {
     pub(crate) code: CompiledCode,
     pub(crate) audit: Option<AuditOutput>,
     pub(crate) held: Held,
 }
 
-/// What the kernel holds; nothing if nobody asked it to.
+/// The rules that the kernel holds; nothing if nobody asked it to.
 pub(crate) struct Held(Option<Enforced>);
 
 impl Held {
@@ -69,7 +70,7 @@ impl Held {
 }
 
 impl SandboxOptions {
-    /// Whether the kernel holds those who compile.
+    /// The confinement of those who compile.
     pub(crate) fn confinement(&self) -> Confinement {
         match self.kernel_sandbox {
             KernelSandbox::Off => Confinement::None,
@@ -133,7 +134,8 @@ impl OperatorOptions {
         if let Some(config) = self.runtime_config_file()
             && let Some(shared) = writable_by(&config, directories)
         {
-            let advice = "it decides what guests may reach when it is read again; keep it in a directory that none is shown";
+            let advice = "it decides what guests may reach when it is read again; keep it in a directory that none \
+                          is shown";
             warn(terminal, &what("runtime config file", &config, shared), advice);
         }
         Ok(())
@@ -161,7 +163,7 @@ fn enter(sandbox: &Sandbox, demand: Demand, terminal: Terminal) -> Result<Option
     }
 }
 
-/// What is held and what is not, and why.
+/// The sentence that says what is held and what is not, and why.
 fn unheld(enforced: &Enforced, gap: &Gap) -> String {
     let Gap { why, .. } = gap;
     format!(

@@ -1,4 +1,4 @@
-//! How much a guest, and the clients of a server, may use up (policy clause Q-3).
+//! Limits on what a guest, and the clients of a server, may use up.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -63,7 +63,8 @@ pub(crate) struct ServerLimitOptions {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = number(1, u32::MAX))]
     max_connections: u32,
 
-    /// Connections of one client (an IPv4 address, a /64 of IPv6) at a time; further ones are closed [default: half of all]
+    /// Connections of one client (an IPv4 address, a /64 of IPv6) at a time; further ones are closed [default: half of
+    /// all]
     #[arg(long, value_name = "N", value_parser = number(1, u32::MAX))]
     max_connections_per_client: Option<u32>,
 
@@ -144,7 +145,7 @@ impl ServerLimitOptions {
         })
     }
 
-    /// What clients may take up, as it was asked for.
+    /// The bounds on what clients may take up, as they were asked for.
     pub(crate) fn server(&self) -> ServerLimits {
         let number = |number| usize::try_from(number).unwrap_or(usize::MAX);
         let mut limits = ServerLimits::default();

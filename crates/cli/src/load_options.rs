@@ -1,4 +1,4 @@
-//! How much it may take to get a component ready, before any guest runs (policy clause ISO-7).
+//! Limits on getting a component ready, before any guest runs (ISO-7).
 
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ impl LoadOptions {
             .map_or(DEFAULT_BYTES, |Size(bytes)| bytes as u64)
     }
 
-    /// Where the process keeps what it can make again.
+    /// The directory where the process keeps what it can make again.
     pub(crate) fn cache(&self) -> CacheDirectory {
         let chosen = self
             .cache_dir

@@ -23,12 +23,12 @@ pub(crate) struct Network {
     _refresher: Option<Refresher>,
 }
 
-/// How long a start waits for the addresses of the denied names.
+/// The time that a start waits for the addresses of the denied names.
 const FIRST_ROUND: Duration = Duration::from_secs(5);
 
 impl Network {
-    /// Puts the operator's settings in force, as they were read from `options` with `files`. Where denied names are to be
-    /// resolved, waits until each was tried. Whatever changes later is put in force by [`Reload`].
+    /// Puts the operator's settings in force, as they were read from `options` with `files`. Where denied names are to
+    /// be resolved, waits until each was tried. Whatever changes later is put in force by [`Reload`].
     pub(crate) fn open(
         options: &OperatorOptions,
         settings: &OperatorSettings,

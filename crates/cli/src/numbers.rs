@@ -129,8 +129,10 @@ pub(crate) fn bounded_idle(text: &str) -> Result<Duration, String> {
 /// A time that is neither `none` nor nothing, for a client.
 pub(crate) fn bounded_client(text: &str) -> Result<Duration, String> {
     let Time(time) = text.parse()?;
-    time.filter(|time| !time.is_zero())
-        .ok_or_else(|| "write a time of more than `0s`, such as `60s`: a client neither leaves at once nor stays for ever".into())
+    time.filter(|time| !time.is_zero()).ok_or_else(|| {
+        "write a time of more than `0s`, such as `60s`: a client neither leaves at once nor stays for ever"
+            .into()
+    })
 }
 
 fn split_unit(text: &str) -> (&str, &str) {

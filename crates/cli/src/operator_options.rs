@@ -98,7 +98,7 @@ pub(crate) struct OperatorOptions {
     pub(crate) sandbox: SandboxOptions,
 }
 
-/// What the operator's options, environment and runtime config file say, in one.
+/// The settings that the operator's options, environment and runtime config file say, in one.
 pub(crate) struct OperatorSettings {
     pub(crate) operator: Operator,
     /// Empty: the system's.
@@ -109,7 +109,7 @@ pub(crate) struct OperatorSettings {
     pub(crate) client_tls: ClientTlsProfiles,
     /// Settings of outgoing HTTP.
     pub(crate) http: OutboundHttp,
-    /// What is worth saying about the runtime config file.
+    /// The remarks on the runtime config file.
     pub(crate) remarks: Vec<Diagnostic>,
 }
 
@@ -122,7 +122,7 @@ impl OperatorSettings {
         Err(anyhow::anyhow!("not started because of {count} warning(s), as `--deny-warnings` asks").into())
     }
 
-    /// What becomes of the denied names.
+    /// The treatment of the denied names.
     pub(crate) fn denied_names(&self) -> DeniedNames {
         if self.resolve_disallowed {
             DeniedNames::Resolved
@@ -132,7 +132,7 @@ impl OperatorSettings {
     }
 }
 
-/// What Spin calls the runtime config file in the environment.
+/// The variable of the environment in which Spin has the runtime config file.
 const SPINS_CONFIG_VARIABLE: &str = "RUNTIME_CONFIG_FILE";
 
 const DENIED_VARIABLE: &str = "OUTPORT_DISALLOWED_OUTBOUND_HOSTS";
@@ -332,7 +332,7 @@ pub(crate) fn parse_entries(
     entries
 }
 
-/// What entries of a list do.
+/// The effect of the entries of a list.
 #[derive(Clone, Copy)]
 pub(crate) enum ListOf {
     Allowed,

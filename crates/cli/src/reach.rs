@@ -1,4 +1,4 @@
-//! What guests can change by way of the directories that they are shown.
+//! The changes that guests can make by way of the directories that they are shown.
 
 use std::path::{Path, PathBuf};
 

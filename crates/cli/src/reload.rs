@@ -1,4 +1,4 @@
-//! The operator's settings, read again while guests run (policy clause DL-9).
+//! The operator's settings, read again while guests run (DL-9).
 //!
 //! ```text
 //! SIGHUP ───────────────────────────────┐
@@ -152,7 +152,7 @@ impl Watch {
     }
 }
 
-/// What has been seen of the file.
+/// The state of the file as it was seen last.
 struct Debounce {
     loaded: Option<String>,
     /// Something else than what was loaded, seen in the last look.
@@ -163,13 +163,13 @@ struct Debounce {
     told_gone: bool,
 }
 
-/// What a look comes to.
+/// The result of a look.
 #[derive(Debug)]
 enum Seen {
     Nothing,
     Change,
     Gone(io::Error),
-    /// It says what it said before it was gone.
+    /// The file says what it said before it was gone.
     Back,
 }
 
@@ -272,13 +272,13 @@ fn read_plain(path: &Path) -> io::Result<String> {
     }
 }
 
-const NO_FILE: &str = "The operator's list stays as it was at start: there is no file, named by `--runtime-config-file`, \
-    that could say something else now";
+const NO_FILE: &str = "The operator's list stays as it was at start: there is no file, named by \
+    `--runtime-config-file`, that could say something else now";
 
 const BACK: &str =
     "The runtime config file is back, and says what it said; the operator's list stays in force";
 
-/// How often the file is looked at. A change is in force after two looks.
+/// The time between two looks at the file. A change is in force after two looks.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Looks without a file before that is said: editors take a file away for a moment.

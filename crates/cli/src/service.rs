@@ -15,10 +15,11 @@ use crate::signals::StopSignals;
 use crate::spin_environment;
 use crate::terminal::Terminal;
 
-/// Where and how to serve.
+/// The options of a server: where and how to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServiceOptions {
-    /// Serve at this address; port 0 takes a free one. `SPIN_HTTP_LISTEN_ADDR` is read as with Spin [default: 127.0.0.1:3000]
+    /// Serve at this address; port 0 takes a free one. `SPIN_HTTP_LISTEN_ADDR` is read as with Spin [default:
+    /// 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR:PORT", env = "OUTPORT_LISTEN", hide_env_values = true, value_parser = address)]
     listen: Option<SocketAddr>,
 
@@ -49,7 +50,8 @@ impl ServiceOptions {
         let limits = asked.within(descriptors::raise_limit(), self.limits.workers());
         if limits.connections < FEW_CONNECTIONS.min(asked.connections) {
             tracing::warn!(
-                "there are descriptors for {} connections of clients at a time, not for {}: raise the limit (`ulimit -n`)",
+                "there are descriptors for {} connections of clients at a time, not for {}: raise the limit \
+                 (`ulimit -n`)",
                 limits.connections,
                 asked.connections
             );
@@ -106,10 +108,10 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// Where a server is reached unless something else is wanted: from this machine.
+/// The address where a server is reached unless something else is wanted: from this machine.
 const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
 
-/// How long a server that has nothing to finish takes to end.
+/// The time that a server that has nothing to finish takes to end.
 const MOMENT: Duration = Duration::from_millis(100);
 
 /// So few connections that a handful of clients has all of them.

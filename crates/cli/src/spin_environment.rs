@@ -1,4 +1,4 @@
-//! What Spin's commands read of the environment, for operators who come from there.
+//! The variables of the environment that Spin's commands read, for operators who come from there.
 //!
 //! | variable | here |
 //! | --- | --- |

@@ -1,4 +1,4 @@
-//! What `run`, `serve` and `up` have in common: the way from options to guests that run.
+//! The start that `run`, `serve` and `up` share: the way from options to guests that run.
 //!
 //! ```text
 //! options ─► Startup ─────────────► Inside ──────────────────► Ready ─────────────► guests, until all is over
@@ -32,14 +32,14 @@ pub(crate) struct Startup<'o> {
     pub(crate) settings: OperatorSettings,
 }
 
-/// What the guests of a command need of the process.
+/// The needs that the guests of a command have of the process.
 pub(crate) struct Needs<'d> {
-    /// What they may write to.
+    /// The directories that they may write to.
     pub(crate) directories: &'d [Directory],
     pub(crate) allocation: Allocation,
     /// Memory for all of them together.
     pub(crate) memory: MemoryCeiling,
-    /// What becomes of output that nobody reads.
+    /// The treatment of output that nobody reads.
     pub(crate) when_full: WhenFull,
     /// Says what the kernel holds.
     pub(crate) tell: fn(Terminal, &str),

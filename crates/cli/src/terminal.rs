@@ -1,4 +1,4 @@
-//! What Outport says: to standard error, as much as was asked for, in colour where a person looks at it.
+//! Outport's messages: to standard error, as much as was asked for, in colour where a person looks at it.
 //!
 //! Once guests may run, nobody waits for standard error ([`stdio`]); before that, and in commands that run none, it is
 //! written in place.
@@ -31,7 +31,7 @@ pub(crate) struct Terminal {
     own_times: Times,
 }
 
-/// Whether lines about what happens while guests run begin with the time.
+/// The choice whether lines about what happens while guests run begin with the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Times {
     /// Somebody reads them later.
@@ -41,7 +41,7 @@ enum Times {
 }
 
 impl Times {
-    /// What a line of now begins with.
+    /// The text that a line of now begins with.
     fn prefix(self) -> String {
         match self {
             Self::Shown => format!("{} ", Timestamp::now()),
@@ -84,17 +84,17 @@ impl Terminal {
         }
     }
 
-    /// How to colour what is not said through the methods here.
+    /// The colours of what is not said through the methods here.
     pub(crate) fn paint(self) -> Colours {
         self.paint
     }
 
-    /// Whether more than usual is to be said.
+    /// True if more than usual is to be said.
     pub(crate) fn is_verbose(self) -> bool {
         self.volume == Volume::Verbose
     }
 
-    /// Whether anything but errors is to be said.
+    /// True if nothing but errors is to be said.
     pub(crate) fn is_quiet(self) -> bool {
         self.volume == Volume::Quiet
     }
@@ -201,7 +201,7 @@ fn write(lines: &str) {
     }
 }
 
-/// Where the log is written to, each event at once.
+/// The writer of the log, each event at once.
 struct Log;
 
 impl Write for Log {
@@ -218,7 +218,7 @@ impl Write for Log {
 /// Warnings of one kind that are shown at start.
 const MOST_WARNINGS: usize = 20;
 
-/// How long the end waits for whoever reads.
+/// The time that the end waits for whoever reads.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 const LOG_VARIABLE: &str = "OUTPORT_LOG";
@@ -251,7 +251,7 @@ fn chosen_log(text: &str) -> Result<EnvFilter, Failure> {
     })
 }
 
-/// What is wrong with one part, of what the library takes for the name of a module that logs nothing.
+/// The mistake in one part that the library takes for the name of a module that logs nothing.
 fn slip_in(part: &str) -> Option<String> {
     if part.is_empty() {
         return None;

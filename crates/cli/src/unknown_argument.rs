@@ -1,8 +1,8 @@
 //! Options and commands of other programs, and what to do in their place here.
 //!
-//! The command line's parser suggests the option that is spelled alike, which for `--deny` is `--deny-warnings`, and for
-//! `--disable-pooling` even `--disallowed-outbound-hosts`: not what was meant. Its line of usage repeats the options that
-//! were given, also by the environment: not what anybody typed.
+//! The command line's parser suggests the option that is spelled alike, which for `--deny` is `--deny-warnings`, and
+//! for `--disable-pooling` even `--disallowed-outbound-hosts`: not what was meant. Its line of usage repeats the
+//! options that were given, also by the environment: not what anybody typed.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use outport_manifest::nearest;
@@ -114,9 +114,9 @@ const FOREIGN_COMMANDS: [(&str, &str); 6] = [
 /// An option that other programs have.
 struct Foreign {
     names: &'static [&'static str],
-    /// What it is called here, in the commands that have it.
+    /// The option of the same purpose here, in the commands that have it.
     option: Option<&'static str>,
-    /// What to do in the other commands.
+    /// The advice in the other commands.
     elsewhere: &'static str,
 }
 
@@ -172,8 +172,8 @@ const FOREIGN: [Foreign; 24] = [
     ),
     missing(
         &["--net", "--network"],
-        "there are no networks to choose from: what a component may reach stands in the `allowed_outbound_hosts` of its \
-         `spin.toml`, and `outport run` and `outport serve` have `--allowed-outbound-hosts`",
+        "there are no networks to choose from: what a component may reach stands in the `allowed_outbound_hosts` of \
+         its `spin.toml`, and `outport run` and `outport serve` have `--allowed-outbound-hosts`",
     ),
     renamed(
         &[

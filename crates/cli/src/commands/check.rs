@@ -76,7 +76,7 @@ pub(super) fn check(options: &Options, terminal: Terminal) -> Result<i32, Failur
     })
 }
 
-/// How many entries were changed.
+/// The number of entries that were changed.
 fn fix_manifest(report: &Report) -> Result<usize, Failure> {
     let unusable = |error: &dyn std::fmt::Display| Failure::unusable(Diagnostic::error(error.to_string()));
     let path = report.manifest.path();
@@ -100,7 +100,7 @@ fn fix_manifest(report: &Report) -> Result<usize, Failure> {
 const MOST_ROUNDS: usize = 4;
 
 impl Options {
-    /// What is found once all has been changed that can be.
+    /// The findings once all has been changed that can be.
     fn fixed(&self, mut report: Report, app: &AppOptions, terminal: Terminal) -> Result<Report, Failure> {
         let mut changed = 0;
         for _ in 0..MOST_ROUNDS {

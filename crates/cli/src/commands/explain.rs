@@ -212,7 +212,7 @@ fn ids(app: &ResolvedApp) -> impl Iterator<Item = &ComponentId> {
         .map(|component| &component.id.value)
 }
 
-/// Whom a destination is explained for.
+/// The policy that a destination is explained for, if there is only one.
 fn only(policies: &[Policy]) -> Result<&Policy, Failure> {
     let error = match policies {
         [policy] => return Ok(policy),

@@ -1,4 +1,4 @@
-//! What `run` and `serve` share: a component that no manifest names.
+//! The shared part of `run` and `serve`: a component that no manifest names.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,8 +16,8 @@ use crate::author_options::ENTRIES_OPTION;
 use crate::failure::Failure;
 use crate::startup::{Ready, Startup};
 
-/// Tells what is odd about the entries and about the operator's settings (policy clause VAL-1). What the component imports
-/// plays no part: nobody wrote down that it needs what it imports.
+/// Tells what is odd about the entries and about the operator's settings (VAL-1). What the component
+/// imports plays no part: nobody wrote down that it needs what it imports.
 ///
 /// # Errors
 ///

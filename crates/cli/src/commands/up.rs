@@ -152,7 +152,8 @@ impl Options {
         ))
     }
 
-    /// Where the files of the app will be copied to, if it has any: what the process still writes to then.
+    /// The directories that the files of the app will be copied to, if it has any: those that the process still writes
+    /// to then.
     fn copies(&self, manifest: &Manifest) -> Vec<Directory> {
         let has_files =
             |component: &Component| self.wants(&component.id.value) && !component.files.is_empty();

@@ -20,12 +20,12 @@ use crate::operator_options::OperatorOptions;
 use crate::terminal::Terminal;
 use crate::unmatched;
 
-/// What is known of the code of an app.
+/// The facts that are known of the code of an app.
 #[derive(Default)]
 pub(super) struct ExaminedCode {
     /// Imports and exports of the components whose code could be read.
     pub(super) interfaces: HashMap<ComponentId, Interfaces>,
-    /// What would keep the app from running.
+    /// The findings that would keep the app from running.
     pub(super) findings: Vec<Diagnostic>,
 }
 
@@ -80,7 +80,7 @@ impl ExaminedCode {
     }
 }
 
-/// Where the source has a mistake the manifest has an empty one.
+/// True if the component has a source. Where the source has a mistake the manifest has an empty one.
 fn has_source(component: &Component) -> bool {
     !matches!(&component.source.value, Source::Path(path) if path.is_empty())
 }

@@ -36,7 +36,7 @@ pub(super) struct Report {
     pub(super) outcome: Outcome,
 }
 
-/// What the exit status says.
+/// The outcome, which the exit status tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Nothing fails.
@@ -107,7 +107,7 @@ impl Report {
             .filter(move |finding| file_of(finding) == Some(&*own))
     }
 
-    /// What is known of imports and exports has told of a missing export already.
+    /// Adds findings of the code, without those that the imports and exports have told of already.
     fn add_code(&mut self, found: Vec<Diagnostic>) {
         let is_told = |finding: &Diagnostic| {
             let same = |told: &Diagnostic| told.code == finding.code && told.component == finding.component;
@@ -144,7 +144,7 @@ impl Report {
     }
 }
 
-/// What was told of an option or a file, as a finding of `check`: with a code and a place, and without the value.
+/// A message about an option or a file, as a finding of `check`: with a code and a place, and without the value.
 fn as_finding(diagnostic: &Diagnostic) -> Diagnostic {
     let command = Location::Option {
         name: "outport check".into(),

@@ -1,5 +1,5 @@
-//! What `up` tells about an app before it runs: where each component is reached, what each may reach, what the
-//! operator says to it, and what is odd.
+//! The summary of an app that `up` prints before it runs: where each component is reached, what each may reach, what
+//! the operator says to it, and what is odd.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -24,12 +24,12 @@ use crate::unmatched;
 pub(super) struct Summary<'a> {
     pub(super) written: &'a ResolvedApp,
     pub(super) settings: &'a OperatorSettings,
-    /// What is worth saying about what the operator and the author wrote.
+    /// The remarks on what the operator and the author wrote.
     pub(super) remarks: &'a [Diagnostic],
     pub(super) app: &'a App,
-    /// Where it is served, if it is.
+    /// The address where it is served, if it is.
     pub(super) address: Option<SocketAddr>,
-    /// Which components run.
+    /// The components that run.
     pub(super) wanted: &'a dyn Fn(&ComponentId) -> bool,
 }
 
@@ -56,14 +56,15 @@ impl Summary<'_> {
         terminal.show_first(&findings, files, "; `outport check` tells them");
     }
 
-    /// How many of the remarks are warnings.
+    /// The number of warnings among the remarks.
     pub(super) fn warnings(&self) -> usize {
         let findings = self.findings();
         let all = self.remarks.iter().chain(&findings);
         all.filter(|remark| remark.severity == Severity::Warning).count()
     }
 
-    /// What `check` would warn of (policy clause VAL-1). What a trigger lacks has kept the app from starting already.
+    /// The warnings that `check` would give (VAL-1). What a trigger lacks has kept the app from starting
+    /// already.
     fn findings(&self) -> Vec<Diagnostic> {
         let components = self.written.components();
         let interfaces: HashMap<&ComponentId, Interfaces> = self
@@ -121,7 +122,7 @@ impl Summary<'_> {
         aligned(wanted.map(|id| (id.to_string(), reach(self.written.entries_of(id)))))
     }
 
-    /// What the operator denies and lifts; nothing where there is nothing to say.
+    /// The settings with which the operator denies and lifts; nothing where there is nothing to say.
     fn operator(&self) -> Vec<String> {
         let operator = &self.settings.operator;
         let networks = operator.deny.blocked_networks().iter().map(ToString::to_string);
@@ -174,7 +175,7 @@ impl Summary<'_> {
             .collect()
     }
 
-    /// What traps when it is called, each component once: a line, or with `-v` all of it.
+    /// Mentions the imports that trap when they are called, each component once: a line, or with `-v` all of it.
     fn mention_imports(&self, terminal: Terminal) {
         let responders = self.app.router.iter().map(|entry| entry.component.guest());
         let commands = self.app.commands.iter().map(|command| command.guest());
@@ -211,7 +212,7 @@ fn url(trigger: &HttpTrigger, address: SocketAddr) -> String {
     }
 }
 
-/// What a component may reach by its author's word.
+/// The destinations that a component may reach by its author's word.
 fn reach(entries: &[Entry]) -> String {
     match entries {
         [] => "nothing".into(),
