@@ -230,7 +230,10 @@ fn parse_port_spec(text: &str) -> Result<PortSpec, Mistake<'_>> {
                 range.ok_or_else(|| EntryProblem::Ports(PortsError::Empty(text.to_owned())))
             })
     } else {
-        port(text).map(|port| PortSpec::Inclusive(PortRange::one(port).unwrap_or(PortRange::ALL)))
+        port(text).and_then(|port| {
+            let one = PortRange::one(port).map(PortSpec::Inclusive);
+            one.ok_or(EntryProblem::Ports(PortsError::Zero))
+        })
     };
     parsed.map_err(|problem| problem.at(text))
 }
