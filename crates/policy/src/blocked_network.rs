@@ -87,7 +87,7 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
 
 /// The reason why an item of `block_networks` cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no network to block: {problem}", crate::text::excerpt(text))]
+#[error("`{}` is not a network to block: {problem}", crate::text::excerpt(text))]
 pub struct BlockedNetworkError {
     text: String,
     problem: String,

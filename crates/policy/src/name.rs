@@ -157,7 +157,7 @@ pub enum NameError {
     #[error("this is the address {0}, not a name")]
     IsAddress(Address),
     /// Ends in a number, like an IPv4 address, but is none.
-    #[error("a name cannot end in a number, and this is no IPv4 address either")]
+    #[error("a name cannot end in a number, and this is not an IPv4 address either")]
     BadAddress,
 }
 

@@ -17,7 +17,7 @@ pub enum EntryProblem {
     #[error("it has no scheme; sockets need `*://`, HTTP needs `http://` or `https://` before the host")]
     NoScheme,
     /// A scheme with another sign behind it than `://`, such as `http//example.com`.
-    #[error("between the scheme `{0}` and the host stands `://`")]
+    #[error("`://` belongs between the scheme `{0}` and the host")]
     Separator(&'static str),
     /// Several entries in one string, such as `https://a.example,https://b.example`.
     #[error("these are several entries in one string: each is a string of its own")]
@@ -68,7 +68,7 @@ pub enum EntryProblem {
     #[error("this is the address {0} in another spelling; write addresses in dotted decimal")]
     NumericIpv4(Address),
     /// A network with bits set behind its prefix.
-    #[error("the address has bits set behind the prefix; the network that it lies in is {network}")]
+    #[error("the address has bits set beyond the prefix; the network that it lies in is {network}")]
     HostBits {
         /// The network that was probably meant.
         network: IpNet,
@@ -116,7 +116,7 @@ pub enum EntryProblem {
     #[error("`self` is reached by HTTP only: write `http://self`")]
     SelfIsHttp,
     /// Something between the host and the port.
-    #[error("`{}` does not belong behind the host; a port is written `:PORT`", text::excerpt(.0))]
+    #[error("`{}` does not belong after the host; a port is written `:PORT`", text::excerpt(.0))]
     Trailing(String),
 }
 
