@@ -355,7 +355,7 @@ fn a_bad_result_hides_the_value_of_a_secret() {
     assert!(!shown.contains("hunter"), "{shown}");
     assert!(shown.contains("`x` = `***`"), "{shown}");
     assert!(
-        shown.contains("why is not told, since a value is secret"),
+        shown.contains("the reason is not shown, since a value is secret"),
         "{shown}"
     );
 }

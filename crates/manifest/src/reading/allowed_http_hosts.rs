@@ -77,7 +77,7 @@ fn entries_of(found: &mut Findings, written: &Located<String>) -> Option<Vec<Str
             Some(entries.into())
         }
         _ => {
-            let help = "write a host and perhaps a port, such as `example.com:8080`; \
+            let help = "write a host, with or without a port, such as `example.com:8080`; \
                         `allowed_outbound_hosts` takes more";
             found.report(
                 &written.span,

@@ -81,7 +81,7 @@ fn read_base(found: &mut Findings, node: Node<'_>) {
         &base.span,
         Mistake::Unsupported {
             key: "base".into(),
-            consequence: ", as in Spin 4: each route would lie elsewhere",
+            consequence: ", as in Spin 4: each route would be at another path",
             help: "write it in front of each `route`, and remove `base`",
         },
     );

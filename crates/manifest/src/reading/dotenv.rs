@@ -198,7 +198,7 @@ impl Reader<'_> {
                 }
                 let known = above.get(&name);
                 value.push_str(
-                    known.ok_or("`$` stands for a line above only, and there is none; write `\\$`")?,
+                    known.ok_or("`$NAME` can only stand for a line above, and there is none; write `\\$`")?,
                 );
             }
             // No environment has one, and a file that does is none of variables.

@@ -26,7 +26,7 @@ pub enum Mistake {
         message: String,
     },
     /// A key or table stands there twice; the first one was read.
-    #[error("`{}` is there a second time", text::quote(key))]
+    #[error("`{}` is given twice", text::quote(key))]
     DuplicateKey {
         /// The key as it is written.
         key: String,
@@ -160,7 +160,7 @@ pub enum Mistake {
         error: VariableNameError,
     },
     /// A variable without a value.
-    #[error("the variable `{}` is neither required nor has it a default", text::quote(&name.to_string()))]
+    #[error("the variable `{}` is not required and has no default", text::quote(&name.to_string()))]
     VariableWithoutValue {
         /// The variable.
         name: VariableName,
@@ -316,7 +316,7 @@ impl Mistake {
                     .into(),
             ),
             Self::DnsServer { .. } => {
-                Some("write an IP address, and perhaps a port, such as `9.9.9.9:53`".into())
+                Some("write an IP address, with or without a port, such as `9.9.9.9:53`".into())
             }
             Self::VariableNotSet { name, secret } => {
                 let [option, variable] = [name.to_string(), name.environment_variable()];

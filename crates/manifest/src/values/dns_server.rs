@@ -45,7 +45,7 @@ pub enum DnsServerError {
     #[error("it is not an IP address")]
     NotAnAddress,
     /// `9.9.9.9:0`
-    #[error("port 0 is none to send queries to")]
+    #[error("no queries can be sent to port 0")]
     PortZero,
 }
 

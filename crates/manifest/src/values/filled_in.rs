@@ -33,7 +33,7 @@ impl fmt::Display for FilledIn {
         }
         match &self.error {
             Some(error) => write!(f, ": {error}"),
-            None => f.write_str("; why is not told, since a value is secret"),
+            None => f.write_str("; the reason is not shown, since a value is secret"),
         }
     }
 }

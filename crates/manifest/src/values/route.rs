@@ -240,13 +240,13 @@ pub enum RouteError {
     #[error("`...` can only stand at the end")]
     RestNotLast,
     /// `/*rest`
-    #[error("`{}` gives the rest of the path a name; it has none, write `...`", text::quote(.0))]
+    #[error("`{}` gives the rest of the path a name, which it cannot have: write `...`", text::quote(.0))]
     NamedRest(String),
     /// `/a/../b`
     #[error("a request path never holds `{0}`")]
     DotSegment(String),
     /// `/:`
-    #[error("`:` needs a name behind it, such as `:id`")]
+    #[error("`:` needs a name after it, such as `:id`")]
     Unnamed,
     /// `{ private = false }`
     #[error("`private` can only be `true`; write a path to make it public")]

@@ -11,7 +11,7 @@ pub enum SourceError {
     #[error("the digest does not start with `sha256:`")]
     DigestKind,
     /// A digest that is too short, too long or not hexadecimal.
-    #[error("the digest is not 64 hexadecimal digits behind `sha256:`")]
+    #[error("the digest is not 64 hexadecimal digits after `sha256:`")]
     DigestLength,
     /// A URL of another kind than HTTP.
     #[error("the URL is neither `https://` nor `http://`")]
