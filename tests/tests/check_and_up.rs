@@ -176,7 +176,7 @@ fn an_import_that_nobody_provides_is_a_note() {
     assert_eq!(told(&report), ["component.trapped-import 8:12"]);
     let message = report["findings"][0]["message"].as_str().unwrap();
     assert!(
-        message.contains("`web` imports what Outport has not: `"),
+        message.contains("`web` imports what Outport does not provide: `"),
         "{message}"
     );
     // People get a line, unless they ask for more.

@@ -377,7 +377,7 @@ fn what_cannot_be_asked_is_exit_code_2() {
         (APP, &["--component=nobody", "db.example.com"], "`web`"),
         (&two, &["db.example.com"], "`--component web`, `--component job`"),
         (APP, &["--diff=none.json"], "none.json"),
-        (APP, &["--diff=spin.toml"], "no effective policy"),
+        (APP, &["--diff=spin.toml"], "not an effective policy"),
         (
             APP,
             &["--disallowed-outbound-hosts=example.com"],
@@ -394,7 +394,7 @@ fn what_cannot_be_asked_is_exit_code_2() {
 
 #[test]
 fn an_assumption_that_no_question_uses_is_told() {
-    let unused = "what is assumed of `db.exmple.com` is not used";
+    let unused = "the assumption about `db.exmple.com` is not used";
     let rows: &[(&[&str], bool)] = &[
         (&["--dns=db.exmple.com=192.0.2.1", "tcp://10.0.0.5:5432"], true),
         (&["--dns=db.exmple.com=192.0.2.1"], true),

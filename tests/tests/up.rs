@@ -460,11 +460,11 @@ fn what_spin_reads_of_the_environment_is_acted_on_or_said_not_to_be() {
         ),
         (
             &[("SPIN_STATE_DIR", "state")],
-            "`SPIN_STATE_DIR` is set and not acted on: nothing is stored yet",
+            "`SPIN_STATE_DIR` is set and has no effect: nothing is stored yet",
         ),
         (
             &[("SPIN_LOG_DIR", "logs")],
-            "`SPIN_LOG_DIR` is set and not acted on",
+            "`SPIN_LOG_DIR` is set and has no effect",
         ),
         (
             &[("OUTPORT_RUNTIME_CONFIG_FILE", "none.toml")],

@@ -59,7 +59,7 @@ codes! {
     /// A range of ports that leaves its end out (VAL-4).
     HalfOpen = "entry.half-open", Warning, "a range of ports leaves its last number out";
     /// An entry that is not in its canonical spelling (AL-1).
-    Spelling = "entry.spelling", Note, "an entry has a canonical spelling that is another";
+    Spelling = "entry.spelling", Note, "an entry is not in its canonical spelling";
     /// An entry for a protocol without an interface (AL-9).
     NoEffect = "entry.no-effect", Warning, "an entry is for a protocol that Outport has no interface for";
     /// Sockets without an entry for them (VAL-4).
@@ -84,7 +84,7 @@ codes! {
     NoFiles = "component.no-files", Warning, "no file matches a pattern of `files`";
     /// A denied wildcard, whose names cannot be resolved ahead (DL-5).
     WildcardDeny = "operator.wildcard-deny", Note,
-        "the addresses of names below a denied wildcard are not known ahead";
+        "the addresses of names below a denied wildcard are not known in advance";
     /// The command line or the environment has something that cannot be used.
     Input = "operator.input", Error, "an option, an environment variable or a file that was given cannot be used";
     /// A file with expectations cannot be read.

@@ -184,7 +184,7 @@ impl Diagnostic {
         };
         Self {
             message: format!(
-                "`{}`: {}; it has to do with a secret",
+                "`{}`: {}; the rest is not shown, since it would tell a secret",
                 text::excerpt(entry.text()),
                 code.meaning()
             ),

@@ -1539,7 +1539,7 @@ fn a_file_of_tests_with_a_mistake_is_refused_in_words_of_who_wrote_it() {
         ),
         (
             "[[test]]\ndestination = 'a.example'\ndestination = 'a.example'",
-            "the key is there a second time",
+            "the key is given twice",
             "",
         ),
     ];

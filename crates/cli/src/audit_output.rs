@@ -61,7 +61,7 @@ impl AuditOptions {
                 "`--audit-required` needs an audit log in a file, and `-` is standard error",
             );
             return Err(Failure::unusable(error.helped_by(
-                "whether somebody keeps what standard error gets is not known here; name a file: `--audit-log FILE`",
+                "Outport cannot tell whether standard error is kept; name a file: `--audit-log FILE`",
             )));
         }
         let mut log = output.into_log()?;

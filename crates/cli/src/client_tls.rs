@@ -80,7 +80,7 @@ impl ClientTlsProfiles {
         unknown
             .take(MOST_UNKNOWN)
             .map(|(id, location)| {
-                let message = format!("`client_tls` is for a component `{id}`, which the app has not");
+                let message = format!("`client_tls` is for a component `{id}`, which the app does not have");
                 let warning = Diagnostic::warning(message)
                     .coded(Code::Input)
                     .at(location.clone());

@@ -21,7 +21,7 @@ pub(crate) fn compiled_code(
         Some(directory) => match (CompiledCode::in_directory(&directory), holder(&directory, guests)) {
             (Ok(code), None) => return code,
             (Ok(_), Some(shared)) => format!(
-                "the guest can write to `{}`, which `--dir {}` shows it",
+                "the guest can write to `{}`, which `--dir {}` opens to it",
                 directory.display(),
                 shared.host.display()
             ),
@@ -29,7 +29,7 @@ pub(crate) fn compiled_code(
         },
     };
     let warning = Diagnostic::warning(format!("compiled code is not kept: {refused}"))
-        .helped_by("each start compiles anew; `--cache-dir DIR` names a directory to keep it in");
+        .helped_by("each start compiles again; `--cache-dir DIR` names a directory to keep it in");
     terminal.show(&warning, &Files::default());
     CompiledCode::nowhere()
 }

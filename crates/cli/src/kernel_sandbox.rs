@@ -121,21 +121,21 @@ impl OperatorOptions {
     fn keep_from(&self, directories: &[Directory], terminal: Terminal) -> Result<(), Failure> {
         let what = |file: &str, path: &Path, shared: &Directory| {
             let (path, host) = (text::path(path), text::path(&shared.host));
-            format!("the guest can write to the {file} `{path}`, by `{host}`, which `--dir` shows it")
+            format!("the guest can write to the {file} `{path}`, through `{host}`, which `--dir` opens to it")
         };
         if let Some(log) = self.audit.file()
             && let Some(shared) = writable_by(log, directories)
         {
             let error = Diagnostic::error(what("audit log", log, shared));
             return Err(Failure::unusable(
-                error.helped_by("keep the log in a directory that no guest is shown"),
+                error.helped_by("keep the log in a directory that no guest can write to"),
             ));
         }
         if let Some(config) = self.runtime_config_file()
             && let Some(shared) = writable_by(&config, directories)
         {
-            let advice = "it decides what guests may reach when it is read again; keep it in a directory that none \
-                          is shown";
+            let advice = "it decides what guests may reach when it is read again; keep it in a directory that no \
+                          guest can write to";
             warn(terminal, &what("runtime config file", &config, shared), advice);
         }
         Ok(())
@@ -153,11 +153,15 @@ fn enter(sandbox: &Sandbox, demand: Demand, terminal: Terminal) -> Result<Option
         }
         Err(error) if demand == Demand::Everything => Err(Failure::unusable(
             Diagnostic::error(format!("there is no kernel sandbox: {error}"))
-                .helped_by("`--kernel-sandbox on` takes what there is"),
+                .helped_by("`--kernel-sandbox on` makes do with what there is"),
         )),
         Err(error) => {
             let what = format!("the kernel sandbox was not entered: {error}");
-            warn(terminal, &what, "`--kernel-sandbox required` does not start then");
+            warn(
+                terminal,
+                &what,
+                "`--kernel-sandbox required` does not start without it",
+            );
             Ok(Some(Enforced::default()))
         }
     }

@@ -30,7 +30,7 @@ pub(crate) struct LimitOptions {
     #[arg(long, value_name = "TIME", value_parser = working_time)]
     max_cpu_time: Option<Time>,
 
-    /// How long one instance may live [default: none; answering a request 10m]
+    /// Time that one instance may live [default: none; answering a request 10m]
     #[arg(long, value_name = "TIME", value_parser = working_time)]
     max_time: Option<Time>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct LimitOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct ServerLimitOptions {
-    /// How long a guest may take to begin its response
+    /// Time for a guest to begin its response
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = working_time)]
     response_timeout: Time,
 
@@ -55,7 +55,7 @@ pub(crate) struct ServerLimitOptions {
     #[arg(long, value_name = "N", default_value_t = Reuse::default().concurrency, value_parser = at_least_one)]
     max_instance_concurrent_reuse_count: NonZeroU32,
 
-    /// How long an instance of WASI 0.3 waits for a further request before it ends; `0s` ends it at once
+    /// Time that an instance of WASI 0.3 waits for a further request before it ends; `0s` ends it at once
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = bounded_idle)]
     idle_instance_timeout: Duration,
 
@@ -68,7 +68,7 @@ pub(crate) struct ServerLimitOptions {
     #[arg(long, value_name = "N", value_parser = number(1, u32::MAX))]
     max_connections_per_client: Option<u32>,
 
-    /// How long a client may stop sending a body or reading a response, and leave a connection of HTTP/2 idle
+    /// Time for which a client may stop sending a body or reading a response, and leave a connection of HTTP/2 idle
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = bounded_client)]
     client_timeout: Duration,
 
@@ -76,7 +76,7 @@ pub(crate) struct ServerLimitOptions {
     #[arg(long, value_name = "N", value_parser = number(1, 1024))]
     workers: Option<u32>,
 
-    /// How long running requests may go on after Ctrl-C; `none` waits for all of them
+    /// Time that running requests get after Ctrl-C; `none` waits for all of them
     #[arg(long, value_name = "TIME", default_value = "10s")]
     grace: Time,
 }

@@ -62,7 +62,7 @@ pub(crate) struct OperatorOptions {
 
     /// Do not deny the addresses that denied names resolve to
     ///
-    /// Look-ups of denied names and requests to them are refused all the same, but who knows such an address can
+    /// Look-ups of denied names and requests to them are refused all the same, but whoever knows such an address can
     /// connect to it, where an entry permits the address itself: a literal, a network, or `*`.
     #[arg(long)]
     no_resolve_disallowed: bool,
@@ -306,7 +306,7 @@ impl OperatorOptions {
                 Ok(server) => servers.push(server.0),
                 Err(error) => wrong.push(
                     bad_value("--dns-server", text, &error)
-                        .helped_by("write an IP address, and perhaps a port, such as `9.9.9.9:53`"),
+                        .helped_by("write an IP address, with or without a port, such as `9.9.9.9:53`"),
                 ),
             }
         }

@@ -272,11 +272,10 @@ fn read_plain(path: &Path) -> io::Result<String> {
     }
 }
 
-const NO_FILE: &str = "The operator's list stays as it was at start: there is no file, named by \
-    `--runtime-config-file`, that could say something else now";
+const NO_FILE: &str = "The operator's list stays as it was at start: no file to load again was named with \
+    `--runtime-config-file`";
 
-const BACK: &str =
-    "The runtime config file is back, and says what it said; the operator's list stays in force";
+const BACK: &str = "The runtime config file is back, and has not changed; the operator's list stays in force";
 
 /// The time between two looks at the file. A change is in force after two looks.
 const LOOK: Duration = Duration::from_millis(250);

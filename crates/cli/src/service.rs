@@ -57,7 +57,7 @@ impl ServiceOptions {
             );
         } else if limits.connections < asked.connections {
             tracing::info!(
-                "{} connections of clients at a time, for which there are descriptors, not {}",
+                "there are descriptors for {} connections of clients at a time, not for {}",
                 limits.connections,
                 asked.connections
             );
@@ -74,7 +74,7 @@ pub(crate) async fn finish(mut server: Server, mut signals: StopSignals, termina
     server.stop();
     let ended = async {
         if timeout(MOMENT, server.ended()).await.is_err() {
-            terminal.dated().say("Stopping; once more to stop at once");
+            terminal.dated().say("Stopping; a second signal stops at once");
             server.ended().await;
         }
     };
@@ -103,7 +103,8 @@ fn address(text: &str) -> Result<SocketAddr, String> {
             "write the address too: `127.0.0.1:{port}`, or `0.0.0.0:{port}` for all of this machine's"
         )),
         _ => Err(format!(
-            "write an IP address, such as `127.0.0.1:{port}` or `[::1]:{port}`; of names only `localhost` is one"
+            "write an IP address, such as `127.0.0.1:{port}` or `[::1]:{port}`; `localhost` is the only name \
+             that is taken"
         )),
     }
 }
@@ -132,7 +133,7 @@ mod tests {
             ("127.0.0.1", Err("a port too")),
             ("127.0.0.1:", Err("an IP address and a port")),
             ("127.0.0.1:http", Err("an IP address and a port")),
-            ("example.com:80", Err("of names only `localhost`")),
+            ("example.com:80", Err("`localhost` is the only name")),
             ("::1:3000x", Err("an IP address and a port")),
             (":3000", Err("the address too")),
         ];

@@ -63,7 +63,7 @@ pub(crate) fn not_acted_on() -> Vec<Diagnostic> {
     warnings
         .into_iter()
         .map(|(name, why)| {
-            let message = format!("`{name}` is set and not acted on: {why}");
+            let message = format!("`{name}` is set and has no effect: {why}");
             Diagnostic::warning(message)
                 .coded(Code::Input)
                 .at(place_of(&name))

@@ -156,7 +156,7 @@ impl Terminal {
         let Some(error) = streams.finish(LAST_WORDS) else {
             return status;
         };
-        let lost = Diagnostic::error(format!("standard output was not written to its end: {error}"));
+        let lost = Diagnostic::error(format!("standard output was not written completely: {error}"));
         self.show(&lost, &Files::default());
         streams.finish(LAST_WORDS);
         status.max(1)
@@ -240,7 +240,7 @@ fn chosen_log(text: &str) -> Result<EnvFilter, Failure> {
         }
     };
     filter.map_err(|wrong| {
-        let message = format!("`{}` says not what to log: {wrong}", text::excerpt(text));
+        let message = format!("`{}` does not say what to log: {wrong}", text::excerpt(text));
         let location = Location::Environment {
             variable: LOG_VARIABLE.into(),
         };

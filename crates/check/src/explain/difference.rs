@@ -44,7 +44,7 @@ pub struct Gained {
 #[non_exhaustive]
 pub enum DocumentError {
     /// Not JSON of the right shape.
-    #[error("this is no effective policy: {0}")]
+    #[error("this is not an effective policy: {0}")]
     Shape(#[from] serde_json::Error),
     /// Another version than 1.
     #[error("this is an effective policy of version {0}; this Outport knows version 1")]

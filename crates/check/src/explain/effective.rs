@@ -168,7 +168,8 @@ fn effective(entry: &Entry, kept_out: &KeptOut<'_>) -> EffectiveEntry {
             left: LeftOfEntry::Blocked,
             minus: vec![Minus {
                 what: "all of it".to_owned(),
-                because: "Outport has no interface that speaks its scheme, and it gives no socket".to_owned(),
+                because: "Outport has no interface that speaks its scheme, and it permits no socket"
+                    .to_owned(),
             }],
         };
     }

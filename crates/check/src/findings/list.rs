@@ -77,7 +77,7 @@ fn spelling(entry: &Entry) -> Option<Diagnostic> {
         return None;
     }
     let message = format!(
-        "`{}` is spelled unlike its canonical form",
+        "`{}` is not in its canonical spelling",
         text::excerpt(entry.text())
     );
     let fix = written_span(entry).map(|span| Fix::Replace {

@@ -129,12 +129,12 @@ fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic>
         return None;
     }
     let message = format!(
-        "`{}` imports what Outport has not: {}",
+        "`{}` imports what Outport does not provide: {}",
         text::excerpt(subject.id),
         list_imports(interfaces.trapped.iter().map(String::as_str))
     );
     let brief = format!(
-        "`{}` imports {}, which Outport has not: a call ends it; `-v` lists them",
+        "`{}` imports {}, which Outport does not provide: a call ends it; `-v` lists them",
         text::excerpt(subject.id),
         sum_up_imports(interfaces.trapped.iter().map(String::as_str))
     );

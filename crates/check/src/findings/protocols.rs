@@ -51,12 +51,12 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Diagnostic> {
     let text = text::excerpt(entry.text());
     let message = if whole {
         format!(
-            "`{text}` permits nothing: Outport has no interface that speaks {}, and such an entry gives no socket",
+            "`{text}` permits nothing: Outport has no interface that speaks {}, and such an entry permits no socket",
             names.join(" or ")
         )
     } else {
         format!(
-            "{} in `{text}` permits nothing: Outport has no interface that speaks it, and it gives no socket",
+            "{} in `{text}` permits nothing: Outport has no interface that speaks it, and it permits no socket",
             names.join(" and ")
         )
     };

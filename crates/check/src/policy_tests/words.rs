@@ -18,7 +18,7 @@ pub(super) fn in_words_of_authors(said: &str, written: &str) -> (String, Option<
         return (message, help);
     }
     match said {
-        "duplicate key" => ("the key is there a second time".to_owned(), None),
+        "duplicate key" => ("the key is given twice".to_owned(), None),
         _ => (said.to_owned(), None),
     }
 }

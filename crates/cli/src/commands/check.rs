@@ -38,7 +38,7 @@ pub(crate) struct Options {
     #[command(flatten)]
     app: AppOptions,
 
-    /// How to report
+    /// Format of the report
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 

@@ -50,11 +50,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "OLD.json", conflicts_with = "destinations")]
     diff: Option<PathBuf>,
 
-    /// How to answer
+    /// Format of the answer
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// What to explain
+    /// Destinations to explain
     #[arg(value_name = "DESTINATION")]
     destinations: Vec<Question>,
 
@@ -124,11 +124,11 @@ impl Options {
             if (asked(name) && !name.is_localhost()) || is_denied || !told.insert(name) {
                 continue;
             }
-            let warning = Diagnostic::warning(format!("what is assumed of `{name}` is not used"));
+            let warning = Diagnostic::warning(format!("the assumption about `{name}` is not used"));
             let why = if name.is_localhost() {
                 "`localhost` has addresses of its own, whatever is assumed".to_owned()
             } else {
-                "no destination that is asked about has this name, and the operator denies none of this name"
+                "no destination that is asked about has this name, and the operator denies no host of this name"
                     .to_owned()
             };
             Terminal::new(false, false).show(&warning.helped_by(why), files);

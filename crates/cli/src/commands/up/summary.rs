@@ -53,7 +53,7 @@ impl Summary<'_> {
         terminal.show_all(self.remarks, files);
         self.mention_imports(terminal);
         let findings = self.findings();
-        terminal.show_first(&findings, files, "; `outport check` tells them");
+        terminal.show_first(&findings, files, "; `outport check` shows them");
     }
 
     /// The number of warnings among the remarks.
