@@ -100,7 +100,7 @@ impl<F: FnMut(&str) + Send + 'static> LineWriter for Terminal<F> {
 
     fn lost(&mut self, lost: u64) {
         (self.0)(&format!(
-            "denied or failed: {lost} more, which came too fast to be told"
+            "denied or failed: {lost} more, which came too fast to be shown"
         ));
     }
 
@@ -181,7 +181,7 @@ fn line_of(word: &str, counted: &Counted<'_, DenialKey>) -> String {
         Counted::Beyond(component, beyond) => {
             let component = text::message(component);
             format!(
-                "{word}: component `{component}` {beyond} more, not told one by one: `--audit-log` records each"
+                "{word}: component `{component}` {beyond} more, not shown one by one: `--audit-log` records each"
             )
         }
     }
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(
             reported.take(),
             [format!(
-                "denied: component `web` {beyond} more, not told one by one: `--audit-log` records each"
+                "denied: component `web` {beyond} more, not shown one by one: `--audit-log` records each"
             )]
         );
     }

@@ -167,8 +167,8 @@ impl Drop for Lines {
             return;
         }
         let cause = match (counts.stuck.load(Ordering::Relaxed), stands_still) {
-            (true, _) => ": it could not be written to the end",
-            (false, true) => ": what it goes to stands still",
+            (true, _) => ": it could not be written completely",
+            (false, true) => ": its output has stalled",
             (false, false) => "",
         };
         tracing::warn!("{} not written{cause}", lost(lines, self.what));

@@ -172,7 +172,7 @@ fn open(path: &Path, written: &Path) -> Result<File, AuditLogError> {
 fn for_a_file(path: &Path, written: &Path) -> Result<(), AuditLogError> {
     match std::fs::metadata(path) {
         Ok(there) if !there.is_file() => {
-            let error = io::Error::other("it was a file and is none any more");
+            let error = io::Error::other("it was a file and no longer is one");
             Err(cannot_open(written, error))
         }
         _ => Ok(()),

@@ -173,7 +173,7 @@ fn sentence(error: &str) -> &'static str {
         "dns-timeout" | "temporary-resolver-failure" => "the name servers failed or were silent",
         "permanent-resolver-failure" => "the name servers refuse to answer for it",
         "tls-certificate-error" => "its certificate is not valid for this name, or not trusted",
-        "tls-protocol-error" | "tls-alert-received" => "TLS could not be agreed on",
+        "tls-protocol-error" | "tls-alert-received" => "the TLS handshake failed",
         "connection-reset" | "connection-aborted" | "connection-broken" | "connection-terminated" => {
             "the connection was broken off"
         }

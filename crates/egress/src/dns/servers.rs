@@ -99,7 +99,7 @@ impl Servers {
                         unanswered = Some(lasting(unanswered, error));
                     }
                     Err(NoResponse::Unusable(error)) => {
-                        tracing::debug!(%question, server = index, %error, "a DNS server's answer is of no use");
+                        tracing::debug!(%question, server = index, %error, "a DNS server's answer cannot be used");
                         unanswered = Some(lasting(unanswered, error));
                     }
                 }
