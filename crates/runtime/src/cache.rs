@@ -135,7 +135,9 @@ impl CompiledCode {
             Ok(component) => Some(component),
             Err(error) => {
                 let error = format_args!("{error:#}");
-                tracing::debug!(file = name, %error, "compiled code is broken, and is made anew");
+                tracing::debug!(file = name, %error, "compiled code is broken, and is compiled again");
+                // With a keeper this process has no right to remove it; the code that is compiled next takes its
+                // name.
                 if filing.keeper.is_none() {
                     filing.directory.remove(&*name);
                 }
@@ -168,7 +170,7 @@ impl CompiledCode {
                 // A directory that is there, but on a full disk or one that nobody can write to.
                 if filing.is_some() && !self.told.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
-                        "compiled code could not be written to its directory, and each start compiles anew; \
+                        "compiled code could not be written to its directory, and each start compiles again; \
                          `--cache-dir DIR` names another one"
                     );
                 }
@@ -183,7 +185,7 @@ impl CompiledCode {
                     .map_err(invalid)
             }
             (Compiled::Kept, None) => Err(CompileError::Failed {
-                reason: "its code was kept where there is no place for it".into(),
+                reason: "its code was kept, and there is no directory for it".into(),
             }),
         }
     }

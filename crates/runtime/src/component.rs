@@ -58,7 +58,7 @@ pub enum ComponentError {
         source: io::Error,
     },
     /// A directory, pipe, socket or device.
-    #[error("`{}` is not opened: {source}", .path.display())]
+    #[error("`{}` was not opened: {source}", .path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
@@ -98,7 +98,7 @@ pub enum ComponentError {
         found: String,
     },
     /// The manifest says what the file hashes to, and it does not.
-    #[error("`{}` is not the file that the digest in the manifest stands for", text::path(.path))]
+    #[error("`{}` does not have the digest that the manifest gives", text::path(.path))]
     WrongDigest {
         /// The file.
         path: PathBuf,
@@ -148,7 +148,7 @@ impl ComponentError {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::NotAFile { .. } => {
-                Some("give the path of a file; write what comes out of a program into one first")
+                Some("give the path of a file; write the output of a program to one first")
             }
             Self::Missing { .. } => Some("build the component first, or correct the path"),
             Self::CoreModule { .. } => Some(
@@ -425,7 +425,7 @@ fn is_text(bytes: &[u8]) -> bool {
 fn describe(bytes: &[u8]) -> String {
     match bytes {
         [] => "is empty".into(),
-        [b'\0', b'a', b's', b'm', ..] => "is cut short, or of a version that is not known".into(),
+        [b'\0', b'a', b's', b'm', ..] => "is cut short, or of an unknown version".into(),
         [0x7f, b'E', b'L', b'F', ..] => "is a native program or library".into(),
         _ => format!("begins with `{}`", bytes[..bytes.len().min(8)].escape_ascii()),
     }
@@ -449,7 +449,7 @@ mod tests {
         let read = |path: &Path| read(path, None).expect_err("it is not a component").to_string();
         assert_eq!(
             read(Path::new("/dev/zero")),
-            "`/dev/zero` is not opened: it is a device, not a file"
+            "`/dev/zero` was not opened: it is a device, not a file"
         );
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long.wasm");
@@ -474,7 +474,7 @@ mod tests {
             (b"", "`x` is not WebAssembly: it is empty"),
             (
                 b"\0asm",
-                "`x` is not WebAssembly: it is cut short, or of a version that is not known",
+                "`x` is not WebAssembly: it is cut short, or of an unknown version",
             ),
             (b"\0asm\x01\0\0\0", "`x` is a core module, not a component"),
             (b" (module)", "`x` is WebAssembly text, not a component"),

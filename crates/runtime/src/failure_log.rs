@@ -103,7 +103,7 @@ fn count(component: &str, counted: &Counted<'_, What>, tell: &mut dyn FnMut(Leve
             format!("{what} ({})", times(*again))
         }
         Counted::Beyond((), beyond) => {
-            format!("component `{component}` failed {beyond} more times, not told one by one")
+            format!("component `{component}` failed {beyond} more times, not shown one by one")
         }
     };
     tell(Level::WARN, &line);
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(
             told.take(),
             [format!(
-                "component `web` failed {} more times, not told one by one",
+                "component `web` failed {} more times, not shown one by one",
                 1000 - BUDGET.lines
             )]
         );

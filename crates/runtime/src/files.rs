@@ -97,7 +97,7 @@ pub enum FilesError {
         most: u64,
     },
     /// Patterns that compare too much.
-    #[error("to compare the patterns with all the files is too much work")]
+    #[error("comparing the patterns with all the files is too much work")]
     TooLaborious,
     /// More than is copied.
     #[error("the files of one component have more than {most} bytes together")]

@@ -105,7 +105,7 @@ pub struct HoldsTooMuch {
 
 /// A guest had parts that waited side by side, each on a stack of its own, until others had hardly any left.
 #[derive(Debug, thiserror::Error)]
-#[error("has more parts that wait at a time than there are stacks for")]
+#[error("has more parts that wait at the same time than there are stacks for")]
 pub struct TooManyStacks;
 
 /// The budget that the engine asks before an instance grows. All of it counts in the [`Account`].

@@ -35,7 +35,7 @@ fn define<T: Send + 'static>(interface: &mut LinkerInstance<'_, T>, function: &s
 async fn random(length: u64) -> wasmtime::Result<Vec<u8>> {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if length > MOST {
-        wasmtime::bail!("{length} random bytes were asked for at a time, and {MOST} are the most");
+        wasmtime::bail!("{length} random bytes were asked for at once, and {MOST} are the most");
     }
     let mut bytes = vec![0; length];
     for (number, piece) in bytes.chunks_mut(PIECE).enumerate() {

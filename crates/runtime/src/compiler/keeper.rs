@@ -192,7 +192,7 @@ fn collect(mut from: &UnixStream, watch: &mut Watch, parent: Option<Pid>) -> io:
 /// The answer of a compiler that ended by itself.
 fn conclude(mut said: Vec<u8>, status: Option<WaitStatus>) -> Answer {
     let Some(status) = status else {
-        return Answer::Failed("nobody knows how it ended".into());
+        return Answer::Failed("how it ended is not known".into());
     };
     if let Some(signal) = status.terminating_signal() {
         return match signal {

@@ -218,7 +218,10 @@ impl LocalReply {
         let (status, text) = match self {
             Self::NoHost => (StatusCode::BAD_REQUEST, "the request names no host\n"),
             Self::ManyHosts => (StatusCode::BAD_REQUEST, "the request names several hosts\n"),
-            Self::BadHost => (StatusCode::BAD_REQUEST, "the request names a host that is none\n"),
+            Self::BadHost => (
+                StatusCode::BAD_REQUEST,
+                "the request names a host that is not valid\n",
+            ),
             Self::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),
             Self::NoSlot => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are running\n"),
             Self::NoMemory => (

@@ -235,7 +235,7 @@ impl Common {
         if slot.is_none() {
             self.turned_away.tell(|| {
                 format!(
-                    "a connection of {} was closed, which has {} already, as many as one client may have",
+                    "a connection of {} was closed: it has {} already, as many as one client may have",
                     client.address(),
                     self.of_one_client
                 )
@@ -260,7 +260,7 @@ impl Common {
     fn sum_up(&self) {
         self.not_accepted.sum_up("cannot accept connections");
         self.turned_away
-            .sum_up("connections were closed of clients who had as many as one may have");
+            .sum_up("connections were closed, of clients that had as many as one may have");
         self.router.sum_up();
     }
 }

@@ -79,7 +79,7 @@ impl CompositionError {
     /// Advice on what to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::AmbiguousImport { .. } => Some("write the version behind an `@`"),
+            Self::AmbiguousImport { .. } => Some("write the version after an `@`"),
             Self::AmbiguousExport { .. } => Some("name the one that is meant: `export = \"…\"`"),
             Self::NoSuchExport { .. } => Some("name the export that has the same type: `export = \"…\"`"),
             _ => None,
