@@ -106,14 +106,19 @@ fn embedded_in(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     let at = |i: [usize; 4]| Some(Ipv4Addr::from(i.map(|i| octets[i])));
     let low = at([12, 13, 14, 15]);
     match ip.segments() {
+        // `::` and `::1` are IPv6 addresses of their own.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [None; 4],
+        // IPv4-compatible (RFC 4291, section 2.5.5.1), translated (RFC 2765) and NAT64 (RFC 6052).
         [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
             [low, None, None, None]
         }
+        // RFC 8215; where the address is depends on the prefix, and octet 8 is left out (RFC 6052, section 2.2).
         [0x64, 0xff9b, 1, ..] => {
             local_nat64([at([6, 7, 9, 10]), at([7, 9, 10, 11]), at([9, 10, 11, 12]), low])
         }
+        // 6to4 (RFC 3056).
         [0x2002, ..] => [at([2, 3, 4, 5]), isatap(ip), None, None],
+        // Teredo (RFC 4380): its server, and its client with all bits inverted.
         [0x2001, 0, ..] => [
             at([4, 5, 6, 7]),
             low.map(|client| Ipv4Addr::from(!u32::from(client))),
@@ -138,6 +143,7 @@ fn local_nat64(layouts: [Option<Ipv4Addr>; 4]) -> [Option<Ipv4Addr>; 4] {
 
 fn isatap(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     match ip.segments() {
+        // RFC 5214, section 6.1: with the bit for global addresses and without.
         [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => {
             Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
         }

@@ -34,6 +34,7 @@ pub fn redundant(entries: &[Entry]) -> Vec<Redundant<'_>> {
     // One entry that covers another is the better reason, so those go first. What the rest of the list does not cover
     // now it will not cover with fewer entries.
     let mut needs_several = Vec::new();
+    // From the end, so that of two that cover each other the first one stays.
     for (number, entry) in entries.iter().enumerate().rev() {
         let others = |owner: usize| owner != number && remains[owner];
         let filter = filter(entry, &others);

@@ -174,6 +174,8 @@ impl DenyList {
                     name: None,
                 });
             }
+            // The name is looked for once more: what was learned outlives the list that it was learned for, until the
+            // next refresh.
             self.learned.names_of(reading).find_map(|name| {
                 let by = DeniedBy::Entry(index.find_name(name, Side::Deny, protocol, port)?);
                 Some(DenyMatch {
@@ -241,6 +243,7 @@ impl DenyList {
         if !covers_sockets(reach, limits) {
             return None;
         }
+        // All ports are denied, so any of them finds the entry.
         self.refuses_name(name, chain, Protocol::Socket(Transport::Tcp), 1)
     }
 
@@ -268,6 +271,7 @@ impl DenyList {
         if self.blocked(address).is_none() && !covers_sockets(reach, limits) {
             return None;
         }
+        // As for a name, any port finds what denies it.
         self.refuses_address(address, Protocol::Socket(Transport::Tcp), 1)
     }
 
@@ -290,6 +294,7 @@ impl DenyList {
 fn covers_sockets(reach: impl Fn(Transport, u16) -> Option<u16>, limits: &RuntimeLimits) -> bool {
     let covers = |transport| {
         let mut port = 1;
+        // From the end of one range to the next, rather than port by port.
         while let Some(last) = reach(transport, port) {
             match last.checked_add(1) {
                 Some(next) => port = next,

@@ -58,6 +58,7 @@ struct InFlight {
     name: Name,
     number: u64,
     /// A later look-up of the name has settled, and nothing else remembers it any more.
+    // Atomic since the ticket is elsewhere; both are used under whatever guards the table.
     superseded: AtomicBool,
 }
 
@@ -129,6 +130,7 @@ impl Grants {
             number: self.next_ticket,
             superseded: AtomicBool::new(false),
         });
+        // Here, since nothing of this is called when a ticket is dropped.
         self.in_flight.retain(|own| own.strong_count() > 0);
         self.in_flight.push(Arc::downgrade(&ticket));
         Ticket(ticket)
@@ -190,6 +192,7 @@ impl Grants {
         }
         let granted = Arc::new(granted);
         let before = self.names.insert(name.clone(), Arc::clone(&granted));
+        // The new ones first, so that an address that stays is never without a name, and does not count as ended.
         for address in &granted.addresses {
             let here = self.addresses.entry(*address).or_default();
             match here.iter_mut().find(|own| own.name == name) {
@@ -205,6 +208,7 @@ impl Grants {
     }
 
     fn forget_least_recent(&mut self) {
+        // A walk over all names, a few hundred, and only where a new name comes to a full table.
         let oldest = self
             .names
             .iter()

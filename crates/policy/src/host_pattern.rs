@@ -64,6 +64,7 @@ impl HostPattern {
         if text.contains('*') {
             return Err(EntryProblem::Wildcard);
         }
+        // Before the brackets of an address: a network may have its prefix within them.
         if let Some((address, prefix)) = split_network(text) {
             return parse_network(address, prefix);
         }

@@ -97,6 +97,7 @@ impl Index {
                 return Some(Found { entry, by: *by });
             }
         }
+        // `*` last, so that what is found by the address itself is told as that.
         let id = self.any.find(side, protocol, port)?;
         Some(Found {
             entry: self.entry(id),

@@ -37,6 +37,7 @@ pub struct RuntimeLimits {
 impl RuntimeLimits {
     /// True if RL-1 refuses `port` on this address.
     pub(crate) fn shuts_loopback_port(&self, address: Address, port: u16) -> bool {
+        // The address last: it is read in every way that it can be.
         port < 1024 && !self.loopback_ports.contains(port) && address.reads_as_loopback()
     }
 

@@ -174,6 +174,7 @@ fn to_ascii(text: &str) -> Result<String, NameError> {
     if let Some(bad) = text.chars().find(|c| c.is_ascii() && !may_stand_in_a_name(*c)) {
         return Err(NameError::ForbiddenCharacter(bad));
     }
+    // With any hyphens, since such names are in use; lengths are looked at in `check_labels`, without the final dot.
     let ascii = Uts46::new()
         .to_ascii(
             text.as_bytes(),
@@ -218,6 +219,7 @@ fn ends_in_a_number(name: &str) -> bool {
 }
 
 fn numeric(name: &str) -> NameError {
+    // As the URL standard of the WHATWG reads it, and with it the programs that would resolve it.
     match url::Host::parse(name) {
         Ok(url::Host::Ipv4(ip)) => NameError::IsAddress(ip.into()),
         _ => NameError::BadAddress,

@@ -61,6 +61,8 @@ impl Peers {
         if self.last_sent.len() < self.most {
             return;
         }
+        // A walk over the table, and only for a peer that is new to a full one. Keeping it in order would cost each
+        // datagram.
         let oldest = self
             .last_sent
             .iter()

@@ -83,6 +83,7 @@ impl Policy {
             Ok(rule) => rule,
             Err(denial) => return Decision::Deny(denial),
         };
+        // Quotas last: what is not permitted anyway is told as that, however much is open.
         match self.quotas(attempt, situation) {
             Some(denial) => Decision::Deny(denial),
             None => Decision::Allow(Permit::new(rule, way_out(attempt))),
@@ -97,6 +98,7 @@ impl Policy {
         if let Some(denial) = self.hard(attempt, situation) {
             return vec![denial];
         }
+        // Both, since lifting the one leaves the other.
         let limits = [self.shut_transport_of(attempt), self.shut_remote_of(attempt)];
         let mut denials: Vec<Denial<'p>> = self
             .deny_list(attempt)
@@ -159,6 +161,8 @@ impl Policy {
             | Attempt::Send { remote }
             | Attempt::Dial { remote, .. }
             | Attempt::Receive { peer: remote } => unreachable_remote(remote),
+            // It has no port yet, and an unspecified address reads as loopback, of which the guard has its say
+            // (DNS-9).
             Attempt::Answer { address, .. } => address.reads_as_multicast().then_some(Reason::HardMulticast),
             Attempt::Request {
                 method: RequestMethod::Connect,
@@ -346,6 +350,7 @@ impl Policy {
         situation: &Situation<'p>,
     ) -> Result<Rule<'p>, Denial<'p>> {
         let protocol = Protocol::Socket(transport);
+        // An entry for the address itself needs no look-up, so it comes before the grants.
         if let Some(entry) = self.allow.permits_address(remote, protocol) {
             return Ok(Rule::Entry(entry));
         }
@@ -367,6 +372,7 @@ impl Policy {
                         entry,
                     });
                 }
+                // Not the end of it: another name may grant the same address, and not be denied.
                 Some(refusal) => {
                     denied = Some(
                         Denial::from(refusal)
@@ -386,6 +392,7 @@ impl Policy {
     }
 
     fn permits_lookup(&self, name: &Name) -> Result<Rule<'_>, Denial<'_>> {
+        // Such names never leave the app (AL-7), whatever wildcard covers them.
         if name.is_service_chaining() {
             return Err(Denial::new(Reason::DnsNameNotAllowed));
         }
@@ -422,6 +429,7 @@ impl Policy {
         let loopback = address.reads_as_loopback();
         let guarded = loopback || address.reads_as_link_local() || address.reads_as_multicast();
         let lifted = loopback && self.operator.limits.loopback_answers == Limit::Lifted;
+        // What the machine itself says (its hosts file, and Outport for `localhost`) is no stranger's word.
         if !guarded || lifted || name.is_localhost() || source != AnswerSource::Server {
             return Ok(());
         }
@@ -439,6 +447,7 @@ impl Policy {
     fn quotas<'p>(&'p self, attempt: &Attempt<'_>, situation: &Situation<'_>) -> Option<Denial<'p>> {
         let quotas = &self.operator.quotas;
         let usage = situation.usage;
+        // At the bound already: what is held is counted without the one that asks.
         let reached = |limit: Option<u32>, used: u32| limit.is_some_and(|limit| used >= limit);
         // Sockets and connections of HTTP share their bounds, but not the word for it.
         let too_many = |reason: Reason| {

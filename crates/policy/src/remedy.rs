@@ -102,6 +102,7 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
         Attempt::Request {
             scheme, host, port, ..
         } => url_entry(scheme, host, *port),
+        // The name is listed already: what the guard wants is an entry for the address itself.
         Attempt::Dial { scheme, remote, .. } if denial.reason() == Reason::DnsRebinding => {
             url_entry(scheme, &Host::Address(remote.address), remote.port)
         }

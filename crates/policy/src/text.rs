@@ -114,6 +114,7 @@ pub fn terminal_lines(text: &str) -> String {
 pub fn mask(c: char) -> char {
     match c {
         '\t' => ' ',
+        // Not seen, or changing the direction of what follows.
         '\u{ad}'
         | '\u{61c}'
         | '\u{180e}'

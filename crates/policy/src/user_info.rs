@@ -32,6 +32,7 @@ fn user_infos(word: &str) -> Vec<Range<usize>> {
     let mut start = 0;
     for (index, part) in word.split("://").enumerate() {
         let has_scheme = index > 0;
+        // The last one: a password may hold others.
         if let Some(at) = part.rfind('@') {
             let has_password = part[..at].find(':').is_some_and(|colon| colon + 1 < at);
             if has_scheme || (has_password && !is_versioned_name(&part[..at], &part[at + 1..])) {

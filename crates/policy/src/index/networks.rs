@@ -87,6 +87,8 @@ trait Number: Copy + Ord {
 impl<A: Number, T> Family<A, T> {
     /// Lays out networks, each given by its first and last address.
     fn compile(mut networks: Vec<(A, A, T)>) -> Self {
+        // The wider one first, so that what is open is nested: networks hold each other or are apart. Of equal ones
+        // the first stays, since sorting is stable.
         networks.sort_by_key(|(first, last, _)| (*first, Reverse(*last)));
         networks.dedup_by(|(first, last, _), (kept_first, kept_last, _)| {
             first == kept_first && last == kept_last

@@ -14,6 +14,7 @@ impl<Id: Copy + Ord> PortMap<Id> {
     /// Compiles the map. Where ranges overlap, the one that starts first keeps the ports: any entry that names a port
     /// will do, and one is enough.
     pub(crate) fn compile(mut ranges: Vec<(PortRange, Id)>) -> Self {
+        // With the number, so that of entries for the same ports the first one on the list is cited.
         ranges.sort_unstable_by_key(|(range, id)| (range.first(), *id));
         let mut free_from = 1;
         let mut kept = Vec::with_capacity(ranges.len());

@@ -33,6 +33,7 @@ impl<'p> Draft<'p> {
             draft.blocked(blocked);
         }
         for (address, name) in operator.deny.learned().iter() {
+            // Behind what is written: where both keep something out, what somebody wrote is told.
             draft.learned(address.ip().into(), name, operator.deny.entries());
         }
         draft
@@ -46,6 +47,7 @@ impl<'p> Draft<'p> {
     fn entry(&mut self, entry: &'p Entry) {
         self.owners.push(KeptOutBy::Entry(entry));
         for region in Region::denied_by(entry) {
+            // An entry has no other hosts.
             let Hosts::Pattern(host) = &region.hosts else {
                 continue;
             };

@@ -100,6 +100,7 @@ impl Rules {
 
     /// Each rule inside covers at most one of the names, so one more name than rules is enough.
     fn fresh_name(&self, live: &Live, filter: &Filter<'_>, name: impl Fn(usize) -> String) -> Search {
+        // No rule takes more than one of these names, but for those above all of them, which are taken off already.
         for n in 1..=self.len() + 1 {
             let Ok(name) = Name::parse(&name(n)) else {
                 return Search::GaveUp;
