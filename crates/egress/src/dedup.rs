@@ -105,6 +105,7 @@ impl<K: Grouped> Dedup<K> {
     /// Tells `count` what was only counted since the last time.
     pub fn drain(&mut self, now: Instant, mut count: impl FnMut(Counted<'_, K>)) {
         let mut again: Vec<_> = self.again.iter_mut().filter(|(_, again)| **again > 0).collect();
+        // The most often first: where there are more than lines, these are worth one.
         again.sort_unstable_by_key(|(_, again)| std::cmp::Reverse(**again));
         let mut lines: HashMap<K::Group, usize> = HashMap::new();
         for (key, again) in again {
@@ -120,6 +121,7 @@ impl<K: Grouped> Dedup<K> {
         for (group, told) in self.groups.drain().filter(|(_, told)| told.beyond > 0) {
             count(Counted::Beyond(&group, told.beyond));
         }
+        // Beyond what is remembered all of it starts anew, which needs no order among the keys.
         if self.again.len() >= self.budget.remembered {
             self.again.clear();
         }

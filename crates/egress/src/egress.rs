@@ -139,6 +139,7 @@ impl EgressBuilder {
     /// Adds a sink without which nothing is permitted: while it is not [available](AuditSink::is_available), every new
     /// attempt of every guest is refused (`audit.unavailable`). Default: none.
     pub fn required_sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
+        // It is told like any other, and asked as well.
         self.required.push(sink.clone());
         self.sink(sink)
     }

@@ -85,6 +85,8 @@ impl Enforcer {
     /// The enforcer of a part of an instance that has its number already.
     pub(crate) fn numbered(component: Arc<Component>, number: u64) -> Self {
         let policy = component.policy(component.process().policy.operator());
+        // Tables and turns keep the bounds of when the instance began: a list that is loaded later takes nothing from
+        // it.
         let quotas = &policy.operator().quotas;
         let turns = Semaphore::new(quotas.lookups_in_flight as usize);
         let state = State {
@@ -188,6 +190,7 @@ impl Enforcer {
     /// Judges what another attempt implies, which is judged beside it. That other one says what the layers in `exempt`
     /// have to say; this one need not.
     pub(crate) fn authorize_implied(&self, attempt: &Attempt<'_>, exempt: &[Layer]) -> Result<(), Denied> {
+        // Asked without telling first: a refusal by an exempt layer is no denial, and must not be told as one.
         match self.recheck(attempt, self.usage()) {
             Err(denied) if !exempt.contains(&denied.layer()) => {
                 self.authorize(attempt, self.usage()).map(drop)
@@ -245,6 +248,7 @@ impl Enforcer {
         };
         let (permit, decision) = self.decide(&mut state, &attempt, self.usage(), recording, now)?;
         let permit = self.bind(&attempt, permit, remote, decision)?;
+        // Only now, and under the lock of the decision: a peer whose datagram was refused may not answer (HL-4).
         state.peers.sent(peer, now);
         Ok(permit)
     }
@@ -306,6 +310,7 @@ impl Enforcer {
 
     /// Replaces the grants of the name that `ticket` stands for.
     pub(crate) fn settle_lookup(&self, ticket: Ticket, outcome: Outcome) {
+        // Behind a poisoned lock nothing is permitted any more, so no grant is missed.
         if let Ok(mut state) = self.state() {
             state.lookups -= 1;
             state.grants.settle(ticket, outcome, now());
@@ -373,6 +378,7 @@ impl Enforcer {
             usage,
             now: now(),
         };
+        // Decided once more: the permit that the guest had says where to, not why. Nobody is told or counted.
         match state.policy.decide(attempt, &situation) {
             Decision::Allow(permit) => match permit.rule() {
                 Rule::Grant { name, .. } => Some(name.to_string()),
@@ -427,6 +433,7 @@ impl Enforcer {
                     recorder.counters.allow();
                 }
                 if recording != Recording::Always || !recorder.wants(Verdict::Allow) {
+                    // No number is drawn where nobody is told of it: all threads share the counter.
                     return Ok((permit, DecisionId::default()));
                 }
                 let id = recorder.next_decision();
@@ -454,6 +461,8 @@ impl Enforcer {
 
     fn follow_operator(&self, state: &mut State) {
         let operator = self.process().policy.load();
+        // By address, since this is asked at each decision, and lists are long. The policy holds the one that it
+        // knows, so that no other can come to lie at its address.
         if !std::ptr::eq::<Operator>(state.policy.operator(), &**operator) {
             state.policy = self.component.policy(Arc::clone(&operator));
         }

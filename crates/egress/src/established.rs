@@ -19,6 +19,7 @@ use crate::http::DialTarget;
 use crate::process::connections::{Registration, Revocable};
 
 struct Established {
+    // Weak, all three: what is noted here keeps no instance, and no socket, from ending.
     enforcer: Weak<Enforcer>,
     /// The system's socket, as long as there is one.
     socket: Weak<OwnedFd>,

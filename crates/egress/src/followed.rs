@@ -71,6 +71,7 @@ impl Followed {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
         });
+        // Weak in the list: what is in it ends when its holder lets go.
         let unfinished: Arc<dyn UntilStopped> = one.clone();
         recorder.unfinished.insert(number, Arc::downgrade(&unfinished));
         Some(one)
@@ -142,6 +143,7 @@ impl Followed {
 
     /// Tells the end now, of what came about and is not over; or that it was given up.
     fn end(&self, otherwise: EndedBy) {
+        // One swap decides who tells the end: the holder that drops it, or the process that stops.
         match self.state.swap(TOLD, Ordering::AcqRel) {
             WAITING => {
                 let (cause, error) = self.cause(otherwise);

@@ -125,6 +125,7 @@ impl PendingLookup {
             Err(error) => (outcome_of(error), Err(error)),
         };
         if let Some(ticket) = self.ticket.take() {
+            // Before the guest sees the answer: it may connect in the next moment (DNS-3).
             self.enforcer.settle_lookup(ticket, outcome);
         }
         match (&result, &self.followed) {
@@ -190,6 +191,7 @@ pub(crate) async fn resolve(
     let quotas = enforcer.quotas();
     let asked = tokio::time::timeout(quotas.lookup_time, ask(enforcer, name, spelling)).await;
     let mut answer = asked.unwrap_or(Err(LookupError::TemporaryFailure))?;
+    // Cut before anything is judged: each address costs a decision, and the answer is as long as its server likes.
     if answer.addresses.len() > quotas.lookup_addresses {
         enforcer.note_cut_answer(name, answer.addresses.len());
         answer.addresses.truncate(quotas.lookup_addresses);

@@ -56,6 +56,7 @@ impl UsageCounter {
 
     /// Counts a connection of outgoing HTTP, and says what was held before it.
     pub(crate) fn count_connection(&self) -> Usage {
+        // Not for the instance, where its exchange counts: the connection may serve others after it.
         self.component.open().count_connection();
         self.usage_of(
             self.open.load(Ordering::Acquire),

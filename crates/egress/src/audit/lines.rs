@@ -100,6 +100,7 @@ impl Lines {
     /// Puts a line into the queue, or counts it as lost.
     pub(super) fn put(&self, line: String) {
         let Some(queue) = &self.queue else { return };
+        // Counted first, or the writer could take it off before it was put on.
         self.counts.under_way.fetch_add(1, Ordering::Relaxed);
         self.counts.queued.fetch_add(1, Ordering::Relaxed);
         if queue.try_send(Message::Line(line)).is_err() {
@@ -132,6 +133,7 @@ impl Lines {
         let sent = loop {
             message = match queue.try_send(message) {
                 Ok(()) => break true,
+                // Tried again and again, since a send that waits has no time limit.
                 Err(TrySendError::Full(message)) if Instant::now() < deadline => message,
                 Err(_) => break false,
             };
@@ -235,6 +237,7 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
             }
             Message::Wake => {}
         }
+        // Behind a line that came through, which is about where they are missing.
         let missing = counts.lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
             writer.lost(missing);

@@ -167,6 +167,8 @@ impl AuditSink for AuditLog {
 
     fn record(&self, event: &AuditEvent) {
         if let Some(line) = to_json(event) {
+            // A decision leaves room for outcomes: the end of what is permitted already cannot be refused for want of
+            // it.
             self.lines.put_below(DECISIONS, line);
         }
     }
@@ -333,6 +335,7 @@ impl<W: Output> JsonLines<W> {
     /// The file has `length` bytes now. Where it is not as it was left, it is another one or was cut.
     fn goes_on_at(&mut self, length: Option<u64>) {
         if length != self.length {
+            // The beginning of the line is in the file that was: it is written whole here.
             self.begun = 0;
         }
         self.length = length;

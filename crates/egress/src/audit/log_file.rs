@@ -189,6 +189,7 @@ fn cannot_open(written: &Path, source: io::Error) -> AuditLogError {
 fn open_at(path: &Path, cut_off: bool) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).append(true);
+    // Where guests connect to is nobody else's business.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = if is_pipe(path) {

@@ -56,6 +56,7 @@ impl Cache {
             .entries
             .lock()
             .expect("nothing panics while the cache is locked");
+        // Bounded by number: a guest with a wildcard chooses how many names there are.
         if entries.len() >= CAPACITY && !entries.contains_key(name) {
             make_room(&mut entries, now);
         }

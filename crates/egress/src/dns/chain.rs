@@ -61,6 +61,7 @@ impl Chain {
     /// [`ResolveError::Failed`] for a loop, a chain that is too long, or a target that is not a name.
     pub(super) fn follow(&mut self, records: &[Record]) -> Result<Followed, ResolveError> {
         let before = self.names.len();
+        // Looked for anew at each step, since records stand in any order.
         while let Some((target, ttl)) = alias(self.end(), records)? {
             self.step_to(target)?;
             self.ttl = self.ttl.min(ttl);
@@ -110,6 +111,7 @@ fn alias(name: &Name, records: &[Record]) -> Result<Option<(Name, Duration)>, Re
 }
 
 fn owns(name: &Name, record: &Record) -> bool {
+    // RFC 4343: names are the same in upper and lower case, and servers answer in either.
     written(&record.name).is_some_and(|owner| owner.eq_ignore_ascii_case(name.as_str()))
 }
 

@@ -29,6 +29,7 @@ use super::servers::{Front, Servers};
 impl Servers {
     /// The addresses of the absolute name `name`, after at most [`FAMILY_TIME`].
     pub(super) async fn resolve(&self, name: &Name) -> Result<Answer, ResolveError> {
+        // One for both families: the server that answers for one is asked first for the other.
         let front = Front::new();
         let (v4, v6) = tokio::join!(
             self.ask_family(name, RecordType::A, &front),

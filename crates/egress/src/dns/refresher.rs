@@ -94,6 +94,7 @@ async fn refresh_forever(egress: WeakEgress, first: &FirstRound) {
         first.changed.notify_all();
 
         let replaced = standing.process().policy.replaced();
+        // The egress is not held while nothing is done: it ends with its last user, and this thread after it.
         drop(standing);
         let pause = known.pause(Instant::now()).min(LONGEST_PAUSE);
         let _ = tokio::time::timeout(pause, replaced.notified()).await;
@@ -163,6 +164,7 @@ impl Known {
                 last()
             }
         };
+        // Where something is missing it is asked for again soon, whatever the TTL of the rest.
         let ttl = match result {
             Ok(answer) if answer.extent == Extent::Whole => answer.ttl.clamp(SHORTEST, LONGEST),
             _ => SHORTEST,

@@ -156,6 +156,7 @@ impl Resolve for Resolver {
     }
 
     fn resolve(&self, name: &Name) -> BoxFuture<'static, Result<Answer, ResolveError>> {
+        // Here and not on the thread of the resolver, which a known name need not wait for.
         if let Some(answer) = self.known(name) {
             return std::future::ready(Ok(answer)).boxed();
         }
@@ -216,6 +217,7 @@ async fn answer_all(servers: Servers, cache: Arc<Cache>, mut asked: mpsc::Unboun
 async fn answer(servers: Servers, cache: Arc<Cache>, Question { name, mut reply }: Question) {
     let result = tokio::select! {
         result = servers.resolve(&name) => result,
+        // A guest that gives a look-up up takes its query along.
         () = reply.closed() => return,
     };
     if let Ok(answer) = &result {

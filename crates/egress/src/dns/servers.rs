@@ -68,6 +68,7 @@ impl Servers {
         for further in 0..=FURTHER_TRIES {
             for index in std::mem::take(&mut remaining) {
                 let answer = self.ask_one(index, question);
+                // Only in the first round: one that was passed over is asked in the next, and then waited for.
                 let answer = if further == 0 {
                     tokio::select! {
                         biased;
@@ -187,6 +188,7 @@ fn name_server(server: SocketAddr) -> NameServerConfig {
 fn options() -> ResolverOpts {
     let mut options = ResolverOpts::default();
     options.timeout = TRY_TIME;
+    // The case of a query would carry data out of the sandbox.
     options.case_randomization = false;
     options.num_concurrent_reqs = 1;
     options.max_active_requests = 1024;

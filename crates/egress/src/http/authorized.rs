@@ -64,6 +64,7 @@ impl<'a> AuthorizedRequest<'a> {
 
     /// The destination of the request. The body of one that stays inside is lent to the app.
     pub(super) fn goes(self, followed: Option<&Arc<Followed>>) -> Goes<'a> {
+        // By the host that was judged: an address is never inside the app.
         let inside = match &self.destination.host {
             Host::Name(name) => InternalDestination::of(name),
             Host::Address(_) => None,

@@ -64,6 +64,7 @@ impl Body for TimedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
+                // Each part has the whole time; see `between_bytes_timeout` of WASI.
                 self.deadline = None;
                 if matches!(frame, None | Some(Err(_))) {
                     self.slot = None;

@@ -162,6 +162,7 @@ impl Connection {
         account: Option<&Arc<dyn HostAccount>>,
     ) -> Result<Response<Incoming>, Failure> {
         self.user.set(account);
+        // What the server said before this request is no sign that it has seen this one.
         self.heard.forget();
         let (mut parts, body) = request.into_parts();
         let written = match &self.sender {

@@ -34,6 +34,7 @@ impl Destination {
     pub(crate) fn of<B>(request: &Request<B>) -> Result<Self, NoDestination> {
         let uri = request.uri();
         let scheme = uri.scheme_str().and_then(Scheme::parse).ok_or(NoDestination)?;
+        // Before it is judged: a URL that two readers could take for two hosts is judged as neither.
         if !matches!(scheme, Scheme::HTTP | Scheme::HTTPS) || !path_is_plain(request.method(), uri) {
             return Err(NoDestination);
         }

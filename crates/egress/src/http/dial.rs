@@ -43,6 +43,7 @@ pub(super) async fn connect(
         target,
         followed,
     } = first_to_connect(enforcer, permitted, slot).await?;
+    // A body may be written after its head; with Nagle's algorithm it would wait until that is acknowledged.
     socket.set_nodelay().map_err(errors::of_connect)?;
     // What has become forbidden since it was judged is closed by this.
     connection_slot.connected(socket.handle(), &target, followed.as_ref());
@@ -65,6 +66,7 @@ pub(super) async fn connect(
 async fn resolve(enforcer: &Enforcer, destination: &Destination) -> Result<Answer, Error> {
     match &destination.host {
         Host::Name(name) => {
+            // It waits where a look-up of the guest would fail: the guest asked for no look-up (DNS-12).
             let _turn = enforcer.turn_to_resolve().await;
             let answer = lookup::resolve(enforcer, name, destination.spelling).await;
             answer.map_err(errors::of_lookup)

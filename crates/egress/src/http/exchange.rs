@@ -73,6 +73,7 @@ async fn send_out(
         } else {
             connection(enforcer, outgoing, destination, &options, &slot).await?
         };
+        // Lent, so that a request that was not taken can be sent once more with its body.
         let lent = followed_body::of_request(body.lend(), followed);
         let attempt = Request::from_parts(head.clone(), lent);
         let sent = timeout(
@@ -89,6 +90,7 @@ async fn send_out(
         }
     };
     let false_length = body.false_length();
+    // What the guest still writes once the connection needs no more goes nowhere; see `own_body`.
     drop(body);
     connection.mark_used();
     outgoing.pool().give_back(destination, connection);

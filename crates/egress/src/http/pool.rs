@@ -55,6 +55,7 @@ impl Idle {
     /// The connection, for the one request that `permit` is for. Nothing if that is for somewhere else.
     pub(super) fn reuse(self, permit: ConnectPermit) -> Option<Connection> {
         let Self { connection, .. } = self;
+        // A permit for another address than the connection's is a mistake of ours, and opens nothing.
         (permit.remote() == connection.target().remote.into()).then_some(connection)
     }
 }

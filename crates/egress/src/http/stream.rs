@@ -38,6 +38,8 @@ impl Socket {
     /// Connects to what is permitted.
     pub(super) async fn connect(permit: ConnectPermit) -> io::Result<Self> {
         let socket = Arc::new(Family::of(permit.remote()).socket(Transport::Tcp)?);
+        // Connected before it is registered, as the event of a socket that is not connected yet would be taken for
+        // its readiness.
         let begun = connect(&socket, &permit);
         let socket = Self(register(socket)?);
         match begun {
@@ -81,6 +83,7 @@ impl Socket {
             let mut guard = ready!(self.0.poll_write_ready(cx))?;
             match retry_on_intr(&mut send) {
                 Ok(sent) => {
+                    // Less than all was taken, so the system has no room: the next one waits without asking.
                     if 0 < sent && sent < length {
                         guard.clear_ready();
                     }

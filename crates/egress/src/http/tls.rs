@@ -177,6 +177,7 @@ fn platform_roots() -> RootCertStore {
 }
 
 fn config() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    // Named, not the default of the process, which an embedder may have set to another one.
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider knows the default versions of TLS")

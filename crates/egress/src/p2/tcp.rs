@@ -131,6 +131,7 @@ impl HostTcpSocket for GateCtxView<'_> {
         network: Resource<Network>,
         local: IpSocketAddress,
     ) -> SocketResult<()> {
+        // There must be such a handle, and it gives no right: the gate does.
         self.table.get(&network)?;
         let socket = self.tcp(&socket)?;
         socket.idle()?.bind(local.into())?;
@@ -167,6 +168,7 @@ impl HostTcpSocket for GateCtxView<'_> {
 
     async fn start_listen(&mut self, socket: Resource<TcpSocket>) -> SocketResult<()> {
         let tcp = self.tcp(&socket)?.idle()?;
+        // What WASI 0.2 answers first stands (HL-1).
         if !tcp.is_bound() {
             return Err(ErrorCode::InvalidState.into());
         }

@@ -25,6 +25,7 @@ impl<T: GateView + 'static> HostTcpSocketWithStore<T> for Gated {
         store.with(|mut store| -> SocketResult<()> {
             Ok(tcp_mut(store.get().table, &socket)?.start_connect(remote.into())?)
         })?;
+        // The store is not held between two polls: the guest goes on with its other tasks.
         std::future::poll_fn(|cx| {
             store.with(|mut store| {
                 let connected = tcp_mut(store.get().table, &socket)?.poll_connect(cx);

@@ -22,6 +22,7 @@ impl<T: GateView + 'static> HostUdpSocketWithStore<T> for Gated {
         data: Vec<u8>,
         remote: Option<IpSocketAddress>,
     ) -> SocketResult<()> {
+        // The future has a share of the socket, so that the store is free while it waits.
         let sending = store.with(|mut store| -> SocketResult<_> {
             let remote = remote.map(SocketAddr::from);
             Ok(udp(store.get().table, &socket)?.send(data, remote))

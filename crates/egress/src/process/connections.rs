@@ -42,6 +42,7 @@ impl Connections {
 
     /// Judges every open connection again, and closes those that the deny list forbids.
     pub(super) fn close_forbidden(&self) {
+        // Judged out of the lock: each takes a decision, and a connection that ends meanwhile needs it to leave.
         let open: Vec<_> = self.lock().values().cloned().collect();
         open.iter().for_each(|connection| connection.close_if_forbidden());
     }

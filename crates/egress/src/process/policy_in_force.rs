@@ -62,10 +62,12 @@ impl PolicyInForce {
     }
 
     pub(super) fn notify(&self) {
+        // Remembered where nobody waits yet: who resolves the names of the old list comes back for the new one.
         self.replaced.notify_one();
     }
 
     fn change(&self, change: impl FnOnce(&mut Configured)) {
+        // Locked until the new one is in force, so that of two changes at a time none is lost.
         let mut configured = self.lock();
         change(&mut configured);
         self.operator.store(Arc::new(configured.in_force()));

@@ -24,6 +24,7 @@ impl Recorder {
     pub(crate) fn new(sinks: Vec<Arc<dyn AuditSink>>, required: Vec<Arc<dyn AuditSink>>) -> Self {
         let wanted = sinks.iter().map(|sink| sink.outcomes());
         Self {
+            // Asked once, since each exchange would have to ask all of them.
             outcomes: wanted.max().unwrap_or(Outcomes::None),
             sinks,
             required,
@@ -81,6 +82,7 @@ impl Recorder {
     /// Tells the sinks that want it of an event, which is made only then.
     pub(crate) fn record(&self, verdict: Verdict, event: impl FnOnce() -> AuditEvent) {
         let mut listeners = self.sinks.iter().filter(|sink| sink.wants(verdict)).peekable();
+        // An event owns its texts, which is not worth while where nobody listens.
         if listeners.peek().is_some() {
             let event = event();
             listeners.for_each(|sink| sink.record(&event));

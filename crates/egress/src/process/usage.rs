@@ -76,6 +76,7 @@ impl ProcessUsage {
     /// has `own`, while `open` are open in all. One half is for whoever comes first, the other half is kept in equal
     /// parts, so that no component takes what others need (ISO-1).
     pub(crate) fn kept_for_others(&self, own: &Arc<OpenInComponent>, most: u32, open: u32) -> u32 {
+        // While the first half is not used up nobody can be in the way of others, and no lock is taken.
         if open < most / 2 {
             return 0;
         }
@@ -113,6 +114,7 @@ impl ProcessUsage {
 
     /// Closes the idle connections of every component: who waits for a place needs it more.
     pub(crate) fn close_idle(&self) {
+        // Collected first, so that no pool is locked while this list is.
         let idle: Vec<_> = self.idle().iter().filter_map(Weak::upgrade).collect();
         idle.iter().for_each(|idle| idle.close_idle());
     }

@@ -166,6 +166,7 @@ impl Sending {
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        // Rust's own `main` ignores SIGPIPE; a program that embeds this need not.
         retry(|| rustix::net::send(&self.0.watched, bytes, SendFlags::NOSIGNAL))
     }
 

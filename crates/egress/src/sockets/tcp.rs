@@ -90,6 +90,7 @@ impl TcpSocket {
     ///
     /// The refusal, before any system call, or what the system said.
     pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<Self, NotCreated> {
+        // Judged and counted before there is a descriptor: a guest that is refused costs the process none.
         let slot = SocketSlot::take(enforcer, Transport::Tcp).map_err(NotCreated::Refused)?;
         let socket = family
             .socket(Transport::Tcp)
@@ -269,6 +270,7 @@ impl TcpSocket {
     }
 
     fn take_state(&mut self) -> State {
+        // Should anything panic before the next state is there, what is left is a socket that does nothing.
         std::mem::replace(&mut self.state, State::Closed(ErrorCode::Other))
     }
 }
@@ -277,6 +279,7 @@ impl Connecting {
     fn poll(&mut self, cx: &mut Context<'_>, family: Family) -> Poll<Result<(), ErrorCode>> {
         let permit = match &self.progress {
             Progress::Begun(permit) => permit,
+            // Judged here and not in `start_connect`: a guest of 0.2 may let any time pass between the two.
             Progress::Waiting(remote) => {
                 let begun = self.begin(*remote, family)?;
                 return match begun {
@@ -302,6 +305,7 @@ impl Connecting {
     fn begin(&mut self, remote: SocketAddr, family: Family) -> Result<rustix::io::Result<()>, ErrorCode> {
         let enforcer = self.connection.slot().enforcer();
         let permit = permitted(authorize(enforcer, remote, self.bind, family))?;
+        // Before the call, so that a connection that fails at once has an outcome, too.
         self.followed = Followed::begin(enforcer, permit.decision(), &reach(remote));
         let begun = system::connect(&self.connection, &permit);
         self.progress = Progress::Begun(permit);
@@ -325,6 +329,8 @@ impl Connecting {
 
     fn established(self) -> State {
         let remote = self.remote();
+        // It is registered before anybody can send on it: what a new deny list has forbidden since the decision is
+        // closed by that (DL-9).
         let connection = Arc::new(self.connection);
         connection
             .slot()
@@ -349,6 +355,7 @@ fn authorize(
     bind: Bind,
     family: Family,
 ) -> Result<ConnectPermit, Denied> {
+    // In the order of the system, which binds the socket before it connects it.
     if bind == Bind::Implied {
         authorize_implied_bind(enforcer, family)?;
     }

@@ -64,6 +64,7 @@ impl UdpSocket {
     ///
     /// The refusal, before any system call, or what the system said.
     pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<Self, NotCreated> {
+        // As for TCP, a guest that is refused costs the process no descriptor.
         let transport = Transport::Udp;
         let slot = SocketSlot::take(enforcer, transport).map_err(NotCreated::Refused)?;
         let socket = family
@@ -122,6 +123,7 @@ impl UdpSocket {
         if state.remote.is_none() {
             return Err(ErrorCode::InvalidState);
         }
+        // Asked before, since Linux may take the port back.
         let port = local_address(&self.0.socket).map_or(0, |local| local.port());
         state.bound = true;
         let disconnected = system::disconnect_datagrams(&self.0.socket);
@@ -176,6 +178,7 @@ impl UdpInner {
     }
 
     fn is_bound(&self, state: &mut State) -> bool {
+        // Sending binds a socket, too, so the system is asked until it is; then it stays so.
         if !state.bound {
             let unspecified = self.family.unspecified();
             state.bound = local_address(&self.socket).is_ok_and(|local| local != unspecified);
@@ -208,6 +211,8 @@ impl UdpInner {
 
     /// Notes whom the system has connected the socket to.
     fn note_remote(&self, state: &mut State) {
+        // Asked, not remembered: the system may leave the scope of an address out, and a connect that fails may have
+        // ended the one before.
         let remote = rustix::net::getpeername(&self.socket).ok();
         let remote = remote.and_then(|remote| SocketAddr::try_from(remote?).ok());
         state.remote = remote.filter(|remote| *remote != self.family.unspecified());

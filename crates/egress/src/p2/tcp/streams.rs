@@ -160,6 +160,7 @@ impl Output {
 
 impl OutputState {
     fn take(&mut self) -> Self {
+        // Whatever fails before the state is put back leaves a stream that is closed.
         std::mem::replace(self, Self::Ended(Ended::Closed))
     }
 

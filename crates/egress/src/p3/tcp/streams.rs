@@ -83,6 +83,7 @@ impl<D> Open<D> {
 
     fn end(&mut self, outcome: Outcome) {
         if let Some((direction, reply)) = self.0.take() {
+            // First, so that the peer is told by the time that the guest hears of it.
             drop(direction);
             // The guest may have dropped its future, and then does not want to know.
             let _ = reply.send(outcome);

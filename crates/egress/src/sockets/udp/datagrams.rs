@@ -139,6 +139,7 @@ impl UdpInner {
 
     /// Judges a datagram and sends it, in one step. What the system says is outside; inside, that it is refused.
     fn send_now(&self, data: &[u8], remote: SocketAddr) -> io::Result<Result<(), ErrorCode>> {
+        // Held until it is sent, so that no other thread connects the socket to somebody else between the two.
         let mut state = self.state();
         let implied = self.authorize_implied_bind(&mut state);
         let permit = match implied.and_then(|()| self.enforcer().authorize_send(remote)) {
