@@ -135,6 +135,7 @@ impl Account {
         match self.charge(|| task(cx)) {
             Poll::Ready(done) => Poll::Ready(done),
             Poll::Pending => {
+                // First, or a charge by another thread right after the check would wake nobody.
                 self.waker.register(cx.waker());
                 match self.check() {
                     Ok(()) => Poll::Pending,
@@ -168,6 +169,7 @@ impl Account {
     /// Takes so many bytes more of linear memory or tables, or none.
     pub(crate) fn map(&self, bytes: usize) -> bool {
         let mapped = self.mapped.load(Ordering::Relaxed);
+        // The own bound first: it takes nothing of what all have.
         let within = mapped
             .checked_add(bytes)
             .is_some_and(|then| then.saturating_add(self.held_by_host()) <= self.limits.memory);

@@ -217,6 +217,7 @@ impl AppBuilder<'_> {
             let Some(part) = parts.get(id).filter(|_| !http_components.contains_key(id)) else {
                 continue;
             };
+            // Once for each component, however many routes lead to it: they share its instances.
             match self.http_component(&linker, part) {
                 Ok(http_component) => drop(http_components.insert(id, http_component)),
                 Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),

@@ -189,6 +189,7 @@ impl CompilerProcess {
     }
 
     fn ask(&self, bytes: &[u8], path: &Path) -> io::Result<Answer> {
+        // Locked until it is answered: questions have no numbers, so there is one at a time.
         let mut conversation = self.conversation();
         let Conversation { stream, waited, told } = &mut *conversation;
         Request::Compile(bytes).write(stream)?;
@@ -196,6 +197,7 @@ impl CompilerProcess {
         let timeout = if *told {
             QUIET
         } else {
+            // A timeout of zero is an error.
             QUIET.saturating_sub(*waited).max(Duration::from_millis(1))
         };
         stream.set_read_timeout(Some(timeout))?;

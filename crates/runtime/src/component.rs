@@ -191,6 +191,7 @@ impl Component {
         let code = code_of(engine, path)?;
         let unreadable = |source: io::Error| ComponentError::unreadable(path, source);
         let mut file = regular_file::open(path).map_err(unreadable)?;
+        // Before it is hashed, which reads all of it.
         if file.metadata().map_err(unreadable)?.len() > LARGEST {
             return Err(ComponentError::TooLarge { path: path.into() });
         }
@@ -355,9 +356,11 @@ fn read_from(mut file: File, path: &Path, digest: Option<&str>) -> Result<Vec<u8
             .map_err(|source| ComponentError::unreadable(path, source))
     };
     read(BEGINNING, &mut bytes)?;
+    // With a digest the file is read whole first, so that a wrong one is told as that, whatever is in it.
     if digest.is_none() && !is_binary(&bytes) {
         examine(path, &bytes)?;
     }
+    // One byte more than may be, to tell a file that has as much from one that has more.
     read(LARGEST - BEGINNING + 1, &mut bytes)?;
     if bytes.len() as u64 > LARGEST {
         return Err(ComponentError::TooLarge { path: path.into() });

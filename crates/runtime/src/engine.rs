@@ -181,6 +181,7 @@ impl Engine {
     ) -> wasmtime::Result<T> {
         let mut guest = pin!(guest);
         let charged = std::future::poll_fn(|cx| {
+            // Around each poll, since wasmtime does not say whose a stack is.
             let before = self.stacks.in_use();
             let polled = account.poll(cx, |cx| guest.as_mut().poll(cx));
             match self.stacks.settle(before, account.stacks()) {

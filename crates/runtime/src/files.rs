@@ -174,9 +174,11 @@ impl FileTree {
             return Ok(None);
         };
         let at_first = |error| vec![at(&first.span)(error)];
+        // Before anything is made: where what is excluded is not known nothing is copied.
         let source = Source::of(component, root, bytes)?;
         let copies = cache.files();
         if cache.has_own_files() {
+            // Only in a directory of its own: in that for temporary files others have theirs.
             copies::remove_abandoned(&copies);
         }
         let folder = fs::create_dir_all(&copies)
@@ -373,6 +375,7 @@ impl Copy<'_> {
             return Ok(());
         }
         self.source.bounds.entry(path)?;
+        // Opened also where nothing is copied, so that `check` finds what a start would.
         let from = self.source.tree.open_file(path)?;
         let Some(folder) = self.folder else {
             return Ok(());

@@ -218,6 +218,7 @@ fn first_memory(
     name: &str,
     limits: &GuestLimits,
 ) -> Result<usize, LinkError> {
+    // Nothing is known ahead where a component takes in others or modules from outside.
     let Some(required) = component.resources_required() else {
         return Ok(0);
     };

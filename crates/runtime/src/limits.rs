@@ -5,7 +5,7 @@
 //! | [`memory`](GuestLimits::memory) | bytes of all linear memories and tables of an instance, and of what the host holds for it | `memory.grow` fails; an instance that starts larger does not start; one for which the host holds more ends |
 //! | [`MemoryCeiling`](crate::memory_ceiling::MemoryCeiling) | the same of all instances of the process, and a stack for each | the same; a client gets 503 |
 //! | [`cpu_time`](GuestLimits::cpu_time) | time in which a processor was at work for the instance: its own code, and what the host does for it | the guest traps |
-//! | [`answering`](GuestLimits::response_timeout) | time from a request to the head of its response | the client gets 504, the guest ends |
+//! | [`response_timeout`](GuestLimits::response_timeout) | time from a request to the head of its response | the client gets 504, the guest ends |
 //! | [`max_time`](GuestLimits::max_time) | time from a request to the end of the instance | the guest ends; a body under way breaks off |
 //!
 //! An instance of WASI 0.3 may answer several requests ([`Reuse`]). Each of them has all of `cpu_time` and of

@@ -52,6 +52,7 @@ impl GuestLinker {
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
+
     /// Links one component, whose gate says what it is called.
     pub(crate) fn link(&self, component: &Component, gate: &Gate) -> wasmtime::Result<Linked> {
         let mut linker = self.linker.clone();

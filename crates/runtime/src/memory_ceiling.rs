@@ -60,6 +60,7 @@ impl MemoryCeiling {
     /// Three quarters of what the machine has, or of what the process may have of it (its control groups, on Linux).
     /// None where that cannot be found out.
     pub fn of_the_machine() -> Self {
+        // The rest is for what is not counted: Outport itself, compiled code, and what the system holds for sockets.
         machine::memory().map_or_else(Self::none, |bytes| Self::of(bytes / 4 * 3))
     }
 
@@ -112,6 +113,8 @@ impl MemoryShare {
         let Ok(before) = counted else {
             return false;
         };
+        // Whoever counts at the same time has another stretch: each takes what of its own lies beyond the component's
+        // part.
         let common = self.common_part(before + bytes) - self.common_part(before);
         if common == 0 || self.take_common(common) {
             return true;

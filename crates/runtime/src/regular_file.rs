@@ -38,6 +38,7 @@ pub fn open_or_handed(path: &Path) -> io::Result<File> {
     let handed = HANDED.iter().any(|place| path.starts_with(place));
     let kind = std::fs::metadata(path)?.file_type();
     let device = kind.is_char_device() || kind.is_block_device();
+    // A pipe that a shell hands over, `<(…)`, is meant to be read; one that lies around is not.
     if device || (handed && kind.is_fifo()) {
         File::open(path)
     } else {

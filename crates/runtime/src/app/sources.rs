@@ -140,6 +140,8 @@ fn compile_composed(composition: &Composition, engine: &Engine) -> Result<Compon
     let component = Component::from_bytes(composition.main().path(), &composed.bytes, engine)
         .map_err(|error| vec![Failed::whole(error)])?
         .with_dependencies(composition.names());
+    // Looked at in what was compiled, not in what should have been: an import that went missing is a right that was
+    // not taken away.
     let imports: Vec<String> = component.imports().collect();
     match composed.isolated.into_iter().find(|name| !imports.contains(name)) {
         None => Ok(component),
@@ -152,6 +154,7 @@ impl Compiled {
     pub(super) fn from<'c>(codes: impl IntoIterator<Item = &'c Code>, engine: &Engine) -> Self {
         let mut wanted: Vec<Code> = Vec::new();
         for code in codes {
+            // A walk, since an app has a few components.
             if !wanted.contains(code) {
                 wanted.push(code.clone());
             }

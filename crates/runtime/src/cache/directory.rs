@@ -65,6 +65,7 @@ impl PrivateDirectory {
             .create(path)
             .map_err(unusable)?;
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+        // Examined by the handle: what a name leads to may be another directory in the next moment.
         let handle = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| unusable(errno.into()))?;
         let status = rustix::fs::fstat(&handle).map_err(|errno| unusable(errno.into()))?;
         if status.st_uid != rustix::process::geteuid().as_raw() {
@@ -128,6 +129,7 @@ impl PrivateDirectory {
     /// Notes that a file was used now, for [`PrivateDirectory::shrink_to`].
     pub(crate) fn mark_used(&self, file: &File) {
         if !is_use_noted(file) {
+            // Not the time of access, which many systems do not keep (`noatime`, `relatime`).
             let _ = file.set_modified(SystemTime::now());
         }
     }

@@ -32,6 +32,7 @@ pub(super) fn content_of(file: &mut File, notes: Filing<'_>, now: SystemTime) ->
         return Ok(content);
     }
     let content = ContentHash::of_file(file)?;
+    // Somebody may have written while it was read: then the hash is of no state of the file.
     if seen == Seen::of(&file.metadata()?)
         && seen.is_settled(now)
         && let Err(error) = seen.note(&content, notes)

@@ -115,6 +115,7 @@ impl<'a> Keeper<'a> {
         };
         let outcome = collect(&ours, &mut watch, self.parent);
         if !matches!(outcome, Ok(Outcome::Said(_))) {
+            // Also where it cannot be read any more: it is waited for below.
             let _ = kill_process(pid, Signal::KILL);
         }
         let status = process::wait_for(pid);

@@ -150,8 +150,8 @@ impl TickerInner {
         }
     }
 
-    /// Sleeps until a guest is counted. The flag is set before the count is read, and `cpu_time` does the
-    /// reverse, so that one of the two always sees the other.
+    /// Sleeps until a guest is counted. The flag is set before the count is read, and [`Ticker::computing`] does
+    /// the reverse, so that one of the two always sees the other.
     fn sleep(&self) {
         self.asleep.store(true, Ordering::SeqCst);
         if self.computing.load(Ordering::SeqCst) > 0 {

@@ -89,6 +89,7 @@ impl SourceTree {
                 }
             }
         }
+        // The order of a directory is a matter of the file system; that of copies and messages should not be.
         found.sort();
         Ok(found)
     }

@@ -6,7 +6,7 @@
 //! | `http://self/…` | the component whose route matches, as for a client |
 //!
 //! The gate of the caller has judged the request when it comes here. A call is a request like a client's: it gets
-//! an instance of its own, with its own gate and limits, and takes one of the site's slots, of which half are never
+//! an instance of its own, with its own gate and limits, and takes one of the router's slots, of which half are never
 //! for calls. Components that call each other without end run into the limit of
 //! [`concurrency_limit`](super::concurrency_limit) for nested calls. The callee learns of the call by the same headers;
 //! its client address is [`IN_PROCESS`].
@@ -28,7 +28,7 @@ use super::router::{LocalReply, RouteTarget, Router};
 /// The address that a callee is told for its client.
 pub const IN_PROCESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// The site as its own components reach it. It does not keep the site alive, whose components have the gates that
+/// The router as its own components reach it. It does not keep the router alive, whose components have the gates that
 /// hold this.
 struct InProcess(Weak<Router>);
 
@@ -46,6 +46,7 @@ impl Router {
                 component,
                 pool: None,
             };
+            // Names of hosts have no case, and the gate gives them in lower case.
             (name.to_ascii_lowercase(), target)
         });
         self.callees.extend(named);
@@ -107,6 +108,7 @@ impl Internal for InProcess {
         let router = self.0.clone();
         Box::pin(async move {
             match router.upgrade() {
+                // The depth is the caller's own, never one that the request says: a guest could write that.
                 Some(router) => router.answer_call(callee, depth.saturating_add(1), request).await,
                 None => Err(Error::DestinationUnavailable),
             }

@@ -47,6 +47,7 @@ impl ClientSocket {
         cx: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        // Also a write that failed: there is nothing to wait for any more.
         if written.is_ready() {
             self.stall.moved();
             return written;

@@ -49,7 +49,7 @@ use super::clients::{Client, Clients};
 use super::waiting_room::WaitingRoom;
 use crate::engine::IDLE_INSTANCES;
 
-/// The slots of a site.
+/// The slots of a router.
 pub(super) struct ConcurrencyLimit {
     shared: Arc<ConcurrencyLimitInner>,
     clients: Arc<Clients>,
@@ -164,6 +164,7 @@ impl ConcurrencyLimit {
     pub(super) async fn quiet(&self) {
         let mut all = Vec::new();
         for pool in &self.shared.pools {
+            // Kept while the others are waited for, so that nothing starts in their place.
             all.push(pool.free.acquire_many(pool.size).await);
         }
     }
@@ -176,6 +177,7 @@ impl ConcurrencyLimit {
                 Some(self.slot(found.held(), asker))
             }
             Asker::Call(_) => {
+                // Forgotten only with a slot in hand: where there is none, dropping it gives the right back.
                 let call = self.shared.for_calls.try_acquire().ok()?;
                 let slot = self.shared.pools[COMMON].free.try_acquire().ok()?;
                 call.forget();
@@ -189,6 +191,7 @@ impl ConcurrencyLimit {
         match asker {
             Asker::Client(client, own) => {
                 let found = tokio::select! {
+                    // Its own first, since the common ones are for all.
                     biased;
                     own = self.shared.pool(own.0, client) => own,
                     common = self.shared.pool(COMMON, client) => common,
@@ -277,6 +280,7 @@ impl ConcurrencyLimitInner {
     }
 
     async fn pool<'a>(&'a self, pool: usize, client: &'a Client) -> Found<'a> {
+        // The client's part first: one that has all of its own holds no slot while it waits.
         let of_client = acquire(&client.slots[pool]).await;
         let slot = acquire(&self.pools[pool].free).await;
         Found {

@@ -122,6 +122,7 @@ impl Connection {
         let answer = service_fn(move |request| answer(Arc::clone(&present), request, PART));
         let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
+            // Pings find clients that are gone.
             .keep_alive_interval(times.header)
             .keep_alive_timeout(times.header)
             .max_concurrent_streams(MAX_STREAMS)

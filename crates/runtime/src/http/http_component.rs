@@ -208,6 +208,7 @@ impl HttpComponent {
         wants: Wants,
     ) -> Result<(Answer, Weak<Account>), NoResponse> {
         let limit = self.guest.limits().response_timeout;
+        // Once for all tries: going to another instance gives no more time.
         let deadline = limit.and_then(|limit| std::time::Instant::now().checked_add(limit));
         let (reply, mut answer) = oneshot::channel();
         let queued = Box::new(QueuedRequest {
@@ -260,6 +261,7 @@ impl HttpComponent {
         let (queue, in_flight) =
             InstanceQueue::new(self.guest.limits(), slot, waiter, Arc::downgrade(&account));
         let first = Taken { request, in_flight };
+        // Listed before it runs, so that requests that come in the meantime find it.
         shared.warm_instances.enter(&queue);
         let (component, shared) = (self.clone(), Arc::clone(shared));
         tokio::spawn(async move { component.live_shared(&shared, &queue, first, &account).await });
@@ -278,6 +280,7 @@ impl HttpComponent {
         let store = self.guest.store_at(queue.depth(), account);
         let ended =
             shared_instance::live(&self.guest, store, &shared.handler, &guest_errors, queue, first).await;
+        // Its queue is closed by now, so that nothing was given to it that is lost.
         shared.warm_instances.leave(queue);
         match ended {
             Ended::ByItself(ended) => self.log_trap(ended),
@@ -378,6 +381,7 @@ async fn in_time<T>(
     let began = Instant::now();
     if let Some(limit) = limits
         .response_timeout
+        // Where the instance ends sooner anyway there is one timer less.
         .filter(|limit| limits.max_time.is_none_or(|max_time| *limit < max_time))
     {
         match timeout(limit, &mut run).await {

@@ -206,6 +206,7 @@ impl InstanceQueue {
         let (held, idle) = (state.held.take(), state.idle.take());
         let waker = state.waker.clone();
         drop(state);
+        // Out of the lock: whoever waits for a slot is woken by this.
         drop((held, idle));
         wake(waker);
         Ok(())
@@ -287,6 +288,7 @@ impl InstanceQueue {
         if late.is_empty() {
             return 0;
         }
+        // A guest that is too slow for one request may be so for all.
         state.accepting = Accepting::Never;
         if let Some(slot) = slots.pop() {
             // It may have been what the instance held a slot by.
@@ -344,6 +346,7 @@ impl InstanceQueue {
     pub(super) fn poll_over(&self, waker: &Waker) -> Poll<End> {
         let mut state = self.state();
         match &mut state.waker {
+            // Nearly always the same one, which this keeps as it is.
             Some(known) => known.clone_from(waker),
             unknown => *unknown = Some(waker.clone()),
         }
@@ -357,6 +360,7 @@ impl InstanceQueue {
     /// The end of the instance if it has to end by now, or the time to look again.
     pub(super) fn look(&self, now: Instant) -> Result<Option<Instant>, End> {
         let state = self.state();
+        // Not from its birth: each request has all of the time.
         let old = self
             .max_time
             .and_then(|max_time| state.last_given.checked_add(max_time));

@@ -61,7 +61,7 @@ pub(super) struct RouteTarget {
 }
 
 impl Router {
-    /// A site of these entries, in which at most `instances` run at a time, half of them for calls of components, and
+    /// A router of these entries, in which at most `instances` run at a time, half of them for calls of components, and
     /// a part of them for each component alone.
     pub fn new(entries: impl IntoIterator<Item = RouteEntry>, instances: u32) -> Self {
         let mut components = HashMap::new();
@@ -158,7 +158,7 @@ impl Router {
         })
     }
 
-    /// Finds the page for a request, and puts into its headers what the guest learns of the way.
+    /// Finds the target of a request, and puts into its headers what the guest learns of the way.
     pub(super) fn describe<B>(
         &self,
         request: &mut Request<B>,

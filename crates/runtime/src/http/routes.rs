@@ -54,6 +54,7 @@ impl<T> RouteTable<T> {
                 target,
             })
             .collect();
+        // Stable: of two that are alike the first stays first.
         routes.sort_by_cached_key(vagueness);
         Self { routes }
     }

@@ -1,8 +1,8 @@
-//! The worker threads that serve a site.
+//! The worker threads that serve the components of a router.
 //!
 //! Each worker has a listening socket, a single-threaded runtime, and whatever it accepted: a connection and the
-//! instances that answer it stay on one thread, which is what makes them quick. The site is shared, and what counts the
-//! connections: all of them, and those of each [client](super::clients).
+//! instances that answer it stay on one thread, which is what makes them quick. The router is shared, and what counts
+//! the connections: all of them, and those of each [client](super::clients).
 //!
 //! With all connections taken, a worker accepts one more and lets it wait; the others wait in the kernel. A connection
 //! of a client who has as many as it may is closed at once. Both leave the other clients their part.
@@ -72,7 +72,7 @@ impl ServerLimits {
     }
 }
 
-/// Threads that serve a site. Dropping it stops them, without waiting for them.
+/// Threads that serve the components of a router. Dropping it stops them, without waiting for them.
 #[derive(Debug)]
 pub struct Server {
     stop: watch::Sender<Phase>,
@@ -138,6 +138,7 @@ impl Server {
                     if let Err(error) = runtime.block_on(worker.work(socket)) {
                         tracing::error!("worker {number} ended: {error}");
                     }
+                    // What still blocks, such as reading a file, had its time; it ends with the process.
                     runtime.shutdown_background();
                     drop(alive);
                 })?;
@@ -208,6 +209,7 @@ impl Worker {
             let Some(slot) = self.common.connect(address) else {
                 continue;
             };
+            // Its client is counted by now: one that has enough is turned away, and does not wait here before others.
             let open = Arc::clone(&self.common.connections).acquire_owned().await;
             let connection = Connection {
                 shared: Arc::new(ConnectionInner {
@@ -254,6 +256,7 @@ impl Common {
         }
         self.not_accepted
             .tell(|| format!("cannot accept a connection: {error}"));
+        // Accepting would fail again at once, and take the processor from the connections that could end.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 

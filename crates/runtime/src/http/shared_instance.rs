@@ -151,6 +151,7 @@ async fn answer(
 ) -> wasmtime::Result<()> {
     let (request, sent) = store.with(|mut store| {
         let guest = store.data_mut();
+        // The first has what the instance began with, of which its start has taken a part.
         if in_flight.number() > 0 {
             guest.budget().renew();
         }

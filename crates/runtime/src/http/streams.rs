@@ -88,6 +88,7 @@ impl Streams {
 
 impl Drop for Open {
     fn drop(&mut self) {
+        // Idle since the last one ended, not since it began.
         if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
             let left = u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(NEVER - 1);
             self.0.left.store(left, Ordering::Relaxed);
@@ -103,6 +104,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
             let mut stall = Stall::new(open.0.timeout);
             let end = open.0.whole.and_then(|whole| Instant::now().checked_add(whole));
             poll_fn(|cx| {
+                // What another stream of this thread has left there.
                 Seen::take();
                 if stream.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());

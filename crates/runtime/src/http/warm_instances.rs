@@ -40,6 +40,7 @@ impl WarmInstances {
     /// Strikes an instance off, from whatever thread.
     pub(super) fn leave(&self, queue: &Arc<InstanceQueue>) {
         let mut open = self.open();
+        // It may be on the list of another thread.
         open.retain(|kind, queues| {
             if kind.depth == queue.depth() {
                 queues.retain(|other| !Arc::ptr_eq(other, queue));
@@ -55,6 +56,7 @@ impl WarmInstances {
         let Some(queues) = open.get_mut(&kind) else {
             return Err(queued);
         };
+        // Backwards, so that removing one moves none that is still to come.
         for slot in (0..queues.len()).rev() {
             let offered = queues[slot].offer(queued);
             if queues[slot].is_closed() {

@@ -59,6 +59,7 @@ pub(super) fn define(
     for (name, item) in items {
         match item {
             ComponentItem::ComponentFunc(function) => {
+                // Answered where WASI has an error for it, so that the guest goes on.
                 if define_answer(instance, (path, version, name), shut.clone())? {
                     continue;
                 }

@@ -29,6 +29,7 @@ impl VersionTrack {
         if !self.versions.ends_with('.') {
             return version == self.versions;
         }
+        // A release candidate is another interface: its functions may differ.
         version.starts_with(self.versions) && !version.contains('-')
     }
 

@@ -48,6 +48,7 @@ pub(super) fn define_placeholders(
     for (name, import) in component.component_type().imports(engine) {
         let provided = is_provided(name);
         match import.ty {
+            // Its resources are there: a placeholder that uses one must not define it again.
             ComponentItem::ComponentInstance(interface) if provided => {
                 resources.extend(
                     interface

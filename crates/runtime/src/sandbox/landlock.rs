@@ -50,6 +50,7 @@ fn restrict(writable: Vec<(PathFd, Rights)>, demand: Demand) -> Result<Restricti
         .set_compatibility(needed)
         .handle_access(changes() | AccessFs::Execute)?
         .handle_access(AccessNet::BindTcp)?
+        // Beyond what may be demanded: held where the kernel can.
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_write(NEWEST))?
         .scope(Scope::from_all(NEWEST))?

@@ -155,6 +155,7 @@ impl OutputStream for GuestStream {
         let queue = self.queue().map_err(stream_error)?;
         match self.when_full {
             WhenFull::Wait => Ok(queue.room().map_err(stream_error)?.min(AT_ONCE)),
+            // Never less: what does not fit is dropped, and no guest waits.
             WhenFull::Drop => Ok(AT_ONCE),
         }
     }

@@ -129,6 +129,7 @@ impl OutputQueue {
         if let Some(error) = state.error.take() {
             return Poll::Ready(Err(error));
         }
+        // Another stream may have taken the room since: one byte goes beyond, so that something is always taken.
         let taken = bytes.len().min(state.room().max(1));
         self.shared.push(state, &bytes[..taken]);
         Poll::Ready(Ok(taken))
@@ -190,6 +191,7 @@ impl OutputQueue {
     pub(super) fn write_in_turn(&self, bytes: &[u8]) {
         let mut state = self.shared.lock();
         state.watched_by += 1;
+        // For more than that there might never be room: a full queue opens again at one half.
         let wait = |state: &mut State| !state.has_room_for(bytes.len().min(CAPACITY / 2), CAPACITY);
         let mut state = self
             .shared
@@ -206,6 +208,7 @@ impl OutputQueue {
         let mut state = self.shared.lock();
         state.dropped += state.queued() as u64;
         if state.dropped > 0 {
+            // Whenever it was logged last: there is no later.
             state.logged = None;
             self.shared.log_dropped(state);
         }
