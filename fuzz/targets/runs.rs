@@ -21,11 +21,11 @@ use step::{Said, Step};
 use written::{HOSTS, LEARNERS, NAMES, PORTS, RANGES, SCHEMES, TARGETS, Target, Written};
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = play(&mut Unstructured::new(bytes));
+    let _ = run_case(&mut Unstructured::new(bytes));
 });
 
-/// Plays until the bytes end.
-fn play(bytes: &mut Unstructured<'_>) -> Result<()> {
+/// Runs until the bytes end.
+fn run_case(bytes: &mut Unstructured<'_>) -> Result<()> {
     let mut run = Run::new(several(bytes, 4, written)?, operator(bytes)?);
     let mut instances = [Instance::new(), Instance::new()];
     while !bytes.is_empty() {

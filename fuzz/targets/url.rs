@@ -28,29 +28,29 @@ fuzz_target!(|parts: (bool, &str, &str, &str)| {
     let Ok(request) = Request::builder().uri(uri).header(HOST, host).body(()) else {
         return;
     };
-    let Ok(place) = Destination::of(&request) else {
+    let Ok(destination) = Destination::of(&request) else {
         return;
     };
-    let authority = place.authority();
+    let authority = destination.authority();
     assert!(!authority.contains('@'), "{authority}");
 
-    let url = format!("{}://{authority}/", place.scheme);
+    let url = format!("{}://{authority}/", destination.scheme);
     let again = Request::builder()
         .uri(&url)
         .body(())
         .expect("what is sent is a URL");
-    let again = Destination::of(&again).expect("what is sent is a place");
-    let judged = |place: &Destination| (place.scheme.clone(), place.host.clone(), place.port);
-    assert_eq!(judged(&again), judged(&place), "{url}");
+    let again = Destination::of(&again).expect("what is sent is a destination");
+    let target = |of: &Destination| (of.scheme.clone(), of.host.clone(), of.port);
+    assert_eq!(target(&again), target(&destination), "{url}");
 
     let (mut uri, mut headers) = (request.uri().clone(), request.headers().clone());
-    if place.write_http1(&mut uri, &mut headers).is_ok() {
+    if destination.write_http1(&mut uri, &mut headers).is_ok() {
         assert!(uri.authority().is_none() && uri.scheme().is_none(), "{uri}");
         assert_eq!(headers.get_all(HOST).iter().count(), 1);
         assert_eq!(headers[HOST].as_bytes(), authority.as_bytes());
     }
     let (mut uri, mut headers) = (request.uri().clone(), request.headers().clone());
-    if place.write_http2(&mut uri, &mut headers).is_ok() {
+    if destination.write_http2(&mut uri, &mut headers).is_ok() {
         assert_eq!(uri.authority().map(|own| own.as_str()), Some(authority.as_str()));
         assert!(!headers.contains_key(HOST));
     }

@@ -69,7 +69,7 @@ pub struct Explanation {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<DenialSummary>,
     /// The attempts on the way, in order.
-    pub attempts: Vec<Judged>,
+    pub attempts: Vec<ExplainedAttempt>,
 }
 
 /// The answer to the question whether a guest gets through.
@@ -86,7 +86,7 @@ pub enum Verdict {
 
 /// One attempt, with every layer's answer.
 #[derive(Clone, Debug, Serialize)]
-pub struct Judged {
+pub struct ExplainedAttempt {
     /// The attempt.
     pub attempt: String,
     /// The verdict on it.
@@ -144,7 +144,7 @@ pub fn explain(
     let refusals = match verdict {
         Verdict::Allowed => Vec::new(),
         Verdict::Depends | Verdict::Denied => {
-            let mut refused = inquiry.attempts.iter().map(|judged| &judged.refusals);
+            let mut refused = inquiry.attempts.iter().map(|attempt| &attempt.refusals);
             refused
                 .rfind(|refusals| !refusals.is_empty())
                 .cloned()
@@ -197,7 +197,7 @@ impl DenialSummary {
     }
 }
 
-impl Judged {
+impl ExplainedAttempt {
     /// True if this layer alone refuses it.
     fn is_refused_by(&self, layer: Layer) -> bool {
         let refuse = |says: &LayerSays| says.answer == REFUSES;
@@ -275,9 +275,9 @@ impl Explanation {
         if let Some(note) = &self.note {
             let _ = writeln!(text, "{}", wrap(&format!("note: {}", text::terminal(note)), 0, 2));
         }
-        for judged in &self.attempts {
-            let _ = writeln!(text, "\n  {}", text::terminal(&judged.attempt));
-            for says in &judged.layers {
+        for attempt in &self.attempts {
+            let _ = writeln!(text, "\n  {}", text::terminal(&attempt.attempt));
+            for says in &attempt.layers {
                 let _ = writeln!(text, "{}", says.to_line());
                 for (what, entry) in [("by", &says.by), ("closest is", &says.closest)] {
                     if let Some(entry) = entry {

@@ -63,7 +63,7 @@ fn block<'p>(section: &'p str, language: &str) -> &'p str {
 }
 
 /// The operator's options and the interfaces of the code, as the example says them.
-fn surroundings(console: &str) -> (Operator, Option<Interfaces>) {
+fn settings(console: &str) -> (Operator, Option<Interfaces>) {
     let option = Location::Option {
         name: "--disallowed-outbound-hosts".into(),
     };
@@ -109,7 +109,7 @@ fn surroundings(console: &str) -> (Operator, Option<Interfaces>) {
 }
 
 fn findings(section: &Section<'_>) -> (Vec<Diagnostic>, Sources) {
-    let (operator, interfaces) = surroundings(section.console);
+    let (operator, interfaces) = settings(section.console);
     let is_test = section.code.starts_with("test.");
     let component = if is_test {
         "[component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [\"*://10.0.0.5:5432\"]\n"

@@ -47,7 +47,7 @@ pub(crate) enum LookupError {
     /// The text is not a name.
     NotAName,
     /// The policy refuses the name, or all its addresses.
-    Refused,
+    Denied,
     /// As many look-ups as are permitted are in flight.
     TooMany,
     /// The name does not exist or has no address.
@@ -63,7 +63,7 @@ impl LookupError {
     fn code(self) -> &'static str {
         match self {
             Self::NotAName => "invalid-argument",
-            Self::Refused => "access-denied",
+            Self::Denied => "access-denied",
             Self::TooMany => "new-socket-limit",
             Self::Unresolvable => "name-unresolvable",
             Self::TemporaryFailure => "temporary-resolver-failure",
@@ -88,7 +88,7 @@ impl Lookup {
             .begin_lookup(&name)
             .map_err(|denied| match denied.kind() {
                 DeniedKind::Quota => LookupError::TooMany,
-                DeniedKind::Policy => LookupError::Refused,
+                DeniedKind::Policy => LookupError::Denied,
             })?;
         let followed = Followed::begin(enforcer, decision, &Attempt::Lookup { name: &name });
         Ok(Self::PendingLookup(PendingLookup {
@@ -114,7 +114,7 @@ impl PendingLookup {
     /// The addresses that the guest may have; they are granted by then.
     pub(crate) async fn answer(mut self) -> Result<Vec<Address>, LookupError> {
         let (outcome, result) = match judged(&self.enforcer, &self.name, self.spelling).await {
-            Ok((_, addresses)) if addresses.is_empty() => (Outcome::Nothing, Err(LookupError::Refused)),
+            Ok((_, addresses)) if addresses.is_empty() => (Outcome::Nothing, Err(LookupError::Denied)),
             Ok((chain, addresses)) => (
                 Outcome::Answered {
                     chain,
@@ -211,7 +211,7 @@ async fn ask(enforcer: &Enforcer, name: &Name, spelling: Spelling) -> Result<Ans
     let mut without = LookupError::Unresolvable;
     for candidate in candidates {
         if candidate != *name && authorize_expanded(enforcer, &candidate).is_err() {
-            without = LookupError::Refused;
+            without = LookupError::Denied;
             continue;
         }
         match resolver.resolve(&candidate).await {
@@ -260,7 +260,7 @@ fn error_of(error: &ResolveError) -> LookupError {
 /// (DNS-5).
 fn outcome_of(error: LookupError) -> Outcome {
     match error {
-        LookupError::Unresolvable | LookupError::Refused => Outcome::Nothing,
+        LookupError::Unresolvable | LookupError::Denied => Outcome::Nothing,
         LookupError::NotAName
         | LookupError::TooMany
         | LookupError::TemporaryFailure

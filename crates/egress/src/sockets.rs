@@ -43,7 +43,7 @@ use crate::denied::Denied;
 /// The reason why there is no new socket.
 #[derive(Debug)]
 pub(crate) enum NotCreated {
-    Refused(Denied),
+    Denied(Denied),
     Failed(ErrorCode),
 }
 

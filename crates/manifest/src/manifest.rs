@@ -136,7 +136,7 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
     }
     check_routes(found, &manifest.http_triggers);
     if found.mistakes() == 0 {
-        tell_never_started(found, &manifest, &others);
+        report_never_started(found, &manifest, &others);
     }
     check_chained(found, &manifest);
     check_dependencies(found, &manifest, &by_id);
@@ -355,7 +355,7 @@ fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
 }
 
 /// With mistakes in the file nobody knows what starts a component.
-fn tell_never_started(found: &mut Findings, manifest: &Manifest, others: &[Located<ComponentId>]) {
+fn report_never_started(found: &mut Findings, manifest: &Manifest, others: &[Located<ComponentId>]) {
     let http = manifest.http_triggers.iter().map(|trigger| &trigger.component);
     let command = manifest.command_triggers.iter().map(|trigger| &trigger.component);
     let triggered = http.chain(command).chain(others).map(|id| &id.value);

@@ -214,7 +214,7 @@ impl CompilerProcess {
                 Err(error) if waiting(&error) => {
                     *told = true;
                     if !std::mem::replace(&mut told_of_this, true) {
-                        self.tell(path, bytes.len() as u64);
+                        self.log(path, bytes.len() as u64);
                     }
                 }
                 kind => break kind?,
@@ -229,7 +229,7 @@ impl CompilerProcess {
         self.conversation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, path: &Path, size: u64) {
+    fn log(&self, path: &Path, size: u64) {
         let (path, size) = (text::path(path), Bytes(size));
         if self.keeps {
             tracing::info!("compiling `{path}` ({size}), which is done once")

@@ -120,7 +120,7 @@ impl MemoryShare {
             return true;
         }
         self.used.fetch_sub(bytes, Ordering::Relaxed);
-        self.tell(before);
+        self.log(before);
         false
     }
 
@@ -133,7 +133,7 @@ impl MemoryShare {
         }
     }
 
-    fn tell(&self, used: usize) {
+    fn log(&self, used: usize) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| told.elapsed() >= INTERVAL) {
             *told = Some(Instant::now());

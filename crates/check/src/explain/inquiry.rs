@@ -9,7 +9,7 @@ use outport_policy::{
 };
 
 use super::undecided::{self, Purpose};
-use super::{Assumption, DenialSummary, Judged, LayerSays, Question, Undecided, Verdict};
+use super::{Assumption, DenialSummary, ExplainedAttempt, LayerSays, Question, Undecided, Verdict};
 use crate::findings::DeniedNames;
 
 /// One guest's way to its destination.
@@ -22,7 +22,7 @@ pub(super) struct Inquiry<'a> {
     /// The purpose of the look-up.
     socket: Option<(Transport, u16)>,
     pub(super) undecided: Undecided,
-    pub(super) attempts: Vec<Judged>,
+    pub(super) attempts: Vec<ExplainedAttempt>,
 }
 
 impl<'a> Inquiry<'a> {
@@ -63,7 +63,7 @@ impl<'a> Inquiry<'a> {
             Host::Name(name) => name,
         };
         let (addresses, source) = self.addresses_of(name);
-        if self.judge(&Attempt::Lookup { name }) == Verdict::Denied {
+        if self.decide(&Attempt::Lookup { name }) == Verdict::Denied {
             let reaches = addresses.iter().map(|address| Attempt::Connect {
                 transport,
                 remote: Endpoint::new(*address, port),
@@ -81,7 +81,7 @@ impl<'a> Inquiry<'a> {
     }
 
     fn lookup_alone(&mut self, name: &Name) -> Verdict {
-        if self.judge(&Attempt::Lookup { name }) == Verdict::Denied {
+        if self.decide(&Attempt::Lookup { name }) == Verdict::Denied {
             return Verdict::Denied;
         }
         let (addresses, source) = self.addresses_of(name);
@@ -99,7 +99,7 @@ impl<'a> Inquiry<'a> {
             source,
         };
         let undecided = Undecided::refused(name, self.policy, Purpose::AnyPort, self.denied_names);
-        self.judge_any_answer(undecided, &format!("an answer for {name}"), answer)
+        self.decide_any_answer(undecided, &format!("an answer for {name}"), answer)
     }
 
     /// The addresses that are granted.
@@ -111,7 +111,7 @@ impl<'a> Inquiry<'a> {
                 address: *address,
                 source,
             };
-            self.judge(&answer) == Verdict::Allowed
+            self.decide(&answer) == Verdict::Allowed
         });
         let granted: Vec<Address> = taken.collect();
         self.grant(name, granted.clone());
@@ -129,7 +129,7 @@ impl<'a> Inquiry<'a> {
 
     fn reach(&mut self, transport: Transport, address: Address, port: u16) -> Verdict {
         let remote = Endpoint { address, port };
-        let verdict = self.judge(&Attempt::Connect { transport, remote });
+        let verdict = self.decide(&Attempt::Connect { transport, remote });
         self.with_socket(transport, verdict)
     }
 
@@ -168,13 +168,13 @@ impl<'a> Inquiry<'a> {
         let refused = Undecided::refused(name, self.policy, purpose, self.denied_names);
         let shown = format!("{transport} to what {name} resolves to, port {port}");
         self.grant(name, vec![self.any_answer(reach)]);
-        let verdict = self.judge_any_answer(refused, &shown, reach);
+        let verdict = self.decide_any_answer(refused, &shown, reach);
         if self.with_socket(transport, Verdict::Allowed) == Verdict::Denied {
             self.undecided = Undecided::default();
             return Verdict::Denied;
         }
         // What an entry says of addresses counts where it is the author's list alone that refuses the others.
-        let refused_by_list = |judged: &Judged| judged.is_refused_by(Layer::AllowList);
+        let refused_by_list = |attempt: &ExplainedAttempt| attempt.is_refused_by(Layer::AllowList);
         let permitted = Undecided::permitted(name, self.policy, transport, port);
         match self.attempts.last_mut() {
             Some(last) if verdict == Verdict::Denied && refused_by_list(last) && !permitted.is_empty() => {
@@ -193,7 +193,7 @@ impl<'a> Inquiry<'a> {
             port,
             method: RequestMethod::Other,
         };
-        let verdict = self.judge(&request);
+        let verdict = self.decide(&request);
         let Host::Name(name) = host else { return verdict };
         let (addresses, source) = self.addresses_of(name);
         let dial = |address| Attempt::Dial {
@@ -214,19 +214,19 @@ impl<'a> Inquiry<'a> {
             let purpose = Purpose::Port(Protocol::Url(scheme), port);
             let refused = Undecided::refused(name, self.policy, purpose, self.denied_names);
             let shown = format!("{scheme}://{name}:{port} at what the name resolves to");
-            return self.judge_any_answer(refused, &shown, dial);
+            return self.decide_any_answer(refused, &shown, dial);
         }
-        any(addresses.into_iter().map(|address| self.judge(&dial(address))))
+        any(addresses.into_iter().map(|address| self.decide(&dial(address))))
     }
 
     /// Judges an attempt at an answer that nobody has assumed. It is shown where there is something to say of it.
-    fn judge_any_answer<'t>(
+    fn decide_any_answer<'t>(
         &mut self,
         refused: Undecided,
         shown: &str,
         attempt: impl Fn(Address) -> Attempt<'t>,
     ) -> Verdict {
-        let verdict = self.judge(&attempt(self.any_answer(&attempt)));
+        let verdict = self.decide(&attempt(self.any_answer(&attempt)));
         let Some(last) = self.attempts.last_mut() else {
             return verdict;
         };
@@ -291,7 +291,7 @@ impl<'a> Inquiry<'a> {
             .ask(layer, attempt, &situation(&self.grants, &self.peers))
     }
 
-    fn judge(&mut self, attempt: &Attempt<'_>) -> Verdict {
+    fn decide(&mut self, attempt: &Attempt<'_>) -> Verdict {
         let layers = Layer::ALL
             .map(|layer| LayerSays::of(layer, &self.ask(layer, attempt)))
             .to_vec();
@@ -304,7 +304,7 @@ impl<'a> Inquiry<'a> {
         let refusals = refusals
             .iter()
             .map(|denial| DenialSummary::of(denial, attempt, self.socket));
-        self.attempts.push(Judged {
+        self.attempts.push(ExplainedAttempt {
             attempt: attempt.to_string(),
             verdict,
             layers,

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use model::{MInstance, MOperator, Model, Refused, Speaks};
+use model::{MInstance, MOperator, Model, Reasons, Speaks};
 use outport_policy::{Address, AllowList, AnswerSource, Host, Scheme};
 use real::{a_name, address, entries, learned, names, reach, real_operator, request, send, source};
 use step::{Said, Step};
@@ -59,7 +59,7 @@ struct InFlight {
 }
 
 /// One instance, real and as the model has it.
-struct Played {
+struct Instance {
     gate: Arc<Enforcer>,
     in_flight: Vec<InFlight>,
     begun: u64,
@@ -101,7 +101,7 @@ fn equal<T: std::fmt::Debug + PartialEq>(what: &str, found: T, expected: T) -> R
 }
 
 impl Run {
-    fn new(allow: Vec<Written>, operator: MOperator) -> (Self, [Played; 2]) {
+    fn new(allow: Vec<Written>, operator: MOperator) -> (Self, [Instance; 2]) {
         let (resolver, events) = (Arc::<Waiting>::default(), Arc::<Remember>::default());
         let egress = Egress::builder()
             .operator(with_time(&operator))
@@ -111,7 +111,7 @@ impl Run {
             .unwrap();
         egress.process().learn(learned(&operator));
         let gate = egress.gate("it", Arc::new(AllowList::compile(entries(&allow))));
-        let played = [(); 2].map(|()| Played {
+        let instances = [(); 2].map(|()| Instance {
             gate: gate.open().enforcer.clone(),
             in_flight: Vec::new(),
             begun: 0,
@@ -127,7 +127,7 @@ impl Run {
             allowed: 0,
             denied: BTreeMap::new(),
         };
-        (run, played)
+        (run, instances)
     }
 
     fn model(&self) -> Model<'_> {
@@ -138,7 +138,7 @@ impl Run {
     }
 
     /// True if it is allowed, as both must say; counted as the metrics must have it.
-    fn compare(&mut self, what: &str, found: Option<&str>, expected: &Refused) -> Result<bool, String> {
+    fn compare(&mut self, what: &str, found: Option<&str>, expected: &Reasons) -> Result<bool, String> {
         let agree = match found {
             None => expected.is_empty(),
             Some(found) => expected.iter().any(|reason| reason.code() == found),
@@ -153,11 +153,11 @@ impl Run {
         Ok(found.is_none())
     }
 
-    fn judged(
+    fn compare_decision(
         &mut self,
         what: &dyn std::fmt::Display,
         found: Result<(), Denied>,
-        expected: &Refused,
+        expected: &Reasons,
     ) -> Result<bool, String> {
         let reason = found.err().map(|denied| denied.reason().code());
         self.compare(&what.to_string(), reason, expected)
@@ -171,10 +171,10 @@ impl Run {
     }
 
     /// One second passes, and what is over by then ends.
-    async fn pass(&mut self, played: &mut [Played; 2], seconds: u64) -> Result<(), String> {
+    async fn pass(&mut self, instances: &mut [Instance; 2], seconds: u64) -> Result<(), String> {
         self.now += seconds;
         tokio::time::advance(Duration::from_secs(seconds)).await;
-        for in_flight in played.iter_mut().map(|played| &mut played.in_flight) {
+        for in_flight in instances.iter_mut().map(|instance| &mut instance.in_flight) {
             for lookup in in_flight.iter_mut() {
                 let over = self.now - lookup.begun >= LOOKUP_SECONDS;
                 let expected = over.then_some(Err(LookupError::TemporaryFailure));
@@ -185,56 +185,56 @@ impl Run {
         Ok(())
     }
 
-    async fn step(&mut self, played: &mut [Played; 2], which: bool, step: Step) -> Result<(), String> {
+    async fn step(&mut self, instances: &mut [Instance; 2], which: bool, step: Step) -> Result<(), String> {
         let seconds = match step {
             Step::Wait(seconds) => 1 + seconds,
             _ => 1,
         };
-        self.pass(played, seconds).await?;
-        let played = &mut played[usize::from(which)];
-        played.model.in_flight = played.in_flight.len();
+        self.pass(instances, seconds).await?;
+        let instance = &mut instances[usize::from(which)];
+        instance.model.in_flight = instance.in_flight.len();
         match step {
-            Step::Lookup(name) => self.lookup(played, name)?,
-            Step::Answer(which, said) if which < played.in_flight.len() => {
-                let lookup = played.in_flight.remove(which);
-                self.answer(played, lookup, said)?;
-                self.look_around(played)?;
+            Step::Lookup(name) => self.lookup(instance, name)?,
+            Step::Answer(which, said) if which < instance.in_flight.len() => {
+                let lookup = instance.in_flight.remove(which);
+                self.answer(instance, lookup, said)?;
+                self.look_around(instance)?;
             }
             Step::Answer(..) | Step::Wait(_) => {}
             Step::Connect(target, port) => {
-                let expected = self.model().reach(&played.model, target, Speaks::Tcp, port);
+                let expected = self.model().reach(&instance.model, target, Speaks::Tcp, port);
                 let remote = Endpoint::new(address(target), port);
-                let found = played.gate.authorize_connect(Transport::Tcp, remote.into());
+                let found = instance.gate.authorize_connect(Transport::Tcp, remote.into());
                 let attempt = reach(Transport::Tcp, target, port);
-                self.judged(&attempt, found.map(drop), &expected)?;
+                self.compare_decision(&attempt, found.map(drop), &expected)?;
             }
             Step::Send(target, port) => {
-                let expected = self.model().reach(&played.model, target, Speaks::Udp, port);
+                let expected = self.model().reach(&instance.model, target, Speaks::Udp, port);
                 let remote = Endpoint::new(address(target), port);
-                let found = played.gate.authorize_send(remote.into()).map(drop);
-                if self.judged(&send(target, port), found, &expected)? {
-                    played.model.sent(target.text, port, self.now);
+                let found = instance.gate.authorize_send(remote.into()).map(drop);
+                if self.compare_decision(&send(target, port), found, &expected)? {
+                    instance.model.sent(target.text, port, self.now);
                 }
             }
             Step::Receive(target, port) => {
-                let expected = self.model().receive(&played.model, target, port, self.now);
+                let expected = self.model().receive(&instance.model, target, port, self.now);
                 let peer = Endpoint::new(address(target), port);
-                let found = played.gate.authorize_receive(peer.into());
-                self.judged(&Attempt::Receive { peer }, found, &expected)?;
+                let found = instance.gate.authorize_receive(peer.into());
+                self.compare_decision(&Attempt::Receive { peer }, found, &expected)?;
             }
             Step::Request(name, scheme, port) => {
                 let expected = self.model().request(name, scheme, port);
                 let (host, scheme) = (Host::Name(a_name(name)), Scheme::parse(scheme).unwrap());
                 let attempt = request(&scheme, &host, port);
-                let found = played.gate.authorize(&attempt, played.gate.usage());
-                self.judged(&attempt, found.map(drop), &expected)?;
+                let found = instance.gate.authorize(&attempt, instance.gate.usage());
+                self.compare_decision(&attempt, found.map(drop), &expected)?;
             }
             Step::RequestTo(target, scheme, port) => {
                 let expected = self.model().request_to(target, scheme, port);
                 let (host, scheme) = (Host::Address(address(target)), Scheme::parse(scheme).unwrap());
                 let attempt = request(&scheme, &host, port);
-                let found = played.gate.authorize(&attempt, played.gate.usage());
-                self.judged(&attempt, found.map(drop), &expected)?;
+                let found = instance.gate.authorize(&attempt, instance.gate.usage());
+                self.compare_decision(&attempt, found.map(drop), &expected)?;
             }
             Step::Dial(name, chain, target, scheme, port) => {
                 let expected = self.model().dial(name, &chain, target, scheme, port);
@@ -247,9 +247,9 @@ impl Run {
                     remote,
                     source: source(name),
                 };
-                let usage = played.gate.usage();
-                let found = played.gate.authorize_dial(&attempt, remote.into(), usage);
-                self.judged(&attempt, found.map(drop), &expected)?;
+                let usage = instance.gate.usage();
+                let found = instance.gate.authorize_dial(&attempt, remote.into(), usage);
+                self.compare_decision(&attempt, found.map(drop), &expected)?;
             }
             Step::Reload(operator) => {
                 self.egress.replace_operator(with_time(&operator));
@@ -263,13 +263,13 @@ impl Run {
     }
 
     /// Asks for every address what has become of its grants. Nobody is told, and nothing is counted.
-    fn look_around(&self, played: &Played) -> Result<(), String> {
+    fn look_around(&self, instance: &Instance) -> Result<(), String> {
         TARGETS.into_iter().try_for_each(|target| {
-            let expected = self.model().reach(&played.model, target, Speaks::Tcp, 1024);
+            let expected = self.model().reach(&instance.model, target, Speaks::Tcp, 1024);
             let attempt = reach(Transport::Tcp, target, 1024);
-            let found = played
+            let found = instance
                 .gate
-                .recheck(&attempt, played.gate.usage())
+                .recheck(&attempt, instance.gate.usage())
                 .err()
                 .map(Denied::reason);
             if found.map_or(expected.is_empty(), |reason| expected.contains(&reason)) {
@@ -280,35 +280,35 @@ impl Run {
         })
     }
 
-    fn lookup(&mut self, played: &mut Played, name: &'static str) -> Result<(), String> {
-        let expected = self.model().lookup(&played.model, name);
+    fn lookup(&mut self, instance: &mut Instance, name: &'static str) -> Result<(), String> {
+        let expected = self.model().lookup(&instance.model, name);
         self.told();
-        let started = Lookup::start(&played.gate, name);
+        let started = Lookup::start(&instance.gate, name);
         let told = self.told();
         let (.., reason) = told.front().ok_or("a look-up was not told")?;
         if !self.compare(name, *reason, &expected)? {
             let error = match reason {
                 Some("quota.lookups") => LookupError::TooMany,
-                _ => LookupError::Refused,
+                _ => LookupError::Denied,
             };
             return equal(name, started.err(), Some(error));
         }
         let Ok(Lookup::PendingLookup(asked)) = started else {
             return Err(format!("{name}: no look-up, and the model says that one starts"));
         };
-        played.begun += 1;
-        let number = played.begun;
+        instance.begun += 1;
+        let number = instance.begun;
         let mut result = asked.answer().boxed();
         if source(name) == AnswerSource::Localhost {
             let here = TARGETS
                 .into_iter()
                 .filter(|target| ["127.0.0.1", "::1"].contains(&target.text));
             let here: Vec<Target> = here.collect();
-            return self.answered(played, (name, number), poll(&mut result), &[], &here);
+            return self.answered(instance, (name, number), poll(&mut result), &[], &here);
         }
         equal(name, poll(&mut result), None)?;
         let reply = self.resolver.0.lock().unwrap().pop_front();
-        played.in_flight.push(InFlight {
+        instance.in_flight.push(InFlight {
             name,
             number,
             begun: self.now,
@@ -318,7 +318,7 @@ impl Run {
         Ok(())
     }
 
-    fn answer(&mut self, played: &mut Played, lookup: InFlight, said: Said) -> Result<(), String> {
+    fn answer(&mut self, instance: &mut Instance, lookup: InFlight, said: Said) -> Result<(), String> {
         let InFlight {
             name,
             number,
@@ -340,7 +340,7 @@ impl Run {
                 )
             }
             Said::NoSuchName => {
-                played.model.settle(name, number, &[], &[], self.now);
+                instance.model.settle(name, number, &[], &[], self.now);
                 (Err(ResolveError::NoSuchName), LookupError::Unresolvable)
             }
             Said::Addresses(chain, targets) => {
@@ -354,7 +354,7 @@ impl Run {
                 reply
                     .send(Ok(answer))
                     .map_err(|_| "nobody waits for the answer")?;
-                return self.answered(played, (name, number), poll(&mut result), &chain, &targets);
+                return self.answered(instance, (name, number), poll(&mut result), &chain, &targets);
             }
         };
         reply
@@ -366,7 +366,7 @@ impl Run {
     /// A look-up has answered: each address was judged, and those that are left are the guest's.
     fn answered(
         &mut self,
-        played: &mut Played,
+        instance: &mut Instance,
         (name, number): (&'static str, u64),
         found: Option<Result<Vec<Address>, LookupError>>,
         chain: &[&'static str],
@@ -386,9 +386,9 @@ impl Run {
                 left.push(*target);
             }
         }
-        played.model.settle(name, number, chain, &left, self.now);
+        instance.model.settle(name, number, chain, &left, self.now);
         let expected = if left.is_empty() {
-            Err(LookupError::Refused)
+            Err(LookupError::Denied)
         } else {
             Ok(left.iter().map(|target| address(*target)).collect())
         };
@@ -407,10 +407,10 @@ fn a_whole_run_through_the_gate_ends_every_step_as_the_naive_model_says() {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let (mut run, mut played) = Run::new(allow, operator);
+            let (mut run, mut instances) = Run::new(allow, operator);
             for (which, step) in steps {
                 let what = format!("{step:?}");
-                let agreed = run.step(&mut played, which, step).await;
+                let agreed = run.step(&mut instances, which, step).await;
                 agreed.map_err(|error| format!("{what}: {error}"))?;
             }
             Ok(())

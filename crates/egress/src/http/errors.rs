@@ -24,7 +24,7 @@ pub(super) fn of_lookup(error: LookupError) -> Error {
     };
     match error {
         LookupError::NotAName => Error::HttpRequestUriInvalid,
-        LookupError::Refused => Error::HttpRequestDenied,
+        LookupError::Denied => Error::HttpRequestDenied,
         LookupError::Unresolvable => dns("NXDOMAIN"),
         LookupError::TooMany | LookupError::TemporaryFailure => Error::DnsTimeout,
         LookupError::PermanentFailure => dns("REFUSED"),

@@ -42,15 +42,15 @@ async fn an_answer_is_granted_before_the_guest_has_it() {
 #[tokio::test]
 async fn a_name_that_no_socket_entry_matches_is_refused_without_a_query() {
     let rows: [(&[&str], &str, Result<usize, LookupError>); 9] = [
-        (&[], "db.example", Err(LookupError::Refused)),
+        (&[], "db.example", Err(LookupError::Denied)),
         (&["*://db.example:1"], "db.example", Ok(1)),
         (&["tcp://db.example:1"], "db.example", Ok(1)),
         (&["udp://db.example:1"], "db.example", Ok(1)),
         (&["*://*.example:1"], "db.example", Ok(1)),
         (&["*://*:1"], "db.example", Ok(1)),
-        (&["https://db.example"], "db.example", Err(LookupError::Refused)),
-        (&["*://10.0.0.0/8:1"], "db.example", Err(LookupError::Refused)),
-        (&["*://other.example:1"], "db.example", Err(LookupError::Refused)),
+        (&["https://db.example"], "db.example", Err(LookupError::Denied)),
+        (&["*://10.0.0.0/8:1"], "db.example", Err(LookupError::Denied)),
+        (&["*://other.example:1"], "db.example", Err(LookupError::Denied)),
     ];
     for (allowed, name, expected) in rows {
         let world = World::new(Script::new().then("db.example", answer(&["10.0.0.1"])));
@@ -73,7 +73,7 @@ async fn a_denied_name_is_refused_without_a_query_and_a_partly_denied_one_keeps_
     let world = World::new(script()).deny(&["*://db.example:*"]);
     assert_eq!(
         lookup(&world.instance(&["*://*:*"]), "db.example").await,
-        Err(LookupError::Refused)
+        Err(LookupError::Denied)
     );
     assert_eq!(world.script.questions(), [] as [&str; 0]);
 
@@ -95,7 +95,7 @@ async fn a_denied_name_behind_an_alias_denies_the_alias() {
     let world = World::new(script).deny(&["*://evil.example:*"]);
     assert_eq!(
         lookup(&world.instance(&["*://www.example:*"]), "www.example").await,
-        Err(LookupError::Refused)
+        Err(LookupError::Denied)
     );
     assert_eq!(
         world.events.take(),
@@ -221,7 +221,7 @@ async fn a_name_with_its_final_dot_is_that_name_and_no_search_domain_is_tried() 
 #[tokio::test]
 async fn a_name_without_an_address_whose_expansion_is_denied_is_refused() {
     for (deny, expected) in [
-        ("*://db.corp.example:*", LookupError::Refused),
+        ("*://db.corp.example:*", LookupError::Denied),
         ("*://other.example:*", LookupError::Unresolvable),
     ] {
         let world = World::new(Script::new().search("corp.example")).deny(&[deny]);
@@ -392,7 +392,7 @@ async fn addresses_of_the_machine_are_left_out_of_what_a_server_answers() {
         let enforcer = World::new(script).instance(&["*://www.example:8080"]);
         assert_eq!(
             lookup(&enforcer, "www.example").await,
-            Err(LookupError::Refused),
+            Err(LookupError::Denied),
             "{address} alone"
         );
         assert_eq!(
@@ -459,7 +459,7 @@ async fn localhost_is_answered_here_and_needs_an_entry() {
     assert_eq!(world.script.questions(), [] as [&str; 0]);
     assert_eq!(
         lookup(&world.instance(&["*://db.example:1"]), "localhost").await,
-        Err(LookupError::Refused)
+        Err(LookupError::Denied)
     );
 }
 
@@ -491,7 +491,7 @@ async fn a_new_deny_list_ends_the_grants_that_it_forbids() {
     operator.deny = deny(&["*://db.example:*"]);
     egress.replace_operator(operator);
     assert!(!connects(&enforcer, "10.0.0.1:5432"));
-    assert_eq!(lookup(&enforcer, "db.example").await, Err(LookupError::Refused));
+    assert_eq!(lookup(&enforcer, "db.example").await, Err(LookupError::Denied));
 
     egress.replace_operator(world.operator.clone());
     assert!(connects(&enforcer, "10.0.0.1:5432"));

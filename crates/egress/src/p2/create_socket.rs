@@ -33,7 +33,7 @@ fn of(family: IpAddressFamily) -> Family {
 
 fn not_created(error: NotCreated) -> SocketError {
     match error {
-        NotCreated::Refused(denied) => refused(denied),
+        NotCreated::Denied(denied) => refused(denied),
         NotCreated::Failed(code) => code.into(),
     }
 }

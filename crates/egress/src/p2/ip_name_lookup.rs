@@ -109,7 +109,7 @@ fn addresses<'a>(
 fn code(error: LookupError) -> ErrorCode {
     match error {
         LookupError::NotAName => ErrorCode::InvalidArgument,
-        LookupError::Refused => ErrorCode::AccessDenied,
+        LookupError::Denied => ErrorCode::AccessDenied,
         LookupError::Unresolvable => ErrorCode::NameUnresolvable,
         LookupError::TooMany => ErrorCode::NewSocketLimit,
         LookupError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,

@@ -30,7 +30,7 @@ impl<T: GateView + 'static> HostWithStore<T> for Gated {
 fn code(error: LookupError) -> ErrorCode {
     match error {
         LookupError::NotAName => ErrorCode::InvalidArgument,
-        LookupError::Refused => ErrorCode::AccessDenied,
+        LookupError::Denied => ErrorCode::AccessDenied,
         LookupError::Unresolvable => ErrorCode::NameUnresolvable,
         LookupError::TooMany => ErrorCode::Other(Some("connection quota exhausted".to_owned())),
         LookupError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,

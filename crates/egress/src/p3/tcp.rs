@@ -93,7 +93,7 @@ impl HostTcpSocket for GateCtxView<'_> {
         };
         let socket = match sockets::TcpSocket::create(&self.ctx.enforcer, family) {
             Ok(socket) => socket,
-            Err(NotCreated::Refused(denied)) => return refused(denied),
+            Err(NotCreated::Denied(denied)) => return refused(denied),
             Err(NotCreated::Failed(code)) => return Err(code.into()),
         };
         let entry = self.table.push(socket);

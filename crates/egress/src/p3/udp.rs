@@ -71,7 +71,7 @@ impl HostUdpSocket for GateCtxView<'_> {
         };
         let socket = match sockets::UdpSocket::create(&self.ctx.enforcer, family) {
             Ok(socket) => socket,
-            Err(NotCreated::Refused(denied)) => return refused(denied),
+            Err(NotCreated::Denied(denied)) => return refused(denied),
             Err(NotCreated::Failed(code)) => return Err(code.into()),
         };
         let entry = self.table.push(socket).map_err(SocketError::trap)?;

@@ -91,7 +91,7 @@ impl TcpSocket {
     /// The refusal, before any system call, or what the system said.
     pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<Self, NotCreated> {
         // Judged and counted before there is a descriptor: a guest that is refused costs the process none.
-        let slot = SocketSlot::take(enforcer, Transport::Tcp).map_err(NotCreated::Refused)?;
+        let slot = SocketSlot::take(enforcer, Transport::Tcp).map_err(NotCreated::Denied)?;
         let socket = family
             .socket(Transport::Tcp)
             .map_err(|error| NotCreated::Failed(error.into()))?;

@@ -66,7 +66,7 @@ impl UdpSocket {
     pub(crate) fn create(enforcer: &Arc<Enforcer>, family: Family) -> Result<Self, NotCreated> {
         // As for TCP, a guest that is refused costs the process no descriptor.
         let transport = Transport::Udp;
-        let slot = SocketSlot::take(enforcer, transport).map_err(NotCreated::Refused)?;
+        let slot = SocketSlot::take(enforcer, transport).map_err(NotCreated::Denied)?;
         let socket = family
             .socket(transport)
             .map_err(|error| NotCreated::Failed(error.into()))?;

@@ -1,4 +1,4 @@
-//! Walls for tests: scripted names, and events that are remembered.
+//! Egress for tests: scripted names, and events that are remembered.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

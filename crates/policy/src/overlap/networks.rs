@@ -137,9 +137,9 @@ impl Networks {
         prefix: Prefix,
         live: Live,
         rule: &impl Fn(usize) -> Option<&'r Rule>,
-        visit: &mut impl FnMut(Prefix, &Live) -> ControlFlow<B>,
+        each: &mut impl FnMut(Prefix, &Live) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        walk(&self.sorted[self.range(prefix)], prefix, live, rule, visit)
+        walk(&self.sorted[self.range(prefix)], prefix, live, rule, each)
     }
 
     fn range(&self, prefix: Prefix) -> Range<usize> {
@@ -154,7 +154,7 @@ fn walk<'r, B>(
     at: Prefix,
     mut live: Live,
     rule: &impl Fn(usize) -> Option<&'r Rule>,
-    visit: &mut impl FnMut(Prefix, &Live) -> ControlFlow<B>,
+    each: &mut impl FnMut(Prefix, &Live) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
     let own = rules.partition_point(|(prefix, _)| *prefix <= at);
     for rule in rules[..own].iter().filter_map(|(_, id)| rule(*id)) {
@@ -165,7 +165,7 @@ fn walk<'r, B>(
         return ControlFlow::Continue(());
     }
     if inside.is_empty() {
-        return visit(at, &live);
+        return each(at, &live);
     }
     let [lower, upper] = at.halves();
     let (low, high) = inside.split_at(inside.partition_point(|(prefix, _)| prefix.bits < upper.bits));
@@ -174,5 +174,5 @@ fn walk<'r, B>(
     halves.sort_by_key(|(_, rules)| rules.len());
     halves
         .into_iter()
-        .try_for_each(|(half, rules)| walk(rules, half, live.clone(), rule, visit))
+        .try_for_each(|(half, rules)| walk(rules, half, live.clone(), rule, each))
 }

@@ -1,6 +1,6 @@
 //! Random cases: what two instances may do, and in which world.
 //!
-//! The seed of the cases is printed, and shown when a test fails; `OUTPORT_PLAYS_SEED` runs them again.
+//! The seed of the cases is printed, and shown when a test fails; `OUTPORT_CASES_SEED` runs them again.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -17,9 +17,9 @@ pub(crate) type Case = (Vec<Written>, MOperator, Vec<(bool, Step)>);
 
 /// Runs `number` random cases, and panics with the shortest one that is found to fail.
 pub(crate) fn run_all(number: u32, test: impl Fn(Case) -> Result<(), String>) {
-    let written = std::env::var("OUTPORT_PLAYS_SEED").ok();
+    let written = std::env::var("OUTPORT_CASES_SEED").ok();
     let seed = written.map_or_else(|| RandomState::new().hash_one(()), |seed| seed.parse().unwrap());
-    eprintln!("the seed of these cases: OUTPORT_PLAYS_SEED={seed}");
+    eprintln!("the seed of these cases: OUTPORT_CASES_SEED={seed}");
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = ProptestConfig {

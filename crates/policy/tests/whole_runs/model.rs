@@ -10,7 +10,7 @@ use outport_policy::Reason;
 
 use super::written::{MHost, PORTS, Target, Written};
 
-pub(crate) type Refused = BTreeSet<Reason>;
+pub(crate) type Reasons = BTreeSet<Reason>;
 
 /// What an attempt speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,19 +65,19 @@ pub(crate) struct Model<'a> {
     pub(crate) operator: &'a MOperator,
 }
 
-fn one(reason: Reason) -> Refused {
+fn one(reason: Reason) -> Reasons {
     BTreeSet::from([reason])
 }
 
 /// The first layer that refuses.
-fn first(layers: impl IntoIterator<Item = Refused>) -> Refused {
+fn first(layers: impl IntoIterator<Item = Reasons>) -> Reasons {
     layers
         .into_iter()
         .find(|refused| !refused.is_empty())
         .unwrap_or_default()
 }
 
-fn when(condition: bool, reason: Reason) -> Refused {
+fn when(condition: bool, reason: Reason) -> Reasons {
     condition.then_some(reason).into_iter().collect()
 }
 
@@ -141,7 +141,7 @@ impl Model<'_> {
         })
     }
 
-    fn denied_name(&self, name: &str, chain: &[&str], speaks: Speaks, port: u16) -> Refused {
+    fn denied_name(&self, name: &str, chain: &[&str], speaks: Speaks, port: u16) -> Reasons {
         let denied = |name: &str| {
             let requests = [Speaks::Url("http"), Speaks::Url("https")];
             let itself = self
@@ -170,7 +170,7 @@ impl Model<'_> {
     }
 
     /// Any reading may be the one that is named, but none is looked at before those that stand before it.
-    fn denied_target(&self, target: Target, speaks: Speaks, port: u16) -> Refused {
+    fn denied_target(&self, target: Target, speaks: Speaks, port: u16) -> Reasons {
         first(
             target
                 .readings
@@ -179,9 +179,9 @@ impl Model<'_> {
         )
     }
 
-    fn denied_reading(&self, ip: &str, speaks: Speaks, port: u16) -> Refused {
+    fn denied_reading(&self, ip: &str, speaks: Speaks, port: u16) -> Reasons {
         let loopback = ip == "::1" || ip == "0.0.0.0" || ip.starts_with("127.") || ip.starts_with("0.");
-        let by_address: Refused = self
+        let by_address: Reasons = self
             .denying(speaks, port)
             .filter_map(|entry| match entry.host {
                 host if is_localhost_entry(host) && loopback => Some(Reason::DenyHost),
@@ -207,25 +207,25 @@ impl Model<'_> {
         all(Speaks::Tcp) && (!self.operator.udp || all(Speaks::Udp))
     }
 
-    fn denied_whole_name(&self, name: &str, chain: &[&str]) -> Refused {
+    fn denied_whole_name(&self, name: &str, chain: &[&str]) -> Reasons {
         if self.nothing_left(|speaks, port| !self.denied_name(name, chain, speaks, port).is_empty()) {
             self.denied_name(name, chain, Speaks::Tcp, 1)
         } else {
-            Refused::new()
+            Reasons::new()
         }
     }
 
-    fn denied_whole_target(&self, target: Target) -> Refused {
+    fn denied_whole_target(&self, target: Target) -> Reasons {
         if self.nothing_left(|speaks, port| !self.denied_target(target, speaks, port).is_empty()) {
             self.denied_target(target, Speaks::Tcp, 1)
         } else {
-            Refused::new()
+            Reasons::new()
         }
     }
 
     // --- layers 1 and 3
 
-    fn no_destination(&self, target: Target, port: u16) -> Refused {
+    fn no_destination(&self, target: Target, port: u16) -> Reasons {
         first([
             when(port == 0, Reason::HardPortZero),
             when(target.unspecified, Reason::HardUnspecified),
@@ -233,7 +233,7 @@ impl Model<'_> {
         ])
     }
 
-    fn limited(&self, target: Target, port: u16) -> Refused {
+    fn limited(&self, target: Target, port: u16) -> Reasons {
         first([
             when(
                 target.loopback && port < 1024 && !self.operator.low_ports,
@@ -243,7 +243,7 @@ impl Model<'_> {
         ])
     }
 
-    fn limited_udp(&self, speaks: Speaks) -> Refused {
+    fn limited_udp(&self, speaks: Speaks) -> Reasons {
         when(speaks == Speaks::Udp && !self.operator.udp, Reason::RuntimeUdp)
     }
 
@@ -267,19 +267,19 @@ impl Model<'_> {
         }
     }
 
-    fn socket_allowed(&self, instance: &MInstance, target: Target, speaks: Speaks, port: u16) -> Refused {
+    fn socket_allowed(&self, instance: &MInstance, target: Target, speaks: Speaks, port: u16) -> Reasons {
         if self
             .permitting(speaks, port)
             .any(|entry| covers_ip(entry.host, target.text))
         {
-            return Refused::new();
+            return Reasons::new();
         }
         let granting: Vec<_> = instance
             .grants
             .iter()
             .filter(|grant| grant.targets.contains(&target.text))
             .collect();
-        let mut denied = Refused::new();
+        let mut denied = Reasons::new();
         for grant in &granting {
             let mut entries = self.permitting(speaks, port);
             if entries.any(|entry| covers_name(entry.host, grant.name)) {
@@ -317,7 +317,7 @@ impl Model<'_> {
         }
     }
 
-    fn lookup_allowed(&self, name: &str) -> Refused {
+    fn lookup_allowed(&self, name: &str) -> Reasons {
         let near: Vec<_> = self
             .allow
             .iter()
@@ -326,22 +326,22 @@ impl Model<'_> {
         let socket = |scheme: &&str| ["*", "tcp", "udp"].contains(scheme);
         match () {
             () if under(name, "spin.internal") => one(Reason::DnsNameNotAllowed),
-            () if near.iter().any(|entry| entry.schemes.iter().any(socket)) => Refused::new(),
+            () if near.iter().any(|entry| entry.schemes.iter().any(socket)) => Reasons::new(),
             () if self.allow.is_empty() => one(Reason::AllowNone),
             () if near.is_empty() => one(Reason::DnsNameNotAllowed),
             () => one(Reason::AllowScheme),
         }
     }
 
-    fn request_allowed(&self, covers: impl Fn(MHost) -> bool, speaks: Speaks, port: u16) -> Refused {
+    fn request_allowed(&self, covers: impl Fn(MHost) -> bool, speaks: Speaks, port: u16) -> Reasons {
         match () {
-            () if self.permitting(speaks, port).any(|entry| covers(entry.host)) => Refused::new(),
+            () if self.permitting(speaks, port).any(|entry| covers(entry.host)) => Reasons::new(),
             () if self.allow.is_empty() => one(Reason::AllowNone),
             () => one(self.lacks(covers, speaks, port)),
         }
     }
 
-    fn rebinds(&self, name: &str, target: Target, schemes: &[&str]) -> Refused {
+    fn rebinds(&self, name: &str, target: Target, schemes: &[&str]) -> Reasons {
         let guarded = target.loopback || target.local_link || target.multicast;
         let lifted = target.loopback && self.operator.loopback_answers;
         let meant = self.allow.iter().any(|entry| {
@@ -357,7 +357,7 @@ impl Model<'_> {
 
     // --- attempts
 
-    pub(crate) fn reach(&self, instance: &MInstance, target: Target, speaks: Speaks, port: u16) -> Refused {
+    pub(crate) fn reach(&self, instance: &MInstance, target: Target, speaks: Speaks, port: u16) -> Reasons {
         first([
             self.no_destination(target, port),
             self.denied_target(target, speaks, port),
@@ -367,7 +367,7 @@ impl Model<'_> {
         ])
     }
 
-    pub(crate) fn receive(&self, instance: &MInstance, target: Target, port: u16, now: u64) -> Refused {
+    pub(crate) fn receive(&self, instance: &MInstance, target: Target, port: u16, now: u64) -> Reasons {
         let knows = instance.knows(target.text, port, now);
         first([
             when(!knows, Reason::HardUnsolicited),
@@ -375,7 +375,7 @@ impl Model<'_> {
         ])
     }
 
-    pub(crate) fn lookup(&self, instance: &MInstance, name: &str) -> Refused {
+    pub(crate) fn lookup(&self, instance: &MInstance, name: &str) -> Reasons {
         first([
             self.denied_whole_name(name, &[]),
             self.lookup_allowed(name),
@@ -383,7 +383,7 @@ impl Model<'_> {
         ])
     }
 
-    pub(crate) fn answer(&self, name: &str, chain: &[&str], target: Target) -> Refused {
+    pub(crate) fn answer(&self, name: &str, chain: &[&str], target: Target) -> Reasons {
         first([
             when(target.multicast, Reason::HardMulticast),
             self.denied_whole_name(name, chain),
@@ -394,7 +394,7 @@ impl Model<'_> {
         ])
     }
 
-    pub(crate) fn request(&self, name: &str, scheme: &'static str, port: u16) -> Refused {
+    pub(crate) fn request(&self, name: &str, scheme: &'static str, port: u16) -> Reasons {
         let speaks = Speaks::Url(scheme);
         first([
             when(port == 0, Reason::HardPortZero),
@@ -403,7 +403,7 @@ impl Model<'_> {
         ])
     }
 
-    pub(crate) fn request_to(&self, target: Target, scheme: &'static str, port: u16) -> Refused {
+    pub(crate) fn request_to(&self, target: Target, scheme: &'static str, port: u16) -> Reasons {
         let speaks = Speaks::Url(scheme);
         first([
             self.no_destination(target, port),
@@ -420,7 +420,7 @@ impl Model<'_> {
         target: Target,
         scheme: &'static str,
         port: u16,
-    ) -> Refused {
+    ) -> Reasons {
         let speaks = Speaks::Url(scheme);
         first([
             self.no_destination(target, port),

@@ -8,7 +8,7 @@ use outport_policy::{
     Transport, Usage,
 };
 
-use super::model::{MInstance, MOST_NAMES, MOST_PEERS, MOperator, Model, PEER_IDLE, Refused, Speaks};
+use super::model::{MInstance, MOST_NAMES, MOST_PEERS, MOperator, Model, PEER_IDLE, Reasons, Speaks};
 use super::real::{a_name, address, entries, names, reach, real_operator, request, send, source};
 use super::step::{Said, Step};
 use super::written::{TARGETS, Written};
@@ -71,7 +71,7 @@ impl Run {
         &self,
         instance: &Instance,
         attempt: &Attempt<'_>,
-        expected: &Refused,
+        expected: &Reasons,
     ) -> Result<bool, String> {
         let situation = Situation {
             grants: &instance.grants,

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 
 use super::confinement::Confinement;
 use super::limits::CompileLimits;
-use super::message::{self, Answer, Asked};
+use super::message::{self, Answer, OwnedRequest};
 use super::{compilation, process, usage};
 use crate::cache::{ContentHash, PrivateDirectory, keep_code, keep_note};
 
@@ -47,7 +47,7 @@ impl<'a> Keeper<'a> {
     /// Does what it is asked for until nobody asks any more.
     pub(super) fn serve(mut self) -> io::Result<()> {
         let mut held = false;
-        while let Some(asked) = Asked::read(&mut &*self.stream)? {
+        while let Some(asked) = OwnedRequest::read(&mut &*self.stream)? {
             // Not before there is something to do: most starts have nothing.
             if !std::mem::replace(&mut held, true) {
                 // Should the machine run out of memory meanwhile, it is a compiler that has to go.
@@ -55,13 +55,13 @@ impl<'a> Keeper<'a> {
                 self.confinement.of_keeper(self.directory);
             }
             match asked {
-                Asked::Compile(bytes) => self.compile(&bytes).write(&mut &*self.stream)?,
-                Asked::Note { name, text } => {
+                OwnedRequest::Compile(bytes) => self.compile(&bytes).write(&mut &*self.stream)?,
+                OwnedRequest::Note { name, text } => {
                     if let Some(directory) = self.directory {
                         let _ = keep_note(directory, &name, &text);
                     }
                 }
-                Asked::Used { name } => {
+                OwnedRequest::Used { name } => {
                     let file = self
                         .directory
                         .and_then(|directory| directory.open_file(&name).ok()?);

@@ -16,7 +16,7 @@ pub(super) enum Request<'a> {
 }
 
 /// The same, as it arrives.
-pub(super) enum Asked {
+pub(super) enum OwnedRequest {
     Compile(Vec<u8>),
     Note { name: String, text: String },
     Used { name: String },
@@ -54,7 +54,7 @@ impl Request<'_> {
     }
 }
 
-impl Asked {
+impl OwnedRequest {
     /// The next request; none when there will be no more.
     pub(super) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let kind = match read_kind(from) {
@@ -163,9 +163,9 @@ mod tests {
         }
         let mut bytes = Vec::new();
         Request::Note { name: "a", text: "b" }.write(&mut bytes).unwrap();
-        let asked = Asked::read(&mut bytes.as_slice()).unwrap();
-        assert!(matches!(asked, Some(Asked::Note { name, text }) if (&*name, &*text) == ("a", "b")));
-        assert!(Asked::read(&mut &b""[..]).unwrap().is_none());
-        assert!(Asked::read(&mut &b"x\0\0\0\0\0\0\0\0"[..]).is_err());
+        let asked = OwnedRequest::read(&mut bytes.as_slice()).unwrap();
+        assert!(matches!(asked, Some(OwnedRequest::Note { name, text }) if (&*name, &*text) == ("a", "b")));
+        assert!(OwnedRequest::read(&mut &b""[..]).unwrap().is_none());
+        assert!(OwnedRequest::read(&mut &b"x\0\0\0\0\0\0\0\0"[..]).is_err());
     }
 }

@@ -107,7 +107,7 @@ impl OutgoingBody {
         Self { part, ..self }
     }
 
-    fn tell(&self, error: &Error) {
+    fn log(&self, error: &Error) {
         if let Some(failures) = &self.failures {
             log_broken(failures, error);
         }
@@ -125,7 +125,7 @@ impl OutgoingBody {
                 self.poll_part(cx)
             }
             Poll::Ready(Some(Err(error))) => {
-                self.tell(&error);
+                self.log(&error);
                 Poll::Ready(Some(Err(error)))
             }
             frame => frame,

@@ -17,7 +17,7 @@ struct Told {
 
 impl Occasional {
     /// Notes that it happened again. What it was is told at most once in 10 s, with how often it happened in between.
-    pub(super) fn tell(&self, what: impl FnOnce() -> String) {
+    pub(super) fn log(&self, what: impl FnOnce() -> String) {
         if let Some(since) = self.told().add(Instant::now()) {
             log(&what(), since);
         }

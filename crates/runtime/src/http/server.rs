@@ -235,7 +235,7 @@ impl Common {
         let client = self.router.clients().at(address.ip());
         let slot = client.connect(self.of_one_client);
         if slot.is_none() {
-            self.turned_away.tell(|| {
+            self.turned_away.log(|| {
                 format!(
                     "a connection of {} was closed: it has {} already, as many as one client may have",
                     client.address(),
@@ -255,7 +255,7 @@ impl Common {
             return;
         }
         self.not_accepted
-            .tell(|| format!("cannot accept a connection: {error}"));
+            .log(|| format!("cannot accept a connection: {error}"));
         // Accepting would fail again at once, and take the processor from the connections that could end.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

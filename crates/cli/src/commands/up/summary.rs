@@ -177,10 +177,10 @@ impl Summary<'_> {
 
     /// Mentions the imports that trap when they are called, each component once: a line, or with `-v` all of it.
     fn mention_imports(&self, terminal: Terminal) {
-        let responders = self.app.router.iter().map(|entry| entry.component.guest());
+        let http_components = self.app.router.iter().map(|entry| entry.component.guest());
         let commands = self.app.commands.iter().map(|command| command.guest());
         let mut told: Vec<&str> = Vec::new();
-        for guest in responders.chain(commands) {
+        for guest in http_components.chain(commands) {
             if !guest.not_provided().is_empty() && !told.contains(&guest.name()) {
                 told.push(guest.name());
                 terminal.show(&not_provided(guest, terminal), &Files::default());
