@@ -1,4 +1,4 @@
-// The statements of the guest `player` that are measured, for Deno.
+// The statements of the guest `script-guest` that are measured, for Deno.
 
 const CHUNK = 64 * 1024;
 const message = new Uint8Array(64).fill(46);

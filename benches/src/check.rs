@@ -40,9 +40,9 @@ fn write(folder: &Path, entries: usize) {
         entries.join(", ")
     };
     let app = format!(
-        "spin_manifest_version = 2\n[application]\nname = \"bench\"\n[[trigger.command]]\ncomponent = \"player\"\n\
-         [component.player]\nsource = \"{}\"\nallowed_outbound_hosts = [{}]\n",
-        outport_e2e::guest::path("player").display(),
+        "spin_manifest_version = 2\n[application]\nname = \"bench\"\n[[trigger.command]]\ncomponent = \"script-guest\"\n\
+         [component.script-guest]\nsource = \"{}\"\nallowed_outbound_hosts = [{}]\n",
+        outport_e2e::guest::path("script-guest").display(),
         list(Kind::Allowed)
     );
     let operator = format!(

@@ -1,7 +1,7 @@
 //! Who takes part: Outport, the wasmtime CLI, Deno, and native programs as the limit.
 //!
 //! Every contestant is a process of its own, started by the same code, and prints results in the same words: the
-//! native client and the script for Deno say what the guest `player` says.
+//! native client and the script for Deno say what the guest `script-guest` says.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -26,7 +26,7 @@ pub(crate) struct Programs {
     pub(crate) native: PathBuf,
 }
 
-/// A way to run the statements of the guest `player`.
+/// A way to run the statements of the guest `script-guest`.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     pub(crate) name: &'static str,
@@ -49,15 +49,15 @@ impl Programs {
         Client {
             name: NATIVE,
             program: self.native.clone(),
-            arguments: vec!["play".to_owned()],
+            arguments: vec!["client".to_owned()],
         }
     }
 
     /// Outport and wasmtime, which run the same guests.
     fn with_guests(&self) -> impl Iterator<Item = Client> {
         let guests = [
-            ("player", OUTPORT, WASMTIME),
-            ("player-p3", OUTPORT_P3, WASMTIME_P3),
+            ("script-guest", OUTPORT, WASMTIME),
+            ("script-guest-p3", OUTPORT_P3, WASMTIME_P3),
         ];
         let guests = guests.into_iter().map(|(guest, on_outport, on_wasmtime)| {
             let wasmtime = self.wasmtime.as_ref();
@@ -96,7 +96,7 @@ impl Client {
     }
 
     fn on_deno(program: &Path) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deno/play.js");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deno/statements.js");
         let options = ["run", "--no-config", "--allow-net=127.0.0.1", "--unstable-net"];
         let options = options.map(str::to_owned).into_iter();
         Self {
@@ -119,7 +119,7 @@ impl Client {
     }
 
     /// The results of statements, one for each.
-    pub(crate) fn play(&self, statements: &[String]) -> Vec<String> {
+    pub(crate) fn run(&self, statements: &[String]) -> Vec<String> {
         let output = self
             .command(statements)
             .output()
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_from_what_players_say() {
+    fn times_are_read_from_what_guests_say() {
         for (result, time) in [
             ("ok, median 41.2us of 100", 41.2),
             ("median 9.0us of 3000", 9.0),

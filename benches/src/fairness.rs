@@ -51,15 +51,19 @@ pub(crate) fn fairness(programs: &Programs, repetitions: usize) -> Table {
 fn servers(programs: &Programs) -> Vec<Server> {
     let one = &["--workers=1"];
     let mut servers = vec![
-        Server::outport(OUTPORT, programs, "http-player", one),
-        Server::outport(OUTPORT_P3, programs, "http-player-p3", one),
+        Server::outport(OUTPORT, programs, "http-script-guest", one),
+        Server::outport(OUTPORT_P3, programs, "http-script-guest-p3", one),
     ];
     if let Some(wasmtime) = &programs.wasmtime {
-        servers.push(Server::wasmtime_on_one_thread(WASMTIME, wasmtime, "http-player"));
+        servers.push(Server::wasmtime_on_one_thread(
+            WASMTIME,
+            wasmtime,
+            "http-script-guest",
+        ));
         servers.push(Server::wasmtime_on_one_thread(
             WASMTIME_P3,
             wasmtime,
-            "http-player-p3",
+            "http-script-guest-p3",
         ));
     }
     servers
@@ -109,7 +113,7 @@ fn beside<R>(
 fn compute(server: SocketAddr, over: &AtomicBool) {
     let mut client = HttpClient::connect(server);
     while !over.load(Ordering::Relaxed) {
-        client.get("/play?spin%201000");
+        client.get("/script?spin%201000");
     }
 }
 

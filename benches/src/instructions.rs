@@ -50,17 +50,17 @@ enum Work {
 }
 
 const SCENARIOS: [Scenario; 11] = [
-    Scenario::run("connect", "player", Work::Connect),
-    Scenario::run("connect-audited", "player", Work::Connect).audited(),
-    Scenario::run("connect-0.3", "player-p3", Work::Connect),
-    Scenario::run("connect-refused", "player", Work::Refused),
-    Scenario::run("round-trip", "player", Work::RoundTrip),
-    Scenario::run("round-trip-0.3", "player-p3", Work::RoundTrip),
-    Scenario::run("look-up", "player", Work::Lookup),
-    Scenario::run("fetch", "player", Work::Fetch),
-    Scenario::run("fetch-0.3", "player-p3", Work::Fetch),
+    Scenario::run("connect", "script-guest", Work::Connect),
+    Scenario::run("connect-audited", "script-guest", Work::Connect).audited(),
+    Scenario::run("connect-0.3", "script-guest-p3", Work::Connect),
+    Scenario::run("connect-refused", "script-guest", Work::Refused),
+    Scenario::run("round-trip", "script-guest", Work::RoundTrip),
+    Scenario::run("round-trip-0.3", "script-guest-p3", Work::RoundTrip),
+    Scenario::run("look-up", "script-guest", Work::Lookup),
+    Scenario::run("fetch", "script-guest", Work::Fetch),
+    Scenario::run("fetch-0.3", "script-guest-p3", Work::Fetch),
     Scenario::serve("answer", "hello"),
-    Scenario::serve("answer-0.3", "http-player-p3"),
+    Scenario::serve("answer-0.3", "http-script-guest-p3"),
 ];
 
 impl Scenario {
@@ -111,34 +111,34 @@ impl Scenario {
     fn total(&self, counter: &Counter, times: u64) -> u64 {
         match self.work {
             Work::Connect => {
-                let connect = format!("repeat {times} tcp.connect {}", peers::door());
-                self.played(counter, &[], &[connect])
+                let connect = format!("repeat {times} tcp.connect {}", peers::acceptor());
+                self.ran(counter, &[], &[connect])
             }
             Work::Refused => {
                 let connect = format!("repeat {times} tcp.connect 192.0.2.1:80");
-                self.played(counter, &[], &[connect])
+                self.ran(counter, &[], &[connect])
             }
             Work::RoundTrip => {
                 let connect = format!("tcp.connect {} as c", peers::echo());
-                self.played(counter, &[], &[connect, format!("tcp.ping c {times}")])
+                self.ran(counter, &[], &[connect, format!("tcp.ping c {times}")])
             }
             Work::Lookup => {
                 let server = DnsServer::start();
                 server.answers("db.test", [Reply::addresses(["10.0.0.5"]).ttl(3600)]);
                 let ask = format!("--dns-server={}", server.address());
                 let lookup = format!("repeat {times} dns.lookup db.test");
-                self.played(counter, &[ask], &[lookup])
+                self.ran(counter, &[ask], &[lookup])
             }
             Work::Fetch => {
                 let fetch = format!("repeat {times} http GET http://{}/", origin());
-                self.played(counter, &[], &[fetch])
+                self.ran(counter, &[], &[fetch])
             }
             Work::Answer => self.answered(counter, times),
         }
     }
 
     /// Instructions of a guest that runs statements.
-    fn played(&self, counter: &Counter, options: &[String], statements: &[String]) -> u64 {
+    fn ran(&self, counter: &Counter, options: &[String], statements: &[String]) -> u64 {
         let mut arguments = self.options("run", statements);
         arguments.splice(1..1, options.iter().cloned());
         counter.start(&arguments).total()

@@ -31,7 +31,7 @@ pub(crate) fn upstream(programs: &Programs, repetitions: usize) -> Table {
     let mut table = Table::new("upstream", "HTTP that fetches upstream", "wasmtime");
     let origin = Server::native(programs);
     let allow = format!("--allowed-outbound-hosts=http://{}", origin.address);
-    let servers = Server::everybody(programs, "http-player", "http-player-p3", &[&allow]);
+    let servers = Server::everybody(programs, "http-script-guest", "http-script-guest-p3", &[&allow]);
     let url = format!("http://{}/", origin.address);
     for server in &servers {
         wrk(&server.fetching(&url), 16, 1);

@@ -9,7 +9,7 @@
 //! and what is compared is what was measured within a minute of each other. Each runs in processes of its own. The
 //! other ends of all connections are native servers in this process, or, where a contestant is a server, `wrk`.
 //!
-//! This program is also the native client (`outport-bench play`) and the native server (`outport-bench serve`), and
+//! This program is also the native client (`outport-bench client`) and the native server (`outport-bench serve`), and
 //! counts instructions (`outport-bench count`).
 
 mod callgrind;
@@ -103,7 +103,7 @@ const WORKLOADS: [Workload; 12] = [
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["play", ..] => finish(native::play(&arguments[1..]).map(|lines| say(&lines))),
+        ["client", ..] => finish(native::run(&arguments[1..]).map(|lines| say(&lines))),
         ["serve", address] => match address.parse() {
             Ok(address) => finish(hyper_alone::serve(address)),
             Err(_) => usage(),

@@ -57,9 +57,9 @@ pub(crate) fn memory(programs: &Programs, repetitions: usize) -> Table {
 }
 
 fn servers(programs: &Programs) -> Vec<Server> {
-    let outport = Server::outport(OUTPORT, programs, "http-player", &[]);
+    let outport = Server::outport(OUTPORT, programs, "http-script-guest", &[]);
     let wasmtime = programs.wasmtime.as_ref();
-    let wasmtime = wasmtime.map(|program| Server::wasmtime(WASMTIME, program, "http-player"));
+    let wasmtime = wasmtime.map(|program| Server::wasmtime(WASMTIME, program, "http-script-guest"));
     std::iter::once(outport).chain(wasmtime).collect()
 }
 
@@ -87,7 +87,7 @@ fn while_waiting(server: &Server) -> f64 {
 fn ask(server: SocketAddr, statement: &str) -> Option<TcpStream> {
     let mut connection = TcpStream::connect(server).ok()?;
     let path = statement.replace(' ', "%20");
-    let request = format!("GET /play?{path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n");
+    let request = format!("GET /script?{path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n");
     connection.write_all(request.as_bytes()).ok()?;
     Some(connection)
 }
@@ -95,9 +95,9 @@ fn ask(server: SocketAddr, statement: &str) -> Option<TcpStream> {
 /// Who runs a guest that holds connections.
 fn holders(programs: &Programs) -> Vec<Client> {
     let many = ["--max-sockets=10000", "--max-sockets-per-instance=10000"];
-    let outport = programs.on_outport(OUTPORT, "player", &many);
+    let outport = programs.on_outport(OUTPORT, "script-guest", &many);
     let wasmtime = programs.wasmtime.as_ref();
-    let wasmtime = wasmtime.map(|program| Client::on_wasmtime(WASMTIME, program, "player"));
+    let wasmtime = wasmtime.map(|program| Client::on_wasmtime(WASMTIME, program, "script-guest"));
     std::iter::once(outport).chain(wasmtime).collect()
 }
 

@@ -1,5 +1,5 @@
-//! The native client: the few statements of the guest `player` that are measured, on the standard library's blocking
-//! sockets. Nothing on this machine does it in less.
+//! The native client: the few statements of the guest `script-guest` that are measured, on the standard library's
+//! blocking sockets. Nothing on this machine does it in less.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -29,7 +29,7 @@ enum Statement {
 }
 
 /// Performs statements and prints their results as the guest does.
-pub(crate) fn play(statements: &[String]) -> std::io::Result<String> {
+pub(crate) fn run(statements: &[String]) -> std::io::Result<String> {
     let mut sockets = Sockets::default();
     let mut lines = String::new();
     for (number, text) in (1..).zip(statements) {

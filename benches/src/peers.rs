@@ -59,7 +59,7 @@ pub(crate) fn source(bytes: u64) -> SocketAddr {
 }
 
 /// Accepts, and lets each connection go at once: one thread, so that nothing but accepting is measured.
-pub(crate) fn door() -> SocketAddr {
+pub(crate) fn acceptor() -> SocketAddr {
     let (listener, address) = listen();
     thread::spawn(move || listener.incoming().for_each(drop));
     address

@@ -84,7 +84,7 @@ impl Server {
     pub(crate) fn fetching(&self, url: &str) -> String {
         match self.name {
             DENO => format!("http://{}/?{url}", self.address),
-            _ => format!("http://{}/play?http.text%20GET%20{url}", self.address),
+            _ => format!("http://{}/script?http.text%20GET%20{url}", self.address),
         }
     }
 

@@ -24,8 +24,8 @@ pub(crate) fn quiet(programs: &Programs, repetitions: usize) -> Table {
     let (echo, sink, source) = (peers::echo(), peers::sink(), peers::source(BYTES));
     let clients = warm(programs.clients());
     for _ in 0..repetitions {
-        // A door of its own for each repetition: connections that ended keep their ports for a while.
-        let connect = [format!("median 2000 tcp.connect {}", peers::door())];
+        // An acceptor of its own for each repetition: connections that ended keep their ports for a while.
+        let connect = [format!("median 2000 tcp.connect {}", peers::acceptor())];
         let upload = [
             format!("tcp.connect {sink} as c"),
             format!("tcp.upload c {BYTES}"),
@@ -77,7 +77,7 @@ pub(crate) fn lookup(programs: &Programs, repetitions: usize) -> Table {
     let server = DnsServer::start();
     server.answers("db.test", [Reply::addresses(["10.0.0.5"]).ttl(3600)]);
     let ask = format!("--dns-server={}", server.address());
-    let guests = [(OUTPORT, "player"), (OUTPORT_P3, "player-p3")];
+    let guests = [(OUTPORT, "script-guest"), (OUTPORT_P3, "script-guest-p3")];
     let clients = guests.map(|(name, guest)| programs.on_outport(name, guest, &[&ask]));
     let clients = warm(clients.to_vec());
     let query = [format!("median 2000 dns.query {} db.test", server.address())];
@@ -99,7 +99,7 @@ fn round_trips(echo: SocketAddr) -> [String; 2] {
 /// Notes the time of the last statement, for each client in turn.
 fn in_turn(table: &mut Table, what: &str, clients: &[Client], statements: &[String]) {
     for client in clients {
-        let time = microseconds(client.play(statements).last().expect("one for each statement"));
+        let time = microseconds(client.run(statements).last().expect("one for each statement"));
         table.add(what, Unit::Microseconds, client.name, time);
     }
 }
@@ -107,7 +107,7 @@ fn in_turn(table: &mut Table, what: &str, clients: &[Client], statements: &[Stri
 /// The same, where the last statement moves [`BYTES`].
 fn bytes_in_turn(table: &mut Table, what: &str, clients: &[Client], statements: &[String]) {
     for client in clients {
-        let time = microseconds(client.play(statements).last().expect("one for each statement"));
+        let time = microseconds(client.run(statements).last().expect("one for each statement"));
         let speed = BYTES as f64 / (1 << 20) as f64 / time * 1e6;
         table.add(what, Unit::MebibytesPerSecond, client.name, speed);
     }
@@ -116,7 +116,7 @@ fn bytes_in_turn(table: &mut Table, what: &str, clients: &[Client], statements: 
 /// The same clients, each of which ran once, so that what it compiles is in its cache.
 fn warm(clients: Vec<Client>) -> Vec<Client> {
     for client in clients.iter().filter(|client| client.name != NATIVE) {
-        client.play(&["print ready".to_owned()]);
+        client.run(&["print ready".to_owned()]);
     }
     clients
 }
@@ -128,11 +128,11 @@ pub(crate) fn entries(programs: &Programs, repetitions: usize) -> Table {
     let mut table = Table::new("entries", "Connecting on Outport", FEW);
     let folder = tempfile::tempdir().expect("a temporary folder");
     for _ in 0..repetitions {
-        let door = peers::door();
+        let acceptor = peers::acceptor();
         for (column, count) in [(FEW, 0), (MANY, 99_999)] {
-            let statement = format!("median 2000 tcp.connect {door}");
+            let statement = format!("median 2000 tcp.connect {acceptor}");
             let manifest = folder.path().join("spin.toml");
-            std::fs::write(&manifest, app(&statement, door.port(), count))
+            std::fs::write(&manifest, app(&statement, acceptor.port(), count))
                 .expect("a file in a folder of our own");
             let result = run_app(&programs.outport, &manifest);
             table.add("connect", Unit::Microseconds, column, microseconds(&result));
@@ -142,7 +142,7 @@ pub(crate) fn entries(programs: &Programs, repetitions: usize) -> Table {
 }
 
 fn app(statement: &str, port: u16, further: usize) -> String {
-    let guest = outport_e2e::guest::path("player");
+    let guest = outport_e2e::guest::path("script-guest");
     let further: String = (0..further)
         .map(|n| match n % 2 {
             0 => format!(", \"*://host{n}.example:{}\"", 1024 + n % 50_000),
@@ -153,8 +153,8 @@ fn app(statement: &str, port: u16, further: usize) -> String {
         })
         .collect();
     format!(
-        "spin_manifest_version = 2\n[application]\nname = \"bench\"\n[[trigger.command]]\ncomponent = \"player\"\n\
-         args = [\"{statement}\"]\n[component.player]\nsource = \"{}\"\n\
+        "spin_manifest_version = 2\n[application]\nname = \"bench\"\n[[trigger.command]]\ncomponent = \"script-guest\"\n\
+         args = [\"{statement}\"]\n[component.script-guest]\nsource = \"{}\"\n\
          allowed_outbound_hosts = [\"*://127.0.0.1:{port}\"{further}]\n",
         guest.display()
     )

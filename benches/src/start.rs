@@ -13,7 +13,7 @@ use crate::table::Table;
 
 pub(crate) fn start(programs: &Programs, repetitions: usize) -> Table {
     let mut table = Table::new("start", "From the command to the first output", "wasmtime");
-    let small = outport_e2e::guest::path("player");
+    let small = outport_e2e::guest::path("script-guest");
     let large = outport_e2e::python::component("hello", &[]);
     for _ in 0..repetitions {
         for (guest, what, arguments) in [

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 /// One line of the audit log.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Judgement(Value);
+pub struct AuditLine(Value);
 
-impl Judgement {
+impl AuditLine {
     /// Reads a log. A file that does not exist (yet) has no lines.
     ///
     /// # Panics
@@ -85,17 +85,17 @@ fn parse(line: &str) -> Value {
 }
 
 /// As in the log.
-impl Display for Judgement {
+impl Display for AuditLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
 /// The reason codes of the denials in a log, in their order.
-pub fn reasons(log: &[Judgement]) -> Vec<String> {
+pub fn reasons(log: &[AuditLine]) -> Vec<String> {
     log.iter()
         .filter(|line| line.denied())
-        .map(Judgement::reason)
+        .map(AuditLine::reason)
         .collect()
 }
 
@@ -107,7 +107,7 @@ mod tests {
     fn reasons_are_those_of_the_denials() {
         let line = |verdict: &str, reason: &str| {
             let head = r#""ts":"t","id":1,"component":"c","instance":1,"attempt":"connect""#;
-            Judgement::of(parse(&format!(
+            AuditLine::of(parse(&format!(
                 r#"{{{head},"verdict":"{verdict}","reason":"{reason}"}}"#
             )))
         };

@@ -32,7 +32,7 @@ pub fn check(manifest: &str) -> Outport {
 ///
 /// If the guest cannot be read.
 pub fn with_code(outport: Outport) -> Outport {
-    let code = fs::read(guest::path("http-player")).expect("the guests are committed");
+    let code = fs::read(guest::path("http-script-guest")).expect("the guests are committed");
     outport.file("web.wasm", code)
 }
 
@@ -52,16 +52,16 @@ pub fn json(outport: Outport, code: i32) -> Value {
 /// # Panics
 ///
 /// If the report has none.
-pub fn told(report: &Value) -> Vec<String> {
+pub fn listed(report: &Value) -> Vec<String> {
     let findings = report["findings"].as_array().expect("a list of findings");
     findings
         .iter()
         .map(|finding| {
             let code = finding["code"].as_str().expect("every finding has a code");
-            let place = &finding["place"];
-            match place["option"].as_str().or(place["environment"].as_str()) {
+            let location = &finding["place"];
+            match location["option"].as_str().or(location["environment"].as_str()) {
                 Some(option) => format!("{code} {option}"),
-                None => format!("{code} {}:{}", place["line"], place["column"]),
+                None => format!("{code} {}:{}", location["line"], location["column"]),
             }
         })
         .collect()

@@ -56,15 +56,15 @@ impl Wasi {
     }
 }
 
-/// The guest that plays scripts, for the version of WASI that is under test.
+/// The script guest, for the version of WASI that is under test.
 ///
 /// # Panics
 ///
 /// If there is no such guest.
-pub fn player() -> PathBuf {
+pub fn script_guest() -> PathBuf {
     path(match Wasi::under_test() {
-        Wasi::V0_2 => "player",
-        Wasi::V0_3 => "player-p3",
+        Wasi::V0_2 => "script-guest",
+        Wasi::V0_3 => "script-guest-p3",
     })
 }
 

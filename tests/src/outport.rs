@@ -3,7 +3,7 @@
 //! ```no_run
 //! use outport_e2e::{guest, outport::Outport};
 //!
-//! let run = Outport::run(guest::path("player")).allow("tcp://127.0.0.1:7001").args(["connect", "127.0.0.1:7001"]);
+//! let run = Outport::run(guest::path("script-guest")).allow("tcp://127.0.0.1:7001").args(["connect", "127.0.0.1:7001"]);
 //! assert_eq!(run.finish().code, Some(0));
 //! ```
 //!
@@ -24,7 +24,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::audit::{self, Judgement};
+use crate::audit::{self, AuditLine};
 use crate::dns::DnsServer;
 use crate::http::{self, Response};
 use crate::process::Process;
@@ -77,10 +77,10 @@ impl Outport {
         }
     }
 
-    /// `outport run` of the guest that plays scripts ([`guest::player`](crate::guest::player)), whose arguments are
+    /// `outport run` of the script guest ([`guest::script_guest`](crate::guest::script_guest)), whose arguments are
     /// statements.
-    pub fn player() -> Self {
-        Self::run(crate::guest::player())
+    pub fn script_guest() -> Self {
+        Self::run(crate::guest::script_guest())
     }
 
     /// `outport serve COMPONENT` on a free port.
@@ -320,8 +320,8 @@ impl Running {
     }
 
     /// The decisions so far.
-    pub fn audit(&self) -> Vec<Judgement> {
-        Judgement::read(&self.audit_log)
+    pub fn audit(&self) -> Vec<AuditLine> {
+        AuditLine::read(&self.audit_log)
     }
 
     /// Its working directory.
@@ -368,7 +368,7 @@ impl Running {
             code: status.code(),
             stdout: self.stdout.whole(),
             stderr: self.stderr.whole(),
-            audit: Judgement::read(&self.audit_log),
+            audit: AuditLine::read(&self.audit_log),
             outcomes: audit::outcomes(&self.audit_log),
         };
         assert!(!finished.panicked(), "Outport panicked\n{finished}");
@@ -394,7 +394,7 @@ pub struct Finished {
     /// Its standard error, without the times that lines begin with.
     pub stderr: String,
     /// Its decisions.
-    pub audit: Vec<Judgement>,
+    pub audit: Vec<AuditLine>,
     /// Their outcomes.
     pub outcomes: Vec<serde_json::Value>,
 }
@@ -412,12 +412,12 @@ impl Finished {
 
     /// Whether Outport panicked. Guests may; what tells them apart is the source file that the message names.
     fn panicked(&self) -> bool {
-        let mut places = self
+        let mut files = self
             .stderr
             .lines()
             .filter_map(|line| line.split_once(" panicked at "))
-            .map(|(_, place)| place);
-        places.any(|place| place.starts_with("crates/") || place.contains("/.cargo/"))
+            .map(|(_, file)| file);
+        files.any(|file| file.starts_with("crates/") || file.contains("/.cargo/"))
     }
 
     /// Itself, if it ended with that exit code.
@@ -446,9 +446,7 @@ impl Display for Finished {
             f,
             "$ {line}\nexit code {code:?}\n--- stdout\n{stdout}--- stderr\n{stderr}--- audit"
         )?;
-        audit
-            .iter()
-            .try_for_each(|judgement| writeln!(f, "{judgement}"))?;
+        audit.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         outcomes.iter().try_for_each(|outcome| writeln!(f, "{outcome}"))
     }
 }

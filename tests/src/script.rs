@@ -1,4 +1,4 @@
-//! A script for the guest `player`, with what each statement must get.
+//! A script for the guest `script-guest`, with what each statement must get.
 //!
 //! ```no_run
 //! use outport_e2e::{outport::Outport, script::Script};
@@ -6,7 +6,7 @@
 //! Script::new()
 //!     .ok("tcp.connect 127.0.0.1:7001")
 //!     .denied("tcp.connect 127.0.0.1:80", "runtime.loopback-port")
-//!     .play(Outport::player().allow("*://127.0.0.1:*"));
+//!     .run(Outport::script_guest().allow("*://127.0.0.1:*"));
 //! ```
 //!
 //! A script passes if every statement got what it must get, and if the denials in the audit log are those of the
@@ -90,7 +90,7 @@ impl Script {
         self
     }
 
-    /// The statements as the player's arguments.
+    /// The statements as the script guest's arguments.
     pub fn statements(&self) -> impl Iterator<Item = &str> {
         self.lines
             .iter()
@@ -98,13 +98,13 @@ impl Script {
             .filter(|statement| !statement.is_empty())
     }
 
-    /// Plays the script in a run that [`Outport::player`] began, and checks it.
+    /// Runs the script in a process that [`Outport::script_guest`] describes, and checks it.
     ///
     /// # Panics
     ///
     /// If anything was not as it must be.
     #[track_caller]
-    pub fn play(&self, run: Outport) -> Finished {
+    pub fn run(&self, run: Outport) -> Finished {
         let finished = run.args(self.statements()).finish().expect_code(0);
         self.check(&finished);
         finished
@@ -137,7 +137,7 @@ impl Script {
     }
 }
 
-/// The results in what a player printed, `1 tcp.connect 127.0.0.1:80 => ok` a line each.
+/// The results in what a script guest printed, `1 tcp.connect 127.0.0.1:80 => ok` a line each.
 pub fn results(output: &str) -> Vec<&str> {
     output
         .lines()

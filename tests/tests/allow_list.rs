@@ -24,7 +24,7 @@ fn ord_2_without_any_configuration_nothing_is_reached() {
         .denied("udp.create ipv6", "runtime.udp")
         .denied("dns.lookup example.com", "allow.none")
         .denied("dns.lookup localhost", "allow.none");
-    script.play(Outport::player());
+    script.run(Outport::script_guest());
 }
 
 // proves: ORD-1
@@ -41,8 +41,8 @@ fn ord_1_the_first_layer_that_refuses_gives_the_reason() {
         .denied(deny, "deny.host")
         .denied(limits, "runtime.loopback-port")
         .denied("tcp.connect 127.0.0.1:8081", "allow.no-match");
-    script.play(
-        Outport::player()
+    script.run(
+        Outport::script_guest()
             .deny("*://127.0.0.1:80")
             .allow("*://10.0.0.5:*")
             .option("--max-sockets=1"),
@@ -76,7 +76,7 @@ fn al_1_every_form_of_an_entry_permits_what_it_says() {
         format!("*://127.0.0.1:{{80,{below}-{above}}}"),
     ] {
         let script = Script::new().ok(format!("tcp.connect {}", peer.address()));
-        script.play(Outport::player().allow(&entry));
+        script.run(Outport::script_guest().allow(&entry));
     }
 }
 
@@ -102,7 +102,7 @@ fn al_1_every_form_of_an_entry_permits_nothing_more() {
         ("redis://127.0.0.1:8080", "allow.scheme"),
         ("http://self", "allow.no-match"),
     ] {
-        let finished = Outport::player()
+        let finished = Outport::script_guest()
             .allow(entry)
             .args([destination])
             .finish()
@@ -130,7 +130,7 @@ fn al_1_ipv6_entries_permit_addresses_and_networks() {
     ] {
         Script::new()
             .ok(format!("tcp.connect [::1]:{port}"))
-            .play(Outport::player().allow(entry));
+            .run(Outport::script_guest().allow(entry));
     }
 }
 
@@ -149,7 +149,7 @@ fn al_3_only_an_entry_for_all_schemes_permits_a_socket() {
         "mqtt",
     ] {
         let script = Script::new().denied(format!("tcp.connect {address}"), "allow.scheme");
-        script.play(Outport::player().allow(format!("{scheme}://127.0.0.1:{port}")));
+        script.run(Outport::script_guest().allow(format!("{scheme}://127.0.0.1:{port}")));
     }
     assert_eq!(peer.accepted(), 0);
 }
@@ -163,7 +163,7 @@ fn al_3_the_default_port_of_a_scheme_is_no_socket_either() {
         ("redis://10.0.0.5", 6379),
     ] {
         let script = Script::new().denied(format!("tcp.connect 10.0.0.5:{port}"), "allow.scheme");
-        script.play(Outport::player().allow(entry));
+        script.run(Outport::script_guest().allow(entry));
     }
 }
 
@@ -185,7 +185,7 @@ fn al_5_a_wildcard_matches_every_depth_below_and_not_the_name_itself() {
         .denied("dns.lookup example.test", "dns.name-not-allowed")
         .denied("dns.lookup notexample.test", "dns.name-not-allowed")
         .denied("dns.lookup example.test.a", "dns.name-not-allowed");
-    script.play(Outport::player().allow("*://*.example.test:5432").dns(&dns));
+    script.run(Outport::script_guest().allow("*://*.example.test:5432").dns(&dns));
 }
 
 // proves: AL-5
@@ -200,12 +200,12 @@ fn al_5_a_network_matches_no_name_and_a_name_no_address() {
         let by_network = Script::new()
             .denied("dns.lookup db.test", "dns.name-not-allowed")
             .ok("tcp.connect 10.0.0.5:5432");
-        by_network.play(Outport::player().allow("*://10.0.0.0/8:5432").dns(&dns));
+        by_network.run(Outport::script_guest().allow("*://10.0.0.0/8:5432").dns(&dns));
         let by_name = Script::new()
             .denied("tcp.connect 10.0.0.5:5432", "allow.name-not-looked-up")
             .gets("dns.lookup db.test", "10.0.0.5")
             .ok("tcp.connect 10.0.0.5:5432");
-        by_name.play(Outport::player().allow("*://db.test:5432").dns(&dns));
+        by_name.run(Outport::script_guest().allow("*://db.test:5432").dns(&dns));
         assert_eq!(peer.accepted(), 2);
     });
 }
@@ -231,7 +231,7 @@ fn al_1_names_are_compared_in_their_canonical_form() {
         .fold(Script::new(), |script, name| {
             script.gets(format!("dns.lookup {name}"), "10.0.0.5")
         });
-        script.play(Outport::player().allow(entry).dns(&dns));
+        script.run(Outport::script_guest().allow(entry).dns(&dns));
     }
 }
 
@@ -246,10 +246,10 @@ fn al_1_a_comma_in_braces_does_not_separate_entries() {
         .ok(format!("tcp.connect 127.0.0.1:{one}"))
         .ok(format!("tcp.connect 127.0.0.1:{two}"))
         .gets(format!("tcp.connect 127.0.0.1:{closed}"), "connection-refused");
-    script.play(Outport::player().allow(format!(
+    script.run(Outport::script_guest().allow(format!(
         "*://{{10.0.0.5,127.0.0.1}}:{{{one},{two}}},*://127.0.0.1:{closed}"
     )));
-    let repeated = Outport::player()
+    let repeated = Outport::script_guest()
         .allow(format!("*://127.0.0.1:{one}"))
         .allow(format!("*://127.0.0.1:{two}"));
     repeated

@@ -12,7 +12,7 @@ use outport_e2e::network::isolated;
 use outport_e2e::outport::{Finished, Outport};
 use outport_e2e::script::results;
 
-/// A statement of the player, and what must become of it on WASI 0.2 and 0.3.
+/// A statement of the script guest, and what must become of it on WASI 0.2 and 0.3.
 #[derive(Clone, Copy)]
 struct Row {
     statement: &'static str,
@@ -325,9 +325,9 @@ fn every_spelling_of_a_host_is_that_host_and_what_is_ambiguous_reaches_nobody() 
         dns.answers("good.test", [Reply::addresses(["10.0.0.5"])]);
         dns.answers("evil.test", [Reply::addresses(["10.0.0.6"])]);
         let origins = [8080, 80].map(|port| Origin::start_on(("::", port), "here", Closing::Always));
-        for (version, player) in ["player", "player-p3"].into_iter().enumerate() {
+        for (version, script_guest) in ["script-guest", "script-guest-p3"].into_iter().enumerate() {
             let before = origins[0].requests().len();
-            let run = Outport::run(guest::path(player)).allow("http://{10.0.0.5,good.test}:8080");
+            let run = Outport::run(guest::path(script_guest)).allow("http://{10.0.0.5,good.test}:8080");
             let statements = ROWS.iter().map(|row| row.statement);
             let finished = run.dns(&dns).args(statements).finish().expect_code(0);
             check(version, &finished, &origins[0].requests()[before..]);

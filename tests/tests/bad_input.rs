@@ -101,7 +101,7 @@ fn every_error_in_an_entry_of_the_manifest_names_its_line_and_what_to_write() {
 fn every_error_in_an_entry_on_the_command_line_names_the_option() {
     for option in ["--allowed-outbound-hosts", "--disallowed-outbound-hosts"] {
         for (entry, remedy) in BAD_ENTRIES {
-            let run = Outport::run(guest::path("player")).option(format!("{option}={entry}"));
+            let run = Outport::run(guest::path("script-guest")).option(format!("{option}={entry}"));
             let message = refused(run.finish());
             for part in [shown(entry).as_str(), remedy, option] {
                 assert!(message.contains(part), "`{entry}`: no `{part}` in\n{message}");
@@ -113,8 +113,8 @@ fn every_error_in_an_entry_on_the_command_line_names_the_option() {
 // proves: DL-1
 #[test]
 fn an_error_in_the_environment_names_the_variable() {
-    let run =
-        Outport::run(guest::path("player")).variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS", "*://127.1:80");
+    let run = Outport::run(guest::path("script-guest"))
+        .variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS", "*://127.1:80");
     let message = refused(run.finish());
     for part in ["OUTPORT_DISALLOWED_OUTBOUND_HOSTS", "*://127.1:80", "127.0.0.1"] {
         assert!(message.contains(part), "no `{part}` in\n{message}");
@@ -124,7 +124,7 @@ fn an_error_in_the_environment_names_the_variable() {
 #[test]
 fn a_log_that_cannot_be_chosen_is_an_error_and_one_that_can_be_is_none() {
     let run = |log: &str| {
-        Outport::run(guest::path("player"))
+        Outport::run(guest::path("script-guest"))
             .variable("OUTPORT_LOG", log)
             .finish()
     };
@@ -164,7 +164,7 @@ fn a_log_that_cannot_be_chosen_is_an_error_and_one_that_can_be_is_none() {
 fn a_message_is_short_however_long_the_mistake_is() {
     let entry = format!("*://{}:1", "a".repeat(100_000));
     let of_manifest = Outport::up(&manifest(&format!("\"{entry}\""))).finish();
-    let of_option = Outport::run(guest::path("player"))
+    let of_option = Outport::run(guest::path("script-guest"))
         .option(format!("--allowed-outbound-hosts={entry}"))
         .finish();
     for finished in [of_manifest, of_option] {
@@ -189,7 +189,7 @@ fn what_is_said_of_an_entry_is_short_however_long_the_entry_is() {
     let manifest = format!(
         "spin_manifest_version = 2\napplication.name = \"long\"\n\n[[trigger.command]]\ncomponent = \"main\"\n\
          args = [\"tcp.connect 10.7.0.1:1\", \"tcp.connect 10.7.0.1:2\", \"dns.lookup localhost\"]\n\n\
-         [component.main]\nsource = \"GUESTS/player.wasm\"\nallowed_outbound_hosts = [{:?}]\n",
+         [component.main]\nsource = \"GUESTS/script-guest.wasm\"\nallowed_outbound_hosts = [{:?}]\n",
         entry(5432)
     );
     let under = |command: Outport| {
@@ -204,8 +204,8 @@ fn what_is_said_of_an_entry_is_short_however_long_the_entry_is() {
         ["deny.host", "allow.port"],
         "a denial by an entry of the operator's, and one near one of the author's"
     );
-    for judgement in &finished.audit {
-        assert!(judgement.to_string().len() < 1_000, "{judgement}");
+    for line in &finished.audit {
+        assert!(line.to_string().len() < 1_000, "{line}");
     }
     assert!(finished.stderr.len() < 4_000, "{} bytes", finished.stderr.len());
     for (options, code) in [
@@ -312,7 +312,7 @@ fn a_file_that_is_not_there_is_named() {
         (Outport::command("up"), vec!["spin.toml"]),
         (Outport::command("up").options(["-f", "nowhere"]), vec!["nowhere"]),
         (
-            Outport::run(guest::path("player")).option("--runtime-config-file=none.toml"),
+            Outport::run(guest::path("script-guest")).option("--runtime-config-file=none.toml"),
             vec!["none.toml"],
         ),
     ] {
@@ -335,7 +335,7 @@ fn options_that_make_no_sense_are_named() {
         "--allow-everything",
         "--env=NOVALUE",
     ] {
-        let message = refused(Outport::run(guest::path("player")).option(option).finish());
+        let message = refused(Outport::run(guest::path("script-guest")).option(option).finish());
         let name = option.split('=').next().unwrap();
         assert!(message.contains(name), "no `{name}` in\n{message}");
     }
@@ -352,7 +352,7 @@ fn a_runtime_config_with_an_error_is_shown_with_its_place() {
         ("[outbound_networking]\nblock_networks = 7\n", "block_networks"),
         ("[outbound_networking]\nblock_networks = [\n", "config.toml:2"),
     ] {
-        let run = Outport::run(guest::path("player")).file("config.toml", text);
+        let run = Outport::run(guest::path("script-guest")).file("config.toml", text);
         let message = refused(run.option("--runtime-config-file=config.toml").finish());
         for part in ["config.toml:", what] {
             assert!(message.contains(part), "no `{part}` in\n{message}");
@@ -462,7 +462,7 @@ fn a_component_that_takes_too_much_memory_to_compile_is_refused_whatever_the_ker
 #[test]
 fn a_component_is_compiled_where_nothing_can_be_kept() {
     for sandbox in ["on", "off"] {
-        let finished = Outport::player()
+        let finished = Outport::script_guest()
             .option(format!("--kernel-sandbox={sandbox}"))
             .variable("XDG_CACHE_HOME", "/proc/none")
             .args(["print hi"])
@@ -497,7 +497,7 @@ fn what_can_be_made_again_lies_where_the_operator_says() {
     ];
     for (variables, option, place) in rows {
         let _ = fs::remove_dir_all(place);
-        let mut run = Outport::player().args(["print hi"]);
+        let mut run = Outport::script_guest().args(["print hi"]);
         for (name, value) in &variables {
             run = run.variable(*name, *value);
         }
@@ -527,13 +527,13 @@ fn what_can_be_made_again_lies_where_the_operator_says() {
 
 #[test]
 fn what_is_given_to_the_wrong_command_is_told_the_right_one() {
-    let player = guest::path("player").display().to_string();
+    let script_guest = guest::path("script-guest").display().to_string();
     let up = |path: &str| Outport::command("up").option("-f").option(path);
     let rows = [
-        (up(&player), format!("`outport run {player}`")),
+        (up(&script_guest), format!("`outport run {script_guest}`")),
         (
-            Outport::command("check").option("-f").option(&player),
-            format!("`outport serve {player}`"),
+            Outport::command("check").option("-f").option(&script_guest),
+            format!("`outport serve {script_guest}`"),
         ),
         (Outport::run("."), "`outport up -f .`".to_owned()),
         (
@@ -610,7 +610,7 @@ fn a_file_name_forges_no_line_and_moves_no_cursor() {
         assert!(missing.stderr.contains("there is no file"), "{missing}");
         ended.push(missing);
 
-        fs::copy(guest::path("http-player"), &path).unwrap();
+        fs::copy(guest::path("http-script-guest"), &path).unwrap();
         let served = Outport::serve(&path)
             .allow("http://no.effect")
             .option("-v")
@@ -625,15 +625,15 @@ fn a_file_name_forges_no_line_and_moves_no_cursor() {
             let no_command = Outport::run(&path).finish().expect_code(2);
             assert!(no_command.stderr.contains("is not a command"), "{no_command}");
             ended.push(no_command);
-            fs::copy(guest::player(), &path).unwrap();
+            fs::copy(guest::script_guest(), &path).unwrap();
             let run = Outport::run(&path)
                 .option("--max-time=1s")
                 .args(["tcp.connect 10.0.0.5:80", "wait 60000"]);
             ended.push(run.finish().expect_code(134));
         }
         for finished in ended {
-            for judgement in &finished.audit {
-                assert_eq!(judgement.field("component"), stem, "the true name\n{finished}");
+            for line in &finished.audit {
+                assert_eq!(line.field("component"), stem, "the true name\n{finished}");
             }
             for line in finished.stderr.split('\n') {
                 assert!(!line.chars().any(does_something), "{line:?}\n{finished}");

@@ -31,7 +31,7 @@ fn memory_stays_flat_while_bodies_of_a_gibibyte_go_through() {
 
 fn every_way(length: u64) {
     let server = bulk_server();
-    for guest in ["http-player", "http-player-p3"] {
+    for guest in ["http-script-guest", "http-script-guest-p3"] {
         let mut app = Outport::up(&format!(
             "spin_manifest_version = 2\napplication.name = \"bodies\"\n[[trigger.http]]\nroute = \"/...\"\n\
              component = \"it\"\n[component.it]\nsource = \"GUESTS/{guest}.wasm\"\n\
@@ -54,25 +54,25 @@ fn every_way(length: u64) {
 /// A body of so many bytes in each direction, once by the guest's own requests and once by its client's.
 fn go_through(app: &Running, server: SocketAddr, length: u64) {
     let address = app.address();
-    let play = |statement: &str| {
-        let request = format!("GET /play?{}", statement.replace(' ', "%20"));
-        let (answer, _) = visit(address, &request, 0).expect("an answer");
+    let run_script = |statement: &str| {
+        let request = format!("GET /script?{}", statement.replace(' ', "%20"));
+        let (answer, _) = exchange(address, &request, 0).expect("an answer");
         let (_, result) = answer.trim_end().split_once(" => ").unwrap_or(("", &answer));
         result.to_owned()
     };
-    let download = play(&format!("http.length GET http://{server}/{length}"));
+    let download = run_script(&format!("http.length GET http://{server}/{length}"));
     assert_eq!(download, format!("200 {length} bytes"), "{app}");
-    let upload = play(&format!("http.upload {length} http://{server}/"));
+    let upload = run_script(&format!("http.upload {length} http://{server}/"));
     assert_eq!(upload, format!("200 {length}"), "{app}");
 
-    let answered = visit(address, &format!("GET /zeroes?{length}"), 0).expect("an answer");
+    let answered = exchange(address, &format!("GET /zeroes?{length}"), 0).expect("an answer");
     assert_eq!(answered.1, length, "{app}");
-    let (text, _) = visit(address, "POST /count", length).expect("an answer");
+    let (text, _) = exchange(address, "POST /count", length).expect("an answer");
     assert_eq!(text.trim_end(), length.to_string(), "{app}");
 }
 
 /// Sends a request with so many zeroes. Answers the start of the body, and its length.
-fn visit(address: SocketAddr, request: &str, zeroes: u64) -> io::Result<(String, u64)> {
+fn exchange(address: SocketAddr, request: &str, zeroes: u64) -> io::Result<(String, u64)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(120)))?;
     write!(

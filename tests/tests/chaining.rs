@@ -25,20 +25,20 @@ route = "/alone/..."
 component = "alone"
 
 [component.front]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 allowed_outbound_hosts = ["http://back.spin.internal", "http://missing.spin.internal", "http://self", "http://spin.internal"]
 
 [component.back]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 environment = { whoami = "back" }
 
 [component.alone]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 allowed_outbound_hosts = ["*://localhost:*", "http://front.spin.internal"]
 "#;
 
 /// A statement as the query of a URL.
-fn play(statement: &str) -> String {
+fn in_query(statement: &str) -> String {
     statement.replace('%', "%25").replace(' ', "%20")
 }
 
@@ -112,7 +112,7 @@ fn components_call_each_other_by_name_private_routes_included() {
         ("alone", "dns.lookup back.spin.internal", "access-denied"),
     ];
     for (component, statement, result) in rows {
-        let answer = app.get(&format!("/{component}/play?{}", play(statement)));
+        let answer = app.get(&format!("/{component}/script?{}", in_query(statement)));
         let (_, got) = answer
             .body
             .trim_end()
@@ -151,19 +151,19 @@ route = "/p3-nowhere/..."
 component = "p3-nowhere"
 
 [component.p2]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 allowed_outbound_hosts = ["http://self"]
 
 [component.p3]
-source = "GUESTS/http-player-p3.wasm"
+source = "GUESTS/http-script-guest-p3.wasm"
 allowed_outbound_hosts = ["https://self.alt"]
 
 [component.p2-everywhere]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 allowed_outbound_hosts = ["http://*"]
 
 [component.p3-nowhere]
-source = "GUESTS/http-player-p3.wasm"
+source = "GUESTS/http-script-guest-p3.wasm"
 allowed_outbound_hosts = ["http://other.example", "*://*.alt:*"]
 "#;
 
@@ -202,7 +202,9 @@ fn the_app_itself_is_one_destination_for_every_spelling_and_both_lists_hold_for_
         let app = app.start();
         for (component, expected) in ["p2", "p3", "p2-everywhere", "p3-nowhere"].iter().zip(expected) {
             for spelling in spellings {
-                let answer = app.get(&format!("/{component}/play?{}", play(spelling))).body;
+                let answer = app
+                    .get(&format!("/{component}/script?{}", in_query(spelling)))
+                    .body;
                 let (_, got) = answer.trim_end().split_once(" => ").unwrap_or(("", &answer));
                 assert_eq!(got, expected, "{component}: {spelling}, denied {denied:?}\n{app}");
             }
@@ -230,8 +232,8 @@ fn a_denied_component_is_reached_by_no_other_port_or_scheme() {
         ] {
             let answer = app
                 .get(&format!(
-                    "/p2-everywhere/play?{}",
-                    play(&format!("http GET {url}/p2/hello"))
+                    "/p2-everywhere/script?{}",
+                    in_query(&format!("http GET {url}/p2/hello"))
                 ))
                 .body;
             let (_, got) = answer.trim_end().split_once(" => ").unwrap_or(("", &answer));
@@ -245,8 +247,8 @@ fn a_denied_component_is_reached_by_no_other_port_or_scheme() {
 #[test]
 fn a_callee_is_told_that_it_was_called_in_the_process() {
     let app = Outport::up(APP).start();
-    let call = play("http.text GET http://back.spin.internal/headers spin-client-addr=6.6.6.6:6");
-    let answer = app.get(&format!("/front/play?{call}")).body;
+    let call = in_query("http.text GET http://back.spin.internal/headers spin-client-addr=6.6.6.6:6");
+    let answer = app.get(&format!("/front/script?{call}")).body;
     let (_, answer) = answer.split_once(" => ").expect("a result");
     for told in [
         "spin-client-addr: 127.0.0.1:0",
@@ -263,12 +265,12 @@ fn a_callee_is_told_that_it_was_called_in_the_process() {
 fn calls_are_in_the_audit_log_with_their_verdicts() {
     let app = Outport::up(APP).start();
     app.get(&format!(
-        "/front/play?{}",
-        play("http GET http://back.spin.internal/hello")
+        "/front/script?{}",
+        in_query("http GET http://back.spin.internal/hello")
     ));
     app.get(&format!(
-        "/alone/play?{}",
-        play("http GET http://back.spin.internal/hello")
+        "/alone/script?{}",
+        in_query("http GET http://back.spin.internal/hello")
     ));
     assert_eq!(app.stop().reasons(), ["allow.no-match"]);
 }
@@ -281,7 +283,7 @@ application.name = "endless"
 route = "/..."
 component = "it"
 [component.it]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 allowed_outbound_hosts = ["http://self"]
 "#;
 
@@ -289,9 +291,9 @@ allowed_outbound_hosts = ["http://self"]
 fn nested(calls: usize) -> String {
     let innermost = "http GET http://self/hello".to_owned();
     let call = (1..calls).fold(innermost, |call, _| {
-        format!("http GET http://self/play?{}", play(&call))
+        format!("http GET http://self/script?{}", in_query(&call))
     });
-    format!("/play?{}", play(&call))
+    format!("/script?{}", in_query(&call))
 }
 
 // proves: Q-3

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use outport_e2e::checked::{check, entries, json, told};
+use outport_e2e::checked::{check, entries, json, listed};
 use outport_e2e::outport::{Finished, Outport};
 use outport_e2e::schema;
 use serde_json::Value;
@@ -134,7 +134,7 @@ allowed_outbound_hosts = ["*://198.41.128.0/17:443", "*://0.0.0.0/0:1", "HTTPS:/
 key = 1 1
 "#;
     let report = json(check(manifest).deny("*://denied.example:*"), 1);
-    let found = told(&report);
+    let found = listed(&report);
     for expected in [
         "manifest.version 1:25",
         "manifest.unknown-key 2:13",
@@ -220,7 +220,7 @@ fn places_are_right_whatever_the_manifest_looks_like() {
         for text in [text.clone(), format!("\u{feff}{text}")] {
             let report = json(check(&text).deny("*://example.com:8080"), 0);
             let expected = format!("entry.blocked {place}");
-            assert!(told(&report).contains(&expected), "{text}\n{report:#}");
+            assert!(listed(&report).contains(&expected), "{text}\n{report:#}");
         }
     }
 }
@@ -341,7 +341,7 @@ fn what_cannot_be_used_does_not_hide_the_rest() {
     ];
     for (option, finding) in unusable {
         let check = check(&manifest).deny("*://example.com:8080").option(option);
-        let found = told(&json(check, 2));
+        let found = listed(&json(check, 2));
         for expected in [finding, "entry.blocked 10:28", "manifest.entry 10:52"] {
             assert!(
                 found.contains(&expected.to_owned()),
@@ -350,7 +350,7 @@ fn what_cannot_be_used_does_not_hide_the_rest() {
         }
     }
     let tests = check(&manifest).file("outport.test.toml", b"\xff");
-    let found = told(&json(tests, 2));
+    let found = listed(&json(tests, 2));
     assert!(found.contains(&"operator.input 1:1".to_owned()), "{found:#?}");
     // A mistake in a file that can be read is a finding like any other.
     let config = "[outbound_networking]\nblock_networks = [\"10.0.0.5/8\"]\nalow_udp = true\n\
@@ -358,7 +358,7 @@ fn what_cannot_be_used_does_not_hide_the_rest() {
     let check = check(&manifest)
         .file("config.toml", config)
         .option("--runtime-config-file=config.toml");
-    let found = told(&json(check, 1));
+    let found = listed(&json(check, 1));
     for expected in [
         "runtime-config.network 2:20",
         "runtime-config.unknown-key 3:1",
@@ -433,5 +433,8 @@ expect = "allow"
     let report = json(check(&passing), 0);
     assert_eq!(report["tests"].as_array().unwrap().len(), 2);
     let report = json(check("[[test]]\ncomponent = 'web'\n"), 1);
-    assert!(told(&report).contains(&"test.file 1:1".to_owned()), "{report:#}");
+    assert!(
+        listed(&report).contains(&"test.file 1:1".to_owned()),
+        "{report:#}"
+    );
 }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use outport_e2e::checked::{app, check, entries, json, told, with_code};
+use outport_e2e::checked::{app, check, entries, json, listed, with_code};
 use outport_e2e::guest;
 use outport_e2e::outport::Outport;
 
@@ -52,7 +52,7 @@ fn check_finds_what_up_refuses() {
             "component.unusable 9:10",
         ),
         (
-            fine.replace("web.wasm", "GUESTS/player.wasm"),
+            fine.replace("web.wasm", "GUESTS/script-guest.wasm"),
             b"",
             "component.missing-export 8:12",
         ),
@@ -115,7 +115,7 @@ fn check_finds_what_up_refuses() {
         assert_eq!(refused.code, Some(2), "{finding}: {refused}");
         let report = json(check(&manifest).file("odd.wasm", odd), 1);
         assert!(
-            told(&report).contains(&finding.to_owned()),
+            listed(&report).contains(&finding.to_owned()),
             "{finding}\n{report:#}\n{refused}"
         );
     }
@@ -123,7 +123,7 @@ fn check_finds_what_up_refuses() {
 
 #[test]
 fn a_component_from_a_url_is_examined_where_it_is_cached() {
-    let code = fs::read(guest::path("player")).unwrap();
+    let code = fs::read(guest::path("script-guest")).unwrap();
     let digest = guest::sha256(&code);
     let source = format!("{{ url = \"https://a.test/w\", digest = \"sha256:{digest}\" }}");
     let manifest = entries("").replace("\"web.wasm\"", &source);
@@ -138,7 +138,7 @@ fn a_component_from_a_url_is_examined_where_it_is_cached() {
         fs::write(components.join(format!("{digest}.wasm")), content).unwrap();
         let report = json(check.variable("XDG_CACHE_HOME", &cache), 1);
         assert!(
-            told(&report).contains(&finding.to_owned()),
+            listed(&report).contains(&finding.to_owned()),
             "{finding}\n{report:#}"
         );
     }
@@ -152,13 +152,13 @@ fn what_a_dependency_is_kept_from_is_no_import_that_nobody_provides() {
     let dependency = |callee: &str| {
         let path = format!("GUESTS/{callee}.wasm");
         format!(
-            "{manifest}[component.web.dependencies]\n\"outport:callee/player@1.0.0\" = {{ path = \"{path}\" }}\n"
+            "{manifest}[component.web.dependencies]\n\"outport:callee/interpreter@1.0.0\" = {{ path = \"{path}\" }}\n"
         )
     };
     let report = json(check(&dependency("callee")), 0);
-    assert_eq!(told(&report), [""; 0], "{report:#}");
+    assert_eq!(listed(&report), [""; 0], "{report:#}");
     let report = json(check(&dependency("hello")), 1);
-    let found = told(&report);
+    let found = listed(&report);
     assert!(
         found
             .iter()
@@ -173,7 +173,7 @@ fn an_import_that_nobody_provides_is_a_note() {
         .replace("web.wasm", "GUESTS/foreign.wasm")
         .replace("[[trigger.http]]\nroute = \"/...\"", "\n[[trigger.command]]");
     let report = json(check(&manifest), 0);
-    assert_eq!(told(&report), ["component.trapped-import 8:12"]);
+    assert_eq!(listed(&report), ["component.trapped-import 8:12"]);
     let message = report["findings"][0]["message"].as_str().unwrap();
     assert!(
         message.contains("`web` imports what Outport does not provide: `"),
@@ -211,7 +211,7 @@ fn up_warns_of_the_same_when_it_starts() {
     ];
     for (manifest, code) in rows {
         let report = json(check(&manifest).deny("*://denied.test:*"), 0);
-        let checked = told(&report).iter().any(|one| one.starts_with(code));
+        let checked = listed(&report).iter().any(|one| one.starts_with(code));
         assert!(checked, "{code}\n{report:#}");
         let up = || {
             with_code(Outport::up(&manifest))
@@ -363,12 +363,12 @@ fn many_entries_for_one_host_are_checked_in_time() {
         outport.deny("*://a.example:7")
     };
     let report = json(check(&same), 0);
-    let redundant = told(&report)
+    let redundant = listed(&report)
         .iter()
         .filter(|one| one.starts_with("entry.redundant"))
         .count();
     assert_eq!(redundant, count - 1);
-    assert_eq!(told(&json(check(&ports), 0)), ["entry.blocked 16:2"]);
+    assert_eq!(listed(&json(check(&ports), 0)), ["entry.blocked 16:2"]);
     let finished = check(&same).option("--fix").finish().expect_code(0);
     assert!(
         finished.stderr.contains("changed 19999 of the entries"),
@@ -405,6 +405,6 @@ fn what_up_says_of_a_manifest_is_what_concerns_running() {
             "nothing was running"
         );
     }
-    let told = told(&json(check(&quiet), 0));
+    let told = listed(&json(check(&quiet), 0));
     assert_eq!(told, ["component.no-entries 8:12", "manifest.not-used 13:20"]);
 }

@@ -17,9 +17,9 @@ fn app(origin: &TlsOrigin, authority: &Authority, config: &str) -> Outport {
     };
     let manifest = format!(
         "spin_manifest_version = 2\napplication.name = \"tls\"\n{}{}{}",
-        component("one", "player"),
-        component("three", "player-p3"),
-        component("other", "player")
+        component("one", "script-guest"),
+        component("three", "script-guest-p3"),
+        component("other", "script-guest")
     );
     let client = authority.identity("client");
     Outport::up(&manifest)
@@ -132,10 +132,11 @@ fn files_that_hold_no_certificate_are_named_and_never_quoted() {
 
 #[test]
 fn a_profile_for_a_component_that_is_not_there_is_a_warning() {
-    let config =
-        "[[client_tls]]\ncomponent_ids = [\"plaier\"]\nhosts = [\"a.test\"]\nca_use_webpki_roots = true\n";
+    let config = "[[client_tls]]\ncomponent_ids = [\"script-gest\"]\nhosts = [\"a.test\"]\nca_use_webpki_roots = true\n";
     let run = |config: &str| {
-        let run = Outport::player().file("operator.toml", config).args(["print hi"]);
+        let run = Outport::script_guest()
+            .file("operator.toml", config)
+            .args(["print hi"]);
         run.option("--runtime-config-file=operator.toml")
             .finish()
             .expect_code(0)
@@ -144,9 +145,9 @@ fn a_profile_for_a_component_that_is_not_there_is_a_warning() {
     assert!(
         warned
             .stderr
-            .contains("for a component `plaier`, and not for this one, which is called `player`"),
+            .contains("for a component `script-gest`, and not for this one, which is called `script-guest`"),
         "{warned}"
     );
-    let fine = run(&config.replace("plaier", "player"));
+    let fine = run(&config.replace("script-gest", "script-guest"));
     assert!(!fine.stderr.contains("warning"), "{fine}");
 }

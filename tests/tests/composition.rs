@@ -91,7 +91,7 @@ fn a_dependency_that_inherits_nothing_reaches_nothing_that_its_component_reaches
     let world = World::start();
     for callee in ["callee", "callee-p3"] {
         let lines = format!(
-            "[component.main.dependencies]\n\"outport:callee/player@1.0.0\" = {{ path = \"GUESTS/{callee}.wasm\" }}"
+            "[component.main.dependencies]\n\"outport:callee/interpreter@1.0.0\" = {{ path = \"GUESTS/{callee}.wasm\" }}"
         );
         let finished = world.app(&lines).finish().expect_code(0);
         assert_rights(&finished, &NOTHING);
@@ -99,17 +99,18 @@ fn a_dependency_that_inherits_nothing_reaches_nothing_that_its_component_reaches
         let line = "add `inherit_configuration = [\"allowed_outbound_hosts\"]` to the dependency";
         assert!(finished.stderr.contains(line), "{finished}");
         let request = format!("http://{}", world.origin.address());
-        let told = finished.audit.iter().filter(|judgement| {
-            judgement.field("destination") == request && judgement.field("verdict") == "deny"
-        });
+        let told = finished
+            .audit
+            .iter()
+            .filter(|line| line.field("destination") == request && line.field("verdict") == "deny");
         assert_eq!(told.count(), 2, "{finished}");
         for denied in finished
             .audit
             .iter()
-            .filter(|judgement| !judgement.field("reason").is_empty())
+            .filter(|line| !line.field("reason").is_empty())
         {
             let component = denied.field("component");
-            assert_eq!(component, "main (outport:callee/player@1.0.0)", "{finished}");
+            assert_eq!(component, "main (outport:callee/interpreter@1.0.0)", "{finished}");
         }
     }
     assert_eq!(world.origin.requests().len(), 4, "the component's own two, twice");
@@ -145,7 +146,7 @@ fn a_dependency_inherits_single_keys() {
     for (keys, inherited) in rows {
         for callee in ["callee", "callee-p3"] {
             let lines = format!(
-                "[component.main.dependencies]\n\"outport:callee/player\" = \
+                "[component.main.dependencies]\n\"outport:callee/interpreter\" = \
                  {{ path = \"GUESTS/{callee}.wasm\", inherit_configuration = [{keys}] }}"
             );
             let finished = world.app(&lines).finish().expect_code(0);
@@ -157,7 +158,7 @@ fn a_dependency_inherits_single_keys() {
 #[test]
 fn a_dependency_is_a_component_of_the_app_or_a_file_that_was_fetched() {
     let world = World::start();
-    let of_the_app = "[component.main.dependencies]\n\"outport:callee/player\" = { component = \"part\" }\n\
+    let of_the_app = "[component.main.dependencies]\n\"outport:callee/interpreter\" = { component = \"part\" }\n\
                       [component.part]\nsource = \"GUESTS/callee.wasm\"";
     let finished = world.app(of_the_app).finish().expect_code(0);
     assert_rights(&finished, &NOTHING);
@@ -166,7 +167,7 @@ fn a_dependency_is_a_component_of_the_app_or_a_file_that_was_fetched() {
     let digest = format!("{:x}", Sha256::digest(&callee));
     let fetched = |digest: &str| {
         format!(
-            "[component.main.dependencies]\n\"outport:callee/player\" = \
+            "[component.main.dependencies]\n\"outport:callee/interpreter\" = \
              {{ url = \"https://example.com/callee.wasm\", digest = \"sha256:{digest}\" }}"
         )
     };
@@ -192,43 +193,43 @@ fn what_does_not_fit_is_an_error_with_its_place() {
             "imports nothing called `outport:callee/other`",
         ),
         (
-            "\"outport:callee/player@2.0.0\" = { path = \"GUESTS/callee.wasm\" }",
+            "\"outport:callee/interpreter@2.0.0\" = { path = \"GUESTS/callee.wasm\" }",
             "1:2",
-            "it imports `outport:callee/player@1.0.0`",
+            "it imports `outport:callee/interpreter@1.0.0`",
         ),
         (
-            "\"outport:callee/player\" = { path = \"GUESTS/player.wasm\" }",
+            "\"outport:callee/interpreter\" = { path = \"GUESTS/script-guest.wasm\" }",
             "1:2",
-            "exports no `outport:callee/player@1.0.0`; it exports `wasi:cli/run@0.2",
+            "exports no `outport:callee/interpreter@1.0.0`; it exports `wasi:cli/run@0.2",
         ),
         (
-            "\"outport:callee/player\" = { path = \"GUESTS/callee.wasm\", export = \"wasi:cli/run\" }",
+            "\"outport:callee/interpreter\" = { path = \"GUESTS/callee.wasm\", export = \"wasi:cli/run\" }",
             "1:2",
             "exports no `wasi:cli/run`",
         ),
         (
-            "\"outport:callee/player\" = { path = \"GUESTS/player.wasm\", export = \"wasi:cli/run\" }",
+            "\"outport:callee/interpreter\" = { path = \"GUESTS/script-guest.wasm\", export = \"wasi:cli/run\" }",
             "1:2",
-            "does not fit the import `outport:callee/player@1.0.0`",
+            "does not fit the import `outport:callee/interpreter@1.0.0`",
         ),
         (
-            "\"outport:callee/player\" = { path = \"none.wasm\" }",
+            "\"outport:callee/interpreter\" = { path = \"none.wasm\" }",
             "1:2",
             "there is no file",
         ),
         (
-            "\"outport:callee/player\" = { path = \"spin.toml\" }",
+            "\"outport:callee/interpreter\" = { path = \"spin.toml\" }",
             "1:2",
             "is not WebAssembly",
         ),
         (
-            "\"outport:callee/player\" = { component = \"none\" }",
-            "1:42",
+            "\"outport:callee/interpreter\" = { component = \"none\" }",
+            "1:47",
             "no component `none`",
         ),
         (
-            "\"outport:callee/player\" = { component = \"main\" }",
-            "1:42",
+            "\"outport:callee/interpreter\" = { component = \"main\" }",
+            "1:47",
             "cannot be a dependency",
         ),
     ];
@@ -256,7 +257,7 @@ fn an_import_that_no_dependency_satisfies_traps_with_its_name() {
     assert!(
         finished
             .stderr
-            .contains("called `perform` of `outport:callee/player@1.0.0`"),
+            .contains("called `perform` of `outport:callee/interpreter@1.0.0`"),
         "{finished}"
     );
 }
@@ -265,8 +266,8 @@ fn an_import_that_no_dependency_satisfies_traps_with_its_name() {
 fn every_file_that_is_missing_is_told_at_once_with_how_it_is_built() {
     let world = World::start();
     let lines = "build = { command = [\"make main\", \"make all\"], workdir = \"src\" }\n\
-                 [component.main.dependencies]\n\"outport:callee/player\" = { path = \"dep.wasm\" }\n\
-                 \"outport:other/player\" = { component = \"part\" }\n\
+                 [component.main.dependencies]\n\"outport:callee/interpreter\" = { path = \"dep.wasm\" }\n\
+                 \"outport:other/interpreter\" = { component = \"part\" }\n\
                  [component.part]\nsource = \"part.wasm\"\nbuild = [\"make part\"]";
     let app = world.app(lines);
     let manifest = app.folder().join("spin.toml");

@@ -37,18 +37,18 @@ route = "/greedy/..."
 component = "greedy"
 
 [component.web]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 
 [component.greedy]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 allowed_outbound_hosts = ["*://127.0.0.1:*", "*://*.test:*"]
 "#;
 
-/// The results of a script that the greedy component plays within one request.
-fn play(server: SocketAddr, script: &str) -> Option<Vec<String>> {
+/// The results of a script that the greedy component runs within one request.
+fn run_script(server: SocketAddr, script: &str) -> Option<Vec<String>> {
     let length = script.len();
     let request = format!(
-        "POST /greedy/play HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{script}"
+        "POST /greedy/script HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{script}"
     );
     let response = http::send(server, &request).ok()?;
     Some(results(&response.body).into_iter().map(str::to_owned).collect())
@@ -84,8 +84,11 @@ fn wait_for_descriptors(run: &mut Running, expected: usize) {
 // proves: Q-1
 #[test]
 fn q_1_sockets_that_an_instance_leaks_are_given_back_with_it() {
-    for (guest, refusal) in [("http-player", "new-socket-limit"), ("http-player-p3", "other")] {
-        let app = APP.replace("GUESTS/http-player.wasm", &format!("GUESTS/{guest}.wasm"));
+    for (guest, refusal) in [
+        ("http-script-guest", "new-socket-limit"),
+        ("http-script-guest-p3", "other"),
+    ] {
+        let app = APP.replace("GUESTS/http-script-guest.wasm", &format!("GUESTS/{guest}.wasm"));
         // What requests share that share an instance, `shared_instances` is about.
         leak_and_see(Outport::up(&app).option("--max-instance-reuse-count=1"), refusal);
     }
@@ -95,19 +98,19 @@ fn leak_and_see(app: Outport, refusal: &str) {
     // One component of two has three quarters of these.
     let mut app = app.option("--max-sockets=400").start();
     let address = app.address();
-    play(address, "tcp.create ipv4").unwrap();
+    run_script(address, "tcp.create ipv4").unwrap();
     let calm = descriptors(&mut app);
     for _ in 0..5 {
-        let results = play(address, "repeat 300 tcp.create ipv4 as s{}").unwrap();
+        let results = run_script(address, "repeat 300 tcp.create ipv4 as s{}").unwrap();
         assert_eq!(results, [format!("ok x256, {refusal} x44")], "{app}");
     }
     wait_for_descriptors(&mut app, calm);
     // Two at the same time share what the process has.
     let leak = "repeat 256 tcp.create ipv4 as s{}; wait 1500";
     thread::scope(|scope| {
-        let first = scope.spawn(|| play(address, leak).unwrap());
+        let first = scope.spawn(|| run_script(address, leak).unwrap());
         thread::sleep(Duration::from_millis(700));
-        let second = play(address, leak).unwrap();
+        let second = run_script(address, leak).unwrap();
         assert_eq!(first.join().unwrap()[0], "ok x256");
         assert_eq!(second[0], format!("{refusal} x212, ok x44"));
     });
@@ -125,11 +128,11 @@ fn dns_12_a_flood_of_lookups_is_refused_and_its_neighbours_still_get_answers() {
     let address = app.address();
     thread::scope(|scope| {
         let flood =
-            scope.spawn(|| play(address, "repeat 200 dns.start slow.test as l{}; wait 2000").unwrap());
+            scope.spawn(|| run_script(address, "repeat 200 dns.start slow.test as l{}; wait 2000").unwrap());
         thread::sleep(Duration::from_millis(500));
         for _ in 0..5 {
             let start = Instant::now();
-            assert_eq!(play(address, "dns.lookup fast.test").unwrap(), ["10.0.0.5"]);
+            assert_eq!(run_script(address, "dns.lookup fast.test").unwrap(), ["10.0.0.5"]);
             assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
         }
         flood.join().unwrap();
@@ -150,7 +153,7 @@ fn a_flood_of_denials_is_summed_up_on_the_terminal_and_complete_in_the_log() {
     let finished = Outport::command("run")
         .option(format!("--audit-log={}", log.display()))
         .option("--allowed-outbound-hosts=*://127.0.0.1:1")
-        .args([guest::path("player")])
+        .args([guest::path("script-guest")])
         .args([
             "repeat 60000 tcp.connect 10.0.0.5:{}",
             "repeat 60000 tcp.connect 10.0.0.6:80",
@@ -186,28 +189,28 @@ fn failures_of_one_kind_are_told_once_and_then_counted_however_many_clients_ther
     // (guest, option, script, status, what is told)
     let rows = [
         (
-            "http-player",
+            "http-script-guest",
             "--workers=2",
             "trap",
             500,
             "trapped in `wasi:http/incoming-handler`",
         ),
         (
-            "http-player-p3",
+            "http-script-guest-p3",
             "--workers=2",
             "trap",
             500,
             "trapped in `wasi:http/handler`",
         ),
         (
-            "http-player",
+            "http-script-guest",
             "--response-timeout=50ms",
             "wait 60000",
             504,
             "gave no response within 0.05 s",
         ),
         (
-            "http-player",
+            "http-script-guest",
             "--max-time=50ms",
             "wait 60000",
             500,
@@ -215,11 +218,11 @@ fn failures_of_one_kind_are_told_once_and_then_counted_however_many_clients_ther
         ),
     ];
     for (guest, option, script, status, told) in rows {
-        let manifest = APP.replace("GUESTS/http-player.wasm", &format!("GUESTS/{guest}.wasm"));
+        let manifest = APP.replace("GUESTS/http-script-guest.wasm", &format!("GUESTS/{guest}.wasm"));
         let app = Outport::up(&manifest).option(option).start();
         let length = script.len();
         let request = format!(
-            "POST /greedy/play HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{script}"
+            "POST /greedy/script HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{script}"
         );
         for _ in 0..30 {
             assert_eq!(
@@ -303,7 +306,7 @@ fn q_3_half_closed_peers_are_served_and_let_go() {
     });
     let script =
         format!("tcp.connect {peer_address} as c; tcp.recv c; tcp.send c still; tcp.shutdown c send");
-    assert_eq!(play(address, &script).unwrap(), ["ok", "eof", "ok", "ok"]);
+    assert_eq!(run_script(address, &script).unwrap(), ["ok", "eof", "ok", "ok"]);
     assert_eq!(listening.join().unwrap(), "still");
     wait_for_descriptors(&mut app, calm);
     app.stop().expect_code(0);
@@ -313,7 +316,7 @@ fn q_3_half_closed_peers_are_served_and_let_go() {
 fn peers_that_reset_at_once_end_no_guest() {
     let peer = TcpPeer::start(Manner::Reset);
     let statement = format!("repeat 3000 tcp.connect {}", peer.address());
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .allow("*://127.0.0.1:*")
         .args([statement.as_str(), "print done"])
         .finish()
@@ -329,7 +332,7 @@ fn q_3_a_request_is_ended_when_its_time_is_over() {
         let start = Instant::now();
         let script = "wait 60000";
         let request = format!(
-            "POST /greedy/play HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{script}",
+            "POST /greedy/script HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{script}",
             script.len()
         );
         let response = http::send(app.address(), &request).map(|response| response.status);
@@ -361,14 +364,14 @@ fn median(server: SocketAddr, rounds: usize) -> Duration {
     times[rounds / 2]
 }
 
-/// The medians of a good neighbour without and with somebody who plays `script` all the time.
+/// The medians of a good neighbour without and with somebody who runs `script` all the time.
 fn beside(server: SocketAddr, script: &str) -> (Duration, Duration) {
     let calm = median(server, 100);
     let done = AtomicBool::new(false);
     let crowded = thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
-                play(server, script);
+                run_script(server, script);
             }
         });
         thread::sleep(Duration::from_millis(300));

@@ -7,9 +7,9 @@ use outport_e2e::script::Script;
 use outport_e2e::tcp::{Manner, TcpPeer};
 use outport_e2e::udp::UdpEcho;
 
-/// A player that its author permits everything.
+/// A script guest that its author permits everything.
 fn trusting() -> Outport {
-    Outport::player().allow("*://*:*")
+    Outport::script_guest().allow("*://*:*")
 }
 
 // proves: DL-1
@@ -20,16 +20,16 @@ fn dl_1_every_way_to_write_the_list_beats_an_allow() {
         .denied("tcp.connect 127.0.0.1:8081", "deny.host")
         .denied("tcp.connect 127.0.0.1:8082", "deny.host")
         .any("tcp.connect 127.0.0.1:8083");
-    script.play(trusting().deny(one).deny(two));
-    script.play(trusting().deny(format!("{one},{two}")));
-    script.play(trusting().deny("*://{127.0.0.1,10.0.0.5}:{8081,8082}"));
-    script.play(trusting().variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS", format!("{one},{two}")));
+    script.run(trusting().deny(one).deny(two));
+    script.run(trusting().deny(format!("{one},{two}")));
+    script.run(trusting().deny("*://{127.0.0.1,10.0.0.5}:{8081,8082}"));
+    script.run(trusting().variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS", format!("{one},{two}")));
     // The sources add up: the config file cannot take back what an option says.
     let run = trusting().deny(one).file(
         "config.toml",
         config(&format!("disallowed_outbound_hosts = [\"{two}\"]")),
     );
-    script.play(run.option("--runtime-config-file=config.toml"));
+    script.run(run.option("--runtime-config-file=config.toml"));
 }
 
 fn config(networking: &str) -> String {
@@ -62,7 +62,7 @@ fn dl_2_an_entry_denies_the_traffic_that_could_be_its_scheme() {
             format!("tcp.connect {}", tcp.address()),
         );
         let script = statement(udp_denied, script, format!("udp.connect {}", udp.address()));
-        script.play(
+        script.run(
             trusting()
                 .option("--allow-udp")
                 .deny(format!("{scheme}://127.0.0.1:*")),
@@ -85,7 +85,7 @@ fn dl_3_a_name_denied_on_all_ports_is_not_even_asked_for() {
         let script = Script::new()
             .denied("dns.lookup db.test", "deny.host")
             .denied("dns.lookup DB.TEST.", "deny.host");
-        script.play(trusting().deny(entry).dns(&dns).option("--no-resolve-disallowed"));
+        script.run(trusting().deny(entry).dns(&dns).option("--no-resolve-disallowed"));
     }
     assert_eq!(dns.queries(), []);
 }
@@ -103,11 +103,11 @@ fn dl_3_a_name_denied_on_some_ports_is_granted_without_them() {
             .gets("dns.lookup db.test", "10.0.0.5")
             .denied("tcp.connect 10.0.0.5:5432", "deny.host")
             .ok("tcp.connect 10.0.0.5:5433");
-        let run = Outport::player()
+        let run = Outport::script_guest()
             .allow("*://db.test:*")
             .deny("*://db.test:5432")
             .dns(&dns);
-        script.play(run.option("--no-resolve-disallowed"));
+        script.run(run.option("--no-resolve-disallowed"));
         assert_eq!(peer.accepted(), 1);
     });
 }
@@ -134,7 +134,7 @@ fn dl_4_a_denied_name_anywhere_in_the_chain_denies_the_name() {
         .denied("dns.lookup www.test", "deny.cname")
         .denied("dns.lookup half.test", "deny.cname");
     for entry in ["*://edge.evil.test:*", "*://*.evil.test:*"] {
-        script.play(trusting().deny(entry).dns(&dns).option("--no-resolve-disallowed"));
+        script.run(trusting().deny(entry).dns(&dns).option("--no-resolve-disallowed"));
     }
     let script = Script::new()
         .denied("dns.lookup far.test", "deny.cname")
@@ -145,7 +145,7 @@ fn dl_4_a_denied_name_anywhere_in_the_chain_denies_the_name() {
         "*://*.evil.test:*",
         "*://{middle.test,x.evil.test}:*",
     ] {
-        script.play(trusting().deny(entry).dns(&dns).option("--no-resolve-disallowed"));
+        script.run(trusting().deny(entry).dns(&dns).option("--no-resolve-disallowed"));
     }
 }
 
@@ -162,11 +162,11 @@ fn dl_4_a_chain_denied_on_some_ports_is_granted_without_them() {
             .gets("dns.lookup www.test", "10.0.0.5")
             .denied("tcp.connect 10.0.0.5:5432", "deny.cname")
             .ok("tcp.connect 10.0.0.5:5433");
-        let run = Outport::player()
+        let run = Outport::script_guest()
             .allow("*://www.test:*")
             .deny("*://edge.test:5432")
             .dns(&dns);
-        script.play(run.option("--no-resolve-disallowed"));
+        script.run(run.option("--no-resolve-disallowed"));
         assert_eq!(peer.accepted(), 1);
     });
 }
@@ -184,7 +184,7 @@ fn dl_5_the_addresses_of_a_denied_name_are_denied_as_literals() {
             .denied("tcp.connect 10.0.0.5:5432", "deny.name-address")
             .denied("tcp.connect [64:ff9b::a00:5]:5432", "deny.name-address")
             .gets("tcp.connect 10.0.0.6:5432", "connection-refused");
-        let finished = script.play(trusting().deny("*://db.test:5432").dns(&dns));
+        let finished = script.run(trusting().deny("*://db.test:5432").dns(&dns));
         assert!(
             finished.stderr.contains("db.test"),
             "the log says which name\n{finished}"
@@ -192,13 +192,13 @@ fn dl_5_the_addresses_of_a_denied_name_are_denied_as_literals() {
         assert!(!dns.queries_for("db.test").is_empty());
 
         let script = Script::new().ok("tcp.connect 10.0.0.5:5432");
-        script.play(
+        script.run(
             trusting()
                 .deny("*://db.test:5432")
                 .dns(&dns)
                 .option("--no-resolve-disallowed"),
         );
-        script.play(trusting().deny("*://db.test:5433").dns(&dns));
+        script.run(trusting().deny("*://db.test:5433").dns(&dns));
         assert_eq!(peer.accepted(), 2);
     });
 }
@@ -219,7 +219,7 @@ fn dl_6_networks_judge_canonical_addresses_wherever_they_come_from() {
             .logging("deny.network")
             .denied("dns.lookup inside.test", "deny.network")
             .logging("deny.network");
-        script.play(trusting().deny("*://10.0.0.0/8:*").dns(&dns));
+        script.run(trusting().deny("*://10.0.0.0/8:*").dns(&dns));
     });
 }
 
@@ -235,7 +235,7 @@ fn dl_7_block_networks_denies_all_ports_and_schemes() {
         "config.toml",
         config("block_networks = [\"10.0.0.0/8\", \"2001:db8::/32\"]"),
     );
-    script.play(run.option("--runtime-config-file=config.toml"));
+    script.run(run.option("--runtime-config-file=config.toml"));
 }
 
 // proves: DL-7
@@ -274,7 +274,7 @@ fn dl_7_private_is_every_address_that_is_not_globally_reachable() {
             script = script.gets(format!("tcp.connect {address}:8080"), "connection-refused");
         }
         let run = trusting().file("config.toml", config("block_networks = [\"private\"]"));
-        script.play(run.option("--runtime-config-file=config.toml"));
+        script.run(run.option("--runtime-config-file=config.toml"));
     });
 }
 
@@ -288,5 +288,5 @@ fn dl_8_localhost_on_the_list_is_loopback_by_any_name_or_address() {
         .denied("dns.lookup localhost", "deny.host")
         .denied("dns.lookup db.localhost", "deny.host")
         .logging("deny.host");
-    script.play(trusting().deny("*://localhost:*"));
+    script.run(trusting().deny("*://localhost:*"));
 }

@@ -237,8 +237,8 @@ fn the_explanation_is_what_happens() {
     let entries = ["*://db.test:5432", "http://web.test"];
     let list = entries.map(|entry| format!("{entry:?}")).join(", ");
     let manifest = format!(
-        "spin_manifest_version = 2\napplication.name = \"x\"\n[[trigger.command]]\ncomponent = \"player\"\n\
-         [component.player]\nsource = \"x.wasm\"\nallowed_outbound_hosts = [{list}]\n"
+        "spin_manifest_version = 2\napplication.name = \"x\"\n[[trigger.command]]\ncomponent = \"script-guest\"\n\
+         [component.script-guest]\nsource = \"x.wasm\"\nallowed_outbound_hosts = [{list}]\n"
     );
     let script = Script::new()
         .gets("dns.lookup db.test", "10.0.0.5")
@@ -246,10 +246,12 @@ fn the_explanation_is_what_happens() {
         .denied("tcp.connect 10.0.0.6:5432", "allow.name-not-looked-up")
         .denied("dns.lookup web.test", "allow.scheme")
         .denied("dns.lookup db.test", "dns.rebinding");
-    script.play(
+    script.run(
         entries
             .iter()
-            .fold(Outport::player(), |player, entry| player.allow(entry))
+            .fold(Outport::script_guest(), |script_guest, entry| {
+                script_guest.allow(entry)
+            })
             .dns(&dns),
     );
     for (dns, destination, reason) in [

@@ -64,7 +64,7 @@ fn a_guest_reads_the_files_that_its_manifest_names_and_no_others() {
         ("", "file.read a.txt", "no-directory"),
     ];
     for (lines, statement, result) in rows {
-        for guest in ["player", "player-p3"] {
+        for guest in ["script-guest", "script-guest-p3"] {
             let finished = app(guest, lines, &[statement]).finish().expect_code(0);
             assert_eq!(
                 results(&finished.stdout),
@@ -77,7 +77,7 @@ fn a_guest_reads_the_files_that_its_manifest_names_and_no_others() {
 
 #[test]
 fn a_guest_changes_no_file() {
-    for guest in ["player", "player-p3"] {
+    for guest in ["script-guest", "script-guest-p3"] {
         let statements = [
             "file.write a.txt changed",
             "file.write new.txt text",
@@ -109,7 +109,7 @@ fn a_link_that_leads_out_of_the_app_keeps_it_from_starting() {
         "files = [{ source = \"..\", destination = \"/x\" }]",
     ];
     for lines in lines {
-        let app = app("player", lines, &["file.read x"]);
+        let app = app("script-guest", lines, &["file.read x"]);
         let folder = app.folder();
         symlink("/etc/hostname", folder.join("out.txt")).expect("a link of our own");
         symlink("/etc", folder.join("out")).expect("a link of our own");
@@ -124,7 +124,7 @@ fn a_link_that_leads_out_of_the_app_keeps_it_from_starting() {
 
 #[test]
 fn a_file_that_is_missing_keeps_the_app_from_starting() {
-    let finished = app("player", "files = [\"none.txt\"]", &["wait 1"])
+    let finished = app("script-guest", "files = [\"none.txt\"]", &["wait 1"])
         .finish()
         .expect_code(2);
     assert!(
@@ -151,7 +151,7 @@ fn hostile_patterns_neither_hold_up_the_start_nor_fill_the_disk() {
         ("files = [\"huge\"]".into(), Some("--max-files-size SIZE")),
     ];
     for (lines, said) in rows {
-        let app = app("player", &lines, &["print ready"]).option("--max-files-size=1M");
+        let app = app("script-guest", &lines, &["print ready"]).option("--max-files-size=1M");
         let deep = app.folder().join(vec!["a"; 40].join("/"));
         fs::create_dir_all(&deep).expect("folders of our own");
         fs::write(deep.join("file"), "deep").expect("a file of our own");
@@ -169,7 +169,7 @@ fn hostile_patterns_neither_hold_up_the_start_nor_fill_the_disk() {
     }
 }
 
-fn play(app: &Running, script: &str) -> String {
+fn run_script(app: &Running, script: &str) -> String {
     let address: SocketAddr = app.address();
     let length = script.len();
     let request = format!(
@@ -179,7 +179,7 @@ fn play(app: &Running, script: &str) -> String {
     results(&response.body).join(" ")
 }
 
-/// `serve` of the script player with these directories, and those beside it that each test is about.
+/// `serve` of the script guest with these directories, and those beside it that each test is about.
 fn serving(guest: &str, folder: &Path, directories: &[&str]) -> Running {
     for (path, content) in [("a/pub/f", "pub"), ("a/f", "a"), ("secret/f", "secret")] {
         let path = folder.join(path);
@@ -236,15 +236,19 @@ fn no_rename_link_or_removal_changes_what_the_next_instance_gets() {
             "no-entry",
         ),
     ];
-    for guest in ["http-player", "http-player-p3"] {
+    for guest in ["http-script-guest", "http-script-guest-p3"] {
         for (number, (change, expected)) in rows.iter().enumerate() {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let app = serving(guest, folder.path(), &["a/pub::/pub", "a::/data"]);
-            assert_eq!(play(&app, "file.read f"), "pub", "{guest} {number}\n{app}");
+            assert_eq!(run_script(&app, "file.read f"), "pub", "{guest} {number}\n{app}");
             change(folder.path()).expect("folders of our own");
-            assert_eq!(play(&app, "file.read f"), *expected, "{guest} {number}\n{app}");
+            assert_eq!(
+                run_script(&app, "file.read f"),
+                *expected,
+                "{guest} {number}\n{app}"
+            );
             // It is the same directory for writing, too.
-            let written = play(&app, "file.write new text");
+            let written = run_script(&app, "file.write new text");
             assert_eq!(
                 written == "ok",
                 *expected == "pub",
@@ -259,7 +263,7 @@ fn no_rename_link_or_removal_changes_what_the_next_instance_gets() {
 // proves: ISO-4
 #[test]
 fn links_in_a_directory_lead_nowhere_outside_of_it() {
-    for guest in ["http-player", "http-player-p3"] {
+    for guest in ["http-script-guest", "http-script-guest-p3"] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let app = serving(guest, folder.path(), &["a/pub::/pub"]);
         let shown = folder.path().join("a/pub");
@@ -275,18 +279,18 @@ fn links_in_a_directory_lead_nowhere_outside_of_it() {
             "../../secret/f",
             "up/../f",
         ] {
-            let read = play(&app, &format!("file.read {path}"));
+            let read = run_script(&app, &format!("file.read {path}"));
             assert!(
                 ["not-permitted", "access"].contains(&&*read),
                 "{guest} {path}: {read}\n{app}"
             );
-            let written = play(&app, &format!("file.write {path} text"));
+            let written = run_script(&app, &format!("file.write {path} text"));
             assert!(
                 ["not-permitted", "access"].contains(&&*written),
                 "{guest} {path}: {written}\n{app}"
             );
         }
-        assert_eq!(play(&app, "file.read inside"), "pub", "{guest}\n{app}");
+        assert_eq!(run_script(&app, "file.read inside"), "pub", "{guest}\n{app}");
         let secret = fs::read_to_string(folder.path().join("secret/f")).expect("a file of our own");
         assert_eq!(secret, "secret");
     }
@@ -296,8 +300,8 @@ fn links_in_a_directory_lead_nowhere_outside_of_it() {
 #[test]
 fn a_directory_that_is_missing_is_told_before_anything_runs() {
     let commands = [
-        Outport::serve(guest::path("http-player")),
-        Outport::player().args(["print ran"]),
+        Outport::serve(guest::path("http-script-guest")),
+        Outport::script_guest().args(["print ran"]),
     ];
     for command in commands {
         let finished = command.option("--dir=none::/x").finish().expect_code(2);
@@ -317,7 +321,7 @@ fn code_that_a_guest_could_write_is_not_kept() {
     fs::create_dir_all(&places[1]).expect("a folder of our own");
     fs::set_permissions(&places[1], std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("ours");
     for place in places {
-        let finished = Outport::player()
+        let finished = Outport::script_guest()
             .variable("XDG_CACHE_HOME", cache.path())
             .option(format!("--dir={}::/x", place.display()))
             .args(["print ran"])

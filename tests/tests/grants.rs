@@ -28,8 +28,8 @@ fn dns_3_every_address_of_an_answer_is_granted_for_the_ports_of_its_entries() {
             .denied("tcp.connect 10.0.0.6:5432", "allow.name-not-looked-up")
             .denied("tcp.connect 10.0.0.5:5433", "allow.port")
             .gets("tcp.connect 10.0.0.5:6000", "connection-refused");
-        script.play(
-            Outport::player()
+        script.run(
+            Outport::script_guest()
                 .allow("*://db.test:5432")
                 .allow("tcp://*.test:6000")
                 .dns(&dns),
@@ -47,8 +47,8 @@ fn dns_3_a_grant_is_for_the_protocols_of_its_entries() {
             .gets("dns.lookup db.test", "10.0.0.5")
             .ok("tcp.connect 10.0.0.5:5432")
             .denied("udp.connect 10.0.0.5:5432", "allow.scheme");
-        script.play(
-            Outport::player()
+        script.run(
+            Outport::script_guest()
                 .allow("tcp://db.test:5432")
                 .dns(&dns)
                 .option("--allow-udp"),
@@ -57,8 +57,8 @@ fn dns_3_a_grant_is_for_the_protocols_of_its_entries() {
             .gets("dns.lookup db.test", "10.0.0.5")
             .denied("tcp.connect 10.0.0.5:5432", "allow.scheme")
             .ok("udp.connect 10.0.0.5:5432");
-        script.play(
-            Outport::player()
+        script.run(
+            Outport::script_guest()
                 .allow("udp://db.test:5432")
                 .dns(&dns)
                 .option("--allow-udp"),
@@ -81,7 +81,7 @@ fn dns_4_a_new_answer_replaces_the_grants() {
             .gets("dns.lookup db.test", "10.0.0.6")
             .denied("tcp.connect 10.0.0.5:5432", "grant.replaced")
             .ok("tcp.connect 10.0.0.6:5432");
-        script.play(Outport::player().allow("*://db.test:5432").dns(&dns));
+        script.run(Outport::script_guest().allow("*://db.test:5432").dns(&dns));
     });
 }
 
@@ -111,7 +111,7 @@ fn dns_4_another_name_changes_nothing_and_an_address_lives_until_both_drop_it() 
             .denied("tcp.connect 10.0.0.5:5432", "grant.replaced")
             .ok("tcp.connect 10.0.0.6:5432")
             .ok("tcp.connect 93.184.216.34:5432");
-        script.play(Outport::player().allow("*://*.test:5432").dns(&dns));
+        script.run(Outport::script_guest().allow("*://*.test:5432").dns(&dns));
     });
 }
 
@@ -129,7 +129,7 @@ fn two_lookups_of_one_name_in_flight_share_a_query_and_its_answer() {
             .gets("dns.read first", "10.0.0.5")
             .ok("tcp.connect 10.0.0.5:5432")
             .denied("tcp.connect 10.0.0.6:5432", "allow.name-not-looked-up");
-        script.play(Outport::player().allow("*://db.test:5432").dns(&dns));
+        script.run(Outport::script_guest().allow("*://db.test:5432").dns(&dns));
     });
 }
 
@@ -147,7 +147,7 @@ fn dns_4_an_abandoned_lookup_grants_nothing() {
             .ok("drop it")
             .ok("wait 600")
             .denied("tcp.connect 10.0.0.5:5432", "allow.name-not-looked-up");
-        script.play(Outport::player().allow("*://db.test:5432").dns(&dns));
+        script.run(Outport::script_guest().allow("*://db.test:5432").dns(&dns));
     });
 }
 
@@ -167,7 +167,7 @@ fn dns_4_the_grants_are_those_of_the_newest_lookup_while_an_older_answer_is_read
             .gets("dns.next old", "10.0.0.5")
             .any("tcp.connect 10.0.0.5:5432")
             .ok("tcp.connect 10.0.0.6:5432");
-        let run = Outport::player().allow("*://db.test:5432").dns(&dns);
+        let run = Outport::script_guest().allow("*://db.test:5432").dns(&dns);
         let finished = run.args(script.statements()).finish().expect_code(0);
         let results = outport_e2e::script::results(&finished.stdout);
         assert_eq!(results[3..], ["10.0.0.5", "access-denied", "ok"], "{finished}");
@@ -185,7 +185,7 @@ fn dns_5_a_name_that_is_gone_takes_its_grants_along() {
                 .gets("dns.lookup db.test", "10.0.0.5")
                 .gets("dns.lookup db.test", "name-unresolvable")
                 .denied("tcp.connect 10.0.0.5:5432", "grant.replaced");
-            script.play(Outport::player().allow("*://db.test:5432").dns(&dns));
+            script.run(Outport::script_guest().allow("*://db.test:5432").dns(&dns));
         }
     });
 }
@@ -204,7 +204,7 @@ fn dns_5_a_resolver_that_fails_leaves_the_grants() {
                 .gets("dns.lookup db.test", "10.0.0.5")
                 .gets("dns.lookup db.test", code)
                 .ok("tcp.connect 10.0.0.5:5432");
-            script.play(Outport::player().allow("*://db.test:5432").dns(&dns));
+            script.run(Outport::script_guest().allow("*://db.test:5432").dns(&dns));
         }
     });
 }
@@ -225,7 +225,7 @@ fn dns_6_an_open_connection_outlives_its_grant() {
             .ok("tcp.send c still")
             .gets("tcp.recv c", "still")
             .denied("tcp.connect 10.0.0.5:5432", "grant.replaced");
-        script.play(Outport::player().allow("*://db.test:5432").dns(&dns));
+        script.run(Outport::script_guest().allow("*://db.test:5432").dns(&dns));
     });
 }
 
@@ -248,8 +248,8 @@ fn dns_6_each_datagram_needs_its_grant() {
             .denied("udp.send-to u 10.0.0.5:5432 x", "grant.replaced")
             .denied("udp.send connected x", "grant.replaced")
             .ok("udp.send-to u 10.0.0.6:5432 x");
-        script.play(
-            Outport::player()
+        script.run(
+            Outport::script_guest()
                 .allow("udp://db.test:5432")
                 .dns(&dns)
                 .option("--allow-udp"),
@@ -271,6 +271,6 @@ fn dns_12_of_257_names_the_least_recently_looked_up_loses_its_grants() {
             .gets("tcp.connect 10.0.0.5:5432", "connection-refused")
             .gets("dns.lookup n257.test", "10.0.0.6")
             .denied("tcp.connect 10.0.0.5:5432", "grant.evicted");
-        script.play(Outport::player().allow("*://*.test:5432").dns(&dns));
+        script.run(Outport::script_guest().allow("*://*.test:5432").dns(&dns));
     });
 }

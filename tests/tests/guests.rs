@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 fn every_guest_is_built_from_the_sources_beside_it() {
     let guests = guests();
     assert!(
-        guests.contains(&"player".to_owned()),
+        guests.contains(&"script-guest".to_owned()),
         "no guests in {}",
         folder().display()
     );

@@ -14,9 +14,9 @@ use outport_e2e::script::Script;
 use outport_e2e::tcp::TcpPeer;
 use outport_e2e::udp::{UdpEcho, send_as_stranger};
 
-/// A player that may do whatever somebody can permit.
+/// A script guest that may do whatever somebody can permit.
 fn unleashed() -> Outport {
-    Outport::player().allow("*://*:*").options([
+    Outport::script_guest().allow("*://*:*").options([
         "--allow-udp",
         "--allow-link-local",
         "--allow-loopback-answers",
@@ -88,7 +88,7 @@ fn hl_3_a_local_address_or_port_cannot_be_chosen() {
         .denied("udp.bind [::]:53", "hard.bind")
         .denied("udp.bind 224.0.0.1:0", "hard.bind")
         .denied("udp.bind 255.255.255.255:0", "hard.bind");
-    script.play(unleashed());
+    script.run(unleashed());
 }
 
 // proves: HL-3
@@ -100,7 +100,7 @@ fn hl_3_the_bind_that_a_connection_implies_is_permitted() {
         .ok(format!("udp.connect {} as u", udp.address()))
         .ok("udp.send u ping")
         .gets("udp.recv u 2000", format!("ping from {}", udp.address()))
-        .play(unleashed());
+        .run(unleashed());
 }
 
 // proves: HL-4
@@ -140,7 +140,7 @@ fn hl_4_a_peer_that_is_no_longer_permitted_is_a_stranger() {
         .gets("dns.lookup peer.test", "127.0.0.9")
         .gets("udp.collect u 1000", "timeout")
         .logging("hard.unsolicited");
-    let run = Outport::player()
+    let run = Outport::script_guest()
         .allow(format!("udp://peer.test:{}", echo.port()))
         .dns(&dns);
     let running = run
@@ -189,7 +189,7 @@ fn hl_5_many_receivers_are_refused_to_their_boundaries() {
             .denied("tcp.connect 255.255.255.255:9", "hard.multicast")
             .denied("tcp.connect [ff02::1]:9", "hard.multicast")
             .gets("tcp.connect 223.255.255.255:9", "remote-unreachable");
-        script.play(unleashed());
+        script.run(unleashed());
     });
 }
 
@@ -205,7 +205,7 @@ fn hl_6_port_zero_and_no_address_are_no_destination() {
         .gets("udp.send-to u 127.0.0.1:0 x", "invalid-argument")
         .gets("udp.send-to u 0.0.0.0:9 x", "invalid-argument")
         .gets("udp.connect 0.0.0.0:9", "invalid-argument");
-    script.play(unleashed());
+    script.run(unleashed());
 }
 
 // proves: HL-6, RL-1
@@ -214,7 +214,7 @@ fn hl_6_the_zero_network_counts_as_loopback() {
     let script = Script::new()
         .denied("tcp.connect 0.0.0.1:80", "runtime.loopback-port")
         .denied("tcp.connect 0.255.255.255:1023", "runtime.loopback-port");
-    script.play(Outport::player().allow("*://*:*"));
+    script.run(Outport::script_guest().allow("*://*:*"));
 }
 
 // proves: HL-7
@@ -232,13 +232,13 @@ fn hl_7_an_embedded_address_is_refused_where_the_address_itself_would_be() {
         .fold(Script::new(), |script, destination| {
             script.denied(format!("tcp.connect {destination}:5432"), "deny.host")
         });
-    script.play(unleashed().deny("*://10.0.0.5:*"));
+    script.run(unleashed().deny("*://10.0.0.5:*"));
     let script = destinations
         .into_iter()
         .fold(Script::new(), |script, destination| {
             script.denied(format!("tcp.connect {destination}:5432"), "allow.no-match")
         });
-    script.play(Outport::player().allow("*://10.0.0.5:*"));
+    script.run(Outport::script_guest().allow("*://10.0.0.5:*"));
 }
 
 // proves: HL-7, RL-1, RL-3
@@ -251,5 +251,5 @@ fn hl_7_embedded_loopback_and_link_local_are_limited_as_they_are() {
         .denied("tcp.connect [2001::5601:5601]:8080", "runtime.link-local")
         .gets("tcp.connect [::ffff:127.0.0.1]:80", "invalid-argument")
         .gets("tcp.connect [::127.0.0.1]:80", "invalid-argument");
-    script.play(Outport::player().allow("*://*:*"));
+    script.run(Outport::script_guest().allow("*://*:*"));
 }

@@ -14,12 +14,12 @@ use outport_e2e::outport::Outport;
 use outport_e2e::script::{Script, results};
 use outport_e2e::tcp::{Manner, TcpPeer};
 
-/// The guests that play scripts, on WASI 0.2 and 0.3.
-const PLAYERS: [&str; 2] = ["player", "player-p3"];
+/// The script guests, on WASI 0.2 and 0.3.
+const SCRIPT_GUESTS: [&str; 2] = ["script-guest", "script-guest-p3"];
 
 /// A guest that may reach names, and no address that no name has.
-fn run(player: &str, dns: &DnsServer) -> Outport {
-    Outport::run(guest::path(player))
+fn run(script_guest: &str, dns: &DnsServer) -> Outport {
+    Outport::run(guest::path(script_guest))
         .allow("*://*.test:5432")
         .dns(dns)
 }
@@ -58,9 +58,9 @@ struct Case<'a> {
     missed: &'a [&'a str],
 }
 
-/// Plays all cases in one process for each version of WASI.
-fn play(cases: &[Case<'_>]) {
-    for player in PLAYERS {
+/// Runs all cases in one process for each version of WASI.
+fn run_cases(cases: &[Case<'_>]) {
+    for script_guest in SCRIPT_GUESTS {
         let dns = DnsServer::start();
         let script = cases.iter().fold(Script::new(), |script, case| {
             dns.answers(case.name, case.replies.clone());
@@ -69,7 +69,7 @@ fn play(cases: &[Case<'_>]) {
             });
             misses(reaches(script, case.reached), case.missed)
         });
-        script.play(run(player, &dns));
+        script.run(run(script_guest, &dns));
     }
 }
 
@@ -80,7 +80,7 @@ const TEMPORARY: &str = "temporary-resolver-failure";
 #[test]
 fn an_answer_grants_the_addresses_of_the_name_and_nothing_that_came_along() {
     isolated(|| {
-        play(&[
+        run_cases(&[
             Case {
                 name: "stray.test",
                 replies: vec![Reply::addresses(["10.9.1.1"]).with_stray("other.test", "10.9.1.2")],
@@ -156,7 +156,7 @@ fn chains_lead_to_the_end_or_nowhere() {
         ] {
             hops.push(hop(name, target));
         }
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             let dns = DnsServer::start();
             dns.answers(
                 "whole.test",
@@ -182,7 +182,7 @@ fn chains_lead_to_the_end_or_nowhere() {
                 .gets("dns.lookup dead-end.test", UNRESOLVABLE)
                 .gets("dns.lookup hidden.test", UNRESOLVABLE);
             let script = reaches(script, &["10.9.11.1", "10.9.13.1"]);
-            misses(script, &["10.9.12.1", "10.9.14.1", "127.0.0.1"]).play(run(player, &dns));
+            misses(script, &["10.9.12.1", "10.9.14.1", "127.0.0.1"]).run(run(script_guest, &dns));
             let after_the_end = ["f17.test", "a.invalid", "localhost"];
             assert!(
                 after_the_end.iter().all(|name| dns.queries_for(name).is_empty()),
@@ -197,7 +197,7 @@ fn chains_lead_to_the_end_or_nowhere() {
 #[test]
 fn of_five_hundred_addresses_sixty_four_are_granted() {
     isolated(|| {
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             let dns = DnsServer::start();
             dns.answers("big.test", [Reply::many_addresses(500)]);
             let script = Script::new()
@@ -205,7 +205,7 @@ fn of_five_hundred_addresses_sixty_four_are_granted() {
                 .gets("tcp.connect 10.0.0.5:5432", "connection-refused")
                 .gets("tcp.connect 10.0.0.64:5432", "remote-unreachable");
             let script = misses(script, &["10.0.0.65", "10.0.1.244"]);
-            let finished = script.play(run(player, &dns));
+            let finished = script.run(run(script_guest, &dns));
             assert_eq!(results(&finished.stdout)[0].split(',').count(), 64, "{finished}");
         }
     });
@@ -243,7 +243,7 @@ fn a_time_to_live_is_believed_from_one_second_to_a_day() {
             };
             script
                 .denied(format!("tcp.connect {other}:5432"), reason)
-                .play(run("player", &dns));
+                .run(run("script-guest", &dns));
         }
     });
 }
@@ -252,7 +252,7 @@ fn a_time_to_live_is_believed_from_one_second_to_a_day() {
 #[test]
 fn grants_follow_the_newest_answer_through_every_change() {
     isolated(|| {
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             let dns = DnsServer::start();
             let (here, there) = (
                 || Reply::addresses(["10.9.31.1"]),
@@ -299,7 +299,7 @@ fn grants_follow_the_newest_answer_through_every_change() {
                 .gets(second, refused)
                 .gets(lookup, UNRESOLVABLE)
                 .denied(second, "grant.replaced")
-                .play(run(player, &dns));
+                .run(run(script_guest, &dns));
         }
     });
 }
@@ -325,14 +325,14 @@ fn over_tcp_the_answer_must_be_to_the_question_as_well() {
                 TEMPORARY,
             ),
         ];
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             let dns = DnsServer::start();
             let mut script = Script::new();
             for (name, replies, result) in &cases {
                 dns.answers(name, replies.clone());
                 script = script.gets(format!("dns.lookup {name}"), result);
             }
-            misses(reaches(script, &["10.9.41.1"]), &["10.9.42.1"]).play(run(player, &dns));
+            misses(reaches(script, &["10.9.41.1"]), &["10.9.42.1"]).run(run(script_guest, &dns));
             let over_tcp = dns.queries_for("other.test");
             assert!(
                 over_tcp.iter().any(|query| query.transport == Transport::Tcp),
@@ -356,7 +356,7 @@ fn no_silence_lasts_longer_than_five_seconds_and_none_ends_a_grant() {
             ("quiet-over-tcp", vec![forged().truncated(), Reply::silence()]),
             ("half-quiet", vec![Reply::alias(["never.test"])]),
         ];
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             let dns = DnsServer::start();
             dns.answers("never.test", [Reply::silence()]);
             let mut script = Script::new();
@@ -380,11 +380,11 @@ fn no_silence_lasts_longer_than_five_seconds_and_none_ends_a_grant() {
             }
             let script = misses(reaches(script, &["10.9.51.1"]), &["10.9.51.99"]);
             let start = Instant::now();
-            script.play(run(player, &dns));
+            script.run(run(script_guest, &dns));
             // Twice the time of a look-up, since the first ones wait for the silent family.
             assert!(
                 start.elapsed() < Duration::from_secs(14),
-                "{player}: {:?}",
+                "{script_guest}: {:?}",
                 start.elapsed()
             );
         }
@@ -396,14 +396,14 @@ fn no_silence_lasts_longer_than_five_seconds_and_none_ends_a_grant() {
 fn a_request_waits_no_longer_for_a_silent_server_than_a_lookup() {
     let dns = DnsServer::start();
     dns.answers("quiet.test", [Reply::silence()]);
-    for player in PLAYERS {
+    for script_guest in SCRIPT_GUESTS {
         let start = Instant::now();
         Script::new()
             .gets("http GET http://quiet.test:8080/", "DNS-timeout")
-            .play(Outport::run(guest::path(player)).allow("*://*:*").dns(&dns));
+            .run(Outport::run(guest::path(script_guest)).allow("*://*:*").dns(&dns));
         assert!(
             (4..8).contains(&start.elapsed().as_secs()),
-            "{player}: {:?}",
+            "{script_guest}: {:?}",
             start.elapsed()
         );
     }
@@ -450,14 +450,14 @@ fn requests_make_of_odd_answers_what_lookups_do() {
         ];
         // Whoever is led astray finds somebody there.
         let wrong = TcpPeer::start_on(([10, 0, 0, 5], 5432), Manner::Echo);
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             let dns = DnsServer::start();
             let script = rows.iter().fold(Script::new(), |script, (name, reply, result)| {
                 dns.answers(name, [reply.clone()]);
                 script.gets(format!("http GET http://{name}:5432/"), result)
             });
-            script.play(
-                Outport::run(guest::path(player))
+            script.run(
+                Outport::run(guest::path(script_guest))
                     .allow("http://*.test:5432")
                     .dns(&dns),
             );
@@ -470,7 +470,7 @@ fn requests_make_of_odd_answers_what_lookups_do() {
 #[test]
 fn a_server_that_dies_while_it_is_asked_ends_no_grant() {
     isolated(|| {
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             for last in [
                 vec![Reply::death()],
                 vec![Reply::addresses(["10.9.61.2"]).truncated(), Reply::death()],
@@ -483,7 +483,7 @@ fn a_server_that_dies_while_it_is_asked_ends_no_grant() {
                     .gets("dns.lookup last.test", "10.9.61.1")
                     .gets("dns.lookup last.test", TEMPORARY);
                 let script = reaches(script, &["10.9.61.1"]);
-                misses(script, &["10.9.61.2"]).play(run(player, &dns));
+                misses(script, &["10.9.61.2"]).run(run(script_guest, &dns));
             }
         }
     });

@@ -16,7 +16,7 @@ use rustix::process::Signal;
 const COMPLETE: &str = "Kernel sandbox: system calls, files and ports";
 
 fn waiting() -> Outport {
-    Outport::player().args(["print ready", "wait 60000"])
+    Outport::script_guest().args(["print ready", "wait 60000"])
 }
 
 fn started(run: Outport) -> Running {
@@ -27,7 +27,9 @@ fn started(run: Outport) -> Running {
 
 /// Whether this kernel has all of it; says so where it does not.
 fn kernel_has_all() -> bool {
-    let finished = Outport::player().option("--kernel-sandbox=required").finish();
+    let finished = Outport::script_guest()
+        .option("--kernel-sandbox=required")
+        .finish();
     let has_all = finished.code == Some(0);
     if !has_all {
         let must = std::env::var("OUTPORT_REQUIRE_SANDBOX").as_deref() == Ok("1");
@@ -94,8 +96,11 @@ fn every_thread_of_a_process_that_runs_guests_is_held() {
     assert_eq!(listeners(&mut run), 0, "{run}");
 
     let manifest = "spin_manifest_version = 2\n[application]\nname = \"web\"\n[[trigger.http]]\nroute = \"/...\"\n\
-        component = \"web\"\n[component.web]\nsource = \"GUESTS/http-player.wasm\"\n";
-    for server in [Outport::up(manifest), Outport::serve(guest::path("http-player"))] {
+        component = \"web\"\n[component.web]\nsource = \"GUESTS/http-script-guest.wasm\"\n";
+    for server in [
+        Outport::up(manifest),
+        Outport::serve(guest::path("http-script-guest")),
+    ] {
         let mut server = server.option("--workers=2").start();
         let address: SocketAddr = server.address();
         assert!(address.ip().is_loopback());
@@ -113,15 +118,15 @@ fn every_thread_of_a_process_that_runs_guests_is_held() {
 #[test]
 fn the_operator_can_do_without() {
     let options = [
-        Outport::player().option("--kernel-sandbox=off"),
-        Outport::player().variable("OUTPORT_KERNEL_SANDBOX", "off"),
+        Outport::script_guest().option("--kernel-sandbox=off"),
+        Outport::script_guest().variable("OUTPORT_KERNEL_SANDBOX", "off"),
     ];
     for run in options {
         let mut run = started(run.option("-v").args(["print ready", "wait 60000"]));
         assert_eq!(status(&mut run, "Seccomp"), HashSet::from(["0".into()]), "{run}");
         assert!(run.stderr().contains("Kernel sandbox: off"), "{run}");
     }
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .option("--kernel-sandbox=perhaps")
         .finish()
         .expect_code(2);
@@ -132,7 +137,7 @@ fn the_operator_can_do_without() {
 fn compiled_code_and_the_audit_log_are_written_from_inside() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
-        let finished = Outport::player()
+        let finished = Outport::script_guest()
             .variable("XDG_CACHE_HOME", folder.path())
             .args(["tcp.connect 10.0.0.5:80"])
             .finish()

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use outport_e2e::audit::Judgement;
+use outport_e2e::audit::AuditLine;
 use outport_e2e::guest;
 use outport_e2e::outport::Outport;
 use outport_e2e::tcp::{Manner, TcpPeer};
@@ -17,13 +17,13 @@ use rustix::process::Signal;
 const FLUSHED: Duration = Duration::from_millis(100);
 
 /// A run that writes to a log of the test's own, which outlives it. The guest is its first argument.
-fn player(log: &Path) -> Outport {
+fn script_guest(log: &Path) -> Outport {
     Outport::command("run").option(format!("--audit-log={}", log.display()))
 }
 
 fn lines(log: &Path, attempt: &str) -> usize {
-    let judgements = Judgement::read(log);
-    judgements
+    let lines = AuditLine::read(log);
+    lines
         .iter()
         .filter(|line| line.field("attempt") == attempt)
         .count()
@@ -37,9 +37,9 @@ fn a_killed_process_leaves_whole_lines_with_every_decision_but_the_last_moments(
     for round in 0..12 {
         let peer = TcpPeer::start(Manner::Close);
         let flood = format!("repeat 1000000 tcp.connect {}", peer.address());
-        let run = player(&log)
+        let run = script_guest(&log)
             .allow("tcp://127.0.0.1:*")
-            .args([guest::path("player")])
+            .args([guest::path("script-guest")])
             .args([flood])
             .start();
         peer.wait_for(1);
@@ -66,9 +66,9 @@ fn a_start_after_a_kill_is_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.jsonl");
     let cached = |cache: &Path| {
-        player(&log)
+        script_guest(&log)
             .variable("XDG_CACHE_HOME", cache)
-            .args([guest::path("player")])
+            .args([guest::path("script-guest")])
             .args(["tcp.connect 10.0.0.5:80"])
     };
     // How long a start takes that has to compile, so that kills come at all of its moments.
@@ -116,7 +116,7 @@ application.name = "filed"
 route = "/..."
 component = "it"
 [component.it]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 files = ["note.txt"]
 "#;
 
@@ -156,7 +156,7 @@ fn copies_of_a_killed_process_are_removed_by_the_next_and_those_of_a_live_one_st
     assert!(of_live.iter().all(|copy| copy.exists()), "{next}");
     assert!(!of_killed.iter().any(|copy| copy.exists()), "{next}");
     for (app, text) in [(&live, "live"), (&next, "next")] {
-        let answer = app.get("/play?file.read%20note.txt").body;
+        let answer = app.get("/script?file.read%20note.txt").body;
         assert!(answer.contains(&format!("=> {text}")), "{answer}\n{app}");
     }
     live.stop().expect_code(0);

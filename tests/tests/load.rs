@@ -32,7 +32,7 @@ route = "/..."
 component = "web"
 
 [component.web]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 allowed_outbound_hosts = ["*://127.0.0.1:*"]
 "#;
 
@@ -218,7 +218,7 @@ impl Client {
             _ => faults.next(),
         };
         let length = script.len();
-        let request = format!("POST /play HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{script}");
+        let request = format!("POST /script HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{script}");
         let upstream = number % 10 == 6;
         self.expect(&request, |body| {
             results(body).len() == script.split(';').count() && (!upstream || body.contains("=> 200 up\n"))

@@ -11,9 +11,9 @@ use outport_e2e::outport::Outport;
 use outport_e2e::script::{Script, results};
 use outport_e2e::tcp::ClosedPort;
 
-/// A player that may look every name up, at this server.
+/// A script guest that may look every name up, at this server.
 fn curious(dns: &DnsServer) -> Outport {
-    Outport::player().allow("*://*:*").dns(dns)
+    Outport::script_guest().allow("*://*:*").dns(dns)
 }
 
 // proves: DNS-1
@@ -31,7 +31,7 @@ fn dns_1_only_names_of_entries_for_sockets_are_asked_for() {
     ] {
         Script::new()
             .gets("dns.lookup db.test", "10.0.0.5")
-            .play(Outport::player().allow(entry).dns(&dns));
+            .run(Outport::script_guest().allow(entry).dns(&dns));
     }
     let asked = dns.queries().len();
     for (entry, reason) in [
@@ -45,11 +45,11 @@ fn dns_1_only_names_of_entries_for_sockets_are_asked_for() {
     ] {
         Script::new()
             .denied("dns.lookup db.test", reason)
-            .play(Outport::player().allow(entry).dns(&dns));
+            .run(Outport::script_guest().allow(entry).dns(&dns));
     }
     Script::new()
         .denied("dns.lookup db.test", "allow.none")
-        .play(Outport::player().dns(&dns));
+        .run(Outport::script_guest().dns(&dns));
     assert_eq!(
         dns.queries().len(),
         asked,
@@ -103,7 +103,7 @@ fn dns_2_what_cannot_be_a_name_is_an_invalid_argument() {
     .fold(Script::new(), |script, name| {
         script.gets(format!("dns.lookup {name}"), "invalid-argument")
     });
-    script.play(curious(&dns));
+    script.run(curious(&dns));
     assert_eq!(dns.queries(), []);
 }
 
@@ -116,7 +116,7 @@ fn dns_2_the_longest_names_are_asked_for() {
     dns.answers(&name, [Reply::addresses(["10.0.0.5"])]);
     Script::new()
         .gets(format!("dns.lookup {name}"), "10.0.0.5")
-        .play(curious(&dns));
+        .run(curious(&dns));
 }
 
 // proves: DNS-5
@@ -131,7 +131,7 @@ fn dns_5_each_failure_has_its_code() {
         .gets("dns.lookup none.test", "name-unresolvable")
         .gets("dns.lookup broken.test", "temporary-resolver-failure")
         .gets("dns.lookup no.test", "permanent-resolver-failure");
-    script.play(curious(&dns));
+    script.run(curious(&dns));
 }
 
 // proves: DNS-5, DNS-12
@@ -142,7 +142,7 @@ fn dns_12_a_silent_server_is_given_up_after_five_seconds() {
     let start = Instant::now();
     Script::new()
         .gets("dns.lookup quiet.test", "temporary-resolver-failure")
-        .play(curious(&dns));
+        .run(curious(&dns));
     assert!(
         (4..9).contains(&start.elapsed().as_secs()),
         "after {:?}",
@@ -157,7 +157,7 @@ fn a_server_that_dies_in_the_middle_is_a_temporary_failure() {
     let script = Script::new()
         .gets("dns.lookup last.test", "temporary-resolver-failure")
         .gets("dns.lookup db.test", "temporary-resolver-failure");
-    script.play(curious(&dns));
+    script.run(curious(&dns));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn forged_and_foreign_answers_give_nothing() {
         .gets("dns.lookup foreign.test", "name-unresolvable")
         .gets("dns.lookup stray.test", "10.0.0.5")
         .any("dns.lookup loop.test");
-    let finished = script.play(curious(&dns));
+    let finished = script.run(curious(&dns));
     let last = results(&finished.stdout)[3];
     assert!(
         ["name-unresolvable", "temporary-resolver-failure"].contains(&last),
@@ -217,7 +217,7 @@ fn a_chain_is_followed_over_several_answers() {
         .fold(Script::new(), |script, name| {
             script.gets(format!("dns.lookup {name}"), "10.0.0.5")
         });
-    script.play(curious(&dns));
+    script.run(curious(&dns));
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn both_families_are_answered_and_one_is_enough() {
         .any("dns.lookup both.test")
         .gets("dns.lookup six.test", "fd00::5")
         .gets("dns.lookup half.test", "10.0.0.5")
-        .play(curious(&dns));
+        .run(curious(&dns));
     let mut both: Vec<_> = results(&finished.stdout)[0].split(',').collect();
     both.sort_unstable();
     assert_eq!(both, ["10.0.0.5", "fd00::5"]);
@@ -246,7 +246,7 @@ fn dns_8_a_literal_address_is_returned_without_a_query_and_grants_nothing() {
         .gets("dns.lookup 93.184.216.34", "93.184.216.34")
         .gets("dns.lookup ::1", "::1")
         .denied("tcp.connect 127.0.0.1:8080", "allow.name-not-looked-up");
-    script.play(Outport::player().allow("*://db.test:8080").dns(&dns));
+    script.run(Outport::script_guest().allow("*://db.test:8080").dns(&dns));
     assert_eq!(dns.queries(), []);
 }
 
@@ -307,8 +307,8 @@ fn dns_9_an_entry_for_the_address_itself_lets_it_through() {
         let script = Script::new()
             .gets("dns.lookup local.test", "127.0.0.1")
             .gets(format!("tcp.connect 127.0.0.1:{port}"), "connection-refused");
-        script.play(
-            Outport::player()
+        script.run(
+            Outport::script_guest()
                 .allow(format!("*://local.test:{port}"))
                 .allow(entry)
                 .dns(&dns),
@@ -329,8 +329,8 @@ fn dns_9_the_operator_lets_loopback_answers_through_and_low_ports_stay_refused()
             "connection-refused",
         )
         .denied("tcp.connect 127.0.0.1:80", "runtime.loopback-port");
-    script.play(
-        Outport::player()
+    script.run(
+        Outport::script_guest()
             .allow("*://local.test:*")
             .dns(&dns)
             .option("--allow-loopback-answers"),
@@ -343,7 +343,7 @@ fn dns_9_an_answer_of_private_and_public_addresses_stays_whole() {
     isolated(|| {
         let dns = DnsServer::start();
         dns.answers("mixed.test", [Reply::addresses(["93.184.216.34", "10.0.0.5"])]);
-        let finished = Script::new().any("dns.lookup mixed.test").play(curious(&dns));
+        let finished = Script::new().any("dns.lookup mixed.test").run(curious(&dns));
         let mut addresses: Vec<_> = results(&finished.stdout)[0].split(',').collect();
         addresses.sort_unstable();
         assert_eq!(addresses, ["10.0.0.5", "93.184.216.34"]);
@@ -364,8 +364,8 @@ fn dns_10_localhost_is_never_asked_for_and_needs_an_entry() {
         .gets("dns.lookup db.localhost", "127.0.0.1,::1")
         .gets(format!("tcp.connect 127.0.0.1:{port}"), "connection-refused")
         .denied(format!("tcp.connect 127.0.0.1:{}", other.number()), "allow.port");
-    script.play(
-        Outport::player()
+    script.run(
+        Outport::script_guest()
             .allow(format!("*://localhost:{port}"))
             .allow(format!("*://*.localhost:{port}"))
             .dns(&dns),
@@ -373,7 +373,7 @@ fn dns_10_localhost_is_never_asked_for_and_needs_an_entry() {
     let script = Script::new()
         .denied("dns.lookup localhost", "dns.name-not-allowed")
         .denied("dns.lookup db.localhost", "dns.name-not-allowed");
-    script.play(Outport::player().allow("*://db.test:7001").dns(&dns));
+    script.run(Outport::script_guest().allow("*://db.test:7001").dns(&dns));
     assert_eq!(dns.queries(), []);
 }
 
@@ -385,11 +385,11 @@ fn dns_11_the_servers_of_the_option_replace_the_systems() {
     dns.answers("db.test", [Reply::addresses(["10.0.0.5"])]);
     Script::new()
         .gets("dns.lookup db.test", "10.0.0.5")
-        .play(curious(&dns));
+        .run(curious(&dns));
     // Of several servers one that answers is enough.
     Script::new()
         .gets("dns.lookup db.test", "10.0.0.5")
-        .play(curious(&silent).dns(&dns));
+        .run(curious(&silent).dns(&dns));
 }
 
 // proves: DNS-11
@@ -417,7 +417,7 @@ fn dns_11_answers_are_kept_for_their_time_to_live_and_no_longer() {
         .gets("dns.lookup kept.test", "10.0.0.5")
         .any("dns.lookup kept.test")
         .gets("dns.lookup far.test", "10.0.0.5")
-        .play(curious(&dns));
+        .run(curious(&dns));
     let again = results(&finished.stdout)[3];
     assert!(["10.0.0.5", "10.0.0.6"].contains(&again), "{finished}");
 }
@@ -428,7 +428,7 @@ fn a_truncated_answer_is_asked_for_again_over_tcp() {
     dns.answers("tc.test", [Reply::addresses(["10.0.0.5"]).truncated()]);
     Script::new()
         .gets("dns.lookup tc.test", "10.0.0.5")
-        .play(curious(&dns));
+        .run(curious(&dns));
     assert!(
         dns.queries_for("tc.test")
             .iter()
@@ -441,7 +441,7 @@ fn a_truncated_answer_is_asked_for_again_over_tcp() {
 fn dns_12_an_answer_is_cut_at_64_addresses() {
     let dns = DnsServer::start();
     dns.answers("big.test", [Reply::many_addresses(500)]);
-    let finished = Script::new().any("dns.lookup big.test").play(curious(&dns));
+    let finished = Script::new().any("dns.lookup big.test").run(curious(&dns));
     assert_eq!(results(&finished.stdout)[0].split(',').count(), 64, "{finished}");
 }
 
@@ -464,7 +464,7 @@ fn dns_12_the_seventeenth_lookup_in_flight_is_refused() {
     script = script
         .gets("dns.read l1", "10.0.0.5")
         .gets("dns.read l16", "10.0.0.5");
-    script.gets("dns.lookup n18.test", "10.0.0.5").play(curious(&dns));
+    script.gets("dns.lookup n18.test", "10.0.0.5").run(curious(&dns));
 }
 
 #[test]
@@ -479,7 +479,7 @@ fn a_lookup_that_waits_holds_no_other_up() {
         .gets("dns.start slow.test as slow", "started")
         .any("timed dns.lookup fast.test")
         .gets("dns.read slow", "10.0.0.5")
-        .play(curious(&dns));
+        .run(curious(&dns));
     let (result, time) = results(&finished.stdout)[1].split_once(" in ").unwrap();
     let microseconds: u64 = time.trim_end_matches("us").parse().unwrap();
     assert!(result == "10.0.0.6" && microseconds < 1_500_000, "{finished}");

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use outport_e2e::audit::Judgement;
+use outport_e2e::audit::AuditLine;
 use outport_e2e::dns::{DnsServer, Reply};
 use outport_e2e::guest;
 use outport_e2e::http::{Closing, Origin};
@@ -181,7 +181,7 @@ fn names() -> DnsServer {
 #[test]
 fn the_authors_list_is_the_same_for_urls_and_sockets() {
     isolated(|| {
-        play(&Scene {
+        run_scene(&Scene {
             title: "the author's list",
             author: &[
                 "*://10.0.0.5:8080",
@@ -229,7 +229,7 @@ fn the_authors_list_is_the_same_for_urls_and_sockets() {
 #[test]
 fn without_an_entry_nothing_is_reached_by_any_way() {
     isolated(|| {
-        play(&Scene {
+        run_scene(&Scene {
             title: "no entry",
             author: &[],
             operator: &[
@@ -252,7 +252,7 @@ fn without_an_entry_nothing_is_reached_by_any_way() {
 #[test]
 fn the_operators_list_is_the_same_for_urls_and_sockets() {
     isolated(|| {
-        play(&Scene {
+        run_scene(&Scene {
             title: "the operator's list",
             author: &["*://*:*"],
             operator: &[
@@ -291,7 +291,7 @@ fn the_operators_list_is_the_same_for_urls_and_sockets() {
 #[test]
 fn the_denied_ports_of_a_name_are_the_same_for_urls_and_sockets() {
     isolated(|| {
-        play(&Scene {
+        run_scene(&Scene {
             title: "denied ports",
             author: &["*://*.test:*"],
             operator: &[
@@ -315,7 +315,7 @@ fn the_denied_ports_of_a_name_are_the_same_for_urls_and_sockets() {
 #[test]
 fn the_addresses_of_a_denied_name_are_denied_by_every_way() {
     isolated(|| {
-        play(&Scene {
+        run_scene(&Scene {
             title: "addresses of denied names",
             author: &["*://*:*"],
             operator: &["--disallowed-outbound-hosts=*://evil.test:8080"],
@@ -335,7 +335,7 @@ fn the_addresses_of_a_denied_name_are_denied_by_every_way() {
 #[test]
 fn the_runtime_limits_are_the_same_for_urls_and_sockets() {
     isolated(|| {
-        play(&Scene {
+        run_scene(&Scene {
             title: "runtime and hard limits",
             author: &["*://*:*"],
             operator: &[],
@@ -379,7 +379,7 @@ fn the_runtime_limits_are_the_same_for_urls_and_sockets() {
 #[test]
 fn a_lifted_limit_is_lifted_for_every_way() {
     isolated(|| {
-        play(&Scene {
+        run_scene(&Scene {
             title: "lifted limits",
             author: &[
                 "*://127.0.0.1:80",
@@ -408,7 +408,7 @@ fn a_lifted_limit_is_lifted_for_every_way() {
 #[test]
 fn an_answer_that_points_at_this_machine_is_refused_to_every_way() {
     isolated(|| {
-        play(&Scene {
+        run_scene(&Scene {
             title: "rebinding answers",
             author: &["*://*.test:*", "*://localhost:8080"],
             operator: &[],
@@ -433,13 +433,13 @@ fn an_answer_that_points_at_this_machine_is_refused_to_every_way() {
     });
 }
 
-/// Plays a scene on both versions of WASI. Is called in a network of the test's own.
-fn play(scene: &Scene) {
+/// Runs a scene on both versions of WASI. Is called in a network of the test's own.
+fn run_scene(scene: &Scene) {
     let dns = names();
     let origins = [8080, 80, 8081].map(|port| Origin::start_on(("::", port), "here", Closing::Always));
-    for player in ["player", "player-p3"] {
+    for script_guest in ["script-guest", "script-guest-p3"] {
         let before = accepted(&origins);
-        let finished = run(scene, player, &dns);
+        let finished = run_statements(scene, script_guest, &dns);
         let outcomes = outcomes(&finished);
         let mut rest = outcomes.as_slice();
         for row in &scene.rows {
@@ -448,7 +448,7 @@ fn play(scene: &Scene) {
             assert_eq!(
                 row.verdicts(own),
                 (row.by_url, row.by_socket),
-                "by URL and by socket: {place} ({title}, {player}): {own:?}\n{finished}"
+                "by URL and by socket: {place} ({title}, {script_guest}): {own:?}\n{finished}"
             );
             rest = others;
         }
@@ -458,7 +458,7 @@ fn play(scene: &Scene) {
         let expected = before + let_through.count();
         assert!(
             eventually(|| accepted(&origins) == expected),
-            "{} connections instead of {expected} ({}, {player})",
+            "{} connections instead of {expected} ({}, {script_guest})",
             accepted(&origins),
             scene.title
         );
@@ -467,10 +467,12 @@ fn play(scene: &Scene) {
 
 /// Before each statement stands one that is always refused, whose port is the number of the statement: a mark in
 /// the audit log.
-fn run(scene: &Scene, player: &str, dns: &DnsServer) -> Finished {
+fn run_statements(scene: &Scene, script_guest: &str, dns: &DnsServer) -> Finished {
     let statements = scene.rows.iter().flat_map(Row::statements).zip(1..);
     let marked = statements.flat_map(|(statement, number)| [format!("{MARK}:{number}"), statement]);
-    let run = Outport::run(guest::path(player)).dns(dns).options(scene.operator);
+    let run = Outport::run(guest::path(script_guest))
+        .dns(dns)
+        .options(scene.operator);
     let run = scene.author.iter().fold(run, Outport::allow);
     run.args(marked).finish().expect_code(0)
 }
@@ -480,8 +482,8 @@ const MARK: &str = "tcp.bind 127.0.0.1";
 /// What became of every statement that is no mark.
 fn outcomes(finished: &Finished) -> Vec<Outcome> {
     let results = results(&finished.stdout);
-    let is_mark = |denial: &&Judgement| denial.reason() == "hard.bind";
-    let denials: Vec<&Judgement> = finished.audit.iter().filter(|line| line.denied()).collect();
+    let is_mark = |denial: &&AuditLine| denial.reason() == "hard.bind";
+    let denials: Vec<&AuditLine> = finished.audit.iter().filter(|line| line.denied()).collect();
     let after_marks = denials.split(|denial| is_mark(denial)).skip(1);
     let outcomes: Vec<Outcome> = (results.chunks(2).zip(after_marks))
         .map(|(pair, denials)| Outcome {

@@ -72,7 +72,7 @@ fn app(origin: &Origin, commands: usize, config: &str) -> Outport {
     for number in 1..=commands {
         manifest += &format!(
             "[[trigger.command]]\ncomponent = \"c{number}\"\nargs = [\"http GET {url}/\", \"http GET {url}/\", \
-             \"http GET {url}/\"]\n[component.c{number}]\nsource = \"GUESTS/player.wasm\"\n\
+             \"http GET {url}/\"]\n[component.c{number}]\nsource = \"GUESTS/script-guest.wasm\"\n\
              allowed_outbound_hosts = [\"{url}\"]\n"
         );
     }
@@ -158,14 +158,14 @@ fn a_request_that_a_pooled_connection_lost_is_sent_once_more_if_nobody_can_have_
         ("http.upload 10", Instead::Close, false),
     ];
     for (statement, instead, answered) in rows {
-        for player in ["player", "player-p3"] {
+        for script_guest in ["script-guest", "script-guest-p3"] {
             let (address, accepted) = once_each(instead);
             let url = format!("http://{address}");
-            let finished = Outport::run(guest::path(player))
+            let finished = Outport::run(guest::path(script_guest))
                 .allow(&url)
                 .args([format!("http GET {url}/"), format!("{statement} {url}/")])
                 .finish();
-            let row = format!("{statement} {instead:?} {player}\n{finished}");
+            let row = format!("{statement} {instead:?} {script_guest}\n{finished}");
             let results = results(&finished.stdout);
             assert_eq!(results[0], "200", "{row}");
             assert_eq!(results[1].starts_with("200"), answered, "{row}");

@@ -72,7 +72,7 @@ fn rsn_6_whatever_is_permitted_has_an_outcome_and_an_end() {
         (vec!["tcp.connect 10.0.0.5:80".into()], vec![]),
     ];
     for (statements, expected) in rows {
-        let run = Outport::player().dns(&dns).args(&statements);
+        let run = Outport::script_guest().dns(&dns).args(&statements);
         let run = run.allow("*://127.0.0.1:*").allow("*://*.test:80");
         let finished = run.finish().expect_code(0);
         assert_eq!(told(&finished), expected, "{statements:?}\n{finished}");
@@ -88,14 +88,14 @@ fn rsn_6_whatever_is_permitted_has_an_outcome_and_an_end() {
             assert_eq!(decided.field("attempt"), outcome["attempt"], "{finished}");
         }
     }
-    let run = Outport::player().allow("*://127.0.0.1:*");
+    let run = Outport::script_guest().allow("*://127.0.0.1:*");
     let asked = run.args([format!("http.text GET http://{}/", origin.address())]);
     let finished = asked.finish();
     let mut ends = finished.outcomes.iter().filter(|line| line["outcome"] == "ended");
     let dialled = ends.find(|line| line["attempt"] == "http.dial");
     assert_eq!(dialled.expect("an end")["ended_by"], "peer", "{finished}");
 
-    let run = Outport::player().allow("*://127.0.0.1:*");
+    let run = Outport::script_guest().allow("*://127.0.0.1:*");
     let sent = run.args([
         connect(echo.address()),
         "tcp.send x ping".into(),
@@ -110,7 +110,7 @@ fn rsn_6_whatever_is_permitted_has_an_outcome_and_an_end() {
     );
 
     let echo = UdpEcho::start();
-    let run = Outport::player()
+    let run = Outport::script_guest()
         .allow(format!("*://{}", echo.address()))
         .option("--allow-udp");
     let finished = run
@@ -144,7 +144,7 @@ fn rsn_6_whatever_is_permitted_has_an_outcome_and_an_end() {
 fn rsn_6_what_is_open_when_the_policy_changes_or_the_process_stops_has_an_end() {
     let echo = TcpPeer::echo();
     let open = |config: &str| {
-        Outport::player()
+        Outport::script_guest()
             .allow("*://127.0.0.1:*")
             .file("config.toml", config)
             .option("--runtime-config-file=config.toml")
@@ -178,7 +178,7 @@ fn rsn_6_what_is_open_when_the_policy_changes_or_the_process_stops_has_an_end() 
 
     // What was sent has not been read, so closing resets, right away or after an end in order.
     let peer = TcpPeer::start(Manner::Stall);
-    let run = Outport::player()
+    let run = Outport::script_guest()
         .allow("*://127.0.0.1:*")
         .args([
             format!("tcp.connect {} as x", peer.address()),

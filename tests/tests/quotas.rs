@@ -29,14 +29,14 @@ fn q_1_the_257th_socket_of_an_instance_is_refused_until_another_is_dropped() {
             Wasi::under_test().quota_code(),
             "quota.sockets",
         );
-    script.play(Outport::player().allow("*://*:*"));
+    script.run(Outport::script_guest().allow("*://*:*"));
 }
 
 // proves: Q-1
 #[test]
 fn q_1_sockets_that_are_dropped_do_not_count() {
     let script = Script::new().gets("repeat 1000 tcp.create ipv4", "ok x1000");
-    script.play(Outport::player().allow("*://*:*"));
+    script.run(Outport::script_guest().allow("*://*:*"));
 }
 
 // proves: Q-1
@@ -50,7 +50,7 @@ fn q_1_the_operator_sets_both_numbers() {
                 Wasi::under_test().quota_code(),
                 "quota.sockets",
             );
-        script.play(Outport::player().option(option));
+        script.run(Outport::script_guest().option(option));
     }
 }
 
@@ -66,8 +66,8 @@ fn q_1_udp_sockets_count_and_connected_ones_too() {
             Wasi::under_test().quota_code(),
             "quota.sockets",
         );
-    script.play(
-        Outport::player()
+    script.run(
+        Outport::script_guest()
             .allow("*://*:*")
             .options(["--allow-udp", "--max-sockets-per-instance=2"]),
     );
@@ -79,7 +79,7 @@ fn q_2_spins_limits_keep_their_meaning() {
     for key in ["max_socket_connections", "max_total_connections"] {
         let config = format!("[outbound_networking]\n{key} = 2\n");
         let peer = TcpPeer::start(Manner::Stall);
-        let finished = Outport::player()
+        let finished = Outport::script_guest()
             .allow("*://*:*")
             .file("config.toml", config)
             .option("--runtime-config-file=config.toml")
@@ -103,7 +103,7 @@ fn q_3_time_memory_and_computing_are_bounded() {
         ("--max-time=300ms", "wait 60000", "0.3"),
     ] {
         let start = Instant::now();
-        let finished = Outport::player()
+        let finished = Outport::script_guest()
             .option(option)
             .args(["print before", statement])
             .finish();
@@ -119,7 +119,7 @@ fn q_3_time_memory_and_computing_are_bounded() {
         );
         assert_eq!(finished.lines(), ["1 print before => before"]);
     }
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .option("--max-memory=16M")
         .args(["alloc 4000000", "alloc 64000000"])
         .finish();
@@ -130,7 +130,7 @@ fn q_3_time_memory_and_computing_are_bounded() {
 // proves: Q-3
 #[test]
 fn q_3_the_memory_of_all_guests_together_is_bounded() {
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .option("--max-memory-total=16M")
         .args(["alloc 4000000", "repeat 3 alloc 64000000", "alloc 4000000"])
         .finish();
@@ -147,7 +147,7 @@ fn q_3_the_memory_of_all_guests_together_is_bounded() {
 #[test]
 fn q_3_a_client_for_whom_there_is_no_memory_is_told_so_until_there_is_again() {
     let manifest = "spin_manifest_version = 2\n[application]\nname = \"full\"\n[[trigger.http]]\nroute = \"/...\"\n\
-        component = \"web\"\n[component.web]\nsource = \"GUESTS/http-player.wasm\"\n";
+        component = \"web\"\n[component.web]\nsource = \"GUESTS/http-script-guest.wasm\"\n";
     let app = Outport::up(manifest).option("--max-memory-total=8M").start();
     let address = app.address();
     assert_eq!(app.get("/hello").status, 200);
@@ -178,7 +178,7 @@ fn q_3_a_client_for_whom_there_is_no_memory_is_told_so_until_there_is_again() {
 #[test]
 fn q_3_a_guest_that_computes_for_ever_does_not_stop_its_neighbours() {
     let manifest = "spin_manifest_version = 2\n[application]\nname = \"busy\"\n[[trigger.http]]\nroute = \"/...\"\n\
-        component = \"web\"\n[component.web]\nsource = \"GUESTS/http-player.wasm\"\n";
+        component = \"web\"\n[component.web]\nsource = \"GUESTS/http-script-guest.wasm\"\n";
     let app = Outport::up(manifest)
         .options(["--max-cpu-time=1500ms", "--workers=1"])
         .start();

@@ -4,7 +4,7 @@
 
 use std::net::TcpListener;
 
-use outport_e2e::audit::Judgement;
+use outport_e2e::audit::AuditLine;
 use outport_e2e::dns::{DnsServer, Reply};
 use outport_e2e::guest;
 use outport_e2e::outport::{Finished, Outport};
@@ -26,15 +26,15 @@ fn rsn_2_a_denial_names_destination_closest_entry_and_the_line_to_add() {
     let script = Script::new()
         .gets("dns.lookup db.test", "10.0.0.5")
         .denied("tcp.connect 10.0.0.5:5433", "allow.port");
-    let finished = script.play(
-        Outport::player()
+    let finished = script.run(
+        Outport::script_guest()
             .allow("*://db.test:5432")
             .allow("*://else.test:80")
             .dns(&dns),
     );
     let line = denied_line(&finished);
     for part in [
-        "player",
+        "script-guest",
         "10.0.0.5:5433",
         "db.test",
         "allow.port",
@@ -82,7 +82,7 @@ fn rsn_2_the_remedy_of_each_layer_permits_the_attempt() {
             "*://127.0.0.1:8080",
         ),
     ] {
-        let finished = Outport::player()
+        let finished = Outport::script_guest()
             .options(options)
             .args([statement])
             .finish()
@@ -122,22 +122,22 @@ fn rsn_5_all_remedies_of_a_denial_together_permit_the_attempt_and_one_alone_does
         ),
     ];
     for (options, statement, reasons) in rows {
-        let play = |more: &[String]| {
-            let run = Outport::player().options(*options).options(more);
+        let run_with = |more: &[String]| {
+            let run = Outport::script_guest().options(*options).options(more);
             run.args([statement]).finish().expect_code(0)
         };
-        let refused = play(&[]);
+        let refused = run_with(&[]);
         let (told, changes) = remedies(&refused);
         assert_eq!(told, *reasons, "{refused}");
         assert!(!changes.iter().any(|change| change.contains(":*")), "{refused}");
-        assert!(play(&changes).reasons().is_empty(), "{changes:?}\n{refused}");
+        assert!(run_with(&changes).reasons().is_empty(), "{changes:?}\n{refused}");
         for (left_out, reason) in reasons.iter().enumerate() {
             let others = changes
                 .iter()
                 .enumerate()
                 .filter(|(number, _)| *number != left_out);
             let others: Vec<String> = others.map(|(_, change)| change.clone()).collect();
-            assert_eq!(play(&others).reasons(), [*reason], "{others:?}\n{refused}");
+            assert_eq!(run_with(&others).reasons(), [*reason], "{others:?}\n{refused}");
         }
     }
 }
@@ -167,7 +167,7 @@ fn remedies(finished: &Finished) -> (Vec<String>, Vec<String>) {
 // proves: RSN-2
 #[test]
 fn rsn_2_what_nobody_can_permit_has_no_remedy() {
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .args(["tcp.bind 127.0.0.1:80"])
         .finish()
         .expect_code(0);
@@ -185,7 +185,7 @@ fn an_allow_carries_the_rule_that_decided() {
     let entry = format!("*://127.0.0.1:{}", peer.port());
     let finished = Script::new()
         .ok(format!("tcp.connect {}", peer.address()))
-        .play(Outport::player().allow("*://10.0.0.5:*").allow(&entry));
+        .run(Outport::script_guest().allow("*://10.0.0.5:*").allow(&entry));
     let allowed = finished
         .audit
         .iter()
@@ -199,7 +199,7 @@ fn an_allow_carries_the_rule_that_decided() {
 
 #[test]
 fn the_same_denial_is_told_once_and_then_counted() {
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .args(["repeat 500 tcp.connect 10.0.0.5:80"])
         .finish()
         .expect_code(0);
@@ -216,7 +216,7 @@ fn the_same_denial_is_told_once_and_then_counted() {
 
 #[test]
 fn a_guest_that_scans_does_not_flood_the_terminal() {
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .args(["repeat 900 tcp.connect 10.0.0.5:{}"])
         .finish()
         .expect_code(0);
@@ -226,7 +226,7 @@ fn a_guest_that_scans_does_not_flood_the_terminal() {
 
 #[test]
 fn quiet_says_nothing_of_denials_and_the_log_to_standard_error_has_them() {
-    let quiet = Outport::player()
+    let quiet = Outport::script_guest()
         .option("-q")
         .args(["tcp.connect 10.0.0.5:80"])
         .finish()
@@ -235,7 +235,7 @@ fn quiet_says_nothing_of_denials_and_the_log_to_standard_error_has_them() {
     let run = Outport::command("run").options([
         "-q".into(),
         "--audit-log=-".into(),
-        outport_e2e::guest::path("player").into_os_string(),
+        outport_e2e::guest::path("script-guest").into_os_string(),
     ]);
     let finished = run.args(["tcp.connect 10.0.0.5:80"]).finish().expect_code(0);
     assert!(
@@ -256,7 +256,7 @@ fn rsn_3_a_guest_cannot_tell_a_refused_open_port_from_a_refused_closed_one() {
     for _ in 0..5 {
         statements.extend(both.clone());
     }
-    let finished = Outport::player().args(statements).finish().expect_code(0);
+    let finished = Outport::script_guest().args(statements).finish().expect_code(0);
     let mut least = [f64::INFINITY; 2];
     for (number, result) in results(&finished.stdout)[1..].iter().enumerate() {
         let time = result.strip_prefix("access-denied, median ").unwrap();
@@ -288,7 +288,7 @@ fn rsn_4_what_others_wrote_is_escaped_before_a_terminal_sees_it() {
         "dns.lookup a\u{202e}b.test",
         "tcp.connect 10.0.0.6:80",
     ];
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .allow("*://*.test:5432")
         .dns(&dns)
         .option("-v")
@@ -308,7 +308,7 @@ fn rsn_4_what_others_wrote_is_escaped_before_a_terminal_sees_it() {
 fn what_is_allowed_and_fails_is_one_line_and_then_a_count() {
     let closed = ClosedPort::take();
     let nobody = format!("127.0.0.1:{}", closed.number());
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .allow("*://127.0.0.1:*")
         .args([
             format!("repeat 5 tcp.connect {nobody}"),
@@ -325,12 +325,12 @@ fn what_is_allowed_and_fails_is_one_line_and_then_a_count() {
         failed,
         [
             format!(
-                "failed: component `player` tcp {nobody} [connection-refused] it is allowed, but nobody listens there"
+                "failed: component `script-guest` tcp {nobody} [connection-refused] it is allowed, but nobody listens there"
             ),
             format!(
-                "failed: component `player` http http://{nobody} [connection-refused] it is allowed, but nobody listens there"
+                "failed: component `script-guest` http http://{nobody} [connection-refused] it is allowed, but nobody listens there"
             ),
-            format!("failed: component `player` tcp {nobody} [connection-refused] 4 more times"),
+            format!("failed: component `script-guest` tcp {nobody} [connection-refused] 4 more times"),
         ],
         "{finished}"
     );
@@ -350,10 +350,10 @@ fn rsn_6_nothing_new_is_done_that_cannot_be_recorded_where_that_is_required() {
             .allow("*://127.0.0.1:*")
             .allow("*://localhost:1")
     };
-    let player = guest::path("player").into_os_string();
+    let script_guest = guest::path("script-guest").into_os_string();
     let finished = run()
         .options(["--audit-required", "--audit-log=/dev/full"])
-        .args([player.clone()])
+        .args([script_guest.clone()])
         .args(&statements)
         .finish()
         .expect_code(0);
@@ -372,7 +372,7 @@ fn rsn_6_nothing_new_is_done_that_cannot_be_recorded_where_that_is_required() {
 
     let finished = run()
         .options(["--audit-required", "--audit-log=log"])
-        .args([player])
+        .args([script_guest])
         .args(&statements[..2])
         .finish();
     assert_eq!(results(&finished.stdout), ["ok", "127.0.0.1,::1"], "{finished}");
@@ -380,7 +380,7 @@ fn rsn_6_nothing_new_is_done_that_cannot_be_recorded_where_that_is_required() {
     for options in [&["--audit-required"][..], &["--audit-required", "--audit-log=-"]] {
         run()
             .options(options.iter().copied())
-            .args([guest::path("player").into_os_string()])
+            .args([guest::path("script-guest").into_os_string()])
             .args(&statements)
             .finish()
             .expect_code(2);
@@ -403,7 +403,7 @@ fn rsn_6_a_log_that_nobody_would_find_is_none() {
             .option("--audit-required")
             .option(format!("--kernel-sandbox={sandbox}"))
             .option(format!("--audit-log={}", log.display()))
-            .args([guest::path("player").display().to_string(), connect.clone()])
+            .args([guest::path("script-guest").display().to_string(), connect.clone()])
             .args(["print remove", "wait 600", &connect, "wait 300", &connect])
             .args(["print make", "wait 1200", &connect])
             .start();
@@ -439,7 +439,7 @@ fn rsn_6_a_log_that_nobody_would_find_is_none() {
                     "{finished}"
                 );
                 assert_eq!(
-                    Judgement::read(&log).iter().filter(|line| line.denied()).count(),
+                    AuditLine::read(&log).iter().filter(|line| line.denied()).count(),
                     1,
                     "{finished}"
                 );
@@ -463,7 +463,7 @@ fn rsn_6_a_log_that_nobody_would_find_is_none() {
 #[test]
 fn a_log_of_denials_has_nothing_else() {
     let peer = TcpPeer::echo();
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .allow("*://127.0.0.1:*")
         .option("--audit-denials")
         .args([
@@ -487,7 +487,7 @@ fn a_log_goes_on_in_a_new_file_when_it_was_moved() {
         let log = folder.join("audit.jsonl");
         let run = Outport::command("run")
             .option(format!("--audit-log={}", log.display()))
-            .args([guest::path("player")])
+            .args([guest::path("script-guest")])
             .args([
                 "tcp.connect 10.0.0.5:1",
                 "print move",
@@ -505,7 +505,7 @@ fn a_log_goes_on_in_a_new_file_when_it_was_moved() {
         }
         let finished = run.finish().expect_code(0);
         let destinations = |name: &str| {
-            let lines = Judgement::read(&folder.join(name));
+            let lines = AuditLine::read(&folder.join(name));
             lines
                 .iter()
                 .map(|line| line.field("destination"))
@@ -517,7 +517,7 @@ fn a_log_goes_on_in_a_new_file_when_it_was_moved() {
     let finished = Outport::command("run")
         .file("notes", "something else\n")
         .option("--audit-log=notes")
-        .args([guest::path("player")])
+        .args([guest::path("script-guest")])
         .finish()
         .expect_code(2);
     assert!(finished.stderr.contains("is not an audit log"), "{finished}");
@@ -530,7 +530,7 @@ fn a_denial_begins_with_the_time_where_nobody_looks_on() {
     let mut command = std::process::Command::new(outport_e2e::outport::binary());
     command
         .arg("run")
-        .arg(guest::path("player"))
+        .arg(guest::path("script-guest"))
         .arg("tcp.connect 10.0.0.5:80");
     command.env("XDG_CACHE_HOME", folder.path());
     command.stderr(std::fs::File::create(&error).unwrap());
@@ -539,7 +539,7 @@ fn a_denial_begins_with_the_time_where_nobody_looks_on() {
     let line = said.lines().find(|line| line.contains("denied: ")).unwrap();
     let rest = outport_e2e::transcript::without_time(line).unwrap_or_else(|| panic!("no time in `{line}`"));
     assert!(
-        rest.starts_with("denied: component `player` tcp 10.0.0.5:80"),
+        rest.starts_with("denied: component `script-guest` tcp 10.0.0.5:80"),
         "{line}"
     );
 }

@@ -15,8 +15,8 @@ use outport_e2e::script::{Script, results};
 const PUBLIC: &str = "93.184.216.34";
 const PORT: u16 = 8080;
 
-/// The guests that play scripts, on WASI 0.2 and 0.3.
-const PLAYERS: [&str; 2] = ["player", "player-p3"];
+/// The script guests, on WASI 0.2 and 0.3.
+const SCRIPT_GUESTS: [&str; 2] = ["script-guest", "script-guest-p3"];
 
 struct Machines {
     public: Origin,
@@ -35,8 +35,8 @@ impl Machines {
     }
 
     /// A guest that may reach every name, by socket and by URL, and no address.
-    fn run(&self, player: &str) -> Outport {
-        Outport::run(guest::path(player))
+    fn run(&self, script_guest: &str) -> Outport {
+        Outport::run(guest::path(script_guest))
             .allow("*://*.test:*")
             .dns(&self.dns)
     }
@@ -71,7 +71,7 @@ const TURNED: [(&str, &str); 6] = [
 fn a_name_that_turns_to_this_machine_is_no_way_for_sockets() {
     isolated(|| {
         let machines = Machines::start();
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             let mut script = Script::new();
             for (number, (turned, reason)) in (0..).zip(TURNED) {
                 let name = format!("turn{number}.test");
@@ -96,7 +96,7 @@ fn a_name_that_turns_to_this_machine_is_no_way_for_sockets() {
                     .denied(format!("tcp.connect [::1]:{PORT}"), "allow.name-not-looked-up")
                     .denied(format!("tcp.connect {PUBLIC}:{PORT}"), "grant.replaced");
             }
-            script.play(machines.run(player));
+            script.run(machines.run(script_guest));
         }
         machines.nobody_came_inside();
     });
@@ -107,7 +107,7 @@ fn a_name_that_turns_to_this_machine_is_no_way_for_sockets() {
 fn a_name_that_turns_to_this_machine_is_no_way_for_requests() {
     isolated(|| {
         let machines = Machines::start();
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             let mut script = Script::new();
             for (number, (turned, reason)) in (0..).zip(TURNED) {
                 let url = format!("http://turn{number}.test:{PORT}/close");
@@ -132,7 +132,7 @@ fn a_name_that_turns_to_this_machine_is_no_way_for_requests() {
                     reason,
                 );
             }
-            script.play(machines.run(player));
+            script.run(machines.run(script_guest));
         }
         machines.nobody_came_inside();
     });
@@ -143,7 +143,7 @@ fn a_name_that_turns_to_this_machine_is_no_way_for_requests() {
 fn a_pooled_connection_stays_where_it_was_judged_and_a_new_one_is_judged_anew() {
     isolated(|| {
         let machines = Machines::start();
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             machines.dns.answers("turn.test", turning(["127.0.0.1"]));
             let (url, before) = (format!("http://turn.test:{PORT}"), machines.public.accepted());
             let script = Script::new()
@@ -155,11 +155,11 @@ fn a_pooled_connection_stays_where_it_was_judged_and_a_new_one_is_judged_anew() 
                     "destination-IP-prohibited",
                     "dns.rebinding",
                 );
-            script.play(machines.run(player));
+            script.run(machines.run(script_guest));
             assert_eq!(
                 machines.public.accepted() - before,
                 1,
-                "{player}: one connection, from the pool"
+                "{script_guest}: one connection, from the pool"
             );
         }
         machines.nobody_came_inside();
@@ -176,7 +176,7 @@ fn of_an_answer_with_both_only_the_public_address_is_ever_tried() {
         // Nobody listens at the public address there; whoever tries the next one comes to this machine.
         let trap =
             ["127.0.0.1", "::1"].map(|address| Origin::start_on((address, 8081), "trap", Closing::Always));
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             let script = Script::new()
                 .gets("dns.lookup both.test", PUBLIC)
                 .logging("dns.rebinding")
@@ -192,7 +192,7 @@ fn of_an_answer_with_both_only_the_public_address_is_ever_tried() {
                 .logging("dns.rebinding")
                 .gets(format!("tcp.connect {PUBLIC}:8081"), "connection-refused")
                 .denied("tcp.connect 127.0.0.1:8081", "allow.name-not-looked-up");
-            script.play(machines.run(player));
+            script.run(machines.run(script_guest));
         }
         machines.nobody_came_inside();
         assert_eq!(trap.map(|trap| trap.accepted()), [0, 0]);
@@ -208,10 +208,10 @@ fn answers_that_flip_at_every_query_lead_nobody_inside() {
         let machines = Machines::start();
         let flips = (0..200).map(|number| Reply::addresses([[PUBLIC, "127.0.0.1"][number % 2]]));
         machines.dns.answers("flip.test", flips);
-        for player in PLAYERS {
+        for script_guest in SCRIPT_GUESTS {
             let requests = format!("repeat 20 http GET http://flip.test:{PORT}/close");
             let finished = machines
-                .run(player)
+                .run(script_guest)
                 .args([
                     requests.as_str(),
                     "repeat 20 dns.lookup flip.test",
@@ -244,10 +244,10 @@ fn a_long_time_to_live_keeps_the_first_answer_and_turns_nowhere() {
                 "200 x5",
             )
             .gets("repeat 5 dns.lookup turn.test", format!("{PUBLIC} x5"));
-        script.play(machines.run("player"));
+        script.run(machines.run("script-guest"));
         // The cache is a process's own, so the next one sees the turn.
         let script = Script::new().denied("dns.lookup turn.test", "dns.rebinding");
-        script.play(machines.run("player-p3"));
+        script.run(machines.run("script-guest-p3"));
         machines.nobody_came_inside();
     });
 }

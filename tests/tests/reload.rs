@@ -57,9 +57,9 @@ fn host(peer: &TcpPeer) -> String {
     format!("*://{}", peer.address())
 }
 
-/// A player that its author permits everything, with a runtime config file.
-fn player(config: &str) -> Outport {
-    Outport::player()
+/// A script guest that its author permits everything, with a runtime config file.
+fn script_guest(config: &str) -> Outport {
+    Outport::script_guest()
         .allow("*://*:*")
         .file("config.toml", config)
         .option("--runtime-config-file=config.toml")
@@ -105,7 +105,7 @@ impl Change {
 fn dl_9_a_changed_list_judges_new_attempts_and_closes_what_it_forbids() {
     for change in [Change::InPlace, Change::Renamed, Change::Signalled] {
         let (denied, kept) = (TcpPeer::echo(), TcpPeer::echo());
-        let run = player(&denying(&[]))
+        let run = script_guest(&denying(&[]))
             .args([
                 format!("tcp.connect {} as denied", denied.address()),
                 format!("tcp.connect {} as kept", kept.address()),
@@ -139,7 +139,9 @@ fn dl_9_a_changed_list_judges_new_attempts_and_closes_what_it_forbids() {
 // proves: DL-9
 #[test]
 fn dl_9_a_signal_loads_a_file_that_has_not_changed() {
-    let run = player(&denying(&[])).args(["print ready", "wait 60000"]).start();
+    let run = script_guest(&denying(&[]))
+        .args(["print ready", "wait 60000"])
+        .start();
     run.wait_for_line("1 print ready");
     run.signal(Signal::HUP);
     run.wait_for_error_line(LOADED);
@@ -163,7 +165,7 @@ fn dl_9_grants_that_a_changed_list_forbids_end() {
         .map(String::from),
     );
     statements.push("dns.lookup db.test".into());
-    let run = Outport::player()
+    let run = Outport::script_guest()
         .allow("*://{db.test,other.test,127.0.0.1}:*")
         .option("--allow-udp")
         .dns(&dns)
@@ -193,7 +195,7 @@ fn dl_9_names_of_a_changed_list_are_resolved() {
     dns.answers("bad.test", [Reply::addresses(["10.0.0.5"])]);
     let mut statements = cue.statements().to_vec();
     statements.push("tcp.connect 10.0.0.5:80".into());
-    let run = player("").dns(&dns).args(statements).start();
+    let run = script_guest("").dns(&dns).args(statements).start();
     let cue = cue.reached();
     run.write("config.toml", denying(&["*://bad.test:*".into()]));
     run.wait_for_error_line(LOADED);
@@ -222,7 +224,7 @@ fn dl_9_a_list_that_does_not_parse_changes_nothing_and_is_reported() {
         ] {
             let mut statements = cue.statements().to_vec();
             statements.push(format!("tcp.connect {}", denied.address()));
-            let run = player(&denying(&[host(&denied)])).args(statements).start();
+            let run = script_guest(&denying(&[host(&denied)])).args(statements).start();
             let waiting = cue.reached();
             run.write("config.toml", format!("[outbound_networking]\n{wrong}\n"));
             if let Some(signal) = signal {
@@ -250,7 +252,7 @@ fn dl_9_a_file_that_is_gone_changes_nothing_until_it_is_back() {
         .chain([format!("tcp.connect {}", denied.address())])
         .chain(second.statements())
         .chain([format!("tcp.connect {}", denied.address())]);
-    let run = player(&denying(&[host(&denied)])).args(statements).start();
+    let run = script_guest(&denying(&[host(&denied)])).args(statements).start();
     let waiting = cue.reached();
     fs::remove_file(run.folder().join("config.toml")).unwrap();
     run.wait_for_error_line("error: there is no runtime config file");
@@ -274,7 +276,7 @@ fn dl_9_what_the_command_line_and_the_environment_say_stays() {
     let cue = Cue::new();
     let mut statements = cue.statements().to_vec();
     statements.extend([&option, &variable, &file].map(|peer| format!("tcp.connect {}", peer.address())));
-    let run = player(&denying(&[host(&file)]))
+    let run = script_guest(&denying(&[host(&file)]))
         .deny(host(&option))
         .variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS", host(&variable))
         .args(statements)
@@ -299,7 +301,7 @@ fn dl_9_limits_are_loaded_again_and_what_needs_a_restart_is_said() {
     let mut statements = cue.statements().to_vec();
     statements.insert(0, "udp.create ipv4".into());
     statements.push("udp.create ipv4".into());
-    let run = player("").args(statements).start();
+    let run = script_guest("").args(statements).start();
     let waiting = cue.reached();
     run.write(
         "config.toml",
@@ -336,9 +338,9 @@ fn connect_by_script(server: SocketAddr, peer: &TcpPeer) -> String {
 #[test]
 fn dl_9_servers_load_a_list_that_is_behind_a_link() {
     let manifest = "spin_manifest_version = 2\n[application]\nname = \"web\"\n[[trigger.http]]\nroute = \"/...\"\n\
-        component = \"web\"\n[component.web]\nsource = \"GUESTS/http-player.wasm\"\n\
+        component = \"web\"\n[component.web]\nsource = \"GUESTS/http-script-guest.wasm\"\n\
         allowed_outbound_hosts = [\"*://127.0.0.1:*\"]\n";
-    let serve = Outport::serve(outport_e2e::guest::path("http-player")).allow("*://127.0.0.1:*");
+    let serve = Outport::serve(outport_e2e::guest::path("http-script-guest")).allow("*://127.0.0.1:*");
     for server in [Outport::up(manifest), serve] {
         let peer = TcpPeer::start(Manner::Stall);
         let server = server
@@ -366,7 +368,9 @@ fn dl_9_servers_load_a_list_that_is_behind_a_link() {
 
 #[test]
 fn a_signal_without_a_file_is_answered_and_stops_nothing() {
-    let run = Outport::player().args(["print ready", "wait 60000"]).start();
+    let run = Outport::script_guest()
+        .args(["print ready", "wait 60000"])
+        .start();
     run.wait_for_line("1 print ready");
     run.signal(Signal::HUP);
     run.wait_for_error_line("The operator's list stays as it was at start");
@@ -385,7 +389,7 @@ fn dl_9_a_pooled_connection_and_a_response_under_way_are_closed() {
         let address = origin.local_addr().unwrap();
         let mut statements = vec![format!("http.length GET http://{address}/")];
         statements.extend(cue.statements());
-        let run = player(&pooling).args(statements).start();
+        let run = script_guest(&pooling).args(statements).start();
         let mut served = origin.accept().unwrap().0;
         served.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let _ = served.read(&mut [0; 1024]).unwrap();

@@ -8,10 +8,10 @@ use outport_e2e::tcp::TcpPeer;
 #[test]
 fn the_exit_code_is_the_guests() {
     for code in [0, 1, 7, 255] {
-        let finished = Outport::player().args([format!("exit {code}")]).finish();
+        let finished = Outport::script_guest().args([format!("exit {code}")]).finish();
         assert_eq!(finished.code, Some(code), "{finished}");
     }
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .args(["this is no statement"])
         .finish()
         .expect_code(1);
@@ -23,7 +23,7 @@ fn the_exit_code_is_the_guests() {
 
 #[test]
 fn standard_output_is_the_guests_alone() {
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .args(["print one; print two", "tcp.listen ipv4"])
         .finish()
         .expect_code(0);
@@ -31,7 +31,10 @@ fn standard_output_is_the_guests_alone() {
         finished.stdout,
         "1 print one => one\n2 print two => two\n3 tcp.listen ipv4 => invalid-state\n"
     );
-    let quiet = Outport::player().args(["print one"]).finish().expect_code(0);
+    let quiet = Outport::script_guest()
+        .args(["print one"])
+        .finish()
+        .expect_code(0);
     assert_eq!(quiet.stderr, "", "nothing to say, nothing said");
 }
 
@@ -39,7 +42,7 @@ fn standard_output_is_the_guests_alone() {
 #[test]
 fn entries_that_permit_nothing_are_told_and_refused_where_no_warning_is_wanted() {
     let run = || {
-        Outport::player()
+        Outport::script_guest()
             .allow("*://a.test:80")
             .options([
                 "--disallowed-outbound-hosts=*://a.test:*",
@@ -64,7 +67,7 @@ fn entries_that_permit_nothing_are_told_and_refused_where_no_warning_is_wanted()
 fn a_log_that_cannot_be_opened_is_said_once_with_what_to_do() {
     let finished = Outport::command("run")
         .options(["--audit-log", "no/such/folder/log"])
-        .option(guest::player())
+        .option(guest::script_guest())
         .finish()
         .expect_code(2);
     assert_eq!(finished.stderr.matches("os error").count(), 1, "{finished}");
@@ -73,16 +76,16 @@ fn a_log_that_cannot_be_opened_is_said_once_with_what_to_do() {
 
 #[test]
 fn everything_after_the_component_belongs_to_the_guest() {
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .args(["args", "print --allow-udp"])
         .finish()
         .expect_code(0);
     assert_eq!(
         results(&finished.stdout),
-        ["player.wasm args print --allow-udp", "--allow-udp"]
+        ["script-guest.wasm args print --allow-udp", "--allow-udp"]
     );
     // What looks like an option of Outport's is no statement, and says so.
-    let finished = Outport::player()
+    let finished = Outport::script_guest()
         .args(["args", "--allow-udp"])
         .finish()
         .expect_code(1);
@@ -91,7 +94,7 @@ fn everything_after_the_component_belongs_to_the_guest() {
 
 #[test]
 fn a_guest_has_the_environment_it_is_given_and_no_other() {
-    let run = Outport::player().options(["--env=COLOUR=green", "--env", "EMPTY=", "--env=EQUALS=a=b"]);
+    let run = Outport::script_guest().options(["--env=COLOUR=green", "--env", "EMPTY=", "--env=EQUALS=a=b"]);
     let run = run.variable("SECRET", "of the host").args([
         "env COLOUR",
         "env EMPTY",
@@ -107,10 +110,10 @@ fn a_guest_has_the_environment_it_is_given_and_no_other() {
 
 #[test]
 fn a_trap_names_component_export_and_function_and_no_inside_of_outport() {
-    let finished = Outport::player().args(["print before", "trap"]).finish();
+    let finished = Outport::script_guest().args(["print before", "trap"]).finish();
     assert!(!matches!(finished.code, Some(0) | None), "{finished}");
     assert_eq!(finished.lines(), ["1 print before => before"]);
-    for part in ["player", "wasi:cli/run", "unreachable"] {
+    for part in ["script-guest", "wasi:cli/run", "unreachable"] {
         assert!(finished.stderr.contains(part), "no `{part}`\n{finished}");
     }
     for part in ["RUST_BACKTRACE", "tokio", ".cargo", "panicked"] {
@@ -155,7 +158,7 @@ fn a_name_is_reached_by_name_and_not_by_its_address() {
         .ok(format!("tcp.connect {} as c", peer.address()))
         .ok("tcp.send c ping")
         .gets("tcp.recv c", "ping");
-    script.play(Outport::player().allow(entry));
+    script.run(Outport::script_guest().allow(entry));
     assert_eq!(peer.accepted(), 1);
 }
 
@@ -163,7 +166,7 @@ fn a_name_is_reached_by_name_and_not_by_its_address() {
 #[test]
 fn outgoing_http_is_judged_or_refused_and_never_let_through() {
     let origin = outport_e2e::http::Origin::start("hello");
-    let run = Outport::player().args([format!("http GET http://{}/", origin.address())]);
+    let run = Outport::script_guest().args([format!("http GET http://{}/", origin.address())]);
     let finished = run.finish().expect_code(0);
     assert_eq!(results(&finished.stdout), ["HTTP-request-denied"], "{finished}");
     assert_eq!(origin.requests(), []);
@@ -171,12 +174,12 @@ fn outgoing_http_is_judged_or_refused_and_never_let_through() {
 
 #[test]
 fn a_folder_is_the_guests_if_it_is_given() {
-    let run = Outport::player()
+    let run = Outport::script_guest()
         .option("--dir=given::/data")
         .args(["print fine"]);
     std::fs::create_dir(run.folder().join("given")).unwrap();
     assert_eq!(results(&run.finish().expect_code(0).stdout), ["fine"]);
-    let run = Outport::player()
+    let run = Outport::script_guest()
         .option("--dir=nowhere::/data")
         .args(["print fine"]);
     let finished = run.finish().expect_code(2);

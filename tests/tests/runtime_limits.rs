@@ -6,9 +6,9 @@ use outport_e2e::script::Script;
 use outport_e2e::tcp::TcpPeer;
 use outport_e2e::udp::UdpEcho;
 
-/// A player that its author permits everything.
+/// A script guest that its author permits everything.
 fn trusting() -> Outport {
-    Outport::player().allow("*://*:*")
+    Outport::script_guest().allow("*://*:*")
 }
 
 // proves: RL-1
@@ -24,7 +24,7 @@ fn rl_1_low_ports_of_loopback_are_refused_to_the_boundary() {
         .denied("tcp.connect [::1]:1023", "runtime.loopback-port")
         .any("dns.lookup localhost")
         .denied("tcp.connect 127.0.0.1:80", "runtime.loopback-port");
-    script.play(trusting());
+    script.run(trusting());
 }
 
 // proves: RL-1
@@ -36,7 +36,7 @@ fn rl_1_port_1024_and_the_neighbours_of_loopback_are_not_limited() {
             .gets("tcp.connect [::1]:1024", "connection-refused")
             .gets("tcp.connect 126.255.255.255:80", "remote-unreachable")
             .gets("tcp.connect 128.0.0.0:80", "remote-unreachable");
-        script.play(trusting());
+        script.run(trusting());
     });
 }
 
@@ -66,7 +66,7 @@ fn rl_1_the_operator_lifts_it_for_the_ports_of_the_option_only() {
             for port in limited {
                 script = script.denied(format!("tcp.connect 127.0.0.1:{port}"), "runtime.loopback-port");
             }
-            script.play(trusting().options(options));
+            script.run(trusting().options(options));
         }
     });
 }
@@ -80,7 +80,7 @@ fn rl_1_a_lifted_port_is_connected_to() {
             .ok("tcp.connect 127.0.0.1:80 as c")
             .ok("tcp.send c ping")
             .gets("tcp.recv c", "ping");
-        script.play(trusting().option("--allow-loopback-ports=80"));
+        script.run(trusting().option("--allow-loopback-ports=80"));
         assert_eq!(peer.accepted(), 1);
     });
 }
@@ -91,8 +91,8 @@ fn rl_2_a_udp_socket_is_refused() {
     let script = Script::new()
         .denied("udp.create ipv4", "runtime.udp")
         .denied("udp.create ipv6", "runtime.udp");
-    script.play(trusting());
-    script.play(Outport::player().allow("udp://*:*"));
+    script.run(trusting());
+    script.run(Outport::script_guest().allow("udp://*:*"));
 }
 
 // proves: RL-2, RL-5, AL-4
@@ -106,14 +106,14 @@ fn rl_2_lifted_udp_still_needs_an_entry() {
             .ok(format!("udp.send-to u {address} ping"))
             .gets("udp.recv u 2000", format!("ping from {address}"))
             .denied("udp.send-to u 127.0.0.1:9999 ping", "allow.port");
-        script.play(Outport::player().allow(entry).option("--allow-udp"));
+        script.run(Outport::script_guest().allow(entry).option("--allow-udp"));
     }
     let script = Script::new()
         .ok("udp.bind 0.0.0.0:0 as u")
         .denied(format!("udp.send-to u {address} ping"), "allow.scheme")
         .denied(format!("udp.connect {address}"), "allow.scheme");
-    script.play(
-        Outport::player()
+    script.run(
+        Outport::script_guest()
             .allow(format!("tcp://127.0.0.1:{port}"))
             .option("--allow-udp"),
     );
@@ -154,7 +154,7 @@ fn rl_3_link_local_and_metadata_addresses_are_refused_to_their_boundaries() {
         for address in NEIGHBOURS {
             script = script.gets(format!("tcp.connect {address}:8080"), "remote-unreachable");
         }
-        script.play(trusting());
+        script.run(trusting());
     });
 }
 
@@ -166,8 +166,8 @@ fn rl_3_lifted_the_metadata_server_is_reached_if_an_entry_allows_it() {
         let script = Script::new()
             .ok("tcp.connect 169.254.169.254:8080")
             .denied("tcp.connect 100.100.100.200:8080", "allow.no-match");
-        script.play(
-            Outport::player()
+        script.run(
+            Outport::script_guest()
                 .allow("*://169.254.169.254:8080")
                 .option("--allow-link-local"),
         );
@@ -183,7 +183,7 @@ fn rl_5_lifting_everything_permits_nothing() {
         .denied("tcp.connect 169.254.169.254:80", "allow.none")
         .denied("udp.bind 0.0.0.0:0", "allow.none")
         .denied("dns.lookup localhost", "allow.none");
-    script.play(Outport::player().options([
+    script.run(Outport::script_guest().options([
         "--allow-udp",
         "--allow-link-local",
         "--allow-loopback-answers",
@@ -201,7 +201,7 @@ fn the_runtime_config_lifts_as_the_options_do() {
             .gets("tcp.connect 127.0.0.1:80", "connection-refused")
             .denied("tcp.connect 127.0.0.1:81", "runtime.loopback-port")
             .ok("udp.create ipv4");
-        script.play(
+        script.run(
             trusting()
                 .file("config.toml", config)
                 .option("--runtime-config-file=config.toml"),

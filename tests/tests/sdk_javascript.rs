@@ -29,7 +29,7 @@ source = "APP"
 allowed_outbound_hosts = ["http://back.spin.internal", "http://ORIGIN"]
 
 [component.back]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 "#;
 
 #[test]
@@ -88,7 +88,7 @@ fn spin_app(name: &str) -> Option<PathBuf> {
 #[test]
 fn each_request_is_answered_what_the_server_said() {
     if let Some(app) = spin_app("spin_app_js") {
-        sdk_requests::play(&app, &Setting::few(), 1, |host, server| {
+        sdk_requests::run(&app, &Setting::few(), 1, |host, server| {
             sdk_requests::of_an_sdk(host, server, |_| "failed")
         });
         sdk_requests::asked_without_a_body(&app, STATUS);
@@ -100,7 +100,7 @@ fn each_request_is_answered_what_the_server_said() {
 fn each_of_a_thousand_requests_is_answered_what_the_server_said() {
     for app in ["spin_app_js", "spin_app_js_2"] {
         let app = spin_app(app).expect("the tools are there");
-        sdk_requests::play(&app, &Setting::all(), 1000, |host, server| {
+        sdk_requests::run(&app, &Setting::all(), 1000, |host, server| {
             sdk_requests::of_an_sdk(host, server, |_| "failed")
         });
         sdk_requests::asked_without_a_body(&app, STATUS);

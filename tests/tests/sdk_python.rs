@@ -40,7 +40,7 @@ greeting = "{{ greeting }}!"
 token = "{{ token }}"
 
 [component.back]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 "#;
 
 fn start() -> Running {
@@ -208,11 +208,11 @@ fn of_plain_wasi(host: &str, on_0_3: bool) -> Vec<Row> {
         .collect()
 }
 
-fn play(settings: &[Setting], requests: usize) {
+fn run(settings: &[Setting], requests: usize) {
     let (app, writer) = (python::spin_app("spin_app"), python::http_handler("writer"));
-    sdk_requests::play(&app, settings, requests, of_spins_sdk);
-    sdk_requests::play(&writer, settings, requests, |host, _| of_plain_wasi(host, false));
-    sdk_requests::play(&app, settings, requests, |host, _| of_plain_wasi(host, true));
+    sdk_requests::run(&app, settings, requests, of_spins_sdk);
+    sdk_requests::run(&writer, settings, requests, |host, _| of_plain_wasi(host, false));
+    sdk_requests::run(&app, settings, requests, |host, _| of_plain_wasi(host, true));
     sdk_requests::asked_without_a_body(&app, STATUS);
     for plain in [&app, &writer] {
         sdk_requests::asked_without_a_body(plain, "/respond?n=0&pieces=a%20.body&status=");
@@ -226,15 +226,15 @@ fn of_spins_sdk(host: &str, server: &Server) -> Vec<Row> {
 // proves: ISO-3, ISO-5
 #[test]
 fn no_answer_is_lost_however_a_guest_writes_its_request() {
-    play(&Setting::few(), 1);
+    run(&Setting::few(), 1);
 }
 
 #[test]
 #[ignore = "builds one more app, and takes minutes"]
 fn no_answer_of_a_thousand_is_lost() {
-    play(&Setting::all(), 1000);
+    run(&Setting::all(), 1000);
     let older = python::spin_app_of_sdk_3("spin_app_3");
-    sdk_requests::play(&older, &Setting::all(), 1000, of_spins_sdk);
+    sdk_requests::run(&older, &Setting::all(), 1000, of_spins_sdk);
     sdk_requests::asked_without_a_body(&older, STATUS);
 }
 

@@ -68,13 +68,13 @@ const AT_A_TIME: usize = 8;
 /// Where an app of an SDK answers with the status behind it, and the body `a body`.
 pub(crate) const STATUS: &str = "/status?status=";
 
-/// Plays the rows in each setting, again from the first one until there were so many requests at least. `rows` gets the
+/// Sends the rows in each setting, again from the first one until there were so many requests at least. `rows` gets the
 /// URL of the server, without a path.
 ///
 /// # Panics
 ///
-/// If one was not answered as it should be; when all are played.
-pub(crate) fn play(
+/// If one was not answered as it should be; when all were sent.
+pub(crate) fn run(
     app: &Path,
     settings: &[Setting],
     requests: usize,
@@ -82,7 +82,7 @@ pub(crate) fn play(
 ) {
     let server = Server::start();
     let mut wrong = Vec::new();
-    let mut played = 0;
+    let mut sent = 0;
     for setting in settings {
         let dns = DnsServer::start();
         let delay = Duration::from_millis(150);
@@ -116,10 +116,10 @@ pub(crate) fn play(
             eprintln!("{ended}");
         }
         wrong.extend(found);
-        played += count;
+        sent += count;
     }
     eprintln!(
-        "{played} requests, {} of them not answered as they should be",
+        "{sent} requests, {} of them not answered as they should be",
         wrong.len()
     );
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -150,8 +150,8 @@ pub(crate) fn of_an_sdk(
 ) -> Vec<Row> {
     let (denied, nobody) = ("http://elsewhere.example", "http://127.0.0.1:1");
     // To whom, the method, the path, the body, the error.
-    type Asked<'a> = (&'a str, &'a str, &'a str, Option<&'a str>, Option<&'static str>);
-    let rows: &[Asked<'_>] = &[
+    type Case<'a> = (&'a str, &'a str, &'a str, Option<&'a str>, Option<&'static str>);
+    let rows: &[Case<'_>] = &[
         (host, "GET", "/echo", None, None),
         (host, "HEAD", "/echo", None, None),
         (host, "POST", "/echo", Some("abcdef"), None),

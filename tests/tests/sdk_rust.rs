@@ -27,7 +27,7 @@ allowed_outbound_hosts = ["http://back.spin.internal", "http://ORIGIN"]
 greeting = "{{ greeting }}!"
 
 [component.back]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 "#;
 
 #[test]

@@ -14,12 +14,12 @@ use outport_e2e::outport::{Outport, Running};
 use outport_e2e::script::results;
 use outport_e2e::tcp::TcpPeer;
 
-/// The script player of WASI 0.3 on one thread, so that all requests could share an instance.
-fn player() -> Outport {
-    Outport::serve(guest::path("http-player-p3")).option("--workers=1")
+/// The script guest of WASI 0.3 on one thread, so that all requests could share an instance.
+fn script_guest() -> Outport {
+    Outport::serve(guest::path("http-script-guest-p3")).option("--workers=1")
 }
 
-fn play(address: SocketAddr, script: &str) -> Response {
+fn run_script(address: SocketAddr, script: &str) -> Response {
     let length = script.len();
     let request = format!(
         "POST / HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{script}"
@@ -69,13 +69,13 @@ fn dns_7_the_grants_of_a_shared_instance_are_those_of_all_its_requests_and_of_no
         ("--max-instance-reuse-count=2", "ok"),
         ("--max-instance-reuse-count=1", "access-denied"),
     ] {
-        let app = player()
+        let app = script_guest()
             .allow(format!("*://db.test:{}", peer.port()))
             .dns(&dns)
             .options(["--allow-loopback-answers", option])
             .start();
         let address = app.address();
-        let ask = |script: &str| results(&play(address, script).body).join(" ");
+        let ask = |script: &str| results(&run_script(address, script).body).join(" ");
         assert_eq!(ask("dns.lookup db.test"), "127.0.0.1", "{option}");
         assert_eq!(ask(&connect), verdict, "{option}");
         // The third is never answered by the instance of the first.
@@ -91,17 +91,20 @@ fn q_1_requests_that_share_an_instance_share_its_sockets() {
         ("--max-instance-reuse-count=2", "ok x1, other x1"),
         ("--max-instance-reuse-count=1", "ok x2"),
     ] {
-        let app = player().options(["--max-sockets-per-instance=3", option]).start();
+        let app = script_guest()
+            .options(["--max-sockets-per-instance=3", option])
+            .start();
         let address = app.address();
         thread::scope(|scope| {
-            let first = scope.spawn(move || play(address, "repeat 2 tcp.create ipv4 as a{}; wait 1500").body);
+            let first =
+                scope.spawn(move || run_script(address, "repeat 2 tcp.create ipv4 as a{}; wait 1500").body);
             thread::sleep(Duration::from_millis(500));
-            let second = play(address, "repeat 2 tcp.create ipv4 as b{}").body;
+            let second = run_script(address, "repeat 2 tcp.create ipv4 as b{}").body;
             assert_eq!(results(&second), [other], "{option}");
             assert_eq!(results(&first.join().unwrap()), ["ok x2", "ok"], "{option}");
         });
         // What a request held is given back with it.
-        let third = play(address, "repeat 3 tcp.create ipv4 as c{}").body;
+        let third = run_script(address, "repeat 3 tcp.create ipv4 as c{}").body;
         assert_eq!(results(&third), ["ok x3"], "{option}");
     }
 }
@@ -121,14 +124,14 @@ fn an_instance_answers_as_many_requests_as_the_operator_says() {
         (&["--max-memory=8M"], 0, [1, 1, 2, 2]),
     ];
     for (options, pause, expected) in cases {
-        let app = player().options(*options).start();
+        let app = script_guest().options(*options).start();
         for number in 1..=4 {
             let script = if options.contains(&"--max-memory=8M") && number == 2 {
                 format!("{}; alloc 3000000", mark(number))
             } else {
                 mark(number)
             };
-            let response = play(app.address(), &script);
+            let response = run_script(app.address(), &script);
             assert_eq!(response.status, 200, "{options:?}\n{app}");
             thread::sleep(Duration::from_millis(*pause));
         }
@@ -144,14 +147,14 @@ fn an_instance_answers_as_many_requests_as_the_operator_says() {
 #[test]
 fn an_instance_answers_as_many_requests_at_a_time_as_the_operator_says() {
     for (concurrency, expected) in [(1, 4), (2, 2), (3, 2), (4, 1)] {
-        let app = player()
+        let app = script_guest()
             .option(format!("--max-instance-concurrent-reuse-count={concurrency}"))
             .start();
         let address = app.address();
         thread::scope(|scope| {
             for number in 1..=4 {
                 scope.spawn(move || {
-                    let response = play(address, &format!("{}; wait 1500", mark(number)));
+                    let response = run_script(address, &format!("{}; wait 1500", mark(number)));
                     assert_eq!(response.status, 200, "{concurrency}");
                 });
             }
@@ -164,21 +167,23 @@ fn an_instance_answers_as_many_requests_at_a_time_as_the_operator_says() {
 // proves: Q-3
 #[test]
 fn q_3_a_trap_ends_the_requests_of_its_own_instance_and_no_others() {
-    let app = player().option("--max-instance-concurrent-reuse-count=2").start();
+    let app = script_guest()
+        .option("--max-instance-concurrent-reuse-count=2")
+        .start();
     let address = app.address();
     thread::scope(|scope| {
         let slow =
-            |number| scope.spawn(move || play(address, &format!("{}; wait 1500", mark(number))).status);
+            |number| scope.spawn(move || run_script(address, &format!("{}; wait 1500", mark(number))).status);
         let (beside, other) = (slow(1), slow(2));
         thread::sleep(Duration::from_millis(300));
         // Both places of the first instance are taken.
         let third = slow(3);
         thread::sleep(Duration::from_millis(300));
-        assert_eq!(play(address, &format!("{}; trap", mark(4))).status, 500);
+        assert_eq!(run_script(address, &format!("{}; trap", mark(4))).status, 500);
         assert_eq!((beside.join().unwrap(), other.join().unwrap()), (200, 200));
         assert_eq!(third.join().unwrap(), 500, "it shared the instance that trapped");
     });
-    assert_eq!(play(address, &mark(5)).status, 200);
+    assert_eq!(run_script(address, &mark(5)).status, 200);
     assert!(app.stderr().contains("trapped in `wasi:http/handler`"), "{app}");
     let used = instances(app);
     assert_eq!(used[..4], [1, 1, 2, 2]);
@@ -188,14 +193,14 @@ fn q_3_a_trap_ends_the_requests_of_its_own_instance_and_no_others() {
 // proves: Q-3
 #[test]
 fn q_3_a_request_that_runs_out_of_time_leaves_the_others_and_is_the_last_of_its_instance() {
-    let app = player().option("--response-timeout=1200ms").start();
+    let app = script_guest().option("--response-timeout=1200ms").start();
     let address = app.address();
     thread::scope(|scope| {
-        let late = scope.spawn(move || play(address, &format!("{}; wait 60000", mark(1))).status);
+        let late = scope.spawn(move || run_script(address, &format!("{}; wait 60000", mark(1))).status);
         thread::sleep(Duration::from_millis(700));
-        let beside = scope.spawn(move || play(address, &format!("{}; wait 900", mark(2))).status);
+        let beside = scope.spawn(move || run_script(address, &format!("{}; wait 900", mark(2))).status);
         assert_eq!(late.join().unwrap(), 504);
-        assert_eq!(play(address, &mark(3)).status, 200);
+        assert_eq!(run_script(address, &mark(3)).status, 200);
         assert_eq!(beside.join().unwrap(), 200);
     });
     assert_eq!(instances(app), [1, 1, 2]);
@@ -204,15 +209,15 @@ fn q_3_a_request_that_runs_out_of_time_leaves_the_others_and_is_the_last_of_its_
 // proves: Q-3
 #[test]
 fn q_3_a_guest_that_computes_is_given_no_further_request_and_keeps_nobody_waiting() {
-    let app = player().option("--response-timeout=3s").start();
+    let app = script_guest().option("--response-timeout=3s").start();
     let address = app.address();
-    play(address, "wait 0");
+    run_script(address, "wait 0");
     thread::scope(|scope| {
-        let busy = scope.spawn(move || play(address, &format!("{}; spin 60000", mark(1))).status);
+        let busy = scope.spawn(move || run_script(address, &format!("{}; spin 60000", mark(1))).status);
         thread::sleep(Duration::from_millis(500));
         for number in 2..=4 {
             let start = Instant::now();
-            assert_eq!(play(address, &mark(number)).status, 200);
+            assert_eq!(run_script(address, &mark(number)).status, 200);
             assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
         }
         assert_eq!(busy.join().unwrap(), 504);
@@ -223,13 +228,13 @@ fn q_3_a_guest_that_computes_is_given_no_further_request_and_keeps_nobody_waitin
 // proves: Q-3
 #[test]
 fn q_3_processor_time_is_for_each_request_and_half_of_it_for_further_ones() {
-    let app = player().option("--max-cpu-time=500ms").start();
+    let app = script_guest().option("--max-cpu-time=500ms").start();
     // Four times as much as one instance may use up. On a busy machine not all of it is computing.
     for number in 1..=5 {
-        let response = play(app.address(), &format!("{}; spin 400", mark(number)));
+        let response = run_script(app.address(), &format!("{}; spin 400", mark(number)));
         assert_eq!(response.status, 200, "{app}");
     }
-    assert_eq!(play(app.address(), "spin 60000").status, 500, "{app}");
+    assert_eq!(run_script(app.address(), "spin 60000").status, 500, "{app}");
     let used = instances(app);
     assert!(used.last() > Some(&1), "{used:?}");
 }
@@ -237,14 +242,20 @@ fn q_3_processor_time_is_for_each_request_and_half_of_it_for_further_ones() {
 // proves: Q-3
 #[test]
 fn q_3_an_instance_lives_for_its_time_after_its_last_request() {
-    let app = player().option("--max-time=2s").start();
+    let app = script_guest().option("--max-time=2s").start();
     let address = app.address();
-    assert_eq!(play(address, &mark(1)).status, 200);
+    assert_eq!(run_script(address, &mark(1)).status, 200);
     thread::sleep(Duration::from_millis(500));
-    assert_eq!(play(address, &format!("{}; wait 1000", mark(2))).status, 200);
+    assert_eq!(
+        run_script(address, &format!("{}; wait 1000", mark(2))).status,
+        200
+    );
     // Half of its life is over.
     let start = Instant::now();
-    assert_eq!(play(address, &format!("{}; wait 60000", mark(3))).status, 500);
+    assert_eq!(
+        run_script(address, &format!("{}; wait 60000", mark(3))).status,
+        500
+    );
     assert!(
         start.elapsed() > Duration::from_millis(1900),
         "{:?}",
@@ -263,7 +274,7 @@ application.name = "endless"
 route = "/..."
 component = "it"
 [component.it]
-source = "GUESTS/http-player-p3.wasm"
+source = "GUESTS/http-script-guest-p3.wasm"
 allowed_outbound_hosts = ["http://self"]
 "#;
 
@@ -278,11 +289,11 @@ fn a_component_that_calls_itself_never_waits_for_its_own_instance() {
             ])
             .start();
         let address = app.address();
-        let twice = "http.text GET http://self/play?http.text%20GET%20http://self/hello";
+        let twice = "http.text GET http://self/script?http.text%20GET%20http://self/hello";
         let answer = "200 1 http.text GET http://self/hello => 200 hello";
         for _ in 0..3 {
             let start = Instant::now();
-            let body = play(address, twice).body;
+            let body = run_script(address, twice).body;
             assert!(body.contains(answer), "{body}");
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         }
@@ -299,7 +310,7 @@ fn a_component_that_calls_itself_never_waits_for_its_own_instance() {
 // proves: Q-3
 #[test]
 fn q_3_few_places_are_enough_for_many_clients_and_idle_instances_take_none() {
-    let app = player()
+    let app = script_guest()
         .options(["--max-requests=2", "--idle-instance-timeout=60s"])
         .start();
     let address = app.address();

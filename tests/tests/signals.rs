@@ -19,7 +19,7 @@ route = "/..."
 component = "web"
 
 [component.web]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 "#;
 
 fn wait(milliseconds: u32) -> String {
@@ -92,7 +92,7 @@ fn a_second_signal_does_not_wait() {
 #[test]
 fn a_command_ends_as_others_do_and_its_log_is_whole() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let run = Outport::player()
+        let run = Outport::script_guest()
             .args(["tcp.connect 10.0.0.5:80", "wait 60000"])
             .start();
         run.wait_for_line("1 tcp.connect");
@@ -120,13 +120,13 @@ fn signal_while_it_starts(command: Outport, signal: Signal) -> Running {
 // proves: DL-9
 #[test]
 fn a_list_that_is_to_be_loaded_again_while_it_is_loaded_ends_nothing() {
-    let served = [Outport::up(APP), Outport::serve(guest::path("http-player"))];
+    let served = [Outport::up(APP), Outport::serve(guest::path("http-script-guest"))];
     for command in served {
         let app = signal_while_it_starts(command, Signal::HUP);
         assert_eq!(app.get("/hello").status, 200);
         app.stop().expect_code(0);
     }
-    let run = Outport::player().args(["print here", "wait 100"]);
+    let run = Outport::script_guest().args(["print here", "wait 100"]);
     let finished = signal_while_it_starts(run, Signal::HUP).finish().expect_code(0);
     assert!(finished.stdout.contains("here"), "{finished}");
 }
@@ -134,7 +134,7 @@ fn a_list_that_is_to_be_loaded_again_while_it_is_loaded_ends_nothing() {
 #[test]
 fn a_start_that_is_asked_to_stop_ends_at_once() {
     for signal in [Signal::INT, Signal::TERM] {
-        let finished = signal_while_it_starts(Outport::player().args(["print here"]), signal).finish();
+        let finished = signal_while_it_starts(Outport::script_guest().args(["print here"]), signal).finish();
         assert_eq!(
             (finished.code, finished.stdout.as_str()),
             (None, ""),

@@ -41,7 +41,7 @@ fn outport(command: &str) -> Command {
 
 fn run(statements: impl IntoIterator<Item = String>) -> Command {
     let mut outport = outport("run");
-    outport.arg(guest::player()).args(statements);
+    outport.arg(guest::script_guest()).args(statements);
     outport
 }
 
@@ -77,7 +77,7 @@ fn answers(address: SocketAddr) {
 // proves: ISO-6
 #[test]
 fn a_command_loses_nothing_whose_reader_takes_his_time() {
-    for guest in ["player", "player-p3"] {
+    for guest in ["script-guest", "script-guest-p3"] {
         let (mut reader, writer) = pipe().unwrap();
         let mut command = outport("run");
         command.arg(guest::path(guest)).args(lines()).stdout(writer);
@@ -158,8 +158,8 @@ fn an_app_goes_on_whose_output_nobody_reads_and_says_what_was_dropped() {
     let guests = guest::workspace().join("guests/wasm");
     let manifest = format!(
         "spin_manifest_version = 2\napplication.name = \"loud\"\n[[trigger.command]]\ncomponent = \"loud\"\n\
-         args = {:?}\n[component.loud]\nsource = \"{guests}/player.wasm\"\n[[trigger.http]]\nroute = \"/...\"\n\
-         component = \"web\"\n[component.web]\nsource = \"{guests}/http-player.wasm\"\n",
+         args = {:?}\n[component.loud]\nsource = \"{guests}/script-guest.wasm\"\n[[trigger.http]]\nroute = \"/...\"\n\
+         component = \"web\"\n[component.web]\nsource = \"{guests}/http-script-guest.wasm\"\n",
         lines(),
         guests = guests.display(),
     );
@@ -225,7 +225,7 @@ fn a_server_answers_whose_log_nobody_reads() {
             .args(["--workers=1", "--listen", &address.to_string(), "--audit-log"])
             .arg(&audit);
         command
-            .arg(guest::path("http-player"))
+            .arg(guest::path("http-script-guest"))
             .env("OUTPORT_LOG", "trace");
         command.stdout(writer.try_clone().unwrap()).stderr(writer);
         let process = start(&mut command);

@@ -25,14 +25,14 @@ route = "/..."
 component = "web"
 
 [component.web]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 allowed_outbound_hosts = [{entries}]
 {rest}"#
     )
 }
 
 /// The results of a script that a request brings to the component at `path`.
-fn play(app: &Running, path: &str, script: &str) -> Vec<String> {
+fn run_script(app: &Running, path: &str, script: &str) -> Vec<String> {
     let (address, length) = (app.address(), script.len());
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{script}"
@@ -66,11 +66,11 @@ fn each_component_has_its_own_policy() {
     let peer = TcpPeer::echo();
     let entry = format!("\"*://{}\"", peer.address());
     let other = "\n[[trigger.http]]\nroute = \"/other/...\"\ncomponent = \"other\"\n\n\
-        [component.other]\nsource = \"GUESTS/http-player.wasm\"\n";
+        [component.other]\nsource = \"GUESTS/http-script-guest.wasm\"\n";
     let app = Outport::up(&app(&entry, other)).start();
     let connect = format!("tcp.connect {}", peer.address());
-    assert_eq!(play(&app, "/", &connect), ["ok"]);
-    assert_eq!(play(&app, "/other", &connect), ["access-denied"]);
+    assert_eq!(run_script(&app, "/", &connect), ["ok"]);
+    assert_eq!(run_script(&app, "/other", &connect), ["access-denied"]);
     let finished = app.stop().expect_code(0);
     let denied: Vec<_> = finished.audit.iter().filter(|line| line.denied()).collect();
     assert_eq!(denied.len(), 1, "{finished}");
@@ -94,9 +94,9 @@ fn dns_7_a_grant_belongs_to_the_instance_that_asked() {
     // Each request has an instance of its own. One that has looked the name up, while another one has not:
     let both = format!("dns.lookup db.test; {connect}; wait 700; {connect}");
     std::thread::scope(|scope| {
-        let asker = scope.spawn(|| play(&app, "/", &both));
+        let asker = scope.spawn(|| run_script(&app, "/", &both));
         peer.wait_for(1);
-        assert_eq!(play(&app, "/", &connect), ["access-denied"]);
+        assert_eq!(run_script(&app, "/", &connect), ["access-denied"]);
         assert_eq!(
             asker.join().ok(),
             Some(["127.0.0.1", "ok", "ok", "ok"].map(str::to_owned).to_vec())
@@ -161,7 +161,7 @@ component = "hidden"
 "#;
     let component = |name: &str| {
         format!(
-            "[component.{name}]\nsource = \"GUESTS/http-player.wasm\"\nenvironment = {{ ME = \"{name}\" }}\n"
+            "[component.{name}]\nsource = \"GUESTS/http-script-guest.wasm\"\nenvironment = {{ ME = \"{name}\" }}\n"
         )
     };
     let components: String = ["exact", "below", "one", "hidden"]
@@ -192,7 +192,7 @@ fn commands_run_once_with_their_arguments_and_give_the_exit_code() {
     let manifest = |arguments: &str| {
         format!(
             "spin_manifest_version = 2\n[application]\nname = \"batch\"\n\n[[trigger.command]]\ncomponent = \"job\"\n\
-            args = [{arguments}]\n\n[component.job]\nsource = \"GUESTS/player.wasm\"\nenvironment = {{ A = \"b\" }}\n"
+            args = [{arguments}]\n\n[component.job]\nsource = \"GUESTS/script-guest.wasm\"\nenvironment = {{ A = \"b\" }}\n"
         )
     };
     let app = |arguments: &str| {
@@ -213,7 +213,7 @@ fn commands_run_once_with_their_arguments_and_give_the_exit_code() {
 #[test]
 fn only_the_chosen_components_run() {
     let other = "\n[[trigger.http]]\nroute = \"/other/...\"\ncomponent = \"other\"\n\n\
-        [component.other]\nsource = \"GUESTS/http-player.wasm\"\n";
+        [component.other]\nsource = \"GUESTS/http-script-guest.wasm\"\n";
     let app = Outport::up(&app("", other)).option("--component=other").start();
     assert_eq!(app.get("/other/hello").status, 200);
     assert_eq!(app.get("/hello").status, 404);
@@ -234,12 +234,12 @@ fn al_8_templates_in_entries_are_filled_in() {
     let connect = format!("tcp.connect {}", peer.address());
     let manifest = app(entries, variables);
     let app = Outport::up(&manifest).start();
-    assert_eq!(play(&app, "/", &connect), ["access-denied"]);
+    assert_eq!(run_script(&app, "/", &connect), ["access-denied"]);
     drop(app);
     let app = Outport::up(&manifest)
         .options([format!("--variable=port={}", peer.port())])
         .start();
-    assert_eq!(play(&app, "/", &connect), ["ok"]);
+    assert_eq!(run_script(&app, "/", &connect), ["ok"]);
     drop(app);
     // A value that makes a bad entry is named with its variable.
     let finished = Outport::up(&manifest)
@@ -285,7 +285,7 @@ fn an_address_in_use_is_said() {
 fn rsn_1_the_log_names_component_and_instance() {
     let app = Outport::up(&app("", "")).start();
     for _ in 0..2 {
-        play(&app, "/", "tcp.connect 10.0.0.5:5432");
+        run_script(&app, "/", "tcp.connect 10.0.0.5:5432");
     }
     let finished = app.stop().expect_code(0);
     assert_eq!(audit::reasons(&finished.audit), ["allow.none", "allow.none"]);

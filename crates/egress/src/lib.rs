@@ -65,7 +65,7 @@
 //!     let address = server.local_addr()?;
 //!     let entry = Entry::parse(&format!("*://{address}"), Location::Code)?;
 //!     let egress = Egress::builder().build()?;
-//!     let gate = egress.gate("player", Arc::new(AllowList::compile(vec![entry])));
+//!     let gate = egress.gate("script-guest", Arc::new(AllowList::compile(vec![entry])));
 //!
 //!     // The linker: WASI as it is, then the gate in front of its network.
 //!     let engine = Engine::default();
@@ -76,12 +76,12 @@
 //!     outport_egress::p2::add_http_to_linker(&mut linker)?;
 //!
 //!     // A component that does what its arguments say: connect there, then elsewhere.
-//!     let player = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guests/wasm/player.wasm");
-//!     let component = Component::from_file(&engine, player)?;
+//!     let script_guest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guests/wasm/script-guest.wasm");
+//!     let component = Component::from_file(&engine, script_guest)?;
 //!     let connect = format!("tcp.connect {address}");
 //!     let output = MemoryOutputPipe::new(4096);
 //!     let mut wasi = WasiCtx::builder();
-//!     wasi.args(&["player", connect.as_str(), "tcp.connect 127.0.0.1:22"]).stdout(output.clone());
+//!     wasi.args(&["script-guest", connect.as_str(), "tcp.connect 127.0.0.1:22"]).stdout(output.clone());
 //!
 //!     let state =
 //!         State { wasi: wasi.build(), http: WasiHttpCtx::new(), gate: gate.open(), table: ResourceTable::new() };
@@ -106,7 +106,7 @@
 
 #![cfg_attr(
     test,
-    allow(clippy::disallowed_methods, reason = "tests play the peers of guests")
+    allow(clippy::disallowed_methods, reason = "tests are the peers of guests")
 )]
 
 mod audit;

@@ -1,9 +1,9 @@
-//! A dependency that performs the statements it is given, on WASI 0.3. `guests/player/README.md` has the grammar.
+//! A dependency that performs the statements it is given, on WASI 0.3. `guests/script-guest/README.md` has the grammar.
 
-use script::{Player, Script};
+use script::{Interpreter, Script};
 use script_p3::P3;
 
-use crate::bindings::exports::outport::callee::player::Guest;
+use crate::bindings::exports::outport::callee::interpreter::Guest;
 
 mod bindings {
     wit_bindgen::generate!({ world: "callee", path: "../shared/script/wit" });
@@ -19,10 +19,10 @@ impl Guest for Callee {
             Ok(script) => script,
             Err(mistake) => return format!("callee-p3: {mistake}\n"),
         };
-        let mut player = Player::new(P3);
+        let mut interpreter = Interpreter::new(P3);
         let mut lines = String::new();
         for statement in script.statements() {
-            lines += &statement.report(&player.perform(statement.action()).await);
+            lines += &statement.report(&interpreter.perform(statement.action()).await);
             lines += "\n";
         }
         lines

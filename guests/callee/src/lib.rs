@@ -1,9 +1,9 @@
-//! A dependency that performs the statements it is given, on WASI 0.2. `guests/player/README.md` has the grammar.
+//! A dependency that performs the statements it is given, on WASI 0.2. `guests/script-guest/README.md` has the grammar.
 
-use script::{Player, Script};
+use script::{Interpreter, Script};
 use script_p2::{P2, run};
 
-use crate::bindings::exports::outport::callee::player::Guest;
+use crate::bindings::exports::outport::callee::interpreter::Guest;
 
 mod bindings {
     wit_bindgen::generate!({ world: "callee", path: "../shared/script/wit", sync: true });
@@ -23,10 +23,10 @@ impl Guest for Callee {
 }
 
 async fn results(script: &Script) -> String {
-    let mut player = Player::new(P2);
+    let mut interpreter = Interpreter::new(P2);
     let mut lines = String::new();
     for statement in script.statements() {
-        lines += &statement.report(&player.perform(statement.action()).await);
+        lines += &statement.report(&interpreter.perform(statement.action()).await);
         lines += "\n";
     }
     lines

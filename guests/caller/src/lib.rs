@@ -1,17 +1,17 @@
-//! The script player with a dependency: what stands behind `callee:` the dependency performs, all else it performs
+//! The script guest with a dependency: what stands behind `callee:` the dependency performs, all else it performs
 //! itself. So one app can be watched trying the same from both sides of a composition.
 //!
-//! The dependency is whatever is composed into the import `outport:callee/player@1.0.0`, such as the guests `callee`
-//! and `callee-p3`.
+//! The dependency is whatever is composed into the import `outport:callee/interpreter@1.0.0`, such as the guests
+//! `callee` and `callee-p3`.
 
-use script::{Player, Script};
+use script::{Interpreter, Script};
 use script_p3::P3;
 use wasip3::cli::environment::get_arguments;
 use wasip3::cli::stdout;
 use wasip3::exports::cli::run::Guest;
 use wasip3::wit_stream;
 
-use crate::bindings::outport::callee::player;
+use crate::bindings::outport::callee::interpreter;
 
 mod bindings {
     wit_bindgen::generate!({ world: "caller", path: "../shared/script/wit" });
@@ -25,7 +25,7 @@ impl Guest for Caller {
     async fn run() -> Result<(), ()> {
         for argument in get_arguments().into_iter().skip(1) {
             let lines = match argument.strip_prefix("callee:") {
-                Some(script) => player::perform(script.trim().to_owned()).await,
+                Some(script) => interpreter::perform(script.trim().to_owned()).await,
                 None => perform(&argument).await,
             };
             print(lines).await?;
@@ -39,10 +39,10 @@ async fn perform(script: &str) -> String {
         Ok(script) => script,
         Err(mistake) => return format!("caller: {mistake}\n"),
     };
-    let mut player = Player::new(P3);
+    let mut interpreter = Interpreter::new(P3);
     let mut lines = String::new();
     for statement in script.statements() {
-        lines += &statement.report(&player.perform(statement.action()).await);
+        lines += &statement.report(&interpreter.perform(statement.action()).await);
         lines += "\n";
     }
     lines

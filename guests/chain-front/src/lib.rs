@@ -1,4 +1,4 @@
-//! An HTTP guest that asks the component `back` of its app, and tells its visitor the answer.
+//! An HTTP guest that asks the component `back` of its app, and tells its client the answer.
 //!
 //! `http://back.spin.internal` is no place on a network: Outport calls the other component in the same process.
 
@@ -53,7 +53,7 @@ fn respond(outparam: ResponseOutparam, text: &str) {
     ResponseOutparam::set(outparam, Ok(response));
 
     let out = body.write().expect("the stream of a new body is taken once");
-    // A visitor who went away is no concern of this guest: errors end the answer early.
+    // A client who went away is no concern of this guest: errors end the answer early.
     let _ = out.blocking_write_and_flush(&text.as_bytes()[..text.len().min(4096)]);
     drop(out);
     let _ = OutgoingBody::finish(body, None);

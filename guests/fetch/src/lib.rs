@@ -1,4 +1,4 @@
-//! An HTTP guest that fetches what its visitor names, `GET /?http://127.0.0.1:8000/`, and passes the answer on.
+//! An HTTP guest that fetches what its client names, `GET /?http://127.0.0.1:8000/`, and passes the answer on.
 //!
 //! Whether it may is not its business: it sends the request, and is told `HTTP-request-denied` if the app's
 //! `spin.toml` has no entry for the place. Why, the operator's terminal says.
@@ -84,7 +84,7 @@ struct Passed(IncomingResponse);
 impl Source for Text<'_> {
     fn send(self, body: &OutgoingBody) {
         let out = body.write().expect("the stream of a new body is taken once");
-        // A visitor who went away is no concern of this guest: errors end the answer early.
+        // A client who went away is no concern of this guest: errors end the answer early.
         let _ = out.blocking_write_and_flush(self.0);
     }
 }

@@ -17,7 +17,7 @@ impl Guest for Hello {
         drop(trailers);
         let (response, _sent) = Response::new(Fields::new(), Some(contents), no_trailers);
         spawn_local(async move {
-            // A visitor who went away is no concern of this guest.
+            // A client who went away is no concern of this guest.
             body.write_all(b"Hello\n".to_vec()).await;
         });
         Ok(response)

@@ -15,7 +15,7 @@ impl Guest for Hello {
         ResponseOutparam::set(outparam, Ok(response));
 
         let out = body.write().expect("the stream of a new body is taken once");
-        // A visitor who went away is no concern of this guest: errors end the answer early.
+        // A client who went away is no concern of this guest: errors end the answer early.
         let _ = out.blocking_write_and_flush(b"Hello\n");
         drop(out);
         let _ = OutgoingBody::finish(body, None);

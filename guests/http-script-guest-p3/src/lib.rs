@@ -1,6 +1,6 @@
-//! The script player behind HTTP on WASI 0.3. It answers as `http-player` does; the table is there.
+//! The script guest behind HTTP on WASI 0.3. It answers as `http-script-guest` does; the table is there.
 
-use script::{Player, RequestTarget, Script};
+use script::{Interpreter, RequestTarget, Script};
 use script_p3::P3;
 use wasip3::cli::environment::get_environment;
 use wasip3::exports::http::handler::Guest;
@@ -11,11 +11,11 @@ use wasip3::{wit_future, wit_stream};
 /// The most bytes that are sent or received at once.
 const CHUNK: usize = 64 * 1024;
 
-struct HttpPlayer;
+struct HttpScriptGuest;
 
-wasip3::http::service::export!(HttpPlayer);
+wasip3::http::service::export!(HttpScriptGuest);
 
-impl Guest for HttpPlayer {
+impl Guest for HttpScriptGuest {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let target = RequestTarget::new(&request.get_path_with_query().unwrap_or_default());
         match target.last_segment() {
@@ -34,12 +34,12 @@ impl Guest for HttpPlayer {
                 Ok(length) => zeroes(length),
                 Err(_) => mistake("the query of `zeroes` is how many bytes to send"),
             },
-            _ => play(request, &target).await,
+            _ => run_script(request, &target).await,
         }
     }
 }
 
-async fn play(request: Request, target: &RequestTarget) -> Result<Response, ErrorCode> {
+async fn run_script(request: Request, target: &RequestTarget) -> Result<Response, ErrorCode> {
     let body = String::from_utf8_lossy(&body(request).collect().await).into_owned();
     let script = if body.trim().is_empty() {
         target.query()
@@ -50,10 +50,10 @@ async fn play(request: Request, target: &RequestTarget) -> Result<Response, Erro
         Ok(script) => script,
         Err(problem) => return mistake(&problem.to_string()),
     };
-    let mut player = Player::new(P3);
+    let mut interpreter = Interpreter::new(P3);
     let mut results = Vec::new();
     for statement in script.statements() {
-        results.push(statement.report(&player.perform(statement.action()).await));
+        results.push(statement.report(&interpreter.perform(statement.action()).await));
     }
     text(200, lines(results))
 }
@@ -88,7 +88,7 @@ fn text(status: u16, text: String) -> Result<Response, ErrorCode> {
 }
 
 fn mistake(mistake: &str) -> Result<Response, ErrorCode> {
-    text(400, format!("http-player: {mistake}\n"))
+    text(400, format!("http-script-guest: {mistake}\n"))
 }
 
 fn zeroes(length: u64) -> Result<Response, ErrorCode> {

@@ -94,11 +94,11 @@ impl Answer {
     pub fn mistake(mistake: impl Display) -> Self {
         Self {
             status: 400,
-            body: Box::new(io::Cursor::new(format!("http-player: {mistake}\n"))),
+            body: Box::new(io::Cursor::new(format!("http-script-guest: {mistake}\n"))),
         }
     }
 
-    /// Sends the answer. A visitor who went away is no concern of this guest: errors end the answer early.
+    /// Sends the answer. A client who went away is no concern of this guest: errors end the answer early.
     pub fn send(self, outparam: ResponseOutparam) {
         let headers = Fields::new();
         headers

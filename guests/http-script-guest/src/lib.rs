@@ -1,4 +1,4 @@
-//! The script player behind HTTP: a request brings the statements, its answer the results.
+//! The script guest behind HTTP: a request brings the statements, its answer the results.
 //!
 //! | last part of the path | answer |
 //! | --- | --- |
@@ -13,7 +13,7 @@
 
 mod exchange;
 
-use script::{Player, Script};
+use script::{Interpreter, Script};
 use script_p2::{P2, run};
 use wasip2::cli::environment::get_environment;
 use wasip2::exports::http::incoming_handler::Guest;
@@ -21,11 +21,11 @@ use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use crate::exchange::{Answer, Call};
 
-struct HttpPlayer;
+struct HttpScriptGuest;
 
-wasip2::http::proxy::export!(HttpPlayer);
+wasip2::http::proxy::export!(HttpScriptGuest);
 
-impl Guest for HttpPlayer {
+impl Guest for HttpScriptGuest {
     fn handle(request: IncomingRequest, outparam: ResponseOutparam) {
         let call = Call::new(request);
         answer(call).send(outparam);
@@ -46,11 +46,11 @@ fn answer(call: Call) -> Answer {
             Ok(length) => Answer::zeroes(length),
             Err(_) => Answer::mistake("the query of `zeroes` is how many bytes to send"),
         },
-        _ => play(call),
+        _ => run_script(call),
     }
 }
 
-fn play(call: Call) -> Answer {
+fn run_script(call: Call) -> Answer {
     let from_query = call.target().query().to_owned();
     let body = call.text_body();
     let text = if body.trim().is_empty() { from_query } else { body };
@@ -59,10 +59,10 @@ fn play(call: Call) -> Answer {
         Err(mistake) => return Answer::mistake(mistake),
     };
     Answer::text(run(async {
-        let mut player = Player::new(P2);
+        let mut interpreter = Interpreter::new(P2);
         let mut results = Vec::new();
         for statement in script.statements() {
-            results.push(statement.report(&player.perform(statement.action()).await));
+            results.push(statement.report(&interpreter.perform(statement.action()).await));
         }
         lines(results)
     }))

@@ -1,8 +1,8 @@
-//! An HTTP guest that opens a raw TCP connection to wherever its visitor says: `GET /?to=127.0.0.1:3000`.
+//! An HTTP guest that opens a raw TCP connection to wherever its client says: `GET /?to=127.0.0.1:3000`.
 //!
 //! It speaks HTTP/1.1 by hand over that connection (`GET /hello`) and shows the first line that it got.
 //! `GET /hello` it answers itself, so that the app can be pointed at itself and nothing else is needed to
-//! try it. When the connection is refused, the visitor sees the WASI error code that the guest got, and
+//! try it. When the connection is refused, the client sees the WASI error code that the guest got, and
 //! nothing more: the reason is for the operator, on the terminal where Outport runs.
 
 mod target;
@@ -34,7 +34,7 @@ impl Guest for Quickstart {
     }
 }
 
-/// What the visitor is shown: an HTTP status and a text.
+/// What the client is shown: an HTTP status and a text.
 struct Page {
     status: u16,
     text: String,
@@ -136,7 +136,7 @@ fn respond(outparam: ResponseOutparam, page: &Page) {
     ResponseOutparam::set(outparam, Ok(response));
 
     let mut out = body.write().expect("the stream of a new body is taken once");
-    // A visitor who went away is no concern of this guest: errors end the answer early.
+    // A client who went away is no concern of this guest: errors end the answer early.
     let _ = out
         .write_all(page.text.as_bytes())
         .and_then(|()| Write::flush(&mut out));

@@ -1,11 +1,11 @@
-//! The place that a visitor names: `HOST:PORT`, where the host is a name, an IPv4 address or `[IPv6]`.
+//! The destination that a client names: `HOST:PORT`, where the host is a name, an IPv4 address or `[IPv6]`.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use wasip2::sockets::network::ErrorCode;
 
-/// A host and a port, as the visitor wrote them.
+/// A host and a port, as the client wrote them.
 pub struct Target {
     host: String,
     port: u16,
@@ -33,7 +33,7 @@ impl Target {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         let addresses = match bare.parse::<IpAddr>() {
             Ok(literal) => vec![literal],
-            Err(_) => tcp::look_up(&self.host)?,
+            Err(_) => tcp::lookup(&self.host)?,
         };
         Ok(addresses
             .into_iter()

@@ -40,7 +40,7 @@ impl Guest for Redis {
 /// Why there is no reply.
 enum Failure {
     Usage,
-    LookUp { host: String, code: ErrorCode },
+    Lookup { host: String, code: ErrorCode },
     Connect { address: SocketAddr, code: ErrorCode },
     Converse(io::Error),
 }
@@ -49,7 +49,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage => write!(f, "usage: redis HOST:PORT [COMMAND ARGUMENT...]"),
-            Self::LookUp { host, code } => write!(f, "cannot look up {host}: {}", code.name()),
+            Self::Lookup { host, code } => write!(f, "cannot look up {host}: {}", code.name()),
             Self::Connect { address, code } => write!(f, "cannot connect to {address}: {}", code.name()),
             Self::Converse(error) => write!(f, "the connection broke: {error}"),
         }
@@ -72,12 +72,12 @@ fn connect(host: &str, port: u16) -> Result<Connection, Failure> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addresses = match bare.parse::<IpAddr>() {
         Ok(literal) => vec![literal],
-        Err(_) => tcp::look_up(host).map_err(|code| Failure::LookUp {
+        Err(_) => tcp::lookup(host).map_err(|code| Failure::Lookup {
             host: host.to_owned(),
             code,
         })?,
     };
-    let mut failure = Failure::LookUp {
+    let mut failure = Failure::Lookup {
         host: host.to_owned(),
         code: ErrorCode::NameUnresolvable,
     };

@@ -1,7 +1,7 @@
-//! The script player as a command of WASI 0.3. The statements are those of `player`, and so is the output:
-//! `guests/player/README.md` has the grammar.
+//! The script guest as a command of WASI 0.3. The statements are those of `script-guest`, and so is the output:
+//! `guests/script-guest/README.md` has the grammar.
 
-use script::{Player, Script};
+use script::{Interpreter, Script};
 use script_p3::P3;
 use wasip3::cli::environment::get_arguments;
 use wasip3::cli::{stderr, stdout};
@@ -15,11 +15,12 @@ wasip3::cli::command::export!(Command);
 impl Guest for Command {
     async fn run() -> Result<(), ()> {
         match Script::parse(get_arguments().iter().skip(1)) {
-            Ok(script) => play(&script).await,
+            Ok(script) => run_script(&script).await,
             Err(mistake) => {
                 let (mut text, line) = wit_stream::new();
                 let written = stderr::write_via_stream(line);
-                text.write_all(format!("player: {mistake}\n").into_bytes()).await;
+                text.write_all(format!("script-guest: {mistake}\n").into_bytes())
+                    .await;
                 drop(text);
                 let _ = written.await;
                 Err(())
@@ -28,10 +29,10 @@ impl Guest for Command {
     }
 }
 
-async fn play(script: &Script) -> Result<(), ()> {
-    let mut player = Player::new(P3);
+async fn run_script(script: &Script) -> Result<(), ()> {
+    let mut interpreter = Interpreter::new(P3);
     for statement in script.statements() {
-        let line = statement.report(&player.perform(statement.action()).await);
+        let line = statement.report(&interpreter.perform(statement.action()).await);
         print(line + "\n").await?;
     }
     Ok(())

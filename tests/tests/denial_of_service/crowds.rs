@@ -11,7 +11,7 @@ use outport_e2e::http2::{self, Http2};
 use outport_e2e::outport::Outport;
 use rustix::process::{Resource, Rlimit};
 
-use super::{APP, descriptors, play};
+use super::{APP, descriptors, run_script};
 
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -81,7 +81,7 @@ fn iso_5_no_client_has_all_connections() {
 fn iso_5_neither_a_component_nor_a_client_has_all_places() {
     let app = Outport::up(APP).option("--max-requests=8").start();
     let address = app.address();
-    let greedy = "GET /greedy/play?wait%206000 HTTP/1.1\r\nHost: x\r\n\r\n";
+    let greedy = "GET /greedy/script?wait%206000 HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut held = Vec::new();
     for from in [Ipv4Addr::LOCALHOST, OTHER] {
         for _ in 0..20 {
@@ -151,14 +151,14 @@ fn reset(server: SocketAddr, path: &str, done: &AtomicBool) -> usize {
 // proves: ISO-5
 #[test]
 fn iso_5_clients_who_leave_at_once_and_come_again_leave_their_neighbours_alone() {
-    for guest in ["http-player", "http-player-p3"] {
-        let manifest = APP.replace("GUESTS/http-player.wasm", &format!("GUESTS/{guest}.wasm"));
+    for guest in ["http-script-guest", "http-script-guest-p3"] {
+        let manifest = APP.replace("GUESTS/http-script-guest.wasm", &format!("GUESTS/{guest}.wasm"));
         let app = Outport::up(&manifest)
             .options(["--max-requests=40", "--response-timeout=2s"])
             .start();
         let address = app.address();
-        assert_eq!(play(address, "print there").unwrap(), ["there"]);
-        let script = "/greedy/play?wait%2060000";
+        assert_eq!(run_script(address, "print there").unwrap(), ["there"]);
+        let script = "/greedy/script?wait%2060000";
         let request = format!("GET {script} HTTP/1.1\r\nHost: x\r\n\r\n");
         let done = AtomicBool::new(false);
         thread::scope(|scope| {

@@ -9,14 +9,14 @@ use outport_e2e::http;
 use outport_e2e::http2::{self, Http2};
 use outport_e2e::outport::{Outport, Running};
 
-use super::{APP, descriptors, memory, play, wait_for_descriptors};
+use super::{APP, descriptors, memory, run_script, wait_for_descriptors};
 
 const ZEROES: &str = "GET /greedy/zeroes?200000000 HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// A manifest whose components are of WASI 0.2, and one of 0.3.
 fn apps() -> [String; 2] {
-    ["http-player", "http-player-p3"]
-        .map(|guest| APP.replace("GUESTS/http-player.wasm", &format!("GUESTS/{guest}.wasm")))
+    ["http-script-guest", "http-script-guest-p3"]
+        .map(|guest| APP.replace("GUESTS/http-script-guest.wasm", &format!("GUESTS/{guest}.wasm")))
 }
 
 fn client(server: SocketAddr, request: &str) -> TcpStream {
@@ -64,14 +64,14 @@ fn iso_5_the_time_for_a_response_holds_when_its_client_hangs_up() {
             .start();
         let address = app.address();
         // One client may have two places: one of the component's, one that is common.
-        let wait = "GET /greedy/play?wait%2060000 HTTP/1.1\r\nHost: x\r\n\r\n";
+        let wait = "GET /greedy/script?wait%2060000 HTTP/1.1\r\nHost: x\r\n\r\n";
         let clients = [client(address, wait), client(address, wait)];
         // A request whose client is gone before it is looked at does not begin.
         thread::sleep(Duration::from_millis(200));
         drop(clients);
         neighbour_is_well(&app);
         let start = Instant::now();
-        assert_eq!(play(address, "print there").unwrap(), ["there"], "{app}");
+        assert_eq!(run_script(address, "print there").unwrap(), ["there"], "{app}");
         assert!(
             start.elapsed() < Duration::from_secs(4),
             "{:?}\n{app}",

@@ -11,7 +11,7 @@ use outport_e2e::outport::{Outport, Running};
 
 use super::APP;
 
-const GUESTS: [&str; 2] = ["http-player", "http-player-p3"];
+const GUESTS: [&str; 2] = ["http-script-guest", "http-script-guest-p3"];
 
 /// All that comes over HTTP/1.1.
 fn read(server: SocketAddr, path: &str) -> Vec<u8> {
@@ -82,7 +82,7 @@ fn breaks_off(app: Running, path: &str) {
 #[test]
 fn iso_8_a_response_breaks_off_when_a_limit_ends_its_guest() {
     for guest in GUESTS {
-        let manifest = APP.replace("GUESTS/http-player.wasm", &format!("GUESTS/{guest}.wasm"));
+        let manifest = APP.replace("GUESTS/http-script-guest.wasm", &format!("GUESTS/{guest}.wasm"));
         for limit in ["--max-cpu-time=200ms", "--max-time=700ms"] {
             eprintln!("{guest} {limit}");
             breaks_off(
@@ -97,7 +97,7 @@ fn iso_8_a_response_breaks_off_when_a_limit_ends_its_guest() {
 #[test]
 fn iso_8_a_response_that_is_whole_ends_whole() {
     for guest in GUESTS {
-        let manifest = APP.replace("GUESTS/http-player.wasm", &format!("GUESTS/{guest}.wasm"));
+        let manifest = APP.replace("GUESTS/http-script-guest.wasm", &format!("GUESTS/{guest}.wasm"));
         let app = Outport::up(&manifest).start();
         for length in [0, 1, 100_000, 3_000_000] {
             let path = format!("/greedy/zeroes?{length}");
@@ -203,10 +203,10 @@ fn iso_8_a_response_breaks_off_that_its_guest_leaves_gives_up_or_traps_in() {
     for end in ["", "(call $drop-body (i32.load (i32.const 20)))", "unreachable"] {
         let guest = UNFINISHED.replace("END", end);
         let guest = wat::parse_str(guest).unwrap_or_else(|error| panic!("{error}"));
-        let manifest = APP.replacen("GUESTS/http-player.wasm", "KEPT", 1);
+        let manifest = APP.replacen("GUESTS/http-script-guest.wasm", "KEPT", 1);
         let manifest = manifest
-            .replace("GUESTS/http-player.wasm", "unfinished.wasm")
-            .replace("KEPT", "GUESTS/http-player.wasm");
+            .replace("GUESTS/http-script-guest.wasm", "unfinished.wasm")
+            .replace("KEPT", "GUESTS/http-script-guest.wasm");
         eprintln!("{end:?}");
         breaks_off(
             Outport::up(&manifest).file("unfinished.wasm", guest).start(),
@@ -232,7 +232,7 @@ fn heard(listener: &TcpListener) -> Vec<u8> {
 #[test]
 fn iso_8_a_request_breaks_off_that_its_guest_does_not_finish() {
     for guest in GUESTS {
-        let manifest = APP.replace("GUESTS/http-player.wasm", &format!("GUESTS/{guest}.wasm"));
+        let manifest = APP.replace("GUESTS/http-script-guest.wasm", &format!("GUESTS/{guest}.wasm"));
         for (limit, length, whole) in [
             ("--max-cpu-time=200ms", "100000000000", false),
             ("--max-time=700ms", "100000000000", false),
@@ -242,7 +242,7 @@ fn iso_8_a_request_breaks_off_that_its_guest_does_not_finish() {
             let server = listener.local_addr().unwrap();
             let app = Outport::up(&manifest).option(limit).start();
             let address = app.address();
-            let script = format!("/greedy/play?http.upload%20{length}%20http://{server}/");
+            let script = format!("/greedy/script?http.upload%20{length}%20http://{server}/");
             let end = thread::scope(|scope| {
                 let hearing = scope.spawn(|| {
                     if whole {

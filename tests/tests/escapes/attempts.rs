@@ -1,7 +1,7 @@
-//! Plays the attempts of one world on the built binary, and says what came of each.
+//! Makes the attempts of one world on the built binary, and says what came of each.
 //!
 //! ```text
-//! attempt ──a request an instance──► outport serve | up ──► guest ──► doors of the outside, name server
+//! attempt ──a request an instance──► outport serve | up ──► guest ──► listeners outside, name server
 //!    │                                      │
 //!    └──what must happen──► compare ◄───────┴── results, audit log, arrivals, questions
 //! ```
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use outport_e2e::audit::Judgement;
+use outport_e2e::audit::AuditLine;
 use outport_e2e::dns::DnsServer;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::script::results;
@@ -64,10 +64,10 @@ impl fmt::Display for Counts {
 }
 
 /// The WASI versions, and the guests that make their calls.
-const VERSIONS: [(&str, &str); 2] = [("0.2", "http-player"), ("0.3", "http-player-p3")];
+const VERSIONS: [(&str, &str); 2] = [("0.2", "http-script-guest"), ("0.3", "http-script-guest-p3")];
 
-/// Plays a world on every version. What was not as the table says is told in `complaints`.
-pub(crate) fn play(world: &World, outside: &Outside, complaints: &mut Vec<String>) -> Counts {
+/// Runs a world on every version. What was not as the table says is told in `complaints`.
+pub(crate) fn run_world(world: &World, outside: &Outside, complaints: &mut Vec<String>) -> Counts {
     let dns = DnsServer::start();
     answer(&dns, &world.dns);
     let apps = VERSIONS.map(|(version, guest)| (version, start(world, guest, &dns)));
@@ -82,7 +82,7 @@ pub(crate) fn play(world: &World, outside: &Outside, complaints: &mut Vec<String
         let attempts: Vec<_> = attempts
             .filter(|attempt| attempt.only.as_deref().is_none_or(|only| only == version))
             .collect();
-        let mut player = Player {
+        let mut runner = Runner {
             app: &app,
             dns: &dns,
             outside,
@@ -90,11 +90,11 @@ pub(crate) fn play(world: &World, outside: &Outside, complaints: &mut Vec<String
             complaints: Vec::new(),
         };
         for attempt in &attempts {
-            player.number += 1;
-            metrics.count(player.attempt(attempt));
+            runner.number += 1;
+            metrics.count(runner.attempt(attempt));
             answer(&dns, &world.dns);
         }
-        let mut found = player.complaints;
+        let mut found = runner.complaints;
         let finished = app.stop();
         found.extend(compare_denials(&attempts, &finished.audit));
         let arrived = outside.arrivals() - before;
@@ -146,7 +146,7 @@ fn manifest(components: &BTreeMap<String, Vec<String>>, source: &Path) -> String
     })
 }
 
-struct Player<'a> {
+struct Runner<'a> {
     app: &'a Running,
     dns: &'a DnsServer,
     outside: &'a Outside,
@@ -154,7 +154,7 @@ struct Player<'a> {
     complaints: Vec<String>,
 }
 
-impl Player<'_> {
+impl Runner<'_> {
     /// Makes one attempt and says how it ended.
     fn attempt(&mut self, attempt: &Attempt) -> Ending {
         answer(self.dns, &attempt.dns);
@@ -209,7 +209,7 @@ impl Player<'_> {
         let script = script.collect::<Vec<_>>().join("\n");
         let address = self.app.address();
         let request = format!(
-            "POST /{component}/play HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n\
+            "POST /{component}/script HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n\
              {script}",
             script.len()
         );
@@ -298,7 +298,7 @@ fn agree(found: &[String], expected: &[String]) -> bool {
 }
 
 /// What the audit log has for each attempt, against what it must have.
-fn compare_denials(attempts: &[Attempt], audit: &[Judgement]) -> Vec<String> {
+fn compare_denials(attempts: &[Attempt], audit: &[AuditLine]) -> Vec<String> {
     const MARK: &str = "127.0.0.1:";
     let mut owners: BTreeMap<String, usize> = BTreeMap::new();
     let mut reasons: Vec<Vec<String>> = vec![Vec::new(); attempts.len()];

@@ -1,9 +1,9 @@
 //! The escape suite: hostile guests that try every way out that is known.
 //!
 //! ```text
-//! tests/escapes/*.toml ──► table ──► play ──► the built binary, WASI 0.2 and 0.3
-//!                                     │            │ guests of tests
-//!                                     └─ compare ◄─┴──► outside: a door at every place
+//! tests/escapes/*.toml ──► table ──► attempts ──► the built binary, WASI 0.2 and 0.3
+//!                                       │            │ guests of tests
+//!                                       └─ compare ◄───┴──► outside: a listener at every port
 //! ```
 //!
 //! Each attempt is made by a guest in an instance of its own, in a network of the test's own in which private,
@@ -12,10 +12,10 @@
 //! report at the end counts how the attempts really ended.
 //!
 //! The files of the table are `tests/escapes/*.toml`; [`table`] explains their form. `OUTPORT_ESCAPES=datagrams`
-//! plays one file only.
+//! runs one file only.
 
+mod attempts;
 mod outside;
-mod play;
 mod table;
 
 use std::collections::BTreeSet;
@@ -25,13 +25,13 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
+use attempts::{Counts, run_world};
 use outport_e2e::guest::workspace;
 use outport_e2e::network::isolated;
 use outport_e2e::outport::Outport;
 use outport_e2e::script::{Script, results};
 use outport_e2e::udp::{UdpEcho, send_as_stranger};
 use outside::Outside;
-use play::{Counts, play};
 use table::{Attempt, Ending, File, List, World};
 
 // proves: ORD-1, ORD-2, ORD-3, HL-1, HL-2, HL-3, HL-5, HL-6, HL-7, RL-1, RL-2, RL-3, RL-4, RL-5
@@ -53,7 +53,7 @@ fn every_attempt_ends_as_the_table_says() {
             }
             let mut counts = Counts::default();
             for world in &file.world {
-                counts.add(play(world, &outside, &mut complaints));
+                counts.add(run_world(world, &outside, &mut complaints));
                 expected.add(promised(world));
             }
             println!("{name:14} {counts}");
@@ -101,8 +101,8 @@ fn every_entry_is_read_as_the_table_says() {
             let put = |place: &str| place.replace("{x}", text);
             let (entry, says) = (put(&row.entry), put(&row.says));
             let outport = match row.list {
-                List::Allow => Outport::player().allow(&entry),
-                List::Deny => Outport::player().deny(&entry),
+                List::Allow => Outport::script_guest().allow(&entry),
+                List::Deny => Outport::script_guest().deny(&entry),
             };
             let finished = outport
                 .option("--no-resolve-disallowed")
@@ -181,7 +181,9 @@ fn a_flood_of_strangers_costs_neither_the_guest_nor_the_log() {
         .ok(format!("udp.send-to u {} hello", echo.address()))
         .gets("udp.recv u 2000", format!("hello from {}", echo.address()))
         .gets("udp.collect u 2500", format!("after from {}", echo.address()));
-    let outport = Outport::player().allow("udp://127.0.0.1:*").option("--allow-udp");
+    let outport = Outport::script_guest()
+        .allow("udp://127.0.0.1:*")
+        .option("--allow-udp");
     let running = outport.args(script.statements()).start();
     let guest = (Ipv4Addr::LOCALHOST, echo.wait_for_sender().port()).into();
     running.wait_for_line("3 udp.recv");

@@ -1,6 +1,6 @@
-//! The world outside, with a door at every place that guests try to get to: who gets out is counted.
+//! The world outside, which listens at every port that guests try to get to: who gets out is counted.
 //!
-//! A door is a port of every address of this network, IPv4 and IPv6, for TCP and UDP. A connection that speaks
+//! A listener has its port at every address of this network, IPv4 and IPv6, for TCP and UDP. A connection that speaks
 //! HTTP gets an answer that says which host it asked for and at which address it arrived; any other is echoed, and
 //! so is a datagram. `/to/URL` answers with a redirection to that URL, `/keep` keeps the connection open.
 
@@ -11,24 +11,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The ports that have a door. Others refuse, as closed ports do.
-pub(crate) const DOORS: [u16; 11] = [22, 53, 80, 443, 1023, 1024, 5353, 5432, 8080, 9999, 65535];
+/// The ports that have a listener. Others refuse, as closed ports do.
+pub(crate) const PORTS: [u16; 11] = [22, 53, 80, 443, 1023, 1024, 5353, 5432, 8080, 9999, 65535];
 
-/// All doors. They stay open until the process ends.
+/// All listeners. They stay open until the process ends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outside {
     arrivals: Arc<AtomicUsize>,
 }
 
 impl Outside {
-    /// Opens every door.
+    /// Listens at every port.
     pub(crate) fn open() -> Self {
         let outside = Self::default();
-        for port in DOORS {
+        for port in PORTS {
             let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-            let door = |error: io::Error| -> ! { panic!("a door at port {port}: {error}") };
-            let connections = TcpListener::bind(everywhere).unwrap_or_else(|error| door(error));
-            let datagrams = UdpSocket::bind(everywhere).unwrap_or_else(|error| door(error));
+            let fail = |error: io::Error| -> ! { panic!("a listener at port {port}: {error}") };
+            let connections = TcpListener::bind(everywhere).unwrap_or_else(|error| fail(error));
+            let datagrams = UdpSocket::bind(everywhere).unwrap_or_else(|error| fail(error));
             let (here, there) = (outside.clone(), outside.clone());
             thread::spawn(move || here.welcome(&connections));
             thread::spawn(move || there.echo(&datagrams));

@@ -8,7 +8,7 @@
 //!      └─ [[elsewhere]]  known attempts that another test makes, and why not this one
 //! ```
 //!
-//! A step of an attempt is `STATEMENT => RESULT ! REASON ! REASON`: a statement of the player guests, what the
+//! A step of an attempt is `STATEMENT => RESULT ! REASON ! REASON`: a statement of the script guests, what the
 //! guest gets, and the reasons of the denials that the audit log has for it. A result may end in `*`, for any
 //! rest, and may be several with ` | ` between them. A reason with a question mark may be missing. The step `in NAME` goes on in a new instance of that component.
 //!

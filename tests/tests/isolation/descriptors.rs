@@ -53,7 +53,7 @@ fn row(name: &'static str, hostile: Hostile) -> Row {
     dns.answers("fast.test", [Reply::addresses(["10.0.0.5"])]);
     Row::new(name, "Q-4")
         .hostile(hostile)
-        .manifest(LOOK_UP)
+        .manifest(LOOKUP)
         .option(format!("--dns-server={}", dns.address()))
         .descriptors(1024)
         .lasts(Duration::from_secs(2))
@@ -62,13 +62,13 @@ fn row(name: &'static str, hostile: Hostile) -> Row {
 }
 
 /// A third component, which resolves names.
-const LOOK_UP: &str = r#"
+const LOOKUP: &str = r#"
 [[trigger.http]]
 route = "/third/..."
 component = "third"
 
 [component.third]
-source = "GUESTS/http-player.wasm"
+source = "GUESTS/http-script-guest.wasm"
 allowed_outbound_hosts = ["*://*.test:*"]
 "#;
 
@@ -88,7 +88,7 @@ fn eight_and_a_lookup(scene: &Scene<'_>) {
 fn lookup(scene: &Scene<'_>) {
     let script = "dns.lookup fast.test";
     let request = format!(
-        "POST /third/play HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{script}",
+        "POST /third/script HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{script}",
         script.len()
     );
     match http::send(scene.server, &request) {

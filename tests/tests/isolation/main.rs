@@ -1,14 +1,14 @@
 //! The isolation suite: hostile components, clients and peers beside a good neighbour.
 //!
 //! ```text
-//! rows: instances, calls, memory, peers, ... ─► play ─► the built binary: hello and hostile in one process
+//! rows: instances, calls, memory, peers, ... ─► run ─► the built binary: hello and hostile in one process
 //!          │                                      ├─ neighbour: a client that asks hello all the time
 //!          ├─ component, functions: WAT           └─ watch: memory, descriptors, processor time
 //!          └─ peer: servers that do not behave
 //! ```
 //!
 //! Each row says what is hostile and which clause of the policy it tries. [`row`] says what is asked of the server in
-//! every row. The table is printed with `--nocapture`; `OUTPORT_ISOLATION=random` plays the rows whose names have that
+//! every row. The table is printed with `--nocapture`; `OUTPORT_ISOLATION=random` runs the rows whose names have that
 //! in them, and `OUTPORT_ISOLATION_STRICT=1` judges medians as exactly as a release build on a quiet machine permits.
 
 #![allow(clippy::print_stdout, reason = "the table is what the suite is for")]
@@ -26,8 +26,8 @@ mod memory;
 mod neighbour;
 mod nobody;
 mod peers;
-mod play;
 mod row;
+mod run;
 mod scene;
 mod starts;
 mod table;
@@ -36,59 +36,59 @@ mod watch;
 // proves: ISO-1
 #[test]
 fn iso_1_no_component_takes_what_others_need_to_start() {
-    table::play(instances::rows());
+    table::run(instances::rows());
 }
 
 // proves: ISO-2
 #[test]
 fn iso_2_no_call_holds_a_thread_and_its_time_is_the_guests() {
-    table::play(calls::rows());
+    table::run(calls::rows());
 }
 
 // proves: ISO-2
 #[test]
 fn iso_2_what_peers_make_the_host_do_is_the_guests_time() {
-    table::play(floods::rows());
+    table::run(floods::rows());
 }
 
 // proves: ISO-3
 #[test]
 fn iso_3_what_the_host_holds_for_guests_is_bounded() {
-    table::play(memory::rows());
+    table::run(memory::rows());
 }
 
 // proves: ISO-3
 #[test]
 fn iso_3_what_sockets_and_answers_leave_with_the_host_is_bounded() {
-    table::play(buffers::rows());
+    table::run(buffers::rows());
 }
 
 // proves: ISO-3
 #[test]
 fn iso_3_what_is_written_to_nobody_is_bounded_and_its_guest_ended() {
-    table::play(nobody::rows());
+    table::run(nobody::rows());
 }
 
 // proves: Q-4
 #[test]
 fn q_4_others_are_served_and_names_resolved_whatever_guests_hold() {
-    table::play(descriptors::rows());
+    table::run(descriptors::rows());
 }
 
 // proves: ISO-5
 #[test]
 fn iso_5_clients_hold_what_they_hold_for_a_bounded_time() {
-    table::play(clients::rows());
+    table::run(clients::rows());
 }
 
 // proves: ISO-6
 #[test]
 fn iso_6_output_that_nobody_reads_stops_nobody() {
-    table::play(answers::rows_of_unread_output());
+    table::run(answers::rows_of_unread_output());
 }
 
 // proves: ISO-8
 #[test]
 fn iso_8_an_answer_that_is_not_finished_does_not_look_whole() {
-    table::play(answers::rows_of_unfinished_answers());
+    table::run(answers::rows_of_unfinished_answers());
 }

@@ -6,31 +6,31 @@ use std::time::{Duration, Instant};
 
 /// How a row of requests went.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Visits {
+pub(crate) struct Requests {
     /// How long each took, whether it went well or not.
     took: Vec<Duration>,
     /// What went wrong.
     pub(crate) failed: Vec<String>,
 }
 
-impl Visits {
+impl Requests {
     /// So many requests, one after the other.
     pub(crate) fn times(number: usize, server: SocketAddr) -> Self {
-        let mut visits = Self::default();
+        let mut requests = Self::default();
         for _ in 0..number {
-            visits.visit(server);
+            requests.request(server);
         }
-        visits
+        requests
     }
 
     /// Requests for so long, with a pause between them; five at least.
     pub(crate) fn lasting(time: Duration, server: SocketAddr) -> Self {
-        let (mut visits, start) = (Self::default(), Instant::now());
-        while start.elapsed() < time || visits.took.len() < 5 {
-            visits.visit(server);
+        let (mut requests, start) = (Self::default(), Instant::now());
+        while start.elapsed() < time || requests.took.len() < 5 {
+            requests.request(server);
             std::thread::sleep(PAUSE);
         }
-        visits
+        requests
     }
 
     /// These requests were made too.
@@ -39,9 +39,9 @@ impl Visits {
         self.failed.extend(more.failed);
     }
 
-    fn visit(&mut self, server: SocketAddr) {
+    fn request(&mut self, server: SocketAddr) {
         let start = Instant::now();
-        if let Err(failure) = visit(server) {
+        if let Err(failure) = request(server) {
             self.failed.push(failure);
         }
         self.took.push(start.elapsed());
@@ -67,7 +67,7 @@ impl Visits {
 }
 
 /// One request on a connection of its own.
-fn visit(server: SocketAddr) -> Result<(), String> {
+fn request(server: SocketAddr) -> Result<(), String> {
     let answer = ask(server).map_err(|error| error.to_string())?;
     if answer.starts_with("HTTP/1.1 200 ") {
         return Ok(());

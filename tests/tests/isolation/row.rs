@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::component::Hostile;
-use crate::neighbour::Visits;
+use crate::neighbour::Requests;
 use crate::scene::Scene;
 
 type Attack = Box<dyn Fn(&Scene<'_>) + Sync>;
@@ -41,8 +41,8 @@ pub(crate) struct Row {
 /// What was seen of a row.
 #[derive(Default)]
 pub(crate) struct Seen {
-    pub(crate) calm: Visits,
-    pub(crate) under: Visits,
+    pub(crate) calm: Requests,
+    pub(crate) under: Requests,
     pub(crate) peak: u64,
     pub(crate) descriptors: usize,
     /// Processor time of the process during the attack.

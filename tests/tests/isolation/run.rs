@@ -1,4 +1,4 @@
-//! How a row is played, in a process of its own.
+//! How a row is run, in a process of its own.
 //!
 //! ```text
 //! up: hello and hostile ─► calm ─► attack ───────────────────► SIGTERM ─► end
@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 use outport_e2e::outport::{Outport, Running};
 use rustix::process::Signal;
 
-use crate::neighbour::Visits;
+use crate::neighbour::Requests;
 use crate::row::{Row, Seen};
 use crate::scene::Scene;
 use crate::watch::Watch;
 
 impl Row {
-    /// Plays it once.
-    pub(crate) fn play(&self) -> Seen {
+    /// Runs it once.
+    pub(crate) fn run(&self) -> Seen {
         let mut running = self.outport().start();
         let watch = Watch::of(running.id());
         let Some(server) = self.started(&running, watch) else {
@@ -35,8 +35,8 @@ impl Row {
             };
         };
         let mut seen = Seen::default();
-        Visits::times(10, server);
-        seen.calm = Visits::times(40, server);
+        Requests::times(10, server);
+        seen.calm = Requests::times(40, server);
         watch.forget_peak();
         let (ended, answers, before) = (AtomicBool::new(false), AtomicUsize::new(0), watch.processor());
         let complaints = Mutex::new(Vec::new());
@@ -52,17 +52,17 @@ impl Row {
             let most = scope.spawn(|| most_descriptors(watch, &ended));
             scope.spawn(move || attack(&scene));
             thread::sleep(Duration::from_millis(150));
-            seen.under = Visits::lasting(self.lasts, server);
+            seen.under = Requests::lasting(self.lasts, server);
             let (full, mut peak) = (Instant::now(), 0);
             while self.settles && watch.peak() > peak && full.elapsed() < Duration::from_secs(4) {
                 peak = watch.peak() + (1 << 20);
                 seen.under
-                    .add(Visits::lasting(Duration::from_millis(300), server));
+                    .add(Requests::lasting(Duration::from_millis(300), server));
             }
             let late = Instant::now();
             while answers.load(Ordering::SeqCst) < self.least && late.elapsed() < Duration::from_secs(5) {
                 seen.under
-                    .add(Visits::lasting(Duration::from_millis(200), server));
+                    .add(Requests::lasting(Duration::from_millis(200), server));
             }
             seen.processor = watch.processor().saturating_sub(before);
             seen.answers = answers.load(Ordering::SeqCst);

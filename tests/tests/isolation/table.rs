@@ -1,4 +1,4 @@
-//! The table: rows played one after the other, and a line for each.
+//! The table: rows run one after the other, and a line for each.
 
 use std::env;
 use std::fmt::Write as _;
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crate::row::{Row, Seen};
 
-/// Plays the rows one after the other and prints them.
+/// Runs the rows one after the other and prints them.
 ///
 /// # Panics
 ///
-/// If one is not as it should be; when all are played.
-pub(crate) fn play(rows: Vec<Row>) {
+/// If one is not as it should be; when all were run.
+pub(crate) fn run(rows: Vec<Row>) {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let only = env::var("OUTPORT_ISOLATION").ok();
     let mut failed = String::new();
@@ -24,7 +24,7 @@ pub(crate) fn play(rows: Vec<Row>) {
         {
             continue;
         }
-        let seen = catch_unwind(AssertUnwindSafe(|| row.play()));
+        let seen = catch_unwind(AssertUnwindSafe(|| row.run()));
         let (seen, complaints) = match seen {
             Ok(seen) => {
                 let complaints = row.complaints(&seen);

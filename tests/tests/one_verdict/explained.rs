@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Scene × (HOSTS × PORTS × ways + names) = rows ─┬─ outport explain … a document each
-//!                                                └─ outport run player … a few statements each, on WASI 0.2 and 0.3
+//!                                                └─ outport run script-guest … a few statements each, on WASI 0.2 and 0.3
 //! ```
 //!
 //! The rows are put together, not chosen: whatever spelling, port and way come together under a policy has to be told
@@ -12,7 +12,7 @@
 
 use std::collections::BTreeSet;
 
-use outport_e2e::audit::Judgement;
+use outport_e2e::audit::AuditLine;
 use outport_e2e::dns::{DnsServer, Reply};
 use outport_e2e::guest;
 use outport_e2e::http::{Closing, Origin};
@@ -324,8 +324,8 @@ fn what_explain_says_is_what_a_guest_gets() {
         for policy in POLICIES {
             let explained = explain(policy, &rows);
             assert_eq!(explained.len(), rows.len(), "{}", policy.title);
-            for player in ["player", "player-p3"] {
-                let outcomes = play(policy, &rows, player, &dns);
+            for script_guest in ["script-guest", "script-guest-p3"] {
+                let outcomes = run_rows(policy, &rows, script_guest, &dns);
                 let mut rest = outcomes.as_slice();
                 for (row, explanation) in rows.iter().zip(&explained) {
                     let (own, others) = rest.split_at(row.statements().len());
@@ -339,7 +339,7 @@ fn what_explain_says_is_what_a_guest_gets() {
                     if !agree {
                         let (title, destination) = (policy.title, row.destination());
                         differences.push(format!(
-                            "{destination} ({title}, {player}): {explanation:?}, and the guest got {own:?}"
+                            "{destination} ({title}, {script_guest}): {explanation:?}, and the guest got {own:?}"
                         ));
                     }
                 }
@@ -360,8 +360,8 @@ fn explain(policy: &Policy, rows: &[Row]) -> Vec<Option<String>> {
     let list = policy.author.iter().map(|entry| format!("{entry:?}"));
     let list = list.collect::<Vec<_>>().join(", ");
     let manifest = format!(
-        "spin_manifest_version = 2\napplication.name = \"x\"\n[[trigger.command]]\ncomponent = \"player\"\n\
-         [component.player]\nsource = \"x.wasm\"\nallowed_outbound_hosts = [{list}]\n"
+        "spin_manifest_version = 2\napplication.name = \"x\"\n[[trigger.command]]\ncomponent = \"script-guest\"\n\
+         [component.script-guest]\nsource = \"x.wasm\"\nallowed_outbound_hosts = [{list}]\n"
     );
     let assumed = NAMES.iter().map(|(spellings, at)| {
         let addresses: Vec<&str> = at
@@ -393,10 +393,10 @@ fn explain(policy: &Policy, rows: &[Row]) -> Vec<Option<String>> {
         .collect()
 }
 
-fn play(policy: &Policy, rows: &[Row], player: &str, dns: &DnsServer) -> Vec<Outcome> {
+fn run_rows(policy: &Policy, rows: &[Row], script_guest: &str, dns: &DnsServer) -> Vec<Outcome> {
     let statements = rows.iter().flat_map(Row::statements).zip(1..);
     let marked = statements.flat_map(|(statement, number)| [format!("{MARK}:{number}"), statement]);
-    let run = Outport::run(guest::path(player))
+    let run = Outport::run(guest::path(script_guest))
         .file("blocks.toml", BLOCKS)
         .dns(dns);
     let run = policy
@@ -489,8 +489,8 @@ fn what_explain_says_of_the_app_itself_is_what_a_guest_gets() {
             "spin_manifest_version = 2\napplication.name = \"x\"\n\
              [[trigger.http]]\nroute = \"/front/...\"\ncomponent = \"front\"\n\
              [[trigger.http]]\nroute = \"/inner/...\"\ncomponent = \"back\"\n\
-             [component.front]\nsource = \"GUESTS/http-player.wasm\"\nallowed_outbound_hosts = [{}]\n\
-             [component.back]\nsource = \"GUESTS/http-player.wasm\"\n",
+             [component.front]\nsource = \"GUESTS/http-script-guest.wasm\"\nallowed_outbound_hosts = [{}]\n\
+             [component.back]\nsource = \"GUESTS/http-script-guest.wasm\"\n",
             list.join(", ")
         );
         let explained = Outport::command("explain")
@@ -508,7 +508,7 @@ fn what_explain_says_of_the_app_itself_is_what_a_guest_gets() {
         for ((destination, parts), document) in IN_THE_APP.iter().zip(documents) {
             let statement = format!("http.parts GET {parts}").replace(' ', "%20");
             let before = app.audit().len();
-            let answer = app.get(&format!("/front/play?{statement}")).body;
+            let answer = app.get(&format!("/front/script?{statement}")).body;
             assert!(
                 eventually(|| app.audit().len() > before),
                 "{statement}: nobody judged it\n{app}"
@@ -517,7 +517,7 @@ fn what_explain_says_of_the_app_itself_is_what_a_guest_gets() {
             let said: Vec<String> = app.audit()[before..]
                 .iter()
                 .filter(|line| line.denied())
-                .map(Judgement::reason)
+                .map(AuditLine::reason)
                 .collect();
             let expected: Vec<&str> = document["reason"].as_str().into_iter().collect();
             if said != expected || refused != (document["verdict"] == "denied") {

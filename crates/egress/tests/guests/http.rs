@@ -9,7 +9,7 @@ use outport_egress::{Internal, InternalDestination, TlsProfile};
 use outport_policy::Host;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::player::{Player, VERSIONS, gate, play, play_through};
+use crate::script_guest::{ScriptGuest, VERSIONS, gate, run_script, run_script_through};
 use crate::servers::{HttpServer, HttpsServer, closed_port, https};
 use crate::world::{builder, default_egress, denying, egress};
 
@@ -57,7 +57,7 @@ async fn a_request_is_judged_by_host_port_and_method() {
     for version in VERSIONS {
         let (egress, events) = default_egress();
         let statements: Vec<&str> = rows.iter().map(|(statement, _)| statement.as_str()).collect();
-        let results = play(version, &egress, &allowed, &statements).await;
+        let results = run_script(version, &egress, &allowed, &statements).await;
         for ((statement, expected), result) in rows.iter().zip(&results) {
             assert_eq!(result, expected, "{statement} on WASI {version}");
         }
@@ -86,7 +86,7 @@ async fn a_name_that_turns_to_this_machine_gets_nobody_there() {
     let request = format!("http GET http://flip.example:{port}/close");
     for version in VERSIONS {
         let (egress, events) = default_egress();
-        let results = play(version, &egress, &[&allowed], &[&request, &request]).await;
+        let results = run_script(version, &egress, &[&allowed], &[&request, &request]).await;
         assert_eq!(results, ["200", "destination-IP-prohibited"], "WASI {version}");
         assert_eq!(events.denials(), ["http.dial dns.rebinding"], "WASI {version}");
     }
@@ -100,7 +100,7 @@ async fn a_denied_name_behind_an_alias_denies_the_request() {
     let request = format!("http GET http://alias.example:{port}/");
     for version in VERSIONS {
         let (egress, events) = egress(|operator| *operator = denying(&["*://evil.example:*"]));
-        let results = play(version, &egress, &["http://*:*"], &[&request]).await;
+        let results = run_script(version, &egress, &["http://*:*"], &[&request]).await;
         assert_eq!(results, ["destination-IP-prohibited"], "WASI {version}");
         assert_eq!(events.denials(), ["http.dial deny.cname"], "WASI {version}");
     }
@@ -121,7 +121,7 @@ async fn a_request_grants_nothing_to_sockets() {
     let allowed = format!("*://host.example:{port}");
     for version in VERSIONS {
         let (egress, _) = default_egress();
-        let results = play(version, &egress, &[&allowed], &script).await;
+        let results = run_script(version, &egress, &[&allowed], &script).await;
         assert_eq!(
             results,
             ["200", "access-denied", "127.0.0.1", "ok"],
@@ -153,7 +153,7 @@ async fn nothing_in_a_request_leads_it_elsewhere() {
     for version in VERSIONS {
         let (egress, _) = default_egress();
         let statements: Vec<&str> = rows.iter().map(|(statement, _)| statement.as_str()).collect();
-        let results = play(version, &egress, &[&format!("http://{at}")], &statements).await;
+        let results = run_script(version, &egress, &[&format!("http://{at}")], &statements).await;
         for ((statement, expected), result) in rows.iter().zip(&results) {
             assert_eq!(result, expected, "{statement} on WASI {version}");
         }
@@ -174,7 +174,7 @@ async fn connections_are_used_again_and_bodies_pass_whole() {
     for version in VERSIONS {
         let (egress, _) = default_egress();
         let before = at.accepted();
-        let results = play(version, &egress, &[&format!("http://{address}")], &script).await;
+        let results = run_script(version, &egress, &[&format!("http://{address}")], &script).await;
         assert_eq!(
             results,
             ["200 x20", "200 3000000 bytes", "200 3000000 bytes", "200"],
@@ -197,10 +197,10 @@ async fn a_pooled_connection_is_judged_again() {
         let (egress, events) = default_egress();
         let gate = gate(&egress, &["http://host.example:*"]);
         let request = format!("http GET http://host.example:{}/", at.port());
-        assert_eq!(play_through(version, &gate, &[&request]).await, ["200"]);
+        assert_eq!(run_script_through(version, &gate, &[&request]).await, ["200"]);
 
         egress.replace_operator(denying(&["*://127.0.0.1:*"]));
-        let results = play_through(version, &gate, &[&request]).await;
+        let results = run_script_through(version, &gate, &[&request]).await;
         assert_eq!(results, ["destination-IP-prohibited"], "WASI {version}");
         assert_eq!(
             events.denials(),
@@ -222,7 +222,7 @@ async fn a_request_takes_the_place_of_an_idle_connection_and_waits_for_others() 
             "tcp.create ipv4".to_owned(),
         ];
         let script: Vec<&str> = script.iter().map(String::as_str).collect();
-        let results = play(version, &egress, &["*://127.0.0.1:*"], &script).await;
+        let results = run_script(version, &egress, &["*://127.0.0.1:*"], &script).await;
         assert_eq!(results[..2], ["200", "200"], "WASI {version}");
         assert_ne!(results[2], "ok", "a socket does not wait, on WASI {version}");
     }
@@ -239,7 +239,7 @@ async fn a_request_takes_the_place_of_another_components_idle_connection() {
         for (component, gate) in [&gates[0], &gates[1], &gates[0]] {
             let start = Instant::now();
             assert_eq!(
-                play_through(version, gate, &[&request]).await,
+                run_script_through(version, gate, &[&request]).await,
                 ["200"],
                 "{component}"
             );
@@ -263,12 +263,12 @@ async fn https_speaks_http_2_to_whom_the_profile_trusts_and_to_nobody_else() {
         let (egress, _) = default_egress();
         let untrusted = gate(&egress, &["https://*:*"]);
         assert_eq!(
-            play_through(version, &untrusted, &[&request]).await,
+            run_script_through(version, &untrusted, &[&request]).await,
             ["TLS-certificate-error"]
         );
 
         let trusted = untrusted.with_tls(vec![trusting(&server)]);
-        let results = play_through(version, &trusted, &[&request, &request, &by_address]).await;
+        let results = run_script_through(version, &trusted, &[&request, &request, &by_address]).await;
         assert_eq!(
             results,
             [&answer, &answer, "TLS-certificate-error"],
@@ -307,7 +307,11 @@ async fn a_new_deny_list_closes_what_an_instance_that_is_gone_left_in_the_pool()
             let (egress, _) = default_egress();
             let gate = gate(&egress, &["http://*:*", "https://*:*"]).with_tls(vec![trusting(&https)]);
             let request = format!("http GET {scheme}://host.example:{port}/");
-            assert_eq!(play_through(version, &gate, &[&request]).await, ["200"], "{what}");
+            assert_eq!(
+                run_script_through(version, &gate, &[&request]).await,
+                ["200"],
+                "{what}"
+            );
             assert_eq!(open(), 1, "the pool keeps it: {what}");
 
             egress.replace_operator(denying(&["*://other.example:*"]));
@@ -347,20 +351,20 @@ async fn a_connection_with_an_answer_under_way_is_counted_and_closed_by_a_new_de
             let gate = gate(&egress, &["http://*:*", "https://*:*"]).with_tls(vec![trusting(&https)]);
             let request = format!("http.length GET {scheme}://host.example:{port}/begun");
             let begin = async |connections| {
-                let player = Player::start(version, &gate, &[&request]);
-                // The first player has to be compiled.
+                let script_guest = ScriptGuest::start(version, &gate, &[&request]);
+                // The first script guest has to be compiled.
                 until(open, connections, Duration::from_secs(60), &what).await;
                 // Until the answer has begun, too.
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                player
+                script_guest
             };
-            let players = [begin(1).await, begin(connections).await];
+            let script_guests = [begin(1).await, begin(connections).await];
             assert_eq!(egress.metrics().connections as usize, connections, "{what}");
 
             egress.replace_operator(denying(&["*://host.example:*"]));
             until(open, 0, Duration::from_secs(1), &what).await;
-            for mut player in players {
-                let result = player.next().await.unwrap();
+            for mut script_guest in script_guests {
+                let result = script_guest.next().await.unwrap();
                 assert!(!result.starts_with("200"), "{result}: {what}");
             }
             assert_eq!(egress.metrics().connections, 0, "{what}");
@@ -378,11 +382,11 @@ async fn a_request_for_which_there_is_no_room_leaves_the_pool_as_it_is() {
         async move {
             let (egress, _) = egress(|operator| operator.quotas.sockets_per_instance = 1);
             let gate = gate(&egress, &["*://*:*"]).with_tls(vec![trusting(server)]);
-            assert_eq!(play_through(version, &gate, &[request]).await, ["200"]);
+            assert_eq!(run_script_through(version, &gate, &[request]).await, ["200"]);
             let full = ["tcp.create ipv4 as one", request];
-            let results = play_through(version, &gate, &full).await;
+            let results = run_script_through(version, &gate, &full).await;
             assert_eq!(results, ["ok", "connection-limit-reached"], "WASI {version}");
-            assert_eq!(play_through(version, &gate, &[request]).await, ["200"]);
+            assert_eq!(run_script_through(version, &gate, &[request]).await, ["200"]);
         }
     });
     futures::future::join_all(rows).await;
@@ -414,7 +418,7 @@ async fn requests_inside_the_app_need_an_entry_and_never_reach_the_network() {
     ];
     for version in VERSIONS {
         let (egress, _) = default_egress();
-        let refused = play(version, &egress, &["http://api.example"], &script).await;
+        let refused = run_script(version, &egress, &["http://api.example"], &script).await;
         assert_eq!(
             refused,
             ["HTTP-request-denied", "HTTP-request-denied", "access-denied"],
@@ -428,7 +432,7 @@ async fn requests_inside_the_app_need_an_entry_and_never_reach_the_network() {
         let app = Arc::new(App::default());
         gate.set_internal(app.clone());
         assert_eq!(
-            play_through(version, &gate, &script).await,
+            run_script_through(version, &gate, &script).await,
             ["200", "200", "access-denied"],
             "WASI {version}"
         );

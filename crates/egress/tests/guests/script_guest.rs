@@ -1,4 +1,4 @@
-//! Runs the script player behind a gate, as an embedder would.
+//! Runs the script guest behind a gate, as an embedder would.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// A version of WASI, with the player that was built for it.
+/// A version of WASI, with the script guest that was built for it.
 #[derive(Clone, Copy)]
 pub(crate) struct Version {
     name: &'static str,
@@ -25,11 +25,11 @@ pub(crate) struct Version {
 
 pub(crate) const P2: Version = Version {
     name: "0.2",
-    component: || &PLAYER,
+    component: || &SCRIPT_GUEST,
 };
 pub(crate) const P3: Version = Version {
     name: "0.3",
-    component: || &PLAYER_P3,
+    component: || &SCRIPT_GUEST_P3,
 };
 pub(crate) const VERSIONS: [Version; 2] = [P2, P3];
 
@@ -38,8 +38,8 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     config.wasm_component_model_async(true);
     Engine::new(&config).unwrap()
 });
-static PLAYER: LazyLock<Component> = LazyLock::new(|| load("player.wasm"));
-static PLAYER_P3: LazyLock<Component> = LazyLock::new(|| load("player-p3.wasm"));
+static SCRIPT_GUEST: LazyLock<Component> = LazyLock::new(|| load("script-guest.wasm"));
+static SCRIPT_GUEST_P3: LazyLock<Component> = LazyLock::new(|| load("script-guest-p3.wasm"));
 
 fn load(file: &str) -> Component {
     let path = format!("{}/../../guests/wasm/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -88,18 +88,18 @@ impl GateView for State {
 }
 
 /// The result of every statement, behind a gate of its own.
-pub(crate) async fn play(
+pub(crate) async fn run_script(
     version: Version,
     egress: &Egress,
     allowed: &[&str],
     statements: &[&str],
 ) -> Vec<String> {
-    play_through(version, &gate(egress, allowed), statements).await
+    run_script_through(version, &gate(egress, allowed), statements).await
 }
 
 /// The result of every statement, as a new instance behind `gate`.
-pub(crate) async fn play_through(version: Version, gate: &Gate, statements: &[&str]) -> Vec<String> {
-    Player::start(version, gate, statements).rest().await
+pub(crate) async fn run_script_through(version: Version, gate: &Gate, statements: &[&str]) -> Vec<String> {
+    ScriptGuest::start(version, gate, statements).rest().await
 }
 
 /// The gate of a component that may reach `allowed`.
@@ -108,24 +108,26 @@ pub(crate) fn gate(egress: &Egress, allowed: &[&str]) -> Gate {
         .iter()
         .map(|text| Entry::parse(text, Location::Code).unwrap())
         .collect();
-    egress.gate("player", Arc::new(AllowList::compile(entries)))
+    egress.gate("script-guest", Arc::new(AllowList::compile(entries)))
 }
 
 /// The same with a linker that has no gate, and a context that was left as it is by default.
-pub(crate) async fn play_without_gate(version: Version, statements: &[&str]) -> Vec<String> {
+pub(crate) async fn run_script_without_gate(version: Version, statements: &[&str]) -> Vec<String> {
     let egress = Egress::builder().build().unwrap();
-    let gate = egress.gate("player", Arc::default()).open();
-    Player::run(version, linker(false), gate, statements).rest().await
+    let gate = egress.gate("script-guest", Arc::default()).open();
+    ScriptGuest::run(version, linker(false), gate, statements)
+        .rest()
+        .await
 }
 
-/// A player at work.
-pub(crate) struct Player {
+/// A script guest at work.
+pub(crate) struct ScriptGuest {
     output: mpsc::UnboundedReceiver<Vec<u8>>,
     read: String,
     task: tokio::task::JoinHandle<wasmtime::Result<()>>,
 }
 
-impl Player {
+impl ScriptGuest {
     pub(crate) fn start(version: Version, gate: &Gate, statements: &[&str]) -> Self {
         Self::run(version, linker(true), gate.open(), statements)
     }
@@ -135,7 +137,7 @@ impl Player {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(Output(written))
             .inherit_stderr()
-            .arg("player")
+            .arg("script-guest")
             .args(statements);
         let state = State {
             wasi: wasi.build(),
@@ -233,13 +235,13 @@ async fn run(version: Version, linker: Linker<State>, state: State) -> wasmtime:
             .wasi_cli_run()
             .call_run(&mut store)
             .await?
-            .map_err(|()| wasmtime::Error::msg("the player failed"))
+            .map_err(|()| wasmtime::Error::msg("the script guest failed"))
     } else {
         let command =
             wasmtime_wasi::p3::bindings::Command::instantiate_async(&mut store, component, &linker).await?;
         let ended = store
             .run_concurrent(async move |store| command.wasi_cli_run().call_run(store).await)
             .await??;
-        ended.map_err(|()| wasmtime::Error::msg("the player failed"))
+        ended.map_err(|()| wasmtime::Error::msg("the script guest failed"))
     }
 }

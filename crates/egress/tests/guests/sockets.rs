@@ -9,11 +9,11 @@ use outport_policy::PortSet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::player::{self, P2, P3, Player, VERSIONS, gate, play};
+use crate::script_guest::{self, P2, P3, ScriptGuest, VERSIONS, gate, run_script};
 use crate::servers::{closed_port, tcp_echo, udp_echo};
 use crate::world::{Events, default_egress, denying, egress, lifted_egress};
 
-/// Plays the same script on both versions, each behind a gate of its own, and compares with what is expected.
+/// Runs the same script on both versions, each behind a gate of its own, and compares with what is expected.
 async fn expect_on_both(
     egress: impl Fn() -> (Egress, Arc<Events>),
     allowed: &[&str],
@@ -23,7 +23,7 @@ async fn expect_on_both(
     for version in VERSIONS {
         let (egress, events) = egress();
         let statements: Vec<&str> = script.iter().map(|(statement, _)| *statement).collect();
-        let results = play(version, &egress, allowed, &statements).await;
+        let results = run_script(version, &egress, allowed, &statements).await;
         for ((statement, expected), result) in script.iter().zip(&results) {
             assert_eq!(result, expected, "{statement} on WASI {version}");
         }
@@ -100,7 +100,7 @@ async fn a_guest_cannot_listen_or_choose_a_local_address() {
     for (version, expected) in [(P2, "invalid-state"), (P3, "access-denied")] {
         let (egress, _) = lifted_egress();
         assert_eq!(
-            play(version, &egress, &["*://*:*"], &["tcp.listen ipv4"]).await,
+            run_script(version, &egress, &["*://*:*"], &["tcp.listen ipv4"]).await,
             [expected]
         );
     }
@@ -203,7 +203,7 @@ async fn lookups_in_flight_are_bounded_and_one_that_is_given_up_counts_no_more()
             "drop a",
             "dns.lookup gone.example",
         ];
-        let results = play(version, &egress, &["*://*.example:1"], &script).await;
+        let results = run_script(version, &egress, &["*://*.example:1"], &script).await;
         let expected = ["started", "started", "ok", code, "ok", "name-unresolvable"];
         assert_eq!(results, expected, "WASI {version}");
         assert_eq!(events.denials(), ["dns.lookup quota.lookups"], "WASI {version}");
@@ -254,9 +254,9 @@ async fn a_connect_alone_makes_no_peer() {
         let (egress, events) = lifted_egress();
         let (connect, local) = (format!("udp.connect {address} as c"), "local c");
         let gate = gate(&egress, &[&format!("udp://{address}")]);
-        let mut player = Player::start(version, &gate, &[&connect, local, "udp.recv c 400"]);
-        assert_eq!(player.next().await.as_deref(), Some("ok"));
-        let port = player
+        let mut script_guest = ScriptGuest::start(version, &gate, &[&connect, local, "udp.recv c 400"]);
+        assert_eq!(script_guest.next().await.as_deref(), Some("ok"));
+        let port = script_guest
             .next()
             .await
             .unwrap()
@@ -268,7 +268,11 @@ async fn a_connect_alone_makes_no_peer() {
         peer.send_to(b"unasked", (Ipv4Addr::LOCALHOST, port))
             .await
             .unwrap();
-        assert_eq!(player.next().await.as_deref(), Some("timeout"), "WASI {version}");
+        assert_eq!(
+            script_guest.next().await.as_deref(),
+            Some("timeout"),
+            "WASI {version}"
+        );
         assert_eq!(
             events.denials(),
             ["udp.receive hard.unsolicited"],
@@ -293,13 +297,17 @@ async fn a_new_deny_list_closes_what_it_forbids_and_nothing_else() {
             "tcp.recv k",
         ];
         let gate = gate(&egress, &["*://127.0.0.1:*"]);
-        let mut player = Player::start(version, &gate, &script);
+        let mut script_guest = ScriptGuest::start(version, &gate, &script);
         for _ in 0..2 {
-            assert_eq!(player.next().await.as_deref(), Some("ok"), "WASI {version}");
+            assert_eq!(script_guest.next().await.as_deref(), Some("ok"), "WASI {version}");
         }
         egress.replace_operator(denying(&[&format!("*://127.0.0.1:{}", closed.port())]));
         for expected in ["eof", "ok", "still here"] {
-            assert_eq!(player.next().await.as_deref(), Some(expected), "WASI {version}");
+            assert_eq!(
+                script_guest.next().await.as_deref(),
+                Some(expected),
+                "WASI {version}"
+            );
         }
     }
 }
@@ -315,7 +323,7 @@ async fn sockets_beyond_the_quota_are_refused_with_the_code_of_their_version() {
             "tcp.create ipv4 as t",
             "tcp.create ipv4",
         ];
-        let results = play(version, &egress, &["*://*:*"], &script).await;
+        let results = run_script(version, &egress, &["*://*:*"], &script).await;
         assert_eq!(
             results,
             [&format!("ok x3, {code} x2"), "ok", "ok", code],
@@ -364,8 +372,11 @@ async fn a_linker_without_the_gate_reaches_nothing() {
     let server = tcp_echo().await;
     let connect = format!("tcp.connect {server}");
     for version in VERSIONS {
-        let results =
-            player::play_without_gate(version, &[&connect, "udp.create ipv4", "dns.lookup 127.0.0.1"]).await;
+        let results = script_guest::run_script_without_gate(
+            version,
+            &[&connect, "udp.create ipv4", "dns.lookup 127.0.0.1"],
+        )
+        .await;
         assert_eq!(
             results,
             ["access-denied", "access-denied", "permanent-resolver-failure"],
@@ -400,7 +411,7 @@ async fn what_an_open_connection_carries_is_not_touched() {
             "tcp.shutdown c send",
             "tcp.recv c",
         ];
-        let results = play(version, &egress, &[&format!("*://{address}")], &script).await;
+        let results = run_script(version, &egress, &[&format!("*://{address}")], &script).await;
         assert_eq!(
             results.last().map(String::as_str),
             Some("1000000 bytes"),

@@ -9,9 +9,9 @@ use wasip2::sockets::ip_name_lookup::{ResolveAddressStream, resolve_addresses};
 use crate::{address, code, wait};
 
 /// A look-up under way.
-pub struct LookUp(ResolveAddressStream);
+pub struct Lookup(ResolveAddressStream);
 
-impl LookUp {
+impl Lookup {
     pub(crate) fn start(name: &str) -> Result<Self, Code> {
         resolve_addresses(&instance_network(), name)
             .map(Self)
@@ -19,7 +19,7 @@ impl LookUp {
     }
 }
 
-impl script::LookUp for LookUp {
+impl script::Lookup for Lookup {
     async fn next(&mut self) -> Result<Option<IpAddr>, Code> {
         let next = wait(&self.0.subscribe(), || self.0.resolve_next_address())?;
         Ok(next.map(address::ip))

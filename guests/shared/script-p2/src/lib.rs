@@ -1,4 +1,4 @@
-//! The script player's world on WASI 0.2.
+//! The script guest's world on WASI 0.2.
 //!
 //! WASI 0.2 waits by polling: an operation that is not done answers `would-block`, and a pollable says when to
 //! ask again. [`wait`] is that loop. So every function here blocks the guest, its future is ready at once, and
@@ -39,7 +39,7 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
 impl World for P2 {
     type Tcp = tcp::Socket;
     type Udp = udp::Socket;
-    type LookUp = dns::LookUp;
+    type Lookup = dns::Lookup;
 
     fn create_tcp(&self, family: Family) -> Result<tcp::Socket, Code> {
         tcp::Socket::create(family)
@@ -49,8 +49,8 @@ impl World for P2 {
         udp::Socket::create(family)
     }
 
-    async fn start_look_up(&self, name: &str) -> Result<dns::LookUp, Code> {
-        dns::LookUp::start(name)
+    async fn start_lookup(&self, name: &str) -> Result<dns::Lookup, Code> {
+        dns::Lookup::start(name)
     }
 
     async fn fetch(&self, request: &HttpRequest) -> Result<HttpAnswer, Code> {

@@ -14,19 +14,19 @@ use crate::address;
 type Answer = Result<Vec<IpAddress>, ErrorCode>;
 
 /// A look-up under way, or the addresses of its answer that were not asked for yet.
-pub enum LookUp {
+pub enum Lookup {
     /// The host has been asked.
-    Asked(Pin<Box<dyn Future<Output = Answer>>>),
+    Pending(Pin<Box<dyn Future<Output = Answer>>>),
     /// The host has answered.
     Answered(vec::IntoIter<IpAddress>),
 }
 
-impl LookUp {
+impl Lookup {
     /// Asks the host. A future does nothing until it is polled, so this polls it once.
     pub(crate) async fn start(name: &str) -> Result<Self, Code> {
-        let mut asked: Pin<Box<dyn Future<Output = Answer>>> = Box::pin(resolve_addresses(name.to_owned()));
-        match poll_immediate(&mut asked).await {
-            None => Ok(Self::Asked(asked)),
+        let mut pending: Pin<Box<dyn Future<Output = Answer>>> = Box::pin(resolve_addresses(name.to_owned()));
+        match poll_immediate(&mut pending).await {
+            None => Ok(Self::Pending(pending)),
             Some(answer) => Self::answered(answer),
         }
     }
@@ -37,16 +37,16 @@ impl LookUp {
     }
 }
 
-impl script::LookUp for LookUp {
+impl script::Lookup for Lookup {
     async fn next(&mut self) -> Result<Option<IpAddr>, Code> {
-        if let Self::Asked(answer) = self {
+        if let Self::Pending(answer) = self {
             let answer = answer.await;
             *self = Self::Answered(Vec::new().into_iter());
             *self = Self::answered(answer)?;
         }
         match self {
             Self::Answered(addresses) => Ok(addresses.next().map(address::ip)),
-            Self::Asked(_) => unreachable!("the answer has just been awaited"),
+            Self::Pending(_) => unreachable!("the answer has just been awaited"),
         }
     }
 }

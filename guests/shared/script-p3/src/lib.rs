@@ -1,4 +1,4 @@
-//! The script player's world on WASI 0.3.
+//! The script guest's world on WASI 0.3.
 //!
 //! Operations of WASI 0.3 are asynchronous functions, and bytes travel in streams whose other end is the host.
 //! Giving an operation up, because its time is over, means dropping its future: that cancels it.
@@ -25,7 +25,7 @@ pub struct P3;
 impl World for P3 {
     type Tcp = tcp::Socket;
     type Udp = udp::Socket;
-    type LookUp = dns::LookUp;
+    type Lookup = dns::Lookup;
 
     fn create_tcp(&self, family: Family) -> Result<tcp::Socket, Code> {
         tcp::Socket::create(family)
@@ -35,8 +35,8 @@ impl World for P3 {
         udp::Socket::create(family)
     }
 
-    async fn start_look_up(&self, name: &str) -> Result<dns::LookUp, Code> {
-        dns::LookUp::start(name).await
+    async fn start_lookup(&self, name: &str) -> Result<dns::Lookup, Code> {
+        dns::Lookup::start(name).await
     }
 
     async fn fetch(&self, request: &HttpRequest) -> Result<HttpAnswer, Code> {

@@ -17,13 +17,13 @@ use crate::world::{Direction, Family, HttpRequest};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Creates a TCP socket and does nothing with it.
-    TcpCreate(Family, Place),
+    TcpCreate(Family, SocketRef),
     /// Binds a TCP socket.
-    TcpBind(SocketAddr, Place),
+    TcpBind(SocketAddr, SocketRef),
     /// Connects a TCP socket.
-    TcpConnect(SocketAddr, Place),
-    /// Listens on a TCP socket; one of the family given if the place names none.
-    TcpListen(Family, Place),
+    TcpConnect(SocketAddr, SocketRef),
+    /// Listens on a TCP socket; one of the family given if it names none.
+    TcpListen(Family, SocketRef),
     /// Accepts a connection from the first name and keeps it as the second.
     TcpAccept(String, Option<String>),
     /// Sends bytes.
@@ -43,11 +43,11 @@ pub enum Action {
     /// The address that a TCP socket is connected to.
     Remote(String),
     /// Creates a UDP socket and does nothing with it.
-    UdpCreate(Family, Place),
+    UdpCreate(Family, SocketRef),
     /// Binds a UDP socket.
-    UdpBind(SocketAddr, Place),
+    UdpBind(SocketAddr, SocketRef),
     /// Connects a UDP socket.
-    UdpConnect(SocketAddr, Place),
+    UdpConnect(SocketAddr, SocketRef),
     /// Sends a datagram, to the connected peer if there is no address.
     UdpSend(String, Option<SocketAddr>, Vec<u8>),
     /// The datagrams that come first.
@@ -57,13 +57,13 @@ pub enum Action {
     /// Sends a datagram of 64 bytes to the connected peer and waits for one, so many times.
     UdpPing(String, usize),
     /// Looks a name up and waits for all addresses.
-    LookUp(String),
+    Lookup(String),
     /// Starts to look the first name up, and keeps the look-up as the second.
-    LookUpStart(String, String),
+    LookupStart(String, String),
     /// The next address of a look-up.
-    LookUpNext(String),
+    LookupNext(String),
     /// All addresses that a look-up has left.
-    LookUpRead(String),
+    LookupRead(String),
     /// Drops a socket or look-up.
     Drop(String),
     /// Sends an HTTP request.
@@ -98,7 +98,7 @@ pub enum Action {
 
 /// Where the socket of a statement comes from and goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum SocketRef {
     /// A fresh one, kept by that name if the statement succeeds, else dropped.
     Fresh(Option<String>),
     /// One that an earlier statement kept.
@@ -151,7 +151,7 @@ fn prefixed(text: &str) -> Option<Action> {
     }
 }
 
-/// `N STATEMENT` as N actions, with the number of each in the place of `{}`.
+/// `N STATEMENT` as N actions, with the number of each in place of `{}`.
 fn iterations(text: &str) -> Option<Vec<Action>> {
     let (count, statement) = text.trim_start().split_once(char::is_whitespace)?;
     let count: usize = count.parse().ok().filter(|count| *count > 0)?;
@@ -163,15 +163,15 @@ fn iterations(text: &str) -> Option<Vec<Action>> {
 fn parse(text: &str) -> Option<Action> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let action = match words.as_slice() {
-        ["tcp.create", family, to @ ..] => Action::TcpCreate(parse_family(family)?, parse_place(to)?),
-        ["tcp.bind", local, to @ ..] => Action::TcpBind(local.parse().ok()?, parse_place(to)?),
-        ["tcp.connect", remote, to @ ..] => Action::TcpConnect(remote.parse().ok()?, parse_place(to)?),
-        ["tcp.listen", "on", name] => Action::TcpListen(Family::Ipv4, Place::Kept(name.to_string())),
-        ["tcp.listen", family, to @ ..] => Action::TcpListen(parse_family(family)?, parse_place(to)?),
+        ["tcp.create", family, to @ ..] => Action::TcpCreate(parse_family(family)?, parse_socket_ref(to)?),
+        ["tcp.bind", local, to @ ..] => Action::TcpBind(local.parse().ok()?, parse_socket_ref(to)?),
+        ["tcp.connect", remote, to @ ..] => Action::TcpConnect(remote.parse().ok()?, parse_socket_ref(to)?),
+        ["tcp.listen", "on", name] => Action::TcpListen(Family::Ipv4, SocketRef::Kept(name.to_string())),
+        ["tcp.listen", family, to @ ..] => Action::TcpListen(parse_family(family)?, parse_socket_ref(to)?),
         ["tcp.accept", "on", from] => Action::TcpAccept(from.to_string(), None),
         ["tcp.accept", "on", from, "as", name] => Action::TcpAccept(from.to_string(), Some(name.to_string())),
         ["tcp.send", name, _, ..] => Action::TcpSend(name.to_string(), unescape(after(text, 2))),
-        ["tcp.recv", name] => Action::TcpReceive(name.to_string(), PATIENCE),
+        ["tcp.recv", name] => Action::TcpReceive(name.to_string(), RECEIVE_TIMEOUT),
         ["tcp.recv", name, ms] => Action::TcpReceive(name.to_string(), milliseconds(ms)?),
         ["tcp.shutdown", name, half] => Action::TcpShutdown(name.to_string(), parse_direction(half)?),
         ["tcp.ping", name, rounds] => {
@@ -179,9 +179,9 @@ fn parse(text: &str) -> Option<Action> {
         }
         ["tcp.upload", name, bytes] => Action::TcpUpload(name.to_string(), bytes.parse().ok()?),
         ["tcp.download", name] => Action::TcpDownload(name.to_string()),
-        ["udp.create", family, to @ ..] => Action::UdpCreate(parse_family(family)?, parse_place(to)?),
-        ["udp.bind", local, to @ ..] => Action::UdpBind(local.parse().ok()?, parse_place(to)?),
-        ["udp.connect", remote, to @ ..] => Action::UdpConnect(remote.parse().ok()?, parse_place(to)?),
+        ["udp.create", family, to @ ..] => Action::UdpCreate(parse_family(family)?, parse_socket_ref(to)?),
+        ["udp.bind", local, to @ ..] => Action::UdpBind(local.parse().ok()?, parse_socket_ref(to)?),
+        ["udp.connect", remote, to @ ..] => Action::UdpConnect(remote.parse().ok()?, parse_socket_ref(to)?),
         ["udp.send", name, _, ..] => Action::UdpSend(name.to_string(), None, unescape(after(text, 2))),
         ["udp.send-to", name, to, _, ..] => {
             Action::UdpSend(name.to_string(), Some(to.parse().ok()?), unescape(after(text, 3)))
@@ -191,10 +191,10 @@ fn parse(text: &str) -> Option<Action> {
             Action::UdpPing(name.to_string(), rounds.parse().ok().filter(|n| *n > 0)?)
         }
         ["udp.collect", name, ms] => Action::UdpCollect(name.to_string(), milliseconds(ms)?),
-        ["dns.lookup", name] => Action::LookUp(name.to_string()),
-        ["dns.start", name, "as", kept] => Action::LookUpStart(name.to_string(), kept.to_string()),
-        ["dns.next", name] => Action::LookUpNext(name.to_string()),
-        ["dns.read", name] => Action::LookUpRead(name.to_string()),
+        ["dns.lookup", name] => Action::Lookup(name.to_string()),
+        ["dns.start", name, "as", kept] => Action::LookupStart(name.to_string(), kept.to_string()),
+        ["dns.next", name] => Action::LookupNext(name.to_string()),
+        ["dns.read", name] => Action::LookupRead(name.to_string()),
         ["local", name] => Action::Local(name.to_string()),
         ["remote", name] => Action::Remote(name.to_string()),
         ["drop", name] => Action::Drop(name.to_string()),
@@ -232,7 +232,7 @@ fn parse(text: &str) -> Option<Action> {
 }
 
 /// How long a statement without a time of its own waits for a peer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What follows the first `words` words, verbatim.
 fn after(text: &str, words: usize) -> &str {
@@ -250,11 +250,11 @@ fn parse_family(word: &str) -> Option<Family> {
     }
 }
 
-fn parse_place(words: &[&str]) -> Option<Place> {
+fn parse_socket_ref(words: &[&str]) -> Option<SocketRef> {
     match words {
-        [] => Some(Place::Fresh(None)),
-        ["as", name] => Some(Place::Fresh(Some(name.to_string()))),
-        ["on", name] => Some(Place::Kept(name.to_string())),
+        [] => Some(SocketRef::Fresh(None)),
+        ["as", name] => Some(SocketRef::Fresh(Some(name.to_string()))),
+        ["on", name] => Some(SocketRef::Kept(name.to_string())),
         _ => None,
     }
 }
@@ -315,12 +315,15 @@ mod tests {
     fn sockets_are_fresh_kept_or_used_again() {
         let remote = "127.0.0.1:80".parse().expect("an address");
         let cases = [
-            ("tcp.connect 127.0.0.1:80", Place::Fresh(None)),
-            ("tcp.connect  127.0.0.1:80 as c1", Place::Fresh(Some("c1".into()))),
-            ("tcp.connect 127.0.0.1:80 on s", Place::Kept("s".into())),
+            ("tcp.connect 127.0.0.1:80", SocketRef::Fresh(None)),
+            (
+                "tcp.connect  127.0.0.1:80 as c1",
+                SocketRef::Fresh(Some("c1".into())),
+            ),
+            ("tcp.connect 127.0.0.1:80 on s", SocketRef::Kept("s".into())),
         ];
-        for (text, place) in cases {
-            assert_eq!(action(text), Action::TcpConnect(remote, place), "{text}");
+        for (text, which) in cases {
+            assert_eq!(action(text), Action::TcpConnect(remote, which), "{text}");
         }
     }
 
@@ -343,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_repeated_statement_is_numbered() {
-        let keep = |name: &str| Action::TcpCreate(Family::Ipv4, Place::Fresh(Some(name.into())));
+        let keep = |name: &str| Action::TcpCreate(Family::Ipv4, SocketRef::Fresh(Some(name.into())));
         assert_eq!(
             action("repeat 2 tcp.create ipv4 as s{}"),
             Action::Repeat(vec![keep("s1"), keep("s2")])

@@ -5,18 +5,18 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::action::{Action, Place, Show};
+use crate::action::{Action, Show, SocketRef};
 use crate::text::escape;
 use crate::world::{
-    Code, Datagram, Family, HttpAnswer, HttpRequest, LookUp, Received, TcpSocket, UdpSocket, World,
+    Code, Datagram, Family, HttpAnswer, HttpRequest, Lookup, Received, TcpSocket, UdpSocket, World,
 };
 
 /// Performs actions, one after the other, and keeps sockets and look-ups by name between them.
-pub struct Player<W: World> {
+pub struct Interpreter<W: World> {
     pub(crate) world: W,
     tcp: HashMap<String, W::Tcp>,
     udp: HashMap<String, W::Udp>,
-    look_ups: HashMap<String, W::LookUp>,
+    lookups: HashMap<String, W::Lookup>,
     allocations: Vec<Vec<u8>>,
 }
 
@@ -26,14 +26,14 @@ pub(crate) const CHUNK: usize = 64 * 1024;
 /// The result of a statement as text: what it got, or the code or remark that it got instead.
 pub(crate) type Outcome = Result<String, String>;
 
-impl<W: World> Player<W> {
-    /// A player that has nothing yet.
+impl<W: World> Interpreter<W> {
+    /// An interpreter that has nothing yet.
     pub fn new(world: W) -> Self {
         Self {
             world,
             tcp: HashMap::new(),
             udp: HashMap::new(),
-            look_ups: HashMap::new(),
+            lookups: HashMap::new(),
             allocations: Vec::new(),
         }
     }
@@ -45,28 +45,28 @@ impl<W: World> Player<W> {
 
     async fn outcome(&mut self, action: &Action) -> Outcome {
         match action {
-            Action::TcpCreate(family, place) => {
-                let socket = self.take_tcp(*family, place)?;
-                self.put_tcp(socket, place, Ok(()))
+            Action::TcpCreate(family, which) => {
+                let socket = self.take_tcp(*family, which)?;
+                self.put_tcp(socket, which, Ok(()))
             }
-            Action::TcpBind(local, place) => {
-                let mut socket = self.take_tcp(Family::of(*local), place)?;
+            Action::TcpBind(local, which) => {
+                let mut socket = self.take_tcp(Family::of(*local), which)?;
                 let result = socket.bind(*local).await;
-                self.put_tcp(socket, place, result)
+                self.put_tcp(socket, which, result)
             }
-            Action::TcpConnect(remote, place) => {
-                let mut socket = self.take_tcp(Family::of(*remote), place)?;
+            Action::TcpConnect(remote, which) => {
+                let mut socket = self.take_tcp(Family::of(*remote), which)?;
                 let result = socket.connect(*remote).await;
-                self.put_tcp(socket, place, result)
+                self.put_tcp(socket, which, result)
             }
-            Action::TcpListen(family, place) => {
-                let mut socket = self.take_tcp(*family, place)?;
+            Action::TcpListen(family, which) => {
+                let mut socket = self.take_tcp(*family, which)?;
                 let result = socket.listen().await;
-                self.put_tcp(socket, place, result)
+                self.put_tcp(socket, which, result)
             }
             Action::TcpAccept(listener, name) => {
                 let accepted = self.tcp(listener)?.accept().await.map_err(text)?;
-                self.put_tcp(accepted, &Place::Fresh(name.clone()), Ok(()))
+                self.put_tcp(accepted, &SocketRef::Fresh(name.clone()), Ok(()))
             }
             Action::TcpSend(name, bytes) => done(self.tcp(name)?.send(bytes).await),
             Action::TcpReceive(name, within) => self.receive(name, *within).await,
@@ -75,20 +75,20 @@ impl<W: World> Player<W> {
             Action::TcpUpload(name, bytes) => self.upload(name, *bytes).await,
             Action::TcpDownload(name) => self.download(name).await,
             Action::Local(name) => self.local(name),
-            Action::Remote(name) => told(self.tcp(name)?.remote()),
-            Action::UdpCreate(family, place) => {
-                let socket = self.take_udp(*family, place)?;
-                self.put_udp(socket, place, Ok(()))
+            Action::Remote(name) => address_text(self.tcp(name)?.remote()),
+            Action::UdpCreate(family, which) => {
+                let socket = self.take_udp(*family, which)?;
+                self.put_udp(socket, which, Ok(()))
             }
-            Action::UdpBind(local, place) => {
-                let mut socket = self.take_udp(Family::of(*local), place)?;
+            Action::UdpBind(local, which) => {
+                let mut socket = self.take_udp(Family::of(*local), which)?;
                 let result = socket.bind(*local).await;
-                self.put_udp(socket, place, result)
+                self.put_udp(socket, which, result)
             }
-            Action::UdpConnect(remote, place) => {
-                let mut socket = self.take_udp(Family::of(*remote), place)?;
+            Action::UdpConnect(remote, which) => {
+                let mut socket = self.take_udp(Family::of(*remote), which)?;
                 let result = socket.connect(*remote).await;
-                self.put_udp(socket, place, result)
+                self.put_udp(socket, which, result)
             }
             Action::UdpSend(name, to, data) => done(self.udp(name)?.send(data, *to).await),
             Action::UdpReceive(name, within) => {
@@ -96,20 +96,20 @@ impl<W: World> Player<W> {
             }
             Action::UdpPing(name, rounds) => self.ping_by_datagrams(name, *rounds).await,
             Action::UdpCollect(name, time) => self.collect(name, *time).await,
-            Action::LookUp(name) => {
-                let mut look_up = self.world.start_look_up(name).await.map_err(text)?;
-                addresses(&mut look_up).await
+            Action::Lookup(name) => {
+                let mut lookup = self.world.start_lookup(name).await.map_err(text)?;
+                addresses(&mut lookup).await
             }
-            Action::LookUpStart(name, kept) => {
-                let look_up = self.world.start_look_up(name).await.map_err(text)?;
-                self.look_ups.insert(kept.clone(), look_up);
+            Action::LookupStart(name, kept) => {
+                let lookup = self.world.start_lookup(name).await.map_err(text)?;
+                self.lookups.insert(kept.clone(), lookup);
                 Ok("started".to_owned())
             }
-            Action::LookUpNext(name) => match self.look_up(name)?.next().await.map_err(text)? {
+            Action::LookupNext(name) => match self.lookup(name)?.next().await.map_err(text)? {
                 Some(address) => Ok(address.to_string()),
                 None => Ok("no more".to_owned()),
             },
-            Action::LookUpRead(name) => addresses(self.look_up(name)?).await,
+            Action::LookupRead(name) => addresses(self.lookup(name)?).await,
             Action::Drop(name) => self.drop(name),
             Action::Http(request, show) => self.http(request, *show).await,
             Action::FileRead(path) => {
@@ -140,29 +140,29 @@ impl<W: World> Player<W> {
         }
     }
 
-    fn take_tcp(&mut self, family: Family, place: &Place) -> Result<W::Tcp, String> {
-        match place {
-            Place::Fresh(_) => self.world.create_tcp(family).map_err(text),
-            Place::Kept(name) => self.tcp.remove(name).ok_or_else(|| nothing(name)),
+    fn take_tcp(&mut self, family: Family, which: &SocketRef) -> Result<W::Tcp, String> {
+        match which {
+            SocketRef::Fresh(_) => self.world.create_tcp(family).map_err(text),
+            SocketRef::Kept(name) => self.tcp.remove(name).ok_or_else(|| nothing(name)),
         }
     }
 
-    fn put_tcp(&mut self, socket: W::Tcp, place: &Place, result: Result<(), Code>) -> Outcome {
-        if let Some(name) = kept_as(place, &result) {
+    fn put_tcp(&mut self, socket: W::Tcp, which: &SocketRef, result: Result<(), Code>) -> Outcome {
+        if let Some(name) = kept_as(which, &result) {
             self.tcp.insert(name, socket);
         }
         done(result)
     }
 
-    fn take_udp(&mut self, family: Family, place: &Place) -> Result<W::Udp, String> {
-        match place {
-            Place::Fresh(_) => self.world.create_udp(family).map_err(text),
-            Place::Kept(name) => self.udp.remove(name).ok_or_else(|| nothing(name)),
+    fn take_udp(&mut self, family: Family, which: &SocketRef) -> Result<W::Udp, String> {
+        match which {
+            SocketRef::Fresh(_) => self.world.create_udp(family).map_err(text),
+            SocketRef::Kept(name) => self.udp.remove(name).ok_or_else(|| nothing(name)),
         }
     }
 
-    fn put_udp(&mut self, socket: W::Udp, place: &Place, result: Result<(), Code>) -> Outcome {
-        if let Some(name) = kept_as(place, &result) {
+    fn put_udp(&mut self, socket: W::Udp, which: &SocketRef, result: Result<(), Code>) -> Outcome {
+        if let Some(name) = kept_as(which, &result) {
             self.udp.insert(name, socket);
         }
         done(result)
@@ -176,22 +176,22 @@ impl<W: World> Player<W> {
         self.udp.get_mut(name).ok_or_else(|| nothing(name))
     }
 
-    fn look_up(&mut self, name: &str) -> Result<&mut W::LookUp, String> {
-        self.look_ups.get_mut(name).ok_or_else(|| nothing(name))
+    fn lookup(&mut self, name: &str) -> Result<&mut W::Lookup, String> {
+        self.lookups.get_mut(name).ok_or_else(|| nothing(name))
     }
 
     fn local(&self, name: &str) -> Outcome {
         let tcp = self.tcp.get(name).map(TcpSocket::local);
         tcp.or_else(|| self.udp.get(name).map(UdpSocket::local))
             .ok_or_else(|| nothing(name))
-            .and_then(told)
+            .and_then(address_text)
     }
 
     fn drop(&mut self, name: &str) -> Outcome {
         let dropped = [
             self.tcp.remove(name).is_some(),
             self.udp.remove(name).is_some(),
-            self.look_ups.remove(name).is_some(),
+            self.lookups.remove(name).is_some(),
         ];
         if dropped.contains(&true) {
             ok()
@@ -259,17 +259,17 @@ impl<W: World> Player<W> {
 }
 
 /// The name to keep a socket by: a fresh one only if its statement succeeded, an older one in any case.
-fn kept_as(place: &Place, result: &Result<(), Code>) -> Option<String> {
-    match place {
-        Place::Fresh(name) if result.is_ok() => name.clone(),
-        Place::Fresh(_) => None,
-        Place::Kept(name) => Some(name.clone()),
+fn kept_as(which: &SocketRef, result: &Result<(), Code>) -> Option<String> {
+    match which {
+        SocketRef::Fresh(name) if result.is_ok() => name.clone(),
+        SocketRef::Fresh(_) => None,
+        SocketRef::Kept(name) => Some(name.clone()),
     }
 }
 
-async fn addresses(look_up: &mut impl LookUp) -> Outcome {
+async fn addresses(lookup: &mut impl Lookup) -> Outcome {
     let mut addresses = Vec::new();
-    while let Some(address) = look_up.next().await.map_err(text)? {
+    while let Some(address) = lookup.next().await.map_err(text)? {
         addresses.push(address.to_string());
     }
     if addresses.is_empty() {
@@ -299,7 +299,7 @@ fn done(result: Result<(), Code>) -> Outcome {
     result.map_err(text).and_then(|()| ok())
 }
 
-fn told(result: Result<SocketAddr, Code>) -> Outcome {
+fn address_text(result: Result<SocketAddr, Code>) -> Outcome {
     result.map(|address| address.to_string()).map_err(text)
 }
 

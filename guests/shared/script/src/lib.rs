@@ -1,7 +1,7 @@
-//! The script player: socket statements in, one line of result for each out.
+//! The script guest: socket statements in, one line of result for each out.
 //!
 //! ```text
-//! arguments or request body --Script::parse--> Script --Player::perform--> "1 tcp.connect 127.0.0.1:80 => ok"
+//! arguments or request body --Script::parse--> Script --Interpreter::perform--> "1 tcp.connect 127.0.0.1:80 => ok"
 //!                                                            |
 //!                                                            v
 //!                                              World: WASI 0.2 or WASI 0.3
@@ -9,23 +9,23 @@
 //!
 //! A script is parsed as a whole before its first statement runs, so a mistake in it costs no time and does
 //! nothing. Statements run in order. A refusal is a result like any other and stops nothing: the script says
-//! what is tried, its reader judges what came out. The grammar is in `guests/player/README.md`.
+//! what is tried, its reader judges what came out. The grammar is in `guests/script-guest/README.md`.
 //!
 //! Nothing in this crate knows a WASI version. [`World`] is what a version has to offer, and the crates
 //! `script-p2` and `script-p3` offer it.
 
 mod action;
+mod interpreter;
 mod measure;
-mod player;
 mod request_target;
 mod script;
 mod text;
 mod world;
 
-pub use action::{Action, Mistake, Place, Show};
-pub use player::Player;
+pub use action::{Action, Mistake, Show, SocketRef};
+pub use interpreter::Interpreter;
 pub use request_target::RequestTarget;
 pub use script::{Script, Statement};
 pub use world::{
-    Code, Datagram, Direction, Family, HttpAnswer, HttpRequest, LookUp, Received, TcpSocket, UdpSocket, World,
+    Code, Datagram, Direction, Family, HttpAnswer, HttpRequest, Lookup, Received, TcpSocket, UdpSocket, World,
 };

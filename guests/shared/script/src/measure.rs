@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::action::{Action, PATIENCE};
-use crate::player::{CHUNK, Outcome, Player, text};
+use crate::action::{Action, RECEIVE_TIMEOUT};
+use crate::interpreter::{CHUNK, Interpreter, Outcome, text};
 use crate::world::{Received, TcpSocket, UdpSocket, World};
 
-impl<W: World> Player<W> {
+impl<W: World> Interpreter<W> {
     /// `ok in 123us`: the result and the time that it took.
     pub(crate) async fn timed(&mut self, action: &Action) -> String {
         let start = self.world.now();
@@ -68,7 +68,7 @@ impl<W: World> Player<W> {
             let start = self.world.now();
             let socket = self.udp(name)?;
             socket.send(&message, None).await.map_err(text)?;
-            if socket.receive(PATIENCE).await.map_err(text)?.is_empty() {
+            if socket.receive(RECEIVE_TIMEOUT).await.map_err(text)?.is_empty() {
                 return Err("timeout".to_owned());
             }
             times.add(self.world.now() - start);

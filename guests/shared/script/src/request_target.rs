@@ -1,4 +1,4 @@
-//! The target of an HTTP request, `/path?query`, as the players behind HTTP read it.
+//! The target of an HTTP request, `/path?query`, as the script guests behind HTTP read it.
 
 /// A path and a query.
 pub struct RequestTarget {

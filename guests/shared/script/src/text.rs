@@ -1,5 +1,5 @@
 //! Bytes as one line of text, and back: `\r`, `\n`, `\t`, `\\` and `\xNN` stand for bytes that a line cannot
-//! hold. What a peer sent is printed so that it cannot be taken for the player's own lines.
+//! hold. What a peer sent is printed so that it cannot be taken for the script guest's own lines.
 
 /// The bytes that `text` stands for. A backslash that begins no escape stands for itself.
 pub(crate) fn unescape(text: &str) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! What a version of WASI has to offer to the player.
+//! What a version of WASI has to offer to the interpreter.
 //!
 //! The functions are asynchronous, because those of WASI 0.3 are; an implementation for WASI 0.2 blocks inside
 //! them and is ready when first polled.
@@ -129,7 +129,7 @@ impl HttpAnswer {
     pub const KEPT: usize = 4096;
 }
 
-/// What a version of WASI has to offer to the player.
+/// What a version of WASI has to offer to the interpreter.
 #[expect(
     async_fn_in_trait,
     reason = "a guest has one thread, so nothing needs to be `Send`"
@@ -140,14 +140,14 @@ pub trait World {
     /// A UDP socket in any state.
     type Udp: UdpSocket;
     /// A look-up that was started.
-    type LookUp: LookUp;
+    type Lookup: Lookup;
 
     /// Creates a TCP socket.
     fn create_tcp(&self, family: Family) -> Result<Self::Tcp, Code>;
     /// Creates a UDP socket.
     fn create_udp(&self, family: Family) -> Result<Self::Udp, Code>;
     /// Starts a look-up and does not wait for its answer.
-    async fn start_look_up(&self, name: &str) -> Result<Self::LookUp, Code>;
+    async fn start_lookup(&self, name: &str) -> Result<Self::Lookup, Code>;
     /// Sends a request and reads the answer to its end.
     async fn fetch(&self, request: &HttpRequest) -> Result<HttpAnswer, Code>;
     /// The content of a file below the first directory that the guest was given.
@@ -215,7 +215,7 @@ pub trait UdpSocket {
     async_fn_in_trait,
     reason = "a guest has one thread, so nothing needs to be `Send`"
 )]
-pub trait LookUp {
+pub trait Lookup {
     /// Waits for the next address, and answers `None` after the last.
     async fn next(&mut self) -> Result<Option<IpAddr>, Code>;
 }

@@ -4,7 +4,7 @@
 //! they are in the open, for two reasons: the error codes stay those of WASI (`std::io::ErrorKind` has fewer),
 //! and the reader sees what the host is asked, step by step:
 //!
-//! 1. [`look_up`] asks `ip-name-lookup` for the addresses of a name;
+//! 1. [`lookup`] asks `ip-name-lookup` for the addresses of a name;
 //! 2. [`Connection::open`] creates a socket of the address's family, starts to connect, and waits;
 //! 3. a [`Connection`] is an [`io::Read`] and an [`io::Write`].
 
@@ -25,7 +25,7 @@ use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 /// # Errors
 ///
 /// The code of `resolve-addresses`: `access-denied` where the policy does not permit the name.
-pub fn look_up(name: &str) -> Result<Vec<IpAddr>, ErrorCode> {
+pub fn lookup(name: &str) -> Result<Vec<IpAddr>, ErrorCode> {
     let answers = resolve_addresses(&instance_network(), name)?;
     let ready = answers.subscribe();
     let mut addresses = Vec::new();
