@@ -187,7 +187,12 @@ impl InstanceQueue {
     pub(super) fn offer(&self, queued: Box<QueuedRequest>) -> Result<(), Box<QueuedRequest>> {
         let now = Instant::now();
         let mut state = self.state();
-        if state.closing.is_some_and(|closing| now >= closing) {
+        // Its clock may not have looked yet.
+        let overslept = state
+            .idle
+            .as_ref()
+            .is_some_and(|idle| now.saturating_duration_since(idle.since) >= self.idle);
+        if overslept || state.closing.is_some_and(|closing| now >= closing) {
             state.accepting = Accepting::Never;
         }
         if state.accepting != Accepting::Yes || state.running.len() + state.waiting.len() >= self.concurrency

@@ -43,12 +43,22 @@ impl Clients {
     }
 
     async fn queue(&self, requests: u32, concurrency: u32) -> (Arc<InstanceQueue>, InFlight) {
+        self.queue_with(requests, concurrency, Duration::from_secs(60))
+            .await
+    }
+
+    async fn queue_with(
+        &self,
+        requests: u32,
+        concurrency: u32,
+        idle_timeout: Duration,
+    ) -> (Arc<InstanceQueue>, InFlight) {
         let number = |number| NonZeroU32::new(number).expect("not none");
         let limits = GuestLimits {
             reuse: Reuse {
                 requests: number(requests),
                 concurrency: number(concurrency),
-                idle_timeout: Duration::from_secs(1),
+                idle_timeout,
             },
             ..GuestLimits::of_a_request()
         };
@@ -172,8 +182,23 @@ async fn an_idle_instance_holds_no_place_and_ends_in_time() {
             .look(now)
             .is_ok_and(|next| next.is_some_and(|next| next > now))
     );
-    assert_eq!(queue.look(now + Duration::from_secs(1)), Err(End::Idle));
+    assert_eq!(queue.look(now + Duration::from_secs(60)), Err(End::Idle));
     assert!(queue.offer(clients.queued().await.0).is_ok());
-    assert!(queue.look(now + Duration::from_secs(1)).is_ok(), "it is not idle");
-    assert_eq!(queue.look(now + Duration::from_secs(601)), Err(End::TooOld));
+    assert!(
+        queue.look(now + Duration::from_secs(60)).is_ok(),
+        "it is not idle"
+    );
+    assert_eq!(queue.look(now + Duration::from_secs(1201)), Err(End::TooOld));
+}
+
+#[tokio::test]
+async fn an_instance_that_was_idle_for_its_time_takes_no_more_even_before_its_clock_looks() {
+    let clients = Clients::new();
+    let (queue, first) = clients.queue_with(16, 16, Duration::from_millis(20)).await;
+    drop(first);
+    assert!(queue.stays(), "it is idle");
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(queue.offer(clients.queued().await.0).is_err());
+    assert!(queue.is_closed());
+    assert_eq!(queue.look(Instant::now()), Err(End::Idle));
 }
