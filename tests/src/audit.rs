@@ -17,8 +17,17 @@ impl AuditLine {
     ///
     /// If a line is not a JSON object, or lacks what every line has.
     pub fn read(log: &Path) -> Vec<Self> {
-        let lines = lines(log).into_iter();
+        Self::of_lines(lines(log))
+    }
+
+    /// Reads a log that is being written, without a last line that is not whole yet.
+    pub(crate) fn read_so_far(log: &Path) -> Vec<Self> {
+        Self::of_lines(lines_so_far(log))
+    }
+
+    fn of_lines(lines: Vec<Value>) -> Vec<Self> {
         lines
+            .into_iter()
             .filter(|line| {
                 ["outcome", "lost", "started"]
                     .iter()
@@ -72,12 +81,18 @@ pub fn lines(log: &Path) -> Vec<Value> {
     text.lines().map(parse).collect()
 }
 
-/// The outcomes in a log (RSN-6), in their order.
-pub fn outcomes(log: &Path) -> Vec<Value> {
-    lines(log)
-        .into_iter()
-        .filter(|line| line.get("outcome").is_some())
-        .collect()
+/// The whole lines of a log that is being written.
+pub(crate) fn lines_so_far(log: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _rest)| whole);
+    whole.lines().map(parse).collect()
+}
+
+/// The outcomes (RSN-6) among the lines of a log, in their order.
+pub(crate) fn outcomes(lines: Vec<Value>) -> Vec<Value> {
+    let mut outcomes = lines;
+    outcomes.retain(|line| line.get("outcome").is_some());
+    outcomes
 }
 
 fn parse(line: &str) -> Value {

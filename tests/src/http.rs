@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType};
 
+use crate::until::PATIENCE;
+
 /// A response that was read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
@@ -34,7 +36,7 @@ impl Response {
 ///
 /// # Errors
 ///
-/// If the server does not answer in HTTP within thirty seconds.
+/// If the server does not answer in HTTP, or says nothing for [`PATIENCE`].
 pub fn get(server: SocketAddr, path: &str) -> io::Result<Response> {
     send(server, &get_request(server, path))
 }
@@ -43,7 +45,7 @@ pub fn get(server: SocketAddr, path: &str) -> io::Result<Response> {
 ///
 /// # Errors
 ///
-/// If the server does not answer in HTTP within thirty seconds.
+/// If the server does not answer in HTTP, or says nothing for [`PATIENCE`].
 pub fn get_from(from: Ipv4Addr, server: SocketAddr, path: &str) -> io::Result<Response> {
     send_on(connect_from(from, server)?, &get_request(server, path))
 }
@@ -68,13 +70,13 @@ fn get_request(server: SocketAddr, path: &str) -> String {
 ///
 /// # Errors
 ///
-/// If the server does not answer in HTTP within thirty seconds.
+/// If the server does not answer in HTTP, or says nothing for [`PATIENCE`].
 pub fn send(server: SocketAddr, request: &str) -> io::Result<Response> {
     send_on(TcpStream::connect(server)?, request)
 }
 
 fn send_on(mut stream: TcpStream, request: &str) -> io::Result<Response> {
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(request.as_bytes())?;
     read_response(&mut BufReader::new(stream), request)
 }

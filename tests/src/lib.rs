@@ -8,6 +8,8 @@
 //! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`] and [`python_server`] are the real servers, [`python`] and
 //!   [`javascript`] build real programs as components;
 //! - [`checked`] is an app to check, [`schema`] holds documents against JSON schemas;
+//! - [`until`](until::until) waits for what a test builds on, however busy the machine, and a [`turnstile`] keeps guests
+//!   waiting until a test has seen enough;
 //! - [`network`] gives a test a network of its own, with private and public addresses that lead nowhere else.
 //!
 //! The kit knows the binary only by its command line and its output. It depends on no crate of Outport, so a
@@ -35,4 +37,6 @@ pub mod slow_component;
 pub mod tcp;
 pub mod tls;
 pub mod transcript;
+pub mod turnstile;
 pub mod udp;
+pub mod until;

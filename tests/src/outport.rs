@@ -316,12 +316,12 @@ impl Running {
 
     /// The outcomes so far.
     pub fn outcomes(&self) -> Vec<serde_json::Value> {
-        audit::outcomes(&self.audit_log)
+        audit::outcomes(audit::lines_so_far(&self.audit_log))
     }
 
     /// The decisions so far.
     pub fn audit(&self) -> Vec<AuditLine> {
-        AuditLine::read(&self.audit_log)
+        AuditLine::read_so_far(&self.audit_log)
     }
 
     /// Its working directory.
@@ -369,7 +369,7 @@ impl Running {
             stdout: self.stdout.whole(),
             stderr: self.stderr.whole(),
             audit: AuditLine::read(&self.audit_log),
-            outcomes: audit::outcomes(&self.audit_log),
+            outcomes: audit::outcomes(audit::lines(&self.audit_log)),
         };
         assert!(!finished.panicked(), "Outport panicked\n{finished}");
         finished

@@ -5,13 +5,12 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, geteuid};
 use tempfile::TempDir;
 
 use crate::process::{Process, free_port};
+use crate::until::until;
 
 /// A PostgreSQL server on a free port of 127.0.0.1 with one user, `postgres`, whose password is `secret`.
 /// Stopped when dropped, and its data with it.
@@ -54,14 +53,9 @@ impl Postgres {
             _process: process,
             _folder: folder,
         };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !programs.ready(port) {
-            assert!(
-                Instant::now() < deadline,
-                "postgres does not answer on port {port}"
-            );
-            thread::sleep(Duration::from_millis(50));
-        }
+        until(format_args!("postgres answers on port {port}"), || {
+            programs.ready(port)
+        });
         postgres
     }
 

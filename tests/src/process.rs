@@ -2,12 +2,16 @@
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::until::until;
 
 /// A running program that is stopped when dropped.
 #[derive(Debug)]
@@ -66,26 +70,36 @@ impl Drop for Process {
     }
 }
 
-/// A port that was free a moment ago, for servers that cannot pick one themselves.
+/// A port that is free, for servers that cannot pick one themselves. It is none that the kernel gives away meanwhile to
+/// whoever asks for any, and none that this program was given before.
+///
+/// # Panics
+///
+/// If there is none.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
-    listener
-        .local_addr()
-        .expect("a bound listener has an address")
-        .port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Programs that run beside each other begin at different ones.
+    let first = std::process::id().wrapping_mul(97);
+    let free = (0..PORTS.len() as u32).find_map(|_| {
+        let number = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u32;
+        let port = PORTS.start + number as u16;
+        TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    });
+    free.expect("a free TCP port")
 }
+
+/// Below those that Linux takes for connections and for port 0 (`net.ipv4.ip_local_port_range`).
+const PORTS: Range<u16> = 20_000..32_000;
 
 /// Waits until somebody listens on `port` of 127.0.0.1.
 ///
 /// # Panics
 ///
-/// If nobody does within 20 seconds; `what` is who should.
+/// If nobody does within [`PATIENCE`](crate::until::PATIENCE); `what` is who should.
 pub fn wait_until_listening(what: &str, port: u16) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "{what} does not listen on port {port}");
-        thread::sleep(Duration::from_millis(20));
-    }
+    until(format_args!("{what} listens on port {port}"), || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
 }
 
 /// Where Debian has a server, which is not where a user's own shell looks; the name alone if it is not there.

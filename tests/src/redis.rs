@@ -3,13 +3,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::process::{Process, free_port};
+use crate::until::{PATIENCE, until};
 
 /// A Redis server on a free port of 127.0.0.1 and ::1 that keeps nothing. Stopped when dropped.
 #[derive(Debug)]
@@ -59,7 +58,7 @@ impl Redis {
     /// If the server does not answer.
     pub fn ask(&self, command: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(format!("{command}\r\n").as_bytes())?;
         let mut buffer = [0; 4096];
         let length = stream.read(&mut buffer)?;
@@ -67,15 +66,9 @@ impl Redis {
     }
 
     fn wait_until_ready(&self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while self.ask("PING").as_deref().unwrap_or_default() != "+PONG\r\n" {
-            assert!(
-                Instant::now() < deadline,
-                "redis-server does not answer on port {}",
-                self.port
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
+        until(format_args!("redis-server answers on port {}", self.port), || {
+            self.ask("PING").as_deref().unwrap_or_default() == "+PONG\r\n"
+        });
     }
 }
 

@@ -14,6 +14,7 @@
 //! fails it.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use crate::outport::{Finished, Outport};
 
@@ -144,6 +145,20 @@ pub fn results(output: &str) -> Vec<&str> {
         .filter_map(|line| line.split_once(" => "))
         .map(|(_, result)| result)
         .collect()
+}
+
+/// The result of a statement after `timed`, which is that of this number from 0, and how long it took.
+///
+/// # Panics
+///
+/// If there is none.
+pub fn timed(finished: &Finished, number: usize) -> (&str, Duration) {
+    let result = results(&finished.stdout).get(number).copied().unwrap_or_default();
+    let timed = result.rsplit_once(" in ").and_then(|(result, time)| {
+        let microseconds = time.strip_suffix("us")?.parse().ok()?;
+        Some((result, Duration::from_micros(microseconds)))
+    });
+    timed.unwrap_or_else(|| panic!("no time in `{result}`\n{finished}"))
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType};
+
+use crate::until::until;
 
 /// A port of 127.0.0.1 that refuses connections for as long as this lives: it is bound, so that nobody else listens
 /// there meanwhile, and does not listen itself.
@@ -118,17 +120,10 @@ impl TcpPeer {
     ///
     /// # Panics
     ///
-    /// If that takes more than ten seconds.
+    /// If that takes more than [`PATIENCE`](crate::until::PATIENCE).
+    #[track_caller]
     pub fn wait_for(&self, count: usize) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while self.accepted() < count {
-            assert!(
-                Instant::now() < deadline,
-                "{} of {count} connections in ten seconds",
-                self.accepted()
-            );
-            thread::sleep(Duration::from_millis(5));
-        }
+        until(format_args!("{count} connections"), || self.accepted() >= count);
     }
 }
 
@@ -205,10 +200,11 @@ mod tests {
     use std::io::ErrorKind;
 
     use super::*;
+    use crate::until::PATIENCE;
 
     fn connect(peer: &TcpPeer) -> TcpStream {
         let stream = TcpStream::connect(peer.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
 
@@ -232,7 +228,11 @@ mod tests {
             (Manner::Stall, Err(ErrorKind::WouldBlock)),
         ] {
             let peer = TcpPeer::start(manner);
-            let got = connect(&peer).read(&mut [0; 64]).map_err(|error| error.kind());
+            let mut stream = connect(&peer);
+            if manner == Manner::Stall {
+                stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            }
+            let got = stream.read(&mut [0; 64]).map_err(|error| error.kind());
             assert_eq!(got, expected, "{manner:?}");
         }
     }

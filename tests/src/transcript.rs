@@ -112,7 +112,9 @@ mod tests {
         assert_eq!(transcript.wait_for_line("Ser", Duration::from_millis(50)), None);
         writer.write_all(b"ving\n").unwrap();
         assert_eq!(
-            transcript.wait_for_line("Ser", Duration::from_secs(5)).as_deref(),
+            transcript
+                .wait_for_line("Ser", Duration::from_secs(60))
+                .as_deref(),
             Some("Serving")
         );
     }

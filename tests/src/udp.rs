@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::until::until;
 
 /// A UDP server on a free port that sends every datagram back and remembers who sent it. Ends when dropped.
 #[derive(Debug)]
@@ -80,16 +82,10 @@ impl UdpEcho {
     ///
     /// # Panics
     ///
-    /// If none comes within ten seconds.
+    /// If none comes within [`PATIENCE`](crate::until::PATIENCE).
     pub fn wait_for_sender(&self) -> SocketAddr {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            if let Some(sender) = self.senders().first() {
-                return *sender;
-            }
-            assert!(Instant::now() < deadline, "no datagram in ten seconds");
-            thread::sleep(Duration::from_millis(5));
-        }
+        until("a datagram", || !self.senders().is_empty());
+        self.senders()[0]
     }
 }
 
@@ -132,10 +128,11 @@ pub fn send_as_stranger(from: impl Into<IpAddr>, target: SocketAddr, message: &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::until::PATIENCE;
 
     fn client() -> UdpSocket {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket
     }
 
