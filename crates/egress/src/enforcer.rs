@@ -26,7 +26,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::audit::{AuditEvent, AuditOutcome, Stage, Verdict, destination, escape};
 use crate::denied::Denied;
 use crate::dns::Resolve;
-use crate::host_account::HostAccount;
+use crate::host_account::{HostAccount, Uncounted};
 use crate::process::{Component, Process};
 use crate::usage_counter::UsageCounter;
 
@@ -38,6 +38,7 @@ pub(crate) struct Enforcer {
     depth: u32,
     usage_counter: UsageCounter,
     account: OnceLock<Arc<dyn HostAccount>>,
+    uncounted: OnceLock<Arc<dyn HostAccount>>,
     turns: Semaphore,
     /// The instance ends, and with it what it holds.
     ending: AtomicBool,
@@ -103,6 +104,7 @@ impl Enforcer {
             depth: 0,
             usage_counter,
             account: OnceLock::new(),
+            uncounted: OnceLock::new(),
             turns,
             ending: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -136,6 +138,12 @@ impl Enforcer {
     /// The account that is charged for what is done for the instance.
     pub(crate) fn account(&self) -> Option<Arc<dyn HostAccount>> {
         self.account.get().cloned()
+    }
+
+    /// Who uses what costs something, for as long as the instance is there: its account, or one on which nothing is noted.
+    pub(crate) fn payer(&self) -> Arc<dyn HostAccount> {
+        let uncounted = || self.uncounted.get_or_init(|| Arc::new(Uncounted)).clone();
+        self.account().unwrap_or_else(uncounted)
     }
 
     /// The counter of what the instance holds.

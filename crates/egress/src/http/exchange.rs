@@ -63,7 +63,7 @@ async fn send_out(
 ) -> Result<Response<WasiBody>, Error> {
     let (destination, request) = request.into_parts();
     let slot = ExchangeSlot::count(enforcer);
-    let account = enforcer.account();
+    let payer = enforcer.payer();
     let first_byte = options.first_byte_timeout.unwrap_or(DEFAULT_TIME);
     let (head, body) = request.into_parts();
     let mut once_more = false;
@@ -76,11 +76,7 @@ async fn send_out(
         // Lent, so that a request that was not taken can be sent once more with its body.
         let lent = followed_body::of_request(body.lend(), followed);
         let attempt = Request::from_parts(head.clone(), lent);
-        let sent = timeout(
-            first_byte,
-            connection.send(destination, attempt, account.as_ref()),
-        )
-        .await;
+        let sent = timeout(first_byte, connection.send(destination, attempt, Some(&payer))).await;
         match sent.map_err(|_| Error::ConnectionReadTimeout)? {
             Ok(response) => break (connection, response),
             // The server has closed it a moment ago; there may be others.
