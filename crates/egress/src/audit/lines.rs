@@ -266,12 +266,15 @@ mod tests {
     use super::*;
 
     struct Slow {
+        /// Told when a line is begun with.
+        begun: SyncSender<()>,
         gate: Receiver<()>,
         written: Arc<Mutex<Vec<String>>>,
     }
 
     impl LineWriter for Slow {
         fn line(&mut self, line: &str) {
+            let _ = self.begun.try_send(());
             let _ = self.gate.recv();
             self.written.lock().unwrap().push(line.to_owned());
         }
@@ -286,28 +289,23 @@ mod tests {
     #[test]
     fn lines_that_do_not_fit_are_counted_and_the_count_is_written() {
         let (open, gate) = mpsc::channel();
+        let (begun, begins) = mpsc::sync_channel(1);
         let written = Arc::new(Mutex::new(Vec::new()));
         let lines = Lines::start(
             "test",
             "a test",
             2,
             Slow {
+                begun,
                 gate,
                 written: written.clone(),
             },
         )
         .unwrap();
         lines.put("1".into());
-        // The writer has taken line 1 once the queue has room for two more.
-        while lines
-            .queue
-            .as_ref()
-            .unwrap()
-            .try_send(Message::Line("2".into()))
-            .is_err()
-        {}
-        std::thread::sleep(Duration::from_millis(50));
-        for line in ["3", "4", "5"] {
+        // Once the writer has taken line 1, the queue has room for two more.
+        begins.recv().unwrap();
+        for line in ["2", "3", "4", "5"] {
             lines.put(line.into());
         }
         for _ in 0..3 {
@@ -322,6 +320,7 @@ mod tests {
     fn an_output_that_stands_still_holds_up_the_end_once_and_no_more() {
         let (_open, gate) = mpsc::channel();
         let slow = Slow {
+            begun: mpsc::sync_channel(1).0,
             gate,
             written: Arc::default(),
         };
@@ -334,6 +333,6 @@ mod tests {
         lines.flush();
         drop(lines);
         let waited = start.elapsed();
-        assert!(waited < FLUSH_TIME + Duration::from_millis(500), "{waited:?}");
+        assert!(waited < 2 * FLUSH_TIME, "{waited:?}");
     }
 }

@@ -545,7 +545,7 @@ mod tests {
         assert!(!log.is_available(), "half of the lines did not fit");
         room.store(1_000_000, Ordering::Relaxed);
         let start = std::time::Instant::now();
-        while !log.is_available() && start.elapsed() < std::time::Duration::from_secs(10) {
+        while !log.is_available() && start.elapsed() < std::time::Duration::from_secs(60) {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         assert!(log.is_available());
@@ -642,7 +642,7 @@ mod tests {
         log.record(&denial("web", "10.0.0.5:5432"));
         assert!(log.is_available(), "it has only begun");
         let start = Instant::now();
-        while log.is_available() && start.elapsed() < Duration::from_secs(10) {
+        while log.is_available() && start.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(!log.is_available());
@@ -651,7 +651,7 @@ mod tests {
         }
         assert_eq!(log.lines.waiting(), DECISIONS);
         drop(go_on);
-        while !log.is_available() && start.elapsed() < Duration::from_secs(20) {
+        while !log.is_available() && start.elapsed() < Duration::from_secs(120) {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(log.is_available());

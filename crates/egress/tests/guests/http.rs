@@ -244,7 +244,7 @@ async fn a_request_takes_the_place_of_another_components_idle_connection() {
                 "{component}"
             );
             assert!(
-                start.elapsed() < Duration::from_secs(4),
+                start.elapsed() < Duration::from_secs(30),
                 "{component}, WASI {version}"
             );
         }
@@ -319,7 +319,7 @@ async fn a_new_deny_list_closes_what_an_instance_that_is_gone_left_in_the_pool()
             assert_eq!(open(), 1, "another host is denied: {what}");
 
             egress.replace_operator(denying(&["*://host.example:*"]));
-            until(open, 0, Duration::from_secs(1), &what).await;
+            until(open, 0, Duration::from_secs(30), &what).await;
         }
     }
 }
@@ -362,7 +362,7 @@ async fn a_connection_with_an_answer_under_way_is_counted_and_closed_by_a_new_de
             assert_eq!(egress.metrics().connections as usize, connections, "{what}");
 
             egress.replace_operator(denying(&["*://host.example:*"]));
-            until(open, 0, Duration::from_secs(1), &what).await;
+            until(open, 0, Duration::from_secs(30), &what).await;
             for mut script_guest in script_guests {
                 let result = script_guest.next().await.unwrap();
                 assert!(!result.starts_with("200"), "{result}: {what}");

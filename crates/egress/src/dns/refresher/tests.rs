@@ -150,7 +150,7 @@ fn the_addresses_of_a_denied_name_are_denied_until_it_is_off_the_list() {
     };
     assert!(connects("10.0.0.1:80"), "nobody has resolved the name yet");
     let refresher = Refresher::start(&egress).unwrap();
-    refresher.first_round(Duration::from_secs(5));
+    refresher.first_round(Duration::from_secs(60));
     assert!(!connects("10.0.0.1:80"));
     assert!(connects("10.0.0.2:80"));
 
@@ -160,7 +160,7 @@ fn the_addresses_of_a_denied_name_are_denied_until_it_is_off_the_list() {
     let start = Instant::now();
     while connects("10.0.0.2:80") {
         assert!(
-            start.elapsed() < Duration::from_secs(5),
+            start.elapsed() < Duration::from_secs(60),
             "the new list is never resolved"
         );
         std::thread::sleep(Duration::from_millis(5));

@@ -326,7 +326,7 @@ async fn one_family_is_enough() {
             .await
             .unwrap();
         assert_eq!(answer.addresses, addresses(&["10.0.0.1"]), "row {index}");
-        assert!(start.elapsed() < Duration::from_secs(5), "row {index}");
+        assert!(start.elapsed() < Duration::from_secs(15), "row {index}");
     }
 }
 
