@@ -324,6 +324,11 @@ impl Running {
         AuditLine::read_so_far(&self.audit_log)
     }
 
+    /// How many attempts it has denied so far.
+    pub fn denials(&self) -> usize {
+        self.audit().iter().filter(|line| line.denied()).count()
+    }
+
     /// Its working directory.
     pub fn folder(&self) -> &Path {
         self.folder.path()
