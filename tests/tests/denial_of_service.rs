@@ -22,6 +22,8 @@ use outport_e2e::http;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::script::results;
 use outport_e2e::tcp::{Manner, TcpPeer};
+use outport_e2e::turnstile::Turnstile;
+use outport_e2e::until::{PATIENCE, until};
 
 /// Two components: a good neighbour, and one that may reach much and is told what to do by the request.
 const APP: &str = r#"
@@ -70,15 +72,9 @@ fn memory(run: &mut Running) -> u64 {
 
 /// Waits until the process has no more descriptors than `expected`.
 fn wait_for_descriptors(run: &mut Running, expected: usize) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while descriptors(run) > expected {
-        assert!(
-            Instant::now() < deadline,
-            "{} descriptors instead of {expected}\n{run}",
-            descriptors(run)
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
+    until(format_args!("{expected} descriptors"), || {
+        descriptors(run) <= expected
+    });
 }
 
 // proves: Q-1
@@ -106,13 +102,15 @@ fn leak_and_see(app: Outport, refusal: &str) {
     }
     wait_for_descriptors(&mut app, calm);
     // Two at the same time share what the process has.
-    let leak = "repeat 256 tcp.create ipv4 as s{}; wait 1500";
+    let turnstile = Turnstile::closed();
+    let leak = format!("repeat 255 tcp.create ipv4 as s{{}}; {}", turnstile.wait());
     thread::scope(|scope| {
-        let first = scope.spawn(|| run_script(address, leak).unwrap());
-        thread::sleep(Duration::from_millis(700));
-        let second = run_script(address, leak).unwrap();
-        assert_eq!(first.join().unwrap()[0], "ok x256");
-        assert_eq!(second[0], format!("{refusal} x212, ok x44"));
+        let first = scope.spawn(|| run_script(address, &leak).unwrap());
+        turnstile.has(1);
+        let second = run_script(address, "repeat 256 tcp.create ipv4 as s{}").unwrap();
+        turnstile.open();
+        assert_eq!(first.join().unwrap(), ["ok x255", "ok", "eof"]);
+        assert_eq!(second, [format!("{refusal} x212, ok x44")]);
     });
     wait_for_descriptors(&mut app, calm);
     app.stop().expect_code(0);
@@ -126,15 +124,18 @@ fn dns_12_a_flood_of_lookups_is_refused_and_its_neighbours_still_get_answers() {
     dns.answers("slow.test", [Reply::silence()]);
     let app = Outport::up(APP).dns(&dns).start();
     let address = app.address();
+    let turnstile = Turnstile::closed();
+    let flood = format!("repeat 200 dns.start slow.test as l{{}}; {}", turnstile.wait());
     thread::scope(|scope| {
-        let flood =
-            scope.spawn(|| run_script(address, "repeat 200 dns.start slow.test as l{}; wait 2000").unwrap());
-        thread::sleep(Duration::from_millis(500));
+        let flood = scope.spawn(|| run_script(address, &flood).unwrap());
+        turnstile.has(1);
         for _ in 0..5 {
             let start = Instant::now();
             assert_eq!(run_script(address, "dns.lookup fast.test").unwrap(), ["10.0.0.5"]);
-            assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+            // A look-up of the flood is given up after five seconds.
+            assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
         }
+        turnstile.open();
         flood.join().unwrap();
     });
     let finished = app.stop().expect_code(0);
@@ -224,6 +225,7 @@ fn failures_of_one_kind_are_told_once_and_then_counted_however_many_clients_ther
         let request = format!(
             "POST /greedy/script HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{script}"
         );
+        let start = Instant::now();
         for _ in 0..30 {
             assert_eq!(
                 http::send(app.address(), &request).unwrap().status,
@@ -237,12 +239,23 @@ fn failures_of_one_kind_are_told_once_and_then_counted_however_many_clients_ther
             .lines()
             .filter(|line| line.contains(told))
             .collect();
-        assert_eq!(lines.len(), 2, "{guest} {option}\n{finished}");
-        assert!(lines[0].contains("component `greedy`"), "{finished}");
+        // They are counted every ten seconds, and at the end.
+        let counts = 1 + start.elapsed().as_secs() / 10;
         assert!(
-            lines[1].starts_with("warning:") && lines[1].ends_with("(29 more times)"),
-            "{finished}"
+            (2..=1 + counts).contains(&(lines.len() as u64)),
+            "{guest} {option}\n{finished}"
         );
+        assert!(lines[0].contains("component `greedy`"), "{finished}");
+        let again: u64 = lines[1..]
+            .iter()
+            .map(|line| {
+                let (_, times) = line.rsplit_once('(').unwrap();
+                let times = times.strip_suffix(" more times)");
+                times.map_or(1, |times| times.parse().unwrap())
+            })
+            .sum();
+        assert_eq!(again, 29, "{finished}");
+        assert!(lines[1].starts_with("warning:"), "{finished}");
     }
 }
 
@@ -266,7 +279,8 @@ fn q_3_readers_that_do_not_read_hold_nobody_up() {
     for _ in 0..20 {
         let start = Instant::now();
         assert_eq!(app.get("/web/hello").status, 200);
-        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        // Readers who do not read are let go after half a minute.
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     }
     let grown = memory(&mut app).saturating_sub(memory_before);
     assert!(grown < 200 << 20, "{grown} bytes for 20 readers");
@@ -287,14 +301,15 @@ fn q_3_half_closed_peers_are_served_and_let_go() {
 
     // A client that says no more after its request.
     let mut client = TcpStream::connect(address).unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     client
         .write_all(b"GET /web/hello HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     let mut text = String::new();
     client.read_to_string(&mut text).unwrap();
-    assert!(text.is_empty() || text.contains("hello"), "{text}");
+    // Or it is let go at once, and what it has got does not look whole then.
+    assert!(text.contains("hello") || !text.ends_with("0\r\n\r\n"), "{text}");
 
     // A peer that says no more, and listens on.
     let listening = thread::spawn(move || {
@@ -343,7 +358,7 @@ fn q_3_a_request_is_ended_when_its_time_is_over() {
             "{option}: {response:?}"
         );
         assert!(
-            start.elapsed() < Duration::from_secs(10),
+            start.elapsed() < Duration::from_secs(30),
             "{option}: {:?}",
             start.elapsed()
         );
@@ -403,8 +418,8 @@ fn q_3_a_guest_at_its_limits_leaves_its_neighbours_alone() {
     let address = app.address();
     median(address, 50);
     for (limit, script) in greedy {
-        // What else the machine is doing should not count, so one fair comparison of five is enough.
-        let fair = (0..5).map(|_| beside(address, script)).any(|(calm, crowded)| {
+        // What else the machine is doing should not count, so one fair comparison of ten is enough.
+        let fair = (0..10).map(|_| beside(address, script)).any(|(calm, crowded)| {
             eprintln!("{limit}: {calm:?} calm, {crowded:?} beside a guest at its limit");
             crowded < 2 * calm + Duration::from_millis(1)
         });

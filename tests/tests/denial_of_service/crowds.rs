@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use outport_e2e::http;
 use outport_e2e::http2::{self, Http2};
-use outport_e2e::outport::Outport;
+use outport_e2e::outport::{Outport, Running};
+use outport_e2e::turnstile::Turnstile;
+use outport_e2e::until::{PATIENCE, until};
 use rustix::process::{Resource, Rlimit};
 
 use super::{APP, descriptors, run_script};
@@ -17,7 +19,7 @@ const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// Whether the server closes a new connection without a word.
 fn is_turned_away(mut stream: TcpStream) -> bool {
-    stream.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let _ = stream.write_all(b"GET /web/hello HTTP/1.1\r\nHost: x\r\n\r\n");
     match stream.read(&mut [0; 1]) {
         Ok(length) => length == 0,
@@ -42,13 +44,13 @@ fn iso_5_no_client_has_all_connections() {
         ),
     ];
     for (options, bound) in rows {
-        let app = Outport::up(APP).options(options).start();
+        let mut app = Outport::up(APP).options(options).start();
         let address = app.address();
-        assert_eq!(http::get(address, "/web/hello").unwrap().status, 200);
-        // So that the connection of this request is gone, whose end its client does not wait for.
+        // It has all the descriptors that it needs to begin.
         thread::sleep(Duration::from_millis(300));
+        let calm = descriptors(&mut app);
         let held: Vec<_> = (0..bound).map(|_| TcpStream::connect(address).unwrap()).collect();
-        thread::sleep(Duration::from_millis(300));
+        until("all are let in", || descriptors(&mut app) >= calm + bound);
         for _ in 0..10 {
             assert!(
                 is_turned_away(TcpStream::connect(address).unwrap()),
@@ -60,13 +62,9 @@ fn iso_5_no_client_has_all_connections() {
             assert_eq!(answer.status, 200, "{options:?}\n{app}");
         }
         drop(held);
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while is_turned_away(TcpStream::connect(address).unwrap()) {
-            assert!(
-                Instant::now() < deadline,
-                "{options:?}: they are given back\n{app}"
-            );
-        }
+        until(format_args!("{options:?}: they are given back"), || {
+            !is_turned_away(TcpStream::connect(address).unwrap())
+        });
         let finished = app.stop().expect_code(0);
         let told = finished
             .stderr
@@ -81,17 +79,19 @@ fn iso_5_no_client_has_all_connections() {
 fn iso_5_neither_a_component_nor_a_client_has_all_places() {
     let app = Outport::up(APP).option("--max-requests=8").start();
     let address = app.address();
-    let greedy = "GET /greedy/script?wait%206000 HTTP/1.1\r\nHost: x\r\n\r\n";
+    let turnstile = Turnstile::closed();
+    let wait = turnstile.wait().replace(' ', "%20");
+    let greedy = format!("GET /greedy/script?{wait} HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut held = Vec::new();
-    for from in [Ipv4Addr::LOCALHOST, OTHER] {
+    // (client, places that the greedy component has)
+    for (from, places) in [(Ipv4Addr::LOCALHOST, 4), (OTHER, 7)] {
         for _ in 0..20 {
             let mut stream = http::connect_from(from, address).unwrap();
             stream.write_all(greedy.as_bytes()).unwrap();
             held.push(stream);
         }
-        thread::sleep(Duration::from_millis(300));
+        turnstile.has(places);
         // One client leaves places to the other, and both leave some to the other component.
-        let start = Instant::now();
         if from == Ipv4Addr::LOCALHOST {
             let answer = http::get_from(OTHER, address, "/greedy/hello").unwrap();
             assert_eq!(answer.status, 200, "{app}");
@@ -103,13 +103,10 @@ fn iso_5_neither_a_component_nor_a_client_has_all_places() {
                 "{app}"
             );
         }
-        assert!(
-            start.elapsed() < Duration::from_secs(3),
-            "{:?}\n{app}",
-            start.elapsed()
-        );
+        assert_eq!(turnstile.guests(), places, "none was given up meanwhile\n{app}");
     }
     drop(held);
+    turnstile.open();
     app.stop();
 }
 
@@ -154,7 +151,7 @@ fn iso_5_clients_who_leave_at_once_and_come_again_leave_their_neighbours_alone()
     for guest in ["http-script-guest", "http-script-guest-p3"] {
         let manifest = APP.replace("GUESTS/http-script-guest.wasm", &format!("GUESTS/{guest}.wasm"));
         let app = Outport::up(&manifest)
-            .options(["--max-requests=40", "--response-timeout=2s"])
+            .options(["--max-requests=40", "--response-timeout=5s"])
             .start();
         let address = app.address();
         assert_eq!(run_script(address, "print there").unwrap(), ["there"]);
@@ -170,7 +167,7 @@ fn iso_5_clients_who_leave_at_once_and_come_again_leave_their_neighbours_alone()
                 let begun = Instant::now();
                 let answer = http::get(address, "/web/hello");
                 assert!(answer.is_ok_and(|answer| answer.status == 200), "{asked}\n{app}");
-                assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+                assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
                 asked += 1;
                 thread::sleep(Duration::from_millis(5));
             }
@@ -197,12 +194,10 @@ fn q_4_running_out_of_descriptors_is_told_once_and_passes() {
     };
     rustix::process::prlimit(id, Resource::Nofile, limit).unwrap();
     let held: Vec<_> = (0..40).map(|_| TcpStream::connect(address).unwrap()).collect();
-    thread::sleep(Duration::from_secs(2));
-    assert_eq!(
-        app.stderr().matches("cannot accept a connection").count(),
-        1,
-        "{app}"
-    );
+    let told = |app: &Running| app.stderr().matches("cannot accept a connection").count();
+    until("it is told", || told(&app) > 0);
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(told(&app), 1, "{app}");
     drop(held);
     assert_eq!(app.get("/web/hello").status, 200, "{app}");
     let finished = app.stop().expect_code(0);

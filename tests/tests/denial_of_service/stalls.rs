@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use outport_e2e::http;
 use outport_e2e::http2::{self, Http2};
 use outport_e2e::outport::{Outport, Running};
+use outport_e2e::until::{PATIENCE, until};
 
 use super::{APP, descriptors, memory, run_script, wait_for_descriptors};
 
@@ -21,24 +22,19 @@ fn apps() -> [String; 2] {
 
 fn client(server: SocketAddr, request: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     stream
 }
 
-/// The neighbour is served, and at once.
+/// Soon enough, however busy the machine. Whoever waits in vain waits for longer.
+const SOON: Duration = Duration::from_secs(20);
+
+/// The neighbour is served, and soon.
 fn neighbour_is_well(app: &Running) {
     let start = Instant::now();
     assert_eq!(app.get("/web/hello").body, "hello\n", "{app}");
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-}
-
-fn wait_for_more_descriptors(app: &mut Running, calm: usize) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while descriptors(app) <= calm {
-        assert!(Instant::now() < deadline, "nobody is connected\n{app}");
-        thread::sleep(Duration::from_millis(5));
-    }
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
 /// How long it takes until the server ends the connection, whatever it says before.
@@ -60,25 +56,21 @@ fn time_to_the_end(stream: &mut TcpStream) -> Duration {
 fn iso_5_the_time_for_a_response_holds_when_its_client_hangs_up() {
     for manifest in apps() {
         let app = Outport::up(&manifest)
-            .options(["--max-requests=4", "--response-timeout=700ms"])
+            .options(["--max-requests=4", "--response-timeout=2s"])
             .start();
         let address = app.address();
         // One client may have two places: one of the component's, one that is common.
-        let wait = "GET /greedy/script?wait%2060000 HTTP/1.1\r\nHost: x\r\n\r\n";
+        let wait = "GET /greedy/script?tcp.connect%2010.0.0.1:80;%20wait%2060000 HTTP/1.1\r\nHost: x\r\n\r\n";
         let clients = [client(address, wait), client(address, wait)];
         // A request whose client is gone before it is looked at does not begin.
-        thread::sleep(Duration::from_millis(200));
+        until("both have begun", || app.denials() == 2);
         drop(clients);
         neighbour_is_well(&app);
         let start = Instant::now();
         assert_eq!(run_script(address, "print there").unwrap(), ["there"], "{app}");
-        assert!(
-            start.elapsed() < Duration::from_secs(4),
-            "{:?}\n{app}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < SOON, "{:?}\n{app}", start.elapsed());
         let finished = app.stop().expect_code(0);
-        let told = "component `greedy` gave no response within 0.7 s";
+        let told = "component `greedy` gave no response within 2 s";
         assert_eq!(
             finished.stderr.matches(told).count(),
             2,
@@ -96,7 +88,9 @@ fn iso_5_a_client_who_stops_reading_loses_its_connection() {
         neighbour_is_well(&app);
         let calm = descriptors(&mut app);
         let stalled: Vec<_> = (0..10).map(|_| client(address, ZEROES)).collect();
-        wait_for_more_descriptors(&mut app, calm);
+        for response in &stalled {
+            assert_eq!(response.peek(&mut [0]).unwrap(), 1, "it has begun");
+        }
         neighbour_is_well(&app);
         wait_for_descriptors(&mut app, calm);
         drop(stalled);
@@ -107,13 +101,14 @@ fn iso_5_a_client_who_stops_reading_loses_its_connection() {
 // proves: ISO-5
 #[test]
 fn iso_5_a_client_who_reads_slowly_is_served_until_the_guests_time_is_over() {
-    for (option, stays) in [("--max-time=60s", true), ("--max-time=1s", false)] {
-        let app = Outport::up(APP).options(["--client-timeout=1s", option]).start();
+    // (option, how long it is read, unless it ends)
+    for (option, reads, stays) in [("--max-time=60s", 8, true), ("--max-time=1s", 40, false)] {
+        let app = Outport::up(APP).options(["--client-timeout=3s", option]).start();
         let mut slow = client(app.address(), ZEROES);
         let (start, mut buffer) = (Instant::now(), vec![0; 400_000]);
         let mut ended = false;
         // Faster than the kernel's buffers need, slower than the guest.
-        while !ended && start.elapsed() < Duration::from_secs(8) {
+        while !ended && start.elapsed() < Duration::from_secs(reads) {
             thread::sleep(Duration::from_millis(50));
             ended = !matches!(slow.read(&mut buffer), Ok(1..));
         }
@@ -139,11 +134,11 @@ fn iso_5_a_client_of_http_2_who_grants_nothing_loses_the_response_and_then_the_c
                 let reset = stalled.next_of(http2::RST_STREAM).expect("it is reset");
                 assert!([1, 3].contains(&reset.stream), "{reset:?}");
             }
-            assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+            assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
             neighbour_is_well(&app);
             assert!(stalled.next_of(http2::GOAWAY).is_some(), "it is idle then\n{app}");
             stalled.read_to_end();
-            assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+            assert!(start.elapsed() < 2 * SOON, "{:?}", start.elapsed());
             wait_for_descriptors(&mut app, calm);
             app.stop().expect_code(0);
         }
@@ -161,7 +156,7 @@ fn iso_5_a_stalled_stream_of_http_2_leaves_the_others_of_its_connection() {
         thread::sleep(Duration::from_millis(100));
     }
     let (mut ended, mut reset) = (0, Vec::new());
-    while ended < 20 {
+    while ended < 20 || reset.is_empty() {
         let frame = proxy
             .next_frame()
             .unwrap_or_else(|error| panic!("{error}\n{app}"));
@@ -208,7 +203,7 @@ fn iso_5_an_idle_connection_of_http_2_ends_whatever_is_said_on_it() {
                 next_ping += Duration::from_millis(100);
                 let _ = idle.send(http2::PING, 0, 0, &[0; 8]);
             }
-            assert!(start.elapsed() < Duration::from_secs(14), "{unfinished:?}\n{app}");
+            assert!(start.elapsed() < SOON, "{unfinished:?}\n{app}");
         }
         assert!(start.elapsed() > Duration::from_millis(500), "{unfinished:?}");
         neighbour_is_well(&app);
@@ -234,18 +229,14 @@ fn iso_5_a_client_who_stops_sending_a_body_keeps_its_guest_for_a_while_only() {
         ] {
             let mut stalled = client(address, &format!("{started}{rest}"));
             let took = time_to_the_end(&mut stalled);
-            assert!(took < Duration::from_secs(5), "{rest:?}: {took:?}\n{app}");
+            assert!(took < SOON, "{rest:?}: {took:?}\n{app}");
         }
         let mut stalled = Http2::begin(TcpStream::connect(address).unwrap(), 1 << 20).unwrap();
         stalled.ask(1, "POST", "/greedy/count").unwrap();
         stalled.send(http2::DATA, 0, 1, b"0123456789").unwrap();
         let start = Instant::now();
         stalled.read_to_end();
-        assert!(
-            start.elapsed() < Duration::from_secs(14),
-            "{:?}\n{app}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < SOON, "{:?}\n{app}", start.elapsed());
         neighbour_is_well(&app);
         wait_for_descriptors(&mut app, calm);
         app.stop().expect_code(0);
@@ -255,13 +246,13 @@ fn iso_5_a_client_who_stops_sending_a_body_keeps_its_guest_for_a_while_only() {
 // proves: ISO-5
 #[test]
 fn iso_5_a_client_may_pause_in_a_body_that_goes_on() {
-    let app = Outport::up(APP).option("--client-timeout=1s").start();
+    let app = Outport::up(APP).option("--client-timeout=3s").start();
     let mut slow = client(
         app.address(),
         "POST /greedy/count HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 6\r\n\r\n",
     );
     for _ in 0..6 {
-        thread::sleep(Duration::from_millis(400));
+        thread::sleep(Duration::from_millis(600));
         slow.write_all(b"x").unwrap();
     }
     let mut answer = String::new();
@@ -279,7 +270,7 @@ fn iso_5_headers_are_bounded_and_cost_what_was_sent_of_them() {
     for (length, status) in [(10_000, 200), (60_000, 200), (70_000, 431), (500_000, 431)] {
         let filler = "x".repeat(length);
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head =
             format!("GET /web/hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\nx-filler: {filler}\r\n\r\n");
         let _ = stream.write_all(head.as_bytes());
