@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use crate::component::{Hostile, forever, times};
-use crate::row::Row;
+use crate::row::{Complaint, Row};
 use crate::scene::Scene;
 
 pub(crate) fn rows_of_unread_output() -> Vec<Row> {
@@ -62,6 +62,7 @@ fn row(name: &'static str, hostile: Hostile, limit: &str) -> Row {
     Row::new(name, "ISO-8")
         .hostile(hostile)
         .option(limit)
+        .ends(1)
         .says("`hostile`")
 }
 
@@ -78,13 +79,15 @@ fn http1(scene: &Scene<'_>) {
     });
     // One that breaks off before anything of it left is none at all.
     if !begin.is_empty() && !begin.starts_with(b"HTTP/1.1 200") {
-        scene.complain(format!("no answer: {:.60}", String::from_utf8_lossy(&begin)));
+        let begin = String::from_utf8_lossy(&begin);
+        scene.complain(Complaint::Late(format!("no answer: {begin:.60}")));
     }
     if end.ends_with(b"\r\n0\r\n\r\n") {
-        scene.complain("the answer ends with its last chunk, as if it were whole");
+        scene.complain(whole("the answer ends with its last chunk"));
     } else if !closed {
-        scene.complain("the answer does not end");
+        scene.complain(Complaint::Late("the answer does not end".to_owned()));
     }
+    scene.count();
     scene.wait();
 }
 
@@ -102,10 +105,15 @@ fn http2(scene: &Scene<'_>) {
     });
     match end {
         Some(End::Reset) => {}
-        Some(End::Whole) => scene.complain("the stream ends with END_STREAM, as if it were whole"),
-        None => scene.complain("the stream does not end"),
+        Some(End::Whole) => scene.complain(whole("the stream ends with END_STREAM")),
+        None => scene.complain(Complaint::Late("the stream does not end".to_owned())),
     }
+    scene.count();
     scene.wait();
+}
+
+fn whole(what: &str) -> Complaint {
+    Complaint::Wrong(format!("{what}, as if it were whole"))
 }
 
 enum End {
@@ -149,7 +157,7 @@ impl Frames {
     }
 }
 
-/// Shows what comes after this request, until that is enough, or four seconds are over, or the server closes, which it
+/// Shows what comes after this request, until that is enough, or half a minute is over, or the server closes, which it
 /// then says.
 fn read(scene: &Scene<'_>, request: &[u8], mut enough: impl FnMut(&[u8]) -> bool) -> bool {
     let Some(mut stream) = scene.connect() else {
@@ -158,7 +166,7 @@ fn read(scene: &Scene<'_>, request: &[u8], mut enough: impl FnMut(&[u8]) -> bool
     let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
     let _ = stream.write_all(request);
     let (start, mut buffer) = (Instant::now(), vec![0; 256 * 1024]);
-    while start.elapsed() < Duration::from_secs(4) {
+    while start.elapsed() < Duration::from_secs(30) {
         match stream.read(&mut buffer) {
             Ok(0) => return true,
             Ok(length) if enough(&buffer[..length]) => return false,

@@ -10,7 +10,7 @@ use outport_e2e::tcp::{Manner, TcpPeer};
 
 use crate::component::{Hostile, data, times};
 use crate::peers::{Does, Peer};
-use crate::row::Row;
+use crate::row::{Complaint, Row};
 use crate::scene::Scene;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -93,11 +93,11 @@ fn lookup(scene: &Scene<'_>) {
     );
     match http::send(scene.server, &request) {
         Ok(response) if results(&response.body) == ["10.0.0.5"] => {}
-        Ok(response) => scene.complain(format!(
+        Ok(response) => scene.complain(Complaint::Late(format!(
             "a look-up meanwhile: {} {}",
             response.status, response.body
-        )),
-        Err(error) => scene.complain(format!("a look-up meanwhile: {error}")),
+        ))),
+        Err(error) => scene.complain(Complaint::Late(format!("a look-up meanwhile: {error}"))),
     }
 }
 

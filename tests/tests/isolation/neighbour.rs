@@ -4,30 +4,34 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::watch::{Watch, waited_here};
+
 /// How a row of requests went.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Requests {
     /// How long each took, whether it went well or not.
     took: Vec<Duration>,
+    /// The same without the time that the server or its client could have gone on, had they had a processor.
+    worked: Vec<Duration>,
     /// What went wrong.
     pub(crate) failed: Vec<String>,
 }
 
 impl Requests {
     /// So many requests, one after the other.
-    pub(crate) fn times(number: usize, server: SocketAddr) -> Self {
+    pub(crate) fn times(number: usize, server: SocketAddr, watch: Watch) -> Self {
         let mut requests = Self::default();
         for _ in 0..number {
-            requests.request(server);
+            requests.request(server, watch);
         }
         requests
     }
 
     /// Requests for so long, with a pause between them; five at least.
-    pub(crate) fn lasting(time: Duration, server: SocketAddr) -> Self {
+    pub(crate) fn lasting(time: Duration, server: SocketAddr, watch: Watch) -> Self {
         let (mut requests, start) = (Self::default(), Instant::now());
         while start.elapsed() < time || requests.took.len() < 5 {
-            requests.request(server);
+            requests.request(server, watch);
             std::thread::sleep(PAUSE);
         }
         requests
@@ -36,15 +40,28 @@ impl Requests {
     /// These requests were made too.
     pub(crate) fn add(&mut self, more: Self) {
         self.took.extend(more.took);
+        self.worked.extend(more.worked);
         self.failed.extend(more.failed);
     }
 
-    fn request(&mut self, server: SocketAddr) {
+    fn request(&mut self, server: SocketAddr, watch: Watch) {
+        let (of_server, of_client) = (watch.waited(), waited_here());
         let start = Instant::now();
         if let Err(failure) = request(server) {
             self.failed.push(failure);
         }
-        self.took.push(start.elapsed());
+        let took = start.elapsed();
+        let waited = watch.waited_since(&of_server) + waited_here().saturating_sub(of_client);
+        self.took.push(took);
+        self.worked.push(took.saturating_sub(waited));
+    }
+
+    /// These requests, with none of the time that was waited for a processor.
+    pub(crate) fn without_others(&self) -> Self {
+        Self {
+            took: self.worked.clone(),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn total(&self) -> usize {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::component::{Hostile, data, forever};
 use crate::peers::{Does, Peer};
-use crate::row::Row;
+use crate::row::{Complaint, Row};
 use crate::scene::Scene;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -65,6 +65,7 @@ fn row(name: &'static str, hostile: Hostile, limit: &str) -> Row {
         .hostile(hostile)
         .option(limit)
         .lasts(Duration::from_millis(1800))
+        .ends(1)
         // A second at most of the guest, and what others need.
         .within_processor(Duration::from_millis(1500))
 }
@@ -107,24 +108,27 @@ fn ask(scene: &Scene<'_>) {
     let Some(mut stream) = scene.connect() else {
         return;
     };
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(4)));
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
     let _ = stream.write_all(b"GET /hostile HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
     if !answer.starts_with("HTTP/1.1 5") {
-        scene.complain(format!("it is not ended by its limit: {answer:.60}"));
+        let complaint = format!("it is not ended by its limit: {answer:.60}");
+        scene.complain(Complaint::Late(complaint));
     }
+    scene.count();
     scene.wait();
 }
 
 /// A connection on which HEAD was answered.
 fn head(scene: &Scene<'_>) -> Option<TcpStream> {
     let mut stream = scene.connect()?;
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(4)));
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
     let _ = stream.write_all(b"HEAD /hostile HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut answer = [0; 12];
     if stream.read_exact(&mut answer).is_err() || answer != *b"HTTP/1.1 200" {
-        scene.complain("HEAD is not answered");
+        scene.complain(Complaint::Late("HEAD is not answered".to_owned()));
     }
+    scene.count();
     Some(stream)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use outport_e2e::tls::Authority;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::row::Seen;
+use crate::row::{Complaint, Seen};
 
 /// What a peer does with a connection, once the request has come.
 #[derive(Clone, Copy, Debug)]
@@ -85,9 +85,12 @@ impl Peer {
     }
 
     /// A demand for a row: that somebody came at all, without which it shows nothing.
-    pub(crate) fn is_reached(&self) -> impl Fn(&Seen) -> Option<String> + use<> {
+    pub(crate) fn is_reached(&self) -> impl Fn(&Seen) -> Option<Complaint> + use<> {
         let state = Arc::clone(&self.state);
-        move |_| (state.accepted.load(Ordering::SeqCst) == 0).then(|| "nobody came to the peer".to_owned())
+        move |_| {
+            (state.accepted.load(Ordering::SeqCst) == 0)
+                .then(|| Complaint::Late("nobody came to the peer".to_owned()))
+        }
     }
 
     /// `127.0.0.1:PORT`

