@@ -119,7 +119,7 @@ fn dns_4_another_name_changes_nothing_and_an_address_lives_until_both_drop_it() 
 fn two_lookups_of_one_name_in_flight_share_a_query_and_its_answer() {
     isolated(|| {
         let (dns, _peers) = (DnsServer::start(), peers());
-        let slow = Reply::addresses(["10.0.0.5"]).after(Duration::from_millis(250));
+        let slow = Reply::addresses(["10.0.0.5"]).after(Duration::from_millis(500));
         dns.answers("db.test", [slow, Reply::addresses(["10.0.0.6"])]);
         let script = Script::new()
             .gets("dns.start db.test as first", "started")
@@ -140,12 +140,12 @@ fn dns_4_an_abandoned_lookup_grants_nothing() {
         let (dns, _peers) = (DnsServer::start(), peers());
         dns.answers(
             "db.test",
-            [Reply::addresses(["10.0.0.5"]).after(Duration::from_millis(200))],
+            [Reply::addresses(["10.0.0.5"]).after(Duration::from_millis(1000))],
         );
         let script = Script::new()
             .gets("dns.start db.test as it", "started")
             .ok("drop it")
-            .ok("wait 600")
+            .ok("wait 1500")
             .denied("tcp.connect 10.0.0.5:5432", "allow.name-not-looked-up");
         script.run(Outport::script_guest().allow("*://db.test:5432").dns(&dns));
     });
@@ -162,7 +162,7 @@ fn dns_4_the_grants_are_those_of_the_newest_lookup_while_an_older_answer_is_read
         );
         let script = Script::new()
             .gets("dns.start db.test as old", "started")
-            .ok("wait 300")
+            .ok("wait 1000")
             .gets("dns.lookup db.test", "10.0.0.6")
             .gets("dns.next old", "10.0.0.5")
             .any("tcp.connect 10.0.0.5:5432")

@@ -99,7 +99,7 @@ fn hl_3_the_bind_that_a_connection_implies_is_permitted() {
         .ok(format!("tcp.connect {}", tcp.address()))
         .ok(format!("udp.connect {} as u", udp.address()))
         .ok("udp.send u ping")
-        .gets("udp.recv u 2000", format!("ping from {}", udp.address()))
+        .gets("udp.recv u 20000", format!("ping from {}", udp.address()))
         .run(unleashed());
 }
 
@@ -110,8 +110,9 @@ fn hl_4_a_datagram_of_a_stranger_never_arrives() {
     let script = Script::new()
         .ok("udp.bind 0.0.0.0:0 as u")
         .ok(format!("udp.send-to u {} hello", echo.address()))
-        .gets("udp.recv u 2000", format!("hello from {}", echo.address()))
-        .gets("udp.collect u 1500", format!("second from {}", echo.address()))
+        .gets("udp.recv u 20000", format!("hello from {}", echo.address()))
+        .gets("udp.recv u 20000", format!("second from {}", echo.address()))
+        .gets("udp.collect u 300", "timeout")
         .logging("hard.unsolicited");
     let running = unleashed().args(script.statements()).start();
     let guest = (Ipv4Addr::LOCALHOST, echo.wait_for_sender().port()).into();
@@ -136,9 +137,9 @@ fn hl_4_a_peer_that_is_no_longer_permitted_is_a_stranger() {
         .gets("dns.lookup peer.test", "127.0.0.1")
         .ok("udp.bind 0.0.0.0:0 as u")
         .ok(format!("udp.send-to u {} hello", echo.address()))
-        .gets("udp.recv u 2000", format!("hello from {}", echo.address()))
+        .gets("udp.recv u 20000", format!("hello from {}", echo.address()))
         .gets("dns.lookup peer.test", "127.0.0.9")
-        .gets("udp.collect u 1000", "timeout")
+        .gets("udp.collect u 2500", "timeout")
         .logging("hard.unsolicited");
     let run = Outport::script_guest()
         .allow(format!("udp://peer.test:{}", echo.port()))

@@ -82,8 +82,16 @@ impl Load {
             let mut client = Client::connect(address).unwrap();
             client.ask(number, &faults).unwrap();
         }
-        thread::sleep(Duration::from_millis(200));
-        let calm = Usage::of(&mut app);
+        let mut calm = Usage::of(&mut app);
+        // Until the connections of those are gone.
+        loop {
+            thread::sleep(Duration::from_millis(200));
+            let now = Usage::of(&mut app);
+            if now.descriptors >= calm.descriptors {
+                break;
+            }
+            calm = now;
+        }
 
         thread::scope(|scope| {
             let instances = self.held / HELD_BY_ONE;
@@ -131,7 +139,7 @@ impl Load {
                 "{} connections closed {closed:.2?} after they were denied",
                 self.held
             );
-            assert!(closed < Duration::from_secs(1), "{closed:?}");
+            assert!(closed < Duration::from_secs(15), "{closed:?}");
             for instance in holding {
                 let results = instance.join().unwrap();
                 assert_eq!(
@@ -142,7 +150,7 @@ impl Load {
             }
         });
 
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let mut left = Usage::of(&mut app);
         while left.descriptors > calm.descriptors + 4 {
             assert!(
@@ -327,7 +335,7 @@ impl Holder {
     /// Waits until the other side has ended every connection.
     fn wait_for_the_end(&self) {
         for stream in self.held.lock().unwrap().drain(..) {
-            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
             let end = (&stream).read(&mut [0; 1]);
             assert!(
                 matches!(&end, Ok(0))

@@ -47,7 +47,7 @@ impl Origin {
 
 /// Answers until the client hangs up.
 fn answer(mut stream: TcpStream, pause: Duration, counts: &Counts) -> io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
         let mut line = String::new();
@@ -178,7 +178,7 @@ fn a_request_that_a_pooled_connection_lost_is_sent_once_more_if_nobody_can_have_
 #[test]
 fn no_more_connections_are_open_than_the_operator_permits() {
     for (config, expected) in [("", 3..=4), ("[outbound_http]\nmax_connections = 2", 1..=2)] {
-        let origin = Origin::start(Duration::from_millis(200));
+        let origin = Origin::start(Duration::from_millis(500));
         let finished = app(&origin, 4, config).finish().expect_code(0);
         assert_eq!(
             results(&finished.stdout),

@@ -6,6 +6,8 @@ use outport_e2e::guest::Wasi;
 use outport_e2e::outport::Outport;
 use outport_e2e::script::{Script, results};
 use outport_e2e::tcp::{Manner, TcpPeer};
+use outport_e2e::turnstile::Turnstile;
+use outport_e2e::until::until;
 
 // proves: Q-1, RSN-3
 #[test]
@@ -100,7 +102,7 @@ fn q_2_spins_limits_keep_their_meaning() {
 fn q_3_time_memory_and_computing_are_bounded() {
     for (option, statement, word) in [
         ("--max-cpu-time=300ms", "spin 60000", "0.3"),
-        ("--max-time=300ms", "wait 60000", "0.3"),
+        ("--max-time=1500ms", "wait 60000", "1.5"),
     ] {
         let start = Instant::now();
         let finished = Outport::script_guest()
@@ -109,7 +111,7 @@ fn q_3_time_memory_and_computing_are_bounded() {
             .finish();
         assert!(!matches!(finished.code, Some(0) | None), "{option}\n{finished}");
         assert!(
-            start.elapsed() < Duration::from_secs(20),
+            start.elapsed() < Duration::from_secs(50),
             "{option}: {:?}",
             start.elapsed()
         );
@@ -147,12 +149,14 @@ fn q_3_the_memory_of_all_guests_together_is_bounded() {
 #[test]
 fn q_3_a_client_for_whom_there_is_no_memory_is_told_so_until_there_is_again() {
     let manifest = "spin_manifest_version = 2\n[application]\nname = \"full\"\n[[trigger.http]]\nroute = \"/...\"\n\
-        component = \"web\"\n[component.web]\nsource = \"GUESTS/http-script-guest.wasm\"\n";
+        component = \"web\"\n[component.web]\nsource = \"GUESTS/http-script-guest.wasm\"\n\
+        allowed_outbound_hosts = [\"*://127.0.0.1:*\"]\n";
     let app = Outport::up(manifest).option("--max-memory-total=8M").start();
     let address = app.address();
     assert_eq!(app.get("/hello").status, 200);
     std::thread::scope(|scope| {
-        let script = "alloc 6500000\nwait 3000\n";
+        let turnstile = Turnstile::closed();
+        let script = format!("alloc 6500000; {}", turnstile.wait());
         let holding = scope.spawn(move || {
             outport_e2e::http::send(
                 address,
@@ -162,16 +166,13 @@ fn q_3_a_client_for_whom_there_is_no_memory_is_told_so_until_there_is_again() {
                 ),
             )
         });
-        std::thread::sleep(Duration::from_millis(1000));
+        turnstile.has(1);
         assert_eq!(app.get("/hello").status, 503);
+        turnstile.open();
         let held = holding.join().unwrap().unwrap();
         assert!(held.body.contains("alloc 6500000 => ok"), "{}", held.body);
     });
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while app.get("/hello").status != 200 {
-        assert!(Instant::now() < deadline, "the memory was not given back");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("the memory is given back", || app.get("/hello").status == 200);
 }
 
 // proves: Q-3
@@ -185,17 +186,15 @@ fn q_3_a_guest_that_computes_for_ever_does_not_stop_its_neighbours() {
     let address = app.address();
     app.get("/hello");
     std::thread::scope(|scope| {
-        for _ in 0..3 {
+        let computing = [(); 3].map(|()| {
             scope.spawn(move || {
-                outport_e2e::http::send(
-                    address,
-                    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nConnection: close\r\n\r\nspin 60000",
-                )
-            });
-        }
-        std::thread::sleep(Duration::from_millis(500));
-        let start = Instant::now();
+                let path = "/?tcp.connect%2010.0.0.1:80;%20spin%2060000";
+                outport_e2e::http::get(address, path)
+            })
+        });
+        until("all compute", || app.denials() == 3);
         assert_eq!(app.get("/hello").status, 200);
-        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        let ended = computing.iter().filter(|guest| guest.is_finished()).count();
+        assert_eq!(ended, 0, "their neighbour waited");
     });
 }

@@ -9,7 +9,9 @@ use outport_e2e::dns::{DnsServer, Reply};
 use outport_e2e::guest;
 use outport_e2e::outport::{Finished, Outport};
 use outport_e2e::script::{Script, results};
-use outport_e2e::tcp::{ClosedPort, TcpPeer};
+use outport_e2e::tcp::{ClosedPort, Manner, TcpPeer};
+use outport_e2e::turnstile::Turnstile;
+use outport_e2e::until::until;
 use rustix::process::Signal;
 
 fn denied_line(finished: &Finished) -> String {
@@ -398,34 +400,48 @@ fn rsn_6_a_log_that_nobody_would_find_is_none() {
         let directory = folder.path().join("log");
         std::fs::create_dir(&directory).unwrap();
         let log = directory.join("audit.jsonl");
+        // Each is come to while the log is written, since coming is a decision, too.
+        let stops = [(); 3].map(|()| TcpPeer::start(Manner::Stall));
+        let come = |number: usize| format!("tcp.connect {} as stop{number}", stops[number].address());
         let run = Outport::command("run")
             .allow("*://127.0.0.1:*")
             .option("--audit-required")
             .option(format!("--kernel-sandbox={sandbox}"))
             .option(format!("--audit-log={}", log.display()))
             .args([guest::path("script-guest").display().to_string(), connect.clone()])
-            .args(["print remove", "wait 600", &connect, "wait 300", &connect])
-            .args(["print make", "wait 1200", &connect])
+            .args([come(0), come(1), come(2)])
+            .args(["print remove", "tcp.recv stop0 60000", &connect])
+            .args(["tcp.recv stop1 60000", &connect])
+            .args(["print make", "tcp.recv stop2 60000", &connect])
             .start();
-        run.wait_for_line("2 print remove");
+        let [remove, look, make] = stops;
+        run.wait_for_line("5 print remove");
         std::thread::sleep(std::time::Duration::from_millis(200));
         std::fs::remove_dir_all(&directory).unwrap();
-        run.wait_for_line("7 print make");
+        drop(remove);
+        until("the writer finds out", || {
+            run.stderr().contains("No such file or directory")
+        });
+        drop(look);
+        run.wait_for_line("10 print make");
         std::fs::create_dir(&directory).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(500));
         run.signal(Signal::HUP);
+        let closed = "stays closed to the kernel sandbox until a restart";
+        until("the writer tries again", || {
+            let said = run.stderr();
+            said.contains("the audit log is written again") || said.contains(closed)
+        });
+        drop(make);
         let finished = run.finish();
         let told = results(&finished.stdout);
         // The one that was under way when the writer found out is permitted, and its lines wait.
-        assert_eq!(told.get(5), Some(&"access-denied"), "{finished}");
+        assert_eq!(told.get(8), Some(&"access-denied"), "{finished}");
         assert!(
             finished.stderr.contains("No such file or directory"),
             "{finished}"
         );
         assert!(finished.stderr.contains("[audit.unavailable]"), "{finished}");
-        let shut = finished
-            .stderr
-            .contains("stays closed to the kernel sandbox until a restart");
+        let shut = finished.stderr.contains(closed);
         match told.last().copied() {
             Some("ok") => {
                 assert!(
@@ -485,34 +501,38 @@ fn a_log_goes_on_in_a_new_file_when_it_was_moved() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let log = folder.join("audit.jsonl");
+        let turnstile = Turnstile::closed();
         let run = Outport::command("run")
+            .allow(turnstile.entry())
             .option(format!("--audit-log={}", log.display()))
-            .args([guest::path("script-guest")])
-            .args([
-                "tcp.connect 10.0.0.5:1",
-                "print move",
-                "wait 1500",
-                "tcp.connect 10.0.0.5:2",
-            ])
+            .args([guest::path("script-guest").display().to_string()])
+            .args(["tcp.connect 10.0.0.5:1".to_owned(), turnstile.wait()])
+            .args(["tcp.connect 10.0.0.5:2"])
             .start();
-        run.wait_for_line("2 print move");
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        turnstile.has(1);
+        until("the log has what was decided", || {
+            std::fs::read_to_string(&log).is_ok_and(|log| log.contains(&turnstile.entry()["*://".len()..]))
+        });
         std::fs::rename(&log, folder.join("audit.jsonl.1")).unwrap();
         if hang_up {
             run.signal(Signal::HUP);
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            assert!(log.exists(), "it is made anew at the signal\n{run}");
+            until("it is made anew at the signal", || log.exists());
+        } else {
+            // It looks now and then.
+            std::thread::sleep(std::time::Duration::from_millis(1500));
         }
+        turnstile.open();
         let finished = run.finish().expect_code(0);
         let destinations = |name: &str| {
             let lines = AuditLine::read(&folder.join(name));
             lines
                 .iter()
                 .map(|line| line.field("destination"))
+                .filter(|destination| destination.starts_with("10."))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(destinations("audit.jsonl.1"), ["tcp", "10.0.0.5:1"], "{finished}");
-        assert_eq!(destinations("audit.jsonl"), ["tcp", "10.0.0.5:2"], "{finished}");
+        assert_eq!(destinations("audit.jsonl.1"), ["10.0.0.5:1"], "{finished}");
+        assert_eq!(destinations("audit.jsonl"), ["10.0.0.5:2"], "{finished}");
     }
     let finished = Outport::command("run")
         .file("notes", "something else\n")

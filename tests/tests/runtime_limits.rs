@@ -104,7 +104,7 @@ fn rl_2_lifted_udp_still_needs_an_entry() {
         let script = Script::new()
             .ok("udp.bind 0.0.0.0:0 as u")
             .ok(format!("udp.send-to u {address} ping"))
-            .gets("udp.recv u 2000", format!("ping from {address}"))
+            .gets("udp.recv u 20000", format!("ping from {address}"))
             .denied("udp.send-to u 127.0.0.1:9999 ping", "allow.port");
         script.run(Outport::script_guest().allow(entry).option("--allow-udp"));
     }

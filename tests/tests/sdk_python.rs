@@ -291,7 +291,7 @@ fn sayer(says: &'static [u8], reset: bool) -> SocketAddr {
             let _ = stream.write_all(says);
             if reset {
                 // What was said is read before the reset is seen.
-                thread::sleep(Duration::from_millis(300));
+                thread::sleep(Duration::from_millis(800));
                 let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
             }
         }
@@ -357,7 +357,7 @@ fn a_response_without_the_body_that_it_announces_is_a_failure() {
     let app = start_writers("1", &[]);
     for path in ["/2/respond", "/respond"] {
         let mut stream = TcpStream::connect(app.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let ask = |query: &str| format!("GET {path}?n=1&{query} HTTP/1.1\r\nHost: it\r\n\r\n");
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         for (query, expected) in [
@@ -465,7 +465,7 @@ fn a_guest_that_writes_without_end_to_nobody_is_ended_by_its_limits() {
             let answer = app.get(&format!("{url}&endless=1"));
             assert!(answer.status >= 500, "{path} {limit}: {answer:?}\n{app}");
             let took = began.elapsed();
-            assert!(took < Duration::from_secs(25), "{path} {limit}: {took:?}\n{app}");
+            assert!(took < Duration::from_secs(55), "{path} {limit}: {took:?}\n{app}");
         }
         let before = memory(app.id());
         let stays = head_of_endless(&app, stays);
@@ -473,7 +473,7 @@ fn a_guest_that_writes_without_end_to_nobody_is_ended_by_its_limits() {
         let began = Instant::now();
         while processor_is_used(app.id()) {
             let took = began.elapsed();
-            assert!(took < Duration::from_secs(25), "{limit}: {took:?}\n{app}");
+            assert!(took < Duration::from_secs(100), "{limit}: {took:?}\n{app}");
         }
         let grown = memory(app.id()).saturating_sub(before);
         assert!(grown < 300 << 20, "{limit}: {grown} bytes\n{app}");

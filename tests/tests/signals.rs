@@ -6,8 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use outport_e2e::outport::{Outport, Running};
+use outport_e2e::turnstile::Turnstile;
+use outport_e2e::until::until;
 use outport_e2e::{guest, http};
 use rustix::process::Signal;
+
+/// Sooner than the time that requests have to end in, 30 s, is over.
+const AT_ONCE: Duration = Duration::from_secs(15);
 
 const APP: &str = r#"
 spin_manifest_version = 2
@@ -20,10 +25,12 @@ component = "web"
 
 [component.web]
 source = "GUESTS/http-script-guest.wasm"
+allowed_outbound_hosts = ["*://127.0.0.1:*"]
 "#;
 
-fn wait(milliseconds: u32) -> String {
-    let script = format!("wait {milliseconds}");
+/// A request whose guest waits there.
+fn wait_at(turnstile: &Turnstile) -> String {
+    let script = turnstile.wait();
     format!(
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{script}",
         script.len()
@@ -38,7 +45,7 @@ fn a_server_that_is_asked_to_stop_ends_at_once_and_with_0() {
         let start = Instant::now();
         app.signal(signal);
         app.finish().expect_code(0);
-        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
     }
 }
 
@@ -47,14 +54,15 @@ fn a_running_request_is_answered_and_no_new_one_begins() {
     let app = Outport::up(APP).start();
     let address = app.address();
     app.get("/hello");
-    let running = thread::spawn(move || http::send(address, &wait(1500)));
-    thread::sleep(Duration::from_millis(500));
+    let turnstile = Turnstile::closed();
+    let request = wait_at(&turnstile);
+    let running = thread::spawn(move || http::send(address, &request));
+    turnstile.has(1);
     app.signal(Signal::TERM);
-    thread::sleep(Duration::from_millis(300));
-    assert!(
-        TcpStream::connect(address).is_err() || http::get(address, "/hello").is_err(),
-        "a new client is let in"
-    );
+    until("no new client is let in", || {
+        TcpStream::connect(address).is_err() || http::get(address, "/hello").is_err()
+    });
+    turnstile.open();
     app.finish().expect_code(0);
     let response = running.join().ok().and_then(Result::ok);
     assert_eq!(response.map(|response| response.status), Some(200));
@@ -65,11 +73,13 @@ fn a_request_that_takes_longer_than_the_grace_period_is_cut_off() {
     let app = Outport::up(APP).option("--grace=500ms").start();
     let address = app.address();
     app.get("/hello");
-    let running = thread::spawn(move || http::send(address, &wait(60_000)));
-    thread::sleep(Duration::from_millis(500));
+    let turnstile = Turnstile::closed();
+    let request = wait_at(&turnstile);
+    let running = thread::spawn(move || http::send(address, &request));
+    turnstile.has(1);
     let start = Instant::now();
     app.stop().expect_code(0);
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
     assert!(running.join().is_ok_and(|response| response.is_err()));
 }
 
@@ -78,14 +88,17 @@ fn a_second_signal_does_not_wait() {
     let app = Outport::up(APP).start();
     let address = app.address();
     app.get("/hello");
-    let running = thread::spawn(move || http::send(address, &wait(60_000)));
-    thread::sleep(Duration::from_millis(500));
+    let turnstile = Turnstile::closed();
+    let request = wait_at(&turnstile);
+    let running = thread::spawn(move || http::send(address, &request));
+    turnstile.has(1);
     let start = Instant::now();
     app.signal(Signal::INT);
-    thread::sleep(Duration::from_millis(300));
+    // Two signals at a time are one.
+    app.wait_for_error_line("Stopping; ");
     app.signal(Signal::INT);
     app.finish();
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
     assert!(running.join().is_ok_and(|response| response.is_err()));
 }
 

@@ -179,8 +179,8 @@ fn a_flood_of_strangers_costs_neither_the_guest_nor_the_log() {
     let script = Script::new()
         .ok("udp.bind 0.0.0.0:0 as u")
         .ok(format!("udp.send-to u {} hello", echo.address()))
-        .gets("udp.recv u 2000", format!("hello from {}", echo.address()))
-        .gets("udp.collect u 2500", format!("after from {}", echo.address()));
+        .gets("udp.recv u 20000", format!("hello from {}", echo.address()))
+        .any("udp.collect u 2500");
     let outport = Outport::script_guest()
         .allow("udp://127.0.0.1:*")
         .option("--allow-udp");
@@ -188,11 +188,18 @@ fn a_flood_of_strangers_costs_neither_the_guest_nor_the_log() {
     let guest = (Ipv4Addr::LOCALHOST, echo.wait_for_sender().port()).into();
     running.wait_for_line("3 udp.recv");
     send_as_stranger(Ipv4Addr::new(127, 0, 0, 2), guest, &[b'x'; 512], 20_000);
-    thread::sleep(Duration::from_millis(200));
-    echo.say(guest, b"after");
+    // Where the guest has not got to what was sent, there is no room for more yet.
+    for _ in 0..10 {
+        thread::sleep(Duration::from_millis(200));
+        echo.say(guest, b"after");
+    }
     let finished = running.finish().expect_code(0);
     let results = results(&finished.stdout);
-    assert_eq!(results[3], format!("after from {}", echo.address()), "{finished}");
+    let after = format!("after from {}", echo.address());
+    assert!(
+        results[3].split(", ").all(|datagram| datagram == after),
+        "{finished}"
+    );
     let told = finished.reasons();
     assert!(told.len() <= 10, "{} lines of the log for one flood", told.len());
     assert!(told.iter().all(|reason| reason == "hard.unsolicited"), "{told:?}");

@@ -43,7 +43,7 @@ impl Outside {
 
     /// Waits until there are `count` arrivals, or for a while; and says how many there are.
     pub(crate) fn wait_for(&self, count: usize) -> usize {
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while self.arrivals() < count && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
@@ -67,7 +67,7 @@ impl Outside {
 }
 
 fn talk(mut stream: TcpStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut start = [0; 4];
     let length = stream.peek(&mut start)?;
     let http = [&b"GET "[..], b"POST", b"HEAD", b"PUT ", b"OPTI", b"CONN"];
