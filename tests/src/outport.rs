@@ -29,6 +29,7 @@ use crate::dns::DnsServer;
 use crate::http::{self, Response};
 use crate::process::Process;
 use crate::transcript::Transcript;
+use crate::until::until;
 
 /// A command line in the making.
 #[derive(Debug)]
@@ -324,6 +325,17 @@ impl Running {
         AuditLine::read_so_far(&self.audit_log)
     }
 
+    /// Waits until each of its threads waits for something, so that no guest computes.
+    #[track_caller]
+    pub fn until_idle(&mut self) {
+        let id = self.id();
+        let mut looks = 0;
+        until("all threads wait", || {
+            looks = if is_idle(id) { looks + 1 } else { 0 };
+            looks == 4
+        });
+    }
+
     /// How many attempts it has denied so far.
     pub fn denials(&self) -> usize {
         self.audit().iter().filter(|line| line.denied()).count()
@@ -454,6 +466,18 @@ impl Display for Finished {
         audit.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         outcomes.iter().try_for_each(|outcome| writeln!(f, "{outcome}"))
     }
+}
+
+/// Whether no thread of a process runs, or would if it had a processor.
+fn is_idle(id: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{id}/task"));
+    let mut threads = threads.into_iter().flatten().flatten();
+    threads.all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        !stat
+            .rsplit_once(") ")
+            .is_some_and(|(_, state)| state.starts_with('R'))
+    })
 }
 
 fn belongs_to_outport(variable: &OsStr) -> bool {

@@ -151,6 +151,7 @@ fn dns_12_a_flood_of_lookups_is_refused_and_its_neighbours_still_get_answers() {
 fn a_flood_of_denials_is_summed_up_on_the_terminal_and_complete_in_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.jsonl");
+    let start = Instant::now();
     let finished = Outport::command("run")
         .option(format!("--audit-log={}", log.display()))
         .option("--allowed-outbound-hosts=*://127.0.0.1:1")
@@ -166,7 +167,10 @@ fn a_flood_of_denials_is_summed_up_on_the_terminal_and_complete_in_the_log() {
         .lines()
         .filter(|line| line.starts_with("denied:"))
         .count();
-    assert!((2..=100).contains(&told), "{told} lines\n{finished}");
+    // Twenty are told in ten seconds, and as many counts.
+    let intervals = 2 + start.elapsed().as_secs() / 10;
+    let most = 40 * usize::try_from(intervals).unwrap();
+    assert!((2..=most).contains(&told), "{told} lines\n{finished}");
     assert!(finished.stderr.len() < 100_000);
 
     let text = fs::read_to_string(&log).unwrap();

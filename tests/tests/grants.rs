@@ -119,11 +119,10 @@ fn dns_4_another_name_changes_nothing_and_an_address_lives_until_both_drop_it() 
 fn two_lookups_of_one_name_in_flight_share_a_query_and_its_answer() {
     isolated(|| {
         let (dns, _peers) = (DnsServer::start(), peers());
-        let slow = Reply::addresses(["10.0.0.5"]).after(Duration::from_millis(500));
+        let slow = Reply::addresses(["10.0.0.5"]).after(Duration::from_millis(250));
         dns.answers("db.test", [slow, Reply::addresses(["10.0.0.6"])]);
         let script = Script::new()
             .gets("dns.start db.test as first", "started")
-            .ok("wait 80")
             .gets("dns.start db.test as second", "started")
             .gets("dns.read second", "10.0.0.5")
             .gets("dns.read first", "10.0.0.5")

@@ -96,12 +96,13 @@ fn q_1_requests_that_share_an_instance_share_its_sockets() {
     ] {
         let turnstile = Turnstile::closed();
         let app = script_guest().allow(turnstile.entry());
-        let app = app.options(["--max-sockets-per-instance=4", option]).start();
+        let mut app = app.options(["--max-sockets-per-instance=4", option]).start();
         let address = app.address();
         thread::scope(|scope| {
             let script = format!("repeat 2 tcp.create ipv4 as a{{}}; {}", turnstile.wait());
             let first = scope.spawn(move || run_script(address, &script).body);
             turnstile.has(1);
+            app.until_idle();
             let second = run_script(address, "repeat 2 tcp.create ipv4 as b{}").body;
             assert_eq!(results(&second), [other], "{option}");
             turnstile.open();
@@ -161,7 +162,7 @@ fn an_instance_answers_as_many_requests_at_a_time_as_the_operator_says() {
         (4, [1; 4]),
     ] {
         let turnstile = Turnstile::closed();
-        let app = script_guest()
+        let mut app = script_guest()
             .allow(turnstile.entry())
             .option(format!("--max-instance-concurrent-reuse-count={concurrency}"))
             .start();
@@ -172,6 +173,7 @@ fn an_instance_answers_as_many_requests_at_a_time_as_the_operator_says() {
                 scope.spawn(move || assert_eq!(run_script(address, &script).status, 200, "{concurrency}"));
                 // An instance that has not begun to wait is passed over.
                 turnstile.has(number);
+                app.until_idle();
             }
             turnstile.open();
         });
@@ -184,7 +186,7 @@ fn an_instance_answers_as_many_requests_at_a_time_as_the_operator_says() {
 fn q_3_a_trap_ends_the_requests_of_its_own_instance_and_no_others() {
     let turnstile = Turnstile::closed();
     let app = script_guest().allow(turnstile.entry());
-    let app = app.option("--max-instance-concurrent-reuse-count=2").start();
+    let mut app = app.option("--max-instance-concurrent-reuse-count=2").start();
     let address = app.address();
     thread::scope(|scope| {
         // Both places of the first instance are taken, and one of the second.
@@ -192,6 +194,7 @@ fn q_3_a_trap_ends_the_requests_of_its_own_instance_and_no_others() {
             let script = format!("{}; {}", mark(number), turnstile.wait());
             let slow = scope.spawn(move || run_script(address, &script).status);
             turnstile.has(number);
+            app.until_idle();
             slow
         });
         assert_eq!(run_script(address, &format!("{}; trap", mark(4))).status, 500);
@@ -200,7 +203,9 @@ fn q_3_a_trap_ends_the_requests_of_its_own_instance_and_no_others() {
         assert_eq!((beside.join().unwrap(), other.join().unwrap()), (200, 200));
     });
     assert_eq!(run_script(address, &mark(5)).status, 200);
-    assert!(app.stderr().contains("trapped in `wasi:http/handler`"), "{app}");
+    until("it is told", || {
+        app.stderr().contains("trapped in `wasi:http/handler`")
+    });
     let used = all_instances(app);
     assert_eq!(used[..4], [1, 1, 2, 2]);
     assert_ne!(used[4], 2, "what trapped gets no further request");
@@ -210,7 +215,7 @@ fn q_3_a_trap_ends_the_requests_of_its_own_instance_and_no_others() {
 #[test]
 fn q_3_a_request_that_runs_out_of_time_leaves_the_others_and_is_the_last_of_its_instance() {
     let turnstile = Turnstile::closed();
-    let app = script_guest()
+    let mut app = script_guest()
         .allow(turnstile.entry())
         .option("--response-timeout=4s")
         .start();
@@ -218,6 +223,7 @@ fn q_3_a_request_that_runs_out_of_time_leaves_the_others_and_is_the_last_of_its_
     thread::scope(|scope| {
         let late = scope.spawn(move || run_script(address, &format!("{}; wait 60000", mark(1))).status);
         until("a first mark", || instances(&app.audit()) == [1]);
+        app.until_idle();
         // Its own time goes on for so long after that of the first is over.
         thread::sleep(Duration::from_secs(2));
         let script = format!("{}; {}", mark(2), turnstile.wait());
@@ -291,7 +297,7 @@ fn q_3_an_instance_lives_for_its_time_after_its_last_request() {
     let took = start.elapsed();
     assert!(took > Duration::from_millis(3900), "{took:?}");
     assert!(took < Duration::from_secs(30), "{took:?}");
-    assert!(app.stderr().contains("was ended after 4 s"), "{app}");
+    until("it is told", || app.stderr().contains("was ended after 4 s"));
     assert_eq!(all_instances(app), [1, 1, 2]);
 }
 
