@@ -70,7 +70,7 @@ fn without_separator(text: &str) -> EntryProblem {
     }
 }
 
-/// The text behind a comma, a semicolon or white space, if it has a scheme of its own.
+/// The text behind a comma, a semicolon or white space, if it has a `://` of its own.
 fn second_entry(rest: &str) -> Option<&str> {
     // Most entries have none of these, and are looked through no further.
     let separated = |b: u8| matches!(b, b',' | b';' | b' ' | b'\t' | b'\n');
@@ -79,9 +79,7 @@ fn second_entry(rest: &str) -> Option<&str> {
     }
     let scheme_end = rest.find("://")?;
     let start = rest[..scheme_end].bytes().rposition(separated)? + 1;
-    let scheme = &rest[start..scheme_end];
-    let is_scheme = scheme == "*" || (!scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphabetic()));
-    is_scheme.then_some(&rest[start..])
+    Some(&rest[start..])
 }
 
 /// Splits what stands behind `://` into host and port. Brackets and braces keep their colons and slashes.
@@ -130,7 +128,7 @@ fn host_end(rest: &str) -> usize {
         .next()
         .is_some_and(|host| host.matches(':').count() > 1)
     {
-        return match rest.find('/').filter(|slash| prefix_length(&rest[*slash..]) > 1) {
+        return match rest.find('/').filter(|slash| prefix_length(&rest[*slash..]) != 0) {
             Some(slash) => slash + prefix_length(&rest[slash..]),
             None => rest.len() - usize::from(rest.ends_with('/')),
         };
@@ -147,7 +145,7 @@ fn host_end(rest: &str) -> usize {
 /// it is a path.
 fn network_prefix(host: &str, tail: &str) -> usize {
     let numeric = !host.is_empty() && host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if numeric && tail.len() > 1 {
+    if numeric {
         tail.find(':').unwrap_or(tail.trim_end_matches('/').len())
     } else {
         0

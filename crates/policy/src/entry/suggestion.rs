@@ -46,10 +46,11 @@ pub(super) fn instead_of(text: &str, mistake: &Mistake<'_>) -> Option<Box<str>> 
             corrected(text, mistake).into_iter().collect()
         }
         EntryProblem::NoDefaultPort(_) => vec![any_service(text.trim_end_matches('/'))],
-        EntryProblem::Path | EntryProblem::Query | EntryProblem::Fragment if !may_show_a_password(text) => {
+        EntryProblem::Path | EntryProblem::Query | EntryProblem::Fragment | EntryProblem::UserInfo
+            if !has_a_late_at(text) =>
+        {
             vec![of_host(text), any_service(&of_host(text))]
         }
-        EntryProblem::UserInfo => vec![of_host(text), any_service(&of_host(text))],
         EntryProblem::Ports(_) | EntryProblem::Name(_) | EntryProblem::Scheme(_) => {
             with_list(text, mistake).into_iter().collect()
         }
@@ -149,7 +150,7 @@ pub(super) fn separated(text: &str) -> Option<(&'static str, &str)> {
     let scheme = known
         .into_iter()
         .find(|own| text[..end].eq_ignore_ascii_case(own))?;
-    let is_address = rest.contains('.') && rest.split([':', '/']).next()?.parse::<Ipv4Addr>().is_ok();
+    let is_address = rest.split([':', '/']).next()?.parse::<Ipv4Addr>().is_ok();
     (!is_port || is_address).then_some((scheme, rest))
 }
 
@@ -196,18 +197,16 @@ fn usual_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// True if the text may show a password: where an `@` comes late, what looks like host and port may be a user and the
-/// beginning of the password.
-fn may_show_a_password(text: &str) -> bool {
+/// True if an `@` comes late: what stands before it may be the host and a path, or a user and a password.
+fn has_a_late_at(text: &str) -> bool {
     let (_, rest) = split(text);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    rest.contains('@') && authority.contains(':')
+    rest[authority.len()..].contains('@')
 }
 
-/// The part at fault as a list, if it holds commas and no braces.
+/// The part at fault as a list, if it holds commas. Where it has braces already, that can be read no better.
 fn with_list(text: &str, mistake: &Mistake<'_>) -> Option<String> {
     let span = mistake.span_in(text);
     let part = text.get(span.clone()).filter(|part| part.contains(','))?;
-    let is_a_part_of_a_list = text[..span.start].ends_with(['{', ',']) || part.contains(['{', '}']);
-    (!is_a_part_of_a_list).then(|| format!("{}{{{part}}}{}", &text[..span.start], &text[span.end..]))
+    Some(format!("{}{{{part}}}{}", &text[..span.start], &text[span.end..]))
 }

@@ -155,6 +155,7 @@ fn every_mistake_says_what_to_write_instead() {
         ("2001:db8::/32", P::NoScheme, Some("*://[2001:db8::]/32:PORT")),
         ("2001:db8::1", P::NoScheme, Some("*://[2001:db8::1]:PORT")),
         ("http:80", P::NoScheme, Some("*://http:80")),
+        ("http:80..90", P::NoScheme, Some("*://http:80..90")),
         (
             "http:example.com",
             P::Separator("http"),
@@ -169,6 +170,8 @@ fn every_mistake_says_what_to_write_instead() {
         ("*:10.0.0.5:80", P::Separator("*"), Some("*://10.0.0.5:80")),
         ("https://a.example,https://b.example", P::SeveralEntries, None),
         ("*://a.example:80; *://b.example:80", P::SeveralEntries, None),
+        ("*://a.example:80,h2c://b.example:80", P::SeveralEntries, None),
+        ("*://a.example:80,://b.example:80", P::SeveralEntries, None),
         (
             "htps://api.example.com",
             unknown("htps", Some("https")),
@@ -193,6 +196,21 @@ fn every_mistake_says_what_to_write_instead() {
             "ftp://example.com/",
             unknown("ftp", None),
             Some("*://example.com:21"),
+        ),
+        (
+            "rediss://cache.example",
+            unknown("rediss", None),
+            Some("*://cache.example:6379"),
+        ),
+        (
+            "postgresql://db.example",
+            unknown("postgresql", None),
+            Some("*://db.example:5432"),
+        ),
+        (
+            "mqtts://mq.example",
+            unknown("mqtts", None),
+            Some("*://mq.example:8883"),
         ),
         (
             "gopher://example.com",
@@ -262,6 +280,11 @@ fn every_mistake_says_what_to_write_instead() {
             P::BareIpv6("2001:db8::1".parse().unwrap()),
             Some("https://[2001:db8::1]"),
         ),
+        (
+            "https://2001:db8::1/",
+            P::BareIpv6("2001:db8::1".parse().unwrap()),
+            Some("https://[2001:db8::1]"),
+        ),
         ("*://[example.com]:80", P::NotIpv6("example.com".into()), None),
         ("*://[fe80::1%eth0]:80", P::Zone, None),
         (
@@ -298,6 +321,17 @@ fn every_mistake_says_what_to_write_instead() {
         ("*://10.0.0.0/256:80", P::PrefixTooLong { longest: 32 }, None),
         ("*://[2001:db8::]/129:80", P::PrefixTooLong { longest: 128 }, None),
         ("*://10.0.0.0/x:80", P::NotAPrefix("x".into()), None),
+        ("*://10.0.0.0/:80", P::NotAPrefix(String::new()), None),
+        ("*://10.0.0.0/+8:80", P::NotAPrefix("+8".into()), None),
+        ("*://10.0.0.0/0008:80", P::NotAPrefix("0008".into()), None),
+        ("*://[fe80::%eth0]/64:80", P::Zone, None),
+        ("*://[2001:db8::g]/32:80", P::NotIpv6("2001:db8::g".into()), None),
+        ("*://{a.example/24,b.example}:80", P::Path, None),
+        (
+            "*://{127.1/8,b.example}:80",
+            P::NumericIpv4("127.0.0.1".parse::<std::net::IpAddr>().unwrap().into()),
+            None,
+        ),
         ("*://10.0.0.5:80..80", P::EmptyRange("80..80".into()), None),
         ("*://10.0.0.5:90..80", P::EmptyRange("90..80".into()), None),
         (
@@ -380,6 +414,7 @@ fn no_message_shows_a_password() {
         "https://2/hunter2@db.example.com:1",
         "user:hunter2@db.example.com:5432",
         "https://hunter2@a.example,https://hunter2@b.example",
+        "hunter2@db.example.com:5432",
     ] {
         let error = Entry::parse(text, Location::Code).expect_err(text);
         let message = error.to_string();
@@ -397,8 +432,42 @@ fn nothing_is_suggested_that_would_leave_out_what_was_right() {
         "*://{::1,b..c}:80",
         "tcp://{self,a.example}:80",
         "*://{::1,a.example}:0",
+        "*://a.example:80,{443}",
+        // A path with an `@`, or a user and a password: the host may be the one or the other.
+        "https://a.example/@b.example",
+        "https://a.example/?q=@b.example",
+        "https://a.example:8080?q=@b.example",
+        "https://a.example#@b.example",
     ] {
         assert_eq!(problem(text).1, None, "{text}");
+    }
+}
+
+#[test]
+fn a_suggestion_is_made_for_what_can_be_copied() {
+    for (length, suggested) in [(500, true), (501, false), (1000, false)] {
+        let others = (length - "https://".len()) / "a.example,".len() - 1;
+        let text = format!("https://{}", "a.example,".repeat(others));
+        let text = format!("{text}{}", "b".repeat(length - text.len()));
+        assert_eq!(text.len(), length);
+        let (_, instead) = problem(&text);
+        assert_eq!(instead.is_some(), suggested, "{length}");
+    }
+}
+
+#[test]
+fn a_scheme_that_was_meant_is_told() {
+    for (text, told) in [("htps://a.example", true), ("gopher://a.example", false)] {
+        let error = Entry::parse(text, Location::Code).expect_err(text);
+        let message = error.to_string();
+        assert_eq!(
+            message.contains("port; `https` was meant, most likely"),
+            told,
+            "{message}"
+        );
+        assert_eq!(message.contains("was meant"), told, "{message}");
+        let source = std::error::Error::source(&error).expect("the problem");
+        assert_eq!(source.to_string(), error.problem().to_string());
     }
 }
 
@@ -494,6 +563,7 @@ fn what_a_scheme_permits_and_what_it_denies() {
             denies,
             "{scheme} denies"
         );
+        assert_eq!(entry.permits_sockets(), permits[0] || permits[1], "{scheme}");
     }
 }
 
@@ -551,6 +621,22 @@ fn hosts_match_names_or_addresses_never_both() {
 }
 
 #[test]
+fn entries_are_equal_if_they_mean_the_same_in_the_same_order() {
+    for (a, b, equal) in [
+        ("*://a.example:80", " *://A.example.:80/", true),
+        ("*://a.example:80-80", "*://a.example:80", true),
+        ("*://a.example:80", "tcp://a.example:80", false),
+        ("*://a.example:80", "*://b.example:80", false),
+        ("*://a.example:80", "*://a.example:81", false),
+        ("https://a.example", "https://a.example:443", false),
+        ("*://{a,b}:80", "*://{b,a}:80", false),
+        ("*://a.example:80", "udp://b.example:81", false),
+    ] {
+        assert_eq!(read(a) == read(b), equal, "{a} {b}");
+    }
+}
+
+#[test]
 fn an_entry_that_holds_a_secret_shows_what_it_is_shown_as() {
     let entry = Entry::parse_shown_as(
         "*://hunter2.example:1..3",
@@ -567,6 +653,9 @@ fn an_entry_that_holds_a_secret_shows_what_it_is_shown_as() {
         );
     }
     let public = read("*://hunter2.example:1");
-    assert!(!public.is_concealed());
+    assert!(!public.is_concealed() && !public.is_filled_in());
+    let filled_in = Entry::parse_filled_in(" *://hunter2.example:1", Location::Code).unwrap();
+    assert!(entry.is_filled_in() && filled_in.is_filled_in() && !filled_in.is_concealed());
+    assert_eq!(filled_in.text(), "*://hunter2.example:1");
     Entry::parse_shown_as("hunter2.example", "{{ host }}", Location::Code).expect_err("it has no scheme");
 }
