@@ -144,8 +144,9 @@ fn local_nat64(layouts: [Option<Ipv4Addr>; 4]) -> [Option<Ipv4Addr>; 4] {
 fn isatap(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     match ip.segments() {
         // RFC 5214, section 6.1: with the bit for global addresses and without.
-        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => {
-            Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+        [_, _, _, _, 0 | 0x200, 0x5efe, ..] => {
+            let [.., a, b, c, d] = ip.octets();
+            Some(Ipv4Addr::new(a, b, c, d))
         }
         _ => None,
     }
@@ -274,6 +275,20 @@ mod tests {
         }
         assert!(address("64:ff9b:1::127.0.0.1").reads_as_loopback());
         assert!(address("64:ff9b:1::").reads_as_loopback());
+    }
+
+    // proves: HL-7
+    #[test]
+    fn an_endpoint_is_shown_with_its_canonical_address() {
+        for (text, shown) in [
+            ("10.0.0.5:80", "10.0.0.5:80"),
+            ("[::ffff:10.0.0.5]:80", "10.0.0.5:80"),
+            ("[2001:db8:0::1]:443", "[2001:db8::1]:443"),
+        ] {
+            let endpoint = Endpoint::from(text.parse::<SocketAddr>().unwrap());
+            assert_eq!(endpoint.to_string(), shown);
+            assert_eq!(format!("{:?}", endpoint.address), endpoint.address.to_string());
+        }
     }
 
     // proves: HL-6, HL-7, RL-1

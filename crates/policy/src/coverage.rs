@@ -8,7 +8,7 @@
 //! answers with these are meant (DNS-9), which `*` does not say. Such an entry is redundant only if entries
 //! for addresses cover it.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
 
@@ -94,8 +94,6 @@ fn says_that_answers_are_meant(entry: &Entry) -> bool {
         IpNet::new_assert(Ipv4Addr::LOCALHOST.into(), 8),
         IpNet::new_assert(Ipv4Addr::UNSPECIFIED.into(), 8),
         IpNet::new_assert(Ipv4Addr::new(169, 254, 0, 0).into(), 16),
-        Ipv6Addr::LOCALHOST.to_canonical().into(),
-        IpNet::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0).into(), 10),
     ];
     entry.hosts().iter().any(|host| match host {
         HostPattern::Address(address) => is_guarded(*address),
@@ -188,6 +186,9 @@ mod tests {
                 &[(1, &["*://*:*"]), (2, &["*://*:*"])],
             ),
             (&["*://*:*", "*://127.0.0.1:8080"], &[]),
+            (&["*://*:*", "*://127.1.0.0/16:8080"], &[]),
+            (&["*://*:*", "*://126.0.0.0/7:8080"], &[]),
+            (&["*://*:*", "*://128.0.0.0/8:8080"], &[(1, &["*://*:*"])]),
             (
                 &["*://127.0.0.0/8:*", "*://127.0.0.1:8080"],
                 &[(1, &["*://127.0.0.0/8:*"])],

@@ -126,7 +126,7 @@ fn parse_network(address: &str, prefix: &str) -> Result<HostPattern, EntryProble
     let longest = if ip.is_ipv4() { 32 } else { 128 };
     let digits = !prefix.is_empty() && prefix.len() <= 3 && prefix.bytes().all(|b| b.is_ascii_digit());
     let length = match prefix.parse::<u8>() {
-        Ok(length) if digits && length <= longest => length,
+        Ok(length) if digits => length,
         _ if digits => return Err(EntryProblem::PrefixTooLong { longest }),
         _ => return Err(EntryProblem::NotAPrefix(prefix.to_owned())),
     };
@@ -148,11 +148,12 @@ fn not_a_network(address: &str) -> EntryProblem {
 /// The network that holds the canonical form of every address of `net` (HL-7).
 fn canonical(net: IpNet) -> IpNet {
     match net {
-        IpNet::V6(mapped) if mapped.prefix_len() >= 96 => match mapped.addr().to_ipv4_mapped() {
-            Some(ip) => Ipv4Net::new(ip, mapped.prefix_len() - 96).map_or(net, IpNet::V4),
-            None => net,
-        },
-        _ => net,
+        IpNet::V6(v6) => {
+            let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+            let v4 = mapped.and_then(|(ip, length)| Ipv4Net::new(ip, length).ok());
+            v4.map_or(net, IpNet::V4)
+        }
+        IpNet::V4(_) => net,
     }
 }
 

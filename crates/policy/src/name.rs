@@ -232,12 +232,6 @@ impl Borrow<str> for Name {
     }
 }
 
-impl AsRef<str> for Name {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -283,6 +277,35 @@ mod tests {
             assert_eq!(Spelling::of(text) == Spelling::Absolute, absolute, "{text}");
             let written = Name::parse(text).unwrap();
             assert_eq!(written, Name::parse(written.as_str()).unwrap(), "{text}");
+        }
+    }
+
+    // proves: DNS-2
+    #[test]
+    fn search_domains_are_for_names_of_one_label() {
+        for (text, has_dot) in [("db", false), ("db.", false), ("db.example", true)] {
+            let name = Name::parse(text).unwrap();
+            assert_eq!(name.has_dot(), has_dot, "{text}");
+            assert_eq!(format!("{name:?}"), name.to_string());
+        }
+    }
+
+    // proves: DNS-2, ISO-2
+    #[test]
+    fn a_spelling_is_read_up_to_four_bytes_for_each_byte_of_a_name() {
+        // Bold letters have four bytes each, the ideographic full stop three.
+        let label = |n: usize| "\u{1d41a}".repeat(n);
+        let longest = [label(63), label(63), label(63), label(61), String::new()].join("\u{3002}");
+        assert_eq!(longest.len(), 1012);
+        assert_eq!(Name::parse(&longest).unwrap().as_str().len(), 253);
+        // What is looked at is refused for its first character, and what is not for its length.
+        for (length, error) in [
+            (1016, NameError::ForbiddenCharacter(' ')),
+            (1017, NameError::TooLong),
+            (5000, NameError::TooLong),
+        ] {
+            let text = format!(" {}", "a".repeat(length - 1));
+            assert_eq!(Name::parse(&text), Err(error), "{length}");
         }
     }
 

@@ -228,7 +228,9 @@ mod tests {
             ("443, 80,81", "80-81,443"),
             ("65535", "65535"),
         ] {
-            assert_eq!(PortSet::parse(text).unwrap().to_string(), shown, "{text}");
+            let ports = PortSet::parse(text).unwrap();
+            assert_eq!(ports.to_string(), shown, "{text}");
+            assert_eq!(ports.is_all(), shown == "*", "{text}");
         }
         for (text, error) in [
             ("", PortsError::NotANumber(String::new())),

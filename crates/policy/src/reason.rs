@@ -201,9 +201,26 @@ mod tests {
         ] {
             assert_eq!(codes.iter().filter(|own| **own == code).count(), 1, "{code}");
         }
+        let shown: Vec<String> = Reason::ALL.iter().map(Reason::to_string).collect();
+        assert_eq!(shown, codes);
         let mut unique = codes.clone();
         unique.sort_unstable();
         unique.dedup();
         assert_eq!(unique.len(), codes.len());
+    }
+
+    // proves: ORD-1
+    #[test]
+    fn the_layers_have_names() {
+        assert_eq!(
+            Layer::ALL.map(|layer| layer.to_string()),
+            [
+                "hard limits",
+                "operator's deny list",
+                "runtime limits",
+                "author's allow list",
+                "quotas"
+            ]
+        );
     }
 }

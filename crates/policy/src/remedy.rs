@@ -4,11 +4,10 @@
 //! already, for another protocol, and else one that the author has to fill in, since only he knows the service.
 
 use std::fmt;
-use std::net::Ipv4Addr;
 
 use crate::{
-    Address, Attempt, Denial, Endpoint, Entry, Host, HostPattern, Layer, Location, Name, Protocol, Reason,
-    Scheme, Transport, text,
+    Attempt, Denial, Entry, Host, HostPattern, Layer, Location, Name, Protocol, Reason, Scheme, Transport,
+    text,
 };
 
 /// The one change that would permit an attempt, and who can make it.
@@ -37,8 +36,9 @@ impl Remedy {
     pub(crate) fn of(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Self> {
         match (denial.reason().layer(), denial.reason()) {
             (Layer::DenyList, _) => undeny(denial),
-            (Layer::RuntimeLimits, Reason::RuntimeLoopbackPort) => remote_of(attempt)
-                .map(|remote| Self::Switch(format!("--allow-loopback-ports {}", remote.port))),
+            (Layer::RuntimeLimits, Reason::RuntimeLoopbackPort) => {
+                port_of(attempt).map(|port| Self::Switch(format!("--allow-loopback-ports {port}")))
+            }
             (_, Reason::AllowNotInherited) => Some(Self::Inherit),
             (_, Reason::GrantReplaced | Reason::GrantEvicted) => denial.name().cloned().map(Self::Lookup),
             (Layer::AllowList, _) if denial.switch().is_none() => add_entry(denial, attempt),
@@ -60,20 +60,11 @@ fn undeny(denial: &Denial<'_>) -> Option<Remedy> {
     })
 }
 
-/// The address that the attempt leads to, which for a request is known only where no name has to be looked up.
-fn remote_of(attempt: &Attempt<'_>) -> Option<Endpoint> {
+/// The port that the attempt leads to.
+fn port_of(attempt: &Attempt<'_>) -> Option<u16> {
     match attempt {
-        Attempt::Request {
-            host: Host::Address(address),
-            port,
-            ..
-        } => Some(Endpoint::new(*address, *port)),
-        Attempt::Request {
-            host: Host::Name(name),
-            port,
-            ..
-        } if name.is_localhost() => Some(Endpoint::new(Address::from(Ipv4Addr::LOCALHOST), *port)),
-        _ => attempt.remote(),
+        Attempt::Request { port, .. } => Some(*port),
+        _ => attempt.remote().map(|remote| remote.port),
     }
 }
 

@@ -147,3 +147,49 @@ impl fmt::Display for Protocol<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // proves: AL-2
+    #[test]
+    fn a_scheme_that_is_a_slip_away_was_meant() {
+        for (written, meant) in [
+            // One letter less, one more, another one, two swapped.
+            ("htps", Some("https")),
+            ("ttp", Some("http")),
+            ("tc", Some("tcp")),
+            ("httpss", Some("https")),
+            ("uudp", Some("udp")),
+            ("httpz", Some("https")),
+            ("xttp", Some("http")),
+            ("tpc", Some("tcp")),
+            ("htpt", Some("http")),
+            ("HTPS", Some("https")),
+            // Two slips, or what is a scheme itself.
+            ("tcpxy", None),
+            ("hps", None),
+            ("ptc", None),
+            ("redis", None),
+            ("http", None),
+        ] {
+            let scheme = Scheme::parse(written).unwrap();
+            assert_eq!(scheme.misspelled(), meant, "{written}");
+        }
+    }
+
+    #[test]
+    fn schemes_and_protocols_are_shown_in_lower_case() {
+        let redis = Scheme::parse("REDIS").unwrap();
+        assert_eq!(format!("{redis} {redis:?}"), "redis redis");
+        for (protocol, shown) in [
+            (Protocol::Socket(Transport::Tcp), "tcp"),
+            (Protocol::Socket(Transport::Udp), "udp"),
+            (Protocol::Url(&Scheme::HTTPS), "https"),
+            (Protocol::Url(&redis), "redis"),
+        ] {
+            assert_eq!(protocol.to_string(), shown);
+        }
+    }
+}

@@ -223,6 +223,11 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(log(text), expected, "{text:?}");
+            assert_eq!(
+                matches!(log(text), Cow::Borrowed(_)),
+                text == expected,
+                "{text:?}"
+            );
             assert_eq!(into_log(text.to_owned()), expected, "{text:?}");
         }
     }

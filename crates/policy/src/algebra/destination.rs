@@ -49,3 +49,25 @@ impl fmt::Display for Destination {
         write!(f, "{}://{}:{}", self.channel.protocol(), self.host, self.port)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_shown_like_a_url() {
+        for (channel, host, shown) in [
+            (Channel::Socket(Transport::Tcp), "10.0.0.5", "tcp://10.0.0.5:443"),
+            (
+                Channel::Url(Scheme::HTTPS),
+                "example.com",
+                "https://example.com:443",
+            ),
+            (Channel::Socket(Transport::Udp), "::1", "udp://[::1]:443"),
+        ] {
+            let host = Host::parse(host).unwrap();
+            let port = 443;
+            assert_eq!(Destination { channel, host, port }.to_string(), shown);
+        }
+    }
+}

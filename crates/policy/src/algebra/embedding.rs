@@ -180,12 +180,115 @@ mod tests {
             (9, "2001:db8::200:5efe:a00:0/104", Some("10.0.0.0/8")),
             (9, "2001:db8::1:0:0:0/80", None),
             (10, "::ffff:0:a00:0/104", Some("10.0.0.0/8")),
+            // Prefixes that end inside a byte, and one that ends among the four.
+            (1, "64:ff9b::a10:0/108", Some("10.16.0.0/12")),
+            (6, "2002:a000::/20", Some("160.0.0.0/4")),
+            (6, "2002:a08::/29", Some("10.8.0.0/13")),
+            (3, "64:ff9b:1:344:c0::/76", Some("68.192.0.0/12")),
         ] {
             assert_eq!(
                 reach(form, within).as_deref(),
                 expected,
                 "form {form} of {within}"
             );
+        }
+    }
+
+    // proves: HL-7
+    #[test]
+    fn what_neither_form_nor_network_settles_is_filled_in_in_different_ways() {
+        let rows: [(usize, &str, &[&str]); 6] = [
+            (1, "64:ff9b::/96", &["64:ff9b::a00:5"; 4]),
+            (
+                6,
+                "2002::/16",
+                &[
+                    "2002:a00:5::",
+                    "2002:a00:5::1",
+                    "2002:a00:5:101:101:101:101:101",
+                    "2002:a00:5:ffff:ffff:ffff:ffff:ffff",
+                ],
+            ),
+            (
+                6,
+                "2002:a00:5:7::/64",
+                &[
+                    "2002:a00:5:7::",
+                    "2002:a00:5:7::1",
+                    "2002:a00:5:7:101:101:101:101",
+                    "2002:a00:5:7:ffff:ffff:ffff:ffff",
+                ],
+            ),
+            (6, "2002:b00::/24", &[]),
+            (
+                8,
+                "2001:0:1:1::/64",
+                &[
+                    "2001:0:1:1::f5ff:fffa",
+                    "2001:0:1:1::f5ff:fffa",
+                    "2001:0:1:1:101:101:f5ff:fffa",
+                    "2001:0:1:1:ffff:ffff:f5ff:fffa",
+                ],
+            ),
+            (
+                9,
+                "2001:db8::/64",
+                &[
+                    "2001:db8::5efe:a00:5",
+                    "2001:db8::5efe:a00:5",
+                    "2001:db8::5efe:a00:5",
+                    "2001:db8::200:5efe:a00:5",
+                ],
+            ),
+        ];
+        for (form, within, expected) in rows {
+            let net = within.parse().unwrap();
+            let found: Vec<String> = Embedding::ALL[form]
+                .construct(net, Ipv4Addr::new(10, 0, 0, 5))
+                .map(|address| address.to_string())
+                .collect();
+            assert_eq!(found, expected, "form {form} in {within}");
+        }
+    }
+
+    #[test]
+    fn it_is_known_which_addresses_of_a_network_embed_something() {
+        for (form, within, expected) in [
+            (1, "64:ff9b::/96", Certainty::EveryAddress),
+            (1, "64:ff9b::/64", Certainty::SomeAddresses),
+            (2, "64:ff9b:1::/48", Certainty::EveryAddressTogether),
+            (5, "64:ff9b:1::/48", Certainty::EveryAddressTogether),
+            (2, "64:ff9b:1::/47", Certainty::SomeAddresses),
+            (6, "2002::/16", Certainty::EveryAddress),
+            (9, "2001:db8::/64", Certainty::SomeAddresses),
+            (9, "2001:db8::5efe:0:0/96", Certainty::EveryAddress),
+        ] {
+            let certainty = Embedding::ALL[form].certainty(within.parse().unwrap());
+            assert_eq!(certainty, expected, "form {form} of {within}");
+        }
+    }
+
+    #[test]
+    fn samples_of_a_network_differ_in_what_it_leaves_open() {
+        let rows: [(&str, &[&str]); 3] = [
+            (
+                "2001:db8::/96",
+                &[
+                    "2001:db8::1",
+                    "2001:db8::101:101",
+                    "2001:db8::",
+                    "2001:db8::ffff:ffff",
+                ],
+            ),
+            ("2001:db8::7/128", &["2001:db8::7"; 4]),
+            // These are IPv4 addresses by the time anybody looks.
+            ("::ffff:0:0/96", &[]),
+        ];
+        for (within, expected) in rows {
+            let found: Vec<String> = samples(within.parse().unwrap())
+                .map(|ip| ip.to_string())
+                .collect();
+            assert_eq!(found, expected, "{within}");
         }
     }
 }

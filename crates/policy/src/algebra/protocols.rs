@@ -77,11 +77,6 @@ impl Protocols {
         self.transports.is_empty() && self.urls == Urls::NONE
     }
 
-    /// True if any URL scheme is in the set.
-    pub fn has_urls(&self) -> bool {
-        self.urls != Urls::NONE
-    }
-
     /// The protocols in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {

@@ -501,6 +501,7 @@ fn an_error_points_at_the_part_at_fault() {
         ("*://{a.example,b..c}:80", "b..c"),
         ("https://example.com/some/path", "/some/path"),
         ("*://10.0.0.5/8:80", "10.0.0.5/8"),
+        ("https://a.example, h2c://b.example", "h2c://b.example"),
     ] {
         let error = Entry::parse(text, Location::Code).expect_err(text);
         assert_eq!(&text[error.span()], part, "{text}");

@@ -184,3 +184,21 @@ fn lookups_that_are_over_take_no_room() {
     assert!(grants.in_flight.len() <= 3, "{}", grants.in_flight.len());
     drop(held);
 }
+
+#[test]
+fn the_last_addresses_whose_grants_ended_are_remembered() {
+    let mut grants = Grants::new(1);
+    let of = |n: u16| Address::from(std::net::Ipv4Addr::from(u32::from(n)));
+    for n in 0..=256 {
+        let addresses = vec![of(n)];
+        let chain = Vec::new();
+        lookup(&mut grants, "a.example", Outcome::Answered { chain, addresses });
+    }
+    // The last one is granted still, and 256 are remembered.
+    assert_eq!(grants.ended(of(256)), None);
+    let ended = Some((&name("a.example"), Ending::Replaced));
+    assert!((0..256).all(|n| grants.ended(of(n)) == ended));
+    lookup(&mut grants, "a.example", Outcome::Nothing);
+    assert_eq!(grants.ended(of(0)), None);
+    assert!((1..=256).all(|n| grants.ended(of(n)) == ended));
+}

@@ -93,4 +93,15 @@ mod tests {
         assert!(by_port.near(&one).count() <= 5, "most rules are elsewhere");
         assert_eq!(by_port.near(&PortSet::EMPTY).count(), by_port.wide.len());
     }
+
+    #[test]
+    fn rules_for_few_ports_are_not_near_ports_far_away() {
+        let mut by_port = ByPort::default();
+        for port in 1..=200usize {
+            by_port.insert(&PortSet::parse(&port.to_string()).unwrap(), port);
+        }
+        by_port.sort();
+        let near: Vec<usize> = by_port.near(&PortSet::parse("80-90").unwrap()).collect();
+        assert_eq!(near, (65..=90).collect::<Vec<_>>());
+    }
 }

@@ -154,7 +154,7 @@ impl Rules {
         if let Some(address) = samples(gap).find(|address| address.embedded().next().is_none()) {
             return found(live, Some(Host::Address(address)));
         }
-        if gap.prefix_len() >= 96 && gap.addr().to_ipv4_mapped().is_some() {
+        if gap.addr().to_ipv4_mapped().is_some() {
             // Never seen: these are IPv4 addresses by the time anybody looks.
             return Search::Nothing;
         }
@@ -265,5 +265,150 @@ pub(super) fn host_of(pattern: &HostPattern) -> Option<Host> {
         HostPattern::Address(address) => Some(Host::Address(*address)),
         HostPattern::Network(IpNet::V4(net)) => net.hosts().next().map(|ip| Host::Address(ip.into())),
         HostPattern::Network(IpNet::V6(net)) => samples(*net).next().map(Host::Address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draft::Draft;
+    use super::super::list_of_rules::rules_of;
+    use super::*;
+    use crate::{DenyList, Entry, Limit, Location, Operator, PortSet, RuntimeLimits};
+
+    fn entries(texts: &[&str]) -> Vec<Entry> {
+        let parse = |text: &&str| Entry::parse(text, Location::Code).unwrap();
+        texts.iter().map(parse).collect()
+    }
+
+    fn kept_out(deny: &[&str]) -> Rules {
+        let operator = Operator {
+            deny: DenyList::compile(entries(deny), Vec::new()),
+            limits: RuntimeLimits {
+                udp: Limit::Lifted,
+                loopback_ports: PortSet::all(),
+                link_local: Limit::Lifted,
+                loopback_answers: Limit::Holds,
+            },
+            ..Operator::default()
+        };
+        Rules::new(Draft::of(&operator).rules)
+    }
+
+    fn left(rules: &Rules, allow: &str) -> String {
+        let region = Region::permitted_by(&entries(&[allow])[0]).remove(0);
+        match rules.left(&region, &Filter::default()) {
+            Search::Found(destination) => destination.to_string(),
+            Search::Nothing => "nothing".to_owned(),
+            Search::GaveUp => "gave up".to_owned(),
+        }
+    }
+
+    // proves: VAL-2
+    #[test]
+    fn one_more_name_than_rules_is_tried() {
+        for count in 0..4 {
+            let names: Vec<String> = (1..=count)
+                .map(|n| match n {
+                    1 => "tcp://{www.a.example,host.example}:1".to_owned(),
+                    n => format!("tcp://www{n}.a.example:1"),
+                })
+                .collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let rules = Rules::new(rules_of(&entries(&names)).collect());
+            let next = match count + 1 {
+                1 => "tcp://www.a.example:1".to_owned(),
+                n => format!("tcp://www{n}.a.example:1"),
+            };
+            assert_eq!(left(&rules, "tcp://*.a.example:1"), next, "{count}");
+        }
+    }
+
+    // proves: VAL-2, HL-7
+    #[test]
+    fn in_a_network_an_address_is_found_that_embeds_nothing_denied() {
+        let all_but_zero = "*://{0.0.0.1,0.0.0.2/31,0.0.0.4/30,0.0.0.8/29,0.0.0.16/28,0.0.0.32/27,0.0.0.64/26,\
+            0.0.0.128/25}:1";
+        for (allow, deny, expected) in [
+            (
+                "tcp://[2001:db8::]/32:1",
+                "*://0.0.0.0/0:*",
+                "tcp://[2001:db8::1]:1",
+            ),
+            (
+                "tcp://[2002::]/16:1",
+                "*://10.0.0.0/8:*",
+                "tcp://[2002:4000:1::]:1",
+            ),
+            (
+                "tcp://[64:ff9b::]/96:1",
+                "*://0.0.0.0/1:*",
+                "tcp://[64:ff9b::8000:1]:1",
+            ),
+            (
+                "tcp://[64:ff9b::]/96:1",
+                "*://{0.0.0.0/1,128.0.0.0/1}:*",
+                "nothing",
+            ),
+            ("tcp://[64:ff9b::]/120:1", all_but_zero, "tcp://[64:ff9b::]:1"),
+            // Only what is an IPv4 address by the time anybody looks.
+            ("tcp://[::fffe:0:0]/95:1", "*://[::fffe:0:0]/96:1", "nothing"),
+            // Of two addresses in one the first is denied with each of the second that is tried, or the other way round.
+            (
+                "tcp://[2001::]/32:1",
+                "*://{0.0.0.0/8,1.1.1.1,254.254.254.254,255.255.255.254/31}:1",
+                "gave up",
+            ),
+            ("tcp://[2001::]/32:1", "*://0.0.0.0/0:1", "nothing"),
+        ] {
+            assert_eq!(
+                left(&kept_out(&[deny]), allow),
+                expected,
+                "{allow} without {deny}"
+            );
+        }
+    }
+
+    // proves: HL-7
+    #[test]
+    fn where_one_gap_has_no_address_the_next_one_is_tried() {
+        // 64:ff9b:1:c80a:0:1:: embeds 200.10.0.1 by one layout and 10.0.1.0 by another.
+        let rules = kept_out(&["*://{10.0.0.0/8,200.11.128.0/17}:*"]);
+        let gap: Ipv6Net = "64:ff9b:1:c80a::/63".parse().unwrap();
+        let form = &Embedding::ALL[2];
+        let reach = form.reach(gap).unwrap();
+        assert_eq!(reach.to_string(), "200.10.0.0/15");
+        let region = Region::permitted_by(&entries(&["tcp://[::]/0:1"])[0]).remove(0);
+        let live = Live::new(rules.channels(&region.protocols), &region.ports);
+        let Search::Found(found) = rules.address_of_form(form, reach, gap, &live, &Filter::default()) else {
+            panic!("nothing was found")
+        };
+        assert_eq!(found.to_string(), "tcp://[64:ff9b:1:c80b:0:100::]:1");
+    }
+
+    #[test]
+    fn one_form_that_every_address_has_or_all_forms_together_make_a_gap_dead() {
+        use Certainty::{EveryAddress as Every, EveryAddressTogether as Together, SomeAddresses as Some};
+        use Search::{GaveUp, Nothing};
+        for (forms, verdict) in [
+            (&[][..], GaveUp),
+            (&[(Every, Nothing)], Nothing),
+            (&[(Every, GaveUp)], GaveUp),
+            (&[(Some, Nothing)], GaveUp),
+            (&[(Every, GaveUp), (Every, Nothing)], Nothing),
+            (&[(Every, Nothing), (Every, GaveUp)], Nothing),
+            (&[(Every, GaveUp), (Some, Nothing)], GaveUp),
+            (&[(Some, GaveUp), (Every, Nothing)], Nothing),
+            (&[(Together, Nothing), (Together, Nothing)], Nothing),
+            (&[(Together, Nothing), (Together, GaveUp)], GaveUp),
+            (&[(Together, GaveUp), (Together, Nothing)], GaveUp),
+            (&[(Some, GaveUp), (Together, Nothing)], Nothing),
+            (&[(Together, Nothing), (Some, GaveUp)], Nothing),
+        ] {
+            let mut noted = Forms::default();
+            for (certainty, search) in forms {
+                noted.note(*certainty, search.clone());
+            }
+            assert_eq!(noted.verdict(), verdict, "{forms:?}");
+        }
     }
 }

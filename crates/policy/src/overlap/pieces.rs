@@ -48,7 +48,7 @@ impl Pieces {
         ports: &PortSet,
     ) -> impl Iterator<Item = usize> + use<'a> {
         let mut parts = Vec::new();
-        if piece.len() < 2 * BLOCK {
+        if piece.len() < LONG {
             parts.push(Part::Rules(&self.order[piece]));
         } else {
             let (first, last) = (piece.start.div_ceil(BLOCK), piece.end / BLOCK);
@@ -112,6 +112,9 @@ fn by_port(block: &[usize], rules: &[Rule]) -> ByPort {
 /// Rules of a block of the lowest level.
 const BLOCK: usize = 64;
 
+/// Rules of the shortest piece for which blocks are made.
+const LONG: usize = 2 * BLOCK;
+
 #[cfg(test)]
 mod tests {
     use super::super::rules::Readings;
@@ -171,5 +174,9 @@ mod tests {
         let near = pieces.near(1..9_999, &rules, &PortSet::parse("5000").unwrap());
         let most = 2 * BLOCK + 16 * 16;
         assert!(near.count() < most);
+        // 1, 2-3, 4-7, 8-15, 16-31, 32-63, 64-127, 128-143, 144-151, 152-155
+        let mut parts = Vec::new();
+        pieces.blocks(1..156, &rules, &mut parts);
+        assert_eq!(parts.len(), 10);
     }
 }

@@ -172,6 +172,12 @@ fn an_entry_is_whole_narrowed_or_blocked() {
         ),
         ("http://self", "*://*:5432", "whole", ""),
         (
+            "*://h.example:80",
+            "{udp,http,https,other}://h.example:80",
+            "part",
+            "TCP sockets, UDP sockets, http, https, other to h.example, ports 80",
+        ),
+        (
             "*://[64:ff9b::10.0.0.5]:1",
             "*://10.0.0.0/8:*",
             "nothing",
@@ -224,6 +230,160 @@ fn limits_and_blocked_networks_take_away_too() {
     ] {
         let (left, _) = what_is_left(allow, &[], block, limits);
         assert_eq!(summary(&left), expected, "{allow} {block:?}");
+    }
+}
+
+// proves: VAL-2, AL-7, AL-10
+#[test]
+fn what_denies_a_component_takes_it_out_on_every_port() {
+    for (deny, expected) in [
+        (&["http://back.spin.internal"][..], "nothing"),
+        (&["https://back.spin.internal:9"], "nothing"),
+        (&["tcp://back.spin.internal:9"], "nothing"),
+        (&["*://{a.example,*.spin.internal}:9"], "nothing"),
+        (&["https://*.spin.internal"], "nothing"),
+        (&["*://*.internal:443"], "nothing"),
+        (&["https://*.internal:9"], "nothing"),
+        (&["http://*"], "nothing"),
+        (&["*://*:80"], "nothing"),
+        (&["*://*:9"], "whole"),
+        (&["https://*:9"], "whole"),
+        (&["redis://*:80"], "whole"),
+        (&["*://*.example:9"], "whole"),
+        (&["udp://*.internal:*"], "whole"),
+        (&["udp://*.spin.internal:*"], "whole"),
+        (&["redis://back.spin.internal"], "whole"),
+        (
+            &["http://front.spin.internal", "*://*.back.spin.internal:*"],
+            "whole",
+        ),
+    ] {
+        for allow in ["http://back.spin.internal", "http://back.spin.internal:81"] {
+            let (left, _) = what_is_left(allow, deny, &[], no_limits());
+            assert_eq!(summary(&left), expected, "{allow} without {deny:?}");
+        }
+    }
+}
+
+// proves: VAL-2, DL-5
+#[test]
+fn the_addresses_of_a_denied_name_are_taken_out_on_the_ports_of_its_entries() {
+    let mut operator = operator(
+        &["*://db.example:5432", "udp://*.example:53", "*://other.test:80"],
+        &[],
+        no_limits(),
+    );
+    let mut learned = LearnedAddresses::default();
+    let address = Address::new("192.0.2.1".parse().unwrap());
+    learned.insert(&Name::parse("db.example").unwrap(), [address]);
+    operator.deny = operator.deny.with_learned(learned);
+    let kept_out = KeptOut::of(&operator);
+    for (allow, expected) in [
+        ("*://192.0.2.1:5432", "nothing"),
+        ("*://192.0.2.1:5433", "whole"),
+        ("*://192.0.2.1:53", "part"),
+        ("udp://192.0.2.1:53", "nothing"),
+        ("*://192.0.2.1:80", "whole"),
+        ("*://192.0.2.0/24:5432", "part"),
+        ("*://192.0.2.2:5432", "whole"),
+        ("*://[64:ff9b::192.0.2.1]:5432", "nothing"),
+    ] {
+        assert_eq!(summary(&kept_out.left(&entry(allow))), expected, "{allow}");
+    }
+}
+
+// proves: VAL-2
+#[test]
+fn what_is_denied_at_both_addresses_of_localhost_is_taken_out_of_the_name() {
+    for (deny, expected) in [
+        (
+            &["*://{127.0.0.1,[::1]}:8080"][..],
+            &[
+                "every protocol to localhost, ports 8080",
+                "every protocol to *.localhost, ports 8080",
+            ][..],
+        ),
+        (
+            &["tcp://127.0.0.0/8:80-90", "*://[::1]:85-100"],
+            &[
+                "TCP sockets, every URL to localhost, ports 85-90",
+                "TCP sockets, every URL to *.localhost, ports 85-90",
+            ],
+        ),
+        (&["*://127.0.0.1:*"], &[]),
+        (&["*://127.0.0.1:80", "*://[::1]:81"], &[]),
+        (&["udp://127.0.0.1:80", "tcp://[::1]:80"], &[]),
+    ] {
+        let (_, cuts) = what_is_left("*://*:*", deny, &[], no_limits());
+        let of_localhost: Vec<&String> = cuts.iter().filter(|cut| cut.contains("localhost")).collect();
+        assert_eq!(of_localhost, expected, "{deny:?}");
+        let operator = operator(deny, &[], no_limits());
+        let rules = super::rules::Rules::new(super::draft::Draft::of(&operator).rules);
+        assert_eq!(rules.of_localhost().is_empty(), expected.is_empty(), "{deny:?}");
+    }
+}
+
+// proves: VAL-5
+#[test]
+fn an_entry_gains_what_was_not_listed_or_was_kept_out() {
+    let same = "*://a.example:80";
+    let translated = "tcp://[64:ff9b::]/96:1";
+    for (old, old_deny, new, deny, expected) in [
+        (&[same][..], &[][..], same, &[][..], None),
+        (&[], &[], same, &[], Some("tcp://a.example:80")),
+        (
+            &["https://a.example:80"],
+            &[],
+            same,
+            &[],
+            Some("tcp://a.example:80"),
+        ),
+        (&["*://*:*"], &[], same, &[], None),
+        (
+            &[same],
+            &["*://a.example:*"],
+            same,
+            &[],
+            Some("tcp://a.example:80"),
+        ),
+        (
+            &[same],
+            &["https://a.example:80"],
+            same,
+            &[],
+            Some("tcp://a.example:80"),
+        ),
+        (&[same], &["*://a.example:*"], same, &["*://*.example:*"], None),
+        (&[], &[], same, &["*://a.example:*"], None),
+        (&[translated], &[], translated, &[], None),
+        (
+            &[translated],
+            &["*://203.0.113.5:*"],
+            translated,
+            &[],
+            Some("tcp://[64:ff9b::cb00:7105]:1"),
+        ),
+        (
+            &[translated],
+            &["*://203.0.113.5:*"],
+            translated,
+            &["*://203.0.113.0/24:*"],
+            None,
+        ),
+    ] {
+        let policy = |allow: &[&str], deny: &[&str]| {
+            let allow = allow.iter().map(|text| entry(text)).collect();
+            let operator = operator(deny, &[], no_limits());
+            Policy::new("web", Arc::new(AllowList::compile(allow)), Arc::new(operator))
+        };
+        let (before, after) = (policy(old, old_deny), policy(&[new], deny));
+        let gains = crate::gained(&before, &after);
+        let examples: Vec<String> = gains.iter().map(|gain| gain.example.to_string()).collect();
+        let expected: Vec<&str> = expected.into_iter().collect();
+        assert_eq!(
+            examples, expected,
+            "{old:?} without {old_deny:?}, then {new} without {deny:?}"
+        );
     }
 }
 

@@ -304,6 +304,8 @@ fn a_decision_carries_its_rule_and_depends_on_nothing_but_its_arguments() {
         );
         assert_eq!(rule("192.0.2.1:6380"), "allow.port");
     }
+    assert_eq!(world.policy.component(), "web");
+    assert_eq!(world.policy.allow().entries().len(), 2);
 }
 
 fn bind(transport: Transport, local: &str) -> Attempt<'static> {
@@ -381,6 +383,7 @@ fn a_datagram_is_judged_as_connecting_its_socket_is() {
     let rows = [
         "10.0.0.5:53",
         "10.0.0.5:54",
+        "10.0.0.5:2000",
         "10.0.0.6:53",
         "10.0.0.7:53",
         "127.0.0.1:53",
@@ -408,66 +411,64 @@ fn a_datagram_is_judged_as_connecting_its_socket_is() {
 }
 
 #[test]
-fn each_attempt_has_the_code_that_the_log_has_always_had() {
+fn each_attempt_has_the_code_that_the_log_has_always_had_and_words_for_people() {
     let name = name("db.example");
     let host = Host::Name(name.clone());
     let (remote, local) = (endpoint("10.0.0.5:53"), "0.0.0.0:0".parse().unwrap());
     let [tcp, udp] = [Transport::Tcp, Transport::Udp];
     let scheme = &Scheme::HTTPS;
-    let codes = [
-        (Attempt::CreateSocket { transport: udp }, "socket.create"),
+    let answer = Attempt::Answer {
+        name: &name,
+        chain: &[],
+        address: remote.address,
+        source: SERVER,
+    };
+    let request = Attempt::Request {
+        scheme,
+        host: &host,
+        port: 443,
+        method: RequestMethod::Other,
+    };
+    let dial = Attempt::Dial {
+        scheme,
+        host: &host,
+        chain: &[],
+        remote,
+        source: SERVER,
+    };
+    for (attempt, code, words) in [
         (
-            Attempt::Bind {
-                transport: tcp,
-                local,
-            },
-            "tcp.bind",
+            Attempt::CreateSocket { transport: udp },
+            "socket.create",
+            "udp socket",
+        ),
+        (bind(tcp, "0.0.0.0:0"), "tcp.bind", "tcp bind to 0.0.0.0:0"),
+        (bind(udp, "0.0.0.0:0"), "udp.bind", "udp bind to 0.0.0.0:0"),
+        (Attempt::Listen { local }, "tcp.listen", "listen on 0.0.0.0:0"),
+        (
+            Attempt::Accept { peer: local },
+            "tcp.accept",
+            "accept from 0.0.0.0:0",
+        ),
+        (reach(tcp, "10.0.0.5:53"), "tcp.connect", "tcp 10.0.0.5:53"),
+        (reach(udp, "10.0.0.5:53"), "udp.connect", "udp 10.0.0.5:53"),
+        (Attempt::Send { remote }, "udp.send", "udp 10.0.0.5:53"),
+        (
+            Attempt::Receive { peer: remote },
+            "udp.receive",
+            "datagram from 10.0.0.5:53",
         ),
         (
-            Attempt::Bind {
-                transport: udp,
-                local,
-            },
-            "udp.bind",
+            Attempt::Lookup { name: &name },
+            "dns.lookup",
+            "look-up of db.example",
         ),
-        (Attempt::Listen { local }, "tcp.listen"),
-        (Attempt::Accept { peer: local }, "tcp.accept"),
-        (reach(tcp, "10.0.0.5:53"), "tcp.connect"),
-        (reach(udp, "10.0.0.5:53"), "udp.connect"),
-        (Attempt::Send { remote }, "udp.send"),
-        (Attempt::Receive { peer: remote }, "udp.receive"),
-        (Attempt::Lookup { name: &name }, "dns.lookup"),
-        (
-            Attempt::Answer {
-                name: &name,
-                chain: &[],
-                address: remote.address,
-                source: SERVER,
-            },
-            "dns.answer",
-        ),
-        (
-            Attempt::Request {
-                scheme,
-                host: &host,
-                port: 443,
-                method: RequestMethod::Other,
-            },
-            "http.request",
-        ),
-        (
-            Attempt::Dial {
-                scheme,
-                host: &host,
-                chain: &[],
-                remote,
-                source: SERVER,
-            },
-            "http.dial",
-        ),
-    ];
-    for (attempt, code) in codes {
+        (answer, "dns.answer", "answer 10.0.0.5 for db.example"),
+        (request, "http.request", "https://db.example:443"),
+        (dial, "http.dial", "https://db.example at 10.0.0.5:53"),
+    ] {
         assert_eq!(attempt.operation(), code, "{attempt}");
+        assert_eq!(attempt.to_string(), words);
     }
 }
 
@@ -849,6 +850,57 @@ fn blocked_networks_hold_for_all_ports_and_schemes() {
             ),
             expected
         );
+    }
+}
+
+// proves: DL-7, RSN-2
+#[test]
+fn a_refusal_cites_what_the_operator_wrote() {
+    let world = World::with(&["*://*:*"], &[], |operator| {
+        operator.deny = DenyList::compile(
+            entries(&["*://172.16.0.0/12:*"]),
+            vec![BlockedNetwork::parse("10.0.0.0/9", Location::Code).unwrap()],
+        );
+    });
+    let undeny = |text: &str| {
+        Some(Remedy::Undeny {
+            text: text.into(),
+            location: Location::Code,
+        })
+    };
+    for (remote, entry, network, cited, remedy) in [
+        ("10.200.0.1:80", None, None, None, None),
+        ("224.0.0.1:80", None, None, None, None),
+        (
+            "172.16.0.1:80",
+            Some("*://172.16.0.0/12:*"),
+            None,
+            Some("*://172.16.0.0/12:* (the embedder)"),
+            undeny("*://172.16.0.0/12:*"),
+        ),
+        (
+            "10.1.0.1:80",
+            None,
+            Some("10.0.0.0/9"),
+            Some("10.0.0.0/9 (the embedder)"),
+            undeny("10.0.0.0/9"),
+        ),
+    ] {
+        let attempt = reach(Transport::Tcp, remote);
+        let denial = match world.judge(&attempt) {
+            Decision::Allow(_) => None,
+            Decision::Deny(denial) => Some(denial),
+        };
+        let denial = denial.as_ref();
+        assert_eq!(
+            denial.and_then(Denial::denied_by).map(Entry::text),
+            entry,
+            "{remote}"
+        );
+        let by = denial.and_then(Denial::blocked_by).map(BlockedNetwork::to_string);
+        assert_eq!(by.as_deref(), network, "{remote}");
+        assert_eq!(denial.and_then(Denial::cited).as_deref(), cited, "{remote}");
+        assert_eq!(world.remedy(&attempt), remedy, "{remote}");
     }
 }
 
@@ -1268,6 +1320,139 @@ fn every_address_of_a_request_is_judged_by_the_first_three_layers() {
 
 // proves: RSN-2, RSN-5
 #[test]
+fn what_would_permit_requests_and_answers_is_no_wider_than_they_are() {
+    let allow = [
+        "http://listed.example",
+        "*://a.example:*",
+        "https://b.example",
+        "http://range.example:80-90",
+        "{http,https}://two.example",
+        "{http,https}://same.example:8080",
+    ];
+    let mut world = World::with(&allow, &[], |operator| {
+        operator.limits.link_local = Limit::Lifted;
+    });
+    let add = |text: &str| Some(Remedy::AddEntry(text.to_owned()));
+    let switch = |text: &str| Some(Remedy::Switch(text.to_owned()));
+    let with_port = |text: &str| Some(Remedy::AddEntryWithPort(Host::parse(text).unwrap()));
+    let (a, b) = (name("a.example"), Host::Name(name("b.example")));
+    let answer = |address| Attempt::Answer {
+        name: &a,
+        chain: &[],
+        address,
+        source: SERVER,
+    };
+    for (attempt, remedy) in [
+        (answer(address("127.0.0.1")), switch("--allow-loopback-answers")),
+        (answer(address("fe80::1")), with_port("fe80::1")),
+        (
+            dial(&Scheme::HTTPS, &b, "[fe80::1]:443"),
+            add("https://[fe80::1]"),
+        ),
+        (
+            dial(&Scheme::HTTPS, &b, "127.0.0.1:8443"),
+            add("https://b.example:8443"),
+        ),
+        (dial(&Scheme::HTTP, &b, "192.0.2.1:80"), add("http://b.example")),
+    ] {
+        assert_eq!(world.remedy(&attempt), remedy, "{attempt}");
+    }
+    for (scheme, host, port, remedy) in [
+        (Scheme::HTTPS, "other.example", 443, add("https://other.example")),
+        (
+            Scheme::HTTPS,
+            "other.example",
+            80,
+            add("https://other.example:80"),
+        ),
+        (Scheme::HTTP, "10.0.0.5", 8080, add("http://10.0.0.5:8080")),
+        (Scheme::HTTPS, "self.alt", 8443, add("http://self")),
+        (Scheme::HTTP, "127.0.0.1", 80, switch("--allow-loopback-ports 80")),
+    ] {
+        let host = Host::parse(host).unwrap();
+        let attempt = Attempt::Request {
+            scheme: &scheme,
+            host: &host,
+            port,
+            method: RequestMethod::Other,
+        };
+        assert_eq!(world.remedy(&attempt), remedy, "{attempt}");
+    }
+    for (text, remedy) in [
+        ("range.example", with_port("range.example")),
+        ("two.example", with_port("two.example")),
+        ("same.example", add("*://same.example:8080")),
+    ] {
+        let name = name(text);
+        assert_eq!(world.remedy(&Attempt::Lookup { name: &name }), remedy, "{text}");
+    }
+    // A datagram from where one was sent to, which is permitted no longer.
+    let peer = endpoint("10.0.0.5:53");
+    world.peers.sent(peer, world.now);
+    let mut operator = world.policy.operator().clone();
+    operator.limits.udp = Limit::Lifted;
+    world.policy = Policy::new(
+        "web",
+        Arc::new(AllowList::compile(entries(&allow))),
+        Arc::new(operator),
+    );
+    assert_eq!(world.remedy(&Attempt::Receive { peer }), add("udp://10.0.0.5:53"));
+}
+
+fn dial<'a>(scheme: &'a Scheme, host: &'a Host, remote: &str) -> Attempt<'a> {
+    Attempt::Dial {
+        scheme,
+        host,
+        chain: &[],
+        remote: endpoint(remote),
+        source: SERVER,
+    }
+}
+
+// proves: RSN-2
+#[test]
+fn a_remedy_says_who_changes_what() {
+    let name = name("db.example");
+    for (remedy, words) in [
+        (
+            Remedy::AddEntry("*://a:1".into()),
+            "add \"*://a:1\" to allowed_outbound_hosts",
+        ),
+        (
+            Remedy::AddEntryWithPort(Host::Name(name.clone())),
+            "add \"*://db.example:PORT\" to allowed_outbound_hosts, PORT being the service's",
+        ),
+        (
+            Remedy::Inherit,
+            "add `inherit_configuration = [\"allowed_outbound_hosts\"]` to the dependency",
+        ),
+        (
+            Remedy::Lookup(name),
+            "look up `db.example` again before connecting",
+        ),
+        (
+            Remedy::Switch("--allow-udp".into()),
+            "the operator can lift this with `--allow-udp`",
+        ),
+        (
+            Remedy::Undeny {
+                text: "*://a:1".into(),
+                location: Location::Code,
+            },
+            "the operator denies `*://a:1` (the embedder)",
+        ),
+    ] {
+        assert_eq!(remedy.to_string(), words);
+    }
+}
+
+#[test]
+fn a_limit_is_lifted_if_the_operator_said_so() {
+    assert_eq!([true, false].map(Limit::lifted_if), [Limit::Lifted, Limit::Holds]);
+}
+
+// proves: RSN-2, RSN-5
+#[test]
 fn a_denial_says_what_would_permit_it() {
     let mut world = World::with(
         &[
@@ -1363,7 +1548,7 @@ fn every_layer_that_refuses_is_told_the_one_that_decides_first() {
         |_| {},
     );
     let (evil, other) = (name("evil.example"), name("other.example"));
-    let local = Host::Name(name("localhost"));
+    let (local, elsewhere) = (Host::Name(name("localhost")), Host::Name(other.clone()));
     let rows: &[(Attempt<'_>, &[&str])] = &[
         (reach(Transport::Tcp, "224.0.0.1:80"), &["hard.multicast"]),
         (reach(Transport::Tcp, "10.0.0.5:80"), &["allow.no-match"]),
@@ -1385,6 +1570,15 @@ fn every_layer_that_refuses_is_told_the_one_that_decides_first() {
             &["deny.host", "dns.name-not-allowed"],
         ),
         (Attempt::Lookup { name: &other }, &["dns.name-not-allowed"]),
+        (
+            Attempt::Request {
+                scheme: &Scheme::HTTPS,
+                host: &elsewhere,
+                port: 443,
+                method: RequestMethod::Other,
+            },
+            &["allow.no-match"],
+        ),
         // Where `localhost` leads is known before it is resolved.
         (
             Attempt::Request {
@@ -1416,6 +1610,14 @@ fn every_layer_that_refuses_is_told_the_one_that_decides_first() {
         let codes: Vec<&str> = denials.iter().map(|denial| denial.reason().code()).collect();
         assert_eq!(codes, *expected, "{attempt}");
         assert_eq!(codes.first(), Some(&world.code(attempt)), "{attempt}");
+        let shut = denials
+            .iter()
+            .find(|denial| denial.reason() == Reason::RuntimeLoopbackPort);
+        if let Some(shut) = shut {
+            let port = if codes.len() == 2 { 443 } else { 80 };
+            let lift = Remedy::Switch(format!("--allow-loopback-ports {port}"));
+            assert_eq!(shut.remedy(attempt), Some(lift), "{attempt}");
+        }
     }
     let allowed = World::with(&["*://10.0.0.5:80"], &[], |_| {});
     let situation = Situation {
@@ -1513,6 +1715,18 @@ fn quotas_come_last_and_count_from_creation() {
             lookups_of_instance: 0,
         };
         assert_eq!(world.code(&create), expected, "{:?}", world.usage);
+        // A connection of HTTP is none of a component's sockets, and is called a connection.
+        let of_http = if (instance, process, connections) == (1, 9, 7) {
+            "allow"
+        } else {
+            "quota.connections"
+        };
+        assert_eq!(
+            world.dial(&Scheme::HTTP, "a.example", &[], "192.0.2.1:80"),
+            of_http,
+            "{:?}",
+            world.usage
+        );
     }
     let mut world = World::with(&["*://*:*"], &[], quotas);
     assert_eq!(world.lookup("a.example"), "allow");

@@ -25,6 +25,7 @@ fn an_address_is_held_by_its_networks_the_widest_first() {
         "::/0",
         "2001:db8::/32",
         "255.255.255.255/32",
+        "10.255.255.255/32",
     ]);
     for (address, holders) in [
         ("9.255.255.255", &[][..]),
@@ -35,7 +36,8 @@ fn an_address_is_held_by_its_networks_the_widest_first() {
         ("10.1.1.0", &[1, 0]),
         ("10.1.255.255", &[1, 0]),
         ("10.2.0.0", &[1]),
-        ("10.255.255.255", &[1]),
+        ("10.255.255.254", &[1]),
+        ("10.255.255.255", &[1, 9]),
         ("11.0.0.0", &[]),
         ("192.0.2.0", &[3]),
         ("192.0.2.1", &[3, 4]),
@@ -48,6 +50,21 @@ fn an_address_is_held_by_its_networks_the_widest_first() {
         ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", &[6]),
     ] {
         assert_eq!(held(&table, address), holders, "{address}");
+    }
+}
+
+#[test]
+fn each_network_of_a_long_list_is_found() {
+    let texts: Vec<String> = (0..1000)
+        .map(|n| format!("10.{}.{}.0/30", n / 256, n % 256))
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let table = networks(&texts);
+    for n in 0..1000 {
+        let inside = format!("10.{}.{}.3", n / 256, n % 256);
+        let behind = format!("10.{}.{}.4", n / 256, n % 256);
+        assert_eq!(held(&table, &inside), [n], "{inside}");
+        assert_eq!(held(&table, &behind), [], "{behind}");
     }
 }
 
