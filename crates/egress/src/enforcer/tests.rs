@@ -1,11 +1,15 @@
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU32;
 
+use futures::FutureExt;
 use outport_policy::Limit;
 
 use super::*;
+use crate::audit::{AuditSink, Outcomes};
 use crate::denied::DeniedKind;
+use crate::egress::Egress;
 use crate::sockets::SocketSlot;
-use crate::testing::{Script, World, instance};
+use crate::testing::{Script, World, addresses, allow, instance, name};
 
 fn connect(gate: &Enforcer, remote: &str) -> Result<ConnectPermit, Denied> {
     gate.authorize_connect(Transport::Tcp, remote.parse().unwrap())
@@ -253,4 +257,227 @@ fn what_is_implied_is_refused_by_hard_limits_only() {
         "nothing is allowed"
     );
     assert!(gate.authorize_implied(&bind("0.0.0.0:1"), EXEMPT).is_err());
+}
+
+// proves: HL-4
+#[tokio::test(start_paused = true)]
+async fn a_refused_datagram_is_told_of_once_a_second() {
+    let world = World::new(Script::new());
+    let gate = world.instance(&["udp://10.0.0.1:53"]);
+    for (millis, told) in [(0, 1), (999, 0), (1, 1), (1, 0), (998, 0), (2000, 1)] {
+        tokio::time::advance(Duration::from_millis(millis)).await;
+        assert!(receive(&gate, "10.0.0.2:53").is_err());
+        assert_eq!(world.events.take().len(), told, "{millis} ms later");
+    }
+}
+
+/// A sink that wants outcomes and may be unable to record.
+struct Told {
+    outcomes: Outcomes,
+    stages: Mutex<Vec<AuditOutcome>>,
+    unavailable: AtomicBool,
+}
+
+impl Told {
+    fn new(outcomes: Outcomes) -> Arc<Self> {
+        Arc::new(Self {
+            outcomes,
+            stages: Mutex::default(),
+            unavailable: AtomicBool::new(false),
+        })
+    }
+
+    fn take(&self) -> Vec<AuditOutcome> {
+        std::mem::take(&mut *self.stages.lock().unwrap())
+    }
+}
+
+impl AuditSink for Told {
+    fn record(&self, _: &AuditEvent) {}
+
+    fn outcomes(&self) -> Outcomes {
+        self.outcomes
+    }
+
+    fn record_outcome(&self, outcome: &AuditOutcome) {
+        self.stages.lock().unwrap().push(outcome.clone());
+    }
+
+    fn is_available(&self) -> bool {
+        !self.unavailable.load(Ordering::Relaxed)
+    }
+}
+
+fn egress_with(world: &World, sink: &Arc<Told>) -> Egress {
+    let egress = Egress::builder()
+        .operator(world.operator.clone())
+        .resolver(world.script.clone());
+    let egress = egress.sink(world.events.clone()).required_sink(sink.clone());
+    egress.build().unwrap()
+}
+
+// proves: RSN-6
+#[test]
+fn what_cannot_be_recorded_is_not_done_and_what_need_not_be_is() {
+    let world = World::new(Script::new());
+    let sink = Told::new(Outcomes::None);
+    let gate = instance(&egress_with(&world, &sink), &["*://10.0.0.5:*"]);
+    assert!(connect(&gate, "10.0.0.5:1").is_ok() && send(&gate, "10.0.0.5:53").is_ok());
+    sink.unavailable.store(true, Ordering::Relaxed);
+    world.events.take();
+    for denied in [connect(&gate, "10.0.0.5:1"), send(&gate, "10.0.0.5:54")] {
+        assert_eq!(denied.unwrap_err().reason(), Reason::AuditUnavailable);
+    }
+    assert_eq!(
+        world.events.take(),
+        [
+            "tcp.connect 10.0.0.5:1 [audit.unavailable]",
+            "udp.send 10.0.0.5:54 [audit.unavailable]"
+        ]
+    );
+    // Neither a further datagram to a peer nor its answer is told, nor what is asked beside.
+    let attempt = Attempt::Connect {
+        transport: Transport::Tcp,
+        remote: Endpoint::from("10.0.0.5:1".parse::<SocketAddr>().unwrap()),
+    };
+    assert!(send(&gate, "10.0.0.5:53").is_ok() && receive(&gate, "10.0.0.5:53").is_ok());
+    assert!(gate.recheck(&attempt, gate.usage()).is_ok());
+}
+
+// proves: RSN-6
+#[test]
+fn an_outcome_goes_to_whom_wants_it_and_names_its_decision() {
+    for (wanted, failed, succeeded) in [
+        (Outcomes::None, 0, 0),
+        (Outcomes::Failures, 1, 0),
+        (Outcomes::All, 1, 1),
+    ] {
+        let world = World::new(Script::new());
+        let sink = Told::new(wanted);
+        let egress = egress_with(&world, &sink);
+        let (_, gate) = (
+            instance(&egress, &["*://10.0.0.5:*"]),
+            instance(&egress, &["*://10.0.0.5:*"]),
+        );
+        assert!(connect(&gate, "10.0.0.5:1").is_ok());
+        let decision = connect(&gate, "10.0.0.5:1").unwrap().decision();
+        let events = world.events.events();
+        assert_eq!((events[0].id, events[1].id), (1, 2));
+        assert_eq!(decision.told(), Some(2));
+        assert_eq!(events[1].instance, gate.number());
+        for (stage, count) in [(Stage::Failed, failed), (Stage::Succeeded, succeeded)] {
+            let made = AtomicU32::new(0);
+            gate.record_outcome(stage, || {
+                made.fetch_add(1, Ordering::Relaxed);
+                gate.outcome(decision, "tcp.connect", "10.0.0.5:1", stage)
+            });
+            let told = sink.take();
+            assert_eq!(told.len(), count, "{wanted:?} {stage:?}");
+            assert_eq!(
+                made.into_inner() as usize,
+                count,
+                "none is made that nobody wants"
+            );
+            for outcome in told {
+                assert_eq!(
+                    (outcome.decision, outcome.instance, outcome.outcome),
+                    (Some(2), gate.number(), stage)
+                );
+            }
+        }
+    }
+}
+
+/// Counts what is done aside.
+#[derive(Default)]
+struct Aside(AtomicU32);
+
+impl HostAccount for Aside {
+    fn charge(&self, work: &mut dyn FnMut()) {
+        work();
+    }
+
+    fn aside(&self, work: &mut dyn FnMut()) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        work();
+    }
+}
+
+#[test]
+fn what_sinks_keep_is_not_charged_to_the_instance() {
+    let world = World::new(Script::new());
+    let sink = Told::new(Outcomes::All);
+    let gate = instance(&egress_with(&world, &sink), &["*://10.0.0.5:*"]);
+    assert!(gate.account().is_none());
+    let account = Arc::new(Aside::default());
+    gate.charge_to(account.clone());
+    assert!(gate.account().is_some());
+    assert!(connect(&gate, "10.0.0.5:1").is_ok());
+    assert_eq!(
+        (account.0.load(Ordering::Relaxed), world.events.take().len()),
+        (1, 1)
+    );
+    let stage = Stage::Ended;
+    gate.record_outcome(stage, || {
+        gate.outcome(DecisionId::default(), "tcp.connect", "", stage)
+    });
+    assert_eq!((account.0.load(Ordering::Relaxed), sink.take().len()), (2, 1));
+}
+
+// proves: RSN-6
+#[test]
+fn what_a_grant_permits_is_told_with_its_name() {
+    let gate = World::new(Script::new()).instance(&["*://db.example:5432", "*://10.0.0.9:5432"]);
+    let (ticket, _) = gate.begin_lookup(&name("db.example")).unwrap();
+    let outcome = Outcome::Answered {
+        chain: Vec::new(),
+        addresses: addresses(&["10.0.0.1"]),
+    };
+    gate.settle_lookup(ticket, outcome);
+    for (remote, expected) in [
+        ("10.0.0.1:5432", Some("db.example")),
+        ("10.0.0.1:5433", None),
+        ("10.0.0.9:5432", None),
+    ] {
+        let attempt = Attempt::Connect {
+            transport: Transport::Tcp,
+            remote: Endpoint::from(remote.parse::<SocketAddr>().unwrap()),
+        };
+        assert_eq!(gate.name_of(&attempt).as_deref(), expected, "{remote}");
+    }
+}
+
+#[test]
+fn an_instance_knows_its_number_how_it_was_called_what_it_holds_and_that_it_ends() {
+    let egress = World::new(Script::new()).egress();
+    let gate = egress.gate("web", allow(&["*://*:*"]));
+    let (one, other) = (gate.open_at(0), gate.open_at(7));
+    let (first, second) = (&one.enforcer, &other.enforcer);
+    assert_ne!(first.number(), second.number());
+    assert_eq!((first.depth(), second.depth()), (0, 7));
+    let _socket = SocketSlot::take(first, Transport::Tcp).ok().unwrap();
+    let held = |gate: &Enforcer| (gate.usage().sockets_of_instance, gate.usage().sockets_of_process);
+    assert_eq!((held(first), held(second)), ((1, 1), (0, 1)));
+    assert!(!first.is_ending());
+    first.end();
+    assert!(first.is_ending() && !second.is_ending());
+}
+
+// proves: DNS-12
+#[test]
+fn as_many_hosts_are_resolved_at_a_time_as_look_ups_may_be_in_flight() {
+    let mut world = World::new(Script::new());
+    world.operator.quotas.lookups_in_flight = 2;
+    let egress = world.egress();
+    let gate = instance(&egress, &["*://*:*"]);
+    let turn = || gate.turn_to_resolve().now_or_never();
+    let (first, second) = (turn(), turn());
+    assert!(matches!((&first, &second), (Some(Some(_)), Some(Some(_)))));
+    assert!(turn().is_none());
+    drop(first);
+    assert!(matches!(turn(), Some(Some(_))));
+    assert_eq!(gate.quotas().lookups_in_flight, 2);
+    world.operator.quotas.lookups_in_flight = 3;
+    egress.replace_operator(world.operator.clone());
+    assert_eq!(gate.quotas().lookups_in_flight, 3, "as the operator has it now");
 }

@@ -1,7 +1,7 @@
 use outport_policy::{Limit, Transport};
 
 use super::*;
-use crate::testing::{Script, World, addresses, answer, answer_through, deny, instance};
+use crate::testing::{Script, World, addresses, answer, answer_through, deny, instance, name};
 
 async fn lookup(enforcer: &Arc<Enforcer>, text: &str) -> Result<Vec<Address>, LookupError> {
     match Lookup::start(enforcer, text)? {
@@ -179,6 +179,13 @@ async fn a_search_domain_is_tried_for_a_name_without_a_dot_and_may_be_denied() {
         connects(&enforcer, "10.0.0.1:5432"),
         "the grant is that of the name that was looked up"
     );
+    for (spelling, chain) in [
+        (Spelling::Relative, vec![name("db.corp.example")]),
+        (Spelling::Absolute, Vec::new()),
+    ] {
+        let answer = resolve(&enforcer, &name("db"), spelling).await.unwrap();
+        assert_eq!(answer.chain, chain, "{spelling:?}");
+    }
 
     let world = World::new(script()).deny(&["*://db.corp.example:*"]);
     assert_eq!(
@@ -316,6 +323,41 @@ async fn a_lookup_that_the_guest_gave_up_grants_nothing_and_gives_its_place_back
         lookup(&enforcer, "db.example").await.is_ok(),
         "the place is free again"
     );
+}
+
+// proves: DNS-12
+#[tokio::test]
+async fn a_lookup_that_is_over_gives_its_place_back_however_it_ended() {
+    let script = Script::new()
+        .then("db.example", answer(&["10.0.0.1"]))
+        .then("slow.example", Err(ResolveError::TimedOut));
+    let mut world = World::new(script);
+    world.operator.quotas.lookups_in_flight = 1;
+    let enforcer = world.instance(&["*://*.example:5432"]);
+    for _ in 0..2 {
+        for (text, expected) in [
+            ("db.example", Ok(addresses(&["10.0.0.1"]))),
+            ("slow.example", Err(LookupError::TemporaryFailure)),
+            ("none.example", Err(LookupError::Unresolvable)),
+        ] {
+            assert_eq!(lookup(&enforcer, text).await, expected, "{text}");
+        }
+    }
+}
+
+// proves: RSN-6
+#[test]
+fn an_error_is_logged_as_the_guest_is_told_it() {
+    for (error, code) in [
+        (LookupError::NotAName, "invalid-argument"),
+        (LookupError::Denied, "access-denied"),
+        (LookupError::TooMany, "new-socket-limit"),
+        (LookupError::Unresolvable, "name-unresolvable"),
+        (LookupError::TemporaryFailure, "temporary-resolver-failure"),
+        (LookupError::PermanentFailure, "permanent-resolver-failure"),
+    ] {
+        assert_eq!(error.code(), code);
+    }
 }
 
 // proves: DNS-5
