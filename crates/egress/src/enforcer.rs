@@ -140,7 +140,7 @@ impl Enforcer {
         self.account.get().cloned()
     }
 
-    /// Who uses what costs something, for as long as the instance is there: its account, or one on which nothing is noted.
+    /// The payer for what costs something as long as the instance is there: its account, or one on which nothing is noted.
     pub(crate) fn payer(&self) -> Arc<dyn HostAccount> {
         let uncounted = || self.uncounted.get_or_init(|| Arc::new(Uncounted)).clone();
         self.account().unwrap_or_else(uncounted)
