@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ::http::uri::{PathAndQuery, Scheme, Uri};
 use ::http::{Method, Request};
-use outport_policy::{Attempt, Host, Reason, Transport};
+use outport_policy::{Attempt, Host, LabelKind, Reason, Transport};
 
 use crate::ctx::GateCtx;
 use crate::enforcer::Enforcer;
@@ -57,6 +57,11 @@ impl ShutGate {
             .as_ref()
             .ok_or(("http.request", authority, Reason::HttpHost));
         self.refuse(instance, attempt);
+    }
+
+    /// The dependency wanted to open a store, a database or a model.
+    pub fn refuse_label(&self, instance: &GateCtx, kind: LabelKind, label: &str) {
+        self.refuse(instance, Ok(&Attempt::Open { kind, label }));
     }
 
     /// Tells of an attempt, or of a text that is none.
@@ -112,7 +117,7 @@ mod tests {
         assert_eq!(
             events[0].to_string(),
             "denied: component `main (a:b/c)` socket tcp [allow.not-inherited] this is a dependency that does not \
-             inherit allowed_outbound_hosts from its component; add `inherit_configuration = \
+             inherit this from its component; add `inherit_configuration = \
              [\"allowed_outbound_hosts\"]` to the dependency"
         );
         assert_eq!(

@@ -1,12 +1,16 @@
-//! The author's side: `allowed_outbound_hosts` of one component, compiled.
+//! The author's side: `allowed_outbound_hosts` of one component, compiled, and the labels that it lists.
 
 use crate::index::{Index, Lack, Side};
-use crate::{Address, Ending, Endpoint, Entry, EntryScheme, Grants, Host, Name, Protocol, Reason, Transport};
+use crate::{
+    Address, Ending, Endpoint, Entry, EntryScheme, Grants, Host, Label, LabelKind, Name, Protocol, Reason,
+    Transport,
+};
 
 /// The allow list of one component's author (layer 4). Empty: nothing.
 #[derive(Clone, Debug, Default)]
 pub struct AllowList {
     index: Index,
+    labels: Vec<Label>,
     holder: Holder,
 }
 
@@ -28,14 +32,22 @@ impl AllowList {
     pub fn compile(entries: Vec<Entry>) -> Self {
         Self {
             index: Index::compile(entries, |_| Vec::new()),
+            labels: Vec::new(),
             holder: Holder::Component,
         }
+    }
+
+    /// The same list, which grants stores, databases and models by these labels too (HI-5).
+    #[must_use]
+    pub fn with_labels(self, labels: Vec<Label>) -> Self {
+        Self { labels, ..self }
     }
 
     /// The list of a dependency that does not inherit the list of its component: nothing, not even a socket.
     pub fn not_inherited() -> Self {
         Self {
             index: Index::default(),
+            labels: Vec::new(),
             holder: Holder::Disinherited,
         }
     }
@@ -50,7 +62,12 @@ impl AllowList {
         self.index.entries()
     }
 
-    /// True if nothing was written, which permits nothing (ORD-2).
+    /// The labels in the order in which they were written.
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// True if no host was written, which permits nothing (ORD-2).
     pub fn is_empty(&self) -> bool {
         self.entries().is_empty()
     }
@@ -71,6 +88,12 @@ impl AllowList {
             Host::Name(name) => self.permits_name(name, protocol, port),
             Host::Address(address) => self.permits_address(Endpoint::new(address.ip(), port), protocol),
         }
+    }
+
+    /// The line that grants the store, database or model of that label.
+    pub(crate) fn grants_label(&self, kind: LabelKind, label: &str) -> Option<&Label> {
+        // A component lists a handful, so there is nothing to gain by an index.
+        self.labels.iter().find(|own| own.is(kind, label))
     }
 
     /// An entry by which a raw socket may reach the name on some port (DNS-1).

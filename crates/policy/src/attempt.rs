@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::{Address, Endpoint, Grants, Host, Name, Peers, Scheme, Transport, Usage};
+use crate::{Address, Endpoint, Grants, Host, LabelKind, Name, Peers, Scheme, Transport, Usage, text};
 
 /// One attempt of a guest to use the network, in the words of the policy.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +88,13 @@ pub enum Attempt<'a> {
         /// The source of the answer.
         source: AnswerSource,
     },
+    /// Opening a store, a database or a model of the host's.
+    Open {
+        /// What it is.
+        kind: LabelKind,
+        /// What the guest calls it.
+        label: &'a str,
+    },
 }
 
 /// The source of the addresses of a name.
@@ -144,6 +151,7 @@ impl Attempt<'_> {
             Self::Answer { .. } => "dns.answer",
             Self::Request { .. } => "http.request",
             Self::Dial { .. } => "http.dial",
+            Self::Open { kind, .. } => kind.operation(),
         }
     }
 
@@ -179,6 +187,7 @@ impl fmt::Display for Attempt<'_> {
             Self::Dial {
                 scheme, host, remote, ..
             } => write!(f, "{scheme}://{host} at {remote}"),
+            Self::Open { kind, label } => write!(f, "{kind} `{}`", text::excerpt(label)),
         }
     }
 }

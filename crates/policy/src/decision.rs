@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::deny_list::{DeniedBy, DenyMatch};
-use crate::{Attempt, BlockedNetwork, Endpoint, Entry, Name, Reason, Remedy};
+use crate::{Attempt, BlockedNetwork, Endpoint, Entry, Label, Name, Reason, Remedy};
 
 /// The answer of the policy to an attempt. There is no default and no `bool`: an attempt that nobody judged is not
 /// allowed.
@@ -37,6 +37,8 @@ pub enum Rule<'p> {
         /// The entry that covers it.
         entry: &'p Entry,
     },
+    /// A label that the component lists.
+    Label(&'p Label),
     /// Nothing was needed: the attempt reaches nobody by itself.
     Harmless,
 }
@@ -169,6 +171,7 @@ impl fmt::Display for Rule<'_> {
         match self {
             Self::Entry(entry) => entry.cited().fmt(f),
             Self::Grant { name, entry } => write!(f, "{} by look-up of {name}", entry.cited()),
+            Self::Label(label) => label.cited().fmt(f),
             Self::Harmless => f.write_str("reaches nobody by itself"),
         }
     }

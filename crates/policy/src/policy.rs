@@ -174,7 +174,10 @@ impl Policy {
                 ..
             } => unreachable_remote(Endpoint::new(*address, port)),
             Attempt::Request { port: 0, .. } => Some(Reason::HardPortZero),
-            Attempt::Request { .. } | Attempt::CreateSocket { .. } | Attempt::Lookup { .. } => None,
+            Attempt::Request { .. }
+            | Attempt::CreateSocket { .. }
+            | Attempt::Lookup { .. }
+            | Attempt::Open { .. } => None,
         };
         reason.map(Denial::new)
     }
@@ -224,7 +227,8 @@ impl Policy {
             Attempt::CreateSocket { .. }
             | Attempt::Bind { .. }
             | Attempt::Listen { .. }
-            | Attempt::Accept { .. } => None,
+            | Attempt::Accept { .. }
+            | Attempt::Open { .. } => None,
         };
         refusal.map(Denial::from)
     }
@@ -245,7 +249,8 @@ impl Policy {
             | Attempt::Answer { .. }
             | Attempt::Lookup { .. }
             | Attempt::Listen { .. }
-            | Attempt::Accept { .. } => None,
+            | Attempt::Accept { .. }
+            | Attempt::Open { .. } => None,
         }
     }
 
@@ -266,7 +271,8 @@ impl Policy {
             | Attempt::Request { .. }
             | Attempt::Lookup { .. }
             | Attempt::Listen { .. }
-            | Attempt::Accept { .. } => None,
+            | Attempt::Accept { .. }
+            | Attempt::Open { .. } => None,
         }
     }
 
@@ -340,6 +346,11 @@ impl Policy {
                 }
                 Ok(rule)
             }
+            Attempt::Open { kind, label } => self
+                .allow
+                .grants_label(kind, label)
+                .map(Rule::Label)
+                .ok_or_else(|| Denial::new(Reason::AllowLabel)),
         }
     }
 

@@ -74,13 +74,15 @@ reasons! {
     AllowNone = "allow.none", AllowList, "allowed_outbound_hosts is empty";
     /// The code is that of a dependency, which has only what it inherits from its component.
     AllowNotInherited = "allow.not-inherited", AllowList,
-        "this is a dependency that does not inherit allowed_outbound_hosts from its component";
+        "this is a dependency that does not inherit this from its component";
     /// No entry covers the destination, and none comes close.
     AllowNoMatch = "allow.no-match", AllowList, "no entry of allowed_outbound_hosts covers this";
     /// Another protocol than the entries are for (AL-3).
     AllowScheme = "allow.scheme", AllowList, "an entry names this host, but not this protocol";
     /// An entry names the host, but not the port.
     AllowPort = "allow.port", AllowList, "an entry names this host, but not this port";
+    /// Clause HI-5.
+    AllowLabel = "allow.label", AllowList, "the component does not list this label";
     /// An address of a name that the guest has not looked up: only a look-up grants it (DNS-3).
     AllowNameNotLookedUp = "allow.name-not-looked-up", AllowList,
         "entries name hosts by name, and this instance looked up none that answered with this address";
@@ -188,6 +190,7 @@ mod tests {
             "allow.no-match",
             "allow.scheme",
             "allow.port",
+            "allow.label",
             "allow.name-not-looked-up",
             "grant.replaced",
             "grant.evicted",

@@ -6,8 +6,8 @@
 use std::fmt;
 
 use crate::{
-    Attempt, Denial, Entry, Host, HostPattern, Layer, Location, Name, Protocol, Reason, Scheme, Transport,
-    text,
+    Attempt, Denial, Entry, Host, HostPattern, LabelKind, Layer, Location, Name, Protocol, Reason, Scheme,
+    Transport, text,
 };
 
 /// The one change that would permit an attempt, and who can make it.
@@ -17,8 +17,15 @@ pub enum Remedy {
     AddEntry(String),
     /// The author adds `*://HOST:PORT` with the port of the service, which the attempt does not tell.
     AddEntryWithPort(Host),
-    /// The author lets the dependency inherit the list of its component.
-    Inherit,
+    /// The author adds this label to the list of its kind.
+    AddLabel {
+        /// The kind, which says the list.
+        kind: LabelKind,
+        /// The label.
+        label: String,
+    },
+    /// The author lets the dependency inherit this list of its component.
+    Inherit(&'static str),
     /// The guest looks this name up before it connects.
     Lookup(Name),
     /// The operator starts Outport with this switch.
@@ -39,11 +46,19 @@ impl Remedy {
             (Layer::RuntimeLimits, Reason::RuntimeLoopbackPort) => {
                 port_of(attempt).map(|port| Self::Switch(format!("--allow-loopback-ports {port}")))
             }
-            (_, Reason::AllowNotInherited) => Some(Self::Inherit),
+            (_, Reason::AllowNotInherited) => Some(Self::Inherit(list_of(attempt))),
             (_, Reason::GrantReplaced | Reason::GrantEvicted) => denial.name().cloned().map(Self::Lookup),
             (Layer::AllowList, _) if denial.switch().is_none() => add_entry(denial, attempt),
             _ => denial.switch().map(|switch| Self::Switch(switch.to_owned())),
         }
+    }
+}
+
+/// The list of the component that has to grant it.
+fn list_of(attempt: &Attempt<'_>) -> &'static str {
+    match attempt {
+        Attempt::Open { kind, .. } => kind.list(),
+        _ => "allowed_outbound_hosts",
     }
 }
 
@@ -100,6 +115,12 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
         Attempt::Dial {
             scheme, host, remote, ..
         } => url_entry(scheme, host, remote.port),
+        Attempt::Open { kind, label } if LabelKind::may_be(label) => {
+            return Some(Remedy::AddLabel {
+                kind: *kind,
+                label: (*label).to_owned(),
+            });
+        }
         _ => return None,
     };
     Some(Remedy::AddEntry(entry))
@@ -153,8 +174,9 @@ impl fmt::Display for Remedy {
                     "add \"*://{host}:PORT\" to allowed_outbound_hosts, PORT being the service's"
                 )
             }
-            Self::Inherit => {
-                f.write_str("add `inherit_configuration = [\"allowed_outbound_hosts\"]` to the dependency")
+            Self::AddLabel { kind, label } => write!(f, "add \"{label}\" to {}", kind.list()),
+            Self::Inherit(list) => {
+                write!(f, "add `inherit_configuration = [\"{list}\"]` to the dependency")
             }
             Self::Lookup(name) => write!(f, "look up `{name}` again before connecting"),
             Self::Switch(switch) => write!(f, "the operator can lift this with `{switch}`"),

@@ -205,6 +205,7 @@ pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
         Attempt::Request {
             scheme, host, port, ..
         } => format!("{scheme}://{host}:{port}"),
+        Attempt::Open { label, .. } => text::excerpt(label).to_string(),
     }
 }
 

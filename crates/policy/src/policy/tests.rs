@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{
-    BlockedNetwork, DenyList, Entry, Grants, LearnedAddresses, Location, Outcome, Peers, PortSet, Quotas,
-    Remedy, RuntimeLimits, Scheme, Usage,
+    BlockedNetwork, DenyList, Entry, Grants, Label, LabelKind, LearnedAddresses, Location, Outcome, Peers,
+    PortSet, Quotas, Remedy, RuntimeLimits, Scheme, Usage,
 };
 
 mod property;
@@ -234,7 +234,7 @@ fn a_list_that_is_not_inherited_permits_nothing_not_even_a_socket() {
     let (transport, other) = (Transport::Tcp, Transport::Udp);
     let (db, evil) = (name("db.example"), name("evil.example"));
     let host = Host::Name(db.clone());
-    let inherits = Some(Remedy::Inherit);
+    let inherits = Some(Remedy::Inherit("allowed_outbound_hosts"));
     for (attempt, reason, remedy) in [
         (
             Attempt::CreateSocket { transport },
@@ -281,6 +281,78 @@ fn a_list_that_is_not_inherited_permits_nothing_not_even_a_socket() {
         assert_eq!(world.code(&attempt), reason, "{attempt}");
         assert_eq!(&world.remedy(&attempt), remedy, "{attempt}");
     }
+}
+
+// proves: HI-5
+#[test]
+fn a_label_is_granted_by_its_own_list_and_by_nothing_else() {
+    let mut world = World::new(&["*://*:*"], &["*://default:*"]);
+    let label = |kind, text| Label::new(kind, text, Location::Code);
+    let labels = vec![
+        label(LabelKind::KeyValueStore, "default"),
+        label(LabelKind::SqliteDatabase, "orders"),
+    ];
+    let allow = AllowList::compile(entries(&["*://*:*"])).with_labels(labels);
+    world.policy = Policy::new("web", Arc::new(allow), Arc::new(world.policy.operator().clone()));
+    let add = |list: &str, label: &str| Some(format!("add \"{label}\" to {list}"));
+    for (kind, label, reason, remedy) in [
+        (LabelKind::KeyValueStore, "default", "allow", None),
+        (LabelKind::SqliteDatabase, "orders", "allow", None),
+        (
+            LabelKind::KeyValueStore,
+            "orders",
+            "allow.label",
+            add("key_value_stores", "orders"),
+        ),
+        (
+            LabelKind::SqliteDatabase,
+            "default",
+            "allow.label",
+            add("sqlite_databases", "default"),
+        ),
+        (
+            LabelKind::AiModel,
+            "default",
+            "allow.label",
+            add("ai_models", "default"),
+        ),
+        (
+            LabelKind::KeyValueStore,
+            "Default",
+            "allow.label",
+            add("key_value_stores", "Default"),
+        ),
+        (LabelKind::KeyValueStore, "default ", "allow.label", None),
+        (LabelKind::KeyValueStore, "", "allow.label", None),
+        (LabelKind::KeyValueStore, "a\nb", "allow.label", None),
+    ] {
+        let attempt = Attempt::Open { kind, label };
+        assert_eq!(world.code(&attempt), reason, "{attempt}");
+        assert_eq!(
+            world.remedy(&attempt).map(|remedy| remedy.to_string()),
+            remedy,
+            "{attempt}"
+        );
+    }
+    let attempt = Attempt::Open {
+        kind: LabelKind::SqliteDatabase,
+        label: "orders",
+    };
+    let Decision::Allow(permit) = world.judge(&attempt) else {
+        panic!("it is listed")
+    };
+    assert_eq!(
+        permit.rule().to_string(),
+        "orders in sqlite_databases (the embedder)"
+    );
+    assert!(permit.into_remote().is_none(), "it leads nowhere by itself");
+
+    let nothing = Arc::new(AllowList::not_inherited());
+    world.policy = Policy::new("web (a:b/c)", nothing, Arc::new(world.policy.operator().clone()));
+    assert_eq!(world.code(&attempt), "allow.not-inherited");
+    let remedy = world.remedy(&attempt).map(|remedy| remedy.to_string());
+    let inherit = "add `inherit_configuration = [\"sqlite_databases\"]` to the dependency";
+    assert_eq!(remedy.as_deref(), Some(inherit));
 }
 
 // proves: ORD-3
