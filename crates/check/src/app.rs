@@ -65,10 +65,15 @@ impl AppUnderReview<'_> {
 pub fn policies(app: &ResolvedApp, operator: &Arc<Operator>) -> Vec<Policy> {
     app.components()
         .map(|(component, entries)| {
-            let allow = AllowList::compile(entries.to_vec());
+            let allow = allow_list(component, entries, &app.manifest);
             Policy::new(component.id.value.as_str(), Arc::new(allow), Arc::clone(operator))
         })
         .collect()
+}
+
+/// What the author of a component says that it may reach and open. `entries` are those of the component, filled in.
+pub fn allow_list(component: &Component, entries: &[Entry], manifest: &Manifest) -> AllowList {
+    AllowList::compile(entries.to_vec()).with_labels(component.labels(&manifest.source))
 }
 
 /// That there is no such variable is an error at the same place, which says it all.

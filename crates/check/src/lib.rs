@@ -30,7 +30,7 @@ mod sources;
 mod subject;
 mod wording;
 
-pub use app::{AppUnderReview, policies};
+pub use app::{AppUnderReview, allow_list, policies};
 pub use code::Code;
 pub use colours::{Colour, Colours};
 pub use diagnostic::{Diagnostic, FindingCode, Fix, Quoted};

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use outport_policy::{Attempt, LabelKind};
 use wasmtime::component::{HasData, ResourceTable};
 
+use crate::denied::Denied;
 use crate::enforcer::Enforcer;
 use crate::host_account::HostAccount;
 use crate::http::{Ending, GateHooks, Outgoing};
@@ -30,6 +32,21 @@ impl GateCtx {
     pub fn charge_to(self, account: Arc<dyn HostAccount>) -> Self {
         self.enforcer.charge_to(account);
         self
+    }
+
+    /// What is charged for what is done for the instance, if anything is.
+    pub fn account(&self) -> Option<Arc<dyn HostAccount>> {
+        self.enforcer.account()
+    }
+
+    /// Judges whether the instance may open the store, the database or the model that it calls so (HI-5).
+    ///
+    /// # Errors
+    ///
+    /// The refusal, of which the sinks were told.
+    pub fn authorize_open(&self, kind: LabelKind, label: &str) -> Result<(), Denied> {
+        let attempt = Attempt::Open { kind, label };
+        self.enforcer.authorize(&attempt, self.enforcer.usage()).map(drop)
     }
 
     /// The number of sockets, and connections of outgoing HTTP, that all instances of the process have.

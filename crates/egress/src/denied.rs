@@ -2,10 +2,10 @@
 
 use outport_policy::{Layer, Reason};
 
-/// That an attempt was refused, and why; the guest gets to know only its [`kind`](Denied::kind).
+/// That an attempt was refused, and why; the guest gets to know only what kind of refusal it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) struct Denied {
+pub struct Denied {
     reason: Reason,
 }
 
@@ -41,7 +41,8 @@ impl Denied {
         hard || matches!(self.layer(), Layer::DenyList | Layer::RuntimeLimits)
     }
 
-    pub(crate) fn reason(self) -> Reason {
+    /// Why.
+    pub fn reason(self) -> Reason {
         self.reason
     }
 }

@@ -137,6 +137,7 @@ pub use audit::{
     EndedBy, Outcomes, Stage, Timestamp, Verdict,
 };
 pub use ctx::{GateCtx, GateCtxView, GateView};
+pub use denied::Denied;
 pub use dns::{
     Answer, DnsServerError, Extent, Refresher, Resolve, ResolveError, Resolver, ResolverError, ResolverParts,
     parse_dns_server,

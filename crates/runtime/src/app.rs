@@ -17,6 +17,7 @@ pub(crate) use composition::Isolated;
 pub(crate) use composition::right_of;
 use outport_egress::{Egress, Gate, TlsProfile};
 use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route, Variables, serving};
+use outport_platform::Platform;
 use outport_policy::AllowList;
 pub use problem::{AppProblem, AppProblemKind};
 use sources::{Code, Compiled};
@@ -73,6 +74,8 @@ pub struct AppBuilder<'a> {
     pub client_tls: &'a dyn Fn(&ComponentId) -> Vec<Arc<TlsProfile>>,
     /// The app's variables, from which those of each component are filled in.
     pub variables: &'a Variables,
+    /// What the labels of stores stand for.
+    pub platform: &'a Platform,
     /// Environment variables of every component, over its own.
     pub environment: &'a [(String, String)],
     /// The text that lines of output begin with.
@@ -282,6 +285,7 @@ impl AppBuilder<'_> {
             arguments,
             environment: own.chain(self.environment.iter().cloned()).collect(),
             variables: GuestVariables::of(part.written, self.variables)?,
+            platform: self.platform.clone(),
             directories: part.files.as_ref().map(FileTree::directories).unwrap_or_default(),
             output_prefix: match self.output_lines {
                 OutputLines::Named => Some(part.written.id.value.as_str().to_owned()),

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use outport_egress::{GateCtx, GateCtxView, GateView};
+use outport_platform::{Platform, PlatformCtx, PlatformCtxView, PlatformView};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -26,6 +27,7 @@ pub(crate) struct Guest {
     http: WasiHttpCtx,
     table: GuestTable,
     variables: GuestVariables,
+    platform: PlatformCtx,
     budget: Budget,
 }
 
@@ -57,7 +59,7 @@ pub(crate) fn store(
     engine: &Engine,
     wasi: WasiCtx,
     gate: GateCtx,
-    variables: GuestVariables,
+    (variables, platform): (GuestVariables, Platform),
     account: &Arc<Account>,
 ) -> Store<Guest> {
     let guest = Guest {
@@ -66,6 +68,7 @@ pub(crate) fn store(
         http: WasiHttpCtx::new(),
         table: GuestTable::new(),
         variables,
+        platform: PlatformCtx::new(platform),
         budget: Budget::new(Arc::clone(account)),
     };
     let mut store = Store::new(engine.wasmtime(), guest);
@@ -117,6 +120,16 @@ impl GateView for Guest {
     fn gate(&mut self) -> GateCtxView<'_> {
         GateCtxView {
             ctx: &mut self.gate,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl PlatformView for Guest {
+    fn platform(&mut self) -> PlatformCtxView<'_> {
+        PlatformCtxView {
+            ctx: &mut self.platform,
+            gate: &mut self.gate,
             table: &mut self.table,
         }
     }

@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use outport_platform::Platform;
 use outport_policy::text;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::filesystem::{FsPerms, WasiFilesystemCtx, WasiFilesystemView};
@@ -33,8 +34,9 @@ pub struct GuestEnv {
     pub input: Input,
     /// The variables that the guest reads through the interfaces for them.
     pub variables: GuestVariables,
-    /// A component whose name each line of output begins with, as `[NAME] `. By default lines are as the guest wrote
-    /// them.
+    /// What its labels of stores stand for. Which of them it may open is for its gate to say.
+    pub platform: Platform,
+    /// A component whose name each line of output begins with, as `[NAME] `. By default lines are as the guest wrote them.
     pub output_prefix: Option<String>,
 }
 

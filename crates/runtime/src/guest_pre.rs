@@ -205,7 +205,7 @@ impl GuestPre {
             engine,
             guest_env.context(),
             gate.open_at(depth).charge_to(account.clone()),
-            guest_env.variables.clone(),
+            (guest_env.variables.clone(), guest_env.platform.clone()),
             account,
         )
     }

@@ -4,7 +4,7 @@
 //!    a bound for open files, and entries of directories that are the guest's own;
 //! 2. the gate, which takes the place of every interface that leads to the network, and makes outgoing requests the
 //!    same in both;
-//! 3. the interfaces by which a guest reads its variables;
+//! 3. the interfaces by which a guest reads its variables, and those of the platform;
 //! 4. for a composed component, [refusals](isolated) in place of the rights that its dependencies do not inherit;
 //! 5. for a component that imports what nobody provides, [placeholders](unknown) that trap when they are called,
 //!    so that a component with many imports runs as long as it calls only the ones that are there.
@@ -82,5 +82,6 @@ fn provided_by_outport(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     crate::open_files::add_to_linker(&mut linker)?;
     crate::random::add_to_linker(&mut linker)?;
     crate::variables::add_to_linker(&mut linker)?;
+    outport_platform::add_to_linker(&mut linker)?;
     Ok(linker)
 }

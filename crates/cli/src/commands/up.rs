@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use outport_check::Diagnostic;
+use outport_check::{Diagnostic, allow_list};
 use outport_manifest::{Component, ComponentId, IdentifierError, Manifest, ResolvedApp};
-use outport_policy::AllowList;
+use outport_platform::Platform;
 use outport_runtime::app::{App, AppBuilder, OutputLines};
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
@@ -183,7 +183,12 @@ impl Options {
         let Startup { settings, files, .. } = &ready.startup;
         let allow: HashMap<_, _> = written
             .components()
-            .map(|(component, entries)| (component.id.value.clone(), AllowList::compile(entries.to_vec())))
+            .map(|(component, entries)| {
+                (
+                    component.id.value.clone(),
+                    allow_list(component, entries, &written.manifest),
+                )
+            })
             .collect();
         let builder = AppBuilder {
             engine: &ready.engine,
@@ -191,6 +196,7 @@ impl Options {
             egress: ready.network.egress(),
             allow,
             client_tls: &|id| settings.client_tls.of(id.as_str()),
+            platform: &Platform::default(),
             variables: &written.variables,
             environment: &environment(&self.env),
             output_lines: if self.no_output_prefix {

@@ -1,6 +1,6 @@
 //! One component of an app: `[component.ID]`.
 
-use outport_policy::Entry;
+use outport_policy::{Entry, Label, LabelKind};
 
 use crate::reading::allowed_http_hosts::read_http_hosts;
 use crate::reading::component_source::{Source, read_source};
@@ -12,7 +12,7 @@ use crate::reading::other_tools::{Build, read_build, read_profiles, read_targets
 use crate::report::findings::Findings;
 use crate::report::mistake::Mistake;
 use crate::report::remark::Remark;
-use crate::source::{Located, Span};
+use crate::source::{Located, SourceFile, Span};
 use crate::template::Template;
 use crate::values::identifier::{ComponentId, check_label};
 use crate::values::variable::VariableName;
@@ -58,6 +58,21 @@ impl Component {
         self.allowed_outbound_hosts
             .iter()
             .filter_map(OutboundEntry::literal)
+    }
+
+    /// The stores, databases and models that it lists, in the order of the file's keys. `source` is the file it is in.
+    pub fn labels(&self, source: &SourceFile) -> Vec<Label> {
+        let lists = [
+            (LabelKind::KeyValueStore, &self.key_value_stores),
+            (LabelKind::SqliteDatabase, &self.sqlite_databases),
+            (LabelKind::AiModel, &self.ai_models),
+        ];
+        let labels = lists.into_iter().flat_map(|(kind, list)| {
+            let label =
+                move |label: &Located<String>| Label::new(kind, &label.value, source.location(&label.span));
+            list.iter().map(label)
+        });
+        labels.collect()
     }
 
     /// Keys that a component may not have if it is composed into another one, since they would have no effect.

@@ -9,13 +9,15 @@
 //! | creating a socket, looking a name up | `access-denied` |
 //! | sending a request | `HTTP-request-denied` |
 //! | preopened directories, environment variables, arguments, working directory | none |
+//! | opening a key-value store | `access-denied` |
 //! | a variable | `undefined`; of `wasi:config/store`: no value |
 //!
 //! Everything else traps: it needs a socket or the like, which such a dependency cannot make. The refusals of the
 //! network are judged, told and counted like any other ([`ShutGate`]), in the name of the component and its dependency.
 
 use outport_egress::{Gate, GateView, ShutGate};
-use outport_policy::Transport;
+use outport_platform::key_value;
+use outport_policy::{LabelKind, Transport};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
 use wasmtime_wasi::p2::bindings::sockets::network as p2_network;
@@ -207,6 +209,30 @@ fn define_other_answer(
             instance.func_wrap_concurrent(function, |_, (name,): (String,)| {
                 let answer = (Err::<String, _>(spin_v3::Error::Undefined(name)),);
                 Box::pin(std::future::ready(Ok(answer)))
+            })?;
+        }
+        ("fermyon:spin/key-value", "[static]store.open") => {
+            instance.func_wrap(function, move |mut store, (label,): (String,)| {
+                shut.refuse_label(store.data_mut().gate().ctx, LabelKind::KeyValueStore, &label);
+                Ok((Err::<Resource<Placeholder>, _>(
+                    key_value::SpinV2Error::AccessDenied,
+                ),))
+            })?;
+        }
+        ("spin:key-value/key-value", "[static]store.open") => {
+            instance.func_wrap_concurrent(function, move |store, (label,): (String,)| {
+                let kind = LabelKind::KeyValueStore;
+                store.with(|mut store| shut.refuse_label(store.get().gate().ctx, kind, &label));
+                let denied = key_value::SpinV3Error::AccessDenied;
+                Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
+            })?;
+        }
+        ("wasi:keyvalue/store", "open") => {
+            instance.func_wrap(function, move |mut store, (label,): (String,)| {
+                shut.refuse_label(store.data_mut().gate().ctx, LabelKind::KeyValueStore, &label);
+                Ok((Err::<Resource<Placeholder>, _>(
+                    key_value::WasiError::AccessDenied,
+                ),))
             })?;
         }
         ("wasi:config/store", "get") => {

@@ -120,7 +120,17 @@ const PROVIDED: &[VersionTrack] = &[
     VersionTrack {
         package: "fermyon:spin",
         versions: "2.0.0",
-        interfaces: &["variables"],
+        interfaces: &["key-value", "variables"],
+    },
+    VersionTrack {
+        package: "spin:key-value",
+        versions: "3.0.0",
+        interfaces: &["key-value"],
+    },
+    VersionTrack {
+        package: "wasi:keyvalue",
+        versions: "0.2.0-draft2",
+        interfaces: &["store", "batch", "atomics"],
     },
     VersionTrack {
         package: "spin:variables",
@@ -178,7 +188,8 @@ mod tests {
             ("wasi:http/handler@0.3.0", false),
             ("wasi:sockets/types@0.2.0", false),
             ("wasi:sockets/types@0.3.0", true),
-            ("fermyon:spin/key-value@2.0.0", false),
+            ("fermyon:spin/key-value@2.0.0", true),
+            ("fermyon:spin/sqlite@2.0.0", false),
             ("fermyon:spin/variables@2.0.0", true),
             ("fermyon:spin/variables@2.0.1", false),
             ("wasi:config/store@0.2.0-rc.1", true),

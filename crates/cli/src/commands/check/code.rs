@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use outport_check::{Diagnostic, Interfaces};
 use outport_egress::Egress;
 use outport_manifest::{Component, ComponentId, Manifest, ResolvedApp, Source};
+use outport_platform::Platform;
 use outport_policy::Location;
 use outport_runtime::app::{AppBuilder, AppProblem, AppProblemKind, OutputLines};
 use outport_runtime::engine::{Allocation, Engine};
@@ -52,6 +53,7 @@ impl ExaminedCode {
         let engine = Engine::new(Allocation::Pool { instances: 1 })?.with_code(code);
         let egress = Egress::builder().build()?;
         let builder = AppBuilder {
+            platform: &Platform::default(),
             engine: &engine,
             cache: &operator.loading.cache(),
             egress: &egress,

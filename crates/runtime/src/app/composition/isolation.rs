@@ -52,7 +52,7 @@ pub(crate) fn right_of(import: &str) -> Option<InheritedKey> {
 }
 
 /// Interfaces by which something outside of the instance is reached.
-const RIGHTS: [(InheritedKey, &[&str]); 4] = [
+const RIGHTS: [(InheritedKey, &[&str]); 5] = [
     (
         InheritedKey::AllowedOutboundHosts,
         &[
@@ -73,6 +73,17 @@ const RIGHTS: [(InheritedKey, &[&str]); 4] = [
             "fermyon:spin/variables",
             "spin:variables/variables",
             "wasi:config/store",
+        ],
+    ),
+    (
+        InheritedKey::KeyValueStores,
+        &[
+            "fermyon:spin/key-value",
+            "spin:key-value/key-value",
+            "wasi:keyvalue/store",
+            // What they do they do with a store that somebody opened, and their types are those of the one above.
+            "wasi:keyvalue/batch",
+            "wasi:keyvalue/atomics",
         ],
     ),
 ];

@@ -1,0 +1,58 @@
+//! The platform as a store has it: what an embedder puts into the data of a [`Store`](wasmtime::Store).
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use outport_egress::GateCtx;
+use wasmtime::component::{HasData, ResourceTable};
+
+use crate::platform::Platform;
+
+/// What one instance has of the platform. Cheap to make.
+pub struct PlatformCtx {
+    platform: Platform,
+    open_stores: Arc<AtomicU32>,
+}
+
+impl PlatformCtx {
+    /// The side of a new instance.
+    pub fn new(platform: Platform) -> Self {
+        Self {
+            platform,
+            open_stores: Arc::default(),
+        }
+    }
+
+    /// What the labels stand for.
+    pub(crate) fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// How many key-value stores the instance has open.
+    pub(crate) fn open_stores(&self) -> &Arc<AtomicU32> {
+        &self.open_stores
+    }
+}
+
+/// The platform, the gate that says what of it is granted, and the table that open stores live in.
+pub struct PlatformCtxView<'a> {
+    /// The instance's side of the platform.
+    pub ctx: &'a mut PlatformCtx,
+    /// The instance's side of the gate.
+    pub gate: &'a mut GateCtx,
+    /// The table of the store.
+    pub table: &'a mut ResourceTable,
+}
+
+/// Data of a store that has a platform behind a gate.
+pub trait PlatformView: Send {
+    /// The platform, the gate and the table of the store.
+    fn platform(&mut self) -> PlatformCtxView<'_>;
+}
+
+/// Says to `wasmtime` that the adapters of this crate work on a [`PlatformCtxView`].
+pub(crate) struct Hosted;
+
+impl HasData for Hosted {
+    type Data<'a> = PlatformCtxView<'a>;
+}

@@ -1,0 +1,138 @@
+//! A store that an instance has open.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use outport_policy::LabelKind;
+
+use super::{Backend, Change, Changed, KeyValueStore, MOST_IN_A_RESULT, StoreError};
+use crate::ctx::PlatformCtxView;
+use crate::work::Account;
+
+/// A handle to a store. It has its place among those of its instance until it is dropped.
+#[derive(Clone)]
+#[allow(unreachable_pub, reason = "the bindings re-export it")]
+pub struct Bucket {
+    store: KeyValueStore,
+    account: Account,
+    _place: Arc<Place>,
+}
+
+/// Why a guest gets no handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotOpened {
+    /// The gate refuses, and has told why.
+    Denied,
+    /// Nobody defines the label.
+    Undefined,
+    /// The instance has too many.
+    TooMany,
+}
+
+/// Opens what `label` stands for, if it is granted.
+pub(crate) fn open(view: &PlatformCtxView<'_>, label: &str) -> Result<Bucket, NotOpened> {
+    view.gate
+        .authorize_open(LabelKind::KeyValueStore, label)
+        .map_err(|_| NotOpened::Denied)?;
+    let store = view
+        .ctx
+        .platform()
+        .key_value_store(label)
+        .ok_or(NotOpened::Undefined)?;
+    let place = Place::take(view.ctx.open_stores()).ok_or(NotOpened::TooMany)?;
+    Ok(Bucket {
+        store: store.clone(),
+        account: view.gate.account(),
+        _place: Arc::new(place),
+    })
+}
+
+impl Bucket {
+    fn backend(&self) -> &dyn Backend {
+        self.store.backend()
+    }
+
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.backend().get(key, self.account.clone()).await
+    }
+
+    pub(crate) async fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        self.backend().exists(key, self.account.clone()).await
+    }
+
+    /// Some keys in order, those after `after`; none if that was the last one.
+    pub(crate) async fn some_keys(&self, after: Option<String>) -> Result<Vec<String>, StoreError> {
+        self.backend().keys(after, self.account.clone()).await
+    }
+
+    /// All keys, as far as they fit into one result.
+    pub(crate) async fn keys(&self) -> Result<Vec<String>, StoreError> {
+        let (mut all, mut size) = (Vec::new(), 0);
+        loop {
+            let some = self.some_keys(all.last().cloned()).await?;
+            if some.is_empty() {
+                return Ok(all);
+            }
+            size += some.iter().map(|key| key.len() + KEY).sum::<usize>();
+            if size > MOST_IN_A_RESULT {
+                return Err(StoreError::too_large());
+            }
+            all.extend(some);
+        }
+    }
+
+    /// The values of `keys`, as far as they fit into one result.
+    pub(crate) async fn get_many(
+        &self,
+        keys: Vec<String>,
+    ) -> Result<Vec<(String, Option<Vec<u8>>)>, StoreError> {
+        let (mut all, mut size) = (Vec::new(), 0);
+        for key in keys {
+            let value = self.get(&key).await?;
+            size += key.len() + KEY + value.as_ref().map_or(0, Vec::len);
+            if size > MOST_IN_A_RESULT {
+                return Err(StoreError::too_large());
+            }
+            all.push((key, value));
+        }
+        Ok(all)
+    }
+
+    pub(crate) async fn set(&self, pairs: Vec<(String, Vec<u8>)>) -> Result<(), StoreError> {
+        self.change(Change::Set(pairs)).await.map(drop)
+    }
+
+    pub(crate) async fn delete(&self, keys: Vec<String>) -> Result<(), StoreError> {
+        self.change(Change::Delete(keys)).await.map(drop)
+    }
+
+    pub(crate) async fn change(&self, change: Change) -> Result<Changed, StoreError> {
+        self.backend().change(change, self.account.clone()).await
+    }
+}
+
+/// A place among the open stores of an instance, which dropping it gives back.
+struct Place(Arc<AtomicU32>);
+
+impl Place {
+    fn take(open: &Arc<AtomicU32>) -> Option<Self> {
+        // An instance runs on one thread, and only drops may come from others: it is never one too many.
+        if open.load(Ordering::Relaxed) >= MOST_OPEN {
+            return None;
+        }
+        open.fetch_add(1, Ordering::Relaxed);
+        Some(Self(Arc::clone(open)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Stores that an instance may have open at a time.
+const MOST_OPEN: u32 = 256;
+
+/// Bytes that a key in a list takes beside its text.
+const KEY: usize = size_of::<String>();

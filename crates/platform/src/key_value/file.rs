@@ -1,0 +1,542 @@
+//! Stores in an SQLite file, whose table is Spin's: `spin_key_value(store, key, value)`. Either reads what the other wrote.
+//!
+//! ```text
+//! get, exists ─▶ a reader, on the worker's thread ─┬─ a small value ─────────────────────────────▶ guest
+//!                                                  └─ large, locked, not open yet ─▶ a thread ───▶ guest
+//! set, delete, … ─▶ queue ─▶ a thread: all that wait, in one transaction, written through ──▶ guests
+//! ```
+//!
+//! A small value is in memory more often than not, and is read before another thread would have been woken for it. Changes
+//! wait for the disk, so those that come meanwhile are written together: many guests that set something share what it costs
+//! to have it written through. What is confirmed is on the disk (`synchronous=FULL`, write-ahead log).
+//!
+//! Guests write keys and values and no SQL. Triggers and views of a file that somebody else made do nothing here.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::{Backend, Change, Changed, MOST_IN_A_RESULT, StoreError};
+use crate::trouble::Trouble;
+use crate::work::{Account, NotDone, Workers, charge};
+
+/// The store of one label in a database.
+pub(super) struct FileStore {
+    database: Arc<Database>,
+    label: Arc<str>,
+}
+
+/// An SQLite database with Spin's table.
+pub(super) struct Database {
+    at: At,
+    /// Connections that nobody reads by at the moment.
+    readers: Mutex<Vec<Connection>>,
+    /// Opened by whoever uses the database first.
+    writer: Mutex<Option<Connection>>,
+    queue: Mutex<Queue>,
+    workers: Workers,
+    trouble: Trouble,
+}
+
+enum At {
+    File(PathBuf),
+    /// The name under which all connections of the process find it.
+    Memory(String),
+}
+
+/// Changes that wait for the disk.
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// Somebody is about to write them.
+    is_served: bool,
+}
+
+struct Waiting {
+    label: Arc<str>,
+    change: Change,
+    account: Account,
+    reply: oneshot::Sender<Result<Changed, StoreError>>,
+}
+
+impl FileStore {
+    pub(super) fn new(database: Arc<Database>, label: &str) -> Self {
+        Self {
+            database,
+            label: label.into(),
+        }
+    }
+
+    /// Reads at once if that takes no time to speak of, and else on another thread.
+    async fn read<R: Send + 'static>(
+        &self,
+        account: Account,
+        quick: impl FnOnce(&Connection) -> rusqlite::Result<Option<R>>,
+        slow: impl FnOnce(&Connection, &str) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        if let Some(answer) = self.database.read_at_once(quick) {
+            return Ok(answer);
+        }
+        let (database, label) = (Arc::clone(&self.database), Arc::clone(&self.label));
+        let read = move || database.read(|connection| slow(connection, &label));
+        let read = self.database.workers.run(account, read).await;
+        read.unwrap_or_else(|NotDone| Err(StoreError("the store was not read".to_owned())))
+    }
+}
+
+#[async_trait]
+impl Backend for FileStore {
+    async fn get(&self, key: &str, account: Account) -> Result<Option<Vec<u8>>, StoreError> {
+        let own = key.to_owned();
+        self.read(
+            account,
+            |connection| small_value(connection, &self.label, key),
+            move |connection, label| value(connection, label, &own),
+        )
+        .await
+    }
+
+    async fn exists(&self, key: &str, account: Account) -> Result<bool, StoreError> {
+        let own = key.to_owned();
+        self.read(
+            account,
+            |connection| exists(connection, &self.label, key).map(Some),
+            move |connection, label| exists(connection, label, &own),
+        )
+        .await
+    }
+
+    async fn keys(&self, after: Option<String>, account: Account) -> Result<Vec<String>, StoreError> {
+        let slow = move |connection: &Connection, label: &str| keys(connection, label, after.as_deref());
+        self.read(account, |_| Ok(None), slow).await
+    }
+
+    async fn change(&self, change: Change, account: Account) -> Result<Changed, StoreError> {
+        let (reply, done) = oneshot::channel();
+        let waiting = Waiting {
+            label: Arc::clone(&self.label),
+            change,
+            account,
+            reply,
+        };
+        self.database.write(waiting);
+        let not_written = StoreError("the store was not written".to_owned());
+        done.await.unwrap_or(Err(not_written))
+    }
+}
+
+impl Database {
+    pub(super) fn file(path: PathBuf) -> Self {
+        Self::new(At::File(path))
+    }
+
+    pub(super) fn memory() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self::new(At::Memory(format!("file:/key-value-{number}?vfs=memdb")))
+    }
+
+    fn new(at: At) -> Self {
+        Self {
+            at,
+            readers: Mutex::default(),
+            writer: Mutex::default(),
+            queue: Mutex::default(),
+            workers: Workers::default(),
+            trouble: Trouble::default(),
+        }
+    }
+
+    /// What `quick` answers, if the database is open, nobody is in the way and it answers at all.
+    fn read_at_once<R>(&self, quick: impl FnOnce(&Connection) -> rusqlite::Result<Option<R>>) -> Option<R> {
+        let connection = lock(&self.readers).pop()?;
+        let answer = quick(&connection);
+        self.put_back(connection);
+        // Whatever is wrong is found again by the one who has time for it, and told there.
+        answer.ok().flatten()
+    }
+
+    /// Reads, however long it takes. To be called where blocking is no harm.
+    fn read<R>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<R>) -> Result<R, StoreError> {
+        let answer = self.reader().and_then(|connection| {
+            connection.busy_timeout(PATIENCE)?;
+            let answer = read(&connection);
+            connection.busy_timeout(Duration::ZERO)?;
+            self.put_back(connection);
+            answer
+        });
+        answer.map_err(|error| self.failed("read", &error))
+    }
+
+    fn reader(&self) -> rusqlite::Result<Connection> {
+        // Whoever reads first makes the table, and what is in memory lasts as long as its writer.
+        drop(self.writer()?);
+        if let Some(connection) = lock(&self.readers).pop() {
+            return Ok(connection);
+        }
+        let connection = self.connect()?;
+        connection.pragma_update(None, "query_only", true)?;
+        connection.busy_timeout(Duration::ZERO)?;
+        Ok(connection)
+    }
+
+    fn put_back(&self, connection: Connection) {
+        let mut readers = lock(&self.readers);
+        if readers.len() < MOST_READERS {
+            readers.push(connection);
+        }
+    }
+
+    /// The connection that writes, with the table in place.
+    fn writer(&self) -> rusqlite::Result<MutexGuard<'_, Option<Connection>>> {
+        let mut writer = lock(&self.writer);
+        if writer.is_none() {
+            let connection = self.connect()?;
+            if matches!(self.at, At::File(_)) {
+                // Of a file that cannot be written, or that somebody else has open, the old way of writing is kept.
+                let _ = connection.pragma_update(None, "journal_mode", "wal");
+            }
+            connection.execute_batch(TABLE)?;
+            *writer = Some(connection);
+        }
+        Ok(writer)
+    }
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = match &self.at {
+            At::File(path) => Connection::open_with_flags(path, flags)?,
+            At::Memory(uri) => Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?,
+        };
+        connection.busy_timeout(PATIENCE)?;
+        for (setting, on) in [
+            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        ] {
+            connection.set_db_config(setting, on)?;
+        }
+        let most = i32::try_from(MOST_IN_A_RESULT).unwrap_or(i32::MAX);
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, most)?;
+        // The kernel lets nobody write elsewhere.
+        connection.pragma_update(None, "temp_store", "memory")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        connection.query_row(
+            &format!("PRAGMA max_page_count={}", MOST_IN_A_FILE / page.max(512)),
+            [],
+            |_| Ok(()),
+        )?;
+        Ok(connection)
+    }
+
+    /// Has a change made with the next ones that are.
+    fn write(self: &Arc<Self>, waiting: Waiting) {
+        let mut queue = lock(&self.queue);
+        queue.waiting.push(waiting);
+        if std::mem::replace(&mut queue.is_served, true) {
+            return;
+        }
+        drop(queue);
+        let service = Service(Arc::clone(self));
+        // On its own: who waits for a change may be ended while others wait for theirs.
+        tokio::spawn(async move {
+            let database = Arc::clone(&service.0);
+            // Where it is not done, nobody is served any more, and those who wait are told.
+            let _ = database.workers.run(None, move || service.serve()).await;
+        });
+    }
+
+    /// Makes changes, all or none of each, and all of them outlive the process or none.
+    fn commit(&self, together: Vec<Waiting>) {
+        let (waiting, mut changes): (Vec<_>, Vec<_>) = together
+            .into_iter()
+            .map(|waiting| (waiting.reply, (waiting.label, waiting.change, waiting.account)))
+            .unzip();
+        let done = self
+            .try_commit(&mut changes)
+            .map_err(|error| self.failed("written", &error));
+        match done {
+            Ok(answers) => {
+                for (reply, answer) in waiting.into_iter().zip(answers) {
+                    // Who has gone meanwhile does not want to know.
+                    let _ = reply.send(answer);
+                }
+            }
+            Err(error) => {
+                for reply in waiting {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn try_commit(
+        &self,
+        changes: &mut [(Arc<str>, Change, Account)],
+    ) -> rusqlite::Result<Vec<Result<Changed, StoreError>>> {
+        let mut writer = self.writer()?;
+        let Some(connection) = &mut *writer else {
+            return Err(rusqlite::Error::InvalidQuery);
+        };
+        let payer = changes.first().and_then(|(.., account)| account.clone());
+        let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut answers = Vec::with_capacity(changes.len());
+        for (label, change, account) in changes {
+            let step = transaction.savepoint()?;
+            let answer = charge(account, || apply(&step, label, change));
+            match answer {
+                Ok(answer) => {
+                    step.commit()?;
+                    answers.push(Ok(answer));
+                }
+                Err(NotApplied::Guest(error)) => {
+                    drop(step);
+                    answers.push(Err(error));
+                }
+                Err(NotApplied::Database(error)) => return Err(error),
+            }
+        }
+        charge(&payer, || transaction.commit())?;
+        Ok(answers)
+    }
+
+    /// Tells the operator what is wrong and where, and answers what the guest gets to know.
+    fn failed(&self, done: &str, error: &rusqlite::Error) -> StoreError {
+        let what = match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                "another process has it locked".to_owned()
+            }
+            Some(ErrorCode::NotADatabase) => "it is not a database".to_owned(),
+            Some(ErrorCode::DatabaseCorrupt) => "it is damaged".to_owned(),
+            Some(ErrorCode::DiskFull) => "it is full, or its disk is".to_owned(),
+            Some(ErrorCode::ReadOnly) => "it is read-only".to_owned(),
+            Some(ErrorCode::CannotOpen) => "it cannot be opened".to_owned(),
+            Some(ErrorCode::TooBig) => return StoreError::too_large(),
+            _ => error.to_string(),
+        };
+        let place = match &self.at {
+            At::File(path) => Path::new(path),
+            At::Memory(_) => Path::new("in memory"),
+        };
+        self.trouble.warn(format!(
+            "key-value store `{}` was not {done}: {what}",
+            outport_policy::text::path(place)
+        ));
+        StoreError(format!("the store was not {done}: {what}"))
+    }
+}
+
+/// Who writes what waits. When it goes, the next one who comes is served by another.
+struct Service(Arc<Database>);
+
+impl Service {
+    fn serve(self) {
+        while let Some(together) = self.next() {
+            self.0.commit(together);
+        }
+    }
+
+    fn next(&self) -> Option<Vec<Waiting>> {
+        let mut queue = lock(&self.0.queue);
+        let many = queue.waiting.len().min(MOST_TOGETHER);
+        if many == 0 {
+            queue.is_served = false;
+            return None;
+        }
+        Some(queue.waiting.drain(..many).collect())
+    }
+}
+
+impl Drop for Service {
+    /// After a panic those who still wait are told that nothing was written, since nobody else will serve them.
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0.queue);
+        if std::mem::take(&mut queue.is_served) {
+            queue.waiting.clear();
+        }
+    }
+}
+
+/// Why a change was not made.
+enum NotApplied {
+    /// It cannot be made; others can.
+    Guest(StoreError),
+    /// Nothing can.
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for NotApplied {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::TooBig) => Self::Guest(StoreError::too_large()),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+fn apply(connection: &Connection, label: &str, change: &mut Change) -> Result<Changed, NotApplied> {
+    match change {
+        Change::Set(pairs) => {
+            for (key, value) in pairs {
+                set(connection, label, key, value)?;
+            }
+            Ok(Changed::Done)
+        }
+        Change::Delete(keys) => {
+            for key in keys {
+                connection.prepare_cached(DELETE)?.execute((label, &*key))?;
+            }
+            Ok(Changed::Done)
+        }
+        Change::Add { key, delta } => {
+            let number = match value(connection, label, key)? {
+                None => 0,
+                Some(bytes) => i64::from_le_bytes(bytes.try_into().map_err(|_| not_a_number())?),
+            };
+            let number = number.checked_add(*delta).ok_or_else(too_large_a_number)?;
+            set(connection, label, key, &number.to_le_bytes())?;
+            Ok(Changed::Number(number))
+        }
+        Change::Swap { key, from, to } => {
+            if value(connection, label, key)? != *from {
+                return Ok(Changed::Not);
+            }
+            set(connection, label, key, to)?;
+            Ok(Changed::Done)
+        }
+    }
+}
+
+fn not_a_number() -> NotApplied {
+    NotApplied::Guest(StoreError("the value is not a number of 8 bytes".to_owned()))
+}
+
+fn too_large_a_number() -> NotApplied {
+    NotApplied::Guest(StoreError("the number would not fit into 64 bits".to_owned()))
+}
+
+fn set(connection: &Connection, label: &str, key: &str, value: &[u8]) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(SET)?
+        .execute((label, key, value))
+        .map(drop)
+}
+
+fn exists(connection: &Connection, label: &str, key: &str) -> rusqlite::Result<bool> {
+    connection.prepare_cached(EXISTS)?.exists((label, key))
+}
+
+/// The value of a key, where it is small: `Some(None)` if the key has none.
+fn small_value(connection: &Connection, label: &str, key: &str) -> rusqlite::Result<Option<Option<Vec<u8>>>> {
+    let mut statement = connection.prepare_cached(GET_SMALL)?;
+    let value = statement.query_row((label, key, SMALL), |row| match row.get_ref(0)? {
+        ValueRef::Null => Ok(None),
+        value => bytes(value).map(Some),
+    });
+    // What is there and not given out is large.
+    match value.optional()? {
+        None => Ok(Some(None)),
+        Some(small) => Ok(small.map(Some)),
+    }
+}
+
+fn value(connection: &Connection, label: &str, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+    let mut statement = connection.prepare_cached(GET)?;
+    statement
+        .query_row((label, key), |row| bytes(row.get_ref(0)?))
+        .optional()
+}
+
+/// The bytes of a value. Other programs may have written text.
+fn bytes(value: ValueRef<'_>) -> rusqlite::Result<Vec<u8>> {
+    match value {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes.to_owned()),
+        other => Err(rusqlite::Error::InvalidColumnType(
+            0,
+            "value".to_owned(),
+            other.data_type(),
+        )),
+    }
+}
+
+fn keys(connection: &Connection, label: &str, after: Option<&str>) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(match after {
+        Some(_) => KEYS_AFTER,
+        None => KEYS,
+    })?;
+    let mut rows = match after {
+        Some(after) => statement.query((label, after))?,
+        None => statement.query((label,))?,
+    };
+    let (mut keys, mut size) = (Vec::new(), 0);
+    while size < KEYS_TOGETHER
+        && let Some(row) = rows.next()?
+    {
+        let key: String = row.get(0)?;
+        size += key.len();
+        keys.push(key);
+    }
+    Ok(keys)
+}
+
+/// Whoever panicked meanwhile has left a connection or a list whole: what it began is rolled back when it is dropped.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Spin's table.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS spin_key_value (\
+     store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (store, key))";
+
+const GET: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";
+
+/// SQLite tells the length of a value without reading all of it.
+const GET_SMALL: &str = "SELECT CASE WHEN length(value) <= ?3 THEN value END \
+     FROM spin_key_value WHERE store = ?1 AND key = ?2";
+
+const EXISTS: &str = "SELECT 1 FROM spin_key_value WHERE store = ?1 AND key = ?2";
+
+/// Other programs may have written keys that are no text, which come after all that are and cannot be gone on from.
+const KEYS: &str =
+    "SELECT key FROM spin_key_value WHERE store = ?1 AND typeof(key) = 'text' ORDER BY key LIMIT 1000";
+
+const KEYS_AFTER: &str = "SELECT key FROM spin_key_value WHERE store = ?1 AND key > ?2 AND typeof(key) = 'text' \
+     ORDER BY key LIMIT 1000";
+
+const SET: &str = "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3) \
+     ON CONFLICT (store, key) DO UPDATE SET value = excluded.value";
+
+const DELETE: &str = "DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2";
+
+/// Bytes of a value that are read on a worker's thread: some pages.
+const SMALL: i64 = 16 * 1024;
+
+/// Bytes of keys that are read at a time.
+const KEYS_TOGETHER: usize = 256 * 1024;
+
+/// Changes that are written at a time.
+const MOST_TOGETHER: usize = 256;
+
+/// Connections that are kept for reading.
+const MOST_READERS: usize = 8;
+
+/// Bytes of a file: 10 GiB.
+const MOST_IN_A_FILE: i64 = 10 << 30;
+
+/// How long another process may keep the file locked.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! What the host has for guests beside the network: stores that outlive an instance.
+//!
+//! ```text
+//! guest ─ open("default") ─▶ adapter of a version ─▶ gate: is the label granted? ─▶ Platform: what it stands for
+//!                                 │                                                       │
+//!                                 └── get, set, … ────────────────────────────────────────▶ backend
+//! ```
+//!
+//! A label is granted by the component's own list, which the gate knows ([`AllowList::with_labels`]); it is judged there
+//! as an attempt like any other, counted, and told with its reason (HI-5, HI-8). What a label stands for is the operator's
+//! and the same for all components: two that list it share it.
+//!
+//! Three steps for an embedder: keep a [`PlatformCtx`] in the store's data beside the gate, give both out by
+//! [`PlatformView`], and call [`add_to_linker`].
+//!
+//! [`AllowList::with_labels`]: outport_policy::AllowList::with_labels
+
+mod ctx;
+#[cfg(feature = "key-value")]
+pub mod key_value;
+mod platform;
+#[cfg(feature = "key-value")]
+mod trouble;
+#[cfg(feature = "key-value")]
+mod work;
+
+pub use ctx::{PlatformCtx, PlatformCtxView, PlatformView};
+pub use platform::{Platform, PlatformBuilder};
+
+/// Adds the interfaces of every feature that is on.
+///
+/// # Errors
+///
+/// What the linker reports, as when it has one of them already.
+pub fn add_to_linker<T: PlatformView + 'static>(
+    linker: &mut wasmtime::component::Linker<T>,
+) -> wasmtime::Result<()> {
+    #[cfg(feature = "key-value")]
+    key_value::add_to_linker(linker)?;
+    let _ = linker;
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! What labels stand for, one for all components of a process.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use outport_policy::LabelKind;
+
+#[cfg(feature = "key-value")]
+use crate::key_value::{KeyValueDefinition, KeyValueStore};
+
+/// The stores of a process by their labels. Cheap to clone; clones share everything.
+#[derive(Clone, Default)]
+pub struct Platform(Arc<PlatformInner>);
+
+#[derive(Default)]
+struct PlatformInner {
+    #[cfg(feature = "key-value")]
+    key_value_stores: BTreeMap<String, KeyValueStore>,
+}
+
+/// Collects what labels stand for.
+#[derive(Default)]
+pub struct PlatformBuilder {
+    #[cfg(feature = "key-value")]
+    key_value_stores: BTreeMap<String, KeyValueDefinition>,
+}
+
+impl Platform {
+    /// Without any label.
+    pub fn builder() -> PlatformBuilder {
+        PlatformBuilder::default()
+    }
+
+    /// Whether somebody defines the label. One that nobody does is refused before anything runs (HI-5).
+    pub fn defines(&self, kind: LabelKind, label: &str) -> bool {
+        match kind {
+            #[cfg(feature = "key-value")]
+            LabelKind::KeyValueStore => self.0.key_value_stores.contains_key(label),
+            _ => false,
+        }
+    }
+
+    /// The key-value store of that label.
+    #[cfg(feature = "key-value")]
+    pub fn key_value_store(&self, label: &str) -> Option<&KeyValueStore> {
+        self.0.key_value_stores.get(label)
+    }
+}
+
+/// The labels; what they stand for may hold a secret.
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Platform");
+        #[cfg(feature = "key-value")]
+        shown.field("key_value_stores", &self.0.key_value_stores.keys());
+        shown.finish()
+    }
+}
+
+impl PlatformBuilder {
+    /// Lets `label` stand for a key-value store. The later of two definitions counts.
+    #[cfg(feature = "key-value")]
+    #[must_use]
+    pub fn key_value_store(mut self, label: impl Into<String>, definition: KeyValueDefinition) -> Self {
+        self.key_value_stores.insert(label.into(), definition);
+        self
+    }
+
+    /// The platform. Nothing is opened yet: a file is when it is first used.
+    pub fn build(self) -> Platform {
+        Platform(Arc::new(PlatformInner {
+            #[cfg(feature = "key-value")]
+            key_value_stores: KeyValueStore::all(self.key_value_stores),
+        }))
+    }
+}
