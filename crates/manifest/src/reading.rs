@@ -5,6 +5,7 @@ pub(crate) mod application;
 pub(crate) mod client_tls;
 pub(crate) mod component;
 pub(crate) mod component_source;
+pub(crate) mod definitions;
 pub(crate) mod dependency;
 pub(crate) mod dotenv;
 pub(crate) mod entries;

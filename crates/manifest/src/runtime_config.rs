@@ -20,13 +20,18 @@
 //! max_connections = 200
 //! ```
 //!
-//! and `[[client_tls]]` ([`crate::ClientTls`]). Other sections that Spin knows are accepted and named in a note;
+//! and `[[client_tls]]` ([`crate::ClientTls`]), and what the operator defines for components
+//! ([`crate::Definition`]). Other sections that Spin knows are accepted and named in a note;
 //! a section or key that nobody knows is a mistake, as with Spin.
 
 use outport_policy::{BlockedNetwork, Entry, PortSet};
 
 use crate::reading::client_tls::{ClientTls, read_client_tls};
 use crate::reading::component::note_not_used;
+use crate::reading::definitions::{
+    Definition, KeyValueBackend, ModelServer, SqliteBackend, read_client, read_key_value_stores,
+    read_model_server, read_sqlite_databases,
+};
 use crate::reading::entries::parse_denied_entry;
 use crate::reading::fields::{Fields, Node};
 use crate::report::findings::Findings;
@@ -34,8 +39,10 @@ use crate::report::mistake::Mistake;
 use crate::report::problem::{Area, Reading};
 use crate::report::remark::Remark;
 use crate::source::{Located, SourceFile};
+use crate::state_dir::StateDir;
 use crate::syntax::Repaired;
 use crate::values::dns_server::DnsServer;
+use crate::values::service::Service;
 
 /// The content of a runtime config file.
 #[derive(Debug, Clone)]
@@ -48,6 +55,29 @@ pub struct RuntimeConfig {
     pub http: OutboundHttp,
     /// `[[client_tls]]`, in the order of the file: of those for one component and host the first counts.
     pub client_tls: Vec<ClientTls>,
+    /// `[key_value_store.LABEL]`, in the order of the file.
+    pub key_value_stores: Vec<Definition<KeyValueBackend>>,
+    /// `[sqlite_database.LABEL]`, in the order of the file.
+    pub sqlite_databases: Vec<Definition<SqliteBackend>>,
+    /// `[llm_compute]`
+    pub model_server: Option<ModelServer>,
+    /// `max_connections` of `[outbound_redis]`, `[outbound_pg]`, `[outbound_mysql]` and `[outbound_mqtt]`.
+    pub client_connections: ClientConnections,
+    /// `state_dir`, relative to the working directory; empty for none.
+    pub state_dir: Option<Located<StateDir>>,
+}
+
+/// How many connections each component may have to servers of a kind. By default only the quotas bound them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientConnections {
+    /// `[outbound_redis]`
+    pub redis: Option<Located<u32>>,
+    /// `[outbound_pg]`
+    pub postgres: Option<Located<u32>>,
+    /// `[outbound_mysql]`
+    pub mysql: Option<Located<u32>>,
+    /// `[outbound_mqtt]`
+    pub mqtt: Option<Located<u32>>,
 }
 
 /// `[outbound_networking]`: the operator's policy for all components. A key that is not written is `None` or empty.
@@ -104,6 +134,29 @@ impl RuntimeConfig {
         let client_tls = fields
             .get("client_tls")
             .map(|node| read_client_tls(&mut found, node));
+        let key_value_stores = fields
+            .get("key_value_store")
+            .map(|node| read_key_value_stores(&mut found, node));
+        let sqlite_databases = fields
+            .get("sqlite_database")
+            .map(|node| read_sqlite_databases(&mut found, node));
+        let model_server = fields.get("llm_compute").and_then(|node| {
+            note_unserved(&mut found, node, Service::Models);
+            read_model_server(&mut found, node)
+        });
+        let state_dir = fields.get("state_dir").and_then(|node| node.string(&mut found));
+        let mut client = |key, service| {
+            fields.get(key).and_then(|node| {
+                note_unserved(&mut found, node, service);
+                read_client(&mut found, node)
+            })
+        };
+        let client_connections = ClientConnections {
+            redis: client("outbound_redis", Service::Redis),
+            postgres: client("outbound_pg", Service::Postgres),
+            mysql: client("outbound_mysql", Service::Mysql),
+            mqtt: client("outbound_mqtt", Service::Mqtt),
+        };
         for (key, why) in SPINS_OTHER_SECTIONS {
             if let Some(node) = fields.get(key) {
                 note_not_used(&mut found, node, why);
@@ -115,6 +168,11 @@ impl RuntimeConfig {
             networking: networking.unwrap_or_default(),
             http: http.unwrap_or_default(),
             client_tls: client_tls.unwrap_or_default(),
+            key_value_stores: key_value_stores.unwrap_or_default(),
+            sqlite_databases: sqlite_databases.unwrap_or_default(),
+            model_server,
+            client_connections,
+            state_dir: state_dir.map(|path| path.map(StateDir::at)),
         };
         found.into_reading(config)
     }
@@ -258,25 +316,25 @@ fn read_port_set(found: &mut Findings, node: Node<'_>) -> Option<PortSet> {
     }
 }
 
+/// Says that a section has no effect, while nobody serves what it is for.
+fn note_unserved(found: &mut Findings, node: Node<'_>, service: Service) {
+    if !service.is_served() {
+        note_not_used(found, node, service.lacking());
+    }
+}
+
 /// The other sections that Spin has in this file.
-const SPINS_OTHER_SECTIONS: [(&str, &str); 15] = [
-    ("blob_store", NO_STORES),
+const SPINS_OTHER_SECTIONS: [(&str, &str); 7] = [
+    ("blob_store", "there are no stores for blobs"),
     ("config_provider", NO_PROVIDERS),
-    ("key_value_store", NO_STORES),
-    ("llm_compute", "there are no models"),
     ("log_dir", "the output of guests goes to the terminal"),
-    ("outbound_mqtt", NO_CLIENTS),
-    ("outbound_mysql", NO_CLIENTS),
-    ("outbound_pg", NO_CLIENTS),
-    ("outbound_redis", NO_CLIENTS),
-    ("postgres", NO_CLIENTS),
-    ("sqlite_database", NO_STORES),
-    ("state_dir", "guests keep no state"),
+    (
+        "postgres",
+        "which authorities are trusted is written in `[[client_tls]]`",
+    ),
     ("telemetry", "decisions are logged with `--audit-log`"),
     ("variables_provider", NO_PROVIDERS),
     ("wasmtime", "the engine has its own settings"),
 ];
 
-const NO_STORES: &str = "there are no stores";
-const NO_CLIENTS: &str = "there are no database and broker clients";
 const NO_PROVIDERS: &str = "variables are set by `--variable`, the environment and their defaults";

@@ -6,7 +6,8 @@ mod marked;
 
 use marked::{Marked, note_codes, problem_codes, problem_places};
 use outport_manifest::{
-    ComponentId, Fallback, Implementation, Inheritance, Manifest, Mount, Route, Severity, Source, SourceFile,
+    ComponentId, Fallback, Implementation, Inheritance, Manifest, Mount, Route, Service, Severity, Source,
+    SourceFile,
 };
 use proptest::prelude::*;
 
@@ -666,23 +667,25 @@ fn unknown_keys_and_names_get_the_one_that_was_meant() {
 }
 
 #[test]
+fn what_a_component_is_granted_has_a_note_only_while_nobody_serves_it() {
+    for service in Service::ALL {
+        let Some(kind) = service.labels() else { continue };
+        let key = kind.list();
+        let text = component(&format!("{key} = [\"default\"]"));
+        let (_, notes) = Manifest::parse(&SourceFile::new("spin.toml", text))
+            .complete()
+            .unwrap();
+        let expected = match service.is_served() {
+            true => vec![],
+            false => vec!["manifest.not-used"],
+        };
+        assert_eq!(note_codes(&notes), expected, "{key}");
+    }
+}
+
+#[test]
 fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
     let rows = [
-        (
-            "manifest.not-used",
-            component("key_value_stores = [\"default\"]"),
-            Severity::Note,
-        ),
-        (
-            "manifest.not-used",
-            component("sqlite_databases = [\"default\"]"),
-            Severity::Note,
-        ),
-        (
-            "manifest.not-used",
-            component("ai_models = [\"llama2-chat\"]"),
-            Severity::Note,
-        ),
         (
             "manifest.not-used",
             trigger("route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"wagi\", argv = \"x\" }"),

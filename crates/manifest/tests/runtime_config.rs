@@ -5,7 +5,7 @@
 mod marked;
 
 use marked::{Marked, note_codes, problem_codes, problem_places};
-use outport_manifest::{RuntimeConfig, SourceFile};
+use outport_manifest::{Database, ModelApi, RuntimeConfig, Service, SourceFile, SqliteBackend, StateDir};
 
 fn networking(lines: &str) -> String {
     format!("[outbound_networking]\n{lines}\n")
@@ -13,6 +13,14 @@ fn networking(lines: &str) -> String {
 
 fn client_tls(lines: &str) -> String {
     format!("[[client_tls]]\ncomponent_ids = [\"web\"]\nhosts = [\"a.example.com\"]\n{lines}\n")
+}
+
+fn key_value(lines: &str) -> String {
+    format!("[key_value_store.x]\n{lines}\n")
+}
+
+fn models(lines: &str) -> String {
+    format!("[llm_compute]\ntype = \"remote_http\"\nurl = \"https://x\"\nauth_token = \"t\"\n{lines}\n")
 }
 
 #[test]
@@ -30,6 +38,10 @@ fn every_mistake_has_its_code_and_its_place() {
                 "[«outbound_networkin»]\n".into(),
                 "[outbound_http]\n«pool» = true".into(),
                 client_tls("«ca_roots» = \"x.pem\""),
+                key_value("type = \"spin\"\n«pth» = \"x\""),
+                key_value("type = \"redis\"\nurl = \"redis://x\"\n«path» = \"x\""),
+                models("«model» = \"x\""),
+                "[outbound_pg]\n«max_conections» = 5".into(),
             ],
         ),
         (
@@ -40,6 +52,11 @@ fn every_mistake_has_its_code_and_its_place() {
                 networking("allow_loopback_ports = [53, «true»]"),
                 "outbound_networking = «true»".into(),
                 "«[client_tls]»\nhosts = []".into(),
+                "state_dir = «5»\nkey_value_store = «true»".into(),
+                "[key_value_store]\nx = «5»".into(),
+                key_value("type = «5»"),
+                "[sqlite_database.x]\ntype = \"libsql\"\nurl = \"https://x\"\ntoken = «123456»".into(),
+                "[sqlite_database.x]\ntype = \"spin\"\nallow_attach_file = «1»".into(),
             ],
         ),
         (
@@ -53,6 +70,17 @@ fn every_mistake_has_its_code_and_its_place() {
                 ),
                 client_tls("ca_use_platform_roots = false").replace("[[client_tls]]", "«[[client_tls]]»"),
                 "[outbound_http]\nmax_connections = 5\nmax_concurrent_requests = «5»".into(),
+                key_value("type = \"«azure_cosmos»\"\nkey = 1\ndatabase = \"x\""),
+                key_value("type = \"«aws_dynamo»\""),
+                key_value("type = \"spin\"\npath = \"«»\""),
+                key_value("type = \"redis\"\nurl = \"«http://cache»\""),
+                key_value("type = \"redis\"\nurl = \"«redis+unix:///run/x»\""),
+                key_value("type = \"redis\"\nurl = \"«redis://:hunter2@cache:0»\""),
+                "[sqlite_database.x]\ntype = \"«turso»\"".into(),
+                "[sqlite_database.x]\ntype = \"libsql\"\nurl = \"«libsql://x»\"\ntoken = \"\"".into(),
+                "[llm_compute]\ntype = \"«spin»\"".into(),
+                models("api_type = \"«openai»\""),
+                "[outbound_redis]\nmax_connections = «-1»".into(),
             ],
         ),
         (
@@ -63,7 +91,14 @@ fn every_mistake_has_its_code_and_its_place() {
                 client_tls("client_cert_file = \"a.pem\"").replace("[[client_tls]]", "«[[client_tls]]»"),
                 client_tls("client_private_key_file = \"a.key\"")
                     .replace("[[client_tls]]", "«[[client_tls]]»"),
+                key_value("").replace("[key_value_store.x]", "«[key_value_store.x]»"),
+                key_value("type = \"redis\"").replace("[key_value_store.x]", "«[key_value_store.x]»"),
+                "«[llm_compute]»\ntype = \"remote_http\"\nurl = \"https://x\"".into(),
             ],
+        ),
+        (
+            "runtime-config.label",
+            vec![key_value("type = \"spin\"").replace(".x]", ".\"«not ok»\"]")],
         ),
         (
             "runtime-config.component-id",
@@ -210,24 +245,139 @@ fn a_file_that_says_nothing_changes_nothing() {
 }
 
 #[test]
-fn spins_other_sections_are_accepted_and_named_in_a_note() {
-    let rows = [
-        ("state_dir = \".spin\"", vec!["runtime-config.not-used"]),
+fn what_the_operator_defines_for_components_reads() {
+    let text = r#"
+state_dir = "/var/lib/shop"
+
+[key_value_store.default]
+type = "redis"
+url = "rediss://:hunter2@cache.internal:6380/2"
+
+[key_value_store.near]
+type = "spin"
+path = "near.db"
+
+[key_value_store.gone]
+type = "spin"
+
+[sqlite_database.default]
+type = "spin"
+path = "tables.db"
+allow_attach_file = false
+
+[sqlite_database.far]
+type = "libsql"
+url = "https://db.example.com"
+token = "hunter2"
+
+[llm_compute]
+type = "remote_http"
+url = "http://models.internal:8080/v1"
+auth_token = "hunter2"
+api_type = "open_ai"
+
+[outbound_redis]
+max_connections = 3
+[outbound_pg]
+max_connections = 4
+[outbound_mysql]
+max_connections = 5
+[outbound_mqtt]
+"#;
+    let source = SourceFile::new("etc/runtime.toml", text);
+    let (config, _) = RuntimeConfig::parse(&source).complete().unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+    let shown: Vec<String> = config
+        .key_value_stores
+        .iter()
+        .map(|store| format!("{} {:?}", store.label.value, store.backend))
+        .collect();
+    assert_eq!(shown.len(), 3);
+    assert!(shown[0].starts_with("default Redis(") && shown[0].contains("rediss://cache.internal:6380"));
+    assert_eq!(
+        shown[1], "near Local(File(\"etc/near.db\"))",
+        "relative to the file"
+    );
+    assert_eq!(shown[2], "gone Local(Memory)");
+    let [local, far] = config.sqlite_databases.as_slice() else {
+        panic!("{:?}", config.sqlite_databases)
+    };
+    let here = Database::File("tables.db".into());
+    assert_eq!(
+        local.backend,
+        SqliteBackend::Local(here),
+        "relative to the working directory"
+    );
+    let SqliteBackend::LibSql { url, token } = &far.backend else {
+        panic!("{far:?}")
+    };
+    assert_eq!((url.value.port(), token.expose()), (443, "hunter2"));
+    let models = config.model_server.unwrap();
+    assert_eq!(models.url.value.to_string(), "http://models.internal:8080");
+    assert_eq!(
+        (models.api, models.auth_token.expose()),
+        (ModelApi::OpenAi, "hunter2")
+    );
+    let limits = &config.client_connections;
+    let limits = [&limits.redis, &limits.postgres, &limits.mysql, &limits.mqtt];
+    let limits = limits.map(|limit| limit.as_ref().map(|limit| limit.value));
+    assert_eq!(limits, [Some(3), Some(4), Some(5), None]);
+    assert_eq!(config.state_dir.unwrap().value, StateDir::at("/var/lib/shop"));
+}
+
+#[test]
+fn no_message_about_a_secret_shows_it() {
+    for text in [
+        "[key_value_store.x]\ntype = \"redis\"\nurl = \"redis://:hunter2@cache:0\"",
+        "[key_value_store.x]\ntype = \"redis\"\nurl = \"https://:hunter2@cache\"",
+        "[key_value_store.x]\ntype = \"redis\"\nurl = \"redis://a:hunter2@\"",
+        "[key_value_store.x]\ntype = \"redis\"\nurl = \"redis://cache:70000/?p=hunter2\"",
+        "[sqlite_database.x]\ntype = \"libsql\"\nurl = 5\ntoken = [\"hunter2\"]",
+        "[llm_compute]\ntype = \"remote_http\"\nurl = \"x://hunter2@y\"\nauth_token = { hunter2 = 1 }",
+    ] {
+        let reading = RuntimeConfig::parse(&SourceFile::new("runtime.toml", text));
+        assert!(!reading.problems().is_empty(), "{text}");
+        for problem in reading.problems() {
+            let told = format!(
+                "{problem} {} {:?}",
+                problem.help().unwrap_or_default(),
+                problem.mistake
+            );
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_served_is_accepted_and_named_in_a_note() {
+    let section = |service: Service| match service {
+        Service::KeyValue => "[key_value_store.default]\ntype = \"redis\"\nurl = \"redis://x\"".to_owned(),
+        Service::Sqlite => "[sqlite_database.default]\ntype = \"spin\"".to_owned(),
+        Service::Models => models(""),
+        Service::Redis => "[outbound_redis]\nmax_connections = 5".to_owned(),
+        Service::Postgres => "[outbound_pg]\nmax_connections = 5".to_owned(),
+        Service::Mysql => "[outbound_mysql]\nmax_connections = 5".to_owned(),
+        Service::Mqtt => "[outbound_mqtt]\nmax_connections = 5".to_owned(),
+    };
+    let services = Service::ALL.map(|service| {
+        let codes = match service.is_served() {
+            true => vec![],
+            false => vec!["runtime-config.not-used"],
+        };
+        (section(service), codes)
+    });
+    let others = [
+        ("state_dir = \".spin\"", vec![]),
         (
-            "[key_value_store.default]\ntype = \"redis\"\nurl = \"redis://x\"",
+            "[sqlite_database.x]\ntype = \"spin\"\nallow_attach_file = true",
             vec!["runtime-config.not-used"],
         ),
-        (
-            "[sqlite_database.default]\ntype = \"spin\"",
-            vec!["runtime-config.not-used"],
-        ),
-        ("[llm_compute]\ntype = \"spin\"", vec!["runtime-config.not-used"]),
         (
             "[[variables_provider]]\ntype = \"vault\"\n[[config_provider]]\ntype = \"env\"",
             vec!["runtime-config.not-used"; 2],
         ),
         (
-            "[outbound_pg]\nmax_connections = 5",
+            "[blob_store.x]\ntype = \"file_system\"",
             vec!["runtime-config.not-used"],
         ),
         (
@@ -235,10 +385,11 @@ fn spins_other_sections_are_accepted_and_named_in_a_note() {
             vec!["runtime-config.deprecated"],
         ),
     ];
-    for (text, codes) in rows {
-        let (_, notes) = RuntimeConfig::parse(&SourceFile::new("runtime.toml", text))
+    let others = others.map(|(text, codes)| (text.to_owned(), codes));
+    for (text, codes) in services.into_iter().chain(others) {
+        let (_, notes) = RuntimeConfig::parse(&SourceFile::new("runtime.toml", text.as_str()))
             .complete()
-            .expect(text);
+            .expect(&text);
         assert_eq!(note_codes(&notes), codes, "{text}");
     }
 }
@@ -256,7 +407,7 @@ proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn parsing_any_text_never_panics(text in "(\\[outbound_networking\\]\n)?[a-z_ =\\[\\]\"'0-9.\n/-]*") {
+    fn parsing_any_text_never_panics(text in "(\\[(outbound_networking|key_value_store.x|llm_compute)\\]\n)?[a-z_ =\\[\\]\"'0-9.\n/-]*") {
         let reading = RuntimeConfig::parse(&SourceFile::new("runtime.toml", text));
         let _ = reading.complete();
     }

@@ -15,6 +15,7 @@ use crate::report::remark::Remark;
 use crate::source::{Located, SourceFile, Span};
 use crate::template::Template;
 use crate::values::identifier::{ComponentId, check_label};
+use crate::values::service::Service;
 use crate::values::variable::VariableName;
 
 /// A component and what its author asks for it.
@@ -38,11 +39,11 @@ pub struct Component {
     pub entries_left_out: usize,
     /// Variables of the guest, in the order of the file.
     pub variables: Vec<(Located<VariableName>, Located<Template>)>,
-    /// Key-value stores that it wants. Outport has none.
+    /// Labels of the key-value stores that it is granted.
     pub key_value_stores: Vec<Located<String>>,
-    /// Databases that it wants. Outport has none.
+    /// Labels of the databases that it is granted.
     pub sqlite_databases: Vec<Located<String>>,
-    /// Models that it wants. Outport has none.
+    /// Names of the models that it is granted.
     pub ai_models: Vec<Located<String>>,
     /// Components that are composed into it, and what they inherit from it.
     pub dependencies: Dependencies,
@@ -138,14 +139,9 @@ pub(crate) fn read_component(
             .get("variables")
             .map(|node| read_variables(found, node))
             .unwrap_or_default(),
-        key_value_stores: read_labels(
-            found,
-            &mut fields,
-            "key_value_stores",
-            "there are no key-value stores",
-        ),
-        sqlite_databases: read_labels(found, &mut fields, "sqlite_databases", "there are no databases"),
-        ai_models: read_models(found, &mut fields),
+        key_value_stores: read_labels(found, fields.get("key_value_stores"), Service::KeyValue),
+        sqlite_databases: read_labels(found, fields.get("sqlite_databases"), Service::Sqlite),
+        ai_models: read_labels(found, fields.get("ai_models"), Service::Models),
         dependencies: read_dependencies(
             found,
             fields.get("dependencies"),
@@ -236,49 +232,22 @@ pub(crate) fn read_template(found: &mut Findings, text: &Located<String>) -> Opt
     }
 }
 
-fn read_labels(
-    found: &mut Findings,
-    fields: &mut Fields<'_>,
-    key: &'static str,
-    why: &'static str,
-) -> Vec<Located<String>> {
-    let Some(node) = fields.get(key) else {
+/// A list of what a component is granted by name. Names of models are what their servers call them; others are labels.
+fn read_labels(found: &mut Findings, node: Option<Node<'_>>, service: Service) -> Vec<Located<String>> {
+    let Some(node) = node else {
         return Vec::new();
     };
     let labels = node.strings(found);
-    for label in &labels {
+    for label in labels.iter().filter(|_| service != Service::Models) {
         if let Err(error) = check_label(&label.value) {
-            found.report(
-                &label.span,
-                Mistake::Label {
-                    key: key.into(),
-                    text: label.value.clone(),
-                    error,
-                },
-            );
+            let (key, text) = (node.key().to_owned(), label.value.clone());
+            found.report(&label.span, Mistake::Label { key, text, error });
         }
     }
-    if !labels.is_empty() {
-        found.remark(&node.span(), Remark::NotUsed { key: key.into(), why });
+    if !labels.is_empty() && !service.is_served() {
+        note_not_used(found, node, service.lacking());
     }
     labels
-}
-
-fn read_models(found: &mut Findings, fields: &mut Fields<'_>) -> Vec<Located<String>> {
-    let Some(node) = fields.get("ai_models") else {
-        return Vec::new();
-    };
-    let models = node.strings(found);
-    if !models.is_empty() {
-        found.remark(
-            &node.span(),
-            Remark::NotUsed {
-                key: "ai_models".into(),
-                why: "there are no models",
-            },
-        );
-    }
-    models
 }
 
 /// Says that a key has no effect.

@@ -3,7 +3,7 @@
 //! A mistake knows its message, the second half of its stable code ([`Mistake::name`]) and what to do about it
 //! ([`Mistake::help`]). All three are written side by side here, and every one has a test and a page in the docs.
 
-use outport_policy::{BlockedNetworkError, EntryError, PortsError, text};
+use outport_policy::{BlockedNetworkError, EntryError, LabelKind, PortsError, text};
 
 use crate::report::spelling::MOST_LISTED;
 use crate::values::dependency_error::DependencyError;
@@ -11,6 +11,7 @@ use crate::values::dns_server::DnsServerError;
 use crate::values::filled_in::FilledIn;
 use crate::values::identifier::{ComponentId, IdentifierError};
 use crate::values::route::RouteError;
+use crate::values::service::Service;
 use crate::values::source_error::SourceError;
 use crate::values::template_error::TemplateSyntaxError;
 use crate::values::variable::{VariableName, VariableNameError};
@@ -148,6 +149,18 @@ pub enum Mistake {
         /// The reason.
         error: IdentifierError,
     },
+    /// A label of a store or database that nothing defines (policy clause HI-5).
+    #[error("nothing defines `{}` of `{}`", text::quote(label), kind.list())]
+    UndefinedLabel {
+        /// The label.
+        label: String,
+        /// What it would be a label of.
+        kind: LabelKind,
+        /// The label that was probably meant.
+        meant: Option<String>,
+        /// The labels that are defined; of very many the first.
+        known: Vec<String>,
+    },
     /// A dependency that cannot be.
     #[error("{0}")]
     Dependency(DependencyError),
@@ -250,6 +263,7 @@ impl Mistake {
             Self::Source(_) => "source",
             Self::Files { .. } => "files",
             Self::Label { .. } => "label",
+            Self::UndefinedLabel { .. } => "undefined-label",
             Self::Dependency(_) => "dependency",
             Self::VariableName { .. } => "variable-name",
             Self::VariableWithoutValue { .. } | Self::VariableWithBoth { .. } => "variable-declaration",
@@ -301,6 +315,22 @@ impl Mistake {
             }
             Self::Source(error) => error.help(),
             Self::Files { help, .. } => Some((*help).into()),
+            Self::UndefinedLabel {
+                label,
+                kind,
+                meant,
+                known,
+            } => {
+                let there_are = meant_or_known(meant, known, "the labels are");
+                let table = Service::of_label(*kind).table().unwrap_or_default();
+                Some(match meant {
+                    Some(_) => there_are,
+                    None => format!(
+                        "{there_are}: write one of them, or `[{table}.{}]` with its `type` into the runtime config file",
+                        text::quote(label)
+                    ),
+                })
+            }
             Self::Dependency(error) => error.help(),
             Self::VariableName { .. } => {
                 Some("a name is made of lower-case words with `_` between them, such as `api_host`".into())

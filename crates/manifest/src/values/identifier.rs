@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use outport_policy::text;
+use outport_policy::{Label, LabelKind, Location, text};
 
 /// The id of a component: the `web` of `[component.web]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +62,15 @@ pub enum IdentifierError {
     /// `myApp`.
     #[error("the word `{}` mixes upper and lower case", text::quote(.0))]
     MixedCase(String),
+}
+
+/// The label of a store or database that is written at `location`, in kebab or in snake case.
+///
+/// # Errors
+/// What about `text` is neither.
+pub fn parse_label(kind: LabelKind, text: &str, location: Location) -> Result<Label, IdentifierError> {
+    check_label(text)?;
+    Ok(Label::new(kind, text, location))
 }
 
 /// A name in kebab or in snake case, such as that of a key-value store.
