@@ -442,6 +442,40 @@ fn a_variable_comes_from_the_environment_or_from_a_file_beside_the_manifest() {
     assert!(!refused.stderr.contains("hunter2"), "{refused}");
 }
 
+#[test]
+fn a_label_leads_where_the_operator_says_or_nothing_starts() {
+    let stores = "key_value_stores = [\"default\", \"cache\"]\nsqlite_databases = [\"default\"]";
+    let operators = "[key_value_store.cache]\ntype = \"redis\"\nurl = \"redis://:hunter2@127.0.0.1:1/0\"\n\
+                     [sqlite_database.default]\ntype = \"spin\"\npath = \"tables.db\"\n";
+    let up = || Outport::up(&app("", stores)).file("operator.toml", operators);
+    let running = up().option("--runtime-config-file=operator.toml").start();
+    running.address();
+    for part in [
+        "key-value default  .spin/sqlite_key_value.db",
+        "key-value cache    redis://127.0.0.1:1",
+        "sqlite default     tables.db",
+    ] {
+        assert!(running.stderr().contains(part), "no `{part}`\n{running}");
+    }
+    assert!(!running.stderr().contains("hunter2"), "{running}");
+    running.stop().expect_code(0);
+    let refused = up().finish().expect_code(2);
+    let told = "nothing defines `cache` of `key_value_stores`";
+    assert!(refused.stderr.contains(told), "{refused}");
+    assert!(refused.stderr.contains("spin.toml:15:33"), "{refused}");
+    // Also next to a mistake a secret is not quoted.
+    let wrong = operators.replace("/0\"", "/0\" url = 5")
+        + "[llm_compute]\ntype = \"remote_http\"\n\
+                 url = \"http://x:hunter2\"\nauth_token = [\"hunter2\"]\n";
+    let refused = Outport::up(&app("", ""))
+        .file("operator.toml", &wrong)
+        .option("--runtime-config-file=operator.toml")
+        .finish()
+        .expect_code(2);
+    assert!(refused.stderr.contains("operator.toml:3:"), "{refused}");
+    assert!(!refused.stderr.contains("hunter2"), "{refused}");
+}
+
 /// What an operator of Spin has in the environment is acted on, or said not to be.
 #[test]
 fn what_spin_reads_of_the_environment_is_acted_on_or_said_not_to_be() {
@@ -460,7 +494,7 @@ fn what_spin_reads_of_the_environment_is_acted_on_or_said_not_to_be() {
         ),
         (
             &[("SPIN_STATE_DIR", "state")],
-            "`SPIN_STATE_DIR` is set and has no effect: nothing is stored yet",
+            "key-value default  state/sqlite_key_value.db",
         ),
         (
             &[("SPIN_LOG_DIR", "logs")],
@@ -474,7 +508,7 @@ fn what_spin_reads_of_the_environment_is_acted_on_or_said_not_to_be() {
         (&[("SPIN_MAX_INSTANCE_MEMORY", "67108864")], "Serving"),
     ];
     for (variables, part) in rows {
-        let mut up = Outport::up(&app("", ""))
+        let mut up = Outport::up(&app("", "key_value_stores = [\"default\"]"))
             .file("operator.toml", operators)
             .file("none.toml", "[outbound_networking]\nmax_sockets = 0\n");
         for (name, value) in variables {

@@ -15,9 +15,9 @@ use outport_manifest::{
 use outport_policy::{Location, text};
 use outport_runtime::regular_file;
 
-use crate::defaults::defaults;
 use crate::failure::Failure;
 use crate::files::{Files, read_own_text, read_text, unreadable};
+use crate::written_values::values_of;
 
 /// The app, and the values of its variables.
 #[derive(Debug, Clone, Args)]
@@ -114,7 +114,7 @@ impl AppOptions {
     }
 
     /// The file that the manifest is in.
-    fn manifest_file(&self) -> PathBuf {
+    pub(crate) fn manifest_file(&self) -> PathBuf {
         manifest_file(&self.from)
     }
 
@@ -168,7 +168,7 @@ fn without_final_line_end(text: &str) -> &str {
 fn conceal_secrets(read: &Reading<Manifest>, files: &mut Files) {
     let manifest = read.tentative();
     if !read.problems().is_empty() {
-        for value in defaults(manifest.source.text()) {
+        for value in values_of("default", manifest.source.text()) {
             files.conceal(manifest.source.path(), value);
         }
     }

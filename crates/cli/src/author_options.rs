@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use clap::Args;
 use outport_check::Diagnostic;
-use outport_policy::{Entry, Location};
+use outport_manifest::{IdentifierError, parse_label};
+use outport_policy::{Entry, Label, LabelKind, Location};
 use outport_runtime::guest_env::{Access, Directory, OpenDirectories};
 
 use crate::failure::Failure;
@@ -33,6 +34,14 @@ pub(crate) struct AuthorOptions {
     /// Show the guest a directory of the host, for reading and writing
     #[arg(long, value_name = "HOST[::GUEST]")]
     dir: Vec<DirArgument>,
+
+    /// Let the guest open key-value stores of these labels; `default` is always there
+    #[arg(long, value_name = "LABEL[,LABEL…]", value_delimiter = ',', value_parser = key_value_label)]
+    key_value_store: Vec<Label>,
+
+    /// Let the guest open databases of these labels; `default` is always there
+    #[arg(long, value_name = "LABEL[,LABEL…]", value_delimiter = ',', value_parser = sqlite_label)]
+    sqlite_database: Vec<Label>,
 }
 
 impl AuthorOptions {
@@ -55,6 +64,11 @@ impl AuthorOptions {
         }
     }
 
+    /// The stores and databases that it may open.
+    pub(crate) fn labels(&self) -> Vec<Label> {
+        [self.key_value_store.as_slice(), &self.sqlite_database].concat()
+    }
+
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         environment(&self.env)
     }
@@ -69,6 +83,16 @@ impl AuthorOptions {
 /// Names and values of variables of the guest.
 pub(crate) fn environment(variables: &[Variable]) -> Vec<(String, String)> {
     variables.iter().map(|variable| variable.0.clone()).collect()
+}
+
+fn key_value_label(text: &str) -> Result<Label, IdentifierError> {
+    let name = "--key-value-store".into();
+    parse_label(LabelKind::KeyValueStore, text, Location::Option { name })
+}
+
+fn sqlite_label(text: &str) -> Result<Label, IdentifierError> {
+    let name = "--sqlite-database".into();
+    parse_label(LabelKind::SqliteDatabase, text, Location::Option { name })
 }
 
 /// `NAME=VALUE`, or `NAME` for the host's own value.

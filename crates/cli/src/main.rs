@@ -6,6 +6,7 @@
 //!                         │ app_options        the app: manifest, variables, entries
 //!                         │ author_options     what a component without a manifest may reach
 //!                         │ limit_options      how much a guest may use up
+//!                         │ state_options      where stores and databases are, and what is put into them
 //!                         │ startup            from these to guests that may run: engine, sandbox, network, signals
 //!                         ▼
 //!                       outport_runtime
@@ -22,7 +23,6 @@ mod author_options;
 mod client_tls;
 mod commands;
 mod compiled_code;
-mod defaults;
 mod failure;
 mod files;
 mod interfaces;
@@ -40,9 +40,11 @@ mod service;
 mod signals;
 mod spin_environment;
 mod startup;
+mod state_options;
 mod terminal;
 mod unknown_argument;
 mod unmatched;
+mod written_values;
 
 use std::ffi::OsString;
 

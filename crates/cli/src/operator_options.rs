@@ -8,14 +8,14 @@
 //! | --- | --- | --- |
 //! | command line | `--disallowed-outbound-hosts` | the other options below |
 //! | environment | `OUTPORT_DISALLOWED_OUTBOUND_HOSTS` | which runtime config file: `OUTPORT_RUNTIME_CONFIG_FILE`, else Spin's `RUNTIME_CONFIG_FILE` |
-//! | runtime config file | `disallowed_outbound_hosts`, `block_networks` | `[outbound_networking]`, `[outbound_http]`, `[[client_tls]]` |
+//! | runtime config file | `disallowed_outbound_hosts`, `block_networks` | `[outbound_networking]`, `[outbound_http]`, `[[client_tls]]`, and what it defines for components |
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 use outport_check::{DeniedNames, Diagnostic};
-use outport_manifest::{DnsServer, Located, OutboundHttp, RuntimeConfig};
+use outport_manifest::{DnsServer, Located, OutboundHttp, RuntimeConfig, ServerUrl, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator, PortSet, Quotas, RuntimeLimits};
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::guest_env::Directory;
@@ -30,7 +30,9 @@ use crate::list;
 use crate::load_options::LoadOptions;
 use crate::numbers::number;
 use crate::spin_environment;
+use crate::state_options::StateOptions;
 use crate::terminal::Terminal;
+use crate::written_values::values_of;
 
 /// Options that only the operator has. They hold for every guest.
 #[derive(Debug, Clone, Args)]
@@ -92,6 +94,9 @@ pub(crate) struct OperatorOptions {
     pub(crate) loading: LoadOptions,
 
     #[command(flatten)]
+    pub(crate) state: StateOptions,
+
+    #[command(flatten)]
     pub(crate) audit: AuditOptions,
 
     #[command(flatten)]
@@ -109,6 +114,8 @@ pub(crate) struct OperatorSettings {
     pub(crate) client_tls: ClientTlsProfiles,
     /// Settings of outgoing HTTP.
     pub(crate) http: OutboundHttp,
+    /// The runtime config file, if there is one, for what it defines for components.
+    pub(crate) config: Option<RuntimeConfig>,
     /// The remarks on the runtime config file.
     pub(crate) remarks: Vec<Diagnostic>,
 }
@@ -165,7 +172,7 @@ impl OperatorOptions {
         wrong: &mut Vec<Diagnostic>,
     ) -> OperatorSettings {
         let (config, remarks) = self.config(files, wrong);
-        self.merge(config.as_ref(), remarks, wrong)
+        self.merge(config, remarks, wrong)
     }
 
     /// The file that may change while guests run.
@@ -202,6 +209,7 @@ impl OperatorOptions {
                 return (None, remarks);
             }
         };
+        conceal_secrets(&source, files);
         let reading = RuntimeConfig::parse(&source);
         wrong.extend(reading.problems().iter().map(Diagnostic::from));
         remarks.extend(reading.notes().iter().map(Diagnostic::from));
@@ -210,10 +218,11 @@ impl OperatorOptions {
 
     fn merge(
         &self,
-        config: Option<&RuntimeConfig>,
+        file: Option<RuntimeConfig>,
         remarks: Vec<Diagnostic>,
         wrong: &mut Vec<Diagnostic>,
     ) -> OperatorSettings {
+        let config = file.as_ref();
         let client_tls = config
             .map(|config| ClientTlsProfiles::read(config, wrong))
             .unwrap_or_default();
@@ -255,6 +264,7 @@ impl OperatorOptions {
             deny_warnings: self.deny_warnings,
             client_tls,
             http,
+            config: file,
             remarks,
         }
     }
@@ -311,6 +321,20 @@ impl OperatorOptions {
             }
         }
         servers
+    }
+}
+
+/// Keeps tokens out of what is quoted, and of the URLs of servers all but scheme, host and port. They are looked for in the
+/// text, since nobody knows what was read where there is a mistake.
+fn conceal_secrets(source: &SourceFile, files: &mut Files) {
+    let text = source.text();
+    for token in values_of("token", text).chain(values_of("auth_token", text)) {
+        files.conceal(source.path(), token);
+    }
+    for url in values_of("url", text) {
+        for part in ServerUrl::hidden_parts(&text[url.clone()]) {
+            files.conceal(source.path(), url.start + part.start..url.start + part.end);
+        }
     }
 }
 

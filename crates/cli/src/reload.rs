@@ -24,6 +24,7 @@ use std::{fs, io, thread};
 
 use outport_check::Diagnostic;
 use outport_egress::{Egress, WeakEgress};
+use outport_manifest::{Definition, KeyValueBackend, ModelApi, Secret, ServerUrl, SqliteBackend, StateDir};
 use outport_policy::Location;
 
 use crate::client_tls::ClientTlsProfiles;
@@ -226,10 +227,18 @@ struct Fixed {
     connection_pooling: Option<bool>,
     max_connections: Option<u32>,
     client_tls: ClientTlsProfiles,
+    key_value_stores: Vec<(String, KeyValueBackend)>,
+    sqlite_databases: Vec<(String, SqliteBackend)>,
+    model_server: Option<(ServerUrl, Secret, ModelApi)>,
+    client_connections: [Option<u32>; 4],
+    state_dir: Option<StateDir>,
 }
 
 impl Fixed {
     fn of(settings: &OperatorSettings) -> Self {
+        let config = settings.config.as_ref();
+        let model_server = config.and_then(|config| config.model_server.as_ref());
+        let state_dir = config.and_then(|config| config.state_dir.as_ref());
         Self {
             dns_servers: settings.dns_servers.clone(),
             resolve_disallowed: settings.resolve_disallowed,
@@ -240,6 +249,16 @@ impl Fixed {
                 .map(|pooling| pooling.value),
             max_connections: settings.http.max_connections.as_ref().map(|limit| limit.value),
             client_tls: settings.client_tls.clone(),
+            key_value_stores: config.map_or_else(Vec::new, |config| labelled(&config.key_value_stores)),
+            sqlite_databases: config.map_or_else(Vec::new, |config| labelled(&config.sqlite_databases)),
+            model_server: model_server
+                .map(|server| (server.url.clone(), server.auth_token.clone(), server.api)),
+            client_connections: config.map_or([None; 4], |config| {
+                let limits = &config.client_connections;
+                let limits = [&limits.redis, &limits.postgres, &limits.mysql, &limits.mqtt];
+                limits.map(|limit| limit.as_ref().map(|limit| limit.value))
+            }),
+            state_dir: state_dir.map(|written| written.value.clone()),
         }
     }
 
@@ -257,10 +276,26 @@ impl Fixed {
             ),
             ("max_connections", self.max_connections != now.max_connections),
             ("client_tls", self.client_tls != now.client_tls),
+            ("key_value_store", self.key_value_stores != now.key_value_stores),
+            ("sqlite_database", self.sqlite_databases != now.sqlite_databases),
+            ("llm_compute", self.model_server != now.model_server),
+            (
+                "max_connections of a client",
+                self.client_connections != now.client_connections,
+            ),
+            ("state_dir", self.state_dir != now.state_dir),
         ];
         all.into_iter()
             .filter_map(|(setting, differs)| differs.then_some(setting))
     }
+}
+
+/// What each label stands for, wherever that is written.
+fn labelled<B: Clone>(definitions: &[Definition<B>]) -> Vec<(String, B)> {
+    let labelled = definitions.iter();
+    labelled
+        .map(|own| (own.label.value.clone(), own.backend.clone()))
+        .collect()
 }
 
 /// The text of a plain file. A pipe (`<(…)` in a shell) says what it has to say once, and would block the second time.

@@ -5,6 +5,7 @@
 //! | `SPIN_VARIABLE_*` | values of variables, as in Spin |
 //! | `SPIN_HTTP_LISTEN_ADDR` | `--listen`, unless that or `OUTPORT_LISTEN` is there |
 //! | `RUNTIME_CONFIG_FILE` | `--runtime-config-file`, unless that or `OUTPORT_RUNTIME_CONFIG_FILE` is there |
+//! | `SPIN_STATE_DIR` | `--state-dir`, unless that or `OUTPORT_STATE_DIR` is there |
 //! | `SPIN_MAX_INSTANCE_MEMORY` | `--max-memory`, unless that is there |
 //! | `SPIN_TLS_CERT`, `SPIN_TLS_KEY` | no server starts: who asks for HTTPS must not get HTTP |
 //! | the others below | a warning that says what is not done |
@@ -99,7 +100,7 @@ pub(crate) fn refuse_tls() -> Result<(), Failure> {
     }
 }
 
-const NOT_ACTED_ON: [(&str, &str); 8] = [
+const NOT_ACTED_ON: [(&str, &str); 7] = [
     (
         "DISABLE_WASMTIME_CACHE",
         "compiled code is kept all the same, in the directory of `--cache-dir`",
@@ -118,7 +119,6 @@ const NOT_ACTED_ON: [(&str, &str); 8] = [
         "write it as `--idle-instance-timeout`",
     ),
     ("SPIN_LOG_DIR", "what guests write goes to the terminal"),
-    ("SPIN_STATE_DIR", "nothing is stored yet"),
     (
         "WASMTIME_CACHE_FILE",
         "compiled code is kept in the directory of `--cache-dir`",
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn what_is_not_acted_on_has_a_reason_and_what_is_acted_on_has_none() {
         let rows = [
-            ("SPIN_STATE_DIR", true),
+            ("SPIN_STATE_DIR", false),
             ("SPIN_LOG_DIR", true),
             ("SPIN_WASMTIME_INSTANCE_COUNT", true),
             ("SPIN_VARIABLE_X", false),

@@ -136,7 +136,7 @@ const fn missing(names: &'static [&'static str], elsewhere: &'static str) -> For
     }
 }
 
-const FOREIGN: [Foreign; 24] = [
+const FOREIGN: [Foreign; 21] = [
     renamed(
         &[
             "--allow",
@@ -250,12 +250,6 @@ const FOREIGN: [Foreign; 24] = [
     missing(
         &["--build"],
         "Outport does not build yet: `spin build` does, then `outport up` runs the app",
-    ),
-    missing(&["--sqlite"], "Outport provides no SQLite databases yet"),
-    missing(&["--key-value"], "Outport provides no key-value stores yet"),
-    missing(
-        &["--state-dir"],
-        "nothing is stored yet, so there is no directory for it",
     ),
     missing(
         &["--log-dir", "-L"],

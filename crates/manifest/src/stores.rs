@@ -186,7 +186,7 @@ mod tests {
                     format!("{}: {}", store.label, path.display())
                 }
                 KeyValueBackend::Local(Database::Memory) => format!("{}: memory", store.label),
-                KeyValueBackend::Redis(url) => format!("{}: {}", store.label, url.value),
+                KeyValueBackend::Redis(url) => format!("{}: {}", store.label, url),
             })
             .collect();
         let expected = [

@@ -311,9 +311,9 @@ max_connections = 5
     let SqliteBackend::LibSql { url, token } = &far.backend else {
         panic!("{far:?}")
     };
-    assert_eq!((url.value.port(), token.expose()), (443, "hunter2"));
+    assert_eq!((url.port(), token.expose()), (443, "hunter2"));
     let models = config.model_server.unwrap();
-    assert_eq!(models.url.value.to_string(), "http://models.internal:8080");
+    assert_eq!(models.url.to_string(), "http://models.internal:8080");
     assert_eq!(
         (models.api, models.auth_token.expose()),
         (ModelApi::OpenAi, "hunter2")

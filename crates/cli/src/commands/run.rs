@@ -12,7 +12,7 @@ use outport_runtime::guest_env::{GuestEnv, Input};
 use outport_runtime::stdio::WhenFull;
 
 use super::TRAPPED;
-use super::single::{link, load, name, refused, review};
+use super::single::{link, load, name, refused, review, state};
 use crate::author_options::AuthorOptions;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -51,6 +51,10 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     let entries = options.author.entries()?;
     let name = name(path);
     review(&name, &entries, &startup)?;
+    let state = state(&options.operator.state, &options.author, &startup)?;
+    state
+        .lines()
+        .for_each(|(label, leads_to)| terminal.mention(&format!("{label}: {leads_to}")));
 
     let directories = options.author.directories()?;
     let inside = startup.enter_sandbox(Needs {
@@ -69,7 +73,13 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     guest_env.directories = directories.clone();
     guest_env.input = Input::Inherited;
     let limits = options.limits.of_a_command()?;
-    let guest = link(&component, (&name, entries), guest_env, limits, &ready)?;
+    let guest = link(
+        &component,
+        (&name, entries, options.author.labels()),
+        guest_env,
+        limits,
+        &ready,
+    )?;
     let command = Command::new(guest).map_err(|error| {
         Failure::unusable(
             Diagnostic::error(error.to_string())

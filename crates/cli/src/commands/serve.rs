@@ -10,7 +10,7 @@ use outport_runtime::guest_env::GuestEnv;
 use outport_runtime::http::{HttpComponent, RouteEntry, Router};
 use outport_runtime::stdio::WhenFull;
 
-use super::single::{link, load, name, review};
+use super::single::{link, load, name, review, state};
 use crate::author_options::AuthorOptions;
 use crate::failure::Failure;
 use crate::limit_options::LimitOptions;
@@ -44,6 +44,10 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let entries = options.author.entries()?;
     let name = name(&options.component);
     review(&name, &entries, &startup)?;
+    let state = state(&options.operator.state, &options.author, &startup)?;
+    state
+        .lines()
+        .for_each(|(label, leads_to)| terminal.say(&format!("{label}: {leads_to}")));
 
     let listeners = options.service.bind()?;
     let directories = options.author.directories()?;
@@ -61,7 +65,13 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     guest_env.environment = options.author.environment();
     guest_env.directories = directories.clone();
     let limits = options.limits.of_a_request(&options.service.limits)?;
-    let guest = link(&component, (&name, entries), guest_env, limits, &ready)?;
+    let guest = link(
+        &component,
+        (&name, entries, options.author.labels()),
+        guest_env,
+        limits,
+        &ready,
+    )?;
     let component = HttpComponent::new(guest).map_err(|error| {
         Failure::unusable(Diagnostic::error(error.to_string()).helped_by("a command runs with `outport run`"))
     })?;

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use outport_check::{Diagnostic, Severity, Subject, warnings_at_start};
-use outport_policy::{AllowList, Entry, text};
+use outport_manifest::StateDir;
+use outport_policy::{AllowList, Entry, Label, text};
 use outport_runtime::GuestLinker;
 use outport_runtime::component::{Component, ComponentError};
 use outport_runtime::engine::Engine;
@@ -12,9 +13,10 @@ use outport_runtime::guest_env::GuestEnv;
 use outport_runtime::guest_pre::GuestPre;
 use outport_runtime::limits::GuestLimits;
 
-use crate::author_options::ENTRIES_OPTION;
+use crate::author_options::{AuthorOptions, ENTRIES_OPTION};
 use crate::failure::Failure;
 use crate::startup::{Ready, Startup};
+use crate::state_options::{InitialState, StateOptions};
 
 /// Tells what is odd about the entries and about the operator's settings (VAL-1). What the component
 /// imports plays no part: nobody wrote down that it needs what it imports.
@@ -49,6 +51,26 @@ pub(super) fn review(component: &str, entries: &[Entry], startup: &Startup<'_>) 
     settings.refuse_warnings(all.filter(|remark| remark.severity == Severity::Warning).count())
 }
 
+/// Finds what the labels lead to that the component is given.
+///
+/// # Errors
+///
+/// Nothing defines one, or something that is to be put there cannot be read.
+pub(super) fn state(
+    options: &StateOptions,
+    author: &AuthorOptions,
+    startup: &Startup<'_>,
+) -> Result<InitialState, Failure> {
+    let mut wrong = Vec::new();
+    let config = startup.settings.config.as_ref();
+    let state = options.resolve(author.labels(), config, StateDir::None, &mut wrong);
+    if wrong.is_empty() {
+        Ok(state)
+    } else {
+        Err(Failure::unusable_in(&startup.files, wrong))
+    }
+}
+
 /// Loads the only component that there is.
 ///
 /// # Errors
@@ -67,12 +89,12 @@ pub(super) fn load(path: &Path, engine: &Engine) -> Result<Component, Failure> {
 /// It imports what cannot be given to it.
 pub(super) fn link(
     component: &Component,
-    (name, entries): (&str, Vec<Entry>),
+    (name, entries, labels): (&str, Vec<Entry>, Vec<Label>),
     guest_env: GuestEnv,
     limits: GuestLimits,
     ready: &Ready<'_>,
 ) -> Result<GuestPre, Failure> {
-    let allow = AllowList::compile(entries).into();
+    let allow = AllowList::compile(entries).with_labels(labels).into();
     let gate = ready.network.gate(name, allow, &ready.startup.settings);
     let linker = GuestLinker::new(&ready.engine);
     GuestPre::link(&linker, component, gate, guest_env, limits).map_err(refused)

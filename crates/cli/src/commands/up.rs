@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use outport_check::{Diagnostic, allow_list};
-use outport_manifest::{Component, ComponentId, IdentifierError, Manifest, ResolvedApp};
+use outport_manifest::{Component, ComponentId, IdentifierError, Manifest, ResolvedApp, StateDir};
 use outport_platform::Platform;
 use outport_runtime::app::{App, AppBuilder, OutputLines};
 use outport_runtime::command::{Command, CommandError};
@@ -34,6 +34,7 @@ use crate::operator_options::OperatorOptions;
 use crate::service::{ServiceOptions, finish};
 use crate::signals::StopSignals;
 use crate::startup::{Needs, Ready, Startup};
+use crate::state_options::InitialState;
 use crate::terminal::Terminal;
 
 /// Run the app that a `spin.toml` describes.
@@ -80,6 +81,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let components = &written.manifest.components;
     remarks.extend(startup.settings.client_tls.unknown_components(components));
     options.check_components(&written.manifest)?;
+    let state = options.state(&written.manifest, &startup)?;
     let listeners = if options.serves_http(&written.manifest) {
         Some(options.service.bind()?)
     } else {
@@ -105,6 +107,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let summary = Summary {
         written: &written,
         settings,
+        state: &state,
         remarks: &remarks,
         app: &app,
         address: listeners.as_ref().map(Listeners::address),
@@ -121,6 +124,23 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
 impl Options {
     fn wants(&self, id: &ComponentId) -> bool {
         self.component.is_empty() || self.component.contains(id)
+    }
+
+    /// What the labels of the components lead to.
+    fn state(&self, manifest: &Manifest, startup: &Startup<'_>) -> Result<InitialState, Failure> {
+        let components = manifest.components.iter();
+        let wanted = components.filter(|component| self.wants(&component.id.value));
+        let labels = wanted.flat_map(|component| component.labels(&manifest.source));
+        let beside = StateDir::beside(manifest.source.path());
+        let mut wrong = Vec::new();
+        let config = startup.settings.config.as_ref();
+        let options = &self.operator.state;
+        let state = options.resolve(labels.collect(), config, beside, &mut wrong);
+        if wrong.is_empty() {
+            Ok(state)
+        } else {
+            Err(Failure::unusable_in(&startup.files, wrong))
+        }
     }
 
     fn check_components(&self, manifest: &Manifest) -> Result<(), Failure> {

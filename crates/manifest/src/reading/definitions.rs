@@ -42,7 +42,7 @@ pub enum KeyValueBackend {
     /// On this machine (`type = "spin"`).
     Local(Database),
     /// On a Redis server (`type = "redis"`): `redis://` or `rediss://`.
-    Redis(Located<ServerUrl>),
+    Redis(ServerUrl),
 }
 
 /// Where the tables of a database are.
@@ -53,7 +53,7 @@ pub enum SqliteBackend {
     /// On a libSQL server (`type = "libsql"`): `http://` or `https://`.
     LibSql {
         /// The server.
-        url: Located<ServerUrl>,
+        url: ServerUrl,
         /// What it knows its client by.
         token: Secret,
     },
@@ -72,11 +72,13 @@ pub enum Database {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelServer {
     /// Where it is: `http://` or `https://`.
-    pub url: Located<ServerUrl>,
+    pub url: ServerUrl,
     /// What it knows its client by.
     pub auth_token: Secret,
     /// What it is spoken to in.
     pub api: ModelApi,
+    /// Where it is written: its header or its braces.
+    pub span: Span,
 }
 
 /// What a model server understands.
@@ -153,6 +155,7 @@ pub(crate) fn read_model_server(found: &mut Findings, node: Node<'_>) -> Option<
             Some(api) if api? == "open_ai" => ModelApi::OpenAi,
             Some(_) => ModelApi::Spin,
         },
+        span: node.span(),
     })
 }
 
@@ -234,16 +237,12 @@ fn read_database(found: &mut Findings, fields: &mut Fields<'_>, folder: &Path) -
     }
 }
 
-fn read_url(
-    found: &mut Findings,
-    fields: &mut Fields<'_>,
-    schemes: &[(&str, u16)],
-) -> Option<Located<ServerUrl>> {
+fn read_url(found: &mut Findings, fields: &mut Fields<'_>, schemes: &[(&str, u16)]) -> Option<ServerUrl> {
     let written = fields
         .require(found, "url")
         .and_then(|node| node.filled_string(found))?;
     match ServerUrl::parse(&written.value, schemes) {
-        Ok(url) => Some(Located::new(url, written.span)),
+        Ok(url) => Some(url),
         Err(error) => {
             let scheme = schemes[0].0;
             let help = Some(format!("write `{scheme}://HOST` or `{scheme}://HOST:PORT`"));

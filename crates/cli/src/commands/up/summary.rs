@@ -17,6 +17,7 @@ use outport_runtime::guest_pre::GuestPre;
 use crate::files::Files;
 use crate::interfaces;
 use crate::operator_options::OperatorSettings;
+use crate::state_options::InitialState;
 use crate::terminal::Terminal;
 use crate::unmatched;
 
@@ -24,6 +25,8 @@ use crate::unmatched;
 pub(super) struct Summary<'a> {
     pub(super) written: &'a ResolvedApp,
     pub(super) settings: &'a OperatorSettings,
+    /// What labels lead to.
+    pub(super) state: &'a InitialState,
     /// The remarks on what the operator and the author wrote.
     pub(super) remarks: &'a [Diagnostic],
     pub(super) app: &'a App,
@@ -41,6 +44,7 @@ impl Summary<'_> {
             ("Routes", self.routes()),
             ("Commands", self.commands()),
             ("Outbound", self.outbound()),
+            ("Stores", aligned(self.state.lines())),
             ("Operator", self.operator()),
         ] {
             if !lines.is_empty() {

@@ -1,21 +1,21 @@
-//! The places where a manifest writes defaults of variables, in text that could not be read whole.
+//! The places where a file writes the values of a key, in text that could not be read whole.
 //!
-//! A default may be secret, and the declaration says so. Where a mistake is in the declaration, what was read may not
-//! know that any more: a misspelt `secret`, a second declaration of the same name, a table that is never closed. So the
-//! defaults are looked for in the text itself, and none of them is quoted next to a mistake. Better one too many: no
-//! mistake is easier to see with the value.
+//! A value may be secret: the default of a variable whose declaration says so, a token. Where a mistake is in its table,
+//! what was read may not know that any more: a misspelt `secret`, a second declaration of the same name, a table that is
+//! never closed. So values are looked for in the text itself, and none of them is quoted. Better one too many: no mistake
+//! is easier to see with the value.
 
 use std::ops::Range;
 
-/// The values behind each `default =` of `text`, without their quotes. One that is never closed ends with its line, or
+/// The values behind each `key =` of `text`, without their quotes. One that is never closed ends with its line, or
 /// if it has three quotes, with the text.
-pub(crate) fn defaults(text: &str) -> impl Iterator<Item = Range<usize>> {
-    text.match_indices(KEY).filter_map(|(at, _)| {
+pub(crate) fn values_of(key: &str, text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices(key).filter_map(|(at, key)| {
         let is_part_of_a_word = text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-'));
         if is_part_of_a_word {
             return None;
         }
-        let behind = text[at + KEY.len()..].trim_start_matches(['"', '\'']);
+        let behind = text[at + key.len()..].trim_start_matches(['"', '\'']);
         let value = behind
             .trim_start_matches(BLANK)
             .strip_prefix('=')?
@@ -51,8 +51,6 @@ fn closed_by(quote: char, inside: &str) -> usize {
     end.map_or(inside.len(), |(at, _)| at)
 }
 
-const KEY: &str = "default";
-
 const BLANK: [char; 2] = [' ', '\t'];
 
 #[cfg(test)]
@@ -60,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_value_behind_each_default_is_found_however_broken_the_rest_is() {
+    fn the_value_behind_each_key_is_found_however_broken_the_rest_is() {
         let rows: [(&str, &[&str]); 14] = [
             (r#"a = { default = "x y", secret = true"#, &["x y"]),
             (r#"default="x""#, &["x"]),
@@ -78,7 +76,7 @@ mod tests {
             ("default = \"schlüssel\" }", &["schlüssel"]),
         ];
         for (text, expected) in rows {
-            let found: Vec<&str> = defaults(text).map(|span| &text[span]).collect();
+            let found: Vec<&str> = values_of("default", text).map(|span| &text[span]).collect();
             assert_eq!(found, expected, "{text}");
         }
     }
