@@ -4,7 +4,7 @@
 //! before: the place for compiled code, with the process that writes to it, and the audit log. Listeners are open
 //! already.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use outport_check::Diagnostic;
@@ -80,11 +80,12 @@ impl SandboxOptions {
 }
 
 impl OperatorOptions {
-    /// Opens what the process writes to, and gives up the rest. Guests may write to some of `directories`. What is held
+    /// Opens what the process writes to, and gives up the rest. Guests may write to some of `directories`, the process itself to
+    /// `stores`. What is held
     /// then is said by `tell`; what cannot be held is a warning.
     pub(crate) fn enter_sandbox(
         &self,
-        directories: &[Directory],
+        (directories, stores): (&[Directory], &[PathBuf]),
         terminal: Terminal,
         tell: fn(Terminal, &str),
     ) -> Result<Inside, Failure> {
@@ -100,6 +101,7 @@ impl OperatorOptions {
         let guests = directories.iter().filter(|shared| shared.access == Access::Write);
         let sandbox = guests
             .map(|shared| shared.host.clone())
+            .chain(stores.iter().cloned())
             .fold(Sandbox::new(), Sandbox::writable);
         let logs = audit.as_ref().and_then(AuditOutput::directory);
         let sandbox = logs.into_iter().fold(sandbox, Sandbox::with_logs_in);

@@ -33,6 +33,7 @@ mod load_options;
 mod network;
 mod numbers;
 mod operator_options;
+mod platform;
 mod reach;
 mod reload;
 mod replacement;

@@ -6,6 +6,8 @@
 //!            SIGHUP is noted        engine, which compiles     resolver, sinks      needs is given up
 //! ```
 
+use std::path::PathBuf;
+
 use outport_runtime::engine::{Allocation, Engine};
 use outport_runtime::guest_env::Directory;
 use outport_runtime::memory_ceiling::MemoryCeiling;
@@ -36,6 +38,8 @@ pub(crate) struct Startup<'o> {
 pub(crate) struct Needs<'d> {
     /// The directories that they may write to.
     pub(crate) directories: &'d [Directory],
+    /// Where stores are, which only the process itself writes to.
+    pub(crate) stores: &'d [PathBuf],
     pub(crate) allocation: Allocation,
     /// Memory for all of them together.
     pub(crate) memory: MemoryCeiling,
@@ -84,7 +88,7 @@ impl<'o> Startup<'o> {
     pub(crate) fn enter_sandbox(self, needs: Needs<'_>) -> Result<Inside<'o>, Failure> {
         let Sandboxed { code, audit, held } =
             self.options
-                .enter_sandbox(needs.directories, self.terminal, needs.tell)?;
+                .enter_sandbox((needs.directories, needs.stores), self.terminal, needs.tell)?;
         stdio::open(needs.when_full)?;
         let engine = Engine::new(needs.allocation)?.under(needs.memory).with_code(code);
         Ok(Inside {

@@ -48,7 +48,6 @@ pub(crate) struct InitialState {
     /// What every label leads to.
     pub(crate) stores: Stores,
     /// For the key-value store `default`, in the order in which they were given.
-    #[expect(dead_code, reason = "the platform sets them")]
     pub(crate) pairs: Vec<Pair>,
     /// In the order in which they were given.
     #[expect(dead_code, reason = "the platform runs them")]

@@ -56,9 +56,11 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         .lines()
         .for_each(|(label, leads_to)| terminal.mention(&format!("{label}: {leads_to}")));
 
+    let (stores, platform) = (state.directories()?, state.platform()?);
     let directories = options.author.directories()?;
     let inside = startup.enter_sandbox(Needs {
         directories: directories.list(),
+        stores: &stores,
         allocation: Allocation::Alone,
         memory: options.limits.of_all(),
         when_full: WhenFull::Wait,
@@ -71,6 +73,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     guest_env.arguments.extend_from_slice(arguments);
     guest_env.environment = options.author.environment();
     guest_env.directories = directories.clone();
+    guest_env.platform = platform.clone();
     guest_env.input = Input::Inherited;
     let limits = options.limits.of_a_command()?;
     let guest = link(
@@ -87,6 +90,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         )
     })?;
     ready.run(directories.list(), async |mut signals, network| {
+        state.fill(&platform).await?;
         let ended = tokio::select! {
             biased;
             outcome = command.run() => Ok(outcome),

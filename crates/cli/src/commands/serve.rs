@@ -50,10 +50,12 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         .for_each(|(label, leads_to)| terminal.say(&format!("{label}: {leads_to}")));
 
     let listeners = options.service.bind()?;
+    let (stores, platform) = (state.directories()?, state.platform()?);
     let directories = options.author.directories()?;
     let instances = options.service.limits.instances();
     let inside = startup.enter_sandbox(Needs {
         directories: directories.list(),
+        stores: &stores,
         allocation: Allocation::Pool { instances },
         memory: options.limits.of_all(),
         when_full: WhenFull::Drop,
@@ -64,6 +66,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let mut guest_env = GuestEnv::default();
     guest_env.environment = options.author.environment();
     guest_env.directories = directories.clone();
+    guest_env.platform = platform.clone();
     let limits = options.limits.of_a_request(&options.service.limits)?;
     let guest = link(
         &component,
@@ -76,6 +79,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         Failure::unusable(Diagnostic::error(error.to_string()).helped_by("a command runs with `outport run`"))
     })?;
     ready.run(directories.list(), async |mut signals, _| {
+        state.fill(&platform).await?;
         let server = options
             .service
             .start(router(component, instances), listeners, terminal)?;

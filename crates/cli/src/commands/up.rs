@@ -82,6 +82,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     remarks.extend(startup.settings.client_tls.unknown_components(components));
     options.check_components(&written.manifest)?;
     let state = options.state(&written.manifest, &startup)?;
+    let (stores, platform) = (state.directories()?, state.platform()?);
     let listeners = if options.serves_http(&written.manifest) {
         Some(options.service.bind()?)
     } else {
@@ -90,6 +91,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let ready = startup
         .enter_sandbox(Needs {
             directories: &options.copies(&written.manifest),
+            stores: &stores,
             allocation: match listeners {
                 Some(_) => Allocation::Pool {
                     instances: options.service.limits.instances(),
@@ -101,7 +103,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
             tell: Terminal::say,
         })?
         .open_network()?;
-    let app = options.build(&written, &ready)?;
+    let app = options.build(&written, &platform, &ready)?;
     ready.engine.end_compiling();
     let Startup { settings, files, .. } = &ready.startup;
     let summary = Summary {
@@ -117,6 +119,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     settings.refuse_warnings(summary.warnings())?;
     // Files of the app are the guests' to read.
     ready.run(&[], async |signals, _| {
+        state.fill(&platform).await?;
         options.run(app, listeners, signals, terminal).await
     })
 }
@@ -199,7 +202,7 @@ impl Options {
             .any(|trigger| self.wants(&trigger.component.value))
     }
 
-    fn build(&self, written: &ResolvedApp, ready: &Ready<'_>) -> Result<App, Failure> {
+    fn build(&self, written: &ResolvedApp, platform: &Platform, ready: &Ready<'_>) -> Result<App, Failure> {
         let Startup { settings, files, .. } = &ready.startup;
         let allow: HashMap<_, _> = written
             .components()
@@ -216,7 +219,7 @@ impl Options {
             egress: ready.network.egress(),
             allow,
             client_tls: &|id| settings.client_tls.of(id.as_str()),
-            platform: &Platform::default(),
+            platform,
             variables: &written.variables,
             environment: &environment(&self.env),
             output_lines: if self.no_output_prefix {

@@ -1,0 +1,103 @@
+//! From what labels lead to, to stores that guests can open, with what was put into them before.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use outport_check::Diagnostic;
+use outport_manifest::{DEFAULT_LABEL, Database, KeyValueBackend};
+use outport_platform::Platform;
+use outport_platform::key_value::KeyValueDefinition;
+use outport_policy::text;
+
+use crate::failure::Failure;
+use crate::state_options::InitialState;
+
+impl InitialState {
+    /// The directories of the files that stores are in. Those that are not there are made: the kernel can be told only
+    /// of what is.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be made.
+    pub(crate) fn directories(&self) -> Result<Vec<PathBuf>, Failure> {
+        let files = self
+            .stores
+            .key_value
+            .iter()
+            .filter_map(|store| match &store.backend {
+                KeyValueBackend::Local(Database::File(path)) => Some(path),
+                _ => None,
+            });
+        let directories: BTreeSet<PathBuf> = files.map(|file| directory_of(file)).collect();
+        for directory in &directories {
+            fs::create_dir_all(directory).map_err(|error| {
+                let shown = text::path(directory);
+                let what =
+                    format!("the directory `{shown}` cannot be made, in which stores are kept: {error}");
+                Failure::unusable(Diagnostic::error(what).helped_by(
+                    "name one that you may write to with `--state-dir`, or none: `--state-dir ''`",
+                ))
+            })?;
+        }
+        Ok(directories.into_iter().collect())
+    }
+
+    /// What the labels stand for, for guests.
+    ///
+    /// # Errors
+    ///
+    /// One of them stands for what Outport does not serve.
+    pub(crate) fn platform(&self) -> Result<Platform, Failure> {
+        let mut platform = Platform::builder();
+        for store in &self.stores.key_value {
+            let definition = match &store.backend {
+                KeyValueBackend::Local(Database::File(path)) => KeyValueDefinition::File(path.clone()),
+                KeyValueBackend::Local(Database::Memory) => KeyValueDefinition::Memory,
+                KeyValueBackend::Redis(_) => {
+                    let label = text::message(&store.label);
+                    let what = format!(
+                        "the key-value store `{label}` is on a Redis server, which is not served yet"
+                    );
+                    let error = Diagnostic::error(what).helped_by("keep it in a file: `type = \"spin\"`");
+                    return Err(Failure::unusable(match &store.defined {
+                        Some(location) => error.at(location.clone()),
+                        None => error,
+                    }));
+                }
+            };
+            platform = platform.key_value_store(&store.label, definition);
+        }
+        Ok(platform.build())
+    }
+
+    /// Puts into the stores what guests are to find there.
+    ///
+    /// # Errors
+    ///
+    /// A store cannot be opened or written.
+    pub(crate) async fn fill(&self, platform: &Platform) -> Result<(), Failure> {
+        let Some(store) = platform.key_value_store(DEFAULT_LABEL) else {
+            return Ok(());
+        };
+        for pair in &self.pairs {
+            store
+                .set(&pair.key, pair.value.as_bytes())
+                .await
+                .map_err(|error| {
+                    let key = text::excerpt(&pair.key);
+                    let what = format!("the key `{key}` of `--key-value` was not set: {error}");
+                    Failure::unusable(Diagnostic::error(what))
+                })?;
+        }
+        Ok(())
+    }
+}
+
+/// A file in the working directory has it as its own.
+fn directory_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
