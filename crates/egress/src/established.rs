@@ -13,9 +13,9 @@ use outport_policy::{Attempt, Endpoint, Layer, Transport};
 use rustix::net::Shutdown;
 
 use crate::audit::EndedBy;
+use crate::dial::DialTarget;
 use crate::enforcer::Enforcer;
 use crate::followed::Followed;
-use crate::http::DialTarget;
 use crate::process::connections::{Registration, Revocable};
 
 struct Established {
@@ -31,8 +31,8 @@ struct Established {
 pub(crate) enum Way {
     /// A TCP socket of the guest, connected to there.
     Socket(SocketAddr),
-    /// Outgoing HTTP.
-    Http(DialTarget),
+    /// Made by the host for the guest: of outgoing HTTP, or of another interface.
+    Dialed(DialTarget),
 }
 
 /// Registers a connection that `enforcer` has let through, for as long as what comes back is kept.
@@ -81,7 +81,7 @@ impl Way {
                 transport: Transport::Tcp,
                 remote: Endpoint::from(*remote),
             },
-            Self::Http(target) => target.attempt(),
+            Self::Dialed(target) => target.attempt(),
         }
     }
 }

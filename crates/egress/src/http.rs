@@ -9,10 +9,7 @@
 //! pool ── an idle connection, judged again ───┐
 //!   │ none                                    │
 //!   ▼                                         │
-//! dial: resolve once, judge Dial for each     │
-//!   │   address, connect to one that passed   │
-//!   ▼                                         │
-//! stream: our socket, counted and registered  │
+//! dial: as for any other interface            │
 //!   ▼                                         │
 //! connection: TLS, HTTP/1.1 or HTTP/2 ────────┤
 //!                                             ▼
@@ -33,7 +30,6 @@
 mod authorized;
 mod body;
 mod connection;
-mod connection_slot;
 mod destination;
 mod dial;
 mod errors;
@@ -46,17 +42,11 @@ mod internal;
 mod outgoing;
 mod own_body;
 mod pool;
-mod slot;
-mod stream;
-mod target;
 mod tls;
-mod user;
 
-pub(crate) use destination::Destination;
 pub(crate) use destination::THE_APP;
 pub use hooks::GateHooks;
 pub use internal::{Internal, InternalDestination};
 pub(crate) use outgoing::Outgoing;
 pub use own_body::Ending;
-pub(crate) use target::DialTarget;
 pub use tls::{TlsProfile, TlsProfileBuilder, TlsProfileError};

@@ -113,6 +113,7 @@ mod audit;
 mod ctx;
 pub mod dedup;
 mod denied;
+mod dial;
 mod dns;
 mod egress;
 mod enforcer;
@@ -138,6 +139,7 @@ pub use audit::{
 };
 pub use ctx::{GateCtx, GateCtxView, GateView};
 pub use denied::Denied;
+pub use dial::{Destination, DialError, LookupFailure};
 pub use dns::{
     Answer, DnsServerError, Extent, Refresher, Resolve, ResolveError, Resolver, ResolverError, ResolverParts,
     parse_dns_server,

@@ -12,8 +12,8 @@ use ::http::{Method, Request};
 use outport_policy::{Attempt, Host, LabelKind, Reason, Transport};
 
 use crate::ctx::GateCtx;
+use crate::dial::Destination;
 use crate::enforcer::Enforcer;
-use crate::http::Destination;
 use crate::process::Component;
 
 /// Tells what a dependency tries that has no way out. Made by [`Gate::shut`](crate::Gate::shut).

@@ -76,12 +76,12 @@ impl UsageCounter {
     }
 
     /// Counts an exchange of outgoing HTTP. Its connection is counted for itself, since it may outlive the exchange.
-    pub(crate) fn count_exchange(&self) {
+    pub(crate) fn count_use(&self) {
         self.open.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Gives back what [`count_exchange`](UsageCounter::count_exchange) took.
-    pub(crate) fn uncount_exchange(&self) {
+    /// Gives back what [`count_use`](UsageCounter::count_use) took.
+    pub(crate) fn uncount_use(&self) {
         self.open.fetch_sub(1, Ordering::AcqRel);
         self.component.process().usage.freed().notify_waiters();
     }

@@ -6,11 +6,11 @@ use http::{Method, Request};
 use outport_policy::Host;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::destination::Destination;
 use super::errors;
 use super::followed_body;
 use super::internal::InternalDestination;
 use super::own_body::OwnBody;
+use crate::dial::Destination;
 use crate::enforcer::{DecisionId, Enforcer};
 use crate::followed::Followed;
 

@@ -12,13 +12,13 @@ use wasmtime_wasi_http::Error;
 
 use super::errors;
 use super::own_body::FalseLength;
-use super::slot::ExchangeSlot;
+use crate::dial::UseSlot;
 
 /// Passes the frames of an answer on as they come, and fails when the next one takes longer than `between`. Until its
 /// end it is one of the exchanges of its instance.
 pub(super) struct TimedBody {
     incoming: Incoming,
-    slot: Option<ExchangeSlot>,
+    slot: Option<UseSlot>,
     between: Option<Duration>,
     /// Set while a frame is waited for.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -30,7 +30,7 @@ impl TimedBody {
     pub(super) fn new(
         incoming: Incoming,
         between: Option<Duration>,
-        slot: ExchangeSlot,
+        slot: UseSlot,
         false_length: FalseLength,
     ) -> Self {
         Self {

@@ -13,13 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::destination::Destination;
 use super::errors;
 use super::failure::{Delivery, Failure};
 use super::heard::{Heard, Requests};
-use super::stream::Stream;
-use super::target::DialTarget;
-use super::user::{Paced, User};
+use crate::dial::{Destination, DialTarget, Paced, Stream, User};
 use crate::followed::Followed;
 use crate::host_account::HostAccount;
 

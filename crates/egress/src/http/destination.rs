@@ -15,15 +15,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri};
 use outport_policy::{Attempt, Host, RequestMethod, Scheme, Spelling};
 
-/// The place that a request is for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Destination {
-    pub(super) scheme: Scheme,
-    pub(super) host: Host,
-    pub(super) port: u16,
-    /// The spelling of the host, if it is a name.
-    pub(super) spelling: Spelling,
-}
+use crate::dial::Destination;
 
 /// The request is for no place at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +44,7 @@ impl Destination {
 
     /// A request to there by `method`, for the policy.
     pub(crate) fn attempt(&self, method: &Method) -> Attempt<'_> {
-        Attempt::Request {
-            scheme: &self.scheme,
-            host: &self.host,
-            port: self.port,
-            method: request_method(method),
-        }
+        self.attempt_by(request_method(method))
     }
 
     /// Host and port for the `Host` header or HTTP/2's `:authority`.

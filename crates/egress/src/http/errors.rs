@@ -6,7 +6,7 @@ use outport_policy::Host;
 use wasmtime_wasi_http::Error;
 
 use crate::denied::Denied;
-use crate::lookup::LookupError;
+use crate::dial::{DialError, LookupFailure, Obstacle};
 
 /// The request to `host` was refused before anything was resolved (RSN-3).
 pub(super) fn of_denied_request(denied: Denied, host: &Host) -> Error {
@@ -16,31 +16,26 @@ pub(super) fn of_denied_request(denied: Denied, host: &Host) -> Error {
     }
 }
 
-/// The name has no address to go to.
-pub(super) fn of_lookup(error: LookupError) -> Error {
+/// No connection came about.
+pub(super) fn of_dial(error: DialError) -> Error {
     let dns = |rcode: &str| Error::DnsError {
         rcode: Some(rcode.to_owned()),
         info_code: None,
     };
     match error {
-        LookupError::NotAName => Error::HttpRequestUriInvalid,
-        LookupError::Denied => Error::HttpRequestDenied,
-        LookupError::Unresolvable => dns("NXDOMAIN"),
-        LookupError::TooMany | LookupError::TemporaryFailure => Error::DnsTimeout,
-        LookupError::PermanentFailure => dns("REFUSED"),
-    }
-}
-
-/// No connection came about.
-pub(super) fn of_connect(error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
-        io::ErrorKind::TimedOut => Error::ConnectionTimeout,
-        io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::AddrNotAvailable => Error::DestinationIpUnroutable,
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Error::ConnectionTerminated,
-        _ => Error::DestinationUnavailable,
+        DialError::HostRefused => Error::HttpRequestDenied,
+        DialError::AddressRefused => Error::DestinationIpProhibited,
+        DialError::Quota => Error::ConnectionLimitReached,
+        DialError::Lookup(LookupFailure::Unresolvable) => dns("NXDOMAIN"),
+        DialError::Lookup(LookupFailure::Temporary) => Error::DnsTimeout,
+        DialError::Lookup(LookupFailure::Permanent) => dns("REFUSED"),
+        DialError::Connect(error) => match Obstacle::of(&error) {
+            Obstacle::Refused => Error::ConnectionRefused,
+            Obstacle::TimedOut => Error::ConnectionTimeout,
+            Obstacle::NoRoute => Error::DestinationIpUnroutable,
+            Obstacle::Broken => Error::ConnectionTerminated,
+            Obstacle::Other => Error::DestinationUnavailable,
+        },
     }
 }
 
@@ -109,4 +104,43 @@ fn is_broken(error: &hyper::Error) -> bool {
 
 fn source<E: std::error::Error + 'static>(error: &hyper::Error) -> Option<&E> {
     std::error::Error::source(error).and_then(|source| source.downcast_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::code_of;
+
+    #[test]
+    fn what_the_log_has_of_a_failed_connection_is_what_a_request_fails_with() {
+        let kinds = [
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::TimedOut,
+            io::ErrorKind::HostUnreachable,
+            io::ErrorKind::NetworkUnreachable,
+            io::ErrorKind::AddrNotAvailable,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::ConnectionAborted,
+            io::ErrorKind::PermissionDenied,
+        ];
+        let connect = kinds.map(|kind| DialError::Connect(kind.into()));
+        let lookup = [
+            LookupFailure::Unresolvable,
+            LookupFailure::Temporary,
+            LookupFailure::Permanent,
+        ];
+        let other = [
+            DialError::HostRefused,
+            DialError::AddressRefused,
+            DialError::Quota,
+        ];
+        for error in connect
+            .into_iter()
+            .chain(lookup.map(DialError::Lookup))
+            .chain(other)
+        {
+            let (code, text) = (error.code(), format!("{error:?}"));
+            assert_eq!(code_of(&of_dial(error)), code, "{text}");
+        }
+    }
 }

@@ -12,15 +12,15 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 use super::authorized::{AuthorizedRequest, Goes};
 use super::body::TimedBody;
 use super::connection::Connection;
-use super::destination::{self, Destination};
+use super::destination;
 use super::dial;
 use super::failure::Delivery;
 use super::followed_body;
 use super::outgoing::Outgoing;
 use super::own_body::OwnBody;
-use super::slot::ExchangeSlot;
 use crate::audit::code_of;
 use crate::denied::DeniedKind;
+use crate::dial::{Destination, UseSlot};
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
 
@@ -62,7 +62,7 @@ async fn send_out(
     followed: Option<&Arc<Followed>>,
 ) -> Result<Response<WasiBody>, Error> {
     let (destination, request) = request.into_parts();
-    let slot = ExchangeSlot::count(enforcer);
+    let slot = UseSlot::count(enforcer);
     let payer = enforcer.payer();
     let first_byte = options.first_byte_timeout.unwrap_or(DEFAULT_TIME);
     let (head, body) = request.into_parts();
@@ -100,7 +100,7 @@ async fn connection(
     outgoing: &Outgoing,
     destination: &Destination,
     options: &RequestOptions,
-    slot: &ExchangeSlot,
+    slot: &UseSlot,
 ) -> Result<Connection, Error> {
     let pool = outgoing.pool();
     while let Some(idle) = pool.take(destination) {
@@ -128,7 +128,7 @@ async fn new_connection(
     outgoing: &Outgoing,
     destination: &Destination,
     options: &RequestOptions,
-    slot: &ExchangeSlot,
+    slot: &UseSlot,
 ) -> Result<Connection, Error> {
     let deadline = Instant::now() + options.connect_timeout.unwrap_or(DEFAULT_TIME);
     let connection = timeout_at(deadline, dial::connect(enforcer, outgoing, destination, slot))

@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime;
 
 use super::connection::Connection;
-use super::destination::Destination;
-use super::target::DialTarget;
+use crate::dial::{Destination, DialTarget};
 use crate::enforcer::ConnectPermit;
 use crate::process::{IdleConnections, Pooling, ProcessUsage};
 

@@ -1,4 +1,4 @@
-//! The target of a connection of outgoing HTTP.
+//! The target of a connection that the host makes for a guest.
 
 use outport_policy::{AnswerSource, Attempt, Endpoint, Host, Name, Scheme, Usage};
 
@@ -11,18 +11,18 @@ use crate::enforcer::{ConnectPermit, Enforcer};
 /// it is as it was when it was judged first.
 #[derive(Clone, Debug)]
 pub(crate) struct DialTarget {
-    pub(super) scheme: Scheme,
-    pub(super) host: Host,
+    pub(crate) scheme: Scheme,
+    pub(crate) host: Host,
     /// The names that the answer led through.
-    pub(super) chain: Vec<Name>,
-    pub(super) remote: Endpoint,
+    pub(crate) chain: Vec<Name>,
+    pub(crate) remote: Endpoint,
     /// The source of the answer.
-    pub(super) source: AnswerSource,
+    pub(crate) source: AnswerSource,
 }
 
 impl DialTarget {
     /// One for each address of the answer about `destination`, in its order.
-    pub(super) fn all(destination: &Destination, answer: &Answer) -> Vec<Self> {
+    pub(crate) fn all(destination: &Destination, answer: &Answer) -> Vec<Self> {
         let target = |address| Self {
             scheme: destination.scheme.clone(),
             host: destination.host.clone(),
@@ -34,7 +34,7 @@ impl DialTarget {
     }
 
     /// Judges connecting to there while `usage` is held.
-    pub(super) fn authorize(&self, enforcer: &Enforcer, usage: Usage) -> Result<ConnectPermit, Denied> {
+    pub(crate) fn authorize(&self, enforcer: &Enforcer, usage: Usage) -> Result<ConnectPermit, Denied> {
         enforcer.authorize_dial(&self.attempt(), self.remote.into(), usage)
     }
 

@@ -1,4 +1,4 @@
-//! The place of a connection of outgoing HTTP among those of the process, and waiting for one.
+//! The place of a connection among those of the process, and waiting for one.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use outport_policy::Usage;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use wasmtime_wasi_http::Error;
 
-use super::slot::ExchangeSlot;
+use super::error::DialError;
 use super::target::DialTarget;
+use super::use_slot::UseSlot;
 use crate::denied::{Denied, DeniedKind};
 use crate::enforcer::{ConnectPermit, Enforcer};
 use crate::established::{self, Way};
@@ -40,11 +40,11 @@ impl ConnectionSlot {
         target: &DialTarget,
         followed: Option<&Arc<Followed>>,
     ) {
-        let way = Way::Http(target.clone());
+        let way = Way::Dialed(target.clone());
         self.connection = Some(established::register(&self.enforcer, socket, way, followed));
     }
 
-    /// Gives back all but the place among those of outgoing HTTP.
+    /// Gives back all but the place among those of its kind.
     fn back(mut self) -> Option<OwnedSemaphorePermit> {
         self.place.take()
     }
@@ -61,10 +61,11 @@ impl Drop for ConnectionSlot {
 pub(super) async fn authorize_when_there_is_room(
     enforcer: &Arc<Enforcer>,
     targets: &[DialTarget],
-    slot: &ExchangeSlot,
-) -> Result<(ConnectionSlot, Vec<Permitted>), Error> {
+    slot: &UseSlot,
+    places: Option<&Arc<Semaphore>>,
+) -> Result<(ConnectionSlot, Vec<Permitted>), DialError> {
     let deadline = Instant::now() + QUOTA_TIME;
-    let mut place = take_place(enforcer, deadline).await?;
+    let mut place = take_place(enforcer, places, deadline).await?;
     let mut waiter = None;
     loop {
         // Waits from before the look on, so that a place which is freed right after it is not missed.
@@ -79,8 +80,8 @@ pub(super) async fn authorize_when_there_is_room(
             };
             match authorize(enforcer, targets, before) {
                 Ok(permitted) => return Ok((connection_slot, permitted)),
-                Err(DeniedKind::Policy) => return Err(Error::DestinationIpProhibited),
-                Err(DeniedKind::Quota) if is_last => return Err(Error::ConnectionLimitReached),
+                Err(DeniedKind::Policy) => return Err(DialError::AddressRefused),
+                Err(DeniedKind::Quota) if is_last => return Err(DialError::Quota),
                 // Somebody else was faster.
                 Err(DeniedKind::Quota) => place = connection_slot.back(),
             }
@@ -100,7 +101,7 @@ fn has_room(enforcer: &Enforcer, targets: &[DialTarget], usage: Usage) -> bool {
     kinds.all(|kind| kind != DeniedKind::Quota)
 }
 
-/// A request that waits for a place, in the count of those.
+/// Somebody who waits for a place, in the count of those.
 struct Waiter(Arc<AtomicU32>);
 
 impl Waiter {
@@ -117,9 +118,13 @@ impl Drop for Waiter {
     }
 }
 
-/// A place among the connections of outgoing HTTP that the operator permits, where there is such a bound.
-async fn take_place(enforcer: &Enforcer, deadline: Instant) -> Result<Option<OwnedSemaphorePermit>, Error> {
-    let Some(places) = enforcer.process().usage.http_connections() else {
+/// A place among as many connections of this kind as the operator permits, where there is such a bound.
+async fn take_place(
+    enforcer: &Enforcer,
+    places: Option<&Arc<Semaphore>>,
+    deadline: Instant,
+) -> Result<Option<OwnedSemaphorePermit>, DialError> {
+    let Some(places) = places else {
         return Ok(None);
     };
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
@@ -129,7 +134,7 @@ async fn take_place(enforcer: &Enforcer, deadline: Instant) -> Result<Option<Own
     enforcer.process().usage.close_idle();
     match tokio::time::timeout_at(deadline, Arc::clone(places).acquire_owned()).await {
         Ok(Ok(place)) => Ok(Some(place)),
-        Ok(Err(_)) | Err(_) => Err(Error::ConnectionLimitReached),
+        Ok(Err(_)) | Err(_) => Err(DialError::Quota),
     }
 }
 
@@ -157,7 +162,7 @@ fn authorize(
     }
 }
 
-/// The time that a request waits for a connection when the quota is used up.
+/// The time that one waits for a connection when the quota is used up.
 const QUOTA_TIME: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -188,11 +193,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_waits_five_seconds_for_a_place_and_is_denied_once() {
         let (world, enforcer, targets) = crowded(1);
-        let slot = ExchangeSlot::count(&enforcer);
-        let wait = || authorize_when_there_is_room(&enforcer, &targets, &slot);
+        let slot = UseSlot::count(&enforcer);
+        let wait = || authorize_when_there_is_room(&enforcer, &targets, &slot, None);
         let (held, _) = wait().await.ok().unwrap();
         let start = Instant::now();
-        assert!(matches!(wait().await, Err(Error::ConnectionLimitReached)));
+        assert!(matches!(wait().await, Err(DialError::Quota)));
         assert_eq!(start.elapsed(), QUOTA_TIME);
         let told = [
             "http.dial 10.0.0.1:8080",
@@ -217,7 +222,7 @@ mod tests {
     async fn a_place_that_is_freed_while_a_request_looks_is_not_missed() {
         let (_world, enforcer, targets) = crowded(1);
         // So many components that closing their idle connections, between the look and the wait, takes a while.
-        let slot = ExchangeSlot::count(&enforcer);
+        let slot = UseSlot::count(&enforcer);
         let usage = &enforcer.process().usage;
         let _others: Vec<_> = (0..10_000).map(|_| Outgoing::new(usage)).collect();
         let (give, given) = std::sync::mpsc::channel::<(Duration, ConnectionSlot)>();
@@ -228,7 +233,7 @@ mod tests {
             }
         });
         for round in 0..200 {
-            let place = || authorize_when_there_is_room(&enforcer, &targets, &slot);
+            let place = || authorize_when_there_is_room(&enforcer, &targets, &slot, None);
             let (held, _) = place().await.ok().unwrap();
             give.send((Duration::from_micros(round * 10), held)).unwrap();
             let start = Instant::now();
@@ -256,13 +261,13 @@ mod tests {
             let _socket = SocketSlot::take(&enforcer, Transport::Tcp).ok().unwrap();
             let mut held = Vec::new();
             let refused = loop {
-                let slot = ExchangeSlot::count(&enforcer);
-                match authorize_when_there_is_room(&enforcer, &targets, &slot).await {
+                let slot = UseSlot::count(&enforcer);
+                match authorize_when_there_is_room(&enforcer, &targets, &slot, None).await {
                     Ok((connection_slot, _)) => held.push((slot, connection_slot)),
                     Err(error) => break error,
                 }
             };
-            assert!(matches!(refused, Error::ConnectionLimitReached));
+            assert!(matches!(refused, DialError::Quota));
             assert_eq!(
                 held.len() + 1,
                 most,

@@ -1,8 +1,8 @@
-//! The payer of what a connection of outgoing HTTP costs the host (ISO-2).
+//! The payer of what a connection costs the host that it has made for a guest (ISO-2).
 //!
 //! A connection is driven by a task of its own, and what that has to do is for the server to say: a hundred thousand
-//! `103 Early Hints`, pings, chunks of one byte. All of it is charged to the instance whose request the connection is
-//! at, the last one where several share it. While nobody uses it, it may cost [`UNUSED_TIME`] and ends then.
+//! `103 Early Hints`, pings, chunks of one byte. All of it is charged to the instance whose use the connection is in, with outgoing HTTP at whose request it is,
+//! the last one where several share it. While nobody uses it, it may cost [`UNUSED_TIME`] and ends then.
 //!
 //! However much a server sends, its connection holds the thread for about [`TURN`] at a time: [`Paced`] lets others
 //! have their turn in between.
@@ -22,11 +22,11 @@ use crate::host_account::HostAccount;
 
 /// The user whose request a connection is at. Cheap to clone; clones are of one connection.
 #[derive(Clone, Default)]
-pub(super) struct User(Arc<Mutex<Option<Weak<dyn HostAccount>>>>);
+pub(crate) struct User(Arc<Mutex<Option<Weak<dyn HostAccount>>>>);
 
 impl User {
     /// From now on it is at a request of the instance with this account.
-    pub(super) fn set(&self, account: Option<&Arc<dyn HostAccount>>) {
+    pub(crate) fn set(&self, account: Option<&Arc<dyn HostAccount>>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = account.map(Arc::downgrade);
     }
 
@@ -36,7 +36,7 @@ impl User {
     }
 
     /// Drives a connection at the cost of who uses it, until it ends or costs too much while nobody does.
-    pub(super) async fn pay<F: Future>(self, connection: F) -> Option<F::Output> {
+    pub(crate) async fn pay<F: Future>(self, connection: F) -> Option<F::Output> {
         let mut connection = Box::pin(connection);
         let mut unused = Duration::ZERO;
         std::future::poll_fn(|cx| {
@@ -70,7 +70,7 @@ where
 }
 
 /// A stream that is read for a short while at a time.
-pub(super) struct Paced<S> {
+pub(crate) struct Paced<S> {
     stream: S,
     /// Since when there was always something to read.
     since: Option<Instant>,
@@ -78,7 +78,7 @@ pub(super) struct Paced<S> {
 }
 
 impl<S> Paced<S> {
-    pub(super) fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S) -> Self {
         Self {
             stream,
             since: None,
@@ -87,12 +87,12 @@ impl<S> Paced<S> {
     }
 
     /// The same, with its bytes counted and its end noted.
-    pub(super) fn followed(self, followed: Option<Arc<Followed>>) -> Self {
+    pub(crate) fn followed(self, followed: Option<Arc<Followed>>) -> Self {
         Self { followed, ..self }
     }
 
     /// The record that its end is noted in.
-    pub(super) fn follower(&self) -> Option<Arc<Followed>> {
+    pub(crate) fn follower(&self) -> Option<Arc<Followed>> {
         self.followed.clone()
     }
 

@@ -1,4 +1,4 @@
-//! The socket under a connection of outgoing HTTP.
+//! The socket under a connection that the host makes for a guest.
 //!
 //! It is ours, so that what a new deny list forbids is closed by its handle
 //! ([`Connections`](crate::process::connections)), and it has its slot with it: a connection is counted, and can be
@@ -28,7 +28,7 @@ use crate::sockets::{Family, connect, register};
 pub(super) struct Socket(AsyncFd<Arc<OwnedFd>>);
 
 /// A connected socket, which takes its slot along.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     // Closed before the slot is given back: fields drop in the order of declaration.
     socket: Socket,
     _slot: ConnectionSlot,

@@ -1,0 +1,96 @@
+//! From a destination to a connection, for outgoing HTTP and for every other interface that the host has for guests.
+//!
+//! ```text
+//! destination  scheme, host, port
+//!   │ resolve once, by Outport's resolver, within the bound of those in flight ── no address ▶ Lookup
+//!   │ a place among the connections of the process, waited for ───────────────── none ──────▶ Quota
+//!   │ judge Dial for each address ─────────────────────────────────────────────── all refused ▶ Refused
+//!   ▼
+//! race: connect to one that passed, two at a time ────────────────────────────── none answers ▶ Connect
+//!   ▼
+//! socket: ours, counted and registered, read for a short while at a time
+//! ```
+//!
+//! There is no second resolution: what was judged is what is connected to, and nothing connects without a permit. Whether
+//! the guest may go to the host by its name is judged before: `http/authorized.rs` does it for a request, [`Dialer`] for
+//! everything else. What is spoken over the connection is not known here.
+
+mod connection_slot;
+mod destination;
+mod error;
+mod race;
+mod socket;
+mod target;
+mod use_slot;
+mod user;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use outport_policy::{AnswerSource, Host};
+use tokio::sync::Semaphore;
+
+use crate::dns::{Answer, Extent};
+use crate::enforcer::Enforcer;
+use crate::followed::Followed;
+use crate::lookup;
+use connection_slot::authorize_when_there_is_room;
+pub use destination::Destination;
+pub(crate) use error::Obstacle;
+pub use error::{DialError, LookupFailure};
+use race::{Dialed, first_to_connect};
+pub(crate) use socket::Stream;
+pub(crate) use target::DialTarget;
+pub(crate) use use_slot::UseSlot;
+pub(crate) use user::{Paced, User};
+
+/// A connection that was just made, and to what.
+pub(crate) struct Connected {
+    pub(crate) stream: Paced<Stream>,
+    pub(crate) target: DialTarget,
+    pub(crate) followed: Option<Arc<Followed>>,
+}
+
+/// A new connection for `destination`, to exactly one of the addresses that were judged. It takes one of `places` for as
+/// long as it lasts, where there is such a bound.
+pub(crate) async fn dial(
+    enforcer: &Arc<Enforcer>,
+    destination: &Destination,
+    slot: &UseSlot,
+    places: Option<&Arc<Semaphore>>,
+) -> Result<Connected, DialError> {
+    let answer = resolve(enforcer, destination).await?;
+    let targets = DialTarget::all(destination, &answer);
+    let (mut connection_slot, permitted) =
+        authorize_when_there_is_room(enforcer, &targets, slot, places).await?;
+    let Dialed {
+        socket,
+        target,
+        followed,
+    } = first_to_connect(enforcer, permitted, slot).await?;
+    socket.set_nodelay().map_err(DialError::Connect)?;
+    // What has become forbidden since it was judged is closed by this.
+    connection_slot.connected(socket.handle(), &target, followed.as_ref());
+    Ok(Connected {
+        stream: Paced::new(socket.with(connection_slot)).followed(followed.clone()),
+        target,
+        followed,
+    })
+}
+
+async fn resolve(enforcer: &Enforcer, destination: &Destination) -> Result<Answer, DialError> {
+    match &destination.host {
+        Host::Name(name) => {
+            let _turn = enforcer.turn_to_resolve().await;
+            let answer = lookup::resolve(enforcer, name, destination.spelling).await;
+            answer.map_err(DialError::from)
+        }
+        Host::Address(address) => Ok(Answer {
+            chain: Vec::new(),
+            addresses: vec![*address],
+            source: AnswerSource::Server,
+            ttl: Duration::ZERO,
+            extent: Extent::Whole,
+        }),
+    }
+}

@@ -1,0 +1,50 @@
+//! The place of one use of a connection among what its instance may have open (policy clause Q-4).
+
+use std::sync::Arc;
+
+use outport_policy::Usage;
+
+use crate::enforcer::Enforcer;
+
+/// One use of a connection by an instance, from before there is a connection: of outgoing HTTP an exchange, to the end of
+/// the answer's body. It counts like a socket of the instance. Dropping it gives the place back.
+pub(crate) struct UseSlot {
+    enforcer: Arc<Enforcer>,
+}
+
+impl UseSlot {
+    /// Counts a use, whether or not there is room for it: that is judged with its connection.
+    pub(crate) fn count(enforcer: &Arc<Enforcer>) -> Self {
+        enforcer.usage_counter().count_use();
+        Self {
+            enforcer: enforcer.clone(),
+        }
+    }
+
+    /// What is held without this use.
+    pub(crate) fn usage(&self) -> Usage {
+        self.without(self.enforcer.usage_counter().usage())
+    }
+
+    /// `usage` without this use.
+    pub(crate) fn without(&self, usage: Usage) -> Usage {
+        Usage {
+            sockets_of_instance: usage.sockets_of_instance.saturating_sub(1),
+            ..usage
+        }
+    }
+
+    /// The same of the instance alone, for a connection that is counted already.
+    pub(crate) fn usage_of_instance(&self) -> Usage {
+        Usage {
+            sockets_of_instance: self.usage().sockets_of_instance,
+            ..Usage::default()
+        }
+    }
+}
+
+impl Drop for UseSlot {
+    fn drop(&mut self) {
+        self.enforcer.usage_counter().uncount_use();
+    }
+}
