@@ -20,6 +20,8 @@ enum Holder {
     /// A component's own.
     #[default]
     Component,
+    /// The operator's, for what the host connects to by itself.
+    Operator,
     /// Nobody's: a dependency does not inherit the one of its component.
     Disinherited,
 }
@@ -50,6 +52,20 @@ impl AllowList {
             labels: Vec::new(),
             holder: Holder::Disinherited,
         }
+    }
+
+    /// What the host may connect to by itself since its operator configured it, such as the server behind a store. What the
+    /// operator keeps from guests, by the deny list and the runtime limits, is not kept from it (clause HI-6).
+    pub fn of_operator(entries: Vec<Entry>) -> Self {
+        Self {
+            holder: Holder::Operator,
+            ..Self::compile(entries)
+        }
+    }
+
+    /// Whether it is [the operator's](Self::of_operator).
+    pub fn is_the_operators(&self) -> bool {
+        self.holder == Holder::Operator
     }
 
     /// True if it is [nobody's](Self::not_inherited).

@@ -64,7 +64,7 @@ pub enum Attempt<'a> {
         /// The source of the answer.
         source: AnswerSource,
     },
-    /// Sending an HTTP request; asked before its host is resolved.
+    /// Sending an HTTP request, or using another interface that the host has for URLs; asked before the host is resolved.
     Request {
         /// The URL's scheme.
         scheme: &'a Scheme,
@@ -72,10 +72,10 @@ pub enum Attempt<'a> {
         host: &'a Host,
         /// The URL's port or the scheme's own.
         port: u16,
-        /// The kind of method: would the request open a tunnel?
+        /// The kind of method: would the request open a tunnel? Nothing but HTTP can.
         method: RequestMethod,
     },
-    /// Connecting for an HTTP request to one address of its host.
+    /// Connecting for that to one address of the host.
     Dial {
         /// The URL's scheme.
         scheme: &'a Scheme,
@@ -132,7 +132,7 @@ pub struct Situation<'a> {
 
 impl Attempt<'_> {
     /// The name of the attempt in the audit log: `tcp.connect`, `udp.send`, `dns.lookup`, … A code is never renamed.
-    pub const fn operation(&self) -> &'static str {
+    pub fn operation(&self) -> &'static str {
         match self {
             Self::CreateSocket { .. } => "socket.create",
             Self::Bind { transport, .. } => match transport {
@@ -149,8 +149,8 @@ impl Attempt<'_> {
             Self::Receive { .. } => "udp.receive",
             Self::Lookup { .. } => "dns.lookup",
             Self::Answer { .. } => "dns.answer",
-            Self::Request { .. } => "http.request",
-            Self::Dial { .. } => "http.dial",
+            Self::Request { scheme, .. } => scheme.operations().0,
+            Self::Dial { scheme, .. } => scheme.operations().1,
             Self::Open { kind, .. } => kind.operation(),
         }
     }

@@ -13,6 +13,9 @@
 //! The function is pure: the instance's state, what is counted and the time come in as a [`Situation`]. It
 //! allocates nothing; what a message needs is made from the [`Denial`] by whoever wants the message.
 //!
+//! An [address of the operator's own](AllowList::of_operator) is not asked about in layers 2 and 3, which are the
+//! operator's, too (clause HI-6).
+//!
 //! Every remote address is a canonical [`Address`] by the time it gets here. What it embeds is judged by layers 1
 //! to 3 as well, and never permits anything in layer 4 (HL-7).
 
@@ -98,8 +101,12 @@ impl Policy {
         if let Some(denial) = self.hard(attempt, situation) {
             return vec![denial];
         }
-        // Both, since lifting the one leaves the other.
-        let limits = [self.shut_transport_of(attempt), self.shut_remote_of(attempt)];
+        let limits = if self.allow.is_the_operators() {
+            [None, None]
+        } else {
+            // Both, since lifting the one leaves the other.
+            [self.shut_transport_of(attempt), self.shut_remote_of(attempt)]
+        };
         let mut denials: Vec<Denial<'p>> = self
             .deny_list(attempt)
             .into_iter()
@@ -107,7 +114,7 @@ impl Policy {
             .chain(self.allow_list(attempt, situation).err())
             .chain(self.quotas(attempt, situation))
             .collect();
-        if !denials.is_empty() {
+        if !denials.is_empty() && !self.allow.is_the_operators() {
             denials.extend(self.shut_behind(attempt));
         }
         denials
@@ -183,6 +190,9 @@ impl Policy {
     }
 
     fn deny_list<'p>(&'p self, attempt: &Attempt<'_>) -> Option<Denial<'p>> {
+        if self.allow.is_the_operators() {
+            return None;
+        }
         let deny = &self.operator.deny;
         let limits = &self.operator.limits;
         let refusal = match *attempt {
@@ -234,6 +244,9 @@ impl Policy {
     }
 
     fn runtime_limits<'p>(&'p self, attempt: &Attempt<'_>) -> Option<Denial<'p>> {
+        if self.allow.is_the_operators() {
+            return None;
+        }
         self.shut_transport_of(attempt)
             .or_else(|| self.shut_remote_of(attempt))
     }
@@ -419,6 +432,11 @@ impl Policy {
         protocol: Protocol<'_>,
         port: u16,
     ) -> Result<Rule<'_>, Denial<'_>> {
+        if let Host::Name(name) = host
+            && protocol.is_kept_from(name)
+        {
+            return Err(Denial::new(Reason::DnsNameNotAllowed));
+        }
         self.allow
             .permits_host(host, protocol, port)
             .map(Rule::Entry)
@@ -442,6 +460,9 @@ impl Policy {
         let lifted = loopback && self.operator.limits.loopback_answers == Limit::Lifted;
         // What the machine itself says (its hosts file, and Outport for `localhost`) is no stranger's word.
         if !guarded || lifted || name.is_localhost() || source != AnswerSource::Server {
+            return Ok(());
+        }
+        if self.allow.is_the_operators() {
             return Ok(());
         }
         if self.allow.means_address(address, protocol).is_some() {

@@ -106,6 +106,11 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
             socket_entry(Transport::Udp, &host(remote.address), remote.port)
         }
         Attempt::Request {
+            scheme,
+            host: Host::Name(name),
+            ..
+        } if Protocol::Url(scheme).is_kept_from(name) => return None,
+        Attempt::Request {
             scheme, host, port, ..
         } => url_entry(scheme, host, *port),
         // The name is listed already: what the guard wants is an entry for the address itself.

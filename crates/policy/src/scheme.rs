@@ -74,15 +74,32 @@ impl Scheme {
         }
     }
 
+    /// What going to a URL of this scheme is called: first by its name, then to one address. The audit log has these codes,
+    /// which are never renamed.
+    pub(crate) fn operations(&self) -> (&'static str, &'static str) {
+        match &self.0 {
+            Spelling::Http | Spelling::Https => ("http.request", "http.dial"),
+            Spelling::Other(other) => match &**other {
+                "redis" | "rediss" => ("redis.connect", "redis.dial"),
+                "postgres" | "postgresql" => ("postgres.connect", "postgres.dial"),
+                "mysql" => ("mysql.connect", "mysql.dial"),
+                "mqtt" | "mqtts" => ("mqtt.connect", "mqtt.dial"),
+                // No interface of Outport speaks it: one of an embedder's.
+                _ => ("url.connect", "url.dial"),
+            },
+        }
+    }
+
     /// The port that a URL without one means, where the scheme has such a port (AL-1).
     pub fn default_port(&self) -> Option<u16> {
         match self.as_str() {
             "http" => Some(80),
             "https" => Some(443),
-            "redis" => Some(6379),
-            "postgres" => Some(5432),
+            "redis" | "rediss" => Some(6379),
+            "postgres" | "postgresql" => Some(5432),
             "mysql" => Some(3306),
             "mqtt" => Some(1883),
+            "mqtts" => Some(8883),
             _ => None,
         }
     }
@@ -132,6 +149,11 @@ impl Protocol<'_> {
     /// (AL-7).
     pub(crate) fn reaches_a_component(self, name: &Name) -> bool {
         self.speaks_http() && name.is_service_chaining()
+    }
+
+    /// Whether `name` is a component of the app, and nothing that this protocol could reach (clause AL-7).
+    pub(crate) fn is_kept_from(self, name: &Name) -> bool {
+        !self.speaks_http() && name.is_service_chaining()
     }
 
     fn speaks_http(self) -> bool {

@@ -190,9 +190,6 @@ fn usual_port(scheme: &str) -> Option<u16> {
         "ws" => Some(80),
         "wss" => Some(443),
         "ftp" => Some(21),
-        "rediss" => Some(6379),
-        "postgresql" => Some(5432),
-        "mqtts" => Some(8883),
         _ => None,
     }
 }

@@ -107,7 +107,8 @@ impl<'p> Draft<'p> {
         }
         self.owners.push(KeptOutBy::Limit(Reason::DnsNameNotAllowed));
         for host in all_components() {
-            self.rule(&Protocols::sockets(), host, PortSet::all(), Readings::Itself);
+            let all_others = Protocols::all().difference(&requests());
+            self.rule(&all_others, host, PortSet::all(), Readings::Itself);
         }
     }
 

@@ -542,6 +542,37 @@ fn each_attempt_has_the_code_that_the_log_has_always_had_and_words_for_people() 
         assert_eq!(attempt.operation(), code, "{attempt}");
         assert_eq!(attempt.to_string(), words);
     }
+    for (scheme, connect, dial) in [
+        ("https", "http.request", "http.dial"),
+        ("redis", "redis.connect", "redis.dial"),
+        ("rediss", "redis.connect", "redis.dial"),
+        ("postgres", "postgres.connect", "postgres.dial"),
+        ("postgresql", "postgres.connect", "postgres.dial"),
+        ("mysql", "mysql.connect", "mysql.dial"),
+        ("mqtt", "mqtt.connect", "mqtt.dial"),
+        ("mqtts", "mqtt.connect", "mqtt.dial"),
+        ("amqp", "url.connect", "url.dial"),
+    ] {
+        let scheme = &Scheme::parse(scheme).unwrap();
+        let request = Attempt::Request {
+            scheme,
+            host: &host,
+            port: 443,
+            method: RequestMethod::Other,
+        };
+        let to_address = Attempt::Dial {
+            scheme,
+            host: &host,
+            chain: &[],
+            remote,
+            source: SERVER,
+        };
+        assert_eq!(
+            (request.operation(), to_address.operation()),
+            (connect, dial),
+            "{scheme}"
+        );
+    }
 }
 
 // proves: HL-4
@@ -779,6 +810,185 @@ fn a_scheme_on_the_deny_list_denies_what_could_be_it() {
         assert_eq!(world.request(&Scheme::HTTPS, "10.0.0.5", 443), https, "{deny}");
         assert_eq!(world.tcp("10.0.0.5:444"), "allow", "{deny}");
     }
+}
+
+/// Each scheme of an interface that the host has beside HTTP, with its port.
+const INTERFACES: [(&str, u16); 7] = [
+    ("redis", 6379),
+    ("rediss", 6379),
+    ("postgres", 5432),
+    ("postgresql", 5432),
+    ("mysql", 3306),
+    ("mqtt", 1883),
+    ("mqtts", 8883),
+];
+
+// proves: HI-2, AL-1, AL-9
+#[test]
+fn an_interface_needs_an_entry_of_its_scheme_or_for_all_and_gives_no_socket() {
+    for (text, port) in INTERFACES {
+        let scheme = Scheme::parse(text).unwrap();
+        let rows = [
+            (format!("{text}://10.0.0.5"), "allow", "allow.scheme"),
+            (format!("{text}://10.0.0.5:{port}"), "allow", "allow.scheme"),
+            (format!("{text}://10.0.0.0/8:*"), "allow", "allow.scheme"),
+            (
+                format!("{{http,{text}}}://10.0.0.5:{port}"),
+                "allow",
+                "allow.scheme",
+            ),
+            (format!("*://10.0.0.5:{port}"), "allow", "allow"),
+            (format!("*://*:{port}"), "allow", "allow"),
+            (format!("tcp://10.0.0.5:{port}"), "allow.scheme", "allow"),
+            (format!("udp://10.0.0.5:{port}"), "allow.scheme", "allow.scheme"),
+            (format!("http://10.0.0.5:{port}"), "allow.scheme", "allow.scheme"),
+            (format!("amqp://10.0.0.5:{port}"), "allow.scheme", "allow.scheme"),
+            (format!("{text}://10.0.0.5:1"), "allow.port", "allow.scheme"),
+            (format!("{text}://10.0.0.6"), "allow.no-match", "allow.no-match"),
+        ];
+        for (entry, interface, socket) in rows {
+            let world = World::new(&[&entry], &[]);
+            let remote = format!("10.0.0.5:{port}");
+            assert_eq!(
+                world.request(&scheme, "10.0.0.5", port),
+                interface,
+                "{text}: {entry}"
+            );
+            assert_eq!(
+                world.dial(&scheme, "10.0.0.5", &[], &remote),
+                interface,
+                "{text}: {entry}"
+            );
+            assert_eq!(world.tcp(&remote), socket, "{text}: {entry}");
+        }
+        // Layers 1 to 3 are those of HTTP.
+        let world = World::new(&["*://*:*"], &[]);
+        assert_eq!(world.request(&scheme, "10.0.0.5", 0), "hard.port-zero", "{text}");
+        assert_eq!(
+            world.request(&scheme, "224.0.0.1", port),
+            "hard.multicast",
+            "{text}"
+        );
+        assert_eq!(
+            world.request(&scheme, "127.0.0.1", 80),
+            "runtime.loopback-port",
+            "{text}"
+        );
+        assert_eq!(
+            world.request(&scheme, "169.254.169.254", port),
+            "runtime.link-local",
+            "{text}"
+        );
+        let remote = format!("127.0.0.1:{port}");
+        assert_eq!(
+            world.dial(&scheme, "db.example", &[], &remote),
+            "dns.rebinding",
+            "{text}"
+        );
+    }
+}
+
+// proves: HI-3, DL-2, DL-4
+#[test]
+fn an_entry_of_an_interface_on_the_deny_list_denies_it_and_raw_tcp() {
+    for (text, port) in INTERFACES {
+        let scheme = Scheme::parse(text).unwrap();
+        let rows = [
+            (
+                format!("{text}://{{10.0.0.5,db.example}}:{port}"),
+                "deny.host",
+                "deny.host",
+            ),
+            (
+                format!("{text}://{{10.0.0.5,db.example}}"),
+                "deny.host",
+                "deny.host",
+            ),
+            (
+                format!("*://{{10.0.0.5,db.example}}:{port}"),
+                "deny.host",
+                "deny.host",
+            ),
+            (
+                format!("tcp://{{10.0.0.5,db.example}}:{port}"),
+                "deny.host",
+                "deny.host",
+            ),
+            (format!("udp://{{10.0.0.5,db.example}}:{port}"), "allow", "allow"),
+            (
+                format!("amqp://{{10.0.0.5,db.example}}:{port}"),
+                "allow",
+                "deny.host",
+            ),
+            (format!("{text}://{{10.0.0.5,db.example}}:1"), "allow", "allow"),
+        ];
+        for (entry, interface, socket) in rows {
+            let world = World::new(&["*://*:*"], &[&entry]);
+            let remote = format!("10.0.0.5:{port}");
+            let alias = if interface == "allow" {
+                "allow"
+            } else {
+                "deny.cname"
+            };
+            assert_eq!(
+                world.request(&scheme, "10.0.0.5", port),
+                interface,
+                "{text}: {entry}"
+            );
+            assert_eq!(
+                world.request(&scheme, "db.example", port),
+                interface,
+                "{text}: {entry}"
+            );
+            assert_eq!(
+                world.dial(&scheme, "other.example", &[], &remote),
+                interface,
+                "{text}: {entry}"
+            );
+            let elsewhere = format!("10.0.0.6:{port}");
+            let by_alias = world.dial(&scheme, "other.example", &["db.example"], &elsewhere);
+            assert_eq!(by_alias, alias, "{text}: {entry}");
+            assert_eq!(world.tcp(&remote), socket, "{text}: {entry}");
+        }
+    }
+}
+
+// proves: HI-6
+#[test]
+fn an_address_of_the_operators_own_is_not_asked_about_in_the_operators_layers() {
+    let mut world = World::new(&[], &["*://*:*"]);
+    let own = AllowList::of_operator(entries(&["redis://{cache.internal,127.0.0.1}:80"]));
+    world.policy = Policy::new("store", Arc::new(own), Arc::new(world.policy.operator().clone()));
+    let redis = Scheme::parse("redis").unwrap();
+    for (host, port, remote, by_name, by_address) in [
+        ("cache.internal", 80, "10.0.0.5:80", "allow", "allow"),
+        ("cache.internal", 80, "127.0.0.1:80", "allow", "allow"),
+        ("cache.internal", 80, "169.254.169.254:80", "allow", "allow"),
+        ("cache.internal", 80, "224.0.0.1:80", "allow", "hard.multicast"),
+        ("127.0.0.1", 80, "127.0.0.1:80", "allow", "allow"),
+        ("cache.internal", 81, "10.0.0.5:81", "allow.port", "allow.port"),
+        (
+            "other.internal",
+            80,
+            "10.0.0.5:80",
+            "allow.no-match",
+            "allow.no-match",
+        ),
+        ("10.0.0.5", 80, "10.0.0.5:80", "allow.no-match", "allow.no-match"),
+    ] {
+        assert_eq!(world.request(&redis, host, port), by_name, "{host}:{port}");
+        assert_eq!(
+            world.dial(&redis, host, &[], remote),
+            by_address,
+            "{host} at {remote}"
+        );
+    }
+    assert_eq!(world.tcp("127.0.0.1:80"), "allow.scheme");
+    world.usage.sockets_of_instance = u32::MAX;
+    assert_eq!(
+        world.dial(&redis, "cache.internal", &[], "10.0.0.5:80"),
+        "quota.connections"
+    );
 }
 
 // proves: DL-3
@@ -1094,6 +1304,15 @@ fn self_and_service_chaining_are_for_http_only() {
     assert_eq!(world.request(&Scheme::HTTP, "back.spin.internal", 80), "allow");
     assert_eq!(world.lookup("back.spin.internal"), "dns.name-not-allowed");
     assert_eq!(world.lookup("spin.internal"), "dns.name-not-allowed");
+    let redis = Scheme::parse("redis").unwrap();
+    assert_eq!(
+        world.request(&redis, "back.spin.internal", 80),
+        "dns.name-not-allowed"
+    );
+    assert_eq!(
+        world.dial(&redis, "back.spin.internal", &[], "10.0.0.5:80"),
+        "dns.name-not-allowed"
+    );
 }
 
 // proves: AL-10

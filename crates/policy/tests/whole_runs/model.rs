@@ -341,6 +341,17 @@ impl Model<'_> {
         }
     }
 
+    /// Components of the app are reached by requests of HTTP alone.
+    fn name_allowed(&self, name: &str, speaks: Speaks, port: u16) -> Reasons {
+        let requests = [Speaks::Url("http"), Speaks::Url("https")];
+        match () {
+            () if under(name, "spin.internal") && !requests.contains(&speaks) => {
+                one(Reason::DnsNameNotAllowed)
+            }
+            () => self.request_allowed(|host| covers_name(host, name), speaks, port),
+        }
+    }
+
     fn rebinds(&self, name: &str, target: Target, schemes: &[&str]) -> Reasons {
         let guarded = target.loopback || target.local_link || target.multicast;
         let lifted = target.loopback && self.operator.loopback_answers;
@@ -399,7 +410,7 @@ impl Model<'_> {
         first([
             when(port == 0, Reason::HardPortZero),
             self.denied_name(name, &[], speaks, port),
-            self.request_allowed(|host| covers_name(host, name), speaks, port),
+            self.name_allowed(name, speaks, port),
         ])
     }
 
@@ -427,7 +438,7 @@ impl Model<'_> {
             self.denied_name(name, chain, speaks, port),
             self.denied_target(target, speaks, port),
             self.limited(target, port),
-            self.request_allowed(|host| covers_name(host, name), speaks, port),
+            self.name_allowed(name, speaks, port),
             self.rebinds(name, target, &["*", scheme]),
         ])
     }
