@@ -28,7 +28,7 @@ pub use event::{AlsoRefused, AuditEvent, Verdict};
 pub use log::AuditLog;
 pub use log_error::AuditLogError;
 pub use log_file::AuditFile;
-pub(crate) use outcome::{ABANDONED, code_of};
+pub(crate) use outcome::{ABANDONED, code_of, is_dial};
 pub use outcome::{AuditOutcome, EndedBy, Stage};
 pub(crate) use outport_policy::text::{into_log as escaped, log as escape};
 pub use sink::{AuditSink, Outcomes};

@@ -7,6 +7,7 @@ use outport_policy::{Attempt, LabelKind};
 use wasmtime::component::{HasData, ResourceTable};
 
 use crate::denied::Denied;
+use crate::dial::Dialer;
 use crate::enforcer::Enforcer;
 use crate::host_account::HostAccount;
 use crate::http::{Ending, GateHooks, Outgoing};
@@ -57,6 +58,11 @@ impl GateCtx {
     /// The number of the instance, unique in the process; the audit log names it.
     pub fn instance(&self) -> u64 {
         self.enforcer.number()
+    }
+
+    /// What connects on behalf of the instance, for interfaces of the host beside sockets and HTTP.
+    pub fn dialer(&self) -> Dialer {
+        Dialer::new(self.enforcer.clone(), self.hooks.tls().clone())
     }
 
     /// To tell the bodies under way that the instance did not end by itself.

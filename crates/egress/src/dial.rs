@@ -17,7 +17,10 @@
 
 mod connection_slot;
 mod destination;
+mod dialer;
 mod error;
+mod host_connection;
+mod pool;
 mod race;
 mod socket;
 mod target;
@@ -36,8 +39,11 @@ use crate::followed::Followed;
 use crate::lookup;
 use connection_slot::authorize_when_there_is_room;
 pub use destination::Destination;
+pub use dialer::{AuthorizedDestination, CONNECT_TIME, Dialer};
 pub(crate) use error::Obstacle;
 pub use error::{DialError, LookupFailure};
+pub use host_connection::{ConnectionHandle, HostConnection};
+pub use pool::{Pool, Pooled};
 use race::{Dialed, first_to_connect};
 pub(crate) use socket::Stream;
 pub(crate) use target::DialTarget;

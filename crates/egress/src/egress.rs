@@ -14,13 +14,15 @@
 
 use std::sync::{Arc, Weak};
 
-use outport_policy::{AllowList, Operator};
+use outport_policy::{AllowList, Entry, EntryError, Location, Operator};
 
 use crate::audit::AuditSink;
+use crate::dial::{Destination, Dialer};
 use crate::dns::{Resolve, Resolver, ResolverError};
+use crate::enforcer::Enforcer;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
-use crate::process::{PolicyInForce, Pooling, Process, ProcessUsage, Recorder};
+use crate::process::{Component, PolicyInForce, Pooling, Process, ProcessUsage, Recorder};
 
 /// The operator's side of the network: policy, resolver, audit. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +46,30 @@ impl Egress {
     /// The gate of a component, which lets through what `allow` says as far as the operator permits it.
     pub fn gate(&self, component: impl Into<Arc<str>>, allow: Arc<AllowList>) -> Gate {
         Gate::new(self.clone(), component.into(), allow)
+    }
+
+    /// What connects to `destination` for the host itself, since its operator configured that address: a server behind a
+    /// store, say (HI-6). The one decider is asked, under a list that is the operator's and has that address alone, and
+    /// neither the deny list nor the runtime limits are held against it. Quotas are, and the audit log has what is done, of
+    /// the component `LABEL (operator)`. `location` is where the address was configured.
+    ///
+    /// # Errors
+    ///
+    /// The destination cannot be an entry, since its port is 0 or its name is for the app alone.
+    pub fn operator_dialer(
+        &self,
+        label: &str,
+        destination: &Destination,
+        location: Location,
+    ) -> Result<Dialer, EntryError> {
+        let entry = Entry::parse(&destination.to_string(), location)?;
+        let component = Component::new(
+            self.process.clone(),
+            format!("{label} (operator)").into(),
+            AllowList::of_operator(vec![entry]).into(),
+        );
+        let enforcer = Arc::new(Enforcer::new(Arc::new(component)));
+        Ok(Dialer::new(enforcer, Arc::default()))
     }
 
     /// The operator's policy in force, learned addresses included.

@@ -125,6 +125,11 @@ impl Enforcer {
         self.number
     }
 
+    /// What the instance is one of.
+    pub(crate) fn component(&self) -> &Arc<Component> {
+        &self.component
+    }
+
     /// The part of the process that the instance shares with all others.
     pub(crate) fn process(&self) -> &Process {
         self.component.process()

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use outport_policy::Attempt;
 
-use crate::audit::{ABANDONED, AuditOutcome, EndedBy, Stage, code_of, destination, escape, escaped};
+use crate::audit::{ABANDONED, AuditOutcome, EndedBy, Stage, code_of, destination, escape, escaped, is_dial};
 use crate::enforcer::{DecisionId, Enforcer};
 use crate::process::UntilStopped;
 
@@ -202,11 +202,13 @@ impl UntilStopped for Followed {
 impl Drop for Followed {
     fn drop(&mut self) {
         self.enforcer.process().recorder.unfinished.remove(self.number);
-        // A connection of outgoing HTTP is the host's; all else is the guest's to end.
-        let otherwise = match (self.attempt, self.enforcer.is_ending()) {
-            ("http.dial", _) => EndedBy::Host,
-            (_, true) => EndedBy::Instance,
-            (_, false) => EndedBy::Guest,
+        // A connection that the host has made is the host's; all else is the guest's to end.
+        let otherwise = if is_dial(self.attempt) {
+            EndedBy::Host
+        } else if self.enforcer.is_ending() {
+            EndedBy::Instance
+        } else {
+            EndedBy::Guest
         };
         self.end(otherwise);
     }

@@ -49,4 +49,5 @@ pub use hooks::GateHooks;
 pub use internal::{Internal, InternalDestination};
 pub(crate) use outgoing::Outgoing;
 pub use own_body::Ending;
+pub(crate) use tls::{Tls, server_name};
 pub use tls::{TlsProfile, TlsProfileBuilder, TlsProfileError};

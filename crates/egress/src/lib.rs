@@ -139,7 +139,10 @@ pub use audit::{
 };
 pub use ctx::{GateCtx, GateCtxView, GateView};
 pub use denied::Denied;
-pub use dial::{Destination, DialError, LookupFailure};
+pub use dial::{
+    AuthorizedDestination, CONNECT_TIME, ConnectionHandle, Destination, DialError, Dialer, HostConnection,
+    LookupFailure, Pool, Pooled,
+};
 pub use dns::{
     Answer, DnsServerError, Extent, Refresher, Resolve, ResolveError, Resolver, ResolverError, ResolverParts,
     parse_dns_server,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ::http::uri::{PathAndQuery, Scheme, Uri};
 use ::http::{Method, Request};
-use outport_policy::{Attempt, Host, LabelKind, Reason, Transport};
+use outport_policy::{Attempt, Host, LabelKind, Reason, RequestMethod, Transport};
 
 use crate::ctx::GateCtx;
 use crate::dial::Destination;
@@ -62,6 +62,11 @@ impl ShutGate {
     /// The dependency wanted to open a store, a database or a model.
     pub fn refuse_label(&self, instance: &GateCtx, kind: LabelKind, label: &str) {
         self.refuse(instance, Ok(&Attempt::Open { kind, label }));
+    }
+
+    /// The dependency wanted an interface of the host to connect to there.
+    pub fn refuse_connection(&self, instance: &GateCtx, destination: &Destination) {
+        self.refuse(instance, Ok(&destination.attempt_by(RequestMethod::Other)));
     }
 
     /// Tells of an attempt, or of a text that is none.

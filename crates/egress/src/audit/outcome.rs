@@ -134,7 +134,7 @@ impl AuditOutcome {
             "new-socket-limit",
         ];
         let error = self.error.as_deref().unwrap_or_default();
-        self.outcome == Stage::Failed && self.attempt != "http.dial" && !told_otherwise.contains(&error)
+        self.outcome == Stage::Failed && !is_dial(self.attempt) && !told_otherwise.contains(&error)
     }
 }
 
@@ -160,6 +160,11 @@ impl fmt::Display for AuditOutcome {
         };
         write!(f, " [{error}] it is allowed, but {}", sentence(error))
     }
+}
+
+/// Whether it is a connection of the host's to one address: what fails because of that is told by itself.
+pub(crate) fn is_dial(attempt: &str) -> bool {
+    attempt.ends_with(".dial")
 }
 
 /// The meaning of an error.

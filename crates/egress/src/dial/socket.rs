@@ -96,6 +96,13 @@ impl Socket {
     }
 }
 
+impl Stream {
+    /// The system's socket.
+    pub(super) fn handle(&self) -> &Arc<OwnedFd> {
+        self.socket.handle()
+    }
+}
+
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.get_ref().as_fd()

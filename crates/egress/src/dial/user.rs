@@ -96,6 +96,11 @@ impl<S> Paced<S> {
         self.followed.clone()
     }
 
+    /// What is read.
+    pub(super) fn get(&self) -> &S {
+        &self.stream
+    }
+
     fn note_written(&self, written: &Poll<io::Result<usize>>) {
         match (&self.followed, written) {
             (Some(followed), Poll::Ready(Ok(length))) => followed.count_sent(*length),

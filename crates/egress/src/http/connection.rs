@@ -7,8 +7,7 @@ use http::{HeaderMap, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use outport_policy::{Host, Scheme};
-use rustls::pki_types::ServerName;
+use outport_policy::Scheme;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -16,6 +15,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use super::errors;
 use super::failure::{Delivery, Failure};
 use super::heard::{Heard, Requests};
+use super::tls::server_name;
 use crate::dial::{Destination, DialTarget, Paced, Stream, User};
 use crate::followed::Followed;
 use crate::host_account::HostAccount;
@@ -51,7 +51,10 @@ impl Connection {
             return Self::over(stream, followed, Version::HTTP_11, target).await;
         }
         let stream = tls
-            .connect(server_name(&destination.host)?, stream)
+            .connect(
+                server_name(&destination.host).map_err(|_| Error::HttpRequestUriInvalid)?,
+                stream,
+            )
             .await
             .map_err(|error| errors::of_tls(&error))?;
         let version = match stream.get_ref().1.alpn_protocol() {
@@ -289,15 +292,6 @@ fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, u
             None => tracing::debug!("a connection of outgoing HTTP was busy although nobody used it"),
         }
     });
-}
-
-fn server_name(host: &Host) -> Result<ServerName<'static>, Error> {
-    match host {
-        Host::Name(name) => {
-            ServerName::try_from(name.as_str().to_owned()).map_err(|_| Error::HttpRequestUriInvalid)
-        }
-        Host::Address(address) => Ok(ServerName::from(address.ip())),
-    }
 }
 
 /// Bytes of the head of an answer of HTTP/1.1, and of what is read ahead of its body.

@@ -9,6 +9,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use super::exchange;
 use super::outgoing::Outgoing;
 use super::own_body::{Ending, Writer};
+use super::tls::Tls;
 use crate::enforcer::Enforcer;
 use crate::host_account::charged;
 
@@ -26,6 +27,10 @@ impl GateHooks {
             outgoing,
             writer: Writer::new(),
         }
+    }
+
+    pub(crate) fn tls(&self) -> &Arc<Tls> {
+        self.outgoing.tls()
     }
 
     pub(crate) fn ending(&self) -> &Ending {

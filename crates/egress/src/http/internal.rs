@@ -32,7 +32,7 @@ pub trait Internal: Send + Sync + 'static {
 
 impl InternalDestination {
     /// The destination that `name` stands for, if it is one inside the app.
-    pub(super) fn of(name: &Name) -> Option<Self> {
+    pub(crate) fn of(name: &Name) -> Option<Self> {
         if name.is_the_app_itself() {
             return Some(Self::App);
         }

@@ -13,7 +13,7 @@ use crate::process::{IdleConnections, ProcessUsage};
 
 /// The outgoing HTTP of one component.
 pub(crate) struct Outgoing {
-    tls: Tls,
+    tls: Arc<Tls>,
     pool: Arc<Pool>,
     internal: OnceLock<Arc<dyn Internal>>,
 }
@@ -32,7 +32,11 @@ impl Outgoing {
         let pool = Arc::new(Pool::new(usage));
         let idle: Arc<dyn IdleConnections> = pool.clone();
         usage.note_idle(Arc::downgrade(&idle));
-        Self { tls, pool, internal }
+        Self {
+            tls: Arc::new(tls),
+            pool,
+            internal,
+        }
     }
 
     /// Sets the app that answers requests inside the app. Can be set once.
@@ -53,7 +57,7 @@ impl Outgoing {
         }
     }
 
-    pub(super) fn tls(&self) -> &Tls {
+    pub(super) fn tls(&self) -> &Arc<Tls> {
         &self.tls
     }
 

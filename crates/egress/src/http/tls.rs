@@ -1,4 +1,4 @@
-//! TLS of outgoing requests: whom to trust, and who to be.
+//! TLS of outgoing requests and of other host interfaces: whom to trust, and who to be.
 //!
 //! By default a server is trusted if the roots of this machine vouch for it, and the guest shows no certificate. A
 //! [`TlsProfile`] changes both for some hosts of a component (Spin's `[[client_tls]]`). Names are always verified;
@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use outport_policy::Host;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
@@ -25,10 +25,21 @@ impl Tls {
         Self { profiles }
     }
 
-    /// The connector for `host`.
+    /// The connector for requests to `host`.
     pub(super) fn connector(&self, host: &Host) -> TlsConnector {
+        TlsConnector::from(Arc::clone(self.config(host)))
+    }
+
+    /// The same for what is not HTTP, and offers no protocol.
+    pub(crate) fn without_alpn(&self, host: &Host) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(self.config(host));
+        config.alpn_protocols.clear();
+        Arc::new(config)
+    }
+
+    fn config(&self, host: &Host) -> &Arc<ClientConfig> {
         let profile = self.profiles.iter().find(|profile| profile.hosts.contains(host));
-        TlsConnector::from(profile.map_or_else(|| PLATFORM.clone(), |profile| profile.config.clone()))
+        profile.map_or_else(|| &*PLATFORM, |profile| &profile.config)
     }
 }
 
@@ -151,6 +162,18 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsProfileEr
     match found {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         _ => Err(TlsProfileError::NoCertificate),
+    }
+}
+
+/// The name that the certificate of `host` has to be for, and that is sent.
+///
+/// # Errors
+///
+/// It is a name that no certificate can be for.
+pub(crate) fn server_name(host: &Host) -> Result<ServerName<'static>, InvalidDnsNameError> {
+    match host {
+        Host::Name(name) => ServerName::try_from(name.as_str().to_owned()),
+        Host::Address(address) => Ok(ServerName::from(address.ip())),
     }
 }
 

@@ -1,6 +1,6 @@
 use http::Uri;
 use http_body_util::{BodyExt, Empty};
-use outport_policy::{AnswerSource, Endpoint};
+use outport_policy::{AnswerSource, Endpoint, Host};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;

@@ -1,0 +1,183 @@
+//! How an interface of the host connects on a guest's behalf (policy clauses HI-1 to HI-4).
+//!
+//! ```text
+//! address string ── the interface parses it, or refuses it ▶ Destination
+//!   │ Dialer::authorize: judge Request by name ─── refused ▶ HostRefused; nothing was resolved
+//!   ▼
+//! AuthorizedDestination ─┬─ Pool::take: a connection that waits, judged again
+//!                        └─ connect: a new one, as for outgoing HTTP
+//! ```
+//!
+//! What is spoken over the connection is the interface's. It is given a stream and no way to open another one.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outport_policy::{Host, RequestMethod, Scheme};
+use rustls::ClientConfig;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::destination::Destination;
+use super::error::{DialError, LookupFailure};
+use super::host_connection::HostConnection;
+use super::pool::{Pool, Pooled};
+use super::use_slot::UseSlot;
+use super::{Connected, dial};
+use crate::enforcer::Enforcer;
+use crate::followed::{self, Followed};
+use crate::http::{InternalDestination, Tls, server_name};
+
+/// Connects for one instance, or for what the host does by itself since its operator configured it. Cheap to clone, and
+/// usable on any task of a tokio runtime; it may outlive the instance, which then still is the one that is counted and
+/// recorded. From [`GateCtx::dialer`](crate::GateCtx::dialer) or
+/// [`Egress::operator_dialer`](crate::Egress::operator_dialer).
+#[derive(Clone)]
+pub struct Dialer {
+    enforcer: Arc<Enforcer>,
+    tls: Arc<Tls>,
+}
+
+/// A destination that may be gone to as it was named, once. Its addresses are judged when it is connected to.
+#[must_use = "what was permitted is done with this, or not at all"]
+pub struct AuthorizedDestination<'a> {
+    pub(super) enforcer: &'a Arc<Enforcer>,
+    pub(super) destination: &'a Destination,
+    followed: Option<Arc<Followed>>,
+}
+
+impl Dialer {
+    pub(crate) fn new(enforcer: Arc<Enforcer>, tls: Arc<Tls>) -> Self {
+        Self { enforcer, tls }
+    }
+
+    /// A new connection to `destination`, if the policy permits it: [`authorize`](Dialer::authorize) and
+    /// [`connect`](AuthorizedDestination::connect).
+    ///
+    /// # Errors
+    ///
+    /// Those of the two.
+    pub async fn connect(&self, destination: &Destination) -> Result<HostConnection, DialError> {
+        self.authorize(destination)?.connect().await
+    }
+
+    /// Judges going to `destination` as it is named. Nothing is resolved or connected to yet.
+    ///
+    /// # Errors
+    ///
+    /// [`DialError::HostRefused`], and the audit log says why. What is inside the app, such as `http://self`, is
+    /// [`LookupFailure::Unresolvable`]: no connection leads there.
+    pub fn authorize<'a>(
+        &'a self,
+        destination: &'a Destination,
+    ) -> Result<AuthorizedDestination<'a>, DialError> {
+        if is_inside(destination) {
+            return Err(LookupFailure::Unresolvable.into());
+        }
+        let attempt = destination.attempt_by(RequestMethod::Other);
+        let decision = self
+            .enforcer
+            .authorize(&attempt, self.enforcer.usage())
+            .map_err(DialError::of_denied_host)?;
+        Ok(AuthorizedDestination {
+            followed: Followed::begin(&self.enforcer, decision, &attempt),
+            enforcer: &self.enforcer,
+            destination,
+        })
+    }
+
+    /// A pool for connections of what this dialer is part of. Like [`Pool::new`], where there is no egress at hand.
+    pub fn pool<C: Pooled>(&self) -> Pool<C> {
+        Pool::of(&self.enforcer.process().usage)
+    }
+
+    /// The id of the component that it connects for.
+    pub fn component(&self) -> &str {
+        self.enforcer.component().name()
+    }
+
+    /// Speaks TLS over `connection`, with `host` by [`tls_config`](Dialer::tls_config).
+    ///
+    /// # Errors
+    ///
+    /// TLS cannot be agreed on, or the certificate is not one for `host` that is trusted.
+    pub async fn secure(
+        &self,
+        connection: HostConnection,
+        host: &Host,
+    ) -> io::Result<TlsStream<HostConnection>> {
+        let name = server_name(host).map_err(io::Error::other)?;
+        let connector = TlsConnector::from(self.tls_config(host));
+        connector.connect(name, connection).await
+    }
+
+    /// How to speak TLS to `host`: the roots of this machine, or the profile of the component for that host. Names are always
+    /// verified. No application protocol is offered.
+    pub fn tls_config(&self, host: &Host) -> Arc<ClientConfig> {
+        self.tls.without_alpn(host)
+    }
+}
+
+impl AuthorizedDestination<'_> {
+    /// A new connection, to exactly one of the addresses that were judged.
+    ///
+    /// A place is waited for at most 5 seconds, as is the resolver, and all together for at most [`CONNECT_TIME`].
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, which the audit log has too.
+    pub async fn connect(self) -> Result<HostConnection, DialError> {
+        let Self {
+            enforcer,
+            destination,
+            ref followed,
+        } = self;
+        let slot = UseSlot::count(enforcer);
+        let dialing = timeout(CONNECT_TIME, dial(enforcer, destination, &slot, None));
+        let dialed = dialing
+            .await
+            .unwrap_or_else(|_| Err(DialError::Connect(io::ErrorKind::TimedOut.into())));
+        match dialed {
+            Ok(connected) => {
+                self.came_about();
+                Ok(connection(enforcer, connected, slot))
+            }
+            Err(error) => {
+                let attempt = destination.attempt_by(RequestMethod::Other);
+                followed::failed(enforcer, followed.as_ref(), &attempt, error.code());
+                Err(error)
+            }
+        }
+    }
+
+    /// Notes that there is a connection to there.
+    pub(super) fn came_about(&self) {
+        if let Some(followed) = &self.followed {
+            followed.done();
+        }
+    }
+}
+
+fn connection(enforcer: &Arc<Enforcer>, connected: Connected, slot: UseSlot) -> HostConnection {
+    if let Some(followed) = &connected.followed {
+        followed.succeeded(None);
+    }
+    HostConnection::new(enforcer, connected.stream, connected.target, slot)
+}
+
+/// Whether it is the app itself or a component of it, which outgoing HTTP answers without a connection.
+fn is_inside(destination: &Destination) -> bool {
+    let speaks_http = matches!(*destination.scheme(), Scheme::HTTP | Scheme::HTTPS);
+    match destination.host() {
+        Host::Name(name) => speaks_http && InternalDestination::of(name).is_some(),
+        Host::Address(_) => false,
+    }
+}
+
+/// How long a connection may take to be made: waiting for a place, resolving and connecting.
+pub const CONNECT_TIME: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests;
