@@ -1,5 +1,6 @@
 //! A real Redis server.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -8,12 +9,14 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::process::{Process, free_port};
+use crate::tls::Identity;
 use crate::until::{PATIENCE, until};
 
 /// A Redis server on a free port of 127.0.0.1 and ::1 that keeps nothing. Stopped when dropped.
 #[derive(Debug)]
 pub struct Redis {
     port: u16,
+    tls_port: Option<u16>,
     _process: Process,
     _folder: TempDir,
 }
@@ -25,9 +28,38 @@ impl Redis {
     ///
     /// If `redis-server` is not installed, or does not answer within ten seconds.
     pub fn start() -> Self {
+        Self::start_as(None)
+    }
+
+    /// The same, which also speaks TLS on another port, with this certificate.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Redis::start) does.
+    pub fn start_with_tls(identity: &Identity) -> Self {
+        Self::start_as(Some(identity))
+    }
+
+    fn start_as(identity: Option<&Identity>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
+        let tls_port = identity.map(|_| free_port());
         let mut command = Command::new("redis-server");
+        if let (Some(identity), Some(tls_port)) = (identity, tls_port) {
+            let kept = |name: &str, content: &str| {
+                let path = folder.path().join(name);
+                fs::write(&path, content).expect("a file in a folder of our own");
+                path
+            };
+            command
+                .args(["--tls-port", &tls_port.to_string(), "--tls-auth-clients", "no"])
+                .arg("--tls-cert-file")
+                .arg(kept("server.pem", &identity.certificate))
+                .arg("--tls-key-file")
+                .arg(kept("server.key", &identity.key))
+                .arg("--tls-ca-cert-file")
+                .arg(folder.path().join("server.pem"));
+        }
         command
             .args(["--bind", "127.0.0.1", "-::1", "--port", &port.to_string()])
             .args(["--save", "", "--appendonly", "no", "--dir"])
@@ -39,6 +71,7 @@ impl Redis {
         });
         let redis = Self {
             port,
+            tls_port,
             _process: process,
             _folder: folder,
         };
@@ -49,6 +82,11 @@ impl Redis {
     /// The port it listens on.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port on which it speaks TLS, if it does.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.tls_port
     }
 
     /// Sends one inline command and gives what the server said within a second, as text.

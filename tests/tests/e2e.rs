@@ -33,6 +33,7 @@ mod quotas;
 mod reasons;
 mod rebinding;
 mod redis;
+mod redis_interface;
 mod reload;
 mod run;
 mod runtime_limits;

@@ -68,6 +68,9 @@ impl InitialState {
             };
             platform = platform.key_value_store(&store.label, definition);
         }
+        if let Some(most) = &self.connections.redis {
+            platform = platform.redis_max_connections(most.value);
+        }
         Ok(platform.build())
     }
 

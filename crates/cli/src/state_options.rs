@@ -18,7 +18,8 @@ use clap::Args;
 use clap::builder::OsStringValueParser;
 use outport_check::Diagnostic;
 use outport_manifest::{
-    DEFAULT_LABEL, Database, KeyValueBackend, RuntimeConfig, SqliteBackend, StateDir, Stores, parse_label,
+    ClientConnections, DEFAULT_LABEL, Database, KeyValueBackend, RuntimeConfig, SqliteBackend, StateDir,
+    Stores, parse_label,
 };
 use outport_policy::{Label, LabelKind, Location, text};
 
@@ -52,6 +53,8 @@ pub(crate) struct InitialState {
     /// In the order in which they were given.
     #[expect(dead_code, reason = "the platform runs them")]
     pub(crate) statements: Vec<Statements>,
+    /// How many connections each component may have to servers.
+    pub(crate) connections: ClientConnections,
 }
 
 /// A pair of a key-value store.
@@ -113,6 +116,9 @@ impl StateOptions {
             stores: stores.tentative().clone(),
             pairs: self.key_value.clone(),
             statements,
+            connections: config.map_or_else(ClientConnections::default, |config| {
+                config.client_connections.clone()
+            }),
         }
     }
 

@@ -69,6 +69,12 @@ impl ShutGate {
         self.refuse(instance, Ok(&destination.attempt_by(RequestMethod::Other)));
     }
 
+    /// The same with an address string of which `part` is not understood; see
+    /// [`Dialer::refuse_address`](crate::Dialer::refuse_address).
+    pub fn refuse_address(&self, instance: &GateCtx, attempt: &'static str, part: &'static str) {
+        self.refuse(instance, Err((attempt, part, Reason::AddressInvalid)));
+    }
+
     /// Tells of an attempt, or of a text that is none.
     fn refuse(&self, instance: &GateCtx, attempt: Result<&Attempt<'_>, (&'static str, &str, Reason)>) {
         let enforcer = Enforcer::numbered(self.0.clone(), instance.instance());

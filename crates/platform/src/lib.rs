@@ -1,4 +1,5 @@
-//! What the host has for guests beside the network: stores that outlive an instance.
+//! What the host has for guests beside the network: stores that outlive an instance, and connections to servers that it
+//! speaks to on their behalf.
 //!
 //! ```text
 //! guest ─ open("default") ─▶ adapter of a version ─▶ gate: is the label granted? ─▶ Platform: what it stands for
@@ -10,15 +11,21 @@
 //! as an attempt like any other, counted, and told with its reason (HI-5, HI-8). What a label stands for is the operator's
 //! and the same for all components: two that list it share it.
 //!
+//! An address that a guest gives is parsed by the interface, judged by the gate, and connected to by it ([`Dialer`], HI-1):
+//! nothing in this crate resolves a name or opens a socket.
+//!
 //! Three steps for an embedder: keep a [`PlatformCtx`] in the store's data beside the gate, give both out by
 //! [`PlatformView`], and call [`add_to_linker`].
 //!
+//! [`Dialer`]: outport_egress::Dialer
 //! [`AllowList::with_labels`]: outport_policy::AllowList::with_labels
 
 mod ctx;
 #[cfg(feature = "key-value")]
 pub mod key_value;
 mod platform;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "key-value")]
 mod trouble;
 #[cfg(feature = "key-value")]
@@ -37,6 +44,8 @@ pub fn add_to_linker<T: PlatformView + 'static>(
 ) -> wasmtime::Result<()> {
     #[cfg(feature = "key-value")]
     key_value::add_to_linker(linker)?;
+    #[cfg(feature = "redis")]
+    redis::add_to_linker(linker)?;
     let _ = linker;
     Ok(())
 }

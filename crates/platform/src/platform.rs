@@ -8,6 +8,8 @@ use outport_policy::LabelKind;
 
 #[cfg(feature = "key-value")]
 use crate::key_value::{KeyValueDefinition, KeyValueStore};
+#[cfg(feature = "redis")]
+use crate::redis::Redis;
 
 /// The stores of a process by their labels. Cheap to clone; clones share everything.
 #[derive(Clone, Default)]
@@ -17,6 +19,8 @@ pub struct Platform(Arc<PlatformInner>);
 struct PlatformInner {
     #[cfg(feature = "key-value")]
     key_value_stores: BTreeMap<String, KeyValueStore>,
+    #[cfg(feature = "redis")]
+    redis: Redis,
 }
 
 /// Collects what labels stand for.
@@ -24,6 +28,8 @@ struct PlatformInner {
 pub struct PlatformBuilder {
     #[cfg(feature = "key-value")]
     key_value_stores: BTreeMap<String, KeyValueDefinition>,
+    #[cfg(feature = "redis")]
+    redis_max_connections: Option<u32>,
 }
 
 impl Platform {
@@ -46,6 +52,12 @@ impl Platform {
     pub fn key_value_store(&self, label: &str) -> Option<&KeyValueStore> {
         self.0.key_value_stores.get(label)
     }
+
+    /// The connections to Redis servers.
+    #[cfg(feature = "redis")]
+    pub(crate) fn redis(&self) -> &Redis {
+        &self.0.redis
+    }
 }
 
 /// The labels; what they stand for may hold a secret.
@@ -67,11 +79,22 @@ impl PlatformBuilder {
         self
     }
 
+    /// How many connections to Redis servers the instances of one component may have open together. One more is refused with
+    /// `too-many-connections`. Default: as many as they may have sockets.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn redis_max_connections(mut self, number: u32) -> Self {
+        self.redis_max_connections = Some(number);
+        self
+    }
+
     /// The platform. Nothing is opened yet: a file is when it is first used.
     pub fn build(self) -> Platform {
         Platform(Arc::new(PlatformInner {
             #[cfg(feature = "key-value")]
             key_value_stores: KeyValueStore::all(self.key_value_stores),
+            #[cfg(feature = "redis")]
+            redis: Redis::new(self.redis_max_connections),
         }))
     }
 }

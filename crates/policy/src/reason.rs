@@ -106,6 +106,10 @@ reasons! {
     HttpHost = "http.host", Hard,
         "the URL of the request is not http(s)://HOST[:PORT]/PATH with a name or an address as its host";
 
+    /// Clause HI-1: what is not understood of an address string leads nowhere.
+    AddressInvalid = "address.invalid", Hard,
+        "a part of the address string is not understood, or could lead to where nobody was asked about";
+
     /// Too many sockets.
     QuotaSockets = "quota.sockets", Quotas, "too many sockets are open";
     /// Too many look-ups (DNS-12).
@@ -197,6 +201,7 @@ mod tests {
             "dns.name-not-allowed",
             "dns.rebinding",
             "http.connect-method",
+            "address.invalid",
             "quota.sockets",
             "quota.lookups",
             "quota.connections",

@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outport_policy::{Host, RequestMethod, Scheme};
+use outport_policy::{Host, Reason, RequestMethod, Scheme};
 use rustls::ClientConfig;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -86,6 +86,13 @@ impl Dialer {
             enforcer: &self.enforcer,
             destination,
         })
+    }
+
+    /// Notes that the guest gave an address string that is refused before there is a destination (`address.invalid`, HI-1):
+    /// `attempt` is what it wanted, as the audit log calls it, and `part` what is wrong with the string. The string itself
+    /// stays out of the log, since it may have a password.
+    pub fn refuse_address(&self, attempt: &'static str, part: &'static str) {
+        self.enforcer.refuse(attempt, part, Reason::AddressInvalid);
     }
 
     /// A pool for connections of what this dialer is part of. Like [`Pool::new`], where there is no egress at hand.

@@ -18,6 +18,7 @@ use super::use_slot::UseSlot;
 use super::user::{Paced, User};
 use crate::denied::{Denied, DeniedKind};
 use crate::enforcer::Enforcer;
+use crate::host_account::HostAccount;
 use crate::process::Component;
 
 /// A connection to an address that was judged. It counts as a socket of its instance while the instance uses it, and of
@@ -98,6 +99,12 @@ impl ConnectionHandle {
         });
     }
 
+    /// Charges what it costs from now on, until its use ends, to `account`: that of the instance for which the host uses a
+    /// connection of its own.
+    pub fn charge_to(&self, account: Option<&Arc<dyn HostAccount>>) {
+        self.0.user.set(account);
+    }
+
     /// Closes it in both directions, whoever has it.
     pub fn close(&self) {
         if let Some(socket) = self.0.socket.upgrade() {
@@ -137,7 +144,7 @@ impl ConnectionHandle {
 
 impl ConnectionInner {
     fn end_use(&self) {
-        self.user.set(None);
+        self.user.unset();
         let slot = self.slot().take();
         drop(slot);
     }

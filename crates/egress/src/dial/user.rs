@@ -9,7 +9,7 @@
 
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -22,17 +22,41 @@ use crate::host_account::HostAccount;
 
 /// The user whose request a connection is at. Cheap to clone; clones are of one connection.
 #[derive(Clone, Default)]
-pub(crate) struct User(Arc<Mutex<Option<Weak<dyn HostAccount>>>>);
+pub(crate) struct User(Arc<Mutex<Who>>);
+
+/// Who uses a connection.
+#[derive(Clone, Default)]
+enum Who {
+    #[default]
+    Nobody,
+    /// Somebody who is charged for nothing.
+    Unaccounted,
+    /// The instance with this account, while it lives.
+    Instance(Weak<dyn HostAccount>),
+}
 
 impl User {
     /// From now on it is at a request of the instance with this account.
     pub(crate) fn set(&self, account: Option<&Arc<dyn HostAccount>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = account.map(Arc::downgrade);
+        *self.lock() = account.map_or(Who::Unaccounted, |account| Who::Instance(Arc::downgrade(account)));
     }
 
-    fn get(&self) -> Option<Arc<dyn HostAccount>> {
-        let user = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        user.as_ref().and_then(Weak::upgrade)
+    /// From now on nobody uses it.
+    pub(crate) fn unset(&self) {
+        *self.lock() = Who::Nobody;
+    }
+
+    /// Whether somebody uses it, and at which account.
+    fn get(&self) -> Option<Option<Arc<dyn HostAccount>>> {
+        match &*self.lock() {
+            Who::Nobody => None,
+            Who::Unaccounted => Some(None),
+            Who::Instance(account) => account.upgrade().map(Some),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Who> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Drives a connection at the cost of who uses it, until it ends or costs too much while nobody does.
@@ -50,6 +74,9 @@ impl User {
                 };
             };
             unused = Duration::ZERO;
+            let Some(account) = account else {
+                return connection.as_mut().poll(cx).map(Some);
+            };
             let mut polled = Poll::Pending;
             account.charge(&mut || polled = connection.as_mut().poll(cx).map(Some));
             polled
@@ -214,6 +241,16 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_nobody_uses_and_that_costs_time_ends() {
         assert_eq!(User::default().pay(flooded()).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_somebody_without_an_account_uses_goes_on() {
+        let user = User::default();
+        user.set(None);
+        let driven = tokio::time::timeout(Duration::from_millis(400), user.clone().pay(flooded()));
+        assert!(driven.await.is_err(), "it does not end by itself");
+        user.unset();
+        assert_eq!(user.pay(flooded()).await, None, "nobody uses it any more");
     }
 
     // proves: ISO-2

@@ -10,13 +10,14 @@
 //! | sending a request | `HTTP-request-denied` |
 //! | preopened directories, environment variables, arguments, working directory | none |
 //! | opening a key-value store | `access-denied` |
+//! | connecting to a Redis server | `invalid-address` |
 //! | a variable | `undefined`; of `wasi:config/store`: no value |
 //!
 //! Everything else traps: it needs a socket or the like, which such a dependency cannot make. The refusals of the
 //! network are judged, told and counted like any other ([`ShutGate`]), in the name of the component and its dependency.
 
 use outport_egress::{Gate, GateView, ShutGate};
-use outport_platform::key_value;
+use outport_platform::{key_value, redis};
 use outport_policy::{LabelKind, Transport};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
@@ -233,6 +234,20 @@ fn define_other_answer(
                 Ok((Err::<Resource<Placeholder>, _>(
                     key_value::WasiError::AccessDenied,
                 ),))
+            })?;
+        }
+        ("fermyon:spin/redis", "[static]connection.open") => {
+            instance.func_wrap(function, move |mut store, (address,): (String,)| {
+                redis::refuse(&shut, store.data_mut().gate().ctx, &address);
+                let denied = redis::SpinV2Error::InvalidAddress;
+                Ok((Err::<Resource<Placeholder>, _>(denied),))
+            })?;
+        }
+        ("spin:redis/redis", "[static]connection.open") => {
+            instance.func_wrap_concurrent(function, move |store, (address,): (String,)| {
+                store.with(|mut store| redis::refuse(&shut, store.get().gate().ctx, &address));
+                let denied = redis::SpinV3Error::InvalidAddress;
+                Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
             })?;
         }
         ("wasi:config/store", "get") => {

@@ -120,12 +120,17 @@ const PROVIDED: &[VersionTrack] = &[
     VersionTrack {
         package: "fermyon:spin",
         versions: "2.0.0",
-        interfaces: &["key-value", "variables"],
+        interfaces: &["key-value", "redis", "variables"],
     },
     VersionTrack {
         package: "spin:key-value",
         versions: "3.0.0",
         interfaces: &["key-value"],
+    },
+    VersionTrack {
+        package: "spin:redis",
+        versions: "3.0.0",
+        interfaces: &["redis"],
     },
     VersionTrack {
         package: "wasi:keyvalue",
@@ -189,6 +194,9 @@ mod tests {
             ("wasi:sockets/types@0.2.0", false),
             ("wasi:sockets/types@0.3.0", true),
             ("fermyon:spin/key-value@2.0.0", true),
+            ("fermyon:spin/redis@2.0.0", true),
+            ("spin:redis/redis@3.0.0", true),
+            ("spin:redis/inbound-redis@3.0.0", false),
             ("fermyon:spin/sqlite@2.0.0", false),
             ("fermyon:spin/variables@2.0.0", true),
             ("fermyon:spin/variables@2.0.1", false),

@@ -63,6 +63,8 @@ const RIGHTS: [(InheritedKey, &[&str]); 5] = [
             "wasi:sockets/types",
             "wasi:http/outgoing-handler",
             "wasi:http/client",
+            "fermyon:spin/redis",
+            "spin:redis/redis",
         ],
     ),
     (InheritedKey::Files, &["wasi:filesystem/preopens"]),

@@ -1,0 +1,124 @@
+//! Redis: `fermyon:spin/redis@2.0.0` and `spin:redis@3.0.0`.
+//!
+//! ```text
+//! open(ADDRESS) ── address: parsed, or refused ──▶ gate: `redis.connect` judged by name ── refused ▶ invalid-address
+//!                                                   │
+//!                    pool: a connection that waits ─┴─ a new one: `redis.dial`, TLS, AUTH, SELECT
+//! get, set, execute, … ── one command, one answer, both bounded ──▶ in the terms of the version
+//! drop ── back into the pool, if the connection is as a new one would be
+//! ```
+//!
+//! The two versions say the same, so each is a thin [adapter](self#modules) over [`Client`](connection::Client).
+//!
+//! | | bound |
+//! | --- | --- |
+//! | an answer | 128 MiB, 1,048,576 values |
+//! | the time for it | 60 s, of a command that blocks too |
+//! | connecting, TLS and authentication | 15 s and 10 s |
+//! | connections of a component that are open by a guest | as many as sockets; [`max_connections`] |
+//!
+//! [`max_connections`]: crate::PlatformBuilder::redis_max_connections
+
+mod address;
+mod commands;
+mod connection;
+mod reply_bound;
+mod spin_v2;
+mod spin_v3;
+mod state;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use address::{BadAddress, RedisAddress};
+pub use bindings::fermyon::spin::redis::Error as SpinV2Error;
+pub use bindings::spin::redis::redis::Error as SpinV3Error;
+#[doc(hidden)]
+pub use connection::Client;
+use connection::{NotOpened, Server};
+use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::Linker;
+
+use crate::ctx::PlatformView;
+
+/// The connections of a process to Redis servers.
+#[derive(Default)]
+pub(crate) struct Redis {
+    max_connections: Option<u32>,
+    pool: OnceLock<Pool<Server>>,
+    /// Of each component, where there is a bound.
+    places: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+impl Redis {
+    /// With so many connections for each component.
+    pub(crate) fn new(max_connections: Option<u32>) -> Self {
+        Self {
+            max_connections,
+            ..Self::default()
+        }
+    }
+
+    /// A connection to where `address` leads, if it may be gone to.
+    async fn open(&self, dialer: &Dialer, address: &str) -> Result<Client, NotOpened> {
+        let address = RedisAddress::parse(address).map_err(|BadAddress(part)| {
+            dialer.refuse_address(ATTEMPT, part);
+            NotOpened::Denied
+        })?;
+        let place = self.place(dialer.component())?;
+        let pool = self.pool.get_or_init(|| dialer.pool());
+        Client::open(dialer, pool, &address, place).await
+    }
+
+    fn place(&self, component: &str) -> Result<Option<OwnedSemaphorePermit>, NotOpened> {
+        let Some(most) = self.max_connections else {
+            return Ok(None);
+        };
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = match places.get(component) {
+            Some(all) => Arc::clone(all),
+            None => {
+                let all = Arc::new(Semaphore::new(most as usize));
+                places.insert(component.to_owned(), Arc::clone(&all));
+                all
+            }
+        };
+        drop(places);
+        all.try_acquire_owned().map(Some).map_err(|_| NotOpened::TooMany)
+    }
+}
+
+/// Tells that a dependency which inherits nothing wanted to go to `address`.
+pub fn refuse(shut: &ShutGate, instance: &GateCtx, address: &str) {
+    match RedisAddress::parse(address) {
+        Ok(address) => shut.refuse_connection(instance, &address.destination),
+        Err(BadAddress(part)) => shut.refuse_address(instance, ATTEMPT, part),
+    }
+}
+
+/// Adds the interfaces.
+pub(crate) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    spin_v2::add_to_linker(linker)?;
+    spin_v3::add_to_linker(linker)
+}
+
+/// What opening a connection is called in the audit log.
+const ATTEMPT: &str = "redis.connect";
+
+mod bindings {
+    #![allow(missing_docs, reason = "the macro's output has no documentation of its own")]
+
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "outport:platform/redis",
+        imports: { default: async | trappable },
+        with: {
+            "fermyon:spin/redis.connection": super::Client,
+            "spin:redis/redis.connection": super::Client,
+        },
+    });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! `fermyon:spin/redis@2.0.0`.
+
+use wasmtime::component::{Linker, Resource};
+
+use super::bindings::fermyon::spin::redis::{self, Error, Host, HostConnection, RedisParameter, RedisResult};
+use super::commands::{Answer as Value, Argument};
+use super::connection::{Client, Failure, NotOpened};
+use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    redis::add_to_linker::<T, Hosted>(linker, T::platform)
+}
+
+impl Host for PlatformCtxView<'_> {}
+
+impl HostConnection for PlatformCtxView<'_> {
+    async fn open(&mut self, address: String) -> Answer<Resource<Client>> {
+        let dialer = self.gate.dialer();
+        match self.ctx.platform().redis().open(&dialer, &address).await {
+            Ok(client) => Ok(Ok(self.table.push(client)?)),
+            Err(why) => Ok(Err(why.into())),
+        }
+    }
+
+    async fn publish(&mut self, own: Resource<Client>, channel: String, payload: Vec<u8>) -> Answer<()> {
+        Ok(self
+            .redis(&own)?
+            .publish(&channel, &payload)
+            .await
+            .map_err(Error::from))
+    }
+
+    async fn get(&mut self, own: Resource<Client>, key: String) -> Answer<Option<Vec<u8>>> {
+        Ok(self.redis(&own)?.get(&key).await.map_err(Error::from))
+    }
+
+    async fn set(&mut self, own: Resource<Client>, key: String, value: Vec<u8>) -> Answer<()> {
+        Ok(self.redis(&own)?.set(&key, &value).await.map_err(Error::from))
+    }
+
+    async fn incr(&mut self, own: Resource<Client>, key: String) -> Answer<i64> {
+        Ok(self.redis(&own)?.incr(&key).await.map_err(Error::from))
+    }
+
+    async fn del(&mut self, own: Resource<Client>, keys: Vec<String>) -> Answer<u32> {
+        Ok(self.redis(&own)?.del(&keys).await.map_err(Error::from))
+    }
+
+    async fn sadd(&mut self, own: Resource<Client>, key: String, values: Vec<String>) -> Answer<u32> {
+        Ok(self.redis(&own)?.sadd(&key, &values).await.map_err(Error::from))
+    }
+
+    async fn smembers(&mut self, own: Resource<Client>, key: String) -> Answer<Vec<String>> {
+        Ok(self.redis(&own)?.smembers(&key).await.map_err(Error::from))
+    }
+
+    async fn srem(&mut self, own: Resource<Client>, key: String, values: Vec<String>) -> Answer<u32> {
+        Ok(self.redis(&own)?.srem(&key, &values).await.map_err(Error::from))
+    }
+
+    async fn execute(
+        &mut self,
+        own: Resource<Client>,
+        command: String,
+        arguments: Vec<RedisParameter>,
+    ) -> Answer<Vec<RedisResult>> {
+        let arguments = arguments.into_iter().map(Argument::from).collect();
+        let answers = self.redis(&own)?.execute(&command, arguments).await;
+        Ok(answers
+            .map(|answers| answers.into_iter().map(RedisResult::from).collect())
+            .map_err(Error::from))
+    }
+
+    async fn drop(&mut self, own: Resource<Client>) -> wasmtime::Result<()> {
+        self.table.delete(own)?;
+        Ok(())
+    }
+}
+
+impl PlatformCtxView<'_> {
+    pub(super) fn redis(&self, own: &Resource<Client>) -> wasmtime::Result<Client> {
+        Ok(self.table.get(own)?.clone())
+    }
+}
+
+impl From<RedisParameter> for Argument {
+    fn from(parameter: RedisParameter) -> Self {
+        match parameter {
+            RedisParameter::Int64(number) => Self::Number(number),
+            RedisParameter::Binary(bytes) => Self::Bytes(bytes),
+        }
+    }
+}
+
+impl From<Value> for RedisResult {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Nil => Self::Nil,
+            Value::Status(text) => Self::Status(text),
+            Value::Number(number) => Self::Int64(number),
+            Value::Bytes(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
+impl From<NotOpened> for Error {
+    fn from(why: NotOpened) -> Self {
+        match why {
+            NotOpened::Denied => Self::InvalidAddress,
+            NotOpened::TooMany => Self::TooManyConnections,
+            NotOpened::Failed(why) => Self::Other(why),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Type => Self::TypeError,
+            Failure::Other(why) => Self::Other(why),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The Redis interface in both versions: apps of Spin's Python SDKs, unchanged, and a real server.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::path::{Path, PathBuf};
+
+use outport_e2e::outport::{Outport, Running};
+use outport_e2e::python;
+use outport_e2e::redis::Redis;
+use outport_e2e::tcp::{Manner, TcpPeer};
+use outport_e2e::tls::Authority;
+
+const APP: &str = r#"
+spin_manifest_version = 2
+application.name = "redis"
+
+[[trigger.http]]
+route = "/..."
+component = "app"
+
+[component.app]
+source = "APP"
+allowed_outbound_hosts = [ALLOWED]
+"#;
+
+/// An app of each version: `spin:redis@3.0.0`, and `fermyon:spin/redis@2.0.0`.
+fn apps() -> [PathBuf; 2] {
+    [
+        python::spin_app("spin_redis"),
+        python::spin_app_of_sdk_3("spin_redis_3"),
+    ]
+}
+
+fn up(app: &Path, allowed: &str) -> Outport {
+    let manifest = APP
+        .replace("APP", &app.display().to_string())
+        .replace("ALLOWED", allowed);
+    Outport::up(&manifest)
+}
+
+/// What the app says to each of the statements, by one connection to `address`.
+fn said(app: &Running, address: &str, statements: &str) -> Vec<String> {
+    let encoded = |text: &str| {
+        let byte = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        };
+        text.bytes().map(byte).collect::<String>()
+    };
+    let path = format!("/?address={}&do={}", encoded(address), encoded(statements));
+    let answer = app.get(&path);
+    assert_eq!(answer.status, 200, "{statements}\n{app}");
+    answer.body.lines().map(str::to_owned).collect()
+}
+
+// proves: HI-1, HI-2, HI-4
+#[test]
+fn apps_of_both_versions_do_with_a_server_what_they_are_asked_to_and_share_a_connection() {
+    for component in apps() {
+        let redis = Redis::start();
+        let address = format!("redis://localhost:{}", redis.port());
+        let app = up(&component, &format!("\"{address}\"")).start();
+        for (statements, expected) in [
+            (
+                "set colour green;get colour;get nothing",
+                vec!["None", "green", "None"],
+            ),
+            (
+                "incr n;incr n;incr colour;get n",
+                vec!["1", "2", "type-error", "2"],
+            ),
+            (
+                "sadd s a b a;sadd s b c;smembers s;srem s a x;smembers s;get s",
+                vec!["2", "1", "['a', 'b', 'c']", "1", "['b', 'c']", "type-error"],
+            ),
+            ("del n colour nothing;get n", vec!["2", "None"]),
+            ("publish channel message", vec!["None"]),
+            (
+                "execute rpush list #1 two;execute lrange list #0 #-1;execute ping;execute get nothing",
+                vec!["[2]", "['1', 'two']", "['PONG']", "[None]"],
+            ),
+            ("fill large 1000000;length large", vec!["None", "1000000"]),
+            (
+                "execute no such;get large2",
+                vec![
+                    "other: ERR unknown command 'no', with args beginning with: 'such' ",
+                    "None",
+                ],
+            ),
+        ] {
+            let found = said(&app, &address, statements);
+            let found: Vec<&str> = found.iter().map(|line| line.trim_end()).collect();
+            let expected: Vec<&str> = expected.iter().map(|line| line.trim_end()).collect();
+            assert_eq!(found, expected, "{}: {statements}\n{app}", component.display());
+        }
+        // Before the app, the test has asked for an answer of its own once or more.
+        let clients = redis.ask("CLIENT LIST TYPE normal").unwrap();
+        assert!(
+            clients.matches("id=").count() <= 3,
+            "one for a thread, and the test's: {clients}"
+        );
+        let ended = app.stop();
+        let dials = ended
+            .audit
+            .iter()
+            .filter(|line| line.field("attempt") == "redis.dial");
+        assert!(dials.count() >= 8, "each use was judged: {ended}");
+        assert!(ended.reasons().is_empty(), "{ended}");
+    }
+}
+
+// proves: HI-1, HI-2, HI-3, HI-8
+#[test]
+fn what_may_not_be_reached_is_an_invalid_address_and_the_log_says_why() {
+    let [v3, v2] = apps();
+    let peer = TcpPeer::start(Manner::Echo);
+    let at = peer.address();
+    for (allowed, denied, address, reason) in [
+        (
+            format!("\"tcp://{at}\""),
+            String::new(),
+            format!("redis://{at}"),
+            "allow.scheme",
+        ),
+        (
+            format!("\"http://{at}\""),
+            String::new(),
+            format!("redis://{at}"),
+            "allow.scheme",
+        ),
+        (
+            format!("\"redis://{at}\""),
+            String::new(),
+            format!("rediss://{at}"),
+            "allow.scheme",
+        ),
+        (
+            format!("\"redis://localhost:{}\"", at.port()),
+            String::new(),
+            format!("redis://{at}"),
+            "allow.no-match",
+        ),
+        (
+            "\"redis://127.0.0.1:1\"".to_owned(),
+            String::new(),
+            format!("redis://{at}"),
+            "allow.port",
+        ),
+        (
+            String::new(),
+            String::new(),
+            format!("redis://{at}"),
+            "allow.none",
+        ),
+        (
+            format!("\"*://{at}\""),
+            format!("redis://{at}"),
+            format!("redis://{at}"),
+            "deny.host",
+        ),
+        (
+            format!("\"*://{at}\""),
+            format!("tcp://{at}"),
+            format!("redis://{at}"),
+            "deny.host",
+        ),
+        (
+            "\"*://*:*\"".to_owned(),
+            format!("*://{at}"),
+            format!("redis://localhost:{}", at.port()),
+            "deny.host",
+        ),
+        (
+            "\"*://*:*\"".to_owned(),
+            String::new(),
+            "redis://127.0.0.1:80".to_owned(),
+            "runtime.loopback-port",
+        ),
+        (
+            "\"*://*:*\"".to_owned(),
+            String::new(),
+            format!("redis://{at},{at}"),
+            "address.invalid",
+        ),
+        (
+            "\"*://*:*\"".to_owned(),
+            String::new(),
+            format!("redis://x@{at}?db=1"),
+            "address.invalid",
+        ),
+        (
+            "\"*://*:*\"".to_owned(),
+            String::new(),
+            "redis+unix:///run/redis.sock".to_owned(),
+            "address.invalid",
+        ),
+        (
+            "\"*://*:*\"".to_owned(),
+            String::new(),
+            "redis://127.0.0.1:0".to_owned(),
+            "address.invalid",
+        ),
+    ] {
+        for component in [&v3, &v2] {
+            let mut app = up(component, &allowed);
+            if !denied.is_empty() {
+                app = app.deny(&denied);
+            }
+            let app = app.start();
+            assert_eq!(
+                said(&app, &address, "get a"),
+                ["invalid-address"],
+                "{address} {allowed} {denied}\n{app}"
+            );
+            let ended = app.stop();
+            assert_eq!(
+                ended.reasons().last().map(String::as_str),
+                Some(reason),
+                "{address} {allowed} {denied}\n{ended}"
+            );
+        }
+    }
+    assert_eq!(peer.accepted(), 0);
+}
+
+#[test]
+fn a_server_is_spoken_to_over_tls_if_its_certificate_is_for_its_name() {
+    let authority = Authority::new();
+    let redis = Redis::start_with_tls(&authority.identity("localhost"));
+    let config = "[[client_tls]]\ncomponent_ids = [\"app\"]\nhosts = [\"localhost\", \"127.0.0.1\"]\nca_roots_file = \"ca.pem\"\n";
+    let [component, _] = apps();
+    let app = up(&component, "\"rediss://*:*\"")
+        .option("--runtime-config-file=runtime.toml")
+        .file("runtime.toml", config)
+        .file("ca.pem", authority.pem())
+        .start();
+    let address = |host: &str| format!("rediss://{host}:{}", redis.tls_port().unwrap());
+    assert_eq!(said(&app, &address("localhost"), "set a b;get a"), ["None", "b"]);
+    let other = said(&app, &address("127.0.0.1"), "get a");
+    assert!(
+        other[0].starts_with("other: TLS cannot be agreed on"),
+        "{other:?}"
+    );
+}
