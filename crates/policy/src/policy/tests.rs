@@ -1714,7 +1714,7 @@ fn a_remedy_says_who_changes_what() {
             "add \"*://db.example:PORT\" to allowed_outbound_hosts, PORT being the service's",
         ),
         (
-            Remedy::Inherit,
+            Remedy::Inherit("allowed_outbound_hosts"),
             "add `inherit_configuration = [\"allowed_outbound_hosts\"]` to the dependency",
         ),
         (
