@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use outport_e2e::checked::{check, entries, json, listed};
+use outport_e2e::checked::{app, check, entries, json, listed};
 use outport_e2e::outport::{Finished, Outport};
 use outport_e2e::schema;
 use serde_json::Value;
@@ -93,6 +93,61 @@ fn the_deny_list_counts_wherever_it_comes_from() {
     assert_eq!(blocked[1]["option"], "--disallowed-outbound-hosts");
     assert_eq!(blocked[2]["environment"], "OUTPORT_DISALLOWED_OUTBOUND_HOSTS");
     assert_eq!(blocked[3]["line"], 3);
+}
+
+#[test]
+fn labels_are_held_against_code_and_operator_and_no_secret_is_shown() {
+    let operators = r#"
+[key_value_store.cache]
+type = "redis"
+url = "redis://:hunter2@cache.internal/0?x=hunter2"
+
+[sqlite_database.far]
+type = "libsql"
+url = "https://db.example.com"
+token = "hunter2"
+"#;
+    let wrong = operators.to_owned()
+        + "tokn = 1\n[key_value_store.other]\ntype = \"azure_cosmos\"\nkey = \"hunter2\"\n";
+    let manifest = app("key_value_stores = [\"default\", \"cache\"]\nsqlite_databases = [\"orders\"]");
+    // (the runtime config file, what is found beside the rest, exit code)
+    let rows: [(&str, &[&str], i32); 2] = [
+        (
+            operators,
+            &[
+                "operator.own-address 2:18",
+                "component.unused-grant 10:22",
+                "manifest.undefined-label 11:22",
+                "component.unused-grant 11:22",
+            ],
+            1,
+        ),
+        (
+            &wrong,
+            &["runtime-config.unknown-key 10:1", "runtime-config.value 12:9"],
+            1,
+        ),
+    ];
+    for (config, expected, code) in rows {
+        let run = || {
+            check(&manifest)
+                .file("operator.toml", config)
+                .option("--runtime-config-file=operator.toml")
+                .deny("*://*.internal:*")
+        };
+        let found = listed(&json(run(), code));
+        for expected in expected {
+            assert!(
+                found.iter().any(|one| one == expected),
+                "no `{expected}` in {found:#?}"
+            );
+        }
+        for format in ["human", "json", "sarif"] {
+            let finished = run().option(format!("--format={format}")).finish();
+            let all = finished.stdout.clone() + &finished.stderr;
+            assert!(!all.contains("hunter2"), "{finished}");
+        }
+    }
 }
 
 // proves: VAL-4

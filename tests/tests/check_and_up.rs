@@ -381,8 +381,9 @@ fn many_entries_for_one_host_are_checked_in_time() {
 /// What an app says of variables, what is left to other tools, and what triggers are not served.
 #[test]
 fn what_up_says_of_a_manifest_is_what_concerns_running() {
-    let quiet =
-        app("build = [\"make\"]\ntool.x = {}\ntargets = [\"spin-up:3.3\"]\nkey_value_stores = [\"default\"]");
+    let quiet = app(
+        "build = [\"make\"]\ntool.x = {}\ntargets = [\"spin-up:3.3\"]\n[application.trigger.redis]\naddress = \"x\"",
+    );
     let redis = app("") + "[[trigger.redis]]\nchannel = \"x\"\ncomponent = \"web\"\n";
     let hosts = app("allowed_http_hosts = [\"a.test:81\"]");
     // (manifest, what `up` says, what it does not)
@@ -408,5 +409,5 @@ fn what_up_says_of_a_manifest_is_what_concerns_running() {
         );
     }
     let told = listed(&json(check(&quiet), 0));
-    assert_eq!(told, ["component.no-entries 8:12", "manifest.not-used 13:20"]);
+    assert_eq!(told, ["component.no-entries 8:12", "manifest.not-used 13:1"]);
 }

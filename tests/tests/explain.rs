@@ -152,8 +152,19 @@ fn the_verdict_is_the_exit_code_and_the_remedy_is_told() {
             1,
             "deny.network",
         ),
-        (&[], "redis://localhost", 1, "add \"*://localhost:6379\""),
-        (&[], "redis://localhost", 1, "no interface that speaks `redis`"),
+        (&[], "amqp://localhost:5671", 1, "add \"*://localhost:5671\""),
+        (&[], "amqp://localhost:5671", 1, "no interface that speaks `amqp`"),
+        (&[], "redis://localhost", 1, "add \"redis://localhost\""),
+        (
+            &[],
+            "redis://user:hunter2@localhost:6380/0",
+            1,
+            "redis://localhost:6380 from",
+        ),
+        (&[], "key-value:default", 1, "allow.label"),
+        (&[], "key-value:default", 1, "add \"default\" to key_value_stores"),
+        (&[], "sqlite:orders", 1, "add \"orders\" to sqlite_databases"),
+        (&[], "llm:llama2-chat", 1, "add \"llama2-chat\" to ai_models"),
         (&[], "db.example.com", 0, "allowed"),
         (&[], "api.example.com", 1, "allow.scheme"),
         // Which port a look-up is for is not known, but for what an entry says and for a socket.
@@ -418,14 +429,14 @@ fn an_assumption_that_no_question_uses_is_told() {
 
 #[test]
 fn the_whole_policy_says_what_permits_nothing_and_does_not_speak_of_components_for_every_host() {
-    let entries = "[\"redis://localhost\", \"*://*:443\"]";
+    let entries = "[\"amqp://localhost:5671\", \"*://*:443\"]";
     let manifest = format!(
         "spin_manifest_version = 2\napplication.name = \"x\"\n[[trigger.http]]\nroute = \"/...\"\n\
          component = \"web\"\n[component.web]\nsource = \"x.wasm\"\nallowed_outbound_hosts = {entries}\n"
     );
     let finished = explain(&manifest).finish().expect_code(0);
     assert!(
-        finished.stdout.contains("redis://localhost  permits nothing"),
+        finished.stdout.contains("amqp://localhost:5671  permits nothing"),
         "{finished}"
     );
     assert!(!finished.stdout.contains("spin.internal"), "{finished}");

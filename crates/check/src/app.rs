@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use outport_manifest::{AppReading, Component, ComponentId, Manifest, Reading, Remark, ResolvedApp};
-use outport_policy::{AllowList, Entry, Operator, Policy};
+use outport_manifest::{
+    AppReading, Component, ComponentId, Manifest, Reading, Remark, ResolvedApp, RuntimeConfig, StateDir,
+    Stores,
+};
+use outport_policy::{AllowList, Entry, Label, Location, Operator, Policy};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, FindingCode};
 use crate::findings::{DeniedNames, review};
-use crate::subject::{Granted, Interfaces, Subject, Trigger};
+use crate::subject::{Interfaces, Subject, Trigger};
 
 /// The app and the operator's policy that it is checked with.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub struct AppUnderReview<'a> {
     pub interfaces: &'a HashMap<ComponentId, Interfaces>,
     /// The operator's side.
     pub operator: Arc<Operator>,
+    /// What the operator defines for components, if he does.
+    pub config: Option<&'a RuntimeConfig>,
     /// True if denied names are resolved.
     pub denied_names: DeniedNames,
 }
@@ -50,11 +55,12 @@ impl AppUnderReview<'_> {
                     unread: unread(component, entries, told),
                     interfaces: self.interfaces.get(id),
                     triggers: triggers.get(id).cloned().unwrap_or_default(),
-                    granted: Granted::of(component, &app.manifest.source),
+                    granted: component.labels(&app.manifest.source),
                 }
             })
             .collect();
-        let reviewed = review(&subjects, &self.operator, self.denied_names);
+        findings.extend(undefined_labels(&subjects, self.config));
+        let reviewed = review(&subjects, &self.operator, self.config, self.denied_names);
         findings.retain(|told| !reviewed.iter().any(|more| says_more(more, told)));
         findings.extend(reviewed);
         findings
@@ -74,6 +80,31 @@ pub fn policies(app: &ResolvedApp, operator: &Arc<Operator>) -> Vec<Policy> {
 /// What the author of a component says that it may reach and open. `entries` are those of the component, filled in.
 pub fn allow_list(component: &Component, entries: &[Entry], manifest: &Manifest) -> AllowList {
     AllowList::compile(entries.to_vec()).with_labels(component.labels(&manifest.source))
+}
+
+/// An error for each label that nothing defines (policy clause HI-5).
+fn undefined_labels(subjects: &[Subject<'_>], config: Option<&RuntimeConfig>) -> Vec<Diagnostic> {
+    let labels: Vec<Label> = subjects
+        .iter()
+        .flat_map(|subject| &subject.granted)
+        .cloned()
+        .collect();
+    // Where the state is kept makes nothing defined.
+    let stores = Stores::resolve(&labels, config, &StateDir::None);
+    let problems = stores.problems().iter();
+    let of_whom = |location: &Location| {
+        let lists = |label: &Label| label.location() == location;
+        subjects.iter().find(|subject| subject.granted.iter().any(lists))
+    };
+    problems
+        .map(|problem| {
+            let finding = Diagnostic::from(problem);
+            match of_whom(&problem.location) {
+                Some(subject) => finding.of(subject.id),
+                None => finding,
+            }
+        })
+        .collect()
 }
 
 /// That there is no such variable is an error at the same place, which says it all.

@@ -61,7 +61,10 @@ codes! {
     /// An entry that is not in its canonical spelling (AL-1).
     Spelling = "entry.spelling", Note, "an entry is not in its canonical spelling";
     /// An entry for a protocol without an interface (AL-9).
-    NoEffect = "entry.no-effect", Warning, "an entry is for a protocol that Outport has no interface for";
+    NoEffect = "entry.no-effect", Warning, "an entry is for a protocol that the component has no interface for";
+    /// Clause HI-2.
+    SocketOnly = "entry.socket-only", Warning,
+        "an entry is for sockets, and the component imports the interface of what is there";
     /// Sockets without an entry for them (VAL-4).
     NoSocketEntry = "component.no-socket-entry", Warning,
         "a component imports sockets, and its entries permit URLs only";
@@ -74,6 +77,12 @@ codes! {
     /// A component is granted what Outport has not, and imports it.
     UnservedGrant = "component.unserved-grant", Warning,
         "a component is granted a store, database or model that Outport does not provide";
+    /// Clause HI-5.
+    UnusedGrant = "component.unused-grant", Warning,
+        "a component is granted a store, database or model and imports nothing to use it";
+    /// Clause HI-5.
+    NoGrant = "component.no-grant", Warning,
+        "a component imports stores, databases or models and is granted none";
     /// A component imports what Outport has not.
     TrappedImport = "component.trapped-import", Note, "a component imports what traps when it is called";
     /// The file of a component cannot be used.
@@ -85,6 +94,9 @@ codes! {
     /// A denied wildcard, whose names cannot be resolved ahead (DL-5).
     WildcardDeny = "operator.wildcard-deny", Note,
         "the addresses of names below a denied wildcard are not known in advance";
+    /// Clause HI-6.
+    OwnAddress = "operator.own-address", Warning,
+        "the operator denies to guests where he keeps a store, database or model of theirs";
     /// The command line or the environment has something that cannot be used.
     Input = "operator.input", Error, "an option, an environment variable or a file that was given cannot be used";
     /// A file with expectations cannot be read.

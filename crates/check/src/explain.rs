@@ -8,6 +8,8 @@
 //! | `tcp://10.0.0.5:5432` | connect |
 //! | `tcp://db.example.com:5432` | look up, take each assumed answer, connect to each that was granted |
 //! | `https://api.example.com/` | request, connect to each assumed answer |
+//! | `redis://cache.example.com`, where the host has an interface for it | the same as a request |
+//! | `key-value:default`, `sqlite:default`, `llm:MODEL` | open |
 //! | `example.com` | look up, take each assumed answer |
 //!
 //! The names that the operator denies are assumed to have these answers too, so that their addresses are denied as they

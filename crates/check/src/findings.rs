@@ -7,7 +7,8 @@
 //! | [`breadth`] | one entry | what people mean by such an entry |
 //! | [`protocols`] | one entry | the protocols that there are interfaces for |
 //! | [`needs`] | entries and triggers | imports and exports of the code |
-//! | [`operator`] | the deny list | what can be known of it ahead |
+//! | [`grants`] | labels | imports of the code |
+//! | [`operator`] | the deny list | what can be known of it ahead, and what the operator defines |
 //!
 //! Of an entry that adds nothing, or permits nothing, no more is told: taking it out settles the rest.
 //!
@@ -16,6 +17,7 @@
 //! finding is told.
 
 mod breadth;
+mod grants;
 mod list;
 mod needs;
 mod operator;
@@ -24,7 +26,7 @@ mod protocols;
 
 use std::collections::{HashMap, HashSet};
 
-use outport_manifest::Severity;
+use outport_manifest::{RuntimeConfig, Severity};
 use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
 
 use crate::diagnostic::Diagnostic;
@@ -41,19 +43,29 @@ pub enum DeniedNames {
 }
 
 /// Holds components against their operator. In the order of the components, then of their files.
-pub fn review(subjects: &[Subject<'_>], operator: &Operator, names: DeniedNames) -> Vec<Diagnostic> {
+pub fn review(
+    subjects: &[Subject<'_>],
+    operator: &Operator,
+    config: Option<&RuntimeConfig>,
+    names: DeniedNames,
+) -> Vec<Diagnostic> {
     let kept_out = KeptOut::of(operator);
     let mut findings: Vec<Diagnostic> = subjects
         .iter()
         .flat_map(|subject| review_one(subject, &kept_out))
         .collect();
     findings.extend(operator::findings(operator, names));
+    findings.extend(config.map_or_else(Vec::new, |config| operator::own_addresses(operator, config)));
     findings
 }
 
 /// The warnings to show when an app starts (VAL-1); notes are for who asks.
-pub fn warnings_at_start(subjects: &[Subject<'_>], operator: &Operator) -> Vec<Diagnostic> {
-    let mut findings = review(subjects, operator, DeniedNames::Resolved);
+pub fn warnings_at_start(
+    subjects: &[Subject<'_>],
+    operator: &Operator,
+    config: Option<&RuntimeConfig>,
+) -> Vec<Diagnostic> {
+    let mut findings = review(subjects, operator, config, DeniedNames::Resolved);
     findings.retain(|finding| finding.severity >= Severity::Warning);
     findings
 }
@@ -72,7 +84,7 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> 
         .collect();
     findings.extend(list::findings(subject.entries, &redundant, &not_as_written));
     findings.extend(protocols::findings(subject, &needless));
-    needless.extend(protocols::without_effect(subject.entries));
+    needless.extend(protocols::without_effect(subject));
     findings.extend(breadth::findings(subject.entries, &needless));
     let concealed = subject.entries.iter().filter(|entry| entry.is_concealed());
     let concealed: HashMap<&Location, &Entry> = concealed.map(|entry| (entry.location(), entry)).collect();
@@ -97,6 +109,7 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> 
             || told.insert((finding.code, location.cloned()))
     });
     findings.extend(needs::findings(subject));
+    findings.extend(grants::findings(subject));
     findings.sort_by_key(|finding| finding.span().map_or(0, |span| span.start));
     findings
         .into_iter()

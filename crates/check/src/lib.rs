@@ -43,4 +43,4 @@ pub use policy_tests::{PolicyTests, TestResult};
 pub use renderer::{Detail, MESSAGE_COLUMNS, REPORT_COLUMNS, Renderer, Sentences};
 pub use sarif::report_sarif;
 pub use sources::Sources;
-pub use subject::{Granted, Interfaces, Subject, Trigger};
+pub use subject::{Interfaces, Subject, Trigger};

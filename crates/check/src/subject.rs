@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use outport_manifest::{Component, Located, SourceFile};
-use outport_policy::{Entry, Location};
+use outport_manifest::Service;
+use outport_policy::{Entry, Label, Location};
 
 /// One component, as far as a check has to know it.
 #[derive(Clone, Debug)]
@@ -23,64 +23,8 @@ pub struct Subject<'a> {
     pub interfaces: Option<&'a Interfaces>,
     /// The triggers that start it.
     pub triggers: Vec<Trigger>,
-    /// Its grants beside hosts.
-    pub granted: Vec<Granted>,
-}
-
-/// A grant of a component's manifest that Outport does not have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Granted {
-    /// As the manifest calls it.
-    pub key: &'static str,
-    /// Its first label.
-    pub label: String,
-    /// The place of the grant.
-    pub location: Location,
-    /// Packages and interfaces of theirs that need it, without versions.
-    interfaces: &'static [&'static str],
-}
-
-impl Granted {
-    /// The stores, databases and models of a component.
-    pub fn of(component: &Component, source: &SourceFile) -> Vec<Self> {
-        let all: [(_, &[Located<String>], &'static [&'static str]); 3] = [
-            (
-                "key_value_stores",
-                &component.key_value_stores,
-                &["fermyon:spin/key-value", "spin:key-value", "wasi:keyvalue"],
-            ),
-            (
-                "sqlite_databases",
-                &component.sqlite_databases,
-                &["fermyon:spin/sqlite", "spin:sqlite"],
-            ),
-            (
-                "ai_models",
-                &component.ai_models,
-                &["fermyon:spin/llm", "spin:llm"],
-            ),
-        ];
-        let granted = all.into_iter().filter_map(|(key, labels, interfaces)| {
-            let first = labels.first()?;
-            Some(Self {
-                key,
-                label: first.value.clone(),
-                location: source.location(&first.span),
-                interfaces,
-            })
-        });
-        granted.collect()
-    }
-
-    /// The import that needs it and is not provided, if there is one.
-    pub(crate) fn unserved<'i>(&self, code: &'i Interfaces) -> Option<&'i str> {
-        let needs = |import: &&String| {
-            let name = without_version(import);
-            let package = name.split('/').next().unwrap_or(name);
-            self.interfaces.contains(&name) || self.interfaces.contains(&package)
-        };
-        code.trapped.iter().find(needs).map(String::as_str)
-    }
+    /// The stores, databases and models that it is granted.
+    pub granted: Vec<Label>,
 }
 
 /// The interfaces of a component, in full: `wasi:sockets/tcp@0.2.0`.
@@ -144,6 +88,36 @@ impl Interfaces {
         self.imports
             .iter()
             .any(|import| senders.contains(&without_version(import)))
+    }
+
+    /// The first import by which the code can use a service of the platform, and which is provided.
+    pub fn uses(&self, service: Service) -> Option<&str> {
+        let is_for_it = |import: &&String| Service::of_import(import) == Some(service);
+        let mut imports = self.imports.iter().filter(is_for_it);
+        imports
+            .find(|import| !self.trapped.contains(import))
+            .map(String::as_str)
+    }
+
+    /// The first import for that service which is not provided.
+    pub(crate) fn lacks(&self, service: Service) -> Option<&str> {
+        let is_for_it = |import: &&String| Service::of_import(import) == Some(service);
+        self.trapped.iter().find(is_for_it).map(String::as_str)
+    }
+
+    /// Whether the code can reach the network at all.
+    pub fn uses_network(&self) -> bool {
+        let by_address = |service: &Service| service.scheme().is_some() && self.uses(*service).is_some();
+        self.uses_sockets() || self.uses_http() || Service::ALL.iter().any(by_address)
+    }
+
+    /// Whether the platform is imported as an SDK brings it, whole. The imports do not tell then what of it the code uses.
+    pub fn brings_whole_platform(&self) -> bool {
+        let imports = |service: &&Service| {
+            let mut imports = self.imports.iter();
+            imports.any(|import| Service::of_import(import) == Some(**service))
+        };
+        Service::ALL.iter().filter(imports).count() > Service::ALL.len() / 2
     }
 
     /// True if the code has a function for the trigger.

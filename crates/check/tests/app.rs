@@ -7,10 +7,10 @@ use std::sync::Arc;
 use boon::{Compiler, Schemas};
 use outport_check::explain::{Assumption, EffectivePolicy, Question, Verdict, explain};
 use outport_check::{
-    AppUnderReview, Colours, DeniedNames, Detail, Diagnostic, FindingCode, Interfaces, PolicyTests, Renderer,
-    Severity, Sources, apply_fixes, policies, report_json, report_sarif, warnings_at_start,
+    AppUnderReview, Code, Colours, DeniedNames, Detail, Diagnostic, FindingCode, Interfaces, PolicyTests,
+    Renderer, Severity, Sources, apply_fixes, policies, report_json, report_sarif, warnings_at_start,
 };
-use outport_manifest::{AppReading, GivenVariables, Manifest, ResolvedApp, SourceFile};
+use outport_manifest::{AppReading, GivenVariables, Manifest, ResolvedApp, RuntimeConfig, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator, Policy};
 
 const HEADER: &str = "spin_manifest_version = 2\napplication.name = \"shop\"\n[[trigger.http]]\nroute = \"/...\"\ncomponent = \"web\"\n";
@@ -45,6 +45,7 @@ fn review(source: &SourceFile, operator: Operator) -> AppReview {
             app: &app,
             interfaces: &HashMap::new(),
             operator,
+            config: None,
             denied_names: DeniedNames::Resolved,
         }
         .review(),
@@ -408,6 +409,7 @@ fn nothing_is_said_to_be_missing_beside_entries_that_cannot_be_read() {
             app: &app,
             interfaces: &HashMap::from([(id, interfaces.clone())]),
             operator: Arc::new(operator(&[])),
+            config: None,
             denied_names: DeniedNames::Resolved,
         };
         assert_eq!(codes(&review.review()), expected, "{entries}");
@@ -539,7 +541,7 @@ fn what_up_warns_of_is_what_check_warns_of() {
         granted: Vec::new(),
         triggers: Vec::new(),
     };
-    let warnings = warnings_at_start(&[subject], &operator(&["*://*.denied.example:*"]));
+    let warnings = warnings_at_start(&[subject], &operator(&["*://*.denied.example:*"]), None);
     assert_eq!(
         codes(&warnings),
         ["entry.narrowed", "entry.redundant", "entry.everything"],
@@ -995,7 +997,13 @@ fn an_explanation_gives_the_verdict_of_the_decider_and_what_would_change_it() {
             "redis://db.example",
             "db.example=10.0.0.5",
             Some("allow.port"),
-            Some("add \"*://db.example:6379\""),
+            Some("add \"redis://db.example\""),
+        ),
+        (
+            "amqp://db.example:5671",
+            "db.example=10.0.0.5",
+            Some("allow.port"),
+            Some("add \"*://db.example:5671\""),
         ),
         ("postgres://db.example", "db.example=10.0.0.5", None, None),
         (
@@ -1212,6 +1220,138 @@ fn every_layer_that_refuses_is_told_with_its_remedy() {
     }
 }
 
+#[test]
+fn a_server_of_the_operators_own_that_he_denies_is_a_warning() {
+    let config = r#"
+[key_value_store.cache]
+type = "redis"
+url = "rediss://:hunter2@cache.internal/0"
+
+[key_value_store.near]
+type = "spin"
+path = "near.db"
+
+[sqlite_database.default]
+type = "libsql"
+url = "https://10.0.0.5"
+token = "hunter2"
+
+[llm_compute]
+type = "remote_http"
+url = "http://models.internal:8080"
+auth_token = "hunter2"
+"#;
+    let config = SourceFile::new("runtime.toml", config);
+    let (config, _) = RuntimeConfig::parse(&config).complete().expect("a config");
+    // (what is denied, where the warnings are)
+    let rows: &[(&[&str], &[&str])] = &[
+        (&[], &[]),
+        (
+            &["*://other.internal:*", "*://10.0.0.6:*", "http://models.internal"],
+            &[],
+        ),
+        (&["*://cache.internal:*"], &["runtime.toml:2:18"]),
+        (&["*://cache.internal:6380"], &[]),
+        (&["*://10.0.0.0/8:443"], &["runtime.toml:10:18"]),
+        (&["udp://*:*"], &[]),
+        (&["http://models.internal:8080"], &["runtime.toml:15:1"]),
+        (
+            &["*://*:*"],
+            &["runtime.toml:2:18", "runtime.toml:10:18", "runtime.toml:15:1"],
+        ),
+    ];
+    for (denied, expected) in rows {
+        let warnings = warnings_at_start(&[], &operator(denied), Some(&config));
+        let own = warnings
+            .iter()
+            .filter(|finding| finding.code() == FindingCode::Check(Code::OwnAddress));
+        let found: Vec<String> = own
+            .clone()
+            .map(|finding| {
+                finding
+                    .location
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string)
+            })
+            .collect();
+        assert_eq!(found, *expected, "{denied:?}");
+        for finding in own {
+            let told = format!("{} {}", finding.message, finding.help.clone().unwrap_or_default());
+            assert!(!told.contains("hunter2"), "{told}");
+            assert!(told.contains(denied[0]), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_label_is_explained_by_the_line_that_grants_it() {
+    let text = format!(
+        "{HEADER}[component.web]\nsource = \"web.wasm\"\nkey_value_stores = [\"default\", \"cache\"]\n\
+         allowed_outbound_hosts = [\"*://*:*\"]\n"
+    );
+    let source = SourceFile::new("spin.toml", text);
+    let policies = policies(resolved(&source).tentative(), &Arc::new(operator(&[])));
+    // (what is asked, the line that grants it, what would)
+    for (destination, by, remedy) in [
+        (
+            "key-value:default",
+            Some("default in key_value_stores (spin.toml:8:22)"),
+            None,
+        ),
+        (
+            "key-value:cache",
+            Some("cache in key_value_stores (spin.toml:8:33)"),
+            None,
+        ),
+        ("key-value:Cache", None, Some("add \"Cache\" to key_value_stores")),
+        (
+            "sqlite:default",
+            None,
+            Some("add \"default\" to sqlite_databases"),
+        ),
+        ("llm:llama2-chat", None, Some("add \"llama2-chat\" to ai_models")),
+    ] {
+        let question = destination.parse().expect("a question");
+        let explanation = explain(&policies[0], &question, &[], DeniedNames::Resolved);
+        let [judged] = explanation.attempts.as_slice() else {
+            panic!("{destination}: {explanation:?}")
+        };
+        let found = judged.layers.iter().find_map(|says| says.by.as_deref());
+        assert_eq!(found, by, "{destination}");
+        assert_eq!(explanation.remedy.as_deref(), remedy, "{destination}");
+        let expected = match by {
+            Some(_) => (Verdict::Allowed, None),
+            None => (Verdict::Denied, Some("allow.label")),
+        };
+        assert_eq!(
+            (explanation.verdict, explanation.reason.as_deref()),
+            expected,
+            "{destination}"
+        );
+        assert!(
+            explanation
+                .to_text()
+                .starts_with(&format!("{destination} from `web`: "))
+        );
+    }
+    let tests = SourceFile::new(
+        "outport.test.toml",
+        "[[test]]\ndestination = \"key-value:cache\"\nexpect = \"allow\"\n\
+         [[test]]\ndestination = \"sqlite:default\"\nexpect = \"allow.label\"\n\
+         [[test]]\ndestination = \"sqlite:\"\nexpect = \"allow\"\n",
+    );
+    let (tests, wrong) = PolicyTests::parse(&tests);
+    let [wrong] = wrong.as_slice() else {
+        panic!("{wrong:?}")
+    };
+    assert_eq!(
+        wrong.location.as_ref().map(ToString::to_string).as_deref(),
+        Some("outport.test.toml:8:16")
+    );
+    let (results, _) = tests.run(&policies, DeniedNames::Resolved);
+    assert!(results.iter().all(|result| result.passed), "{results:?}");
+}
+
 // proves: AL-9, VAL-4
 #[test]
 fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
@@ -1233,7 +1373,15 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
         "wasi:sockets/tcp-create-socket@0.2.0",
         "wasi:http/outgoing-handler@0.2.0",
     );
+    // Not provided, and provided.
     let (store, redis) = ("fermyon:spin/key-value@2.0.0", "spin:redis/redis@3.0.0");
+    let (other_store, other_redis) = ("spin:key-value/key-value@3.0.0", "fermyon:spin/redis@2.0.0");
+    let platform = [
+        other_store,
+        other_redis,
+        "spin:sqlite/sqlite@3.1.0",
+        "fermyon:spin/llm@2.0.0",
+    ];
     // (the component, its imports, the findings, what one of them says)
     type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a str);
     let rows: &[Row<'_>] = &[
@@ -1317,8 +1465,75 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
             ],
             "`default` of `key_value_stores`",
         ),
-        ("key_value_stores = [\"default\"]", &[], &[], ""),
+        (
+            "key_value_stores = [\"default\"]",
+            &[],
+            &["warning component.unused-grant"],
+            "does not import `spin:key-value`",
+        ),
+        ("key_value_stores = [\"default\"]", &[other_store], &[], ""),
+        (
+            "",
+            &[other_store],
+            &["warning component.no-grant"],
+            "key_value_stores = [\"default\"]",
+        ),
+        (
+            "sqlite_databases = [\"default\"]",
+            &[other_store],
+            &["warning component.no-grant", "warning component.unused-grant"],
+            "does not import `spin:sqlite`",
+        ),
+        (
+            "sqlite_databases = [\"default\"]",
+            &platform,
+            &["note component.no-grant"],
+            "is granted none of the key-value stores and models that its SDK imports",
+        ),
+        (
+            "key_value_stores = [\"sessions\"]",
+            &[other_store],
+            &["error manifest.undefined-label"],
+            "[key_value_store.sessions]",
+        ),
         ("", &[store], &["note component.trapped-import"], "fermyon:spin"),
+        // The interface for a protocol, and entries for it.
+        (
+            "allowed_outbound_hosts = [\"redis://a.example\"]",
+            &[other_redis],
+            &[],
+            "",
+        ),
+        (
+            "allowed_outbound_hosts = [\"tcp://a.example:6379\"]",
+            &[other_redis],
+            &["warning entry.socket-only"],
+            "write `redis://a.example`",
+        ),
+        (
+            "allowed_outbound_hosts = [\"tcp://a.example:6379\"]",
+            &[other_redis, socket],
+            &["note entry.socket-only"],
+            "write `redis://a.example`",
+        ),
+        (
+            "allowed_outbound_hosts = [\"tcp://a.example:6379\", \"redis://a.example\"]",
+            &[other_redis, socket],
+            &[],
+            "",
+        ),
+        (
+            "allowed_outbound_hosts = [\"tcp://a.example:6380\"]",
+            &[other_redis, socket],
+            &[],
+            "",
+        ),
+        (
+            "allowed_outbound_hosts = [\"redis://a.example\"]",
+            &[other_redis, http],
+            &[],
+            "",
+        ),
         // One entry, one finding: the one that makes the other needless.
         (
             "allowed_outbound_hosts = [\"https://*:443\", \"https://*.com\"]",
@@ -1352,26 +1567,19 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
             app: &resolved(&source),
             interfaces: &[(id, interfaces)].into_iter().collect(),
             operator: Arc::new(operator(&[])),
+            config: None,
             denied_names: DeniedNames::Resolved,
         }
         .review();
-        let about_code = findings
-            .iter()
-            .filter(|finding| !finding.code().to_string().starts_with("manifest."));
+        let about_code = findings.iter().filter(|finding| {
+            let code = finding.code().to_string();
+            code == "manifest.undefined-label" || !code.starts_with("manifest.")
+        });
         let found: Vec<String> = about_code
             .clone()
             .map(|finding| format!("{} {}", finding.severity.as_str(), finding.code()))
             .collect();
         assert_eq!(found, *expected, "{component} {imports:?}");
-        // That nothing is there is said where the code does not ask for it.
-        let not_used = |finding: &&Diagnostic| finding.code().to_string() == "manifest.not-used";
-        let says_so = findings.iter().filter(not_used).count() == 1;
-        let is_unserved = expected.contains(&"warning component.unserved-grant");
-        assert_eq!(
-            says_so,
-            component.contains("stores") && !is_unserved,
-            "{component} {imports:?}"
-        );
         let said: Vec<String> = about_code
             .map(|finding| {
                 format!(
@@ -1398,7 +1606,7 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
 #[test]
 fn a_half_open_range_is_warned_of_where_it_leaves_a_denied_port_open() {
     let denying = operator(&["*://bad.example:80..90", "*://bad.example:80-90"]);
-    let found: Vec<String> = warnings_at_start(&[], &denying)
+    let found: Vec<String> = warnings_at_start(&[], &denying, None)
         .iter()
         .map(|one| format!("{}: {}", one.code(), one.message))
         .collect();

@@ -11,7 +11,9 @@ use outport_check::{
     AppUnderReview, Code, Colours, DeniedNames, Detail, Diagnostic, FindingCode, Interfaces, PolicyTests,
     Renderer, Sources, policies,
 };
-use outport_manifest::{ComponentId, GivenVariables, Manifest, ResolvedApp, SourceFile};
+use outport_manifest::{
+    ComponentId, GivenVariables, Manifest, Reading, ResolvedApp, RuntimeConfig, SourceFile,
+};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator};
 
 /// What stands before the component in every example.
@@ -95,12 +97,7 @@ fn settings(console: &str) -> (Operator, Option<Interfaces>) {
     let interfaces = Interfaces {
         imports: strings(behind("imports")),
         exports: strings(behind("exports")),
-        trapped: strings(
-            behind("imports")
-                .into_iter()
-                .filter(|import| !import.starts_with("wasi:"))
-                .collect(),
-        ),
+        trapped: strings(behind("provide")),
     };
     (
         operator,
@@ -111,12 +108,15 @@ fn settings(console: &str) -> (Operator, Option<Interfaces>) {
 fn findings(section: &Section<'_>) -> (Vec<Diagnostic>, Sources) {
     let (operator, interfaces) = settings(section.console);
     let is_test = section.code.starts_with("test.");
-    let component = if is_test {
+    let is_config = section.code == "operator.own-address";
+    let component = if is_test || is_config {
         "[component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [\"*://10.0.0.5:5432\"]\n"
     } else {
         section.toml
     };
     let source = SourceFile::new("spin.toml", format!("{HEADER}{component}"));
+    let config = is_config.then(|| SourceFile::new("runtime.toml", section.toml));
+    let parsed = config.as_ref().map(RuntimeConfig::parse);
     let app = ResolvedApp::resolve(Manifest::parse(&source), &GivenVariables::default());
     let operator = Arc::new(operator);
     let id = ComponentId::parse("web").expect("an id");
@@ -128,11 +128,13 @@ fn findings(section: &Section<'_>) -> (Vec<Diagnostic>, Sources) {
         app: &app,
         interfaces: &interfaces,
         operator: Arc::clone(&operator),
+        config: parsed.as_ref().map(Reading::tentative),
         denied_names: DeniedNames::Resolved,
     }
     .review();
     let mut sources = Sources::default();
     sources.add(source.clone());
+    config.into_iter().for_each(|config| sources.add(config));
     if is_test {
         let file = SourceFile::new("outport.test.toml", section.toml);
         let (tests, wrong) = PolicyTests::parse(&file);

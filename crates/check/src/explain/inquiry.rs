@@ -54,6 +54,7 @@ impl<'a> Inquiry<'a> {
                 self.socket(*transport, host, *port)
             }
             Question::Request { scheme, host, port } => self.request(scheme, host, *port),
+            Question::Open { kind, label } => self.decide(&Attempt::Open { kind: *kind, label }),
         }
     }
 

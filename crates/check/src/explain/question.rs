@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use outport_policy::{Entry, EntryScheme, Host, Name, NameError, Scheme, Transport, text};
+use outport_manifest::Service;
+use outport_policy::{Entry, EntryScheme, Host, LabelKind, Name, NameError, Scheme, Transport, text};
 
 /// A destination to explain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,8 @@ pub enum Question {
         /// The URL scheme that it is asked by, where nothing but a socket can speak that.
         scheme: Option<Scheme>,
     },
-    /// `https://HOST[:PORT][/…]`. A URL without a host, and a path alone, is the app itself (AL-10).
+    /// `https://HOST[:PORT][/…]`, or the URL of another protocol that the host has an interface for, such as
+    /// `redis://HOST`. A URL without a host, and a path alone, is the app itself (clause AL-10).
     Request {
         /// The scheme.
         scheme: Scheme,
@@ -29,6 +31,13 @@ pub enum Question {
         host: Host,
         /// The port, written or the scheme's own.
         port: u16,
+    },
+    /// `key-value:LABEL`, `sqlite:LABEL`, `llm:MODEL`: a store, database or model of the host's.
+    Open {
+        /// What it is.
+        kind: LabelKind,
+        /// Its label; of a model its name.
+        label: String,
     },
     /// A name alone: a look-up.
     Lookup {
@@ -73,6 +82,9 @@ pub enum QuestionError {
     /// Something behind the port of a socket.
     #[error("a socket has no path: ask about `{0}`, or about the whole URL of a request")]
     Path(String),
+    /// No label behind `key-value:`.
+    #[error("`{0}:` needs a label: write `{0}:default`")]
+    NoLabel(&'static str),
     /// Not a port from 1 to 65535.
     #[error("`{0}` is not a port: write a number from 1 to 65535")]
     Port(String),
@@ -157,7 +169,7 @@ impl Question {
                 ..
             }
             | Self::Lookup { name } => Some(name),
-            Self::Socket { .. } | Self::Request { .. } => None,
+            Self::Socket { .. } | Self::Request { .. } | Self::Open { .. } => None,
         }
     }
 
@@ -170,6 +182,10 @@ impl Question {
                 "Outport has no interface that speaks `{scheme}`, so this is the TCP socket of a client inside the \
                  component"
             )),
+            Self::Open { kind, .. } if !Service::of_label(*kind).is_served() => {
+                let lacking = Service::of_label(*kind).lacking();
+                Some(format!("{lacking} in Outport yet, so this is what a list says"))
+            }
             _ => None,
         }
     }
@@ -177,7 +193,8 @@ impl Question {
 
 /// True if there is an interface for URLs of this scheme.
 pub(crate) fn is_spoken(scheme: &Scheme) -> bool {
-    [Scheme::HTTP, Scheme::HTTPS].contains(scheme)
+    let by_service = || Service::of_scheme(scheme).is_some_and(Service::is_served);
+    [Scheme::HTTP, Scheme::HTTPS].contains(scheme) || by_service()
 }
 
 /// The beginning of what stands behind `://`, if that is a network.
@@ -217,6 +234,19 @@ pub fn permits_nothing(entry: &Entry) -> bool {
 fn bare(text: &str) -> Result<Question, QuestionError> {
     if text.starts_with('/') {
         return format!("http://self{text}").parse();
+    }
+    for kind in LabelKind::ALL {
+        let label = text
+            .strip_prefix(kind.prefix())
+            .and_then(|rest| rest.strip_prefix(':'));
+        match label {
+            Some("") => return Err(QuestionError::NoLabel(kind.prefix())),
+            Some(label) => {
+                let label = label.to_owned();
+                return Ok(Question::Open { kind, label });
+            }
+            None => {}
+        }
     }
     match Host::parse(text) {
         Ok(Host::Name(name)) => Ok(Question::Lookup { name }),
@@ -273,6 +303,7 @@ impl fmt::Display for Question {
                 None => write!(f, "{transport}://{host}:{port}"),
             },
             Self::Request { scheme, host, port } => write!(f, "{scheme}://{host}:{port}"),
+            Self::Open { kind, label } => write!(f, "{}:{label}", kind.prefix()),
             Self::Lookup { name } => name.fmt(f),
         }
     }
@@ -297,6 +328,12 @@ mod tests {
             ("http://example.com:/", Ok("http://example.com:80")),
             ("tcp://example.com:", Err("`tcp://example.com:` needs a port")),
             ("example.com", Ok("example.com")),
+            ("key-value:default", Ok("key-value:default")),
+            ("sqlite:my_orders", Ok("sqlite:my_orders")),
+            ("llm:llama2-chat", Ok("llm:llama2-chat")),
+            ("llm:org/model:7b", Ok("llm:org/model:7b")),
+            ("sqlite:", Err("`sqlite:` needs a label: write `sqlite:default`")),
+            ("sqlite.example.com", Ok("sqlite.example.com")),
             ("tcp://127.1:80", Ok("tcp://127.0.0.1:80")),
             ("10.0.0.5", Err("`10.0.0.5:PORT` needs a protocol")),
             (

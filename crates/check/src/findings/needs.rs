@@ -20,7 +20,6 @@ pub(super) fn findings(subject: &Subject<'_>) -> Vec<Diagnostic> {
         .iter()
         .filter(|trigger| !interfaces.answers(**trigger));
     findings.extend(missing.map(|trigger| missing_export(subject, *trigger)));
-    findings.extend(unserved(subject, interfaces));
     findings.extend(trapped(subject, interfaces));
     findings
 }
@@ -46,7 +45,7 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic>
             .helped_by("add `allowed_outbound_hosts = [\"*://HOST:PORT\"]` with the hosts that it needs"),
         ),
         None => None,
-        Some(first) if !interfaces.uses_sockets() && !interfaces.uses_http() => Some(
+        Some(first) if !interfaces.uses_network() => Some(
             Diagnostic::new(
                 Code::UnusedEntries,
                 first.location().clone(),
@@ -54,7 +53,7 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic>
             )
             .helped_by("take `allowed_outbound_hosts` out, or check that this is the right component"),
         ),
-        Some(first) if all_were_read && interfaces.uses_sockets() && permit_no_socket(subject.entries) => {
+        Some(first) if all_were_read && interfaces.uses_sockets() && permit_no_socket(subject) => {
             let location = first.location().clone();
             Some(if interfaces.brings_whole_libc() {
                 whole_libc(
@@ -79,34 +78,16 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic>
 }
 
 /// True if none is for sockets. Of one for a protocol that nothing speaks it is told what to write instead.
-fn permit_no_socket(entries: &[Entry]) -> bool {
-    let speaks = |entry: &Entry| entry.permits_sockets() || unspoken(entry).next().is_some();
-    !entries.iter().any(speaks)
+fn permit_no_socket(subject: &Subject<'_>) -> bool {
+    let speaks =
+        |entry: &Entry| entry.permits_sockets() || unspoken(entry, subject.interfaces).next().is_some();
+    !subject.entries.iter().any(speaks)
 }
 
 /// A finding that is true of each program that is built with the library, whether or not it opens a socket.
 fn whole_libc(code: Code, location: Location, message: String) -> Diagnostic {
     let finding = Diagnostic::new(code, location, message).with_severity(Severity::Note);
     finding.helped_by("nothing is missing if the code opens no sockets; a denial would say what to add")
-}
-
-fn unserved(subject: &Subject<'_>, interfaces: &Interfaces) -> Vec<Diagnostic> {
-    let unserved = subject.granted.iter().filter_map(|granted| {
-        let import = granted.unserved(interfaces)?;
-        let message = format!(
-            "`{}` is granted `{}` of `{}` and imports `{}`, which Outport does not provide: a call ends it",
-            text::excerpt(subject.id),
-            text::excerpt(&granted.label),
-            granted.key,
-            text::excerpt(import)
-        );
-        Some(Diagnostic::new(
-            Code::UnservedGrant,
-            granted.location.clone(),
-            message,
-        ))
-    });
-    unserved.collect()
 }
 
 fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Diagnostic {

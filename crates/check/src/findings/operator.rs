@@ -1,7 +1,14 @@
-//! The effects that the operator's deny list does not have, although it reads so, and those that it cannot have ahead
-//! of time.
+//! What the operator's deny list does not do, although it reads so, and what it cannot do ahead; and what the operator
+//! keeps where it denies guests to go.
 
-use outport_policy::{Entry, HostPattern, Operator, text};
+use std::sync::Arc;
+use std::time::Instant;
+
+use outport_manifest::{KeyValueBackend, RuntimeConfig, ServerUrl, SqliteBackend};
+use outport_policy::{
+    AllowList, Attempt, Entry, Grants, HostPattern, Layer, LayerAnswer, Operator, Peers, Policy,
+    RequestMethod, Situation, Usage, text,
+};
 
 use super::{DeniedNames, breadth};
 use crate::code::Code;
@@ -14,6 +21,73 @@ pub(super) fn findings(operator: &Operator, names: DeniedNames) -> Vec<Diagnosti
         findings.extend(entries.iter().filter_map(wildcard));
     }
     findings
+}
+
+/// Servers that the operator configures for guests, and denies to them (clause HI-6).
+pub(super) fn own_addresses(operator: &Operator, config: &RuntimeConfig) -> Vec<Diagnostic> {
+    let stores = config
+        .key_value_stores
+        .iter()
+        .filter_map(|store| match &store.backend {
+            KeyValueBackend::Redis(url) => Some(("key-value store", &store.label, url)),
+            KeyValueBackend::Local(_) => None,
+        });
+    let databases = config
+        .sqlite_databases
+        .iter()
+        .filter_map(|database| match &database.backend {
+            SqliteBackend::LibSql { url, .. } => Some(("database", &database.label, url)),
+            SqliteBackend::Local(_) => None,
+        });
+    let labelled = stores.chain(databases).map(|(what, label, url)| {
+        let what = format!("the {what} `{}` is", text::excerpt(&label.value));
+        (what, config.source.location(&label.span), url)
+    });
+    let models = config.model_server.iter().map(|server| {
+        let location = config.source.location(&server.span);
+        ("the models are".to_owned(), location, &server.url)
+    });
+    // Whom nothing is allowed: the deny list alone is asked.
+    let guest = Policy::new(
+        "",
+        Arc::new(AllowList::compile(Vec::new())),
+        Arc::new(operator.clone()),
+    );
+    labelled
+        .chain(models)
+        .filter_map(|(what, location, url)| {
+            let by = denied_by(&guest, url)?;
+            let message = format!(
+                "{what} at `{url}`, which is denied to guests: they reach it all the same, by the host"
+            );
+            Some(
+                Diagnostic::new(Code::OwnAddress, location, message).helped_by(format!(
+                    "it is denied by {by}; keep it somewhere else if it must not be reached"
+                )),
+            )
+        })
+        .collect()
+}
+
+/// What of the deny list covers the server, if something does.
+fn denied_by(guest: &Policy, url: &ServerUrl) -> Option<String> {
+    let attempt = Attempt::Request {
+        scheme: url.scheme(),
+        host: url.host(),
+        port: url.port(),
+        method: RequestMethod::Other,
+    };
+    let quotas = &guest.operator().quotas;
+    let situation = Situation {
+        grants: &Grants::new(quotas.granted_names),
+        peers: &Peers::from(quotas),
+        usage: Usage::default(),
+        now: Instant::now(),
+    };
+    match guest.ask(Layer::DenyList, &attempt, &situation) {
+        LayerAnswer::Refuses(denial) => denial.cited(),
+        LayerAnswer::Passes | LayerAnswer::Permits(_) => None,
+    }
 }
 
 fn wildcard(entry: &Entry) -> Option<Diagnostic> {

@@ -1,10 +1,15 @@
-//! Entries for protocols that nothing here speaks (AL-9): `redis://`, `postgres://` and the like are for host
-//! interfaces, and give a socket to nobody.
+//! Entries for protocols against the interfaces that speak them (clauses AL-9 and HI-2): `redis://`, `postgres://` and the
+//! like are for host interfaces, and give a socket to nobody; `tcp://` is for sockets, and permits no host interface.
+//!
+//! | entry | the component | then |
+//! | --- | --- | --- |
+//! | `redis://cache` | has no interface for Redis, since Outport has none or it imports none | the entry permits nothing |
+//! | `tcp://cache:6379` | imports the interface for Redis, and no other entry is for that | the interface is refused |
 
 use std::collections::HashSet;
 
-use outport_manifest::Severity;
-use outport_policy::{Entry, EntryScheme, HostPattern, Scheme, text};
+use outport_manifest::{Service, Severity};
+use outport_policy::{Entry, EntryScheme, HostPattern, PortRange, Protocol, Scheme, Transport, text};
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -14,51 +19,72 @@ use crate::subject::{Interfaces, Subject};
 /// Of the `needless` entries nothing is told: they are to be taken out.
 pub(super) fn findings(subject: &Subject<'_>, needless: &HashSet<usize>) -> Vec<Diagnostic> {
     // All of them are told at once as unused then.
-    if subject
-        .interfaces
-        .is_some_and(|code| !code.uses_sockets() && !code.uses_http())
-    {
+    if subject.interfaces.is_some_and(|code| !code.uses_network()) {
         return Vec::new();
     }
     let entries = (0..).zip(subject.entries);
     let needed = entries.filter(|(number, _)| !needless.contains(number));
     needed
-        .filter_map(|(_, entry)| no_effect(subject, entry))
+        .filter_map(|(_, entry)| no_effect(subject, entry).or_else(|| socket_only(subject, entry)))
         .collect()
 }
 
 /// The numbers of the entries that permit nothing, whoever reads them.
-pub(super) fn without_effect(entries: &[Entry]) -> impl Iterator<Item = usize> {
-    let nothing = |entry: &Entry| unspoken(entry).count() == entry.schemes().len();
+pub(super) fn without_effect(subject: &Subject<'_>) -> impl Iterator<Item = usize> {
+    let nothing = |entry: &Entry| unspoken(entry, subject.interfaces).count() == entry.schemes().len();
     (0..)
-        .zip(entries)
+        .zip(subject.entries)
         .filter(move |(_, entry)| nothing(entry))
         .map(|(number, _)| number)
 }
 
-/// The schemes of an entry that nothing speaks.
-pub(super) fn unspoken(entry: &Entry) -> impl Iterator<Item = (&EntryScheme, &Scheme)> {
-    entry.schemes().iter().filter_map(|scheme| match scheme {
-        EntryScheme::Url(url) if !is_spoken(url) => Some((scheme, url)),
+/// The schemes of an entry that nothing speaks: Outport, or the code if that is known.
+pub(super) fn unspoken<'e>(
+    entry: &'e Entry,
+    code: Option<&Interfaces>,
+) -> impl Iterator<Item = (&'e EntryScheme, &'e Scheme)> {
+    entry.schemes().iter().filter_map(move |scheme| match scheme {
+        EntryScheme::Url(url) if !is_spoken(url) || code.is_some_and(|code| is_not_imported(url, code)) => {
+            Some((scheme, url))
+        }
         _ => None,
     })
 }
 
+/// Whether there is an interface for the scheme, and the code has none.
+fn is_not_imported(scheme: &Scheme, code: &Interfaces) -> bool {
+    Service::of_scheme(scheme).is_some_and(|service| code.uses(service).is_none())
+}
+
 fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Diagnostic> {
-    let names: Vec<String> = unspoken(entry).map(|(_, url)| format!("`{url}`")).collect();
-    let (first, url) = unspoken(entry).next()?;
+    let code = subject.interfaces;
+    let names: Vec<String> = unspoken(entry, code).map(|(_, url)| format!("`{url}`")).collect();
+    let (first, url) = unspoken(entry, code).next()?;
+    let service = Service::of_scheme(url);
+    let lacked = service.and_then(|service| code.and_then(|code| code.lacks(service)));
+    let not_imported = service.filter(|service| service.is_served() && lacked.is_none());
     let whole = names.len() == entry.schemes().len();
     let text = text::excerpt(entry.text());
-    let message = if whole {
-        format!(
+    let message = match (whole, not_imported) {
+        (true, None) => format!(
             "`{text}` permits nothing: Outport has no interface that speaks {}, and such an entry permits no socket",
             names.join(" or ")
-        )
-    } else {
-        format!(
+        ),
+        (true, Some(service)) => format!(
+            "`{text}` permits nothing: `{}` does not import `{}`, and such an entry gives no socket",
+            text::excerpt(subject.id),
+            service.interface()
+        ),
+        (false, None) => format!(
             "{} in `{text}` permits nothing: Outport has no interface that speaks it, and it permits no socket",
             names.join(" and ")
-        )
+        ),
+        (false, Some(service)) => format!(
+            "{} in `{text}` permits nothing: `{}` does not import `{}`, and it gives no socket",
+            names.join(" and "),
+            text::excerpt(subject.id),
+            service.interface()
+        ),
     };
     let severity = if whole { Severity::Warning } else { Severity::Note };
     let finding = Diagnostic::new(Code::NoEffect, entry.location().clone(), message).with_severity(severity);
@@ -68,9 +94,8 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Diagnostic> {
             text::excerpt(&as_socket(entry, first))
         )
     };
-    let import = subject.interfaces.and_then(|code| import_of(url, code));
-    let opens_sockets = subject.interfaces.is_none_or(Interfaces::uses_sockets);
-    Some(finding.helped_by(match (import, opens_sockets) {
+    let opens_sockets = code.is_none_or(Interfaces::uses_sockets);
+    Some(finding.helped_by(match (lacked, opens_sockets) {
         (Some(import), true) => format!(
             "a call of `{}`, which the code imports, ends it; {}",
             text::excerpt(import),
@@ -85,24 +110,49 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Diagnostic> {
     }))
 }
 
-/// The import of the host interface that the entry is for, which is not provided: an SDK brings it, and most likely it
-/// is what the author means.
-fn import_of<'i>(scheme: &Scheme, code: &'i Interfaces) -> Option<&'i str> {
-    let interface = match scheme.as_str() {
-        "rediss" => "redis",
-        "mqtts" => "mqtt",
-        "postgresql" => "postgres",
-        name => name,
+/// An entry for sockets where the code has the interface of what is there. Code that opens sockets, too, may mean it so.
+fn socket_only(subject: &Subject<'_>, entry: &Entry) -> Option<Diagnostic> {
+    let code = subject.interfaces?;
+    let tcp = EntryScheme::Socket(Transport::Tcp);
+    if !entry.schemes().contains(&tcp) || (code.uses_sockets() && code.brings_whole_platform()) {
+        return None;
+    }
+    let ports = entry.ports_for(&tcp);
+    let services = Service::ALL.into_iter().filter(|service| service.is_served());
+    let is_its_port = |scheme: &Scheme| match ports.ranges() {
+        [only] => scheme.default_port().and_then(PortRange::one) == Some(*only),
+        _ => false,
     };
-    let is_for_it = |import: &&String| {
-        let name = import.split('@').next().unwrap_or(import);
-        [
-            name.strip_prefix("fermyon:spin/"),
-            name.strip_prefix("spin:").and_then(|name| name.split('/').next()),
-        ]
-        .contains(&Some(interface))
+    let (service, scheme) = services
+        .filter(|service| code.uses(*service).is_some())
+        .filter_map(|service| Some((service, Scheme::parse(service.scheme()?)?)))
+        .find(|(_, scheme)| is_its_port(scheme))?;
+    if subject.entries.iter().any(|other| is_for(other, &scheme, entry)) {
+        return None;
+    }
+    let message = format!(
+        "`{}` permits sockets alone, not `{}`, which `{}` imports",
+        text::excerpt(entry.text()),
+        service.interface(),
+        text::excerpt(subject.id)
+    );
+    let severity = if code.uses_sockets() {
+        Severity::Note
+    } else {
+        Severity::Warning
     };
-    code.trapped.iter().find(is_for_it).map(String::as_str)
+    let hosts: Vec<String> = entry.hosts().iter().map(ToString::to_string).collect();
+    let instead = format!("{scheme}://{}", listed(&hosts.join(",")));
+    let finding =
+        Diagnostic::new(Code::SocketOnly, entry.location().clone(), message).with_severity(severity);
+    Some(finding.helped_by(format!("write `{}` for that", text::excerpt(&instead))))
+}
+
+/// Whether an entry permits the scheme at one of the hosts of `entry`.
+fn is_for(other: &Entry, scheme: &Scheme, entry: &Entry) -> bool {
+    let speaks = |own: &EntryScheme| own.permits(Protocol::Url(scheme));
+    let same = |host: &HostPattern| *host == HostPattern::Any || entry.hosts().contains(host);
+    other.schemes().iter().any(speaks) && other.hosts().iter().any(same)
 }
 
 /// The entry for a client inside the component, which opens a socket. In place of every host or port it asks for those
@@ -114,17 +164,18 @@ fn as_socket(entry: &Entry, scheme: &EntryScheme) -> String {
     });
     let hosts: Vec<String> = hosts.collect();
     let ports = entry.ports_for(scheme);
-    let listed = |parts: &str| {
-        if parts.contains(',') {
-            format!("{{{parts}}}")
-        } else {
-            parts.to_owned()
-        }
-    };
     let ports = if ports.is_all() {
         "PORT".to_owned()
     } else {
         ports.to_string()
     };
     format!("*://{}:{}", listed(&hosts.join(",")), listed(&ports))
+}
+
+fn listed(parts: &str) -> String {
+    if parts.contains(',') {
+        format!("{{{parts}}}")
+    } else {
+        parts.to_owned()
+    }
 }

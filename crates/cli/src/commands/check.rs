@@ -28,7 +28,8 @@ use crate::terminal::Terminal;
 /// Nothing runs. Tests of the policy in `outport.test.toml` beside the manifest are part of it.
 ///
 /// Takes the operator options of the commands that run guests, so that the same ones can be given. What there is
-/// nothing to do for here has no effect: `--dns-server` and `--audit-log`; `--kernel-sandbox` is about compiling alone.
+/// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--state-dir`, `--key-value` and `--sqlite`;
+/// `--kernel-sandbox` is about compiling alone.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The same as `-f`

@@ -25,14 +25,15 @@ use crate::terminal::Terminal;
 
 /// Say what would happen to a destination, layer by layer, or what an app may reach.
 ///
-/// A destination is `tcp://10.0.0.5:5432`, `udp://…`, `https://api.example.com/`, or a name for a look-up. Without
-/// one, the effective policy of every component. There may be several, of which each has its own answer.
+/// A destination is `tcp://10.0.0.5:5432`, `udp://…`, `https://api.example.com/`, `redis://cache.example.com`,
+/// `key-value:LABEL`, `sqlite:LABEL`, `llm:MODEL`, or a name for a look-up. Without one, the effective policy of every
+/// component. There may be several, of which each has its own answer.
 ///
 /// Exit status 1 says that a destination is denied, 3 that it depends on what its name resolves to: `--dns` says that.
 ///
 /// Takes the operator options of the commands that run guests, so that the same ones can be given. What there is
 /// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--deny-warnings`, `--kernel-sandbox`,
-/// `--cache-dir` and limits of compiling.
+/// `--cache-dir`, limits of compiling, `--state-dir`, `--key-value` and `--sqlite`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]

@@ -43,7 +43,7 @@ pub(super) fn review(component: &str, entries: &[Entry], startup: &Startup<'_>) 
         triggers: Vec::new(),
         granted: Vec::new(),
     };
-    let found = warnings_at_start(&[subject], &settings.operator);
+    let found = warnings_at_start(&[subject], &settings.operator, settings.config.as_ref());
     let warnings: Vec<Diagnostic> = for_others.into_iter().chain(found).collect();
     terminal.show_all(&settings.remarks, files);
     terminal.show_first(&warnings, files, "");

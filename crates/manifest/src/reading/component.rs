@@ -237,13 +237,15 @@ fn read_labels(found: &mut Findings, node: Option<Node<'_>>, service: Service) -
     let Some(node) = node else {
         return Vec::new();
     };
-    let labels = node.strings(found);
-    for label in labels.iter().filter(|_| service != Service::Models) {
-        if let Err(error) = check_label(&label.value) {
+    let mut labels = node.strings(found);
+    labels.retain(|label| match check_label(&label.value) {
+        Err(error) if service != Service::Models => {
             let (key, text) = (node.key().to_owned(), label.value.clone());
             found.report(&label.span, Mistake::Label { key, text, error });
+            false
         }
-    }
+        _ => true,
+    });
     if !labels.is_empty() && !service.is_served() {
         note_not_used(found, node, service.lacking());
     }

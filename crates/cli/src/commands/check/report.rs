@@ -74,6 +74,7 @@ impl Report {
             app: &reading,
             interfaces: &code.interfaces,
             operator: Arc::clone(&of_all),
+            config: settings.config.as_ref(),
             denied_names: settings.denied_names(),
         }
         .review();

@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 
 use outport_check::explain::permits_nothing;
 use outport_check::{
-    Colour, Diagnostic, Granted, Interfaces, Severity, Subject, list_imports, sum_up_imports,
-    warnings_at_start,
+    Colour, Diagnostic, Interfaces, Severity, Subject, list_imports, sum_up_imports, warnings_at_start,
 };
 use outport_manifest::{ComponentId, HttpTrigger, ResolvedApp, Route};
 use outport_policy::{Entry, Limit, text};
@@ -87,10 +86,11 @@ impl Summary<'_> {
                 unread: 0,
                 interfaces: interfaces.get(&component.id.value),
                 triggers: Vec::new(),
-                granted: Granted::of(component, &self.written.manifest.source),
+                granted: component.labels(&self.written.manifest.source),
             })
             .collect();
-        let mut warnings = warnings_at_start(&subjects, &self.settings.operator);
+        let mut warnings =
+            warnings_at_start(&subjects, &self.settings.operator, self.settings.config.as_ref());
         warnings.extend(unmatched::findings(
             &self.app.files,
             &self.written.manifest.source,
