@@ -462,7 +462,7 @@ fn a_label_leads_where_the_operator_says_or_nothing_starts() {
     let refused = up().finish().expect_code(2);
     let told = "nothing defines `cache` of `key_value_stores`";
     assert!(refused.stderr.contains(told), "{refused}");
-    assert!(refused.stderr.contains("spin.toml:15:33"), "{refused}");
+    assert!(refused.stderr.contains("spin.toml:14:33"), "{refused}");
     // Also next to a mistake a secret is not quoted.
     let wrong = operators.replace("/0\"", "/0\" url = 5")
         + "[llm_compute]\ntype = \"remote_http\"\n\

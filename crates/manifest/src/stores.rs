@@ -247,7 +247,12 @@ mod tests {
     fn without_a_config_there_is_default_alone() {
         let wanted = labels(LabelKind::SqliteDatabase, &["default", "other"]);
         let reading = resolve(&wanted, None);
-        assert_eq!(reading.problems().len(), 1);
+        let [problem] = reading.problems() else {
+            panic!("{:?}", reading.problems())
+        };
+        let help = "`default` is the only label: write it, or `[sqlite_database.other]` with its `type` into the \
+                    runtime config file";
+        assert_eq!(problem.help().as_deref(), Some(help));
         assert_eq!(reading.tentative().sqlite.len(), 1);
     }
 }

@@ -321,12 +321,15 @@ impl Mistake {
                 meant,
                 known,
             } => {
-                let there_are = meant_or_known(meant, known, "the labels are");
+                let there_are = match known.as_slice() {
+                    [only] => format!("`{}` is the only label: write it", text::quote(only)),
+                    several => meant_or_known(&None, several, "the labels are") + ": write one of them",
+                };
                 let table = Service::of_label(*kind).table().unwrap_or_default();
                 Some(match meant {
-                    Some(_) => there_are,
+                    Some(meant) => format!("did you mean `{}`?", text::quote(meant)),
                     None => format!(
-                        "{there_are}: write one of them, or `[{table}.{}]` with its `type` into the runtime config file",
+                        "{there_are}, or `[{table}.{}]` with its `type` into the runtime config file",
                         text::quote(label)
                     ),
                 })
