@@ -442,6 +442,7 @@ fn a_variable_comes_from_the_environment_or_from_a_file_beside_the_manifest() {
     assert!(!refused.stderr.contains("hunter2"), "{refused}");
 }
 
+// proves: HI-5, HI-6
 #[test]
 fn a_label_leads_where_the_operator_says_or_nothing_starts() {
     let stores = "key_value_stores = [\"default\", \"cache\"]\nsqlite_databases = [\"default\"]";

@@ -1220,6 +1220,7 @@ fn every_layer_that_refuses_is_told_with_its_remedy() {
     }
 }
 
+// proves: HI-6
 #[test]
 fn a_server_of_the_operators_own_that_he_denies_is_a_warning() {
     let config = r#"
@@ -1283,6 +1284,7 @@ auth_token = "hunter2"
     }
 }
 
+// proves: HI-5
 #[test]
 fn a_label_is_explained_by_the_line_that_grants_it() {
     let text = format!(

@@ -24,7 +24,7 @@
 //! ([`crate::Definition`]). Other sections that Spin knows are accepted and named in a note;
 //! a section or key that nobody knows is a mistake, as with Spin.
 
-use outport_policy::{BlockedNetwork, Entry, PortSet};
+use outport_policy::{BlockedNetwork, Entry, LabelKind, PortSet};
 
 use crate::reading::client_tls::{ClientTls, read_client_tls};
 use crate::reading::component::note_not_used;
@@ -38,7 +38,7 @@ use crate::report::findings::Findings;
 use crate::report::mistake::Mistake;
 use crate::report::problem::{Area, Reading};
 use crate::report::remark::Remark;
-use crate::source::{Located, SourceFile};
+use crate::source::{Located, SourceFile, Span};
 use crate::state_dir::StateDir;
 use crate::syntax::Repaired;
 use crate::values::dns_server::DnsServer;
@@ -65,6 +65,18 @@ pub struct RuntimeConfig {
     pub client_connections: ClientConnections,
     /// `state_dir`, relative to the working directory; empty for none.
     pub state_dir: Option<Located<StateDir>>,
+    /// What a mistake keeps from being read.
+    gaps: Gaps,
+}
+
+/// What could not be read, and may define labels.
+#[derive(Debug, Clone, Default)]
+struct Gaps {
+    /// Labels whose definitions have mistakes.
+    key_value: Vec<String>,
+    sqlite: Vec<String>,
+    /// Parts of the file that are not even TOML.
+    unread: Vec<Span>,
 }
 
 /// How many connections each component may have to servers of a kind. By default only the quotas bound them.
@@ -163,18 +175,36 @@ impl RuntimeConfig {
             }
         }
         fields.finish(&mut found);
+        let key_value_stores = key_value_stores.unwrap_or_default();
+        let sqlite_databases = sqlite_databases.unwrap_or_default();
         let config = Self {
             source: source.clone(),
             networking: networking.unwrap_or_default(),
             http: http.unwrap_or_default(),
             client_tls: client_tls.unwrap_or_default(),
-            key_value_stores: key_value_stores.unwrap_or_default(),
-            sqlite_databases: sqlite_databases.unwrap_or_default(),
+            key_value_stores: key_value_stores.read,
+            sqlite_databases: sqlite_databases.read,
             model_server,
             client_connections,
             state_dir: state_dir.map(|path| path.map(StateDir::at)),
+            gaps: Gaps {
+                key_value: key_value_stores.unclear,
+                sqlite: sqlite_databases.unclear,
+                unread: tree.unread.clone(),
+            },
         };
         found.into_reading(config)
+    }
+
+    /// Whether the label may be defined in what a mistake keeps from being read. That is told already.
+    pub(crate) fn may_define(&self, kind: LabelKind, label: &str) -> bool {
+        let unclear = match kind {
+            LabelKind::KeyValueStore => self.gaps.key_value.as_slice(),
+            LabelKind::SqliteDatabase => &self.gaps.sqlite,
+            LabelKind::AiModel => &[],
+        };
+        let mut unread = self.gaps.unread.iter();
+        unclear.iter().any(|own| own == label) || unread.any(|span| self.source.slice(span).contains(label))
     }
 }
 

@@ -88,6 +88,7 @@ impl<B: Clone> Defined<'_, B> {
             }
             match self.find(label.as_str(), &written) {
                 Some(store) => stores.push(store),
+                None if self.may_be_defined(label.as_str()) => {}
                 None => problems.push(Problem {
                     area: Area::Manifest,
                     mistake: self.undefined(label.as_str()),
@@ -112,6 +113,12 @@ impl<B: Clone> Defined<'_, B> {
             backend,
             defined,
         })
+    }
+
+    /// Where its definition has a mistake, that is the one to tell.
+    fn may_be_defined(&self, label: &str) -> bool {
+        self.config
+            .is_some_and(|config| config.may_define(self.kind, label))
     }
 
     fn undefined(&self, label: &str) -> Mistake {
@@ -217,6 +224,31 @@ mod tests {
         assert_eq!(stores, Stores::default());
     }
 
+    #[test]
+    fn a_label_whose_definition_has_a_mistake_is_not_undefined_as_well() {
+        // (the file, problems of a database of that label)
+        for (text, other_kind) in [
+            ("[key_value_store.sessions]\ntype = \"azure_cosmos\"", 1),
+            ("[key_value_store.sessions]\ntype = \"redis\"", 1),
+            ("[key_value_store]\nsessions = 5", 1),
+            // Of which kind it is cannot be read.
+            ("[key_value_store.sessions\ntype = \"spin\"", 0),
+        ] {
+            let file = SourceFile::new("runtime.toml", text);
+            let reading = RuntimeConfig::parse(&file);
+            assert_eq!(reading.problems().len(), 1, "{text}");
+            for (kind, told) in [
+                (LabelKind::KeyValueStore, 0),
+                (LabelKind::SqliteDatabase, other_kind),
+            ] {
+                let wanted = labels(kind, &["sessions"]);
+                let stores = Stores::resolve(&wanted, Some(reading.tentative()), &StateDir::None);
+                assert_eq!(stores.problems().len(), told, "{text} {kind}");
+            }
+        }
+    }
+
+    // proves: HI-5
     #[test]
     fn a_label_that_nothing_defines_is_told_once_with_what_is_there() {
         // (label of a key-value store, help)

@@ -675,9 +675,10 @@ fn what_a_component_is_granted_has_a_note_only_while_nobody_serves_it() {
         let (_, notes) = Manifest::parse(&SourceFile::new("spin.toml", text))
             .complete()
             .unwrap();
-        let expected = match service.is_served() {
-            true => vec![],
-            false => vec!["manifest.not-used"],
+        let expected = if service.is_served() {
+            vec![]
+        } else {
+            vec!["manifest.not-used"]
         };
         assert_eq!(note_codes(&notes), expected, "{key}");
     }

@@ -360,9 +360,10 @@ fn what_is_not_served_is_accepted_and_named_in_a_note() {
         Service::Mqtt => "[outbound_mqtt]\nmax_connections = 5".to_owned(),
     };
     let services = Service::ALL.map(|service| {
-        let codes = match service.is_served() {
-            true => vec![],
-            false => vec!["runtime-config.not-used"],
+        let codes = if service.is_served() {
+            vec![]
+        } else {
+            vec!["runtime-config.not-used"]
         };
         (section(service), codes)
     });

@@ -91,11 +91,23 @@ pub enum ModelApi {
     OpenAi,
 }
 
+/// The definitions of one kind, and the labels of those that have mistakes.
+pub(crate) struct Definitions<B> {
+    pub(crate) read: Vec<Definition<B>>,
+    pub(crate) unclear: Vec<String>,
+}
+
+impl<B> Default for Definitions<B> {
+    fn default() -> Self {
+        Self {
+            read: Vec::new(),
+            unclear: Vec::new(),
+        }
+    }
+}
+
 /// Reads `key_value_store`.
-pub(crate) fn read_key_value_stores(
-    found: &mut Findings,
-    node: Node<'_>,
-) -> Vec<Definition<KeyValueBackend>> {
+pub(crate) fn read_key_value_stores(found: &mut Findings, node: Node<'_>) -> Definitions<KeyValueBackend> {
     let types = &["spin", "redis"];
     read_definitions(found, node, types, |found, fields, kind| match kind {
         "spin" => {
@@ -109,7 +121,7 @@ pub(crate) fn read_key_value_stores(
 }
 
 /// Reads `sqlite_database`.
-pub(crate) fn read_sqlite_databases(found: &mut Findings, node: Node<'_>) -> Vec<Definition<SqliteBackend>> {
+pub(crate) fn read_sqlite_databases(found: &mut Findings, node: Node<'_>) -> Definitions<SqliteBackend> {
     let types = &["spin", "libsql"];
     read_definitions(found, node, types, |found, fields, kind| match kind {
         "spin" => {
@@ -172,26 +184,25 @@ fn read_definitions<B>(
     node: Node<'_>,
     types: &'static [&'static str],
     read_backend: impl Fn(&mut Findings, &mut Fields<'_>, &'static str) -> Option<B>,
-) -> Vec<Definition<B>> {
-    let mut definitions = Vec::new();
+) -> Definitions<B> {
+    let mut definitions = Definitions::default();
     for (label, own) in node.named(found) {
         if let Err(error) = check_label(&label.value) {
             let (key, text) = (node.key().to_owned(), label.value.clone());
             found.report(&label.span, Mistake::Label { key, text, error });
         }
         let title = format!("`[{}.{}]`", node.key(), label.value);
-        let Some(mut fields) = own.table(found, title) else {
-            continue;
-        };
-        // Of another type the keys would be others.
-        let Some(kind) = read_type(found, &mut fields, types) else {
-            continue;
-        };
-        let backend = read_backend(found, &mut fields, kind);
-        fields.finish(found);
-        if let Some(backend) = backend {
-            let span = own.span();
-            definitions.push(Definition { label, backend, span });
+        let backend = own.table(found, title).and_then(|mut fields| {
+            // Of another type the keys would be others.
+            let kind = read_type(found, &mut fields, types)?;
+            let backend = read_backend(found, &mut fields, kind);
+            fields.finish(found);
+            backend
+        });
+        let span = own.span();
+        match backend {
+            Some(backend) => definitions.read.push(Definition { label, backend, span }),
+            None => definitions.unclear.push(label.value),
         }
     }
     definitions

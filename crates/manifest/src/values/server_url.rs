@@ -99,20 +99,20 @@ impl ServerUrl {
     }
 
     /// The bytes of a text that must not be quoted where the URL of a server belongs, as it stands in a file: those before
-    /// the host and behind the port; of what is not such a URL all that could be secret.
-    pub fn hidden_parts(text: &str) -> Vec<Range<usize>> {
+    /// the host, and those behind the port. Of what is not such a URL all that could be secret.
+    pub fn hidden_parts(text: &str) -> [Range<usize>; 2] {
+        let end = text.len();
         let Some(start) = text.find("://").map(|colon| colon + "://".len()) else {
-            return vec![0..text.len()];
+            return [0..end, end..end];
         };
         // What is escaped may be an `@`.
         if text.contains('\\') || Url::parse(text).is_err() {
-            return vec![start..text.len()];
+            return [start..end, end..end];
         }
         let authority = &text[start..];
-        let end = start + authority.find(['/', '?', '#']).unwrap_or(authority.len());
-        let host = text[start..end].rfind('@').map_or(start, |at| start + at);
-        let parts = [start..host, end..text.len()].into_iter();
-        parts.filter(|part| !part.is_empty()).collect()
+        let behind = start + authority.find(['/', '?', '#']).unwrap_or(authority.len());
+        let host = text[start..behind].rfind('@').map_or(start, |at| start + at);
+        [start..host, behind..end]
     }
 }
 

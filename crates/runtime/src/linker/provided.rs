@@ -176,10 +176,24 @@ const CLI: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
+    use outport_manifest::Service;
+
     use super::*;
     use crate::app::right_of;
     use crate::engine::{Allocation, Engine};
     use crate::linker::GuestLinker;
+
+    #[test]
+    fn what_is_provided_of_the_platform_is_said_to_be_served() {
+        for track in PROVIDED {
+            for name in track.interfaces {
+                let import = format!("{}/{name}", track.package);
+                if let Some(service) = Service::of_import(&import) {
+                    assert!(service.is_served(), "{import}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_version_is_provided_by_its_track_and_a_candidate_never() {

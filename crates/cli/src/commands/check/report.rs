@@ -86,6 +86,11 @@ impl Report {
             outcome: Outcome::Fine,
         };
         report.findings.extend(findings);
+        if settings.config.is_none() && operator.runtime_config_file().is_some() {
+            // What a file defines that cannot be read is not known.
+            let is_known = |finding: &Diagnostic| finding.code().to_string() != "manifest.undefined-label";
+            report.findings.retain(is_known);
+        }
         report.add_code(code.findings);
         let unknown = settings.client_tls.unknown_components(&app.manifest.components);
         report.findings.extend(unknown.iter().map(as_finding));
