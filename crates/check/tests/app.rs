@@ -1286,6 +1286,33 @@ auth_token = "hunter2"
 
 // proves: HI-5
 #[test]
+fn a_label_that_is_new_is_told_as_gained() {
+    let effective = |lines: &str| {
+        let text = format!("{HEADER}[component.web]\nsource = \"web.wasm\"\n{lines}\n");
+        let app = resolved(&SourceFile::new("spin.toml", text));
+        let operator = Arc::new(operator(&[]));
+        let policy = EffectivePolicy::of(&policies(app.tentative(), &operator), &operator);
+        EffectivePolicy::from_json(&policy.to_json()).expect("what was written is read")
+    };
+    let (before, now) = (
+        effective("key_value_stores = [\"default\"]"),
+        effective("key_value_stores = [\"cache\", \"default\"]\nsqlite_databases = [\"default\"]"),
+    );
+    assert!(
+        now.to_text()
+            .contains("  may open key-value:cache, key-value:default, sqlite:default\n")
+    );
+    let gained = now.since(&before).expect("a difference");
+    let entries: Vec<&str> = gained.gained.iter().map(|one| one.entry.as_str()).collect();
+    assert_eq!(entries, ["key-value:cache", "sqlite:default"]);
+    assert!(gained.reaches_more() && gained.lost.is_empty());
+    let lost = before.since(&now).expect("a difference");
+    assert!(!lost.reaches_more() && lost.lost == gained.gained);
+    assert!(!now.since(&now).expect("a difference").reaches_more());
+}
+
+// proves: HI-5
+#[test]
 fn a_label_is_explained_by_the_line_that_grants_it() {
     let text = format!(
         "{HEADER}[component.web]\nsource = \"web.wasm\"\nkey_value_stores = [\"default\", \"cache\"]\n\

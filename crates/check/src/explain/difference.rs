@@ -3,6 +3,7 @@
 //! Entries that hold secrets are in no document, so of these the text is compared: one that was not there before is
 //! told as gained, whatever it stands for.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -28,14 +29,14 @@ pub struct Difference {
     pub loopback_answers_lifted: bool,
 }
 
-/// An entry by which a component reaches what it did not.
+/// An entry, or a label (`key-value:default`), by which a component reaches what it did not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gained {
     /// The component.
     pub component: String,
     /// The entry, in canonical spelling.
     pub entry: String,
-    /// One of the destinations.
+    /// One of the destinations; the label itself.
     pub example: String,
 }
 
@@ -106,8 +107,18 @@ impl EffectivePolicy {
         let (old, new) = (before.policies()?, self.policies()?);
         Ok(Difference {
             version: 1,
-            gained: [all_gained(&old, &new), concealed_gained(before, self)].concat(),
-            lost: [all_gained(&new, &old), concealed_gained(self, before)].concat(),
+            gained: [
+                all_gained(&old, &new),
+                concealed_gained(before, self),
+                labels_gained(before, self),
+            ]
+            .concat(),
+            lost: [
+                all_gained(&new, &old),
+                concealed_gained(self, before),
+                labels_gained(self, before),
+            ]
+            .concat(),
             loopback_answers_lifted: self.operator.allow_loopback_answers
                 && !before.operator.allow_loopback_answers,
         })
@@ -192,6 +203,22 @@ fn all_gained(old: &[Policy], new: &[Policy]) -> Vec<Gained> {
             component: policy.component().to_owned(),
             entry: gain.entry.to_string(),
             example: gain.example.to_string(),
+        }));
+    }
+    all
+}
+
+/// Labels that are not in the older policy.
+fn labels_gained(old: &EffectivePolicy, new: &EffectivePolicy) -> Vec<Gained> {
+    let mut all = Vec::new();
+    for component in &new.components {
+        let before = old.components.iter().find(|old| old.id == component.id);
+        let before: HashSet<&String> = before.iter().flat_map(|old| &old.labels).collect();
+        let gained = component.labels.iter().filter(|label| !before.contains(label));
+        all.extend(gained.map(|label| Gained {
+            component: component.id.clone(),
+            entry: label.clone(),
+            example: label.clone(),
         }));
     }
     all

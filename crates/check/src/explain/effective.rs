@@ -54,6 +54,9 @@ pub struct EffectiveComponent {
     pub id: String,
     /// Its entries, in the order of the manifest. None: it reaches nothing.
     pub entries: Vec<EffectiveEntry>,
+    /// The stores, databases and models that it may open, as they are asked about: `key-value:default`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// One entry and what is left of it.
@@ -109,6 +112,12 @@ impl EffectivePolicy {
                 .iter()
                 .map(|entry| effective(entry, &kept_out))
                 .collect(),
+            labels: policy
+                .allow()
+                .labels()
+                .iter()
+                .map(|label| format!("{}:{}", label.kind().prefix(), label.as_str()))
+                .collect(),
         });
         Self {
             version: 1,
@@ -132,6 +141,15 @@ impl EffectivePolicy {
             }
             for entry in &component.entries {
                 entry.write_to(&mut text);
+            }
+            if !component.labels.is_empty() {
+                let labels: Vec<_> = component
+                    .labels
+                    .iter()
+                    .map(|label| text::excerpt(label))
+                    .collect();
+                let line = format!("may open {}", text::terminal(&labels.join(", ")));
+                let _ = writeln!(text, "{}", wrap(&line, 2, 4));
             }
             text.push('\n');
         }
