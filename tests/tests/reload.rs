@@ -320,8 +320,9 @@ fn dl_9_limits_are_loaded_again_and_what_needs_a_restart_is_said() {
     let waiting = cue.reached();
     run.write(
         "config.toml",
-        "[outbound_networking]\nallow_udp = true\ndns_servers = [\"127.0.0.1:9\"]\nresolve_disallowed = false\n\
-        [outbound_http]\nconnection_pooling = false\nmax_connections = 7\n",
+        "state_dir = \"elsewhere\"\n[outbound_networking]\nallow_udp = true\ndns_servers = [\"127.0.0.1:9\"]\n\
+        resolve_disallowed = false\n[outbound_http]\nconnection_pooling = false\nmax_connections = 7\n\
+        [key_value_store.default]\ntype = \"spin\"\n",
     );
     run.wait_for_error_line(LOADED);
     let _open = go(waiting);
@@ -333,6 +334,8 @@ fn dl_9_limits_are_loaded_again_and_what_needs_a_restart_is_said() {
         "resolve_disallowed",
         "connection_pooling",
         "max_connections",
+        "key_value_store",
+        "state_dir",
     ] {
         let said = format!("warning: `{setting}` has changed, which takes a restart");
         assert!(finished.stderr.contains(&said), "{finished}");
