@@ -170,11 +170,14 @@ impl Terminal {
     /// `OUTPORT_LOG` is not in that syntax.
     pub(crate) fn receive_log(self) -> Result<(), Failure> {
         let default = match self.volume {
-            Volume::Quiet => "off,outport_runtime=error,outport_egress=error",
+            Volume::Quiet => "off,outport_runtime=error,outport_platform=error,outport_egress=error",
             Volume::Normal => {
-                "off,outport_runtime=warn,outport_runtime::compiler=info,outport_egress=warn,outport_egress::audit=info"
+                "off,outport_runtime=warn,outport_runtime::compiler=info,outport_platform=warn,outport_egress=warn,\
+                 outport_egress::audit=info"
             }
-            Volume::Verbose => "warn,outport=debug,outport_runtime=debug,outport_egress=debug",
+            Volume::Verbose => {
+                "warn,outport=debug,outport_runtime=debug,outport_platform=debug,outport_egress=debug"
+            }
         };
         let filter = std::env::var_os(LOG_VARIABLE).filter(|text| !text.is_empty());
         let filter = match filter {
@@ -289,7 +292,7 @@ fn is_level(text: &str) -> bool {
 }
 
 /// The crates that log.
-const OWN_MODULES: [&str; 3] = ["outport", "outport_runtime", "outport_egress"];
+const OWN_MODULES: [&str; 4] = ["outport", "outport_runtime", "outport_platform", "outport_egress"];
 
 /// Colour needs a terminal that can, and a person who did not ask for none (<https://no-color.org>).
 fn paint() -> Colours {

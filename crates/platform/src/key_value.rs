@@ -8,6 +8,7 @@
 //! | a value | what a guest may pass in one call |
 //! | a list of keys, or of values | 128 MiB together ([`MOST_IN_A_RESULT`]) |
 //! | a file | 10 GiB |
+//! | a store in memory | 128 MiB |
 //! | stores that an instance has open | 256, as in Spin |
 
 mod bucket;
@@ -68,6 +69,18 @@ pub(crate) enum Change {
         from: Option<Vec<u8>>,
         to: Vec<u8>,
     },
+}
+
+impl Change {
+    /// Bytes of keys and values in it.
+    fn size(&self) -> usize {
+        match self {
+            Self::Set(pairs) => pairs.iter().map(|(key, value)| key.len() + value.len()).sum(),
+            Self::Delete(keys) => keys.iter().map(String::len).sum(),
+            Self::Add { key, .. } => key.len(),
+            Self::Swap { key, to, .. } => key.len() + to.len(),
+        }
+    }
 }
 
 /// What came of a change.

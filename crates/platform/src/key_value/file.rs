@@ -12,8 +12,9 @@
 //!
 //! Guests write keys and values and no SQL. Triggers and views of a file that somebody else made do nothing here.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(super) struct Database {
     readers: Mutex<Vec<Connection>>,
     /// Opened by whoever uses the database first.
     writer: Mutex<Option<Connection>>,
+    /// There is a writer, and so the table.
+    is_open: AtomicBool,
     queue: Mutex<Queue>,
     workers: Workers,
     trouble: Trouble,
@@ -55,7 +58,7 @@ enum At {
 /// Changes that wait for the disk.
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
     /// Somebody is about to write them.
     is_served: bool,
 }
@@ -78,11 +81,14 @@ impl FileStore {
     /// Reads at once if that takes no time to speak of, and else on another thread.
     async fn read<R: Send + 'static>(
         &self,
+        key: &str,
         account: Account,
         quick: impl FnOnce(&Connection) -> rusqlite::Result<Option<R>>,
         slow: impl FnOnce(&Connection, &str) -> rusqlite::Result<R> + Send + 'static,
     ) -> Result<R, StoreError> {
-        if let Some(answer) = self.database.read_at_once(quick) {
+        if key.len() <= usize::from(SMALL)
+            && let Some(answer) = self.database.read_at_once(quick)
+        {
             return Ok(answer);
         }
         let (database, label) = (Arc::clone(&self.database), Arc::clone(&self.label));
@@ -97,6 +103,7 @@ impl Backend for FileStore {
     async fn get(&self, key: &str, account: Account) -> Result<Option<Vec<u8>>, StoreError> {
         let own = key.to_owned();
         self.read(
+            key,
             account,
             |connection| small_value(connection, &self.label, key),
             move |connection, label| value(connection, label, &own),
@@ -107,6 +114,7 @@ impl Backend for FileStore {
     async fn exists(&self, key: &str, account: Account) -> Result<bool, StoreError> {
         let own = key.to_owned();
         self.read(
+            key,
             account,
             |connection| exists(connection, &self.label, key).map(Some),
             move |connection, label| exists(connection, label, &own),
@@ -116,7 +124,7 @@ impl Backend for FileStore {
 
     async fn keys(&self, after: Option<String>, account: Account) -> Result<Vec<String>, StoreError> {
         let slow = move |connection: &Connection, label: &str| keys(connection, label, after.as_deref());
-        self.read(account, |_| Ok(None), slow).await
+        self.read("", account, |_| Ok(None), slow).await
     }
 
     async fn change(&self, change: Change, account: Account) -> Result<Changed, StoreError> {
@@ -149,6 +157,7 @@ impl Database {
             at,
             readers: Mutex::default(),
             writer: Mutex::default(),
+            is_open: AtomicBool::new(false),
             queue: Mutex::default(),
             workers: Workers::default(),
             trouble: Trouble::default(),
@@ -177,8 +186,11 @@ impl Database {
     }
 
     fn reader(&self) -> rusqlite::Result<Connection> {
-        // Whoever reads first makes the table, and what is in memory lasts as long as its writer.
-        drop(self.writer()?);
+        // Whoever reads first makes the table, and what is in memory lasts as long as its writer. Whoever comes later does
+        // not wait until it has written.
+        if !self.is_open.load(Ordering::Acquire) {
+            drop(self.writer()?);
+        }
         if let Some(connection) = lock(&self.readers).pop() {
             return Ok(connection);
         }
@@ -206,6 +218,7 @@ impl Database {
             }
             connection.execute_batch(TABLE)?;
             *writer = Some(connection);
+            self.is_open.store(true, Ordering::Release);
         }
         Ok(writer)
     }
@@ -233,18 +246,24 @@ impl Database {
         connection.pragma_update(None, "temp_store", "memory")?;
         connection.pragma_update(None, "synchronous", "full")?;
         let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        let most = match self.at {
+            At::File(_) => MOST_IN_A_FILE,
+            At::Memory(_) => MOST_IN_MEMORY,
+        };
         connection.query_row(
-            &format!("PRAGMA max_page_count={}", MOST_IN_A_FILE / page.max(512)),
+            &format!("PRAGMA max_page_count={}", most / page.max(512)),
             [],
             |_| Ok(()),
         )?;
+        // What one large change took of the log is given back when it was written to the file.
+        connection.query_row(&format!("PRAGMA journal_size_limit={LOG_KEPT}"), [], |_| Ok(()))?;
         Ok(connection)
     }
 
     /// Has a change made with the next ones that are.
     fn write(self: &Arc<Self>, waiting: Waiting) {
         let mut queue = lock(&self.queue);
-        queue.waiting.push(waiting);
+        queue.waiting.push_back(waiting);
         if std::mem::replace(&mut queue.is_served, true) {
             return;
         }
@@ -259,43 +278,38 @@ impl Database {
     }
 
     /// Makes changes, all or none of each, and all of them outlive the process or none.
-    fn commit(&self, together: Vec<Waiting>) {
-        let (waiting, mut changes): (Vec<_>, Vec<_>) = together
-            .into_iter()
-            .map(|waiting| (waiting.reply, (waiting.label, waiting.change, waiting.account)))
-            .unzip();
-        let done = self
-            .try_commit(&mut changes)
-            .map_err(|error| self.failed("written", &error));
-        match done {
-            Ok(answers) => {
-                for (reply, answer) in waiting.into_iter().zip(answers) {
-                    // Who has gone meanwhile does not want to know.
-                    let _ = reply.send(answer);
-                }
+    fn commit(&self, mut together: Vec<Waiting>) {
+        let done = self.try_commit(&mut together);
+        // For one that does not fit the others are not refused.
+        let alone = together.len() > 1 && done.as_ref().is_err_and(|error| !is_locked(error));
+        if alone {
+            for waiting in together {
+                self.commit(vec![waiting]);
             }
-            Err(error) => {
-                for reply in waiting {
-                    let _ = reply.send(Err(error.clone()));
-                }
-            }
+            return;
+        }
+        let answers = match done {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(self.failed("written", &error)); together.len()],
+        };
+        for (waiting, answer) in together.into_iter().zip(answers) {
+            // Who has gone meanwhile does not want to know.
+            let _ = waiting.reply.send(answer);
         }
     }
 
-    fn try_commit(
-        &self,
-        changes: &mut [(Arc<str>, Change, Account)],
-    ) -> rusqlite::Result<Vec<Result<Changed, StoreError>>> {
+    fn try_commit(&self, together: &mut [Waiting]) -> rusqlite::Result<Vec<Result<Changed, StoreError>>> {
         let mut writer = self.writer()?;
         let Some(connection) = &mut *writer else {
             return Err(rusqlite::Error::InvalidQuery);
         };
-        let payer = changes.first().and_then(|(.., account)| account.clone());
+        let payer = together.first().and_then(|waiting| waiting.account.clone());
         let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut answers = Vec::with_capacity(changes.len());
-        for (label, change, account) in changes {
+        let mut answers = Vec::with_capacity(together.len());
+        for waiting in together {
             let step = transaction.savepoint()?;
-            let answer = charge(account, || apply(&step, label, change));
+            let (label, change) = (&waiting.label, &mut waiting.change);
+            let answer = charge(&waiting.account, || apply(&step, label, change));
             match answer {
                 Ok(answer) => {
                     step.commit()?;
@@ -315,9 +329,7 @@ impl Database {
     /// Tells the operator what is wrong and where, and answers what the guest gets to know.
     fn failed(&self, done: &str, error: &rusqlite::Error) -> StoreError {
         let what = match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                "another process has it locked".to_owned()
-            }
+            _ if is_locked(error) => "another process has it locked".to_owned(),
             Some(ErrorCode::NotADatabase) => "it is not a database".to_owned(),
             Some(ErrorCode::DatabaseCorrupt) => "it is damaged".to_owned(),
             Some(ErrorCode::DiskFull) => "it is full, or its disk is".to_owned(),
@@ -338,6 +350,13 @@ impl Database {
     }
 }
 
+fn is_locked(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
 /// Who writes what waits. When it goes, the next one who comes is served by another.
 struct Service(Arc<Database>);
 
@@ -350,10 +369,17 @@ impl Service {
 
     fn next(&self) -> Option<Vec<Waiting>> {
         let mut queue = lock(&self.0.queue);
-        let many = queue.waiting.len().min(MOST_TOGETHER);
-        if many == 0 {
+        if queue.waiting.is_empty() {
             queue.is_served = false;
             return None;
+        }
+        let (mut many, mut size) = (0, 0);
+        while let Some(waiting) = queue.waiting.get(many)
+            && many < MOST_TOGETHER
+            && size < LARGE_TOGETHER
+        {
+            size += waiting.change.size();
+            many += 1;
         }
         Some(queue.waiting.drain(..many).collect())
     }
@@ -520,8 +546,8 @@ const SET: &str = "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2
 
 const DELETE: &str = "DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2";
 
-/// Bytes of a value that are read on a worker's thread: some pages.
-const SMALL: i64 = 16 * 1024;
+/// Bytes of a key, and of a value, that are read on a worker's thread: some pages.
+const SMALL: u16 = 16 * 1024;
 
 /// Bytes of keys that are read at a time.
 const KEYS_TOGETHER: usize = 256 * 1024;
@@ -529,11 +555,21 @@ const KEYS_TOGETHER: usize = 256 * 1024;
 /// Changes that are written at a time.
 const MOST_TOGETHER: usize = 256;
 
+/// Bytes after which no further change is written at the same time: 4 MiB. Whoever waits for a small one does not wait for
+/// many large ones.
+const LARGE_TOGETHER: usize = 4 << 20;
+
 /// Connections that are kept for reading.
 const MOST_READERS: usize = 8;
 
 /// Bytes of a file: 10 GiB.
 const MOST_IN_A_FILE: i64 = 10 << 30;
+
+/// Bytes of a database in memory: 128 MiB. They belong to no instance, since they outlive it.
+const MOST_IN_MEMORY: i64 = 128 << 20;
+
+/// Bytes that the file of the write-ahead log keeps: 16 MiB.
+const LOG_KEPT: i64 = 16 << 20;
 
 /// How long another process may keep the file locked.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -193,9 +193,11 @@ async fn a_file_that_is_damaged_or_no_database_or_not_there_to_be_made_is_an_err
     let damaged = folder.path().join("damaged.db");
     let whole = Connection::open(&damaged).unwrap();
     whole.execute_batch(TABLE).unwrap();
+    whole.execute_batch("BEGIN").unwrap();
     for number in 0..2_000 {
         set_directly(&whole, "default", &number.to_string(), &[1; 100]);
     }
+    whole.execute_batch("COMMIT").unwrap();
     drop(whole);
     let mut bytes = fs::read(&damaged).unwrap();
     bytes[4096..].fill(0xa5);
@@ -225,15 +227,26 @@ async fn a_file_that_another_process_has_locked_is_waited_for_a_bounded_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kv.db");
     let store = store(&path, "default");
-    store.change(set(&[("a", b"1")]), None).await.unwrap();
+    let large = vec![1; 100_000];
+    store
+        .change(set(&[("a", b"1"), ("large", &large)]), None)
+        .await
+        .unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let begun = Instant::now();
-    let (read, written) = tokio::join!(store.get("a", None), store.change(set(&[("a", b"2")]), None));
-    assert_eq!(
-        read,
-        Ok(Some(b"1".to_vec())),
-        "who reads does not wait for who writes"
+    let reads = async {
+        // By then there is one who waits for the lock.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let read = (store.get("a", None).await, store.get("large", None).await);
+        (read, begun.elapsed())
+    };
+    let (((small, slow), elapsed), written) = tokio::join!(reads, store.change(set(&[("a", b"2")]), None));
+    assert_eq!(small, Ok(Some(b"1".to_vec())));
+    assert_eq!(slow, Ok(Some(large)));
+    assert!(
+        elapsed < PATIENCE,
+        "who reads does not wait for who writes: {elapsed:?}"
     );
     let error = written.unwrap_err();
     assert_eq!(
@@ -281,4 +294,56 @@ async fn who_goes_away_while_it_waits_keeps_nobody_else_waiting() {
         store.change(set(&[("here", b"1")]), None).await,
         Ok(Changed::Done)
     );
+}
+
+/// What comes of changes that are asked for at the same time.
+async fn together(store: Arc<FileStore>, changes: Vec<Change>) -> Vec<Result<Changed, StoreError>> {
+    let tasks: Vec<_> = changes
+        .into_iter()
+        .map(|change| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.change(change, None).await })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers
+}
+
+// proves: HI-7
+#[tokio::test]
+async fn a_store_in_memory_is_full_at_its_bound_and_for_what_does_not_fit_alone() {
+    let store = Arc::new(FileStore::new(Arc::new(Database::memory()), "full"));
+    let mebibyte = usize::try_from(MOST_IN_MEMORY).unwrap() >> 7;
+    let large = vec![1; mebibyte];
+    for number in 0..120 {
+        let key = number.to_string();
+        assert_eq!(
+            store.change(set(&[(&key, &large)]), None).await,
+            Ok(Changed::Done),
+            "{number}"
+        );
+    }
+    let changes = (0..20)
+        .map(|number| match number {
+            10 => set(&[("too large", &vec![1; 10 * mebibyte])]),
+            _ => set(&[(&format!("small {number}"), b"1")]),
+        })
+        .collect();
+    for (number, answer) in together(Arc::clone(&store), changes)
+        .await
+        .into_iter()
+        .enumerate()
+    {
+        let expected = match number {
+            10 => Err(StoreError(
+                "the store was not written: it is full, or its disk is".to_owned(),
+            )),
+            _ => Ok(Changed::Done),
+        };
+        assert_eq!(answer, expected, "{number}");
+    }
+    assert_eq!(store.get("small 19", None).await, Ok(Some(b"1".to_vec())));
 }
