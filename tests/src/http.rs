@@ -41,6 +41,21 @@ pub fn get(server: SocketAddr, path: &str) -> io::Result<Response> {
     send(server, &get_request(server, path))
 }
 
+/// Sends `POST path` with a body to `server` on a connection of its own.
+///
+/// # Errors
+///
+/// If the server does not answer in HTTP within thirty seconds.
+pub fn post(server: SocketAddr, path: &str, body: &str) -> io::Result<Response> {
+    let length = body.len();
+    send(
+        server,
+        &format!(
+            "POST {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        ),
+    )
+}
+
 /// Like [`get`], from an address of this machine, such as another one of 127.0.0.0/8.
 ///
 /// # Errors

@@ -7,6 +7,7 @@
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
 //! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`] and [`python_server`] are the real servers, [`python`] and
 //!   [`javascript`] build real programs as components;
+//! - [`stores`] asks a guest that has key-value stores, and looks at their files;
 //! - [`checked`] is an app to check, [`schema`] holds documents against JSON schemas;
 //! - [`until`](until::until) waits for what a test builds on, however busy the machine, and a [`turnstile`] keeps guests
 //!   waiting until a test has seen enough;
@@ -34,6 +35,7 @@ pub mod redis;
 pub mod schema;
 pub mod script;
 pub mod slow_component;
+pub mod stores;
 pub mod tcp;
 pub mod tls;
 pub mod transcript;

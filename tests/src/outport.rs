@@ -42,6 +42,7 @@ pub struct Outport {
     folder: TempDir,
     limit: Duration,
     descriptors: Option<u32>,
+    mounts: Option<String>,
     stdout_is_read: bool,
     input: Option<io::PipeReader>,
 }
@@ -58,6 +59,7 @@ impl Outport {
             folder: tempfile::tempdir().expect("a temporary folder"),
             limit: Duration::from_secs(180),
             descriptors: None,
+            mounts: None,
             stdout_is_read: true,
             input: None,
         }
@@ -175,6 +177,15 @@ impl Outport {
         }
     }
 
+    /// What a shell does in the working directory before the process starts, in a mount namespace of their own: what it
+    /// mounts nobody else sees.
+    pub fn mounts(self, script: &str) -> Self {
+        Self {
+            mounts: Some(script.to_owned()),
+            ..self
+        }
+    }
+
     /// Its standard output is a pipe that stays open and that nobody reads.
     pub fn unread_stdout(self) -> Self {
         Self {
@@ -200,14 +211,11 @@ impl Outport {
     /// Starts the command.
     pub fn start(mut self) -> Running {
         let input = self.input.take();
-        let mut command = match self.descriptors {
+        let mut command = match self.preparation() {
             None => Command::new(binary()),
-            Some(number) => {
-                let mut command = Command::new("sh");
-                command
-                    .args(["-c", &format!("ulimit -n {number} && exec \"$0\" \"$@\"")])
-                    .arg(binary());
-                command
+            Some(mut shell) => {
+                shell.arg(binary());
+                shell
             }
         };
         command
@@ -247,6 +255,25 @@ impl Outport {
             folder: self.folder,
             _unread: unread,
         }
+    }
+
+    /// A shell that does what is to be done before, and then becomes the command that is given to it.
+    fn preparation(&self) -> Option<Command> {
+        let limit = self.descriptors.map(|number| format!("ulimit -n {number}"));
+        let steps: Vec<String> = limit.into_iter().chain(self.mounts.clone()).collect();
+        if steps.is_empty() {
+            return None;
+        }
+        let mut shell = if self.mounts.is_some() {
+            let mut unshare = Command::new("unshare");
+            unshare.args(["-rm", "sh"]);
+            unshare
+        } else {
+            Command::new("sh")
+        };
+        let script = format!("{} && exec \"$0\" \"$@\"", steps.join(" && "));
+        shell.args(["-c", &script]);
+        Some(shell)
     }
 
     fn audit_log(&self) -> PathBuf {

@@ -43,6 +43,7 @@ mod sdk_requests;
 mod sdk_rust;
 mod shared_instances;
 mod signals;
+mod stores;
 mod threats;
 mod unread;
 mod up;

@@ -8,10 +8,10 @@
 //! dependency is given nothing else. What is behind the name is the business of [the linker](crate::linker).
 //!
 //! The interface is a copy that knows itself by the new name. Without that the composer would take it for the real
-//! one, and merge the two.
+//! one, and merge the two. For the same reason a copy that uses types of another interface uses those of that one's copy.
 
 use outport_manifest::{Inheritance, InheritedKey};
-use wac_graph::types::{ItemKind, WorldId};
+use wac_graph::types::{InterfaceId, ItemKind, WorldId};
 use wac_graph::{CompositionGraph, NodeId};
 
 use super::CompositionError;
@@ -90,6 +90,16 @@ const RIGHTS: [(InheritedKey, &[&str]); 5] = [
     ),
 ];
 
+/// An interface that a dependency gets in the place of a real one.
+struct InterfaceCopy {
+    of: InterfaceId,
+    interface: InterfaceId,
+    /// The import as the dependency knows it.
+    import: String,
+    /// The import as the composed component knows it.
+    name: String,
+}
+
 /// Renames the imports of `dependency` whose rights it does not inherit. Answers the new names.
 pub(super) fn isolate(
     graph: &mut CompositionGraph,
@@ -104,7 +114,7 @@ pub(super) fn isolate(
         .filter(|(name, _)| right_of(name).is_some_and(|key| !inherits.includes(key)))
         .map(|(name, kind)| (name.clone(), *kind))
         .collect();
-    let mut names = Vec::new();
+    let mut copies: Vec<InterfaceCopy> = Vec::new();
     for (import, kind) in imports {
         let ItemKind::Instance(interface) = kind else {
             return Err(CompositionError::NotIsolated { import });
@@ -116,15 +126,29 @@ pub(super) fn isolate(
         .name();
         let mut copy = graph.types()[interface].clone();
         copy.id = Some(name.clone());
-        let copy = graph.types_mut().add_interface(copy);
+        // An interface comes after those whose types it uses. Where one of them is a copy, these are the copy's types:
+        // those of the real one are others, and nobody gives the dependency any of them.
+        for used in copy.uses.values_mut() {
+            if let Some(earlier) = copies.iter().find(|earlier| earlier.of == used.interface) {
+                used.interface = earlier.interface;
+            }
+        }
+        copies.push(InterfaceCopy {
+            of: interface,
+            interface: graph.types_mut().add_interface(copy),
+            import,
+            name,
+        });
+    }
+    for copy in &copies {
         let node = graph
-            .import(&name, ItemKind::Instance(copy))
+            .import(&copy.name, ItemKind::Instance(copy.interface))
             .map_err(CompositionError::wac)?;
         graph
-            .set_instantiation_argument(dependency, &import, node)
+            .set_instantiation_argument(dependency, &copy.import, node)
             .map_err(CompositionError::wac)?;
-        names.push(name);
     }
+    let names = copies.into_iter().map(|copy| copy.name).collect();
     Ok(names)
 }
 
@@ -162,6 +186,11 @@ mod tests {
             ("wasi:filesystem/preopens@0.3.0", Some(InheritedKey::Files)),
             ("wasi:cli/environment@0.2.9", Some(InheritedKey::Environment)),
             ("wasi:config/store@0.2.0-draft", Some(InheritedKey::Variables)),
+            ("fermyon:spin/key-value@2.0.0", Some(InheritedKey::KeyValueStores)),
+            (
+                "wasi:keyvalue/batch@0.2.0-draft2",
+                Some(InheritedKey::KeyValueStores),
+            ),
             ("wasi:http/types@0.2.0", None),
             ("wasi:cli/stdout@0.2.0", None),
         ];
