@@ -1,10 +1,10 @@
-"""The hello-world and outgoing-HTTP apps of Spin's Python SDK in one, as its documentation writes them."""
+"""The hello-world, outgoing-HTTP and key-value apps of Spin's Python SDK in one, as its documentation writes them."""
 
 from urllib import parse
 
 import componentize_py_async_support
 from componentize_py_types import Err
-from spin_sdk import http, variables, wit
+from spin_sdk import http, key_value, util, variables, wit
 from spin_sdk.http import Request, Response, send
 from spin_sdk.wit.imports import wasi_clocks_monotonic_clock_0_3_0 as clock
 from spin_sdk.wit.imports import wasi_http_client_0_3_0 as client
@@ -25,6 +25,13 @@ class HttpHandler(http.Handler):
                 return text(200, "Hello from Python!")
             case "/variable":
                 return await variable(url.query)
+            case "/count":
+                return await count(url.query)
+            case "/keys":
+                with await key_value.open_default() as store:
+                    return text(200, ",".join(await util.collect(await store.get_keys())))
+            case "/open":
+                return await opened(url.query)
             case "/send":
                 return await fetch(parse.unquote(url.query))
             case "/fetch":
@@ -44,6 +51,22 @@ async def variable(name: str) -> Response:
         return text(200, await variables.get(name))
     except Err as error:
         return text(404, repr(error.value))
+
+
+async def count(name: str) -> Response:
+    with await key_value.open_default() as store:
+        before = await store.get(name)
+        number = int(before) + 1 if before else 1
+        await store.set(name, bytes(str(number), "utf-8"))
+        return text(200, str(number))
+
+
+async def opened(label: str) -> Response:
+    try:
+        with await key_value.open(label):
+            return text(200, "opened")
+    except Err as error:
+        return text(403, type(error.value).__name__)
 
 
 async def fetch(url: str) -> Response:

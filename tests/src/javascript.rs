@@ -41,13 +41,15 @@ impl std::fmt::Display for NoToolchain {
 pub fn spin_app(name: &str) -> Result<PathBuf, NoToolchain> {
     let sources = workspace().join("tests/programs").join(name);
     let folder = shared_folder().join("javascript").join(name);
-    fs::create_dir_all(folder.join("src")).expect("the target folder can be written to");
+    for part in ["src", "wit"] {
+        fs::create_dir_all(folder.join(part)).expect("the target folder can be written to");
+    }
     let lock = File::create(folder.join("lock")).expect("a file in a folder of our own");
     lock.lock().expect("a file of our own can be locked");
 
     let component = folder.join(format!("{}.wasm", hash(&sources)));
     if !component.exists() {
-        for file in FILES {
+        for file in files(&sources) {
             fs::copy(sources.join(file), folder.join(file)).expect("a file in a folder of our own");
         }
         fetch_packages(&folder)?;
@@ -56,12 +58,16 @@ pub fn spin_app(name: &str) -> Result<PathBuf, NoToolchain> {
     Ok(component)
 }
 
-/// What a program consists of.
-const FILES: [&str; 3] = ["package.json", "build.mjs", "src/index.js"];
+/// What a program consists of: the last one where it imports more than its packages bring.
+const FILES: [&str; 4] = ["package.json", "build.mjs", "src/index.js", "wit/key-value.wit"];
+
+fn files(sources: &Path) -> impl Iterator<Item = &'static str> {
+    FILES.into_iter().filter(|file| sources.join(file).exists())
+}
 
 fn hash(sources: &Path) -> String {
     let mut hash = Sha256::new();
-    for file in FILES {
+    for file in files(sources) {
         let path = sources.join(file);
         let content = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         hash.update(content.len().to_le_bytes());

@@ -27,13 +27,14 @@ component = "back"
 [component.app]
 source = "APP"
 allowed_outbound_hosts = ["http://back.spin.internal", "http://ORIGIN"]
+key_value_stores = ["default"]
 
 [component.back]
 source = "GUESTS/http-script-guest.wasm"
 "#;
 
 #[test]
-fn a_spin_app_in_javascript_answers_and_sends_requests() {
+fn a_spin_app_in_javascript_answers_keeps_values_and_sends_requests() {
     let Some(app) = spin_app("spin_app_js") else {
         return;
     };
@@ -46,6 +47,11 @@ fn a_spin_app_in_javascript_answers_and_sends_requests() {
     let rows = [
         ("/hello".to_owned(), 200, "Hello from JavaScript!"),
         ("/elsewhere".to_owned(), 404, "nothing here"),
+        ("/count?visits".to_owned(), 200, "1"),
+        ("/count?visits".to_owned(), 200, "2"),
+        ("/count?others".to_owned(), 200, "1"),
+        ("/keys".to_owned(), 200, "others,visits"),
+        ("/open?elsewhere".to_owned(), 403, "access-denied"),
         (format!("/send?http://{listed}/"), 200, "from the origin"),
         ("/send?http://back.spin.internal/hello".to_owned(), 200, "hello\n"),
     ];
@@ -66,7 +72,11 @@ fn a_spin_app_in_javascript_answers_and_sends_requests() {
     }
     assert!(other.requests().is_empty(), "nothing was sent elsewhere");
     let ended = app.stop();
-    assert_eq!(ended.reasons(), ["allow.port", "allow.no-match"], "{ended}");
+    assert_eq!(
+        ended.reasons(),
+        ["allow.label", "allow.port", "allow.no-match"],
+        "{ended}"
+    );
 }
 
 /// None where it cannot be built, which is said.

@@ -34,6 +34,7 @@ component = "back"
 [component.app]
 source = "APP"
 allowed_outbound_hosts = ["http://back.spin.internal"]
+key_value_stores = ["default"]
 
 [component.app.variables]
 greeting = "{{ greeting }}!"
@@ -51,11 +52,16 @@ fn start() -> Running {
 }
 
 #[test]
-fn a_spin_app_in_python_answers_and_sends_requests() {
+fn a_spin_app_in_python_answers_keeps_values_and_sends_requests() {
     let app = start();
     let rows = [
         ("/hello", 200, "Hello from Python!"),
         ("/elsewhere", 404, "nothing here"),
+        ("/count?visits", 200, "1"),
+        ("/count?visits", 200, "2"),
+        ("/count?others", 200, "1"),
+        ("/keys", 200, "others,visits"),
+        ("/open?elsewhere", 403, "Error_AccessDenied"),
         ("/send?http://back.spin.internal/hello", 200, "hello\n"),
         // The SDK takes URLs apart, and leaves an empty path empty.
         ("/send?http://back.spin.internal?print+x", 200, "1 print x => x\n"),

@@ -22,6 +22,7 @@ component = "back"
 [component.app]
 source = "GUESTS/spin-rust.wasm"
 allowed_outbound_hosts = ["http://back.spin.internal", "http://ORIGIN"]
+key_value_stores = ["default"]
 
 [component.app.variables]
 greeting = "{{ greeting }}!"
@@ -31,7 +32,7 @@ source = "GUESTS/http-script-guest.wasm"
 "#;
 
 #[test]
-fn a_spin_app_in_rust_answers_reads_variables_and_sends_requests() {
+fn a_spin_app_in_rust_answers_reads_variables_keeps_values_and_sends_requests() {
     let (origin, other) = (Origin::start("from the origin"), Origin::start("from elsewhere"));
     let (listed, elsewhere) = (origin.address(), other.address());
     let app = Outport::up(&APP.replace("ORIGIN", &listed.to_string())).start();
@@ -39,6 +40,11 @@ fn a_spin_app_in_rust_answers_reads_variables_and_sends_requests() {
         ("/hello".to_owned(), 200, "Hello from Rust!"),
         ("/elsewhere".to_owned(), 404, "nothing here"),
         ("/variable?greeting".to_owned(), 200, "good day!"),
+        ("/count?visits".to_owned(), 200, "1"),
+        ("/count?visits".to_owned(), 200, "2"),
+        ("/count?others".to_owned(), 200, "1"),
+        ("/keys".to_owned(), 200, "others,visits"),
+        ("/open?elsewhere".to_owned(), 403, "Error::AccessDenied"),
         (format!("/send?http://{listed}/"), 200, "from the origin"),
         ("/send?http://back.spin.internal/hello".to_owned(), 200, "hello\n"),
         (
