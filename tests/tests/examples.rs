@@ -3,7 +3,7 @@
 use std::fs;
 
 use outport_e2e::guest::workspace;
-use outport_e2e::http::Origin;
+use outport_e2e::http::{self, Origin};
 use outport_e2e::outport::{Outport, Running};
 
 /// Starts the example from its own `spin.toml`.
@@ -44,6 +44,25 @@ fn chained_answers_by_way_of_a_component_that_nobody_else_can_ask() {
     );
     let audit = app.stop();
     assert!(!audit.stderr.contains("denied:"), "{audit}");
+}
+
+#[test]
+fn guestbook_keeps_what_it_is_told_with_nothing_configured() {
+    // Only for a folder of the test's own: by default the store lies beside the manifest.
+    let state = tempfile::tempdir().expect("a temporary folder");
+    let options = [format!("--state-dir={}", state.path().display())];
+    let app = start("guestbook", &options);
+    let post = |path: &str, words: &str| http::post(app.address(), path, words).expect("an answer").body;
+    assert!(app.get("/").body.starts_with("Nobody has signed yet."), "{app}");
+    assert_eq!(post("/ada", "What a nice place"), "Thank you, ada.\n", "{app}");
+    assert_eq!(post("/bob", "Hello"), "Thank you, bob.\n", "{app}");
+    let entries = "ada: What a nice place\nbob: Hello\n";
+    assert_eq!(app.get("/").body, entries, "{app}");
+    app.stop();
+    let again = start("guestbook", &options);
+    assert_eq!(again.get("/").body, entries, "{again}");
+    let finished = again.stop();
+    assert!(!finished.stderr.contains("warning"), "{finished}");
 }
 
 #[test]
