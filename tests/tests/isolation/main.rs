@@ -30,6 +30,7 @@ mod row;
 mod run;
 mod scene;
 mod starts;
+mod stores;
 mod table;
 mod watch;
 
@@ -67,6 +68,12 @@ fn iso_3_what_sockets_and_answers_leave_with_the_host_is_bounded() {
 #[test]
 fn iso_3_what_is_written_to_nobody_is_bounded_and_its_guest_ended() {
     table::run(nobody::rows());
+}
+
+// proves: ISO-2, ISO-3, HI-7
+#[test]
+fn iso_3_what_stores_are_made_to_do_is_bounded_and_the_guests() {
+    table::run(stores::rows());
 }
 
 // proves: Q-4

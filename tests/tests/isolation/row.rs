@@ -4,8 +4,11 @@
 //! `--max-memory-total` and 150 MiB more, the process ends by itself after SIGTERM and its grace. A row may ask for more.
 
 use std::any::Any;
+use std::fs;
 use std::thread;
 use std::time::Duration;
+
+use outport_e2e::guest;
 
 use crate::component::Hostile;
 use crate::neighbour::Requests;
@@ -35,7 +38,9 @@ impl Complaint {
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) clause: &'static str,
-    pub(crate) hostile: Option<Hostile>,
+    pub(crate) hostile: Option<Vec<u8>>,
+    /// Lines of `spin.toml` for the hostile component.
+    pub(crate) lines: &'static str,
     pub(crate) options: Vec<String>,
     pub(crate) files: Vec<(String, Vec<u8>)>,
     /// The line of `spin.toml` that gives them to the hostile component.
@@ -85,6 +90,7 @@ impl Row {
             name,
             clause,
             hostile: None,
+            lines: "",
             options: Vec::new(),
             files: Vec::new(),
             files_line: "",
@@ -106,7 +112,16 @@ impl Row {
     /// The component at `/hostile`.
     pub(crate) fn hostile(self, hostile: Hostile) -> Self {
         Self {
-            hostile: Some(hostile),
+            hostile: Some(hostile.build()),
+            ..self
+        }
+    }
+
+    /// A committed guest as the component at `/hostile`, with these lines of `spin.toml`.
+    pub(crate) fn guest(self, name: &str, lines: &'static str) -> Self {
+        Self {
+            hostile: Some(fs::read(guest::path(name)).expect("a committed guest")),
+            lines,
             ..self
         }
     }

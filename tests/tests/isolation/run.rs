@@ -110,6 +110,7 @@ impl Row {
         let mut manifest = APP.to_owned();
         if self.hostile.is_some() {
             manifest.push_str(HOSTILE);
+            manifest.push_str(self.lines);
             manifest.push_str(self.files_line);
         }
         manifest.push_str(&self.manifest);
@@ -121,7 +122,7 @@ impl Row {
             outport = outport.file(name, content);
         }
         if let Some(hostile) = &self.hostile {
-            outport = outport.file("hostile.wasm", hostile.build());
+            outport = outport.file("hostile.wasm", hostile);
         }
         if let Some(number) = self.descriptors {
             outport = outport.descriptors(number);

@@ -66,15 +66,33 @@ impl Scene<'_> {
 
     /// One request to the hostile component, whose answer is read to its end.
     pub(crate) fn ask(&self) {
+        self.send("GET /hostile HTTP/1.1\r\nHost: hostile\r\nConnection: close\r\n\r\n");
+    }
+
+    /// One request with a body to the hostile component, whose answer is read to its end, as far as it is text.
+    pub(crate) fn post(&self, body: &str) -> String {
+        let length = body.len();
+        self.send(&format!(
+            "POST /hostile HTTP/1.1\r\nHost: hostile\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        ))
+    }
+
+    /// The start of what is answered.
+    fn send(&self, request: &str) -> String {
+        let mut start = Vec::new();
         let Some(mut stream) = self.connect() else {
-            return;
+            return String::new();
         };
         let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
-        let _ = stream.write_all(b"GET /hostile HTTP/1.1\r\nHost: hostile\r\nConnection: close\r\n\r\n");
+        let _ = stream.write_all(request.as_bytes());
         let mut buffer = vec![0; 64 * 1024];
         while !self.is_over() {
             match stream.read(&mut buffer) {
-                Ok(1..) => {}
+                Ok(length @ 1..) => {
+                    if start.len() < buffer.len() {
+                        start.extend_from_slice(&buffer[..length]);
+                    }
+                }
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -82,9 +100,10 @@ impl Scene<'_> {
                     ) => {}
                 Ok(0) | Err(_) => {
                     self.count();
-                    return;
+                    break;
                 }
             }
         }
+        String::from_utf8_lossy(&start).into_owned()
     }
 }
