@@ -145,7 +145,11 @@ mod tests {
             (["up", "-c"], "'--component'"),
             (["serve", "-e"], "'--env'"),
             (["up", "--build"], "`spin build`"),
-            (["up", "--sqlite=x"], "no SQLite databases"),
+            (
+                ["up", "--key-value-store=x"],
+                "`key_value_stores` of its `spin.toml`",
+            ),
+            (["serve", "--sqlite-databases=x"], "'--sqlite-database'"),
             (["up", "--net"], "`allowed_outbound_hosts`"),
         ];
         for (line, meant) in rows {

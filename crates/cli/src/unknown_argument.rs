@@ -136,7 +136,7 @@ const fn missing(names: &'static [&'static str], elsewhere: &'static str) -> For
     }
 }
 
-const FOREIGN: [Foreign; 21] = [
+const FOREIGN: [Foreign; 23] = [
     renamed(
         &[
             "--allow",
@@ -250,6 +250,16 @@ const FOREIGN: [Foreign; 21] = [
     missing(
         &["--build"],
         "Outport does not build yet: `spin build` does, then `outport up` runs the app",
+    ),
+    renamed(
+        &["--key-value-store", "--key-value-stores"],
+        "--key-value-store",
+        "what stores a component may open stands in the `key_value_stores` of its `spin.toml`",
+    ),
+    renamed(
+        &["--sqlite-database", "--sqlite-databases"],
+        "--sqlite-database",
+        "what databases a component may open stands in the `sqlite_databases` of its `spin.toml`",
     ),
     missing(
         &["--log-dir", "-L"],
