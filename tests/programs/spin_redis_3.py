@@ -56,7 +56,7 @@ def do(connection: wit.Connection, words: list[str]):
             return connection.publish(channel, payload.encode())
         case ["execute", command, *arguments]:
             values = connection.execute(command, [argument(text) for text in arguments])
-            return [value(one) for one in values]
+            return [plain(one) for one in values]
 
 
 def argument(text: str) -> wit.RedisParameter:
@@ -65,7 +65,7 @@ def argument(text: str) -> wit.RedisParameter:
     return wit.RedisParameter_Binary(text.encode())
 
 
-def value(one: wit.RedisResult):
+def plain(one: wit.RedisResult):
     match one:
         case wit.RedisResult_Nil():
             return None

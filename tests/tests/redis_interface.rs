@@ -166,7 +166,7 @@ fn what_may_not_be_reached_is_an_invalid_address_and_the_log_says_why() {
         ),
         (
             "\"*://*:*\"".to_owned(),
-            format!("*://{at}"),
+            format!("redis://localhost:{}", at.port()),
             format!("redis://localhost:{}", at.port()),
             "deny.host",
         ),
