@@ -3,7 +3,7 @@
 from urllib import parse
 
 from componentize_py_types import Err
-from spin_sdk import http, redis
+from spin_sdk import http, key_value, redis
 from spin_sdk.http import Request, Response
 from spin_sdk.wit.imports import spin_redis_redis_3_0_0 as wit
 
@@ -11,8 +11,33 @@ from spin_sdk.wit.imports import spin_redis_redis_3_0_0 as wit
 class HttpHandler(http.Handler):
     async def handle_request(self, request: Request) -> Response:
         asked = dict(parse.parse_qsl(parse.urlparse(request.uri).query))
-        said = "\n".join(await told(asked["address"], asked["do"].split(";")))
-        return Response(200, {"content-type": "text/plain"}, bytes(said, "utf-8"))
+        statements = asked["do"].split(";")
+        if "store" in asked:
+            said = await kept(asked["store"], statements)
+        else:
+            said = await told(asked["address"], statements)
+        return Response(200, {"content-type": "text/plain"}, bytes("\n".join(said), "utf-8"))
+
+
+async def kept(label: str, statements: list[str]) -> list[str]:
+    """What a key-value store says."""
+    try:
+        with await key_value.open(label) as store:
+            return [str(await keep(store, statement.split())) for statement in statements]
+    except Err as error:
+        return [type(error.value).__name__]
+
+
+async def keep(store: key_value.Store, words: list[str]):
+    match words:
+        case ["get", key]:
+            return await store.get(key)
+        case ["set", key, value]:
+            return await store.set(key, value.encode())
+        case ["exists", key]:
+            return await store.exists(key)
+        case ["delete", key]:
+            return await store.delete(key)
 
 
 async def told(address: str, statements: list[str]) -> list[str]:

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
+use outport_e2e::http;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::python;
 use outport_e2e::redis::Redis;
@@ -38,8 +42,8 @@ fn up(app: &Path, allowed: &str) -> Outport {
     Outport::up(&manifest)
 }
 
-/// What the app says to each of the statements, by one connection to `address`.
-fn said(app: &Running, address: &str, statements: &str) -> Vec<String> {
+/// The path by which the app is asked.
+fn path(key: &str, value: &str, statements: &str) -> String {
     let encoded = |text: &str| {
         let byte = |byte: u8| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
@@ -47,9 +51,17 @@ fn said(app: &Running, address: &str, statements: &str) -> Vec<String> {
         };
         text.bytes().map(byte).collect::<String>()
     };
-    let path = format!("/?address={}&do={}", encoded(address), encoded(statements));
-    let answer = app.get(&path);
-    assert_eq!(answer.status, 200, "{statements}\n{app}");
+    format!("/?{key}={}&do={}", encoded(value), encoded(statements))
+}
+
+/// What the app says to each of the statements, by one connection to `address`.
+fn said(app: &Running, address: &str, statements: &str) -> Vec<String> {
+    answered(app, &path("address", address, statements))
+}
+
+fn answered(app: &Running, path: &str) -> Vec<String> {
+    let answer = app.get(path);
+    assert_eq!(answer.status, 200, "{path}\n{app}");
     answer.body.lines().map(str::to_owned).collect()
 }
 
@@ -59,7 +71,9 @@ fn apps_of_both_versions_do_with_a_server_what_they_are_asked_to_and_share_a_con
     for component in apps() {
         let redis = Redis::start();
         let address = format!("redis://localhost:{}", redis.port());
-        let app = up(&component, &format!("\"{address}\"")).start();
+        let app = up(&component, &format!("\"{address}\""))
+            .option("--workers=1")
+            .start();
         for (statements, expected) in [
             (
                 "set colour green;get colour;get nothing",
@@ -93,11 +107,11 @@ fn apps_of_both_versions_do_with_a_server_what_they_are_asked_to_and_share_a_con
             let expected: Vec<&str> = expected.iter().map(|line| line.trim_end()).collect();
             assert_eq!(found, expected, "{}: {statements}\n{app}", component.display());
         }
-        // Before the app, the test has asked for an answer of its own once or more.
         let clients = redis.ask("CLIENT LIST TYPE normal").unwrap();
-        assert!(
-            clients.matches("id=").count() <= 3,
-            "one for a thread, and the test's: {clients}"
+        assert_eq!(
+            clients.matches("id=").count(),
+            2,
+            "one, and the test's: {clients}"
         );
         let ended = app.stop();
         let dials = ended
@@ -241,4 +255,66 @@ fn a_server_is_spoken_to_over_tls_if_its_certificate_is_for_its_name() {
         other[0].starts_with("other: TLS cannot be agreed on"),
         "{other:?}"
     );
+}
+
+#[test]
+fn a_component_has_as_many_connections_as_the_operator_permits() {
+    let redis = Redis::start();
+    let address = format!("redis://127.0.0.1:{}", redis.port());
+    let [component, _] = apps();
+    let app = up(&component, &format!("\"{address}\""))
+        .option("--runtime-config-file=runtime.toml")
+        .file("runtime.toml", "[outbound_redis]\nmax_connections = 1\n")
+        .start();
+    let (server, waits) = (
+        app.address(),
+        path("address", &address, "execute blpop queue #30"),
+    );
+    let waiting = thread::spawn(move || http::get(server, &waits).unwrap().body);
+    while !redis
+        .ask("CLIENT LIST TYPE normal")
+        .unwrap()
+        .contains("cmd=blpop")
+    {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(said(&app, &address, "get a"), ["too-many-connections"]);
+    redis.ask("RPUSH queue x").unwrap();
+    assert_eq!(waiting.join().unwrap(), "['queue', 'x']");
+    assert_eq!(said(&app, &address, "get a"), ["None"]);
+}
+
+// proves: HI-6
+#[test]
+fn a_key_value_store_is_on_the_operators_server_wherever_guests_may_go() {
+    let redis = Redis::start();
+    let [component, _] = apps();
+    let config = format!(
+        "[key_value_store.default]\ntype = \"redis\"\nurl = \"redis://:hunter2@127.0.0.1:{}/0\"\n",
+        redis.port()
+    );
+    redis.ask("CONFIG SET requirepass hunter2").unwrap();
+    let manifest = APP.replace("APP", &component.display().to_string()).replace(
+        "allowed_outbound_hosts = [ALLOWED]",
+        "key_value_stores = [\"default\"]",
+    );
+    let app = Outport::up(&manifest)
+        .option("--runtime-config-file=runtime.toml")
+        .file("runtime.toml", &config)
+        .deny("*://*:*")
+        .start();
+    let expected = ["None", "b'green'", "True", "False", "None", "None"];
+    let statements = "set colour green;get colour;exists colour;exists nothing;delete colour;get colour";
+    assert_eq!(answered(&app, &path("store", "default", statements)), expected);
+    answered(&app, &path("store", "default", "set shape round"));
+    let at = format!("redis://127.0.0.1:{}", redis.port());
+    assert_eq!(
+        said(&app, &at, "get shape"),
+        ["invalid-address"],
+        "by itself it may not go there"
+    );
+    let ended = app.stop();
+    let whose: BTreeSet<String> = ended.audit.iter().map(|line| line.field("component")).collect();
+    assert!(whose.contains("key_value_store.default (operator)"), "{whose:?}");
+    assert!(!format!("{ended}").contains("hunter2"), "{ended}");
 }

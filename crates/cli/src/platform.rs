@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use outport_check::Diagnostic;
+use outport_egress::Egress;
 use outport_manifest::{DEFAULT_LABEL, Database, KeyValueBackend};
 use outport_platform::Platform;
 use outport_platform::key_value::KeyValueDefinition;
-use outport_policy::text;
+use outport_policy::{Location, text};
 
 use crate::failure::Failure;
 use crate::state_options::InitialState;
@@ -43,27 +44,33 @@ impl InitialState {
         Ok(directories.into_iter().collect())
     }
 
-    /// What the labels stand for, for guests.
+    /// What the labels stand for, for guests. What of it is on a server is connected to by `egress`.
     ///
     /// # Errors
     ///
-    /// One of them stands for what Outport does not serve.
-    pub(crate) fn platform(&self) -> Result<Platform, Failure> {
+    /// An address of a server that is not understood.
+    pub(crate) fn platform(&self, egress: &Egress) -> Result<Platform, Failure> {
         let mut platform = Platform::builder();
         for store in &self.stores.key_value {
             let definition = match &store.backend {
                 KeyValueBackend::Local(Database::File(path)) => KeyValueDefinition::File(path.clone()),
                 KeyValueBackend::Local(Database::Memory) => KeyValueDefinition::Memory,
-                KeyValueBackend::Redis(_) => {
-                    let label = text::message(&store.label);
-                    let what = format!(
-                        "the key-value store `{label}` is on a Redis server, which is not served yet"
-                    );
-                    let error = Diagnostic::error(what).helped_by("keep it in a file: `type = \"spin\"`");
-                    return Err(Failure::unusable(match &store.defined {
-                        Some(location) => error.at(location.clone()),
-                        None => error,
-                    }));
+                KeyValueBackend::Redis(url) => {
+                    let location = store.defined.clone().unwrap_or(Location::Code);
+                    let added = platform.redis_key_value_store(&store.label, egress, url.expose(), location);
+                    platform = added.map_err(|error| {
+                        let label = text::message(&store.label);
+                        let what =
+                            format!("the key-value store `{label}` cannot be on a Redis server: {error}");
+                        let error = Diagnostic::error(what).helped_by(
+                            "write `redis://HOST`, `redis://:PASSWORD@HOST:PORT/DATABASE`, or `rediss`",
+                        );
+                        Failure::unusable(match &store.defined {
+                            Some(location) => error.at(location.clone()),
+                            None => error,
+                        })
+                    })?;
+                    continue;
                 }
             };
             platform = platform.key_value_store(&store.label, definition);

@@ -1,7 +1,8 @@
 //! Key-value stores: `fermyon:spin/key-value@2.0.0`, `spin:key-value@3.0.0` and `wasi:keyvalue@0.2.0-draft2`.
 //!
 //! The three say the same in different words, so each is a thin [adapter](self#modules) over [`KeyValueStore`], and what
-//! one wrote another reads. A store is a [file](file) in the format of Spin's, or the same in memory.
+//! one wrote another reads. A store is a [file](file) in the format of Spin's, the same in memory, or the keys of a
+//! [Redis server](redis).
 //!
 //! | | bound |
 //! | --- | --- |
@@ -13,6 +14,8 @@
 
 mod bucket;
 mod file;
+#[cfg(feature = "redis")]
+mod redis;
 mod spin_v2;
 mod spin_v3;
 mod wasi;
@@ -27,6 +30,8 @@ pub use bindings::spin::key_value::key_value::Error as SpinV3Error;
 pub use bindings::wasi::keyvalue::store::Error as WasiError;
 pub(crate) use bucket::{Bucket, NotOpened, open};
 use file::{Database, FileStore};
+#[cfg(feature = "redis")]
+pub use redis::RedisUrlError;
 use wasmtime::component::Linker;
 
 use crate::ctx::PlatformView;
@@ -137,6 +142,18 @@ impl KeyValueStore {
     pub async fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         let change = Change::Set(vec![(key.to_owned(), value.to_owned())]);
         self.0.change(change, None).await.map(drop)
+    }
+
+    /// The keys of the Redis server at `url`.
+    #[cfg(feature = "redis")]
+    pub(crate) fn on_redis(
+        egress: &outport_egress::Egress,
+        label: &str,
+        url: &str,
+        location: outport_policy::Location,
+    ) -> Result<Self, RedisUrlError> {
+        let store = redis::RedisStore::new(egress, label, url, location)?;
+        Ok(Self(Arc::new(store)))
     }
 
     pub(crate) fn backend(&self) -> &dyn Backend {

@@ -28,6 +28,8 @@ struct PlatformInner {
 pub struct PlatformBuilder {
     #[cfg(feature = "key-value")]
     key_value_stores: BTreeMap<String, KeyValueDefinition>,
+    #[cfg(all(feature = "key-value", feature = "redis"))]
+    on_redis: BTreeMap<String, KeyValueStore>,
     #[cfg(feature = "redis")]
     redis_max_connections: Option<u32>,
 }
@@ -79,6 +81,27 @@ impl PlatformBuilder {
         self
     }
 
+    /// Lets `label` stand for the keys of a Redis server, in the database that `url` names: `redis://…` or `rediss://…`, as a
+    /// guest writes them. The address is the operator's, who wrote it at `location` (HI-6): `egress` connects to it
+    /// whatever guests may not reach, and the audit log has that of `key_value_store.LABEL (operator)`. It is not
+    /// connected to before it is used.
+    ///
+    /// # Errors
+    ///
+    /// A part of `url` is not understood.
+    #[cfg(all(feature = "key-value", feature = "redis"))]
+    pub fn redis_key_value_store(
+        mut self,
+        label: &str,
+        egress: &outport_egress::Egress,
+        url: &str,
+        location: outport_policy::Location,
+    ) -> Result<Self, crate::key_value::RedisUrlError> {
+        let store = KeyValueStore::on_redis(egress, label, url, location)?;
+        self.on_redis.insert(label.to_owned(), store);
+        Ok(self)
+    }
+
     /// How many connections to Redis servers the instances of one component may have open together. One more is refused with
     /// `too-many-connections`. Default: as many as they may have sockets.
     #[cfg(feature = "redis")]
@@ -90,9 +113,16 @@ impl PlatformBuilder {
 
     /// The platform. Nothing is opened yet: a file is when it is first used.
     pub fn build(self) -> Platform {
+        #[cfg(feature = "key-value")]
+        let key_value_stores = {
+            let mut stores = KeyValueStore::all(self.key_value_stores);
+            #[cfg(feature = "redis")]
+            stores.extend(self.on_redis);
+            stores
+        };
         Platform(Arc::new(PlatformInner {
             #[cfg(feature = "key-value")]
-            key_value_stores: KeyValueStore::all(self.key_value_stores),
+            key_value_stores,
             #[cfg(feature = "redis")]
             redis: Redis::new(self.redis_max_connections),
         }))

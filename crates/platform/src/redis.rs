@@ -30,12 +30,17 @@ mod state;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use address::{BadAddress, RedisAddress};
+use address::BadAddress;
+pub(crate) use address::RedisAddress;
 pub use bindings::fermyon::spin::redis::Error as SpinV2Error;
 pub use bindings::spin::redis::redis::Error as SpinV3Error;
+#[cfg(feature = "key-value")]
+pub(crate) use commands::{Answer, Argument};
 #[doc(hidden)]
 pub use connection::Client;
-use connection::{NotOpened, Server};
+#[cfg(feature = "key-value")]
+pub(crate) use connection::Failure;
+pub(crate) use connection::{NotOpened, Server};
 use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Linker;

@@ -56,7 +56,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         .lines()
         .for_each(|(label, leads_to)| terminal.mention(&format!("{label}: {leads_to}")));
 
-    let (stores, platform) = (state.directories()?, state.platform()?);
+    let stores = state.directories()?;
     let directories = options.author.directories()?;
     let inside = startup.enter_sandbox(Needs {
         directories: directories.list(),
@@ -68,6 +68,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     })?;
     let component = load(path, &inside.engine)?;
     let ready = inside.open_network()?;
+    let platform = state.platform(ready.network.egress())?;
     let mut guest_env = GuestEnv::default();
     guest_env.arguments.push(file_name(path));
     guest_env.arguments.extend_from_slice(arguments);

@@ -50,7 +50,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         .for_each(|(label, leads_to)| terminal.say(&format!("{label}: {leads_to}")));
 
     let listeners = options.service.bind()?;
-    let (stores, platform) = (state.directories()?, state.platform()?);
+    let stores = state.directories()?;
     let directories = options.author.directories()?;
     let instances = options.service.limits.instances();
     let inside = startup.enter_sandbox(Needs {
@@ -63,6 +63,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     })?;
     let component = load(&options.component, &inside.engine)?;
     let ready = inside.open_network()?;
+    let platform = state.platform(ready.network.egress())?;
     let mut guest_env = GuestEnv::default();
     guest_env.environment = options.author.environment();
     guest_env.directories = directories.clone();

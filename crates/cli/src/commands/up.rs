@@ -82,7 +82,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     remarks.extend(startup.settings.client_tls.unknown_components(components));
     options.check_components(&written.manifest)?;
     let state = options.state(&written.manifest, &startup)?;
-    let (stores, platform) = (state.directories()?, state.platform()?);
+    let stores = state.directories()?;
     let listeners = if options.serves_http(&written.manifest) {
         Some(options.service.bind()?)
     } else {
@@ -103,6 +103,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
             tell: Terminal::say,
         })?
         .open_network()?;
+    let platform = state.platform(ready.network.egress())?;
     let app = options.build(&written, &platform, &ready)?;
     ready.engine.end_compiling();
     let Startup { settings, files, .. } = &ready.startup;

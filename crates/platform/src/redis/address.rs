@@ -16,8 +16,8 @@ use outport_policy::{NameError, Scheme};
 
 /// Where a connection goes, and who connects.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct RedisAddress {
-    pub(super) destination: Destination,
+pub(crate) struct RedisAddress {
+    pub(crate) destination: Destination,
     pub(super) speaks_tls: bool,
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
@@ -26,10 +26,18 @@ pub(super) struct RedisAddress {
 
 /// The part of an address string that is refused. It never quotes the string, which has a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadAddress(pub(super) &'static str);
+pub(crate) struct BadAddress(pub(super) &'static str);
+
+impl BadAddress {
+    /// The part, for a message.
+    #[cfg(feature = "key-value")]
+    pub(crate) fn part(self) -> &'static str {
+        self.0
+    }
+}
 
 impl RedisAddress {
-    pub(super) fn parse(text: &str) -> Result<Self, BadAddress> {
+    pub(crate) fn parse(text: &str) -> Result<Self, BadAddress> {
         if text.len() > LONGEST {
             return Err(BadAddress("an address string that is too long"));
         }

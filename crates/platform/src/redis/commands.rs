@@ -5,14 +5,14 @@ use redis::{Cmd, Value};
 use super::connection::{Client, Failure};
 
 /// An argument of any command.
-pub(super) enum Argument {
+pub(crate) enum Argument {
     Number(i64),
     Bytes(Vec<u8>),
 }
 
 /// One value of the answer to any command. Values in values come one after the other, as in Spin.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Nil,
     Status(String),
     Number(i64),
@@ -72,25 +72,29 @@ impl Client {
     }
 
     /// Any command, sent as it is. Its name is one word: what follows a space would be no part of it for the server either.
-    pub(super) async fn execute(
+    pub(crate) async fn execute(
         &self,
         command: &str,
         arguments: Vec<Argument>,
     ) -> Result<Vec<Answer>, Failure> {
-        let value = self
-            .ask_with(command, |command| {
-                for argument in &arguments {
-                    match argument {
-                        Argument::Number(number) => command.arg(*number),
-                        Argument::Bytes(bytes) => command.arg(&**bytes),
-                    };
-                }
-                command
-            })
-            .await?;
+        let value = self.ask_any(command, arguments).await?;
         let mut answers = Vec::new();
         append(&mut answers, value);
         Ok(answers)
+    }
+
+    /// The same, with the answer as it is.
+    pub(crate) async fn ask_any(&self, command: &str, arguments: Vec<Argument>) -> Result<Value, Failure> {
+        self.ask_with(command, |command| {
+            for argument in &arguments {
+                match argument {
+                    Argument::Number(number) => command.arg(*number),
+                    Argument::Bytes(bytes) => command.arg(&**bytes),
+                };
+            }
+            command
+        })
+        .await
     }
 
     async fn ask_with(

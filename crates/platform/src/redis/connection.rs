@@ -33,7 +33,7 @@ struct ClientInner {
 }
 
 /// A connection that a server has let in.
-pub(super) struct Server {
+pub(crate) struct Server {
     commands: MultiplexedConnection,
     handle: ConnectionHandle,
     answered: Arc<Answered>,
@@ -41,7 +41,7 @@ pub(super) struct Server {
 
 /// Why a command has no answer that the guest could use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The value is of another type.
     Type,
     /// Anything else, in words.
@@ -49,7 +49,7 @@ pub(super) enum Failure {
 }
 
 /// Why there is no connection.
-pub(super) enum NotOpened {
+pub(crate) enum NotOpened {
     /// The address is not understood, or the gate refuses; the log has why.
     Denied,
     /// There are as many as there may be.
@@ -73,7 +73,7 @@ impl Drop for Server {
 
 impl Client {
     /// A connection to `address`.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         dialer: &Dialer,
         pool: &Pool<Server>,
         address: &RedisAddress,
@@ -93,6 +93,14 @@ impl Client {
             spoilt: AtomicBool::new(false),
             _place: place,
         })))
+    }
+
+    /// Charges what the connection costs, until it is given back, to `account`.
+    #[cfg(feature = "key-value")]
+    pub(crate) fn charge_to(&self, account: Option<&Arc<dyn outport_egress::HostAccount>>) {
+        if let Some(server) = &self.0.server {
+            server.handle.charge_to(account);
+        }
     }
 
     /// What the server says to `command`, whose name is `name`.

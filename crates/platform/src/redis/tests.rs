@@ -288,8 +288,10 @@ async fn a_connection_is_used_again_by_the_next_instance_if_it_is_as_a_new_one_w
     let database = vec![Argument::Number(5)];
     assert!(client.execute("select", database).await.is_ok());
     drop(client);
-    drop(open(&redis, &gate, &server.url()).await);
+    let client = open(&redis, &gate, &server.url()).await;
+    assert!(client.get("a").await.is_ok());
     assert_eq!(server.connections(), 2, "nobody gets the other's database");
+    drop(client);
     drop(open(&redis, &gate, &format!("redis://me:p%40ss@{}/3", server.at)).await);
     assert_eq!(server.connections(), 3, "nor somebody else's rights");
     let sent = server.commands();
