@@ -1,6 +1,8 @@
 //! URL schemes, and the protocol that an attempt speaks.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use crate::Name;
 
@@ -24,6 +26,9 @@ impl fmt::Display for Transport {
 
 /// A URL scheme that is spoken over TCP: ASCII letters, lower case. Never `tcp` or `udp`, which are
 /// [`Transport`]s.
+///
+/// Schemes of one protocol are equal, however they are spelled: `rediss` is `redis` with TLS, `mariadb` another name for
+/// `mysql` (AL-9). But for HTTP, where `https` is a permission of its own.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scheme(Spelling);
 
@@ -31,8 +36,12 @@ pub struct Scheme(Spelling);
 enum Spelling {
     Http,
     Https,
-    Other(Box<str>),
+    Other(Written),
 }
+
+/// A scheme other than HTTP's as it is spelled, which is compared by its protocol.
+#[derive(Clone)]
+struct Written(Box<str>);
 
 impl Scheme {
     /// `http`.
@@ -49,7 +58,7 @@ impl Scheme {
             "http" => Some(Self::HTTP),
             "https" => Some(Self::HTTPS),
             "tcp" | "udp" => None,
-            other => Some(Self(Spelling::Other(other.into()))),
+            other => Some(Self(Spelling::Other(Written(other.into())))),
         }
     }
 
@@ -58,7 +67,7 @@ impl Scheme {
         match &self.0 {
             Spelling::Http => "http",
             Spelling::Https => "https",
-            Spelling::Other(other) => other,
+            Spelling::Other(Written(other)) => other,
         }
     }
 
@@ -79,11 +88,11 @@ impl Scheme {
     pub(crate) fn operations(&self) -> (&'static str, &'static str) {
         match &self.0 {
             Spelling::Http | Spelling::Https => ("http.request", "http.dial"),
-            Spelling::Other(other) => match &**other {
-                "redis" | "rediss" => ("redis.connect", "redis.dial"),
-                "postgres" | "postgresql" => ("postgres.connect", "postgres.dial"),
+            Spelling::Other(other) => match other.protocol() {
+                "redis" => ("redis.connect", "redis.dial"),
+                "postgres" => ("postgres.connect", "postgres.dial"),
                 "mysql" => ("mysql.connect", "mysql.dial"),
-                "mqtt" | "mqtts" => ("mqtt.connect", "mqtt.dial"),
+                "mqtt" => ("mqtt.connect", "mqtt.dial"),
                 // No interface of Outport speaks it: one of an embedder's.
                 _ => ("url.connect", "url.dial"),
             },
@@ -97,11 +106,49 @@ impl Scheme {
             "https" => Some(443),
             "redis" | "rediss" => Some(6379),
             "postgres" | "postgresql" => Some(5432),
-            "mysql" => Some(3306),
+            "mysql" | "mariadb" => Some(3306),
             "mqtt" => Some(1883),
             "mqtts" => Some(8883),
             _ => None,
         }
+    }
+}
+
+impl Written {
+    fn protocol(&self) -> &str {
+        match &*self.0 {
+            "rediss" => "redis",
+            "postgresql" => "postgres",
+            "mariadb" => "mysql",
+            "mqtts" => "mqtt",
+            other => other,
+        }
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        self.protocol() == other.protocol()
+    }
+}
+
+impl Eq for Written {}
+
+impl Hash for Written {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.protocol().hash(state);
+    }
+}
+
+impl PartialOrd for Written {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Written {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.protocol().cmp(other.protocol())
     }
 }
 

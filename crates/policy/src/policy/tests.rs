@@ -813,15 +813,58 @@ fn a_scheme_on_the_deny_list_denies_what_could_be_it() {
 }
 
 /// Each scheme of an interface that the host has beside HTTP, with its port.
-const INTERFACES: [(&str, u16); 7] = [
+const INTERFACES: [(&str, u16); 8] = [
     ("redis", 6379),
     ("rediss", 6379),
     ("postgres", 5432),
     ("postgresql", 5432),
     ("mysql", 3306),
+    ("mariadb", 3306),
     ("mqtt", 1883),
     ("mqtts", 8883),
 ];
+
+// proves: AL-9, HI-3
+#[test]
+fn schemes_of_one_protocol_count_as_one_for_those_who_permit_and_those_who_deny() {
+    let pairs = [
+        ("redis", "rediss", true),
+        ("postgres", "postgresql", true),
+        ("mysql", "mariadb", true),
+        ("mqtt", "mqtts", true),
+        ("http", "https", false),
+        ("redis", "mysql", false),
+        ("redisss", "redis", false),
+    ];
+    for (one, other, same) in pairs {
+        for (entry, asked) in [(one, other), (other, one)] {
+            let scheme = Scheme::parse(asked).unwrap();
+            let entry = format!("{entry}://10.0.0.5:7000");
+            let (permitted, denied) = if same {
+                ("allow", "deny.host")
+            } else {
+                ("allow.scheme", "allow")
+            };
+            let world = World::new(&[&entry], &[]);
+            assert_eq!(
+                world.request(&scheme, "10.0.0.5", 7000),
+                permitted,
+                "{entry} {asked}"
+            );
+            let world = World::new(&["*://*:*"], &[&entry]);
+            assert_eq!(
+                world.request(&scheme, "10.0.0.5", 7000),
+                denied,
+                "{entry} {asked}"
+            );
+        }
+    }
+    assert_eq!(
+        Scheme::parse("REDISS").unwrap().to_string(),
+        "rediss",
+        "it is told as it is written"
+    );
+}
 
 // proves: HI-2, AL-1, AL-9
 #[test]

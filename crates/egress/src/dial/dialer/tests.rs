@@ -77,7 +77,7 @@ async fn what_is_refused_by_its_name_is_not_resolved_and_by_its_address_not_conn
     let port = at.port();
     let any = format!("redis://*:{port}");
     let socket_only = format!("tcp://*:{port}");
-    let other_scheme = format!("rediss://*:{port}");
+    let other_scheme = format!("mysql://*:{port}");
     let denied_name = format!("redis://cache.example:{port}");
     let denied_alias = format!("redis://real.example:{port}");
     let denied_address = format!("*://127.0.0.0/8:{port}");
