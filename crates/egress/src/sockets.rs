@@ -6,10 +6,11 @@
 //! 1. **Creation** ([`slot::SocketSlot`]): judged and counted before the system call. The slot is what keeps the count,
 //!    and it lives exactly as long as the socket.
 //! 2. **Every address**: the [system calls](system) that lead to somebody take a permit for the address that the system
-//!    gets. The decision that gives it and the call that takes it are one step, in which nothing awaits: no change of
-//!    policy or grants falls between them. Where the system says that it would have to wait the permit is spent, and
-//!    the next try has to be permitted anew; but for a TCP connection, which goes on by itself once it has begun. What
-//!    comes from somebody, a datagram, is judged after it was received and before the guest knows of it.
+//!    gets. Nothing awaits between the decision that gives it and the call that takes it. Another thread may replace the
+//!    policy in just that moment: a connection that this has overtaken is closed when it is registered (DL-9), and a
+//!    datagram may go by the list of a moment ago. Where the system says that it would have to wait the permit is
+//!    spent, and the next try has to be permitted anew; but for a TCP connection, which goes on by itself once it has
+//!    begun. What comes from somebody, a datagram, is judged after it was received and before the guest knows of it.
 //!
 //! The store's own context keeps every network switch off. A linker that lacks
 //! [`add_to_linker`](crate::add_to_linker), or a path that this crate forgot, makes sockets that cannot be opened at

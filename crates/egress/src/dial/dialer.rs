@@ -95,9 +95,10 @@ impl Dialer {
         self.enforcer.refuse(attempt, part, Reason::AddressInvalid);
     }
 
-    /// A pool for connections of what this dialer is part of. Like [`Pool::new`], where there is no egress at hand.
+    /// A pool for connections of an interface, of whatever component of this process. It has none yet, and never will where
+    /// the egress keeps none.
     pub fn pool<C: Pooled>(&self) -> Pool<C> {
-        Pool::of(&self.enforcer.process().usage)
+        Pool::new(&self.enforcer.process().usage)
     }
 
     /// The id of the component that it connects for.

@@ -17,7 +17,6 @@ use tokio::time::Instant;
 
 use super::dialer::AuthorizedDestination;
 use super::host_connection::{ConnectionHandle, is_about_room};
-use crate::egress::Egress;
 use crate::process::{Component, IdleConnections, Pooling, ProcessUsage};
 
 /// Whatever speaks over a [`HostConnection`](super::HostConnection). Dropping it ends the connection.
@@ -49,12 +48,8 @@ struct Idle<C> {
 }
 
 impl<C: Pooled> Pool<C> {
-    /// A pool that has no connection yet, and never will where the egress keeps none.
-    pub fn new(egress: &Egress) -> Self {
-        Self::of(&egress.process().usage)
-    }
-
-    pub(super) fn of(usage: &ProcessUsage) -> Self {
+    /// A pool that has no connection yet, and never will where pooling is off.
+    pub(super) fn new(usage: &ProcessUsage) -> Self {
         let pool = Arc::new(PoolInner {
             pooling: usage.pooling(),
             waiting: Arc::clone(usage.waiting()),

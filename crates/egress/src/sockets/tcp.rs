@@ -6,9 +6,9 @@
 //!   └─ listen ─ Closed: judged, and always refused (HL-1)
 //! ```
 //!
-//! What a socket does to the network is judged here, right before the system call and in the same step, with the
-//! address that the system call gets: nothing can change in between. A connection is judged when it is first polled,
-//! which is when it begins. There is no way to accept: a socket that listens never comes into being (HL-2).
+//! What a socket does to the network is judged here, right before the system call, with the address that the system
+//! call gets; nothing awaits in between. A connection is judged when it is first polled, which is when it begins. One
+//! that a new deny list has overtaken is closed as soon as it is registered (DL-9). There is no way to accept: a socket that listens never comes into being (HL-2).
 //!
 //! An address that WASI calls an invalid argument is refused as one before it is judged; multicast and broadcast
 //! addresses are judged first, so that the refusal is told (HL-5).

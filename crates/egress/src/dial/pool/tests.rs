@@ -7,6 +7,7 @@ use outport_policy::Scheme;
 
 use super::*;
 use crate::dial::{Destination, Dialer, HostConnection};
+use crate::egress::Egress;
 use crate::testing::{Script, World, deny, instance};
 
 /// A protocol of no words.
@@ -37,7 +38,7 @@ impl Stage {
         change(&mut world);
         let egress = world.egress();
         Self {
-            pool: Pool::new(&egress),
+            pool: Pool::new(&egress.process().usage),
             at: listener.local_addr().unwrap(),
             world,
             egress,
