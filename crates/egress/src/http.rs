@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! GateHooks::send_request
+//!   ▼
+//! exchange: one request, from here to the end of its answer
 //!   │ destination   what the guest wrote becomes scheme, host and port; userinfo, odd paths: HttpRequestUriInvalid
 //!   │ judge Request ───────────────────────────── refused ▶ HttpRequestDenied, DestinationIpProhibited
 //!   ├─ the app itself, another component ───────▶ Internal, which never reaches the network
@@ -13,7 +15,7 @@
 //!   ▼                                         │
 //! connection: TLS, HTTP/1.1 or HTTP/2 ────────┤
 //!                                             ▼
-//!                          exchange: the request as it was judged, the answer with its time limits
+//!                              the request as it was judged, the answer with its time limits
 //! ```
 //!
 //! Nothing connects, takes a connection from the pool or calls the app without what judging made of it: a permit, or
