@@ -198,21 +198,6 @@ fn every_mistake_says_what_to_write_instead() {
             Some("*://example.com:21"),
         ),
         (
-            "rediss://cache.example",
-            unknown("rediss", None),
-            Some("*://cache.example:6379"),
-        ),
-        (
-            "postgresql://db.example",
-            unknown("postgresql", None),
-            Some("*://db.example:5432"),
-        ),
-        (
-            "mqtts://mq.example",
-            unknown("mqtts", None),
-            Some("*://mq.example:8883"),
-        ),
-        (
             "gopher://example.com",
             unknown("gopher", None),
             Some("*://example.com:PORT"),
