@@ -46,7 +46,7 @@ pub use host_connection::{ConnectionHandle, HostConnection};
 pub use pool::{Pool, Pooled};
 use race::{Dialed, first_to_connect};
 pub(crate) use socket::Stream;
-pub(crate) use target::DialTarget;
+pub(crate) use target::{DialTarget, NotUsed, UsePermit};
 pub(crate) use use_slot::UseSlot;
 pub(crate) use user::{Paced, User};
 
@@ -91,6 +91,8 @@ async fn resolve(enforcer: &Enforcer, destination: &Destination) -> Result<Answe
             let answer = lookup::resolve(enforcer, name, destination.spelling).await;
             answer.map_err(DialError::from)
         }
+        // Nobody was asked. What a server said gives an address no right of its own, as a line of the hosts file does; so
+        // this one is judged for what it is.
         Host::Address(address) => Ok(Answer {
             chain: Vec::new(),
             addresses: vec![*address],

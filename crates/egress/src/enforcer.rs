@@ -20,7 +20,7 @@ use outport_policy::{
     Attempt, Decision, Endpoint, Grants, Layer, Name, Operator, Outcome, Peers, Permit, Policy, Quotas,
     Reason, Rule, Situation, Ticket, Transport, Usage, text,
 };
-pub(crate) use permit::ConnectPermit;
+pub(crate) use permit::{ConnectPermit, Step};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::audit::{AuditEvent, AuditOutcome, Stage, Verdict, destination, escape};
@@ -247,9 +247,13 @@ impl Enforcer {
         self.bind(attempt, permit, remote, decision)
     }
 
-    /// Judges a datagram to `remote`. When it may go, answers may come (HL-4). The first one to a peer is told of, the
-    /// others are counted.
-    pub(crate) fn authorize_send(&self, remote: SocketAddr) -> Result<ConnectPermit, Denied> {
+    /// Judges a datagram to `remote`, and has `send` send it if it may go. Once it has gone, answers may come (HL-4). The
+    /// first one to a peer is recorded, the others are counted. What `send` says is inside; outside, the refusal.
+    pub(crate) fn send<E>(
+        &self,
+        remote: SocketAddr,
+        send: impl FnOnce(ConnectPermit) -> Result<(), E>,
+    ) -> Result<Result<(), E>, Denied> {
         let now = now();
         let peer = Endpoint::from(remote);
         let attempt = Attempt::Send { remote: peer };
@@ -261,9 +265,13 @@ impl Enforcer {
         };
         let (permit, decision) = self.decide(&mut state, &attempt, self.usage(), recording, now)?;
         let permit = self.bind(&attempt, permit, remote, decision)?;
-        // Only now, and under the lock of the decision: a peer whose datagram was refused may not answer (HL-4).
-        state.peers.sent(peer, now);
-        Ok(permit)
+        // Under the lock of the decision, for which whoever judges an answer waits: none is judged before it is noted that
+        // something was sent, and a peer to whom nothing was sent may not answer (HL-4).
+        let sent = send(permit);
+        if sent.is_ok() {
+            state.peers.sent(peer, now);
+        }
+        Ok(sent)
     }
 
     /// The permit for `remote`, if that is what `permit` is for.
@@ -274,7 +282,7 @@ impl Enforcer {
         remote: SocketAddr,
         decision: DecisionId,
     ) -> Result<ConnectPermit, Denied> {
-        ConnectPermit::new(permit, remote, decision)
+        ConnectPermit::new(attempt, permit, remote, decision)
             .inspect_err(|denied| self.refuse(attempt.operation(), &remote.to_string(), denied.reason()))
     }
 

@@ -33,7 +33,7 @@ pub(crate) use connection::{Receiving, Sending};
 pub(crate) use family::Family;
 #[cfg(test)]
 pub(crate) use slot::SocketSlot;
-pub(crate) use system::connect;
+pub(crate) use system::{Begun, begin};
 pub(crate) use tcp::TcpSocket;
 pub(crate) use udp::UdpSocket;
 use wasmtime_wasi::sockets::ErrorCode;

@@ -78,13 +78,15 @@ pub(super) async fn authorize_when_there_is_room(
                 connection: None,
                 place: place.take(),
             };
-            match authorize(enforcer, targets, before) {
-                Ok(permitted) => return Ok((connection_slot, permitted)),
-                Err(DeniedKind::Policy) => return Err(DialError::AddressRefused),
-                Err(DeniedKind::Quota) if is_last => return Err(DialError::Quota),
-                // Somebody else was faster.
-                Err(DeniedKind::Quota) => place = connection_slot.back(),
+            if is_last || has_room(enforcer, targets, before) {
+                return match authorize(enforcer, targets, before) {
+                    Ok(permitted) => Ok((connection_slot, permitted)),
+                    Err(DeniedKind::Policy) => Err(DialError::AddressRefused),
+                    Err(DeniedKind::Quota) => Err(DialError::Quota),
+                };
             }
+            // Somebody else was faster.
+            place = connection_slot.back();
         }
         waiter.get_or_insert_with(|| Waiter::new(&enforcer.process().usage));
         enforcer.process().usage.close_idle();
@@ -246,6 +248,29 @@ mod tests {
         }
         drop(give);
         freeing.join().unwrap();
+    }
+
+    // proves: Q-1
+    #[test]
+    fn who_comes_second_to_the_last_place_waits_and_that_is_no_denial_yet() {
+        let (world, enforcer, targets) = crowded(1);
+        let race = std::sync::Barrier::new(2);
+        let run = || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build();
+            let runtime = runtime.unwrap();
+            for round in 0..2000 {
+                race.wait();
+                let slot = UseSlot::count(&enforcer);
+                let place = authorize_when_there_is_room(&enforcer, &targets, &slot, None);
+                assert!(runtime.block_on(place).is_ok(), "round {round}");
+            }
+        };
+        std::thread::scope(|scope| [scope.spawn(run), scope.spawn(run)].map(|thread| thread.join().unwrap()));
+        let denials = world.events.events();
+        let denials: Vec<_> = denials.iter().filter(|event| event.reason.is_some()).collect();
+        assert!(denials.is_empty(), "{}: {denials:?}", denials.len());
     }
 
     // proves: Q-4

@@ -7,16 +7,15 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
-use outport_policy::Reason;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::socket::Stream;
-use super::target::DialTarget;
+use super::target::{DialTarget, UsePermit};
 use super::use_slot::UseSlot;
 use super::user::{Paced, User};
-use crate::denied::{Denied, DeniedKind};
+use crate::denied::Denied;
 use crate::enforcer::Enforcer;
 use crate::host_account::HostAccount;
 use crate::process::Component;
@@ -36,7 +35,7 @@ pub struct ConnectionHandle(Arc<ConnectionInner>);
 struct ConnectionInner {
     /// Of whom it is.
     component: Arc<Component>,
-    target: DialTarget,
+    target: Arc<DialTarget>,
     /// The system's socket, as long as there is one.
     socket: Weak<OwnedFd>,
     user: User,
@@ -53,7 +52,7 @@ impl HostConnection {
     ) -> Self {
         let inner = ConnectionInner {
             component: Arc::clone(enforcer.component()),
-            target,
+            target: Arc::new(target),
             socket: Arc::downgrade(stream.get().handle()),
             user: User::default(),
             in_use: Mutex::new(Some(slot)),
@@ -122,15 +121,24 @@ impl ConnectionHandle {
         &self.0.component
     }
 
-    /// Judges another use of it, by the instance of `enforcer`, and counts that.
-    pub(super) fn begin_use(&self, enforcer: &Arc<Enforcer>) -> Result<(), Denied> {
+    /// The target, as it was judged when the connection was made.
+    pub(super) fn target(&self) -> &Arc<DialTarget> {
+        &self.0.target
+    }
+
+    /// Begins the one use that `permit` is for, by the instance of `enforcer`. `slot` counts it.
+    ///
+    /// # Errors
+    ///
+    /// The permit is for another connection.
+    pub(super) fn begin_use(
+        &self,
+        enforcer: &Enforcer,
+        permit: UsePermit,
+        slot: UseSlot,
+    ) -> Result<(), Denied> {
         let inner = &self.0;
-        // The connection is among those that are counted, and it takes no further place but with its instance.
-        let slot = UseSlot::count(enforcer);
-        let permit = inner.target.authorize(enforcer, slot.usage_of_instance())?;
-        if permit.remote() != self.peer() {
-            return Err(Denied::new(Reason::ErrorInternal));
-        }
+        permit.spend(&inner.target)?;
         inner.user.set(enforcer.account().as_ref());
         *inner.slot() = Some(slot);
         Ok(())
@@ -152,11 +160,6 @@ impl ConnectionInner {
     fn slot(&self) -> MutexGuard<'_, Option<UseSlot>> {
         self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether a refusal of another use is about too much at once, so that it may be used by somebody else.
-pub(super) fn is_about_room(denied: Denied) -> bool {
-    denied.kind() == DeniedKind::Quota
 }
 
 /// Whether the peer has ended the connection, or it has failed. What it has sent before may not be read yet.

@@ -1,7 +1,7 @@
 //! Connections of host interfaces that wait to be used again (HI-4).
 //!
-//! One pool an interface, and within it one list for each component, runtime and address string. The string is the whole
-//! one, user, password and database with it: who connects otherwise gets another connection. A connection is handed out
+//! One pool an interface, and within it one list for each component, runtime, destination and address string. The string is
+//! the whole one, user, password and database with it: who connects otherwise gets another connection. A connection is handed out
 //! only while neither side has ended it, only to instances of the component that made it, and only when it was judged again:
 //! by its name by whoever asks, and by its address here. It is used by one instance at a time. One that waits is closed after
 //! [`IDLE_TIME`], or when a quota leaves no room for another, of whatever component.
@@ -12,11 +12,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use outport_policy::{Host, Scheme};
 use tokio::runtime;
 use tokio::time::Instant;
 
+use super::destination::Destination;
 use super::dialer::AuthorizedDestination;
-use super::host_connection::{ConnectionHandle, is_about_room};
+use super::host_connection::ConnectionHandle;
+use super::target::NotUsed;
+use super::use_slot::UseSlot;
 use crate::process::{Component, IdleConnections, Pooling, ProcessUsage};
 
 /// Whatever speaks over a [`HostConnection`](super::HostConnection). Dropping it ends the connection.
@@ -39,6 +43,7 @@ struct PoolInner<C> {
 struct Key {
     component: Arc<Component>,
     runtime: runtime::Id,
+    destination: (Scheme, Host, u16),
     address: Box<str>,
 }
 
@@ -61,27 +66,45 @@ impl<C: Pooled> Pool<C> {
         Self(pool)
     }
 
-    /// A connection for `address`, the string that led to `destination`, if there is one that still is open and permitted.
-    /// Where there is none, [connect](AuthorizedDestination::connect).
-    pub fn take(&self, address: &str, destination: &AuthorizedDestination<'_>) -> Option<C> {
+    /// A connection to `destination` for `address`, the string that led to there, if there is one that still is open and
+    /// permitted.
+    ///
+    /// # Errors
+    ///
+    /// There is none. This is where to [connect](AuthorizedDestination::connect) instead.
+    pub fn take<'a>(
+        &self,
+        address: &str,
+        destination: AuthorizedDestination<'a>,
+    ) -> Result<C, AuthorizedDestination<'a>> {
         let enforcer = destination.enforcer;
-        let key = Key::here(enforcer.component(), address)?;
-        loop {
-            let connection = self.0.pop(&key)?;
-            match connection.connection().begin_use(enforcer) {
-                Ok(()) => {
-                    destination.came_about();
-                    return Some(connection);
+        let Destination {
+            scheme, host, port, ..
+        } = destination.destination;
+        let to = (scheme.clone(), host.clone(), *port);
+        let Some(key) = Key::here(enforcer.component(), to, address) else {
+            return Err(destination);
+        };
+        while let Some(connection) = self.0.pop(&key) {
+            let handle = connection.connection();
+            let slot = UseSlot::count(enforcer);
+            match handle.target().authorize_use(enforcer, &slot) {
+                Ok(permit) => {
+                    if handle.begin_use(enforcer, permit, slot).is_ok() {
+                        destination.came_about();
+                        return Ok(connection);
+                    }
                 }
-                // Another instance may have room for it, and this one may have when it has waited for a place.
-                Err(denied) if is_about_room(denied) => {
+                // Another instance may have room for it, and this one may have when it has waited for a slot.
+                Err(NotUsed::NoRoom) => {
                     self.0.put(key, connection);
-                    return None;
+                    break;
                 }
                 // It ends with what speaks over it.
-                Err(_) => drop(connection),
+                Err(NotUsed::Refused) => drop(connection),
             }
         }
+        Err(destination)
     }
 
     /// Keeps a connection that was made for `address`, and that nothing is under way on. It counts as a socket of its
@@ -89,7 +112,9 @@ impl<C: Pooled> Pool<C> {
     pub fn put(&self, address: &str, connection: C) {
         let handle = connection.connection();
         handle.end_use();
-        if let Some(key) = Key::here(handle.component(), address) {
+        let target = handle.target();
+        let to = (target.scheme.clone(), target.host.clone(), target.remote.port);
+        if let Some(key) = Key::here(handle.component(), to, address) {
             self.0.put(key, connection);
         }
     }
@@ -178,10 +203,11 @@ impl<C: Pooled> Idle<C> {
 
 impl Key {
     /// On this runtime, since a connection lives on the one that made it.
-    fn here(component: &Arc<Component>, address: &str) -> Option<Self> {
+    fn here(component: &Arc<Component>, destination: (Scheme, Host, u16), address: &str) -> Option<Self> {
         Some(Self {
             component: Arc::clone(component),
             runtime: runtime::Handle::try_current().ok()?.id(),
+            destination,
             address: address.into(),
         })
     }
@@ -191,6 +217,7 @@ impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.component, &other.component)
             && self.runtime == other.runtime
+            && self.destination == other.destination
             && self.address == other.address
     }
 }
@@ -201,6 +228,7 @@ impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Arc::as_ptr(&self.component).hash(state);
         self.runtime.hash(state);
+        self.destination.hash(state);
         self.address.hash(state);
     }
 }

@@ -42,13 +42,19 @@ pub(super) async fn first_to_connect(
             let Some(permitted) = waiting.pop_front() else {
                 return Err(failed);
             };
-            running.push(dial(enforcer, permitted, None, time_beside(&waiting)));
+            running.push(dial(enforcer, permitted, slot, None, time_beside(&waiting)));
         } else if running.len() < AT_A_TIME
             && let Some(permitted) = waiting.front()
             && let Some(beside) = Beside::take(enforcer, permitted, slot)
             && let Some(permitted) = waiting.pop_front()
         {
-            running.push(dial(enforcer, permitted, Some(beside), time_beside(&waiting)));
+            running.push(dial(
+                enforcer,
+                permitted,
+                slot,
+                Some(beside),
+                time_beside(&waiting),
+            ));
         }
         tokio::select! {
             Some(connected) = running.next() => match connected {
@@ -90,17 +96,19 @@ impl Drop for Beside {
 async fn dial(
     enforcer: &Arc<Enforcer>,
     permitted: Permitted,
+    slot: &UseSlot,
     _counted: Option<Beside>,
     time: Option<Duration>,
 ) -> Result<Dialed, DialError> {
     let Permitted { target, mut permit } = permitted;
     // All were judged before the first one was tried, and a new deny list may have come since. If so it is told.
     if is_forbidden(enforcer, &target.attempt()) {
-        let judged_again = target.authorize(enforcer, enforcer.usage());
+        // The connection is counted already, and is not in its own way.
+        let judged_again = target.authorize(enforcer, slot.usage_of_instance());
         permit = judged_again.map_err(|_| DialError::AddressRefused)?;
     }
     let followed = Followed::begin(enforcer, permit.decision(), &target.attempt());
-    let connecting = Socket::connect(permit);
+    let connecting = Socket::connect(target.remote, permit);
     let connected = match time {
         Some(time) => timeout(time, connecting)
             .await
@@ -186,18 +194,27 @@ mod tests {
     // proves: DL-9
     #[tokio::test]
     async fn what_a_new_deny_list_forbids_before_its_turn_is_not_connected_to() {
-        let world = World::new(Script::new());
+        let mut world = World::new(Script::new());
+        world.operator.quotas.total_connections = Some(1);
+        world.operator.quotas.sockets_per_instance = 1;
         let egress = world.egress();
         let enforcer = instance(&egress, &["*://*:*"]);
         let ((one, first), (other, second)) = (listener(), listener());
         let permits = vec![permitted(&enforcer, first), permitted(&enforcer, second)];
         world.events.take();
         forbid(&egress, first);
-        let dialed = first_to_connect(&enforcer, permits, &UseSlot::count(&enforcer))
-            .await
-            .ok()
-            .unwrap();
+        // Counted, as it is by whoever has made room for it.
+        let slot = UseSlot::count(&enforcer);
+        enforcer.usage_counter().count_connection();
+        let dialed = first_to_connect(&enforcer, permits, &slot).await.ok().unwrap();
+        enforcer.usage_counter().uncount_connection();
         assert_eq!(SocketAddr::from(dialed.target.remote), second);
+        let also: Vec<_> = world.events.events()[0]
+            .also
+            .iter()
+            .map(|also| also.reason)
+            .collect();
+        assert_eq!(also, [""; 0], "the connection is not in its own way");
         assert_eq!(world.events.take(), [format!("http.dial {first} [deny.host]")]);
         one.set_nonblocking(true).unwrap();
         assert!(one.accept().is_err(), "nobody came");

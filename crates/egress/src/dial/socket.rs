@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use outport_policy::Transport;
+use outport_policy::{Endpoint, Transport};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
 use tokio::io::unix::AsyncFd;
@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection_slot::ConnectionSlot;
 use crate::enforcer::ConnectPermit;
-use crate::sockets::{Family, connect, register};
+use crate::sockets::{Begun, Family, begin, register};
 
 /// A socket that the runtime watches.
 pub(super) struct Socket(AsyncFd<Arc<OwnedFd>>);
@@ -35,23 +35,18 @@ pub(crate) struct Stream {
 }
 
 impl Socket {
-    /// Connects to what is permitted.
-    pub(super) async fn connect(permit: ConnectPermit) -> io::Result<Self> {
-        let socket = Arc::new(Family::of(permit.remote()).socket(Transport::Tcp)?);
+    /// Connects to `remote`, which is what is permitted.
+    pub(super) async fn connect(remote: Endpoint, permit: ConnectPermit) -> io::Result<Self> {
+        let socket = Arc::new(Family::of(remote.into()).socket(Transport::Tcp)?);
         // Connected before it is registered, as the event of a socket that is not connected yet would be taken for
         // its readiness.
-        let begun = connect(&socket, &permit);
+        let begun = begin(&socket, permit);
         let socket = Self(register(socket)?);
-        match begun {
-            Ok(()) => Ok(socket),
-            // Interrupted or not, it goes on by itself.
-            Err(Errno::INPROGRESS | Errno::INTR) => {
-                let _ = socket.0.writable().await?;
-                sockopt::socket_error(&socket)??;
-                Ok(socket)
-            }
-            Err(errno) => Err(errno.into()),
+        if let Begun::UnderWay(_) = begun? {
+            let _ = socket.0.writable().await?;
+            sockopt::socket_error(&socket)??;
         }
+        Ok(socket)
     }
 
     /// Sends what is written at once: what is sent together is written together.
@@ -148,6 +143,7 @@ fn receive(socket: &Socket, buffer: &mut ReadBuf<'_>) -> rustix::io::Result<usiz
 }
 
 impl AsyncWrite for Stream {
+    #[expect(clippy::disallowed_methods, reason = "a connection that there was a permit for")]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = &self.socket;
         socket.poll_send(cx, bytes.len(), || {
@@ -155,6 +151,7 @@ impl AsyncWrite for Stream {
         })
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a connection that there was a permit for")]
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

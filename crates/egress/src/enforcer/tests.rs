@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU32;
 
@@ -15,8 +16,10 @@ fn connect(gate: &Enforcer, remote: &str) -> Result<ConnectPermit, Denied> {
     gate.authorize_connect(Transport::Tcp, remote.parse().unwrap())
 }
 
-fn send(gate: &Enforcer, remote: &str) -> Result<ConnectPermit, Denied> {
-    gate.authorize_send(remote.parse().unwrap())
+/// Sends nothing, but says so.
+fn send(gate: &Enforcer, remote: &str) -> Result<(), Denied> {
+    gate.send(remote.parse().unwrap(), |_| Ok::<_, Infallible>(()))
+        .map(|sent| sent.unwrap())
 }
 
 fn receive(gate: &Enforcer, peer: &str) -> Result<(), Denied> {
@@ -211,9 +214,22 @@ fn a_permit_is_for_the_address_that_was_judged_and_for_no_other() {
     for same in ["10.0.0.5:5432", "[::ffff:10.0.0.5]:5432"] {
         let permit = gate.authorize_dial(&attempt, same.parse().unwrap(), gate.usage());
         assert_eq!(
-            permit.unwrap().remote(),
+            permit.unwrap().spend(Step::ConnectStream).unwrap(),
             same.parse().unwrap(),
             "as it was written"
+        );
+    }
+    let steps = [Step::ConnectStream, Step::ConnectDatagrams, Step::SendDatagram];
+    for step in steps {
+        let spent = |permit: ConnectPermit| permit.spend(step).is_ok();
+        let address = SocketAddr::from(remote);
+        let connects = [Transport::Tcp, Transport::Udp]
+            .map(|transport| spent(gate.authorize_connect(transport, address).unwrap()));
+        let sends = gate.send(address, |permit| permit.spend(step).map(drop)).unwrap();
+        assert_eq!(
+            [connects[0], connects[1], sends.is_ok()],
+            steps.map(|own| own == step),
+            "{step:?}"
         );
     }
     let nobody = Attempt::CreateSocket {
@@ -325,7 +341,7 @@ fn what_cannot_be_recorded_is_not_done_and_what_need_not_be_is() {
     assert!(connect(&gate, "10.0.0.5:1").is_ok() && send(&gate, "10.0.0.5:53").is_ok());
     sink.unavailable.store(true, Ordering::Relaxed);
     world.events.take();
-    for denied in [connect(&gate, "10.0.0.5:1"), send(&gate, "10.0.0.5:54")] {
+    for denied in [connect(&gate, "10.0.0.5:1").map(drop), send(&gate, "10.0.0.5:54")] {
         assert_eq!(denied.unwrap_err().reason(), Reason::AuditUnavailable);
     }
     assert_eq!(

@@ -19,8 +19,7 @@ use super::followed_body;
 use super::outgoing::Outgoing;
 use super::own_body::OwnBody;
 use crate::audit::code_of;
-use crate::denied::DeniedKind;
-use crate::dial::{Destination, UseSlot};
+use crate::dial::{Destination, NotUsed, UseSlot};
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
 
@@ -104,20 +103,18 @@ async fn connection(
 ) -> Result<Connection, Error> {
     let pool = outgoing.pool();
     while let Some(idle) = pool.take(destination) {
-        // The connection is among those that are counted, and it takes no further place but with its instance.
-        let usage = slot.usage_of_instance();
-        match idle.target().authorize(enforcer, usage) {
+        match idle.target().authorize_use(enforcer, slot) {
             Ok(permit) => {
                 if let Some(connection) = idle.reuse(permit) {
                     return Ok(connection);
                 }
             }
-            // Another instance may have room for it, and this one may have when it has waited for a place.
-            Err(denied) if denied.kind() == DeniedKind::Quota => {
+            // Another instance may have room for it, and this one may have when it has waited for a slot.
+            Err(NotUsed::NoRoom) => {
                 pool.put_back(destination, idle);
                 break;
             }
-            Err(_) => pool.discard(destination, idle),
+            Err(NotUsed::Refused) => pool.discard(destination, idle),
         }
     }
     new_connection(enforcer, outgoing, destination, options, slot).await

@@ -2,8 +2,8 @@
 //!
 //! One pool a component, since policies and client certificates differ; and within it one list for each runtime,
 //! scheme, host and port. The runtime is part of the key because a connection lives on the one that made it. A
-//! connection is handed out only while it is ready, and takes a request only with a permit of its own: it is judged
-//! again. An idle connection is closed after [`IDLE_TIME`], or when a quota leaves no room for another, of whatever
+//! connection is handed out only while it is ready, and only with a permit for one more use of it: it is judged again.
+//! What its holder sends on it is a request that was judged by itself. An idle connection is closed after [`IDLE_TIME`], or when a quota leaves no room for another, of whatever
 //! component.
 
 use std::collections::HashMap;
@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime;
 
 use super::connection::Connection;
-use crate::dial::{Destination, DialTarget};
-use crate::enforcer::ConnectPermit;
+use crate::dial::{Destination, DialTarget, UsePermit};
 use crate::process::{IdleConnections, Pooling, ProcessUsage};
 
 /// The idle connections of a component.
@@ -47,15 +46,14 @@ impl Idle {
     }
 
     /// The target, as it was judged when the connection was made.
-    pub(super) fn target(&self) -> &DialTarget {
+    pub(super) fn target(&self) -> &Arc<DialTarget> {
         self.connection.target()
     }
 
-    /// The connection, for the one request that `permit` is for. Nothing if that is for somewhere else.
-    pub(super) fn reuse(self, permit: ConnectPermit) -> Option<Connection> {
+    /// The connection, for the one use that `permit` is for. Nothing if that is for another connection.
+    pub(super) fn reuse(self, permit: UsePermit) -> Option<Connection> {
         let Self { connection, .. } = self;
-        // A permit for another address than the connection's is a mistake of ours, and opens nothing.
-        (permit.remote() == connection.target().remote.into()).then_some(connection)
+        permit.spend(connection.target()).ok().map(|()| connection)
     }
 }
 

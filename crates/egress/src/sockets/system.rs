@@ -1,29 +1,55 @@
 //! The system calls by which a socket reaches somebody for a guest. Each takes the permit to do so, and gives the
 //! system the address that the permit is for; nothing else in this crate makes them for a guest, which `clippy.toml`
-//! holds.
+//! holds. To send on a connection needs no further permit: who does that says so, too.
 
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use rustix::io::{Errno, Result};
 use rustix::net::SendFlags;
 
-use crate::enforcer::ConnectPermit;
+use crate::enforcer::{ConnectPermit, Step};
 
-/// Begins to connect, or asks how the connection that has begun is doing.
-#[expect(clippy::disallowed_methods, reason = "there is a permit for this address")]
-pub(crate) fn connect(socket: impl AsFd, permit: &ConnectPermit) -> Result<()> {
-    rustix::net::connect(socket, &permit.remote())
+/// The state of a TCP connection that has begun.
+pub(crate) enum Begun {
+    /// It is there already.
+    Established,
+    /// The system goes on with it by itself.
+    UnderWay(UnderWay),
+}
+
+/// A TCP connection that was permitted, has begun, and is not there yet.
+pub(crate) struct UnderWay(SocketAddr);
+
+/// Begins a TCP connection.
+pub(crate) fn begin(socket: impl AsFd, permit: ConnectPermit) -> Result<Begun> {
+    let remote = address(permit, Step::ConnectStream)?;
+    match connect(socket, remote) {
+        Ok(()) => Ok(Begun::Established),
+        // Interrupted or not, it goes on by itself.
+        Err(Errno::INPROGRESS | Errno::INTR) => Ok(Begun::UnderWay(UnderWay(remote))),
+        Err(errno) => Err(errno),
+    }
+}
+
+impl UnderWay {
+    /// Asks the socket that it began with how it is doing. That begins no other one, and tells what it failed of:
+    /// connect(2), and `__inet_stream_connect` of Linux.
+    pub(super) fn ask(&self, socket: impl AsFd) -> Result<()> {
+        connect(socket, self.0)
+    }
 }
 
 /// Makes a UDP socket speak to one peer alone.
-pub(super) fn connect_datagrams(socket: impl AsFd, permit: &ConnectPermit) -> Result<()> {
-    match connect(&socket, permit) {
+pub(super) fn connect_datagrams(socket: impl AsFd, permit: ConnectPermit) -> Result<()> {
+    let remote = address(permit, Step::ConnectDatagrams)?;
+    match connect(&socket, remote) {
         // Linux keeps the local address that the route to the last peer gave the socket, whatever the route to this
         // one.
         #[cfg(target_os = "linux")]
         Err(Errno::INVAL) => {
             let _ = disconnect_datagrams(&socket);
-            connect(&socket, permit)
+            connect(&socket, remote)
         }
         Err(Errno::AFNOSUPPORT) => Err(Errno::INVAL),
         done => done,
@@ -40,18 +66,34 @@ pub(super) fn disconnect_datagrams(socket: impl AsFd) -> Result<()> {
     }
 }
 
-/// Sends a datagram, from a socket that is not connected.
+/// Sends a datagram. `connected` is whom the system says that it has connected the socket to. Where that is whom the
+/// permit is for, its address is not said again, which would have the system look for the way to it once more.
 #[expect(clippy::disallowed_methods, reason = "there is a permit for this address")]
-pub(super) fn send_to(socket: impl AsFd, datagram: &[u8], permit: ConnectPermit) -> Result<()> {
-    let (socket, remote) = (socket.as_fd(), permit.remote());
-    let send = || rustix::net::sendto(socket, datagram, SendFlags::NOSIGNAL, &remote);
-    rustix::io::retry_on_intr(send).map(drop)
+pub(super) fn send(
+    socket: impl AsFd,
+    connected: Option<SocketAddr>,
+    datagram: &[u8],
+    permit: ConnectPermit,
+) -> Result<()> {
+    let (socket, flags) = (socket.as_fd(), SendFlags::NOSIGNAL);
+    let remote = address(permit, Step::SendDatagram)?;
+    let sent = if connected == Some(remote) {
+        rustix::io::retry_on_intr(|| rustix::net::send(socket, datagram, flags))
+    } else {
+        rustix::io::retry_on_intr(|| rustix::net::sendto(socket, datagram, flags, &remote))
+    };
+    sent.map(drop)
 }
 
-/// Sends a datagram, from a socket that is connected to the peer that the permit is for. To say the address again would
-/// have the system look for the way to it once more.
-pub(super) fn send_to_peer(socket: impl AsFd, datagram: &[u8], _: ConnectPermit) -> Result<()> {
-    let socket = socket.as_fd();
-    let send = || rustix::net::send(socket, datagram, SendFlags::NOSIGNAL);
-    rustix::io::retry_on_intr(send).map(drop)
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever calls it had a permit for this address"
+)]
+fn connect(socket: impl AsFd, remote: SocketAddr) -> Result<()> {
+    rustix::net::connect(socket, &remote)
+}
+
+/// The address of a permit for this step.
+fn address(permit: ConnectPermit, step: Step) -> Result<SocketAddr> {
+    permit.spend(step).map_err(|_| Errno::ACCESS)
 }

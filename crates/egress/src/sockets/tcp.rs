@@ -29,6 +29,7 @@ use super::connection::{Connection, Receiving, Sending};
 use super::family::Family;
 use super::options::Options;
 use super::slot::SocketSlot;
+use super::system::{Begun, UnderWay};
 use super::{NotCreated, address, local_address, permitted, system};
 use crate::audit::code_of;
 use crate::denied::Denied;
@@ -72,15 +73,16 @@ enum Bind {
 struct Connecting {
     connection: Connection,
     bind: Bind,
+    remote: SocketAddr,
     progress: Progress,
     followed: Option<Arc<Followed>>,
 }
 
 enum Progress {
-    /// Neither judged nor begun. This is where to.
-    Waiting(SocketAddr),
+    /// Neither judged nor begun.
+    Waiting,
     /// Judged, and begun.
-    Begun(ConnectPermit),
+    Begun(UnderWay),
 }
 
 impl TcpSocket {
@@ -147,7 +149,8 @@ impl TcpSocket {
             State::Fresh { socket, bind } => State::Connecting(Connecting {
                 connection: Connection::new(socket, self.slot.clone()),
                 bind,
-                progress: Progress::Waiting(remote),
+                remote,
+                progress: Progress::Waiting,
                 followed: None,
             }),
             other => other,
@@ -277,22 +280,22 @@ impl TcpSocket {
 
 impl Connecting {
     fn poll(&mut self, cx: &mut Context<'_>, family: Family) -> Poll<Result<(), ErrorCode>> {
-        let permit = match &self.progress {
-            Progress::Begun(permit) => permit,
+        let under_way = match &self.progress {
+            Progress::Begun(under_way) => under_way,
             // Judged here and not in `start_connect`: a guest of 0.2 may let any time pass between the two.
-            Progress::Waiting(remote) => {
-                let begun = self.begin(*remote, family)?;
-                return match begun {
-                    Ok(()) => Poll::Ready(Ok(())),
-                    // Interrupted or not, it goes on by itself.
-                    Err(Errno::INPROGRESS | Errno::INTR) => self.poll(cx, family),
+            Progress::Waiting => {
+                return match self.begin(family)? {
+                    Ok(Begun::Established) => Poll::Ready(Ok(())),
+                    Ok(Begun::UnderWay(under_way)) => {
+                        self.progress = Progress::Begun(under_way);
+                        self.poll(cx, family)
+                    }
                     Err(errno) => Poll::Ready(Err(self.failed(errno.into()))),
                 };
             }
         };
-        // Asking for the connection that is under way begins no other one. It tells how that one is doing, and what
-        // it failed of: connect(2), and `__inet_stream_connect` of Linux. A connection on loopback is there by now.
-        let ask = || match system::connect(&self.connection, permit) {
+        // A connection on loopback is there by now.
+        let ask = || match under_way.ask(&self.connection) {
             Ok(()) | Err(Errno::ISCONN) => Ok(()),
             Err(Errno::ALREADY | Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
             Err(errno) => Err(errno.into()),
@@ -302,33 +305,24 @@ impl Connecting {
     }
 
     /// Judges the connection and begins it. What the system says to that is inside; outside, that it is refused.
-    fn begin(&mut self, remote: SocketAddr, family: Family) -> Result<rustix::io::Result<()>, ErrorCode> {
+    fn begin(&mut self, family: Family) -> Result<rustix::io::Result<Begun>, ErrorCode> {
         let enforcer = self.connection.slot().enforcer();
-        let permit = permitted(authorize(enforcer, remote, self.bind, family))?;
+        let permit = permitted(authorize(enforcer, self.remote, self.bind, family))?;
         // Before the call, so that a connection that fails at once has an outcome, too.
-        self.followed = Followed::begin(enforcer, permit.decision(), &reach(remote));
-        let begun = system::connect(&self.connection, &permit);
-        self.progress = Progress::Begun(permit);
-        Ok(begun)
-    }
-
-    fn remote(&self) -> SocketAddr {
-        match &self.progress {
-            Progress::Waiting(remote) => *remote,
-            Progress::Begun(permit) => permit.remote(),
-        }
+        self.followed = Followed::begin(enforcer, permit.decision(), &attempt_to(self.remote));
+        Ok(system::begin(&self.connection, permit))
     }
 
     /// Tells that what was permitted has failed.
     fn failed(&self, error: ErrorCode) -> ErrorCode {
         let enforcer = self.connection.slot().enforcer();
-        let attempt = reach(self.remote());
+        let attempt = attempt_to(self.remote);
         followed::failed(enforcer, self.followed.as_ref(), &attempt, &code_of(&error));
         error
     }
 
     fn established(self) -> State {
-        let remote = self.remote();
+        let remote = self.remote;
         // It is registered before anybody can send on it: what a new deny list has forbidden since the decision is
         // closed by that (DL-9).
         let connection = Arc::new(self.connection);
@@ -362,7 +356,8 @@ fn authorize(
     enforcer.authorize_connect(Transport::Tcp, remote)
 }
 
-fn reach(remote: SocketAddr) -> Attempt<'static> {
+/// To connect to there, for the policy.
+fn attempt_to(remote: SocketAddr) -> Attempt<'static> {
     Attempt::Connect {
         transport: Transport::Tcp,
         remote: Endpoint::from(remote),
@@ -381,7 +376,7 @@ fn refuse_multicast(enforcer: &Enforcer, remote: SocketAddr) -> Result<(), Error
     if !Endpoint::from(remote).address.reads_as_multicast() {
         return Ok(());
     }
-    permitted(enforcer.authorize(&reach(remote), enforcer.usage())).map(drop)
+    permitted(enforcer.authorize(&attempt_to(remote), enforcer.usage())).map(drop)
 }
 
 #[cfg(test)]

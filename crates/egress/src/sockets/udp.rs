@@ -111,7 +111,7 @@ impl UdpSocket {
         let mut state = self.0.state();
         permitted(self.0.authorize_implied_bind(&mut state))?;
         let permit = permitted(self.0.enforcer().authorize_connect(Transport::Udp, remote))?;
-        let connected = system::connect_datagrams(socket, &permit);
+        let connected = system::connect_datagrams(socket, permit);
         self.0.note_remote(&mut state);
         state.error = None;
         Ok(connected?)

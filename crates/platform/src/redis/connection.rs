@@ -81,9 +81,9 @@ impl Client {
     ) -> Result<Self, NotOpened> {
         let key = address.key();
         let authorized = dialer.authorize(&address.destination)?;
-        let server = match pool.take(&key, &authorized) {
-            Some(server) => server,
-            None => Server::over(dialer, authorized.connect().await?, address).await?,
+        let server = match pool.take(&key, authorized) {
+            Ok(server) => server,
+            Err(authorized) => Server::over(dialer, authorized.connect().await?, address).await?,
         };
         Ok(Self(Arc::new(ClientInner {
             server: Some(server),

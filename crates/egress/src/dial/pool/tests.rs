@@ -66,9 +66,12 @@ impl Stage {
     }
 
     fn take(&self, address: &str, dialer: &Dialer) -> Option<Silent> {
-        let destination = self.destination();
-        let authorized = dialer.authorize(&destination).unwrap();
-        self.pool.take(address, &authorized)
+        self.take_to(&self.destination(), address, dialer)
+    }
+
+    fn take_to(&self, destination: &Destination, address: &str, dialer: &Dialer) -> Option<Silent> {
+        let authorized = dialer.authorize(destination).unwrap();
+        self.pool.take(address, authorized).ok()
     }
 
     fn forbid(&self) {
@@ -97,6 +100,11 @@ async fn a_connection_is_used_again_by_its_component_for_its_address_string_alon
         stage.take("redis://user@a", &other).is_none(),
         "another address string"
     );
+    let elsewhere = Destination::new(Scheme::parse("redis").unwrap(), "127.0.0.2", stage.at.port()).unwrap();
+    assert!(
+        stage.take_to(&elsewhere, "redis://a", &other).is_none(),
+        "another destination"
+    );
     stage.world.events.take();
     let again = stage.take("redis://a", &other).unwrap();
     assert_eq!(again.handle.peer(), from.peer());
@@ -122,7 +130,7 @@ async fn a_connection_that_is_forbidden_by_now_is_closed_and_not_given_out() {
     stage.pool.put("redis://a", connection);
     stage.forbid();
     assert!(!handle.is_open(), "a reload closes what waits");
-    assert!(stage.pool.take("redis://a", &authorized).is_none());
+    assert!(stage.pool.take("redis://a", authorized).is_err());
     assert!(dialer.authorize(&destination).is_err());
     assert_eq!(stage.egress.metrics().connections, 0);
 }
@@ -171,15 +179,28 @@ async fn a_connection_that_waits_is_its_components_and_goes_when_somebody_needs_
     assert!(stage.take("redis://a", &one).is_none());
 }
 
-// proves: Q-4
+// proves
 #[tokio::test]
-async fn an_instance_without_room_leaves_a_connection_to_others() {
+async fn an_instance_without_room_leaves_a_connection_to_others_and_that_is_no_denial_yet() {
     let stage = Stage::new(|world| world.operator.quotas.sockets_per_instance = 1);
     let [one, other] = stage.dialers();
     let (connection, _peer) = stage.connect(&one).await;
     stage.pool.put("redis://a", connection);
     let (_held, _peer) = stage.connect(&one).await;
+    stage.world.events.take();
     assert!(stage.take("redis://a", &one).is_none(), "it has its one socket");
+    assert_eq!(
+        stage.world.events.take(),
+        [format!("redis.connect redis://{}", stage.at)]
+    );
+    assert!(
+        stage
+            .egress
+            .metrics()
+            .denied
+            .values()
+            .all(|denials| *denials == 0)
+    );
     assert!(stage.take("redis://a", &other).is_some());
 }
 

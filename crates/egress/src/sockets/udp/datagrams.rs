@@ -142,15 +142,11 @@ impl UdpInner {
         // Held until it is sent, so that no other thread connects the socket to somebody else between the two.
         let mut state = self.state();
         let implied = self.authorize_implied_bind(&mut state);
-        let permit = match implied.and_then(|()| self.enforcer().authorize_send(remote)) {
-            Ok(permit) => permit,
+        let connected = state.remote;
+        let send = |permit| system::send(&self.socket, connected, data, permit);
+        match implied.and_then(|()| self.enforcer().send(remote, send)) {
+            Ok(sent) => sent?,
             Err(_) => return Ok(Err(ErrorCode::AccessDenied)),
-        };
-        match state.remote {
-            Some(connected) if connected == permit.remote() => {
-                system::send_to_peer(&self.socket, data, permit)?;
-            }
-            _ => system::send_to(&self.socket, data, permit)?,
         }
         if let Some(followed) = &self.followed {
             followed.count_sent(1);

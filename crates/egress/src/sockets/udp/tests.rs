@@ -413,3 +413,19 @@ async fn options_are_set_in_wasis_units() {
         assert_eq!(options.send_buffer_size().unwrap(), 100_000);
     }
 }
+
+// proves: HL-4
+#[tokio::test]
+async fn a_peer_to_whom_the_system_sent_nothing_may_not_answer() {
+    let enforcer = World::new(Script::new()).instance(&["udp://127.0.0.1:*"]);
+    let (peer, to_peer) = peer();
+    let (socket, at) = bound(&enforcer);
+    // More than fits into a datagram with its headers, which only the system says.
+    let error = send(&socket, &[0; u16::MAX as usize], Some(to_peer)).unwrap_err();
+    assert!(is(error, "DatagramTooLarge"), "{error:?}");
+    peer.send_to(b"answer", at).unwrap();
+    assert_eq!(there(&socket), None);
+    send(&socket, b"question", Some(to_peer)).unwrap();
+    peer.send_to(b"answer", at).unwrap();
+    assert_eq!(there(&socket).as_deref(), Some("answer"));
+}
