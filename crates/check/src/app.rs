@@ -82,7 +82,7 @@ pub fn allow_list(component: &Component, entries: &[Entry], manifest: &Manifest)
     AllowList::compile(entries.to_vec()).with_labels(component.labels(&manifest.source))
 }
 
-/// An error for each label that nothing defines (policy clause HI-5).
+/// An error for each label that nothing defines (HI-5).
 fn undefined_labels(subjects: &[Subject<'_>], config: Option<&RuntimeConfig>) -> Vec<Diagnostic> {
     let labels: Vec<Label> = subjects
         .iter()

@@ -17,13 +17,13 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// The message: a sentence without a full stop.
     pub message: String,
-    /// The place that it is about.
+    /// The location that it is about.
     pub location: Option<Location>,
     /// A value from no file, to be quoted.
     pub quoted: Option<Quoted>,
     /// The component that it is about, if it is about one.
     pub component: Option<String>,
-    /// Other places that have to do with it, each with what it is there.
+    /// Other locations that have to do with it, each with what it is there.
     pub related: Vec<(Location, String)>,
     /// Advice on what to do.
     pub help: Option<String>,
@@ -124,7 +124,7 @@ impl Diagnostic {
         self
     }
 
-    /// With the place that it is about.
+    /// With the location that it is about.
     #[must_use]
     pub fn at(mut self, location: Location) -> Self {
         self.location = Some(location);
@@ -146,8 +146,8 @@ impl Diagnostic {
         self.code.unwrap_or(FindingCode::Check(Code::Input))
     }
 
-    /// Its place; the embedder's code, where it has none.
-    pub(crate) fn place(&self) -> &Location {
+    /// Its location; the embedder's code, where it has none.
+    pub(crate) fn location(&self) -> &Location {
         self.location.as_ref().unwrap_or(&Location::Code)
     }
 
@@ -170,7 +170,7 @@ impl Diagnostic {
         self
     }
 
-    /// With another place that has to do with it.
+    /// With another location that has to do with it.
     #[must_use]
     pub fn related_to(mut self, location: Location, what: impl Into<String>) -> Self {
         self.related.push((location, what.into()));
@@ -212,7 +212,7 @@ impl Diagnostic {
     }
 }
 
-/// The bytes of a file that a place stands for.
+/// The bytes of a file that a location stands for.
 pub(crate) fn span_of(location: &Location) -> Option<Range<usize>> {
     match location {
         Location::File { span, .. } => Some(span.clone()),

@@ -28,18 +28,18 @@ mod undecided;
 use std::borrow::Cow;
 use std::fmt::Write;
 
-pub use assumption::{Assumption, AssumptionError};
-pub use difference::{Difference, DocumentError, Gained};
-pub use effective::{
+use outport_policy::{Attempt, Denial, Layer, LayerAnswer, Policy, Remedy, Transport, text};
+use serde::Serialize;
+
+pub use self::assumption::{Assumption, AssumptionError};
+pub use self::difference::{Difference, DocumentError, Gained};
+pub use self::effective::{
     EffectiveComponent, EffectiveEntry, EffectivePolicy, LeftOfEntry, Minus, OperatorSummary,
 };
-use inquiry::Inquiry;
-use outport_policy::{Attempt, Denial, Layer, LayerAnswer, Policy, Remedy, Transport, text};
-pub(crate) use question::is_spoken;
-pub use question::{Question, QuestionError, permits_nothing};
-use serde::Serialize;
-pub use undecided::Undecided;
-
+use self::inquiry::Inquiry;
+pub(crate) use self::question::is_spoken;
+pub use self::question::{Question, QuestionError, permits_nothing};
+pub use self::undecided::Undecided;
 use crate::findings::DeniedNames;
 use crate::renderer::wrap;
 

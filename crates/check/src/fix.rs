@@ -7,10 +7,10 @@ mod old_list;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use layout::{comment, first_line, joined, last_line, prefix, suffix};
-use old_list::move_list;
 use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
 
+use self::layout::{comment, first_line, joined, last_line, prefix, suffix};
+use self::old_list::move_list;
 use crate::diagnostic::{Diagnostic, Fix};
 
 /// The reason why nothing was changed.

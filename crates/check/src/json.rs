@@ -20,7 +20,7 @@ pub fn report_json(findings: &[Diagnostic], tests: &[TestResult]) -> String {
         errors: count(Severity::Error),
         warnings: count(Severity::Warning),
         notes: count(Severity::Note),
-        findings: findings.iter().map(Told::from).collect(),
+        findings: findings.iter().map(Finding::from).collect(),
         tests,
     };
     let text = serde_json::to_string_pretty(&report).expect("INVARIANT: strings and numbers are JSON");
@@ -33,12 +33,12 @@ struct Report<'a> {
     errors: usize,
     warnings: usize,
     notes: usize,
-    findings: Vec<Told<'a>>,
+    findings: Vec<Finding<'a>>,
     tests: &'a [TestResult],
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct Finding<'a> {
     code: String,
     severity: &'static str,
     message: &'a str,
@@ -89,13 +89,13 @@ struct Change<'a> {
     replacement: &'a str,
 }
 
-impl<'a> From<&'a Diagnostic> for Told<'a> {
+impl<'a> From<&'a Diagnostic> for Finding<'a> {
     fn from(finding: &'a Diagnostic) -> Self {
         Self {
             code: finding.code().to_string(),
             severity: finding.severity.as_str(),
             message: &finding.message,
-            location: Where::from(finding.place()),
+            location: Where::from(finding.location()),
             component: finding.component.as_deref(),
             help: finding.help.as_deref(),
             related: finding

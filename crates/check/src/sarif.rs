@@ -74,7 +74,7 @@ fn result(finding: &Diagnostic, rule: usize) -> Value {
         "ruleIndex": rule,
         "level": finding.severity.as_str(),
         "message": { "text": message },
-        "locations": [location_of(finding.place())],
+        "locations": [location_of(finding.location())],
     });
     if !related.is_empty() {
         result["relatedLocations"] = json!(related);

@@ -190,7 +190,7 @@ impl OperatorOptions {
             return Some((path, option));
         }
         let path = spin_environment::variable(SPINS_CONFIG_VARIABLE)?;
-        Some((path.into(), spin_environment::place_of(SPINS_CONFIG_VARIABLE)))
+        Some((path.into(), spin_environment::location_of(SPINS_CONFIG_VARIABLE)))
     }
 
     fn config(

@@ -24,8 +24,8 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// The place of what a variable says.
-pub(crate) fn place_of(name: &str) -> Location {
+/// The location of what a variable says.
+pub(crate) fn location_of(name: &str) -> Location {
     Location::Environment {
         variable: name.into(),
     }
@@ -42,7 +42,7 @@ pub(crate) fn read<T>(name: &str, parse: impl Fn(&str) -> Result<T, String>) -> 
     };
     let wrong = |why: &str| {
         let message = format!("the value of `{name}` cannot be used: {why}");
-        Failure::unusable(Diagnostic::error(message).at(place_of(name)))
+        Failure::unusable(Diagnostic::error(message).at(location_of(name)))
     };
     let text = value.to_str().ok_or_else(|| wrong("it is not UTF-8 text"))?;
     parse(text).map(Some).map_err(|why| wrong(&why))
@@ -67,7 +67,7 @@ pub(crate) fn not_acted_on() -> Vec<Diagnostic> {
             let message = format!("`{name}` is set and has no effect: {why}");
             Diagnostic::warning(message)
                 .coded(Code::Input)
-                .at(place_of(&name))
+                .at(location_of(&name))
         })
         .collect()
 }
@@ -94,7 +94,7 @@ pub(crate) fn refuse_tls() -> Result<(), Failure> {
             Diagnostic::error(format!(
                 "`{name}` asks for HTTPS, which Outport does not serve yet"
             ))
-            .at(place_of(name))
+            .at(location_of(name))
             .helped_by("unset it, and let a proxy in front of Outport speak HTTPS"),
         )),
     }

@@ -143,7 +143,7 @@ const STATE_DIR_VARIABLES: [&str; 2] = ["OUTPORT_STATE_DIR", "SPIN_STATE_DIR"];
 
 impl InitialState {
     /// What each label leads to, for people: `key-value default` and `.spin/sqlite_key_value.db`. Of a server that the
-    /// operator configured that is its address (policy clause HI-6).
+    /// operator configured that is its address (HI-6).
     pub(crate) fn lines(&self) -> impl Iterator<Item = (String, String)> {
         let key_value = self.stores.key_value.iter().map(|store| {
             let shown = match &store.backend {

@@ -22,14 +22,15 @@ mod sink;
 mod timestamp;
 mod trouble;
 
-pub use denials::DenialReporter;
-pub(crate) use event::destination;
-pub use event::{AlsoRefused, AuditEvent, Verdict};
-pub use log::AuditLog;
-pub use log_error::AuditLogError;
-pub use log_file::AuditFile;
-pub(crate) use outcome::{ABANDONED, code_of, is_dial};
-pub use outcome::{AuditOutcome, EndedBy, Stage};
 pub(crate) use outport_policy::text::{into_log as escaped, log as escape};
-pub use sink::{AuditSink, Outcomes};
-pub use timestamp::Timestamp;
+
+pub use self::denials::DenialReporter;
+pub(crate) use self::event::destination;
+pub use self::event::{AlsoRefused, AuditEvent, Verdict};
+pub use self::log::AuditLog;
+pub use self::log_error::AuditLogError;
+pub use self::log_file::AuditFile;
+pub(crate) use self::outcome::{ABANDONED, code_of, is_dial};
+pub use self::outcome::{AuditOutcome, EndedBy, Stage};
+pub use self::sink::{AuditSink, Outcomes};
+pub use self::timestamp::Timestamp;

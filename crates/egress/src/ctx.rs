@@ -35,7 +35,7 @@ impl GateCtx {
         self
     }
 
-    /// What is charged for what is done for the instance, if anything is.
+    /// The account that is charged for what is done for the instance, if any is.
     pub fn account(&self) -> Option<Arc<dyn HostAccount>> {
         self.enforcer.account()
     }
@@ -60,7 +60,7 @@ impl GateCtx {
         self.enforcer.number()
     }
 
-    /// What connects on behalf of the instance, for interfaces of the host beside sockets and HTTP.
+    /// The dialer that connects on behalf of the instance, for interfaces of the host beside sockets and HTTP.
     pub fn dialer(&self) -> Dialer {
         Dialer::new(self.enforcer.clone(), self.hooks.tls().clone())
     }

@@ -62,11 +62,11 @@ pub struct Dedup<K: Grouped> {
     budget: Budget,
     since: Instant,
     again: HashMap<K, u64>,
-    groups: HashMap<K::Group, Told>,
+    groups: HashMap<K::Group, Lines>,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct Lines {
     lines: usize,
     beyond: u64,
 }
@@ -92,12 +92,12 @@ impl<K: Grouped> Dedup<K> {
             *again += 1;
             return Occurrence::Repeat;
         }
-        let told = self.groups.entry(key.group()).or_default();
-        if told.lines == self.budget.lines {
-            told.beyond += 1;
+        let taken = self.groups.entry(key.group()).or_default();
+        if taken.lines == self.budget.lines {
+            taken.beyond += 1;
             return Occurrence::Suppressed;
         }
-        told.lines += 1;
+        taken.lines += 1;
         self.again.insert(key, 0);
         Occurrence::First
     }
@@ -118,8 +118,8 @@ impl<K: Grouped> Dedup<K> {
             *lines += 1;
             count(Counted::Again(key, again));
         }
-        for (group, told) in self.groups.drain().filter(|(_, told)| told.beyond > 0) {
-            count(Counted::Beyond(&group, told.beyond));
+        for (group, taken) in self.groups.drain().filter(|(_, taken)| taken.beyond > 0) {
+            count(Counted::Beyond(&group, taken.beyond));
         }
         // Beyond what is remembered all of it starts anew, which needs no order among the keys.
         if self.again.len() >= self.budget.remembered {

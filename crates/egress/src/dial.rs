@@ -33,22 +33,22 @@ use std::time::Duration;
 use outport_policy::{AnswerSource, Host};
 use tokio::sync::Semaphore;
 
+use self::connection_slot::authorize_when_there_is_room;
+pub use self::destination::Destination;
+pub use self::dialer::{AuthorizedDestination, CONNECT_TIME, Dialer};
+pub(crate) use self::error::Obstacle;
+pub use self::error::{DialError, LookupFailure};
+pub use self::host_connection::{ConnectionHandle, HostConnection};
+pub use self::pool::{Pool, Pooled};
+use self::race::{Dialed, first_to_connect};
+pub(crate) use self::socket::Stream;
+pub(crate) use self::target::{DialTarget, NotUsed, UsePermit};
+pub(crate) use self::use_slot::UseSlot;
+pub(crate) use self::user::{Paced, User};
 use crate::dns::{Answer, Extent};
 use crate::enforcer::Enforcer;
 use crate::followed::Followed;
 use crate::lookup;
-use connection_slot::authorize_when_there_is_room;
-pub use destination::Destination;
-pub use dialer::{AuthorizedDestination, CONNECT_TIME, Dialer};
-pub(crate) use error::Obstacle;
-pub use error::{DialError, LookupFailure};
-pub use host_connection::{ConnectionHandle, HostConnection};
-pub use pool::{Pool, Pooled};
-use race::{Dialed, first_to_connect};
-pub(crate) use socket::Stream;
-pub(crate) use target::{DialTarget, NotUsed, UsePermit};
-pub(crate) use use_slot::UseSlot;
-pub(crate) use user::{Paced, User};
 
 /// A connection that was just made, and to what.
 pub(crate) struct Connected {

@@ -48,7 +48,7 @@ impl Egress {
         Gate::new(self.clone(), component.into(), allow)
     }
 
-    /// What connects to `destination` for the host itself, since its operator configured that address: a server behind a
+    /// The dialer to `destination` for the host itself, since its operator configured that address: a server behind a
     /// store, say (HI-6). The one decider is asked, under a list that is the operator's and has that address alone, and
     /// neither the deny list nor the runtime limits are held against it. Quotas are, and the audit log has what is done, of
     /// the component `LABEL (operator)`. `location` is where the address was configured.

@@ -17,12 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use outport_policy::{
-    Attempt, Decision, Endpoint, Grants, Layer, Name, Operator, Outcome, Peers, Permit, Policy, Quotas,
+    Attempt, Decision, Endpoint, Grants, Layer, LookupOutcome, Name, Operator, Peers, Permit, Policy, Quotas,
     Reason, Rule, Situation, Ticket, Transport, Usage, text,
 };
-pub(crate) use permit::{ConnectPermit, Step};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+pub(crate) use self::permit::{ConnectPermit, Step};
 use crate::audit::{AuditEvent, AuditOutcome, Stage, Verdict, destination, escape};
 use crate::denied::Denied;
 use crate::dns::Resolve;
@@ -45,13 +45,13 @@ pub(crate) struct Enforcer {
     state: Mutex<State>,
 }
 
-/// The number of a decision that was told of, by which its outcomes name it.
+/// The number of a decision that was recorded, by which its outcomes name it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DecisionId(Option<NonZeroU64>);
 
 impl DecisionId {
-    /// The number; none if nobody was told.
-    pub(crate) fn told(self) -> Option<u64> {
+    /// The number; none if it was not recorded.
+    pub(crate) fn recorded(self) -> Option<u64> {
         self.0.map(NonZeroU64::get)
     }
 }
@@ -61,7 +61,7 @@ struct State {
     grants: Grants,
     peers: Peers,
     lookups: u32,
-    unsolicited_told: Option<Instant>,
+    unsolicited_recorded: Option<Instant>,
 }
 
 /// The treatment of a decision by counters and sinks.
@@ -73,7 +73,7 @@ enum Recording {
     OnDenial,
     /// The decision is counted.
     Never,
-    /// Nothing: it belongs to another one, which is told.
+    /// Nothing: it belongs to another one, which is recorded.
     Aside,
 }
 
@@ -95,7 +95,7 @@ impl Enforcer {
             peers: Peers::from(quotas),
             policy,
             lookups: 0,
-            unsolicited_told: None,
+            unsolicited_recorded: None,
         };
         let usage_counter = UsageCounter::new(component.clone());
         Self {
@@ -125,7 +125,7 @@ impl Enforcer {
         self.number
     }
 
-    /// What the instance is one of.
+    /// The component of the instance.
     pub(crate) fn component(&self) -> &Arc<Component> {
         &self.component
     }
@@ -203,7 +203,7 @@ impl Enforcer {
     /// Judges what another attempt implies, which is judged beside it. That other one says what the layers in `exempt`
     /// have to say; this one need not.
     pub(crate) fn authorize_implied(&self, attempt: &Attempt<'_>, exempt: &[Layer]) -> Result<(), Denied> {
-        // Asked without telling first: a refusal by an exempt layer is no denial, and must not be told as one.
+        // Asked aside first: a refusal by an exempt layer is no denial, and must not be recorded as one.
         match self.recheck(attempt, self.usage()) {
             Err(denied) if !exempt.contains(&denied.layer()) => {
                 self.authorize(attempt, self.usage()).map(drop)
@@ -265,8 +265,8 @@ impl Enforcer {
         };
         let (permit, decision) = self.decide(&mut state, &attempt, self.usage(), recording, now)?;
         let permit = self.bind(&attempt, permit, remote, decision)?;
-        // Under the lock of the decision, for which whoever judges an answer waits: none is judged before it is noted that
-        // something was sent, and a peer to whom nothing was sent may not answer (HL-4).
+        // Under the lock of the decision, for which whoever judges an answer waits: none is judged before it is noted
+        // that something was sent, and a peer to whom nothing was sent may not answer (HL-4).
         let sent = send(permit);
         if sent.is_ok() {
             state.peers.sent(peer, now);
@@ -286,15 +286,15 @@ impl Enforcer {
             .inspect_err(|denied| self.refuse(attempt.operation(), &remote.to_string(), denied.reason()))
     }
 
-    /// Judges a datagram that came from `peer`, before the guest sees it. Since anybody can send one, refusals are told
-    /// of at most once a second, and all are counted.
+    /// Judges a datagram that came from `peer`, before the guest sees it. Since anybody can send one, refusals are
+    /// recorded at most once a second, and all are counted.
     pub(crate) fn authorize_receive(&self, peer: SocketAddr) -> Result<(), Denied> {
         let now = now();
         let mut state = self.state()?;
-        let told = state
-            .unsolicited_told
-            .is_some_and(|told| now.duration_since(told) < UNSOLICITED_INTERVAL);
-        let recording = if told {
+        let recorded = state
+            .unsolicited_recorded
+            .is_some_and(|recorded| now.duration_since(recorded) < UNSOLICITED_INTERVAL);
+        let recording = if recorded {
             Recording::Never
         } else {
             Recording::OnDenial
@@ -309,8 +309,8 @@ impl Enforcer {
                 now,
             )
             .map(drop);
-        if verdict.is_err() && !told {
-            state.unsolicited_told = Some(now);
+        if verdict.is_err() && !recorded {
+            state.unsolicited_recorded = Some(now);
         }
         verdict
     }
@@ -330,7 +330,7 @@ impl Enforcer {
     }
 
     /// Replaces the grants of the name that `ticket` stands for.
-    pub(crate) fn settle_lookup(&self, ticket: Ticket, outcome: Outcome) {
+    pub(crate) fn settle_lookup(&self, ticket: Ticket, outcome: LookupOutcome) {
         // Behind a poisoned lock nothing is permitted any more, so no grant is missed.
         if let Ok(mut state) = self.state() {
             state.lookups -= 1;
@@ -386,7 +386,7 @@ impl Enforcer {
         stage: Stage,
     ) -> AuditOutcome {
         let whose = (self.component.name(), self.number);
-        AuditOutcome::new(whose, decision.told(), what, destination, stage)
+        AuditOutcome::new(whose, decision.recorded(), what, destination, stage)
     }
 
     /// The name by whose look-up an attempt is permitted.

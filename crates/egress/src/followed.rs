@@ -43,8 +43,8 @@ pub(crate) struct Followed {
 const WAITING: u8 = 0;
 /// The state of what came about.
 const OPEN: u8 = 1;
-/// All is told.
-const TOLD: u8 = 2;
+/// All is recorded.
+const RECORDED: u8 = 2;
 
 impl Followed {
     /// Follows what `enforcer` has permitted by `decision`, if anybody wants to know.
@@ -91,7 +91,7 @@ impl Followed {
 
     /// Records success, and that there is nothing that could end.
     pub(crate) fn done(&self) {
-        if self.step(WAITING, TOLD) {
+        if self.step(WAITING, RECORDED) {
             self.record(Stage::Succeeded, |_| {});
         }
     }
@@ -144,7 +144,7 @@ impl Followed {
     /// Tells the end now, of what came about and is not over; or that it was given up.
     fn end(&self, otherwise: EndedBy) {
         // One swap decides who tells the end: the holder that drops it, or the process that stops.
-        match self.state.swap(TOLD, Ordering::AcqRel) {
+        match self.state.swap(RECORDED, Ordering::AcqRel) {
             WAITING => {
                 let (cause, error) = self.cause(otherwise);
                 self.record(Stage::Failed, |outcome| {
@@ -233,7 +233,7 @@ pub(crate) fn failed(
             outcome
         });
     };
-    if followed.step(WAITING, TOLD) {
+    if followed.step(WAITING, RECORDED) {
         followed.record(Stage::Failed, |outcome| {
             outcome.error = Some(code.to_owned());
             outcome.name = name();

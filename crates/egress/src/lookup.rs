@@ -4,18 +4,18 @@
 //! text ── a literal address ─────────────▶ that address; no query, no grant (DNS-8)
 //!  │
 //!  ├─ not a name ────────────────────────▶ NotAName
-//!  ├─ judge Lookup, quota of those in flight ▶ Refused, TooMany; no query leaves
+//!  ├─ judge Lookup, quota of those in flight ▶ Denied, TooMany; no query leaves
 //!  ▼
 //! place in the order of look-ups (ticket)           start(), at once
 //! ─────────────────────────────────────────────────────────────────
 //! candidates: the name, and before it those under   answer(), when awaited
 //!  │  search domains if it has no dot at all
-//!  │  judge each expanded name ── none left has an address, one was refused ▶ Refused: grants end
+//!  │  judge each expanded name ── none left has an address, one was refused ▶ Denied: grants end
 //!  ▼
 //! resolver, all in the time of a look-up ──────────▶ Unresolvable: grants end
 //!  │                                       ────────▶ TemporaryFailure, PermanentFailure: grants stay
 //!  ├─ cut to the bound of DNS-12
-//!  ├─ judge each address with its chain ── none left ▶ Refused: grants end
+//!  ├─ judge each address with its chain ── none left ▶ Denied: grants end
 //!  ▼
 //! grants replaced, then the addresses are the guest's
 //! ```
@@ -26,7 +26,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use outport_policy::{Address, AnswerSource, Attempt, Host, Layer, Name, Outcome, Spelling, Ticket};
+use outport_policy::{Address, AnswerSource, Attempt, Host, Layer, LookupOutcome, Name, Spelling, Ticket};
 
 use crate::denied::{Denied, DeniedKind};
 use crate::dns::{Answer, Extent, ResolveError};
@@ -38,7 +38,7 @@ pub(crate) enum Lookup {
     /// The text was an address.
     Known(Vec<Address>),
     /// The name may be looked up.
-    PendingLookup(PendingLookup),
+    Pending(PendingLookup),
 }
 
 /// The reason why a look-up has no addresses, as the guest gets to know it.
@@ -91,7 +91,7 @@ impl Lookup {
                 DeniedKind::Policy => LookupError::Denied,
             })?;
         let followed = Followed::begin(enforcer, decision, &Attempt::Lookup { name: &name });
-        Ok(Self::PendingLookup(PendingLookup {
+        Ok(Self::Pending(PendingLookup {
             enforcer: enforcer.clone(),
             name,
             spelling,
@@ -114,9 +114,9 @@ impl PendingLookup {
     /// The addresses that the guest may have; they are granted by then.
     pub(crate) async fn answer(mut self) -> Result<Vec<Address>, LookupError> {
         let (outcome, result) = match judged(&self.enforcer, &self.name, self.spelling).await {
-            Ok((_, addresses)) if addresses.is_empty() => (Outcome::Nothing, Err(LookupError::Denied)),
+            Ok((_, addresses)) if addresses.is_empty() => (LookupOutcome::Nothing, Err(LookupError::Denied)),
             Ok((chain, addresses)) => (
-                Outcome::Answered {
+                LookupOutcome::Answered {
                     chain,
                     addresses: addresses.clone(),
                 },
@@ -258,13 +258,13 @@ fn error_of(error: &ResolveError) -> LookupError {
 
 /// Grants end when the name is known to have no address, or none that is permitted; they stay when nobody knows
 /// (DNS-5).
-fn outcome_of(error: LookupError) -> Outcome {
+fn outcome_of(error: LookupError) -> LookupOutcome {
     match error {
-        LookupError::Unresolvable | LookupError::Denied => Outcome::Nothing,
+        LookupError::Unresolvable | LookupError::Denied => LookupOutcome::Nothing,
         LookupError::NotAName
         | LookupError::TooMany
         | LookupError::TemporaryFailure
-        | LookupError::PermanentFailure => Outcome::Failed,
+        | LookupError::PermanentFailure => LookupOutcome::Failed,
     }
 }
 

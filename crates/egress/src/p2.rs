@@ -15,10 +15,10 @@ mod network;
 mod tcp;
 mod udp;
 
-pub use http::add_http_to_linker;
 use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::sockets;
 
+pub use self::http::add_http_to_linker;
 use crate::ctx::{GateView, Gated};
 
 /// Puts the gate in front of the sockets and look-ups of WASI 0.2.

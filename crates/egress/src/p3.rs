@@ -8,11 +8,11 @@ mod ip_name_lookup;
 mod tcp;
 mod udp;
 
-pub use http::add_http_to_linker;
 use wasmtime::component::Linker;
 use wasmtime_wasi::p3::bindings::sockets;
 use wasmtime_wasi::p3::sockets::{SocketError, SocketResult};
 
+pub use self::http::add_http_to_linker;
 use crate::ctx::{GateCtxView, GateView, Gated};
 use crate::denied::{Denied, DeniedKind};
 

@@ -21,13 +21,13 @@ use std::sync::Arc;
 
 use outport_policy::{LearnedAddresses, Operator};
 
+pub(crate) use self::component::Component;
+use self::connections::Connections;
+pub(crate) use self::policy_in_force::PolicyInForce;
+pub(crate) use self::recorder::Recorder;
+pub(crate) use self::unfinished::UntilStopped;
+pub(crate) use self::usage::{IdleConnections, OpenInComponent, Pooling, ProcessUsage};
 use crate::dns::Resolve;
-pub(crate) use component::Component;
-use connections::Connections;
-pub(crate) use policy_in_force::PolicyInForce;
-pub(crate) use recorder::Recorder;
-pub(crate) use unfinished::UntilStopped;
-pub(crate) use usage::{IdleConnections, OpenInComponent, Pooling, ProcessUsage};
 
 /// The state that all guests share.
 pub(crate) struct Process {

@@ -29,16 +29,16 @@ mod watched;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-pub(crate) use connection::{Receiving, Sending};
-pub(crate) use family::Family;
-#[cfg(test)]
-pub(crate) use slot::SocketSlot;
-pub(crate) use system::{Begun, begin};
-pub(crate) use tcp::TcpSocket;
-pub(crate) use udp::UdpSocket;
 use wasmtime_wasi::sockets::ErrorCode;
-pub(crate) use watched::register;
 
+pub(crate) use self::connection::{Receiving, Sending};
+pub(crate) use self::family::Family;
+#[cfg(test)]
+pub(crate) use self::slot::SocketSlot;
+pub(crate) use self::system::{Begun, begin};
+pub(crate) use self::tcp::TcpSocket;
+pub(crate) use self::udp::UdpSocket;
+pub(crate) use self::watched::register;
 use crate::denied::Denied;
 
 /// The reason why there is no new socket.

@@ -65,11 +65,11 @@ pub struct RuntimeConfig {
     pub client_connections: ClientConnections,
     /// `state_dir`, relative to the working directory; empty for none.
     pub state_dir: Option<Located<StateDir>>,
-    /// What a mistake keeps from being read.
+    /// The parts that a mistake keeps from being read.
     gaps: Gaps,
 }
 
-/// What could not be read, and may define labels.
+/// A part that could not be read, and may define labels.
 #[derive(Debug, Clone, Default)]
 struct Gaps {
     /// Labels whose definitions have mistakes.
@@ -79,7 +79,7 @@ struct Gaps {
     unread: Vec<Span>,
 }
 
-/// How many connections each component may have to servers of a kind. By default only the quotas bound them.
+/// The number of connections that each component may have to servers of a kind. By default only the quotas bound them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientConnections {
     /// `[outbound_redis]`
@@ -196,7 +196,7 @@ impl RuntimeConfig {
         found.into_reading(config)
     }
 
-    /// Whether the label may be defined in what a mistake keeps from being read. That is told already.
+    /// True if the label may be defined in what a mistake keeps from being read. That is told already.
     pub(crate) fn may_define(&self, kind: LabelKind, label: &str) -> bool {
         let unclear = match kind {
             LabelKind::KeyValueStore => self.gaps.key_value.as_slice(),

@@ -1,4 +1,4 @@
-//! Where an app's stores and databases lie that the operator did not configure.
+//! The directory of an app's stores and databases that the operator did not configure.
 //!
 //! | | with Spin's names |
 //! | --- | --- |
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::reading::definitions::{Database, KeyValueBackend, SqliteBackend};
 
-/// Where what is not configured is kept.
+/// The directory of what is not configured.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StateDir {
     /// Nowhere: it is gone when the process ends.
@@ -23,7 +23,7 @@ pub enum StateDir {
 }
 
 impl StateDir {
-    /// What a path stands for that somebody gave: no directory if it is empty, as with Spin.
+    /// The meaning of a path that somebody gave: no directory if it is empty, as with Spin.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         if path.as_os_str().is_empty() {

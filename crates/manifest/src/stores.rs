@@ -1,4 +1,4 @@
-//! Which store or database each label leads to (policy clause HI-5).
+//! Which store or database each label leads to (HI-5).
 //!
 //! ```text
 //! labels that components list, or options name ─────┐
@@ -22,7 +22,7 @@ use crate::state_dir::StateDir;
 /// The label that is always there.
 pub const DEFAULT_LABEL: &str = "default";
 
-/// What each label that is asked for leads to.
+/// The store, database or model that each label leads to which is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stores {
     /// Key-value stores, each label once, in the order in which they were asked for.
@@ -31,14 +31,14 @@ pub struct Stores {
     pub sqlite: Vec<Store<SqliteBackend>>,
 }
 
-/// What one label leads to.
+/// The end of the way from one label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store<B> {
     /// The label.
     pub label: String,
-    /// Where what it names is kept.
+    /// The backend that keeps what it names.
     pub backend: B,
-    /// Where the operator defines it; nowhere for a `default` that he leaves to Outport.
+    /// The location where the operator defines it; none for a `default` that he leaves to Outport.
     pub defined: Option<Location>,
 }
 
@@ -67,12 +67,12 @@ impl Stores {
     }
 }
 
-/// What there is of one kind.
+/// All there is of one kind.
 struct Defined<'c, B> {
     kind: LabelKind,
     config: Option<&'c RuntimeConfig>,
     definitions: &'c [Definition<B>],
-    /// What the label `default` leads to if there is no definition of it.
+    /// The one that the label `default` leads to if there is no definition of it.
     default: B,
 }
 

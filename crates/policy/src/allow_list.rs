@@ -54,8 +54,8 @@ impl AllowList {
         }
     }
 
-    /// What the host may connect to by itself since its operator configured it, such as the server behind a store. What the
-    /// operator keeps from guests, by the deny list and the runtime limits, is not kept from it (clause HI-6).
+    /// A list of what the host may connect to by itself since its operator configured it, such as the server behind a
+    /// store. What the operator keeps from guests, by the deny list and the runtime limits, is not kept from it (HI-6).
     pub fn of_operator(entries: Vec<Entry>) -> Self {
         Self {
             holder: Holder::Operator,
@@ -63,7 +63,7 @@ impl AllowList {
         }
     }
 
-    /// Whether it is [the operator's](Self::of_operator).
+    /// True if it is [the operator's](Self::of_operator).
     pub fn is_the_operators(&self) -> bool {
         self.holder == Holder::Operator
     }

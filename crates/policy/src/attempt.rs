@@ -90,9 +90,9 @@ pub enum Attempt<'a> {
     },
     /// Opening a store, a database or a model of the host's.
     Open {
-        /// What it is.
+        /// The kind of it.
         kind: LabelKind,
-        /// What the guest calls it.
+        /// The name that the guest has for it.
         label: &'a str,
     },
 }

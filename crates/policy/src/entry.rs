@@ -19,9 +19,8 @@ mod suggestion;
 use std::fmt;
 use std::sync::Arc;
 
-pub use error::EntryError;
-pub use problem::EntryProblem;
-
+pub use self::error::EntryError;
+pub use self::problem::EntryProblem;
 use crate::host_pattern::HostPattern;
 use crate::{Location, PortRange, PortSet, Protocol, Scheme, Transport, text};
 

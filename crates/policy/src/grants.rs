@@ -64,7 +64,7 @@ struct InFlight {
 
 /// The way in which a look-up ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum LookupOutcome {
     /// The name answered; these addresses were judged and may be granted.
     Answered {
         /// The names that the answer led through, the CNAME chain without the name itself.
@@ -137,12 +137,12 @@ impl Grants {
     }
 
     /// Puts the outcome of a look-up in force, all of it at once.
-    pub fn settle(&mut self, ticket: Ticket, outcome: Outcome, now: Instant) -> Settled {
+    pub fn settle(&mut self, ticket: Ticket, outcome: LookupOutcome, now: Instant) -> Settled {
         let (name, number) = (ticket.0.name.clone(), ticket.0.number);
         let (chain, addresses) = match outcome {
-            Outcome::Failed => return Settled::Unchanged,
-            Outcome::Nothing => (Vec::new(), Vec::new()),
-            Outcome::Answered { chain, addresses } => (chain, addresses),
+            LookupOutcome::Failed => return Settled::Unchanged,
+            LookupOutcome::Nothing => (Vec::new(), Vec::new()),
+            LookupOutcome::Answered { chain, addresses } => (chain, addresses),
         };
         let newest = self.names.get(&name).map(|granted| granted.ticket);
         if newest.is_some_and(|newest| newest > number) || ticket.0.superseded.load(Ordering::Relaxed) {

@@ -21,13 +21,13 @@ mod port_map;
 
 use std::collections::HashMap;
 
-use cell::{Cell, EntryId};
-pub(crate) use cell::{Lack, Side};
-use draft::Drafts;
 use foldhash::fast::RandomState;
-pub(crate) use networks::Networks;
-pub(crate) use port_map::PortMap;
 
+use self::cell::{Cell, EntryId};
+pub(crate) use self::cell::{Lack, Side};
+use self::draft::Drafts;
+pub(crate) use self::networks::Networks;
+pub(crate) use self::port_map::PortMap;
 use crate::{Address, Entry, HostPattern, Name, Protocol, Scheme, Transport};
 
 /// The kind of host pattern that an entry for an address was found under.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::{Location, text};
 
-/// What a label stands for.
+/// The kind of thing that a label stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LabelKind {
     /// A key-value store.
@@ -57,7 +57,7 @@ impl LabelKind {
         }
     }
 
-    /// Whether somebody could list it: other texts come from guests alone, and nobody is advised to write them down.
+    /// True if somebody could list it: other texts come from guests alone, and nobody is advised to write them down.
     pub(crate) fn may_be(label: &str) -> bool {
         !label.is_empty()
             && label.len() <= MOST_ADVISED
@@ -75,7 +75,7 @@ impl Label {
         }
     }
 
-    /// What it stands for.
+    /// The kind of what it stands for.
     pub fn kind(&self) -> LabelKind {
         self.kind
     }
@@ -85,7 +85,7 @@ impl Label {
         &self.text
     }
 
-    /// Where it is written.
+    /// Its location.
     pub fn location(&self) -> &Location {
         &self.location
     }

@@ -85,7 +85,7 @@ pub use coverage::{Redundant, redundant};
 pub use decision::{Decision, Denial, Permit, Rule};
 pub use deny_list::{DenyList, LearnedAddresses};
 pub use entry::{Entry, EntryError, EntryPorts, EntryProblem, EntryScheme, PortSpec};
-pub use grants::{Ending, Grant, Grants, Outcome, Settled, Ticket};
+pub use grants::{Ending, Grant, Grants, LookupOutcome, Settled, Ticket};
 pub use host_pattern::HostPattern;
 pub use label::{Label, LabelKind};
 pub use limits::{Limit, Quotas, RuntimeLimits, Usage};

@@ -14,7 +14,7 @@
 //! allocates nothing; what a message needs is made from the [`Denial`] by whoever wants the message.
 //!
 //! An [address of the operator's own](AllowList::of_operator) is not asked about in layers 2 and 3, which are the
-//! operator's, too (clause HI-6).
+//! operator's, too (HI-6).
 //!
 //! Every remote address is a canonical [`Address`] by the time it gets here. What it embeds is judged by layers 1
 //! to 3 as well, and never permits anything in layer 4 (HL-7).

@@ -83,7 +83,7 @@ impl Scheme {
         }
     }
 
-    /// What going to a URL of this scheme is called: first by its name, then to one address. The audit log has these codes,
+    /// The codes of going to a URL of this scheme: first by its name, then to one address. The audit log has these codes,
     /// which are never renamed.
     pub(crate) fn operations(&self) -> (&'static str, &'static str) {
         match &self.0 {
@@ -198,7 +198,7 @@ impl Protocol<'_> {
         self.speaks_http() && name.is_service_chaining()
     }
 
-    /// Whether `name` is a component of the app, and nothing that this protocol could reach (clause AL-7).
+    /// True if `name` is a component of the app, and nothing that this protocol could reach (AL-7).
     pub(crate) fn is_kept_from(self, name: &Name) -> bool {
         !self.speaks_http() && name.is_service_chaining()
     }

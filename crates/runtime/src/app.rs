@@ -11,17 +11,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use composition::CompositionError;
-pub(crate) use composition::Isolated;
-#[cfg(test)]
-pub(crate) use composition::right_of;
 use outport_egress::{Egress, Gate, TlsProfile};
 use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route, Variables, serving};
 use outport_platform::Platform;
 use outport_policy::AllowList;
-pub use problem::{AppProblem, AppProblemKind};
-use sources::{Code, Compiled};
 
+pub use self::composition::CompositionError;
+pub(crate) use self::composition::Isolated;
+#[cfg(test)]
+pub(crate) use self::composition::right_of;
+pub use self::problem::{AppProblem, AppProblemKind};
+use self::sources::{Code, Compiled};
 use crate::cache::CacheDirectory;
 use crate::command::Command;
 use crate::component::Component;

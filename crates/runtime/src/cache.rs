@@ -36,17 +36,17 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-pub use code_file::CAPACITY;
-use code_file::file_name;
-pub(crate) use code_file::keep_code;
-pub(crate) use content_hash::ContentHash;
-pub(crate) use directory::PrivateDirectory;
-pub use directory::UnsafeDirectory;
-use filing::Filing;
-pub(crate) use notes::keep_note;
-pub use place::CacheDirectory;
 use wasmtime::component::Component;
 
+pub use self::code_file::CAPACITY;
+use self::code_file::file_name;
+pub(crate) use self::code_file::keep_code;
+pub(crate) use self::content_hash::ContentHash;
+pub(crate) use self::directory::PrivateDirectory;
+pub use self::directory::UnsafeDirectory;
+use self::filing::Filing;
+pub(crate) use self::notes::keep_note;
+pub use self::place::CacheDirectory;
 use crate::compiler::{CompileError, CompileLimits, Compiled, CompilerProcess, Confinement};
 
 /// Compiled code of components, in a directory or nowhere.

@@ -44,13 +44,13 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use confinement::Confinement;
-use keeper::Keeper;
-pub use limits::{CompileLimit, CompileLimits};
-use message::{Answer, Request};
 use outport_policy::text;
 use rustix::process::Pid;
 
+pub use self::confinement::Confinement;
+use self::keeper::Keeper;
+pub use self::limits::{CompileLimit, CompileLimits};
+use self::message::{Answer, Request};
 use crate::cache::PrivateDirectory;
 
 /// The other side of the keeper.

@@ -75,7 +75,7 @@ async fn read_directory(
     Ok(Ok(Resource::new_own(entries.rep())))
 }
 
-/// The entry of the table that a handle stands for.
+/// The listing in the table of resources that a handle stands for.
 fn ours(stream: &Resource<DirectoryEntryStream>) -> Resource<Entries> {
     Resource::new_borrow(stream.rep())
 }

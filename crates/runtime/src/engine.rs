@@ -27,13 +27,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Poll;
 use std::time::Duration;
 
-pub use settings::EngineError;
-pub(crate) use settings::compiling;
-use settings::{pooled, single};
-pub(crate) use stacks::StackEstimate;
-use stacks::Stacks;
-use ticker::Ticker;
-
+pub use self::settings::EngineError;
+pub(crate) use self::settings::compiling;
+use self::settings::{pooled, single};
+pub(crate) use self::stacks::StackEstimate;
+use self::stacks::Stacks;
+use self::ticker::Ticker;
 use crate::account::Account;
 use crate::cache::CompiledCode;
 use crate::memory_ceiling::MemoryCeiling;

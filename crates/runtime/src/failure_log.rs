@@ -80,23 +80,23 @@ impl Seen {
         level: Level,
         what: String,
         now: Instant,
-        tell: &mut dyn FnMut(Level, &str),
+        log_line: &mut dyn FnMut(Level, &str),
     ) {
         let line = what.clone();
         let occurrence = self
             .0
-            .record(What(what), now, |counted| count(component, &counted, tell));
+            .record(What(what), now, |counted| count(component, &counted, log_line));
         if occurrence == Occurrence::First {
-            tell(level, &line);
+            log_line(level, &line);
         }
     }
 
-    fn sum_up(&mut self, component: &str, now: Instant, tell: &mut dyn FnMut(Level, &str)) {
-        self.0.drain(now, |counted| count(component, &counted, tell));
+    fn sum_up(&mut self, component: &str, now: Instant, log_line: &mut dyn FnMut(Level, &str)) {
+        self.0.drain(now, |counted| count(component, &counted, log_line));
     }
 }
 
-fn count(component: &str, counted: &Counted<'_, What>, tell: &mut dyn FnMut(Level, &str)) {
+fn count(component: &str, counted: &Counted<'_, What>, log_line: &mut dyn FnMut(Level, &str)) {
     let line = match counted {
         Counted::Again(What(what), again) => {
             let what = what.lines().next().unwrap_or_default();
@@ -106,7 +106,7 @@ fn count(component: &str, counted: &Counted<'_, What>, tell: &mut dyn FnMut(Leve
             format!("component `{component}` failed {beyond} more times, not shown one by one")
         }
     };
-    tell(Level::WARN, &line);
+    log_line(Level::WARN, &line);
 }
 
 /// The most that is told of one component.
@@ -120,13 +120,13 @@ const BUDGET: Budget = Budget {
 mod tests {
     use super::*;
 
-    struct Told {
+    struct Logged {
         seen: Seen,
         start: Instant,
         lines: Vec<String>,
     }
 
-    impl Told {
+    impl Logged {
         fn new() -> Self {
             let start = Instant::now();
             Self {
@@ -138,8 +138,8 @@ mod tests {
 
         fn add(&mut self, second: u64, what: &str) {
             let now = self.start + Duration::from_secs(second);
-            let tell = &mut |_: Level, line: &str| self.lines.push(line.to_owned());
-            self.seen.add("web", Level::ERROR, what.to_owned(), now, tell);
+            let log_line = &mut |_: Level, line: &str| self.lines.push(line.to_owned());
+            self.seen.add("web", Level::ERROR, what.to_owned(), now, log_line);
         }
 
         fn take(&mut self) -> Vec<String> {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_same_failure_is_told_once_and_then_counted() {
-        let mut told = Told::new();
+        let mut told = Logged::new();
         for second in 0..10 {
             told.add(second, "it trapped\n    at main");
         }
@@ -163,14 +163,14 @@ mod tests {
             ["it trapped\n    at start"],
             "another way there is another failure"
         );
-        let tell = &mut |_: Level, line: &str| told.lines.push(line.to_owned());
-        told.seen.sum_up("web", told.start, tell);
+        let log_line = &mut |_: Level, line: &str| told.lines.push(line.to_owned());
+        told.seen.sum_up("web", told.start, log_line);
         assert_eq!(told.take(), ["it trapped (once more)"]);
     }
 
     #[test]
     fn a_guest_with_ever_new_failures_gets_a_few_lines_and_a_number() {
-        let mut told = Told::new();
+        let mut told = Logged::new();
         for number in 0..1000 {
             told.add(0, &format!("error {number}"));
         }

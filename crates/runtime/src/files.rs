@@ -31,14 +31,14 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bounds::Bounds;
-use copies::OwnCopy;
 use outport_manifest::{Component, Located, Mount, Span};
 use outport_policy::text;
-use pattern::Pattern;
-pub use pattern::PatternError;
-use source::SourceTree;
 
+use self::bounds::Bounds;
+use self::copies::OwnCopy;
+use self::pattern::Pattern;
+pub use self::pattern::PatternError;
+use self::source::SourceTree;
 use crate::cache::CacheDirectory;
 use crate::guest_env::{Access, Directory, OpenDirectories};
 

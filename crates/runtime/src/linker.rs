@@ -16,13 +16,13 @@ mod isolated;
 mod provided;
 mod unknown;
 
-pub use isolated::NotInherited;
 use outport_egress::Gate;
-pub use provided::is_provided;
-use unknown::Asker;
-pub use unknown::NotProvided;
 use wasmtime::component::{InstancePre, Linker};
 
+pub use self::isolated::NotInherited;
+pub use self::provided::is_provided;
+use self::unknown::Asker;
+pub use self::unknown::NotProvided;
 use crate::component::Component;
 use crate::engine::Engine;
 use crate::guest::Guest;

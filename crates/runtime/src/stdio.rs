@@ -16,8 +16,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-pub(crate) use guest::GuestOutput;
-use queue::{Output, OutputQueue};
+pub(crate) use self::guest::GuestOutput;
+use self::queue::{Output, OutputQueue};
 
 /// The treatment of a guest's output when a mebibyte of it waits for the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,8 +10,9 @@ mod interfaces;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) use interfaces::{VariablesView, add_to_linker, spin_v2, spin_v3, store};
 use outport_manifest::{Component, TemplateError, VariableName, VariableNameError, VariableText, Variables};
+
+pub(crate) use self::interfaces::{VariablesView, add_to_linker, spin_v2, spin_v3, store};
 
 /// The variables that the guest of one component can read. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
 
 use outport_policy::{
-    Address, AnswerSource, Attempt, Decision, Endpoint, Grants, Host, Layer, LayerAnswer, Name, Outcome,
-    Peers, Policy, Protocol, RequestMethod, Scheme, Situation, Transport, Usage,
+    Address, AnswerSource, Attempt, Decision, Endpoint, Grants, Host, Layer, LayerAnswer, LookupOutcome,
+    Name, Peers, Policy, Protocol, RequestMethod, Scheme, Situation, Transport, Usage,
 };
 
 use super::undecided::{self, Purpose};
@@ -121,7 +121,7 @@ impl<'a> Inquiry<'a> {
 
     fn grant(&mut self, name: &Name, addresses: Vec<Address>) {
         let ticket = self.grants.begin(name.clone());
-        let outcome = Outcome::Answered {
+        let outcome = LookupOutcome::Answered {
             chain: Vec::new(),
             addresses,
         };

@@ -23,7 +23,7 @@ pub enum Question {
         scheme: Option<Scheme>,
     },
     /// `https://HOST[:PORT][/…]`, or the URL of another protocol that the host has an interface for, such as
-    /// `redis://HOST`. A URL without a host, and a path alone, is the app itself (clause AL-10).
+    /// `redis://HOST`. A URL without a host, and a path alone, is the app itself (AL-10).
     Request {
         /// The scheme.
         scheme: Scheme,

@@ -1,4 +1,4 @@
-//! Labels of stores, databases and models against what the code imports (clause HI-5).
+//! Labels of stores, databases and models against what the code imports (HI-5).
 //!
 //! | granted | imported | then |
 //! | --- | --- | --- |

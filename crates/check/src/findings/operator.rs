@@ -23,7 +23,7 @@ pub(super) fn findings(operator: &Operator, names: DeniedNames) -> Vec<Diagnosti
     findings
 }
 
-/// Servers that the operator configures for guests, and denies to them (clause HI-6).
+/// Servers that the operator configures for guests, and denies to them (HI-6).
 pub(super) fn own_addresses(operator: &Operator, config: &RuntimeConfig) -> Vec<Diagnostic> {
     let stores = config
         .key_value_stores

@@ -1,4 +1,4 @@
-//! Entries for protocols against the interfaces that speak them (clauses AL-9 and HI-2): `redis://`, `postgres://` and the
+//! Entries for protocols against the interfaces that speak them (AL-9 and HI-2): `redis://`, `postgres://` and the
 //! like are for host interfaces, and give a socket to nobody; `tcp://` is for sockets, and permits no host interface.
 //!
 //! | entry | the component | then |

@@ -5,7 +5,7 @@
 //! theirs, so that nobody hides a denial behind failures. What is still uncounted when all is quiet is told by `flush`.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use outport_policy::text;
@@ -88,7 +88,7 @@ impl AuditSink for DenialReporter {
 }
 
 fn locked(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().expect("nothing panics while the denials are locked")
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Terminal<F>(F);

@@ -162,7 +162,7 @@ impl fmt::Display for AuditOutcome {
     }
 }
 
-/// Whether it is a connection of the host's to one address: what fails because of that is told by itself.
+/// True if it is a connection of the host's to one address: what fails because of that is told by itself.
 pub(crate) fn is_dial(attempt: &str) -> bool {
     attempt.ends_with(".dial")
 }

@@ -1,4 +1,7 @@
 //! Trouble that lasts, told without flooding.
+//!
+//! It is one state, and not many messages: nothing is counted, and what ends it is told as well. So it does without the
+//! memory of [`dedup`](crate::dedup).
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The place of a connection among those of the process, and waiting for one.
+//! The slot of a connection among those of the process, and waiting for one.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::followed::Followed;
 use crate::process::ProcessUsage;
 use crate::process::connections::Registration;
 
-/// One connection in the counts of the process. Dropping it gives the place back and wakes who waits for one.
+/// One connection in the counts of the process. Dropping it gives it back and wakes who waits for one.
 pub(super) struct ConnectionSlot {
     enforcer: Arc<Enforcer>,
     connection: Option<Registration>,
-    place: Option<OwnedSemaphorePermit>,
+    kind_slot: Option<OwnedSemaphorePermit>,
 }
 
 /// An address to connect to, and the permit to do it.
@@ -44,9 +44,9 @@ impl ConnectionSlot {
         self.connection = Some(established::register(&self.enforcer, socket, way, followed));
     }
 
-    /// Gives back all but the place among those of its kind.
+    /// Gives back all but the slot among those of its kind.
     fn back(mut self) -> Option<OwnedSemaphorePermit> {
-        self.place.take()
+        self.kind_slot.take()
     }
 }
 
@@ -56,19 +56,19 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// The endpoints that may be connected to. Where only a quota is in the way, a place is waited for; what is
+/// The endpoints that may be connected to. Where only a quota is in the way, a slot is waited for; what is
 /// waited for is no denial yet, so nobody is told of it.
 pub(super) async fn authorize_when_there_is_room(
     enforcer: &Arc<Enforcer>,
     targets: &[DialTarget],
     slot: &UseSlot,
-    places: Option<&Arc<Semaphore>>,
+    kind_slots: Option<&Arc<Semaphore>>,
 ) -> Result<(ConnectionSlot, Vec<Permitted>), DialError> {
     let deadline = Instant::now() + QUOTA_TIME;
-    let mut place = take_place(enforcer, places, deadline).await?;
+    let mut kind_slot = take_kind_slot(enforcer, kind_slots, deadline).await?;
     let mut waiter = None;
     loop {
-        // Waits from before the look on, so that a place which is freed right after it is not missed.
+        // Waits from before the look on, so that a slot which is freed right after it is not missed.
         let freed = enforcer.process().usage.freed().notified();
         let is_last = Instant::now() >= deadline;
         if is_last || has_room(enforcer, targets, slot.usage()) {
@@ -76,7 +76,7 @@ pub(super) async fn authorize_when_there_is_room(
             let connection_slot = ConnectionSlot {
                 enforcer: enforcer.clone(),
                 connection: None,
-                place: place.take(),
+                kind_slot: kind_slot.take(),
             };
             if is_last || has_room(enforcer, targets, before) {
                 return match authorize(enforcer, targets, before) {
@@ -86,7 +86,7 @@ pub(super) async fn authorize_when_there_is_room(
                 };
             }
             // Somebody else was faster.
-            place = connection_slot.back();
+            kind_slot = connection_slot.back();
         }
         waiter.get_or_insert_with(|| Waiter::new(&enforcer.process().usage));
         enforcer.process().usage.close_idle();
@@ -95,7 +95,7 @@ pub(super) async fn authorize_when_there_is_room(
     }
 }
 
-/// True if no quota is in the way. A place is counted only then: those who wait would otherwise see, and wake, each
+/// True if no quota is in the way. A slot is counted only then: those who wait would otherwise see, and wake, each
 /// other.
 fn has_room(enforcer: &Enforcer, targets: &[DialTarget], usage: Usage) -> bool {
     let denied = |target: &DialTarget| enforcer.recheck(&target.attempt(), usage).err();
@@ -103,7 +103,7 @@ fn has_room(enforcer: &Enforcer, targets: &[DialTarget], usage: Usage) -> bool {
     kinds.all(|kind| kind != DeniedKind::Quota)
 }
 
-/// Somebody who waits for a place, in the count of those.
+/// Somebody who waits for a slot, in the count of those.
 struct Waiter(Arc<AtomicU32>);
 
 impl Waiter {
@@ -120,22 +120,22 @@ impl Drop for Waiter {
     }
 }
 
-/// A place among as many connections of this kind as the operator permits, where there is such a bound.
-async fn take_place(
+/// A slot among as many connections of this kind as the operator permits, where there is such a bound.
+async fn take_kind_slot(
     enforcer: &Enforcer,
-    places: Option<&Arc<Semaphore>>,
+    kind_slots: Option<&Arc<Semaphore>>,
     deadline: Instant,
 ) -> Result<Option<OwnedSemaphorePermit>, DialError> {
-    let Some(places) = places else {
+    let Some(kind_slots) = kind_slots else {
         return Ok(None);
     };
-    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-        return Ok(Some(place));
+    if let Ok(kind_slot) = Arc::clone(kind_slots).try_acquire_owned() {
+        return Ok(Some(kind_slot));
     }
     let _waiter = Waiter::new(&enforcer.process().usage);
     enforcer.process().usage.close_idle();
-    match tokio::time::timeout_at(deadline, Arc::clone(places).acquire_owned()).await {
-        Ok(Ok(place)) => Ok(Some(place)),
+    match tokio::time::timeout_at(deadline, Arc::clone(kind_slots).acquire_owned()).await {
+        Ok(Ok(kind_slot)) => Ok(Some(kind_slot)),
         Ok(Err(_)) | Err(_) => Err(DialError::Quota),
     }
 }
@@ -193,7 +193,7 @@ mod tests {
 
     // proves: Q-1
     #[tokio::test(start_paused = true)]
-    async fn a_request_waits_five_seconds_for_a_place_and_is_denied_once() {
+    async fn a_request_waits_five_seconds_for_a_slot_and_is_denied_once() {
         let (world, enforcer, targets) = crowded(1);
         let slot = UseSlot::count(&enforcer);
         let wait = || authorize_when_there_is_room(&enforcer, &targets, &slot, None);
@@ -207,7 +207,7 @@ mod tests {
         ];
         assert_eq!(world.events.take(), told);
 
-        // While somebody waits, nothing is told; when there is a place, it is taken at once.
+        // While somebody waits, nothing is told; when there is a slot, it is taken at once.
         let start = Instant::now();
         let free = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -221,7 +221,7 @@ mod tests {
 
     // proves: Q-1
     #[tokio::test]
-    async fn a_place_that_is_freed_while_a_request_looks_is_not_missed() {
+    async fn a_slot_that_is_freed_while_a_request_looks_is_not_missed() {
         let (_world, enforcer, targets) = crowded(1);
         // So many components that closing their idle connections, between the look and the wait, takes a while.
         let slot = UseSlot::count(&enforcer);
@@ -235,11 +235,11 @@ mod tests {
             }
         });
         for round in 0..200 {
-            let place = || authorize_when_there_is_room(&enforcer, &targets, &slot, None);
-            let (held, _) = place().await.ok().unwrap();
+            let slot_of = || authorize_when_there_is_room(&enforcer, &targets, &slot, None);
+            let (held, _) = slot_of().await.ok().unwrap();
             give.send((Duration::from_micros(round * 10), held)).unwrap();
             let start = Instant::now();
-            assert!(place().await.is_ok());
+            assert!(slot_of().await.is_ok());
             assert!(
                 start.elapsed() < QUOTA_TIME - Duration::from_millis(500),
                 "round {round}: {:?}",
@@ -252,7 +252,7 @@ mod tests {
 
     // proves: Q-1
     #[test]
-    fn who_comes_second_to_the_last_place_waits_and_that_is_no_denial_yet() {
+    fn who_comes_second_to_the_last_slot_waits_and_that_is_no_denial_yet() {
         let (world, enforcer, targets) = crowded(1);
         let race = std::sync::Barrier::new(2);
         let run = || {
@@ -263,8 +263,8 @@ mod tests {
             for round in 0..2000 {
                 race.wait();
                 let slot = UseSlot::count(&enforcer);
-                let place = authorize_when_there_is_room(&enforcer, &targets, &slot, None);
-                assert!(runtime.block_on(place).is_ok(), "round {round}");
+                let slot_of = authorize_when_there_is_room(&enforcer, &targets, &slot, None);
+                assert!(runtime.block_on(slot_of).is_ok(), "round {round}");
             }
         };
         std::thread::scope(|scope| [scope.spawn(run), scope.spawn(run)].map(|thread| thread.join().unwrap()));

@@ -1,4 +1,4 @@
-//! Where a connection is for.
+//! The destination of a connection.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub struct Destination {
     pub(crate) scheme: Scheme,
     pub(crate) host: Host,
     pub(crate) port: u16,
-    /// How the host is written, if it is a name.
+    /// The spelling of the host, if it is a name.
     pub(crate) spelling: Spelling,
 }
 
@@ -30,7 +30,7 @@ impl Destination {
         })
     }
 
-    /// What is spoken there.
+    /// The scheme of what is spoken there.
     pub fn scheme(&self) -> &Scheme {
         &self.scheme
     }

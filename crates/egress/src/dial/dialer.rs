@@ -1,4 +1,4 @@
-//! How an interface of the host connects on a guest's behalf (policy clauses HI-1 to HI-4).
+//! Connections of the host's interfaces on a guest's behalf (HI-1 to HI-4).
 //!
 //! ```text
 //! address string ── the interface parses it, or refuses it ▶ Destination
@@ -8,7 +8,7 @@
 //!                        └─ connect: a new one, as for outgoing HTTP
 //! ```
 //!
-//! What is spoken over the connection is the interface's. It is given a stream and no way to open another one.
+//! The protocol over the connection is the interface's. It is given a stream and no way to open another one.
 
 use std::io;
 use std::sync::Arc;
@@ -121,8 +121,8 @@ impl Dialer {
         connector.connect(name, connection).await
     }
 
-    /// How to speak TLS to `host`: the roots of this machine, or the profile of the component for that host. Names are always
-    /// verified. No application protocol is offered.
+    /// The settings of TLS with `host`: the roots of this machine, or the profile of the component for that host. Names
+    /// are always verified. No application protocol is offered.
     pub fn tls_config(&self, host: &Host) -> Arc<ClientConfig> {
         self.tls.without_alpn(host)
     }
@@ -175,7 +175,7 @@ fn connection(enforcer: &Arc<Enforcer>, connected: Connected, slot: UseSlot) -> 
     HostConnection::new(enforcer, connected.stream, connected.target, slot)
 }
 
-/// Whether it is the app itself or a component of it, which outgoing HTTP answers without a connection.
+/// True if it is the app itself or a component of it, which outgoing HTTP answers without a connection.
 fn is_inside(destination: &Destination) -> bool {
     let speaks_http = matches!(*destination.scheme(), Scheme::HTTP | Scheme::HTTPS);
     match destination.host() {
@@ -184,7 +184,7 @@ fn is_inside(destination: &Destination) -> bool {
     }
 }
 
-/// How long a connection may take to be made: waiting for a place, resolving and connecting.
+/// The time that a connection may take to be made: waiting for a place, resolving and connecting.
 pub const CONNECT_TIME: Duration = Duration::from_secs(15);
 
 #[cfg(test)]

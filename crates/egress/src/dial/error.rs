@@ -15,7 +15,7 @@ pub enum DialError {
     /// The policy refuses every address of the host.
     #[error("it is not permitted")]
     AddressRefused,
-    /// It is permitted, and so much is open already that there was no room for five seconds.
+    /// Permitted, but so much is open already that there was no room for five seconds.
     #[error("too many connections are open")]
     Quota,
     /// The host has no address.
@@ -42,7 +42,7 @@ pub enum LookupFailure {
 }
 
 impl DialError {
-    /// Whether the policy refused it, which is all that its guest may know.
+    /// True if the policy refused it, which is all that its guest may know.
     pub fn is_refused(&self) -> bool {
         matches!(self, Self::HostRefused | Self::AddressRefused)
     }
@@ -55,7 +55,7 @@ impl DialError {
         }
     }
 
-    /// What the log has of it. The words are those of `wasi:http`.
+    /// The code of it in the log. The words are those of `wasi:http`.
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::HostRefused => "http-request-denied",
@@ -85,7 +85,7 @@ impl From<LookupError> for DialError {
     }
 }
 
-/// What kept an address from being connected to.
+/// The obstacle that kept an address from being connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Obstacle {
     /// Nobody listens there.
@@ -94,7 +94,7 @@ pub(crate) enum Obstacle {
     TimedOut,
     /// There is no way to it.
     NoRoute,
-    /// It was broken off.
+    /// Broken off on the way.
     Broken,
     /// Anything else.
     Other,

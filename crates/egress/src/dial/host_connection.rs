@@ -33,13 +33,13 @@ pub struct HostConnection {
 pub struct ConnectionHandle(Arc<ConnectionInner>);
 
 struct ConnectionInner {
-    /// Of whom it is.
+    /// The component that it was made for.
     component: Arc<Component>,
     target: Arc<DialTarget>,
     /// The system's socket, as long as there is one.
     socket: Weak<OwnedFd>,
     user: User,
-    /// While an instance uses it.
+    /// The slot of the instance that uses it, while one does.
     in_use: Mutex<Option<UseSlot>>,
 }
 
@@ -69,7 +69,7 @@ impl HostConnection {
         self.inner.target.remote.into()
     }
 
-    /// What keeps hold of it when something else has taken it.
+    /// A handle that keeps hold of it when something else has taken it.
     pub fn handle(&self) -> ConnectionHandle {
         ConnectionHandle(Arc::clone(&self.inner))
     }
@@ -112,7 +112,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// Whether neither side has ended it, as far as the system knows by now.
+    /// True if neither side has ended it, as far as the system knows by now.
     pub fn is_open(&self) -> bool {
         self.0.socket.upgrade().is_some_and(|socket| !has_ended(&socket))
     }
@@ -162,7 +162,7 @@ impl ConnectionInner {
     }
 }
 
-/// Whether the peer has ended the connection, or it has failed. What it has sent before may not be read yet.
+/// True if the peer has ended the connection, or it has failed. What it has sent before may not be read yet.
 fn has_ended(socket: &OwnedFd) -> bool {
     let mut asked = [PollFd::new(socket, HALF_CLOSED)];
     let now = Timespec {

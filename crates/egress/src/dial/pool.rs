@@ -1,10 +1,11 @@
 //! Connections of host interfaces that wait to be used again (HI-4).
 //!
-//! One pool an interface, and within it one list for each component, runtime, destination and address string. The string is
-//! the whole one, user, password and database with it: who connects otherwise gets another connection. A connection is handed out
-//! only while neither side has ended it, only to instances of the component that made it, and only when it was judged again:
-//! by its name by whoever asks, and by its address here. It is used by one instance at a time. One that waits is closed after
-//! [`IDLE_TIME`], or when a quota leaves no room for another, of whatever component.
+//! One pool an interface, and within it one list for each component, runtime, destination and address string. The
+//! string is the whole one, user, password and database with it: who connects otherwise gets another connection. A
+//! connection is handed out only while neither side has ended it, only to instances of the component that made it, and
+//! only when it was judged again: by its name by whoever asks, and by its address here. It is used by one instance at a
+//! time. One that waits is closed after [`IDLE_TIME`], or when a quota leaves no room for another, of whatever
+//! component.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -39,7 +40,7 @@ struct PoolInner<C> {
     swept: AtomicBool,
 }
 
-/// Whose connections, and to where.
+/// The component that connections were made for, and their destination.
 struct Key {
     component: Arc<Component>,
     runtime: runtime::Id,
@@ -256,10 +257,10 @@ impl<C> Drop for Unset<C> {
     }
 }
 
-/// How long a connection may wait to be used: shorter than servers and what stands before them wait.
+/// The time that a connection may wait to be used: shorter than servers and what stands before them wait.
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
-/// How often old connections are looked for.
+/// The time between two searches for old connections.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Idle connections for one address string of one component, on one runtime.

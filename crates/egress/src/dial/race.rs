@@ -66,9 +66,9 @@ pub(super) async fn first_to_connect(
     }
 }
 
-/// How long an address may take; the last ones have all the time that the guest gives.
+/// The time that an address may take; the last ones have all the time that the guest gives.
 fn time_beside(waiting: &VecDeque<Permitted>) -> Option<Duration> {
-    (!waiting.is_empty()).then_some(ATTEMPT_TIME)
+    (!waiting.is_empty()).then_some(TIME_BESIDE)
 }
 
 /// A socket that is tried beside the one that has the connection's slot, in the same counts.
@@ -129,14 +129,14 @@ async fn dial(
     }
 }
 
-/// How long an address has before the next one is tried beside it.
+/// The time that an address has before the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Sockets that one connection has at a time while it connects.
 const AT_A_TIME: usize = 2;
 
-/// How long an address has while others wait for their turn.
-const ATTEMPT_TIME: Duration = Duration::from_secs(2);
+/// The time that an address has while others wait for their turn.
+const TIME_BESIDE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(dialed.ok().unwrap().target.remote, good.into());
         let most = most.get() as usize;
         assert!((1..=AT_A_TIME).contains(&most), "{most}");
-        assert!(begun.elapsed() <= ATTEMPT_TIME * 4, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() <= TIME_BESIDE * 4, "{:?}", begun.elapsed());
         assert_eq!(egress.metrics().connections, 0);
     }
 }

@@ -143,7 +143,10 @@ fn receive(socket: &Socket, buffer: &mut ReadBuf<'_>) -> rustix::io::Result<usiz
 }
 
 impl AsyncWrite for Stream {
-    #[expect(clippy::disallowed_methods, reason = "a connection that there was a permit for")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a connection that there was a permit for"
+    )]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = &self.socket;
         socket.poll_send(cx, bytes.len(), || {
@@ -151,7 +154,10 @@ impl AsyncWrite for Stream {
         })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a connection that there was a permit for")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a connection that there was a permit for"
+    )]
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -34,7 +34,7 @@ pub(crate) struct UsePermit {
 pub(crate) enum NotUsed {
     /// Only a quota is in the way. Nobody was told.
     NoRoom,
-    /// It may not be used any more. That was recorded.
+    /// Forbidden by now. That was recorded.
     Refused,
 }
 
@@ -56,9 +56,9 @@ impl DialTarget {
         enforcer.authorize_dial(&self.attempt(), self.remote.into(), usage)
     }
 
-    /// Judges another use, which `slot` counts, of a connection to there. Where only a quota is in the way somebody else may
-    /// use it, and this instance waits for a slot ([`connection_slot`](super::connection_slot)): that is no denial yet, so
-    /// it is neither counted nor recorded.
+    /// Judges another use, which `slot` counts, of a connection to there. Where only a quota is in the way somebody
+    /// else may use it, and this instance waits for a slot ([`connection_slot`](super::connection_slot)): that is no
+    /// denial yet, so it is neither counted nor recorded.
     pub(crate) fn authorize_use(
         self: &Arc<Self>,
         enforcer: &Enforcer,

@@ -1,4 +1,4 @@
-//! The place of one use of a connection among what its instance may have open (policy clause Q-4).
+//! The slot of one use of a connection among what its instance may have open.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use outport_policy::Usage;
 use crate::enforcer::Enforcer;
 
 /// One use of a connection by an instance, from before there is a connection: of outgoing HTTP an exchange, to the end of
-/// the answer's body. It counts like a socket of the instance. Dropping it gives the place back.
+/// the answer's body. It counts like a socket of the instance. Dropping it gives it back.
 pub(crate) struct UseSlot {
     enforcer: Arc<Enforcer>,
 }
@@ -21,7 +21,7 @@ impl UseSlot {
         }
     }
 
-    /// What is held without this use.
+    /// The usage without this use.
     pub(crate) fn usage(&self) -> Usage {
         self.without(self.enforcer.usage_counter().usage())
     }

@@ -24,7 +24,7 @@ use crate::host_account::HostAccount;
 #[derive(Clone, Default)]
 pub(crate) struct User(Arc<Mutex<Who>>);
 
-/// Who uses a connection.
+/// The user of a connection.
 #[derive(Clone, Default)]
 enum Who {
     #[default]
@@ -46,7 +46,7 @@ impl User {
         *self.lock() = Who::Nobody;
     }
 
-    /// Whether somebody uses it, and at which account.
+    /// The account of whoever uses it, if anybody does.
     fn get(&self) -> Option<Option<Arc<dyn HostAccount>>> {
         match &*self.lock() {
             Who::Nobody => None,
@@ -123,7 +123,7 @@ impl<S> Paced<S> {
         self.followed.clone()
     }
 
-    /// What is read.
+    /// The stream that is read.
     pub(super) fn get(&self) -> &S {
         &self.stream
     }

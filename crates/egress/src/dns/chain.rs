@@ -29,7 +29,7 @@ pub(super) struct Chain {
 
 /// The effect of an answer on a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Followed {
+pub(super) enum Step {
     /// The answer has the addresses.
     Addresses,
     /// The answer led to another name, without an address of that one.
@@ -59,7 +59,7 @@ impl Chain {
     /// # Errors
     ///
     /// [`ResolveError::Failed`] for a loop, a chain that is too long, or a target that is not a name.
-    pub(super) fn follow(&mut self, records: &[Record]) -> Result<Followed, ResolveError> {
+    pub(super) fn follow(&mut self, records: &[Record]) -> Result<Step, ResolveError> {
         let before = self.names.len();
         // Looked for anew at each step, since records stand in any order.
         while let Some((target, ttl)) = alias(self.end(), records)? {
@@ -74,9 +74,9 @@ impl Chain {
             }
         }
         Ok(match (self.addresses.is_empty(), self.names.len() > before) {
-            (false, _) => Followed::Addresses,
-            (true, true) => Followed::Alias,
-            (true, false) => Followed::Nothing,
+            (false, _) => Step::Addresses,
+            (true, true) => Step::Alias,
+            (true, false) => Step::Nothing,
         })
     }
 
@@ -246,7 +246,7 @@ mod tests {
         let rows = [
             (
                 vec![cname("a.example.", 60, "b.example.")],
-                Followed::Alias,
+                Step::Alias,
                 "b.example",
             ),
             (
@@ -254,7 +254,7 @@ mod tests {
                     a("a.example.", 60, "10.6.6.6"),
                     cname("c.example.", 60, "stranger.example."),
                 ],
-                Followed::Nothing,
+                Step::Nothing,
                 "b.example",
             ),
             (
@@ -262,7 +262,7 @@ mod tests {
                     cname("b.example.", 20, "c.example."),
                     a("c.example.", 40, "10.0.0.1"),
                 ],
-                Followed::Addresses,
+                Step::Addresses,
                 "c.example",
             ),
         ];

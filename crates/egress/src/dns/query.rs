@@ -23,7 +23,7 @@ use hickory_resolver::proto::rr::{Name as WireName, RecordType};
 use outport_policy::{Address, AnswerSource, Name};
 
 use super::answer::{Answer, Extent, ResolveError};
-use super::chain::{Chain, Followed};
+use super::chain::{Chain, Step};
 use super::servers::{Front, Servers};
 
 impl Servers {
@@ -67,13 +67,13 @@ impl Servers {
             let (response, (further, followed)) = self.ask(&question, front, further).await?;
             chain = further;
             match followed {
-                Followed::Addresses => return Ok(chain),
+                Step::Addresses => return Ok(chain),
                 // RFC 6604, section 3: the code speaks of the last name of the chain.
                 _ if response.response_code == ResponseCode::NXDomain => {
                     return Err(ResolveError::NoSuchName);
                 }
-                Followed::Nothing => return Err(ResolveError::NoAddress),
-                Followed::Alias => {}
+                Step::Nothing => return Err(ResolveError::NoAddress),
+                Step::Alias => {}
             }
         }
     }

@@ -9,7 +9,7 @@
 //! This runs on a thread of its own, which ends when the [`Refresher`] or the [`Egress`] is dropped.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -61,11 +61,7 @@ impl Refresher {
 
     /// Waits until every denied name was tried once, `at_most` that long. Blocks the thread.
     pub fn first_round(&self, at_most: Duration) {
-        let done = self
-            .first
-            .done
-            .lock()
-            .expect("nothing panics while the flag is locked");
+        let done = self.first.done.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self
             .first
             .changed
@@ -87,10 +83,7 @@ async fn refresh_forever(egress: WeakEgress, first: &FirstRound) {
             known.note(name, result, Instant::now());
         }
         standing.process().learn(known.learned());
-        *first
-            .done
-            .lock()
-            .expect("nothing panics while the flag is locked") = true;
+        *first.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
         first.changed.notify_all();
 
         let replaced = standing.process().policy.replaced();

@@ -55,8 +55,8 @@ impl Servers {
     ///
     /// # Errors
     ///
-    /// What an answer without records says, or, if nobody answered, why: that the servers refuse only if each of them
-    /// does.
+    /// The error that an answer without records stands for, or, if nobody answered, why: that the servers refuse only
+    /// if each of them does.
     pub(super) async fn ask<T>(
         &self,
         question: &Query,

@@ -12,18 +12,19 @@ use crate::egress::Egress;
 use crate::sockets::SocketSlot;
 use crate::testing::{Script, World, addresses, allow, instance, name};
 
-fn connect(gate: &Enforcer, remote: &str) -> Result<ConnectPermit, Denied> {
-    gate.authorize_connect(Transport::Tcp, remote.parse().unwrap())
+fn connect(enforcer: &Enforcer, remote: &str) -> Result<ConnectPermit, Denied> {
+    enforcer.authorize_connect(Transport::Tcp, remote.parse().unwrap())
 }
 
 /// Sends nothing, but says so.
-fn send(gate: &Enforcer, remote: &str) -> Result<(), Denied> {
-    gate.send(remote.parse().unwrap(), |_| Ok::<_, Infallible>(()))
+fn send(enforcer: &Enforcer, remote: &str) -> Result<(), Denied> {
+    enforcer
+        .send(remote.parse().unwrap(), |_| Ok::<_, Infallible>(()))
         .map(|sent| sent.unwrap())
 }
 
-fn receive(gate: &Enforcer, peer: &str) -> Result<(), Denied> {
-    gate.authorize_receive(peer.parse().unwrap())
+fn receive(enforcer: &Enforcer, peer: &str) -> Result<(), Denied> {
+    enforcer.authorize_receive(peer.parse().unwrap())
 }
 
 const EXEMPT: &[Layer] = &[Layer::AllowList];
@@ -31,15 +32,15 @@ const EXEMPT: &[Layer] = &[Layer::AllowList];
 // proves: HL-4
 #[test]
 fn a_datagram_comes_in_only_from_where_one_went() {
-    let gate = World::new(Script::new()).instance(&["udp://10.0.0.0/8:53"]);
-    assert!(receive(&gate, "10.0.0.1:53").is_err());
-    assert!(send(&gate, "10.0.0.1:53").is_ok());
-    assert!(receive(&gate, "10.0.0.1:53").is_ok());
-    assert!(receive(&gate, "10.0.0.1:54").is_err(), "another port");
-    assert!(receive(&gate, "10.0.0.2:53").is_err(), "another address");
-    assert!(send(&gate, "192.0.2.1:53").is_err());
+    let enforcer = World::new(Script::new()).instance(&["udp://10.0.0.0/8:53"]);
+    assert!(receive(&enforcer, "10.0.0.1:53").is_err());
+    assert!(send(&enforcer, "10.0.0.1:53").is_ok());
+    assert!(receive(&enforcer, "10.0.0.1:53").is_ok());
+    assert!(receive(&enforcer, "10.0.0.1:54").is_err(), "another port");
+    assert!(receive(&enforcer, "10.0.0.2:53").is_err(), "another address");
+    assert!(send(&enforcer, "192.0.2.1:53").is_err());
     assert!(
-        receive(&gate, "192.0.2.1:53").is_err(),
+        receive(&enforcer, "192.0.2.1:53").is_err(),
         "a refused datagram makes no peer"
     );
 }
@@ -49,10 +50,10 @@ fn a_datagram_comes_in_only_from_where_one_went() {
 fn an_answer_is_dropped_once_its_peer_is_denied() {
     let world = World::new(Script::new());
     let egress = world.egress();
-    let gate = instance(&egress, &["udp://10.0.0.0/8:53"]);
-    assert!(send(&gate, "10.0.0.1:53").is_ok());
+    let enforcer = instance(&egress, &["udp://10.0.0.0/8:53"]);
+    assert!(send(&enforcer, "10.0.0.1:53").is_ok());
     egress.replace_operator(World::new(Script::new()).deny(&["*://10.0.0.1:*"]).operator);
-    assert!(receive(&gate, "10.0.0.1:53").is_err());
+    assert!(receive(&enforcer, "10.0.0.1:53").is_err());
 }
 
 // proves: HL-4
@@ -71,11 +72,11 @@ fn peers_belong_to_one_instance() {
 fn the_first_datagram_to_a_peer_is_told_and_the_others_are_counted() {
     let world = World::new(Script::new());
     let egress = world.egress();
-    let gate = instance(&egress, &["udp://10.0.0.1:53"]);
+    let enforcer = instance(&egress, &["udp://10.0.0.1:53"]);
     for _ in 0..3 {
-        assert!(send(&gate, "10.0.0.1:53").is_ok());
-        assert!(receive(&gate, "10.0.0.1:53").is_ok());
-        assert!(receive(&gate, "10.0.0.2:53").is_err());
+        assert!(send(&enforcer, "10.0.0.1:53").is_ok());
+        assert!(receive(&enforcer, "10.0.0.1:53").is_ok());
+        assert!(receive(&enforcer, "10.0.0.2:53").is_err());
     }
     assert_eq!(
         world.events.take(),
@@ -98,8 +99,8 @@ fn sockets_are_counted_from_creation_until_they_are_gone() {
     let (mine, other) = (instance(&egress, &["*://*:*"]), instance(&egress, &["*://*:*"]));
     let first = SocketSlot::take(&mine, Transport::Tcp).ok().unwrap();
     let second = SocketSlot::take(&mine, Transport::Udp).ok().unwrap();
-    let quota = |gate: &Arc<Enforcer>| {
-        SocketSlot::take(gate, Transport::Tcp)
+    let quota = |enforcer: &Arc<Enforcer>| {
+        SocketSlot::take(enforcer, Transport::Tcp)
             .err()
             .map(|denied| denied.reason())
     };
@@ -149,8 +150,8 @@ fn a_udp_socket_is_refused_before_it_exists() {
     let mut world = World::new(Script::new());
     world.operator.limits.udp = Limit::Holds;
     let egress = world.egress();
-    let gate = instance(&egress, &["udp://*:*"]);
-    let denied = SocketSlot::take(&gate, Transport::Udp).err().unwrap();
+    let enforcer = instance(&egress, &["udp://*:*"]);
+    let denied = SocketSlot::take(&enforcer, Transport::Udp).err().unwrap();
     assert_eq!(
         (denied.reason(), denied.kind()),
         (Reason::RuntimeUdp, DeniedKind::Policy)
@@ -162,8 +163,8 @@ fn a_udp_socket_is_refused_before_it_exists() {
 #[test]
 fn a_denial_names_all_that_a_person_needs_to_change_it() {
     let world = World::new(Script::new());
-    let gate = world.instance(&["*://10.0.0.5:5431"]);
-    assert!(connect(&gate, "10.0.0.5:5432").is_err());
+    let enforcer = world.instance(&["*://10.0.0.5:5431"]);
+    assert!(connect(&enforcer, "10.0.0.5:5432").is_err());
     let events = world.events.events();
     assert_eq!(
         events[0].to_string(),
@@ -180,8 +181,8 @@ fn a_denial_names_all_that_a_person_needs_to_change_it() {
 #[test]
 fn an_event_says_which_rule_allowed() {
     let world = World::new(Script::new());
-    let gate = world.instance(&["*://10.0.0.0/8:5432"]);
-    assert!(connect(&gate, "10.0.0.5:5432").is_ok());
+    let enforcer = world.instance(&["*://10.0.0.0/8:5432"]);
+    assert!(connect(&enforcer, "10.0.0.5:5432").is_ok());
     assert_eq!(
         world.events.events()[0].rule.as_deref(),
         Some("*://10.0.0.0/8:5432 (the embedder)")
@@ -192,14 +193,14 @@ fn an_event_says_which_rule_allowed() {
 #[test]
 fn a_permit_is_for_the_address_that_was_judged_and_for_no_other() {
     let world = World::new(Script::new());
-    let gate = world.instance(&["*://10.0.0.5:5432", "*://[fe80::1]:5432"]);
+    let enforcer = world.instance(&["*://10.0.0.5:5432", "*://[fe80::1]:5432"]);
     let remote = Endpoint::from("10.0.0.5:5432".parse::<SocketAddr>().unwrap());
     let attempt = Attempt::Connect {
         transport: Transport::Tcp,
         remote,
     };
     for other in ["10.0.0.5:5433", "10.0.0.6:5432", "[::1]:5432"] {
-        let permit = gate.authorize_dial(&attempt, other.parse().unwrap(), gate.usage());
+        let permit = enforcer.authorize_dial(&attempt, other.parse().unwrap(), enforcer.usage());
         assert_eq!(
             permit.map(drop).unwrap_err().reason(),
             Reason::ErrorInternal,
@@ -212,7 +213,7 @@ fn a_permit_is_for_the_address_that_was_judged_and_for_no_other() {
         assert_eq!(world.events.take(), told);
     }
     for same in ["10.0.0.5:5432", "[::ffff:10.0.0.5]:5432"] {
-        let permit = gate.authorize_dial(&attempt, same.parse().unwrap(), gate.usage());
+        let permit = enforcer.authorize_dial(&attempt, same.parse().unwrap(), enforcer.usage());
         assert_eq!(
             permit.unwrap().spend(Step::ConnectStream).unwrap(),
             same.parse().unwrap(),
@@ -224,8 +225,10 @@ fn a_permit_is_for_the_address_that_was_judged_and_for_no_other() {
         let spent = |permit: ConnectPermit| permit.spend(step).is_ok();
         let address = SocketAddr::from(remote);
         let connects = [Transport::Tcp, Transport::Udp]
-            .map(|transport| spent(gate.authorize_connect(transport, address).unwrap()));
-        let sends = gate.send(address, |permit| permit.spend(step).map(drop)).unwrap();
+            .map(|transport| spent(enforcer.authorize_connect(transport, address).unwrap()));
+        let sends = enforcer
+            .send(address, |permit| permit.spend(step).map(drop))
+            .unwrap();
         assert_eq!(
             [connects[0], connects[1], sends.is_ok()],
             steps.map(|own| own == step),
@@ -236,7 +239,9 @@ fn a_permit_is_for_the_address_that_was_judged_and_for_no_other() {
         transport: Transport::Tcp,
     };
     assert!(
-        gate.authorize_dial(&nobody, remote.into(), gate.usage()).is_err(),
+        enforcer
+            .authorize_dial(&nobody, remote.into(), enforcer.usage())
+            .is_err(),
         "an attempt that leads nowhere"
     );
 }
@@ -244,45 +249,45 @@ fn a_permit_is_for_the_address_that_was_judged_and_for_no_other() {
 // proves: ORD-4
 #[test]
 fn a_lock_that_a_panic_poisoned_refuses() {
-    let gate = World::new(Script::new()).instance(&["*://10.0.0.5:5432"]);
-    let poisoner = gate.clone();
+    let enforcer = World::new(Script::new()).instance(&["*://10.0.0.5:5432"]);
+    let poisoner = enforcer.clone();
     let panicked = std::thread::spawn(move || {
         let _state = poisoner.state.lock().unwrap();
         panic!("on purpose");
     });
     assert!(panicked.join().is_err());
     assert_eq!(
-        connect(&gate, "10.0.0.5:5432").unwrap_err().reason(),
+        connect(&enforcer, "10.0.0.5:5432").unwrap_err().reason(),
         Reason::ErrorInternal
     );
 }
 
 #[test]
 fn what_is_implied_is_refused_by_hard_limits_only() {
-    let gate = World::new(Script::new()).instance(&[]);
+    let enforcer = World::new(Script::new()).instance(&[]);
     let bind = |text: &str| Attempt::Bind {
         transport: Transport::Tcp,
         local: text.parse().unwrap(),
     };
     assert!(
-        gate.authorize_implied(&bind("0.0.0.0:0"), EXEMPT).is_ok(),
+        enforcer.authorize_implied(&bind("0.0.0.0:0"), EXEMPT).is_ok(),
         "the connect is judged next"
     );
     assert!(
-        gate.authorize(&bind("0.0.0.0:0"), gate.usage()).is_err(),
+        enforcer.authorize(&bind("0.0.0.0:0"), enforcer.usage()).is_err(),
         "nothing is allowed"
     );
-    assert!(gate.authorize_implied(&bind("0.0.0.0:1"), EXEMPT).is_err());
+    assert!(enforcer.authorize_implied(&bind("0.0.0.0:1"), EXEMPT).is_err());
 }
 
 // proves: HL-4
 #[tokio::test(start_paused = true)]
 async fn a_refused_datagram_is_told_of_once_a_second() {
     let world = World::new(Script::new());
-    let gate = world.instance(&["udp://10.0.0.1:53"]);
+    let enforcer = world.instance(&["udp://10.0.0.1:53"]);
     for (millis, told) in [(0, 1), (999, 0), (1, 1), (1, 0), (998, 0), (2000, 1)] {
         tokio::time::advance(Duration::from_millis(millis)).await;
-        assert!(receive(&gate, "10.0.0.2:53").is_err());
+        assert!(receive(&enforcer, "10.0.0.2:53").is_err());
         assert_eq!(world.events.take().len(), told, "{millis} ms later");
     }
 }
@@ -337,11 +342,14 @@ fn egress_with(world: &World, sink: &Arc<Told>) -> Egress {
 fn what_cannot_be_recorded_is_not_done_and_what_need_not_be_is() {
     let world = World::new(Script::new());
     let sink = Told::new(Outcomes::None);
-    let gate = instance(&egress_with(&world, &sink), &["*://10.0.0.5:*"]);
-    assert!(connect(&gate, "10.0.0.5:1").is_ok() && send(&gate, "10.0.0.5:53").is_ok());
+    let enforcer = instance(&egress_with(&world, &sink), &["*://10.0.0.5:*"]);
+    assert!(connect(&enforcer, "10.0.0.5:1").is_ok() && send(&enforcer, "10.0.0.5:53").is_ok());
     sink.unavailable.store(true, Ordering::Relaxed);
     world.events.take();
-    for denied in [connect(&gate, "10.0.0.5:1").map(drop), send(&gate, "10.0.0.5:54")] {
+    for denied in [
+        connect(&enforcer, "10.0.0.5:1").map(drop),
+        send(&enforcer, "10.0.0.5:54"),
+    ] {
         assert_eq!(denied.unwrap_err().reason(), Reason::AuditUnavailable);
     }
     assert_eq!(
@@ -356,8 +364,8 @@ fn what_cannot_be_recorded_is_not_done_and_what_need_not_be_is() {
         transport: Transport::Tcp,
         remote: Endpoint::from("10.0.0.5:1".parse::<SocketAddr>().unwrap()),
     };
-    assert!(send(&gate, "10.0.0.5:53").is_ok() && receive(&gate, "10.0.0.5:53").is_ok());
-    assert!(gate.recheck(&attempt, gate.usage()).is_ok());
+    assert!(send(&enforcer, "10.0.0.5:53").is_ok() && receive(&enforcer, "10.0.0.5:53").is_ok());
+    assert!(enforcer.recheck(&attempt, enforcer.usage()).is_ok());
 }
 
 // proves: RSN-6
@@ -371,21 +379,21 @@ fn an_outcome_goes_to_whom_wants_it_and_names_its_decision() {
         let world = World::new(Script::new());
         let sink = Told::new(wanted);
         let egress = egress_with(&world, &sink);
-        let (_, gate) = (
+        let (_, enforcer) = (
             instance(&egress, &["*://10.0.0.5:*"]),
             instance(&egress, &["*://10.0.0.5:*"]),
         );
-        assert!(connect(&gate, "10.0.0.5:1").is_ok());
-        let decision = connect(&gate, "10.0.0.5:1").unwrap().decision();
+        assert!(connect(&enforcer, "10.0.0.5:1").is_ok());
+        let decision = connect(&enforcer, "10.0.0.5:1").unwrap().decision();
         let events = world.events.events();
         assert_eq!((events[0].id, events[1].id), (1, 2));
-        assert_eq!(decision.told(), Some(2));
-        assert_eq!(events[1].instance, gate.number());
+        assert_eq!(decision.recorded(), Some(2));
+        assert_eq!(events[1].instance, enforcer.number());
         for (stage, count) in [(Stage::Failed, failed), (Stage::Succeeded, succeeded)] {
             let made = AtomicU32::new(0);
-            gate.record_outcome(stage, || {
+            enforcer.record_outcome(stage, || {
                 made.fetch_add(1, Ordering::Relaxed);
-                gate.outcome(decision, "tcp.connect", "10.0.0.5:1", stage)
+                enforcer.outcome(decision, "tcp.connect", "10.0.0.5:1", stage)
             });
             let told = sink.take();
             assert_eq!(told.len(), count, "{wanted:?} {stage:?}");
@@ -397,7 +405,7 @@ fn an_outcome_goes_to_whom_wants_it_and_names_its_decision() {
             for outcome in told {
                 assert_eq!(
                     (outcome.decision, outcome.instance, outcome.outcome),
-                    (Some(2), gate.number(), stage)
+                    (Some(2), enforcer.number(), stage)
                 );
             }
         }
@@ -423,19 +431,19 @@ impl HostAccount for Aside {
 fn what_sinks_keep_is_not_charged_to_the_instance() {
     let world = World::new(Script::new());
     let sink = Told::new(Outcomes::All);
-    let gate = instance(&egress_with(&world, &sink), &["*://10.0.0.5:*"]);
-    assert!(gate.account().is_none());
+    let enforcer = instance(&egress_with(&world, &sink), &["*://10.0.0.5:*"]);
+    assert!(enforcer.account().is_none());
     let account = Arc::new(Aside::default());
-    gate.charge_to(account.clone());
-    assert!(gate.account().is_some());
-    assert!(connect(&gate, "10.0.0.5:1").is_ok());
+    enforcer.charge_to(account.clone());
+    assert!(enforcer.account().is_some());
+    assert!(connect(&enforcer, "10.0.0.5:1").is_ok());
     assert_eq!(
         (account.0.load(Ordering::Relaxed), world.events.take().len()),
         (1, 1)
     );
     let stage = Stage::Ended;
-    gate.record_outcome(stage, || {
-        gate.outcome(DecisionId::default(), "tcp.connect", "", stage)
+    enforcer.record_outcome(stage, || {
+        enforcer.outcome(DecisionId::default(), "tcp.connect", "", stage)
     });
     assert_eq!((account.0.load(Ordering::Relaxed), sink.take().len()), (2, 1));
 }
@@ -443,13 +451,13 @@ fn what_sinks_keep_is_not_charged_to_the_instance() {
 // proves: RSN-6
 #[test]
 fn what_a_grant_permits_is_told_with_its_name() {
-    let gate = World::new(Script::new()).instance(&["*://db.example:5432", "*://10.0.0.9:5432"]);
-    let (ticket, _) = gate.begin_lookup(&name("db.example")).unwrap();
-    let outcome = Outcome::Answered {
+    let enforcer = World::new(Script::new()).instance(&["*://db.example:5432", "*://10.0.0.9:5432"]);
+    let (ticket, _) = enforcer.begin_lookup(&name("db.example")).unwrap();
+    let outcome = LookupOutcome::Answered {
         chain: Vec::new(),
         addresses: addresses(&["10.0.0.1"]),
     };
-    gate.settle_lookup(ticket, outcome);
+    enforcer.settle_lookup(ticket, outcome);
     for (remote, expected) in [
         ("10.0.0.1:5432", Some("db.example")),
         ("10.0.0.1:5433", None),
@@ -459,7 +467,7 @@ fn what_a_grant_permits_is_told_with_its_name() {
             transport: Transport::Tcp,
             remote: Endpoint::from(remote.parse::<SocketAddr>().unwrap()),
         };
-        assert_eq!(gate.name_of(&attempt).as_deref(), expected, "{remote}");
+        assert_eq!(enforcer.name_of(&attempt).as_deref(), expected, "{remote}");
     }
 }
 
@@ -472,7 +480,12 @@ fn an_instance_knows_its_number_how_it_was_called_what_it_holds_and_that_it_ends
     assert_ne!(first.number(), second.number());
     assert_eq!((first.depth(), second.depth()), (0, 7));
     let _socket = SocketSlot::take(first, Transport::Tcp).ok().unwrap();
-    let held = |gate: &Enforcer| (gate.usage().sockets_of_instance, gate.usage().sockets_of_process);
+    let held = |enforcer: &Enforcer| {
+        (
+            enforcer.usage().sockets_of_instance,
+            enforcer.usage().sockets_of_process,
+        )
+    };
     assert_eq!((held(first), held(second)), ((1, 1), (0, 1)));
     assert!(!first.is_ending());
     first.end();
@@ -481,19 +494,23 @@ fn an_instance_knows_its_number_how_it_was_called_what_it_holds_and_that_it_ends
 
 // proves: DNS-12
 #[test]
-fn as_many_hosts_are_resolved_at_a_time_as_look_ups_may_be_in_flight() {
+fn as_many_hosts_are_resolved_at_a_time_as_lookups_may_be_in_flight() {
     let mut world = World::new(Script::new());
     world.operator.quotas.lookups_in_flight = 2;
     let egress = world.egress();
-    let gate = instance(&egress, &["*://*:*"]);
-    let turn = || gate.turn_to_resolve().now_or_never();
+    let enforcer = instance(&egress, &["*://*:*"]);
+    let turn = || enforcer.turn_to_resolve().now_or_never();
     let (first, second) = (turn(), turn());
     assert!(matches!((&first, &second), (Some(Some(_)), Some(Some(_)))));
     assert!(turn().is_none());
     drop(first);
     assert!(matches!(turn(), Some(Some(_))));
-    assert_eq!(gate.quotas().lookups_in_flight, 2);
+    assert_eq!(enforcer.quotas().lookups_in_flight, 2);
     world.operator.quotas.lookups_in_flight = 3;
     egress.replace_operator(world.operator.clone());
-    assert_eq!(gate.quotas().lookups_in_flight, 3, "as the operator has it now");
+    assert_eq!(
+        enforcer.quotas().lookups_in_flight,
+        3,
+        "as the operator has it now"
+    );
 }

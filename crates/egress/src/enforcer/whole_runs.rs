@@ -24,13 +24,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use model::{MInstance, MOperator, Model, Reasons, Speaks};
 use outport_policy::{Address, AllowList, AnswerSource, Host, Scheme};
-use real::{a_name, address, entries, learned, names, reach, real_operator, request, send, source};
-use step::{Said, Step};
 use tokio::sync::oneshot;
-use written::{TARGETS, Target, Written};
 
+use self::model::{MInstance, MOperator, Model, Reasons, Speaks};
+use self::real::{a_name, address, entries, learned, names, reach, real_operator, request, send, source};
+use self::step::{Said, Step};
+use self::written::{TARGETS, Target, Written};
 use super::*;
 use crate::dns::{Answer, Extent, ResolveError};
 use crate::egress::Egress;
@@ -60,7 +60,7 @@ struct InFlight {
 
 /// One instance, real and as the model has it.
 struct Instance {
-    gate: Arc<Enforcer>,
+    enforcer: Arc<Enforcer>,
     in_flight: Vec<InFlight>,
     begun: u64,
     model: MInstance,
@@ -112,7 +112,7 @@ impl Run {
         egress.process().learn(learned(&operator));
         let gate = egress.gate("it", Arc::new(AllowList::compile(entries(&allow))));
         let instances = [(); 2].map(|()| Instance {
-            gate: gate.open().enforcer.clone(),
+            enforcer: gate.open().enforcer.clone(),
             in_flight: Vec::new(),
             begun: 0,
             model: MInstance::default(),
@@ -204,14 +204,17 @@ impl Run {
             Step::Connect(target, port) => {
                 let expected = self.model().reach(&instance.model, target, Speaks::Tcp, port);
                 let remote = Endpoint::new(address(target), port);
-                let found = instance.gate.authorize_connect(Transport::Tcp, remote.into());
+                let found = instance.enforcer.authorize_connect(Transport::Tcp, remote.into());
                 let attempt = reach(Transport::Tcp, target, port);
                 self.compare_decision(&attempt, found.map(drop), &expected)?;
             }
             Step::Send(target, port) => {
                 let expected = self.model().reach(&instance.model, target, Speaks::Udp, port);
                 let remote = Endpoint::new(address(target), port);
-                let found = instance.gate.send(remote.into(), |_| Ok::<_, ()>(())).map(drop);
+                let found = instance
+                    .enforcer
+                    .send(remote.into(), |_| Ok::<_, ()>(()))
+                    .map(drop);
                 if self.compare_decision(&send(target, port), found, &expected)? {
                     instance.model.sent(target.text, port, self.now);
                 }
@@ -219,21 +222,21 @@ impl Run {
             Step::Receive(target, port) => {
                 let expected = self.model().receive(&instance.model, target, port, self.now);
                 let peer = Endpoint::new(address(target), port);
-                let found = instance.gate.authorize_receive(peer.into());
+                let found = instance.enforcer.authorize_receive(peer.into());
                 self.compare_decision(&Attempt::Receive { peer }, found, &expected)?;
             }
             Step::Request(name, scheme, port) => {
                 let expected = self.model().request(name, scheme, port);
                 let (host, scheme) = (Host::Name(a_name(name)), Scheme::parse(scheme).unwrap());
                 let attempt = request(&scheme, &host, port);
-                let found = instance.gate.authorize(&attempt, instance.gate.usage());
+                let found = instance.enforcer.authorize(&attempt, instance.enforcer.usage());
                 self.compare_decision(&attempt, found.map(drop), &expected)?;
             }
             Step::RequestTo(target, scheme, port) => {
                 let expected = self.model().request_to(target, scheme, port);
                 let (host, scheme) = (Host::Address(address(target)), Scheme::parse(scheme).unwrap());
                 let attempt = request(&scheme, &host, port);
-                let found = instance.gate.authorize(&attempt, instance.gate.usage());
+                let found = instance.enforcer.authorize(&attempt, instance.enforcer.usage());
                 self.compare_decision(&attempt, found.map(drop), &expected)?;
             }
             Step::Dial(name, chain, target, scheme, port) => {
@@ -247,8 +250,8 @@ impl Run {
                     remote,
                     source: source(name),
                 };
-                let usage = instance.gate.usage();
-                let found = instance.gate.authorize_dial(&attempt, remote.into(), usage);
+                let usage = instance.enforcer.usage();
+                let found = instance.enforcer.authorize_dial(&attempt, remote.into(), usage);
                 self.compare_decision(&attempt, found.map(drop), &expected)?;
             }
             Step::Reload(operator) => {
@@ -268,8 +271,8 @@ impl Run {
             let expected = self.model().reach(&instance.model, target, Speaks::Tcp, 1024);
             let attempt = reach(Transport::Tcp, target, 1024);
             let found = instance
-                .gate
-                .recheck(&attempt, instance.gate.usage())
+                .enforcer
+                .recheck(&attempt, instance.enforcer.usage())
                 .err()
                 .map(Denied::reason);
             if found.map_or(expected.is_empty(), |reason| expected.contains(&reason)) {
@@ -283,7 +286,7 @@ impl Run {
     fn lookup(&mut self, instance: &mut Instance, name: &'static str) -> Result<(), String> {
         let expected = self.model().lookup(&instance.model, name);
         self.told();
-        let started = Lookup::start(&instance.gate, name);
+        let started = Lookup::start(&instance.enforcer, name);
         let told = self.told();
         let (.., reason) = told.front().ok_or("a look-up was not told")?;
         if !self.compare(name, *reason, &expected)? {
@@ -293,7 +296,7 @@ impl Run {
             };
             return equal(name, started.err(), Some(error));
         }
-        let Ok(Lookup::PendingLookup(asked)) = started else {
+        let Ok(Lookup::Pending(asked)) = started else {
             return Err(format!("{name}: no look-up, and the model says that one starts"));
         };
         instance.begun += 1;

@@ -74,8 +74,8 @@ async fn send_out(
         };
         // Lent, so that a request that was not taken can be sent once more with its body.
         let lent = followed_body::of_request(body.lend(), followed);
-        let attempt = Request::from_parts(head.clone(), lent);
-        let sent = timeout(first_byte, connection.send(destination, attempt, Some(&payer))).await;
+        let once = Request::from_parts(head.clone(), lent);
+        let sent = timeout(first_byte, connection.send(destination, once, Some(&payer))).await;
         match sent.map_err(|_| Error::ConnectionReadTimeout)? {
             Ok(response) => break (connection, response),
             // The server has closed it a moment ago; there may be others.

@@ -3,12 +3,12 @@
 //! One pool a component, since policies and client certificates differ; and within it one list for each runtime,
 //! scheme, host and port. The runtime is part of the key because a connection lives on the one that made it. A
 //! connection is handed out only while it is ready, and only with a permit for one more use of it: it is judged again.
-//! What its holder sends on it is a request that was judged by itself. An idle connection is closed after [`IDLE_TIME`], or when a quota leaves no room for another, of whatever
-//! component.
+//! What its holder sends on it is a request that was judged by itself. An idle connection is closed after
+//! [`IDLE_TIME`], or when a quota leaves no room for another, of whatever component.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime;
@@ -59,10 +59,7 @@ impl Idle {
 
 impl IdleConnections for Pool {
     fn close_idle(&self) {
-        self.idle
-            .lock()
-            .expect("nothing panics while the pool is locked")
-            .clear();
+        self.idle().clear();
     }
 }
 
@@ -80,7 +77,7 @@ impl Pool {
     /// A connection for `destination` that is ready, if there is one. One that takes several requests at a time
     /// stays in the pool as well.
     pub(super) fn take(&self, destination: &Destination) -> Option<Idle> {
-        let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
+        let mut idle = self.idle();
         let key = key(destination);
         let list = idle.get_mut(&key)?;
         while let Some(idle) = list.pop() {
@@ -104,7 +101,7 @@ impl Pool {
     /// Closes a connection that may not be used again. Where others use it at the same time it ends with their
     /// requests.
     pub(super) fn discard(&self, destination: &Destination, refused: Idle) {
-        let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
+        let mut idle = self.idle();
         if let Some(list) = idle.get_mut(&key(destination)) {
             list.retain(|idle| !idle.connection.is_shared_with(&refused.connection));
         }
@@ -139,7 +136,7 @@ impl Pool {
         if self.pooling == Pooling::Off {
             return;
         }
-        let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
+        let mut idle = self.idle();
         let list = idle.entry(key(destination)).or_default();
         if list.len() < IDLE_CONNECTIONS {
             list.push(connection);
@@ -156,12 +153,16 @@ impl Pool {
 
     /// Closes what was idle too long, and says whether anything is left.
     fn close_old(&self, now: Instant) -> bool {
-        let mut idle = self.idle.lock().expect("nothing panics while the pool is locked");
+        let mut idle = self.idle();
         idle.retain(|_, list| {
             list.retain(|idle| now.duration_since(idle.since) < IDLE_TIME && idle.connection.is_ready());
             !list.is_empty()
         });
         !idle.is_empty()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, HashMap<Key, Vec<Idle>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::testing::{Script, World, addresses, answer, answer_through, deny, ins
 async fn lookup(enforcer: &Arc<Enforcer>, text: &str) -> Result<Vec<Address>, LookupError> {
     match Lookup::start(enforcer, text)? {
         Lookup::Known(addresses) => Ok(addresses),
-        Lookup::PendingLookup(asked) => asked.answer().await,
+        Lookup::Pending(asked) => asked.answer().await,
     }
 }
 
@@ -267,7 +267,7 @@ async fn of_two_lookups_in_flight_the_one_that_started_later_wins() {
         let enforcer = world.instance(&["*://db.example:5432"]);
         let (first, second) = (world.script.hold("db.example"), world.script.hold("db.example"));
         let start = || match Lookup::start(&enforcer, "db.example") {
-            Ok(Lookup::PendingLookup(asked)) => tokio::spawn(asked.answer()),
+            Ok(Lookup::Pending(asked)) => tokio::spawn(asked.answer()),
             _ => panic!("the name may be looked up"),
         };
         let earlier = start();
@@ -302,7 +302,7 @@ async fn a_lookup_that_the_guest_gave_up_grants_nothing_and_gives_its_place_back
     let enforcer = world.instance(&["*://db.example:5432"]);
     for _ in 0..3 {
         let started = Lookup::start(&enforcer, "db.example");
-        assert!(matches!(started, Ok(Lookup::PendingLookup(_))));
+        assert!(matches!(started, Ok(Lookup::Pending(_))));
         assert!(matches!(
             Lookup::start(&enforcer, "db.example"),
             Err(LookupError::TooMany)
@@ -312,7 +312,7 @@ async fn a_lookup_that_the_guest_gave_up_grants_nothing_and_gives_its_place_back
     assert!(!connects(&enforcer, "10.0.0.1:5432"));
 
     let _never = world.script.hold("db.example");
-    let Ok(Lookup::PendingLookup(asked)) = Lookup::start(&enforcer, "db.example") else {
+    let Ok(Lookup::Pending(asked)) = Lookup::start(&enforcer, "db.example") else {
         panic!()
     };
     let task = tokio::spawn(asked.answer());

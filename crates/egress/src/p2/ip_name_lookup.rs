@@ -67,7 +67,7 @@ impl Host for GateCtxView<'_> {
         self.table.get(&network)?;
         let addresses = match Lookup::start(&self.ctx.enforcer, &name).map_err(code)? {
             Lookup::Known(addresses) => Addresses::Answered(addresses.into_iter()),
-            Lookup::PendingLookup(asked) => {
+            Lookup::Pending(asked) => {
                 let account = self.ctx.enforcer.account();
                 Addresses::Asking(spawn(charged(account, asked.answer())))
             }

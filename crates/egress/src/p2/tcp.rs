@@ -7,7 +7,6 @@ mod streams;
 
 use std::task::{Context, Poll, Waker};
 
-use streams::{Input, Output};
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Network};
 use wasmtime_wasi::p2::bindings::sockets::tcp::{Host, HostTcpSocket, ShutdownType};
@@ -15,6 +14,7 @@ use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, DynPollable, Pollable, SocketResult, TcpSocket, subscribe,
 };
 
+use self::streams::{Input, Output};
 use crate::ctx::GateCtxView;
 use crate::sockets::{self, Family};
 
@@ -104,7 +104,7 @@ impl GateCtxView<'_> {
     }
 }
 
-/// The entry of the table that a handle stands for.
+/// The socket, or what else the table of resources has, that a handle stands for.
 fn ours(socket: &Resource<TcpSocket>) -> Resource<Socket> {
     Resource::new_borrow(socket.rep())
 }

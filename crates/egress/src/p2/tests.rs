@@ -34,7 +34,7 @@ fn code(result: SocketResult<()>) -> Option<ErrorCode> {
 }
 
 async fn lookup(ctx: &GateCtx, name: &str) {
-    let Ok(Lookup::PendingLookup(asked)) = Lookup::start(&ctx.enforcer, name) else {
+    let Ok(Lookup::Pending(asked)) = Lookup::start(&ctx.enforcer, name) else {
         panic!("`{name}` may be looked up");
     };
     asked.answer().await.unwrap();

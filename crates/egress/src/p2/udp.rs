@@ -74,7 +74,7 @@ impl GateCtxView<'_> {
     }
 }
 
-/// The entry of the table that a handle of the guest stands for.
+/// The socket, or what else the table of resources has, that a handle of the guest stands for.
 fn ours(socket: &Resource<UdpSocket>) -> Resource<Socket> {
     Resource::new_borrow(socket.rep())
 }

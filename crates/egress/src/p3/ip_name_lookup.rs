@@ -17,7 +17,7 @@ impl<T: GateView + 'static> HostWithStore<T> for Gated {
         let started = store.with(|mut store| Lookup::start(&store.get().ctx.enforcer, &name));
         let addresses = match started {
             Ok(Lookup::Known(addresses)) => Ok(addresses),
-            Ok(Lookup::PendingLookup(asked)) => asked.answer().await,
+            Ok(Lookup::Pending(asked)) => asked.answer().await,
             Err(error) => Err(error),
         };
         Ok(addresses

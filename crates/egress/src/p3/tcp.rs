@@ -60,7 +60,7 @@ impl<T: GateView + 'static> HostTcpSocketWithStore<T> for Gated {
     }
 }
 
-/// The entry of the table that a handle stands for.
+/// The socket, or what else the table of resources has, that a handle stands for.
 fn ours(socket: &Resource<TcpSocket>) -> Resource<sockets::TcpSocket> {
     Resource::new_borrow(socket.rep())
 }

@@ -41,7 +41,7 @@ impl<T: GateView + 'static> HostUdpSocketWithStore<T> for Gated {
     }
 }
 
-/// The entry of the table that a handle stands for.
+/// The socket, or what else the table of resources has, that a handle stands for.
 fn ours(socket: &Resource<UdpSocket>) -> Resource<sockets::UdpSocket> {
     Resource::new_borrow(socket.rep())
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A connection that can be judged again.
 pub(crate) trait Revocable: Send + Sync {
@@ -48,9 +48,7 @@ impl Connections {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<dyn Revocable>>> {
-        self.open
-            .lock()
-            .expect("nothing panics while the connections are locked")
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,8 +1,8 @@
-//! The sockets and connections that are open in a process, those who wait for a place, and whose connections could make
+//! The sockets and connections that are open in a process, those who wait for a slot, and whose connections could make
 //! one.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{Notify, Semaphore};
 
@@ -13,7 +13,7 @@ pub(crate) enum Pooling {
     Off,
 }
 
-/// Connections that wait for a request, and can be closed for somebody who needs their place.
+/// Connections that wait for a request, and can be closed for somebody who needs their slot.
 pub(crate) trait IdleConnections: Send + Sync {
     /// Closes them.
     fn close_idle(&self);
@@ -29,7 +29,7 @@ pub(crate) struct ProcessUsage {
     freed: Notify,
     pooling: Pooling,
     idle: Mutex<Vec<Weak<dyn IdleConnections>>>,
-    /// The number of requests that wait for a place right now.
+    /// The number of requests that wait for a slot right now.
     waiting: Arc<AtomicU32>,
     /// A permit for each connection of outgoing HTTP; none where there is no bound.
     http_connections: Option<Arc<Semaphore>>,
@@ -96,7 +96,7 @@ impl ProcessUsage {
         self.pooling
     }
 
-    /// The number of requests that wait for a place right now. As long as any does, no connection stays idle.
+    /// The number of requests that wait for a slot right now. As long as any does, no connection stays idle.
     pub(crate) fn waiting(&self) -> &Arc<AtomicU32> {
         &self.waiting
     }
@@ -112,7 +112,7 @@ impl ProcessUsage {
         all.push(idle);
     }
 
-    /// Closes the idle connections of every component: who waits for a place needs it more.
+    /// Closes the idle connections of every component: who waits for a slot needs it more.
     pub(crate) fn close_idle(&self) {
         // Collected first, so that no pool is locked while this list is.
         let idle: Vec<_> = self.idle().iter().filter_map(Weak::upgrade).collect();
@@ -120,15 +120,11 @@ impl ProcessUsage {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Weak<dyn IdleConnections>>> {
-        self.idle
-            .lock()
-            .expect("nothing panics while the pools are locked")
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn components(&self) -> MutexGuard<'_, Vec<Weak<OpenInComponent>>> {
-        self.components
-            .lock()
-            .expect("nothing panics while the components are locked")
+        self.components.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -165,7 +165,10 @@ impl Sending {
         self.noted(self.0.watched.poll(cx, Direction::Sending, || self.send(bytes)))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a connection that there was a permit for")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a connection that there was a permit for"
+    )]
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         // Rust's own `main` ignores SIGPIPE; a program that embeds this need not.
         retry(|| rustix::net::send(&self.0.watched, bytes, SendFlags::NOSIGNAL))

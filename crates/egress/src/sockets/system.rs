@@ -12,7 +12,7 @@ use crate::enforcer::{ConnectPermit, Step};
 
 /// The state of a TCP connection that has begun.
 pub(crate) enum Begun {
-    /// It is there already.
+    /// Established already, without a wait.
     Established,
     /// The system goes on with it by itself.
     UnderWay(UnderWay),

@@ -80,7 +80,7 @@ pub(crate) fn default_egress() -> (Egress, Arc<Events>) {
     egress(|_| {})
 }
 
-/// A wall in which UDP is lifted and names under test may be this machine.
+/// An egress in which UDP is lifted and names under test may be this machine.
 pub(crate) fn lifted_egress() -> (Egress, Arc<Events>) {
     egress(|operator| {
         operator.limits.udp = Limit::Lifted;

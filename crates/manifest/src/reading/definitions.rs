@@ -1,4 +1,4 @@
-//! What the operator defines for components: `[key_value_store.LABEL]`, `[sqlite_database.LABEL]`, `[llm_compute]` and
+//! Definitions of the operator for components: `[key_value_store.LABEL]`, `[sqlite_database.LABEL]`, `[llm_compute]` and
 //! the settings of clients, as Spin has them in the runtime config file.
 //!
 //! | table | `type` | keys beside it |
@@ -25,18 +25,18 @@ use crate::values::identifier::check_label;
 use crate::values::secret::Secret;
 use crate::values::server_url::ServerUrl;
 
-/// What a label stands for, and where that is written.
+/// The definition of a label, and its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition<B> {
     /// The label, at the key.
     pub label: Located<String>,
-    /// Where what it names is kept.
+    /// The backend that keeps what it names.
     pub backend: B,
-    /// Where the definition stands: its header or its braces.
+    /// The location of the definition: its header or its braces.
     pub span: Span,
 }
 
-/// Where the pairs of a key-value store are.
+/// The backend that has the pairs of a key-value store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyValueBackend {
     /// On this machine (`type = "spin"`).
@@ -45,7 +45,7 @@ pub enum KeyValueBackend {
     Redis(ServerUrl),
 }
 
-/// Where the tables of a database are.
+/// The backend that has the tables of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SqliteBackend {
     /// On this machine (`type = "spin"`).
@@ -54,7 +54,7 @@ pub enum SqliteBackend {
     LibSql {
         /// The server.
         url: ServerUrl,
-        /// What it knows its client by.
+        /// The token that it knows its client by.
         token: Secret,
     },
 }
@@ -64,24 +64,24 @@ pub enum SqliteBackend {
 pub enum Database {
     /// Nothing of it outlives the process.
     Memory,
-    /// It is this file, made when it is first needed. A relative path starts at the working directory.
+    /// This file, made when it is first needed. A relative path starts at the working directory.
     File(PathBuf),
 }
 
 /// A server that runs models for components: `[llm_compute]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelServer {
-    /// Where it is: `http://` or `https://`.
+    /// Its URL: `http://` or `https://`.
     pub url: ServerUrl,
-    /// What it knows its client by.
+    /// The token that it knows its client by.
     pub auth_token: Secret,
-    /// What it is spoken to in.
+    /// The dialect that it is spoken to in.
     pub api: ModelApi,
-    /// Where it is written: its header or its braces.
+    /// The location of it: its header or its braces.
     pub span: Span,
 }
 
-/// What a model server understands.
+/// The dialect of a model server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum ModelApi {
     /// Spin's own (`default`).

@@ -149,12 +149,12 @@ pub enum Mistake {
         /// The reason.
         error: IdentifierError,
     },
-    /// A label of a store or database that nothing defines (policy clause HI-5).
+    /// A label of a store or database that nothing defines (HI-5).
     #[error("nothing defines `{}` of `{}`", text::quote(label), kind.list())]
     UndefinedLabel {
         /// The label.
         label: String,
-        /// What it would be a label of.
+        /// The kind that it would be a label of.
         kind: LabelKind,
         /// The label that was probably meant.
         meant: Option<String>,

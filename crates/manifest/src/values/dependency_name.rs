@@ -25,7 +25,7 @@ impl DependencyName {
     /// Reads the name of an import.
     ///
     /// # Errors
-    /// What about `text` is not one.
+    /// The part of `text` that makes it none.
     pub fn parse(text: &str) -> Result<Self, DependencyError> {
         let name = |part: &str| match check_kebab(part) {
             Ok(()) => Ok(part.to_owned()),

@@ -17,7 +17,7 @@ impl ComponentId {
     /// Reads an id in kebab case.
     ///
     /// # Errors
-    /// What about `text` is not kebab case.
+    /// The part of `text` that is not kebab case.
     pub fn parse(text: &str) -> Result<Self, IdentifierError> {
         Separator::Hyphen.check(text)?;
         Ok(Self(text.into()))
@@ -67,7 +67,7 @@ pub enum IdentifierError {
 /// The label of a store or database that is written at `location`, in kebab or in snake case.
 ///
 /// # Errors
-/// What about `text` is neither.
+/// The part of `text` that is neither.
 pub fn parse_label(kind: LabelKind, text: &str, location: Location) -> Result<Label, IdentifierError> {
     check_label(text)?;
     Ok(Label::new(kind, text, location))

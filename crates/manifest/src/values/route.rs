@@ -88,7 +88,7 @@ impl PathRoute {
     /// Reads a path pattern.
     ///
     /// # Errors
-    /// What about `text` is not a route.
+    /// The part of `text` that makes it none.
     pub fn parse(text: &str) -> Result<Self, RouteError> {
         if text.is_empty() {
             return Err(RouteError::Empty);

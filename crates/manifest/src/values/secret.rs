@@ -1,4 +1,4 @@
-//! What only its server may learn: a token.
+//! A token, which only its server may learn.
 
 use std::fmt;
 use std::sync::Arc;

@@ -53,7 +53,7 @@ impl ServerUrl {
     ///
     /// # Errors
     ///
-    /// What about `text` is not the URL of such a server.
+    /// The part of `text` that makes it no URL of such a server.
     pub fn parse(text: &str, schemes: &[(&str, u16)]) -> Result<Self, ServerUrlError> {
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(ServerUrlError::Blank);
@@ -83,12 +83,12 @@ impl ServerUrl {
         &self.text
     }
 
-    /// How the server is spoken to.
+    /// The scheme of the server.
     pub fn scheme(&self) -> &Scheme {
         &self.scheme
     }
 
-    /// Where it is.
+    /// The address of it.
     pub fn host(&self) -> &Host {
         &self.host
     }

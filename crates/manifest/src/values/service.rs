@@ -24,14 +24,14 @@ pub enum Service {
     Mqtt,
 }
 
-/// What there is to know of a service.
+/// All there is to know of a service.
 struct Row {
     service: Service,
-    /// Whether Outport has it.
+    /// True if Outport has it.
     served: bool,
-    /// What it is called, in the plural.
+    /// Its name, in the plural.
     name: &'static str,
-    /// What to say while it is not served.
+    /// The sentence while it is not served.
     lacking: &'static str,
     /// The labels that grant it, and the table of the runtime config file that says what they lead to.
     labels: Option<(LabelKind, &'static str)>,
@@ -119,17 +119,17 @@ impl Service {
         Self::Mqtt,
     ];
 
-    /// Whether Outport has it.
+    /// True if Outport has it.
     pub fn is_served(self) -> bool {
         self.row().served
     }
 
-    /// What it is called in messages, in the plural: "key-value stores".
+    /// Its name in messages, in the plural: "key-value stores".
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// What to say where it is asked for and not served: "there are no models".
+    /// The sentence where it is asked for and not served: "there are no models".
     pub fn lacking(self) -> &'static str {
         self.row().lacking
     }

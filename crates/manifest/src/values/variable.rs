@@ -14,7 +14,7 @@ impl VariableName {
     /// Reads a name.
     ///
     /// # Errors
-    /// What about `text` is not a name.
+    /// The part of `text` that makes it no name.
     pub fn parse(text: &str) -> Result<Self, VariableNameError> {
         let odd = text
             .chars()

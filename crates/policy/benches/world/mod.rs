@@ -52,7 +52,7 @@ impl World {
         let now = Instant::now();
         grants.settle(
             ticket,
-            Outcome::Answered {
+            LookupOutcome::Answered {
                 chain: Vec::new(),
                 addresses,
             },

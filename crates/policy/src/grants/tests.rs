@@ -10,14 +10,14 @@ fn address(last: u8) -> Address {
     std::net::Ipv4Addr::new(192, 0, 2, last).into()
 }
 
-fn answer(last: &[u8]) -> Outcome {
-    Outcome::Answered {
+fn answer(last: &[u8]) -> LookupOutcome {
+    LookupOutcome::Answered {
         chain: Vec::new(),
         addresses: last.iter().map(|last| address(*last)).collect(),
     }
 }
 
-fn lookup(grants: &mut Grants, text: &str, outcome: Outcome) -> Settled {
+fn lookup(grants: &mut Grants, text: &str, outcome: LookupOutcome) -> Settled {
     let ticket = grants.begin(name(text));
     grants.settle(ticket, outcome, Instant::now())
 }
@@ -77,7 +77,7 @@ fn of_two_lookups_in_flight_the_later_one_wins() {
 fn a_late_answer_cannot_bring_back_what_a_later_lookup_ended() {
     let mut grants = Grants::new(8);
     let earlier = grants.begin(name("a.example"));
-    lookup(&mut grants, "a.example", Outcome::Nothing);
+    lookup(&mut grants, "a.example", LookupOutcome::Nothing);
     assert_eq!(
         grants.settle(earlier, answer(&[1]), Instant::now()),
         Settled::Superseded
@@ -100,11 +100,11 @@ fn a_name_that_is_gone_loses_its_grants_and_a_failure_keeps_them() {
     let mut grants = Grants::new(8);
     lookup(&mut grants, "a.example", answer(&[1]));
     assert_eq!(
-        lookup(&mut grants, "a.example", Outcome::Failed),
+        lookup(&mut grants, "a.example", LookupOutcome::Failed),
         Settled::Unchanged
     );
     assert_eq!(holds(&grants, 1), ["a.example"]);
-    lookup(&mut grants, "a.example", Outcome::Nothing);
+    lookup(&mut grants, "a.example", LookupOutcome::Nothing);
     assert!(holds(&grants, 1).is_empty());
 }
 
@@ -135,10 +135,10 @@ fn the_least_recently_looked_up_name_makes_room() {
 // proves: DNS-4, DNS-12
 #[test]
 fn a_name_that_made_room_still_supersedes_its_older_lookups() {
-    let rows: [(&str, Outcome, &[u8]); 3] = [
+    let rows: [(&str, LookupOutcome, &[u8]); 3] = [
         ("an answer", answer(&[2]), &[]),
-        ("the end of the name", Outcome::Nothing, &[]),
-        ("a failure, which settles nothing", Outcome::Failed, &[1]),
+        ("the end of the name", LookupOutcome::Nothing, &[]),
+        ("a failure, which settles nothing", LookupOutcome::Failed, &[1]),
     ];
     for (what, later, expected) in rows {
         let mut grants = Grants::new(1);
@@ -192,13 +192,17 @@ fn the_last_addresses_whose_grants_ended_are_remembered() {
     for n in 0..=256 {
         let addresses = vec![of(n)];
         let chain = Vec::new();
-        lookup(&mut grants, "a.example", Outcome::Answered { chain, addresses });
+        lookup(
+            &mut grants,
+            "a.example",
+            LookupOutcome::Answered { chain, addresses },
+        );
     }
     // The last one is granted still, and 256 are remembered.
     assert_eq!(grants.ended(of(256)), None);
     let ended = Some((&name("a.example"), Ending::Replaced));
     assert!((0..256).all(|n| grants.ended(of(n)) == ended));
-    lookup(&mut grants, "a.example", Outcome::Nothing);
+    lookup(&mut grants, "a.example", LookupOutcome::Nothing);
     assert_eq!(grants.ended(of(0)), None);
     assert!((1..=256).all(|n| grants.ended(of(n)) == ended));
 }

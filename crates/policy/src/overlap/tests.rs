@@ -527,7 +527,7 @@ fn permits_socket(policy: &Policy, transport: Transport, name: &Name, port: u16)
     });
     let granted: Vec<Address> = granted.collect();
     let ticket = grants.begin(name.clone());
-    let outcome = Outcome::Answered {
+    let outcome = LookupOutcome::Answered {
         chain: Vec::new(),
         addresses: granted.clone(),
     };

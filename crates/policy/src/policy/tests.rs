@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{
-    BlockedNetwork, DenyList, Entry, Grants, Label, LabelKind, LearnedAddresses, Location, Outcome, Peers,
-    PortSet, Quotas, Remedy, RuntimeLimits, Scheme, Usage,
+    BlockedNetwork, DenyList, Entry, Grants, Label, LabelKind, LearnedAddresses, Location, LookupOutcome,
+    Peers, PortSet, Quotas, Remedy, RuntimeLimits, Scheme, Usage,
 };
 
 mod property;
@@ -50,7 +50,7 @@ impl World {
         let chain = chain.iter().map(|alias| name(alias)).collect();
         let addresses = addresses.iter().map(|text| address(text)).collect();
         self.grants
-            .settle(ticket, Outcome::Answered { chain, addresses }, self.now);
+            .settle(ticket, LookupOutcome::Answered { chain, addresses }, self.now);
     }
 
     fn judge(&self, attempt: &Attempt<'_>) -> Decision<'_> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use outport_policy::{
-    AllowList, Attempt, Decision, Endpoint, Grants, Host, Outcome, Peers, Policy, Scheme, Situation, Ticket,
-    Transport, Usage,
+    AllowList, Attempt, Decision, Endpoint, Grants, Host, LookupOutcome, Peers, Policy, Scheme, Situation,
+    Ticket, Transport, Usage,
 };
 
 use super::model::{MInstance, MOST_NAMES, MOST_PEERS, MOperator, Model, PEER_IDLE, Reasons, Speaks};
@@ -194,10 +194,12 @@ impl Run {
         match said {
             Said::Abandoned => drop(ticket),
             Said::Failed => {
-                instance.grants.settle(ticket, Outcome::Failed, self.time());
+                instance.grants.settle(ticket, LookupOutcome::Failed, self.time());
             }
             Said::NoSuchName => {
-                instance.grants.settle(ticket, Outcome::Nothing, self.time());
+                instance
+                    .grants
+                    .settle(ticket, LookupOutcome::Nothing, self.time());
                 instance.model.settle(name, number, &[], &[], self.now);
             }
             Said::Addresses(chain, targets) => {
@@ -216,7 +218,7 @@ impl Run {
                     }
                 }
                 let addresses = left.iter().map(|target| address(*target)).collect();
-                let outcome = Outcome::Answered {
+                let outcome = LookupOutcome::Answered {
                     chain: through,
                     addresses,
                 };

@@ -36,16 +36,16 @@ mod matching;
 
 use std::sync::Arc;
 
-pub use error::CompositionError;
-pub(crate) use isolation::Isolated;
-#[cfg(test)]
-pub(crate) use isolation::right_of;
 use outport_manifest::{
     Component as Written, Dependency, DependencyName, Implementation, Inheritance, Manifest, Span,
 };
 use wac_graph::types::{Package, WorldId};
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 
+pub use self::error::CompositionError;
+pub(crate) use self::isolation::Isolated;
+#[cfg(test)]
+pub(crate) use self::isolation::right_of;
 use super::sources::CodeFile;
 use super::{AppProblem, AppProblemKind};
 use crate::cache::CacheDirectory;

@@ -34,7 +34,7 @@ struct TickerInner {
     /// The length of a short tick.
     short: Duration,
     /// Guests that compute.
-    computing: AtomicUsize,
+    running: AtomicUsize,
     /// True if the thread sleeps, or is about to. Whoever clears it wakes the thread.
     asleep: AtomicBool,
     /// Short ticks that are left.
@@ -50,14 +50,14 @@ thread_local! {
 }
 
 /// One guest that is counted as computing.
-struct Computing<'a>(&'a TickerInner);
+struct Running<'a>(&'a TickerInner);
 
 impl Ticker {
     /// Starts the thread for `engine`, asleep. Its short ticks last for `short`.
     pub(super) fn start(engine: &wasmtime::Engine, short: Duration) -> Self {
         let shared = Arc::new(TickerInner {
             short,
-            computing: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
             hurried: AtomicU32::new(0),
             ticks: AtomicU64::new(0),
@@ -94,19 +94,19 @@ impl Ticker {
     pub(super) async fn count<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         std::future::poll_fn(|cx| {
-            let _computing = self.computing();
+            let _running = self.count_running();
             TURNED_TO_GUEST.set(self.shared.ticks.load(Ordering::Acquire));
             future.as_mut().poll(cx)
         })
         .await
     }
 
-    fn computing(&self) -> Computing<'_> {
-        self.shared.computing.fetch_add(1, Ordering::SeqCst);
+    fn count_running(&self) -> Running<'_> {
+        self.shared.running.fetch_add(1, Ordering::SeqCst);
         if self.shared.asleep.load(Ordering::SeqCst) && self.shared.asleep.swap(false, Ordering::SeqCst) {
             self.thread.unpark();
         }
-        Computing(&self.shared)
+        Running(&self.shared)
     }
 }
 
@@ -117,9 +117,9 @@ impl Drop for Ticker {
     }
 }
 
-impl Drop for Computing<'_> {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.computing.fetch_sub(1, Ordering::SeqCst);
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -127,7 +127,7 @@ impl TickerInner {
     fn tick(&self, engine: &wasmtime::Engine) {
         let mut idle = IDLE_TICKS;
         while !self.ended.load(Ordering::SeqCst) {
-            if self.computing.load(Ordering::SeqCst) > 0 {
+            if self.running.load(Ordering::SeqCst) > 0 {
                 idle = 0;
             } else if idle < IDLE_TICKS {
                 idle += 1;
@@ -150,11 +150,11 @@ impl TickerInner {
         }
     }
 
-    /// Sleeps until a guest is counted. The flag is set before the count is read, and [`Ticker::computing`] does
+    /// Sleeps until a guest is counted. The flag is set before the count is read, and [`Ticker::count_running`] does
     /// the reverse, so that one of the two always sees the other.
     fn sleep(&self) {
         self.asleep.store(true, Ordering::SeqCst);
-        if self.computing.load(Ordering::SeqCst) > 0 {
+        if self.running.load(Ordering::SeqCst) > 0 {
             self.asleep.store(false, Ordering::SeqCst);
         }
         while self.asleep.load(Ordering::SeqCst) && !self.ended.load(Ordering::SeqCst) {
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_guest_that_computes_without_pause_is_interrupted() {
         let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
-        let _computing = engine.ticker.computing();
+        let _running = engine.ticker.count_running();
         loops_until_the_epoch_moves(&engine);
     }
 
@@ -246,7 +246,7 @@ mod tests {
             assert!(Instant::now() < deadline, "the ticker never slept");
             std::thread::sleep(Duration::from_millis(5));
         }
-        let _computing = engine.ticker.computing();
+        let _running = engine.ticker.count_running();
         loops_until_the_epoch_moves(&engine);
     }
 }

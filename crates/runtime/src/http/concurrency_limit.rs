@@ -20,7 +20,7 @@
 //!
 //! | asks | waits for |
 //! | --- | --- |
-//! | a client | a place of the component's, or a common one |
+//! | a client | a slot of the component's, or a common one |
 //! | a component that calls another | one of the rights to a call, which are half as many as all slots, and then a common slot |
 //!
 //! However components call each other, then, half of all slots are never theirs. A call holds its caller's slot as
@@ -81,7 +81,7 @@ pub(super) enum Asker<'a> {
     Call(u32),
 }
 
-/// The place of one request, for as long as it is held.
+/// The slot of one request, for as long as it is held.
 pub(super) struct RequestSlot {
     shared: Arc<ConcurrencyLimitInner>,
     pool: usize,
@@ -91,7 +91,7 @@ pub(super) struct RequestSlot {
 
 /// The right of an instance to be idle.
 pub(super) struct IdleSlot {
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
 /// The reason why there is no slot.
@@ -319,7 +319,7 @@ impl RequestSlot {
     /// Gives the slot up for one among the idle instances, or back if there is none.
     pub(super) fn into_idle(self) -> Result<IdleSlot, Self> {
         match Arc::clone(&self.shared.idle).try_acquire_owned() {
-            Ok(place) => Ok(IdleSlot { _place: place }),
+            Ok(slot) => Ok(IdleSlot { _slot: slot }),
             Err(_) => Err(self),
         }
     }

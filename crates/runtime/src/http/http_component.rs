@@ -182,7 +182,7 @@ impl HttpComponent {
         sender: oneshot::Sender<Answer>,
     ) {
         let answered = Arc::new(AtomicBool::new(false));
-        let answering = Answering {
+        let parts = ResponseParts {
             sender,
             answered: Arc::clone(&answered),
             guest_errors: self.guest_errors(),
@@ -191,7 +191,7 @@ impl HttpComponent {
         let account = &held.account;
         let store = self.guest.store_at(held.slot.depth(), account);
         // What is large stays where it is.
-        let run = pin!(run_p2(handler, answering, store, request));
+        let run = pin!(run_p2(handler, parts, store, request));
         let run = self.guest.engine().interrupting(account, run);
         match in_time(self.guest.limits(), &answered, run).await {
             Ok(ended) => self.log_trap(ended),
@@ -358,7 +358,7 @@ impl GuestErrorLog {
 }
 
 /// The parts that a guest of WASI 0.2 answers by.
-struct Answering {
+struct ResponseParts {
     sender: oneshot::Sender<Answer>,
     answered: Arc<AtomicBool>,
     guest_errors: GuestErrorLog,
@@ -398,7 +398,7 @@ async fn in_time<T>(
 
 async fn run_p2<B: RequestBody>(
     handler: &p2::ProxyPre<Guest>,
-    answering: Answering,
+    parts: ResponseParts,
     mut store: Store<Guest>,
     request: Request<B>,
 ) -> wasmtime::Result<()> {
@@ -406,14 +406,14 @@ async fn run_p2<B: RequestBody>(
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(p2::http::types::Scheme::Http, request)?;
     let out = http.new_response_outparam_from_callback(move |answer| {
-        answering.answered.store(true, Ordering::Relaxed);
+        parts.answered.store(true, Ordering::Relaxed);
         match answer {
             Ok(answer) => {
-                let answer = answer.map(|body| HoldingBody::new(body, answering.held).boxed_unsync());
+                let answer = answer.map(|body| HoldingBody::new(body, parts.held).boxed_unsync());
                 // That nobody waits for it any more is the client's choice.
-                drop(answering.sender.send(answer));
+                drop(parts.sender.send(answer));
             }
-            Err(code) => answering.guest_errors.log(&code),
+            Err(code) => parts.guest_errors.log(&code),
         }
     })?;
     handler

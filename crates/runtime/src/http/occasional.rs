@@ -1,4 +1,6 @@
-//! A log of what strangers make happen as often as they like: it is told once, and then counted.
+//! A log of what strangers make happen as often as they like: it is told once, and then counted. There is one such thing
+//! in each log, so it takes no memory of many ([`Dedup`](outport_egress::dedup::Dedup)); and the line has what just
+//! happened, where that one would repeat the first.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -6,11 +8,11 @@ use std::time::{Duration, Instant};
 /// One thing that happens again and again.
 #[derive(Default)]
 pub(super) struct Occasional {
-    told: Mutex<Told>,
+    logged: Mutex<Logged>,
 }
 
 #[derive(Default)]
-struct Told {
+struct Logged {
     last: Option<Instant>,
     since: u64,
 }
@@ -18,26 +20,28 @@ struct Told {
 impl Occasional {
     /// Notes that it happened again. What it was is told at most once in 10 s, with how often it happened in between.
     pub(super) fn log(&self, what: impl FnOnce() -> String) {
-        if let Some(since) = self.told().add(Instant::now()) {
+        if let Some(since) = self.logged().add(Instant::now()) {
             log(&what(), since);
         }
     }
 
     /// Tells how often it happened that was not told yet.
     pub(super) fn sum_up(&self, what: &str) {
-        match std::mem::take(&mut self.told().since) {
+        match std::mem::take(&mut self.logged().since) {
             0 => {}
             since => log(what, since),
         }
     }
 
     /// A count is right between any two steps, whatever panicked elsewhere.
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn logged(&self) -> MutexGuard<'_, Logged> {
+        self.logged
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-impl Told {
+impl Logged {
     /// The number of times that it happened before without being told, if this time is to be told.
     fn add(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now.duration_since(last) < INTERVAL) {
@@ -65,7 +69,7 @@ mod tests {
     #[test]
     fn it_is_told_at_once_and_then_every_ten_seconds() {
         let start = Instant::now();
-        let mut told = Told::default();
+        let mut logged = Logged::default();
         // (second, what is told)
         for (second, expected) in [
             (0, Some(0)),
@@ -78,7 +82,7 @@ mod tests {
             (70, Some(0)),
         ] {
             assert_eq!(
-                told.add(start + Duration::from_secs(second)),
+                logged.add(start + Duration::from_secs(second)),
                 expected,
                 "{second}"
             );

@@ -1,6 +1,6 @@
 //! The requests that wait for a slot. A request that waits costs its headers and a task, so not all may.
 //!
-//! At most [`FOR_EACH_PLACE`] times as many wait as there are slots, or [`FEWEST`], and half of these for one client.
+//! At most [`FOR_EACH_SLOT`] times as many wait as there are slots, or [`FEWEST`], and half of these for one client.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,7 +23,7 @@ impl WaitingRoom {
     pub(super) fn new(slots: u32) -> Self {
         Self {
             waiting: AtomicUsize::new(0),
-            room: (slots as usize * FOR_EACH_PLACE).max(FEWEST),
+            room: (slots as usize * FOR_EACH_SLOT).max(FEWEST),
         }
     }
 
@@ -72,7 +72,7 @@ fn uncount(counter: Option<&AtomicUsize>) {
 }
 
 /// Requests that wait for each slot that there is.
-const FOR_EACH_PLACE: usize = 4;
+const FOR_EACH_SLOT: usize = 4;
 
 /// Requests that may wait however few slots there are.
 pub(super) const FEWEST: usize = 1024;

@@ -14,7 +14,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
@@ -71,9 +71,7 @@ impl Input {
     }
 
     fn receiving(&self) -> MutexGuard<'_, Option<Receiving>> {
-        self.receiving
-            .lock()
-            .expect("nothing panics while a stream is locked")
+        self.receiving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The result of `receive`, the end or an error among it.
@@ -152,9 +150,7 @@ impl Output {
     }
 
     fn state(&self) -> MutexGuard<'_, OutputState> {
-        self.state
-            .lock()
-            .expect("nothing panics while a stream is locked")
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
