@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use outport_egress::GateCtx;
+use tokio::sync::Semaphore;
 use wasmtime::component::{HasData, ResourceTable};
 
 use crate::platform::Platform;
@@ -12,6 +13,7 @@ use crate::platform::Platform;
 pub struct PlatformCtx {
     platform: Platform,
     open_stores: Arc<AtomicU32>,
+    large_reads: Arc<Semaphore>,
 }
 
 impl PlatformCtx {
@@ -20,6 +22,7 @@ impl PlatformCtx {
         Self {
             platform,
             open_stores: Arc::default(),
+            large_reads: Arc::new(Semaphore::new(LARGE_READS)),
         }
     }
 
@@ -32,7 +35,15 @@ impl PlatformCtx {
     pub(crate) fn open_stores(&self) -> &Arc<AtomicU32> {
         &self.open_stores
     }
+
+    /// Turns to read what is large, or all keys at once: what is read is in the process's memory until the guest has it.
+    pub(crate) fn large_reads(&self) -> &Arc<Semaphore> {
+        &self.large_reads
+    }
 }
+
+/// Large values that are read at a time for one instance.
+const LARGE_READS: usize = 1;
 
 /// The platform, the gate that says what of it is granted, and the table that open stores live in.
 pub struct PlatformCtxView<'a> {

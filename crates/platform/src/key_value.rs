@@ -7,6 +7,7 @@
 //! | | bound |
 //! | --- | --- |
 //! | a value | what a guest may pass in one call |
+//! | large values that are read at a time for an instance | 1 |
 //! | a list of keys, or of values | 128 MiB together ([`MOST_IN_A_RESULT`]) |
 //! | a file | 10 GiB |
 //! | a store in memory | 128 MiB |
@@ -101,6 +102,11 @@ pub(crate) enum Changed {
 /// What keeps the keys and values of one label.
 #[async_trait]
 pub(crate) trait Backend: Send + Sync {
+    /// The value of a key, if that is small and there without waiting.
+    fn get_at_once(&self, _key: &str) -> Option<Option<Vec<u8>>> {
+        None
+    }
+
     /// The value of a key.
     async fn get(&self, key: &str, account: Account) -> Result<Option<Vec<u8>>, StoreError>;
 

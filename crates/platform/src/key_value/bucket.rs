@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use outport_policy::LabelKind;
+use tokio::sync::Semaphore;
 
 use super::{Backend, Change, Changed, KeyValueStore, MOST_IN_A_RESULT, StoreError};
 use crate::ctx::PlatformCtxView;
@@ -15,6 +16,8 @@ use crate::work::Account;
 pub struct Bucket {
     store: KeyValueStore,
     account: Account,
+    /// Turns to read what is large.
+    turns: Arc<Semaphore>,
     _place: Arc<Place>,
 }
 
@@ -43,6 +46,7 @@ pub(crate) fn open(view: &PlatformCtxView<'_>, label: &str) -> Result<Bucket, No
     Ok(Bucket {
         store: store.clone(),
         account: view.gate.account(),
+        turns: Arc::clone(view.ctx.large_reads()),
         _place: Arc::new(place),
     })
 }
@@ -53,6 +57,12 @@ impl Bucket {
     }
 
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(value) = self.backend().get_at_once(key) {
+            return Ok(value);
+        }
+        // Until the value is handed over: a guest is ended for what it holds when it has been given it, and would be given
+        // many that were read meanwhile.
+        let _turn = self.turns.acquire().await;
         self.backend().get(key, self.account.clone()).await
     }
 
@@ -67,6 +77,7 @@ impl Bucket {
 
     /// All keys, as far as they fit into one result.
     pub(crate) async fn keys(&self) -> Result<Vec<String>, StoreError> {
+        let _turn = self.turns.acquire().await;
         let (mut all, mut size) = (Vec::new(), 0);
         loop {
             let some = self.some_keys(all.last().cloned()).await?;

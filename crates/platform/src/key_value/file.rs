@@ -100,13 +100,19 @@ impl FileStore {
 
 #[async_trait]
 impl Backend for FileStore {
+    fn get_at_once(&self, key: &str) -> Option<Option<Vec<u8>>> {
+        let is_short = key.len() <= usize::from(SMALL);
+        let quick = |connection: &Connection| small_value(connection, &self.label, key);
+        is_short.then(|| self.database.read_at_once(quick)).flatten()
+    }
+
     async fn get(&self, key: &str, account: Account) -> Result<Option<Vec<u8>>, StoreError> {
         let own = key.to_owned();
         self.read(
             key,
             account,
             |connection| small_value(connection, &self.label, key),
-            move |connection, label| value(connection, label, &own),
+            move |connection, label| any_value(connection, label, &own),
         )
         .await
     }
@@ -478,6 +484,18 @@ fn small_value(connection: &Connection, label: &str, key: &str) -> rusqlite::Res
     }
 }
 
+/// The value of a key, where others may be read at the same time. Of large ones one is read at a time in the process: while
+/// it is, it is in memory twice, for an instance that is not asked whether it may have it before it has.
+fn any_value(connection: &Connection, label: &str, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+    static ONE_LARGE: Mutex<()> = Mutex::new(());
+    let mut length = connection.prepare_cached(LENGTH)?;
+    let length: Option<i64> = length.query_row((label, key), |row| row.get(0)).optional()?;
+    let _one = length
+        .is_some_and(|length| length > LARGE)
+        .then(|| lock(&ONE_LARGE));
+    value(connection, label, key)
+}
+
 fn value(connection: &Connection, label: &str, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
     let mut statement = connection.prepare_cached(GET)?;
     statement
@@ -532,6 +550,10 @@ const GET: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?
 const GET_SMALL: &str = "SELECT CASE WHEN length(value) <= ?3 THEN value END \
      FROM spin_key_value WHERE store = ?1 AND key = ?2";
 
+/// NULL has no length, and is no value either.
+const LENGTH: &str =
+    "SELECT coalesce(octet_length(value), 0) FROM spin_key_value WHERE store = ?1 AND key = ?2";
+
 const EXISTS: &str = "SELECT 1 FROM spin_key_value WHERE store = ?1 AND key = ?2";
 
 /// Other programs may have written keys that are no text, which come after all that are and cannot be gone on from.
@@ -548,6 +570,9 @@ const DELETE: &str = "DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2";
 
 /// Bytes of a key, and of a value, that are read on a worker's thread: some pages.
 const SMALL: u16 = 16 * 1024;
+
+/// Bytes of a value that takes its turn to be read: 1 MiB.
+const LARGE: i64 = 1 << 20;
 
 /// Bytes of keys that are read at a time.
 const KEYS_TOGETHER: usize = 256 * 1024;
