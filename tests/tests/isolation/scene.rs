@@ -69,30 +69,24 @@ impl Scene<'_> {
         self.send("GET /hostile HTTP/1.1\r\nHost: hostile\r\nConnection: close\r\n\r\n");
     }
 
-    /// One request with a body to the hostile component, whose answer is read to its end, as far as it is text.
-    pub(crate) fn post(&self, body: &str) -> String {
+    /// The same with a body.
+    pub(crate) fn post(&self, body: &str) {
         let length = body.len();
         self.send(&format!(
             "POST /hostile HTTP/1.1\r\nHost: hostile\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-        ))
+        ));
     }
 
-    /// The start of what is answered.
-    fn send(&self, request: &str) -> String {
-        let mut start = Vec::new();
+    fn send(&self, request: &str) {
         let Some(mut stream) = self.connect() else {
-            return String::new();
+            return;
         };
         let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
         let _ = stream.write_all(request.as_bytes());
         let mut buffer = vec![0; 64 * 1024];
         while !self.is_over() {
             match stream.read(&mut buffer) {
-                Ok(length @ 1..) => {
-                    if start.len() < buffer.len() {
-                        start.extend_from_slice(&buffer[..length]);
-                    }
-                }
+                Ok(1..) => {}
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -100,10 +94,9 @@ impl Scene<'_> {
                     ) => {}
                 Ok(0) | Err(_) => {
                     self.count();
-                    break;
+                    return;
                 }
             }
         }
-        String::from_utf8_lossy(&start).into_owned()
     }
 }

@@ -1,7 +1,10 @@
 //! Components that make stores do all they can: handles, keys, values, lists, streams, calls.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
+
+use outport_e2e::stores::python;
 
 use crate::row::Row;
 
@@ -33,12 +36,12 @@ pub(crate) fn rows() -> Vec<Row> {
             kv3.clone() + "all 1000 kv3.fill large-{} 2000000",
         ),
         full(
-            "values of 20 MB, read",
+            "values of 12 MB, read",
             4,
             kv2.clone() + "repeat 100000 kv2.get large",
         ),
         full(
-            "values of 20 MB, read at a time",
+            "values of 12 MB, read at a time",
             4,
             kv3.clone() + "all 1000 kv3.get large",
         ),
@@ -70,29 +73,13 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// So many clients send this script again and again, to a component that has a store in a file.
 fn row(name: &'static str, clients: usize, script: impl Into<String>) -> Row {
-    attacked(name, clients, None, script.into())
-}
-
-/// The same with a store that has 20,000 keys, of 5 MB together.
-fn full(name: &'static str, clients: usize, script: impl Into<String>) -> Row {
-    let key = format!("key-{{}}-{}", "k".repeat(240));
-    let sets = (0..10).map(|part| format!("all 2000 kv3.set {part}-{key} v\n"));
-    let first = "kv3.open default\n".to_owned() + &sets.collect::<String>();
-    attacked(name, clients, Some(first), script.into())
-}
-
-fn attacked(name: &'static str, clients: usize, first: Option<String>, script: String) -> Row {
+    let script = script.into();
     Row::new(name, "ISO-3")
         .guest("stores", "key_value_stores = [\"default\"]\n")
+        .option("--state-dir=.")
         .lasts(Duration::from_secs(1))
         .until_it_is_full()
         .attack(move |scene| {
-            if let Some(first) = &first {
-                let answer = scene.post(first);
-                if !scene.is_over() && !answer.contains(" => ok x2000") {
-                    scene.complain(format!("the store is not full: {answer:.300}"));
-                }
-            }
             thread::scope(|scope| {
                 for _ in 0..clients {
                     scope.spawn(|| {
@@ -105,3 +92,20 @@ fn attacked(name: &'static str, clients: usize, first: Option<String>, script: S
             });
         })
 }
+
+/// The same with a store that has 100,000 keys, of 12 MB together, and a value of 12 MB.
+fn full(name: &'static str, clients: usize, script: impl Into<String>) -> Row {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("full.db");
+    python(&file, FULL);
+    let full = fs::read(&file).expect("it was written");
+    row(name, clients, script).file("sqlite_key_value.db", full)
+}
+
+const FULL: &str = "
+db.execute(\"CREATE TABLE spin_key_value \\
+    (store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (store, key))\")
+rows = (('default', f'{number:06}' + 'k' * 114, b'v') for number in range(100000))
+db.executemany('INSERT INTO spin_key_value VALUES (?, ?, ?)', rows)
+db.execute('INSERT INTO spin_key_value VALUES (?, ?, zeroblob(12000000))', ('default', 'large'))
+db.commit()";
