@@ -17,7 +17,7 @@ pub struct Metrics {
     pub answers_cut: u64,
     /// Sockets of guests that exist now.
     pub sockets: u32,
-    /// Connections of outgoing HTTP that exist now.
+    /// Connections of outgoing HTTP, and of other interfaces of the host, that exist now.
     pub connections: u32,
 }
 

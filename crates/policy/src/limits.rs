@@ -93,11 +93,11 @@ impl Default for Quotas {
 /// The counts of what is held at the moment of an attempt, kept by the gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Open sockets of the instance, and its exchanges of outgoing HTTP.
+    /// Open sockets of the instance, its exchanges of outgoing HTTP, and its uses of connections of the host.
     pub sockets_of_instance: u32,
     /// Open sockets of all instances of the component.
     pub sockets_of_component: u32,
-    /// Open sockets of the process, and its connections of outgoing HTTP.
+    /// Open sockets of the process, and the connections that the host has for guests.
     pub sockets_of_process: u32,
     /// The number of those that the process may have which are kept for other components (ISO-1).
     pub kept_for_others: u32,

@@ -191,7 +191,8 @@ impl<C: Pooled> PoolInner<C> {
 
 impl<C: Pooled> IdleConnections for PoolInner<C> {
     fn close_idle(&self) {
-        let all = std::mem::take(&mut *self.idle());
+        // What speaks over them ends when nobody else waits for the pool.
+        let all: Vec<_> = self.idle().drain().flat_map(|(_, list)| list).collect();
         drop(all);
     }
 }
