@@ -1,5 +1,5 @@
-//! What the host has for guests beside the network: stores that outlive an instance, and connections to servers that it
-//! speaks to on their behalf.
+//! What the host has for guests beside the network: stores that outlive an instance, models, and connections to servers
+//! that it speaks to on their behalf.
 //!
 //! ```text
 //! guest ─ open("default") ─▶ adapter of a version ─▶ gate: is the label granted? ─▶ Platform: what it stands for
@@ -23,12 +23,14 @@
 mod ctx;
 #[cfg(feature = "key-value")]
 pub mod key_value;
+#[cfg(feature = "llm")]
+pub mod llm;
 mod platform;
 #[cfg(feature = "redis")]
 pub mod redis;
-#[cfg(feature = "key-value")]
+#[cfg(any(feature = "key-value", feature = "llm"))]
 mod trouble;
-#[cfg(feature = "key-value")]
+#[cfg(any(feature = "key-value", feature = "llm"))]
 mod work;
 
 pub use ctx::{PlatformCtx, PlatformCtxView, PlatformView};
@@ -44,6 +46,8 @@ pub fn add_to_linker<T: PlatformView + 'static>(
 ) -> wasmtime::Result<()> {
     #[cfg(feature = "key-value")]
     key_value::add_to_linker(linker)?;
+    #[cfg(feature = "llm")]
+    llm::add_to_linker(linker)?;
     #[cfg(feature = "redis")]
     redis::add_to_linker(linker)?;
     let _ = linker;

@@ -8,6 +8,8 @@ use outport_policy::LabelKind;
 
 #[cfg(feature = "key-value")]
 use crate::key_value::{KeyValueDefinition, KeyValueStore};
+#[cfg(feature = "llm")]
+use crate::llm::ModelServer;
 #[cfg(feature = "redis")]
 use crate::redis::Redis;
 
@@ -21,6 +23,8 @@ struct PlatformInner {
     key_value_stores: BTreeMap<String, KeyValueStore>,
     #[cfg(feature = "redis")]
     redis: Redis,
+    #[cfg(feature = "llm")]
+    model_server: Option<ModelServer>,
 }
 
 /// Collects what labels stand for.
@@ -32,6 +36,8 @@ pub struct PlatformBuilder {
     on_redis: BTreeMap<String, KeyValueStore>,
     #[cfg(feature = "redis")]
     redis_max_connections: Option<u32>,
+    #[cfg(feature = "llm")]
+    model_server: Option<ModelServer>,
 }
 
 impl Platform {
@@ -45,6 +51,9 @@ impl Platform {
         match kind {
             #[cfg(feature = "key-value")]
             LabelKind::KeyValueStore => self.0.key_value_stores.contains_key(label),
+            // All models are those of one server, which alone knows what it runs.
+            #[cfg(feature = "llm")]
+            LabelKind::AiModel => self.0.model_server.is_some(),
             _ => false,
         }
     }
@@ -60,6 +69,12 @@ impl Platform {
     pub(crate) fn redis(&self) -> &Redis {
         &self.0.redis
     }
+
+    /// Who runs models.
+    #[cfg(feature = "llm")]
+    pub fn model_server(&self) -> Option<&ModelServer> {
+        self.0.model_server.as_ref()
+    }
 }
 
 /// The labels; what they stand for may hold a secret.
@@ -68,6 +83,8 @@ impl fmt::Debug for Platform {
         let mut shown = f.debug_struct("Platform");
         #[cfg(feature = "key-value")]
         shown.field("key_value_stores", &self.0.key_value_stores.keys());
+        #[cfg(feature = "llm")]
+        shown.field("has_model_server", &self.0.model_server.is_some());
         shown.finish()
     }
 }
@@ -111,6 +128,14 @@ impl PlatformBuilder {
         self
     }
 
+    /// Has this server run all models. The later of two counts.
+    #[cfg(feature = "llm")]
+    #[must_use]
+    pub fn model_server(mut self, server: ModelServer) -> Self {
+        self.model_server = Some(server);
+        self
+    }
+
     /// The platform. Nothing is opened yet: a file is when it is first used.
     pub fn build(self) -> Platform {
         #[cfg(feature = "key-value")]
@@ -125,6 +150,8 @@ impl PlatformBuilder {
             key_value_stores,
             #[cfg(feature = "redis")]
             redis: Redis::new(self.redis_max_connections),
+            #[cfg(feature = "llm")]
+            model_server: self.model_server,
         }))
     }
 }

@@ -1,11 +1,12 @@
-//! What is wrong with a store, told to the operator once and then counted: guests choose how often they try.
+//! What is wrong with a store or a server of the operator's, told to him once and then counted: guests choose how often
+//! they try.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use outport_egress::dedup::{Budget, Counted, Dedup, Grouped, Occurrence, times};
 
-/// The troubles of one store.
+/// The troubles of one of them.
 pub(crate) struct Trouble(Mutex<Dedup<What>>);
 
 #[derive(PartialEq, Eq, Hash)]
@@ -24,7 +25,7 @@ impl Default for Trouble {
 }
 
 impl Trouble {
-    /// Warns of it, or counts it. `what` names the store and has been made fit for a message.
+    /// Warns of it, or counts it. `what` names it and has been made fit for a message.
     pub(crate) fn warn(&self, what: String) {
         // What is counted wrong after a panic is better than a second one.
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,12 +40,12 @@ fn count(counted: Counted<'_, What>) {
     match counted {
         Counted::Again(What(what), again) => tracing::warn!("{what} ({})", times(again)),
         Counted::Beyond((), beyond) => {
-            tracing::warn!("a store failed {beyond} more times, not told one by one")
+            tracing::warn!("a store or server failed {beyond} more times, not told one by one")
         }
     }
 }
 
-/// What is told at most of one store.
+/// What is told at most of one of them.
 const BUDGET: Budget = Budget {
     interval: Duration::from_secs(10),
     lines: 5,
