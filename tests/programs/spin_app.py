@@ -4,7 +4,7 @@ from urllib import parse
 
 import componentize_py_async_support
 from componentize_py_types import Err
-from spin_sdk import http, key_value, util, variables, wit
+from spin_sdk import http, key_value, llm, util, variables, wit
 from spin_sdk.http import Request, Response, send
 from spin_sdk.wit.imports import wasi_clocks_monotonic_clock_0_3_0 as clock
 from spin_sdk.wit.imports import wasi_http_client_0_3_0 as client
@@ -36,6 +36,10 @@ class HttpHandler(http.Handler):
                 return await fetch(parse.unquote(url.query))
             case "/fetch":
                 return text(200, await told(dict(parse.parse_qsl(url.query))))
+            case "/infer":
+                return infer(dict(parse.parse_qsl(url.query)))
+            case "/embed":
+                return embed(dict(parse.parse_qsl(url.query)))
             case "/status":
                 return Response(int(dict(parse.parse_qsl(url.query))["status"]), {}, b"a body")
             case "/write":
@@ -87,6 +91,25 @@ async def told(asked: dict) -> str:
         return type(error.value).__name__
     except Exception as error:
         return repr(error)
+
+
+def infer(asked: dict) -> Response:
+    chosen = {"temperature": float(asked["temperature"])} if "temperature" in asked else {}
+    try:
+        options = llm.InferencingParams(**chosen)
+        result = llm.infer_with_options(asked["model"], asked["prompt"], options)
+    except Err as error:
+        return text(502, repr(error.value))
+    usage = result.usage
+    return text(200, f"{result.text} ({usage.prompt_token_count}+{usage.generated_token_count})")
+
+
+def embed(asked: dict) -> Response:
+    try:
+        result = llm.generate_embeddings(asked["model"], asked["texts"].split("."))
+    except Err as error:
+        return text(502, repr(error.value))
+    return text(200, f"{result.embeddings} ({result.usage.prompt_token_count})")
 
 
 def text(status: int, body: str) -> Response:

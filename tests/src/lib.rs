@@ -4,6 +4,7 @@
 //!   decision, [`script`] says what a guest tries and what it must get, [`guest`] knows where the guests are,
 //!   [`http`] is a client and an origin, [`http2`] a client that does as it likes;
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
+//! - [`models`] is a server that runs models, in two APIs;
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
 //! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`] and [`python_server`] are the real servers, [`python`] and
 //!   [`javascript`] build real programs as components;
@@ -24,6 +25,7 @@ pub mod http;
 pub mod http2;
 pub mod javascript;
 pub mod mariadb;
+pub mod models;
 pub mod mosquitto;
 pub mod network;
 pub mod outport;

@@ -24,6 +24,7 @@ mod hostile_dns;
 mod kernel_sandbox;
 mod killed;
 mod lookups;
+mod models;
 mod one_verdict;
 mod outbound_http;
 mod outcomes;

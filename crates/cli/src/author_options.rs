@@ -42,6 +42,10 @@ pub(crate) struct AuthorOptions {
     /// Let the guest open databases of these labels; `default` is always there
     #[arg(long, value_name = "LABEL[,LABEL…]", value_delimiter = ',', value_parser = sqlite_label)]
     sqlite_database: Vec<Label>,
+
+    /// Let the guest ask these models of the server in the runtime config file
+    #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',', value_parser = model)]
+    ai_model: Vec<Label>,
 }
 
 impl AuthorOptions {
@@ -64,9 +68,14 @@ impl AuthorOptions {
         }
     }
 
-    /// The stores and databases that it may open.
+    /// The stores and databases that it may open, and the models that it may ask.
     pub(crate) fn labels(&self) -> Vec<Label> {
-        [self.key_value_store.as_slice(), &self.sqlite_database].concat()
+        [
+            self.key_value_store.as_slice(),
+            &self.sqlite_database,
+            &self.ai_model,
+        ]
+        .concat()
     }
 
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
@@ -93,6 +102,17 @@ fn key_value_label(text: &str) -> Result<Label, IdentifierError> {
 fn sqlite_label(text: &str) -> Result<Label, IdentifierError> {
     let name = "--sqlite-database".into();
     parse_label(LabelKind::SqliteDatabase, text, Location::Option { name })
+}
+
+/// A model is called as its server calls it.
+fn model(name: &str) -> Result<Label, &'static str> {
+    if name.is_empty() {
+        return Err("a model has a name");
+    }
+    let option = Location::Option {
+        name: "--ai-model".into(),
+    };
+    Ok(Label::new(LabelKind::AiModel, name, option))
 }
 
 /// `NAME=VALUE`, or `NAME` for the host's own value.

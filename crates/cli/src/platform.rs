@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use outport_check::Diagnostic;
 use outport_egress::Egress;
-use outport_manifest::{DEFAULT_LABEL, Database, KeyValueBackend};
+use outport_manifest::{DEFAULT_LABEL, Database, KeyValueBackend, ModelApi, Models};
 use outport_platform::Platform;
 use outport_platform::key_value::KeyValueDefinition;
+use outport_platform::llm::{self, ModelServer, ModelServerDefinition};
 use outport_policy::{Location, text};
 
 use crate::failure::Failure;
@@ -78,6 +79,9 @@ impl InitialState {
         if let Some(most) = &self.connections.redis {
             platform = platform.redis_max_connections(most.value);
         }
+        if let Some(models) = &self.stores.models {
+            platform = platform.model_server(model_server(models, egress)?);
+        }
         Ok(platform.build())
     }
 
@@ -102,6 +106,21 @@ impl InitialState {
         }
         Ok(())
     }
+}
+
+/// Who runs models for guests.
+fn model_server(models: &Models, egress: &Egress) -> Result<ModelServer, Failure> {
+    let server = &models.server;
+    let api = match server.api {
+        ModelApi::Spin => llm::ModelApi::Spin,
+        ModelApi::OpenAi => llm::ModelApi::OpenAi,
+    };
+    let (url, token) = (server.url.expose(), server.auth_token.expose());
+    let definition = ModelServerDefinition::new(url, token, api, models.defined.clone());
+    ModelServer::new(egress, definition).map_err(|error| {
+        let what = format!("the server of `[llm_compute]` {error}");
+        Failure::unusable(Diagnostic::error(what).at(models.defined.clone()))
+    })
 }
 
 /// A file in the working directory has it as its own.

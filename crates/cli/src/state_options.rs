@@ -159,7 +159,12 @@ impl InitialState {
             };
             (LabelKind::SqliteDatabase, &store.label, shown)
         });
-        let all = key_value.chain(sqlite);
+        let models = self.stores.models.iter().flat_map(|models| {
+            let server = &models.server.url;
+            let shown = |name| (LabelKind::AiModel, name, server.to_string());
+            models.names.iter().map(shown)
+        });
+        let all = key_value.chain(sqlite).chain(models);
         all.map(|(kind, label, leads_to)| (format!("{} {}", kind.prefix(), text::message(label)), leads_to))
     }
 }

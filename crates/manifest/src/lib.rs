@@ -66,7 +66,7 @@ pub use resolved::{AppReading, ResolvedApp};
 pub use runtime_config::{ClientConnections, OutboundHttp, OutboundNetworking, RuntimeConfig};
 pub use source::{Located, SourceFile, Span};
 pub use state_dir::StateDir;
-pub use stores::{DEFAULT_LABEL, Store, Stores};
+pub use stores::{DEFAULT_LABEL, Models, Store, Stores};
 pub use template::{Template, TemplateError};
 pub use values::dependency_error::DependencyError;
 pub use values::dependency_name::DependencyName;

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use outport_policy::{Label, LabelKind, Location};
 
-use crate::reading::definitions::{Definition, KeyValueBackend, SqliteBackend};
+use crate::reading::definitions::{Definition, KeyValueBackend, ModelServer, SqliteBackend};
 use crate::report::mistake::Mistake;
 use crate::report::problem::{Area, Problem, Reading};
 use crate::report::spelling::candidates;
@@ -29,6 +29,19 @@ pub struct Stores {
     pub key_value: Vec<Store<KeyValueBackend>>,
     /// Databases, likewise.
     pub sqlite: Vec<Store<SqliteBackend>>,
+    /// Models, all of one server; none where nobody asks for one.
+    pub models: Option<Models>,
+}
+
+/// Models that are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Models {
+    /// Their names, each once, in the order in which they were asked for.
+    pub names: Vec<String>,
+    /// Who runs them.
+    pub server: ModelServer,
+    /// Where the operator defines him.
+    pub defined: Location,
 }
 
 /// The end of the way from one label.
@@ -44,7 +57,7 @@ pub struct Store<B> {
 
 impl Stores {
     /// Finds what each label leads to. A label that nothing defines is a problem, told once. Models have no definition of
-    /// their own: all of them are those of one server.
+    /// their own: all of them are those of one server, which alone knows what it runs.
     pub fn resolve(wanted: &[Label], config: Option<&RuntimeConfig>, state: &StateDir) -> Reading<Self> {
         let mut problems = Vec::new();
         let key_value = Defined {
@@ -62,8 +75,47 @@ impl Stores {
         let stores = Self {
             key_value: key_value.resolve(wanted, &mut problems),
             sqlite: sqlite.resolve(wanted, &mut problems),
+            models: Models::resolve(wanted, config, &mut problems),
         };
         Reading::new(stores, problems, Vec::new())
+    }
+}
+
+impl Models {
+    fn resolve(
+        wanted: &[Label],
+        config: Option<&RuntimeConfig>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        let mut asked = HashSet::new();
+        let mut wanted: Vec<&Label> = wanted
+            .iter()
+            .filter(|label| label.kind() == LabelKind::AiModel)
+            .collect();
+        wanted.retain(|label| asked.insert(label.as_str()));
+        let server = config.and_then(|config| Some((config.model_server.as_ref()?, &config.source)));
+        let Some((server, source)) = server else {
+            problems.extend(wanted.into_iter().map(|label| Problem {
+                area: Area::Manifest,
+                mistake: Mistake::UndefinedLabel {
+                    label: label.as_str().to_owned(),
+                    kind: LabelKind::AiModel,
+                    meant: None,
+                    known: Vec::new(),
+                },
+                location: label.location().clone(),
+            }));
+            return None;
+        };
+        let names: Vec<String> = wanted
+            .into_iter()
+            .map(|label| label.as_str().to_owned())
+            .collect();
+        (!names.is_empty()).then(|| Self {
+            names,
+            server: server.clone(),
+            defined: source.location(&server.span),
+        })
     }
 }
 
@@ -155,6 +207,11 @@ mod tests {
         url = "https://db.example.com"
         token = "hunter2"
 
+        [llm_compute]
+        type = "remote_http"
+        url = "https://models.internal/v1"
+        auth_token = "hunter2"
+
         [sqlite_database.scratch]
         type = "spin"
     "#;
@@ -179,7 +236,7 @@ mod tests {
                 &["archive", "default", "cache", "archive"],
             ),
             labels(LabelKind::SqliteDatabase, &["default", "scratch"]),
-            labels(LabelKind::AiModel, &["llama2-chat"]),
+            labels(LabelKind::AiModel, &["llama2-chat", "embedder", "llama2-chat"]),
         ]
         .concat();
         let (stores, _) = resolve(&wanted, Some(CONFIG))
@@ -215,6 +272,9 @@ mod tests {
             matches!(&default.backend, SqliteBackend::LibSql { token, .. } if token.expose() == "hunter2")
         );
         assert_eq!(scratch.backend, SqliteBackend::Local(Database::Memory));
+        let models = stores.models.as_ref().expect("models");
+        assert_eq!(models.names, ["llama2-chat", "embedder"]);
+        assert_eq!(models.server.url.to_string(), "https://models.internal:443");
         assert!(!format!("{stores:?}").contains("hunter2"));
     }
 
@@ -272,6 +332,26 @@ mod tests {
             assert_eq!(problem.code().to_string(), "manifest.undefined-label");
             assert_eq!(problem.help().as_deref(), Some(help), "{label}");
             assert_eq!(reading.tentative().key_value.len(), 1, "{label}");
+        }
+    }
+
+    // proves: HI-5
+    #[test]
+    fn models_without_a_server_are_told_one_by_one_with_what_to_write() {
+        let config = CONFIG
+            .replace("[llm_compute]", "[key_value_store.other]")
+            .replace("remote_http", "redis");
+        let config = config
+            .replace("https://models.internal/v1", "redis://x")
+            .replace("auth_token", "#");
+        for config in [None, Some(config.as_str())] {
+            let wanted = labels(LabelKind::AiModel, &["llama2-chat", "embedder", "llama2-chat"]);
+            let reading = resolve(&wanted, config);
+            assert_eq!(reading.problems().len(), 2, "{:?}", reading.problems());
+            assert_eq!(reading.tentative().models, None);
+            let help = reading.problems()[0].help();
+            let help = help.as_deref().expect("what to write");
+            assert!(help.starts_with("write `[llm_compute]` with "), "{help}");
         }
     }
 

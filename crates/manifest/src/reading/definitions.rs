@@ -23,7 +23,7 @@ use crate::report::spelling::nearest;
 use crate::source::{Located, Span};
 use crate::values::identifier::check_label;
 use crate::values::secret::Secret;
-use crate::values::server_url::ServerUrl;
+use crate::values::server_url::{ServerUrl, ServerUrlError};
 
 /// The definition of a label, and its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,7 @@ pub(crate) fn read_key_value_stores(found: &mut Findings, node: Node<'_>) -> Def
             let database = read_database(found, fields, beside)?;
             Some(KeyValueBackend::Local(database))
         }
-        _ => read_url(found, fields, &REDIS).map(KeyValueBackend::Redis),
+        _ => read_url(found, fields, &REDIS, Ok).map(KeyValueBackend::Redis),
     })
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn read_sqlite_databases(found: &mut Findings, node: Node<'_>) -> Def
             database.map(SqliteBackend::Local)
         }
         _ => {
-            let url = read_url(found, fields, &HTTP);
+            let url = read_url(found, fields, &HTTP, Ok);
             let token = read_secret(found, fields, "token");
             Some(SqliteBackend::LibSql {
                 url: url?,
@@ -153,8 +153,8 @@ pub(crate) fn read_sqlite_databases(found: &mut Findings, node: Node<'_>) -> Def
 pub(crate) fn read_model_server(found: &mut Findings, node: Node<'_>) -> Option<ModelServer> {
     let mut fields = node.table(found, "`[llm_compute]`")?;
     read_type(found, &mut fields, &["remote_http"])?;
-    let url = read_url(found, &mut fields, &HTTP);
-    let auth_token = read_secret(found, &mut fields, "auth_token");
+    let url = read_url(found, &mut fields, &HTTP, ServerUrl::with_path_alone);
+    let auth_token = read_header_token(found, &mut fields, "auth_token");
     let api = fields
         .get("api_type")
         .map(|node| read_word(found, node, &["default", "open_ai"]));
@@ -248,11 +248,17 @@ fn read_database(found: &mut Findings, fields: &mut Fields<'_>, folder: &Path) -
     }
 }
 
-fn read_url(found: &mut Findings, fields: &mut Fields<'_>, schemes: &[(&str, u16)]) -> Option<ServerUrl> {
+/// The URL of a server that is spoken to by one of `schemes`, as `narrow` accepts it.
+fn read_url(
+    found: &mut Findings,
+    fields: &mut Fields<'_>,
+    schemes: &[(&str, u16)],
+    narrow: fn(ServerUrl) -> Result<ServerUrl, ServerUrlError>,
+) -> Option<ServerUrl> {
     let written = fields
         .require(found, "url")
         .and_then(|node| node.filled_string(found))?;
-    match ServerUrl::parse(&written.value, schemes) {
+    match ServerUrl::parse(&written.value, schemes).and_then(narrow) {
         Ok(url) => Some(url),
         Err(error) => {
             let scheme = schemes[0].0;
@@ -262,6 +268,27 @@ fn read_url(found: &mut Findings, fields: &mut Fields<'_>, schemes: &[(&str, u16
             None
         }
     }
+}
+
+/// A token that is sent in a header.
+fn read_header_token(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Option<Secret> {
+    let text = fields.require(found, key).and_then(|node| node.string(found))?;
+    if text.value.contains(|c: char| !c.is_ascii_graphic() && c != ' ') {
+        let (key, wrong) = (
+            key.to_owned(),
+            "holds what a header cannot: it has to be printable ASCII".to_owned(),
+        );
+        found.report(
+            &text.span,
+            Mistake::Value {
+                key,
+                wrong,
+                help: None,
+            },
+        );
+        return None;
+    }
+    Some(Secret::new(text.value))
 }
 
 fn read_secret(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Option<Secret> {

@@ -316,6 +316,14 @@ impl Mistake {
             Self::Source(error) => error.help(),
             Self::Files { help, .. } => Some((*help).into()),
             Self::UndefinedLabel {
+                kind: LabelKind::AiModel,
+                ..
+            } => Some(
+                "write `[llm_compute]` with `type = \"remote_http\"`, `url` and `auth_token` of the server that runs models into \
+                 the runtime config file"
+                    .into(),
+            ),
+            Self::UndefinedLabel {
                 label,
                 kind,
                 meant,

@@ -46,6 +46,12 @@ pub enum ServerUrlError {
     /// Port 0.
     #[error("has the port 0, at which nobody listens")]
     PortZero,
+    /// `https://user:password@host`, where they would not be sent.
+    #[error("has a user or a password, which this server is not sent")]
+    UserInfo,
+    /// `https://host/path?query`, where it would not be sent.
+    #[error("has a `?` or a `#`, and nothing behind it is sent to this server")]
+    Query,
 }
 
 impl ServerUrl {
@@ -76,6 +82,22 @@ impl ServerUrl {
             host: Host::parse(host).map_err(ServerUrlError::Host)?,
             port,
         })
+    }
+
+    /// The same, of a server that is asked by paths below that of its URL, and knows its client by a token.
+    ///
+    /// # Errors
+    ///
+    /// There is more in the URL, which would be left out.
+    pub fn with_path_alone(self) -> Result<Self, ServerUrlError> {
+        let url = Url::parse(&self.text).map_err(ServerUrlError::Syntax)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            Err(ServerUrlError::UserInfo)
+        } else if url.query().is_some() || url.fragment().is_some() {
+            Err(ServerUrlError::Query)
+        } else {
+            Ok(self)
+        }
     }
 
     /// The URL as it is written, with all that is secret in it: for the client that connects, never for a message.
@@ -176,6 +198,24 @@ mod tests {
         }
         let long = format!("redis://{}", "a".repeat(300));
         assert!(matches!(ServerUrl::parse(&long, &REDIS), Err(Host(_))));
+    }
+
+    #[test]
+    fn of_a_server_that_is_asked_by_paths_a_url_has_a_path_alone() {
+        for (text, error) in [
+            ("https://models.internal", None),
+            ("http://[::1]:8080/api/v1/", None),
+            ("https://hunter2@models.internal", Some(ServerUrlError::UserInfo)),
+            ("https://:hunter2@models.internal", Some(ServerUrlError::UserInfo)),
+            (
+                "https://models.internal/?key=hunter2",
+                Some(ServerUrlError::Query),
+            ),
+            ("https://models.internal/#", Some(ServerUrlError::Query)),
+        ] {
+            let url = ServerUrl::parse(text, &[("https", 443), ("http", 80)]).expect(text);
+            assert_eq!(url.with_path_alone().err(), error, "{text}");
+        }
     }
 
     #[test]

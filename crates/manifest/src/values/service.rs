@@ -62,7 +62,7 @@ const TABLE: [Row; 7] = [
     },
     Row {
         service: Service::Models,
-        served: false,
+        served: true,
         name: "models",
         lacking: "there are no models",
         labels: Some((LabelKind::AiModel, "llm_compute")),

@@ -11,13 +11,14 @@
 //! | preopened directories, environment variables, arguments, working directory | none |
 //! | opening a key-value store | `access-denied` |
 //! | connecting to a Redis server | `invalid-address` |
+//! | a model | `model-not-supported` |
 //! | a variable | `undefined`; of `wasi:config/store`: no value |
 //!
 //! Everything else traps: it needs a socket or the like, which such a dependency cannot make. The refusals of the
 //! network are judged, told and counted like any other ([`ShutGate`]), in the name of the component and its dependency.
 
 use outport_egress::{Gate, GateView, ShutGate};
-use outport_platform::{key_value, redis};
+use outport_platform::{key_value, llm, redis};
 use outport_policy::{LabelKind, Transport};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
@@ -248,6 +249,23 @@ fn define_other_answer(
                 store.with(|mut store| redis::refuse(&shut, store.get().gate().ctx, &address));
                 let denied = redis::SpinV3Error::InvalidAddress;
                 Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
+            })?;
+        }
+        ("fermyon:spin/llm", "infer") => {
+            type Given = (String, String, Option<llm::InferencingParams>);
+            instance.func_wrap(function, move |mut store, (model, _, _): Given| {
+                shut.refuse_label(store.data_mut().gate().ctx, LabelKind::AiModel, &model);
+                Ok((Err::<llm::InferencingResult, _>(
+                    llm::SpinV2Error::ModelNotSupported,
+                ),))
+            })?;
+        }
+        ("fermyon:spin/llm", "generate-embeddings") => {
+            instance.func_wrap(function, move |mut store, (model, _): (String, Vec<String>)| {
+                shut.refuse_label(store.data_mut().gate().ctx, LabelKind::AiModel, &model);
+                Ok((Err::<llm::EmbeddingsResult, _>(
+                    llm::SpinV2Error::ModelNotSupported,
+                ),))
             })?;
         }
         ("wasi:config/store", "get") => {

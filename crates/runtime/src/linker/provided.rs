@@ -120,7 +120,7 @@ const PROVIDED: &[VersionTrack] = &[
     VersionTrack {
         package: "fermyon:spin",
         versions: "2.0.0",
-        interfaces: &["key-value", "redis", "variables"],
+        interfaces: &["key-value", "llm", "redis", "variables"],
     },
     VersionTrack {
         package: "spin:key-value",
@@ -211,6 +211,7 @@ mod tests {
             ("fermyon:spin/redis@2.0.0", true),
             ("spin:redis/redis@3.0.0", true),
             ("spin:redis/inbound-redis@3.0.0", false),
+            ("fermyon:spin/llm@2.0.0", true),
             ("fermyon:spin/sqlite@2.0.0", false),
             ("fermyon:spin/variables@2.0.0", true),
             ("fermyon:spin/variables@2.0.1", false),

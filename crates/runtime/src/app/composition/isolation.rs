@@ -52,7 +52,7 @@ pub(crate) fn right_of(import: &str) -> Option<InheritedKey> {
 }
 
 /// Interfaces by which something outside of the instance is reached.
-const RIGHTS: [(InheritedKey, &[&str]); 5] = [
+const RIGHTS: [(InheritedKey, &[&str]); 6] = [
     (
         InheritedKey::AllowedOutboundHosts,
         &[
@@ -88,6 +88,7 @@ const RIGHTS: [(InheritedKey, &[&str]); 5] = [
             "wasi:keyvalue/atomics",
         ],
     ),
+    (InheritedKey::AiModels, &["fermyon:spin/llm"]),
 ];
 
 /// An interface that a dependency gets in the place of a real one.
