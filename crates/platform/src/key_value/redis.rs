@@ -53,9 +53,10 @@ impl RedisStore {
     ) -> Result<Self, RedisUrlError> {
         let address = RedisAddress::parse(url).map_err(|bad| RedisUrlError::Part(bad.part()))?;
         let name = format!("key_value_store.{label}");
+        let dialer = egress.operator_dialer(&name, &address.destination, location)?;
         Ok(Self {
-            dialer: egress.operator_dialer(&name, &address.destination, location)?,
-            pool: Pool::new(egress),
+            pool: dialer.pool(),
+            dialer,
             address,
             name,
             trouble: Trouble::default(),

@@ -195,16 +195,16 @@ impl ModelServerInner {
 
     /// Sends a request on a connection that waits, or a new one.
     async fn exchange(&self, component: &str, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
-        let mut authorized = self.dialer.authorize(&self.destination)?;
+        let authorized = self.dialer.authorize(&self.destination)?;
         // All connections are the operator's; each belongs to the component that it was made for (HI-4).
-        if let Some(mut connection) = self.pool.take(component, &authorized) {
-            match connection.exchange(request.clone()).await {
+        let authorized = match self.pool.take(component, authorized) {
+            Ok(mut connection) => match connection.exchange(request.clone()).await {
                 // It was closed while it waited. Asking a model changes nothing, and may be done again.
-                Err(NoExchange::Unanswered) => drop(connection),
+                Err(NoExchange::Unanswered) => self.dialer.authorize(&self.destination)?,
                 answered => return self.keep(component, connection, answered).await,
-            }
-            authorized = self.dialer.authorize(&self.destination)?;
-        }
+            },
+            Err(authorized) => authorized,
+        };
         let mut connection = self.connect(authorized).await?;
         let answered = connection.exchange(request).await;
         self.keep(component, connection, answered).await
