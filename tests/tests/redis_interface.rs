@@ -151,7 +151,7 @@ fn what_may_not_be_reached_is_an_invalid_address_and_the_log_says_why() {
             "allow.scheme",
         ),
         (
-            format!("\"redis://{at}\""),
+            format!("\"mysql://{at}\""),
             String::new(),
             format!("rediss://{at}"),
             "allow.scheme",

@@ -221,12 +221,12 @@ async fn what_is_refused_or_not_understood_is_not_dialled_and_the_log_says_why()
             format!("redis.connect redis://{at} allow.scheme"),
         ),
         (
-            "rediss://*:*",
+            "mysql://*:*",
             format!("redis://{at}"),
             format!("redis.connect redis://{at} allow.scheme"),
         ),
         (
-            "redis://*:*",
+            "mysql://*:*",
             format!("rediss://{at}"),
             format!("redis.connect rediss://{at} allow.scheme"),
         ),
