@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use outport_check::Diagnostic;
 use outport_egress::Egress;
-use outport_manifest::{DEFAULT_LABEL, Database, KeyValueBackend, ModelApi, Models};
+use outport_manifest::{DEFAULT_LABEL, Database, KeyValueBackend, ModelApi, Models, SqliteBackend};
 use outport_platform::Platform;
 use outport_platform::key_value::KeyValueDefinition;
 use outport_platform::llm::{self, ModelServer, ModelServerDefinition};
+use outport_platform::sqlite::SqliteDefinition;
 use outport_policy::{Location, text};
 
 use crate::failure::Failure;
@@ -23,7 +24,7 @@ impl InitialState {
     ///
     /// One of them cannot be made.
     pub(crate) fn directories(&self) -> Result<Vec<PathBuf>, Failure> {
-        let files = self
+        let stores = self
             .stores
             .key_value
             .iter()
@@ -31,6 +32,15 @@ impl InitialState {
                 KeyValueBackend::Local(Database::File(path)) => Some(path),
                 _ => None,
             });
+        let databases = self
+            .stores
+            .sqlite
+            .iter()
+            .filter_map(|store| match &store.backend {
+                SqliteBackend::Local(Database::File(path)) => Some(path),
+                _ => None,
+            });
+        let files = stores.chain(databases);
         let directories: BTreeSet<PathBuf> = files.map(|file| directory_of(file)).collect();
         for directory in &directories {
             fs::create_dir_all(directory).map_err(|error| {
@@ -82,6 +92,24 @@ impl InitialState {
         if let Some(models) = &self.stores.models {
             platform = platform.model_server(model_server(models, egress)?);
         }
+        for store in &self.stores.sqlite {
+            let definition = match &store.backend {
+                SqliteBackend::Local(Database::File(path)) => SqliteDefinition::File(path.clone()),
+                SqliteBackend::Local(Database::Memory) => SqliteDefinition::Memory,
+                SqliteBackend::LibSql { .. } => {
+                    let label = text::message(&store.label);
+                    let what = format!(
+                        "the SQLite database `{label}` is on a libSQL server, which is not served yet"
+                    );
+                    let error = Diagnostic::error(what).helped_by("keep it in a file: `type = \"spin\"`");
+                    return Err(Failure::unusable(match &store.defined {
+                        Some(location) => error.at(location.clone()),
+                        None => error,
+                    }));
+                }
+            };
+            platform = platform.sqlite_database(&store.label, definition);
+        }
         Ok(platform.build())
     }
 
@@ -91,18 +119,31 @@ impl InitialState {
     ///
     /// A store cannot be opened or written.
     pub(crate) async fn fill(&self, platform: &Platform) -> Result<(), Failure> {
-        let Some(store) = platform.key_value_store(DEFAULT_LABEL) else {
-            return Ok(());
-        };
-        for pair in &self.pairs {
-            store
-                .set(&pair.key, pair.value.as_bytes())
-                .await
-                .map_err(|error| {
-                    let key = text::excerpt(&pair.key);
-                    let what = format!("the key `{key}` of `--key-value` was not set: {error}");
-                    Failure::unusable(Diagnostic::error(what))
-                })?;
+        if let Some(store) = platform.key_value_store(DEFAULT_LABEL) {
+            for pair in &self.pairs {
+                store
+                    .set(&pair.key, pair.value.as_bytes())
+                    .await
+                    .map_err(|error| {
+                        let key = text::excerpt(&pair.key);
+                        let what = format!("the key `{key}` of `--key-value` was not set: {error}");
+                        Failure::unusable(Diagnostic::error(what))
+                    })?;
+            }
+        }
+        for statements in &self.statements {
+            let Some(database) = platform.sqlite_database(&statements.label) else {
+                continue;
+            };
+            database.execute_batch(&statements.sql).await.map_err(|error| {
+                let whose = match &statements.file {
+                    Some(file) => format!("`{}`", text::path(file)),
+                    None => format!("`{}`", text::excerpt(&statements.sql)),
+                };
+                let error = text::message(&error.to_string()).to_string();
+                let what = format!("the SQL {whose} of `--sqlite` failed: {error}");
+                Failure::unusable(Diagnostic::error(what))
+            })?;
         }
         Ok(())
     }

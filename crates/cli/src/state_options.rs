@@ -51,7 +51,6 @@ pub(crate) struct InitialState {
     /// For the key-value store `default`, in the order in which they were given.
     pub(crate) pairs: Vec<Pair>,
     /// In the order in which they were given.
-    #[expect(dead_code, reason = "the platform runs them")]
     pub(crate) statements: Vec<Statements>,
     /// How many connections each component may have to servers.
     pub(crate) connections: ClientConnections,

@@ -15,6 +15,12 @@ pub trait HostAccount: Send + Sync + 'static {
     /// Does something in the middle of a piece of work whose results are not the instance's, such as a line for a log.
     /// What it takes from the allocator is not charged; its time is.
     fn aside(&self, work: &mut dyn FnMut());
+
+    /// Whether a piece of work that takes long may go on, to be asked in the middle of it. What it took so far is charged
+    /// first.
+    fn may_go_on(&self) -> bool {
+        true
+    }
 }
 
 /// The account of an instance of which nobody wants to know what it costs.

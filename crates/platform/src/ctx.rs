@@ -1,7 +1,7 @@
 //! The platform as a store has it: what an embedder puts into the data of a [`Store`](wasmtime::Store).
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use outport_egress::GateCtx;
 use tokio::sync::Semaphore;
@@ -14,7 +14,13 @@ pub struct PlatformCtx {
     platform: Platform,
     open_stores: Arc<AtomicU32>,
     large_reads: Arc<Semaphore>,
+    open_databases: Arc<AtomicU32>,
+    #[cfg(feature = "sqlite")]
+    statements: Arc<Semaphore>,
 }
+
+/// A place among what an instance has open, which dropping it gives back.
+pub(crate) struct Place(Arc<AtomicU32>);
 
 impl PlatformCtx {
     /// The side of a new instance.
@@ -23,6 +29,9 @@ impl PlatformCtx {
             platform,
             open_stores: Arc::default(),
             large_reads: Arc::new(Semaphore::new(LARGE_READS)),
+            open_databases: Arc::default(),
+            #[cfg(feature = "sqlite")]
+            statements: Arc::new(Semaphore::new(MOST_STATEMENTS)),
         }
     }
 
@@ -40,10 +49,47 @@ impl PlatformCtx {
     pub(crate) fn large_reads(&self) -> &Arc<Semaphore> {
         &self.large_reads
     }
+
+    /// How many connections to databases the instance has open.
+    pub(crate) fn open_databases(&self) -> &Arc<AtomicU32> {
+        &self.open_databases
+    }
+
+    /// The statements that the instance may have at work.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn statements(&self) -> &Arc<Semaphore> {
+        &self.statements
+    }
 }
 
 /// Large values that are read at a time for one instance.
 const LARGE_READS: usize = 1;
+
+impl Place {
+    /// One of those that `open` counts, if the instance has not too many.
+    pub(crate) fn take(open: &Arc<AtomicU32>) -> Option<Self> {
+        // An instance runs on one thread, and only drops may come from others: it is never one too many.
+        if open.load(Ordering::Relaxed) >= MOST_OPEN {
+            return None;
+        }
+        open.fetch_add(1, Ordering::Relaxed);
+        Some(Self(Arc::clone(open)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Stores, and likewise databases, that an instance may have open at a time, as in Spin.
+const MOST_OPEN: u32 = 256;
+
+/// Statements that an instance may have at work at a time: fewer than a database has threads, so that no instance keeps its
+/// neighbours from them.
+#[cfg(feature = "sqlite")]
+const MOST_STATEMENTS: usize = 4;
 
 /// The platform, the gate that says what of it is granted, and the table that open stores live in.
 pub struct PlatformCtxView<'a> {

@@ -21,6 +21,8 @@
 //! [`AllowList::with_labels`]: outport_policy::AllowList::with_labels
 
 mod ctx;
+#[cfg(any(feature = "key-value", feature = "sqlite"))]
+mod embedded_sqlite;
 #[cfg(feature = "key-value")]
 pub mod key_value;
 #[cfg(feature = "llm")]
@@ -28,9 +30,11 @@ pub mod llm;
 mod platform;
 #[cfg(feature = "redis")]
 pub mod redis;
-#[cfg(any(feature = "key-value", feature = "llm"))]
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+#[cfg(any(feature = "key-value", feature = "llm", feature = "sqlite"))]
 mod trouble;
-#[cfg(any(feature = "key-value", feature = "llm"))]
+#[cfg(any(feature = "key-value", feature = "llm", feature = "sqlite"))]
 mod work;
 
 pub use ctx::{PlatformCtx, PlatformCtxView, PlatformView};
@@ -50,6 +54,8 @@ pub fn add_to_linker<T: PlatformView + 'static>(
     llm::add_to_linker(linker)?;
     #[cfg(feature = "redis")]
     redis::add_to_linker(linker)?;
+    #[cfg(feature = "sqlite")]
+    sqlite::add_to_linker(linker)?;
     let _ = linker;
     Ok(())
 }

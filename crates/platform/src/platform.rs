@@ -12,6 +12,8 @@ use crate::key_value::{KeyValueDefinition, KeyValueStore};
 use crate::llm::ModelServer;
 #[cfg(feature = "redis")]
 use crate::redis::Redis;
+#[cfg(feature = "sqlite")]
+use crate::sqlite::{SqliteDatabase, SqliteDefinition};
 
 /// The stores of a process by their labels. Cheap to clone; clones share everything.
 #[derive(Clone, Default)]
@@ -25,6 +27,8 @@ struct PlatformInner {
     redis: Redis,
     #[cfg(feature = "llm")]
     model_server: Option<ModelServer>,
+    #[cfg(feature = "sqlite")]
+    sqlite_databases: BTreeMap<String, SqliteDatabase>,
 }
 
 /// Collects what labels stand for.
@@ -38,6 +42,8 @@ pub struct PlatformBuilder {
     redis_max_connections: Option<u32>,
     #[cfg(feature = "llm")]
     model_server: Option<ModelServer>,
+    #[cfg(feature = "sqlite")]
+    sqlite_databases: BTreeMap<String, SqliteDefinition>,
 }
 
 impl Platform {
@@ -54,6 +60,8 @@ impl Platform {
             // All models are those of one server, which alone knows what it runs.
             #[cfg(feature = "llm")]
             LabelKind::AiModel => self.0.model_server.is_some(),
+            #[cfg(feature = "sqlite")]
+            LabelKind::SqliteDatabase => self.0.sqlite_databases.contains_key(label),
             _ => false,
         }
     }
@@ -75,6 +83,12 @@ impl Platform {
     pub fn model_server(&self) -> Option<&ModelServer> {
         self.0.model_server.as_ref()
     }
+
+    /// The database of that label.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite_database(&self, label: &str) -> Option<&SqliteDatabase> {
+        self.0.sqlite_databases.get(label)
+    }
 }
 
 /// The labels; what they stand for may hold a secret.
@@ -85,6 +99,8 @@ impl fmt::Debug for Platform {
         shown.field("key_value_stores", &self.0.key_value_stores.keys());
         #[cfg(feature = "llm")]
         shown.field("has_model_server", &self.0.model_server.is_some());
+        #[cfg(feature = "sqlite")]
+        shown.field("sqlite_databases", &self.0.sqlite_databases.keys());
         shown.finish()
     }
 }
@@ -136,6 +152,14 @@ impl PlatformBuilder {
         self
     }
 
+    /// Lets `label` stand for an SQLite database. The later of two definitions counts.
+    #[cfg(feature = "sqlite")]
+    #[must_use]
+    pub fn sqlite_database(mut self, label: impl Into<String>, definition: SqliteDefinition) -> Self {
+        self.sqlite_databases.insert(label.into(), definition);
+        self
+    }
+
     /// The platform. Nothing is opened yet: a file is when it is first used.
     pub fn build(self) -> Platform {
         #[cfg(feature = "key-value")]
@@ -152,6 +176,8 @@ impl PlatformBuilder {
             redis: Redis::new(self.redis_max_connections),
             #[cfg(feature = "llm")]
             model_server: self.model_server,
+            #[cfg(feature = "sqlite")]
+            sqlite_databases: SqliteDatabase::all(self.sqlite_databases),
         }))
     }
 }

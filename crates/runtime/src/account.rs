@@ -246,6 +246,15 @@ impl HostAccount for Account {
     fn aside(&self, work: &mut dyn FnMut()) {
         heap::for_nobody(work);
     }
+
+    fn may_go_on(&self) -> bool {
+        self.charge_so_far();
+        let may = self.check().is_ok();
+        if !may {
+            self.waker.wake();
+        }
+        may
+    }
 }
 
 impl Drop for Account {

@@ -1,13 +1,12 @@
 //! A store that an instance has open.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use outport_policy::LabelKind;
 use tokio::sync::Semaphore;
 
 use super::{Backend, Change, Changed, KeyValueStore, MOST_IN_A_RESULT, StoreError};
-use crate::ctx::PlatformCtxView;
+use crate::ctx::{Place, PlatformCtxView};
 use crate::work::Account;
 
 /// A handle to a store. It has its place among those of its instance until it is dropped.
@@ -121,29 +120,6 @@ impl Bucket {
         self.backend().change(change, self.account.clone()).await
     }
 }
-
-/// A place among the open stores of an instance, which dropping it gives back.
-struct Place(Arc<AtomicU32>);
-
-impl Place {
-    fn take(open: &Arc<AtomicU32>) -> Option<Self> {
-        // An instance runs on one thread, and only drops may come from others: it is never one too many.
-        if open.load(Ordering::Relaxed) >= MOST_OPEN {
-            return None;
-        }
-        open.fetch_add(1, Ordering::Relaxed);
-        Some(Self(Arc::clone(open)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Stores that an instance may have open at a time.
-const MOST_OPEN: u32 = 256;
 
 /// Bytes that a key in a list takes beside its text.
 const KEY: usize = size_of::<String>();

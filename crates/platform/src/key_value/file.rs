@@ -13,19 +13,20 @@
 //! Guests write keys and values and no SQL. Triggers and views of a file that somebody else made do nothing here.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::{Backend, Change, Changed, MOST_IN_A_RESULT, StoreError};
+use crate::embedded_sqlite::{At, PATIENCE, fault, lock};
 use crate::trouble::Trouble;
 use crate::work::{Account, NotDone, Workers, charge};
 
@@ -47,12 +48,6 @@ pub(super) struct Database {
     queue: Mutex<Queue>,
     workers: Workers,
     trouble: Trouble,
-}
-
-enum At {
-    File(PathBuf),
-    /// The name under which all connections of the process find it.
-    Memory(String),
 }
 
 /// Changes that wait for the disk.
@@ -153,9 +148,7 @@ impl Database {
     }
 
     pub(super) fn memory() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self::new(At::Memory(format!("file:/key-value-{number}?vfs=memdb")))
+        Self::new(At::memory())
     }
 
     fn new(at: At) -> Self {
@@ -218,10 +211,7 @@ impl Database {
         let mut writer = lock(&self.writer);
         if writer.is_none() {
             let connection = self.connect()?;
-            if matches!(self.at, At::File(_)) {
-                // Of a file that cannot be written, or that somebody else has open, the old way of writing is kept.
-                let _ = connection.pragma_update(None, "journal_mode", "wal");
-            }
+            self.at.write_ahead(&connection);
             connection.execute_batch(TABLE)?;
             *writer = Some(connection);
             self.is_open.store(true, Ordering::Release);
@@ -230,39 +220,15 @@ impl Database {
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = match &self.at {
-            At::File(path) => Connection::open_with_flags(path, flags)?,
-            At::Memory(uri) => Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?,
-        };
-        connection.busy_timeout(PATIENCE)?;
-        for (setting, on) in [
-            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
-            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
-            (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
-            (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        let connection = self.at.connect(PATIENCE)?;
+        for setting in [
+            DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+            DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
         ] {
-            connection.set_db_config(setting, on)?;
+            connection.set_db_config(setting, false)?;
         }
         let most = i32::try_from(MOST_IN_A_RESULT).unwrap_or(i32::MAX);
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, most)?;
-        // The kernel lets nobody write elsewhere.
-        connection.pragma_update(None, "temp_store", "memory")?;
-        connection.pragma_update(None, "synchronous", "full")?;
-        let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-        let most = match self.at {
-            At::File(_) => MOST_IN_A_FILE,
-            At::Memory(_) => MOST_IN_MEMORY,
-        };
-        connection.query_row(
-            &format!("PRAGMA max_page_count={}", most / page.max(512)),
-            [],
-            |_| Ok(()),
-        )?;
-        // What one large change took of the log is given back when it was written to the file.
-        connection.query_row(&format!("PRAGMA journal_size_limit={LOG_KEPT}"), [], |_| Ok(()))?;
         Ok(connection)
     }
 
@@ -334,24 +300,12 @@ impl Database {
 
     /// Tells the operator what is wrong and where, and answers what the guest gets to know.
     fn failed(&self, done: &str, error: &rusqlite::Error) -> StoreError {
-        let what = match error.sqlite_error_code() {
-            _ if is_locked(error) => "another process has it locked".to_owned(),
-            Some(ErrorCode::NotADatabase) => "it is not a database".to_owned(),
-            Some(ErrorCode::DatabaseCorrupt) => "it is damaged".to_owned(),
-            Some(ErrorCode::DiskFull) => "it is full, or its disk is".to_owned(),
-            Some(ErrorCode::ReadOnly) => "it is read-only".to_owned(),
-            Some(ErrorCode::CannotOpen) => "it cannot be opened".to_owned(),
-            Some(ErrorCode::TooBig) => return StoreError::too_large(),
-            _ => error.to_string(),
-        };
-        let place = match &self.at {
-            At::File(path) => Path::new(path),
-            At::Memory(_) => Path::new("in memory"),
-        };
-        self.trouble.warn(format!(
-            "key-value store `{}` was not {done}: {what}",
-            outport_policy::text::path(place)
-        ));
+        if error.sqlite_error_code() == Some(ErrorCode::TooBig) {
+            return StoreError::too_large();
+        }
+        let what = fault(error).map_or_else(|| error.to_string(), str::to_owned);
+        self.trouble
+            .warn(format!("key-value store `{}` was not {done}: {what}", self.at));
         StoreError(format!("the store was not {done}: {what}"))
     }
 }
@@ -535,11 +489,6 @@ fn keys(connection: &Connection, label: &str, after: Option<&str>) -> rusqlite::
     Ok(keys)
 }
 
-/// Whoever panicked meanwhile has left a connection or a list whole: what it began is rolled back when it is dropped.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Spin's table.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS spin_key_value (\
      store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (store, key))";
@@ -586,18 +535,6 @@ const LARGE_TOGETHER: usize = 4 << 20;
 
 /// Connections that are kept for reading.
 const MOST_READERS: usize = 8;
-
-/// Bytes of a file: 10 GiB.
-const MOST_IN_A_FILE: i64 = 10 << 30;
-
-/// Bytes of a database in memory: 128 MiB. They belong to no instance, since they outlive it.
-const MOST_IN_MEMORY: i64 = 128 << 20;
-
-/// Bytes that the file of the write-ahead log keeps: 16 MiB.
-const LOG_KEPT: i64 = 16 << 20;
-
-/// How long another process may keep the file locked.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

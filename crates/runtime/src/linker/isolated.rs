@@ -9,7 +9,7 @@
 //! | creating a socket, looking a name up | `access-denied` |
 //! | sending a request | `HTTP-request-denied` |
 //! | preopened directories, environment variables, arguments, working directory | none |
-//! | opening a key-value store | `access-denied` |
+//! | opening a key-value store or a database | `access-denied` |
 //! | connecting to a Redis server | `invalid-address` |
 //! | a model | `model-not-supported` |
 //! | a variable | `undefined`; of `wasi:config/store`: no value |
@@ -18,10 +18,10 @@
 //! network are judged, told and counted like any other ([`ShutGate`]), in the name of the component and its dependency.
 
 use outport_egress::{Gate, GateView, ShutGate};
-use outport_platform::{key_value, llm, redis};
+use outport_platform::{key_value, llm, redis, sqlite};
 use outport_policy::{LabelKind, Transport};
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{LinkerInstance, Resource, ResourceType};
+use wasmtime::component::{LinkerInstance, Lower, Resource, ResourceType};
 use wasmtime_wasi::p2::bindings::sockets::network as p2_network;
 use wasmtime_wasi::p2::{Network, TcpSocket, UdpSocket};
 use wasmtime_wasi::p3::bindings::sockets as p3_sockets;
@@ -140,7 +140,7 @@ fn define_answer(
                 Box::pin(std::future::ready(Ok(answer)))
             })?;
         }
-        _ => return define_other_answer(instance, (interface, function), shut),
+        _ => return define_other_answer(instance, (interface, version, function), shut),
     }
     Ok(true)
 }
@@ -148,7 +148,7 @@ fn define_answer(
 /// Of those that answer, the ones that are not about sockets.
 fn define_other_answer(
     instance: &mut LinkerInstance<'_, Guest>,
-    (interface, function): (&str, &str),
+    (interface, version, function): (&str, &str, &str),
     shut: ShutGate,
 ) -> wasmtime::Result<bool> {
     match (interface, function) {
@@ -268,6 +268,23 @@ fn define_other_answer(
                 ),))
             })?;
         }
+        ("fermyon:spin/sqlite", "[static]connection.open") => {
+            refuse_database(instance, function, shut, || sqlite::SpinV2Error::AccessDenied)?;
+        }
+        ("spin:sqlite/sqlite", "[static]connection.open") if version == "3.0.0" => {
+            refuse_database(instance, function, shut, || sqlite::SpinV3Error::AccessDenied)?;
+        }
+        ("spin:sqlite/sqlite", "[static]connection.open") => {
+            refuse_database(instance, function, shut, || sqlite::SpinV31Error::AccessDenied)?;
+        }
+        ("spin:sqlite/sqlite", "[static]connection.open-async") => {
+            instance.func_wrap_concurrent(function, move |store, (label,): (String,)| {
+                let kind = LabelKind::SqliteDatabase;
+                store.with(|mut store| shut.refuse_label(store.get().gate().ctx, kind, &label));
+                let denied = sqlite::SpinV31Error::AccessDenied;
+                Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
+            })?;
+        }
         ("wasi:config/store", "get") => {
             instance.func_wrap(function, |_, (_,): (String,)| {
                 Ok((Ok::<Option<String>, store::Error>(None),))
@@ -281,6 +298,22 @@ fn define_other_answer(
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// Refuses databases with the error of a version.
+fn refuse_database<E: Lower + Send + Sync + 'static>(
+    instance: &mut LinkerInstance<'_, Guest>,
+    function: &str,
+    shut: ShutGate,
+    denied: fn() -> E,
+) -> wasmtime::Result<()>
+where
+    Result<Resource<Placeholder>, E>: Lower,
+{
+    instance.func_wrap(function, move |mut store, (label,): (String,)| {
+        shut.refuse_label(store.data_mut().gate().ctx, LabelKind::SqliteDatabase, &label);
+        Ok((Err::<Resource<Placeholder>, _>(denied()),))
+    })
 }
 
 /// Of methods only CONNECT differs to the policy.

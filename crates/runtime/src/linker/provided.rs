@@ -120,7 +120,7 @@ const PROVIDED: &[VersionTrack] = &[
     VersionTrack {
         package: "fermyon:spin",
         versions: "2.0.0",
-        interfaces: &["key-value", "llm", "redis", "variables"],
+        interfaces: &["key-value", "llm", "redis", "sqlite", "variables"],
     },
     VersionTrack {
         package: "spin:key-value",
@@ -131,6 +131,16 @@ const PROVIDED: &[VersionTrack] = &[
         package: "spin:redis",
         versions: "3.0.0",
         interfaces: &["redis"],
+    },
+    VersionTrack {
+        package: "spin:sqlite",
+        versions: "3.0.0",
+        interfaces: &["sqlite"],
+    },
+    VersionTrack {
+        package: "spin:sqlite",
+        versions: "3.1.0",
+        interfaces: &["sqlite"],
     },
     VersionTrack {
         package: "wasi:keyvalue",
@@ -212,7 +222,9 @@ mod tests {
             ("spin:redis/redis@3.0.0", true),
             ("spin:redis/inbound-redis@3.0.0", false),
             ("fermyon:spin/llm@2.0.0", true),
-            ("fermyon:spin/sqlite@2.0.0", false),
+            ("fermyon:spin/sqlite@2.0.0", true),
+            ("spin:sqlite/sqlite@3.1.0", true),
+            ("spin:sqlite/sqlite@3.2.0", false),
             ("fermyon:spin/variables@2.0.0", true),
             ("fermyon:spin/variables@2.0.1", false),
             ("wasi:config/store@0.2.0-rc.1", true),

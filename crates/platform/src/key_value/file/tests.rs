@@ -1,7 +1,9 @@
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use super::*;
+use crate::embedded_sqlite::{MOST_IN_MEMORY, open_directly};
 
 fn store(path: &Path, label: &str) -> FileStore {
     FileStore::new(Arc::new(Database::file(path.to_owned())), label)
@@ -150,7 +152,7 @@ async fn a_value_is_swapped_if_it_is_what_was_seen() {
 async fn a_file_of_spins_is_read_and_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sqlite_key_value.db");
-    let spin = Connection::open(&path).unwrap();
+    let spin = open_directly(&path);
     spin.execute_batch(
         "CREATE TABLE IF NOT EXISTS spin_key_value (
             store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (store, key)
@@ -191,7 +193,7 @@ async fn a_file_that_is_damaged_or_no_database_or_not_there_to_be_made_is_an_err
     fs::create_dir(&directory).unwrap();
     let nowhere = folder.path().join("no/such/folder/kv.db");
     let damaged = folder.path().join("damaged.db");
-    let whole = Connection::open(&damaged).unwrap();
+    let whole = open_directly(&damaged);
     whole.execute_batch(TABLE).unwrap();
     whole.execute_batch("BEGIN").unwrap();
     for number in 0..2_000 {
@@ -232,7 +234,7 @@ async fn a_file_that_another_process_has_locked_is_waited_for_a_bounded_time() {
         .change(set(&[("a", b"1"), ("large", &large)]), None)
         .await
         .unwrap();
-    let other = Connection::open(&path).unwrap();
+    let other = open_directly(&path);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let begun = Instant::now();
     let reads = async {

@@ -52,7 +52,7 @@ pub(crate) fn right_of(import: &str) -> Option<InheritedKey> {
 }
 
 /// Interfaces by which something outside of the instance is reached.
-const RIGHTS: [(InheritedKey, &[&str]); 6] = [
+const RIGHTS: [(InheritedKey, &[&str]); 7] = [
     (
         InheritedKey::AllowedOutboundHosts,
         &[
@@ -89,6 +89,10 @@ const RIGHTS: [(InheritedKey, &[&str]); 6] = [
         ],
     ),
     (InheritedKey::AiModels, &["fermyon:spin/llm"]),
+    (
+        InheritedKey::SqliteDatabases,
+        &["fermyon:spin/sqlite", "spin:sqlite/sqlite"],
+    ),
 ];
 
 /// An interface that a dependency gets in the place of a real one.
