@@ -44,6 +44,7 @@ mod sdk_requests;
 mod sdk_rust;
 mod shared_instances;
 mod signals;
+mod sqlite;
 mod stores;
 mod threats;
 mod unread;
