@@ -105,6 +105,7 @@ enum Sharing {
     WithWorkers,
 }
 
+#[expect(clippy::disallowed_methods, reason = "the app's own server listens")]
 fn open(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A server that was just stopped leaves connections behind that would keep the address for minutes.
