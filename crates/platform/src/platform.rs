@@ -62,6 +62,7 @@ impl Platform {
             LabelKind::AiModel => self.0.model_server.is_some(),
             #[cfg(feature = "sqlite")]
             LabelKind::SqliteDatabase => self.0.sqlite_databases.contains_key(label),
+            #[cfg(not(all(feature = "key-value", feature = "llm", feature = "sqlite")))]
             _ => false,
         }
     }

@@ -82,7 +82,11 @@ async fn numbers_are_added_to_and_what_is_none_is_an_error_and_stays() {
         key: key.to_owned(),
         delta,
     };
-    let rows: [(&str, Option<&[u8]>, i64, Result<i64, &str>); 7] = [
+    // (key, value before, what is added, the number then or the error)
+    type Row = (&'static str, Option<&'static [u8]>, i64, Result<i64, &'static str>);
+    const MOST: [u8; 8] = i64::MAX.to_le_bytes();
+    const LEAST: [u8; 8] = i64::MIN.to_le_bytes();
+    let rows: [Row; 7] = [
         ("new", None, 5, Ok(5)),
         ("new", None, -7, Ok(-2)),
         ("zero", Some(&[0; 8]), 0, Ok(0)),
@@ -100,13 +104,13 @@ async fn numbers_are_added_to_and_what_is_none_is_an_error_and_stays() {
         ),
         (
             "most",
-            Some(&i64::MAX.to_le_bytes()),
+            Some(&MOST),
             1,
             Err("the number would not fit into 64 bits"),
         ),
         (
             "least",
-            Some(&i64::MIN.to_le_bytes()),
+            Some(&LEAST),
             -1,
             Err("the number would not fit into 64 bits"),
         ),
