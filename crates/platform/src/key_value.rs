@@ -33,6 +33,7 @@ pub(crate) use bucket::{Bucket, NotOpened, open};
 use file::{Database, FileStore};
 #[cfg(feature = "redis")]
 pub use redis::RedisUrlError;
+use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 
 use crate::ctx::PlatformView;
@@ -102,6 +103,11 @@ pub(crate) enum Changed {
 /// What keeps the keys and values of one label.
 #[async_trait]
 pub(crate) trait Backend: Send + Sync {
+    /// Where one instance reads one large thing at a time, its turns to. By default reading takes none.
+    fn turns<'t>(&self, _of_instance: &'t Semaphore) -> Option<&'t Semaphore> {
+        None
+    }
+
     /// The value of a key, if that is small and there without waiting.
     fn get_at_once(&self, _key: &str) -> Option<Option<Vec<u8>>> {
         None

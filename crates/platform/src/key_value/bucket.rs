@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use outport_policy::LabelKind;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Backend, Change, Changed, KeyValueStore, MOST_IN_A_RESULT, StoreError};
 use crate::ctx::{Place, PlatformCtxView};
@@ -61,8 +61,13 @@ impl Bucket {
         }
         // Until the value is handed over: a guest is ended for what it holds when it has been given it, and would be given
         // many that were read meanwhile.
-        let _turn = self.turns.acquire().await;
+        let _turn = self.turn().await;
         self.backend().get(key, self.account.clone()).await
+    }
+
+    /// A turn to read what may be large, until it is dropped.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.backend().turns(&self.turns)?.acquire().await.ok()
     }
 
     pub(crate) async fn exists(&self, key: &str) -> Result<bool, StoreError> {
@@ -76,7 +81,7 @@ impl Bucket {
 
     /// All keys, as far as they fit into one result.
     pub(crate) async fn keys(&self) -> Result<Vec<String>, StoreError> {
-        let _turn = self.turns.acquire().await;
+        let _turn = self.turn().await;
         let (mut all, mut size) = (Vec::new(), 0);
         loop {
             let some = self.some_keys(all.last().cloned()).await?;

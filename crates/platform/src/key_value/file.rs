@@ -23,7 +23,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{Backend, Change, Changed, MOST_IN_A_RESULT, StoreError};
 use crate::embedded_sqlite::{At, PATIENCE, fault, lock};
@@ -95,6 +95,10 @@ impl FileStore {
 
 #[async_trait]
 impl Backend for FileStore {
+    fn turns<'t>(&self, of_instance: &'t Semaphore) -> Option<&'t Semaphore> {
+        Some(of_instance)
+    }
+
     fn get_at_once(&self, key: &str) -> Option<Option<Vec<u8>>> {
         let is_short = key.len() <= usize::from(SMALL);
         let quick = |connection: &Connection| small_value(connection, &self.label, key);
