@@ -185,7 +185,7 @@ fn what_would_not_be_sent_to_a_server_is_no_address_of_one() {
     }
 }
 
-// proves: TLS-4
+// proves: HI-6
 #[test]
 fn a_server_of_https_is_held_to_its_certificate() {
     let (ours, strange) = (Authority::new(), Authority::new());

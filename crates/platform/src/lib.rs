@@ -20,6 +20,14 @@
 //! [`Dialer`]: outport_egress::Dialer
 //! [`AllowList::with_labels`]: outport_policy::AllowList::with_labels
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests are the servers that the platform connects to, and their clients"
+    )
+)]
+
 mod ctx;
 #[cfg(any(feature = "key-value", feature = "sqlite"))]
 mod embedded_sqlite;

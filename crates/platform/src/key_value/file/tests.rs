@@ -83,7 +83,12 @@ async fn numbers_are_added_to_and_what_is_none_is_an_error_and_stays() {
         delta,
     };
     // (key, value before, what is added, the number then or the error)
-    type Row = (&'static str, Option<&'static [u8]>, i64, Result<i64, &'static str>);
+    type Row = (
+        &'static str,
+        Option<&'static [u8]>,
+        i64,
+        Result<i64, &'static str>,
+    );
     const MOST: [u8; 8] = i64::MAX.to_le_bytes();
     const LEAST: [u8; 8] = i64::MIN.to_le_bytes();
     let rows: [Row; 7] = [
