@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use outport_check::Diagnostic;
+use outport_policy::text;
 use outport_runtime::cache::{CacheDirectory, CompiledCode};
 use outport_runtime::guest_env::{Access, Directory};
 
@@ -22,8 +23,8 @@ pub(crate) fn compiled_code(
             (Ok(code), None) => return code,
             (Ok(_), Some(shared)) => format!(
                 "the guest can write to `{}`, which `--dir {}` opens to it",
-                directory.display(),
-                shared.host.display()
+                text::path(&directory),
+                text::path(&shared.host)
             ),
             (Err(error), _) => error.to_string(),
         },

@@ -58,7 +58,7 @@ pub enum ComponentError {
         source: io::Error,
     },
     /// A directory, pipe, socket or device.
-    #[error("`{}` was not opened: {source}", .path.display())]
+    #[error("`{}` was not opened: {source}", text::path(.path))]
     NotAFile {
         /// The path.
         path: PathBuf,
