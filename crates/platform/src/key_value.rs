@@ -1,7 +1,7 @@
 //! Key-value stores: `fermyon:spin/key-value@2.0.0`, `spin:key-value@3.0.0` and `wasi:keyvalue@0.2.0-draft2`.
 //!
-//! The three say the same in different words, so each is a thin [adapter](self#modules) over [`KeyValueStore`], and what
-//! one wrote another reads. A store is a [file](file) in the format of Spin's, the same in memory, or the keys of a
+//! The three say the same in different words, so each is a thin adapter over [`KeyValueStore`], and what
+//! one wrote another reads. A store is a [file](mod@file) in the format of Spin's, the same in memory, or the keys of a
 //! [Redis server](redis).
 //!
 //! | | bound |

@@ -8,7 +8,7 @@
 //! drop ── back into the pool, if the connection is as a new one would be
 //! ```
 //!
-//! The two versions say the same, so each is a thin [adapter](self#modules) over [`Client`](connection::Client).
+//! The two versions say the same, so each is a thin adapter over [`Client`].
 //!
 //! | | bound |
 //! | --- | --- |

@@ -4,7 +4,7 @@
 //! guest ─ execute(sql, parameters) ─▶ adapter ─▶ Session ─▶ a thread: rules, bounds, SQLite ─ pieces of rows ─▶ guest
 //! ```
 //!
-//! The three are thin adapters over a [session](session), which has a connection of its own: an open transaction, temporary
+//! The three are thin adapters over a [session], which has a connection of its own: an open transaction, temporary
 //! tables and settings are nobody else's, and end with it.
 //!
 //! | | bound |
