@@ -1,7 +1,7 @@
 //! A real PostgreSQL server.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,6 +10,7 @@ use rustix::process::{Signal, geteuid};
 use tempfile::TempDir;
 
 use crate::process::{Process, free_port};
+use crate::tls::Identity;
 use crate::until::until;
 
 /// A PostgreSQL server on a free port of 127.0.0.1 with one user, `postgres`, whose password is `secret`.
@@ -28,6 +29,19 @@ impl Postgres {
     ///
     /// If PostgreSQL is not installed, or does not answer within thirty seconds.
     pub fn start() -> Self {
+        Self::start_as(None)
+    }
+
+    /// The same, which speaks TLS to who asks for it, with this certificate.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Postgres::start) does.
+    pub fn start_with_tls(identity: &Identity) -> Self {
+        Self::start_as(Some(identity))
+    }
+
+    fn start_as(identity: Option<&Identity>) -> Self {
         let programs = Programs::find();
         let folder = tempfile::tempdir().expect("a temporary folder");
         programs.give(folder.path());
@@ -47,6 +61,17 @@ impl Postgres {
             ])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        if let Some(identity) = identity {
+            for (setting, file, content) in [
+                ("ssl_cert_file", "server.pem", &identity.certificate),
+                ("ssl_key_file", "server.key", &identity.key),
+            ] {
+                let path = folder.path().join(file);
+                programs.keep(&path, content);
+                command.arg("-c").arg(format!("{setting}={}", path.display()));
+            }
+            command.args(["-c", "ssl=on"]);
+        }
         let process = Process::start(&mut command, Signal::INT).expect("initdb and postgres come together");
         let postgres = Self {
             port,
@@ -99,6 +124,13 @@ impl Programs {
         if self.user.is_some() {
             chown(folder, self.user, None).expect("root can give a folder away");
         }
+    }
+
+    /// Writes a file that nobody but the server may read.
+    fn keep(&self, path: &Path, content: &str) {
+        fs::write(path, content).expect("a file in a folder of our own");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a file of our own");
+        self.give(path);
     }
 
     fn make_cluster(&self, folder: &Path, data: &Path) {

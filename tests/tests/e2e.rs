@@ -29,6 +29,7 @@ mod one_verdict;
 mod outbound_http;
 mod outcomes;
 mod postgres;
+mod postgres_interface;
 mod python;
 mod quotas;
 mod reasons;

@@ -17,6 +17,8 @@ pub struct PlatformCtx {
     open_databases: Arc<AtomicU32>,
     #[cfg(feature = "sqlite")]
     statements: Arc<Semaphore>,
+    #[cfg(feature = "postgres")]
+    postgres_builders: Arc<()>,
 }
 
 /// A place among what an instance has open, which dropping it gives back.
@@ -32,6 +34,8 @@ impl PlatformCtx {
             open_databases: Arc::default(),
             #[cfg(feature = "sqlite")]
             statements: Arc::new(Semaphore::new(MOST_STATEMENTS)),
+            #[cfg(feature = "postgres")]
+            postgres_builders: Arc::default(),
         }
     }
 
@@ -59,6 +63,12 @@ impl PlatformCtx {
     #[cfg(feature = "sqlite")]
     pub(crate) fn statements(&self) -> &Arc<Semaphore> {
         &self.statements
+    }
+
+    /// What each connection builder of the instance holds a share of.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn postgres_builders(&self) -> &Arc<()> {
+        &self.postgres_builders
     }
 }
 

@@ -28,6 +28,8 @@
     )
 )]
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod address;
 mod ctx;
 #[cfg(any(feature = "key-value", feature = "sqlite"))]
 mod embedded_sqlite;
@@ -35,7 +37,11 @@ mod embedded_sqlite;
 pub mod key_value;
 #[cfg(feature = "llm")]
 pub mod llm;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod places;
 mod platform;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "sqlite")]
@@ -60,6 +66,8 @@ pub fn add_to_linker<T: PlatformView + 'static>(
     key_value::add_to_linker(linker)?;
     #[cfg(feature = "llm")]
     llm::add_to_linker(linker)?;
+    #[cfg(feature = "postgres")]
+    postgres::add_to_linker(linker)?;
     #[cfg(feature = "redis")]
     redis::add_to_linker(linker)?;
     #[cfg(feature = "sqlite")]

@@ -10,6 +10,8 @@ use outport_policy::LabelKind;
 use crate::key_value::{KeyValueDefinition, KeyValueStore};
 #[cfg(feature = "llm")]
 use crate::llm::ModelServer;
+#[cfg(feature = "postgres")]
+use crate::postgres::Postgres;
 #[cfg(feature = "redis")]
 use crate::redis::Redis;
 #[cfg(feature = "sqlite")]
@@ -23,6 +25,8 @@ pub struct Platform(Arc<PlatformInner>);
 struct PlatformInner {
     #[cfg(feature = "key-value")]
     key_value_stores: BTreeMap<String, KeyValueStore>,
+    #[cfg(feature = "postgres")]
+    postgres: Postgres,
     #[cfg(feature = "redis")]
     redis: Redis,
     #[cfg(feature = "llm")]
@@ -38,6 +42,8 @@ pub struct PlatformBuilder {
     key_value_stores: BTreeMap<String, KeyValueDefinition>,
     #[cfg(all(feature = "key-value", feature = "redis"))]
     on_redis: BTreeMap<String, KeyValueStore>,
+    #[cfg(feature = "postgres")]
+    postgres_max_connections: Option<u32>,
     #[cfg(feature = "redis")]
     redis_max_connections: Option<u32>,
     #[cfg(feature = "llm")]
@@ -71,6 +77,12 @@ impl Platform {
     #[cfg(feature = "key-value")]
     pub fn key_value_store(&self, label: &str) -> Option<&KeyValueStore> {
         self.0.key_value_stores.get(label)
+    }
+
+    /// The connections to PostgreSQL servers.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn postgres(&self) -> &Postgres {
+        &self.0.postgres
     }
 
     /// The connections to Redis servers.
@@ -136,6 +148,15 @@ impl PlatformBuilder {
         Ok(self)
     }
 
+    /// How many connections to PostgreSQL servers the instances of one component may have open together. One more is refused
+    /// with `connection-failed`. Default: as many as they may have sockets.
+    #[cfg(feature = "postgres")]
+    #[must_use]
+    pub fn postgres_max_connections(mut self, number: u32) -> Self {
+        self.postgres_max_connections = Some(number);
+        self
+    }
+
     /// How many connections to Redis servers the instances of one component may have open together. One more is refused with
     /// `too-many-connections`. Default: as many as they may have sockets.
     #[cfg(feature = "redis")]
@@ -173,6 +194,8 @@ impl PlatformBuilder {
         Platform(Arc::new(PlatformInner {
             #[cfg(feature = "key-value")]
             key_value_stores,
+            #[cfg(feature = "postgres")]
+            postgres: Postgres::new(self.postgres_max_connections),
             #[cfg(feature = "redis")]
             redis: Redis::new(self.redis_max_connections),
             #[cfg(feature = "llm")]

@@ -27,10 +27,8 @@ mod spin_v2;
 mod spin_v3;
 mod state;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
-use address::BadAddress;
 pub(crate) use address::RedisAddress;
 pub use bindings::fermyon::spin::redis::Error as SpinV2Error;
 pub use bindings::spin::redis::redis::Error as SpinV3Error;
@@ -42,26 +40,25 @@ pub use connection::Client;
 pub(crate) use connection::Failure;
 pub(crate) use connection::{NotOpened, Server};
 use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Linker;
 
+use crate::address::BadAddress;
 use crate::ctx::PlatformView;
+use crate::places::Places;
 
 /// The connections of a process to Redis servers.
 #[derive(Default)]
 pub(crate) struct Redis {
-    max_connections: Option<u32>,
+    places: Places,
     pool: OnceLock<Pool<Server>>,
-    /// Of each component, where there is a bound.
-    places: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 impl Redis {
     /// With so many connections for each component.
     pub(crate) fn new(max_connections: Option<u32>) -> Self {
         Self {
-            max_connections,
-            ..Self::default()
+            places: Places::new(max_connections),
+            pool: OnceLock::new(),
         }
     }
 
@@ -71,26 +68,9 @@ impl Redis {
             dialer.refuse_address(ATTEMPT, part);
             NotOpened::Denied
         })?;
-        let place = self.place(dialer.component())?;
+        let place = self.places.take(dialer.component())?;
         let pool = self.pool.get_or_init(|| dialer.pool());
         Client::open(dialer, pool, &address, place).await
-    }
-
-    fn place(&self, component: &str) -> Result<Option<OwnedSemaphorePermit>, NotOpened> {
-        let Some(most) = self.max_connections else {
-            return Ok(None);
-        };
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = match places.get(component) {
-            Some(all) => Arc::clone(all),
-            None => {
-                let all = Arc::new(Semaphore::new(most as usize));
-                places.insert(component.to_owned(), Arc::clone(&all));
-                all
-            }
-        };
-        drop(places);
-        all.try_acquire_owned().map(Some).map_err(|_| NotOpened::TooMany)
     }
 }
 

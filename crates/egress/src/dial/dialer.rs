@@ -28,7 +28,7 @@ use super::use_slot::UseSlot;
 use super::{Connected, dial};
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
-use crate::http::{InternalDestination, Tls, server_name};
+use crate::http::{InternalDestination, Tls, TlsProfile, TlsProfileError, server_name};
 
 /// Connects for one instance, or for what the host does by itself since its operator configured it. Cheap to clone, and
 /// usable on any task of a tokio runtime; it may outlive the instance, which then still is the one that is counted and
@@ -125,6 +125,17 @@ impl Dialer {
     /// are always verified. No application protocol is offered.
     pub fn tls_config(&self, host: &Host) -> Arc<ClientConfig> {
         self.tls.without_alpn(host)
+    }
+
+    /// How to speak TLS to who is vouched for by the certificates in `pem`, and by nobody else. Names are always verified, no
+    /// certificate is shown, and no application protocol is offered.
+    ///
+    /// # Errors
+    ///
+    /// `pem` has no certificate, or one that is none.
+    pub fn tls_config_trusting(&self, pem: &[u8]) -> Result<Arc<ClientConfig>, TlsProfileError> {
+        let profile = TlsProfile::builder(Vec::new()).roots_pem(pem)?.build()?;
+        Ok(profile.without_alpn())
     }
 }
 

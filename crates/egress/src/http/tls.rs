@@ -32,9 +32,7 @@ impl Tls {
 
     /// The same for what is not HTTP, and offers no protocol.
     pub(crate) fn without_alpn(&self, host: &Host) -> Arc<ClientConfig> {
-        let mut config = ClientConfig::clone(self.config(host));
-        config.alpn_protocols.clear();
-        Arc::new(config)
+        without_alpn(self.config(host))
     }
 
     fn config(&self, host: &Host) -> &Arc<ClientConfig> {
@@ -72,6 +70,11 @@ impl TlsProfile {
             roots: RootCertStore::empty(),
             client: None,
         }
+    }
+
+    /// The same for what is not HTTP, and offers no protocol.
+    pub(crate) fn without_alpn(&self) -> Arc<ClientConfig> {
+        without_alpn(&self.config)
     }
 }
 
@@ -204,6 +207,12 @@ fn config() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider knows the default versions of TLS")
+}
+
+fn without_alpn(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols.clear();
+    Arc::new(config)
 }
 
 fn with_alpn(mut config: ClientConfig) -> Arc<ClientConfig> {

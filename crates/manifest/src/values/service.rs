@@ -80,7 +80,7 @@ const TABLE: [Row; 7] = [
     },
     Row {
         service: Service::Postgres,
-        served: false,
+        served: true,
         name: "PostgreSQL clients",
         lacking: "there is no PostgreSQL client",
         labels: None,

@@ -12,7 +12,9 @@
 //! | `redis://cache?protocol=resp3`, `rediss://cache#insecure` | refused: a parameter |
 
 use outport_egress::Destination;
-use outport_policy::{NameError, Scheme};
+use outport_policy::Scheme;
+
+use crate::address::{BadAddress, credentials, destination, host_and_port, of_bounded_length};
 
 /// Where a connection goes, and who connects.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,24 +26,9 @@ pub(crate) struct RedisAddress {
     pub(super) database: i64,
 }
 
-/// The part of an address string that is refused. It never quotes the string, which has a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BadAddress(pub(super) &'static str);
-
-impl BadAddress {
-    /// The part, for a message.
-    #[cfg(feature = "key-value")]
-    pub(crate) fn part(self) -> &'static str {
-        self.0
-    }
-}
-
 impl RedisAddress {
     pub(crate) fn parse(text: &str) -> Result<Self, BadAddress> {
-        if text.len() > LONGEST {
-            return Err(BadAddress("an address string that is too long"));
-        }
-        let (scheme, rest) = text
+        let (scheme, rest) = of_bounded_length(text)?
             .split_once("://")
             .ok_or(BadAddress("a scheme that is missing"))?;
         let speaks_tls = match scheme.to_ascii_lowercase().as_str() {
@@ -71,8 +58,7 @@ impl RedisAddress {
             .or(scheme.default_port())
             .ok_or(BadAddress("a port that is missing"))?;
         Ok(Self {
-            destination: Destination::new(scheme, host, port)
-                .map_err(|error| BadAddress(bad_host(&error)))?,
+            destination: destination(scheme, host, port)?,
             speaks_tls,
             user,
             password,
@@ -93,71 +79,6 @@ impl RedisAddress {
     }
 }
 
-fn credentials(text: &str) -> Result<(Option<String>, Option<String>), BadAddress> {
-    let (user, password) = match text.split_once(':') {
-        Some((user, password)) => (user, Some(password)),
-        None => (text, None),
-    };
-    let user = decoded(user).ok_or(BadAddress("a user that is not percent-encoded"))?;
-    let password = password
-        .map(|password| decoded(password).ok_or(BadAddress("a password that is not percent-encoded")))
-        .transpose()?;
-    Ok((Some(user).filter(|user| !user.is_empty()), password))
-}
-
-/// The text that a percent-encoded one stands for. What stands for itself must not be able to end the part.
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-                bytes.push(u8::try_from(high * 16 + low).ok()?);
-            }
-            b' '..=b'~' if !b"\"<>\\^`{|}[]".contains(&byte) => bytes.push(byte),
-            _ => return None,
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn host_and_port(text: &str) -> Result<(&str, Option<u16>), BadAddress> {
-    if text.contains('@') {
-        return Err(BadAddress("more than one `@`"));
-    }
-    if text.contains(',') {
-        return Err(BadAddress("several hosts"));
-    }
-    if text.contains('%') {
-        return Err(BadAddress("a percent-encoded host"));
-    }
-    let end = match text.rfind(']') {
-        Some(bracket) => bracket + 1,
-        None if text.starts_with('[') => text.len(),
-        None => text.find(':').unwrap_or(text.len()),
-    };
-    let (host, port) = text.split_at(end);
-    if host.is_empty() {
-        return Err(BadAddress("a host that is missing"));
-    }
-    match port.strip_prefix(':') {
-        None if port.is_empty() => Ok((host, None)),
-        None => Err(BadAddress("a host that is neither a name nor an address")),
-        Some(port) => Ok((host, Some(port_of(port)?))),
-    }
-}
-
-fn port_of(text: &str) -> Result<u16, BadAddress> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.parse() {
-        Ok(0) => Err(BadAddress("the port 0")),
-        Ok(port) if is_number => Ok(port),
-        _ => Err(BadAddress("a port that is not a number up to 65535")),
-    }
-}
-
 fn database(path: &str) -> Result<i64, BadAddress> {
     if path.is_empty() {
         return Ok(0);
@@ -168,16 +89,6 @@ fn database(path: &str) -> Result<i64, BadAddress> {
         _ => Err(BadAddress("a database that is not a number")),
     }
 }
-
-fn bad_host(error: &NameError) -> &'static str {
-    match error {
-        NameError::TooLong | NameError::LongLabel(_) => "a name that is too long",
-        _ => "a host that is neither a name nor an address",
-    }
-}
-
-/// Bytes of an address string.
-const LONGEST: usize = 4096;
 
 #[cfg(test)]
 mod tests {

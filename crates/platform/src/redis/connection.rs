@@ -8,12 +8,12 @@ use outport_egress::{ConnectionHandle, DialError, Dialer, HostConnection, Pool, 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::address::RedisAddress;
 use super::reply_bound::{Answered, Bounded};
 use super::state::changes_the_connection;
+use crate::places::{NoPlace, Place};
 
 /// What guests are given as a connection: cheap to clone, and back in the pool when the last clone is dropped.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ struct ClientInner {
     awaited: AtomicU32,
     /// Something is different from how a new connection would be, or unknown.
     spoilt: AtomicBool,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Place,
 }
 
 /// A connection that a server has let in.
@@ -77,7 +77,7 @@ impl Client {
         dialer: &Dialer,
         pool: &Pool<Server>,
         address: &RedisAddress,
-        place: Option<OwnedSemaphorePermit>,
+        place: Place,
     ) -> Result<Self, NotOpened> {
         let key = address.key();
         let authorized = dialer.authorize(&address.destination)?;
@@ -229,6 +229,12 @@ impl Server {
             handle,
             answered,
         })
+    }
+}
+
+impl From<NoPlace> for NotOpened {
+    fn from(_: NoPlace) -> Self {
+        Self::TooMany
     }
 }
 

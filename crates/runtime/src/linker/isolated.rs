@@ -12,13 +12,14 @@
 //! | opening a key-value store or a database | `access-denied` |
 //! | connecting to a Redis server | `invalid-address` |
 //! | a model | `model-not-supported` |
+//! | connecting to a PostgreSQL server | `connection-failed` |
 //! | a variable | `undefined`; of `wasi:config/store`: no value |
 //!
 //! Everything else traps: it needs a socket or the like, which such a dependency cannot make. The refusals of the
 //! network are judged, told and counted like any other ([`ShutGate`]), in the name of the component and its dependency.
 
 use outport_egress::{Gate, GateView, ShutGate};
-use outport_platform::{key_value, llm, redis, sqlite};
+use outport_platform::{key_value, llm, postgres, redis, sqlite};
 use outport_policy::{LabelKind, Transport};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{LinkerInstance, Lower, Resource, ResourceType};
@@ -139,6 +140,9 @@ fn define_answer(
                 let answer = (Err::<Vec<p3_sockets::types::IpAddress>, _>(denied),);
                 Box::pin(std::future::ready(Ok(answer)))
             })?;
+        }
+        ("fermyon:spin/postgres" | "spin:postgres/postgres", _) => {
+            return define_postgres(instance, (interface, version, function), shut);
         }
         _ => return define_other_answer(instance, (interface, version, function), shut),
     }
@@ -314,6 +318,73 @@ where
         shut.refuse_label(store.data_mut().gate().ctx, LabelKind::SqliteDatabase, &label);
         Ok((Err::<Resource<Placeholder>, _>(denied()),))
     })
+}
+
+/// The same for PostgreSQL, of which each version has an error of its own.
+fn define_postgres(
+    instance: &mut LinkerInstance<'_, Guest>,
+    (interface, version, function): (&str, &str, &str),
+    shut: ShutGate,
+) -> wasmtime::Result<bool> {
+    type Refused<E> = (Result<Resource<Placeholder>, E>,);
+    match (interface, function) {
+        ("fermyon:spin/postgres", "[static]connection.open") => {
+            instance.func_wrap(function, move |mut store, (address,): (String,)| {
+                postgres::refuse(&shut, store.data_mut().gate().ctx, &address);
+                let denied = postgres::SpinV2Error::ConnectionFailed(postgres::not_permitted());
+                Ok::<Refused<_>, _>((Err(denied),))
+            })?;
+        }
+        ("spin:postgres/postgres", "[static]connection.open") if version.starts_with("3.") => {
+            instance.func_wrap(function, move |mut store, (address,): (String,)| {
+                postgres::refuse(&shut, store.data_mut().gate().ctx, &address);
+                let denied = postgres::SpinV3Error::ConnectionFailed(postgres::not_permitted());
+                Ok::<Refused<_>, _>((Err(denied),))
+            })?;
+        }
+        ("spin:postgres/postgres", "[static]connection.open") => {
+            instance.func_wrap(function, move |mut store, (address,): (String,)| {
+                postgres::refuse(&shut, store.data_mut().gate().ctx, &address);
+                let denied = postgres::SpinV4Error::ConnectionFailed(postgres::not_permitted());
+                Ok::<Refused<_>, _>((Err(denied),))
+            })?;
+        }
+        ("spin:postgres/postgres", "[static]connection.open-async") => {
+            instance.func_wrap_concurrent(function, move |store, (address,): (String,)| {
+                store.with(|mut store| postgres::refuse(&shut, store.get().gate().ctx, &address));
+                let denied = postgres::SpinV4Error::ConnectionFailed(postgres::not_permitted());
+                let answer: Refused<_> = (Err(denied),);
+                Box::pin(std::future::ready(Ok(answer)))
+            })?;
+        }
+        // The address is here, so this is where it is told.
+        ("spin:postgres/postgres", "[constructor]connection-builder") => {
+            instance.func_wrap(function, move |mut store, (address,): (String,)| {
+                postgres::refuse(&shut, store.data_mut().gate().ctx, &address);
+                Ok((Resource::<Placeholder>::new_own(0),))
+            })?;
+        }
+        ("spin:postgres/postgres", "[method]connection-builder.set-ca-root") => {
+            instance.func_wrap(function, |_, (_, _): (Resource<Placeholder>, String)| {
+                Ok((Ok::<(), postgres::SpinV4Error>(()),))
+            })?;
+        }
+        ("spin:postgres/postgres", "[method]connection-builder.build") => {
+            instance.func_wrap(function, |_, (_,): (Resource<Placeholder>,)| {
+                let denied = postgres::SpinV4Error::ConnectionFailed(postgres::not_permitted());
+                Ok::<Refused<_>, _>((Err(denied),))
+            })?;
+        }
+        ("spin:postgres/postgres", "[method]connection-builder.build-async") => {
+            instance.func_wrap_concurrent(function, |_, (_,): (Resource<Placeholder>,)| {
+                let denied = postgres::SpinV4Error::ConnectionFailed(postgres::not_permitted());
+                let answer: Refused<_> = (Err(denied),);
+                Box::pin(std::future::ready(Ok(answer)))
+            })?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 /// Of methods only CONNECT differs to the policy.

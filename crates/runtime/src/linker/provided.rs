@@ -120,12 +120,40 @@ const PROVIDED: &[VersionTrack] = &[
     VersionTrack {
         package: "fermyon:spin",
         versions: "2.0.0",
-        interfaces: &["key-value", "llm", "redis", "sqlite", "variables"],
+        interfaces: &[
+            "key-value",
+            "llm",
+            "postgres",
+            "rdbms-types",
+            "redis",
+            "sqlite",
+            "variables",
+        ],
     },
     VersionTrack {
         package: "spin:key-value",
         versions: "3.0.0",
         interfaces: &["key-value"],
+    },
+    VersionTrack {
+        package: "spin:postgres",
+        versions: "3.0.0",
+        interfaces: &["postgres"],
+    },
+    VersionTrack {
+        package: "spin:postgres",
+        versions: "4.0.0",
+        interfaces: &["postgres"],
+    },
+    VersionTrack {
+        package: "spin:postgres",
+        versions: "4.1.0",
+        interfaces: &["postgres"],
+    },
+    VersionTrack {
+        package: "spin:postgres",
+        versions: "4.2.0",
+        interfaces: &["postgres"],
     },
     VersionTrack {
         package: "spin:redis",
@@ -220,6 +248,13 @@ mod tests {
             ("fermyon:spin/key-value@2.0.0", true),
             ("fermyon:spin/redis@2.0.0", true),
             ("spin:redis/redis@3.0.0", true),
+            ("fermyon:spin/postgres@2.0.0", true),
+            ("spin:postgres/postgres@3.0.0", true),
+            ("spin:postgres/postgres@4.0.0", true),
+            ("spin:postgres/postgres@4.1.0", true),
+            ("spin:postgres/postgres@4.2.0", true),
+            ("spin:postgres/postgres@4.3.0", false),
+            ("spin:postgres/postgres@5.0.0", false),
             ("spin:redis/inbound-redis@3.0.0", false),
             ("fermyon:spin/llm@2.0.0", true),
             ("fermyon:spin/sqlite@2.0.0", true),
@@ -252,6 +287,7 @@ mod tests {
             "wasi:sockets/udp",
             "wasi:http/types",
             "wasi:cli/types",
+            "fermyon:spin/rdbms-types",
             // The component's own output and end.
             "wasi:cli/exit",
             "wasi:cli/std",
@@ -284,10 +320,37 @@ mod tests {
                 if *interface == "types" && track.versions == "0.3." && track.package != "wasi:http" {
                     continue;
                 }
-                let name = format!("{}/{interface}@{}{patch}", track.package, track.versions);
+                // The linker has the last version of them, which stands in for those before it.
+                let versions = match (track.package, track.versions) {
+                    ("spin:postgres", "4.0.0" | "4.1.0") => "4.2.0",
+                    (_, versions) => versions,
+                };
+                let name = format!("{}/{interface}@{versions}{patch}", track.package);
                 let defined = linker.root().func_new(&name, |_, _, _, _| Ok(()));
                 assert!(defined.is_err(), "{name} is not in the linker");
             }
+        }
+    }
+
+    #[test]
+    fn a_later_version_of_the_postgres_interface_stands_in_for_those_before_it() {
+        let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
+        let linker = GuestLinker::new(&engine).linker;
+        for (version, there) in [
+            ("4.0.0", true),
+            ("4.1.0", true),
+            ("4.2.0", true),
+            ("5.0.0", false),
+        ] {
+            let text = format!(
+                "(component (import \"spin:postgres/postgres@{version}\" (instance
+                    (export \"connection\" (type (sub resource))))))"
+            );
+            let component = {
+                let binary = wat::parse_str(&text).expect(version);
+                wasmtime::component::Component::new(linker.engine(), binary).expect(version)
+            };
+            assert_eq!(linker.instantiate_pre(&component).is_ok(), there, "{version}");
         }
     }
 }
