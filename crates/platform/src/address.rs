@@ -67,6 +67,9 @@ pub(crate) fn host_and_port(text: &str) -> Result<(&str, Option<u16>), BadAddres
     }
     let end = match text.rfind(']') {
         Some(bracket) => bracket + 1,
+        None if text.starts_with('[') => {
+            return Err(BadAddress("a host that is neither a name nor an address"));
+        }
         None => text.find(':').unwrap_or(text.len()),
     };
     let (host, port) = text.split_at(end);
