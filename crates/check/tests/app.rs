@@ -1563,6 +1563,18 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
             &[],
             "",
         ),
+        (
+            "allowed_outbound_hosts = [\"postgresql://a.example\"]",
+            &["fermyon:spin/postgres@2.0.0", http],
+            &[],
+            "",
+        ),
+        (
+            "allowed_outbound_hosts = [\"tcp://a.example:5432\"]",
+            &["spin:postgres/postgres@4.2.0"],
+            &["warning entry.socket-only"],
+            "write `postgres://a.example`",
+        ),
         // One entry, one finding: the one that makes the other needless.
         (
             "allowed_outbound_hosts = [\"https://*:443\", \"https://*.com\"]",
