@@ -931,18 +931,6 @@ fn an_interface_needs_an_entry_of_its_scheme_or_for_all_and_gives_no_socket() {
     }
 }
 
-// proves: HI-3
-#[test]
-fn two_spellings_of_a_scheme_are_one() {
-    for (entry, attempted) in [("postgres", "postgresql"), ("postgresql", "postgres")] {
-        let (entry, scheme) = (format!("{entry}://10.0.0.5"), Scheme::parse(attempted).unwrap());
-        let world = World::new(&[&entry], &[]);
-        assert_eq!(world.request(&scheme, "10.0.0.5", 5432), "allow", "{entry}");
-        let world = World::new(&["*://*:*"], &[&entry]);
-        assert_eq!(world.request(&scheme, "10.0.0.5", 5432), "deny.host", "{entry}");
-    }
-}
-
 // proves: HI-3, DL-2, DL-4
 #[test]
 fn an_entry_of_an_interface_on_the_deny_list_denies_it_and_raw_tcp() {
