@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The newest interface is the widest, so what is shared speaks in its terms, and the older ones are
-//! [adapters](self#modules) to it. An import of 4.0.0 or 4.1.0 is served by 4.2.0, which has all of theirs.
+//! adapters to it. An import of 4.0.0 or 4.1.0 is served by 4.2.0, which has all of theirs.
 //!
 //! | | bound |
 //! | --- | --- |
