@@ -15,7 +15,7 @@ mod chain;
 
 use std::collections::BTreeSet;
 
-use chain::{Chain, Followed};
+use chain::{Chain, Step};
 use hickory_resolver::proto::op::Message;
 use libfuzzer_sys::fuzz_target;
 use outport_policy::{Address, Name};
@@ -30,8 +30,8 @@ fuzz_target!(|bytes: &[u8]| {
         let mut way = Chain::of(start);
         for message in &messages {
             match way.follow(&message.answers) {
-                Ok(Followed::Alias) => {}
-                Ok(Followed::Addresses | Followed::Nothing) | Err(_) => break,
+                Ok(Step::Alias) => {}
+                Ok(Step::Addresses | Step::Nothing) | Err(_) => break,
             }
         }
         assert!(way.names.len() <= 16, "{} names", way.names.len());

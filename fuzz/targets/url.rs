@@ -5,12 +5,15 @@
 
 #![no_main]
 
-// The source of another crate, of which a part is used: that crate as a whole brings all of wasmtime.
+// Sources of another crate, of which a part is used: that crate as a whole brings all of wasmtime.
 #[allow(dead_code, unreachable_pub, reason = "see above")]
 #[path = "../../crates/egress/src/http/destination.rs"]
 mod destination;
+#[allow(dead_code, unreachable_pub, reason = "see above")]
+#[path = "../../crates/egress/src/dial/destination.rs"]
+mod dial;
 
-use destination::Destination;
+use dial::Destination;
 use http::header::HOST;
 use http::{Request, Uri};
 use libfuzzer_sys::fuzz_target;
