@@ -22,6 +22,7 @@
 
 mod conversions;
 mod database;
+mod functions;
 mod rules;
 mod session;
 mod spin_v2;

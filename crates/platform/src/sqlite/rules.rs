@@ -10,6 +10,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ffi};
 
+use super::functions;
 use crate::embedded_sqlite::lock;
 
 /// The rules of one connection, and what they refused.
@@ -18,6 +19,8 @@ pub(super) struct Rules {
     refused: Mutex<Option<String>>,
     /// The statement at work begins with `VACUUM`.
     is_vacuum: AtomicBool,
+    /// It uses [`SNIPPET`].
+    has_snippet: AtomicBool,
 }
 
 impl Rules {
@@ -26,6 +29,7 @@ impl Rules {
         for (limit, most) in LIMITS {
             connection.set_limit(limit, most)?;
         }
+        functions::define(connection)?;
         let rules = Arc::clone(self);
         connection.authorizer(Some(move |asked: AuthContext<'_>| rules.answer(asked.action)))
     }
@@ -35,6 +39,30 @@ impl Rules {
         *lock(&self.refused) = None;
         let is_vacuum = first_word(sql).is_some_and(|word| word.eq_ignore_ascii_case("vacuum"));
         self.is_vacuum.store(is_vacuum, Ordering::Relaxed);
+        self.has_snippet.store(false, Ordering::Relaxed);
+    }
+
+    /// Bounds what a statement that was compiled may read, for as long as `execute` takes, and says whether it had to be
+    /// bounded more than others.
+    pub(super) fn bounded<T>(&self, connection: &Connection, execute: impl FnOnce() -> T) -> (T, bool) {
+        if !self.has_snippet() {
+            return (execute(), false);
+        }
+        // No value that is set here is out of the bounds that it was set to before.
+        let _ = connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_WITH_SNIPPET);
+        let done = execute();
+        let _ = connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_VALUE as i32);
+        (done, true)
+    }
+
+    /// What is too long for this statement and would not be for another one.
+    pub(super) fn too_long(&self) -> Option<String> {
+        self.has_snippet().then(|| {
+            format!(
+                "a value or a row is longer than {} KiB, which a statement with `{SNIPPET}` cannot have",
+                LONGEST_WITH_SNIPPET >> 10
+            )
+        })
     }
 
     /// What was refused since.
@@ -57,6 +85,10 @@ impl Rules {
             AuthAction::Function { function_name } if is_refused_function(function_name) => {
                 format!("the function `{}`", function_name.to_ascii_lowercase())
             }
+            AuthAction::Function { function_name } if function_name.eq_ignore_ascii_case(SNIPPET) => {
+                self.has_snippet.store(true, Ordering::Relaxed);
+                return Authorization::Allow;
+            }
             AuthAction::Pragma {
                 pragma_name,
                 pragma_value,
@@ -77,6 +109,10 @@ impl Rules {
 
     fn is_vacuum(&self) -> bool {
         self.is_vacuum.load(Ordering::Relaxed)
+    }
+
+    fn has_snippet(&self) -> bool {
+        self.has_snippet.load(Ordering::Relaxed)
     }
 }
 
@@ -197,9 +233,19 @@ const KNOWN: &[i32] = &[
     ffi::SQLITE_UPDATE,
 ];
 
+/// A function of FTS3's and FTS5's. That of FTS5 takes a time that grows with the square of how many of a row's words match,
+/// and nothing can interrupt it: nine hours for as long a row as there may be.
+const SNIPPET: &str = "snippet";
+
+/// Bytes of a value or a row that a statement with it may read: 64 KiB.
+const LONGEST_WITH_SNIPPET: i32 = 64 << 10;
+
+/// Bytes of a value, and of a row of a table: 4 MiB.
+pub(super) const LONGEST_VALUE: usize = 4 << 20;
+
 /// Bounds of what statements are made of. Those of SQLite's own that are left out are bounded by these.
 const LIMITS: [(Limit, i32); 10] = [
-    (Limit::SQLITE_LIMIT_LENGTH, 4 << 20),
+    (Limit::SQLITE_LIMIT_LENGTH, LONGEST_VALUE as i32),
     (Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20),
     (Limit::SQLITE_LIMIT_COLUMN, 2_000),
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 500),

@@ -117,13 +117,18 @@ impl Statement {
                 let text = format!("the statement took more than {} s", most.as_secs());
                 return NotExecuted::Failed(SqliteError::Other(text));
             }
+            if error.sqlite_error_code() == Some(ErrorCode::TooBig)
+                && let Some(text) = rules.too_long()
+            {
+                return NotExecuted::Failed(SqliteError::Other(text));
+            }
             NotExecuted::from_sqlite(database, &error)
         };
         connection
             .progress_handler(STEPS, Some(move || watch.look()))
             .map_err(&failed)?;
         let mut sink = Sink::new(answer);
-        let done = self.run(connection, &mut sink);
+        let done = self.run(connection, rules, &mut sink);
         // What it holds of those who wait is not kept.
         let _ = connection.progress_handler(0, None::<fn() -> bool>);
         match done {
@@ -136,7 +141,7 @@ impl Statement {
         }
     }
 
-    fn run(&self, connection: &Connection, sink: &mut Sink<'_>) -> Result<(), Ended> {
+    fn run(&self, connection: &Connection, rules: &Rules, sink: &mut Sink<'_>) -> Result<(), Ended> {
         if self.sql.contains('\0') {
             let text = "the statement has a NUL character".to_owned();
             return Err(Ended::Other(SqliteError::Other(text)));
@@ -148,7 +153,14 @@ impl Statement {
             .trim_end_matches(|c: char| c == ';' || c.is_ascii_whitespace());
         if !sql.contains(';') {
             return match connection.prepare_cached(sql) {
-                Ok(mut statement) => self.rows(&mut statement, sink),
+                Ok(mut statement) => {
+                    let (done, was_bounded) = rules.bounded(connection, || self.rows(&mut statement, sink));
+                    // Of one that is kept nobody asks again what it uses.
+                    if was_bounded {
+                        statement.discard();
+                    }
+                    done
+                }
                 Err(rusqlite::Error::Empty) => sink.begin(Vec::new()),
                 Err(error) => Err(error.into()),
             };
@@ -158,7 +170,7 @@ impl Statement {
             return sink.begin(Vec::new());
         };
         match all.next() {
-            Ok(None) => self.rows(&mut first, sink),
+            Ok(None) => rules.bounded(connection, || self.rows(&mut first, sink)).0,
             // What the second one says may need what the first one makes.
             _ => Err(rusqlite::Error::MultipleStatement.into()),
         }

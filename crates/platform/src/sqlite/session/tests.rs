@@ -606,3 +606,30 @@ async fn the_host_puts_into_a_database_what_guests_find() {
     let session = session(database.database());
     assert_eq!(value(&session, "SELECT a FROM t").await, text("x;y"));
 }
+
+// proves: HI-7
+#[tokio::test]
+async fn a_statement_with_snippet_reads_short_rows_only_and_others_all() {
+    let database = database();
+    let session = session(&database);
+    all(
+        &session,
+        &[
+            "CREATE VIRTUAL TABLE notes USING fts5(text)",
+            "INSERT INTO notes VALUES ('a word'), (replace(hex(zeroblob(40000)), '00', 'b '))",
+        ],
+    )
+    .await;
+    let short = "SELECT snippet(notes, 0, '[', ']', '', 3) FROM notes WHERE notes MATCH 'word'";
+    let long = "SELECT snippet(notes, 0, '[', ']', '', 3) FROM notes WHERE notes MATCH 'b'";
+    // Twice: a statement that was compiled before is bounded as well, and leaves others as they were.
+    for _ in 0..2 {
+        assert_eq!(value(&session, short).await, Value::Text("a [word]".to_owned()));
+        assert_eq!(
+            error(&session, long).await,
+            "a value or a row is longer than 64 KiB, which a statement with `snippet` cannot have"
+        );
+        let found = "SELECT length(highlight(notes, 0, '', '')) FROM notes WHERE notes MATCH 'b'";
+        assert_eq!(number(&session, found).await, 80_000);
+    }
+}
