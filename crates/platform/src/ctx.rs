@@ -1,7 +1,7 @@
 //! The platform as a store has it: what an embedder puts into the data of a [`Store`](wasmtime::Store).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use outport_egress::GateCtx;
 use tokio::sync::Semaphore;
@@ -9,16 +9,16 @@ use wasmtime::component::{HasData, ResourceTable};
 
 use crate::platform::Platform;
 
-/// What one instance has of the platform. Cheap to make.
+/// What one instance has of the platform. Cheap to make: what an instance does not use is not there.
 pub struct PlatformCtx {
     platform: Platform,
-    open_stores: Arc<AtomicU32>,
-    large_reads: Arc<Semaphore>,
-    open_databases: Arc<AtomicU32>,
+    open_stores: OnceLock<Arc<AtomicU32>>,
+    large_reads: OnceLock<Arc<Semaphore>>,
+    open_databases: OnceLock<Arc<AtomicU32>>,
     #[cfg(feature = "sqlite")]
-    statements: Arc<Semaphore>,
+    statements: OnceLock<Arc<Semaphore>>,
     #[cfg(feature = "postgres")]
-    postgres_builders: Arc<()>,
+    postgres_builders: OnceLock<Arc<()>>,
 }
 
 /// A place among what an instance has open, which dropping it gives back.
@@ -29,13 +29,13 @@ impl PlatformCtx {
     pub fn new(platform: Platform) -> Self {
         Self {
             platform,
-            open_stores: Arc::default(),
-            large_reads: Arc::new(Semaphore::new(LARGE_READS)),
-            open_databases: Arc::default(),
+            open_stores: OnceLock::new(),
+            large_reads: OnceLock::new(),
+            open_databases: OnceLock::new(),
             #[cfg(feature = "sqlite")]
-            statements: Arc::new(Semaphore::new(MOST_STATEMENTS)),
+            statements: OnceLock::new(),
             #[cfg(feature = "postgres")]
-            postgres_builders: Arc::default(),
+            postgres_builders: OnceLock::new(),
         }
     }
 
@@ -46,29 +46,31 @@ impl PlatformCtx {
 
     /// How many key-value stores the instance has open.
     pub(crate) fn open_stores(&self) -> &Arc<AtomicU32> {
-        &self.open_stores
+        self.open_stores.get_or_init(Arc::default)
     }
 
     /// Turns to read what is large, or all keys at once: what is read is in the process's memory until the guest has it.
     pub(crate) fn large_reads(&self) -> &Arc<Semaphore> {
-        &self.large_reads
+        self.large_reads
+            .get_or_init(|| Arc::new(Semaphore::new(LARGE_READS)))
     }
 
     /// How many connections to databases the instance has open.
     pub(crate) fn open_databases(&self) -> &Arc<AtomicU32> {
-        &self.open_databases
+        self.open_databases.get_or_init(Arc::default)
     }
 
     /// The statements that the instance may have at work.
     #[cfg(feature = "sqlite")]
     pub(crate) fn statements(&self) -> &Arc<Semaphore> {
-        &self.statements
+        self.statements
+            .get_or_init(|| Arc::new(Semaphore::new(MOST_STATEMENTS)))
     }
 
     /// What each connection builder of the instance holds a share of.
     #[cfg(feature = "postgres")]
     pub(crate) fn postgres_builders(&self) -> &Arc<()> {
-        &self.postgres_builders
+        self.postgres_builders.get_or_init(Arc::default)
     }
 }
 

@@ -53,25 +53,74 @@ mod work;
 
 pub use ctx::{PlatformCtx, PlatformCtxView, PlatformView};
 pub use platform::{Platform, PlatformBuilder};
+use wasmtime::component::Linker;
 
 /// Adds the interfaces of every feature that is on.
 ///
 /// # Errors
 ///
 /// What the linker reports, as when it has one of them already.
-pub fn add_to_linker<T: PlatformView + 'static>(
-    linker: &mut wasmtime::component::Linker<T>,
+pub fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    interfaces().try_for_each(|interface| (interface.add)(linker))
+}
+
+/// Adds those interfaces of which a component with these `imports` has one, in any version. What a component does not use
+/// costs it neither time at its start nor memory.
+///
+/// # Errors
+///
+/// What the linker reports, as when it has one of them already.
+pub fn add_imported_to_linker<T: PlatformView + 'static>(
+    linker: &mut Linker<T>,
+    imports: &[&str],
 ) -> wasmtime::Result<()> {
-    #[cfg(feature = "key-value")]
-    key_value::add_to_linker(linker)?;
-    #[cfg(feature = "llm")]
-    llm::add_to_linker(linker)?;
-    #[cfg(feature = "postgres")]
-    postgres::add_to_linker(linker)?;
-    #[cfg(feature = "redis")]
-    redis::add_to_linker(linker)?;
-    #[cfg(feature = "sqlite")]
-    sqlite::add_to_linker(linker)?;
-    let _ = linker;
-    Ok(())
+    interfaces()
+        .filter(|interface| imports.iter().any(|import| interface.has(import)))
+        .try_for_each(|interface| (interface.add)(linker))
+}
+
+/// An interface, and what adds all of its versions.
+struct Interface<T: 'static> {
+    /// Packages, and interfaces of packages that have others, without versions.
+    names: &'static [&'static str],
+    add: fn(&mut Linker<T>) -> wasmtime::Result<()>,
+}
+
+impl<T> Interface<T> {
+    fn has(&self, import: &str) -> bool {
+        let names = self.names.iter();
+        let mut rests = names.filter_map(|name| import.strip_prefix(name));
+        rests.any(|rest| rest.starts_with(['/', '@']))
+    }
+}
+
+fn interfaces<T: PlatformView + 'static>() -> impl Iterator<Item = Interface<T>> {
+    [
+        #[cfg(feature = "key-value")]
+        Interface {
+            names: &["fermyon:spin/key-value", "spin:key-value", "wasi:keyvalue"],
+            add: key_value::add_to_linker,
+        },
+        #[cfg(feature = "llm")]
+        Interface {
+            names: &["fermyon:spin/llm"],
+            add: llm::add_to_linker,
+        },
+        #[cfg(feature = "postgres")]
+        Interface {
+            names: &["fermyon:spin/postgres", "spin:postgres"],
+            add: postgres::add_to_linker,
+        },
+        #[cfg(feature = "redis")]
+        Interface {
+            names: &["fermyon:spin/redis", "spin:redis"],
+            add: redis::add_to_linker,
+        },
+        #[cfg(feature = "sqlite")]
+        Interface {
+            names: &["fermyon:spin/sqlite", "spin:sqlite"],
+            add: sqlite::add_to_linker,
+        },
+    ]
+    .into_iter()
 }

@@ -4,7 +4,7 @@
 //!    a bound for open files, and entries of directories that are the guest's own;
 //! 2. the gate, which takes the place of every interface that leads to the network, and makes outgoing requests the
 //!    same in both;
-//! 3. the interfaces by which a guest reads its variables, and those of the platform;
+//! 3. the interfaces by which a guest reads its variables, and those of the platform that the component imports;
 //! 4. for a composed component, [refusals](isolated) in place of the rights that its dependencies do not inherit;
 //! 5. for a component that imports what nobody provides, [placeholders](unknown) that trap when they are called,
 //!    so that a component with many imports runs as long as it calls only the ones that are there.
@@ -56,6 +56,12 @@ impl GuestLinker {
     /// Links one component, whose gate says what it is called.
     pub(crate) fn link(&self, component: &Component, gate: &Gate) -> wasmtime::Result<Linked> {
         let mut linker = self.linker.clone();
+        let component_type = component.wasmtime().component_type();
+        let imports: Vec<&str> = component_type
+            .imports(self.engine.wasmtime())
+            .map(|(name, _)| name)
+            .collect();
+        outport_platform::add_imported_to_linker(&mut linker, &imports)?;
         let asker = Asker {
             gate,
             dependencies: component.dependencies(),
@@ -82,6 +88,5 @@ fn provided_by_outport(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     crate::open_files::add_to_linker(&mut linker)?;
     crate::random::add_to_linker(&mut linker)?;
     crate::variables::add_to_linker(&mut linker)?;
-    outport_platform::add_to_linker(&mut linker)?;
     Ok(linker)
 }

@@ -216,10 +216,21 @@ const CLI: &[&str] = &[
 mod tests {
     use outport_manifest::Service;
 
+    use wasmtime::component::Linker;
+
     use super::*;
     use crate::app::right_of;
     use crate::engine::{Allocation, Engine};
+    use crate::guest::Guest;
     use crate::linker::GuestLinker;
+
+    /// What components are linked to that import everything.
+    fn everything() -> Linker<Guest> {
+        let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
+        let mut linker = GuestLinker::new(&engine).linker;
+        outport_platform::add_to_linker(&mut linker).expect("nothing is there twice");
+        linker
+    }
 
     #[test]
     fn what_is_provided_of_the_platform_is_said_to_be_served() {
@@ -307,8 +318,7 @@ mod tests {
     /// The linker refuses to define an interface as a function exactly if it has it already.
     #[test]
     fn everything_in_the_table_is_in_the_linker() {
-        let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
-        let mut linker = GuestLinker::new(&engine).linker;
+        let mut linker = everything();
         for track in PROVIDED {
             let patch = match track.versions {
                 "0.2." => "12",
@@ -334,8 +344,7 @@ mod tests {
 
     #[test]
     fn a_later_version_of_the_postgres_interface_stands_in_for_those_before_it() {
-        let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
-        let linker = GuestLinker::new(&engine).linker;
+        let linker = everything();
         for (version, there) in [
             ("4.0.0", true),
             ("4.1.0", true),
