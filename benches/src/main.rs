@@ -26,6 +26,7 @@ mod native;
 mod page;
 mod peers;
 mod picture;
+mod platform;
 mod record;
 mod samples;
 mod server;
@@ -45,7 +46,7 @@ use table::Table;
 /// What can be measured: a name, what it is about, and what does it.
 type Workload = (&'static str, &'static str, fn(&Programs, usize) -> Table);
 
-const WORKLOADS: [Workload; 12] = [
+const WORKLOADS: [Workload; 13] = [
     (
         "tcp",
         "connecting, round trips, upload and download from a guest",
@@ -91,6 +92,11 @@ const WORKLOADS: [Workload; 12] = [
         "memory",
         "idle processes, instances and connections",
         memory::memory,
+    ),
+    (
+        "platform",
+        "asking stores and servers that the host has for guests",
+        platform::platform,
     ),
     ("check", "`check` of 10,000 entries under 10,000", check::check),
     (

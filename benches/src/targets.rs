@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::contestants::{NATIVE, OUTPORT, OUTPORT_P3, WASMTIME, WASMTIME_P3};
+use crate::platform::{KEY_VALUE_GET, KEY_VALUE_READ, KEY_VALUE_SET, POSTGRES, REDIS, WITHOUT};
 use crate::record::Record;
 use crate::samples::{Samples, number};
 
@@ -42,7 +43,7 @@ use Measure::{Above, Itself, Times};
 const RTT: &str = "round trip of 64 bytes";
 
 #[rustfmt::skip]
-const TARGETS: [Target; 27] = [
+const TARGETS: [Target; 32] = [
     Target::new("TCP round trip, quiet", "tcp", RTT, OUTPORT, Times(NATIVE), AtMost(1.15)),
     Target::new("… on WASI 0.3", "tcp", RTT, OUTPORT_P3, Times(NATIVE), AtMost(1.15)),
     Target::new("TCP round trip, one processor busy", "busy", RTT, OUTPORT, Times(NATIVE), AtMost(1.3)),
@@ -70,6 +71,11 @@ const TARGETS: [Target; 27] = [
     Target::new("… 100,000 entries", "decision", "connect, denied", "100,000 entries", Itself("ns"), AtMost(200.0)),
     Target::new("each idle connection that a guest holds", "memory", "each connection of a guest", OUTPORT, Itself("KiB"), AtMost(12.0)),
     Target::new("idle `up` of the quickstart", "memory", "`up` of the quickstart, idle", OUTPORT, Itself("MiB"), AtMost(30.0)),
+    Target::new("Redis `get`, 16 guests", "platform", REDIS, OUTPORT_P3, Times(NATIVE), AtLeast(0.8)),
+    Target::new("PostgreSQL `select` of one row, 16 guests", "platform", POSTGRES, OUTPORT_P3, Times(NATIVE), AtLeast(0.8)),
+    Target::new("key-value `get` on a file", "platform", KEY_VALUE_GET, OUTPORT_P3, Times(NATIVE), AtLeast(0.8)),
+    Target::new("key-value `set` on a file", "platform", KEY_VALUE_SET, OUTPORT_P3, Times(NATIVE), AtLeast(0.9)),
+    Target::new("a request that opens a store and reads a key", "platform", KEY_VALUE_READ, OUTPORT_P3, Above(WITHOUT, "µs"), AtMost(60.0)),
 ];
 
 impl Target {
