@@ -25,6 +25,7 @@ mod kernel_sandbox;
 mod killed;
 mod lookups;
 mod models;
+mod mqtt_interface;
 mod one_verdict;
 mod outbound_http;
 mod outcomes;

@@ -1575,6 +1575,18 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
             &["warning entry.socket-only"],
             "write `postgres://a.example`",
         ),
+        (
+            "allowed_outbound_hosts = [\"mqtts://a.example\"]",
+            &["fermyon:spin/mqtt@2.0.0", http],
+            &[],
+            "",
+        ),
+        (
+            "allowed_outbound_hosts = [\"tcp://a.example:1883\"]",
+            &["spin:mqtt/mqtt@3.0.0"],
+            &["warning entry.socket-only"],
+            "write `mqtt://a.example`",
+        ),
         // One entry, one finding: the one that makes the other needless.
         (
             "allowed_outbound_hosts = [\"https://*:443\", \"https://*.com\"]",

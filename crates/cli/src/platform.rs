@@ -86,6 +86,9 @@ impl InitialState {
             };
             platform = platform.key_value_store(&store.label, definition);
         }
+        if let Some(most) = &self.connections.mqtt {
+            platform = platform.mqtt_max_connections(most.value);
+        }
         if let Some(most) = &self.connections.postgres {
             platform = platform.postgres_max_connections(most.value);
         }

@@ -17,6 +17,8 @@ pub struct PlatformCtx {
     open_databases: OnceLock<Arc<AtomicU32>>,
     #[cfg(feature = "sqlite")]
     statements: OnceLock<Arc<Semaphore>>,
+    #[cfg(feature = "mqtt")]
+    mqtt_sessions: OnceLock<crate::mqtt::OwnSessions>,
     #[cfg(feature = "postgres")]
     postgres_builders: OnceLock<Arc<()>>,
 }
@@ -34,6 +36,8 @@ impl PlatformCtx {
             open_databases: OnceLock::new(),
             #[cfg(feature = "sqlite")]
             statements: OnceLock::new(),
+            #[cfg(feature = "mqtt")]
+            mqtt_sessions: OnceLock::new(),
             #[cfg(feature = "postgres")]
             postgres_builders: OnceLock::new(),
         }
@@ -65,6 +69,12 @@ impl PlatformCtx {
     pub(crate) fn statements(&self) -> &Arc<Semaphore> {
         self.statements
             .get_or_init(|| Arc::new(Semaphore::new(MOST_STATEMENTS)))
+    }
+
+    /// The connections to MQTT brokers that the instance has open by a client identifier of its own.
+    #[cfg(feature = "mqtt")]
+    pub(crate) fn mqtt_sessions(&self) -> &crate::mqtt::OwnSessions {
+        self.mqtt_sessions.get_or_init(crate::mqtt::OwnSessions::default)
     }
 
     /// What each connection builder of the instance holds a share of.

@@ -28,7 +28,7 @@
     )
 )]
 
-#[cfg(any(feature = "postgres", feature = "redis"))]
+#[cfg(any(feature = "mqtt", feature = "postgres", feature = "redis"))]
 mod address;
 mod ctx;
 #[cfg(any(feature = "key-value", feature = "sqlite"))]
@@ -37,7 +37,9 @@ mod embedded_sqlite;
 pub mod key_value;
 #[cfg(feature = "llm")]
 pub mod llm;
-#[cfg(any(feature = "postgres", feature = "redis"))]
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
+#[cfg(any(feature = "mqtt", feature = "postgres", feature = "redis"))]
 mod places;
 mod platform;
 #[cfg(feature = "postgres")]
@@ -105,6 +107,11 @@ fn interfaces<T: PlatformView + 'static>() -> impl Iterator<Item = Interface<T>>
         Interface {
             names: &["fermyon:spin/llm"],
             add: llm::add_to_linker,
+        },
+        #[cfg(feature = "mqtt")]
+        Interface {
+            names: &["fermyon:spin/mqtt", "spin:mqtt"],
+            add: mqtt::add_to_linker,
         },
         #[cfg(feature = "postgres")]
         Interface {

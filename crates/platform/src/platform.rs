@@ -10,6 +10,8 @@ use outport_policy::LabelKind;
 use crate::key_value::{KeyValueDefinition, KeyValueStore};
 #[cfg(feature = "llm")]
 use crate::llm::ModelServer;
+#[cfg(feature = "mqtt")]
+use crate::mqtt::Mqtt;
 #[cfg(feature = "postgres")]
 use crate::postgres::Postgres;
 #[cfg(feature = "redis")]
@@ -25,6 +27,8 @@ pub struct Platform(Arc<PlatformInner>);
 struct PlatformInner {
     #[cfg(feature = "key-value")]
     key_value_stores: BTreeMap<String, KeyValueStore>,
+    #[cfg(feature = "mqtt")]
+    mqtt: Mqtt,
     #[cfg(feature = "postgres")]
     postgres: Postgres,
     #[cfg(feature = "redis")]
@@ -42,6 +46,8 @@ pub struct PlatformBuilder {
     key_value_stores: BTreeMap<String, KeyValueDefinition>,
     #[cfg(all(feature = "key-value", feature = "redis"))]
     on_redis: BTreeMap<String, KeyValueStore>,
+    #[cfg(feature = "mqtt")]
+    mqtt_max_connections: Option<u32>,
     #[cfg(feature = "postgres")]
     postgres_max_connections: Option<u32>,
     #[cfg(feature = "redis")]
@@ -77,6 +83,12 @@ impl Platform {
     #[cfg(feature = "key-value")]
     pub fn key_value_store(&self, label: &str) -> Option<&KeyValueStore> {
         self.0.key_value_stores.get(label)
+    }
+
+    /// The connections to MQTT brokers.
+    #[cfg(feature = "mqtt")]
+    pub(crate) fn mqtt(&self) -> &Mqtt {
+        &self.0.mqtt
     }
 
     /// The connections to PostgreSQL servers.
@@ -148,6 +160,15 @@ impl PlatformBuilder {
         Ok(self)
     }
 
+    /// How many connections to MQTT brokers the instances of one component may have open together. One more is refused with
+    /// `too-many-connections`. Default: as many as they may have sockets.
+    #[cfg(feature = "mqtt")]
+    #[must_use]
+    pub fn mqtt_max_connections(mut self, number: u32) -> Self {
+        self.mqtt_max_connections = Some(number);
+        self
+    }
+
     /// How many connections to PostgreSQL servers the instances of one component may have open together. One more is refused
     /// with `connection-failed`. Default: as many as they may have sockets.
     #[cfg(feature = "postgres")]
@@ -194,6 +215,8 @@ impl PlatformBuilder {
         Platform(Arc::new(PlatformInner {
             #[cfg(feature = "key-value")]
             key_value_stores,
+            #[cfg(feature = "mqtt")]
+            mqtt: Mqtt::new(self.mqtt_max_connections),
             #[cfg(feature = "postgres")]
             postgres: Postgres::new(self.postgres_max_connections),
             #[cfg(feature = "redis")]

@@ -98,7 +98,7 @@ const TABLE: [Row; 7] = [
     },
     Row {
         service: Service::Mqtt,
-        served: false,
+        served: true,
         name: "MQTT clients",
         lacking: "there is no MQTT client",
         labels: None,
@@ -227,6 +227,8 @@ mod tests {
             ("fermyon:spin/llm@2.0.0", Some(Service::Models)),
             ("spin:postgres/postgres@4.2.0", Some(Service::Postgres)),
             ("spin:redis/redis@3.0.0", Some(Service::Redis)),
+            ("fermyon:spin/mqtt@2.0.0", Some(Service::Mqtt)),
+            ("spin:mqtt/mqtt@3.0.0", Some(Service::Mqtt)),
             ("spin:redis/inbound-redis@3.0.0", None),
             ("spin:postgres/types@4.2.0", None),
             ("fermyon:spin/rdbms-types@2.0.0", None),

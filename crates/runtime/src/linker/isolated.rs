@@ -12,14 +12,14 @@
 //! | opening a key-value store or a database | `access-denied` |
 //! | connecting to a Redis server | `invalid-address` |
 //! | a model | `model-not-supported` |
-//! | connecting to a PostgreSQL server | `connection-failed` |
+//! | connecting to a PostgreSQL server or an MQTT broker | `connection-failed` |
 //! | a variable | `undefined`; of `wasi:config/store`: no value |
 //!
 //! Everything else traps: it needs a socket or the like, which such a dependency cannot make. The refusals of the
 //! network are judged, told and counted like any other ([`ShutGate`]), in the name of the component and its dependency.
 
 use outport_egress::{Gate, GateView, ShutGate};
-use outport_platform::{key_value, llm, postgres, redis, sqlite};
+use outport_platform::{key_value, llm, mqtt, postgres, redis, sqlite};
 use outport_policy::{LabelKind, Transport};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{LinkerInstance, Lower, Resource, ResourceType};
@@ -239,6 +239,22 @@ fn define_other_answer(
                 Ok((Err::<Resource<Placeholder>, _>(
                     key_value::WasiError::AccessDenied,
                 ),))
+            })?;
+        }
+        ("fermyon:spin/mqtt", "[static]connection.open") => {
+            type Given = (String, String, String, u64);
+            instance.func_wrap(function, move |mut store, (address, _, _, _): Given| {
+                mqtt::refuse(&shut, store.data_mut().gate().ctx, &address);
+                let denied = mqtt::SpinV2Error::ConnectionFailed(mqtt::not_permitted());
+                Ok((Err::<Resource<Placeholder>, _>(denied),))
+            })?;
+        }
+        ("spin:mqtt/mqtt", "[static]connection.open") => {
+            type Given = (String, String, String, u64);
+            instance.func_wrap_concurrent(function, move |store, (address, _, _, _): Given| {
+                store.with(|mut store| mqtt::refuse(&shut, store.get().gate().ctx, &address));
+                let denied = mqtt::SpinV3Error::ConnectionFailed(mqtt::not_permitted());
+                Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
             })?;
         }
         ("fermyon:spin/redis", "[static]connection.open") => {

@@ -123,6 +123,7 @@ const PROVIDED: &[VersionTrack] = &[
         interfaces: &[
             "key-value",
             "llm",
+            "mqtt",
             "postgres",
             "rdbms-types",
             "redis",
@@ -134,6 +135,11 @@ const PROVIDED: &[VersionTrack] = &[
         package: "spin:key-value",
         versions: "3.0.0",
         interfaces: &["key-value"],
+    },
+    VersionTrack {
+        package: "spin:mqtt",
+        versions: "3.0.0",
+        interfaces: &["mqtt"],
     },
     VersionTrack {
         package: "spin:postgres",
@@ -259,6 +265,8 @@ mod tests {
             ("fermyon:spin/key-value@2.0.0", true),
             ("fermyon:spin/redis@2.0.0", true),
             ("spin:redis/redis@3.0.0", true),
+            ("fermyon:spin/mqtt@2.0.0", true),
+            ("spin:mqtt/mqtt@3.0.0", true),
             ("fermyon:spin/postgres@2.0.0", true),
             ("spin:postgres/postgres@3.0.0", true),
             ("spin:postgres/postgres@4.0.0", true),
