@@ -1,4 +1,5 @@
-//! An authority of the test's own, and an HTTPS server whose certificate it signed.
+//! An authority of the test's own, and servers whose certificates it signed: one for HTTPS, and one that does with its
+//! clients what the test says.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,6 +28,22 @@ pub struct Identity {
     pub key: String,
     der: CertificateDer<'static>,
     private: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// For a server that shows it, and asks for no certificate.
+    ///
+    /// # Panics
+    ///
+    /// Never: the key is that of the certificate.
+    pub fn server_config(self) -> ServerConfig {
+        ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows the versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der], self.private)
+            .expect("a certificate and its key")
+    }
 }
 
 impl Default for Authority {
@@ -60,7 +77,10 @@ impl Authority {
     ///
     /// If `name` is none.
     pub fn identity(&self, name: &str) -> Identity {
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        self.sign(&CertificateParams::new(vec![name.to_owned()]).expect("a name"))
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().expect("a key of our own");
         let certificate = params
             .signed_by(&key, &self.issuer)
@@ -73,19 +93,25 @@ impl Authority {
         }
     }
 
+    /// The same, which has expired long ago.
+    ///
+    /// # Panics
+    ///
+    /// If `name` is none.
+    pub fn expired(&self, name: &str) -> Identity {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        self.sign(&params)
+    }
+
     /// For a server with a certificate for `name`, which speaks these protocols (ALPN) and asks for no certificate.
     ///
     /// # Panics
     ///
     /// If `name` is none.
     pub fn server_config(&self, name: &str, protocols: &[&[u8]]) -> Arc<ServerConfig> {
-        let server = self.identity(name);
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider knows the versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![server.der], server.private)
-            .expect("a certificate and its key");
+        let mut config = self.identity(name).server_config();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Arc::new(config)
     }
@@ -176,4 +202,67 @@ fn answer(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")?;
     stream.conn.send_close_notify();
     stream.flush()
+}
+
+/// A client of a [`TlsPeer`].
+pub type Client = StreamOwned<ServerConnection, TcpStream>;
+
+/// A server on 127.0.0.1 that does with each client what the test says. Ends when dropped.
+#[derive(Debug)]
+pub struct TlsPeer {
+    address: SocketAddr,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TlsPeer {
+    /// A server that shows `identity`. `serve` has each client on a thread of its own, before the handshake.
+    ///
+    /// # Panics
+    ///
+    /// If there is no free port.
+    pub fn start(
+        identity: Identity,
+        serve: impl Fn(Client) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let config = Arc::new(identity.server_config());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free TCP port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let ended = Arc::new(AtomicBool::new(false));
+        let (end, serve) = (Arc::clone(&ended), Arc::new(serve));
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if end.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (config, serve) = (Arc::clone(&config), Arc::clone(&serve));
+                // Whoever is not spoken with has hung up.
+                thread::spawn(move || {
+                    stream.set_read_timeout(Some(PATIENCE))?;
+                    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+                    serve(StreamOwned::new(connection, stream))
+                });
+            }
+        });
+        Self {
+            address,
+            ended,
+            thread: Some(thread),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for TlsPeer {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }

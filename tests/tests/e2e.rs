@@ -49,6 +49,7 @@ mod signals;
 mod sqlite;
 mod stores;
 mod threats;
+mod tls_interface;
 mod unread;
 mod up;
 

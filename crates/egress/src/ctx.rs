@@ -11,6 +11,7 @@ use crate::dial::Dialer;
 use crate::enforcer::Enforcer;
 use crate::host_account::HostAccount;
 use crate::http::{Ending, GateHooks, Outgoing};
+use crate::stream_tls::StreamTls;
 
 /// The network of one instance: its grants, its peers, its counts. Made by [`Gate::open`](crate::Gate::open), kept
 /// in the store, and everything that it counts is given back when the store is dropped. Data of a store that has it
@@ -63,6 +64,11 @@ impl GateCtx {
     /// The dialer that connects on behalf of the instance, for interfaces of the host beside sockets and HTTP.
     pub fn dialer(&self) -> Dialer {
         Dialer::new(self.enforcer.clone(), self.hooks.tls().clone())
+    }
+
+    /// What speaks TLS for the instance on streams of its own.
+    pub fn stream_tls(&self) -> StreamTls {
+        StreamTls::new(self.enforcer.clone(), self.hooks.tls().clone())
     }
 
     /// To tell the bodies under way that the instance did not end by itself.

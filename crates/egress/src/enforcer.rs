@@ -28,6 +28,7 @@ use crate::denied::Denied;
 use crate::dns::Resolve;
 use crate::host_account::{HostAccount, Uncounted};
 use crate::process::{Component, Process};
+use crate::stream_tls::TlsUsage;
 use crate::usage_counter::UsageCounter;
 
 /// Decides about every attempt of one instance, counts it and records it.
@@ -37,6 +38,7 @@ pub(crate) struct Enforcer {
     /// Calls inside the app that led here.
     depth: u32,
     usage_counter: UsageCounter,
+    tls_usage: TlsUsage,
     account: OnceLock<Arc<dyn HostAccount>>,
     uncounted: OnceLock<Arc<dyn HostAccount>>,
     turns: Semaphore,
@@ -103,6 +105,7 @@ impl Enforcer {
             number,
             depth: 0,
             usage_counter,
+            tls_usage: TlsUsage::default(),
             account: OnceLock::new(),
             uncounted: OnceLock::new(),
             turns,
@@ -154,6 +157,11 @@ impl Enforcer {
     /// The counter of what the instance holds.
     pub(crate) fn usage_counter(&self) -> &UsageCounter {
         &self.usage_counter
+    }
+
+    /// What the instance has of TLS on connections of its own.
+    pub(crate) fn tls_usage(&self) -> &TlsUsage {
+        &self.tls_usage
     }
 
     /// A turn to resolve the host of a request; as many may at a time as look-ups may be in flight (DNS-12).

@@ -129,6 +129,7 @@ pub mod p3;
 mod process;
 mod shut;
 mod sockets;
+mod stream_tls;
 #[cfg(test)]
 mod testing;
 mod usage_counter;
@@ -155,6 +156,7 @@ pub use http::{
 };
 pub use metrics::Metrics;
 pub use shut::ShutGate;
+pub use stream_tls::{SecuredStream, StreamTls, StreamTlsError, TlsHandshake};
 
 /// Puts the gate in front of the sockets and look-ups of WASI 0.2 and 0.3; [`p2::add_to_linker`] and
 /// [`p3::add_to_linker`] do it for one of them. To be called after the `add_to_linker` functions of

@@ -15,6 +15,7 @@ use crate::ctx::GateCtx;
 use crate::dial::Destination;
 use crate::enforcer::Enforcer;
 use crate::process::Component;
+use crate::stream_tls;
 
 /// Tells what a dependency tries that has no way out. Made by [`Gate::shut`](crate::Gate::shut).
 #[derive(Clone)]
@@ -73,6 +74,17 @@ impl ShutGate {
     /// [`Dialer::refuse_address`](crate::Dialer::refuse_address).
     pub fn refuse_address(&self, instance: &GateCtx, attempt: &'static str, part: &'static str) {
         self.refuse(instance, Err((attempt, part, Reason::AddressInvalid)));
+    }
+
+    /// The dependency wanted TLS to be spoken with `server`.
+    pub fn refuse_tls(&self, instance: &GateCtx, server: &str) {
+        match Host::parse(server) {
+            Ok(server) => {
+                let server = &server;
+                self.refuse(instance, Ok(&Attempt::Tls { server, ports: &[] }));
+            }
+            Err(_) => self.refuse_address(instance, stream_tls::ATTEMPT, stream_tls::SERVER_NAME),
+        }
     }
 
     /// Tells of an attempt, or of a text that is none.

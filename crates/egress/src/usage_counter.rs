@@ -107,6 +107,8 @@ impl UsageCounter {
                 .kept_for_others(self.component.open(), most, of_process),
             connections_of_process: of_process,
             lookups_of_instance: 0,
+            tcp_connections_of_instance: 0,
+            tls_of_instance: 0,
         }
     }
 }

@@ -48,6 +48,8 @@ pub mod postgres;
 pub mod redis;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(any(feature = "key-value", feature = "llm", feature = "sqlite"))]
 mod trouble;
 #[cfg(any(feature = "key-value", feature = "llm", feature = "sqlite"))]
@@ -57,7 +59,7 @@ pub use ctx::{PlatformCtx, PlatformCtxView, PlatformView};
 pub use platform::{Platform, PlatformBuilder};
 use wasmtime::component::Linker;
 
-/// Adds the interfaces of every feature that is on.
+/// Adds the interfaces of every feature that is on, but for those of [`tls`], which have a context of their own.
 ///
 /// # Errors
 ///

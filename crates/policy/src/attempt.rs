@@ -88,6 +88,14 @@ pub enum Attempt<'a> {
         /// The source of the answer.
         source: AnswerSource,
     },
+    /// Speaking TLS on connections that are open, for a guest that gave the server's name (TLS-5). It opens none.
+    Tls {
+        /// The name, or the address, that the certificate has to be for.
+        server: &'a Host,
+        /// The ports that the instance's TCP connections are open to: the host is given streams, and one of these ports
+        /// is where they lead.
+        ports: &'a [u16],
+    },
     /// Opening a store, a database or a model of the host's.
     Open {
         /// The kind of it.
@@ -151,6 +159,7 @@ impl Attempt<'_> {
             Self::Answer { .. } => "dns.answer",
             Self::Request { scheme, .. } => scheme.operations().0,
             Self::Dial { scheme, .. } => scheme.operations().1,
+            Self::Tls { .. } => "tls.connect",
             Self::Open { kind, .. } => kind.operation(),
         }
     }
@@ -187,6 +196,7 @@ impl fmt::Display for Attempt<'_> {
             Self::Dial {
                 scheme, host, remote, ..
             } => write!(f, "{scheme}://{host} at {remote}"),
+            Self::Tls { server, .. } => write!(f, "TLS with {server}"),
             Self::Open { kind, label } => write!(f, "{kind} `{}`", text::excerpt(label)),
         }
     }

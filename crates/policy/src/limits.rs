@@ -105,4 +105,8 @@ pub struct Usage {
     pub connections_of_process: u32,
     /// Look-ups of the instance under way.
     pub lookups_of_instance: u32,
+    /// TCP connections that the instance has sockets for.
+    pub tcp_connections_of_instance: u32,
+    /// TLS connections that the host has for the instance on these, those that are being agreed on among them.
+    pub tls_of_instance: u32,
 }

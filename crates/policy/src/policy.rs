@@ -22,6 +22,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use crate::deny_list::DenyMatch;
 use crate::{
     Address, AllowList, AnswerSource, Attempt, Decision, Denial, Endpoint, Host, Layer, Limit, Name,
     Operator, Permit, Protocol, Reason, RequestMethod, Rule, Situation, Transport,
@@ -181,7 +182,12 @@ impl Policy {
                 ..
             } => unreachable_remote(Endpoint::new(*address, port)),
             Attempt::Request { port: 0, .. } => Some(Reason::HardPortZero),
+            Attempt::Tls {
+                server: Host::Address(address),
+                ..
+            } => unreachable_address(*address),
             Attempt::Request { .. }
+            | Attempt::Tls { .. }
             | Attempt::CreateSocket { .. }
             | Attempt::Lookup { .. }
             | Attempt::Open { .. } => None,
@@ -234,6 +240,7 @@ impl Policy {
                 };
                 by_name.or_else(|| deny.refuses_address(remote.address, protocol, remote.port))
             }
+            Attempt::Tls { server, ports } => return self.denies_server(server, ports),
             Attempt::CreateSocket { .. }
             | Attempt::Bind { .. }
             | Attempt::Listen { .. }
@@ -241,6 +248,22 @@ impl Policy {
             | Attempt::Open { .. } => None,
         };
         refusal.map(Denial::from)
+    }
+
+    /// The refusal of a server that TLS is to be spoken with, on any of the ports that the guest has a connection to
+    /// (TLS-5). The name stands in the log as it was given.
+    fn denies_server(&self, server: &Host, ports: &[u16]) -> Option<Denial<'_>> {
+        let deny = &self.operator.deny;
+        let protocol = Protocol::Socket(Transport::Tcp);
+        let mut refusals = ports.iter().filter_map(|&port| match server {
+            Host::Name(name) => deny.refuses_name(name, &[], protocol, port),
+            Host::Address(address) => deny.refuses_address(*address, protocol, port),
+        });
+        let refusal = refusals.next()?;
+        Some(Denial::from(DenyMatch {
+            reason: Reason::DenyTlsName,
+            ..refusal
+        }))
     }
 
     fn runtime_limits<'p>(&'p self, attempt: &Attempt<'_>) -> Option<Denial<'p>> {
@@ -263,6 +286,7 @@ impl Policy {
             | Attempt::Lookup { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. }
+            | Attempt::Tls { .. }
             | Attempt::Open { .. } => None,
         }
     }
@@ -285,6 +309,8 @@ impl Policy {
             | Attempt::Lookup { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. }
+            // It goes nowhere; what is connected to was judged when it was.
+            | Attempt::Tls { .. }
             | Attempt::Open { .. } => None,
         }
     }
@@ -359,6 +385,8 @@ impl Policy {
                 }
                 Ok(rule)
             }
+            // The author's list has permitted the connection.
+            Attempt::Tls { .. } => Ok(Rule::Harmless),
             Attempt::Open { kind, label } => self
                 .allow
                 .grants_label(kind, label)
@@ -506,6 +534,9 @@ impl Policy {
             Attempt::Lookup { .. } => (usage.lookups_of_instance >= quotas.lookups_in_flight)
                 .then(|| Denial::new(Reason::QuotaLookups)),
             Attempt::Dial { .. } => too_many(Reason::QuotaConnections).or_else(too_many_connections),
+            Attempt::Tls { .. } => (usage.tls_of_instance
+                >= TLS_PER_CONNECTION.saturating_mul(usage.tcp_connections_of_instance))
+            .then(|| Denial::new(Reason::QuotaConnections)),
             _ => None,
         }
     }
@@ -520,14 +551,24 @@ fn chosen_local(local: SocketAddr) -> bool {
 fn unreachable_remote(remote: Endpoint) -> Option<Reason> {
     if remote.port == 0 {
         Some(Reason::HardPortZero)
-    } else if remote.address.is_unspecified() {
+    } else {
+        unreachable_address(remote.address)
+    }
+}
+
+fn unreachable_address(address: Address) -> Option<Reason> {
+    if address.is_unspecified() {
         Some(Reason::HardUnspecified)
-    } else if remote.address.reads_as_multicast() {
+    } else if address.reads_as_multicast() {
         Some(Reason::HardMulticast)
     } else {
         None
     }
 }
+
+/// TLS connections of the host's that an instance may have for each TCP connection: a proxy is spoken to in TLS, and
+/// within that the server behind it.
+const TLS_PER_CONNECTION: u32 = 2;
 
 /// The destination that a permit leads to. To receive a datagram is no way out.
 fn way_out(attempt: &Attempt<'_>) -> Option<Endpoint> {

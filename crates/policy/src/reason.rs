@@ -60,6 +60,8 @@ reasons! {
     DenyCname = "deny.cname", DenyList, "the name is an alias of one on the operator's deny list";
     /// An address in a denied network (DL-6, DL-7).
     DenyNetwork = "deny.network", DenyList, "the address lies in a network that the operator denies";
+    /// A denied server name in TLS (TLS-5).
+    DenyTlsName = "deny.tls-name", DenyList, "the operator's deny list names this server of TLS";
 
     /// A privileged port of loopback (RL-1).
     RuntimeLoopbackPort = "runtime.loopback-port", RuntimeLimits,
@@ -186,6 +188,7 @@ mod tests {
             "deny.name-address",
             "deny.cname",
             "deny.network",
+            "deny.tls-name",
             "runtime.loopback-port",
             "runtime.udp",
             "runtime.link-local",

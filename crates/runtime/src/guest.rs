@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use outport_egress::{GateCtx, GateCtxView, GateView};
+use outport_platform::tls::{self, WasiTlsCtx, WasiTlsCtxView, WasiTlsView};
 use outport_platform::{Platform, PlatformCtx, PlatformCtxView, PlatformView};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
@@ -28,6 +29,7 @@ pub(crate) struct Guest {
     table: GuestTable,
     variables: GuestVariables,
     platform: PlatformCtx,
+    tls: WasiTlsCtx,
     budget: Budget,
 }
 
@@ -63,6 +65,7 @@ pub(crate) fn store(
     account: &Arc<Account>,
 ) -> Store<Guest> {
     let guest = Guest {
+        tls: tls::context(&gate),
         gate,
         wasi,
         http: WasiHttpCtx::new(),
@@ -130,6 +133,15 @@ impl PlatformView for Guest {
         PlatformCtxView {
             ctx: &mut self.platform,
             gate: &mut self.gate,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiTlsView for Guest {
+    fn tls(&mut self) -> WasiTlsCtxView<'_> {
+        WasiTlsCtxView {
+            ctx: &mut self.tls,
             table: &mut self.table,
         }
     }

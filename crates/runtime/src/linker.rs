@@ -62,6 +62,9 @@ impl GuestLinker {
             .map(|(name, _)| name)
             .collect();
         outport_platform::add_imported_to_linker(&mut linker, &imports)?;
+        if imports.iter().any(|import| import.starts_with("wasi:tls/")) {
+            outport_platform::tls::add_to_linker(&mut linker)?;
+        }
         let asker = Asker {
             gate,
             dependencies: component.dependencies(),

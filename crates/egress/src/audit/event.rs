@@ -205,6 +205,12 @@ pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
         Attempt::Request {
             scheme, host, port, ..
         } => format!("{scheme}://{host}:{port}"),
+        // Ports only where it is one: which of several was meant is not known.
+        Attempt::Tls {
+            server,
+            ports: [port],
+        } => format!("{server}:{port}"),
+        Attempt::Tls { server, .. } => server.to_string(),
         Attempt::Open { label, .. } => text::excerpt(label).to_string(),
     }
 }

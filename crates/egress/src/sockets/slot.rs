@@ -11,12 +11,13 @@ use crate::enforcer::{DecisionId, Enforcer};
 use crate::established::{self, Way};
 use crate::followed::Followed;
 use crate::process::connections::Registration;
+use crate::stream_tls::OpenPort;
 
 /// One socket in the counts of its instance, its component and the process. Dropping it gives the place back.
 pub(crate) struct SocketSlot {
     enforcer: Arc<Enforcer>,
     created: OnceLock<DecisionId>,
-    connection: OnceLock<Registration>,
+    connection: OnceLock<(Registration, OpenPort)>,
 }
 
 impl SocketSlot {
@@ -48,8 +49,11 @@ impl SocketSlot {
         followed: Option<&Arc<Followed>>,
     ) {
         let way = Way::Socket(remote);
-        self.connection
-            .get_or_init(|| established::register(&self.enforcer, socket, way, followed));
+        self.connection.get_or_init(|| {
+            let port = self.enforcer.tls_usage().opened(remote.port());
+            let registration = established::register(&self.enforcer, socket, way, followed);
+            (registration, port)
+        });
     }
 
     /// The enforcer of the instance that has the socket.

@@ -2046,7 +2046,7 @@ fn quotas_come_last_and_count_from_creation() {
             sockets_of_process: process,
             kept_for_others: 0,
             connections_of_process: connections,
-            lookups_of_instance: 0,
+            ..Usage::default()
         };
         assert_eq!(world.code(&create), expected, "{:?}", world.usage);
         // A connection of HTTP is none of a component's sockets, and is called a connection.
@@ -2066,6 +2066,101 @@ fn quotas_come_last_and_count_from_creation() {
     assert_eq!(world.lookup("a.example"), "allow");
     world.usage.lookups_of_instance = 1;
     assert_eq!(world.lookup("a.example"), "quota.lookups");
+}
+
+/// TLS with `server` by an instance with connections to these ports.
+fn tls(world: &World, server: &str, ports: &[u16]) -> String {
+    let server = Host::parse(server).unwrap();
+    let server = &server;
+    world.code(&Attempt::Tls { server, ports }).to_owned()
+}
+
+// proves: TLS-5, AL-1
+#[test]
+fn a_server_of_tls_is_judged_by_the_deny_list_on_every_port_that_there_is_a_connection_to() {
+    for (deny, server, ports, expected) in [
+        ("*://a.example:443", "a.example", &[443][..], "deny.tls-name"),
+        ("*://a.example:443", "A.Example.", &[443], "deny.tls-name"),
+        ("*://a.example:443", "a.example", &[442, 444], "allow"),
+        ("*://a.example:443", "a.example", &[22, 443], "deny.tls-name"),
+        ("*://a.example:440-450", "a.example", &[439, 450], "deny.tls-name"),
+        ("*://a.example:440-450", "a.example", &[439, 451], "allow"),
+        ("*://a.example:443", "www.a.example", &[443], "allow"),
+        ("*://*.a.example:443", "www.a.example", &[443], "deny.tls-name"),
+        ("*://*.a.example:443", "a.example", &[443], "allow"),
+        ("https://a.example", "a.example", &[443], "deny.tls-name"),
+        ("https://a.example", "a.example", &[8443], "allow"),
+        ("udp://a.example:443", "a.example", &[443], "allow"),
+        ("*://*:443", "a.example", &[443], "deny.tls-name"),
+        ("*://10.0.0.0/8:443", "10.9.8.7", &[443], "deny.tls-name"),
+        ("*://10.0.0.0/8:443", "0xa.1", &[443], "deny.tls-name"),
+        ("*://10.0.0.0/8:443", "::ffff:10.9.8.7", &[443], "deny.tls-name"),
+        ("*://10.0.0.0/8:443", "11.9.8.7", &[443], "allow"),
+        ("*://localhost:443", "127.0.0.1", &[443], "deny.tls-name"),
+        ("*://a.example:443", "224.0.0.1", &[443], "hard.multicast"),
+        ("*://a.example:443", "::", &[443], "hard.unspecified"),
+        // Limits on what may be connected to were asked about when it was.
+        ("*://a.example:443", "127.0.0.1", &[443], "allow"),
+        ("*://a.example:443", "169.254.169.254", &[443], "allow"),
+    ] {
+        let mut world = World::new(&[], &[deny]);
+        world.usage.tcp_connections_of_instance = 1;
+        assert_eq!(tls(&world, server, ports), expected, "{deny} {server} {ports:?}");
+    }
+}
+
+// proves: TLS-5, RSN-2
+#[test]
+fn a_denied_server_of_tls_is_told_with_the_entry() {
+    let mut world = World::new(&[], &["*://*.example:1-65535"]);
+    world.usage.tcp_connections_of_instance = 1;
+    let server = &Host::parse("A.example").unwrap();
+    let attempt = Attempt::Tls {
+        server,
+        ports: &[443],
+    };
+    let Decision::Deny(denial) = world.judge(&attempt) else {
+        panic!("not denied");
+    };
+    assert_eq!(attempt.operation(), "tls.connect");
+    assert_eq!(attempt.to_string(), "TLS with a.example");
+    assert_eq!(denial.denied_by().unwrap().text(), "*://*.example:1-65535");
+    assert!(matches!(denial.remedy(&attempt), Some(Remedy::Undeny { .. })));
+}
+
+// proves: ISO-3
+#[test]
+fn there_may_be_two_tls_connections_for_each_tcp_connection() {
+    for (connections, secured, expected) in [
+        (0, 0, "quota.connections"),
+        (1, 0, "allow"),
+        (1, 1, "allow"),
+        (1, 2, "quota.connections"),
+        (3, 5, "allow"),
+        (3, 6, "quota.connections"),
+        (u32::MAX, 6, "allow"),
+    ] {
+        let mut world = World::new(&[], &[]);
+        world.usage.tcp_connections_of_instance = connections;
+        world.usage.tls_of_instance = secured;
+        assert_eq!(
+            tls(&world, "a.example", &[443]),
+            expected,
+            "{connections} {secured}"
+        );
+    }
+}
+
+// proves: ORD-2
+#[test]
+fn a_dependency_that_inherits_nothing_speaks_no_tls() {
+    let mut world = World::new(&[], &[]);
+    world.policy = Policy::new(
+        "web",
+        Arc::new(AllowList::not_inherited()),
+        Arc::new(Operator::default()),
+    );
+    assert_eq!(tls(&world, "a.example", &[]), "allow.not-inherited");
 }
 
 #[test]

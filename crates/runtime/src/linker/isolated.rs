@@ -13,10 +13,13 @@
 //! | connecting to a Redis server | `invalid-address` |
 //! | a model | `model-not-supported` |
 //! | connecting to a PostgreSQL server or an MQTT broker | `connection-failed` |
+//! | TLS with a server | an error of `wasi:tls`, with words |
 //! | a variable | `undefined`; of `wasi:config/store`: no value |
 //!
 //! Everything else traps: it needs a socket or the like, which such a dependency cannot make. The refusals of the
 //! network are judged, told and counted like any other ([`ShutGate`]), in the name of the component and its dependency.
+
+mod tls;
 
 use outport_egress::{Gate, GateView, ShutGate};
 use outport_platform::{key_value, llm, mqtt, postgres, redis, sqlite};
@@ -143,6 +146,9 @@ fn define_answer(
         }
         ("fermyon:spin/postgres" | "spin:postgres/postgres", _) => {
             return define_postgres(instance, (interface, version, function), shut);
+        }
+        ("wasi:tls/types" | "wasi:tls/client", _) => {
+            return tls::define(instance, (interface, function), shut);
         }
         _ => return define_other_answer(instance, (interface, version, function), shut),
     }

@@ -182,6 +182,16 @@ const PROVIDED: &[VersionTrack] = &[
         interfaces: &["store", "batch", "atomics"],
     },
     VersionTrack {
+        package: "wasi:tls",
+        versions: "0.2.0-draft",
+        interfaces: &["types"],
+    },
+    VersionTrack {
+        package: "wasi:tls",
+        versions: "0.3.0-draft",
+        interfaces: &["types", "client"],
+    },
+    VersionTrack {
         package: "spin:variables",
         versions: "3.0.0",
         interfaces: &["variables"],
@@ -235,6 +245,7 @@ mod tests {
         let engine = Engine::new(Allocation::Single).expect("this machine can run wasm");
         let mut linker = GuestLinker::new(&engine).linker;
         outport_platform::add_to_linker(&mut linker).expect("nothing is there twice");
+        outport_platform::tls::add_to_linker(&mut linker).expect("nothing is there twice");
         linker
     }
 

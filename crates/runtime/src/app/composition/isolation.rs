@@ -63,6 +63,8 @@ const RIGHTS: [(InheritedKey, &[&str]); 7] = [
             "wasi:sockets/types",
             "wasi:http/outgoing-handler",
             "wasi:http/client",
+            "wasi:tls/types",
+            "wasi:tls/client",
             "fermyon:spin/mqtt",
             "fermyon:spin/postgres",
             "fermyon:spin/redis",
