@@ -26,6 +26,7 @@ mod killed;
 mod lookups;
 mod models;
 mod mqtt_interface;
+mod mysql_interface;
 mod one_verdict;
 mod outbound_http;
 mod outcomes;

@@ -260,7 +260,7 @@ const ASKER: &str = r#"(component
   (export "outport:test/asker@1.0.0" (instance $exported)))"#;
 
 /// Ends well if what it is composed with answers as it is to.
-const COMMAND: &str = r#"(component
+pub(super) const COMMAND: &str = r#"(component
   (import "outport:test/asker@1.0.0" (instance $asker (export "ask" (func (result u32)))))
   (core func $ask (canon lower (func $asker "ask")))
   (core module $run

@@ -1570,6 +1570,18 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
             "",
         ),
         (
+            "allowed_outbound_hosts = [\"mariadb://a.example\"]",
+            &["fermyon:spin/mysql@2.0.0", http],
+            &[],
+            "",
+        ),
+        (
+            "allowed_outbound_hosts = [\"tcp://a.example:3306\"]",
+            &["spin:mysql/mysql@3.0.0"],
+            &["warning entry.socket-only"],
+            "write `mysql://a.example`",
+        ),
+        (
             "allowed_outbound_hosts = [\"tcp://a.example:5432\"]",
             &["spin:postgres/postgres@4.2.0"],
             &["warning entry.socket-only"],

@@ -89,6 +89,9 @@ impl InitialState {
         if let Some(most) = &self.connections.mqtt {
             platform = platform.mqtt_max_connections(most.value);
         }
+        if let Some(most) = &self.connections.mysql {
+            platform = platform.mysql_max_connections(most.value);
+        }
         if let Some(most) = &self.connections.postgres {
             platform = platform.postgres_max_connections(most.value);
         }

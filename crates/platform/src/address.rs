@@ -23,6 +23,83 @@ pub(crate) fn of_bounded_length(text: &str) -> Result<&str, BadAddress> {
     Ok(text)
 }
 
+/// Whether TLS is spoken. Where it is, the certificate and the name are verified, whatever the address says.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encryption {
+    /// It is not.
+    Never,
+    /// Unless the server says that it has no TLS.
+    IfOffered,
+    /// Always.
+    Always,
+}
+
+/// What stands behind the scheme of a URL, nothing of it decoded. What is missing is empty.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) struct UrlParts<'a> {
+    /// User and password, if there is an `@`.
+    pub(crate) who: Option<&'a str>,
+    /// Host and port.
+    pub(crate) place: &'a str,
+    /// Without the `/` that it begins with.
+    pub(crate) path: &'a str,
+    /// Without the `?`.
+    pub(crate) query: &'a str,
+}
+
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+impl<'a> UrlParts<'a> {
+    pub(crate) fn of(rest: &'a str) -> Result<Self, BadAddress> {
+        if rest.contains('#') {
+            return Err(BadAddress("a fragment"));
+        }
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (who, place) = match authority.split_once('@') {
+            Some((who, place)) => (Some(who), place),
+            None => (None, authority),
+        };
+        Ok(Self {
+            who,
+            place,
+            path,
+            query,
+        })
+    }
+
+    /// The path as the name of a database, if there is one.
+    pub(crate) fn database(&self) -> Result<Option<String>, BadAddress> {
+        if self.path.is_empty() {
+            return Ok(None);
+        }
+        let database = decoded(self.path).filter(|_| !self.path.contains('/'));
+        let database = database.ok_or(BadAddress("a database that is not percent-encoded"))?;
+        Ok(Some(database))
+    }
+
+    /// The parameters, their values decoded.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = Result<(&'a str, String), BadAddress>> {
+        let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
+        pairs.map(|pair| {
+            let (key, value) = pair
+                .split_once('=')
+                .ok_or(BadAddress("a parameter without a value"))?;
+            let value = decoded(value).ok_or(BadAddress("a parameter that is not percent-encoded"))?;
+            Ok((key, value))
+        })
+    }
+}
+
+/// Sets a part that may be given once.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) fn once<T>(part: &mut Option<T>, value: T) -> Result<(), BadAddress> {
+    match part.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(BadAddress("a part that is given twice")),
+    }
+}
+
 /// The user and the password before an `@`, of which each may be missing.
 pub(crate) fn credentials(text: &str) -> Result<(Option<String>, Option<String>), BadAddress> {
     let (user, password) = match text.split_once(':') {

@@ -28,7 +28,7 @@
     )
 )]
 
-#[cfg(any(feature = "mqtt", feature = "postgres", feature = "redis"))]
+#[cfg(any(feature = "mysql", feature = "mqtt", feature = "postgres", feature = "redis"))]
 mod address;
 mod ctx;
 #[cfg(any(feature = "key-value", feature = "sqlite"))]
@@ -39,13 +39,23 @@ pub mod key_value;
 pub mod llm;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
-#[cfg(any(feature = "mqtt", feature = "postgres", feature = "redis"))]
+#[cfg(feature = "mysql")]
+pub mod mysql;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod not_opened;
+#[cfg(any(feature = "mqtt", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod places;
 mod platform;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod rdbms;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod room;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod row_stream;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(feature = "tls")]
@@ -115,10 +125,20 @@ fn interfaces<T: PlatformView + 'static>() -> impl Iterator<Item = Interface<T>>
             names: &["fermyon:spin/mqtt", "spin:mqtt"],
             add: mqtt::add_to_linker,
         },
+        #[cfg(feature = "mysql")]
+        Interface {
+            names: &["fermyon:spin/mysql", "spin:mysql"],
+            add: mysql::add_to_linker,
+        },
         #[cfg(feature = "postgres")]
         Interface {
             names: &["fermyon:spin/postgres", "spin:postgres"],
             add: postgres::add_to_linker,
+        },
+        #[cfg(any(feature = "mysql", feature = "postgres"))]
+        Interface {
+            names: &["fermyon:spin/rdbms-types"],
+            add: rdbms::add_to_linker,
         },
         #[cfg(feature = "redis")]
         Interface {

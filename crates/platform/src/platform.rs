@@ -12,6 +12,8 @@ use crate::key_value::{KeyValueDefinition, KeyValueStore};
 use crate::llm::ModelServer;
 #[cfg(feature = "mqtt")]
 use crate::mqtt::Mqtt;
+#[cfg(feature = "mysql")]
+use crate::mysql::Mysql;
 #[cfg(feature = "postgres")]
 use crate::postgres::Postgres;
 #[cfg(feature = "redis")]
@@ -29,6 +31,8 @@ struct PlatformInner {
     key_value_stores: BTreeMap<String, KeyValueStore>,
     #[cfg(feature = "mqtt")]
     mqtt: Mqtt,
+    #[cfg(feature = "mysql")]
+    mysql: Mysql,
     #[cfg(feature = "postgres")]
     postgres: Postgres,
     #[cfg(feature = "redis")]
@@ -48,6 +52,8 @@ pub struct PlatformBuilder {
     on_redis: BTreeMap<String, KeyValueStore>,
     #[cfg(feature = "mqtt")]
     mqtt_max_connections: Option<u32>,
+    #[cfg(feature = "mysql")]
+    mysql_max_connections: Option<u32>,
     #[cfg(feature = "postgres")]
     postgres_max_connections: Option<u32>,
     #[cfg(feature = "redis")]
@@ -89,6 +95,12 @@ impl Platform {
     #[cfg(feature = "mqtt")]
     pub(crate) fn mqtt(&self) -> &Mqtt {
         &self.0.mqtt
+    }
+
+    /// The connections to MySQL servers.
+    #[cfg(feature = "mysql")]
+    pub(crate) fn mysql(&self) -> &Mysql {
+        &self.0.mysql
     }
 
     /// The connections to PostgreSQL servers.
@@ -169,6 +181,15 @@ impl PlatformBuilder {
         self
     }
 
+    /// How many connections to MySQL servers the instances of one component may have open together. One more is refused
+    /// with `connection-failed`. Default: as many as they may have sockets.
+    #[cfg(feature = "mysql")]
+    #[must_use]
+    pub fn mysql_max_connections(mut self, number: u32) -> Self {
+        self.mysql_max_connections = Some(number);
+        self
+    }
+
     /// How many connections to PostgreSQL servers the instances of one component may have open together. One more is refused
     /// with `connection-failed`. Default: as many as they may have sockets.
     #[cfg(feature = "postgres")]
@@ -217,6 +238,8 @@ impl PlatformBuilder {
             key_value_stores,
             #[cfg(feature = "mqtt")]
             mqtt: Mqtt::new(self.mqtt_max_connections),
+            #[cfg(feature = "mysql")]
+            mysql: Mysql::new(self.mysql_max_connections),
             #[cfg(feature = "postgres")]
             postgres: Postgres::new(self.postgres_max_connections),
             #[cfg(feature = "redis")]

@@ -39,7 +39,6 @@ mod watched;
 use std::sync::{Arc, OnceLock};
 
 use address::PostgresAddress;
-pub use bindings::fermyon::spin::rdbms_types::Error as SpinV2Error;
 pub use bindings::spin::postgres3_0_0::postgres::Error as SpinV3Error;
 use bindings::spin::postgres4_2_0::postgres as types;
 pub use bindings::spin::postgres4_2_0::postgres::Error as SpinV4Error;
@@ -47,14 +46,16 @@ pub use bindings::spin::postgres4_2_0::postgres::Error as SpinV4Error;
 pub use builder::Builder;
 #[doc(hidden)]
 pub use connection::Client;
-use connection::{NotOpened, Server};
+use connection::Server;
 use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
 use rustls::ClientConfig;
 use wasmtime::component::Linker;
 
 use crate::address::BadAddress;
 use crate::ctx::PlatformView;
+use crate::not_opened::NotOpened;
 use crate::places::Places;
+pub use crate::rdbms::types::Error as SpinV2Error;
 
 /// The connections of a process to PostgreSQL servers.
 #[derive(Default)]
@@ -136,6 +137,7 @@ mod bindings {
         world: "outport:platform/postgres",
         imports: { default: async | trappable },
         with: {
+            "fermyon:spin/rdbms-types": crate::rdbms::types,
             "fermyon:spin/postgres.connection": super::Client,
             "spin:postgres/postgres@3.0.0.connection": super::Client,
             "spin:postgres/postgres@4.2.0.connection": super::Client,

@@ -89,7 +89,7 @@ const TABLE: [Row; 7] = [
     },
     Row {
         service: Service::Mysql,
-        served: false,
+        served: true,
         name: "MySQL clients",
         lacking: "there is no MySQL client",
         labels: None,

@@ -28,7 +28,8 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, SslMode};
 
 use crate::address::{
-    BadAddress, credentials, decoded, destination, host_and_port, of_bounded_length, port_of,
+    BadAddress, Encryption, UrlParts, credentials, destination, host_and_port, of_bounded_length, once,
+    port_of,
 };
 
 /// Where a connection goes, and who connects.
@@ -43,17 +44,6 @@ pub(super) struct PostgresAddress {
     application: Option<String>,
     options: Option<String>,
     channel_binding: ChannelBinding,
-}
-
-/// Whether TLS is spoken. Where it is, the certificate and the name are verified, whatever the address says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encryption {
-    /// `disable`.
-    Never,
-    /// `prefer`, which is the default: unless the server says that it has no TLS.
-    IfOffered,
-    /// `require`, `verify-ca` and `verify-full`.
-    Always,
 }
 
 /// The parts of an address, each at most once.
@@ -114,35 +104,14 @@ impl Parts {
         if !["postgres", "postgresql"].contains(&scheme.to_ascii_lowercase().as_str()) {
             return Err(BadAddress("a scheme that is neither postgres nor postgresql"));
         }
-        if rest.contains('#') {
-            return Err(BadAddress("a fragment"));
-        }
-        let (rest, query) = match rest.split_once('?') {
-            Some((rest, query)) => (rest, query),
-            None => (rest, ""),
-        };
-        let (authority, path) = match rest.split_once('/') {
-            Some((authority, path)) => (authority, path),
-            None => (rest, ""),
-        };
-        let (who, place) = match authority.split_once('@') {
-            Some((who, place)) => (Some(who), place),
-            None => (None, authority),
-        };
+        let url = UrlParts::of(rest)?;
         let mut parts = Self::default();
-        (parts.user, parts.password) = who.map_or(Ok((None, None)), credentials)?;
-        let (host, port) = host_and_port(place)?;
+        (parts.user, parts.password) = url.who.map_or(Ok((None, None)), credentials)?;
+        let (host, port) = host_and_port(url.place)?;
         (parts.host, parts.port) = (Some(host.to_owned()), port);
-        if !path.is_empty() {
-            let encoded = !path.contains('/');
-            let database = decoded(path).filter(|_| encoded);
-            parts.database = Some(database.ok_or(BadAddress("a database that is not percent-encoded"))?);
-        }
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair
-                .split_once('=')
-                .ok_or(BadAddress("a parameter without a value"))?;
-            let value = decoded(value).ok_or(BadAddress("a parameter that is not percent-encoded"))?;
+        parts.database = url.database()?;
+        for parameter in url.parameters() {
+            let (key, value) = parameter?;
             parts.set(key, value)?;
         }
         Ok(parts)
@@ -210,13 +179,6 @@ impl Parts {
             options: self.options,
             channel_binding: self.channel_binding.unwrap_or(ChannelBinding::Prefer),
         })
-    }
-}
-
-fn once<T>(part: &mut Option<T>, value: T) -> Result<(), BadAddress> {
-    match part.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(BadAddress("a part that is given twice")),
     }
 }
 

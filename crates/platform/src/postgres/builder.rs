@@ -5,10 +5,11 @@ use std::sync::Arc;
 use outport_egress::Dialer;
 
 use super::address::PostgresAddress;
-use super::connection::{Client, NotOpened};
+use super::connection::Client;
 use super::{Postgres, Trust};
 use crate::address::BadAddress;
 use crate::ctx::PlatformCtx;
+use crate::not_opened::NotOpened;
 
 /// What guests are given as a connection builder. Cheap to clone; clones are the same one as it was then.
 #[derive(Clone)]

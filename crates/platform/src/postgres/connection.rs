@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use outport_egress::{ConnectionHandle, DialError, Dialer, HostConnection, Pool, Pooled};
+use outport_egress::{ConnectionHandle, Dialer, HostConnection, Pool, Pooled};
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
@@ -21,7 +21,8 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 use super::address::PostgresAddress;
 use super::transport::{Begun, Transport, TransportError};
 use super::watched::{Seen, Watched};
-use crate::places::{NoPlace, Place};
+use crate::not_opened::NotOpened;
+use crate::places::Place;
 
 /// What guests are given as a connection: cheap to clone, and back in the pool when the last clone is dropped.
 #[derive(Clone)]
@@ -45,22 +46,6 @@ pub(super) struct Server {
     client: tokio_postgres::Client,
     handle: ConnectionHandle,
     seen: Arc<Seen>,
-}
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NotOpened {
-    /// The log has why.
-    #[error("it is not permitted")]
-    Denied,
-    #[error("the address is not understood: {0}")]
-    Address(&'static str),
-    #[error("too many connections are open")]
-    TooMany,
-    #[error("{0}")]
-    Failed(String),
-    #[error("the server did not answer in time")]
-    Silent,
 }
 
 impl Pooled for Server {
@@ -261,22 +246,6 @@ fn nothing_is_prepared(said: &[SimpleQueryMessage]) -> bool {
         _ => None,
     });
     rows.last().and_then(|row| row.get(0)) == Some("0")
-}
-
-impl From<NoPlace> for NotOpened {
-    fn from(_: NoPlace) -> Self {
-        Self::TooMany
-    }
-}
-
-impl From<DialError> for NotOpened {
-    fn from(error: DialError) -> Self {
-        match error {
-            error if error.is_refused() => Self::Denied,
-            DialError::Quota => Self::TooMany,
-            error => Self::Failed(error.to_string()),
-        }
-    }
 }
 
 impl From<TransportError> for NotOpened {

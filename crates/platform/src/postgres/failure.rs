@@ -4,8 +4,9 @@ use std::error::Error as _;
 
 use tokio_postgres::error::DbError;
 
-use super::connection::{Client, NotOpened};
+use super::connection::Client;
 use super::types::{DbError as Said, Error, QueryError};
+use crate::not_opened::NotOpened;
 
 /// A statement has no answer that the guest could use.
 pub(super) fn query_failed(error: &tokio_postgres::Error, client: &Client) -> Error {

@@ -20,8 +20,9 @@ use super::connection::{Client, Statement};
 use super::failure::{is_an_answer, query_failed, silent, too_large};
 use super::parameters::Parameter;
 use super::types::{Column, DbValue, Error, ParameterValue};
-use super::values::{NoValue, Room, data_type, value};
-use super::watched::MOST_IN_A_RESULT;
+use super::values::{NoValue, data_type, value};
+use crate::room::{MOST_IN_A_RESULT, Room};
+use crate::row_stream::RowSource;
 
 /// Rows that are still to come.
 pub(super) struct Rows {
@@ -144,6 +145,15 @@ impl Rows {
             rows.push(row);
         }
         Ok(rows)
+    }
+}
+
+impl RowSource for Rows {
+    type Row = Vec<DbValue>;
+    type Error = Error;
+
+    async fn next(&mut self) -> Result<Option<Vec<DbValue>>, Error> {
+        Self::next(self).await
     }
 }
 

@@ -4,25 +4,20 @@
 use wasmtime::component::{Linker, Resource};
 
 use super::bindings::fermyon::spin::postgres::{self, Host, HostConnection};
-use super::bindings::fermyon::spin::rdbms_types::{
-    self, Column, DbDataType, DbValue, Error, ParameterValue, RowSet,
-};
-use super::connection::{Client, NotOpened};
+use super::connection::Client;
 use super::failure::as_text;
 use super::spin_v4::row_set;
 use super::types;
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::rdbms::types::{Column, DbDataType, DbValue, Error, ParameterValue, RowSet};
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    rdbms_types::add_to_linker::<T, Hosted>(linker, T::platform)?;
     postgres::add_to_linker::<T, Hosted>(linker, T::platform)
 }
 
 impl Host for PlatformCtxView<'_> {}
-
-impl rdbms_types::Host for PlatformCtxView<'_> {}
 
 impl HostConnection for PlatformCtxView<'_> {
     async fn open(&mut self, address: String) -> Answer<Resource<Client>> {
@@ -134,12 +129,6 @@ impl From<types::DbValue> for DbValue {
             types::DbValue::DbNull => Self::DbNull,
             _ => Self::Unsupported,
         }
-    }
-}
-
-impl From<NotOpened> for Error {
-    fn from(why: NotOpened) -> Self {
-        Self::ConnectionFailed(why.to_string())
     }
 }
 

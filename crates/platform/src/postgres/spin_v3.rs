@@ -5,11 +5,12 @@ use wasmtime::component::{Linker, Resource};
 use super::bindings::spin::postgres3_0_0::postgres::{
     self, Column, DbDataType, DbValue, Error, Host, HostConnection, ParameterValue, RowSet,
 };
-use super::connection::{Client, NotOpened};
+use super::connection::Client;
 use super::failure::as_text;
 use super::spin_v4::row_set;
 use super::types;
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::not_opened::NotOpened;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 

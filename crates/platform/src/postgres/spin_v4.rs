@@ -1,26 +1,16 @@
 //! `spin:postgres@4.2.0`, and 4.0.0 and 4.1.0 with it: what is synchronous, and the same asynchronous.
-//!
-//! Rows come as a stream, each taken from the server when the guest has taken those before; beside it a future says whether
-//! those were all.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use tokio::sync::oneshot;
-use wasmtime::StoreContextMut;
-use wasmtime::component::{
-    Accessor, Destination, FutureReader, Linker, Resource, StreamProducer, StreamReader, StreamResult,
-};
+use wasmtime::component::{Accessor, FutureReader, Linker, Resource, StreamReader};
 
 use super::Builder;
 use super::connection::Client;
-use super::rows::Rows;
 use super::types::{
     self, Column, DbValue, Error, Host, HostConnection, HostConnectionBuilder,
     HostConnectionBuilderWithStore, HostConnectionWithStore, ParameterValue, RowSet,
 };
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
 use crate::platform::Platform;
+use crate::row_stream::RowStream;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 type Row = Vec<DbValue>;
@@ -114,7 +104,7 @@ impl<T: PlatformView + 'static> HostConnectionWithStore<T> for Hosted {
         };
         let columns = rows.take_columns();
         store.with(|mut store| {
-            let (rows, outcome) = Produced::of(rows);
+            let (rows, outcome) = RowStream::of(rows);
             let stream = StreamReader::new(&mut store, rows)?;
             let outcome = async move { wasmtime::error::Ok(outcome.await.unwrap_or(Ok(()))) };
             Ok(Ok((columns, stream, FutureReader::new(&mut store, outcome)?)))
@@ -173,74 +163,4 @@ pub(super) async fn row_set(
         columns: rows.take_columns(),
         rows: rows.all().await?,
     })
-}
-
-/// The rows of a statement, one by one.
-struct Produced {
-    /// Unless the next one is being taken.
-    rows: Option<Rows>,
-    next: Option<Next>,
-    outcome: Option<oneshot::Sender<Outcome>>,
-}
-
-/// The next row, which is being taken.
-type Next = Pin<Box<dyn Future<Output = (Rows, Result<Option<Row>, Error>)> + Send>>;
-
-impl Produced {
-    fn of(rows: Rows) -> (Self, oneshot::Receiver<Outcome>) {
-        let (reply, outcome) = oneshot::channel();
-        let produced = Self {
-            rows: Some(rows),
-            next: None,
-            outcome: Some(reply),
-        };
-        (produced, outcome)
-    }
-
-    fn end(&mut self, outcome: Outcome) -> Poll<wasmtime::Result<StreamResult>> {
-        if let Some(reply) = self.outcome.take() {
-            // The guest may have dropped its future, and then does not want to know.
-            let _ = reply.send(outcome);
-        }
-        Poll::Ready(Ok(StreamResult::Dropped))
-    }
-}
-
-impl<T> StreamProducer<T> for Produced {
-    type Item = Row;
-    type Buffer = Option<Row>;
-
-    fn poll_produce<'a>(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        _: StoreContextMut<'a, T>,
-        mut destination: Destination<'a, Row, Self::Buffer>,
-        finish: bool,
-    ) -> Poll<wasmtime::Result<StreamResult>> {
-        let mut next = match (self.next.take(), self.rows.take()) {
-            (Some(next), _) => next,
-            (None, Some(mut rows)) => Box::pin(async move {
-                let row = rows.next().await;
-                (rows, row)
-            }),
-            (None, None) => return Poll::Ready(Ok(StreamResult::Dropped)),
-        };
-        match next.as_mut().poll(cx) {
-            Poll::Ready((rows, Ok(Some(row)))) => {
-                self.rows = Some(rows);
-                destination.set_buffer(Some(row));
-                Poll::Ready(Ok(StreamResult::Completed))
-            }
-            Poll::Ready((_, Ok(None))) => self.end(Ok(())),
-            Poll::Ready((_, Err(error))) => self.end(Err(error)),
-            Poll::Pending => {
-                self.next = Some(next);
-                if finish {
-                    Poll::Ready(Ok(StreamResult::Cancelled))
-                } else {
-                    Poll::Pending
-                }
-            }
-        }
-    }
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::address::Encryption;
+use crate::address::Encryption;
 
 /// TLS over a connection that was judged.
 pub(super) type Secured = <MakeRustlsConnect as MakeTlsConnect<HostConnection>>::Stream;

@@ -18,6 +18,7 @@ use tokio_postgres::types::Type;
 use super::calendar;
 use super::numeric;
 use super::types::{DbDataType, DbValue, Interval, RangeBoundKind};
+use crate::room::{NoRoom, Room};
 
 /// Why a value cannot be given to a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,19 +33,9 @@ pub(super) enum NoValue {
     TooLarge,
 }
 
-/// How much memory the values of a result may still take, in bytes. Some are many times larger than what was sent: a null,
-/// or a number with a long row of zeros.
-pub(super) struct Room(usize);
-
-impl Room {
-    pub(super) fn new(bytes: usize) -> Self {
-        Self(bytes)
-    }
-
-    /// Takes so much of it.
-    pub(super) fn take(&mut self, bytes: usize) -> Result<(), NoValue> {
-        self.0 = self.0.checked_sub(bytes).ok_or(NoValue::TooLarge)?;
-        Ok(())
+impl From<NoRoom> for NoValue {
+    fn from(_: NoRoom) -> Self {
+        Self::TooLarge
     }
 }
 
@@ -208,7 +199,7 @@ fn range<T: Clone + OnHeap>(
     zero: T,
     room: &mut Room,
 ) -> Result<(End<T>, End<T>), NoValue> {
-    let mut end = |bound: wire::RangeBound<Option<&[u8]>>| {
+    let mut end = |bound: wire::RangeBound<Option<&[u8]>>| -> Result<End<T>, NoValue> {
         let (bytes, kind) = match bound {
             wire::RangeBound::Unbounded => return Ok(None),
             wire::RangeBound::Inclusive(bytes) => (bytes, RangeBoundKind::Inclusive),

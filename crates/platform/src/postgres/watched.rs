@@ -22,8 +22,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
-/// Bytes of one result: 128 MiB.
-pub(super) const MOST_IN_A_RESULT: usize = 128 << 20;
+use crate::room::MOST_IN_A_RESULT;
 
 /// What was seen of a connection.
 #[derive(Default)]

@@ -12,7 +12,7 @@
 //! | opening a key-value store or a database | `access-denied` |
 //! | connecting to a Redis server | `invalid-address` |
 //! | a model | `model-not-supported` |
-//! | connecting to a PostgreSQL server or an MQTT broker | `connection-failed` |
+//! | connecting to a MySQL or PostgreSQL server or an MQTT broker | `connection-failed` |
 //! | TLS with a server | an error of `wasi:tls`, with words |
 //! | a variable | `undefined`; of `wasi:config/store`: no value |
 //!
@@ -22,7 +22,7 @@
 mod tls;
 
 use outport_egress::{Gate, GateView, ShutGate};
-use outport_platform::{key_value, llm, mqtt, postgres, redis, sqlite};
+use outport_platform::{key_value, llm, mqtt, mysql, postgres, redis, sqlite};
 use outport_policy::{LabelKind, Transport};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{LinkerInstance, Lower, Resource, ResourceType};
@@ -274,6 +274,20 @@ fn define_other_answer(
             instance.func_wrap_concurrent(function, move |store, (address,): (String,)| {
                 store.with(|mut store| redis::refuse(&shut, store.get().gate().ctx, &address));
                 let denied = redis::SpinV3Error::InvalidAddress;
+                Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
+            })?;
+        }
+        ("fermyon:spin/mysql", "[static]connection.open") => {
+            instance.func_wrap(function, move |mut store, (address,): (String,)| {
+                mysql::refuse(&shut, store.data_mut().gate().ctx, &address);
+                let denied = mysql::SpinV2Error::ConnectionFailed(mysql::not_permitted());
+                Ok((Err::<Resource<Placeholder>, _>(denied),))
+            })?;
+        }
+        ("spin:mysql/mysql", "[static]connection.open") => {
+            instance.func_wrap_concurrent(function, move |store, (address,): (String,)| {
+                store.with(|mut store| mysql::refuse(&shut, store.get().gate().ctx, &address));
+                let denied = mysql::SpinV3Error::ConnectionFailed(mysql::not_permitted());
                 Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
             })?;
         }
