@@ -8,8 +8,12 @@ use std::fs;
 
 use outport_e2e::guest;
 use outport_e2e::http::Origin;
+use outport_e2e::models::ModelServer;
 use outport_e2e::outport::{Finished, Outport};
+use outport_e2e::postgres::Postgres;
+use outport_e2e::redis::Redis;
 use outport_e2e::script::results;
+use outport_e2e::stores;
 use outport_e2e::tcp::TcpPeer;
 use sha2::{Digest, Sha256};
 
@@ -286,5 +290,93 @@ fn every_file_that_is_missing_is_told_at_once_with_how_it_is_built() {
         "build it with `make part`",
     ] {
         assert!(refused.stderr.contains(part), "no `{part}`\n{refused}");
+    }
+}
+
+/// How each service of the host is asked, what comes of it with its right, and what without.
+const SERVICES: [(&str, &str, &str); 17] = [
+    ("kv2.open default", "ok", "access-denied"),
+    ("kv3.open default", "ok", "access-denied"),
+    ("wasi.open default", "ok", "access-denied"),
+    ("sqlite2.open default", "ok", "access-denied"),
+    ("sqlite3.open default", "ok", "access-denied"),
+    ("sqlite3.open-async default", "ok", "access-denied"),
+    ("redis2.open REDIS", "ok", "invalid-address"),
+    ("redis3.open REDIS", "ok", "invalid-address"),
+    ("pg2.open POSTGRES", "ok", NOT_PERMITTED),
+    ("pg3.open POSTGRES", "ok", NOT_PERMITTED),
+    ("pg4.open POSTGRES", "ok", NOT_PERMITTED),
+    ("pg4.open-async POSTGRES", "ok", NOT_PERMITTED),
+    ("pg4.build POSTGRES", "ok", NOT_PERMITTED),
+    ("pg4.build-async POSTGRES", "ok", NOT_PERMITTED),
+    (
+        "llm2.infer llama2-chat hello",
+        "llama2-chat was asked: hello",
+        "model-not-supported",
+    ),
+    ("llm2.embed llama2-chat a b", "2 vectors", "model-not-supported"),
+    ("print still here", "still here", "still here"),
+];
+
+const NOT_PERMITTED: &str = "connection-failed(\"it is not permitted\")";
+
+// proves: HI-5, HI-8
+#[test]
+fn a_dependency_that_inherits_nothing_is_refused_every_service_of_the_host() {
+    let (redis, postgres, models) = (Redis::start(), Postgres::start(), ModelServer::start(None));
+    let at_redis = format!("redis://localhost:{}", redis.port());
+    let at_postgres = format!(
+        "postgres://postgres:secret@localhost:{}/postgres",
+        postgres.port()
+    );
+    let services = [
+        "key_value_stores",
+        "sqlite_databases",
+        "ai_models",
+        "allowed_outbound_hosts",
+    ];
+    let all = format!("inherit_configuration = {services:?}");
+    for (inheritance, inherits) in [
+        ("", false),
+        ("inherit_configuration = [\"variables\"]", false),
+        (&all, true),
+    ] {
+        let comma = if inheritance.is_empty() { "" } else { ", " };
+        let lines = format!(
+            "key_value_stores = [\"default\"]\nsqlite_databases = [\"default\"]\nai_models = [\"llama2-chat\"]\n\
+             allowed_outbound_hosts = [\"redis://localhost:{}\", \"postgres://localhost:{}\"]\n\
+             [component.one.dependencies]\n\
+             \"outport:callee/interpreter@1.0.0\" = {{ path = \"GUESTS/stores.wasm\"{comma}{inheritance} }}",
+            redis.port(),
+            postgres.port()
+        );
+        let config = format!(
+            "[llm_compute]\ntype = \"remote_http\"\nurl = \"http://{}\"\nauth_token = \"\"\n",
+            models.address()
+        );
+        let app = Outport::up(&stores::app(&[("one", &lines)]))
+            .file("runtime.toml", config)
+            .option("--runtime-config-file=runtime.toml")
+            .start();
+        let mut refused = 0;
+        for (statement, with, without) in SERVICES {
+            let statement = statement
+                .replace("REDIS", &at_redis)
+                .replace("POSTGRES", &at_postgres);
+            let got = stores::perform(&app, "one", &[statement.clone(), format!("callee: {statement}")]);
+            let expected = if inherits { with } else { without };
+            assert_eq!(got, [with, expected], "{statement} {inheritance}\n{app}");
+            refused += usize::from(with != expected);
+        }
+        let finished = app.stop();
+        assert_eq!(
+            finished.reasons(),
+            vec!["allow.not-inherited"; refused],
+            "{finished}"
+        );
+        for denied in finished.audit.iter().filter(|line| line.denied()) {
+            let component = denied.field("component");
+            assert_eq!(component, "one (outport:callee/interpreter@1.0.0)", "{finished}");
+        }
     }
 }

@@ -1,11 +1,19 @@
 //! Performs statements.
 
+use std::cell::RefCell;
+
 use futures_util::future::{LocalBoxFuture, join_all};
+use script::Script;
+use script_p3::P3;
 
 use crate::callee::outport::callee::interpreter;
 use crate::key_value::spin_v2::SpinV2;
 use crate::key_value::spin_v3::SpinV3;
 use crate::key_value::wasi::Wasi;
+use crate::llm;
+use crate::postgres::{Postgres2, Postgres3, Postgres4};
+use crate::redis::{Redis2, Redis3};
+use crate::sqlite::{Sqlite2, Sqlite3};
 use crate::text::Counts;
 
 /// What a statement got: a result, or what was wrong. Both are shown in the same way.
@@ -16,7 +24,38 @@ pub(crate) type Outcome = Result<String, String>;
 pub(crate) struct Interpreter {
     kv2: SpinV2,
     kv3: SpinV3,
+    pg2: Postgres2,
+    pg3: Postgres3,
+    pg4: Postgres4,
+    redis2: Redis2,
+    redis3: Redis3,
+    sqlite2: Sqlite2,
+    sqlite3: Sqlite3,
     wasi: Wasi,
+    network: Network,
+}
+
+/// The interpreter of the script guests. It performs one statement at a time, and is away meanwhile.
+struct Network(RefCell<Option<script::Interpreter<P3>>>);
+
+impl Default for Network {
+    fn default() -> Self {
+        Self(RefCell::new(Some(script::Interpreter::new(P3))))
+    }
+}
+
+impl Network {
+    /// `None` if it is no statement.
+    async fn perform(&self, statement: &str) -> Option<Outcome> {
+        let script = Script::parse([statement]).ok()?;
+        let action = script.statements().next()?.action();
+        let Some(mut interpreter) = self.0.take() else {
+            return Some(Err("another statement on the network is at work".to_owned()));
+        };
+        let result = interpreter.perform(action).await;
+        self.0.replace(Some(interpreter));
+        Some(Ok(result))
+    }
 }
 
 impl Interpreter {
@@ -39,7 +78,10 @@ impl Interpreter {
                 ("all", rest) => self.all(rest).await,
                 ("callee:", rest) => Some(self.callee(rest).await),
                 ("wait", ms) => wait(ms).await,
-                (verb, rest) => self.one(verb, rest).await,
+                (verb, rest) => match self.one(verb, rest).await {
+                    None => self.network.perform(&statement).await,
+                    known => known,
+                },
             };
             known
                 .unwrap_or_else(|| Err("not a statement".to_owned()))
@@ -54,6 +96,14 @@ impl Interpreter {
         match interface {
             "kv2" => self.kv2.perform(verb, &words),
             "kv3" => self.kv3.perform(verb, &words).await,
+            "llm2" => llm::perform(verb, &words),
+            "pg2" => self.pg2.perform(verb, &words),
+            "pg3" => self.pg3.perform(verb, &words),
+            "pg4" => self.pg4.perform(verb, &words).await,
+            "redis2" => self.redis2.perform(verb, &words),
+            "redis3" => self.redis3.perform(verb, &words).await,
+            "sqlite2" => self.sqlite2.perform(verb, &words),
+            "sqlite3" => self.sqlite3.perform(verb, &words).await,
             "wasi" => self.wasi.perform(verb, &words),
             _ => None,
         }

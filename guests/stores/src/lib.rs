@@ -14,7 +14,12 @@
 //! | --- | --- |
 //! | `kv2` | [`key_value::spin_v2`] |
 //! | `kv3` | [`key_value::spin_v3`] |
+//! | `llm2` | [`llm`] |
+//! | `pg2`, `pg3`, `pg4` | [`postgres`] |
+//! | `redis2`, `redis3` | [`redis`] |
+//! | `sqlite2`, `sqlite3` | [`sqlite`] |
 //! | `wasi` | [`key_value::wasi`], also batches and atomics |
+//! | `tcp`, `dns`, `http`, … | those of the script guests, on WASI 0.3 |
 //!
 //! | before a statement | what is done |
 //! | --- | --- |
@@ -26,7 +31,12 @@
 //! and in a dependency as long as its instance.
 
 mod interpreter;
+mod kept;
 mod key_value;
+mod llm;
+mod postgres;
+mod redis;
+mod sqlite;
 mod text;
 
 use wasip3::exports::http::handler::Guest as Handler;

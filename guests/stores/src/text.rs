@@ -1,5 +1,7 @@
 //! Bytes as one line of text, and back.
 
+use std::fmt::Debug;
+
 /// As many bytes of a value are shown; of a longer one the length.
 const SHOWN: usize = 200;
 
@@ -53,6 +55,45 @@ pub(crate) fn listed(keys: &[String]) -> String {
             .map(|key| shown(key.as_bytes()))
             .collect::<Vec<_>>()
             .join(","),
+    }
+}
+
+/// An error or a value as WIT calls it: `access-denied`, `connection-failed("it is not permitted")`, `int32(1)`. It has a
+/// name of its own in each version of an interface, and the same words in all.
+pub(crate) fn named(of: &impl Debug) -> String {
+    let text = format!("{of:?}");
+    let end = text.find(['(', ' ']).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let name = name.rsplit("::").next().unwrap_or_default();
+    let mut kebab = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.push(letter.to_ascii_lowercase());
+    }
+    kebab + rest
+}
+
+/// The values of a row, or `none`.
+pub(crate) fn row<V: Debug>(values: &[V]) -> String {
+    match values {
+        [] => "none".to_owned(),
+        values => values.iter().map(named).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Rows with `|` between them, or their number if they are many. No row is `none`.
+pub(crate) fn table<V: Debug>(rows: impl IntoIterator<Item = Vec<V>>) -> String {
+    let rows: Vec<Vec<V>> = rows.into_iter().collect();
+    match rows.len() {
+        0 => "none".to_owned(),
+        number if number > LISTED => format!("{number} rows"),
+        _ => rows
+            .iter()
+            .map(|values| row(values))
+            .collect::<Vec<_>>()
+            .join(" | "),
     }
 }
 

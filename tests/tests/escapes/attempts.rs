@@ -63,14 +63,14 @@ impl fmt::Display for Counts {
     }
 }
 
-/// The WASI versions, and the guests that make their calls.
-const VERSIONS: [(&str, &str); 2] = [("0.2", "http-script-guest"), ("0.3", "http-script-guest-p3")];
-
-/// Runs a world on every version. What was not as the table says is told in `complaints`.
+/// Runs a world with each of its guests. What was not as the table says is told in `complaints`.
 pub(crate) fn run_world(world: &World, outside: &Outside, complaints: &mut Vec<String>) -> Counts {
     let dns = DnsServer::start();
     answer(&dns, &world.dns);
-    let apps = VERSIONS.map(|(version, guest)| (version, start(world, guest, &dns)));
+    let guests = world.guests().into_iter();
+    let apps: Vec<_> = guests
+        .map(|(version, guest)| (version, start(world, guest, &dns)))
+        .collect();
     // What they ask the name server at their start must not be taken for what a guest made them ask.
     for (_, app) in &apps {
         app.address();
@@ -79,9 +79,7 @@ pub(crate) fn run_world(world: &World, outside: &Outside, complaints: &mut Vec<S
     for (version, app) in apps {
         let before = outside.arrivals();
         let attempts = world.attempt.iter().flat_map(Attempt::variants);
-        let attempts: Vec<_> = attempts
-            .filter(|attempt| attempt.only.as_deref().is_none_or(|only| only == version))
-            .collect();
+        let attempts: Vec<_> = attempts.filter(|attempt| attempt.is_for(version)).collect();
         let mut runner = Runner {
             app: &app,
             dns: &dns,
@@ -254,16 +252,19 @@ fn instances(attempt: &Attempt) -> Vec<(String, Vec<(String, String)>)> {
 
 /// How an attempt ended, by what the guest got last.
 fn ending(result: &str) -> Ending {
-    const DENIED: [&str; 6] = [
+    const DENIED: [&str; 9] = [
         "access-denied",
         "HTTP-request-denied",
         "destination-IP-prohibited",
         "new-socket-limit",
         "connection-limit-reached",
-        // What WASI 0.3 has instead of `new-socket-limit`.
-        "other",
+        // What host interfaces have for it.
+        "connection-failed(\"it is not permitted\")",
+        "connection-failed(\"the address is not understood:",
+        "invalid-address",
+        "model-not-supported",
     ];
-    const IMPOSSIBLE: [&str; 12] = [
+    const IMPOSSIBLE: [&str; 13] = [
         "invalid-argument",
         "invalid-state",
         "invalid-authority",
@@ -276,10 +277,13 @@ fn ending(result: &str) -> Ending {
         "header-error",
         "HTTP-protocol-error",
         "HTTP-request-body-size",
+        "io(",
     ];
     let is = |codes: &[&str]| codes.iter().any(|code| result.starts_with(code));
     match () {
         () if is(&DENIED) => Ending::Denied,
+        // What WASI 0.3 has instead of `new-socket-limit`. Other errors that are called so say what they are.
+        () if result == "other" => Ending::Denied,
         () if is(&IMPOSSIBLE) => Ending::Impossible,
         () => Ending::Through,
     }

@@ -2,7 +2,9 @@
 //!
 //! A listener has its port at every address of this network, IPv4 and IPv6, for TCP and UDP. A connection that speaks
 //! HTTP gets an answer that says which host it asked for and at which address it arrived; any other is echoed, and
-//! so is a datagram. `/to/URL` answers with a redirection to that URL, `/keep` keeps the connection open.
+//! so is a datagram. `/to/URL` answers with a redirection to that URL, `/keep` keeps the connection open. One that begins
+//! with a command of Redis gets answers: to `GET` of `moved:HOST:PORT` that the key is there, of `close` the end of the
+//! connection, of any other key at which address it arrived.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -12,7 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The ports that have a listener. Others refuse, as closed ports do.
-pub(crate) const PORTS: [u16; 11] = [22, 53, 80, 443, 1023, 1024, 5353, 5432, 8080, 9999, 65535];
+pub(crate) const PORTS: [u16; 14] = [
+    22, 53, 80, 443, 1023, 1024, 1883, 3306, 5353, 5432, 6379, 8080, 9999, 65535,
+];
 
 /// All listeners. They stay open until the process ends.
 #[derive(Clone, Debug, Default)]
@@ -75,11 +79,42 @@ fn talk(mut stream: TcpStream) -> io::Result<()> {
         while answer(&mut stream)? {}
         return Ok(());
     }
+    if start[..length].starts_with(b"*") {
+        return speak_redis(stream);
+    }
     let mut buffer = [0; 2048];
     while let length @ 1.. = stream.read(&mut buffer)? {
         stream.write_all(&buffer[..length])?;
     }
     Ok(())
+}
+
+/// Answers commands, of which each is an array of texts.
+fn speak_redis(mut stream: TcpStream) -> io::Result<()> {
+    let here = stream.local_addr()?.ip().to_canonical().to_string();
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let number = |line: Option<io::Result<String>>| -> io::Result<usize> {
+        let line = line.transpose()?.unwrap_or_default();
+        line.get(1..)
+            .and_then(|digits| digits.parse().ok())
+            .ok_or(io::ErrorKind::InvalidData.into())
+    };
+    loop {
+        let mut words = Vec::new();
+        for _ in 0..number(lines.next())? {
+            number(lines.next())?;
+            words.extend(lines.next().transpose()?);
+        }
+        let answer = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["GET", "close"] => return Ok(()),
+            ["GET", key] => match key.strip_prefix("moved:") {
+                Some(place) => format!("-MOVED 3999 {place}\r\n"),
+                None => format!("${}\r\n{here}\r\n", here.len()),
+            },
+            _ => "+OK\r\n".to_owned(),
+        };
+        stream.write_all(answer.as_bytes())?;
+    }
 }
 
 /// Answers one request, and says whether there may be another.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! file ── about
+//!      ├─ [[service]]    what the host connects to on a guest's behalf
 //!      ├─ [[world]]      a policy, and everything that is tried under it
 //!      │    └─ [[world.attempt]]
 //!      ├─ [[entry]]      texts that an author or operator may write, and what becomes of them
@@ -13,6 +14,9 @@
 //! rest, and may be several with ` | ` between them. A reason with a question mark may be missing. The step `in NAME` goes on in a new instance of that component.
 //!
 //! `{x}` in an attempt stands for each text of `each`: one line of the table, as many attempts.
+//!
+//! In a file with `[[service]]` each world is one for each service, and each attempt one for each function that opens a
+//! connection to it ([`Service`] says what stands for what).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,12 +26,16 @@ use outport_e2e::dns::Reply;
 use outport_e2e::guest::workspace;
 use serde::Deserialize;
 
+use crate::service::Service;
+
 /// One file of the table.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
     /// What its attempts have in common.
     pub(crate) about: String,
+    #[serde(default)]
+    pub(crate) service: Vec<Service>,
     #[serde(default)]
     pub(crate) world: Vec<World>,
     #[serde(default)]
@@ -37,11 +45,15 @@ pub(crate) struct File {
 }
 
 /// A policy in force, and what guests try under it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct World {
     /// For messages.
     pub(crate) name: String,
+    /// The services of the file that it is about; by default all of them.
+    pub(crate) services: Option<Vec<String>>,
+    /// The guest that makes the attempts, on WASI 0.3; by default the script guest of each version.
+    pub(crate) guest: Option<String>,
     /// The author's entries.
     #[serde(default)]
     pub(crate) allow: Vec<String>,
@@ -169,14 +181,42 @@ impl File {
                 .to_string_lossy()
                 .into_owned();
             let text = fs::read_to_string(path).expect("a readable file");
-            let file = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}.toml: {error}"));
+            let mut file: Self = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}.toml: {error}"));
+            if !file.service.is_empty() {
+                let worlds = std::mem::take(&mut file.world);
+                let each = worlds.iter().flat_map(|world| {
+                    let services = file.service.iter().filter(|service| world.is_about(service));
+                    services.map(|service| service.world(world))
+                });
+                file.world = each.collect();
+            }
             (name, file)
         };
         paths.iter().map(read).collect()
     }
 }
 
+impl World {
+    fn is_about(&self, service: &Service) -> bool {
+        let services = self.services.as_ref();
+        services.is_none_or(|services| services.contains(&service.name))
+    }
+
+    /// The guests that make the attempts, each with its version of WASI.
+    pub(crate) fn guests(&self) -> Vec<(&'static str, &str)> {
+        match &self.guest {
+            Some(guest) => vec![("0.3", guest)],
+            None => vec![("0.2", "http-script-guest"), ("0.3", "http-script-guest-p3")],
+        }
+    }
+}
+
 impl Attempt {
+    /// Whether it is made on that version of WASI.
+    pub(crate) fn is_for(&self, version: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == version)
+    }
+
     /// The attempt with each of its texts in the place of `{x}`.
     pub(crate) fn variants(&self) -> Vec<Self> {
         let only = [String::new()];
