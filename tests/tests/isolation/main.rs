@@ -32,6 +32,7 @@ mod scene;
 mod starts;
 mod stores;
 mod table;
+mod tls;
 mod watch;
 
 // proves: ISO-1
@@ -74,6 +75,12 @@ fn iso_3_what_is_written_to_nobody_is_bounded_and_its_guest_ended() {
 #[test]
 fn iso_3_what_stores_are_made_to_do_is_bounded_and_the_guests() {
     table::run(stores::rows());
+}
+
+// proves: ISO-2, ISO-3, TLS-5
+#[test]
+fn iso_3_what_tls_of_the_hosts_costs_is_bounded_and_the_guests() {
+    table::run(tls::rows());
 }
 
 // proves: Q-4
