@@ -170,7 +170,7 @@ fn requests_by_one_client_identifier_wait_for_each_other_and_none_fails() {
     let address = format!("mqtt://127.0.0.1:{}?client_id=only", mosquitto.port());
     let app = up("\"mqtt://127.0.0.1:*\"").option("--workers=1").start();
     let server = app.address();
-    let asking: Vec<_> = (0..12)
+    let asking: Vec<_> = (0..6)
         .map(|_| {
             let path = path(
                 "2",

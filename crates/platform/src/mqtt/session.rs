@@ -95,7 +95,10 @@ impl CurrentTurn {
 
 /// The connections by a client identifier that one instance has open.
 #[derive(Clone, Default)]
-pub(crate) struct OwnSessions(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<WeakClient>>>>>>);
+pub(crate) struct OwnSessions(Arc<Mutex<HashMap<String, OwnPlace>>>);
+
+/// Where one of them is, once it is open.
+type OwnPlace = Arc<tokio::sync::Mutex<Option<WeakClient>>>;
 
 /// The place of one connection among them, which nobody else looks at meanwhile.
 pub(super) struct Shared(OwnedMutexGuard<Option<WeakClient>>);
@@ -106,7 +109,7 @@ impl OwnSessions {
         Shared(self.place(key).lock_owned().await)
     }
 
-    fn place(&self, key: &str) -> Arc<tokio::sync::Mutex<Option<WeakClient>>> {
+    fn place(&self, key: &str) -> OwnPlace {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = all.get(key) {
             return Arc::clone(place);
@@ -115,7 +118,7 @@ impl OwnSessions {
             let is_idle = |place: &mut Option<WeakClient>| place.as_ref().is_none_or(WeakClient::is_gone);
             Arc::get_mut(place).is_none_or(|place| !is_idle(place.get_mut()))
         });
-        let place = Arc::default();
+        let place = OwnPlace::default();
         all.insert(key.to_owned(), Arc::clone(&place));
         place
     }

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
-/// What a broker says to a packet.
+/// What a broker says.
 enum Says {
     Packets(Vec<Packet>),
     Bytes(Vec<u8>),
@@ -33,11 +33,14 @@ struct Broker {
     connections: Arc<AtomicUsize>,
     ended: Arc<AtomicUsize>,
     packets: Arc<Mutex<Vec<Packet>>>,
-    says: fn(&Packet) -> Says,
+    says: Behaviour,
 }
 
+/// What a broker says to each packet.
+type Behaviour = fn(&Packet) -> Says;
+
 impl Broker {
-    async fn start(says: fn(&Packet) -> Says) -> Self {
+    async fn start(says: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let broker = Self {
             at: listener.local_addr().unwrap(),
@@ -507,7 +510,7 @@ async fn a_broker_that_says_more_than_it_was_asked_is_left_at_once() {
 #[tokio::test]
 async fn a_broker_that_does_not_introduce_itself_is_an_error() {
     let (mqtt, (gate, _)) = (Mqtt::default(), gate(&["*://*:*"]));
-    let says: [(fn(&Packet) -> Says, &str); 9] = [
+    let says: [(Behaviour, &str); 9] = [
         (|_| Says::Closes, "the connection was broken off"),
         (
             |_| Says::Flood(unasked()),
