@@ -14,6 +14,7 @@ use std::time::Duration;
 use outport_e2e::guest;
 use outport_e2e::http;
 use outport_e2e::outport::{Outport, Running};
+use outport_e2e::postgres::Postgres;
 use outport_e2e::script::results;
 use outport_e2e::stores::{app, check, perform, python};
 use rustix::process::Signal;
@@ -90,6 +91,47 @@ fn every_interface_sets_gets_lists_and_deletes() {
         finished.stderr.matches("warning[component.no-entries]").count(),
         "{finished}"
     );
+}
+
+/// As an SDK waits for a statement that gives no rows: nobody reads the stream that is beside the outcome.
+#[test]
+fn an_outcome_waits_for_nobody_who_reads_where_there_is_little_to_read() {
+    let postgres = Postgres::start();
+    let lines = format!(
+        "{DEFAULT}\nsqlite_databases = [\"default\"]\nallowed_outbound_hosts = [\"postgres://localhost:{}\"]",
+        postgres.port()
+    );
+    let app = Outport::up(&app(&[("one", &lines)])).start();
+    let open = format!(
+        "pg4.open postgres://postgres:secret@localhost:{}/postgres",
+        postgres.port()
+    );
+    check(
+        &app,
+        "one",
+        &[
+            ("kv3.open default", "ok"),
+            ("kv3.outcome", "ok"),
+            ("kv3.set k v", "ok"),
+            ("kv3.outcome", "ok"),
+            ("sqlite3.open default", "ok"),
+            ("sqlite3.outcome CREATE TABLE t (a INTEGER UNIQUE)", "ok"),
+            ("sqlite3.outcome INSERT INTO t VALUES (1)", "ok"),
+            (
+                "sqlite3.outcome INSERT INTO t VALUES (1)",
+                "io(\"UNIQUE constraint failed: t.a\")",
+            ),
+            ("sqlite3.outcome INSERT INTO t VALUES (2) RETURNING a", "ok"),
+            ("sqlite3.execute-async SELECT a FROM t", "integer(1) | integer(2)"),
+            (&open, "ok"),
+            ("pg4.outcome CREATE TABLE t (a int)", "ok"),
+            ("pg4.outcome INSERT INTO t VALUES (1) RETURNING a", "ok"),
+            ("pg4.query-async SELECT a FROM t", "int32(1)"),
+            // Whoever reads while the outcome is waited for gets all of it.
+            ("pg4.query-async SELECT generate_series(1, 1000)", "1000 rows"),
+        ],
+    );
+    app.stop();
 }
 
 #[test]

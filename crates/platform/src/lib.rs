@@ -43,6 +43,13 @@ pub mod mqtt;
 pub mod mysql;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod not_opened;
+#[cfg(any(
+    feature = "key-value",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "sqlite"
+))]
+mod pieces;
 #[cfg(any(feature = "mqtt", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod places;
 mod platform;

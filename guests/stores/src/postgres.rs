@@ -7,6 +7,7 @@
 //! | `query SQL` | the values of each row, or `none` |
 //! | `execute SQL` | how many rows it was about |
 //! | `open-async`, `query-async` | the same, by the functions that only 4.2.0 has |
+//! | `outcome SQL` | `ok`, without a look at the rows |
 //! | `build ADDRESS`, `build-async ADDRESS` | the same as `open`, by the builder that 4.1.0 and 4.2.0 have |
 
 use crate::bindings::fermyon::spin::postgres as v2;
@@ -70,8 +71,9 @@ impl Postgres4 {
                 let built = v4::ConnectionBuilder::new(&text).build_async().await;
                 built.map(|opened| self.0.keep(opened))
             }
-            ("query-async", Err(nothing)) => return Some(nothing),
+            ("query-async" | "outcome", Err(nothing)) => return Some(nothing),
             ("query-async", Ok(open)) => as_it_comes(&open, text).await,
+            ("outcome", Ok(open)) => outcome(&open, text).await,
             _ => in_one_call!(v4, self.0, verb, &text),
         };
         Some(answer.map_err(|error| named(&error)))
@@ -83,4 +85,10 @@ async fn as_it_comes(open: &v4::Connection, statement: String) -> Result<String,
     let rows = rows.collect().await;
     outcome.await?;
     Ok(table(rows))
+}
+
+async fn outcome(open: &v4::Connection, statement: String) -> Result<String, v4::Error> {
+    let (_columns, _rows, outcome) = open.query_async(statement, Vec::new()).await?;
+    outcome.await?;
+    Ok("ok".to_owned())
 }

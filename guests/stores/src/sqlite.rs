@@ -5,6 +5,7 @@
 //! | `open LABEL` | `ok`: the connection of the statements that follow |
 //! | `execute SQL` | the values of each row, or `none` |
 //! | `open-async`, `execute-async` | the same, by the functions that only 3.1.0 has |
+//! | `outcome SQL` | `ok`, without a look at the rows |
 
 use crate::bindings::fermyon::spin::sqlite as v2;
 use crate::bindings::spin::sqlite::sqlite as v3;
@@ -43,12 +44,13 @@ impl Sqlite3 {
                 let opened = v3::Connection::open_async(text).await;
                 opened.map(|opened| self.0.keep(opened))
             }
-            ("execute" | "execute-async", Err(nothing)) => return Some(nothing),
+            ("execute" | "execute-async" | "outcome", Err(nothing)) => return Some(nothing),
             ("execute", Ok(open)) => {
                 let answer = open.execute(&text, &[]);
                 answer.map(|answer| table(answer.rows.into_iter().map(|row| row.values)))
             }
             ("execute-async", Ok(open)) => as_it_comes(&open, text).await,
+            ("outcome", Ok(open)) => outcome(&open, text).await,
             _ => return None,
         };
         Some(answer.map_err(|error| named(&error)))
@@ -60,4 +62,10 @@ async fn as_it_comes(open: &v3::Connection, statement: String) -> Result<String,
     let rows = rows.collect().await;
     outcome.await?;
     Ok(table(rows.into_iter().map(|row| row.values)))
+}
+
+async fn outcome(open: &v3::Connection, statement: String) -> Result<String, v3::Error> {
+    let (_columns, _rows, outcome) = open.execute_async(statement, Vec::new()).await?;
+    outcome.await?;
+    Ok("ok".to_owned())
 }

@@ -6,16 +6,12 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
-use wasmtime::StoreContextMut;
-use wasmtime::component::{
-    Accessor, Destination, FutureReader, Linker, Resource, StreamProducer, StreamReader, StreamResult,
-    VecBuffer,
-};
+use wasmtime::component::{Accessor, FutureReader, Linker, Resource, StreamReader};
 
 use super::bindings::spin::key_value::key_value::{self, Error, Host, HostStore, HostStoreWithStore};
 use super::{Bucket, NotOpened, StoreError, open};
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::pieces::{self, Pieces};
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
@@ -73,9 +69,14 @@ impl<T: PlatformView + 'static> HostStoreWithStore<T> for Hosted {
     ) -> wasmtime::Result<(StreamReader<String>, FutureReader<Result<(), Error>>)> {
         let bucket = bucket(store, &own)?;
         store.with(|mut store| {
-            let (keys, outcome) = Keys::of(bucket);
+            let keys = Keys {
+                bucket,
+                piece: None,
+                last: None,
+            };
+            let (keys, outcome) = pieces::given(keys);
             let stream = StreamReader::new(&mut store, keys)?;
-            let outcome = async move { wasmtime::error::Ok(outcome.await.unwrap_or(Ok(()))) };
+            let outcome = async move { wasmtime::error::Ok(outcome.await) };
             Ok((stream, FutureReader::new(&mut store, outcome)?))
         })
     }
@@ -93,71 +94,37 @@ struct Keys {
     bucket: Bucket,
     piece: Option<Piece>,
     last: Option<String>,
-    outcome: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
 /// The next piece, which is being read.
 type Piece = Pin<Box<dyn Future<Output = Result<Vec<String>, StoreError>> + Send>>;
 
 impl Keys {
-    fn of(bucket: Bucket) -> (Self, oneshot::Receiver<Result<(), Error>>) {
-        let (reply, outcome) = oneshot::channel();
-        let keys = Self {
-            bucket,
-            piece: None,
-            last: None,
-            outcome: Some(reply),
-        };
-        (keys, outcome)
-    }
-
     fn next_piece(&self) -> Piece {
         let (bucket, after) = (self.bucket.clone(), self.last.clone());
         Box::pin(async move { bucket.some_keys(after).await })
     }
-
-    fn end(&mut self, outcome: Result<(), Error>) -> Poll<wasmtime::Result<StreamResult>> {
-        if let Some(reply) = self.outcome.take() {
-            // The guest may have dropped its future, and then does not want to know.
-            let _ = reply.send(outcome);
-        }
-        Poll::Ready(Ok(StreamResult::Dropped))
-    }
 }
 
-impl<T> StreamProducer<T> for Keys {
+impl Pieces for Keys {
     type Item = String;
-    type Buffer = VecBuffer<String>;
+    type Error = Error;
 
-    fn poll_produce<'a>(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        _: StoreContextMut<'a, T>,
-        mut destination: Destination<'a, String, Self::Buffer>,
-        finish: bool,
-    ) -> Poll<wasmtime::Result<StreamResult>> {
-        if self.outcome.is_none() {
-            return Poll::Ready(Ok(StreamResult::Dropped));
-        }
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<String>>, Error>> {
         let mut piece = match self.piece.take() {
             Some(piece) => piece,
             None => self.next_piece(),
         };
         match piece.as_mut().poll(cx) {
-            Poll::Ready(Ok(keys)) if keys.is_empty() => self.end(Ok(())),
+            Poll::Ready(Ok(keys)) if keys.is_empty() => Poll::Ready(Ok(None)),
             Poll::Ready(Ok(keys)) => {
                 self.last = keys.last().cloned();
-                destination.set_buffer(keys.into());
-                Poll::Ready(Ok(StreamResult::Completed))
+                Poll::Ready(Ok(Some(keys)))
             }
-            Poll::Ready(Err(error)) => self.end(Err(error.into())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
             Poll::Pending => {
                 self.piece = Some(piece);
-                if finish {
-                    Poll::Ready(Ok(StreamResult::Cancelled))
-                } else {
-                    Poll::Pending
-                }
+                Poll::Pending
             }
         }
     }

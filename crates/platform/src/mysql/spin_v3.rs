@@ -11,7 +11,7 @@ use super::rows::Rows;
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
 use crate::not_opened::NotOpened;
 use crate::rdbms::types;
-use crate::row_stream::{RowSource, RowStream};
+use crate::row_stream::{self, RowSource};
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 type Row = Vec<DbValue>;
@@ -55,9 +55,9 @@ impl<T: PlatformView + 'static> HostConnectionWithStore<T> for Hosted {
         };
         let columns = rows.columns().into_iter().map(Column::from).collect();
         store.with(|mut store| {
-            let (rows, outcome) = RowStream::of(Converted(rows));
+            let (rows, outcome) = row_stream::given(Converted(rows));
             let stream = StreamReader::new(&mut store, rows)?;
-            let outcome = async move { wasmtime::error::Ok(outcome.await.unwrap_or(Ok(()))) };
+            let outcome = async move { wasmtime::error::Ok(outcome.await) };
             Ok(Ok((columns, stream, FutureReader::new(&mut store, outcome)?)))
         })
     }

@@ -10,7 +10,7 @@ use super::types::{
 };
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
 use crate::platform::Platform;
-use crate::row_stream::RowStream;
+use crate::row_stream;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 type Row = Vec<DbValue>;
@@ -104,9 +104,9 @@ impl<T: PlatformView + 'static> HostConnectionWithStore<T> for Hosted {
         };
         let columns = rows.take_columns();
         store.with(|mut store| {
-            let (rows, outcome) = RowStream::of(rows);
+            let (rows, outcome) = row_stream::given(rows);
             let stream = StreamReader::new(&mut store, rows)?;
-            let outcome = async move { wasmtime::error::Ok(outcome.await.unwrap_or(Ok(()))) };
+            let outcome = async move { wasmtime::error::Ok(outcome.await) };
             Ok(Ok((columns, stream, FutureReader::new(&mut store, outcome)?)))
         })
     }

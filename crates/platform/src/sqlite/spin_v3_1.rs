@@ -2,22 +2,16 @@
 //!
 //! There rows come as a stream, as they are found; beside it a future says whether those were all.
 
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
-use wasmtime::StoreContextMut;
-use wasmtime::component::{
-    Accessor, Destination, FutureReader, Linker, Resource, StreamProducer, StreamReader, StreamResult,
-    VecBuffer,
-};
+use wasmtime::component::{Accessor, FutureReader, Linker, Resource, StreamReader};
 
-use super::SqliteError;
 use super::bindings::spin::sqlite3_1_0::sqlite::{
     self, Error, Host, HostConnection, HostConnectionWithStore, QueryResult, RowResult, Value,
 };
 use super::session::{Rows, Session};
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::pieces::{self, Pieces};
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
@@ -82,14 +76,9 @@ impl<T: PlatformView + 'static> HostConnectionWithStore<T> for Hosted {
             Err(error) => return Ok(Err(error.into())),
         };
         store.with(|mut store| {
-            let (reply, outcome) = oneshot::channel();
-            let rows = Producer {
-                rows,
-                outcome: Some(reply),
-            };
+            let (rows, outcome) = pieces::given(Given(rows));
             let stream = StreamReader::new(&mut store, rows)?;
-            // Without a word the guest has dropped the stream, and does not want what was to come.
-            let outcome = async move { wasmtime::error::Ok(outcome.await.unwrap_or(Ok(()))) };
+            let outcome = async move { wasmtime::error::Ok(outcome.await) };
             let outcome = FutureReader::new(&mut store, outcome)?;
             Ok(Ok((columns, stream, outcome)))
         })
@@ -114,46 +103,19 @@ fn session<T: PlatformView + 'static>(
     store.with(|mut store| store.get().session(own))
 }
 
-/// Gives rows to the guest.
-struct Producer {
-    rows: Rows,
-    outcome: Option<oneshot::Sender<Result<(), Error>>>,
-}
+/// Rows as the guest is given them.
+struct Given(Rows);
 
-impl Producer {
-    fn end(&mut self, outcome: Result<(), SqliteError>) -> Poll<wasmtime::Result<StreamResult>> {
-        if let Some(reply) = self.outcome.take() {
-            // The guest may have dropped its future, and then does not want to know.
-            let _ = reply.send(outcome.map_err(Error::from));
-        }
-        Poll::Ready(Ok(StreamResult::Dropped))
-    }
-}
-
-impl<T> StreamProducer<T> for Producer {
+impl Pieces for Given {
     type Item = RowResult;
-    type Buffer = VecBuffer<RowResult>;
+    type Error = Error;
 
-    fn poll_produce<'a>(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        _: StoreContextMut<'a, T>,
-        mut destination: Destination<'a, RowResult, Self::Buffer>,
-        finish: bool,
-    ) -> Poll<wasmtime::Result<StreamResult>> {
-        if self.outcome.is_none() {
-            return Poll::Ready(Ok(StreamResult::Dropped));
-        }
-        match self.rows.poll_next(cx) {
-            Poll::Ready(Ok(Some(rows))) => {
-                let rows: Vec<RowResult> = rows.into_iter().map(Into::into).collect();
-                destination.set_buffer(rows.into());
-                Poll::Ready(Ok(StreamResult::Completed))
-            }
-            Poll::Ready(Ok(None)) => self.end(Ok(())),
-            Poll::Ready(Err(error)) => self.end(Err(error)),
-            Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
-            Poll::Pending => Poll::Pending,
-        }
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<RowResult>>, Error>> {
+        let next = self.0.poll_next(cx);
+        next.map(|next| match next {
+            Ok(Some(rows)) => Ok(Some(rows.into_iter().map(Into::into).collect())),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error.into()),
+        })
     }
 }

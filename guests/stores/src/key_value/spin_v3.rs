@@ -1,4 +1,5 @@
-//! `spin:key-value@3.0.0`. Beside the common verbs `unread`: asks for all keys, and keeps the stream without reading it.
+//! `spin:key-value@3.0.0`. Beside the common verbs `unread`: asks for all keys, and keeps the stream without reading it; and
+//! `outcome`: asks for all keys, and waits for the end without reading them.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -44,6 +45,10 @@ impl SpinV3 {
                 let (keys, outcome) = store.get_keys().await;
                 let keys = keys.collect().await;
                 outcome.await.map(|()| listed(&keys)).map_err(String::told)
+            }
+            ("outcome", []) => {
+                let (_keys, outcome) = store.get_keys().await;
+                done(outcome.await)
             }
             ("unread", []) => {
                 let unread = store.get_keys().await;
