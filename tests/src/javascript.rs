@@ -41,14 +41,19 @@ impl std::fmt::Display for NoToolchain {
 pub fn spin_app(name: &str) -> Result<PathBuf, NoToolchain> {
     let sources = workspace().join("tests/programs").join(name);
     let folder = shared_folder().join("javascript").join(name);
-    for part in ["src", "wit"] {
-        fs::create_dir_all(folder.join(part)).expect("the target folder can be written to");
-    }
+    fs::create_dir_all(&folder).expect("the target folder can be written to");
     let lock = File::create(folder.join("lock")).expect("a file in a folder of our own");
     lock.lock().expect("a file of our own can be locked");
 
     let component = folder.join(format!("{}.wasm", hash(&sources)));
     if !component.exists() {
+        for part in ["src", "wit"] {
+            // An earlier build may have left what the program has no more.
+            let _ = fs::remove_dir_all(folder.join(part));
+        }
+        for part in ["src", "wit/deps"] {
+            fs::create_dir_all(folder.join(part)).expect("a folder in a folder of our own");
+        }
         for file in files(&sources) {
             fs::copy(sources.join(file), folder.join(file)).expect("a file in a folder of our own");
         }
@@ -58,8 +63,14 @@ pub fn spin_app(name: &str) -> Result<PathBuf, NoToolchain> {
     Ok(component)
 }
 
-/// What a program consists of: the last one where it imports more than its packages bring.
-const FILES: [&str; 4] = ["package.json", "build.mjs", "src/index.js", "wit/key-value.wit"];
+/// What a program consists of: WIT where it imports more than its packages bring.
+const FILES: [&str; 5] = [
+    "package.json",
+    "build.mjs",
+    "src/index.js",
+    "wit/spin.wit",
+    "wit/deps/postgres.wit",
+];
 
 fn files(sources: &Path) -> impl Iterator<Item = &'static str> {
     FILES.into_iter().filter(|file| sources.join(file).exists())

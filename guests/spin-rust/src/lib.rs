@@ -1,4 +1,7 @@
-//! The hello-world, outgoing-HTTP and key-value apps of Spin's Rust SDK in one, as its documentation writes them.
+//! The hello-world, outgoing-HTTP and key-value apps of Spin's Rust SDK in one, as its documentation writes them, and those of
+//! what else the host has ([`services`]).
+
+mod services;
 
 use spin_sdk::http::body::IncomingBodyExt;
 use spin_sdk::http::{IntoResponse, Request, StatusCode, get};
@@ -18,6 +21,12 @@ async fn handle(request: Request) -> impl IntoResponse {
         "/keys" => told(keys().await),
         "/open" => told(Store::open(&query).await.map(|_| "opened".to_owned())),
         "/send" => fetch(&query).await,
+        "/embed" => services::told(services::embedded(&query)),
+        "/infer" => services::told(services::inferred(&query)),
+        "/postgres" => services::told(services::kept_in_postgres(&query).await),
+        "/redis" => services::told(services::kept_in_redis(&query).await),
+        "/sqlite" => services::told(services::kept_in_sqlite(&query).await),
+        "/wasi-keyvalue" => services::told(services::kept_in_a_bucket(&query)),
         _ => (StatusCode::NOT_FOUND, "nothing here".to_owned()),
     };
     (status, text)
