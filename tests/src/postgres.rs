@@ -88,6 +88,24 @@ impl Postgres {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// Has `psql` execute statements, each by itself.
+    ///
+    /// # Panics
+    ///
+    /// If one of them is refused.
+    pub fn execute(&self, statements: &[&str]) {
+        let mut psql = Programs::find().command("psql");
+        psql.env("PGPASSWORD", "secret")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        psql.args(["-U", "postgres", "-v", "ON_ERROR_STOP=1"]);
+        for statement in statements {
+            psql.args(["-c", statement]);
+        }
+        let output = psql.output().expect("psql comes with postgres");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{statements:?}: {said}");
+    }
 }
 
 /// The programs of the newest installed version, and the user to run them as.

@@ -5,6 +5,7 @@ use std::fs;
 use outport_e2e::guest::workspace;
 use outport_e2e::http::{self, Origin};
 use outport_e2e::outport::{Outport, Running};
+use outport_e2e::postgres::Postgres;
 
 /// Starts the example from its own `spin.toml`.
 fn start(name: &str, options: &[String]) -> Running {
@@ -46,23 +47,83 @@ fn chained_answers_by_way_of_a_component_that_nobody_else_can_ask() {
     assert!(!audit.stderr.contains("denied:"), "{audit}");
 }
 
+/// Signs a guestbook that nobody has signed, corrects that, and takes a signature back. What is left is [`ENTRIES`].
+fn sign(app: &Running) {
+    let ask = |method: &str, path: &str, words: &str| {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: guestbook\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{words}",
+            words.len()
+        );
+        http::send(app.address(), &request).expect("an answer").body
+    };
+    assert!(app.get("/").body.starts_with("Nobody has signed yet."), "{app}");
+    for (method, path, words, answer) in [
+        ("POST", "/ada", "What a place", "Thank you, ada.\n"),
+        ("POST", "/eve", "'); DROP TABLE entries; --", "Thank you, eve.\n"),
+        ("POST", "/bob", "Hello", "Thank you, bob.\n"),
+        ("POST", "/ada", "What a nice place", "Thank you, ada.\n"),
+        ("DELETE", "/eve", "", "Good-bye, eve.\n"),
+    ] {
+        assert_eq!(ask(method, path, words), answer, "{app}");
+    }
+}
+
+const ENTRIES: &str = "ada: What a nice place\nbob: Hello\n";
+
 #[test]
 fn guestbook_keeps_what_it_is_told_with_nothing_configured() {
-    // Only for a folder of the test's own: by default the store lies beside the manifest.
+    // Only for a folder of the test's own: by default the files lie beside the manifest.
     let state = tempfile::tempdir().expect("a temporary folder");
     let options = [format!("--state-dir={}", state.path().display())];
     let app = start("guestbook", &options);
-    let post = |path: &str, words: &str| http::post(app.address(), path, words).expect("an answer").body;
-    assert!(app.get("/").body.starts_with("Nobody has signed yet."), "{app}");
-    assert_eq!(post("/ada", "What a nice place"), "Thank you, ada.\n", "{app}");
-    assert_eq!(post("/bob", "Hello"), "Thank you, bob.\n", "{app}");
-    let entries = "ada: What a nice place\nbob: Hello\n";
-    assert_eq!(app.get("/").body, entries, "{app}");
+    sign(&app);
+    assert_eq!(app.get("/").body, format!("{ENTRIES}Visits: 2\n"), "{app}");
     app.stop();
     let again = start("guestbook", &options);
-    assert_eq!(again.get("/").body, entries, "{again}");
+    assert_eq!(again.get("/").body, format!("{ENTRIES}Visits: 3\n"), "{again}");
     let finished = again.stop();
     assert!(!finished.stderr.contains("warning"), "{finished}");
+    assert!(state.path().join("sqlite_db.db").exists(), "{finished}");
+    assert!(state.path().join("sqlite_key_value.db").exists(), "{finished}");
+}
+
+#[test]
+fn guestbook_postgres_keeps_what_it_is_told_on_its_server_and_reaches_no_other() {
+    let (postgres, other) = (Postgres::start(), Postgres::start());
+    for server in [&postgres, &other] {
+        server.execute(&[
+            "CREATE USER guestbook PASSWORD 'secret'",
+            "CREATE DATABASE guestbook OWNER guestbook",
+        ]);
+    }
+    let options = [
+        "--variable=password=secret".to_owned(),
+        format!("--variable=server=localhost:{}", postgres.port()),
+    ];
+    let app = start("guestbook-postgres", &options);
+    sign(&app);
+    assert_eq!(app.get("/").body, ENTRIES, "{app}");
+    app.stop();
+    let again = start("guestbook-postgres", &options);
+    assert_eq!(again.get("/").body, ENTRIES, "{again}");
+    let finished = again.stop();
+    assert!(!finished.stderr.contains("warning"), "{finished}");
+    assert!(!format!("{finished}").contains("secret@"), "{finished}");
+
+    let elsewhere = [
+        "--variable=password=secret".to_owned(),
+        format!("--variable=server=localhost:{}", other.port()),
+        format!(
+            "--disallowed-outbound-hosts=postgres://localhost:{}",
+            other.port()
+        ),
+    ];
+    let app = start("guestbook-postgres", &elsewhere);
+    let refused = app.get("/");
+    assert_eq!(refused.status, 500, "{app}");
+    assert!(refused.body.contains("it is not permitted"), "{}", refused.body);
+    let finished = app.stop();
+    assert!(finished.stderr.contains("[deny.host]"), "{finished}");
 }
 
 #[test]
