@@ -43,6 +43,12 @@ pub mod mqtt;
 pub mod mysql;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod not_opened;
+#[cfg(any(feature = "llm", feature = "sqlite"))]
+#[cfg_attr(
+    not(all(feature = "llm", feature = "sqlite")),
+    allow(dead_code, reason = "each of the two uses what the other does not")
+)]
+mod operator_server;
 #[cfg(any(
     feature = "key-value",
     feature = "mysql",
@@ -73,6 +79,8 @@ mod trouble;
 mod work;
 
 pub use ctx::{PlatformCtx, PlatformCtxView, PlatformView};
+#[cfg(any(feature = "llm", feature = "sqlite"))]
+pub use operator_server::ServerError;
 pub use platform::{Platform, PlatformBuilder};
 use wasmtime::component::Linker;
 

@@ -20,18 +20,16 @@
 //! | calls of a component at a time | 16; more wait |
 
 mod api;
-mod connection;
 mod definition;
 mod sampling;
 mod server;
 mod spin_v2;
-mod token;
 
 pub use api::ModelApi;
 pub use bindings::fermyon::spin::llm::{
     EmbeddingsResult, Error as SpinV2Error, InferencingParams, InferencingResult,
 };
-pub use definition::{ModelServerDefinition, ModelServerError};
+pub use definition::ModelServerDefinition;
 pub use server::ModelServer;
 pub(crate) use spin_v2::add_to_linker;
 

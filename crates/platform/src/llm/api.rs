@@ -7,14 +7,10 @@
 //!
 //! An answer is as long as its bound permits, and reading it takes as long: this is not done on a worker's thread.
 
-mod bounded_list;
 mod open_ai;
 mod spin;
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::sampling::Sampling;
 use super::{Embedded, Inferred};
@@ -97,22 +93,6 @@ impl ModelApi {
             return Err(NoAnswer::NotNumbers);
         }
         Ok(embedded)
-    }
-}
-
-/// What a server says of its failure, where it says so as most do: `{"error": {"message": "…"}}` or the like.
-pub(super) fn message_of(answer: &[u8]) -> Option<String> {
-    let mut answer: BTreeMap<String, Value> = serde_json::from_slice(answer).ok()?;
-    let said = ["error", "message", "detail"]
-        .iter()
-        .find_map(|key| answer.remove(*key))?;
-    match said {
-        Value::String(said) => Some(said),
-        Value::Object(mut said) => match said.remove("message")? {
-            Value::String(said) => Some(said),
-            _ => None,
-        },
-        _ => None,
     }
 }
 

@@ -2,26 +2,19 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderValue, Request, StatusCode};
-use http_body_util::Full;
-use outport_egress::{AuthorizedDestination, Destination, DialError, Dialer, Egress, Pool};
-use outport_policy::{Scheme, text};
+use http::StatusCode;
+use outport_egress::Egress;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
-use super::api::{ModelApi, NoAnswer, message_of};
-use super::connection::{Answer, NoExchange, ServerConnection, Stream};
-use super::definition::{ModelServerDefinition, ModelServerError, base, destination, host_header};
+use super::api::{ModelApi, NoAnswer};
+use super::definition::{ModelServerDefinition, base};
 use super::sampling::Sampling;
-use super::token::Token;
 use super::{Embedded, Inferred, ModelError};
+use crate::operator_server::{Failure, OperatorServer, Repeat, ServerError, message_of};
 use crate::trouble::Trouble;
 use crate::work::{Account, NotDone, Workers};
 
@@ -30,15 +23,11 @@ use crate::work::{Account, NotDone, Workers};
 pub struct ModelServer(Arc<ModelServerInner>);
 
 struct ModelServerInner {
-    destination: Destination,
+    server: OperatorServer,
     /// What stands before the paths of the API; no slash at its end.
     base: String,
-    host: HeaderValue,
-    token: Token,
     api: ModelApi,
     time: Duration,
-    dialer: Dialer,
-    pool: Pool<ServerConnection>,
     /// For the calls of each component.
     places: Mutex<HashMap<String, Arc<Semaphore>>>,
     readers: Workers,
@@ -51,38 +40,20 @@ pub(super) struct Caller {
     pub(super) account: Account,
 }
 
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("it cannot be reached: {0}")]
-    Dial(#[from] DialError),
-    #[error("TLS with it failed")]
-    Tls(#[source] io::Error),
-    #[error(transparent)]
-    Exchange(#[from] NoExchange),
-}
-
 impl ModelServer {
     /// The server of a definition. Nothing is connected to yet.
     ///
     /// # Errors
     ///
     /// What is wrong with its address or its token.
-    pub fn new(egress: &Egress, definition: ModelServerDefinition<'_>) -> Result<Self, ModelServerError> {
-        let url = Url::parse(definition.url).map_err(ModelServerError::Url)?;
-        let destination = destination(&url)?;
-        let dialer = egress
-            .operator_dialer("llm_compute", &destination, definition.location)
-            .map_err(ModelServerError::Place)?;
+    pub fn new(egress: &Egress, definition: ModelServerDefinition<'_>) -> Result<Self, ServerError> {
+        let address = (definition.url, definition.token);
+        let server = OperatorServer::new(egress, "llm_compute", address, definition.location, MOST_ANSWER)?;
         Ok(Self(Arc::new(ModelServerInner {
-            base: base(&url, definition.api).to_owned(),
-            host: host_header(&url, &destination)?,
-            token: Token::new(definition.token)?,
+            base: base(server.path(), definition.api).to_owned(),
+            server,
             api: definition.api,
             time: definition.time,
-            pool: dialer.pool(),
-            dialer,
-            destination,
             places: Mutex::default(),
             readers: Workers::default(),
             trouble: Trouble::default(),
@@ -128,7 +99,11 @@ impl ModelServer {
         let inner = &*self.0;
         let deadline = Instant::now() + inner.time;
         let _place = inner.place(&caller.component, deadline).await?;
-        let exchange = inner.exchange(&caller.component, inner.request(path, request));
+        let request = inner.server.request(format!("{}{path}", inner.base), request);
+        // Asking a model changes nothing, and may be done again.
+        let exchange = inner
+            .server
+            .exchange(&caller.component, request, Repeat::Unanswered);
         let answer = match timeout_at(deadline, exchange).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(Failure::Tls(why))) => {
@@ -145,7 +120,7 @@ impl ModelServer {
             }
         };
         if !answer.status.is_success() {
-            return Err(inner.refused(&answer));
+            return Err(inner.said(answer.status, &answer.said()));
         }
         let reading = inner.readers.run(caller.account.clone(), move || {
             let read = read(&answer.body);
@@ -178,83 +153,11 @@ impl ModelServerInner {
         }
     }
 
-    fn request(&self, path: &str, body: Vec<u8>) -> Request<Full<Bytes>> {
-        let mut request = Request::post(format!("{}{path}", self.base))
-            .header(HOST, &self.host)
-            .header(USER_AGENT, concat!("outport/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/json");
-        if let Some(token) = self.token.header() {
-            request = request.header(AUTHORIZATION, token);
-        }
-        let body = Full::new(Bytes::from(body));
-        request
-            .body(body)
-            .expect("INVARIANT: the path of a URL is one of a request")
-    }
-
-    /// Sends a request on a connection that waits, or a new one.
-    async fn exchange(&self, component: &str, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
-        let authorized = self.dialer.authorize(&self.destination)?;
-        // All connections are the operator's; each belongs to the component that it was made for (HI-4).
-        let authorized = match self.pool.take(component, authorized) {
-            Ok(mut connection) => match connection.exchange(request.clone()).await {
-                // It was closed while it waited. Asking a model changes nothing, and may be done again.
-                Err(NoExchange::Unanswered) => self.dialer.authorize(&self.destination)?,
-                answered => return self.keep(component, connection, answered).await,
-            },
-            Err(authorized) => authorized,
-        };
-        let mut connection = self.connect(authorized).await?;
-        let answered = connection.exchange(request).await;
-        self.keep(component, connection, answered).await
-    }
-
-    async fn keep(
-        &self,
-        component: &str,
-        mut connection: ServerConnection,
-        answered: Result<Answer, NoExchange>,
-    ) -> Result<Answer, Failure> {
-        if answered.is_ok() && connection.is_reusable().await {
-            self.pool.put(component, connection);
-        }
-        Ok(answered?)
-    }
-
-    async fn connect(&self, authorized: AuthorizedDestination<'_>) -> Result<ServerConnection, Failure> {
-        let connection = authorized.connect().await?;
-        let handle = connection.handle();
-        let stream: Box<dyn Stream> = if *self.destination.scheme() == Scheme::HTTPS {
-            let secured = self.dialer.secure(connection, self.destination.host()).await;
-            Box::new(secured.map_err(Failure::Tls)?)
-        } else {
-            Box::new(connection)
-        };
-        Ok(ServerConnection::new(stream, handle).await?)
-    }
-
-    /// The server answered with a status that is not one of success.
-    fn refused(&self, answer: &Answer) -> ModelError {
-        let said = message_of(&answer.body);
-        let said = said.unwrap_or_else(|| String::from_utf8_lossy(&answer.body).into_owned());
-        self.said(answer.status, &said)
-    }
-
-    /// The server says that it failed. The operator is told that, and what it says may be about what a guest has asked.
+    /// The server says that it failed.
     fn said(&self, status: StatusCode, said: &str) -> ModelError {
-        let about = if status.is_redirection() {
-            ", and where it leads is not followed"
-        } else {
-            ""
-        };
-        self.tell(&format_args!("it answered with `{status}`{about}"));
-        let said = self.token.hidden_in(said.trim());
-        let colon = if said.is_empty() { "" } else { ": " };
-        ModelError::Failed(format!(
-            "the model server answered with `{status}`{about}{colon}{}",
-            text::quote(&said)
-        ))
+        let refusal = self.server.refusal(status, said);
+        self.tell(&refusal.for_operator);
+        ModelError::Failed(format!("the model server {}", refusal.for_guest))
     }
 
     fn failed(&self, why: &dyn fmt::Display) -> ModelError {
@@ -263,10 +166,15 @@ impl ModelServerInner {
     }
 
     fn tell(&self, why: &dyn fmt::Display) {
-        self.trouble
-            .warn(format!("the model server at {} failed: {why}", self.destination));
+        self.trouble.warn(format!(
+            "the model server at {} failed: {why}",
+            self.server.destination()
+        ));
     }
 }
+
+/// Bytes of an answer: 16 MiB.
+const MOST_ANSWER: usize = 16 << 20;
 
 /// Calls of one component that are under way at a time.
 const CALLS_OF_A_COMPONENT: usize = 16;

@@ -8,9 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::NoAnswer;
-use super::bounded_list::BoundedList;
 use crate::llm;
 use crate::llm::sampling::Sampling;
+use crate::operator_server::BoundedList;
 
 pub(super) const CHAT_COMPLETIONS: &str = "/v1/chat/completions";
 

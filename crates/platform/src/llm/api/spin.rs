@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bounded_list::BoundedList;
 use crate::llm;
 use crate::llm::sampling::Sampling;
+use crate::operator_server::BoundedList;
 
 pub(super) const INFER: &str = "/infer";
 

@@ -342,7 +342,7 @@ fn a_definition_says_what_is_wrong_with_it_and_nothing_secret() {
         );
         error
     };
-    use ModelServerError::*;
+    use ServerError::*;
     for (url, token, error) in [
         ("https://models.internal", "hunter2", None),
         ("http://[::1]:8080/v1/", "", None),
@@ -366,6 +366,11 @@ fn a_definition_says_what_is_wrong_with_it_and_nothing_secret() {
 #[test]
 fn the_paths_of_the_api_are_below_that_of_the_address() {
     use ModelApi::{OpenAi, Spin};
+    let egress = Egress::builder().build().unwrap();
+    let base_of = |url, api| {
+        let definition = ModelServerDefinition::new(url, "", api, Location::Code);
+        ModelServer::new(&egress, definition).unwrap().0.base.clone()
+    };
     for (url, api, expected) in [
         ("https://a", Spin, ""),
         ("https://a/", Spin, ""),
@@ -376,6 +381,6 @@ fn the_paths_of_the_api_are_below_that_of_the_address() {
         ("https://a/openai/v1", OpenAi, "/openai"),
         ("https://a/openai", OpenAi, "/openai"),
     ] {
-        assert_eq!(base(&Url::parse(url).unwrap(), api), expected, "{url}");
+        assert_eq!(base_of(url, api), expected, "{url}");
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 with a model server, over a connection that was judged.
+//! HTTP/1.1 with a server of the operator's, over a connection that was judged.
 //!
 //! Nobody drives a connection but the call that uses it, so that what a server sends is worked on at the cost of the guest
 //! that asked, and a guest that ends takes its call with it.
@@ -25,8 +25,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 type Driver = Pin<Box<Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>>>;
 
-/// A connection to a model server, at one request at a time.
-pub(super) struct ServerConnection {
+/// A connection to a server, at one request at a time.
+pub(crate) struct ServerConnection {
     requests: SendRequest<Full<Bytes>>,
     /// Until it has ended.
     driver: Option<Driver>,
@@ -35,14 +35,17 @@ pub(super) struct ServerConnection {
 
 /// An answer, as far as it was read.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoExchange {
+pub(crate) enum NoExchange {
+    /// The connection had ended before the request was sent.
+    #[error("it closed the connection")]
+    Unsent,
     /// The connection ended before the server had begun to answer.
     #[error("it closed the connection without an answer")]
     Unanswered,
@@ -53,8 +56,8 @@ pub(super) enum NoExchange {
     #[error("its answer broke off")]
     BrokenOff,
     /// The answer is longer than any may be.
-    #[error("its answer is longer than {} MiB", MOST_ANSWER >> 20)]
-    TooLong,
+    #[error("its answer is longer than {} MiB", .0 >> 20)]
+    TooLong(usize),
 }
 
 impl Pooled for ServerConnection {
@@ -77,18 +80,25 @@ impl ServerConnection {
         })
     }
 
-    /// Sends a request and reads its answer; of one that is a failure, or leads elsewhere, only the beginning.
-    pub(super) async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, NoExchange> {
+    /// Sends a request and reads its answer of at most `most` bytes; of one that is a failure, or leads elsewhere, only the
+    /// beginning.
+    pub(super) async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+    ) -> Result<Answer, NoExchange> {
         let Self { requests, driver, .. } = self;
-        let answered = driven(driver, requests.send_request(request)).await;
-        let answer = answered.map_err(|error| {
-            if error.is_parse() {
+        let answered = driven(driver, requests.try_send_request(request)).await;
+        let answer = answered.map_err(|mut error| {
+            if error.take_message().is_some() {
+                NoExchange::Unsent
+            } else if error.error().is_parse() {
                 NoExchange::NotHttp
             } else {
                 NoExchange::Unanswered
             }
         })?;
-        driven(driver, read(answer)).await
+        driven(driver, read(answer, most)).await
     }
 
     /// Whether another request can be sent: both sides are through with the last one, and neither has ended the connection.
@@ -116,15 +126,11 @@ async fn driven<T>(driver: &mut Option<Driver>, work: impl Future<Output = T>) -
     .await
 }
 
-async fn read(answer: Response<Incoming>) -> Result<Answer, NoExchange> {
+async fn read(answer: Response<Incoming>, most: usize) -> Result<Answer, NoExchange> {
     let (head, mut rest) = (answer.status(), answer.into_body());
-    let most = if head.is_success() {
-        MOST_ANSWER
-    } else {
-        MOST_FAILURE
-    };
+    let most = if head.is_success() { most } else { MOST_FAILURE };
     if head.is_success() && rest.size_hint().lower() > most as u64 {
-        return Err(NoExchange::TooLong);
+        return Err(NoExchange::TooLong(most));
     }
     // One text, since pieces of a byte each would keep a buffer each.
     let mut body = Vec::new();
@@ -137,16 +143,13 @@ async fn read(answer: Response<Incoming>) -> Result<Answer, NoExchange> {
         body.extend_from_slice(&data[..data.len().min(room)]);
         if data.len() > room {
             if head.is_success() {
-                return Err(NoExchange::TooLong);
+                return Err(NoExchange::TooLong(most));
             }
             break;
         }
     }
     Ok(Answer { status: head, body })
 }
-
-/// Bytes of an answer: 16 MiB.
-pub(super) const MOST_ANSWER: usize = 16 << 20;
 
 /// Bytes that are read of what a server says when it fails.
 const MOST_FAILURE: usize = 16 << 10;

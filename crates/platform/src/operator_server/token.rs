@@ -1,8 +1,8 @@
-//! What a model server knows its client by, and nobody else may learn.
+//! What a server knows its client by, and nobody else may learn.
 
 use http::HeaderValue;
 
-use super::definition::ModelServerError;
+use super::address::ServerError;
 
 /// What the server knows its client by.
 pub(super) struct Token {
@@ -12,14 +12,14 @@ pub(super) struct Token {
 }
 
 impl Token {
-    pub(super) fn new(text: &str) -> Result<Self, ModelServerError> {
+    pub(super) fn new(text: &str) -> Result<Self, ServerError> {
         let header = if text.is_empty() {
             None
         } else {
             let header = HeaderValue::try_from(format!("Bearer {text}"));
-            let mut header = header.map_err(|_| ModelServerError::Token)?;
+            let mut header = header.map_err(|_| ServerError::Token)?;
             if header.to_str().is_err() {
-                return Err(ModelServerError::Token);
+                return Err(ServerError::Token);
             }
             header.set_sensitive(true);
             Some(header)

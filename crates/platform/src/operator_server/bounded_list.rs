@@ -7,7 +7,20 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 /// At most [`MOST`] entries.
-pub(super) struct BoundedList<T>(Vec<T>);
+pub(crate) struct BoundedList<T>(Vec<T>);
+
+impl<T> BoundedList<T> {
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<T> Default for BoundedList<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
 
 impl<T> From<BoundedList<T>> for Vec<T> {
     fn from(list: BoundedList<T>) -> Self {
@@ -43,4 +56,4 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
 }
 
 /// More than the texts that a guest may pass in one call.
-pub(super) const MOST: usize = 262_144;
+pub(crate) const MOST: usize = 262_144;
