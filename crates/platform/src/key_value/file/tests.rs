@@ -1,16 +1,17 @@
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::table::TABLE;
 use super::*;
-use crate::embedded_sqlite::{MOST_IN_MEMORY, open_directly};
+use crate::embedded_sqlite::{MOST_IN_MEMORY, PATIENCE, open_directly};
 
 fn store(path: &Path, label: &str) -> FileStore {
     FileStore::new(Arc::new(Database::file(path.to_owned())), label)
 }
 
 fn set_directly(connection: &Connection, label: &str, key: &str, value: &[u8]) {
-    super::set(connection, label, key, value).unwrap();
+    table::set(connection, label, key, value).unwrap();
 }
 
 fn set(pairs: &[(&str, &[u8])]) -> Change {
