@@ -24,6 +24,7 @@ pub mod guest;
 pub mod http;
 pub mod http2;
 pub mod javascript;
+pub mod libsql;
 pub mod mariadb;
 pub mod models;
 pub mod mosquitto;

@@ -7,13 +7,15 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use outport_e2e::http;
+use outport_e2e::libsql::LibSqlServer;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::python;
+use outport_e2e::until::until;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -301,4 +303,156 @@ fn nothing_that_was_confirmed_is_lost_by_a_kill() {
     assert!(lost.is_empty(), "{lost:?} of {}", confirmed.len());
     assert_eq!(rows(&app, "PRAGMA integrity_check"), json!([["ok"]]));
     app.stop().expect_code(0);
+}
+
+/// An app whose database is on `server`, and the file that says so.
+fn on_server(server: &LibSqlServer, token: &str) -> Outport {
+    let config = format!(
+        "[sqlite_database.default]\ntype = \"libsql\"\nurl = \"http://{}/db\"\ntoken = \"{token}\"\n",
+        server.address()
+    );
+    one()
+        .option("--runtime-config-file=runtime.toml")
+        .file("runtime.toml", config)
+}
+
+// proves: HI-6
+#[test]
+fn a_database_on_a_server_is_executed_by_every_interface_wherever_guests_may_go() {
+    let server = LibSqlServer::start("hunter2");
+    let app = on_server(&server, "hunter2")
+        .deny("*://*:*")
+        .option("--sqlite=CREATE TABLE begun (a); INSERT INTO begun VALUES (7);")
+        .start();
+    for interface in INTERFACES {
+        let statements = json!([
+            ["DROP TABLE IF EXISTS v"],
+            ["CREATE TABLE v (a, b)"],
+            ["INSERT INTO v VALUES (?, ?), (?, ?), (?, ?)", 1, -0.5, "täxt", { "blob": "00ff" }, null, i64::MIN],
+            ["SELECT a, b, a IS NULL AS is_null FROM v ORDER BY rowid"],
+            ["SELECT a FROM v WHERE 0"],
+            ["UPDATE v SET a = 2 WHERE a = ?1 OR b = ?2", "täxt", -0.5],
+            ["BEGIN"],
+            ["DELETE FROM v"],
+            ["SELECT count(*) FROM v"],
+            ["ROLLBACK"],
+            ["SELECT count(*) FROM v"],
+            ["SELECT a FROM begun"],
+            ["SELECT hex(zeroblob(100000)), 2.0"],
+            ["SELECT * FROM nowhere"],
+        ]);
+        let answers = ask(&app, "one", interface, "default", statements);
+        assert!(
+            answers[..13].iter().all(Value::is_object),
+            "{interface}: {answers:?}"
+        );
+        let found = json!([[1, -0.5, 0], ["täxt", { "blob": "00ff" }, 0], [null, i64::MIN, 1]]);
+        assert_eq!(answers[3]["columns"], json!(["a", "b", "is_null"]), "{interface}");
+        assert_eq!(answers[3]["rows"], found, "{interface}");
+        assert_eq!(answers[4]["columns"], json!(["a"]), "{interface}");
+        assert_eq!(answers[4]["rows"], json!([]), "{interface}");
+        let counted = [&answers[8]["rows"], &answers[10]["rows"], &answers[11]["rows"]];
+        assert_eq!(
+            counted,
+            [&json!([[0]]), &json!([[3]]), &json!([[7]])],
+            "{interface}"
+        );
+        assert_eq!(
+            answers[12]["rows"],
+            json!([["00".repeat(100_000), 2.0]]),
+            "{interface}"
+        );
+        let error = answers[13].as_str().unwrap_or_default();
+        assert!(
+            error.starts_with("Io: SQLite error: no such table: nowhere"),
+            "{error}"
+        );
+        if interface != "2" {
+            let counts = |of: &Value| (of["changes"].clone(), of["rowid"].clone());
+            assert_eq!(counts(&answers[2]), (json!(3), json!(3)), "{interface}");
+            assert_eq!(counts(&answers[3]), (json!(3), json!(3)), "{interface}");
+            assert_eq!(counts(&answers[5]), (json!(2), json!(3)), "{interface}");
+        }
+    }
+    // What a guest begins and does not end is nobody's when it is gone.
+    ask(
+        &app,
+        "one",
+        "3",
+        "default",
+        json!([["BEGIN"], ["DELETE FROM begun"]]),
+    );
+    until("every stream is closed", || server.streams() == 0);
+    assert_eq!(rows(&app, "SELECT a FROM begun"), json!([[7]]));
+    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i, 'x' FROM n";
+    assert_eq!(rows(&app, many).as_array().unwrap().len(), 20_000);
+    let ended = app.stop();
+    let address = format!("http://{}", server.address());
+    assert!(
+        ended.stderr.contains(&address) || ended.stdout.contains(&address),
+        "{ended}"
+    );
+    let whose: Vec<String> = ended.audit.iter().map(|line| line.field("component")).collect();
+    assert!(
+        whose.contains(&"sqlite_database.default (operator)".to_owned()),
+        "{whose:?}"
+    );
+    assert!(!format!("{ended}").contains("hunter2"), "{ended}");
+    assert!(ended.reasons().is_empty(), "{ended}");
+}
+
+#[test]
+fn a_transaction_that_the_server_lost_ends_its_session_and_no_other() {
+    let server = LibSqlServer::start("hunter2");
+    let app = on_server(&server, "hunter2")
+        .option("--sqlite=CREATE TABLE v (a)")
+        .start();
+    let (address, is_over) = (app.address(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let guest = scope.spawn(|| {
+            // Many, so that the stream is ended between two of them.
+            let mut statements = vec![json!(["BEGIN"]), json!(["INSERT INTO v VALUES (1)"])];
+            statements.extend(vec![json!(["SELECT 1"]); 1000]);
+            statements.push(json!(["INSERT INTO v VALUES (2)"]));
+            let asked = json!({ "interface": "3", "label": "default", "statements": statements });
+            let answers = try_ask(address, "one", &asked).unwrap();
+            is_over.store(true, Ordering::SeqCst);
+            answers
+        });
+        while !is_over.load(Ordering::SeqCst) {
+            server.end_streams();
+        }
+        let answers = guest.join().unwrap();
+        assert!(answers[0].is_object(), "{answers:?}");
+        let last = answers.last().unwrap();
+        assert_eq!(
+            last,
+            "Io: the transaction was lost: the connection is not one any more"
+        );
+    });
+    let left = rows(&app, "SELECT a FROM v");
+    assert_eq!(left, json!([]), "nothing was executed outside of it");
+    app.stop();
+}
+
+#[test]
+fn a_server_that_does_not_know_the_token_is_an_error_without_it() {
+    let server = LibSqlServer::start("hunter2");
+    let app = on_server(&server, "hunter3").start();
+    let answer = rows(&app, "SELECT 1");
+    let answer = answer.as_str().unwrap_or_default();
+    assert!(
+        answer.starts_with(
+            "Io: the database server answered with `401 Unauthorized`: not with Some(\"Bearer ***\")"
+        ),
+        "{answer}"
+    );
+    let ended = app.stop();
+    assert!(
+        ended
+            .stderr
+            .contains("the server of the SQLite database `default` at http://"),
+        "{ended}"
+    );
+    assert!(!format!("{ended}").contains("hunter3"), "{ended}");
 }

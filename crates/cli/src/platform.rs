@@ -105,16 +105,16 @@ impl InitialState {
             let definition = match &store.backend {
                 SqliteBackend::Local(Database::File(path)) => SqliteDefinition::File(path.clone()),
                 SqliteBackend::Local(Database::Memory) => SqliteDefinition::Memory,
-                SqliteBackend::LibSql { .. } => {
-                    let label = text::message(&store.label);
-                    let what = format!(
-                        "the SQLite database `{label}` is on a libSQL server, which is not served yet"
-                    );
-                    let error = Diagnostic::error(what).helped_by("keep it in a file: `type = \"spin\"`");
-                    return Err(Failure::unusable(match &store.defined {
-                        Some(location) => error.at(location.clone()),
-                        None => error,
-                    }));
+                SqliteBackend::LibSql { url, token } => {
+                    let location = store.defined.clone().unwrap_or(Location::Code);
+                    let address = (url.expose(), token.expose());
+                    let added = platform.libsql_database(&store.label, egress, address, location.clone());
+                    platform = added.map_err(|error| {
+                        let label = text::message(&store.label);
+                        let what = format!("the server of the SQLite database `{label}` {error}");
+                        Failure::unusable(Diagnostic::error(what).at(location))
+                    })?;
+                    continue;
                 }
             };
             platform = platform.sqlite_database(&store.label, definition);

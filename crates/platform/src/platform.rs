@@ -62,6 +62,8 @@ pub struct PlatformBuilder {
     model_server: Option<ModelServer>,
     #[cfg(feature = "sqlite")]
     sqlite_databases: BTreeMap<String, SqliteDefinition>,
+    #[cfg(feature = "sqlite")]
+    on_servers: BTreeMap<String, SqliteDatabase>,
 }
 
 impl Platform {
@@ -224,6 +226,27 @@ impl PlatformBuilder {
         self
     }
 
+    /// Lets `label` stand for the database of a libSQL server at `url`, `http://…` or `https://…`, which knows its client by
+    /// `token` if that is not empty. The address is the operator's, who wrote it at `location` (HI-6): `egress` connects to it
+    /// whatever guests may not reach, and the audit log has that of `sqlite_database.LABEL (operator)`. It is not connected
+    /// to before it is used. It counts before a definition of the same label.
+    ///
+    /// # Errors
+    ///
+    /// The address or the token is not one.
+    #[cfg(feature = "sqlite")]
+    pub fn libsql_database(
+        mut self,
+        label: &str,
+        egress: &outport_egress::Egress,
+        (url, token): (&str, &str),
+        location: outport_policy::Location,
+    ) -> Result<Self, crate::ServerError> {
+        let database = SqliteDatabase::on_server(egress, label, (url, token), location)?;
+        self.on_servers.insert(label.to_owned(), database);
+        Ok(self)
+    }
+
     /// The platform. Nothing is opened yet: a file is when it is first used.
     pub fn build(self) -> Platform {
         #[cfg(feature = "key-value")]
@@ -232,6 +255,12 @@ impl PlatformBuilder {
             #[cfg(feature = "redis")]
             stores.extend(self.on_redis);
             stores
+        };
+        #[cfg(feature = "sqlite")]
+        let sqlite_databases = {
+            let mut databases = SqliteDatabase::all(self.sqlite_databases);
+            databases.extend(self.on_servers);
+            databases
         };
         Platform(Arc::new(PlatformInner {
             #[cfg(feature = "key-value")]
@@ -247,7 +276,7 @@ impl PlatformBuilder {
             #[cfg(feature = "llm")]
             model_server: self.model_server,
             #[cfg(feature = "sqlite")]
-            sqlite_databases: SqliteDatabase::all(self.sqlite_databases),
+            sqlite_databases,
         }))
     }
 }

@@ -18,12 +18,14 @@
 //! | statements at work | of an instance 4, of a database 8; others wait |
 //! | a lock that somebody else has | 5 s |
 //!
-//! What a statement may do is in [`rules`]: everything within its own database (HI-7).
+//! What a statement may do is in [`rules`]: everything within its own database (HI-7). A database of the operator's on a
+//! libSQL [server] has the same session over another backend, and bounds of its own.
 
 mod conversions;
 mod database;
 mod functions;
 mod rules;
+mod server;
 mod session;
 mod spin_v2;
 mod spin_v3_0;
@@ -39,9 +41,13 @@ pub use bindings::fermyon::spin::sqlite::Error as SpinV2Error;
 pub use bindings::spin::sqlite3_0_0::sqlite::Error as SpinV3Error;
 pub use bindings::spin::sqlite3_1_0::sqlite::Error as SpinV31Error;
 use database::Database;
+use outport_egress::Egress;
+use outport_policy::Location;
+use server::DatabaseServer;
 use wasmtime::component::Linker;
 
 use crate::ctx::PlatformView;
+use crate::operator_server::ServerError;
 
 /// What a label stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +61,16 @@ pub enum SqliteDefinition {
 
 /// A database. Cheap to clone; clones are the same one.
 #[derive(Clone)]
-pub struct SqliteDatabase(Arc<Database>);
+pub struct SqliteDatabase(Backend);
+
+/// What keeps it.
+#[derive(Clone)]
+pub(crate) enum Backend {
+    /// This process.
+    Embedded(Arc<Database>),
+    /// A server of the operator's.
+    Server(Arc<DatabaseServer>),
+}
 
 /// Why a statement was not executed, for the guest. The operator's log has more, where it is not the guest's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,7 +111,7 @@ impl SqliteDatabase {
                 }
                 SqliteDefinition::Memory => Arc::new(Database::memory()),
             };
-            (label, Self(database))
+            (label, Self(Backend::Embedded(database)))
         };
         definitions.into_iter().map(database).collect()
     }
@@ -108,13 +123,28 @@ impl SqliteDatabase {
     ///
     /// When the database cannot be opened, or a statement is wrong.
     pub async fn execute_batch(&self, statements: &str) -> Result<(), SqliteError> {
-        let (database, statements) = (Arc::clone(&self.0), statements.to_owned());
+        let own = match &self.0 {
+            Backend::Embedded(own) => own,
+            Backend::Server(server) => return server.execute_batch(statements).await,
+        };
+        let (database, statements) = (Arc::clone(own), statements.to_owned());
         let execute = move || database.execute_batch(&statements);
-        let done = self.0.workers().run(None, execute).await;
+        let done = own.workers().run(None, execute).await;
         done.unwrap_or_else(|crate::work::NotDone| Err(SqliteError::not_executed()))
     }
 
-    pub(crate) fn database(&self) -> &Arc<Database> {
+    /// The database that the label leads to at a libSQL server. `url` was written at `location`.
+    pub(crate) fn on_server(
+        egress: &Egress,
+        label: &str,
+        (url, token): (&str, &str),
+        location: Location,
+    ) -> Result<Self, ServerError> {
+        let server = DatabaseServer::new(egress, label, (url, token), location)?;
+        Ok(Self(Backend::Server(Arc::new(server))))
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
         &self.0
     }
 }

@@ -9,8 +9,9 @@ use outport_policy::LabelKind;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
 use super::database::{Connected, Database};
+use super::server::ServerSession;
 use super::statement::{NotExecuted, Statement};
-use super::{Row, SqliteError, Value};
+use super::{Backend, Row, SqliteError, Value};
 use crate::ctx::{Place, PlatformCtxView};
 use crate::embedded_sqlite::PATIENCE;
 use crate::work::{Account, NotDone};
@@ -18,7 +19,13 @@ use crate::work::{Account, NotDone};
 /// A handle to a connection.
 #[derive(Clone)]
 #[allow(unreachable_pub, reason = "the bindings re-export it")]
-pub struct Session(Arc<SessionInner>);
+pub struct Session(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Embedded(Arc<SessionInner>),
+    Server(Arc<ServerSession>),
+}
 
 struct SessionInner {
     database: Arc<Database>,
@@ -63,25 +70,24 @@ pub(super) fn open(view: &PlatformCtxView<'_>, label: &str) -> Result<Session, N
     view.gate
         .authorize_open(LabelKind::SqliteDatabase, label)
         .map_err(|_| NotOpened::Denied)?;
-    let database = view
-        .ctx
-        .platform()
-        .sqlite_database(label)
-        .ok_or(NotOpened::Undefined)?
-        .database();
+    let platform = view.ctx.platform();
+    let database = platform.sqlite_database(label).ok_or(NotOpened::Undefined)?;
     let place = Place::take(view.ctx.open_databases()).ok_or(NotOpened::TooMany)?;
-    let own = Arc::clone(view.ctx.statements());
-    Ok(Session::new(
-        Arc::clone(database),
-        view.gate.account(),
-        own,
-        place,
-    ))
+    let (own, account) = (Arc::clone(view.ctx.statements()), view.gate.account());
+    Ok(match database.backend() {
+        Backend::Embedded(database) => Session::new(Arc::clone(database), account, own, place),
+        Backend::Server(server) => {
+            let dialer = view.gate.dialer();
+            let server = Arc::clone(server);
+            let session = ServerSession::new(server, dialer.component(), account, own, place);
+            Session(Kind::Server(Arc::new(session)))
+        }
+    })
 }
 
 impl Session {
     pub(super) fn new(database: Arc<Database>, account: Account, own: Arc<Semaphore>, place: Place) -> Self {
-        Self(Arc::new(SessionInner {
+        Self(Kind::Embedded(Arc::new(SessionInner {
             database,
             account,
             own,
@@ -89,7 +95,7 @@ impl Session {
             last_insert_rowid: AtomicI64::new(0),
             changes: AtomicU64::new(0),
             _place: place,
-        }))
+        })))
     }
 
     /// Executes one statement: its columns, and its rows as they are found. Whoever drops either ends it.
@@ -98,8 +104,15 @@ impl Session {
         sql: String,
         parameters: Vec<Value>,
     ) -> Result<(Vec<String>, Rows), SqliteError> {
+        let own = match &self.0 {
+            Kind::Embedded(own) => own,
+            Kind::Server(session) => {
+                let (columns, rows) = session.execute(&sql, &parameters).await?;
+                return Ok((columns, Rows::of(rows)));
+            }
+        };
         let (answer, mut pieces) = mpsc::unbounded_channel();
-        let (session, statement) = (Arc::clone(&self.0), Arc::new(Statement { sql, parameters }));
+        let (session, statement) = (Arc::clone(own), Arc::new(Statement { sql, parameters }));
         // On its own: the rows go on being found while the guest is at those before.
         tokio::spawn(async move {
             tokio::select! {
@@ -137,12 +150,18 @@ impl Session {
 
     /// The number of the row that was inserted last, or 0.
     pub(super) fn last_insert_rowid(&self) -> i64 {
-        self.0.last_insert_rowid.load(Ordering::Relaxed)
+        match &self.0 {
+            Kind::Embedded(session) => session.last_insert_rowid.load(Ordering::Relaxed),
+            Kind::Server(session) => session.last_insert_rowid(),
+        }
     }
 
     /// How many rows the last statement changed that changes rows.
     pub(super) fn changes(&self) -> u64 {
-        self.0.changes.load(Ordering::Relaxed)
+        match &self.0 {
+            Kind::Embedded(session) => session.changes.load(Ordering::Relaxed),
+            Kind::Server(session) => session.changes(),
+        }
     }
 }
 
@@ -218,6 +237,17 @@ impl SessionInner {
 }
 
 impl Rows {
+    /// Those that are all there already, some together.
+    fn of(rows: Vec<Vec<Row>>) -> Self {
+        let (sender, pieces) = mpsc::unbounded_channel();
+        let rows = rows.into_iter().map(Piece::Rows);
+        for piece in rows.chain([Piece::End(Ok(()))]) {
+            // Whoever receives them is here.
+            let _ = sender.send(piece);
+        }
+        Self(pieces)
+    }
+
     /// The next ones; none after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Row>>, SqliteError> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await

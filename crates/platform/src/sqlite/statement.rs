@@ -330,4 +330,4 @@ const STEPS: i32 = 1_000;
 const SLICE: Duration = Duration::from_millis(2);
 
 /// Bytes of rows that go together.
-const TOGETHER: usize = 64 * 1024;
+pub(super) const TOGETHER: usize = 64 * 1024;

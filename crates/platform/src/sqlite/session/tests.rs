@@ -391,7 +391,10 @@ async fn what_a_database_in_memory_holds_is_not_the_connections() {
     for _ in 0..30 {
         all(&session, &["INSERT INTO t VALUES (zeroblob(1000000))"]).await;
     }
-    let mut connected = session.0.connected.lock().await;
+    let Kind::Embedded(own) = &session.0 else {
+        unreachable!("it is in this process")
+    };
+    let mut connected = own.connected.lock().await;
     let (_, held) = connected.as_mut().unwrap().parts().unwrap();
     let bytes = held.bytes();
     assert!((10_000..8_000_000).contains(&bytes), "{bytes}");
@@ -603,7 +606,10 @@ async fn the_host_puts_into_a_database_what_guests_find() {
         .unwrap();
     let wrong = database.execute_batch("CREATE TABLE t (a)").await.unwrap_err();
     assert_eq!(wrong.to_string(), "table t already exists");
-    let session = session(database.database());
+    let session = session(match database.backend() {
+        Backend::Embedded(database) => database,
+        Backend::Server(_) => unreachable!("it is a file"),
+    });
     assert_eq!(value(&session, "SELECT a FROM t").await, text("x;y"));
 }
 
