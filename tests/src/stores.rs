@@ -8,8 +8,9 @@
 //! ```
 
 use std::fmt::Write as _;
+use std::io::Read;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use crate::http;
 use crate::outport::Running;
@@ -81,4 +82,46 @@ pub fn python(file: &Path, program: &str) -> String {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program}\n{complaint}");
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+/// Another process that is about to write to the file of a database, until it is dropped.
+#[derive(Debug)]
+pub struct FileLock(Child);
+
+impl FileLock {
+    /// One that has the lock of `file`.
+    ///
+    /// # Panics
+    ///
+    /// If it does not get it.
+    pub fn of(file: &Path) -> Self {
+        let mut program = Command::new(system_program("python3"));
+        program
+            .args([
+                "-c",
+                "import sqlite3, sys\ndb = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
+                 db.execute('BEGIN IMMEDIATE')\nprint('locked', flush=True)\nsys.stdin.read()",
+            ])
+            .arg(file);
+        let mut other = program
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python");
+        let mut line = [0; 6];
+        let said = other
+            .stdout
+            .as_mut()
+            .expect("it was given a pipe")
+            .read_exact(&mut line);
+        said.expect("it has the lock");
+        Self(other)
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
 }

@@ -16,8 +16,11 @@ use outport_e2e::libsql::LibSqlServer;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::python;
 use outport_e2e::until::until;
+use outport_e2e::stores::{self, FileLock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+
+use crate::stores::can_mount;
 
 /// The interfaces, as the guest calls them: 2.0.0, and 3.1.0 with and without its asynchronous functions.
 const INTERFACES: [&str; 3] = ["2", "3", "async"];
@@ -455,4 +458,193 @@ fn a_server_that_does_not_know_the_token_is_an_error_without_it() {
         "{ended}"
     );
     assert!(!format!("{ended}").contains("hunter3"), "{ended}");
+}
+
+/// Components on the interfaces themselves: `one` with the database `default`, and `two` with one in memory.
+fn two() -> Outport {
+    let (one, two) = (DEFAULT, "sqlite_databases = [\"other\"]");
+    Outport::up(&stores::app(&[("one", one), ("two", two)]))
+        .file("runtime.toml", "[sqlite_database.other]\ntype = \"spin\"\n")
+        .option("--runtime-config-file=runtime.toml")
+}
+
+/// Checks that each interface answers `read` and `written` to a read and a write of the table `t`, that the terminal says
+/// what and where, and that the app goes on.
+#[track_caller]
+fn assert_fails(app: &Running, read: &str, written: &str, told: &str) {
+    for (interface, execute) in [
+        ("sqlite2", "execute"),
+        ("sqlite3", "execute"),
+        ("sqlite3", "execute-async"),
+    ] {
+        let statements = [
+            format!("{interface}.open default"),
+            format!("{interface}.{execute} SELECT a FROM t LIMIT 1"),
+            format!("{interface}.{execute} INSERT INTO t VALUES ('new')"),
+        ];
+        let got = stores::perform(app, "one", &statements);
+        assert_eq!(got, ["ok", read, written], "{interface}.{execute}\n{app}");
+    }
+    assert!(app.stderr().contains(told), "no `{told}`\n{app}");
+    stores::check(
+        app,
+        "two",
+        &[
+            ("sqlite2.open other", "ok"),
+            ("sqlite2.execute CREATE TABLE IF NOT EXISTS t (a)", "none"),
+            ("sqlite2.execute SELECT count(*) >= 0 FROM t", "integer(1)"),
+        ],
+    );
+}
+
+/// What another program does with the file of a database. `t` has a row, and enough of them to be damaged in between.
+const FILLED: &str = "db.execute('CREATE TABLE t (a TEXT)')
+db.executemany('INSERT INTO t VALUES (?)', [(f'old {n} ' + 'x' * 900,) for n in range(400)])
+db.execute(\"INSERT INTO t VALUES ('last')\")
+db.commit()";
+
+// proves: HI-7
+#[test]
+fn a_file_that_is_damaged_in_between_is_an_error_and_no_crash() {
+    let app = two();
+    let file = app.folder().join(FILE);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    stores::python(&file, FILLED);
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 8..bytes.len() * 7 / 8;
+    bytes[middle].fill(0xA5);
+    fs::write(&file, &bytes).unwrap();
+    let app = app.start();
+    let malformed = "io(\"database disk image is malformed\")";
+    stores::check(
+        &app,
+        "one",
+        &[
+            ("sqlite2.open default", "ok"),
+            ("sqlite2.execute SELECT sum(length(a)) FROM t", malformed),
+            ("sqlite3.open default", "ok"),
+            ("sqlite3.execute SELECT sum(length(a)) FROM t", malformed),
+            ("sqlite3.execute-async SELECT sum(length(a)) FROM t", malformed),
+            ("sqlite3.execute SELECT 1", "integer(1)"),
+        ],
+    );
+    app.wait_for_error_line("warning: SQLite database `");
+    app.stop().expect_code(0);
+}
+
+// proves: HI-7
+#[test]
+fn a_directory_that_cannot_be_written_to_is_an_error_and_no_crash() {
+    if !can_mount() {
+        return;
+    }
+    let app = two()
+        .mounts("mkdir .spin && mount -t tmpfs tmpfs .spin && mount -o remount,ro .spin")
+        .start();
+    let unable = "io(\"the database was not opened: it cannot be opened\")";
+    assert_fails(&app, unable, unable, ".spin/sqlite_db.db`: it cannot be opened");
+    app.stop().expect_code(0);
+}
+
+// proves: HI-7
+#[test]
+fn a_file_that_cannot_be_written_to_is_read_or_an_error_and_no_crash() {
+    if !can_mount() {
+        return;
+    }
+    // As others keep it; and as it is kept here, which SQLite reads only where it may write beside it.
+    let unable = "io(\"the database was not opened: it cannot be opened\")";
+    let read_only = "io(\"attempt to write a readonly database\")";
+    for (journal, read, written, told) in [
+        ("delete", "text(\"old\")", read_only, "it is read-only"),
+        ("wal", unable, unable, "it cannot be opened"),
+    ] {
+        let app = two();
+        let file = app.folder().join(FILE);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let filled = format!(
+            "db.execute('PRAGMA journal_mode = {journal}')\ndb.execute('CREATE TABLE t (a TEXT)')\n\
+             db.execute(\"INSERT INTO t VALUES ('old')\")\ndb.commit()"
+        );
+        stores::python(&file, &filled);
+        let app = app
+            .mounts("mount --bind .spin .spin && mount -o remount,ro,bind .spin")
+            .start();
+        assert_fails(&app, read, written, &format!(".spin/sqlite_db.db`: {told}"));
+        app.stop().expect_code(0);
+    }
+}
+
+// proves: HI-7
+#[test]
+fn a_full_disk_is_an_error_and_what_was_there_stays() {
+    if !can_mount() {
+        return;
+    }
+    let app = two()
+        .mounts("mkdir .spin && mount -t tmpfs -o size=512k tmpfs .spin")
+        .start();
+    let rows = [
+        ("sqlite2.open default", "ok"),
+        ("sqlite2.execute CREATE TABLE t (a)", "none"),
+        ("sqlite2.execute INSERT INTO t VALUES ('before')", "none"),
+    ];
+    stores::check(&app, "one", &rows);
+    for (interface, execute) in [
+        ("sqlite2", "execute"),
+        ("sqlite3", "execute"),
+        ("sqlite3", "execute-async"),
+    ] {
+        let statements = [
+            format!("{interface}.open default"),
+            format!("{interface}.{execute} INSERT INTO t VALUES (zeroblob(2000000))"),
+            format!("{interface}.{execute} SELECT a FROM t"),
+        ];
+        let got = stores::perform(&app, "one", &statements);
+        let expected = ["ok", "database-full", "text(\"before\")"];
+        assert_eq!(got, expected, "{interface}.{execute}\n{app}");
+    }
+    app.wait_for_error_line("warning: SQLite database `");
+    // What fits is still written.
+    let rows = [
+        ("sqlite2.open default", "ok"),
+        ("sqlite2.execute INSERT INTO t VALUES ('after')", "none"),
+        (
+            "sqlite2.execute SELECT a FROM t",
+            "text(\"before\") | text(\"after\")",
+        ),
+    ];
+    stores::check(&app, "one", &rows);
+    app.stop().expect_code(0);
+}
+
+// proves: HI-7
+#[test]
+fn a_file_that_another_process_has_locked_is_waited_for_and_then_an_error() {
+    let app = two().start();
+    let rows = [
+        ("sqlite2.open default", "ok"),
+        ("sqlite2.execute CREATE TABLE t (a)", "none"),
+        ("sqlite2.execute INSERT INTO t VALUES ('before')", "none"),
+    ];
+    stores::check(&app, "one", &rows);
+    let lock = FileLock::of(&app.folder().join(FILE));
+    // Who reads does not wait for who writes.
+    assert_fails(
+        &app,
+        "text(\"before\")",
+        "io(\"database is locked\")",
+        ".spin/sqlite_db.db`: another process has it locked",
+    );
+    drop(lock);
+    let rows = [
+        ("sqlite2.open default", "ok"),
+        ("sqlite2.execute INSERT INTO t VALUES ('after')", "none"),
+        (
+            "sqlite2.execute SELECT a FROM t",
+            "text(\"before\") | text(\"after\")",
+        ),
+    ];
+    stores::check(&app, "one", &rows);
+    app.stop().expect_code(0);
 }

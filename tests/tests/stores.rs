@@ -16,7 +16,7 @@ use outport_e2e::http;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::postgres::Postgres;
 use outport_e2e::script::results;
-use outport_e2e::stores::{app, check, perform, python};
+use outport_e2e::stores::{FileLock, app, check, perform, python};
 use rustix::process::Signal;
 
 /// The interfaces, as the guest calls them.
@@ -611,7 +611,7 @@ fn a_damaged_file_is_an_error_and_no_crash() {
 }
 
 /// Whether this machine lets a user mount something that nobody else sees; says so where it does not.
-fn can_mount() -> bool {
+pub(crate) fn can_mount() -> bool {
     let mounted = Command::new("unshare")
         .args(["-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt"])
         .stderr(Stdio::null())
@@ -641,6 +641,38 @@ fn a_directory_that_cannot_be_written_to_is_an_error_and_no_crash() {
         ".spin/sqlite_key_value.db` was not read: it cannot be opened",
     );
     app.stop().expect_code(0);
+}
+
+// proves: HI-7
+#[test]
+fn a_file_that_cannot_be_written_to_is_read_or_an_error_and_no_crash() {
+    if !can_mount() {
+        return;
+    }
+    // As others keep it; and as it is kept here, which SQLite reads only where it may write beside it.
+    for (journal, read, fault) in [
+        ("delete", "of Spin", "it is read-only"),
+        (
+            "wal",
+            "other: the store was not read: it cannot be opened",
+            "it cannot be opened",
+        ),
+    ] {
+        let app = two();
+        let file = app.folder().join(FILE);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        python(
+            &file,
+            &format!("db.execute('PRAGMA journal_mode = {journal}')\n{OF_SPINS}"),
+        );
+        let app = app
+            .mounts("mount --bind .spin .spin && mount -o remount,ro,bind .spin")
+            .start();
+        let written = format!("other: the store was not written: {fault}");
+        let told = format!(".spin/sqlite_key_value.db` was not written: {fault}");
+        assert_fails(&app, read, &written, &told);
+        app.stop().expect_code(0);
+    }
 }
 
 // proves: HI-7
@@ -696,19 +728,7 @@ fn a_file_that_another_process_has_locked_is_waited_for_and_then_an_error() {
         ],
     );
     let file = app.folder().join(FILE);
-    let mut other = Command::new("python3")
-        .args([
-            "-c",
-            "import sqlite3, sys\ndb = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
-             db.execute('BEGIN IMMEDIATE')\nprint('locked', flush=True)\nsys.stdin.read()",
-        ])
-        .arg(&file)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = [0; 6];
-    std::io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut line).unwrap();
+    let lock = FileLock::of(&file);
     check(
         &app,
         "one",
@@ -727,8 +747,7 @@ fn a_file_that_another_process_has_locked_is_waited_for_and_then_an_error() {
     let told = ".spin/sqlite_key_value.db` was not written: another process has it locked";
     assert!(app.stderr().contains(told), "{app}");
     check(&app, "two", &[("kv2.open other", "ok"), ("kv2.set k v", "ok")]);
-    drop(other.stdin.take());
-    other.wait().unwrap();
+    drop(lock);
     check(
         &app,
         "one",

@@ -126,8 +126,12 @@ impl Database {
     pub(super) fn failed(&self, error: &rusqlite::Error) -> SqliteError {
         use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly};
         let code = error.sqlite_error_code();
-        // Guests lock each other out, and forbid themselves to write.
-        let is_own = matches!(code, Some(DatabaseBusy | DatabaseLocked | ReadOnly));
+        let is_own = match code {
+            // Guests lock each other out, for moments. Who waited in vain tells it.
+            Some(DatabaseBusy | DatabaseLocked) => true,
+            Some(ReadOnly) => !self.is_read_only(error),
+            _ => false,
+        };
         let fault = fault(error);
         if let Some(fault) = fault.filter(|_| !is_own) {
             self.trouble
@@ -141,6 +145,25 @@ impl Database {
             }
             _ => SqliteError::Other(own_words(error)),
         }
+    }
+
+    /// Tells the operator that a lock was waited for in vain, if nobody has it here.
+    pub(super) fn stayed_locked(&self) {
+        let is_alone = self.connections.available_permits() + 1 >= MOST_CONNECTIONS;
+        if is_alone && matches!(self.at, At::File(_)) {
+            self.trouble.warn(format!(
+                "SQLite database `{}`: another process has it locked",
+                self.at
+            ));
+        }
+    }
+
+    /// Whether the file cannot be written to. A guest may also have forbidden itself to.
+    fn is_read_only(&self, error: &rusqlite::Error) -> bool {
+        let extended = error.sqlite_error().map(|error| error.extended_code);
+        let anchor = lock(&self.anchor);
+        let anchor = anchor.as_ref().map(|anchor| anchor.is_readonly(c"main"));
+        extended != Some(rusqlite::ffi::SQLITE_READONLY) || matches!(anchor, Some(Ok(true)))
     }
 }
 

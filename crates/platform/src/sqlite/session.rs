@@ -182,7 +182,11 @@ impl SessionInner {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                Err(NotExecuted::Busy(error) | NotExecuted::Failed(error)) => return Err(error),
+                Err(NotExecuted::Busy(error)) => {
+                    self.database.stayed_locked();
+                    return Err(error);
+                }
+                Err(NotExecuted::Failed(error)) => return Err(error),
             }
         }
     }
