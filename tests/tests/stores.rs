@@ -503,6 +503,41 @@ fn a_file_that_spin_wrote_is_read_and_the_other_way_round() {
     assert_eq!(python(&file, rows), expected.replace("b'1'", "b'A'"));
 }
 
+#[test]
+fn a_file_that_nobody_made_before_is_one_that_spin_goes_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = start_in(folder.path());
+    check(
+        &app,
+        "one",
+        &[
+            ("kv3.open default", "ok"),
+            ("kv3.set mine of Outport", "ok"),
+            ("kv3.set k of Outport", "ok"),
+        ],
+    );
+    app.stop().expect_code(0);
+    // Every statement that Spin has of it.
+    let of_spins = "
+db.execute('''CREATE TABLE IF NOT EXISTS spin_key_value (
+    store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (store, key))''')
+print(db.execute('SELECT value FROM spin_key_value WHERE store=? AND key=?', ('default', 'k')).fetchall())
+db.execute('''INSERT INTO spin_key_value (store, key, value) VALUES ('default', 'k', x'41')
+    ON CONFLICT(store, key) DO UPDATE SET value=excluded.value''')
+db.execute('DELETE FROM spin_key_value WHERE store=? AND key=?', ('default', 'mine'))
+print(db.execute('SELECT key FROM spin_key_value WHERE store=?', ('default',)).fetchall())
+db.commit()";
+    let file = folder.path().join(FILE);
+    assert_eq!(python(&file, of_spins), "[(b'of Outport',)]\n[('k',)]");
+    let app = start_in(folder.path());
+    check(
+        &app,
+        "one",
+        &[("kv2.open default", "ok"), ("kv2.keys", "k"), ("kv2.get k", "A")],
+    );
+    app.stop().expect_code(0);
+}
+
 // proves: HI-7
 #[test]
 fn nothing_that_was_confirmed_is_lost_by_a_kill() {
