@@ -8,7 +8,9 @@ use std::fs;
 
 use outport_e2e::guest;
 use outport_e2e::http::Origin;
+use outport_e2e::mariadb::MariaDb;
 use outport_e2e::models::ModelServer;
+use outport_e2e::mosquitto::Mosquitto;
 use outport_e2e::outport::{Finished, Outport};
 use outport_e2e::postgres::Postgres;
 use outport_e2e::redis::Redis;
@@ -294,13 +296,17 @@ fn every_file_that_is_missing_is_told_at_once_with_how_it_is_built() {
 }
 
 /// How each service of the host is asked, what comes of it with its right, and what without.
-const SERVICES: [(&str, &str, &str); 17] = [
+const SERVICES: [(&str, &str, &str); 21] = [
     ("kv2.open default", "ok", "access-denied"),
     ("kv3.open default", "ok", "access-denied"),
     ("wasi.open default", "ok", "access-denied"),
     ("sqlite2.open default", "ok", "access-denied"),
     ("sqlite3.open default", "ok", "access-denied"),
     ("sqlite3.open-async default", "ok", "access-denied"),
+    ("mqtt2.open MQTT", "ok", NOT_PERMITTED),
+    ("mqtt3.open MQTT", "ok", NOT_PERMITTED),
+    ("mysql2.open MYSQL", "ok", NOT_PERMITTED),
+    ("mysql3.open MYSQL", "ok", NOT_PERMITTED),
     ("redis2.open REDIS", "ok", "invalid-address"),
     ("redis3.open REDIS", "ok", "invalid-address"),
     ("pg2.open POSTGRES", "ok", NOT_PERMITTED),
@@ -324,6 +330,9 @@ const NOT_PERMITTED: &str = "connection-failed(\"it is not permitted\")";
 #[test]
 fn a_dependency_that_inherits_nothing_is_refused_every_service_of_the_host() {
     let (redis, postgres, models) = (Redis::start(), Postgres::start(), ModelServer::start(None));
+    let (mosquitto, mariadb) = (Mosquitto::start(), MariaDb::start());
+    let at_mqtt = format!("mqtt://localhost:{}", mosquitto.port());
+    let at_mysql = format!("mysql://guest:secret@localhost:{}/shop", mariadb.port());
     let at_redis = format!("redis://localhost:{}", redis.port());
     let at_postgres = format!(
         "postgres://postgres:secret@localhost:{}/postgres",
@@ -344,9 +353,12 @@ fn a_dependency_that_inherits_nothing_is_refused_every_service_of_the_host() {
         let comma = if inheritance.is_empty() { "" } else { ", " };
         let lines = format!(
             "key_value_stores = [\"default\"]\nsqlite_databases = [\"default\"]\nai_models = [\"llama2-chat\"]\n\
-             allowed_outbound_hosts = [\"redis://localhost:{}\", \"postgres://localhost:{}\"]\n\
+             allowed_outbound_hosts = [\"mqtt://localhost:{}\", \"mysql://localhost:{}\", \"redis://localhost:{}\", \
+             \"postgres://localhost:{}\"]\n\
              [component.one.dependencies]\n\
              \"outport:callee/interpreter@1.0.0\" = {{ path = \"GUESTS/stores.wasm\"{comma}{inheritance} }}",
+            mosquitto.port(),
+            mariadb.port(),
             redis.port(),
             postgres.port()
         );
@@ -361,6 +373,8 @@ fn a_dependency_that_inherits_nothing_is_refused_every_service_of_the_host() {
         let mut refused = 0;
         for (statement, with, without) in SERVICES {
             let statement = statement
+                .replace("MQTT", &at_mqtt)
+                .replace("MYSQL", &at_mysql)
                 .replace("REDIS", &at_redis)
                 .replace("POSTGRES", &at_postgres);
             let got = stores::perform(&app, "one", &[statement.clone(), format!("callee: {statement}")]);

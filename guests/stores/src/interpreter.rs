@@ -11,6 +11,8 @@ use crate::key_value::spin_v2::SpinV2;
 use crate::key_value::spin_v3::SpinV3;
 use crate::key_value::wasi::Wasi;
 use crate::llm;
+use crate::mqtt::{Mqtt2, Mqtt3};
+use crate::mysql::{Mysql2, Mysql3};
 use crate::postgres::{Postgres2, Postgres3, Postgres4};
 use crate::redis::{Redis2, Redis3};
 use crate::sqlite::{Sqlite2, Sqlite3};
@@ -24,6 +26,10 @@ pub(crate) type Outcome = Result<String, String>;
 pub(crate) struct Interpreter {
     kv2: SpinV2,
     kv3: SpinV3,
+    mqtt2: Mqtt2,
+    mqtt3: Mqtt3,
+    mysql2: Mysql2,
+    mysql3: Mysql3,
     pg2: Postgres2,
     pg3: Postgres3,
     pg4: Postgres4,
@@ -97,6 +103,10 @@ impl Interpreter {
             "kv2" => self.kv2.perform(verb, &words),
             "kv3" => self.kv3.perform(verb, &words).await,
             "llm2" => llm::perform(verb, &words),
+            "mqtt2" => self.mqtt2.perform(verb, &words),
+            "mqtt3" => self.mqtt3.perform(verb, &words).await,
+            "mysql2" => self.mysql2.perform(verb, &words),
+            "mysql3" => self.mysql3.perform(verb, &words).await,
             "pg2" => self.pg2.perform(verb, &words),
             "pg3" => self.pg3.perform(verb, &words),
             "pg4" => self.pg4.perform(verb, &words).await,

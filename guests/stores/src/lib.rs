@@ -15,6 +15,8 @@
 //! | `kv2` | [`key_value::spin_v2`] |
 //! | `kv3` | [`key_value::spin_v3`] |
 //! | `llm2` | [`llm`] |
+//! | `mqtt2`, `mqtt3` | [`mqtt`] |
+//! | `mysql2`, `mysql3` | [`mysql`] |
 //! | `pg2`, `pg3`, `pg4` | [`postgres`] |
 //! | `redis2`, `redis3` | [`redis`] |
 //! | `sqlite2`, `sqlite3` | [`sqlite`] |
@@ -34,6 +36,8 @@ mod interpreter;
 mod kept;
 mod key_value;
 mod llm;
+mod mqtt;
+mod mysql;
 mod postgres;
 mod redis;
 mod sqlite;

@@ -14,9 +14,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The ports that have a listener. Others refuse, as closed ports do.
-pub(crate) const PORTS: [u16; 14] = [
-    22, 53, 80, 443, 1023, 1024, 1883, 3306, 5353, 5432, 6379, 8080, 9999, 65535,
+pub(crate) const PORTS: [u16; 15] = [
+    22, 53, 80, 443, 1023, 1024, 1883, 3306, 3307, 5353, 5432, 6379, 8080, 9999, 65535,
 ];
+
+/// The port of MySQL, whose clients wait until the server has spoken, and another one: whoever arrives is sent away.
+const SENT_AWAY: [u16; 2] = [3306, 3307];
 
 /// All listeners. They stay open until the process ends.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +74,9 @@ impl Outside {
 }
 
 fn talk(mut stream: TcpStream) -> io::Result<()> {
+    if SENT_AWAY.contains(&stream.local_addr()?.port()) {
+        return Ok(());
+    }
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut start = [0; 4];
     let length = stream.peek(&mut start)?;
