@@ -27,8 +27,11 @@ pub(crate) trait Pieces: Send + 'static {
     type Error: Send + 'static;
 
     /// The next items, or none if those before were the last. Not asked again after that, or after an error.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<Self::Item>>, Self::Error>>;
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Found<Self::Item, Self::Error>>;
 }
+
+/// Some items, or none where there are no more.
+pub(crate) type Found<I, E> = Result<Option<Vec<I>>, E>;
 
 /// The two ends of `pieces`.
 pub(crate) fn given<P: Pieces>(pieces: P) -> (Stream<P>, Outcome<P>) {
