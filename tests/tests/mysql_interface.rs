@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod dependency;
+mod values;
+
 use std::fs;
 use std::thread;
 
@@ -14,8 +17,6 @@ use outport_e2e::python;
 use outport_e2e::tcp::{Manner, TcpPeer};
 use outport_e2e::tls::Authority;
 use outport_e2e::until::until;
-
-use crate::models::COMMAND;
 
 /// A component of each version, by the number that its route begins with.
 const APP: &str = r#"
@@ -76,120 +77,6 @@ fn said(app: &Running, version: &str, asked: &[(&str, &str)]) -> Vec<String> {
 
 fn address(server: &MariaDb) -> String {
     format!("mysql://guest:secret@localhost:{}/shop", server.port())
-}
-
-/// A value of each type, as it is written in Python, where the server keeps it, and as it comes back.
-const VALUES: [(&str, &str, &str); 36] = [
-    ("Boolean(True)", "boolean", "INT8: Int8(1)"),
-    ("Int8(-128)", "tinyint", "INT8: Int8(-128)"),
-    ("Uint8(255)", "tinyint unsigned", "UINT8: Uint8(255)"),
-    ("Int16(-32768)", "smallint", "INT16: Int16(-32768)"),
-    ("Uint16(65535)", "smallint unsigned", "UINT16: Uint16(65535)"),
-    ("Int32(-8388608)", "mediumint", "INT32: Int32(-8388608)"),
-    (
-        "Uint32(16777215)",
-        "mediumint unsigned",
-        "UINT32: Uint32(16777215)",
-    ),
-    ("Int32(-2147483648)", "int", "INT32: Int32(-2147483648)"),
-    ("Uint32(4294967295)", "int unsigned", "UINT32: Uint32(4294967295)"),
-    (
-        "Int64(-9223372036854775808)",
-        "bigint",
-        "INT64: Int64(-9223372036854775808)",
-    ),
-    (
-        "Int64(9223372036854775807)",
-        "bigint unsigned",
-        "UINT64: Uint64(9223372036854775807)",
-    ),
-    ("Floating32(1.5)", "float", "FLOATING32: Floating32(1.5)"),
-    ("Floating64(1e-300)", "double", "FLOATING64: Floating64(1e-300)"),
-    (
-        "Str(\"a'b\\\\\\u00e9\\U0001f600\")",
-        "varchar(20) character set utf8mb4",
-        "STR: Str(\"a'b\\\\é😀\")",
-    ),
-    ("Str('x ')", "char(3)", "STR: Str('x')"),
-    (
-        "Str('\\u00e9')",
-        "varchar(9) character set latin1",
-        "STR: Str('é')",
-    ),
-    (
-        "Str('\\u00e9')",
-        "varchar(9) character set utf8mb4 collate utf8mb4_bin",
-        "STR: Str('é')",
-    ),
-    ("Str('x')", "text", "STR: Str('x')"),
-    ("Str('x')", "longtext", "STR: Str('x')"),
-    ("Str('b')", "enum('a', 'b')", "STR: Str('b')"),
-    ("Str('a,b')", "set('a', 'b')", "STR: Str('a,b')"),
-    ("Str('{\"a\": 1}')", "json", "STR: Str('{\"a\": 1}')"),
-    (
-        "Binary(b'\\x00\\xff')",
-        "varbinary(9)",
-        "BINARY: Binary(b'\\x00\\xff')",
-    ),
-    (
-        "Binary(b'\\x00\\xff')",
-        "binary(3)",
-        "BINARY: Binary(b'\\x00\\xff\\x00')",
-    ),
-    ("Binary(b'\\x00\\xff')", "blob", "BINARY: Binary(b'\\x00\\xff')"),
-    ("Binary(b'')", "longblob", "BINARY: Binary(b'')"),
-    ("Str('1.5')", "double", "FLOATING64: Floating64(1.5)"),
-    ("DbNull()", "int", "INT32: DbNull()"),
-    ("DbNull()", "datetime", "OTHER: DbNull()"),
-    ("Str('1.50')", "decimal(10, 2)", NO_TYPE),
-    ("Str('2026-02-28')", "date", NO_TYPE),
-    ("Str('23:59:59.5')", "time(1)", NO_TYPE),
-    ("Str('2026-02-28 01:02:03')", "datetime", NO_TYPE),
-    ("Str('2026-02-28 01:02:03')", "timestamp", NO_TYPE),
-    ("Int32(2026)", "year", NO_TYPE),
-    ("Boolean(True)", "bit(1)", NO_TYPE),
-];
-
-const NO_TYPE: &str =
-    "ValueConversionFailed: the column `v`: the interface has no such type; `cast(… as char)` makes it text";
-
-// proves: HI-1, HI-2, HI-4
-#[test]
-fn a_value_of_every_type_goes_to_the_server_and_comes_back() {
-    let server = MariaDb::start();
-    let app = up(&format!("\"mysql://localhost:{}\"", server.port())).start();
-    let address = address(&server);
-    for version in VERSIONS {
-        for (value, kept, expected) in VALUES {
-            // The SDK of version 2 has no integers beyond the signed ones of their size.
-            if version == "2" && value == "Uint32(4294967295)" {
-                continue;
-            }
-            let found = said(
-                &app,
-                version,
-                &[
-                    ("address", &address),
-                    ("do", &format!("!create temporary table t (v {kept})")),
-                    ("do", "!insert into t values (?)"),
-                    ("values", &format!("[ParameterValue_{value}]")),
-                    ("do", "select v from t"),
-                ],
-            );
-            let expected = match (expected, version) {
-                (NO_TYPE, "3") => format!("0 rows, then {NO_TYPE}"),
-                (NO_TYPE, _) => NO_TYPE.to_owned(),
-                _ => format!("v {expected}"),
-            };
-            assert_eq!(
-                found,
-                ["done", "done", &expected],
-                "{version}: {value} as {kept}\n{app}"
-            );
-        }
-    }
-    let ended = app.stop();
-    assert!(ended.reasons().is_empty(), "{ended}");
 }
 
 #[test]
@@ -531,87 +418,4 @@ fn a_deny_list_that_is_loaded_again_closes_what_is_kept_and_the_operator_bounds_
     let found = said(&app, "3", &[("address", &address), ("do", "select 1")]);
     assert_eq!(found, ["ConnectionFailed: it is not permitted"]);
     app.stop();
-}
-
-/// Its function `ask` opens a connection, and answers 0 if it is one and 1 if it failed.
-const ASKER: &str = r#"(component
-  IMPORT
-  (core module $memory
-    (memory (export "memory") 1)
-    (global $free (mut i32) (i32.const 1024))
-    (data (i32.const 0) "ADDRESS")
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-      global.get $free
-      (global.set $free (i32.add (global.get $free) (i32.and (i32.add (local.get 3) (i32.const 7)) (i32.const -8))))))
-  (core instance $memory (instantiate $memory))
-  (alias core export $memory "memory" (core memory $mem))
-  (alias core export $memory "realloc" (core func $realloc))
-  (core func $open (canon lower (func $mysql "[static]connection.open") (memory $mem) (realloc $realloc)))
-  (core module $ask
-    (import "host" "memory" (memory 1))
-    (import "host" "open" (func $open (param i32 i32 i32)))
-    (func (export "ask") (result i32)
-      (call $open (i32.const 0) (i32.const LENGTH) (i32.const 512))
-      (if (result i32) (i32.load8_u (i32.const 512))
-        (then (i32.add (i32.const 1) (i32.load8_u (i32.const 516))))
-        (else (i32.const 0)))))
-  (core instance $ask (instantiate $ask (with "host" (instance
-    (export "memory" (memory $mem)) (export "open" (func $open))))))
-  (func $ask (result u32) (canon lift (core func $ask "ask")))
-  (instance $exported (export "ask" (func $ask)))
-  (export "outport:test/asker@1.0.0" (instance $exported)))"#;
-
-const ERROR: &str = r#"(variant (case "connection-failed" string) (case "bad-parameter" string)
-    (case "query-failed" string) (case "value-conversion-failed" string) (case "other" string))"#;
-
-const IMPORT: &str = r#"(import "fermyon:spin/rdbms-types@2.0.0" (instance $types
-    (type $of-error ERROR)
-    (export "error" (type (eq $of-error)))))
-  (alias export $types "error" (type $error))
-  (import "fermyon:spin/mysql@2.0.0" (instance $mysql
-    (alias outer 1 $error (type $of-others))
-    (export "error" (type $error (eq $of-others)))
-    (export "connection" (type $connection (sub resource)))
-    (export "[static]connection.open" (func (param "address" string)
-      (result (result (own $connection) (error $error)))))))"#;
-
-// proves: HI-5
-#[test]
-fn a_dependency_reaches_the_server_of_its_component_only_if_it_inherits_that() {
-    let server = MariaDb::start();
-    let address = address(&server);
-    let wasm = |text: &str| wat::parse_str(text).expect("a component of our own");
-    let inherits = ", inherit_configuration = [\"allowed_outbound_hosts\"]";
-    for (inheritance, answer, reason) in [
-        ("", "1", "allow.not-inherited"),
-        (
-            ", inherit_configuration = [\"ai_models\"]",
-            "1",
-            "allow.not-inherited",
-        ),
-        (inherits, "0", ""),
-    ] {
-        let manifest = format!(
-            "spin_manifest_version = 2\napplication.name = \"mysql\"\n\
-             [[trigger.command]]\ncomponent = \"main\"\n\
-             [component.main]\nsource = \"command.wasm\"\nallowed_outbound_hosts = [\"mysql://localhost:*\"]\n\
-             [component.main.dependencies]\n\
-             \"outport:test/asker@1.0.0\" = {{ path = \"asker.wasm\"{inheritance} }}\n"
-        );
-        let asker = ASKER
-            .replace("IMPORT", &IMPORT.replace("ERROR", ERROR))
-            .replace("ADDRESS", &address)
-            .replace("LENGTH", &address.len().to_string());
-        let finished = Outport::up(&manifest)
-            .file("command.wasm", wasm(&COMMAND.replace("ANSWER", answer)))
-            .file("asker.wasm", wasm(&asker))
-            .finish()
-            .expect_code(0);
-        let log = finished.audit.iter();
-        let of_mysql: Vec<String> = log
-            .filter(|line| line.field("attempt") == "mysql.connect")
-            .map(|line| line.reason())
-            .collect();
-        assert_eq!(of_mysql, [reason], "{inheritance}\n{finished}");
-    }
 }

@@ -68,19 +68,10 @@ fn data_type(kind: u8, flags: ColumnFlags, character_set: u16) -> DbDataType {
             | ColumnType::MYSQL_TYPE_MEDIUM_BLOB
             | ColumnType::MYSQL_TYPE_LONG_BLOB,
             _,
-        ) if character_set == BINARY => DbDataType::Binary,
-        (
-            ColumnType::MYSQL_TYPE_STRING
-            | ColumnType::MYSQL_TYPE_VAR_STRING
-            | ColumnType::MYSQL_TYPE_VARCHAR
-            | ColumnType::MYSQL_TYPE_ENUM
-            | ColumnType::MYSQL_TYPE_SET
-            | ColumnType::MYSQL_TYPE_TINY_BLOB
-            | ColumnType::MYSQL_TYPE_BLOB
-            | ColumnType::MYSQL_TYPE_MEDIUM_BLOB
-            | ColumnType::MYSQL_TYPE_LONG_BLOB,
-            _,
-        ) => DbDataType::Str,
+        ) => match character_set {
+            BINARY => DbDataType::Binary,
+            _ => DbDataType::Str,
+        },
         _ => DbDataType::Other,
     }
 }
