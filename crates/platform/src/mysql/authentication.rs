@@ -154,3 +154,41 @@ const SWITCH: u8 = 0xfe;
 const KNOWN: u8 = 3;
 const UNKNOWN: u8 = 4;
 const KEY: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_password_itself_goes_through_tls_alone() {
+        let nonce = *b"abcdefghijklmnopqrst";
+        for (channel, plugin, expected) in [
+            (
+                Channel::Secured,
+                Plugin::CachingSha2,
+                &b"\x07\0\0\x01secret\0"[..],
+            ),
+            (Channel::Plain, Plugin::CachingSha2, b"\x01\0\0\x01\x02"),
+            // One that was to know nothing but a hash has no right to ask.
+            (Channel::Secured, Plugin::Native, b""),
+            (Channel::Plain, Plugin::Native, b""),
+        ] {
+            let (own, mut server) = tokio::io::duplex(1 << 10);
+            server.write_all(b"\x02\0\0\0\x01\x04").await.unwrap();
+            let mut packets = Packets::over(own, 1 << 10);
+            let asking = tokio::spawn(async move {
+                let _ = consent(&mut packets, channel, "secret", (plugin, nonce)).await;
+            });
+            let mut sent = vec![0; expected.len()];
+            server.read_exact(&mut sent).await.unwrap();
+            assert_eq!(sent, expected, "{channel:?} {plugin:?}");
+            // It says no more, and then nothing comes any more.
+            server.shutdown().await.unwrap();
+            asking.await.unwrap();
+            server.read_to_end(&mut sent).await.unwrap();
+            assert_eq!(sent, expected, "{channel:?} {plugin:?}");
+        }
+    }
+}
