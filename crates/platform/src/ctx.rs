@@ -1,9 +1,14 @@
 //! The platform as a store has it: what an embedder puts into the data of a [`Store`](wasmtime::Store).
 
+#[cfg(any(feature = "key-value", feature = "postgres", feature = "sqlite"))]
+use std::sync::Arc;
+#[cfg(any(feature = "key-value", feature = "mqtt", feature = "postgres", feature = "sqlite"))]
+use std::sync::OnceLock;
+#[cfg(any(feature = "key-value", feature = "sqlite"))]
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use outport_egress::GateCtx;
+#[cfg(any(feature = "key-value", feature = "sqlite"))]
 use tokio::sync::Semaphore;
 use wasmtime::component::{HasData, ResourceTable};
 
@@ -12,8 +17,11 @@ use crate::platform::Platform;
 /// What one instance has of the platform. Cheap to make: what an instance does not use is not there.
 pub struct PlatformCtx {
     platform: Platform,
+    #[cfg(feature = "key-value")]
     open_stores: OnceLock<Arc<AtomicU32>>,
+    #[cfg(feature = "key-value")]
     large_reads: OnceLock<Arc<Semaphore>>,
+    #[cfg(feature = "sqlite")]
     open_databases: OnceLock<Arc<AtomicU32>>,
     #[cfg(feature = "sqlite")]
     statements: OnceLock<Arc<Semaphore>>,
@@ -24,6 +32,7 @@ pub struct PlatformCtx {
 }
 
 /// A place among what an instance has open, which dropping it gives back.
+#[cfg(any(feature = "key-value", feature = "sqlite"))]
 pub(crate) struct Place(Arc<AtomicU32>);
 
 impl PlatformCtx {
@@ -31,8 +40,11 @@ impl PlatformCtx {
     pub fn new(platform: Platform) -> Self {
         Self {
             platform,
+            #[cfg(feature = "key-value")]
             open_stores: OnceLock::new(),
+            #[cfg(feature = "key-value")]
             large_reads: OnceLock::new(),
+            #[cfg(feature = "sqlite")]
             open_databases: OnceLock::new(),
             #[cfg(feature = "sqlite")]
             statements: OnceLock::new(),
@@ -49,17 +61,20 @@ impl PlatformCtx {
     }
 
     /// How many key-value stores the instance has open.
+    #[cfg(feature = "key-value")]
     pub(crate) fn open_stores(&self) -> &Arc<AtomicU32> {
         self.open_stores.get_or_init(Arc::default)
     }
 
     /// Turns to read what is large, or all keys at once: what is read is in the process's memory until the guest has it.
+    #[cfg(feature = "key-value")]
     pub(crate) fn large_reads(&self) -> &Arc<Semaphore> {
         self.large_reads
             .get_or_init(|| Arc::new(Semaphore::new(LARGE_READS)))
     }
 
     /// How many connections to databases the instance has open.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn open_databases(&self) -> &Arc<AtomicU32> {
         self.open_databases.get_or_init(Arc::default)
     }
@@ -85,8 +100,10 @@ impl PlatformCtx {
 }
 
 /// Large values that are read at a time for one instance.
+#[cfg(feature = "key-value")]
 const LARGE_READS: usize = 1;
 
+#[cfg(any(feature = "key-value", feature = "sqlite"))]
 impl Place {
     /// One of those that `open` counts, if the instance has not too many.
     pub(crate) fn take(open: &Arc<AtomicU32>) -> Option<Self> {
@@ -99,6 +116,7 @@ impl Place {
     }
 }
 
+#[cfg(any(feature = "key-value", feature = "sqlite"))]
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
@@ -106,6 +124,7 @@ impl Drop for Place {
 }
 
 /// Stores, and likewise databases, that an instance may have open at a time, as in Spin.
+#[cfg(any(feature = "key-value", feature = "sqlite"))]
 const MOST_OPEN: u32 = 256;
 
 /// Statements that an instance may have at work at a time: fewer than a database has threads, so that no instance keeps its

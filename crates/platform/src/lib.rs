@@ -27,6 +27,17 @@
         reason = "tests are the servers that the platform connects to, and their clients"
     )
 )]
+// What interfaces share is there without any of them, too; and `tls` needs none of it.
+#![cfg_attr(
+    not(any(
+        feature = "key-value",
+        feature = "llm",
+        feature = "postgres",
+        feature = "redis",
+        feature = "sqlite"
+    )),
+    allow(dead_code, reason = "nobody uses what the interfaces share")
+)]
 
 #[cfg(any(feature = "mysql", feature = "mqtt", feature = "postgres", feature = "redis"))]
 mod address;

@@ -1,5 +1,6 @@
 //! What labels stand for, one for all components of a process.
 
+#[cfg(any(feature = "key-value", feature = "sqlite"))]
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -74,6 +75,7 @@ impl Platform {
 
     /// Whether somebody defines the label. One that nobody does is refused before anything runs (HI-5).
     pub fn defines(&self, kind: LabelKind, label: &str) -> bool {
+        let _ = label;
         match kind {
             #[cfg(feature = "key-value")]
             LabelKind::KeyValueStore => self.0.key_value_stores.contains_key(label),
@@ -250,12 +252,9 @@ impl PlatformBuilder {
     /// The platform. Nothing is opened yet: a file is when it is first used.
     pub fn build(self) -> Platform {
         #[cfg(feature = "key-value")]
-        let key_value_stores = {
-            let mut stores = KeyValueStore::all(self.key_value_stores);
-            #[cfg(feature = "redis")]
-            stores.extend(self.on_redis);
-            stores
-        };
+        let key_value_stores = KeyValueStore::all(self.key_value_stores);
+        #[cfg(all(feature = "key-value", feature = "redis"))]
+        let key_value_stores = key_value_stores.into_iter().chain(self.on_redis).collect();
         #[cfg(feature = "sqlite")]
         let sqlite_databases = {
             let mut databases = SqliteDatabase::all(self.sqlite_databases);

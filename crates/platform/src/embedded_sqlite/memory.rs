@@ -23,7 +23,8 @@ use rusqlite::ffi;
 /// Bytes that a guest's connection has at most: 256 MiB.
 const MOST: isize = 256 << 20;
 
-/// Bytes that a connection has.
+/// Bytes that a connection has. Guests of key-value stores write no SQL, and their connections have none of their own.
+#[cfg(feature = "sqlite")]
 #[derive(Debug, Default)]
 pub(crate) struct Held(isize);
 
@@ -45,6 +46,7 @@ enum Kind {
     Host,
 }
 
+#[cfg(feature = "sqlite")]
 impl Held {
     /// Does something with a guest's connection. What SQLite takes meanwhile is the connection's.
     pub(crate) fn at_work<R>(&mut self, work: impl FnOnce() -> R) -> R {
@@ -63,8 +65,10 @@ impl Held {
 }
 
 /// The end of a connection's work, also where something panics.
+#[cfg(feature = "sqlite")]
 struct End<'a>(&'a mut Held);
 
+#[cfg(feature = "sqlite")]
 impl Drop for End<'_> {
     fn drop(&mut self) {
         self.0.0 = AT_WORK.take().unwrap_or(self.0.0);
