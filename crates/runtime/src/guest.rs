@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use outport_egress::{GateCtx, GateCtxView, GateView};
+#[cfg(feature = "tls")]
 use outport_platform::tls::{self, WasiTlsCtx, WasiTlsCtxView, WasiTlsView};
 use outport_platform::{Platform, PlatformCtx, PlatformCtxView, PlatformView};
 use wasmtime::component::ResourceTable;
@@ -29,6 +30,7 @@ pub(crate) struct Guest {
     table: GuestTable,
     variables: GuestVariables,
     platform: PlatformCtx,
+    #[cfg(feature = "tls")]
     tls: WasiTlsCtx,
     budget: Budget,
 }
@@ -65,6 +67,7 @@ pub(crate) fn store(
     account: &Arc<Account>,
 ) -> Store<Guest> {
     let guest = Guest {
+        #[cfg(feature = "tls")]
         tls: tls::context(&gate),
         gate,
         wasi,
@@ -138,6 +141,7 @@ impl PlatformView for Guest {
     }
 }
 
+#[cfg(feature = "tls")]
 impl WasiTlsView for Guest {
     fn tls(&mut self) -> WasiTlsCtxView<'_> {
         WasiTlsCtxView {

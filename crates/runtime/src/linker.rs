@@ -62,6 +62,7 @@ impl GuestLinker {
             .map(|(name, _)| name)
             .collect();
         outport_platform::add_imported_to_linker(&mut linker, &imports)?;
+        #[cfg(feature = "tls")]
         if imports.iter().any(|import| import.starts_with("wasi:tls/")) {
             outport_platform::tls::add_to_linker(&mut linker)?;
         }

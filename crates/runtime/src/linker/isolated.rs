@@ -19,13 +19,31 @@
 //! Everything else traps: it needs a socket or the like, which such a dependency cannot make. The refusals of the
 //! network are judged, told and counted like any other ([`ShutGate`]), in the name of the component and its dependency.
 
+#[cfg(feature = "tls")]
 mod tls;
 
 use outport_egress::{Gate, GateView, ShutGate};
-use outport_platform::{key_value, llm, mqtt, mysql, postgres, redis, sqlite};
-use outport_policy::{LabelKind, Transport};
+#[cfg(feature = "key-value")]
+use outport_platform::key_value;
+#[cfg(feature = "llm")]
+use outport_platform::llm;
+#[cfg(feature = "mqtt")]
+use outport_platform::mqtt;
+#[cfg(feature = "mysql")]
+use outport_platform::mysql;
+#[cfg(feature = "postgres")]
+use outport_platform::postgres;
+#[cfg(feature = "redis")]
+use outport_platform::redis;
+#[cfg(feature = "sqlite")]
+use outport_platform::sqlite;
+#[cfg(any(feature = "key-value", feature = "llm", feature = "sqlite"))]
+use outport_policy::LabelKind;
+use outport_policy::Transport;
+#[cfg(feature = "sqlite")]
+use wasmtime::component::Lower;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{LinkerInstance, Lower, Resource, ResourceType};
+use wasmtime::component::{LinkerInstance, Resource, ResourceType};
 use wasmtime_wasi::p2::bindings::sockets::network as p2_network;
 use wasmtime_wasi::p2::{Network, TcpSocket, UdpSocket};
 use wasmtime_wasi::p3::bindings::sockets as p3_sockets;
@@ -144,9 +162,11 @@ fn define_answer(
                 Box::pin(std::future::ready(Ok(answer)))
             })?;
         }
+        #[cfg(feature = "postgres")]
         ("fermyon:spin/postgres" | "spin:postgres/postgres", _) => {
             return define_postgres(instance, (interface, version, function), shut);
         }
+        #[cfg(feature = "tls")]
         ("wasi:tls/types" | "wasi:tls/client", _) => {
             return tls::define(instance, (interface, function), shut);
         }
@@ -161,6 +181,8 @@ fn define_other_answer(
     (interface, version, function): (&str, &str, &str),
     shut: ShutGate,
 ) -> wasmtime::Result<bool> {
+    // Only of databases there is more than one that differs.
+    let _ = version;
     match (interface, function) {
         ("wasi:http/outgoing-handler", "handle") => {
             type Given = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
@@ -223,6 +245,7 @@ fn define_other_answer(
                 Box::pin(std::future::ready(Ok(answer)))
             })?;
         }
+        #[cfg(feature = "key-value")]
         ("fermyon:spin/key-value", "[static]store.open") => {
             instance.func_wrap(function, move |mut store, (label,): (String,)| {
                 shut.refuse_label(store.data_mut().gate().ctx, LabelKind::KeyValueStore, &label);
@@ -231,6 +254,7 @@ fn define_other_answer(
                 ),))
             })?;
         }
+        #[cfg(feature = "key-value")]
         ("spin:key-value/key-value", "[static]store.open") => {
             instance.func_wrap_concurrent(function, move |store, (label,): (String,)| {
                 let kind = LabelKind::KeyValueStore;
@@ -239,6 +263,7 @@ fn define_other_answer(
                 Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
             })?;
         }
+        #[cfg(feature = "key-value")]
         ("wasi:keyvalue/store", "open") => {
             instance.func_wrap(function, move |mut store, (label,): (String,)| {
                 shut.refuse_label(store.data_mut().gate().ctx, LabelKind::KeyValueStore, &label);
@@ -247,6 +272,7 @@ fn define_other_answer(
                 ),))
             })?;
         }
+        #[cfg(feature = "mqtt")]
         ("fermyon:spin/mqtt", "[static]connection.open") => {
             type Given = (String, String, String, u64);
             instance.func_wrap(function, move |mut store, (address, _, _, _): Given| {
@@ -255,6 +281,7 @@ fn define_other_answer(
                 Ok((Err::<Resource<Placeholder>, _>(denied),))
             })?;
         }
+        #[cfg(feature = "mqtt")]
         ("spin:mqtt/mqtt", "[static]connection.open") => {
             type Given = (String, String, String, u64);
             instance.func_wrap_concurrent(function, move |store, (address, _, _, _): Given| {
@@ -263,6 +290,7 @@ fn define_other_answer(
                 Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
             })?;
         }
+        #[cfg(feature = "redis")]
         ("fermyon:spin/redis", "[static]connection.open") => {
             instance.func_wrap(function, move |mut store, (address,): (String,)| {
                 redis::refuse(&shut, store.data_mut().gate().ctx, &address);
@@ -270,6 +298,7 @@ fn define_other_answer(
                 Ok((Err::<Resource<Placeholder>, _>(denied),))
             })?;
         }
+        #[cfg(feature = "redis")]
         ("spin:redis/redis", "[static]connection.open") => {
             instance.func_wrap_concurrent(function, move |store, (address,): (String,)| {
                 store.with(|mut store| redis::refuse(&shut, store.get().gate().ctx, &address));
@@ -277,6 +306,7 @@ fn define_other_answer(
                 Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
             })?;
         }
+        #[cfg(feature = "mysql")]
         ("fermyon:spin/mysql", "[static]connection.open") => {
             instance.func_wrap(function, move |mut store, (address,): (String,)| {
                 mysql::refuse(&shut, store.data_mut().gate().ctx, &address);
@@ -284,6 +314,7 @@ fn define_other_answer(
                 Ok((Err::<Resource<Placeholder>, _>(denied),))
             })?;
         }
+        #[cfg(feature = "mysql")]
         ("spin:mysql/mysql", "[static]connection.open") => {
             instance.func_wrap_concurrent(function, move |store, (address,): (String,)| {
                 store.with(|mut store| mysql::refuse(&shut, store.get().gate().ctx, &address));
@@ -291,6 +322,7 @@ fn define_other_answer(
                 Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
             })?;
         }
+        #[cfg(feature = "llm")]
         ("fermyon:spin/llm", "infer") => {
             type Given = (String, String, Option<llm::InferencingParams>);
             instance.func_wrap(function, move |mut store, (model, _, _): Given| {
@@ -300,6 +332,7 @@ fn define_other_answer(
                 ),))
             })?;
         }
+        #[cfg(feature = "llm")]
         ("fermyon:spin/llm", "generate-embeddings") => {
             instance.func_wrap(function, move |mut store, (model, _): (String, Vec<String>)| {
                 shut.refuse_label(store.data_mut().gate().ctx, LabelKind::AiModel, &model);
@@ -308,15 +341,19 @@ fn define_other_answer(
                 ),))
             })?;
         }
+        #[cfg(feature = "sqlite")]
         ("fermyon:spin/sqlite", "[static]connection.open") => {
             refuse_database(instance, function, shut, || sqlite::SpinV2Error::AccessDenied)?;
         }
+        #[cfg(feature = "sqlite")]
         ("spin:sqlite/sqlite", "[static]connection.open") if version == "3.0.0" => {
             refuse_database(instance, function, shut, || sqlite::SpinV3Error::AccessDenied)?;
         }
+        #[cfg(feature = "sqlite")]
         ("spin:sqlite/sqlite", "[static]connection.open") => {
             refuse_database(instance, function, shut, || sqlite::SpinV31Error::AccessDenied)?;
         }
+        #[cfg(feature = "sqlite")]
         ("spin:sqlite/sqlite", "[static]connection.open-async") => {
             instance.func_wrap_concurrent(function, move |store, (label,): (String,)| {
                 let kind = LabelKind::SqliteDatabase;
@@ -341,6 +378,7 @@ fn define_other_answer(
 }
 
 /// Refuses databases with the error of a version.
+#[cfg(feature = "sqlite")]
 fn refuse_database<E: Lower + Send + Sync + 'static>(
     instance: &mut LinkerInstance<'_, Guest>,
     function: &str,
@@ -357,6 +395,7 @@ where
 }
 
 /// The same for PostgreSQL, of which each version has an error of its own.
+#[cfg(feature = "postgres")]
 fn define_postgres(
     instance: &mut LinkerInstance<'_, Guest>,
     (interface, version, function): (&str, &str, &str),

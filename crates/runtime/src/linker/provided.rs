@@ -120,78 +120,129 @@ const PROVIDED: &[VersionTrack] = &[
     VersionTrack {
         package: "fermyon:spin",
         versions: "2.0.0",
-        interfaces: &[
-            "key-value",
-            "llm",
-            "mqtt",
-            "mysql",
-            "postgres",
-            "rdbms-types",
-            "redis",
-            "sqlite",
-            "variables",
-        ],
+        interfaces: &["variables"],
     },
+    #[cfg(feature = "key-value")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "2.0.0",
+        interfaces: &["key-value"],
+    },
+    #[cfg(feature = "llm")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "2.0.0",
+        interfaces: &["llm"],
+    },
+    #[cfg(feature = "mqtt")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "2.0.0",
+        interfaces: &["mqtt"],
+    },
+    #[cfg(feature = "mysql")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "2.0.0",
+        interfaces: &["mysql"],
+    },
+    #[cfg(feature = "postgres")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "2.0.0",
+        interfaces: &["postgres"],
+    },
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "2.0.0",
+        interfaces: &["rdbms-types"],
+    },
+    #[cfg(feature = "redis")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "2.0.0",
+        interfaces: &["redis"],
+    },
+    #[cfg(feature = "sqlite")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "2.0.0",
+        interfaces: &["sqlite"],
+    },
+    #[cfg(feature = "key-value")]
     VersionTrack {
         package: "spin:key-value",
         versions: "3.0.0",
         interfaces: &["key-value"],
     },
+    #[cfg(feature = "mqtt")]
     VersionTrack {
         package: "spin:mqtt",
         versions: "3.0.0",
         interfaces: &["mqtt"],
     },
+    #[cfg(feature = "mysql")]
     VersionTrack {
         package: "spin:mysql",
         versions: "3.0.0",
         interfaces: &["mysql"],
     },
+    #[cfg(feature = "postgres")]
     VersionTrack {
         package: "spin:postgres",
         versions: "3.0.0",
         interfaces: &["postgres"],
     },
+    #[cfg(feature = "postgres")]
     VersionTrack {
         package: "spin:postgres",
         versions: "4.0.0",
         interfaces: &["postgres"],
     },
+    #[cfg(feature = "postgres")]
     VersionTrack {
         package: "spin:postgres",
         versions: "4.1.0",
         interfaces: &["postgres"],
     },
+    #[cfg(feature = "postgres")]
     VersionTrack {
         package: "spin:postgres",
         versions: "4.2.0",
         interfaces: &["postgres"],
     },
+    #[cfg(feature = "redis")]
     VersionTrack {
         package: "spin:redis",
         versions: "3.0.0",
         interfaces: &["redis"],
     },
+    #[cfg(feature = "sqlite")]
     VersionTrack {
         package: "spin:sqlite",
         versions: "3.0.0",
         interfaces: &["sqlite"],
     },
+    #[cfg(feature = "sqlite")]
     VersionTrack {
         package: "spin:sqlite",
         versions: "3.1.0",
         interfaces: &["sqlite"],
     },
+    #[cfg(feature = "key-value")]
     VersionTrack {
         package: "wasi:keyvalue",
         versions: "0.2.0-draft2",
         interfaces: &["store", "batch", "atomics"],
     },
+    #[cfg(feature = "tls")]
     VersionTrack {
         package: "wasi:tls",
         versions: "0.2.0-draft",
         interfaces: &["types"],
     },
+    #[cfg(feature = "tls")]
     VersionTrack {
         package: "wasi:tls",
         versions: "0.3.0-draft",
