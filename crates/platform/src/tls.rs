@@ -16,7 +16,7 @@
 //! | TLS connections of an instance | two for each TCP connection that it has open |
 //! | what the host holds for one | charged to the instance: about 200 KiB |
 //!
-//! An embedder keeps the [context](context) in the store's data, gives it out by [`WasiTlsView`], and calls
+//! An embedder keeps a [`context`] in the store's data, gives it out by [`WasiTlsView`], and calls
 //! [`add_to_linker`].
 
 use std::pin::Pin;

@@ -59,7 +59,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 format!("{held}{connect}repeat 1000000 {version}.receive")
             },
             version,
-            endlessly,
+            much,
         ));
     }
     let silent = TcpPeer::start(Manner::Stall);
@@ -88,6 +88,14 @@ fn endlessly(client: &mut Client) -> std::io::Result<()> {
             client.conn.writer().write_all(b"x")?;
         }
         client.flush()?;
+    }
+}
+
+/// Sends as much as anybody takes.
+fn much(client: &mut Client) -> std::io::Result<()> {
+    client.sock.set_write_timeout(Some(Duration::from_secs(1)))?;
+    loop {
+        client.write_all(&[b'x'; 16 * 1024])?;
     }
 }
 
