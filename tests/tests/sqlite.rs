@@ -15,8 +15,8 @@ use outport_e2e::http;
 use outport_e2e::libsql::LibSqlServer;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::python;
-use outport_e2e::until::until;
 use outport_e2e::stores::{self, FileLock};
+use outport_e2e::until::until;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

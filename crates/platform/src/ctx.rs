@@ -2,7 +2,12 @@
 
 #[cfg(any(feature = "key-value", feature = "postgres", feature = "sqlite"))]
 use std::sync::Arc;
-#[cfg(any(feature = "key-value", feature = "mqtt", feature = "postgres", feature = "sqlite"))]
+#[cfg(any(
+    feature = "key-value",
+    feature = "mqtt",
+    feature = "postgres",
+    feature = "sqlite"
+))]
 use std::sync::OnceLock;
 #[cfg(any(feature = "key-value", feature = "sqlite"))]
 use std::sync::atomic::{AtomicU32, Ordering};
