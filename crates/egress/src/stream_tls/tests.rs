@@ -175,7 +175,8 @@ async fn what_is_left_of_a_write_is_sent_although_nobody_asks_for_it() {
         // All of it is taken at once, and 1024 bytes of it are on the way.
         assert_eq!(client.write(&[7; 50_000]).await.unwrap(), 50_000);
         let mut received = vec![0; 50_000];
-        server.read_exact(&mut received).await.unwrap();
+        let read = timeout(HANDSHAKE_TIME, server.read_exact(&mut received)).await;
+        read.expect("it is sent").unwrap();
         assert!(received.iter().all(|byte| *byte == 7));
     }
 }
@@ -216,6 +217,52 @@ impl AsyncWrite for TakesNothing {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
+}
+
+/// Takes nothing any more once it is told so, as a stream of WASI 0.2 whose peer has closed.
+struct TakesNothingLater(DuplexStream, Arc<AtomicUsize>);
+
+impl AsyncRead for TakesNothingLater {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for TakesNothingLater {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.1.load(Ordering::Relaxed) {
+            0 => Pin::new(&mut self.0).poll_write(cx, bytes),
+            _ => Poll::Ready(Ok(0)),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_to_a_stream_that_takes_nothing_any_more_is_an_error() {
+    let scene = Scene::new(&[]);
+    let _open = scene.connected();
+    let (near, far) = duplex(1024);
+    let closed = Arc::new(AtomicUsize::new(0));
+    let handshake = scene.client.authorize("a.example").unwrap();
+    let near = TakesNothingLater(near, closed.clone());
+    let (client, _server) = tokio::join!(handshake.connect(near), scene.server.accept(far));
+    closed.store(1, Ordering::Relaxed);
+    let mut client = client.unwrap();
+    let written = timeout(HANDSHAKE_TIME, client.write_all(&[7; 1_000_000])).await;
+    let error = written.expect("nobody waits for it").unwrap_err();
+    assert_eq!(error.to_string(), "the connection ended without an end of TLS");
 }
 
 #[tokio::test(start_paused = true)]
