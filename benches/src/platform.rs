@@ -37,7 +37,8 @@ pub(crate) fn platform(programs: &Programs, repetitions: usize) -> Table {
     redis
         .ask(&format!("SET {KEY} {VALUE}"))
         .expect("the server is there");
-    let postgres = Postgres::start();
+    // One for each: what Outport keeps for a while would be too much for both on one.
+    let (own_postgres, postgres) = (Postgres::start(), Postgres::start());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = outport(programs, folder.path());
     let runtime = Runtime::new().expect("a runtime");
@@ -59,7 +60,7 @@ pub(crate) fn platform(programs: &Programs, repetitions: usize) -> Table {
         table.add(REDIS, Unit::PerSecond, OUTPORT_P3, guests);
 
         let native = per_second(CROWD * MANY, || {
-            runtime.block_on(postgres_natively(postgres.port()))
+            runtime.block_on(postgres_natively(own_postgres.port()))
         });
         table.add(POSTGRES, Unit::PerSecond, NATIVE, native);
         let path = format!("/postgres-select/{MANY}?{postgres_url}");
