@@ -24,6 +24,7 @@
 mod conversions;
 mod database;
 mod functions;
+mod interruption;
 mod rules;
 mod server;
 mod session;
@@ -31,7 +32,9 @@ mod spin_v2;
 mod spin_v3_0;
 mod spin_v3_1;
 mod statement;
+mod wildcards;
 
+pub(crate) use interruption::must_end;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -33,6 +33,17 @@ thread_local! {
     static AT_WORK: Cell<Option<isize>> = const { Cell::new(None) };
 }
 
+/// Bytes from which on it is asked whether the statement that takes them is to end: what takes long takes them.
+const LARGE: isize = 1024;
+
+#[cfg(feature = "sqlite")]
+use crate::sqlite::must_end;
+
+#[cfg(not(feature = "sqlite"))]
+fn must_end() -> bool {
+    false
+}
+
 /// Stands before each piece of memory.
 #[repr(C, align(16))]
 struct Note {
@@ -123,6 +134,9 @@ fn layout(size: usize) -> Option<Layout> {
 
 /// Takes or gives back bytes of the connection that is at work. Whether it may have them.
 fn count(more: isize) -> bool {
+    if more > LARGE && must_end() {
+        return false;
+    }
     AT_WORK
         .try_with(|at_work| match at_work.get() {
             Some(held) if more > 0 && held.saturating_add(more) > MOST => false,

@@ -107,6 +107,11 @@ impl Client {
         self.0.server.as_ref().map(|server| &server.client)
     }
 
+    /// What was seen of the connection.
+    pub(super) fn seen(&self) -> Option<&Seen> {
+        self.0.server.as_ref().map(|server| &*server.seen)
+    }
+
     /// Whether the connection was ended since the server sent too much at once.
     pub(super) fn was_too_much(&self) -> bool {
         self.0
@@ -146,7 +151,7 @@ impl Drop for ClientInner {
         let Some(server) = self.server.take() else {
             return;
         };
-        if self.spoilt.load(Ordering::Relaxed) {
+        if self.spoilt.load(Ordering::Relaxed) || server.seen.has_forgotten() {
             return;
         }
         let (key, pool, place) = (
@@ -225,7 +230,10 @@ impl Server {
             return false;
         }
         self.client.clear_type_cache();
-        match timeout(RESET_TIME, self.client.simple_query(RESET)).await {
+        // The numbers that are random for the next instance are not those that this one has chosen.
+        let seed = rand::random_range(-1.0..1.0_f64);
+        let reset = format!("SELECT pg_catalog.setseed({seed}); {RESET}");
+        match timeout(RESET_TIME, self.client.simple_query(&reset)).await {
             Ok(Ok(said)) => !self.seen.is_in_transaction() && nothing_is_prepared(&said),
             _ => false,
         }

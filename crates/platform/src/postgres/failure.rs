@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use tokio_postgres::error::DbError;
+use tokio_postgres::error::{DbError, SqlState};
 
 use super::connection::Client;
 use super::types::{DbError as Said, Error, QueryError};
@@ -30,7 +30,9 @@ pub(super) fn too_large() -> Error {
 
 /// Whether the server has said it, so that the connection is as good as before.
 pub(super) fn is_an_answer(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_some()
+    let said = error.as_db_error();
+    // A statement that is not there any more is one of the library's own.
+    said.is_some_and(|said| *said.code() != SqlState::INVALID_SQL_STATEMENT_NAME)
 }
 
 /// An error and its causes, in one line.

@@ -79,7 +79,13 @@ impl Statement {
     async fn prepare(&mut self, statement: &str, values: Vec<ParameterValue>) -> Result<Prepared, Error> {
         let client = self.client().clone();
         let library = client.library().ok_or_else(closed)?;
+        if let Some(seen) = client.seen() {
+            seen.prepares();
+        }
         let prepared = timeout(ANSWER_TIME, library.prepare(statement)).await;
+        if let Some(seen) = client.seen() {
+            seen.has_prepared();
+        }
         let prepared = self.answer(prepared)?;
         match encoded(values, prepared.params()) {
             Ok(values) => Ok(Prepared {

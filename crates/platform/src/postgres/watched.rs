@@ -11,12 +11,16 @@
 //!
 //! What would be more ends the connection, before it is sent. How many rows a result has is bounded where they are taken.
 //!
-//! The message that ends an answer has one byte, which says whether a transaction is open. The library does not tell it.
+//! The message that ends an answer has one byte, which says whether a transaction is open. The library does not tell it. Nor
+//! does it tell that a statement took away the library's own prepared statements, which the end of that statement says.
+//!
+//! Before a statement is executed the library asks the server about each type in it that it does not know, and about the
+//! types in those, one within the other: as deep as a server says that they go, on the stack. So its questions are counted.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,10 +29,12 @@ use tokio_postgres::tls::{ChannelBinding, TlsStream};
 use crate::room::MOST_IN_A_RESULT;
 
 /// What was seen of a connection.
-#[derive(Default)]
 pub(super) struct Seen {
     in_transaction: AtomicBool,
     too_much: AtomicBool,
+    forgot: AtomicBool,
+    /// Answers that may still come while a statement is prepared.
+    answers_left: AtomicU32,
 }
 
 impl Seen {
@@ -37,9 +43,44 @@ impl Seen {
         self.in_transaction.load(Ordering::Acquire)
     }
 
-    /// Whether the connection was ended since a message was too long.
+    /// Whether the connection was ended since a message was too long, or types too many.
     pub(super) fn was_too_much(&self) -> bool {
         self.too_much.load(Ordering::Relaxed)
+    }
+
+    /// Whether a statement had the server forget what was prepared on the connection.
+    pub(super) fn has_forgotten(&self) -> bool {
+        self.forgot.load(Ordering::Relaxed)
+    }
+
+    /// To be called before a statement is prepared.
+    pub(super) fn prepares(&self) {
+        self.answers_left.store(MOST_QUESTIONS, Ordering::Relaxed);
+    }
+
+    /// It is prepared, or is not going to be.
+    pub(super) fn has_prepared(&self) {
+        self.answers_left.store(u32::MAX, Ordering::Relaxed);
+    }
+
+    /// Counts an answer. Whether it may come.
+    fn answer(&self) -> bool {
+        let left = self.answers_left.load(Ordering::Relaxed);
+        if left != u32::MAX {
+            self.answers_left.store(left.saturating_sub(1), Ordering::Relaxed);
+        }
+        left > 0
+    }
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            in_transaction: AtomicBool::new(false),
+            too_much: AtomicBool::new(false),
+            forgot: AtomicBool::new(false),
+            answers_left: AtomicU32::new(u32::MAX),
+        }
     }
 }
 
@@ -68,6 +109,8 @@ struct Messages {
     read: usize,
     /// Bytes of the message that are still to come.
     rest: usize,
+    /// What a statement was, as its end says: the first bytes of that.
+    tag: Tag,
     settings: usize,
 }
 
@@ -79,6 +122,9 @@ impl Messages {
                     seen.in_transaction.store(*first != IDLE, Ordering::Release);
                 }
                 let taken = self.rest.min(bytes.len());
+                if self.header[0] == DONE && self.tag.reads(&bytes[..taken]) {
+                    seen.forgot.store(true, Ordering::Relaxed);
+                }
                 self.rest -= taken;
                 bytes = &bytes[taken..];
                 continue;
@@ -109,7 +155,11 @@ impl Messages {
         } else {
             LONGEST_MESSAGE
         };
-        if length > most || self.settings > MOST_SETTINGS {
+        if kind == DONE {
+            self.tag = Tag::default();
+        }
+        let is_asked_too_much = kind == READY && !seen.answer();
+        if length > most || self.settings > MOST_SETTINGS || is_asked_too_much {
             seen.too_much.store(true, Ordering::Relaxed);
             return Err(io::Error::other("a message of the server is too long"));
         }
@@ -150,11 +200,40 @@ impl<S: TlsStream + Unpin> TlsStream for Watched<S> {
     }
 }
 
+/// The beginning of what a statement was.
+#[derive(Default)]
+struct Tag {
+    bytes: [u8; LONGEST_TAG],
+    read: usize,
+}
+
+impl Tag {
+    /// Reads on. Whether the statement is one of [`FORGETTING`].
+    fn reads(&mut self, bytes: &[u8]) -> bool {
+        let taken = bytes.len().min(LONGEST_TAG - self.read);
+        self.bytes[self.read..self.read + taken].copy_from_slice(&bytes[..taken]);
+        self.read += taken;
+        let read = &self.bytes[..self.read];
+        FORGETTING.iter().any(|tag| read.starts_with(tag))
+    }
+}
+
+/// Statements that may take the library's prepared statements away, as their end names them.
+const FORGETTING: [&[u8]; 2] = [b"DEALLOCATE", b"DISCARD ALL"];
+const LONGEST_TAG: usize = 11;
+
+/// Questions about types for one statement, and the statement itself: what is within each other in such a way takes the
+/// library some kilobytes of the stack for each.
+const MOST_QUESTIONS: u32 = 256;
+
 /// What a message is, and its length.
 const HEADER: usize = 5;
 
 /// `DataRow`.
 const ROW: u8 = b'D';
+
+/// `CommandComplete`.
+const DONE: u8 = b'C';
 
 /// `ReadyForQuery`, and its byte when no transaction is open.
 const READY: u8 = b'Z';
@@ -208,6 +287,40 @@ mod tests {
                 let (done, seen) = read(&message(kind, length, b"ab"), piece);
                 assert_eq!(done, passes, "{} {length} {piece}", char::from(kind));
                 assert_eq!(seen.was_too_much(), !passes);
+            }
+        }
+    }
+
+    #[test]
+    fn answers_are_counted_while_a_statement_is_prepared() {
+        let ready = message(b'Z', 1, b"I");
+        let (mut messages, seen) = (Messages::default(), Seen::default());
+        assert!(messages.read(&ready.repeat(10_000), &seen).is_ok());
+        seen.prepares();
+        assert!(messages.read(&ready.repeat(256), &seen).is_ok());
+        seen.has_prepared();
+        assert!(messages.read(&ready.repeat(10_000), &seen).is_ok());
+        seen.prepares();
+        assert!(messages.read(&ready.repeat(257), &seen).is_err());
+        assert!(seen.was_too_much());
+    }
+
+    #[test]
+    fn what_takes_prepared_statements_away_is_seen() {
+        for (tag, forgets) in [
+            ("DEALLOCATE ALL", true),
+            ("DEALLOCATE", true),
+            ("DISCARD ALL", true),
+            ("DISCARD PLANS", false),
+            ("DISCARD TEMP", false),
+            ("SELECT 1", false),
+            ("DE", false),
+        ] {
+            let mut bytes = message(b'C', u32::try_from(tag.len()).unwrap() + 1, tag.as_bytes());
+            bytes.push(0);
+            bytes.extend(message(b'D', 11, b"DISCARD ALL"));
+            for piece in [1, 4, 1000] {
+                assert_eq!(read(&bytes, piece).1.has_forgotten(), forgets, "{tag} {piece}");
             }
         }
     }

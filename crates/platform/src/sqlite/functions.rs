@@ -8,7 +8,7 @@
 //! | `instr`, `replace`, and with two arguments `trim`, `ltrim`, `rtrim`, `unhex` | what SQLite's own do |
 //! | `json_patch`, `jsonb_patch` | an error: they are not served |
 //!
-//! `snippet` of FTS5 is another one, which reads rows by itself: [`Rules`](super::rules::Rules) bounds those.
+//! `LIKE` and `GLOB` take long too, and are interrupted ([`wildcards`](super::wildcards)). They use no index.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -18,11 +18,16 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Error, ffi};
 
-use super::rules::LONGEST_VALUE;
+use super::interruption::must_end;
+use super::rules::{LONGEST_PATTERN, LONGEST_VALUE};
+use super::wildcards::{Interrupted, Wildcards};
 
 /// Puts them in the place of SQLite's.
 pub(super) fn define(connection: &Connection) -> rusqlite::Result<()> {
-    let functions: [(&str, i32, Function); 8] = [
+    let functions: [(&str, i32, Function); 11] = [
+        ("like", 2, like),
+        ("like", 3, like),
+        ("glob", 2, glob),
         ("instr", 2, instr),
         ("replace", 3, replace),
         ("trim", 2, |context| trim(context, true, true)),
@@ -36,7 +41,12 @@ pub(super) fn define(connection: &Connection) -> rusqlite::Result<()> {
     let flags =
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     for (name, arguments, function) in functions {
-        connection.create_scalar_function(name, arguments, flags, function)?;
+        connection.create_scalar_function(name, arguments, flags, move |context| {
+            if must_end() {
+                return Err(interrupted());
+            }
+            function(context)
+        })?;
     }
     Ok(())
 }
@@ -60,6 +70,52 @@ impl ToSql for Answer {
             Self::Blob(bytes) => ValueRef::Blob(bytes),
         }))
     }
+}
+
+/// `pattern`, `text`, and what stands before a wildcard that is none.
+fn like(context: &mut Context<'_>) -> rusqlite::Result<Answer> {
+    let escape = match context.len() {
+        3 => match text(context.get_raw(2)) {
+            None => return Ok(Answer::Null),
+            Some(escape) => Some(one_character(&escape)?),
+        },
+        _ => None,
+    };
+    compared(context, |pattern| Wildcards::like(pattern, escape))
+}
+
+fn glob(context: &mut Context<'_>) -> rusqlite::Result<Answer> {
+    compared(context, Wildcards::glob)
+}
+
+fn compared(context: &Context<'_>, wildcards: impl FnOnce(&str) -> Wildcards) -> rusqlite::Result<Answer> {
+    let (Some(pattern), Some(within)) = (text(context.get_raw(0)), text(context.get_raw(1))) else {
+        return Ok(Answer::Null);
+    };
+    if pattern.len() > LONGEST_PATTERN {
+        return Err(Error::UserFunctionError(
+            "LIKE or GLOB pattern too complex".into(),
+        ));
+    }
+    let wildcards = wildcards(&String::from_utf8_lossy(before_nul(&pattern)));
+    let fits = wildcards.fit(&String::from_utf8_lossy(before_nul(&within)));
+    let fits = fits.map_err(|Interrupted| interrupted())?;
+    Ok(Answer::Integer(i64::from(fits)))
+}
+
+fn one_character(text: &[u8]) -> rusqlite::Result<char> {
+    let text = String::from_utf8_lossy(before_nul(text));
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(Error::UserFunctionError(
+            "ESCAPE expression must be a single character".into(),
+        )),
+    }
+}
+
+fn interrupted() -> Error {
+    Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_INTERRUPT), None)
 }
 
 fn instr(context: &mut Context<'_>) -> rusqlite::Result<Answer> {
@@ -283,7 +339,7 @@ mod tests {
         let mut tried = 0;
         for first in texts {
             for second in texts {
-                let two = ["instr", "trim", "ltrim", "rtrim", "unhex"]
+                let two = ["glob", "instr", "like", "trim", "ltrim", "rtrim", "unhex"]
                     .map(|name| format!("{name}({first}, {second})"));
                 let three =
                     ["NULL", "''", "'ü€'", "1.5"].map(|third| format!("replace({first}, {second}, {third})"));
@@ -299,6 +355,49 @@ mod tests {
             }
         }
         assert!(tried > 15_000, "{tried}");
+    }
+
+    #[test]
+    fn wildcards_are_those_of_sqlite() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, theirs) = (
+            open_directly(&folder.path().join("own")),
+            open_directly(&folder.path().join("theirs")),
+        );
+        define(&own).unwrap();
+        let mut bits: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut some = |of: &[char], most: u64| -> String {
+            let mut next = |most: u64| {
+                bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (bits >> 33) % most
+            };
+            let length = next(most);
+            (0..length).map(|_| of[next(of.len() as u64) as usize]).collect()
+        };
+        let mut fitting = 0;
+        for _ in 0..30_000 {
+            let text = some(&['a', 'b', 'A', 'ä', '-', ']', '%'], 8);
+            let (like, glob) = (
+                some(&['a', 'B', 'ä', '%', '_', '!'], 7),
+                some(&['a', 'b', 'ä', '*', '?', '[', ']', '^', '-'], 9),
+            );
+            for sql in [
+                "SELECT quote(?1 LIKE ?2)",
+                "SELECT quote(?1 LIKE ?2 ESCAPE '!')",
+                "SELECT quote(?1 LIKE ?2 ESCAPE '%')",
+                "SELECT quote(?1 GLOB ?2)",
+            ] {
+                let pattern = if sql.contains("GLOB") { &glob } else { &like };
+                let said = |connection: &Connection| -> String {
+                    let mut statement = connection.prepare_cached(sql).unwrap();
+                    statement.query_row([&text, pattern], |row| row.get(0)).unwrap()
+                };
+                let answer = said(&own);
+                assert_eq!(answer, said(&theirs), "{text} {pattern} {sql}");
+                fitting += usize::from(answer == "1");
+            }
+        }
+        assert!(fitting > 5_000, "{fitting}");
     }
 
     #[test]

@@ -19,8 +19,6 @@ pub(super) struct Rules {
     refused: Mutex<Option<String>>,
     /// The statement at work begins with `VACUUM`.
     is_vacuum: AtomicBool,
-    /// It uses [`SNIPPET`].
-    has_snippet: AtomicBool,
 }
 
 impl Rules {
@@ -39,30 +37,6 @@ impl Rules {
         *lock(&self.refused) = None;
         let is_vacuum = first_word(sql).is_some_and(|word| word.eq_ignore_ascii_case("vacuum"));
         self.is_vacuum.store(is_vacuum, Ordering::Relaxed);
-        self.has_snippet.store(false, Ordering::Relaxed);
-    }
-
-    /// Bounds what a statement that was compiled may read, for as long as `execute` takes, and says whether it had to be
-    /// bounded more than others.
-    pub(super) fn bounded<T>(&self, connection: &Connection, execute: impl FnOnce() -> T) -> (T, bool) {
-        if !self.has_snippet() {
-            return (execute(), false);
-        }
-        // No value that is set here is out of the bounds that it was set to before.
-        let _ = connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_WITH_SNIPPET);
-        let done = execute();
-        let _ = connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_VALUE as i32);
-        (done, true)
-    }
-
-    /// What is too long for this statement and would not be for another one.
-    pub(super) fn too_long(&self) -> Option<String> {
-        self.has_snippet().then(|| {
-            format!(
-                "a value or a row is longer than {} KiB, which a statement with `{SNIPPET}` cannot have",
-                LONGEST_WITH_SNIPPET >> 10
-            )
-        })
     }
 
     /// What was refused since.
@@ -85,10 +59,6 @@ impl Rules {
             AuthAction::Function { function_name } if is_refused_function(function_name) => {
                 format!("the function `{}`", function_name.to_ascii_lowercase())
             }
-            AuthAction::Function { function_name } if function_name.eq_ignore_ascii_case(SNIPPET) => {
-                self.has_snippet.store(true, Ordering::Relaxed);
-                return Authorization::Allow;
-            }
             AuthAction::Pragma {
                 pragma_name,
                 pragma_value,
@@ -109,10 +79,6 @@ impl Rules {
 
     fn is_vacuum(&self) -> bool {
         self.is_vacuum.load(Ordering::Relaxed)
-    }
-
-    fn has_snippet(&self) -> bool {
-        self.has_snippet.load(Ordering::Relaxed)
     }
 }
 
@@ -137,11 +103,18 @@ fn pragma(name: &str, value: Option<&str>) -> Answer {
     }
 }
 
-/// Functions that load code, or take addresses of it.
+/// Functions that load code, or take addresses of it; and those of FTS whose time grows with the square of how many words of
+/// a row match, which is hours, and which nothing can interrupt.
 fn is_refused_function(name: &str) -> bool {
-    ["load_extension", "fts3_tokenizer"]
-        .iter()
-        .any(|refused| name.eq_ignore_ascii_case(refused))
+    [
+        "load_extension",
+        "fts3_tokenizer",
+        "matchinfo",
+        "offsets",
+        "snippet",
+    ]
+    .iter()
+    .any(|refused| name.eq_ignore_ascii_case(refused))
 }
 
 /// The first word of a statement, behind comments.
@@ -166,7 +139,6 @@ const READ_AND_SET: &[&str] = &[
     "application_id",
     "auto_vacuum",
     "automatic_index",
-    "case_sensitive_like",
     "cell_size_check",
     "collation_list",
     "compile_options",
@@ -233,15 +205,11 @@ const KNOWN: &[i32] = &[
     ffi::SQLITE_UPDATE,
 ];
 
-/// A function of FTS3's and FTS5's. That of FTS5 takes a time that grows with the square of how many of a row's words match,
-/// and nothing can interrupt it: nine hours for as long a row as there may be.
-const SNIPPET: &str = "snippet";
-
-/// Bytes of a value or a row that a statement with it may read: 64 KiB.
-const LONGEST_WITH_SNIPPET: i32 = 64 << 10;
-
 /// Bytes of a value, and of a row of a table: 4 MiB.
 pub(super) const LONGEST_VALUE: usize = 4 << 20;
+
+/// Bytes of a pattern of `LIKE` or `GLOB`.
+pub(super) const LONGEST_PATTERN: usize = 1_000;
 
 /// Bounds of what statements are made of. Those of SQLite's own that are left out are bounded by these.
 const LIMITS: [(Limit, i32); 10] = [
@@ -250,8 +218,8 @@ const LIMITS: [(Limit, i32); 10] = [
     (Limit::SQLITE_LIMIT_COLUMN, 2_000),
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 500),
     (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 500),
-    (Limit::SQLITE_LIMIT_VDBE_OP, 1_000_000),
-    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000),
+    (Limit::SQLITE_LIMIT_VDBE_OP, 100_000),
+    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, LONGEST_PATTERN as i32),
     (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 32_766),
     // For VACUUM alone.
     (Limit::SQLITE_LIMIT_ATTACHED, 1),

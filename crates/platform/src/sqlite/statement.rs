@@ -1,14 +1,11 @@
 //! One statement, executed on a thread that may block.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
-
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection, ErrorCode, ffi};
 
 use super::database::Database;
+use super::interruption::{Reason, Watch, must_end};
 use super::rules::Rules;
 use super::session::{Answer, Piece};
 use super::{MOST_IN_A_RESULT, Row, SqliteError, Value};
@@ -40,53 +37,6 @@ impl NotExecuted {
     }
 }
 
-/// Why a statement was interrupted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Interrupted {
-    No,
-    /// Nobody waits for it, or its instance may not go on.
-    NobodyWaits,
-    TookTooLong,
-}
-
-/// Looks, again and again while a statement is at work, whether it may go on.
-struct Watch {
-    answer: Answer,
-    account: Account,
-    begun: Instant,
-    charged: Instant,
-    most: Duration,
-    interrupted: Arc<AtomicU8>,
-}
-
-impl Watch {
-    /// Whether the statement is to end.
-    fn look(&mut self) -> bool {
-        let now = Instant::now();
-        let why = if self.answer.is_closed() || !self.may_go_on(now) {
-            Interrupted::NobodyWaits
-        } else if now.duration_since(self.begun) > self.most {
-            Interrupted::TookTooLong
-        } else {
-            return false;
-        };
-        self.interrupted.store(why as u8, Ordering::Relaxed);
-        true
-    }
-
-    fn may_go_on(&mut self, now: Instant) -> bool {
-        let Some(account) = &self.account else {
-            return true;
-        };
-        if now.duration_since(self.charged) < SLICE {
-            return true;
-        }
-        self.charged = now;
-        account.may_go_on()
-    }
-}
-
 impl Statement {
     /// Executes it, and sends what it answers, but for the end.
     pub(super) fn execute(
@@ -96,41 +46,24 @@ impl Statement {
         (database, account): (&Database, Account),
         answer: &Answer,
     ) -> Result<(), NotExecuted> {
-        let interrupted = Arc::new(AtomicU8::new(Interrupted::No as u8));
-        let now = Instant::now();
-        let mut watch = Watch {
-            answer: answer.clone(),
-            account,
-            begun: now,
-            charged: now,
-            most: database.most_time(),
-            interrupted: Arc::clone(&interrupted),
-        };
         rules.begin(&self.sql);
+        connection
+            .progress_handler(STEPS, Some(must_end))
+            .map_err(|error| NotExecuted::from_sqlite(database, &error))?;
+        let mut sink = Sink::new(answer);
+        let watch = Watch::new(answer.clone(), account, database.most_time());
+        let (done, interrupted) = watch.over(|| self.run(connection, &mut sink));
         let failed = |error: rusqlite::Error| {
             if let Some(refused) = rules.refused() {
                 return NotExecuted::Failed(SqliteError::Other(refused));
             }
-            let why = interrupted.load(Ordering::Relaxed);
-            if why == Interrupted::TookTooLong as u8 {
+            if interrupted == Some(Reason::TookTooLong) {
                 let most = database.most_time();
                 let text = format!("the statement took more than {} s", most.as_secs());
                 return NotExecuted::Failed(SqliteError::Other(text));
             }
-            if error.sqlite_error_code() == Some(ErrorCode::TooBig)
-                && let Some(text) = rules.too_long()
-            {
-                return NotExecuted::Failed(SqliteError::Other(text));
-            }
             NotExecuted::from_sqlite(database, &error)
         };
-        connection
-            .progress_handler(STEPS, Some(move || watch.look()))
-            .map_err(&failed)?;
-        let mut sink = Sink::new(answer);
-        let done = self.run(connection, rules, &mut sink);
-        // What it holds of those who wait is not kept.
-        let _ = connection.progress_handler(0, None::<fn() -> bool>);
         match done {
             Ok(()) => Ok(()),
             Err(Ended::Sqlite(error)) => Err(match failed(error) {
@@ -141,7 +74,7 @@ impl Statement {
         }
     }
 
-    fn run(&self, connection: &Connection, rules: &Rules, sink: &mut Sink<'_>) -> Result<(), Ended> {
+    fn run(&self, connection: &Connection, sink: &mut Sink<'_>) -> Result<(), Ended> {
         if self.sql.contains('\0') {
             let text = "the statement has a NUL character".to_owned();
             return Err(Ended::Other(SqliteError::Other(text)));
@@ -153,14 +86,7 @@ impl Statement {
             .trim_end_matches(|c: char| c == ';' || c.is_ascii_whitespace());
         if !sql.contains(';') {
             return match connection.prepare_cached(sql) {
-                Ok(mut statement) => {
-                    let (done, was_bounded) = rules.bounded(connection, || self.rows(&mut statement, sink));
-                    // Of one that is kept nobody asks again what it uses.
-                    if was_bounded {
-                        statement.discard();
-                    }
-                    done
-                }
+                Ok(mut statement) => self.rows(&mut statement, sink),
                 Err(rusqlite::Error::Empty) => sink.begin(Vec::new()),
                 Err(error) => Err(error.into()),
             };
@@ -170,7 +96,7 @@ impl Statement {
             return sink.begin(Vec::new());
         };
         match all.next() {
-            Ok(None) => rules.bounded(connection, || self.rows(&mut first, sink)).0,
+            Ok(None) => self.rows(&mut first, sink),
             // What the second one says may need what the first one makes.
             _ => Err(rusqlite::Error::MultipleStatement.into()),
         }
@@ -325,9 +251,6 @@ fn size_of_row(row: &Row) -> usize {
 
 /// Steps of SQLite's machine between two looks: some microseconds.
 const STEPS: i32 = 1_000;
-
-/// Time after which an instance is charged for what its statement took so far.
-const SLICE: Duration = Duration::from_millis(2);
 
 /// Bytes of rows that go together.
 pub(super) const TOGETHER: usize = 64 * 1024;

@@ -613,29 +613,63 @@ async fn the_host_puts_into_a_database_what_guests_find() {
     assert_eq!(value(&session, "SELECT a FROM t").await, text("x;y"));
 }
 
+// proves: HI-7, ISO-2
+#[tokio::test]
+async fn functions_one_after_the_other_end_when_their_time_is_over() {
+    let database = Database::memory().with_most_time(Duration::from_millis(300));
+    let session = session(&Arc::new(database));
+    let columns = |column: &str| vec![column; 500].join(", ");
+    let long = "(SELECT replace(hex(zeroblob(1000000)), '0', 'a') AS x)";
+    for column in [
+        "x LIKE '%aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab'",
+        "x GLOB '*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab'",
+        "length(upper(x || 'b'))",
+        "length(replace(x, 'a', 'b'))",
+    ] {
+        let begun = Instant::now();
+        let sql = format!("SELECT {} FROM {long}", columns(column));
+        assert_eq!(
+            error(&session, &sql).await,
+            "the statement took more than 0 s",
+            "{column}"
+        );
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "{column}: {:?}",
+            begun.elapsed()
+        );
+        assert_eq!(number(&session, "SELECT 1").await, 1, "the connection goes on");
+    }
+}
+
 // proves: HI-7
 #[tokio::test]
-async fn a_statement_with_snippet_reads_short_rows_only_and_others_all() {
-    let database = database();
-    let session = session(&database);
+async fn what_could_take_hours_is_refused_by_name() {
+    let session = session(&database());
     all(
         &session,
         &[
             "CREATE VIRTUAL TABLE notes USING fts5(text)",
-            "INSERT INTO notes VALUES ('a word'), (replace(hex(zeroblob(40000)), '00', 'b '))",
+            "CREATE VIRTUAL TABLE old USING fts4(text)",
         ],
     )
     .await;
-    let short = "SELECT snippet(notes, 0, '[', ']', '', 3) FROM notes WHERE notes MATCH 'word'";
-    let long = "SELECT snippet(notes, 0, '[', ']', '', 3) FROM notes WHERE notes MATCH 'b'";
-    // Twice: a statement that was compiled before is bounded as well, and leaves others as they were.
-    for _ in 0..2 {
-        assert_eq!(value(&session, short).await, Value::Text("a [word]".to_owned()));
+    for (sql, refused) in [
+        (
+            "SELECT snippet(notes, 0, '[', ']', '', 3) FROM notes WHERE notes MATCH 'a'",
+            "snippet",
+        ),
+        ("SELECT snippet(old) FROM old WHERE old MATCH 'a'", "snippet"),
+        ("SELECT offsets(old) FROM old WHERE old MATCH 'a'", "offsets"),
+        (
+            "SELECT matchinfo(old, 's') FROM old WHERE old MATCH 'a'",
+            "matchinfo",
+        ),
+    ] {
         assert_eq!(
-            error(&session, long).await,
-            "a value or a row is longer than 64 KiB, which a statement with `snippet` cannot have"
+            error(&session, sql).await,
+            format!("the function `{refused}` is not served"),
+            "{sql}"
         );
-        let found = "SELECT length(highlight(notes, 0, '', '')) FROM notes WHERE notes MATCH 'b'";
-        assert_eq!(number(&session, found).await, 80_000);
     }
 }
