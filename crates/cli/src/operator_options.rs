@@ -32,7 +32,7 @@ use crate::numbers::number;
 use crate::spin_environment;
 use crate::state_options::StateOptions;
 use crate::terminal::Terminal;
-use crate::written_values::values_of;
+use crate::written_values::{values_of, values_of_secrets};
 
 /// Options that only the operator has. They hold for every guest.
 #[derive(Debug, Clone, Args)]
@@ -328,8 +328,8 @@ impl OperatorOptions {
 /// text, since nobody knows what was read where there is a mistake.
 fn conceal_secrets(source: &SourceFile, files: &mut Files) {
     let text = source.text();
-    for token in values_of("token", text).chain(values_of("auth_token", text)) {
-        files.conceal(source.path(), token);
+    for secret in values_of_secrets(text) {
+        files.conceal(source.path(), secret);
     }
     for url in values_of("url", text) {
         for part in ServerUrl::hidden_parts(&text[url.clone()]) {

@@ -26,6 +26,27 @@ pub(crate) fn values_of(key: &str, text: &str) -> impl Iterator<Item = Range<usi
     })
 }
 
+/// Where the values stand of keys that sound like those of a secret, however they are misspelt: nothing is known of a key
+/// with a mistake in it.
+pub(crate) fn values_of_secrets(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices('=').filter_map(|(at, _)| {
+        let before = text[..at].trim_end_matches(|c| BLANK.contains(&c) || matches!(c, '"' | '\''));
+        let is_of_a_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+        let key = &before[before.trim_end_matches(is_of_a_word).len()..];
+        let key = key.to_ascii_lowercase();
+        if !SECRET.iter().any(|part| key.contains(part)) {
+            return None;
+        }
+        let value = text[at + 1..].trim_start_matches(BLANK);
+        let (quotes, length) = extent(value);
+        let start = text.len() - value.len() + quotes;
+        Some(start..start + length)
+    })
+}
+
+/// Parts of the names of such keys.
+const SECRET: [&str; 4] = ["auth", "pass", "secret", "tok"];
+
 /// The length of the quotes before a value, and of the value in them.
 fn extent(value: &str) -> (usize, usize) {
     for quotes in ["\"\"\"", "'''"] {
@@ -79,5 +100,24 @@ mod tests {
             let found: Vec<&str> = values_of("default", text).map(|span| &text[span]).collect();
             assert_eq!(found, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_sounds_like_a_secret_is_found_however_its_key_is_written() {
+        for text in [
+            "token = \"hunter2\"",
+            "authtoken=\"hunter2\"",
+            "\"auth_token \" = 'hunter2'",
+            "x = { url = \"http://a\", Token = \"hunter2\" }",
+            "pasword = hunter2",
+            "tokn = \"\"\"hunter2\"\"\"",
+        ] {
+            let found: Vec<&str> = values_of_secrets(text).map(|value| &text[value]).collect();
+            assert_eq!(found, ["hunter2"], "{text}");
+        }
+        assert_eq!(
+            values_of_secrets("path = \"token\"\nurl = \"http://tok\"").count(),
+            0
+        );
     }
 }

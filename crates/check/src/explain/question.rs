@@ -73,6 +73,14 @@ pub enum QuestionError {
     /// A user, and perhaps a password, before the host. Neither is told.
     #[error("the URL of a request with a user in it is refused whatever the policy says: ask about `{0}`")]
     UserInfo(String),
+    /// Keys and values, as PostgreSQL's clients take them. There may be a password among them, and none is told.
+    #[error("keys and values are no destination: ask about `postgres://HOST:PORT`")]
+    KeysAndValues,
+    /// More than one `@` before a host, which an interface refuses.
+    #[error(
+        "what stands before the host is understood in two ways: ask about the host alone, as in `redis://HOST`"
+    )]
+    Ambiguous,
     /// A network.
     #[error("`{0}` is a network: ask about one of its addresses")]
     Network(String),
@@ -96,6 +104,9 @@ impl FromStr for Question {
     fn from_str(text: &str) -> Result<Self, QuestionError> {
         let text = text.trim();
         let Some((protocol, rest)) = text.split_once("://") else {
+            if text.contains('=') {
+                return Err(QuestionError::KeysAndValues);
+            }
             return bare(text);
         };
         let speaks = |schemes: [&str; 2]| schemes.iter().any(|own| protocol.eq_ignore_ascii_case(own));
@@ -109,6 +120,9 @@ impl FromStr for Question {
             None => (None, rest),
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        if user.is_some_and(|user| user.contains('@')) {
+            return Err(QuestionError::Ambiguous);
+        }
         if user.is_some() && speaks_http {
             return Err(QuestionError::UserInfo(format!("{protocol}://{authority}")));
         }
@@ -352,6 +366,14 @@ mod tests {
                 ),
             ),
             ("redis://user:pw@localhost/0", Ok("redis://localhost:6379")),
+            (
+                "host=db.example.com password=hunter2",
+                Err("keys and values are no destination"),
+            ),
+            (
+                "redis://:hunter2@a@b",
+                Err("what stands before the host is understood in two ways"),
+            ),
             (
                 "postgres://u:p@db.example.com:1/x?y",
                 Ok("postgres://db.example.com:1"),

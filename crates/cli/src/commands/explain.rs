@@ -5,13 +5,15 @@
 //! resolves to. Of several destinations a denied one counts first.
 
 use std::collections::{BTreeSet, HashSet};
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use outport_check::explain::{
-    Assumption, EffectivePolicy, Explanation, Question, Verdict, explain as explain_one,
+    Assumption, EffectivePolicy, Explanation, Question, QuestionError, Verdict, explain as explain_one,
 };
 use outport_check::{DeniedNames, Diagnostic, policies};
 use outport_manifest::{ComponentId, ResolvedApp};
@@ -57,7 +59,7 @@ pub(crate) struct Options {
 
     /// Destinations to explain
     #[arg(value_name = "DESTINATION")]
-    destinations: Vec<Question>,
+    destinations: Vec<Asked>,
 
     #[command(flatten)]
     operator: OperatorOptions,
@@ -78,7 +80,8 @@ pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
     // What is worth saying is for `check` and `up` to tell.
     let app = options.app.read(&mut files, &mut Vec::new())?;
     let policies = options.policies(&app, &Arc::new(settings.operator.clone()))?;
-    let (text, status) = match (options.destinations.as_slice(), &options.diff) {
+    let questions = options.questions()?;
+    let (text, status) = match (questions.as_slice(), &options.diff) {
         ([], Some(old)) => options.difference(&EffectivePolicy::of(&policies, &settings.operator), old)?,
         ([], None) => (
             options.all(&EffectivePolicy::of(&policies, &settings.operator)),
@@ -92,7 +95,32 @@ pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
     Ok(status)
 }
 
+/// A destination as it was written, or what is wrong with it. An error of the command line would quote all of it, and there
+/// may be a password in it.
+#[derive(Clone, Debug)]
+struct Asked(Result<Question, QuestionError>);
+
+impl FromStr for Asked {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.parse()))
+    }
+}
+
 impl Options {
+    fn questions(&self) -> Result<Vec<Question>, Failure> {
+        let questions = self.destinations.iter().map(|Asked(question)| question.clone());
+        let questions: Result<_, _> = questions.collect();
+        questions.map_err(|error| Failure::unusable(Diagnostic::error(error.to_string())))
+    }
+
+    fn asked(&self) -> impl Iterator<Item = &Question> {
+        self.destinations
+            .iter()
+            .filter_map(|Asked(question)| question.as_ref().ok())
+    }
+
     /// The policies of the components that are asked about.
     fn policies(&self, app: &ResolvedApp, operator: &Arc<Operator>) -> Result<Vec<Policy>, Failure> {
         let mut policies = policies(app, operator);
@@ -114,11 +142,7 @@ impl Options {
     /// A name that is misspelled in `--dns` would leave the verdict as it is without it.
     fn warn_of_unused_assumptions(&self, operator: &Operator, files: &Files) {
         let denied = operator.deny.exact_names();
-        let asked = |name: &Name| {
-            self.destinations
-                .iter()
-                .any(|question| question.name() == Some(name))
-        };
+        let asked = |name: &Name| self.asked().any(|question| question.name() == Some(name));
         let mut told = HashSet::new();
         for Assumption { name, .. } in &self.dns {
             let is_denied = !self.destinations.is_empty() && denied.contains(name);
@@ -138,7 +162,7 @@ impl Options {
 
     /// An entry for a component that is not there permits what nobody answers.
     fn warn_of_missing_components(&self, app: &ResolvedApp, files: &Files) {
-        let asked = self.destinations.iter().filter_map(Question::name);
+        let asked = self.asked().filter_map(Question::name);
         let components = asked.filter_map(|name| name.as_str().strip_suffix(".spin.internal"));
         let missing: BTreeSet<&str> = components
             .filter(|asked| ids(app).all(|id| id.as_str() != *asked))
