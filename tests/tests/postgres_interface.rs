@@ -8,6 +8,7 @@ use outport_e2e::outport::{Outport, Running};
 use outport_e2e::postgres::Postgres;
 use outport_e2e::python;
 use outport_e2e::tcp::{Manner, TcpPeer};
+use outport_e2e::stores;
 use outport_e2e::tls::Authority;
 use outport_e2e::until::until;
 
@@ -532,4 +533,48 @@ fn a_server_is_spoken_to_over_tls_if_its_certificate_is_for_its_name() {
     }
     profiled.stop();
     plain.stop();
+}
+
+// proves: HI-4
+#[test]
+fn a_statement_that_comes_again_means_what_it_means_by_then() {
+    let postgres = Postgres::start();
+    let port = postgres.port();
+    let app = stores::app(&[(
+        "one",
+        &format!("allowed_outbound_hosts = [\"postgres://127.0.0.1:{port}\"]"),
+    )]);
+    let app = Outport::up(&app).start();
+    let open = format!("pg4.open postgres://postgres:secret@127.0.0.1:{port}/postgres");
+    let read = "pg4.query select * from things";
+    stores::check(
+        &app,
+        "one",
+        &[
+            (open.as_str(), "ok"),
+            ("pg4.execute create table things (a int)", "0"),
+            ("pg4.execute insert into things values (1)", "1"),
+            (read, "int32(1)"),
+            (read, "int32(1)"),
+            ("pg4.execute alter table things add column b text default 'x'", "0"),
+            (read, "int32(1), str(\"x\")"),
+            // Within a transaction a refusal would be its end.
+            ("pg4.execute begin", "0"),
+            (read, "int32(1), str(\"x\")"),
+            ("pg4.execute alter table things drop column b", "0"),
+            (read, "int32(1)"),
+            ("pg4.execute commit", "0"),
+            (read, "int32(1)"),
+            ("pg4.execute deallocate all", "0"),
+            (read, "int32(1)"),
+        ],
+    );
+    // The next instance, and one that finds a connection whose statements were taken away.
+    for last in ["pg4.execute discard all", "pg4.execute deallocate all"] {
+        stores::check(
+            &app,
+            "one",
+            &[(open.as_str(), "ok"), (read, "int32(1)"), (last, "0")],
+        );
+    }
 }

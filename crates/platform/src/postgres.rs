@@ -26,6 +26,7 @@ mod builder;
 mod calendar;
 mod connection;
 mod failure;
+mod known;
 mod numeric;
 mod parameters;
 mod rows;

@@ -19,6 +19,7 @@ use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
 use super::address::PostgresAddress;
+use super::known::Known;
 use super::transport::{Begun, Transport, TransportError};
 use super::watched::{Seen, Watched};
 use crate::not_opened::NotOpened;
@@ -46,6 +47,7 @@ pub(super) struct Server {
     client: tokio_postgres::Client,
     handle: ConnectionHandle,
     seen: Arc<Seen>,
+    known: Known,
 }
 
 impl Pooled for Server {
@@ -110,6 +112,13 @@ impl Client {
     /// What was seen of the connection.
     pub(super) fn seen(&self) -> Option<&Seen> {
         self.0.server.as_ref().map(|server| &*server.seen)
+    }
+
+    /// The statements that may be executed without being prepared, where there is such a thing now.
+    pub(super) fn known(&self) -> Option<&Known> {
+        let server = self.0.server.as_ref()?;
+        let is_usable = !server.seen.is_in_transaction() && !server.seen.has_forgotten();
+        is_usable.then_some(&server.known)
     }
 
     /// Whether the connection was ended since the server sent too much at once.
@@ -202,7 +211,12 @@ impl Server {
         let stream = Watched::new(stream, Arc::clone(&seen));
         let (client, connection) = config.connect_raw(stream, NoTls).await?;
         handle.drive(async move { ended(connection.await) });
-        Ok(Self { client, handle, seen })
+        Ok(Self {
+            client,
+            handle,
+            seen,
+            known: Known::default(),
+        })
     }
 
     async fn introduced_securely<S>(
@@ -221,7 +235,12 @@ impl Server {
             .ssl_negotiation(SslNegotiation::Direct);
         let (client, connection) = config.connect_raw(stream, Begun).await?;
         handle.drive(async move { ended(connection.await) });
-        Ok(Self { client, handle, seen })
+        Ok(Self {
+            client,
+            handle,
+            seen,
+            known: Known::default(),
+        })
     }
 
     /// Sets everything of the session back, and says whether it is as a new one.

@@ -18,6 +18,7 @@ use tokio_postgres::types::{FromSql, Type};
 
 use super::connection::{Client, Statement};
 use super::failure::{is_an_answer, query_failed, silent, too_large};
+use super::known::is_outdated;
 use super::parameters::Parameter;
 use super::types::{Column, DbValue, Error, ParameterValue};
 use super::values::{NoValue, data_type, value};
@@ -42,18 +43,17 @@ impl Client {
     /// Begins a statement of which the rows are wanted.
     pub(super) async fn rows(&self, statement: &str, values: Vec<ParameterValue>) -> Result<Rows, Error> {
         let mut begun = self.begin();
-        let prepared = begun.prepare(statement, values).await?;
-        let columns = prepared.library.columns().iter();
-        let columns = columns.map(|column| Column {
+        let query = async |library: &tokio_postgres::Client, prepared: Prepared| {
+            library.query_raw(&prepared.library, prepared.values).await
+        };
+        let (known, stream) = begun.execute(statement, values, query).await?;
+        let columns = known.columns().iter().map(|column| Column {
             name: column.name().to_owned(),
             data_type: data_type(column.type_()),
         });
-        let columns = columns.collect();
-        let library = self.library().ok_or_else(closed)?;
-        let rows = timeout(ANSWER_TIME, library.query_raw(&prepared.library, prepared.values)).await;
         Ok(Rows {
-            columns,
-            stream: Box::pin(begun.answer(rows)?),
+            columns: columns.collect(),
+            stream: Box::pin(stream),
             statement: begun,
             room: Room::new(MOST_IN_A_RESULT),
         })
@@ -62,36 +62,70 @@ impl Client {
     /// Runs a statement, and says how many rows it was about.
     pub(super) async fn execute(&self, statement: &str, values: Vec<ParameterValue>) -> Result<u64, Error> {
         let mut begun = self.begin();
-        let prepared = begun.prepare(statement, values).await?;
-        let library = self.library().ok_or_else(closed)?;
-        let done = timeout(
-            ANSWER_TIME,
-            library.execute_raw(&prepared.library, prepared.values),
-        )
-        .await;
-        let rows = begun.answer(done)?;
+        let execute = async |library: &tokio_postgres::Client, prepared: Prepared| {
+            library.execute_raw(&prepared.library, prepared.values).await
+        };
+        let (_, rows) = begun.execute(statement, values, execute).await?;
         begun.answered();
         Ok(rows)
     }
 }
 
 impl Statement {
-    async fn prepare(&mut self, statement: &str, values: Vec<ParameterValue>) -> Result<Prepared, Error> {
+    /// Executes a statement, which is prepared before unless the connection knows it. The server's word for it, and what it
+    /// answers.
+    async fn execute<T>(
+        &mut self,
+        text: &str,
+        values: Vec<ParameterValue>,
+        execute: impl AsyncFn(&tokio_postgres::Client, Prepared) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<(tokio_postgres::Statement, T), Error> {
+        let client = self.client().clone();
+        let library = client.library().ok_or_else(closed)?;
+        if let Some(known) = client.known().and_then(|known| known.get(text)) {
+            let prepared = self.prepared(known.clone(), values.clone())?;
+            let said = timeout(ANSWER_TIME, execute(library, prepared)).await;
+            let refusal = said.as_ref().ok().and_then(|said| said.as_ref().err());
+            if !refusal
+                .and_then(|error| error.as_db_error())
+                .is_some_and(is_outdated)
+            {
+                return Ok((known, self.answer(said)?));
+            }
+            if let Some(known) = client.known() {
+                known.forget(text);
+            }
+        }
+        let new = self.prepare(text).await?;
+        if let Some(known) = client.known() {
+            known.note(text, &new);
+        }
+        let prepared = self.prepared(new.clone(), values)?;
+        let said = timeout(ANSWER_TIME, execute(library, prepared)).await;
+        Ok((new, self.answer(said)?))
+    }
+
+    async fn prepare(&mut self, text: &str) -> Result<tokio_postgres::Statement, Error> {
         let client = self.client().clone();
         let library = client.library().ok_or_else(closed)?;
         if let Some(seen) = client.seen() {
             seen.prepares();
         }
-        let prepared = timeout(ANSWER_TIME, library.prepare(statement)).await;
+        let prepared = timeout(ANSWER_TIME, library.prepare(text)).await;
         if let Some(seen) = client.seen() {
             seen.has_prepared();
         }
-        let prepared = self.answer(prepared)?;
-        match encoded(values, prepared.params()) {
-            Ok(values) => Ok(Prepared {
-                library: prepared,
-                values,
-            }),
+        self.answer(prepared)
+    }
+
+    /// With values for it.
+    fn prepared(
+        &mut self,
+        library: tokio_postgres::Statement,
+        values: Vec<ParameterValue>,
+    ) -> Result<Prepared, Error> {
+        match encoded(values, library.params()) {
+            Ok(values) => Ok(Prepared { library, values }),
             Err(error) => {
                 self.answered();
                 Err(error)
