@@ -4,6 +4,7 @@ use boon::{Compiler, Schemas};
 use serde_json::Value;
 
 use crate::guest::workspace;
+use crate::outport::Finished;
 
 /// The document, if it is what the schema `path` says; the path is from the root of the workspace.
 ///
@@ -23,6 +24,19 @@ pub fn valid(path: &str, text: &str) -> Value {
         panic!("{path}: {error:#}\n{text}");
     }
     document
+}
+
+/// Holds every line of the run's audit log against the schema of the log.
+///
+/// # Panics
+///
+/// If one is not what the schema says.
+#[track_caller]
+pub fn assert_log_of(finished: &Finished) {
+    let lines = finished.audit.iter().map(ToString::to_string);
+    for line in lines.chain(finished.outcomes.iter().map(ToString::to_string)) {
+        valid("docs/schema/audit-log.json", &line);
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use outport_e2e::models::ModelServer;
 use outport_e2e::outport::Outport;
 use outport_e2e::python;
+use outport_e2e::schema;
 use outport_e2e::tls::Authority;
 use serde_json::json;
 
@@ -123,6 +124,7 @@ fn an_app_asks_the_models_that_it_lists_in_the_words_of_either_api() {
         assert!(asked.iter().all(|asked| asked.authorization == "Bearer hunter2"));
 
         let ended = app.stop();
+        schema::assert_log_of(&ended);
         let shows = |line: &str| line.contains("llm llama2-chat") && line.contains(&format!("http://{at}"));
         assert!(ended.stderr.lines().any(shows), "{ended}");
         let told = format!("the model server at http://{at} failed: it answered with `404 Not Found`");

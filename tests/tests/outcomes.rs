@@ -70,16 +70,15 @@ fn rsn_6_whatever_is_permitted_has_an_outcome_and_an_end() {
             vec!["http.request failed connection-refused"],
         ),
         (vec!["tcp.connect 10.0.0.5:80".into()], vec![]),
+        // Two layers refuse it.
+        (vec!["tcp.connect 169.254.169.254:80".into()], vec![]),
     ];
     for (statements, expected) in rows {
         let run = Outport::script_guest().dns(&dns).args(&statements);
         let run = run.allow("*://127.0.0.1:*").allow("*://*.test:80");
         let finished = run.finish().expect_code(0);
         assert_eq!(told(&finished), expected, "{statements:?}\n{finished}");
-        let lines = finished.audit.iter().map(ToString::to_string);
-        for line in lines.chain(finished.outcomes.iter().map(ToString::to_string)) {
-            schema::valid("docs/schema/audit-log.json", &line);
-        }
+        schema::assert_log_of(&finished);
         for outcome in &finished.outcomes {
             let decision = outcome["decision"].to_string();
             let decided = finished.audit.iter().find(|line| line.field("id") == decision);

@@ -15,6 +15,7 @@ use outport_e2e::http;
 use outport_e2e::libsql::LibSqlServer;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::python;
+use outport_e2e::schema;
 use outport_e2e::stores::{self, FileLock};
 use outport_e2e::until::until;
 use rustix::process::Signal;
@@ -158,6 +159,7 @@ fn a_database_is_had_by_who_lists_it_and_by_nobody_else() {
         }
     }
     let ended = app.stop();
+    schema::assert_log_of(&ended);
     let reasons = ended.reasons();
     assert!(
         reasons.contains(&"allow.label".to_owned()),

@@ -15,6 +15,7 @@ use outport_e2e::guest;
 use outport_e2e::http;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::postgres::Postgres;
+use outport_e2e::schema;
 use outport_e2e::script::results;
 use outport_e2e::stores::{FileLock, app, check, perform, python};
 use rustix::process::Signal;
@@ -283,6 +284,7 @@ fn a_label_that_a_component_does_not_list_is_refused_and_told() {
         }
     }
     let finished = app.stop();
+    schema::assert_log_of(&finished);
     let denied: Vec<_> = finished.audit.iter().filter(|line| line.denied()).collect();
     assert_eq!(denied.len(), refused.len(), "{finished}");
     for (line, (component, label)) in denied.iter().zip(refused) {

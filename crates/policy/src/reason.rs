@@ -220,6 +220,20 @@ mod tests {
         assert_eq!(unique.len(), codes.len());
     }
 
+    #[test]
+    fn the_page_of_the_policy_lists_every_code_once() {
+        let page = include_str!("../../../docs/policy.md");
+        let (_, table) = page
+            .split_once("\n## Reason codes\n")
+            .expect("the section is there");
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+        let mut listed: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        listed.sort_unstable();
+        let mut codes: Vec<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        codes.sort_unstable();
+        assert_eq!(listed, codes);
+    }
+
     // proves: ORD-1
     #[test]
     fn the_layers_have_names() {

@@ -1,5 +1,6 @@
 //! The clauses as tables. One row is one attempt under one policy, and what must come of it.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -508,6 +509,11 @@ fn each_attempt_has_the_code_that_the_log_has_always_had_and_words_for_people() 
         remote,
         source: SERVER,
     };
+    let open = |kind| Attempt::Open {
+        kind,
+        label: "default",
+    };
+    let mut codes = BTreeSet::new();
     for (attempt, code, words) in [
         (
             Attempt::CreateSocket { transport: udp },
@@ -538,9 +544,32 @@ fn each_attempt_has_the_code_that_the_log_has_always_had_and_words_for_people() 
         (answer, "dns.answer", "answer 10.0.0.5 for db.example"),
         (request, "http.request", "https://db.example:443"),
         (dial, "http.dial", "https://db.example at 10.0.0.5:53"),
+        (
+            Attempt::Tls {
+                server: &host,
+                ports: &[],
+            },
+            "tls.connect",
+            "TLS with db.example",
+        ),
+        (
+            open(LabelKind::KeyValueStore),
+            "key-value.open",
+            "key-value store `default`",
+        ),
+        (
+            open(LabelKind::SqliteDatabase),
+            "sqlite.open",
+            "SQLite database `default`",
+        ),
+        (open(LabelKind::AiModel), "llm.infer", "model `default`"),
     ] {
         assert_eq!(attempt.operation(), code, "{attempt}");
         assert_eq!(attempt.to_string(), words);
+        codes.insert(code);
+    }
+    for kind in LabelKind::ALL {
+        assert!(codes.contains(kind.operation()), "{kind}");
     }
     for (scheme, connect, dial) in [
         ("https", "http.request", "http.dial"),
@@ -571,6 +600,25 @@ fn each_attempt_has_the_code_that_the_log_has_always_had_and_words_for_people() 
             (request.operation(), to_address.operation()),
             (connect, dial),
             "{scheme}"
+        );
+        codes.extend([connect, dial]);
+    }
+    // What the log may hold is said in two places.
+    let schema = include_str!("../../../../docs/schema/audit-log.json");
+    let (_, decision) = schema
+        .split_once("\"attempt\": {\n          \"enum\": [")
+        .expect("a decision has an attempt");
+    let (listed, _) = decision.split_once(']').expect("the list has an end");
+    let listed: BTreeSet<&str> = listed
+        .split(',')
+        .map(|code| code.trim().trim_matches('"'))
+        .collect();
+    assert_eq!(listed, codes, "docs/schema/audit-log.json");
+    let page = include_str!("../../../../docs/operating.md");
+    for code in codes {
+        assert!(
+            page.contains(&format!("`{code}`")),
+            "{code} is not in docs/operating.md"
         );
     }
 }
