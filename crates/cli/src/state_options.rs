@@ -29,8 +29,9 @@ use crate::spin_environment;
 /// Options for what components keep.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StateOptions {
-    /// Keep stores and databases that are configured nowhere in this directory; an empty name keeps them in memory
-    /// [default of `up`: `.spin` beside the manifest, else in memory] [env: OUTPORT_STATE_DIR]
+    /// Keep stores and databases that are configured nowhere in this directory; an empty name keeps them in memory.
+    /// `SPIN_STATE_DIR` names one as with Spin, and so does `state_dir` of the runtime config file [default of `up`:
+    /// `.spin` beside the manifest, else in memory] [env: OUTPORT_STATE_DIR]
     #[arg(long, value_name = "DIR", value_parser = OsStringValueParser::new())]
     state_dir: Option<OsString>,
 
