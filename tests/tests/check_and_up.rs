@@ -105,7 +105,7 @@ fn check_finds_what_up_refuses() {
             "manifest.variable-reference 10:32",
         ),
         (
-            fine.clone() + "[variables]\nport = { required = true }\n",
+            entries("\"*://10.0.0.5:{{ port }}\"") + "[variables]\nport = { required = true }\n",
             b"",
             "variables.not-set 12:1",
         ),
@@ -119,6 +119,57 @@ fn check_finds_what_up_refuses() {
             "{finding}\n{report:#}\n{refused}"
         );
     }
+}
+
+/// Secrets need not be where an app is checked.
+#[test]
+fn a_value_that_no_entry_uses_is_wanted_to_run_and_not_to_judge() {
+    let manifest = entries("\"*://db.test:{{ port }}\"")
+        + "variables = { url = \"{{ user }}:{{ password }}@db.test\" }\n[variables]\n\
+           port = { default = \"5432\" }\nuser = { required = true }\n\
+           password = { required = true, secret = true }\n";
+    let report = json(check(&manifest), 0);
+    let found = listed(&report);
+    assert_eq!(
+        found,
+        ["variables.not-set 14:1", "variables.not-set 15:1"],
+        "{report:#}"
+    );
+    for finding in report["findings"].as_array().unwrap() {
+        assert_eq!(finding["severity"], "warning", "{report:#}");
+        let message = finding["message"].as_str().unwrap();
+        assert!(message.contains("the app does not start"), "{report:#}");
+    }
+    let help = &report["findings"][1]["help"];
+    assert!(
+        help.as_str().unwrap().contains("SPIN_VARIABLE_PASSWORD"),
+        "{report:#}"
+    );
+    json(check(&manifest).option("--deny-warnings"), 1);
+    let explained = Outport::command("explain")
+        .manifest(&manifest)
+        .option("tcp://db.test:5432");
+    explained.finish().expect_code(0);
+    let refused = with_code(Outport::up(&manifest)).finish().expect_code(2);
+    assert_eq!(
+        refused.stderr.matches("variables.not-set").count(),
+        2,
+        "{refused}"
+    );
+    // Where an entry uses it, what the app may reach is not known.
+    let used = manifest
+        .replace("\"5432\"", "\"1\"")
+        .replace(":{{ port }}", ":{{ user }}");
+    json(check(&used), 1);
+    let explained = Outport::command("explain")
+        .manifest(&used)
+        .option("tcp://db.test:5432");
+    let refused = explained.finish().expect_code(2);
+    assert_eq!(
+        refused.stderr.matches("variables.not-set").count(),
+        1,
+        "{refused}"
+    );
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use outport_manifest::{
-    AppReading, Component, ComponentId, Manifest, Reading, Remark, ResolvedApp, RuntimeConfig, StateDir,
-    Stores,
+    AppReading, Component, ComponentId, Manifest, Reading, Remark, ResolvedApp, RuntimeConfig, Severity,
+    StateDir, Stores,
 };
 use outport_policy::{AllowList, Entry, Label, Location, Operator, Policy};
 
@@ -41,6 +41,12 @@ impl AppUnderReview<'_> {
             let notes = notes.filter(|note| !is_of_an_undeclared_variable(&note.remark, &app.manifest));
             findings.extend(notes.map(Diagnostic::from));
         }
+        // What the code alone uses keeps the app from starting, and nothing from being judged.
+        findings.extend(self.app.wanted_to_run().iter().map(|problem| Diagnostic {
+            severity: Severity::Warning,
+            message: format!("{}, without which the app does not start", problem.mistake),
+            ..Diagnostic::from(problem)
+        }));
         let triggers = triggers(&app.manifest);
         let subjects: Vec<Subject<'_>> = app
             .components()

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use outport_check::Diagnostic;
 use outport_manifest::{
-    AppReading, Fallback, GivenVariables, Manifest, Reading, Remark, ResolvedApp, SourceFile,
+    AppReading, Fallback, GivenVariables, Manifest, Note, Problems, Reading, Remark, ResolvedApp, SourceFile,
     VariableArgument,
 };
 use outport_policy::{Location, text};
@@ -37,10 +37,28 @@ pub(crate) struct AppOptions {
     variable: Vec<VariableArgument>,
 }
 
+/// The way to what was read, with all notes, or to all that is wrong with it.
+type Complete = fn(AppReading) -> Result<(ResolvedApp, Vec<Note>), Problems>;
+
 impl AppOptions {
-    /// Reads the app. What is worth saying about it is put to `remarks`.
+    /// Reads the app to run it. What is worth saying about it is put to `remarks`.
     pub(crate) fn read(
         &self,
+        files: &mut Files,
+        remarks: &mut Vec<Diagnostic>,
+    ) -> Result<ResolvedApp, Failure> {
+        self.read_as(AppReading::complete, files, remarks)
+    }
+
+    /// Reads the app to ask what it may reach: what only running it needs may be missing.
+    pub(crate) fn read_to_judge(&self, files: &mut Files) -> Result<ResolvedApp, Failure> {
+        // What is worth saying is for `check` and `up` to tell.
+        self.read_as(AppReading::complete_to_judge, files, &mut Vec::new())
+    }
+
+    fn read_as(
+        &self,
+        complete: Complete,
         files: &mut Files,
         remarks: &mut Vec<Diagnostic>,
     ) -> Result<ResolvedApp, Failure> {
@@ -58,7 +76,7 @@ impl AppOptions {
             .filter(|note| is_sound && matches!(note.remark, Remark::NearlyAVariable { .. }))
             .map(Diagnostic::from)
             .collect();
-        match reading.complete() {
+        match complete(reading) {
             Ok((app, notes)) if wrong.is_empty() => {
                 // What is accepted without effect is for `check` to tell, not for each start.
                 let worth_saying = notes

@@ -9,8 +9,11 @@ use outport_policy::Entry;
 
 use crate::manifest::Manifest;
 use crate::reading::component::Component;
+use crate::reading::entries::OutboundEntry;
+use crate::report::mistake::Mistake;
 use crate::report::problem::{Note, Problem, Problems, Reading};
 use crate::values::identifier::ComponentId;
+use crate::values::variable::VariableName;
 use crate::variables::{GivenVariables, Variables};
 
 /// An app: what is written, the values of its variables, and what each component may reach by it.
@@ -32,6 +35,8 @@ pub struct AppReading {
     manifest: Reading<()>,
     variables: Reading<()>,
     entries: Vec<Reading<()>>,
+    /// Values that are missing, and that no entry needs.
+    wanted_to_run: Vec<Problem>,
 }
 
 impl ResolvedApp {
@@ -40,6 +45,9 @@ impl ResolvedApp {
         let (written, manifest) = manifest.split();
         let resolved = Variables::resolve(&written.variables, given, &written.source);
         let (values, variables) = resolved.split();
+        let (wanted_to_run, variables) = variables.divide(|problem| {
+            matches!(&problem.mistake, Mistake::VariableNotSet { name, .. } if !is_in_an_entry(name, &written))
+        });
         let components = written.components.iter();
         let (filled_in, entries) = components
             .map(|component| component.outbound_entries(&values).split())
@@ -53,6 +61,7 @@ impl ResolvedApp {
             manifest,
             variables,
             entries,
+            wanted_to_run,
         }
     }
 
@@ -76,8 +85,25 @@ impl AppReading {
     /// # Errors
     /// All that was wrong. Where the manifest has mistakes, they are all: what is wrong with values may come of them.
     pub fn complete(self) -> Result<(ResolvedApp, Vec<Note>), Problems> {
-        let wrong = match self.manifest.problems() {
-            [] => self.parts().flat_map(Reading::problems).cloned().collect(),
+        let missing = self.wanted_to_run.clone();
+        self.complete_but_for(missing)
+    }
+
+    /// The same for asking what the app may reach: a value that is [wanted to run](Self::wanted_to_run) may be missing.
+    /// The app cannot be run then.
+    ///
+    /// # Errors
+    /// As those of [`complete`](Self::complete).
+    pub fn complete_to_judge(self) -> Result<(ResolvedApp, Vec<Note>), Problems> {
+        self.complete_but_for(Vec::new())
+    }
+
+    fn complete_but_for(self, missing: Vec<Problem>) -> Result<(ResolvedApp, Vec<Note>), Problems> {
+        let wrong: Vec<Problem> = match self.manifest.problems() {
+            [] => {
+                let others = self.parts().flat_map(Reading::problems).cloned();
+                missing.into_iter().chain(others).collect()
+            }
             wrong => wrong.to_vec(),
         };
         if wrong.is_empty() {
@@ -98,6 +124,12 @@ impl AppReading {
         self.manifest.problems()
     }
 
+    /// The values that are missing and that no entry needs: without them the app does not start, and what it may reach
+    /// is known all the same. They are none of the [parts](Self::parts).
+    pub fn wanted_to_run(&self) -> &[Problem] {
+        &self.wanted_to_run
+    }
+
     /// All that is worth saying.
     pub fn notes(&self) -> impl Iterator<Item = &Note> {
         self.parts().flat_map(Reading::notes)
@@ -112,4 +144,16 @@ impl AppReading {
     pub fn parts_of_entries(&self) -> &[Reading<()>] {
         &self.entries
     }
+}
+
+/// True if what some component may reach depends on the variable.
+fn is_in_an_entry(name: &VariableName, manifest: &Manifest) -> bool {
+    let entries = manifest
+        .components
+        .iter()
+        .flat_map(|component| &component.allowed_outbound_hosts);
+    entries
+        .filter_map(OutboundEntry::template)
+        .flat_map(|template| template.value.variables())
+        .any(|(used, _)| used == name)
 }

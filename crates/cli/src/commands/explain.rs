@@ -77,8 +77,7 @@ enum Format {
 pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
     let mut files = Files::default();
     let settings = options.operator.read(&mut files)?;
-    // What is worth saying is for `check` and `up` to tell.
-    let app = options.app.read(&mut files, &mut Vec::new())?;
+    let app = options.app.read_to_judge(&mut files)?;
     let policies = options.policies(&app, &Arc::new(settings.operator.clone()))?;
     let questions = options.questions()?;
     let (text, status) = match (questions.as_slice(), &options.diff) {

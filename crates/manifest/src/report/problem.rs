@@ -165,6 +165,13 @@ impl<T> Reading<T> {
         (self.tentative, Reading::new((), self.problems, self.notes))
     }
 
+    /// The problems that `apart` is true of, and everything else.
+    pub(crate) fn divide(mut self, apart: impl Fn(&Problem) -> bool) -> (Vec<Problem>, Self) {
+        let (divided, problems) = self.problems.into_iter().partition(apart);
+        self.problems = problems;
+        (divided, self)
+    }
+
     /// All that was wrong, in the order of the file.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
