@@ -23,6 +23,24 @@ allowed_outbound_hosts = [
 ]
 "#;
 
+const STORES: &str = r#"spin_manifest_version = 2
+application.name = "shop"
+
+[variables]
+token = { required = true, secret = true }
+
+[[trigger.http]]
+route = "/..."
+component = "web"
+
+[component.web]
+source = "web.wasm"
+key_value_stores = ["default", "session", "sesion"]
+sqlite_databases = ["orders"]
+ai_models = ["llama2-chat"]
+variables = { token = "{{ token }}" }
+"#;
+
 /// The code is not looked at, so there need be none.
 fn explain(manifest: &str) -> Outport {
     Outport::command("explain").manifest(manifest)
@@ -456,4 +474,71 @@ fn a_component_that_the_app_has_not_is_told_beside_what_would_permit_it() {
         assert_eq!(warned, !is_there, "{destination}\n{finished}");
         assert_eq!(finished.stderr.is_empty(), is_there, "{destination}\n{finished}");
     }
+}
+
+// proves: HI-5
+#[test]
+fn a_label_that_nothing_defines_is_denied_since_the_app_does_not_start() {
+    let defined = "[key_value_store.session]\ntype = \"spin\"\n[sqlite_database.orders]\ntype = \"spin\"\n\
+        [llm_compute]\ntype = \"remote_http\"\nurl = \"https://models.internal\"\nauth_token = \"\"\n";
+    let other = "[key_value_store.other]\ntype = \"spin\"\n";
+    // (the runtime config file, destination, what is said if it is denied)
+    for (config, destination, parts) in [
+        ("", "key-value:default", [].as_slice()),
+        (
+            "",
+            "key-value:session",
+            &[
+                "note: nothing defines `session` of `key_value_stores`, so the app does",
+                "help: `default` is the only label: write it, or `[key_value_store.session]`",
+            ],
+        ),
+        (other, "key-value:session", &["the labels are `default`, `other`"]),
+        (
+            other,
+            "sqlite:orders",
+            &["`[sqlite_database.orders]` with its `type`"],
+        ),
+        (other, "llm:llama2-chat", &["help: write `[llm_compute]`"]),
+        (defined, "key-value:session", &[]),
+        (defined, "sqlite:orders", &[]),
+        (defined, "llm:llama2-chat", &[]),
+        (defined, "key-value:sesion", &["help: did you mean `session`?"]),
+    ] {
+        let explain = || {
+            explain(STORES)
+                .file("rc.toml", config)
+                .option("--runtime-config-file=rc.toml")
+        };
+        let code = i32::from(!parts.is_empty());
+        let finished = explain().option(destination).finish().expect_code(code);
+        for part in parts {
+            assert!(on_one_line(&finished).contains(part), "no `{part}`\n{finished}");
+        }
+        fits_80_columns(&finished);
+        let json = explain()
+            .options(["--format=json", destination])
+            .finish()
+            .expect_code(code);
+        let document = schema::valid("docs/schema/explain.json", &json.stdout);
+        let reason = document["reason"].as_str();
+        assert_eq!(
+            reason,
+            (code == 1).then_some("manifest.undefined-label"),
+            "{json}"
+        );
+    }
+    // Neither listed nor defined: both are needed.
+    let finished = explain(STORES).option("sqlite:other").finish().expect_code(1);
+    for part in [
+        "denied (allow.label)",
+        "help: add \"other\" to sqlite_databases",
+        "`[sqlite_database.other]` with its `type`",
+    ] {
+        assert!(on_one_line(&finished).contains(part), "no `{part}`\n{finished}");
+    }
+}
+
+fn on_one_line(finished: &Finished) -> String {
+    finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
 }

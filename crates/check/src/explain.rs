@@ -28,7 +28,8 @@ mod undecided;
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use outport_policy::{Attempt, Denial, Layer, LayerAnswer, Policy, Remedy, Transport, text};
+use outport_manifest::{RuntimeConfig, StateDir, Stores};
+use outport_policy::{Attempt, Denial, Label, Layer, LayerAnswer, Location, Policy, Remedy, Transport, text};
 use serde::Serialize;
 
 pub use self::assumption::{Assumption, AssumptionError};
@@ -123,8 +124,8 @@ pub struct LayerSays {
 /// One layer that refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DenialSummary {
-    /// The stable code.
-    pub reason: &'static str,
+    /// The stable code: of a reason, or of the finding that keeps the app from starting.
+    pub reason: Cow<'static, str>,
     /// The change that would lift the refusal, if one would.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
@@ -163,10 +164,43 @@ pub fn explain(
         note: question.note(),
         reason: first
             .filter(|_| verdict == Verdict::Denied)
-            .map(|refusal| refusal.reason.to_owned()),
+            .map(|refusal| refusal.reason.clone().into_owned()),
         remedy: first.and_then(|refusal| refusal.remedy.clone()),
         refusals,
         attempts: inquiry.attempts,
+    }
+}
+
+impl Explanation {
+    /// Holds a label against what the operator defines. What the component lists and nothing defines is denied by no
+    /// layer, and still opened by nobody: the app does not start (HI-5).
+    pub fn where_defined(mut self, question: &Question, config: Option<&RuntimeConfig>) -> Self {
+        let Question::Open { kind, label } = question else {
+            return self;
+        };
+        let label = Label::new(*kind, label, Location::Code);
+        // Where the state is kept makes nothing defined.
+        let stores = Stores::resolve(&[label], config, &StateDir::None);
+        let Some(problem) = stores.problems().first() else {
+            return self;
+        };
+        let undefined = DenialSummary {
+            reason: problem.code().to_string().into(),
+            remedy: problem.help(),
+        };
+        match self.verdict {
+            Verdict::Allowed => {
+                self.verdict = Verdict::Denied;
+                self.reason = Some(undefined.reason.clone().into_owned());
+                self.remedy.clone_from(&undefined.remedy);
+                self.note = Some(format!("{}, so the app does not start", problem.mistake));
+            }
+            // Nobody can list some labels, and what follows from listing them is not worth saying.
+            _ if self.remedy.is_none() => return self,
+            _ => {}
+        }
+        self.refusals.push(undefined);
+        self
     }
 }
 
@@ -193,7 +227,7 @@ impl DenialSummary {
             (remedy, ..) => remedy,
         });
         Self {
-            reason: denial.reason().code(),
+            reason: denial.reason().code().into(),
             remedy: remedy.map(|remedy| remedy.to_string()),
         }
     }

@@ -1201,7 +1201,7 @@ fn every_layer_that_refuses_is_told_with_its_remedy() {
         let found: Vec<&str> = explanation
             .refusals
             .iter()
-            .map(|refusal| refusal.reason)
+            .map(|refusal| &*refusal.reason)
             .collect();
         assert_eq!(found, *reasons, "{destination}");
         let told = explanation

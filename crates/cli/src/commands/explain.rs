@@ -15,14 +15,14 @@ use clap::{Args, ValueEnum};
 use outport_check::explain::{
     Assumption, EffectivePolicy, Explanation, Question, QuestionError, Verdict, explain as explain_one,
 };
-use outport_check::{DeniedNames, Diagnostic, policies};
+use outport_check::{Diagnostic, policies};
 use outport_manifest::{ComponentId, ResolvedApp};
 use outport_policy::{Name, Operator, Policy, text};
 
 use crate::app_options::AppOptions;
 use crate::failure::Failure;
 use crate::files::{Files, read_text};
-use crate::operator_options::OperatorOptions;
+use crate::operator_options::{OperatorOptions, OperatorSettings};
 use crate::terminal::Terminal;
 
 /// Say what would happen to a destination, layer by layer, or what an app may reach.
@@ -86,7 +86,7 @@ pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
             options.all(&EffectivePolicy::of(&policies, &settings.operator)),
             0,
         ),
-        (questions, _) => options.each(&policies, questions, settings.denied_names())?,
+        (questions, _) => options.each(&policies, questions, &settings)?,
     };
     options.warn_of_unused_assumptions(&settings.operator, &files);
     options.warn_of_missing_components(&app, &files);
@@ -181,12 +181,13 @@ impl Options {
         &self,
         policies: &[Policy],
         questions: &[Question],
-        denied_names: DeniedNames,
+        settings: &OperatorSettings,
     ) -> Result<(String, i32), Failure> {
         let policy = only(policies)?;
-        let explanations = questions
-            .iter()
-            .map(|question| explain_one(policy, question, &self.dns, denied_names));
+        let explanations = questions.iter().map(|question| {
+            explain_one(policy, question, &self.dns, settings.denied_names())
+                .where_defined(question, settings.config.as_ref())
+        });
         let explanations: Vec<Explanation> = explanations.collect();
         let (texts, gap): (Vec<String>, _) = match self.format {
             Format::Human => (explanations.iter().map(Explanation::to_text).collect(), "\n"),
