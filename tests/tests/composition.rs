@@ -102,7 +102,7 @@ fn a_dependency_that_inherits_nothing_reaches_nothing_that_its_component_reaches
         let finished = world.app(&lines).finish().expect_code(0);
         assert_rights(&finished, &NOTHING);
         assert_eq!(finished.reasons(), ["allow.not-inherited"; 6], "{finished}");
-        let line = "add `inherit_configuration = [\"allowed_outbound_hosts\"]` to the dependency";
+        let line = "add \"allowed_outbound_hosts\" to `inherit_configuration` of the dependency";
         assert!(finished.stderr.contains(line), "{finished}");
         let request = format!("http://{}", world.origin.address());
         let told = finished

@@ -140,8 +140,8 @@ mod tests {
         assert_eq!(
             events[0].to_string(),
             "denied: component `main (a:b/c)` socket tcp [allow.not-inherited] this is a dependency that does not \
-             inherit this from its component; add `inherit_configuration = \
-             [\"allowed_outbound_hosts\"]` to the dependency"
+             inherit this from its component; add \"allowed_outbound_hosts\" to `inherit_configuration` of the \
+             dependency"
         );
         assert_eq!(
             world.events.take(),

@@ -75,6 +75,8 @@ struct Gaps {
     /// Labels whose definitions have mistakes.
     key_value: Vec<String>,
     sqlite: Vec<String>,
+    /// True if `[llm_compute]` has mistakes.
+    models: bool,
     /// Parts of the file that are not even TOML.
     unread: Vec<Span>,
 }
@@ -152,7 +154,8 @@ impl RuntimeConfig {
         let sqlite_databases = fields
             .get("sqlite_database")
             .map(|node| read_sqlite_databases(&mut found, node));
-        let model_server = fields.get("llm_compute").and_then(|node| {
+        let models = fields.get("llm_compute");
+        let model_server = models.and_then(|node| {
             note_unserved(&mut found, node, Service::Models);
             read_model_server(&mut found, node)
         });
@@ -175,6 +178,7 @@ impl RuntimeConfig {
             }
         }
         fields.finish(&mut found);
+        let models_are_unclear = models.is_some() && model_server.is_none();
         let key_value_stores = key_value_stores.unwrap_or_default();
         let sqlite_databases = sqlite_databases.unwrap_or_default();
         let config = Self {
@@ -188,6 +192,7 @@ impl RuntimeConfig {
             client_connections,
             state_dir: state_dir.map(|path| path.map(StateDir::at)),
             gaps: Gaps {
+                models: models_are_unclear,
                 key_value: key_value_stores.unclear,
                 sqlite: sqlite_databases.unclear,
                 unread: tree.unread.clone(),
@@ -198,13 +203,22 @@ impl RuntimeConfig {
 
     /// True if the label may be defined in what a mistake keeps from being read. That is told already.
     pub(crate) fn may_define(&self, kind: LabelKind, label: &str) -> bool {
-        let unclear = match kind {
-            LabelKind::KeyValueStore => self.gaps.key_value.as_slice(),
-            LabelKind::SqliteDatabase => &self.gaps.sqlite,
-            LabelKind::AiModel => &[],
+        // All models are those of one server.
+        let (is_unclear, written) = match kind {
+            LabelKind::AiModel => (self.gaps.models, "llm_compute"),
+            _ => (self.unclear(kind).iter().any(|own| own == label), label),
         };
         let mut unread = self.gaps.unread.iter();
-        unclear.iter().any(|own| own == label) || unread.any(|span| self.source.slice(span).contains(label))
+        is_unclear || unread.any(|span| self.source.slice(span).contains(written))
+    }
+
+    /// The labels of that kind whose definitions have mistakes.
+    pub(crate) fn unclear(&self, kind: LabelKind) -> &[String] {
+        match kind {
+            LabelKind::KeyValueStore => &self.gaps.key_value,
+            LabelKind::SqliteDatabase => &self.gaps.sqlite,
+            LabelKind::AiModel => &[],
+        }
     }
 }
 

@@ -95,6 +95,10 @@ impl Models {
         wanted.retain(|label| asked.insert(label.as_str()));
         let server = config.and_then(|config| Some((config.model_server.as_ref()?, &config.source)));
         let Some((server, source)) = server else {
+            // Where `[llm_compute]` has a mistake, that is the one to tell.
+            let is_told =
+                |label: &str| config.is_some_and(|config| config.may_define(LabelKind::AiModel, label));
+            wanted.retain(|label| !is_told(label.as_str()));
             problems.extend(wanted.into_iter().map(|label| Problem {
                 area: Area::Manifest,
                 mistake: Mistake::UndefinedLabel {
@@ -175,7 +179,9 @@ impl<B: Clone> Defined<'_, B> {
 
     fn undefined(&self, label: &str) -> Mistake {
         let written = self.definitions.iter().map(|own| own.label.value.as_str());
-        let others = written.filter(|label| *label != DEFAULT_LABEL);
+        let unclear = self.config.map_or(&[][..], |config| config.unclear(self.kind));
+        let others = written.chain(unclear.iter().map(String::as_str));
+        let others = others.filter(|label| *label != DEFAULT_LABEL);
         let (meant, known) = candidates(label, std::iter::once(DEFAULT_LABEL).chain(others));
         Mistake::UndefinedLabel {
             label: label.to_owned(),
@@ -306,6 +312,33 @@ mod tests {
                 assert_eq!(stores.problems().len(), told, "{text} {kind}");
             }
         }
+    }
+
+    #[test]
+    fn models_whose_server_has_a_mistake_are_not_undefined_as_well() {
+        for text in [
+            "llm_compute = 5",
+            "[llm_compute]\ntype = \"spin\"",
+            "[llm_compute]\ntype = \"remote_http\"\nurl = \"https://models.internal\"",
+            "[llm_compute\ntype = \"remote_http\"",
+        ] {
+            let reading = RuntimeConfig::parse(&SourceFile::new("runtime.toml", text));
+            assert_eq!(reading.problems().len(), 1, "{text}");
+            let wanted = labels(LabelKind::AiModel, &["llama2-chat"]);
+            let stores = Stores::resolve(&wanted, Some(reading.tentative()), &StateDir::None);
+            assert!(stores.problems().is_empty(), "{text}: {:?}", stores.problems());
+            assert_eq!(stores.tentative().models, None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_may_be_meant_whose_definition_has_a_mistake() {
+        let text = "[key_value_store.session]\ntype = \"azure_cosmos\"";
+        let reading = RuntimeConfig::parse(&SourceFile::new("runtime.toml", text));
+        let wanted = labels(LabelKind::KeyValueStore, &["sesion"]);
+        let stores = Stores::resolve(&wanted, Some(reading.tentative()), &StateDir::None);
+        let help: Vec<_> = stores.problems().iter().map(Problem::help).collect();
+        assert_eq!(help, [Some("did you mean `session`?".to_owned())]);
     }
 
     // proves: HI-5

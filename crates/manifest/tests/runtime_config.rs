@@ -416,3 +416,24 @@ proptest::proptest! {
         let _ = reading.complete();
     }
 }
+
+#[test]
+fn a_token_that_is_not_written_is_asked_for_with_what_to_write_if_there_is_none() {
+    for (text, help) in [
+        (
+            "[llm_compute]\ntype = \"remote_http\"\nurl = \"https://x\"\n",
+            "write `auth_token = \"\"` if the server needs none",
+        ),
+        (
+            "[sqlite_database.y]\ntype = \"libsql\"\nurl = \"https://x\"\n",
+            "write `token = \"\"` if the server needs none",
+        ),
+    ] {
+        let reading = RuntimeConfig::parse(&SourceFile::new("runtime.toml", text));
+        let told: Vec<_> = reading.problems().iter().map(|problem| problem.help()).collect();
+        assert_eq!(told, [Some(help.to_owned())], "{text}");
+        let filled = format!("{text}{}\n", help.split('`').nth(1).unwrap());
+        let reading = RuntimeConfig::parse(&SourceFile::new("runtime.toml", filled));
+        assert!(reading.problems().is_empty(), "{:?}", reading.problems());
+    }
+}

@@ -181,7 +181,7 @@ impl fmt::Display for Remedy {
             }
             Self::AddLabel { kind, label } => write!(f, "add \"{label}\" to {}", kind.list()),
             Self::Inherit(list) => {
-                write!(f, "add `inherit_configuration = [\"{list}\"]` to the dependency")
+                write!(f, "add \"{list}\" to `inherit_configuration` of the dependency")
             }
             Self::Lookup(name) => write!(f, "look up `{name}` again before connecting"),
             Self::Switch(switch) => write!(f, "the operator can lift this with `{switch}`"),

@@ -59,6 +59,13 @@ pub enum QuestionError {
     /// Not a protocol.
     #[error("`{0}` is not a protocol: write `tcp`, `udp`, or the scheme of a URL such as `https`")]
     Protocol(String),
+    /// Something before a colon that is neither a protocol nor a kind of label.
+    #[error(
+        "`{}` is no destination: write `tcp://HOST:PORT`, `udp://HOST:PORT`, a URL such as `https://HOST/` or \
+         `redis://HOST`, `key-value:LABEL`, `sqlite:LABEL`, `llm:MODEL`, or a name alone",
+        text::excerpt(.0)
+    )]
+    Form(String),
     /// Neither a name nor an address.
     #[error("`{}` is not a host: {error}", text::excerpt(host))]
     Host {
@@ -271,11 +278,22 @@ fn bare(text: &str) -> Result<Question, QuestionError> {
         Err(_) if split_port(text).1.is_some_and(|port| port.parse::<u16>().is_ok()) => {
             Err(QuestionError::NoProtocol(text.to_owned()))
         }
+        Err(_) if has_prefix(text) => Err(QuestionError::Form(text.to_owned())),
         Err(error) => Err(QuestionError::Host {
             host: text.to_owned(),
             error,
         }),
     }
+}
+
+/// True if a word and a colon stand before the rest, as in `key-value:default`.
+fn has_prefix(text: &str) -> bool {
+    let is_of_a_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+');
+    text.split_once(':').is_some_and(|(word, rest)| {
+        word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && word.chars().all(is_of_a_word)
+            && !rest.contains('@')
+    })
 }
 
 fn split_port(authority: &str) -> (&str, Option<&str>) {
@@ -348,6 +366,12 @@ mod tests {
             ("llm:org/model:7b", Ok("llm:org/model:7b")),
             ("sqlite:", Err("`sqlite:` needs a label: write `sqlite:default`")),
             ("sqlite.example.com", Ok("sqlite.example.com")),
+            (
+                "kv:default",
+                Err("`kv:default` is no destination: write `tcp://HOST:PORT`, `udp://HOST:PORT`, a URL"),
+            ),
+            ("redis:default", Err("`redis:default` is no destination")),
+            ("redis:6379", Err("`redis:6379` needs a protocol")),
             ("tcp://127.1:80", Ok("tcp://127.0.0.1:80")),
             ("10.0.0.5", Err("`10.0.0.5:PORT` needs a protocol")),
             (

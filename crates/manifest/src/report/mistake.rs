@@ -310,6 +310,10 @@ impl Mistake {
                 key: "spin_manifest_version",
                 ..
             } => Some("write `spin_manifest_version = 2` on the first line".into()),
+            Self::MissingKey {
+                key: key @ ("token" | "auth_token"),
+                ..
+            } => Some(format!("write `{key} = \"\"` if the server needs none")),
             Self::ComponentId { .. } => {
                 Some("an id is made of lower-case words with `-` between them, such as `my-app`".into())
             }

@@ -352,7 +352,7 @@ fn a_label_is_granted_by_its_own_list_and_by_nothing_else() {
     world.policy = Policy::new("web (a:b/c)", nothing, Arc::new(world.policy.operator().clone()));
     assert_eq!(world.code(&attempt), "allow.not-inherited");
     let remedy = world.remedy(&attempt).map(|remedy| remedy.to_string());
-    let inherit = "add `inherit_configuration = [\"sqlite_databases\"]` to the dependency";
+    let inherit = "add \"sqlite_databases\" to `inherit_configuration` of the dependency";
     assert_eq!(remedy.as_deref(), Some(inherit));
 }
 
@@ -1806,7 +1806,7 @@ fn a_remedy_says_who_changes_what() {
         ),
         (
             Remedy::Inherit("allowed_outbound_hosts"),
-            "add `inherit_configuration = [\"allowed_outbound_hosts\"]` to the dependency",
+            "add \"allowed_outbound_hosts\" to `inherit_configuration` of the dependency",
         ),
         (
             Remedy::Lookup(name),
