@@ -1426,6 +1426,13 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
             &["warning entry.no-effect"],
             "*://{a.example,b.example}:1-2",
         ),
+        // Another protocol than the one that was meant would be wider than it.
+        (
+            "allowed_outbound_hosts = [\"reddis://a.example:6379\"]",
+            &[socket],
+            &["warning entry.no-effect"],
+            "did you mean `redis`?",
+        ),
         // What an SDK speaks to a host that has not got it.
         (
             "allowed_outbound_hosts = [\"redis://a.example\"]",

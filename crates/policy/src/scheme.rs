@@ -71,16 +71,15 @@ impl Scheme {
         }
     }
 
-    /// The scheme that this one most likely was meant to be: one of HTTP or of sockets that is a letter away from it,
-    /// or has two letters the other way round.
+    /// The scheme that this one most likely was meant to be: one of HTTP, of sockets or of an interface that is a letter
+    /// away from it, or has two letters the other way round. `None` for one that means something itself.
     pub fn misspelled(&self) -> Option<&'static str> {
         let written = self.as_str();
-        let known = ["https", "http", "tcp", "udp"];
         let near = |known: &&str| is_one_slip_away(written.as_bytes(), known.as_bytes());
-        match self.default_port() {
-            Some(_) => None,
-            None => known.into_iter().find(near),
+        if self.default_port().is_some() || OF_OTHERS.contains(&written) {
+            return None;
         }
+        MEANT.into_iter().find(near)
     }
 
     /// The codes of going to a URL of this scheme: first by its name, then to one address. The audit log has these codes,
@@ -113,6 +112,25 @@ impl Scheme {
         }
     }
 }
+
+/// What may be meant by a scheme that nothing speaks.
+const MEANT: [&str; 12] = [
+    "https",
+    "http",
+    "tcp",
+    "udp",
+    "redis",
+    "rediss",
+    "postgres",
+    "postgresql",
+    "mysql",
+    "mariadb",
+    "mqtt",
+    "mqtts",
+];
+
+/// Schemes of other protocols that are a letter away from one of those.
+const OF_OTHERS: [&str; 3] = ["mssql", "mysqlx", "rdp"];
 
 impl Written {
     fn protocol(&self) -> &str {
@@ -236,12 +254,26 @@ mod tests {
             ("tpc", Some("tcp")),
             ("htpt", Some("http")),
             ("HTPS", Some("https")),
+            ("reddis", Some("redis")),
+            ("redisss", Some("rediss")),
+            ("postgress", Some("postgres")),
+            ("postgressql", Some("postgresql")),
+            ("msyql", Some("mysql")),
+            ("maria", None),
+            ("mariabd", Some("mariadb")),
+            ("mqt", Some("mqtt")),
+            ("mqttss", Some("mqtts")),
             // Two slips, or what is a scheme itself.
             ("tcpxy", None),
             ("hps", None),
             ("ptc", None),
             ("redis", None),
             ("http", None),
+            ("mqtt", None),
+            // What others speak.
+            ("mssql", None),
+            ("mysqlx", None),
+            ("rdp", None),
         ] {
             let scheme = Scheme::parse(written).unwrap();
             assert_eq!(scheme.misspelled(), meant, "{written}");

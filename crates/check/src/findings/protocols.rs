@@ -88,6 +88,9 @@ fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Diagnostic> {
     };
     let severity = if whole { Severity::Warning } else { Severity::Note };
     let finding = Diagnostic::new(Code::NoEffect, entry.location().clone(), message).with_severity(severity);
+    if let Some(meant) = url.misspelled() {
+        return Some(finding.helped_by(format!("did you mean `{meant}`?")));
+    }
     let by_itself = || {
         format!(
             "write `{}` if the code connects by itself",

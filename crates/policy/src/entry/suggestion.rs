@@ -166,18 +166,20 @@ fn without_scheme(text: &str) -> Vec<String> {
     }
 }
 
-/// The same without user, path and what follows it. Of a scheme that nothing here speaks it is the entry for a socket:
-/// the one that is written would permit nothing (AL-9).
+/// The same without user, path and what follows it. Of a scheme that nothing here speaks it is the entry for the one that
+/// was meant, or else for a socket: the one that is written would permit nothing (AL-9).
 fn of_host(text: &str) -> String {
     let (scheme, rest) = split(text);
     let host = rest.rsplit('@').next().unwrap_or(rest);
     let host = host.split(['/', '?', '#']).next().unwrap_or(host);
-    let Some(url) = Scheme::parse(scheme).filter(|url| ![Scheme::HTTP, Scheme::HTTPS].contains(url)) else {
+    let Some(url) = Scheme::parse(scheme).filter(|url| url.default_port().is_none()) else {
         return format!("{scheme}://{host}");
     };
+    if let Some(meant) = url.misspelled() {
+        return format!("{meant}://{host}");
+    }
     let behind_brackets = host.rfind([']', '}']).unwrap_or(0);
-    let port = url.default_port().or_else(|| usual_port(url.as_str()));
-    match port {
+    match usual_port(url.as_str()) {
         _ if host[behind_brackets..].contains(':') => format!("*://{host}"),
         Some(port) => format!("*://{host}:{port}"),
         None => any_service(&format!("*://{host}")),
