@@ -162,6 +162,8 @@ fn a_user_and_a_client_identifier_are_those_of_the_app() {
     assert!(came.len() >= 2, "{came:?}");
     let ended = app.stop();
     assert!(!format!("{ended}").contains("hunter"), "{ended}");
+    let line = "[server-refused] it is allowed, but the broker does not let this client in";
+    assert!(ended.stderr.contains(line), "{ended}");
 }
 
 #[test]

@@ -290,6 +290,10 @@ fn a_component_has_as_many_connections_as_the_operator_permits() {
     redis.ask("RPUSH queue x").unwrap();
     assert_eq!(waiting.join().unwrap(), "['queue', 'x']");
     assert_eq!(said(&app, "3", &address, "get a"), ["None"]);
+    let ended = app.stop();
+    assert_eq!(ended.reasons(), ["quota.connections"], "{ended}");
+    let line = format!("redis {address} [quota.connections] too many connections are open");
+    assert!(ended.stderr.contains(&line), "{ended}");
 }
 
 // proves: HI-6

@@ -222,6 +222,16 @@ pub(crate) fn failed(
     attempt: &Attempt<'_>,
     code: &str,
 ) {
+    failed_saying(enforcer, followed, attempt, (code, None));
+}
+
+/// The same, with the words for it where there are better ones than what the code says to everybody.
+pub(crate) fn failed_saying(
+    enforcer: &Enforcer,
+    followed: Option<&Arc<Followed>>,
+    attempt: &Attempt<'_>,
+    (code, said): (&str, Option<String>),
+) {
     let name = || enforcer.name_of(attempt);
     let Some(followed) = followed else {
         return enforcer.record_outcome(Stage::Failed, || {
@@ -229,6 +239,7 @@ pub(crate) fn failed(
             let (unknown, what) = (DecisionId::default(), attempt.operation());
             let mut outcome = enforcer.outcome(unknown, what, &escape(&destination), Stage::Failed);
             outcome.error = Some(code.to_owned());
+            outcome.said = said.clone();
             outcome.name = name();
             outcome
         });
@@ -236,6 +247,7 @@ pub(crate) fn failed(
     if followed.step(WAITING, RECORDED) {
         followed.record(Stage::Failed, |outcome| {
             outcome.error = Some(code.to_owned());
+            outcome.said = said.clone();
             outcome.name = name();
         });
     }

@@ -142,7 +142,7 @@ pub use ctx::{GateCtx, GateCtxView, GateView};
 pub use denied::Denied;
 pub use dial::{
     AuthorizedDestination, CONNECT_TIME, ConnectionHandle, Destination, DialError, Dialer, HostConnection,
-    LookupFailure, Pool, Pooled,
+    IntroductionFailure, LookupFailure, NotIntroduced, Pool, Pooled,
 };
 pub use dns::{
     Answer, DnsServerError, Extent, Refresher, Resolve, ResolveError, Resolver, ResolverError, ResolverParts,

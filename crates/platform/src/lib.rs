@@ -52,7 +52,7 @@ pub mod llm;
 pub mod mqtt;
 #[cfg(feature = "mysql")]
 pub mod mysql;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
+#[cfg(any(feature = "mqtt", feature = "mysql", feature = "postgres", feature = "redis"))]
 mod not_opened;
 #[cfg(any(feature = "llm", feature = "sqlite"))]
 #[cfg_attr(
@@ -84,6 +84,11 @@ mod row_stream;
 pub mod sqlite;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(all(
+    test,
+    any(feature = "mqtt", feature = "mysql", feature = "postgres", feature = "redis")
+))]
+mod told;
 #[cfg(any(feature = "key-value", feature = "llm", feature = "sqlite"))]
 mod trouble;
 #[cfg(any(feature = "key-value", feature = "llm", feature = "sqlite"))]

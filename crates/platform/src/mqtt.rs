@@ -38,7 +38,7 @@ pub use bindings::fermyon::spin::mqtt::Error as SpinV2Error;
 pub use bindings::spin::mqtt::mqtt::Error as SpinV3Error;
 #[doc(hidden)]
 pub use connection::Client;
-use connection::{NotOpened, Server};
+use connection::Server;
 use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
 pub(crate) use session::OwnSessions;
 use session::Sessions;
@@ -46,6 +46,7 @@ use wasmtime::component::Linker;
 
 use crate::address::BadAddress;
 use crate::ctx::PlatformView;
+use crate::not_opened::NotOpened;
 use crate::places::Places;
 
 /// The connections of a process to MQTT brokers.
@@ -78,7 +79,7 @@ impl Mqtt {
     async fn open(&self, dialer: &Dialer, own: &OwnSessions, wanted: Wanted) -> Result<Client, NotOpened> {
         let address = MqttAddress::parse(wanted).map_err(|BadAddress(part)| {
             dialer.refuse_address(ATTEMPT, part);
-            NotOpened::Address
+            NotOpened::Address(part)
         })?;
         let Some(client_id) = &address.client_id else {
             return self.connect(dialer, &address, None).await;
@@ -104,8 +105,7 @@ impl Mqtt {
         address: &MqttAddress,
         turn: Option<session::Turn>,
     ) -> Result<Client, NotOpened> {
-        let authorized = dialer.authorize(&address.destination)?;
-        let place = self.places.take(dialer.component())?;
+        let (authorized, place) = self.places.take(dialer.authorize(&address.destination)?)?;
         let pool = self.pool.get_or_init(|| dialer.pool());
         Client::open(dialer, authorized, pool, address, place, turn).await
     }

@@ -77,9 +77,9 @@ impl Mysql {
             dialer.refuse_address(ATTEMPT, part);
             NotOpened::Address(part)
         })?;
-        let place = self.places.take(dialer.component())?;
+        let (authorized, place) = self.places.take(dialer.authorize(&address.destination)?)?;
         let pool = self.pool.get_or_init(|| dialer.pool());
-        Client::open(dialer, pool, address, place).await
+        Client::open(dialer, authorized, pool, &address, place).await
     }
 }
 

@@ -1,6 +1,6 @@
-//! Why a guest has no connection to a server of a database, in words that it may be told.
+//! Why a guest has no connection to a server, in words that it may be told.
 
-use outport_egress::DialError;
+use outport_egress::{DialError, IntroductionFailure, NotIntroduced};
 
 use crate::places::NoPlace;
 
@@ -16,8 +16,18 @@ pub(crate) enum NotOpened {
     TooMany,
     #[error("{0}")]
     Failed(String),
-    #[error("the server did not answer in time")]
-    Silent,
+    /// There is one, and the server and the interface do not agree to speak.
+    #[error(transparent)]
+    NotIntroduced(#[from] IntroductionFailure),
+}
+
+impl NotIntroduced for NotOpened {
+    fn failure(&self) -> Option<&IntroductionFailure> {
+        match self {
+            Self::NotIntroduced(failure) => Some(failure),
+            Self::Denied | Self::Address(_) | Self::TooMany | Self::Failed(_) => None,
+        }
+    }
 }
 
 impl From<NoPlace> for NotOpened {
@@ -34,4 +44,9 @@ impl From<DialError> for NotOpened {
             error => Self::Failed(error.to_string()),
         }
     }
+}
+
+/// The server said nothing for too long.
+pub(crate) fn silent() -> NotOpened {
+    IntroductionFailure::silent("the server did not answer in time").into()
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use outport_egress::AuthorizedDestination;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The places of all components.
@@ -27,8 +28,21 @@ impl Places {
         }
     }
 
-    /// A place of `component`.
-    pub(crate) fn take(&self, component: &str) -> Result<Place, NoPlace> {
+    /// A place for a connection to `authorized`. That there is none is told to the operator.
+    pub(crate) fn take<'a>(
+        &self,
+        authorized: AuthorizedDestination<'a>,
+    ) -> Result<(AuthorizedDestination<'a>, Place), NoPlace> {
+        match self.place_of(authorized.component()) {
+            Ok(place) => Ok((authorized, place)),
+            Err(NoPlace) => {
+                authorized.refuse_for_want_of_a_place();
+                Err(NoPlace)
+            }
+        }
+    }
+
+    fn place_of(&self, component: &str) -> Result<Place, NoPlace> {
         let Some(most) = self.most else {
             return Ok(None);
         };

@@ -96,14 +96,17 @@ impl Postgres {
             dialer.refuse_address(ATTEMPT, part);
             NotOpened::Address(part)
         })?;
-        let place = self.places.take(dialer.component())?;
+        let (authorized, place) = self.places.take(dialer.authorize(&address.destination)?)?;
         let pool = self.pool.get_or_init(|| dialer.pool());
         let mut key = address.key();
         if let Some(trust) = trust {
             key.push_str(&trust.pem);
         }
-        let tls = trust.map(|trust| Arc::clone(&trust.tls));
-        Client::open(dialer, pool, address, tls, key, place).await
+        let tls = match trust {
+            Some(trust) => Arc::clone(&trust.tls),
+            None => dialer.tls_config(address.destination.host()),
+        };
+        Client::open(authorized, pool, address, tls, key, place).await
     }
 }
 

@@ -38,12 +38,13 @@ pub(crate) use commands::{Answer, Argument};
 pub use connection::Client;
 #[cfg(feature = "key-value")]
 pub(crate) use connection::Failure;
-pub(crate) use connection::{NotOpened, Server};
+pub(crate) use connection::Server;
 use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
 use wasmtime::component::Linker;
 
 use crate::address::BadAddress;
 use crate::ctx::PlatformView;
+use crate::not_opened::NotOpened;
 use crate::places::Places;
 
 /// The connections of a process to Redis servers.
@@ -66,11 +67,11 @@ impl Redis {
     async fn open(&self, dialer: &Dialer, address: &str) -> Result<Client, NotOpened> {
         let address = RedisAddress::parse(address).map_err(|BadAddress(part)| {
             dialer.refuse_address(ATTEMPT, part);
-            NotOpened::Denied
+            NotOpened::Address(part)
         })?;
-        let place = self.places.take(dialer.component())?;
+        let (authorized, place) = self.places.take(dialer.authorize(&address.destination)?)?;
         let pool = self.pool.get_or_init(|| dialer.pool());
-        Client::open(dialer, pool, &address, place).await
+        Client::open(dialer, authorized, pool, &address, place).await
     }
 }
 

@@ -80,6 +80,10 @@ pub struct AuditOutcome {
     /// The error, as the guest was told it: `connection-refused`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The words for the error, where there are better ones than what it says to everybody. They may be those of a peer, so
+    /// they are for people only.
+    #[serde(skip)]
+    pub said: Option<String>,
     /// Milliseconds since the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
@@ -114,6 +118,7 @@ impl AuditOutcome {
             outcome,
             status: None,
             error: None,
+            said: None,
             duration_ms: None,
             sent: None,
             received: None,
@@ -158,7 +163,11 @@ impl fmt::Display for AuditOutcome {
         let Some(error) = &self.error else {
             return Ok(());
         };
-        write!(f, " [{error}] it is allowed, but {}", sentence(error))
+        let said = match &self.said {
+            Some(said) => text::log(said),
+            None => sentence(error).into(),
+        };
+        write!(f, " [{error}] it is allowed, but {said}")
     }
 }
 
@@ -182,6 +191,9 @@ fn sentence(error: &str) -> &'static str {
         "connection-reset" | "connection-aborted" | "connection-broken" | "connection-terminated" => {
             "the connection was broken off"
         }
+        "tls-not-offered" => "TLS is demanded, and the server has none",
+        "protocol-error" => "the server does not speak the protocol",
+        "server-refused" => "the server refuses",
         "http-response-incomplete" => "the answer was broken off",
         "destination-not-found" => "the app has no such component",
         _ => "it failed",
@@ -226,6 +238,7 @@ pub(super) mod tests {
             outcome: Stage::Failed,
             status: None,
             error: Some("connection-refused".to_owned()),
+            said: None,
             duration_ms: Some(12),
             sent: None,
             received: None,

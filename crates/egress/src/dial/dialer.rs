@@ -6,6 +6,7 @@
 //!   ▼
 //! AuthorizedDestination ─┬─ Pool::take: a connection that waits, judged again
 //!                        └─ connect: a new one, as for outgoing HTTP
+//!                             introduce: and the interface's TLS and authentication, whose failure is told too
 //! ```
 //!
 //! The protocol over the connection is the interface's. It is given a stream and no way to open another one.
@@ -23,9 +24,11 @@ use tokio_rustls::client::TlsStream;
 use super::destination::Destination;
 use super::error::{DialError, LookupFailure};
 use super::host_connection::HostConnection;
+use super::introduction::NotIntroduced;
 use super::pool::{Pool, Pooled};
 use super::use_slot::UseSlot;
 use super::{Connected, dial};
+use crate::audit;
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
 use crate::http::{InternalDestination, Tls, TlsProfile, TlsProfileError, server_name};
@@ -148,27 +151,76 @@ impl AuthorizedDestination<'_> {
     ///
     /// Why there is none, which the audit log has too.
     pub async fn connect(self) -> Result<HostConnection, DialError> {
-        let Self {
-            enforcer,
-            destination,
-            ref followed,
-        } = self;
-        let slot = UseSlot::count(enforcer);
-        let dialing = timeout(CONNECT_TIME, dial(enforcer, destination, &slot, None));
+        let connection = self.dialed(CONNECT_TIME).await?;
+        self.came_about();
+        Ok(connection)
+    }
+
+    /// A new connection as by [`connect`](Self::connect), within `time` where that is less, over which `introduction` lets
+    /// its server and the interface get to know each other. It came about when they have; if they do not, that is told to
+    /// the operator, without words that may hold `secret`.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, and that of `introduction`.
+    pub async fn introduce<C, E, F>(
+        self,
+        time: Option<Duration>,
+        secret: Option<&str>,
+        introduction: impl FnOnce(HostConnection) -> F,
+    ) -> Result<C, E>
+    where
+        E: NotIntroduced,
+        F: Future<Output = Result<C, E>>,
+    {
+        let time = time.map_or(CONNECT_TIME, |time| time.min(CONNECT_TIME));
+        let connection = self.dialed(time).await?;
+        let introduced = introduction(connection).await;
+        match &introduced {
+            Ok(_) => self.came_about(),
+            Err(error) => {
+                if let Some(failure) = error.failure() {
+                    self.failed(failure.code(), failure.for_operator(secret));
+                }
+            }
+        }
+        introduced
+    }
+
+    /// Refuses it, since so much of its kind is open already that there is no place for it.
+    pub fn refuse_for_want_of_a_place(self) {
+        let attempt = self.destination.attempt_by(RequestMethod::Other);
+        let shown = audit::destination(&attempt);
+        self.enforcer
+            .refuse(attempt.operation(), &shown, Reason::QuotaConnections);
+        self.failed(DialError::Quota.code(), None);
+    }
+
+    /// The id of the component that goes there.
+    pub fn component(&self) -> &str {
+        self.enforcer.component().name()
+    }
+
+    async fn dialed(&self, time: Duration) -> Result<HostConnection, DialError> {
+        let slot = UseSlot::count(self.enforcer);
+        let dialing = timeout(time, dial(self.enforcer, self.destination, &slot, None));
         let dialed = dialing
             .await
             .unwrap_or_else(|_| Err(DialError::Connect(io::ErrorKind::TimedOut.into())));
         match dialed {
-            Ok(connected) => {
-                self.came_about();
-                Ok(connection(enforcer, connected, slot))
-            }
+            Ok(connected) => Ok(connection(self.enforcer, connected, slot)),
             Err(error) => {
-                let attempt = destination.attempt_by(RequestMethod::Other);
-                followed::failed(enforcer, followed.as_ref(), &attempt, error.code());
+                self.failed(error.code(), None);
                 Err(error)
             }
         }
+    }
+
+    /// Tells that it failed with the error `code`, and what can be said of it.
+    fn failed(&self, code: &str, said: Option<String>) {
+        let attempt = self.destination.attempt_by(RequestMethod::Other);
+        let followed = self.followed.as_ref();
+        followed::failed_saying(self.enforcer, followed, &attempt, (code, said));
     }
 
     /// Notes that there is a connection to there.

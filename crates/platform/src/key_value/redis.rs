@@ -18,7 +18,8 @@ use outport_policy::{EntryError, Location, text};
 use redis::Value;
 
 use super::{Backend, Change, Changed, StoreError};
-use crate::redis::{Answer, Argument, Client, Failure, NotOpened, RedisAddress, Server};
+use crate::not_opened::NotOpened;
+use crate::redis::{Answer, Argument, Client, Failure, RedisAddress, Server};
 use crate::trouble::Trouble;
 use crate::work::Account;
 
@@ -64,16 +65,19 @@ impl RedisStore {
     }
 
     async fn client(&self, account: &Account) -> Result<Client, StoreError> {
-        match Client::open(&self.dialer, &self.pool, &self.address, None).await {
+        let opened = async {
+            let authorized = self.dialer.authorize(&self.address.destination)?;
+            Client::open(&self.dialer, authorized, &self.pool, &self.address, None).await
+        };
+        match opened.await {
             Ok(client) => {
                 client.charge_to(account.as_ref());
                 Ok(client)
             }
-            Err(why) => Err(self.failed(match why {
-                NotOpened::Denied => "it is not permitted".to_owned(),
-                NotOpened::TooMany => "too many connections are open".to_owned(),
-                NotOpened::Failed(why) => why,
-            })),
+            Err(why) => {
+                let why: NotOpened = why;
+                Err(self.failed(why.to_string()))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use outport_egress::{
-    AuthorizedDestination, ConnectionHandle, DialError, Dialer, HostConnection, Pool, Pooled,
+    AuthorizedDestination, ConnectionHandle, Dialer, HostConnection, IntroductionFailure, Pool, Pooled,
 };
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Packet};
@@ -18,7 +18,8 @@ use super::address::MqttAddress;
 use super::driver::{ANSWER_TIME, Delivery, Driver, Ended, packet};
 use super::message::message;
 use super::session::{CurrentTurn, Turn};
-use crate::places::{NoPlace, Place};
+use crate::not_opened::NotOpened;
+use crate::places::Place;
 
 /// What guests are given as a connection: cheap to clone, and back in the pool when the last clone is dropped.
 #[derive(Clone)]
@@ -48,20 +49,6 @@ pub(super) struct Server {
     _stay: oneshot::Sender<()>,
 }
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NotOpened {
-    /// The log has why.
-    #[error("it is not permitted")]
-    Denied,
-    #[error("the address is not understood")]
-    Address,
-    #[error("too many connections are open")]
-    TooMany,
-    #[error("{0}")]
-    Failed(String),
-}
-
 impl Pooled for Server {
     fn connection(&self) -> &ConnectionHandle {
         &self.handle
@@ -84,7 +71,11 @@ impl Client {
                 server.turn.begin(turn);
                 server
             }
-            Err(authorized) => Server::over(dialer, authorized.connect().await?, address, turn).await?,
+            Err(authorized) => {
+                let introduction = |connection| Server::over(dialer, connection, address, turn);
+                let secret = Some(&*address.password);
+                authorized.introduce(None, secret, introduction).await?
+            }
         };
         Ok(Self(Arc::new(ClientInner {
             server: Some(server),
@@ -172,8 +163,7 @@ impl Server {
             if address.speaks_tls {
                 let host = address.destination.host();
                 let secured = dialer.secure(connection, host).await;
-                let secured = secured
-                    .map_err(|error| NotOpened::Failed(format!("TLS cannot be agreed on: {error}")))?;
+                let secured = secured.map_err(|error| IntroductionFailure::tls(&error, ""))?;
                 Self::introduced(secured, handle, address, turn).await
             } else {
                 Self::introduced(connection, handle, address, turn).await
@@ -258,28 +248,18 @@ fn consent(code: ConnectReturnCode) -> Result<(), NotOpened> {
         ConnectReturnCode::BadUserNamePassword => "the broker refuses the user or the password",
         ConnectReturnCode::NotAuthorized => "the broker does not let this client in",
     };
-    Err(NotOpened::Failed(refused.to_owned()))
-}
-
-impl From<NoPlace> for NotOpened {
-    fn from(_: NoPlace) -> Self {
-        Self::TooMany
-    }
-}
-
-impl From<DialError> for NotOpened {
-    fn from(error: DialError) -> Self {
-        match error {
-            error if error.is_refused() => Self::Denied,
-            DialError::Quota => Self::TooMany,
-            error => Self::Failed(error.to_string()),
-        }
-    }
+    Err(IntroductionFailure::refused(refused).into())
 }
 
 impl From<Ended> for NotOpened {
     fn from(ended: Ended) -> Self {
-        Self::Failed(ended.to_string())
+        let words = ended.to_string();
+        let failure = match ended {
+            Ended::Broken => IntroductionFailure::broken(words),
+            Ended::Silent => IntroductionFailure::silent(words),
+            Ended::Unasked | Ended::Malformed => IntroductionFailure::not_understood(words),
+        };
+        failure.into()
     }
 }
 

@@ -18,7 +18,8 @@ use outport_egress::Destination;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::connection::{Client, NotOpened, WeakClient};
+use super::connection::{Client, WeakClient};
+use crate::not_opened::NotOpened;
 
 /// The client identifiers of all components.
 #[derive(Default)]

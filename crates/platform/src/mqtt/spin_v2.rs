@@ -5,8 +5,9 @@ use wasmtime::component::{Linker, Resource};
 
 use super::Wanted;
 use super::bindings::fermyon::spin::mqtt::{self, Error, Host, HostConnection, Qos};
-use super::connection::{Client, NotOpened};
+use super::connection::Client;
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::not_opened::NotOpened;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
@@ -77,9 +78,11 @@ impl From<Qos> for QoS {
 impl From<NotOpened> for Error {
     fn from(why: NotOpened) -> Self {
         match why {
-            NotOpened::Address => Self::InvalidAddress,
+            NotOpened::Address(_) => Self::InvalidAddress,
             NotOpened::TooMany => Self::TooManyConnections,
-            NotOpened::Denied | NotOpened::Failed(_) => Self::ConnectionFailed(why.to_string()),
+            NotOpened::Denied | NotOpened::Failed(_) | NotOpened::NotIntroduced(_) => {
+                Self::ConnectionFailed(why.to_string())
+            }
         }
     }
 }

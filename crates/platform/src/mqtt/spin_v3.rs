@@ -5,8 +5,9 @@ use wasmtime::component::{Accessor, Linker, Resource};
 
 use super::Wanted;
 use super::bindings::spin::mqtt::mqtt::{self, Error, Host, HostConnection, HostConnectionWithStore, Qos};
-use super::connection::{Client, NotOpened};
+use super::connection::Client;
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::not_opened::NotOpened;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
@@ -76,9 +77,11 @@ impl From<Qos> for QoS {
 impl From<NotOpened> for Error {
     fn from(why: NotOpened) -> Self {
         match why {
-            NotOpened::Address => Self::InvalidAddress,
+            NotOpened::Address(_) => Self::InvalidAddress,
             NotOpened::TooMany => Self::TooManyConnections,
-            NotOpened::Denied | NotOpened::Failed(_) => Self::ConnectionFailed(why.to_string()),
+            NotOpened::Denied | NotOpened::Failed(_) | NotOpened::NotIntroduced(_) => {
+                Self::ConnectionFailed(why.to_string())
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use outport_egress::{Dialer, Pool};
+use outport_egress::{AuthorizedDestination, Dialer, Pool};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
@@ -33,20 +33,21 @@ struct ClientInner {
 }
 
 impl Client {
-    /// A connection to `address`.
+    /// A connection to `address`, where `authorized` permits to go.
     pub(super) async fn open(
         dialer: &Dialer,
+        authorized: AuthorizedDestination<'_>,
         pool: &Pool<Server>,
-        address: MysqlAddress,
+        address: &MysqlAddress,
         place: Place,
     ) -> Result<Self, NotOpened> {
         let key = address.key();
-        let authorized = dialer.authorize(&address.destination)?;
         let server = match pool.take(&key, authorized) {
             Ok(server) => server,
             Err(authorized) => {
-                let connection = authorized.connect().await?;
-                Server::over(dialer, connection, address).await?
+                let introduction = |connection| Server::over(dialer, connection, address.clone());
+                let secret = Some(&*address.password);
+                authorized.introduce(None, secret, introduction).await?
             }
         };
         Ok(Self(Arc::new(ClientInner {

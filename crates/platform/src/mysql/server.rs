@@ -9,7 +9,7 @@ use std::time::Duration;
 use mysql_common::constants::{CapabilityFlags, Command};
 use mysql_common::packets::{ComChangeUser, ComChangeUserMoreData, HandshakeResponse, SslRequest};
 use mysql_common::proto::MySerialize;
-use outport_egress::{ConnectionHandle, Dialer, HostConnection, Pooled};
+use outport_egress::{ConnectionHandle, Dialer, HostConnection, IntroductionFailure, Pooled};
 use tokio::time::timeout;
 
 use super::address::MysqlAddress;
@@ -17,7 +17,7 @@ use super::authentication::{Channel, LONGEST_PACKET, NotLetIn, OK, Plugin, conse
 use super::greeting::{ERROR, Greeting, Nonce, Said};
 use super::packets::{Ended, Packets};
 use crate::address::Encryption;
-use crate::not_opened::NotOpened;
+use crate::not_opened::{NotOpened, silent};
 
 /// A connection that a server has let in.
 pub(crate) struct Server {
@@ -57,7 +57,7 @@ impl Server {
         address: MysqlAddress,
     ) -> Result<Self, NotOpened> {
         let introduced = timeout(INTRODUCTION_TIME, Self::introduced(dialer, connection, address));
-        introduced.await.unwrap_or(Err(NotOpened::Silent))
+        introduced.await.unwrap_or_else(|_| Err(silent()))
     }
 
     async fn introduced(
@@ -69,7 +69,7 @@ impl Server {
         let mut packets = Packets::over(connection, MOST_BEFORE_CONSENT);
         let greeting = packets.read(LONGEST_PACKET).await?;
         if greeting.first() == Some(&ERROR) {
-            return Err(NotOpened::Failed(Said::parse(&greeting).to_string()));
+            return Err(IntroductionFailure::said(Said::parse(&greeting).to_string()).into());
         }
         let greeting = Greeting::parse(&greeting).ok_or(Ended::NotUnderstood)?;
         let has_tls = greeting.capabilities.contains(CapabilityFlags::CLIENT_SSL);
@@ -78,7 +78,7 @@ impl Server {
             (Encryption::Never, _) | (Encryption::IfOffered, false) => (packets.boxed(), Channel::Plain),
             (Encryption::Always, false) => {
                 let why = "the server has no TLS, which `ssl-mode` demands";
-                return Err(NotOpened::Failed(why.to_owned()));
+                return Err(IntroductionFailure::no_tls(why).into());
             }
             (Encryption::IfOffered | Encryption::Always, true) => {
                 let capabilities = capabilities | CapabilityFlags::CLIENT_SSL;
@@ -87,9 +87,7 @@ impl Server {
                 let (connection, numbering) = packets.interrupted()?;
                 let secured = dialer.secure(connection, address.destination.host()).await;
                 let secured = secured.map_err(|error| {
-                    NotOpened::Failed(format!(
-                        "TLS cannot be agreed on: {error}; `ssl-mode=disabled` does without"
-                    ))
+                    IntroductionFailure::tls(&error, "; `ssl-mode=disabled` does without")
                 })?;
                 (Packets::continued(secured, numbering).boxed(), Channel::Secured)
             }
@@ -195,13 +193,24 @@ fn serialized(packet: &impl MySerialize) -> Vec<u8> {
 
 impl From<Ended> for NotOpened {
     fn from(why: Ended) -> Self {
-        Self::Failed(why.to_string())
+        let words = why.to_string();
+        let failure = match why {
+            Ended::Broken => IntroductionFailure::broken(words),
+            Ended::TooLarge | Ended::NotUnderstood => IntroductionFailure::not_understood(words),
+        };
+        failure.into()
     }
 }
 
 impl From<NotLetIn> for NotOpened {
     fn from(why: NotLetIn) -> Self {
-        Self::Failed(why.to_string())
+        let words = why.to_string();
+        let failure = match why {
+            NotLetIn::Ended(ended) => return ended.into(),
+            NotLetIn::Said(_) => IntroductionFailure::said(words),
+            NotLetIn::Plugin(_) | NotLetIn::NoKey => IntroductionFailure::not_understood(words),
+        };
+        failure.into()
     }
 }
 

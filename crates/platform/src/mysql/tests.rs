@@ -12,6 +12,7 @@ use outport_policy::{AllowList, Entry, Location};
 
 use super::*;
 use crate::rdbms::types::{DbDataType, DbValue, ParameterValue};
+use crate::told::Told;
 
 #[derive(Default)]
 struct Events(Mutex<Vec<String>>);
@@ -382,4 +383,36 @@ async fn a_component_has_as_many_connections_as_it_may() {
     assert_eq!(said, "too many connections are open");
     drop(first);
     let _third = open(&mysql, &gate, &server.address()).await;
+}
+
+// proves: RSN-6, HI-1
+#[tokio::test]
+async fn what_is_allowed_and_fails_is_told_to_the_operator() {
+    for (manner, rest, expected) in [
+        (
+            Manner::Native,
+            "",
+            "failed [server-refused] it is allowed, but the server says: ERROR 1045 (28000): Access denied",
+        ),
+        (
+            Manner::Native,
+            "?ssl-mode=required",
+            "failed [tls-not-offered] it is allowed, but the server has no TLS, which `ssl-mode` demands",
+        ),
+        (
+            Manner::Switch(b"mysql_clear_password"),
+            "",
+            "failed [protocol-error] it is allowed, but the server wants a way to authenticate",
+        ),
+    ] {
+        let (server, mysql, _) = world(manner).await;
+        let (gate, told) = Told::gate("mysql://*:*");
+        let address = format!("mysql://me:other@{}/db{rest}", server.at);
+        not_opened(&mysql, &gate, &address).await;
+        let lines = told.take();
+        assert!(
+            lines.len() == 1 && lines[0].starts_with(expected),
+            "{expected}: {lines:?}"
+        );
+    }
 }

@@ -57,6 +57,11 @@ impl PostgresAddress {
         parts.address()
     }
 
+    /// The password, if it has one.
+    pub(super) fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
     /// What tells it from every other one. It has the password in it.
     pub(super) fn key(&self) -> String {
         format!("{self:?}")

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use outport_egress::{ConnectionHandle, Dialer, HostConnection, Pool, Pooled};
+use outport_egress::{
+    AuthorizedDestination, ConnectionHandle, HostConnection, IntroductionFailure, Pool, Pooled,
+};
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
@@ -22,7 +24,7 @@ use super::address::PostgresAddress;
 use super::known::Known;
 use super::transport::{Begun, Transport, TransportError};
 use super::watched::{Seen, Watched};
-use crate::not_opened::NotOpened;
+use crate::not_opened::{NotOpened, silent};
 use crate::places::Place;
 
 /// What guests are given as a connection: cheap to clone, and back in the pool when the last clone is dropped.
@@ -64,25 +66,31 @@ impl Drop for Server {
 }
 
 impl Client {
-    /// A connection to `address`, with TLS by `tls` where the guest has named whom to trust. `key` tells it from others.
+    /// A connection to `address`, where `authorized` permits to go, with TLS by `tls`. `key` tells it from others.
     pub(super) async fn open(
-        dialer: &Dialer,
+        authorized: AuthorizedDestination<'_>,
         pool: &Pool<Server>,
         address: &PostgresAddress,
-        tls: Option<Arc<ClientConfig>>,
+        tls: Arc<ClientConfig>,
         key: String,
         place: Place,
     ) -> Result<Self, NotOpened> {
-        let authorized = dialer.authorize(&address.destination)?;
         let server = match pool.take(&key, authorized) {
             Ok(server) => server,
             Err(authorized) => {
-                let tls = tls.unwrap_or_else(|| dialer.tls_config(address.destination.host()));
-                let made = async { Server::over(authorized.connect().await?, address, tls).await };
-                match address.connect_time {
-                    Some(time) => timeout(time, made).await.unwrap_or(Err(NotOpened::Silent))?,
-                    None => made.await?,
-                }
+                let begun = Instant::now();
+                let introduction = |connection| async move {
+                    let left = match address.connect_time {
+                        Some(time) => time.saturating_sub(begun.elapsed()).min(INTRODUCTION_TIME),
+                        None => INTRODUCTION_TIME,
+                    };
+                    let introduced = timeout(left, Server::over(connection, address, tls)).await;
+                    introduced.unwrap_or_else(|_| Err(silent()))
+                };
+                let secret = address.password();
+                authorized
+                    .introduce(address.connect_time, secret, introduction)
+                    .await?
             }
         };
         Ok(Self(Arc::new(ClientInner {
@@ -192,15 +200,11 @@ impl Server {
     ) -> Result<Self, NotOpened> {
         let handle = connection.handle();
         let host = address.destination.host();
-        let introduced = async {
-            let config = address.config();
-            match Transport::agree(connection, address.encryption, host, tls).await? {
-                Transport::Plain(stream) => Self::introduced(stream, handle, config).await,
-                Transport::Secured(stream) => Self::introduced_securely(*stream, handle, config).await,
-            }
-        };
-        let in_time = timeout(INTRODUCTION_TIME, introduced).await;
-        in_time.unwrap_or(Err(NotOpened::Silent))
+        let config = address.config();
+        match Transport::agree(connection, address.encryption, host, tls).await? {
+            Transport::Plain(stream) => Self::introduced(stream, handle, config).await,
+            Transport::Secured(stream) => Self::introduced_securely(*stream, handle, config).await,
+        }
     }
 
     async fn introduced<S>(stream: S, handle: ConnectionHandle, config: Config) -> Result<Self, NotOpened>
@@ -277,17 +281,28 @@ fn nothing_is_prepared(said: &[SimpleQueryMessage]) -> bool {
 
 impl From<TransportError> for NotOpened {
     fn from(error: TransportError) -> Self {
-        Self::Failed(error.to_string())
+        let words = error.to_string();
+        let failure = match error {
+            TransportError::NoTls => IntroductionFailure::no_tls(words),
+            TransportError::NoAnswer => IntroductionFailure::not_understood(words),
+            TransportError::Tls(error) => {
+                IntroductionFailure::tls(&error, "; `sslmode=disable` does without")
+            }
+            TransportError::Broken(_) => IntroductionFailure::broken(words),
+        };
+        failure.into()
     }
 }
 
 /// The server has not let it in.
 impl From<tokio_postgres::Error> for NotOpened {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Failed(match error.as_db_error() {
-            Some(said) => said.to_string(),
-            None => super::failure::chain(&error),
-        })
+        let failure = match error.as_db_error() {
+            Some(said) => IntroductionFailure::said(said.to_string()),
+            None if error.is_closed() => IntroductionFailure::broken(super::failure::chain(&error)),
+            None => IntroductionFailure::not_understood(super::failure::chain(&error)),
+        };
+        failure.into()
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::types::{DbDataType, DbValue, Error, QueryError};
 use super::*;
+use crate::told::Told;
 
 /// A server that speaks a little of PostgreSQL: every statement has one column, and what is answered is in the
 /// statement. It counts its connections.
@@ -452,4 +453,45 @@ async fn a_component_has_as_many_connections_as_it_may() {
     assert_eq!(said, "too many connections are open");
     drop(first);
     let _third = open(&postgres, &gate, &server.address()).await;
+}
+
+// proves: RSN-6, HI-1
+#[tokio::test]
+async fn what_is_allowed_and_fails_is_told_to_the_operator() {
+    for (about_tls, parameters, expected) in [
+        (
+            &b"N"[..],
+            "sslmode=require",
+            "failed [tls-not-offered] it is allowed, but the server has no TLS, which `sslmode` demands",
+        ),
+        (
+            b"E",
+            "sslmode=prefer",
+            "failed [protocol-error] it is allowed, but the server does not say whether it has TLS",
+        ),
+        (
+            b"SZZZZZZZ",
+            "sslmode=prefer",
+            "failed [tls-protocol-error] it is allowed, but TLS cannot be agreed on",
+        ),
+        (
+            b"N",
+            "sslmode=disable&application_name=silent&connect_timeout=1",
+            "failed [connection-read-timeout] it is allowed, but the server did not answer in time",
+        ),
+    ] {
+        let server = Server::start_as(about_tls).await;
+        let (gate, told) = Told::gate("postgres://*:*");
+        not_opened(
+            &Postgres::default(),
+            &gate,
+            &format!("{}?{parameters}", server.address()),
+        )
+        .await;
+        let lines = told.take();
+        assert!(
+            lines.len() == 1 && lines[0].starts_with(expected),
+            "{expected}: {lines:?}"
+        );
+    }
 }

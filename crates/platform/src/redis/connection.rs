@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use outport_egress::{ConnectionHandle, DialError, Dialer, HostConnection, Pool, Pooled};
+use outport_egress::{
+    AuthorizedDestination, ConnectionHandle, Dialer, HostConnection, IntroductionFailure, Pool, Pooled,
+};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value};
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisConnectionInfo, RedisError, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::address::RedisAddress;
 use super::reply_bound::{Answered, Bounded};
 use super::state::changes_the_connection;
-use crate::places::{NoPlace, Place};
+use crate::not_opened::{NotOpened, silent};
+use crate::places::Place;
 
 /// What guests are given as a connection: cheap to clone, and back in the pool when the last clone is dropped.
 #[derive(Clone)]
@@ -48,16 +51,6 @@ pub(crate) enum Failure {
     Other(String),
 }
 
-/// Why there is no connection.
-pub(crate) enum NotOpened {
-    /// The address is not understood, or the gate refuses; the log has why.
-    Denied,
-    /// There are as many as there may be.
-    TooMany,
-    /// It did not come about, in words.
-    Failed(String),
-}
-
 impl Pooled for Server {
     fn connection(&self) -> &ConnectionHandle {
         &self.handle
@@ -72,18 +65,22 @@ impl Drop for Server {
 }
 
 impl Client {
-    /// A connection to `address`.
+    /// A connection to `address`, where `authorized` permits to go.
     pub(crate) async fn open(
         dialer: &Dialer,
+        authorized: AuthorizedDestination<'_>,
         pool: &Pool<Server>,
         address: &RedisAddress,
         place: Place,
     ) -> Result<Self, NotOpened> {
         let key = address.key();
-        let authorized = dialer.authorize(&address.destination)?;
         let server = match pool.take(&key, authorized) {
             Ok(server) => server,
-            Err(authorized) => Server::over(dialer, authorized.connect().await?, address).await?,
+            Err(authorized) => {
+                let introduction = |connection| Server::over(dialer, connection, address);
+                let secret = address.password.as_deref();
+                authorized.introduce(None, secret, introduction).await?
+            }
         };
         Ok(Self(Arc::new(ClientInner {
             server: Some(server),
@@ -185,15 +182,14 @@ impl Server {
             if address.speaks_tls {
                 let host = address.destination.host();
                 let secured = dialer.secure(connection, host).await;
-                let secured = secured
-                    .map_err(|error| NotOpened::Failed(format!("TLS cannot be agreed on: {error}")))?;
+                let secured = secured.map_err(|error| IntroductionFailure::tls(&error, ""))?;
                 Self::introduced(secured, handle.clone(), address).await
             } else {
                 Self::introduced(connection, handle.clone(), address).await
             }
         };
         let in_time = timeout(INTRODUCTION_TIME, introduced).await;
-        in_time.unwrap_or_else(|_| Err(NotOpened::Failed("the server did not answer in time".to_owned())))
+        in_time.unwrap_or_else(|_| Err(silent()))
     }
 
     async fn introduced<S>(
@@ -220,8 +216,14 @@ impl Server {
         let (commands, driver) = MultiplexedConnection::new_with_config(&who, stream, config)
             .await
             .map_err(|error| match failure(&error) {
-                Failure::Other(why) => NotOpened::Failed(why),
-                Failure::Type => NotOpened::Failed("the server refuses".to_owned()),
+                // The library keeps to itself what the server said.
+                Failure::Other(_) if error.kind() == ErrorKind::AuthenticationFailed => {
+                    IntroductionFailure::refused("the server refuses the user or the password")
+                }
+                Failure::Other(why) if is_an_answer(&error) => IntroductionFailure::said(why),
+                Failure::Other(why) if error.is_io_error() => IntroductionFailure::broken(why),
+                Failure::Other(why) => IntroductionFailure::not_understood(why),
+                Failure::Type => IntroductionFailure::refused("the server refuses"),
             })?;
         handle.drive(driver);
         Ok(Self {
@@ -229,22 +231,6 @@ impl Server {
             handle,
             answered,
         })
-    }
-}
-
-impl From<NoPlace> for NotOpened {
-    fn from(_: NoPlace) -> Self {
-        Self::TooMany
-    }
-}
-
-impl From<DialError> for NotOpened {
-    fn from(error: DialError) -> Self {
-        match error {
-            error if error.is_refused() => Self::Denied,
-            DialError::Quota => Self::TooMany,
-            error => Self::Failed(error.to_string()),
-        }
     }
 }
 

@@ -4,8 +4,9 @@ use wasmtime::component::{Linker, Resource};
 
 use super::bindings::fermyon::spin::redis::{self, Error, Host, HostConnection, RedisParameter, RedisResult};
 use super::commands::{Answer as Value, Argument};
-use super::connection::{Client, Failure, NotOpened};
+use super::connection::{Client, Failure};
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::not_opened::NotOpened;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
@@ -108,9 +109,9 @@ impl From<Value> for RedisResult {
 impl From<NotOpened> for Error {
     fn from(why: NotOpened) -> Self {
         match why {
-            NotOpened::Denied => Self::InvalidAddress,
+            NotOpened::Denied | NotOpened::Address(_) => Self::InvalidAddress,
             NotOpened::TooMany => Self::TooManyConnections,
-            NotOpened::Failed(why) => Self::Other(why),
+            NotOpened::Failed(_) | NotOpened::NotIntroduced(_) => Self::Other(why.to_string()),
         }
     }
 }

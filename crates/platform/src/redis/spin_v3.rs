@@ -6,8 +6,9 @@ use super::bindings::spin::redis::redis::{
     self, Error, Host, HostConnection, HostConnectionWithStore, RedisParameter, RedisResult,
 };
 use super::commands::{Answer as Value, Argument};
-use super::connection::{Client, Failure, NotOpened};
+use super::connection::{Client, Failure};
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::not_opened::NotOpened;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
@@ -141,9 +142,9 @@ impl From<Value> for RedisResult {
 impl From<NotOpened> for Error {
     fn from(why: NotOpened) -> Self {
         match why {
-            NotOpened::Denied => Self::InvalidAddress,
+            NotOpened::Denied | NotOpened::Address(_) => Self::InvalidAddress,
             NotOpened::TooMany => Self::TooManyConnections,
-            NotOpened::Failed(why) => Self::Other(why),
+            NotOpened::Failed(_) | NotOpened::NotIntroduced(_) => Self::Other(why.to_string()),
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use super::commands::{Answer, Argument};
 use super::connection::Failure;
 use super::*;
+use crate::told::Told;
 
 /// What a server says to a command; nothing, and it says no more.
 type Says = fn(&[String]) -> Option<Vec<u8>>;
@@ -141,9 +142,9 @@ async fn open(redis: &Redis, gate: &Gate, address: &str) -> Client {
 
 fn shown(why: &NotOpened) -> String {
     match why {
-        NotOpened::Denied => "denied".to_owned(),
+        NotOpened::Denied | NotOpened::Address(_) => "denied".to_owned(),
         NotOpened::TooMany => "too many".to_owned(),
-        NotOpened::Failed(why) => why.clone(),
+        NotOpened::Failed(_) | NotOpened::NotIntroduced(_) => why.to_string(),
     }
 }
 
@@ -366,10 +367,7 @@ async fn who_is_not_let_in_or_finds_nobody_is_told_so() {
     let (redis, (gate, _)) = (Redis::default(), gate(&["*://*:*"]));
     let address = format!("redis://:secret@{}", server.at);
     let said = not_opened(&redis, &gate, &address).await;
-    assert!(
-        said.contains("WRONGPASS") || said.contains("uthentication"),
-        "{said}"
-    );
+    assert_eq!(said, "the server refuses the user or the password");
     assert!(!said.contains("secret"), "{said}");
     let closed = TcpListener::bind("127.0.0.1:0")
         .await
@@ -397,4 +395,66 @@ async fn a_component_has_as_many_connections_as_it_may() {
     );
     drop(first);
     let _third = open(&redis, &one, &server.url()).await;
+}
+
+// proves: RSN-6, HI-1
+#[tokio::test]
+async fn what_is_allowed_and_fails_is_told_to_the_operator_without_the_password() {
+    let wrong: Says = |_| Some(b"-WRONGPASS invalid username-password pair\r\n".to_vec());
+    let repeats: Says =
+        |command| Some(format!("-ERR unknown command with args '{}'\r\n", command.concat()).into_bytes());
+    let ends: Says = |_| Some(Vec::new());
+    let refused = "failed [server-refused] it is allowed, but the server refuses the user or the password";
+    for (says, address, expected) in [
+        (wrong, "redis://:secret@", refused.to_owned()),
+        (repeats, "redis://:secret@", refused.to_owned()),
+        (
+            repeats,
+            "redis://",
+            "failed [server-refused] it is allowed, but the server says: ERR unknown".to_owned(),
+        ),
+        (
+            ends,
+            "redis://:secret@",
+            "failed [connection-terminated] it is allowed, but the connection was broken off".to_owned(),
+        ),
+        (
+            ends,
+            "rediss://",
+            "failed [tls-protocol-error] it is allowed, but TLS cannot be agreed on".to_owned(),
+        ),
+    ] {
+        let server = Server::start(says).await;
+        let (gate, told) = Told::gate("redis://*:*");
+        let address = format!("{address}{}/1", server.at);
+        not_opened(&Redis::default(), &gate, &address).await;
+        let lines = told.take();
+        assert!(
+            lines.len() == 1 && lines[0].starts_with(&expected),
+            "{expected}: {lines:?}"
+        );
+        assert!(!lines[0].contains("secret"), "{lines:?}");
+    }
+}
+
+// proves: Q-1
+#[tokio::test]
+async fn that_there_are_too_many_connections_is_told_and_what_is_not_permitted_is_that_first() {
+    let server = Server::start(usual).await;
+    let redis = Redis::new(Some(0));
+    let (gate, told) = Told::gate("redis://127.0.0.1:*");
+    assert_eq!(not_opened(&redis, &gate, &server.url()).await, "too many");
+    assert_eq!(
+        told.take(),
+        [
+            "denied [quota.connections] too many connections are open",
+            "failed [connection-limit-reached] it is allowed, but it failed"
+        ]
+    );
+    assert_eq!(not_opened(&redis, &gate, "redis://10.0.0.1").await, "denied");
+    let lines = told.take();
+    assert!(
+        lines.len() == 1 && lines[0].starts_with("denied [allow."),
+        "{lines:?}"
+    );
 }
