@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::postgres::Postgres;
 use outport_e2e::python;
-use outport_e2e::tcp::{Manner, TcpPeer};
 use outport_e2e::stores;
+use outport_e2e::tcp::{Manner, TcpPeer};
 use outport_e2e::tls::Authority;
 use outport_e2e::until::until;
 
@@ -556,7 +556,10 @@ fn a_statement_that_comes_again_means_what_it_means_by_then() {
             ("pg4.execute insert into things values (1)", "1"),
             (read, "int32(1)"),
             (read, "int32(1)"),
-            ("pg4.execute alter table things add column b text default 'x'", "0"),
+            (
+                "pg4.execute alter table things add column b text default 'x'",
+                "0",
+            ),
             (read, "int32(1), str(\"x\")"),
             // Within a transaction a refusal would be its end.
             ("pg4.execute begin", "0"),

@@ -13,8 +13,11 @@ impl Told {
     /// A gate that lets through what `allowed` says, and what is told of it.
     pub(crate) fn gate(allowed: &str) -> (Gate, Arc<Self>) {
         let told = Arc::new(Self::default());
-        let egress = Egress::builder().sink(told.clone()).build().unwrap();
-        let entry = Entry::parse(allowed, Location::Code).unwrap();
+        let egress = Egress::builder()
+            .sink(told.clone())
+            .build()
+            .expect("a gate of nothing but a sink");
+        let entry = Entry::parse(allowed, Location::Code).expect("an entry of the test");
         let allow = Arc::new(AllowList::compile(vec![entry]));
         (egress.gate("web", allow), told)
     }
