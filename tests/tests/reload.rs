@@ -322,7 +322,7 @@ fn dl_9_limits_are_loaded_again_and_what_needs_a_restart_is_said() {
         "config.toml",
         "state_dir = \"elsewhere\"\n[outbound_networking]\nallow_udp = true\ndns_servers = [\"127.0.0.1:9\"]\n\
         resolve_disallowed = false\n[outbound_http]\nconnection_pooling = false\nmax_connections = 7\n\
-        [key_value_store.default]\ntype = \"spin\"\n",
+        [key_value_store.default]\ntype = \"spin\"\n[outbound_redis]\nmax_connections = 3\n",
     );
     run.wait_for_error_line(LOADED);
     let _open = go(waiting);
@@ -333,7 +333,8 @@ fn dl_9_limits_are_loaded_again_and_what_needs_a_restart_is_said() {
         "dns_servers",
         "resolve_disallowed",
         "connection_pooling",
-        "max_connections",
+        "[outbound_http] max_connections",
+        "[outbound_redis] max_connections",
         "key_value_store",
         "state_dir",
     ] {

@@ -264,6 +264,8 @@ impl Fixed {
 
     /// The keys of those that are not the same.
     fn differences(&self, now: &Self) -> impl Iterator<Item = &'static str> {
+        let [redis, postgres, mysql, mqtt] =
+            std::array::from_fn(|at| self.client_connections[at] != now.client_connections[at]);
         let all = [
             ("dns_servers", self.dns_servers != now.dns_servers),
             (
@@ -274,15 +276,18 @@ impl Fixed {
                 "connection_pooling",
                 self.connection_pooling != now.connection_pooling,
             ),
-            ("max_connections", self.max_connections != now.max_connections),
+            (
+                "[outbound_http] max_connections",
+                self.max_connections != now.max_connections,
+            ),
             ("client_tls", self.client_tls != now.client_tls),
             ("key_value_store", self.key_value_stores != now.key_value_stores),
             ("sqlite_database", self.sqlite_databases != now.sqlite_databases),
             ("llm_compute", self.model_server != now.model_server),
-            (
-                "max_connections of a client",
-                self.client_connections != now.client_connections,
-            ),
+            ("[outbound_redis] max_connections", redis),
+            ("[outbound_pg] max_connections", postgres),
+            ("[outbound_mysql] max_connections", mysql),
+            ("[outbound_mqtt] max_connections", mqtt),
             ("state_dir", self.state_dir != now.state_dir),
         ];
         all.into_iter()

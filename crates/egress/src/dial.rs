@@ -36,6 +36,7 @@ use tokio::sync::Semaphore;
 
 use self::connection_slot::authorize_when_there_is_room;
 pub use self::destination::Destination;
+pub(crate) use self::destination::address_with;
 pub use self::dialer::{AuthorizedDestination, CONNECT_TIME, Dialer};
 pub(crate) use self::error::Obstacle;
 pub use self::error::{DialError, LookupFailure};

@@ -12,7 +12,7 @@ use ::http::{Method, Request};
 use outport_policy::{Attempt, Host, LabelKind, Reason, RequestMethod, Transport};
 
 use crate::ctx::GateCtx;
-use crate::dial::Destination;
+use crate::dial::{Destination, address_with};
 use crate::enforcer::Enforcer;
 use crate::process::Component;
 use crate::stream_tls;
@@ -73,7 +73,8 @@ impl ShutGate {
     /// The same with an address string of which `part` is not understood; see
     /// [`Dialer::refuse_address`](crate::Dialer::refuse_address).
     pub fn refuse_address(&self, instance: &GateCtx, attempt: &'static str, part: &'static str) {
-        self.refuse(instance, Err((attempt, part, Reason::AddressInvalid)));
+        let shown = address_with(part);
+        self.refuse(instance, Err((attempt, &shown, Reason::AddressInvalid)));
     }
 
     /// The dependency wanted TLS to be spoken with `server`.
@@ -83,7 +84,14 @@ impl ShutGate {
                 let server = &server;
                 self.refuse(instance, Ok(&Attempt::Tls { server, ports: &[] }));
             }
-            Err(_) => self.refuse_address(instance, stream_tls::ATTEMPT, stream_tls::SERVER_NAME),
+            Err(_) => {
+                let text = (
+                    stream_tls::ATTEMPT,
+                    stream_tls::SERVER_NAME,
+                    Reason::AddressInvalid,
+                );
+                self.refuse(instance, Err(text));
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | yes | and not provided | a call ends the guest |
 //! | yes | no | nothing uses it |
-//! | no | yes | every `open` is refused; a note where an SDK brings its whole platform |
+//! | no | yes | every use of one is refused; a note where an SDK brings its whole platform |
 //!
 //! What is granted and served by nobody has a note already where the manifest was read.
 
@@ -71,18 +71,22 @@ fn none_granted(
     if interfaces.brings_whole_platform() && !refused.is_empty() {
         let names: Vec<&str> = refused.iter().map(|(service, _)| service.name()).collect();
         let message = format!(
-            "`{id}` is granted none of the {} that its SDK imports, and every `open` is refused",
+            "`{id}` is granted none of the {} that its SDK imports, and every use of one is refused",
             names.join(" and ")
         );
         let finding = finding(message).with_severity(Severity::Note);
         return vec![
-            finding.helped_by("nothing is missing if the code opens none; a denial would say what to add"),
+            finding.helped_by("nothing is missing if the code uses none; a denial would say what to add"),
         ];
     }
     let each = refused.iter().map(|(service, import)| {
         let list = service.labels().map_or("", LabelKind::list);
+        let what = match service {
+            Service::Models => "use of one",
+            _ => "`open`",
+        };
         let message = format!(
-            "`{id}` imports `{}` and is granted none of the {}: every `open` is refused",
+            "`{id}` imports `{}` and is granted none of the {}: every {what} is refused",
             text::excerpt(import),
             service.name()
         );

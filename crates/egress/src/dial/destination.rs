@@ -56,9 +56,41 @@ impl Destination {
     }
 }
 
+/// An address string as the log has it, of which `part` is not understood: without the string, which may have a password.
+pub(crate) fn address_with(part: &str) -> String {
+    match part.strip_suffix(" that is missing") {
+        Some(missing) => {
+            let missing = missing.strip_prefix("a ").unwrap_or(missing);
+            format!("an address without a {missing}")
+        }
+        None if part.starts_with("an address") => part.to_owned(),
+        None => format!("an address with {part}"),
+    }
+}
+
 /// `redis://cache.example.com:6379`, as the audit log has it.
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_by_what_is_wrong_with_it() {
+        for (part, shown) in [
+            ("a scheme that is missing", "an address without a scheme"),
+            ("a fragment", "an address with a fragment"),
+            ("the port 0", "an address with the port 0"),
+            (
+                "an address string that is too long",
+                "an address string that is too long",
+            ),
+        ] {
+            assert_eq!(address_with(part), shown);
+        }
     }
 }

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::destination::Destination;
+use super::destination::{Destination, address_with};
 use super::error::{DialError, LookupFailure};
 use super::host_connection::HostConnection;
 use super::introduction::NotIntroduced;
@@ -95,7 +95,8 @@ impl Dialer {
     /// `attempt` is what it wanted, as the audit log calls it, and `part` what is wrong with the string. The string itself
     /// stays out of the log, since it may have a password.
     pub fn refuse_address(&self, attempt: &'static str, part: &'static str) {
-        self.enforcer.refuse(attempt, part, Reason::AddressInvalid);
+        self.enforcer
+            .refuse(attempt, &address_with(part), Reason::AddressInvalid);
     }
 
     /// A pool for connections of an interface, of whatever component of this process. It has none yet, and never will where

@@ -205,25 +205,25 @@ async fn what_is_refused_or_not_understood_is_not_dialled_and_the_log_says_why()
             "*://*:*",
             format!("mqtt://{at},{at}"),
             misunderstood,
-            "mqtt.connect several hosts address.invalid".to_owned(),
+            "mqtt.connect an address with several hosts address.invalid".to_owned(),
         ),
         (
             "*://*:*",
             format!("mqtt://me:hunter2@{at}"),
             misunderstood,
-            "mqtt.connect a user, which is an argument of its own address.invalid".to_owned(),
+            "mqtt.connect an address with a user, which is an argument of its own address.invalid".to_owned(),
         ),
         (
             "*://*:*",
             format!("ws://{at}"),
             misunderstood,
-            "mqtt.connect a WebSocket address.invalid".to_owned(),
+            "mqtt.connect an address with a WebSocket address.invalid".to_owned(),
         ),
         (
             "*://*:*",
             format!("mqtt://{at}?client_id=a&tls=off"),
             misunderstood,
-            "mqtt.connect a parameter that is not client_id address.invalid".to_owned(),
+            "mqtt.connect an address with a parameter that is not client_id address.invalid".to_owned(),
         ),
     ] {
         let (gate, events) = gate(&[allowed]);
@@ -240,7 +240,7 @@ async fn what_is_refused_or_not_understood_is_not_dialled_and_the_log_says_why()
     assert!(found.is_some_and(|found| found.starts_with(misunderstood)));
     assert_eq!(
         *events.0.lock().unwrap(),
-        ["mqtt.connect a password without a user address.invalid"]
+        ["mqtt.connect an address with a password without a user address.invalid"]
     );
     assert_eq!(broker.connections(), 0);
 }

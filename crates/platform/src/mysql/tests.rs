@@ -135,13 +135,13 @@ async fn what_is_refused_or_not_understood_is_not_dialled_and_the_log_says_why()
             "*://*:*",
             format!("mysql://me:hunter2@{at},{at}"),
             "the address is not understood: several hosts",
-            "mysql.connect several hosts address.invalid".to_owned(),
+            "mysql.connect an address with several hosts address.invalid".to_owned(),
         ),
         (
             "*://*:*",
             format!("mysql://hunter2:x@{at}?socket=/run/mysqld.sock"),
             "the address is not understood: the path of a socket",
-            "mysql.connect the path of a socket address.invalid".to_owned(),
+            "mysql.connect an address with the path of a socket address.invalid".to_owned(),
         ),
     ] {
         let (gate, events) = gate(&[allowed]);

@@ -292,19 +292,19 @@ async fn what_is_refused_or_not_understood_is_not_dialled_and_the_log_says_why()
             "*://*:*",
             format!("postgres://me:hunter2@{at},{at}"),
             "the address is not understood: several hosts",
-            "postgres.connect several hosts address.invalid".to_owned(),
+            "postgres.connect an address with several hosts address.invalid".to_owned(),
         ),
         (
             "*://*:*",
             format!("postgres://hunter2:x@{at}?hostaddr={}", at.ip()),
             "the address is not understood: `hostaddr`",
-            "postgres.connect `hostaddr` address.invalid".to_owned(),
+            "postgres.connect an address with `hostaddr` address.invalid".to_owned(),
         ),
         (
             "*://*:*",
             "host=/run/postgresql user=hunter2".to_owned(),
             "the address is not understood: the path of a socket",
-            "postgres.connect the path of a socket address.invalid".to_owned(),
+            "postgres.connect an address with the path of a socket address.invalid".to_owned(),
         ),
     ] {
         let (gate, events) = gate(&[allowed]);

@@ -240,17 +240,17 @@ async fn what_is_refused_or_not_understood_is_not_dialled_and_the_log_says_why()
         (
             "*://*:*",
             format!("redis://:hunter2@{at},{at}"),
-            "redis.connect several hosts address.invalid".to_owned(),
+            "redis.connect an address with several hosts address.invalid".to_owned(),
         ),
         (
             "*://*:*",
             format!("redis://hunter2:x@{at}?x=1"),
-            "redis.connect a parameter address.invalid".to_owned(),
+            "redis.connect an address with a parameter address.invalid".to_owned(),
         ),
         (
             "*://*:*",
             "unix:///run/redis.sock".to_owned(),
-            "redis.connect the path of a socket address.invalid".to_owned(),
+            "redis.connect an address with the path of a socket address.invalid".to_owned(),
         ),
     ] {
         let (gate, events) = gate(&[allowed]);
