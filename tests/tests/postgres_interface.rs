@@ -326,7 +326,7 @@ fn nothing_of_a_session_reaches_the_next_instance_and_a_killed_connection_is_rep
         until("every connection is set back or closed", || {
             observe(
                 "select count(*) from pg_stat_activity where backend_type = 'client backend' \
-                    and pid <> pg_backend_pid() and (state <> 'idle' or query not like 'CLOSE ALL;%')",
+                    and pid <> pg_backend_pid() and (state <> 'idle' or query not like '%CLOSE ALL;%')",
             ) == "count Int64: Int64(0)"
         });
         found
