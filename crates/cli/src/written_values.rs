@@ -45,7 +45,7 @@ pub(crate) fn values_of_secrets(text: &str) -> impl Iterator<Item = Range<usize>
 }
 
 /// Parts of the names of such keys.
-const SECRET: [&str; 4] = ["auth", "pass", "secret", "tok"];
+const SECRET: [&str; 4] = ["auth", "pas", "secret", "tok"];
 
 /// The length of the quotes before a value, and of the value in them.
 fn extent(value: &str) -> (usize, usize) {
