@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -61,6 +62,7 @@ impl Server {
         let welcome = [message(b'R', &[0; 4]), message(b'Z', b"I")].concat();
         stream.write_all(&welcome).await.ok()?;
         let (mut statement, mut state) = (String::new(), b'I');
+        let mut prepared = HashMap::new();
         loop {
             let kind = stream.read_u8().await.ok()?;
             let length = stream.read_u32().await.ok()? as usize - 4;
@@ -70,8 +72,10 @@ impl Server {
             let answer = match kind {
                 // The name is before the statement, and the number of types behind it.
                 b'P' => {
-                    let body = &body[body.iter().position(|byte| *byte == 0)? + 1..];
-                    statement = text(&body[..body.iter().position(|byte| *byte == 0)?]);
+                    let mut parts = body.split(|byte| *byte == 0);
+                    let name = text(parts.next()?);
+                    statement = text(parts.next()?);
+                    prepared.insert(name, statement.clone());
                     self.statements.lock().unwrap().push(statement.clone());
                     message(b'1', b"")
                 }
@@ -79,16 +83,21 @@ impl Server {
                     let of = if statement == "many" { 17 } else { 23 };
                     [message(b't', &[0, 0]), message(b'T', &column("n", of))].concat()
                 }
-                b'B' => message(b'2', b""),
+                // The name of the statement is behind that of the portal.
+                b'B' => {
+                    let name = text(body.split(|byte| *byte == 0).nth(1)?);
+                    statement.clone_from(prepared.get(&name)?);
+                    message(b'2', b"")
+                }
                 b'C' => message(b'3', b""),
                 b'E' => self.executed(&mut stream, &statement, &mut state).await?,
                 b'S' => message(b'Z', &[state]),
                 b'Q' => {
                     self.statements.lock().unwrap().push("reset".to_owned());
-                    let prepared = if statement == "prepare" { b"1" } else { b"0" };
+                    let by_sql = if statement == "prepare" { b"1" } else { b"0" };
                     let counted = [
                         message(b'T', &column("count", 25)),
-                        row(prepared),
+                        row(by_sql),
                         message(b'C', b"SELECT 1\0"),
                     ];
                     [counted.concat(), message(b'Z', &[state])].concat()
