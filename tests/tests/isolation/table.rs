@@ -54,7 +54,7 @@ pub(crate) fn run(rows: Vec<Row>) {
 
 /// How often a row is played that is late, each time beside a calm of its own: what starves its neighbours does so each
 /// time, and what else the machine does is over at some point.
-const TRIES: usize = 5;
+const TRIES: usize = 3;
 
 fn play_once(row: &Row) -> (Seen, Vec<Complaint>) {
     let (seen, complaints) = match catch_unwind(AssertUnwindSafe(|| row.run())) {
