@@ -9,12 +9,9 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
-use wasm_encoder::Encode;
-use wasmparser::{BinaryReaderError, Chunk, Parser, Payload};
-
-use crate::AdaptError;
+use crate::sections::{self, Item, Side};
+use crate::{AdaptError, origin};
 
 /// The name of what is provided, without its patch version, for an interface of a version that nobody provides and that
 /// one equals: `0.3` for `wasi:http/types` of `0.3.0-rc-2026-03-15`.
@@ -35,28 +32,25 @@ fn renamed(package: &str, interface: &str, version: &str) -> Option<&'static str
 
 /// The component with mapped names; `bytes` themselves where no name changes.
 pub(crate) fn map(bytes: &[u8]) -> Result<Cow<'_, [u8]>, AdaptError> {
-    let sections = sections(bytes).map_err(AdaptError::invalid)?;
+    let sections = sections::read(bytes, |_| Ok(())).map_err(AdaptError::invalid)?;
     let of = |side: Side| {
         let all = sections.iter().filter(move |section| section.side == side);
         all.flat_map(|section| section.items.iter().map(|item| item.name))
     };
+    origin::check_versions(of(Side::Import), of(Side::Export))?;
     let (imports, exports) = (new_names(of(Side::Import)), new_names(of(Side::Export)));
-    if imports.is_empty() && exports.is_empty() {
-        return Ok(Cow::Borrowed(bytes));
-    }
-    let mut mapped = Vec::with_capacity(bytes.len() + 4096);
-    let mut copied = 0;
-    for section in &sections {
-        let names = match section.side {
+    let new_name = |side: Side, item: &Item<'_>| {
+        let names = match side {
             Side::Import => &imports,
             Side::Export => &exports,
+            Side::ModuleImport | Side::ModuleExport => return None,
         };
-        mapped.extend_from_slice(&bytes[copied..section.whole.start]);
-        section.write(bytes, names, &mut mapped);
-        copied = section.whole.end;
-    }
-    mapped.extend_from_slice(&bytes[copied..]);
-    Ok(Cow::Owned(mapped))
+        names.get(item.name).map(|name| (String::new(), name.clone()))
+    };
+    Ok(match sections::rename(bytes, &sections, new_name) {
+        Some(mapped) => Cow::Owned(mapped),
+        None => Cow::Borrowed(bytes),
+    })
 }
 
 /// The new name of each that changes.
@@ -103,112 +97,12 @@ fn path_of(name: &str) -> Option<Path<'_>> {
     })
 }
 
-/// A section of a component's own imports or exports.
-struct Section<'b> {
-    side: Side,
-    /// The section with its head.
-    whole: Range<usize>,
-    items: Vec<Item<'b>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Import = 10,
-    Export = 11,
-}
-
-struct Item<'b> {
-    name: &'b str,
-    /// The item from its first byte on, which says how the name is written.
-    whole: Range<usize>,
-}
-
-impl Section<'_> {
-    fn write(&self, bytes: &[u8], names: &BTreeMap<&str, String>, to: &mut Vec<u8>) {
-        let mut content = Vec::new();
-        self.items.len().encode(&mut content);
-        for item in &self.items {
-            let Some(new) = names.get(item.name) else {
-                content.extend_from_slice(&bytes[item.whole.clone()]);
-                continue;
-            };
-            content.push(bytes[item.whole.start]);
-            new.as_str().encode(&mut content);
-            let rest = end_of(bytes, item.name)..item.whole.end;
-            content.extend_from_slice(&bytes[rest]);
-        }
-        to.push(self.side as u8);
-        content.as_slice().encode(to);
-    }
-}
-
-/// The place in `bytes` where `part` of it ends.
-fn end_of(bytes: &[u8], part: &str) -> usize {
-    part.as_ptr() as usize - bytes.as_ptr() as usize + part.len()
-}
-
-/// The sections of the outermost component, in their order.
-fn sections(bytes: &[u8]) -> Result<Vec<Section<'_>>, BinaryReaderError> {
-    let mut sections = Vec::new();
-    let mut parser = Parser::new(0);
-    let mut at = 0;
-    loop {
-        let Chunk::Parsed { consumed, payload } = parser.parse(&bytes[at..], true)? else {
-            break;
-        };
-        let whole = at..at + consumed;
-        at += consumed;
-        match payload {
-            // What is inside is its own.
-            Payload::ModuleSection { unchecked_range, .. }
-            | Payload::ComponentSection { unchecked_range, .. } => {
-                at = bytes.len().min(unchecked_range.end);
-            }
-            Payload::ComponentImportSection(reader) => {
-                let end = reader.range().end;
-                let items = reader.into_iter_with_offsets();
-                let items = items.map(|item| item.map(|(start, import)| (start, import.name.name)));
-                sections.push(section(Side::Import, whole, end, items)?);
-            }
-            Payload::ComponentExportSection(reader) => {
-                let end = reader.range().end;
-                let items = reader.into_iter_with_offsets();
-                let items = items.map(|item| item.map(|(start, export)| (start, export.name.name)));
-                sections.push(section(Side::Export, whole, end, items)?);
-            }
-            Payload::End(_) => break,
-            _ => {}
-        }
-    }
-    Ok(sections)
-}
-
-fn section<'b>(
-    side: Side,
-    whole: Range<usize>,
-    end: usize,
-    items: impl Iterator<Item = Result<(usize, &'b str), BinaryReaderError>>,
-) -> Result<Section<'b>, BinaryReaderError> {
-    let items: Vec<(usize, &str)> = items.collect::<Result<_, _>>()?;
-    let ends = items.iter().skip(1).map(|(start, _)| *start).chain([end]);
-    let items = items.iter().zip(ends);
-    let items = items.map(|((start, name), end)| Item {
-        name,
-        whole: *start..end,
-    });
-    Ok(Section {
-        side,
-        whole,
-        items: items.collect(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn names(component: &[u8]) -> (Vec<String>, Vec<String>) {
-        let sections = sections(component).expect("it is read");
+        let sections = sections::read(component, |_| Ok(())).expect("it is read");
         let of = |side| {
             let all = sections.iter().filter(|section| section.side == side);
             all.flat_map(|section| section.items.iter().map(|item| item.name.to_owned()))
@@ -252,11 +146,32 @@ mod tests {
     fn what_nobody_renames_stays_as_it_is() {
         for text in [
             "(component)",
-            r#"(component (import "wasi:clocks/types@0.3.0-rc-2026-01-06" (instance)))"#,
+            r#"(component (import "wasi:clocks/types@0.3.0-rc-2027-01-01" (instance)))"#,
             r#"(component (import "my:own/types@0.3.0-rc-2026-03-15" (instance)))"#,
         ] {
             let bytes = wat::parse_str(text).unwrap();
             assert!(matches!(map(&bytes), Ok(Cow::Borrowed(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_candidate_that_differs_is_refused_with_the_sdk_to_rebuild_with() {
+        for (version, sdk) in [
+            ("0.3.0-rc-2026-01-06", "spin-sdk 6"),
+            ("0.3.0-rc-2025-09-16", "spin-sdk 5.2"),
+            ("0.2.0-rc-2023-12-05", "WASI 0.2.0"),
+        ] {
+            let import = format!("(import \"wasi:clocks/types@{version}\" (instance $a))");
+            let export = format!("(instance $a) (export \"wasi:http/handler@{version}\" (instance $a))");
+            for text in [import, export] {
+                let bytes = wat::parse_str(format!("(component {text})")).unwrap();
+                let error = map(&bytes).expect_err(version);
+                assert!(error.to_string().contains(version), "{error}");
+                assert!(
+                    error.advice().is_some_and(|advice| advice.contains(sdk)),
+                    "{error:?}"
+                );
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! the code lies in files, uncompressed and laid out as it runs, and a start maps the file:
 //!
 //! ```text
-//! component bytes ─ SHA-256 ─┐
+//! bytes of the file ─ SHA-256 ┐
 //!                            ├─ name of the file ─ there: map it
 //! engine's settings ─ hash ──┘                   └ not there, or broken: compile, write, rename into place
 //! ```
@@ -30,12 +30,14 @@ mod known_files;
 mod notes;
 mod place;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use outport_components::{AdaptError, Kind};
 use wasmtime::component::Component;
 
 pub use self::code_file::CAPACITY;
@@ -190,8 +192,31 @@ impl CompiledCode {
         }
     }
 
+    /// The component that is made of a file, which is from `path`: what can take long is done by who compiles.
+    ///
+    /// # Errors
+    ///
+    /// When no component can be made of it, or not within the limits of compiling.
+    pub(crate) fn adapt(&self, bytes: Vec<u8>, path: &Path) -> Result<Vec<u8>, CompileError> {
+        let invalid = |error: AdaptError| CompileError::Invalid {
+            reason: error.to_string(),
+        };
+        match (
+            outport_components::identify(&bytes).map_err(invalid)?,
+            &self.compiler,
+        ) {
+            (Kind::Component, _) => Ok(bytes),
+            (Kind::Module(_), Compiler::Apart(process)) => process.adapt(&bytes, path),
+            (Kind::Module(_), Compiler::Failed(error)) => Err(error.clone()),
+            _ => outport_components::adapt(&bytes)
+                .map(Cow::into_owned)
+                .map_err(invalid),
+        }
+    }
+
     fn compile_here(&self, engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let component = Component::from_binary(engine, bytes)?;
+        let adapted = outport_components::adapt(bytes)?;
+        let component = Component::from_binary(engine, &adapted)?;
         if let Some(directory) = &self.directory {
             let kept = component
                 .serialize()

@@ -6,7 +6,7 @@
 //! ```text
 //!  outport                        keeper                          compiler (one for each component)
 //!  (starts before the sandbox)    (forked at start)               (forked from the keeper)
-//!  ── component's bytes ────────▶ hash ── memory as it is ───────▶ validate, compile
+//!  ── a file's bytes ───────────▶ hash ── memory as it is ───────▶ make a component, validate, compile
 //!                                 looks at its time and memory,    processor time, memory: bounded
 //!                                 kills it beyond its bounds       writes no file, opens no socket
 //!  map the file, or take ◀─────── writes the file, or sends ◀───── code, or what is wrong
@@ -168,9 +168,22 @@ impl CompilerProcess {
 
     /// Compiles `bytes`, which are from `path`.
     pub(crate) fn compile(&self, bytes: &[u8], path: &Path) -> Result<Compiled, CompileError> {
-        let size = bytes.len() as u64;
+        self.ask(Request::Compile(bytes), bytes.len() as u64, path)
+    }
+
+    /// Makes a component of `bytes`, which are from `path`.
+    pub(crate) fn adapt(&self, bytes: &[u8], path: &Path) -> Result<Vec<u8>, CompileError> {
+        match self.ask(Request::Adapt(bytes), bytes.len() as u64, path)? {
+            Compiled::Here(component) => Ok(component),
+            Compiled::Kept => Err(CompileError::Failed {
+                reason: "the component was kept, and nobody asked for that".into(),
+            }),
+        }
+    }
+
+    fn ask(&self, request: Request<'_>, size: u64, path: &Path) -> Result<Compiled, CompileError> {
         let answer = self
-            .ask(bytes, path)
+            .wait_for(request, size, path)
             .map_err(|error| CompileError::failed(&error))?;
         match answer {
             Answer::Kept => Ok(Compiled::Kept),
@@ -188,11 +201,11 @@ impl CompilerProcess {
         }
     }
 
-    fn ask(&self, bytes: &[u8], path: &Path) -> io::Result<Answer> {
+    fn wait_for(&self, request: Request<'_>, size: u64, path: &Path) -> io::Result<Answer> {
         // Locked until it is answered: questions have no numbers, so there is one at a time.
         let mut conversation = self.conversation();
         let Conversation { stream, waited, told } = &mut *conversation;
-        Request::Compile(bytes).write(stream)?;
+        request.write(stream)?;
         // Many small ones take as long as a large one: the first word of all is said after the time of all.
         let timeout = if *told {
             QUIET
@@ -214,7 +227,7 @@ impl CompilerProcess {
                 Err(error) if waiting(&error) => {
                     *told = true;
                     if !std::mem::replace(&mut told_of_this, true) {
-                        self.log(path, bytes.len() as u64);
+                        self.log(path, size);
                     }
                 }
                 kind => break kind?,

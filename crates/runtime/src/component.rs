@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use outport_components::AdaptError;
 use outport_policy::text;
 use wasmtime::component::Component as Compiled;
 use wasmtime::component::types::ComponentItem;
@@ -65,11 +66,13 @@ pub enum ComponentError {
         /// The kind of file that it is.
         source: io::Error,
     },
-    /// A WebAssembly module, which has no typed imports to judge.
-    #[error("`{}` is a core module, not a component", text::path(.path))]
-    CoreModule {
+    /// WebAssembly that cannot be run, whatever is done with it.
+    #[error("`{}` cannot be run: {reason}", text::path(.path))]
+    Unusable {
         /// The file.
         path: PathBuf,
+        /// What it is.
+        reason: AdaptError,
     },
     /// WebAssembly's text format.
     #[error("`{}` is WebAssembly text, not a component", text::path(.path))]
@@ -104,7 +107,7 @@ pub enum ComponentError {
         path: PathBuf,
     },
     /// The file begins as a component and does not hold up.
-    #[error("`{}` is not a valid component: {reason}", text::path(.path))]
+    #[error("`{}` is not valid: {reason}", text::path(.path))]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -144,6 +147,19 @@ impl ComponentError {
         }
     }
 
+    fn not_compiled(path: &Path, reason: CompileError) -> Self {
+        match reason {
+            CompileError::Invalid { reason } => Self::Invalid {
+                path: path.into(),
+                reason,
+            },
+            reason => Self::NotCompiled {
+                path: path.into(),
+                reason,
+            },
+        }
+    }
+
     /// Advice on what to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
@@ -151,12 +167,7 @@ impl ComponentError {
                 Some("give the path of a file; write the output of a program to one first")
             }
             Self::Missing { .. } => Some("build the component first, or correct the path"),
-            Self::CoreModule { .. } => Some(
-                "build for a component target, such as `cargo build --target wasm32-wasip2`, or make a component \
-                 of the module: `wasm-tools component new MODULE.wasm -o COMPONENT.wasm`, for a module of WASI \
-                 preview 1 with `--adapt wasi_snapshot_preview1.command.wasm` if it is a command, and with \
-                 `--adapt wasi_snapshot_preview1.reactor.wasm` if it answers HTTP",
-            ),
+            Self::Unusable { reason, .. } => reason.advice(),
             Self::Text { .. } => Some("turn it into a binary: `wasm-tools parse FILE.wat -o FILE.wasm`"),
             Self::Precompiled { .. } => {
                 Some("give the component itself; Outport compiles it once and keeps the result")
@@ -227,16 +238,7 @@ impl Component {
     ) -> Result<Self, ComponentError> {
         code.compile(engine.wasmtime(), bytes, path)
             .map(Self::of)
-            .map_err(|reason| match reason {
-                CompileError::Invalid { reason } => ComponentError::Invalid {
-                    path: path.into(),
-                    reason,
-                },
-                reason => ComponentError::NotCompiled {
-                    path: path.into(),
-                    reason,
-                },
-            })
+            .map_err(|reason| ComponentError::not_compiled(path, reason))
     }
 
     fn of(compiled: Compiled) -> Self {
@@ -346,6 +348,21 @@ pub(crate) fn read(path: &Path, digest: Option<&str>) -> Result<Vec<u8>, Compone
     read_from(file, path, digest)
 }
 
+/// The same as a component, where the file holds what one can be made of.
+///
+/// # Errors
+///
+/// As of [`read`]; or when none can be made.
+pub(crate) fn read_as_component(
+    path: &Path,
+    digest: Option<&str>,
+    engine: &Engine,
+) -> Result<Vec<u8>, ComponentError> {
+    let code = code_of(engine, path)?;
+    code.adapt(read(path, digest)?, path)
+        .map_err(|reason| ComponentError::not_compiled(path, reason))
+}
+
 /// The file may grow while it is read, and need not be a component: what is none is refused by its beginning.
 fn read_from(mut file: File, path: &Path, digest: Option<&str>) -> Result<Vec<u8>, ComponentError> {
     let mut bytes = Vec::new();
@@ -369,7 +386,14 @@ fn read_from(mut file: File, path: &Path, digest: Option<&str>) -> Result<Vec<u8
         return Err(ComponentError::WrongDigest { path: path.into() });
     }
     examine(path, &bytes)?;
-    Ok(bytes)
+    match outport_components::identify(&bytes) {
+        // The compiler says best what is wrong with it.
+        Ok(_) | Err(AdaptError::Invalid { .. }) => Ok(bytes),
+        Err(reason) => Err(ComponentError::Unusable {
+            path: path.into(),
+            reason,
+        }),
+    }
 }
 
 /// True if it begins as WebAssembly or as machine code does, of which the rest says more.
@@ -403,12 +427,12 @@ pub(crate) fn list(exports: &[String]) -> String {
     quoted.join(", ")
 }
 
-/// Refuses what is not a binary component by its first eight bytes: magic, version, layer.
+/// Refuses what is neither a component nor a module by its first eight bytes: magic, version, layer.
 fn examine(path: &Path, bytes: &[u8]) -> Result<(), ComponentError> {
     let path = || path.to_path_buf();
     match bytes {
-        [b'\0', b'a', b's', b'm', _, _, COMPONENT_LAYER, 0, ..] => Ok(()),
-        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => Err(ComponentError::CoreModule { path: path() }),
+        [b'\0', b'a', b's', b'm', _, _, COMPONENT_LAYER, 0, ..]
+        | [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(()),
         _ if wasmtime::Engine::detect_precompiled(bytes).is_some() => {
             Err(ComponentError::Precompiled { path: path() })
         }
@@ -479,7 +503,10 @@ mod tests {
                 b"\0asm",
                 "`x` is not WebAssembly: it is cut short, or of an unknown version",
             ),
-            (b"\0asm\x01\0\0\0", "`x` is a core module, not a component"),
+            (
+                b"\0asm\x02\0\0\0",
+                "`x` is not WebAssembly: it is cut short, or of an unknown version",
+            ),
             (b" (module)", "`x` is WebAssembly text, not a component"),
             (b"(component)", "`x` is WebAssembly text, not a component"),
             (
@@ -497,6 +524,7 @@ mod tests {
             assert_eq!(error.to_string(), *message);
         }
         examine(Path::new("x"), b"\0asm\x0d\0\x01\0").expect("an empty component");
+        examine(Path::new("x"), b"\0asm\x01\0\0\0").expect("an empty module");
     }
 
     #[test]

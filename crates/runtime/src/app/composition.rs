@@ -50,6 +50,7 @@ use super::sources::CodeFile;
 use super::{AppProblem, AppProblemKind};
 use crate::cache::CacheDirectory;
 use crate::component::ComponentError;
+use crate::engine::Engine;
 
 /// A component and what is to be composed into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,24 +137,24 @@ impl Composition {
     }
 
     /// Puts the component together. Of files that cannot be read all are told.
-    pub(super) fn compose(&self) -> Result<Composed, Vec<Failed>> {
-        let (main, parts) = self.read()?;
+    pub(super) fn compose(&self, engine: &Engine) -> Result<Composed, Vec<Failed>> {
+        let (main, parts) = self.read(engine)?;
         self.put_together(main, parts).map_err(|failed| vec![failed])
     }
 
     /// The main component, and the dependencies in their order.
-    fn read(&self) -> Result<Contents, Vec<Failed>> {
+    fn read(&self, engine: &Engine) -> Result<Contents, Vec<Failed>> {
         let mut failed = Vec::new();
         let main = self
             .main
-            .read()
+            .component(engine)
             .map_err(|error| failed.push(Failed::whole(error)));
         let parts: Vec<Vec<u8>> = self
             .parts
             .iter()
             .filter_map(|part| {
                 let unread = |error| failed.push(part.failed(error));
-                part.file.read().map_err(unread).ok()
+                part.file.component(engine).map_err(unread).ok()
             })
             .collect();
         match main {

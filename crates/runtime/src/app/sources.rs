@@ -89,9 +89,9 @@ impl CodeFile {
         &self.path
     }
 
-    /// The content: the bytes of a component.
-    pub(super) fn read(&self) -> Result<Vec<u8>, ComponentError> {
-        component::read(&self.path, self.digest.as_deref())
+    /// The component in it, or that is made of what is in it.
+    pub(super) fn component(&self, engine: &Engine) -> Result<Vec<u8>, ComponentError> {
+        component::read_as_component(&self.path, self.digest.as_deref(), engine)
     }
 
     fn compile(&self, engine: &Engine) -> Result<Component, ComponentError> {
@@ -136,7 +136,7 @@ impl Code {
 
 /// INVARIANT: a component whose dependencies are not isolated as they should be is never answered.
 fn compile_composed(composition: &Composition, engine: &Engine) -> Result<Component, Vec<Failed>> {
-    let composed = composition.compose()?;
+    let composed = composition.compose(engine)?;
     let component = Component::from_bytes(composition.main().path(), &composed.bytes, engine)
         .map_err(|error| vec![Failed::whole(error)])?
         .with_dependencies(composition.names());

@@ -11,10 +11,11 @@ use super::directory::PrivateDirectory;
 /// Bytes of compiled code that are kept: 2 GiB.
 pub const CAPACITY: u64 = 2 * 1024 * 1024 * 1024;
 
-/// `<hash of the component>-<hash of the engine>.cwasm`.
+/// `<hash of the file>-<hash of the engine, and of what makes components of files>.cwasm`.
 pub(super) fn file_name(engine: &wasmtime::Engine, content: &ContentHash) -> String {
     let mut settings = Fingerprint(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut settings);
+    outport_components::REVISION.hash(&mut settings);
     format!("{}-{:.16x}.cwasm", content.hex(), settings.0.finalize())
 }
 

@@ -1,4 +1,4 @@
-//! A compiler: one component, in a process that can do nothing but compile it and say what came of it.
+//! A compiler: one file, in a process that can do nothing but make a component of it, compile that, and say what came of it.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -10,9 +10,30 @@ use super::confinement::Confinement;
 use super::limits::CompileLimits;
 use super::{message, process, usage};
 
-/// Compiles `bytes`, and says the code, or what is wrong with them.
+/// What is done with a file.
+#[derive(Clone, Copy)]
+pub(super) enum Work<'e> {
+    /// A component is made of it.
+    Adapt,
+    /// The component is compiled, too.
+    Compile(&'e wasmtime::Engine),
+}
+
+impl Work<'_> {
+    fn on(self, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        let component = outport_components::adapt(bytes).map_err(|error| error.to_string())?;
+        match self {
+            Self::Adapt => Ok(component.into_owned()),
+            Self::Compile(engine) => engine
+                .precompile_component(&component)
+                .map_err(|error| format!("{error:#}")),
+        }
+    }
+}
+
+/// Works on `bytes`, and says what came of it, or what is wrong with them.
 pub(super) fn run(
-    engine: &wasmtime::Engine,
+    work: Work<'_>,
     bytes: &[u8],
     mut to: &UnixStream,
     limits: CompileLimits,
@@ -21,14 +42,14 @@ pub(super) fn run(
     process::detach_again(&[to.as_fd()])?;
     bound(limits, bytes.len() as u64)?;
     confinement.of_compiler();
-    match engine.precompile_component(bytes) {
-        Ok(code) => {
+    match work.on(bytes) {
+        Ok(made) => {
             to.write_all(&[message::CODE])?;
-            to.write_all(&code)
+            to.write_all(&made)
         }
-        Err(error) => {
+        Err(reason) => {
             to.write_all(&[message::INVALID])?;
-            to.write_all(format!("{error:#}").as_bytes())
+            to.write_all(reason.as_bytes())
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 
+use super::compilation::Work;
 use super::confinement::Confinement;
 use super::limits::CompileLimits;
 use super::message::{self, Answer, OwnedRequest};
@@ -55,6 +56,7 @@ impl<'a> Keeper<'a> {
                 self.confinement.of_keeper(self.directory);
             }
             match asked {
+                OwnedRequest::Adapt(bytes) => self.run(Work::Adapt, &bytes).write(&mut &*self.stream)?,
                 OwnedRequest::Compile(bytes) => self.compile(&bytes).write(&mut &*self.stream)?,
                 OwnedRequest::Note { name, text } => {
                     if let Some(directory) = self.directory {
@@ -79,9 +81,7 @@ impl<'a> Keeper<'a> {
             Ok(engine) => engine,
             Err(error) => return Answer::Failed(error.to_string()),
         };
-        let answer = self
-            .run_compiler(&engine, bytes)
-            .unwrap_or_else(|error| Answer::Failed(error.to_string()));
+        let answer = self.run(Work::Compile(&engine), bytes);
         let (Answer::Code(code), Some(directory)) = (&answer, self.directory) else {
             return answer;
         };
@@ -100,10 +100,15 @@ impl<'a> Keeper<'a> {
         Ok(self.engine.insert(engine).clone())
     }
 
+    fn run(&self, work: Work<'_>, bytes: &[u8]) -> Answer {
+        self.run_compiler(work, bytes)
+            .unwrap_or_else(|error| Answer::Failed(error.to_string()))
+    }
+
     /// Runs a compiler to its end, or to that of its limits.
-    fn run_compiler(&self, engine: &wasmtime::Engine, bytes: &[u8]) -> io::Result<Answer> {
+    fn run_compiler(&self, work: Work<'_>, bytes: &[u8]) -> io::Result<Answer> {
         let (ours, theirs) = UnixStream::pair()?;
-        let pid = process::fork(|| compilation::run(engine, bytes, &theirs, self.limits, self.confinement))?;
+        let pid = process::fork(|| compilation::run(work, bytes, &theirs, self.limits, self.confinement))?;
         drop(theirs);
         let size = bytes.len() as u64;
         let mut watch = Watch {

@@ -7,7 +7,9 @@ use std::io::{self, Read, Write};
 
 /// The request to the keeper.
 pub(super) enum Request<'a> {
-    /// To compile a component. It is answered.
+    /// To make a component of a file. It is answered.
+    Adapt(&'a [u8]),
+    /// To compile a file. It is answered.
     Compile(&'a [u8]),
     /// To write a note. It is not answered.
     Note { name: &'a str, text: &'a str },
@@ -17,12 +19,13 @@ pub(super) enum Request<'a> {
 
 /// The same, as it arrives.
 pub(super) enum OwnedRequest {
+    Adapt(Vec<u8>),
     Compile(Vec<u8>),
     Note { name: String, text: String },
     Used { name: String },
 }
 
-/// The result of compiling.
+/// The result of compiling, or of making a component.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Kept,
@@ -33,6 +36,7 @@ pub(super) enum Answer {
     Failed(String),
 }
 
+const ADAPT: u8 = b'a';
 const COMPILE: u8 = b'c';
 const NOTE: u8 = b'n';
 const USED: u8 = b'u';
@@ -47,6 +51,7 @@ const FAILED: u8 = b'f';
 impl Request<'_> {
     pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         match self {
+            Request::Adapt(bytes) => frame(to, ADAPT, &[bytes]),
             Request::Compile(bytes) => frame(to, COMPILE, &[bytes]),
             Request::Note { name, text } => frame(to, NOTE, &[name.as_bytes(), b"\0", text.as_bytes()]),
             Request::Used { name } => frame(to, USED, &[name.as_bytes()]),
@@ -64,6 +69,7 @@ impl OwnedRequest {
         let content = content(from)?;
         let text = |bytes| String::from_utf8(bytes).map_err(|_| unknown());
         match kind {
+            ADAPT => Ok(Some(Self::Adapt(content))),
             COMPILE => Ok(Some(Self::Compile(content))),
             USED => Ok(Some(Self::Used { name: text(content)? })),
             NOTE => {
