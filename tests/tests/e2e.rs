@@ -21,6 +21,7 @@ mod grants;
 mod guests;
 mod hard_limits;
 mod hostile_dns;
+mod inspect;
 mod kernel_sandbox;
 mod killed;
 mod lookups;

@@ -198,7 +198,7 @@ fn conceal_secrets(read: &Reading<Manifest>, files: &mut Files) {
 }
 
 /// True if the file begins as WebAssembly. A file that cannot be read is told of by whoever reads it.
-fn is_webassembly(path: &Path) -> bool {
+pub(crate) fn is_webassembly(path: &Path) -> bool {
     let mut magic = [0; 4];
     let read = regular_file::open(path).and_then(|mut file| file.read_exact(&mut magic));
     read.is_ok() && magic == *b"\0asm"

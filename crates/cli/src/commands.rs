@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod explain;
+mod inspect;
 mod run;
 mod serve;
 mod single;
@@ -20,6 +21,7 @@ pub(crate) enum Command {
     Serve(serve::Options),
     Check(check::Options),
     Explain(explain::Options),
+    Inspect(inspect::Options),
     Completions(completions::Options),
 }
 
@@ -32,6 +34,7 @@ impl Command {
             Self::Serve(options) => serve::serve(&options, terminal),
             Self::Check(options) => check::check(&options, terminal),
             Self::Explain(options) => explain::explain(&options),
+            Self::Inspect(options) => inspect::inspect(&options),
             Self::Completions(options) => completions::completions(&options),
         }
     }

@@ -20,6 +20,9 @@ pub enum AdaptError {
         /// What to do.
         advice: &'static str,
     },
+    /// Its memory cannot be shared with the adapter.
+    #[error("it is a module for preview 1 made by Go, in which no room for the adapter was found")]
+    Go,
     /// It wants a host that is written in JavaScript.
     #[error("it is a module made by {by}, which wants a JavaScript host")]
     JavaScript {
@@ -77,6 +80,7 @@ impl AdaptError {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Candidate { advice, .. } | Self::JavaScript { advice, .. } => Some(advice),
+            Self::Go => Some("build with Go 1.21 or newer, and leave the file as `go build` makes it"),
             Self::LargeMemory => Some("build with 32-bit memory, as for `wasm32-wasip2`"),
             Self::OldClang { .. } => Some("rebuild with wasi-sdk 19 or newer (clang 15.0.7), or a newer SDK"),
             Self::Preview0 => Some("rebuild with a compiler of 2020 or later, for WASI preview 1 or 2"),

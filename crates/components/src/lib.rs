@@ -12,8 +12,10 @@
 //! engine or the network, and neither gives anybody a right: what comes of a file is compiled, linked and judged like any
 //! other component.
 
+mod description;
 mod error;
 mod first_abi;
+mod go;
 mod module;
 mod names;
 mod origin;
@@ -21,6 +23,7 @@ mod sections;
 
 use std::borrow::Cow;
 
+pub use description::{Description, Interface, MOST_PRODUCERS, Producer, producers};
 pub use error::AdaptError;
 pub use module::ModuleKind;
 
@@ -68,7 +71,7 @@ pub fn adapt(bytes: &[u8]) -> Result<Cow<'_, [u8]>, AdaptError> {
 
 /// Changes whenever [`adapt`] makes something else of the same bytes, so that what was kept of an earlier version is made
 /// anew.
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 2;
 
 /// The first eight bytes of a file say whether it is a module: after the magic number version 1, of layer 0.
 fn is_module(bytes: &[u8]) -> bool {

@@ -6,6 +6,10 @@
 //! | with a world in a `component-type` section | its world, and the reactor adapter for what it has of preview 1; the command adapter if its world exports nothing and it has `_start` |
 //! | that exports `_start` | the command adapter |
 //! | of preview 1 | the reactor adapter; it exports nothing that can be started |
+//!
+//! What Go made gets [room](crate::go) for the adapter first.
+
+use std::borrow::Cow;
 
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
@@ -15,7 +19,7 @@ use wasmparser::{BinaryReaderError, KnownCustom, Payload, TypeRef};
 use wit_component::ComponentEncoder;
 
 use crate::sections::{self, Section, Side};
-use crate::{AdaptError, first_abi, origin};
+use crate::{AdaptError, first_abi, go, origin};
 
 /// The way in which a component is made of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,7 @@ pub(crate) struct Module<'b> {
     has_world: bool,
     /// The version of clang that made it.
     clang: Option<&'b str>,
+    is_of_go: bool,
     has_shared_memory: bool,
     has_large_memory: bool,
 }
@@ -49,6 +54,7 @@ impl<'b> Module<'b> {
             sections: Vec::new(),
             has_world: false,
             clang: None,
+            is_of_go: false,
             has_shared_memory: false,
             has_large_memory: false,
         };
@@ -66,8 +72,13 @@ impl<'b> Module<'b> {
                 if let KnownCustom::Producers(producers) = custom.as_known() {
                     let fields = producers.into_iter().map_while(Result::ok);
                     let values = fields.flat_map(|field| field.values.into_iter().map_while(Result::ok));
-                    let mut clang = values.filter(|value| value.name == "clang");
-                    self.clang = self.clang.or(clang.next().map(|value| value.version));
+                    for value in values {
+                        match value.name {
+                            "clang" => self.clang = self.clang.or(Some(value.version)),
+                            "Go cmd/compile" => self.is_of_go = true,
+                            _ => {}
+                        }
+                    }
                 }
             }
             Payload::MemorySection(memories) => {
@@ -145,16 +156,15 @@ impl<'b> Module<'b> {
 
     pub(crate) fn into_component(self) -> Result<Vec<u8>, AdaptError> {
         let kind = self.kind()?;
-        let modern;
-        let bytes = if kind == ModuleKind::FirstAbi {
-            modern = first_abi::modernize(self.bytes, &self.sections)?;
-            &modern
-        } else {
-            self.bytes
+        let wants_room = self.is_of_go && !self.has_export("cabi_realloc");
+        let bytes = match kind {
+            ModuleKind::FirstAbi => Cow::Owned(first_abi::modernize(self.bytes, &self.sections)?),
+            ModuleKind::Command | ModuleKind::Reactor if wants_room => Cow::Owned(go::with_room(self.bytes)?),
+            _ => Cow::Borrowed(self.bytes),
         };
         let mut encoder = ComponentEncoder::default()
             .validate(false)
-            .module(bytes)
+            .module(&bytes)
             .map_err(AdaptError::of)?;
         if self
             .imports()

@@ -21,6 +21,7 @@ pub(crate) use self::composition::Isolated;
 #[cfg(test)]
 pub(crate) use self::composition::right_of;
 pub use self::problem::{AppProblem, AppProblemKind};
+pub(crate) use self::sources::CodeFile;
 use self::sources::{Code, Compiled};
 use crate::cache::CacheDirectory;
 use crate::command::Command;

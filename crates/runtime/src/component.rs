@@ -147,7 +147,7 @@ impl ComponentError {
         }
     }
 
-    fn not_compiled(path: &Path, reason: CompileError) -> Self {
+    pub(crate) fn not_compiled(path: &Path, reason: CompileError) -> Self {
         match reason {
             CompileError::Invalid { reason } => Self::Invalid {
                 path: path.into(),
@@ -214,6 +214,7 @@ impl Component {
         }
         file.rewind().map_err(unreadable)?;
         let bytes = read_from(file, path, digest)?;
+        check(path, &bytes)?;
         Self::compile(path, &bytes, engine, &code)
     }
 
@@ -325,6 +326,21 @@ impl Component {
 }
 
 impl Export {
+    /// What an export of this name is, if it can be started.
+    pub fn of(export: &str) -> Option<Self> {
+        ALL.into_iter().find(|known| known.is_in(export))
+    }
+
+    /// What it is started for: `answers HTTP (WASI 0.2)`.
+    pub fn purpose(self) -> &'static str {
+        match self {
+            Self::CommandP2 => "runs as a command (WASI 0.2)",
+            Self::CommandP3 => "runs as a command (WASI 0.3)",
+            Self::HttpP2 => "answers HTTP (WASI 0.2)",
+            Self::HttpP3 => "answers HTTP (WASI 0.3)",
+        }
+    }
+
     fn is_in(self, export: &str) -> bool {
         let (interface, version) = export.split_once('@').unwrap_or((export, ""));
         let (name, track) = match self {
@@ -338,14 +354,40 @@ impl Export {
     }
 }
 
+const ALL: [Export; 4] = [
+    Export::CommandP2,
+    Export::CommandP3,
+    Export::HttpP2,
+    Export::HttpP3,
+];
+
 /// Reads the component at `path`, which must have this SHA-256 where one is given, in 64 hexadecimal digits.
 ///
 /// # Errors
 ///
 /// When the file cannot be read, is another one, or no component.
 pub(crate) fn read(path: &Path, digest: Option<&str>) -> Result<Vec<u8>, ComponentError> {
+    let bytes = read_bytes(path, digest)?;
+    check(path, &bytes)?;
+    Ok(bytes)
+}
+
+/// The same whatever WebAssembly it is.
+pub(crate) fn read_bytes(path: &Path, digest: Option<&str>) -> Result<Vec<u8>, ComponentError> {
     let file = regular_file::open(path).map_err(|source| ComponentError::unreadable(path, source))?;
     read_from(file, path, digest)
+}
+
+/// Refuses what cannot run, whatever is made of it.
+pub(crate) fn check(path: &Path, bytes: &[u8]) -> Result<(), ComponentError> {
+    match outport_components::identify(bytes) {
+        // The compiler says best what is wrong with it.
+        Ok(_) | Err(AdaptError::Invalid { .. }) => Ok(()),
+        Err(reason) => Err(ComponentError::Unusable {
+            path: path.into(),
+            reason,
+        }),
+    }
 }
 
 /// The same as a component, where the file holds what one can be made of.
@@ -386,14 +428,7 @@ fn read_from(mut file: File, path: &Path, digest: Option<&str>) -> Result<Vec<u8
         return Err(ComponentError::WrongDigest { path: path.into() });
     }
     examine(path, &bytes)?;
-    match outport_components::identify(&bytes) {
-        // The compiler says best what is wrong with it.
-        Ok(_) | Err(AdaptError::Invalid { .. }) => Ok(bytes),
-        Err(reason) => Err(ComponentError::Unusable {
-            path: path.into(),
-            reason,
-        }),
-    }
+    Ok(bytes)
 }
 
 /// True if it begins as WebAssembly or as machine code does, of which the rest says more.
@@ -540,14 +575,8 @@ mod tests {
             ("wasi:http/handler@0.3.0", &[Export::HttpP3]),
             ("wasi:http/handler@0.4.0", &[]),
         ];
-        let all = [
-            Export::CommandP2,
-            Export::CommandP3,
-            Export::HttpP2,
-            Export::HttpP3,
-        ];
         for (export, expected) in cases {
-            let found: Vec<_> = all.into_iter().filter(|known| known.is_in(export)).collect();
+            let found: Vec<_> = ALL.into_iter().filter(|known| known.is_in(export)).collect();
             assert_eq!(found, *expected, "{export}");
         }
     }

@@ -28,6 +28,7 @@ pub mod guest_pre;
 mod guest_table;
 pub mod heap;
 pub mod http;
+pub mod inspection;
 pub mod limits;
 mod linker;
 pub mod memory_ceiling;

@@ -62,7 +62,7 @@ pub enum AppProblemKind {
 }
 
 impl AppProblem {
-    pub(super) fn at(manifest: &Manifest, span: &Span, kind: AppProblemKind) -> Self {
+    pub(crate) fn at(manifest: &Manifest, span: &Span, kind: AppProblemKind) -> Self {
         Self {
             kind,
             location: manifest.source.location(span),

@@ -21,7 +21,7 @@ use crate::engine::Engine;
 
 /// A file, and what it must hash to where the manifest says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CodeFile {
+pub(crate) struct CodeFile {
     path: PathBuf,
     digest: Option<String>,
 }
@@ -46,7 +46,7 @@ enum Uncompiled {
 
 impl CodeFile {
     /// The file that a component's own code is in.
-    pub(super) fn of(
+    pub(crate) fn of(
         written: &Written,
         manifest: &Manifest,
         cache: &CacheDirectory,
@@ -85,8 +85,13 @@ impl CodeFile {
     }
 
     /// The path of the code.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The digest that it must have, if one is given.
+    pub(crate) fn digest(&self) -> Option<&str> {
+        self.digest.as_deref()
     }
 
     /// The component in it, or that is made of what is in it.

@@ -1,0 +1,72 @@
+//! A file, looked at without compiling or running it: `outport inspect`.
+
+use std::path::Path;
+
+use outport_components::producers;
+pub use outport_components::{Description, Interface, Kind, ModuleKind, Producer};
+use outport_manifest::{Component as Written, Manifest};
+
+use crate::app::{AppProblem, CodeFile};
+use crate::cache::{CacheDirectory, CompiledCode};
+use crate::component::{self, ComponentError};
+use crate::linker::is_provided;
+
+/// What a file is, what would be made of it, and what it wants.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// Bytes of the file.
+    pub size: usize,
+    /// What is known of it, or the reason why it cannot run and who made it.
+    pub description: Result<Description, (ComponentError, Vec<Producer>)>,
+}
+
+impl Inspection {
+    /// Looks at the file at `path`. A component is made of it, if that takes making, by who compiles for `code`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or is no WebAssembly.
+    pub fn of_file(path: &Path, code: &CompiledCode) -> Result<Self, ComponentError> {
+        Self::of(path, None, code)
+    }
+
+    /// Looks at the file of a component of an app, without its dependencies.
+    ///
+    /// # Errors
+    ///
+    /// As of [`of_file`](Self::of_file).
+    pub fn of_component(
+        written: &Written,
+        manifest: &Manifest,
+        cache: &CacheDirectory,
+        code: &CompiledCode,
+    ) -> Result<Self, AppProblem> {
+        let at = |kind| AppProblem::at(manifest, &written.source.span, kind);
+        let file = CodeFile::of(written, manifest, cache).map_err(at)?;
+        Self::of(file.path(), file.digest(), code).map_err(|error| at(error.into()))
+    }
+
+    fn of(path: &Path, digest: Option<&str>, code: &CompiledCode) -> Result<Self, ComponentError> {
+        let bytes = component::read_bytes(path, digest)?;
+        let adapted = component::check(path, &bytes).and_then(|()| {
+            code.adapt(bytes.clone(), path)
+                .map_err(|reason| ComponentError::not_compiled(path, reason))
+        });
+        let description = adapted.and_then(|component| {
+            Description::of(&bytes, &component).map_err(|error| ComponentError::Invalid {
+                path: path.into(),
+                reason: error.to_string(),
+            })
+        });
+        Ok(Self {
+            size: bytes.len(),
+            description: description.map_err(|error| (error, producers(&bytes))),
+        })
+    }
+}
+
+/// True if an import of this name, once it is mapped, is there. What is not ends the guest that calls it.
+pub fn is_served(import: &str) -> bool {
+    is_provided(import)
+}
