@@ -69,6 +69,15 @@ pub fn adapt(bytes: &[u8]) -> Result<Cow<'_, [u8]>, AdaptError> {
     Ok(Cow::Owned(names::map(&component)?.into_owned()))
 }
 
+/// The component with other names of its own imports and exports: those that `new_name` gives.
+///
+/// # Errors
+///
+/// When its sections are damaged.
+pub fn rename(component: &[u8], new_name: impl Fn(&str) -> Option<String>) -> Result<Vec<u8>, AdaptError> {
+    names::rename(component, new_name)
+}
+
 /// Changes whenever [`adapt`] makes something else of the same bytes, so that what was kept of an earlier version is made
 /// anew.
 pub const REVISION: u32 = 2;

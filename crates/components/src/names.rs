@@ -53,6 +53,20 @@ pub(crate) fn map(bytes: &[u8]) -> Result<Cow<'_, [u8]>, AdaptError> {
     })
 }
 
+/// The component with other names.
+pub(crate) fn rename(
+    component: &[u8],
+    new_name: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<u8>, AdaptError> {
+    let sections = sections::read(component, |_| Ok(())).map_err(AdaptError::invalid)?;
+    let new_name = |side: Side, item: &Item<'_>| match side {
+        Side::Import | Side::Export => new_name(item.name).map(|name| (String::new(), name)),
+        Side::ModuleImport | Side::ModuleExport => None,
+    };
+    let renamed = sections::rename(component, &sections, new_name);
+    Ok(renamed.unwrap_or_else(|| component.to_vec()))
+}
+
 /// The new name of each that changes.
 fn new_names<'n>(names: impl Iterator<Item = &'n str>) -> BTreeMap<&'n str, String> {
     let mut taken: BTreeSet<Cow<'n, str>> = names.map(Cow::Borrowed).collect();

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
 use std::path::Path;
 
 use outport_e2e::audit::AuditLine;
@@ -67,16 +68,24 @@ impl fmt::Display for Counts {
 pub(crate) fn run_world(world: &World, outside: &Outside, complaints: &mut Vec<String>) -> Counts {
     let dns = DnsServer::start();
     answer(&dns, &world.dns);
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let guests = world.guests().into_iter();
     let apps: Vec<_> = guests
-        .map(|(version, guest)| (version, start(world, guest, &dns)))
+        .map(|(version, guest, form)| {
+            // Messages have the name of the file.
+            let of_form = folder.path().join(format!("{form:?}"));
+            fs::create_dir_all(&of_form).expect("a temporary folder");
+            let file = of_form.join(guest).with_extension("wasm");
+            fs::write(&file, guest::bytes_as(guest, form)).expect("a temporary file");
+            ((version, form), start(world, &file, &dns))
+        })
         .collect();
     // What they ask the name server at their start must not be taken for what a guest made them ask.
     for (_, app) in &apps {
         app.address();
     }
     let mut metrics = Counts::default();
-    for (version, app) in apps {
+    for ((version, form), app) in apps {
         let before = outside.arrivals();
         let attempts = world.attempt.iter().flat_map(Attempt::variants);
         let attempts: Vec<_> = attempts.filter(|attempt| attempt.is_for(version)).collect();
@@ -103,7 +112,7 @@ pub(crate) fn run_world(world: &World, outside: &Outside, complaints: &mut Vec<S
         }
         if !found.is_empty() {
             let found = found.join("\n  ");
-            complaints.push(format!("{} (WASI {version})\n  {found}", world.name));
+            complaints.push(format!("{} (WASI {version}, {form:?})\n  {found}", world.name));
         }
     }
     metrics
@@ -115,14 +124,11 @@ fn answer(dns: &DnsServer, replies: &BTreeMap<String, Vec<String>>) {
     }
 }
 
-fn start(world: &World, guest: &str, dns: &DnsServer) -> Running {
+fn start(world: &World, guest: &Path, dns: &DnsServer) -> Running {
     let outport = if world.components.is_empty() {
-        world
-            .allow
-            .iter()
-            .fold(Outport::serve(guest::path(guest)), Outport::allow)
+        world.allow.iter().fold(Outport::serve(guest), Outport::allow)
     } else {
-        Outport::up(&manifest(&world.components, &guest::path(guest)))
+        Outport::up(&manifest(&world.components, guest))
     };
     let outport = world.deny.iter().fold(outport, Outport::deny);
     let outport = world

@@ -78,7 +78,7 @@ fn promised(world: &World) -> Counts {
     let versions = |attempt: &Attempt| {
         guests
             .iter()
-            .filter(|(version, _)| attempt.is_for(version))
+            .filter(|(version, _, _)| attempt.is_for(version))
             .count()
     };
     let mut counts = Counts::default();

@@ -23,7 +23,7 @@ use std::fs;
 use std::time::Duration;
 
 use outport_e2e::dns::Reply;
-use outport_e2e::guest::workspace;
+use outport_e2e::guest::{Form, workspace};
 use serde::Deserialize;
 
 use crate::service::Service;
@@ -203,10 +203,17 @@ impl World {
     }
 
     /// The guests that make the attempts, each with its version of WASI.
-    pub(crate) fn guests(&self) -> Vec<(&'static str, &str)> {
+    pub(crate) fn guests(&self) -> Vec<(&'static str, &str, Form)> {
+        let (p2, p3) = ("http-script-guest", "http-script-guest-p3");
         match &self.guest {
-            Some(guest) => vec![("0.3", guest)],
-            None => vec![("0.2", "http-script-guest"), ("0.3", "http-script-guest-p3")],
+            Some(guest) => vec![("0.3", guest, Form::Component)],
+            // What is made of a file gets out no more than what is one.
+            None => vec![
+                ("0.2", p2, Form::Component),
+                ("0.2", p2, Form::Module),
+                ("0.3", p3, Form::Component),
+                ("0.3", p3, Form::Candidate),
+            ],
         }
     }
 }
