@@ -69,6 +69,20 @@ pub fn adapt(bytes: &[u8]) -> Result<Cow<'_, [u8]>, AdaptError> {
     Ok(Cow::Owned(names::map(&component)?.into_owned()))
 }
 
+/// The component with the names of what is provided, as [`adapt`] makes it of one.
+#[doc(hidden)]
+pub fn mapped(component: &[u8]) -> Result<Cow<'_, [u8]>, AdaptError> {
+    names::map(component)
+}
+
+/// The module that is given to the encoder, as [`adapt`] does.
+#[doc(hidden)]
+pub fn prepared(module: &[u8]) -> Result<Vec<u8>, AdaptError> {
+    let module = module::Module::read(module)?;
+    let kind = module.kind()?;
+    module.prepared(kind).map(Cow::into_owned)
+}
+
 /// The component with other names of its own imports and exports: those that `new_name` gives.
 ///
 /// # Errors

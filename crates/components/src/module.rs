@@ -10,6 +10,7 @@
 //! What Go made gets [room](crate::go) for the adapter first.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
@@ -154,17 +155,31 @@ impl<'b> Module<'b> {
         Ok(kind)
     }
 
-    pub(crate) fn into_component(self) -> Result<Vec<u8>, AdaptError> {
-        let kind = self.kind()?;
+    /// The module as the encoder takes it.
+    pub(crate) fn prepared(&self, kind: ModuleKind) -> Result<Cow<'b, [u8]>, AdaptError> {
         let wants_room = self.is_of_go && !self.has_export("cabi_realloc");
-        let bytes = match kind {
+        Ok(match kind {
             ModuleKind::FirstAbi => Cow::Owned(first_abi::modernize(self.bytes, &self.sections)?),
             ModuleKind::Command | ModuleKind::Reactor if wants_room => Cow::Owned(go::with_room(self.bytes)?),
             _ => Cow::Borrowed(self.bytes),
-        };
+        })
+    }
+
+    pub(crate) fn into_component(self) -> Result<Vec<u8>, AdaptError> {
+        let kind = self.kind()?;
+        let bytes = self.prepared(kind)?;
+        // The encoder is for files that one's own tools made: of others it may demand what is not there.
+        catch_unwind(AssertUnwindSafe(|| self.encoded(kind, &bytes))).unwrap_or_else(|_| {
+            Err(AdaptError::Module {
+                reason: "the encoder of components failed".to_owned(),
+            })
+        })
+    }
+
+    fn encoded(&self, kind: ModuleKind, bytes: &[u8]) -> Result<Vec<u8>, AdaptError> {
         let mut encoder = ComponentEncoder::default()
             .validate(false)
-            .module(&bytes)
+            .module(bytes)
             .map_err(AdaptError::of)?;
         if self
             .imports()
@@ -352,5 +367,89 @@ mod tests {
             let error = adapt(&module(text)).expect_err(text);
             assert!(matches!(error, AdaptError::Module { .. }), "{error}");
         }
+    }
+
+    /// A whole module of each kind.
+    fn modules() -> Vec<Vec<u8>> {
+        let world = {
+            let mut resolve = wit_parser::Resolve::default();
+            let text = "package a:b; world w { export f: func(); import g: func(); }";
+            let package = resolve.push_str("w.wit", text).unwrap();
+            let world = resolve.select_world(&[package], None).unwrap();
+            let mut bytes = module(r#"(func (export "f"))"#);
+            let encoding = wit_component::StringEncoding::UTF8;
+            wit_component::embed_component_metadata(&mut bytes, &resolve, world, encoding).unwrap();
+            bytes
+        };
+        let start = r#"(func (export "_start")) (global (mut i32) (i32.const 0)) (data (i32.const 0) "x")"#;
+        vec![world, module(start), module(HTTP), module("")]
+    }
+
+    #[test]
+    fn a_module_that_was_cut_short_is_an_error_or_a_component() {
+        for whole in modules() {
+            for length in 0..whole.len() {
+                let _ = adapt(&whole[..length]);
+                let _ = identify(&whole[..length]);
+            }
+            adapt(&whole).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_module_with_a_section_twice_is_an_error_or_a_component() {
+        for whole in modules() {
+            let mut places = Vec::new();
+            let mut before = 8;
+            for payload in wasmparser::Parser::new(0).parse_all(&whole) {
+                if let Some((_, range)) = payload.unwrap().as_section() {
+                    places.push(before..range.end);
+                    before = range.end;
+                }
+            }
+            for place in places {
+                let twice = [&whole[..place.end], &whole[place.clone()], &whole[place.end..]].concat();
+                let _ = adapt(&twice);
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_module_with_other_bytes_is_an_error_or_a_component(
+            number in 0..4_usize,
+            changes in proptest::collection::vec((0..4096_usize, proptest::num::u8::ANY), 1..4),
+        ) {
+            let mut bytes = modules().swap_remove(number);
+            for (at, byte) in changes {
+                let at = 8 + at % (bytes.len() - 8);
+                bytes[at] = byte;
+            }
+            let _ = adapt(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_imports_are_an_answer() {
+        let imports: String = (0..100_000)
+            .map(|number| format!(r#"(import "wasi_snapshot_preview1" "f{number}" (func))"#))
+            .collect();
+        let begun = std::time::Instant::now();
+        let m = module(&format!(r#"{imports} (func (export "_start"))"#));
+        eprintln!("A0 {:?}", begun.elapsed());
+        let error = adapt(&m).unwrap_err();
+        eprintln!("A {:?}", begun.elapsed());
+        assert!(
+            error.to_string().contains("no component can be made"),
+            "{error:.300}"
+        );
+        let imports: String = (0..100_000)
+            .map(|number| format!("(import \"wasi:clocks/c{number}@0.3.0-rc-2026-03-15\" (instance))"))
+            .collect();
+        let begun = std::time::Instant::now();
+        let component = wat::parse_str(format!("(component {imports})")).unwrap();
+        eprintln!("B {:?}", begun.elapsed());
+        assert!(adapt(&component).unwrap().len() < component.len());
+        eprintln!("C {:?}", begun.elapsed());
     }
 }
