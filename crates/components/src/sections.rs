@@ -97,10 +97,7 @@ pub(crate) fn read<'b>(
     let mut sections = Vec::new();
     let mut parser = Parser::new(0);
     let mut at = 0;
-    loop {
-        let Chunk::Parsed { consumed, payload } = parser.parse(&bytes[at..], true)? else {
-            break;
-        };
+    while let Chunk::Parsed { consumed, payload } = parser.parse(&bytes[at..], true)? {
         let whole = at..at + consumed;
         at += consumed;
         look(&payload)?;
