@@ -54,6 +54,7 @@ mod threats;
 mod tls_interface;
 mod unread;
 mod up;
+mod wagi;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -48,12 +48,17 @@ fn every_built_component_belongs_to_a_guest() {
     }
 }
 
-/// The folders whose crate is a `cdylib`.
+/// The folders whose crate is a `cdylib`, or that have a program in C of their name.
 fn guests() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder())
         .expect("the folder of the guests")
         .map(|entry| entry.expect("an entry of the folder").path())
-        .filter(|path| fs::read_to_string(path.join("Cargo.toml")).is_ok_and(|text| text.contains("cdylib")))
+        .filter(|path| {
+            let is_rust =
+                fs::read_to_string(path.join("Cargo.toml")).is_ok_and(|text| text.contains("cdylib"));
+            let name = path.file_name().unwrap_or_default();
+            is_rust || path.join(name).with_extension("c").is_file()
+        })
         .map(|path| {
             path.file_name()
                 .expect("an entry has a name")
@@ -90,8 +95,11 @@ fn sources_of(guest: &str) -> String {
 }
 
 fn is_source(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| ["rs", "toml", "wit"].iter().any(|source| extension == *source))
+    path.extension().is_some_and(|extension| {
+        ["rs", "toml", "wit", "c"]
+            .iter()
+            .any(|source| extension == *source)
+    })
 }
 
 /// All files below a folder.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use outport_manifest::{
-    AppReading, Component, ComponentId, Manifest, Reading, Remark, ResolvedApp, RuntimeConfig, Severity,
-    StateDir, Stores,
+    AppReading, Component, ComponentId, Executor, HttpAnswer, Manifest, Reading, Remark, ResolvedApp,
+    RuntimeConfig, Severity, StateDir, Stores,
 };
 use outport_policy::{AllowList, Entry, Label, Location, Operator, Policy};
 
@@ -154,7 +154,10 @@ fn triggers(manifest: &Manifest) -> HashMap<&ComponentId, Vec<Trigger>> {
     let http = manifest.http_triggers.iter();
     let command = manifest.command_triggers.iter();
     let all = http
-        .map(|trigger| (&trigger.component.value, Trigger::Http))
+        .filter_map(|trigger| match &trigger.answer {
+            HttpAnswer::Component { id, executor } => Some((&id.value, started_by(executor))),
+            HttpAnswer::Static(_) => None,
+        })
         .chain(command.map(|trigger| (&trigger.component.value, Trigger::Command)));
     let mut triggers: HashMap<&ComponentId, Vec<Trigger>> = HashMap::new();
     for (id, trigger) in all {
@@ -164,4 +167,11 @@ fn triggers(manifest: &Manifest) -> HashMap<&ComponentId, Vec<Trigger>> {
         }
     }
     triggers
+}
+
+fn started_by(executor: &Executor) -> Trigger {
+    match executor {
+        Executor::Handler => Trigger::Http,
+        Executor::Wagi(_) => Trigger::Wagi,
+    }
 }

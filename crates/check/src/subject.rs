@@ -41,8 +41,10 @@ pub struct Interfaces {
 /// A way to start a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Trigger {
-    /// A request.
+    /// A request, for a handler.
     Http,
+    /// A request, for a command that is run for it (`executor = { type = "wagi" }`).
+    Wagi,
     /// The start of the app.
     Command,
 }
@@ -133,14 +135,14 @@ impl Trigger {
     pub const fn exports(self) -> &'static [&'static str] {
         match self {
             Self::Http => &["wasi:http/incoming-handler", "wasi:http/handler"],
-            Self::Command => &["wasi:cli/run"],
+            Self::Wagi | Self::Command => &["wasi:cli/run"],
         }
     }
 
     /// As the manifest calls it.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Http => "http",
+            Self::Http | Self::Wagi => "http",
             Self::Command => "command",
         }
     }

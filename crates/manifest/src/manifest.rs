@@ -324,7 +324,7 @@ fn check_triggered(
     by_id: &ById<'_>,
     others: &[Located<ComponentId>],
 ) {
-    let http = manifest.http_triggers.iter().map(|trigger| &trigger.component);
+    let http = manifest.http_triggers.iter().filter_map(HttpTrigger::component);
     let command = manifest.command_triggers.iter().map(|trigger| &trigger.component);
     for id in http.chain(command).chain(others) {
         by_id.check(found, manifest, id);
@@ -347,7 +347,7 @@ fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
                 &trigger.route.span,
                 Remark::ShadowedRoute {
                     route: route.to_string(),
-                    by: routed[answers].0.component.value.to_string(),
+                    by: routed[answers].0.component().map(|id| id.value.to_string()),
                 },
             );
         }
@@ -356,7 +356,7 @@ fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
 
 /// With mistakes in the file nobody knows what starts a component.
 fn report_never_started(found: &mut Findings, manifest: &Manifest, others: &[Located<ComponentId>]) {
-    let http = manifest.http_triggers.iter().map(|trigger| &trigger.component);
+    let http = manifest.http_triggers.iter().filter_map(HttpTrigger::component);
     let command = manifest.command_triggers.iter().map(|trigger| &trigger.component);
     let triggered = http.chain(command).chain(others).map(|id| &id.value);
     let components = manifest.components.iter();

@@ -6,8 +6,8 @@ mod marked;
 
 use marked::{Marked, note_codes, problem_codes, problem_places};
 use outport_manifest::{
-    ComponentId, Fallback, Implementation, Inheritance, Manifest, Mount, Route, Service, Severity, Source,
-    SourceFile,
+    ComponentId, Executor, Fallback, HttpAnswer, Implementation, Inheritance, Manifest, Mount, Route,
+    Service, Severity, Source, SourceFile, WagiArguments,
 };
 use proptest::prelude::*;
 
@@ -131,7 +131,18 @@ fn rows() -> Vec<(&'static str, String)> {
         vec![
             format!("spin_manifest_version = 2\n[application]\nname = \"«»\"\n{TRIGGER}"),
             trigger("route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"«cgi»\" }"),
+            trigger(
+                "route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"wagi\", entrypoint = \"«main»\" }",
+            ),
             trigger("route = \"/\"\ncomponent = \"web\"\nstatic_response = «{ }»"),
+            app("[[trigger.http]]\nroute = \"/x\"\nstatic_response = { status_code = «199» }"),
+            app("[[trigger.http]]\nroute = \"/x\"\nstatic_response = { status_code = «600» }"),
+            app(
+                "[[trigger.http]]\nroute = \"/x\"\nstatic_response.headers = { \"«a b»\" = \"\", \"«»\" = \"\", a = «\"b\\r\\nc: d\"» }",
+            ),
+            app(
+                "[[trigger.http]]\nroute = \"/x\"\nstatic_response.headers = { «Content-Length» = \"1\", «transfer-encoding» = \"chunked\" }",
+            ),
             component("allowed_http_hosts = [\"ftp://«»a.test\"]")
                 .replace("\"ftp://«»a.test\"", "\"«ftp://a.test»\""),
             component(
@@ -689,19 +700,7 @@ fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
     let rows = [
         (
             "manifest.not-used",
-            trigger("route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"wagi\", argv = \"x\" }"),
-            Severity::Warning,
-        ),
-        (
-            "manifest.not-used",
             component("dependencies.\"a:b/c\" = { path = \"c.wasm\", environment = { A = \"b\" } }"),
-            Severity::Warning,
-        ),
-        (
-            "manifest.static-response",
-            app(
-                "[[trigger.http]]\nroute = \"/x\"\nstatic_response = { status_code = 404, body = \"\", headers.a = \"b\" }",
-            ),
             Severity::Warning,
         ),
         (
@@ -739,6 +738,11 @@ fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
         (
             "manifest.duplicate-route",
             app("[[trigger.http]]\nroute = \"/\"\ncomponent = \"web\""),
+            Severity::Warning,
+        ),
+        (
+            "manifest.duplicate-route",
+            app("[[trigger.http]]\nroute = \"/\"\nstatic_response.status_code = 404"),
             Severity::Warning,
         ),
     ];
@@ -888,7 +892,7 @@ source = "lib.wasm"
             (
                 trigger.id.as_str(),
                 trigger.route.value.to_string(),
-                trigger.component.value.to_string(),
+                trigger.component().unwrap().value.to_string(),
             )
         })
         .collect();
@@ -1001,9 +1005,71 @@ fn a_made_up_id_never_collides_with_a_written_one() {
         .complete()
         .unwrap();
     assert_eq!(
-        manifest.http_triggers[0].component.value.as_str(),
+        manifest.http_triggers[0].component().unwrap().value.as_str(),
         "inline-component2"
     );
+}
+
+#[test]
+fn a_route_is_answered_by_a_handler_a_command_or_the_manifest() {
+    let answer = |rest: &str| {
+        let text = app(&format!("[[trigger.http]]\nroute = \"/x\"\n{rest}"));
+        let (manifest, notes) = Manifest::parse(&SourceFile::new("spin.toml", text.as_str()))
+            .complete()
+            .unwrap();
+        assert!(notes.is_empty(), "{text}\n{notes:#?}");
+        manifest.http_triggers[1].answer.clone()
+    };
+    let wagi = |argv: &str| Executor::Wagi(WagiArguments::new(argv));
+    let rows = [
+        ("", Executor::Handler),
+        ("executor.type = \"http\"", Executor::Handler),
+        ("executor.type = \"spin\"", Executor::Handler),
+        ("executor.type = \"wagi\"", wagi("${SCRIPT_NAME} ${ARGS}")),
+        (
+            "executor = { type = \"wagi\", argv = \"php ${ARGS}\", entrypoint = \"_start\" }",
+            wagi("php ${ARGS}"),
+        ),
+    ];
+    for (written, expected) in rows {
+        let HttpAnswer::Component { id, executor } = answer(&format!("component = \"web\"\n{written}"))
+        else {
+            panic!("{written}")
+        };
+        assert_eq!((id.value.as_str(), executor), ("web", expected), "{written}");
+    }
+    let rows = [
+        ("{ }", 200, &[] as &[(&str, &str)], ""),
+        ("{ status_code = 404, body = \"gone\" }", 404, &[], "gone"),
+        (
+            "{ headers = { Location = \"/y\", a = \"b\", A = \"c\" }, status_code = 301 }",
+            301,
+            &[("location", "/y"), ("a", "b"), ("a", "c")],
+            "",
+        ),
+        ("{ status_code = 204, body = \"none\" }", 204, &[], ""),
+        ("{ status_code = 599 }", 599, &[], ""),
+    ];
+    for (written, status, headers, body) in rows {
+        let HttpAnswer::Static(fixed) = answer(&format!("static_response = {written}")) else {
+            panic!("{written}")
+        };
+        let response = fixed.response();
+        let told: Vec<_> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            (
+                response.status().as_u16(),
+                told.as_slice(),
+                response.body().as_str()
+            ),
+            (status, headers, body),
+            "{written}"
+        );
+    }
 }
 
 #[test]

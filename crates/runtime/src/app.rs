@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use outport_egress::{Egress, Gate, TlsProfile};
-use outport_manifest::{ComponentId, HttpTrigger, Manifest, PathRoute, Route, Variables, serving};
+use outport_manifest::{
+    ComponentId, Executor, HttpAnswer, HttpTrigger, Manifest, PathRoute, Route, Variables, serving,
+};
 use outport_platform::Platform;
 use outport_policy::AllowList;
 
@@ -30,16 +32,17 @@ use crate::engine::Engine;
 use crate::files::{FileTree, FilesProblem};
 use crate::guest_env::GuestEnv;
 use crate::guest_pre::GuestPre;
-use crate::http::{HttpComponent, RouteEntry};
+use crate::http::{HttpComponent, RouteAnswer, RouteEntry};
 use crate::limits::GuestLimits;
 use crate::linker::GuestLinker;
 use crate::variables::GuestVariables;
 
 /// An app that is ready to run.
 pub struct App {
-    /// The components that answer HTTP, and their routes.
+    /// The routes, and who answers at them.
     pub router: Vec<RouteEntry>,
-    /// The components that answer HTTP for other components, by name; routes do not matter.
+    /// The components that answer HTTP for other components, by name; routes do not matter. One that has triggers with
+    /// several executors answers as its first trigger says.
     pub callees: Vec<(String, HttpComponent)>,
     /// The gates of all components.
     pub gates: Vec<Gate>,
@@ -215,29 +218,41 @@ impl AppBuilder<'_> {
                 .collect(),
             files: parts.values().filter_map(|part| part.files.clone()).collect(),
         };
-        let mut http_components = BTreeMap::new();
+        let mut http_components: HashMap<(&ComponentId, &Executor), HttpComponent> = HashMap::new();
+        let mut callees = BTreeMap::new();
         for trigger in &manifest.http_triggers {
-            let id = &trigger.component.value;
-            let Some(part) = parts.get(id).filter(|_| !http_components.contains_key(id)) else {
+            let HttpAnswer::Component { id, executor } = &trigger.answer else {
+                continue;
+            };
+            let key = (&id.value, executor);
+            let Some(part) = parts
+                .get(&id.value)
+                .filter(|_| !http_components.contains_key(&key))
+            else {
                 continue;
             };
             // Once for each component, however many routes lead to it: they share its instances.
-            match self.http_component(&linker, part) {
-                Ok(http_component) => drop(http_components.insert(id, http_component)),
-                Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),
+            match self.http_component(&linker, part, executor) {
+                Ok(http_component) => {
+                    callees.entry(&id.value).or_insert_with(|| http_component.clone());
+                    http_components.insert(key, http_component);
+                }
+                Err(kind) => problems.push(AppProblem::at(manifest, &id.span, kind)),
             }
         }
         for (trigger, route) in effective_routes(&manifest.http_triggers) {
-            let Some(http_component) = http_components.get(&trigger.component.value) else {
-                continue;
+            let answer = match &trigger.answer {
+                HttpAnswer::Component { id, executor } => http_components
+                    .get(&(&id.value, executor))
+                    .map(|http_component| RouteAnswer::Component(http_component.clone())),
+                HttpAnswer::Static(fixed) => Some(RouteAnswer::Static(fixed.clone())),
             };
-            app.router.push(RouteEntry {
-                route: route.clone(),
-                component: http_component.clone(),
-            });
+            let route = route.clone();
+            app.router
+                .extend(answer.map(|answer| RouteEntry { route, answer }));
         }
-        let named = http_components.into_iter();
-        app.callees = named
+        app.callees = callees
+            .into_iter()
             .map(|(id, http_component)| (id.as_str().to_owned(), http_component))
             .collect();
         for trigger in &manifest.command_triggers {
@@ -253,9 +268,17 @@ impl AppBuilder<'_> {
         app
     }
 
-    fn http_component(&self, linker: &GuestLinker, part: &Part<'_>) -> Result<HttpComponent, AppProblemKind> {
+    fn http_component(
+        &self,
+        linker: &GuestLinker,
+        part: &Part<'_>,
+        executor: &Executor,
+    ) -> Result<HttpComponent, AppProblemKind> {
         let guest = self.link(linker, part, Vec::new(), self.request_limits)?;
-        Ok(HttpComponent::new(guest)?)
+        Ok(match executor {
+            Executor::Handler => HttpComponent::new(guest)?,
+            Executor::Wagi(arguments) => HttpComponent::wagi(guest, arguments.clone())?,
+        })
     }
 
     fn command(

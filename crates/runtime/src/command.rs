@@ -21,7 +21,9 @@ pub struct Command {
     pre: RunPre,
 }
 
-enum RunPre {
+/// The command of a component, of WASI 0.2 or 0.3; of both, that of 0.3.
+#[derive(Clone)]
+pub(crate) enum RunPre {
     P2(p2::CommandPre<Guest>),
     P3(p3::CommandPre<Guest>),
 }
@@ -61,7 +63,7 @@ pub enum CommandError {
 }
 
 /// The export that a command runs, as reports call it.
-const EXPORT: &str = "wasi:cli/run";
+pub(crate) const EXPORT: &str = "wasi:cli/run";
 
 impl Command {
     /// Takes a component that exports `wasi:cli/run` of WASI 0.2 or 0.3.
@@ -70,16 +72,7 @@ impl Command {
     ///
     /// When it does not.
     pub fn new(guest: GuestPre) -> Result<Self, NotACommand> {
-        let not_a_command = |_| NotACommand {
-            component: guest.name().to_owned(),
-            exports: guest.exports().collect(),
-        };
-        let instance = guest.instance().clone();
-        let pre = if guest.has(Export::CommandP3) {
-            RunPre::P3(p3::CommandPre::new(instance).map_err(not_a_command)?)
-        } else {
-            RunPre::P2(p2::CommandPre::new(instance).map_err(not_a_command)?)
-        };
+        let pre = RunPre::of(&guest)?;
         Ok(Self { guest, pre })
     }
 
@@ -111,21 +104,53 @@ impl Command {
             component: self.guest.name().to_owned(),
         })?;
         let mut store = self.guest.store_at(0, &account);
-        let run = async {
-            match &self.pre {
-                RunPre::P2(command) => run_p2(command, &mut store).await,
-                RunPre::P3(command) => run_p3(command, &mut store).await,
-            }
-        };
+        let run = self.pre.run(&mut store);
         let outcome = self.guest.engine().interrupting(&account, run).await;
-        match outcome {
-            Ok(Ok(())) => Ok(0),
-            Ok(Err(())) => Ok(1),
-            Err(error) => match error.downcast_ref::<I32Exit>() {
-                Some(I32Exit(code)) => Ok(*code),
-                None => Err(Trap::of(&error, self.guest.name(), EXPORT).into()),
-            },
+        exit_code(outcome).map_err(|error| Trap::of(&error, self.guest.name(), EXPORT).into())
+    }
+}
+
+impl RunPre {
+    /// The command that a component exports.
+    ///
+    /// # Errors
+    ///
+    /// When it exports none.
+    pub(crate) fn of(guest: &GuestPre) -> Result<Self, NotACommand> {
+        let not_a_command = |_| NotACommand {
+            component: guest.name().to_owned(),
+            exports: guest.exports().collect(),
+        };
+        let instance = guest.instance().clone();
+        Ok(if guest.has(Export::CommandP3) {
+            Self::P3(p3::CommandPre::new(instance).map_err(not_a_command)?)
+        } else {
+            Self::P2(p2::CommandPre::new(instance).map_err(not_a_command)?)
+        })
+    }
+
+    /// Makes an instance in `store` and runs it to its end, of which [`exit_code`] makes a number.
+    pub(crate) async fn run(&self, store: &mut Store<Guest>) -> wasmtime::Result<Result<(), ()>> {
+        match self {
+            Self::P2(command) => run_p2(command, store).await,
+            Self::P3(command) => run_p3(command, store).await,
         }
+    }
+}
+
+/// The exit code of a command that ended so.
+///
+/// # Errors
+///
+/// When it did not end by itself.
+pub(crate) fn exit_code(ended: wasmtime::Result<Result<(), ()>>) -> wasmtime::Result<i32> {
+    match ended {
+        Ok(Ok(())) => Ok(0),
+        Ok(Err(())) => Ok(1),
+        Err(error) => match error.downcast_ref::<I32Exit>() {
+            Some(I32Exit(code)) => Ok(*code),
+            None => Err(error),
+        },
     }
 }
 

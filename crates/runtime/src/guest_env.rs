@@ -92,16 +92,20 @@ pub struct DirectoryError {
 impl GuestEnv {
     /// The WASI context for one instance. It has no right to the network, which is the gate's business.
     pub(crate) fn context(&self) -> WasiCtx {
+        self.context_with(|wasi| {
+            wasi.args(&self.arguments).envs(&self.environment);
+        })
+    }
+
+    /// The same with arguments, environment variables and streams as `own` sets them.
+    pub(crate) fn context_with(&self, own: impl FnOnce(&mut WasiCtxBuilder)) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
         let (output, error) = stdio::of_guests(self.output_prefix.as_deref());
-        wasi.args(&self.arguments)
-            .envs(&self.environment)
-            .stdout(output)
-            .stderr(error)
-            .max_random_size(PIECE as u64);
+        wasi.stdout(output).stderr(error).max_random_size(PIECE as u64);
         if self.input == Input::Inherited {
             wasi.inherit_stdin();
         }
+        own(&mut wasi);
         let mut wasi = wasi.build();
         self.directories.show_to(&mut wasi);
         wasi

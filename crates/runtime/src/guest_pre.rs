@@ -7,6 +7,7 @@ use outport_egress::Gate;
 use outport_policy::text;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
+use wasmtime_wasi::WasiCtx;
 
 use crate::account::{Account, STACK};
 use crate::component::{Component, Export};
@@ -184,6 +185,11 @@ impl GuestPre {
         }
     }
 
+    /// The environment of each instance.
+    pub(crate) fn guest_env(&self) -> &GuestEnv {
+        &self.shared.guest_env
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.shared.engine
     }
@@ -195,6 +201,11 @@ impl GuestPre {
     /// A store for a new instance that was admitted, with a gate and grants of its own; `depth` calls inside the app
     /// led to it.
     pub(crate) fn store_at(&self, depth: u32, account: &Arc<Account>) -> Store<Guest> {
+        self.store_with(self.shared.guest_env.context(), depth, account)
+    }
+
+    /// The same with a WASI context that is made of its [environment](Self::guest_env).
+    pub(crate) fn store_with(&self, wasi: WasiCtx, depth: u32, account: &Arc<Account>) -> Store<Guest> {
         let GuestPreInner {
             engine,
             gate,
@@ -203,7 +214,7 @@ impl GuestPre {
         } = &*self.shared;
         guest::store(
             engine,
-            guest_env.context(),
+            wasi,
             gate.open_at(depth).charge_to(account.clone()),
             (guest_env.variables.clone(), guest_env.platform.clone()),
             account,

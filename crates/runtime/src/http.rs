@@ -1,5 +1,5 @@
 //! The HTTP trigger: serves components that export `wasi:http/incoming-handler` (WASI 0.2) or `wasi:http/handler`
-//! (WASI 0.3).
+//! (WASI 0.3), and commands by CGI where their trigger says so.
 //!
 //! ```text
 //! Listeners ── one a worker thread ── connection ── request
@@ -36,6 +36,7 @@ mod server;
 mod shared_instance;
 mod stall;
 mod streams;
+mod wagi;
 mod waiting_room;
 mod wanted_body;
 mod warm_instances;
@@ -43,6 +44,6 @@ mod warm_instances;
 pub use chaining::IN_PROCESS;
 pub use http_component::{HttpComponent, NotAnHttpComponent};
 pub use listeners::{ListenError, Listeners};
-pub use router::{RouteEntry, Router};
+pub use router::{RouteAnswer, RouteEntry, Router};
 pub use routes::{RouteTable, Routed};
 pub use server::{ServeError, Server, ServerLimits};

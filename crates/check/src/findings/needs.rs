@@ -97,12 +97,31 @@ fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Diagnostic {
         .map(|export| format!("`{export}`"))
         .collect();
     let message = format!(
-        "`{}` has a trigger of type `{}` and exports no {}",
+        "`{}` has a trigger of type `{}`{} and exports no {}",
         text::excerpt(subject.id),
         trigger.as_str(),
+        if trigger == Trigger::Wagi {
+            " with the executor `wagi`"
+        } else {
+            ""
+        },
         exports.join(" or ")
     );
-    Diagnostic::new(Code::MissingExport, subject.location.clone(), message)
+    let finding = Diagnostic::new(Code::MissingExport, subject.location.clone(), message);
+    let answers = |other| {
+        subject
+            .interfaces
+            .is_some_and(|interfaces| interfaces.answers(other))
+    };
+    match trigger {
+        Trigger::Http if answers(Trigger::Wagi) => finding.helped_by(
+            "it is a command: `executor = { type = \"wagi\" }` in the trigger runs it for each request",
+        ),
+        Trigger::Wagi if answers(Trigger::Http) => {
+            finding.helped_by("it has a handler: leave `executor` out")
+        }
+        _ => finding,
+    }
 }
 
 fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic> {

@@ -7,7 +7,7 @@ use outport_check::Diagnostic;
 use outport_manifest::PathRoute;
 use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::GuestEnv;
-use outport_runtime::http::{HttpComponent, RouteEntry, Router};
+use outport_runtime::http::{HttpComponent, RouteAnswer, RouteEntry, Router};
 use outport_runtime::stdio::WhenFull;
 
 use super::single::{link, load, name, review, state};
@@ -92,6 +92,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
 /// The component answers every path.
 fn router(component: HttpComponent, instances: u32) -> Router {
     let route = PathRoute::parse("/...").expect("INVARIANT: a route");
-    let entry = RouteEntry { route, component };
+    let answer = RouteAnswer::Component(component);
+    let entry = RouteEntry { route, answer };
     Router::new([entry], instances)
 }

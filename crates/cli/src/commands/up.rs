@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use outport_check::{Diagnostic, allow_list};
-use outport_manifest::{Component, ComponentId, IdentifierError, Manifest, ResolvedApp, StateDir};
+use outport_manifest::{Component, ComponentId, IdentifierError, Located, Manifest, ResolvedApp, StateDir};
 use outport_platform::Platform;
 use outport_runtime::app::{App, AppBuilder, OutputLines};
 use outport_runtime::command::{Command, CommandError};
@@ -197,10 +197,11 @@ impl Options {
     }
 
     fn serves_http(&self, manifest: &Manifest) -> bool {
-        manifest
-            .http_triggers
-            .iter()
-            .any(|trigger| self.wants(&trigger.component.value))
+        manifest.http_triggers.iter().any(|trigger| {
+            // What nobody starts is no reason to serve where components were picked.
+            let picked = |id: &Located<ComponentId>| self.wants(&id.value);
+            trigger.component().map_or(self.component.is_empty(), picked)
+        })
     }
 
     fn build(&self, written: &ResolvedApp, platform: &Platform, ready: &Ready<'_>) -> Result<App, Failure> {

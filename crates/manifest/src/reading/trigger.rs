@@ -1,19 +1,20 @@
-//! The triggers that start a component: `[[trigger.http]]` and `[[trigger.command]]`.
+//! The triggers that start a component, or answer by themselves: `[[trigger.http]]` and `[[trigger.command]]`.
 //!
 //! A trigger names its component (`component = "web"`) or holds it (`component = { source = "web.wasm" }`). A held
 //! component gets an id as with Spin: the trigger's own id and `-component`. A trigger without an id gets one too:
 //! `web-http-trigger` after its component, or `http-trigger1` and so on.
+//!
+//! A trigger for HTTP may have a `static_response` instead of a component: then nothing is started.
 
 use std::collections::{HashMap, HashSet};
 
-use outport_policy::text;
-
 use crate::reading::component::{Component, read_component};
 use crate::reading::dependency::read_component_id;
+use crate::reading::executor::{Executor, read_executor};
 use crate::reading::fields::{Fields, Node};
+use crate::reading::static_response::{StaticResponse, read_static_response};
 use crate::report::findings::Findings;
 use crate::report::mistake::Mistake;
-use crate::report::remark::Remark;
 use crate::report::spelling::nearest;
 use crate::source::{Located, Span};
 use crate::values::identifier::ComponentId;
@@ -26,10 +27,24 @@ pub struct HttpTrigger {
     pub id: String,
     /// The requests that it answers.
     pub route: Located<Route>,
-    /// The component that they start.
-    pub component: Located<ComponentId>,
+    /// The one who answers them.
+    pub answer: HttpAnswer,
     /// The place where the trigger stands.
     pub span: Span,
+}
+
+/// The one who answers the requests of a trigger.
+#[derive(Debug, Clone)]
+pub enum HttpAnswer {
+    /// A component, which they start.
+    Component {
+        /// The component.
+        id: Located<ComponentId>,
+        /// The way in which it takes them.
+        executor: Executor,
+    },
+    /// Nobody else than the manifest.
+    Static(StaticResponse),
 }
 
 /// One `[[trigger.command]]`: starting the app starts the component.
@@ -43,6 +58,16 @@ pub struct CommandTrigger {
     pub args: Vec<Located<String>>,
     /// The place where the trigger stands.
     pub span: Span,
+}
+
+impl HttpTrigger {
+    /// The component that requests start, if they start one.
+    pub fn component(&self) -> Option<&Located<ComponentId>> {
+        match &self.answer {
+            HttpAnswer::Component { id, .. } => Some(id),
+            HttpAnswer::Static(_) => None,
+        }
+    }
 }
 
 /// All triggers of an app, and the components that they hold.
@@ -136,30 +161,33 @@ impl Reader {
         let route = fields
             .require(found, "route")
             .and_then(|node| read_route(found, node));
-        if let Some(node) = fields.get("executor") {
-            read_executor(found, node);
-        }
+        let executor = fields.get("executor").map(|node| read_executor(found, node));
         let static_response = fields.get("static_response");
         let component = match static_response {
             Some(_) => fields.get("component"),
             None => fields.require(found, "component"),
         };
-        if let Some(node) = static_response {
-            read_static_response(found, node, route.as_ref(), component);
+        if let (Some(node), Some(_)) = (static_response, component) {
+            report_both(found, node);
         }
+        let static_response = static_response.and_then(|node| read_static_response(found, node));
         let (id, component) = self.read_started(found, "http", id, component);
         refuse_further_components(found, &mut fields);
         fields.finish(found);
-        match (route, component) {
-            (Some(route), Some(component)) => self.triggers.http.push(HttpTrigger {
-                id,
-                route,
-                component,
-                span,
-            }),
-            (None, component) => self.triggers.others.extend(component),
-            (Some(_), None) => {}
-        }
+        let Some(route) = route else {
+            self.triggers.others.extend(component);
+            return;
+        };
+        let executor = executor.unwrap_or_default();
+        let answer = component
+            .map(|id| HttpAnswer::Component { id, executor })
+            .or(static_response.map(HttpAnswer::Static));
+        self.triggers.http.extend(answer.map(|answer| HttpTrigger {
+            id,
+            route,
+            answer,
+            span,
+        }));
     }
 
     fn read_command(&mut self, found: &mut Findings, mut fields: Fields<'_>) {
@@ -302,73 +330,14 @@ fn read_private_route(found: &mut Findings, node: Node<'_>) -> Option<Located<Ro
     }
 }
 
-fn read_executor(found: &mut Findings, node: Node<'_>) {
-    let Some(mut fields) = node.table(found, "`executor`") else {
-        return;
+/// Reports that a trigger with a component also has the `static_response` at `node`.
+fn report_both(found: &mut Findings, node: Node<'_>) {
+    let mistake = Mistake::Value {
+        key: node.key().to_owned(),
+        wrong: "and `component` exclude each other".to_owned(),
+        help: Some("remove one of the two".into()),
     };
-    let kind = fields.require(found, "type").and_then(|node| node.string(found));
-    let [entrypoint, argv] = ["entrypoint", "argv"].map(|key| fields.get(key));
-    match kind.as_ref().map(|kind| kind.value.as_str()) {
-        Some("http" | "spin") | None => {}
-        Some("wagi") => {
-            [entrypoint, argv]
-                .into_iter()
-                .flatten()
-                .for_each(|node| drop(node.string(found)));
-            let (key, why) = (node.key().to_owned(), "the Wagi interface is not served");
-            found.remark(&node.span(), Remark::Missed { key, why });
-        }
-        Some(other) => {
-            let wrong = format!("cannot be `{}`", text::quote(other));
-            let help = Some("write `type = \"http\"`, or leave `executor` out".to_owned());
-            let span = kind
-                .as_ref()
-                .map_or_else(|| node.span(), |kind| kind.span.clone());
-            found.report(
-                &span,
-                Mistake::Value {
-                    key: "type".into(),
-                    wrong,
-                    help,
-                },
-            );
-        }
-    }
-    fields.finish(found);
-}
-
-/// The response that Spin gives by itself, at a route without a component.
-fn read_static_response(
-    found: &mut Findings,
-    node: Node<'_>,
-    route: Option<&Located<Route>>,
-    component: Option<Node<'_>>,
-) {
-    if component.is_some() {
-        let wrong = "and `component` exclude each other".to_owned();
-        let mistake = Mistake::Value {
-            key: node.key().to_owned(),
-            wrong,
-            help: Some("remove one of the two".into()),
-        };
-        found.report(&node.span(), mistake);
-    }
-    let Some(mut fields) = node.table(found, "`static_response`") else {
-        return;
-    };
-    fields.get("status_code").and_then(|node| node.count(found));
-    fields.get("body").and_then(|node| node.string(found));
-    for (_, node) in fields
-        .get("headers")
-        .map(|node| node.named(found))
-        .unwrap_or_default()
-    {
-        node.string(found);
-    }
-    if let Some(route) = route {
-        let route = route.value.to_string();
-        found.remark(&node.span(), Remark::StaticResponse { route });
-    }
+    found.report(&node.span(), mistake);
 }
 
 /// Further components that Spin runs around the one of a trigger, such as the middleware that asks who somebody is.

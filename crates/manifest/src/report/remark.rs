@@ -34,25 +34,17 @@ pub enum Remark {
         /// The type.
         kind: String,
     },
-    /// A route that Spin answers by itself.
-    #[error(
-        "`static_response` is not supported: nobody answers at `{}`",
-        text::quote(route)
-    )]
-    StaticResponse {
-        /// The route.
-        route: String,
-    },
     /// A route of which another trigger has the same, as with Spin.
     #[error(
-        "the route `{}` never gets a request: another trigger has the same, for `{by}`",
-        text::quote(route)
+        "the route `{}` never gets a request: another trigger has the same, {}",
+        text::quote(route),
+        by.as_ref().map_or_else(|| "with a `static_response`".to_owned(), |by| format!("for `{by}`"))
     )]
     ShadowedRoute {
         /// The route.
         route: String,
-        /// The component that gets the requests.
-        by: String,
+        /// The component that gets the requests; nothing where the other trigger answers by itself.
+        by: Option<String>,
     },
     /// `allowed_http_hosts`, which is read as the entries that Spin makes of it.
     #[error(
@@ -146,7 +138,6 @@ impl Remark {
         match self {
             Self::NotUsed { .. } | Self::Missed { .. } => "not-used",
             Self::UnknownTrigger { .. } => "unknown-trigger",
-            Self::StaticResponse { .. } => "static-response",
             Self::ShadowedRoute { .. } => "duplicate-route",
             Self::AllowedHttpHosts { .. } | Self::Deprecated { .. } => "deprecated",
             Self::NoSuchComponent { .. } => "no-such-component",
@@ -163,7 +154,6 @@ impl Remark {
         match self {
             Self::Missed { .. }
             | Self::UnknownTrigger { .. }
-            | Self::StaticResponse { .. }
             | Self::ShadowedRoute { .. }
             | Self::AllowedHttpHosts { .. }
             | Self::Deprecated { .. }

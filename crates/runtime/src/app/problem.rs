@@ -112,6 +112,7 @@ impl AppProblem {
             }),
             AppProblemKind::Files(error) => error.advice().map(str::to_owned),
             AppProblemKind::Composition(error) => error.advice().map(str::to_owned),
+            AppProblemKind::NotAnHttpComponent(error) => error.advice().map(str::to_owned),
             _ => None,
         }
     }

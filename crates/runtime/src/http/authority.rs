@@ -12,21 +12,26 @@
 //! | two `Host` | several hosts; which of them a proxy looked at, nobody knows |
 //! | `Host: user@example.com`, `example.com/x`, `a b`, `example.com:99999` | a host that is none |
 
-use http::Request;
-use http::header::{HOST, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderValue};
 use http::uri::Authority;
+use http::{Request, Uri};
 
 use super::router::LocalReply;
 
 /// The host and port that `request` is for, as they were written.
 pub(super) fn authority<B>(request: &Request<B>) -> Result<Authority, LocalReply> {
-    let mut hosts = request.headers().get_all(HOST).iter();
+    find(request.uri(), request.headers())
+}
+
+/// The same of a request's URL and headers.
+pub(super) fn find(uri: &Uri, headers: &HeaderMap) -> Result<Authority, LocalReply> {
+    let mut hosts = headers.get_all(HOST).iter();
     let (host, further) = (hosts.next(), hosts.next());
     if further.is_some() {
         return Err(LocalReply::ManyHosts);
     }
     let host = host.filter(|host| !host.is_empty()).map(plain).transpose()?;
-    match (request.uri().authority(), host) {
+    match (uri.authority(), host) {
         (Some(authority), _) if !is_plain(authority) => Err(LocalReply::BadHost),
         (Some(authority), _) => Ok(authority.clone()),
         (None, Some(host)) => Ok(host),

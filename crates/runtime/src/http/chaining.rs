@@ -73,11 +73,14 @@ impl Router {
     }
 
     async fn answer_routed(&self, mut request: Request<WasiBody>, depth: u32) -> Response<WasiBody> {
-        let answer = match self.describe(&mut request, IN_PROCESS) {
-            Ok(target) => self.respond(target, request, Asker::Call(depth), None).await,
-            Err(reply) => Err(reply),
-        };
-        answer.unwrap_or_else(LocalReply::into_response)
+        let method = request.method().clone();
+        match self.describe(&mut request, IN_PROCESS) {
+            Ok(target) => self
+                .respond(target, request, Asker::Call(depth), None)
+                .await
+                .unwrap_or_else(LocalReply::into_response),
+            Err(reply) => reply.into_response(&method),
+        }
     }
 
     async fn answer_named(&self, name: &str, depth: u32, mut request: Request<WasiBody>) -> Answer {

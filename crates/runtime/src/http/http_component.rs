@@ -1,5 +1,5 @@
 //! A component that answers HTTP requests: of WASI 0.2 with a fresh instance for each, of WASI 0.3 with instances that
-//! answer several.
+//! answer several. A command that answers by CGI has a fresh instance for each, too ([`wagi`](super::wagi)).
 //!
 //! Each instance runs in a task of its own, so that it can go on after the head of a response: to stream the body, and
 //! to finish what it began when the client hangs up. The task ends with the instance; its limits see to it that it
@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Body;
+use outport_manifest::WagiArguments;
 use outport_policy::text;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -33,9 +34,11 @@ use super::holding_body::{Held, HoldingBody};
 use super::instance_queue::{End, InstanceQueue, QueuedRequest, Reply, Waiter};
 use super::response_body::ResponseBody;
 use super::shared_instance::{self, Ended, Taken};
+use super::wagi::WagiPre;
 use super::wanted_body::{Presence, Wants};
 use super::warm_instances::WarmInstances;
 use crate::account::Account;
+use crate::command::{self, NotACommand};
 use crate::component::Export;
 use crate::failure_log::FailureLog;
 use crate::guest::Guest;
@@ -53,8 +56,15 @@ pub struct HttpComponent {
 
 #[derive(Clone)]
 enum HandlerPre {
-    P2(p2::ProxyPre<Guest>),
+    Alone(AlonePre),
     P3(Arc<P3Handler>),
+}
+
+/// A handler whose instances answer one request each.
+#[derive(Clone)]
+enum AlonePre {
+    P2(p2::ProxyPre<Guest>),
+    Wagi(Arc<WagiPre>),
 }
 
 struct P3Handler {
@@ -74,6 +84,16 @@ pub struct NotAnHttpComponent {
     pub component: String,
     /// The exports that it has instead.
     pub exports: Vec<String>,
+}
+
+impl NotAnHttpComponent {
+    /// Advice on what to do about it in an app, as a sentence without full stop.
+    pub fn advice(&self) -> Option<&'static str> {
+        let is_command = |export: &String| export.split('@').next() == Some(command::EXPORT);
+        self.exports.iter().any(is_command).then_some(
+            "it is a command: `executor = { type = \"wagi\" }` in the trigger runs it for each request",
+        )
+    }
 }
 
 /// The reason why there is no response.
@@ -112,10 +132,30 @@ impl HttpComponent {
                 warm_instances: WarmInstances::default(),
             }))
         } else {
-            HandlerPre::P2(p2::ProxyPre::new(instance).map_err(not_an_http_component)?)
+            HandlerPre::Alone(AlonePre::P2(
+                p2::ProxyPre::new(instance).map_err(not_an_http_component)?,
+            ))
         };
+        Ok(Self::with(guest, pre))
+    }
+
+    /// Takes a command of WASI 0.2 or 0.3, to run it for each request with these `arguments` (`executor = { type =
+    /// "wagi" }`).
+    ///
+    /// # Errors
+    ///
+    /// When it exports no `wasi:cli/run`.
+    pub fn wagi(guest: GuestPre, arguments: WagiArguments) -> Result<Self, NotACommand> {
+        let wagi = WagiPre::new(&guest, arguments)?;
+        Ok(Self::with(
+            guest,
+            HandlerPre::Alone(AlonePre::Wagi(Arc::new(wagi))),
+        ))
+    }
+
+    fn with(guest: GuestPre, pre: HandlerPre) -> Self {
         let failures = Arc::new(FailureLog::of(guest.name()));
-        Ok(Self { guest, pre, failures })
+        Self { guest, pre, failures }
     }
 
     /// The component.
@@ -133,7 +173,7 @@ impl HttpComponent {
     ) -> Result<Answer, NoResponse> {
         let wants = Wants::of(&request);
         let (answer, account) = match &self.pre {
-            HandlerPre::P2(handler) => {
+            HandlerPre::Alone(handler) => {
                 let account = self.guest.admit().ok_or(NoResponse::NoMemory)?;
                 let writer = Arc::downgrade(&account);
                 let answer = self.respond_alone(handler, request, slot, account).await?;
@@ -153,7 +193,7 @@ impl HttpComponent {
 
     async fn respond_alone<B: RequestBody>(
         &self,
-        handler: &p2::ProxyPre<Guest>,
+        handler: &AlonePre,
         request: Request<B>,
         slot: RequestSlot,
         account: Arc<Account>,
@@ -176,7 +216,7 @@ impl HttpComponent {
     /// The whole life of an instance that answers one request.
     async fn live_alone<B: RequestBody>(
         &self,
-        handler: &p2::ProxyPre<Guest>,
+        handler: &AlonePre,
         request: Request<B>,
         held: Arc<Held>,
         sender: oneshot::Sender<Answer>,
@@ -189,11 +229,20 @@ impl HttpComponent {
             held: Arc::clone(&held),
         };
         let account = &held.account;
-        let store = self.guest.store_at(held.slot.depth(), account);
-        // What is large stays where it is.
-        let run = pin!(run_p2(handler, parts, store, request));
-        let run = self.guest.engine().interrupting(account, run);
-        match in_time(self.guest.limits(), &answered, run).await {
+        let ended = match handler {
+            AlonePre::P2(handler) => {
+                let store = self.guest.store_at(held.slot.depth(), account);
+                // What is large stays where it is.
+                let run = pin!(run_p2(handler, parts, store, request));
+                let run = self.guest.engine().interrupting(account, run);
+                in_time(self.guest.limits(), &answered, run).await
+            }
+            AlonePre::Wagi(wagi) => {
+                let run = pin!(wagi.live(&self.guest, &self.failures, parts, request, &held));
+                in_time(self.guest.limits(), &answered, run).await
+            }
+        };
+        match ended {
             Ok(ended) => self.log_trap(ended),
             Err(Late::NoAnswer) => self.guest_errors().log_too_slow(),
             Err(Late::TooOld) => self.log_too_old(),
@@ -329,7 +378,8 @@ impl HttpComponent {
 
     fn export(&self) -> &'static str {
         match self.pre {
-            HandlerPre::P2(_) => "wasi:http/incoming-handler",
+            HandlerPre::Alone(AlonePre::P2(_)) => "wasi:http/incoming-handler",
+            HandlerPre::Alone(AlonePre::Wagi(_)) => command::EXPORT,
             HandlerPre::P3(_) => "wasi:http/handler",
         }
     }
@@ -357,15 +407,30 @@ impl GuestErrorLog {
     }
 }
 
-/// The parts that a guest of WASI 0.2 answers by.
-struct ResponseParts {
+/// The parts that a guest answers by whose instance answers one request.
+pub(super) struct ResponseParts {
     sender: oneshot::Sender<Answer>,
     answered: Arc<AtomicBool>,
     guest_errors: GuestErrorLog,
     held: Arc<Held>,
 }
 
-/// The reason why an instance of WASI 0.2 was ended.
+impl ResponseParts {
+    /// Answers, with a body that holds what the instance holds.
+    pub(super) fn answer(self, answer: Answer) {
+        self.answered.store(true, Ordering::Relaxed);
+        let answer = answer.map(|body| HoldingBody::new(body, self.held).boxed_unsync());
+        // That nobody waits for it any more is the client's choice.
+        drop(self.sender.send(answer));
+    }
+
+    fn fail(self, code: &dyn std::fmt::Debug) {
+        self.answered.store(true, Ordering::Relaxed);
+        self.guest_errors.log(code);
+    }
+}
+
+/// The reason why an instance that answers one request was ended.
 enum Late {
     NoAnswer,
     TooOld,
@@ -405,16 +470,9 @@ async fn run_p2<B: RequestBody>(
     let handler = handler.instantiate_async(&mut store).await?;
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(p2::http::types::Scheme::Http, request)?;
-    let out = http.new_response_outparam_from_callback(move |answer| {
-        parts.answered.store(true, Ordering::Relaxed);
-        match answer {
-            Ok(answer) => {
-                let answer = answer.map(|body| HoldingBody::new(body, parts.held).boxed_unsync());
-                // That nobody waits for it any more is the client's choice.
-                drop(parts.sender.send(answer));
-            }
-            Err(code) => parts.guest_errors.log(&code),
-        }
+    let out = http.new_response_outparam_from_callback(move |answer| match answer {
+        Ok(answer) => parts.answer(answer),
+        Err(code) => parts.fail(&code),
     })?;
     handler
         .wasi_http_incoming_handler()

@@ -1,4 +1,5 @@
-//! All components of an app that answer HTTP, behind their routes: from a request to a response.
+//! All components of an app that answer HTTP, behind their routes: from a request to a response. A route may also have a
+//! response of its own, for which nothing runs.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -7,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use outport_manifest::PathRoute;
+use outport_manifest::{PathRoute, StaticResponse};
 use wasmtime_wasi_http::WasiBody;
 
 use super::authority::authority;
@@ -19,11 +20,11 @@ use super::concurrency_limit::{Asker, ConcurrencyLimit, DEEPEST_CALL, NoSlot, Ow
 use super::headers::{Described, RouteHeaders};
 use super::http_component::{HttpComponent, NoResponse, RequestBody};
 use super::routes::RouteTable;
-use super::wanted_body::Presence;
+use super::wanted_body::{Presence, has_no_body};
 
 /// The components that a server serves, by their routes.
 pub struct Router {
-    routes: RouteTable<RouteTarget>,
+    routes: RouteTable<RouteEnd>,
     /// The targets for other components of the app, by name in lower case, with or without a route.
     pub(super) callees: HashMap<String, RouteTarget>,
     /// One for each instance that may live at a time.
@@ -35,24 +36,25 @@ pub struct Router {
 pub struct RouteEntry {
     /// The paths that it answers.
     pub route: PathRoute,
-    /// The component that answers.
-    pub component: HttpComponent,
+    /// The one who answers.
+    pub answer: RouteAnswer,
 }
 
-impl RouteEntry {
-    fn into_target(self, pool: OwnPool) -> (PathRoute, RouteTarget) {
-        let headers = RouteHeaders::of(&self.route);
-        (
-            self.route,
-            RouteTarget {
-                headers,
-                component: self.component,
-                pool: Some(pool),
-            },
-        )
-    }
+/// The one who answers at a route.
+pub enum RouteAnswer {
+    /// A component.
+    Component(HttpComponent),
+    /// Nobody: the response is always the same.
+    Static(StaticResponse),
 }
 
+/// Where a route leads to.
+enum RouteEnd {
+    Component(RouteTarget),
+    Static(StaticResponse),
+}
+
+/// A component, as a request reaches it.
 pub(super) struct RouteTarget {
     pub(super) headers: RouteHeaders,
     pub(super) component: HttpComponent,
@@ -67,11 +69,19 @@ impl Router {
         let mut components = HashMap::new();
         let targets: Vec<_> = entries
             .into_iter()
-            .map(|entry| {
-                let next = components.len();
-                let component = entry.component.guest().name().to_owned();
-                let number = *components.entry(component).or_insert(next);
-                entry.into_target(OwnPool::of(number))
+            .map(|RouteEntry { route, answer }| match answer {
+                RouteAnswer::Component(component) => {
+                    let next = components.len();
+                    let name = component.guest().name().to_owned();
+                    let number = *components.entry(name).or_insert(next);
+                    let target = RouteTarget {
+                        headers: RouteHeaders::of(&route),
+                        component,
+                        pool: Some(OwnPool::of(number)),
+                    };
+                    (route, RouteEnd::Component(target))
+                }
+                RouteAnswer::Static(fixed) => (route, RouteEnd::Static(fixed)),
             })
             .collect();
         Self {
@@ -87,10 +97,19 @@ impl Router {
         self.concurrency.clients()
     }
 
+    /// The components with routes, one of several routes as often.
+    fn routed(&self) -> impl Iterator<Item = &RouteTarget> {
+        self.routes.iter().filter_map(|(_, end)| match end {
+            RouteEnd::Component(target) => Some(target),
+            RouteEnd::Static(_) => None,
+        })
+    }
+
     /// The longest time that any of its components may take for a response. None is no limit.
     pub(super) fn longest_response(&self) -> Option<Duration> {
-        let routed = self.routes.iter().map(|(_, target)| target);
-        let mut times = routed.map(|target| target.component.guest().limits().max_time);
+        let mut times = self
+            .routed()
+            .map(|target| target.component.guest().limits().max_time);
         times.try_fold(Duration::ZERO, |longest, time| Some(longest.max(time?)))
     }
 
@@ -101,16 +120,14 @@ impl Router {
 
     /// Warns of components that others could keep from starting.
     pub(super) fn check_own_memory(&self) {
-        let routed = self.routes.iter().map(|(_, target)| target);
-        for target in routed.chain(self.callees.values()) {
+        for target in self.routed().chain(self.callees.values()) {
             target.component.guest().check_own_memory();
         }
     }
 
     /// Tells what went wrong so often that it was only counted so far.
     pub(super) fn sum_up(&self) {
-        let routed = self.routes.iter().map(|(_, target)| target);
-        for target in routed.chain(self.callees.values()) {
+        for target in self.routed().chain(self.callees.values()) {
             target.component.sum_up();
         }
     }
@@ -123,19 +140,25 @@ impl Router {
         address: SocketAddr,
         presence: &Presence,
     ) -> Response<OutgoingBody> {
+        let method = request.method().clone();
         let (answer, failures) = match self.describe(&mut request, address) {
             Ok(target) => {
                 let pool = target.pool.expect("whatever has a route has a pool");
                 let answer = self
                     .respond(target, request, Asker::Client(client, pool), Some(presence))
                     .await;
-                (answer, Some(target.component.failures()))
+                (
+                    answer.map_err(HostReply::Local),
+                    Some(target.component.failures()),
+                )
             }
             Err(reply) => (Err(reply), None),
         };
         match answer {
             Ok(response) => response.map(|body| OutgoingBody::new(body, failures.cloned())),
-            Err(reply) => reply.into_response().map(|body| OutgoingBody::new(body, None)),
+            Err(reply) => reply
+                .into_response(&method)
+                .map(|body| OutgoingBody::new(body, None)),
         }
     }
 
@@ -163,7 +186,7 @@ impl Router {
         &self,
         request: &mut Request<B>,
         client: SocketAddr,
-    ) -> Result<&RouteTarget, LocalReply> {
+    ) -> Result<&RouteTarget, HostReply<'_>> {
         let authority = authority(request)?;
         let uri = request.uri().clone();
         let routed = self.routes.route(uri.path()).ok_or(LocalReply::NoRoute)?;
@@ -174,8 +197,13 @@ impl Router {
             named: &routed.named,
             client,
         };
-        routed.target.headers.put_into(request.headers_mut(), &described);
-        Ok(routed.target)
+        match routed.target {
+            RouteEnd::Component(target) => {
+                target.headers.put_into(request.headers_mut(), &described);
+                Ok(target)
+            }
+            RouteEnd::Static(fixed) => Err(HostReply::Static(fixed)),
+        }
     }
 
     fn too_deep(&self, target: &RouteTarget) -> LocalReply {
@@ -199,7 +227,49 @@ fn without_false_length(mut answer: Response<WasiBody>) -> Response<WasiBody> {
     answer
 }
 
-/// A response that is not the guest's.
+/// A response without a guest.
+pub(super) enum HostReply<'r> {
+    /// The route has one of its own.
+    Static(&'r StaticResponse),
+    /// There is none of a guest.
+    Local(LocalReply),
+}
+
+impl From<LocalReply> for HostReply<'_> {
+    fn from(reply: LocalReply) -> Self {
+        Self::Local(reply)
+    }
+}
+
+impl HostReply<'_> {
+    /// The response to a request of that method.
+    pub(super) fn into_response(self, method: &Method) -> Response<WasiBody> {
+        match self {
+            Self::Static(fixed) => without_a_guest(fixed.response(), method),
+            Self::Local(reply) => reply.into_response(),
+        }
+    }
+}
+
+/// A response whose body is known. One to HEAD tells how long it is and has none, which HTTP/2 does not see to itself.
+fn without_a_guest(mut response: Response<String>, method: &Method) -> Response<WasiBody> {
+    let length = HeaderValue::from(response.body().len());
+    if !has_no_body(response.status()) {
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+    }
+    response.map(|body| {
+        let body = if method == Method::HEAD {
+            String::new()
+        } else {
+            body
+        };
+        Full::new(Bytes::from(body))
+            .map_err(|never| match never {})
+            .boxed_unsync()
+    })
+}
+
+/// A response that is not the guest's, since there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LocalReply {
     NoHost,
@@ -263,6 +333,30 @@ mod tests {
                 .insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
             let answer = without_false_length(answer);
             assert_eq!(answer.headers().contains_key(CONTENT_LENGTH), kept, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_response_without_a_guest_tells_its_length_and_has_no_body_for_head() {
+        for (method, status, length, body) in [
+            (Method::GET, 200, Some("4"), "text"),
+            (Method::HEAD, 200, Some("4"), ""),
+            (Method::POST, 404, Some("4"), "text"),
+            (Method::HEAD, 204, None, ""),
+        ] {
+            let response = Response::builder()
+                .status(status)
+                .body("text".to_owned())
+                .unwrap();
+            let response = without_a_guest(response, &method);
+            let told = response.headers().get(CONTENT_LENGTH).cloned();
+            assert_eq!(
+                told.as_ref().map(|length| length.to_str().unwrap()),
+                length,
+                "{method}"
+            );
+            let written = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(written, body, "{method}");
         }
     }
 }

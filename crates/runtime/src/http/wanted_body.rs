@@ -131,7 +131,7 @@ impl Wants {
     }
 }
 
-fn has_no_body(status: StatusCode) -> bool {
+pub(super) fn has_no_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 

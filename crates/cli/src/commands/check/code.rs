@@ -105,16 +105,17 @@ fn components_by_place(manifest: &Manifest) -> HashMap<Location, &ComponentId> {
         .components
         .iter()
         .map(|component| (&component.source.span, &component.id.value));
-    let http = manifest.http_triggers.iter().flat_map(|trigger| {
-        let spans = [&trigger.component.span, &trigger.route.span];
-        spans.map(|span| (span, &trigger.component.value))
+    let http = manifest.http_triggers.iter().filter_map(|trigger| {
+        let id = trigger.component()?;
+        let spans = [&id.span, &trigger.route.span];
+        Some(spans.map(|span| (span, &id.value)))
     });
     let commands = manifest
         .command_triggers
         .iter()
         .map(|trigger| (&trigger.component.span, &trigger.component.value));
     sources
-        .chain(http)
+        .chain(http.flatten())
         .chain(commands)
         .map(|(span, id)| (manifest.source.location(span), id))
         .collect()

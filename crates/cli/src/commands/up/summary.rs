@@ -8,10 +8,11 @@ use outport_check::explain::permits_nothing;
 use outport_check::{
     Colour, Diagnostic, Interfaces, Severity, Subject, list_imports, sum_up_imports, warnings_at_start,
 };
-use outport_manifest::{ComponentId, HttpTrigger, ResolvedApp, Route};
+use outport_manifest::{ComponentId, Executor, HttpAnswer, HttpTrigger, ResolvedApp, Route};
 use outport_policy::{Entry, Limit, text};
 use outport_runtime::app::App;
 use outport_runtime::guest_pre::GuestPre;
+use outport_runtime::http::RouteAnswer;
 
 use crate::files::Files;
 use crate::interfaces;
@@ -103,8 +104,8 @@ impl Summary<'_> {
             return Vec::new();
         };
         let triggers = self.written.manifest.http_triggers.iter();
-        let wanted = triggers.filter(|trigger| (self.wanted)(&trigger.component.value));
-        aligned(wanted.map(|trigger| (url(trigger, address), trigger.component.value.to_string())))
+        let wanted = triggers.filter(|trigger| trigger.component().is_none_or(|id| (self.wanted)(&id.value)));
+        aligned(wanted.map(|trigger| (url(trigger, address), answerer(trigger))))
     }
 
     fn commands(&self) -> Vec<String> {
@@ -181,7 +182,10 @@ impl Summary<'_> {
 
     /// Mentions the imports that trap when they are called, each component once: a line, or with `-v` all of it.
     fn mention_imports(&self, terminal: Terminal) {
-        let http_components = self.app.router.iter().map(|entry| entry.component.guest());
+        let http_components = self.app.router.iter().filter_map(|entry| match &entry.answer {
+            RouteAnswer::Component(component) => Some(component.guest()),
+            RouteAnswer::Static(_) => None,
+        });
         let commands = self.app.commands.iter().map(|command| command.guest());
         let mut told: Vec<&str> = Vec::new();
         for guest in http_components.chain(commands) {
@@ -213,6 +217,17 @@ fn url(trigger: &HttpTrigger, address: SocketAddr) -> String {
     match &trigger.route.value {
         Route::Path(route) => format!("http://{address}{route}"),
         Route::Private => "private".into(),
+    }
+}
+
+/// The one who answers at the route of a trigger.
+fn answerer(trigger: &HttpTrigger) -> String {
+    match &trigger.answer {
+        HttpAnswer::Component { id, executor } => match executor {
+            Executor::Handler => id.value.to_string(),
+            Executor::Wagi(_) => format!("{} (wagi)", id.value),
+        },
+        HttpAnswer::Static(fixed) => format!("a static response, {}", fixed.response().status().as_u16()),
     }
 }
 
