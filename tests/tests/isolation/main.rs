@@ -33,6 +33,7 @@ mod starts;
 mod stores;
 mod table;
 mod tls;
+mod wagi;
 mod watch;
 
 // proves: ISO-1
@@ -51,6 +52,12 @@ fn iso_2_no_call_holds_a_thread_and_its_time_is_the_guests() {
 #[test]
 fn iso_2_what_peers_make_the_host_do_is_the_guests_time() {
     table::run(floods::rows());
+}
+
+// proves: ISO-3
+#[test]
+fn iso_3_commands_that_answer_by_cgi_are_within_the_limits_of_all() {
+    table::run(wagi::rows());
 }
 
 // proves: ISO-3
