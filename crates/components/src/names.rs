@@ -14,21 +14,64 @@ use crate::sections::{self, Item, Side};
 use crate::{AdaptError, origin};
 
 /// The name of what is provided, without its patch version, for an interface of a version that nobody provides and that
-/// one equals: `0.3` for `wasi:http/types` of `0.3.0-rc-2026-03-15`.
+/// one equals, or has all of: `0.3` for `wasi:http/types` of `0.3.0-rc-2026-03-15`.
+///
+/// An interface that is renamed may use resources of one that is not, and the other way round: to the host a resource is
+/// the same in every version.
 fn renamed(package: &str, interface: &str, version: &str) -> Option<&'static str> {
-    let _ = interface;
-    let is_wasi = |names: &[&str]| {
-        package
-            .strip_prefix("wasi:")
-            .is_some_and(|name| names.contains(&name))
-    };
+    let package = package.strip_prefix("wasi:")?;
+    let packages = ["cli", "clocks", "filesystem", "http", "random", "sockets"];
     match version {
-        "0.3.0-rc-2026-03-15" if is_wasi(&["cli", "clocks", "filesystem", "http", "random", "sockets"]) => {
-            Some("0.3")
-        }
+        "0.2.0-rc-2023-10-18" if is_equal_in_october_2023(package, interface) => Some("0.2"),
+        "0.2.0-rc-2023-11-10" if is_equal_in_november_2023(package, interface) => Some("0.2"),
+        "0.3.0-rc-2026-03-15" if packages.contains(&package) => Some("0.3"),
         _ => None,
     }
 }
+
+fn is_equal_in_october_2023(package: &str, interface: &str) -> bool {
+    match package {
+        "cli" => is_of_cli(interface),
+        "clocks" => interface == "wall-clock",
+        "filesystem" => interface == "preopens",
+        // What is exported. Its types are the runtime's business.
+        "http" => interface == "incoming-handler",
+        "random" => RANDOM.contains(&interface),
+        "sockets" => ["instance-network", "network"].contains(&interface),
+        _ => false,
+    }
+}
+
+fn is_equal_in_november_2023(package: &str, interface: &str) -> bool {
+    match package {
+        "cli" => is_of_cli(interface),
+        "clocks" => ["monotonic-clock", "wall-clock"].contains(&interface),
+        "filesystem" => ["preopens", "types"].contains(&interface),
+        "http" => ["incoming-handler", "outgoing-handler"].contains(&interface),
+        "io" => ["error", "poll", "streams"].contains(&interface),
+        "random" => RANDOM.contains(&interface),
+        // Those of sockets have `ipv6-only` beside what there is today, and the runtime has it too.
+        "sockets" => SOCKETS.contains(&interface),
+        _ => false,
+    }
+}
+
+fn is_of_cli(interface: &str) -> bool {
+    ["environment", "exit", "run", "stderr", "stdin", "stdout"].contains(&interface)
+        || interface.starts_with("terminal-")
+}
+
+const RANDOM: [&str; 3] = ["insecure", "insecure-seed", "random"];
+
+const SOCKETS: [&str; 7] = [
+    "instance-network",
+    "ip-name-lookup",
+    "network",
+    "tcp",
+    "tcp-create-socket",
+    "udp",
+    "udp-create-socket",
+];
 
 /// The component with mapped names; `bytes` themselves where no name changes.
 pub(crate) fn map(bytes: &[u8]) -> Result<Cow<'_, [u8]>, AdaptError> {
@@ -140,6 +183,41 @@ mod tests {
         wasmparser::Validator::new().validate_all(&mapped).unwrap();
         let inner = b"wasi:clocks/types@0.3.0-rc-2026-03-15";
         assert!(mapped.windows(inner.len()).any(|window| window == inner));
+    }
+
+    #[test]
+    fn of_a_snapshot_of_2023_only_what_equals_the_release_has_its_name() {
+        // (interface, whether it equals that of 0.2 in October, in November)
+        let rows = [
+            ("wasi:cli/environment", true, true),
+            ("wasi:cli/terminal-stdin", true, true),
+            ("wasi:clocks/wall-clock", true, true),
+            ("wasi:clocks/monotonic-clock", false, true),
+            ("wasi:filesystem/preopens", true, true),
+            ("wasi:filesystem/types", false, true),
+            ("wasi:http/incoming-handler", true, true),
+            ("wasi:http/outgoing-handler", false, true),
+            ("wasi:http/types", false, false),
+            ("wasi:io/poll", false, true),
+            ("wasi:io/streams", false, true),
+            ("wasi:random/random", true, true),
+            ("wasi:sockets/network", true, true),
+            ("wasi:sockets/tcp", false, true),
+            ("wasi:sockets/ip-name-lookup", false, true),
+            ("wasi:clocks/timezone", false, false),
+            ("my:cli/environment", false, false),
+        ];
+        for (interface, october, november) in rows {
+            let (package, name) = interface.split_once('/').unwrap();
+            for (version, equal) in [
+                ("0.2.0-rc-2023-10-18", october),
+                ("0.2.0-rc-2023-11-10", november),
+                ("0.2.0-rc-2023-12-05", false),
+            ] {
+                let track = equal.then_some("0.2");
+                assert_eq!(renamed(package, name, version), track, "{interface} {version}");
+            }
+        }
     }
 
     #[test]
