@@ -18,7 +18,7 @@ mod udp;
 use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::sockets;
 
-pub use self::http::add_http_to_linker;
+pub use self::http::{add_http_to_linker, error_code, send};
 use crate::ctx::{GateView, Gated};
 
 /// Puts the gate in front of the sockets and look-ups of WASI 0.2.

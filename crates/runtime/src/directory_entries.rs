@@ -6,7 +6,7 @@
 
 use std::vec;
 
-use wasmtime::component::{Linker, Resource, ResourceType};
+use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DirectoryEntry, DirectoryEntryStream, ErrorCode, HostDescriptor,
@@ -21,13 +21,15 @@ struct Entries(vec::IntoIter<Result<DirectoryEntry, ErrorCode>>);
 /// Puts these in the place of wasmtime's.
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    let added = add_shadowing(linker);
+    let added = linker
+        .instance("wasi:filesystem/types@0.2.12")
+        .and_then(|mut types| define(&mut types));
     linker.allow_shadowing(false);
     added
 }
 
-fn add_shadowing(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    let mut types = linker.instance("wasi:filesystem/types@0.2.12")?;
+/// Defines what `wasi:filesystem/types` of WASI 0.2 has for listing.
+pub(crate) fn define(types: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
     types.func_wrap_async(
         "[method]descriptor.read-directory",
         |mut store, (directory,): (Resource<Descriptor>,)| {

@@ -22,7 +22,8 @@ use wasmtime_wasi::p3::bindings::filesystem::types as p3;
 use crate::descriptors;
 use crate::guest::Guest;
 
-type ArgumentsP2 = (
+/// The arguments of `open-at` of WASI 0.2.
+pub(crate) type ArgumentsP2 = (
     Resource<Descriptor>,
     p2::PathFlags,
     String,
@@ -48,20 +49,8 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
 fn add_shadowing(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.instance("wasi:filesystem/types@0.2.12")?.func_wrap_async(
         OPEN_AT,
-        |mut store, (directory, follow, path, how, rights): ArgumentsP2| {
-            Box::new(async move {
-                let guest = store.data_mut();
-                if !may_open(guest.open_sockets()) {
-                    return Ok((Err(p2::ErrorCode::Quota),));
-                }
-                let mut files = guest.filesystem();
-                let opened =
-                    p2::HostDescriptor::open_at(&mut files, directory, follow, path, how, rights).await;
-                Ok((match opened {
-                    Ok(file) => Ok(file),
-                    Err(error) => Err(error.downcast()?),
-                },))
-            })
+        |mut store, arguments: ArgumentsP2| {
+            Box::new(async move { Ok((open_at(store.data_mut(), arguments).await?,)) })
         },
     )?;
     linker
@@ -87,6 +76,21 @@ fn add_shadowing(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         )
 }
 
+/// Opens a file for a guest of WASI 0.2, if it may have one more.
+pub(crate) async fn open_at(
+    guest: &mut Guest,
+    (directory, follow, path, how, rights): ArgumentsP2,
+) -> wasmtime::Result<Result<Resource<Descriptor>, p2::ErrorCode>> {
+    if !may_open(guest.open_sockets()) {
+        return Ok(Err(p2::ErrorCode::Quota));
+    }
+    let mut files = guest.filesystem();
+    match p2::HostDescriptor::open_at(&mut files, directory, follow, path, how, rights).await {
+        Ok(file) => Ok(Ok(file)),
+        Err(error) => Ok(Err(error.downcast()?)),
+    }
+}
+
 /// True if a guest may open a file while guests have so many sockets.
 fn may_open(sockets: u32) -> bool {
     // Without a descriptor for a look nothing can be opened either.
@@ -107,7 +111,7 @@ fn part_of_files() -> u64 {
     *PART.get_or_init(|| getrlimit(Limit::Nofile).current.unwrap_or(u64::MAX) / 8)
 }
 
-const OPEN_AT: &str = "[method]descriptor.open-at";
+pub(crate) const OPEN_AT: &str = "[method]descriptor.open-at";
 
 #[cfg(test)]
 mod tests {

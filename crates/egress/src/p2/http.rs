@@ -10,8 +10,8 @@ use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::IoError;
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, RequestOptions};
-use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
-use wasmtime_wasi_http::{Error, WasiHttpView};
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
+use wasmtime_wasi_http::{Error, WasiHttpCtxView, WasiHttpView};
 
 use crate::http::THE_APP;
 
@@ -31,30 +31,50 @@ pub fn add_http_to_linker<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> 
 
 fn add_shadowing<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     type Given = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
-    linker.instance("wasi:http/outgoing-handler@0.2.12")?.func_wrap(
-        "handle",
-        |mut store, (request, options): Given| {
-            let mut view = store.data_mut().http();
-            let written = view.table.get_mut(&request)?;
-            written.path_with_query.get_or_insert_with(|| "/".to_owned());
-            written.authority.get_or_insert_with(|| THE_APP.to_owned());
-            Ok((
-                match outgoing_handler::Host::handle(&mut view, request, options) {
-                    Ok(answer) => Ok(answer),
-                    Err(error) => Err(error.downcast()?),
-                },
-            ))
-        },
-    )?;
-    linker.instance("wasi:http/types@0.2.12")?.func_wrap(
-        "http-error-code",
-        |mut store, (error,): (Resource<IoError>,)| {
-            let view = store.data_mut().http();
-            let error = view.table.get(&error)?;
-            let told = error.downcast_ref::<ErrorCode>().cloned();
-            Ok((told.or_else(|| error.downcast_ref().map(code)),))
-        },
-    )
+    linker
+        .instance("wasi:http/outgoing-handler@0.2.12")?
+        .func_wrap("handle", |mut store, (request, options): Given| {
+            Ok((send(&mut store.data_mut().http(), request, options)?,))
+        })?;
+    linker
+        .instance("wasi:http/types@0.2.12")?
+        .func_wrap("http-error-code", |mut store, (error,): (Resource<IoError>,)| {
+            Ok((error_code(&store.data_mut().http(), &error)?,))
+        })
+}
+
+/// Sends a request as guests of WASI 0.2 do by `wasi:http/outgoing-handler`, by the hooks of `view`. For interfaces that
+/// only differ from that one in their types.
+///
+/// # Errors
+///
+/// The guest has to be stopped: it gave a handle that is none, or has as many as it may.
+pub fn send(
+    view: &mut WasiHttpCtxView<'_>,
+    request: Resource<HostOutgoingRequest>,
+    options: Option<Resource<RequestOptions>>,
+) -> wasmtime::Result<Result<Resource<HostFutureIncomingResponse>, ErrorCode>> {
+    let written = view.table.get_mut(&request)?;
+    written.path_with_query.get_or_insert_with(|| "/".to_owned());
+    written.authority.get_or_insert_with(|| THE_APP.to_owned());
+    match outgoing_handler::Host::handle(view, request, options) {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(error) => Ok(Err(error.downcast()?)),
+    }
+}
+
+/// The code of HTTP that a failure of a stream has, if it is a body's, as WASI 0.2 has them.
+///
+/// # Errors
+///
+/// The guest gave a handle that is none.
+pub fn error_code(
+    view: &WasiHttpCtxView<'_>,
+    error: &Resource<IoError>,
+) -> wasmtime::Result<Option<ErrorCode>> {
+    let error = view.table.get(error)?;
+    let told = error.downcast_ref::<ErrorCode>().cloned();
+    Ok(told.or_else(|| error.downcast_ref().map(code)))
 }
 
 /// The error of a body, in the words of WASI 0.2.
