@@ -48,6 +48,7 @@ mod sdk_requests;
 mod sdk_rust;
 mod shared_instances;
 mod signals;
+mod snapshots_2023;
 mod sqlite;
 mod stores;
 mod threats;

@@ -85,6 +85,9 @@ codes! {
         "a component imports stores, databases or models and is granted none";
     /// A component imports what Outport has not.
     TrappedImport = "component.trapped-import", Note, "a component imports what traps when it is called";
+    /// A component was built with a snapshot of WASI whose sockets are not served.
+    RefusedSockets = "component.refused-sockets", Warning,
+        "a component imports sockets of an old snapshot of WASI, which are refused";
     /// The file of a component cannot be used.
     Unusable = "component.unusable", Error, "the file of a component cannot be used";
     /// A component cannot be put together with what it needs.

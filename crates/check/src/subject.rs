@@ -36,6 +36,8 @@ pub struct Interfaces {
     pub exports: Vec<String>,
     /// Of the imports, those that Outport does not provide.
     pub trapped: Vec<String>,
+    /// Of the imports, those of sockets that are not served: what they answer is an error.
+    pub refused: Vec<String>,
 }
 
 /// A way to start a component.
@@ -60,15 +62,21 @@ impl Interfaces {
             // Of WASI 0.3.
             "wasi:sockets/types",
         ];
+        self.served()
+            .any(|import| openers.contains(&without_version(import)))
+    }
+
+    /// The imports without sockets that are refused, which entries permit nothing of.
+    fn served(&self) -> impl Iterator<Item = &String> {
         self.imports
             .iter()
-            .any(|import| openers.contains(&without_version(import)))
+            .filter(|import| !self.refused.contains(import))
     }
 
     /// True if sockets are imported as a C library brings them, whole: TCP, UDP and look-ups, with files and terminals.
     /// The imports do not tell then whether the code calls any.
     pub fn brings_whole_libc(&self) -> bool {
-        let imports = |wanted: &str| self.imports.iter().any(|own| without_version(own) == wanted);
+        let imports = |wanted: &str| self.served().any(|own| without_version(own) == wanted);
         let all = |wanted: &[&str]| wanted.iter().all(|wanted| imports(wanted));
         let opens = imports("wasi:sockets/types")
             || all(&["wasi:sockets/tcp-create-socket", "wasi:sockets/udp-create-socket"]);

@@ -98,6 +98,7 @@ fn settings(console: &str) -> (Operator, Option<Interfaces>) {
         imports: strings(behind("imports")),
         exports: strings(behind("exports")),
         trapped: strings(behind("provide")),
+        refused: strings(behind("refuse")),
     };
     (
         operator,

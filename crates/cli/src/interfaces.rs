@@ -7,6 +7,7 @@ use outport_runtime::component::Component;
 pub(crate) fn of(component: &Component) -> Interfaces {
     Interfaces {
         trapped: component.trapped_imports().collect(),
+        refused: component.refused_sockets().collect(),
         imports: component.given_imports().collect(),
         exports: component.exports().collect(),
     }

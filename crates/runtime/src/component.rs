@@ -16,7 +16,7 @@ use crate::cache::{CompiledCode, ContentHash};
 use crate::compiler::CompileError;
 use crate::engine::Engine;
 use crate::linker::is_provided;
-use crate::regular_file;
+use crate::{regular_file, wasi_2023};
 
 /// A compiled component. Cheap to clone.
 #[derive(Clone)]
@@ -294,22 +294,28 @@ impl Component {
     /// are called. An interface of types alone is none of them.
     pub fn trapped_imports(&self) -> impl Iterator<Item = String> {
         let engine = self.compiled.engine();
-        let is_callable = |item: &ComponentItem| match item {
-            ComponentItem::ComponentFunc(_) => true,
-            ComponentItem::ComponentInstance(interface) => interface
-                .exports(engine)
-                .any(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_))),
-            _ => false,
-        };
         let imports = self.compiled.component_type();
         let trapped: Vec<_> = imports
             .imports(engine)
             .filter(|(name, import)| {
-                Isolated::parse(name).is_none() && !is_provided(name) && is_callable(&import.ty)
+                Isolated::parse(name).is_none() && !is_provided(name) && is_callable(&import.ty, engine)
             })
             .map(|(name, _)| name.to_owned())
             .collect();
         trapped.into_iter()
+    }
+
+    /// Names of the interfaces that the component is given of a snapshot of WASI whose sockets are not served: making
+    /// one, or looking a name up, answers an error.
+    pub fn refused_sockets(&self) -> impl Iterator<Item = String> {
+        let engine = self.compiled.engine();
+        let imports = self.compiled.component_type();
+        let refused: Vec<_> = imports
+            .imports(engine)
+            .filter(|(name, import)| wasi_2023::refuses(name) && is_callable(&import.ty, engine))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        refused.into_iter()
     }
 
     /// Names of the interfaces and functions that the component imports.
@@ -322,6 +328,16 @@ impl Component {
             .map(|(name, _)| name.to_owned())
             .collect();
         names.into_iter()
+    }
+}
+
+fn is_callable(item: &ComponentItem, engine: &wasmtime::Engine) -> bool {
+    match item {
+        ComponentItem::ComponentFunc(_) => true,
+        ComponentItem::ComponentInstance(interface) => interface
+            .exports(engine)
+            .any(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_))),
+        _ => false,
     }
 }
 

@@ -39,5 +39,6 @@ pub mod sandbox;
 pub mod stdio;
 pub mod trap;
 pub mod variables;
+mod wasi_2023;
 
 pub use linker::{GuestLinker, NotInherited, NotProvided, is_provided};

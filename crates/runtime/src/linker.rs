@@ -4,7 +4,8 @@
 //!    a bound for open files, and entries of directories that are the guest's own;
 //! 2. the gate, which takes the place of every interface that leads to the network, and makes outgoing requests the
 //!    same in both;
-//! 3. the interfaces by which a guest reads its variables, and those of the platform that the component imports;
+//! 3. the interfaces by which a guest reads its variables, [snapshots of WASI](crate::wasi_2023) from before 0.2, and
+//!    interfaces of the platform that the component imports;
 //! 4. for a composed component, [refusals](isolated) in place of the rights that its dependencies do not inherit;
 //! 5. for a component that imports what nobody provides, [placeholders](unknown) that trap when they are called,
 //!    so that a component with many imports runs as long as it calls only the ones that are there.
@@ -23,6 +24,7 @@ pub use self::isolated::NotInherited;
 pub use self::provided::is_provided;
 use self::unknown::Asker;
 pub use self::unknown::NotProvided;
+pub(crate) use self::unknown::Placeholder;
 use crate::component::Component;
 use crate::engine::Engine;
 use crate::guest::Guest;
@@ -51,6 +53,11 @@ impl GuestLinker {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    #[cfg(test)]
+    pub(crate) fn everything_but_the_platform(&self) -> &Linker<Guest> {
+        &self.linker
     }
 
     /// Links one component, whose gate says what it is called.
@@ -92,5 +99,6 @@ fn provided_by_outport(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     crate::open_files::add_to_linker(&mut linker)?;
     crate::random::add_to_linker(&mut linker)?;
     crate::variables::add_to_linker(&mut linker)?;
+    crate::wasi_2023::add_to_linker(&mut linker)?;
     Ok(linker)
 }

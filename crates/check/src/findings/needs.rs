@@ -21,6 +21,7 @@ pub(super) fn findings(subject: &Subject<'_>) -> Vec<Diagnostic> {
         .filter(|trigger| !interfaces.answers(**trigger));
     findings.extend(missing.map(|trigger| missing_export(subject, *trigger)));
     findings.extend(trapped(subject, interfaces));
+    findings.extend(refused_sockets(subject, interfaces));
     findings
 }
 
@@ -142,4 +143,17 @@ fn trapped(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic>
     let finding =
         finding.helped_by("it starts all the same, and ends with an error if it calls one of these");
     Some(finding.in_brief(brief))
+}
+
+fn refused_sockets(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic> {
+    if interfaces.refused.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "`{}` imports sockets that are refused: {}",
+        text::excerpt(subject.id),
+        list_imports(interfaces.refused.iter().map(String::as_str))
+    );
+    let finding = Diagnostic::new(Code::RefusedSockets, subject.location.clone(), message);
+    Some(finding.helped_by("rebuild it with WASI 0.2.0 or later"))
 }

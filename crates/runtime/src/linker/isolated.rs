@@ -57,6 +57,7 @@ use super::unknown::{Placeholder, define_resource, define_trap};
 use crate::app::Isolated;
 use crate::guest::Guest;
 use crate::variables::{spin_v2, spin_v3, store};
+use crate::wasi_2023::{HttpErrorOfOctober, HttpOptionsOfOctober, OCTOBER};
 
 /// A guest called a function that its code does not inherit. The guest ends with it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -143,6 +144,20 @@ fn define_answer(
                 },
             )?;
         }
+        ("wasi:sockets/ip-name-lookup", "resolve-addresses") if version == OCTOBER => {
+            type Asked = (
+                Resource<Network>,
+                String,
+                Option<p2_network::IpAddressFamily>,
+                bool,
+            );
+            instance.func_wrap(function, move |mut store, (_, name, _, _): Asked| {
+                shut.refuse_lookup(store.data_mut().gate().ctx, &name);
+                Ok((Err::<Resource<Placeholder>, _>(
+                    p2_network::ErrorCode::AccessDenied,
+                ),))
+            })?;
+        }
         ("wasi:sockets/ip-name-lookup", "resolve-addresses") if version.starts_with("0.2.") => {
             instance.func_wrap(
                 function,
@@ -181,21 +196,22 @@ fn define_other_answer(
     (interface, version, function): (&str, &str, &str),
     shut: ShutGate,
 ) -> wasmtime::Result<bool> {
-    // Only of databases there is more than one that differs.
-    let _ = version;
     match (interface, function) {
+        ("wasi:http/outgoing-handler", "handle") if version == OCTOBER => {
+            type Given = (Resource<HostOutgoingRequest>, Option<HttpOptionsOfOctober>);
+            instance.func_wrap(function, move |mut store, (request, _): Given| {
+                let denied = HttpErrorOfOctober::from(refuse_request(store.data_mut(), &shut, request)?);
+                Ok((Err::<Resource<HostFutureIncomingResponse>, _>(denied),))
+            })?;
+        }
         ("wasi:http/outgoing-handler", "handle") => {
             type Given = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
             instance.func_wrap(function, move |mut store, (request, options): Given| {
                 let guest = store.data_mut();
-                let request = guest.table().delete(request)?;
                 if let Some(options) = options {
                     guest.table().delete(options)?;
                 }
-                let scheme = request.scheme.as_ref().map(scheme_of);
-                let authority = request.authority.as_deref().unwrap_or_default();
-                shut.refuse_request(guest.gate().ctx, method_of(&request.method), scheme, authority);
-                let denied = p2_http::ErrorCode::HttpRequestDenied;
+                let denied = refuse_request(guest, &shut, request)?;
                 Ok((Err::<Resource<HostFutureIncomingResponse>, _>(denied),))
             })?;
         }
@@ -375,6 +391,19 @@ fn define_other_answer(
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// Refuses a request of WASI 0.2.
+fn refuse_request(
+    guest: &mut Guest,
+    shut: &ShutGate,
+    request: Resource<HostOutgoingRequest>,
+) -> wasmtime::Result<p2_http::ErrorCode> {
+    let request = guest.table().delete(request)?;
+    let scheme = request.scheme.as_ref().map(scheme_of);
+    let authority = request.authority.as_deref().unwrap_or_default();
+    shut.refuse_request(guest.gate().ctx, method_of(&request.method), scheme, authority);
+    Ok(p2_http::ErrorCode::HttpRequestDenied)
 }
 
 /// Refuses databases with the error of a version.

@@ -3,6 +3,8 @@
 //! Wasmtime's linker cannot be asked whether it has an interface, hence this table; a test holds it against the
 //! linker.
 
+use crate::wasi_2023::OCTOBER;
+
 /// True if the linker has the interface, in this version or one that can stand in for it.
 pub fn is_provided(import: &str) -> bool {
     let Some((interface, version)) = import.split_once('@') else {
@@ -81,6 +83,42 @@ const PROVIDED: &[VersionTrack] = &[
         package: "wasi:http",
         versions: "0.2.",
         interfaces: &["types", "outgoing-handler"],
+    },
+    VersionTrack {
+        package: "wasi:io",
+        versions: OCTOBER,
+        interfaces: &["poll", "streams"],
+    },
+    VersionTrack {
+        package: "wasi:clocks",
+        versions: OCTOBER,
+        interfaces: &["monotonic-clock"],
+    },
+    VersionTrack {
+        package: "wasi:filesystem",
+        versions: OCTOBER,
+        interfaces: &["types"],
+    },
+    VersionTrack {
+        package: "wasi:sockets",
+        versions: OCTOBER,
+        interfaces: &[
+            "ip-name-lookup",
+            "tcp",
+            "tcp-create-socket",
+            "udp",
+            "udp-create-socket",
+        ],
+    },
+    VersionTrack {
+        package: "wasi:http",
+        versions: OCTOBER,
+        interfaces: &["types", "outgoing-handler"],
+    },
+    VersionTrack {
+        package: "wasi:http",
+        versions: "0.2.0-rc-2023-11-10",
+        interfaces: &["types"],
     },
     VersionTrack {
         package: "wasi:clocks",
@@ -325,6 +363,10 @@ mod tests {
             ("wasi:io/poll@0.2.99", true),
             ("wasi:io/poll@0.3.0", false),
             ("wasi:io/poll", false),
+            ("wasi:io/poll@0.2.0-rc-2023-10-18", true),
+            ("wasi:io/poll@0.2.0-rc-2023-11-10", false),
+            ("wasi:io/poll@0.2.0-rc-2023-12-05", false),
+            ("wasi:http/types@0.2.0-rc-2023-11-10", true),
             ("wasi:http/types@0.3.0", true),
             ("wasi:http/types@0.3.0-rc-2026-03-15", false),
             ("wasi:http/handler@0.3.0", false),

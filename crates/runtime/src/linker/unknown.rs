@@ -159,4 +159,4 @@ fn resource(item: &ComponentItem) -> Option<ResourceType> {
 }
 
 /// The type of a resource that nobody can make.
-pub(super) enum Placeholder {}
+pub(crate) enum Placeholder {}

@@ -195,6 +195,10 @@ mod tests {
                 "wasi:sockets/tcp-create-socket@0.2.3",
                 Some(InheritedKey::AllowedOutboundHosts),
             ),
+            (
+                "wasi:http/outgoing-handler@0.2.0-rc-2023-10-18",
+                Some(InheritedKey::AllowedOutboundHosts),
+            ),
             ("wasi:http/client@0.3.0", Some(InheritedKey::AllowedOutboundHosts)),
             ("wasi:filesystem/preopens@0.3.0", Some(InheritedKey::Files)),
             ("wasi:cli/environment@0.2.9", Some(InheritedKey::Environment)),
