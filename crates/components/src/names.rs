@@ -14,11 +14,14 @@ use crate::sections::{self, Item, Side};
 use crate::{AdaptError, origin};
 
 /// The name of what is provided, without its patch version, for an interface of a version that nobody provides and that
-/// one equals, or has all of: `0.3` for `wasi:http/types` of `0.3.0-rc-2026-03-15`.
+/// one equals, or has all of: `0.3` for `wasi:http/types` of `0.3.0-rc-2026-03-15`. Spin's first interfaces have no version.
 ///
 /// An interface that is renamed may use resources of one that is not, and the other way round: to the host a resource is
 /// the same in every version.
-fn renamed(package: &str, interface: &str, version: &str) -> Option<&'static str> {
+fn renamed(package: &str, interface: &str, version: Option<&str>) -> Option<&'static str> {
+    let Some(version) = version else {
+        return ((package, interface) == ("fermyon:spin", "llm")).then_some("2.0");
+    };
     let package = package.strip_prefix("wasi:")?;
     let packages = ["cli", "clocks", "filesystem", "http", "random", "sockets"];
     match version {
@@ -135,7 +138,7 @@ const UNUSED_PATCH: u32 = 20_000;
 struct Path<'n> {
     package: &'n str,
     interface: &'n str,
-    version: &'n str,
+    version: Option<&'n str>,
 }
 
 impl Path<'_> {
@@ -145,7 +148,10 @@ impl Path<'_> {
 }
 
 fn path_of(name: &str) -> Option<Path<'_>> {
-    let (path, version) = name.split_once('@')?;
+    let (path, version) = match name.split_once('@') {
+        Some((path, version)) => (path, Some(version)),
+        None => (name, None),
+    };
     let (package, interface) = path.split_once('/')?;
     Some(Path {
         package,
@@ -231,6 +237,17 @@ mod tests {
             names(&mapped).0,
             ["wasi:clocks/types@0.3.0", "wasi:clocks/types@0.3.20000"]
         );
+        wasmparser::Validator::new().validate_all(&mapped).unwrap();
+    }
+
+    #[test]
+    fn an_interface_without_a_version_gets_that_of_the_one_that_it_equals() {
+        let text = r#"(component
+            (import "fermyon:spin/llm" (instance))
+            (import "fermyon:spin/redis" (instance)))"#;
+        let mapped = wat::parse_str(text).unwrap();
+        let mapped = map(&mapped).unwrap();
+        assert_eq!(names(&mapped).0, ["fermyon:spin/llm@2.0.0", "fermyon:spin/redis"]);
         wasmparser::Validator::new().validate_all(&mapped).unwrap();
     }
 
