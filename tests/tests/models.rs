@@ -276,7 +276,15 @@ pub(super) const COMMAND: &str = r#"(component
 // proves: HI-5
 #[test]
 fn a_dependency_asks_the_models_of_its_component_only_if_it_inherits_them() {
+    // Without a version it is the same one.
+    for import in ["fermyon:spin/llm@2.0.0", "fermyon:spin/llm"] {
+        a_dependency_asks_by(import);
+    }
+}
+
+fn a_dependency_asks_by(import: &str) {
     let server = ModelServer::start(None);
+    let asker = ASKER.replace("fermyon:spin/llm@2.0.0", import);
     for (inheritance, answer, asked, reason) in [
         ("", "1", 0, "allow.not-inherited"),
         (
@@ -302,18 +310,18 @@ fn a_dependency_asks_the_models_of_its_component_only_if_it_inherits_them() {
         );
         let finished = Outport::up(&manifest)
             .file("command.wasm", wasm(&COMMAND.replace("ANSWER", answer)))
-            .file("asker.wasm", wasm(ASKER))
+            .file("asker.wasm", wasm(&asker))
             .file("runtime.toml", config)
             .option("--runtime-config-file=runtime.toml")
             .finish()
             .expect_code(0);
-        assert_eq!(server.asked().len(), asked, "{inheritance}\n{finished}");
+        assert_eq!(server.asked().len(), asked, "{import}{inheritance}\n{finished}");
         let log = finished.audit.iter();
         let of_models: Vec<String> = log
             .filter(|line| line.field("attempt") == "llm.infer")
             .map(|line| line.reason())
             .collect();
-        assert_eq!(of_models, [reason], "{inheritance}\n{finished}");
+        assert_eq!(of_models, [reason], "{import}{inheritance}\n{finished}");
         assert!(
             server.asked().iter().all(|asked| asked.authorization.is_empty()),
             "no token"

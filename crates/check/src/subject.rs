@@ -94,6 +94,7 @@ impl Interfaces {
             "wasi:http/outgoing-handler",
             "wasi:http/client",
             "wasi:http/handler",
+            "fermyon:spin/http",
         ];
         self.imports
             .iter()
@@ -142,7 +143,11 @@ impl Trigger {
     /// The exports that it can call, without versions.
     pub const fn exports(self) -> &'static [&'static str] {
         match self {
-            Self::Http => &["wasi:http/incoming-handler", "wasi:http/handler"],
+            Self::Http => &[
+                "wasi:http/incoming-handler",
+                "wasi:http/handler",
+                "fermyon:spin/inbound-http",
+            ],
             Self::Wagi | Self::Command => &["wasi:cli/run"],
         }
     }
@@ -178,6 +183,7 @@ mod tests {
             ("wasi:http/outgoing-handler@0.2.0", false, true),
             ("wasi:http/client@0.3.0", false, true),
             ("wasi:http/handler@0.3.0", false, true),
+            ("fermyon:spin/http", false, true),
             ("wasi:http/types@0.2.0", false, false),
             ("wasi:cli/stdout@0.2.0", false, false),
         ] {

@@ -221,7 +221,7 @@ mod tests {
                 ("0.2.0-rc-2023-12-05", false),
             ] {
                 let track = equal.then_some("0.2");
-                assert_eq!(renamed(package, name, version), track, "{interface} {version}");
+                assert_eq!(renamed(package, name, Some(version)), track, "{interface} {version}");
             }
         }
     }

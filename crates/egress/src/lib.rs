@@ -129,6 +129,7 @@ pub mod p3;
 mod process;
 mod shut;
 mod sockets;
+pub mod spin_v1;
 mod stream_tls;
 #[cfg(test)]
 mod testing;

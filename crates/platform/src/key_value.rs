@@ -1,6 +1,7 @@
-//! Key-value stores: `fermyon:spin/key-value@2.0.0`, `spin:key-value@3.0.0` and `wasi:keyvalue@0.2.0-draft2`.
+//! Key-value stores: `fermyon:spin/key-value` without a version and `@2.0.0`, `spin:key-value@3.0.0` and
+//! `wasi:keyvalue@0.2.0-draft2`.
 //!
-//! The three say the same in different words, so each is a thin adapter over [`KeyValueStore`], and what
+//! They say the same in different words, so each is a thin adapter over [`KeyValueStore`], and what
 //! one wrote another reads. A store is a [file](mod@file) in the format of Spin's, the same in memory, or the keys of a
 //! [Redis server](redis).
 //!
@@ -17,6 +18,7 @@ mod bucket;
 mod file;
 #[cfg(feature = "redis")]
 mod redis;
+mod spin_v1;
 mod spin_v2;
 mod spin_v3;
 mod wasi;
@@ -29,6 +31,7 @@ use async_trait::async_trait;
 pub use bindings::fermyon::spin::key_value::Error as SpinV2Error;
 pub use bindings::spin::key_value::key_value::Error as SpinV3Error;
 pub use bindings::wasi::keyvalue::store::Error as WasiError;
+pub use bindings_v1::fermyon::spin::key_value::Error as SpinV1Error;
 pub(crate) use bucket::{Bucket, NotOpened, open};
 use file::{Database, FileStore};
 #[cfg(feature = "redis")]
@@ -185,6 +188,7 @@ impl StoreError {
 
 /// Adds the interfaces.
 pub(crate) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    spin_v1::add_to_linker(linker)?;
     spin_v2::add_to_linker(linker)?;
     spin_v3::add_to_linker(linker)?;
     wasi::add_to_linker(linker)
@@ -203,6 +207,16 @@ mod bindings {
             "wasi:keyvalue/store.bucket": super::bucket::Bucket,
             "wasi:keyvalue/atomics.cas": super::wasi::Cas,
         },
+    });
+}
+
+mod bindings_v1 {
+    #![allow(missing_docs, reason = "the macro's output has no documentation of its own")]
+
+    wasmtime::component::bindgen!({
+        path: "wit-v1",
+        world: "fermyon:spin/first-key-value",
+        imports: { default: async | trappable },
     });
 }
 

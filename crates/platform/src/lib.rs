@@ -73,7 +73,7 @@ mod platform;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
-mod rdbms;
+pub mod rdbms;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
@@ -135,7 +135,7 @@ impl<T> Interface<T> {
     fn has(&self, import: &str) -> bool {
         let names = self.names.iter();
         let mut rests = names.filter_map(|name| import.strip_prefix(name));
-        rests.any(|rest| rest.starts_with(['/', '@']))
+        rests.any(|rest| rest.is_empty() || rest.starts_with(['/', '@']))
     }
 }
 
@@ -173,7 +173,7 @@ fn interfaces<T: PlatformView + 'static>() -> impl Iterator<Item = Interface<T>>
         },
         #[cfg(feature = "redis")]
         Interface {
-            names: &["fermyon:spin/redis", "spin:redis"],
+            names: &["fermyon:spin/redis", "fermyon:spin/redis-types", "spin:redis"],
             add: redis::add_to_linker,
         },
         #[cfg(feature = "sqlite")]

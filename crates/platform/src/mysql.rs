@@ -1,4 +1,4 @@
-//! MySQL and MariaDB: `fermyon:spin/mysql@2.0.0` and `spin:mysql@3.0.0`.
+//! MySQL and MariaDB: `fermyon:spin/mysql` without a version and `@2.0.0`, and `spin:mysql@3.0.0`.
 //!
 //! ```text
 //! open(ADDRESS) ── address: parsed, or refused ──▶ gate: `mysql.connect` judged by name ── refused ▶ connection-failed
@@ -10,7 +10,8 @@
 //!
 //! The drivers of the protocol dial by themselves, so what is spoken is spoken here: packets, authentication and statements,
 //! by the codec of `mysql_common`. What a server sends is read by functions that cannot panic; of the codec's own ones some
-//! can. The two versions of the interface say the same, so each is a thin adapter over [`Client`].
+//! can. The versions of the interface say the same, so each is a thin adapter over [`Client`]. The first
+//! does all of the above at each call.
 //!
 //! | | bound |
 //! | --- | --- |
@@ -34,6 +35,7 @@ mod packets;
 mod public_key;
 mod rows;
 mod server;
+mod spin_v1;
 mod spin_v2;
 mod spin_v3;
 mod statement;
@@ -43,6 +45,7 @@ use std::sync::OnceLock;
 
 use address::MysqlAddress;
 pub use bindings::spin::mysql::mysql::Error as SpinV3Error;
+pub use bindings_v1::fermyon::spin::mysql::MysqlError as SpinV1Error;
 #[doc(hidden)]
 pub use connection::Client;
 use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
@@ -98,6 +101,7 @@ pub fn not_permitted() -> String {
 
 /// Adds the interfaces, but for the types that version 2 shares with others.
 pub(crate) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    spin_v1::add_to_linker(linker)?;
     spin_v2::add_to_linker(linker)?;
     spin_v3::add_to_linker(linker)
 }
@@ -117,6 +121,17 @@ mod bindings {
             "fermyon:spin/mysql.connection": super::Client,
             "spin:mysql/mysql.connection": super::Client,
         },
+    });
+}
+
+mod bindings_v1 {
+    #![allow(missing_docs, reason = "the macro's output has no documentation of its own")]
+
+    wasmtime::component::bindgen!({
+        path: "wit-v1",
+        world: "fermyon:spin/first-mysql",
+        imports: { default: async | trappable },
+        with: { "fermyon:spin/rdbms-types": crate::rdbms::types },
     });
 }
 

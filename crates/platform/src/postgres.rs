@@ -1,4 +1,5 @@
-//! PostgreSQL: `fermyon:spin/postgres@2.0.0` and `spin:postgres@3.0.0`, `4.0.0`, `4.1.0` and `4.2.0`.
+//! PostgreSQL: `fermyon:spin/postgres` without a version and `@2.0.0`, and `spin:postgres@3.0.0`, `4.0.0`, `4.1.0` and
+//! `4.2.0`.
 //!
 //! ```text
 //! open(ADDRESS) ── address: parsed, or refused ──▶ gate: `postgres.connect` judged by name ── refused ▶ connection-failed
@@ -9,7 +10,7 @@
 //! ```
 //!
 //! The newest interface is the widest, so what is shared speaks in its terms, and the older ones are
-//! adapters to it. An import of 4.0.0 or 4.1.0 is served by 4.2.0, which has all of theirs.
+//! adapters to it; the first does all of the above at each call. An import of 4.0.0 or 4.1.0 is served by 4.2.0, which has all of theirs.
 //!
 //! | | bound |
 //! | --- | --- |
@@ -30,6 +31,7 @@ mod known;
 mod numeric;
 mod parameters;
 mod rows;
+mod spin_v1;
 mod spin_v2;
 mod spin_v3;
 mod spin_v4;
@@ -43,6 +45,7 @@ use address::PostgresAddress;
 pub use bindings::spin::postgres3_0_0::postgres::Error as SpinV3Error;
 use bindings::spin::postgres4_2_0::postgres as types;
 pub use bindings::spin::postgres4_2_0::postgres::Error as SpinV4Error;
+pub use bindings_v1::fermyon::spin::postgres::PgError as SpinV1Error;
 #[doc(hidden)]
 pub use builder::Builder;
 #[doc(hidden)]
@@ -125,6 +128,7 @@ pub fn not_permitted() -> String {
 
 /// Adds the interfaces.
 pub(crate) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    spin_v1::add_to_linker(linker)?;
     spin_v2::add_to_linker(linker)?;
     spin_v3::add_to_linker(linker)?;
     spin_v4::add_to_linker(linker)
@@ -147,6 +151,17 @@ mod bindings {
             "spin:postgres/postgres@4.2.0.connection": super::Client,
             "spin:postgres/postgres@4.2.0.connection-builder": super::Builder,
         },
+    });
+}
+
+mod bindings_v1 {
+    #![allow(missing_docs, reason = "the macro's output has no documentation of its own")]
+
+    wasmtime::component::bindgen!({
+        path: "wit-v1",
+        world: "fermyon:spin/first-postgres",
+        imports: { default: async | trappable },
+        with: { "fermyon:spin/rdbms-types": crate::rdbms::types },
     });
 }
 

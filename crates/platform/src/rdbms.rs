@@ -1,15 +1,17 @@
-//! `fermyon:spin/rdbms-types@2.0.0`: what version 2 of the interfaces of databases has in common.
+//! `fermyon:spin/rdbms-types@2.0.0`: what version 2 of the interfaces of databases has in common. Those without a version
+//! have the same in common, but for the error.
 
-#[allow(unreachable_pub, reason = "the bindings of others re-export it")]
 pub use bindings::fermyon::spin::rdbms_types as types;
+pub use types::{ParameterValue, RowSet};
 use wasmtime::component::Linker;
 
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
 use crate::not_opened::NotOpened;
 
-/// Adds the interface, which has no function.
+/// Adds the interface, which has no function, in both versions.
 pub(crate) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    types::add_to_linker::<T, Hosted>(linker, T::platform)
+    types::add_to_linker::<T, Hosted>(linker, T::platform)?;
+    linker.instance("fermyon:spin/rdbms-types").map(drop)
 }
 
 impl types::Host for PlatformCtxView<'_> {}

@@ -1,4 +1,4 @@
-//! Redis: `fermyon:spin/redis@2.0.0` and `spin:redis@3.0.0`.
+//! Redis: `fermyon:spin/redis` without a version and `@2.0.0`, and `spin:redis@3.0.0`.
 //!
 //! ```text
 //! open(ADDRESS) ── address: parsed, or refused ──▶ gate: `redis.connect` judged by name ── refused ▶ invalid-address
@@ -8,7 +8,7 @@
 //! drop ── back into the pool, if the connection is as a new one would be
 //! ```
 //!
-//! The two versions say the same, so each is a thin adapter over [`Client`].
+//! The versions say the same, so each is a thin adapter over [`Client`]. The first does all three at each call.
 //!
 //! | | bound |
 //! | --- | --- |
@@ -23,6 +23,7 @@ mod address;
 mod commands;
 mod connection;
 mod reply_bound;
+mod spin_v1;
 mod spin_v2;
 mod spin_v3;
 mod state;
@@ -32,6 +33,9 @@ use std::sync::OnceLock;
 pub(crate) use address::RedisAddress;
 pub use bindings::fermyon::spin::redis::Error as SpinV2Error;
 pub use bindings::spin::redis::redis::Error as SpinV3Error;
+pub use bindings_v1::fermyon::spin::redis_types::{
+    Error as SpinV1Error, RedisParameter as SpinV1Parameter, RedisResult as SpinV1Result,
+};
 #[cfg(feature = "key-value")]
 pub(crate) use commands::{Answer, Argument};
 #[doc(hidden)]
@@ -85,6 +89,7 @@ pub fn refuse(shut: &ShutGate, instance: &GateCtx, address: &str) {
 
 /// Adds the interfaces.
 pub(crate) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    spin_v1::add_to_linker(linker)?;
     spin_v2::add_to_linker(linker)?;
     spin_v3::add_to_linker(linker)
 }
@@ -103,6 +108,16 @@ mod bindings {
             "fermyon:spin/redis.connection": super::Client,
             "spin:redis/redis.connection": super::Client,
         },
+    });
+}
+
+mod bindings_v1 {
+    #![allow(missing_docs, reason = "the macro's output has no documentation of its own")]
+
+    wasmtime::component::bindgen!({
+        path: "wit-v1",
+        world: "fermyon:spin/first-redis",
+        imports: { default: async | trappable },
     });
 }
 

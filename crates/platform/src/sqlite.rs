@@ -1,10 +1,10 @@
-//! SQLite databases: `fermyon:spin/sqlite@2.0.0`, `spin:sqlite@3.0.0` and `@3.1.0`.
+//! SQLite databases: `fermyon:spin/sqlite` without a version and `@2.0.0`, `spin:sqlite@3.0.0` and `@3.1.0`.
 //!
 //! ```text
 //! guest ─ execute(sql, parameters) ─▶ adapter ─▶ Session ─▶ a thread: rules, bounds, SQLite ─ pieces of rows ─▶ guest
 //! ```
 //!
-//! The three are thin adapters over a [session], which has a connection of its own: an open transaction, temporary
+//! They are thin adapters over a [session], which has a connection of its own: an open transaction, temporary
 //! tables and settings are nobody else's, and end with it.
 //!
 //! | | bound |
@@ -28,6 +28,7 @@ mod interruption;
 mod rules;
 mod server;
 mod session;
+mod spin_v1;
 mod spin_v2;
 mod spin_v3_0;
 mod spin_v3_1;
@@ -43,6 +44,7 @@ use std::time::Duration;
 pub use bindings::fermyon::spin::sqlite::Error as SpinV2Error;
 pub use bindings::spin::sqlite3_0_0::sqlite::Error as SpinV3Error;
 pub use bindings::spin::sqlite3_1_0::sqlite::Error as SpinV31Error;
+pub use bindings_v1::fermyon::spin::sqlite::Error as SpinV1Error;
 use database::Database;
 use outport_egress::Egress;
 use outport_policy::Location;
@@ -161,6 +163,7 @@ impl SqliteError {
 
 /// Adds the interfaces.
 pub(crate) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    spin_v1::add_to_linker(linker)?;
     spin_v2::add_to_linker(linker)?;
     spin_v3_0::add_to_linker(linker)?;
     spin_v3_1::add_to_linker(linker)
@@ -178,6 +181,16 @@ mod bindings {
             "spin:sqlite/sqlite@3.0.0.connection": super::session::Session,
             "spin:sqlite/sqlite@3.1.0.connection": super::session::Session,
         },
+    });
+}
+
+mod bindings_v1 {
+    #![allow(missing_docs, reason = "the macro's output has no documentation of its own")]
+
+    wasmtime::component::bindgen!({
+        path: "wit-v1",
+        world: "fermyon:spin/first-sqlite",
+        imports: { default: async | trappable },
     });
 }
 

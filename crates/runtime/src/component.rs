@@ -38,6 +38,8 @@ pub enum Export {
     HttpP2,
     /// `wasi:http/handler` of WASI 0.3.
     HttpP3,
+    /// `fermyon:spin/inbound-http` of Spin's first interfaces, which have no version.
+    InboundHttp,
 }
 
 /// The reason why a file cannot be run as a component.
@@ -354,6 +356,7 @@ impl Export {
             Self::CommandP3 => "runs as a command (WASI 0.3)",
             Self::HttpP2 => "answers HTTP (WASI 0.2)",
             Self::HttpP3 => "answers HTTP (WASI 0.3)",
+            Self::InboundHttp => "answers HTTP (Spin's first interface)",
         }
     }
 
@@ -364,18 +367,23 @@ impl Export {
             Self::CommandP3 => ("wasi:cli/run", "0.3."),
             Self::HttpP2 => ("wasi:http/incoming-handler", "0.2."),
             Self::HttpP3 => ("wasi:http/handler", "0.3."),
+            Self::InboundHttp => return export == INBOUND_HTTP,
         };
         // A release candidate is another interface: its functions may differ.
         interface == name && version.starts_with(track) && !version.contains('-')
     }
 }
 
-const ALL: [Export; 4] = [
+const ALL: [Export; 5] = [
     Export::CommandP2,
     Export::CommandP3,
     Export::HttpP2,
     Export::HttpP3,
+    Export::InboundHttp,
 ];
+
+/// Spin's first interface of components that answer HTTP.
+pub(crate) const INBOUND_HTTP: &str = "fermyon:spin/inbound-http";
 
 /// Reads the component at `path`, which must have this SHA-256 where one is given, in 64 hexadecimal digits.
 ///
@@ -590,6 +598,9 @@ mod tests {
             ("wasi:http/incoming-handler@0.2.6", &[Export::HttpP2]),
             ("wasi:http/handler@0.3.0", &[Export::HttpP3]),
             ("wasi:http/handler@0.4.0", &[]),
+            ("fermyon:spin/inbound-http", &[Export::InboundHttp]),
+            ("fermyon:spin/inbound-http@2.0.0", &[]),
+            ("fermyon:spin/inbound-redis", &[]),
         ];
         for (export, expected) in cases {
             let found: Vec<_> = ALL.into_iter().filter(|known| known.is_in(export)).collect();

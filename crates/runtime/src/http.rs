@@ -1,5 +1,5 @@
-//! The HTTP trigger: serves components that export `wasi:http/incoming-handler` (WASI 0.2) or `wasi:http/handler`
-//! (WASI 0.3), and commands by CGI where their trigger says so.
+//! The HTTP trigger: serves components that export `wasi:http/incoming-handler` (WASI 0.2), `wasi:http/handler`
+//! (WASI 0.3) or `fermyon:spin/inbound-http` (Spin's first), and commands by CGI where their trigger says so.
 //!
 //! ```text
 //! Listeners ── one a worker thread ── connection ── request
@@ -11,9 +11,10 @@
 //!
 //! Requests of the app's components to each other enter at the router, without a connection.
 //!
-//! A request to a component of WASI 0.2 gets an instance of its own, with grants of its own. An instance of WASI 0.3
+//! A request to a component of WASI 0.2, or of Spin's first interface, gets an instance of its own, with grants of its own. An instance of WASI 0.3
 //! answers several requests, which then share its grants; how many, is for the operator to say
-//! ([`Reuse`](crate::limits::Reuse)). Bodies are streamed in both directions, never collected.
+//! ([`Reuse`](crate::limits::Reuse)). Bodies are streamed in both directions, never collected; but
+//! for Spin's first interface, which has them whole.
 
 mod authority;
 mod chaining;
@@ -25,6 +26,7 @@ mod connection;
 mod headers;
 mod holding_body;
 mod http_component;
+mod inbound_http;
 mod instance_queue;
 mod leaving;
 mod listeners;

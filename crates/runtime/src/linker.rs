@@ -2,8 +2,8 @@
 //!
 //! 1. WASI 0.2 and 0.3 of wasmtime, whose network has no rights, with random bytes made in pieces,
 //!    a bound for open files, and entries of directories that are the guest's own;
-//! 2. the gate, which takes the place of every interface that leads to the network, and makes outgoing requests the
-//!    same in both;
+//! 2. the gate, which takes the place of every interface that leads to the network, makes outgoing requests the
+//!    same in both, and has those of Spin's first interfaces;
 //! 3. the interfaces by which a guest reads its variables, [snapshots of WASI](crate::wasi_2023) from before 0.2, and
 //!    interfaces of the platform that the component imports;
 //! 4. for a composed component, [refusals](isolated) in place of the rights that its dependencies do not inherit;
@@ -95,6 +95,7 @@ fn provided_by_outport(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     outport_egress::add_to_linker(&mut linker)?;
     outport_egress::p2::add_http_to_linker(&mut linker)?;
     outport_egress::p3::add_http_to_linker(&mut linker)?;
+    outport_egress::spin_v1::add_http_to_linker(&mut linker)?;
     crate::directory_entries::add_to_linker(&mut linker)?;
     crate::open_files::add_to_linker(&mut linker)?;
     crate::random::add_to_linker(&mut linker)?;

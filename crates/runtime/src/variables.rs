@@ -3,7 +3,7 @@
 //! A guest sees what `[component.ID.variables]` gives it, templates filled in, and nothing else: neither the app's
 //! variables nor those of other components. A secret reaches the guest that it was written for, and no message.
 //!
-//! Three interfaces lead here; [`interfaces`] has them.
+//! Four interfaces lead here; [`interfaces`] has them.
 
 mod interfaces;
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use outport_manifest::{Component, TemplateError, VariableName, VariableNameError, VariableText, Variables};
 
-pub(crate) use self::interfaces::{VariablesView, add_to_linker, spin_v2, spin_v3, store};
+pub(crate) use self::interfaces::{VariablesView, add_to_linker, spin_v1, spin_v2, spin_v3, store};
 
 /// The variables that the guest of one component can read. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

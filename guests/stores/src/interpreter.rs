@@ -7,6 +7,7 @@ use script::Script;
 use script_p3::P3;
 
 use crate::callee::outport::callee::interpreter;
+use crate::first::First;
 use crate::key_value::spin_v2::SpinV2;
 use crate::key_value::spin_v3::SpinV3;
 use crate::key_value::wasi::Wasi;
@@ -24,6 +25,7 @@ pub(crate) type Outcome = Result<String, String>;
 /// Statements in, results out; keeps what they opened.
 #[derive(Default)]
 pub(crate) struct Interpreter {
+    first: First,
     kv2: SpinV2,
     kv3: SpinV3,
     mqtt2: Mqtt2,
@@ -115,7 +117,7 @@ impl Interpreter {
             "sqlite2" => self.sqlite2.perform(verb, &words),
             "sqlite3" => self.sqlite3.perform(verb, &words).await,
             "wasi" => self.wasi.perform(verb, &words),
-            _ => None,
+            interface => self.first.perform(interface, verb, &words),
         }
     }
 

@@ -12,6 +12,7 @@
 //!
 //! | interface | module |
 //! | --- | --- |
+//! | `config1`, `http1`, `kv1`, `mysql1`, `pg1`, `redis1`, `sqlite1` | [`first`] |
 //! | `kv2` | [`key_value::spin_v2`] |
 //! | `kv3` | [`key_value::spin_v3`] |
 //! | `llm2` | [`llm`] |
@@ -32,6 +33,7 @@
 //! `wait MS` waits. A refusal is a result like any other and stops nothing. What was opened is kept until the script ends,
 //! and in a dependency as long as its instance.
 
+mod first;
 mod interpreter;
 mod kept;
 mod key_value;
@@ -52,6 +54,10 @@ use crate::interpreter::Interpreter;
 
 mod bindings {
     wit_bindgen::generate!({ world: "stores", path: "wit", generate_all });
+}
+
+mod first_bindings {
+    wit_bindgen::generate!({ world: "first", path: "wit-first" });
 }
 
 /// The dependency that statements behind `callee:` go to.

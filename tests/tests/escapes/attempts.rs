@@ -258,7 +258,7 @@ fn instances(attempt: &Attempt) -> Vec<(String, Vec<(String, String)>)> {
 
 /// How an attempt ended, by what the guest got last.
 fn ending(result: &str) -> Ending {
-    const DENIED: [&str; 9] = [
+    const DENIED: [&str; 10] = [
         "access-denied",
         "HTTP-request-denied",
         "destination-IP-prohibited",
@@ -267,14 +267,16 @@ fn ending(result: &str) -> Ending {
         // What host interfaces have for it.
         "connection-failed(\"it is not permitted\")",
         "connection-failed(\"the address is not understood:",
+        "destination-not-allowed",
         "invalid-address",
         "model-not-supported",
     ];
-    const IMPOSSIBLE: [&str; 13] = [
+    const IMPOSSIBLE: [&str; 14] = [
         "invalid-argument",
         "invalid-state",
         "invalid-authority",
         "invalid-path",
+        "invalid-url",
         "invalid-scheme",
         "HTTP-request-URI-invalid",
         "name-unresolvable",
@@ -290,6 +292,8 @@ fn ending(result: &str) -> Ending {
         () if is(&DENIED) => Ending::Denied,
         // What WASI 0.3 has instead of `new-socket-limit`. Other errors that are called so say what they are.
         () if result == "other" => Ending::Denied,
+        // What Spin's first interface of Redis has for everything; the reasons tell which it is.
+        () if result == "error" => Ending::Denied,
         () if is(&IMPOSSIBLE) => Ending::Impossible,
         () => Ending::Through,
     }

@@ -9,6 +9,7 @@ use crate::table::{Attempt, World};
 /// | written | for |
 /// | --- | --- |
 /// | `{scheme}`, `{port}` | its scheme in entries, and its port |
+/// | `{other}` | another port, where somebody is who sends away those that wait to be spoken to |
 /// | `{to}`, `{end}` | the statement up to the place, and what follows it: `{to}good.test{end}` is `redis2.open redis://good.test` |
 /// | `{refused}` | what the guest gets for a place that it may not go to |
 /// | `{malformed}` | what it gets for an address string that is refused |
@@ -32,6 +33,12 @@ pub(crate) struct Service {
     opened: String,
     #[serde(default)]
     close: String,
+    #[serde(default = "sent_away")]
+    other: u16,
+}
+
+fn sent_away() -> u16 {
+    3307
 }
 
 impl Service {
@@ -79,6 +86,7 @@ impl Service {
     fn put(&self, text: &str) -> String {
         text.replace("{scheme}", &self.scheme)
             .replace("{port}", &self.port.to_string())
+            .replace("{other}", &self.other.to_string())
             .replace("{refused}", &self.refused)
             .replace("{malformed}", &self.malformed)
             .replace("{opened}", &self.opened)

@@ -97,8 +97,12 @@ fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Diagnostic {
         .iter()
         .map(|export| format!("`{export}`"))
         .collect();
+    let exports = match exports.as_slice() {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        few => few.concat(),
+    };
     let message = format!(
-        "`{}` has a trigger of type `{}`{} and exports no {}",
+        "`{}` has a trigger of type `{}`{} and exports no {exports}",
         text::excerpt(subject.id),
         trigger.as_str(),
         if trigger == Trigger::Wagi {
@@ -106,7 +110,6 @@ fn missing_export(subject: &Subject<'_>, trigger: Trigger) -> Diagnostic {
         } else {
             ""
         },
-        exports.join(" or ")
     );
     let finding = Diagnostic::new(Code::MissingExport, subject.location.clone(), message);
     let answers = |other| {

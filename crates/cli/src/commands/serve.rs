@@ -22,7 +22,7 @@ use crate::terminal::Terminal;
 /// Serve one component that answers HTTP, without a manifest.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The component, which exports `wasi:http/incoming-handler` or `wasi:http/handler`
+    /// The component, which exports `wasi:http/incoming-handler`, `wasi:http/handler` or `fermyon:spin/inbound-http`
     #[arg(value_name = "COMPONENT.wasm")]
     component: PathBuf,
 

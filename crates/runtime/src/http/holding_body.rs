@@ -1,4 +1,4 @@
-//! The body of an answer of WASI 0.2, which holds what its instance held until it is read to its end.
+//! The body of an answer whose instance gives no other one, which holds what its instance held until it is read to its end.
 //!
 //! The instance may be gone by then. What it has written waits for its client all the same, and takes memory: so the
 //! slot of the request is not free yet (ISO-5), and the memory is still counted (ISO-3).

@@ -1,5 +1,6 @@
-//! A component that answers HTTP requests: of WASI 0.2 with a fresh instance for each, of WASI 0.3 with instances that
-//! answer several. A command that answers by CGI has a fresh instance for each, too ([`wagi`](super::wagi)).
+//! A component that answers HTTP requests: of WASI 0.2, and of Spin's first interface, with a fresh instance for each, of
+//! WASI 0.3 with instances that answer several. A command that answers by CGI has a fresh instance for each, too
+//! ([`wagi`](super::wagi)).
 //!
 //! Each instance runs in a task of its own, so that it can go on after the head of a response: to stream the body, and
 //! to finish what it began when the client hangs up. The task ends with the instance; its limits see to it that it
@@ -31,6 +32,7 @@ use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView};
 use super::client_body::log_broken;
 use super::concurrency_limit::RequestSlot;
 use super::holding_body::{Held, HoldingBody};
+use super::inbound_http::{self, FirstTriggerPre, Outcome};
 use super::instance_queue::{End, InstanceQueue, QueuedRequest, Reply, Waiter};
 use super::response_body::ResponseBody;
 use super::shared_instance::{self, Ended, Taken};
@@ -39,7 +41,7 @@ use super::wanted_body::{Presence, Wants};
 use super::warm_instances::WarmInstances;
 use crate::account::Account;
 use crate::command::{self, NotACommand};
-use crate::component::Export;
+use crate::component::{Export, INBOUND_HTTP};
 use crate::failure_log::FailureLog;
 use crate::guest::Guest;
 use crate::guest_pre::GuestPre;
@@ -64,6 +66,7 @@ enum HandlerPre {
 #[derive(Clone)]
 enum AlonePre {
     P2(p2::ProxyPre<Guest>),
+    InboundHttp(FirstTriggerPre<Guest>),
     Wagi(Arc<WagiPre>),
 }
 
@@ -76,7 +79,7 @@ struct P3Handler {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "component `{component}` answers no HTTP requests: it exports neither `wasi:http/incoming-handler` nor \
-     `wasi:http/handler`, but {}", crate::component::list(.exports)
+     `wasi:http/handler` nor `fermyon:spin/inbound-http`, but {}", crate::component::list(.exports)
 )]
 #[non_exhaustive]
 pub struct NotAnHttpComponent {
@@ -115,11 +118,12 @@ pub(super) trait RequestBody: Body<Data = Bytes, Error: Into<Error>> + Send + Un
 impl<B: Body<Data = Bytes, Error: Into<Error>> + Send + Unpin + 'static> RequestBody for B {}
 
 impl HttpComponent {
-    /// Takes a component that exports a handler of WASI 0.2 or 0.3; of both, the one of 0.3.
+    /// Takes a component that exports a handler of WASI 0.3 or 0.2, or Spin's first; of several, the one that is named
+    /// first here.
     ///
     /// # Errors
     ///
-    /// When it exports neither.
+    /// When it exports none.
     pub fn new(guest: GuestPre) -> Result<Self, NotAnHttpComponent> {
         let not_an_http_component = |_| NotAnHttpComponent {
             component: guest.name().to_owned(),
@@ -131,10 +135,12 @@ impl HttpComponent {
                 handler: p3::ServicePre::new(instance).map_err(not_an_http_component)?,
                 warm_instances: WarmInstances::default(),
             }))
+        } else if guest.has(Export::InboundHttp) && !guest.has(Export::HttpP2) {
+            let handler = FirstTriggerPre::new(instance).map_err(not_an_http_component)?;
+            HandlerPre::Alone(AlonePre::InboundHttp(handler))
         } else {
-            HandlerPre::Alone(AlonePre::P2(
-                p2::ProxyPre::new(instance).map_err(not_an_http_component)?,
-            ))
+            let handler = p2::ProxyPre::new(instance).map_err(not_an_http_component)?;
+            HandlerPre::Alone(AlonePre::P2(handler))
         };
         Ok(Self::with(guest, pre))
     }
@@ -234,6 +240,16 @@ impl HttpComponent {
                 let store = self.guest.store_at(held.slot.depth(), account);
                 // What is large stays where it is.
                 let run = pin!(run_p2(handler, parts, store, request));
+                let run = self.guest.engine().interrupting(account, run);
+                in_time(self.guest.limits(), &answered, run).await
+            }
+            AlonePre::InboundHttp(handler) => {
+                let store = self.guest.store_at(held.slot.depth(), account);
+                let memory = self.guest.limits().memory;
+                let run = pin!(async {
+                    let outcome = inbound_http::answer(handler, store, request, memory).await;
+                    outcome.map(|outcome| parts.take(outcome))
+                });
                 let run = self.guest.engine().interrupting(account, run);
                 in_time(self.guest.limits(), &answered, run).await
             }
@@ -379,6 +395,7 @@ impl HttpComponent {
     fn export(&self) -> &'static str {
         match self.pre {
             HandlerPre::Alone(AlonePre::P2(_)) => "wasi:http/incoming-handler",
+            HandlerPre::Alone(AlonePre::InboundHttp(_)) => INBOUND_HTTP,
             HandlerPre::Alone(AlonePre::Wagi(_)) => command::EXPORT,
             HandlerPre::P3(_) => "wasi:http/handler",
         }
@@ -399,6 +416,12 @@ impl GuestErrorLog {
         self.failures.add(Level::WARN, what);
     }
 
+    fn log_no_response(&self, none: &inbound_http::NotAResponse) {
+        let component = self.component.name();
+        let what = format!("component `{component}` answered with {none}");
+        self.failures.add(Level::WARN, what);
+    }
+
     pub(super) fn log_too_slow(&self) {
         let (component, limit) = (self.component.name(), self.component.limits().response_timeout);
         let limit = limit.unwrap_or_default().as_secs_f32();
@@ -416,6 +439,14 @@ pub(super) struct ResponseParts {
 }
 
 impl ResponseParts {
+    /// Passes on what a guest answered that is given requests whole.
+    fn take(self, outcome: Outcome) {
+        match outcome {
+            Outcome::Answer(answer) | Outcome::Refused(answer) => self.answer(answer),
+            Outcome::NoAnswer(none) => self.guest_errors.log_no_response(&none),
+        }
+    }
+
     /// Answers, with a body that holds what the instance holds.
     pub(super) fn answer(self, answer: Answer) {
         self.answered.store(true, Ordering::Relaxed);

@@ -275,6 +275,10 @@ pub(super) enum LocalReply {
     NoHost,
     ManyHosts,
     BadHost,
+    BadHeader,
+    BrokenBody,
+    NoSuchMethod,
+    TooLarge,
     NoRoute,
     NoSlot,
     NoMemory,
@@ -291,6 +295,19 @@ impl LocalReply {
             Self::BadHost => (
                 StatusCode::BAD_REQUEST,
                 "the request names a host that is not valid\n",
+            ),
+            Self::BadHeader => (
+                StatusCode::BAD_REQUEST,
+                "the request has a header that is not UTF-8\n",
+            ),
+            Self::BrokenBody => (StatusCode::BAD_REQUEST, "the request broke off\n"),
+            Self::NoSuchMethod => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "the component knows no such method\n",
+            ),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the request is larger than the component takes\n",
             ),
             Self::NoRoute => (StatusCode::NOT_FOUND, "no component answers this path\n"),
             Self::NoSlot => (StatusCode::SERVICE_UNAVAILABLE, "too many requests are running\n"),

@@ -7,18 +7,19 @@
 //! | function | answer |
 //! | --- | --- |
 //! | creating a socket, looking a name up | `access-denied` |
-//! | sending a request | `HTTP-request-denied` |
+//! | sending a request | `HTTP-request-denied`; of `fermyon:spin/http`: `destination-not-allowed` |
 //! | preopened directories, environment variables, arguments, working directory | none |
 //! | opening a key-value store or a database | `access-denied` |
-//! | connecting to a Redis server | `invalid-address` |
+//! | connecting to a Redis server | `invalid-address`; by the first interface: `error` |
 //! | a model | `model-not-supported` |
 //! | connecting to a MySQL or PostgreSQL server or an MQTT broker | `connection-failed` |
 //! | TLS with a server | an error of `wasi:tls`, with words |
-//! | a variable | `undefined`; of `wasi:config/store`: no value |
+//! | a variable | `undefined`; of `fermyon:spin/config`: `provider`, of `wasi:config/store`: no value |
 //!
 //! Everything else traps: it needs a socket or the like, which such a dependency cannot make. The refusals of the
 //! network are judged, told and counted like any other ([`ShutGate`]), in the name of the component and its dependency.
 
+mod spin_v1;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -177,6 +178,7 @@ fn define_answer(
                 Box::pin(std::future::ready(Ok(answer)))
             })?;
         }
+        _ if version.is_empty() => return spin_v1::define(instance, (interface, function), shut),
         #[cfg(feature = "postgres")]
         ("fermyon:spin/postgres" | "spin:postgres/postgres", _) => {
             return define_postgres(instance, (interface, version, function), shut);

@@ -7,9 +7,7 @@ use crate::wasi_2023::OCTOBER;
 
 /// True if the linker has the interface, in this version or one that can stand in for it.
 pub fn is_provided(import: &str) -> bool {
-    let Some((interface, version)) = import.split_once('@') else {
-        return false;
-    };
+    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
     let Some((package, name)) = interface.split_once('/') else {
         return false;
     };
@@ -21,7 +19,8 @@ pub fn is_provided(import: &str) -> bool {
 /// Interfaces of one package whose versions can stand in for each other.
 struct VersionTrack {
     package: &'static str,
-    /// One version, or (with a dot at the end) all versions that begin so and are no release candidates.
+    /// One version, or (with a dot at the end) all versions that begin so and are no release candidates. Nothing of Spin's
+    /// first interfaces, which have none.
     versions: &'static str,
     interfaces: &'static [&'static str],
 }
@@ -157,6 +156,47 @@ const PROVIDED: &[VersionTrack] = &[
     },
     VersionTrack {
         package: "fermyon:spin",
+        versions: "",
+        interfaces: &["config", "http", "http-types"],
+    },
+    #[cfg(feature = "key-value")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "",
+        interfaces: &["key-value"],
+    },
+    #[cfg(feature = "mysql")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "",
+        interfaces: &["mysql"],
+    },
+    #[cfg(feature = "postgres")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "",
+        interfaces: &["postgres"],
+    },
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "",
+        interfaces: &["rdbms-types"],
+    },
+    #[cfg(feature = "redis")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "",
+        interfaces: &["redis", "redis-types"],
+    },
+    #[cfg(feature = "sqlite")]
+    VersionTrack {
+        package: "fermyon:spin",
+        versions: "",
+        interfaces: &["sqlite"],
+    },
+    VersionTrack {
+        package: "fermyon:spin",
         versions: "2.0.0",
         interfaces: &["variables"],
     },
@@ -169,7 +209,8 @@ const PROVIDED: &[VersionTrack] = &[
     #[cfg(feature = "llm")]
     VersionTrack {
         package: "fermyon:spin",
-        versions: "2.0.0",
+        // An import without a version is made one of these.
+        versions: "2.0.",
         interfaces: &["llm"],
     },
     #[cfg(feature = "mqtt")]
@@ -389,6 +430,15 @@ mod tests {
             ("spin:postgres/postgres@5.0.0", false),
             ("spin:redis/inbound-redis@3.0.0", false),
             ("fermyon:spin/llm@2.0.0", true),
+            ("fermyon:spin/llm@2.0.20000", true),
+            ("fermyon:spin/llm", false),
+            ("fermyon:spin/config", true),
+            ("fermyon:spin/http", true),
+            ("fermyon:spin/http@2.0.0", false),
+            ("fermyon:spin/key-value", true),
+            ("fermyon:spin/rdbms-types", true),
+            ("fermyon:spin/variables", false),
+            ("fermyon:spin/inbound-http", false),
             ("fermyon:spin/sqlite@2.0.0", true),
             ("spin:sqlite/sqlite@3.1.0", true),
             ("spin:sqlite/sqlite@3.2.0", false),
@@ -419,7 +469,9 @@ mod tests {
             "wasi:sockets/udp",
             "wasi:http/types",
             "wasi:cli/types",
+            "fermyon:spin/http-types",
             "fermyon:spin/rdbms-types",
+            "fermyon:spin/redis-types",
             // The component's own output and end.
             "wasi:cli/exit",
             "wasi:cli/std",
@@ -443,7 +495,7 @@ mod tests {
         for track in PROVIDED {
             let patch = match track.versions {
                 "0.2." => "12",
-                "0.3." => "0",
+                "0.3." | "2.0." => "0",
                 _ => "",
             };
             for interface in track.interfaces {
@@ -456,7 +508,10 @@ mod tests {
                     ("spin:postgres", "4.0.0" | "4.1.0") => "4.2.0",
                     (_, versions) => versions,
                 };
-                let name = format!("{}/{interface}@{versions}{patch}", track.package);
+                let name = match versions {
+                    "" => format!("{}/{interface}", track.package),
+                    _ => format!("{}/{interface}@{versions}{patch}", track.package),
+                };
                 let defined = linker.root().func_new(&name, |_, _, _, _| Ok(()));
                 assert!(defined.is_err(), "{name} is not in the linker");
             }

@@ -2,6 +2,7 @@
 //!
 //! | interface | a name that cannot be | a variable that is not there |
 //! | --- | --- | --- |
+//! | `fermyon:spin/config` without a version | `invalid-key` | `provider`, as in Spin |
 //! | `fermyon:spin/variables@2.0.0` | `invalid-name` | `undefined` |
 //! | `spin:variables/variables@3.0.0` (asynchronous) | `invalid-name` | `undefined` |
 //! | `wasi:config/store`, the versions of [`CONFIG`] | no value | no value |
@@ -22,9 +23,19 @@ mod bindings {
     });
 }
 
+mod bindings_v1 {
+    #![allow(missing_docs, reason = "the macro's output has no documentation of its own")]
+
+    wasmtime::component::bindgen!({
+        path: "wit-v1",
+        world: "fermyon:spin/first-variables",
+    });
+}
+
 pub(crate) use bindings::fermyon::spin::variables as spin_v2;
 pub(crate) use bindings::spin::variables::variables as spin_v3;
 pub(crate) use bindings::wasi::config::store;
+pub(crate) use bindings_v1::fermyon::spin::config as spin_v1;
 
 /// The names of the interfaces in the version that the bindings do not name.
 const CONFIG: [&str; 2] = [
@@ -39,6 +50,7 @@ pub(crate) trait VariablesView: Send + 'static {
 
 /// Adds the interfaces.
 pub(crate) fn add_to_linker<T: VariablesView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    spin_v1::add_to_linker::<T, Read>(linker, T::variables)?;
     spin_v2::add_to_linker::<T, Read>(linker, T::variables)?;
     spin_v3::add_to_linker::<T, Read>(linker, T::variables)?;
     store::add_to_linker::<T, Read>(linker, T::variables)?;
@@ -59,6 +71,17 @@ struct Read;
 
 impl HasData for Read {
     type Data<'a> = &'a GuestVariables;
+}
+
+impl spin_v1::Host for &GuestVariables {
+    fn get_config(&mut self, key: String) -> Result<String, spin_v1::Error> {
+        GuestVariables::get(self, &key)
+            .map(str::to_owned)
+            .map_err(|none| match none {
+                NoVariable::NotAName(_) => spin_v1::Error::InvalidKey(none.to_string()),
+                NoVariable::Undefined(_) => spin_v1::Error::Provider(none.to_string()),
+            })
+    }
 }
 
 impl spin_v2::Host for &GuestVariables {
@@ -111,6 +134,17 @@ mod tests {
         assert!(matches!(wrong, spin_v2::Error::InvalidName(_)), "{wrong:?}");
         let missing = get("host").expect_err("it is the app's, not the component's");
         assert!(matches!(missing, spin_v2::Error::Undefined(_)), "{missing:?}");
+    }
+
+    #[test]
+    fn spins_first_interface_tells_the_same_in_its_own_words() {
+        let mut variables = &variables();
+        let mut get = |key: &str| spin_v1::Host::get_config(&mut variables, key.to_owned());
+        assert_eq!(get("plain").unwrap(), "as it is");
+        let wrong = get("no-name").expect_err("it has a hyphen");
+        assert!(matches!(wrong, spin_v1::Error::InvalidKey(_)), "{wrong:?}");
+        let missing = get("host").expect_err("it is the app's, not the component's");
+        assert!(matches!(missing, spin_v1::Error::Provider(_)), "{missing:?}");
     }
 
     #[test]

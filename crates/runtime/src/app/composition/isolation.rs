@@ -65,6 +65,7 @@ const RIGHTS: [(InheritedKey, &[&str]); 7] = [
             "wasi:http/client",
             "wasi:tls/types",
             "wasi:tls/client",
+            "fermyon:spin/http",
             "fermyon:spin/mqtt",
             "fermyon:spin/mysql",
             "fermyon:spin/postgres",
@@ -80,6 +81,7 @@ const RIGHTS: [(InheritedKey, &[&str]); 7] = [
     (
         InheritedKey::Variables,
         &[
+            "fermyon:spin/config",
             "fermyon:spin/variables",
             "spin:variables/variables",
             "wasi:config/store",
@@ -204,6 +206,10 @@ mod tests {
             ("wasi:cli/environment@0.2.9", Some(InheritedKey::Environment)),
             ("wasi:config/store@0.2.0-draft", Some(InheritedKey::Variables)),
             ("fermyon:spin/key-value@2.0.0", Some(InheritedKey::KeyValueStores)),
+            ("fermyon:spin/key-value", Some(InheritedKey::KeyValueStores)),
+            ("fermyon:spin/config", Some(InheritedKey::Variables)),
+            ("fermyon:spin/http", Some(InheritedKey::AllowedOutboundHosts)),
+            ("fermyon:spin/http-types", None),
             (
                 "wasi:keyvalue/batch@0.2.0-draft2",
                 Some(InheritedKey::KeyValueStores),
