@@ -6,8 +6,8 @@
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
 //! - [`models`] is a server that runs models, in two APIs;
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
-//! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`] and [`python_server`] are the real servers, [`python`] and
-//!   [`javascript`] build real programs as components;
+//! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`] and [`python_server`] are the real servers, [`go`], [`python`] and
+//!   [`javascript`] build real programs as modules or components;
 //! - [`stores`] asks a guest that has key-value stores, and looks at their files;
 //! - [`checked`] is an app to check, [`schema`] holds documents against JSON schemas;
 //! - [`until`](until::until) waits for what a test builds on, however busy the machine, and a [`turnstile`] keeps guests
@@ -20,6 +20,7 @@
 pub mod audit;
 pub mod checked;
 pub mod dns;
+pub mod go;
 pub mod guest;
 pub mod http;
 pub mod http2;

@@ -30,6 +30,9 @@ const SPIN_SDK: &str = "spin-sdk==5.0.0";
 /// A version whose apps are of WASI 0.2 alone, and a componentize-py that can build them.
 const SPIN_SDK_3: (&str, &str) = ("spin-sdk==3.2.1", "componentize-py==0.13.3");
 
+/// A version whose apps are of a release candidate of WASI 0.3, and a componentize-py that can build them.
+const SPIN_SDK_4: (&str, &str) = ("spin-sdk==4.0.0", "componentize-py==0.22.1");
+
 /// The component of the program `tests/programs/NAME.py` with `packages` (`redis==8.1.0`), built if need be.
 ///
 /// # Panics
@@ -71,6 +74,21 @@ pub fn spin_app(name: &str) -> PathBuf {
 pub fn spin_app_of_sdk_3(name: &str) -> PathBuf {
     let (sdk, componentize) = SPIN_SDK_3;
     build(name, componentize, &[sdk], &Wit::of_spins_sdk("spin-http"))
+}
+
+/// Like [`spin_app`], for version 4 of the SDK.
+///
+/// # Panics
+///
+/// If Python 3 with `venv` is missing, or the build fails.
+pub fn spin_app_of_sdk_4(name: &str) -> PathBuf {
+    let (sdk, componentize) = SPIN_SDK_4;
+    build(
+        name,
+        componentize,
+        &[sdk],
+        &Wit::of_spins_sdk("spin:up/http-trigger@4.0.0"),
+    )
 }
 
 fn build(name: &str, componentize: &str, packages: &[&str], wit: &Wit) -> PathBuf {

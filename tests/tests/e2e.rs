@@ -14,6 +14,7 @@ mod check_and_up;
 mod client_tls;
 mod composition;
 mod deny_list;
+mod every_sdk;
 mod examples;
 mod explain;
 mod files;
