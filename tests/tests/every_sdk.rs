@@ -3,6 +3,9 @@
 //!
 //! | generation | file | test |
 //! | --- | --- | --- |
+//! | Rust before 1.4, Go 0 to 2, `js2wasm` | module of Spin's first ABI | here, as text with the same names and types |
+//! | Rust 1.4 to 1.5 | module for preview 1, Spin's interfaces without version | here |
+//! | Rust 2 | module for preview 1, the snapshot of October 2023 | here |
 //! | Rust 3 to 5 | module for preview 1 with a world of its own | here |
 //! | Go's own compiler | module for preview 1 | here |
 //! | Rust 6, Python 4 | component of a release candidate of WASI 0.3 | here |
@@ -151,6 +154,84 @@ fn a_module_of_gos_own_compiler_reads_its_input_and_answers() {
         "300000 words, of which the last is \"three\"",
     ];
     assert_eq!(finished.lines(), expected, "{finished}");
+}
+
+#[test]
+fn modules_of_the_rust_sdk_before_3_answer_and_send_requests() {
+    let around = Around::start();
+    for (name, denied) in [
+        ("spin-rust-1", "destination-not-allowed"),
+        ("spin-rust-2", "HttpRequestDenied"),
+    ] {
+        let app = around.app(&guest::path(name));
+        around.ask(&app, "Hello from Rust!", denied);
+        ask_for_an_echo(app);
+    }
+}
+
+#[test]
+fn a_module_of_the_first_abi_answers_keeps_values_and_sends_requests() {
+    let around = Around::start();
+    let app = around.app_in_wat("first_abi");
+    let rows = [
+        ("/config?greeting".to_owned(), 200, "good day!"),
+        ("/keep?one".to_owned(), 200, "nothing"),
+        ("/keep?two".to_owned(), 200, "one"),
+        ("/send?http://back.spin.internal/hello".to_owned(), 200, "hello\n"),
+        (
+            format!("/send?http://{}/", around.origin.address()),
+            200,
+            "from the origin",
+        ),
+        // The number of `destination-not-allowed`.
+        (format!("/send?http://{}/", around.elsewhere.address()), 502, "1"),
+    ];
+    for (path, status, body) in rows {
+        let answer = app.get(&path);
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (status, body),
+            "{path}\n{app}"
+        );
+    }
+    until("the denial is in the log", || app.denials() == 1);
+    assert!(around.elsewhere.requests().is_empty());
+    let address = app.address();
+    let request = format!(
+        "PUT /echo?x HTTP/1.1\r\nHost: {address}\r\nX-Word: word\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody"
+    );
+    let answer = http::send(address, &request).expect("an answer");
+    // PUT is the third of the methods.
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (201, "2 /echo?x word body"),
+        "{app}"
+    );
+    assert_eq!(answer.header("x-made-by"), Some("first ABI"), "{app}");
+    let finished = app.stop();
+    assert!(finished.stdout.contains("/echo?x"), "{finished}");
+}
+
+#[test]
+fn the_smallest_module_of_the_first_abi_answers() {
+    let around = Around::start();
+    let app = around.app_in_wat("first_abi_hello");
+    for _ in 0..2 {
+        let answer = app.get("/");
+        assert_eq!((answer.status, answer.body.as_str()), (200, "hello!\n"), "{app}");
+    }
+    app.stop();
+}
+
+impl Around {
+    /// An app of the module that `tests/programs/modules/NAME.wat` is the text of.
+    fn app_in_wat(&self, name: &str) -> Running {
+        let folder = guest::workspace().join("tests/programs/modules");
+        let code = wat::parse_file(folder.join(name).with_extension("wat")).expect("valid text");
+        Outport::up(&self.manifest("app.wasm"))
+            .file("app.wasm", code)
+            .start()
+    }
 }
 
 /// What cannot run: the file in WAT, what it is said to be, and what to do about it.
