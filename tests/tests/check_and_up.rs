@@ -12,7 +12,8 @@ use outport_e2e::outport::Outport;
 /// Whatever `up` refuses, `check` finds, with a code of its own and at the same place.
 #[test]
 fn check_finds_what_up_refuses() {
-    let core_module = b"\0asm\x01\0\0\0";
+    let empty_module = b"\0asm\x01\0\0\0";
+    let of_javascript = wat::parse_str("(module (import \"gojs\" \"runtime.wasmExit\" (func)))").unwrap();
     let imports_a_module = b"\0asm\x0d\0\x01\0\x03\x03\x01\x50\0\x0a\x07\x01\0\x01m\0\x11\0";
     let digest = "sha256:".to_owned() + &"0".repeat(64);
     let fine = entries("");
@@ -30,8 +31,13 @@ fn check_finds_what_up_refuses() {
         ),
         (
             fine.replace("web.wasm", "odd.wasm"),
-            core_module,
+            &of_javascript,
             "component.unusable 9:11",
+        ),
+        (
+            fine.replace("web.wasm", "odd.wasm"),
+            empty_module,
+            "component.missing-export 8:12",
         ),
         (
             fine.replace("web.wasm", "odd.wasm"),

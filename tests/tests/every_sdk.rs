@@ -239,7 +239,7 @@ const REFUSED: [(&str, &str, &str); 10] = [
     (
         r#"(component (import "wasi:http/types@0.3.0-rc-2025-09-16" (instance)))"#,
         "for a release candidate that is not provided: `wasi:http/types@0.3.0-rc-2025-09-16`",
-        "rebuild with spin-sdk 5.2 or newer",
+        "rebuild with spin-sdk 6 or newer",
     ),
     (
         r#"(component (import "wasi:http/types@0.3.0-rc-2026-01-06" (instance)))"#,

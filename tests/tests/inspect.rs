@@ -79,7 +79,7 @@ fn what_cannot_run_is_told_with_its_makers_and_what_to_do() {
         (@producers (language "Go" "go1.27")))"#;
     let (human, document) = inspected(&wat(text), 1);
     for words in [
-        "made by Go go1.27",
+        "written in Go go1.27",
         "cannot run: ",
         "GOOS=js",
         "help: build with `GOOS=wasip1",
@@ -89,6 +89,9 @@ fn what_cannot_run_is_told_with_its_makers_and_what_to_do() {
     assert_eq!(document["runs"], false);
     let (human, _) = inspected(b"#!/bin/sh", 1);
     assert!(human.stdout.contains("is not WebAssembly"), "{human}");
+    let whole = std::fs::read(guest::path("hello")).unwrap();
+    let (human, _) = inspected(&whole[..10_000], 1);
+    assert!(human.stdout.contains("cannot run"), "{human}");
 }
 
 #[test]
@@ -104,7 +107,7 @@ source = "GUESTS/hello.wasm"
 source = "missing.wasm"
 "#;
     let inspect = || Outport::command("inspect").manifest(app);
-    let all = inspect().finish().expect_code(1);
+    let all = inspect().finish().expect_code(2);
     assert!(all.stdout.contains("component `web`, "), "{all}");
     assert!(all.stdout.contains("there is no file"), "{all}");
     let web = inspect().options(["--component=web"]).finish().expect_code(0);

@@ -186,6 +186,17 @@ fn exit_codes_and_standard_error_are_told_and_a_trap_breaks_the_body_off() {
     assert_eq!(app.get("/cgi/x/y?trap").status, 500);
     let broken = http::get(app.address(), "/cgi/x/y?head&line=there&trap");
     assert!(broken.is_err(), "{broken:?}");
+    // What came before the trap leaves, however soon the trap comes.
+    for _ in 0..20 {
+        let mut stream = connect(&app);
+        let request = "GET /cgi/x/y?head&line=there&trap HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}\n{app}");
+        assert!(answer.contains("there"), "{answer:?}\n{app}");
+    }
     until("that it broke off", || {
         app.stderr().contains("a response of component `cgi` broke off")
     });

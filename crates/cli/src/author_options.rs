@@ -35,11 +35,11 @@ pub(crate) struct AuthorOptions {
     #[arg(long, value_name = "HOST[::GUEST]")]
     dir: Vec<DirArgument>,
 
-    /// Let the guest open key-value stores of these labels; `default` is always there
+    /// Let the guest open key-value stores of these labels; `default` needs no definition
     #[arg(long, value_name = "LABEL[,LABEL…]", value_delimiter = ',', value_parser = key_value_label)]
     key_value_store: Vec<Label>,
 
-    /// Let the guest open databases of these labels; `default` is always there
+    /// Let the guest open databases of these labels; `default` needs no definition
     #[arg(long, value_name = "LABEL[,LABEL…]", value_delimiter = ',', value_parser = sqlite_label)]
     sqlite_database: Vec<Label>,
 

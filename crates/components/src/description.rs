@@ -105,7 +105,7 @@ pub fn producers(bytes: &[u8]) -> Vec<Producer> {
                 let mut sdk = exports.filter_map(|export| export.name.strip_prefix("spin-sdk-"));
                 let version = sdk.find_map(|what| what.strip_prefix("version-"));
                 version
-                    .map(|version| Producer::new("sdk", "spin-sdk", version))
+                    .map(|version| Producer::new("sdk", "spin-sdk", &version.replace('-', ".")))
                     .into_iter()
                     .collect()
             }

@@ -27,6 +27,12 @@ use wasmparser::{BinaryReaderError, DataKind, MemoryType, Operator, Parser, Payl
 
 use crate::AdaptError;
 
+/// Refuses a module in which there is no place for a room.
+pub(crate) fn check(bytes: &[u8]) -> Result<(), AdaptError> {
+    let layout = Layout::read(bytes).map_err(AdaptError::of)?;
+    layout.end_of_data(bytes).map(drop).ok_or(AdaptError::Go)
+}
+
 /// The module with a room for the adapter, and `cabi_realloc` that gives it out.
 pub(crate) fn with_room(bytes: &[u8]) -> Result<Vec<u8>, AdaptError> {
     let layout = Layout::read(bytes).map_err(AdaptError::of)?;

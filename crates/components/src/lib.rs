@@ -69,6 +69,20 @@ pub fn adapt(bytes: &[u8]) -> Result<Cow<'_, [u8]>, AdaptError> {
     Ok(Cow::Owned(names::map(&component)?.into_owned()))
 }
 
+/// Says what is wrong with a module or component by itself, whatever an engine provides.
+///
+/// # Errors
+///
+/// The validator's.
+pub fn validate(bytes: &[u8]) -> Result<(), AdaptError> {
+    let features = wasmparser::WasmFeatures::all();
+    let mut validator = wasmparser::Validator::new_with_features(features);
+    validator
+        .validate_all(bytes)
+        .map(drop)
+        .map_err(AdaptError::invalid)
+}
+
 /// The component with the names of what is provided, as [`adapt`] makes it of one.
 #[doc(hidden)]
 pub fn mapped(component: &[u8]) -> Result<Cow<'_, [u8]>, AdaptError> {
@@ -94,7 +108,7 @@ pub fn rename(component: &[u8], new_name: impl Fn(&str) -> Option<String>) -> Re
 
 /// Changes whenever [`adapt`] makes something else of the same bytes, so that what was kept of an earlier version is made
 /// anew.
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 3;
 
 /// The first eight bytes of a file say whether it is a module: after the magic number version 1, of layer 0.
 fn is_module(bytes: &[u8]) -> bool {

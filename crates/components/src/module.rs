@@ -133,6 +133,7 @@ impl<'b> Module<'b> {
         if self.has_large_memory {
             return Err(AdaptError::LargeMemory);
         }
+        origin::check_versions(self.imports().map(|(module, _)| module))?;
         let kind = if self.has_world {
             ModuleKind::World
         } else if first_abi::is_exported(self.exports()) {
@@ -152,21 +153,31 @@ impl<'b> Module<'b> {
         if kind == ModuleKind::Command && !self.has_export("cabi_realloc") {
             origin::check_clang(self.clang)?;
         }
+        if self.wants_room(kind) {
+            go::check(self.bytes)?;
+        }
         Ok(kind)
+    }
+
+    /// Whether the adapter would take memory that Go takes as well.
+    fn wants_room(&self, kind: ModuleKind) -> bool {
+        let is_plain = matches!(kind, ModuleKind::Command | ModuleKind::Reactor);
+        is_plain && self.is_of_go && !self.has_export("cabi_realloc")
     }
 
     /// The module as the encoder takes it.
     pub(crate) fn prepared(&self, kind: ModuleKind) -> Result<Cow<'b, [u8]>, AdaptError> {
-        let wants_room = self.is_of_go && !self.has_export("cabi_realloc");
         Ok(match kind {
             ModuleKind::FirstAbi => Cow::Owned(first_abi::modernize(self.bytes, &self.sections)?),
-            ModuleKind::Command | ModuleKind::Reactor if wants_room => Cow::Owned(go::with_room(self.bytes)?),
+            _ if self.wants_room(kind) => Cow::Owned(go::with_room(self.bytes)?),
             _ => Cow::Borrowed(self.bytes),
         })
     }
 
     pub(crate) fn into_component(self) -> Result<Vec<u8>, AdaptError> {
         let kind = self.kind()?;
+        // Says where it is damaged, which the encoder does not.
+        crate::validate(self.bytes).map_err(AdaptError::of)?;
         let bytes = self.prepared(kind)?;
         // The encoder is for files that one's own tools made: of others it may demand what is not there.
         catch_unwind(AssertUnwindSafe(|| self.encoded(kind, &bytes))).unwrap_or_else(|_| {

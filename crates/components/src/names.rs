@@ -83,7 +83,7 @@ pub(crate) fn map(bytes: &[u8]) -> Result<Cow<'_, [u8]>, AdaptError> {
         let all = sections.iter().filter(move |section| section.side == side);
         all.flat_map(|section| section.items.iter().map(|item| item.name))
     };
-    origin::check_versions(of(Side::Import), of(Side::Export))?;
+    origin::check_versions(of(Side::Import).chain(of(Side::Export)))?;
     let (imports, exports) = (new_names(of(Side::Import)), new_names(of(Side::Export)));
     let new_name = |side: Side, item: &Item<'_>| {
         let names = match side {
@@ -221,7 +221,11 @@ mod tests {
                 ("0.2.0-rc-2023-12-05", false),
             ] {
                 let track = equal.then_some("0.2");
-                assert_eq!(renamed(package, name, Some(version)), track, "{interface} {version}");
+                assert_eq!(
+                    renamed(package, name, Some(version)),
+                    track,
+                    "{interface} {version}"
+                );
             }
         }
     }
@@ -255,7 +259,7 @@ mod tests {
     fn what_nobody_renames_stays_as_it_is() {
         for text in [
             "(component)",
-            r#"(component (import "wasi:clocks/types@0.3.0-rc-2027-01-01" (instance)))"#,
+            r#"(component (import "wasi:config/store@0.3.0-rc-2027-01-01" (instance)))"#,
             r#"(component (import "my:own/types@0.3.0-rc-2026-03-15" (instance)))"#,
         ] {
             let bytes = wat::parse_str(text).unwrap();
@@ -267,7 +271,8 @@ mod tests {
     fn a_candidate_that_differs_is_refused_with_the_sdk_to_rebuild_with() {
         for (version, sdk) in [
             ("0.3.0-rc-2026-01-06", "spin-sdk 6"),
-            ("0.3.0-rc-2025-09-16", "spin-sdk 5.2"),
+            ("0.3.0-rc-2025-09-16", "spin-sdk 6"),
+            ("0.3.0-rc-2027-01-01", "WASI 0.2 or 0.3.0"),
             ("0.2.0-rc-2023-12-05", "WASI 0.2.0"),
         ] {
             let import = format!("(import \"wasi:clocks/types@{version}\" (instance $a))");

@@ -3,23 +3,24 @@
 use crate::AdaptError;
 
 /// Refuses versions of WASI whose functions differ from all that are provided.
-pub(crate) fn check_versions<'n>(
-    imports: impl Iterator<Item = &'n str>,
-    exports: impl Iterator<Item = &'n str>,
-) -> Result<(), AdaptError> {
-    for name in imports.chain(exports) {
-        let version = name
-            .strip_prefix("wasi:")
-            .and_then(|name| name.split_once('@'))
-            .map_or("", |(_, version)| version);
+pub(crate) fn check_versions<'n>(names: impl Iterator<Item = &'n str>) -> Result<(), AdaptError> {
+    for name in names {
+        let Some((interface, version)) = name.strip_prefix("wasi:").and_then(|name| name.split_once('@'))
+        else {
+            continue;
+        };
+        // Others have candidates of their own, which trap when they are called.
+        if !PACKAGES.contains(&interface.split('/').next().unwrap_or_default()) {
+            continue;
+        }
         let advice = match version {
-            "0.3.0-rc-2025-09-16" => {
-                "rebuild with spin-sdk 5.2 or newer, or another SDK of WASI 0.2 or 0.3.0; it is what spin-sdk 5.1 for Rust made behind `wasip3-unstable`"
+            "0.3.0-rc-2025-09-16" | "0.3.0-rc-2026-01-06" => {
+                "rebuild with spin-sdk 6 or newer, or another SDK of WASI 0.2 or 0.3.0; it is what spin-sdk 5 for Rust made \
+                 behind `wasip3-unstable`"
             }
-            "0.3.0-rc-2026-01-06" => {
-                "rebuild with spin-sdk 6 or newer, or another SDK of WASI 0.2 or 0.3.0; it is what spin-sdk 5.2 for Rust made behind `wasip3-unstable`"
-            }
-            "0.2.0-rc-2023-12-05" => "rebuild with an SDK of WASI 0.2.0 or newer",
+            _ if PROVIDED.contains(&version) => continue,
+            _ if version.starts_with("0.2.0-rc-") => "rebuild with an SDK of WASI 0.2.0 or newer",
+            _ if version.starts_with("0.3.0-rc-") => "rebuild with an SDK of WASI 0.2 or 0.3.0",
             _ => continue,
         };
         return Err(AdaptError::Candidate {
@@ -100,3 +101,13 @@ pub(crate) fn check_clang(version: Option<&str>) -> Result<(), AdaptError> {
         version: number.to_owned(),
     })
 }
+
+/// The packages that make WASI 0.2 and 0.3.
+const PACKAGES: [&str; 7] = ["cli", "clocks", "filesystem", "http", "io", "random", "sockets"];
+
+/// The candidates that are mapped or served.
+const PROVIDED: [&str; 3] = [
+    "0.2.0-rc-2023-10-18",
+    "0.2.0-rc-2023-11-10",
+    "0.3.0-rc-2026-03-15",
+];

@@ -109,7 +109,7 @@ pub enum ComponentError {
         path: PathBuf,
     },
     /// The file begins as a component and does not hold up.
-    #[error("`{}` is not valid: {reason}", text::path(.path))]
+    #[error("`{}` is not a valid component: {reason}", text::path(.path))]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -357,6 +357,14 @@ impl Export {
             Self::HttpP2 => "answers HTTP (WASI 0.2)",
             Self::HttpP3 => "answers HTTP (WASI 0.3)",
             Self::InboundHttp => "answers HTTP (Spin's first interface)",
+        }
+    }
+
+    /// Whether it is started for requests.
+    pub fn answers_http(self) -> bool {
+        match self {
+            Self::CommandP2 | Self::CommandP3 => false,
+            Self::HttpP2 | Self::HttpP3 | Self::InboundHttp => true,
         }
     }
 

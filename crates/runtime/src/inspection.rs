@@ -54,10 +54,12 @@ impl Inspection {
                 .map_err(|reason| ComponentError::not_compiled(path, reason))
         });
         let description = adapted.and_then(|component| {
-            Description::of(&bytes, &component).map_err(|error| ComponentError::Invalid {
-                path: path.into(),
-                reason: error.to_string(),
-            })
+            outport_components::validate(&component)
+                .and_then(|()| Description::of(&bytes, &component))
+                .map_err(|error| ComponentError::Invalid {
+                    path: path.into(),
+                    reason: error.to_string(),
+                })
         });
         Ok(Self {
             size: bytes.len(),

@@ -13,6 +13,7 @@
 
 #![allow(clippy::print_stdout, reason = "the table is what the suite is for")]
 
+mod adapted;
 mod answers;
 mod buffers;
 mod calls;
@@ -76,6 +77,12 @@ fn iso_3_what_sockets_and_answers_leave_with_the_host_is_bounded() {
 #[test]
 fn iso_3_what_is_written_to_nobody_is_bounded_and_its_guest_ended() {
     table::run(nobody::rows());
+}
+
+// proves: ISO-2, ISO-3
+#[test]
+fn iso_3_what_components_that_were_made_of_modules_cost_is_bounded_and_the_guests() {
+    table::run(adapted::rows());
 }
 
 // proves: ISO-2, ISO-3, HI-7

@@ -117,6 +117,14 @@ impl Row {
         }
     }
 
+    /// A module, of which Outport makes the component at `/hostile`.
+    pub(crate) fn module(self, text: &str) -> Self {
+        Self {
+            hostile: Some(wat::parse_str(text).expect("the test's own module")),
+            ..self
+        }
+    }
+
     /// A committed guest as the component at `/hostile`, with these lines of `spin.toml`.
     pub(crate) fn guest(self, name: &str, lines: &'static str) -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! `outport inspect`: what a file is, who made it, what it wants, and what would be made of it.
 //!
-//! Nothing runs, nothing is compiled. Exit status 1 means that a file cannot run.
+//! Nothing runs, nothing is compiled. Exit status 1 means that a file cannot run, 2 that one cannot be read.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use outport_check::Diagnostic;
 use outport_manifest::{Manifest, Source, SourceFile};
 use outport_policy::text;
+use outport_runtime::app::{AppProblem, AppProblemKind};
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::component::{ComponentError, Export};
 use outport_runtime::inspection::{
@@ -27,7 +28,7 @@ use crate::load_options::LoadOptions;
 ///
 /// Without a file, each component of the app in this directory, or of the one that `-f` names.
 ///
-/// Exit status 1 says that something of it cannot run.
+/// Exit status 1 says that something of it cannot run, 2 that a file is not there or cannot be read.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// A component or module, or an app: a `spin.toml`, or the directory that it is in
@@ -66,7 +67,44 @@ struct Inspected {
     /// The id of the component, if an app has it.
     component: Option<String>,
     file: String,
-    inspection: Result<Inspection, (String, Option<String>)>,
+    inspection: Result<Inspection, NotRead>,
+}
+
+/// The reason why nothing is known of a file.
+struct NotRead {
+    error: String,
+    advice: Option<String>,
+    /// It is there, and can be read, and is no WebAssembly.
+    is_another: bool,
+}
+
+impl NotRead {
+    fn of(error: &ComponentError) -> Self {
+        Self {
+            error: error.to_string(),
+            advice: error.advice().map(str::to_owned),
+            is_another: !matches!(
+                error,
+                ComponentError::Missing { .. }
+                    | ComponentError::Unreadable { .. }
+                    | ComponentError::NotAFile { .. }
+            ),
+        }
+    }
+
+    fn of_problem(problem: &AppProblem) -> Self {
+        match &problem.kind {
+            AppProblemKind::Component(error) => Self {
+                advice: problem.advice(),
+                ..Self::of(error)
+            },
+            kind => Self {
+                error: kind.to_string(),
+                advice: problem.advice(),
+                is_another: false,
+            },
+        }
+    }
 }
 
 pub(super) fn inspect(options: &Options) -> Result<i32, Failure> {
@@ -76,13 +114,22 @@ pub(super) fn inspect(options: &Options) -> Result<i32, Failure> {
         Some(path) if !is_app(path) => vec![of_file(path, &code)],
         path => options.of_app(path.as_deref(), &code)?,
     };
-    let runs = inspected.iter().all(Inspected::runs);
+    let is_unread = |one: &Inspected| {
+        one.inspection
+            .as_ref()
+            .is_err_and(|not_read| !not_read.is_another)
+    };
+    let status = if inspected.iter().any(is_unread) {
+        2
+    } else {
+        i32::from(!inspected.iter().all(Inspected::runs))
+    };
     let told = match options.format {
         Format::Human => human(&inspected),
         Format::Json => json(&inspected)?,
     };
     io::stdout().write_all(told.as_bytes())?;
-    Ok(i32::from(!runs))
+    Ok(status)
 }
 
 /// True if a path is that of an app rather than of a file to look into.
@@ -95,7 +142,7 @@ fn of_file(path: &Path, code: &CompiledCode) -> Inspected {
     Inspected {
         component: None,
         file: text::path(path).to_string(),
-        inspection: inspection.map_err(|error| (error.to_string(), error.advice().map(str::to_owned))),
+        inspection: inspection.map_err(|error| NotRead::of(&error)),
     }
 }
 
@@ -122,7 +169,7 @@ impl Options {
                 Inspected {
                     component: Some(written.id.value.to_string()),
                     file: file_of(&written.source.value),
-                    inspection: inspection.map_err(|problem| (problem.kind.to_string(), problem.advice())),
+                    inspection: inspection.map_err(|problem| NotRead::of_problem(&problem)),
                 }
             })
             .collect();
@@ -194,7 +241,7 @@ fn tell(to: &mut String, one: &Inspected) -> std::fmt::Result {
     let of = one.component.as_ref().map(|id| format!("component `{id}`, "));
     write!(to, "{}`{}`", of.unwrap_or_default(), one.file)?;
     match &one.inspection {
-        Err((error, advice)) => {
+        Err(NotRead { error, advice, .. }) => {
             writeln!(to)?;
             tell_refusal(to, error, advice.as_deref())
         }
@@ -207,9 +254,17 @@ fn tell(to: &mut String, one: &Inspected) -> std::fmt::Result {
             Err((error, producers)) => {
                 writeln!(to, " ({})", size(inspection.size))?;
                 tell_producers(to, producers)?;
-                tell_refusal(to, &error.to_string(), error.advice())
+                tell_refusal(to, &reason_of(error), error.advice())
             }
         },
+    }
+}
+
+/// The reason without the file, which is named before.
+fn reason_of(error: &ComponentError) -> String {
+    match error {
+        ComponentError::Unusable { reason, .. } => reason.to_string(),
+        error => error.to_string(),
     }
 }
 
@@ -222,16 +277,21 @@ fn tell_refusal(to: &mut String, error: &str, advice: Option<&str>) -> std::fmt:
 }
 
 fn tell_producers(to: &mut String, producers: &[Producer]) -> std::fmt::Result {
-    let named: Vec<String> = producers
-        .iter()
-        .map(|producer| {
+    let named = |is_language: bool| -> Vec<String> {
+        let of = producers
+            .iter()
+            .filter(|producer| (producer.field == "language") == is_language);
+        of.map(|producer| {
             text::message(format!("{} {}", producer.name, producer.version).trim_end()).to_string()
         })
-        .collect();
-    if named.is_empty() {
-        return Ok(());
+        .collect()
+    };
+    for (how, named) in [("written in", named(true)), ("made by", named(false))] {
+        if !named.is_empty() {
+            writeln!(to, "  {how} {}", named.join(", "))?;
+        }
     }
-    writeln!(to, "  made by {}", named.join(", "))
+    Ok(())
 }
 
 fn tell_interfaces(to: &mut String, description: &Description) -> std::fmt::Result {
@@ -361,8 +421,8 @@ fn json_of(one: &Inspected) -> JsonFile<'_> {
     };
     let inspection = match &one.inspection {
         Ok(inspection) => inspection,
-        Err((message, help)) => {
-            let (message, help) = (message.clone(), help.clone());
+        Err(NotRead { error, advice, .. }) => {
+            let (message, help) = (error.clone(), advice.clone());
             file.error = Some(JsonError { message, help });
             return file;
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::Args;
 use outport_check::Diagnostic;
 use outport_runtime::command::{Command, CommandError};
+use outport_runtime::component::Export;
 use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::{GuestEnv, Input};
 use outport_runtime::stdio::WhenFull;
@@ -27,7 +28,7 @@ use crate::terminal::Terminal;
 #[derive(Debug, Args)]
 #[command(override_usage = "outport run [OPTIONS] COMPONENT.wasm [ARG]...")]
 pub(crate) struct Options {
-    /// The component, which exports `wasi:cli/run`, and its arguments
+    /// The component, which exports `wasi:cli/run`, or a module with `_start`, and its arguments
     #[arg(value_names = ["COMPONENT.wasm", "ARG"], required = true, trailing_var_arg = true)]
     component_and_arguments: Vec<String>,
 
@@ -85,10 +86,13 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         &ready,
     )?;
     let command = Command::new(guest).map_err(|error| {
-        Failure::unusable(
-            Diagnostic::error(error.to_string())
-                .helped_by("a component that answers HTTP runs with `outport serve`"),
-        )
+        let told = Diagnostic::error(error.to_string());
+        let is_http = |export: &String| Export::of(export).is_some_and(Export::answers_http);
+        Failure::unusable(if error.exports.iter().any(is_http) {
+            told.helped_by("a component that answers HTTP runs with `outport serve`")
+        } else {
+            told
+        })
     })?;
     ready.run(directories.list(), async |mut signals, network| {
         state.fill(&platform).await?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use outport_check::Diagnostic;
 use outport_manifest::PathRoute;
+use outport_runtime::component::Export;
 use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::GuestEnv;
 use outport_runtime::http::{HttpComponent, RouteAnswer, RouteEntry, Router};
@@ -77,7 +78,17 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         &ready,
     )?;
     let component = HttpComponent::new(guest).map_err(|error| {
-        Failure::unusable(Diagnostic::error(error.to_string()).helped_by("a command runs with `outport run`"))
+        let told = Diagnostic::error(error.to_string());
+        let is_command = error
+            .exports
+            .iter()
+            .filter_map(|export| Export::of(export))
+            .any(|export| !export.answers_http());
+        Failure::unusable(if is_command {
+            told.helped_by("a command runs with `outport run`")
+        } else {
+            told
+        })
     })?;
     ready.run(directories.list(), async |mut signals, _| {
         state.fill(&platform).await?;

@@ -70,7 +70,17 @@ pub(super) fn read_executor(found: &mut Findings, node: Node<'_>) -> Executor {
     let kind = fields.require(found, "type").and_then(|node| node.string(found));
     let [entrypoint, argv] = ["entrypoint", "argv"].map(|key| fields.get(key));
     let executor = match kind.as_ref().map(|kind| kind.value.as_str()) {
-        Some("http" | "spin") | None => Executor::Handler,
+        Some("http" | "spin") | None => {
+            for node in [entrypoint, argv].into_iter().flatten() {
+                let mistake = Mistake::Value {
+                    key: node.key().to_owned(),
+                    wrong: "is for `type = \"wagi\"` alone".to_owned(),
+                    help: Some("remove it, or write `type = \"wagi\"`".into()),
+                };
+                found.report(&node.span(), mistake);
+            }
+            Executor::Handler
+        }
         Some("wagi") => {
             if let Some(node) = entrypoint {
                 check_entrypoint(found, node);

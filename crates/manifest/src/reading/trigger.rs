@@ -168,7 +168,10 @@ impl Reader {
             None => fields.require(found, "component"),
         };
         if let (Some(node), Some(_)) = (static_response, component) {
-            report_both(found, node);
+            report_both(found, node, "component");
+        }
+        if let (Some(node), Some(_)) = (static_response, executor.as_ref()) {
+            report_both(found, node, "executor");
         }
         let static_response = static_response.and_then(|node| read_static_response(found, node));
         let (id, component) = self.read_started(found, "http", id, component);
@@ -330,11 +333,11 @@ fn read_private_route(found: &mut Findings, node: Node<'_>) -> Option<Located<Ro
     }
 }
 
-/// Reports that a trigger with a component also has the `static_response` at `node`.
-fn report_both(found: &mut Findings, node: Node<'_>) {
+/// Reports that a trigger with this key also has the `static_response` at `node`.
+fn report_both(found: &mut Findings, node: Node<'_>, key: &str) {
     let mistake = Mistake::Value {
         key: node.key().to_owned(),
-        wrong: "and `component` exclude each other".to_owned(),
+        wrong: format!("and `{key}` exclude each other"),
         help: Some("remove one of the two".into()),
     };
     found.report(&node.span(), mistake);

@@ -24,6 +24,8 @@ pub(super) struct Held {
 pub(super) struct HoldingBody {
     body: WasiBody,
     held: Option<Arc<Held>>,
+    /// The error that the body ended with, until it is passed on.
+    failed: Option<Error>,
 }
 
 impl HoldingBody {
@@ -32,6 +34,7 @@ impl HoldingBody {
         Self {
             held: Some(held).filter(|_| !body.is_end_stream()),
             body,
+            failed: None,
         }
     }
 }
@@ -44,15 +47,27 @@ impl Body for HoldingBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if matches!(frame, None | Some(Err(_))) {
             self.held = None;
         }
-        Poll::Ready(frame)
+        match frame {
+            // Hyper throws away what it has not written when a body fails. It writes while a body has nothing: so the head,
+            // and what came before the error, leaves first.
+            Some(Err(error)) => {
+                self.failed = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.failed.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
