@@ -46,6 +46,9 @@ const ROOM: u64 = 4 * PAGE;
 
 const PAGE: u64 = 64 * 1024;
 
+/// Places that are looked at: the address of the table of functions is in `moduledata` and next to nowhere else.
+const MOST_CANDIDATES: usize = 1000;
+
 /// The parts of the module that matter here.
 #[derive(Default)]
 struct Layout {
@@ -106,15 +109,24 @@ impl Layout {
                 _ => {}
             }
         }
+        layout.data.retain(|(_, place)| !place.is_empty());
         layout.data.sort_by_key(|(address, _)| *address);
         Ok(layout)
     }
 
     /// `end` of `moduledata`, where there is exactly one that looks like it.
     fn end_of_data(&self, bytes: &[u8]) -> Option<EndOfData> {
+        // So that looking for a word is looking at a few segments.
+        let is_apart = |pair: &[(u64, Range<usize>)]| pair[0].0 + pair[0].1.len() as u64 <= pair[1].0;
+        if !self.data.windows(2).all(is_apart) {
+            return None;
+        }
         let functions = self.addresses_of(bytes, &FUNCTION_TABLE, 8).next()?;
         let mut found = None;
-        for address in self.addresses_of(bytes, &functions.to_le_bytes(), 8) {
+        for address in self
+            .addresses_of(bytes, &functions.to_le_bytes(), 8)
+            .take(MOST_CANDIDATES)
+        {
             let field = |number: u64| self.word(bytes, address + 8 * number);
             let fields: Option<Vec<u64>> = (NOPTRDATA..=END)
                 .map(|number| field(number).map(|(word, _)| word))
@@ -366,6 +378,10 @@ mod tests {
             ("the data end before they begin", module(4096, "")),
             ("beyond all memory", module(1 << 40, "")),
             ("two look like it", module(20_000, &second)),
+            (
+                "segments over each other",
+                module(20_000, "(data (i32.const 8190) \"1234\")"),
+            ),
         ];
         for (name, bytes) in cases {
             assert_eq!(with_room(&bytes), Err(AdaptError::Go), "{name}");

@@ -97,6 +97,12 @@ pub fn prepared(module: &[u8]) -> Result<Vec<u8>, AdaptError> {
     module.prepared(kind).map(Cow::into_owned)
 }
 
+/// The name that [`adapt`] gives an import or export of this name, unless the component has that one as well; none if it
+/// stays as it is.
+pub fn provided_name(name: &str) -> Option<String> {
+    names::provided(name)
+}
+
 /// The component with other names of its own imports and exports: those that `new_name` gives.
 ///
 /// # Errors

@@ -99,6 +99,13 @@ pub(crate) fn map(bytes: &[u8]) -> Result<Cow<'_, [u8]>, AdaptError> {
     })
 }
 
+/// The name that an import or export of this name gets where nothing else has it; none if it stays as it is.
+pub(crate) fn provided(name: &str) -> Option<String> {
+    let path = path_of(name)?;
+    let track = path.track()?;
+    Some(format!("{}/{}@{track}.0", path.package, path.interface))
+}
+
 /// The component with other names.
 pub(crate) fn rename(
     component: &[u8],

@@ -71,6 +71,12 @@ impl Host for GateCtxView<'_> {
     }
 }
 
+/// Bytes of the headers of a request: as many as wasmtime-wasi-http permits guests of WASI.
+const MOST_IN_HEADERS: usize = 128 * 1024;
+
+/// Bytes that a header counts for beside its name and value.
+const BESIDE_A_HEADER: usize = 32;
+
 impl GateCtxView<'_> {
     fn written(&self, request: Request) -> Result<http::Request<WasiBody>, HttpError> {
         let Some(url) = url_of(&request.uri) else {
@@ -78,10 +84,13 @@ impl GateCtxView<'_> {
             return Err(HttpError::InvalidUrl);
         };
         let mut headers = HeaderMap::new();
+        let mut room = MOST_IN_HEADERS;
         for (name, value) in request.headers {
             let name = HeaderName::try_from(name).map_err(|_| HttpError::RuntimeError)?;
             let value = HeaderValue::try_from(value).map_err(|_| HttpError::RuntimeError)?;
             if name != CONTENT_LENGTH && !is_of_the_connection(&name) {
+                let size = name.as_str().len() + value.len() + BESIDE_A_HEADER;
+                room = room.checked_sub(size).ok_or(HttpError::RuntimeError)?;
                 let added = headers.try_append(name, value);
                 added.map_err(|_| HttpError::RuntimeError)?;
             }

@@ -135,6 +135,8 @@ fn rows() -> Vec<(&'static str, String)> {
                 "route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"wagi\", entrypoint = \"«main»\" }",
             ),
             trigger("route = \"/\"\ncomponent = \"web\"\nstatic_response = «{ }»"),
+            app("[[trigger.http]]\nroute = \"/x\"\nstatic_response = «{ }»\nexecutor = { type = \"http\" }"),
+            trigger("route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"http\", argv = «\"x\"» }"),
             app("[[trigger.http]]\nroute = \"/x\"\nstatic_response = { status_code = «199» }"),
             app("[[trigger.http]]\nroute = \"/x\"\nstatic_response = { status_code = «600» }"),
             app(
@@ -1054,6 +1056,12 @@ fn a_route_is_answered_by_a_handler_a_command_or_the_manifest() {
         let HttpAnswer::Static(fixed) = answer(&format!("static_response = {written}")) else {
             panic!("{written}")
         };
+        // In the place of the component it is the same.
+        let HttpAnswer::Static(same) = answer(&format!("component = {{ static_response = {written} }}"))
+        else {
+            panic!("{written}")
+        };
+        assert_eq!(format!("{same:?}"), format!("{fixed:?}"));
         let response = fixed.response();
         let told: Vec<_> = response
             .headers()

@@ -19,7 +19,7 @@ pub(crate) fn rows() -> Vec<Row> {
             .clients(4)
             .ends(1),
         row("module: answers of 15 MB at a time", "ISO-3", &answer(15_000_000))
-            .clients(16)
+            .clients(8)
             .ends(1),
         row(
             "module: an answer from nowhere",

@@ -143,6 +143,17 @@ impl<'t> Node<'t> {
         self.value.get_ref().is_table()
     }
 
+    /// The value of a table's only key, if it is this one.
+    pub(crate) fn only(&self, key: &str) -> Option<Self> {
+        let table = self.value.get_ref().as_table()?;
+        let (name, value) = table.iter().next().filter(|_| table.len() == 1)?;
+        (name.get_ref() == key).then(|| Self {
+            key: name.get_ref(),
+            item: None,
+            value,
+        })
+    }
+
     pub(crate) fn is_bool(&self) -> bool {
         self.value.get_ref().is_bool()
     }

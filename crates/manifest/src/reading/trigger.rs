@@ -167,6 +167,11 @@ impl Reader {
             Some(_) => fields.get("component"),
             None => fields.require(found, "component"),
         };
+        // Written in the place of the component.
+        let (static_response, component) = match component.and_then(|node| node.only("static_response")) {
+            Some(inner) if static_response.is_none() => (Some(inner), None),
+            _ => (static_response, component),
+        };
         if let (Some(node), Some(_)) = (static_response, component) {
             report_both(found, node, "component");
         }

@@ -18,7 +18,7 @@
 //! it is sent.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ALLOW, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ALLOW, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use outport_policy::text;
@@ -49,7 +49,7 @@ pub(super) enum NotAResponse {
     Status(u16),
     #[error("a header `{}`, which is none", text::excerpt(.0))]
     Header(String),
-    #[error("more headers than a response may have")]
+    #[error("headers of more than {} KiB", MOST_IN_HEADERS >> 10)]
     TooManyHeaders,
 }
 
@@ -147,7 +147,13 @@ fn most_in_a_body(memory: usize) -> usize {
 /// 16 MiB: a guest that passes so much in one call keeps its thread for some ten milliseconds.
 const MOST_IN_A_BODY: usize = 16 << 20;
 
-/// Bytes of headers, and of what they are kept in.
+/// Bytes of the headers of a response: as many as wasmtime-wasi-http permits guests of WASI.
+const MOST_IN_HEADERS: usize = 128 * 1024;
+
+/// Bytes that a header counts for beside its name and value.
+const BESIDE_A_HEADER: usize = 32;
+
+/// Bytes of headers, and of what they are kept in, before they are looked at.
 const MOST_BESIDE_A_BODY: usize = 1 << 20;
 
 fn refusal(reply: LocalReply) -> Response<WasiBody> {
@@ -166,14 +172,19 @@ fn read(response: types::Response) -> Result<Response<WasiBody>, NotAResponse> {
     let body = Full::new(Bytes::from(response.body.unwrap_or_default()));
     let mut answer = Response::new(body.map_err(|never| match never {}).boxed_unsync());
     *answer.status_mut() = status.ok_or(NotAResponse::Status(response.status))?;
+    let mut room = MOST_IN_HEADERS;
     for (name, value) in response.headers.into_iter().flatten() {
         let header = (HeaderName::try_from(&name), HeaderValue::try_from(value));
         let (Ok(known), Ok(value)) = header else {
             return Err(NotAResponse::Header(name));
         };
-        if DEFAULT_FORBIDDEN_HEADERS.contains(&known) {
+        // The body is here, so its length is the host's to say.
+        if DEFAULT_FORBIDDEN_HEADERS.contains(&known) || known == CONTENT_LENGTH {
             continue;
         }
+        room = room
+            .checked_sub(known.as_str().len() + value.len() + BESIDE_A_HEADER)
+            .ok_or(NotAResponse::TooManyHeaders)?;
         let added = answer.headers_mut().try_append(known, value);
         added.map_err(|_| NotAResponse::TooManyHeaders)?;
     }
@@ -229,6 +240,7 @@ mod tests {
                 ("Set-Cookie", "a=b"),
                 ("set-cookie", "c=d"),
                 ("transfer-encoding", "chunked"),
+                ("content-length", "5,999"),
             ],
         ));
         let sent = sent.expect("all of them are headers");
@@ -238,6 +250,14 @@ mod tests {
             .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
             .collect();
         assert_eq!(shown, [("set-cookie", "a=b"), ("set-cookie", "c=d")]);
+        let long = "x".repeat(100 * 1024);
+        let pairs = [("a", &*long), ("b", &*long)];
+        assert!(read(response(200, &pairs[..1])).is_ok());
+        let many: Vec<_> = (0..5000).map(|_| ("a", "")).collect();
+        for headers in [&pairs[..], &many] {
+            let none = read(response(200, headers)).expect_err("too many");
+            assert_eq!(none, NotAResponse::TooManyHeaders);
+        }
         for (name, value) in [("", "x"), ("a b", "x"), ("a", "x\r\nb: y")] {
             let none = read(response(200, &[(name, value)])).expect_err(name);
             assert_eq!(none, NotAResponse::Header(name.to_owned()));

@@ -25,6 +25,8 @@ pub(super) fn pairs(
     let mut pairs = Vec::new();
     for import in imports_of(name, &imports)? {
         let wanted = export.unwrap_or(import);
+        let provided = outport_components::provided_name(wanted);
+        let wanted = provided.as_deref().unwrap_or(wanted);
         match export_for(wanted, &exports) {
             Ok(export) => pairs.push(Pair {
                 import: import.to_owned(),
@@ -83,7 +85,12 @@ fn stands_for(name: &DependencyName, import: &str) -> bool {
     let version_fits = match (version, own_version) {
         (None, _) => true,
         (Some(_), None) => false,
-        (Some(version), Some(own)) => are_compatible(version, own),
+        (Some(version), Some(own)) => {
+            // A manifest has the names of the file.
+            let provided = outport_components::provided_name(&format!("{path}@{version}"));
+            let provided = provided.as_deref().and_then(|name| name.split_once('@'));
+            are_compatible(provided.map_or(version, |(_, version)| version), own)
+        }
     };
     own_package == package
         && version_fits
@@ -138,18 +145,26 @@ fn holds_types_alone(types: &Types, import: ItemKind) -> bool {
 mod tests {
     use super::*;
 
-    const IMPORTS: [&str; 6] = [
+    const IMPORTS: [&str; 7] = [
         "my:dep/api@1.2.0",
         "my:dep/more@1.2.0",
         "my:dep/api@2.0.0",
         "other:dep/api@0.1.0",
         "run-it",
         "wasi:io/poll@0.2.0",
+        "wasi:random/random@0.3.0",
     ];
 
     #[test]
     fn a_name_stands_for_the_imports_that_spin_would_satisfy_by_it() {
-        let rows: [(&str, Result<&[&str], &str>); 10] = [
+        let candidate = "wasi:random@0.3.0-rc-2026-03-15";
+        let rows: [(&str, Result<&[&str], &str>); 13] = [
+            (candidate, Ok(&["wasi:random/random@0.3.0"])),
+            (
+                "wasi:random/random@0.3.0-rc-2026-03-15",
+                Ok(&["wasi:random/random@0.3.0"]),
+            ),
+            ("wasi:io/poll@0.2.0-rc-2023-11-10", Ok(&["wasi:io/poll@0.2.0"])),
             ("my:dep/more", Ok(&["my:dep/more@1.2.0"])),
             ("my:dep/more@1.0.0", Ok(&["my:dep/more@1.2.0"])),
             ("my:dep/api@2.0.0", Ok(&["my:dep/api@2.0.0"])),

@@ -113,6 +113,9 @@ fn parse(written: &[u8]) -> Result<Head, HeadError> {
             continue;
         }
         let value = HeaderValue::from_bytes(value).map_err(|_| HeadError::Value(name.to_string()))?;
+        if name == CONTENT_LENGTH && !is_length(value.as_bytes()) {
+            return Err(HeadError::Value(name.to_string()));
+        }
         is_sufficient |= name == CONTENT_TYPE || name == LOCATION;
         let headers = response.headers_mut();
         // Of these there can be one; others may come again, as `set-cookie` does.
@@ -140,8 +143,14 @@ fn read_status(value: &[u8]) -> StatusCode {
     let code = value.split(u8::is_ascii_whitespace).next().unwrap_or_default();
     StatusCode::from_bytes(code)
         .ok()
-        .filter(|status| !status.is_informational())
+        .filter(|status| (200..600).contains(&status.as_u16()))
         .unwrap_or(StatusCode::BAD_GATEWAY)
+}
+
+/// True if a client reads it as the length that it is (RFC 9110, section 8.6).
+fn is_length(value: &[u8]) -> bool {
+    let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    is_number && str::from_utf8(value).is_ok_and(|value| value.parse::<u64>().is_ok())
 }
 
 fn leave_out(left_out: &mut Vec<String>, line: &[u8], why: &str) {
@@ -202,6 +211,15 @@ mod tests {
     }
 
     #[test]
+    fn a_length_that_a_client_may_read_otherwise_is_no_length() {
+        for length in ["", "x", "-1", "+5", "5, 5", "0x5", "18446744073709551616"] {
+            let head = format!("Status: 200\nContent-Length: {length}\n\n");
+            let error = read(head.as_bytes(), usize::MAX).expect_err(length);
+            assert!(error.to_string().contains("content-length"), "{length}: {error}");
+        }
+    }
+
+    #[test]
     fn a_head_is_headers_and_an_empty_line() {
         let html: Headers<'_> = &[("content-type", "text/html")];
         let to_x: Headers<'_> = &[("location", "/x")];
@@ -220,6 +238,13 @@ mod tests {
             ("Status: many\n\n", 502, &[], ""),
             ("Status:\n\n", 502, &[], ""),
             ("Status: 101 Switching\n\n", 502, &[], ""),
+            ("Status: 600\n\n", 502, &[], ""),
+            (
+                "Status: 200\nContent-Length: 5\n\n",
+                200,
+                &[("content-length", "5")],
+                "",
+            ),
             ("Location: /x\n\n", 302, to_x, ""),
             ("Location: /x\nStatus: 303\n\n", 303, to_x, ""),
             ("Status: 303\nLocation: /x\n\n", 303, to_x, ""),

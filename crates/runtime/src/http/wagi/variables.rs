@@ -7,7 +7,8 @@
 //! - none takes the place of another. What the component or the operator has set stays, and a header with another
 //!   character than letters, digits and `-` is left out: `a_b` and `a-b` would be the same variable.
 //! - none is made of `Proxy`, since `HTTP_PROXY` tells many a library where to send its requests ([httpoxy]), nor of
-//!   `Authorization` and `Connection`, which are not for a program (RFC 3875, section 4.1.18).
+//!   `Authorization` and `Connection`, which are not for a program (RFC 3875, section 4.1.18), nor of others that say who
+//!   somebody is or how the body came.
 //!
 //! The other variables of CGI are the host's, and come before what the component or the operator has set.
 //!
@@ -16,7 +17,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+    TE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::request::Parts;
 use hyper::body::Body;
 use outport_manifest::WagiArguments;
@@ -39,8 +43,16 @@ impl Exchange {
         for (name, value) in of_headers(&head.headers) {
             environment.entry(name).or_insert(value);
         }
+        // What is not known is not there, whoever else would say it.
+        environment.remove("CONTENT_LENGTH");
         environment.extend(of_cgi(head, body, query));
         environment.extend(of_route(&head.headers));
+        // HTTP/2 has it in another place.
+        if let Ok(authority) = authority::find(&head.uri, &head.headers) {
+            environment
+                .entry("HTTP_HOST".to_owned())
+                .or_insert_with(|| authority.to_string());
+        }
         Self {
             arguments: arguments.fill_in(head.uri.path(), query),
             environment: environment.into_iter().collect(),
@@ -118,7 +130,15 @@ fn of_headers(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> {
 
 fn is_passed_on(name: &HeaderName) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let withheld = [AUTHORIZATION, CONNECTION, HeaderName::from_static("proxy")];
+    let withheld = [
+        AUTHORIZATION,
+        CONNECTION,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        HeaderName::from_static("proxy"),
+    ];
     let written = name.as_str();
     !withheld.contains(name) && !written.starts_with(OF_THE_ROUTER) && written.bytes().all(is_plain)
 }
