@@ -151,10 +151,10 @@ impl Database {
             return;
         }
         drop(queue);
-        let service = Service(Arc::clone(self));
+        let service = Service::of(self);
         // On its own: who waits for a change may be ended while others wait for theirs.
         tokio::spawn(async move {
-            let database = Arc::clone(&service.0);
+            let database = Arc::clone(&service.database);
             // Where it is not done, nobody is served any more, and those who wait are told.
             let _ = database.workers.run(None, move || service.serve()).await;
         });
@@ -228,20 +228,34 @@ fn is_locked(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Who writes what waits. When it goes, the next one who comes is served by another.
-struct Service(Arc<Database>);
+/// Who writes what waits, one at a time for a database.
+struct Service {
+    database: Arc<Database>,
+    /// It found nothing more to write, and has left the queue to the next one. That one may have come before this is
+    /// dropped, so what waits then is not for this one to touch.
+    has_left: bool,
+}
 
 impl Service {
-    fn serve(self) {
-        while let Some(together) = self.next() {
-            self.0.commit(together);
+    fn of(database: &Arc<Database>) -> Self {
+        Self {
+            database: Arc::clone(database),
+            has_left: false,
         }
     }
 
-    fn next(&self) -> Option<Vec<Waiting>> {
-        let mut queue = lock(&self.0.queue);
+    fn serve(mut self) {
+        while let Some(together) = self.next() {
+            self.database.commit(together);
+        }
+    }
+
+    /// What is to be written together, or nothing: then the next change that comes is served by another.
+    fn next(&mut self) -> Option<Vec<Waiting>> {
+        let mut queue = lock(&self.database.queue);
         if queue.waiting.is_empty() {
             queue.is_served = false;
+            self.has_left = true;
             return None;
         }
         let (mut many, mut size) = (0, 0);
@@ -259,10 +273,12 @@ impl Service {
 impl Drop for Service {
     /// After a panic those who still wait are told that nothing was written, since nobody else will serve them.
     fn drop(&mut self) {
-        let mut queue = lock(&self.0.queue);
-        if std::mem::take(&mut queue.is_served) {
-            queue.waiting.clear();
+        if self.has_left {
+            return;
         }
+        let mut queue = lock(&self.database.queue);
+        queue.is_served = false;
+        queue.waiting.clear();
     }
 }
 
@@ -275,3 +291,43 @@ const LARGE_TOGETHER: usize = 4 << 20;
 
 /// Connections that are kept for reading.
 const MOST_READERS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A change for which nobody has begun to serve, and who waits for it.
+    fn change(database: &Database) -> oneshot::Receiver<Result<Changed, StoreError>> {
+        let (reply, done) = oneshot::channel();
+        let mut queue = lock(&database.queue);
+        queue.is_served = true;
+        queue.waiting.push_back(Waiting {
+            label: "default".into(),
+            change: Change::Set(vec![("key".to_owned(), b"value".to_vec())]),
+            account: None,
+            reply,
+        });
+        done
+    }
+
+    #[test]
+    fn what_comes_as_a_service_goes_is_left_to_the_next_one() {
+        let database = Arc::new(Database::memory());
+        let mut first = Service::of(&database);
+        assert!(first.next().is_none());
+        let mut done = change(&database);
+        drop(first);
+        Service::of(&database).serve();
+        assert!(matches!(done.try_recv(), Ok(Ok(Changed::Done))));
+    }
+
+    #[test]
+    fn who_waits_for_a_service_that_panicked_is_told() {
+        let database = Arc::new(Database::memory());
+        let service = Service::of(&database);
+        let mut done = change(&database);
+        drop(service);
+        assert_eq!(done.try_recv().err(), Some(oneshot::error::TryRecvError::Closed));
+        assert!(!lock(&database.queue).is_served);
+    }
+}
