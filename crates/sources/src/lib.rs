@@ -1,0 +1,1 @@
+//! Where components and apps come from: files, URLs and registries, and the cache of what was fetched.
