@@ -4,4 +4,9 @@
 //! here, and none is granted; what comes of it is a file with the digest that it must have, which the runtime compiles
 //! like any other.
 
+pub mod cache;
 pub mod http;
+pub mod progress;
+
+#[cfg(test)]
+mod test_server;

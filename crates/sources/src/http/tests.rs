@@ -1,54 +1,7 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use std::sync::atomic::Ordering;
 
 use super::*;
-
-/// A server that answers each request with the bytes that `answer` has for it, and keeps the connection open after them
-/// if they end with none.
-struct Server {
-    port: u16,
-    asked: Arc<AtomicUsize>,
-}
-
-const STOP: &[u8] = b"<stop>";
-
-impl Server {
-    async fn start(answer: impl Fn(&str, usize) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let asked = Arc::new(AtomicUsize::new(0));
-        let (answer, counter) = (Arc::new(answer), Arc::clone(&asked));
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let (answer, counter) = (Arc::clone(&answer), Arc::clone(&counter));
-                tokio::spawn(async move {
-                    let mut request = Vec::new();
-                    while !request.ends_with(b"\r\n\r\n") {
-                        if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
-                            return;
-                        }
-                    }
-                    let number = counter.fetch_add(1, Ordering::SeqCst);
-                    let bytes = answer(&String::from_utf8(request).unwrap(), number);
-                    let stops = bytes.ends_with(STOP);
-                    let sent = bytes.strip_suffix(STOP).unwrap_or(&bytes);
-                    let _ = stream.write_all(sent).await;
-                    if stops {
-                        let _ = stream.read_to_end(&mut Vec::new()).await;
-                    }
-                });
-            }
-        });
-        Self { port, asked }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-}
+use crate::test_server::{STOP, Server, answer};
 
 fn fetcher() -> Fetcher {
     Fetcher::new(FetchOptions {
@@ -64,10 +17,6 @@ async fn body(fetcher: &Fetcher, url: &str) -> Result<Vec<u8>, FetchErrorKind> {
         Err(error) => Err(error),
     };
     bytes.map_err(FetchError::into_kind)
-}
-
-fn answer(head: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {head}\r\nconnection: close\r\n\r\n{body}").into_bytes()
 }
 
 #[tokio::test]
