@@ -126,6 +126,13 @@ impl Cache {
         }
     }
 
+    /// A directory of this name in the cache, private and there.
+    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf, CacheError> {
+        let path = self.own.as_ref().ok_or(CacheError::NoDirectory)?.join(name);
+        Directory::open(&path)?;
+        Ok(path)
+    }
+
     /// Looks for a file, and hashes it.
     ///
     /// # Errors

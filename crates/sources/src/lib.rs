@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod http;
+pub mod oci;
 pub mod progress;
 
 #[cfg(test)]
