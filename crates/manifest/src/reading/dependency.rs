@@ -178,8 +178,32 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
         return None;
     }
     let mut fields = node.table(found, format!("the dependency `{}`", text.value))?;
-    let implementation = read_implementation(found, &mut fields);
     let export = fields.get("export").and_then(|node| node.filled_string(found));
+    let part = read_part(found, &mut fields);
+    fields.finish(found);
+    let name = Located::new(name.ok()?, text.span.clone());
+    if let (DependencyName::Package { interface: None, .. }, Some(export)) = (&name.value, &export) {
+        let error = DependencyError::ExportOfPackage {
+            name: text.value.clone(),
+        };
+        found.report(&export.span, Mistake::Dependency(error));
+    }
+    Some(Dependency {
+        name,
+        implementation: part.implementation?,
+        export,
+        inherit: part.inherit,
+    })
+}
+
+/// What is said of whatever is composed into a component, in whichever way.
+pub(crate) struct Part {
+    pub(crate) implementation: Option<Located<Implementation>>,
+    pub(crate) inherit: Option<Located<Inheritance>>,
+}
+
+pub(crate) fn read_part(found: &mut Findings, fields: &mut Fields<'_>) -> Part {
+    let implementation = read_implementation(found, fields);
     let inherit = fields
         .get("inherit_configuration")
         .and_then(|node| read_inheritance(found, node));
@@ -191,20 +215,10 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
         );
         found.remark(&node.span(), Remark::Missed { key, why });
     }
-    fields.finish(found);
-    let name = Located::new(name.ok()?, text.span.clone());
-    if let (DependencyName::Package { interface: None, .. }, Some(export)) = (&name.value, &export) {
-        let error = DependencyError::ExportOfPackage {
-            name: text.value.clone(),
-        };
-        found.report(&export.span, Mistake::Dependency(error));
-    }
-    Some(Dependency {
-        name,
-        implementation: implementation?,
-        export,
+    Part {
+        implementation,
         inherit,
-    })
+    }
 }
 
 fn read_implementation(found: &mut Findings, fields: &mut Fields<'_>) -> Option<Located<Implementation>> {

@@ -37,6 +37,15 @@ pub enum DependencyError {
         /// The name of the dependency.
         name: String,
     },
+    /// An `export` for middleware, which is used by one.
+    #[error("middleware has no `export`: it is called by `wasi:http/handler`")]
+    ExportOfMiddleware,
+    /// Middleware of a trigger whose requests no handler answers.
+    #[error("middleware stands before a handler, and with `{key}` there is none")]
+    MiddlewareWithoutHandler {
+        /// The key of the trigger that says so.
+        key: &'static str,
+    },
     /// Two dependencies that satisfy the same import.
     #[error(
         "`{}` and `{}` satisfy the same import",
@@ -72,6 +81,7 @@ impl DependencyError {
             Self::Registry => "download it and write its path: `{ path = \"dep.wasm\" }`".into(),
             Self::Version { .. } => "write it in full, such as `1.2.0`".into(),
             Self::InheritanceTwice => "remove one of the two".into(),
+            Self::ExportOfMiddleware => "remove it".into(),
             Self::ExportOfPackage { name } => format!("name the interface: `{}/…`", text::quote(name)),
             Self::OwnResources { .. } => {
                 "a dependency runs with what it inherits; move these keys to the component it is for".into()

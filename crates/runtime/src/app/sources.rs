@@ -3,7 +3,7 @@
 //! A component from a URL is not fetched: its file must be on this machine, under the name of its digest, where
 //! Outport or Spin keep such files. What is compiled is what was compared with the digest.
 //!
-//! A component with dependencies is [put together](super::composition) from several files first; what comes of it is
+//! A component with dependencies or middleware is [put together](super::composition) from several files first; what comes of it is
 //! compiled like a file.
 
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use outport_manifest::{Component as Written, Digest, Manifest, Source, Span};
+use outport_manifest::{Component as Written, Digest, Manifest, Middleware, Source, Span};
 
 use super::composition::{Composition, CompositionError, Failed};
 use super::{AppProblem, AppProblemKind, beside};
@@ -105,22 +105,25 @@ impl CodeFile {
 }
 
 impl Code {
-    /// The code of a component.
+    /// The code of a component behind `middleware`.
     pub(super) fn of(
-        written: &Written,
+        (written, middleware): (&Written, &[Middleware]),
         manifest: &Manifest,
         cache: &CacheDirectory,
     ) -> Result<Self, Vec<AppProblem>> {
         let file = CodeFile::of(written, manifest, cache)
             .map_err(|kind| AppProblem::at(manifest, &written.source.span, kind));
-        if written.dependencies.list.is_empty() {
+        if written.dependencies.list.is_empty() && middleware.is_empty() {
             return file.map(Code::File).map_err(|problem| vec![problem]);
         }
         let (file, problem) = match file {
             Ok(file) => (Some(file), None),
             Err(problem) => (None, Some(problem)),
         };
-        match (Composition::of(written, file, manifest, cache), problem) {
+        match (
+            Composition::of((written, middleware), file, manifest, cache),
+            problem,
+        ) {
             (Ok(Some(composition)), None) => Ok(Self::Composed(composition)),
             (Ok(_), problem) => Err(problem.into_iter().collect()),
             (Err(problems), problem) => Err(problem.into_iter().chain(problems).collect()),
