@@ -54,6 +54,7 @@ pub use reading::definitions::{Database, Definition, KeyValueBackend, ModelApi, 
 pub use reading::dependency::{Dependencies, Dependency, Implementation, Inheritance, InheritedKey};
 pub use reading::entries::OutboundEntry;
 pub use reading::executor::{Executor, WagiArguments};
+pub use reading::middleware::Middleware;
 pub use reading::mount::Mount;
 pub use reading::other_tools::Build;
 pub use reading::package_request::{PackageRequest, VersionRange};

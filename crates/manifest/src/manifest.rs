@@ -378,7 +378,14 @@ fn report_never_started(found: &mut Findings, manifest: &Manifest, others: &[Loc
     let triggered = http.chain(command).chain(others).map(|id| &id.value);
     let components = manifest.components.iter();
     let dependencies = components.flat_map(|component| &component.dependencies.list);
-    let inside = dependencies.filter_map(|dependency| match &dependency.implementation.value {
+    let middleware = manifest
+        .http_triggers
+        .iter()
+        .flat_map(|trigger| &trigger.middleware);
+    let composed = dependencies
+        .map(|dependency| &dependency.implementation)
+        .chain(middleware.map(|middleware| &middleware.implementation));
+    let inside = composed.filter_map(|implementation| match &implementation.value {
         Implementation::Component(id) => Some(id),
         _ => None,
     });
@@ -441,15 +448,22 @@ fn check_sources(found: &mut Findings, manifest: &Manifest, by_id: &ById<'_>) {
 }
 
 fn check_dependencies(found: &mut Findings, manifest: &Manifest, by_id: &ById<'_>) {
-    let all = manifest
+    let dependencies = manifest
         .components
         .iter()
         .flat_map(|component| &component.dependencies.list);
-    for dependency in all {
-        let Implementation::Component(id) = &dependency.implementation.value else {
+    let middleware = manifest
+        .http_triggers
+        .iter()
+        .flat_map(|trigger| &trigger.middleware);
+    let all = dependencies
+        .map(|dependency| &dependency.implementation)
+        .chain(middleware.map(|middleware| &middleware.implementation));
+    for implementation in all {
+        let Implementation::Component(id) = &implementation.value else {
             continue;
         };
-        let id = Located::new(id.clone(), dependency.implementation.span.clone());
+        let id = Located::new(id.clone(), implementation.span.clone());
         let Some(component) = by_id.check(found, manifest, &id) else {
             continue;
         };

@@ -11,6 +11,7 @@ pub(crate) mod dotenv;
 pub(crate) mod entries;
 pub(crate) mod executor;
 pub(crate) mod fields;
+pub(crate) mod middleware;
 pub(crate) mod mount;
 pub(crate) mod operator;
 pub(crate) mod other_tools;

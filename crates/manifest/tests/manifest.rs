@@ -168,9 +168,7 @@ fn rows() -> Vec<(&'static str, String)> {
     add(
         "manifest.unsupported",
         vec![
-            trigger(
-                "route = \"/\"\ncomponent = \"web\"\ndependencies.«middleware» = [{ path = \"auth.wasm\" }]",
-            ),
+            trigger("route = \"/\"\ncomponent = \"web\"\ndependencies.«other» = [{ path = \"auth.wasm\" }]"),
             trigger("route = \"/\"\ncomponent = \"web\"\ncomponents = { «x» = \"web\" }"),
             app("[[trigger.command]]\ncomponent = \"web\"\ndependencies.«y» = []"),
             component("").replace("[[trigger", "trigger.http.base = \"«/shop»\"\n[[trigger"),
@@ -276,6 +274,22 @@ fn rows() -> Vec<(&'static str, String)> {
             ),
             component(
                 "dependencies.\"a:b/c\" = { component = \"«lib»\" }\n[component.lib]\nsource = \"l\"\nfiles = [\"x\"]",
+            ),
+            trigger("route = \"/\"\ncomponent = \"web\"\ndependencies.middleware = [«{ }»]"),
+            trigger(
+                "route = \"/\"\ncomponent = \"web\"\n\
+                 dependencies.middleware = [{ path = \"a.wasm\", export = «\"a:b/c\"» }]",
+            ),
+            trigger(
+                "route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"wagi\" }\n\
+                 dependencies.middleware = [«{ path = \"a.wasm\" }»]",
+            ),
+            trigger(
+                "route = \"/\"\nstatic_response = {}\ndependencies.middleware = [«{ path = \"a.wasm\" }»]",
+            ),
+            trigger(
+                "route = \"/\"\ncomponent = \"web\"\ndependencies.middleware = [{ component = \"«lib»\" }]\n\
+                 [component.lib]\nsource = \"l\"\nallowed_outbound_hosts = [\"http://self\"]",
             ),
         ],
     );

@@ -195,8 +195,33 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
         });
     }
     let mut fields = node.table(found, format!("the dependency `{}`", text.value))?;
-    let implementation = read_implementation(found, &mut fields, own_package);
     let export = fields.get("export").and_then(|node| node.filled_string(found));
+    let part = read_part(found, &mut fields, own_package);
+    fields.finish(found);
+    let name = Located::new(name.ok()?, text.span.clone());
+    if let (DependencyName::Package { interface: None, .. }, Some(export)) = (&name.value, &export) {
+        let error = DependencyError::ExportOfPackage {
+            name: text.value.clone(),
+        };
+        found.report(&export.span, Mistake::Dependency(error));
+    }
+    Some(Dependency {
+        name,
+        implementation: part.implementation?,
+        export,
+        inherit: part.inherit,
+    })
+}
+
+/// What is said of whatever is composed into a component, in whichever way.
+pub(crate) struct Part {
+    pub(crate) implementation: Option<Located<Implementation>>,
+    pub(crate) inherit: Option<Located<Inheritance>>,
+}
+
+/// Reads it. A package is called `own_package` where nothing else is written.
+pub(crate) fn read_part(found: &mut Findings, fields: &mut Fields<'_>, own_package: Option<&str>) -> Part {
+    let implementation = read_implementation(found, fields, own_package);
     let inherit = fields
         .get("inherit_configuration")
         .and_then(|node| read_inheritance(found, node));
@@ -208,20 +233,10 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
         );
         found.remark(&node.span(), Remark::Missed { key, why });
     }
-    fields.finish(found);
-    let name = Located::new(name.ok()?, text.span.clone());
-    if let (DependencyName::Package { interface: None, .. }, Some(export)) = (&name.value, &export) {
-        let error = DependencyError::ExportOfPackage {
-            name: text.value.clone(),
-        };
-        found.report(&export.span, Mistake::Dependency(error));
-    }
-    Some(Dependency {
-        name,
-        implementation: implementation?,
-        export,
+    Part {
+        implementation,
         inherit,
-    })
+    }
 }
 
 /// Reads what says where the code is from. A package is named `own_package` where nothing else is written.

@@ -67,6 +67,11 @@ impl AppProblem {
         }
     }
 
+    /// True if the same would be told of both.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.location == other.location && self.kind.to_string() == other.kind.to_string()
+    }
+
     /// Looks in the manifest for how the missing file of a component is made.
     pub(super) fn say_how_to_build(&mut self, manifest: &Manifest) {
         let AppProblemKind::Component(error) = &self.kind else {

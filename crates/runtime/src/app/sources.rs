@@ -3,7 +3,7 @@
 //! Nothing is fetched here: of code from elsewhere somebody says in which file it is, and what that must hash to
 //! ([`FetchedCode`]). What is compiled is what was compared with the digest.
 //!
-//! A component with dependencies is [put together](super::composition) from several files first; what comes of it is
+//! A component with dependencies or middleware is [put together](super::composition) from several files first; what comes of it is
 //! compiled like a file.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use outport_manifest::{Component as Written, Digest, Manifest, Remote, Source, Span};
+use outport_manifest::{Component as Written, Digest, Manifest, Middleware, Remote, Source, Span};
 
 use super::composition::{Composition, CompositionError, Failed};
 use super::{AppProblem, AppProblemKind, beside};
@@ -112,22 +112,25 @@ impl CodeFile {
 }
 
 impl Code {
-    /// The code of a component.
+    /// The code of a component behind `middleware`.
     pub(super) fn of(
-        written: &Written,
+        (written, middleware): (&Written, &[Middleware]),
         manifest: &Manifest,
         fetched: &FetchedCode,
     ) -> Result<Self, Vec<AppProblem>> {
         let file = CodeFile::of(written, manifest, fetched)
             .map_err(|kind| AppProblem::at(manifest, &written.source.span, kind));
-        if written.dependencies.list.is_empty() {
+        if written.dependencies.list.is_empty() && middleware.is_empty() {
             return file.map(Code::File).map_err(|problem| vec![problem]);
         }
         let (file, problem) = match file {
             Ok(file) => (Some(file), None),
             Err(problem) => (None, Some(problem)),
         };
-        match (Composition::of(written, file, manifest, fetched), problem) {
+        match (
+            Composition::of((written, middleware), file, manifest, fetched),
+            problem,
+        ) {
             (Ok(Some(composition)), None) => Ok(Self::Composed(composition)),
             (Ok(_), problem) => Err(problem.into_iter().collect()),
             (Err(problems), problem) => Err(problem.into_iter().chain(problems).collect()),
