@@ -24,6 +24,7 @@ pub(crate) use self::composition::Isolated;
 pub(crate) use self::composition::right_of;
 pub use self::problem::{AppProblem, AppProblemKind};
 pub(crate) use self::sources::CodeFile;
+pub use self::sources::FetchedCode;
 use self::sources::{Code, Compiled};
 use crate::cache::CacheDirectory;
 use crate::command::Command;
@@ -68,8 +69,10 @@ pub struct AppCheck {
 pub struct AppBuilder<'a> {
     /// The engine that compiles and runs it.
     pub engine: &'a Engine,
-    /// The directory where files are copied to, and fetched components are looked for.
+    /// The directory where files are copied to.
     pub cache: &'a CacheDirectory,
+    /// The files of code that is from elsewhere.
+    pub fetched: &'a FetchedCode,
     /// The operator's side of the network.
     pub egress: &'a Egress,
     /// The allow list of each component by its author's word; one that is not here reaches nothing.
@@ -138,7 +141,7 @@ impl AppBuilder<'_> {
         let mut problems = Vec::new();
         let mut codes = Vec::new();
         for component in components {
-            match Code::of(component, manifest, self.cache) {
+            match Code::of(component, manifest, self.fetched) {
                 Ok(code) => codes.push((component, code)),
                 Err(found) => {
                     problems.extend(found);

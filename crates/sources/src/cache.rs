@@ -305,7 +305,7 @@ pub(crate) fn hash_of(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-fn open(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn open(path: &Path) -> io::Result<Option<File>> {
     use rustix::fs::{Mode, OFlags};
     // Should it be a pipe, nobody waits for its other end.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;

@@ -46,9 +46,8 @@ pub use self::error::CompositionError;
 pub(crate) use self::isolation::Isolated;
 #[cfg(test)]
 pub(crate) use self::isolation::right_of;
-use super::sources::CodeFile;
+use super::sources::{CodeFile, FetchedCode};
 use super::{AppProblem, AppProblemKind};
-use crate::cache::CacheDirectory;
 use crate::component::ComponentError;
 use crate::engine::Engine;
 
@@ -101,12 +100,12 @@ impl Composition {
         written: &Written,
         main: Option<CodeFile>,
         manifest: &Manifest,
-        cache: &CacheDirectory,
+        fetched: &FetchedCode,
     ) -> Result<Option<Self>, Vec<AppProblem>> {
         let mut parts = Vec::new();
         let mut problems = Vec::new();
         for dependency in &written.dependencies.list {
-            match file_of(dependency, manifest, cache) {
+            match file_of(dependency, manifest, fetched) {
                 Ok(file) => parts.push(Part {
                     name: dependency.name.value.clone(),
                     span: dependency.name.span.clone(),
@@ -260,13 +259,13 @@ impl From<Fault> for AppProblemKind {
 fn file_of(
     dependency: &Dependency,
     manifest: &Manifest,
-    cache: &CacheDirectory,
+    fetched: &FetchedCode,
 ) -> Result<CodeFile, AppProblemKind> {
     match &dependency.implementation.value {
         Implementation::Path(path) => Ok(CodeFile::at(manifest, path)),
-        Implementation::Url { url, digest } => CodeFile::fetched(url, digest, cache),
+        Implementation::Remote(remote) => fetched.file(remote),
         Implementation::Component(id) => match manifest.component(id) {
-            Some(component) => CodeFile::of(component, manifest, cache),
+            Some(component) => CodeFile::of(component, manifest, fetched),
             None => Err(CompositionError::NoSuchComponent { id: id.to_string() }.into()),
         },
     }
