@@ -8,6 +8,7 @@ mod run;
 mod serve;
 mod single;
 mod up;
+mod update;
 
 use clap::Subcommand;
 
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Check(check::Options),
     Explain(explain::Options),
     Inspect(inspect::Options),
+    Update(update::Options),
     Completions(completions::Options),
 }
 
@@ -34,7 +36,8 @@ impl Command {
             Self::Serve(options) => serve::serve(&options, terminal),
             Self::Check(options) => check::check(&options, terminal),
             Self::Explain(options) => explain::explain(&options),
-            Self::Inspect(options) => inspect::inspect(&options),
+            Self::Inspect(options) => inspect::inspect(&options, terminal),
+            Self::Update(options) => update::update(&options, terminal),
             Self::Completions(options) => completions::completions(&options),
         }
     }

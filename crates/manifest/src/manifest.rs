@@ -6,6 +6,7 @@ use outport_policy::{Entry, HostPattern};
 
 use crate::reading::application::{Application, read_application};
 use crate::reading::component::{Component, read_component, read_variable_name};
+use crate::reading::component_source::Source;
 use crate::reading::dependency::Implementation;
 use crate::reading::entries::OutboundEntry;
 use crate::reading::fields::{Fields, Node};
@@ -21,6 +22,7 @@ use crate::template::Template;
 use crate::values::dependency_error::DependencyError;
 use crate::values::identifier::ComponentId;
 use crate::values::route::{Route, serving};
+use crate::values::source_error::SourceError;
 use crate::values::variable::{Fallback, VariableDeclaration, VariableName};
 use crate::values::variable_text::VariableText;
 
@@ -71,6 +73,20 @@ impl Manifest {
     /// The component with this id.
     pub fn component(&self, id: &ComponentId) -> Option<&Component> {
         self.components.iter().find(|component| component.id.value == *id)
+    }
+
+    /// The component whose source is the code of `component`: itself, or the one that its source names. None if that
+    /// leads nowhere, which is a mistake of the manifest.
+    pub fn code_of<'m>(&'m self, component: &'m Component) -> Option<&'m Component> {
+        let mut at = component;
+        // Whoever needs more steps than there are components goes round.
+        for _ in &self.components {
+            match &at.source.value {
+                Source::Component(id) => at = self.component(id)?,
+                _ => return Some(at),
+            }
+        }
+        None
     }
 }
 
@@ -139,6 +155,7 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         report_never_started(found, &manifest, &others);
     }
     check_chained(found, &manifest);
+    check_sources(found, &manifest, &by_id);
     check_dependencies(found, &manifest, &by_id);
     check_templates(
         found,
@@ -372,6 +389,11 @@ fn report_never_started(found: &mut Findings, manifest: &Manifest, others: &[Loc
         Implementation::Component(id) => Some(id),
         _ => None,
     });
+    let sources = manifest.components.iter();
+    let inside = inside.chain(sources.filter_map(|component| match &component.source.value {
+        Source::Component(id) => Some(id),
+        _ => None,
+    }));
     let used: HashSet<&ComponentId> = triggered.chain(inside).collect();
     for component in &manifest.components {
         if !used.contains(&component.id.value) {
@@ -410,6 +432,19 @@ fn ids_of(manifest: &Manifest) -> impl Iterator<Item = &str> {
         .components
         .iter()
         .map(|component| component.id.value.as_str())
+}
+
+fn check_sources(found: &mut Findings, manifest: &Manifest, by_id: &ById<'_>) {
+    for component in &manifest.components {
+        let Source::Component(id) = &component.source.value else {
+            continue;
+        };
+        let id = Located::new(id.clone(), component.source.span.clone());
+        if by_id.check(found, manifest, &id).is_some() && manifest.code_of(component).is_none() {
+            let error = SourceError::Circle(component.id.value.to_string());
+            found.report(&id.span, Mistake::Source(error));
+        }
+    }
 }
 
 fn check_dependencies(found: &mut Findings, manifest: &Manifest, by_id: &ById<'_>) {

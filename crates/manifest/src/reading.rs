@@ -15,6 +15,7 @@ pub(crate) mod middleware;
 pub(crate) mod mount;
 pub(crate) mod operator;
 pub(crate) mod other_tools;
+pub(crate) mod package_request;
 pub(crate) mod static_response;
 pub(crate) mod trigger;
 pub(crate) mod variable_file;

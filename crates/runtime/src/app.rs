@@ -24,6 +24,7 @@ pub(crate) use self::composition::Isolated;
 pub(crate) use self::composition::right_of;
 pub use self::problem::{AppProblem, AppProblemKind};
 pub(crate) use self::sources::CodeFile;
+pub use self::sources::FetchedCode;
 use self::sources::{Code, Compiled};
 use crate::cache::CacheDirectory;
 use crate::command::Command;
@@ -68,8 +69,10 @@ pub struct AppCheck {
 pub struct AppBuilder<'a> {
     /// The engine that compiles and runs it.
     pub engine: &'a Engine,
-    /// The directory where files are copied to, and fetched components are looked for.
+    /// The directory where files are copied to.
     pub cache: &'a CacheDirectory,
+    /// The files of code that is from elsewhere.
+    pub fetched: &'a FetchedCode,
     /// The operator's side of the network.
     pub egress: &'a Egress,
     /// The allow list of each component by its author's word; one that is not here reaches nothing.
@@ -138,7 +141,7 @@ impl AppBuilder<'_> {
         let mut problems = Vec::new();
         let mut codes = Vec::new();
         for component in components {
-            match codes_of(component, manifest, self.cache) {
+            match codes_of(component, manifest, self.fetched) {
                 Ok(of_it) => codes.push((component, of_it)),
                 Err(found) => {
                     problems.extend(found);
@@ -365,7 +368,7 @@ type Codes<'m> = Vec<(Option<&'m str>, Code)>;
 fn codes_of<'m>(
     written: &'m outport_manifest::Component,
     manifest: &'m Manifest,
-    cache: &CacheDirectory,
+    fetched: &FetchedCode,
 ) -> Result<Codes<'m>, Vec<AppProblem>> {
     let id = &written.id.value;
     let alone = (!manifest.is_behind_middleware(id)).then_some((None, &[][..]));
@@ -376,7 +379,7 @@ fn codes_of<'m>(
     let mut codes = Vec::new();
     let mut problems: Vec<AppProblem> = Vec::new();
     for (trigger, middleware) in alone.into_iter().chain(with_middleware) {
-        match Code::of((written, middleware), manifest, cache) {
+        match Code::of((written, middleware), manifest, fetched) {
             Ok(code) => codes.push((trigger, code)),
             Err(found) => add_new(&mut problems, found),
         }

@@ -126,6 +126,13 @@ impl Cache {
         }
     }
 
+    /// A directory of this name in the cache, private and there.
+    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf, CacheError> {
+        let path = self.own.as_ref().ok_or(CacheError::NoDirectory)?.join(name);
+        Directory::open(&path)?;
+        Ok(path)
+    }
+
     /// Looks for a file, and hashes it.
     ///
     /// # Errors
@@ -298,7 +305,7 @@ pub(crate) fn hash_of(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-fn open(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn open(path: &Path) -> io::Result<Option<File>> {
     use rustix::fs::{Mode, OFlags};
     // Should it be a pipe, nobody waits for its other end.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;

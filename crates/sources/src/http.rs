@@ -230,6 +230,11 @@ impl std::fmt::Debug for Fetcher {
     }
 }
 
+/// The wait before a transfer that broke off is begun again, after so many attempts.
+pub(crate) fn wait_before_retry(attempts: u32) -> Duration {
+    retry::wait(attempts, None)
+}
+
 /// As many as Spin's client follows.
 const MAX_REDIRECTS: usize = 10;
 

@@ -5,8 +5,15 @@
 //! like any other.
 
 pub mod cache;
+pub mod fetching;
 pub mod http;
+pub mod lock;
+pub mod oci;
+pub mod packages;
 pub mod progress;
+mod wanted;
 
 #[cfg(test)]
 mod test_server;
+
+pub use self::wanted::{Wanted, requested_packages, wanted};

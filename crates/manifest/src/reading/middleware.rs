@@ -97,7 +97,7 @@ pub(crate) fn read_middleware(found: &mut Findings, trigger: &mut Fields<'_>) ->
                     Mistake::Dependency(DependencyError::ExportOfMiddleware),
                 );
             }
-            let part = read_part(found, &mut fields);
+            let part = read_part(found, &mut fields, None);
             fields.finish(found);
             list.extend(part.implementation.map(|implementation| Middleware {
                 implementation,

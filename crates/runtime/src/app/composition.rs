@@ -51,9 +51,8 @@ pub use self::error::CompositionError;
 pub(crate) use self::isolation::Isolated;
 #[cfg(test)]
 pub(crate) use self::isolation::right_of;
-use super::sources::CodeFile;
+use super::sources::{CodeFile, FetchedCode};
 use super::{AppProblem, AppProblemKind};
-use crate::cache::CacheDirectory;
 use crate::component::ComponentError;
 use crate::engine::Engine;
 
@@ -118,14 +117,14 @@ impl Composition {
         (written, middleware): (&Written, &[Middleware]),
         main: Option<CodeFile>,
         manifest: &Manifest,
-        cache: &CacheDirectory,
+        fetched: &FetchedCode,
     ) -> Result<Option<Self>, Vec<AppProblem>> {
         let mut parts = Vec::new();
         let mut problems = Vec::new();
         let mut add = |implementation: &Located<Implementation>, role, span: &Span, inherits| match file_of(
             &implementation.value,
             manifest,
-            cache,
+            fetched,
         ) {
             Ok(file) => parts.push(Part {
                 role,
@@ -397,13 +396,13 @@ impl From<Fault> for AppProblemKind {
 fn file_of(
     implementation: &Implementation,
     manifest: &Manifest,
-    cache: &CacheDirectory,
+    fetched: &FetchedCode,
 ) -> Result<CodeFile, AppProblemKind> {
     match implementation {
         Implementation::Path(path) => Ok(CodeFile::at(manifest, path)),
-        Implementation::Url { url, digest } => CodeFile::fetched(url, digest, cache),
+        Implementation::Remote(remote) => fetched.file(remote),
         Implementation::Component(id) => match manifest.component(id) {
-            Some(component) => CodeFile::of(component, manifest, cache),
+            Some(component) => CodeFile::of(component, manifest, fetched),
             None => Err(CompositionError::NoSuchComponent { id: id.to_string() }.into()),
         },
     }
