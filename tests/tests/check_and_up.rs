@@ -86,9 +86,9 @@ fn check_finds_what_up_refuses() {
             "manifest.trigger-type 4:11",
         ),
         (
-            fine.replace("trigger.http", "trigger.redis"),
+            fine.replace("trigger.http", "trigger.kafka"),
             b"",
-            "manifest.nothing-to-start 4:3",
+            "manifest.unknown-trigger 4:11",
         ),
         (
             app("allowed_http_hosts = [\"a.test\", \"https://b.test/path\"]"),

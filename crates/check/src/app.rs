@@ -153,12 +153,14 @@ fn says_more(more: &Diagnostic, told: &Diagnostic) -> bool {
 fn triggers(manifest: &Manifest) -> HashMap<&ComponentId, Vec<Trigger>> {
     let http = manifest.http_triggers.iter();
     let command = manifest.command_triggers.iter();
+    let event = manifest.event_triggers.iter();
     let all = http
         .filter_map(|trigger| match &trigger.answer {
             HttpAnswer::Component { id, executor } => Some((&id.value, started_by(executor))),
             HttpAnswer::Static(_) => None,
         })
-        .chain(command.map(|trigger| (&trigger.component.value, Trigger::Command)));
+        .chain(command.map(|trigger| (&trigger.component.value, Trigger::Command)))
+        .chain(event.map(|trigger| (&trigger.component.value, Trigger::Event(trigger.source.kind()))));
     let mut triggers: HashMap<&ComponentId, Vec<Trigger>> = HashMap::new();
     for (id, trigger) in all {
         let own = triggers.entry(id).or_default();

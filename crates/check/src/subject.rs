@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use outport_manifest::Service;
-use outport_policy::{Entry, Label, Location};
+use outport_manifest::{EventKind, Service};
+use outport_policy::{Entry, Label, Location, Scheme};
 
 /// One component, as far as a check has to know it.
 #[derive(Clone, Debug)]
@@ -49,6 +49,31 @@ pub enum Trigger {
     Wagi,
     /// The start of the app.
     Command,
+    /// An event of this type.
+    Event(EventKind),
+}
+
+impl Subject<'_> {
+    /// True if one of its triggers connects to something, in the component's name.
+    pub(crate) fn listens(&self) -> bool {
+        let connects = |trigger: &Trigger| {
+            matches!(
+                trigger,
+                Trigger::Event(EventKind::Redis | EventKind::Mqtt | EventKind::Sqs)
+            )
+        };
+        self.triggers.iter().any(connects)
+    }
+
+    /// True if one of its triggers speaks the scheme, in the component's name.
+    pub(crate) fn listens_by(&self, scheme: &Scheme) -> bool {
+        let service = Service::of_scheme(scheme);
+        self.triggers.iter().any(|trigger| match trigger {
+            Trigger::Event(EventKind::Redis) => service == Some(Service::Redis),
+            Trigger::Event(EventKind::Mqtt) => service == Some(Service::Mqtt),
+            _ => false,
+        })
+    }
 }
 
 impl Interfaces {
@@ -149,14 +174,19 @@ impl Trigger {
                 "fermyon:spin/inbound-http",
             ],
             Self::Wagi | Self::Command => &["wasi:cli/run"],
+            Self::Event(EventKind::Redis) => &["spin:redis/inbound-redis", "fermyon:spin/inbound-redis"],
+            Self::Event(EventKind::Cron) => &["handle-cron-event"],
+            Self::Event(EventKind::Mqtt) => &["handle-message"],
+            Self::Event(EventKind::Sqs) => &["handle-queue-message"],
         }
     }
 
     /// As the manifest calls it.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Http | Self::Wagi => "http",
             Self::Command => "command",
+            Self::Event(kind) => kind.name(),
         }
     }
 }

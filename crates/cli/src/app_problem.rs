@@ -7,7 +7,9 @@ use outport_runtime::app::{AppProblem, AppProblemKind};
 pub(crate) fn diagnostic(problem: &AppProblem) -> Diagnostic {
     let code = match &problem.kind {
         AppProblemKind::Component(_) | AppProblemKind::NotFetched { .. } => Code::Unusable,
-        AppProblemKind::NotAnHttpComponent(_) | AppProblemKind::NotACommand(_) => Code::MissingExport,
+        AppProblemKind::NotAnHttpComponent(_)
+        | AppProblemKind::NotACommand(_)
+        | AppProblemKind::NotAnEventComponent(_) => Code::MissingExport,
         _ => Code::NotLinked,
     };
     Diagnostic {

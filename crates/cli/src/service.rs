@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use outport_runtime::descriptors;
-use outport_runtime::http::{Listeners, Router, Server};
+use outport_runtime::http::{Listeners, Router, Server, ServerLimits};
 use tokio::time::timeout;
 
 use crate::failure::Failure;
@@ -46,6 +46,20 @@ impl ServiceOptions {
         terminal: Terminal,
     ) -> Result<Server, Failure> {
         let address = listeners.address();
+        let limits = self.limits_of_clients();
+        let server = Server::start(router, listeners, limits)?;
+        terminal.insist(&format!("Serving http://{address}"));
+        Ok(server)
+    }
+
+    /// Starts what has no clients, and waits for events alone. To be said when it listens.
+    pub(crate) fn start_for_events(&self, router: impl Into<Arc<Router>>) -> Result<Server, Failure> {
+        let (workers, limits) = (self.limits.workers(), self.limits.server());
+        Ok(Server::start_without_clients(router, workers, limits)?)
+    }
+
+    /// The bounds on what clients take up, for which there are descriptors.
+    fn limits_of_clients(&self) -> ServerLimits {
         let asked = self.limits.server();
         let limits = asked.within(descriptors::raise_limit(), self.limits.workers());
         if limits.connections < FEW_CONNECTIONS.min(asked.connections) {
@@ -62,9 +76,7 @@ impl ServiceOptions {
                 asked.connections
             );
         }
-        let server = Server::start(router, listeners, limits)?;
-        terminal.insist(&format!("Serving http://{address}"));
-        Ok(server)
+        limits
     }
 }
 

@@ -10,6 +10,7 @@ use crate::reading::component_source::Source;
 use crate::reading::dependency::Implementation;
 use crate::reading::entries::OutboundEntry;
 use crate::reading::fields::{Fields, Node};
+use crate::reading::trigger::event::{EventSettings, EventTrigger};
 use crate::reading::trigger::{CommandTrigger, HttpTrigger, Triggers, read_triggers};
 use crate::report::findings::Findings;
 use crate::report::mistake::Mistake;
@@ -39,6 +40,8 @@ pub struct Manifest {
     pub http_triggers: Vec<HttpTrigger>,
     /// Command triggers, in the order of the file.
     pub command_triggers: Vec<CommandTrigger>,
+    /// Triggers that hand events over, those of one type together, each type in the order of the file.
+    pub event_triggers: Vec<EventTrigger>,
     /// The components, in the order of the file; those inside triggers last.
     pub components: Vec<Component>,
 }
@@ -62,12 +65,21 @@ impl Manifest {
             variables: Vec::new(),
             http_triggers: Vec::new(),
             command_triggers: Vec::new(),
+            event_triggers: Vec::new(),
             components: Vec::new(),
         }
     }
 
     fn starts_nothing(&self) -> bool {
-        self.http_triggers.is_empty() && self.command_triggers.is_empty()
+        self.http_triggers.is_empty() && self.command_triggers.is_empty() && self.event_triggers.is_empty()
+    }
+
+    /// The components that triggers start, once for each trigger.
+    pub fn started(&self) -> impl Iterator<Item = &Located<ComponentId>> {
+        let http = self.http_triggers.iter().filter_map(HttpTrigger::component);
+        let command = self.command_triggers.iter().map(|trigger| &trigger.component);
+        let event = self.event_triggers.iter().map(|trigger| &trigger.component);
+        http.chain(command).chain(event)
     }
 
     /// The component with this id.
@@ -98,9 +110,10 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
     if let Some(node) = fields.require(found, "spin_manifest_version") {
         check_version(found, node);
     }
-    let application = fields
+    let (application, settings) = fields
         .require(found, "application")
-        .map(|node| read_application(found, node));
+        .map(|node| read_application(found, node))
+        .unwrap_or_default();
     let variables = fields
         .get("variables")
         .map(|node| read_variables(found, node))
@@ -114,7 +127,7 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
     let triggers_span = triggers.map(|node| node.span());
     let mistakes_elsewhere = found.mistakes();
     let triggers = triggers
-        .map(|node| read_triggers(found, node, &ids))
+        .map(|node| read_triggers(found, node, &ids, &settings))
         .unwrap_or_default();
     let all_triggers_read = found.mistakes() == mistakes_elsewhere;
     fields.finish(found);
@@ -122,18 +135,19 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
     let Triggers {
         http,
         command,
+        event,
         held,
         others,
         held_by_others,
-        other_kinds,
     } = triggers;
     named.extend(held);
     let manifest = Manifest {
         source: found.source().clone(),
-        application: application.unwrap_or_default(),
+        application,
         variables: variables.read,
         http_triggers: http,
         command_triggers: command,
+        event_triggers: event,
         components: named,
     };
     let by_id = ById::of(&manifest);
@@ -142,13 +156,7 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         && all_triggers_read
         && manifest.starts_nothing()
     {
-        let others = other_kinds.into_iter().map(|kind| kind.value);
-        let others = others.take(MOST_LISTED).collect();
-        found.report(&span, Mistake::NothingToStart { others });
-    } else {
-        for Located { value: kind, span } in other_kinds {
-            found.remark(&span, Remark::UnknownTrigger { kind });
-        }
+        found.report(&span, Mistake::NothingToStart);
     }
     check_routes(found, &manifest.http_triggers);
     if found.mistakes() == 0 {
@@ -162,6 +170,7 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         manifest.components.iter().chain(&unnamed).chain(&held_by_others),
         &variables.names,
     );
+    check_settings(found, &manifest, &settings, &variables.names);
     manifest
 }
 
@@ -341,9 +350,7 @@ fn check_triggered(
     by_id: &ById<'_>,
     others: &[Located<ComponentId>],
 ) {
-    let http = manifest.http_triggers.iter().filter_map(HttpTrigger::component);
-    let command = manifest.command_triggers.iter().map(|trigger| &trigger.component);
-    for id in http.chain(command).chain(others) {
+    for id in manifest.started().chain(others) {
         by_id.check(found, manifest, id);
     }
 }
@@ -373,9 +380,7 @@ fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
 
 /// With mistakes in the file nobody knows what starts a component.
 fn report_never_started(found: &mut Findings, manifest: &Manifest, others: &[Located<ComponentId>]) {
-    let http = manifest.http_triggers.iter().filter_map(HttpTrigger::component);
-    let command = manifest.command_triggers.iter().map(|trigger| &trigger.component);
-    let triggered = http.chain(command).chain(others).map(|id| &id.value);
+    let triggered = manifest.started().chain(others).map(|id| &id.value);
     let components = manifest.components.iter();
     let dependencies = components.flat_map(|component| &component.dependencies.list);
     let middleware = manifest
@@ -487,6 +492,23 @@ fn check_templates<'c>(
             .filter_map(OutboundEntry::template);
         let variables = component.variables.iter().map(|(_, template)| template);
         for template in entries.chain(variables) {
+            check_template(found, template, declared);
+        }
+    }
+}
+
+/// The templates of triggers, and of `[application.trigger]`: each once, however many triggers take it over.
+fn check_settings(
+    found: &mut Findings,
+    manifest: &Manifest,
+    settings: &EventSettings,
+    declared: &HashSet<VariableName>,
+) {
+    let triggers = manifest.event_triggers.iter();
+    let own = triggers.flat_map(|trigger| trigger.source.templates());
+    let mut seen = HashSet::new();
+    for template in settings.templates().chain(own) {
+        if seen.insert(template.span.start) {
             check_template(found, template, declared);
         }
     }

@@ -6,7 +6,7 @@ mod marked;
 
 use marked::{Marked, note_codes, problem_codes, problem_places};
 use outport_manifest::{
-    ComponentId, Executor, Fallback, HttpAnswer, Implementation, Inheritance, Manifest, Mount,
+    ComponentId, EventSource, Executor, Fallback, HttpAnswer, Implementation, Inheritance, Manifest, Mount,
     PackageRequest, Remote, Route, Service, Severity, Source, SourceFile, VersionRange, WagiArguments,
 };
 use proptest::prelude::*;
@@ -26,6 +26,21 @@ fn trigger(lines: &str) -> String {
 /// A manifest with more at its end.
 fn app(lines: &str) -> String {
     component("") + lines + "\n"
+}
+
+/// The same with a broker for all MQTT triggers.
+fn with_broker(lines: &str) -> String {
+    let broker = "trigger.mqtt = { address = \"mqtt://b\", username = \"u\", password = \"the password\", \
+                  keep_alive_interval = \"30\" }\n[[trigger";
+    app(lines).replacen("[[trigger", broker, 1)
+}
+
+/// A manifest for each trigger: its type and its lines.
+fn events(triggers: &[(&str, &str)]) -> Vec<String> {
+    let texts = triggers
+        .iter()
+        .map(|(kind, lines)| app(&format!("[[trigger.{kind}]]\ncomponent = \"web\"\n{lines}")));
+    texts.collect()
 }
 
 const HEAD: &str = "spin_manifest_version = 2\n[application]\nname = \"app\"\n";
@@ -109,7 +124,7 @@ fn rows() -> Vec<(&'static str, String)> {
             app(
                 "[[trigger.http]]\nroute = \"/x\"\nstatic_response = { status_code = «\"404\"», headers = { a = «1» } }",
             ),
-            app("[[trigger.redis]]\nid = «1»\nchannel = \"x\"\ncomponent = «2»"),
+            app("[[trigger.redis]]\nid = «1»\naddress = \"y\"\nchannel = \"x\"\ncomponent = «2»"),
             component("files = «\"a\"»"),
             component("files = [\"a\", «1»]"),
             component("exclude_files = [\"a\", «true»]"),
@@ -183,14 +198,125 @@ fn rows() -> Vec<(&'static str, String)> {
             component("").replace("[[trigger", "trigger.«https» = {}\n[[trigger"),
         ],
     );
+    add("manifest.nothing-to-start", vec![format!("{HEAD}«[trigger]»\n")]);
     add(
-        "manifest.nothing-to-start",
+        "manifest.unknown-trigger",
         vec![
-            format!("{HEAD}«[trigger]»\n"),
+            app("[[trigger.«kafka»]]\ntopics = [\"x\"]\ncomponent = \"web\""),
             format!(
-                "{HEAD}[[«trigger».redis]]\nchannel = \"x\"\ncomponent = \"web\"\n[component.web]\nsource = \"x\""
+                "{HEAD}[[trigger.«timer»]]\ninterval_secs = 1\ncomponent = \"web\"\n[component.web]\nsource = \"x\""
             ),
         ],
+    );
+    add(
+        "manifest.unknown-key",
+        events(&[
+            (
+                "redis",
+                "channel = \"x\"\naddress = \"y\"\n«executor» = { type = \"spin\" }",
+            ),
+            ("cron", "cron_expression = \"0 0 * * * *\"\n«timezone» = \"UTC\""),
+            (
+                "sqs",
+                "queue_url = \"https://sqs.example/1/q\"\n«max_message» = 1",
+            ),
+        ]),
+    );
+    add(
+        "manifest.unknown-key",
+        vec![
+            component("").replace(
+                "[[trigger",
+                "trigger.redis = { address = \"x\", «port» = 1 }\n[[trigger",
+            ),
+            component("").replace("[[trigger", "trigger.cron = { «time_zone» = \"UTC\" }\n[[trigger"),
+        ],
+    );
+    add(
+        "manifest.missing-key",
+        vec![
+            app("«[[trigger.redis]]»\ncomponent = \"web\"\naddress = \"x\""),
+            app("«[[trigger.redis]]»\ncomponent = \"web\"\nchannel = \"x\""),
+            app("«[[trigger.cron]]»\ncomponent = \"web\""),
+            app("«[[trigger.cron]]»\ncron_expression = \"0 0 * * * *\""),
+            app("«[[trigger.mqtt]]»\ncomponent = \"web\"\ntopic = \"a\"\nqos = \"1\""),
+            app("«[[trigger.sqs]]»\ncomponent = \"web\""),
+            component("").replace(
+                "[[trigger",
+                "trigger.mqtt = «{ address = \"x\", username = \"\", password = \"\" }»\n[[trigger",
+            ),
+            component("").replace("[[trigger", "trigger.redis = «{}»\n[[trigger"),
+        ],
+    );
+    add(
+        "manifest.wrong-type",
+        events(&[
+            ("redis", "channel = «1»\naddress = \"y\""),
+            (
+                "sqs",
+                "queue_url = \"https://sqs.example/1/q\"\nmax_messages = «\"1\"»",
+            ),
+            (
+                "sqs",
+                "queue_url = \"https://sqs.example/1/q\"\nsystem_attributes = [«1»]",
+            ),
+        ]),
+    );
+    add("manifest.wrong-type", vec![
+        component("").replace(
+            "[[trigger",
+            "trigger.mqtt = { address = \"x\", username = \"\", password = \"\", keep_alive_interval = «30» }\n[[trigger",
+        ),
+        with_broker("[[trigger.mqtt]]\ncomponent = \"web\"\ntopic = \"a\"\nqos = «1»"),
+    ]);
+    add(
+        "manifest.value",
+        events(&[
+            ("redis", "channel = \"«»\"\naddress = \"y\""),
+            ("cron", "cron_expression = \"«30 9 * * *»\""),
+            ("cron", "cron_expression = \"«0 0 25 * * *»\""),
+            ("cron", "cron_expression = \"«0 0 0 30 2 *»\""),
+            (
+                "cron",
+                "cron_expression = \"0 0 * * * *\"\ntime_zone = \"«Europe/Nowhere»\"",
+            ),
+            ("sqs", "queue_url = \"«sqs.example/1/q»\""),
+            ("sqs", "queue_url = \"«https://user:password@sqs.example/1/q»\""),
+            (
+                "sqs",
+                "queue_url = \"https://sqs.example/1/q\"\nmax_messages = «11»",
+            ),
+            (
+                "sqs",
+                "queue_url = \"https://sqs.example/1/q\"\nidle_wait_seconds = «-1»",
+            ),
+        ]),
+    );
+    add(
+        "manifest.value",
+        vec![
+            with_broker("[[trigger.mqtt]]\ncomponent = \"web\"\ntopic = \"a\"\nqos = \"«3»\""),
+            with_broker("").replace("\"30\"", "\"«65536»\""),
+        ],
+    );
+    add(
+        "manifest.template",
+        events(&[("redis", "channel = \"a «{{ b»\"\naddress = \"y\"")]),
+    );
+    add(
+        "manifest.variable-reference",
+        vec![
+            app("[[trigger.redis]]\ncomponent = \"web\"\nchannel = \"«{{ b }}»\"\naddress = \"y\""),
+            with_broker("").replace("\"the password\"", "\"«{{ b }}»\""),
+            with_broker("[[trigger.mqtt]]\ncomponent = \"web\"\ntopic = \"a/«{{ b }}»\"\nqos = \"0\""),
+        ],
+    );
+    add(
+        "manifest.unsupported",
+        events(&[(
+            "cron",
+            "cron_expression = \"0 0 * * * *\"\ndependencies.«middleware» = []",
+        )]),
     );
     add(
         "manifest.route",
@@ -213,7 +339,7 @@ fn rows() -> Vec<(&'static str, String)> {
         vec![
             trigger("route = \"/\"\ncomponent = \"«wbe»\""),
             app("[[trigger.command]]\ncomponent = \"«job»\""),
-            app("[[trigger.redis]]\nchannel = \"x\"\ncomponent = \"«job»\""),
+            app("[[trigger.redis]]\naddress = \"y\"\nchannel = \"x\"\ncomponent = \"«job»\""),
             component("dependencies.\"a:b/c\" = { component = \"«lib»\" }"),
         ],
     );
@@ -721,6 +847,98 @@ fn what_a_component_is_granted_has_a_note_only_while_nobody_serves_it() {
 }
 
 #[test]
+fn triggers_of_events_say_what_they_listen_to() {
+    let text = with_broker(
+        r#"
+[application.trigger.redis]
+address = "redis://{{ host }}"
+[variables]
+host = { default = "cache" }
+[[trigger.redis]]
+component = "web"
+channel = "orders"
+[[trigger.redis]]
+id = "other"
+component = "web"
+channel = "{{ host }}"
+address = "redis://elsewhere"
+[[trigger.cron]]
+component = { source = "job.wasm" }
+cron_expression = "0 30 9 * * MON-FRI"
+time_zone = "Europe/Berlin"
+[[trigger.mqtt]]
+component = "web"
+topic = "home/+"
+qos = "1"
+[[trigger.sqs]]
+component = "web"
+queue_url = "https://sqs.example/1/q"
+idle_wait_seconds = 5
+message_attributes = ["All"]
+"#,
+    );
+    let (manifest, notes) = Manifest::parse(&SourceFile::new("spin.toml", text))
+        .complete()
+        .unwrap();
+    assert_eq!(notes.len(), 0, "{notes:#?}");
+    let told: Vec<_> = manifest
+        .event_triggers
+        .iter()
+        .map(|trigger| {
+            let source = match &trigger.source {
+                EventSource::Redis(channel) => {
+                    format!("{} at {}", channel.channel.value, channel.address.value)
+                }
+                EventSource::Cron(schedule) => {
+                    format!("{} in {}", schedule.expression.value, schedule.time_zone)
+                }
+                EventSource::Mqtt(topic) => format!(
+                    "{} {:?} at {} as {}, {:?}",
+                    topic.topic.value,
+                    topic.qos,
+                    topic.server.address.value,
+                    topic.server.username.value,
+                    topic.server.keep_alive
+                ),
+                EventSource::Sqs(queue) => format!(
+                    "{} {} {:?} {:?} {:?}",
+                    queue.queue_url.value.expose(),
+                    queue.max_messages,
+                    queue.idle_wait,
+                    queue.system_attributes,
+                    queue.message_attributes
+                ),
+            };
+            (trigger.id.as_str(), trigger.component.value.as_str(), source)
+        })
+        .collect();
+    let rows = [
+        ("web-redis-trigger", "web", "orders at redis://{{ host }}"),
+        ("other", "web", "{{ host }} at redis://elsewhere"),
+        (
+            "cron-trigger1",
+            "cron-trigger1-component",
+            "0 30 9 * * MON-FRI in Europe/Berlin",
+        ),
+        (
+            "web-mqtt-trigger",
+            "web",
+            "home/+ AtLeastOnce at mqtt://b as u, 30s",
+        ),
+        (
+            "web-sqs-trigger",
+            "web",
+            r#"https://sqs.example/1/q 10 5s [] ["All"]"#,
+        ),
+    ];
+    let mut expected = rows.map(|(id, component, source)| (id, component, source.to_owned()));
+    // One type after the other.
+    let kinds = told.iter().map(|(id, ..)| *id).collect::<Vec<_>>();
+    expected.sort_by_key(|(id, ..)| kinds.iter().position(|other| other == id));
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
     let rows = [
         (
@@ -735,13 +953,8 @@ fn what_outport_does_not_act_on_is_accepted_and_named_in_a_note() {
         ),
         (
             "manifest.not-used",
-            component("").replace("[[trigger", "trigger.redis = { address = \"x\" }\n[[trigger"),
+            component("").replace("[[trigger", "trigger.kafka = { servers = \"x\" }\n[[trigger"),
             Severity::Note,
-        ),
-        (
-            "manifest.unknown-trigger",
-            app("[[trigger.redis]]\nchannel = \"x\"\ncomponent = \"web\""),
-            Severity::Warning,
         ),
         (
             "manifest.deprecated",

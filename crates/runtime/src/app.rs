@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use outport_egress::{Egress, Gate, TlsProfile};
 use outport_manifest::{
-    ComponentId, Executor, HttpAnswer, HttpTrigger, Manifest, PathRoute, Route, Variables, serving,
+    ComponentId, EventKind, Executor, HttpAnswer, HttpTrigger, Located, Manifest, PathRoute, Route,
+    Variables, serving,
 };
 use outport_platform::Platform;
 use outport_policy::AllowList;
@@ -36,6 +37,7 @@ use crate::guest_pre::GuestPre;
 use crate::http::{HttpComponent, RouteAnswer, RouteEntry};
 use crate::limits::GuestLimits;
 use crate::linker::GuestLinker;
+use crate::triggers::{EventComponent, Listener, connector};
 use crate::variables::GuestVariables;
 
 /// An app that is ready to run.
@@ -49,6 +51,8 @@ pub struct App {
     pub gates: Vec<Gate>,
     /// The components that run once.
     pub commands: Vec<Command>,
+    /// What hands events to components, in the order of the manifest.
+    pub listeners: Vec<Listener>,
     /// The code of each component.
     pub components: BTreeMap<ComponentId, Component>,
     /// The copies of the app's files, to be kept as long as it runs.
@@ -216,6 +220,7 @@ impl AppBuilder<'_> {
             callees: Vec::new(),
             gates: parts.values().map(|part| part.gate.clone()).collect(),
             commands: Vec::new(),
+            listeners: Vec::new(),
             components: parts
                 .iter()
                 .map(|(id, part)| ((*id).clone(), part.alone().clone()))
@@ -271,7 +276,40 @@ impl AppBuilder<'_> {
                 Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),
             }
         }
+        let mut event_components: HashMap<(&ComponentId, EventKind), Option<EventComponent>> = HashMap::new();
+        for trigger in &manifest.event_triggers {
+            let (Located { value: id, span }, kind) = (&trigger.component, trigger.source.kind());
+            let Some(part) = parts.get(id) else {
+                continue;
+            };
+            // Once for each component and type: they share the log of what goes wrong.
+            let component = event_components.entry((id, kind)).or_insert_with(|| {
+                let made = self.event_component(&linker, part, kind);
+                made.map_err(|kind| problems.push(AppProblem::at(manifest, span, kind)))
+                    .ok()
+            });
+            let Some(component) = component else {
+                continue;
+            };
+            match connector(&trigger.source, component) {
+                Ok(connector) => app.listeners.push(Listener {
+                    component: component.clone(),
+                    connector,
+                }),
+                Err(none) => problems.push(AppProblem::at(manifest, &trigger.span, none.into())),
+            }
+        }
         app
+    }
+
+    fn event_component(
+        &self,
+        linker: &GuestLinker,
+        part: &Part<'_>,
+        kind: EventKind,
+    ) -> Result<EventComponent, AppProblemKind> {
+        let guest = self.link(linker, (part, part.alone()), Vec::new(), self.request_limits)?;
+        Ok(EventComponent::new(guest, kind)?)
     }
 
     fn http_component(

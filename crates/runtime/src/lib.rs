@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file ─ Component::load ─ GuestPre::link ─┬─ Command::new ─ run        one instance, to its exit code
-//!          │  compiled code    + gate        └─ http::Server ─ serve     one instance a request
+//!          │  compiled code    + gate        └─ http::Server ─ serve     one instance a request, or an event
 //!          └─ cache            + environment
 //!                              + limits
 //! ```
@@ -38,6 +38,7 @@ pub mod regular_file;
 pub mod sandbox;
 pub mod stdio;
 pub mod trap;
+pub mod triggers;
 pub mod variables;
 mod wasi_2023;
 

@@ -46,7 +46,7 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic>
             .helped_by("add `allowed_outbound_hosts = [\"*://HOST:PORT\"]` with the hosts that it needs"),
         ),
         None => None,
-        Some(first) if !interfaces.uses_network() => Some(
+        Some(first) if !interfaces.uses_network() && !subject.listens() => Some(
             Diagnostic::new(
                 Code::UnusedEntries,
                 first.location().clone(),
@@ -80,8 +80,7 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic>
 
 /// True if none is for sockets. Of one for a protocol that nothing speaks it is told what to write instead.
 fn permit_no_socket(subject: &Subject<'_>) -> bool {
-    let speaks =
-        |entry: &Entry| entry.permits_sockets() || unspoken(entry, subject.interfaces).next().is_some();
+    let speaks = |entry: &Entry| entry.permits_sockets() || unspoken(entry, subject).next().is_some();
     !subject.entries.iter().any(speaks)
 }
 

@@ -19,7 +19,7 @@ use crate::subject::{Interfaces, Subject};
 /// Of the `needless` entries nothing is told: they are to be taken out.
 pub(super) fn findings(subject: &Subject<'_>, needless: &HashSet<usize>) -> Vec<Diagnostic> {
     // All of them are told at once as unused then.
-    if subject.interfaces.is_some_and(|code| !code.uses_network()) {
+    if subject.interfaces.is_some_and(|code| !code.uses_network()) && !subject.listens() {
         return Vec::new();
     }
     let entries = (0..).zip(subject.entries);
@@ -31,22 +31,24 @@ pub(super) fn findings(subject: &Subject<'_>, needless: &HashSet<usize>) -> Vec<
 
 /// The numbers of the entries that permit nothing, whoever reads them.
 pub(super) fn without_effect(subject: &Subject<'_>) -> impl Iterator<Item = usize> {
-    let nothing = |entry: &Entry| unspoken(entry, subject.interfaces).count() == entry.schemes().len();
+    let nothing = |entry: &Entry| unspoken(entry, subject).count() == entry.schemes().len();
     (0..)
         .zip(subject.entries)
         .filter(move |(_, entry)| nothing(entry))
         .map(|(number, _)| number)
 }
 
-/// The schemes of an entry that nothing speaks: Outport, or the code if that is known.
+/// The schemes of an entry that nothing speaks: Outport, or the code if that is known, or a trigger.
 pub(super) fn unspoken<'e>(
     entry: &'e Entry,
-    code: Option<&Interfaces>,
+    subject: &'e Subject<'_>,
 ) -> impl Iterator<Item = (&'e EntryScheme, &'e Scheme)> {
+    let lacked = |url: &Scheme| {
+        let lacked_by_code = |code| is_not_imported(url, code);
+        subject.interfaces.is_some_and(lacked_by_code) && !subject.listens_by(url)
+    };
     entry.schemes().iter().filter_map(move |scheme| match scheme {
-        EntryScheme::Url(url) if !is_spoken(url) || code.is_some_and(|code| is_not_imported(url, code)) => {
-            Some((scheme, url))
-        }
+        EntryScheme::Url(url) if !is_spoken(url) || lacked(url) => Some((scheme, url)),
         _ => None,
     })
 }
@@ -58,8 +60,10 @@ fn is_not_imported(scheme: &Scheme, code: &Interfaces) -> bool {
 
 fn no_effect(subject: &Subject<'_>, entry: &Entry) -> Option<Diagnostic> {
     let code = subject.interfaces;
-    let names: Vec<String> = unspoken(entry, code).map(|(_, url)| format!("`{url}`")).collect();
-    let (first, url) = unspoken(entry, code).next()?;
+    let names: Vec<String> = unspoken(entry, subject)
+        .map(|(_, url)| format!("`{url}`"))
+        .collect();
+    let (first, url) = unspoken(entry, subject).next()?;
     let service = Service::of_scheme(url);
     let lacked = service.and_then(|service| code.and_then(|code| code.lacks(service)));
     let not_imported = service.filter(|service| service.is_served() && lacked.is_none());

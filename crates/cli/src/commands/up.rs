@@ -1,7 +1,7 @@
 //! `outport up`: the app that a `spin.toml` describes.
 //!
-//! Its HTTP triggers are served until somebody asks to stop. Its command triggers run once, at start, all at the
-//! same time; an app of command triggers alone ends with them.
+//! Its HTTP triggers are served, and its events waited for, until somebody asks to stop. Its command triggers run once, at
+//! start, all at the same time; an app of command triggers alone ends with them.
 
 mod summary;
 
@@ -39,7 +39,7 @@ use crate::terminal::Terminal;
 
 /// Run the app that a `spin.toml` describes.
 ///
-/// Serves its HTTP triggers until Ctrl-C, and runs its command triggers once.
+/// Serves its HTTP triggers and waits for its events until Ctrl-C, and runs its command triggers once.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The same as `-f`
@@ -94,11 +94,12 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         .enter_sandbox(Needs {
             directories: &options.copies(&written.manifest),
             stores: &stores,
-            allocation: match listeners {
-                Some(_) => Allocation::Pool {
+            allocation: if listeners.is_some() || options.waits_for_events(&written.manifest) {
+                Allocation::Pool {
                     instances: options.service.limits.instances(),
-                },
-                None => Allocation::Single,
+                }
+            } else {
+                Allocation::Single
             },
             memory: options.limits.of_all(),
             when_full: WhenFull::Drop,
@@ -165,7 +166,7 @@ impl Options {
         let runs_commands = commands
             .iter()
             .any(|trigger| self.wants(&trigger.component.value));
-        if self.serves_http(manifest) || runs_commands {
+        if self.serves_http(manifest) || runs_commands || self.waits_for_events(manifest) {
             return Ok(());
         }
         let wanted: Vec<_> = self.component.iter().map(|id| format!("`{id}`")).collect();
@@ -204,6 +205,11 @@ impl Options {
             let picked = |id: &Located<ComponentId>| self.wants(&id.value);
             trigger.component().map_or(self.component.is_empty(), picked)
         })
+    }
+
+    fn waits_for_events(&self, manifest: &Manifest) -> bool {
+        let mut triggers = manifest.event_triggers.iter();
+        triggers.any(|trigger| self.wants(&trigger.component.value))
     }
 
     /// Fetches what is not beside the manifest.
@@ -272,7 +278,7 @@ impl Options {
         terminal: Terminal,
     ) -> Result<i32, Failure> {
         let _files = app.files;
-        let Some(listeners) = listeners else {
+        if listeners.is_none() && app.listeners.is_empty() {
             let status = tokio::select! {
                 biased;
                 status = run_all(app.commands, terminal) => status,
@@ -280,11 +286,24 @@ impl Options {
             };
             signals.end_at_once();
             return Ok(status);
-        };
-        let router = Router::new(app.router, self.service.limits.instances()).with_callees(app.callees);
+        }
+        let handled = app.listeners.iter().map(|listener| listener.component.clone());
+        let router = Router::new(app.router, self.service.limits.instances())
+            .with_callees(app.callees)
+            .with_event_components(handled);
         let router = Arc::new(router);
         router.answer_calls_from(&app.gates);
-        let server = self.service.start(router, listeners, terminal)?;
+        let serves = listeners.is_some();
+        let server = match listeners {
+            Some(listeners) => self.service.start(router, listeners, terminal)?,
+            None => self.service.start_for_events(router)?,
+        };
+        app.listeners
+            .into_iter()
+            .for_each(|listener| server.listen(listener));
+        if !serves {
+            terminal.insist("Waiting for events");
+        }
         tokio::select! {
             biased;
             _ = signals.next() => {}

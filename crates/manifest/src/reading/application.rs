@@ -3,7 +3,8 @@
 use crate::reading::component::note_not_used;
 use crate::reading::fields::Node;
 use crate::reading::other_tools::{read_targets, read_tool};
-use crate::reading::trigger::report_slip;
+use crate::reading::trigger::event::{EventKind, EventSettings};
+use crate::reading::trigger::{mqtt, redis, report_slip};
 use crate::report::findings::Findings;
 use crate::report::mistake::Mistake;
 use crate::source::Located;
@@ -21,10 +22,11 @@ pub struct Application {
     pub authors: Vec<Located<String>>,
 }
 
-/// Reads `[application]`.
-pub(crate) fn read_application(found: &mut Findings, node: Node<'_>) -> Application {
+/// Reads `[application]`: the app, and what it has for all triggers of a type.
+pub(crate) fn read_application(found: &mut Findings, node: Node<'_>) -> (Application, EventSettings) {
+    let mut settings = EventSettings::default();
     let Some(mut fields) = node.table(found, "`[application]`") else {
-        return Application::default();
+        return (Application::default(), settings);
     };
     let application = Application {
         name: fields
@@ -39,7 +41,7 @@ pub(crate) fn read_application(found: &mut Findings, node: Node<'_>) -> Applicat
             .unwrap_or_default(),
     };
     if let Some(node) = fields.get("trigger") {
-        read_trigger_settings(found, node);
+        settings = read_trigger_settings(found, node);
     }
     if let Some(node) = fields.get("targets") {
         read_targets(found, node);
@@ -48,11 +50,12 @@ pub(crate) fn read_application(found: &mut Findings, node: Node<'_>) -> Applicat
         read_tool(found, node);
     }
     fields.finish(found);
-    application
+    (application, settings)
 }
 
 /// Settings for all triggers of a type: `[application.trigger.http]`.
-fn read_trigger_settings(found: &mut Findings, node: Node<'_>) {
+fn read_trigger_settings(found: &mut Findings, node: Node<'_>) -> EventSettings {
+    let mut settings = EventSettings::default();
     for (kind, node) in node.named(found) {
         let Some(mut fields) = node.table(found, format!("`[application.trigger.{}]`", kind.value)) else {
             continue;
@@ -65,10 +68,14 @@ fn read_trigger_settings(found: &mut Findings, node: Node<'_>) {
                 fields.finish(found);
             }
             "command" => {}
+            "redis" => settings.redis = redis::read_settings(found, fields),
+            "mqtt" => settings.mqtt = mqtt::read_settings(found, fields),
+            other if EventKind::of(other).is_some() => drop(fields.finish(found)),
             _ if report_slip(found, &kind) => {}
-            _ => note_not_used(found, node, "only `http` and `command` triggers start anything"),
+            _ => note_not_used(found, node, "nothing serves triggers of this type"),
         }
     }
+    settings
 }
 
 /// Spin 4 has no base path any more, and refuses all but the one that does nothing.

@@ -219,7 +219,7 @@ pub(crate) struct Part {
     pub(crate) inherit: Option<Located<Inheritance>>,
 }
 
-/// Reads it. A package is called `own_package` where nothing else is written.
+/// Reads it. A package is named `own_package` where nothing else is written.
 pub(crate) fn read_part(found: &mut Findings, fields: &mut Fields<'_>, own_package: Option<&str>) -> Part {
     let implementation = read_implementation(found, fields, own_package);
     let inherit = fields

@@ -1,4 +1,5 @@
-//! The triggers that start a component, or answer by themselves: `[[trigger.http]]` and `[[trigger.command]]`.
+//! The triggers that start a component, or answer by themselves: `[[trigger.http]]`, `[[trigger.command]]`, and those that
+//! hand events over ([`event`]).
 //!
 //! A trigger names its component (`component = "web"`) or holds it (`component = { source = "web.wasm" }`). A held
 //! component gets an id as with Spin: the trigger's own id and `-component`. A trigger without an id gets one too:
@@ -6,8 +7,15 @@
 //!
 //! A trigger for HTTP may have a `static_response` instead of a component: then nothing is started.
 
+pub(crate) mod cron;
+pub(crate) mod event;
+pub(crate) mod mqtt;
+pub(crate) mod redis;
+pub(crate) mod sqs;
+
 use std::collections::{HashMap, HashSet};
 
+use self::event::{EventKind, EventSettings, EventTrigger};
 use crate::reading::component::{Component, read_component};
 use crate::reading::dependency::read_component_id;
 use crate::reading::executor::{Executor, read_executor};
@@ -78,17 +86,22 @@ impl HttpTrigger {
 pub(crate) struct Triggers {
     pub(crate) http: Vec<HttpTrigger>,
     pub(crate) command: Vec<CommandTrigger>,
+    pub(crate) event: Vec<EventTrigger>,
     pub(crate) held: Vec<Component>,
     /// Components that triggers of other types name, and triggers that could not be read.
     pub(crate) others: Vec<Located<ComponentId>>,
     /// Components that triggers of other types hold; read for the mistakes in them.
     pub(crate) held_by_others: Vec<Component>,
-    /// The types of these other triggers.
-    pub(crate) other_kinds: Vec<Located<String>>,
 }
 
-/// Reads `trigger`; `taken` are the ids of the components in the manifest.
-pub(crate) fn read_triggers(found: &mut Findings, node: Node<'_>, taken: &[ComponentId]) -> Triggers {
+/// Reads `trigger`; `taken` are the ids of the components in the manifest, `settings` what `[application.trigger]` has for
+/// all triggers of a type.
+pub(crate) fn read_triggers(
+    found: &mut Findings,
+    node: Node<'_>,
+    taken: &[ComponentId],
+    settings: &EventSettings,
+) -> Triggers {
     let mut reader = Reader {
         triggers: Triggers::default(),
         components: taken.iter().cloned().collect(),
@@ -99,15 +112,26 @@ pub(crate) fn read_triggers(found: &mut Findings, node: Node<'_>, taken: &[Compo
         match kind.value.as_str() {
             "http" => reader.read_all(found, node.called("trigger.http"), Reader::read_http),
             "command" => reader.read_all(found, node.called("trigger.command"), Reader::read_command),
-            _ => {
-                if !report_slip(found, &kind) {
-                    reader.triggers.other_kinds.push(kind);
+            other => match EventKind::of(other) {
+                Some(kind) => reader.read_all(found, node.called(kind.table()), |reader, found, fields| {
+                    reader.read_event(found, fields, kind, settings);
+                }),
+                None => {
+                    report_kind(found, &kind);
+                    reader.read_all(found, node, Reader::read_other);
                 }
-                reader.read_all(found, node, Reader::read_other);
-            }
+            },
         }
     }
     reader.triggers
+}
+
+/// Reports a type of trigger that nothing serves: as a slip of the pen, where it is one.
+fn report_kind(found: &mut Findings, kind: &Located<String>) {
+    if !report_slip(found, kind) {
+        let kind_written = kind.value.clone();
+        found.report(&kind.span, Mistake::UnknownTrigger { kind: kind_written });
+    }
 }
 
 /// Reports a type of trigger that is one of those served here but for a slip of the pen, and answers whether it is.
@@ -115,7 +139,7 @@ pub(crate) fn report_slip(found: &mut Findings, kind: &Located<String>) -> bool 
     if OTHERS_OF_SPIN.contains(&kind.value.as_str()) {
         return false;
     }
-    let Some(meant) = nearest(&kind.value, ["http", "command"]) else {
+    let Some(meant) = nearest(&kind.value, SERVED) else {
         return false;
     };
     let mistake = Mistake::TriggerType {
@@ -126,10 +150,11 @@ pub(crate) fn report_slip(found: &mut Findings, kind: &Located<String>) -> bool 
     true
 }
 
-/// Types of triggers that Spin has, by itself or by plugins.
-const OTHERS_OF_SPIN: [&str; 8] = [
-    "redis", "cron", "mqtt", "sqs", "timer", "kafka", "nats", "kinesis",
-];
+/// Types of triggers that are served.
+pub(crate) const SERVED: [&str; 6] = ["http", "command", "redis", "cron", "mqtt", "sqs"];
+
+/// Further types of triggers that Spin has by plugins.
+const OTHERS_OF_SPIN: [&str; 4] = ["timer", "kafka", "nats", "kinesis"];
 
 struct Reader {
     triggers: Triggers,
@@ -222,6 +247,31 @@ impl Reader {
                 args,
                 span,
             });
+        }
+    }
+
+    fn read_event(
+        &mut self,
+        found: &mut Findings,
+        mut fields: Fields<'_>,
+        kind: EventKind,
+        settings: &EventSettings,
+    ) {
+        let span = fields.span().clone();
+        let id = fields.get("id").and_then(|node| node.string(found));
+        let component = fields.require(found, "component");
+        let (id, component) = self.read_started(found, kind.name(), id, component);
+        let source = event::read_source(found, &mut fields, kind, settings);
+        refuse_further_components(found, &mut fields, &["components", "dependencies"]);
+        fields.finish(found);
+        match (component, source) {
+            (Some(component), Some(source)) => self.triggers.event.push(EventTrigger {
+                id,
+                component,
+                source,
+                span,
+            }),
+            (component, _) => self.triggers.others.extend(component),
         }
     }
 

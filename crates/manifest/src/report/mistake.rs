@@ -5,6 +5,7 @@
 
 use outport_policy::{BlockedNetworkError, EntryError, LabelKind, PortsError, text};
 
+use crate::reading::trigger::SERVED;
 use crate::report::spelling::MOST_LISTED;
 use crate::values::dependency_error::DependencyError;
 use crate::values::dns_server::DnsServerError;
@@ -92,12 +93,15 @@ pub enum Mistake {
         /// The type that was probably meant.
         meant: String,
     },
-    /// No trigger that Outport serves.
-    #[error("the app has nothing to start: {}", no_trigger(others))]
-    NothingToStart {
-        /// Types of the triggers that it has; of very many the first.
-        others: Vec<String>,
+    /// A type of trigger that Outport does not serve.
+    #[error("triggers of type `{}` are not served", text::quote(kind))]
+    UnknownTrigger {
+        /// The type as it is written.
+        kind: String,
     },
+    /// No trigger at all.
+    #[error("the app has nothing to start: no trigger starts a component")]
+    NothingToStart,
     /// Another `spin_manifest_version` than 2.
     #[error("manifest version `{}` is not supported", text::quote(found))]
     Version {
@@ -255,7 +259,8 @@ impl Mistake {
             Self::Value { .. } => "value",
             Self::Unsupported { .. } => "unsupported",
             Self::TriggerType { .. } => "trigger-type",
-            Self::NothingToStart { .. } => "nothing-to-start",
+            Self::UnknownTrigger { .. } => "unknown-trigger",
+            Self::NothingToStart => "nothing-to-start",
             Self::Version { .. } | Self::FirstVersion => "version",
             Self::Route(_) => "route",
             Self::ComponentId { .. } => "component-id",
@@ -299,9 +304,8 @@ impl Mistake {
             Self::Value { help, .. } => help.clone(),
             Self::Unsupported { help, .. } => Some((*help).into()),
             Self::TriggerType { meant, .. } => Some(format!("did you mean `{}`?", text::quote(meant))),
-            Self::NothingToStart { .. } => {
-                Some("Outport starts components by `[[trigger.http]]` and `[[trigger.command]]`".into())
-            }
+            Self::NothingToStart => Some("write a trigger, such as `[[trigger.http]]`".into()),
+            Self::UnknownTrigger { .. } => Some(meant_or_known(&None, &SERVED, "served are")),
             Self::FirstVersion => Some(
                 "write it as version 2, with `spin_manifest_version = 2`; `spin doctor` does that".into(),
             ),
@@ -430,15 +434,6 @@ const OF_A_COMPONENT: [&str; 11] = [
 
 fn item_of(item: Option<usize>) -> String {
     item.map_or_else(String::new, |number| format!("item {number} of "))
-}
-
-fn no_trigger(others: &[String]) -> String {
-    if others.is_empty() {
-        return "no trigger starts a component".into();
-    }
-    let listed = others.iter().take(MOST_LISTED);
-    let kinds: Vec<String> = listed.map(|kind| format!("`{}`", text::quote(kind))).collect();
-    format!("triggers of type {} are not served", kinds.join(", "))
 }
 
 fn wrong_type_help(key: &str, expected: &str, found: &str) -> Option<String> {

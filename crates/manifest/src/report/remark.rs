@@ -25,15 +25,6 @@ pub enum Remark {
         /// The part that Outport lacks.
         why: &'static str,
     },
-    /// A trigger of a type that Outport does not serve, beside others that it does.
-    #[error(
-        "triggers of type `{}` are not served and never start anything: only `http` and `command` are",
-        text::quote(kind)
-    )]
-    UnknownTrigger {
-        /// The type.
-        kind: String,
-    },
     /// A route of which another trigger has the same, as with Spin.
     #[error(
         "the route `{}` never gets a request: another trigger has the same, {}",
@@ -137,7 +128,6 @@ impl Remark {
     pub fn name(&self) -> &'static str {
         match self {
             Self::NotUsed { .. } | Self::Missed { .. } => "not-used",
-            Self::UnknownTrigger { .. } => "unknown-trigger",
             Self::ShadowedRoute { .. } => "duplicate-route",
             Self::AllowedHttpHosts { .. } | Self::Deprecated { .. } => "deprecated",
             Self::NoSuchComponent { .. } => "no-such-component",
@@ -153,7 +143,6 @@ impl Remark {
     pub fn severity(&self) -> Severity {
         match self {
             Self::Missed { .. }
-            | Self::UnknownTrigger { .. }
             | Self::ShadowedRoute { .. }
             | Self::AllowedHttpHosts { .. }
             | Self::Deprecated { .. }

@@ -12,6 +12,7 @@ use crate::component::ComponentError;
 use crate::files::FilesError;
 use crate::guest_pre::LinkError;
 use crate::http::NotAnHttpComponent;
+use crate::triggers::{NoConnector, NotAnEventComponent};
 
 /// Something that keeps an app from running, and the place in the manifest that led to it.
 #[derive(Debug)]
@@ -53,6 +54,12 @@ pub enum AppProblemKind {
     /// A component of a command trigger has no `run`.
     #[error(transparent)]
     NotACommand(#[from] NotACommand),
+    /// A component of a trigger that hands events over has no function for them.
+    #[error(transparent)]
+    NotAnEventComponent(#[from] NotAnEventComponent),
+    /// Nothing can listen to what a trigger names.
+    #[error(transparent)]
+    NoConnector(#[from] NoConnector),
     /// A component cannot be linked.
     #[error(transparent)]
     Link(#[from] LinkError),

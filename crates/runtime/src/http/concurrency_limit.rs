@@ -34,6 +34,11 @@
 //! what it took when it hangs up, until the instances are done. A proxy in front is one client, too: behind it, half
 //! as many requests run at a time; further ones wait, as they do when all slots are taken.
 //!
+//! # Events
+//!
+//! What is [handed to a component](super::events) takes a slot as a request does, all of it together as one client, and
+//! waits outside of the room for those who wait.
+//!
 //! # Waiting
 //!
 //! In the order of coming, for [`QUEUE_TIMEOUT`], and not more than there is [room](super::waiting_room) for; beyond,
@@ -82,7 +87,7 @@ pub(super) enum Asker<'a> {
 }
 
 /// The slot of one request, for as long as it is held.
-pub(super) struct RequestSlot {
+pub(crate) struct RequestSlot {
     shared: Arc<ConcurrencyLimitInner>,
     pool: usize,
     client: Option<Arc<Client>>,
@@ -112,6 +117,9 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 const COMMON: usize = 0;
 
 impl OwnPool {
+    /// Of a component without one: the common one instead.
+    pub(super) const NONE: Self = Self(COMMON);
+
     /// That of the component of this number.
     pub(super) fn of(component: usize) -> Self {
         Self(component + 1)
@@ -158,6 +166,15 @@ impl ConcurrencyLimit {
         let _waits = self.shared.waiting.enter(client).ok_or(NoSlot::Full)?;
         let slot = timeout(QUEUE_TIMEOUT, self.wait(asker)).await;
         slot.map_err(|_| NoSlot::Full)
+    }
+
+    /// A slot for what waits as long as it takes, and of which nothing more comes meanwhile.
+    pub(super) async fn take_patiently(&self, client: &Arc<Client>, own: OwnPool) -> RequestSlot {
+        let asker = Asker::Client(client, own);
+        match self.try_take(asker) {
+            Some(slot) => slot,
+            None => self.wait(asker).await,
+        }
     }
 
     /// Waits until all slots are free.
@@ -312,7 +329,7 @@ impl<'a> Asker<'a> {
 
 impl RequestSlot {
     /// The number of calls that led to the request.
-    pub(super) fn depth(&self) -> u32 {
+    pub(crate) fn depth(&self) -> u32 {
         self.depth
     }
 

@@ -1,4 +1,5 @@
-//! The ways in which the connections of a worker learn that it stops, and how it learns that they are gone.
+//! The ways in which the connections of a worker learn that it stops, and how it learns that they are gone. What listens
+//! for events says in the same way that it is.
 
 use tokio::sync::watch;
 
@@ -7,7 +8,7 @@ pub(super) struct Leaving(watch::Sender<bool>);
 
 /// A connection's side, held for as long as the connection lasts.
 #[derive(Clone)]
-pub(super) struct Leave(watch::Receiver<bool>);
+pub(crate) struct Leave(watch::Receiver<bool>);
 
 impl Leaving {
     pub(super) fn new() -> Self {

@@ -21,6 +21,7 @@ use super::headers::{Described, RouteHeaders};
 use super::http_component::{HttpComponent, NoResponse, RequestBody};
 use super::routes::RouteTable;
 use super::wanted_body::{Presence, has_no_body};
+use crate::triggers::EventComponent;
 
 /// The components that a server serves, by their routes.
 pub struct Router {
@@ -28,7 +29,13 @@ pub struct Router {
     /// The targets for other components of the app, by name in lower case, with or without a route.
     pub(super) callees: HashMap<String, RouteTarget>,
     /// One for each instance that may live at a time.
-    concurrency: ConcurrencyLimit,
+    pub(super) concurrency: ConcurrencyLimit,
+    /// The number of slots.
+    pub(super) instances: u32,
+    /// The numbers of the pools of components, by name.
+    pub(super) pools: HashMap<String, usize>,
+    /// The components that are handed events.
+    pub(super) event_components: Vec<EventComponent>,
     told_of_depth: Once,
 }
 
@@ -88,6 +95,9 @@ impl Router {
             routes: RouteTable::new(targets),
             callees: HashMap::new(),
             concurrency: ConcurrencyLimit::new(instances, components.len()),
+            instances,
+            pools: components,
+            event_components: Vec::new(),
             told_of_depth: Once::new(),
         }
     }
@@ -123,12 +133,18 @@ impl Router {
         for target in self.routed().chain(self.callees.values()) {
             target.component.guest().check_own_memory();
         }
+        for component in &self.event_components {
+            component.guest().check_own_memory();
+        }
     }
 
     /// Tells what went wrong so often that it was only counted so far.
     pub(super) fn sum_up(&self) {
         for target in self.routed().chain(self.callees.values()) {
             target.component.sum_up();
+        }
+        for component in &self.event_components {
+            component.sum_up();
         }
     }
 

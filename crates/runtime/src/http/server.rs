@@ -25,6 +25,7 @@ use super::listeners::Listeners;
 use super::occasional::Occasional;
 use super::router::Router;
 use crate::descriptors;
+use crate::triggers::{Listener, Place, Workers};
 
 /// The bounds on what clients may take up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,16 +73,19 @@ impl ServerLimits {
     }
 }
 
-/// Threads that serve the components of a router. Dropping it stops them, without waiting for them.
-#[derive(Debug)]
+/// Threads that serve the components of a router, to clients, to events or to both. Dropping it stops them, without
+/// waiting for them.
 pub struct Server {
     stop: watch::Sender<Phase>,
+    common: Arc<Common>,
+    threads: Arc<Workers>,
     /// Closed once every worker has ended.
     workers: mpsc::Receiver<()>,
 }
 
+/// Whether a server goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(crate) enum Phase {
     Serving,
     Stopping,
 }
@@ -103,11 +107,33 @@ impl Server {
         listeners: Listeners,
         limits: ServerLimits,
     ) -> Result<Self, ServeError> {
+        let sockets = listeners.into_sockets().into_iter().map(Some);
+        Self::start_with(router.into(), sockets.collect(), limits)
+    }
+
+    /// Starts so many workers that have no clients, for [events](Server::listen) alone.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread, or no way to wait.
+    pub fn start_without_clients(
+        router: impl Into<Arc<Router>>,
+        workers: usize,
+        limits: ServerLimits,
+    ) -> Result<Self, ServeError> {
+        let none = (0..workers.max(1)).map(|_| None);
+        Self::start_with(router.into(), none.collect(), limits)
+    }
+
+    fn start_with(
+        router: Arc<Router>,
+        sockets: Vec<Option<TcpListener>>,
+        limits: ServerLimits,
+    ) -> Result<Self, ServeError> {
         let (stop, stopping) = watch::channel(Phase::Serving);
         let (alive, workers) = mpsc::channel(1);
-        let router = router.into();
+        let mut threads = Vec::new();
         router.check_own_memory();
-        let sockets = listeners.into_sockets();
         let common = Arc::new(Common {
             times: Times {
                 header: limits.header_timeout,
@@ -121,6 +147,7 @@ impl Server {
             grace: limits.grace,
             not_accepted: Occasional::default(),
             turned_away: Occasional::default(),
+            listening: Leaving::new(),
             router,
         });
         for (number, socket) in sockets.into_iter().enumerate() {
@@ -132,6 +159,7 @@ impl Server {
                 stopping: stopping.clone(),
             };
             let alive = alive.clone();
+            threads.push(runtime.handle().clone());
             thread::Builder::new()
                 .name(format!("outport-worker-{number}"))
                 .spawn(move || {
@@ -143,7 +171,23 @@ impl Server {
                     drop(alive);
                 })?;
         }
-        Ok(Self { stop, workers })
+        Ok(Self {
+            stop,
+            common,
+            threads: Arc::new(Workers::new(threads)),
+            workers,
+        })
+    }
+
+    /// Hands the events of a trigger to its component, until the server stops.
+    pub fn listen(&self, listener: Listener) {
+        let place = Place {
+            router: Arc::clone(&self.common.router),
+            workers: Arc::clone(&self.threads),
+            stopping: self.stop.subscribe(),
+            leave: self.common.listening.notice(),
+        };
+        drop(self.threads.spawn(listener.run(place)));
     }
 
     /// Begins to stop. [`Server::ended`] says when it is done.
@@ -166,6 +210,8 @@ struct Common {
     grace: Duration,
     not_accepted: Occasional,
     turned_away: Occasional,
+    /// What listens for events.
+    listening: Leaving,
 }
 
 struct Worker {
@@ -174,18 +220,25 @@ struct Worker {
 }
 
 impl Worker {
-    async fn work(self, socket: TcpListener) -> io::Result<()> {
-        let socket = tokio::net::TcpListener::from_std(socket)?;
+    async fn work(self, socket: Option<TcpListener>) -> io::Result<()> {
+        let socket = socket.map(tokio::net::TcpListener::from_std).transpose()?;
         let connections = Leaving::new();
         let mut stopping = self.stopping.clone();
+        let accept = async {
+            match &socket {
+                Some(socket) => self.accept(socket, &connections).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             // The sender is only gone when nobody waits for a graceful end.
             _ = stopping.wait_for(|phase| *phase == Phase::Stopping) => {}
-            never = self.accept(&socket, &connections) => match never {}
+            never = accept => match never {}
         }
         drop(socket);
         let leave = async {
             connections.all().await;
+            self.common.listening.all().await;
             self.common.router.quiet().await;
         };
         let _ = tokio::time::timeout(self.common.grace, leave).await;

@@ -130,9 +130,14 @@ fn components_by_place(manifest: &Manifest) -> HashMap<Location, &ComponentId> {
         .command_triggers
         .iter()
         .map(|trigger| (&trigger.component.span, &trigger.component.value));
+    let events = manifest.event_triggers.iter().flat_map(|trigger| {
+        let spans = [&trigger.component.span, &trigger.span];
+        spans.map(|span| (span, &trigger.component.value))
+    });
     sources
         .chain(http.flatten())
         .chain(commands)
+        .chain(events)
         .map(|(span, id)| (manifest.source.location(span), id))
         .collect()
 }

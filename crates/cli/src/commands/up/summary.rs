@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use outport_check::explain::permits_nothing;
 use outport_check::{
-    Colour, Diagnostic, Interfaces, Severity, Subject, list_imports, sum_up_imports, warnings_at_start,
+    Colour, Diagnostic, Interfaces, Severity, Subject, Trigger, list_imports, sum_up_imports,
+    warnings_at_start,
 };
 use outport_manifest::{ComponentId, Executor, HttpAnswer, HttpTrigger, ResolvedApp, Route};
 use outport_policy::{Entry, Limit, text};
@@ -43,6 +44,7 @@ impl Summary<'_> {
         for (title, lines) in [
             ("Routes", self.routes()),
             ("Commands", self.commands()),
+            ("Events", self.events()),
             ("Outbound", self.outbound()),
             ("Stores", aligned(self.state.lines())),
             ("Operator", self.operator()),
@@ -86,7 +88,7 @@ impl Summary<'_> {
                 converted: component.converted_items().cloned().collect(),
                 unread: 0,
                 interfaces: interfaces.get(&component.id.value),
-                triggers: Vec::new(),
+                triggers: self.events_of(&component.id.value),
                 granted: component.labels(&self.written.manifest.source),
             })
             .collect();
@@ -113,6 +115,24 @@ impl Summary<'_> {
             .commands
             .iter()
             .map(|command| command.guest().name().to_owned())
+            .collect()
+    }
+
+    /// What the app listens to, and which component gets the events.
+    fn events(&self) -> Vec<String> {
+        let listeners = self.app.listeners.iter();
+        aligned(listeners.map(|listener| {
+            let component = listener.component.guest().name().to_owned();
+            (listener.connector.listens_to(), component)
+        }))
+    }
+
+    /// The triggers that connect in the name of a component.
+    fn events_of(&self, id: &ComponentId) -> Vec<Trigger> {
+        let triggers = self.written.manifest.event_triggers.iter();
+        triggers
+            .filter(|trigger| trigger.component.value == *id)
+            .map(|trigger| Trigger::Event(trigger.source.kind()))
             .collect()
     }
 
@@ -188,7 +208,12 @@ impl Summary<'_> {
         });
         let commands = self.app.commands.iter().map(|command| command.guest());
         let mut told: Vec<&str> = Vec::new();
-        for guest in http_components.chain(commands) {
+        let events = self
+            .app
+            .listeners
+            .iter()
+            .map(|listener| listener.component.guest());
+        for guest in http_components.chain(commands).chain(events) {
             if !guest.not_provided().is_empty() && !told.contains(&guest.name()) {
                 told.push(guest.name());
                 terminal.show(&not_provided(guest, terminal), &Files::default());

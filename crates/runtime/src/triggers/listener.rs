@@ -1,0 +1,276 @@
+//! Drives a connector: events go from it to instances of a component, and what became of them goes back.
+//!
+//! | | |
+//! | --- | --- |
+//! | order | events of one lane are handled one at a time, as they came |
+//! | bound | as many as the [connector](Connector::concurrency) says are under way, those that wait for their lane or for a slot among them; beyond, nothing is asked for |
+//! | a connection is lost | said once, as is that it is there again; what is under way ends first, so that nothing overtakes it |
+//! | the app stops | nothing more is asked for; what runs has the server's time of grace, and is settled when it ends |
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant, sleep};
+
+use super::connector::{Connector, ConnectorError, Delivery, Outcome, Receipt};
+use super::event::Event;
+use super::event_component::{EventComponent, EventError};
+use super::handler::Handled;
+use super::waits::Waits;
+use super::workers::Workers;
+use crate::http::{Leave, Phase, Router};
+
+/// A trigger that is ready to listen.
+pub struct Listener {
+    /// The component that gets its events.
+    pub component: EventComponent,
+    /// Where they come from.
+    pub connector: Box<dyn Connector>,
+}
+
+/// Where a listener runs.
+pub(crate) struct Place {
+    pub(crate) router: Arc<Router>,
+    pub(crate) workers: Arc<Workers>,
+    pub(crate) stopping: watch::Receiver<Phase>,
+    /// Held until it is at its end.
+    pub(crate) leave: Leave,
+}
+
+/// How it ends that a connection is served.
+enum End {
+    Stopped,
+    Lost(ConnectorError),
+}
+
+/// An event at its end.
+type Ended = (Receipt, Option<Vec<u8>>, Outcome);
+
+impl Listener {
+    /// Listens until the server stops.
+    pub(crate) async fn run(mut self, mut place: Place) {
+        let mut waits = Waits::default();
+        let mut is_lost = false;
+        loop {
+            let connected = tokio::select! {
+                biased;
+                () = stopped(&mut place.stopping) => break,
+                connected = self.connector.connect() => connected,
+            };
+            let since = Instant::now();
+            let error = match connected {
+                Err(error) => error,
+                Ok(()) => {
+                    self.say_connected(is_lost);
+                    is_lost = false;
+                    match self.serve(&mut place).await {
+                        End::Stopped => break,
+                        End::Lost(error) => error,
+                    }
+                }
+            };
+            if !is_lost {
+                let (component, source) = (self.component.guest().name(), self.connector.listens_to());
+                tracing::warn!(
+                    "component `{component}` gets no events from {source}: {error}; trying again until it does"
+                );
+            }
+            is_lost = true;
+            let wait = waits.next(since.elapsed(), error.again, rand::random());
+            tokio::select! {
+                biased;
+                () = stopped(&mut place.stopping) => break,
+                () = sleep(wait) => {}
+            }
+        }
+        self.connector.close().await;
+        self.component.sum_up();
+        drop(place.leave);
+    }
+
+    fn say_connected(&self, again: bool) {
+        let (component, source) = (self.component.guest().name(), self.connector.listens_to());
+        if again {
+            tracing::warn!("component `{component}` gets events from {source} again");
+        } else {
+            tracing::info!("component `{component}` listens to {source}");
+        }
+    }
+
+    /// Hands over what comes by one connection, until that is lost or the server stops and all that began has ended.
+    async fn serve(&mut self, place: &mut Place) -> End {
+        let most = self.connector.concurrency().max(1);
+        let mut running = FuturesUnordered::new();
+        let mut lanes = Lanes::default();
+        let mut end = None;
+        loop {
+            let under_way = running.len() + lanes.waiting();
+            if running.is_empty()
+                && let Some(end) = end
+            {
+                self.leave_waiting(&mut lanes).await;
+                return end;
+            }
+            let takes = end.is_none() && under_way < most;
+            tokio::select! {
+                biased;
+                () = stopped(&mut place.stopping), if end.is_none() => end = Some(End::Stopped),
+                Some((receipt, lane, outcome)) = running.next() => {
+                    let settled = self.connector.settle(receipt, outcome).await;
+                    if let (Err(error), None | Some(End::Stopped)) = (settled, &end) {
+                        end = Some(End::Lost(error));
+                    }
+                    if let Some(next) = lanes.leave(lane).filter(|_| end.is_none()) {
+                        running.push(self.start(next, place));
+                    }
+                }
+                came = take(&mut *self.connector, takes), if !matches!(end, Some(End::Lost(_))) => match came {
+                    Ok(delivery) => {
+                        if let Some(delivery) = lanes.enter(delivery) {
+                            running.push(self.start(delivery, place));
+                        }
+                    }
+                    // What the server has is of no interest any more, once everything that began has ended.
+                    Err(error) => end = Some(End::Lost(error)),
+                },
+            }
+        }
+    }
+
+    /// Starts an instance for an event on one of the threads.
+    fn start(&self, delivery: Delivery, place: &Place) -> BoxFuture<'static, Ended> {
+        let Delivery { event, receipt, lane } = delivery;
+        let (component, router) = (self.component.clone(), Arc::clone(&place.router));
+        let stopping = place.stopping.clone();
+        let run = place
+            .workers
+            .spawn(async move { hand_over(&router, &component, event, stopping).await });
+        Box::pin(async move {
+            let outcome = match run {
+                // The thread is at its end, and the instance with it.
+                Some(run) => run.await.unwrap_or(Outcome::Failed),
+                None => Outcome::NotBegun,
+            };
+            (receipt, lane, outcome)
+        })
+    }
+
+    /// Gives back what waited for others of its lane.
+    async fn leave_waiting(&mut self, lanes: &mut Lanes) {
+        for receipt in lanes.drain() {
+            // Its connection may be gone.
+            let _ = self.connector.settle(receipt, Outcome::NotBegun).await;
+        }
+    }
+}
+
+/// Waits until the server stops.
+async fn stopped(stopping: &mut watch::Receiver<Phase>) {
+    // The sender is only gone when nobody waits for a graceful end.
+    let _ = stopping.wait_for(|phase| *phase == Phase::Stopping).await;
+}
+
+/// The next event where there is room for one, and else nothing, for as long as the connection is there.
+async fn take(connector: &mut dyn Connector, takes: bool) -> Result<Delivery, ConnectorError> {
+    if takes {
+        connector.next().await
+    } else {
+        Err(connector.attend().await)
+    }
+}
+
+/// Has an instance handle an event, as soon as there are a slot and memory for one.
+async fn hand_over(
+    router: &Router,
+    component: &EventComponent,
+    event: Event,
+    mut stopping: watch::Receiver<Phase>,
+) -> Outcome {
+    let begin = async {
+        loop {
+            let slot = router.event_slot(component).await;
+            match component.admit() {
+                Ok(account) => return (slot, account),
+                Err(none) => component.log(&none),
+            }
+            drop(slot);
+            sleep(NO_MEMORY).await;
+        }
+    };
+    let (slot, account) = tokio::select! {
+        biased;
+        () = stopped(&mut stopping) => return Outcome::NotBegun,
+        begun = begin => begun,
+    };
+    match component.handle(event, account, slot).await {
+        Ok(Handled::Done) => Outcome::Done,
+        Ok(Handled::Leave) => Outcome::Leave,
+        Err(error) => {
+            component.log(&error);
+            Outcome::Failed
+        }
+    }
+}
+
+impl Router {
+    /// Has an instance of one of the [components](Router::with_event_components) handle an event, at once.
+    ///
+    /// # Errors
+    ///
+    /// When it was not handled, for whatever reason.
+    pub async fn hand_over(&self, component: &EventComponent, event: Event) -> Result<Handled, EventError> {
+        let slot = self.event_slot(component).await;
+        let account = component.admit()?;
+        component.handle(event, account, slot).await
+    }
+}
+
+/// The lanes in which an event is under way, each with what waits for it.
+#[derive(Default)]
+struct Lanes(HashMap<Vec<u8>, VecDeque<Delivery>>);
+
+impl Lanes {
+    /// An event comes: it is to be started, or waits.
+    fn enter(&mut self, delivery: Delivery) -> Option<Delivery> {
+        let Some(lane) = &delivery.lane else {
+            return Some(delivery);
+        };
+        match self.0.get_mut(lane) {
+            None => {
+                self.0.insert(lane.clone(), VecDeque::new());
+                Some(delivery)
+            }
+            Some(waiting) => {
+                waiting.push_back(delivery);
+                None
+            }
+        }
+    }
+
+    /// An event of that lane has ended: the next one is to be started.
+    fn leave(&mut self, lane: Option<Vec<u8>>) -> Option<Delivery> {
+        let lane = lane?;
+        let next = self.0.get_mut(&lane)?.pop_front();
+        if next.is_none() {
+            self.0.remove(&lane);
+        }
+        next
+    }
+
+    fn waiting(&self) -> usize {
+        self.0.values().map(VecDeque::len).sum()
+    }
+
+    /// Those that wait.
+    fn drain(&mut self) -> Vec<Receipt> {
+        let waiting = self.0.drain().flat_map(|(_, waiting)| waiting);
+        waiting.map(|delivery| delivery.receipt).collect()
+    }
+}
+
+/// The time after which memory for an instance is looked for again.
+const NO_MEMORY: Duration = Duration::from_millis(200);
