@@ -13,6 +13,7 @@ use outport_policy::Location;
 use outport_runtime::app::{AppBuilder, AppProblem, AppProblemKind, OutputLines};
 use outport_runtime::engine::{Allocation, Engine};
 use outport_runtime::limits::GuestLimits;
+use outport_runtime::triggers::Brokers;
 
 use crate::app_problem;
 use crate::failure::Failure;
@@ -36,7 +37,7 @@ impl ExaminedCode {
         ResolvedApp {
             manifest, variables, ..
         }: &ResolvedApp,
-        operator: &OperatorOptions,
+        (operator, brokers): (&OperatorOptions, &Brokers),
         terminal: Terminal,
     ) -> Result<Self, Failure> {
         let with_source: BTreeSet<&ComponentId> = manifest
@@ -54,6 +55,7 @@ impl ExaminedCode {
         let egress = Egress::builder().build()?;
         let builder = AppBuilder {
             platform: &Platform::default(),
+            brokers: brokers,
             engine: &engine,
             cache: &operator.loading.cache(),
             egress: &egress,
