@@ -21,6 +21,7 @@ mod app_options;
 mod app_problem;
 mod audit_output;
 mod author_options;
+mod brokers;
 mod client_tls;
 mod commands;
 mod compiled_code;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use outport_check::{Diagnostic, allow_list};
+use outport_check::{Diagnostic, allow_list, denied_triggers};
 use outport_manifest::{Component, ComponentId, IdentifierError, Located, Manifest, ResolvedApp, StateDir};
 use outport_platform::Platform;
 use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
@@ -20,6 +20,7 @@ use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::{Access, Directory};
 use outport_runtime::http::{Listeners, Router};
 use outport_runtime::stdio::WhenFull;
+use outport_runtime::triggers::Brokers;
 use summary::Summary;
 use tokio::task::JoinSet;
 
@@ -27,6 +28,7 @@ use super::TRAPPED;
 use crate::app_options::AppOptions;
 use crate::app_problem;
 use crate::author_options::{Variable, environment};
+use crate::brokers;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
@@ -82,6 +84,9 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     remarks.extend(startup.settings.client_tls.unknown_components(components));
     options.check_components(&written.manifest)?;
     let state = options.state(&written.manifest, &startup)?;
+    let config = startup.settings.config.as_ref();
+    let brokers = brokers::with_credentials(config, &written.manifest, |id| options.wants(id))?;
+    options.refuse_denied_triggers(&written, &brokers, &startup)?;
     let stores = state.directories()?;
     // Before the kernel's sandbox closes, and before guests are there.
     let fetched = options.fetch(&written.manifest, &mut startup)?;
@@ -107,7 +112,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         })?
         .open_network()?;
     let platform = state.platform(ready.network.egress())?;
-    let app = options.build(&written, &platform, &fetched, &ready)?;
+    let app = options.build(&written, &platform, (&fetched, &brokers), &ready)?;
     ready.engine.end_compiling();
     let Startup { settings, files, .. } = &ready.startup;
     let summary = Summary {
@@ -207,6 +212,29 @@ impl Options {
         })
     }
 
+    /// Refuses to start where events would never come.
+    fn refuse_denied_triggers(
+        &self,
+        written: &ResolvedApp,
+        brokers: &Brokers,
+        startup: &Startup<'_>,
+    ) -> Result<(), Failure> {
+        let of_all = Arc::new(startup.settings.operator.clone());
+        let mut denied = denied_triggers(written, &of_all, &brokers::kinds(brokers));
+        denied.retain(|finding| {
+            let id = finding
+                .component
+                .as_deref()
+                .and_then(|id| ComponentId::parse(id).ok());
+            id.is_none_or(|id| self.wants(&id))
+        });
+        if denied.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::unusable_in(&startup.files, denied))
+        }
+    }
+
     fn waits_for_events(&self, manifest: &Manifest) -> bool {
         let mut triggers = manifest.event_triggers.iter();
         triggers.any(|trigger| self.wants(&trigger.component.value))
@@ -230,7 +258,7 @@ impl Options {
         &self,
         written: &ResolvedApp,
         platform: &Platform,
-        fetched: &FetchedCode,
+        (fetched, brokers): (&FetchedCode, &Brokers),
         ready: &Ready<'_>,
     ) -> Result<App, Failure> {
         let Startup { settings, files, .. } = &ready.startup;
@@ -251,6 +279,7 @@ impl Options {
             allow,
             client_tls: &|id| settings.client_tls.of(id.as_str()),
             platform,
+            brokers,
             variables: &written.variables,
             environment: &environment(&self.env),
             output_lines: if self.no_output_prefix {
