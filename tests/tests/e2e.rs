@@ -41,6 +41,7 @@ mod reasons;
 mod rebinding;
 mod redis;
 mod redis_interface;
+mod registries;
 mod reload;
 mod run;
 mod runtime_limits;
