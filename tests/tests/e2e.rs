@@ -55,6 +55,7 @@ mod sqlite;
 mod stores;
 mod threats;
 mod tls_interface;
+mod triggers;
 mod unread;
 mod up;
 mod wagi;

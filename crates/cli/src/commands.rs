@@ -7,6 +7,7 @@ mod inspect;
 mod run;
 mod serve;
 mod single;
+mod trigger;
 mod up;
 
 use clap::Subcommand;
@@ -19,6 +20,7 @@ pub(crate) enum Command {
     Up(up::Options),
     Run(run::Options),
     Serve(serve::Options),
+    Trigger(trigger::Options),
     Check(check::Options),
     Explain(explain::Options),
     Inspect(inspect::Options),
@@ -32,6 +34,7 @@ impl Command {
             Self::Up(options) => up::up(&options, terminal),
             Self::Run(options) => run::run(options, terminal),
             Self::Serve(options) => serve::serve(&options, terminal),
+            Self::Trigger(options) => trigger::trigger(options, terminal),
             Self::Check(options) => check::check(&options, terminal),
             Self::Explain(options) => explain::explain(&options),
             Self::Inspect(options) => inspect::inspect(&options),
