@@ -26,6 +26,7 @@ mod inspect;
 mod kernel_sandbox;
 mod killed;
 mod lookups;
+mod middleware;
 mod models;
 mod mqtt_interface;
 mod mysql_interface;

@@ -9,6 +9,7 @@ mod serve;
 mod single;
 mod trigger;
 mod up;
+mod update;
 
 use clap::Subcommand;
 
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     Check(check::Options),
     Explain(explain::Options),
     Inspect(inspect::Options),
+    Update(update::Options),
     Completions(completions::Options),
 }
 
@@ -37,7 +39,8 @@ impl Command {
             Self::Trigger(options) => trigger::trigger(options, terminal),
             Self::Check(options) => check::check(&options, terminal),
             Self::Explain(options) => explain::explain(&options),
-            Self::Inspect(options) => inspect::inspect(&options),
+            Self::Inspect(options) => inspect::inspect(&options, terminal),
+            Self::Update(options) => update::update(&options, terminal),
             Self::Completions(options) => completions::completions(&options),
         }
     }

@@ -154,6 +154,7 @@ fn run(up: &up::Options, id: &ComponentId, cause: Cause, terminal: Terminal) -> 
     terminal.show_all(&remarks, &startup.files);
     let state = up.state(&written.manifest, &startup)?;
     let stores = state.directories()?;
+    let fetched = up.fetch(&written.manifest, &mut startup)?;
     let ready = startup
         .enter_sandbox(Needs {
             directories: &up.copies(&written.manifest),
@@ -169,7 +170,7 @@ fn run(up: &up::Options, id: &ComponentId, cause: Cause, terminal: Terminal) -> 
         Cause::Event(kind, _) => Some((id, *kind)),
         Cause::Start => None,
     };
-    let mut app = up.build(&written, &platform, &ready, by_hand)?;
+    let mut app = up.build(&written, (&platform, &fetched), &ready, by_hand)?;
     let command = app
         .commands
         .iter()

@@ -16,7 +16,7 @@ use outport_manifest::{
     Component, ComponentId, EventKind, IdentifierError, Located, Manifest, ResolvedApp, StateDir,
 };
 use outport_platform::Platform;
-use outport_runtime::app::{App, AppBuilder, OutputLines};
+use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::{Access, Directory};
@@ -86,6 +86,8 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     options.check_components(&written.manifest)?;
     let state = options.state(&written.manifest, &startup)?;
     let stores = state.directories()?;
+    // Before the kernel's sandbox closes, and before guests are there.
+    let fetched = options.fetch(&written.manifest, &mut startup)?;
     let listeners = if options.serves_http(&written.manifest) {
         Some(options.service.bind()?)
     } else {
@@ -108,7 +110,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         })?
         .open_network()?;
     let platform = state.platform(ready.network.egress())?;
-    let app = options.build(&written, &platform, &ready, None)?;
+    let app = options.build(&written, (&platform, &fetched), &ready, None)?;
     ready.engine.end_compiling();
     let Startup { settings, files, .. } = &ready.startup;
     let summary = Summary {
@@ -253,11 +255,29 @@ impl Options {
         triggers.any(|trigger| self.wants(&trigger.component.value))
     }
 
+    /// Fetches what is not beside the manifest.
+    pub(super) fn fetch(
+        &self,
+        manifest: &Manifest,
+        startup: &mut Startup<'_>,
+    ) -> Result<FetchedCode, Failure> {
+        let cache = self.operator.loading.cache();
+        let wants = |id: &ComponentId| self.wants(id);
+        let arguments = &self.app.fetching;
+        let fetched = arguments.fetch(manifest, wants, &cache, &mut startup.files, startup.terminal);
+        startup.terminal.show_all(&fetched.remarks, &startup.files);
+        if fetched.wrong.is_empty() {
+            Ok(fetched.code)
+        } else {
+            Err(Failure::unusable_in(&startup.files, fetched.wrong))
+        }
+    }
+
     /// Makes the app; where a component is to be handed an event of a type by hand, for that alone.
     pub(super) fn build(
         &self,
         written: &ResolvedApp,
-        platform: &Platform,
+        (platform, fetched): (&Platform, &FetchedCode),
         ready: &Ready<'_>,
         by_hand: Option<(&ComponentId, EventKind)>,
     ) -> Result<App, Failure> {
@@ -274,6 +294,7 @@ impl Options {
         let builder = AppBuilder {
             engine: &ready.engine,
             cache: &self.operator.loading.cache(),
+            fetched,
             egress: ready.network.egress(),
             allow,
             client_tls: &|id| settings.client_tls.of(id.as_str()),

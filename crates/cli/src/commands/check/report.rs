@@ -65,10 +65,11 @@ impl Report {
             }
         };
         let reading = app.resolve(&source, &mut files, &mut unusable);
+        let fetching = &app.fetching;
         let tests = read_tests(&source, &mut files, &mut unusable);
 
         let app = reading.tentative();
-        let code = ExaminedCode::of(app, operator, terminal)?;
+        let code = ExaminedCode::of(app, operator, fetching, &mut files, terminal)?;
         let of_all = Arc::new(settings.operator.clone());
         let findings = AppUnderReview {
             app: &reading,
