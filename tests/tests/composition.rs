@@ -116,7 +116,7 @@ fn a_dependency_that_inherits_nothing_reaches_nothing_that_its_component_reaches
             .filter(|line| !line.field("reason").is_empty())
         {
             let component = denied.field("component");
-            assert_eq!(component, "main (outport:callee/interpreter@1.0.0)", "{finished}");
+            assert_eq!(component, "main/outport:callee/interpreter@1.0.0", "{finished}");
         }
     }
     assert_eq!(world.origin.requests().len(), 4, "the component's own two, twice");
@@ -390,7 +390,7 @@ fn a_dependency_that_inherits_nothing_is_refused_every_service_of_the_host() {
         );
         for denied in finished.audit.iter().filter(|line| line.denied()) {
             let component = denied.field("component");
-            assert_eq!(component, "one (outport:callee/interpreter@1.0.0)", "{finished}");
+            assert_eq!(component, "one/outport:callee/interpreter@1.0.0", "{finished}");
         }
     }
 }

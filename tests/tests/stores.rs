@@ -408,7 +408,7 @@ fn a_dependency_opens_what_its_component_lists_only_if_it_inherits_that() {
             assert_eq!(line.field("attempt"), "key-value.open", "{finished}");
             assert_eq!(
                 line.field("component"),
-                "one (outport:callee/interpreter@1.0.0)",
+                "one/outport:callee/interpreter@1.0.0",
                 "{finished}"
             );
         }

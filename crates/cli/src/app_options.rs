@@ -16,6 +16,7 @@ use outport_policy::{Location, text};
 use outport_runtime::regular_file;
 
 use crate::failure::Failure;
+use crate::fetching::FetchArguments;
 use crate::files::{Files, read_own_text, read_text, unreadable};
 use crate::written_values::values_of;
 
@@ -35,6 +36,9 @@ pub(crate) struct AppOptions {
     /// Set a variable of the app
     #[arg(long, value_name = "NAME=VALUE|NAME=@FILE|@FILE")]
     variable: Vec<VariableArgument>,
+
+    #[command(flatten)]
+    pub(crate) fetching: FetchArguments,
 }
 
 /// The way to what was read, with all notes, or to all that is wrong with it.

@@ -7,7 +7,9 @@ mod inspect;
 mod run;
 mod serve;
 mod single;
+mod trigger;
 mod up;
+mod update;
 
 use clap::Subcommand;
 
@@ -19,9 +21,11 @@ pub(crate) enum Command {
     Up(up::Options),
     Run(run::Options),
     Serve(serve::Options),
+    Trigger(trigger::Options),
     Check(check::Options),
     Explain(explain::Options),
     Inspect(inspect::Options),
+    Update(update::Options),
     Completions(completions::Options),
 }
 
@@ -32,9 +36,11 @@ impl Command {
             Self::Up(options) => up::up(&options, terminal),
             Self::Run(options) => run::run(options, terminal),
             Self::Serve(options) => serve::serve(&options, terminal),
+            Self::Trigger(options) => trigger::trigger(options, terminal),
             Self::Check(options) => check::check(&options, terminal),
             Self::Explain(options) => explain::explain(&options),
-            Self::Inspect(options) => inspect::inspect(&options),
+            Self::Inspect(options) => inspect::inspect(&options, terminal),
+            Self::Update(options) => update::update(&options, terminal),
             Self::Completions(options) => completions::completions(&options),
         }
     }

@@ -1,9 +1,10 @@
 //! The `outport` command.
 //!
 //! ```text
-//! main ─ command line ─ commands/{run,up,serve,completions}
+//! main ─ command line ─ commands/{run,up,serve,…}
 //!                         │ operator_options   flags, environment, runtime config file ─► one operator's policy
 //!                         │ app_options        the app: manifest, variables, entries
+//!                         │ fetching           code from elsewhere, into the cache
 //!                         │ author_options     what a component without a manifest may reach
 //!                         │ limit_options      how much a guest may use up
 //!                         │ state_options      where stores and databases are, and what is put into them
@@ -25,6 +26,7 @@ mod client_tls;
 mod commands;
 mod compiled_code;
 mod failure;
+mod fetching;
 mod files;
 mod interfaces;
 mod kernel_sandbox;
@@ -35,6 +37,7 @@ mod network;
 mod numbers;
 mod operator_options;
 mod platform;
+mod progress;
 mod reach;
 mod reload;
 mod replacement;

@@ -73,7 +73,7 @@ impl Gate {
     /// The gate of a dependency of the component that does not inherit what the component may reach.
     /// `dependency` is what the manifest calls it.
     pub fn shut(&self, dependency: &str) -> ShutGate {
-        let name = format!("{} ({dependency})", self.component()).into();
+        let name = format!("{}/{dependency}", self.component()).into();
         let nothing = AllowList::not_inherited().into();
         ShutGate::new(Component::new(self.egress.process().clone(), name, nothing))
     }

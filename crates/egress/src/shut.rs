@@ -142,12 +142,12 @@ mod tests {
         for event in &events {
             assert_eq!(
                 (&*event.component, event.instance),
-                ("main (a:b/c)", ctx.instance())
+                ("main/a:b/c", ctx.instance())
             );
         }
         assert_eq!(
             events[0].to_string(),
-            "denied: component `main (a:b/c)` socket tcp [allow.not-inherited] this is a dependency that does not \
+            "denied: component `main/a:b/c` socket tcp [allow.not-inherited] this is a dependency that does not \
              inherit this from its component; add \"allowed_outbound_hosts\" to `inherit_configuration` of the \
              dependency"
         );

@@ -6,6 +6,7 @@ use outport_policy::{Entry, HostPattern};
 
 use crate::reading::application::{Application, read_application};
 use crate::reading::component::{Component, read_component, read_variable_name};
+use crate::reading::component_source::Source;
 use crate::reading::dependency::Implementation;
 use crate::reading::entries::OutboundEntry;
 use crate::reading::fields::{Fields, Node};
@@ -22,6 +23,7 @@ use crate::template::Template;
 use crate::values::dependency_error::DependencyError;
 use crate::values::identifier::ComponentId;
 use crate::values::route::{Route, serving};
+use crate::values::source_error::SourceError;
 use crate::values::variable::{Fallback, VariableDeclaration, VariableName};
 use crate::values::variable_text::VariableText;
 
@@ -83,6 +85,20 @@ impl Manifest {
     /// The component with this id.
     pub fn component(&self, id: &ComponentId) -> Option<&Component> {
         self.components.iter().find(|component| component.id.value == *id)
+    }
+
+    /// The component whose source is the code of `component`: itself, or the one that its source names. None if that
+    /// leads nowhere, which is a mistake of the manifest.
+    pub fn code_of<'m>(&'m self, component: &'m Component) -> Option<&'m Component> {
+        let mut at = component;
+        // Whoever needs more steps than there are components goes round.
+        for _ in &self.components {
+            match &at.source.value {
+                Source::Component(id) => at = self.component(id)?,
+                _ => return Some(at),
+            }
+        }
+        None
     }
 }
 
@@ -147,6 +163,7 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         report_never_started(found, &manifest, &others);
     }
     check_chained(found, &manifest);
+    check_sources(found, &manifest, &by_id);
     check_dependencies(found, &manifest, &by_id);
     check_templates(
         found,
@@ -366,10 +383,22 @@ fn report_never_started(found: &mut Findings, manifest: &Manifest, others: &[Loc
     let triggered = manifest.started().chain(others).map(|id| &id.value);
     let components = manifest.components.iter();
     let dependencies = components.flat_map(|component| &component.dependencies.list);
-    let inside = dependencies.filter_map(|dependency| match &dependency.implementation.value {
+    let middleware = manifest
+        .http_triggers
+        .iter()
+        .flat_map(|trigger| &trigger.middleware);
+    let composed = dependencies
+        .map(|dependency| &dependency.implementation)
+        .chain(middleware.map(|middleware| &middleware.implementation));
+    let inside = composed.filter_map(|implementation| match &implementation.value {
         Implementation::Component(id) => Some(id),
         _ => None,
     });
+    let sources = manifest.components.iter();
+    let inside = inside.chain(sources.filter_map(|component| match &component.source.value {
+        Source::Component(id) => Some(id),
+        _ => None,
+    }));
     let used: HashSet<&ComponentId> = triggered.chain(inside).collect();
     for component in &manifest.components {
         if !used.contains(&component.id.value) {
@@ -410,16 +439,36 @@ fn ids_of(manifest: &Manifest) -> impl Iterator<Item = &str> {
         .map(|component| component.id.value.as_str())
 }
 
+fn check_sources(found: &mut Findings, manifest: &Manifest, by_id: &ById<'_>) {
+    for component in &manifest.components {
+        let Source::Component(id) = &component.source.value else {
+            continue;
+        };
+        let id = Located::new(id.clone(), component.source.span.clone());
+        if by_id.check(found, manifest, &id).is_some() && manifest.code_of(component).is_none() {
+            let error = SourceError::Circle(component.id.value.to_string());
+            found.report(&id.span, Mistake::Source(error));
+        }
+    }
+}
+
 fn check_dependencies(found: &mut Findings, manifest: &Manifest, by_id: &ById<'_>) {
-    let all = manifest
+    let dependencies = manifest
         .components
         .iter()
         .flat_map(|component| &component.dependencies.list);
-    for dependency in all {
-        let Implementation::Component(id) = &dependency.implementation.value else {
+    let middleware = manifest
+        .http_triggers
+        .iter()
+        .flat_map(|trigger| &trigger.middleware);
+    let all = dependencies
+        .map(|dependency| &dependency.implementation)
+        .chain(middleware.map(|middleware| &middleware.implementation));
+    for implementation in all {
+        let Implementation::Component(id) = &implementation.value else {
             continue;
         };
-        let id = Located::new(id.clone(), dependency.implementation.span.clone());
+        let id = Located::new(id.clone(), implementation.span.clone());
         let Some(component) = by_id.check(found, manifest, &id) else {
             continue;
         };

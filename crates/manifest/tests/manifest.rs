@@ -7,7 +7,7 @@ mod marked;
 use marked::{Marked, note_codes, problem_codes, problem_places};
 use outport_manifest::{
     ComponentId, EventSource, Executor, Fallback, HttpAnswer, Implementation, Inheritance, Manifest, Mount,
-    Route, Service, Severity, Source, SourceFile, WagiArguments,
+    PackageRequest, Remote, Route, Service, Severity, Source, SourceFile, VersionRange, WagiArguments,
 };
 use proptest::prelude::*;
 
@@ -183,9 +183,7 @@ fn rows() -> Vec<(&'static str, String)> {
     add(
         "manifest.unsupported",
         vec![
-            trigger(
-                "route = \"/\"\ncomponent = \"web\"\ndependencies.«middleware» = [{ path = \"auth.wasm\" }]",
-            ),
+            trigger("route = \"/\"\ncomponent = \"web\"\ndependencies.«other» = [{ path = \"auth.wasm\" }]"),
             trigger("route = \"/\"\ncomponent = \"web\"\ncomponents = { «x» = \"web\" }"),
             app("[[trigger.command]]\ncomponent = \"web\"\ndependencies.«y» = []"),
             component("").replace("[[trigger", "trigger.http.base = \"«/shop»\"\n[[trigger"),
@@ -349,8 +347,16 @@ fn rows() -> Vec<(&'static str, String)> {
         "manifest.source",
         vec![
             app(
-                "[component.x]\nsource = «{ registry = \"r.example.com\", package = \"a:b\", version = \"1.0.0\" }»",
+                "[component.x]\nsource = { registry = \"«r.example.com/x»\", package = \"a:b\", version = \"1.0.0\" }",
             ),
+            app("[component.x]\nsource = { package = \"«../b»\", version = \"1.0.0\" }"),
+            app("[component.x]\nsource = { package = \"a:b\", version = \"«1.0»\" }"),
+            app("[component.x]\nsource = «{ component = \"x\" }»"),
+            app(
+                "[component.x]\nsource = «{ component = \"y\" }»\n[component.y]\nsource = «{ component = \"x\" }»",
+            ),
+            component("dependencies.\"a:b\" = \"«newest»\""),
+            component("dependencies.\"a:b/c\" = { version = \"1.0\", package = \"«b»\" }"),
             app(
                 "[component.x]\nsource = { url = \"https://e.example.com/x.wasm\", digest = \"«sha256:12»\" }",
             ),
@@ -379,8 +385,9 @@ fn rows() -> Vec<(&'static str, String)> {
         "manifest.dependency",
         vec![
             component("dependencies.\"«a:»\" = { path = \"c.wasm\" }"),
-            component("dependencies.\"a:b\" = «\">= 1.0\"»"),
-            component("dependencies.\"a:b/c\" = { version = «\"1.0\"» }"),
+            component("dependencies.plain = «\">= 1.0\"»"),
+            component("dependencies.plain = «{ version = \"1.0\" }»"),
+            component("dependencies.\"a:b/c\" = «{ version = \"1.0\", path = \"c.wasm\" }»"),
             component("dependencies.\"a:b/c\" = «{ path = \"c.wasm\", component = \"web\" }»"),
             component("dependencies.\"a:b/c\" = «{ }»"),
             component("dependencies.\"a:b\" = { path = \"c.wasm\", export = \"«x»\" }"),
@@ -393,6 +400,22 @@ fn rows() -> Vec<(&'static str, String)> {
             ),
             component(
                 "dependencies.\"a:b/c\" = { component = \"«lib»\" }\n[component.lib]\nsource = \"l\"\nfiles = [\"x\"]",
+            ),
+            trigger("route = \"/\"\ncomponent = \"web\"\ndependencies.middleware = [«{ }»]"),
+            trigger(
+                "route = \"/\"\ncomponent = \"web\"\n\
+                 dependencies.middleware = [{ path = \"a.wasm\", export = «\"a:b/c\"» }]",
+            ),
+            trigger(
+                "route = \"/\"\ncomponent = \"web\"\nexecutor = { type = \"wagi\" }\n\
+                 dependencies.middleware = [«{ path = \"a.wasm\" }»]",
+            ),
+            trigger(
+                "route = \"/\"\nstatic_response = {}\ndependencies.middleware = [«{ path = \"a.wasm\" }»]",
+            ),
+            trigger(
+                "route = \"/\"\ncomponent = \"web\"\ndependencies.middleware = [{ component = \"«lib»\" }]\n\
+                 [component.lib]\nsource = \"l\"\nallowed_outbound_hosts = [\"http://self\"]",
             ),
         ],
     );
@@ -1132,7 +1155,7 @@ source = "lib.wasm"
         .collect();
     assert_eq!(ids, ["web", "lib", "http-trigger1-component", "named-component"]);
     let web = &manifest.components[0];
-    let Source::Url { digest: read, .. } = &web.source.value else {
+    let Source::Remote(Remote::Url { digest: read, .. }) = &web.source.value else {
         panic!("{:?}", web.source)
     };
     assert_eq!(read.hex(), digest);
@@ -1173,6 +1196,62 @@ source = "lib.wasm"
             .component(&ComponentId::parse("nobody").unwrap())
             .is_none()
     );
+}
+
+#[test]
+fn packages_are_asked_for_in_each_of_spins_forms() {
+    let range = |text: &str| VersionRange::Range(text.parse().unwrap());
+    let exact = VersionRange::Exact("1.2.0-rc.1".parse().unwrap());
+    let rows = [
+        (
+            "source = { package = \"a:b\", version = \"1.2.0-rc.1\" }",
+            ("a:b", None, exact.clone()),
+        ),
+        (
+            "source = { package = \"a:b\", version = \"1.2.0-rc.1\", registry = \"R.example.com:5000\" }",
+            ("a:b", Some("r.example.com:5000"), exact),
+        ),
+        (
+            "source = \"x\"\ndependencies.\"a:b/c@1.0.0\" = \">=1.0, <3\"",
+            ("a:b", None, range(">=1.0, <3")),
+        ),
+        (
+            "source = \"x\"\ndependencies.plain = { version = \"1.0\", package = \"d:e\", registry = \"r\", export = \"f\" }",
+            ("d:e", Some("r"), range("^1.0")),
+        ),
+    ];
+    for (written, (name, registry, versions)) in rows {
+        let text = app(&format!("[component.x]\n{written}"));
+        let (manifest, _) = Manifest::parse(&SourceFile::new("spin.toml", text.as_str()))
+            .complete()
+            .expect(&text);
+        let x = manifest.component(&ComponentId::parse("x").unwrap()).unwrap();
+        let read = match (&x.source.value, x.dependencies.list.first()) {
+            (Source::Remote(remote), None) => remote.clone(),
+            (_, Some(dependency)) => match &dependency.implementation.value {
+                Implementation::Remote(remote) => remote.clone(),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        let expected = Remote::Package(PackageRequest {
+            name: name.into(),
+            registry: registry.map(str::to_owned),
+            versions,
+        });
+        assert_eq!(read, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_component_may_have_the_code_of_another() {
+    let text =
+        app("[component.x]\nsource = { component = \"y\" }\n[component.y]\nsource = { component = \"web\" }");
+    let (manifest, _) = Manifest::parse(&SourceFile::new("spin.toml", text))
+        .complete()
+        .unwrap();
+    let x = manifest.component(&ComponentId::parse("x").unwrap()).unwrap();
+    assert_eq!(manifest.code_of(x).unwrap().id.value.as_str(), "web");
 }
 
 #[test]

@@ -70,6 +70,12 @@ impl Address {
         self.reads_as(|ip| ip.is_link_local(), |ip| ip.is_unicast_link_local())
     }
 
+    /// True if any reading of this address is not globally reachable, by the IANA special-purpose address registries:
+    /// what `private` means in `block_networks` (DL-7).
+    pub fn reads_as_private(self) -> bool {
+        crate::special_purpose::is_private(self)
+    }
+
     /// True if any reading of this address is where a cloud answers questions about the machine, outside the
     /// link-local ranges (RL-3).
     pub fn reads_as_metadata_service(self) -> bool {

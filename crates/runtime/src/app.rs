@@ -25,6 +25,7 @@ pub(crate) use self::composition::Isolated;
 pub(crate) use self::composition::right_of;
 pub use self::problem::{AppProblem, AppProblemKind};
 pub(crate) use self::sources::CodeFile;
+pub use self::sources::FetchedCode;
 use self::sources::{Code, Compiled};
 use crate::cache::CacheDirectory;
 use crate::command::Command;
@@ -52,6 +53,8 @@ pub struct App {
     pub commands: Vec<Command>,
     /// What hands events to components, in the order of the manifest.
     pub listeners: Vec<Listener>,
+    /// The component that was [built](AppBuilder::build_by_hand) for an event by hand.
+    pub by_hand: Option<EventComponent>,
     /// The code of each component.
     pub components: BTreeMap<ComponentId, Component>,
     /// The copies of the app's files, to be kept as long as it runs.
@@ -72,8 +75,10 @@ pub struct AppCheck {
 pub struct AppBuilder<'a> {
     /// The engine that compiles and runs it.
     pub engine: &'a Engine,
-    /// The directory where files are copied to, and fetched components are looked for.
+    /// The directory where files are copied to.
     pub cache: &'a CacheDirectory,
+    /// The files of code that is from elsewhere.
+    pub fetched: &'a FetchedCode,
     /// The operator's side of the network.
     pub egress: &'a Egress,
     /// The allow list of each component by its author's word; one that is not here reaches nothing.
@@ -118,7 +123,24 @@ impl AppBuilder<'_> {
         manifest: &Manifest,
         wanted: impl Fn(&ComponentId) -> bool,
     ) -> Result<App, Vec<AppProblem>> {
-        match self.draft(manifest, wanted) {
+        match self.draft(manifest, wanted, Events::OfTriggers) {
+            (app, problems) if problems.is_empty() => Ok(app),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// Makes the app of `manifest` so that a component can be handed an event of a type, whether or not a trigger does
+    /// that. Nothing listens.
+    ///
+    /// # Errors
+    ///
+    /// Everything that keeps the app from running.
+    pub fn build_by_hand(
+        self,
+        manifest: &Manifest,
+        (id, kind): (&ComponentId, EventKind),
+    ) -> Result<App, Vec<AppProblem>> {
+        match self.draft(manifest, |_| true, Events::ByHand(id, kind)) {
             (app, problems) if problems.is_empty() => Ok(app),
             (_, problems) => Err(problems),
         }
@@ -127,7 +149,7 @@ impl AppBuilder<'_> {
     /// Does all that [`build`](AppBuilder::build) does, and answers what it found instead of an app. `manifest`
     /// may have gaps.
     pub fn check(self, manifest: &Manifest, wanted: impl Fn(&ComponentId) -> bool) -> AppCheck {
-        let (app, problems) = self.draft(manifest, wanted);
+        let (app, problems) = self.draft(manifest, wanted, Events::OfTriggers);
         AppCheck {
             components: app.components,
             files: app.files,
@@ -136,7 +158,12 @@ impl AppBuilder<'_> {
     }
 
     /// As much of the app as could be made, and what is missing.
-    fn draft(mut self, manifest: &Manifest, wanted: impl Fn(&ComponentId) -> bool) -> (App, Vec<AppProblem>) {
+    fn draft(
+        mut self,
+        manifest: &Manifest,
+        wanted: impl Fn(&ComponentId) -> bool,
+        events: Events<'_>,
+    ) -> (App, Vec<AppProblem>) {
         let components = manifest
             .components
             .iter()
@@ -144,18 +171,19 @@ impl AppBuilder<'_> {
         let mut problems = Vec::new();
         let mut codes = Vec::new();
         for component in components {
-            match Code::of(component, manifest, self.cache) {
-                Ok(code) => codes.push((component, code)),
+            match codes_of(component, manifest, self.fetched) {
+                Ok(of_it) => codes.push((component, of_it)),
                 Err(found) => {
                     problems.extend(found);
                     problems.extend(self.problems_of_files(component, manifest));
                 }
             }
         }
-        let compiled = Compiled::from(codes.iter().map(|(_, code)| code), self.engine);
+        let all = codes.iter().flat_map(|(_, of_it)| of_it);
+        let compiled = Compiled::from(all.map(|(_, code)| code), self.engine);
         let mut parts = BTreeMap::new();
-        for (written, code) in &codes {
-            let part = match compiled.component(code, &written.source.span, manifest) {
+        for (written, of_it) in &codes {
+            let part = match compiled_of(written, of_it, &compiled, manifest) {
                 Ok(compiled) => self.part(written, compiled, manifest),
                 Err(mut found) => {
                     found.extend(self.problems_of_files(written, manifest));
@@ -167,7 +195,7 @@ impl AppBuilder<'_> {
                 Err(found) => problems.extend(found),
             }
         }
-        let app = self.triggers(manifest, &parts, &mut problems);
+        let app = self.triggers(manifest, &parts, events, &mut problems);
         problems
             .iter_mut()
             .for_each(|problem| problem.say_how_to_build(manifest));
@@ -177,7 +205,7 @@ impl AppBuilder<'_> {
     fn part<'m>(
         &mut self,
         written: &'m outport_manifest::Component,
-        compiled: Component,
+        compiled: Vec<(Option<&'m str>, Component)>,
         manifest: &Manifest,
     ) -> Result<Part<'m>, Vec<AppProblem>> {
         let id = &written.id.value;
@@ -210,6 +238,7 @@ impl AppBuilder<'_> {
         &self,
         manifest: &Manifest,
         parts: &BTreeMap<&ComponentId, Part<'_>>,
+        events: Events<'_>,
         problems: &mut Vec<AppProblem>,
     ) -> App {
         let linker = GuestLinker::new(self.engine);
@@ -219,27 +248,30 @@ impl AppBuilder<'_> {
             gates: parts.values().map(|part| part.gate.clone()).collect(),
             commands: Vec::new(),
             listeners: Vec::new(),
+            by_hand: None,
             components: parts
                 .iter()
-                .map(|(id, part)| ((*id).clone(), part.compiled.clone()))
+                .map(|(id, part)| ((*id).clone(), part.alone().clone()))
                 .collect(),
             files: parts.values().filter_map(|part| part.files.clone()).collect(),
         };
-        let mut http_components: HashMap<(&ComponentId, &Executor), HttpComponent> = HashMap::new();
+        let mut http_components: HashMap<(&ComponentId, &Executor, Option<&str>), HttpComponent> =
+            HashMap::new();
         let mut callees = BTreeMap::new();
         for trigger in &manifest.http_triggers {
             let HttpAnswer::Component { id, executor } = &trigger.answer else {
                 continue;
             };
-            let key = (&id.value, executor);
+            // Once for each component, however many routes lead to it: they share its instances. Behind middleware it is
+            // another one for each trigger.
+            let key = (&id.value, executor, behind(trigger));
             let Some(part) = parts
                 .get(&id.value)
                 .filter(|_| !http_components.contains_key(&key))
             else {
                 continue;
             };
-            // Once for each component, however many routes lead to it: they share its instances.
-            match self.http_component(&linker, part, executor) {
+            match self.http_component(&linker, part, (executor, behind(trigger))) {
                 Ok(http_component) => {
                     callees.entry(&id.value).or_insert_with(|| http_component.clone());
                     http_components.insert(key, http_component);
@@ -250,7 +282,7 @@ impl AppBuilder<'_> {
         for (trigger, route) in effective_routes(&manifest.http_triggers) {
             let answer = match &trigger.answer {
                 HttpAnswer::Component { id, executor } => http_components
-                    .get(&(&id.value, executor))
+                    .get(&(&id.value, executor, behind(trigger)))
                     .map(|http_component| RouteAnswer::Component(http_component.clone())),
                 HttpAnswer::Static(fixed) => Some(RouteAnswer::Static(fixed.clone())),
             };
@@ -272,6 +304,28 @@ impl AppBuilder<'_> {
                 Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),
             }
         }
+        match events {
+            Events::OfTriggers => app.listeners = self.listeners(&linker, manifest, parts, problems),
+            Events::ByHand(id, kind) => {
+                if let Some(part) = parts.get(id) {
+                    match self.event_component(&linker, part, kind) {
+                        Ok(component) => app.by_hand = Some(component),
+                        Err(kind) => problems.push(AppProblem::at(manifest, &part.written.id.span, kind)),
+                    }
+                }
+            }
+        }
+        app
+    }
+
+    fn listeners(
+        &self,
+        linker: &GuestLinker,
+        manifest: &Manifest,
+        parts: &BTreeMap<&ComponentId, Part<'_>>,
+        problems: &mut Vec<AppProblem>,
+    ) -> Vec<Listener> {
+        let mut listeners = Vec::new();
         let mut event_components: HashMap<(&ComponentId, EventKind), Option<EventComponent>> = HashMap::new();
         for trigger in &manifest.event_triggers {
             let (Located { value: id, span }, kind) = (&trigger.component, trigger.source.kind());
@@ -280,7 +334,7 @@ impl AppBuilder<'_> {
             };
             // Once for each component and type: they share the log of what goes wrong.
             let component = event_components.entry((id, kind)).or_insert_with(|| {
-                let made = self.event_component(&linker, part, kind);
+                let made = self.event_component(linker, part, kind);
                 made.map_err(|kind| problems.push(AppProblem::at(manifest, span, kind)))
                     .ok()
             });
@@ -296,7 +350,7 @@ impl AppBuilder<'_> {
                 brokers: self.brokers,
             };
             match connector(&trigger.source, component, &around) {
-                Ok(connector) => app.listeners.push(Listener {
+                Ok(connector) => listeners.push(Listener {
                     component: component.clone(),
                     connector,
                 }),
@@ -310,7 +364,7 @@ impl AppBuilder<'_> {
                 }
             }
         }
-        app
+        listeners
     }
 
     fn event_component(
@@ -319,7 +373,7 @@ impl AppBuilder<'_> {
         part: &Part<'_>,
         kind: EventKind,
     ) -> Result<EventComponent, AppProblemKind> {
-        let guest = self.link(linker, part, Vec::new(), self.request_limits)?;
+        let guest = self.link(linker, (part, part.alone()), Vec::new(), self.request_limits)?;
         Ok(EventComponent::new(guest, kind)?)
     }
 
@@ -327,9 +381,10 @@ impl AppBuilder<'_> {
         &self,
         linker: &GuestLinker,
         part: &Part<'_>,
-        executor: &Executor,
+        (executor, behind): (&Executor, Option<&str>),
     ) -> Result<HttpComponent, AppProblemKind> {
-        let guest = self.link(linker, part, Vec::new(), self.request_limits)?;
+        let code = part.compiled(behind);
+        let guest = self.link(linker, (part, code), Vec::new(), self.request_limits)?;
         Ok(match executor {
             Executor::Handler => HttpComponent::new(guest)?,
             Executor::Wagi(arguments) => HttpComponent::wagi(guest, arguments.clone())?,
@@ -344,14 +399,14 @@ impl AppBuilder<'_> {
     ) -> Result<Command, AppProblemKind> {
         let own_name = part.written.id.value.as_str().to_owned();
         let arguments = std::iter::once(own_name).chain(arguments).collect();
-        let guest = self.link(linker, part, arguments, self.command_limits)?;
+        let guest = self.link(linker, (part, part.alone()), arguments, self.command_limits)?;
         Ok(Command::new(guest)?)
     }
 
     fn link(
         &self,
         linker: &GuestLinker,
-        part: &Part<'_>,
+        (part, code): (&Part<'_>, &Component),
         arguments: Vec<String>,
         limits: GuestLimits,
     ) -> Result<GuestPre, AppProblemKind> {
@@ -374,7 +429,7 @@ impl AppBuilder<'_> {
         };
         Ok(GuestPre::link(
             linker,
-            &part.compiled,
+            code,
             part.gate.clone(),
             guest_env,
             limits,
@@ -387,12 +442,101 @@ fn of_files(problems: Vec<FilesProblem>, manifest: &Manifest) -> Vec<AppProblem>
     problems.into_iter().map(as_problem).collect()
 }
 
+/// Which components events are handed to.
+#[derive(Clone, Copy)]
+enum Events<'a> {
+    /// Those of triggers, by what listens for them.
+    OfTriggers,
+    /// This one, by somebody else.
+    ByHand(&'a ComponentId, EventKind),
+}
+
 /// A component of the app, compiled, before a trigger makes something of it.
 struct Part<'a> {
     written: &'a outport_manifest::Component,
-    compiled: Component,
+    /// Its code, never empty: alone, and behind the middleware of each trigger that has some, by the trigger's id.
+    compiled: Vec<(Option<&'a str>, Component)>,
     gate: Gate,
     files: Option<FileTree>,
+}
+
+impl Part<'_> {
+    /// The code behind the middleware of a trigger.
+    fn compiled(&self, trigger: Option<&str>) -> &Component {
+        let wanted = self.compiled.iter().find(|(behind, _)| *behind == trigger);
+        let (_, code) = wanted.unwrap_or(&self.compiled[0]);
+        code
+    }
+
+    /// The code without middleware, or where nothing starts that with the first trigger's.
+    fn alone(&self) -> &Component {
+        self.compiled(None)
+    }
+}
+
+/// The code of a component for each of its triggers that has middleware, by the trigger's id, and for all others.
+type Codes<'m> = Vec<(Option<&'m str>, Code)>;
+
+fn codes_of<'m>(
+    written: &'m outport_manifest::Component,
+    manifest: &'m Manifest,
+    fetched: &FetchedCode,
+) -> Result<Codes<'m>, Vec<AppProblem>> {
+    let id = &written.id.value;
+    let alone = (!manifest.is_behind_middleware(id)).then_some((None, &[][..]));
+    let triggers = manifest.http_triggers.iter();
+    let with_middleware = triggers
+        .filter(|trigger| trigger.component().is_some_and(|own| own.value == *id))
+        .filter_map(|trigger| Some((Some(behind(trigger)?), trigger.middleware.as_slice())));
+    let mut codes = Vec::new();
+    let mut problems: Vec<AppProblem> = Vec::new();
+    for (trigger, middleware) in alone.into_iter().chain(with_middleware) {
+        match Code::of((written, middleware), manifest, fetched) {
+            Ok(code) => codes.push((trigger, code)),
+            Err(found) => add_new(&mut problems, found),
+        }
+    }
+    if problems.is_empty() {
+        Ok(codes)
+    } else {
+        Err(problems)
+    }
+}
+
+/// What each of these was compiled to.
+fn compiled_of<'m>(
+    written: &outport_manifest::Component,
+    codes: &Codes<'m>,
+    compiled: &Compiled,
+    manifest: &Manifest,
+) -> Result<Vec<(Option<&'m str>, Component)>, Vec<AppProblem>> {
+    let mut components = Vec::new();
+    let mut problems = Vec::new();
+    for (trigger, code) in codes {
+        match compiled.component(code, &written.source.span, manifest) {
+            Ok(component) => components.push((*trigger, component)),
+            Err(found) => add_new(&mut problems, found),
+        }
+    }
+    if problems.is_empty() {
+        Ok(components)
+    } else {
+        Err(problems)
+    }
+}
+
+/// What is wrong with a component is so behind any middleware, and is told once.
+fn add_new(problems: &mut Vec<AppProblem>, found: Vec<AppProblem>) {
+    for problem in found {
+        if !problems.iter().any(|known| known.is_like(&problem)) {
+            problems.push(problem);
+        }
+    }
+}
+
+/// The id of a trigger with middleware, for which a component is another one than without.
+fn behind(trigger: &HttpTrigger) -> Option<&str> {
+    (!trigger.middleware.is_empty()).then_some(trigger.id.as_str())
 }
 
 /// The routes that are reached from outside, without those that another one answers for.

@@ -6,8 +6,8 @@ use outport_components::producers;
 pub use outport_components::{Description, Interface, Kind, ModuleKind, Producer};
 use outport_manifest::{Component as Written, Manifest};
 
-use crate::app::{AppProblem, CodeFile};
-use crate::cache::{CacheDirectory, CompiledCode};
+use crate::app::{AppProblem, CodeFile, FetchedCode};
+use crate::cache::CompiledCode;
 use crate::component::{self, ComponentError};
 use crate::linker::is_provided;
 
@@ -39,11 +39,11 @@ impl Inspection {
     pub fn of_component(
         written: &Written,
         manifest: &Manifest,
-        cache: &CacheDirectory,
+        fetched: &FetchedCode,
         code: &CompiledCode,
     ) -> Result<Self, AppProblem> {
         let at = |kind| AppProblem::at(manifest, &written.source.span, kind);
-        let file = CodeFile::of(written, manifest, cache).map_err(at)?;
+        let file = CodeFile::of(written, manifest, fetched).map_err(at)?;
         Self::of(file.path(), file.digest(), code).map_err(|error| at(error.into()))
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use outport_check::Diagnostic;
-use outport_manifest::{Manifest, Source, SourceFile};
+use outport_manifest::{ComponentId, Manifest, Source, SourceFile};
 use outport_policy::text;
 use outport_runtime::app::{AppProblem, AppProblemKind};
 use outport_runtime::cache::CompiledCode;
@@ -23,6 +23,7 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::kernel_sandbox::SandboxOptions;
 use crate::load_options::LoadOptions;
+use crate::terminal::Terminal;
 
 /// Say what a file is, who made it, what it imports and exports, and what would be made of it to run it.
 ///
@@ -92,13 +93,19 @@ impl NotRead {
         }
     }
 
-    fn of_problem(problem: &AppProblem) -> Self {
-        match &problem.kind {
-            AppProblemKind::Component(error) => Self {
+    /// `not_fetched` is why code of the component was not fetched, if it was not.
+    fn of_problem(problem: &AppProblem, not_fetched: Option<&Diagnostic>) -> Self {
+        match (&problem.kind, not_fetched) {
+            (AppProblemKind::NotFetched { .. }, Some(why)) => Self {
+                error: why.message.clone(),
+                advice: why.help.clone(),
+                is_another: false,
+            },
+            (AppProblemKind::Component(error), _) => Self {
                 advice: problem.advice(),
                 ..Self::of(error)
             },
-            kind => Self {
+            (kind, _) => Self {
                 error: kind.to_string(),
                 advice: problem.advice(),
                 is_another: false,
@@ -107,12 +114,12 @@ impl NotRead {
     }
 }
 
-pub(super) fn inspect(options: &Options) -> Result<i32, Failure> {
+pub(super) fn inspect(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     let code =
         CompiledCode::nowhere().compiled_apart(options.loading.compiling(), options.sandbox.confinement());
     let inspected = match &options.path {
         Some(path) if !is_app(path) => vec![of_file(path, &code)],
-        path => options.of_app(path.as_deref(), &code)?,
+        path => options.of_app(path.as_deref(), &code, terminal)?,
     };
     let is_unread = |one: &Inspected| {
         one.inspection
@@ -147,7 +154,12 @@ fn of_file(path: &Path, code: &CompiledCode) -> Inspected {
 }
 
 impl Options {
-    fn of_app(&self, path: Option<&Path>, code: &CompiledCode) -> Result<Vec<Inspected>, Failure> {
+    fn of_app(
+        &self,
+        path: Option<&Path>,
+        code: &CompiledCode,
+        terminal: Terminal,
+    ) -> Result<Vec<Inspected>, Failure> {
         let mut files = Files::default();
         let source: SourceFile = self
             .app
@@ -159,17 +171,27 @@ impl Options {
         })?;
         let cache = self.loading.cache();
         let wanted = |id: &str| self.component.as_deref().is_none_or(|wanted| wanted == id);
+        let wants = |id: &ComponentId| wanted(id.as_str());
+        let arguments = &self.app.fetching;
+        let fetched = arguments.fetch(&manifest, wants, &cache, &mut files, terminal);
+        terminal.show_all(&fetched.remarks, &files);
         let of = manifest
             .components
             .iter()
             .filter(|component| wanted(component.id.value.as_str()));
         let inspected: Vec<_> = of
             .map(|written| {
-                let inspection = Inspection::of_component(written, &manifest, &cache, code);
+                let inspection = Inspection::of_component(written, &manifest, &fetched.code, code);
                 Inspected {
                     component: Some(written.id.value.to_string()),
                     file: file_of(&written.source.value),
-                    inspection: inspection.map_err(|problem| NotRead::of_problem(&problem)),
+                    inspection: inspection.map_err(|problem| {
+                        let why = fetched
+                            .wrong
+                            .iter()
+                            .find(|one| one.component.as_deref() == Some(written.id.value.as_str()));
+                        NotRead::of_problem(&problem, why)
+                    }),
                 }
             })
             .collect();
@@ -195,7 +217,8 @@ impl Options {
 fn file_of(source: &Source) -> String {
     match source {
         Source::Path(path) => text::path(Path::new(path)).to_string(),
-        Source::Url { url, .. } => text::message(url).to_string(),
+        Source::Component(id) => format!("the code of {id}"),
+        Source::Remote(remote) => text::message(&remote.to_string()).to_string(),
     }
 }
 

@@ -1,11 +1,21 @@
-//! The source of a component's code: a file beside the manifest, or one from elsewhere that is in the cache.
+//! The source of a component's code.
+//!
+//! | written | code |
+//! | --- | --- |
+//! | `"app.wasm"` | a file, relative to the manifest |
+//! | `{ url = "https://…", digest = "sha256:…" }` | a file on a web server, with this hash |
+//! | `{ package = "ns:name", version = "1.0.0" }` | a package of the registry that is set for it, or of `registry` |
+//! | `{ component = "other" }` | the code of another component of the app |
 
 use std::fmt;
 
+use crate::reading::dependency::read_component_id;
 use crate::reading::fields::Node;
+use crate::reading::package_request::{PackageRequest, read_exact_package};
 use crate::report::findings::Findings;
 use crate::report::mistake::Mistake;
 use crate::source::Located;
+use crate::values::identifier::ComponentId;
 use crate::values::source_error::SourceError;
 
 /// The source of a component's code.
@@ -13,13 +23,34 @@ use crate::values::source_error::SourceError;
 pub enum Source {
     /// A file, relative to the manifest.
     Path(String),
-    /// A file from elsewhere that is in the cache already.
+    /// The source of another component of the app.
+    Component(ComponentId),
+    /// Somewhere else.
+    Remote(Remote),
+}
+
+/// A source that is not beside the manifest: somebody fetches it before the app runs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Remote {
+    /// A file on a web server.
     Url {
         /// The address that it is from.
         url: String,
         /// The hash that it must have.
         digest: Digest,
     },
+    /// A package of a registry.
+    Package(PackageRequest),
+}
+
+/// The URL, or the package and its versions.
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url { url, .. } => f.write_str(url),
+            Self::Package(package) => package.fmt(f),
+        }
+    }
 }
 
 /// A SHA-256 digest, written `sha256:` and 64 hexadecimal digits.
@@ -61,35 +92,42 @@ pub(crate) fn read_source(found: &mut Findings, node: Node<'_>) -> Option<Locate
         return Some(node.filled_string(found)?.map(Source::Path));
     }
     let mut fields = node.table(found, "`source`")?;
-    let registry = fields
-        .get("registry")
-        .or_else(|| fields.get("package"))
-        .or_else(|| fields.get("version"));
-    if registry.is_some() {
-        found.report(&node.span(), Mistake::Source(SourceError::Registry));
+    let is_package = ["registry", "package", "version"]
+        .map(|key| fields.get(key).is_some())
+        .contains(&true);
+    let component = fields.get("component");
+    let source = if let Some(component) = component {
+        read_component_id(found, component).map(|id| Source::Component(id.value))
+    } else if is_package {
+        read_exact_package(found, &mut fields).map(|package| Source::Remote(Remote::Package(package)))
+    } else {
+        let url = fields
+            .require(found, "url")
+            .and_then(|node| read_url(found, node));
+        let digest = fields
+            .require(found, "digest")
+            .and_then(|node| node.string(found))
+            .and_then(|text| read_digest(found, &text));
+        match (url, digest) {
+            (Some(url), Some(digest)) => Some(Source::Remote(Remote::Url {
+                url: url.value,
+                digest,
+            })),
+            _ => None,
+        }
+    };
+    fields.finish(found);
+    Some(Located::new(source?, node.span()))
+}
+
+/// A string that is the URL of a file.
+pub(crate) fn read_url(found: &mut Findings, node: Node<'_>) -> Option<Located<String>> {
+    let url = node.filled_string(found)?;
+    if !url.value.starts_with("https://") && !url.value.starts_with("http://") {
+        found.report(&url.span, Mistake::Source(SourceError::UrlScheme));
         return None;
     }
-    let url = fields
-        .require(found, "url")
-        .and_then(|node| node.filled_string(found));
-    let digest = fields
-        .require(found, "digest")
-        .and_then(|node| node.string(found));
-    fields.finish(found);
-    if let Some(url) = &url
-        && !url.value.starts_with("https://")
-        && !url.value.starts_with("http://")
-    {
-        found.report(&url.span, Mistake::Source(SourceError::UrlScheme));
-    }
-    let digest = digest.and_then(|text| read_digest(found, &text))?;
-    Some(Located::new(
-        Source::Url {
-            url: url?.value,
-            digest,
-        },
-        node.span(),
-    ))
+    Some(url)
 }
 
 /// A string that is a digest.

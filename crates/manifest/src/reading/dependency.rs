@@ -4,8 +4,9 @@
 //! | --- | --- |
 //! | `"my:dep/api" = { path = "dep.wasm" }` | a file, relative to the manifest |
 //! | `"my:dep/api" = { component = "dep" }` | a component of the app |
-//! | `"my:dep/api" = { url = "https://…", digest = "sha256:…" }` | a file that is in the cache already |
-//! | `"my:dep/api" = ">= 1.0"`, `{ version = "1.0", … }` | a package of a registry: not supported |
+//! | `"my:dep/api" = { url = "https://…", digest = "sha256:…" }` | a file on a web server, with this hash |
+//! | `"my:dep/api" = ">= 1.0"` | the package `my:dep` of the registry that is set for it |
+//! | `"dep-api" = { version = "1.0", package = "my:dep", registry = "…" }` | the same, said in full |
 //!
 //! What a dependency inherits from the component it is composed into is said once for all
 //! (`dependencies_inherit_configuration`) or for each (`inherit_configuration`), as with Spin. Without either it
@@ -13,8 +14,9 @@
 
 use outport_policy::text;
 
-use crate::reading::component_source::{Digest, read_digest};
+use crate::reading::component_source::{Remote, read_digest, read_url};
 use crate::reading::fields::{Fields, Node};
+use crate::reading::package_request::{PackageRequest, read_package_name, read_range, read_registry};
 use crate::report::findings::Findings;
 use crate::report::mistake::Mistake;
 use crate::report::remark::Remark;
@@ -53,13 +55,8 @@ pub enum Implementation {
     Path(String),
     /// A component of the app, of which only the code counts.
     Component(ComponentId),
-    /// A file from elsewhere that is in the cache already.
-    Url {
-        /// The address that it is from.
-        url: String,
-        /// The hash that it must have.
-        digest: Digest,
-    },
+    /// Somewhere else.
+    Remote(Remote),
 }
 
 /// The part that a dependency inherits of the configuration of the component that it is composed into.
@@ -173,13 +170,58 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
     if let Err(error) = &name {
         found.report(&text.span, Mistake::Dependency(error.clone()));
     }
+    let own_package = match &name {
+        Ok(DependencyName::Package { package, .. }) => Some(package.as_str()),
+        _ => None,
+    };
     if node.is_string() {
-        found.report(&node.span(), Mistake::Dependency(DependencyError::Registry));
-        return None;
+        let package = own_package.map(str::to_owned).or_else(|| {
+            if name.is_ok() {
+                found.report(&node.span(), Mistake::Dependency(DependencyError::NoPackage));
+            }
+            None
+        });
+        let versions = read_range(found, node);
+        let request = PackageRequest {
+            name: package?,
+            registry: None,
+            versions: versions?,
+        };
+        return Some(Dependency {
+            implementation: Located::new(Implementation::Remote(Remote::Package(request)), node.span()),
+            name: Located::new(name.ok()?, text.span.clone()),
+            export: None,
+            inherit: None,
+        });
     }
     let mut fields = node.table(found, format!("the dependency `{}`", text.value))?;
-    let implementation = read_implementation(found, &mut fields);
     let export = fields.get("export").and_then(|node| node.filled_string(found));
+    let part = read_part(found, &mut fields, own_package);
+    fields.finish(found);
+    let name = Located::new(name.ok()?, text.span.clone());
+    if let (DependencyName::Package { interface: None, .. }, Some(export)) = (&name.value, &export) {
+        let error = DependencyError::ExportOfPackage {
+            name: text.value.clone(),
+        };
+        found.report(&export.span, Mistake::Dependency(error));
+    }
+    Some(Dependency {
+        name,
+        implementation: part.implementation?,
+        export,
+        inherit: part.inherit,
+    })
+}
+
+/// What is said of whatever is composed into a component, in whichever way.
+pub(crate) struct Part {
+    pub(crate) implementation: Option<Located<Implementation>>,
+    pub(crate) inherit: Option<Located<Inheritance>>,
+}
+
+/// Reads it. A package is named `own_package` where nothing else is written.
+pub(crate) fn read_part(found: &mut Findings, fields: &mut Fields<'_>, own_package: Option<&str>) -> Part {
+    let implementation = read_implementation(found, fields, own_package);
     let inherit = fields
         .get("inherit_configuration")
         .and_then(|node| read_inheritance(found, node));
@@ -191,59 +233,76 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
         );
         found.remark(&node.span(), Remark::Missed { key, why });
     }
-    fields.finish(found);
-    let name = Located::new(name.ok()?, text.span.clone());
-    if let (DependencyName::Package { interface: None, .. }, Some(export)) = (&name.value, &export) {
-        let error = DependencyError::ExportOfPackage {
-            name: text.value.clone(),
-        };
-        found.report(&export.span, Mistake::Dependency(error));
-    }
-    Some(Dependency {
-        name,
-        implementation: implementation?,
-        export,
+    Part {
+        implementation,
         inherit,
-    })
+    }
 }
 
-fn read_implementation(found: &mut Findings, fields: &mut Fields<'_>) -> Option<Located<Implementation>> {
+/// Reads what says where the code is from. A package is named `own_package` where nothing else is written.
+fn read_implementation(
+    found: &mut Findings,
+    fields: &mut Fields<'_>,
+    own_package: Option<&str>,
+) -> Option<Located<Implementation>> {
     let [path, component, url] = ["path", "component", "url"].map(|key| fields.get(key));
     let digest = fields.get("digest");
-    let registry = ["version", "registry", "package"]
-        .map(|key| fields.get(key))
-        .into_iter()
-        .flatten()
-        .next();
-    if let Some(node) = registry {
-        found.report(&node.span(), Mistake::Dependency(DependencyError::Registry));
-        return None;
-    }
-    match (path, component, url) {
-        (Some(node), None, None) => Some(node.filled_string(found)?.map(Implementation::Path)),
-        (None, Some(node), None) => {
+    let is_package = ["version", "registry", "package"]
+        .map(|key| fields.get(key).is_some())
+        .contains(&true);
+    match (path, component, url, is_package) {
+        (Some(node), None, None, false) => Some(node.filled_string(found)?.map(Implementation::Path)),
+        (None, Some(node), None, false) => {
             read_component_id(found, node).map(|id| id.map(Implementation::Component))
         }
-        (None, None, Some(node)) => {
-            let url = node.filled_string(found);
+        (None, None, Some(node), false) => {
+            let url = read_url(found, node);
             let digest = match digest {
                 Some(node) => node.string(found).and_then(|text| read_digest(found, &text)),
                 None => fields.require(found, "digest").and(None),
             };
-            let url = url?;
-            Some(Located::new(
-                Implementation::Url {
-                    url: url.value,
-                    digest: digest?,
-                },
-                url.span,
-            ))
+            let Located { value: url, span } = url?;
+            let remote = Remote::Url { url, digest: digest? };
+            Some(Located::new(Implementation::Remote(remote), span))
+        }
+        (None, None, None, true) => {
+            let request = read_request(found, fields, own_package)?;
+            let implementation = Implementation::Remote(Remote::Package(request));
+            Some(Located::new(implementation, fields.span().clone()))
         }
         _ => {
             found.report(&fields.span().clone(), Mistake::Dependency(DependencyError::Kind));
             None
         }
     }
+}
+
+/// Reads `version`, `package` and `registry`, where the version is a range.
+fn read_request(
+    found: &mut Findings,
+    fields: &mut Fields<'_>,
+    own_package: Option<&str>,
+) -> Option<PackageRequest> {
+    let name = match (fields.get("package"), own_package) {
+        (Some(node), _) => read_package_name(found, node).map(|name| name.value),
+        (None, Some(own)) => Some(own.to_owned()),
+        (None, None) => {
+            found.report(
+                &fields.span().clone(),
+                Mistake::Dependency(DependencyError::NoPackage),
+            );
+            None
+        }
+    };
+    let registry = read_registry(found, fields);
+    let versions = fields
+        .require(found, "version")
+        .and_then(|node| read_range(found, node));
+    Some(PackageRequest {
+        name: name?,
+        registry: registry.ok()?,
+        versions: versions?,
+    })
 }
 
 /// A string that names a component of the app.

@@ -20,6 +20,7 @@ use crate::reading::component::{Component, read_component};
 use crate::reading::dependency::read_component_id;
 use crate::reading::executor::{Executor, read_executor};
 use crate::reading::fields::{Fields, Node};
+use crate::reading::middleware::{Middleware, check_middleware, read_middleware};
 use crate::reading::static_response::{StaticResponse, read_static_response};
 use crate::report::findings::Findings;
 use crate::report::mistake::Mistake;
@@ -37,6 +38,8 @@ pub struct HttpTrigger {
     pub route: Located<Route>,
     /// The one who answers them.
     pub answer: HttpAnswer,
+    /// The components before that one, the outermost first.
+    pub middleware: Vec<Middleware>,
     /// The place where the trigger stands.
     pub span: Span,
 }
@@ -205,7 +208,9 @@ impl Reader {
         }
         let static_response = static_response.and_then(|node| read_static_response(found, node));
         let (id, component) = self.read_started(found, "http", id, component);
-        refuse_further_components(found, &mut fields);
+        let middleware = read_middleware(found, &mut fields);
+        check_middleware(found, &middleware, static_response.is_some(), executor.as_ref());
+        refuse_further_components(found, &mut fields, &["components"]);
         fields.finish(found);
         let Some(route) = route else {
             self.triggers.others.extend(component);
@@ -219,6 +224,7 @@ impl Reader {
             id,
             route,
             answer,
+            middleware,
             span,
         }));
     }
@@ -232,7 +238,7 @@ impl Reader {
             .get("args")
             .map(|node| node.strings(found))
             .unwrap_or_default();
-        refuse_further_components(found, &mut fields);
+        refuse_further_components(found, &mut fields, &["components", "dependencies"]);
         fields.finish(found);
         if let Some(component) = component {
             self.triggers.command.push(CommandTrigger {
@@ -256,7 +262,7 @@ impl Reader {
         let component = fields.require(found, "component");
         let (id, component) = self.read_started(found, kind.name(), id, component);
         let source = event::read_source(found, &mut fields, kind, settings);
-        refuse_further_components(found, &mut fields);
+        refuse_further_components(found, &mut fields, &["components", "dependencies"]);
         fields.finish(found);
         match (component, source) {
             (Some(component), Some(source)) => self.triggers.event.push(EventTrigger {
@@ -400,8 +406,8 @@ fn report_both(found: &mut Findings, node: Node<'_>, key: &str) {
 
 /// Further components that Spin runs around the one of a trigger, such as the middleware that asks who somebody is.
 /// Without them it would run as it was never meant to.
-fn refuse_further_components(found: &mut Findings, fields: &mut Fields<'_>) {
-    for key in ["components", "dependencies"] {
+fn refuse_further_components(found: &mut Findings, fields: &mut Fields<'_>, keys: &[&'static str]) {
+    for &key in keys {
         let named = fields.get(key).map(|node| node.named(found)).unwrap_or_default();
         for (name, _) in named {
             found.report(

@@ -22,11 +22,11 @@ pub enum DependencyError {
         /// The version as it is written.
         text: String,
     },
-    /// A package of a registry.
-    #[error("dependencies from a registry are not supported")]
-    Registry,
-    /// Neither `path` nor `component` nor `url`, or more than one of them.
-    #[error("a dependency has exactly one of `path`, `component` and `url`")]
+    /// A plain name, which is of no package, and none is named.
+    #[error("no package is named, and the name of the import has none")]
+    NoPackage,
+    /// None of `path`, `component`, `url` and `version`, or more than one of them.
+    #[error("a dependency has exactly one of `path`, `component`, `url` and `version`")]
     Kind,
     /// An `export` for all interfaces of a package.
     #[error(
@@ -36,6 +36,15 @@ pub enum DependencyError {
     ExportOfPackage {
         /// The name of the dependency.
         name: String,
+    },
+    /// An `export` for middleware, which is used by one.
+    #[error("middleware has no `export`: it is called by `wasi:http/handler`")]
+    ExportOfMiddleware,
+    /// Middleware of a trigger whose requests no handler answers.
+    #[error("middleware stands before a handler, and with `{key}` there is none")]
+    MiddlewareWithoutHandler {
+        /// The key of the trigger that says so.
+        key: &'static str,
     },
     /// Two dependencies that satisfy the same import.
     #[error(
@@ -69,9 +78,10 @@ pub enum DependencyError {
 impl DependencyError {
     pub(crate) fn help(&self) -> Option<String> {
         Some(match self {
-            Self::Registry => "download it and write its path: `{ path = \"dep.wasm\" }`".into(),
+            Self::NoPackage => "write `{ package = \"namespace:name\", version = \"1.0\" }`".into(),
             Self::Version { .. } => "write it in full, such as `1.2.0`".into(),
             Self::InheritanceTwice => "remove one of the two".into(),
+            Self::ExportOfMiddleware => "remove it".into(),
             Self::ExportOfPackage { name } => format!("name the interface: `{}/…`", text::quote(name)),
             Self::OwnResources { .. } => {
                 "a dependency runs with what it inherits; move these keys to the component it is for".into()

@@ -4,9 +4,21 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// `source = { registry = … }`
-    #[error("components from a registry are not supported")]
-    Registry,
+    /// A version that is none.
+    #[error("`{0}` is not a version")]
+    Version(String),
+    /// A range of versions that is none.
+    #[error("`{0}` is not a range of versions")]
+    VersionRange(String),
+    /// A name that no package can have.
+    #[error("`{0}` is not the name of a package")]
+    PackageName(String),
+    /// A registry that is none.
+    #[error("`{0}` is not a registry")]
+    RegistryName(String),
+    /// A component whose source is another one's, whose source is its own in the end.
+    #[error("the source of `{0}` leads back to itself")]
+    Circle(String),
     /// A digest without `sha256:`.
     #[error("the digest does not start with `sha256:`")]
     DigestKind,
@@ -20,7 +32,12 @@ pub enum SourceError {
 
 impl SourceError {
     pub(crate) fn help(&self) -> Option<String> {
-        matches!(self, Self::Registry)
-            .then(|| "download it and write its path: `source = \"app.wasm\"`".to_owned())
+        Some(match self {
+            Self::Version(_) => "write it in full, such as `1.2.0`; a component has one version".to_owned(),
+            Self::VersionRange(_) => "write it as `1.2`, `=1.2.3` or `>=1.0, <3`".to_owned(),
+            Self::PackageName(_) => "write namespace and name, such as `my-namespace:my-package`".to_owned(),
+            Self::RegistryName(_) => "write its host, such as `registry.example.com`".to_owned(),
+            _ => return None,
+        })
     }
 }

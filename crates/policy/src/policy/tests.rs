@@ -228,7 +228,7 @@ fn without_configuration_nothing_is_reached() {
 fn a_list_that_is_not_inherited_permits_nothing_not_even_a_socket() {
     let mut world = World::with(&[], &["*://evil.example:*"], udp_lifted);
     world.policy = Policy::new(
-        "web (a:b/c)",
+        "web/a:b/c",
         Arc::new(AllowList::not_inherited()),
         Arc::new(world.policy.operator().clone()),
     );
@@ -349,7 +349,7 @@ fn a_label_is_granted_by_its_own_list_and_by_nothing_else() {
     assert!(permit.into_remote().is_none(), "it leads nowhere by itself");
 
     let nothing = Arc::new(AllowList::not_inherited());
-    world.policy = Policy::new("web (a:b/c)", nothing, Arc::new(world.policy.operator().clone()));
+    world.policy = Policy::new("web/a:b/c", nothing, Arc::new(world.policy.operator().clone()));
     assert_eq!(world.code(&attempt), "allow.not-inherited");
     let remedy = world.remedy(&attempt).map(|remedy| remedy.to_string());
     let inherit = "add \"sqlite_databases\" to `inherit_configuration` of the dependency";

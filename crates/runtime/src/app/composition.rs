@@ -1,4 +1,5 @@
-//! Components that are composed of several files: `[component.ID.dependencies]`.
+//! Components that are composed of several files: `[component.ID.dependencies]`, and `dependencies.middleware` of a
+//! trigger for HTTP.
 //!
 //! ```text
 //!            ┌──────────── one component, which is compiled and run like any other ───────────┐
@@ -26,7 +27,11 @@
 //! An import is satisfied by the export of the same name, or of a compatible version, or by the one that `export`
 //! names. What does not fit is an error with its place; nothing is left open silently.
 //!
-//! A dependency runs in the store of the component that it is composed into, and shares its gate and limits. What it
+//! Middleware stands before the handler of the main component, from the last to the first: each one's
+//! `wasi:http/handler` becomes the import of that name of the one before it, and only the first one's is exported. What
+//! else the main component exports is not: it would be reached past its middleware.
+//!
+//! A part, of either kind, runs in the store of the component that it is composed into, and shares its gate and limits. What it
 //! may use of the component's rights is what it inherits: [`isolation`] gives its other imports names under which the
 //! [linker](crate::linker) refuses.
 
@@ -37,7 +42,7 @@ mod matching;
 use std::sync::Arc;
 
 use outport_manifest::{
-    Component as Written, Dependency, DependencyName, Implementation, Inheritance, Manifest, Span,
+    Component as Written, DependencyName, Implementation, Inheritance, Located, Manifest, Middleware, Span,
 };
 use wac_graph::types::{Package, WorldId};
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
@@ -46,9 +51,8 @@ pub use self::error::CompositionError;
 pub(crate) use self::isolation::Isolated;
 #[cfg(test)]
 pub(crate) use self::isolation::right_of;
-use super::sources::CodeFile;
+use super::sources::{CodeFile, FetchedCode};
 use super::{AppProblem, AppProblemKind};
-use crate::cache::CacheDirectory;
 use crate::component::ComponentError;
 use crate::engine::Engine;
 
@@ -59,14 +63,25 @@ pub(super) struct Composition {
     parts: Vec<Part>,
 }
 
-/// One dependency.
+/// One dependency, or one middleware.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Part {
-    name: DependencyName,
+    role: Role,
     span: Span,
     file: CodeFile,
-    export: Option<String>,
     inherits: Inheritance,
+}
+
+/// The place of a part in the whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Role {
+    /// It satisfies imports of the main component.
+    Dependency {
+        name: DependencyName,
+        export: Option<String>,
+    },
+    /// It stands before the handler, called so.
+    Middleware { name: String },
 }
 
 /// The content of the main component's file, and of those of its dependencies.
@@ -96,28 +111,44 @@ pub(super) enum Fault {
 }
 
 impl Composition {
-    /// The composition of `written`, whose own code is in `main` if anywhere; or all that is wrong, besides that.
+    /// The composition of `written`, whose own code is in `main` if anywhere, behind `middleware`; or all that is wrong,
+    /// besides that.
     pub(super) fn of(
-        written: &Written,
+        (written, middleware): (&Written, &[Middleware]),
         main: Option<CodeFile>,
         manifest: &Manifest,
-        cache: &CacheDirectory,
+        fetched: &FetchedCode,
     ) -> Result<Option<Self>, Vec<AppProblem>> {
         let mut parts = Vec::new();
         let mut problems = Vec::new();
+        let mut add = |implementation: &Located<Implementation>, role, span: &Span, inherits| match file_of(
+            &implementation.value,
+            manifest,
+            fetched,
+        ) {
+            Ok(file) => parts.push(Part {
+                role,
+                span: span.clone(),
+                file,
+                inherits,
+            }),
+            Err(kind) => problems.push(AppProblem::at(manifest, &implementation.span, kind)),
+        };
         for dependency in &written.dependencies.list {
-            match file_of(dependency, manifest, cache) {
-                Ok(file) => parts.push(Part {
-                    name: dependency.name.value.clone(),
-                    span: dependency.name.span.clone(),
-                    file,
-                    export: dependency.export.as_ref().map(|export| export.value.clone()),
-                    inherits: written.dependencies.inheritance(dependency),
-                }),
-                Err(kind) => {
-                    problems.push(AppProblem::at(manifest, &dependency.implementation.span, kind));
-                }
-            }
+            let role = Role::Dependency {
+                name: dependency.name.value.clone(),
+                export: dependency.export.as_ref().map(|export| export.value.clone()),
+            };
+            let inherits = written.dependencies.inheritance(dependency);
+            add(&dependency.implementation, role, &dependency.name.span, inherits);
+        }
+        let names = manifest.middleware_of(&written.id.value);
+        for one in middleware {
+            let name = names.iter().find(|(_, known)| known.span == one.span);
+            let role = Role::Middleware {
+                name: name.map_or_else(String::new, |(name, _)| name.clone()),
+            };
+            add(&one.implementation, role, &one.span, one.inheritance());
         }
         if problems.is_empty() {
             Ok(main.map(|main| Self { main, parts }))
@@ -131,9 +162,12 @@ impl Composition {
         &self.main
     }
 
-    /// The names of the dependencies, by their numbers.
+    /// The names of the parts, by their numbers.
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        self.parts.iter().map(|part| part.name.to_string())
+        self.parts.iter().map(|part| match &part.role {
+            Role::Dependency { name, .. } => name.to_string(),
+            Role::Middleware { name } => name.clone(),
+        })
     }
 
     /// Puts the component together. Of files that cannot be read all are told.
@@ -142,7 +176,7 @@ impl Composition {
         self.put_together(main, parts).map_err(|failed| vec![failed])
     }
 
-    /// The main component, and the dependencies in their order.
+    /// The main component, and the parts in their order.
     fn read(&self, engine: &Engine) -> Result<Contents, Vec<Failed>> {
         let mut failed = Vec::new();
         let main = self
@@ -169,52 +203,78 @@ impl Composition {
         let world = graph[main].ty();
         let instance = graph.instantiate(main);
         let mut isolated = Vec::new();
-        for (number, (part, bytes)) in self.parts.iter().zip(parts).enumerate() {
-            let own = part
-                .plug(&mut graph, (world, instance), number, bytes)
-                .map_err(|fault| part.failed(fault))?;
-            isolated.extend(own);
+        let mut outermost: Option<Handler> = None;
+        // From the inside: what a middleware calls is there before it.
+        let (dependencies, mut middleware): (Vec<_>, Vec<_>) = self
+            .parts
+            .iter()
+            .zip(parts)
+            .enumerate()
+            .partition(|(_, (part, _))| matches!(part.role, Role::Dependency { .. }));
+        middleware.reverse();
+        for (number, (part, bytes)) in dependencies.into_iter().chain(middleware) {
+            let put = || {
+                let plugged = part.instantiate(&mut graph, number, bytes)?;
+                match &part.role {
+                    Role::Dependency { name, export } => {
+                        plugged.satisfy(&mut graph, (world, instance), name, export.as_deref())?;
+                    }
+                    Role::Middleware { .. } => {
+                        let behind = match outermost.take() {
+                            Some(next) => next,
+                            None => Handler::of(&graph, world, instance)?,
+                        };
+                        outermost = Some(plugged.stand_before(&mut graph, &behind)?);
+                    }
+                }
+                Ok(plugged.isolated)
+            };
+            isolated.extend(put().map_err(|fault: Fault| part.failed(fault))?);
         }
-        let bytes = finish(&mut graph, world, instance).map_err(Failed::whole)?;
+        let bytes = match outermost {
+            // What else the main component exports would be reached past its middleware.
+            Some(handler) => finish(&mut graph, handler.instance, [handler.export]),
+            None => {
+                let exports: Vec<String> = graph.types()[world].exports.keys().cloned().collect();
+                finish(&mut graph, instance, exports)
+            }
+        };
+        let bytes = bytes.map_err(Failed::whole)?;
         Ok(Composed { bytes, isolated })
     }
 }
 
+/// A part that was instantiated.
+struct Plugged {
+    world: WorldId,
+    instance: NodeId,
+    /// The names under which it imports what it does not inherit.
+    isolated: Vec<String>,
+}
+
+/// What answers requests, so far.
+struct Handler {
+    instance: NodeId,
+    export: String,
+}
+
 impl Part {
-    /// Instantiates the dependency and satisfies imports of the main component by it. Answers the names under which
-    /// it imports what it does not inherit.
-    fn plug(
+    fn instantiate(
         &self,
         graph: &mut CompositionGraph,
-        (world, instance): (WorldId, NodeId),
         number: usize,
         bytes: Vec<u8>,
-    ) -> Result<Vec<String>, Fault> {
-        let package = register(graph, &format!("outport:dependency-{number}"), &self.file, bytes)?;
-        let own_world = graph[package].ty();
-        let pairs = matching::pairs(
-            graph.types(),
-            world,
-            own_world,
-            &self.name,
-            self.export.as_deref(),
-        )?;
-        let dependency = graph.instantiate(package);
-        let isolated = isolation::isolate(graph, own_world, dependency, number, &self.inherits)
+    ) -> Result<Plugged, Fault> {
+        let package = register(graph, &format!("outport:part-{number}"), &self.file, bytes)?;
+        let world = graph[package].ty();
+        let instance = graph.instantiate(package);
+        let isolated = isolation::isolate(graph, world, instance, number, &self.inherits)
             .map_err(CompositionError::wac)?;
-        for pair in pairs {
-            let export = graph
-                .alias_instance_export(dependency, &pair.export)
-                .map_err(CompositionError::wac)?;
-            graph
-                .set_instantiation_argument(instance, &pair.import, export)
-                .map_err(|error| CompositionError::DoesNotFit {
-                    import: pair.import.clone(),
-                    export: pair.export.clone(),
-                    reason: error::chain(&error),
-                })?;
-        }
-        Ok(isolated)
+        Ok(Plugged {
+            world,
+            instance,
+            isolated,
+        })
     }
 
     fn failed(&self, fault: impl Into<Fault>) -> Failed {
@@ -223,6 +283,82 @@ impl Part {
             span: Some(self.span.clone()),
         }
     }
+}
+
+impl Plugged {
+    /// Satisfies imports of the main component.
+    fn satisfy(
+        &self,
+        graph: &mut CompositionGraph,
+        (world, instance): (WorldId, NodeId),
+        name: &DependencyName,
+        export: Option<&str>,
+    ) -> Result<(), Fault> {
+        for pair in matching::pairs(graph.types(), world, self.world, name, export)? {
+            let export = graph
+                .alias_instance_export(self.instance, &pair.export)
+                .map_err(CompositionError::wac)?;
+            connect(graph, (instance, &pair.import), (export, &pair.export))?;
+        }
+        Ok(())
+    }
+
+    /// Calls `behind` from now on, and is what is called instead.
+    fn stand_before(&self, graph: &mut CompositionGraph, behind: &Handler) -> Result<Handler, Fault> {
+        let own = &graph.types()[self.world];
+        let Some(import) = own.imports.keys().find(|name| is_handler(name)).cloned() else {
+            return Err(CompositionError::CallsNobody {
+                imports: own.imports.keys().cloned().collect(),
+            }
+            .into());
+        };
+        let handler = Handler::of(graph, self.world, self.instance)?;
+        let export = graph
+            .alias_instance_export(behind.instance, &behind.export)
+            .map_err(CompositionError::wac)?;
+        connect(graph, (self.instance, &import), (export, &behind.export))?;
+        Ok(handler)
+    }
+}
+
+impl Handler {
+    fn of(graph: &CompositionGraph, world: WorldId, instance: NodeId) -> Result<Self, Fault> {
+        let exports = &graph.types()[world].exports;
+        match exports.keys().find(|name| is_handler(name)) {
+            Some(export) => Ok(Self {
+                instance,
+                export: export.clone(),
+            }),
+            None => Err(CompositionError::NoHandler {
+                exports: exports.keys().cloned().collect(),
+            }
+            .into()),
+        }
+    }
+}
+
+/// True of `wasi:http/handler` in a version of the track that middleware is called by.
+fn is_handler(name: &str) -> bool {
+    let version = name
+        .strip_prefix(HANDLER)
+        .and_then(|rest| rest.strip_prefix("@0.3."));
+    version.is_some_and(|patch| patch.parse::<u64>().is_ok())
+}
+
+const HANDLER: &str = "wasi:http/handler";
+
+fn connect(
+    graph: &mut CompositionGraph,
+    (instance, import): (NodeId, &str),
+    (node, export): (NodeId, &str),
+) -> Result<(), CompositionError> {
+    graph
+        .set_instantiation_argument(instance, import, node)
+        .map_err(|error| CompositionError::DoesNotFit {
+            import: import.to_owned(),
+            export: export.to_owned(),
+            reason: error::chain(&error),
+        })
 }
 
 impl Failed {
@@ -256,17 +392,17 @@ impl From<Fault> for AppProblemKind {
     }
 }
 
-/// The file that a dependency's code is in.
+/// The file that a part's code is in.
 fn file_of(
-    dependency: &Dependency,
+    implementation: &Implementation,
     manifest: &Manifest,
-    cache: &CacheDirectory,
+    fetched: &FetchedCode,
 ) -> Result<CodeFile, AppProblemKind> {
-    match &dependency.implementation.value {
+    match implementation {
         Implementation::Path(path) => Ok(CodeFile::at(manifest, path)),
-        Implementation::Url { url, digest } => CodeFile::fetched(url, digest, cache),
+        Implementation::Remote(remote) => fetched.file(remote),
         Implementation::Component(id) => match manifest.component(id) {
-            Some(component) => CodeFile::of(component, manifest, cache),
+            Some(component) => CodeFile::of(component, manifest, fetched),
             None => Err(CompositionError::NoSuchComponent { id: id.to_string() }.into()),
         },
     }
@@ -292,13 +428,12 @@ fn register(
         .map_err(|error| invalid(error.to_string()))
 }
 
-/// Exports what the main component exports, and writes it all down.
+/// Exports these of an instance, and writes it all down.
 fn finish(
     graph: &mut CompositionGraph,
-    world: WorldId,
     instance: NodeId,
+    exports: impl IntoIterator<Item = String>,
 ) -> Result<Vec<u8>, CompositionError> {
-    let exports: Vec<String> = graph.types()[world].exports.keys().cloned().collect();
     for name in exports {
         let export = graph
             .alias_instance_export(instance, &name)

@@ -1,7 +1,6 @@
 //! The problems that keep an app from running although its manifest reads well.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use outport_manifest::{Manifest, Source, Span, TemplateError};
@@ -34,13 +33,11 @@ pub enum AppProblemKind {
     /// A component's file is missing, or is not a component.
     #[error("{0}")]
     Component(Arc<ComponentError>),
-    /// A component that comes from a URL was not fetched yet; Outport fetches nothing itself.
-    #[error("the component from `{}` is not on this machine", text::quote(url))]
+    /// Code from elsewhere that nobody has fetched.
+    #[error("`{}` was not fetched", text::quote(from))]
     NotFetched {
-        /// The address that it would come from.
-        url: String,
-        /// The places where it was looked for.
-        looked_for: Vec<PathBuf>,
+        /// The URL, or the package and its versions.
+        from: String,
     },
     /// A variable of a component is made of one that the app does not have.
     #[error(transparent)]
@@ -77,6 +74,11 @@ impl AppProblem {
         }
     }
 
+    /// True if the same would be told of both.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.location == other.location && self.kind.to_string() == other.kind.to_string()
+    }
+
     /// Looks in the manifest for how the missing file of a component is made.
     pub(super) fn say_how_to_build(&mut self, manifest: &Manifest) {
         let AppProblemKind::Component(error) = &self.kind else {
@@ -111,12 +113,6 @@ impl AppProblem {
         }
         match &self.kind {
             AppProblemKind::Component(error) => error.advice().map(str::to_owned),
-            AppProblemKind::NotFetched { looked_for, .. } => looked_for.first().map(|path| {
-                format!(
-                    "download it to `{}`, or write a path as `source`",
-                    text::path(path)
-                )
-            }),
             AppProblemKind::Files(error) => error.advice().map(str::to_owned),
             AppProblemKind::Composition(error) => error.advice().map(str::to_owned),
             AppProblemKind::NotAnHttpComponent(error) => error.advice().map(str::to_owned),

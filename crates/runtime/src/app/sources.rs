@@ -1,21 +1,21 @@
 //! The files that an app's components are in.
 //!
-//! A component from a URL is not fetched: its file must be on this machine, under the name of its digest, where
-//! Outport or Spin keep such files. What is compiled is what was compared with the digest.
+//! Nothing is fetched here: of code from elsewhere somebody says in which file it is, and what that must hash to
+//! ([`FetchedCode`]). What is compiled is what was compared with the digest.
 //!
-//! A component with dependencies is [put together](super::composition) from several files first; what comes of it is
+//! A component with dependencies or middleware is [put together](super::composition) from several files first; what comes of it is
 //! compiled like a file.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use outport_manifest::{Component as Written, Digest, Manifest, Source, Span};
+use outport_manifest::{Component as Written, Digest, Manifest, Middleware, Remote, Source, Span};
 
 use super::composition::{Composition, CompositionError, Failed};
 use super::{AppProblem, AppProblemKind, beside};
-use crate::cache::CacheDirectory;
 use crate::component::{self, Component, ComponentError};
 use crate::engine::Engine;
 
@@ -25,6 +25,10 @@ pub(crate) struct CodeFile {
     path: PathBuf,
     digest: Option<String>,
 }
+
+/// The files that code from elsewhere is in, on this machine.
+#[derive(Debug, Clone, Default)]
+pub struct FetchedCode(HashMap<Remote, CodeFile>);
 
 /// The source of a component's code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,16 +48,38 @@ enum Uncompiled {
     Composed(Vec<Failed>),
 }
 
+impl FetchedCode {
+    /// Says that the code of a source is in a file with this digest, which is compared when the code is read.
+    pub fn insert(&mut self, source: Remote, path: PathBuf, digest: &Digest) {
+        let digest = Some(digest.hex().to_owned());
+        self.0.insert(source, CodeFile { path, digest });
+    }
+
+    pub(super) fn file(&self, source: &Remote) -> Result<CodeFile, AppProblemKind> {
+        let file = self.0.get(source).cloned();
+        file.ok_or_else(|| AppProblemKind::NotFetched {
+            from: source.to_string(),
+        })
+    }
+}
+
 impl CodeFile {
     /// The file that a component's own code is in.
     pub(crate) fn of(
         written: &Written,
         manifest: &Manifest,
-        cache: &CacheDirectory,
+        fetched: &FetchedCode,
     ) -> Result<Self, AppProblemKind> {
-        match &written.source.value {
-            Source::Path(path) => Ok(Self::at(manifest, path)),
-            Source::Url { url, digest } => Self::fetched(url, digest, cache),
+        match manifest.code_of(written).map(|component| &component.source.value) {
+            Some(Source::Path(path)) => Ok(Self::at(manifest, path)),
+            Some(Source::Remote(remote)) => fetched.file(remote),
+            Some(Source::Component(id)) => {
+                Err(CompositionError::NoSuchComponent { id: id.to_string() }.into())
+            }
+            None => Err(CompositionError::NoSuchComponent {
+                id: written.id.value.to_string(),
+            }
+            .into()),
         }
     }
 
@@ -62,25 +88,6 @@ impl CodeFile {
         Self {
             path: beside(manifest, path),
             digest: None,
-        }
-    }
-
-    /// The file that was fetched from `url` by somebody.
-    pub(super) fn fetched(
-        url: &str,
-        digest: &Digest,
-        cache: &CacheDirectory,
-    ) -> Result<Self, AppProblemKind> {
-        let places = cache.components(digest.hex());
-        match places.iter().find(|place| place.is_file()) {
-            Some(place) => Ok(Self {
-                path: place.clone(),
-                digest: Some(digest.hex().to_owned()),
-            }),
-            None => Err(AppProblemKind::NotFetched {
-                url: url.to_owned(),
-                looked_for: places,
-            }),
         }
     }
 
@@ -105,22 +112,25 @@ impl CodeFile {
 }
 
 impl Code {
-    /// The code of a component.
+    /// The code of a component behind `middleware`.
     pub(super) fn of(
-        written: &Written,
+        (written, middleware): (&Written, &[Middleware]),
         manifest: &Manifest,
-        cache: &CacheDirectory,
+        fetched: &FetchedCode,
     ) -> Result<Self, Vec<AppProblem>> {
-        let file = CodeFile::of(written, manifest, cache)
+        let file = CodeFile::of(written, manifest, fetched)
             .map_err(|kind| AppProblem::at(manifest, &written.source.span, kind));
-        if written.dependencies.list.is_empty() {
+        if written.dependencies.list.is_empty() && middleware.is_empty() {
             return file.map(Code::File).map_err(|problem| vec![problem]);
         }
         let (file, problem) = match file {
             Ok(file) => (Some(file), None),
             Err(problem) => (None, Some(problem)),
         };
-        match (Composition::of(written, file, manifest, cache), problem) {
+        match (
+            Composition::of((written, middleware), file, manifest, fetched),
+            problem,
+        ) {
             (Ok(Some(composition)), None) => Ok(Self::Composed(composition)),
             (Ok(_), problem) => Err(problem.into_iter().collect()),
             (Err(problems), problem) => Err(problem.into_iter().chain(problems).collect()),

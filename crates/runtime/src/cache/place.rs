@@ -63,14 +63,14 @@ impl CacheDirectory {
         self.own.is_some()
     }
 
-    /// The paths where a component with this SHA-256, in 64 hexadecimal digits, is if somebody has fetched it:
-    /// Outport's place for it, and Spin's.
-    pub(crate) fn components(&self, hex: &str) -> Vec<PathBuf> {
-        let own = self.own.iter();
-        let own = own.map(|own| own.join("components").join(format!("{hex}.wasm")));
-        let users = self.users.iter();
-        let spins = users.map(|users| users.join("spin/registry/wasm").join(format!("sha256:{hex}")));
-        own.chain(spins).collect()
+    /// The directory itself, if there is one.
+    pub fn own(&self) -> Option<&Path> {
+        self.own.as_deref()
+    }
+
+    /// The cache directory that all programs of the user share, if there is one.
+    pub fn users(&self) -> Option<&Path> {
+        self.users.as_deref()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The code of an app as `up` would use it: what it imports and exports, and what would keep it from running.
 //!
 //! The same function that makes an app ready to run is asked ([`AppBuilder::check`]), so that `check` cannot find less
-//! than `up` refuses. Nothing is run, and nothing is resolved.
+//! than `up` refuses. Code from elsewhere is fetched as `up` does; nothing is run, and nothing that a
+//! component would reach is resolved.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,6 +18,8 @@ use outport_runtime::triggers::Brokers;
 
 use crate::app_problem;
 use crate::failure::Failure;
+use crate::fetching::FetchArguments;
+use crate::files::Files;
 use crate::interfaces;
 use crate::operator_options::OperatorOptions;
 use crate::terminal::Terminal;
@@ -38,6 +41,8 @@ impl ExaminedCode {
             manifest, variables, ..
         }: &ResolvedApp,
         (operator, brokers): (&OperatorOptions, &Brokers),
+        fetching: &FetchArguments,
+        files: &mut Files,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
         let with_source: BTreeSet<&ComponentId> = manifest
@@ -49,6 +54,9 @@ impl ExaminedCode {
         if with_source.is_empty() {
             return Ok(Self::default());
         }
+        let cache = operator.loading.cache();
+        let wants = |id: &ComponentId| with_source.contains(id);
+        let fetched = fetching.fetch(manifest, wants, &cache, files, terminal);
         let code = operator.compiled_code(&[], terminal);
         // As for an app that is served, since a pool of instances has limits of its own.
         let engine = Engine::new(Allocation::Pool { instances: 1 })?.with_code(code);
@@ -57,7 +65,8 @@ impl ExaminedCode {
             platform: &Platform::default(),
             brokers: brokers,
             engine: &engine,
-            cache: &operator.loading.cache(),
+            cache: &cache,
+            fetched: &fetched.code,
             egress: &egress,
             allow: HashMap::new(),
             client_tls: &|_| Vec::new(),
@@ -79,7 +88,13 @@ impl ExaminedCode {
                 .iter()
                 .map(|(id, component)| (id.clone(), interfaces::of(component)))
                 .collect(),
-            findings: problems.chain(unmatched).collect(),
+            findings: fetched
+                .wrong
+                .into_iter()
+                .chain(fetched.remarks)
+                .chain(problems)
+                .chain(unmatched)
+                .collect(),
         })
     }
 }
@@ -89,11 +104,12 @@ fn has_source(component: &Component) -> bool {
     !matches!(&component.source.value, Source::Path(path) if path.is_empty())
 }
 
-/// A problem, unless it comes of another that is told anyway: a variable without a value, or one that does not exist.
+/// A problem, unless it comes of another that is told anyway: a variable without a value, or one that does not exist; code
+/// that was not fetched.
 fn finding(problem: &AppProblem, components: &HashMap<Location, &ComponentId>) -> Option<Diagnostic> {
     let component = components.get(&problem.location).map(|id| id.to_string());
     match &problem.kind {
-        AppProblemKind::Variable(_) => None,
+        AppProblemKind::Variable(_) | AppProblemKind::NotFetched { .. } => None,
         _ => Some(Diagnostic {
             component,
             ..app_problem::diagnostic(problem)

@@ -66,11 +66,12 @@ impl Report {
             }
         };
         let reading = app.resolve(&source, &mut files, &mut unusable);
+        let fetching = &app.fetching;
         let tests = read_tests(&source, &mut files, &mut unusable);
 
         let app = reading.tentative();
         let brokers = brokers::settings(settings.config.as_ref())?;
-        let code = ExaminedCode::of(app, (operator, &brokers), terminal)?;
+        let code = ExaminedCode::of(app, (operator, &brokers), fetching, &mut files, terminal)?;
         let of_all = Arc::new(settings.operator.clone());
         let findings = AppUnderReview {
             app: &reading,

@@ -54,6 +54,18 @@ pub enum CompositionError {
         /// The place where they differ.
         reason: String,
     },
+    /// Something in a chain of middleware answers no requests in the way of WASI 0.3.
+    #[error("there is no `wasi:http/handler@0.3.0` to call: the component behind exports {}", list(.exports))]
+    NoHandler {
+        /// The exports of the component.
+        exports: Vec<String>,
+    },
+    /// Middleware that what is behind it would never be called by.
+    #[error("it imports no `wasi:http/handler@0.3.0` to call what is behind it; it imports {}", list(.imports))]
+    CallsNobody {
+        /// The imports of the middleware.
+        imports: Vec<String>,
+    },
     /// The dependency was not kept apart from the rights of the component. Never run.
     #[error("the dependencies cannot be isolated: `{import}` went missing in the composition")]
     NotIsolated {
@@ -81,6 +93,9 @@ impl CompositionError {
         match self {
             Self::AmbiguousImport { .. } => Some("write the version after an `@`"),
             Self::AmbiguousExport { .. } => Some("name the one that is meant: `export = \"…\"`"),
+            Self::NoHandler { .. } => {
+                Some("middleware and what is behind it are for WASI 0.3: build it with a newer SDK")
+            }
             Self::NoSuchExport { .. } => Some("name the export that has the same type: `export = \"…\"`"),
             _ => None,
         }

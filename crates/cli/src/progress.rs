@@ -1,0 +1,54 @@
+//! How far transfers are, on a terminal: a line for each, which goes when it is done.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use outport_sources::progress::{Progress, Quiet, Transfer};
+
+use crate::terminal::Terminal;
+
+/// The lines of all transfers.
+pub(crate) struct Lines(MultiProgress);
+
+struct Line(ProgressBar);
+
+/// Whoever is told of transfers: nobody where no terminal is, or nothing is to be said.
+pub(crate) fn of(terminal: Terminal) -> Box<dyn Progress> {
+    // Without a thread that keeps lines moving: the kernel's sandbox closes over one thread.
+    let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+    if terminal.is_quiet() || lines.is_hidden() {
+        Box::new(Quiet)
+    } else {
+        Box::new(Lines(lines))
+    }
+}
+
+impl Progress for Lines {
+    fn begin(&self, name: &str, total: Option<u64>) -> Box<dyn Transfer> {
+        let line = match total {
+            Some(total) => ProgressBar::new(total).with_style(style(
+                "{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}",
+            )),
+            None => ProgressBar::no_length().with_style(style("{msg} {bytes}, {bytes_per_sec}")),
+        };
+        let line = self.0.add(line);
+        line.set_message(name.to_owned());
+        Box::new(Line(line))
+    }
+}
+
+impl Transfer for Line {
+    fn advance(&mut self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}

@@ -1,0 +1,279 @@
+//! Artifacts that were fetched, as folders in the cache.
+//!
+//! ```text
+//! CACHE/apps/HEX/app/            what the artifact with digest HEX holds: a `spin.toml` and what it names, or a component
+//! CACHE/apps/HEX/files.json      the digest of each file of it
+//! CACHE/apps/HEX.signatures.json signatures of it that were verified
+//! CACHE/apps/tags/…              the digest that a tag last had
+//! CACHE/apps/.new-…/             one that is being made: it is renamed when it is whole, or removed
+//! ```
+//!
+//! Each time a folder is used it is compared, file by file; one that differs is made anew. The directory is this user's
+//! alone, or it is not used.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use outport_manifest::Digest;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use super::manifest::strict_digest;
+use super::reference::{Reference, Tag};
+use super::signature::Signature;
+use super::tree::{Index, digest_of, is_as_it_was};
+
+/// The folders of a cache.
+#[derive(Debug)]
+pub(crate) struct AppCache {
+    root: PathBuf,
+}
+
+/// A folder that is being made.
+#[derive(Debug)]
+pub(crate) struct NewFolder {
+    folder: TempDir,
+    /// Held for as long as it is made, so that nobody takes it for one that was left behind.
+    _lock: File,
+}
+
+impl AppCache {
+    /// The folders in a directory that is private and there.
+    pub(crate) fn in_directory(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    fn folder(&self, digest: &Digest) -> PathBuf {
+        self.root.join(digest.hex())
+    }
+
+    /// The folder of an artifact, if it is there and as it was.
+    pub(crate) fn find(&self, digest: &Digest) -> io::Result<Option<PathBuf>> {
+        let folder = self.folder(digest);
+        let bytes = match fs::read(folder.join(FILES)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let app = folder.join(APP);
+        let is_whole = serde_json::from_slice(&bytes)
+            .is_ok_and(|index: Index| is_as_it_was(&app, &index).unwrap_or(false));
+        if is_whole {
+            Ok(Some(app))
+        } else {
+            tracing::warn!(%digest, "an app in the cache is not what it was, and is made anew");
+            Ok(None)
+        }
+    }
+
+    /// A folder to make one in.
+    pub(crate) fn begin(&self) -> io::Result<NewFolder> {
+        self.remove_abandoned();
+        let folder = tempfile::Builder::new().prefix(NEW).tempdir_in(&self.root)?;
+        let lock = File::create(folder.path().join(LOCK))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        fs::create_dir(folder.path().join(APP))?;
+        Ok(NewFolder { folder, _lock: lock })
+    }
+
+    /// Gives a folder that is whole its name. If another process was first, that one stays.
+    pub(crate) fn finish(&self, new: NewFolder, digest: &Digest, index: &Index) -> io::Result<PathBuf> {
+        let mut files = File::create(new.folder.path().join(FILES))?;
+        files.write_all(&serde_json::to_vec(index)?)?;
+        files.sync_all()?;
+        fs::remove_file(new.folder.path().join(LOCK))?;
+        let place = self.folder(digest);
+        let mut renamed = fs::rename(new.folder.path(), &place);
+        if renamed.is_err() {
+            if let Some(there) = self.find(digest)? {
+                return Ok(there);
+            }
+            // What is there is damaged. It gets out of the way in one step.
+            let away = tempfile::Builder::new().prefix(NEW).tempdir_in(&self.root)?;
+            fs::rename(&place, away.path().join(APP))?;
+            renamed = fs::rename(new.folder.path(), &place);
+        }
+        renamed?;
+        Ok(place.join(APP))
+    }
+
+    fn remove_abandoned(&self) {
+        let Ok(entries) = fs::read_dir(&self.root) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            if !entry.file_name().to_string_lossy().starts_with(NEW) {
+                continue;
+            }
+            let is_abandoned = match File::open(entry.path().join(LOCK)) {
+                Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
+                // About to be locked, or to get its name.
+                Err(_) => entry.metadata().is_ok_and(|metadata| {
+                    let changed = metadata.modified().ok();
+                    changed
+                        .and_then(|changed| changed.elapsed().ok())
+                        .is_some_and(|age| age > OLD)
+                }),
+            };
+            if is_abandoned {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
+    /// The digest that a tag last had.
+    pub(crate) fn digest_of_tag(&self, reference: &Reference, tag: &Tag) -> Option<Digest> {
+        let text = fs::read_to_string(self.tag_file(reference, tag)).ok()?;
+        strict_digest(text.trim_end())
+    }
+
+    /// Remembers the digest of a tag.
+    pub(crate) fn remember_tag(&self, reference: &Reference, tag: &Tag, digest: &Digest) -> io::Result<()> {
+        let file = self.tag_file(reference, tag);
+        self.write(&file, format!("{digest}\n").as_bytes())
+    }
+
+    /// Its name is foreign text, so it is hashed.
+    fn tag_file(&self, reference: &Reference, tag: &Tag) -> PathBuf {
+        let name = format!("{}/{}:{tag}", reference.host(), reference.repository());
+        self.root.join("tags").join(digest_of(name.as_bytes()).hex())
+    }
+
+    /// The signatures of an artifact that were fetched with it.
+    pub(crate) fn signatures(&self, digest: &Digest) -> Vec<Signature> {
+        let read = fs::read(self.signature_file(digest)).ok();
+        let kept: Vec<Kept> = read
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        let decoded = kept.into_iter().filter_map(|Kept { payload, signature }| {
+            Some(Signature {
+                payload: STANDARD.decode(payload).ok()?,
+                signature: STANDARD.decode(signature).ok()?,
+            })
+        });
+        decoded.collect()
+    }
+
+    /// Keeps signatures, to verify them without a network.
+    pub(crate) fn keep_signatures(&self, digest: &Digest, signatures: &[Signature]) -> io::Result<()> {
+        let kept = signatures.iter().map(|one| Kept {
+            payload: STANDARD.encode(&one.payload),
+            signature: STANDARD.encode(&one.signature),
+        });
+        let kept: Vec<Kept> = kept.collect();
+        self.write(&self.signature_file(digest), &serde_json::to_vec(&kept)?)
+    }
+
+    fn signature_file(&self, digest: &Digest) -> PathBuf {
+        self.root.join(format!("{}.signatures.json", digest.hex()))
+    }
+
+    fn write(&self, file: &Path, content: &[u8]) -> io::Result<()> {
+        let directory = file.parent().unwrap_or(&self.root);
+        fs::create_dir_all(directory)?;
+        let mut new = tempfile::NamedTempFile::new_in(directory)?;
+        new.write_all(content)?;
+        new.persist(file).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+impl NewFolder {
+    /// The directory for what the artifact holds.
+    pub(crate) fn app(&self) -> PathBuf {
+        self.folder.path().join(APP)
+    }
+
+    /// A directory for what is only needed meanwhile.
+    pub(crate) fn aside(&self) -> io::Result<TempDir> {
+        let parent = self.folder.path().parent().unwrap_or(self.folder.path());
+        tempfile::Builder::new().prefix(NEW).tempdir_in(parent)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    payload: String,
+    signature: String,
+}
+
+const APP: &str = "app";
+
+const FILES: &str = "files.json";
+
+const LOCK: &str = "lock";
+
+const NEW: &str = ".new-";
+
+/// The age at which a folder that nobody has locked is not going to be.
+const OLD: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::{Tree, TreePath};
+    use super::*;
+
+    fn made(cache: &AppCache, digest: &Digest, content: &[u8]) -> PathBuf {
+        let new = cache.begin().unwrap();
+        let mut tree = Tree::new(new.app());
+        let path = TreePath::parse("spin.toml").unwrap();
+        tree.add(&path, &mut &*content).unwrap();
+        let index = tree.finish().unwrap();
+        cache.finish(new, digest, &index).unwrap()
+    }
+
+    #[test]
+    fn a_folder_is_found_until_it_is_changed_and_then_made_anew() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = AppCache::in_directory(root.path().to_owned());
+        let digest = digest_of(b"manifest");
+        assert_eq!(cache.find(&digest).unwrap(), None);
+        let app = made(&cache, &digest, b"one");
+        assert_eq!(cache.find(&digest).unwrap(), Some(app.clone()));
+        // Another process was first.
+        assert_eq!(made(&cache, &digest, b"one"), app);
+        fs::write(app.join("spin.toml"), b"two").unwrap();
+        assert_eq!(cache.find(&digest).unwrap(), None);
+        assert_eq!(made(&cache, &digest, b"one"), app);
+        assert_eq!(fs::read(app.join("spin.toml")).unwrap(), b"one");
+        let left: Vec<_> = fs::read_dir(root.path()).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_one_makes_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = AppCache::in_directory(root.path().to_owned());
+        let left = root.path().join(".new-left");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join(LOCK), "").unwrap();
+        let being_made = cache.begin().unwrap();
+        assert!(!left.exists());
+        let _another = cache.begin().unwrap();
+        assert!(being_made.app().exists());
+    }
+
+    #[test]
+    fn tags_and_signatures_are_remembered() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = AppCache::in_directory(root.path().to_owned());
+        let reference: Reference = "a.example/b:c".parse().unwrap();
+        let tag = reference.tag().unwrap();
+        let digest = digest_of(b"manifest");
+        assert_eq!(cache.digest_of_tag(&reference, &tag), None);
+        cache.remember_tag(&reference, &tag, &digest).unwrap();
+        assert_eq!(cache.digest_of_tag(&reference, &tag), Some(digest.clone()));
+        let signature = Signature {
+            payload: b"{}".to_vec(),
+            signature: vec![0, 255],
+        };
+        cache.keep_signatures(&digest, &[signature]).unwrap();
+        assert_eq!(cache.signatures(&digest)[0].signature, [0, 255]);
+        assert!(cache.signatures(&digest_of(b"other")).is_empty());
+    }
+}

@@ -1,0 +1,347 @@
+//! The way from a reference to a folder with what it names.
+//!
+//! ```text
+//! reference ─ pinned ─────────────────────────────┐
+//!      └──── tag ─ registry, or offline the cache ─┴─► digest ─► signature, if there are keys ─► folder in the cache
+//!                                                                                        or manifest, layers, folder
+//! ```
+//!
+//! Nothing of an artifact gets a name in the cache before all of it was verified.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use outport_manifest::Digest;
+
+use super::app_cache::AppCache;
+use super::artifact::{Artifact, ArtifactError};
+use super::image::{Packing, unpack};
+use super::locked_app::{LockedApp, LockedAppError};
+use super::manifest::{Descriptor, ImageManifest, Manifest, ManifestError};
+use super::reference::{Reference, RegistryHost, Tag};
+use super::registry::{FetchedManifest, Registry, RegistryError, RegistryOptions, Version};
+use super::signature::{LONGEST_PAYLOAD, Signature, VerifyKey, is_signed, layers};
+use super::tree::{MOST_BYTES, Tree, TreeError, TreePath};
+use crate::cache::{Cache, CacheError};
+use crate::http::Fetcher;
+use crate::progress::Progress;
+
+/// Fetches artifacts.
+pub struct Puller<'p> {
+    /// The operator's client.
+    pub fetcher: &'p Fetcher,
+    /// Where everything is kept.
+    pub cache: &'p Cache,
+    /// Who is told of transfers.
+    pub progress: &'p dyn Progress,
+    /// What artifacts have to be.
+    pub trust: &'p Trust,
+}
+
+/// What the operator wants of artifacts.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Keys of which one must have signed; with none, nobody has to.
+    pub keys: Vec<VerifyKey>,
+    /// Only references with a digest are fetched.
+    pub require_digest: bool,
+    /// Registries, other than those on this machine, that may be asked over plain HTTP.
+    pub insecure: Vec<RegistryHost>,
+}
+
+/// What was fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    /// The digest of the artifact.
+    pub digest: Digest,
+    /// What it holds.
+    pub content: PulledContent,
+    /// The tag was not asked for, since nothing is fetched: this is the digest that it last had.
+    pub is_last_known: bool,
+    /// One of the operator's keys has signed it.
+    pub is_signed: bool,
+}
+
+/// What an artifact holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PulledContent {
+    /// An app: the directory of its `spin.toml`.
+    App(PathBuf),
+    /// A component: its file.
+    Component(PathBuf),
+}
+
+/// The reason why nothing came of a reference.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// The operator wants a digest.
+    #[error("it names a tag, which its registry can move, and only digests are permitted")]
+    NotPinned,
+    /// It would have to be fetched.
+    #[error("it is not in the cache, and nothing is fetched with `--offline`")]
+    Offline,
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Its manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// It is nothing to run.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// Its description of an app.
+    #[error(transparent)]
+    App(#[from] LockedAppError),
+    /// Its files.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// An image that is for something else.
+    #[error("it is an image without a `spin.toml`")]
+    NoManifest,
+    /// More than an app has.
+    #[error("its layers have more than {} GiB", MOST_BYTES >> 30)]
+    TooLarge,
+    /// No key of the operator's has signed it.
+    #[error("{digest} is not signed by a key of `--verify-key`")]
+    NotSigned {
+        /// The digest of what is not signed.
+        digest: Digest,
+    },
+    /// The cache cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The cache cannot be written or read.
+    #[error("it cannot be kept in the cache: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Layers that are fetched at the same time.
+const AT_ONCE: usize = 4;
+
+/// The file of an artifact that is a component.
+const COMPONENT: &str = "component.wasm";
+
+/// Bytes of the longest description of an app.
+const LONGEST_APP: u64 = 16 << 20;
+
+impl Puller<'_> {
+    /// Fetches what a reference names, unless it is in the cache.
+    ///
+    /// # Errors
+    ///
+    /// It is not what the operator wants, is not there, or is not what it should be. Nothing of it is used then.
+    pub async fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
+        let options = RegistryOptions {
+            plain_http: self.trust.insecure.contains(reference.host()),
+            ..RegistryOptions::default()
+        };
+        let registry = Registry::new(self.fetcher, reference.host().clone(), options);
+        let apps = AppCache::in_directory(self.cache.directory("apps")?);
+        let (digest, fetched, is_last_known) = self.resolve(reference, &registry, &apps).await?;
+        let is_signed = !self.trust.keys.is_empty();
+        if is_signed {
+            self.verify(reference, &digest, &registry, &apps).await?;
+        }
+        let folder = match apps.find(&digest)? {
+            Some(folder) => folder,
+            None => self.fetch(reference, &digest, fetched, &registry, &apps).await?,
+        };
+        let component = folder.join(COMPONENT);
+        let content = if folder.join("spin.toml").is_file() {
+            PulledContent::App(folder)
+        } else {
+            PulledContent::Component(component)
+        };
+        Ok(Pulled {
+            digest,
+            content,
+            is_last_known,
+            is_signed,
+        })
+    }
+
+    /// The digest of what a reference names, and its manifest where that had to be asked for.
+    async fn resolve(
+        &self,
+        reference: &Reference,
+        registry: &Registry<'_>,
+        apps: &AppCache,
+    ) -> Result<(Digest, Option<FetchedManifest>, bool), PullError> {
+        if let Some(digest) = reference.digest() {
+            return Ok((digest.clone(), None, false));
+        }
+        if self.trust.require_digest {
+            return Err(PullError::NotPinned);
+        }
+        let tag = reference
+            .tag()
+            .expect("INVARIANT: a tag where there is no digest");
+        if self.fetcher.options().offline {
+            let known = apps.digest_of_tag(reference, &tag);
+            return Ok((known.ok_or(PullError::Offline)?, None, true));
+        }
+        let version = Version::Tag(tag.clone());
+        let fetched = registry.manifest(reference.repository(), &version).await?;
+        // What cannot be remembered cannot be used offline, and that is all.
+        if let Err(error) = apps.remember_tag(reference, &tag, &fetched.digest) {
+            tracing::debug!(%error, "the digest of a tag is not remembered");
+        }
+        Ok((fetched.digest.clone(), Some(fetched), false))
+    }
+
+    /// Goes on only if a key of the operator's has signed.
+    async fn verify(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+        registry: &Registry<'_>,
+        apps: &AppCache,
+    ) -> Result<(), PullError> {
+        let keys = &self.trust.keys;
+        if is_signed(digest, &apps.signatures(digest), keys) {
+            return Ok(());
+        }
+        let not_signed = || PullError::NotSigned {
+            digest: digest.clone(),
+        };
+        if self.fetcher.options().offline {
+            return Err(not_signed());
+        }
+        let repository = reference.repository();
+        let version = Version::Tag(Tag::of_signatures(digest));
+        let fetched = match registry.manifest(repository, &version).await {
+            Err(RegistryError::Missing { .. }) => return Err(not_signed()),
+            fetched => fetched?,
+        };
+        let Manifest::Image(manifest) = fetched.manifest else {
+            return Err(not_signed());
+        };
+        let mut signatures = Vec::new();
+        for (layer, signature) in layers(&manifest) {
+            let payload = registry.small_blob(repository, layer, LONGEST_PAYLOAD).await?;
+            signatures.push(Signature { payload, signature });
+        }
+        if !is_signed(digest, &signatures, keys) {
+            return Err(not_signed());
+        }
+        apps.keep_signatures(digest, &signatures)?;
+        Ok(())
+    }
+
+    async fn fetch(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+        fetched: Option<FetchedManifest>,
+        registry: &Registry<'_>,
+        apps: &AppCache,
+    ) -> Result<PathBuf, PullError> {
+        if self.fetcher.options().offline {
+            return Err(PullError::Offline);
+        }
+        let repository = reference.repository();
+        let get =
+            |digest: Digest| async move { registry.manifest(repository, &Version::Digest(digest)).await };
+        let fetched = match fetched {
+            Some(fetched) => fetched,
+            None => get(digest.clone()).await?,
+        };
+        let manifest = match fetched.manifest {
+            Manifest::Image(manifest) => manifest,
+            Manifest::Index(index) => match get(index.for_wasm()?.digest.clone()).await?.manifest {
+                Manifest::Image(manifest) => manifest,
+                Manifest::Index(_) => return Err(ManifestError::Nested.into()),
+            },
+        };
+        let new = apps.begin()?;
+        let mut tree = Tree::new(new.app());
+        let aside = new.aside()?;
+        self.write(reference, &manifest, registry, &mut tree, aside.path())
+            .await?;
+        let index = tree.finish()?;
+        if !index.contains_key("spin.toml") && !index.contains_key(COMPONENT) {
+            return Err(PullError::NoManifest);
+        }
+        Ok(apps.finish(new, digest, &index)?)
+    }
+
+    async fn write(
+        &self,
+        reference: &Reference,
+        manifest: &ImageManifest,
+        registry: &Registry<'_>,
+        tree: &mut Tree,
+        aside: &std::path::Path,
+    ) -> Result<(), PullError> {
+        let artifact = Artifact::of(manifest)?;
+        let all = manifest.layers.iter().map(|layer| layer.size);
+        if all.fold(0, u64::saturating_add) > MOST_BYTES {
+            return Err(PullError::TooLarge);
+        }
+        let repository = reference.repository();
+        match artifact {
+            Artifact::Component(layer) => {
+                let files = self.blobs(reference, &[layer], registry).await?;
+                let path = TreePath::parse(COMPONENT)?;
+                for file in files.values() {
+                    tree.add(&path, &mut File::open(file)?)?;
+                }
+            }
+            Artifact::Image(layers) => {
+                let wanted: Vec<&Descriptor> = layers.iter().map(|(layer, _)| *layer).collect();
+                let files = self.blobs(reference, &wanted, registry).await?;
+                for (layer, packing) in layers {
+                    let file = File::open(&files[layer.digest.hex()])?;
+                    unpack(file, packing, layer.size, tree)?;
+                }
+            }
+            Artifact::SpinApp { app, parts, bundles } => {
+                let json = registry.small_blob(repository, app, LONGEST_APP).await?;
+                let app = LockedApp::parse(&json)?;
+                let mut files = self.blobs(reference, &parts, registry).await?;
+                let packed = self.blobs(reference, &bundles, registry).await?;
+                for bundle in bundles {
+                    let root = aside.join(bundle.digest.hex());
+                    if std::fs::create_dir(&root).is_err() {
+                        // The same one twice.
+                        continue;
+                    }
+                    let mut files_of_it = Tree::new(root.clone());
+                    let file = File::open(&packed[bundle.digest.hex()])?;
+                    unpack(file, Packing::Gzip, bundle.size, &mut files_of_it)?;
+                    for (path, content) in files_of_it.finish()? {
+                        files.insert(content.sha256, root.join(path));
+                    }
+                }
+                let find = |digest: &Digest| {
+                    let path = files.get(digest.hex())?;
+                    Some(File::open(path).map(|file| Box::new(file) as Box<dyn Read>))
+                };
+                app.write(&find, tree)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Blobs in the cache, by the digits of their digests.
+    async fn blobs(
+        &self,
+        reference: &Reference,
+        wanted: &[&Descriptor],
+        registry: &Registry<'_>,
+    ) -> Result<HashMap<String, PathBuf>, PullError> {
+        let repository = reference.repository();
+        let fetched = stream::iter(wanted).map(|blob| async move {
+            let file = registry.blob(repository, blob, self.cache, self.progress).await?;
+            Ok::<_, PullError>((blob.digest.hex().to_owned(), file.path))
+        });
+        fetched.buffer_unordered(AT_ONCE).try_collect().await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+use super::*;
+
+fn path(text: &str) -> TreePath {
+    TreePath::parse(text).unwrap()
+}
+
+#[test]
+fn a_name_stays_below_its_directory() {
+    let long = "a".repeat(256);
+    let rows = [
+        ("a/b", Some("a/b")),
+        ("./a//b/.", Some("a/b")),
+        ("...", Some("...")),
+        ("a/..b", Some("a/..b")),
+        ("", None),
+        (".", None),
+        ("/a", None),
+        ("..", None),
+        ("a/../b", None),
+        ("a/b/..", None),
+        ("a\0b", None),
+        ("a\\..\\b", None),
+        (&long, None),
+    ];
+    for (text, expected) in rows {
+        let read = TreePath::parse(text);
+        assert_eq!(read.as_ref().ok().map(TreePath::as_str), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn links_become_names_of_files_and_lead_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = Tree::new(folder.path().to_owned());
+    tree.add(&path("bin/busy"), &mut &b"code"[..]).unwrap();
+    for (name, target) in [
+        ("bin/sh", "busy"),
+        ("up", "bin/sh"),
+        ("abs", "/bin/busy"),
+        ("dir", "bin"),
+        ("gone", "nothing"),
+    ] {
+        tree.link(&path(name), target).unwrap();
+    }
+    for (name, target) in [("out", ".."), ("a/out", "../../etc/passwd"), ("zero", "a\0")] {
+        let error = tree.link(&path(name), target).unwrap_err();
+        assert!(matches!(error, TreeError::Link { .. }), "{name}");
+    }
+    assert!(matches!(
+        tree.add(&path("dir/x"), &mut &b""[..]),
+        Err(TreeError::Twice { .. })
+    ));
+    assert!(matches!(
+        tree.add(&path("bin"), &mut &b""[..]),
+        Err(TreeError::Twice { .. })
+    ));
+    let index = tree.finish().unwrap();
+    let names: Vec<&str> = index.keys().map(String::as_str).collect();
+    assert_eq!(names, ["abs", "bin/busy", "bin/sh", "up"]);
+    assert_eq!(fs::read(folder.path().join("up")).unwrap(), b"code");
+    assert!(is_as_it_was(folder.path(), &index).unwrap());
+}
+
+#[test]
+fn links_in_a_circle_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = Tree::new(folder.path().to_owned());
+    tree.link(&path("a"), "b").unwrap();
+    tree.link(&path("b"), "a").unwrap();
+    assert!(matches!(tree.finish(), Err(TreeError::Link { .. })));
+}
+
+#[test]
+fn every_change_of_a_tree_is_noticed() {
+    let made = || {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tree = Tree::new(folder.path().to_owned());
+        tree.add(&path("a/b"), &mut &b"one"[..]).unwrap();
+        tree.add(&path("c"), &mut &b"two"[..]).unwrap();
+        let index = tree.finish().unwrap();
+        (folder, index)
+    };
+    type Change = fn(&Path);
+    let rows: [(&str, Change, bool); 5] = [
+        ("nothing", |_| {}, true),
+        (
+            "other bytes",
+            |root| fs::write(root.join("c"), "tw0").unwrap(),
+            false,
+        ),
+        (
+            "a file more",
+            |root| fs::write(root.join("a/d"), "").unwrap(),
+            false,
+        ),
+        (
+            "a file less",
+            |root| fs::remove_file(root.join("a/b")).unwrap(),
+            false,
+        ),
+        (
+            "a link",
+            |root| {
+                fs::rename(root.join("c"), root.join("../moved-c-of-test")).unwrap();
+                std::os::unix::fs::symlink("../moved-c-of-test", root.join("c")).unwrap();
+                let _ = fs::remove_file(root.join("../moved-c-of-test"));
+            },
+            false,
+        ),
+    ];
+    for (what, change, expected) in rows {
+        let (folder, index) = made();
+        change(folder.path());
+        assert_eq!(is_as_it_was(folder.path(), &index).unwrap(), expected, "{what}");
+    }
+}
+
+#[test]
+fn what_is_removed_is_gone_with_all_below() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = Tree::new(folder.path().to_owned());
+    for name in ["a/b", "a/c/d", "ab"] {
+        tree.add(&path(name), &mut &b"x"[..]).unwrap();
+    }
+    tree.remove(&path("a")).unwrap();
+    tree.add(&path("a"), &mut &b"now a file"[..]).unwrap();
+    let index = tree.finish().unwrap();
+    assert_eq!(index.keys().collect::<Vec<_>>(), ["a", "ab"]);
+    assert!(is_as_it_was(folder.path(), &index).unwrap());
+}

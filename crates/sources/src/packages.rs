@@ -1,0 +1,428 @@
+//! Packages of registries, as `wkg` and Spin have them.
+//!
+//! ```text
+//! package ─► registry: of the manifest, else of ~/.config/wasm-pkg/config.toml
+//!            (package_registry_overrides, namespace_registries, default_registry), else `wasi` and `ba` have one
+//! registry ─► how it is asked: as that file says, else as https://REGISTRY/.well-known/wasm-pkg/registry.json says, else
+//!            as an OCI registry on the same host
+//! local    ─► ROOT/namespace/name/VERSION.wasm
+//! oci      ─► PREFIXnamespace/name, the version as its tag, and the one layer that is WebAssembly
+//! ```
+//!
+//! The metadata of a registry is foreign: it may name another host for its packages, but never a directory of this
+//! machine. Tags that are no versions are none.
+
+mod local;
+mod oci;
+
+use outport_manifest::{Digest, PackageRequest, VersionRange};
+use outport_policy::text;
+use semver::Version;
+use serde::Deserialize;
+use wasm_pkg_common::config::{Config, CustomConfig, RegistryMapping};
+use wasm_pkg_common::metadata::{LOCAL_PROTOCOL, OCI_PROTOCOL, REGISTRY_METADATA_PATH, RegistryMetadata};
+use wasm_pkg_common::package::PackageRef;
+use wasm_pkg_common::registry::Registry;
+
+use self::local::LocalRegistry;
+use self::oci::OciRegistry;
+use crate::cache::{Cache, CachedFile, Found};
+use crate::http::{Fetcher, HeaderMap, StatusCode};
+use crate::lock::Pin;
+use crate::oci::RegistryError;
+use crate::progress::Progress;
+
+/// The registries of packages, by the settings of this user.
+#[derive(Debug, Default)]
+pub struct Registries {
+    config: Config,
+}
+
+/// The reason why a package does not come from its registry.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackageError {
+    /// The settings cannot be read.
+    #[error("the settings of registries cannot be used: {0}")]
+    Config(String),
+    /// It is not the name of a package.
+    #[error("`{0}` is not the name of a package")]
+    Name(String),
+    /// Nothing says which registry has the package.
+    #[error("no registry is set for packages of `{namespace}`")]
+    NoRegistry {
+        /// The namespace.
+        namespace: String,
+    },
+    /// The registry is asked in a way that is not known.
+    #[error("the registry `{registry}` is set up for `{protocol}`, which is not known here")]
+    Protocol {
+        /// The registry.
+        registry: String,
+        /// The protocol.
+        protocol: String,
+    },
+    /// What a registry says of itself cannot be used.
+    #[error("what the registry `{registry}` says of itself cannot be used: {why}")]
+    Metadata {
+        /// The registry.
+        registry: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// It did not answer as it should.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A directory of packages cannot be read.
+    #[error("`{path}` cannot be read: {source}")]
+    Local {
+        /// The file or directory.
+        path: String,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The registry has no such package.
+    #[error("the registry `{registry}` has no package `{name}`")]
+    NoPackage {
+        /// The registry.
+        registry: String,
+        /// The package.
+        name: String,
+    },
+    /// It has the package, but in none of the versions.
+    #[error("the registry `{registry}` has no version of `{name}` that is {range}{}", newest(.has))]
+    NoVersion {
+        /// The registry.
+        registry: String,
+        /// The package.
+        name: String,
+        /// The versions that would do.
+        range: VersionRange,
+        /// Those that it has, the newest first.
+        has: Vec<Version>,
+    },
+    /// What it has is not a package of code.
+    #[error("the registry `{registry}` has `{name}` {version} as something else than WebAssembly: {why}")]
+    NoCode {
+        /// The registry.
+        registry: String,
+        /// The package.
+        name: String,
+        /// The version.
+        version: Version,
+        /// What is wrong.
+        why: String,
+    },
+    /// A version has other bytes now than when it was locked.
+    #[error(
+        "the registry `{registry}` now has other bytes for `{name}` {version} than when it was locked: \
+         {found} instead of {expected}"
+    )]
+    Changed {
+        /// The registry.
+        registry: String,
+        /// The package.
+        name: String,
+        /// The version.
+        version: Version,
+        /// The digest of the lock file.
+        expected: Digest,
+        /// The digest that it has now.
+        found: Digest,
+    },
+    /// With `--offline` the registry is not asked.
+    #[error("nothing is asked of the registry of `{name}` with `--offline`")]
+    Offline {
+        /// The package.
+        name: String,
+    },
+}
+
+impl PackageError {
+    /// Advice on what to do about it, as a sentence without full stop.
+    pub(crate) fn advice(&self) -> Option<String> {
+        Some(match self {
+            Self::NoRegistry { namespace } => format!(
+                "name one with `registry = \"…\"` beside the version, or in `{}`: `[namespace_registries]` with \
+                 `{namespace} = \"registry.example.com\"`",
+                Config::global_config_path().map_or_else(
+                    || "wasm-pkg/config.toml".to_owned(),
+                    |path| text::path(&path).to_string()
+                ),
+            ),
+            Self::Changed { .. } => {
+                "somebody has published it anew; ask why, and take it with `outport update` if that is right"
+                    .to_owned()
+            }
+            Self::Offline { .. } => {
+                "start once without `--offline`, and keep `outport.lock` with the app".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// A registry, and how it is asked.
+enum Backend<'f> {
+    Local(LocalRegistry),
+    Oci(OciRegistry<'f>),
+}
+
+impl Registries {
+    /// The registries of the user's settings, `~/.config/wasm-pkg/config.toml` or where `XDG_CONFIG_HOME` has it.
+    ///
+    /// # Errors
+    ///
+    /// The settings are there, and cannot be read.
+    pub async fn of_the_user() -> Result<Self, PackageError> {
+        let config = Config::global_defaults().await;
+        let config = config.map_err(|error| {
+            let path = Config::global_config_path().unwrap_or_default();
+            // The parser shows the line, in which there may be a password; its first line says where that is.
+            let told = error.to_string();
+            let first = told.lines().next().unwrap_or_default();
+            PackageError::Config(format!("{}: {}", text::path(&path), text::quote(first)))
+        })?;
+        Ok(Self { config })
+    }
+
+    /// Settings in the form of that file, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// `text` is not in that form.
+    pub fn parse(text: &str) -> Result<Self, PackageError> {
+        let config = Config::from_toml(text).map_err(|error| PackageError::Config(error.to_string()))?;
+        Ok(Self { config })
+    }
+
+    /// The highest version that will do, by what its registry has now.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or the registry does not say.
+    pub async fn resolve(&self, request: &PackageRequest, fetcher: &Fetcher) -> Result<Pin, PackageError> {
+        let package = package_of(request)?;
+        let (registry, backend) = self.backend(&package, request, fetcher).await?;
+        let version = match &request.versions {
+            VersionRange::Exact(version) => version.clone(),
+            VersionRange::Range(_) => {
+                let mut has = backend.versions(&package).await?;
+                has.sort_by(|a, b| b.cmp(a));
+                let highest = has
+                    .iter()
+                    .find(|version| request.versions.includes(version))
+                    .cloned();
+                highest.ok_or_else(|| PackageError::NoVersion {
+                    registry: registry.clone(),
+                    name: request.name.clone(),
+                    range: request.versions.clone(),
+                    has,
+                })?
+            }
+        };
+        let digest = backend.digest(&package, &version).await?;
+        Ok(Pin {
+            registry,
+            version,
+            digest,
+        })
+    }
+
+    /// The code of a package that is known, from the cache or its registry.
+    ///
+    /// # Errors
+    ///
+    /// It is in neither, or the registry has something else now.
+    pub async fn fetch(
+        &self,
+        request: &PackageRequest,
+        pin: &Pin,
+        fetcher: &Fetcher,
+        cache: &Cache,
+        progress: &dyn Progress,
+    ) -> Result<CachedFile, PackageError> {
+        if let Found::There(file) = cache.find(&pin.digest).map_err(RegistryError::from)? {
+            return Ok(file);
+        }
+        let package = package_of(request)?;
+        let (registry, backend) = self.backend(&package, request, fetcher).await?;
+        let found = match &backend {
+            Backend::Local(local) => {
+                let file = local.file(&package, &pin.version)?;
+                if file.digest == pin.digest {
+                    return Ok(file);
+                }
+                file.digest
+            }
+            Backend::Oci(oci) => {
+                let layer = oci.layer(&package, &pin.version).await?;
+                if layer.digest == pin.digest {
+                    return oci.fetch(&package, &layer, cache, progress).await;
+                }
+                layer.digest
+            }
+        };
+        Err(PackageError::Changed {
+            registry,
+            name: request.name.clone(),
+            version: pin.version.clone(),
+            expected: pin.digest.clone(),
+            found,
+        })
+    }
+
+    async fn backend<'f>(
+        &self,
+        package: &PackageRef,
+        request: &PackageRequest,
+        fetcher: &'f Fetcher,
+    ) -> Result<(String, Backend<'f>), PackageError> {
+        let registry = self.registry(package, request)?;
+        let name = registry.to_string();
+        let settings = self
+            .config
+            .registry_config(&registry)
+            .cloned()
+            .unwrap_or_default();
+        let unusable = |error: wasm_pkg_common::Error| PackageError::Config(error.to_string());
+        if settings.default_backend() == Some(LOCAL_PROTOCOL) {
+            let local = settings.backend_config(LOCAL_PROTOCOL).map_err(unusable)?;
+            let local = local.ok_or_else(|| PackageError::Config(format!("`{name}` has no `root`")))?;
+            return Ok((name.clone(), Backend::Local(LocalRegistry::new(name, local))));
+        }
+        if fetcher.options().offline {
+            return Err(PackageError::Offline {
+                name: request.name.clone(),
+            });
+        }
+        let metadata = match self.custom_metadata(package, &registry) {
+            Some(metadata) => metadata,
+            None => metadata_of(&registry, fetcher).await?,
+        };
+        // Only the settings of this user can name a directory.
+        let protocol = settings.default_backend().or(metadata.preferred_protocol());
+        match protocol.unwrap_or(OCI_PROTOCOL) {
+            OCI_PROTOCOL => {
+                let at = metadata
+                    .protocol_config(OCI_PROTOCOL)
+                    .map_err(|error| PackageError::Metadata {
+                        registry: name.clone(),
+                        why: text::quote(&error.to_string()).to_string(),
+                    })?;
+                let options = settings.backend_config(OCI_PROTOCOL).map_err(unusable)?;
+                let oci = OciRegistry::new(
+                    name.clone(),
+                    at.unwrap_or_default(),
+                    options.unwrap_or_default(),
+                    fetcher,
+                )?;
+                Ok((name, Backend::Oci(oci)))
+            }
+            other => Err(PackageError::Protocol {
+                registry: name,
+                protocol: text::quote(other).to_string(),
+            }),
+        }
+    }
+
+    fn registry(&self, package: &PackageRef, request: &PackageRequest) -> Result<Registry, PackageError> {
+        match &request.registry {
+            Some(named) => named
+                .parse()
+                .map_err(|_| PackageError::Config(format!("`{}` is not a registry", text::quote(named)))),
+            None => self
+                .config
+                .resolve_registry(package)
+                .cloned()
+                .ok_or_else(|| PackageError::NoRegistry {
+                    namespace: package.namespace().to_string(),
+                }),
+        }
+    }
+
+    /// What the settings themselves say of a registry, instead of it.
+    fn custom_metadata(&self, package: &PackageRef, registry: &Registry) -> Option<RegistryMetadata> {
+        let of = |mapping: Option<&RegistryMapping>| match mapping {
+            Some(RegistryMapping::Custom(CustomConfig {
+                registry: own,
+                metadata,
+            })) if own == registry => Some(metadata.clone()),
+            _ => None,
+        };
+        of(self.config.package_registry_override(package))
+            .or_else(|| of(self.config.namespace_registry(package.namespace())))
+    }
+}
+
+impl Backend<'_> {
+    async fn versions(&self, package: &PackageRef) -> Result<Vec<Version>, PackageError> {
+        match self {
+            Self::Local(local) => local.versions(package),
+            Self::Oci(oci) => oci.versions(package).await,
+        }
+    }
+
+    async fn digest(&self, package: &PackageRef, version: &Version) -> Result<Digest, PackageError> {
+        match self {
+            Self::Local(local) => Ok(local.file(package, version)?.digest),
+            Self::Oci(oci) => Ok(oci.layer(package, version).await?.digest),
+        }
+    }
+}
+
+/// What a registry says of itself. One that says nothing, or cannot be asked, is what it looks like.
+async fn metadata_of(registry: &Registry, fetcher: &Fetcher) -> Result<RegistryMetadata, PackageError> {
+    let scheme = match registry.host() {
+        "localhost" | "127.0.0.1" | "[::1]" => "http",
+        _ => "https",
+    };
+    let url = format!("{scheme}://{registry}{REGISTRY_METADATA_PATH}");
+    let unusable = |why: String| PackageError::Metadata {
+        registry: registry.to_string(),
+        why: text::quote(&why).to_string(),
+    };
+    let response = match fetcher.get(&url, HeaderMap::new()).await {
+        Ok(response) if response.status() == StatusCode::OK => response,
+        Ok(response) => {
+            tracing::debug!(%registry, status = %response.status(), "the registry says nothing of itself");
+            return Ok(RegistryMetadata::default());
+        }
+        Err(error) => {
+            tracing::debug!(%registry, %error, "the registry says nothing of itself");
+            return Ok(RegistryMetadata::default());
+        }
+    };
+    let bytes = response
+        .bytes(LONGEST_METADATA)
+        .await
+        .map_err(|error| unusable(error.to_string()))?;
+    let metadata: RegistryMetadata =
+        serde_json::from_slice(&bytes).map_err(|error| unusable(error.to_string()))?;
+    match metadata.preferred_protocol() {
+        Some(LOCAL_PROTOCOL) => Err(unusable("it names a directory of this machine".to_owned())),
+        _ => Ok(metadata),
+    }
+}
+
+fn package_of(request: &PackageRequest) -> Result<PackageRef, PackageError> {
+    let parsed = request.name.parse();
+    parsed.map_err(|_| PackageError::Name(text::quote(&request.name).to_string()))
+}
+
+fn newest(has: &[Version]) -> String {
+    match has {
+        [] => String::new(),
+        [only] => format!("; it has {only}"),
+        [first, .., last] => format!("; it has {} from {last} to {first}", has.len()),
+    }
+}
+
+/// Bytes of what a registry says of itself.
+const LONGEST_METADATA: u64 = 64 << 10;
+
+/// The settings of a directory of packages.
+#[derive(Debug, Deserialize)]
+struct LocalSettings {
+    root: std::path::PathBuf,
+}
