@@ -8,6 +8,7 @@ mod allow_list;
 mod authority;
 mod bad_input;
 mod bodies;
+mod brokers;
 mod chaining;
 mod check;
 mod check_and_up;
