@@ -231,6 +231,10 @@ impl Outport {
             .env("XDG_CACHE_HOME", shared_folder())
             .env("NO_COLOR", "1")
             .env_remove("RUST_BACKTRACE");
+        // Servers of tests are on this machine, which a proxy would not reach.
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            command.env_remove(name).env_remove(name.to_ascii_lowercase());
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
             .stdin(input.map_or_else(Stdio::null, Stdio::from))

@@ -51,6 +51,7 @@ mod sdk_rust;
 mod shared_instances;
 mod signals;
 mod snapshots_2023;
+mod sources;
 mod spin_first_interfaces;
 mod sqlite;
 mod stores;

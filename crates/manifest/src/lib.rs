@@ -47,6 +47,7 @@ mod variables;
 
 pub use manifest::Manifest;
 pub use reading::application::Application;
+pub use reading::brokers::BrokerSettings;
 pub use reading::client_tls::{ClientCertificate, ClientTls, TrustedRoots};
 pub use reading::component::Component;
 pub use reading::component_source::{Digest, Remote, Source};

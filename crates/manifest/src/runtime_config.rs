@@ -20,12 +20,13 @@
 //! max_connections = 200
 //! ```
 //!
-//! and `[[client_tls]]` ([`crate::ClientTls`]), and what the operator defines for components
-//! ([`crate::Definition`]). Other sections that Spin knows are accepted and named in a note;
+//! and `[[client_tls]]` ([`crate::ClientTls`]), what the operator defines for components ([`crate::Definition`]), and the
+//! servers of triggers ([`crate::BrokerSettings`]). Other sections that Spin knows are accepted and named in a note;
 //! a section or key that nobody knows is a mistake, as with Spin.
 
 use outport_policy::{BlockedNetwork, Entry, LabelKind, PortSet};
 
+use crate::reading::brokers::{BrokerSettings, read_broker_settings};
 use crate::reading::client_tls::{ClientTls, read_client_tls};
 use crate::reading::component::note_not_used;
 use crate::reading::definitions::{
@@ -63,6 +64,8 @@ pub struct RuntimeConfig {
     pub model_server: Option<ModelServer>,
     /// `max_connections` of `[outbound_redis]`, `[outbound_pg]`, `[outbound_mysql]` and `[outbound_mqtt]`.
     pub client_connections: ClientConnections,
+    /// `[trigger.redis]`, `[trigger.mqtt]` and `[trigger.sqs]`.
+    pub brokers: BrokerSettings,
     /// `state_dir`, relative to the working directory; empty for none.
     pub state_dir: Option<Located<StateDir>>,
     /// The parts that a mistake keeps from being read.
@@ -159,6 +162,9 @@ impl RuntimeConfig {
             note_unserved(&mut found, node, Service::Models);
             read_model_server(&mut found, node)
         });
+        let brokers = fields
+            .get("trigger")
+            .and_then(|node| read_broker_settings(&mut found, node));
         let state_dir = fields.get("state_dir").and_then(|node| node.string(&mut found));
         let mut client = |key, service| {
             fields.get(key).and_then(|node| {
@@ -190,6 +196,7 @@ impl RuntimeConfig {
             sqlite_databases: sqlite_databases.read,
             model_server,
             client_connections,
+            brokers: brokers.unwrap_or_default(),
             state_dir: state_dir.map(|path| path.map(StateDir::at)),
             gaps: Gaps {
                 models: models_are_unclear,

@@ -399,6 +399,65 @@ fn what_is_not_served_is_accepted_and_named_in_a_note() {
 }
 
 #[test]
+fn the_servers_of_triggers_are_the_operators_where_he_says_so() {
+    let text = r#"
+        [trigger.redis]
+        address = "redis://:hunter2@cache.internal/1"
+        [trigger.mqtt]
+        address = "mqtts://broker.internal"
+        client_id = "shop"
+        [trigger.sqs]
+        endpoint = "http://127.0.0.1:4566"
+        region = "eu-west-1"
+    "#;
+    let (config, _) = RuntimeConfig::parse(&SourceFile::new("runtime.toml", text))
+        .complete()
+        .unwrap();
+    let servers: Vec<_> = config
+        .brokers
+        .servers()
+        .map(|(table, url)| format!("{table} {}", url.value))
+        .collect();
+    assert_eq!(
+        servers,
+        [
+            "trigger.redis redis://cache.internal:6379",
+            "trigger.mqtt mqtts://broker.internal:8883",
+            "trigger.sqs http://127.0.0.1:4566"
+        ]
+    );
+    let id = config.brokers.mqtt_client_id.as_ref();
+    assert_eq!(id.map(|id| id.value.as_str()), Some("shop"));
+    assert!(!format!("{:?}", config.brokers).contains("hunter2"));
+    for (text, code) in [
+        ("[trigger.redis]\naddress = \"mqtt://x\"", "runtime-config.value"),
+        (
+            "[trigger.redis]\nurl = \"redis://x\"",
+            "runtime-config.unknown-key",
+        ),
+        ("[trigger.kafka]\naddress = \"x\"", "runtime-config.unknown-key"),
+        ("[trigger.mqtt]\nclient_id = \"a\\u0000\"", "runtime-config.value"),
+        (
+            "[trigger.sqs]\nendpoint = \"https://me:secret@x\"",
+            "runtime-config.value",
+        ),
+        (
+            "[trigger.sqs]\nendpoint = \"https://x?y\"",
+            "runtime-config.value",
+        ),
+        ("trigger = 1", "runtime-config.wrong-type"),
+    ] {
+        let reading = RuntimeConfig::parse(&SourceFile::new("runtime.toml", text));
+        let codes: Vec<_> = reading
+            .problems()
+            .iter()
+            .map(|one| one.code().to_string())
+            .collect();
+        assert_eq!(codes, [code], "{text}");
+    }
+}
+
+#[test]
 fn spins_old_request_limit_lets_one_more_through() {
     let text = "[outbound_http]\nmax_concurrent_requests = 5";
     let (config, _) = RuntimeConfig::parse(&SourceFile::new("runtime.toml", text))

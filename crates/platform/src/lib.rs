@@ -39,25 +39,43 @@
     allow(dead_code, reason = "nobody uses what the interfaces share")
 )]
 
-#[cfg(any(feature = "mysql", feature = "mqtt", feature = "postgres", feature = "redis"))]
+#[cfg(any(
+    feature = "mysql",
+    feature = "mqtt",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqs"
+))]
 mod address;
 mod ctx;
 #[cfg(any(feature = "key-value", feature = "sqlite"))]
 mod embedded_sqlite;
 #[cfg(feature = "key-value")]
 pub mod key_value;
+#[cfg(any(feature = "mqtt", feature = "redis", feature = "sqs"))]
+pub mod listening;
 #[cfg(feature = "llm")]
 pub mod llm;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 #[cfg(feature = "mysql")]
 pub mod mysql;
-#[cfg(any(feature = "mqtt", feature = "mysql", feature = "postgres", feature = "redis"))]
+#[cfg(any(
+    feature = "mqtt",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqs"
+))]
 mod not_opened;
-#[cfg(any(feature = "llm", feature = "sqlite"))]
+#[cfg(any(feature = "llm", feature = "sqlite", feature = "sqs"))]
 #[cfg_attr(
-    not(all(feature = "llm", feature = "sqlite")),
-    allow(dead_code, reason = "each of the two uses what the other does not")
+    not(all(feature = "llm", feature = "sqlite", feature = "sqs")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "each of the three uses what the others do not"
+    )
 )]
 mod operator_server;
 #[cfg(any(
@@ -67,7 +85,13 @@ mod operator_server;
     feature = "sqlite"
 ))]
 mod pieces;
-#[cfg(any(feature = "mqtt", feature = "mysql", feature = "postgres", feature = "redis"))]
+#[cfg(any(
+    feature = "mqtt",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqs"
+))]
 mod places;
 mod platform;
 #[cfg(feature = "postgres")]
@@ -82,6 +106,8 @@ mod room;
 mod row_stream;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(all(
@@ -95,7 +121,7 @@ mod trouble;
 mod work;
 
 pub use ctx::{PlatformCtx, PlatformCtxView, PlatformView};
-#[cfg(any(feature = "llm", feature = "sqlite"))]
+#[cfg(any(feature = "llm", feature = "sqlite", feature = "sqs"))]
 pub use operator_server::ServerError;
 pub use platform::{Platform, PlatformBuilder};
 use wasmtime::component::Linker;

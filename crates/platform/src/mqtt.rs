@@ -27,9 +27,12 @@ mod address;
 mod connection;
 mod driver;
 mod message;
+mod pings;
 mod session;
 mod spin_v2;
 mod spin_v3;
+mod subscription;
+mod topic;
 
 use std::sync::OnceLock;
 
@@ -42,6 +45,8 @@ use connection::Server;
 use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
 pub(crate) use session::OwnSessions;
 use session::Sessions;
+pub use subscription::{Message, QualityOfService, Subscriber, Subscription};
+pub use topic::TopicFilter;
 use wasmtime::component::Linker;
 
 use crate::address::BadAddress;

@@ -13,13 +13,12 @@ mod token;
 use std::io;
 
 pub use address::ServerError;
-use address::{destination, host_header};
+pub(crate) use address::{destination, host_header};
 pub(crate) use bounded_list::BoundedList;
 #[cfg(all(test, feature = "llm"))]
 pub(crate) use bounded_list::MOST as MOST_ENTRIES;
 use bytes::Bytes;
-pub(crate) use connection::{Answer, NoExchange};
-use connection::{ServerConnection, Stream};
+pub(crate) use connection::{Answer, NoExchange, ServerConnection, Stream};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;

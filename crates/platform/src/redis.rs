@@ -22,11 +22,13 @@
 mod address;
 mod commands;
 mod connection;
+mod pub_sub;
 mod reply_bound;
 mod spin_v1;
 mod spin_v2;
 mod spin_v3;
 mod state;
+mod subscription;
 
 use std::sync::OnceLock;
 
@@ -44,6 +46,7 @@ pub use connection::Client;
 pub(crate) use connection::Failure;
 pub(crate) use connection::Server;
 use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
+pub use subscription::{Subscriber, Subscription};
 use wasmtime::component::Linker;
 
 use crate::address::BadAddress;

@@ -13,7 +13,8 @@ pub struct Wanted {
     pub code: Located<Remote>,
 }
 
-/// The code from elsewhere that the components need which `wants` picks, in the order of the file.
+/// The code from elsewhere that the components need which `wants` picks: their own, that of their dependencies, and that of
+/// the middleware before them.
 pub fn wanted(manifest: &Manifest, wants: impl Fn(&ComponentId) -> bool) -> Vec<Wanted> {
     let mut found = Vec::new();
     for component in manifest
@@ -21,22 +22,28 @@ pub fn wanted(manifest: &Manifest, wants: impl Fn(&ComponentId) -> bool) -> Vec<
         .iter()
         .filter(|component| wants(&component.id.value))
     {
-        let own = code_of(manifest, component);
-        let dependencies = component.dependencies.list.iter();
-        let middleware = manifest.middleware_of(&component.id.value);
+        let id = &component.id.value;
+        let dependencies = component
+            .dependencies
+            .list
+            .iter()
+            .map(|dependency| &dependency.implementation);
+        let middleware = manifest
+            .middleware_of(id)
+            .into_iter()
+            .map(|(_, one)| &one.implementation);
         let parts = dependencies
-            .map(|dependency| &dependency.implementation)
-            .chain(middleware.iter().map(|(_, one)| &one.implementation));
-        let parts = parts.filter_map(|implementation| match &implementation.value {
-            Implementation::Remote(remote) => Some(Located::new(remote.clone(), implementation.span.clone())),
-            Implementation::Component(id) => code_of(manifest, manifest.component(id)?),
-            Implementation::Path(_) => None,
-        });
-        let component = &component.id.value;
-        found.extend(own.into_iter().chain(parts).map(|code| Wanted {
-            component: component.clone(),
-            code,
-        }));
+            .chain(middleware)
+            .filter_map(|part| code_of_part(manifest, part));
+        found.extend(
+            code_of(manifest, component)
+                .into_iter()
+                .chain(parts)
+                .map(|code| Wanted {
+                    component: id.clone(),
+                    code,
+                }),
+        );
     }
     found
 }
@@ -58,5 +65,13 @@ fn code_of(manifest: &Manifest, component: &Component) -> Option<Located<Remote>
     match &source.value {
         Source::Remote(remote) => Some(Located::new(remote.clone(), source.span.clone())),
         _ => None,
+    }
+}
+
+fn code_of_part(manifest: &Manifest, part: &Located<Implementation>) -> Option<Located<Remote>> {
+    match &part.value {
+        Implementation::Remote(remote) => Some(Located::new(remote.clone(), part.span.clone())),
+        Implementation::Component(id) => code_of(manifest, manifest.component(id)?),
+        Implementation::Path(_) => None,
     }
 }

@@ -56,6 +56,10 @@ impl Manifest {
                 .command_triggers
                 .iter()
                 .all(|trigger| trigger.component.value != *id)
+            && self
+                .event_triggers
+                .iter()
+                .all(|trigger| trigger.component.value != *id)
     }
 }
 

@@ -22,8 +22,8 @@ pub enum DependencyError {
         /// The version as it is written.
         text: String,
     },
-    /// A plain name, which is of no package, and none is named.
-    #[error("no package is named, and the name of the import has none")]
+    /// A version without a package, where no name of an import has one.
+    #[error("no package is named")]
     NoPackage,
     /// None of `path`, `component`, `url` and `version`, or more than one of them.
     #[error("a dependency has exactly one of `path`, `component`, `url` and `version`")]

@@ -15,8 +15,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::address::MqttAddress;
-use super::driver::{ANSWER_TIME, Delivery, Driver, Ended, packet};
+use super::driver::{Delivery, Driver, Ended, packet};
 use super::message::message;
+use super::pings::ANSWER_TIME;
 use super::session::{CurrentTurn, Turn};
 use crate::not_opened::NotOpened;
 use crate::places::Place;
@@ -182,28 +183,8 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut outgoing = BytesMut::new();
-        let written = introduction(address).write(&mut outgoing);
-        written.map_err(|_| Ended::Malformed)?;
-        let sent = async {
-            stream.write_all(&outgoing).await?;
-            stream.flush().await
-        };
-        sent.await.map_err(|_| Ended::Broken)?;
         let mut incoming = BytesMut::new();
-        let answer = loop {
-            if let Some(packet) = packet(&mut incoming)? {
-                break packet;
-            }
-            match stream.read_buf(&mut incoming).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return Err(Ended::Broken.into()),
-            }
-        };
-        let Packet::ConnAck(answer) = answer else {
-            return Err(Ended::Unasked.into());
-        };
-        consent(answer.code)?;
+        introduce(&mut stream, &mut incoming, &introduction(address)).await?;
         let (deliveries, to_deliver) = mpsc::channel(1);
         let (stay, left) = oneshot::channel();
         let (ended, turn) = (Arc::new(OnceLock::new()), CurrentTurn::new(turn));
@@ -228,8 +209,41 @@ impl Server {
     }
 }
 
+/// Connects, and reads what the broker says to it, and maybe more, into `incoming`. The answer is whether the broker has kept
+/// the session.
+pub(super) async fn introduce<S>(
+    stream: &mut S,
+    incoming: &mut BytesMut,
+    connect: &Connect,
+) -> Result<bool, NotOpened>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut outgoing = BytesMut::new();
+    connect.write(&mut outgoing).map_err(|_| Ended::Malformed)?;
+    let sent = async {
+        stream.write_all(&outgoing).await?;
+        stream.flush().await
+    };
+    sent.await.map_err(|_| Ended::Broken)?;
+    let answer = loop {
+        if let Some(packet) = packet(incoming)? {
+            break packet;
+        }
+        match stream.read_buf(incoming).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return Err(Ended::Broken.into()),
+        }
+    };
+    let Packet::ConnAck(answer) = answer else {
+        return Err(Ended::Unasked.into());
+    };
+    consent(answer.code)?;
+    Ok(answer.session_present)
+}
+
 /// Whoever connects begins anew: there is nothing of an earlier connection that it would take up again.
-fn introduction(address: &MqttAddress) -> Connect {
+pub(super) fn introduction(address: &MqttAddress) -> Connect {
     let own_id = || format!("outport{:016x}", rand::random::<u64>());
     let mut connect = Connect::new(address.client_id.clone().unwrap_or_else(own_id));
     connect.keep_alive = address.keep_alive;
@@ -264,4 +278,4 @@ impl From<Ended> for NotOpened {
 }
 
 /// How long TLS and the broker's consent may take.
-const INTRODUCTION_TIME: Duration = Duration::from_secs(10);
+pub(super) const INTRODUCTION_TIME: Duration = Duration::from_secs(10);

@@ -13,7 +13,6 @@
 //! is 16 bytes and a header.
 
 use std::collections::HashMap;
-use std::future::pending;
 use std::io;
 use std::time::Duration;
 
@@ -22,7 +21,9 @@ use rumqttc::mqttbytes::v4::{Disconnect, Packet, PingReq, PubRel, Publish};
 use rumqttc::mqttbytes::{Error, QoS};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
+
+use super::pings::{Pings, wait_until};
 
 /// A message to publish, and who hears that it is.
 pub(super) struct Delivery {
@@ -67,15 +68,6 @@ enum Step {
     Acknowledged,
     Received,
     Completed,
-}
-
-/// What keeps a connection alive on which nothing is sent.
-struct Pings {
-    interval: Option<Duration>,
-    last_sent: Instant,
-    unanswered: u32,
-    /// Since when the broker owes an answer.
-    owed_since: Instant,
 }
 
 impl<S: AsyncRead + AsyncWrite> Driver<S> {
@@ -252,55 +244,13 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     }
 }
 
-impl Pings {
-    /// A little earlier than the broker has to be sent something.
-    fn new(keep_alive: u16) -> Self {
-        let now = Instant::now();
-        Self {
-            interval: (keep_alive > 0).then(|| Duration::from_secs(keep_alive.into()) * 3 / 4),
-            last_sent: now,
-            unanswered: 0,
-            owed_since: now,
-        }
-    }
-
-    fn next(&self) -> Option<Instant> {
-        let due = self.last_sent + self.interval?;
-        Some(match self.unanswered {
-            0 => due,
-            _ => due.min(self.owed_since + ANSWER_TIME),
-        })
-    }
-
-    fn sent(&mut self) {
-        self.last_sent = Instant::now();
-    }
-
-    fn asked(&mut self) {
-        if self.unanswered == 0 {
-            self.owed_since = Instant::now();
-        }
-        self.unanswered += 1;
-    }
-
-    fn answered(&mut self) -> Result<(), Ended> {
-        self.unanswered = self.unanswered.checked_sub(1).ok_or(Ended::Unasked)?;
-        self.owed_since = Instant::now();
-        Ok(())
-    }
-
-    fn is_overdue(&self) -> bool {
-        self.unanswered > 0 && self.owed_since.elapsed() >= ANSWER_TIME
-    }
-}
-
 /// How far something was sent.
-enum Sent {
+pub(super) enum Sent {
     Part,
     All,
 }
 
-async fn send<W: AsyncWrite + Unpin>(writer: &mut W, outgoing: &mut BytesMut) -> io::Result<Sent> {
+pub(super) async fn send<W: AsyncWrite + Unpin>(writer: &mut W, outgoing: &mut BytesMut) -> io::Result<Sent> {
     if outgoing.is_empty() {
         writer.flush().await?;
         return Ok(Sent::All);
@@ -308,13 +258,6 @@ async fn send<W: AsyncWrite + Unpin>(writer: &mut W, outgoing: &mut BytesMut) ->
     match writer.write_buf(outgoing).await? {
         0 => Err(io::ErrorKind::WriteZero.into()),
         _ => Ok(Sent::Part),
-    }
-}
-
-async fn wait_until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => pending().await,
     }
 }
 
@@ -338,16 +281,13 @@ pub(super) fn packet(incoming: &mut BytesMut) -> Result<Option<Packet>, Ended> {
 const ANSWERS: [u8; 5] = [2, 4, 5, 7, 13];
 
 /// Bytes of an answer behind its header, of which all have two at most.
-const LONGEST_ANSWER: usize = 16;
-
-/// How long an answer may take.
-pub(super) const ANSWER_TIME: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_ANSWER: usize = 16;
 
 /// How long taking leave may take.
-const LEAVE_TIME: Duration = Duration::from_secs(1);
+pub(super) const LEAVE_TIME: Duration = Duration::from_secs(1);
 
 /// Bytes that are to be sent, beyond which no further message is taken.
-const MOST_UNSENT: usize = 64 * 1024;
+pub(super) const MOST_UNSENT: usize = 64 * 1024;
 
 /// Messages of one connection that are not confirmed.
 const MOST_AWAITED: usize = 64;

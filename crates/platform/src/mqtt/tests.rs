@@ -4,6 +4,7 @@
 
 mod broker;
 mod hostile;
+mod subscription;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

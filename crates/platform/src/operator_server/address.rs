@@ -33,7 +33,7 @@ pub enum ServerError {
 }
 
 /// Where to connect to.
-pub(super) fn destination(url: &Url) -> Result<Destination, ServerError> {
+pub(crate) fn destination(url: &Url) -> Result<Destination, ServerError> {
     let scheme = match url.scheme() {
         "http" => Scheme::HTTP,
         "https" => Scheme::HTTPS,
@@ -50,7 +50,7 @@ pub(super) fn destination(url: &Url) -> Result<Destination, ServerError> {
 }
 
 /// The host as the server knows itself, with its port where that is not the scheme's own.
-pub(super) fn host_header(url: &Url, destination: &Destination) -> Result<HeaderValue, ServerError> {
+pub(crate) fn host_header(url: &Url, destination: &Destination) -> Result<HeaderValue, ServerError> {
     let host = destination.host();
     let host = url
         .port()

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 /// What a connection carries: a TCP stream, or TLS over one.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
@@ -68,7 +68,7 @@ impl Pooled for ServerConnection {
 
 impl ServerConnection {
     /// Speaks HTTP over `stream`, which is the connection of `handle`.
-    pub(super) async fn new(stream: Box<dyn Stream>, handle: ConnectionHandle) -> Result<Self, NoExchange> {
+    pub(crate) async fn new(stream: Box<dyn Stream>, handle: ConnectionHandle) -> Result<Self, NoExchange> {
         let handshake = Builder::new()
             .max_buf_size(MOST_BUFFERED)
             .handshake(TokioIo::new(stream));
@@ -82,7 +82,7 @@ impl ServerConnection {
 
     /// Sends a request and reads its answer of at most `most` bytes; of one that is a failure, or leads elsewhere, only the
     /// beginning.
-    pub(super) async fn exchange(
+    pub(crate) async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
         most: usize,
@@ -102,7 +102,7 @@ impl ServerConnection {
     }
 
     /// Whether another request can be sent: both sides are through with the last one, and neither has ended the connection.
-    pub(super) async fn is_reusable(&mut self) -> bool {
+    pub(crate) async fn is_reusable(&mut self) -> bool {
         let ready = driven(&mut self.driver, self.requests.ready());
         matches!(timeout(SETTLING_TIME, ready).await, Ok(Ok(())))
     }

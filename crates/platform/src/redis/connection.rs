@@ -255,7 +255,7 @@ fn failure(error: &RedisError) -> Failure {
 const NOT_A_NUMBER: [&str; 2] = ["value is not an integer", "hash value is not an integer"];
 
 /// How long TLS and the server's consent may take.
-const INTRODUCTION_TIME: Duration = Duration::from_secs(10);
+pub(super) const INTRODUCTION_TIME: Duration = Duration::from_secs(10);
 
 /// How long the answer to a command may take, a command that blocks among them.
 const COMMAND_TIME: Duration = Duration::from_secs(60);

@@ -1,5 +1,7 @@
 //! Connections to servers that answer as they like, behind a real gate.
 
+mod subscription;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
