@@ -9,6 +9,7 @@ mod push;
 mod run;
 mod serve;
 mod single;
+mod trigger;
 mod up;
 mod update;
 
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Up(up::Options),
     Run(run::Options),
     Serve(serve::Options),
+    Trigger(trigger::Options),
     Check(check::Options),
     Explain(explain::Options),
     Inspect(inspect::Options),
@@ -38,6 +40,7 @@ impl Command {
             Self::Up(options) => up::up(&options, terminal),
             Self::Run(options) => run::run(options, terminal),
             Self::Serve(options) => serve::serve(&options, terminal),
+            Self::Trigger(options) => trigger::trigger(options, terminal),
             Self::Check(options) => check::check(&options, terminal),
             Self::Explain(options) => explain::explain(&options, terminal),
             Self::Inspect(options) => inspect::inspect(&options, terminal),

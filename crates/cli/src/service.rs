@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use anyhow::Context;
+use clap::{Args, FromArgMatches};
 use outport_runtime::descriptors;
 use outport_runtime::http::{Listeners, Router, Server, ServerLimits};
 use tokio::time::timeout;
@@ -28,6 +29,14 @@ pub(crate) struct ServiceOptions {
 }
 
 impl ServiceOptions {
+    /// Those of a command line that says nothing of them.
+    pub(crate) fn defaults() -> Result<Self, Failure> {
+        let command = Self::augment_args(clap::Command::new("outport"));
+        let matches = command.try_get_matches_from(["outport"]);
+        let options = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        Ok(options.context("the options of a server have no defaults")?)
+    }
+
     /// Takes the address, so that nobody else does while the rest is made ready.
     pub(crate) fn bind(&self) -> Result<Listeners, Failure> {
         spin_environment::refuse_tls()?;

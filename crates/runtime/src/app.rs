@@ -53,6 +53,8 @@ pub struct App {
     pub commands: Vec<Command>,
     /// What hands events to components, in the order of the manifest.
     pub listeners: Vec<Listener>,
+    /// The component that was [built](AppBuilder::build_by_hand) for an event by hand.
+    pub by_hand: Option<EventComponent>,
     /// The code of each component.
     pub components: BTreeMap<ComponentId, Component>,
     /// The copies of the app's files, to be kept as long as it runs.
@@ -121,7 +123,24 @@ impl AppBuilder<'_> {
         manifest: &Manifest,
         wanted: impl Fn(&ComponentId) -> bool,
     ) -> Result<App, Vec<AppProblem>> {
-        match self.draft(manifest, wanted) {
+        match self.draft(manifest, wanted, Events::OfTriggers) {
+            (app, problems) if problems.is_empty() => Ok(app),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// Makes the app of `manifest` so that a component can be handed an event of a type, whether or not a trigger does
+    /// that. Nothing listens.
+    ///
+    /// # Errors
+    ///
+    /// Everything that keeps the app from running.
+    pub fn build_by_hand(
+        self,
+        manifest: &Manifest,
+        (id, kind): (&ComponentId, EventKind),
+    ) -> Result<App, Vec<AppProblem>> {
+        match self.draft(manifest, |_| true, Events::ByHand(id, kind)) {
             (app, problems) if problems.is_empty() => Ok(app),
             (_, problems) => Err(problems),
         }
@@ -130,7 +149,7 @@ impl AppBuilder<'_> {
     /// Does all that [`build`](AppBuilder::build) does, and answers what it found instead of an app. `manifest`
     /// may have gaps.
     pub fn check(self, manifest: &Manifest, wanted: impl Fn(&ComponentId) -> bool) -> AppCheck {
-        let (app, problems) = self.draft(manifest, wanted);
+        let (app, problems) = self.draft(manifest, wanted, Events::OfTriggers);
         AppCheck {
             components: app.components,
             files: app.files,
@@ -139,7 +158,12 @@ impl AppBuilder<'_> {
     }
 
     /// As much of the app as could be made, and what is missing.
-    fn draft(mut self, manifest: &Manifest, wanted: impl Fn(&ComponentId) -> bool) -> (App, Vec<AppProblem>) {
+    fn draft(
+        mut self,
+        manifest: &Manifest,
+        wanted: impl Fn(&ComponentId) -> bool,
+        events: Events<'_>,
+    ) -> (App, Vec<AppProblem>) {
         let components = manifest
             .components
             .iter()
@@ -171,7 +195,7 @@ impl AppBuilder<'_> {
                 Err(found) => problems.extend(found),
             }
         }
-        let app = self.triggers(manifest, &parts, &mut problems);
+        let app = self.triggers(manifest, &parts, events, &mut problems);
         problems
             .iter_mut()
             .for_each(|problem| problem.say_how_to_build(manifest));
@@ -214,6 +238,7 @@ impl AppBuilder<'_> {
         &self,
         manifest: &Manifest,
         parts: &BTreeMap<&ComponentId, Part<'_>>,
+        events: Events<'_>,
         problems: &mut Vec<AppProblem>,
     ) -> App {
         let linker = GuestLinker::new(self.engine);
@@ -223,6 +248,7 @@ impl AppBuilder<'_> {
             gates: parts.values().map(|part| part.gate.clone()).collect(),
             commands: Vec::new(),
             listeners: Vec::new(),
+            by_hand: None,
             components: parts
                 .iter()
                 .map(|(id, part)| ((*id).clone(), part.alone().clone()))
@@ -278,6 +304,28 @@ impl AppBuilder<'_> {
                 Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),
             }
         }
+        match events {
+            Events::OfTriggers => app.listeners = self.listeners(&linker, manifest, parts, problems),
+            Events::ByHand(id, kind) => {
+                if let Some(part) = parts.get(id) {
+                    match self.event_component(&linker, part, kind) {
+                        Ok(component) => app.by_hand = Some(component),
+                        Err(kind) => problems.push(AppProblem::at(manifest, &part.written.id.span, kind)),
+                    }
+                }
+            }
+        }
+        app
+    }
+
+    fn listeners(
+        &self,
+        linker: &GuestLinker,
+        manifest: &Manifest,
+        parts: &BTreeMap<&ComponentId, Part<'_>>,
+        problems: &mut Vec<AppProblem>,
+    ) -> Vec<Listener> {
+        let mut listeners = Vec::new();
         let mut event_components: HashMap<(&ComponentId, EventKind), Option<EventComponent>> = HashMap::new();
         for trigger in &manifest.event_triggers {
             let (Located { value: id, span }, kind) = (&trigger.component, trigger.source.kind());
@@ -286,7 +334,7 @@ impl AppBuilder<'_> {
             };
             // Once for each component and type: they share the log of what goes wrong.
             let component = event_components.entry((id, kind)).or_insert_with(|| {
-                let made = self.event_component(&linker, part, kind);
+                let made = self.event_component(linker, part, kind);
                 made.map_err(|kind| problems.push(AppProblem::at(manifest, span, kind)))
                     .ok()
             });
@@ -302,7 +350,7 @@ impl AppBuilder<'_> {
                 brokers: self.brokers,
             };
             match connector(&trigger.source, component, &around) {
-                Ok(connector) => app.listeners.push(Listener {
+                Ok(connector) => listeners.push(Listener {
                     component: component.clone(),
                     connector,
                 }),
@@ -316,7 +364,7 @@ impl AppBuilder<'_> {
                 }
             }
         }
-        app
+        listeners
     }
 
     fn event_component(
@@ -392,6 +440,15 @@ impl AppBuilder<'_> {
 fn of_files(problems: Vec<FilesProblem>, manifest: &Manifest) -> Vec<AppProblem> {
     let as_problem = |FilesProblem { error, span }| AppProblem::at(manifest, &span, error.into());
     problems.into_iter().map(as_problem).collect()
+}
+
+/// Which components events are handed to.
+#[derive(Clone, Copy)]
+enum Events<'a> {
+    /// Those of triggers, by what listens for them.
+    OfTriggers,
+    /// This one, by somebody else.
+    ByHand(&'a ComponentId, EventKind),
 }
 
 /// A component of the app, compiled, before a trigger makes something of it.

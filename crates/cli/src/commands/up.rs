@@ -12,13 +12,14 @@ use std::sync::Arc;
 
 use clap::Args;
 use outport_check::{Diagnostic, allow_list, denied_triggers};
-use outport_manifest::{Component, ComponentId, IdentifierError, Located, Manifest, ResolvedApp};
+use outport_manifest::{Component, ComponentId, EventKind, IdentifierError, Located, Manifest, ResolvedApp};
 use outport_platform::Platform;
 use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::{Access, Directory};
 use outport_runtime::http::{Listeners, Router};
+use outport_runtime::memory_ceiling::MemoryCeiling;
 use outport_runtime::stdio::WhenFull;
 use outport_runtime::triggers::Brokers;
 use summary::Summary;
@@ -111,7 +112,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         })?
         .open_network()?;
     let platform = state.platform(ready.network.egress())?;
-    let app = options.build(&written, &platform, (&fetched, &brokers), &ready)?;
+    let app = options.build(&written, (&platform, &brokers, &fetched), &ready, None)?;
     ready.engine.end_compiling();
     let Startup { settings, files, .. } = &ready.startup;
     let summary = Summary {
@@ -133,12 +134,60 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
 }
 
 impl Options {
+    /// Those of an app that is not served: one of its components is started by hand.
+    pub(super) fn by_hand(
+        app: AppOptions,
+        (env, no_output_prefix): (Vec<Variable>, bool),
+        service: ServiceOptions,
+        operator: OperatorOptions,
+        limits: LimitOptions,
+    ) -> Self {
+        Self {
+            path: None,
+            app,
+            component: Vec::new(),
+            env,
+            no_output_prefix,
+            service,
+            operator,
+            limits,
+        }
+    }
+
+    pub(super) fn operator(&self) -> &OperatorOptions {
+        &self.operator
+    }
+
+    pub(super) fn app_options(&self) -> &AppOptions {
+        &self.app
+    }
+
+    /// Memory of all instances.
+    pub(super) fn memory(&self) -> MemoryCeiling {
+        self.limits.of_all()
+    }
+
+    /// Refuses a component that the app does not have.
+    pub(super) fn check_component(&self, id: &ComponentId, manifest: &Manifest) -> Result<(), Failure> {
+        if manifest.component(id).is_some() {
+            return Ok(());
+        }
+        let known = manifest.components.iter();
+        let known: Vec<_> = known
+            .map(|component| format!("`{}`", component.id.value))
+            .collect();
+        Err(Failure::unusable(
+            Diagnostic::error(format!("the app has no component `{id}`"))
+                .helped_by(format!("its components are {}", known.join(", "))),
+        ))
+    }
+
     fn wants(&self, id: &ComponentId) -> bool {
         self.component.is_empty() || self.component.contains(id)
     }
 
     /// What the labels of the components lead to.
-    fn state(
+    pub(super) fn state(
         &self,
         manifest: &Manifest,
         app: &AppOptions,
@@ -159,16 +208,8 @@ impl Options {
     }
 
     fn check_components(&self, manifest: &Manifest) -> Result<(), Failure> {
-        let known: Vec<_> = manifest
-            .components
-            .iter()
-            .map(|component| format!("`{}`", component.id.value))
-            .collect();
-        if let Some(unknown) = self.component.iter().find(|id| manifest.component(id).is_none()) {
-            return Err(Failure::unusable(
-                Diagnostic::error(format!("the app has no component `{unknown}`"))
-                    .helped_by(format!("its components are {}", known.join(", "))),
-            ));
+        for id in &self.component {
+            self.check_component(id, manifest)?;
         }
         let commands = &manifest.command_triggers;
         let runs_commands = commands
@@ -189,7 +230,7 @@ impl Options {
 
     /// The directories that the files of the app will be copied to, if it has any: those that the process still writes
     /// to then.
-    fn copies(&self, manifest: &Manifest) -> Vec<Directory> {
+    pub(super) fn copies(&self, manifest: &Manifest) -> Vec<Directory> {
         let has_files =
             |component: &Component| self.wants(&component.id.value) && !component.files.is_empty();
         if !manifest.components.iter().any(has_files) {
@@ -244,7 +285,7 @@ impl Options {
     }
 
     /// Fetches what is not beside the manifest.
-    fn fetch(
+    pub(super) fn fetch(
         &self,
         manifest: &Manifest,
         app: &AppOptions,
@@ -262,12 +303,13 @@ impl Options {
         }
     }
 
-    fn build(
+    /// Makes the app; where a component is to be handed an event of a type by hand, for that alone.
+    pub(super) fn build(
         &self,
         written: &ResolvedApp,
-        platform: &Platform,
-        (fetched, brokers): (&FetchedCode, &Brokers),
+        (platform, brokers, fetched): (&Platform, &Brokers, &FetchedCode),
         ready: &Ready<'_>,
+        by_hand: Option<(&ComponentId, EventKind)>,
     ) -> Result<App, Failure> {
         let Startup { settings, files, .. } = &ready.startup;
         let allow: HashMap<_, _> = written
@@ -299,11 +341,14 @@ impl Options {
             request_limits: self.limits.of_a_request(&self.service.limits)?,
             command_limits: self.limits.of_a_command()?,
         };
-        builder
-            .build(&written.manifest, |id| self.wants(id))
-            .map_err(|problems| {
-                Failure::unusable_in(files, problems.iter().map(app_problem::diagnostic).collect())
-            })
+        let wanted = |id: &ComponentId| self.wants(id);
+        let built = match by_hand {
+            None => builder.build(&written.manifest, wanted),
+            Some(by_hand) => builder.build_by_hand(&written.manifest, by_hand),
+        };
+        built.map_err(|problems| {
+            Failure::unusable_in(files, problems.iter().map(app_problem::diagnostic).collect())
+        })
     }
 
     /// Runs the app to its end; its files stay as long.
@@ -372,7 +417,8 @@ async fn run_all(commands: Vec<Command>, terminal: Terminal) -> i32 {
     first
 }
 
-fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> i32 {
+/// The exit status of a command, of which is said what went wrong.
+pub(super) fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> i32 {
     match outcome {
         Ok(status) => status,
         Err(error) => {

@@ -41,6 +41,17 @@ pub(crate) struct Place {
     pub(crate) leave: Leave,
 }
 
+/// A connector that is driven, whatever its events are handed to.
+struct Driver {
+    /// The component's name.
+    component: String,
+    connector: Box<dyn Connector>,
+    hand_over: HandOver,
+}
+
+/// Begins to handle an event; the answer says what became of it.
+type HandOver = Box<dyn Fn(Event) -> BoxFuture<'static, Outcome> + Send + Sync>;
+
 /// How it ends that a connection is served.
 enum End {
     Stopped,
@@ -52,13 +63,46 @@ type Ended = (Receipt, Option<Vec<u8>>, Outcome);
 
 impl Listener {
     /// Listens until the server stops.
-    pub(crate) async fn run(mut self, mut place: Place) {
+    pub(crate) async fn run(self, place: Place) {
+        let Self { component, connector } = self;
+        let Place {
+            router,
+            workers,
+            stopping,
+            leave,
+        } = place;
+        let (handler, stop) = (component.clone(), stopping.clone());
+        let driver = Driver {
+            component: component.guest().name().to_owned(),
+            connector,
+            hand_over: Box::new(move |event| {
+                let (router, handler, stop) = (Arc::clone(&router), handler.clone(), stop.clone());
+                // On one thread after the other, whichever it is that the connector is on.
+                let run = workers.spawn(async move { hand_over(&router, &handler, event, stop).await });
+                Box::pin(async move {
+                    match run {
+                        // The thread is at its end, and the instance with it.
+                        Some(run) => run.await.unwrap_or(Outcome::Failed),
+                        None => Outcome::NotBegun,
+                    }
+                })
+            }),
+        };
+        driver.drive(stopping).await;
+        component.sum_up();
+        drop(leave);
+    }
+}
+
+impl Driver {
+    /// Connects, hands over what comes, and connects again, until the server stops.
+    async fn drive(mut self, mut stopping: watch::Receiver<Phase>) {
         let mut waits = Waits::default();
         let mut is_lost = false;
         loop {
             let connected = tokio::select! {
                 biased;
-                () = stopped(&mut place.stopping) => break,
+                () = stopped(&mut stopping) => break,
                 connected = self.connector.connect() => connected,
             };
             let since = Instant::now();
@@ -67,14 +111,14 @@ impl Listener {
                 Ok(()) => {
                     self.say_connected(is_lost);
                     is_lost = false;
-                    match self.serve(&mut place).await {
+                    match self.serve(&mut stopping).await {
                         End::Stopped => break,
                         End::Lost(error) => error,
                     }
                 }
             };
             if !is_lost {
-                let (component, source) = (self.component.guest().name(), self.connector.listens_to());
+                let (component, source) = (&self.component, self.connector.listens_to());
                 tracing::warn!(
                     "component `{component}` gets no events from {source}: {error}; trying again until it does"
                 );
@@ -83,17 +127,15 @@ impl Listener {
             let wait = waits.next(since.elapsed(), error.again, rand::random());
             tokio::select! {
                 biased;
-                () = stopped(&mut place.stopping) => break,
+                () = stopped(&mut stopping) => break,
                 () = sleep(wait) => {}
             }
         }
         self.connector.close().await;
-        self.component.sum_up();
-        drop(place.leave);
     }
 
     fn say_connected(&self, again: bool) {
-        let (component, source) = (self.component.guest().name(), self.connector.listens_to());
+        let (component, source) = (&self.component, self.connector.listens_to());
         if again {
             tracing::warn!("component `{component}` gets events from {source} again");
         } else {
@@ -102,7 +144,7 @@ impl Listener {
     }
 
     /// Hands over what comes by one connection, until that is lost or the server stops and all that began has ended.
-    async fn serve(&mut self, place: &mut Place) -> End {
+    async fn serve(&mut self, stopping: &mut watch::Receiver<Phase>) -> End {
         let most = self.connector.concurrency().max(1);
         let mut running = FuturesUnordered::new();
         let mut lanes = Lanes::default();
@@ -118,20 +160,23 @@ impl Listener {
             let takes = end.is_none() && under_way < most;
             tokio::select! {
                 biased;
-                () = stopped(&mut place.stopping), if end.is_none() => end = Some(End::Stopped),
+                () = stopped(stopping), if end.is_none() => end = Some(End::Stopped),
                 Some((receipt, lane, outcome)) = running.next() => {
                     let settled = self.connector.settle(receipt, outcome).await;
                     if let (Err(error), None | Some(End::Stopped)) = (settled, &end) {
                         end = Some(End::Lost(error));
                     }
-                    if let Some(next) = lanes.leave(lane).filter(|_| end.is_none()) {
-                        running.push(self.start(next, place));
+                    // What waits once there is an end, is given back.
+                    if end.is_none()
+                        && let Some(next) = lanes.leave(lane)
+                    {
+                        running.push(self.start(next));
                     }
                 }
                 came = take(&mut *self.connector, takes), if !matches!(end, Some(End::Lost(_))) => match came {
                     Ok(delivery) => {
                         if let Some(delivery) = lanes.enter(delivery) {
-                            running.push(self.start(delivery, place));
+                            running.push(self.start(delivery));
                         }
                     }
                     // What the server has is of no interest any more, once everything that began has ended.
@@ -141,22 +186,11 @@ impl Listener {
         }
     }
 
-    /// Starts an instance for an event on one of the threads.
-    fn start(&self, delivery: Delivery, place: &Place) -> BoxFuture<'static, Ended> {
+    /// Begins to handle an event.
+    fn start(&self, delivery: Delivery) -> BoxFuture<'static, Ended> {
         let Delivery { event, receipt, lane } = delivery;
-        let (component, router) = (self.component.clone(), Arc::clone(&place.router));
-        let stopping = place.stopping.clone();
-        let run = place
-            .workers
-            .spawn(async move { hand_over(&router, &component, event, stopping).await });
-        Box::pin(async move {
-            let outcome = match run {
-                // The thread is at its end, and the instance with it.
-                Some(run) => run.await.unwrap_or(Outcome::Failed),
-                None => Outcome::NotBegun,
-            };
-            (receipt, lane, outcome)
-        })
+        let run = (self.hand_over)(event);
+        Box::pin(async move { (receipt, lane, run.await) })
     }
 
     /// Gives back what waited for others of its lane.
@@ -274,3 +308,6 @@ impl Lanes {
 
 /// The time after which memory for an instance is looked for again.
 const NO_MEMORY: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests;
