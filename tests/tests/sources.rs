@@ -474,6 +474,15 @@ fn a_package_comes_to_what_the_lock_file_says_until_it_is_updated() {
     assert!(refused.stderr.contains("1.1.0 → 1.2.0"), "{refused}");
     command(&["--offline"]).finish().expect_code(2);
 
+    // What a manifest with a mistake does not ask for may be what cannot be read.
+    let broken = packages
+        .with(Outport::command("check").manifest(&composed("newest")))
+        .file("outport.lock", &lock)
+        .start();
+    let written = broken.folder().join("outport.lock");
+    broken.wait_for_line("error[manifest.source]");
+    assert_eq!(fs::read_to_string(written).expect("a lock file"), lock);
+
     let damaged = again(&[], "^1.0", &lock.replace("sha256:", "sha256:.."))
         .finish()
         .expect_code(2);

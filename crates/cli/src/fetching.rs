@@ -35,6 +35,10 @@ pub(crate) struct FetchArguments {
     /// The app is from a registry: what is beside its manifest stays as it is.
     #[arg(skip)]
     pub(crate) is_from_afar: bool,
+
+    /// A part of the manifest could not be read, so that nobody knows all that it asks for.
+    #[arg(skip)]
+    is_partial: bool,
 }
 
 /// How anything is fetched.
@@ -95,6 +99,14 @@ impl FetchArguments {
         self.client.is_offline()
     }
 
+    /// The same for a manifest with mistakes: whatever it comes to, the lock file stays as it is.
+    pub(crate) fn for_a_part(&self) -> Self {
+        Self {
+            is_partial: true,
+            ..self.clone()
+        }
+    }
+
     /// True if the lock file must stay as it is.
     pub(crate) fn is_locked(&self) -> bool {
         self.locked
@@ -143,7 +155,7 @@ impl FetchArguments {
                 Err(error) => fetched.wrong.extend(why_not(&remote, &error, &wanted, manifest)),
             }
         }
-        if fetched.wrong.is_empty() {
+        if fetched.wrong.is_empty() && !self.is_partial {
             self.keep(&mut lock, manifest, &mut fetched, terminal);
         }
         fetched

@@ -66,12 +66,16 @@ impl Report {
             }
         };
         let reading = app.resolve(&source, &mut files, &mut unusable);
-        let fetching = &app.fetching;
+        let fetching = if reading.problems_of_manifest().is_empty() {
+            app.fetching.clone()
+        } else {
+            app.fetching.for_a_part()
+        };
         let tests = read_tests(&source, &mut files, &mut unusable);
 
         let app = reading.tentative();
         let brokers = brokers::settings(settings.config.as_ref())?;
-        let code = ExaminedCode::of(app, (operator, &brokers), fetching, &mut files, terminal)?;
+        let code = ExaminedCode::of(app, (operator, &brokers), &fetching, &mut files, terminal)?;
         let of_all = Arc::new(settings.operator.clone());
         let findings = AppUnderReview {
             app: &reading,
