@@ -383,6 +383,11 @@ impl Export {
         }
     }
 
+    /// Whether it is run once, to its end.
+    pub fn runs_as_command(self) -> bool {
+        matches!(self, Self::CommandP2 | Self::CommandP3)
+    }
+
     /// Whether it is started for events.
     pub fn handles_events(self) -> bool {
         match self {
