@@ -4,7 +4,7 @@
 //!   decision, [`script`] says what a guest tries and what it must get, [`guest`] knows where the guests are,
 //!   [`http`] is a client and an origin, [`http2`] a client that does as it likes;
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
-//! - [`models`] is a server that runs models, in two APIs;
+//! - [`models`] is a server that runs models, in two APIs, and [`sqs`] one that has a queue;
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
 //! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`] and [`python_server`] are the real servers, [`go`], [`python`] and
 //!   [`javascript`] build real programs as modules or components;
@@ -20,6 +20,7 @@
 pub mod audit;
 pub mod checked;
 pub mod dns;
+pub mod docker_registry;
 pub mod go;
 pub mod guest;
 pub mod http;
@@ -39,6 +40,7 @@ pub mod redis;
 pub mod schema;
 pub mod script;
 pub mod slow_component;
+pub mod sqs;
 pub mod stores;
 pub mod tcp;
 pub mod tls;

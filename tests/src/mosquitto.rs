@@ -1,12 +1,14 @@
 //! A real MQTT server.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use rumqttc::mqttbytes::v4::{Connect, Packet, PubAck, PubComp, PubRec, Subscribe};
+use rumqttc::mqttbytes::v4::{Connect, Packet, PubAck, PubComp, PubRec, Publish, Subscribe};
 use rumqttc::mqttbytes::{Error, QoS};
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -15,13 +17,13 @@ use crate::process::{Process, free_port, system_program, wait_until_listening};
 use crate::tls::Identity;
 use crate::until::PATIENCE;
 
-/// A Mosquitto server on a free port of 127.0.0.1 that keeps nothing. Stopped when dropped.
+/// A Mosquitto server on a free port of 127.0.0.1 that keeps nothing beyond its end. Stopped when dropped.
 #[derive(Debug)]
 pub struct Mosquitto {
     port: u16,
     tls_port: Option<u16>,
     folder: TempDir,
-    _process: Process,
+    process: Option<Process>,
 }
 
 /// Whoever hears what is published.
@@ -62,6 +64,38 @@ impl Mosquitto {
         Self::start_as("allow_anonymous true\n", Some(Extra::Tls(identity)))
     }
 
+    /// The same, for everybody, whose sessions and messages are there again when it [starts again](Mosquitto::start_again).
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Mosquitto::start) does.
+    pub fn start_persistent() -> Self {
+        let kept = "allow_anonymous true\npersistence true\npersistence_location ./\nmax_queued_messages 0\n";
+        Self::start_as(kept, None)
+    }
+
+    /// Ends it, in the middle of whatever its clients are at.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end within a minute.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.signal(Signal::TERM);
+            process.wait(PATIENCE).expect("it ends");
+        }
+    }
+
+    /// Starts it again where it was, and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Mosquitto::start) does.
+    pub fn start_again(&mut self) {
+        self.stop();
+        self.process = Some(run(&self.folder, &[self.port]));
+    }
+
     fn start_as(settings: &str, extra: Option<Extra<'_>>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let kept = |name: &str, content: &str| {
@@ -93,25 +127,13 @@ impl Mosquitto {
             }
         }
         kept("mosquitto.conf", &config);
-        let log = File::create(folder.path().join("log")).expect("a file in a folder of our own");
-        let mut command = Command::new(system_program("mosquitto"));
-        command
-            .args(["-v", "-c", "mosquitto.conf"])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
-        let process = Process::start(&mut command, Signal::TERM).unwrap_or_else(|error| {
-            panic!("cannot start `mosquitto` ({error}): install the package `mosquitto`")
-        });
-        for port in [Some(port), tls_port].into_iter().flatten() {
-            wait_until_listening("mosquitto", port);
-        }
+        let ports: Vec<u16> = [Some(port), tls_port].into_iter().flatten().collect();
+        let process = Some(run(&folder, &ports));
         Self {
             port,
             tls_port,
             folder,
-            _process: process,
+            process,
         }
     }
 
@@ -160,6 +182,103 @@ impl Mosquitto {
     }
 }
 
+/// Runs it in its folder, until it listens on all of `ports`.
+fn run(folder: &TempDir, ports: &[u16]) -> Process {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.path().join("log"))
+        .expect("a file in a folder of our own");
+    let mut command = Command::new(system_program("mosquitto"));
+    command
+        .args(["-v", "-c", "mosquitto.conf"])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    let process = Process::start(&mut command, Signal::TERM).unwrap_or_else(|error| {
+        panic!("cannot start `mosquitto` ({error}): install the package `mosquitto`")
+    });
+    for port in ports {
+        wait_until_listening("mosquitto", *port);
+    }
+    process
+}
+
+/// Publishes payloads, each on its topic and in their order, at least once: what the server on `port` has not confirmed
+/// when it ends is published again when it is back.
+///
+/// # Panics
+///
+/// If it does not come back within a minute, or says something else.
+pub fn publish(port: u16, messages: &[(&str, String)]) {
+    let mut confirmed = 0;
+    let mut last_success = Instant::now();
+    while confirmed < messages.len() {
+        let before = confirmed;
+        // Who went away is waited for.
+        let _ = publish_from(port, messages, &mut confirmed);
+        if confirmed > before {
+            last_success = Instant::now();
+        }
+        assert!(last_success.elapsed() < PATIENCE, "the server does not come back");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn publish_from(port: u16, messages: &[(&str, String)], confirmed: &mut usize) -> io::Result<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut incoming = BytesMut::new();
+    let mut connect = Connect::new("publisher");
+    connect.keep_alive = 0;
+    stream.write_all(&bytes_of(&Packet::Connect(connect)))?;
+    let consent = receive(&mut stream, &mut incoming)?;
+    assert!(matches!(consent, Packet::ConnAck(_)), "{consent:?}");
+    let mut sent = *confirmed;
+    while *confirmed < messages.len() {
+        let mut outgoing = BytesMut::new();
+        while sent < messages.len() && sent < *confirmed + MOST_UNCONFIRMED {
+            let (topic, payload) = &messages[sent];
+            let mut message = Publish::new(*topic, QoS::AtLeastOnce, payload.as_str());
+            message.pkid = u16::try_from(sent % 60_000).expect("a small number") + 1;
+            outgoing.extend_from_slice(&bytes_of(&Packet::Publish(message)));
+            sent += 1;
+        }
+        stream.write_all(&outgoing)?;
+        match receive(&mut stream, &mut incoming)? {
+            Packet::PubAck(_) => *confirmed += 1,
+            packet => panic!("{packet:?}"),
+        }
+    }
+    Ok(())
+}
+
+fn receive(stream: &mut TcpStream, incoming: &mut BytesMut) -> io::Result<Packet> {
+    loop {
+        match Packet::read(incoming, usize::MAX) {
+            Ok(packet) => return Ok(packet),
+            Err(Error::InsufficientBytes(_)) => {
+                let mut buffer = [0; 4096];
+                match stream.read(&mut buffer)? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    length => incoming.extend_from_slice(&buffer[..length]),
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn bytes_of(packet: &Packet) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    packet.write(&mut bytes, usize::MAX).expect("a packet of our own");
+    bytes
+}
+
+/// Messages that a publisher has under way.
+const MOST_UNCONFIRMED: usize = 20;
+
 /// What only some servers have.
 enum Extra<'a> {
     Login(&'a str, &'a str),
@@ -190,25 +309,12 @@ impl Subscriber {
     }
 
     fn send(&mut self, packet: &Packet) {
-        let mut outgoing = BytesMut::new();
-        packet
-            .write(&mut outgoing, usize::MAX)
-            .expect("a packet of our own");
-        self.stream.write_all(&outgoing).expect("the server reads");
+        self.stream
+            .write_all(&bytes_of(packet))
+            .expect("the server reads");
     }
 
     fn receive(&mut self) -> Packet {
-        loop {
-            match Packet::read(&mut self.incoming, usize::MAX) {
-                Ok(packet) => return packet,
-                Err(Error::InsufficientBytes(_)) => {
-                    let mut buffer = [0; 4096];
-                    let length = self.stream.read(&mut buffer).expect("the server answers");
-                    assert!(length > 0, "the server has ended the connection");
-                    self.incoming.extend_from_slice(&buffer[..length]);
-                }
-                Err(error) => panic!("{error}"),
-            }
-        }
+        receive(&mut self.stream, &mut self.incoming).expect("the server answers")
     }
 }

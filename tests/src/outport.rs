@@ -341,6 +341,11 @@ impl Running {
         line.unwrap_or_else(|| panic!("no line `{start}…` on standard error\n{self}"))
     }
 
+    /// What it has written to standard output so far.
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
     /// What it has written to standard error so far, without the times that lines begin with.
     pub fn stderr(&self) -> String {
         self.stderr.text()

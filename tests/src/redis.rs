@@ -17,7 +17,8 @@ use crate::until::{PATIENCE, until};
 pub struct Redis {
     port: u16,
     tls_port: Option<u16>,
-    _process: Process,
+    command: Command,
+    process: Option<Process>,
     _folder: TempDir,
 }
 
@@ -66,17 +67,41 @@ impl Redis {
             .arg(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        let process = Process::start(&mut command, Signal::TERM).unwrap_or_else(|error| {
-            panic!("cannot start `redis-server` ({error}): install the package `redis-server`")
-        });
-        let redis = Self {
+        let mut redis = Self {
             port,
             tls_port,
-            _process: process,
+            command,
+            process: None,
             _folder: folder,
         };
-        redis.wait_until_ready();
+        redis.start_again();
         redis
+    }
+
+    /// Ends it at once.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end within a minute.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.signal(Signal::KILL);
+            process.wait(PATIENCE).expect("it ends");
+        }
+    }
+
+    /// Starts it again where it was, empty, and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Redis::start) does.
+    pub fn start_again(&mut self) {
+        self.kill();
+        let process = Process::start(&mut self.command, Signal::TERM);
+        self.process = Some(process.unwrap_or_else(|error| {
+            panic!("cannot start `redis-server` ({error}): install the package `redis-server`")
+        }));
+        self.wait_until_ready();
     }
 
     /// The port it listens on.

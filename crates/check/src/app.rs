@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use outport_manifest::{
-    AppReading, Component, ComponentId, Executor, HttpAnswer, Manifest, Reading, Remark, ResolvedApp,
-    RuntimeConfig, Severity, StateDir, Stores,
+    AppReading, Component, ComponentId, EventKind, Executor, HttpAnswer, Manifest, Reading, Remark,
+    ResolvedApp, RuntimeConfig, Severity, StateDir, Stores,
 };
 use outport_policy::{AllowList, Entry, Label, Location, Operator, Policy};
 
 use crate::code::Code;
+use crate::denied_triggers::denied_triggers;
 use crate::diagnostic::{Diagnostic, FindingCode};
 use crate::findings::{DeniedNames, review};
 use crate::subject::{Interfaces, Subject, Trigger};
@@ -27,6 +28,8 @@ pub struct AppUnderReview<'a> {
     pub config: Option<&'a RuntimeConfig>,
     /// True if denied names are resolved.
     pub denied_names: DeniedNames,
+    /// The types of triggers whose server the operator configures.
+    pub own_brokers: &'a [EventKind],
 }
 
 impl AppUnderReview<'_> {
@@ -69,6 +72,7 @@ impl AppUnderReview<'_> {
         let reviewed = review(&subjects, &self.operator, self.config, self.denied_names);
         findings.retain(|told| !reviewed.iter().any(|more| says_more(more, told)));
         findings.extend(reviewed);
+        findings.extend(denied_triggers(app, &self.operator, self.own_brokers));
         findings
     }
 }

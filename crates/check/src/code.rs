@@ -74,6 +74,8 @@ codes! {
     NoEntries = "component.no-entries", Warning, "a component imports sockets and has no entries";
     /// A component is started by a trigger that it has no function for.
     MissingExport = "component.missing-export", Error, "a component lacks the export that its trigger calls";
+    /// Clause HI-1: what a trigger connects to is its component's attempt.
+    DeniedTrigger = "trigger.denied", Error, "a trigger listens to a server that its component may not connect to";
     /// A component is granted what Outport has not, and imports it.
     UnservedGrant = "component.unserved-grant", Warning,
         "a component is granted a store, database or model that Outport does not provide";

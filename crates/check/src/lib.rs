@@ -17,6 +17,7 @@
 mod app;
 mod code;
 mod colours;
+mod denied_triggers;
 mod diagnostic;
 pub mod explain;
 mod findings;
@@ -33,6 +34,7 @@ mod wording;
 pub use app::{AppUnderReview, allow_list, policies};
 pub use code::Code;
 pub use colours::{Colour, Colours};
+pub use denied_triggers::denied_triggers;
 pub use diagnostic::{Diagnostic, FindingCode, Fix, Quoted};
 pub use findings::{DeniedNames, review, warnings_at_start};
 pub use fix::{FixError, apply_fixes};

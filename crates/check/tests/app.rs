@@ -47,6 +47,7 @@ fn review(source: &SourceFile, operator: Operator) -> AppReview {
             operator,
             config: None,
             denied_names: DeniedNames::Resolved,
+            own_brokers: &[],
         }
         .review(),
     }
@@ -411,6 +412,7 @@ fn nothing_is_said_to_be_missing_beside_entries_that_cannot_be_read() {
             operator: Arc::new(operator(&[])),
             config: None,
             denied_names: DeniedNames::Resolved,
+            own_brokers: &[],
         };
         assert_eq!(codes(&review.review()), expected, "{entries}");
     }
@@ -1641,6 +1643,7 @@ fn what_the_code_cannot_use_is_said_once_and_with_what_it_needs() {
             operator: Arc::new(operator(&[])),
             config: None,
             denied_names: DeniedNames::Resolved,
+            own_brokers: &[],
         }
         .review();
         let about_code = findings.iter().filter(|finding| {

@@ -131,6 +131,7 @@ fn findings(section: &Section<'_>) -> (Vec<Diagnostic>, Sources) {
         operator: Arc::clone(&operator),
         config: parsed.as_ref().map(Reading::tentative),
         denied_names: DeniedNames::Resolved,
+        own_brokers: &[],
     }
     .review();
     let mut sources = Sources::default();

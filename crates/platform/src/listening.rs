@@ -15,6 +15,7 @@
 //! dropped at any time, and nothing is lost by it. What a broker sends while nobody reads stays in the buffers of the
 //! system, and then with the broker (back-pressure); what is kept here is one message, of at most [`MOST_MESSAGE`] bytes.
 
+use bytes::BytesMut;
 use outport_egress::{Dialer, HostConnection, IntroductionFailure};
 use outport_policy::Host;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -92,6 +93,16 @@ pub(crate) async fn duplex(
     let secured = secured.map_err(|error| IntroductionFailure::tls(&error, ""))?;
     Ok(Box::new(secured))
 }
+
+/// Gives back the room that a large message took, once nothing is in it.
+pub(crate) fn shrink(buffer: &mut BytesMut) {
+    if buffer.is_empty() && buffer.capacity() > KEPT {
+        *buffer = BytesMut::new();
+    }
+}
+
+/// Bytes of room that are kept for what comes next.
+const KEPT: usize = 64 << 10;
 
 /// Bytes of a message that a component can be handed. A longer one is dropped, and said: a component would hardly have the
 /// memory for it, and whoever comes after it should not wait for ever.

@@ -37,7 +37,7 @@ use crate::guest_pre::GuestPre;
 use crate::http::{HttpComponent, RouteAnswer, RouteEntry};
 use crate::limits::GuestLimits;
 use crate::linker::GuestLinker;
-use crate::triggers::{EventComponent, Listener, connector};
+use crate::triggers::{Brokers, EventComponent, Listener, NoConnector, Surroundings, connector};
 use crate::variables::GuestVariables;
 
 /// An app that is ready to run.
@@ -89,6 +89,8 @@ pub struct AppBuilder<'a> {
     pub variables: &'a Variables,
     /// What the labels of stores stand for.
     pub platform: &'a Platform,
+    /// The operator's brokers and queues.
+    pub brokers: &'a Brokers,
     /// Environment variables of every component, over its own.
     pub environment: &'a [(String, String)],
     /// The text that lines of output begin with.
@@ -339,12 +341,27 @@ impl AppBuilder<'_> {
             let Some(component) = component else {
                 continue;
             };
-            match connector(&trigger.source, component) {
+            let around = Surroundings {
+                id: &trigger.id,
+                app: &manifest.application.name.value,
+                gate: &part.gate,
+                egress: self.egress,
+                variables: self.variables,
+                brokers: self.brokers,
+            };
+            match connector(&trigger.source, component, &around) {
                 Ok(connector) => listeners.push(Listener {
                     component: component.clone(),
                     connector,
                 }),
-                Err(none) => problems.push(AppProblem::at(manifest, &trigger.span, none.into())),
+                Err(none) => {
+                    let span = none.span().unwrap_or(&trigger.span).clone();
+                    let kind = match none {
+                        NoConnector::Variable { error, .. } => error.into(),
+                        none => none.into(),
+                    };
+                    problems.push(AppProblem::at(manifest, &span, kind));
+                }
             }
         }
         listeners

@@ -14,6 +14,11 @@
 //! What a connector speaks to is none of the listener's business, and what a handler did none of the connector's: it
 //! learns whether the event is [done](connector::Outcome), and may tell its server.
 
+#[cfg_attr(
+    not(all(feature = "mqtt", feature = "redis", feature = "sqs")),
+    allow(dead_code, reason = "each kind of server uses a part of it")
+)]
+mod brokers;
 pub mod connector;
 mod connectors;
 mod cron;
@@ -21,10 +26,19 @@ mod event;
 mod event_component;
 mod handler;
 mod listener;
+#[cfg(feature = "mqtt")]
+mod mqtt;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "sqs")]
+mod sqs;
 mod waits;
 mod workers;
 
-pub use self::connectors::{NoConnector, connector};
+pub(crate) use self::brokers::Surroundings;
+pub use self::brokers::{Brokers, OwnServer};
+pub use self::connectors::NoConnector;
+pub(crate) use self::connectors::connector;
 pub use self::event::{Event, SqsAttribute, SqsMessage, SqsValue};
 pub use self::event_component::{EventComponent, EventError};
 pub use self::handler::{Handled, NotAnEventComponent};

@@ -53,8 +53,13 @@ pub(super) fn own_addresses(operator: &Operator, config: &RuntimeConfig) -> Vec<
         Arc::new(AllowList::compile(Vec::new())),
         Arc::new(operator.clone()),
     );
+    let brokers = config.brokers.servers().map(|(table, server)| {
+        let location = config.source.location(&server.span);
+        (format!("`[{table}]` is"), location, &server.value)
+    });
     labelled
         .chain(models)
+        .chain(brokers)
         .filter_map(|(what, location, url)| {
             let by = denied_by(&guest, url)?;
             let message = format!(

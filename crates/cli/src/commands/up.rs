@@ -11,10 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use outport_check::{Diagnostic, allow_list};
-use outport_manifest::{
-    Component, ComponentId, EventKind, IdentifierError, Located, Manifest, ResolvedApp, StateDir,
-};
+use outport_check::{Diagnostic, allow_list, denied_triggers};
+use outport_manifest::{Component, ComponentId, EventKind, IdentifierError, Located, Manifest, ResolvedApp};
 use outport_platform::Platform;
 use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
 use outport_runtime::command::{Command, CommandError};
@@ -23,6 +21,7 @@ use outport_runtime::guest_env::{Access, Directory};
 use outport_runtime::http::{Listeners, Router};
 use outport_runtime::memory_ceiling::MemoryCeiling;
 use outport_runtime::stdio::WhenFull;
+use outport_runtime::triggers::Brokers;
 use summary::Summary;
 use tokio::task::JoinSet;
 
@@ -30,6 +29,7 @@ use super::TRAPPED;
 use crate::app_options::AppOptions;
 use crate::app_problem;
 use crate::author_options::{Variable, environment};
+use crate::brokers;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
@@ -45,7 +45,7 @@ use crate::terminal::Terminal;
 /// Serves its HTTP triggers and waits for its events until Ctrl-C, and runs its command triggers once.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The same as `-f`
+    /// The same as `-f`: a `spin.toml`, its directory, or a reference such as `ghcr.io/me/app:1.0`
     #[arg(value_name = "DIR_OR_FILE", conflicts_with = "from")]
     path: Option<PathBuf>,
 
@@ -77,17 +77,19 @@ pub(crate) struct Options {
 pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     let mut startup = Startup::begin(&options.operator, terminal)?;
     let mut remarks = startup.settings.remarks.clone();
-    let written = options
-        .app
-        .at(options.path.as_deref())
-        .read(&mut startup.files, &mut remarks)?;
+    let app_options = options.app.at(options.path.as_deref());
+    let app_options = app_options.pulled(&options.operator.loading, terminal)?;
+    let written = app_options.read(&mut startup.files, &mut remarks)?;
     let components = &written.manifest.components;
     remarks.extend(startup.settings.client_tls.unknown_components(components));
     options.check_components(&written.manifest)?;
-    let state = options.state(&written.manifest, &startup)?;
+    let state = options.state(&written.manifest, &app_options, &startup)?;
+    let config = startup.settings.config.as_ref();
+    let brokers = brokers::with_credentials(config, &written.manifest, |id| options.wants(id))?;
+    options.refuse_denied_triggers(&written, &brokers, &startup)?;
     let stores = state.directories()?;
     // Before the kernel's sandbox closes, and before guests are there.
-    let fetched = options.fetch(&written.manifest, &mut startup)?;
+    let fetched = options.fetch(&written.manifest, &app_options, &mut startup)?;
     let listeners = if options.serves_http(&written.manifest) {
         Some(options.service.bind()?)
     } else {
@@ -110,7 +112,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         })?
         .open_network()?;
     let platform = state.platform(ready.network.egress())?;
-    let app = options.build(&written, (&platform, &fetched), &ready, None)?;
+    let app = options.build(&written, (&platform, &brokers, &fetched), &ready, None)?;
     ready.engine.end_compiling();
     let Startup { settings, files, .. } = &ready.startup;
     let summary = Summary {
@@ -185,15 +187,19 @@ impl Options {
     }
 
     /// What the labels of the components lead to.
-    pub(super) fn state(&self, manifest: &Manifest, startup: &Startup<'_>) -> Result<InitialState, Failure> {
+    pub(super) fn state(
+        &self,
+        manifest: &Manifest,
+        app: &AppOptions,
+        startup: &Startup<'_>,
+    ) -> Result<InitialState, Failure> {
         let components = manifest.components.iter();
         let wanted = components.filter(|component| self.wants(&component.id.value));
         let labels = wanted.flat_map(|component| component.labels(&manifest.source));
-        let beside = StateDir::beside(manifest.source.path());
         let mut wrong = Vec::new();
         let config = startup.settings.config.as_ref();
         let options = &self.operator.state;
-        let state = options.resolve(labels.collect(), config, beside, &mut wrong);
+        let state = options.resolve(labels.collect(), config, app.state_dir(), &mut wrong);
         if wrong.is_empty() {
             Ok(state)
         } else {
@@ -250,6 +256,29 @@ impl Options {
         })
     }
 
+    /// Refuses to start where events would never come.
+    fn refuse_denied_triggers(
+        &self,
+        written: &ResolvedApp,
+        brokers: &Brokers,
+        startup: &Startup<'_>,
+    ) -> Result<(), Failure> {
+        let of_all = Arc::new(startup.settings.operator.clone());
+        let mut denied = denied_triggers(written, &of_all, &brokers::kinds(brokers));
+        denied.retain(|finding| {
+            let id = finding
+                .component
+                .as_deref()
+                .and_then(|id| ComponentId::parse(id).ok());
+            id.is_none_or(|id| self.wants(&id))
+        });
+        if denied.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::unusable_in(&startup.files, denied))
+        }
+    }
+
     fn waits_for_events(&self, manifest: &Manifest) -> bool {
         let mut triggers = manifest.event_triggers.iter();
         triggers.any(|trigger| self.wants(&trigger.component.value))
@@ -259,11 +288,12 @@ impl Options {
     pub(super) fn fetch(
         &self,
         manifest: &Manifest,
+        app: &AppOptions,
         startup: &mut Startup<'_>,
     ) -> Result<FetchedCode, Failure> {
         let cache = self.operator.loading.cache();
         let wants = |id: &ComponentId| self.wants(id);
-        let arguments = &self.app.fetching;
+        let arguments = &app.fetching;
         let fetched = arguments.fetch(manifest, wants, &cache, &mut startup.files, startup.terminal);
         startup.terminal.show_all(&fetched.remarks, &startup.files);
         if fetched.wrong.is_empty() {
@@ -277,7 +307,7 @@ impl Options {
     pub(super) fn build(
         &self,
         written: &ResolvedApp,
-        (platform, fetched): (&Platform, &FetchedCode),
+        (platform, brokers, fetched): (&Platform, &Brokers, &FetchedCode),
         ready: &Ready<'_>,
         by_hand: Option<(&ComponentId, EventKind)>,
     ) -> Result<App, Failure> {
@@ -299,6 +329,7 @@ impl Options {
             allow,
             client_tls: &|id| settings.client_tls.of(id.as_str()),
             platform,
+            brokers,
             variables: &written.variables,
             environment: &environment(&self.env),
             output_lines: if self.no_output_prefix {

@@ -50,11 +50,11 @@ pub(crate) fn read_broker_settings(found: &mut Findings, node: Node<'_>) -> Opti
     let mut tables = node.table(found, "`[trigger]`")?;
     let mut settings = BrokerSettings::default();
     if let Some(mut fields) = table(found, &mut tables, "redis") {
-        settings.redis = read_server(found, &mut fields, "address", &REDIS);
+        settings.redis = read_server(found, &mut fields, "address", &ServerUrl::REDIS);
         fields.finish(found);
     }
     if let Some(mut fields) = table(found, &mut tables, "mqtt") {
-        settings.mqtt = read_server(found, &mut fields, "address", &MQTT);
+        settings.mqtt = read_server(found, &mut fields, "address", &ServerUrl::MQTT);
         settings.mqtt_client_id = fields
             .get("client_id")
             .and_then(|node| node.filled_string(found))
@@ -126,9 +126,5 @@ fn is_client_id(found: &mut Findings, id: &Located<String>) -> bool {
 
 /// Bytes of what a client identifier begins with, so that there is room for the rest.
 const MOST_OF_A_CLIENT_ID: usize = 1024;
-
-pub(crate) const REDIS: [(&str, u16); 2] = [("redis", 6379), ("rediss", 6379)];
-
-pub(crate) const MQTT: [(&str, u16); 2] = [("mqtt", 1883), ("mqtts", 8883)];
 
 const HTTP: [(&str, u16); 2] = [("http", 80), ("https", 443)];

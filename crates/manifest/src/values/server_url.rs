@@ -55,6 +55,12 @@ pub enum ServerUrlError {
 }
 
 impl ServerUrl {
+    /// The schemes of Redis, with their ports.
+    pub const REDIS: [(&'static str, u16); 2] = [("redis", 6379), ("rediss", 6379)];
+
+    /// The schemes of MQTT, with their ports.
+    pub const MQTT: [(&'static str, u16); 2] = [("mqtt", 1883), ("mqtts", 8883)];
+
     /// Reads a URL. `schemes` are those that the server is spoken to by, each with the port that a URL without one means.
     ///
     /// # Errors

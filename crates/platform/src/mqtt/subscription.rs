@@ -36,7 +36,7 @@ use super::connection::{INTRODUCTION_TIME, introduce, introduction};
 use super::driver::{Ended, LEAVE_TIME, LONGEST_ANSWER, MOST_UNSENT, Sent, send};
 use super::pings::{ANSWER_TIME, Pings, wait_until};
 use super::topic::TopicFilter;
-use crate::listening::{Duplex, Lost, MOST_MESSAGE, NotAnAddress, NotListening, duplex};
+use crate::listening::{Duplex, Lost, MOST_MESSAGE, NotAnAddress, NotListening, duplex, shrink};
 use crate::not_opened::NotOpened;
 
 /// How often a message is handed over.
@@ -244,6 +244,8 @@ impl Subscription {
         if std::mem::take(&mut self.is_away) {
             // What the broker answered meanwhile was not read.
             self.pings.wait_anew();
+            shrink(&mut self.incoming);
+            shrink(&mut self.outgoing);
         }
         loop {
             let message = match self.ahead.take() {

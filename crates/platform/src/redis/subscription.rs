@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::address::RedisAddress;
 use super::pub_sub::{Incoming, NotAReply, Reply};
-use crate::listening::{Duplex, Lost, NotAnAddress, NotListening, duplex};
+use crate::listening::{Duplex, Lost, NotAnAddress, NotListening, duplex, shrink};
 use crate::not_opened::{NotOpened, silent};
 
 /// A channel of a server.
@@ -120,6 +120,7 @@ impl Subscription {
         if std::mem::take(&mut self.is_away) {
             self.heard = Instant::now();
             self.is_pinged = false;
+            shrink(&mut self.incoming.bytes);
         }
         loop {
             match self.incoming.reply().map_err(lost)? {

@@ -11,7 +11,7 @@ use crate::operator_server::{ServerError, destination};
 /// All that the operator says about queues.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// The credentials; none, and no queue can be listened to.
+    /// The credentials; without them no server answers.
     pub credentials: Option<Credentials>,
     /// The region of queues whose URL names none.
     pub region: Option<String>,

@@ -28,7 +28,7 @@ pub(super) struct Exchange {
 pub(super) enum Failure {
     #[error(transparent)]
     NotOpened(#[from] NotOpened),
-    #[error("the credentials cannot be sent")]
+    #[error("there are no credentials of AWS, or they cannot be sent")]
     NotSigned,
     #[error("the server did not answer in time")]
     Silent,

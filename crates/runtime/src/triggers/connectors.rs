@@ -1,7 +1,10 @@
 //! The connector of a trigger, by its type.
 
-use outport_manifest::{EventKind, EventSource};
+use std::fmt::Display;
 
+use outport_manifest::{EventKind, EventSource, Span, TemplateError};
+
+use super::brokers::Surroundings;
 use super::connector::Connector;
 use super::cron::CronConnector;
 use super::event_component::EventComponent;
@@ -16,6 +19,46 @@ pub enum NoConnector {
         /// The type.
         kind: EventKind,
     },
+    /// A value is made of a variable that the app does not have, or that has no value.
+    #[error("{error}")]
+    Variable {
+        /// What is wrong with it.
+        error: TemplateError,
+        /// Where the value stands.
+        span: Span,
+    },
+    /// A value, with its variables filled in, is none that can be listened to.
+    #[error("`{key}` cannot be used: {why}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it. Nothing of the value is in it, which may be secret.
+        why: String,
+        /// Where the value stands.
+        span: Span,
+    },
+}
+
+impl NoConnector {
+    #[cfg_attr(
+        not(any(feature = "mqtt", feature = "redis", feature = "sqs")),
+        allow(dead_code, reason = "a clock has no such values")
+    )]
+    pub(super) fn value(key: &'static str, why: impl Display, span: Span) -> Self {
+        Self::Value {
+            key,
+            why: why.to_string(),
+            span,
+        }
+    }
+
+    /// Where it stands, if it is about one value.
+    pub fn span(&self) -> Option<&Span> {
+        match self {
+            Self::Value { span, .. } | Self::Variable { span, .. } => Some(span),
+            Self::NotServed { .. } => None,
+        }
+    }
 }
 
 /// What listens to the source of a trigger, for a component.
@@ -23,12 +66,23 @@ pub enum NoConnector {
 /// # Errors
 ///
 /// When nothing can.
-pub fn connector(
+pub(crate) fn connector(
     source: &EventSource,
     component: &EventComponent,
+    around: &Surroundings<'_>,
 ) -> Result<Box<dyn Connector>, NoConnector> {
     match source {
         EventSource::Cron(schedule) => Ok(Box::new(CronConnector::new(schedule, component.failures()))),
-        other => Err(NoConnector::NotServed { kind: other.kind() }),
+        #[cfg(feature = "redis")]
+        EventSource::Redis(channel) => Ok(Box::new(super::redis::RedisConnector::new(channel, around)?)),
+        #[cfg(feature = "mqtt")]
+        EventSource::Mqtt(topic) => Ok(Box::new(super::mqtt::MqttConnector::new(topic, around)?)),
+        #[cfg(feature = "sqs")]
+        EventSource::Sqs(queue) => Ok(Box::new(super::sqs::SqsConnector::new(queue, around)?)),
+        #[cfg(not(all(feature = "redis", feature = "mqtt", feature = "sqs")))]
+        other => {
+            let _ = around;
+            Err(NoConnector::NotServed { kind: other.kind() })
+        }
     }
 }

@@ -14,6 +14,7 @@ use outport_policy::Location;
 use outport_runtime::app::{AppBuilder, AppProblem, AppProblemKind, OutputLines};
 use outport_runtime::engine::{Allocation, Engine};
 use outport_runtime::limits::GuestLimits;
+use outport_runtime::triggers::Brokers;
 
 use crate::app_problem;
 use crate::failure::Failure;
@@ -39,7 +40,7 @@ impl ExaminedCode {
         ResolvedApp {
             manifest, variables, ..
         }: &ResolvedApp,
-        operator: &OperatorOptions,
+        (operator, brokers): (&OperatorOptions, &Brokers),
         fetching: &FetchArguments,
         files: &mut Files,
         terminal: Terminal,
@@ -62,6 +63,7 @@ impl ExaminedCode {
         let egress = Egress::builder().build()?;
         let builder = AppBuilder {
             platform: &Platform::default(),
+            brokers: brokers,
             engine: &engine,
             cache: &cache,
             fetched: &fetched.code,

@@ -21,6 +21,7 @@ use outport_policy::Location;
 
 use super::code::ExaminedCode;
 use crate::app_options::AppOptions;
+use crate::brokers;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
@@ -69,7 +70,8 @@ impl Report {
         let tests = read_tests(&source, &mut files, &mut unusable);
 
         let app = reading.tentative();
-        let code = ExaminedCode::of(app, operator, fetching, &mut files, terminal)?;
+        let brokers = brokers::settings(settings.config.as_ref())?;
+        let code = ExaminedCode::of(app, (operator, &brokers), fetching, &mut files, terminal)?;
         let of_all = Arc::new(settings.operator.clone());
         let findings = AppUnderReview {
             app: &reading,
@@ -77,6 +79,7 @@ impl Report {
             operator: Arc::clone(&of_all),
             config: settings.config.as_ref(),
             denied_names: settings.denied_names(),
+            own_brokers: &brokers::kinds(&brokers),
         }
         .review();
         let mut report = Self {
