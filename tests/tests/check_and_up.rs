@@ -75,7 +75,7 @@ fn check_finds_what_up_refuses() {
         (
             fine.replace(
                 "component = \"web\"",
-                "component = \"web\"\ndependencies.middleware = []",
+                "component = \"web\"\ndependencies.other = []",
             ),
             b"",
             "manifest.unsupported 7:14",

@@ -426,4 +426,3 @@ const LONGEST_METADATA: u64 = 64 << 10;
 struct LocalSettings {
     root: std::path::PathBuf,
 }
-

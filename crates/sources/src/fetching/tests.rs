@@ -73,11 +73,19 @@ impl Place {
         Sources::new(&self.fetcher, &self.cache, &Quiet).with_registries(registries)
     }
 
-    async fn fetch(&self, remote: Remote, lock: &mut LockFile, locking: Locking) -> Result<String, SourceError> {
+    async fn fetch(
+        &self,
+        remote: Remote,
+        lock: &mut LockFile,
+        locking: Locking,
+    ) -> Result<String, SourceError> {
         let sources = self.sources();
         let mut outcomes = sources.fetch(&[remote.clone(), remote], lock, locking).await;
         assert_eq!(outcomes.len(), 1);
-        outcomes.remove(0).1.map(|file| fs::read_to_string(file.path).unwrap())
+        outcomes
+            .remove(0)
+            .1
+            .map(|file| fs::read_to_string(file.path).unwrap())
     }
 }
 
@@ -89,18 +97,33 @@ async fn a_range_comes_to_the_highest_version_and_stays_there_until_it_is_update
     }
     let mut lock = place.lock();
     let auth = || package("acme:auth", "^1.0");
-    assert_eq!(place.fetch(auth(), &mut lock, Locking::Add).await.unwrap(), "1.10.0");
+    assert_eq!(
+        place.fetch(auth(), &mut lock, Locking::Add).await.unwrap(),
+        "1.10.0"
+    );
     lock.write().unwrap();
     place.publish("acme/auth", "1.12.0", "1.12.0");
     let mut lock = place.lock();
-    assert_eq!(place.fetch(auth(), &mut lock, Locking::Keep).await.unwrap(), "1.10.0");
+    assert_eq!(
+        place.fetch(auth(), &mut lock, Locking::Keep).await.unwrap(),
+        "1.10.0"
+    );
     assert!(!lock.is_outdated());
-    let outcomes = place.sources().update(&[request("acme:auth", "^1.0")], &mut lock).await;
+    let outcomes = place
+        .sources()
+        .update(&[request("acme:auth", "^1.0")], &mut lock)
+        .await;
     assert!(outcomes.iter().all(|(_, outcome)| outcome.is_ok()));
     assert_eq!(lock.changes().len(), 1);
-    assert_eq!(place.fetch(auth(), &mut lock, Locking::Keep).await.unwrap(), "1.12.0");
+    assert_eq!(
+        place.fetch(auth(), &mut lock, Locking::Keep).await.unwrap(),
+        "1.12.0"
+    );
     let exact = package("acme:auth", "=1.11.0-rc.1");
-    assert_eq!(place.fetch(exact, &mut lock, Locking::Add).await.unwrap(), "1.11.0-rc.1");
+    assert_eq!(
+        place.fetch(exact, &mut lock, Locking::Add).await.unwrap(),
+        "1.11.0-rc.1"
+    );
 }
 
 #[tokio::test]
@@ -109,7 +132,10 @@ async fn a_version_that_was_published_anew_is_refused() {
     place.publish("acme/auth", "1.0.0", "first");
     let mut lock = place.lock();
     let auth = || package("acme:auth", "^1.0");
-    assert_eq!(place.fetch(auth(), &mut lock, Locking::Add).await.unwrap(), "first");
+    assert_eq!(
+        place.fetch(auth(), &mut lock, Locking::Add).await.unwrap(),
+        "first"
+    );
     place.publish("acme/auth", "1.0.0", "second");
     let changed = place.fetch(auth(), &mut lock, Locking::Add).await;
     assert!(
@@ -123,15 +149,33 @@ async fn what_a_package_lacks_is_said() {
     let place = Place::local();
     place.publish("acme/auth", "1.0.0", "1.0.0");
     let mut lock = place.lock();
-    let wrong = place.fetch(package("acme:auth", "^3"), &mut lock, Locking::Add).await.unwrap_err();
+    let wrong = place
+        .fetch(package("acme:auth", "^3"), &mut lock, Locking::Add)
+        .await
+        .unwrap_err();
     assert!(wrong.to_string().ends_with("that is ^3; it has 1.0.0"), "{wrong}");
-    let wrong = place.fetch(package("acme:none", "*"), &mut lock, Locking::Add).await.unwrap_err();
-    assert!(matches!(wrong, SourceError::Package(PackageError::NoPackage { .. })), "{wrong}");
-    let wrong = place.fetch(package("acme:auth", "*"), &mut lock, Locking::Keep).await.unwrap_err();
+    let wrong = place
+        .fetch(package("acme:none", "*"), &mut lock, Locking::Add)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(wrong, SourceError::Package(PackageError::NoPackage { .. })),
+        "{wrong}"
+    );
+    let wrong = place
+        .fetch(package("acme:auth", "*"), &mut lock, Locking::Keep)
+        .await
+        .unwrap_err();
     assert!(matches!(wrong, SourceError::NotLocked(_)), "{wrong}");
     let nowhere = Place::new("");
-    let wrong = nowhere.fetch(package("acme:auth", "*"), &mut lock, Locking::Add).await.unwrap_err();
-    assert!(matches!(wrong, SourceError::Package(PackageError::NoRegistry { .. })), "{wrong}");
+    let wrong = nowhere
+        .fetch(package("acme:auth", "*"), &mut lock, Locking::Add)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(wrong, SourceError::Package(PackageError::NoRegistry { .. })),
+        "{wrong}"
+    );
     assert!(!lock.is_outdated());
 }
 
@@ -139,7 +183,13 @@ async fn what_a_package_lacks_is_said() {
 fn registry(request: &str) -> Vec<u8> {
     let path = request.split(' ').nth(1).unwrap_or_default();
     let json = |text: String| answer(&format!("200 OK\r\ncontent-length: {}", text.len()), &text);
-    let blob = |content: &str| format!("{{\"mediaType\": \"application/wasm\", \"digest\": \"{}\", \"size\": {}}}", digest_of(content), content.len());
+    let blob = |content: &str| {
+        format!(
+            "{{\"mediaType\": \"application/wasm\", \"digest\": \"{}\", \"size\": {}}}",
+            digest_of(content),
+            content.len()
+        )
+    };
     if path == "/v2/" {
         return json("{}".into());
     }
@@ -147,7 +197,9 @@ fn registry(request: &str) -> Vec<u8> {
         return json("{\"preferredProtocol\": \"oci\", \"oci\": {\"namespacePrefix\": \"pre/\"}}".into());
     }
     if path.starts_with("/v2/pre/acme/auth/tags/list") {
-        return json("{\"name\": \"x\", \"tags\": [\"1.0.0\", \"1.1.0\", \"sha256-abc.sig\", \"../../x\"]}".into());
+        return json(
+            "{\"name\": \"x\", \"tags\": [\"1.0.0\", \"1.1.0\", \"sha256-abc.sig\", \"../../x\"]}".into(),
+        );
     }
     if let Some(version) = path.strip_prefix("/v2/pre/acme/auth/manifests/") {
         let manifest = format!(
@@ -172,7 +224,10 @@ async fn packages_come_from_the_registry_that_the_settings_name() {
     let place = Place::new(&settings);
     let mut lock = place.lock();
     let auth = || package("acme:auth", "^1.0");
-    assert_eq!(place.fetch(auth(), &mut lock, Locking::Add).await.unwrap(), "1.1.0");
+    assert_eq!(
+        place.fetch(auth(), &mut lock, Locking::Add).await.unwrap(),
+        "1.1.0"
+    );
     lock.write().unwrap();
     // From here on neither the registry nor its settings are needed.
     server.asked.store(0, Ordering::SeqCst);
@@ -180,21 +235,42 @@ async fn packages_come_from_the_registry_that_the_settings_name() {
         settings: String::new(),
         ..place
     };
-    assert_eq!(place.fetch(auth(), &mut lock, Locking::Keep).await.unwrap(), "1.1.0");
+    assert_eq!(
+        place.fetch(auth(), &mut lock, Locking::Keep).await.unwrap(),
+        "1.1.0"
+    );
     let place = place.offline();
-    assert_eq!(place.fetch(auth(), &mut place.lock(), Locking::Keep).await.unwrap(), "1.1.0");
+    assert_eq!(
+        place
+            .fetch(auth(), &mut place.lock(), Locking::Keep)
+            .await
+            .unwrap(),
+        "1.1.0"
+    );
     assert_eq!(server.asked.load(Ordering::SeqCst), 0);
     let unlocked = Place::new(&settings).offline();
-    let wrong = unlocked.fetch(auth(), &mut unlocked.lock(), Locking::Add).await.unwrap_err();
-    assert!(matches!(wrong, SourceError::Package(PackageError::Offline { .. })), "{wrong}");
-    let wrong = unlocked.fetch(auth(), &mut place.lock(), Locking::Add).await.unwrap_err();
+    let wrong = unlocked
+        .fetch(auth(), &mut unlocked.lock(), Locking::Add)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(wrong, SourceError::Package(PackageError::Offline { .. })),
+        "{wrong}"
+    );
+    let wrong = unlocked
+        .fetch(auth(), &mut place.lock(), Locking::Add)
+        .await
+        .unwrap_err();
     assert!(matches!(wrong, SourceError::NotInCache { .. }), "{wrong}");
     let named = Remote::Package(PackageRequest {
         registry: Some(format!("localhost:{}", server.port)),
         ..request("acme:auth", "=1.0.0")
     });
     let place = Place::new("");
-    assert_eq!(place.fetch(named, &mut place.lock(), Locking::Add).await.unwrap(), "1.0.0");
+    assert_eq!(
+        place.fetch(named, &mut place.lock(), Locking::Add).await.unwrap(),
+        "1.0.0"
+    );
 }
 
 #[tokio::test]
@@ -205,8 +281,14 @@ async fn a_registry_cannot_name_a_directory_of_this_machine() {
     })
     .await;
     let place = Place::new(&format!("default_registry = \"localhost:{}\"\n", server.port));
-    let wrong = place.fetch(package("acme:auth", "*"), &mut place.lock(), Locking::Add).await.unwrap_err();
-    assert!(matches!(wrong, SourceError::Package(PackageError::Metadata { .. })), "{wrong}");
+    let wrong = place
+        .fetch(package("acme:auth", "*"), &mut place.lock(), Locking::Add)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(wrong, SourceError::Package(PackageError::Metadata { .. })),
+        "{wrong}"
+    );
 }
 
 #[tokio::test]
@@ -222,12 +304,27 @@ async fn a_transfer_that_breaks_off_is_begun_again() {
         digest: digest_of(content),
     };
     let mut lock = place.lock();
-    assert_eq!(place.fetch(remote("whole"), &mut lock, Locking::Add).await.unwrap(), "whole");
+    assert_eq!(
+        place
+            .fetch(remote("whole"), &mut lock, Locking::Add)
+            .await
+            .unwrap(),
+        "whole"
+    );
     assert_eq!(server.asked.load(Ordering::SeqCst), 2);
     assert!(!lock.is_outdated());
     let place = place.offline();
-    assert_eq!(place.fetch(remote("whole"), &mut lock, Locking::Add).await.unwrap(), "whole");
-    let wrong = place.fetch(remote("other"), &mut lock, Locking::Add).await.unwrap_err();
+    assert_eq!(
+        place
+            .fetch(remote("whole"), &mut lock, Locking::Add)
+            .await
+            .unwrap(),
+        "whole"
+    );
+    let wrong = place
+        .fetch(remote("other"), &mut lock, Locking::Add)
+        .await
+        .unwrap_err();
     let expected: PathBuf = place.cache.places(&digest_of("other")).remove(0);
     assert!(
         matches!(&wrong, SourceError::NotInCache { place: Some(place), .. } if *place == expected),
