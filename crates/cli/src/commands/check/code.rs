@@ -69,6 +69,7 @@ impl ExaminedCode {
             fetched: &fetched.code,
             egress: &egress,
             allow: HashMap::new(),
+            allow_parts: HashMap::new(),
             client_tls: &|_| Vec::new(),
             variables,
             environment: &[],
