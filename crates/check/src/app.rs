@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use outport_manifest::{
-    AppReading, Component, ComponentId, EventKind, Executor, HttpAnswer, InheritedKey, Manifest, Part, Reading,
-    Remark, ResolvedApp, RuntimeConfig, Severity, StateDir, Stores,
+    AppReading, Component, ComponentId, EventKind, Executor, HttpAnswer, InheritedKey, Manifest, Part,
+    Reading, Remark, ResolvedApp, RuntimeConfig, Severity, StateDir, Stores,
 };
 use outport_policy::{AllowList, Entry, Label, LabelKind, Location, Operator, Policy};
 

@@ -63,7 +63,7 @@ impl ExaminedCode {
         let egress = Egress::builder().build()?;
         let builder = AppBuilder {
             platform: &Platform::default(),
-            brokers: brokers,
+            brokers,
             engine: &engine,
             cache: &cache,
             fetched: &fetched.code,
