@@ -13,7 +13,7 @@ use outport_runtime::guest_env::{GuestEnv, Input};
 use outport_runtime::stdio::WhenFull;
 
 use super::TRAPPED;
-use super::single::{FromOptions, link, load, name, refused, review, state};
+use super::single::{FromOptions, HANDLES_EVENTS, link, load, name, refused, review, state};
 use crate::author_options::AuthorOptions;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -92,9 +92,15 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     )?;
     let command = Command::new(guest).map_err(|error| {
         let told = Diagnostic::error(error.to_string());
-        let is_http = |export: &String| Export::of(export).is_some_and(Export::answers_http);
-        Failure::unusable(if error.exports.iter().any(is_http) {
+        let exports: Vec<_> = error
+            .exports
+            .iter()
+            .filter_map(|export| Export::of(export))
+            .collect();
+        Failure::unusable(if exports.iter().any(|export| export.answers_http()) {
             told.helped_by("a component that answers HTTP runs with `outport serve`")
+        } else if exports.iter().any(|export| export.handles_events()) {
+            told.helped_by(HANDLES_EVENTS)
         } else {
             told
         })

@@ -11,7 +11,7 @@ use outport_runtime::guest_env::GuestEnv;
 use outport_runtime::http::{HttpComponent, RouteAnswer, RouteEntry, Router};
 use outport_runtime::stdio::WhenFull;
 
-use super::single::{FromOptions, link, load, name, review, state};
+use super::single::{FromOptions, HANDLES_EVENTS, link, load, name, review, state};
 use crate::author_options::AuthorOptions;
 use crate::failure::Failure;
 use crate::limit_options::LimitOptions;
@@ -85,13 +85,15 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     )?;
     let component = HttpComponent::new(guest).map_err(|error| {
         let told = Diagnostic::error(error.to_string());
-        let is_command = error
+        let exports: Vec<_> = error
             .exports
             .iter()
             .filter_map(|export| Export::of(export))
-            .any(|export| !export.answers_http());
-        Failure::unusable(if is_command {
+            .collect();
+        Failure::unusable(if exports.iter().any(|export| export.runs_as_command()) {
             told.helped_by("a command runs with `outport run`")
+        } else if exports.iter().any(|export| export.handles_events()) {
+            told.helped_by(HANDLES_EVENTS)
         } else {
             told
         })

@@ -171,3 +171,7 @@ pub(super) fn name(path: &Path) -> String {
         .to_string_lossy()
         .into_owned()
 }
+
+/// Advice for a component that handles events.
+pub(super) const HANDLES_EVENTS: &str = "what handles events is started by an app's triggers, with `outport up`, or once by \
+                                         hand, with `outport trigger`";
