@@ -349,22 +349,29 @@ fn a_dependency_that_inherits_nothing_is_refused_every_service_of_the_host() {
         "allowed_outbound_hosts",
     ];
     let all = format!("inherit_configuration = {services:?}");
-    for (inheritance, inherits) in [
-        ("", false),
-        ("inherit_configuration = [\"variables\"]", false),
-        (&all, true),
+    let hosts = format!(
+        "\"mqtt://localhost:{}\", \"mysql://localhost:{}\", \"redis://localhost:{}\", \"postgres://localhost:{}\"",
+        mosquitto.port(),
+        mariadb.port(),
+        redis.port(),
+        postgres.port()
+    );
+    let as_all = format!("{all}, allowed_outbound_hosts = [{hosts}]");
+    let no_hosts = format!("{all}, allowed_outbound_hosts = []");
+    // (inherited, whether it has servers, and stores)
+    for (inheritance, servers, labels) in [
+        ("", false, false),
+        ("inherit_configuration = [\"variables\"]", false, false),
+        (&all, true, true),
+        (&as_all, true, true),
+        (&no_hosts, false, true),
     ] {
         let comma = if inheritance.is_empty() { "" } else { ", " };
         let lines = format!(
             "key_value_stores = [\"default\"]\nsqlite_databases = [\"default\"]\nai_models = [\"llama2-chat\"]\n\
-             allowed_outbound_hosts = [\"mqtt://localhost:{}\", \"mysql://localhost:{}\", \"redis://localhost:{}\", \
-             \"postgres://localhost:{}\"]\n\
+             allowed_outbound_hosts = [{hosts}]\n\
              [component.one.dependencies]\n\
-             \"outport:callee/interpreter@1.0.0\" = {{ path = \"GUESTS/stores.wasm\"{comma}{inheritance} }}",
-            mosquitto.port(),
-            mariadb.port(),
-            redis.port(),
-            postgres.port()
+             \"outport:callee/interpreter@1.0.0\" = {{ path = \"GUESTS/stores.wasm\"{comma}{inheritance} }}"
         );
         let config = format!(
             "[llm_compute]\ntype = \"remote_http\"\nurl = \"http://{}\"\nauth_token = \"\"\n",
@@ -382,19 +389,98 @@ fn a_dependency_that_inherits_nothing_is_refused_every_service_of_the_host() {
                 .replace("REDIS", &at_redis)
                 .replace("POSTGRES", &at_postgres);
             let got = stores::perform(&app, "one", &[statement.clone(), format!("callee: {statement}")]);
-            let expected = if inherits { with } else { without };
+            let is_server = ["mqtt", "mysql", "redis", "pg"]
+                .iter()
+                .any(|server| statement.starts_with(server));
+            let has_it = if is_server { servers } else { labels };
+            let expected = if has_it { with } else { without };
             assert_eq!(got, [with, expected], "{statement} {inheritance}\n{app}");
             refused += usize::from(with != expected);
         }
         let finished = app.stop();
-        assert_eq!(
-            finished.reasons(),
-            vec!["allow.not-inherited"; refused],
-            "{finished}"
-        );
+        let reason = if labels {
+            "allow.none"
+        } else {
+            "allow.not-inherited"
+        };
+        assert_eq!(finished.reasons(), vec![reason; refused], "{finished}");
         for denied in finished.audit.iter().filter(|line| line.denied()) {
             let component = denied.field("component");
             assert_eq!(component, "one/outport:callee/interpreter@1.0.0", "{finished}");
+        }
+    }
+}
+
+/// What a dependency with a list of its own tries, and what comes of it: for the component, and for the dependency where
+/// its list has the peer, the origin, or neither.
+const NARROWED: [(&str, &str, [&str; 3]); 5] = [
+    ("tcp.connect PEER", "ok", ["ok", DENIED, DENIED]),
+    ("tcp.connect OTHER", DENIED, [DENIED, DENIED, DENIED]),
+    ("dns.lookup localhost", "127.0.0.1,::1", [DENIED, DENIED, DENIED]),
+    (
+        "http.text GET http://ORIGIN/",
+        "200 hello",
+        [NO_REQUEST, "200 hello", NO_REQUEST],
+    ),
+    (
+        "http GET http://self/",
+        NO_REQUEST,
+        [NO_REQUEST, NO_REQUEST, NO_REQUEST],
+    ),
+];
+
+const DENIED: &str = "access-denied";
+const NO_REQUEST: &str = "HTTP-request-denied";
+
+// proves: AL-11, ORD-2, ORD-3, RSN-2
+#[test]
+fn a_dependency_with_hosts_of_its_own_reaches_those_of_them_that_its_component_reaches() {
+    let world = World::start();
+    let other = TcpPeer::echo();
+    let lists = [
+        format!("\"*://{}\", \"*://{}\"", world.peer.address(), other.address()),
+        format!("\"http://{}\", \"http://self\"", world.origin.address()),
+        String::new(),
+    ];
+    for callee in ["callee", "callee-p3"] {
+        for (number, list) in lists.iter().enumerate() {
+            let mut args = String::new();
+            for (statement, ..) in NARROWED {
+                let statement = world
+                    .statement(statement)
+                    .replace("OTHER", &other.address().to_string());
+                write!(args, "{statement:?}, \"callee: {statement}\", ").expect("a string takes all text");
+            }
+            let (peer, origin) = (world.peer.address(), world.origin.address());
+            let finished = Outport::up(&format!(
+                "spin_manifest_version = 2\napplication.name = \"narrowed\"\n\n[[trigger.command]]\n\
+                 component = \"main\"\nargs = [{args}]\n\n[component.main]\nsource = \"GUESTS/caller.wasm\"\n\
+                 allowed_outbound_hosts = [\"*://{peer}\", \"http://{origin}\", \"*://localhost:*\"]\n\
+                 [component.main.dependencies]\n\"outport:callee/interpreter\" = {{ path = \"GUESTS/{callee}.wasm\", \
+                 inherit_configuration = [\"allowed_outbound_hosts\"], allowed_outbound_hosts = [{list}] }}\n"
+            ))
+            .finish()
+            .expect_code(0);
+            let results = results(&finished.stdout);
+            assert_eq!(results.len(), 2 * NARROWED.len(), "{finished}");
+            for (pair, (statement, of_component, of_lists)) in results.chunks(2).zip(NARROWED) {
+                assert_eq!(
+                    pair,
+                    [of_component, of_lists[number]],
+                    "{statement} [{list}]\n{finished}"
+                );
+            }
+            let by_part = |component: &str| {
+                let denied = finished.audit.iter().filter(|line| line.denied());
+                denied.filter(|line| line.field("component") == component).count()
+            };
+            let refused = NARROWED.iter().filter(|(.., by)| by[number].contains("enied"));
+            assert_eq!(
+                by_part("main/outport:callee/interpreter"),
+                refused.count(),
+                "{finished}"
+            );
+            assert_eq!(by_part("main"), 2, "{finished}");
         }
     }
 }

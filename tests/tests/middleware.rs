@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 
 use outport_e2e::http::{self, Origin, Response};
-use outport_e2e::outport::{Outport, Running};
+use outport_e2e::outport::{Finished, Outport, Running};
+use outport_e2e::schema;
 use outport_e2e::tcp::TcpPeer;
 
 /// An app with `chain` before the component `web`, of which `lines` are written too.
@@ -242,4 +243,215 @@ fn what_cannot_stand_in_a_chain_is_an_error_at_its_place() {
     ] {
         assert!(flat.contains(part), "no `{part}`\n{refused}");
     }
+}
+
+// proves: AL-11, ORD-2, ORD-3, DNS-7, RSN-2
+#[test]
+fn a_chain_that_was_written_against_each_others_permissions_gets_nothing_beyond_its_own() {
+    let (one, two, origin) = (TcpPeer::echo(), TcpPeer::echo(), Origin::start("hello"));
+    let (at_one, at_two) = (one.address(), two.address());
+    let (by_name, at_origin) = (format!("*://localhost:{}", at_two.port()), origin.address());
+    let lines = format!(
+        "files = [\"a.txt\"]\nenvironment = {{ whoami = \"web\" }}\n\
+         allowed_outbound_hosts = [\"*://{at_one}\", \"{by_name}\", \"http://{at_origin}\", \"http://self\"]"
+    );
+    let narrowed = |list: &str| {
+        format!("inherit_configuration = [\"allowed_outbound_hosts\"], allowed_outbound_hosts = [{list}]")
+    };
+    let chain = chain_of(&[
+        // What only it may; what the component may not; what the second may, by another way.
+        &narrowed(&format!("\"{by_name}\", \"*://127.0.0.9:*\"")),
+        &narrowed(&format!("\"*://{at_one}\", \"{by_name}\"")),
+        "inherit_configuration = [\"environment\"]",
+    ]);
+    let start = || app(&chain, &lines).file("a.txt", "a file").start();
+    let app = start();
+    let (one, two) = (format!("tcp.connect {at_one}"), format!("tcp.connect {at_two}"));
+    let (text, own) = (
+        format!("http.text GET http://{at_origin}/"),
+        "http GET http://self/hello",
+    );
+    let rows: [(&str, [&str; 4]); 9] = [
+        (&one, ["ok", DENIED, "ok", DENIED]),
+        // By a name that nobody has looked up.
+        (&two, [DENIED; 4]),
+        ("tcp.connect 127.0.0.9:8080", [DENIED, DENIED, DENIED, DENIED]),
+        ("dns.lookup localhost", [BOTH, BOTH, BOTH, DENIED]),
+        ("dns.lookup example.com", [DENIED; 4]),
+        (&text, ["200 hello", NO_REQUEST, NO_REQUEST, NO_REQUEST]),
+        (own, ["200", NO_REQUEST, NO_REQUEST, NO_REQUEST]),
+        (
+            "file.read a.txt",
+            ["a file", "no-directory", "no-directory", "no-directory"],
+        ),
+        ("env whoami", ["web", "unset", "unset", "web"]),
+    ];
+    for (statement, expected) in rows {
+        for (part, expected) in expected.into_iter().enumerate() {
+            assert_eq!(
+                perform(&app, part, statement),
+                expected,
+                "{part}: {statement}\n{app}"
+            );
+        }
+    }
+    let finished = app.stop();
+    // Its own list has it, and the component's has not: that is the one to change.
+    let line = "127.0.0.9:8080\" to allowed_outbound_hosts, of the component itself";
+    assert!(finished.stderr.contains(line), "{finished}");
+    for component in ["web", "web/middleware-1", "web/middleware-2", "web/middleware-3"] {
+        let denied = finished.audit.iter().filter(|line| line.denied());
+        let of_it = denied.filter(|line| line.field("component") == component);
+        assert!(of_it.count() > 1, "{component}\n{finished}");
+    }
+
+    // What one of them looks up permits nothing to the others, whose lists have the name too: not in the same instance,
+    // and not at the same time.
+    let app = start();
+    let looks_up = [
+        ("do-1".to_owned(), format!("dns.lookup localhost; {two}")),
+        ("do-2".to_owned(), two.clone()),
+        ("do-3".to_owned(), two.clone()),
+    ];
+    let response = ask(&app, "/", &looks_up, &two);
+    let told = |place: usize| {
+        let told = response.header(&format!("did-{place}"));
+        told.unwrap_or_default().to_owned()
+    };
+    assert!(told(1).ends_with(" => ok"), "{}\n{app}", told(1));
+    for denied in [told(2), told(3), response.body.trim_end().to_owned()] {
+        assert!(denied.ends_with(" => access-denied"), "{denied}\n{app}");
+    }
+}
+
+const DENIED: &str = "access-denied";
+const NO_REQUEST: &str = "HTTP-request-denied";
+const BOTH: &str = "127.0.0.1,::1";
+
+// proves: Q-3, ISO-1
+#[test]
+fn a_chain_counts_as_one_guest() {
+    let peer = TcpPeer::echo();
+    let hosts = "inherit_configuration = [\"allowed_outbound_hosts\"]";
+    let narrowed = format!("{hosts}, allowed_outbound_hosts = [\"*://{}\"]", peer.address());
+    let lines = format!("allowed_outbound_hosts = [\"*://{}\"]", peer.address());
+    let app = app(&chain_of(&[&narrowed, hosts, &narrowed]), &lines)
+        .options(["--max-memory=64MiB", "--max-cpu-time=2s"])
+        .start();
+    let all = |statement: &str| -> Vec<(String, String)> {
+        (1..=3)
+            .map(|place| (format!("do-{place}"), statement.to_owned()))
+            .collect()
+    };
+    // One may have what three may not.
+    let results = |response: &Response| -> Vec<bool> {
+        let told = (1..=3).map(|place| {
+            response
+                .header(&format!("did-{place}"))
+                .unwrap_or_default()
+                .to_owned()
+        });
+        told.map(|told| told.ends_with(" => ok")).collect()
+    };
+    let response = ask(&app, "/hello", &all("alloc 24000000"), "");
+    assert_eq!(results(&response), [true, true, false], "{response:?}\n{app}");
+    assert_eq!(
+        ask(&app, "/hello", &all("spin 500")[..1], "").status,
+        200,
+        "{app}"
+    );
+    let response = ask(&app, "/hello", &all("spin 1000"), "");
+    assert_eq!(response.status, 500, "{app}");
+}
+
+const PARTS: &str = "spin_manifest_version = 2\napplication.name = \"parts\"\n[[trigger.http]]\nroute = \"/...\"\n\
+    component = \"web\"\ndependencies.middleware = [\n\
+    { path = \"GUESTS/middleware.wasm\" },\n\
+    { path = \"GUESTS/middleware.wasm\", inherit_configuration = [\"allowed_outbound_hosts\", \"key_value_stores\"], \
+    allowed_outbound_hosts = [\"*://10.0.0.5:*\", \"https://other.test\"] },\n\
+    { path = \"GUESTS/middleware.wasm\", allowed_outbound_hosts = [\"https://api.test\"] }]\n\
+    [component.web]\nsource = \"GUESTS/http-script-guest-p3.wasm\"\nkey_value_stores = [\"default\"]\n\
+    allowed_outbound_hosts = [\"*://10.0.0.0/8:5432\", \"https://api.test\"]\n";
+
+fn command(command: &'static str, options: &[&str]) -> Finished {
+    Outport::command(command)
+        .manifest(PARTS)
+        .options(options)
+        .finish()
+}
+
+// proves: RSN-2, RSN-5
+#[test]
+fn explain_says_of_each_part_what_it_reaches_and_whose_list_keeps_it_from_more() {
+    let rows = [
+        ("web", "tcp://10.0.0.6:5432", 0, "allowed"),
+        (
+            "web/middleware-1",
+            "tcp://10.0.0.5:5432",
+            1,
+            "allow.not-inherited",
+        ),
+        ("web/middleware-2", "tcp://10.0.0.5:5432", 0, "allowed"),
+        (
+            "web/middleware-2",
+            "tcp://10.0.0.6:5432",
+            1,
+            "add \"*://10.0.0.6:5432\" to allowed_outbound_hosts",
+        ),
+        (
+            "web/middleware-2",
+            "tcp://10.0.0.5:80",
+            1,
+            "to allowed_outbound_hosts, of the component itself",
+        ),
+        ("web/middleware-2", "key-value:default", 0, "allowed"),
+        ("web/middleware-1", "key-value:default", 1, "allow.not-inherited"),
+        ("web/middleware-3", "https://api.test/", 1, "allow.not-inherited"),
+    ];
+    for (component, destination, code, part) in rows {
+        let told = command("explain", &["--component", component, destination]).expect_code(code);
+        let flat = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            flat.contains(part),
+            "{component} {destination}: no `{part}`\n{told}"
+        );
+    }
+    // Without a component that one is meant which there is one of.
+    command("explain", &["tcp://10.0.0.6:5432"]).expect_code(0);
+    let unknown = command("explain", &["--component", "web/middleware-4"]).expect_code(2);
+    assert!(unknown.stderr.contains("`web/middleware-3`"), "{unknown}");
+    let all = command("explain", &[]).expect_code(0).stdout;
+    for lines in [
+        "web/middleware-1\n  reaches nothing: it inherits no hosts\n",
+        "web/middleware-2\n  of what `web` reaches:\n  *://10.0.0.5:*\n  https://other.test  permits nothing\n    the entries of web have nothing of it\n",
+        "web/middleware-3\n  reaches nothing: it inherits no hosts\n",
+    ] {
+        assert!(all.contains(lines), "no `{lines}` in\n{all}");
+    }
+    let json = command("explain", &["--format=json"]).expect_code(0).stdout;
+    let told = schema::valid("docs/schema/effective-policy.json", &json);
+    assert_eq!(told["components"][2]["id"], "web/middleware-2", "{json}");
+    assert_eq!(told["components"][2]["within"], "web", "{json}");
+}
+
+// proves: VAL-1
+#[test]
+fn check_says_which_entries_of_a_part_permit_nothing() {
+    let told = command("check", &[]).expect_code(0);
+    let found = told.stdout.matches("entry.not-inherited").count()
+        + told.stderr.matches("entry.not-inherited").count();
+    assert_eq!(found, 2, "{told}");
+}
+
+#[test]
+fn inspect_lists_the_parts_of_a_component_and_whom_they_call() {
+    let told = command("inspect", &[]).expect_code(0).stdout;
+    for number in 1..=3 {
+        assert!(
+            told.contains(&format!("component `web/middleware-{number}`")),
+            "{told}"
+        );
+    }
+    let behind = told.matches("(from what it stands before)").count();
+    assert_eq!((behind, told.matches("not provided").count()), (3, 0), "{told}");
 }

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use outport_manifest::{
-    AppReading, Component, ComponentId, EventKind, Executor, HttpAnswer, Manifest, Reading, Remark,
-    ResolvedApp, RuntimeConfig, Severity, StateDir, Stores,
+    AppReading, Component, ComponentId, EventKind, Executor, HttpAnswer, InheritedKey, Manifest, Part,
+    Reading, Remark, ResolvedApp, RuntimeConfig, Severity, StateDir, Stores,
 };
-use outport_policy::{AllowList, Entry, Label, Location, Operator, Policy};
+use outport_policy::{AllowList, Entry, Label, LabelKind, Location, Operator, Policy};
 
 use crate::code::Code;
 use crate::denied_triggers::denied_triggers;
 use crate::diagnostic::{Diagnostic, FindingCode};
-use crate::findings::{DeniedNames, review};
+use crate::findings::{DeniedNames, part_findings, review};
 use crate::subject::{Interfaces, Subject, Trigger};
 
 /// The app and the operator's policy that it is checked with.
@@ -69,6 +69,7 @@ impl AppUnderReview<'_> {
             })
             .collect();
         findings.extend(undefined_labels(&subjects, self.config));
+        findings.extend(part_findings(app));
         let reviewed = review(&subjects, &self.operator, self.config, self.denied_names);
         findings.retain(|told| !reviewed.iter().any(|more| says_more(more, told)));
         findings.extend(reviewed);
@@ -77,14 +78,57 @@ impl AppUnderReview<'_> {
     }
 }
 
-/// The policy of each component, in the order of the manifest. With mistakes in the manifest it has gaps.
+/// The policy of each component, in the order of the manifest, and behind it those of its parts, called `COMPONENT/PART`.
+/// With mistakes in the manifest it has gaps.
 pub fn policies(app: &ResolvedApp, operator: &Arc<Operator>) -> Vec<Policy> {
-    app.components()
-        .map(|(component, entries)| {
-            let allow = allow_list(component, entries, &app.manifest);
-            Policy::new(component.id.value.as_str(), Arc::new(allow), Arc::clone(operator))
+    let mut policies = Vec::new();
+    for (component, entries) in app.components() {
+        let id = &component.id.value;
+        let allow = allow_list(component, entries, &app.manifest);
+        let policy = Policy::new(id.as_str(), Arc::new(allow), Arc::clone(operator));
+        let parts = app.parts().filter(|(part, _)| part.component == id);
+        let of_parts: Vec<Policy> = parts
+            .map(|(part, own)| of_part(&policy, &part, own, operator))
+            .collect();
+        policies.push(policy);
+        policies.extend(of_parts);
+    }
+    policies
+}
+
+/// The policy of a part of the component that `policy` is for, with the list that it has of its own.
+fn of_part(policy: &Policy, part: &Part<'_>, own: Option<&[Entry]>, operator: &Arc<Operator>) -> Policy {
+    let name = format!("{}/{}", policy.component(), part.name);
+    let inherits = |kind: LabelKind| {
+        part.inherits.includes(match kind {
+            LabelKind::KeyValueStore => InheritedKey::KeyValueStores,
+            LabelKind::SqliteDatabase => InheritedKey::SqliteDatabases,
+            LabelKind::AiModel => InheritedKey::AiModels,
         })
-        .collect()
+    };
+    let labels = policy.allow().labels().iter();
+    let labels = labels.filter(|label| inherits(label.kind())).cloned().collect();
+    let hosts = if part.inherits.includes(InheritedKey::AllowedOutboundHosts) {
+        let entries = own.unwrap_or(policy.allow().entries());
+        AllowList::compile(entries.to_vec())
+    } else {
+        AllowList::not_inherited()
+    };
+    let list = Arc::new(hosts.with_labels(labels));
+    match own {
+        Some(_) if !list.is_not_inherited() => policy.for_part(name, list),
+        _ => Policy::new(name, list, Arc::clone(operator)),
+    }
+}
+
+/// What the parts of components may reach of what these may, where the author says which, by the component and the name of
+/// the part.
+pub fn part_lists(app: &ResolvedApp) -> HashMap<(ComponentId, String), Arc<AllowList>> {
+    let lists = app.parts().filter_map(|(part, entries)| {
+        let list = Arc::new(AllowList::compile(entries?.to_vec()));
+        Some(((part.component.clone(), part.name), list))
+    });
+    lists.collect()
 }
 
 /// What the author of a component says that it may reach and open. `entries` are those of the component, filled in.

@@ -60,6 +60,9 @@ codes! {
     HalfOpen = "entry.half-open", Warning, "a range of ports leaves its last number out";
     /// An entry that is not in its canonical spelling (AL-1).
     Spelling = "entry.spelling", Note, "an entry is not in its canonical spelling";
+    /// An entry of a part that permits nothing of what the part inherits.
+    NotInherited = "entry.not-inherited", Warning,
+        "an entry of a dependency or middleware permits nothing, since it does not inherit any of it";
     /// An entry for a protocol without an interface (AL-9).
     NoEffect = "entry.no-effect", Warning, "an entry is for a protocol that the component has no interface for";
     /// Clause HI-2.

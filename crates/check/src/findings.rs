@@ -22,6 +22,7 @@ mod list;
 mod needs;
 mod operator;
 mod overlap;
+mod parts;
 mod protocols;
 
 use std::collections::{HashMap, HashSet};
@@ -29,6 +30,7 @@ use std::collections::{HashMap, HashSet};
 use outport_manifest::{RuntimeConfig, Severity};
 use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
 
+pub use self::parts::part_findings;
 use crate::diagnostic::Diagnostic;
 use crate::subject::Subject;
 

@@ -31,12 +31,12 @@ mod sources;
 mod subject;
 mod wording;
 
-pub use app::{AppUnderReview, allow_list, policies};
+pub use app::{AppUnderReview, allow_list, part_lists, policies};
 pub use code::Code;
 pub use colours::{Colour, Colours};
 pub use denied_triggers::denied_triggers;
 pub use diagnostic::{Diagnostic, FindingCode, Fix, Quoted};
-pub use findings::{DeniedNames, review, warnings_at_start};
+pub use findings::{DeniedNames, part_findings, review, warnings_at_start};
 pub use fix::{FixError, apply_fixes};
 pub use imports::{list_imports, sum_up_imports};
 pub use json::report_json;

@@ -8,7 +8,8 @@ use boon::{Compiler, Schemas};
 use outport_check::explain::{Assumption, EffectivePolicy, Question, Verdict, explain};
 use outport_check::{
     AppUnderReview, Code, Colours, DeniedNames, Detail, Diagnostic, FindingCode, Interfaces, PolicyTests,
-    Renderer, Severity, Sources, apply_fixes, policies, report_json, report_sarif, warnings_at_start,
+    Renderer, Severity, Sources, apply_fixes, denied_triggers, policies, report_json, report_sarif,
+    warnings_at_start,
 };
 use outport_manifest::{AppReading, GivenVariables, Manifest, ResolvedApp, RuntimeConfig, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator, Policy};
@@ -1222,6 +1223,111 @@ fn every_layer_that_refuses_is_told_with_its_remedy() {
     }
 }
 
+// proves: HI-1, HI-2, HI-6
+#[test]
+fn a_trigger_that_listens_where_its_component_may_not_go_is_an_error() {
+    let redis = "[[trigger.redis]]\ncomponent = \"web\"\nchannel = \"c\"\naddress = \"ADDRESS\"\n";
+    let mqtt = "[[trigger.mqtt]]\ncomponent = \"web\"\ntopic = \"t\"\nqos = \"0\"\n[application.trigger.mqtt]\n\
+                address = \"ADDRESS\"\nusername = \"\"\npassword = \"\"\nkeep_alive_interval = \"30\"\n";
+    let sqs = "[[trigger.sqs]]\ncomponent = \"web\"\nqueue_url = \"ADDRESS\"\n";
+    let variable = "redis://:{{ secret }}@{{ host }}";
+    // (the trigger, its address, what is allowed, what is denied, what would help if it is an error)
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], Option<&'a str>);
+    let rows: &[Row<'_>] = &[
+        (redis, "redis://cache", "redis://cache", &[], None),
+        (
+            redis,
+            "redis://cache:6380",
+            "redis://cache",
+            &[],
+            Some("add \"redis://cache:6380\""),
+        ),
+        (redis, "rediss://cache", "redis://cache", &[], None),
+        (
+            redis,
+            "redis://cache",
+            "tcp://cache:6379",
+            &[],
+            Some("add \"redis://cache\""),
+        ),
+        (redis, "redis://cache", "*://cache:*", &[], None),
+        (
+            redis,
+            "redis://cache",
+            "redis://cache",
+            &["*://cache:*"],
+            Some("denies `*://cache:*`"),
+        ),
+        (
+            redis,
+            "redis://169.254.1.1",
+            "redis://*:*",
+            &[],
+            Some("--allow-link-local"),
+        ),
+        (redis, variable, "redis://cache.example.com", &[], None),
+        (
+            redis,
+            variable,
+            "redis://cache",
+            &[],
+            Some("add \"redis://cache.example.com\""),
+        ),
+        (redis, "redis://{{ unset }}", "redis://cache", &[], None),
+        (mqtt, "mqtts://broker", "mqtts://*:*", &[], None),
+        (
+            mqtt,
+            "mqtts://broker",
+            "redis://broker",
+            &[],
+            Some("add \"mqtts://broker\""),
+        ),
+        (
+            sqs,
+            "https://sqs.eu-west-1.amazonaws.com/1/q",
+            "https://*.amazonaws.com",
+            &[],
+            None,
+        ),
+        (
+            sqs,
+            "https://sqs.eu-west-1.amazonaws.com/1/q",
+            "redis://*:*",
+            &[],
+            Some("add \"https://sqs.eu-west-1.amazonaws.com\""),
+        ),
+    ];
+    for (trigger, address, allowed, denied, help) in rows {
+        let text = format!(
+            "spin_manifest_version = 2\napplication.name = \"shop\"\n[variables]\nsecret = {{ default = \"hunter2\", \
+             secret = true }}\nhost = {{ default = \"cache.example.com\" }}\nunset = {{ required = true }}\n{}\
+             [component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [\"{allowed}\"]\n",
+            trigger.replace("ADDRESS", address)
+        );
+        let source = SourceFile::new("spin.toml", text);
+        let app = ResolvedApp::resolve(Manifest::parse(&source), &GivenVariables::default());
+        let operator = Arc::new(operator(denied));
+        let found = denied_triggers(app.tentative(), &operator, &[]);
+        let helps: Vec<_> = found
+            .iter()
+            .map(|one| one.help.clone().unwrap_or_default())
+            .collect();
+        match help {
+            None => assert_eq!(helps, [""; 0], "{address} {allowed}"),
+            Some(help) => {
+                assert_eq!(found.len(), 1, "{address} {allowed}");
+                assert!(helps[0].contains(help), "{address} {allowed}: {helps:?}");
+                assert!(!found[0].message.contains("hunter2"), "{}", found[0].message);
+            }
+        }
+        let kinds = outport_manifest::EventKind::ALL;
+        assert!(
+            denied_triggers(app.tentative(), &operator, &kinds).is_empty(),
+            "{address}"
+        );
+    }
+}
+
 // proves: HI-6
 #[test]
 fn a_server_of_the_operators_own_that_he_denies_is_a_warning() {
@@ -1243,6 +1349,9 @@ token = "hunter2"
 type = "remote_http"
 url = "http://models.internal:8080"
 auth_token = "hunter2"
+
+[trigger.mqtt]
+address = "mqtts://broker.internal"
 "#;
     let config = SourceFile::new("runtime.toml", config);
     let (config, _) = RuntimeConfig::parse(&config).complete().expect("a config");
@@ -1258,9 +1367,16 @@ auth_token = "hunter2"
         (&["*://10.0.0.0/8:443"], &["runtime.toml:10:18"]),
         (&["udp://*:*"], &[]),
         (&["http://models.internal:8080"], &["runtime.toml:15:1"]),
+        (&["mqtts://broker.internal"], &["runtime.toml:21:12"]),
+        (&["mqtt://broker.internal"], &[]),
         (
             &["*://*:*"],
-            &["runtime.toml:2:18", "runtime.toml:10:18", "runtime.toml:15:1"],
+            &[
+                "runtime.toml:2:18",
+                "runtime.toml:10:18",
+                "runtime.toml:15:1",
+                "runtime.toml:21:12",
+            ],
         ),
     ];
     for (denied, expected) in rows {

@@ -4,13 +4,14 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use outport_check::Diagnostic;
 use outport_manifest::{
-    AppReading, Fallback, GivenVariables, Manifest, Note, Problems, Reading, Remark, ResolvedApp, SourceFile,
-    StateDir, VariableArgument,
+    AppReading, Fallback, GivenVariables, Manifest, Note, Problems, Reading, Remark, ResolvedApp, ServerUrl,
+    SourceFile, StateDir, VariableArgument,
 };
 use outport_policy::{Location, text};
 use outport_runtime::regular_file;
@@ -249,8 +250,8 @@ fn without_final_line_end(text: &str) -> &str {
     }
 }
 
-/// Keeps the defaults of secret variables out of what is quoted. Next to a mistake nobody knows which ones are secret,
-/// and none is quoted.
+/// Keeps the defaults of secret variables out of what is quoted, and passwords of triggers. Next to a mistake nobody knows
+/// which ones are secret, and none is quoted.
 fn conceal_secrets(read: &Reading<Manifest>, files: &mut Files) {
     let manifest = read.tentative();
     if !read.problems().is_empty() {
@@ -262,6 +263,18 @@ fn conceal_secrets(read: &Reading<Manifest>, files: &mut Files) {
         if let Fallback::Value(value) = &variable.fallback {
             files.conceal(manifest.source.path(), value.span.clone());
         }
+    }
+    let text = manifest.source.text();
+    for address in values_of("address", text).filter(|address| text[address.clone()].contains('@')) {
+        for part in ServerUrl::hidden_parts(&text[address.clone()]) {
+            let part = address.start + part.start..address.start + part.end;
+            files.conceal(manifest.source.path(), part);
+        }
+    }
+    // Of a variable that is called so, what is behind it is a table.
+    let is_text = |value: &Range<usize>| text[..value.start].ends_with(['"', '\'']);
+    for password in values_of("password", text).filter(is_text) {
+        files.conceal(manifest.source.path(), password);
     }
 }
 

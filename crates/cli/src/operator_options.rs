@@ -331,7 +331,8 @@ fn conceal_secrets(source: &SourceFile, files: &mut Files) {
     for secret in values_of_secrets(text) {
         files.conceal(source.path(), secret);
     }
-    for url in values_of("url", text) {
+    let urls = ["url", "address", "endpoint"];
+    for url in urls.iter().flat_map(|key| values_of(key, text)) {
         for part in ServerUrl::hidden_parts(&text[url.clone()]) {
             files.conceal(source.path(), url.start + part.start..url.start + part.end);
         }

@@ -11,6 +11,7 @@ use crate::dial::Dialer;
 use crate::enforcer::Enforcer;
 use crate::host_account::HostAccount;
 use crate::http::{Ending, GateHooks, Outgoing};
+use crate::process::Component;
 use crate::stream_tls::StreamTls;
 
 /// The network of one instance: its grants, its peers, its counts. Made by [`Gate::open`](crate::Gate::open), kept
@@ -25,6 +26,13 @@ impl GateCtx {
     pub(crate) fn new(enforcer: Enforcer, outgoing: Arc<Outgoing>) -> Self {
         let enforcer = Arc::new(enforcer);
         let hooks = GateHooks::new(enforcer.clone(), outgoing);
+        Self { enforcer, hooks }
+    }
+
+    /// The gate of a part of the instance.
+    pub(crate) fn part(&self, component: Arc<Component>, outgoing: Arc<Outgoing>) -> Self {
+        let enforcer = Arc::new(self.enforcer.part(component));
+        let hooks = self.hooks.of_part(enforcer.clone(), outgoing);
         Self { enforcer, hooks }
     }
 

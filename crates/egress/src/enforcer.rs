@@ -12,7 +12,7 @@ mod permit;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -37,14 +37,21 @@ pub(crate) struct Enforcer {
     number: u64,
     /// Calls inside the app that led here.
     depth: u32,
+    instance: Arc<Shared>,
+    state: Mutex<State>,
+}
+
+/// What all parts of an instance have together.
+struct Shared {
     usage_counter: UsageCounter,
     tls_usage: TlsUsage,
     account: OnceLock<Arc<dyn HostAccount>>,
     uncounted: OnceLock<Arc<dyn HostAccount>>,
     turns: Semaphore,
+    /// Look-ups in flight.
+    lookups: AtomicU32,
     /// The instance ends, and with it what it holds.
     ending: AtomicBool,
-    state: Mutex<State>,
 }
 
 /// The number of a decision that was recorded, by which its outcomes name it.
@@ -62,8 +69,21 @@ struct State {
     policy: Policy,
     grants: Grants,
     peers: Peers,
-    lookups: u32,
     unsolicited_recorded: Option<Instant>,
+}
+
+impl State {
+    /// That of an instance that begins. Its tables keep the bounds of now, whatever list is loaded later.
+    fn of(component: &Component) -> Self {
+        let policy = component.policy(component.process().policy.operator());
+        let quotas = &policy.operator().quotas;
+        Self {
+            grants: Grants::new(quotas.granted_names),
+            peers: Peers::from(quotas),
+            policy,
+            unsolicited_recorded: None,
+        }
+    }
 }
 
 /// The treatment of a decision by counters and sinks.
@@ -87,30 +107,36 @@ impl Enforcer {
 
     /// The enforcer of a part of an instance that has its number already.
     pub(crate) fn numbered(component: Arc<Component>, number: u64) -> Self {
-        let policy = component.policy(component.process().policy.operator());
-        // Tables and turns keep the bounds of when the instance began: a list that is loaded later takes nothing from
-        // it.
-        let quotas = &policy.operator().quotas;
-        let turns = Semaphore::new(quotas.lookups_in_flight as usize);
-        let state = State {
-            grants: Grants::new(quotas.granted_names),
-            peers: Peers::from(quotas),
-            policy,
-            lookups: 0,
-            unsolicited_recorded: None,
-        };
-        let usage_counter = UsageCounter::new(component.clone());
-        Self {
-            component,
-            number,
-            depth: 0,
-            usage_counter,
+        let state = State::of(&component);
+        // Turns keep the bound of when the instance began: a list that is loaded later takes nothing from it.
+        let turns = Semaphore::new(state.policy.operator().quotas.lookups_in_flight as usize);
+        let shared = Shared {
+            usage_counter: UsageCounter::new(component.clone()),
             tls_usage: TlsUsage::default(),
             account: OnceLock::new(),
             uncounted: OnceLock::new(),
             turns,
+            lookups: AtomicU32::new(0),
             ending: AtomicBool::new(false),
+        };
+        Self {
+            component,
+            number,
+            depth: 0,
+            instance: Arc::new(shared),
             state: Mutex::new(state),
+        }
+    }
+
+    /// The enforcer of a part of the instance, which `component` is: with grants and peers of its own, and what is
+    /// counted and charged in common.
+    pub(crate) fn part(&self, component: Arc<Component>) -> Self {
+        Self {
+            state: Mutex::new(State::of(&component)),
+            component,
+            number: self.number,
+            depth: self.depth,
+            instance: self.instance.clone(),
         }
     }
 
@@ -140,33 +166,38 @@ impl Enforcer {
 
     /// Charges what is done for the instance to `account`.
     pub(crate) fn charge_to(&self, account: Arc<dyn HostAccount>) {
-        let _ = self.account.set(account);
+        let _ = self.instance.account.set(account);
     }
 
     /// The account that is charged for what is done for the instance.
     pub(crate) fn account(&self) -> Option<Arc<dyn HostAccount>> {
-        self.account.get().cloned()
+        self.instance.account.get().cloned()
     }
 
     /// The payer for what costs something as long as the instance is there: its account, or one on which nothing is noted.
     pub(crate) fn payer(&self) -> Arc<dyn HostAccount> {
-        let uncounted = || self.uncounted.get_or_init(|| Arc::new(Uncounted)).clone();
+        let uncounted = || {
+            self.instance
+                .uncounted
+                .get_or_init(|| Arc::new(Uncounted))
+                .clone()
+        };
         self.account().unwrap_or_else(uncounted)
     }
 
     /// The counter of what the instance holds.
     pub(crate) fn usage_counter(&self) -> &UsageCounter {
-        &self.usage_counter
+        &self.instance.usage_counter
     }
 
     /// What the instance has of TLS on connections of its own.
     pub(crate) fn tls_usage(&self) -> &TlsUsage {
-        &self.tls_usage
+        &self.instance.tls_usage
     }
 
     /// A turn to resolve the host of a request; as many may at a time as look-ups may be in flight (DNS-12).
     pub(crate) async fn turn_to_resolve(&self) -> Option<SemaphorePermit<'_>> {
-        self.turns.acquire().await.ok()
+        self.instance.turns.acquire().await.ok()
     }
 
     pub(crate) fn resolver(&self) -> &dyn Resolve {
@@ -179,17 +210,17 @@ impl Enforcer {
 
     /// Notes that the instance ends.
     pub(crate) fn end(&self) {
-        self.ending.store(true, Ordering::Relaxed);
+        self.instance.ending.store(true, Ordering::Relaxed);
     }
 
     /// True if the instance ends.
     pub(crate) fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
+        self.instance.ending.load(Ordering::Relaxed)
     }
 
     /// The usage of the instance, its component and the process now.
     pub(crate) fn usage(&self) -> Usage {
-        self.usage_counter.usage()
+        self.instance.usage_counter.usage()
     }
 
     /// Judges an attempt that leads nowhere by itself while `usage` is held. Where it is to count itself, it was
@@ -327,21 +358,22 @@ impl Enforcer {
     /// until it is settled or abandoned.
     pub(crate) fn begin_lookup(&self, name: &Name) -> Result<(Ticket, DecisionId), Denied> {
         let mut state = self.state()?;
+        // Counted before it is judged: parts of the instance have locks of their own.
         let usage = Usage {
-            lookups_of_instance: state.lookups,
+            lookups_of_instance: self.instance.lookups.fetch_add(1, Ordering::AcqRel),
             ..self.usage()
         };
         let attempt = Attempt::Lookup { name };
-        let (_, decision) = self.decide(&mut state, &attempt, usage, Recording::Always, now())?;
-        state.lookups += 1;
+        let decided = self.decide(&mut state, &attempt, usage, Recording::Always, now());
+        let (_, decision) = decided.inspect_err(|_| self.end_lookup())?;
         Ok((state.grants.begin(name.clone()), decision))
     }
 
     /// Replaces the grants of the name that `ticket` stands for.
     pub(crate) fn settle_lookup(&self, ticket: Ticket, outcome: LookupOutcome) {
         // Behind a poisoned lock nothing is permitted any more, so no grant is missed.
+        self.end_lookup();
         if let Ok(mut state) = self.state() {
-            state.lookups -= 1;
             state.grants.settle(ticket, outcome, now());
         }
     }
@@ -349,9 +381,11 @@ impl Enforcer {
     /// Gives a look-up up; it grants nothing.
     pub(crate) fn abandon_lookup(&self, ticket: Ticket) {
         drop(ticket);
-        if let Ok(mut state) = self.state() {
-            state.lookups -= 1;
-        }
+        self.end_lookup();
+    }
+
+    fn end_lookup(&self) {
+        self.instance.lookups.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Counts an answer that was cut to the bound of DNS-12.
@@ -378,7 +412,7 @@ impl Enforcer {
     /// Tells the sinks that want it of an outcome.
     pub(crate) fn record_outcome(&self, stage: Stage, outcome: impl Fn() -> AuditOutcome) {
         let recorder = &self.process().recorder;
-        match self.account.get() {
+        match self.instance.account.get() {
             _ if !recorder.wants_outcome(stage) => {}
             None => recorder.record_outcome(&outcome()),
             Some(account) => account.aside(&mut || recorder.record_outcome(&outcome())),
@@ -399,7 +433,7 @@ impl Enforcer {
 
     /// The name by whose look-up an attempt is permitted.
     pub(crate) fn name_of(&self, attempt: &Attempt<'_>) -> Option<String> {
-        let usage = self.usage_counter.usage();
+        let usage = self.instance.usage_counter.usage();
         let state = self.state().ok()?;
         let situation = Situation {
             grants: &state.grants,
@@ -420,7 +454,7 @@ impl Enforcer {
     /// Tells the sinks of an event. What they keep of it is not the instance's.
     fn record(&self, verdict: Verdict, event: impl Fn() -> AuditEvent) {
         let recorder = &self.process().recorder;
-        match self.account.get() {
+        match self.instance.account.get() {
             None => recorder.record(verdict, event),
             Some(account) => account.aside(&mut || recorder.record(verdict, &event)),
         }

@@ -70,11 +70,36 @@ impl Gate {
         self.outgoing.set_internal(app);
     }
 
+    /// The gate of a part of the component, such as a dependency, that inherits what the component may reach, as far as
+    /// `allow` permits it as well. `part` is what the manifest calls it. What it has open counts as the component's.
+    pub fn part(&self, part: &str, allow: Arc<AllowList>) -> PartGate {
+        let name = format!("{}/{part}", self.component()).into();
+        PartGate {
+            component: Arc::new(self.component.part(name, allow)),
+            outgoing: self.outgoing.clone(),
+        }
+    }
+
     /// The gate of a dependency of the component that does not inherit what the component may reach.
     /// `dependency` is what the manifest calls it.
     pub fn shut(&self, dependency: &str) -> ShutGate {
         let name = format!("{}/{dependency}", self.component()).into();
         let nothing = AllowList::not_inherited().into();
         ShutGate::new(Component::new(self.egress.process().clone(), name, nothing))
+    }
+}
+
+/// The gate of a part of a component. Cheap to clone. Made by [`Gate::part`].
+#[derive(Clone)]
+pub struct PartGate {
+    component: Arc<Component>,
+    outgoing: Arc<Outgoing>,
+}
+
+impl PartGate {
+    /// Opens the gate for the part of an instance whose own gate is `whole`. Grants and peers are the part's; what it
+    /// has open, its account and its end are the instance's.
+    pub fn open(&self, whole: &GateCtx) -> GateCtx {
+        whole.part(self.component.clone(), self.outgoing.clone())
     }
 }

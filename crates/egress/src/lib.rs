@@ -126,6 +126,7 @@ mod lookup;
 mod metrics;
 pub mod p2;
 pub mod p3;
+mod part;
 mod process;
 mod shut;
 mod sockets;
@@ -150,12 +151,13 @@ pub use dns::{
     parse_dns_server,
 };
 pub use egress::{Egress, EgressBuilder, EgressError, WeakEgress};
-pub use gate::Gate;
+pub use gate::{Gate, PartGate};
 pub use host_account::HostAccount;
 pub use http::{
     Ending, GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError,
 };
 pub use metrics::Metrics;
+pub use part::{PartViews, add_for_part};
 pub use shut::ShutGate;
 pub use stream_tls::{SecuredStream, StreamTls, StreamTlsError, TlsHandshake};
 

@@ -18,6 +18,7 @@ mod udp;
 use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::sockets;
 
+pub(crate) use self::http::define_outgoing_handler;
 pub use self::http::{add_http_to_linker, error_code, send};
 use crate::ctx::{GateView, Gated};
 

@@ -13,6 +13,7 @@ use wasmtime_wasi::p3::bindings::sockets;
 use wasmtime_wasi::p3::sockets::{SocketError, SocketResult};
 
 pub use self::http::add_http_to_linker;
+pub(crate) use self::http::define_client;
 use crate::ctx::{GateCtxView, GateView, Gated};
 use crate::denied::{Denied, DeniedKind};
 

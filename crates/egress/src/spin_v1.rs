@@ -22,7 +22,7 @@ use http::{HeaderMap, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use outport_policy::Reason;
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, LinkerInstance};
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, WasiBody, WasiHttpHooks};
 
 use self::bindings::fermyon::spin::http::{self as spin_http, Host};
@@ -40,6 +40,14 @@ use crate::shut::ShutGate;
 pub fn add_http_to_linker<T: GateView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     http_types::add_to_linker::<T, Gated>(linker, T::gate)?;
     spin_http::add_to_linker::<T, Gated>(linker, T::gate)
+}
+
+/// Defines all of `fermyon:spin/http`, behind the gate of `view`.
+pub(crate) fn define_http<T: GateView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: fn(&mut T) -> GateCtxView<'_>,
+) -> wasmtime::Result<()> {
+    spin_http::add_to_linker_instance::<T, Gated>(instance, view)
 }
 
 /// Tells that a dependency which inherits nothing wanted to send `request`.

@@ -33,6 +33,7 @@
 //! ```
 
 mod manifest;
+mod parts;
 mod reading;
 mod report;
 mod resolved;
@@ -46,6 +47,7 @@ mod values;
 mod variables;
 
 pub use manifest::Manifest;
+pub use parts::Part;
 pub use reading::application::Application;
 pub use reading::brokers::BrokerSettings;
 pub use reading::client_tls::{ClientCertificate, ClientTls, TrustedRoots};

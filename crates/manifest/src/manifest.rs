@@ -170,6 +170,7 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         manifest.components.iter().chain(&unnamed).chain(&held_by_others),
         &variables.names,
     );
+    check_templates_of_parts(found, &manifest, &variables.names);
     check_settings(found, &manifest, &settings, &variables.names);
     manifest
 }
@@ -492,6 +493,16 @@ fn check_templates<'c>(
             .filter_map(OutboundEntry::template);
         let variables = component.variables.iter().map(|(_, template)| template);
         for template in entries.chain(variables) {
+            check_template(found, template, declared);
+        }
+    }
+}
+
+/// Variables in the lists of parts, too, are to be declared.
+fn check_templates_of_parts(found: &mut Findings, manifest: &Manifest, declared: &HashSet<VariableName>) {
+    for part in manifest.parts() {
+        let entries = part.allowed_outbound_hosts.into_iter().flatten();
+        for template in entries.filter_map(OutboundEntry::template) {
             check_template(found, template, declared);
         }
     }

@@ -8,6 +8,7 @@
 use outport_policy::Entry;
 
 use crate::manifest::Manifest;
+use crate::parts::Part;
 use crate::reading::component::Component;
 use crate::reading::entries::OutboundEntry;
 use crate::report::mistake::Mistake;
@@ -25,6 +26,8 @@ pub struct ResolvedApp {
     pub variables: Variables,
     /// The entries of each component, in the order of the manifest.
     entries: Vec<Vec<Entry>>,
+    /// The entries of each part, in the order of [`Manifest::parts`]; none, where it has no list.
+    parts: Vec<Option<Vec<Entry>>>,
 }
 
 /// The result of resolving an app: as much of it as could be read, all problems and all notes, part by part.
@@ -35,6 +38,7 @@ pub struct AppReading {
     manifest: Reading<()>,
     variables: Reading<()>,
     entries: Vec<Reading<()>>,
+    parts: Vec<Reading<()>>,
     /// Values that are missing, and that no entry needs.
     wanted_to_run: Vec<Problem>,
 }
@@ -52,15 +56,26 @@ impl ResolvedApp {
         let (filled_in, entries) = components
             .map(|component| component.outbound_entries(&values).split())
             .unzip();
+        let parts = written.parts();
+        let parts = parts.iter().map(|part| match part.allowed_outbound_hosts {
+            None => (None, Reading::new((), Vec::new(), Vec::new())),
+            Some(list) => {
+                let (entries, told) = OutboundEntry::fill_in_all(list, &values).split();
+                (Some(entries), told)
+            }
+        });
+        let (of_parts, parts) = parts.unzip();
         AppReading {
             app: Self {
                 manifest: written,
                 variables: values,
                 entries: filled_in,
+                parts: of_parts,
             },
             manifest,
             variables,
             entries,
+            parts,
             wanted_to_run,
         }
     }
@@ -69,6 +84,12 @@ impl ResolvedApp {
     pub fn components(&self) -> impl Iterator<Item = (&Component, &[Entry])> {
         let entries = self.entries.iter().map(Vec::as_slice);
         self.manifest.components.iter().zip(entries)
+    }
+
+    /// Each part of a component with its entries, if it has a list of its own, in the order of [`Manifest::parts`].
+    pub fn parts(&self) -> impl Iterator<Item = (Part<'_>, Option<&[Entry]>)> {
+        let entries = self.parts.iter().map(Option::as_deref);
+        self.manifest.parts().into_iter().zip(entries)
     }
 
     /// The entries of a component by its author's word: nothing, if the app has no such component.
@@ -135,9 +156,11 @@ impl AppReading {
         self.parts().flat_map(Reading::notes)
     }
 
-    /// The messages about each part: the manifest, the variables, and the entries of each component.
+    /// The messages about each part: the manifest, the variables, and the entries of each component and of each of its
+    /// parts.
     pub fn parts(&self) -> impl Iterator<Item = &Reading<()>> {
-        [&self.manifest, &self.variables].into_iter().chain(&self.entries)
+        let whole = [&self.manifest, &self.variables].into_iter();
+        whole.chain(&self.entries).chain(&self.parts)
     }
 
     /// The messages about the entries of each component, in the order of the manifest.
@@ -152,7 +175,13 @@ fn is_in_an_entry(name: &VariableName, manifest: &Manifest) -> bool {
         .components
         .iter()
         .flat_map(|component| &component.allowed_outbound_hosts);
+    let parts = manifest.parts();
+    let of_parts = parts
+        .iter()
+        .filter_map(|part| part.allowed_outbound_hosts)
+        .flatten();
     entries
+        .chain(of_parts)
         .filter_map(OutboundEntry::template)
         .flat_map(|template| template.value.variables())
         .any(|(used, _)| used == name)

@@ -78,6 +78,7 @@ mod not_opened;
     )
 )]
 mod operator_server;
+mod part;
 #[cfg(any(
     feature = "key-value",
     feature = "mysql",
@@ -123,6 +124,7 @@ mod work;
 pub use ctx::{PlatformCtx, PlatformCtxView, PlatformView};
 #[cfg(any(feature = "llm", feature = "sqlite", feature = "sqs"))]
 pub use operator_server::ServerError;
+pub use part::{PartView, add_for_part};
 pub use platform::{Platform, PlatformBuilder};
 use wasmtime::component::Linker;
 

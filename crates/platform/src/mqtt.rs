@@ -47,11 +47,12 @@ pub(crate) use session::OwnSessions;
 use session::Sessions;
 pub use subscription::{Message, QualityOfService, Subscriber, Subscription};
 pub use topic::TopicFilter;
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, LinkerInstance};
 
 use crate::address::BadAddress;
 use crate::ctx::PlatformView;
 use crate::not_opened::NotOpened;
+use crate::part::PartView;
 use crate::places::Places;
 
 /// The connections of a process to MQTT brokers.
@@ -144,6 +145,20 @@ impl Wanted {
             keep_alive: 0,
         }
     }
+}
+
+/// Defines an interface for a part; says whether it is one of these.
+pub(crate) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    interface: (&str, &str),
+    view: PartView<T>,
+) -> wasmtime::Result<bool> {
+    match interface {
+        ("fermyon:spin/mqtt", "2.0.0") => spin_v2::add_for_part(instance, view),
+        ("spin:mqtt/mqtt", _) => spin_v3::add_for_part(instance, view),
+        _ => return Ok(false),
+    }
+    .map(|()| true)
 }
 
 /// What opening a connection is called in the audit log.

@@ -50,11 +50,12 @@ pub use bindings_v1::fermyon::spin::mysql::MysqlError as SpinV1Error;
 pub use connection::Client;
 use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
 use server::Server;
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, LinkerInstance};
 
 use crate::address::BadAddress;
 use crate::ctx::PlatformView;
 use crate::not_opened::NotOpened;
+use crate::part::PartView;
 use crate::places::Places;
 pub use crate::rdbms::types::Error as SpinV2Error;
 
@@ -104,6 +105,21 @@ pub(crate) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -
     spin_v1::add_to_linker(linker)?;
     spin_v2::add_to_linker(linker)?;
     spin_v3::add_to_linker(linker)
+}
+
+/// Defines an interface for a part; says whether it is one of these.
+pub(crate) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    interface: (&str, &str),
+    view: PartView<T>,
+) -> wasmtime::Result<bool> {
+    match interface {
+        ("fermyon:spin/mysql", "") => spin_v1::add_for_part(instance, view),
+        ("fermyon:spin/mysql", _) => spin_v2::add_for_part(instance, view),
+        ("spin:mysql/mysql", _) => spin_v3::add_for_part(instance, view),
+        _ => return Ok(false),
+    }
+    .map(|()| true)
 }
 
 /// What opening a connection is called in the audit log.

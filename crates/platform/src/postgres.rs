@@ -53,11 +53,12 @@ pub use connection::Client;
 use connection::Server;
 use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
 use rustls::ClientConfig;
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, LinkerInstance};
 
 use crate::address::BadAddress;
 use crate::ctx::PlatformView;
 use crate::not_opened::NotOpened;
+use crate::part::PartView;
 use crate::places::Places;
 pub use crate::rdbms::types::Error as SpinV2Error;
 
@@ -132,6 +133,24 @@ pub(crate) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -
     spin_v2::add_to_linker(linker)?;
     spin_v3::add_to_linker(linker)?;
     spin_v4::add_to_linker(linker)
+}
+
+/// Defines an interface for a part; says whether it is one of these.
+pub(crate) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    interface: (&str, &str),
+    view: PartView<T>,
+) -> wasmtime::Result<bool> {
+    match interface {
+        ("fermyon:spin/postgres", "") => spin_v1::add_for_part(instance, view),
+        ("fermyon:spin/postgres", _) => spin_v2::add_for_part(instance, view),
+        ("spin:postgres/postgres", version) if version.starts_with("3.") => {
+            spin_v3::add_for_part(instance, view)
+        }
+        ("spin:postgres/postgres", _) => spin_v4::add_for_part(instance, view),
+        _ => return Ok(false),
+    }
+    .map(|()| true)
 }
 
 /// What opening a connection is called in the audit log.

@@ -47,11 +47,12 @@ pub(crate) use connection::Failure;
 pub(crate) use connection::Server;
 use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
 pub use subscription::{Subscriber, Subscription};
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, LinkerInstance};
 
 use crate::address::BadAddress;
 use crate::ctx::PlatformView;
 use crate::not_opened::NotOpened;
+use crate::part::PartView;
 use crate::places::Places;
 
 /// The connections of a process to Redis servers.
@@ -95,6 +96,21 @@ pub(crate) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -
     spin_v1::add_to_linker(linker)?;
     spin_v2::add_to_linker(linker)?;
     spin_v3::add_to_linker(linker)
+}
+
+/// Defines an interface for a part; says whether it is one of these.
+pub(crate) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    interface: (&str, &str),
+    view: PartView<T>,
+) -> wasmtime::Result<bool> {
+    match interface {
+        ("fermyon:spin/redis", "") => spin_v1::add_for_part(instance, view),
+        ("fermyon:spin/redis", _) => spin_v2::add_for_part(instance, view),
+        ("spin:redis/redis", _) => spin_v3::add_for_part(instance, view),
+        _ => return Ok(false),
+    }
+    .map(|()| true)
 }
 
 /// What opening a connection is called in the audit log.

@@ -63,6 +63,12 @@ pub fn redundant(entries: &[Entry]) -> Vec<Redundant<'_>> {
     found
 }
 
+/// True if no entry of `list` has to do with anything that `entry` permits: as a part of the list it permits nothing.
+pub fn is_apart(entry: &Entry, list: &[Entry]) -> bool {
+    let rules = ListOfRules::permitted_by(list);
+    rules.owners_near(entry, &Filter::default()).is_empty()
+}
+
 impl<'e> Redundant<'e> {
     fn new(entries: &'e [Entry], number: usize, owners: &[usize]) -> Self {
         Self {

@@ -51,6 +51,8 @@ pub struct Denial<'p> {
     closest: Option<&'p Entry>,
     name: Option<Name>,
     switch: Option<&'static str>,
+    /// The list of the component refuses, not that of the part that asks.
+    of_whole: bool,
 }
 
 impl<'p> Permit<'p> {
@@ -78,7 +80,18 @@ impl<'p> Denial<'p> {
             closest: None,
             name: None,
             switch: None,
+            of_whole: false,
         }
+    }
+
+    pub(crate) fn of_whole(mut self) -> Self {
+        self.of_whole = true;
+        self
+    }
+
+    /// True if it is the list of the component that refuses, and not that of the part of it that asks.
+    pub fn is_of_whole(&self) -> bool {
+        self.of_whole
     }
 
     pub(crate) fn near(mut self, closest: Option<&'p Entry>) -> Self {

@@ -33,6 +33,8 @@ use crate::{
 pub struct Policy {
     component: Arc<str>,
     allow: Arc<AllowList>,
+    /// The component that it is a part of, which has to permit it as well.
+    within: Option<Arc<Policy>>,
     operator: Arc<Operator>,
 }
 
@@ -53,8 +55,26 @@ impl Policy {
         Self {
             component: component.into(),
             allow,
+            within: None,
             operator,
         }
+    }
+
+    /// The policy of a part of this component, such as a dependency: what `allow` permits, as far as this policy permits
+    /// it as well. It is never wider than this one, whatever `allow` has.
+    #[must_use]
+    pub fn for_part(&self, part: impl Into<Arc<str>>, allow: Arc<AllowList>) -> Self {
+        Self {
+            component: part.into(),
+            allow,
+            within: Some(Arc::new(self.clone())),
+            operator: Arc::clone(&self.operator),
+        }
+    }
+
+    /// The policy of the component that it is [a part](Self::for_part) of.
+    pub fn within(&self) -> Option<&Self> {
+        self.within.as_deref()
     }
 
     /// The component's name.
@@ -112,7 +132,12 @@ impl Policy {
             .deny_list(attempt)
             .into_iter()
             .chain(limits.into_iter().flatten())
-            .chain(self.allow_list(attempt, situation).err())
+            .chain(self.own_list(attempt, situation).err())
+            .chain(
+                self.within()
+                    .and_then(|whole| whole.allow_list(attempt, situation).err())
+                    .map(Denial::of_whole),
+            )
             .chain(self.quotas(attempt, situation))
             .collect();
         if !denials.is_empty() && !self.allow.is_the_operators() {
@@ -336,13 +361,33 @@ impl Policy {
         shut.then(|| Denial::new(Reason::RuntimeLinkLocal).lifted_by("--allow-link-local"))
     }
 
+    /// Layer 4: the own list, and around a part that of its component.
     fn allow_list<'p>(
         &'p self,
         attempt: &Attempt<'_>,
         situation: &Situation<'p>,
     ) -> Result<Rule<'p>, Denial<'p>> {
+        let rule = self.own_list(attempt, situation)?;
+        if let Some(whole) = &self.within {
+            whole.allow_list(attempt, situation).map_err(Denial::of_whole)?;
+        }
+        Ok(rule)
+    }
+
+    fn own_list<'p>(
+        &'p self,
+        attempt: &Attempt<'_>,
+        situation: &Situation<'p>,
+    ) -> Result<Rule<'p>, Denial<'p>> {
         if self.allow.is_not_inherited() {
-            return Err(Denial::new(Reason::AllowNotInherited));
+            // Hosts and labels are inherited one by one.
+            let label = match *attempt {
+                Attempt::Open { kind, label } => self.allow.grants_label(kind, label),
+                _ => None,
+            };
+            return label
+                .map(Rule::Label)
+                .ok_or_else(|| Denial::new(Reason::AllowNotInherited));
         }
         match *attempt {
             // A socket reaches nobody. With an empty list it can be neither bound nor connected, and the denial of that

@@ -24,6 +24,8 @@ pub enum Remedy {
         /// The label.
         label: String,
     },
+    /// The same in the list of the component, for an attempt of a part of it that has a list of its own.
+    OfComponent(Box<Remedy>),
     /// The author lets the dependency inherit this list of its component.
     Inherit(&'static str),
     /// The guest looks this name up before it connects.
@@ -41,6 +43,15 @@ pub enum Remedy {
 
 impl Remedy {
     pub(crate) fn of(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Self> {
+        match Self::of_list(denial, attempt)? {
+            remedy @ (Self::AddEntry(_) | Self::AddEntryWithPort(_)) if denial.is_of_whole() => {
+                Some(Self::OfComponent(Box::new(remedy)))
+            }
+            remedy => Some(remedy),
+        }
+    }
+
+    fn of_list(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Self> {
         match (denial.reason().layer(), denial.reason()) {
             (Layer::DenyList, _) => undeny(denial),
             (Layer::RuntimeLimits, Reason::RuntimeLoopbackPort) => {
@@ -180,6 +191,7 @@ impl fmt::Display for Remedy {
                 )
             }
             Self::AddLabel { kind, label } => write!(f, "add \"{label}\" to {}", kind.list()),
+            Self::OfComponent(remedy) => write!(f, "{remedy}, of the component itself"),
             Self::Inherit(list) => {
                 write!(f, "add \"{list}\" to `inherit_configuration` of the dependency")
             }

@@ -20,9 +20,9 @@ use outport_platform::Platform;
 use outport_policy::AllowList;
 
 pub use self::composition::CompositionError;
-pub(crate) use self::composition::Isolated;
+pub(crate) use self::composition::{Isolated, Right, file_of, stands_for};
 #[cfg(test)]
-pub(crate) use self::composition::right_of;
+pub(crate) use self::composition::{leads_to_hosts, right_of};
 pub use self::problem::{AppProblem, AppProblemKind};
 pub(crate) use self::sources::CodeFile;
 pub use self::sources::FetchedCode;
@@ -83,6 +83,9 @@ pub struct AppBuilder<'a> {
     pub egress: &'a Egress,
     /// The allow list of each component by its author's word; one that is not here reaches nothing.
     pub allow: HashMap<ComponentId, AllowList>,
+    /// The hosts that parts of components reach of those that they inherit, where the author says which, by the component
+    /// and the name of the part. One that should be here and is not reaches nothing.
+    pub allow_parts: HashMap<(ComponentId, String), Arc<AllowList>>,
     /// The TLS profiles of each component, by the operator's word.
     pub client_tls: &'a dyn Fn(&ComponentId) -> Vec<Arc<TlsProfile>>,
     /// The app's variables, from which those of each component are filled in.
@@ -427,13 +430,10 @@ impl AppBuilder<'_> {
             },
             ..GuestEnv::default()
         };
-        Ok(GuestPre::link(
-            linker,
-            code,
-            part.gate.clone(),
-            guest_env,
-            limits,
-        )?)
+        let id = &part.written.id.value;
+        let hosts = |name: &str| self.allow_parts.get(&(id.clone(), name.to_owned())).cloned();
+        let gate = (part.gate.clone(), &hosts as &dyn Fn(&str) -> _);
+        Ok(GuestPre::link_parts(linker, code, gate, guest_env, limits)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A component: its bytes looked at before they are compiled, so that what is not a component is refused with
 //! words that say what it is and what to do; and what it exports, which decides how it is run.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use outport_policy::text;
 use wasmtime::component::Component as Compiled;
 use wasmtime::component::types::ComponentItem;
 
-use crate::app::Isolated;
+use crate::app::{Isolated, Right};
 use crate::cache::{CompiledCode, ContentHash};
 use crate::compiler::CompileError;
 use crate::engine::Engine;
@@ -297,9 +298,23 @@ impl Component {
     }
 
     /// Names of the interfaces and functions that the component is given, without those that a dependency in it is
-    /// kept from.
+    /// kept from. What a part has of its own is called as for all.
     pub fn given_imports(&self) -> impl Iterator<Item = String> {
-        self.imports().filter(|name| Isolated::parse(name).is_none())
+        let given = |name: String| match Isolated::parse(&name) {
+            None => Some(name),
+            Some(isolated) if isolated.right == Right::Narrowed => Some(isolated.import.to_owned()),
+            Some(_) => None,
+        };
+        self.imports().filter_map(given)
+    }
+
+    /// The numbers of the parts that reach only some of the hosts that the component reaches, in their order.
+    pub(crate) fn narrowed(&self) -> BTreeSet<usize> {
+        let imports: Vec<String> = self.imports().collect();
+        let own = imports.iter().filter_map(|name| Isolated::parse(name));
+        own.filter(|own| own.right == Right::Narrowed)
+            .map(|own| own.part)
+            .collect()
     }
 
     /// Names of the interfaces and functions that the component is given, that nobody provides, and that trap when they

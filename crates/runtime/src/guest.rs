@@ -25,6 +25,8 @@ use crate::variables::{GuestVariables, VariablesView};
 pub(crate) struct Guest {
     // Before the table: what is in that ends with the instance, which the gate has to know to tell why.
     gate: GateCtx,
+    /// The gates of parts that reach only some of its hosts, by their slots.
+    parts: Vec<GateCtx>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     table: GuestTable,
@@ -62,7 +64,7 @@ impl Guest {
 pub(crate) fn store(
     engine: &Engine,
     wasi: WasiCtx,
-    gate: GateCtx,
+    (gate, parts): (GateCtx, Vec<GateCtx>),
     (variables, platform): (GuestVariables, Platform),
     account: &Arc<Account>,
 ) -> Store<Guest> {
@@ -70,6 +72,7 @@ pub(crate) fn store(
         #[cfg(feature = "tls")]
         tls: tls::context(&gate),
         gate,
+        parts,
         wasi,
         http: WasiHttpCtx::new(),
         table: GuestTable::new(),
@@ -139,6 +142,75 @@ impl PlatformView for Guest {
             table: &mut self.table,
         }
     }
+}
+
+/// What a part has that reaches only some of the hosts of its component.
+pub(crate) struct Slot {
+    pub(crate) gate: fn(&mut Guest) -> GateCtxView<'_>,
+    pub(crate) http: fn(&mut Guest) -> WasiHttpCtxView<'_>,
+    pub(crate) platform: fn(&mut Guest) -> PlatformCtxView<'_>,
+}
+
+/// Parts of one component that may each have a gate of their own. A linker takes functions that know their part, so that
+/// there is one of each for each slot.
+pub(crate) const MOST_NARROWED: usize = 16;
+
+pub(crate) const SLOTS: [Slot; MOST_NARROWED] = [
+    Guest::slot::<0>(),
+    Guest::slot::<1>(),
+    Guest::slot::<2>(),
+    Guest::slot::<3>(),
+    Guest::slot::<4>(),
+    Guest::slot::<5>(),
+    Guest::slot::<6>(),
+    Guest::slot::<7>(),
+    Guest::slot::<8>(),
+    Guest::slot::<9>(),
+    Guest::slot::<10>(),
+    Guest::slot::<11>(),
+    Guest::slot::<12>(),
+    Guest::slot::<13>(),
+    Guest::slot::<14>(),
+    Guest::slot::<15>(),
+];
+
+impl Guest {
+    const fn slot<const N: usize>() -> Slot {
+        Slot {
+            gate: Self::gate_of::<N>,
+            http: Self::http_of::<N>,
+            platform: Self::platform_of::<N>,
+        }
+    }
+
+    fn gate_of<const N: usize>(&mut self) -> GateCtxView<'_> {
+        GateCtxView {
+            ctx: part_of(&mut self.parts, N),
+            table: &mut self.table,
+        }
+    }
+
+    fn http_of<const N: usize>(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: part_of(&mut self.parts, N).http_hooks(),
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+
+    fn platform_of<const N: usize>(&mut self) -> PlatformCtxView<'_> {
+        PlatformCtxView {
+            ctx: &mut self.platform,
+            gate: part_of(&mut self.parts, N),
+            table: &mut self.table,
+        }
+    }
+}
+
+fn part_of(parts: &mut [GateCtx], slot: usize) -> &mut GateCtx {
+    parts
+        .get_mut(slot)
+        .expect("INVARIANT: a component is linked with the gates that its instances have")
 }
 
 #[cfg(feature = "tls")]

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use outport_egress::Gate;
-use outport_policy::text;
+use outport_egress::{Gate, PartGate};
+use outport_policy::{AllowList, text};
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 use wasmtime_wasi::WasiCtx;
@@ -31,6 +31,8 @@ struct GuestPreInner {
     instance: InstancePre<Guest>,
     not_provided: Vec<String>,
     gate: Gate,
+    /// The gates of parts that reach only some of its hosts, by their slots.
+    parts: Vec<PartGate>,
     guest_env: GuestEnv,
     limits: GuestLimits,
     /// The share that the instances may take of the memory of all guests.
@@ -94,6 +96,24 @@ impl GuestPre {
         guest_env: GuestEnv,
         limits: GuestLimits,
     ) -> Result<Self, LinkError> {
+        Self::link_parts(linker, component, (gate, &|_| None), guest_env, limits)
+    }
+
+    /// The same for a component with parts that reach only some of its hosts, of which `hosts` tells the lists by their
+    /// names. One that it does not know reaches nothing.
+    pub(crate) fn link_parts(
+        linker: &GuestLinker,
+        component: &Component,
+        (gate, hosts): (Gate, &dyn Fn(&str) -> Option<Arc<AllowList>>),
+        guest_env: GuestEnv,
+        limits: GuestLimits,
+    ) -> Result<Self, LinkError> {
+        let names = component.dependencies();
+        let parts = component.narrowed().into_iter().map(|number| {
+            let name = names.get(number).map_or("unknown", String::as_str);
+            gate.part(name, hosts(name).unwrap_or_default())
+        });
+        let parts = parts.collect();
         let name = text::message(gate.component()).to_string();
         let first_memory = first_memory(component.wasmtime(), &name, &limits)?;
         let share = linker.engine().memory().share(&name);
@@ -119,6 +139,7 @@ impl GuestPre {
             instance: linked.instance,
             not_provided: linked.not_provided,
             gate,
+            parts,
             guest_env,
             limits,
             share: Arc::new(share),
@@ -209,13 +230,16 @@ impl GuestPre {
         let GuestPreInner {
             engine,
             gate,
+            parts,
             guest_env,
             ..
         } = &*self.shared;
+        let gate = gate.open_at(depth).charge_to(account.clone());
+        let parts = parts.iter().map(|part| part.open(&gate)).collect();
         guest::store(
             engine,
             wasi,
-            gate.open_at(depth).charge_to(account.clone()),
+            (gate, parts),
             (guest_env.variables.clone(), guest_env.platform.clone()),
             account,
         )

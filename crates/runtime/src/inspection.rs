@@ -1,12 +1,12 @@
 //! A file, looked at without compiling or running it: `outport inspect`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use outport_components::producers;
 pub use outport_components::{Description, Interface, Kind, ModuleKind, Producer};
-use outport_manifest::{Component as Written, Manifest};
+use outport_manifest::{Component as Written, DependencyName, Implementation, Located, Manifest};
 
-use crate::app::{AppProblem, CodeFile, FetchedCode};
+use crate::app::{AppProblem, CodeFile, FetchedCode, file_of, stands_for};
 use crate::cache::CompiledCode;
 use crate::component::{self, ComponentError};
 use crate::linker::is_provided;
@@ -47,6 +47,23 @@ impl Inspection {
         Self::of(file.path(), file.digest(), code).map_err(|error| at(error.into()))
     }
 
+    /// Looks at the file of a part of a component, and says which it is.
+    ///
+    /// # Errors
+    ///
+    /// As of [`of_file`](Self::of_file).
+    pub fn of_part(
+        implementation: &Located<Implementation>,
+        manifest: &Manifest,
+        fetched: &FetchedCode,
+        code: &CompiledCode,
+    ) -> Result<(PathBuf, Self), AppProblem> {
+        let at = |kind| AppProblem::at(manifest, &implementation.span, kind);
+        let file = file_of(&implementation.value, manifest, fetched).map_err(at)?;
+        let inspection = Self::of(file.path(), file.digest(), code).map_err(|error| at(error.into()))?;
+        Ok((file.path().to_owned(), inspection))
+    }
+
     fn of(path: &Path, digest: Option<&str>, code: &CompiledCode) -> Result<Self, ComponentError> {
         let bytes = component::read_bytes(path, digest)?;
         let adapted = component::check(path, &bytes).and_then(|()| {
@@ -66,6 +83,11 @@ impl Inspection {
             description: description.map_err(|error| (error, producers(&bytes))),
         })
     }
+}
+
+/// True if a dependency of that name satisfies an import.
+pub fn is_satisfied(import: &str, dependency: &DependencyName) -> bool {
+    stands_for(dependency, import)
 }
 
 /// True if an import of this name, once it is mapped, is there. What is not ends the guest that calls it.

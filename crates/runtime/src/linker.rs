@@ -6,7 +6,8 @@
 //!    same in both, and has those of Spin's first interfaces;
 //! 3. the interfaces by which a guest reads its variables, [snapshots of WASI](crate::wasi_2023) from before 0.2, and
 //!    interfaces of the platform that the component imports;
-//! 4. for a composed component, [refusals](isolated) in place of the rights that its dependencies do not inherit;
+//! 4. for a composed component, [refusals](isolated) in place of the rights that its parts do not inherit, and for those
+//!    that reach only some of its hosts the [same interfaces](part) behind a gate of their own;
 //! 5. for a component that imports what nobody provides, [placeholders](unknown) that trap when they are called,
 //!    so that a component with many imports runs as long as it calls only the ones that are there.
 //!
@@ -14,6 +15,7 @@
 //! import to a newer implementation. [`provided`] knows the tracks.
 
 mod isolated;
+mod part;
 mod provided;
 mod unknown;
 
@@ -21,6 +23,7 @@ use outport_egress::Gate;
 use wasmtime::component::{InstancePre, Linker};
 
 pub use self::isolated::NotInherited;
+pub(crate) use self::part::is_narrowed;
 pub use self::provided::is_provided;
 use self::unknown::Asker;
 pub use self::unknown::NotProvided;
@@ -76,6 +79,7 @@ impl GuestLinker {
         let asker = Asker {
             gate,
             dependencies: component.dependencies(),
+            narrowed: &component.narrowed(),
         };
         let not_provided = unknown::define_placeholders(&mut linker, component.wasmtime(), &asker)?;
         Ok(Linked {

@@ -82,20 +82,25 @@ impl EffectivePolicy {
     /// When an entry in it is none.
     pub fn policies(&self) -> Result<Vec<Policy>, DocumentError> {
         let operator = Arc::new(self.operator.operator()?);
-        let policies = self.components.iter().map(|component| {
+        let mut policies: Vec<Policy> = Vec::new();
+        for component in &self.components {
             let entries = component
                 .entries
                 .iter()
                 .filter(|entry| !entry.concealed)
                 .map(|entry| Entry::parse(&entry.entry, Location::Code));
             let allow = AllowList::compile(entries.collect::<Result<_, _>>()?);
-            Ok(Policy::new(
-                component.id.as_str(),
-                Arc::new(allow),
-                Arc::clone(&operator),
-            ))
-        });
-        policies.collect()
+            // A component stands before its parts.
+            let whole = component
+                .within
+                .as_ref()
+                .and_then(|whole| policies.iter().find(|policy| policy.component() == whole));
+            policies.push(match whole {
+                Some(whole) => whole.for_part(component.id.as_str(), Arc::new(allow)),
+                None => Policy::new(component.id.as_str(), Arc::new(allow), Arc::clone(&operator)),
+            });
+        }
+        Ok(policies)
     }
 
     /// The destinations that this policy can reach and `before` could not, and the other way round.

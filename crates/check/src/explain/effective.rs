@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use outport_policy::{
     Entry, EntryScheme, HostPattern, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Transport,
-    text,
+    is_apart, text,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,9 @@ pub struct OperatorSummary {
 pub struct EffectiveComponent {
     /// Its id.
     pub id: String,
+    /// The component whose list has to permit as well what the entries of this part of it permit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
     /// Its entries, in the order of the manifest. None: it reaches nothing.
     pub entries: Vec<EffectiveEntry>,
     /// The stores, databases and models that it may open, as they are asked about: `key-value:default`.
@@ -106,11 +109,15 @@ impl EffectivePolicy {
         let kept_out = KeptOut::of(operator);
         let components = policies.iter().map(|policy| EffectiveComponent {
             id: policy.component().to_owned(),
+            within: policy.within().map(|whole| whole.component().to_owned()),
             entries: policy
                 .allow()
                 .entries()
                 .iter()
-                .map(|entry| effective(entry, &kept_out))
+                .map(|entry| match policy.within() {
+                    Some(whole) if is_apart(entry, whole.allow().entries()) => not_inherited(entry, whole),
+                    _ => effective(entry, &kept_out),
+                })
                 .collect(),
             labels: policy
                 .allow()
@@ -136,7 +143,18 @@ impl EffectivePolicy {
         let mut text = String::new();
         for component in &self.components {
             let _ = writeln!(text, "{}", text::terminal(&component.id));
-            if component.entries.is_empty() {
+            match &component.within {
+                Some(whole) => {
+                    let line = format!("of what `{}` reaches:", text::terminal(whole));
+                    let _ = writeln!(text, "{}", wrap(&line, 2, 4));
+                }
+                // A part that has no list of its own has the component's, if it inherits that.
+                None if component.entries.is_empty() && component.id.contains('/') => {
+                    text.push_str("  reaches nothing: it inherits no hosts\n");
+                }
+                None => {}
+            }
+            if component.entries.is_empty() && (component.within.is_some() || !component.id.contains('/')) {
                 text.push_str("  reaches nothing: it has no entries\n");
             }
             for entry in &component.entries {
@@ -155,6 +173,19 @@ impl EffectivePolicy {
         }
         text.push_str(&self.operator.to_text());
         text
+    }
+}
+
+/// An entry of a part that the component's list has nothing of.
+fn not_inherited(entry: &Entry, whole: &Policy) -> EffectiveEntry {
+    EffectiveEntry {
+        entry: entry.to_string(),
+        concealed: entry.is_concealed(),
+        left: LeftOfEntry::Blocked,
+        minus: vec![Minus {
+            what: "all of it".to_owned(),
+            because: format!("the entries of {} have nothing of it", whole.component()),
+        }],
     }
 }
 

@@ -41,7 +41,8 @@ pub(crate) struct Options {
     #[command(flatten)]
     app: AppOptions,
 
-    /// The component that would try; may be left out where there is only one
+    /// The component that would try, or `ID/PART` for a dependency or `middleware-1` of it; may be left out where there
+    /// is only one component
     #[arg(long, value_name = "ID")]
     component: Option<String>,
 
@@ -125,11 +126,24 @@ impl Options {
     fn policies(&self, app: &ResolvedApp, operator: &Arc<Operator>) -> Result<Vec<Policy>, Failure> {
         let mut policies = policies(app, operator);
         if let Some(wanted) = &self.component {
-            policies.retain(|policy| policy.component() == wanted);
+            // With its parts where nothing is asked, which are shown behind it.
+            let all = self.destinations.is_empty();
+            let is_part = |of: &str| {
+                all && of
+                    .strip_prefix(wanted.as_str())
+                    .is_some_and(|rest| rest.starts_with('/'))
+            };
+            policies.retain(|policy| policy.component() == wanted || is_part(policy.component()));
+        } else if !self.destinations.is_empty() {
+            policies.retain(|policy| !policy.component().contains('/'));
         }
         match &self.component {
             Some(unknown) if policies.is_empty() => {
-                let known: Vec<String> = ids(app).map(|id| format!("`{id}`")).collect();
+                let parts = app
+                    .parts()
+                    .map(|(part, _)| format!("`{}/{}`", part.component, part.name));
+                let known: Vec<String> = ids(app).map(|id| format!("`{id}`")).chain(parts).collect();
+                let unknown = text::quote(unknown);
                 let error = Diagnostic::error(format!("the app has no component `{unknown}`"));
                 Err(Failure::unusable(
                     error.helped_by(format!("its components are {}", known.join(", "))),

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use outport_check::Diagnostic;
-use outport_manifest::{ComponentId, Manifest, Source, SourceFile};
+use outport_manifest::{ComponentId, DependencyName, Manifest, Part, Source, SourceFile};
 use outport_policy::text;
-use outport_runtime::app::{AppProblem, AppProblemKind};
+use outport_runtime::app::{AppProblem, AppProblemKind, FetchedCode};
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::component::{ComponentError, Export};
 use outport_runtime::inspection::{
-    Description, Inspection, Interface, Kind, ModuleKind, Producer, is_served,
+    Description, Inspection, Interface, Kind, ModuleKind, Producer, is_satisfied, is_served,
 };
 use serde::Serialize;
 
@@ -65,9 +65,13 @@ enum Format {
 
 /// A file that was looked at.
 struct Inspected {
-    /// The id of the component, if an app has it.
+    /// The id of the component, if an app has it, or `ID/PART`.
     component: Option<String>,
     file: String,
+    /// Imports that another part of the component satisfies: those that dependencies are called by.
+    dependencies: Vec<DependencyName>,
+    /// It is composed into a component: it stands before a handler, or satisfies imports.
+    composed: bool,
     inspection: Result<Inspection, NotRead>,
 }
 
@@ -158,6 +162,8 @@ fn of_file(path: &Path, code: &CompiledCode) -> Inspected {
     Inspected {
         component: None,
         file: text::path(path).to_string(),
+        dependencies: Vec::new(),
+        composed: false,
         inspection: inspection.map_err(|error| NotRead::of(&error)),
     }
 }
@@ -184,20 +190,28 @@ impl Options {
             .components
             .iter()
             .filter(|component| wanted(component.id.value.as_str()));
+        let parts = manifest.parts();
         let inspected: Vec<_> = of
-            .map(|written| {
+            .flat_map(|written| {
+                let id = &written.id.value;
+                let of_it: Vec<&Part<'_>> = parts.iter().filter(|part| part.component == id).collect();
+                let why = || {
+                    let mut wrong = fetched.wrong.iter();
+                    wrong.find(|one| one.component.as_deref() == Some(id.as_str()))
+                };
                 let inspection = Inspection::of_component(written, &manifest, &fetched.code, code);
-                Inspected {
-                    component: Some(written.id.value.to_string()),
+                let own = Inspected {
+                    component: Some(id.to_string()),
                     file: file_of(&written.source.value),
-                    inspection: inspection.map_err(|problem| {
-                        let why = fetched
-                            .wrong
-                            .iter()
-                            .find(|one| one.component.as_deref() == Some(written.id.value.as_str()));
-                        NotRead::of_problem(&problem, why)
-                    }),
-                }
+                    dependencies: of_it.iter().filter_map(|part| part.dependency.cloned()).collect(),
+                    composed: false,
+                    inspection: inspection.map_err(|problem| NotRead::of_problem(&problem, why())),
+                };
+                let others: Vec<Inspected> = of_it
+                    .into_iter()
+                    .map(|part| of_part(part, &manifest, &fetched.code, code))
+                    .collect();
+                std::iter::once(own).chain(others)
             })
             .collect();
         match &self.component {
@@ -218,6 +232,27 @@ impl Options {
     }
 }
 
+fn of_part(part: &Part<'_>, manifest: &Manifest, fetched: &FetchedCode, code: &CompiledCode) -> Inspected {
+    let (file, inspection) = match Inspection::of_part(part.implementation, manifest, fetched, code) {
+        Ok((path, inspection)) => (text::path(&path).to_string(), Ok(inspection)),
+        Err(problem) => {
+            let written = manifest.source.slice(&part.implementation.span);
+            let written = written.trim_matches(['"', '\'']);
+            (
+                text::message(written).to_string(),
+                Err(NotRead::of_problem(&problem, None)),
+            )
+        }
+    };
+    Inspected {
+        component: Some(format!("{}/{}", part.component, part.name)),
+        file,
+        dependencies: Vec::new(),
+        composed: true,
+        inspection,
+    }
+}
+
 /// The path or URL, as messages show it.
 fn file_of(source: &Source) -> String {
     match source {
@@ -228,6 +263,19 @@ fn file_of(source: &Source) -> String {
 }
 
 impl Inspected {
+    /// What else of the component answers calls of an import.
+    fn satisfied_by(&self, import: &Interface) -> Option<String> {
+        let name = import.mapped.as_ref().unwrap_or(&import.name);
+        let satisfies = |dependency: &&DependencyName| is_satisfied(name, dependency);
+        match self.dependencies.iter().find(satisfies) {
+            Some(dependency) => Some(format!("the dependency `{dependency}`")),
+            None if self.composed && name.starts_with("wasi:http/handler@") => {
+                Some("what it stands before".to_owned())
+            }
+            None => None,
+        }
+    }
+
     fn runs(&self) -> bool {
         self.inspection
             .as_ref()
@@ -277,7 +325,7 @@ fn tell(to: &mut String, one: &Inspected) -> std::fmt::Result {
             Ok(description) => {
                 writeln!(to, ": {} ({})", kind_of(description), size(inspection.size))?;
                 tell_producers(to, &description.producers)?;
-                tell_interfaces(to, description)
+                tell_interfaces(to, one, description)
             }
             Err((error, producers)) => {
                 writeln!(to, " ({})", size(inspection.size))?;
@@ -322,9 +370,9 @@ fn tell_producers(to: &mut String, producers: &[Producer]) -> std::fmt::Result {
     Ok(())
 }
 
-fn tell_interfaces(to: &mut String, description: &Description) -> std::fmt::Result {
+fn tell_interfaces(to: &mut String, one: &Inspected, description: &Description) -> std::fmt::Result {
     let uses = uses(description);
-    if uses.is_empty() {
+    if uses.is_empty() && !one.composed {
         writeln!(to, "  starts for nothing: it exports nothing that Outport calls")?;
     }
     for a_use in uses {
@@ -345,8 +393,12 @@ fn tell_interfaces(to: &mut String, description: &Description) -> std::fmt::Resu
             if let Some(mapped) = &interface.mapped {
                 write!(to, "  as {}", text::message(mapped))?;
             }
-            if title == "imports" && !is_there(interface) {
-                write!(to, "  (not provided: ends the guest when it is called)")?;
+            if title == "imports" {
+                match one.satisfied_by(interface) {
+                    Some(part) => write!(to, "  (from {})", text::message(&part))?,
+                    None if is_there(interface) => {}
+                    None => write!(to, "  (not provided: ends the guest when it is called)")?,
+                }
             }
             writeln!(to)?;
         }
@@ -482,7 +534,10 @@ fn json_of(one: &Inspected) -> JsonFile<'_> {
             let interface = |interface, provided| interface_of(interface, provided);
             let imports = description.imports.iter();
             file.imports = imports
-                .map(|import| interface(import, Some(is_there(import))))
+                .map(|import| {
+                    let is_provided = one.satisfied_by(import).is_some() || is_there(import);
+                    interface(import, Some(is_provided))
+                })
                 .collect();
             file.exports = description
                 .exports

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use outport_check::{Diagnostic, allow_list, denied_triggers};
+use outport_check::{Diagnostic, allow_list, denied_triggers, part_lists};
 use outport_manifest::{Component, ComponentId, EventKind, IdentifierError, Located, Manifest, ResolvedApp};
 use outport_platform::Platform;
 use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
@@ -327,6 +327,7 @@ impl Options {
             fetched,
             egress: ready.network.egress(),
             allow,
+            allow_parts: part_lists(written),
             client_tls: &|id| settings.client_tls.of(id.as_str()),
             platform,
             brokers,

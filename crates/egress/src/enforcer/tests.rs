@@ -29,6 +29,50 @@ fn receive(enforcer: &Enforcer, peer: &str) -> Result<(), Denied> {
 
 const EXEMPT: &[Layer] = &[Layer::AllowList];
 
+// proves: AL-11, DNS-7, Q-1
+#[test]
+fn a_part_has_grants_and_peers_of_its_own_and_shares_what_is_counted() {
+    let mut world = World::new(Script::new());
+    world.operator.limits.udp = Limit::Lifted;
+    world.operator.quotas.sockets_per_instance = 2;
+    world.operator.quotas.lookups_in_flight = 1;
+    let gate = world
+        .egress()
+        .gate("web", allow(&["*://db.example:*", "udp://10.0.0.1:53"]));
+    let whole = gate.open();
+    let part = gate.part("a:b/c", allow(&["*://*:*"])).open(&whole);
+    let other = gate.part("d:e/f", allow(&["*://*:*"])).open(&whole);
+    let (ticket, _) = part.enforcer.begin_lookup(&name("db.example")).unwrap();
+    assert!(
+        whole.enforcer.begin_lookup(&name("db.example")).is_err(),
+        "one at a time"
+    );
+    let answer = LookupOutcome::Answered {
+        chain: Vec::new(),
+        addresses: addresses(&["192.0.2.1"]),
+    };
+    part.enforcer.settle_lookup(ticket, answer);
+    assert!(connect(&part.enforcer, "192.0.2.1:5432").is_ok());
+    for without in [&whole, &other] {
+        assert!(connect(&without.enforcer, "192.0.2.1:5432").is_err());
+    }
+    assert!(send(&part.enforcer, "10.0.0.1:53").is_ok());
+    assert!(receive(&part.enforcer, "10.0.0.1:53").is_ok());
+    assert!(receive(&other.enforcer, "10.0.0.1:53").is_err());
+    assert!(
+        connect(&part.enforcer, "192.0.2.9:80").is_err(),
+        "the component may not"
+    );
+    let slots = [&whole, &part].map(|ctx| SocketSlot::take(&ctx.enforcer, Transport::Tcp).unwrap());
+    assert!(
+        SocketSlot::take(&other.enforcer, Transport::Tcp).is_err(),
+        "two of the instance"
+    );
+    drop(slots);
+    assert!(SocketSlot::take(&other.enforcer, Transport::Tcp).is_ok());
+    assert_eq!(part.instance(), whole.instance());
+}
+
 // proves: HL-4
 #[test]
 fn a_datagram_comes_in_only_from_where_one_went() {

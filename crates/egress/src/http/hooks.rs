@@ -17,7 +17,7 @@ use crate::host_account::charged;
 pub struct GateHooks {
     enforcer: Arc<Enforcer>,
     outgoing: Arc<Outgoing>,
-    writer: Writer,
+    writer: Arc<Writer>,
 }
 
 impl GateHooks {
@@ -25,7 +25,16 @@ impl GateHooks {
         Self {
             enforcer,
             outgoing,
-            writer: Writer::new(),
+            writer: Arc::new(Writer::new()),
+        }
+    }
+
+    /// Those of a part of the instance, whose bodies end as the instance's.
+    pub(crate) fn of_part(&self, enforcer: Arc<Enforcer>, outgoing: Arc<Outgoing>) -> Self {
+        Self {
+            enforcer,
+            outgoing,
+            writer: self.writer.clone(),
         }
     }
 

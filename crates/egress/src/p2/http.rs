@@ -6,7 +6,7 @@
 //! | a request whose authority was never set | `HTTP-protocol-error` | it is for the app itself (AL-10), as in Spin |
 //! | a body that breaks off while the guest reads it | no code at all | the code that 0.3 has for it, by `http-error-code` |
 
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Linker, LinkerInstance, Resource};
 use wasmtime_wasi::p2::IoError;
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, RequestOptions};
@@ -30,17 +30,26 @@ pub fn add_http_to_linker<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> 
 }
 
 fn add_shadowing<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    type Given = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
-    linker
-        .instance("wasi:http/outgoing-handler@0.2.12")?
-        .func_wrap("handle", |mut store, (request, options): Given| {
-            Ok((send(&mut store.data_mut().http(), request, options)?,))
-        })?;
+    define_outgoing_handler(
+        &mut linker.instance("wasi:http/outgoing-handler@0.2.12")?,
+        T::http,
+    )?;
     linker
         .instance("wasi:http/types@0.2.12")?
         .func_wrap("http-error-code", |mut store, (error,): (Resource<IoError>,)| {
             Ok((error_code(&store.data_mut().http(), &error)?,))
         })
+}
+
+/// Defines all of `wasi:http/outgoing-handler`, by the hooks of `view`.
+pub(crate) fn define_outgoing_handler<T: 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: fn(&mut T) -> WasiHttpCtxView<'_>,
+) -> wasmtime::Result<()> {
+    type Given = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
+    instance.func_wrap("handle", move |mut store, (request, options): Given| {
+        Ok((send(&mut view(store.data_mut()), request, options)?,))
+    })
 }
 
 /// Sends a request as guests of WASI 0.2 do by `wasi:http/outgoing-handler`, by the hooks of `view`. For interfaces that

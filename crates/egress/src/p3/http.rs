@@ -7,10 +7,10 @@
 //! | an authority whose port is empty or none: `host:`, `:`, `host:65536` | not taken | taken, and then judged: `host:` has the port of the scheme, a port that is none is `HTTP-request-URI-invalid` |
 
 use http::uri::{Authority, PathAndQuery};
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Linker, LinkerInstance, Resource};
 use wasmtime_wasi_http::p3::Request;
 use wasmtime_wasi_http::p3::bindings::http::client;
-use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
+use wasmtime_wasi_http::{WasiHttp, WasiHttpCtxView, WasiHttpView};
 
 use crate::http::THE_APP;
 
@@ -39,27 +39,31 @@ fn add_shadowing<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime:
             Ok((Ok(()),))
         },
     )?;
-    linker.instance("wasi:http/client@0.3.0")?.func_wrap_concurrent(
-        "send",
-        |store, (request,): (Resource<Request>,)| {
-            Box::pin(async move {
-                store.with(|mut store| {
-                    let view = store.get().http();
-                    let written = view.table.get_mut(&request)?;
-                    written
-                        .path_with_query
-                        .get_or_insert(PathAndQuery::from_static("/"));
-                    written.authority.get_or_insert(Authority::from_static(THE_APP));
-                    wasmtime::error::Ok(())
-                })?;
-                let store = store.with_getter::<WasiHttp>(T::http);
-                Ok((
-                    match <WasiHttp as client::HostWithStore<T>>::send(&store, request).await {
-                        Ok(answer) => Ok(answer),
-                        Err(error) => Err(error.downcast()?),
-                    },
-                ))
-            })
-        },
-    )
+    define_client(&mut linker.instance("wasi:http/client@0.3.0")?, T::http)
+}
+
+/// Defines all of `wasi:http/client`, by the hooks of `view`.
+pub(crate) fn define_client<T: WasiHttpView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: fn(&mut T) -> WasiHttpCtxView<'_>,
+) -> wasmtime::Result<()> {
+    instance.func_wrap_concurrent("send", move |store, (request,): (Resource<Request>,)| {
+        Box::pin(async move {
+            store.with(|mut store| {
+                let written = view(store.get()).table.get_mut(&request)?;
+                written
+                    .path_with_query
+                    .get_or_insert(PathAndQuery::from_static("/"));
+                written.authority.get_or_insert(Authority::from_static(THE_APP));
+                wasmtime::error::Ok(())
+            })?;
+            let store = store.with_getter::<WasiHttp>(view);
+            Ok((
+                match <WasiHttp as client::HostWithStore<T>>::send(&store, request).await {
+                    Ok(answer) => Ok(answer),
+                    Err(error) => Err(error.downcast()?),
+                },
+            ))
+        })
+    })
 }

@@ -11,6 +11,8 @@ pub(crate) struct Component {
     process: Arc<Process>,
     name: Arc<str>,
     allow: Arc<AllowList>,
+    /// The component that it is a part of.
+    whole: Option<Arc<Component>>,
     open: Arc<OpenInComponent>,
 }
 
@@ -22,7 +24,19 @@ impl Component {
             process,
             name,
             allow,
+            whole: None,
             open,
+        }
+    }
+
+    /// A part of the component, whose list narrows what the component may reach. What it has open is the component's.
+    pub(crate) fn part(self: &Arc<Self>, name: Arc<str>, allow: Arc<AllowList>) -> Self {
+        Self {
+            process: self.process.clone(),
+            name,
+            allow,
+            whole: Some(self.clone()),
+            open: self.open.clone(),
         }
     }
 
@@ -42,7 +56,12 @@ impl Component {
 
     /// Its policy under `operator`.
     pub(crate) fn policy(&self, operator: Arc<Operator>) -> Policy {
-        Policy::new(self.name.clone(), self.allow.clone(), operator)
+        match &self.whole {
+            None => Policy::new(self.name.clone(), self.allow.clone(), operator),
+            Some(whole) => whole
+                .policy(operator)
+                .for_part(self.name.clone(), self.allow.clone()),
+        }
     }
 
     /// The counters of what all its instances have open.

@@ -10,11 +10,13 @@
 //!
 //! What a dependency inherits from the component it is composed into is said once for all
 //! (`dependencies_inherit_configuration`) or for each (`inherit_configuration`), as with Spin. Without either it
-//! inherits nothing: all it may do is compute.
+//! inherits nothing: all it may do is compute. Of the hosts that it inherits it gets only those that its own
+//! `allowed_outbound_hosts` has too, if there is one.
 
 use outport_policy::text;
 
 use crate::reading::component_source::{Remote, read_digest, read_url};
+use crate::reading::entries::{OutboundEntry, read_entries};
 use crate::reading::fields::{Fields, Node};
 use crate::reading::package_request::{PackageRequest, read_package_name, read_range, read_registry};
 use crate::report::findings::Findings;
@@ -46,6 +48,8 @@ pub struct Dependency {
     pub export: Option<Located<String>>,
     /// `inherit_configuration`, if it is written.
     pub inherit: Option<Located<Inheritance>>,
+    /// `allowed_outbound_hosts`, if it is written: of the hosts that it inherits, only these.
+    pub allowed_outbound_hosts: Option<Vec<OutboundEntry>>,
 }
 
 /// The source of a dependency's code.
@@ -192,6 +196,7 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
             name: Located::new(name.ok()?, text.span.clone()),
             export: None,
             inherit: None,
+            allowed_outbound_hosts: None,
         });
     }
     let mut fields = node.table(found, format!("the dependency `{}`", text.value))?;
@@ -210,6 +215,7 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
         implementation: part.implementation?,
         export,
         inherit: part.inherit,
+        allowed_outbound_hosts: part.allowed_outbound_hosts,
     })
 }
 
@@ -217,6 +223,7 @@ fn read_dependency(found: &mut Findings, text: &Located<String>, node: Node<'_>)
 pub(crate) struct Part {
     pub(crate) implementation: Option<Located<Implementation>>,
     pub(crate) inherit: Option<Located<Inheritance>>,
+    pub(crate) allowed_outbound_hosts: Option<Vec<OutboundEntry>>,
 }
 
 /// Reads it. A package is named `own_package` where nothing else is written.
@@ -225,6 +232,9 @@ pub(crate) fn read_part(found: &mut Findings, fields: &mut Fields<'_>, own_packa
     let inherit = fields
         .get("inherit_configuration")
         .and_then(|node| read_inheritance(found, node));
+    let allowed_outbound_hosts = fields
+        .get("allowed_outbound_hosts")
+        .map(|node| read_entries(found, node));
     if let Some(node) = fields.get("environment") {
         node.named(found);
         let (key, why) = (
@@ -236,6 +246,7 @@ pub(crate) fn read_part(found: &mut Findings, fields: &mut Fields<'_>, own_packa
     Part {
         implementation,
         inherit,
+        allowed_outbound_hosts,
     }
 }
 

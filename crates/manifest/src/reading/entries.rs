@@ -84,10 +84,17 @@ impl Component {
     /// An entry whose variable has no value is left out with a note; that it has none is for
     /// [`Variables::resolve`] to report.
     pub fn outbound_entries(&self, variables: &Variables) -> Reading<Vec<Entry>> {
+        OutboundEntry::fill_in_all(&self.allowed_outbound_hosts, variables)
+    }
+}
+
+impl OutboundEntry {
+    /// Entries with the variables filled in.
+    pub(crate) fn fill_in_all(list: &[Self], variables: &Variables) -> Reading<Vec<Entry>> {
         let mut entries = Vec::new();
         let mut problems = Vec::new();
         let mut notes = Vec::new();
-        for written in &self.allowed_outbound_hosts {
+        for written in list {
             let location = written.location.clone();
             let filled = match &written.form {
                 Form::Literal(entry) | Form::Converted(entry) => Filled::Entry(entry.clone()),

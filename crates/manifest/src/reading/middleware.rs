@@ -13,6 +13,7 @@
 
 use crate::manifest::Manifest;
 use crate::reading::dependency::{Implementation, Inheritance, read_part};
+use crate::reading::entries::OutboundEntry;
 use crate::reading::executor::Executor;
 use crate::reading::fields::Fields;
 use crate::report::findings::Findings;
@@ -28,6 +29,8 @@ pub struct Middleware {
     pub implementation: Located<Implementation>,
     /// `inherit_configuration`, if it is written.
     pub inherit: Option<Located<Inheritance>>,
+    /// `allowed_outbound_hosts`, if it is written: of the hosts that it inherits, only these.
+    pub allowed_outbound_hosts: Option<Vec<OutboundEntry>>,
     /// The place where it stands.
     pub span: Span,
 }
@@ -106,6 +109,7 @@ pub(crate) fn read_middleware(found: &mut Findings, trigger: &mut Fields<'_>) ->
             list.extend(part.implementation.map(|implementation| Middleware {
                 implementation,
                 inherit: part.inherit,
+                allowed_outbound_hosts: part.allowed_outbound_hosts,
                 span: item.span(),
             }));
         }

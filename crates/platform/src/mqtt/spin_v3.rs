@@ -1,18 +1,26 @@
 //! `spin:mqtt@3.0.0`, which is asynchronous.
 
 use rumqttc::mqttbytes::QoS;
-use wasmtime::component::{Accessor, Linker, Resource};
+use wasmtime::component::{Accessor, Linker, LinkerInstance, Resource};
 
 use super::Wanted;
 use super::bindings::spin::mqtt::mqtt::{self, Error, Host, HostConnection, HostConnectionWithStore, Qos};
 use super::connection::Client;
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
 use crate::not_opened::NotOpened;
+use crate::part::PartView;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     mqtt::add_to_linker::<T, Hosted>(linker, T::platform)
+}
+
+pub(super) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: PartView<T>,
+) -> wasmtime::Result<()> {
+    mqtt::add_to_linker_instance::<T, Hosted>(instance, view)
 }
 
 impl Host for PlatformCtxView<'_> {}

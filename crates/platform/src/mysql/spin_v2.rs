@@ -1,16 +1,24 @@
 //! `fermyon:spin/mysql@2.0.0`, whose types are those of other databases too.
 
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Linker, LinkerInstance, Resource};
 
 use super::bindings::fermyon::spin::mysql::{self, Host, HostConnection};
 use super::connection::Client;
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::part::PartView;
 use crate::rdbms::types::{Error, ParameterValue, RowSet};
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     mysql::add_to_linker::<T, Hosted>(linker, T::platform)
+}
+
+pub(super) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: PartView<T>,
+) -> wasmtime::Result<()> {
+    mysql::add_to_linker_instance::<T, Hosted>(instance, view)
 }
 
 impl Host for PlatformCtxView<'_> {}

@@ -1,6 +1,6 @@
 //! `spin:mysql@3.0.0`, which is asynchronous: rows come as a stream.
 
-use wasmtime::component::{Accessor, FutureReader, Linker, Resource, StreamReader};
+use wasmtime::component::{Accessor, FutureReader, Linker, LinkerInstance, Resource, StreamReader};
 
 use super::bindings::spin::mysql::mysql::{
     self, Column, DbDataType, DbValue, Error, Host, HostConnection, HostConnectionWithStore, ParameterValue,
@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::rows::Rows;
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
 use crate::not_opened::NotOpened;
+use crate::part::PartView;
 use crate::rdbms::types;
 use crate::row_stream::{self, RowSource};
 
@@ -18,6 +19,13 @@ type Row = Vec<DbValue>;
 
 pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     mysql::add_to_linker::<T, Hosted>(linker, T::platform)
+}
+
+pub(super) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: PartView<T>,
+) -> wasmtime::Result<()> {
+    mysql::add_to_linker_instance::<T, Hosted>(instance, view)
 }
 
 impl Host for PlatformCtxView<'_> {}

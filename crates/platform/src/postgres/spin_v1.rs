@@ -1,19 +1,27 @@
 //! `fermyon:spin/postgres` without a version, which is the first: each call has the address, and a connection of its own, made
 //! or taken from the pool. Its values are those of version 2.
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, LinkerInstance};
 
 use super::bindings_v1::fermyon::spin::postgres::{self, Host, PgError};
 use super::connection::Client;
 use super::spin_v4::row_set;
 use super::types;
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::part::PartView;
 use crate::rdbms::types::{Error, ParameterValue, RowSet};
 
 type Answer<T> = wasmtime::Result<Result<T, PgError>>;
 
 pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     postgres::add_to_linker::<T, Hosted>(linker, T::platform)
+}
+
+pub(super) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: PartView<T>,
+) -> wasmtime::Result<()> {
+    postgres::add_to_linker_instance::<T, Hosted>(instance, view)
 }
 
 impl Host for PlatformCtxView<'_> {

@@ -1,7 +1,7 @@
 //! `fermyon:spin/postgres@2.0.0`, which has no dates and none of the later types: their columns are `other`, and their values
 //! `unsupported`.
 
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Linker, LinkerInstance, Resource};
 
 use super::bindings::fermyon::spin::postgres::{self, Host, HostConnection};
 use super::connection::Client;
@@ -9,12 +9,20 @@ use super::failure::as_text;
 use super::spin_v4::row_set;
 use super::types;
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::part::PartView;
 use crate::rdbms::types::{Column, DbDataType, DbValue, Error, ParameterValue, RowSet};
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     postgres::add_to_linker::<T, Hosted>(linker, T::platform)
+}
+
+pub(super) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: PartView<T>,
+) -> wasmtime::Result<()> {
+    postgres::add_to_linker_instance::<T, Hosted>(instance, view)
 }
 
 impl Host for PlatformCtxView<'_> {}

@@ -1,6 +1,6 @@
 //! `spin:postgres@3.0.0`, which lacks the later types: their columns are `other`, and their values `unsupported`.
 
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Linker, LinkerInstance, Resource};
 
 use super::bindings::spin::postgres3_0_0::postgres::{
     self, Column, DbDataType, DbValue, Error, Host, HostConnection, ParameterValue, RowSet,
@@ -11,11 +11,19 @@ use super::spin_v4::row_set;
 use super::types;
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
 use crate::not_opened::NotOpened;
+use crate::part::PartView;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     postgres::add_to_linker::<T, Hosted>(linker, T::platform)
+}
+
+pub(super) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: PartView<T>,
+) -> wasmtime::Result<()> {
+    postgres::add_to_linker_instance::<T, Hosted>(instance, view)
 }
 
 impl Host for PlatformCtxView<'_> {}

@@ -1,6 +1,6 @@
 //! `spin:postgres@4.2.0`, and 4.0.0 and 4.1.0 with it: what is synchronous, and the same asynchronous.
 
-use wasmtime::component::{Accessor, FutureReader, Linker, Resource, StreamReader};
+use wasmtime::component::{Accessor, FutureReader, Linker, LinkerInstance, Resource, StreamReader};
 
 use super::Builder;
 use super::connection::Client;
@@ -9,6 +9,7 @@ use super::types::{
     HostConnectionBuilderWithStore, HostConnectionWithStore, ParameterValue, RowSet,
 };
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
+use crate::part::PartView;
 use crate::platform::Platform;
 use crate::row_stream;
 
@@ -18,6 +19,13 @@ type Outcome = Result<(), Error>;
 
 pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     types::add_to_linker::<T, Hosted>(linker, T::platform)
+}
+
+pub(super) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: PartView<T>,
+) -> wasmtime::Result<()> {
+    types::add_to_linker_instance::<T, Hosted>(instance, view)
 }
 
 impl Host for PlatformCtxView<'_> {}

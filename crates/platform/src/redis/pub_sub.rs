@@ -110,8 +110,11 @@ impl Incoming {
     }
 }
 
-/// The line at `at`: its first byte, the rest, and where the next one begins; nothing if it is not there as a whole.
-fn line(bytes: &[u8], at: usize) -> Result<Option<(u8, &[u8], usize)>, NotAReply> {
+/// The first byte of a line, the rest, and where the next one begins.
+type Line<'b> = (u8, &'b [u8], usize);
+
+/// The line at `at`; nothing if it is not there as a whole.
+fn line(bytes: &[u8], at: usize) -> Result<Option<Line<'_>>, NotAReply> {
     let rest = bytes.get(at..).unwrap_or_default();
     let looked_at = &rest[..rest.len().min(LONGEST_LINE)];
     let Some(end) = looked_at.iter().position(|byte| *byte == b'\n') else {
@@ -139,7 +142,9 @@ const LONGEST_LINE: usize = 64 << 10;
 mod tests {
     use super::*;
 
-    fn replies(pieces: &[&[u8]]) -> Result<Vec<Reply>, NotAReply> {
+    type Replies = Result<Vec<Reply>, NotAReply>;
+
+    fn replies(pieces: &[&[u8]]) -> Replies {
         let (mut incoming, mut all) = (Incoming::default(), Vec::new());
         for piece in pieces {
             incoming.bytes.extend_from_slice(piece);
@@ -157,7 +162,7 @@ mod tests {
     #[test]
     fn replies_are_told_apart_however_they_come_in_pieces() {
         let line = vec![b'+'; LONGEST_LINE];
-        let rows: [(&[u8], Result<Vec<Reply>, NotAReply>); 17] = [
+        let rows: [(&[u8], Replies); 17] = [
             (b"+OK\r\n", Ok(vec![Reply::Status])),
             (b"-ERR no\r\n", Ok(vec![Reply::Error("ERR no".to_owned())])),
             (
@@ -190,6 +195,32 @@ mod tests {
             assert_eq!(replies(&[bytes]), expected, "{text}");
             let single: Vec<&[u8]> = bytes.chunks(1).collect();
             assert_eq!(replies(&single), expected, "{text} byte by byte");
+        }
+    }
+
+    #[test]
+    fn whatever_comes_is_a_reply_or_is_refused() {
+        let valid = b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$3\r\nhi!\r\n*2\r\n$4\r\npong\r\n$0\r\n\r\n-ERR\r\n";
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..20_000 {
+            let mut bytes = valid.to_vec();
+            for _ in 0..=random(4) {
+                let at = random(bytes.len());
+                match random(3) {
+                    0 => bytes[at] = b"*$:+-\r\n019"[random(10)],
+                    1 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, u8::try_from(random(256)).unwrap()),
+                }
+            }
+            let pieces: Vec<&[u8]> = bytes.chunks(1 + random(bytes.len())).collect();
+            // The same, in however many pieces it comes.
+            assert_eq!(replies(&pieces), replies(&[&bytes]), "{}", bytes.escape_ascii());
         }
     }
 

@@ -1,7 +1,7 @@
 //! `fermyon:spin/redis` without a version, which is the first: each call has the address, and a connection of its own, made
 //! or taken from the pool. Of what goes wrong it says nothing.
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, LinkerInstance};
 
 use super::bindings_v1::fermyon::spin::redis::{self, Host};
 use super::bindings_v1::fermyon::spin::redis_types::{self, Error, RedisParameter, RedisResult};
@@ -9,12 +9,20 @@ use super::commands::{Answer as Value, Argument};
 use super::connection::{Client, Failure};
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
 use crate::not_opened::NotOpened;
+use crate::part::PartView;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     redis_types::add_to_linker::<T, Hosted>(linker, T::platform)?;
     redis::add_to_linker::<T, Hosted>(linker, T::platform)
+}
+
+pub(super) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: PartView<T>,
+) -> wasmtime::Result<()> {
+    redis::add_to_linker_instance::<T, Hosted>(instance, view)
 }
 
 impl redis_types::Host for PlatformCtxView<'_> {}

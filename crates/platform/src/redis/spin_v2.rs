@@ -1,17 +1,25 @@
 //! `fermyon:spin/redis@2.0.0`.
 
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Linker, LinkerInstance, Resource};
 
 use super::bindings::fermyon::spin::redis::{self, Error, Host, HostConnection, RedisParameter, RedisResult};
 use super::commands::{Answer as Value, Argument};
 use super::connection::{Client, Failure};
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
 use crate::not_opened::NotOpened;
+use crate::part::PartView;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     redis::add_to_linker::<T, Hosted>(linker, T::platform)
+}
+
+pub(super) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: PartView<T>,
+) -> wasmtime::Result<()> {
+    redis::add_to_linker_instance::<T, Hosted>(instance, view)
 }
 
 impl Host for PlatformCtxView<'_> {}

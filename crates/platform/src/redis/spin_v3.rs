@@ -1,6 +1,6 @@
 //! `spin:redis@3.0.0`, which is asynchronous.
 
-use wasmtime::component::{Accessor, Linker, Resource};
+use wasmtime::component::{Accessor, Linker, LinkerInstance, Resource};
 
 use super::bindings::spin::redis::redis::{
     self, Error, Host, HostConnection, HostConnectionWithStore, RedisParameter, RedisResult,
@@ -9,11 +9,19 @@ use super::commands::{Answer as Value, Argument};
 use super::connection::{Client, Failure};
 use crate::ctx::{Hosted, PlatformCtxView, PlatformView};
 use crate::not_opened::NotOpened;
+use crate::part::PartView;
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 pub(super) fn add_to_linker<T: PlatformView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     redis::add_to_linker::<T, Hosted>(linker, T::platform)
+}
+
+pub(super) fn add_for_part<T: PlatformView + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: PartView<T>,
+) -> wasmtime::Result<()> {
+    redis::add_to_linker_instance::<T, Hosted>(instance, view)
 }
 
 impl Host for PlatformCtxView<'_> {}

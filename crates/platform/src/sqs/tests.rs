@@ -240,7 +240,7 @@ async fn what_is_worked_on_is_held_for_longer_and_what_is_not_is_given_back() {
 
 #[tokio::test]
 async fn a_server_that_keeps_to_nothing_is_given_up_and_secrets_are_not_said() {
-    let many = format!("{{\"Messages\":[{}]}}", vec!["{}"; 11].join(","));
+    let many = format!("{{\"Messages\":[{}]}}", ["{}"; 11].join(","));
     let refused =
         r#"{"__type":"com.amazonaws.sqs#InvalidSecurity","message":"no: hunter2-token and hunter2-secret"}"#;
     for (said, why) in [

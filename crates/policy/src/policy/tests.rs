@@ -356,6 +356,101 @@ fn a_label_is_granted_by_its_own_list_and_by_nothing_else() {
     assert_eq!(remedy.as_deref(), Some(inherit));
 }
 
+// proves: AL-11, ORD-2, ORD-3, RSN-2, RSN-5
+#[test]
+fn a_part_reaches_what_its_list_and_that_of_its_component_permit() {
+    let list = |texts: &[&str]| Arc::new(AllowList::compile(entries(texts)));
+    let whole = [
+        "*://10.0.0.0/8:5432",
+        "*://db.example:*",
+        "https://api.example",
+        "*://*.test:80",
+    ];
+    // (the part's own list, what is tried, whether it is permitted, the remedies)
+    let tcp = |remote| reach(Transport::Tcp, remote);
+    let (db, other, api) = (
+        name("db.example"),
+        name("other.example"),
+        Host::Name(name("api.example")),
+    );
+    let https = Scheme::parse("https").unwrap();
+    let request = Attempt::Request {
+        scheme: &https,
+        host: &api,
+        port: 443,
+        method: RequestMethod::Other,
+    };
+    let own = |entry: &str| format!("add \"{entry}\" to allowed_outbound_hosts");
+    let of_component = |entry: &str| format!("{}, of the component itself", own(entry));
+    let rows: [(&[&str], Attempt<'_>, Vec<String>); 11] = [
+        (&["*://10.0.0.5:*"], tcp("10.0.0.5:5432"), vec![]),
+        (
+            &["*://10.0.0.5:*"],
+            tcp("10.0.0.6:5432"),
+            vec![own("*://10.0.0.6:5432")],
+        ),
+        (
+            &["*://10.0.0.5:*"],
+            tcp("10.0.0.5:80"),
+            vec![of_component("*://10.0.0.5:80")],
+        ),
+        (
+            &["*://10.0.0.5:*"],
+            tcp("10.0.0.6:80"),
+            vec![own("*://10.0.0.6:80"), of_component("*://10.0.0.6:80")],
+        ),
+        (&["*://*:*"], tcp("10.9.9.9:5432"), vec![]),
+        (
+            &["*://*:*"],
+            tcp("192.0.2.1:5432"),
+            vec![of_component("*://192.0.2.1:5432")],
+        ),
+        (&["*://*:*"], request, vec![]),
+        (&["http://api.example"], request, vec![own("https://api.example")]),
+        (&["*://db.example:5432"], Attempt::Lookup { name: &db }, vec![]),
+        (
+            &["*://*:*"],
+            Attempt::Lookup { name: &other },
+            vec![format!(
+                "{}, PORT being the service's, of the component itself",
+                own("*://other.example:PORT")
+            )],
+        ),
+        (&[], bind(Transport::Tcp, "0.0.0.0:0"), vec![]),
+    ];
+    for (texts, attempt, remedies) in rows {
+        let mut world = World::new(&whole, &[]);
+        world.policy = world.policy.for_part("web/a:b/c", list(texts));
+        let situation = Situation {
+            grants: &world.grants,
+            peers: &world.peers,
+            usage: world.usage,
+            now: world.now,
+        };
+        let denials = world.policy.denials(&attempt, &situation);
+        let told: Vec<String> = denials
+            .iter()
+            .filter_map(|denial| denial.remedy(&attempt))
+            .map(|remedy| remedy.to_string())
+            .collect();
+        assert_eq!(told, remedies, "{texts:?}: {attempt}");
+        let permitted = matches!(world.judge(&attempt), Decision::Allow(_));
+        assert_eq!(permitted, denials.is_empty(), "{texts:?}: {attempt}");
+    }
+    // What the part looked up is granted where both lists have the name and the port.
+    let mut world = World::new(&whole, &[]);
+    world.policy = world
+        .policy
+        .for_part("web/a:b/c", list(&["*://db.example:5432", "*://other.example:*"]));
+    world.grant("db.example", &[], &["192.0.2.1"]);
+    world.grant("other.example", &[], &["192.0.2.2"]);
+    assert_eq!(world.tcp("192.0.2.1:5432"), "allow");
+    assert_eq!(world.tcp("192.0.2.1:80"), "allow.port", "its own list");
+    assert_ne!(world.tcp("192.0.2.2:5432"), "allow", "the component's");
+    world.policy = world.policy.for_part("web/a:b/c/d", list(&["*://*:80"]));
+    assert_ne!(world.tcp("192.0.2.1:5432"), "allow", "a part of a part");
+}
+
 // proves: ORD-3
 #[test]
 fn a_decision_carries_its_rule_and_depends_on_nothing_but_its_arguments() {

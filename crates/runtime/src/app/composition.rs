@@ -48,13 +48,16 @@ use wac_graph::types::{Package, WorldId};
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 
 pub use self::error::CompositionError;
-pub(crate) use self::isolation::Isolated;
+use self::isolation::Share;
+pub(crate) use self::isolation::{Isolated, Right};
 #[cfg(test)]
-pub(crate) use self::isolation::right_of;
+pub(crate) use self::isolation::{leads_to_hosts, right_of};
+pub(crate) use self::matching::stands_for;
 use super::sources::{CodeFile, FetchedCode};
 use super::{AppProblem, AppProblemKind};
 use crate::component::ComponentError;
 use crate::engine::Engine;
+use crate::guest::MOST_NARROWED;
 
 /// A component and what is to be composed into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +73,8 @@ struct Part {
     span: Span,
     file: CodeFile,
     inherits: Inheritance,
+    /// Of the hosts that it inherits it reaches only some.
+    narrowed: bool,
 }
 
 /// The place of a part in the whole.
@@ -121,18 +126,17 @@ impl Composition {
     ) -> Result<Option<Self>, Vec<AppProblem>> {
         let mut parts = Vec::new();
         let mut problems = Vec::new();
-        let mut add = |implementation: &Located<Implementation>, role, span: &Span, inherits| match file_of(
-            &implementation.value,
-            manifest,
-            fetched,
-        ) {
-            Ok(file) => parts.push(Part {
-                role,
-                span: span.clone(),
-                file,
-                inherits,
-            }),
-            Err(kind) => problems.push(AppProblem::at(manifest, &implementation.span, kind)),
+        let mut add = |implementation: &Located<Implementation>, role, span: &Span, (inherits, narrowed)| {
+            match file_of(&implementation.value, manifest, fetched) {
+                Ok(file) => parts.push(Part {
+                    role,
+                    span: span.clone(),
+                    file,
+                    inherits,
+                    narrowed,
+                }),
+                Err(kind) => problems.push(AppProblem::at(manifest, &implementation.span, kind)),
+            }
         };
         for dependency in &written.dependencies.list {
             let role = Role::Dependency {
@@ -140,7 +144,8 @@ impl Composition {
                 export: dependency.export.as_ref().map(|export| export.value.clone()),
             };
             let inherits = written.dependencies.inheritance(dependency);
-            add(&dependency.implementation, role, &dependency.name.span, inherits);
+            let share = (inherits, dependency.allowed_outbound_hosts.is_some());
+            add(&dependency.implementation, role, &dependency.name.span, share);
         }
         let names = manifest.middleware_of(&written.id.value);
         for one in middleware {
@@ -148,7 +153,8 @@ impl Composition {
             let role = Role::Middleware {
                 name: name.map_or_else(String::new, |(name, _)| name.clone()),
             };
-            add(&one.implementation, role, &one.span, one.inheritance());
+            let share = (one.inheritance(), one.allowed_outbound_hosts.is_some());
+            add(&one.implementation, role, &one.span, share);
         }
         if problems.is_empty() {
             Ok(main.map(|main| Self { main, parts }))
@@ -202,6 +208,11 @@ impl Composition {
         let main = register(&mut graph, "outport:main", &self.main, main).map_err(Failed::whole)?;
         let world = graph[main].ty();
         let instance = graph.instantiate(main);
+        let count = self.parts.iter().filter(|part| part.narrowed).count();
+        if count > MOST_NARROWED {
+            let most = MOST_NARROWED;
+            return Err(Failed::whole(CompositionError::TooManyLists { count, most }));
+        }
         let mut isolated = Vec::new();
         let mut outermost: Option<Handler> = None;
         // From the inside: what a middleware calls is there before it.
@@ -268,8 +279,11 @@ impl Part {
         let package = register(graph, &format!("outport:part-{number}"), &self.file, bytes)?;
         let world = graph[package].ty();
         let instance = graph.instantiate(package);
-        let isolated = isolation::isolate(graph, world, instance, number, &self.inherits)
-            .map_err(CompositionError::wac)?;
+        let share = Share {
+            inherits: &self.inherits,
+            narrowed: self.narrowed,
+        };
+        let isolated = isolation::isolate(graph, world, instance, number, &share)?;
         Ok(Plugged {
             world,
             instance,
@@ -393,7 +407,7 @@ impl From<Fault> for AppProblemKind {
 }
 
 /// The file that a part's code is in.
-fn file_of(
+pub(crate) fn file_of(
     implementation: &Implementation,
     manifest: &Manifest,
     fetched: &FetchedCode,

@@ -364,6 +364,24 @@ const CLI: &[&str] = &[
     "terminal-stderr",
 ];
 
+/// Each provided interface by which hosts are reached, in some version of its track.
+#[cfg(test)]
+pub(super) fn everything_that_leads_to_hosts() -> Vec<String> {
+    let tracks = PROVIDED.iter();
+    let names = tracks.flat_map(|track| {
+        let version = match track.versions {
+            "" => String::new(),
+            versions if versions.ends_with('.') => format!("@{versions}0"),
+            version => format!("@{version}"),
+        };
+        track
+            .interfaces
+            .iter()
+            .map(move |name| format!("{}/{name}{version}", track.package))
+    });
+    names.filter(|name| crate::app::leads_to_hosts(name)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use outport_manifest::Service;

@@ -6,15 +6,16 @@
 //! resource a type without values. A resource that the interface only borrows from another one (`use`) is left
 //! alone: it is already there, provided or as that interface's placeholder.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 
 use outport_egress::Gate;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component as Compiled, Linker, LinkerInstance, ResourceType};
 
-use super::isolated;
 use super::provided::is_provided;
-use crate::app::Isolated;
+use super::{isolated, part};
+use crate::app::{Isolated, Right};
 use crate::guest::Guest;
 
 /// A guest called a function that is not there. The guest ends with it.
@@ -33,6 +34,8 @@ pub(super) struct Asker<'a> {
     pub(super) gate: &'a Gate,
     /// The names of the dependencies that were composed into it, by number.
     pub(super) dependencies: &'a [String],
+    /// The numbers of those that have a gate of their own.
+    pub(super) narrowed: &'a BTreeSet<usize>,
 }
 
 /// Defines a placeholder for everything that `component` imports and the linker does not have. Returns the names
@@ -62,7 +65,12 @@ pub(super) fn define_placeholders(
                     .map(|(name, item)| (name, item.ty))
                     .collect();
                 let mut instance = linker.instance(name)?;
-                if let Some(isolated) = Isolated::parse(name) {
+                let isolated = Isolated::parse(name);
+                if let Some(own) = isolated.filter(|own| own.right == Right::Narrowed) {
+                    let slot = asker.narrowed.iter().position(|part| *part == own.part);
+                    part::define(&mut instance, own.import, slot)?;
+                    resources.extend(items.iter().filter_map(|(_, item)| resource(item)));
+                } else if let Some(isolated) = isolated {
                     let dependency = asker.dependency(isolated);
                     let asker = (asker.gate, dependency);
                     isolated::define(&mut instance, isolated, &items, &mut resources, asker)?;
@@ -93,7 +101,7 @@ impl NotProvided {
 
 impl Asker<'_> {
     fn dependency(&self, isolated: Isolated<'_>) -> &str {
-        let name = self.dependencies.get(isolated.dependency);
+        let name = self.dependencies.get(isolated.part);
         name.map_or("unknown", String::as_str)
     }
 }

@@ -63,12 +63,13 @@ impl ExaminedCode {
         let egress = Egress::builder().build()?;
         let builder = AppBuilder {
             platform: &Platform::default(),
-            brokers: brokers,
+            brokers,
             engine: &engine,
             cache: &cache,
             fetched: &fetched.code,
             egress: &egress,
             allow: HashMap::new(),
+            allow_parts: HashMap::new(),
             client_tls: &|_| Vec::new(),
             variables,
             environment: &[],

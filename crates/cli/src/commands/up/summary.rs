@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use outport_check::explain::permits_nothing;
 use outport_check::{
-    Colour, Diagnostic, Interfaces, Severity, Subject, Trigger, list_imports, sum_up_imports,
+    Colour, Diagnostic, Interfaces, Severity, Subject, Trigger, list_imports, part_findings, sum_up_imports,
     warnings_at_start,
 };
 use outport_manifest::{ComponentId, Executor, HttpAnswer, HttpTrigger, ResolvedApp, Route};
@@ -94,6 +94,14 @@ impl Summary<'_> {
             .collect();
         let mut warnings =
             warnings_at_start(&subjects, &self.settings.operator, self.settings.config.as_ref());
+        let of_wanted = |finding: &Diagnostic| {
+            let id = finding
+                .component
+                .as_deref()
+                .and_then(|id| ComponentId::parse(id).ok());
+            id.is_none_or(|id| (self.wanted)(&id))
+        };
+        warnings.extend(part_findings(self.written).into_iter().filter(of_wanted));
         warnings.extend(unmatched::findings(
             &self.app.files,
             &self.written.manifest.source,

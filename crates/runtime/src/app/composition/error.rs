@@ -66,6 +66,20 @@ pub enum CompositionError {
         /// The imports of the middleware.
         imports: Vec<String>,
     },
+    /// The part has a list of hosts of its own, and an interface that cannot be held to one.
+    #[error("`allowed_outbound_hosts` cannot be held against `{import}`, which it imports")]
+    CannotNarrow {
+        /// The interface.
+        import: String,
+    },
+    /// More parts with a list of their own than there may be.
+    #[error("{count} parts have an `allowed_outbound_hosts` of their own, and {most} may")]
+    TooManyLists {
+        /// Parts that have one.
+        count: usize,
+        /// The most that may.
+        most: usize,
+    },
     /// The dependency was not kept apart from the rights of the component. Never run.
     #[error("the dependencies cannot be isolated: `{import}` went missing in the composition")]
     NotIsolated {

@@ -7,6 +7,9 @@
 //! type that the composed component imports under the name of [`Isolated`]. Nobody else is given it, and the
 //! dependency is given nothing else. What is behind the name is the business of [the linker](crate::linker).
 //!
+//! A part that inherits only some hosts gets, in the same way, the interfaces by which hosts are reached: behind these
+//! names they lead through a gate of the part's own.
+//!
 //! The interface is a copy that knows itself by the new name. Without that the composer would take it for the real
 //! one, and merge the two. For the same reason a copy that uses types of another interface uses those of that one's copy.
 
@@ -15,32 +18,54 @@ use wac_graph::types::{InterfaceId, ItemKind, WorldId};
 use wac_graph::{CompositionGraph, NodeId};
 
 use super::CompositionError;
+use crate::linker::is_provided;
+use crate::wasi_2023;
 
-/// The name of an import that a dependency does not inherit: `isolated-d0-wasi:cli/environment@0.2.0`.
+/// The name of an import that a part has for itself: `isolated-d0-wasi:cli/environment@0.2.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Isolated<'n> {
-    /// The number of the dependency.
-    pub(crate) dependency: usize,
-    /// The import as the dependency knows it.
+    /// What is behind it.
+    pub(crate) right: Right,
+    /// The number of the part.
+    pub(crate) part: usize,
+    /// The import as the part knows it.
     pub(crate) import: &'n str,
+}
+
+/// What a part finds behind an import of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// Refusals: it does not inherit the right.
+    Refused,
+    /// The interface, behind a gate of the part's own: it inherits a part of the right.
+    Narrowed,
+}
+
+impl Right {
+    const ALL: [(&'static str, Self); 2] = [("isolated-d", Self::Refused), ("narrowed-d", Self::Narrowed)];
 }
 
 impl<'n> Isolated<'n> {
     /// The meaning of `name`, if it is such a name.
     pub(crate) fn parse(name: &'n str) -> Option<Self> {
-        let (number, import) = name.strip_prefix(PREFIX)?.split_once('-')?;
+        let by_prefix = |(prefix, right): &(&str, Right)| Some((*right, name.strip_prefix(prefix)?));
+        let (right, rest) = Right::ALL.iter().find_map(by_prefix)?;
+        let (number, import) = rest.split_once('-')?;
         Some(Isolated {
-            dependency: number.parse().ok()?,
+            right,
+            part: number.parse().ok()?,
             import,
         })
     }
 
     fn name(&self) -> String {
-        format!("{PREFIX}{}-{}", self.dependency, self.import)
+        let all = Right::ALL.iter();
+        let prefix = all
+            .filter(|(_, right)| *right == self.right)
+            .map(|(prefix, _)| *prefix);
+        format!("{}{}-{}", prefix.collect::<String>(), self.part, self.import)
     }
 }
-
-const PREFIX: &str = "isolated-d";
 
 /// The key that an interface's rights come from; none if it gives no right.
 pub(crate) fn right_of(import: &str) -> Option<InheritedKey> {
@@ -115,27 +140,60 @@ struct InterfaceCopy {
     name: String,
 }
 
-/// Renames the imports of `dependency` whose rights it does not inherit. Answers the new names.
+/// What a part inherits, and whether of the hosts it has only some.
+pub(super) struct Share<'i> {
+    pub(super) inherits: &'i Inheritance,
+    pub(super) narrowed: bool,
+}
+
+/// True if an import is one that is narrowed where a part reaches only some hosts.
+#[cfg(test)]
+pub(crate) fn leads_to_hosts(import: &str) -> bool {
+    right_of(import) == Some(InheritedKey::AllowedOutboundHosts) && reaches(import)
+}
+
+impl Share<'_> {
+    /// What has to be behind an import, if not what is there for all.
+    fn of(&self, import: &str) -> Option<Right> {
+        let key = right_of(import)?;
+        if !self.inherits.includes(key) {
+            return Some(Right::Refused);
+        }
+        let narrowed = self.narrowed && key == InheritedKey::AllowedOutboundHosts && reaches(import);
+        narrowed.then_some(Right::Narrowed)
+    }
+}
+
+/// True if an interface of the network leads to hosts. TLS is spoken on connections that are there, and what nobody
+/// provides, or what only answers errors, leads nowhere.
+fn reaches(import: &str) -> bool {
+    is_provided(import) && !import.starts_with("wasi:tls/") && !wasi_2023::refuses(import)
+}
+
+/// Renames the imports of `part` that it does not share with the others. Answers the new names.
 pub(super) fn isolate(
     graph: &mut CompositionGraph,
     world: WorldId,
-    dependency: NodeId,
+    part: NodeId,
     number: usize,
-    inherits: &Inheritance,
+    share: &Share<'_>,
 ) -> Result<Vec<String>, CompositionError> {
-    let imports: Vec<(String, ItemKind)> = graph.types()[world]
+    let imports: Vec<(String, ItemKind, Right)> = graph.types()[world]
         .imports
         .iter()
-        .filter(|(name, _)| right_of(name).is_some_and(|key| !inherits.includes(key)))
-        .map(|(name, kind)| (name.clone(), *kind))
+        .filter_map(|(name, kind)| Some((name.clone(), *kind, share.of(name)?)))
         .collect();
     let mut copies: Vec<InterfaceCopy> = Vec::new();
-    for (import, kind) in imports {
+    for (import, kind, right) in imports {
         let ItemKind::Instance(interface) = kind else {
             return Err(CompositionError::NotIsolated { import });
         };
+        if right == Right::Narrowed && !crate::linker::is_narrowed(&import) {
+            return Err(CompositionError::CannotNarrow { import });
+        }
         let name = Isolated {
-            dependency: number,
+            right,
+            part: number,
             import: &import,
         }
         .name();
@@ -160,7 +218,7 @@ pub(super) fn isolate(
             .import(&copy.name, ItemKind::Instance(copy.interface))
             .map_err(CompositionError::wac)?;
         graph
-            .set_instantiation_argument(dependency, &copy.import, node)
+            .set_instantiation_argument(part, &copy.import, node)
             .map_err(CompositionError::wac)?;
     }
     let names = copies.into_iter().map(|copy| copy.name).collect();
@@ -174,12 +232,20 @@ mod tests {
     #[test]
     fn the_name_of_an_isolated_import_says_whose_and_which() {
         let isolated = Isolated {
-            dependency: 12,
+            right: Right::Refused,
+            part: 12,
             import: "wasi:cli/environment@0.2.0",
         };
         let name = isolated.name();
         assert_eq!(name, "isolated-d12-wasi:cli/environment@0.2.0");
         assert_eq!(Isolated::parse(&name), Some(isolated));
+        let narrowed = Isolated {
+            right: Right::Narrowed,
+            part: 3,
+            import: "wasi:http/client@0.3.0",
+        };
+        assert_eq!(narrowed.name(), "narrowed-d3-wasi:http/client@0.3.0");
+        assert_eq!(Isolated::parse(&narrowed.name()), Some(narrowed));
         for other in [
             "wasi:cli/environment@0.2.0",
             "isolated-wasi:cli/run",

@@ -66,7 +66,8 @@ fn is_whole_package(name: &DependencyName) -> bool {
     matches!(name, DependencyName::Package { interface: None, .. })
 }
 
-fn stands_for(name: &DependencyName, import: &str) -> bool {
+/// True if the import is one of those that a dependency of that name satisfies.
+pub(crate) fn stands_for(name: &DependencyName, import: &str) -> bool {
     let (package, interface, version) = match name {
         DependencyName::Plain(plain) => return plain == import,
         DependencyName::Package {
