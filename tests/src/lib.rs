@@ -20,6 +20,7 @@
 pub mod audit;
 pub mod checked;
 pub mod dns;
+pub mod docker_registry;
 pub mod go;
 pub mod guest;
 pub mod http;

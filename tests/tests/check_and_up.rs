@@ -75,10 +75,10 @@ fn check_finds_what_up_refuses() {
         (
             fine.replace(
                 "component = \"web\"",
-                "component = \"web\"\ndependencies.middleware = []",
+                "component = \"web\"\ncomponents.x = \"web\"",
             ),
             b"",
-            "manifest.unsupported 7:14",
+            "manifest.unsupported 7:12",
         ),
         (
             fine.replace("trigger.http", "trigger.htpp"),
@@ -435,18 +435,16 @@ fn many_entries_for_one_host_are_checked_in_time() {
     );
 }
 
-/// What an app says of variables, what is left to other tools, and what triggers are not served.
+/// What an app says of variables, and what is left to other tools.
 #[test]
 fn what_up_says_of_a_manifest_is_what_concerns_running() {
     let quiet = app(
-        "build = [\"make\"]\ntool.x = {}\ntargets = [\"spin-up:3.3\"]\n[application.trigger.redis]\naddress = \"x\"",
+        "build = [\"make\"]\ntool.x = {}\ntargets = [\"spin-up:3.3\"]\n[application.trigger.kafka]\naddress = \"x\"",
     );
-    let redis = app("") + "[[trigger.redis]]\nchannel = \"x\"\ncomponent = \"web\"\n";
     let hosts = app("allowed_http_hosts = [\"a.test:81\"]");
     // (manifest, what `up` says, what it does not)
     let rows = [
         (&quiet, "Serving", "not-used"),
-        (&redis, "triggers of type `redis` are not served", "error"),
         (
             &hosts,
             "allowed_outbound_hosts = [\"http://a.test:81\", \"https://a.test:81\"]",

@@ -42,6 +42,7 @@ mod reasons;
 mod rebinding;
 mod redis;
 mod redis_interface;
+mod registries;
 mod reload;
 mod run;
 mod runtime_limits;

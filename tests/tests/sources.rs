@@ -65,7 +65,8 @@ impl WebServer {
     }
 
     fn redirect(&self, path: &str, to: &str) {
-        let head = format!("HTTP/1.1 302 Found\r\ncontent-length: 0\r\nlocation: {to}\r\n\r\n");
+        let head =
+            format!("HTTP/1.1 302 Found\r\ncontent-length: 0\r\nconnection: close\r\nlocation: {to}\r\n\r\n");
         self.page(path, Page::Whole(head.into_bytes()));
     }
 
@@ -241,7 +242,7 @@ fn whatever_a_server_lies_about_is_an_error_with_its_place_and_leaves_nothing() 
         let line = 6 + 4 * number;
         let places = refused
             .stderr
-            .split("error: ")
+            .split("error[")
             .find(|error| error.contains(&format!("spin.toml:{line}:10")));
         let told = places.unwrap_or_else(|| panic!("{path}: nothing at line {line}\n{refused}"));
         assert!(told.contains(message), "{path}: {told}\n{refused}");
@@ -476,7 +477,7 @@ fn a_package_comes_to_what_the_lock_file_says_until_it_is_updated() {
     let damaged = again(&[], "^1.0", &lock.replace("sha256:", "sha256:.."))
         .finish()
         .expect_code(2);
-    assert!(damaged.stderr.contains("outport.lock:9:10"), "{damaged}");
+    assert!(damaged.stderr.contains("outport.lock:10:10"), "{damaged}");
     let (before, _) = lock.split_once("digest = ").expect("a digest");
     let changed = format!("{before}digest = \"{}\"\n", digest(b"another"));
     let changed = again(&[], "^1.0", &changed).finish().expect_code(2);

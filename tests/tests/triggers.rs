@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use outport_e2e::guest;
 use outport_e2e::outport::{Finished, Outport};
 use outport_e2e::tcp::TcpPeer;
 use outport_e2e::turnstile::Turnstile;
@@ -244,6 +245,29 @@ fn what_no_component_handles_is_refused_before_anything_runs() {
     let said = "component `job` handles no events of a clock: its `handle-cron-event` has another type than that of \
                 Spin's triggers";
     assert!(ended.stderr.contains(said), "{ended}");
+}
+
+#[test]
+fn a_component_that_handles_events_is_no_command_and_answers_no_requests() {
+    for outport in [
+        Outport::run(guest::path("events")),
+        Outport::serve(guest::path("events")),
+    ] {
+        let ended = outport.finish().expect_code(2);
+        assert!(ended.stderr.contains("outport trigger"), "{ended}");
+    }
+    let ended = Outport::command("inspect")
+        .options([guest::path("events")])
+        .finish()
+        .expect_code(0);
+    for uses in [
+        "handles events of a clock",
+        "handles messages of MQTT",
+        "handles messages of Redis (Spin's first interface)",
+        "handles messages of SQS",
+    ] {
+        assert!(ended.stdout.contains(uses), "{ended}");
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Sources {
     pub fn text(&self, path: &str) -> Option<&str> {
         let kept = self.kept(Path::new(path)).or_else(|| {
             let mut files = self.files.iter();
-            files.find(|kept| kept.file.path().to_string_lossy() == path)
+            files.find(|kept| kept.file.shown() == path)
         })?;
         Some(kept.concealed.as_deref().unwrap_or(kept.file.text()))
     }

@@ -11,7 +11,7 @@ use clap::Args;
 use outport_check::Diagnostic;
 use outport_manifest::{
     AppReading, Fallback, GivenVariables, Manifest, Note, Problems, Reading, Remark, ResolvedApp, ServerUrl,
-    SourceFile, VariableArgument,
+    SourceFile, StateDir, VariableArgument,
 };
 use outport_policy::{Location, text};
 use outport_runtime::regular_file;
@@ -19,12 +19,15 @@ use outport_runtime::regular_file;
 use crate::failure::Failure;
 use crate::fetching::FetchArguments;
 use crate::files::{Files, read_own_text, read_text, unreadable};
+use crate::load_options::LoadOptions;
+use crate::reference_options::{Artifact, ReferenceOptions, RegistryArguments};
+use crate::terminal::Terminal;
 use crate::written_values::values_of;
 
 /// The app, and the values of its variables.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AppOptions {
-    /// The app: a `spin.toml`, or the directory that it is in
+    /// The app: a `spin.toml`, the directory that it is in, or a reference such as `ghcr.io/me/app:1.0`
     #[arg(
         long,
         short = 'f',
@@ -40,6 +43,13 @@ pub(crate) struct AppOptions {
 
     #[command(flatten)]
     pub(crate) fetching: FetchArguments,
+
+    #[command(flatten)]
+    references: ReferenceOptions,
+
+    /// Where the app is from, once it was pulled.
+    #[arg(skip)]
+    artifact: Option<Artifact>,
 }
 
 /// The way to what was read, with all notes, or to all that is wrong with it.
@@ -118,6 +128,51 @@ impl AppOptions {
         options
     }
 
+    /// The same with the folder of what is named by a reference, which is pulled.
+    pub(crate) fn pulled(self, loading: &LoadOptions, terminal: Terminal) -> Result<Self, Failure> {
+        match self.artifact_of(loading, terminal)? {
+            Some(artifact) => self.pulled_as(artifact),
+            None => Ok(self),
+        }
+    }
+
+    /// What is named by a reference, which is pulled; nothing where a path is named.
+    pub(crate) fn artifact_of(
+        &self,
+        loading: &LoadOptions,
+        terminal: Terminal,
+    ) -> Result<Option<Artifact>, Failure> {
+        let client = &self.fetching.client;
+        self.references.pulled(&self.from, client, loading, terminal)
+    }
+
+    /// The same with the folder of an artifact.
+    pub(crate) fn pulled_as(mut self, artifact: Artifact) -> Result<Self, Failure> {
+        self.from = artifact.app()?.to_owned();
+        self.artifact = Some(artifact);
+        self.fetching.is_from_afar = true;
+        Ok(self)
+    }
+
+    /// How registries are asked.
+    pub(crate) fn registries(&self) -> &RegistryArguments {
+        self.references.registries()
+    }
+
+    /// The artifact that the app is from, if it was pulled.
+    pub(crate) fn artifact(&self) -> Option<&Artifact> {
+        self.artifact.as_ref()
+    }
+
+    /// Where the app keeps what it keeps, unless the operator says where.
+    pub(crate) fn state_dir(&self) -> StateDir {
+        match &self.artifact {
+            // The cache is no place for what should stay.
+            Some(_) => StateDir::None,
+            None => StateDir::beside(&self.manifest_file()),
+        }
+    }
+
     /// The text of the manifest.
     pub(crate) fn read_manifest(&self, files: &mut Files) -> Result<SourceFile, Diagnostic> {
         let path = self.manifest_file();
@@ -130,9 +185,16 @@ impl AppOptions {
             );
             return Err(error.helped_by(advice));
         }
-        files.read(&path, "manifest").map_err(|unreadable| {
-            unreadable
-                .helped_by("run Outport where the app's `spin.toml` is, or say where with `-f DIR_OR_FILE`")
+        let shown = self.artifact.as_ref().map(Artifact::manifest_name);
+        let read = match &shown {
+            Some(shown) => files.read_shown_as(&path, "manifest", shown),
+            None => files.read(&path, "manifest"),
+        };
+        read.map_err(|unreadable| {
+            unreadable.helped_by(
+                "run Outport where the app's `spin.toml` is, or say where with `-f`: a directory, a file, or a \
+                 reference such as `ghcr.io/me/app:1.0`",
+            )
         })
     }
 
@@ -146,6 +208,8 @@ impl AppOptions {
         given.environment(std::env::vars_os());
         let dotenv = self.manifest_file().with_file_name(".env");
         match fs::symlink_metadata(&dotenv) {
+            // What came with an app is its author's, and values are the operator's.
+            _ if self.artifact.is_some() => {}
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
             _ => match read_own_text(&dotenv) {
                 Ok(text) => given.dotenv(&SourceFile::new(&dotenv, text)),

@@ -4,6 +4,8 @@ mod check;
 mod completions;
 mod explain;
 mod inspect;
+mod pull;
+mod push;
 mod run;
 mod serve;
 mod single;
@@ -25,6 +27,8 @@ pub(crate) enum Command {
     Check(check::Options),
     Explain(explain::Options),
     Inspect(inspect::Options),
+    Pull(pull::Options),
+    Push(push::Options),
     Update(update::Options),
     Completions(completions::Options),
 }
@@ -38,8 +42,10 @@ impl Command {
             Self::Serve(options) => serve::serve(&options, terminal),
             Self::Trigger(options) => trigger::trigger(options, terminal),
             Self::Check(options) => check::check(&options, terminal),
-            Self::Explain(options) => explain::explain(&options),
+            Self::Explain(options) => explain::explain(&options, terminal),
             Self::Inspect(options) => inspect::inspect(&options, terminal),
+            Self::Pull(options) => pull::pull(&options, terminal),
+            Self::Push(options) => push::push(&options, terminal),
             Self::Update(options) => update::update(&options, terminal),
             Self::Completions(options) => completions::completions(&options),
         }

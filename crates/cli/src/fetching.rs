@@ -22,16 +22,27 @@ use crate::numbers::{Size, Time, working_time};
 use crate::progress;
 use crate::terminal::Terminal;
 
-/// How code from elsewhere is fetched.
+/// How code of an app is fetched.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FetchArguments {
-    /// Fetch nothing: use what is in the cache, in the versions of `outport.lock`
-    #[arg(long)]
-    offline: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArguments,
 
     /// Refuse to start when `outport.lock` would have to change
     #[arg(long)]
     locked: bool,
+
+    /// The app is from a registry: what is beside its manifest stays as it is.
+    #[arg(skip)]
+    pub(crate) is_from_afar: bool,
+}
+
+/// How anything is fetched.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ClientArguments {
+    /// Fetch nothing: use what is in the cache, in the versions of `outport.lock`
+    #[arg(long)]
+    offline: bool,
 
     /// Bytes of one file that is fetched [default: 512M]
     #[arg(long, value_name = "SIZE")]
@@ -53,7 +64,7 @@ pub(crate) struct Fetched {
     pub(crate) remarks: Vec<Diagnostic>,
 }
 
-impl FetchArguments {
+impl ClientArguments {
     /// The operator's client.
     pub(crate) fn fetcher(&self) -> Fetcher {
         let mut options = FetchOptions::default();
@@ -70,6 +81,18 @@ impl FetchArguments {
     /// True if nothing is to be fetched.
     pub(crate) fn is_offline(&self) -> bool {
         self.offline
+    }
+}
+
+impl FetchArguments {
+    /// The operator's client.
+    pub(crate) fn fetcher(&self) -> Fetcher {
+        self.client.fetcher()
+    }
+
+    /// True if nothing is to be fetched.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.client.is_offline()
     }
 
     /// True if the lock file must stay as it is.
@@ -150,6 +173,9 @@ impl FetchArguments {
             };
             let error = Diagnostic::error(message).coded(Code::Unusable).helped_by(help);
             fetched.wrong.push(error.at(manifest.source.location(&(0..0))));
+            return;
+        }
+        if self.is_from_afar {
             return;
         }
         match lock.write() {

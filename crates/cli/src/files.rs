@@ -21,6 +21,19 @@ impl Files {
         self.keep(path, what, regular_file::open(path))
     }
 
+    /// The same for a file that messages call otherwise.
+    pub(crate) fn read_shown_as(
+        &mut self,
+        path: &Path,
+        what: &str,
+        shown: &str,
+    ) -> Result<SourceFile, Diagnostic> {
+        let text = read_own_text(path).map_err(|error| unreadable(path, what, &error))?;
+        let file = SourceFile::new(path, text).shown_as(shown);
+        self.sources.add(file.clone());
+        Ok(file)
+    }
+
     /// The same for what the operator names, which may be a pipe that the process was handed.
     pub(crate) fn read_operators(&mut self, path: &Path, what: &str) -> Result<SourceFile, Diagnostic> {
         self.keep(path, what, regular_file::open_or_handed(path))

@@ -24,7 +24,7 @@ pub(crate) struct LoadOptions {
     #[arg(long, value_name = "SIZE")]
     max_files_size: Option<Size>,
 
-    /// Keep compiled code and copies of files here [default: what `CACHE_DIRECTORY`, `XDG_CACHE_HOME` or `HOME` names]
+    /// Keep compiled code, copies of files and what was fetched here [default: what `CACHE_DIRECTORY`, `XDG_CACHE_HOME` or `HOME` names]
     #[arg(long, value_name = "DIR", env = "OUTPORT_CACHE_DIR", hide_env_values = true)]
     cache_dir: Option<PathBuf>,
 }

@@ -5,6 +5,7 @@
 //!                         │ operator_options   flags, environment, runtime config file ─► one operator's policy
 //!                         │ app_options        the app: manifest, variables, entries
 //!                         │ fetching           code from elsewhere, into the cache
+//!                         │ reference_options  apps and components in registries
 //!                         │ author_options     what a component without a manifest may reach
 //!                         │ limit_options      how much a guest may use up
 //!                         │ state_options      where stores and databases are, and what is put into them
@@ -39,6 +40,7 @@ mod operator_options;
 mod platform;
 mod progress;
 mod reach;
+mod reference_options;
 mod reload;
 mod replacement;
 mod service;

@@ -93,7 +93,7 @@ fn another_programs_command(error: &clap::Error) -> Option<&'static str> {
     known.map(|(_, instead)| *instead)
 }
 
-const FOREIGN_COMMANDS: [(&str, &str); 6] = [
+const FOREIGN_COMMANDS: [(&str, &str); 8] = [
     (
         "build",
         "Outport does not build yet: `spin build` does, then `outport up` runs the app",
@@ -104,6 +104,14 @@ const FOREIGN_COMMANDS: [(&str, &str); 6] = [
     ),
     ("new", "Outport does not make apps yet: `spin new` does"),
     ("add", "Outport does not make components yet: `spin add` does"),
+    (
+        "registry",
+        "`outport push REFERENCE` and `outport pull REFERENCE` do, with the credentials of `docker login`",
+    ),
+    (
+        "login",
+        "`docker login` and `podman login` keep credentials where they are looked for",
+    ),
     ("doctor", "`outport check` says what is wrong with an app"),
     (
         "test",
@@ -136,7 +144,12 @@ const fn missing(names: &'static [&'static str], elsewhere: &'static str) -> For
     }
 }
 
-const FOREIGN: [Foreign; 23] = [
+const FOREIGN: [Foreign; 24] = [
+    renamed(
+        &["--insecure", "-k"],
+        "--insecure-registry",
+        "only registries may be asked over plain HTTP, with `--insecure-registry` of the commands that take a reference",
+    ),
     renamed(
         &[
             "--allow",

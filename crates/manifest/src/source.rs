@@ -51,6 +51,8 @@ pub struct SourceFile {
 
 struct Inner {
     path: Arc<str>,
+    /// The name in messages.
+    shown: Arc<str>,
     text: String,
     /// Offset of the first byte of each line.
     lines: Vec<usize>,
@@ -62,7 +64,17 @@ struct Inner {
 impl SourceFile {
     /// The file `path` with the content `text`. Nothing is read from disk; `path` is what messages show.
     pub fn new(path: impl AsRef<Path>, text: impl Into<String>) -> Self {
-        let text = text.into();
+        let path: Arc<str> = path.as_ref().to_string_lossy().into();
+        Self::named(path.clone(), path, text.into())
+    }
+
+    /// The same with another name in messages: where it is from, for a file that is here only to be read.
+    #[must_use]
+    pub fn shown_as(&self, name: &str) -> Self {
+        Self::named(self.inner.path.clone(), name.into(), self.text().to_owned())
+    }
+
+    fn named(path: Arc<str>, shown: Arc<str>, text: String) -> Self {
         let lines = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
@@ -72,10 +84,10 @@ impl SourceFile {
             Some(here)
         });
         let counted = counted.collect();
-        let path = path.as_ref().to_string_lossy().into();
         Self {
             inner: Arc::new(Inner {
                 path,
+                shown,
                 text,
                 lines,
                 counted,
@@ -83,9 +95,14 @@ impl SourceFile {
         }
     }
 
-    /// The path as messages show it.
+    /// The path, which messages show unless it is [shown as](SourceFile::shown_as) something else.
     pub fn path(&self) -> &Path {
         Path::new(&*self.inner.path)
+    }
+
+    /// The name that messages show.
+    pub fn shown(&self) -> &str {
+        &self.inner.shown
     }
 
     /// The whole content.
@@ -144,7 +161,7 @@ impl SourceFile {
     pub fn location(&self, span: &Span) -> Location {
         let (line, column) = self.line_and_column(span.start);
         Location::File {
-            path: self.inner.path.clone(),
+            path: self.inner.shown.clone(),
             line,
             column,
             span: span.clone(),

@@ -377,22 +377,24 @@ impl Export {
 
     /// Whether it is started for requests.
     pub fn answers_http(self) -> bool {
-        match self {
-            Self::HttpP2 | Self::HttpP3 | Self::InboundHttp => true,
-            _ => false,
-        }
+        matches!(self, Self::HttpP2 | Self::HttpP3 | Self::InboundHttp)
+    }
+
+    /// Whether it is run once, to its end.
+    pub fn runs_as_command(self) -> bool {
+        matches!(self, Self::CommandP2 | Self::CommandP3)
     }
 
     /// Whether it is started for events.
     pub fn handles_events(self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::InboundRedis
-            | Self::InboundRedisV3
-            | Self::CronEvent
-            | Self::MqttMessage
-            | Self::QueueMessage => true,
-            _ => false,
-        }
+                | Self::InboundRedisV3
+                | Self::CronEvent
+                | Self::MqttMessage
+                | Self::QueueMessage
+        )
     }
 
     /// What a message calls it.

@@ -49,7 +49,7 @@ pub const DEFAULT_BYTES: u64 = bounds::BYTES;
 #[derive(Debug, Clone)]
 pub struct FileTree {
     // INVARIANT: what is in it stays as long as it can be read.
-    _folder: Arc<OwnCopy>,
+    folder: Arc<OwnCopy>,
     directories: OpenDirectories,
     unmatched: Arc<[Located<String>]>,
 }
@@ -199,7 +199,7 @@ impl FileTree {
             at_first(FilesError::Unusable { path, reason })
         })?;
         Ok(Some(Self {
-            _folder: Arc::new(folder),
+            folder: Arc::new(folder),
             directories,
             unmatched: unmatched.into(),
         }))
@@ -219,6 +219,11 @@ impl FileTree {
     /// The patterns of `files` that no file matches, which is most likely not what was meant.
     pub fn unmatched(&self) -> &[Located<String>] {
         &self.unmatched
+    }
+
+    /// The directory with the copies, which is there as long as this is.
+    pub fn directory(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The files as the guest's `/`, open.

@@ -157,7 +157,7 @@ impl Fetcher {
         }
         // What a name stands for is looked at by the resolver, or is the proxy's matter.
         if let Some(place) = Place::of_url(url) {
-            reach.permit(place).map_err(|kind| fail(kind))?;
+            reach.permit(place).map_err(fail)?;
         }
         if request.has_credentials()
             && url.scheme() != "https"

@@ -165,7 +165,7 @@ impl PackageError {
 /// A registry, and how it is asked.
 enum Backend<'f> {
     Local(LocalRegistry),
-    Oci(OciRegistry<'f>),
+    Oci(Box<OciRegistry<'f>>),
 }
 
 impl Registries {
@@ -317,7 +317,7 @@ impl Registries {
                     options.unwrap_or_default(),
                     fetcher,
                 )?;
-                Ok((name, Backend::Oci(oci)))
+                Ok((name, Backend::Oci(Box::new(oci))))
             }
             other => Err(PackageError::Protocol {
                 registry: name,

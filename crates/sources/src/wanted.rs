@@ -75,3 +75,54 @@ fn code_of_part(manifest: &Manifest, part: &Located<Implementation>) -> Option<L
         Implementation::Path(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use outport_manifest::SourceFile;
+
+    use super::*;
+
+    #[test]
+    fn all_that_is_elsewhere_is_wanted_with_its_place() {
+        let digest = "ab".repeat(32);
+        let url = |name: &str| format!("{{ url = \"https://e.test/{name}\", digest = \"sha256:{digest}\" }}");
+        let text = format!(
+            "spin_manifest_version = 2\napplication.name = \"x\"\n\
+             [[trigger.http]]\nroute = \"/a\"\ncomponent = \"a\"\n\
+             dependencies.middleware = [{}, {{ path = \"m.wasm\" }}]\n\
+             [[trigger.http]]\nroute = \"/b\"\ncomponent = \"b\"\n\
+             [component.a]\nsource = {}\n\
+             [component.a.dependencies]\n\"x:y/z\" = \"^1.0\"\n\"x:y/w\" = {{ component = \"c\" }}\n\
+             [component.b]\nsource = {{ component = \"a\" }}\n\
+             [component.c]\nsource = {}\n",
+            url("m"),
+            url("a"),
+            url("c"),
+        );
+        let (manifest, _) = Manifest::parse(&SourceFile::new("spin.toml", text.as_str()))
+            .complete()
+            .unwrap();
+        let of = |id: &str| -> Vec<String> {
+            let all = wanted(&manifest, |own| own.as_str() == id);
+            assert!(all.iter().all(|one| one.component.as_str() == id));
+            all.iter()
+                .map(|one| {
+                    let place = &text[one.code.span.clone()];
+                    assert!(place.contains("e.test") || place.contains("^1.0"), "{place}");
+                    one.code.value.to_string()
+                })
+                .collect()
+        };
+        assert_eq!(
+            of("a"),
+            [
+                "https://e.test/a",
+                "x:y ^1.0",
+                "https://e.test/c",
+                "https://e.test/m"
+            ]
+        );
+        assert_eq!(of("b"), ["https://e.test/a"]);
+        assert_eq!(requested_packages(&manifest).len(), 1);
+    }
+}

@@ -20,6 +20,7 @@ mod calls;
 mod clients;
 mod component;
 mod descriptors;
+mod events;
 mod floods;
 mod functions;
 mod instances;
@@ -53,6 +54,12 @@ fn iso_2_no_call_holds_a_thread_and_its_time_is_the_guests() {
 #[test]
 fn iso_2_what_peers_make_the_host_do_is_the_guests_time() {
     table::run(floods::rows());
+}
+
+// proves: ISO-1, ISO-2, ISO-3
+#[test]
+fn iso_1_what_handles_events_takes_nothing_from_requests() {
+    table::run(events::rows());
 }
 
 // proves: ISO-3

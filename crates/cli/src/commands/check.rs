@@ -32,7 +32,7 @@ use crate::terminal::Terminal;
 /// `--kernel-sandbox` is about compiling alone.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The same as `-f`
+    /// The same as `-f`: a `spin.toml`, its directory, or a reference such as `ghcr.io/me/app:1.0`
     #[arg(value_name = "DIR_OR_FILE", conflicts_with = "from")]
     path: Option<PathBuf>,
 
@@ -65,6 +65,15 @@ enum Format {
 
 pub(super) fn check(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     let app = options.app.at(options.path.as_deref());
+    let app = app.pulled(&options.operator.loading, terminal)?;
+    if let Some(artifact) = app.artifact().filter(|_| options.fix) {
+        let reference = &artifact.reference;
+        let error =
+            Diagnostic::error("`--fix` changes a manifest, and one from a registry cannot be changed");
+        return Err(Failure::unusable(error.helped_by(format!(
+            "`outport pull {reference} DIR` makes an app of it that can"
+        ))));
+    }
     let mut report = Report::of(&app, &options.operator, terminal)?;
     if options.fix {
         report = options.fixed(report, &app, terminal)?;

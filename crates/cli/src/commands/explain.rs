@@ -74,10 +74,11 @@ enum Format {
     Json,
 }
 
-pub(super) fn explain(options: &Options) -> Result<i32, Failure> {
+pub(super) fn explain(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     let mut files = Files::default();
     let settings = options.operator.read(&mut files)?;
-    let app = options.app.read_to_judge(&mut files)?;
+    let app = options.app.clone().pulled(&options.operator.loading, terminal)?;
+    let app = app.read_to_judge(&mut files)?;
     let policies = options.policies(&app, &Arc::new(settings.operator.clone()))?;
     let questions = options.questions()?;
     let (text, status) = match (questions.as_slice(), &options.diff) {

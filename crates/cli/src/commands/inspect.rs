@@ -32,7 +32,7 @@ use crate::terminal::Terminal;
 /// Exit status 1 says that something of it cannot run, 2 that a file is not there or cannot be read.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// A component or module, or an app: a `spin.toml`, or the directory that it is in
+    /// A component or module, or an app: a `spin.toml`, the directory that it is in, or a reference to a registry
     #[arg(value_name = "FILE", conflicts_with_all = ["from", "component"])]
     path: Option<PathBuf>,
 
@@ -115,11 +115,20 @@ impl NotRead {
 }
 
 pub(super) fn inspect(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
+    let given = options.app.at(options.path.as_deref());
+    let artifact = given.artifact_of(&options.loading, terminal)?;
     let code =
         CompiledCode::nowhere().compiled_apart(options.loading.compiling(), options.sandbox.confinement());
-    let inspected = match &options.path {
-        Some(path) if !is_app(path) => vec![of_file(path, &code)],
-        path => options.of_app(path.as_deref(), &code, terminal)?,
+    let inspected = match (&artifact, &options.path) {
+        (Some(artifact), _) => match artifact.component() {
+            Ok(file) => vec![Inspected {
+                file: artifact.reference.to_string(),
+                ..of_file(file, &code)
+            }],
+            Err(_) => options.of_app(given.pulled_as(artifact.clone())?, &code, terminal)?,
+        },
+        (None, Some(path)) if !is_app(path) => vec![of_file(path, &code)],
+        (None, _) => options.of_app(given, &code, terminal)?,
     };
     let is_unread = |one: &Inspected| {
         one.inspection
@@ -156,23 +165,19 @@ fn of_file(path: &Path, code: &CompiledCode) -> Inspected {
 impl Options {
     fn of_app(
         &self,
-        path: Option<&Path>,
+        app: AppOptions,
         code: &CompiledCode,
         terminal: Terminal,
     ) -> Result<Vec<Inspected>, Failure> {
         let mut files = Files::default();
-        let source: SourceFile = self
-            .app
-            .at(path)
-            .read_manifest(&mut files)
-            .map_err(Failure::unusable)?;
+        let source: SourceFile = app.read_manifest(&mut files).map_err(Failure::unusable)?;
         let (manifest, _) = Manifest::parse(&source).complete().map_err(|problems| {
             Failure::unusable_in(&files, problems.0.iter().map(Diagnostic::from).collect())
         })?;
         let cache = self.loading.cache();
         let wanted = |id: &str| self.component.as_deref().is_none_or(|wanted| wanted == id);
         let wants = |id: &ComponentId| wanted(id.as_str());
-        let arguments = &self.app.fetching;
+        let arguments = &app.fetching;
         let fetched = arguments.fetch(&manifest, wants, &cache, &mut files, terminal);
         terminal.show_all(&fetched.remarks, &files);
         let of = manifest

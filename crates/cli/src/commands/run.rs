@@ -13,7 +13,7 @@ use outport_runtime::guest_env::{GuestEnv, Input};
 use outport_runtime::stdio::WhenFull;
 
 use super::TRAPPED;
-use super::single::{link, load, name, refused, review, state};
+use super::single::{FromOptions, HANDLES_EVENTS, link, load, name, refused, review, state};
 use crate::author_options::AuthorOptions;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -28,9 +28,13 @@ use crate::terminal::Terminal;
 #[derive(Debug, Args)]
 #[command(override_usage = "outport run [OPTIONS] COMPONENT.wasm [ARG]...")]
 pub(crate) struct Options {
-    /// The component, which exports `wasi:cli/run`, or a module with `_start`, and its arguments
+    /// The component, a file or a reference such as `ghcr.io/me/tool:1.0`, which exports `wasi:cli/run`, or a module with
+    /// `_start`, and its arguments
     #[arg(value_names = ["COMPONENT.wasm", "ARG"], required = true, trailing_var_arg = true)]
     component_and_arguments: Vec<String>,
+
+    #[command(flatten)]
+    from: FromOptions,
 
     #[command(flatten)]
     author: AuthorOptions,
@@ -48,9 +52,10 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         .component_and_arguments
         .split_first()
         .expect("the command line has a component");
-    let path = Path::new(path);
+    let loading = &options.operator.loading;
+    let file = options.from.file(Path::new(path), loading, terminal)?;
     let entries = options.author.entries()?;
-    let name = name(path);
+    let name = name(&file.named);
     review(&name, &entries, &startup)?;
     let state = state(&options.operator.state, &options.author, &startup)?;
     state
@@ -67,11 +72,11 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         when_full: WhenFull::Wait,
         tell: Terminal::mention,
     })?;
-    let component = load(path, &inside.engine)?;
+    let component = load(&file.path, &inside.engine)?;
     let ready = inside.open_network()?;
     let platform = state.platform(ready.network.egress())?;
     let mut guest_env = GuestEnv::default();
-    guest_env.arguments.push(file_name(path));
+    guest_env.arguments.push(file_name(&file.named));
     guest_env.arguments.extend_from_slice(arguments);
     guest_env.environment = options.author.environment();
     guest_env.directories = directories.clone();
@@ -87,9 +92,15 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     )?;
     let command = Command::new(guest).map_err(|error| {
         let told = Diagnostic::error(error.to_string());
-        let is_http = |export: &String| Export::of(export).is_some_and(Export::answers_http);
-        Failure::unusable(if error.exports.iter().any(is_http) {
+        let exports: Vec<_> = error
+            .exports
+            .iter()
+            .filter_map(|export| Export::of(export))
+            .collect();
+        Failure::unusable(if exports.iter().any(|export| export.answers_http()) {
             told.helped_by("a component that answers HTTP runs with `outport serve`")
+        } else if exports.iter().any(|export| export.handles_events()) {
+            told.helped_by(HANDLES_EVENTS)
         } else {
             told
         })

@@ -11,7 +11,7 @@ use outport_runtime::guest_env::GuestEnv;
 use outport_runtime::http::{HttpComponent, RouteAnswer, RouteEntry, Router};
 use outport_runtime::stdio::WhenFull;
 
-use super::single::{link, load, name, review, state};
+use super::single::{FromOptions, HANDLES_EVENTS, link, load, name, review, state};
 use crate::author_options::AuthorOptions;
 use crate::failure::Failure;
 use crate::limit_options::LimitOptions;
@@ -23,9 +23,12 @@ use crate::terminal::Terminal;
 /// Serve one component that answers HTTP, without a manifest.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The component, which exports `wasi:http/incoming-handler`, `wasi:http/handler` or `fermyon:spin/inbound-http`
+    /// The component, a file or a reference such as `ghcr.io/me/site:1.0`, which exports `wasi:http/incoming-handler`, `wasi:http/handler` or `fermyon:spin/inbound-http`
     #[arg(value_name = "COMPONENT.wasm")]
     component: PathBuf,
+
+    #[command(flatten)]
+    from: FromOptions,
 
     #[command(flatten)]
     service: ServiceOptions,
@@ -43,7 +46,10 @@ pub(crate) struct Options {
 pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     let startup = Startup::begin(&options.operator, terminal)?;
     let entries = options.author.entries()?;
-    let name = name(&options.component);
+    let file = options
+        .from
+        .file(&options.component, &options.operator.loading, terminal)?;
+    let name = name(&file.named);
     review(&name, &entries, &startup)?;
     let state = state(&options.operator.state, &options.author, &startup)?;
     state
@@ -62,7 +68,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         when_full: WhenFull::Drop,
         tell: Terminal::say,
     })?;
-    let component = load(&options.component, &inside.engine)?;
+    let component = load(&file.path, &inside.engine)?;
     let ready = inside.open_network()?;
     let platform = state.platform(ready.network.egress())?;
     let mut guest_env = GuestEnv::default();
@@ -79,13 +85,15 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     )?;
     let component = HttpComponent::new(guest).map_err(|error| {
         let told = Diagnostic::error(error.to_string());
-        let is_command = error
+        let exports: Vec<_> = error
             .exports
             .iter()
             .filter_map(|export| Export::of(export))
-            .any(|export| !export.answers_http());
-        Failure::unusable(if is_command {
+            .collect();
+        Failure::unusable(if exports.iter().any(|export| export.runs_as_command()) {
             told.helped_by("a command runs with `outport run`")
+        } else if exports.iter().any(|export| export.handles_events()) {
+            told.helped_by(HANDLES_EVENTS)
         } else {
             told
         })

@@ -1,8 +1,9 @@
 //! The shared part of `run` and `serve`: a component that no manifest names.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use outport_check::{Diagnostic, Severity, Subject, warnings_at_start};
 use outport_manifest::StateDir;
 use outport_policy::{AllowList, Entry, Label, text};
@@ -15,8 +16,12 @@ use outport_runtime::limits::GuestLimits;
 
 use crate::author_options::{AuthorOptions, ENTRIES_OPTION};
 use crate::failure::Failure;
+use crate::fetching::ClientArguments;
+use crate::load_options::LoadOptions;
+use crate::reference_options::ReferenceOptions;
 use crate::startup::{Ready, Startup};
 use crate::state_options::{InitialState, StateOptions};
+use crate::terminal::Terminal;
 
 /// Tells what is odd about the entries and about the operator's settings (VAL-1). What the component
 /// imports plays no part: nobody wrote down that it needs what it imports.
@@ -68,6 +73,45 @@ pub(super) fn state(
         Ok(state)
     } else {
         Err(Failure::unusable_in(&startup.files, wrong))
+    }
+}
+
+/// Where the component is from that `run` and `serve` are given.
+#[derive(Debug, Clone, Args)]
+pub(super) struct FromOptions {
+    #[command(flatten)]
+    references: ReferenceOptions,
+
+    #[command(flatten)]
+    client: ClientArguments,
+}
+
+/// The file of a component.
+pub(super) struct ComponentFile {
+    pub(super) path: PathBuf,
+    /// The path that it is named by: of an artifact the last part of its repository, as if it were a file.
+    pub(super) named: PathBuf,
+}
+
+impl FromOptions {
+    /// The file, which is pulled where a reference is given.
+    pub(super) fn file(
+        &self,
+        given: &Path,
+        loading: &LoadOptions,
+        terminal: Terminal,
+    ) -> Result<ComponentFile, Failure> {
+        let artifact = self.references.pulled(given, &self.client, loading, terminal)?;
+        Ok(match artifact {
+            Some(artifact) => ComponentFile {
+                path: artifact.component()?.to_owned(),
+                named: artifact.file_name().into(),
+            },
+            None => ComponentFile {
+                path: given.to_owned(),
+                named: given.to_owned(),
+            },
+        })
     }
 }
 
@@ -127,3 +171,7 @@ pub(super) fn name(path: &Path) -> String {
         .to_string_lossy()
         .into_owned()
 }
+
+/// Advice for a component that handles events.
+pub(super) const HANDLES_EVENTS: &str = "what handles events is started by an app's triggers, with `outport up`, or once by \
+                                         hand, with `outport trigger`";

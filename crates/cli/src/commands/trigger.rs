@@ -149,12 +149,16 @@ pub(super) fn trigger(options: Options, terminal: Terminal) -> Result<i32, Failu
 
 fn run(up: &up::Options, id: &ComponentId, cause: Cause, terminal: Terminal) -> Result<i32, Failure> {
     let (mut startup, mut remarks) = (Startup::begin(up.operator(), terminal)?, Vec::new());
-    let written = up.app_options().read(&mut startup.files, &mut remarks)?;
+    let app_options = up
+        .app_options()
+        .clone()
+        .pulled(&up.operator().loading, terminal)?;
+    let written = app_options.read(&mut startup.files, &mut remarks)?;
     up.check_component(id, &written.manifest)?;
     terminal.show_all(&remarks, &startup.files);
-    let state = up.state(&written.manifest, &startup)?;
+    let state = up.state(&written.manifest, &app_options, &startup)?;
     let stores = state.directories()?;
-    let fetched = up.fetch(&written.manifest, &mut startup)?;
+    let fetched = up.fetch(&written.manifest, &app_options, &mut startup)?;
     let ready = startup
         .enter_sandbox(Needs {
             directories: &up.copies(&written.manifest),

@@ -12,9 +12,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use outport_check::{Diagnostic, allow_list, denied_triggers};
-use outport_manifest::{
-    Component, ComponentId, EventKind, IdentifierError, Located, Manifest, ResolvedApp, StateDir,
-};
+use outport_manifest::{Component, ComponentId, EventKind, IdentifierError, Located, Manifest, ResolvedApp};
 use outport_platform::Platform;
 use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
 use outport_runtime::command::{Command, CommandError};
@@ -47,7 +45,7 @@ use crate::terminal::Terminal;
 /// Serves its HTTP triggers and waits for its events until Ctrl-C, and runs its command triggers once.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The same as `-f`
+    /// The same as `-f`: a `spin.toml`, its directory, or a reference such as `ghcr.io/me/app:1.0`
     #[arg(value_name = "DIR_OR_FILE", conflicts_with = "from")]
     path: Option<PathBuf>,
 
@@ -79,20 +77,19 @@ pub(crate) struct Options {
 pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     let mut startup = Startup::begin(&options.operator, terminal)?;
     let mut remarks = startup.settings.remarks.clone();
-    let written = options
-        .app
-        .at(options.path.as_deref())
-        .read(&mut startup.files, &mut remarks)?;
+    let app_options = options.app.at(options.path.as_deref());
+    let app_options = app_options.pulled(&options.operator.loading, terminal)?;
+    let written = app_options.read(&mut startup.files, &mut remarks)?;
     let components = &written.manifest.components;
     remarks.extend(startup.settings.client_tls.unknown_components(components));
     options.check_components(&written.manifest)?;
-    let state = options.state(&written.manifest, &startup)?;
+    let state = options.state(&written.manifest, &app_options, &startup)?;
     let config = startup.settings.config.as_ref();
     let brokers = brokers::with_credentials(config, &written.manifest, |id| options.wants(id))?;
     options.refuse_denied_triggers(&written, &brokers, &startup)?;
     let stores = state.directories()?;
     // Before the kernel's sandbox closes, and before guests are there.
-    let fetched = options.fetch(&written.manifest, &mut startup)?;
+    let fetched = options.fetch(&written.manifest, &app_options, &mut startup)?;
     let listeners = if options.serves_http(&written.manifest) {
         Some(options.service.bind()?)
     } else {
@@ -190,15 +187,19 @@ impl Options {
     }
 
     /// What the labels of the components lead to.
-    pub(super) fn state(&self, manifest: &Manifest, startup: &Startup<'_>) -> Result<InitialState, Failure> {
+    pub(super) fn state(
+        &self,
+        manifest: &Manifest,
+        app: &AppOptions,
+        startup: &Startup<'_>,
+    ) -> Result<InitialState, Failure> {
         let components = manifest.components.iter();
         let wanted = components.filter(|component| self.wants(&component.id.value));
         let labels = wanted.flat_map(|component| component.labels(&manifest.source));
-        let beside = StateDir::beside(manifest.source.path());
         let mut wrong = Vec::new();
         let config = startup.settings.config.as_ref();
         let options = &self.operator.state;
-        let state = options.resolve(labels.collect(), config, beside, &mut wrong);
+        let state = options.resolve(labels.collect(), config, app.state_dir(), &mut wrong);
         if wrong.is_empty() {
             Ok(state)
         } else {
@@ -287,11 +288,12 @@ impl Options {
     pub(super) fn fetch(
         &self,
         manifest: &Manifest,
+        app: &AppOptions,
         startup: &mut Startup<'_>,
     ) -> Result<FetchedCode, Failure> {
         let cache = self.operator.loading.cache();
         let wants = |id: &ComponentId| self.wants(id);
-        let arguments = &self.app.fetching;
+        let arguments = &app.fetching;
         let fetched = arguments.fetch(manifest, wants, &cache, &mut startup.files, startup.terminal);
         startup.terminal.show_all(&fetched.remarks, &startup.files);
         if fetched.wrong.is_empty() {

@@ -72,7 +72,9 @@ pub(super) fn update(options: &Options, terminal: Terminal) -> Result<i32, Failu
         ));
     }
     lock.write().map_err(|error| unwritten(&error))?;
-    if changes.is_empty() {
+    if all.is_empty() {
+        terminal.say("The app asks for no packages");
+    } else if changes.is_empty() {
         terminal.say("Nothing newer: `outport.lock` stays as it is");
     }
     for change in &changes {

@@ -55,6 +55,11 @@ impl FetchedCode {
         self.0.insert(source, CodeFile { path, digest });
     }
 
+    /// The file with the code of a source, if it was fetched.
+    pub fn path(&self, source: &Remote) -> Option<&Path> {
+        self.0.get(source).map(CodeFile::path)
+    }
+
     pub(super) fn file(&self, source: &Remote) -> Result<CodeFile, AppProblemKind> {
         let file = self.0.get(source).cloned();
         file.ok_or_else(|| AppProblemKind::NotFetched {

@@ -52,9 +52,10 @@ impl Place {
     }
 
     fn offline(mut self) -> Self {
-        let mut options = FetchOptions::default();
-        options.offline = true;
-        self.fetcher = Fetcher::new(options);
+        self.fetcher = Fetcher::new(FetchOptions {
+            offline: true,
+            ..FetchOptions::default()
+        });
         self
     }
 

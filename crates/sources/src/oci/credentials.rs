@@ -133,12 +133,17 @@ fn in_file(path: &Path, host: &RegistryHost, helper_time: Duration) -> Result<Cr
     let (sender, answer) = mpsc::channel();
     let name = host.to_string();
     // A helper that hangs holds its thread until the process ends, which it does with the error.
-    thread::spawn(move || {
+    let asking = thread::spawn(move || {
         let bounded = std::io::Read::take(file, LONGEST_FILE);
         let found = docker_credential::get_credential_from_reader(bounded, &name);
         let _ = sender.send(found);
     });
-    match answer.recv_timeout(helper_time) {
+    let answer = answer.recv_timeout(helper_time);
+    if answer.is_ok() {
+        // The kernel's sandbox closes over one thread.
+        let _ = asking.join();
+    }
+    match answer {
         Ok(Ok(DockerCredential::UsernamePassword(user, password))) => Ok(Credentials::basic(user, &password)),
         Ok(Ok(DockerCredential::IdentityToken(token))) => Ok(Credentials::Identity(Secret::new(token))),
         Ok(Err(CredentialRetrievalError::NoCredentialConfigured)) => Ok(Credentials::None),

@@ -11,10 +11,10 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use outport_manifest::Digest;
+use outport_manifest::{Digest, Implementation, Manifest as SpinToml, Source, SourceFile};
 
 use super::app_cache::AppCache;
 use super::artifact::{Artifact, ArtifactError};
@@ -102,6 +102,12 @@ pub enum PullError {
     /// An image that is for something else.
     #[error("it is an image without a `spin.toml`")]
     NoManifest,
+    /// A manifest that names a file which did not come with it.
+    #[error("its `spin.toml` names `{path}`, which is not a path below it")]
+    LeadsOut {
+        /// The path.
+        path: String,
+    },
     /// More than an app has.
     #[error("its layers have more than {} GiB", MOST_BYTES >> 30)]
     TooLarge,
@@ -128,6 +134,70 @@ const COMPONENT: &str = "component.wasm";
 /// Bytes of the longest description of an app.
 const LONGEST_APP: u64 = 16 << 20;
 
+/// A manifest of this machine may name any file of it. One from elsewhere names what came with it: there are no links in
+/// its folder, so a path that reads as one below it is. Files for guests are looked for below the folder anyway.
+fn check_paths(manifest: &Path) -> Result<(), PullError> {
+    let text = String::from_utf8_lossy(&std::fs::read(manifest)?).into_owned();
+    let of_triggers = paths_of_triggers(&text);
+    let reading = SpinToml::parse(&SourceFile::new(manifest, text));
+    let components = &reading.tentative().components;
+    let sources = components
+        .iter()
+        .filter_map(|component| match &component.source.value {
+            Source::Path(path) => Some(path),
+            _ => None,
+        });
+    let dependencies = components
+        .iter()
+        .flat_map(|component| &component.dependencies.list);
+    let dependencies = dependencies.filter_map(|dependency| match &dependency.implementation.value {
+        Implementation::Path(path) => Some(path),
+        _ => None,
+    });
+    let mut paths = sources.chain(dependencies).chain(&of_triggers);
+    // The placeholder of what could not be read is for whoever reads the manifest.
+    let outside = paths.find(|path| !path.is_empty() && TreePath::parse(path).is_err());
+    match outside {
+        Some(path) => Err(PullError::LeadsOut {
+            path: outport_policy::text::quote(path).to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Paths of the parts that triggers put before their components. A manifest that cannot be read at all is for whoever
+/// reads it.
+fn paths_of_triggers(text: &str) -> Vec<String> {
+    fn walk(value: &toml::Value, to: &mut Vec<String>) {
+        match value {
+            toml::Value::Table(table) => {
+                for (key, value) in table {
+                    match value {
+                        toml::Value::String(path) if key == "path" => to.push(path.clone()),
+                        value => walk(value, to),
+                    }
+                }
+            }
+            toml::Value::Array(values) => values.iter().for_each(|value| walk(value, to)),
+            _ => {}
+        }
+    }
+    let written: toml::Table = text.parse().unwrap_or_default();
+    let mut paths = Vec::new();
+    let triggers = written.get("trigger").and_then(toml::Value::as_table);
+    for trigger in triggers
+        .into_iter()
+        .flatten()
+        .flat_map(|(_, list)| list.as_array())
+        .flatten()
+    {
+        if let Some(dependencies) = trigger.get("dependencies") {
+            walk(dependencies, &mut paths);
+        }
+    }
+    paths
+}
+
 impl Puller<'_> {
     /// Fetches what a reference names, unless it is in the cache.
     ///
@@ -151,7 +221,9 @@ impl Puller<'_> {
             None => self.fetch(reference, &digest, fetched, &registry, &apps).await?,
         };
         let component = folder.join(COMPONENT);
-        let content = if folder.join("spin.toml").is_file() {
+        let manifest = folder.join("spin.toml");
+        let content = if manifest.is_file() {
+            check_paths(&manifest)?;
             PulledContent::App(folder)
         } else {
             PulledContent::Component(component)
@@ -228,7 +300,9 @@ impl Puller<'_> {
         if !is_signed(digest, &signatures, keys) {
             return Err(not_signed());
         }
-        apps.keep_signatures(digest, &signatures)?;
+        if let Err(error) = apps.keep_signatures(digest, &signatures) {
+            tracing::debug!(%error, "signatures are not kept");
+        }
         Ok(())
     }
 
@@ -275,7 +349,7 @@ impl Puller<'_> {
         manifest: &ImageManifest,
         registry: &Registry<'_>,
         tree: &mut Tree,
-        aside: &std::path::Path,
+        aside: &Path,
     ) -> Result<(), PullError> {
         let artifact = Artifact::of(manifest)?;
         let all = manifest.layers.iter().map(|layer| layer.size);

@@ -22,6 +22,16 @@ struct Fake {
     answers: HashMap<String, Vec<u8>>,
 }
 
+const STEALS: &[u8] = b"spin_manifest_version = 2\n\
+    application = { name = 'x' }\n\
+    trigger.http = [{ route = '/', component = 'x' }]\n\
+    component.x = { source = '../../../secret.wasm' }\n";
+
+const STEALS_BY_TRIGGER: &[u8] = b"spin_manifest_version = 2\n\
+    application = { name = 'x' }\n\
+    [[trigger.http]]\nroute = '/'\ncomponent = 'x'\ndependencies.middleware = [{ path = '/secret.wasm' }]\n\
+    [component]\nx = { source = 'x.wasm' }\n";
+
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 fn descriptor(kind: &str, bytes: &[u8]) -> Value {
@@ -385,6 +395,18 @@ async fn of_what_a_registry_lies_about_nothing_is_used() {
             |error| matches!(error, PullError::Tree(TreeError::Bomb)),
         ),
         (
+            "middleware that is a file of the machine",
+            Fake::artifact(&[(LAYER, &archive(&[("spin.toml", STEALS_BY_TRIGGER)]))]).0,
+            "",
+            |error| matches!(error, PullError::LeadsOut { .. }),
+        ),
+        (
+            "a manifest that names files of the machine",
+            Fake::artifact(&[(LAYER, &archive(&[("spin.toml", STEALS)]))]).0,
+            "",
+            |error| matches!(error, PullError::LeadsOut { .. }),
+        ),
+        (
             "an image of something else",
             Fake::artifact(&[(LAYER, &archive(&[("bin/sh", b"x")]))]).0,
             "",
@@ -402,7 +424,14 @@ async fn of_what_a_registry_lies_about_nothing_is_used() {
         let machine = Machine::new();
         let error = machine.pull(&reference(&server, rest)).await.unwrap_err();
         assert!(is(&error), "{what}: {error:?}");
-        assert!(!machine.has_any(), "{what}");
+        // What is whole may stay; it is refused the next time as well.
+        if machine.has_any() {
+            let error = machine.pull(&reference(&server, rest)).await.unwrap_err();
+            assert!(
+                is(&error) && matches!(error, PullError::LeadsOut { .. }),
+                "{what}: {error:?}"
+            );
+        }
     }
 }
 

@@ -1,0 +1,115 @@
+//! `outport pull`: an app or a component from a registry, into the cache or into a directory.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use outport_check::Diagnostic;
+use outport_policy::text;
+use outport_sources::oci::Reference;
+
+use crate::failure::Failure;
+use crate::fetching::ClientArguments;
+use crate::load_options::LoadOptions;
+use crate::reference_options::{ReferenceOptions, parse};
+use crate::terminal::Terminal;
+
+/// Pull an app or a component from a registry.
+///
+/// Without a directory it gets into the cache, so that it starts at once and with `--offline`. With one it is written
+/// there, to be looked at and changed. Standard output gets its digest.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// What to pull, such as `ghcr.io/me/app:1.0`, perhaps with `@sha256:…`; without tag and digest it is `latest`
+    #[arg(value_name = "REFERENCE", value_parser = parse)]
+    reference: Reference,
+
+    /// Write it here: a directory that is not there yet, or empty
+    #[arg(value_name = "DIR")]
+    directory: Option<PathBuf>,
+
+    #[command(flatten)]
+    references: ReferenceOptions,
+
+    #[command(flatten)]
+    client: ClientArguments,
+
+    #[command(flatten)]
+    loading: LoadOptions,
+}
+
+pub(super) fn pull(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
+    if let Some(directory) = &options.directory {
+        check_free(directory)?;
+    }
+    let Options {
+        reference,
+        references,
+        client,
+        loading,
+        ..
+    } = options;
+    let artifact = references.pull(reference, client, loading, terminal)?;
+    if let Some(directory) = &options.directory {
+        write_out(artifact.folder(), directory).map_err(|error| {
+            let shown = text::path(directory);
+            Failure::unusable(Diagnostic::error(format!("cannot write to `{shown}`: {error}")))
+        })?;
+    }
+    let digest = artifact.reference.digest().map(ToString::to_string);
+    writeln!(io::stdout(), "{}", digest.unwrap_or_default())?;
+    Ok(0)
+}
+
+/// Nothing of somebody is written over.
+fn check_free(directory: &Path) -> Result<(), Failure> {
+    let is_free = match fs::read_dir(directory) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    if is_free {
+        return Ok(());
+    }
+    let shown = text::path(directory);
+    let error = Diagnostic::error(format!("`{shown}` is there already, and not an empty directory"));
+    Err(Failure::unusable(
+        error.helped_by("name a directory that is not there yet"),
+    ))
+}
+
+/// Copies a folder beside its place, and gives it its name when it is whole.
+fn write_out(from: &Path, to: &Path) -> io::Result<()> {
+    let parent = match to.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent)?;
+    let new = parent.join(format!(".outport-pull-{}", std::process::id()));
+    let copied = copy(from, &new).and_then(|()| {
+        // An empty directory gives way to another one.
+        fs::rename(&new, to)
+    });
+    if copied.is_err() {
+        let _ = fs::remove_dir_all(&new);
+    }
+    copied
+}
+
+/// Copies what is in a folder: files and directories, since there is nothing else in one of the cache.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let place = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &place)?;
+        } else {
+            let mut source = fs::File::open(entry.path())?;
+            // With the permissions of new files, not those of the cache.
+            let mut target = fs::File::create_new(&place)?;
+            io::copy(&mut source, &mut target)?;
+        }
+    }
+    Ok(())
+}
