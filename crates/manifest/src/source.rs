@@ -241,6 +241,16 @@ mod tests {
     }
 
     #[test]
+    fn a_place_has_the_name_that_is_shown() {
+        let file = SourceFile::new("/cache/0/spin.toml", "a").shown_as("ghcr.io/me/app:1/spin.toml");
+        assert_eq!(file.path(), Path::new("/cache/0/spin.toml"));
+        let Location::File { path, .. } = file.location(&(0..1)) else {
+            panic!("a place in a file");
+        };
+        assert_eq!(&*path, "ghcr.io/me/app:1/spin.toml");
+    }
+
+    #[test]
     fn a_byte_order_mark_has_no_column() {
         let file = SourceFile::new("spin.toml", "\u{feff}a = 1");
         assert_eq!(file.line_and_column(3), (1, 1));

@@ -18,10 +18,10 @@ pub(super) fn locked_app(
 ) -> Result<LockedApp, PushError> {
     let written: toml::Table = manifest.source.text().parse().unwrap_or_default();
     let written = serde_json::to_value(written).unwrap_or_default();
+    check_components(&written)?;
     let mut components = Vec::new();
     for component in &manifest.components {
         let own = files.get(&component.id.value).cloned().unwrap_or_default();
-        check_dependencies(component, &written)?;
         components.push(locked_component(component, &own, layers)?);
     }
     let chains = components
@@ -139,23 +139,70 @@ const SAYABLE: [&str; 9] = [
     "version",
 ];
 
-fn check_dependencies(component: &Component, written: &Json) -> Result<(), PushError> {
-    let id = component.id.value.as_str();
-    let dependencies = written["component"][id]
-        .get("dependencies")
-        .and_then(Json::as_object);
-    for (name, dependency) in dependencies.into_iter().flatten() {
-        let mut keys = dependency.as_object().into_iter().flat_map(Map::keys);
-        if let Some(key) = keys.find(|key| !SAYABLE.contains(&key.as_str())) {
-            let (key, name) = (
-                outport_policy::text::quote(key),
-                outport_policy::text::quote(name),
-            );
-            let what = format!("`{key}` of the dependency `{name}` of component `{id}`");
+/// Keys of a component that Spin's layout can say, or that are about making it.
+const SAYABLE_OF_COMPONENTS: [&str; 17] = [
+    "ai_models",
+    "allowed_http_hosts",
+    "allowed_outbound_hosts",
+    "build",
+    "dependencies",
+    "dependencies_inherit_configuration",
+    "description",
+    "environment",
+    "exclude_files",
+    "files",
+    "key_value_stores",
+    "profile",
+    "source",
+    "sqlite_databases",
+    "targets",
+    "tool",
+    "variables",
+];
+
+/// Looks at what is written, so that a key which is new to the manifest is not lost in silence.
+fn check_components(written: &Json) -> Result<(), PushError> {
+    let named = written
+        .get("component")
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten();
+    let named = named.map(|(id, component)| (id.as_str(), component));
+    let triggers = written
+        .get("trigger")
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten();
+    let triggers = triggers.flat_map(|(_, list)| list.as_array()).flatten();
+    let held = triggers.filter_map(|trigger| Some(("of a trigger", trigger.get("component")?)));
+    for (id, component) in named.chain(held) {
+        let Some(fields) = component
+            .as_object()
+            .filter(|fields| !fields.contains_key("static_response"))
+        else {
+            continue;
+        };
+        let id = outport_policy::text::quote(id);
+        if let Some(key) = unsayable(component, &SAYABLE_OF_COMPONENTS) {
+            let what = format!("`{key}` of component `{id}`");
             return Err(PushError::NoPlace { what });
+        }
+        let dependencies = fields.get("dependencies").and_then(Json::as_object);
+        for (name, dependency) in dependencies.into_iter().flatten() {
+            if let Some(key) = unsayable(dependency, &SAYABLE) {
+                let name = outport_policy::text::quote(name);
+                let what = format!("`{key}` of the dependency `{name}` of component `{id}`");
+                return Err(PushError::NoPlace { what });
+            }
         }
     }
     Ok(())
+}
+
+fn unsayable(table: &Json, sayable: &[&str]) -> Option<String> {
+    let mut keys = table.as_object().into_iter().flat_map(Map::keys);
+    let key = keys.find(|key| !sayable.contains(&key.as_str()))?;
+    Some(outport_policy::text::quote(key).to_string())
 }
 
 fn locked_component(
@@ -166,7 +213,11 @@ fn locked_component(
     let hosts: Vec<&str> = component
         .allowed_outbound_hosts
         .iter()
-        .map(|entry| entry.text.value.as_str())
+        .map(|entry| {
+            entry
+                .literal()
+                .map_or(entry.text.value.as_str(), |entry| entry.text())
+        })
         .collect();
     let chains = hosts.iter().any(|host| host.contains(".spin.internal"));
     let labels = |list: &[outport_manifest::Located<String>]| -> Json {
@@ -235,4 +286,80 @@ fn locked_component(
         trigger_dependencies: BTreeMap::new(),
         host_requirements: chains.then_some(requirement).into_iter().collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use outport_manifest::SourceFile;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_layout_cannot_say_is_refused() {
+        let component = |more: &Json| {
+            let mut component = json!({ "source": "a.wasm", "build": { "command": "make" } });
+            for (key, value) in more.as_object().unwrap() {
+                component[key] = value.clone();
+            }
+            component
+        };
+        let rows = [
+            (json!({}), true),
+            (json!({ "dependencies": { "a:b/c": ">=1.0" } }), true),
+            (
+                json!({ "dependencies": { "a:b/c": { "path": "x", "inherit_configuration": true, "export": "e" } } }),
+                true,
+            ),
+            (
+                json!({ "dependencies": { "a:b/c": { "path": "x", "allowed_outbound_hosts": [] } } }),
+                false,
+            ),
+            (
+                json!({ "dependencies": { "a:b/c": { "path": "x", "environment": {} } } }),
+                false,
+            ),
+            (json!({ "something_new": 1 }), false),
+        ];
+        for (more, expected) in rows {
+            let component = component(&more);
+            let named = json!({ "component": { "it": component }, "trigger": {} });
+            let held = json!({ "trigger": { "http": [{ "route": "/", "component": component }] } });
+            for written in [named, held] {
+                assert_eq!(check_components(&written).is_ok(), expected, "{written}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_trigger_is_said_with_its_component_and_without_middleware_or_not_at_all() {
+        let text = "spin_manifest_version = 2\napplication.name = 'a'\n\
+            [[trigger.http]]\nroute = '/'\ncomponent = { source = 'a.wasm' }\n\
+            [[trigger.http]]\nroute = '/s'\nstatic_response = { body = 'x' }\n\
+            [[trigger.redis]]\nchannel = 'c'\ncomponent = 'b'\nid = 'mine'\n\
+            [component.b]\nsource = 'b.wasm'\n";
+        let manifest = SpinToml::parse(&SourceFile::new("spin.toml", text));
+        let manifest = manifest.tentative();
+        let written: toml::Table = text.parse().unwrap();
+        let written = serde_json::to_value(written).unwrap();
+        let said = triggers(manifest, &written).unwrap();
+        let said: Vec<_> = said
+            .iter()
+            .map(|trigger| (trigger.id.as_str(), trigger.trigger_config["component"].as_str()))
+            .collect();
+        let held = manifest.http_triggers[0].component().unwrap().value.to_string();
+        assert_eq!(said[0].1, Some(held.as_str()), "{said:?}");
+        assert_eq!(said[1].1, None, "{said:?}");
+        assert_eq!(said[2], ("mine", Some("b")), "{said:?}");
+
+        for (kind, key, value) in [
+            ("http", "dependencies", json!({ "middleware": [] })),
+            ("redis", "component", json!({ "source": "c.wasm" })),
+        ] {
+            let mut written = written.clone();
+            written["trigger"][kind][0][key] = value;
+            let refused = triggers(manifest, &written);
+            assert!(matches!(refused, Err(PushError::NoPlace { .. })), "{kind} {key}");
+        }
+    }
 }
