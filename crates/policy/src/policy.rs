@@ -34,7 +34,7 @@ pub struct Policy {
     component: Arc<str>,
     allow: Arc<AllowList>,
     /// The component that it is a part of, which has to permit it as well.
-    within: Option<Arc<Policy>>,
+    within: Option<Arc<Self>>,
     operator: Arc<Operator>,
 }
 

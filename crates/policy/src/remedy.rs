@@ -25,7 +25,7 @@ pub enum Remedy {
         label: String,
     },
     /// The same in the list of the component, for an attempt of a part of it that has a list of its own.
-    OfComponent(Box<Remedy>),
+    OfComponent(Box<Self>),
     /// The author lets the dependency inherit this list of its component.
     Inherit(&'static str),
     /// The guest looks this name up before it connects.

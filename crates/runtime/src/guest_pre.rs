@@ -24,6 +24,9 @@ pub struct GuestPre {
     shared: Arc<GuestPreInner>,
 }
 
+/// The lists of hosts that parts have of their own, by the names of the parts.
+type PartLists<'l> = dyn Fn(&str) -> Option<Arc<AllowList>> + 'l;
+
 struct GuestPreInner {
     name: String,
     engine: Engine,
@@ -104,7 +107,7 @@ impl GuestPre {
     pub(crate) fn link_parts(
         linker: &GuestLinker,
         component: &Component,
-        (gate, hosts): (Gate, &dyn Fn(&str) -> Option<Arc<AllowList>>),
+        (gate, hosts): (Gate, &PartLists<'_>),
         guest_env: GuestEnv,
         limits: GuestLimits,
     ) -> Result<Self, LinkError> {

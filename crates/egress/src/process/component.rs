@@ -12,7 +12,7 @@ pub(crate) struct Component {
     name: Arc<str>,
     allow: Arc<AllowList>,
     /// The component that it is a part of.
-    whole: Option<Arc<Component>>,
+    whole: Option<Arc<Self>>,
     open: Arc<OpenInComponent>,
 }
 
