@@ -31,8 +31,7 @@ pub(crate) fn unpack(
 ) -> Result<(), TreeError> {
     let most = size
         .saturating_mul(MOST_RATIO)
-        .max(ALWAYS_FINE)
-        .min(MOST_BYTES + HEADERS);
+        .clamp(ALWAYS_FINE, MOST_BYTES + HEADERS);
     let unpacked: Box<dyn Read> = match packing {
         Packing::Plain => Box::new(layer),
         Packing::Gzip => Box::new(MultiGzDecoder::new(layer)),
@@ -323,7 +322,8 @@ mod tests {
 
     #[test]
     fn what_leads_out_or_is_no_file_refuses_the_whole() {
-        let rows: &[(&[(EntryType, &str, &str, &str)], &str)] = &[
+        type Entries = &'static [(EntryType, &'static str, &'static str, &'static str)];
+        let rows: &[(Entries, &str)] = &[
             (&[(Regular, "/etc/passwd", "", "")], "name"),
             (&[(Directory, "/", "", "")], "name"),
             (&[(Regular, "../x", "", "")], "name"),
