@@ -540,7 +540,7 @@ fn what_is_given_to_the_wrong_command_is_told_the_right_one() {
             Outport::run("spin.toml").file("spin.toml", ""),
             "`outport up -f spin.toml`".to_owned(),
         ),
-        (Outport::command("check"), "-f DIR_OR_FILE".to_owned()),
+        (Outport::command("check"), "say where with `-f`".to_owned()),
     ];
     for (command, part) in rows {
         let refused = command.finish().expect_code(2);

@@ -433,7 +433,7 @@ fn without_a_manifest_there_is_nothing_to_report_on() {
     assert_eq!(finished.stdout, "");
     assert!(
         finished.stderr.contains("there is no manifest `spin.toml`")
-            && finished.stderr.contains("-f DIR_OR_FILE"),
+            && finished.stderr.contains("say where with `-f`"),
         "{finished}"
     );
     Outport::command("check")
