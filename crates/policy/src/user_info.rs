@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// The text with `*` in place of each byte that stands between the `://` of a URL and its `@`, or before the `@` where
 /// the scheme was left out and a colon stands between the two, unless that is the name of an interface and its version
-/// (`wasi:http/types@0.2.0`). A URL ends at white space or a quotation mark. Places in the text stay what they are.
+/// (`wasi:http/types@0.2.0`), or a reference and its digest (`ghcr.io/me/app:1.0@sha256:…`). A URL ends at white space or a quotation mark. Places in the text stay what they are.
 pub fn without_user_info(text: &str) -> Cow<'_, str> {
     let mut shown = Cow::Borrowed(text);
     let mut start = 0;
@@ -44,13 +44,25 @@ fn user_infos(word: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// `wasi:http/types` and `0.2.0`, which nobody writes for a user, a password and a host.
+/// `wasi:http/types` and `0.2.0`, or `ghcr.io/me/app:1.0` and `sha256:…`, which nobody writes for a user, a password and
+/// a host.
 fn is_versioned_name(name: &str, version: &str) -> bool {
+    // What a sentence puts around a name.
+    let name = name.trim_start_matches(['`', '(', '[', '{', '<']);
+    let version = version.trim_end_matches(['`', ')', ']', '}', '>', ',', '.', ';', ':', '=', '?', '!']);
+    if let Some((algorithm, digits)) = version.split_once(':') {
+        let of_a_reference = |c: char| c.is_ascii_alphanumeric() || "./:-_[]".contains(c);
+        return matches!(algorithm, "sha256" | "sha512")
+            && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && name.chars().all(of_a_reference);
+    }
     let of_a_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, ':' | '/' | '-');
     let core = version.split(['-', '+']).next().unwrap_or(version);
     let numbers: Vec<&str> = core.split('.').collect();
     let is_number = |number: &&str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    name.chars().all(of_a_name) && numbers.len() == 3 && numbers.iter().all(is_number)
+    // With fewer numbers than a version has, the name of an interface tells that it is one.
+    let enough = if name.contains('/') { 1..=3 } else { 3..=3 };
+    name.chars().all(of_a_name) && enough.contains(&numbers.len()) && numbers.iter().all(is_number)
 }
 
 #[cfg(test)]
@@ -65,6 +77,21 @@ mod tests {
             ("u:pw@db:5432", "****@db:5432"),
             ("npm:@scope/x", "npm:@scope/x"),
             ("wasi:http/types@0.2.0", "wasi:http/types@0.2.0"),
+            ("`wasi:http/types@0.2.0`", "`wasi:http/types@0.2.0`"),
+            (
+                "(`wasi:http/types@0.2.0-rc.1`),",
+                "(`wasi:http/types@0.2.0-rc.1`),",
+            ),
+            ("wasi:http/types@0.2: no", "wasi:http/types@0.2: no"),
+            (
+                "`127.0.0.1:5417/Me/shop:1.0@sha256:00ff`",
+                "`127.0.0.1:5417/Me/shop:1.0@sha256:00ff`",
+            ),
+            ("u:pw@sha256:xy", "****@sha256:xy"),
+            ("u:p!w@sha256:00", "*****@sha256:00"),
+            ("u:pw@sha1:00", "****@sha1:00"),
+            ("u:p/w@1.2.3.4", "*****@1.2.3.4"),
+            ("`u:pw@1.2`", "*****@1.2`"),
             ("U:pw@1.2.3", "****@1.2.3"),
             ("u:pw@1.2", "****@1.2"),
             ("u:pw@a.b.c", "****@a.b.c"),
