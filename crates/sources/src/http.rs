@@ -4,13 +4,13 @@
 //! this machine or `SSL_CERT_FILE`. What servers answer is not trusted:
 //!
 //! - Redirects are followed by hand, ten at most, from `https` only to `https`. Nothing that says who asks
-//!   (`Authorization`, cookies) goes on to another server.
+//!   (`Authorization`, cookies) goes on to another server, and a body only where it is an upload.
 //! - Where a request may lead is in [`place`]: never to link-local addresses, and never from outside to the inside.
 //! - Bodies have a bound, and a server that stops sending is not waited for.
 //! - What may be better the next moment is asked again, a few times and with growing waits: connections that fail, and
 //!   answers that say so (429, 5xx).
 //!
-//! Credentials never go over plain HTTP, but to this machine.
+//! Credentials, in headers or in a body, never go over plain HTTP, but to this machine.
 
 mod error;
 mod place;

@@ -70,6 +70,9 @@ pub enum FetchErrorKind {
     /// A redirect leads from `https` to `http`.
     #[error("the server leads from https to http, where anybody could change what comes")]
     RedirectToPlainHttp,
+    /// A redirect leads to another server with what was sent.
+    #[error("the server leads to another one with what is sent, which is for this one alone")]
+    RedirectWithBody,
     /// A redirect leads to something that is not HTTP.
     #[error("the server leads to a `{}` address", text::quote(.0))]
     RedirectScheme(String),

@@ -92,10 +92,9 @@ impl Registry<'_> {
                     ("refresh_token", token.expose()),
                 ]);
                 let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-                // A token in a body is as good as one in a header, which the client looks at.
                 Request::new(Method::POST, realm.as_str())?
                     .with_headers([(CONTENT_TYPE, kind)].into_iter().collect())
-                    .with_body(RequestBody::Bytes(form.finish().into_bytes().into()))
+                    .with_body(RequestBody::Secret(form.finish().into_bytes().into()))
             }
             _ => {
                 realm.query_pairs_mut().extend_pairs(asked);

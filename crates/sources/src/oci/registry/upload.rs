@@ -56,7 +56,7 @@ impl Registry<'_> {
             insert(&mut headers, CONTENT_RANGE, &range);
             let request = Request::new(Method::PATCH, location.as_str())?
                 .with_headers(headers)
-                .with_body(RequestBody::Bytes(bytes.into()));
+                .with_upload(RequestBody::Bytes(bytes.into()));
             let response = self.send_there(request, repository).await?;
             let response = self
                 .expect(response, || format!("upload to `{repository}`"))
@@ -83,7 +83,7 @@ impl Registry<'_> {
         }
         let request = Request::new(Method::PUT, location.as_str())?
             .with_headers(headers)
-            .with_body(RequestBody::Bytes(bytes.into()));
+            .with_upload(RequestBody::Bytes(bytes.into()));
         let response = self.send_there(request, repository).await?;
         self.expect(response, || format!("upload to `{repository}`"))
             .await?;
