@@ -82,7 +82,7 @@ pub enum FetchErrorKind {
     /// It is a link-local address or a metadata service.
     #[error("nothing is fetched from link-local addresses or metadata services")]
     ForbiddenAddress,
-    /// A redirect leads from outside to this machine or a private network.
+    /// A server outside, or an app from there, leads to this machine or a private network.
     #[error("a server outside leads to this machine or a private network")]
     RedirectInside,
     /// Credentials would go over plain HTTP.

@@ -13,7 +13,7 @@ use reqwest::header::{
 };
 use reqwest::{Method, StatusCode, Url};
 
-use super::{FetchError, FetchErrorKind, Response};
+use super::{FetchError, FetchErrorKind, Reach, Response};
 
 /// A request of the operator's client.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Request {
     pub(super) body: RequestBody,
     /// The server may have the body sent elsewhere.
     is_upload: bool,
+    /// Where it may lead, if that is not where the client's requests do.
+    pub(super) reach: Option<Reach>,
 }
 
 /// The body of a request, which can be sent again.
@@ -93,6 +95,7 @@ impl Request {
             headers,
             body: RequestBody::Empty,
             is_upload: false,
+            reach: None,
         })
     }
 
@@ -118,6 +121,15 @@ impl Request {
     pub fn with_upload(mut self, body: RequestBody) -> Self {
         self.is_upload = true;
         self.with_body(body)
+    }
+
+    /// The same, which leads only to where `reach` permits: of what a server names, [`Response::reach`].
+    #[must_use]
+    pub fn within(self, reach: Reach) -> Self {
+        Self {
+            reach: Some(reach),
+            ..self
+        }
     }
 
     /// The address.

@@ -178,7 +178,11 @@ async fn a_body_goes_to_no_server_that_it_is_not_for() {
     for status in ["307 Temporary Redirect", "308 Permanent Redirect"] {
         let target = other.url("/");
         let server = Server::start(move |request, _| {
-            let to = if request.contains(" /here ") { "/" } else { &*target };
+            let to = if request.contains(" /here ") {
+                "/"
+            } else {
+                &*target
+            };
             if request.contains(" / ") {
                 return answer("201 Created\r\ncontent-length: 0", "");
             }
@@ -237,6 +241,31 @@ async fn credentials_do_not_pass_a_proxy_in_clear_text() {
         "{refused}"
     );
     assert_eq!(proxy.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn what_is_named_by_somebody_outside_does_not_lead_inside() {
+    let server = Server::start(|_, _| answer("200 OK\r\ncontent-length: 0", "")).await;
+    let get = |host: &str| Request::get(&format!("http://{host}:{}/admin/reset", server.port)).unwrap();
+    let from_outside = Fetcher::new(FetchOptions {
+        reach: Reach::Outside,
+        ..FetchOptions::default()
+    });
+    for host in ["127.0.0.1", "localhost", "0.0.0.0"] {
+        let request = get(host).within(Reach::Outside);
+        for (fetcher, request) in [(&fetcher(), request), (&from_outside, get(host))] {
+            let refused = fetcher.send(&request).await.unwrap_err();
+            assert!(
+                matches!(refused.kind(), FetchErrorKind::RedirectInside),
+                "{refused}"
+            );
+        }
+    }
+    assert_eq!(server.asked.load(Ordering::SeqCst), 0);
+    // What the operator names himself may be here, and so may what a server here names.
+    let own = get("127.0.0.1").within(Reach::Anywhere);
+    let response = from_outside.send(&own).await.unwrap();
+    assert_eq!(response.reach(), Reach::Anywhere);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ use super::reference::{RegistryHost, Repository, Tag};
 use super::tree::digest_of;
 use crate::cache::{Cache, CachedFile, Claim, FillError};
 use crate::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LINK};
-use crate::http::{FetchError, FetchErrorKind, Fetcher, Request, Response, StatusCode, Url};
+use crate::http::{FetchError, FetchErrorKind, Fetcher, Reach, Request, Response, StatusCode, Url};
 use crate::progress::Progress;
 
 /// A registry.
@@ -50,6 +50,8 @@ pub struct RegistryOptions {
     pub credentials: Option<Credentials>,
     /// Plain HTTP will do although it is another machine. Credentials are never sent that way.
     pub plain_http: bool,
+    /// Where its requests may lead, by who named it; by default where those of the client do.
+    pub reach: Option<Reach>,
 }
 
 /// A manifest whose digest is verified.
@@ -61,6 +63,8 @@ pub struct FetchedManifest {
     pub bytes: Vec<u8>,
     /// What they say.
     pub manifest: Manifest,
+    /// Where it is from: requests for what it names lead to this.
+    pub reach: Reach,
 }
 
 /// The name that a manifest has in its repository.
@@ -155,6 +159,7 @@ impl<'f> Registry<'f> {
         let content_type = header(CONTENT_TYPE.as_str());
         let claimed = header("docker-content-digest");
         let claimed = claimed.and_then(|claimed| super::manifest::strict_digest(&claimed));
+        let reach = response.reach();
         let bytes = response.bytes(LONGEST_MANIFEST).await?;
         let digest = digest_of(&bytes);
         let expected = match version {
@@ -173,6 +178,7 @@ impl<'f> Registry<'f> {
             digest,
             bytes,
             manifest,
+            reach,
         })
     }
 
@@ -311,11 +317,20 @@ impl<'f> Registry<'f> {
             return Ok(secure);
         }
         let plain = format!("http://{}", self.host);
-        match self.fetcher.get(&format!("{plain}/v2/"), HeaderMap::new()).await {
+        let request = self.named(Request::get(&format!("{plain}/v2/"))?);
+        match self.fetcher.send(&request).await {
             Ok(response) if response.status() == StatusCode::BAD_REQUEST => Ok(secure),
             Ok(_) => Ok(plain),
             Err(error) if matches!(error.kind(), FetchErrorKind::Broken(_)) => Ok(secure),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A request to the registry itself.
+    fn named(&self, request: Request) -> Request {
+        match self.options.reach {
+            Some(reach) => request.within(reach),
+            None => request,
         }
     }
 
@@ -326,6 +341,7 @@ impl<'f> Registry<'f> {
         repository: &Repository,
         access: Access,
     ) -> Result<Response, RegistryError> {
+        let request = self.named(request);
         let scope = scope(repository, access);
         let known = self
             .authorized
@@ -337,7 +353,7 @@ impl<'f> Registry<'f> {
         if response.status() != StatusCode::UNAUTHORIZED {
             return self.permitted(response, repository, known.is_some());
         }
-        let answer = self.answer_challenge(response.headers(), &scope).await?;
+        let answer = self.answer_challenge(&response, &scope).await?;
         let Some(answer) = answer else {
             return Err(self.denied(repository, false));
         };
