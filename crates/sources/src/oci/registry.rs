@@ -15,6 +15,7 @@ pub(super) mod upload;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use outport_manifest::Digest;
 use outport_policy::text;
@@ -104,7 +105,7 @@ impl<'f> Registry<'f> {
     ///
     /// # Errors
     ///
-    /// It does not answer, refuses, or lists more than 50,000.
+    /// It does not answer, refuses, or lists more than 50,000 names, on more than 1,000 pages or for more than 2 minutes.
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
         #[derive(Deserialize)]
         struct Page {
@@ -113,7 +114,12 @@ impl<'f> Registry<'f> {
         }
         let mut tags = Vec::new();
         let mut query = format!("n={TAGS_OF_A_PAGE}");
-        loop {
+        let mut listed = 0;
+        let start = Instant::now();
+        for _ in 0..MOST_PAGES {
+            if start.elapsed() > LONGEST_LISTING {
+                return Err(self.answer("a list of tags that ends within 2 minutes"));
+            }
             let path = format!("{repository}/tags/list?{query}");
             let response = self.get(repository, &path, None).await?;
             let response = self
@@ -122,10 +128,11 @@ impl<'f> Registry<'f> {
             let next = next_page(response.headers());
             let bytes = response.bytes(LONGEST_MANIFEST).await?;
             let page: Page = serde_json::from_slice(&bytes).map_err(|_| self.answer("a list of tags"))?;
-            let listed = page.tags.unwrap_or_default();
-            let is_end = listed.is_empty();
-            tags.extend(listed.iter().filter_map(|tag| tag.parse().ok()));
-            if tags.len() > MOST_TAGS {
+            let names = page.tags.unwrap_or_default();
+            let is_end = names.is_empty();
+            tags.extend(names.iter().filter_map(|tag| tag.parse().ok()));
+            listed += names.len();
+            if listed > MOST_TAGS {
                 return Err(self.answer("a list of 50,000 tags at most"));
             }
             match next.filter(|next| !is_end && *next != query) {
@@ -133,6 +140,7 @@ impl<'f> Registry<'f> {
                 None => return Ok(tags),
             }
         }
+        Err(self.answer("a list of tags on 1,000 pages at most"))
     }
 
     /// A manifest, whose digest is verified.
@@ -467,7 +475,13 @@ const LONGEST_ERROR: u64 = 64 << 10;
 
 const TAGS_OF_A_PAGE: usize = 1_000;
 
+/// Names of a list, whether they are tags or not.
 const MOST_TAGS: usize = 50_000;
+
+/// Some registries have fewer on a page than they are asked for.
+const MOST_PAGES: usize = 1_000;
+
+const LONGEST_LISTING: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
 mod tests {
