@@ -149,6 +149,7 @@ impl AppOptions {
     /// The same with the folder of an artifact.
     pub(crate) fn pulled_as(mut self, artifact: Artifact) -> Result<Self, Failure> {
         self.from = artifact.app()?.to_owned();
+        self.fetching.reach = artifact.reach();
         self.artifact = Some(artifact);
         self.fetching.is_from_afar = true;
         Ok(self)

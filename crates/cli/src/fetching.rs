@@ -12,7 +12,7 @@ use outport_runtime::app::FetchedCode;
 use outport_runtime::cache::CacheDirectory;
 use outport_sources::cache::{Cache, CachedFile};
 use outport_sources::fetching::{Locking, SourceError, Sources};
-use outport_sources::http::{FetchOptions, Fetcher};
+use outport_sources::http::{FetchOptions, Fetcher, Reach};
 use outport_sources::lock::{Change, LockError, LockFile};
 use outport_sources::{Wanted, requested_packages, wanted};
 
@@ -35,6 +35,10 @@ pub(crate) struct FetchArguments {
     /// The app is from a registry: what is beside its manifest stays as it is.
     #[arg(skip)]
     pub(crate) is_from_afar: bool,
+
+    /// Where requests for what the app names may lead.
+    #[arg(skip)]
+    pub(crate) reach: Reach,
 
     /// A part of the manifest could not be read, so that nobody knows all that it asks for.
     #[arg(skip)]
@@ -69,9 +73,14 @@ pub(crate) struct Fetched {
 }
 
 impl ClientArguments {
-    /// The operator's client.
+    /// The operator's client, for what he names himself.
     pub(crate) fn fetcher(&self) -> Fetcher {
+        self.fetcher_within(Reach::Anywhere)
+    }
+
+    fn fetcher_within(&self, reach: Reach) -> Fetcher {
         let mut options = FetchOptions::default();
+        options.reach = reach;
         options.offline = self.offline;
         if let Some(Size(bytes)) = self.max_download {
             options.max_size = bytes as u64;
@@ -89,9 +98,9 @@ impl ClientArguments {
 }
 
 impl FetchArguments {
-    /// The operator's client.
+    /// The operator's client, for what the app names.
     pub(crate) fn fetcher(&self) -> Fetcher {
-        self.client.fetcher()
+        self.client.fetcher_within(self.reach)
     }
 
     /// True if nothing is to be fetched.

@@ -10,6 +10,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 use outport_check::Diagnostic;
 use outport_policy::text;
+use outport_sources::http::Reach;
 use outport_sources::oci::{
     PullError, Pulled, PulledContent, Puller, Reference, ReferenceError, RegistryError, RegistryHost,
     RegistryOptions, Trust, VerifyKey,
@@ -59,6 +60,7 @@ pub(crate) struct Artifact {
     /// With its digest.
     pub(crate) reference: Reference,
     content: PulledContent,
+    reach: Reach,
 }
 
 impl RegistryArguments {
@@ -115,6 +117,7 @@ impl ReferenceOptions {
             content,
             is_last_known,
             is_signed,
+            reach,
         } = pulled.map_err(|error| not_pulled(reference, &error))?;
         let asked = reference.clone();
         let reference = reference.pinned(digest);
@@ -130,6 +133,7 @@ impl ReferenceOptions {
             asked,
             reference,
             content,
+            reach,
         })
     }
 
@@ -163,6 +167,11 @@ impl ReferenceOptions {
 }
 
 impl Artifact {
+    /// Where requests for what it names may lead.
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach
+    }
+
     /// The directory of the app.
     ///
     /// # Errors

@@ -4,13 +4,13 @@
 //! this machine or `SSL_CERT_FILE`. What servers answer is not trusted:
 //!
 //! - Redirects are followed by hand, ten at most, from `https` only to `https`. Nothing that says who asks
-//!   (`Authorization`, cookies) goes on to another server.
+//!   (`Authorization`, cookies) goes on to another server, and a body only where it is an upload.
 //! - Where a request may lead is in [`place`]: never to link-local addresses, and never from outside to the inside.
 //! - Bodies have a bound, and a server that stops sending is not waited for.
 //! - What may be better the next moment is asked again, a few times and with growing waits: connections that fail, and
 //!   answers that say so (429, 5xx).
 //!
-//! Credentials never go over plain HTTP, but to this machine.
+//! Credentials, in headers or in a body, never go over plain HTTP, but to this machine.
 
 mod error;
 mod place;
@@ -29,7 +29,8 @@ pub use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 pub use reqwest::{Method, StatusCode, Url};
 
 pub use self::error::{FetchError, FetchErrorKind};
-use self::place::{Guarded, Place, Reach};
+pub use self::place::Reach;
+use self::place::{Guarded, Place};
 pub use self::request::{Request, RequestBody};
 pub use self::response::Response;
 
@@ -47,6 +48,8 @@ pub struct FetchOptions {
     pub stall_timeout: Duration,
     /// How often a request is sent before its failure counts. 4 by default.
     pub attempts: u32,
+    /// Where requests may lead that do not say it themselves. Anywhere by default.
+    pub reach: Reach,
 }
 
 impl Default for FetchOptions {
@@ -57,6 +60,7 @@ impl Default for FetchOptions {
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
             attempts: 4,
+            reach: Reach::Anywhere,
         }
     }
 }
@@ -124,18 +128,14 @@ impl Fetcher {
 
     async fn follow(&self, request: &Request) -> Result<Response, FetchError> {
         let mut request = request.clone();
-        let mut reach = Reach::Anywhere;
+        let mut reach = request.reach.unwrap_or(self.options.reach);
         for _ in 0..=MAX_REDIRECTS {
             let by_proxy = self.is_proxied(&request.url);
             let response = self.send_once(&request, reach, by_proxy).await?;
             let Some(next) = request.redirected(&response)? else {
                 return Ok(response);
             };
-            let place = match response.peer().filter(|_| !by_proxy) {
-                Some(peer) => Place::of_address(peer.ip()),
-                None => Place::of_url(&request.url).unwrap_or(Place::Outside),
-            };
-            reach = reach.after(place);
+            reach = response.reach();
             request = next;
         }
         Err(FetchError::new(
@@ -187,7 +187,12 @@ impl Fetcher {
             .send();
         let answered = tokio::time::timeout(time, sending).await;
         match answered {
-            Ok(Ok(response)) => Ok(Response::new(response, url.clone(), &self.options)),
+            Ok(Ok(response)) => Ok(Response::new(
+                response,
+                url.clone(),
+                (reach, by_proxy),
+                &self.options,
+            )),
             Ok(Err(error)) => Err(fail(FetchErrorKind::of(error))),
             Err(_) => Err(fail(FetchErrorKind::Stopped(self.options.stall_timeout))),
         }

@@ -141,8 +141,8 @@ impl LockFile {
             path: path.clone(),
             source,
         };
-        let mut text = String::new();
-        match crate::cache::open(&path).map_err(unreadable)? {
+        let mut bytes = Vec::new();
+        match open(&path).map_err(unreadable)? {
             None => {
                 return Ok(Self {
                     path,
@@ -150,8 +150,15 @@ impl LockFile {
                     entries: Vec::new(),
                 });
             }
-            Some(file) => file.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?,
+            Some(file) => file
+                .take(LONGEST + 1)
+                .read_to_end(&mut bytes)
+                .map_err(unreadable)?,
         };
+        if bytes.len() as u64 > LONGEST {
+            return Err(unreadable(io::Error::other("it has more than 4 MiB")));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| unreadable(io::Error::other("it is no text")))?;
         let entries = parse(&SourceFile::new(&path, text.as_str()))?;
         Ok(Self {
             path,
@@ -372,8 +379,43 @@ fn entry_of(file: &SourceFile, written: WrittenPackage) -> Result<Entry, LockErr
     })
 }
 
-/// Puts a text in the place of a file, in one step. Other processes may do the same.
+/// The file at `path`; none if nothing is there. What is there and no file is an error, since it is not to be replaced.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    if let Some(file) = crate::cache::open(path)? {
+        return Ok(Some(file));
+    }
+    let kind = match std::fs::symlink_metadata(path) {
+        Ok(found) => found.file_type(),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    if kind.is_file() {
+        // Another process has written it just now.
+        return crate::cache::open(path);
+    }
+    Err(io::Error::other(if kind.is_dir() {
+        "it is a directory"
+    } else if kind.is_symlink() {
+        "it is a link to what is no file"
+    } else {
+        "it is no file"
+    }))
+}
+
+/// Puts a text in the place of a file, in one step; a link to a file stays one. Other processes may do the same.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let path = &*match std::fs::canonicalize(path) {
+        Ok(target) => target,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(error),
+    };
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -466,6 +508,51 @@ mod tests {
         assert_eq!(lock.changes(), [change(Some("1.0.0"), Some("1.6.0"))]);
         lock.retain(&[&request("a:b", "^1.0")]);
         assert!(lock.find(&request("a:b", "=1.5.0")).is_none());
+    }
+
+    #[test]
+    fn what_is_there_and_no_lock_file_is_an_error_and_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let manifest = directory.path().join("spin.toml");
+        let path = directory.path().join("outport.lock");
+        let unreadable = |why: &str| match LockFile::beside(&manifest) {
+            Err(LockError::Unreadable { source, .. }) => assert_eq!(source.to_string(), why),
+            other => panic!("{why}: {other:?}"),
+        };
+        std::fs::create_dir(&path).unwrap();
+        unreadable("it is a directory");
+        std::fs::remove_dir(&path).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        unreadable("it is no file");
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+        unreadable("it is a link to what is no file");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, format!("version = 1\n{}", "#".repeat(LONGEST as usize))).unwrap();
+        unreadable("it has more than 4 MiB");
+        std::fs::write(&path, [0xff]).unwrap();
+        unreadable("it is no text");
+    }
+
+    #[test]
+    fn a_link_to_a_lock_file_stays_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("outport.lock");
+        std::fs::write(directory.path().join("shared"), "version = 1\n").unwrap();
+        std::os::unix::fs::symlink("shared", &path).unwrap();
+        let mut lock = LockFile::beside(&directory.path().join("spin.toml")).unwrap();
+        lock.set(&request("a:b", "^1.0"), pin("1.0.0"));
+        lock.write().unwrap();
+        assert!(std::fs::symlink_metadata(&path).unwrap().is_symlink());
+        let shared = std::fs::read_to_string(directory.path().join("shared")).unwrap();
+        assert!(shared.contains("1.0.0"), "{shared}");
     }
 
     #[test]

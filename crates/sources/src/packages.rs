@@ -25,9 +25,9 @@ use wasm_pkg_common::package::PackageRef;
 use wasm_pkg_common::registry::Registry;
 
 use self::local::LocalRegistry;
-use self::oci::OciRegistry;
+use self::oci::{OciPlace, OciRegistry};
 use crate::cache::{Cache, CachedFile, Found};
-use crate::http::{Fetcher, HeaderMap, StatusCode};
+use crate::http::{Fetcher, Reach, Request, StatusCode};
 use crate::lock::Pin;
 use crate::oci::RegistryError;
 use crate::progress::Progress;
@@ -296,9 +296,14 @@ impl Registries {
                 name: request.name.clone(),
             });
         }
-        let metadata = match self.custom_metadata(package, &registry) {
-            Some(metadata) => metadata,
-            None => metadata_of(&registry, fetcher).await?,
+        // What the user's settings name may be inside, also for an app that is from outside.
+        let reach = match self.config.resolve_registry(package) {
+            Some(own) if *own == registry => Reach::Anywhere,
+            _ => fetcher.options().reach,
+        };
+        let (metadata, led) = match self.custom_metadata(package, &registry) {
+            Some(metadata) => (metadata, Reach::Anywhere),
+            None => metadata_of(&registry, fetcher, reach).await?,
         };
         // Only the settings of this user can name a directory.
         let protocol = settings.default_backend().or(metadata.preferred_protocol());
@@ -311,12 +316,9 @@ impl Registries {
                         why: text::quote(&error.to_string()).to_string(),
                     })?;
                 let options = settings.backend_config(OCI_PROTOCOL).map_err(unusable)?;
-                let oci = OciRegistry::new(
-                    name.clone(),
-                    at.unwrap_or_default(),
-                    options.unwrap_or_default(),
-                    fetcher,
-                )?;
+                let at: OciPlace = at.unwrap_or_default();
+                let reach = if at.is_elsewhere() { led } else { reach };
+                let oci = OciRegistry::new(name.clone(), at, options.unwrap_or_default(), fetcher, reach)?;
                 Ok((name, Backend::Oci(Box::new(oci))))
             }
             other => Err(PackageError::Protocol {
@@ -371,8 +373,13 @@ impl Backend<'_> {
     }
 }
 
-/// What a registry says of itself. One that says nothing, or cannot be asked, is what it looks like.
-async fn metadata_of(registry: &Registry, fetcher: &Fetcher) -> Result<RegistryMetadata, PackageError> {
+/// What a registry says of itself, and where a request for what it names may lead. One that says nothing, or cannot be
+/// asked, is what it looks like.
+async fn metadata_of(
+    registry: &Registry,
+    fetcher: &Fetcher,
+    reach: Reach,
+) -> Result<(RegistryMetadata, Reach), PackageError> {
     let scheme = match registry.host() {
         "localhost" | "127.0.0.1" | "[::1]" => "http",
         _ => "https",
@@ -382,17 +389,22 @@ async fn metadata_of(registry: &Registry, fetcher: &Fetcher) -> Result<RegistryM
         registry: registry.to_string(),
         why: text::quote(&why).to_string(),
     };
-    let response = match fetcher.get(&url, HeaderMap::new()).await {
+    let asked = match Request::get(&url) {
+        Ok(request) => fetcher.send(&request.within(reach)).await,
+        Err(error) => Err(error),
+    };
+    let response = match asked {
         Ok(response) if response.status() == StatusCode::OK => response,
         Ok(response) => {
             tracing::debug!(%registry, status = %response.status(), "the registry says nothing of itself");
-            return Ok(RegistryMetadata::default());
+            return Ok((RegistryMetadata::default(), reach));
         }
         Err(error) => {
             tracing::debug!(%registry, %error, "the registry says nothing of itself");
-            return Ok(RegistryMetadata::default());
+            return Ok((RegistryMetadata::default(), reach));
         }
     };
+    let led = response.reach();
     let bytes = response
         .bytes(LONGEST_METADATA)
         .await
@@ -401,7 +413,7 @@ async fn metadata_of(registry: &Registry, fetcher: &Fetcher) -> Result<RegistryM
         serde_json::from_slice(&bytes).map_err(|error| unusable(error.to_string()))?;
     match metadata.preferred_protocol() {
         Some(LOCAL_PROTOCOL) => Err(unusable("it names a directory of this machine".to_owned())),
-        _ => Ok(metadata),
+        _ => Ok((metadata, led)),
     }
 }
 

@@ -27,7 +27,7 @@ impl Server {
                 let (answer, counter) = (Arc::clone(&answer), Arc::clone(&counter));
                 tokio::spawn(async move {
                     let mut request = Vec::new();
-                    while !request.ends_with(b"\r\n\r\n") {
+                    while !is_whole(&request) {
                         if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
                             return;
                         }
@@ -49,6 +49,16 @@ impl Server {
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
+}
+
+/// True if the body is there, too, of as many bytes as the head says.
+fn is_whole(request: &[u8]) -> bool {
+    let request = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, body)) = request.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    body.len() >= length.map_or(0, |length| length.trim().parse().unwrap())
 }
 
 /// An answer without a length, unless `head` has one.

@@ -136,7 +136,7 @@ impl Options {
     ) -> Result<outport_sources::oci::Pushed, Failure> {
         let registries: &RegistryArguments = self.app.registries();
         let options = registries.of(self.reference.host());
-        let fetcher = self.app.fetching.fetcher();
+        let fetcher = self.app.fetching.client.fetcher();
         let progress = progress::of(terminal);
         let pushing = push_app(
             &self.reference,

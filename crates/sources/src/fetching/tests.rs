@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use outport_manifest::VersionRange;
 
 use super::*;
-use crate::http::FetchOptions;
+use crate::http::{FetchErrorKind, FetchOptions, Reach};
+use crate::oci::RegistryError;
 use crate::progress::Quiet;
 use crate::test_server::{Server, answer};
 
@@ -125,6 +126,53 @@ async fn a_range_comes_to_the_highest_version_and_stays_there_until_it_is_update
         place.fetch(exact, &mut lock, Locking::Add).await.unwrap(),
         "1.11.0-rc.1"
     );
+}
+
+#[tokio::test]
+async fn an_app_from_outside_names_nothing_inside_but_what_the_settings_name() {
+    let server = Server::start(|_, _| answer("404 Not Found\r\ncontent-length: 0", "")).await;
+    let registry = format!("127.0.0.1:{}", server.port);
+    let outside = |settings: &str| {
+        let mut place = Place::new(settings);
+        place.fetcher = Fetcher::new(FetchOptions {
+            reach: Reach::Outside,
+            ..FetchOptions::default()
+        });
+        place
+    };
+    let of_registry = || {
+        Remote::Package(PackageRequest {
+            registry: Some(registry.clone()),
+            ..request("acme:auth", "^1.0")
+        })
+    };
+    let of_url = Remote::Url {
+        url: server.url("/admin/reset"),
+        digest: digest_of("code"),
+    };
+    let place = outside("");
+    for remote in [of_url, of_registry()] {
+        let refused = place
+            .fetch(remote, &mut place.lock(), Locking::Add)
+            .await
+            .unwrap_err();
+        let (SourceError::Fetch(error)
+        | SourceError::Package(PackageError::Registry(RegistryError::Fetch(error)))) = refused
+        else {
+            panic!("{refused}");
+        };
+        assert!(matches!(error.kind(), FetchErrorKind::RedirectInside), "{error}");
+    }
+    assert_eq!(server.asked.load(Ordering::SeqCst), 0);
+    let place = outside(&format!("default_registry = \"{registry}\""));
+    for remote in [of_registry(), package("acme:auth", "^1.0")] {
+        let asked = place
+            .fetch(remote, &mut place.lock(), Locking::Add)
+            .await
+            .unwrap_err();
+        let is_there = matches!(asked, SourceError::Package(PackageError::NoPackage { .. }));
+        assert!(is_there, "{asked}");
+    }
 }
 
 #[tokio::test]

@@ -70,6 +70,9 @@ pub enum FetchErrorKind {
     /// A redirect leads from `https` to `http`.
     #[error("the server leads from https to http, where anybody could change what comes")]
     RedirectToPlainHttp,
+    /// A redirect leads to another server with what was sent.
+    #[error("the server leads to another one with what is sent, which is for this one alone")]
+    RedirectWithBody,
     /// A redirect leads to something that is not HTTP.
     #[error("the server leads to a `{}` address", text::quote(.0))]
     RedirectScheme(String),
@@ -79,7 +82,7 @@ pub enum FetchErrorKind {
     /// It is a link-local address or a metadata service.
     #[error("nothing is fetched from link-local addresses or metadata services")]
     ForbiddenAddress,
-    /// A redirect leads from outside to this machine or a private network.
+    /// A server outside, or an app from there, leads to this machine or a private network.
     #[error("a server outside leads to this machine or a private network")]
     RedirectInside,
     /// Credentials would go over plain HTTP.

@@ -3,14 +3,18 @@
 //! A manifest, or a server that was asked, can name any address, and the machine that fetches stands inside a network that
 //! others cannot reach. What is asked is only ever a request for a file, but even that may do something somewhere:
 //!
-//! | where to | named by operator or manifest | redirected to by a server inside | … by one outside |
+//! | where to | named by the operator, or a manifest here | … by a server inside | … by one outside |
 //! | --- | --- | --- | --- |
 //! | outside | yes | yes | yes |
 //! | this machine, private networks | yes | yes | no |
 //! | link-local addresses, metadata services | no | no | no |
 //!
-//! An address is looked at as such, and a name by all that it stands for, when it is resolved for the connection. Once a
-//! chain of redirects has been outside it may not come back. A proxy resolves names by itself, and keeps what it keeps.
+//! A server names something by a redirect, by the place that a registry has for tokens, uploads or its packages, or in the
+//! manifest of an app that is from there. What it names is asked by [`Request::within`](super::Request::within) what its
+//! answer may lead to, [`Response::reach`](super::Response::reach): once a chain has been outside it may not come back.
+//!
+//! An address is looked at as such, and a name by all that it stands for, when it is resolved for the connection. A proxy
+//! resolves names by itself, and keeps what it keeps.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -35,9 +39,10 @@ pub(super) enum Place {
 }
 
 /// Where a request may lead, by who named it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
     /// To all but what is forbidden.
+    #[default]
     Anywhere,
     /// To the outside only.
     Outside,

@@ -13,7 +13,7 @@ use reqwest::header::{
 };
 use reqwest::{Method, StatusCode, Url};
 
-use super::{FetchError, FetchErrorKind, Response};
+use super::{FetchError, FetchErrorKind, Reach, Response};
 
 /// A request of the operator's client.
 #[derive(Debug, Clone)]
@@ -22,16 +22,22 @@ pub struct Request {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: RequestBody,
+    /// The server may have the body sent elsewhere.
+    is_upload: bool,
+    /// Where it may lead, if that is not where the client's requests do.
+    pub(super) reach: Option<Reach>,
 }
 
 /// The body of a request, which can be sent again.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub enum RequestBody {
     /// None.
     #[default]
     Empty,
     /// These bytes.
     Bytes(Bytes),
+    /// These bytes, which say who asks, as a token does.
+    Secret(Bytes),
     /// What is in a file, which must not change meanwhile.
     File {
         /// The file.
@@ -88,6 +94,8 @@ impl Request {
             url,
             headers,
             body: RequestBody::Empty,
+            is_upload: false,
+            reach: None,
         })
     }
 
@@ -98,7 +106,7 @@ impl Request {
         self
     }
 
-    /// The same with a body.
+    /// The same with a body, which goes to no other server than this one.
     #[must_use]
     pub fn with_body(mut self, body: RequestBody) -> Self {
         if let RequestBody::File { length, .. } = body {
@@ -108,6 +116,22 @@ impl Request {
         self
     }
 
+    /// The same with a body that the server may have sent to another one.
+    #[must_use]
+    pub fn with_upload(mut self, body: RequestBody) -> Self {
+        self.is_upload = true;
+        self.with_body(body)
+    }
+
+    /// The same, which leads only to where `reach` permits: of what a server names, [`Response::reach`].
+    #[must_use]
+    pub fn within(self, reach: Reach) -> Self {
+        Self {
+            reach: Some(reach),
+            ..self
+        }
+    }
+
     /// The address.
     pub fn url(&self) -> &Url {
         &self.url
@@ -115,7 +139,8 @@ impl Request {
 
     /// True if it says who asks.
     pub(super) fn has_credentials(&self) -> bool {
-        CREDENTIALS.iter().any(|name| self.headers.contains_key(name))
+        matches!(self.body, RequestBody::Secret(_))
+            || CREDENTIALS.iter().any(|name| self.headers.contains_key(name))
     }
 
     /// True if sending it twice comes to the same as sending it once.
@@ -127,7 +152,7 @@ impl Request {
     pub(super) fn time_to_send(&self) -> Duration {
         let bytes = match &self.body {
             RequestBody::Empty => 0,
-            RequestBody::Bytes(bytes) => bytes.len() as u64,
+            RequestBody::Bytes(bytes) | RequestBody::Secret(bytes) => bytes.len() as u64,
             RequestBody::File { length, .. } => *length,
         };
         Duration::from_secs(bytes / (16 << 10))
@@ -159,6 +184,14 @@ impl Request {
         let _ = url.set_password(None);
         let mut next = self.clone();
         if url.origin() != self.url.origin() {
+            let stays = match self.body {
+                RequestBody::Empty => false,
+                RequestBody::Bytes(_) | RequestBody::File { .. } => !self.is_upload,
+                RequestBody::Secret(_) => true,
+            };
+            if stays {
+                return Err(fail(FetchErrorKind::RedirectWithBody));
+            }
             for name in CREDENTIALS {
                 next.headers.remove(name);
             }
@@ -172,9 +205,20 @@ impl RequestBody {
     pub(super) async fn open(&self) -> io::Result<reqwest::Body> {
         Ok(match self {
             Self::Empty => reqwest::Body::from(""),
-            Self::Bytes(bytes) => reqwest::Body::from(bytes.clone()),
+            Self::Bytes(bytes) | Self::Secret(bytes) => reqwest::Body::from(bytes.clone()),
             Self::File { path, .. } => reqwest::Body::from(tokio::fs::File::open(path).await?),
         })
+    }
+}
+
+impl std::fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::Secret(_) => f.write_str("Secret"),
+            Self::File { path, length } => write!(f, "File({}, {length})", text::path(path)),
+        }
     }
 }
 

@@ -1,29 +1,41 @@
 //! An answer, of which no more is taken than was agreed on.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 
-use super::{FetchError, FetchErrorKind, FetchOptions};
+use super::place::Place;
+use super::{FetchError, FetchErrorKind, FetchOptions, Reach};
 
 /// An answer, whose body has not been read.
 #[derive(Debug)]
 pub struct Response {
     inner: reqwest::Response,
     url: Url,
+    reach: Reach,
     stall_timeout: Duration,
     max_size: u64,
     read: u64,
 }
 
 impl Response {
-    pub(super) fn new(inner: reqwest::Response, url: Url, options: &FetchOptions) -> Self {
+    /// The answer to a request that may lead to `reach`.
+    pub(super) fn new(
+        inner: reqwest::Response,
+        url: Url,
+        (reach, by_proxy): (Reach, bool),
+        options: &FetchOptions,
+    ) -> Self {
+        let place = match inner.remote_addr().filter(|_| !by_proxy) {
+            Some(peer) => Place::of_address(peer.ip()),
+            None => Place::of_url(&url).unwrap_or(Place::Outside),
+        };
         Self {
             inner,
             url,
+            reach: reach.after(place),
             stall_timeout: options.stall_timeout,
             max_size: options.max_size,
             read: 0,
@@ -50,8 +62,9 @@ impl Response {
         self.inner.content_length()
     }
 
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.inner.remote_addr()
+    /// Where a request may lead to what this answer names.
+    pub fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// The same answer if its status says success.

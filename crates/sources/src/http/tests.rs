@@ -173,6 +173,102 @@ async fn who_asks_is_told_to_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_body_goes_to_no_server_that_it_is_not_for() {
+    let other = Server::start(|_, _| answer("200 OK\r\ncontent-length: 0", "")).await;
+    for status in ["307 Temporary Redirect", "308 Permanent Redirect"] {
+        let target = other.url("/");
+        let server = Server::start(move |request, _| {
+            let to = if request.contains(" /here ") {
+                "/"
+            } else {
+                &*target
+            };
+            if request.contains(" / ") {
+                return answer("201 Created\r\ncontent-length: 0", "");
+            }
+            answer(&format!("{status}\r\ncontent-length: 0\r\nlocation: {to}"), "")
+        })
+        .await;
+        let post = |path: &str| Request::new(Method::POST, &server.url(path)).unwrap();
+        let send = async |request: Request| fetcher().send(&request).await;
+        let secret = || RequestBody::Secret("refresh_token=x".into());
+        let bytes = || RequestBody::Bytes("manifest".into());
+        for request in [
+            post("/").with_body(secret()),
+            post("/here").with_body(secret()),
+            post("/here").with_body(bytes()),
+        ] {
+            assert_eq!(send(request).await.unwrap().status(), StatusCode::CREATED);
+        }
+        for request in [
+            post("/away").with_body(secret()),
+            post("/away").with_upload(secret()),
+            post("/away").with_body(bytes()),
+        ] {
+            let refused = send(request).await.unwrap_err();
+            assert!(
+                matches!(refused.kind(), FetchErrorKind::RedirectWithBody),
+                "{refused}"
+            );
+        }
+        assert_eq!(other.asked.swap(0, Ordering::SeqCst), 0);
+        let upload = send(post("/away").with_upload(bytes())).await.unwrap();
+        assert_eq!(upload.status(), StatusCode::OK);
+        assert_eq!(other.asked.swap(0, Ordering::SeqCst), 1);
+    }
+    let request = Request::new(Method::POST, "http://registry.invalid/").unwrap();
+    let request = request.with_body(RequestBody::Secret("refresh_token=x".into()));
+    assert!(!format!("{request:?}").contains("refresh_token"));
+    let refused = fetcher().send(&request).await.unwrap_err();
+    assert!(
+        matches!(refused.kind(), FetchErrorKind::PlainTextCredentials),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn credentials_do_not_pass_a_proxy_in_clear_text() {
+    let proxy = Server::start(|_, _| answer("200 OK\r\ncontent-length: 0", "")).await;
+    let mut fetcher = fetcher();
+    fetcher.proxies = Matcher::builder().http(proxy.url("/")).build();
+    let post = Request::new(Method::POST, "http://127.0.0.1:1/").unwrap();
+    let refused = fetcher
+        .send(&post.with_body(RequestBody::Secret("refresh_token=x".into())))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused.kind(), FetchErrorKind::PlainTextCredentials),
+        "{refused}"
+    );
+    assert_eq!(proxy.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn what_is_named_by_somebody_outside_does_not_lead_inside() {
+    let server = Server::start(|_, _| answer("200 OK\r\ncontent-length: 0", "")).await;
+    let get = |host: &str| Request::get(&format!("http://{host}:{}/admin/reset", server.port)).unwrap();
+    let from_outside = Fetcher::new(FetchOptions {
+        reach: Reach::Outside,
+        ..FetchOptions::default()
+    });
+    for host in ["127.0.0.1", "localhost", "0.0.0.0"] {
+        let request = get(host).within(Reach::Outside);
+        for (fetcher, request) in [(&fetcher(), request), (&from_outside, get(host))] {
+            let refused = fetcher.send(&request).await.unwrap_err();
+            assert!(
+                matches!(refused.kind(), FetchErrorKind::RedirectInside),
+                "{refused}"
+            );
+        }
+    }
+    assert_eq!(server.asked.load(Ordering::SeqCst), 0);
+    // What the operator names himself may be here, and so may what a server here names.
+    let own = get("127.0.0.1").within(Reach::Anywhere);
+    let response = from_outside.send(&own).await.unwrap();
+    assert_eq!(response.reach(), Reach::Anywhere);
+}
+
+#[tokio::test]
 async fn nothing_is_asked_offline_and_no_signature_is_shown() {
     let server = Server::start(|_, _| answer("200 OK\r\ncontent-length: 0", "")).await;
     let offline = Fetcher::new(FetchOptions {

@@ -4,6 +4,7 @@
 //! CACHE/apps/HEX/app/            what the artifact with digest HEX holds: a `spin.toml` and what it names, or a component
 //! CACHE/apps/HEX/files.json      the digest of each file of it
 //! CACHE/apps/HEX.signatures.json signatures of it that were verified
+//! CACHE/apps/HEX.inside          it was last fetched from inside, so that what it names may be there, too
 //! CACHE/apps/tags/…              the digest that a tag last had
 //! CACHE/apps/.new-…/             one that is being made: it is renamed when it is whole, or removed
 //! ```
@@ -27,6 +28,7 @@ use super::manifest::strict_digest;
 use super::reference::{Reference, Tag};
 use super::signature::Signature;
 use super::tree::{Index, digest_of, is_as_it_was};
+use crate::http::Reach;
 
 /// The folders of a cache.
 #[derive(Debug)]
@@ -173,6 +175,34 @@ impl AppCache {
         self.root.join(format!("{}.signatures.json", digest.hex()))
     }
 
+    /// Where requests for what an artifact names may lead.
+    pub(crate) fn reach(&self, digest: &Digest) -> Reach {
+        match fs::symlink_metadata(self.reach_file(digest)) {
+            Ok(file) if file.is_file() => Reach::Anywhere,
+            _ => Reach::Outside,
+        }
+    }
+
+    /// Remembers that, for when nothing is asked of its registry.
+    pub(crate) fn keep_reach(&self, digest: &Digest, reach: Reach) -> io::Result<()> {
+        let file = self.reach_file(digest);
+        match (reach, self.reach(digest)) {
+            (Reach::Anywhere, Reach::Outside) => {
+                // In a cache that is only read it counts as from outside, and that is all.
+                if let Err(error) = self.write(&file, b"") {
+                    tracing::debug!(%error, "it is not remembered where an artifact is from");
+                }
+                Ok(())
+            }
+            (Reach::Outside, Reach::Anywhere) => fs::remove_file(&file),
+            _ => Ok(()),
+        }
+    }
+
+    fn reach_file(&self, digest: &Digest) -> PathBuf {
+        self.root.join(format!("{}.inside", digest.hex()))
+    }
+
     fn write(&self, file: &Path, content: &[u8]) -> io::Result<()> {
         let directory = file.parent().unwrap_or(&self.root);
         fs::create_dir_all(directory)?;
@@ -256,6 +286,18 @@ mod tests {
         assert!(!left.exists());
         let _another = cache.begin().unwrap();
         assert!(being_made.app().exists());
+    }
+
+    #[test]
+    fn an_artifact_is_from_outside_unless_it_was_last_seen_inside() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = AppCache::in_directory(root.path().to_owned());
+        let digest = digest_of(b"manifest");
+        assert_eq!(cache.reach(&digest), Reach::Outside);
+        for reach in [Reach::Outside, Reach::Anywhere, Reach::Anywhere, Reach::Outside] {
+            cache.keep_reach(&digest, reach).unwrap();
+            assert_eq!(cache.reach(&digest), reach);
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use super::registry::{FetchedManifest, Registry, RegistryError, RegistryOptions,
 use super::signature::{LONGEST_PAYLOAD, Signature, VerifyKey, is_signed, layers};
 use super::tree::{MOST_BYTES, Tree, TreeError, TreePath};
 use crate::cache::{Cache, CacheError};
-use crate::http::Fetcher;
+use crate::http::{Fetcher, Reach};
 use crate::progress::Progress;
 
 /// Fetches artifacts.
@@ -63,6 +63,8 @@ pub struct Pulled {
     pub is_last_known: bool,
     /// One of the operator's keys has signed it.
     pub is_signed: bool,
+    /// Where requests for what it names may lead: to the outside only, unless its registry was seen to be inside.
+    pub reach: Reach,
 }
 
 /// What an artifact holds.
@@ -216,9 +218,20 @@ impl Puller<'_> {
         if is_signed {
             self.verify(reference, &digest, &registry, &apps).await?;
         }
-        let folder = match apps.find(&digest)? {
-            Some(folder) => folder,
-            None => self.fetch(reference, &digest, fetched, &registry, &apps).await?,
+        let asked = fetched.as_ref().map(|fetched| fetched.reach);
+        let (folder, seen) = match apps.find(&digest)? {
+            Some(folder) => (folder, asked),
+            None => {
+                let (folder, seen) = self.fetch(reference, &digest, fetched, &registry, &apps).await?;
+                (folder, Some(seen))
+            }
+        };
+        let reach = match seen {
+            Some(reach) => {
+                apps.keep_reach(&digest, reach)?;
+                reach
+            }
+            None => apps.reach(&digest),
         };
         let component = folder.join(COMPONENT);
         let manifest = folder.join("spin.toml");
@@ -233,6 +246,7 @@ impl Puller<'_> {
             content,
             is_last_known,
             is_signed,
+            reach,
         })
     }
 
@@ -313,7 +327,7 @@ impl Puller<'_> {
         fetched: Option<FetchedManifest>,
         registry: &Registry<'_>,
         apps: &AppCache,
-    ) -> Result<PathBuf, PullError> {
+    ) -> Result<(PathBuf, Reach), PullError> {
         if self.fetcher.options().offline {
             return Err(PullError::Offline);
         }
@@ -324,6 +338,7 @@ impl Puller<'_> {
             Some(fetched) => fetched,
             None => get(digest.clone()).await?,
         };
+        let reach = fetched.reach;
         let manifest = match fetched.manifest {
             Manifest::Image(manifest) => manifest,
             Manifest::Index(index) => match get(index.for_wasm()?.digest.clone()).await?.manifest {
@@ -340,7 +355,7 @@ impl Puller<'_> {
         if !index.contains_key("spin.toml") && !index.contains_key(COMPONENT) {
             return Err(PullError::NoManifest);
         }
-        Ok(apps.finish(new, digest, &index)?)
+        Ok((apps.finish(new, digest, &index)?, reach))
     }
 
     async fn write(

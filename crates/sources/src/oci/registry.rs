@@ -15,6 +15,7 @@ pub(super) mod upload;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use outport_manifest::Digest;
 use outport_policy::text;
@@ -28,7 +29,7 @@ use super::reference::{RegistryHost, Repository, Tag};
 use super::tree::digest_of;
 use crate::cache::{Cache, CachedFile, Claim, FillError};
 use crate::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LINK};
-use crate::http::{FetchError, FetchErrorKind, Fetcher, Request, Response, StatusCode, Url};
+use crate::http::{FetchError, FetchErrorKind, Fetcher, Reach, Request, Response, StatusCode, Url};
 use crate::progress::Progress;
 
 /// A registry.
@@ -50,6 +51,8 @@ pub struct RegistryOptions {
     pub credentials: Option<Credentials>,
     /// Plain HTTP will do although it is another machine. Credentials are never sent that way.
     pub plain_http: bool,
+    /// Where its requests may lead, by who named it; by default where those of the client do.
+    pub reach: Option<Reach>,
 }
 
 /// A manifest whose digest is verified.
@@ -61,6 +64,8 @@ pub struct FetchedManifest {
     pub bytes: Vec<u8>,
     /// What they say.
     pub manifest: Manifest,
+    /// Where it is from: requests for what it names lead to this.
+    pub reach: Reach,
 }
 
 /// The name that a manifest has in its repository.
@@ -100,7 +105,7 @@ impl<'f> Registry<'f> {
     ///
     /// # Errors
     ///
-    /// It does not answer, refuses, or lists more than 50,000.
+    /// It does not answer, refuses, or lists more than 50,000 names, on more than 1,000 pages or for more than 2 minutes.
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
         #[derive(Deserialize)]
         struct Page {
@@ -109,7 +114,12 @@ impl<'f> Registry<'f> {
         }
         let mut tags = Vec::new();
         let mut query = format!("n={TAGS_OF_A_PAGE}");
-        loop {
+        let mut listed = 0;
+        let start = Instant::now();
+        for _ in 0..MOST_PAGES {
+            if start.elapsed() > LONGEST_LISTING {
+                return Err(self.answer("a list of tags that ends within 2 minutes"));
+            }
             let path = format!("{repository}/tags/list?{query}");
             let response = self.get(repository, &path, None).await?;
             let response = self
@@ -118,10 +128,11 @@ impl<'f> Registry<'f> {
             let next = next_page(response.headers());
             let bytes = response.bytes(LONGEST_MANIFEST).await?;
             let page: Page = serde_json::from_slice(&bytes).map_err(|_| self.answer("a list of tags"))?;
-            let listed = page.tags.unwrap_or_default();
-            let is_end = listed.is_empty();
-            tags.extend(listed.iter().filter_map(|tag| tag.parse().ok()));
-            if tags.len() > MOST_TAGS {
+            let names = page.tags.unwrap_or_default();
+            let is_end = names.is_empty();
+            tags.extend(names.iter().filter_map(|tag| tag.parse().ok()));
+            listed += names.len();
+            if listed > MOST_TAGS {
                 return Err(self.answer("a list of 50,000 tags at most"));
             }
             match next.filter(|next| !is_end && *next != query) {
@@ -129,6 +140,7 @@ impl<'f> Registry<'f> {
                 None => return Ok(tags),
             }
         }
+        Err(self.answer("a list of tags on 1,000 pages at most"))
     }
 
     /// A manifest, whose digest is verified.
@@ -155,6 +167,7 @@ impl<'f> Registry<'f> {
         let content_type = header(CONTENT_TYPE.as_str());
         let claimed = header("docker-content-digest");
         let claimed = claimed.and_then(|claimed| super::manifest::strict_digest(&claimed));
+        let reach = response.reach();
         let bytes = response.bytes(LONGEST_MANIFEST).await?;
         let digest = digest_of(&bytes);
         let expected = match version {
@@ -173,6 +186,7 @@ impl<'f> Registry<'f> {
             digest,
             bytes,
             manifest,
+            reach,
         })
     }
 
@@ -311,11 +325,20 @@ impl<'f> Registry<'f> {
             return Ok(secure);
         }
         let plain = format!("http://{}", self.host);
-        match self.fetcher.get(&format!("{plain}/v2/"), HeaderMap::new()).await {
+        let request = self.named(Request::get(&format!("{plain}/v2/"))?);
+        match self.fetcher.send(&request).await {
             Ok(response) if response.status() == StatusCode::BAD_REQUEST => Ok(secure),
             Ok(_) => Ok(plain),
             Err(error) if matches!(error.kind(), FetchErrorKind::Broken(_)) => Ok(secure),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A request to the registry itself.
+    fn named(&self, request: Request) -> Request {
+        match self.options.reach {
+            Some(reach) => request.within(reach),
+            None => request,
         }
     }
 
@@ -326,6 +349,7 @@ impl<'f> Registry<'f> {
         repository: &Repository,
         access: Access,
     ) -> Result<Response, RegistryError> {
+        let request = self.named(request);
         let scope = scope(repository, access);
         let known = self
             .authorized
@@ -337,7 +361,7 @@ impl<'f> Registry<'f> {
         if response.status() != StatusCode::UNAUTHORIZED {
             return self.permitted(response, repository, known.is_some());
         }
-        let answer = self.answer_challenge(response.headers(), &scope).await?;
+        let answer = self.answer_challenge(&response, &scope).await?;
         let Some(answer) = answer else {
             return Err(self.denied(repository, false));
         };
@@ -451,7 +475,13 @@ const LONGEST_ERROR: u64 = 64 << 10;
 
 const TAGS_OF_A_PAGE: usize = 1_000;
 
+/// Names of a list, whether they are tags or not.
 const MOST_TAGS: usize = 50_000;
+
+/// Some registries have fewer on a page than they are asked for.
+const MOST_PAGES: usize = 1_000;
+
+const LONGEST_LISTING: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use wasm_pkg_common::package::PackageRef;
 
 use super::PackageError;
 use crate::cache::{Cache, CachedFile};
-use crate::http::Fetcher;
+use crate::http::{Fetcher, Reach};
 use crate::oci::{
     Credentials, Descriptor, Registry, RegistryError, RegistryOptions, Repository, Tag, Version as Named,
 };
@@ -27,6 +27,13 @@ pub(super) struct OciRegistry<'f> {
 pub(super) struct OciPlace {
     registry: Option<String>,
     namespace_prefix: Option<String>,
+}
+
+impl OciPlace {
+    /// True if it names another host than that of the registry.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.registry.is_some()
+    }
 }
 
 /// What the settings say of a registry.
@@ -49,6 +56,7 @@ impl<'f> OciRegistry<'f> {
         place: OciPlace,
         settings: OciSettings,
         fetcher: &'f Fetcher,
+        reach: Reach,
     ) -> Result<Self, PackageError> {
         let host = place.registry.as_deref().unwrap_or(&name);
         let host = host.parse().map_err(|_| PackageError::Metadata {
@@ -69,6 +77,7 @@ impl<'f> OciRegistry<'f> {
         let options = RegistryOptions {
             credentials: settings.auth.map(|auth| auth.credentials(&name)).transpose()?,
             plain_http,
+            reach: Some(reach),
         };
         Ok(Self {
             registry: Registry::new(fetcher, host, options),

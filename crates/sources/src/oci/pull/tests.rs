@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use flate2::Compression;
@@ -512,6 +513,27 @@ async fn a_token_is_got_for_our_own_scope_and_used_again() {
         .filter(|path| path.starts_with("/token"))
         .collect();
     assert_eq!(tokens, ["/token?service=s&scope=repository%3Aapp%3Apull"]);
+}
+
+#[tokio::test]
+async fn a_list_of_tags_has_an_end_whatever_is_in_it() {
+    for (names, pages) in [(1_000, 51), (1, 1_000)] {
+        let server = Server::start(move |_, number| {
+            let names = vec!["\"../no tag\""; names].join(",");
+            answer(
+                &format!("200 OK\r\nlink: </v2/app/tags/list?last={number}>; rel=\"next\""),
+                &format!("{{\"tags\": [{names}]}}"),
+            )
+        })
+        .await;
+        let fetcher = Fetcher::new(FetchOptions::default());
+        let host: RegistryHost = format!("127.0.0.1:{}", server.port).parse().unwrap();
+        let registry = Registry::new(&fetcher, host, RegistryOptions::default());
+        let endless = registry.tags(&"app".parse().unwrap()).await.unwrap_err();
+        assert!(matches!(endless, RegistryError::Answer { .. }), "{endless}");
+        // One more asks whether it speaks HTTP at all.
+        assert_eq!(server.asked.load(Ordering::SeqCst), pages + 1);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 //! | `Bearer realm="URL",service="…"` | a token that the realm gives for this scope, with the credentials or without any |
 //!
 //! The scope is always our own: what a registry would like a token for is of no interest. A realm is asked over `https`,
-//! or over `http` on this machine if the registry is there, too.
+//! or over `http` on this machine if the registry is there, too; one outside has none inside.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,8 +17,8 @@ use serde::Deserialize;
 use super::super::credentials::Credentials;
 use super::super::reference::RegistryHost;
 use super::{Registry, RegistryError};
-use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use crate::http::{Method, Request, RequestBody, Url};
+use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use crate::http::{Method, Reach, Request, RequestBody, Response, Url};
 
 /// What a registry wants to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +31,10 @@ impl Registry<'_> {
     /// The value of `Authorization` that a challenge asks for; none if that would need credentials that are not there.
     pub(super) async fn answer_challenge(
         &self,
-        headers: &HeaderMap,
+        response: &Response,
         scope: &str,
     ) -> Result<Option<HeaderValue>, RegistryError> {
-        let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
+        let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
         let challenges = challenges.filter_map(|value| value.to_str().ok()).flat_map(parse);
         // A token says less than a password.
         let chosen = challenges.max_by_key(|challenge| *challenge != Challenge::Basic);
@@ -49,7 +49,8 @@ impl Registry<'_> {
             (Challenge::Basic, _) => Ok(None),
             (Challenge::Bearer { realm, service }, _) => {
                 let realm = self.realm(&realm)?;
-                self.token(realm, service, scope, &credentials).await.map(Some)
+                let token = self.token((realm, response.reach()), service, scope, &credentials);
+                token.await.map(Some)
             }
         }
     }
@@ -76,7 +77,7 @@ impl Registry<'_> {
 
     async fn token(
         &self,
-        mut realm: Url,
+        (mut realm, reach): (Url, Reach),
         service: Option<String>,
         scope: &str,
         credentials: &Credentials,
@@ -92,10 +93,9 @@ impl Registry<'_> {
                     ("refresh_token", token.expose()),
                 ]);
                 let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-                // A token in a body is as good as one in a header, which the client looks at.
                 Request::new(Method::POST, realm.as_str())?
                     .with_headers([(CONTENT_TYPE, kind)].into_iter().collect())
-                    .with_body(RequestBody::Bytes(form.finish().into_bytes().into()))
+                    .with_body(RequestBody::Secret(form.finish().into_bytes().into()))
             }
             _ => {
                 realm.query_pairs_mut().extend_pairs(asked);
@@ -115,7 +115,7 @@ impl Registry<'_> {
             token: Option<String>,
             access_token: Option<String>,
         }
-        let response = self.fetcher.send(&request).await?;
+        let response = self.fetcher.send(&request.within(reach)).await?;
         if !response.status().is_success() {
             let why = format!("its server for tokens answers {}", response.status());
             return Err(self.challenge_error(&why));

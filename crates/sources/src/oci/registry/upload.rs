@@ -14,7 +14,7 @@ use super::super::reference::Repository;
 use super::super::tree::digest_of;
 use super::{Access, Registry, RegistryError, Version};
 use crate::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
-use crate::http::{Method, Request, RequestBody, Response, StatusCode, Url};
+use crate::http::{Method, Reach, Request, RequestBody, Response, StatusCode, Url};
 use crate::progress::Progress;
 
 /// Bytes of one request.
@@ -46,7 +46,7 @@ impl Registry<'_> {
         let mut transfer = progress.begin(&format!("{}/{repository}", self.host), Some(blob.size));
         let mut reader = Chunks::open(content)?;
         let started = self.start(repository).await?;
-        let mut location = self.location(&started)?;
+        let (mut location, mut reach) = self.location(&started)?;
         let mut sent = 0;
         while blob.size - sent > CHUNK {
             let bytes = reader.next(CHUNK)?;
@@ -56,12 +56,12 @@ impl Registry<'_> {
             insert(&mut headers, CONTENT_RANGE, &range);
             let request = Request::new(Method::PATCH, location.as_str())?
                 .with_headers(headers)
-                .with_body(RequestBody::Bytes(bytes.into()));
-            let response = self.send_there(request, repository).await?;
+                .with_upload(RequestBody::Bytes(bytes.into()));
+            let response = self.send_there(request.within(reach), repository).await?;
             let response = self
                 .expect(response, || format!("upload to `{repository}`"))
                 .await?;
-            location = self.location(&response)?;
+            (location, reach) = self.location(&response)?;
             transfer.advance(CHUNK);
         }
         let bytes = reader.next(CHUNK)?;
@@ -83,8 +83,8 @@ impl Registry<'_> {
         }
         let request = Request::new(Method::PUT, location.as_str())?
             .with_headers(headers)
-            .with_body(RequestBody::Bytes(bytes.into()));
-        let response = self.send_there(request, repository).await?;
+            .with_upload(RequestBody::Bytes(bytes.into()));
+        let response = self.send_there(request.within(reach), repository).await?;
         self.expect(response, || format!("upload to `{repository}`"))
             .await?;
         transfer.advance(last);
@@ -126,7 +126,8 @@ impl Registry<'_> {
         }
     }
 
-    fn location(&self, response: &Response) -> Result<Url, RegistryError> {
+    /// Where to upload to, and where a request for that may lead.
+    fn location(&self, response: &Response) -> Result<(Url, Reach), RegistryError> {
         let location = response
             .headers()
             .get(LOCATION)
@@ -135,7 +136,7 @@ impl Registry<'_> {
         let url = url.ok_or_else(|| self.answer("a place to upload to"))?;
         let is_as_safe = url.scheme() == "https" || response.url().scheme() == "http";
         if is_as_safe {
-            Ok(url)
+            Ok((url, response.reach()))
         } else {
             Err(self.answer("a place to upload to by https"))
         }
