@@ -4,7 +4,9 @@
 //! came of it in the header `did-N` of the response. So every part of one chain can be watched trying the same.
 
 use std::fmt::Write as _;
+use std::fs;
 
+use outport_e2e::guest;
 use outport_e2e::http::{self, Origin, Response};
 use outport_e2e::outport::{Finished, Outport, Running};
 use outport_e2e::schema;
@@ -242,6 +244,93 @@ fn what_cannot_stand_in_a_chain_is_an_error_at_its_place() {
         "build it with a newer SDK",
     ] {
         assert!(flat.contains(part), "no `{part}`\n{refused}");
+    }
+}
+
+/// The file of a guest whose imports of the network have a name that is made when parts are put together.
+fn pretending(guest: &str, prefix: &str, version: &str) -> Vec<u8> {
+    let code = fs::read(guest::path(guest)).expect("a guest of ours");
+    let hosts = ["wasi:http/client@", "wasi:sockets/types@", "wasi:sockets/ip-name-lookup@"];
+    outport_components::rename(&code, |name| {
+        let (interface, own) = name.split_once('@')?;
+        let version = if version.is_empty() { own } else { version };
+        hosts
+            .iter()
+            .any(|host| name.starts_with(host))
+            .then(|| format!("{prefix}{interface}@{version}"))
+    })
+    .expect("a component of ours")
+}
+
+// proves: AL-11
+#[test]
+fn an_import_with_the_name_of_another_parts_own_gives_nobody_anything() {
+    let peer = TcpPeer::echo();
+    let lines = format!("allowed_outbound_hosts = [\"*://{}\"]", peer.address());
+    let real = "{ path = \"GUESTS/middleware.wasm\", inherit_configuration = true, allowed_outbound_hosts = [\"*://*:*\"] }";
+    for prefix in ["narrowed-d0-", "narrowed-d1-", "narrowed-d00-", "isolated-d0-", "isolated-d7-"] {
+        for version in ["", "0.3.1"] {
+            // As a part, beside one whose gate it would like to have.
+            let hostile = pretending("middleware", prefix, version);
+            let refused = app(&format!("{real}, {{ path = \"hostile.wasm\" }}"), &lines)
+                .file("hostile.wasm", hostile)
+                .finish()
+                .expect_code(2);
+            assert!(
+                refused.stderr.contains(&format!("imports `{prefix}wasi:")),
+                "{prefix} {version}: {refused}"
+            );
+            // As the component that the parts are composed into.
+            let hostile = pretending("http-script-guest-p3", prefix, version);
+            let refused = Outport::up(&format!(
+                "spin_manifest_version = 2\napplication.name = \"forged\"\n[[trigger.http]]\nroute = \"/...\"\n\
+                 component = \"web\"\ndependencies.middleware = [{real}]\n[component.web]\n\
+                 source = \"hostile.wasm\"\n{lines}\n"
+            ))
+            .file("hostile.wasm", &hostile)
+            .finish()
+            .expect_code(2);
+            assert!(
+                refused.stderr.contains(&format!("imports `{prefix}wasi:")),
+                "{prefix} {version}: {refused}"
+            );
+            // Alone it is an import like any other that nobody provides.
+            let checked = Outport::command("inspect")
+                .file("hostile.wasm", &hostile)
+                .args(["hostile.wasm"])
+                .finish()
+                .expect_code(0);
+            assert!(checked.stdout.contains("not provided"), "{prefix} {version}: {checked}");
+            let app = Outport::up(&format!(
+                "spin_manifest_version = 2\napplication.name = \"alone\"\n[[trigger.http]]\nroute = \"/...\"\n\
+                 component = \"web\"\n[component.web]\nsource = \"hostile.wasm\"\n{lines}\n"
+            ))
+            .file("hostile.wasm", &hostile)
+            .start();
+            let statement = format!("tcp.connect {}", peer.address());
+            assert_eq!(ask(&app, "/", &[], &statement).status, 500, "{app}");
+            let ended = app.stop();
+            assert!(ended.stderr.contains("which Outport does not provide"), "{ended}");
+        }
+    }
+}
+
+// proves: AL-7
+#[test]
+fn nobody_gets_past_middleware_from_inside_whatever_stands_first() {
+    let plain = "[[trigger.http]]\nroute = \"/plain\"\ncomponent = \"back\"\n";
+    let guarded = "[[trigger.http]]\nroute = \"/guarded\"\ncomponent = \"back\"\n\
+                   dependencies.middleware = [{ path = \"GUESTS/middleware.wasm\" }]\n";
+    for (first, second) in [(plain, guarded), (guarded, plain)] {
+        let app = Outport::up(&format!(
+            "spin_manifest_version = 2\napplication.name = \"inside\"\n[[trigger.http]]\nroute = \"/front\"\n\
+             component = \"front\"\n{first}{second}[component.front]\nsource = \"GUESTS/http-script-guest-p3.wasm\"\n\
+             allowed_outbound_hosts = [\"http://back.spin.internal\"]\n[component.back]\n\
+             source = \"GUESTS/http-script-guest-p3.wasm\"\n"
+        ))
+        .start();
+        let told = ask(&app, "/front", &[], "http.text GET http://back.spin.internal/headers").body;
+        assert!(told.contains("passed: 1"), "{told}\n{app}");
     }
 }
 

@@ -44,8 +44,8 @@ use crate::variables::GuestVariables;
 pub struct App {
     /// The routes, and who answers at them.
     pub router: Vec<RouteEntry>,
-    /// The components that answer HTTP for other components, by name; routes do not matter. One that has triggers with
-    /// several executors answers as its first trigger says.
+    /// The components that answer HTTP for other components, by name; routes do not matter. One that has several triggers
+    /// answers as the first that has middleware says, and where none has as the first.
     pub callees: Vec<(String, HttpComponent)>,
     /// The gates of all components.
     pub gates: Vec<Gate>,
@@ -260,7 +260,7 @@ impl AppBuilder<'_> {
         };
         let mut http_components: HashMap<(&ComponentId, &Executor, Option<&str>), HttpComponent> =
             HashMap::new();
-        let mut callees = BTreeMap::new();
+        let mut callees: BTreeMap<&ComponentId, (bool, HttpComponent)> = BTreeMap::new();
         for trigger in &manifest.http_triggers {
             let HttpAnswer::Component { id, executor } = &trigger.answer else {
                 continue;
@@ -276,7 +276,12 @@ impl AppBuilder<'_> {
             };
             match self.http_component(&linker, part, (executor, behind(trigger))) {
                 Ok(http_component) => {
-                    callees.entry(&id.value).or_insert_with(|| http_component.clone());
+                    // Whoever calls it from inside passes its middleware, if any trigger of it has some.
+                    let is_behind = behind(trigger).is_some();
+                    match callees.get(&id.value) {
+                        Some((was_behind, _)) if *was_behind || !is_behind => {}
+                        _ => drop(callees.insert(&id.value, (is_behind, http_component.clone()))),
+                    }
                     http_components.insert(key, http_component);
                 }
                 Err(kind) => problems.push(AppProblem::at(manifest, &id.span, kind)),
@@ -295,7 +300,7 @@ impl AppBuilder<'_> {
         }
         app.callees = callees
             .into_iter()
-            .map(|(id, http_component)| (id.as_str().to_owned(), http_component))
+            .map(|(id, (_, http_component))| (id.as_str().to_owned(), http_component))
             .collect();
         for trigger in &manifest.command_triggers {
             let Some(part) = parts.get(&trigger.component.value) else {

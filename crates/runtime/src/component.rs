@@ -25,6 +25,9 @@ pub struct Component {
     compiled: Compiled,
     /// The names of the dependencies that were composed into it, as the manifest has them.
     dependencies: Arc<[String]>,
+    /// The imports that its parts were given for themselves when it was composed. A file may have imports that are named
+    /// alike; to those nothing is given.
+    own_imports: Arc<[String]>,
 }
 
 /// The export of a component that Outport can start.
@@ -259,15 +262,24 @@ impl Component {
         Self {
             compiled,
             dependencies: Arc::default(),
+            own_imports: Arc::default(),
         }
     }
 
-    /// The same component, which knows what was composed into it.
-    pub(crate) fn with_dependencies(self, names: impl Iterator<Item = String>) -> Self {
+    /// The same component, which knows what was composed into it, and which imports were made for these parts.
+    pub(crate) fn composed_of(self, names: impl Iterator<Item = String>, own_imports: Vec<String>) -> Self {
         Self {
             dependencies: names.collect(),
+            own_imports: own_imports.into(),
             ..self
         }
+    }
+
+    /// The meaning of an import that was made for a part when the component was composed; none of any other, whatever it
+    /// is called.
+    pub(crate) fn own_import<'n>(&self, name: &'n str) -> Option<Isolated<'n>> {
+        let is_own = self.own_imports.iter().any(|own| own == name);
+        is_own.then(|| Isolated::parse(name)).flatten()
     }
 
     /// The names of the dependencies that were composed into it, as the manifest has them.
@@ -300,7 +312,7 @@ impl Component {
     /// Names of the interfaces and functions that the component is given, without those that a dependency in it is
     /// kept from. What a part has of its own is called as for all.
     pub fn given_imports(&self) -> impl Iterator<Item = String> {
-        let given = |name: String| match Isolated::parse(&name) {
+        let given = |name: String| match self.own_import(&name) {
             None => Some(name),
             Some(isolated) if isolated.right == Right::Narrowed => Some(isolated.import.to_owned()),
             Some(_) => None,
@@ -310,8 +322,7 @@ impl Component {
 
     /// The numbers of the parts that reach only some of the hosts that the component reaches, in their order.
     pub(crate) fn narrowed(&self) -> BTreeSet<usize> {
-        let imports: Vec<String> = self.imports().collect();
-        let own = imports.iter().filter_map(|name| Isolated::parse(name));
+        let own = self.own_imports.iter().filter_map(|name| Isolated::parse(name));
         own.filter(|own| own.right == Right::Narrowed)
             .map(|own| own.part)
             .collect()
@@ -325,7 +336,7 @@ impl Component {
         let trapped: Vec<_> = imports
             .imports(engine)
             .filter(|(name, import)| {
-                Isolated::parse(name).is_none() && !is_provided(name) && is_callable(&import.ty, engine)
+                self.own_import(name).is_none() && !is_provided(name) && is_callable(&import.ty, engine)
             })
             .map(|(name, _)| name.to_owned())
             .collect();

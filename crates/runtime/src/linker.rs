@@ -81,7 +81,7 @@ impl GuestLinker {
             dependencies: component.dependencies(),
             narrowed: &component.narrowed(),
         };
-        let not_provided = unknown::define_placeholders(&mut linker, component.wasmtime(), &asker)?;
+        let not_provided = unknown::define_placeholders(&mut linker, component, &asker)?;
         Ok(Linked {
             instance: linker.instantiate_pre(component.wasmtime())?,
             not_provided,

@@ -437,9 +437,14 @@ fn register(
     };
     let package = Package::from_bytes(name, None, bytes, graph.types_mut())
         .map_err(|error| invalid(format!("{error:#}")))?;
-    graph
+    let package = graph
         .register_package(package)
-        .map_err(|error| invalid(error.to_string()))
+        .map_err(|error| invalid(error.to_string()))?;
+    let imports = &graph.types()[graph[package].ty()].imports;
+    match imports.keys().find(|import| Isolated::is_reserved(import)) {
+        None => Ok(package),
+        Some(import) => Err(CompositionError::ReservedImport { import: import.clone() }.into()),
+    }
 }
 
 /// Exports these of an instance, and writes it all down.

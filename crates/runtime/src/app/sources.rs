@@ -159,7 +159,7 @@ fn compile_composed(composition: &Composition, engine: &Engine) -> Result<Compon
     let composed = composition.compose(engine)?;
     let component = Component::from_bytes(composition.main().path(), &composed.bytes, engine)
         .map_err(|error| vec![Failed::whole(error)])?
-        .with_dependencies(composition.names());
+        .composed_of(composition.names(), composed.isolated.clone());
     // Looked at in what was compiled, not in what should have been: an import that went missing is a right that was
     // not taken away.
     let imports: Vec<String> = component.imports().collect();

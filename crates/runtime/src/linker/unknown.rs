@@ -11,11 +11,12 @@ use std::error::Error;
 
 use outport_egress::Gate;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::{Component as Compiled, Linker, LinkerInstance, ResourceType};
+use wasmtime::component::{Linker, LinkerInstance, ResourceType};
 
 use super::provided::is_provided;
 use super::{isolated, part};
 use crate::app::{Isolated, Right};
+use crate::component::Component;
 use crate::guest::Guest;
 
 /// A guest called a function that is not there. The guest ends with it.
@@ -42,13 +43,14 @@ pub(super) struct Asker<'a> {
 /// of those imports that nobody provides.
 pub(super) fn define_placeholders(
     linker: &mut Linker<Guest>,
-    component: &Compiled,
+    component: &Component,
     asker: &Asker<'_>,
 ) -> wasmtime::Result<Vec<String>> {
-    let engine = component.engine();
+    let compiled = component.wasmtime();
+    let engine = compiled.engine();
     let mut not_provided = Vec::new();
     let mut resources = Vec::new();
-    for (name, import) in component.component_type().imports(engine) {
+    for (name, import) in compiled.component_type().imports(engine) {
         let provided = is_provided(name);
         match import.ty {
             // Its resources are there: a placeholder that uses one must not define it again.
@@ -65,7 +67,7 @@ pub(super) fn define_placeholders(
                     .map(|(name, item)| (name, item.ty))
                     .collect();
                 let mut instance = linker.instance(name)?;
-                let isolated = Isolated::parse(name);
+                let isolated = component.own_import(name);
                 if let Some(own) = isolated.filter(|own| own.right == Right::Narrowed) {
                     let slot = asker.narrowed.iter().position(|part| *part == own.part);
                     part::define(&mut instance, own.import, slot)?;

@@ -66,6 +66,12 @@ pub enum CompositionError {
         /// The imports of the middleware.
         imports: Vec<String>,
     },
+    /// A file imports what only composing may make.
+    #[error("it imports `{import}`: names that begin so are Outport's, for what a part has for itself")]
+    ReservedImport {
+        /// The import.
+        import: String,
+    },
     /// The part has a list of hosts of its own, and an interface that cannot be held to one.
     #[error("`allowed_outbound_hosts` cannot be held against `{import}`, which it imports")]
     CannotNarrow {

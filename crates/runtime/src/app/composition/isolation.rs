@@ -46,6 +46,12 @@ impl Right {
 }
 
 impl<'n> Isolated<'n> {
+    /// True if a file must not import this, in whatever version and spelling: what is composed would take it for an import
+    /// of its own making, or merge the two.
+    pub(super) fn is_reserved(import: &str) -> bool {
+        Right::ALL.iter().any(|(prefix, _)| import.starts_with(prefix))
+    }
+
     /// The meaning of `name`, if it is such a name.
     pub(crate) fn parse(name: &'n str) -> Option<Self> {
         let by_prefix = |(prefix, right): &(&str, Right)| Some((*right, name.strip_prefix(prefix)?));
