@@ -136,6 +136,25 @@ fn an_event_by_hand_is_handled_by_the_function_for_it() {
 }
 
 #[test]
+fn a_command_is_started_by_hand_with_a_trigger_or_without() {
+    let app = |trigger: &str| app("script-guest", "environment = { A = \"b\" }", trigger);
+    for (trigger, code) in [
+        (EVERY_SECOND, 0),
+        (
+            "[[trigger.http]]\nroute = \"/\"\nstatic_response = { status_code = 200 }\n",
+            0,
+        ),
+        (
+            "[[trigger.command]]\ncomponent = \"job\"\nargs = [\"exit 3\"]\n",
+            3,
+        ),
+    ] {
+        let command = Outport::command("trigger").manifest(&app(trigger));
+        command.options(["command", "job"]).finish().expect_code(code);
+    }
+}
+
+#[test]
 fn a_message_may_come_by_standard_input() {
     let (input, mut output) = std::io::pipe().unwrap();
     output.write_all(b"by a pipe").unwrap();
@@ -219,7 +238,7 @@ fn what_no_component_handles_is_refused_before_anything_runs() {
         (&["cron", "jobs"], "the app has no component `jobs`"),
         (
             &["command", "job"],
-            "no trigger of type `command` starts the component `job`",
+            "component `job` is not a command: it does not export `wasi:cli/run`, but",
         ),
         (&["mqtt", "job"], "--topic"),
         (&["kafka", "job"], "kafka"),

@@ -182,6 +182,27 @@ mod tests {
             assert!(!told.contains("tip"), "{line:?}: {told}");
             assert!(told.contains("[OPTIONS]"), "{line:?}: {told}");
         }
+        let below: [(&[&str], _); 4] = [
+            (
+                &["trigger", "http", "web"],
+                "there are: cron, redis, mqtt, sqs, command",
+            ),
+            (&["trigger", "crn", "web"], "'cron'"),
+            (
+                &["trigger", "mqtt", "web", "--topik=a"],
+                "Usage: outport trigger mqtt [OPTIONS]",
+            ),
+            (
+                &["trigger", "mqtt", "web"],
+                "Usage: outport trigger mqtt [OPTIONS]",
+            ),
+        ];
+        for (line, told) in below {
+            let line = ["outport"].into_iter().chain(line.iter().copied());
+            let error = super::CommandLine::try_parse_from(line.clone()).unwrap_err();
+            let shown = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
+            assert!(shown.contains(told), "{:?}: {shown}", line.collect::<Vec<_>>());
+        }
         for (command, meant) in [("build", "`spin build`"), ("new", "`spin new`")] {
             let error = super::CommandLine::try_parse_from(["outport", command]).unwrap_err();
             let told = super::with_what_was_meant(error, super::CommandLine::command()).to_string();

@@ -4,6 +4,7 @@
 //! for `--disable-pooling` even `--disallowed-outbound-hosts`: not what was meant. Its line of usage repeats the
 //! options that were given, also by the environment: not what anybody typed.
 
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use outport_manifest::nearest;
 
@@ -12,9 +13,7 @@ pub(crate) fn with_what_was_meant(mut error: clap::Error, mut line: clap::Comman
     line.build();
     let usage = error.get(ContextKind::Usage).map(ToString::to_string);
     let usage = usage.unwrap_or_default();
-    let is_meant = |command: &&mut clap::Command| usage.contains(&format!("outport {}", command.get_name()));
-    let command = line.get_subcommands_mut().find(is_meant);
-    let Some(command) = command else {
+    let Some(command) = meant(&mut line, &usage) else {
         if let Some(instead) = another_programs_command(&error) {
             suggest(&mut error, instead);
         }
@@ -24,6 +23,7 @@ pub(crate) fn with_what_was_meant(mut error: clap::Error, mut line: clap::Comman
         ContextKind::Usage,
         ContextValue::StyledStr(command.render_usage()),
     );
+    suggest_commands(&mut error, command);
     let Some(written) = unknown_option(&error) else {
         return error;
     };
@@ -47,7 +47,38 @@ pub(crate) fn with_what_was_meant(mut error: clap::Error, mut line: clap::Comman
     error
 }
 
-fn suggest(error: &mut clap::Error, instead: &'static str) {
+/// The command that a line of usage is for, as deep as it goes: `trigger mqtt`.
+fn meant<'c>(line: &'c mut clap::Command, usage: &str) -> Option<&'c mut clap::Command> {
+    let (mut command, mut path) = (line, "outport".to_owned());
+    let mut is_below = false;
+    loop {
+        let named = command.get_subcommands().find_map(|below| {
+            let longer = format!("{path} {}", below.get_name());
+            let is_meant = usage.split_once(&longer).is_some_and(|(_, rest)| {
+                // `push` is no `pushed`.
+                rest.is_empty() || rest.starts_with(' ')
+            });
+            is_meant.then(|| (below.get_name().to_owned(), longer))
+        });
+        let Some((name, longer)) = named else {
+            return is_below.then_some(command);
+        };
+        command = command.find_subcommand_mut(&name)?;
+        (path, is_below) = (longer, true);
+    }
+}
+
+/// Says which commands there are below this one, where another was written.
+fn suggest_commands(error: &mut clap::Error, command: &clap::Command) {
+    let is_unknown = error.get(ContextKind::InvalidSubcommand).is_some();
+    if is_unknown && error.get(ContextKind::SuggestedSubcommand).is_none() {
+        let names = command.get_subcommands().map(clap::Command::get_name);
+        let names: Vec<_> = names.filter(|name| *name != "help").collect();
+        suggest(error, format!("there are: {}", names.join(", ")));
+    }
+}
+
+fn suggest(error: &mut clap::Error, instead: impl Into<StyledStr>) {
     let tip = ContextValue::StyledStrs(vec![instead.into()]);
     error.insert(ContextKind::Suggested, tip);
 }

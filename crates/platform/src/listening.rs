@@ -43,13 +43,21 @@ pub struct Lost(pub(crate) String);
 /// The part of a trigger's address, topic or queue that is not understood. It quotes nothing, since an address may have a
 /// password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it has {0}")]
+#[error("{}", has(.0))]
 pub struct NotAnAddress(pub(crate) &'static str);
 
 impl NotAnAddress {
     /// The part, for a message: `a path`.
     pub fn part(self) -> &'static str {
         self.0
+    }
+}
+
+/// What a value with this part has, or lacks.
+fn has(part: &str) -> String {
+    match part.strip_suffix(" that is missing") {
+        Some(missing) => format!("it has no {}", missing.strip_prefix("a ").unwrap_or(missing)),
+        None => format!("it has {part}"),
     }
 }
 

@@ -132,8 +132,9 @@ impl AppBuilder<'_> {
         }
     }
 
-    /// Makes the app of `manifest` so that a component can be handed an event of a type, whether or not a trigger does
-    /// that. Nothing listens.
+    /// Makes the app of `manifest` so that a component can be started by hand, whether or not a trigger does that: for
+    /// an event of a type, or without one as a command, which is among the app's [`commands`](App::commands) then.
+    /// Nothing listens.
     ///
     /// # Errors
     ///
@@ -141,7 +142,7 @@ impl AppBuilder<'_> {
     pub fn build_by_hand(
         self,
         manifest: &Manifest,
-        (id, kind): (&ComponentId, EventKind),
+        (id, kind): (&ComponentId, Option<EventKind>),
     ) -> Result<App, Vec<AppProblem>> {
         match self.draft(manifest, |_| true, Events::ByHand(id, kind)) {
             (app, problems) if problems.is_empty() => Ok(app),
@@ -315,15 +316,32 @@ impl AppBuilder<'_> {
         match events {
             Events::OfTriggers => app.listeners = self.listeners(&linker, manifest, parts, problems),
             Events::ByHand(id, kind) => {
-                if let Some(part) = parts.get(id) {
-                    match self.event_component(&linker, part, kind) {
-                        Ok(component) => app.by_hand = Some(component),
-                        Err(kind) => problems.push(AppProblem::at(manifest, &part.written.id.span, kind)),
-                    }
+                if let Some(part) = parts.get(id)
+                    && let Err(kind) = self.start_by_hand(&linker, (part, kind), &mut app, manifest)
+                {
+                    problems.push(AppProblem::at(manifest, &part.written.id.span, kind));
                 }
             }
         }
         app
+    }
+
+    /// Makes what is started by hand, unless a trigger made it.
+    fn start_by_hand(
+        &self,
+        linker: &GuestLinker,
+        (part, kind): (&Part<'_>, Option<EventKind>),
+        app: &mut App,
+        manifest: &Manifest,
+    ) -> Result<(), AppProblemKind> {
+        let id = &part.written.id.value;
+        let mut commands = manifest.command_triggers.iter();
+        match kind {
+            Some(kind) => app.by_hand = Some(self.event_component(linker, part, kind)?),
+            None if commands.any(|trigger| trigger.component.value == *id) => {}
+            None => app.commands.push(self.command(linker, part, std::iter::empty())?),
+        }
+        Ok(())
     }
 
     fn listeners(
@@ -452,8 +470,8 @@ fn of_files(problems: Vec<FilesProblem>, manifest: &Manifest) -> Vec<AppProblem>
 enum Events<'a> {
     /// Those of triggers, by what listens for them.
     OfTriggers,
-    /// This one, by somebody else.
-    ByHand(&'a ComponentId, EventKind),
+    /// This one, by somebody else; without a type it is started as a command.
+    ByHand(&'a ComponentId, Option<EventKind>),
 }
 
 /// A component of the app, compiled, before a trigger makes something of it.

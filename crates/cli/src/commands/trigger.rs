@@ -14,7 +14,7 @@ use outport_runtime::http::Router;
 use outport_runtime::stdio::WhenFull;
 use outport_runtime::triggers::{Brokers, Event, EventError, Handled, SqsAttribute, SqsMessage, SqsValue};
 
-use self::given::{Attribute, Payload, now};
+use self::given::{Attribute, Payload, Topic, now};
 use super::{TRAPPED, up};
 use crate::app_options::AppOptions;
 use crate::author_options::Variable;
@@ -77,7 +77,7 @@ struct MqttOptions {
 
     /// The topic that the message is on
     #[arg(long, value_name = "TOPIC")]
-    topic: String,
+    topic: Topic,
 
     /// The message: a text, the content of a file, or what comes by standard input
     #[arg(long, value_name = "TEXT|@FILE|-", default_value = "")]
@@ -170,24 +170,20 @@ fn run(up: &up::Options, id: &ComponentId, cause: Cause, terminal: Terminal) -> 
         })?
         .open_network()?;
     let platform = state.platform(ready.network.egress())?;
-    let by_hand = match &cause {
-        Cause::Event(kind, _) => Some((id, *kind)),
+    let kind = match &cause {
+        Cause::Event(kind, _) => Some(*kind),
         Cause::Start => None,
     };
     let mut app = up.build(
         &written,
         (&platform, &Brokers::default(), &fetched),
         &ready,
-        by_hand,
+        Some((id, kind)),
     )?;
     let command = app
         .commands
         .iter()
         .position(|command| command.guest().name() == id.as_str());
-    if command.is_none() && by_hand.is_none() {
-        let message = format!("no trigger of type `command` starts the component `{id}`");
-        return Err(Failure::unusable(outport_check::Diagnostic::error(message)));
-    }
     ready.run(&[], async |mut signals, network| {
         state.fill(&platform).await?;
         let _files = app.files;
@@ -202,7 +198,7 @@ fn run(up: &up::Options, id: &ComponentId, cause: Cause, terminal: Terminal) -> 
                     status(router.hand_over(&handler, event).await, terminal)
                 }
                 (_, _, Some(number)) => up::status(app.commands.swap_remove(number).run().await, terminal),
-                _ => unreachable!("INVARIANT: it was built for an event, or there is a command"),
+                _ => unreachable!("INVARIANT: it was built for an event, or is a command"),
             }
         };
         let status = tokio::select! {
@@ -252,7 +248,7 @@ impl Kind {
                 (options.common, event(Event::Redis { payload }))
             }
             Self::Mqtt(options) => {
-                let (payload, topic) = (options.payload.read("--payload")?, options.topic);
+                let (payload, topic) = (options.payload.read("--payload")?, options.topic.0);
                 (options.common, event(Event::Mqtt { payload, topic }))
             }
             Self::Sqs(options) => {

@@ -303,13 +303,14 @@ impl Options {
         }
     }
 
-    /// Makes the app; where a component is to be handed an event of a type by hand, for that alone.
+    /// Makes the app; where a component is to be handed an event of a type by hand, or to be started as a command, for that
+    /// alone.
     pub(super) fn build(
         &self,
         written: &ResolvedApp,
         (platform, brokers, fetched): (&Platform, &Brokers, &FetchedCode),
         ready: &Ready<'_>,
-        by_hand: Option<(&ComponentId, EventKind)>,
+        by_hand: Option<(&ComponentId, Option<EventKind>)>,
     ) -> Result<App, Failure> {
         let Startup { settings, files, .. } = &ready.startup;
         let allow: HashMap<_, _> = written

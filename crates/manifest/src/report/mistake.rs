@@ -318,6 +318,9 @@ impl Mistake {
                 key: key @ ("token" | "auth_token"),
                 ..
             } => Some(format!("write `{key} = \"\"` if the server needs none")),
+            Self::MissingKey { key: "address", table } if table == "`[[trigger.redis]]`" => Some(
+                "write it here, or in `[application.trigger.redis]` for all triggers that have none".into(),
+            ),
             Self::ComponentId { .. } => {
                 Some("an id is made of lower-case words with `-` between them, such as `my-app`".into())
             }

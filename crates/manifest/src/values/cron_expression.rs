@@ -23,6 +23,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
+use outport_policy::text;
 
 /// A cron expression that comes true at least once. `Display` shows it as it was written.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,9 +39,31 @@ pub enum CronExpressionError {
     /// Of another form.
     #[error("has {0} fields, and needs 6: second, minute, hour, day of the month, month, day of the week")]
     Fields(usize),
+    /// A word that other clocks know, such as `@daily`.
+    #[error("has no fields, and needs 6: such words are not read")]
+    Word {
+        /// The expression that says the same.
+        same: Option<&'static str>,
+    },
+    /// Variables: which they are may change, what it comes to is known at start alone.
+    #[error("has `{{{{`: variables are not read here")]
+    Variables,
     /// Something in a field.
-    #[error("is no cron expression: {0}")]
-    Field(String),
+    #[error(
+        "is no cron expression: `{}` cannot be the {field}, which is {range}",
+        text::excerpt(written)
+    )]
+    Field {
+        /// What stands there.
+        written: String,
+        /// The name of the field.
+        field: &'static str,
+        /// What it may be.
+        range: &'static str,
+    },
+    /// Something that no field is to blame for alone.
+    #[error("is no cron expression")]
+    Form,
     /// The 30th of February.
     #[error("never comes true: there is no such day")]
     Never,
@@ -53,7 +76,9 @@ impl CronExpressionError {
             Self::Fields(5) => {
                 "write the second in front, such as `0 30 9 * * *` for half past nine each day"
             }
-            Self::Fields(_) | Self::Field(_) => {
+            Self::Word { same: Some(same) } => same,
+            Self::Variables => "write the expression itself",
+            Self::Fields(_) | Self::Word { same: None } | Self::Field { .. } | Self::Form => {
                 "such as `0 30 9 * * MON-FRI`, half past nine on working days"
             }
             Self::Never => "correct the day or the month",
@@ -68,18 +93,28 @@ impl CronExpression {
     ///
     /// What has other than six fields, or one that is none; and what never comes true.
     pub fn parse(text: &str) -> Result<Self, CronExpressionError> {
-        let fields = text.split_whitespace().count();
-        if fields != 6 {
-            return Err(CronExpressionError::Fields(fields));
+        if text.contains("{{") {
+            return Err(CronExpressionError::Variables);
+        }
+        let fields: Vec<_> = text.split_whitespace().collect();
+        if let [word] = fields[..]
+            && word.starts_with('@')
+        {
+            let known = WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+            let same = known.map(|(_, same)| *same);
+            return Err(CronExpressionError::Word { same });
+        }
+        if fields.len() != FIELDS.len() {
+            return Err(CronExpressionError::Fields(fields.len()));
         }
         let parser = CronParser::builder()
             .seconds(Seconds::Required)
             .year(Year::Disallowed)
             .sloppy_ranges(true)
             .build();
-        let cron = parser.parse(text).map_err(|error| {
-            CronExpressionError::Field(error.to_string().trim_end_matches('.').to_owned())
-        })?;
+        let cron = parser
+            .parse(text)
+            .map_err(|_| wrong_field(&parser, &fields).unwrap_or(CronExpressionError::Form))?;
         let expression = Self {
             text: text.to_owned(),
             cron,
@@ -100,6 +135,45 @@ impl CronExpression {
         (next > time).then_some(next)
     }
 }
+
+/// The first field that is none, where all others are `*`: the parser does not say which it does not understand.
+fn wrong_field(parser: &CronParser, fields: &[&str]) -> Option<CronExpressionError> {
+    FIELDS
+        .iter()
+        .zip(fields)
+        .enumerate()
+        .find_map(|(number, ((field, range), written))| {
+            let mut alone = ["*"; FIELDS.len()];
+            alone[number] = written;
+            let refused = parser.parse(&alone.join(" ")).is_err();
+            refused.then(|| CronExpressionError::Field {
+                written: (*written).to_owned(),
+                field,
+                range,
+            })
+        })
+}
+
+/// The fields in their order, and what each of them may be.
+const FIELDS: [(&str, &str); 6] = [
+    ("second", "0 to 59"),
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31, or `L`"),
+    ("month", "1 to 12, or `JAN` to `DEC`"),
+    ("day of the week", "0 to 7, or `SUN` to `SAT`"),
+];
+
+/// Words of other clocks, with advice on what says the same here.
+const WORDS: [(&str, &str); 7] = [
+    ("@hourly", "write `0 0 * * * *`"),
+    ("@daily", "write `0 0 0 * * *`"),
+    ("@midnight", "write `0 0 0 * * *`"),
+    ("@weekly", "write `0 0 0 * * SUN`"),
+    ("@monthly", "write `0 0 0 1 * *`"),
+    ("@yearly", "write `0 0 0 1 1 *`"),
+    ("@annually", "write `0 0 0 1 1 *`"),
+];
 
 impl fmt::Display for CronExpression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -241,28 +315,40 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_says_why() {
-        for (text, fields) in [
-            ("", 0),
-            ("30 9 * * *", 5),
-            ("@daily", 1),
-            ("0 30 9 * * * 2027", 7),
-        ] {
+        for (text, fields) in [("", 0), ("30 9 * * *", 5), ("daily", 1), ("0 30 9 * * * 2027", 7)] {
             let error = CronExpression::parse(text).expect_err(text);
             assert_eq!(error, CronExpressionError::Fields(fields), "{text:?}");
         }
-        for text in [
-            "60 * * * * *",
-            "* * 24 * * *",
-            "* * * 0 * *",
-            "a * * * * *",
-            "* * * * * MOON",
-            "*/0 * * * * *",
+        for (text, wrong, in_field) in [
+            ("60 * * * * *", "60", "second"),
+            ("a * * * * *", "a", "second"),
+            ("*/0 * * * * *", "*/0", "second"),
+            ("* 5,61 * * * *", "5,61", "minute"),
+            ("* * 24 * * *", "24", "hour"),
+            ("* * * 0 * *", "0", "day of the month"),
+            ("* * * * FEBR *", "FEBR", "month"),
+            ("0 30 9 * * 1-FRY", "1-FRY", "day of the week"),
+            ("* * * * * MOON", "MOON", "day of the week"),
         ] {
+            match CronExpression::parse(text).expect_err(text) {
+                CronExpressionError::Field { written, field, .. } => {
+                    assert_eq!((written.as_str(), field), (wrong, in_field), "{text:?}");
+                }
+                other => panic!("{text:?}: {other}"),
+            }
+        }
+        for (word, same) in WORDS {
+            let error = CronExpression::parse(word).expect_err(word);
+            assert_eq!(error.help(), same, "{word}");
+            // What is advised is an expression.
+            let advised = same.split('`').nth(1).unwrap_or_default();
+            CronExpression::parse(advised).unwrap_or_else(|error| panic!("{advised}: {error}"));
+        }
+        let error = CronExpression::parse("@reboot").expect_err("it is no time");
+        assert_eq!(error, CronExpressionError::Word { same: None });
+        for text in ["{{ when }}", "0 {{ minute }} * * * *"] {
             let error = CronExpression::parse(text).expect_err(text);
-            assert!(
-                matches!(error, CronExpressionError::Field(_)),
-                "{text:?}: {error}"
-            );
+            assert_eq!(error, CronExpressionError::Variables, "{text:?}");
         }
         for text in ["0 0 0 30 2 *", "0 0 0 31 4,6,9,11 *"] {
             let error = CronExpression::parse(text).expect_err(text);

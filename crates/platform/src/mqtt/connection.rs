@@ -238,7 +238,7 @@ where
     let Packet::ConnAck(answer) = answer else {
         return Err(Ended::Unasked.into());
     };
-    consent(answer.code)?;
+    consent(answer.code, connect.login.is_some())?;
     Ok(answer.session_present)
 }
 
@@ -253,14 +253,20 @@ pub(super) fn introduction(address: &MqttAddress) -> Connect {
     connect
 }
 
-fn consent(code: ConnectReturnCode) -> Result<(), NotOpened> {
+/// Many brokers answer a wrong password with what stands for a client that may not connect.
+fn consent(code: ConnectReturnCode, has_user: bool) -> Result<(), NotOpened> {
     let refused = match code {
         ConnectReturnCode::Success => return Ok(()),
         ConnectReturnCode::RefusedProtocolVersion => "the broker does not speak MQTT 3.1.1",
         ConnectReturnCode::BadClientId => "the broker refuses the client identifier",
         ConnectReturnCode::ServiceUnavailable => "the broker is not available",
         ConnectReturnCode::BadUserNamePassword => "the broker refuses the user or the password",
-        ConnectReturnCode::NotAuthorized => "the broker does not let this client in",
+        ConnectReturnCode::NotAuthorized if has_user => {
+            "the broker does not let this client in: perhaps the user or the password is wrong"
+        }
+        ConnectReturnCode::NotAuthorized => {
+            "the broker does not let this client in: perhaps it wants a user and a password"
+        }
     };
     Err(IntroductionFailure::refused(refused).into())
 }

@@ -441,7 +441,8 @@ async fn what_is_allowed_and_fails_is_told_to_the_operator() {
     });
     let (gate, told) = Told::gate("mqtt://*:*");
     not_opened(&Mqtt::default(), &gate, &format!("mqtt://{at}")).await;
-    let expected = "failed [server-refused] it is allowed, but the broker does not let this client in";
+    let expected = "failed [server-refused] it is allowed, but the broker does not let this client in: perhaps it \
+                    wants a user and a password";
     assert_eq!(told.take(), [expected]);
     not_opened(&Mqtt::default(), &gate, &format!("mqtts://{at}")).await;
     let lines = told.take();

@@ -76,6 +76,23 @@ pub enum QueueError {
     NoRegion,
 }
 
+impl QueueError {
+    /// What the operator can do about it, as a sentence without full stop.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Elsewhere => Some(
+                "for a server of your own set `endpoint` below `[trigger.sqs]` in the file of `--runtime-config-file`, \
+                 or `AWS_ENDPOINT_URL`",
+            ),
+            Self::NoRegion => Some(
+                "set `region` below `[trigger.sqs]` in the file of `--runtime-config-file`, or `AWS_REGION`",
+            ),
+            Self::ClearText => Some("write `https://`"),
+            Self::Url(_) => None,
+        }
+    }
+}
+
 impl Queue {
     /// The queue at `url`, for who has `access`. Nothing is connected to yet.
     ///

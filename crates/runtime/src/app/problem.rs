@@ -116,6 +116,7 @@ impl AppProblem {
             AppProblemKind::Files(error) => error.advice().map(str::to_owned),
             AppProblemKind::Composition(error) => error.advice().map(str::to_owned),
             AppProblemKind::NotAnHttpComponent(error) => error.advice().map(str::to_owned),
+            AppProblemKind::NoConnector(none) => none.advice().map(str::to_owned),
             _ => None,
         }
     }

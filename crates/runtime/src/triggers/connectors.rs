@@ -34,6 +34,8 @@ pub enum NoConnector {
         key: &'static str,
         /// What is wrong with it. Nothing of the value is in it, which may be secret.
         why: String,
+        /// Advice on what to write, as a sentence without full stop.
+        help: Option<&'static str>,
         /// Where the value stands.
         span: Span,
     },
@@ -48,7 +50,27 @@ impl NoConnector {
         Self::Value {
             key,
             why: why.to_string(),
+            help: None,
             span,
+        }
+    }
+
+    #[cfg_attr(
+        not(any(feature = "mqtt", feature = "redis", feature = "sqs")),
+        allow(dead_code, reason = "a clock has no such values")
+    )]
+    pub(super) fn helped_by(mut self, advice: Option<&'static str>) -> Self {
+        if let Self::Value { help, .. } = &mut self {
+            *help = advice;
+        }
+        self
+    }
+
+    /// Advice on what to do about it, as a sentence without full stop.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Value { help, .. } => *help,
+            Self::Variable { .. } | Self::NotServed { .. } => None,
         }
     }
 

@@ -41,8 +41,13 @@ impl MqttConnector {
             Qos::AtLeastOnce => QualityOfService::AtLeastOnce,
             Qos::ExactlyOnce => QualityOfService::ExactlyOnce,
         };
-        let wrong =
-            |error: &dyn std::fmt::Display| NoConnector::value("address", error, server.address.span.clone());
+        let wrong = |error: &dyn std::fmt::Display| {
+            let none = NoConnector::value("address", error, server.address.span.clone());
+            none.helped_by(Some(
+                "write `mqtt://HOST[:PORT]`, or `mqtts://…` for TLS; who the app is there stands in `username` and \
+                 `password`",
+            ))
+        };
         let subscriber = Subscriber::new(
             (&address, user.expose(), password.expose()),
             server.keep_alive.as_secs(),

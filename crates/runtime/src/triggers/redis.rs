@@ -29,7 +29,10 @@ impl RedisConnector {
             None => filled(&channel.address, around.variables)?.expose().to_owned(),
         };
         let wrong = |error: &dyn std::fmt::Display| {
-            NoConnector::value("address", error, channel.address.span.clone())
+            let none = NoConnector::value("address", error, channel.address.span.clone());
+            none.helped_by(Some(
+                "write `redis://[USER:PASSWORD@]HOST[:PORT]`, or `rediss://…` for TLS",
+            ))
         };
         let subscriber = Subscriber::new(&address, name.expose()).map_err(|error| wrong(&error))?;
         let destination = subscriber.destination();

@@ -39,7 +39,8 @@ impl SqsConnector {
             system_attributes: queue.system_attributes.clone(),
             message_attributes: queue.message_attributes.clone(),
         };
-        let queue = Queue::new(url, options, access).map_err(|error| wrong(&error))?;
+        let queue = Queue::new(url, options, access);
+        let queue = queue.map_err(|error| wrong(&error).helped_by(error.advice()))?;
         let mut listens_to = format!("queue `{}`", text::excerpt(url));
         let route = match &access.endpoint {
             Some(endpoint) => {

@@ -23,6 +23,10 @@ pub(super) enum Payload {
     Input,
 }
 
+/// The topic that a message is on: one, and no filter for several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Topic(pub(super) String);
+
 /// An attribute of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Attribute {
@@ -39,6 +43,22 @@ impl FromStr for Payload {
             None if text == "-" => Self::Input,
             None => Self::Text(text.to_owned()),
         })
+    }
+}
+
+impl FromStr for Topic {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            Err("a message is on a topic with a name")
+        } else if text.contains(['+', '#']) {
+            Err("a message is on one topic: `+` and `#` stand in filters alone")
+        } else if text.len() > usize::from(u16::MAX) {
+            Err("a topic has 65,535 bytes at most")
+        } else {
+            Ok(Self(text.to_owned()))
+        }
     }
 }
 
@@ -72,7 +92,7 @@ impl Payload {
             }
         };
         let at = |told: Diagnostic| Failure::unusable(told.at(Location::Option { name: option.into() }));
-        let content = read.map_err(|error| at(unreadable(path, "message", &error)))?;
+        let content = read.map_err(|error| at(unreadable(path, "file", &error)))?;
         if content.len() as u64 > LONGEST {
             let message = format!("the message is larger than {} MiB", LONGEST >> 20);
             return Err(at(Diagnostic::error(message)));
@@ -113,6 +133,9 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(text.parse(), Ok(expected), "{text:?}");
+        }
+        for (text, is_topic) in [("a/b", true), ("", false), ("a/+", false), ("#", false)] {
+            assert_eq!(text.parse::<Topic>().is_ok(), is_topic, "{text:?}");
         }
         for (text, expected) in [
             ("a=b=c", Some(("a", "b=c"))),

@@ -7,12 +7,13 @@
 //!
 //! Spin knows no `time_zone`, and takes every expression in UTC.
 
-use chrono_tz::Tz;
+use chrono_tz::{TZ_VARIANTS, Tz};
 use outport_policy::text;
 
 use crate::reading::fields::{Fields, Node};
 use crate::reading::trigger::event::report_value;
 use crate::report::findings::Findings;
+use crate::report::spelling::nearest;
 use crate::source::Located;
 use crate::values::cron_expression::CronExpression;
 
@@ -55,8 +56,14 @@ fn read_time_zone(found: &mut Findings, node: Node<'_>) -> Option<Tz> {
     let zone = text.value.parse().ok();
     if zone.is_none() {
         let wrong = format!("is no time zone: `{}`", text::excerpt(&text.value));
-        let help = "write a name of the IANA's database, such as `Europe/Berlin`, or leave it out for UTC";
-        report_value(found, node.key(), &text.span, wrong, help);
+        let names = TZ_VARIANTS.iter().map(|zone| zone.name());
+        let help = match nearest(&text.value, names) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => {
+                "write a name of the IANA's database, such as `Europe/Berlin`, or leave it out for UTC".into()
+            }
+        };
+        report_value(found, node.key(), &text.span, wrong, &help);
     }
     zone
 }

@@ -82,7 +82,7 @@ async fn a_broker_that_does_not_introduce_itself_is_an_error() {
         ),
         (
             |_| Says::Bytes(vec![0x20, 2, 0, 5]),
-            "the broker does not let this client in",
+            "the broker does not let this client in: perhaps the user or the password is wrong",
         ),
     ];
     for (says, why) in says {
