@@ -22,6 +22,7 @@ mod reference;
 mod registry;
 mod signature;
 mod tree;
+mod verified;
 
 pub use self::artifact::ArtifactError;
 pub use self::credentials::{CredentialError, Credentials};

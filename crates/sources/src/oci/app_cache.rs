@@ -2,18 +2,21 @@
 //!
 //! ```text
 //! CACHE/apps/HEX/app/            what the artifact with digest HEX holds: a `spin.toml` and what it names, or a component
-//! CACHE/apps/HEX/files.json      the digest of each file of it
 //! CACHE/apps/HEX.signatures.json signatures of it that were verified
 //! CACHE/apps/HEX.inside          it was last fetched from inside, so that what it names may be there, too
+//! CACHE/apps/documents/HEX       a manifest, or the description of an app, by its own digest
 //! CACHE/apps/tags/…              the digest that a tag last had
 //! CACHE/apps/.new-…/             one that is being made: it is renamed when it is whole, or removed
 //! ```
 //!
-//! Each time a folder is used it is compared, file by file; one that differs is made anew. The directory is this user's
-//! alone, or it is not used.
+//! Nothing here is believed. Each time a folder is used its manifest is hashed and has to be the one with the digest, its
+//! layers have to be those of the manifest, and the folder has to be what they unpack to, file by file; one that differs is
+//! made anew. So whoever fills a cache, as with one that is restored from an archive, cannot change what a digest or a
+//! signature stands for. Nobody else may write to the directory meanwhile: it is this user's alone, or one of root's that
+//! others only read.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,12 +31,15 @@ use super::manifest::strict_digest;
 use super::reference::{Reference, Tag};
 use super::signature::Signature;
 use super::tree::{Index, digest_of, is_as_it_was};
+use crate::cache::{Cache, CacheError, open};
 use crate::http::Reach;
 
 /// The folders of a cache.
 #[derive(Debug)]
 pub(crate) struct AppCache {
     root: PathBuf,
+    /// The reason why it is only read.
+    unwritable: Option<String>,
 }
 
 /// A folder that is being made.
@@ -45,36 +51,53 @@ pub(crate) struct NewFolder {
 }
 
 impl AppCache {
+    /// The folders of a cache, which are only read if they are root's.
+    pub(crate) fn of(cache: &Cache) -> Result<Self, CacheError> {
+        match (cache.directory(APPS), cache.directory_of_root(APPS)) {
+            (Ok(root), _) => Ok(Self::in_directory(root)),
+            (Err(error), Some(root)) => Ok(Self {
+                root,
+                unwritable: Some(error.to_string()),
+            }),
+            (Err(error), None) => Err(error),
+        }
+    }
+
     /// The folders in a directory that is private and there.
-    pub(crate) fn in_directory(root: PathBuf) -> Self {
-        Self { root }
+    fn in_directory(root: PathBuf) -> Self {
+        Self {
+            root,
+            unwritable: None,
+        }
     }
 
     fn folder(&self, digest: &Digest) -> PathBuf {
         self.root.join(digest.hex())
     }
 
-    /// The folder of an artifact, if it is there and as it was.
-    pub(crate) fn find(&self, digest: &Digest) -> io::Result<Option<PathBuf>> {
-        let folder = self.folder(digest);
-        let bytes = match fs::read(folder.join(FILES)) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let app = folder.join(APP);
-        let is_whole = serde_json::from_slice(&bytes)
-            .is_ok_and(|index: Index| is_as_it_was(&app, &index).unwrap_or(false));
-        if is_whole {
-            Ok(Some(app))
-        } else {
-            tracing::warn!(%digest, "an app in the cache is not what it was, and is made anew");
-            Ok(None)
+    /// True if there is something where the folder of an artifact would be.
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        self.folder(digest).join(APP).is_dir()
+    }
+
+    /// The folder of an artifact, if it is there and has these files.
+    pub(crate) fn find(&self, digest: &Digest, index: &Index) -> Option<PathBuf> {
+        let app = self.folder(digest).join(APP);
+        // Links are not followed.
+        let is_there = fs::symlink_metadata(&app).is_ok_and(|metadata| metadata.is_dir());
+        (is_there && is_as_it_was(&app, index).unwrap_or(false)).then_some(app)
+    }
+
+    fn writable(&self) -> io::Result<()> {
+        match &self.unwritable {
+            Some(why) => Err(io::Error::other(why.clone())),
+            None => Ok(()),
         }
     }
 
     /// A folder to make one in.
     pub(crate) fn begin(&self) -> io::Result<NewFolder> {
+        self.writable()?;
         self.remove_abandoned();
         let folder = tempfile::Builder::new().prefix(NEW).tempdir_in(&self.root)?;
         let lock = File::create(folder.path().join(LOCK))?;
@@ -85,14 +108,11 @@ impl AppCache {
 
     /// Gives a folder that is whole its name. If another process was first, that one stays.
     pub(crate) fn finish(&self, new: NewFolder, digest: &Digest, index: &Index) -> io::Result<PathBuf> {
-        let mut files = File::create(new.folder.path().join(FILES))?;
-        files.write_all(&serde_json::to_vec(index)?)?;
-        files.sync_all()?;
         fs::remove_file(new.folder.path().join(LOCK))?;
         let place = self.folder(digest);
         let mut renamed = fs::rename(new.folder.path(), &place);
         if renamed.is_err() {
-            if let Some(there) = self.find(digest)? {
+            if let Some(there) = self.find(digest, index) {
                 return Ok(there);
             }
             // What is there is damaged. It gets out of the way in one step.
@@ -130,8 +150,8 @@ impl AppCache {
 
     /// The digest that a tag last had.
     pub(crate) fn digest_of_tag(&self, reference: &Reference, tag: &Tag) -> Option<Digest> {
-        let text = fs::read_to_string(self.tag_file(reference, tag)).ok()?;
-        strict_digest(text.trim_end())
+        let bytes = read(&self.tag_file(reference, tag))?;
+        strict_digest(std::str::from_utf8(&bytes).ok()?.trim_end())
     }
 
     /// Remembers the digest of a tag.
@@ -148,8 +168,7 @@ impl AppCache {
 
     /// The signatures of an artifact that were fetched with it.
     pub(crate) fn signatures(&self, digest: &Digest) -> Vec<Signature> {
-        let read = fs::read(self.signature_file(digest)).ok();
-        let kept: Vec<Kept> = read
+        let kept: Vec<Kept> = read(&self.signature_file(digest))
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
         let decoded = kept.into_iter().filter_map(|Kept { payload, signature }| {
@@ -203,7 +222,32 @@ impl AppCache {
         self.root.join(format!("{}.inside", digest.hex()))
     }
 
+    /// Bytes with this digest.
+    pub(crate) fn document(&self, digest: &Digest) -> Option<Vec<u8>> {
+        read(&self.document_file(digest)).filter(|bytes| digest_of(bytes) == *digest)
+    }
+
+    /// Keeps bytes, to be found by their digest. What cannot be kept is fetched again.
+    pub(crate) fn keep_document(&self, digest: &Digest, bytes: &[u8]) {
+        if let Err(error) = self.write(&self.document_file(digest), bytes) {
+            tracing::debug!(%error, "a manifest is not kept");
+        }
+    }
+
+    fn document_file(&self, digest: &Digest) -> PathBuf {
+        self.root.join("documents").join(digest.hex())
+    }
+
+    /// A directory for what is only needed meanwhile: in the cache, or where it cannot be written to with all that is.
+    pub(crate) fn aside(&self) -> io::Result<TempDir> {
+        let in_cache = self
+            .writable()
+            .and_then(|()| tempfile::Builder::new().prefix(NEW).tempdir_in(&self.root));
+        in_cache.or_else(|_| tempfile::tempdir())
+    }
+
     fn write(&self, file: &Path, content: &[u8]) -> io::Result<()> {
+        self.writable()?;
         let directory = file.parent().unwrap_or(&self.root);
         fs::create_dir_all(directory)?;
         let mut new = tempfile::NamedTempFile::new_in(directory)?;
@@ -218,12 +262,14 @@ impl NewFolder {
     pub(crate) fn app(&self) -> PathBuf {
         self.folder.path().join(APP)
     }
+}
 
-    /// A directory for what is only needed meanwhile.
-    pub(crate) fn aside(&self) -> io::Result<TempDir> {
-        let parent = self.folder.path().parent().unwrap_or(self.folder.path());
-        tempfile::Builder::new().prefix(NEW).tempdir_in(parent)
-    }
+/// A file that is short enough, if it is there. Should it be a pipe, nobody waits.
+fn read(file: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = open(file).ok()??;
+    file.take(LONGEST + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= LONGEST).then_some(bytes)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -234,7 +280,11 @@ struct Kept {
 
 const APP: &str = "app";
 
-const FILES: &str = "files.json";
+/// The directory for all this in a cache.
+const APPS: &str = "apps";
+
+/// Bytes of the longest file that is read as a whole: a description of an app.
+const LONGEST: u64 = 16 << 20;
 
 const LOCK: &str = "lock";
 
@@ -248,13 +298,13 @@ mod tests {
     use super::super::tree::{Tree, TreePath};
     use super::*;
 
-    fn made(cache: &AppCache, digest: &Digest, content: &[u8]) -> PathBuf {
+    fn made(cache: &AppCache, digest: &Digest, content: &[u8]) -> (PathBuf, Index) {
         let new = cache.begin().unwrap();
         let mut tree = Tree::new(new.app());
         let path = TreePath::parse("spin.toml").unwrap();
         tree.add(&path, &mut &*content).unwrap();
         let index = tree.finish().unwrap();
-        cache.finish(new, digest, &index).unwrap()
+        (cache.finish(new, digest, &index).unwrap(), index)
     }
 
     #[test]
@@ -262,14 +312,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let cache = AppCache::in_directory(root.path().to_owned());
         let digest = digest_of(b"manifest");
-        assert_eq!(cache.find(&digest).unwrap(), None);
-        let app = made(&cache, &digest, b"one");
-        assert_eq!(cache.find(&digest).unwrap(), Some(app.clone()));
+        assert!(!cache.has(&digest));
+        let (app, index) = made(&cache, &digest, b"one");
+        assert_eq!(cache.find(&digest, &index), Some(app.clone()));
         // Another process was first.
-        assert_eq!(made(&cache, &digest, b"one"), app);
+        assert_eq!(made(&cache, &digest, b"one").0, app);
         fs::write(app.join("spin.toml"), b"two").unwrap();
-        assert_eq!(cache.find(&digest).unwrap(), None);
-        assert_eq!(made(&cache, &digest, b"one"), app);
+        assert_eq!(cache.find(&digest, &index), None);
+        assert_eq!(made(&cache, &digest, b"one").0, app);
         assert_eq!(fs::read(app.join("spin.toml")).unwrap(), b"one");
         let left: Vec<_> = fs::read_dir(root.path()).unwrap().flatten().collect();
         assert_eq!(left.len(), 1, "{left:?}");
@@ -298,6 +348,46 @@ mod tests {
             cache.keep_reach(&digest, reach).unwrap();
             assert_eq!(cache.reach(&digest), reach);
         }
+    }
+
+    #[test]
+    fn documents_are_what_their_digests_say() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = AppCache::in_directory(root.path().to_owned());
+        let digest = digest_of(b"{}");
+        assert_eq!(cache.document(&digest), None);
+        cache.keep_document(&digest, b"{}");
+        assert_eq!(cache.document(&digest).as_deref(), Some(&b"{}"[..]));
+        fs::write(cache.document_file(&digest), b"[]").unwrap();
+        assert_eq!(cache.document(&digest), None);
+        fs::remove_file(cache.document_file(&digest)).unwrap();
+        let pipe = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            cache.document_file(&digest),
+            pipe,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        assert_eq!(cache.document(&digest), None);
+    }
+
+    #[test]
+    fn a_cache_that_is_only_read_finds_and_makes_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = AppCache::in_directory(root.path().to_owned());
+        let digest = digest_of(b"manifest");
+        let (app, index) = made(&cache, &digest, b"one");
+        let cache = AppCache {
+            unwritable: Some("it is root's".to_owned()),
+            ..cache
+        };
+        assert_eq!(cache.find(&digest, &index), Some(app));
+        assert!(cache.begin().is_err());
+        cache.keep_document(&digest, b"manifest");
+        assert_eq!(cache.document(&digest), None);
+        assert!(!cache.aside().unwrap().path().starts_with(root.path()));
     }
 
     #[test]

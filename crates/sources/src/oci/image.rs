@@ -4,7 +4,7 @@
 //! from an archive unseen: a name or link that leads out, a device, a sparse file, and more bytes than the layer can
 //! honestly stand for are refused, and nothing of the artifact is used. `.wh.NAME` removes what lower layers have.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
@@ -42,7 +42,8 @@ pub(crate) fn unpack(
     };
     let mut layer = Layer {
         tree,
-        own: HashSet::new(),
+        own: HashMap::new(),
+        hidden: HashSet::new(),
     };
     let outcome = layer.lay(bounded);
     match outcome {
@@ -64,8 +65,27 @@ const LONGEST_EXTENSION: u64 = 64 << 10;
 
 struct Layer<'t> {
     tree: &'t mut Tree,
-    /// Paths of this layer, which its own whiteouts leave alone.
-    own: HashSet<TreePath>,
+    /// What this layer has, which its own whiteouts leave alone, wherever they stand.
+    own: HashMap<TreePath, Is>,
+    /// What whiteouts of this layer have removed: once is enough, and a thousand times would take long.
+    hidden: HashSet<(Option<TreePath>, Hidden)>,
+}
+
+/// The one meaning that a name has within a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Is {
+    /// A file or a link.
+    Leaf,
+    Directory,
+}
+
+/// What a whiteout is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Hidden {
+    /// What has the name, and what is below it.
+    All,
+    /// What is below it.
+    Below,
 }
 
 /// What is said about the next entry by those before it.
@@ -122,35 +142,34 @@ impl Layer<'_> {
         let path = TreePath::parse(name)?;
         let (directory, last) = path.split();
         if last == OPAQUE {
-            return self.hide_below(directory.as_ref());
+            return self.hide(directory, Hidden::Below);
         }
         if let Some(hidden) = last.strip_prefix(WHITEOUT) {
             let hidden = match &directory {
                 Some(directory) => directory.join(hidden)?,
                 None => TreePath::parse(hidden)?,
             };
-            return Ok(self.tree.remove(&hidden)?);
+            return self.hide(Some(hidden), Hidden::All);
         }
         match kind {
-            // Those that nothing is in are of no use to a guest.
-            EntryType::Directory => Ok(()),
+            EntryType::Directory => {
+                self.make_room(&path, Is::Directory)?;
+                self.tree.directory(&path)
+            }
             EntryType::Regular | EntryType::Continuous => {
-                self.make_room(&path)?;
+                self.make_room(&path, Is::Leaf)?;
                 self.tree.add(&path, content)?;
-                self.own.insert(path);
                 Ok(())
             }
             EntryType::Symlink | EntryType::Link => {
-                self.make_room(&path)?;
+                self.make_room(&path, Is::Leaf)?;
                 let target = link.unwrap_or_default();
                 // A hard link names its file from the root of the archive.
                 let target = match kind {
                     EntryType::Link => format!("/{}", TreePath::parse(target)?.as_str()),
                     _ => target.to_owned(),
                 };
-                self.tree.link(&path, &target)?;
-                self.own.insert(path);
-                Ok(())
+                self.tree.link(&path, &target)
             }
             _ => Err(TreeError::Special {
                 name: text::quote(name).to_string(),
@@ -158,22 +177,49 @@ impl Layer<'_> {
         }
     }
 
-    /// What a lower layer has there is covered. Within one layer a name has one meaning.
-    fn make_room(&mut self, path: &TreePath) -> Result<(), TreeError> {
-        if self.own.contains(path) {
-            return Err(TreeError::Twice {
-                name: text::quote(path.as_str()).to_string(),
-            });
+    /// What a lower layer has there is covered, also a file or a link where this one has a directory. Within one layer a
+    /// name has one meaning.
+    fn make_room(&mut self, path: &TreePath, is: Is) -> Result<(), TreeError> {
+        let twice = |path: &TreePath| TreeError::Twice {
+            name: text::quote(path.as_str()).to_string(),
+        };
+        for directory in path.above() {
+            match self.own.get(&directory) {
+                Some(Is::Directory) => break,
+                Some(Is::Leaf) => return Err(twice(&directory)),
+                None => {}
+            }
+            if self.tree.has_leaf(&directory) {
+                self.tree.remove(&directory)?;
+            }
+            self.own.insert(directory, Is::Directory);
         }
-        if self.tree.has(path) {
-            self.tree.remove(path)?;
+        match (self.own.get(path), is) {
+            // Archives may say what is known of a directory more than once.
+            (Some(Is::Directory), Is::Directory) => return Ok(()),
+            (Some(_), _) => return Err(twice(path)),
+            (None, Is::Leaf) if self.tree.has(path) => self.tree.remove(path)?,
+            (None, Is::Directory) if self.tree.has_leaf(path) => self.tree.remove(path)?,
+            (None, _) => {}
         }
+        self.own.insert(path.clone(), is);
         Ok(())
     }
 
-    fn hide_below(&mut self, directory: Option<&TreePath>) -> Result<(), TreeError> {
-        for path in self.tree.below(directory) {
-            if !self.own.contains(&path) {
+    /// Removes what lower layers have.
+    fn hide(&mut self, path: Option<TreePath>, what: Hidden) -> Result<(), TreeError> {
+        if let Some(path) = &path {
+            self.tree.spend(path)?;
+        }
+        if !self.hidden.insert((path.clone(), what)) {
+            return Ok(());
+        }
+        let mut gone = self.tree.below(path.as_ref());
+        if what == Hidden::All {
+            gone.extend(path);
+        }
+        for path in gone {
+            if !self.own.contains_key(&path) {
                 self.tree.remove(&path)?;
             }
         }
@@ -321,6 +367,65 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_covers_what_is_below_wherever_whiteouts_stand() {
+        type Entries = &'static [(EntryType, &'static str, &'static str, &'static str)];
+        let rows: &[(Entries, Entries, &[&str])] = &[
+            // A file, a link.
+            (
+                &[(Regular, "x", "", "old")],
+                &[(Directory, "x/", "", ""), (Regular, "x/y", "", "new")],
+                &["x/y"],
+            ),
+            (
+                &[(Symlink, "x", "z", "")],
+                &[(Directory, "x/", "", ""), (Regular, "x/y", "", "new")],
+                &["x/y"],
+            ),
+            (
+                &[(Regular, "x", "", "old")],
+                &[(Regular, "x/y", "", "")],
+                &["x/y"],
+            ),
+            (&[(Regular, "x", "", "old")], &[(Directory, "x/", "", "")], &[]),
+            // The other way round.
+            (
+                &[(Directory, "x/", "", ""), (Regular, "x/y", "", "old")],
+                &[(Regular, "x", "", "new")],
+                &["x"],
+            ),
+            (&[(Directory, "x/", "", "")], &[(Link, "x", "z", "")], &[]),
+            // A whiteout behind what takes the place, or before it.
+            (
+                &[(Regular, "x", "", "old")],
+                &[(Regular, "x", "", "new"), (Regular, ".wh.x", "", "")],
+                &["x"],
+            ),
+            (
+                &[(Regular, "x/old", "", ""), (Regular, "x/both", "", "old")],
+                &[
+                    (Regular, "x/new", "", ""),
+                    (Regular, ".wh.x", "", ""),
+                    (Regular, "x/both", "", "new"),
+                ],
+                &["x/both", "x/new"],
+            ),
+            (
+                &[(Regular, "x/y/old", "", "")],
+                &[
+                    (Regular, "x/y/new", "", ""),
+                    (Regular, ".wh..wh..opq", "", ""),
+                    (Regular, ".wh..wh..opq", "", ""),
+                ],
+                &["x/y/new"],
+            ),
+        ];
+        for (lower, upper, expected) in rows {
+            let names = laid(&[archive(lower), archive(upper)]).unwrap();
+            assert_eq!(names, *expected, "{lower:?} {upper:?}");
+        }
+    }
+
+    #[test]
     fn what_leads_out_or_is_no_file_refuses_the_whole() {
         type Entries = &'static [(EntryType, &'static str, &'static str, &'static str)];
         let rows: &[(Entries, &str)] = &[
@@ -338,6 +443,9 @@ mod tests {
             (&[(Symlink, "a", "b", ""), (Regular, "a/x", "", "")], "twice"),
             (&[(Regular, "a", "", ""), (Regular, "a/x", "", "")], "twice"),
             (&[(Regular, "a", "", "1"), (Regular, "a", "", "2")], "twice"),
+            (&[(Regular, "a/x", "", ""), (Regular, "a", "", "")], "twice"),
+            (&[(Directory, "a", "", ""), (Regular, "a", "", "")], "twice"),
+            (&[(Symlink, "a", "b", ""), (Directory, "a", "", "")], "twice"),
             (&[(Char, "null", "", "")], "special"),
             (&[(Block, "sda", "", "")], "special"),
             (&[(Fifo, "pipe", "", "")], "special"),

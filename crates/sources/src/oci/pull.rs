@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! reference ─ pinned ─────────────────────────────┐
-//!      └──── tag ─ registry, or offline the cache ─┴─► digest ─► signature, if there are keys ─► folder in the cache
-//!                                                                                        or manifest, layers, folder
+//!      └──── tag ─ registry, or offline the cache ─┴─► digest ─► signature, if there are keys ─► manifest ─► layers ─► folder
+//!                                                                                              each from the cache or fetched
 //! ```
 //!
-//! Nothing of an artifact gets a name in the cache before all of it was verified.
+//! Nothing gets a name in the cache before all of it was verified, and what is found there is verified in the same way: the
+//! manifest by the digest, the layers by the manifest, the folder by what the layers unpack to.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -24,8 +25,9 @@ use super::manifest::{Descriptor, ImageManifest, Manifest, ManifestError};
 use super::reference::{Reference, RegistryHost, Tag};
 use super::registry::{FetchedManifest, Registry, RegistryError, RegistryOptions, Version};
 use super::signature::{LONGEST_PAYLOAD, Signature, VerifyKey, is_signed, layers};
-use super::tree::{MOST_BYTES, Tree, TreeError, TreePath};
-use crate::cache::{Cache, CacheError};
+use super::tree::{Index, MOST_BYTES, Spent, Tree, TreeError, TreePath};
+use super::verified::Verified;
+use crate::cache::{Cache, CacheError, Found};
 use crate::http::{Fetcher, Reach};
 use crate::progress::Progress;
 
@@ -212,20 +214,13 @@ impl Puller<'_> {
             ..RegistryOptions::default()
         };
         let registry = Registry::new(self.fetcher, reference.host().clone(), options);
-        let apps = AppCache::in_directory(self.cache.directory("apps")?);
+        let apps = AppCache::of(self.cache)?;
         let (digest, fetched, is_last_known) = self.resolve(reference, &registry, &apps).await?;
         let is_signed = !self.trust.keys.is_empty();
         if is_signed {
             self.verify(reference, &digest, &registry, &apps).await?;
         }
-        let asked = fetched.as_ref().map(|fetched| fetched.reach);
-        let (folder, seen) = match apps.find(&digest)? {
-            Some(folder) => (folder, asked),
-            None => {
-                let (folder, seen) = self.fetch(reference, &digest, fetched, &registry, &apps).await?;
-                (folder, Some(seen))
-            }
-        };
+        let (folder, seen) = self.folder(reference, &digest, fetched, &registry, &apps).await?;
         let reach = match seen {
             Some(reach) => {
                 apps.keep_reach(&digest, reach)?;
@@ -320,89 +315,145 @@ impl Puller<'_> {
         Ok(())
     }
 
-    async fn fetch(
+    /// The folder of an artifact: the one in the cache if it is what the layers say, or a new one.
+    async fn folder(
         &self,
         reference: &Reference,
         digest: &Digest,
         fetched: Option<FetchedManifest>,
         registry: &Registry<'_>,
         apps: &AppCache,
-    ) -> Result<(PathBuf, Reach), PullError> {
+    ) -> Result<(PathBuf, Option<Reach>), PullError> {
+        let (manifest, seen) = match fetched {
+            Some(FetchedManifest {
+                bytes,
+                manifest,
+                reach,
+                ..
+            }) => {
+                apps.keep_document(digest, &bytes);
+                (manifest, Some(reach))
+            }
+            None => self.manifest(reference, digest, registry, apps).await?,
+        };
+        let manifest = match manifest {
+            Manifest::Image(manifest) => manifest,
+            Manifest::Index(index) => {
+                let of_index = index.for_wasm()?.digest.clone();
+                match self.manifest(reference, &of_index, registry, apps).await?.0 {
+                    Manifest::Image(manifest) => manifest,
+                    Manifest::Index(_) => return Err(ManifestError::Nested.into()),
+                }
+            }
+        };
+        if apps.has(digest) {
+            let index = self
+                .write(reference, &manifest, registry, apps, Tree::unwritten())
+                .await?;
+            if let Some(folder) = apps.find(digest, &index) {
+                return Ok((folder, seen));
+            }
+            tracing::warn!(%digest, "an app in the cache is not what it was, and is made anew");
+        }
+        let new = apps.begin()?;
+        let tree = Tree::new(new.app());
+        let index = self.write(reference, &manifest, registry, apps, tree).await?;
+        Ok((apps.finish(new, digest, &index)?, seen))
+    }
+
+    /// A manifest, from the cache or fetched; and then where what it names may lead.
+    async fn manifest(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+        registry: &Registry<'_>,
+        apps: &AppCache,
+    ) -> Result<(Manifest, Option<Reach>), PullError> {
+        if let Some(bytes) = apps.document(digest) {
+            return Ok((Manifest::parse(&bytes, None)?, None));
+        }
+        if self.fetcher.options().offline {
+            return Err(PullError::Offline);
+        }
+        let version = Version::Digest(digest.clone());
+        let fetched = registry.manifest(reference.repository(), &version).await?;
+        apps.keep_document(digest, &fetched.bytes);
+        Ok((fetched.manifest, Some(fetched.reach)))
+    }
+
+    /// The description of an app, from the cache or fetched.
+    async fn description(
+        &self,
+        reference: &Reference,
+        app: &Descriptor,
+        registry: &Registry<'_>,
+        apps: &AppCache,
+    ) -> Result<Vec<u8>, PullError> {
+        if let Some(bytes) = apps.document(&app.digest) {
+            return Ok(bytes);
+        }
         if self.fetcher.options().offline {
             return Err(PullError::Offline);
         }
         let repository = reference.repository();
-        let get =
-            |digest: Digest| async move { registry.manifest(repository, &Version::Digest(digest)).await };
-        let fetched = match fetched {
-            Some(fetched) => fetched,
-            None => get(digest.clone()).await?,
-        };
-        let reach = fetched.reach;
-        let manifest = match fetched.manifest {
-            Manifest::Image(manifest) => manifest,
-            Manifest::Index(index) => match get(index.for_wasm()?.digest.clone()).await?.manifest {
-                Manifest::Image(manifest) => manifest,
-                Manifest::Index(_) => return Err(ManifestError::Nested.into()),
-            },
-        };
-        let new = apps.begin()?;
-        let mut tree = Tree::new(new.app());
-        let aside = new.aside()?;
-        self.write(reference, &manifest, registry, &mut tree, aside.path())
-            .await?;
-        let index = tree.finish()?;
-        if !index.contains_key("spin.toml") && !index.contains_key(COMPONENT) {
-            return Err(PullError::NoManifest);
-        }
-        Ok((apps.finish(new, digest, &index)?, reach))
+        let bytes = registry.small_blob(repository, app, LONGEST_APP).await?;
+        apps.keep_document(&app.digest, &bytes);
+        Ok(bytes)
     }
 
+    /// Writes what an artifact holds, and answers what that is.
     async fn write(
         &self,
         reference: &Reference,
         manifest: &ImageManifest,
         registry: &Registry<'_>,
-        tree: &mut Tree,
-        aside: &Path,
-    ) -> Result<(), PullError> {
+        apps: &AppCache,
+        mut tree: Tree,
+    ) -> Result<Index, PullError> {
         let artifact = Artifact::of(manifest)?;
         let all = manifest.layers.iter().map(|layer| layer.size);
         if all.fold(0, u64::saturating_add) > MOST_BYTES {
             return Err(PullError::TooLarge);
         }
-        let repository = reference.repository();
         match artifact {
             Artifact::Component(layer) => {
                 let files = self.blobs(reference, &[layer], registry).await?;
                 let path = TreePath::parse(COMPONENT)?;
                 for file in files.values() {
-                    tree.add(&path, &mut File::open(file)?)?;
+                    let mut file = Verified::open(file)?;
+                    tree.add(&path, &mut file)?;
+                    file.finish(&layer.digest)?;
                 }
             }
             Artifact::Image(layers) => {
                 let wanted: Vec<&Descriptor> = layers.iter().map(|(layer, _)| *layer).collect();
                 let files = self.blobs(reference, &wanted, registry).await?;
                 for (layer, packing) in layers {
-                    let file = File::open(&files[layer.digest.hex()])?;
-                    unpack(file, packing, layer.size, tree)?;
+                    let mut file = Verified::open(&files[layer.digest.hex()])?;
+                    unpack(&mut file, packing, layer.size, &mut tree)?;
+                    file.finish(&layer.digest)?;
                 }
             }
             Artifact::SpinApp { app, parts, bundles } => {
-                let json = registry.small_blob(repository, app, LONGEST_APP).await?;
+                let json = self.description(reference, app, registry, apps).await?;
                 let app = LockedApp::parse(&json)?;
                 let mut files = self.blobs(reference, &parts, registry).await?;
                 let packed = self.blobs(reference, &bundles, registry).await?;
+                let aside = apps.aside()?;
+                let mut spent = Spent::default();
                 for bundle in bundles {
-                    let root = aside.join(bundle.digest.hex());
+                    let root = aside.path().join(bundle.digest.hex());
                     if std::fs::create_dir(&root).is_err() {
                         // The same one twice.
                         continue;
                     }
-                    let mut files_of_it = Tree::new(root.clone());
-                    let file = File::open(&packed[bundle.digest.hex()])?;
-                    unpack(file, Packing::Gzip, bundle.size, &mut files_of_it)?;
-                    for (path, content) in files_of_it.finish()? {
+                    let mut files_of_it = Tree::after(Some(root.clone()), spent);
+                    let mut file = Verified::open(&packed[bundle.digest.hex()])?;
+                    unpack(&mut file, Packing::Gzip, bundle.size, &mut files_of_it)?;
+                    file.finish(&bundle.digest)?;
+                    let (index, all) = files_of_it.finish_counted()?;
+                    spent = all;
+                    for (path, content) in index {
                         files.insert(content.sha256, root.join(path));
                     }
                 }
@@ -410,10 +461,15 @@ impl Puller<'_> {
                     let path = files.get(digest.hex())?;
                     Some(File::open(path).map(|file| Box::new(file) as Box<dyn Read>))
                 };
-                app.write(&find, tree)?;
+                app.write(&find, &mut tree)?;
             }
         }
-        Ok(())
+        let index = tree.finish()?;
+        if index.contains_key("spin.toml") || index.contains_key(COMPONENT) {
+            Ok(index)
+        } else {
+            Err(PullError::NoManifest)
+        }
     }
 
     /// Blobs in the cache, by the digits of their digests.
@@ -424,7 +480,11 @@ impl Puller<'_> {
         registry: &Registry<'_>,
     ) -> Result<HashMap<String, PathBuf>, PullError> {
         let repository = reference.repository();
+        let is_offline = self.fetcher.options().offline;
         let fetched = stream::iter(wanted).map(|blob| async move {
+            if is_offline && !matches!(self.cache.find(&blob.digest)?, Found::There(_)) {
+                return Err(PullError::Offline);
+            }
             let file = registry.blob(repository, blob, self.cache, self.progress).await?;
             Ok::<_, PullError>((blob.digest.hex().to_owned(), file.path))
         });

@@ -2,10 +2,13 @@
 //!
 //! A name is read before it is a path ([`TreePath`]); files and directories are all that is made on disk, so no name can
 //! lead through a link. A link is kept in memory, and becomes a second name of the file that it leads to when all is there;
-//! one that leads to a directory or to nothing is left out. Files, bytes and names are bounded.
+//! one that leads to a directory or to nothing is left out. Entries, levels, bytes and names are bounded, and all that there
+//! ever was counts: directories, links with the bytes that they lead to, and what was removed again.
+//!
+//! A tree without a directory is only counted and hashed: what it would be, to compare with what is there.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,6 +18,8 @@ use outport_manifest::Digest;
 use outport_policy::text;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::cache::open;
 
 /// A path below a directory: parts between slashes, none of which is empty, `.` or `..`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,9 +57,9 @@ pub enum TreeError {
         /// The name.
         name: String,
     },
-    /// More files than an app has.
-    #[error("it has more than {MOST_FILES} files, or {} MiB of names", MOST_NAMES >> 20)]
-    ManyFiles,
+    /// More files, links and directories than an app has.
+    #[error("it has more than {MOST_ENTRIES} files and directories, or {} MiB of names", MOST_NAMES >> 20)]
+    ManyEntries,
     /// More bytes than an app has.
     #[error("its files have more than {} GiB", MOST_BYTES >> 30)]
     ManyBytes,
@@ -66,8 +71,11 @@ pub enum TreeError {
     Io(#[from] io::Error),
 }
 
-/// Files of one tree at most.
-const MOST_FILES: usize = 100_000;
+/// Files, links and directories of one tree at most.
+const MOST_ENTRIES: usize = 100_000;
+
+/// Directories in each other at most.
+const MOST_LEVELS: usize = 128;
 
 /// Bytes of all names of one tree at most.
 const MOST_NAMES: usize = 64 << 20;
@@ -112,6 +120,9 @@ impl TreePath {
         if parts.is_empty() {
             return Err(wrong("is empty"));
         }
+        if parts.len() > MOST_LEVELS {
+            return Err(wrong("is in too many directories"));
+        }
         Ok(Self(parts.join("/")))
     }
 
@@ -149,12 +160,13 @@ impl TreePath {
         }
     }
 
-    pub(crate) fn join(&self, name: &str) -> Result<Self, TreeError> {
-        Self::parse(&format!("{}/{name}", self.0))
+    /// The directories that it is in, the innermost first.
+    pub(crate) fn above(&self) -> impl Iterator<Item = Self> {
+        std::iter::successors(self.split().0, |directory| directory.split().0)
     }
 
-    fn on_disk(&self, root: &Path) -> PathBuf {
-        root.join(&self.0)
+    pub(crate) fn join(&self, name: &str) -> Result<Self, TreeError> {
+        Self::parse(&format!("{}/{name}", self.0))
     }
 }
 
@@ -169,60 +181,80 @@ pub(crate) struct Content {
 /// The files of a tree, by their paths.
 pub(crate) type Index = BTreeMap<String, Content>;
 
+/// What was made so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spent {
+    entries: usize,
+    names: usize,
+    bytes: u64,
+}
+
 /// A tree that is being written.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    root: PathBuf,
+    /// None for a tree that is only hashed.
+    root: Option<PathBuf>,
     files: BTreeMap<TreePath, Content>,
     links: BTreeMap<TreePath, String>,
-    bytes: u64,
-    names: usize,
+    /// With or without something in them; on disk are only those with files.
+    directories: BTreeSet<TreePath>,
+    spent: Spent,
 }
 
 impl Tree {
     /// A tree in a directory that is there, is empty, and is written to by nobody else.
     pub(crate) fn new(root: PathBuf) -> Self {
+        Self::after(Some(root), Spent::default())
+    }
+
+    /// A tree that is not written.
+    pub(crate) fn unwritten() -> Self {
+        Self::after(None, Spent::default())
+    }
+
+    /// A tree that shares its bounds with others, which were made before.
+    pub(crate) fn after(root: Option<PathBuf>, spent: Spent) -> Self {
         Self {
             root,
             files: BTreeMap::new(),
             links: BTreeMap::new(),
-            bytes: 0,
-            names: 0,
+            directories: BTreeSet::new(),
+            spent,
         }
+    }
+
+    fn on_disk(&self, path: &TreePath) -> Option<PathBuf> {
+        self.root.as_ref().map(|root| root.join(&path.0))
     }
 
     /// Writes a file, and answers its digest.
     pub(crate) fn add(&mut self, path: &TreePath, content: &mut dyn Read) -> Result<Digest, TreeError> {
-        self.count(path)?;
         if self.has(path) {
             return Err(twice(path));
         }
-        let on_disk = path.on_disk(&self.root);
-        if let Some(directory) = on_disk.parent() {
-            fs::create_dir_all(directory).map_err(|error| match error.kind() {
-                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => twice(path),
-                _ => error.into(),
-            })?;
-        }
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&on_disk)?;
-        let room = MOST_BYTES - self.bytes;
-        let (content, digest) = copy(&mut content.take(room + 1), &mut file)?;
-        self.bytes += content.size;
-        if self.bytes > MOST_BYTES {
-            return Err(TreeError::ManyBytes);
-        }
+        self.begin(path)?;
+        let mut to: Box<dyn Write> = match self.on_disk(path) {
+            None => Box::new(io::sink()),
+            Some(on_disk) => {
+                make_parent(&on_disk)?;
+                let mut options = OpenOptions::new();
+                Box::new(options.write(true).create_new(true).mode(0o600).open(&on_disk)?)
+            }
+        };
+        let room = MOST_BYTES - self.spent.bytes;
+        let (content, digest) = copy(&mut content.take(room + 1), &mut *to)?;
+        self.spend_bytes(content.size)?;
         self.files.insert(path.clone(), content);
         Ok(digest)
     }
 
     /// Notes a link.
     pub(crate) fn link(&mut self, path: &TreePath, target: &str) -> Result<(), TreeError> {
-        self.count(path)?;
-        self.names += target.len();
         if self.has(path) {
             return Err(twice(path));
         }
+        self.begin(path)?;
+        self.spent.names += target.len();
         if path.target(target).is_none() {
             return Err(link_error(path, target));
         }
@@ -230,30 +262,61 @@ impl Tree {
         Ok(())
     }
 
-    fn count(&mut self, path: &TreePath) -> Result<(), TreeError> {
-        self.names += path.0.len();
-        if self.files.len() + self.links.len() >= MOST_FILES || self.names > MOST_NAMES {
-            return Err(TreeError::ManyFiles);
+    /// Notes a directory, perhaps once more.
+    pub(crate) fn directory(&mut self, path: &TreePath) -> Result<(), TreeError> {
+        if self.has_leaf(path) {
+            return Err(twice(path));
         }
-        let mut above = path.split().0;
-        while let Some(directory) = above {
-            if self.files.contains_key(&directory) || self.links.contains_key(&directory) {
+        for directory in std::iter::once(path.clone()).chain(path.above()) {
+            if self.has_leaf(&directory) {
                 return Err(twice(&directory));
             }
-            above = directory.split().0;
+            if self.directories.contains(&directory) {
+                break;
+            }
+            self.spend(&directory)?;
+            self.directories.insert(directory);
         }
         Ok(())
     }
 
-    /// True if there is something of this name, or below it.
-    pub(crate) fn has(&self, path: &TreePath) -> bool {
-        self.files.contains_key(path)
-            || self.links.contains_key(path)
-            || below(&self.files, path).next().is_some()
-            || below(&self.links, path).next().is_some()
+    fn begin(&mut self, path: &TreePath) -> Result<(), TreeError> {
+        self.spend(path)?;
+        match path.split().0 {
+            Some(directory) => self.directory(&directory),
+            None => Ok(()),
+        }
     }
 
-    /// All paths below a directory, or all if none is named.
+    /// Counts an entry.
+    pub(crate) fn spend(&mut self, path: &TreePath) -> Result<(), TreeError> {
+        self.spent.entries += 1;
+        self.spent.names += path.0.len();
+        if self.spent.entries > MOST_ENTRIES || self.spent.names > MOST_NAMES {
+            return Err(TreeError::ManyEntries);
+        }
+        Ok(())
+    }
+
+    fn spend_bytes(&mut self, bytes: u64) -> Result<(), TreeError> {
+        match self.spent.bytes.checked_add(bytes) {
+            Some(all) if all <= MOST_BYTES => self.spent.bytes = all,
+            _ => return Err(TreeError::ManyBytes),
+        }
+        Ok(())
+    }
+
+    /// True if there is something of this name.
+    pub(crate) fn has(&self, path: &TreePath) -> bool {
+        self.has_leaf(path) || self.directories.contains(path)
+    }
+
+    /// True if there is a file or a link of this name.
+    pub(crate) fn has_leaf(&self, path: &TreePath) -> bool {
+        self.files.contains_key(path) || self.links.contains_key(path)
+    }
+
+    /// All files and links below a directory, or all if none is named.
     pub(crate) fn below(&self, directory: Option<&TreePath>) -> Vec<TreePath> {
         match directory {
             None => self.files.keys().chain(self.links.keys()).cloned().collect(),
@@ -265,25 +328,50 @@ impl Tree {
         }
     }
 
-    /// Removes what has this name, and what is below it.
+    /// Removes what has this name, and what is below it. Directories that nothing is left in go from the disk, too.
     pub(crate) fn remove(&mut self, path: &TreePath) -> io::Result<()> {
-        let mut gone = self.below(Some(path));
-        gone.push(path.clone());
-        for path in gone {
-            self.links.remove(&path);
-            if let Some(content) = self.files.remove(&path) {
-                self.bytes -= content.size;
-                fs::remove_file(path.on_disk(&self.root))?;
+        for gone in self.below(Some(path)) {
+            self.files.remove(&gone);
+            self.links.remove(&gone);
+        }
+        self.files.remove(path);
+        self.links.remove(path);
+        let from = TreePath(format!("{}/", path.0));
+        let directories = self.directories.range(from.clone()..);
+        let directories = directories.take_while(|directory| directory.0.starts_with(&from.0));
+        for gone in directories.cloned().collect::<Vec<_>>() {
+            self.directories.remove(&gone);
+        }
+        self.directories.remove(path);
+        let Some(on_disk) = self.on_disk(path) else {
+            return Ok(());
+        };
+        let removed = match fs::symlink_metadata(&on_disk) {
+            Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&on_disk),
+            Ok(_) => fs::remove_file(&on_disk),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed
+            && !is_missing(&error)
+        {
+            return Err(error);
+        }
+        for directory in path.above() {
+            let removed = self.on_disk(&directory).map(fs::remove_dir);
+            if removed.is_none_or(|removed| removed.is_err()) {
+                break;
             }
         }
-        match fs::remove_dir_all(path.on_disk(&self.root)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Ends links, and answers what is there.
-    pub(crate) fn finish(mut self) -> Result<Index, TreeError> {
+    pub(crate) fn finish(self) -> Result<Index, TreeError> {
+        self.finish_counted().map(|(index, _)| index)
+    }
+
+    /// As [`finish`](Self::finish), and answers what it took.
+    pub(crate) fn finish_counted(mut self) -> Result<(Index, Spent), TreeError> {
         let mut made = Vec::new();
         for (path, target) in &self.links {
             let Some((found, content)) = self.follow(path, target)? else {
@@ -292,15 +380,17 @@ impl Tree {
             made.push((path.clone(), found, content));
         }
         for (path, found, content) in made {
-            let on_disk = path.on_disk(&self.root);
-            if let Some(directory) = on_disk.parent() {
-                fs::create_dir_all(directory)?;
+            // Whoever hashes or copies the tree reads them once for each name.
+            self.spend_bytes(content.size)?;
+            if let (Some(found), Some(on_disk)) = (self.on_disk(&found), self.on_disk(&path)) {
+                make_parent(&on_disk)?;
+                name_once_more(&found, &on_disk)?;
             }
-            fs::hard_link(found.on_disk(&self.root), on_disk)?;
             self.files.insert(path, content);
         }
         let files = self.files.into_iter();
-        Ok(files.map(|(path, content)| (path.0, content)).collect())
+        let index = files.map(|(path, content)| (path.0, content)).collect();
+        Ok((index, self.spent))
     }
 
     /// The file that a link leads to, if it leads to one.
@@ -318,6 +408,26 @@ impl Tree {
         }
         Err(link_error(link, target))
     }
+}
+
+fn make_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+/// A file has only so many names, on some file systems one; then a copy does as well.
+fn name_once_more(file: &Path, name: &Path) -> io::Result<()> {
+    match fs::hard_link(file, name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) => fs::copy(file, name).map(|_| ()),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn below<'m, V>(
@@ -370,7 +480,7 @@ pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
     digest
 }
 
-/// True if the directory has these files, and no others, and each is what it was.
+/// True if the directory has these files, and nothing else, and each is what it was.
 pub(crate) fn is_as_it_was(root: &Path, index: &Index) -> io::Result<bool> {
     let mut seen = 0;
     let mut directories = vec![(root.to_owned(), String::new())];
@@ -383,13 +493,23 @@ pub(crate) fn is_as_it_was(root: &Path, index: &Index) -> io::Result<bool> {
             let path = format!("{prefix}{name}");
             let kind = entry.file_type()?;
             if kind.is_dir() {
-                directories.push((entry.path(), format!("{path}/")));
+                let prefix = format!("{path}/");
+                let mut following = index.range(prefix.clone()..);
+                if !following
+                    .next()
+                    .is_some_and(|(file, _)| file.starts_with(&prefix))
+                {
+                    return Ok(false);
+                }
+                directories.push((entry.path(), prefix));
                 continue;
             }
             let Some(expected) = index.get(&path).filter(|_| kind.is_file()) else {
                 return Ok(false);
             };
-            let mut file = File::open(entry.path())?;
+            let Some(mut file) = open(&entry.path())? else {
+                return Ok(false);
+            };
             if file.metadata()?.len() != expected.size {
                 return Ok(false);
             }

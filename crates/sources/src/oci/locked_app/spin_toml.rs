@@ -110,7 +110,8 @@ impl Writer<'_> {
                 let path = TreePath::parse(&format!("{directory}/{}", path.as_str()))?;
                 let what = format!("the file `{}`", text::quote(&file.path));
                 let mut content = self.content(&file.content, &what)?;
-                self.tree.add(&path, &mut content)?;
+                let digest = self.tree.add(&path, &mut content)?;
+                expect(&file.content, &digest, &what)?;
             }
             let mut mount = InlineTable::new();
             mount.insert("source", directory.into());
@@ -166,6 +167,7 @@ impl Writer<'_> {
         let tree_path = TreePath::parse(&path)?;
         let mut bytes = self.content(content, what)?;
         let digest = self.tree.add(&tree_path, &mut bytes)?;
+        expect(content, &digest, what)?;
         self.components.insert(digest.to_string(), path.clone());
         Ok(path)
     }
@@ -281,4 +283,18 @@ fn toml(value: &Json) -> Option<Value> {
             Value::InlineTable(fields.collect())
         }
     })
+}
+
+/// What was written is what is described, whoever changed a file of the cache meanwhile.
+fn expect(
+    content: &LockedContent,
+    written: &outport_manifest::Digest,
+    what: &str,
+) -> Result<(), LockedAppError> {
+    match &content.digest {
+        Some(digest) if *digest != written.to_string() => Err(LockedAppError::Content {
+            what: what.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }

@@ -143,7 +143,9 @@ impl Machine {
         let entries = fs::read_dir(self.folder.path().join("apps"))
             .into_iter()
             .flatten();
-        entries.flatten().any(|entry| entry.file_name() != "tags")
+        entries
+            .flatten()
+            .any(|entry| entry.file_name() != "tags" && entry.file_name() != "documents")
     }
 }
 
@@ -595,5 +597,87 @@ async fn with_keys_only_what_is_signed_is_pulled_also_offline() {
             expected,
             "{what}"
         );
+    }
+}
+
+/// A cache that somebody else has filled is worth what its digests are.
+#[tokio::test]
+async fn a_cache_is_only_what_its_digests_say() {
+    let layer = archive(&[("spin.toml", b"manifest"), ("app.wasm", b"code")]);
+    let (fake, digest) = Fake::artifact(&[(LAYER, &layer)]);
+    let server = fake.start().await;
+    let evil = archive(&[("spin.toml", b"manifest"), ("app.wasm", b"evil")]);
+    let (_, of_evil) = Fake::artifact(&[(LAYER, &evil)]);
+    let pinned = reference(&server, &format!("@{digest}"));
+    type Change<'c> = &'c dyn Fn(&Path);
+    let fetched = |bytes: &[u8]| format!("fetched/{}", digest_of(bytes).hex());
+    let manifest = format!("apps/documents/{}", digest.hex());
+    let folder = format!("apps/{}/app", digest.hex());
+    let rows: [(&str, Change<'_>, bool); 6] = [
+        ("nothing", &|_| {}, true),
+        (
+            "a file of the folder",
+            &|cache| fs::write(cache.join(&folder).join("app.wasm"), b"evil").unwrap(),
+            true,
+        ),
+        (
+            "the folder and a list of what is in it",
+            &|cache| {
+                fs::write(cache.join(&folder).join("app.wasm"), b"evil").unwrap();
+                let list = json!({ "app.wasm": { "sha256": digest_of(b"evil").hex(), "size": 4 },
+                    "spin.toml": { "sha256": digest_of(b"manifest").hex(), "size": 8 } });
+                fs::write(cache.join(&folder).join("../files.json"), list.to_string()).unwrap();
+            },
+            true,
+        ),
+        (
+            "folder and layer",
+            &|cache| {
+                fs::write(cache.join(&folder).join("app.wasm"), b"evil").unwrap();
+                fs::write(cache.join(fetched(&layer)), &evil).unwrap();
+            },
+            false,
+        ),
+        (
+            "folder, layer and manifest",
+            &|cache| {
+                fs::write(cache.join(&folder).join("app.wasm"), b"evil").unwrap();
+                fs::write(cache.join(fetched(&evil)), &evil).unwrap();
+                let forged = json!({
+                    "schemaVersion": 2, "mediaType": IMAGE_MANIFEST, "config": descriptor("c", b"{}"),
+                    "layers": [descriptor(LAYER, &evil)],
+                });
+                assert_eq!(digest_of(forged.to_string().as_bytes()), of_evil);
+                fs::write(cache.join(&manifest), forged.to_string()).unwrap();
+            },
+            false,
+        ),
+        (
+            "the folder is a link",
+            &|cache| {
+                let away = cache.join("away");
+                fs::rename(cache.join(&folder), &away).unwrap();
+                std::os::unix::fs::symlink(&away, cache.join(&folder)).unwrap();
+            },
+            true,
+        ),
+    ];
+    for (what, change, without_network) in rows {
+        let mut machine = Machine::new();
+        machine.pull(&pinned).await.unwrap();
+        change(machine.folder.path());
+        machine.offline = true;
+        for offline in [true, false] {
+            machine.offline = offline;
+            let pulled = machine.pull(&pinned).await;
+            if offline && !without_network {
+                assert!(matches!(pulled, Err(PullError::Offline)), "{what}: {pulled:?}");
+                continue;
+            }
+            let PulledContent::App(folder) = pulled.unwrap().content else {
+                panic!("{what}");
+            };
+            assert_eq!(fs::read(folder.join("app.wasm")).unwrap(), b"code", "{what}");
+        }
     }
 }
