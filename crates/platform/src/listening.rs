@@ -15,6 +15,9 @@
 //! dropped at any time, and nothing is lost by it. What a broker sends while nobody reads stays in the buffers of the
 //! system, and then with the broker (back-pressure); what is kept here is one message, of at most [`MOST_MESSAGE`] bytes.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use outport_egress::{Dialer, HostConnection, IntroductionFailure};
 use outport_policy::Host;
@@ -34,6 +37,9 @@ pub enum NotListening {
     #[error("{0}")]
     Failed(String),
 }
+
+/// Is called for each message of more than [`MOST_MESSAGE`] bytes that has come and was dropped.
+pub type TooLong = Arc<dyn Fn() + Send + Sync>;
 
 /// Why a subscription has ended, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +100,36 @@ pub(crate) async fn duplex(
     Ok(Box::new(secured))
 }
 
+/// What a server has `said`, for the log, without what it repeats of the secrets that were sent to it. It may repeat only the
+/// beginning of one.
+#[cfg(any(feature = "redis", feature = "sqs"))]
+pub(crate) fn without_secrets<'s>(said: &'s str, secrets: impl IntoIterator<Item = &'s str>) -> Cow<'s, str> {
+    let mut said = Cow::Borrowed(said);
+    for secret in secrets {
+        let beginning = secret.char_indices().nth(SECRET_BEGINNING);
+        let beginning = beginning.map_or(secret, |(end, _)| &secret[..end]);
+        if beginning.is_empty() || !said.contains(beginning) {
+            continue;
+        }
+        let mut shown = String::with_capacity(said.len());
+        let mut rest = &*said;
+        while let Some(at) = rest.find(beginning) {
+            shown.push_str(&rest[..at]);
+            shown.push_str("***");
+            let repeated = rest[at..].chars().zip(secret.chars());
+            let repeated = repeated.take_while(|(said, own)| said == own);
+            rest = &rest[at + repeated.map(|(said, _)| said.len_utf8()).sum::<usize>()..];
+        }
+        shown.push_str(rest);
+        said = Cow::Owned(shown);
+    }
+    said
+}
+
+/// Characters of a secret by which it is known again.
+#[cfg(any(feature = "redis", feature = "sqs"))]
+const SECRET_BEGINNING: usize = 4;
+
 /// Gives back the room that a large message took, once nothing is in it.
 pub(crate) fn shrink(buffer: &mut BytesMut) {
     if buffer.is_empty() && buffer.capacity() > KEPT {
@@ -107,3 +143,28 @@ const KEPT: usize = 64 << 10;
 /// Bytes of a message that a component can be handed. A longer one is dropped, and said: a component would hardly have the
 /// memory for it, and whoever comes after it should not wait for ever.
 pub const MOST_MESSAGE: usize = 16 << 20;
+
+#[cfg(all(test, any(feature = "redis", feature = "sqs")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_repeats_of_a_secret_is_not_told() {
+        for (said, secrets, shown) in [
+            (
+                "you were hunter2pass, hunter2pass",
+                &["hunter2pass"][..],
+                "you were ***, ***",
+            ),
+            ("'hunter2' is what I got", &["hunter2pass"], "'***' is what I got"),
+            ("hunt", &["hunter2pass"], "***"),
+            ("hunhunter2pass", &["hunter2pass"], "hun***"),
+            ("key-one key-two", &["key-two", "key-one"], "***one ***"),
+            ("pässwörter", &["pässwort"], "***er"),
+            ("a b c", &["b", ""], "a *** c"),
+            ("nothing", &["other"], "nothing"),
+        ] {
+            assert_eq!(without_secrets(said, secrets.iter().copied()), shown, "{said}");
+        }
+    }
+}
