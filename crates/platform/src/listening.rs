@@ -104,26 +104,40 @@ pub(crate) async fn duplex(
 /// beginning of one.
 #[cfg(any(feature = "redis", feature = "sqs"))]
 pub(crate) fn without_secrets<'s>(said: &'s str, secrets: impl IntoIterator<Item = &'s str>) -> Cow<'s, str> {
-    let mut said = Cow::Borrowed(said);
-    for secret in secrets {
-        let beginning = secret.char_indices().nth(SECRET_BEGINNING);
-        let beginning = beginning.map_or(secret, |(end, _)| &secret[..end]);
-        if beginning.is_empty() || !said.contains(beginning) {
-            continue;
-        }
-        let mut shown = String::with_capacity(said.len());
-        let mut rest = &*said;
-        while let Some(at) = rest.find(beginning) {
-            shown.push_str(&rest[..at]);
-            shown.push_str("***");
-            let repeated = rest[at..].chars().zip(secret.chars());
-            let repeated = repeated.take_while(|(said, own)| said == own);
-            rest = &rest[at + repeated.map(|(said, _)| said.len_utf8()).sum::<usize>()..];
-        }
-        shown.push_str(rest);
-        said = Cow::Owned(shown);
+    let secrets: Vec<(&str, usize)> = secrets
+        .into_iter()
+        .map(|secret| {
+            (
+                secret,
+                secret.chars().take(SECRET_BEGINNING).map(char::len_utf8).sum(),
+            )
+        })
+        .filter(|(_, beginning)| *beginning > 0)
+        .collect();
+    if !secrets.iter().any(|(secret, end)| said.contains(&secret[..*end])) {
+        return Cow::Borrowed(said);
     }
-    said
+    let (mut shown, mut rest) = (String::with_capacity(said.len()), said);
+    while let Some(first) = rest.chars().next() {
+        // Of several that begin alike, the one of which most is repeated.
+        let repeated = secrets.iter().filter_map(|(secret, beginning)| {
+            let same = rest
+                .chars()
+                .zip(secret.chars())
+                .take_while(|(said, own)| said == own);
+            let length: usize = same.map(|(said, _)| said.len_utf8()).sum();
+            (length >= *beginning).then_some(length)
+        });
+        let length = if let Some(length) = repeated.max() {
+            shown.push_str("***");
+            length
+        } else {
+            shown.push(first);
+            first.len_utf8()
+        };
+        rest = &rest[length..];
+    }
+    Cow::Owned(shown)
 }
 
 /// Characters of a secret by which it is known again.
@@ -159,8 +173,8 @@ mod tests {
             ("'hunter2' is what I got", &["hunter2pass"], "'***' is what I got"),
             ("hunt", &["hunter2pass"], "***"),
             ("hunhunter2pass", &["hunter2pass"], "hun***"),
-            ("key-one key-two", &["key-two", "key-one"], "***one ***"),
-            ("pässwörter", &["pässwort"], "***er"),
+            ("key-one key-two", &["key-two", "key-one"], "*** ***"),
+            ("pässwörter", &["pässwort"], "***örter"),
             ("a b c", &["b", ""], "a *** c"),
             ("nothing", &["other"], "nothing"),
         ] {
