@@ -15,6 +15,9 @@
 //! dropped at any time, and nothing is lost by it. What a broker sends while nobody reads stays in the buffers of the
 //! system, and then with the broker (back-pressure); what is kept here is one message, of at most [`MOST_MESSAGE`] bytes.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use outport_egress::{Dialer, HostConnection, IntroductionFailure};
 use outport_policy::Host;
@@ -34,6 +37,9 @@ pub enum NotListening {
     #[error("{0}")]
     Failed(String),
 }
+
+/// Is called for each message of more than [`MOST_MESSAGE`] bytes that has come and was dropped.
+pub type TooLong = Arc<dyn Fn() + Send + Sync>;
 
 /// Why a subscription has ended, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +108,50 @@ pub(crate) async fn duplex(
     Ok(Box::new(secured))
 }
 
+/// What a server has `said`, for the log, without what it repeats of the secrets that were sent to it. It may repeat only the
+/// beginning of one.
+#[cfg(any(feature = "redis", feature = "sqs"))]
+pub(crate) fn without_secrets<'s>(said: &'s str, secrets: impl IntoIterator<Item = &'s str>) -> Cow<'s, str> {
+    let secrets: Vec<(&str, usize)> = secrets
+        .into_iter()
+        .map(|secret| {
+            (
+                secret,
+                secret.chars().take(SECRET_BEGINNING).map(char::len_utf8).sum(),
+            )
+        })
+        .filter(|(_, beginning)| *beginning > 0)
+        .collect();
+    if !secrets.iter().any(|(secret, end)| said.contains(&secret[..*end])) {
+        return Cow::Borrowed(said);
+    }
+    let (mut shown, mut rest) = (String::with_capacity(said.len()), said);
+    while let Some(first) = rest.chars().next() {
+        // Of several that begin alike, the one of which most is repeated.
+        let repeated = secrets.iter().filter_map(|(secret, beginning)| {
+            let same = rest
+                .chars()
+                .zip(secret.chars())
+                .take_while(|(said, own)| said == own);
+            let length: usize = same.map(|(said, _)| said.len_utf8()).sum();
+            (length >= *beginning).then_some(length)
+        });
+        let length = if let Some(length) = repeated.max() {
+            shown.push_str("***");
+            length
+        } else {
+            shown.push(first);
+            first.len_utf8()
+        };
+        rest = &rest[length..];
+    }
+    Cow::Owned(shown)
+}
+
+/// Characters of a secret by which it is known again.
+#[cfg(any(feature = "redis", feature = "sqs"))]
+const SECRET_BEGINNING: usize = 4;
+
 /// Gives back the room that a large message took, once nothing is in it.
 pub(crate) fn shrink(buffer: &mut BytesMut) {
     if buffer.is_empty() && buffer.capacity() > KEPT {
@@ -115,3 +165,28 @@ const KEPT: usize = 64 << 10;
 /// Bytes of a message that a component can be handed. A longer one is dropped, and said: a component would hardly have the
 /// memory for it, and whoever comes after it should not wait for ever.
 pub const MOST_MESSAGE: usize = 16 << 20;
+
+#[cfg(all(test, any(feature = "redis", feature = "sqs")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_repeats_of_a_secret_is_not_told() {
+        for (said, secrets, shown) in [
+            (
+                "you were hunter2pass, hunter2pass",
+                &["hunter2pass"][..],
+                "you were ***, ***",
+            ),
+            ("'hunter2' is what I got", &["hunter2pass"], "'***' is what I got"),
+            ("hunt", &["hunter2pass"], "***"),
+            ("hunhunter2pass", &["hunter2pass"], "hun***"),
+            ("key-one key-two", &["key-two", "key-one"], "*** ***"),
+            ("pässwörter", &["pässwort"], "***örter"),
+            ("a b c", &["b", ""], "a *** c"),
+            ("nothing", &["other"], "nothing"),
+        ] {
+            assert_eq!(without_secrets(said, secrets.iter().copied()), shown, "{said}");
+        }
+    }
+}

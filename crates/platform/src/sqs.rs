@@ -31,7 +31,7 @@ mod subscription;
 pub use access::{Access, AccessError, Credentials, Endpoint};
 pub use answer::{Attribute, AttributeValue, Message};
 pub use queue::{Queue, QueueError, QueueOptions};
-pub use subscription::{Settled, Subscription};
+pub use subscription::{NotSettled, Settled, Subscription};
 
 #[cfg(test)]
 mod tests;

@@ -43,5 +43,5 @@ pub use self::event::{Event, SqsAttribute, SqsMessage, SqsValue};
 pub use self::event_component::{EventComponent, EventError};
 pub use self::handler::{Handled, NotAnEventComponent};
 pub use self::listener::Listener;
-pub(crate) use self::listener::Place;
+pub(crate) use self::listener::{CLOSE_TIME, Place};
 pub(crate) use self::workers::Workers;

@@ -36,7 +36,7 @@ use super::connection::{INTRODUCTION_TIME, introduce, introduction};
 use super::driver::{Ended, LEAVE_TIME, LONGEST_ANSWER, MOST_UNSENT, Sent, send};
 use super::pings::{ANSWER_TIME, Pings, wait_until};
 use super::topic::TopicFilter;
-use crate::listening::{Duplex, Lost, MOST_MESSAGE, NotAnAddress, NotListening, duplex, shrink};
+use crate::listening::{Duplex, Lost, MOST_MESSAGE, NotAnAddress, NotListening, TooLong, duplex, shrink};
 use crate::not_opened::NotOpened;
 
 /// How often a message is handed over.
@@ -60,6 +60,7 @@ pub struct Subscriber {
     /// The operator's own, which he wants to find again.
     is_kept: bool,
     session: Arc<Mutex<Session>>,
+    too_long: TooLong,
 }
 
 /// What both sides know of a session.
@@ -87,6 +88,7 @@ pub struct Subscription {
     qos: QoS,
     is_kept: bool,
     session: Arc<Mutex<Session>>,
+    too_long: TooLong,
     pings: Pings,
     /// What the broker is to consent to.
     awaited: Option<Awaited>,
@@ -155,7 +157,14 @@ impl Subscriber {
             },
             is_kept,
             session: Arc::default(),
+            too_long: Arc::new(|| ()),
         })
+    }
+
+    /// Tells of each message that was dropped for its length by a call of `too_long`.
+    #[must_use]
+    pub fn telling(self, too_long: TooLong) -> Self {
+        Self { too_long, ..self }
     }
 
     /// Where it connects to.
@@ -221,6 +230,7 @@ impl Subscriber {
             qos: self.qos,
             is_kept: self.is_kept,
             session: Arc::clone(&self.session),
+            too_long: Arc::clone(&self.too_long),
             pings: Pings::new(address.keep_alive),
             awaited,
             ahead: None,
@@ -335,6 +345,7 @@ impl Subscription {
                 if self.unwanted > 0 {
                     return Ok(None);
                 }
+                (self.too_long)();
             }
             let Some(packet) = self.packet()? else {
                 return Ok(None);
@@ -476,7 +487,6 @@ impl Subscription {
             2 => Some((QoS::ExactlyOnce, number)),
             _ => return Err(malformed()),
         };
-        tracing::warn!("a message of {length} bytes, larger than 16 MiB, was dropped");
         self.unwanted = header + length;
         self.acknowledge();
         // The rest of it is dropped as it comes.
@@ -484,6 +494,7 @@ impl Subscription {
         self.incoming.advance(here);
         self.unwanted -= here;
         if self.unwanted == 0 {
+            (self.too_long)();
             self.packet()
         } else {
             Ok(None)

@@ -18,9 +18,12 @@ pub(super) enum Reply {
     Subscribed,
     /// The answer to a ping.
     Pong,
-    Message(Bytes),
-    /// A message of so many bytes, longer than any may be. It is dropped while it comes.
-    Dropped(u64),
+    Message {
+        channel: Bytes,
+        payload: Bytes,
+    },
+    /// A message longer than any may be has come, and was dropped meanwhile.
+    Dropped,
 }
 
 /// What came is not RESP, or nothing that was asked for.
@@ -43,9 +46,7 @@ impl Incoming {
             let dropped = here.min(self.bytes.len());
             self.bytes.advance(dropped);
             self.unwanted -= dropped as u64;
-            if self.unwanted > 0 {
-                return Ok(None);
-            }
+            return Ok((self.unwanted == 0).then_some(Reply::Dropped));
         }
         let Some((first, line, mut at)) = line(&self.bytes, 0)? else {
             return Ok(None);
@@ -73,12 +74,13 @@ impl Incoming {
                         return Err(NotAReply);
                     };
                     let here = self.bytes.len() - start;
-                    let whole = length.saturating_add(2);
+                    if length > MOST_DROPPED {
+                        return Err(NotAReply);
+                    }
                     if length > MOST_MESSAGE as u64 {
-                        self.bytes
-                            .advance(start + usize::try_from(whole).unwrap_or(usize::MAX).min(here));
-                        self.unwanted = whole.saturating_sub(here as u64);
-                        return Ok(Some(Reply::Dropped(length)));
+                        self.bytes.advance(start);
+                        self.unwanted = length + 2;
+                        return self.reply();
                     }
                     let length = usize::try_from(length).map_err(|_| NotAReply)?;
                     if here < length + 2 {
@@ -92,11 +94,12 @@ impl Incoming {
                 let kind = &self.bytes[parts[0].0..][..parts[0].1];
                 match kind {
                     b"message" if number == 3 => {
-                        let mut reply = self.bytes.split_to(at).freeze();
-                        let (start, length) = parts[2];
-                        reply.advance(start);
-                        reply.truncate(length);
-                        return Ok(Some(Reply::Message(reply)));
+                        let reply = self.bytes.split_to(at).freeze();
+                        let part = |(start, length)| reply.slice(start..start + length);
+                        return Ok(Some(Reply::Message {
+                            channel: part(parts[1]),
+                            payload: part(parts[2]),
+                        }));
                     }
                     b"subscribe" | b"unsubscribe" => Reply::Subscribed,
                     b"pong" => Reply::Pong,
@@ -135,6 +138,9 @@ fn number(line: &[u8]) -> Result<u64, NotAReply> {
     number.and_then(|number| number.parse().ok()).ok_or(NotAReply)
 }
 
+/// Bytes of a message that is waited for to be dropped: as many as a server takes of who publishes (`proto-max-bulk-len`).
+const MOST_DROPPED: u64 = 512 << 20;
+
 /// Bytes of a line.
 const LONGEST_LINE: usize = 64 << 10;
 
@@ -156,13 +162,16 @@ mod tests {
     }
 
     fn message(text: &'static str) -> Reply {
-        Reply::Message(Bytes::from(text))
+        Reply::Message {
+            channel: Bytes::from("a"),
+            payload: Bytes::from(text),
+        }
     }
 
     #[test]
     fn replies_are_told_apart_however_they_come_in_pieces() {
         let line = vec![b'+'; LONGEST_LINE];
-        let rows: [(&[u8], Replies); 17] = [
+        let rows: [(&[u8], Replies); 19] = [
             (b"+OK\r\n", Ok(vec![Reply::Status])),
             (b"-ERR no\r\n", Ok(vec![Reply::Error("ERR no".to_owned())])),
             (
@@ -183,6 +192,14 @@ mod tests {
             (b":1\r\n", Err(NotAReply)),
             (b"\r\n", Err(NotAReply)),
             (b"+OK\n", Err(NotAReply)),
+            (
+                b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$536870913\r\n",
+                Err(NotAReply),
+            ),
+            (
+                b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$18446744073709551615\r\n",
+                Err(NotAReply),
+            ),
             (b"*4\r\n", Err(NotAReply)),
             (b"*-1\r\n", Err(NotAReply)),
             (b"*2147483647\r\n", Err(NotAReply)),
@@ -230,7 +247,7 @@ mod tests {
         let head = format!("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n${length}\r\n");
         let mut incoming = Incoming::default();
         incoming.bytes.extend_from_slice(head.as_bytes());
-        assert_eq!(incoming.reply(), Ok(Some(Reply::Dropped(length as u64))));
+        assert_eq!(incoming.reply(), Ok(None), "it has not come yet");
         let piece = vec![b'x'; 1 << 20];
         for _ in 0..16 {
             incoming.bytes.extend_from_slice(&piece);
@@ -239,6 +256,7 @@ mod tests {
         }
         let rest = b"x\r\n*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n";
         incoming.bytes.extend_from_slice(rest);
+        assert_eq!(incoming.reply(), Ok(Some(Reply::Dropped)));
         assert_eq!(incoming.reply(), Ok(Some(message("hi"))));
     }
 }

@@ -12,6 +12,8 @@
 //! server drops with the connection since its client reads too slowly (`client-output-buffer-limit pubsub`). There is
 //! nothing to acknowledge.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -22,13 +24,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::address::RedisAddress;
 use super::pub_sub::{Incoming, NotAReply, Reply};
-use crate::listening::{Duplex, Lost, NotAnAddress, NotListening, duplex, shrink};
+use crate::listening::{Duplex, Lost, NotAnAddress, NotListening, TooLong, duplex, shrink, without_secrets};
 use crate::not_opened::{NotOpened, silent};
 
 /// A channel of a server.
 pub struct Subscriber {
     address: RedisAddress,
     channel: String,
+    too_long: TooLong,
 }
 
 /// A connection on which the messages of the channel come.
@@ -36,6 +39,10 @@ pub struct Subscription {
     stream: Box<dyn Duplex>,
     incoming: Incoming,
     outgoing: BytesMut,
+    channel: String,
+    too_long: TooLong,
+    /// What its client has told the server, and nobody else is to know.
+    secret: Option<String>,
     /// When the server was last heard, or waited for again.
     heard: Instant,
     is_pinged: bool,
@@ -54,7 +61,14 @@ impl Subscriber {
         Ok(Self {
             address: RedisAddress::parse(address)?,
             channel: channel.into(),
+            too_long: Arc::new(|| ()),
         })
+    }
+
+    /// Tells of each message that was dropped for its length by a call of `too_long`.
+    #[must_use]
+    pub fn telling(self, too_long: TooLong) -> Self {
+        Self { too_long, ..self }
     }
 
     /// Where it connects to.
@@ -91,6 +105,9 @@ impl Subscriber {
             stream,
             incoming: Incoming::default(),
             outgoing: BytesMut::new(),
+            channel: self.channel.clone(),
+            too_long: Arc::clone(&self.too_long),
+            secret: address.password.clone(),
             heard: Instant::now(),
             is_pinged: false,
             is_away: false,
@@ -124,19 +141,27 @@ impl Subscription {
         }
         loop {
             match self.incoming.reply().map_err(lost)? {
-                Some(Reply::Message(message)) => {
+                Some(Reply::Message { channel, payload }) => {
+                    if *channel != *self.channel.as_bytes() {
+                        return Err(Lost("the server sent a message of another channel".to_owned()));
+                    }
                     self.is_away = true;
-                    return Ok(message);
+                    return Ok(payload);
                 }
                 Some(Reply::Pong) => {}
-                Some(Reply::Dropped(length)) => {
-                    tracing::warn!("a message of {length} bytes, larger than 16 MiB, was dropped");
+                Some(Reply::Dropped) => (self.too_long)(),
+                Some(Reply::Error(why)) => {
+                    return Err(Lost(format!("the server says: {}", self.hidden_in(&why))));
                 }
-                Some(Reply::Error(why)) => return Err(Lost(format!("the server says: {why}"))),
                 Some(Reply::Subscribed | Reply::Status) => return Err(lost(NotAReply)),
                 None => self.wait().await?,
             }
         }
+    }
+
+    /// What the server says, without the password.
+    fn hidden_in<'s>(&'s self, said: &'s str) -> Cow<'s, str> {
+        without_secrets(said, self.secret.as_deref())
     }
 
     /// Lets the server know that nobody listens any more.
@@ -192,8 +217,10 @@ impl Subscription {
             })?;
             match reply {
                 Some(Reply::Status | Reply::Subscribed) => return Ok(()),
-                Some(Reply::Error(why)) => return Err(IntroductionFailure::said(why).into()),
-                Some(Reply::Message(_) | Reply::Pong | Reply::Dropped(_)) => {
+                Some(Reply::Error(why)) => {
+                    return Err(IntroductionFailure::said(self.hidden_in(&why)).into());
+                }
+                Some(Reply::Message { .. } | Reply::Pong | Reply::Dropped) => {
                     return Err(
                         IntroductionFailure::not_understood("the server said what nobody asked for").into(),
                     );

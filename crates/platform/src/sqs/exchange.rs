@@ -100,8 +100,9 @@ impl Exchange {
     fn refusal(&self, answer: &Answer) -> String {
         let refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
         let kind = refusal.kind.rsplit('#').next().unwrap_or_default();
+        let kind = self.queue.without_secrets(kind);
         let message = self.queue.without_secrets(&refusal.message);
-        match (kind, &*message) {
+        match (&*kind, &*message) {
             ("", "") => answer.status.to_string(),
             (kind, "") => text::excerpt(kind).to_string(),
             (kind, message) => format!("{}: {}", text::excerpt(kind), text::excerpt(message)),

@@ -1,5 +1,6 @@
 //! A queue, as a manifest names it, and the requests that are made of its server.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +17,7 @@ use url::Url;
 
 use super::access::{Access, Credentials};
 use super::subscription::Subscription;
-use crate::listening::NotListening;
+use crate::listening::{NotListening, without_secrets};
 use crate::operator_server::{ServerError, ServerRequest, destination, host_header};
 
 /// A queue, and how it is listened to.
@@ -189,17 +190,14 @@ impl Queue {
     }
 
     /// `said` by the server, without what it may repeat of the credentials.
-    pub(super) fn without_secrets(&self, said: &str) -> String {
+    pub(super) fn without_secrets<'s>(&'s self, said: &'s str) -> Cow<'s, str> {
         let own = self.credentials.as_ref().map(|own| &own.signing);
         let secrets = [
             own.map(|own| own.secret_access_key()),
             own.and_then(|own| own.session_token()),
+            own.map(|own| own.access_key_id()),
         ];
-        let mut said = said.to_owned();
-        for secret in secrets.into_iter().flatten().filter(|secret| !secret.is_empty()) {
-            said = said.replace(secret, "***");
-        }
-        said
+        without_secrets(said, secrets.into_iter().flatten())
     }
 }
 

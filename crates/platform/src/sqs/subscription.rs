@@ -55,6 +55,18 @@ pub enum Settled {
     GiveBack,
 }
 
+/// Why a server was not told what became of a message, which comes once more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotSettled {
+    /// It does not take it, and others it may.
+    #[error("{0}")]
+    Refused(String),
+    /// It cannot be asked.
+    #[error(transparent)]
+    Lost(Lost),
+}
+
 impl Subscription {
     /// Connects, and asks how long a message may be worked on.
     pub(super) async fn begin(queue: Arc<Queue>, dialer: Dialer) -> Result<Self, NotListening> {
@@ -116,7 +128,7 @@ impl Subscription {
     /// # Errors
     ///
     /// The server cannot be reached, or refuses. The message comes once more.
-    pub async fn settle(&mut self, number: u64, settled: Settled) -> Result<(), Lost> {
+    pub async fn settle(&mut self, number: u64, settled: Settled) -> Result<(), NotSettled> {
         let Some(current) = self.current.remove(&number) else {
             return Ok(());
         };
@@ -139,7 +151,10 @@ impl Subscription {
         {
             self.held.retain(|item| item.group() != Some(group));
         }
-        asked.map(drop).map_err(|error| Lost(error.to_string()))
+        asked.map(drop).map_err(|error| match error {
+            Failure::Refused(_) | Failure::NotUnderstood => NotSettled::Refused(error.to_string()),
+            error => NotSettled::Lost(Lost(error.to_string())),
+        })
     }
 
     /// Gives back what was not handed out. What is being worked on comes again when its time is over.
@@ -201,7 +216,7 @@ impl Subscription {
     fn question(&self, mut receiver: Exchange) -> Receiving {
         let options = &self.queue.options;
         let wait = options.idle_wait.clamp(SHORTEST_POLL, LONGEST_POLL);
-        let longer = options.idle_wait.saturating_sub(LONGEST_POLL);
+        let idle = options.idle_wait.max(SHORTEST_POLL);
         let mut systems = options.system_attributes.clone();
         if self.queue.is_fifo() && !asks_for(&systems, GROUP) {
             systems.push(GROUP.to_owned());
@@ -213,10 +228,11 @@ impl Subscription {
             "MessageAttributeNames": options.message_attributes,
         });
         Box::pin(async move {
+            let asked = Instant::now();
             let received = receiver.ask::<Received>("ReceiveMessage", wanted, wait).await;
-            let is_empty = received.as_ref().is_ok_and(Received::is_empty);
-            if is_empty && !longer.is_zero() {
-                sleep(longer).await;
+            // Not every server waits as it was asked to.
+            if received.as_ref().is_ok_and(Received::is_empty) {
+                sleep(idle.saturating_sub(asked.elapsed())).await;
             }
             (received, receiver)
         })

@@ -239,10 +239,40 @@ async fn what_is_worked_on_is_held_for_longer_and_what_is_not_is_given_back() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_not_deleted_takes_no_other_with_it() {
+    let (at, fake) = serve(&["one", "two"]).await;
+    let mut subscription = subscribe(at, "orders").await;
+    let (one, _) = next(&mut subscription).await;
+    let refused = r#"{"__type":"ReceiptHandleIsInvalid"}"#;
+    let length = refused.len();
+    fake.lock().unwrap().instead = Some(format!(
+        "HTTP/1.1 400 No\r\nContent-Length: {length}\r\n\r\n{refused}"
+    ));
+    let settled = subscription.settle(one, Settled::Delete).await;
+    let why = "the server refuses: ReceiptHandleIsInvalid".to_owned();
+    assert_eq!(settled, Err(NotSettled::Refused(why)));
+    fake.lock().unwrap().instead = None;
+    let (two, text) = next(&mut subscription).await;
+    assert_eq!(text, "two");
+    subscription.settle(two, Settled::Delete).await.unwrap();
+    assert_eq!(fake.lock().unwrap().deleted, ["two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_wait_for_messages_is_asked_no_more_often() {
+    let (at, fake) = serve(&[]).await;
+    let mut subscription = subscribe(at, "orders").await;
+    fake.lock().unwrap().instead = Some(ok("{}"));
+    let next = timeout(Duration::from_secs(9), subscription.next()).await;
+    assert!(next.is_err(), "{next:?}");
+    let asked = fake.lock().unwrap().asked.len() - 1;
+    assert!((4..=5).contains(&asked), "each 2 s, and not {asked} times");
+}
+
+#[tokio::test]
 async fn a_server_that_keeps_to_nothing_is_given_up_and_secrets_are_not_said() {
     let many = format!("{{\"Messages\":[{}]}}", ["{}"; 11].join(","));
-    let refused =
-        r#"{"__type":"com.amazonaws.sqs#InvalidSecurity","message":"no: hunter2-token and hunter2-secret"}"#;
+    let refused = r#"{"__type":"com.amazonaws.sqs#Invalid.hunter2-token","message":"no: hunter2-token and hunter2-secret of AKID/x"}"#;
     for (said, why) in [
         (ok("[1]"), "the server answers what is not of the protocol"),
         (ok(&many), "the server answers what is not of the protocol"),
@@ -263,7 +293,7 @@ async fn a_server_that_keeps_to_nothing_is_given_up_and_secrets_are_not_said() {
                 "HTTP/1.1 403 No\r\nContent-Length: {}\r\n\r\n{refused}",
                 refused.len()
             ),
-            "the server refuses: InvalidSecurity: no: *** and ***",
+            "the server refuses: Invalid.***: no: *** and *** of ***/x",
         ),
         (
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n".to_owned(),

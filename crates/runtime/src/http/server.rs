@@ -25,7 +25,7 @@ use super::listeners::Listeners;
 use super::occasional::Occasional;
 use super::router::Router;
 use crate::descriptors;
-use crate::triggers::{Listener, Place, Workers};
+use crate::triggers::{CLOSE_TIME, Listener, Place, Workers};
 
 /// The bounds on what clients may take up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +185,7 @@ impl Server {
             router: Arc::clone(&self.common.router),
             workers: Arc::clone(&self.threads),
             stopping: self.stop.subscribe(),
+            grace: self.common.grace,
             leave: self.common.listening.notice(),
         };
         drop(self.threads.spawn(listener.run(place)));
@@ -242,6 +243,8 @@ impl Worker {
             self.common.router.quiet().await;
         };
         let _ = tokio::time::timeout(self.common.grace, leave).await;
+        // Servers of events hear that nobody listens any more, also where a handler was cut off.
+        let _ = tokio::time::timeout(2 * CLOSE_TIME, self.common.listening.all()).await;
         self.common.sum_up();
         Ok(())
     }

@@ -5,14 +5,23 @@
 //! | the manifest's | an attempt of the trigger's component (HI-1) | the deny list, the limits, the component's list |
 //! | the operator's | one of `trigger.KIND (operator)` (HI-6) | quotas |
 
+#[cfg(any(feature = "mqtt", feature = "redis"))]
+use std::sync::Arc;
+
 use outport_egress::{Destination, Dialer, Egress, Gate, GateCtx};
 use outport_manifest::{Located, Secret, Template, VariableText, Variables};
 #[cfg(any(feature = "mqtt", feature = "redis", feature = "sqs"))]
 use outport_platform::listening::{Lost, NotListening};
+#[cfg(any(feature = "mqtt", feature = "redis"))]
+use outport_platform::listening::{MOST_MESSAGE, TooLong};
 use outport_policy::{EntryError, Location, text};
+#[cfg(any(feature = "mqtt", feature = "redis"))]
+use tracing::Level;
 
 use super::connector::ConnectorError;
 use super::connectors::NoConnector;
+#[cfg(any(feature = "mqtt", feature = "redis"))]
+use crate::failure_log::FailureLog;
 
 /// What the operator says of brokers and queues, over what the manifest says.
 #[derive(Debug, Clone, Default)]
@@ -126,6 +135,18 @@ impl From<Lost> for ConnectorError {
     fn from(error: Lost) -> Self {
         Self::lost(text::message(&error.to_string()).to_string())
     }
+}
+
+/// What tells of messages that are too long to be handed over, or counts them.
+#[cfg(any(feature = "mqtt", feature = "redis"))]
+pub(super) fn too_long(failures: &Arc<FailureLog>, listens_to: &str) -> TooLong {
+    let component = failures.component();
+    let told = format!(
+        "component `{component}` was not handed a message from {listens_to}: it is larger than {} MiB",
+        MOST_MESSAGE >> 20
+    );
+    let failures = Arc::clone(failures);
+    Arc::new(move || failures.add(Level::WARN, told.clone()))
 }
 
 /// A connector that is asked before it is connected.

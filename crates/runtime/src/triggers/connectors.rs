@@ -96,11 +96,23 @@ pub(crate) fn connector(
     match source {
         EventSource::Cron(schedule) => Ok(Box::new(CronConnector::new(schedule, component.failures()))),
         #[cfg(feature = "redis")]
-        EventSource::Redis(channel) => Ok(Box::new(super::redis::RedisConnector::new(channel, around)?)),
+        EventSource::Redis(channel) => Ok(Box::new(super::redis::RedisConnector::new(
+            channel,
+            component.failures(),
+            around,
+        )?)),
         #[cfg(feature = "mqtt")]
-        EventSource::Mqtt(topic) => Ok(Box::new(super::mqtt::MqttConnector::new(topic, around)?)),
+        EventSource::Mqtt(topic) => Ok(Box::new(super::mqtt::MqttConnector::new(
+            topic,
+            component.failures(),
+            around,
+        )?)),
         #[cfg(feature = "sqs")]
-        EventSource::Sqs(queue) => Ok(Box::new(super::sqs::SqsConnector::new(queue, around)?)),
+        EventSource::Sqs(queue) => Ok(Box::new(super::sqs::SqsConnector::new(
+            queue,
+            component.failures(),
+            around,
+        )?)),
         #[cfg(not(all(feature = "redis", feature = "mqtt", feature = "sqs")))]
         other => {
             let _ = around;

@@ -7,6 +7,7 @@
 mod agenda;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -33,7 +34,7 @@ pub(super) struct CronConnector {
 impl CronConnector {
     /// The clock of the machine.
     pub(super) fn new(schedule: &CronSchedule, failures: &Arc<FailureLog>) -> Self {
-        Self::with_clock(schedule, failures, Box::new(Utc::now))
+        Self::with_clock(schedule, failures, Box::new(|| utc(SystemTime::now())))
     }
 
     fn with_clock(schedule: &CronSchedule, failures: &Arc<FailureLog>, clock: WallClock) -> Self {
@@ -102,6 +103,16 @@ impl Connector for CronConnector {
         Ok(())
     }
 }
+
+/// That time. One before 1970 is taken for its begin, and one after 9999 for its end: a clock may never have been set.
+fn utc(time: SystemTime) -> DateTime<Utc> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).map_or(LATEST, |seconds| seconds.min(LATEST));
+    DateTime::from_timestamp(seconds, since.subsec_nanos()).unwrap_or_default()
+}
+
+/// The last second of the year 9999.
+const LATEST: i64 = 253_402_300_799;
 
 #[cfg(test)]
 mod tests;

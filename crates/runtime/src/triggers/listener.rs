@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | order | events of one lane are handled one at a time, as they came |
 //! | bound | as many as the [connector](Connector::concurrency) says are under way, those that wait for their lane or for a slot among them; beyond, nothing is asked for |
-//! | a connection is lost | said once, as is that it is there again; what is under way ends first, so that nothing overtakes it |
-//! | the app stops | nothing more is asked for; what runs has the server's time of grace, and is settled when it ends |
+//! | a connection is lost | said once for each reason, as is that it is there again, by an event or since it holds; what is under way ends first, so that nothing overtakes it |
+//! | the app stops | nothing more is asked for; what runs has the server's time of grace, and is settled when it ends; what is cut off or not begun is said, and the connector says good-bye |
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
 
 use super::connector::{Connector, ConnectorError, Delivery, Outcome, Receipt};
 use super::event::Event;
@@ -37,6 +37,8 @@ pub(crate) struct Place {
     pub(crate) router: Arc<Router>,
     pub(crate) workers: Arc<Workers>,
     pub(crate) stopping: watch::Receiver<Phase>,
+    /// How long what runs may go on once the server stops.
+    pub(crate) grace: Duration,
     /// Held until it is at its end.
     pub(crate) leave: Leave,
 }
@@ -47,6 +49,9 @@ struct Driver {
     component: String,
     connector: Box<dyn Connector>,
     hand_over: HandOver,
+    grace: Duration,
+    /// Why there are no events, if there are none: what was told of it.
+    outage: Option<Vec<String>>,
 }
 
 /// Begins to handle an event; the answer says what became of it.
@@ -69,6 +74,7 @@ impl Listener {
             router,
             workers,
             stopping,
+            grace,
             leave,
         } = place;
         let (handler, stop) = (component.clone(), stopping.clone());
@@ -87,6 +93,8 @@ impl Listener {
                     }
                 })
             }),
+            grace,
+            outage: None,
         };
         driver.drive(stopping).await;
         component.sum_up();
@@ -98,7 +106,6 @@ impl Driver {
     /// Connects, hands over what comes, and connects again, until the server stops.
     async fn drive(mut self, mut stopping: watch::Receiver<Phase>) {
         let mut waits = Waits::default();
-        let mut is_lost = false;
         loop {
             let connected = tokio::select! {
                 biased;
@@ -109,21 +116,17 @@ impl Driver {
             let error = match connected {
                 Err(error) => error,
                 Ok(()) => {
-                    self.say_connected(is_lost);
-                    is_lost = false;
+                    if self.outage.is_none() {
+                        let (component, source) = (&self.component, self.connector.listens_to());
+                        tracing::info!("component `{component}` listens to {source}");
+                    }
                     match self.serve(&mut stopping).await {
                         End::Stopped => break,
                         End::Lost(error) => error,
                     }
                 }
             };
-            if !is_lost {
-                let (component, source) = (&self.component, self.connector.listens_to());
-                tracing::warn!(
-                    "component `{component}` gets no events from {source}: {error}; trying again until it does"
-                );
-            }
-            is_lost = true;
+            self.say_lost(&error);
             let wait = waits.next(since.elapsed(), error.again, rand::random());
             tokio::select! {
                 biased;
@@ -131,15 +134,49 @@ impl Driver {
                 () = sleep(wait) => {}
             }
         }
-        self.connector.close().await;
+        // A server that does not answer is left all the same.
+        let _ = timeout(CLOSE_TIME, self.connector.close()).await;
     }
 
-    fn say_connected(&self, again: bool) {
+    /// Tells why there are no events, unless that was told since there last were some.
+    fn say_lost(&mut self, error: &ConnectorError) {
+        let told = self.outage.get_or_insert_default();
+        if told.len() == MOST_REASONS || told.contains(&error.message) {
+            return;
+        }
+        told.push(error.message.clone());
         let (component, source) = (&self.component, self.connector.listens_to());
-        if again {
+        tracing::warn!(
+            "component `{component}` gets no events from {source}: {error}; trying again until it does"
+        );
+    }
+
+    /// Tells that there are events again, if there were none.
+    fn say_found(&mut self) {
+        if self.outage.take().is_some() {
+            let (component, source) = (&self.component, self.connector.listens_to());
             tracing::warn!("component `{component}` gets events from {source} again");
-        } else {
-            tracing::info!("component `{component}` listens to {source}");
+        }
+    }
+
+    /// Tells what became of events when the server stopped, if they were not handled.
+    fn say_unhandled(&self, cut_off: usize, not_begun: usize) {
+        let (component, source) = (&self.component, self.connector.listens_to());
+        let events = |number| if number == 1 { "event" } else { "events" };
+        if cut_off > 0 {
+            tracing::warn!(
+                "component `{component}`: {cut_off} {} from {source} had not ended after {:?}, and {} cut off",
+                events(cut_off),
+                self.grace,
+                if cut_off == 1 { "was" } else { "were" }
+            );
+        }
+        if not_begun > 0 {
+            tracing::warn!(
+                "component `{component}`: {not_begun} {} from {source} {} not begun",
+                events(not_begun),
+                if not_begun == 1 { "was" } else { "were" }
+            );
         }
     }
 
@@ -149,19 +186,32 @@ impl Driver {
         let mut running = FuturesUnordered::new();
         let mut lanes = Lanes::default();
         let mut end = None;
+        // The server stops: when what runs is cut off.
+        let mut due = None;
+        let mut not_begun = 0;
+        let holds = Instant::now() + HOLDS;
         loop {
             let under_way = running.len() + lanes.waiting();
-            if running.is_empty()
+            let is_cut_off = due.is_some_and(|due| Instant::now() >= due);
+            if (running.is_empty() || is_cut_off)
                 && let Some(end) = end
             {
-                self.leave_waiting(&mut lanes).await;
+                if due.is_some() {
+                    self.say_unhandled(running.len(), not_begun + lanes.waiting());
+                }
+                let _ = timeout(CLOSE_TIME, self.leave_waiting(&mut lanes)).await;
                 return end;
             }
             let takes = end.is_none() && under_way < most;
             tokio::select! {
                 biased;
-                () = stopped(stopping), if end.is_none() => end = Some(End::Stopped),
+                () = stopped(stopping), if due.is_none() => {
+                    let now = Instant::now();
+                    due = Some(now.checked_add(self.grace).unwrap_or(now + FOREVER));
+                    end.get_or_insert(End::Stopped);
+                }
                 Some((receipt, lane, outcome)) = running.next() => {
+                    not_begun += usize::from(outcome == Outcome::NotBegun);
                     let settled = self.connector.settle(receipt, outcome).await;
                     if let (Err(error), None | Some(End::Stopped)) = (settled, &end) {
                         end = Some(End::Lost(error));
@@ -173,8 +223,11 @@ impl Driver {
                         running.push(self.start(next));
                     }
                 }
+                () = sleep_until(due.unwrap_or(holds)), if due.is_some() => {}
+                () = sleep_until(holds), if end.is_none() && self.outage.is_some() => self.say_found(),
                 came = take(&mut *self.connector, takes), if !matches!(end, Some(End::Lost(_))) => match came {
                     Ok(delivery) => {
+                        self.say_found();
                         if let Some(delivery) = lanes.enter(delivery) {
                             running.push(self.start(delivery));
                         }
@@ -305,6 +358,18 @@ impl Lanes {
         waiting.map(|delivery| delivery.receipt).collect()
     }
 }
+
+/// How long a server may take to hear that nobody listens any more.
+pub(crate) const CLOSE_TIME: Duration = Duration::from_secs(3);
+
+/// A connection that was lost is there again once it holds so long, even if no event came.
+const HOLDS: Duration = Duration::from_secs(5);
+
+/// Longer than anybody waits.
+const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
+/// Reasons that are told while there are no events.
+const MOST_REASONS: usize = 8;
 
 /// The time after which memory for an instance is looked for again.
 const NO_MEMORY: Duration = Duration::from_millis(200);

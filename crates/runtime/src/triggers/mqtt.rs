@@ -4,14 +4,17 @@
 //! it could not handle once it would be handed for ever, and all that comes after it would wait. Who failed is told. What
 //! was not begun, or was at work when the connection was lost, comes once more.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use outport_manifest::{MqttTopic, Qos};
 use outport_platform::mqtt::{QualityOfService, Subscriber, Subscription, TopicFilter};
 
-use super::brokers::{Route, Surroundings, filled, named, not_connected};
+use super::brokers::{Route, Surroundings, filled, named, not_connected, too_long};
 use super::connector::{Connector, ConnectorError, Delivery, Outcome, Receipt};
 use super::connectors::NoConnector;
 use super::event::Event;
+use crate::failure_log::FailureLog;
 
 pub(super) struct MqttConnector {
     subscriber: Subscriber,
@@ -22,7 +25,11 @@ pub(super) struct MqttConnector {
 }
 
 impl MqttConnector {
-    pub(super) fn new(topic: &MqttTopic, around: &Surroundings<'_>) -> Result<Self, NoConnector> {
+    pub(super) fn new(
+        topic: &MqttTopic,
+        failures: &Arc<FailureLog>,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, NoConnector> {
         let (server, variables) = (&topic.server, around.variables);
         let name = filled(&topic.topic, variables)?;
         let filter = TopicFilter::parse(name.expose());
@@ -57,9 +64,10 @@ impl MqttConnector {
         let subscriber = subscriber.map_err(|error| wrong(&error))?;
         let destination = subscriber.destination();
         let route = Route::to(destination, "trigger.mqtt", own, around).map_err(|error| wrong(&error))?;
+        let listens_to = named("topic", &name, destination, own.is_some());
         Ok(Self {
-            listens_to: named("topic", &name, destination, own.is_some()),
-            subscriber,
+            subscriber: subscriber.telling(too_long(failures, &listens_to)),
+            listens_to,
             route,
             subscription: None,
             last: 0,

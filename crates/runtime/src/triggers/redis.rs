@@ -3,14 +3,17 @@
 //! A connection for each trigger, so that a component that is slow holds up nobody else's channel. Redis keeps nothing for
 //! who is not there, and there is nothing to acknowledge: an event is handed over once, or never.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use outport_manifest::RedisChannel;
 use outport_platform::redis::{Subscriber, Subscription};
 
-use super::brokers::{Route, Surroundings, filled, named, not_connected};
+use super::brokers::{Route, Surroundings, filled, named, not_connected, too_long};
 use super::connector::{Connector, ConnectorError, Delivery, Outcome, Receipt};
 use super::connectors::NoConnector;
 use super::event::Event;
+use crate::failure_log::FailureLog;
 
 pub(super) struct RedisConnector {
     subscriber: Subscriber,
@@ -21,7 +24,11 @@ pub(super) struct RedisConnector {
 }
 
 impl RedisConnector {
-    pub(super) fn new(channel: &RedisChannel, around: &Surroundings<'_>) -> Result<Self, NoConnector> {
+    pub(super) fn new(
+        channel: &RedisChannel,
+        failures: &Arc<FailureLog>,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, NoConnector> {
         let name = filled(&channel.channel, around.variables)?;
         let own = around.brokers.redis.as_ref();
         let address = match own {
@@ -37,9 +44,10 @@ impl RedisConnector {
         let subscriber = Subscriber::new(&address, name.expose()).map_err(|error| wrong(&error))?;
         let destination = subscriber.destination();
         let route = Route::to(destination, "trigger.redis", own, around).map_err(|error| wrong(&error))?;
+        let listens_to = named("channel", &name, destination, own.is_some());
         Ok(Self {
-            listens_to: named("channel", &name, destination, own.is_some()),
-            subscriber,
+            subscriber: subscriber.telling(too_long(failures, &listens_to)),
+            listens_to,
             route,
             subscription: None,
             last: 0,

@@ -7,13 +7,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use outport_manifest::SqsQueue;
-use outport_platform::sqs::{AttributeValue, Message, Queue, QueueOptions, Settled, Subscription};
+use outport_platform::sqs::{
+    AttributeValue, Message, NotSettled, Queue, QueueOptions, Settled, Subscription,
+};
 use outport_policy::text;
+use tracing::Level;
 
 use super::brokers::{Route, Surroundings, not_connected};
 use super::connector::{Connector, ConnectorError, Delivery, Outcome, Receipt};
 use super::connectors::NoConnector;
 use super::event::{Event, SqsAttribute, SqsMessage, SqsValue};
+use crate::failure_log::FailureLog;
 
 pub(super) struct SqsConnector {
     queue: Arc<Queue>,
@@ -21,10 +25,15 @@ pub(super) struct SqsConnector {
     listens_to: String,
     subscription: Option<Subscription>,
     concurrency: u8,
+    failures: Arc<FailureLog>,
 }
 
 impl SqsConnector {
-    pub(super) fn new(queue: &SqsQueue, around: &Surroundings<'_>) -> Result<Self, NoConnector> {
+    pub(super) fn new(
+        queue: &SqsQueue,
+        failures: &Arc<FailureLog>,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, NoConnector> {
         let wrong = |error: &dyn std::fmt::Display| {
             NoConnector::value("queue_url", error, queue.queue_url.span.clone())
         };
@@ -56,6 +65,7 @@ impl SqsConnector {
             listens_to,
             subscription: None,
             concurrency,
+            failures: Arc::clone(failures),
         })
     }
 }
@@ -71,7 +81,8 @@ impl Connector for SqsConnector {
     }
 
     async fn connect(&mut self) -> Result<(), ConnectorError> {
-        self.subscription = None;
+        // What the last one held and nobody was handed comes again at once, if its server is there.
+        self.close().await;
         self.subscription = Some(self.queue.subscribe(&self.route.dialer).await?);
         Ok(())
     }
@@ -100,7 +111,23 @@ impl Connector for SqsConnector {
             Outcome::Leave | Outcome::Failed => Settled::Leave,
             Outcome::NotBegun => Settled::GiveBack,
         };
-        Ok(subscription.settle(receipt.0, settled).await?)
+        match subscription.settle(receipt.0, settled).await {
+            Ok(()) => Ok(()),
+            Err(NotSettled::Lost(lost)) => Err(lost.into()),
+            Err(refused) => {
+                let (component, queue) = (self.failures.component(), &self.listens_to);
+                let done = match settled {
+                    Settled::GiveBack => "given back",
+                    Settled::Delete | Settled::Leave => "deleted",
+                };
+                let why = text::message(&refused.to_string()).to_string();
+                let told = format!(
+                    "component `{component}`: a message from {queue} was not {done}, and comes again: {why}"
+                );
+                self.failures.add(Level::WARN, told);
+                Ok(())
+            }
+        }
     }
 
     async fn close(&mut self) {

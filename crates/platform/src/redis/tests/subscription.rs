@@ -85,6 +85,7 @@ async fn what_a_server_refuses_is_said_and_a_password_is_not() {
         panic!("it has let its client in")
     };
     assert!(why.contains("unknown command"), "{why}");
+    assert!(!why.contains("correct"), "{why}");
     let told = told.take();
     assert!(told[0].contains("server-refused"), "{told:?}");
     assert!(!told[0].contains("correct"), "{told:?}");
@@ -112,7 +113,17 @@ async fn a_server_that_keeps_to_nothing_loses_its_client_and_costs_no_memory() {
         (
             "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$9223372036854775807\r\nabc".to_owned(),
             0,
-            "the connection was broken off",
+            "the server sent what is not of the protocol",
+        ),
+        (
+            published("one") + "*3\r\n$7\r\nmessage\r\n$5\r\nother\r\n$2\r\nhi\r\n",
+            1,
+            "the server sent a message of another channel",
+        ),
+        (
+            published("one") + "-NOAUTH you were hunter2pass, hunter2p\r\n",
+            1,
+            "the server says: NOAUTH you were ***, ***",
         ),
         (
             published("one") + "-MOVED 1 127.0.0.1:1\r\n",
@@ -131,10 +142,14 @@ async fn a_server_that_keeps_to_nothing_loses_its_client_and_costs_no_memory() {
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 100]).await;
+            let _ = stream.write_all(b"+OK\r\n").await;
+            let _ = stream.read(&mut [0; 100]).await;
             let _ = stream.write_all((SUBSCRIBED.to_owned() + &said).as_bytes()).await;
         });
         let (gate, _) = gate(&["redis://*:*"]);
-        let subscription = subscribe(&gate, &format!("redis://{at}")).await.unwrap();
+        let subscription = subscribe(&gate, &format!("redis://:hunter2pass@{at}"))
+            .await
+            .unwrap();
         let heard = heard(subscription).await;
         assert_eq!((heard.0.len(), &*heard.1), (messages, why), "{shown}");
     }

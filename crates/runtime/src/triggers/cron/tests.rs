@@ -68,3 +68,23 @@ async fn a_clock_that_is_set_is_noticed_soon() {
     set.store(0, Ordering::Relaxed);
     assert_eq!(timestamp(&mut connector).await, "2026-11-30T13:00:00+00:00");
 }
+
+#[test]
+fn a_clock_that_was_never_set_is_one() {
+    let seconds = |seconds| Duration::from_secs(seconds);
+    for (time, expected) in [
+        (
+            SystemTime::UNIX_EPOCH - seconds(86_400),
+            "1970-01-01T00:00:00+00:00",
+        ),
+        (SystemTime::UNIX_EPOCH + seconds(61), "1970-01-01T00:01:01+00:00"),
+        (
+            SystemTime::UNIX_EPOCH + seconds(u64::MAX / 4),
+            "9999-12-31T23:59:59+00:00",
+        ),
+    ] {
+        let now = utc(time);
+        assert_eq!(now.to_rfc3339(), expected);
+        Agenda::new(&connector("* * * * * *", Box::new(Utc::now)).schedule, now).look(now);
+    }
+}

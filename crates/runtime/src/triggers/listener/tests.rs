@@ -109,6 +109,8 @@ impl Driven {
                 begin.lock().unwrap().send((timestamp, end)).unwrap();
                 Box::pin(async move { ended.await.unwrap_or(Outcome::Failed) })
             }),
+            grace: Duration::from_secs(10),
+            outage: None,
         };
         Self {
             asked: is_asked,
@@ -273,4 +275,58 @@ async fn who_stops_does_not_wait_for_a_server_that_is_not_there() {
     assert_eq!(driven.asks().await, Asked::Close);
     driven.task.await.unwrap();
     assert_eq!(since.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_cut_off_says_good_bye_all_the_same() {
+    let mut driven = Driven::start(4, &[]);
+    assert_eq!(driven.asks().await, Asked::Connect);
+    for (number, lane) in [(1, Some("a")), (2, Some("a"))] {
+        driven.come(number, lane);
+    }
+    assert_eq!(driven.under_way().await, [1]);
+    let since = Instant::now();
+    driven.stop.send_replace(Phase::Stopping);
+    // The first one never ends.
+    assert_eq!(driven.asks().await, Asked::Settle(2, Outcome::NotBegun));
+    assert_eq!(driven.asks().await, Asked::Close);
+    driven.task.await.unwrap();
+    assert_eq!(since.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_reason_is_told_once_until_there_are_events_again() {
+    let error = |message: &str| ConnectorError::lost(message);
+    let mut driver = Driver {
+        component: "job".to_owned(),
+        connector: Box::new(Fake {
+            asked: mpsc::unbounded_channel().0,
+            connects: Vec::new(),
+            came: mpsc::unbounded_channel().1,
+            concurrency: 1,
+            given: 0,
+        }),
+        hand_over: Box::new(|_| Box::pin(async { Outcome::Done })),
+        grace: Duration::ZERO,
+        outage: None,
+    };
+    let told = |driver: &Driver| driver.outage.as_ref().map(Vec::len);
+    for (message, number) in [("gone", 1), ("gone", 1), ("refused", 2), ("gone", 2)] {
+        driver.say_lost(&error(message));
+        assert_eq!(told(&driver), Some(number), "{message}");
+    }
+    for number in 0..100 {
+        driver.say_lost(&error(&number.to_string()));
+    }
+    assert_eq!(
+        told(&driver),
+        Some(MOST_REASONS),
+        "a server does not choose how many"
+    );
+    // Connecting alone is not enough: what follows may fail.
+    let (_stop, mut stopping) = watch::channel(Phase::Serving);
+    assert!(timeout(HOLDS / 2, driver.serve(&mut stopping)).await.is_err());
+    assert!(told(&driver).is_some());
+    assert!(timeout(HOLDS * 2, driver.serve(&mut stopping)).await.is_err());
+    assert_eq!(told(&driver), None);
 }
