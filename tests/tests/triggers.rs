@@ -267,6 +267,49 @@ fn what_no_component_handles_is_refused_before_anything_runs() {
 }
 
 #[test]
+fn an_address_that_cannot_be_listened_to_says_what_to_write() {
+    let redis = |address: &str| {
+        format!("[[trigger.redis]]\ncomponent = \"job\"\nchannel = \"a\"\naddress = \"{address}\"\n")
+    };
+    let mqtt = |address: &str| {
+        format!(
+            "[application.trigger.mqtt]\naddress = \"{address}\"\nusername = \"\"\npassword = \"\"\n\
+             keep_alive_interval = \"30\"\n[[trigger.mqtt]]\ncomponent = \"job\"\ntopic = \"a\"\nqos = \"1\"\n"
+        )
+    };
+    let sqs = |url: &str| format!("[[trigger.sqs]]\ncomponent = \"job\"\nqueue_url = \"{url}\"\n");
+    for (triggers, wrong, help) in [
+        (redis("127.0.0.1:6379"), "it has no scheme", "write `redis://"),
+        (redis("redis://"), "it has no host", "write `redis://"),
+        (mqtt("127.0.0.1:1883"), "it has no scheme", "write `mqtt://"),
+        (
+            mqtt("mqtt://u:hunter2@127.0.0.1"),
+            "it has a user",
+            "stands in `username` and `password`",
+        ),
+        (
+            sqs("http://127.0.0.1:4566/0/q"),
+            "is not at AWS",
+            "AWS_ENDPOINT_URL",
+        ),
+        (
+            sqs("http://sqs.eu-west-1.amazonaws.com/0/q"),
+            "is not one of `https`",
+            "write `https://`",
+        ),
+    ] {
+        let manifest = app("events", "allowed_outbound_hosts = [\"*://*:*\"]", &triggers);
+        let check = Outport::command("check").manifest(&manifest);
+        let ended = check.finish().expect_code(1);
+        let told = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        for said in [wrong, help] {
+            assert!(told.contains(said), "{triggers}: {said}: {ended}");
+        }
+        assert!(!told.contains("hunter2"), "{ended}");
+    }
+}
+
+#[test]
 fn a_component_that_handles_events_is_no_command_and_answers_no_requests() {
     for outport in [
         Outport::run(guest::path("events")),

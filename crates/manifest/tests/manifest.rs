@@ -766,6 +766,16 @@ fn unknown_keys_and_names_get_the_one_that_was_meant() {
             component("variables.x = \"{{ host }}\""),
             "the variables are: none",
         ),
+        (
+            app(
+                "[[trigger.cron]]\ncomponent = \"web\"\ncron_expression = \"0 0 9 * * *\"\ntime_zone = \"europe/Berln\"",
+            ),
+            "did you mean `Europe/Berlin`?",
+        ),
+        (
+            app("[[trigger.redis]]\ncomponent = \"web\"\nchannel = \"x\""),
+            "write it here, or in `[application.trigger.redis]` for all triggers that have none",
+        ),
         (component("files = \"a\""), "put brackets around it: `[\"…\"]`"),
         // What stands in another table than it belongs in.
         (
