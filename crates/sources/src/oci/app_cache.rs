@@ -13,7 +13,7 @@
 //! alone, or it is not used.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,10 +57,8 @@ impl AppCache {
     /// The folder of an artifact, if it is there and as it was.
     pub(crate) fn find(&self, digest: &Digest) -> io::Result<Option<PathBuf>> {
         let folder = self.folder(digest);
-        let bytes = match fs::read(folder.join(FILES)) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+        let Some(bytes) = read(&folder.join(FILES), LONGEST_INDEX)? else {
+            return Ok(None);
         };
         let app = folder.join(APP);
         let is_whole = serde_json::from_slice(&bytes)
@@ -112,10 +110,10 @@ impl AppCache {
             if !entry.file_name().to_string_lossy().starts_with(NEW) {
                 continue;
             }
-            let is_abandoned = match File::open(entry.path().join(LOCK)) {
-                Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
+            let is_abandoned = match crate::cache::open(&entry.path().join(LOCK)) {
+                Ok(Some(lock)) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
                 // About to be locked, or to get its name.
-                Err(_) => entry.metadata().is_ok_and(|metadata| {
+                Ok(None) | Err(_) => entry.metadata().is_ok_and(|metadata| {
                     let changed = metadata.modified().ok();
                     changed
                         .and_then(|changed| changed.elapsed().ok())
@@ -130,8 +128,8 @@ impl AppCache {
 
     /// The digest that a tag last had.
     pub(crate) fn digest_of_tag(&self, reference: &Reference, tag: &Tag) -> Option<Digest> {
-        let text = fs::read_to_string(self.tag_file(reference, tag)).ok()?;
-        strict_digest(text.trim_end())
+        let bytes = read(&self.tag_file(reference, tag), LONGEST_DIGEST).ok()??;
+        strict_digest(std::str::from_utf8(&bytes).ok()?.trim_end())
     }
 
     /// Remembers the digest of a tag.
@@ -148,8 +146,10 @@ impl AppCache {
 
     /// The signatures of an artifact that were fetched with it.
     pub(crate) fn signatures(&self, digest: &Digest) -> Vec<Signature> {
-        let read = fs::read(self.signature_file(digest)).ok();
+        let read = read(&self.signature_file(digest), LONGEST_SIGNATURES);
         let kept: Vec<Kept> = read
+            .ok()
+            .flatten()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
         let decoded = kept.into_iter().filter_map(|Kept { payload, signature }| {
@@ -226,6 +226,16 @@ impl NewFolder {
     }
 }
 
+/// A file of the cache, of at most so many bytes; none if it is not there or no file. Should it be a pipe, nobody waits.
+fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let Some(file) = crate::cache::open(path)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
 #[derive(Serialize, Deserialize)]
 struct Kept {
     payload: String,
@@ -239,6 +249,13 @@ const FILES: &str = "files.json";
 const LOCK: &str = "lock";
 
 const NEW: &str = ".new-";
+
+/// Bytes of a list of files: 100,000 names. What is cut is not what it was.
+const LONGEST_INDEX: u64 = 512 << 20;
+
+const LONGEST_DIGEST: u64 = 1 << 10;
+
+const LONGEST_SIGNATURES: u64 = 64 << 20;
 
 /// The age at which a folder that nobody has locked is not going to be.
 const OLD: Duration = Duration::from_secs(3600);
@@ -273,6 +290,35 @@ mod tests {
         assert_eq!(fs::read(app.join("spin.toml")).unwrap(), b"one");
         let left: Vec<_> = fs::read_dir(root.path()).unwrap().flatten().collect();
         assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_holds_nobody() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = AppCache::in_directory(root.path().to_owned());
+        let digest = digest_of(b"manifest");
+        let reference: Reference = "a.example/b:c".parse().unwrap();
+        let tag = reference.tag().unwrap();
+        let app = made(&cache, &digest, b"one");
+        cache.remember_tag(&reference, &tag, &digest).unwrap();
+        cache.keep_signatures(&digest, &[]).unwrap();
+        let begun = root.path().join(".new-begun");
+        fs::create_dir(&begun).unwrap();
+        for file in [
+            cache.folder(&digest).join(FILES),
+            cache.tag_file(&reference, &tag),
+            cache.signature_file(&digest),
+            begun.join(LOCK),
+        ] {
+            let _ = fs::remove_file(&file);
+            let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+            rustix::fs::mknodat(rustix::fs::CWD, &file, kind, mode, 0).unwrap();
+        }
+        assert_eq!(cache.find(&digest).unwrap(), None);
+        assert_eq!(cache.digest_of_tag(&reference, &tag), None);
+        assert!(cache.signatures(&digest).is_empty());
+        assert_eq!(made(&cache, &digest, b"one"), app);
+        assert_eq!(cache.find(&digest).unwrap(), Some(app));
     }
 
     #[test]
