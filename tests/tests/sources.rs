@@ -201,6 +201,7 @@ fn whatever_a_server_lies_about_is_an_error_with_its_place_and_leaves_nothing() 
         ("/silent", "the server stopped"),
         ("/nonsense", "the transfer broke off"),
         ("/missing", "404 Not Found: there is no such file"),
+        ("/missing?token=SECRET", "404 Not Found: there is no such file"),
         ("/broken", "500 Internal Server Error"),
         ("/loop", "leads on more than 10 times"),
         ("/metadata", "link-local addresses or metadata services"),
@@ -248,6 +249,8 @@ fn whatever_a_server_lies_about_is_an_error_with_its_place_and_leaves_nothing() 
         assert!(told.contains(message), "{path}: {told}\n{refused}");
     }
     assert_eq!(files_in(&cache.fetched()), [""; 0]);
+    // It may be a signature, in the line that is quoted as in the message.
+    assert!(!refused.stderr.contains("SECRET"), "{refused}");
 }
 
 #[test]

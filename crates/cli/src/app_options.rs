@@ -274,6 +274,18 @@ fn conceal_secrets(read: &Reading<Manifest>, files: &mut Files) {
     }
     // Of a variable that is called so, what is behind it is a table.
     let is_text = |value: &Range<usize>| text[..value.start].ends_with(['"', '\'']);
+    // Of code from elsewhere a user, a password, and what follows the `?`, which may be a signature.
+    for url in values_of("url", text).filter(is_text) {
+        let written = &text[url.clone()];
+        let query = written.find(['?', '#']).unwrap_or(written.len());
+        let [user, _] = ServerUrl::hidden_parts(written);
+        for part in [user, query..written.len()] {
+            files.conceal(
+                manifest.source.path(),
+                url.start + part.start..url.start + part.end,
+            );
+        }
+    }
     for password in values_of("password", text).filter(is_text) {
         files.conceal(manifest.source.path(), password);
     }

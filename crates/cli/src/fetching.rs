@@ -257,7 +257,9 @@ pub(crate) fn failed(remote: &Remote, error: &SourceError) -> Diagnostic {
     let message = match (remote, error) {
         // It names the address already, perhaps one that a server has led to.
         (Remote::Url { .. }, SourceError::Fetch(error)) => format!("cannot fetch {error}"),
-        (Remote::Url { url, .. }, error) => format!("cannot fetch {}: {error}", text::quote(url)),
+        (Remote::Url { .. }, error) => {
+            format!("cannot fetch {}: {error}", text::quote(&remote.to_string()))
+        }
         (Remote::Package(package), error) => {
             format!("cannot fetch `{}`: {error}", text::quote(&package.to_string()))
         }

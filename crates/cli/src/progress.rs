@@ -1,4 +1,5 @@
-//! How far transfers are, on a terminal: a line for each, which goes when it is done.
+//! How far transfers are, on a terminal: a line for each, which goes when it is done. That another process is waited for is
+//! said wherever anything is.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use outport_sources::progress::{Progress, Quiet, Transfer};
@@ -6,7 +7,10 @@ use outport_sources::progress::{Progress, Quiet, Transfer};
 use crate::terminal::Terminal;
 
 /// The lines of all transfers.
-pub(crate) struct Lines(MultiProgress);
+pub(crate) struct Lines(MultiProgress, Terminal);
+
+/// No lines: there is no terminal.
+struct NoLines(Terminal);
 
 struct Line(ProgressBar);
 
@@ -14,10 +18,12 @@ struct Line(ProgressBar);
 pub(crate) fn of(terminal: Terminal) -> Box<dyn Progress> {
     // Without a thread that keeps lines moving: the kernel's sandbox closes over one thread.
     let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-    if terminal.is_quiet() || lines.is_hidden() {
+    if terminal.is_quiet() {
         Box::new(Quiet)
+    } else if lines.is_hidden() {
+        Box::new(NoLines(terminal))
     } else {
-        Box::new(Lines(lines))
+        Box::new(Lines(lines, terminal))
     }
 }
 
@@ -33,6 +39,24 @@ impl Progress for Lines {
         line.set_message(name.to_owned());
         Box::new(Line(line))
     }
+
+    fn wait(&self, name: &str) {
+        self.0.suspend(|| say_wait(self.1, name));
+    }
+}
+
+impl Progress for NoLines {
+    fn begin(&self, name: &str, total: Option<u64>) -> Box<dyn Transfer> {
+        Quiet.begin(name, total)
+    }
+
+    fn wait(&self, name: &str) {
+        say_wait(self.0, name);
+    }
+}
+
+fn say_wait(terminal: Terminal, name: &str) {
+    terminal.say(&format!("Waiting for {name}, which another process is fetching"));
 }
 
 impl Transfer for Line {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! CACHE/fetched/HEX         a file that is whole, whose SHA-256 was HEX when it got its name
-//! CACHE/fetched/HEX.part    one that somebody writes, and has locked for as long
+//! CACHE/fetched/HEX.part    one that somebody writes, and has locked for as long; HEX-….part if there are several
 //! CACHE/components/HEX.wasm a file that somebody put there by hand
 //! SPIN/…/sha256:HEX         what Spin has fetched: read, never written
 //! ```
@@ -12,7 +12,8 @@
 //! in a directory that is this user's alone.
 //!
 //! Whoever wants to write a file locks its `.part`, so that of several processes that start at once one fetches and the
-//! others wait for what comes of it; a process that is killed loses the lock, and the next one begins anew. The file gets
+//! others wait for what comes of it; a process that is killed loses the lock, and the next one begins anew. Nobody waits for
+//! one that stands still, or for long: then a second one fetches, into a `.part` of its own. The file gets
 //! its name when it is whole and written through to the disk. What others have left behind is removed.
 
 mod directory;
@@ -20,7 +21,7 @@ mod directory;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outport_manifest::Digest;
 use outport_policy::text;
@@ -35,6 +36,18 @@ use crate::progress::{Progress, Transfer};
 pub struct Cache {
     own: Option<PathBuf>,
     spins: Option<PathBuf>,
+    patience: Patience,
+}
+
+/// How long another process is waited for that fetches the same.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// Until somebody is told.
+    in_silence: Duration,
+    /// While it gets no more bytes.
+    at_a_standstill: Duration,
+    /// In any case.
+    at_most: Duration,
 }
 
 /// A file that has the digest it should have.
@@ -62,7 +75,7 @@ pub enum Found {
 pub enum Claim {
     /// It is there, perhaps since another process just fetched it.
     There(CachedFile),
-    /// It is missing, and nobody else fetches it meanwhile.
+    /// It is missing, and nobody else fetches it meanwhile, or gets anywhere with it.
     Vacant(Vacancy),
 }
 
@@ -94,6 +107,12 @@ pub enum CacheError {
         /// The system's error.
         source: io::Error,
     },
+    /// Something is in the way of a file.
+    #[error("`{}` is in the way of a file in the cache, and is none itself: remove it", text::path(.path))]
+    InTheWay {
+        /// What it is.
+        path: PathBuf,
+    },
     /// A file of the cache cannot be read.
     #[error("`{}` in the cache cannot be read: {source}", text::path(.path))]
     Unreadable {
@@ -123,6 +142,7 @@ impl Cache {
         Self {
             own: own.map(Path::to_owned),
             spins: users.map(|users| users.join("spin/registry")),
+            patience: Patience::default(),
         }
     }
 
@@ -185,12 +205,18 @@ impl Cache {
         own.chain(spins).collect()
     }
 
-    /// Looks for a file, and if it is missing waits until nobody else fetches it.
+    /// Looks for a file, and if it is missing waits until nobody else fetches it, or does so without getting anywhere.
+    /// `name` is what `progress` is told that is waited for.
     ///
     /// # Errors
     ///
     /// It is missing, and there is no directory to put it into.
-    pub async fn claim(&self, digest: &Digest) -> Result<Claim, CacheError> {
+    pub async fn claim(
+        &self,
+        digest: &Digest,
+        name: &str,
+        progress: &dyn Progress,
+    ) -> Result<Claim, CacheError> {
         if let Found::There(file) = self.find(digest)? {
             return Ok(Claim::There(file));
         }
@@ -201,9 +227,21 @@ impl Cache {
             path: path.clone(),
             source,
         };
-        directory.remove_abandoned(&part_of(digest));
+        let mut part = part_of(digest);
+        let kind_of = |name: &str| std::fs::symlink_metadata(path.join(name)).map(|found| found.file_type());
+        // All but a directory is replaced by the file.
+        if kind_of(digest.hex()).is_ok_and(|kind| kind.is_dir()) {
+            let path = path.join(digest.hex());
+            return Err(CacheError::InTheWay { path });
+        }
+        if kind_of(&part).is_ok_and(|kind| !kind.is_file()) {
+            let path = path.join(part);
+            return Err(CacheError::InTheWay { path });
+        }
+        directory.remove_abandoned(&part);
+        let mut waiting = Waiting::default();
         loop {
-            let locked = directory.try_lock(&part_of(digest)).map_err(unwritable)?;
+            let locked = directory.try_lock(&part).map_err(unwritable)?;
             let found = self.find(digest)?;
             if let Some(locked) = locked {
                 // Dropped, it takes away what was made for the lock.
@@ -221,6 +259,15 @@ impl Cache {
             }
             if let Found::There(file) = found {
                 return Ok(Claim::There(file));
+            }
+            if waiting.is_over(&path.join(&part), &self.patience) {
+                // Whoever is done first has the file.
+                part = own_part(digest).map_err(unwritable)?;
+                waiting = Waiting::default();
+                continue;
+            }
+            if waiting.is_worth_saying(&self.patience) {
+                progress.wait(name);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -334,6 +381,63 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 fn part_of(digest: &Digest) -> String {
     format!("{}{PART}", digest.hex())
+}
+
+/// The name of a file that no other process writes.
+fn own_part(digest: &Digest) -> io::Result<String> {
+    let mut own = [0; 8];
+    let random = ring::rand::SystemRandom::new();
+    ring::rand::SecureRandom::fill(&random, &mut own)
+        .map_err(|_| io::Error::other("there is no randomness"))?;
+    Ok(format!("{}-{}{PART}", digest.hex(), hex(&own)))
+}
+
+/// The wait for another process.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    /// The bytes that the other one has, and since when.
+    seen: (Option<u64>, Instant),
+    is_told: bool,
+}
+
+impl Waiting {
+    /// True if the other one got no further for long, or still is not done.
+    fn is_over(&mut self, part: &Path, patience: &Patience) -> bool {
+        let bytes = std::fs::symlink_metadata(part).ok().map(|part| part.len());
+        if bytes != self.seen.0 {
+            self.seen = (bytes, Instant::now());
+        }
+        self.seen.1.elapsed() > patience.at_a_standstill || self.since.elapsed() > patience.at_most
+    }
+
+    /// True once, when it has taken a while.
+    fn is_worth_saying(&mut self, patience: &Patience) -> bool {
+        let is_due = !self.is_told && self.since.elapsed() > patience.in_silence;
+        self.is_told |= is_due;
+        is_due
+    }
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self {
+            since: now,
+            seen: (None, now),
+            is_told: false,
+        }
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            in_silence: Duration::from_secs(1),
+            at_a_standstill: Duration::from_secs(30),
+            at_most: Duration::from_secs(120),
+        }
+    }
 }
 
 const FETCHED: &str = "fetched";

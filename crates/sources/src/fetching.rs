@@ -14,7 +14,7 @@ use outport_policy::text;
 use tokio::sync::OnceCell;
 
 use crate::cache::{Cache, CacheError, CachedFile, Claim, FillError, Found};
-use crate::http::{FetchError, Fetcher, HeaderMap, Response, wait_before_retry};
+use crate::http::{FetchError, Fetcher, Request, Url, wait_before_retry};
 use crate::lock::{LockFile, Pin};
 use crate::packages::{PackageError, Registries};
 use crate::progress::Progress;
@@ -228,17 +228,22 @@ impl<'s> Sources<'s> {
         if self.fetcher.options().offline {
             return self.in_cache(digest);
         }
-        let mut vacancy = match self.cache.claim(digest).await? {
+        let request = Request::get(url)?;
+        let mut vacancy = match self
+            .cache
+            .claim(digest, &name_of(request.url()), self.progress)
+            .await?
+        {
             Claim::There(file) => return Ok(file),
             Claim::Vacant(vacancy) => vacancy,
         };
         let mut attempt = 1;
         loop {
-            let response = self.fetcher.get(url, HeaderMap::new()).await?;
+            let response = self.fetcher.send(&request).await?;
             let mut response = response
                 .success()
                 .and_then(|response| response.at_most(self.fetcher.options().max_size))?;
-            let name = name_of(&response);
+            let name = name_of(response.url());
             match vacancy.fill(&mut response, &name, self.progress).await {
                 Err(FillError::Fetch(error))
                     if error.is_transient() && attempt < self.fetcher.options().attempts => {}
@@ -262,12 +267,9 @@ impl<'s> Sources<'s> {
 }
 
 /// The last part of the address.
-fn name_of(response: &Response) -> String {
-    let last = response
-        .url()
-        .path_segments()
-        .and_then(|mut segments| segments.next_back());
-    let last = last.filter(|last| !last.is_empty()).or(response.url().host_str());
+fn name_of(url: &Url) -> String {
+    let last = url.path_segments().and_then(|mut segments| segments.next_back());
+    let last = last.filter(|last| !last.is_empty()).or(url.host_str());
     text::quote(last.unwrap_or_default()).to_string()
 }
 

@@ -4,6 +4,9 @@
 pub trait Progress: Send + Sync {
     /// A transfer begins: of what, and of how many bytes if that is known.
     fn begin(&self, name: &str, total: Option<u64>) -> Box<dyn Transfer>;
+
+    /// Another process fetches the same, and is waited for.
+    fn wait(&self, name: &str);
 }
 
 /// A transfer that somebody is told of. It ends when this is dropped.
@@ -20,6 +23,8 @@ impl Progress for Quiet {
     fn begin(&self, _: &str, _: Option<u64>) -> Box<dyn Transfer> {
         Box::new(Self)
     }
+
+    fn wait(&self, _: &str) {}
 }
 
 impl Transfer for Quiet {

@@ -16,6 +16,7 @@ use crate::report::findings::Findings;
 use crate::report::mistake::Mistake;
 use crate::source::Located;
 use crate::values::identifier::ComponentId;
+use crate::values::server_url::ServerUrl;
 use crate::values::source_error::SourceError;
 
 /// The source of a component's code.
@@ -43,14 +44,24 @@ pub enum Remote {
     Package(PackageRequest),
 }
 
-/// The URL, or the package and its versions.
+/// The URL without what may be secret, or the package and its versions.
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url { url, .. } => f.write_str(url),
+            Self::Url { url, .. } => f.write_str(&shown_url(url)),
             Self::Package(package) => package.fmt(f),
         }
     }
+}
+
+/// A URL without user and password, and without what follows the `?`, which may be a signature that somebody else could
+/// use. Of what is no URL only the scheme.
+pub fn shown_url(url: &str) -> String {
+    let [user, _] = ServerUrl::hidden_parts(url);
+    let end = url.find(['?', '#']).unwrap_or(url.len()).max(user.end);
+    let hidden = if user.is_empty() { "" } else { "…" };
+    let query = if url[end..].starts_with('?') { "?…" } else { "" };
+    format!("{}{hidden}{}{query}", &url[..user.start], &url[user.end..end])
 }
 
 /// A SHA-256 digest, written `sha256:` and 64 hexadecimal digits.
@@ -141,6 +152,20 @@ pub(crate) fn read_digest(found: &mut Findings, text: &Located<String>) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_secret_of_a_url_is_not_shown() {
+        let rows = [
+            ("https://h/a.wasm", "https://h/a.wasm"),
+            ("https://h:1/a?token=SECRET#x", "https://h:1/a?…"),
+            ("https://h/a#SECRET?x", "https://h/a"),
+            ("https://u:SECRET@h/a?b", "https://…@h/a?…"),
+            ("https://u:SECRET@[h/a?token=SECRET", "https://…"),
+        ];
+        for (url, expected) in rows {
+            assert_eq!(shown_url(url), expected, "{url}");
+        }
+    }
 
     #[test]
     fn a_digest_is_sha256_and_64_digits() {

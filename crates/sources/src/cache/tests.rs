@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use super::*;
@@ -26,7 +27,7 @@ fn fetcher() -> Fetcher {
 }
 
 async fn fetch(cache: &Cache, digest: &Digest, url: &str) -> Result<CachedFile, FillError> {
-    match cache.claim(digest).await? {
+    match cache.claim(digest, "it", &Quiet).await? {
         Claim::There(file) => Ok(file),
         Claim::Vacant(mut vacancy) => {
             let mut response = fetcher().get(url, HeaderMap::new()).await?;
@@ -107,6 +108,97 @@ async fn a_file_that_was_changed_is_found_out_and_replaced() {
     assert_eq!(fs::read_to_string(&file.path).unwrap(), CONTENT);
 }
 
+/// Keeps what was waited for.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Progress for Told {
+    fn begin(&self, name: &str, total: Option<u64>) -> Box<dyn Transfer> {
+        Quiet.begin(name, total)
+    }
+
+    fn wait(&self, name: &str) {
+        self.0.lock().unwrap().push(name.to_owned());
+    }
+}
+
+#[tokio::test]
+async fn who_gets_nowhere_is_not_waited_for_and_who_takes_long_neither() {
+    let short = Duration::from_millis(100);
+    let long = Duration::from_secs(3600);
+    for (at_a_standstill, at_most, grows) in [(short * 2, long, false), (long, short * 4, true)] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut cache = Cache::new(Some(directory.path()), None);
+        cache.patience = Patience {
+            in_silence: short,
+            at_a_standstill,
+            at_most,
+        };
+        let digest = digest_of(CONTENT);
+        let Claim::Vacant(mut first) = cache.claim(&digest, "it", &Quiet).await.unwrap() else {
+            panic!("it is there");
+        };
+        let told = Told::default();
+        let second = async {
+            let claimed = cache.claim(&digest, "the code", &told).await.unwrap();
+            let Claim::Vacant(mut second) = claimed else {
+                panic!("it is there");
+            };
+            let server = Server::start(|_, _| whole()).await;
+            let mut response = fetcher().get(&server.url("/"), HeaderMap::new()).await.unwrap();
+            second.fill(&mut response, "it", &Quiet).await.unwrap()
+        };
+        let drip = async {
+            for _ in 0..if grows { 1_000 } else { 0 } {
+                first.locked.file().write_all(b"x").unwrap();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let file = tokio::select! {
+            file = second => file,
+            () = drip => unreachable!(),
+        };
+        assert_eq!(fs::read_to_string(&file.path).unwrap(), CONTENT);
+        assert_eq!(*told.0.lock().unwrap(), ["the code"]);
+        // The first one may still be done, with the same bytes.
+        let server = Server::start(|_, _| whole()).await;
+        let mut response = fetcher().get(&server.url("/"), HeaderMap::new()).await.unwrap();
+        first.fill(&mut response, "it", &Quiet).await.unwrap();
+        drop(first);
+        assert_eq!(files_in(&directory.path().join("fetched")), [digest.hex()]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_of_a_file_is_said_with_its_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::new(Some(directory.path()), None);
+    let digest = digest_of(CONTENT);
+    drop(cache.claim(&digest, "it", &Quiet).await.unwrap());
+    for name in [digest.hex().to_owned(), format!("{}{PART}", digest.hex())] {
+        let place = directory.path().join("fetched").join(name);
+        let is_said = async || {
+            let refused = cache.claim(&digest, "it", &Quiet).await;
+            assert!(matches!(refused, Err(CacheError::InTheWay { path }) if path == place));
+        };
+        fs::create_dir(&place).unwrap();
+        is_said().await;
+        fs::remove_dir(&place).unwrap();
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &place, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        if place.extension().is_some() {
+            is_said().await;
+            fs::remove_file(&place).unwrap();
+        } else {
+            let server = Server::start(|_, _| whole()).await;
+            let file = fetch(&cache, &digest, &server.url("/")).await.unwrap();
+            assert_eq!(fs::read_to_string(&file.path).unwrap(), CONTENT);
+            fs::remove_file(&place).unwrap();
+        }
+    }
+}
+
 #[test]
 fn files_of_spin_and_of_others_are_found() {
     let directory = tempfile::tempdir().unwrap();
@@ -133,7 +225,7 @@ async fn nothing_is_written_where_others_could() {
     fs::create_dir(&fetched).unwrap();
     fs::set_permissions(&fetched, fs::Permissions::from_mode(0o777)).unwrap();
     let cache = Cache::new(Some(directory.path()), None);
-    let refused = cache.claim(&digest_of(CONTENT)).await;
+    let refused = cache.claim(&digest_of(CONTENT), "it", &Quiet).await;
     assert!(matches!(
         refused,
         Err(CacheError::Unsafe(UnsafeDirectory::OpenToOthers {
@@ -141,6 +233,8 @@ async fn nothing_is_written_where_others_could() {
             ..
         }))
     ));
-    let nowhere = Cache::new(None, None).claim(&digest_of(CONTENT)).await;
+    let nowhere = Cache::new(None, None)
+        .claim(&digest_of(CONTENT), "it", &Quiet)
+        .await;
     assert!(matches!(nowhere, Err(CacheError::NoDirectory)));
 }

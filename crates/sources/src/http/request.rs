@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use outport_manifest::shown_url;
 use outport_policy::text;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHORIZATION,
@@ -55,7 +56,7 @@ impl Request {
     /// `url` is none, or not for HTTP.
     pub fn new(method: Method, url: &str) -> Result<Self, FetchError> {
         let url = Url::parse(url)
-            .map_err(|error| FetchError::of_text(url, FetchErrorKind::Url(error.to_string())))?;
+            .map_err(|error| FetchError::of_text(&shown_url(url), FetchErrorKind::Url(error.to_string())))?;
         Self::to(method, url)
     }
 

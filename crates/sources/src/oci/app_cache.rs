@@ -132,10 +132,10 @@ impl AppCache {
             if !entry.file_name().to_string_lossy().starts_with(NEW) {
                 continue;
             }
-            let is_abandoned = match File::open(entry.path().join(LOCK)) {
-                Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
+            let is_abandoned = match crate::cache::open(&entry.path().join(LOCK)) {
+                Ok(Some(lock)) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
                 // About to be locked, or to get its name.
-                Err(_) => entry.metadata().is_ok_and(|metadata| {
+                Ok(None) | Err(_) => entry.metadata().is_ok_and(|metadata| {
                     let changed = metadata.modified().ok();
                     changed
                         .and_then(|changed| changed.elapsed().ok())
@@ -290,6 +290,13 @@ const LOCK: &str = "lock";
 
 const NEW: &str = ".new-";
 
+/// Bytes of a list of files: 100,000 names. What is cut is not what it was.
+const LONGEST_INDEX: u64 = 512 << 20;
+
+const LONGEST_DIGEST: u64 = 1 << 10;
+
+const LONGEST_SIGNATURES: u64 = 64 << 20;
+
 /// The age at which a folder that nobody has locked is not going to be.
 const OLD: Duration = Duration::from_secs(3600);
 
@@ -323,6 +330,35 @@ mod tests {
         assert_eq!(fs::read(app.join("spin.toml")).unwrap(), b"one");
         let left: Vec<_> = fs::read_dir(root.path()).unwrap().flatten().collect();
         assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_holds_nobody() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = AppCache::in_directory(root.path().to_owned());
+        let digest = digest_of(b"manifest");
+        let reference: Reference = "a.example/b:c".parse().unwrap();
+        let tag = reference.tag().unwrap();
+        let app = made(&cache, &digest, b"one");
+        cache.remember_tag(&reference, &tag, &digest).unwrap();
+        cache.keep_signatures(&digest, &[]).unwrap();
+        let begun = root.path().join(".new-begun");
+        fs::create_dir(&begun).unwrap();
+        for file in [
+            cache.folder(&digest).join(FILES),
+            cache.tag_file(&reference, &tag),
+            cache.signature_file(&digest),
+            begun.join(LOCK),
+        ] {
+            let _ = fs::remove_file(&file);
+            let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+            rustix::fs::mknodat(rustix::fs::CWD, &file, kind, mode, 0).unwrap();
+        }
+        assert_eq!(cache.find(&digest).unwrap(), None);
+        assert_eq!(cache.digest_of_tag(&reference, &tag), None);
+        assert!(cache.signatures(&digest).is_empty());
+        assert_eq!(made(&cache, &digest, b"one"), app);
+        assert_eq!(cache.find(&digest).unwrap(), Some(app));
     }
 
     #[test]

@@ -202,11 +202,11 @@ impl<'f> Registry<'f> {
         cache: &Cache,
         progress: &dyn Progress,
     ) -> Result<CachedFile, RegistryError> {
-        let file = match cache.claim(&blob.digest).await? {
+        let name = format!("{}/{repository}", self.host);
+        let file = match cache.claim(&blob.digest, &name, progress).await? {
             Claim::There(file) => file,
             Claim::Vacant(mut vacancy) => {
                 let mut response = self.get_blob(repository, blob).await?;
-                let name = format!("{}/{repository}", self.host);
                 let filled = vacancy.fill(&mut response, &name, progress).await;
                 filled.map_err(|error| match error {
                     FillError::Fetch(error) => self.blob_error(error, blob),
