@@ -106,6 +106,21 @@ fn check_finds_what_up_refuses() {
             "manifest.component-reference 6:14",
         ),
         (
+            fine.replace("\"web.wasm\"", "{ component = \"web\" }"),
+            b"",
+            "manifest.source 9:10",
+        ),
+        (
+            fine.replace("\"web.wasm\"", "{ component = \"wbe\" }"),
+            b"",
+            "manifest.component-reference 9:10",
+        ),
+        (
+            app("dependencies.\"a:b/c\" = { component = \"wbe\" }"),
+            b"",
+            "manifest.component-reference 10:40",
+        ),
+        (
             entries("\"*://{{ port }}\""),
             b"",
             "manifest.variable-reference 10:32",
@@ -123,6 +138,12 @@ fn check_finds_what_up_refuses() {
         assert!(
             listed(&report).contains(&finding.to_owned()),
             "{finding}\n{report:#}\n{refused}"
+        );
+        let place = finding.split_once(' ').map_or("", |(_, place)| place);
+        let follows = format!("component.not-linked {place}");
+        assert!(
+            !finding.starts_with("manifest.") || !listed(&report).contains(&follows),
+            "{finding} is told twice\n{report:#}"
         );
     }
 }

@@ -540,6 +540,28 @@ fn with_a_key_only_what_it_has_signed_starts() {
 }
 
 #[test]
+fn an_app_that_is_pushed_or_updated_is_on_this_machine() {
+    for line in [&["push", "a.example/shop"][..], &["update"]] {
+        let of = |from: &str| {
+            let command = Outport::command(line[0]).options(line[1..].iter().copied());
+            command.options(["-f", from]).finish()
+        };
+        refused(
+            &of("a.example/other:1.0"),
+            "pull it first: `outport pull a.example/other:1.0 DIR`",
+        );
+        let help = Outport::command(line[0]).option("--help").finish();
+        assert!(!help.stdout.contains("or a reference such as"), "{help}");
+    }
+    let missing = Outport::command("push").option("a.example/shop").file(
+        "spin.toml",
+        "spin_manifest_version = 2\n[application]\nname = \"a\"\n[[trigger.command]]\ncomponent = \"a\"\n\
+         [component.a]\nsource = \"none.wasm\"\n",
+    );
+    refused(&missing.finish(), "there is no file `none.wasm`");
+}
+
+#[test]
 fn what_is_no_reference_is_told_as_what_it_could_be() {
     let rows = [
         ("shop", "there is no manifest `shop`"),

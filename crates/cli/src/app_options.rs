@@ -20,9 +20,12 @@ use crate::failure::Failure;
 use crate::fetching::FetchArguments;
 use crate::files::{Files, read_own_text, read_text, unreadable};
 use crate::load_options::LoadOptions;
-use crate::reference_options::{Artifact, ReferenceOptions, RegistryArguments};
+use crate::reference_options::{Artifact, ReferenceOptions, RegistryArguments, named_reference};
 use crate::terminal::Terminal;
 use crate::written_values::values_of;
+
+/// The help of `-f` for commands that change or read what is beside the manifest, and take no reference.
+pub(crate) const LOCAL_APP: &str = "The app: a `spin.toml`, or the directory that it is in";
 
 /// The app, and the values of its variables.
 #[derive(Debug, Clone, Args)]
@@ -192,9 +195,14 @@ impl AppOptions {
             None => files.read(&path, "manifest"),
         };
         read.map_err(|unreadable| {
+            // Whoever takes references has pulled by now.
+            if let Some(reference) = named_reference(&self.from) {
+                return unreadable.helped_by(format!(
+                    "this command takes an app of this machine; pull it first: `outport pull {reference} DIR`"
+                ));
+            }
             unreadable.helped_by(
-                "run Outport where the app's `spin.toml` is, or say where with `-f`: a directory, a file, or a \
-                 reference such as `ghcr.io/me/app:1.0`",
+                "run Outport where the app's `spin.toml` is, or say where with `-f`: a directory or a file",
             )
         })
     }

@@ -231,7 +231,12 @@ pub(crate) fn read_lock(manifest: &Path, files: &mut Files) -> Result<LockFile, 
             // To be quoted; if it cannot be read now, it is not.
             let _ = files.read(&manifest.with_file_name("outport.lock"), "lock file");
         }
-        let help = "take it from where it was whole, or remove it to have it written anew";
+        let help = match &error {
+            LockError::Newer { .. } => {
+                "a newer Outport has written it: use that one, or remove it to have it written anew"
+            }
+            _ => "take it from where it was whole, or remove it to have it written anew",
+        };
         of_lock(&error, Diagnostic::error(error.to_string()).helped_by(help))
     })
 }

@@ -253,6 +253,11 @@ fn reference(path: &Path) -> Result<Option<Reference>, Failure> {
     }
 }
 
+/// The reference that stands where a path could, if that is one.
+pub(crate) fn named_reference(path: &Path) -> Option<Reference> {
+    reference(path).ok().flatten()
+}
+
 /// Reads an argument that can only be a reference.
 pub(crate) fn parse(text: &str) -> Result<Reference, ReferenceError> {
     text.parse()

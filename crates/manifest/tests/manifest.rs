@@ -352,6 +352,10 @@ fn rows() -> Vec<(&'static str, String)> {
             app("[component.x]\nsource = { package = \"«../b»\", version = \"1.0.0\" }"),
             app("[component.x]\nsource = { package = \"a:b\", version = \"«1.0»\" }"),
             app("[component.x]\nsource = «{ component = \"x\" }»"),
+            app("[component.x]\nsource = «{ path = \"x.wasm\" }»"),
+            app("[component.x]\nsource = \"«https://e.example.com/x.wasm»\""),
+            component("dependencies.\"a:b\" = \"«b.wasm»\""),
+            component("dependencies.\"a:b\" = { path = \"«http://e.example.com/x.wasm»\" }"),
             app(
                 "[component.x]\nsource = «{ component = \"y\" }»\n[component.y]\nsource = «{ component = \"x\" }»",
             ),
@@ -741,6 +745,10 @@ fn a_key_that_is_misspelled_is_not_missing_as_well() {
     }
 }
 
+const MIDDLEWARE: &str = "write `middleware = [{ component = \"…\" }]`, or `{ path = \"…\" }` for a file";
+
+const URL: &str = "write `{ url = \"https://…\", digest = \"sha256:…\" }`";
+
 const OF_THE_COMPONENT: &str = "it belongs in the component's own table, `[component.ID]`";
 
 #[test]
@@ -820,6 +828,38 @@ fn unknown_keys_and_names_get_the_one_that_was_meant() {
         (
             component("disallowed_outbound_hosts = []"),
             "it belongs in the operator's runtime config file, in `[outbound_networking]`",
+        ),
+        (
+            trigger("route = \"/\"\ncomponent = \"web\"\ndependencies.middlewear = [{ path = \"a.wasm\" }]"),
+            "did you mean `middleware`?",
+        ),
+        (
+            trigger("route = \"/\"\ncomponent = \"web\"\ndependencies.middleware = { path = \"a.wasm\" }"),
+            MIDDLEWARE,
+        ),
+        (
+            trigger("route = \"/\"\ncomponent = \"web\"\ndependencies.middleware = [\"web\"]"),
+            MIDDLEWARE,
+        ),
+        (
+            app("[component.x]\nsource = \"http://e.example.com/x.wasm\""),
+            URL,
+        ),
+        (
+            component("dependencies.\"a:b/c\" = { path = \"https://e.example.com/x.wasm\" }"),
+            URL,
+        ),
+        (
+            component("dependencies.\"a:b/c\" = \"https://e.example.com/x.wasm\""),
+            URL,
+        ),
+        (
+            component("dependencies.\"a:b/c\" = \"c.wasm\""),
+            "a file is written `{ path = \"…\" }`",
+        ),
+        (
+            app("[component.x]\nsource = { path = \"x.wasm\" }"),
+            "write `source = \"app.wasm\"`",
         ),
         (component("description = 5"), "put quotes around it: `\"…\"`"),
         (

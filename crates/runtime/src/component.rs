@@ -182,6 +182,9 @@ impl ComponentError {
             Self::NotAFile { .. } => {
                 Some("give the path of a file; write the output of a program to one first")
             }
+            Self::Missing { path } if path.to_str().is_some_and(|path| path.contains("://")) => {
+                Some("a path belongs there: download the file first")
+            }
             Self::Missing { .. } => Some("build the component first, or correct the path"),
             Self::Unusable { reason, .. } => reason.advice(),
             Self::Text { .. } => Some("turn it into a binary: `wasm-tools parse FILE.wat -o FILE.wasm`"),

@@ -178,10 +178,8 @@ impl Registries {
         let config = Config::global_defaults().await;
         let config = config.map_err(|error| {
             let path = Config::global_config_path().unwrap_or_default();
-            // The parser shows the line, in which there may be a password; its first line says where that is.
-            let told = error.to_string();
-            let first = told.lines().next().unwrap_or_default();
-            PackageError::Config(format!("{}: {}", text::path(&path), text::quote(first)))
+            let told = without_lines(&error.to_string());
+            PackageError::Config(format!("{}: {}", text::path(&path), text::quote(&told)))
         })?;
         Ok(Self { config })
     }
@@ -221,7 +219,35 @@ impl Registries {
                 })?
             }
         };
-        let digest = backend.digest(&package, &version).await?;
+        let digest = match backend.digest(&package, &version).await {
+            Err(PackageError::NoVersion {
+                registry,
+                name,
+                range,
+                ..
+            }) => {
+                return Err(match backend.versions(&package).await {
+                    Ok(mut has) => {
+                        has.sort_by(|a, b| b.cmp(a));
+                        PackageError::NoVersion {
+                            registry,
+                            name,
+                            range,
+                            has,
+                        }
+                    }
+                    // Neither this version nor any other.
+                    Err(error @ (PackageError::NoPackage { .. } | PackageError::Local { .. })) => error,
+                    Err(_) => PackageError::NoVersion {
+                        registry,
+                        name,
+                        range,
+                        has: Vec::new(),
+                    },
+                });
+            }
+            other => other?,
+        };
         Ok(Pin {
             registry,
             version,
@@ -285,7 +311,10 @@ impl Registries {
             .registry_config(&registry)
             .cloned()
             .unwrap_or_default();
-        let unusable = |error: wasm_pkg_common::Error| PackageError::Config(error.to_string());
+        let unusable = |error: wasm_pkg_common::Error| {
+            let told = without_lines(&error.to_string());
+            PackageError::Config(format!("`[registry.\"{name}\"]`: {}", text::quote(&told)))
+        };
         if settings.default_backend() == Some(LOCAL_PROTOCOL) {
             let local = settings.backend_config(LOCAL_PROTOCOL).map_err(unusable)?;
             let local = local.ok_or_else(|| PackageError::Config(format!("`{name}` has no `root`")))?;
@@ -422,6 +451,19 @@ fn package_of(request: &PackageRequest) -> Result<PackageRef, PackageError> {
     parsed.map_err(|_| PackageError::Name(text::quote(&request.name).to_string()))
 }
 
+/// What a parser says of the settings: where, and why. Between the two it shows the line, in which there may be a
+/// password, and the reason is left out where it could quote a value.
+fn without_lines(told: &str) -> String {
+    let mut lines = told.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let quotes_a_value =
+        |why: &&str| why.contains('"') || why.starts_with("invalid ") || why.contains("variant `");
+    match lines.last().filter(|why| !quotes_a_value(why)) {
+        Some(why) if !why.starts_with('|') => format!("{first}: {why}"),
+        _ => first.to_owned(),
+    }
+}
+
 fn newest(has: &[Version]) -> String {
     match has {
         [] => String::new(),
@@ -437,4 +479,32 @@ const LONGEST_METADATA: u64 = 64 << 10;
 #[derive(Debug, Deserialize)]
 struct LocalSettings {
     root: std::path::PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_lines;
+
+    #[test]
+    fn what_is_wrong_with_settings_is_told_without_their_values() {
+        for (told, shown) in [
+            ("missing field `root`\n", "missing field `root`"),
+            (
+                "bad: at line 1\n  |\n1 | [x\n  | ^\nunclosed table, expected `]`\n",
+                "bad: at line 1: unclosed table, expected `]`",
+            ),
+            (
+                "bad: at line 1\n  |\n1 | a = \"hunter2\"\n  | ^\ninvalid type: string \"hunter2\", expected a map\n",
+                "bad: at line 1",
+            ),
+            (
+                "at line 1\n  |\n1 | a\n  | ^\nunknown variant `hunter2`",
+                "at line 1",
+            ),
+            ("at line 1\n  |\n1 | a\n  | ^", "at line 1"),
+            ("", ""),
+        ] {
+            assert_eq!(without_lines(told), shown, "{told}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use outport_runtime::app::FetchedCode;
 use outport_runtime::files::FileTree;
 use outport_sources::oci::{PushError, PushedComponent, Reference, push as push_app};
 
-use crate::app_options::{AppOptions, is_webassembly};
+use crate::app_options::{AppOptions, LOCAL_APP, is_webassembly};
 use crate::failure::Failure;
 use crate::fetching::block_on;
 use crate::files::Files;
@@ -25,6 +25,7 @@ use crate::terminal::Terminal;
 /// Every component goes as its file is: it is neither built nor composed. Two pushes of the same app have the same digest,
 /// which standard output gets.
 #[derive(Debug, Args)]
+#[command(mut_arg("from", |from| from.help(LOCAL_APP)))]
 pub(crate) struct Options {
     /// Where to, such as `ghcr.io/me/app:1.0`; without a tag it is `latest`
     #[arg(value_name = "REFERENCE", value_parser = parse)]
@@ -85,8 +86,13 @@ impl Options {
             let path = path.unwrap_or_default();
             if !is_webassembly(&path) {
                 let shown = outport_policy::text::path(&path);
-                let error = Diagnostic::error(format!("`{shown}` is not a file with WebAssembly"));
-                let error = error.helped_by("build the app first, for example with `spin build`");
+                let what = match path.try_exists() {
+                    Ok(false) => format!("there is no file `{shown}`"),
+                    _ => format!("`{shown}` is not a file with WebAssembly"),
+                };
+                let error = Diagnostic::error(what);
+                let error = error
+                    .helped_by("build the app first, for example with `spin build`, or correct the path");
                 wrong.push(error.at(manifest.source.location(span)));
             }
             path

@@ -7,7 +7,7 @@ use outport_policy::text;
 use outport_sources::fetching::Sources;
 use outport_sources::requested_packages;
 
-use crate::app_options::AppOptions;
+use crate::app_options::{AppOptions, LOCAL_APP};
 use crate::failure::Failure;
 use crate::fetching::{block_on, cache_in, failed, read_lock, shown, unwritten};
 use crate::files::Files;
@@ -20,6 +20,7 @@ use crate::terminal::Terminal;
 /// Says what changed. Nothing runs, and no code is fetched: the next start does that. Ranges that the manifest does not ask
 /// for any more are taken out.
 #[derive(Debug, Args)]
+#[command(mut_arg("from", |from| from.help(LOCAL_APP)))]
 pub(crate) struct Options {
     /// Only these packages, `namespace:name`; all without any
     #[arg(value_name = "PACKAGE")]

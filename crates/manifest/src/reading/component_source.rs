@@ -17,7 +17,7 @@ use crate::report::mistake::Mistake;
 use crate::source::Located;
 use crate::values::identifier::ComponentId;
 use crate::values::server_url::ServerUrl;
-use crate::values::source_error::SourceError;
+use crate::values::source_error::{SourceError, is_url};
 
 /// The source of a component's code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -100,9 +100,13 @@ pub(crate) fn read_source(found: &mut Findings, node: Node<'_>) -> Option<Locate
         if !node.is_string() {
             return node.wrong_type(found, "a path or a table with `url` and `digest`");
         }
-        return Some(node.filled_string(found)?.map(Source::Path));
+        return read_path(found, node).map(|path| path.map(Source::Path));
     }
     let mut fields = node.table(found, "`source`")?;
+    if ["url", "component", "package"].iter().all(|key| !fields.has(key)) && fields.has("path") {
+        found.report(&node.span(), Mistake::Source(SourceError::PathInTable));
+        return None;
+    }
     let is_package = ["registry", "package", "version"]
         .map(|key| fields.get(key).is_some())
         .contains(&true);
@@ -131,10 +135,20 @@ pub(crate) fn read_source(found: &mut Findings, node: Node<'_>) -> Option<Locate
     Some(Located::new(source?, node.span()))
 }
 
+/// A string that is the path of a file.
+pub(crate) fn read_path(found: &mut Findings, node: Node<'_>) -> Option<Located<String>> {
+    let path = node.filled_string(found)?;
+    if is_url(&path.value) {
+        found.report(&path.span, Mistake::Source(SourceError::UrlAsPath));
+        return None;
+    }
+    Some(path)
+}
+
 /// A string that is the URL of a file.
 pub(crate) fn read_url(found: &mut Findings, node: Node<'_>) -> Option<Located<String>> {
     let url = node.filled_string(found)?;
-    if !url.value.starts_with("https://") && !url.value.starts_with("http://") {
+    if !is_url(&url.value) {
         found.report(&url.span, Mistake::Source(SourceError::UrlScheme));
         return None;
     }

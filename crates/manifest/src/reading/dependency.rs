@@ -15,7 +15,7 @@
 
 use outport_policy::text;
 
-use crate::reading::component_source::{Remote, read_digest, read_url};
+use crate::reading::component_source::{Remote, read_digest, read_path, read_url};
 use crate::reading::entries::{OutboundEntry, read_entries};
 use crate::reading::fields::{Fields, Node};
 use crate::reading::package_request::{PackageRequest, read_package_name, read_range, read_registry};
@@ -262,7 +262,7 @@ fn read_implementation(
         .map(|key| fields.get(key).is_some())
         .contains(&true);
     match (path, component, url, is_package) {
-        (Some(node), None, None, false) => Some(node.filled_string(found)?.map(Implementation::Path)),
+        (Some(node), None, None, false) => read_path(found, node).map(|path| path.map(Implementation::Path)),
         (None, Some(node), None, false) => {
             read_component_id(found, node).map(|id| id.map(Implementation::Component))
         }

@@ -49,6 +49,11 @@ impl<'t> Fields<'t> {
             .map(|(written, value)| Node::new(written.get_ref(), value))
     }
 
+    /// True if `key` is there, whether or not it means anything.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// The value of `key`, which has to be there.
     pub(crate) fn require(&mut self, found: &mut Findings, key: &'static str) -> Option<Node<'t>> {
         let node = self.get(key);

@@ -18,6 +18,7 @@ use crate::reading::executor::Executor;
 use crate::reading::fields::Fields;
 use crate::report::findings::Findings;
 use crate::report::mistake::Mistake;
+use crate::report::spelling::nearest;
 use crate::source::{Located, Span};
 use crate::values::dependency_error::DependencyError;
 use crate::values::identifier::ComponentId;
@@ -84,6 +85,16 @@ pub(crate) fn read_middleware(found: &mut Findings, trigger: &mut Fields<'_>) ->
     let mut list = Vec::new();
     for (name, node) in node.named(found) {
         if name.value != "middleware" {
+            if let Some(meant) = nearest(&name.value, ["middleware"]) {
+                let mistake = Mistake::UnknownKey {
+                    key: name.value.clone(),
+                    table: "`dependencies` of a trigger".to_owned(),
+                    meant: Some(meant.to_owned()),
+                    known: vec!["middleware"],
+                };
+                found.report(&name.span, mistake);
+                continue;
+            }
             found.report(
                 &name.span,
                 Mistake::Unsupported {

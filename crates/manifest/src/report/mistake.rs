@@ -435,12 +435,17 @@ const OF_A_COMPONENT: [&str; 11] = [
     "dependencies_inherit_configuration",
 ];
 
+/// How middleware is written.
+const MIDDLEWARE: &str = "write `middleware = [{ component = \"…\" }]`, or `{ path = \"…\" }` for a file";
+
 fn item_of(item: Option<usize>) -> String {
     item.map_or_else(String::new, |number| format!("item {number} of "))
 }
 
 fn wrong_type_help(key: &str, expected: &str, found: &str) -> Option<String> {
     match (expected, found) {
+        // No header of its own, unlike other tables of which there are several.
+        ("an array of tables" | "a table", _) if key == "middleware" => Some(MIDDLEWARE.into()),
         // In a table whose keys are the author's own names.
         ("a table", "an array") if key == "component" => {
             Some("write `[component.ID]` for each instead of `[[component]]`".into())

@@ -78,10 +78,7 @@ impl CodeFile {
         match manifest.code_of(written).map(|component| &component.source.value) {
             Some(Source::Path(path)) => Ok(Self::at(manifest, path)),
             Some(Source::Remote(remote)) => fetched.file(remote),
-            Some(Source::Component(id)) => {
-                Err(CompositionError::NoSuchComponent { id: id.to_string() }.into())
-            }
-            None => Err(CompositionError::NoSuchComponent {
+            Some(Source::Component(_)) | None => Err(CompositionError::NoCode {
                 id: written.id.value.to_string(),
             }
             .into()),

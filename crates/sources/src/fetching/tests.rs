@@ -216,6 +216,22 @@ async fn what_a_package_lacks_is_said() {
         .await
         .unwrap_err();
     assert!(matches!(wrong, SourceError::NotLocked(_)), "{wrong}");
+    // An exact version is told like a range: by what there is instead.
+    for (name, ending) in [
+        ("acme:auth", "that is =3.0.0; it has 1.0.0"),
+        ("acme:none", "has no package `acme:none`"),
+    ] {
+        let exact = PackageRequest {
+            name: name.to_owned(),
+            registry: None,
+            versions: VersionRange::Exact(semver::Version::new(3, 0, 0)),
+        };
+        let wrong = place
+            .fetch(Remote::Package(exact), &mut lock, Locking::Add)
+            .await
+            .unwrap_err();
+        assert!(wrong.to_string().ends_with(ending), "{wrong}");
+    }
     let nowhere = Place::new("");
     let wrong = nowhere
         .fetch(package("acme:auth", "*"), &mut lock, Locking::Add)

@@ -290,8 +290,6 @@ const LOCK: &str = "lock";
 
 const NEW: &str = ".new-";
 
-/// Bytes of a list of files: 100,000 names. What is cut is not what it was.
-const LONGEST_INDEX: u64 = 512 << 20;
 
 const LONGEST_DIGEST: u64 = 1 << 10;
 

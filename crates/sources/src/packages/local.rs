@@ -26,6 +26,9 @@ impl LocalRegistry {
         let directory = self.directory(package);
         let entries = match std::fs::read_dir(&directory) {
             Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.root.is_dir() => {
+                return Err(unreadable(&self.root, error));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(PackageError::NoPackage {
                     registry: self.name.clone(),

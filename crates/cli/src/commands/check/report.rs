@@ -121,11 +121,22 @@ impl Report {
             .filter(move |finding| file_of(finding) == Some(&*own))
     }
 
-    /// Adds findings of the code, without those that the imports and exports have told of already.
+    /// Adds findings of the code, without those that the imports and exports, or mistakes of the manifest in the same
+    /// place, have told of already.
     fn add_code(&mut self, found: Vec<Diagnostic>) {
         let is_told = |finding: &Diagnostic| {
             let same = |told: &Diagnostic| told.code == finding.code && told.component == finding.component;
-            finding.code == Some(FindingCode::Check(Code::MissingExport)) && self.findings.iter().any(same)
+            let caused = |told: &Diagnostic| {
+                told.severity == Severity::Error
+                    && told.location.is_some()
+                    && told.location == finding.location
+                    && matches!(told.code, Some(FindingCode::File(_)))
+            };
+            match finding.code {
+                Some(FindingCode::Check(Code::MissingExport)) => self.findings.iter().any(same),
+                Some(FindingCode::Check(Code::NotLinked)) => self.findings.iter().any(caused),
+                _ => false,
+            }
         };
         let new: Vec<Diagnostic> = found.into_iter().filter(|finding| !is_told(finding)).collect();
         self.findings.extend(new);

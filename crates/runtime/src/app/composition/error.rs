@@ -12,6 +12,12 @@ pub enum CompositionError {
         /// The id.
         id: String,
     },
+    /// The source of a component names others, and none of them has code in the end.
+    #[error("the source of `{id}` leads to no code")]
+    NoCode {
+        /// The id.
+        id: String,
+    },
     /// The main component imports nothing of that name.
     #[error("the component imports nothing called `{name}`; it imports {}", list(.imports))]
     NoSuchImport {
