@@ -396,7 +396,7 @@ fn explain_says_of_each_part_what_it_reaches_and_whose_list_keeps_it_from_more()
             "web/middleware-2",
             "tcp://10.0.0.6:5432",
             1,
-            "add \"*://10.0.0.6:5432\" to allowed_outbound_hosts",
+            "add \"*://10.0.0.6:5432\" to allowed_outbound_hosts, of the part itself",
         ),
         (
             "web/middleware-2",
@@ -417,7 +417,15 @@ fn explain_says_of_each_part_what_it_reaches_and_whose_list_keeps_it_from_more()
         );
     }
     // Without a component that one is meant which there is one of.
-    command("explain", &["tcp://10.0.0.6:5432"]).expect_code(0);
+    let told = command("explain", &["tcp://10.0.0.6:5432"]).expect_code(0);
+    for part in 1..=3 {
+        let note = format!("another one for its part `web/middleware-{part}`");
+        let flat = told.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(&note), "no `{note}`\n{told}");
+    }
+    // Where the answer is the same nothing is said of a part.
+    let told = command("explain", &["tcp://10.0.0.5:5432"]).expect_code(0);
+    assert!(!told.stderr.contains("`web/middleware-2`"), "{told}");
     let unknown = command("explain", &["--component", "web/middleware-4"]).expect_code(2);
     assert!(unknown.stderr.contains("`web/middleware-3`"), "{unknown}");
     let all = command("explain", &[]).expect_code(0).stdout;

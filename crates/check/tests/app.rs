@@ -12,7 +12,7 @@ use outport_check::{
     warnings_at_start,
 };
 use outport_manifest::{AppReading, GivenVariables, Manifest, ResolvedApp, RuntimeConfig, SourceFile};
-use outport_policy::{DenyList, Entry, Limit, Location, Operator, Policy};
+use outport_policy::{AllowList, DenyList, Entry, Limit, Location, Operator, Policy};
 
 const HEADER: &str = "spin_manifest_version = 2\napplication.name = \"shop\"\n[[trigger.http]]\nroute = \"/...\"\ncomponent = \"web\"\n";
 
@@ -416,6 +416,44 @@ fn nothing_is_said_to_be_missing_beside_entries_that_cannot_be_read() {
             own_brokers: &[],
         };
         assert_eq!(codes(&review.review()), expected, "{entries}");
+    }
+}
+
+#[test]
+fn an_effective_policy_shows_what_a_part_has_of_its_component() {
+    let entries = |texts: &[&str]| {
+        let list = texts
+            .iter()
+            .map(|text| Entry::parse(text, Location::Code).expect("an entry"));
+        Arc::new(AllowList::compile(list.collect()))
+    };
+    let whole = policy(&["*://127.0.0.1:8417", "*://127.0.0.1:5418"], operator(&[]));
+    let both = "only what `web` has of it: *://127.0.0.1:8417, *://127.0.0.1:5418";
+    for (own, with, without) in [
+        (&["*://127.0.0.0/8:*"][..], both, "ports 1-1023"),
+        (
+            &["*://127.0.0.1:8417-8418"],
+            "has of it: *://127.0.0.1:8417\n",
+            "5418",
+        ),
+        (&["*://127.0.0.1:8417"], "*://127.0.0.1:8417\n", "only what"),
+        (&["*://127.0.0.2:8417"], "permits nothing", "only what"),
+        (
+            &[],
+            "web/dep\n  reaches nothing: its list has no entries\n",
+            "of what `web` reaches",
+        ),
+    ] {
+        let part = whole.for_part("web/dep", entries(own));
+        let effective = EffectivePolicy::of(&[whole.clone(), part], whole.operator());
+        let all = effective.to_text();
+        let (_, told) = all.split_once("web/dep").expect("the part is there");
+        let told = format!("web/dep{}", told.split("\n\n").next().unwrap_or_default()) + "\n";
+        let flat = told.replace("\n      ", " ");
+        assert!(flat.contains(with) && !flat.contains(without), "{own:?}: {told}");
+        valid("effective-policy.json", &effective.to_json());
+        let read = EffectivePolicy::from_json(&effective.to_json()).expect("it is one");
+        assert!(!read.since(&effective).expect("both are policies").reaches_more());
     }
 }
 
