@@ -442,6 +442,37 @@ fn explain_says_of_each_part_what_it_reaches_and_whose_list_keeps_it_from_more()
     assert_eq!(told["components"][2]["within"], "web", "{json}");
 }
 
+/// A component that is used as middleware is no component of its own: nothing keeps a right app from starting, and at start
+/// stands what each part may reach.
+#[test]
+fn up_says_what_parts_may_reach_and_warns_of_nothing_that_is_right() {
+    let manifest = "spin_manifest_version = 2\napplication.name = \"parts\"\n[[trigger.http]]\nroute = \"/...\"\n\
+        component = \"web\"\ndependencies.middleware = [\n\
+        { component = \"mid\", inherit_configuration = [\"allowed_outbound_hosts\"] },\n\
+        { component = \"mid\" },\n\
+        { component = \"mid\", inherit_configuration = true, allowed_outbound_hosts = [] },\n\
+        { component = \"mid\", inherit_configuration = true, allowed_outbound_hosts = [\"*://10.0.0.5:5432\"] }]\n\
+        [component.web]\nsource = \"GUESTS/http-script-guest-p3.wasm\"\n\
+        allowed_outbound_hosts = [\"*://10.0.0.0/8:5432\"]\n\
+        [component.mid]\nsource = \"GUESTS/middleware.wasm\"\n";
+    let up = Outport::up(manifest).option("--deny-warnings").start();
+    up.address();
+    let said = up.stderr();
+    for line in [
+        "web               *://10.0.0.0/8:5432\n",
+        "web/middleware-1  what `web` may\n",
+        "web/middleware-2  nothing\n",
+        "web/middleware-3  nothing\n",
+        "web/middleware-4  of what `web` may: *://10.0.0.5:5432\n",
+    ] {
+        assert!(said.contains(line), "no `{line}`\n{said}");
+    }
+    for none in ["  mid  ", "warning", "does not provide"] {
+        assert!(!said.contains(none), "`{none}`\n{said}");
+    }
+    up.stop().expect_code(0);
+}
+
 // proves: VAL-1
 #[test]
 fn check_says_which_entries_of_a_part_permit_nothing() {
