@@ -485,7 +485,7 @@ fn explain_says_of_each_part_what_it_reaches_and_whose_list_keeps_it_from_more()
             "web/middleware-2",
             "tcp://10.0.0.6:5432",
             1,
-            "add \"*://10.0.0.6:5432\" to allowed_outbound_hosts",
+            "add \"*://10.0.0.6:5432\" to allowed_outbound_hosts, of the part itself",
         ),
         (
             "web/middleware-2",
@@ -506,7 +506,15 @@ fn explain_says_of_each_part_what_it_reaches_and_whose_list_keeps_it_from_more()
         );
     }
     // Without a component that one is meant which there is one of.
-    command("explain", &["tcp://10.0.0.6:5432"]).expect_code(0);
+    let told = command("explain", &["tcp://10.0.0.6:5432"]).expect_code(0);
+    for part in 1..=3 {
+        let note = format!("another one for its part `web/middleware-{part}`");
+        let flat = told.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(&note), "no `{note}`\n{told}");
+    }
+    // Where the answer is the same nothing is said of a part.
+    let told = command("explain", &["tcp://10.0.0.5:5432"]).expect_code(0);
+    assert!(!told.stderr.contains("`web/middleware-2`"), "{told}");
     let unknown = command("explain", &["--component", "web/middleware-4"]).expect_code(2);
     assert!(unknown.stderr.contains("`web/middleware-3`"), "{unknown}");
     let all = command("explain", &[]).expect_code(0).stdout;
@@ -521,6 +529,37 @@ fn explain_says_of_each_part_what_it_reaches_and_whose_list_keeps_it_from_more()
     let told = schema::valid("docs/schema/effective-policy.json", &json);
     assert_eq!(told["components"][2]["id"], "web/middleware-2", "{json}");
     assert_eq!(told["components"][2]["within"], "web", "{json}");
+}
+
+/// A component that is used as middleware is no component of its own: nothing keeps a right app from starting, and at start
+/// stands what each part may reach.
+#[test]
+fn up_says_what_parts_may_reach_and_warns_of_nothing_that_is_right() {
+    let manifest = "spin_manifest_version = 2\napplication.name = \"parts\"\n[[trigger.http]]\nroute = \"/...\"\n\
+        component = \"web\"\ndependencies.middleware = [\n\
+        { component = \"mid\", inherit_configuration = [\"allowed_outbound_hosts\"] },\n\
+        { component = \"mid\" },\n\
+        { component = \"mid\", inherit_configuration = true, allowed_outbound_hosts = [] },\n\
+        { component = \"mid\", inherit_configuration = true, allowed_outbound_hosts = [\"*://10.0.0.5:5432\"] }]\n\
+        [component.web]\nsource = \"GUESTS/http-script-guest-p3.wasm\"\n\
+        allowed_outbound_hosts = [\"*://10.0.0.0/8:5432\"]\n\
+        [component.mid]\nsource = \"GUESTS/middleware.wasm\"\n";
+    let up = Outport::up(manifest).option("--deny-warnings").start();
+    up.address();
+    let said = up.stderr();
+    for line in [
+        "web               *://10.0.0.0/8:5432\n",
+        "web/middleware-1  what `web` may\n",
+        "web/middleware-2  nothing\n",
+        "web/middleware-3  nothing\n",
+        "web/middleware-4  of what `web` may: *://10.0.0.5:5432\n",
+    ] {
+        assert!(said.contains(line), "no `{line}`\n{said}");
+    }
+    for none in ["  mid  ", "warning", "does not provide"] {
+        assert!(!said.contains(none), "`{none}`\n{said}");
+    }
+    up.stop().expect_code(0);
 }
 
 // proves: VAL-1

@@ -51,6 +51,8 @@ impl AppUnderReview<'_> {
             ..Diagnostic::from(problem)
         }));
         let triggers = triggers(&app.manifest);
+        // What others have of a component's code is judged as a part of theirs, by what they let it have.
+        let runs = |id| !app.manifest.runs_in_others_only(id);
         let subjects: Vec<Subject<'_>> = app
             .components()
             .zip(self.app.parts_of_entries())
@@ -62,7 +64,9 @@ impl AppUnderReview<'_> {
                     entries,
                     converted: component.converted_items().cloned().collect(),
                     unread: unread(component, entries, told),
-                    interfaces: self.interfaces.get(id),
+                    interfaces: self.interfaces.get(id).filter(|_| runs(id)),
+                    triggers_unread: app.manifest.triggers_unread,
+                    dependencies_unread: component.dependencies.unread,
                     triggers: triggers.get(id).cloned().unwrap_or_default(),
                     granted: component.labels(&app.manifest.source),
                 }

@@ -23,6 +23,10 @@ pub struct Subject<'a> {
     pub interfaces: Option<&'a Interfaces>,
     /// The triggers that start it.
     pub triggers: Vec<Trigger>,
+    /// True if mistakes hide what else starts it.
+    pub triggers_unread: bool,
+    /// True if mistakes hide what else it is composed of.
+    pub dependencies_unread: bool,
     /// The stores, databases and models that it is granted.
     pub granted: Vec<Label>,
 }
@@ -54,7 +58,13 @@ pub enum Trigger {
 }
 
 impl Subject<'_> {
-    /// True if one of its triggers connects to something, in the component's name.
+    /// True if one of its triggers hands it events, or may do so.
+    pub(crate) fn handles_events(&self) -> bool {
+        let hands_over = |trigger: &Trigger| matches!(trigger, Trigger::Event(_));
+        self.triggers_unread || self.triggers.iter().any(hands_over)
+    }
+
+    /// True if one of its triggers connects to something, in the component's name, or may do so.
     pub(crate) fn listens(&self) -> bool {
         let connects = |trigger: &Trigger| {
             matches!(
@@ -62,12 +72,15 @@ impl Subject<'_> {
                 Trigger::Event(EventKind::Redis | EventKind::Mqtt | EventKind::Sqs)
             )
         };
-        self.triggers.iter().any(connects)
+        self.triggers_unread || self.triggers.iter().any(connects)
     }
 
-    /// True if one of its triggers speaks the scheme, in the component's name.
+    /// True if one of its triggers speaks the scheme, in the component's name, or may do so.
     pub(crate) fn listens_by(&self, scheme: &Scheme) -> bool {
         let service = Service::of_scheme(scheme);
+        if self.triggers_unread && matches!(service, Some(Service::Redis | Service::Mqtt)) {
+            return true;
+        }
         self.triggers.iter().any(|trigger| match trigger {
             Trigger::Event(EventKind::Redis) => service == Some(Service::Redis),
             Trigger::Event(EventKind::Mqtt) => service == Some(Service::Mqtt),

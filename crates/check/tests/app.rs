@@ -12,7 +12,7 @@ use outport_check::{
     warnings_at_start,
 };
 use outport_manifest::{AppReading, GivenVariables, Manifest, ResolvedApp, RuntimeConfig, SourceFile};
-use outport_policy::{DenyList, Entry, Limit, Location, Operator, Policy};
+use outport_policy::{AllowList, DenyList, Entry, Limit, Location, Operator, Policy};
 
 const HEADER: &str = "spin_manifest_version = 2\napplication.name = \"shop\"\n[[trigger.http]]\nroute = \"/...\"\ncomponent = \"web\"\n";
 
@@ -419,6 +419,179 @@ fn nothing_is_said_to_be_missing_beside_entries_that_cannot_be_read() {
     }
 }
 
+/// The findings of an app whose components all have this code.
+fn codes_of_code(text: &str, code: &Interfaces) -> Vec<String> {
+    let source = SourceFile::new("spin.toml", text);
+    let app = resolved(&source);
+    let components = app.tentative().manifest.components.iter();
+    let review = AppUnderReview {
+        app: &app,
+        interfaces: &components
+            .map(|component| (component.id.value.clone(), code.clone()))
+            .collect(),
+        operator: Arc::new(operator(&[])),
+        config: None,
+        denied_names: DeniedNames::Resolved,
+        own_brokers: &[],
+    };
+    let findings = review.review();
+    let told = findings.iter().map(|finding| {
+        let component = finding.component.as_deref().unwrap_or("-");
+        format!("{} {} {component}", finding.severity.as_str(), finding.code())
+    });
+    told.collect()
+}
+
+/// Code that opens sockets, and has an import that only another component could satisfy.
+fn connecting(exports: &[&str]) -> Interfaces {
+    Interfaces {
+        imports: vec![
+            "wasi:sockets/tcp-create-socket@0.2.0".to_owned(),
+            "my:dep/api".to_owned(),
+        ],
+        exports: exports.iter().map(|export| (*export).to_owned()).collect(),
+        trapped: vec!["my:dep/api".to_owned()],
+        refused: Vec::new(),
+    }
+}
+
+#[test]
+fn a_component_that_runs_in_others_only_is_judged_as_a_part_of_theirs() {
+    let code = connecting(&["wasi:http/handler@0.3.0"]);
+    let own = "[component.web]\nsource = 'w'\nallowed_outbound_hosts = ['*://10.0.0.5:1']\n";
+    let lib = "[component.lib]\nsource = 'l'\n";
+    let of_web = "note component.trapped-import web";
+    let (none, trap) = (
+        "warning component.no-entries lib",
+        "note component.trapped-import lib",
+    );
+    let middleware = "dependencies.middleware = [{ component = 'lib' }]\n";
+    let dependency = "dependencies = { 'my:dep/api' = { component = 'lib' } }\n";
+    let started = "[[trigger.http]]\nroute = '/lib'\ncomponent = 'lib'\n";
+    for (text, expected) in [
+        (format!("{HEADER}{middleware}{own}{lib}"), vec![of_web]),
+        (format!("{HEADER}{own}{dependency}{lib}"), vec![of_web]),
+        (
+            format!("{HEADER}{}{lib}", own.replace("'w'", "{ component = 'lib' }")),
+            vec![of_web],
+        ),
+        // What a trigger starts runs as itself, too.
+        (
+            format!("{HEADER}{own}{dependency}{started}{lib}"),
+            vec![of_web, none, trap],
+        ),
+        // What it has of its own would have no effect, whatever it is.
+        (
+            format!("{HEADER}{own}{dependency}{lib}environment = {{ A = '1' }}\n"),
+            vec!["error manifest.dependency -", of_web],
+        ),
+    ] {
+        assert_eq!(codes_of_code(&text, &code), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_mistake_in_a_part_or_a_trigger_has_no_findings_that_come_of_it() {
+    let code = connecting(&["wasi:http/handler@0.3.0", "handle-message"]);
+    let own =
+        "[component.web]\nsource = 'w'\nallowed_outbound_hosts = ['*://10.0.0.5:1', 'mqtt://10.0.0.6']\n";
+    let dependency = |written: &str| format!("dependencies = {{ 'my:dep/api' = {written} }}\n");
+    let mqtt = |qos: &str, keep_alive: &str| {
+        format!(
+            "[application.trigger.mqtt]\naddress = 'mqtt://10.0.0.6'\nusername = ''\npassword = ''\n\
+             keep_alive_interval = '{keep_alive}'\n[[trigger.mqtt]]\ncomponent = 'web'\ntopic = 'a'\nqos = '{qos}'\n"
+        )
+    };
+    let trapped = "note component.trapped-import web";
+    let unspoken = "warning entry.no-effect web";
+    for (text, expected) in [
+        (format!("{HEADER}{own}"), vec![trapped, unspoken]),
+        (format!("{HEADER}{}{own}", mqtt("1", "5")), vec![trapped]),
+        // What the mistake says is enough.
+        (
+            format!("{HEADER}{own}{}", dependency("{ path = 'd', component = 'x' }")),
+            vec!["error manifest.dependency -", unspoken],
+        ),
+        (
+            format!(
+                "{HEADER}{own}{}",
+                dependency("{ url = 'https://a.example/d.wasm' }")
+            ),
+            vec!["error manifest.missing-key -", unspoken],
+        ),
+    ] {
+        assert_eq!(codes_of_code(&text, &code), expected, "{text}");
+    }
+    for (qos, keep_alive) in [("3", "5"), ("1", "x")] {
+        let found = codes_of_code(&format!("{HEADER}{}{own}", mqtt(qos, keep_alive)), &code);
+        let (errors, others): (Vec<_>, Vec<_>) =
+            found.iter().partition(|finding| finding.starts_with("error"));
+        assert!(!errors.is_empty(), "{qos} {keep_alive}");
+        assert_eq!(others, [trapped], "{qos} {keep_alive}");
+    }
+}
+
+#[test]
+fn sockets_that_a_handler_of_events_imports_are_no_warning() {
+    let mut code = connecting(&["handle-cron-event", "fermyon:spin/inbound-redis"]);
+    code.trapped.clear();
+    let cron = "[[trigger.cron]]\ncomponent = 'web'\ncron_expression = '0 * * * * *'\n";
+    let redis = "[[trigger.redis]]\naddress = 'redis://10.0.0.5'\ncomponent = 'web'\nchannel = 'a'\n";
+    let head = "spin_manifest_version = 2\napplication.name = 'a'\n";
+    let own = "[component.web]\nsource = 'w'\n";
+    let broker = "allowed_outbound_hosts = ['redis://10.0.0.5']\n";
+    let no_socket = "note component.no-socket-entry web";
+    for (text, expected) in [
+        (
+            format!("{head}{cron}{own}"),
+            vec!["note component.no-entries web"],
+        ),
+        (format!("{head}{redis}{own}{broker}"), vec![no_socket]),
+        // One piece of advice: the entry for the server.
+        (format!("{head}{redis}{own}"), vec!["error trigger.denied web"]),
+    ] {
+        assert_eq!(codes_of_code(&text, &code), expected, "{text}");
+    }
+}
+
+#[test]
+fn an_effective_policy_shows_what_a_part_has_of_its_component() {
+    let entries = |texts: &[&str]| {
+        let list = texts
+            .iter()
+            .map(|text| Entry::parse(text, Location::Code).expect("an entry"));
+        Arc::new(AllowList::compile(list.collect()))
+    };
+    let whole = policy(&["*://127.0.0.1:8417", "*://127.0.0.1:5418"], operator(&[]));
+    let both = "only what `web` has of it: *://127.0.0.1:8417, *://127.0.0.1:5418";
+    for (own, with, without) in [
+        (&["*://127.0.0.0/8:*"][..], both, "ports 1-1023"),
+        (
+            &["*://127.0.0.1:8417-8418"],
+            "has of it: *://127.0.0.1:8417\n",
+            "5418",
+        ),
+        (&["*://127.0.0.1:8417"], "*://127.0.0.1:8417\n", "only what"),
+        (&["*://127.0.0.2:8417"], "permits nothing", "only what"),
+        (
+            &[],
+            "web/dep\n  reaches nothing: its list has no entries\n",
+            "of what `web` reaches",
+        ),
+    ] {
+        let part = whole.for_part("web/dep", entries(own));
+        let effective = EffectivePolicy::of(&[whole.clone(), part], whole.operator());
+        let all = effective.to_text();
+        let (_, told) = all.split_once("web/dep").expect("the part is there");
+        let told = format!("web/dep{}", told.split("\n\n").next().unwrap_or_default()) + "\n";
+        let flat = told.replace("\n      ", " ");
+        assert!(flat.contains(with) && !flat.contains(without), "{own:?}: {told}");
+        valid("effective-policy.json", &effective.to_json());
+        let read = EffectivePolicy::from_json(&effective.to_json()).expect("it is one");
+        assert!(!read.since(&effective).expect("both are policies").reaches_more());
+    }
+}
+
 #[test]
 fn findings_are_short_however_long_what_was_written_is() {
     let component = "[component.web]\nsource = 'w'\n";
@@ -541,6 +714,8 @@ fn what_up_warns_of_is_what_check_warns_of() {
         converted: HashSet::new(),
         unread: 0,
         interfaces: None,
+        triggers_unread: false,
+        dependencies_unread: false,
         granted: Vec::new(),
         triggers: Vec::new(),
     };

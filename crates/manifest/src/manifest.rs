@@ -44,6 +44,8 @@ pub struct Manifest {
     pub event_triggers: Vec<EventTrigger>,
     /// The components, in the order of the file; those inside triggers last.
     pub components: Vec<Component>,
+    /// True if a mistake in a trigger, or in the settings of one, hides what starts some component.
+    pub triggers_unread: bool,
 }
 
 impl Manifest {
@@ -67,6 +69,7 @@ impl Manifest {
             command_triggers: Vec::new(),
             event_triggers: Vec::new(),
             components: Vec::new(),
+            triggers_unread: true,
         }
     }
 
@@ -80,6 +83,32 @@ impl Manifest {
         let command = self.command_triggers.iter().map(|trigger| &trigger.component);
         let event = self.event_triggers.iter().map(|trigger| &trigger.component);
         http.chain(command).chain(event)
+    }
+
+    /// True if other components are made of the code of this one, and no trigger starts it: it never runs as itself.
+    pub fn runs_in_others_only(&self, id: &ComponentId) -> bool {
+        self.named_by_others().any(|named| named == id) && self.started().all(|started| started.value != *id)
+    }
+
+    /// The components whose code others have: as their source, as a dependency or as middleware.
+    fn named_by_others(&self) -> impl Iterator<Item = &ComponentId> {
+        let dependencies = self
+            .components
+            .iter()
+            .flat_map(|component| &component.dependencies.list);
+        let middleware = self.http_triggers.iter().flat_map(|trigger| &trigger.middleware);
+        let composed = dependencies
+            .map(|dependency| &dependency.implementation)
+            .chain(middleware.map(|middleware| &middleware.implementation));
+        let composed = composed.filter_map(|implementation| match &implementation.value {
+            Implementation::Component(id) => Some(id),
+            _ => None,
+        });
+        let sources = self.components.iter();
+        composed.chain(sources.filter_map(|component| match &component.source.value {
+            Source::Component(id) => Some(id),
+            _ => None,
+        }))
     }
 
     /// The component with this id.
@@ -110,10 +139,12 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
     if let Some(node) = fields.require(found, "spin_manifest_version") {
         check_version(found, node);
     }
+    let mistakes_before = found.mistakes();
     let (application, settings) = fields
         .require(found, "application")
         .map(|node| read_application(found, node))
         .unwrap_or_default();
+    let all_settings_read = found.mistakes() == mistakes_before;
     let variables = fields
         .get("variables")
         .map(|node| read_variables(found, node))
@@ -149,6 +180,7 @@ fn read_manifest(found: &mut Findings, mut fields: Fields<'_>) -> Manifest {
         command_triggers: command,
         event_triggers: event,
         components: named,
+        triggers_unread: !(all_settings_read && all_triggers_read),
     };
     let by_id = ById::of(&manifest);
     check_triggered(found, &manifest, &by_id, &others);
@@ -382,25 +414,7 @@ fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
 /// With mistakes in the file nobody knows what starts a component.
 fn report_never_started(found: &mut Findings, manifest: &Manifest, others: &[Located<ComponentId>]) {
     let triggered = manifest.started().chain(others).map(|id| &id.value);
-    let components = manifest.components.iter();
-    let dependencies = components.flat_map(|component| &component.dependencies.list);
-    let middleware = manifest
-        .http_triggers
-        .iter()
-        .flat_map(|trigger| &trigger.middleware);
-    let composed = dependencies
-        .map(|dependency| &dependency.implementation)
-        .chain(middleware.map(|middleware| &middleware.implementation));
-    let inside = composed.filter_map(|implementation| match &implementation.value {
-        Implementation::Component(id) => Some(id),
-        _ => None,
-    });
-    let sources = manifest.components.iter();
-    let inside = inside.chain(sources.filter_map(|component| match &component.source.value {
-        Source::Component(id) => Some(id),
-        _ => None,
-    }));
-    let used: HashSet<&ComponentId> = triggered.chain(inside).collect();
+    let used: HashSet<&ComponentId> = triggered.chain(manifest.named_by_others()).collect();
     for component in &manifest.components {
         if !used.contains(&component.id.value) {
             let id = component.id.value.to_string();

@@ -63,6 +63,30 @@ pub fn redundant(entries: &[Entry]) -> Vec<Redundant<'_>> {
     found
 }
 
+/// The share of what an entry permits that a list permits too.
+#[derive(Clone, Debug)]
+pub enum Share<'e> {
+    /// All of it.
+    Whole,
+    /// What these entries of the list have of it.
+    Of(Vec<&'e Entry>),
+    /// None of it.
+    Nothing,
+}
+
+/// What is left of `entry` where `list` has to permit it as well.
+pub fn share<'e>(entry: &Entry, list: &'e [Entry]) -> Share<'e> {
+    let rules = ListOfRules::permitted_by(list);
+    let filter = Filter::default();
+    if rules.cover(entry, &filter) {
+        return Share::Whole;
+    }
+    match rules.owners_near(entry, &filter).as_slice() {
+        [] => Share::Nothing,
+        owners => Share::Of(owners.iter().map(|owner| &list[*owner]).collect()),
+    }
+}
+
 /// True if no entry of `list` has to do with anything that `entry` permits: as a part of the list it permits nothing.
 pub fn is_apart(entry: &Entry, list: &[Entry]) -> bool {
     let rules = ListOfRules::permitted_by(list);

@@ -51,8 +51,20 @@ pub struct Denial<'p> {
     closest: Option<&'p Entry>,
     name: Option<Name>,
     switch: Option<&'static str>,
-    /// The list of the component refuses, not that of the part that asks.
-    of_whole: bool,
+    /// The list that refuses, where a part asks that has a list of its own.
+    list: WhoseList,
+}
+
+/// Whose allow list refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum WhoseList {
+    /// The only one that there is.
+    #[default]
+    Only,
+    /// That of the part that asks.
+    Part,
+    /// That of the component around it.
+    Whole,
 }
 
 impl<'p> Permit<'p> {
@@ -80,18 +92,28 @@ impl<'p> Denial<'p> {
             closest: None,
             name: None,
             switch: None,
-            of_whole: false,
+            list: WhoseList::Only,
         }
     }
 
     pub(crate) fn of_whole(mut self) -> Self {
-        self.of_whole = true;
+        self.list = WhoseList::Whole;
+        self
+    }
+
+    pub(crate) fn of_part(mut self) -> Self {
+        self.list = WhoseList::Part;
         self
     }
 
     /// True if it is the list of the component that refuses, and not that of the part of it that asks.
     pub fn is_of_whole(&self) -> bool {
-        self.of_whole
+        self.list == WhoseList::Whole
+    }
+
+    /// True if it is the list of the part that asks that refuses, which has one of its own inside that of its component.
+    pub fn is_of_part(&self) -> bool {
+        self.list == WhoseList::Part
     }
 
     pub(crate) fn near(mut self, closest: Option<&'p Entry>) -> Self {

@@ -81,7 +81,7 @@ pub use algebra::{Channel, Destination, Hosts, Protocols, Region};
 pub use allow_list::AllowList;
 pub use attempt::{AnswerSource, Attempt, RequestMethod, Situation};
 pub use blocked_network::{BlockedNetwork, BlockedNetworkError};
-pub use coverage::{Redundant, is_apart, redundant};
+pub use coverage::{Redundant, Share, is_apart, redundant, share};
 pub use decision::{Decision, Denial, Permit, Rule};
 pub use deny_list::{DenyList, LearnedAddresses};
 pub use entry::{Entry, EntryError, EntryPorts, EntryProblem, EntryScheme, PortSpec};

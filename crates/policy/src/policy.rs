@@ -132,7 +132,7 @@ impl Policy {
             .deny_list(attempt)
             .into_iter()
             .chain(limits.into_iter().flatten())
-            .chain(self.own_list(attempt, situation).err())
+            .chain(self.listed(attempt, situation).err())
             .chain(
                 self.within()
                     .and_then(|whole| whole.allow_list(attempt, situation).err())
@@ -367,11 +367,24 @@ impl Policy {
         attempt: &Attempt<'_>,
         situation: &Situation<'p>,
     ) -> Result<Rule<'p>, Denial<'p>> {
-        let rule = self.own_list(attempt, situation)?;
+        let rule = self.listed(attempt, situation)?;
         if let Some(whole) = &self.within {
             whole.allow_list(attempt, situation).map_err(Denial::of_whole)?;
         }
         Ok(rule)
+    }
+
+    /// What the own list says, with a denial that tells whose it is.
+    fn listed<'p>(
+        &'p self,
+        attempt: &Attempt<'_>,
+        situation: &Situation<'p>,
+    ) -> Result<Rule<'p>, Denial<'p>> {
+        let verdict = self.own_list(attempt, situation);
+        match self.within {
+            Some(_) => verdict.map_err(Denial::of_part),
+            None => verdict,
+        }
     }
 
     fn own_list<'p>(

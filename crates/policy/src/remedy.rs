@@ -26,6 +26,8 @@ pub enum Remedy {
     },
     /// The same in the list of the component, for an attempt of a part of it that has a list of its own.
     OfComponent(Box<Self>),
+    /// The same in the list that the part has of its own.
+    OfPart(Box<Self>),
     /// The author lets the dependency inherit this list of its component.
     Inherit(&'static str),
     /// The guest looks this name up before it connects.
@@ -46,6 +48,9 @@ impl Remedy {
         match Self::of_list(denial, attempt)? {
             remedy @ (Self::AddEntry(_) | Self::AddEntryWithPort(_)) if denial.is_of_whole() => {
                 Some(Self::OfComponent(Box::new(remedy)))
+            }
+            remedy @ (Self::AddEntry(_) | Self::AddEntryWithPort(_)) if denial.is_of_part() => {
+                Some(Self::OfPart(Box::new(remedy)))
             }
             remedy => Some(remedy),
         }
@@ -192,6 +197,7 @@ impl fmt::Display for Remedy {
             }
             Self::AddLabel { kind, label } => write!(f, "add \"{label}\" to {}", kind.list()),
             Self::OfComponent(remedy) => write!(f, "{remedy}, of the component itself"),
+            Self::OfPart(remedy) => write!(f, "{remedy}, of the part itself"),
             Self::Inherit(list) => {
                 write!(f, "add \"{list}\" to `inherit_configuration` of the dependency")
             }

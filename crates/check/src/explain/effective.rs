@@ -7,8 +7,8 @@
 use std::fmt::Write;
 
 use outport_policy::{
-    Entry, EntryScheme, HostPattern, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Transport,
-    is_apart, text,
+    Entry, EntryScheme, HostPattern, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Share,
+    Transport, share, text,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,9 @@ pub struct EffectiveEntry {
     pub concealed: bool,
     /// The part that is left of it.
     pub left: LeftOfEntry,
+    /// For an entry of a part that its component's list has only some of: the entries that have it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// The parts that are taken out of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub minus: Vec<Minus>,
@@ -115,8 +118,8 @@ impl EffectivePolicy {
                 .entries()
                 .iter()
                 .map(|entry| match policy.within() {
-                    Some(whole) if is_apart(entry, whole.allow().entries()) => not_inherited(entry, whole),
-                    _ => effective(entry, &kept_out),
+                    Some(whole) => inherited(entry, whole, &kept_out),
+                    None => effective(entry, &kept_out),
                 })
                 .collect(),
             labels: policy
@@ -144,6 +147,9 @@ impl EffectivePolicy {
         for component in &self.components {
             let _ = writeln!(text, "{}", text::terminal(&component.id));
             match &component.within {
+                Some(_) if component.entries.is_empty() => {
+                    text.push_str("  reaches nothing: its list has no entries\n");
+                }
                 Some(whole) => {
                     let line = format!("of what `{}` reaches:", text::terminal(whole));
                     let _ = writeln!(text, "{}", wrap(&line, 2, 4));
@@ -154,11 +160,11 @@ impl EffectivePolicy {
                 }
                 None => {}
             }
-            if component.entries.is_empty() && (component.within.is_some() || !component.id.contains('/')) {
+            if component.entries.is_empty() && component.within.is_none() && !component.id.contains('/') {
                 text.push_str("  reaches nothing: it has no entries\n");
             }
             for entry in &component.entries {
-                entry.write_to(&mut text);
+                entry.write_to(component.within.as_deref(), &mut text);
             }
             if !component.labels.is_empty() {
                 let labels: Vec<_> = component
@@ -176,11 +182,42 @@ impl EffectivePolicy {
     }
 }
 
+/// An entry of a part, of which the component's list has to permit as well what is left.
+fn inherited(entry: &Entry, whole: &Policy, kept_out: &KeptOut<'_>) -> EffectiveEntry {
+    let by = match share(entry, whole.allow().entries()) {
+        Share::Whole => return effective(entry, kept_out),
+        Share::Nothing => return not_inherited(entry, whole),
+        Share::Of(by) => by,
+    };
+    let own = effective(entry, kept_out);
+    let uncut = by.iter().all(|entry| effective(entry, kept_out).minus.is_empty());
+    EffectiveEntry {
+        left: match own.left {
+            LeftOfEntry::Blocked => LeftOfEntry::Blocked,
+            LeftOfEntry::Whole | LeftOfEntry::Narrowed => LeftOfEntry::Narrowed,
+        },
+        // What a secret has in common with others would tell what it is.
+        only: if own.concealed {
+            Vec::new()
+        } else {
+            by.iter().map(ToString::to_string).collect()
+        },
+        // What is taken out lies beside what is left then.
+        minus: if uncut && own.left == LeftOfEntry::Narrowed {
+            Vec::new()
+        } else {
+            own.minus
+        },
+        ..own
+    }
+}
+
 /// An entry of a part that the component's list has nothing of.
 fn not_inherited(entry: &Entry, whole: &Policy) -> EffectiveEntry {
     EffectiveEntry {
         entry: entry.to_string(),
         concealed: entry.is_concealed(),
+        only: Vec::new(),
         left: LeftOfEntry::Blocked,
         minus: vec![Minus {
             what: "all of it".to_owned(),
@@ -214,6 +251,7 @@ fn effective(entry: &Entry, kept_out: &KeptOut<'_>) -> EffectiveEntry {
         return EffectiveEntry {
             entry: entry.to_string(),
             concealed: false,
+            only: Vec::new(),
             left: LeftOfEntry::Blocked,
             minus: vec![Minus {
                 what: "all of it".to_owned(),
@@ -230,6 +268,7 @@ fn effective(entry: &Entry, kept_out: &KeptOut<'_>) -> EffectiveEntry {
     EffectiveEntry {
         entry: entry.to_string(),
         concealed: entry.is_concealed(),
+        only: Vec::new(),
         left,
         minus,
     }
@@ -248,12 +287,28 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl EffectiveEntry {
-    fn write_to(&self, text: &mut String) {
+    /// `whole` is the component, for an entry of a part.
+    fn write_to(&self, whole: Option<&str>, text: &mut String) {
         let entry = text::terminal(&text::excerpt(&self.entry));
         let _ = match self.left {
             LeftOfEntry::Blocked => writeln!(text, "  {entry}  permits nothing"),
             LeftOfEntry::Whole | LeftOfEntry::Narrowed => writeln!(text, "  {entry}"),
         };
+        if let (Some(whole), [_, ..], false) =
+            (whole, self.only.as_slice(), self.left == LeftOfEntry::Blocked)
+        {
+            let shown = self
+                .only
+                .iter()
+                .take(MOST_PARTS)
+                .map(|entry| text::excerpt(entry));
+            let mut shown: Vec<_> = shown.collect();
+            if let more @ 1.. = self.only.len() - shown.len() {
+                shown.push(format!("and {more} more").into());
+            }
+            let line = format!("only what `{whole}` has of it: {}", shown.join(", "));
+            let _ = writeln!(text, "{}", wrap(&text::terminal(&line), 4, 6));
+        }
         for minus in &self.minus {
             let line = match self.left {
                 LeftOfEntry::Blocked => text::terminal(&minus.because),

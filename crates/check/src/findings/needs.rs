@@ -20,7 +20,9 @@ pub(super) fn findings(subject: &Subject<'_>) -> Vec<Diagnostic> {
         .iter()
         .filter(|trigger| !interfaces.answers(**trigger));
     findings.extend(missing.map(|trigger| missing_export(subject, *trigger)));
-    findings.extend(trapped(subject, interfaces));
+    if !subject.dependencies_unread {
+        findings.extend(trapped(subject, interfaces));
+    }
     findings.extend(refused_sockets(subject, interfaces));
     findings
 }
@@ -30,13 +32,22 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic>
     let first = subject.entries.first();
     let all_were_read = subject.unread == 0;
     match first {
-        None if all_were_read && interfaces.brings_whole_libc() => Some(whole_libc(
+        // Of the entry for its server its trigger tells.
+        None if subject.listens() => None,
+        None if all_were_read && interfaces.brings_whole_libc() => Some(brought_along(
             Code::NoEntries,
             subject.location.clone(),
             format!(
                 "`{id}` has no entries; its C library imports `wasi:sockets`, and every connection is refused"
             ),
         )),
+        None if all_were_read && interfaces.uses_sockets() && subject.handles_events() => {
+            Some(brought_along(
+                Code::NoEntries,
+                subject.location.clone(),
+                format!("`{id}` imports `wasi:sockets` and has no entries, so every connection is refused"),
+            ))
+        }
         None if all_were_read && interfaces.uses_sockets() => Some(
             Diagnostic::new(
                 Code::NoEntries,
@@ -57,12 +68,20 @@ fn entries(subject: &Subject<'_>, interfaces: &Interfaces) -> Option<Diagnostic>
         Some(first) if all_were_read && interfaces.uses_sockets() && permit_no_socket(subject) => {
             let location = first.location().clone();
             Some(if interfaces.brings_whole_libc() {
-                whole_libc(
+                brought_along(
                     Code::NoSocketEntry,
                     location,
                     format!(
                         "the entries of `{id}` permit URLs only; its C library imports `wasi:sockets`, and every \
                          socket is refused"
+                    ),
+                )
+            } else if subject.handles_events() {
+                brought_along(
+                    Code::NoSocketEntry,
+                    location,
+                    format!(
+                        "`{id}` imports `wasi:sockets`, and its entries permit URLs only: every socket is refused"
                     ),
                 )
             } else {
@@ -84,8 +103,9 @@ fn permit_no_socket(subject: &Subject<'_>) -> bool {
     !subject.entries.iter().any(speaks)
 }
 
-/// A finding that is true of each program that is built with the library, whether or not it opens a socket.
-fn whole_libc(code: Code, location: Location, message: String) -> Diagnostic {
+/// A finding that is true of code whether or not it opens a socket: each program that is built with a whole library imports
+/// them, and one that answers events may only do its work with what it is handed.
+fn brought_along(code: Code, location: Location, message: String) -> Diagnostic {
     let finding = Diagnostic::new(code, location, message).with_severity(Severity::Note);
     finding.helped_by("nothing is missing if the code opens no sockets; a denial would say what to add")
 }

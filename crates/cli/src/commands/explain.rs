@@ -80,7 +80,7 @@ pub(super) fn explain(options: &Options, terminal: Terminal) -> Result<i32, Fail
     let settings = options.operator.read(&mut files)?;
     let app = options.app.clone().pulled(&options.operator.loading, terminal)?;
     let app = app.read_to_judge(&mut files)?;
-    let policies = options.policies(&app, &Arc::new(settings.operator.clone()))?;
+    let Asking { policies, parts } = options.policies(&app, &Arc::new(settings.operator.clone()))?;
     let questions = options.questions()?;
     let (text, status) = match (questions.as_slice(), &options.diff) {
         ([], Some(old)) => options.difference(&EffectivePolicy::of(&policies, &settings.operator), old)?,
@@ -88,12 +88,22 @@ pub(super) fn explain(options: &Options, terminal: Terminal) -> Result<i32, Fail
             options.all(&EffectivePolicy::of(&policies, &settings.operator)),
             0,
         ),
-        (questions, _) => options.each(&policies, questions, &settings)?,
+        (questions, _) => options.each(&policies, &parts, questions, &settings)?,
     };
+    if let ([policy], [_, ..]) = (policies.as_slice(), questions.as_slice()) {
+        options.tell_of_parts(policy, &parts, &questions, &settings, &files);
+    }
     options.warn_of_unused_assumptions(&settings.operator, &files);
     options.warn_of_missing_components(&app, &files);
     io::stdout().write_all(text.as_bytes())?;
     Ok(status)
+}
+
+/// Those who are asked about.
+struct Asking {
+    policies: Vec<Policy>,
+    /// Parts that are not asked about, of components that are.
+    parts: Vec<Policy>,
 }
 
 /// A destination as it was written, or what is wrong with it. An error of the command line would quote all of it, and there
@@ -123,8 +133,9 @@ impl Options {
     }
 
     /// The policies of the components that are asked about.
-    fn policies(&self, app: &ResolvedApp, operator: &Arc<Operator>) -> Result<Vec<Policy>, Failure> {
+    fn policies(&self, app: &ResolvedApp, operator: &Arc<Operator>) -> Result<Asking, Failure> {
         let mut policies = policies(app, operator);
+        let mut parts = Vec::new();
         if let Some(wanted) = &self.component {
             // With its parts where nothing is asked, which are shown behind it.
             let all = self.destinations.is_empty();
@@ -135,7 +146,14 @@ impl Options {
             };
             policies.retain(|policy| policy.component() == wanted || is_part(policy.component()));
         } else if !self.destinations.is_empty() {
-            policies.retain(|policy| !policy.component().contains('/'));
+            let others_only: HashSet<&str> = ids(app)
+                .filter(|id| app.manifest.runs_in_others_only(id))
+                .map(ComponentId::as_str)
+                .collect();
+            policies.retain(|policy| !others_only.contains(policy.component()));
+            (parts, policies) = policies
+                .into_iter()
+                .partition(|policy| policy.component().contains('/'));
         }
         match &self.component {
             Some(unknown) if policies.is_empty() => {
@@ -149,7 +167,35 @@ impl Options {
                     error.helped_by(format!("its components are {}", known.join(", "))),
                 ))
             }
-            _ => Ok(policies),
+            _ => Ok(Asking { policies, parts }),
+        }
+    }
+
+    /// A part may have another answer than its component, which is the one that was given.
+    fn tell_of_parts(
+        &self,
+        policy: &Policy,
+        parts: &[Policy],
+        questions: &[Question],
+        settings: &OperatorSettings,
+        files: &Files,
+    ) {
+        let verdict = |policy: &Policy, question| {
+            explain_one(policy, question, &self.dns, settings.denied_names()).verdict
+        };
+        let differs = |part: &&Policy| {
+            questions
+                .iter()
+                .any(|question| verdict(part, question) != verdict(policy, question))
+        };
+        for part in parts.iter().filter(differs) {
+            let part = text::excerpt(part.component());
+            let note = Diagnostic::note(format!(
+                "this is the answer for `{}` itself, and another one for its part `{part}`",
+                policy.component()
+            ));
+            let note = note.helped_by(format!("`--component '{part}'` gives that"));
+            Terminal::new(false, false).show(&note, files);
         }
     }
 
@@ -195,10 +241,11 @@ impl Options {
     fn each(
         &self,
         policies: &[Policy],
+        parts: &[Policy],
         questions: &[Question],
         settings: &OperatorSettings,
     ) -> Result<(String, i32), Failure> {
-        let policy = only(policies)?;
+        let policy = only(policies, parts)?;
         let explanations = questions.iter().map(|question| {
             explain_one(policy, question, &self.dns, settings.denied_names())
                 .where_defined(question, settings.config.as_ref())
@@ -253,13 +300,14 @@ fn ids(app: &ResolvedApp) -> impl Iterator<Item = &ComponentId> {
 }
 
 /// The policy that a destination is explained for, if there is only one.
-fn only(policies: &[Policy]) -> Result<&Policy, Failure> {
+fn only<'p>(policies: &'p [Policy], parts: &[Policy]) -> Result<&'p Policy, Failure> {
     let error = match policies {
         [policy] => return Ok(policy),
         [] => Diagnostic::error("the app has no component"),
         several => {
             let known: Vec<String> = several
                 .iter()
+                .chain(parts)
                 .map(|policy| format!("`--component {}`", policy.component()))
                 .collect();
             let error = Diagnostic::error(format!("the app has {} components", several.len()));

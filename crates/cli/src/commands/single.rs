@@ -45,6 +45,8 @@ pub(super) fn review(component: &str, entries: &[Entry], startup: &Startup<'_>) 
         converted: HashSet::new(),
         unread: 0,
         interfaces: None,
+        triggers_unread: false,
+        dependencies_unread: false,
         triggers: Vec::new(),
         granted: Vec::new(),
     };

@@ -82,6 +82,7 @@ impl Component {
             ("ai_models", self.ai_models.is_empty()),
             ("allowed_outbound_hosts", self.allowed_outbound_hosts.is_empty()),
             ("dependencies", self.dependencies.list.is_empty()),
+            ("environment", self.environment.is_empty()),
             ("files", self.files.is_empty()),
             ("key_value_stores", self.key_value_stores.is_empty()),
             ("sqlite_databases", self.sqlite_databases.is_empty()),

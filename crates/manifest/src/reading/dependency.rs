@@ -35,6 +35,8 @@ pub struct Dependencies {
     pub list: Vec<Dependency>,
     /// `dependencies_inherit_configuration`, if it is written.
     pub inherit_all: Option<Located<bool>>,
+    /// True if there are mistakes in them, so that there may be more than `list` has.
+    pub unread: bool,
 }
 
 /// One dependency.
@@ -135,13 +137,18 @@ pub(crate) fn read_dependencies(
     dependencies: Option<Node<'_>>,
     inherit_all: Option<Node<'_>>,
 ) -> Dependencies {
+    let mistakes_before = found.mistakes();
     let inherit_all = inherit_all.and_then(|node| node.boolean(found));
     let named = dependencies.map(|node| node.named(found)).unwrap_or_default();
     let list = named
         .into_iter()
         .filter_map(|(name, node)| read_dependency(found, &name, node))
         .collect();
-    Dependencies { list, inherit_all }
+    Dependencies {
+        list,
+        inherit_all,
+        unread: found.mistakes() > mistakes_before,
+    }
 }
 
 /// Checks what concerns several dependencies of one component.

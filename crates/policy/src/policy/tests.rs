@@ -380,8 +380,9 @@ fn a_part_reaches_what_its_list_and_that_of_its_component_permit() {
         port: 443,
         method: RequestMethod::Other,
     };
-    let own = |entry: &str| format!("add \"{entry}\" to allowed_outbound_hosts");
-    let of_component = |entry: &str| format!("{}, of the component itself", own(entry));
+    let add = |entry: &str| format!("add \"{entry}\" to allowed_outbound_hosts");
+    let own = |entry: &str| format!("{}, of the part itself", add(entry));
+    let of_component = |entry: &str| format!("{}, of the component itself", add(entry));
     let rows: [(&[&str], Attempt<'_>, Vec<String>); 11] = [
         (&["*://10.0.0.5:*"], tcp("10.0.0.5:5432"), vec![]),
         (
@@ -413,7 +414,7 @@ fn a_part_reaches_what_its_list_and_that_of_its_component_permit() {
             Attempt::Lookup { name: &other },
             vec![format!(
                 "{}, PORT being the service's, of the component itself",
-                own("*://other.example:PORT")
+                add("*://other.example:PORT")
             )],
         ),
         (&[], bind(Transport::Tcp, "0.0.0.0:0"), vec![]),

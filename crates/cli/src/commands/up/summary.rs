@@ -9,7 +9,9 @@ use outport_check::{
     Colour, Diagnostic, Interfaces, Severity, Subject, Trigger, list_imports, part_findings, sum_up_imports,
     warnings_at_start,
 };
-use outport_manifest::{ComponentId, Executor, HttpAnswer, HttpTrigger, ResolvedApp, Route};
+use outport_manifest::{
+    ComponentId, Executor, HttpAnswer, HttpTrigger, InheritedKey, Part, ResolvedApp, Route,
+};
 use outport_policy::{Entry, Limit, text};
 use outport_runtime::app::App;
 use outport_runtime::guest_pre::GuestPre;
@@ -87,7 +89,11 @@ impl Summary<'_> {
                 entries,
                 converted: component.converted_items().cloned().collect(),
                 unread: 0,
-                interfaces: interfaces.get(&component.id.value),
+                interfaces: interfaces
+                    .get(&component.id.value)
+                    .filter(|_| self.runs(&component.id.value)),
+                triggers_unread: false,
+                dependencies_unread: false,
                 triggers: self.events_of(&component.id.value),
                 granted: component.labels(&self.written.manifest.source),
             })
@@ -107,6 +113,11 @@ impl Summary<'_> {
             &self.written.manifest.source,
         ));
         warnings
+    }
+
+    /// Whether it runs as itself, and not only as a part of others.
+    fn runs(&self, id: &ComponentId) -> bool {
+        (self.wanted)(id) && !self.written.manifest.runs_in_others_only(id)
     }
 
     fn routes(&self) -> Vec<String> {
@@ -144,15 +155,19 @@ impl Summary<'_> {
             .collect()
     }
 
+    /// What each component that runs may reach, and what of it each of its parts may.
     fn outbound(&self) -> Vec<String> {
-        let components = self
-            .written
-            .manifest
-            .components
-            .iter()
-            .map(|component| &component.id.value);
-        let wanted = components.filter(|id| (self.wanted)(id));
-        aligned(wanted.map(|id| (id.to_string(), reach(self.written.entries_of(id)))))
+        let components = self.written.components();
+        let running = components.filter(|(component, _)| self.runs(&component.id.value));
+        aligned(running.flat_map(|(component, entries)| {
+            let id = &component.id.value;
+            let own = [(id.to_string(), reach(entries))];
+            let parts = self.written.parts().filter(move |(part, _)| part.component == id);
+            own.into_iter().chain(parts.map(move |(part, list)| {
+                let name = text::excerpt(&part.name).into_owned();
+                (format!("{id}/{name}"), reach_of_part(&part, list))
+            }))
+        }))
     }
 
     /// The settings with which the operator denies and lifts; nothing where there is nothing to say.
@@ -269,6 +284,16 @@ fn reach(entries: &[Entry]) -> String {
     match entries {
         [] => "nothing".into(),
         entries => listed(entries.iter().map(reached)),
+    }
+}
+
+/// The destinations that a part may reach of those of its component.
+fn reach_of_part(part: &Part<'_>, list: Option<&[Entry]>) -> String {
+    match list {
+        _ if !part.inherits.includes(InheritedKey::AllowedOutboundHosts) => "nothing".into(),
+        None => format!("what `{}` may", part.component),
+        Some([]) => "nothing".into(),
+        Some(list) => format!("of what `{}` may: {}", part.component, reach(list)),
     }
 }
 
