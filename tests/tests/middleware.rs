@@ -250,7 +250,11 @@ fn what_cannot_stand_in_a_chain_is_an_error_at_its_place() {
 /// The file of a guest whose imports of the network have a name that is made when parts are put together.
 fn pretending(guest: &str, prefix: &str, version: &str) -> Vec<u8> {
     let code = fs::read(guest::path(guest)).expect("a guest of ours");
-    let hosts = ["wasi:http/client@", "wasi:sockets/types@", "wasi:sockets/ip-name-lookup@"];
+    let hosts = [
+        "wasi:http/client@",
+        "wasi:sockets/types@",
+        "wasi:sockets/ip-name-lookup@",
+    ];
     outport_components::rename(&code, |name| {
         let (interface, own) = name.split_once('@')?;
         let version = if version.is_empty() { own } else { version };
@@ -268,7 +272,13 @@ fn an_import_with_the_name_of_another_parts_own_gives_nobody_anything() {
     let peer = TcpPeer::echo();
     let lines = format!("allowed_outbound_hosts = [\"*://{}\"]", peer.address());
     let real = "{ path = \"GUESTS/middleware.wasm\", inherit_configuration = true, allowed_outbound_hosts = [\"*://*:*\"] }";
-    for prefix in ["narrowed-d0-", "narrowed-d1-", "narrowed-d00-", "isolated-d0-", "isolated-d7-"] {
+    for prefix in [
+        "narrowed-d0-",
+        "narrowed-d1-",
+        "narrowed-d00-",
+        "isolated-d0-",
+        "isolated-d7-",
+    ] {
         for version in ["", "0.3.1"] {
             // As a part, beside one whose gate it would like to have.
             let hostile = pretending("middleware", prefix, version);
@@ -300,7 +310,10 @@ fn an_import_with_the_name_of_another_parts_own_gives_nobody_anything() {
                 .args(["hostile.wasm"])
                 .finish()
                 .expect_code(0);
-            assert!(checked.stdout.contains("not provided"), "{prefix} {version}: {checked}");
+            assert!(
+                checked.stdout.contains("not provided"),
+                "{prefix} {version}: {checked}"
+            );
             let app = Outport::up(&format!(
                 "spin_manifest_version = 2\napplication.name = \"alone\"\n[[trigger.http]]\nroute = \"/...\"\n\
                  component = \"web\"\n[component.web]\nsource = \"hostile.wasm\"\n{lines}\n"
@@ -329,7 +342,13 @@ fn nobody_gets_past_middleware_from_inside_whatever_stands_first() {
              source = \"GUESTS/http-script-guest-p3.wasm\"\n"
         ))
         .start();
-        let told = ask(&app, "/front", &[], "http.text GET http://back.spin.internal/headers").body;
+        let told = ask(
+            &app,
+            "/front",
+            &[],
+            "http.text GET http://back.spin.internal/headers",
+        )
+        .body;
         assert!(told.contains("passed: 1"), "{told}\n{app}");
     }
 }

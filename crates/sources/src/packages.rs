@@ -458,7 +458,7 @@ fn without_lines(told: &str) -> String {
     let first = lines.next().unwrap_or_default();
     let quotes_a_value =
         |why: &&str| why.contains('"') || why.starts_with("invalid ") || why.contains("variant `");
-    match lines.last().filter(|why| !quotes_a_value(why)) {
+    match lines.next_back().filter(|why| !quotes_a_value(why)) {
         Some(why) if !why.starts_with('|') => format!("{first}: {why}"),
         _ => first.to_owned(),
     }

@@ -443,7 +443,10 @@ fn register(
     let imports = &graph.types()[graph[package].ty()].imports;
     match imports.keys().find(|import| Isolated::is_reserved(import)) {
         None => Ok(package),
-        Some(import) => Err(CompositionError::ReservedImport { import: import.clone() }.into()),
+        Some(import) => Err(CompositionError::ReservedImport {
+            import: import.clone(),
+        }
+        .into()),
     }
 }
 

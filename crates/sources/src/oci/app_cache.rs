@@ -290,11 +290,6 @@ const LOCK: &str = "lock";
 
 const NEW: &str = ".new-";
 
-
-const LONGEST_DIGEST: u64 = 1 << 10;
-
-const LONGEST_SIGNATURES: u64 = 64 << 20;
-
 /// The age at which a folder that nobody has locked is not going to be.
 const OLD: Duration = Duration::from_secs(3600);
 
@@ -337,13 +332,13 @@ mod tests {
         let digest = digest_of(b"manifest");
         let reference: Reference = "a.example/b:c".parse().unwrap();
         let tag = reference.tag().unwrap();
-        let app = made(&cache, &digest, b"one");
+        let (app, index) = made(&cache, &digest, b"one");
         cache.remember_tag(&reference, &tag, &digest).unwrap();
         cache.keep_signatures(&digest, &[]).unwrap();
         let begun = root.path().join(".new-begun");
         fs::create_dir(&begun).unwrap();
         for file in [
-            cache.folder(&digest).join(FILES),
+            app.join("spin.toml"),
             cache.tag_file(&reference, &tag),
             cache.signature_file(&digest),
             begun.join(LOCK),
@@ -352,11 +347,11 @@ mod tests {
             let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
             rustix::fs::mknodat(rustix::fs::CWD, &file, kind, mode, 0).unwrap();
         }
-        assert_eq!(cache.find(&digest).unwrap(), None);
+        assert_eq!(cache.find(&digest, &index), None);
         assert_eq!(cache.digest_of_tag(&reference, &tag), None);
         assert!(cache.signatures(&digest).is_empty());
-        assert_eq!(made(&cache, &digest, b"one"), app);
-        assert_eq!(cache.find(&digest).unwrap(), Some(app));
+        assert_eq!(made(&cache, &digest, b"one").0, app);
+        assert_eq!(cache.find(&digest, &index), Some(app));
     }
 
     #[test]
