@@ -118,7 +118,7 @@ fn check_finds_what_up_refuses() {
         (
             app("dependencies.\"a:b/c\" = { component = \"wbe\" }"),
             b"",
-            "manifest.component-reference 10:40",
+            "manifest.component-reference 10:39",
         ),
         (
             entries("\"*://{{ port }}\""),
