@@ -258,6 +258,11 @@ pub(crate) fn named_reference(path: &Path) -> Option<Reference> {
     reference(path).ok().flatten()
 }
 
+/// True if it is a reference, not a path.
+pub(crate) fn names_an_artifact(path: &Path) -> Result<bool, Failure> {
+    Ok(reference(path)?.is_some())
+}
+
 /// Reads an argument that can only be a reference.
 pub(crate) fn parse(text: &str) -> Result<Reference, ReferenceError> {
     text.parse()

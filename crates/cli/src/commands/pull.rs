@@ -78,22 +78,34 @@ fn check_free(directory: &Path) -> Result<(), Failure> {
     ))
 }
 
-/// Copies a folder beside its place, and gives it its name when it is whole.
+/// Copies a folder beside its place, and gives it its name when it is whole. A directory that is there already stays the
+/// one that it is, which somebody may stand in or a link lead to: what is whole moves into it.
 fn write_out(from: &Path, to: &Path) -> io::Result<()> {
-    let parent = match to.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+    let there = fs::canonicalize(to).ok();
+    let parent = match (&there, to.parent()) {
+        (Some(there), _) => there,
+        (None, Some(parent)) if !parent.as_os_str().is_empty() => parent,
+        (None, _) => Path::new("."),
     };
     fs::create_dir_all(parent)?;
     let new = parent.join(format!(".outport-pull-{}", std::process::id()));
-    let copied = copy(from, &new).and_then(|()| {
-        // An empty directory gives way to another one.
-        fs::rename(&new, to)
+    let copied = copy(from, &new).and_then(|()| match &there {
+        Some(there) => move_into(&new, there),
+        None => fs::rename(&new, to),
     });
     if copied.is_err() {
         let _ = fs::remove_dir_all(&new);
     }
     copied
+}
+
+/// Moves all that is in a directory, which is no more then.
+fn move_into(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::rename(entry.path(), to.join(entry.file_name()))?;
+    }
+    fs::remove_dir(from)
 }
 
 /// Copies what is in a folder: files and directories, since there is nothing else in one of the cache.
@@ -112,4 +124,31 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_directory_is_filled_by_whatever_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("from");
+        fs::create_dir_all(from.join("a")).unwrap();
+        fs::write(from.join("a/b"), "content").unwrap();
+        for name in ["new", "new/deep", "empty", "empty2/.", "link"] {
+            let root = tempfile::tempdir().unwrap();
+            let root = root.path();
+            for there in ["empty", "empty2", "real"] {
+                fs::create_dir(root.join(there)).unwrap();
+            }
+            std::os::unix::fs::symlink("real", root.join("link")).unwrap();
+            let to = root.join(name);
+            assert!(check_free(&to).is_ok(), "{name}");
+            write_out(&from, &to).unwrap();
+            assert_eq!(fs::read(to.join("a/b")).unwrap(), b"content", "{name}");
+            let left = fs::read_dir(&to).unwrap().count();
+            assert_eq!(left, 1, "{name}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 use outport_check::Diagnostic;
+use outport_policy::text;
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::component::Export;
 use outport_runtime::engine::Allocation;
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
 use crate::operator_options::OperatorOptions;
+use crate::reference_options::names_an_artifact;
 use crate::startup::{Needs, Startup};
 use crate::terminal::Terminal;
 
@@ -46,12 +48,46 @@ pub(crate) struct Options {
     limits: LimitOptions,
 }
 
+/// An option of the operator's behind the component is the guest's argument, and does nothing here. Nobody should take code
+/// for verified because of one.
+fn warn_of_own_options(path: &str, arguments: &[String], terminal: Terminal) -> Result<(), Failure> {
+    for option in own_options_in(arguments) {
+        let said =
+            format!("`{option}` behind the component is an argument of the guest, and does nothing here");
+        let help = format!("to have it count write it before `{}`", text::quote(path));
+        let decides_about_code = ["--verify-key", "--require-digest"].contains(&option.as_str());
+        if decides_about_code && names_an_artifact(Path::new(path))? {
+            let help = format!("{help}; for the guest it stands behind `--`");
+            return Err(Failure::unusable(Diagnostic::error(said).helped_by(help)));
+        }
+        terminal.show_all(&[Diagnostic::warning(said).helped_by(help)], &Files::default());
+    }
+    Ok(())
+}
+
+/// The operator's options among the arguments of a guest, up to a `--`.
+fn own_options_in(arguments: &[String]) -> Vec<String> {
+    let command = FromOptions::augment_args(OperatorOptions::augment_args(clap::Command::new("run")));
+    let own: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+    let names = arguments.iter().take_while(|argument| *argument != "--");
+    let names = names.filter_map(|argument| argument.split('=').next()?.strip_prefix("--"));
+    let mut found: Vec<String> = Vec::new();
+    for name in names.filter(|name| own.contains(name)) {
+        let option = format!("--{name}");
+        if !found.contains(&option) {
+            found.push(option);
+        }
+    }
+    found
+}
+
 pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> {
     let startup = Startup::begin(&options.operator, terminal)?;
     let (path, arguments) = options
         .component_and_arguments
         .split_first()
         .expect("the command line has a component");
+    warn_of_own_options(path, arguments, terminal)?;
     let loading = &options.operator.loading;
     let file = options.from.file(Path::new(path), loading, terminal)?;
     let entries = options.author.entries()?;
@@ -147,4 +183,28 @@ fn file_name(path: &Path) -> String {
         .unwrap_or(path.as_os_str())
         .to_string_lossy()
         .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_the_operators_behind_the_component_are_found() {
+        let rows: [(&[&str], &[&str]); 6] = [
+            (&["--verify-key", "key.pub"], &["--verify-key"]),
+            (&["x", "--require-digest"], &["--require-digest"]),
+            (
+                &["--disallowed-outbound-hosts=*://*:*"],
+                &["--disallowed-outbound-hosts"],
+            ),
+            (&["--", "--verify-key", "key.pub"], &[]),
+            (&["verify-key", "-v", "--other", "--"], &[]),
+            (&[], &[]),
+        ];
+        for (arguments, expected) in rows {
+            let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+            assert_eq!(own_options_in(&arguments), expected, "{arguments:?}");
+        }
+    }
 }
