@@ -539,7 +539,7 @@ fn explain_says_of_each_part_what_it_reaches_and_whose_list_keeps_it_from_more()
     let all = command("explain", &[]).expect_code(0).stdout;
     for lines in [
         "web/middleware-1\n  reaches nothing: it inherits no hosts\n",
-        "web/middleware-2\n  of what `web` reaches:\n  *://10.0.0.5:*\n  https://other.test  permits nothing\n    the entries of web have nothing of it\n",
+        "web/middleware-2\n  of what `web` reaches:\n  *://10.0.0.5:*\n    only what `web` has of it: *://10.0.0.0/8:5432\n  https://other.test  permits nothing\n    the entries of web have nothing of it\n",
         "web/middleware-3\n  reaches nothing: it inherits no hosts\n",
     ] {
         assert!(all.contains(lines), "no `{lines}` in\n{all}");
