@@ -367,10 +367,23 @@ impl Policy {
         attempt: &Attempt<'_>,
         situation: &Situation<'p>,
     ) -> Result<Rule<'p>, Denial<'p>> {
-        let rule = self.listed(attempt, situation)?;
-        if let Some(whole) = &self.within {
-            whole.allow_list(attempt, situation).map_err(Denial::of_whole)?;
+        match &self.within {
+            None => self.own_list(attempt, situation),
+            Some(whole) => self.list_within(whole, attempt, situation),
         }
+    }
+
+    /// The lists of a part and of what it is a part of. Kept out of the way of the components that have none, which is
+    /// nearly all of them.
+    #[cold]
+    fn list_within<'p>(
+        &'p self,
+        whole: &'p Self,
+        attempt: &Attempt<'_>,
+        situation: &Situation<'p>,
+    ) -> Result<Rule<'p>, Denial<'p>> {
+        let rule = self.listed(attempt, situation)?;
+        whole.allow_list(attempt, situation).map_err(Denial::of_whole)?;
         Ok(rule)
     }
 
