@@ -13,6 +13,7 @@ use crate::host_account::HostAccount;
 use crate::http::{Ending, GateHooks, Outgoing};
 use crate::process::Component;
 use crate::stream_tls::StreamTls;
+use crate::trace::TraceCell;
 
 /// The network of one instance: its grants, its peers, its counts. Made by [`Gate::open`](crate::Gate::open), kept
 /// in the store, and everything that it counts is given back when the store is dropped. Data of a store that has it
@@ -67,6 +68,12 @@ impl GateCtx {
     /// The number of the instance, unique in the process; the audit log names it.
     pub fn instance(&self) -> u64 {
         self.enforcer.number()
+    }
+
+    /// The point of a trace at which the instance is: what it does is part of that. To be moved when it begins to answer
+    /// a request.
+    pub fn trace(&self) -> &TraceCell {
+        self.enforcer.trace()
     }
 
     /// The dialer that connects on behalf of the instance, for interfaces of the host beside sockets and HTTP.

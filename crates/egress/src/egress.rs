@@ -21,8 +21,10 @@ use crate::dial::{Destination, Dialer};
 use crate::dns::{Resolve, Resolver, ResolverError};
 use crate::enforcer::Enforcer;
 use crate::gate::Gate;
+use crate::meter::Meter;
 use crate::metrics::Metrics;
 use crate::process::{Component, PolicyInForce, Pooling, Process, ProcessUsage, Recorder};
+use crate::trace::Tracer;
 
 /// The operator's side of the network: policy, resolver, audit. Cheap to clone.
 #[derive(Clone)]
@@ -40,6 +42,8 @@ impl Egress {
             required: Vec::new(),
             pooling: Pooling::On,
             http_connections: None,
+            meter: Meter::default(),
+            tracer: None,
         }
     }
 
@@ -93,6 +97,16 @@ impl Egress {
         }
     }
 
+    /// The meter by which is counted.
+    pub fn meter(&self) -> &Meter {
+        &self.process.meter
+    }
+
+    /// The tracer, if there is one.
+    pub fn tracer(&self) -> Option<&Arc<dyn Tracer>> {
+        self.process.tracer.as_ref()
+    }
+
     /// Makes every sink write out what it holds.
     pub fn flush(&self) {
         self.process.recorder.flush();
@@ -141,6 +155,8 @@ pub struct EgressBuilder {
     required: Vec<Arc<dyn AuditSink>>,
     pooling: Pooling,
     http_connections: Option<u32>,
+    meter: Meter,
+    tracer: Option<Arc<dyn Tracer>>,
 }
 
 impl EgressBuilder {
@@ -183,6 +199,18 @@ impl EgressBuilder {
         self
     }
 
+    /// Sets the meter by which all is counted, here and in what is built on it. Default: nothing is.
+    pub fn meter(mut self, meter: Meter) -> Self {
+        self.meter = meter;
+        self
+    }
+
+    /// Sets the tracer that says which requests have spans. Default: whoever subscribed to spans decides.
+    pub fn tracer(mut self, tracer: Arc<dyn Tracer>) -> Self {
+        self.tracer = Some(tracer);
+        self
+    }
+
     /// The egress.
     ///
     /// # Errors
@@ -199,6 +227,8 @@ impl EgressBuilder {
             recorder: Recorder::new(self.sinks, self.required),
             usage: ProcessUsage::new(self.pooling, self.http_connections),
             connections: Arc::default(),
+            meter: self.meter,
+            tracer: self.tracer,
         };
         Ok(Egress {
             process: Arc::new(process),

@@ -29,6 +29,7 @@ use crate::dns::Resolve;
 use crate::host_account::{HostAccount, Uncounted};
 use crate::process::{Component, Process};
 use crate::stream_tls::TlsUsage;
+use crate::trace::TraceCell;
 use crate::usage_counter::UsageCounter;
 
 /// Decides about every attempt of one instance, counts it and records it.
@@ -45,6 +46,7 @@ pub(crate) struct Enforcer {
 struct Shared {
     usage_counter: UsageCounter,
     tls_usage: TlsUsage,
+    trace: TraceCell,
     account: OnceLock<Arc<dyn HostAccount>>,
     uncounted: OnceLock<Arc<dyn HostAccount>>,
     turns: Semaphore,
@@ -113,6 +115,7 @@ impl Enforcer {
         let shared = Shared {
             usage_counter: UsageCounter::new(component.clone()),
             tls_usage: TlsUsage::default(),
+            trace: TraceCell::default(),
             account: OnceLock::new(),
             uncounted: OnceLock::new(),
             turns,
@@ -193,6 +196,11 @@ impl Enforcer {
     /// What the instance has of TLS on connections of its own.
     pub(crate) fn tls_usage(&self) -> &TlsUsage {
         &self.instance.tls_usage
+    }
+
+    /// The point of a trace at which the instance is.
+    pub(crate) fn trace(&self) -> &TraceCell {
+        &self.instance.trace
     }
 
     /// A turn to resolve the host of a request; as many may at a time as look-ups may be in flight (DNS-12).

@@ -123,6 +123,7 @@ mod gate;
 mod host_account;
 mod http;
 mod lookup;
+pub mod meter;
 mod metrics;
 pub mod p2;
 pub mod p3;
@@ -134,6 +135,7 @@ pub mod spin_v1;
 mod stream_tls;
 #[cfg(test)]
 mod testing;
+pub mod trace;
 mod usage_counter;
 
 pub use audit::{

@@ -28,12 +28,16 @@ pub(crate) use self::recorder::Recorder;
 pub(crate) use self::unfinished::UntilStopped;
 pub(crate) use self::usage::{IdleConnections, OpenInComponent, Pooling, ProcessUsage};
 use crate::dns::Resolve;
+use crate::meter::Meter;
+use crate::trace::Tracer;
 
 /// The state that all guests share.
 pub(crate) struct Process {
     pub(crate) policy: PolicyInForce,
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) recorder: Recorder,
+    pub(crate) meter: Meter,
+    pub(crate) tracer: Option<Arc<dyn Tracer>>,
     pub(crate) usage: ProcessUsage,
     pub(crate) connections: Arc<Connections>,
 }

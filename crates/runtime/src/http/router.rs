@@ -19,6 +19,7 @@ use super::clients::{Client, Clients};
 use super::concurrency_limit::{Asker, ConcurrencyLimit, DEEPEST_CALL, NoSlot, OwnPool};
 use super::headers::{Described, RouteHeaders};
 use super::http_component::{HttpComponent, NoResponse, RequestBody};
+use super::request_record::RequestObserver;
 use super::routes::RouteTable;
 use super::wanted_body::{Presence, has_no_body};
 use crate::triggers::EventComponent;
@@ -36,6 +37,8 @@ pub struct Router {
     pub(super) pools: HashMap<String, usize>,
     /// The components that are handed events.
     pub(super) event_components: Vec<EventComponent>,
+    /// Those who are told of each request of a client.
+    observers: Vec<Arc<dyn RequestObserver>>,
     told_of_depth: Once,
 }
 
@@ -98,8 +101,15 @@ impl Router {
             instances,
             pools: components,
             event_components: Vec::new(),
+            observers: Vec::new(),
             told_of_depth: Once::new(),
         }
+    }
+
+    /// The same with somebody who is told of each request of a client when it is over.
+    pub fn with_observer(mut self, observer: Arc<dyn RequestObserver>) -> Self {
+        self.observers.push(observer);
+        self
     }
 
     /// The clients that are connected, or have requests running.

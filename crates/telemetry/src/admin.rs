@@ -1,0 +1,1 @@
+//! The admin listener, for an operator's tools.

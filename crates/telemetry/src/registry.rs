@@ -1,0 +1,1 @@
+//! The counts of the process, and how they are written down.
