@@ -110,6 +110,7 @@
 )]
 
 mod audit;
+pub mod counts;
 mod ctx;
 pub mod dedup;
 mod denied;
@@ -121,6 +122,7 @@ mod established;
 mod followed;
 mod gate;
 mod host_account;
+mod host_calls;
 mod http;
 mod lookup;
 pub mod meter;
@@ -131,6 +133,7 @@ mod part;
 mod process;
 mod shut;
 mod sockets;
+mod spans;
 pub mod spin_v1;
 mod stream_tls;
 #[cfg(test)]
@@ -142,6 +145,7 @@ pub use audit::{
     AlsoRefused, AuditEvent, AuditFile, AuditLog, AuditLogError, AuditOutcome, AuditSink, DenialReporter,
     EndedBy, Outcomes, Stage, Timestamp, Verdict,
 };
+pub use counts::METRICS;
 pub use ctx::{GateCtx, GateCtxView, GateView};
 pub use denied::Denied;
 pub use dial::{
@@ -155,6 +159,7 @@ pub use dns::{
 pub use egress::{Egress, EgressBuilder, EgressError, WeakEgress};
 pub use gate::{Gate, PartGate};
 pub use host_account::HostAccount;
+pub use host_calls::{HostCalls, HostInterface};
 pub use http::{
     Ending, GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError,
 };

@@ -7,11 +7,12 @@
 //! An output that stands still (a pipe that nobody reads, a disk that does not answer) holds up the end by
 //! [`FLUSH_TIME`] once, and no more; what it did not take by then is said.
 
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
+
+use ::metrics::Counter;
 
 /// The writer that takes the lines. Lives on the thread of its [`Lines`].
 pub(super) trait LineWriter: Send + 'static {
@@ -55,6 +56,24 @@ struct Counts {
     closed: AtomicBool,
     /// The output refuses what it has to take.
     stuck: AtomicBool,
+    /// Lines that were written, and that were lost.
+    metered: OnceLock<(Counter, Counter)>,
+}
+
+impl Counts {
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        if let Some((_, lost)) = self.metered.get() {
+            lost.increment(1);
+        }
+    }
+
+    fn note_written(&self, lines: u64) {
+        self.under_way.fetch_sub(lines, Ordering::Relaxed);
+        if let Some((written, _)) = self.metered.get() {
+            written.increment(lines);
+        }
+    }
 }
 
 enum Message {
@@ -88,12 +107,17 @@ impl Lines {
         })
     }
 
+    /// Counts lines from now on: those that are written, and those that are lost.
+    pub(super) fn count_by(&self, written: Counter, lost: Counter) {
+        let _ = self.counts.metered.set((written, lost));
+    }
+
     /// Puts a line into the queue if fewer than `most` wait in it, or counts it as lost.
     pub(super) fn put_below(&self, most: usize, line: String) {
         if self.waiting() < most {
             self.put(line)
         } else {
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+            self.counts.lose();
         }
     }
 
@@ -106,7 +130,7 @@ impl Lines {
         if queue.try_send(Message::Line(line)).is_err() {
             self.counts.under_way.fetch_sub(1, Ordering::Relaxed);
             self.counts.queued.fetch_sub(1, Ordering::Relaxed);
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+            self.counts.lose();
         }
     }
 
@@ -192,9 +216,7 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
         let stuck = writer.is_stuck();
         counts.stuck.store(stuck, Ordering::Relaxed);
         if !stuck {
-            counts
-                .under_way
-                .fetch_sub(std::mem::take(unflushed), Ordering::Relaxed);
+            counts.note_written(std::mem::take(unflushed));
         }
     };
     loop {

@@ -18,6 +18,8 @@ use super::outcome::AuditOutcome;
 use super::sink::{AuditSink, Outcomes};
 use super::timestamp::Timestamp;
 use super::trouble::Trouble;
+use crate::counts::AUDIT_LINES;
+use crate::meter::Meter;
 
 /// Writes every event as a line of JSON ([`AuditEvent`], [`AuditOutcome`]) to a file or to standard error.
 ///
@@ -159,6 +161,11 @@ impl AuditSink for AuditLog {
 
     fn is_available(&self) -> bool {
         self.health.is_good() && self.lines.waiting() < DECISIONS
+    }
+
+    fn count_by(&self, meter: &Meter) {
+        let counter = |outcome: &'static str| meter.counter(&AUDIT_LINES, [outcome.into()]);
+        self.lines.count_by(counter("written"), counter("lost"));
     }
 
     fn reopen(&self) {
