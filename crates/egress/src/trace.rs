@@ -113,6 +113,15 @@ impl Trace {
         &self.span
     }
 
+    /// The point that is left when what is done here has ended: the context goes on, and nothing more is recorded.
+    #[must_use]
+    pub fn ended(&self) -> Self {
+        Self {
+            span: Span::none(),
+            ..self.clone()
+        }
+    }
+
     /// The context that goes on from here.
     pub fn context(&self) -> Option<&TraceContext> {
         self.context.as_deref()
@@ -156,6 +165,18 @@ impl Trace {
             incoming: self.incoming.clone(),
             tracer: self.tracer.clone(),
         }
+    }
+}
+
+impl TraceCell {
+    /// What was done at this point has ended, and so its span may. What the instance goes on with has its context.
+    pub fn end(&self) {
+        let mut trace = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = trace.as_ref().map(Trace::ended);
+        let last = std::mem::replace(&mut *trace, ended);
+        drop(trace);
+        // Out of the lock: whoever subscribed to spans is told.
+        drop(last);
     }
 }
 
