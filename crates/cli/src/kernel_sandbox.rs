@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use outport_check::Diagnostic;
-use outport_egress::AuditLogError;
+use outport_egress::line_log::LogError;
 use outport_policy::text;
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::compiler::Confinement;
@@ -92,7 +92,7 @@ impl OperatorOptions {
         self.keep_from(directories, terminal)?;
         let audit = self.audit.open().map_err(|error| {
             let advice = match error {
-                AuditLogError::Another { .. } => "name another file, or move this one away",
+                LogError::Another { .. } => "name another file, or move this one away",
                 _ => "name a file in a directory that is there and that you may write to, or `-`",
             };
             Failure::unusable(Diagnostic::error(error.to_string()).helped_by(advice))

@@ -122,6 +122,7 @@ mod followed;
 mod gate;
 mod host_account;
 mod http;
+pub mod line_log;
 mod lookup;
 pub mod meter;
 mod metrics;
@@ -139,8 +140,8 @@ pub mod trace;
 mod usage_counter;
 
 pub use audit::{
-    AlsoRefused, AuditEvent, AuditFile, AuditLog, AuditLogError, AuditOutcome, AuditSink, DenialReporter,
-    EndedBy, Outcomes, Stage, Timestamp, Verdict,
+    AUDIT_LOG, AlsoRefused, AuditEvent, AuditLog, AuditOutcome, AuditSink, DenialReporter, EndedBy, Outcomes,
+    Stage, Timestamp, Verdict,
 };
 pub use ctx::{GateCtx, GateCtxView, GateView};
 pub use denied::Denied;
