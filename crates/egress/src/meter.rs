@@ -31,6 +31,8 @@ pub struct MetricDescription {
 pub enum MetricKind {
     /// It only grows.
     Counter,
+    /// A time that only grows: what counts it adds whole nanoseconds, and tools are told seconds.
+    Time,
     /// It is as much as there is now.
     Gauge,
     /// How often values were so large, or less.
@@ -70,7 +72,7 @@ impl Meter {
         for metric in metrics {
             let (name, help) = (metric.name.into(), metric.help.into());
             match metric.kind {
-                MetricKind::Counter => self.0.describe_counter(name, metric.unit, help),
+                MetricKind::Counter | MetricKind::Time => self.0.describe_counter(name, metric.unit, help),
                 MetricKind::Gauge => self.0.describe_gauge(name, metric.unit, help),
                 MetricKind::Histogram(_) => self.0.describe_histogram(name, metric.unit, help),
             }
@@ -79,7 +81,7 @@ impl Meter {
 
     /// The counter with these values of its labels, in the order of the description.
     pub fn counter<const N: usize>(&self, metric: &MetricDescription, values: [SharedString; N]) -> Counter {
-        debug_assert_eq!(metric.kind, MetricKind::Counter);
+        debug_assert!(matches!(metric.kind, MetricKind::Counter | MetricKind::Time));
         self.0.register_counter(&key(metric, values), &METADATA)
     }
 
