@@ -124,6 +124,7 @@ mod gate;
 mod host_account;
 mod host_calls;
 mod http;
+pub mod line_log;
 mod lookup;
 pub mod meter;
 mod metrics;
@@ -142,8 +143,8 @@ pub mod trace;
 mod usage_counter;
 
 pub use audit::{
-    AlsoRefused, AuditEvent, AuditFile, AuditLog, AuditLogError, AuditOutcome, AuditSink, DenialReporter,
-    EndedBy, Outcomes, Stage, Timestamp, Verdict,
+    AUDIT_LOG, AlsoRefused, AuditEvent, AuditLog, AuditOutcome, AuditSink, DenialReporter, EndedBy, Outcomes,
+    Stage, Timestamp, Verdict,
 };
 pub use counts::METRICS;
 pub use ctx::{GateCtx, GateCtxView, GateView};
