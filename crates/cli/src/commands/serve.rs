@@ -98,11 +98,12 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
             told
         })
     })?;
-    ready.run(directories.list(), async |mut signals, _| {
+    ready.run(directories.list(), async |mut signals, network| {
         state.fill(&platform).await?;
         let server = options
             .service
             .start(router(component, instances), listeners, terminal)?;
+        network.telemetry().readiness().listening();
         signals.next().await;
         Ok(finish(server, signals, terminal).await)
     })

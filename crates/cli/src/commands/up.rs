@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use outport_check::{Diagnostic, allow_list, denied_triggers, part_lists};
+use outport_check::{Diagnostic, allow_list, denied_triggers, part_lists, policies};
 use outport_manifest::{Component, ComponentId, EventKind, IdentifierError, Located, Manifest, ResolvedApp};
 use outport_platform::Platform;
 use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
@@ -38,6 +38,7 @@ use crate::service::{ServiceOptions, finish};
 use crate::signals::StopSignals;
 use crate::startup::{Needs, Ready, Startup};
 use crate::state_options::InitialState;
+use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 
 /// Run the app that a `spin.toml` describes.
@@ -127,9 +128,11 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     summary.show(files, terminal);
     settings.refuse_warnings(summary.warnings())?;
     // Files of the app are the guests' to read.
-    ready.run(&[], async |signals, _| {
+    ready.run(&[], async |signals, network| {
         state.fill(&platform).await?;
-        options.run(app, listeners, signals, terminal).await
+        options
+            .run(app, listeners, (signals, network.telemetry()), terminal)
+            .await
     })
 }
 
@@ -322,6 +325,8 @@ impl Options {
                 )
             })
             .collect();
+        let of_all = Arc::new(settings.operator.clone());
+        ready.network.show_policy(policies(written, &of_all));
         let builder = AppBuilder {
             engine: &ready.engine,
             cache: &self.operator.loading.cache(),
@@ -358,11 +363,12 @@ impl Options {
         &self,
         app: App,
         listeners: Option<Listeners>,
-        mut signals: StopSignals,
+        (mut signals, telemetry): (StopSignals, &Telemetry),
         terminal: Terminal,
     ) -> Result<i32, Failure> {
         let _files = app.files;
         if listeners.is_none() && app.listeners.is_empty() {
+            telemetry.readiness().listening();
             let status = tokio::select! {
                 biased;
                 status = run_all(app.commands, terminal) => status,
@@ -388,6 +394,7 @@ impl Options {
         if !serves {
             terminal.insist("Waiting for events");
         }
+        telemetry.readiness().listening();
         tokio::select! {
             biased;
             _ = signals.next() => {}
