@@ -28,6 +28,7 @@ mod inspect;
 mod kernel_sandbox;
 mod killed;
 mod lookups;
+mod metrics;
 mod middleware;
 mod models;
 mod mqtt_interface;
