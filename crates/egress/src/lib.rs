@@ -110,6 +110,7 @@
 )]
 
 mod audit;
+pub mod counts;
 mod ctx;
 pub mod dedup;
 mod denied;
@@ -121,6 +122,7 @@ mod established;
 mod followed;
 mod gate;
 mod host_account;
+mod host_calls;
 mod http;
 pub mod line_log;
 mod lookup;
@@ -132,6 +134,7 @@ mod part;
 mod process;
 mod shut;
 mod sockets;
+mod spans;
 pub mod spin_v1;
 mod stream_tls;
 #[cfg(test)]
@@ -143,6 +146,7 @@ pub use audit::{
     AUDIT_LOG, AlsoRefused, AuditEvent, AuditLog, AuditOutcome, AuditSink, DenialReporter, EndedBy, Outcomes,
     Stage, Timestamp, Verdict,
 };
+pub use counts::METRICS;
 pub use ctx::{GateCtx, GateCtxView, GateView};
 pub use denied::Denied;
 pub use dial::{
@@ -156,6 +160,7 @@ pub use dns::{
 pub use egress::{Egress, EgressBuilder, EgressError, WeakEgress};
 pub use gate::{Gate, PartGate};
 pub use host_account::HostAccount;
+pub use host_calls::{HostCalls, HostInterface};
 pub use http::{
     Ending, GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError,
 };

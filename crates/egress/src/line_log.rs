@@ -120,8 +120,13 @@ impl LineLog {
     /// Counts lines that were written, and those that were lost, from now on. A second time it changes nothing.
     #[must_use]
     pub fn counted(self, written: Counter, lost: Counter) -> Self {
-        self.lines.count(written, lost);
+        self.count(written, lost);
         self
+    }
+
+    /// The same of a log that somebody has already.
+    pub(crate) fn count(&self, written: Counter, lost: Counter) {
+        self.lines.count(written, lost);
     }
 
     /// Puts a line, without its line break, into the queue, or counts it as lost.

@@ -7,7 +7,9 @@ use super::event::{AuditEvent, Verdict};
 use super::outcome::AuditOutcome;
 use super::sink::{AuditSink, Outcomes};
 use super::timestamp::Timestamp;
+use crate::counts::AUDIT_LINES;
 use crate::line_log::{Likeness, LineLog, LogError, LogFile, LogKind, json_line};
+use crate::meter::Meter;
 
 /// The kind of log that it is.
 pub static AUDIT_LOG: LogKind = LogKind {
@@ -116,6 +118,11 @@ impl AuditSink for AuditLog {
 
     fn is_available(&self) -> bool {
         self.log.is_good() && self.log.waiting() < DECISIONS
+    }
+
+    fn count_by(&self, meter: &Meter) {
+        let counter = |outcome: &'static str| meter.counter(&AUDIT_LINES, [outcome.into()]);
+        self.log.count(counter("written"), counter("lost"));
     }
 
     fn reopen(&self) {
