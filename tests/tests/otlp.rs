@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -85,6 +86,15 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The number that an attribute is; none if it is not there, or no number.
+fn number_of(span: &Span, name: &str) -> Option<i64> {
+    let attribute = span.attributes.iter().find(|attribute| attribute.key == name)?;
+    match attribute.value.as_ref()?.value.as_ref()? {
+        AnyValue::IntValue(number) => Some(*number),
+        _ => None,
+    }
+}
+
 /// The header of the last request that the origin got.
 fn header(origin: &Origin, name: &str) -> Option<String> {
     let last = origin.requests().pop()?;
@@ -148,6 +158,16 @@ fn a_trace_goes_from_the_client_through_components_to_a_peer() {
     assert!(
         way.iter()
             .all(|span| span.start_time_unix_nano <= span.end_time_unix_nano)
+    );
+    assert_eq!(
+        number_of(request, "http.response.status_code"),
+        Some(200),
+        "{request:#?}"
+    );
+    assert_eq!(
+        number_of(&way[0], "server.port"),
+        Some(i64::from(origin.address().port())),
+        "{way:#?}"
     );
     // The span above is another process's for the first one alone.
     let remote = |span: &Span| span.flags & 0x200 != 0;
