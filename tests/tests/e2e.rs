@@ -34,6 +34,7 @@ mod models;
 mod mqtt_interface;
 mod mysql_interface;
 mod one_verdict;
+mod otlp;
 mod outbound_http;
 mod outcomes;
 mod postgres;
