@@ -31,6 +31,7 @@ mod middleware;
 mod models;
 mod mqtt_interface;
 mod mysql_interface;
+mod observed;
 mod one_verdict;
 mod outbound_http;
 mod outcomes;
