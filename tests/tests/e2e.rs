@@ -4,6 +4,7 @@
 //! measure and want the machine to themselves, those on WASI 0.3, which go by their program's name, and the list of
 //! proofs, which is often written anew.
 
+mod admin_listener;
 mod allow_list;
 mod authority;
 mod bad_input;
@@ -27,6 +28,7 @@ mod inspect;
 mod kernel_sandbox;
 mod killed;
 mod lookups;
+mod metrics;
 mod middleware;
 mod models;
 mod mqtt_interface;

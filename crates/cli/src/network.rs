@@ -66,6 +66,7 @@ impl Network {
             };
         }
         let egress = builder.build()?;
+        telemetry.collect_from(egress.downgrade());
         let names_to_resolve = !settings.operator.deny.exact_names().is_empty();
         // A file that is loaded again may deny names later.
         let may_resolve = names_to_resolve || options.runtime_config_file().is_some();

@@ -132,6 +132,17 @@ impl Telemetry {
         self.0.registry.as_ref().map(Registry::meter).unwrap_or_default()
     }
 
+    /// Has the egress say what it knows when somebody collects.
+    pub(crate) fn collect_from(&self, egress: WeakEgress) {
+        if let Some(registry) = &self.0.registry {
+            registry.on_collect(move || {
+                if let Some(egress) = egress.upgrade() {
+                    egress.collect();
+                }
+            });
+        }
+    }
+
     /// The steps to being ready.
     pub(crate) fn readiness(&self) -> &Readiness {
         &self.0.readiness
@@ -169,3 +180,6 @@ fn as_configured(operator: &Operator) -> Operator {
     configured.deny = operator.deny.with_learned(LearnedAddresses::default());
     configured
 }
+
+#[cfg(test)]
+mod documented;

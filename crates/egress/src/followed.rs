@@ -74,9 +74,9 @@ impl Followed {
         let counts = enforcer.component().counts();
         let counts = counts.map(|counts| enforcer.aside(|| Arc::clone(counts.connections(attempt))));
         let trace = if point.is_recorded() {
-            let rule = enforcer.rule_of(attempt);
+            let (name, rule) = (enforcer.name_of(attempt), enforcer.rule_of(attempt));
             let component = enforcer.component().name();
-            let span = |parent: &_| spans::connection(parent, component, attempt, rule.as_deref());
+            let span = |parent: &_| spans::connection(parent, component, attempt, name, rule.as_deref());
             enforcer.aside(|| point.child(span))
         } else {
             Trace::none()

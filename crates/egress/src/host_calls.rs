@@ -94,14 +94,17 @@ impl HostCalls {
     }
 
     /// Does `work`, which is the function `operation` of the interface: it is counted, and a span of the point at which
-    /// the instance is. `target` is what it is about where that says something, such as a topic.
+    /// the instance is. `target` is what it is about where that says something: a label, a topic, a model.
     pub async fn call<T, E>(
         &self,
         operation: &'static str,
         target: Option<&str>,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        self.call_within(operation, target, |_| work).await
+        let call = self.begin(operation, target);
+        let result = work.await;
+        call.ended(result.is_ok());
+        result
     }
 
     /// Does the same with a `work` that gets the point of the trace for what it sends on.
@@ -115,7 +118,11 @@ impl HostCalls {
         F: Future<Output = Result<T, E>>,
     {
         let call = self.begin(operation, target);
-        let trace = call.trace.clone();
+        let trace = if call.trace.is_recorded() {
+            call.trace.clone()
+        } else {
+            self.enforcer.trace().get()
+        };
         let result = work(trace).await;
         call.ended(result.is_ok());
         result
@@ -135,12 +142,11 @@ impl HostCalls {
     }
 
     fn begin(&self, operation: &'static str, target: Option<&str>) -> Call<'_> {
-        let point = self.enforcer.trace().get();
-        let trace = if point.is_recorded() {
-            self.enforcer
-                .aside(|| point.child(|parent| self.span(parent, operation, target)))
-        } else {
-            point
+        let trace = match self.enforcer.trace().recorded() {
+            Some(point) => self
+                .enforcer
+                .aside(|| point.child(|parent| self.span(parent, operation, target))),
+            None => Trace::none(),
         };
         let is_counted = self.enforcer.component().counts().is_some();
         Call {
@@ -165,7 +171,7 @@ impl HostCalls {
             otel.status_code = field::Empty,
             db.system.name = database,
             db.operation.name = database.map(|_| operation),
-            db.collection.name = database.and(target),
+            db.namespace = database.and(target),
             messaging.system = mqtt.map(|()| "mqtt"),
             messaging.operation.name = mqtt.map(|()| operation),
             messaging.destination.name = mqtt.and(target),

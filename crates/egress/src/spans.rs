@@ -41,10 +41,16 @@ pub(crate) fn request(
     )
 }
 
-/// A TCP connection, from its beginning to its end.
-pub(crate) fn connection(parent: &Span, component: &str, attempt: &Attempt<'_>, rule: Option<&str>) -> Span {
+/// A TCP connection, from its beginning to its end; `name` is what its address was looked up by.
+pub(crate) fn connection(
+    parent: &Span,
+    component: &str,
+    attempt: &Attempt<'_>,
+    name: Option<String>,
+    rule: Option<&str>,
+) -> Span {
     let (host, remote) = match attempt {
-        Attempt::Connect { remote, .. } => (None, Some(*remote)),
+        Attempt::Connect { remote, .. } => (name, Some(*remote)),
         Attempt::Dial { host, remote, .. } => (Some(host.to_string()), Some(*remote)),
         _ => (None, None),
     };
@@ -83,7 +89,7 @@ pub(crate) fn datagram(parent: &Span, component: &str, peer: Endpoint, rule: &st
 }
 
 /// A look-up.
-pub(crate) fn lookup(parent: &Span, component: &str, name: &str) -> Span {
+pub(crate) fn lookup(parent: &Span, component: &str, name: &str, rule: Option<&str>) -> Span {
     info_span!(
         target: SPANS,
         parent: parent,
@@ -93,6 +99,7 @@ pub(crate) fn lookup(parent: &Span, component: &str, name: &str) -> Span {
         dns.question.name = short(name),
         error.type = field::Empty,
         outport.component = component,
+        outport.rule = rule.map(short),
         outport.addresses = field::Empty,
     )
 }

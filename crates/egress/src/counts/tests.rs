@@ -189,7 +189,7 @@ async fn ten_thousand_names_and_addresses_are_no_series_more() {
     assert_eq!(
         world
             .counted
-            .value("outport_attempts_total{web,tcp.connect,deny,deny.host}"),
+            .value("outport_attempts_total{web,tcp.connect,deny,deny.network}"),
         Some(10_000.0),
         "{before:?}"
     );
@@ -252,6 +252,7 @@ async fn what_an_instance_does_for_a_request_has_spans_below_that() {
     assert_eq!(lookup.field("dns.question.name"), "db.example");
     assert_eq!(lookup.field("outport.component"), "web");
     assert_eq!(lookup.field("outport.addresses"), "1");
+    assert!(lookup.field("outport.rule").contains("*://*:*"), "{lookup:?}");
     assert_eq!((lookup.parent, lookup.is_closed()), (Some(1), true));
 
     let mut socket = connect(enforcer, address).await.unwrap();

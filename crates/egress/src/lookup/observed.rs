@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use outport_policy::Name;
+use outport_policy::{Attempt, Name};
 
 use super::LookupError;
 use crate::dns::Answer;
@@ -22,7 +22,8 @@ impl<'a> ObservedLookup<'a> {
     pub(super) fn begin(enforcer: &'a Enforcer, name: &Name, point: &Trace) -> Self {
         let trace = if point.is_recorded() {
             let component = enforcer.component().name();
-            let span = |parent: &_| spans::lookup(parent, component, name.as_str());
+            let rule = enforcer.rule_of(&Attempt::Lookup { name });
+            let span = |parent: &_| spans::lookup(parent, component, name.as_str(), rule.as_deref());
             enforcer.aside(|| point.child(span))
         } else {
             Trace::none()

@@ -70,10 +70,12 @@ impl TraceContext {
         let Ok(parent) = HeaderValue::from_str(&self.to_string()) else {
             return;
         };
-        headers.insert(&PARENT, parent);
         headers.remove(&STATE);
-        if let Some(state) = &self.state {
-            headers.insert(&STATE, state.clone());
+        // A guest may have written as many headers as there can be: then its server is not told.
+        if headers.try_insert(&PARENT, parent).is_ok()
+            && let Some(state) = &self.state
+        {
+            let _ = headers.try_insert(&STATE, state.clone());
         }
     }
 }
