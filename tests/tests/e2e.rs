@@ -33,6 +33,7 @@ mod middleware;
 mod models;
 mod mqtt_interface;
 mod mysql_interface;
+mod observed;
 mod one_verdict;
 mod otlp;
 mod outbound_http;
