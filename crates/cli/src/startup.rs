@@ -98,7 +98,9 @@ impl<'o> Startup<'o> {
             .enter_sandbox((needs.directories, needs.stores), self.terminal, needs.tell)?;
         stdio::open(needs.when_full)?;
         let telemetry = Telemetry::start(telemetry, self.terminal)?;
-        let engine = Engine::new(needs.allocation)?.under(needs.memory).with_code(code);
+        let engine = Engine::new(needs.allocation)?
+            .under(needs.memory)
+            .with_code(code.counted(&telemetry.meter()));
         Ok(Inside {
             startup: self,
             engine,

@@ -15,7 +15,7 @@ use clap::Args;
 use outport_check::Diagnostic;
 use outport_check::explain::EffectivePolicy;
 use outport_egress::WeakEgress;
-use outport_egress::meter::Meter;
+use outport_egress::meter::{Meter, MetricDescription};
 use outport_policy::{LearnedAddresses, Operator, Policy};
 use outport_telemetry::admin::{AdminListener, AdminServer, HostNames, Readiness, Subjects};
 use outport_telemetry::process;
@@ -149,9 +149,16 @@ impl Telemetry {
     }
 }
 
+/// The metrics of everything that this program is made of, as they are documented.
+const METRICS: &[(&str, &[MetricDescription])] = &[
+    ("Requests, instances and events", outport_runtime::METRICS),
+    ("The network, and the host's interfaces", outport_egress::METRICS),
+    ("The process", outport_telemetry::METRICS),
+];
+
 /// The counts of everything that this program is made of.
 fn registry() -> Arc<Registry> {
-    let registry = Registry::new(outport_telemetry::METRICS);
+    let registry = Registry::new(METRICS.iter().flat_map(|(_, metrics)| *metrics));
     process::collect(&registry, env!("CARGO_PKG_VERSION"));
     registry
 }

@@ -207,7 +207,7 @@ impl GuestPre {
     }
 
     /// The operator's side of its gate.
-    pub(crate) fn egress(&self) -> &Egress {
+    pub fn egress(&self) -> &Egress {
         self.shared.gate.egress()
     }
 

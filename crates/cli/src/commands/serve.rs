@@ -112,7 +112,8 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
 /// The component answers every path.
 fn router(component: HttpComponent, instances: u32) -> Router {
     let route = PathRoute::parse("/...").expect("INVARIANT: a route");
+    let egress = component.guest().egress().clone();
     let answer = RouteAnswer::Component(component);
     let entry = RouteEntry { route, answer };
-    Router::new([entry], instances)
+    Router::new([entry], instances).with_egress(&egress)
 }

@@ -33,12 +33,12 @@ use crate::brokers;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
+use crate::network::Network;
 use crate::operator_options::OperatorOptions;
 use crate::service::{ServiceOptions, finish};
 use crate::signals::StopSignals;
 use crate::startup::{Needs, Ready, Startup};
 use crate::state_options::InitialState;
-use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 
 /// Run the app that a `spin.toml` describes.
@@ -130,9 +130,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     // Files of the app are the guests' to read.
     ready.run(&[], async |signals, network| {
         state.fill(&platform).await?;
-        options
-            .run(app, listeners, (signals, network.telemetry()), terminal)
-            .await
+        options.run(app, listeners, (signals, network), terminal).await
     })
 }
 
@@ -363,10 +361,10 @@ impl Options {
         &self,
         app: App,
         listeners: Option<Listeners>,
-        (mut signals, telemetry): (StopSignals, &Telemetry),
+        (mut signals, network): (StopSignals, &Network),
         terminal: Terminal,
     ) -> Result<i32, Failure> {
-        let _files = app.files;
+        let (_files, telemetry) = (app.files, network.telemetry());
         if listeners.is_none() && app.listeners.is_empty() {
             telemetry.readiness().listening();
             let status = tokio::select! {
@@ -379,6 +377,7 @@ impl Options {
         }
         let handled = app.listeners.iter().map(|listener| listener.component.clone());
         let router = Router::new(app.router, self.service.limits.instances())
+            .with_egress(network.egress())
             .with_callees(app.callees)
             .with_event_components(handled);
         let router = Arc::new(router);

@@ -243,7 +243,7 @@ fn client_gone() -> StatusCode {
 fn server_span<B>(labels: &RouteLabels, request: &Request<B>, client: SocketAddr) -> Span {
     let span = tracing::info_span!(
         target: SPANS,
-        "http.request",
+        "request",
         otel.name = Empty,
         otel.kind = "server",
         otel.status_code = Empty,
