@@ -63,6 +63,7 @@ mod sqlite;
 mod stores;
 mod threats;
 mod tls_interface;
+mod trace_context;
 mod triggers;
 mod unread;
 mod up;
