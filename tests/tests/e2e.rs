@@ -4,6 +4,7 @@
 //! measure and want the machine to themselves, those on WASI 0.3, which go by their program's name, and the list of
 //! proofs, which is often written anew.
 
+mod access_log;
 mod admin_listener;
 mod allow_list;
 mod authority;
