@@ -10,6 +10,7 @@ use std::io::{self, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
+use outport_files::regular_file;
 use wasmtime::component::Component as Compiled;
 use wasmtime::component::types::ComponentItem;
 
@@ -23,7 +24,7 @@ use crate::cache::{CompiledCode, ContentHash};
 use crate::compiler::CompileError;
 use crate::engine::Engine;
 use crate::linker::is_provided;
-use crate::{regular_file, wasi_2023};
+use crate::wasi_2023;
 
 /// A compiled component. Cheap to clone.
 #[derive(Clone)]

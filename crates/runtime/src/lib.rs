@@ -34,7 +34,6 @@ mod linker;
 pub mod memory_ceiling;
 mod open_files;
 mod random;
-pub mod regular_file;
 pub mod sandbox;
 pub mod stdio;
 pub mod trap;

@@ -19,6 +19,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use outport_files::regular_file;
 use outport_manifest::{Digest, PackageRequest, SourceFile};
 use outport_policy::{Location, text};
 use semver::{Version, VersionReq};
@@ -381,24 +382,17 @@ fn entry_of(file: &SourceFile, written: WrittenPackage) -> Result<Entry, LockErr
 
 /// The file at `path`; none if nothing is there. What is there and no file is an error, since it is not to be replaced.
 fn open(path: &Path) -> io::Result<Option<File>> {
-    if let Some(file) = crate::cache::open(path)? {
+    if let Some(file) = regular_file::find(path)? {
         return Ok(Some(file));
     }
     let kind = match std::fs::symlink_metadata(path) {
         Ok(found) => found.file_type(),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(None);
-        }
+        Err(error) if regular_file::is_missing(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
     if kind.is_file() {
         // Another process has written it just now.
-        return crate::cache::open(path);
+        return regular_file::find(path);
     }
     Err(io::Error::other(if kind.is_dir() {
         "it is a directory"

@@ -6,10 +6,10 @@ use std::io::Read;
 use std::path::Path;
 
 use outport_components::AdaptError;
+use outport_files::regular_file;
 
 use super::ComponentError;
 use crate::cache::ContentHash;
-use crate::regular_file;
 
 /// Reads the component at `path`, which must have this SHA-256 where one is given, in 64 hexadecimal digits.
 ///

@@ -18,6 +18,7 @@ use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use outport_files::regular_file;
 use outport_manifest::Digest;
 use outport_policy::text;
 
@@ -196,7 +197,7 @@ impl Tree {
             Err(error) => Err(error),
         };
         if let Err(error) = removed
-            && !is_missing(&error)
+            && !regular_file::is_missing(&error)
         {
             return Err(error);
         }
@@ -265,13 +266,6 @@ fn name_once_more(file: &Path, name: &Path) -> io::Result<()> {
         Err(_) => fs::copy(file, name).map(|_| ()),
         Ok(()) => Ok(()),
     }
-}
-
-fn is_missing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }
 
 fn below<'m, V>(

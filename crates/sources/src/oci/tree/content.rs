@@ -5,11 +5,10 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use outport_files::regular_file;
 use outport_manifest::Digest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-
-use crate::cache::open;
 
 /// What is in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +75,7 @@ pub(crate) fn is_as_it_was(root: &Path, index: &Index) -> io::Result<bool> {
             let Some(expected) = index.get(&path).filter(|_| kind.is_file()) else {
                 return Ok(false);
             };
-            let Some(mut file) = open(&entry.path())? else {
+            let Some(mut file) = regular_file::find(&entry.path())? else {
                 return Ok(false);
             };
             if file.metadata()?.len() != expected.size {
