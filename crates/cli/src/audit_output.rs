@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use outport_check::Diagnostic;
-use outport_egress::{AuditFile, AuditLog, AuditLogError};
+use outport_egress::line_log::{LogError, LogFile};
+use outport_egress::{AUDIT_LOG, AuditLog};
 use outport_runtime::stdio;
 
 use crate::failure::Failure;
@@ -31,7 +32,7 @@ pub(crate) enum AuditOutput {
     /// `-`.
     StandardError,
     /// A file, open for appending.
-    File(AuditFile),
+    File(LogFile),
 }
 
 /// The choice whether anything is done that is not recorded.
@@ -45,7 +46,7 @@ pub(crate) enum Record {
 
 impl AuditOptions {
     /// Opens what `--audit-log` names, if it is there.
-    pub(crate) fn open(&self) -> Result<Option<AuditOutput>, AuditLogError> {
+    pub(crate) fn open(&self) -> Result<Option<AuditOutput>, LogError> {
         self.audit_log.as_deref().map(AuditOutput::open).transpose()
     }
 
@@ -77,11 +78,11 @@ impl AuditOptions {
 }
 
 impl AuditOutput {
-    fn open(path: &Path) -> Result<Self, AuditLogError> {
+    fn open(path: &Path) -> Result<Self, LogError> {
         if path == Path::new("-") {
             Ok(Self::StandardError)
         } else {
-            AuditFile::open(path).map(AuditOutput::File)
+            LogFile::open(&AUDIT_LOG, path).map(AuditOutput::File)
         }
     }
 

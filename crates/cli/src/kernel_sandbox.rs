@@ -1,14 +1,14 @@
 //! The second layer, in the kernel, as the operator wants it.
 //!
 //! It is entered before the process has a second thread, so what the process opens for itself is opened here, just
-//! before: the place for compiled code, with the process that writes to it, and the audit log. Listeners are open
-//! already.
+//! before: the place for compiled code, with the process that writes to it, the audit log, and what tools connect to.
+//! Listeners for clients are open already.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use outport_check::Diagnostic;
-use outport_egress::AuditLogError;
+use outport_egress::line_log::LogError;
 use outport_policy::text;
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::compiler::Confinement;
@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::OperatorOptions;
 use crate::reach::writable_by;
+use crate::telemetry::TelemetryOutputs;
 use crate::terminal::Terminal;
 
 /// The options that say whether the process enters the kernel's sandbox.
@@ -51,6 +52,7 @@ enum KernelSandbox {
 pub(crate) struct Inside {
     pub(crate) code: CompiledCode,
     pub(crate) audit: Option<AuditOutput>,
+    pub(crate) telemetry: TelemetryOutputs,
     pub(crate) held: Held,
 }
 
@@ -92,11 +94,12 @@ impl OperatorOptions {
         self.keep_from(directories, terminal)?;
         let audit = self.audit.open().map_err(|error| {
             let advice = match error {
-                AuditLogError::Another { .. } => "name another file, or move this one away",
+                LogError::Another { .. } => "name another file, or move this one away",
                 _ => "name a file in a directory that is there and that you may write to, or `-`",
             };
             Failure::unusable(Diagnostic::error(error.to_string()).helped_by(advice))
         })?;
+        let telemetry = self.telemetry.open(terminal)?;
         let code = self.compiled_code(directories, terminal);
         let guests = directories.iter().filter(|shared| shared.access == Access::Write);
         let sandbox = guests
@@ -115,6 +118,7 @@ impl OperatorOptions {
         Ok(Inside {
             code,
             audit,
+            telemetry,
             held: Held(held),
         })
     }

@@ -9,6 +9,7 @@
 //!                         │ author_options     what a component without a manifest may reach
 //!                         │ limit_options      how much a guest may use up
 //!                         │ state_options      where stores and databases are, and what is put into them
+//!                         │ telemetry          what the operator's tools see
 //!                         │ startup            from these to guests that may run: engine, sandbox, network, signals
 //!                         ▼
 //!                       outport_runtime
@@ -48,6 +49,7 @@ mod signals;
 mod spin_environment;
 mod startup;
 mod state_options;
+mod telemetry;
 mod terminal;
 mod unknown_argument;
 mod unmatched;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use outport_check::{Colour, Colours};
 use outport_egress::{DenialReporter, Egress, Gate, Refresher, Resolver};
-use outport_policy::{AllowList, Operator, text};
+use outport_policy::{AllowList, Operator, Policy, text};
 use outport_runtime::descriptors;
 
 use crate::audit_output::{AuditOutput, Record};
@@ -14,11 +14,13 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
 use crate::reload::Reload;
+use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 
 /// The egress of this process, and what runs beside it. Dropping it tells what is still to be told.
 pub(crate) struct Network {
     egress: Egress,
+    telemetry: Telemetry,
     reload: Reload,
     _refresher: Option<Refresher>,
 }
@@ -33,12 +35,13 @@ impl Network {
         options: &OperatorOptions,
         settings: &OperatorSettings,
         files: &Files,
-        audit: Option<AuditOutput>,
+        (audit, telemetry): (Option<AuditOutput>, Telemetry),
         terminal: Terminal,
     ) -> Result<Self, Failure> {
         let mut builder = Egress::builder()
             .operator(within_descriptors(settings.operator.clone()))
-            .resolver(Arc::new(resolver(&settings.dns_servers)?));
+            .resolver(Arc::new(resolver(&settings.dns_servers)?))
+            .meter(telemetry.meter());
         let http = &settings.http;
         if http
             .connection_pooling
@@ -74,9 +77,14 @@ impl Network {
         if let Some(refresher) = refresher.as_ref().filter(|_| names_to_resolve) {
             refresher.first_round(FIRST_ROUND);
         }
-        let reload = Reload::start(options, settings, files, &egress, terminal)?;
+        match refresher.as_ref().filter(|_| names_to_resolve) {
+            Some(refresher) => telemetry.readiness().policy_in_force(refresher.tried()),
+            None => telemetry.readiness().policy_in_force(|| true),
+        }
+        let reload = Reload::start(options, settings, files, (&egress, &telemetry), terminal)?;
         Ok(Self {
             egress,
+            telemetry,
             reload,
             _refresher: refresher,
         })
@@ -90,6 +98,15 @@ impl Network {
 
     pub(crate) fn egress(&self) -> &Egress {
         &self.egress
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// Tells tools what the components may reach.
+    pub(crate) fn show_policy(&self, policies: Vec<Policy>) {
+        self.telemetry.show_policy(policies, self.egress.downgrade());
     }
 
     /// Makes the operator's settings be read again.

@@ -31,6 +31,7 @@ use crate::load_options::LoadOptions;
 use crate::numbers::number;
 use crate::spin_environment;
 use crate::state_options::StateOptions;
+use crate::telemetry::TelemetryOptions;
 use crate::terminal::Terminal;
 use crate::written_values::{values_of, values_of_secrets};
 
@@ -98,6 +99,9 @@ pub(crate) struct OperatorOptions {
 
     #[command(flatten)]
     pub(crate) audit: AuditOptions,
+
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryOptions,
 
     #[command(flatten)]
     pub(crate) sandbox: SandboxOptions,

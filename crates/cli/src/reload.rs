@@ -22,15 +22,19 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 use std::{fs, io, thread};
 
+use metrics::Counter;
 use outport_check::Diagnostic;
+use outport_egress::meter::Meter;
 use outport_egress::{Egress, WeakEgress};
 use outport_manifest::{Definition, KeyValueBackend, ModelApi, Secret, ServerUrl, SqliteBackend, StateDir};
 use outport_policy::Location;
+use outport_telemetry::process::RELOADS;
 
 use crate::client_tls::ClientTlsProfiles;
 use crate::files::{Files, unreadable};
 use crate::network::within_descriptors;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
+use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 
 /// Makes the operator's settings be read again. The thread that does it ends when the last of these is dropped.
@@ -50,7 +54,7 @@ impl Reload {
         options: &OperatorOptions,
         settings: &OperatorSettings,
         files: &Files,
-        egress: &Egress,
+        (egress, telemetry): (&Egress, &Telemetry),
         terminal: Terminal,
     ) -> io::Result<Self> {
         let terminal = terminal.dated();
@@ -68,6 +72,7 @@ impl Reload {
             options: options.clone(),
             fixed: Fixed::of(settings),
             egress: egress.clone(),
+            counts: Counts::new(&telemetry.meter()),
             terminal,
         };
         thread::Builder::new()
@@ -99,6 +104,7 @@ struct Watch {
     options: OperatorOptions,
     fixed: Fixed,
     egress: Egress,
+    counts: Counts,
     terminal: Terminal,
 }
 
@@ -127,6 +133,7 @@ impl Watch {
         let settings = match read {
             Ok(settings) => settings,
             Err(failure) => {
+                self.counts.refused.increment(1);
                 failure.show(self.terminal);
                 let kept = Diagnostic::warning("the operator's list stays as it was, because of the above");
                 return self.terminal.show(&kept, &Files::default());
@@ -142,6 +149,7 @@ impl Watch {
         }
         self.egress
             .replace_operator(within_descriptors(settings.operator));
+        self.counts.loaded.increment(1);
         self.terminal
             .say("The operator's list was loaded again, and is in force");
     }
@@ -150,6 +158,21 @@ impl Watch {
         let gone = unreadable(&self.path, "runtime config file", error)
             .helped_by("the operator's list stays as it was; it is loaded again when the file is back");
         self.terminal.show(&gone, &Files::default());
+    }
+}
+
+/// How often the settings were read again, and what came of it.
+struct Counts {
+    loaded: Counter,
+    refused: Counter,
+}
+
+impl Counts {
+    fn new(meter: &Meter) -> Self {
+        Self {
+            loaded: meter.counter(&RELOADS, ["loaded".into()]),
+            refused: meter.counter(&RELOADS, ["refused".into()]),
+        }
     }
 }
 

@@ -107,7 +107,8 @@ pub(crate) async fn finish(mut server: Server, mut signals: StopSignals, termina
     status
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+/// The address that an option has: an IP address or `localhost`, and a port.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }

@@ -10,6 +10,7 @@ use std::io::{self, IsTerminal};
 use std::thread;
 
 use outport_runtime::stdio;
+use outport_telemetry::admin::Readiness;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -38,20 +39,22 @@ pub(crate) struct StopSignals {
     terminate: Signal,
     hang_ups: HangUps,
     reload: Reload,
+    readiness: Readiness,
 }
 
 impl StopSignals {
     /// From now on the signals end the process no more by themselves. Must be called on the runtime of `hang_ups`.
-    pub(crate) fn listen(hang_ups: HangUps, reload: Reload) -> io::Result<Self> {
+    pub(crate) fn listen(hang_ups: HangUps, reload: Reload, readiness: Readiness) -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_ups,
             reload,
+            readiness,
         })
     }
 
-    /// Waits for the next signal to stop, and answers the status of a process that it ends: 128 and its number.
+    /// Waits for the next signal to stop, from which on the process is not ready any more, and answers the status of a process that it ends: 128 and its number.
     pub(crate) async fn next(&mut self) -> i32 {
         loop {
             let kind = tokio::select! {
@@ -60,6 +63,7 @@ impl StopSignals {
                 _ = self.hang_ups.signal.recv() => SignalKind::hangup(),
             };
             if kind != SignalKind::hangup() || self.is_abandoned() {
+                self.readiness.stopping();
                 return 128 + kind.as_raw_value();
             }
             self.reload.now();

@@ -21,6 +21,7 @@ use crate::kernel_sandbox::{Held, Inside as Sandboxed};
 use crate::network::Network;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
 use crate::signals::{HangUps, StopSignals};
+use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 
 /// A process that has read what its operator wants.
@@ -54,6 +55,7 @@ pub(crate) struct Inside<'o> {
     startup: Startup<'o>,
     pub(crate) engine: Engine,
     audit: Option<AuditOutput>,
+    telemetry: Telemetry,
     held: Held,
 }
 
@@ -86,15 +88,24 @@ impl<'o> Startup<'o> {
 
     /// Gives up what no guest needs. Must be called while the process has one thread; it may have more afterwards.
     pub(crate) fn enter_sandbox(self, needs: Needs<'_>) -> Result<Inside<'o>, Failure> {
-        let Sandboxed { code, audit, held } =
-            self.options
-                .enter_sandbox((needs.directories, needs.stores), self.terminal, needs.tell)?;
+        let Sandboxed {
+            code,
+            audit,
+            telemetry,
+            held,
+        } = self
+            .options
+            .enter_sandbox((needs.directories, needs.stores), self.terminal, needs.tell)?;
         stdio::open(needs.when_full)?;
-        let engine = Engine::new(needs.allocation)?.under(needs.memory).with_code(code);
+        let telemetry = Telemetry::start(telemetry, self.terminal)?;
+        let engine = Engine::new(needs.allocation)?
+            .under(needs.memory)
+            .with_code(code.counted(&telemetry.meter()));
         Ok(Inside {
             startup: self,
             engine,
             audit,
+            telemetry,
             held,
         })
     }
@@ -110,7 +121,7 @@ impl<'o> Inside<'o> {
             terminal,
             ..
         } = &self.startup;
-        let network = Network::open(options, settings, files, self.audit, *terminal)?;
+        let network = Network::open(options, settings, files, (self.audit, self.telemetry), *terminal)?;
         Ok(Ready {
             startup: self.startup,
             engine: self.engine,
@@ -136,8 +147,10 @@ impl Ready<'_> {
         } = self;
         engine.end_compiling();
         held.seal(directories)?;
+        let readiness = network.telemetry().readiness();
+        readiness.guests_prepared();
         let outcome = startup.runtime.block_on(async {
-            let signals = StopSignals::listen(startup.hang_ups, network.reload())?;
+            let signals = StopSignals::listen(startup.hang_ups, network.reload(), readiness.clone())?;
             guests(signals, &network).await
         });
         startup.runtime.shutdown_background();

@@ -173,7 +173,7 @@ impl Terminal {
             Volume::Quiet => "off,outport_runtime=error,outport_platform=error,outport_egress=error",
             Volume::Normal => {
                 "off,outport_runtime=warn,outport_runtime::compiler=info,outport_platform=warn,outport_egress=warn,\
-                 outport_egress::audit=info"
+                 outport_egress::line_log=info"
             }
             Volume::Verbose => {
                 "warn,outport=debug,outport_runtime=debug,outport_platform=debug,outport_egress=debug"

@@ -10,6 +10,7 @@ use crate::denied::Denied;
 use crate::dial::Dialer;
 use crate::enforcer::Enforcer;
 use crate::host_account::HostAccount;
+use crate::host_calls::{HostCalls, HostInterface};
 use crate::http::{Ending, GateHooks, Outgoing};
 use crate::process::Component;
 use crate::stream_tls::StreamTls;
@@ -79,6 +80,11 @@ impl GateCtx {
     /// The dialer that connects on behalf of the instance, for interfaces of the host beside sockets and HTTP.
     pub fn dialer(&self) -> Dialer {
         Dialer::new(self.enforcer.clone(), self.hooks.tls().clone())
+    }
+
+    /// The calls of an interface by the instance, to be counted and traced.
+    pub fn calls(&self, interface: HostInterface) -> HostCalls {
+        HostCalls::new(&self.enforcer, interface)
     }
 
     /// What speaks TLS for the instance on streams of its own.

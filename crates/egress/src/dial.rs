@@ -52,6 +52,7 @@ use crate::dns::{Answer, Extent};
 use crate::enforcer::Enforcer;
 use crate::followed::Followed;
 use crate::lookup;
+use crate::trace::Trace;
 
 /// A connection that was just made, and to what.
 pub(crate) struct Connected {
@@ -68,7 +69,7 @@ pub(crate) async fn dial(
     slot: &UseSlot,
     places: Option<&Arc<Semaphore>>,
 ) -> Result<Connected, DialError> {
-    let answer = resolve(enforcer, destination).await?;
+    let answer = resolve(enforcer, destination, slot.trace()).await?;
     let targets = DialTarget::all(destination, &answer);
     let (mut connection_slot, permitted) =
         authorize_when_there_is_room(enforcer, &targets, slot, places).await?;
@@ -87,11 +88,11 @@ pub(crate) async fn dial(
     })
 }
 
-async fn resolve(enforcer: &Enforcer, destination: &Destination) -> Result<Answer, DialError> {
+async fn resolve(enforcer: &Enforcer, destination: &Destination, point: &Trace) -> Result<Answer, DialError> {
     match &destination.host {
         Host::Name(name) => {
             let _turn = enforcer.turn_to_resolve().await;
-            let answer = lookup::resolve(enforcer, name, destination.spelling).await;
+            let answer = lookup::resolve(enforcer, name, destination.spelling, point).await;
             answer.map_err(DialError::from)
         }
         // Nobody was asked. What a server said gives an address no right of its own, as a line of the hosts file does; so

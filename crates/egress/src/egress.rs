@@ -17,6 +17,7 @@ use std::sync::{Arc, Weak};
 use outport_policy::{AllowList, Entry, EntryError, Location, Operator};
 
 use crate::audit::AuditSink;
+use crate::counts::{METRICS, QuotaGauges};
 use crate::dial::{Destination, Dialer};
 use crate::dns::{Resolve, Resolver, ResolverError};
 use crate::enforcer::Enforcer;
@@ -100,6 +101,13 @@ impl Egress {
     /// The meter by which is counted.
     pub fn meter(&self) -> &Meter {
         &self.process.meter
+    }
+
+    /// Sets those gauges whose values are known elsewhere: what is used of quotas, and the quotas. To be called when somebody
+    /// collects.
+    pub fn collect(&self) {
+        let usage = &self.process.usage;
+        self.process.quotas.set(&self.process.policy.load().quotas, usage);
     }
 
     /// The tracer, if there is one.
@@ -221,7 +229,10 @@ impl EgressBuilder {
             Some(resolver) => resolver,
             None => Arc::new(Resolver::system()?),
         };
+        self.meter.describe(METRICS);
+        self.sinks.iter().for_each(|sink| sink.count_by(&self.meter));
         let process = Process {
+            quotas: QuotaGauges::new(&self.meter),
             policy: PolicyInForce::new(self.operator),
             resolver,
             recorder: Recorder::new(self.sinks, self.required),

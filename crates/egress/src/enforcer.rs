@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
+use ::metrics::Gauge;
 use outport_policy::{
     Attempt, Decision, Endpoint, Grants, Layer, LookupOutcome, Name, Operator, Peers, Permit, Policy, Quotas,
     Reason, Rule, Situation, Ticket, Transport, Usage, text,
@@ -23,11 +24,12 @@ use outport_policy::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use self::permit::{ConnectPermit, Step};
-use crate::audit::{AuditEvent, AuditOutcome, Stage, Verdict, destination, escape};
+use crate::audit::{AuditEvent, AuditOutcome, Stage, Verdict, destination, escape, escaped};
 use crate::denied::Denied;
 use crate::dns::Resolve;
 use crate::host_account::{HostAccount, Uncounted};
 use crate::process::{Component, Process};
+use crate::spans;
 use crate::stream_tls::TlsUsage;
 use crate::trace::TraceCell;
 use crate::usage_counter::UsageCounter;
@@ -72,6 +74,27 @@ struct State {
     grants: Grants,
     peers: Peers,
     unsolicited_recorded: Option<Instant>,
+    granted: GrantedNames,
+}
+
+/// The names with grants, in the gauge of those of the component.
+struct GrantedNames {
+    gauge: Gauge,
+    names: usize,
+}
+
+impl GrantedNames {
+    fn are(&mut self, names: usize) {
+        // Exact: there are a few hundred.
+        self.gauge.increment(names as f64 - self.names as f64);
+        self.names = names;
+    }
+}
+
+impl Drop for GrantedNames {
+    fn drop(&mut self) {
+        self.are(0);
+    }
 }
 
 impl State {
@@ -84,6 +107,12 @@ impl State {
             peers: Peers::from(quotas),
             policy,
             unsolicited_recorded: None,
+            granted: GrantedNames {
+                gauge: component
+                    .counts()
+                    .map_or(Gauge::noop(), |counts| counts.grants.clone()),
+                names: 0,
+            },
         }
     }
 }
@@ -310,13 +339,25 @@ impl Enforcer {
         } else {
             Recording::Always
         };
+        let point = match recording {
+            Recording::Always => self.trace().recorded(),
+            _ => None,
+        };
         let (permit, decision) = self.decide(&mut state, &attempt, self.usage(), recording, now)?;
+        let rule = point.as_ref().map(|_| shown(permit.rule()));
         let permit = self.bind(&attempt, permit, remote, decision)?;
+        let span = point.zip(rule).map(|(point, rule)| {
+            let component = self.component.name();
+            self.aside(|| point.child(|parent| spans::datagram(parent, component, peer, &rule)))
+        });
         // Under the lock of the decision, for which whoever judges an answer waits: none is judged before it is noted
         // that something was sent, and a peer to whom nothing was sent may not answer (HL-4).
         let sent = send(permit);
         if sent.is_ok() {
             state.peers.sent(peer, now);
+        }
+        if span.is_some() {
+            self.aside(|| drop(span));
         }
         Ok(sent)
     }
@@ -382,7 +423,9 @@ impl Enforcer {
         // Behind a poisoned lock nothing is permitted any more, so no grant is missed.
         self.end_lookup();
         if let Ok(mut state) = self.state() {
+            let state = &mut *state;
             state.grants.settle(ticket, outcome, now());
+            state.granted.are(state.grants.names());
         }
     }
 
@@ -410,7 +453,8 @@ impl Enforcer {
     /// Notes a refusal of what never became an attempt, since `destination` is no place to go to.
     pub(crate) fn refuse(&self, what: &'static str, destination: &str, reason: Reason) {
         let recorder = &self.process().recorder;
-        recorder.counters.deny(reason.code());
+        self.count_denial(what, reason);
+        self.trace_denial(what, || escape(destination).into_owned(), reason, None);
         let id = recorder.next_decision();
         let whose = (self.component.name(), self.number);
         let event = || AuditEvent::refused(id.get(), whose, what, destination, reason);
@@ -441,7 +485,25 @@ impl Enforcer {
 
     /// The name by whose look-up an attempt is permitted.
     pub(crate) fn name_of(&self, attempt: &Attempt<'_>) -> Option<String> {
-        let usage = self.instance.usage_counter.usage();
+        self.permitted_by(attempt, self.usage(), |rule| match rule {
+            Rule::Grant { name, .. } => Some(name.to_string()),
+            _ => None,
+        })
+    }
+
+    /// The rule by which an attempt is permitted, as the audit log has it.
+    pub(crate) fn rule_of(&self, attempt: &Attempt<'_>) -> Option<String> {
+        // Whether there is room was said when it was judged, and what it takes is counted by now.
+        self.permitted_by(attempt, Usage::default(), |rule| Some(shown(rule)))
+    }
+
+    /// Decides once more: the permit that the guest had says where to, not why. Nobody is told or counted.
+    fn permitted_by<R>(
+        &self,
+        attempt: &Attempt<'_>,
+        usage: Usage,
+        read: impl FnOnce(&Rule<'_>) -> Option<R>,
+    ) -> Option<R> {
         let state = self.state().ok()?;
         let situation = Situation {
             grants: &state.grants,
@@ -449,13 +511,64 @@ impl Enforcer {
             usage,
             now: now(),
         };
-        // Decided once more: the permit that the guest had says where to, not why. Nobody is told or counted.
         match state.policy.decide(attempt, &situation) {
-            Decision::Allow(permit) => match permit.rule() {
-                Rule::Grant { name, .. } => Some(name.to_string()),
-                _ => None,
-            },
+            Decision::Allow(permit) => read(permit.rule()),
             Decision::Deny(_) => None,
+        }
+    }
+
+    /// Does something whose results are not the instance's.
+    pub(crate) fn aside<R>(&self, work: impl FnOnce() -> R) -> R {
+        let Some(account) = self.instance.account.get() else {
+            return work();
+        };
+        let (mut work, mut done) = (Some(work), None);
+        account.aside(&mut || done = work.take().map(|work| work()));
+        done.or_else(|| work.take().map(|work| work()))
+            .expect("INVARIANT: it was done there or is done here")
+    }
+
+    fn count_permit(&self, attempt: &Attempt<'_>) {
+        self.process().recorder.counters.allow();
+        if let Some(counts) = self.component.counts() {
+            match counts.known_permit(attempt) {
+                Some(counter) => counter.increment(1),
+                None => self.aside(|| counts.permit(attempt)),
+            }
+        }
+    }
+
+    fn count_denial(&self, operation: &'static str, reason: Reason) {
+        self.process().recorder.counters.deny(reason.code());
+        if let Some(counts) = self.component.counts() {
+            self.aside(|| counts.deny(operation, reason.code()));
+        }
+    }
+
+    /// Makes a span of a refusal, where what the instance does has spans.
+    fn trace_denial(
+        &self,
+        operation: &'static str,
+        destination: impl FnOnce() -> String,
+        reason: Reason,
+        rule: Option<String>,
+    ) {
+        if let Some(point) = self.trace().recorded() {
+            let component = self.component.name();
+            self.aside(|| {
+                let destination = destination();
+                let span = |parent: &_| {
+                    spans::denied(
+                        parent,
+                        component,
+                        operation,
+                        &destination,
+                        reason,
+                        rule.as_deref(),
+                    )
+                };
+                drop(point.child(span));
+            });
         }
     }
 
@@ -501,7 +614,7 @@ impl Enforcer {
             }
             Decision::Allow(permit) => {
                 if recording != Recording::Aside {
-                    recorder.counters.allow();
+                    self.count_permit(attempt);
                 }
                 if recording != Recording::Always || !recorder.wants(Verdict::Allow) {
                     // No number is drawn where nobody is told of it: all threads share the counter.
@@ -515,9 +628,12 @@ impl Enforcer {
             }
             Decision::Deny(denial) => {
                 if recording != Recording::Aside {
-                    recorder.counters.deny(denial.reason().code());
+                    self.count_denial(attempt.operation(), denial.reason());
                 }
                 if matches!(recording, Recording::Always | Recording::OnDenial) {
+                    let destination = || escape(&destination(attempt)).into_owned();
+                    let rule = denial.cited();
+                    self.trace_denial(attempt.operation(), destination, denial.reason(), rule);
                     let id = recorder.next_decision();
                     // Whoever writes a denial down wants all that refuses; who is only refused does not wait for it.
                     self.record(Verdict::Deny, || {
@@ -538,6 +654,11 @@ impl Enforcer {
             state.policy = self.component.policy(Arc::clone(&operator));
         }
     }
+}
+
+/// A rule, as the audit log has it.
+fn shown(rule: &Rule<'_>) -> String {
+    escaped(rule.to_string())
 }
 
 /// The time as the runtime tells it, whose clock tests can stop; it is the machine's everywhere else.

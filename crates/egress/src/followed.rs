@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Whoever holds a connection or an exchange holds its [`Followed`], counts in it what is carried, and notes why it
-//! ends as soon as that is known: the first cause counts. Dropping it tells the end. Nothing is followed where no sink
-//! wants outcomes; then only failures are told, to whom wants these.
+//! ends as soon as that is known: the first cause counts. Dropping it tells the end: the sinks, the counts of connections,
+//! and the span of a connection or an exchange. Nothing is followed where nobody wants to know; then only failures are told,
+//! to whom wants these.
 //!
 //! What is followed is known to the [egress](crate::egress), so that a process that stops can tell of what is still
 //! open. There is as much of it as there are sockets, look-ups and exchanges, which have their quotas.
@@ -20,8 +21,11 @@ use std::time::Instant;
 use outport_policy::Attempt;
 
 use crate::audit::{ABANDONED, AuditOutcome, EndedBy, Stage, code_of, destination, escape, escaped, is_dial};
+use crate::counts::ConnectionCounts;
 use crate::enforcer::{DecisionId, Enforcer};
 use crate::process::UntilStopped;
+use crate::spans;
+use crate::trace::Trace;
 
 /// One permitted attempt and what comes of it.
 pub(crate) struct Followed {
@@ -29,7 +33,11 @@ pub(crate) struct Followed {
     number: u64,
     decision: DecisionId,
     attempt: &'static str,
-    destination: String,
+    /// As it is told; none where the sinks are told of failures at most.
+    destination: Option<String>,
+    /// The counts of its kind, if it is a connection and counted.
+    counts: Option<Arc<ConnectionCounts>>,
+    trace: Trace,
     since: Instant,
     state: AtomicU8,
     cause: OnceLock<(EndedBy, Option<String>)>,
@@ -53,17 +61,60 @@ impl Followed {
         decision: DecisionId,
         attempt: &Attempt<'_>,
     ) -> Option<Arc<Self>> {
+        Self::of(enforcer, decision, attempt, None, Trace::none())
+    }
+
+    /// Follows a connection, which is counted, and whose span is below `point`.
+    pub(crate) fn begin_connection(
+        enforcer: &Arc<Enforcer>,
+        decision: DecisionId,
+        attempt: &Attempt<'_>,
+        point: &Trace,
+    ) -> Option<Arc<Self>> {
+        let counts = enforcer.component().counts();
+        let counts = counts.map(|counts| enforcer.aside(|| Arc::clone(counts.connections(attempt))));
+        let trace = if point.is_recorded() {
+            let (name, rule) = (enforcer.name_of(attempt), enforcer.rule_of(attempt));
+            let component = enforcer.component().name();
+            let span = |parent: &_| spans::connection(parent, component, attempt, name, rule.as_deref());
+            enforcer.aside(|| point.child(span))
+        } else {
+            Trace::none()
+        };
+        Self::of(enforcer, decision, attempt, counts, trace)
+    }
+
+    /// Follows what `trace` has a span for.
+    pub(crate) fn begin_traced(
+        enforcer: &Arc<Enforcer>,
+        decision: DecisionId,
+        attempt: &Attempt<'_>,
+        trace: Trace,
+    ) -> Option<Arc<Self>> {
+        Self::of(enforcer, decision, attempt, None, trace)
+    }
+
+    fn of(
+        enforcer: &Arc<Enforcer>,
+        decision: DecisionId,
+        attempt: &Attempt<'_>,
+        counts: Option<Arc<ConnectionCounts>>,
+        trace: Trace,
+    ) -> Option<Arc<Self>> {
         let recorder = &enforcer.process().recorder;
-        if !recorder.follows_all() {
+        let told = recorder.follows_all();
+        if !told && counts.is_none() && !trace.is_recorded() {
             return None;
         }
-        let number = recorder.unfinished.next();
+        let number = if told { recorder.unfinished.next() } else { 0 };
         let one = Arc::new(Self {
             enforcer: enforcer.clone(),
             number,
             decision,
             attempt: attempt.operation(),
-            destination: escaped(destination(attempt)),
+            destination: told.then(|| escaped(destination(attempt))),
+            counts,
+            trace,
             since: Instant::now(),
             state: AtomicU8::new(WAITING),
             cause: OnceLock::new(),
@@ -71,16 +122,37 @@ impl Followed {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
         });
-        // Weak in the list: what is in it ends when its holder lets go.
-        let unfinished: Arc<dyn UntilStopped> = one.clone();
-        recorder.unfinished.insert(number, Arc::downgrade(&unfinished));
+        if told {
+            // Weak in the list: what is in it ends when its holder lets go.
+            let unfinished: Arc<dyn UntilStopped> = one.clone();
+            recorder.unfinished.insert(number, Arc::downgrade(&unfinished));
+        }
         Some(one)
     }
 
     /// Records success, and the status of an answer.
     pub(crate) fn succeeded(&self, status: Option<u16>) {
-        if self.step(WAITING, OPEN) {
-            self.record(Stage::Succeeded, |outcome| outcome.status = status);
+        if !self.step(WAITING, OPEN) {
+            return;
+        }
+        if let Some(counts) = &self.counts {
+            counts.succeeded.increment(1);
+            counts.open.increment(1);
+        }
+        if let Some(status) = status
+            && self.trace.is_recorded()
+        {
+            self.enforcer.aside(|| self.note_status(status));
+        }
+        self.record(Stage::Succeeded, |outcome| outcome.status = status);
+    }
+
+    /// Notes the status of an answer on the span, as one that a client takes for an error.
+    fn note_status(&self, status: u16) {
+        let span = self.trace.span();
+        span.record("http.response.status_code", status);
+        if status >= 400 {
+            spans::fail(span, &status.to_string());
         }
     }
 
@@ -99,11 +171,17 @@ impl Followed {
     /// So much went to the peer.
     pub(crate) fn count_sent(&self, amount: usize) {
         self.sent.fetch_add(amount as u64, Ordering::Relaxed);
+        if let Some(counts) = &self.counts {
+            counts.sent.increment(amount as u64);
+        }
     }
 
     /// So much came from the peer.
     pub(crate) fn count_received(&self, amount: usize) {
         self.received.fetch_add(amount as u64, Ordering::Relaxed);
+        if let Some(counts) = &self.counts {
+            counts.received.increment(amount as u64);
+        }
     }
 
     /// Notes why it ends. The first cause counts.
@@ -147,6 +225,10 @@ impl Followed {
         match self.state.swap(RECORDED, Ordering::AcqRel) {
             WAITING => {
                 let (cause, error) = self.cause(otherwise);
+                self.note_failure(error.as_deref().unwrap_or(ABANDONED));
+                if self.destination.is_none() {
+                    return;
+                }
                 self.record(Stage::Failed, |outcome| {
                     outcome.error = error.clone().or_else(|| Some(ABANDONED.to_owned()));
                     outcome.ended_by = Some(cause);
@@ -154,6 +236,7 @@ impl Followed {
             }
             OPEN => {
                 let (cause, error) = self.cause(otherwise);
+                self.note_end_of_open(cause, error.as_deref());
                 self.record(Stage::Ended, |outcome| {
                     outcome.error = error.clone();
                     outcome.sent = Some(self.sent.load(Ordering::Relaxed));
@@ -162,6 +245,35 @@ impl Followed {
                 });
             }
             _ => {}
+        }
+    }
+
+    /// Counts that it did not come about, and notes it on the span.
+    fn note_failure(&self, error: &str) {
+        if let Some(counts) = &self.counts {
+            counts.failed.increment(1);
+        }
+        if self.trace.is_recorded() {
+            self.enforcer.aside(|| spans::fail(self.trace.span(), error));
+        }
+    }
+
+    /// Counts the end of what had come about, and notes it on the span.
+    fn note_end_of_open(&self, cause: EndedBy, error: Option<&str>) {
+        if let Some(counts) = &self.counts {
+            counts.open.decrement(1);
+            counts.duration.record(self.since.elapsed().as_secs_f64());
+        }
+        if self.trace.is_recorded() {
+            self.enforcer.aside(|| {
+                let span = self.trace.span();
+                span.record("outport.sent_bytes", self.sent.load(Ordering::Relaxed));
+                span.record("outport.received_bytes", self.received.load(Ordering::Relaxed));
+                span.record("outport.ended_by", code_of(&cause));
+                if let Some(error) = error {
+                    spans::fail(span, error);
+                }
+            });
         }
     }
 
@@ -182,9 +294,10 @@ impl Followed {
 
     fn record(&self, stage: Stage, complete: impl Fn(&mut AuditOutcome)) {
         self.enforcer.record_outcome(stage, || {
+            let destination = self.destination.as_deref().unwrap_or_default();
             let mut outcome = self
                 .enforcer
-                .outcome(self.decision, self.attempt, &self.destination, stage);
+                .outcome(self.decision, self.attempt, destination, stage);
             let elapsed = self.since.elapsed().as_millis();
             outcome.duration_ms = Some(u64::try_from(elapsed).unwrap_or(u64::MAX));
             complete(&mut outcome);
@@ -201,7 +314,9 @@ impl UntilStopped for Followed {
 
 impl Drop for Followed {
     fn drop(&mut self) {
-        self.enforcer.process().recorder.unfinished.remove(self.number);
+        if self.destination.is_some() {
+            self.enforcer.process().recorder.unfinished.remove(self.number);
+        }
         // A connection that the host has made is the host's; all else is the guest's to end.
         let otherwise = if is_dial(self.attempt) {
             EndedBy::Host
@@ -211,6 +326,11 @@ impl Drop for Followed {
             EndedBy::Guest
         };
         self.end(otherwise);
+        if self.trace.is_recorded() {
+            // Closed here, where what its subscriber does is not charged to the guest.
+            let trace = std::mem::replace(&mut self.trace, Trace::none());
+            self.enforcer.aside(|| drop(trace));
+        }
     }
 }
 
@@ -233,22 +353,26 @@ pub(crate) fn failed_saying(
     (code, said): (&str, Option<String>),
 ) {
     let name = || enforcer.name_of(attempt);
-    let Some(followed) = followed else {
-        return enforcer.record_outcome(Stage::Failed, || {
-            let destination = destination(attempt);
-            let (unknown, what) = (DecisionId::default(), attempt.operation());
-            let mut outcome = enforcer.outcome(unknown, what, &escape(&destination), Stage::Failed);
-            outcome.error = Some(code.to_owned());
-            outcome.said = said.clone();
-            outcome.name = name();
-            outcome
-        });
-    };
-    if followed.step(WAITING, RECORDED) {
-        followed.record(Stage::Failed, |outcome| {
-            outcome.error = Some(code.to_owned());
-            outcome.said = said.clone();
-            outcome.name = name();
-        });
+    if let Some(followed) = followed {
+        if !followed.step(WAITING, RECORDED) {
+            return;
+        }
+        followed.note_failure(code);
+        if followed.destination.is_some() {
+            return followed.record(Stage::Failed, |outcome| {
+                outcome.error = Some(code.to_owned());
+                outcome.said = said.clone();
+                outcome.name = name();
+            });
+        }
     }
+    enforcer.record_outcome(Stage::Failed, || {
+        let destination = destination(attempt);
+        let (unknown, what) = (DecisionId::default(), attempt.operation());
+        let mut outcome = enforcer.outcome(unknown, what, &escape(&destination), Stage::Failed);
+        outcome.error = Some(code.to_owned());
+        outcome.said = said.clone();
+        outcome.name = name();
+        outcome
+    });
 }

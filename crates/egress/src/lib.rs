@@ -110,6 +110,7 @@
 )]
 
 mod audit;
+pub mod counts;
 mod ctx;
 pub mod dedup;
 mod denied;
@@ -121,7 +122,9 @@ mod established;
 mod followed;
 mod gate;
 mod host_account;
+mod host_calls;
 mod http;
+pub mod line_log;
 mod lookup;
 pub mod meter;
 mod metrics;
@@ -131,6 +134,7 @@ mod part;
 mod process;
 mod shut;
 mod sockets;
+mod spans;
 pub mod spin_v1;
 mod stream_tls;
 #[cfg(test)]
@@ -139,9 +143,10 @@ pub mod trace;
 mod usage_counter;
 
 pub use audit::{
-    AlsoRefused, AuditEvent, AuditFile, AuditLog, AuditLogError, AuditOutcome, AuditSink, DenialReporter,
-    EndedBy, Outcomes, Stage, Timestamp, Verdict,
+    AUDIT_LOG, AlsoRefused, AuditEvent, AuditLog, AuditOutcome, AuditSink, DenialReporter, EndedBy, Outcomes,
+    Stage, Timestamp, Verdict,
 };
+pub use counts::METRICS;
 pub use ctx::{GateCtx, GateCtxView, GateView};
 pub use denied::Denied;
 pub use dial::{
@@ -155,6 +160,7 @@ pub use dns::{
 pub use egress::{Egress, EgressBuilder, EgressError, WeakEgress};
 pub use gate::{Gate, PartGate};
 pub use host_account::HostAccount;
+pub use host_calls::{HostCalls, HostInterface};
 pub use http::{
     Ending, GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError,
 };

@@ -22,16 +22,20 @@
 //!
 //! A look-up that is dropped before it has answered grants nothing and gives its place back.
 
+mod observed;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use outport_policy::{Address, AnswerSource, Attempt, Host, Layer, LookupOutcome, Name, Spelling, Ticket};
 
+use self::observed::ObservedLookup;
 use crate::denied::{Denied, DeniedKind};
 use crate::dns::{Answer, Extent, ResolveError};
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
+use crate::trace::Trace;
 
 /// A look-up that has started.
 pub(crate) enum Lookup {
@@ -97,6 +101,7 @@ impl Lookup {
             spelling,
             ticket: Some(ticket),
             followed,
+            point: enforcer.trace().get(),
         }))
     }
 }
@@ -108,12 +113,14 @@ pub(crate) struct PendingLookup {
     spelling: Spelling,
     ticket: Option<Ticket>,
     followed: Option<Arc<Followed>>,
+    /// Where the instance was when it asked.
+    point: Trace,
 }
 
 impl PendingLookup {
     /// The addresses that the guest may have; they are granted by then.
     pub(crate) async fn answer(mut self) -> Result<Vec<Address>, LookupError> {
-        let (outcome, result) = match judged(&self.enforcer, &self.name, self.spelling).await {
+        let (outcome, result) = match judged(&self.enforcer, &self.name, self.spelling, &self.point).await {
             Ok((_, addresses)) if addresses.is_empty() => (LookupOutcome::Nothing, Err(LookupError::Denied)),
             Ok((chain, addresses)) => (
                 LookupOutcome::Answered {
@@ -153,13 +160,14 @@ async fn judged(
     enforcer: &Enforcer,
     name: &Name,
     spelling: Spelling,
+    point: &Trace,
 ) -> Result<(Vec<Name>, Vec<Address>), LookupError> {
     let Answer {
         chain,
         mut addresses,
         source,
         ..
-    } = resolve(enforcer, name, spelling).await?;
+    } = resolve(enforcer, name, spelling, point).await?;
     addresses.retain(|address| {
         let attempt = Attempt::Answer {
             name,
@@ -179,8 +187,20 @@ fn authorize_expanded(enforcer: &Enforcer, name: &Name) -> Result<(), Denied> {
 }
 
 /// The answer for `name` as the resolver gives it, in the time and with the number of addresses that are
-/// permitted. Nothing in it has been judged.
+/// permitted. Nothing in it has been judged. It is counted, and a span below `point`.
 pub(crate) async fn resolve(
+    enforcer: &Enforcer,
+    name: &Name,
+    spelling: Spelling,
+    point: &Trace,
+) -> Result<Answer, LookupError> {
+    let observed = ObservedLookup::begin(enforcer, name, point);
+    let answer = resolve_in_time(enforcer, name, spelling).await;
+    observed.ended(&answer);
+    answer
+}
+
+async fn resolve_in_time(
     enforcer: &Enforcer,
     name: &Name,
     spelling: Spelling,

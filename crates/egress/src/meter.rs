@@ -7,9 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ::metrics::{
-    Counter, Gauge, Histogram, Key, Label, Level, Metadata, NoopRecorder, Recorder, SharedString, Unit,
-};
+use ::metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString, Unit};
 
 /// What a metric is, and what it is called: the page that documents it and the code that counts say the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +29,8 @@ pub struct MetricDescription {
 pub enum MetricKind {
     /// It only grows.
     Counter,
+    /// A time that only grows: what counts it adds whole nanoseconds, and tools are told seconds.
+    Time,
     /// It is as much as there is now.
     Gauge,
     /// How often values were so large, or less.
@@ -56,37 +56,49 @@ impl Buckets {
 }
 
 /// A recorder and how to get at its metrics. Cheap to clone. Without a recorder nothing is counted, which costs a branch.
-#[derive(Clone)]
-pub struct Meter(Arc<dyn Recorder + Send + Sync>);
+#[derive(Clone, Default)]
+pub struct Meter(Option<Arc<dyn Recorder + Send + Sync>>);
 
 impl Meter {
     /// A meter that counts by this recorder.
     pub fn new(recorder: Arc<dyn Recorder + Send + Sync>) -> Self {
-        Self(recorder)
+        Self(Some(recorder))
+    }
+
+    /// True if there is a recorder, so that what is only counted is worth finding out.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Tells the recorder what there is.
     pub fn describe(&self, metrics: &[MetricDescription]) {
+        let Some(recorder) = &self.0 else { return };
         for metric in metrics {
             let (name, help) = (metric.name.into(), metric.help.into());
             match metric.kind {
-                MetricKind::Counter => self.0.describe_counter(name, metric.unit, help),
-                MetricKind::Gauge => self.0.describe_gauge(name, metric.unit, help),
-                MetricKind::Histogram(_) => self.0.describe_histogram(name, metric.unit, help),
+                MetricKind::Counter | MetricKind::Time => recorder.describe_counter(name, metric.unit, help),
+                MetricKind::Gauge => recorder.describe_gauge(name, metric.unit, help),
+                MetricKind::Histogram(_) => recorder.describe_histogram(name, metric.unit, help),
             }
         }
     }
 
     /// The counter with these values of its labels, in the order of the description.
     pub fn counter<const N: usize>(&self, metric: &MetricDescription, values: [SharedString; N]) -> Counter {
-        debug_assert_eq!(metric.kind, MetricKind::Counter);
-        self.0.register_counter(&key(metric, values), &METADATA)
+        debug_assert!(matches!(metric.kind, MetricKind::Counter | MetricKind::Time));
+        match &self.0 {
+            Some(recorder) => recorder.register_counter(&key(metric, values), &METADATA),
+            None => Counter::noop(),
+        }
     }
 
     /// The gauge with these values of its labels.
     pub fn gauge<const N: usize>(&self, metric: &MetricDescription, values: [SharedString; N]) -> Gauge {
         debug_assert_eq!(metric.kind, MetricKind::Gauge);
-        self.0.register_gauge(&key(metric, values), &METADATA)
+        match &self.0 {
+            Some(recorder) => recorder.register_gauge(&key(metric, values), &METADATA),
+            None => Gauge::noop(),
+        }
     }
 
     /// The histogram with these values of its labels.
@@ -96,14 +108,10 @@ impl Meter {
         values: [SharedString; N],
     ) -> Histogram {
         debug_assert!(matches!(metric.kind, MetricKind::Histogram(_)));
-        self.0.register_histogram(&key(metric, values), &METADATA)
-    }
-}
-
-impl Default for Meter {
-    /// One that counts nothing.
-    fn default() -> Self {
-        Self(Arc::new(NoopRecorder))
+        match &self.0 {
+            Some(recorder) => recorder.register_histogram(&key(metric, values), &METADATA),
+            None => Histogram::noop(),
+        }
     }
 }
 

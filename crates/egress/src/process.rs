@@ -27,6 +27,7 @@ pub(crate) use self::policy_in_force::PolicyInForce;
 pub(crate) use self::recorder::Recorder;
 pub(crate) use self::unfinished::UntilStopped;
 pub(crate) use self::usage::{IdleConnections, OpenInComponent, Pooling, ProcessUsage};
+use crate::counts::QuotaGauges;
 use crate::dns::Resolve;
 use crate::meter::Meter;
 use crate::trace::Tracer;
@@ -37,6 +38,7 @@ pub(crate) struct Process {
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) recorder: Recorder,
     pub(crate) meter: Meter,
+    pub(crate) quotas: QuotaGauges,
     pub(crate) tracer: Option<Arc<dyn Tracer>>,
     pub(crate) usage: ProcessUsage,
     pub(crate) connections: Arc<Connections>,

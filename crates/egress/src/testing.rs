@@ -1,5 +1,8 @@
 //! The shared part of this crate's tests: gates without a network.
 
+pub(crate) mod counted;
+pub(crate) mod traced;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,10 +14,12 @@ use outport_policy::{
 };
 use tokio::sync::oneshot;
 
+use self::counted::Counted;
 use crate::audit::{AuditEvent, AuditSink};
 use crate::dns::{Answer, Extent, Resolve, ResolveError};
 use crate::egress::Egress;
 use crate::enforcer::Enforcer;
+use crate::meter::Meter;
 
 pub(crate) type Result = std::result::Result<Answer, ResolveError>;
 
@@ -136,6 +141,7 @@ pub(crate) struct World {
     pub(crate) operator: Operator,
     pub(crate) script: Arc<Script>,
     pub(crate) events: Arc<Remember>,
+    pub(crate) counted: Counted,
 }
 
 impl World {
@@ -147,6 +153,7 @@ impl World {
             operator,
             script: Arc::new(script),
             events: Arc::default(),
+            counted: Counted::default(),
         }
     }
 
@@ -158,6 +165,7 @@ impl World {
     pub(crate) fn egress(&self) -> Egress {
         let egress = Egress::builder()
             .operator(self.operator.clone())
+            .meter(Meter::new(Arc::new(self.counted.clone())))
             .resolver(self.script.clone());
         egress.sink(self.events.clone()).build().unwrap()
     }

@@ -6,7 +6,7 @@
 
 mod context;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderMap;
 use tracing::Span;
@@ -29,10 +29,15 @@ pub trait Tracer: Send + Sync + 'static {
 }
 
 /// A point of a trace: the span of what is done, and the context that goes on from there. Cheap to clone.
+///
+/// A span that a [`Tracer`] knows is below another by the context alone: a subscriber keeps a span open for as long as one
+/// below it is, and a connection that waits for the next request is no part of the one that it was made for.
 #[derive(Clone)]
 pub struct Trace {
     span: Span,
     context: Option<Arc<TraceContext>>,
+    /// The context that the request came with.
+    incoming: Option<Arc<TraceContext>>,
     tracer: Option<Arc<dyn Tracer>>,
 }
 
@@ -42,6 +47,7 @@ impl Trace {
         Self {
             span: Span::none(),
             context: None,
+            incoming: None,
             tracer: None,
         }
     }
@@ -53,19 +59,24 @@ impl Trace {
         incoming: Option<TraceContext>,
         span: impl FnOnce() -> Span,
     ) -> Self {
+        let incoming = incoming.map(Arc::new);
         let Some(tracer) = tracer else {
             return Self {
                 span: span(),
-                context: incoming.map(Arc::new),
+                context: incoming.clone(),
+                incoming,
                 tracer: None,
             };
         };
-        if !tracer.samples(incoming.as_ref()) {
+        if !tracer.samples(incoming.as_deref()) {
             // Who is called learns that somebody decided, and does not begin a trace of its own.
-            let context = incoming.unwrap_or_else(TraceContext::unsampled);
+            let context = incoming
+                .clone()
+                .unwrap_or_else(|| Arc::new(TraceContext::unsampled()));
             return Self {
                 span: Span::none(),
-                context: Some(Arc::new(context)),
+                context: Some(context),
+                incoming,
                 tracer: Some(tracer.clone()),
             };
         }
@@ -73,37 +84,42 @@ impl Trace {
         if let Some(incoming) = &incoming {
             tracer.adopt(&span, incoming);
         }
-        let context = tracer.context(&span).or(incoming).map(Arc::new);
+        let context = tracer.context(&span).map(Arc::new);
         Self {
             span,
-            context,
+            context: context.or_else(|| incoming.clone()),
+            incoming,
             tracer: Some(tracer.clone()),
         }
     }
 
-    /// The point for a part of what is done here; `span` makes its span below the one that it is given.
+    /// The point for a part of what is done here; `span` makes its span, the child of the one that it is given.
     #[must_use]
     pub fn child(&self, span: impl FnOnce(&Span) -> Span) -> Self {
-        if self.span.is_none() {
-            return self.clone();
-        }
-        let span = span(&self.span);
-        let context = self.tracer.as_ref().and_then(|tracer| tracer.context(&span));
-        Self {
-            span,
-            context: context.map(Arc::new).or_else(|| self.context.clone()),
-            tracer: self.tracer.clone(),
+        if self.is_recorded() {
+            self.under(self.context.as_ref(), span)
+        } else {
+            self.clone()
         }
     }
 
     /// True if there is a span.
     pub fn is_recorded(&self) -> bool {
-        !self.span.is_none()
+        !self.span.is_disabled()
     }
 
     /// The span of what is done.
     pub fn span(&self) -> &Span {
         &self.span
+    }
+
+    /// The point that is left when what is done here has ended: the context goes on, and nothing more is recorded.
+    #[must_use]
+    pub fn ended(&self) -> Self {
+        Self {
+            span: Span::none(),
+            ..self.clone()
+        }
     }
 
     /// The context that goes on from here.
@@ -115,27 +131,52 @@ impl Trace {
     /// to somebody else; what it sends is below them.
     #[must_use]
     pub fn below(&self, headers: &HeaderMap, span: impl FnOnce(&Span) -> Span) -> Self {
+        let passed_on = [self.context.as_deref(), self.incoming.as_deref()];
         let own = TraceContext::from_headers(headers);
-        let own = own.filter(|own| self.context.as_deref() != Some(own));
-        let Some(own) = own else {
+        // What was brought and is passed on as it was is nothing of its own.
+        let Some(own) = own.filter(|own| !passed_on.contains(&Some(own))) else {
             return self.child(span);
         };
-        if self.span.is_none() {
-            return Self {
-                context: Some(Arc::new(own)),
+        let own = Some(Arc::new(own));
+        if self.is_recorded() {
+            self.under(own.as_ref(), span)
+        } else {
+            Self {
+                context: own,
                 ..self.clone()
-            };
+            }
         }
-        let span = span(&self.span);
-        let context = self.tracer.as_ref().and_then(|tracer| {
-            tracer.adopt(&span, &own);
-            tracer.context(&span)
-        });
+    }
+
+    /// The point of a span below `context`.
+    fn under(&self, context: Option<&Arc<TraceContext>>, span: impl FnOnce(&Span) -> Span) -> Self {
+        let (span, context) = match (&self.tracer, context) {
+            (Some(tracer), Some(context)) => {
+                let span = span(&Span::none());
+                tracer.adopt(&span, context);
+                let own = tracer.context(&span).map(Arc::new);
+                (span, own.or_else(|| Some(context.clone())))
+            }
+            (_, context) => (span(&self.span), context.cloned()),
+        };
         Self {
             span,
-            context: Some(Arc::new(context.unwrap_or(own))),
+            context,
+            incoming: self.incoming.clone(),
             tracer: self.tracer.clone(),
         }
+    }
+}
+
+impl TraceCell {
+    /// What was done at this point has ended, and so its span may. What the instance goes on with has its context.
+    pub fn end(&self) {
+        let mut trace = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = trace.as_ref().map(Trace::ended);
+        let last = std::mem::replace(&mut *trace, ended);
+        drop(trace);
+        // Out of the lock: whoever subscribed to spans is told.
+        drop(last);
     }
 }
 
@@ -146,12 +187,23 @@ pub struct TraceCell(Arc<Mutex<Option<Trace>>>);
 impl TraceCell {
     /// Moves the instance to this point.
     pub fn set(&self, trace: Trace) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace);
+        *self.lock() = Some(trace);
     }
 
     /// The point at which the instance is.
     pub fn get(&self) -> Trace {
-        let trace = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        trace.clone().unwrap_or_else(Trace::none)
+        self.lock().clone().unwrap_or_else(Trace::none)
+    }
+
+    /// The same if there is a span, which is all that spans below it are made for.
+    pub fn recorded(&self) -> Option<Trace> {
+        self.lock().as_ref().filter(|trace| trace.is_recorded()).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Trace>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

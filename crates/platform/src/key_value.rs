@@ -82,6 +82,16 @@ pub(crate) enum Change {
 }
 
 impl Change {
+    /// What the interface calls it.
+    fn operation(&self) -> &'static str {
+        match self {
+            Self::Set(_) => "set",
+            Self::Delete(_) => "delete",
+            Self::Add { .. } => "increment",
+            Self::Swap { .. } => "swap",
+        }
+    }
+
     /// Bytes of keys and values in it.
     fn size(&self) -> usize {
         match self {

@@ -43,7 +43,7 @@ pub use bindings::spin::mqtt::mqtt::Error as SpinV3Error;
 #[doc(hidden)]
 pub use connection::Client;
 use connection::Server;
-use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
+use outport_egress::{Dialer, GateCtx, HostInterface, Pool, ShutGate};
 pub(crate) use session::OwnSessions;
 use session::Sessions;
 pub use subscriber::{QualityOfService, Subscriber};
@@ -85,6 +85,11 @@ impl Mqtt {
 
     /// A connection to where `wanted` leads, if it may be gone to, for the instance that has `own` open.
     async fn open(&self, dialer: &Dialer, own: &OwnSessions, wanted: Wanted) -> Result<Client, NotOpened> {
+        let calls = dialer.calls(HostInterface::Mqtt);
+        calls.call("open", None, self.opened(dialer, own, wanted)).await
+    }
+
+    async fn opened(&self, dialer: &Dialer, own: &OwnSessions, wanted: Wanted) -> Result<Client, NotOpened> {
         let address = MqttAddress::parse(wanted).map_err(|BadAddress(part)| {
             dialer.refuse_address(ATTEMPT, part);
             NotOpened::Address(part)

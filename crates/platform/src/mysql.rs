@@ -48,7 +48,7 @@ pub use bindings::spin::mysql::mysql::Error as SpinV3Error;
 pub use bindings_v1::fermyon::spin::mysql::MysqlError as SpinV1Error;
 #[doc(hidden)]
 pub use connection::Client;
-use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
+use outport_egress::{Dialer, GateCtx, HostInterface, Pool, ShutGate};
 use server::Server;
 use wasmtime::component::{Linker, LinkerInstance};
 
@@ -77,6 +77,11 @@ impl Mysql {
 
     /// A connection to where `address` leads, if it may be gone to.
     async fn open(&self, dialer: &Dialer, address: &str) -> Result<Client, NotOpened> {
+        let calls = dialer.calls(HostInterface::Mysql);
+        calls.call("open", None, self.connect(dialer, address)).await
+    }
+
+    async fn connect(&self, dialer: &Dialer, address: &str) -> Result<Client, NotOpened> {
         let address = MysqlAddress::parse(address).map_err(|BadAddress(part)| {
             dialer.refuse_address(ATTEMPT, part);
             NotOpened::Address(part)

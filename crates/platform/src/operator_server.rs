@@ -22,6 +22,7 @@ pub(crate) use connection::{Answer, NoExchange, ServerConnection, Stream};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
+use outport_egress::trace::Trace;
 use outport_egress::{AuthorizedDestination, Destination, DialError, Dialer, Egress, Pool};
 use outport_policy::{Location, Scheme, text};
 pub(crate) use said::message_of;
@@ -114,8 +115,8 @@ impl OperatorServer {
         path == self.path && destination(&url).is_ok_and(|destination| destination == self.destination)
     }
 
-    /// A request with JSON to `path`, which is that of a URL.
-    pub(crate) fn request(&self, path: String, body: Vec<u8>) -> ServerRequest {
+    /// A request with JSON to `path`, which is that of a URL, with the context of `trace`.
+    pub(crate) fn request(&self, path: String, body: Vec<u8>, trace: &Trace) -> ServerRequest {
         let mut request = Request::post(path)
             .header(HOST, &self.host)
             .header(USER_AGENT, concat!("outport/", env!("CARGO_PKG_VERSION")))
@@ -125,9 +126,13 @@ impl OperatorServer {
             request = request.header(AUTHORIZATION, token);
         }
         let body = Full::new(Bytes::from(body));
-        request
+        let mut request = request
             .body(body)
-            .expect("INVARIANT: the path of a URL is one of a request")
+            .expect("INVARIANT: the path of a URL is one of a request");
+        if let Some(context) = trace.context() {
+            context.put_into(request.headers_mut());
+        }
+        request
     }
 
     /// Sends a request for `component`, on a connection that waits or a new one.

@@ -51,7 +51,7 @@ pub use builder::Builder;
 #[doc(hidden)]
 pub use connection::Client;
 use connection::Server;
-use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
+use outport_egress::{Dialer, GateCtx, HostInterface, Pool, ShutGate};
 use rustls::ClientConfig;
 use wasmtime::component::{Linker, LinkerInstance};
 
@@ -96,6 +96,17 @@ impl Postgres {
         address: Result<&PostgresAddress, &BadAddress>,
         trust: Option<&Trust>,
     ) -> Result<Client, NotOpened> {
+        let calls = dialer.calls(HostInterface::Postgres);
+        let connecting = self.connected(dialer, address, trust);
+        calls.call("open", None, connecting).await
+    }
+
+    async fn connected(
+        &self,
+        dialer: &Dialer,
+        address: Result<&PostgresAddress, &BadAddress>,
+        trust: Option<&Trust>,
+    ) -> Result<Client, NotOpened> {
         let address = address.map_err(|BadAddress(part)| {
             dialer.refuse_address(ATTEMPT, part);
             NotOpened::Address(part)
@@ -110,7 +121,8 @@ impl Postgres {
             Some(trust) => Arc::clone(&trust.tls),
             None => dialer.tls_config(address.destination.host()),
         };
-        Client::open(authorized, pool, address, tls, key, place).await
+        let calls = dialer.calls(HostInterface::Postgres);
+        Client::open(authorized, pool, address, tls, key, (place, calls)).await
     }
 }
 

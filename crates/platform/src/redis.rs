@@ -45,7 +45,7 @@ pub use connection::Client;
 #[cfg(feature = "key-value")]
 pub(crate) use connection::Failure;
 pub(crate) use connection::Server;
-use outport_egress::{Dialer, GateCtx, Pool, ShutGate};
+use outport_egress::{Dialer, GateCtx, HostInterface, Pool, ShutGate};
 pub use subscription::{Subscriber, Subscription};
 use wasmtime::component::{Linker, LinkerInstance};
 
@@ -73,6 +73,11 @@ impl Redis {
 
     /// A connection to where `address` leads, if it may be gone to.
     async fn open(&self, dialer: &Dialer, address: &str) -> Result<Client, NotOpened> {
+        let calls = dialer.calls(HostInterface::Redis);
+        calls.call("open", None, self.connect(dialer, address)).await
+    }
+
+    async fn connect(&self, dialer: &Dialer, address: &str) -> Result<Client, NotOpened> {
         let address = RedisAddress::parse(address).map_err(|BadAddress(part)| {
             dialer.refuse_address(ATTEMPT, part);
             NotOpened::Address(part)

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use ::metrics::Counter;
 use futures::task::AtomicWaker;
 use outport_egress::HostAccount;
 
@@ -55,6 +56,8 @@ pub(crate) struct Account {
     share: Arc<MemoryShare>,
     stacks: StackEstimate,
     waker: AtomicWaker,
+    /// The count of all processor time of the component.
+    cpu: Counter,
 }
 
 thread_local! {
@@ -82,7 +85,14 @@ impl Account {
             share: Arc::clone(share),
             stacks: StackEstimate::default(),
             waker: AtomicWaker::new(),
+            cpu: Counter::noop(),
         })
+    }
+
+    /// The same, whose processor time is also counted here, in nanoseconds.
+    pub(crate) fn counted(mut self, cpu: Counter) -> Self {
+        self.cpu = cpu;
+        self
     }
 
     /// Does something for the instance, at its account. What is done within at another account counts for this one.
@@ -230,6 +240,7 @@ impl Account {
         let spent = spent_since(since);
         let nanoseconds = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         self.computed.fetch_add(nanoseconds, Ordering::Relaxed);
+        self.cpu.increment(nanoseconds);
         self.host.fetch_add(taken, Ordering::Relaxed);
         spent
     }

@@ -22,6 +22,7 @@
 //! The cache holds at most [`CAPACITY`]; the files that were used least recently go first. It is only a cache:
 //! whatever goes wrong with it, the component is compiled and runs.
 
+mod code_counts;
 mod code_file;
 mod content_hash;
 mod directory;
@@ -38,8 +39,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use outport_components::{AdaptError, Kind};
+use outport_egress::meter::Meter;
 use wasmtime::component::Component;
 
+use self::code_counts::CodeCounts;
 pub use self::code_file::CAPACITY;
 use self::code_file::file_name;
 pub(crate) use self::code_file::keep_code;
@@ -58,6 +61,7 @@ pub struct CompiledCode {
     compiler: Compiler,
     /// True once it was said that code could not be kept.
     told: AtomicBool,
+    counts: CodeCounts,
 }
 
 /// The party that compiles.
@@ -82,6 +86,7 @@ impl CompiledCode {
             directory: Some(PrivateDirectory::open(directory)?),
             compiler: Compiler::Here,
             told: AtomicBool::new(false),
+            counts: CodeCounts::default(),
         })
     }
 
@@ -91,6 +96,7 @@ impl CompiledCode {
             directory: None,
             compiler: Compiler::Here,
             told: AtomicBool::new(false),
+            counts: CodeCounts::default(),
         }
     }
 
@@ -108,6 +114,13 @@ impl CompiledCode {
             }),
         };
         Self { compiler, ..self }
+    }
+
+    /// The same, which counts by `meter` where code comes from. Default: nothing is counted.
+    #[must_use]
+    pub fn counted(self, meter: &Meter) -> Self {
+        let counts = CodeCounts::of(meter);
+        Self { counts, ..self }
     }
 
     /// There will be nothing more to compile: other processes end meanwhile. Dropping waits for that.
@@ -134,7 +147,10 @@ impl CompiledCode {
         let filing = self.filing()?;
         let name = file_name(engine, content);
         match mapped(filing, &name, engine).ok()? {
-            Ok(component) => Some(component),
+            Ok(component) => {
+                self.counts.hit.increment(1);
+                Some(component)
+            }
             Err(error) => {
                 let error = format_args!("{error:#}");
                 tracing::debug!(file = name, %error, "compiled code is broken, and is compiled again");
@@ -154,6 +170,17 @@ impl CompiledCode {
     ///
     /// When `bytes` are not a component that this engine can run, or beyond the limits of compiling.
     pub(crate) fn compile(
+        &self,
+        engine: &wasmtime::Engine,
+        bytes: &[u8],
+        path: &Path,
+    ) -> Result<Component, CompileError> {
+        let compiled = self.compile_uncounted(engine, bytes, path);
+        self.counts.count(&compiled);
+        compiled
+    }
+
+    fn compile_uncounted(
         &self,
         engine: &wasmtime::Engine,
         bytes: &[u8],

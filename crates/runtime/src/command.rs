@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use outport_egress::GateView;
+use outport_egress::trace::{SPANS, Trace};
+use tracing::field::Empty;
 use wasmtime::Store;
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings as p2;
@@ -13,6 +16,7 @@ use wasmtime_wasi::p3::bindings as p3;
 use crate::component::{Export, list};
 use crate::guest::Guest;
 use crate::guest_pre::GuestPre;
+use crate::instance_counts::InstanceEnd;
 use crate::trap::Trap;
 
 /// A component that is ready to run as a command.
@@ -87,26 +91,58 @@ impl Command {
     ///
     /// When the guest traps or runs out of time.
     pub async fn run(&self) -> Result<i32, CommandError> {
-        let Some(limit) = self.guest.limits().max_time else {
-            return self.live().await;
-        };
-        match tokio::time::timeout(limit, self.live()).await {
-            Ok(ended) => ended,
-            Err(_) => Err(CommandError::OutOfTime {
-                component: self.guest.name().to_owned(),
-                limit,
-            }),
-        }
-    }
-
-    async fn live(&self) -> Result<i32, CommandError> {
         let account = self.guest.admit().ok_or_else(|| CommandError::NoMemory {
             component: self.guest.name().to_owned(),
         })?;
+        let live = self.guest.count_instance();
+        let trace = self.begin_trace();
         let mut store = self.guest.store_at(0, &account);
+        store.data_mut().gate().ctx.trace().set(trace.clone());
         let run = self.pre.run(&mut store);
-        let outcome = self.guest.engine().interrupting(&account, run).await;
-        exit_code(outcome).map_err(|error| Trap::of(&error, self.guest.name(), EXPORT).into())
+        let run = self.guest.engine().interrupting(&account, run);
+        let outcome = match self.guest.limits().max_time {
+            None => run.await,
+            Some(limit) => match tokio::time::timeout(limit, run).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    drop(store);
+                    live.ended(InstanceEnd::MaxTime);
+                    trace.span().record("otel.status_code", "ERROR");
+                    return Err(CommandError::OutOfTime {
+                        component: self.guest.name().to_owned(),
+                        limit,
+                    });
+                }
+            },
+        };
+        drop(store);
+        let outcome = exit_code(outcome);
+        live.ended(InstanceEnd::of(&outcome));
+        match &outcome {
+            Ok(code) => drop(trace.span().record("process.exit.code", *code)),
+            Err(_) => drop(trace.span().record("otel.status_code", "ERROR")),
+        }
+        outcome.map_err(|error| Trap::of(&error, self.guest.name(), EXPORT).into())
+    }
+}
+
+impl Command {
+    /// One span a run.
+    fn begin_trace(&self) -> Trace {
+        let component = self.guest.id();
+        Trace::begin(self.guest.egress().tracer(), None, || {
+            let span = tracing::info_span!(
+                target: SPANS,
+                "command",
+                otel.name = Empty,
+                otel.kind = "internal",
+                otel.status_code = Empty,
+                outport.component = component,
+                process.exit.code = Empty,
+            );
+            span.record("otel.name", format!("run {component}"));
+            span
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use outport_egress::{Gate, PartGate};
+use outport_egress::{Egress, Gate, PartGate};
 use outport_policy::{AllowList, text};
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
@@ -14,6 +14,7 @@ use crate::component::{Component, Export};
 use crate::engine::Engine;
 use crate::guest::{self, Guest};
 use crate::guest_env::GuestEnv;
+use crate::instance_counts::{InstanceCounts, LiveInstance};
 use crate::limits::{GuestLimits, MAX_GROWN_TABLE, MAX_MEMORIES, MAX_TABLES};
 use crate::linker::GuestLinker;
 use crate::memory_ceiling::MemoryShare;
@@ -38,6 +39,7 @@ struct GuestPreInner {
     parts: Vec<PartGate>,
     guest_env: GuestEnv,
     limits: GuestLimits,
+    counts: InstanceCounts,
     /// The share that the instances may take of the memory of all guests.
     share: Arc<MemoryShare>,
     /// Bytes of the largest memory that an instance begins with.
@@ -119,7 +121,8 @@ impl GuestPre {
         let parts = parts.collect();
         let name = text::message(gate.component()).to_string();
         let first_memory = first_memory(component.wasmtime(), &name, &limits)?;
-        let share = linker.engine().memory().share(&name);
+        let counts = InstanceCounts::of(gate.egress().meter(), gate.component());
+        let share = linker.engine().memory().share(&name).measured(counts.memory());
         let most = linker.engine().memory().limit().saturating_sub(STACK);
         if first_memory > most {
             return Err(LinkError::TooLarge {
@@ -145,6 +148,7 @@ impl GuestPre {
             parts,
             guest_env,
             limits,
+            counts,
             share: Arc::new(share),
             first_memory,
         };
@@ -183,11 +187,28 @@ impl GuestPre {
     pub(crate) fn admit(&self) -> Option<Arc<Account>> {
         let GuestPreInner {
             limits,
+            counts,
             share,
             first_memory,
             ..
         } = &*self.shared;
-        Account::open(limits, share, *first_memory).map(Arc::new)
+        let account = Account::open(limits, share, *first_memory)?;
+        Some(Arc::new(account.counted(counts.cpu())))
+    }
+
+    /// Counts an instance that is about to be made, until what is answered here is dropped.
+    pub(crate) fn count_instance(&self) -> LiveInstance {
+        self.shared.counts.start()
+    }
+
+    /// The id of the component, as the manifest writes it.
+    pub(crate) fn id(&self) -> &str {
+        self.shared.gate.component()
+    }
+
+    /// The operator's side of its gate.
+    pub fn egress(&self) -> &Egress {
+        self.shared.gate.egress()
     }
 
     /// Warns where what is kept for the component is not enough for one instance, once all components are known.

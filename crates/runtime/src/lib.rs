@@ -29,9 +29,11 @@ mod guest_table;
 pub mod heap;
 pub mod http;
 pub mod inspection;
+mod instance_counts;
 pub mod limits;
 mod linker;
 pub mod memory_ceiling;
+mod metrics;
 mod open_files;
 mod random;
 pub mod sandbox;
@@ -41,4 +43,5 @@ pub mod triggers;
 pub mod variables;
 mod wasi_2023;
 
+pub use self::metrics::METRICS;
 pub use linker::{GuestLinker, NotInherited, NotProvided, is_provided};

@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use ::metrics::Gauge;
+
 mod machine;
 
 /// The number of bytes that all guests together may have.
@@ -40,6 +42,7 @@ pub(crate) struct MemoryShare {
     told: Mutex<Option<Instant>>,
     /// Bytes taken by the instances of the component.
     used: AtomicUsize,
+    measure: Gauge,
 }
 
 impl MemoryCeiling {
@@ -77,6 +80,7 @@ impl MemoryCeiling {
             component: component.to_owned(),
             told: Mutex::new(None),
             used: AtomicUsize::new(0),
+            measure: Gauge::noop(),
         }
     }
 
@@ -98,6 +102,11 @@ impl MemoryCeiling {
 }
 
 impl MemoryShare {
+    /// The same, of which `measure` tells how many bytes are taken.
+    pub(crate) fn measured(self, measure: Gauge) -> Self {
+        Self { measure, ..self }
+    }
+
     /// Bytes that are kept for the component, whatever others take.
     pub(crate) fn own(&self) -> usize {
         self.ceiling.own()
@@ -117,6 +126,7 @@ impl MemoryShare {
         // part.
         let common = self.common_part(before + bytes) - self.common_part(before);
         if common == 0 || self.take_common(common) {
+            self.measure.increment(bytes as f64);
             return true;
         }
         self.used.fetch_sub(bytes, Ordering::Relaxed);
@@ -127,6 +137,7 @@ impl MemoryShare {
     /// Gives back what was taken.
     pub(crate) fn give_back(&self, bytes: usize) {
         let before = self.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.measure.decrement(bytes as f64);
         let common = self.common_part(before) - self.common_part(before - bytes);
         if common > 0 {
             self.ceiling.common.fetch_sub(common, Ordering::Relaxed);

@@ -24,6 +24,8 @@ mod connectors;
 mod cron;
 mod event;
 mod event_component;
+mod event_counts;
+mod event_trace;
 mod handler;
 mod listener;
 #[cfg(feature = "mqtt")]

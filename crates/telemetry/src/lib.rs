@@ -6,4 +6,8 @@
 pub mod access_log;
 pub mod admin;
 pub mod otlp;
+pub mod process;
 pub mod registry;
+
+/// The metrics of this crate.
+pub use process::METRICS;

@@ -143,6 +143,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     })?;
     ready.run(directories.list(), async |mut signals, network| {
         state.fill(&platform).await?;
+        network.telemetry().readiness().listening();
         let ended = tokio::select! {
             biased;
             outcome = command.run() => Ok(outcome),

@@ -98,11 +98,12 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
             told
         })
     })?;
-    ready.run(directories.list(), async |mut signals, _| {
+    ready.run(directories.list(), async |mut signals, network| {
         state.fill(&platform).await?;
         let server = options
             .service
             .start(router(component, instances), listeners, terminal)?;
+        network.telemetry().readiness().listening();
         signals.next().await;
         Ok(finish(server, signals, terminal).await)
     })
@@ -111,7 +112,8 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
 /// The component answers every path.
 fn router(component: HttpComponent, instances: u32) -> Router {
     let route = PathRoute::parse("/...").expect("INVARIANT: a route");
+    let egress = component.guest().egress().clone();
     let answer = RouteAnswer::Component(component);
     let entry = RouteEntry { route, answer };
-    Router::new([entry], instances)
+    Router::new([entry], instances).with_egress(&egress)
 }

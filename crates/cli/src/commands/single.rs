@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use outport_check::{Diagnostic, Severity, Subject, warnings_at_start};
 use outport_manifest::StateDir;
-use outport_policy::{AllowList, Entry, Label, text};
+use outport_policy::{AllowList, Entry, Label, Policy, text};
 use outport_runtime::GuestLinker;
 use outport_runtime::component::{Component, ComponentError};
 use outport_runtime::engine::Engine;
@@ -140,7 +141,10 @@ pub(super) fn link(
     limits: GuestLimits,
     ready: &Ready<'_>,
 ) -> Result<GuestPre, Failure> {
-    let allow = AllowList::compile(entries).with_labels(labels).into();
+    let allow = Arc::new(AllowList::compile(entries).with_labels(labels));
+    let operator = Arc::new(ready.startup.settings.operator.clone());
+    let policy = Policy::new(name, allow.clone(), operator);
+    ready.network.show_policy(vec![policy]);
     let gate = ready.network.gate(name, allow, &ready.startup.settings);
     let linker = GuestLinker::new(&ready.engine);
     GuestPre::link(&linker, component, gate, guest_env, limits).map_err(refused)

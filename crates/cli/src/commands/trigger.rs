@@ -186,6 +186,7 @@ fn run(up: &up::Options, id: &ComponentId, cause: Cause, terminal: Terminal) -> 
         .position(|command| command.guest().name() == id.as_str());
     ready.run(&[], async |mut signals, network| {
         state.fill(&platform).await?;
+        network.telemetry().readiness().listening();
         let _files = app.files;
         let router = Router::new(app.router, INSTANCES)
             .with_callees(app.callees)

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use outport_check::{Diagnostic, allow_list, denied_triggers, part_lists};
+use outport_check::{Diagnostic, allow_list, denied_triggers, part_lists, policies};
 use outport_manifest::{Component, ComponentId, EventKind, IdentifierError, Located, Manifest, ResolvedApp};
 use outport_platform::Platform;
 use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
@@ -33,6 +33,7 @@ use crate::brokers;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::LimitOptions;
+use crate::network::Network;
 use crate::operator_options::OperatorOptions;
 use crate::service::{ServiceOptions, finish};
 use crate::signals::StopSignals;
@@ -127,9 +128,9 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     summary.show(files, terminal);
     settings.refuse_warnings(summary.warnings())?;
     // Files of the app are the guests' to read.
-    ready.run(&[], async |signals, _| {
+    ready.run(&[], async |signals, network| {
         state.fill(&platform).await?;
-        options.run(app, listeners, signals, terminal).await
+        options.run(app, listeners, (signals, network), terminal).await
     })
 }
 
@@ -322,6 +323,8 @@ impl Options {
                 )
             })
             .collect();
+        let of_all = Arc::new(settings.operator.clone());
+        ready.network.show_policy(policies(written, &of_all));
         let builder = AppBuilder {
             engine: &ready.engine,
             cache: &self.operator.loading.cache(),
@@ -358,11 +361,12 @@ impl Options {
         &self,
         app: App,
         listeners: Option<Listeners>,
-        mut signals: StopSignals,
+        (mut signals, network): (StopSignals, &Network),
         terminal: Terminal,
     ) -> Result<i32, Failure> {
-        let _files = app.files;
+        let (_files, telemetry) = (app.files, network.telemetry());
         if listeners.is_none() && app.listeners.is_empty() {
+            telemetry.readiness().listening();
             let status = tokio::select! {
                 biased;
                 status = run_all(app.commands, terminal) => status,
@@ -373,6 +377,7 @@ impl Options {
         }
         let handled = app.listeners.iter().map(|listener| listener.component.clone());
         let router = Router::new(app.router, self.service.limits.instances())
+            .with_egress(network.egress())
             .with_callees(app.callees)
             .with_event_components(handled);
         let router = Arc::new(router);
@@ -388,6 +393,7 @@ impl Options {
         if !serves {
             terminal.insist("Waiting for events");
         }
+        telemetry.readiness().listening();
         tokio::select! {
             biased;
             _ = signals.next() => {}

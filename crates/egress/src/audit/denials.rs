@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use outport_policy::text;
 
 use super::event::{AuditEvent, Verdict};
-use super::lines::{LineWriter, Lines};
 use super::outcome::AuditOutcome;
 use super::sink::{AuditSink, Outcomes};
 use crate::dedup::{Budget, Counted, Dedup, Grouped, Occurrence, times};
+use crate::line_log::{LineWriter, Lines, Room};
 
 /// Tells denials line by line, without ever flooding.
 pub struct DenialReporter {
@@ -32,8 +32,8 @@ impl DenialReporter {
     pub fn new(write: impl FnMut(&str) + Send + 'static) -> std::io::Result<Self> {
         let lines = Lines::start(
             "outport-denials",
-            "what was denied or failed",
-            CAPACITY,
+            "what was denied or failed".into(),
+            ROOM,
             Terminal(write),
         )?;
         Ok(Self {
@@ -194,8 +194,11 @@ const BUDGET: Budget = Budget {
     remembered: 1024,
 };
 
-/// Lines that may wait for the terminal.
-const CAPACITY: usize = 1024;
+/// As much as may wait for the terminal.
+const ROOM: Room = Room {
+    lines: 1024,
+    bytes: 4 << 20,
+};
 
 #[cfg(test)]
 mod tests {

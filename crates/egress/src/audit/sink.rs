@@ -2,6 +2,7 @@
 
 use super::event::{AuditEvent, Verdict};
 use super::outcome::AuditOutcome;
+use crate::meter::Meter;
 
 /// The outcomes that a sink is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,11 @@ pub trait AuditSink: Send + Sync + 'static {
     /// [`EgressBuilder::required_sink`](crate::EgressBuilder::required_sink). Asked for every decision that is told.
     fn is_available(&self) -> bool {
         true
+    }
+
+    /// Counts by `meter` what it writes from now on, where it writes lines. Asked once.
+    fn count_by(&self, meter: &Meter) {
+        let _ = meter;
     }
 
     /// Opens what it writes to again, where that is a file.

@@ -31,6 +31,7 @@ use super::{Connected, dial};
 use crate::audit;
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
+use crate::host_calls::{HostCalls, HostInterface};
 use crate::http::{InternalDestination, Tls, TlsProfile, TlsProfileError, server_name};
 
 /// Connects for one instance, or for what the host does by itself since its operator configured it. Cheap to clone, and
@@ -103,6 +104,11 @@ impl Dialer {
     /// the egress keeps none.
     pub fn pool<C: Pooled>(&self) -> Pool<C> {
         Pool::new(&self.enforcer.process().usage)
+    }
+
+    /// The calls of an interface by the instance that it connects for, to be counted and traced.
+    pub fn calls(&self, interface: HostInterface) -> HostCalls {
+        HostCalls::new(&self.enforcer, interface)
     }
 
     /// The id of the component that it connects for.

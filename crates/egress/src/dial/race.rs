@@ -107,7 +107,7 @@ async fn dial(
         let judged_again = target.authorize(enforcer, slot.usage_of_instance());
         permit = judged_again.map_err(|_| DialError::AddressRefused)?;
     }
-    let followed = Followed::begin(enforcer, permit.decision(), &target.attempt());
+    let followed = Followed::begin_connection(enforcer, permit.decision(), &target.attempt(), slot.trace());
     let connecting = Socket::connect(target.remote, permit);
     let connected = match time {
         Some(time) => timeout(time, connecting)
@@ -149,13 +149,14 @@ mod tests {
     use super::*;
     use crate::egress::Egress;
     use crate::testing::{Script, World, deny, instance};
+    use crate::trace::Trace;
 
     fn destination(at: SocketAddr) -> Destination {
         Destination::new(Scheme::HTTP, &at.ip().to_string(), at.port()).unwrap()
     }
 
     fn permitted(enforcer: &Arc<Enforcer>, at: SocketAddr) -> Permitted {
-        let answer = resolve(enforcer, &destination(at)).now_or_never();
+        let answer = resolve(enforcer, &destination(at), &Trace::none()).now_or_never();
         let target = DialTarget::all(&destination(at), &answer.unwrap().unwrap()).remove(0);
         let permit = target.authorize(enforcer, enforcer.usage()).ok().unwrap();
         Permitted { target, permit }

@@ -5,20 +5,33 @@ use std::sync::Arc;
 use outport_policy::Usage;
 
 use crate::enforcer::Enforcer;
+use crate::trace::Trace;
 
 /// One use of a connection by an instance, from before there is a connection: of outgoing HTTP an exchange, to the end of
 /// the answer's body. It counts like a socket of the instance. Dropping it gives it back.
 pub(crate) struct UseSlot {
     enforcer: Arc<Enforcer>,
+    trace: Trace,
 }
 
 impl UseSlot {
     /// Counts a use, whether or not there is room for it: that is judged with its connection.
     pub(crate) fn count(enforcer: &Arc<Enforcer>) -> Self {
+        Self::count_at(enforcer, enforcer.trace().get())
+    }
+
+    /// The same for a use that `trace` is the point of.
+    pub(crate) fn count_at(enforcer: &Arc<Enforcer>, trace: Trace) -> Self {
         enforcer.usage_counter().count_use();
         Self {
             enforcer: enforcer.clone(),
+            trace,
         }
+    }
+
+    /// The point of a trace that the use is.
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     /// The usage without this use.

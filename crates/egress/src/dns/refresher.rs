@@ -68,6 +68,12 @@ impl Refresher {
             .wait_timeout_while(done, at_most, |done| !*done);
         drop(waited);
     }
+
+    /// Says whether every denied name was tried once, for whoever asks later: also when this is gone.
+    pub fn tried(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let first = self.first.clone();
+        move || *first.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 async fn refresh_forever(egress: WeakEgress, first: &FirstRound) {

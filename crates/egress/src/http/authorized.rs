@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request};
 use outport_policy::Host;
 use wasmtime_wasi_http::{Error, WasiBody};
 
@@ -60,6 +60,14 @@ impl<'a> AuthorizedRequest<'a> {
 
     pub(super) fn method(&self) -> &Method {
         self.request.method()
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.request.headers_mut()
     }
 
     /// The destination of the request. The body of one that stays inside is lent to the app.

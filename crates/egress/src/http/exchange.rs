@@ -7,6 +7,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use outport_policy::Reason;
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Span;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::authorized::{AuthorizedRequest, Goes};
@@ -22,11 +23,14 @@ use crate::audit::code_of;
 use crate::dial::{Destination, NotUsed, UseSlot};
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
+use crate::spans;
+use crate::trace::Trace;
 
 /// Judges `request`, sends it, and waits for the head of the answer.
 pub(super) async fn send(
     enforcer: &Arc<Enforcer>,
     outgoing: &Outgoing,
+    point: &Trace,
     mut request: Request<OwnBody>,
     options: RequestOptions,
 ) -> Result<Response<WasiBody>, Error> {
@@ -36,21 +40,44 @@ pub(super) async fn send(
         enforcer.refuse("http.request", host, Reason::HttpHost);
         Error::HttpRequestUriInvalid
     })?;
-    let authorized = AuthorizedRequest::authorize(enforcer, &destination, request)?;
+    let mut authorized = AuthorizedRequest::authorize(enforcer, &destination, request)?;
     let method = authorized.method().clone();
-    let followed = Followed::begin(enforcer, authorized.decision(), &destination.attempt(&method));
+    let attempt = destination.attempt(&method);
+    let trace = trace_of(enforcer, point, &destination, &authorized);
+    if let Some(context) = trace.context() {
+        context.put_into(authorized.headers_mut());
+    }
+    let followed = Followed::begin_traced(enforcer, authorized.decision(), &attempt, trace.clone());
     let sent = match authorized.goes(followed.as_ref()) {
         Goes::Inside(internal) => outgoing.call_internal(internal, enforcer.depth()).await,
-        Goes::Out(authorized) => send_out(enforcer, outgoing, authorized, options, followed.as_ref()).await,
+        Goes::Out(authorized) => {
+            let slot = UseSlot::count_at(enforcer, trace);
+            send_out(enforcer, outgoing, authorized, options, (slot, followed.as_ref())).await
+        }
     };
     match sent {
         Ok(response) => Ok(followed_body::of_response(response, followed.as_ref())),
         Err(error) => {
-            let attempt = destination.attempt(&method);
             followed::failed(enforcer, followed.as_ref(), &attempt, &code_of(&error));
             Err(error)
         }
     }
+}
+
+/// The point of the request, whose context goes with it: below what the guest says itself, or below `point`.
+fn trace_of(
+    enforcer: &Enforcer,
+    point: &Trace,
+    destination: &Destination,
+    request: &AuthorizedRequest<'_>,
+) -> Trace {
+    if !point.is_recorded() {
+        return point.below(request.headers(), Span::clone);
+    }
+    let rule = enforcer.rule_of(&destination.attempt(request.method()));
+    let (component, method) = (enforcer.component().name(), request.method());
+    let span = |parent: &Span| spans::request(parent, component, method, destination, rule.as_deref());
+    enforcer.aside(|| point.below(request.headers(), span))
 }
 
 async fn send_out(
@@ -58,10 +85,9 @@ async fn send_out(
     outgoing: &Outgoing,
     request: AuthorizedRequest<'_>,
     options: RequestOptions,
-    followed: Option<&Arc<Followed>>,
+    (slot, followed): (UseSlot, Option<&Arc<Followed>>),
 ) -> Result<Response<WasiBody>, Error> {
     let (destination, request) = request.into_parts();
-    let slot = UseSlot::count(enforcer);
     let payer = enforcer.payer();
     let first_byte = options.first_byte_timeout.unwrap_or(DEFAULT_TIME);
     let (head, body) = request.into_parts();

@@ -72,12 +72,14 @@ impl WasiHttpHooks for GateHooks {
         _processed: Transmitted,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Transmitted), Error>> + Send> {
         let (enforcer, outgoing) = (self.enforcer.clone(), self.outgoing.clone());
+        // Here, where the guest asks: when it is sent the instance may be at something else.
+        let point = enforcer.trace().get();
         let (head, body) = request.into_parts();
         let body = self.writer.body(body, length(&head.headers), enforcer.account());
         let request = Request::from_parts(head, body);
         Box::new(async move {
             // On WASI 0.2 this is a task of its own.
-            let sent = exchange::send(&enforcer, &outgoing, request, options.unwrap_or_default());
+            let sent = exchange::send(&enforcer, &outgoing, &point, request, options.unwrap_or_default());
             let response = charged(enforcer.account(), sent).await?;
             // The connection is driven by a task of its own, so nothing is left to do for the caller.
             let transmitted: Transmitted = Box::new(std::future::ready(Ok(())));

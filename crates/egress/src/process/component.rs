@@ -5,6 +5,7 @@ use std::sync::Arc;
 use outport_policy::{AllowList, Operator, Policy};
 
 use super::{OpenInComponent, Process};
+use crate::counts::Counts;
 
 /// One component of the process: its author's allow list, and what its instances have open.
 pub(crate) struct Component {
@@ -14,6 +15,7 @@ pub(crate) struct Component {
     /// The component that it is a part of.
     whole: Option<Arc<Self>>,
     open: Arc<OpenInComponent>,
+    counts: Option<Box<Counts>>,
 }
 
 impl Component {
@@ -21,6 +23,7 @@ impl Component {
         let open = Arc::default();
         process.usage.note_component(&open);
         Self {
+            counts: Counts::new(&process.meter, &name),
             process,
             name,
             allow,
@@ -32,6 +35,7 @@ impl Component {
     /// A part of the component, whose list narrows what the component may reach. What it has open is the component's.
     pub(crate) fn part(self: &Arc<Self>, name: Arc<str>, allow: Arc<AllowList>) -> Self {
         Self {
+            counts: Counts::new(&self.process.meter, &name),
             process: self.process.clone(),
             name,
             allow,
@@ -67,5 +71,10 @@ impl Component {
     /// The counters of what all its instances have open.
     pub(crate) fn open(&self) -> &Arc<OpenInComponent> {
         &self.open
+    }
+
+    /// What is counted for it, if anything is. Components of one name count as one.
+    pub(crate) fn counts(&self) -> Option<&Counts> {
+        self.counts.as_deref()
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct ProcessUsage {
     waiting: Arc<AtomicU32>,
     /// A permit for each connection of outgoing HTTP; none where there is no bound.
     http_connections: Option<Arc<Semaphore>>,
+    /// The number of these permits that there are in all.
+    most_http_connections: Option<u32>,
 }
 
 impl ProcessUsage {
@@ -45,6 +47,7 @@ impl ProcessUsage {
             pooling,
             idle: Mutex::default(),
             waiting: Arc::default(),
+            most_http_connections: http_connections,
             http_connections: http_connections.map(|number| Arc::new(Semaphore::new(number as usize))),
         }
     }
@@ -99,6 +102,13 @@ impl ProcessUsage {
     /// The number of requests that wait for a slot right now. As long as any does, no connection stays idle.
     pub(crate) fn waiting(&self) -> &Arc<AtomicU32> {
         &self.waiting
+    }
+
+    /// The connections of outgoing HTTP that there are, and may be, where there is a bound.
+    pub(crate) fn http_connections_used(&self) -> Option<(u32, u32)> {
+        let most = self.most_http_connections?;
+        let free = self.http_connections.as_ref()?.available_permits();
+        Some((most.saturating_sub(u32::try_from(free).unwrap_or(u32::MAX)), most))
     }
 
     pub(crate) fn http_connections(&self) -> Option<&Arc<Semaphore>> {

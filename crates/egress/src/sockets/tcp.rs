@@ -309,7 +309,8 @@ impl Connecting {
         let enforcer = self.connection.slot().enforcer();
         let permit = permitted(authorize(enforcer, self.remote, self.bind, family))?;
         // Before the call, so that a connection that fails at once has an outcome, too.
-        self.followed = Followed::begin(enforcer, permit.decision(), &attempt_to(self.remote));
+        let (attempt, point) = (attempt_to(self.remote), enforcer.trace().get());
+        self.followed = Followed::begin_connection(enforcer, permit.decision(), &attempt, &point);
         Ok(system::begin(&self.connection, permit))
     }
 

@@ -14,7 +14,7 @@ pub struct TraceContext {
     pub parent_id: u64,
     /// True if the span above is recorded.
     pub sampled: bool,
-    /// What systems of traces say to themselves; at most 512 bytes.
+    /// What systems of traces say to themselves: at most 32 members and 512 bytes.
     pub state: Option<HeaderValue>,
 }
 
@@ -27,10 +27,10 @@ impl TraceContext {
             return None;
         };
         let context = Self::parse(parent.to_str().ok()?)?;
-        let mut states = headers.get_all(&STATE).iter();
-        let state = states.next().filter(|state| state.len() <= MAX_STATE).cloned();
-        let state = if states.next().is_some() { None } else { state };
-        Some(Self { state, ..context })
+        Some(Self {
+            state: state_of(headers),
+            ..context
+        })
     }
 
     /// Reads the value of a `traceparent`.
@@ -70,10 +70,12 @@ impl TraceContext {
         let Ok(parent) = HeaderValue::from_str(&self.to_string()) else {
             return;
         };
-        headers.insert(&PARENT, parent);
         headers.remove(&STATE);
-        if let Some(state) = &self.state {
-            headers.insert(&STATE, state.clone());
+        // A guest may have written as many headers as there can be: then its server is not told.
+        if headers.try_insert(&PARENT, parent).is_ok()
+            && let Some(state) = &self.state
+        {
+            let _ = headers.try_insert(&STATE, state.clone());
         }
     }
 }
@@ -84,6 +86,31 @@ impl fmt::Display for TraceContext {
         let flags = u8::from(self.sampled);
         write!(f, "00-{:032x}-{:016x}-{flags:02x}", self.trace_id, self.parent_id)
     }
+}
+
+/// The members that fit, from all headers in their order: those of the last systems are at the left (section 3.3.1.4). None
+/// where there is something that is no text.
+fn state_of(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut state = String::new();
+    let mut members = 0;
+    for header in headers.get_all(&STATE) {
+        let written = header.to_str().ok()?.split(',').map(|member| member.trim());
+        for member in written.filter(|member| !member.is_empty()) {
+            members += 1;
+            if members > MAX_MEMBERS || state.len() + 1 + member.len() > MAX_STATE {
+                return HeaderValue::try_from(state)
+                    .ok()
+                    .filter(|state| !state.is_empty());
+            }
+            if !state.is_empty() {
+                state.push(',');
+            }
+            state.push_str(member);
+        }
+    }
+    HeaderValue::try_from(state)
+        .ok()
+        .filter(|state| !state.is_empty())
 }
 
 /// Reads so many digits, in lower case.
@@ -103,3 +130,9 @@ const SAMPLED: u128 = 1;
 
 /// Bytes of a `tracestate` (W3C Trace Context, section 3.3.1.5: at least so many are passed on).
 const MAX_STATE: usize = 512;
+
+/// Members of a `tracestate` (section 3.3.1.1).
+const MAX_MEMBERS: usize = 32;
+
+#[cfg(test)]
+mod tests;

@@ -102,6 +102,13 @@ pub(crate) async fn run_script_through(version: Version, gate: &Gate, statements
     ScriptGuest::start(version, gate, statements).rest().await
 }
 
+/// The same behind a gate that was opened for it.
+pub(crate) async fn run_script_opened(version: Version, gate: GateCtx, statements: &[&str]) -> Vec<String> {
+    ScriptGuest::run(version, linker(true), gate, statements)
+        .rest()
+        .await
+}
+
 /// The gate of a component that may reach `allowed`.
 pub(crate) fn gate(egress: &Egress, allowed: &[&str]) -> Gate {
     let entries = allowed

@@ -156,7 +156,7 @@ pub(crate) async fn https() -> HttpsServer {
 
 type Body = Either<Full<Bytes>, StreamBody<stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>>>;
 
-/// `/bytes/N` has N bytes; `/begun` begins and never ends; a POST says how many it got; `/close` ends the connection; all
+/// `/trace` has the trace context of the request; `/bytes/N` has N bytes; `/begun` begins and never ends; a POST says how many it got; `/close` ends the connection; all
 /// else says what was asked.
 async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
@@ -173,6 +173,16 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
     let host = host
         .or(parts.uri.authority().map(ToString::to_string))
         .unwrap_or_default();
+    if path == "/trace" {
+        let value = |name| {
+            parts
+                .headers
+                .get(name)
+                .map_or("-", |value| value.to_str().unwrap())
+        };
+        let context = format!("{} {}", value("traceparent"), value("tracestate"));
+        return Ok(Response::new(Either::Left(Full::new(Bytes::from(context)))));
+    }
     let length = path
         .strip_prefix("/bytes/")
         .map(|length| length.parse::<usize>().unwrap());

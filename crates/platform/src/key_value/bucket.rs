@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use outport_egress::{HostCalls, HostInterface};
 use outport_policy::LabelKind;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -17,6 +18,7 @@ pub struct Bucket {
     account: Account,
     /// Turns to read what is large.
     turns: Arc<Semaphore>,
+    calls: HostCalls,
     _place: Arc<Place>,
 }
 
@@ -33,6 +35,12 @@ pub(crate) enum NotOpened {
 
 /// Opens what `label` stands for, if it is granted.
 pub(crate) fn open(view: &PlatformCtxView<'_>, label: &str) -> Result<Bucket, NotOpened> {
+    let calls = view.gate.calls(HostInterface::KeyValue);
+    let opened = calls.clone();
+    opened.call_at_once("open", Some(label), || granted(view, label, calls))
+}
+
+fn granted(view: &PlatformCtxView<'_>, label: &str, calls: HostCalls) -> Result<Bucket, NotOpened> {
     view.gate
         .authorize_open(LabelKind::KeyValueStore, label)
         .map_err(|_| NotOpened::Denied)?;
@@ -46,6 +54,7 @@ pub(crate) fn open(view: &PlatformCtxView<'_>, label: &str) -> Result<Bucket, No
         store: store.clone(),
         account: view.gate.account(),
         turns: Arc::clone(view.ctx.large_reads()),
+        calls,
         _place: Arc::new(place),
     })
 }
@@ -56,6 +65,10 @@ impl Bucket {
     }
 
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.calls.call("get", None, self.value(key)).await
+    }
+
+    async fn value(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(value) = self.backend().get_at_once(key) {
             return Ok(value);
         }
@@ -71,20 +84,27 @@ impl Bucket {
     }
 
     pub(crate) async fn exists(&self, key: &str) -> Result<bool, StoreError> {
-        self.backend().exists(key, self.account.clone()).await
+        let exists = self.backend().exists(key, self.account.clone());
+        self.calls.call("exists", None, exists).await
     }
 
     /// Some keys in order, those after `after`; none if that was the last one.
     pub(crate) async fn some_keys(&self, after: Option<String>) -> Result<Vec<String>, StoreError> {
-        self.backend().keys(after, self.account.clone()).await
+        let keys = self.backend().keys(after, self.account.clone());
+        self.calls.call("list-keys", None, keys).await
     }
 
     /// All keys, as far as they fit into one result.
     pub(crate) async fn keys(&self) -> Result<Vec<String>, StoreError> {
+        self.calls.call("get-keys", None, self.all_keys()).await
+    }
+
+    async fn all_keys(&self) -> Result<Vec<String>, StoreError> {
         let _turn = self.turn().await;
         let (mut all, mut size) = (Vec::new(), 0);
         loop {
-            let some = self.some_keys(all.last().cloned()).await?;
+            let after = all.last().cloned();
+            let some = self.backend().keys(after, self.account.clone()).await?;
             if some.is_empty() {
                 return Ok(all);
             }
@@ -101,9 +121,13 @@ impl Bucket {
         &self,
         keys: Vec<String>,
     ) -> Result<Vec<(String, Option<Vec<u8>>)>, StoreError> {
+        self.calls.call("get-many", None, self.values(keys)).await
+    }
+
+    async fn values(&self, keys: Vec<String>) -> Result<Vec<(String, Option<Vec<u8>>)>, StoreError> {
         let (mut all, mut size) = (Vec::new(), 0);
         for key in keys {
-            let value = self.get(&key).await?;
+            let value = self.value(&key).await?;
             size += key.len() + KEY + value.as_ref().map_or(0, Vec::len);
             if size > MOST_IN_A_RESULT {
                 return Err(StoreError::too_large());
@@ -122,7 +146,9 @@ impl Bucket {
     }
 
     pub(crate) async fn change(&self, change: Change) -> Result<Changed, StoreError> {
-        self.backend().change(change, self.account.clone()).await
+        let operation = change.operation();
+        let change = self.backend().change(change, self.account.clone());
+        self.calls.call(operation, None, change).await
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use outport_egress::Egress;
+use outport_egress::trace::Trace;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -38,6 +39,8 @@ struct ModelServerInner {
 pub(super) struct Caller {
     pub(super) component: String,
     pub(super) account: Account,
+    /// The point of the call.
+    pub(super) trace: Trace,
 }
 
 impl ModelServer {
@@ -99,7 +102,8 @@ impl ModelServer {
         let inner = &*self.0;
         let deadline = Instant::now() + inner.time;
         let _place = inner.place(&caller.component, deadline).await?;
-        let request = inner.server.request(format!("{}{path}", inner.base), request);
+        let path = format!("{}{path}", inner.base);
+        let request = inner.server.request(path, request, &caller.trace);
         // Asking a model changes nothing, and may be done again.
         let exchange = inner
             .server

@@ -1,5 +1,7 @@
 //! `fermyon:spin/llm@2.0.0`.
 
+use outport_egress::HostInterface;
+use outport_egress::trace::Trace;
 use outport_policy::LabelKind;
 use wasmtime::component::Linker;
 
@@ -26,23 +28,29 @@ impl Host for PlatformCtxView<'_> {
         prompt: String,
         params: Option<InferencingParams>,
     ) -> Answer<InferencingResult> {
+        let calls = self.gate.calls(HostInterface::Llm);
         let call = self.call(&model);
-        let inferred = match call.and_then(|call| Ok((call, Sampling::new(params)?))) {
-            Ok((call, sampling)) => {
-                call.server
-                    .infer(&call.caller, (&model, &prompt), &sampling)
-                    .await
-            }
-            Err(error) => Err(error),
+        let infer = async |trace| {
+            let call = call?.at(trace);
+            let sampling = Sampling::new(params)?;
+            call.server
+                .infer(&call.caller, (&model, &prompt), &sampling)
+                .await
         };
+        let inferred = calls.call_within("infer", Some(&model), infer).await;
         Ok(inferred.map(Into::into).map_err(Into::into))
     }
 
     async fn generate_embeddings(&mut self, model: String, text: Vec<String>) -> Answer<EmbeddingsResult> {
-        let embedded = match self.call(&model) {
-            Ok(call) => call.server.embed(&call.caller, (&model, &text)).await,
-            Err(error) => Err(error),
+        let calls = self.gate.calls(HostInterface::Llm);
+        let call = self.call(&model);
+        let embed = async |trace| {
+            let call = call?.at(trace);
+            call.server.embed(&call.caller, (&model, &text)).await
         };
+        let embedded = calls
+            .call_within("generate-embeddings", Some(&model), embed)
+            .await;
         Ok(embedded.map(Into::into).map_err(Into::into))
     }
 }
@@ -51,6 +59,14 @@ impl Host for PlatformCtxView<'_> {
 struct Call {
     server: ModelServer,
     caller: Caller,
+}
+
+impl Call {
+    /// The same at a point of a trace.
+    fn at(mut self, trace: Trace) -> Self {
+        self.caller.trace = trace;
+        self
+    }
 }
 
 impl PlatformCtxView<'_> {
@@ -65,6 +81,7 @@ impl PlatformCtxView<'_> {
             caller: Caller {
                 component: self.gate.dialer().component().to_owned(),
                 account: self.gate.account(),
+                trace: Trace::none(),
             },
         })
     }

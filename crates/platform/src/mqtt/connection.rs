@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use outport_egress::{
-    AuthorizedDestination, ConnectionHandle, Dialer, HostConnection, IntroductionFailure, Pool, Pooled,
+    AuthorizedDestination, ConnectionHandle, Dialer, HostCalls, HostConnection, HostInterface,
+    IntroductionFailure, Pool, Pooled,
 };
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Packet};
@@ -34,6 +35,7 @@ struct ClientInner {
     pool: Pool<Server>,
     /// A message is not confirmed, so something may be under way.
     spoilt: AtomicBool,
+    calls: HostCalls,
     _place: Place,
 }
 
@@ -83,12 +85,19 @@ impl Client {
             key,
             pool: pool.clone(),
             spoilt: AtomicBool::new(false),
+            calls: dialer.calls(HostInterface::Mqtt),
             _place: place,
         })))
     }
 
     /// Publishes a message, and waits until it is sent (at most once) or the broker has it. The error is in words.
     pub(super) async fn publish(&self, topic: String, payload: Vec<u8>, qos: QoS) -> Result<(), String> {
+        let named = topic.clone();
+        let delivered = self.deliver(topic, payload, qos);
+        self.0.calls.call("publish", Some(&named), delivered).await
+    }
+
+    async fn deliver(&self, topic: String, payload: Vec<u8>, qos: QoS) -> Result<(), String> {
         let message = message(topic, payload, qos)?;
         let closed = || Ended::Broken.to_string();
         let server = self.0.server.as_ref().ok_or_else(closed)?;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use outport_egress::{AuthorizedDestination, Dialer, Pool};
+use outport_egress::{AuthorizedDestination, Dialer, HostCalls, HostInterface, Pool};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
@@ -28,6 +28,7 @@ struct ClientInner {
     server: Option<Arc<Mutex<Server>>>,
     key: String,
     pool: Pool<Server>,
+    calls: HostCalls,
     /// A place among those that guests have open, and not among those that a new session is made of.
     _place: Place,
 }
@@ -54,8 +55,14 @@ impl Client {
             server: Some(Arc::new(Mutex::new(server))),
             key,
             pool: pool.clone(),
+            calls: dialer.calls(HostInterface::Mysql),
             _place: place,
         })))
+    }
+
+    /// The calls by the guest that has it.
+    pub(super) fn calls(&self) -> &HostCalls {
+        &self.0.calls
     }
 
     /// The connection, when no other statement is at work on it.

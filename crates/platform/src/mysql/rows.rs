@@ -23,6 +23,11 @@ pub(super) struct Rows {
 impl Client {
     /// Begins a statement of which the rows are wanted.
     pub(super) async fn rows(&self, statement: &str, values: Vec<ParameterValue>) -> Result<Rows, Failure> {
+        let begun = self.begin_rows(statement, values);
+        self.calls().call("query", None, begun).await
+    }
+
+    async fn begin_rows(&self, statement: &str, values: Vec<ParameterValue>) -> Result<Rows, Failure> {
         let mut server = self.turn().await?;
         let answer = server.run(statement, &values).await?;
         Ok(Rows {
@@ -36,6 +41,11 @@ impl Client {
 
     /// Runs a statement of which no rows are wanted.
     pub(super) async fn execute(&self, statement: &str, values: Vec<ParameterValue>) -> Result<(), Failure> {
+        let executed = self.execute_whole(statement, values);
+        self.calls().call("execute", None, executed).await
+    }
+
+    async fn execute_whole(&self, statement: &str, values: Vec<ParameterValue>) -> Result<(), Failure> {
         let mut server = self.turn().await?;
         server.run(statement, &values).await?;
         while server.next_row().await?.is_some() {}

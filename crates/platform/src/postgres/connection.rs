@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use outport_egress::{
-    AuthorizedDestination, ConnectionHandle, HostConnection, IntroductionFailure, Pool, Pooled,
+    AuthorizedDestination, ConnectionHandle, HostCalls, HostConnection, IntroductionFailure, Pool, Pooled,
 };
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -38,6 +38,7 @@ struct ClientInner {
     key: String,
     pool: Pool<Server>,
     place: Place,
+    calls: HostCalls,
     /// A statement was sent.
     used: AtomicBool,
     /// Nobody knows what the connection is at.
@@ -73,7 +74,7 @@ impl Client {
         address: &PostgresAddress,
         tls: Arc<ClientConfig>,
         key: String,
-        place: Place,
+        (place, calls): (Place, HostCalls),
     ) -> Result<Self, NotOpened> {
         let server = match pool.take(&key, authorized) {
             Ok(server) => server,
@@ -98,9 +99,15 @@ impl Client {
             key,
             pool: pool.clone(),
             place,
+            calls,
             used: AtomicBool::new(false),
             spoilt: AtomicBool::new(false),
         })))
+    }
+
+    /// The calls by the guest that has it.
+    pub(super) fn calls(&self) -> &HostCalls {
+        &self.0.calls
     }
 
     /// Begins a statement.

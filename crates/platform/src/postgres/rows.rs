@@ -42,6 +42,11 @@ struct Prepared {
 impl Client {
     /// Begins a statement of which the rows are wanted.
     pub(super) async fn rows(&self, statement: &str, values: Vec<ParameterValue>) -> Result<Rows, Error> {
+        let begun = self.begin_rows(statement, values);
+        self.calls().call("query", None, begun).await
+    }
+
+    async fn begin_rows(&self, statement: &str, values: Vec<ParameterValue>) -> Result<Rows, Error> {
         let mut begun = self.begin();
         let query = async |library: &tokio_postgres::Client, prepared: Prepared| {
             library.query_raw(&prepared.library, prepared.values).await
@@ -61,6 +66,11 @@ impl Client {
 
     /// Runs a statement, and says how many rows it was about.
     pub(super) async fn execute(&self, statement: &str, values: Vec<ParameterValue>) -> Result<u64, Error> {
+        let executed = self.execute_whole(statement, values);
+        self.calls().call("execute", None, executed).await
+    }
+
+    async fn execute_whole(&self, statement: &str, values: Vec<ParameterValue>) -> Result<u64, Error> {
         let mut begun = self.begin();
         let execute = async |library: &tokio_postgres::Client, prepared: Prepared| {
             library.execute_raw(&prepared.library, prepared.values).await

@@ -85,7 +85,7 @@ impl Client {
 
     /// The same, with the answer as it is.
     pub(crate) async fn ask_any(&self, command: &str, arguments: Vec<Argument>) -> Result<Value, Failure> {
-        self.ask_with(command, |command| {
+        self.ask_as(ANY, command, |command| {
             for argument in &arguments {
                 match argument {
                     Argument::Number(number) => command.arg(*number),
@@ -99,14 +99,26 @@ impl Client {
 
     async fn ask_with(
         &self,
+        name: &'static str,
+        complete: impl FnOnce(&mut Cmd) -> &mut Cmd,
+    ) -> Result<Value, Failure> {
+        self.ask_as(name, name, complete).await
+    }
+
+    async fn ask_as(
+        &self,
+        operation: &'static str,
         name: &str,
         complete: impl FnOnce(&mut Cmd) -> &mut Cmd,
     ) -> Result<Value, Failure> {
         let mut command = Cmd::new();
         complete(command.arg(name));
-        self.ask(name, &command).await
+        self.calls().call(operation, None, self.ask(name, &command)).await
     }
 }
+
+/// What any command is called in a span: its name may be anything.
+const ANY: &str = "execute";
 
 fn number(value: &Value) -> Result<i64, Failure> {
     match value {

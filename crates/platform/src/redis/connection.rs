@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use outport_egress::{
-    AuthorizedDestination, ConnectionHandle, Dialer, HostConnection, IntroductionFailure, Pool, Pooled,
+    AuthorizedDestination, ConnectionHandle, Dialer, HostCalls, HostConnection, HostInterface,
+    IntroductionFailure, Pool, Pooled,
 };
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisConnectionInfo, RedisError, Value};
@@ -32,6 +33,7 @@ struct ClientInner {
     awaited: AtomicU32,
     /// Something is different from how a new connection would be, or unknown.
     spoilt: AtomicBool,
+    calls: HostCalls,
     _place: Place,
 }
 
@@ -88,6 +90,7 @@ impl Client {
             pool: pool.clone(),
             awaited: AtomicU32::new(0),
             spoilt: AtomicBool::new(false),
+            calls: dialer.calls(HostInterface::Redis),
             _place: place,
         })))
     }
@@ -98,6 +101,11 @@ impl Client {
         if let Some(server) = &self.0.server {
             server.handle.charge_to(account);
         }
+    }
+
+    /// The calls by the guest that has it.
+    pub(super) fn calls(&self) -> &HostCalls {
+        &self.0.calls
     }
 
     /// What the server says to `command`, whose name is `name`.

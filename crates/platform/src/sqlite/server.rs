@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outport_egress::Egress;
+use outport_egress::trace::Trace;
 use outport_policy::Location;
 pub(super) use session::ServerSession;
 use tokio::sync::Semaphore;
@@ -82,7 +83,8 @@ impl DatabaseServer {
     /// Executes statements, one after the other, in the host's own name.
     pub(super) async fn execute_batch(&self, statements: &str) -> Result<(), SqliteError> {
         let asked = [Asked::Sequence(statements), Asked::Close];
-        let asking = self.ask(OWN, None, None, &asked);
+        let nobodys = (OWN, &Trace::none());
+        let asking = self.ask(nobodys, None, None, &asked);
         let answered = timeout(self.most_time, asking).await;
         let mut pipeline = answered.unwrap_or_else(|_| Err(self.too_slow()))?;
         pipeline.take_first().map(drop).map_err(|error| self.said(error))
@@ -91,13 +93,13 @@ impl DatabaseServer {
     /// What the server answers on the stream of `baton`, a new one without it.
     async fn ask(
         &self,
-        component: &str,
+        (component, trace): (&str, &Trace),
         account: Account,
         baton: Option<&str>,
         asked: &[Asked<'_>],
     ) -> Result<Pipeline, SqliteError> {
         let body = hrana::request(baton, asked)?;
-        let request = self.server.request(self.path.clone(), body);
+        let request = self.server.request(self.path.clone(), body, trace);
         // A statement that may have been executed is not executed again.
         let exchange = self.server.exchange(component, request, Repeat::Unsent);
         let answer = exchange.await.map_err(|failure| {

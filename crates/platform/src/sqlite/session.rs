@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use outport_egress::trace::Trace;
+use outport_egress::{HostCalls, HostInterface};
 use outport_policy::LabelKind;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
@@ -19,7 +21,10 @@ use crate::work::{Account, NotDone};
 /// A handle to a connection.
 #[derive(Clone)]
 #[allow(unreachable_pub, reason = "the bindings re-export it")]
-pub struct Session(Kind);
+pub struct Session {
+    kind: Kind,
+    calls: HostCalls,
+}
 
 #[derive(Clone)]
 enum Kind {
@@ -67,6 +72,12 @@ pub(super) struct Rows(mpsc::UnboundedReceiver<Piece>);
 
 /// Opens what `label` stands for, if it is granted.
 pub(super) fn open(view: &PlatformCtxView<'_>, label: &str) -> Result<Session, NotOpened> {
+    let calls = view.gate.calls(HostInterface::Sqlite);
+    let opened = calls.clone();
+    opened.call_at_once("open", Some(label), || granted(view, label, calls))
+}
+
+fn granted(view: &PlatformCtxView<'_>, label: &str, calls: HostCalls) -> Result<Session, NotOpened> {
     view.gate
         .authorize_open(LabelKind::SqliteDatabase, label)
         .map_err(|_| NotOpened::Denied)?;
@@ -75,19 +86,25 @@ pub(super) fn open(view: &PlatformCtxView<'_>, label: &str) -> Result<Session, N
     let place = Place::take(view.ctx.open_databases()).ok_or(NotOpened::TooMany)?;
     let (own, account) = (Arc::clone(view.ctx.statements()), view.gate.account());
     Ok(match database.backend() {
-        Backend::Embedded(database) => Session::new(Arc::clone(database), account, own, place),
+        Backend::Embedded(database) => Session::new(Arc::clone(database), account, own, (place, calls)),
         Backend::Server(server) => {
             let dialer = view.gate.dialer();
             let server = Arc::clone(server);
             let session = ServerSession::new(server, dialer.component(), account, own, place);
-            Session(Kind::Server(Arc::new(session)))
+            let kind = Kind::Server(Arc::new(session));
+            Session { kind, calls }
         }
     })
 }
 
 impl Session {
-    pub(super) fn new(database: Arc<Database>, account: Account, own: Arc<Semaphore>, place: Place) -> Self {
-        Self(Kind::Embedded(Arc::new(SessionInner {
+    pub(super) fn new(
+        database: Arc<Database>,
+        account: Account,
+        own: Arc<Semaphore>,
+        (place, calls): (Place, HostCalls),
+    ) -> Self {
+        let kind = Kind::Embedded(Arc::new(SessionInner {
             database,
             account,
             own,
@@ -95,7 +112,8 @@ impl Session {
             last_insert_rowid: AtomicI64::new(0),
             changes: AtomicU64::new(0),
             _place: place,
-        })))
+        }));
+        Self { kind, calls }
     }
 
     /// Executes one statement: its columns, and its rows as they are found. Whoever drops either ends it.
@@ -104,10 +122,20 @@ impl Session {
         sql: String,
         parameters: Vec<Value>,
     ) -> Result<(Vec<String>, Rows), SqliteError> {
-        let own = match &self.0 {
+        let execute = |trace| self.execute_at(trace, sql, parameters);
+        self.calls.call_within("execute", None, execute).await
+    }
+
+    async fn execute_at(
+        &self,
+        trace: Trace,
+        sql: String,
+        parameters: Vec<Value>,
+    ) -> Result<(Vec<String>, Rows), SqliteError> {
+        let own = match &self.kind {
             Kind::Embedded(own) => own,
             Kind::Server(session) => {
-                let (columns, rows) = session.execute(&sql, &parameters).await?;
+                let (columns, rows) = session.execute(&trace, &sql, &parameters).await?;
                 return Ok((columns, Rows::of(rows)));
             }
         };
@@ -150,7 +178,7 @@ impl Session {
 
     /// The number of the row that was inserted last, or 0.
     pub(super) fn last_insert_rowid(&self) -> i64 {
-        match &self.0 {
+        match &self.kind {
             Kind::Embedded(session) => session.last_insert_rowid.load(Ordering::Relaxed),
             Kind::Server(session) => session.last_insert_rowid(),
         }
@@ -158,7 +186,7 @@ impl Session {
 
     /// How many rows the last statement changed that changes rows.
     pub(super) fn changes(&self) -> u64 {
-        match &self.0 {
+        match &self.kind {
             Kind::Embedded(session) => session.changes.load(Ordering::Relaxed),
             Kind::Server(session) => session.changes(),
         }

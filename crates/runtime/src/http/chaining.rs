@@ -16,13 +16,17 @@ use std::sync::{Arc, Weak};
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use outport_egress::{Gate, Internal, InternalDestination};
 use outport_manifest::PathRoute;
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use super::client_body::OutgoingBody;
 use super::concurrency_limit::Asker;
+use super::exchange::Exchange;
 use super::headers::{Described, RouteHeaders};
 use super::http_component::HttpComponent;
+use super::request_trace::RequestTrace;
 use super::router::{LocalReply, RouteTarget, Router};
 
 /// The address that a callee is told for its client.
@@ -43,6 +47,7 @@ impl Router {
             let headers = RouteHeaders::of(&everything);
             let target = RouteTarget {
                 headers,
+                labels: component.labels(None),
                 component,
                 pool: None,
             };
@@ -74,13 +79,13 @@ impl Router {
 
     async fn answer_routed(&self, mut request: Request<WasiBody>, depth: u32) -> Response<WasiBody> {
         let method = request.method().clone();
-        match self.describe(&mut request, IN_PROCESS) {
-            Ok(target) => self
-                .respond(target, request, Asker::Call(depth), None)
-                .await
-                .unwrap_or_else(LocalReply::into_response),
+        let target = self.describe(&mut request, IN_PROCESS);
+        let (exchange, trace) = Exchange::begin(self.labels_of(&target), &request, IN_PROCESS, None);
+        let response = match target {
+            Ok(target) => self.call(target, request, trace, depth).await,
             Err(reply) => reply.into_response(&method),
-        }
+        };
+        within(exchange, response)
     }
 
     async fn answer_named(&self, name: &str, depth: u32, mut request: Request<WasiBody>) -> Answer {
@@ -94,11 +99,31 @@ impl Router {
             client: IN_PROCESS,
         };
         target.headers.put_into(request.headers_mut(), &described);
-        Ok(self
-            .respond(target, request, Asker::Call(depth), None)
-            .await
-            .unwrap_or_else(LocalReply::into_response))
+        let (exchange, trace) = Exchange::begin(&target.labels, &request, IN_PROCESS, None);
+        let response = self.call(target, request, trace, depth).await;
+        Ok(within(exchange, response))
     }
+
+    async fn call(
+        &self,
+        target: &RouteTarget,
+        request: Request<WasiBody>,
+        trace: RequestTrace,
+        depth: u32,
+    ) -> Response<WasiBody> {
+        self.respond(target, request, trace, Asker::Call(depth), None)
+            .await
+            .unwrap_or_else(LocalReply::into_response)
+    }
+}
+
+/// The response with whose body the exchange ends.
+fn within(exchange: Option<Box<Exchange>>, response: Response<WasiBody>) -> Response<WasiBody> {
+    let Some(mut exchange) = exchange else {
+        return response;
+    };
+    exchange.respond(&response);
+    response.map(|body| OutgoingBody::new(body, None, Some(exchange)).boxed_unsync())
 }
 
 impl Internal for InProcess {

@@ -9,6 +9,7 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use outport_policy::text;
 use tracing::Level;
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use super::exchange::Exchange;
 use super::stall::Stall;
 use crate::failure_log::FailureLog;
 
@@ -26,6 +28,8 @@ pub(super) struct RequestBody {
     /// None once it is given up.
     body: Option<Incoming>,
     stall: Stall,
+    /// The number of bytes that were taken, where somebody is told.
+    received: Option<Arc<AtomicU64>>,
 }
 
 impl RequestBody {
@@ -34,7 +38,13 @@ impl RequestBody {
         Self {
             body: Some(body),
             stall: Stall::new(timeout),
+            received: None,
         }
+    }
+
+    /// Counts the bytes that are taken.
+    pub(super) fn count_in(&mut self, received: Arc<AtomicU64>) {
+        self.received = Some(received);
     }
 }
 
@@ -52,6 +62,10 @@ impl Body for RequestBody {
         match Pin::new(body).poll_frame(cx) {
             Poll::Ready(frame) => {
                 self.stall.moved();
+                if let (Some(received), Some(Ok(frame))) = (&self.received, &frame) {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    received.fetch_add(bytes as u64, Ordering::Relaxed);
+                }
                 Poll::Ready(frame.map(|frame| frame.map_err(|error| broken(&error))))
             }
             Poll::Pending => self.stall.poll(cx, None).map(|()| {
@@ -88,23 +102,31 @@ pub(super) struct OutgoingBody {
     part: usize,
     /// Of the component whose response it is.
     failures: Option<Arc<FailureLog>>,
+    /// Ends with the body.
+    exchange: Option<Box<Exchange>>,
 }
 
 impl OutgoingBody {
     /// The body of a component's response, or of one of the server's own.
-    pub(super) fn new(body: WasiBody, failures: Option<Arc<FailureLog>>) -> Self {
+    pub(super) fn new(
+        body: WasiBody,
+        failures: Option<Arc<FailureLog>>,
+        exchange: Option<Box<Exchange>>,
+    ) -> Self {
         Self {
             body,
             rest: Bytes::new(),
             part: usize::MAX,
             failures,
+            exchange,
         }
     }
 
     /// The same in parts of at most so many bytes, for a protocol that shows only between parts whether its client
     /// reads.
-    pub(super) fn in_parts(self, part: usize) -> Self {
-        Self { part, ..self }
+    pub(super) fn in_parts(mut self, part: usize) -> Self {
+        self.part = part;
+        self
     }
 
     fn log(&self, error: &Error) {
@@ -161,6 +183,10 @@ impl Body for OutgoingBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let part = self.poll_part(cx);
         Seen::note(&part);
+        let is_last = self.is_end_stream();
+        if let Some(exchange) = &mut self.exchange {
+            exchange.pass(&part, is_last);
+        }
         part
     }
 
@@ -173,6 +199,15 @@ impl Body for OutgoingBody {
             self.body.size_hint()
         } else {
             SizeHint::default()
+        }
+    }
+}
+
+impl Drop for OutgoingBody {
+    fn drop(&mut self) {
+        let is_empty = self.is_end_stream();
+        if let Some(exchange) = &mut self.exchange {
+            exchange.finish(is_empty);
         }
     }
 }

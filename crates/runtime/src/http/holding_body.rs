@@ -12,12 +12,15 @@ use hyper::body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::concurrency_limit::RequestSlot;
+use super::request_trace::TraceStay;
 use crate::account::Account;
 
 /// The slots that a request holds while its instance lives and until its answer is read.
 pub(super) struct Held {
     pub(super) account: Arc<Account>,
     pub(super) slot: RequestSlot,
+    /// At the place of the request in its trace.
+    pub(super) stay: TraceStay,
 }
 
 /// The body of an answer.
@@ -31,11 +34,27 @@ pub(super) struct HoldingBody {
 impl HoldingBody {
     /// The body of the answer to the request that holds this.
     pub(super) fn new(body: WasiBody, held: Arc<Held>) -> Self {
-        Self {
-            held: Some(held).filter(|_| !body.is_end_stream()),
+        let mut holding = Self {
+            held: Some(held),
             body,
             failed: None,
+        };
+        if holding.body.is_end_stream() {
+            holding.release();
         }
+        holding
+    }
+
+    fn release(&mut self) {
+        if let Some(held) = self.held.take() {
+            held.stay.end();
+        }
+    }
+}
+
+impl Drop for HoldingBody {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
@@ -52,7 +71,7 @@ impl Body for HoldingBody {
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if matches!(frame, None | Some(Err(_))) {
-            self.held = None;
+            self.release();
         }
         match frame {
             // Hyper throws away what it has not written when a body fails. It writes while a body has nothing: so the head,

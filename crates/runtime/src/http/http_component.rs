@@ -16,10 +16,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use futures::TryFutureExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use outport_manifest::WagiArguments;
+use outport_egress::GateView;
+use outport_manifest::{PathRoute, WagiArguments};
 use outport_policy::text;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -33,9 +35,11 @@ use super::client_body::log_broken;
 use super::concurrency_limit::RequestSlot;
 use super::holding_body::{Held, HoldingBody};
 use super::inbound_http::{self, FirstTriggerPre, Outcome};
-use super::instance_queue::{End, InstanceQueue, QueuedRequest, Reply, Waiter};
+use super::instance_queue::{End, InstanceQueue, QueuedRequest, Reply, Taken, Waiter};
+use super::request_trace::{RequestTrace, TraceStay};
 use super::response_body::ResponseBody;
-use super::shared_instance::{self, Ended, Taken};
+use super::route_labels::RouteLabels;
+use super::shared_instance::{self, Ended};
 use super::wagi::WagiPre;
 use super::wanted_body::{Presence, Wants};
 use super::warm_instances::WarmInstances;
@@ -45,6 +49,7 @@ use crate::component::{Export, INBOUND_HTTP};
 use crate::failure_log::FailureLog;
 use crate::guest::Guest;
 use crate::guest_pre::GuestPre;
+use crate::instance_counts::InstanceEnd;
 use crate::limits::GuestLimits;
 use crate::trap::Trap;
 
@@ -164,6 +169,12 @@ impl HttpComponent {
         Self { guest, pre, failures }
     }
 
+    /// The names of requests to it on this route, or by its own name.
+    pub(super) fn labels(&self, route: Option<&PathRoute>) -> Arc<RouteLabels> {
+        let route = route.map(PathRoute::as_str);
+        RouteLabels::of(self.guest.egress(), Some(self.guest.id()), route)
+    }
+
     /// The component.
     pub fn guest(&self) -> &GuestPre {
         &self.guest
@@ -174,6 +185,7 @@ impl HttpComponent {
     pub(super) async fn respond<B: RequestBody>(
         &self,
         request: Request<B>,
+        trace: RequestTrace,
         presence: Option<&Presence>,
         slot: RequestSlot,
     ) -> Result<Answer, NoResponse> {
@@ -182,12 +194,12 @@ impl HttpComponent {
             HandlerPre::Alone(handler) => {
                 let account = self.guest.admit().ok_or(NoResponse::NoMemory)?;
                 let writer = Arc::downgrade(&account);
-                let answer = self.respond_alone(handler, request, slot, account).await?;
+                let answer = self.respond_alone(handler, request, trace, slot, account).await?;
                 (answer, writer)
             }
             HandlerPre::P3(shared) => {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                self.respond_shared(shared, request, slot, wants).await?
+                self.respond_shared(shared, request, trace, slot, wants).await?
             }
         };
         if let Some(error) = wants.failed_at_once(&answer) {
@@ -201,6 +213,7 @@ impl HttpComponent {
         &self,
         handler: &AlonePre,
         request: Request<B>,
+        trace: RequestTrace,
         slot: RequestSlot,
         account: Arc<Account>,
     ) -> Result<Answer, NoResponse> {
@@ -208,8 +221,9 @@ impl HttpComponent {
         let (sender, answer) = oneshot::channel();
         let (component, handler) = (self.clone(), handler.clone());
         tokio::spawn(async move {
-            let held = Arc::new(Held { account, slot });
-            component.live_alone(&handler, request, held, sender).await;
+            let stay = TraceStay::default();
+            let held = Arc::new(Held { account, slot, stay });
+            component.live_alone(&handler, request, trace, held, sender).await;
         });
         // The instance's task ends it when its time is over; then there is no answer either.
         let limit = self.guest.limits().response_timeout;
@@ -224,6 +238,7 @@ impl HttpComponent {
         &self,
         handler: &AlonePre,
         request: Request<B>,
+        trace: RequestTrace,
         held: Arc<Held>,
         sender: oneshot::Sender<Answer>,
     ) {
@@ -235,31 +250,42 @@ impl HttpComponent {
             held: Arc::clone(&held),
         };
         let account = &held.account;
+        let live = self.guest.count_instance();
         let ended = match handler {
             AlonePre::P2(handler) => {
-                let store = self.guest.store_at(held.slot.depth(), account);
+                let mut store = self.guest.store_at(held.slot.depth(), account);
+                trace.enter(store.data_mut().gate().ctx, &held.stay);
                 // What is large stays where it is.
-                let run = pin!(run_p2(handler, parts, store, request));
+                let run = run_p2(handler, parts, store, request);
+                let run = pin!(run.map_ok(|()| InstanceEnd::Completed));
                 let run = self.guest.engine().interrupting(account, run);
                 in_time(self.guest.limits(), &answered, run).await
             }
             AlonePre::InboundHttp(handler) => {
-                let store = self.guest.store_at(held.slot.depth(), account);
+                let mut store = self.guest.store_at(held.slot.depth(), account);
+                trace.enter(store.data_mut().gate().ctx, &held.stay);
                 let memory = self.guest.limits().memory;
                 let run = pin!(async {
                     let outcome = inbound_http::answer(handler, store, request, memory).await;
-                    outcome.map(|outcome| parts.take(outcome))
+                    outcome.map(|outcome| parts.take(outcome))?;
+                    Ok(InstanceEnd::Completed)
                 });
                 let run = self.guest.engine().interrupting(account, run);
                 in_time(self.guest.limits(), &answered, run).await
             }
             AlonePre::Wagi(wagi) => {
-                let run = pin!(wagi.live(&self.guest, &self.failures, parts, request, &held));
+                let run = pin!(wagi.live(&self.guest, &self.failures, parts, request, trace, &held));
                 in_time(self.guest.limits(), &answered, run).await
             }
         };
+        live.ended(match &ended {
+            Ok(Ok(end)) => *end,
+            Ok(Err(error)) => InstanceEnd::by(error),
+            Err(Late::NoAnswer) => InstanceEnd::ResponseTimeout,
+            Err(Late::TooOld) => InstanceEnd::MaxTime,
+        });
         match ended {
-            Ok(ended) => self.log_trap(ended),
+            Ok(ended) => self.log_trap(ended.map(drop)),
             Err(Late::NoAnswer) => self.guest_errors().log_too_slow(),
             Err(Late::TooOld) => self.log_too_old(),
         }
@@ -269,6 +295,7 @@ impl HttpComponent {
         &self,
         shared: &Arc<P3Handler>,
         mut request: Request<WasiBody>,
+        trace: RequestTrace,
         mut slot: RequestSlot,
         wants: Wants,
     ) -> Result<(Answer, Weak<Account>), NoResponse> {
@@ -278,6 +305,7 @@ impl HttpComponent {
         let (reply, mut answer) = oneshot::channel();
         let queued = Box::new(QueuedRequest {
             request,
+            trace: trace.clone(),
             slot,
             waiter: Waiter { reply, deadline },
         });
@@ -308,6 +336,7 @@ impl HttpComponent {
             (reply, answer) = oneshot::channel();
             let queued = QueuedRequest {
                 request,
+                trace: trace.clone(),
                 slot,
                 waiter: Waiter { reply, deadline },
             };
@@ -318,14 +347,8 @@ impl HttpComponent {
     /// Gives a request to a fresh instance, which takes it in any case, if there is memory for one.
     fn launch(&self, shared: &Arc<P3Handler>, queued: QueuedRequest) -> Result<(), NoResponse> {
         let account = self.guest.admit().ok_or(NoResponse::NoMemory)?;
-        let QueuedRequest {
-            request,
-            slot,
-            waiter,
-        } = queued;
-        let (queue, in_flight) =
-            InstanceQueue::new(self.guest.limits(), slot, waiter, Arc::downgrade(&account));
-        let first = Taken { request, in_flight };
+        let account_of_it = Arc::downgrade(&account);
+        let (queue, first) = InstanceQueue::new(self.guest.limits(), queued, account_of_it);
         // Listed before it runs, so that requests that come in the meantime find it.
         shared.warm_instances.enter(&queue);
         let (component, shared) = (self.clone(), Arc::clone(shared));
@@ -342,11 +365,18 @@ impl HttpComponent {
         account: &Arc<Account>,
     ) {
         let guest_errors = self.guest_errors();
+        let live = self.guest.count_instance();
         let store = self.guest.store_at(queue.depth(), account);
         let ended =
             shared_instance::live(&self.guest, store, &shared.handler, &guest_errors, queue, first).await;
         // Its queue is closed by now, so that nothing was given to it that is lost.
         shared.warm_instances.leave(queue);
+        live.ended(match &ended {
+            Ended::ByItself(ended) => InstanceEnd::of(ended),
+            Ended::For(End::TooOld) => InstanceEnd::MaxTime,
+            Ended::For(End::Overdue) => InstanceEnd::ResponseTimeout,
+            Ended::For(End::Idle) => InstanceEnd::Completed,
+        });
         match ended {
             Ended::ByItself(ended) => self.log_trap(ended),
             Ended::For(End::TooOld) => self.log_too_old(),

@@ -12,6 +12,8 @@
 //! computes, or waits in a call that holds its whole instance, the loop does not turn: what was given to it meanwhile
 //! is returned, for another instance, and none is offered until it turns again.
 //!
+//! A request that is [alone](RequestTrace::is_alone) is offered to an instance that is at no other, and none beside it.
+//!
 //! No request is offered to an instance that has been given as many as it may, is at as many as it may, has lived for
 //! half of its time, has used half of its memory or processor time, or has let a request become overdue. One whose
 //! requests are all overdue is over: it ends at once. The time of a request is kept here, not by whoever waits for the
@@ -31,6 +33,7 @@ use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
 use super::concurrency_limit::{IdleSlot, RequestSlot};
+use super::request_trace::{RequestTrace, TraceStay};
 use super::response_body::ResponseBody;
 use crate::account::Account;
 use crate::limits::GuestLimits;
@@ -50,8 +53,16 @@ pub(super) struct InstanceQueue {
 /// A request on its way to an instance.
 pub(super) struct QueuedRequest {
     pub(super) request: Request<WasiBody>,
+    pub(super) trace: RequestTrace,
     pub(super) slot: RequestSlot,
     pub(super) waiter: Waiter,
+}
+
+/// A request that an instance is at.
+pub(super) struct Taken {
+    pub(super) request: Request<WasiBody>,
+    pub(super) trace: RequestTrace,
+    pub(super) in_flight: InFlight,
 }
 
 /// The request that waits for an answer, and until when.
@@ -75,6 +86,7 @@ pub(super) struct InFlight {
     queue: Arc<InstanceQueue>,
     number: u32,
     slot: Option<RequestSlot>,
+    stay: TraceStay,
 }
 
 /// The reason why an instance ends that does not end by itself.
@@ -112,6 +124,8 @@ struct Running {
     /// None once the answer was given, or its time is over.
     waiter: Option<Waiter>,
     overdue: bool,
+    /// True if no other request may be under way beside it.
+    is_alone: bool,
 }
 
 struct Idle {
@@ -131,15 +145,20 @@ impl InstanceQueue {
     /// The queue of a new instance, which answers `first`: it is at it from the beginning.
     pub(super) fn new(
         limits: &GuestLimits,
-        first: RequestSlot,
-        waiter: Waiter,
+        first: QueuedRequest,
         account: Weak<Account>,
-    ) -> (Arc<Self>, InFlight) {
+    ) -> (Arc<Self>, Taken) {
+        let QueuedRequest {
+            request,
+            trace,
+            slot,
+            waiter,
+        } = first;
         let now = Instant::now();
         let requests = limits.reuse.requests.get();
         let state = State {
             waiting: VecDeque::new(),
-            running: vec![Running::of(FIRST, waiter)],
+            running: vec![Running::of(FIRST, waiter, &trace)],
             given: 1,
             last_given: now,
             accepting: if requests > 1 {
@@ -155,7 +174,7 @@ impl InstanceQueue {
             waker: None,
         };
         let queue = Arc::new(Self {
-            depth: first.depth(),
+            depth: slot.depth(),
             requests,
             concurrency: limits.reuse.concurrency.get() as usize,
             idle: limits.reuse.idle_timeout,
@@ -164,12 +183,13 @@ impl InstanceQueue {
             account,
             state: Mutex::new(state),
         });
-        let in_flight = InFlight {
-            queue: Arc::clone(&queue),
-            number: FIRST,
-            slot: Some(first),
+        let in_flight = InFlight::of(&queue, FIRST, slot);
+        let taken = Taken {
+            request,
+            trace,
+            in_flight,
         };
-        (queue, in_flight)
+        (queue, taken)
     }
 
     /// The number of calls that led to each of its requests. What the instance calls is one deeper, so all have to be
@@ -195,7 +215,9 @@ impl InstanceQueue {
         if overslept || state.closing.is_some_and(|closing| now >= closing) {
             state.accepting = Accepting::Never;
         }
-        if state.accepting != Accepting::Yes || state.running.len() + state.waiting.len() >= self.concurrency
+        if state.accepting != Accepting::Yes
+            || state.running.len() + state.waiting.len() >= self.concurrency
+            || !state.shares_with(&queued.trace)
         {
             return Err(queued);
         }
@@ -218,7 +240,7 @@ impl InstanceQueue {
     }
 
     /// The request that the event loop takes up next. Whoever asks shows that the loop turns.
-    pub(super) fn take(self: &Arc<Self>) -> Option<(Request<WasiBody>, InFlight)> {
+    pub(super) fn take(self: &Arc<Self>) -> Option<Taken> {
         let mut state = self.state();
         if state.accepting == Accepting::No {
             state.accepting = Accepting::Yes;
@@ -227,16 +249,17 @@ impl InstanceQueue {
         let (number, queued) = state.waiting.pop_front()?;
         let QueuedRequest {
             request,
+            trace,
             slot,
             waiter,
         } = *queued;
-        state.running.push(Running::of(number, waiter));
-        let in_flight = InFlight {
-            queue: Arc::clone(self),
-            number,
-            slot: Some(slot),
-        };
-        Some((request, in_flight))
+        state.running.push(Running::of(number, waiter, &trace));
+        let in_flight = InFlight::of(self, number, slot);
+        Some(Taken {
+            request,
+            trace,
+            in_flight,
+        })
     }
 
     /// The one that waits for the answer to a request, if it comes in time.
@@ -438,6 +461,14 @@ impl State {
         running.chain(waiting).filter_map(|waiter| waiter.deadline)
     }
 
+    /// True if a request may be under way beside those that are.
+    fn shares_with(&self, trace: &RequestTrace) -> bool {
+        // One that is alone is the only one.
+        let first = self.running.first().map(|running| running.is_alone);
+        let first = first.or_else(|| self.waiting.front().map(|(_, queued)| queued.trace.is_alone()));
+        first.is_none_or(|is_alone| !is_alone && !trace.is_alone())
+    }
+
     fn is_overdue(&self) -> bool {
         self.waiting.is_empty()
             && !self.running.is_empty()
@@ -446,11 +477,12 @@ impl State {
 }
 
 impl Running {
-    fn of(number: u32, waiter: Waiter) -> Self {
+    fn of(number: u32, waiter: Waiter, trace: &RequestTrace) -> Self {
         Self {
             number,
             waiter: Some(waiter),
             overdue: false,
+            is_alone: trace.is_alone(),
         }
     }
 }
@@ -462,6 +494,20 @@ impl Waiter {
 }
 
 impl InFlight {
+    fn of(queue: &Arc<InstanceQueue>, number: u32, slot: RequestSlot) -> Self {
+        Self {
+            queue: Arc::clone(queue),
+            number,
+            slot: Some(slot),
+            stay: TraceStay::default(),
+        }
+    }
+
+    /// The time for which its instance is at its place in a trace.
+    pub(super) fn stay(&self) -> &TraceStay {
+        &self.stay
+    }
+
     /// The number of the request.
     pub(super) fn number(&self) -> u32 {
         self.number
@@ -480,6 +526,8 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        // Before another request may be given to the instance.
+        self.stay.end();
         self.queue.finish(self.number, self.slot.take());
     }
 }

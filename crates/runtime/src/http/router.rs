@@ -10,18 +10,25 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use outport_egress::Egress;
+use outport_egress::meter::Meter;
 use outport_manifest::{PathRoute, StaticResponse};
 use wasmtime_wasi_http::WasiBody;
 
 use super::authority::authority;
-use super::client_body::OutgoingBody;
+use super::client_body::{self, OutgoingBody};
 use super::clients::{Client, Clients};
 use super::concurrency_limit::{Asker, ConcurrencyLimit, DEEPEST_CALL, NoSlot, OwnPool};
+use super::exchange::{Exchange, Noted};
 use super::headers::{Described, RouteHeaders};
+use super::health;
 use super::http_component::{HttpComponent, NoResponse, RequestBody};
 use super::request_record::RequestObserver;
+use super::request_trace::RequestTrace;
+use super::route_labels::RouteLabels;
 use super::routes::RouteTable;
 use super::wanted_body::{Presence, has_no_body};
+use crate::failure_log::FailureLog;
 use crate::triggers::EventComponent;
 
 /// The components that a server serves, by their routes.
@@ -38,7 +45,10 @@ pub struct Router {
     /// The components that are handed events.
     pub(super) event_components: Vec<EventComponent>,
     /// Those who are told of each request of a client.
-    observers: Vec<Arc<dyn RequestObserver>>,
+    observers: Arc<[Arc<dyn RequestObserver>]>,
+    /// The names of requests that no route leads anywhere.
+    unrouted: Arc<RouteLabels>,
+    meter: Meter,
     told_of_depth: Once,
 }
 
@@ -61,13 +71,20 @@ pub enum RouteAnswer {
 /// Where a route leads to.
 enum RouteEnd {
     Component(RouteTarget),
-    Static(StaticResponse),
+    Static(StaticTarget),
+}
+
+/// A response, as a request reaches it.
+pub(super) struct StaticTarget {
+    response: StaticResponse,
+    labels: Arc<RouteLabels>,
 }
 
 /// A component, as a request reaches it.
 pub(super) struct RouteTarget {
     pub(super) headers: RouteHeaders,
     pub(super) component: HttpComponent,
+    pub(super) labels: Arc<RouteLabels>,
     /// Of a component with a route.
     pub(super) pool: Option<OwnPool>,
 }
@@ -86,12 +103,16 @@ impl Router {
                     let number = *components.entry(name).or_insert(next);
                     let target = RouteTarget {
                         headers: RouteHeaders::of(&route),
+                        labels: component.labels(Some(&route)),
                         component,
                         pool: Some(OwnPool::of(number)),
                     };
                     (route, RouteEnd::Component(target))
                 }
-                RouteAnswer::Static(fixed) => (route, RouteEnd::Static(fixed)),
+                RouteAnswer::Static(response) => {
+                    let labels = Arc::default();
+                    (route, RouteEnd::Static(StaticTarget { response, labels }))
+                }
             })
             .collect();
         Self {
@@ -101,15 +122,36 @@ impl Router {
             instances,
             pools: components,
             event_components: Vec::new(),
-            observers: Vec::new(),
+            observers: Arc::default(),
+            unrouted: Arc::default(),
+            meter: Meter::default(),
             told_of_depth: Once::new(),
         }
     }
 
     /// The same with somebody who is told of each request of a client when it is over.
     pub fn with_observer(mut self, observer: Arc<dyn RequestObserver>) -> Self {
-        self.observers.push(observer);
+        let others = self.observers.iter().cloned();
+        self.observers = others.chain([observer]).collect();
         self
+    }
+
+    /// The same, whose connections, and requests that no component answers, are counted and traced as `egress` says.
+    /// Those that a component answers are as its own gate says. Default: they are not.
+    pub fn with_egress(mut self, egress: &Egress) -> Self {
+        for (route, end) in self.routes.iter_mut() {
+            if let RouteEnd::Static(target) = end {
+                target.labels = RouteLabels::of(egress, None, Some(route.as_str()));
+            }
+        }
+        self.unrouted = RouteLabels::of(egress, None, None);
+        self.meter = egress.meter().clone();
+        self
+    }
+
+    /// The meter by which connections are counted.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// The clients that are connected, or have requests running.
@@ -159,20 +201,27 @@ impl Router {
     }
 
     /// Answers the request of a client, who is at `address` and there while the `presence` lasts.
-    pub(super) async fn answer<B: RequestBody>(
+    pub(super) async fn answer(
         &self,
-        mut request: Request<B>,
+        mut request: Request<client_body::RequestBody>,
         client: &Arc<Client>,
         address: SocketAddr,
         presence: &Presence,
     ) -> Response<OutgoingBody> {
+        let noted = Noted::of(&mut request, address, &self.observers);
+        if let Some(response) = health::answer(&request) {
+            let exchange = noted.map(|noted| Exchange::untold_by_routes(&request, noted));
+            let response = without_a_guest(response, request.method());
+            return outgoing(response, None, exchange);
+        }
         let method = request.method().clone();
-        let (answer, failures) = match self.describe(&mut request, address) {
+        let target = self.describe(&mut request, address);
+        let (exchange, trace) = Exchange::begin(self.labels_of(&target), &request, address, noted);
+        let (answer, failures) = match target {
             Ok(target) => {
                 let pool = target.pool.expect("whatever has a route has a pool");
-                let answer = self
-                    .respond(target, request, Asker::Client(client, pool), Some(presence))
-                    .await;
+                let asker = Asker::Client(client, pool);
+                let answer = self.respond(target, request, trace, asker, Some(presence)).await;
                 (
                     answer.map_err(HostReply::Local),
                     Some(target.component.failures()),
@@ -181,25 +230,25 @@ impl Router {
             Err(reply) => (Err(reply), None),
         };
         match answer {
-            Ok(response) => response.map(|body| OutgoingBody::new(body, failures.cloned())),
-            Err(reply) => reply
-                .into_response(&method)
-                .map(|body| OutgoingBody::new(body, None)),
+            Ok(response) => outgoing(response, failures.cloned(), exchange),
+            Err(reply) => outgoing(reply.into_response(&method), None, exchange),
         }
     }
 
     pub(super) async fn respond<B: RequestBody>(
         &self,
         target: &RouteTarget,
-        request: Request<B>,
+        mut request: Request<B>,
+        trace: RequestTrace,
         asker: Asker<'_>,
         presence: Option<&Presence>,
     ) -> Result<Response<WasiBody>, LocalReply> {
+        trace.put_into(request.headers_mut());
         let slot = self.concurrency.take(asker).await.map_err(|none| match none {
             NoSlot::Full => LocalReply::NoSlot,
             NoSlot::TooDeep => self.too_deep(target),
         })?;
-        let answer = target.component.respond(request, presence, slot).await;
+        let answer = target.component.respond(request, trace, presence, slot).await;
         answer.map(without_false_length).map_err(|none| match none {
             NoResponse::Ended => LocalReply::GuestFailed,
             NoResponse::TooSlow => LocalReply::GuestTooSlow,
@@ -228,7 +277,19 @@ impl Router {
                 target.headers.put_into(request.headers_mut(), &described);
                 Ok(target)
             }
-            RouteEnd::Static(fixed) => Err(HostReply::Static(fixed)),
+            RouteEnd::Static(target) => Err(HostReply::Static(target)),
+        }
+    }
+
+    /// The names of a request that leads there.
+    pub(super) fn labels_of<'r>(
+        &'r self,
+        target: &Result<&'r RouteTarget, HostReply<'r>>,
+    ) -> &'r Arc<RouteLabels> {
+        match target {
+            Ok(target) => &target.labels,
+            Err(HostReply::Static(target)) => &target.labels,
+            Err(HostReply::Local(_)) => &self.unrouted,
         }
     }
 
@@ -244,6 +305,18 @@ impl Router {
     }
 }
 
+/// A response on its way to a client.
+fn outgoing(
+    response: Response<WasiBody>,
+    failures: Option<Arc<FailureLog>>,
+    mut exchange: Option<Box<Exchange>>,
+) -> Response<OutgoingBody> {
+    if let Some(exchange) = &mut exchange {
+        exchange.respond(&response);
+    }
+    response.map(|body| OutgoingBody::new(body, failures, exchange))
+}
+
 /// Takes back the length of a body that no response of that status has (RFC 9110, section 8.6). A proxy in front that
 /// believed it would take the next client's response for that body.
 fn without_false_length(mut answer: Response<WasiBody>) -> Response<WasiBody> {
@@ -256,7 +329,7 @@ fn without_false_length(mut answer: Response<WasiBody>) -> Response<WasiBody> {
 /// A response without a guest.
 pub(super) enum HostReply<'r> {
     /// The route has one of its own.
-    Static(&'r StaticResponse),
+    Static(&'r StaticTarget),
     /// There is none of a guest.
     Local(LocalReply),
 }
@@ -271,7 +344,7 @@ impl HostReply<'_> {
     /// The response to a request of that method.
     pub(super) fn into_response(self, method: &Method) -> Response<WasiBody> {
         match self {
-            Self::Static(fixed) => without_a_guest(fixed.response(), method),
+            Self::Static(target) => without_a_guest(target.response.response(), method),
             Self::Local(reply) => reply.into_response(),
         }
     }

@@ -68,6 +68,12 @@ impl<T> RouteTable<T> {
         })
     }
 
+    /// The routes, the most specific first, with what they lead to.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&PathRoute, &mut T)> {
+        let routes = self.routes.iter_mut();
+        routes.map(|entry| (&entry.route, &mut entry.target))
+    }
+
     /// The routes, the most specific first.
     pub fn iter(&self) -> impl Iterator<Item = (&PathRoute, &T)> {
         self.routes.iter().map(|entry| (&entry.route, &entry.target))

@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::clients::ConnectionSlot;
 use super::connection::{Connection, ConnectionInner, Times};
+use super::connection_counts::ConnectionCounts;
 use super::leaving::Leaving;
 use super::listeners::Listeners;
 use super::occasional::Occasional;
@@ -147,6 +148,7 @@ impl Server {
             grace: limits.grace,
             not_accepted: Occasional::default(),
             turned_away: Occasional::default(),
+            counts: ConnectionCounts::of(router.meter()),
             listening: Leaving::new(),
             router,
         });
@@ -211,6 +213,7 @@ struct Common {
     grace: Duration,
     not_accepted: Occasional,
     turned_away: Occasional,
+    counts: ConnectionCounts,
     /// What listens for events.
     listening: Leaving,
 }
@@ -265,6 +268,7 @@ impl Worker {
             let Some(slot) = self.common.connect(address) else {
                 continue;
             };
+            let counted = self.common.counts.accept();
             // Its client is counted by now: one that has enough is turned away, and does not wait here before others.
             let open = Arc::clone(&self.common.connections).acquire_owned().await;
             let connection = Connection {
@@ -279,7 +283,7 @@ impl Worker {
             };
             tokio::spawn(async move {
                 connection.serve(client).await;
-                drop(open);
+                drop((open, counted));
             });
         }
     }
@@ -291,6 +295,7 @@ impl Common {
         let client = self.router.clients().at(address.ip());
         let slot = client.connect(self.of_one_client);
         if slot.is_none() {
+            self.counts.turned_away.increment(1);
             self.turned_away.log(|| {
                 format!(
                     "a connection of {} was closed: it has {} already, as many as one client may have",
@@ -310,6 +315,7 @@ impl Common {
         ) {
             return;
         }
+        self.counts.failed.increment(1);
         self.not_accepted
             .log(|| format!("cannot accept a connection: {error}"));
         // Accepting would fail again at once, and take the processor from the connections that could end.

@@ -20,16 +20,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use http::Request;
 use outport_egress::GateView;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime::Store;
 use wasmtime::component::Accessor;
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
-use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3 as host_p3};
+use wasmtime_wasi_http::{WasiHttpView, p3 as host_p3};
 
 use super::http_component::GuestErrorLog;
-use super::instance_queue::{End, InFlight, InstanceQueue, Reply};
+use super::instance_queue::{End, InstanceQueue, Reply, Taken};
 use super::response_body::ResponseBody;
 use crate::guest::Guest;
 use crate::guest_pre::GuestPre;
@@ -40,12 +39,6 @@ pub(super) enum Ended {
     ByItself(wasmtime::Result<()>),
     /// The instance was ended.
     For(End),
-}
-
-/// A request that an instance is at.
-pub(super) struct Taken {
-    pub(super) request: Request<WasiBody>,
-    pub(super) in_flight: InFlight,
 }
 
 /// Makes an instance in `store` for `first`, and answers what comes in at `queue` too until the end.
@@ -122,9 +115,8 @@ async fn turn_event_loop(
             }
             // A guest may refuse calls for a while. What it is given meanwhile goes elsewhere.
             if store.poll_ready_for_concurrent_call(entry, cx).is_ready()
-                && let Some((request, in_flight)) = queue.take()
+                && let Some(taken) = queue.take()
             {
-                let taken = Taken { request, in_flight };
                 running.push(answer(store, service, guest_errors, queue, taken));
                 continue;
             }
@@ -147,10 +139,15 @@ async fn answer(
     service: &Service,
     guest_errors: &GuestErrorLog,
     queue: &InstanceQueue,
-    Taken { request, in_flight }: Taken,
+    Taken {
+        request,
+        trace,
+        in_flight,
+    }: Taken,
 ) -> wasmtime::Result<()> {
     let (request, sent) = store.with(|mut store| {
         let guest = store.data_mut();
+        trace.enter(guest.gate().ctx, in_flight.stay());
         // The first has what the instance began with, of which its start has taken a part.
         if in_flight.number() > 0 {
             guest.budget().renew();

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt;
+use outport_egress::GateView;
 use outport_manifest::WagiArguments;
 use tokio::time::sleep;
 use tracing::Level;
@@ -36,9 +37,11 @@ use self::output::{End, Output};
 use self::variables::Exchange;
 use super::holding_body::Held;
 use super::http_component::{RequestBody, ResponseParts};
+use super::request_trace::RequestTrace;
 use crate::command::{NotACommand, RunPre, exit_code};
 use crate::failure_log::FailureLog;
 use crate::guest_pre::GuestPre;
+use crate::instance_counts::InstanceEnd;
 
 /// A command, ready to answer requests.
 pub(super) struct WagiPre {
@@ -66,8 +69,9 @@ impl WagiPre {
         failures: &Arc<FailureLog>,
         parts: ResponseParts,
         request: Request<B>,
+        trace: RequestTrace,
         held: &Held,
-    ) -> wasmtime::Result<()> {
+    ) -> wasmtime::Result<InstanceEnd> {
         // Broken off where this is dropped, or left early.
         let output = End::of(Output::new(parts, Arc::clone(failures)));
         let run = guest.engine().interrupting(&held.account, async {
@@ -82,6 +86,7 @@ impl WagiPre {
             });
             drop(exchange);
             let mut store = guest.store_with(wasi, held.slot.depth(), &held.account);
+            trace.enter(store.data_mut().gate().ctx, &held.stay);
             exit_code(self.command.run(&mut store).await)
         });
         let abandoned = async {
@@ -91,7 +96,7 @@ impl WagiPre {
         let ended = tokio::select! {
             biased;
             ended = run => ended,
-            () = abandoned => return Ok(()),
+            () = abandoned => return Ok(InstanceEnd::CutOff),
         };
         match ended? {
             0 => {}
@@ -101,7 +106,7 @@ impl WagiPre {
             }
         }
         output.whole();
-        Ok(())
+        Ok(InstanceEnd::Completed)
     }
 }
 

@@ -3,21 +3,26 @@
 //! An instance ends when its handler returns, whatever it left behind. There is no response that somebody waits for, so
 //! that [`max_time`](crate::limits::GuestLimits::max_time) bounds the handler, and the time to a response does not.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use outport_egress::GateView;
 use outport_manifest::EventKind;
 use outport_policy::text;
 use tokio::time::timeout;
 use tracing::Level;
 
+use super::connector::Outcome;
 use super::event::Event;
+use super::event_counts::EventCounts;
+use super::event_trace::begin_trace;
 use super::handler::{GuestError, Handled, HandlerPre, NotAnEventComponent};
 use crate::account::Account;
 use crate::failure_log::FailureLog;
 use crate::guest_pre::GuestPre;
 use crate::http::RequestSlot;
+use crate::instance_counts::{InstanceEnd, LiveInstance};
 use crate::trap::Trap;
 
 /// A component that is ready to handle events. Cheap to clone; clones share everything.
@@ -26,6 +31,7 @@ pub struct EventComponent {
     guest: GuestPre,
     handler: HandlerPre,
     failures: Arc<FailureLog>,
+    counts: Arc<EventCounts>,
 }
 
 /// The reason why an event was not handled.
@@ -68,10 +74,12 @@ impl EventComponent {
     pub fn new(guest: GuestPre, kind: EventKind) -> Result<Self, NotAnEventComponent> {
         let handler = HandlerPre::of(&guest, kind)?;
         let failures = Arc::new(FailureLog::of(guest.name()));
+        let counts = EventCounts::of(guest.egress().meter(), guest.id(), kind);
         Ok(Self {
             guest,
             handler,
             failures,
+            counts: Arc::new(counts),
         })
     }
 
@@ -108,14 +116,31 @@ impl EventComponent {
         account: Arc<Account>,
         slot: RequestSlot,
     ) -> Result<Handled, EventError> {
-        let store = self.guest.store_at(slot.depth(), &account);
+        let live = self.guest.count_instance();
+        let trace = begin_trace(&self.guest, &event);
+        let mut store = self.guest.store_at(slot.depth(), &account);
+        store.data_mut().gate().ctx.trace().set(trace.clone());
         let run = pin!(self.handler.call(store, event));
-        let run = self.guest.engine().interrupting(&account, run);
+        let handled = self.run(run, &account, live).await;
+        if handled.is_err() {
+            trace.span().record("otel.status_code", "ERROR");
+        }
+        handled
+    }
+
+    async fn run(
+        &self,
+        run: Pin<&mut (impl Future<Output = wasmtime::Result<Result<Handled, GuestError>>> + Send)>,
+        account: &Account,
+        live: LiveInstance,
+    ) -> Result<Handled, EventError> {
+        let run = self.guest.engine().interrupting(account, run);
         let ended = match self.guest.limits().max_time {
             None => run.await,
             Some(limit) => match timeout(limit, run).await {
                 Ok(ended) => ended,
                 Err(_) => {
+                    live.ended(InstanceEnd::MaxTime);
                     return Err(EventError::OutOfTime {
                         component: self.guest.name().to_owned(),
                         limit,
@@ -123,6 +148,7 @@ impl EventComponent {
                 }
             },
         };
+        live.ended(InstanceEnd::of(&ended));
         match ended {
             Ok(Ok(handled)) => Ok(handled),
             Ok(Err(GuestError(message))) => Err(EventError::Answer {
@@ -131,6 +157,11 @@ impl EventComponent {
             }),
             Err(error) => Err(Trap::of(&error, self.guest.name(), self.handler.export()).into()),
         }
+    }
+
+    /// Counts an event of which that became.
+    pub(super) fn count(&self, outcome: Outcome) {
+        self.counts.add(outcome);
     }
 
     /// Tells of an event that was not handled, or counts it.

@@ -84,13 +84,16 @@ impl Listener {
             hand_over: Box::new(move |event| {
                 let (router, handler, stop) = (Arc::clone(&router), handler.clone(), stop.clone());
                 // On one thread after the other, whichever it is that the connector is on.
+                let counted = handler.clone();
                 let run = workers.spawn(async move { hand_over(&router, &handler, event, stop).await });
                 Box::pin(async move {
-                    match run {
+                    let outcome = match run {
                         // The thread is at its end, and the instance with it.
                         Some(run) => run.await.unwrap_or(Outcome::Failed),
                         None => Outcome::NotBegun,
-                    }
+                    };
+                    counted.count(outcome);
+                    outcome
                 })
             }),
             grace,
@@ -294,11 +297,19 @@ async fn hand_over(
         begun = begin => begun,
     };
     match component.handle(event, account, slot).await {
-        Ok(Handled::Done) => Outcome::Done,
-        Ok(Handled::Leave) => Outcome::Leave,
+        Ok(handled) => handled.into(),
         Err(error) => {
             component.log(&error);
             Outcome::Failed
+        }
+    }
+}
+
+impl From<Handled> for Outcome {
+    fn from(handled: Handled) -> Self {
+        match handled {
+            Handled::Done => Self::Done,
+            Handled::Leave => Self::Leave,
         }
     }
 }
@@ -311,8 +322,15 @@ impl Router {
     /// When it was not handled, for whatever reason.
     pub async fn hand_over(&self, component: &EventComponent, event: Event) -> Result<Handled, EventError> {
         let slot = self.event_slot(component).await;
-        let account = component.admit()?;
-        component.handle(event, account, slot).await
+        let handled = match component.admit() {
+            Ok(account) => component.handle(event, account, slot).await,
+            Err(none) => Err(none),
+        };
+        component.count(match &handled {
+            Ok(handled) => (*handled).into(),
+            Err(_) => Outcome::Failed,
+        });
+        handled
     }
 }
 

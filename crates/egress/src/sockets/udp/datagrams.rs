@@ -151,6 +151,9 @@ impl UdpInner {
         if let Some(followed) = &self.followed {
             followed.count_sent(1);
         }
+        if let Some(counts) = self.enforcer().component().counts() {
+            counts.datagrams().sent.increment(data.len() as u64);
+        }
         Ok(Ok(()))
     }
 
@@ -175,6 +178,9 @@ impl UdpInner {
         data.shrink_to_fit();
         if let Some(followed) = &self.followed {
             followed.count_received(1);
+        }
+        if let Some(counts) = self.enforcer().component().counts() {
+            counts.datagrams().received.increment(data.len() as u64);
         }
         Ok(Ok(Some((data, peer))))
     }

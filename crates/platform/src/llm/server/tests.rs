@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use outport_egress::trace::TraceContext;
 use outport_policy::Location;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tracing::Span;
 
 use super::*;
 
@@ -116,6 +118,7 @@ fn model(at: SocketAddr, time: Duration) -> ModelServer {
 
 fn caller(component: &str) -> Caller {
     Caller {
+        trace: Trace::none(),
         component: component.to_owned(),
         account: None,
     }
@@ -125,6 +128,28 @@ async fn infer(model: &ModelServer, component: &str) -> Result<String, ModelErro
     let (caller, sampling) = (caller(component), Sampling::default());
     let inferred = model.infer(&caller, ("llama2-chat", "hi"), &sampling).await;
     inferred.map(|inferred| inferred.text)
+}
+
+#[tokio::test]
+async fn the_server_is_told_of_which_trace_a_call_is_part() {
+    let (at, seen) = serve(|_| Deed::Say(ok("{\"text\":\"\"}"))).await;
+    let model = model(at, LONG);
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let brought = TraceContext::parse(parent);
+    for (trace, sent) in [
+        (Trace::begin(None, brought, Span::none), true),
+        (Trace::none(), false),
+    ] {
+        let caller = Caller {
+            trace,
+            ..caller("web")
+        };
+        let sampling = Sampling::default();
+        model.infer(&caller, ("m", "hi"), &sampling).await.unwrap();
+        let request = seen.requests().pop().unwrap();
+        let header = format!("traceparent: {parent}\r\n");
+        assert_eq!(request.contains(&header), sent, "{request}");
+    }
 }
 
 const LONG: Duration = Duration::from_secs(30);

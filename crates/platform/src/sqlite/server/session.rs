@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use outport_egress::trace::Trace;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -65,15 +66,17 @@ impl ServerSession {
     /// Executes one statement: its columns, and its rows, some together.
     pub(crate) async fn execute(
         &self,
+        trace: &Trace,
         sql: &str,
         parameters: &[Value],
     ) -> Result<(Vec<String>, Vec<Vec<Row>>), SqliteError> {
-        let executed = timeout(self.server.most_time, self.attempt(sql, parameters));
+        let executed = timeout(self.server.most_time, self.attempt(trace, sql, parameters));
         executed.await.unwrap_or_else(|_| Err(self.server.too_slow()))
     }
 
     async fn attempt(
         &self,
+        trace: &Trace,
         sql: &str,
         parameters: &[Value],
     ) -> Result<(Vec<String>, Vec<Vec<Row>>), SqliteError> {
@@ -93,9 +96,12 @@ impl ServerSession {
             Stream::None | Stream::Open { .. } => None,
         };
         let asked = [Asked::Execute(sql, parameters), Asked::GetAutocommit];
-        let asking = self
-            .server
-            .ask(&self.component, self.account.clone(), baton.as_deref(), &asked);
+        let asking = self.server.ask(
+            (&self.component, trace),
+            self.account.clone(),
+            baton.as_deref(),
+            &asked,
+        );
         let mut pipeline = asking.await?;
         let executed = pipeline.take_first();
         let is_in_transaction = !pipeline.is_autocommit().ok_or_else(|| {
@@ -160,7 +166,8 @@ impl Drop for ServerSession {
         let (server, component) = (Arc::clone(&self.server), std::mem::take(&mut self.component));
         runtime.spawn(async move {
             let asked = [Asked::Close];
-            let closing = server.ask(&component, None, Some(&baton), &asked);
+            let untraced = (&*component, &Trace::none());
+            let closing = server.ask(untraced, None, Some(&baton), &asked);
             // What comes of it changes nothing any more, and the operator is told.
             let _ = timeout(FAREWELL_TIME, closing).await;
             drop(farewell);

@@ -109,7 +109,7 @@ fn session(server: &Arc<DatabaseServer>) -> ServerSession {
 }
 
 async fn execute(session: &ServerSession) -> Result<(), String> {
-    let executed = session.execute("SELECT 5 AS a", &[]).await;
+    let executed = session.execute(&Trace::none(), "SELECT 5 AS a", &[]).await;
     let (columns, rows) = executed.map_err(|error| error.to_string())?;
     assert_eq!(columns, ["a"]);
     assert_eq!(rows, [[[Value::Integer(5)]]]);

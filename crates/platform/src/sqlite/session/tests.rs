@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
-use outport_egress::HostAccount;
+use outport_egress::{Egress, HostAccount, HostInterface};
 
 use super::*;
 use crate::embedded_sqlite::open_directly;
@@ -24,7 +24,10 @@ fn session(database: &Arc<Database>) -> Session {
 
 fn session_of(database: &Arc<Database>, own: &Arc<Semaphore>, account: Account) -> Session {
     let place = Place::take(&Arc::new(AtomicU32::new(0))).unwrap();
-    Session::new(Arc::clone(database), account, Arc::clone(own), place)
+    let egress = Egress::builder().build().unwrap();
+    let gate = egress.gate("web", Arc::default()).open();
+    let calls = gate.calls(HostInterface::Sqlite);
+    Session::new(Arc::clone(database), account, Arc::clone(own), (place, calls))
 }
 
 async fn ask(session: &Session, sql: &str) -> Result<Found, SqliteError> {
@@ -391,7 +394,7 @@ async fn what_a_database_in_memory_holds_is_not_the_connections() {
     for _ in 0..30 {
         all(&session, &["INSERT INTO t VALUES (zeroblob(1000000))"]).await;
     }
-    let Kind::Embedded(own) = &session.0 else {
+    let Kind::Embedded(own) = &session.kind else {
         unreachable!("it is in this process")
     };
     let mut connected = own.connected.lock().await;

@@ -1,7 +1,10 @@
 use std::num::NonZeroU32;
 
 use futures::task::noop_waker;
+use http::{HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Empty};
+
+use tracing::Span;
 
 use super::*;
 use crate::http::concurrency_limit::{Asker, ConcurrencyLimit};
@@ -26,6 +29,7 @@ impl Clients {
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let queued = Box::new(QueuedRequest {
             request: Request::new(body),
+            trace: traced(None),
             slot: self.slot().await,
             waiter: Waiter {
                 reply,
@@ -63,9 +67,53 @@ impl Clients {
             ..GuestLimits::of_a_request()
         };
         let (first, _) = self.queued().await;
-        let (queue, in_flight) = InstanceQueue::new(&limits, first.slot, first.waiter, Weak::new());
+        let (queue, taken) = InstanceQueue::new(&limits, *first, Weak::new());
         assert!(queue.poll_over(&noop_waker()).is_pending());
-        (queue, in_flight)
+        (queue, taken.in_flight)
+    }
+}
+
+/// The place of a request that brought this context.
+fn traced(parent: Option<&'static str>) -> RequestTrace {
+    let parents = parent.map(|parent| (HeaderName::from_static("traceparent"), parent));
+    let headers = parents.map(|(name, parent)| (name, HeaderValue::from_static(parent)));
+    RequestTrace::begin(None, &headers.into_iter().collect(), Span::none)
+}
+
+const PARENT: &str = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-00";
+
+#[tokio::test]
+async fn a_request_whose_trace_is_known_is_alone_in_its_instance() {
+    let clients = Clients::new();
+    // (of the one that is there, of the one that comes, whether it is taken)
+    for (there, comes, taken) in [
+        (None, None, true),
+        (None, Some(PARENT), false),
+        (Some(PARENT), None, false),
+        (Some(PARENT), Some(PARENT), false),
+        (Some("00-none"), Some("00-none"), true),
+    ] {
+        let offer = async |queue: &InstanceQueue, parent| {
+            let (mut queued, _) = clients.queued().await;
+            queued.trace = traced(parent);
+            queue.offer(queued).is_ok()
+        };
+        // Whether the one that is there waits or runs, and whether it was the first.
+        let (queue, first) = clients.queue(16, 16).await;
+        drop(first);
+        assert!(offer(&queue, there).await, "{there:?}");
+        assert_eq!(offer(&queue, comes).await, taken, "{there:?} waits, {comes:?}");
+
+        let (queue, first) = clients.queue(16, 16).await;
+        drop(first);
+        assert!(offer(&queue, there).await, "{there:?}");
+        let running = queue.take().expect("it waits").in_flight;
+        assert_eq!(offer(&queue, comes).await, taken, "{there:?} runs, {comes:?}");
+        drop(running);
+        let further = queue.take();
+        assert_eq!(further.is_some(), taken);
+        drop(further);
+        assert!(offer(&queue, comes).await, "{there:?} has ended, {comes:?}");
     }
 }
 
@@ -100,7 +148,7 @@ async fn what_is_not_taken_comes_back_and_it_accepts_again_when_the_loop_turns()
     assert!(queue.offer(clients.queued().await.0).is_err(), "it is busy");
     assert!(queue.take().is_none());
     assert!(queue.offer(clients.queued().await.0).is_ok(), "it turned");
-    let in_flight = queue.take().expect("it waits").1;
+    let in_flight = queue.take().expect("it waits").in_flight;
     assert_eq!(in_flight.number(), 2);
     let (queued, mut reply) = clients.queued().await;
     assert!(queue.offer(queued).is_ok());
@@ -117,7 +165,7 @@ async fn an_instance_is_over_when_all_that_it_is_at_is_overdue() {
     let due = Instant::now() + Duration::from_secs(60);
     let (queued, mut reply) = clients.job_due(due).await;
     assert!(queue.offer(queued).is_ok());
-    let second = queue.take().expect("it waits").1;
+    let second = queue.take().expect("it waits").in_flight;
     assert_eq!(queue.give_up_overdue(due - Duration::from_millis(1)), 0);
     assert_eq!(queue.give_up_overdue(due), 1);
     assert!(matches!(reply.try_recv(), Ok(Reply::TooSlow)));
@@ -144,7 +192,7 @@ async fn the_time_for_an_answer_is_over_whoever_still_waits() {
         let (queued, reply) = clients.job_due(due).await;
         let mut reply = Some(reply).filter(|_| stays);
         assert!(queue.offer(queued).is_ok());
-        let in_flight = taken.then(|| queue.take().expect("it waits").1);
+        let in_flight = taken.then(|| queue.take().expect("it waits").in_flight);
         assert!(
             queue.look(now).is_ok_and(|next| next <= Some(due)),
             "{taken}, {stays}"

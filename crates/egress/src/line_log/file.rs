@@ -1,4 +1,4 @@
-//! The file of an audit log: opened only if it is one, and opened again when it was moved away.
+//! The file of a log: opened only if it is one, and opened again when it was moved away.
 //!
 //! Whoever rotates logs renames the file and makes a new one, or leaves that to us; or copies the file and cuts it off.
 //! Before anything is written the path is looked at: where it leads to another file, or to none, it is opened again. So
@@ -12,12 +12,14 @@ use std::time::Instant;
 
 use outport_policy::text;
 
-use super::log_error::AuditLogError;
+use super::error::LogError;
 use super::trouble::Trouble;
+use super::{Likeness, LogKind};
 
-/// The file of an audit log, open to append to.
+/// The file of a log, open to append to.
 #[derive(Debug)]
-pub struct AuditFile {
+pub struct LogFile {
+    kind: &'static LogKind,
     /// As it was written, for messages.
     written: PathBuf,
     path: PathBuf,
@@ -49,9 +51,9 @@ pub(super) enum Found {
 /// The device and inode, which tell one file from another.
 type FileId = (u64, u64);
 
-impl AuditFile {
+impl LogFile {
     /// Opens the file at `written`, which is made if there is none. On Unix a new file can be read by its
-    /// owner only, since it tells whom the guests talk to. A last line that was cut off, when a disk was full or a
+    /// owner only, since it tells who talks to whom. A last line that was cut off, when a disk was full or a
     /// process was killed, is ended first, so that the next one stands for itself.
     ///
     /// A named pipe (on Linux) is opened whether or not somebody reads it, and stays open when its reader leaves for
@@ -59,11 +61,11 @@ impl AuditFile {
     ///
     /// # Errors
     ///
-    /// The file cannot be opened for writing, or has something in it that is not an audit log.
-    pub fn open(written: &Path) -> Result<Self, AuditLogError> {
+    /// The file cannot be opened for writing, or has something in it that is not such a log.
+    pub fn open(kind: &'static LogKind, written: &Path) -> Result<Self, LogError> {
         // A process may change its directory.
         let path = std::path::absolute(written).unwrap_or_else(|_| written.to_owned());
-        let file = open(&path, written)?;
+        let file = open(kind, &path, written)?;
         let plain = file.metadata().ok().filter(Metadata::is_file);
         let rotated = plain.map(|file| Rotated {
             file_id: file_id(&file),
@@ -71,12 +73,18 @@ impl AuditFile {
         });
         let real = path.canonicalize().ok().filter(|_| rotated.is_some());
         Ok(Self {
+            kind,
             directory: real.and_then(|path| path.parent().map(Path::to_owned)),
             written: written.to_owned(),
             path,
             file,
             rotated,
         })
+    }
+
+    /// The kind of log that it is.
+    pub(super) fn kind(&self) -> &'static LogKind {
+        self.kind
     }
 
     /// The directory in which the log may be made anew; none where it is not a plain file.
@@ -90,7 +98,7 @@ impl AuditFile {
     /// # Errors
     ///
     /// It cannot be opened, and what was open has no name any more: nobody would find what is written there.
-    pub(super) fn renew(&mut self) -> Result<(Option<u64>, Found), AuditLogError> {
+    pub(super) fn renew(&mut self) -> Result<(Option<u64>, Found), LogError> {
         let Some(rotated) = &mut self.rotated else {
             return Ok((None, Found::Here));
         };
@@ -100,17 +108,17 @@ impl AuditFile {
             rotated.trouble.over();
             return Ok((Some(now.len()), Found::Here));
         }
-        let opened = for_a_file(&self.path, &self.written).and_then(|()| {
-            let file = open(&self.path, &self.written)?;
+        let opened = for_a_file(self.kind, &self.path, &self.written).and_then(|()| {
+            let file = open(self.kind, &self.path, &self.written)?;
             let there = file
                 .metadata()
-                .map_err(|error| cannot_open(&self.written, error))?;
+                .map_err(|error| cannot_open(self.kind, &self.written, error))?;
             Ok((there, file))
         });
         // It could be opened once. What has changed since is its directory, or that the process shut itself in.
         let opened = opened.map_err(|error| match error {
-            AuditLogError::Open { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
-                AuditLogError::Shut { path, source }
+            LogError::Open { log, path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+                LogError::Shut { log, path, source }
             }
             error => error,
         });
@@ -145,7 +153,7 @@ impl AuditFile {
     }
 }
 
-impl Write for AuditFile {
+impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => io::Error::new(error.kind(), "nobody reads the pipe"),
@@ -158,29 +166,32 @@ impl Write for AuditFile {
     }
 }
 
-fn open(path: &Path, written: &Path) -> Result<File, AuditLogError> {
-    match end_of_log(path) {
-        Ok(cut_off) => open_at(path, cut_off).map_err(|error| cannot_open(written, error)),
-        Err(End::IsAnother) => Err(AuditLogError::Another {
+fn open(kind: &'static LogKind, path: &Path, written: &Path) -> Result<File, LogError> {
+    match end_of_log(kind, path) {
+        Ok(cut_off) => open_at(path, cut_off).map_err(|error| cannot_open(kind, written, error)),
+        Err(End::IsAnother) => Err(LogError::Another {
+            log: kind.name,
             path: written.to_owned(),
+            recognised_by: kind.recognised_by,
         }),
-        Err(End::Failed(error)) => Err(cannot_open(written, error)),
+        Err(End::Failed(error)) => Err(cannot_open(kind, written, error)),
     }
 }
 
 /// Refuses all but a plain file where a plain file was: a pipe may never be read, and holds up who writes to it.
-fn for_a_file(path: &Path, written: &Path) -> Result<(), AuditLogError> {
+fn for_a_file(kind: &LogKind, path: &Path, written: &Path) -> Result<(), LogError> {
     match std::fs::metadata(path) {
         Ok(there) if !there.is_file() => {
             let error = io::Error::other("it was a file and no longer is one");
-            Err(cannot_open(written, error))
+            Err(cannot_open(kind, written, error))
         }
         _ => Ok(()),
     }
 }
 
-fn cannot_open(written: &Path, source: io::Error) -> AuditLogError {
-    AuditLogError::Open {
+fn cannot_open(kind: &LogKind, written: &Path, source: io::Error) -> LogError {
+    LogError::Open {
+        log: kind.name,
         path: written.to_owned(),
         source,
     }
@@ -189,7 +200,7 @@ fn cannot_open(written: &Path, source: io::Error) -> AuditLogError {
 fn open_at(path: &Path, cut_off: bool) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).append(true);
-    // Where guests connect to is nobody else's business.
+    // Who talks to whom is nobody else's business.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = if is_pipe(path) {
@@ -220,7 +231,7 @@ impl From<io::Error> for End {
 
 /// True if there is a log whose last line was cut off. A file that has something else in it is another one: neither its
 /// first line nor its last whole one begins as all lines of a log do.
-fn end_of_log(path: &Path) -> Result<bool, End> {
+fn end_of_log(kind: &LogKind, path: &Path) -> Result<bool, End> {
     match std::fs::metadata(path) {
         Ok(there) if there.is_file() && there.len() > 0 => {}
         _ => return Ok(false),
@@ -231,15 +242,19 @@ fn end_of_log(path: &Path) -> Result<bool, End> {
         opened => opened?,
     };
     let mut first = Vec::new();
-    (&mut file)
-        .take(LINE_BEGINS.len() as u64)
-        .read_to_end(&mut first)?;
+    (&mut file).take(FIRST_PART).read_to_end(&mut first)?;
     let length = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(length.saturating_sub(LAST_PART)))?;
     let mut last = Vec::new();
     (&mut file).take(LAST_PART).read_to_end(&mut last)?;
     let mut lines = last.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let is_log = LINE_BEGINS.starts_with(&first) || lines.any(|line| line.starts_with(LINE_BEGINS));
+    let looks_like = |line: &[u8]| (kind.recognise)(line);
+    let is_first = match first.iter().position(|byte| *byte == b'\n') {
+        Some(end) => looks_like(&first[..end]) == Likeness::Line,
+        // Of the only line there may be no more than its beginning.
+        None => looks_like(&first) != Likeness::Other,
+    };
+    let is_log = is_first || lines.any(|line| looks_like(line) == Likeness::Line);
     if is_log {
         Ok(last.last().is_some_and(|byte| *byte != b'\n'))
     } else {
@@ -247,8 +262,8 @@ fn end_of_log(path: &Path) -> Result<bool, End> {
     }
 }
 
-/// As every line of a log begins.
-const LINE_BEGINS: &[u8] = b"{\"ts\":";
+/// Bytes in which the beginning of the first line is looked for.
+const FIRST_PART: u64 = 256;
 
 /// Bytes in which the last line is looked for.
 const LAST_PART: u64 = 64 * 1024;
@@ -279,13 +294,14 @@ fn file_id(file: &Metadata) -> FileId {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::AUDIT_LOG;
     use super::*;
 
     #[test]
     fn a_file_that_is_no_log_is_refused_and_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
-        let rows: [(&[u8], Option<&[u8]>); 9] = [
+        let rows: [(&[u8], Option<&[u8]>); 10] = [
             (b"", Some(b"")),
             (b"{\"ts\":1}\n", Some(b"{\"ts\":1}\n")),
             (b"{\"ts\":1}\n{\"t", Some(b"{\"ts\":1}\n{\"t\n")),
@@ -298,10 +314,11 @@ mod tests {
             (b"{\"name\": \"package\"}\n", None),
             (b"\x7fELF\x02\x01\x01\0\0", None),
             (b"\n", None),
+            (b"{\n  \"ts\": 1\n}\n", None),
         ];
         for (before, expected) in rows {
             std::fs::write(&path, before).unwrap();
-            let opened = AuditFile::open(&path).map(drop);
+            let opened = LogFile::open(&AUDIT_LOG, &path).map(drop);
             assert_eq!(opened.is_ok(), expected.is_some(), "{before:?}");
             assert_eq!(
                 std::fs::read(&path).unwrap(),
@@ -310,7 +327,7 @@ mod tests {
             );
         }
         std::fs::write(&path, "other").unwrap();
-        let error = AuditFile::open(&path).unwrap_err().to_string();
+        let error = LogFile::open(&AUDIT_LOG, &path).unwrap_err().to_string();
         assert!(error.contains("is not an audit log"), "{error}");
     }
 
@@ -319,7 +336,7 @@ mod tests {
     fn a_log_that_was_moved_removed_or_cut_goes_on_at_its_path() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
-        let mut log = AuditFile::open(&path).unwrap();
+        let mut log = LogFile::open(&AUDIT_LOG, &path).unwrap();
         assert_eq!(log.directory().unwrap(), folder.path().canonicalize().unwrap());
         let mut put = |line: &str| {
             let (length, _) = log.renew().unwrap();
@@ -392,7 +409,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit");
         mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        let mut log = AuditFile::open(&path).unwrap();
+        let mut log = LogFile::open(&AUDIT_LOG, &path).unwrap();
         for _ in 0..2 {
             let error = log.write(b"line\n").unwrap_err();
             assert_eq!(error.to_string(), "nobody reads the pipe");

@@ -1,20 +1,21 @@
 //! Whole lines through a bounded queue to a thread that writes them.
 //!
-//! Whoever puts a line never waits. A line that finds the queue full is counted, and the writer says how many were
+//! Whoever puts a line never waits. A line that finds the queue full, by number or by bytes, is counted, and the writer says how many were
 //! lost as soon as it comes through again. The output is flushed whenever the queue is empty, so a line is out as
 //! soon as the writer can keep up; but for a nap after the first one, in which others gather.
 //!
 //! An output that stands still (a pipe that nobody reads, a disk that does not answer) holds up the end by
 //! [`FLUSH_TIME`] once, and no more; what it did not take by then is said.
 
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use metrics::Counter;
+
 /// The writer that takes the lines. Lives on the thread of its [`Lines`].
-pub(super) trait LineWriter: Send + 'static {
+pub(crate) trait LineWriter: Send + 'static {
     /// Writes one line, without its line break.
     fn line(&mut self, line: &str);
     /// The text to write for `lost` lines that did not fit.
@@ -30,15 +31,23 @@ pub(super) trait LineWriter: Send + 'static {
 }
 
 /// The end of the queue that lines are put into. Dropping it writes out what is left, for as long as a flush may take.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     /// The name of the lines, for messages.
-    what: &'static str,
+    what: String,
+    room: Room,
     queue: Option<SyncSender<Message>>,
     counts: Arc<Counts>,
     /// Closed when the thread has ended.
     ended: Mutex<Receiver<()>>,
     /// The last flush was in vain.
     stands_still: AtomicBool,
+}
+
+/// As much as may wait.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) lines: usize,
+    pub(crate) bytes: usize,
 }
 
 #[derive(Default)]
@@ -49,6 +58,10 @@ struct Counts {
     under_way: AtomicU64,
     /// Lines in the queue.
     queued: AtomicUsize,
+    /// Their bytes.
+    queued_bytes: AtomicUsize,
+    /// Counts lines that were written, and those that were lost, for others.
+    counters: OnceLock<(Counter, Counter)>,
     /// The writer is to look where it writes to.
     renew: AtomicBool,
     /// Nobody puts lines any more.
@@ -64,14 +77,14 @@ enum Message {
 }
 
 impl Lines {
-    /// Starts the thread `name` that writes to `writer`, with room for `capacity` lines of `what`.
-    pub(super) fn start(
+    /// Starts the thread `name` that writes lines of `what` to `writer`.
+    pub(crate) fn start(
         name: &str,
-        what: &'static str,
-        capacity: usize,
+        what: String,
+        room: Room,
         writer: impl LineWriter,
     ) -> std::io::Result<Self> {
-        let (queue, messages) = mpsc::sync_channel(capacity);
+        let (queue, messages) = mpsc::sync_channel(room.lines);
         let (alive, ended) = mpsc::sync_channel(0);
         let counts = Arc::new(Counts::default());
         let counted = counts.clone();
@@ -81,6 +94,7 @@ impl Lines {
         })?;
         Ok(Self {
             what,
+            room,
             queue: Some(queue),
             counts,
             ended: Mutex::new(ended),
@@ -89,34 +103,42 @@ impl Lines {
     }
 
     /// Puts a line into the queue if fewer than `most` wait in it, or counts it as lost.
-    pub(super) fn put_below(&self, most: usize, line: String) {
+    pub(crate) fn put_below(&self, most: usize, line: String) {
         if self.waiting() < most {
             self.put(line)
         } else {
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+            self.counts.lose();
         }
     }
 
     /// Puts a line into the queue, or counts it as lost.
-    pub(super) fn put(&self, line: String) {
+    pub(crate) fn put(&self, line: String) {
         let Some(queue) = &self.queue else { return };
         // Counted first, or the writer could take it off before it was put on.
-        self.counts.under_way.fetch_add(1, Ordering::Relaxed);
-        self.counts.queued.fetch_add(1, Ordering::Relaxed);
-        if queue.try_send(Message::Line(line)).is_err() {
-            self.counts.under_way.fetch_sub(1, Ordering::Relaxed);
-            self.counts.queued.fetch_sub(1, Ordering::Relaxed);
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+        let (counts, bytes) = (&self.counts, line.len());
+        counts.under_way.fetch_add(1, Ordering::Relaxed);
+        counts.queued.fetch_add(1, Ordering::Relaxed);
+        let others = counts.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = others + bytes <= self.room.bytes;
+        if !fits || queue.try_send(Message::Line(line)).is_err() {
+            counts.under_way.fetch_sub(1, Ordering::Relaxed);
+            counts.taken_off(bytes);
+            counts.lose();
         }
     }
 
+    /// Counts lines that are written, and those that are lost, from now on. A second time it changes nothing.
+    pub(crate) fn count(&self, written: Counter, lost: Counter) {
+        let _ = self.counts.counters.set((written, lost));
+    }
+
     /// The number of lines that wait to be taken.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.counts.queued.load(Ordering::Relaxed)
     }
 
     /// Makes the writer look where it writes to: as soon as it comes to it, or tries again what it could not write.
-    pub(super) fn renew(&self) {
+    pub(crate) fn renew(&self) {
         self.counts.renew.store(true, Ordering::Relaxed);
         if let Some(queue) = &self.queue {
             // A full queue needs no waking.
@@ -125,7 +147,7 @@ impl Lines {
     }
 
     /// Waits until everything that was put before is written, a second at most.
-    pub(super) fn flush(&self) {
+    pub(crate) fn flush(&self) {
         let Some(queue) = &self.queue else { return };
         let deadline = Instant::now() + self.flush_timeout();
         let (done, written) = mpsc::sync_channel(1);
@@ -153,6 +175,27 @@ impl Lines {
     }
 }
 
+impl Counts {
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        if let Some((_, lost)) = self.counters.get() {
+            lost.increment(1);
+        }
+    }
+
+    fn taken_off(&self, bytes: usize) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn written(&self, lines: u64) {
+        self.under_way.fetch_sub(lines, Ordering::Relaxed);
+        if let Some((written, _)) = self.counters.get() {
+            written.increment(lines);
+        }
+    }
+}
+
 impl Drop for Lines {
     fn drop(&mut self) {
         self.counts.closed.store(true, Ordering::Relaxed);
@@ -173,7 +216,7 @@ impl Drop for Lines {
             (false, true) => ": its output has stalled",
             (false, false) => "",
         };
-        tracing::warn!("{} not written{cause}", lost(lines, self.what));
+        tracing::warn!("{} not written{cause}", lost(lines, &self.what));
     }
 }
 
@@ -192,9 +235,7 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
         let stuck = writer.is_stuck();
         counts.stuck.store(stuck, Ordering::Relaxed);
         if !stuck {
-            counts
-                .under_way
-                .fetch_sub(std::mem::take(unflushed), Ordering::Relaxed);
+            counts.written(std::mem::take(unflushed));
         }
     };
     loop {
@@ -228,7 +269,7 @@ fn write_all(mut writer: impl LineWriter, messages: &Receiver<Message>, counts: 
         match message {
             Message::Line(line) => {
                 unflushed += 1;
-                counts.queued.fetch_sub(1, Ordering::Relaxed);
+                counts.taken_off(line.len());
                 writer.line(&line);
             }
             Message::Flush(done) => {
@@ -293,8 +334,11 @@ mod tests {
         let written = Arc::new(Mutex::new(Vec::new()));
         let lines = Lines::start(
             "test",
-            "a test",
-            2,
+            "a test".into(),
+            Room {
+                lines: 2,
+                bytes: 1000,
+            },
             Slow {
                 begun,
                 gate,
@@ -315,6 +359,33 @@ mod tests {
         drop(lines);
         assert_eq!(*written.lock().unwrap(), ["1", "lost 2", "2", "3"]);
     }
+
+    // proves: ISO-6
+    #[test]
+    fn lines_that_wait_are_bounded_in_bytes_too() {
+        let (open, gate) = mpsc::channel();
+        let (begun, begins) = mpsc::sync_channel(1);
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let slow = Slow {
+            begun,
+            gate,
+            written: written.clone(),
+        };
+        let room = Room {
+            lines: 100,
+            bytes: 10,
+        };
+        let lines = Lines::start("test", "a test".into(), room, slow).unwrap();
+        lines.put("1".into());
+        begins.recv().unwrap();
+        for line in ["four", "seven 7", "six  6", "1"] {
+            lines.put(line.into());
+        }
+        drop(open);
+        drop(lines);
+        assert_eq!(*written.lock().unwrap(), ["1", "lost 2", "four", "six  6"]);
+    }
+
     // proves: ISO-6
     #[test]
     fn an_output_that_stands_still_holds_up_the_end_once_and_no_more() {
@@ -324,7 +395,16 @@ mod tests {
             gate,
             written: Arc::default(),
         };
-        let lines = Lines::start("test", "a test", 2, slow).unwrap();
+        let lines = Lines::start(
+            "test",
+            "a test".into(),
+            Room {
+                lines: 2,
+                bytes: 1000,
+            },
+            slow,
+        )
+        .unwrap();
         for number in 0..10 {
             lines.put(number.to_string());
         }
