@@ -273,3 +273,6 @@ fn server_span<B>(labels: &RouteLabels, request: &Request<B>, client: SocketAddr
     span.record("client.port", client.port());
     span
 }
+
+#[cfg(test)]
+mod tests;
