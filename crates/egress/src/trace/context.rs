@@ -116,7 +116,7 @@ fn state_of(headers: &HeaderMap) -> Option<HeaderValue> {
 /// Reads so many digits, in lower case.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if text.len() != digits || !text.as_bytes().iter().all(|byte| is_hex(byte)) {
+    if text.len() != digits || !text.as_bytes().iter().all(is_hex) {
         return None;
     }
     u128::from_str_radix(text, 16).ok()

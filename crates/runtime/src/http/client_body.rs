@@ -125,7 +125,9 @@ impl OutgoingBody {
     /// The same in parts of at most so many bytes, for a protocol that shows only between parts whether its client
     /// reads.
     pub(super) fn in_parts(mut self, part: usize) -> Self {
-        self.part = part;
+        // A part counts as sent once it is handed over, however much of it waits for its client then.
+        let counted = self.exchange.as_ref().map_or(usize::MAX, |_| COUNTED_PART);
+        self.part = part.min(counted);
         self
     }
 
@@ -202,6 +204,9 @@ impl Body for OutgoingBody {
         }
     }
 }
+
+/// Bytes of a response that count at a time, where they are counted.
+const COUNTED_PART: usize = 64 * 1024;
 
 impl Drop for OutgoingBody {
     fn drop(&mut self) {

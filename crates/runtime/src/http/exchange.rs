@@ -274,3 +274,6 @@ fn server_span<B>(labels: &RouteLabels, request: &Request<B>, client: SocketAddr
     span.record("client.port", i64::from(client.port()));
     span
 }
+
+#[cfg(test)]
+mod tests;

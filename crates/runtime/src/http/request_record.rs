@@ -33,9 +33,10 @@ pub struct RequestRecord<'a> {
     pub component: Option<&'a str>,
     /// The route that matched, as the manifest writes it.
     pub route: Option<&'a str>,
-    /// The status of the response.
+    /// The status of the response; 499 where the client was gone before there was one.
     pub status: StatusCode,
-    /// Bytes of the response's body that were handed over.
+    /// Bytes of the response's body that were handed over. What is written ahead of a client counts: up to 64 KiB, and what the
+    /// system and HTTP hold.
     pub sent: u64,
     /// Bytes of the request's body that were taken.
     pub received: u64,

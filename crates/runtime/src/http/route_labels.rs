@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use outport_egress::Egress;
 use outport_egress::trace::Tracer;
+use outport_manifest::PathRoute;
 
 use super::request_counts::RequestCounts;
 
@@ -19,6 +20,14 @@ pub(super) struct RouteLabels {
 }
 
 impl RouteLabels {
+    /// The names of requests at a route without a component, which nobody counts or traces.
+    pub(super) fn of_route(route: &PathRoute) -> Arc<Self> {
+        Arc::new(Self {
+            route: Some(route.as_str().to_owned()),
+            ..Self::default()
+        })
+    }
+
     /// The names of the requests that are counted and traced as `egress` says.
     pub(super) fn of(egress: &Egress, component: Option<&str>, route: Option<&str>) -> Arc<Self> {
         let counts = RequestCounts::of(

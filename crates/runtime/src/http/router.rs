@@ -110,7 +110,7 @@ impl Router {
                     (route, RouteEnd::Component(target))
                 }
                 RouteAnswer::Static(response) => {
-                    let labels = Arc::default();
+                    let labels = RouteLabels::of_route(&route);
                     (route, RouteEnd::Static(StaticTarget { response, labels }))
                 }
             })
