@@ -8,6 +8,7 @@
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
 //! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`], [`prometheus`] and [`python_server`] are the real servers, [`go`], [`python`] and
 //!   [`javascript`] build real programs as modules or components;
+//! - [`collector`](collector::Collector) takes traces, metrics and logs by OTLP, or does not;
 //! - [`stores`] asks a guest that has key-value stores, and looks at their files;
 //! - [`checked`] is an app to check, [`schema`] holds documents against JSON schemas;
 //! - [`until`](until::until) waits for what a test builds on, however busy the machine, and a [`turnstile`] keeps guests
@@ -19,6 +20,7 @@
 
 pub mod audit;
 pub mod checked;
+pub mod collector;
 pub mod dns;
 pub mod docker_registry;
 pub mod go;

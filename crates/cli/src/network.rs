@@ -58,6 +58,12 @@ impl Network {
                 DenialReporter::new(move |line| terminal.insist_now(&painted(line, terminal.paint())))?;
             builder = builder.sink(Arc::new(report));
         }
+        if let Some(denials) = telemetry.denials() {
+            builder = builder.sink(denials);
+        }
+        if let Some(tracer) = telemetry.tracer() {
+            builder = builder.tracer(tracer);
+        }
         if let Some(output) = audit {
             let (log, record) = options.audit.start(output)?;
             builder = match record {

@@ -16,12 +16,16 @@ use std::sync::{Arc, OnceLock, Weak};
 use clap::Args;
 use outport_check::Diagnostic;
 use outport_check::explain::EffectivePolicy;
+use outport_egress::AuditSink;
 use outport_egress::WeakEgress;
 use outport_egress::meter::{Meter, MetricDescription};
+use outport_egress::trace::Tracer;
 use outport_policy::{LearnedAddresses, Operator, Policy};
 use outport_runtime::http::Router;
 use outport_telemetry::access_log::AccessLog;
+use outport_runtime::stdio;
 use outport_telemetry::admin::{AdminListener, AdminServer, HostNames, Readiness, Subjects};
+use outport_telemetry::otlp::{Export, Otlp, Signal};
 use outport_telemetry::process;
 use outport_telemetry::registry::Registry;
 
@@ -29,6 +33,7 @@ use crate::access_log::{AccessLogOptions, AccessLogOutput};
 use crate::audit_output::AuditOutput;
 use crate::failure::Failure;
 use crate::files::Files;
+use crate::otlp;
 use crate::service::address;
 use crate::terminal::Terminal;
 
@@ -63,6 +68,7 @@ pub(crate) struct TelemetryOptions {
 pub(crate) struct TelemetryOutputs {
     admin: Option<(AdminListener, HostNames)>,
     access_log: Option<AccessLogOutput>,
+    otlp: Option<&'static Otlp>,
 }
 
 impl TelemetryOutputs {
@@ -81,6 +87,8 @@ struct Told {
     readiness: Readiness,
     subjects: Option<Arc<Subjects>>,
     access_log: Option<Arc<AccessLog>>,
+    otlp: Option<&'static Otlp>,
+    _export: Option<Export>,
     _admin: Option<AdminServer>,
 }
 
@@ -107,6 +115,7 @@ impl TelemetryOptions {
         Ok(TelemetryOutputs {
             admin: admin.map(|admin| (admin, names)),
             access_log: self.access_log.open(audit)?,
+            otlp: otlp::wanted(terminal)?,
         })
     }
 }
@@ -123,10 +132,22 @@ fn warn_of_others(address: SocketAddr, terminal: Terminal) {
 }
 
 impl Telemetry {
-    /// Starts to tell.
-    pub(crate) fn start(outputs: TelemetryOutputs, terminal: Terminal) -> Result<Self, Failure> {
+    /// Starts to tell, of an app with this name if it has one.
+    pub(crate) fn start(
+        outputs: TelemetryOutputs,
+        app: Option<&str>,
+        terminal: Terminal,
+    ) -> Result<Self, Failure> {
         let readiness = Readiness::default();
-        let registry = outputs.admin.is_some().then(registry);
+        let otlp = outputs.otlp;
+        let registry = (outputs.admin.is_some() || otlp.is_some()).then(registry);
+        if let Some(output) = otlp.and_then(Otlp::output) {
+            stdio::observe(output);
+        }
+        let export = match (otlp, &registry) {
+            (Some(otlp), Some(registry)) => Some(otlp.start(registry, app.unwrap_or("outport"))?),
+            _ => None,
+        };
         let admin = match (outputs.admin, &registry) {
             (Some((listener, names)), Some(registry)) => {
                 let subjects = Arc::new(Subjects {
@@ -152,13 +173,28 @@ impl Telemetry {
             readiness,
             subjects,
             access_log,
+            otlp,
+            _export: export,
             _admin: server,
         })))
     }
 
     /// The meter by which all is counted.
     pub(crate) fn meter(&self) -> Meter {
-        self.0.registry.as_ref().map(Registry::meter).unwrap_or_default()
+        let is_read =
+            self.0.subjects.is_some() || self.0.otlp.is_some_and(|otlp| otlp.exports(Signal::Metrics));
+        let registry = self.0.registry.as_ref().filter(|_| is_read);
+        registry.map(Registry::meter).unwrap_or_default()
+    }
+
+    /// What chooses the requests that have spans, if any are exported.
+    pub(crate) fn tracer(&self) -> Option<Arc<dyn Tracer>> {
+        self.0.otlp?.tracer()
+    }
+
+    /// What takes denials beside the terminal and the audit log, if they are exported.
+    pub(crate) fn denials(&self) -> Option<Arc<dyn AuditSink>> {
+        self.0.otlp?.denials()
     }
 
     /// Has the egress say what it knows when somebody collects.
