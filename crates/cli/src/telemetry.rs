@@ -1,10 +1,10 @@
 //! What the operator's tools see of this process: opened while the process still may, and told of later.
 //!
 //! ```text
-//! TelemetryOptions ── open ──▶ TelemetryOutputs ── start ──▶ Telemetry ─┬─ meter ──────▶ Network
-//!    before the kernel's       listeners, files    in its sandbox       ├─ readiness ──▶ whoever takes a step
-//!                                                                        ├─ access log ─▶ Router
-//!    sandbox closes                                                     └─ policy ─────▶ the admin listener
+//! TelemetryOptions ── open ──▶ TelemetryOutputs ── start ──▶ Telemetry ─┬─ meter, tracer, denials ──▶ Network
+//!    before the kernel's       listeners, files    in its sandbox       ├─ readiness ───────────────▶ whoever takes a step
+//!    sandbox closes                                                     ├─ access log ──────────────▶ Router
+//!                                                                       └─ policy ──────────────────▶ the admin listener
 //! ```
 //!
 //! Where no option asks for any of it, nothing is counted and no thread runs.

@@ -103,6 +103,9 @@ enum Quotes {
 }
 
 fn escape(text: &mut String, value: &str, quotes: Quotes) {
+    if !value.contains(['\\', '\n', '"']) {
+        return text.push_str(value);
+    }
     for character in value.chars() {
         match character {
             '\\' => text.push_str("\\\\"),
