@@ -3,18 +3,18 @@
 //! Everything that is wrong with any of them is told at once.
 
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use outport_check::Diagnostic;
+use outport_files::regular_file;
 use outport_manifest::{
     AppReading, Fallback, GivenVariables, Manifest, Note, Problems, Reading, Remark, ResolvedApp, ServerUrl,
     SourceFile, StateDir, VariableArgument,
 };
 use outport_policy::{Location, text};
-use outport_runtime::regular_file;
 
 use crate::failure::Failure;
 use crate::fetching::FetchArguments;
@@ -219,7 +219,7 @@ impl AppOptions {
         match fs::symlink_metadata(&dotenv) {
             // What came with an app is its author's, and values are the operator's.
             _ if self.artifact.is_some() => {}
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(error) if regular_file::is_missing(&error) => {}
             _ => match read_own_text(&dotenv) {
                 Ok(text) => given.dotenv(&SourceFile::new(&dotenv, text)),
                 Err(error) => wrong.push(unreadable(&dotenv, "file of variables", &error)),

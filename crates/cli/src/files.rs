@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use outport_check::{Diagnostic, Sources};
+use outport_files::regular_file;
 use outport_manifest::{SourceFile, Span};
 use outport_policy::text;
-use outport_runtime::regular_file;
 
 /// The files that a command read.
 #[derive(Debug, Clone, Default)]

@@ -19,6 +19,7 @@
 //! belongs to the guest; whatever Outport has to say goes through [`Terminal`] to standard
 //! error.
 
+mod access_log;
 mod app_options;
 mod app_problem;
 mod audit_output;

@@ -134,6 +134,7 @@ impl Drop for Network {
     fn drop(&mut self) {
         self.egress.stop();
         self.egress.flush();
+        self.telemetry.flush();
     }
 }
 

@@ -3,13 +3,15 @@
 //! ```text
 //! TelemetryOptions ── open ──▶ TelemetryOutputs ── start ──▶ Telemetry ─┬─ meter ──────▶ Network
 //!    before the kernel's       listeners, files    in its sandbox       ├─ readiness ──▶ whoever takes a step
+//!                                                                        ├─ access log ─▶ Router
 //!    sandbox closes                                                     └─ policy ─────▶ the admin listener
 //! ```
 //!
 //! Where no option asks for any of it, nothing is counted and no thread runs.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::{Arc, OnceLock, Weak};
 
 use clap::Args;
 use outport_check::Diagnostic;
@@ -19,12 +21,16 @@ use outport_egress::WeakEgress;
 use outport_egress::meter::{Meter, MetricDescription};
 use outport_egress::trace::Tracer;
 use outport_policy::{LearnedAddresses, Operator, Policy};
+use outport_runtime::http::Router;
+use outport_telemetry::access_log::AccessLog;
 use outport_runtime::stdio;
 use outport_telemetry::admin::{AdminListener, AdminServer, HostNames, Readiness, Subjects};
 use outport_telemetry::otlp::{Export, Otlp, Signal};
 use outport_telemetry::process;
 use outport_telemetry::registry::Registry;
 
+use crate::access_log::{AccessLogOptions, AccessLogOutput};
+use crate::audit_output::AuditOutput;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::otlp;
@@ -53,12 +59,23 @@ pub(crate) struct TelemetryOptions {
         value_delimiter = ','
     )]
     admin_host: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) access_log: AccessLogOptions,
 }
 
 /// The outputs that were opened before the kernel's sandbox closed.
 pub(crate) struct TelemetryOutputs {
     admin: Option<(AdminListener, HostNames)>,
+    access_log: Option<AccessLogOutput>,
     otlp: Option<&'static Otlp>,
+}
+
+impl TelemetryOutputs {
+    /// The directory in which a log may be made anew.
+    pub(crate) fn log_directory(&self) -> Option<&Path> {
+        self.access_log.as_ref()?.directory()
+    }
 }
 
 /// What tools are told of. Cheap to clone; the admin listener closes with the last of these.
@@ -69,14 +86,19 @@ struct Told {
     registry: Option<Arc<Registry>>,
     readiness: Readiness,
     subjects: Option<Arc<Subjects>>,
+    access_log: Option<Arc<AccessLog>>,
     otlp: Option<&'static Otlp>,
     _export: Option<Export>,
     _admin: Option<AdminServer>,
 }
 
 impl TelemetryOptions {
-    /// Opens what tools connect to, and what is written to.
-    pub(crate) fn open(&self, terminal: Terminal) -> Result<TelemetryOutputs, Failure> {
+    /// Opens what tools connect to, and what is written to. The audit log, which is open, has a file of its own.
+    pub(crate) fn open(
+        &self,
+        audit: Option<&AuditOutput>,
+        terminal: Terminal,
+    ) -> Result<TelemetryOutputs, Failure> {
         let names = HostNames::parse(self.admin_host.iter().map(|name| name.trim()));
         let names = names.map_err(|error| {
             let error = Diagnostic::error(format!("`--admin-host`: {error}"));
@@ -92,6 +114,7 @@ impl TelemetryOptions {
         }
         Ok(TelemetryOutputs {
             admin: admin.map(|admin| (admin, names)),
+            access_log: self.access_log.open(audit)?,
             otlp: otlp::wanted(terminal)?,
         })
     }
@@ -140,10 +163,16 @@ impl Telemetry {
             _ => None,
         };
         let (subjects, server) = admin.unzip();
+        let meter = registry.as_ref().map(Registry::meter).unwrap_or_default();
+        let access_log = outputs
+            .access_log
+            .map(|output| output.start(&meter))
+            .transpose()?;
         Ok(Self(Arc::new(Told {
             registry,
             readiness,
             subjects,
+            access_log,
             otlp,
             _export: export,
             _admin: server,
@@ -176,6 +205,26 @@ impl Telemetry {
                     egress.collect();
                 }
             });
+        }
+    }
+
+    /// The router with those who are told of its requests.
+    pub(crate) fn observe(&self, router: Router) -> Router {
+        match &self.0.access_log {
+            Some(log) => router.with_observer(log.clone()),
+            None => router,
+        }
+    }
+
+    /// The access log, for whoever opens it again and does not keep it from ending.
+    pub(crate) fn access_log(&self) -> Weak<AccessLog> {
+        self.0.access_log.as_ref().map(Arc::downgrade).unwrap_or_default()
+    }
+
+    /// Writes out what is still under way, within about a second.
+    pub(crate) fn flush(&self) {
+        if let Some(log) = &self.0.access_log {
+            log.flush();
         }
     }
 

@@ -1,31 +1,28 @@
 //! The manifest of an app: `spin.toml`, version 2.
 
-use std::collections::{HashMap, HashSet};
+mod references;
+mod templates;
 
-use outport_policy::{Entry, HostPattern};
-
+use self::references::{
+    ById, check_chained, check_dependencies, check_routes, check_sources, check_triggered,
+    report_never_started,
+};
+use self::templates::{check_settings, check_templates, check_templates_of_parts};
 use crate::reading::application::{Application, read_application};
-use crate::reading::component::{Component, read_component, read_variable_name};
+use crate::reading::component::{Component, read_component};
 use crate::reading::component_source::Source;
 use crate::reading::dependency::Implementation;
-use crate::reading::entries::OutboundEntry;
 use crate::reading::fields::{Fields, Node};
-use crate::reading::trigger::event::{EventSettings, EventTrigger};
+use crate::reading::trigger::event::EventTrigger;
 use crate::reading::trigger::{CommandTrigger, HttpTrigger, Triggers, read_triggers};
+use crate::reading::variables::read_variables;
 use crate::report::findings::Findings;
 use crate::report::mistake::Mistake;
 use crate::report::problem::{Area, Reading};
-use crate::report::remark::Remark;
-use crate::report::spelling::{MOST_LISTED, candidates};
 use crate::source::{Located, SourceFile, Span};
 use crate::syntax::Repaired;
-use crate::template::Template;
-use crate::values::dependency_error::DependencyError;
 use crate::values::identifier::ComponentId;
-use crate::values::route::{Route, serving};
-use crate::values::source_error::SourceError;
-use crate::values::variable::{Fallback, VariableDeclaration, VariableName};
-use crate::values::variable_text::VariableText;
+use crate::values::variable::VariableDeclaration;
 
 /// The content of a `spin.toml`.
 #[derive(Debug, Clone)]
@@ -227,81 +224,6 @@ fn check_version(found: &mut Findings, node: Node<'_>) {
     found.report(&node.span(), Mistake::Version { found: version });
 }
 
-/// `[variables]`: what could be read, and the names of all.
-#[derive(Default)]
-struct DeclaredVariables {
-    read: Vec<VariableDeclaration>,
-    names: HashSet<VariableName>,
-}
-
-fn read_variables(found: &mut Findings, node: Node<'_>) -> DeclaredVariables {
-    let mut declared = DeclaredVariables::default();
-    for (text, node) in node.named(found) {
-        let name = read_variable_name(found, &text);
-        declared
-            .names
-            .extend(name.as_ref().map(|name| name.value.clone()));
-        declared.read.extend(read_variable(found, &text, name, node));
-    }
-    declared
-}
-
-fn read_variable(
-    found: &mut Findings,
-    text: &Located<String>,
-    name: Option<Located<VariableName>>,
-    node: Node<'_>,
-) -> Option<VariableDeclaration> {
-    let mut fields = node.table(found, format!("the variable `{}`", text.value))?;
-    let secret = fields
-        .get("secret")
-        .and_then(|node| node.boolean(found))
-        .is_some_and(|secret| secret.value);
-    let required = fields.get("required").map(|node| node.boolean(found));
-    let default = fields.get("default").map(|node| node.string(found));
-    let description = fields.get("description").and_then(|node| node.string(found));
-    let meant = fields.finish(found);
-    let name = name?;
-    let is_required = required
-        .as_ref()
-        .is_some_and(|flag| flag.as_ref().is_none_or(|flag| flag.value));
-    let fallback = match (is_required, default) {
-        (true, None) => Fallback::Required,
-        (false, Some(default)) => Fallback::Value(default?.map(|text| {
-            if secret {
-                VariableText::secret(text)
-            } else {
-                VariableText::public(text)
-            }
-        })),
-        (true, Some(_)) => {
-            let both = Mistake::VariableWithBoth {
-                name: name.value.clone(),
-            };
-            found.report(&name.span, both);
-            Fallback::Unclear
-        }
-        (false, None) => {
-            // One that is misspelled is one mistake.
-            let may_be_there = |key| found.is_in_unread_part(key) || meant.contains(&key);
-            if !may_be_there("default") && !may_be_there("required") {
-                let neither = Mistake::VariableWithoutValue {
-                    name: name.value.clone(),
-                };
-                found.report(&name.span, neither);
-            }
-            Fallback::Unclear
-        }
-    };
-    Some(VariableDeclaration {
-        name,
-        fallback,
-        secret,
-        description,
-        span: node.span(),
-    })
-}
-
 /// `[component]`.
 #[derive(Default)]
 struct Components {
@@ -334,229 +256,4 @@ fn read_components(found: &mut Findings, node: Node<'_>) -> Components {
         }
     }
     components
-}
-
-/// The components, found by their ids.
-struct ById<'m>(HashMap<&'m ComponentId, &'m Component>);
-
-impl<'m> ById<'m> {
-    fn of(manifest: &'m Manifest) -> Self {
-        let components = manifest.components.iter();
-        // Of two with the same id the first counts, as with `Manifest::component`.
-        let reversed = components.rev().map(|component| (&component.id.value, component));
-        Self(reversed.collect())
-    }
-
-    /// The component of that id; reported if there is none.
-    fn check(
-        &self,
-        found: &mut Findings,
-        manifest: &Manifest,
-        id: &Located<ComponentId>,
-    ) -> Option<&'m Component> {
-        let component = self.0.get(&id.value).copied();
-        if component.is_none() && !found.is_in_unread_part(id.value.as_str()) {
-            let (meant, known) = candidates(
-                id.value.as_str(),
-                manifest
-                    .components
-                    .iter()
-                    .map(|component| component.id.value.as_str()),
-            );
-            let id_written = id.value.clone();
-            found.report(
-                &id.span,
-                Mistake::ComponentReference {
-                    id: id_written,
-                    meant,
-                    known,
-                },
-            );
-        }
-        component
-    }
-}
-
-fn check_triggered(
-    found: &mut Findings,
-    manifest: &Manifest,
-    by_id: &ById<'_>,
-    others: &[Located<ComponentId>],
-) {
-    for id in manifest.started().chain(others) {
-        by_id.check(found, manifest, id);
-    }
-}
-
-fn check_routes(found: &mut Findings, triggers: &[HttpTrigger]) {
-    let routed: Vec<_> = triggers
-        .iter()
-        .filter_map(|trigger| match &trigger.route.value {
-            Route::Path(route) => Some((trigger, route)),
-            Route::Private => None,
-        })
-        .collect();
-    let serving = serving(routed.iter().map(|(_, route)| *route));
-    for (number, (trigger, route)) in routed.iter().enumerate() {
-        let answers = serving[&route.form()];
-        if answers != number {
-            found.remark(
-                &trigger.route.span,
-                Remark::ShadowedRoute {
-                    route: route.to_string(),
-                    by: routed[answers].0.component().map(|id| id.value.to_string()),
-                },
-            );
-        }
-    }
-}
-
-/// With mistakes in the file nobody knows what starts a component.
-fn report_never_started(found: &mut Findings, manifest: &Manifest, others: &[Located<ComponentId>]) {
-    let triggered = manifest.started().chain(others).map(|id| &id.value);
-    let used: HashSet<&ComponentId> = triggered.chain(manifest.named_by_others()).collect();
-    for component in &manifest.components {
-        if !used.contains(&component.id.value) {
-            let id = component.id.value.to_string();
-            found.remark(&component.id.span, Remark::NeverStarted { id });
-        }
-    }
-}
-
-/// Names below `spin.internal` are components of the app.
-fn check_chained(found: &mut Findings, manifest: &Manifest) {
-    let ids: HashSet<&str> = ids_of(manifest).collect();
-    let entries = manifest
-        .components
-        .iter()
-        .flat_map(|component| &component.allowed_outbound_hosts);
-    for written in entries {
-        let hosts = written.literal().map(Entry::hosts).unwrap_or_default();
-        let is_of_none = |host: &HostPattern| match host {
-            HostPattern::Name(name) => name
-                .as_str()
-                .strip_suffix(".spin.internal")
-                .is_some_and(|id| !ids.contains(id) && !found.is_in_unread_part(id)),
-            _ => false,
-        };
-        if !hosts.is_empty() && hosts.iter().all(is_of_none) {
-            let known = ids_of(manifest).take(MOST_LISTED).map(str::to_owned).collect();
-            let entry = written.text.value.clone();
-            found.remark(&written.text.span, Remark::NoSuchComponent { entry, known });
-        }
-    }
-}
-
-fn ids_of(manifest: &Manifest) -> impl Iterator<Item = &str> {
-    manifest
-        .components
-        .iter()
-        .map(|component| component.id.value.as_str())
-}
-
-fn check_sources(found: &mut Findings, manifest: &Manifest, by_id: &ById<'_>) {
-    for component in &manifest.components {
-        let Source::Component(id) = &component.source.value else {
-            continue;
-        };
-        let id = Located::new(id.clone(), component.source.span.clone());
-        if by_id.check(found, manifest, &id).is_some() && manifest.code_of(component).is_none() {
-            let error = SourceError::Circle(component.id.value.to_string());
-            found.report(&id.span, Mistake::Source(error));
-        }
-    }
-}
-
-fn check_dependencies(found: &mut Findings, manifest: &Manifest, by_id: &ById<'_>) {
-    let dependencies = manifest
-        .components
-        .iter()
-        .flat_map(|component| &component.dependencies.list);
-    let middleware = manifest
-        .http_triggers
-        .iter()
-        .flat_map(|trigger| &trigger.middleware);
-    let all = dependencies
-        .map(|dependency| &dependency.implementation)
-        .chain(middleware.map(|middleware| &middleware.implementation));
-    for implementation in all {
-        let Implementation::Component(id) = &implementation.value else {
-            continue;
-        };
-        let id = Located::new(id.clone(), implementation.span.clone());
-        let Some(component) = by_id.check(found, manifest, &id) else {
-            continue;
-        };
-        let keys = component.own_resources();
-        if !keys.is_empty() {
-            let error = DependencyError::OwnResources { id: id.value, keys };
-            found.report(&id.span, Mistake::Dependency(error));
-        }
-    }
-}
-
-fn check_templates<'c>(
-    found: &mut Findings,
-    components: impl Iterator<Item = &'c Component>,
-    declared: &HashSet<VariableName>,
-) {
-    for component in components {
-        let entries = component
-            .allowed_outbound_hosts
-            .iter()
-            .filter_map(OutboundEntry::template);
-        let variables = component.variables.iter().map(|(_, template)| template);
-        for template in entries.chain(variables) {
-            check_template(found, template, declared);
-        }
-    }
-}
-
-/// Variables in the lists of parts, too, are to be declared.
-fn check_templates_of_parts(found: &mut Findings, manifest: &Manifest, declared: &HashSet<VariableName>) {
-    for part in manifest.parts() {
-        let entries = part.allowed_outbound_hosts.into_iter().flatten();
-        for template in entries.filter_map(OutboundEntry::template) {
-            check_template(found, template, declared);
-        }
-    }
-}
-
-/// The templates of triggers, and of `[application.trigger]`: each once, however many triggers take it over.
-fn check_settings(
-    found: &mut Findings,
-    manifest: &Manifest,
-    settings: &EventSettings,
-    declared: &HashSet<VariableName>,
-) {
-    let triggers = manifest.event_triggers.iter();
-    let own = triggers.flat_map(|trigger| trigger.source.templates());
-    let mut seen = HashSet::new();
-    for template in settings.templates().chain(own) {
-        if seen.insert(template.span.start) {
-            check_template(found, template, declared);
-        }
-    }
-}
-
-fn check_template(found: &mut Findings, template: &Located<Template>, declared: &HashSet<VariableName>) {
-    for (name, part) in template.value.variables() {
-        if declared.contains(name) || found.is_in_unread_part(name.as_str()) {
-            continue;
-        }
-        let mut all: Vec<&str> = declared.iter().map(VariableName::as_str).collect();
-        all.sort_unstable();
-        let (meant, known) = candidates(name.as_str(), all);
-        let span = found
-            .source()
-            .part_of(&template.span, template.value.as_str(), part);
-        found.report(
-            &span,
-            Mistake::VariableReference {
-                name: name.clone(),
-                meant,
-                known,
-            },
-        );
-    }
 }

@@ -20,3 +20,4 @@ pub(crate) mod package_request;
 pub(crate) mod static_response;
 pub(crate) mod trigger;
 pub(crate) mod variable_file;
+pub(crate) mod variables;

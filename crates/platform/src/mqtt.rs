@@ -31,6 +31,7 @@ mod pings;
 mod session;
 mod spin_v2;
 mod spin_v3;
+mod subscriber;
 mod subscription;
 mod topic;
 
@@ -45,7 +46,8 @@ use connection::Server;
 use outport_egress::{Dialer, GateCtx, HostInterface, Pool, ShutGate};
 pub(crate) use session::OwnSessions;
 use session::Sessions;
-pub use subscription::{Message, QualityOfService, Subscriber, Subscription};
+pub use subscriber::{QualityOfService, Subscriber};
+pub use subscription::{Message, Subscription};
 pub use topic::TopicFilter;
 use wasmtime::component::{Linker, LinkerInstance};
 

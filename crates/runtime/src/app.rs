@@ -4,18 +4,17 @@
 //! wrong is collected, each with its place in the manifest, so that one start shows all of it.
 
 mod composition;
+mod part;
 mod problem;
 mod sources;
+mod triggers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use outport_egress::{Egress, Gate, TlsProfile};
-use outport_manifest::{
-    ComponentId, EventKind, Executor, HttpAnswer, HttpTrigger, Located, Manifest, PathRoute, Route,
-    Variables, serving,
-};
+use outport_manifest::{ComponentId, EventKind, Manifest, Variables};
 use outport_platform::Platform;
 use outport_policy::AllowList;
 
@@ -23,22 +22,20 @@ pub use self::composition::CompositionError;
 pub(crate) use self::composition::{Isolated, Right, file_of, stands_for};
 #[cfg(test)]
 pub(crate) use self::composition::{leads_to_hosts, right_of};
+use self::part::{Part, codes_of, compiled_of};
 pub use self::problem::{AppProblem, AppProblemKind};
 pub(crate) use self::sources::CodeFile;
+use self::sources::Compiled;
 pub use self::sources::FetchedCode;
-use self::sources::{Code, Compiled};
+use self::triggers::Events;
 use crate::cache::CacheDirectory;
 use crate::command::Command;
 use crate::component::Component;
 use crate::engine::Engine;
 use crate::files::{FileTree, FilesProblem};
-use crate::guest_env::GuestEnv;
-use crate::guest_pre::GuestPre;
-use crate::http::{HttpComponent, RouteAnswer, RouteEntry};
+use crate::http::{HttpComponent, RouteEntry};
 use crate::limits::GuestLimits;
-use crate::linker::GuestLinker;
-use crate::triggers::{Brokers, EventComponent, Listener, NoConnector, Surroundings, connector};
-use crate::variables::GuestVariables;
+use crate::triggers::{Brokers, EventComponent, Listener};
 
 /// An app that is ready to run.
 pub struct App {
@@ -237,346 +234,11 @@ impl AppBuilder<'_> {
         let problems = FileTree::look(written, &directory_of(manifest), self.files_size);
         of_files(problems, manifest)
     }
-
-    fn triggers(
-        &self,
-        manifest: &Manifest,
-        parts: &BTreeMap<&ComponentId, Part<'_>>,
-        events: Events<'_>,
-        problems: &mut Vec<AppProblem>,
-    ) -> App {
-        let linker = GuestLinker::new(self.engine);
-        let mut app = App {
-            router: Vec::new(),
-            callees: Vec::new(),
-            gates: parts.values().map(|part| part.gate.clone()).collect(),
-            commands: Vec::new(),
-            listeners: Vec::new(),
-            by_hand: None,
-            components: parts
-                .iter()
-                .map(|(id, part)| ((*id).clone(), part.alone().clone()))
-                .collect(),
-            files: parts.values().filter_map(|part| part.files.clone()).collect(),
-        };
-        let mut http_components: HashMap<(&ComponentId, &Executor, Option<&str>), HttpComponent> =
-            HashMap::new();
-        let mut callees: BTreeMap<&ComponentId, (bool, HttpComponent)> = BTreeMap::new();
-        for trigger in &manifest.http_triggers {
-            let HttpAnswer::Component { id, executor } = &trigger.answer else {
-                continue;
-            };
-            // Once for each component, however many routes lead to it: they share its instances. Behind middleware it is
-            // another one for each trigger.
-            let key = (&id.value, executor, behind(trigger));
-            let Some(part) = parts
-                .get(&id.value)
-                .filter(|_| !http_components.contains_key(&key))
-            else {
-                continue;
-            };
-            match self.http_component(&linker, part, (executor, behind(trigger))) {
-                Ok(http_component) => {
-                    // Whoever calls it from inside passes its middleware, if any trigger of it has some.
-                    let is_behind = behind(trigger).is_some();
-                    match callees.get(&id.value) {
-                        Some((was_behind, _)) if *was_behind || !is_behind => {}
-                        _ => drop(callees.insert(&id.value, (is_behind, http_component.clone()))),
-                    }
-                    http_components.insert(key, http_component);
-                }
-                Err(kind) => problems.push(AppProblem::at(manifest, &id.span, kind)),
-            }
-        }
-        for (trigger, route) in effective_routes(&manifest.http_triggers) {
-            let answer = match &trigger.answer {
-                HttpAnswer::Component { id, executor } => http_components
-                    .get(&(&id.value, executor, behind(trigger)))
-                    .map(|http_component| RouteAnswer::Component(http_component.clone())),
-                HttpAnswer::Static(fixed) => Some(RouteAnswer::Static(fixed.clone())),
-            };
-            let route = route.clone();
-            app.router
-                .extend(answer.map(|answer| RouteEntry { route, answer }));
-        }
-        app.callees = callees
-            .into_iter()
-            .map(|(id, (_, http_component))| (id.as_str().to_owned(), http_component))
-            .collect();
-        for trigger in &manifest.command_triggers {
-            let Some(part) = parts.get(&trigger.component.value) else {
-                continue;
-            };
-            let arguments = trigger.args.iter().map(|argument| argument.value.clone());
-            match self.command(&linker, part, arguments) {
-                Ok(command) => app.commands.push(command),
-                Err(kind) => problems.push(AppProblem::at(manifest, &trigger.component.span, kind)),
-            }
-        }
-        match events {
-            Events::OfTriggers => app.listeners = self.listeners(&linker, manifest, parts, problems),
-            Events::ByHand(id, kind) => {
-                if let Some(part) = parts.get(id)
-                    && let Err(kind) = self.start_by_hand(&linker, (part, kind), &mut app, manifest)
-                {
-                    problems.push(AppProblem::at(manifest, &part.written.id.span, kind));
-                }
-            }
-        }
-        app
-    }
-
-    /// Makes what is started by hand, unless a trigger made it.
-    fn start_by_hand(
-        &self,
-        linker: &GuestLinker,
-        (part, kind): (&Part<'_>, Option<EventKind>),
-        app: &mut App,
-        manifest: &Manifest,
-    ) -> Result<(), AppProblemKind> {
-        let id = &part.written.id.value;
-        let mut commands = manifest.command_triggers.iter();
-        match kind {
-            Some(kind) => app.by_hand = Some(self.event_component(linker, part, kind)?),
-            None if commands.any(|trigger| trigger.component.value == *id) => {}
-            None => app.commands.push(self.command(linker, part, std::iter::empty())?),
-        }
-        Ok(())
-    }
-
-    fn listeners(
-        &self,
-        linker: &GuestLinker,
-        manifest: &Manifest,
-        parts: &BTreeMap<&ComponentId, Part<'_>>,
-        problems: &mut Vec<AppProblem>,
-    ) -> Vec<Listener> {
-        let mut listeners = Vec::new();
-        let mut event_components: HashMap<(&ComponentId, EventKind), Option<EventComponent>> = HashMap::new();
-        for trigger in &manifest.event_triggers {
-            let (Located { value: id, span }, kind) = (&trigger.component, trigger.source.kind());
-            let Some(part) = parts.get(id) else {
-                continue;
-            };
-            // Once for each component and type: they share the log of what goes wrong.
-            let component = event_components.entry((id, kind)).or_insert_with(|| {
-                let made = self.event_component(linker, part, kind);
-                made.map_err(|kind| problems.push(AppProblem::at(manifest, span, kind)))
-                    .ok()
-            });
-            let Some(component) = component else {
-                continue;
-            };
-            let around = Surroundings {
-                id: &trigger.id,
-                app: &manifest.application.name.value,
-                gate: &part.gate,
-                egress: self.egress,
-                variables: self.variables,
-                brokers: self.brokers,
-            };
-            match connector(&trigger.source, component, &around) {
-                Ok(connector) => listeners.push(Listener {
-                    component: component.clone(),
-                    connector,
-                }),
-                Err(none) => {
-                    let span = none.span().unwrap_or(&trigger.span).clone();
-                    let kind = match none {
-                        NoConnector::Variable { error, .. } => error.into(),
-                        none => none.into(),
-                    };
-                    problems.push(AppProblem::at(manifest, &span, kind));
-                }
-            }
-        }
-        listeners
-    }
-
-    fn event_component(
-        &self,
-        linker: &GuestLinker,
-        part: &Part<'_>,
-        kind: EventKind,
-    ) -> Result<EventComponent, AppProblemKind> {
-        let guest = self.link(linker, (part, part.alone()), Vec::new(), self.request_limits)?;
-        Ok(EventComponent::new(guest, kind)?)
-    }
-
-    fn http_component(
-        &self,
-        linker: &GuestLinker,
-        part: &Part<'_>,
-        (executor, behind): (&Executor, Option<&str>),
-    ) -> Result<HttpComponent, AppProblemKind> {
-        let code = part.compiled(behind);
-        let guest = self.link(linker, (part, code), Vec::new(), self.request_limits)?;
-        Ok(match executor {
-            Executor::Handler => HttpComponent::new(guest)?,
-            Executor::Wagi(arguments) => HttpComponent::wagi(guest, arguments.clone())?,
-        })
-    }
-
-    fn command(
-        &self,
-        linker: &GuestLinker,
-        part: &Part<'_>,
-        arguments: impl Iterator<Item = String>,
-    ) -> Result<Command, AppProblemKind> {
-        let own_name = part.written.id.value.as_str().to_owned();
-        let arguments = std::iter::once(own_name).chain(arguments).collect();
-        let guest = self.link(linker, (part, part.alone()), arguments, self.command_limits)?;
-        Ok(Command::new(guest)?)
-    }
-
-    fn link(
-        &self,
-        linker: &GuestLinker,
-        (part, code): (&Part<'_>, &Component),
-        arguments: Vec<String>,
-        limits: GuestLimits,
-    ) -> Result<GuestPre, AppProblemKind> {
-        let own = part
-            .written
-            .environment
-            .iter()
-            .map(|(name, value)| (name.value.clone(), value.value.clone()));
-        let guest_env = GuestEnv {
-            arguments,
-            environment: own.chain(self.environment.iter().cloned()).collect(),
-            variables: GuestVariables::of(part.written, self.variables)?,
-            platform: self.platform.clone(),
-            directories: part.files.as_ref().map(FileTree::directories).unwrap_or_default(),
-            output_prefix: match self.output_lines {
-                OutputLines::Named => Some(part.written.id.value.as_str().to_owned()),
-                OutputLines::Plain => None,
-            },
-            ..GuestEnv::default()
-        };
-        let id = &part.written.id.value;
-        let hosts = |name: &str| self.allow_parts.get(&(id.clone(), name.to_owned())).cloned();
-        let gate = (part.gate.clone(), &hosts as &dyn Fn(&str) -> _);
-        Ok(GuestPre::link_parts(linker, code, gate, guest_env, limits)?)
-    }
 }
 
 fn of_files(problems: Vec<FilesProblem>, manifest: &Manifest) -> Vec<AppProblem> {
     let as_problem = |FilesProblem { error, span }| AppProblem::at(manifest, &span, error.into());
     problems.into_iter().map(as_problem).collect()
-}
-
-/// Which components events are handed to.
-#[derive(Clone, Copy)]
-enum Events<'a> {
-    /// Those of triggers, by what listens for them.
-    OfTriggers,
-    /// This one, by somebody else; without a type it is started as a command.
-    ByHand(&'a ComponentId, Option<EventKind>),
-}
-
-/// A component of the app, compiled, before a trigger makes something of it.
-struct Part<'a> {
-    written: &'a outport_manifest::Component,
-    /// Its code, never empty: alone, and behind the middleware of each trigger that has some, by the trigger's id.
-    compiled: Vec<(Option<&'a str>, Component)>,
-    gate: Gate,
-    files: Option<FileTree>,
-}
-
-impl Part<'_> {
-    /// The code behind the middleware of a trigger.
-    fn compiled(&self, trigger: Option<&str>) -> &Component {
-        let wanted = self.compiled.iter().find(|(behind, _)| *behind == trigger);
-        let (_, code) = wanted.unwrap_or(&self.compiled[0]);
-        code
-    }
-
-    /// The code without middleware, or where nothing starts that with the first trigger's.
-    fn alone(&self) -> &Component {
-        self.compiled(None)
-    }
-}
-
-/// The code of a component for each of its triggers that has middleware, by the trigger's id, and for all others.
-type Codes<'m> = Vec<(Option<&'m str>, Code)>;
-
-fn codes_of<'m>(
-    written: &'m outport_manifest::Component,
-    manifest: &'m Manifest,
-    fetched: &FetchedCode,
-) -> Result<Codes<'m>, Vec<AppProblem>> {
-    let id = &written.id.value;
-    let alone = (!manifest.is_behind_middleware(id)).then_some((None, &[][..]));
-    let triggers = manifest.http_triggers.iter();
-    let with_middleware = triggers
-        .filter(|trigger| trigger.component().is_some_and(|own| own.value == *id))
-        .filter_map(|trigger| Some((Some(behind(trigger)?), trigger.middleware.as_slice())));
-    let mut codes = Vec::new();
-    let mut problems: Vec<AppProblem> = Vec::new();
-    for (trigger, middleware) in alone.into_iter().chain(with_middleware) {
-        match Code::of((written, middleware), manifest, fetched) {
-            Ok(code) => codes.push((trigger, code)),
-            Err(found) => add_new(&mut problems, found),
-        }
-    }
-    if problems.is_empty() {
-        Ok(codes)
-    } else {
-        Err(problems)
-    }
-}
-
-/// What each of these was compiled to.
-fn compiled_of<'m>(
-    written: &outport_manifest::Component,
-    codes: &Codes<'m>,
-    compiled: &Compiled,
-    manifest: &Manifest,
-) -> Result<Vec<(Option<&'m str>, Component)>, Vec<AppProblem>> {
-    let mut components = Vec::new();
-    let mut problems = Vec::new();
-    for (trigger, code) in codes {
-        match compiled.component(code, &written.source.span, manifest) {
-            Ok(component) => components.push((*trigger, component)),
-            Err(found) => add_new(&mut problems, found),
-        }
-    }
-    if problems.is_empty() {
-        Ok(components)
-    } else {
-        Err(problems)
-    }
-}
-
-/// What is wrong with a component is so behind any middleware, and is told once.
-fn add_new(problems: &mut Vec<AppProblem>, found: Vec<AppProblem>) {
-    for problem in found {
-        if !problems.iter().any(|known| known.is_like(&problem)) {
-            problems.push(problem);
-        }
-    }
-}
-
-/// The id of a trigger with middleware, for which a component is another one than without.
-fn behind(trigger: &HttpTrigger) -> Option<&str> {
-    (!trigger.middleware.is_empty()).then_some(trigger.id.as_str())
-}
-
-/// The routes that are reached from outside, without those that another one answers for.
-fn effective_routes(triggers: &[HttpTrigger]) -> Vec<(&HttpTrigger, &PathRoute)> {
-    let routed: Vec<_> = triggers
-        .iter()
-        .filter_map(|trigger| match &trigger.route.value {
-            Route::Path(route) => Some((trigger, route)),
-            Route::Private => None,
-        })
-        .collect();
-    let serving = serving(routed.iter().map(|(_, route)| *route));
-    let numbered = routed.iter().enumerate();
-    numbered
-        .filter(|(number, (_, route))| serving[&route.form()] == *number)
-        .map(|(_, effective)| *effective)
-        .collect()
 }
 
 /// The directory that the manifest is in.

@@ -36,7 +36,6 @@ pub mod memory_ceiling;
 mod metrics;
 mod open_files;
 mod random;
-pub mod regular_file;
 pub mod sandbox;
 pub mod stdio;
 pub mod trap;

@@ -115,6 +115,11 @@ impl StandardStreams {
         self.queue(Stream::Error).offer_line(text.as_bytes());
     }
 
+    /// Standard output for a thread that may wait.
+    pub fn output_in_turn(&'static self) -> impl Write + Send + 'static {
+        InTurn(self.queue(Stream::Output))
+    }
+
     /// Standard error for a thread that may wait.
     pub fn error_in_turn(&'static self) -> impl Write + Send + 'static {
         InTurn(self.queue(Stream::Error))

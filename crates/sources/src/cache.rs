@@ -18,11 +18,11 @@
 
 mod directory;
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use outport_files::regular_file;
 use outport_manifest::Digest;
 use outport_policy::text;
 
@@ -347,7 +347,7 @@ impl Drop for Vacancy {
 ///
 /// It cannot be read.
 pub(crate) fn hash_of(path: &Path) -> io::Result<Option<String>> {
-    let Some(mut file) = open(path)? else {
+    let Some(mut file) = regular_file::find(path)? else {
         return Ok(None);
     };
     let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
@@ -360,19 +360,6 @@ pub(crate) fn hash_of(path: &Path) -> io::Result<Option<String>> {
             Err(error) => return Err(error),
         }
     }
-}
-
-pub(crate) fn open(path: &Path) -> io::Result<Option<File>> {
-    use rustix::fs::{Mode, OFlags};
-    // Should it be a pipe, nobody waits for its other end.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
-        // A name that is too long, or a file where a directory should be: it is not there.
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(None),
-        Err(errno) => return Err(errno.into()),
-    };
-    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -15,15 +15,19 @@
 //! a version that is there already for the same package, if one will do; ranges that nobody asks for any more are taken
 //! out. The file is written when what it says has changed, and never in part.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+mod error;
+mod on_disk;
+mod written;
+
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use outport_manifest::{Digest, PackageRequest, SourceFile};
-use outport_policy::{Location, text};
-use semver::{Version, VersionReq};
-use serde::Deserialize;
-use toml::Spanned;
+use semver::Version;
+
+pub use self::error::LockError;
+use self::on_disk::{open, replace};
+use self::written::{parse, sorted, written};
 
 /// The packages of a manifest, and what they came to.
 #[derive(Debug, Clone)]
@@ -61,72 +65,6 @@ struct Entry {
     name: String,
     ranges: Vec<String>,
     pin: Pin,
-}
-
-/// The reason why a lock file cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LockError {
-    /// It cannot be read.
-    #[error("cannot read the lock file `{}`: {source}", text::path(.path))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// It does not say what a lock file says.
-    #[error("the lock file is damaged: {reason}")]
-    Damaged {
-        /// What is wrong.
-        reason: String,
-        /// Where.
-        location: Location,
-    },
-    /// It is of a later version of Outport.
-    #[error("the lock file has version {version}, and this Outport knows 1")]
-    Newer {
-        /// The version.
-        version: u32,
-        /// Where it says so.
-        location: Location,
-    },
-    /// It cannot be written.
-    #[error("cannot write the lock file `{}`: {source}", text::path(.path))]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-}
-
-impl LockError {
-    /// The place in the file, if it is about one.
-    pub fn location(&self) -> Option<&Location> {
-        match self {
-            Self::Damaged { location, .. } | Self::Newer { location, .. } => Some(location),
-            _ => None,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    version: Spanned<u32>,
-    #[serde(default, rename = "package")]
-    packages: Vec<WrittenPackage>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenPackage {
-    name: Spanned<String>,
-    registry: Spanned<String>,
-    ranges: Vec<Spanned<String>>,
-    version: Spanned<String>,
-    digest: Spanned<String>,
 }
 
 impl LockFile {
@@ -288,7 +226,7 @@ impl LockFile {
         if !self.is_outdated() {
             return Ok(());
         }
-        let text = self.to_toml();
+        let text = written(&self.entries);
         let unwritable = |source| LockError::Unwritable {
             path: self.path.clone(),
             source,
@@ -296,25 +234,6 @@ impl LockFile {
         replace(&self.path, &text).map_err(unwritable)?;
         self.text = Some(text);
         Ok(())
-    }
-
-    fn to_toml(&self) -> String {
-        let mut text = "# What the packages of the manifest came to. Keep it beside the manifest; `outport update` takes newer\n\
-                        # versions.\nversion = 1\n"
-            .to_owned();
-        for entry in sorted(&self.entries) {
-            let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-            let ranges: Vec<String> = entry.ranges.iter().map(|range| quoted(range)).collect();
-            text += &format!(
-                "\n[[package]]\nname = {}\nregistry = {}\nranges = [{}]\nversion = {}\ndigest = {}\n",
-                quoted(&entry.name),
-                quoted(&entry.pin.registry),
-                ranges.join(", "),
-                quoted(&entry.pin.version.to_string()),
-                quoted(&entry.pin.digest.to_string()),
-            );
-        }
-        text
     }
 }
 
@@ -325,116 +244,6 @@ fn missing_in<'e>(entries: &'e [Entry], others: &[Entry]) -> Vec<&'e Entry> {
             .any(|other| other.name == entry.name && other.pin == entry.pin)
     };
     entries.iter().filter(is_in).collect()
-}
-
-/// The entries in the order in which they are written, whoever came first.
-fn sorted(entries: &[Entry]) -> Vec<Entry> {
-    let mut sorted = entries.to_vec();
-    sorted.iter_mut().for_each(|entry| entry.ranges.sort());
-    sorted.sort_by(|a, b| {
-        (&a.name, &a.pin.version, &a.pin.registry).cmp(&(&b.name, &b.pin.version, &b.pin.registry))
-    });
-    sorted
-}
-
-fn parse(file: &SourceFile) -> Result<Vec<Entry>, LockError> {
-    let written: Written = toml::from_str(file.text()).map_err(|error| LockError::Damaged {
-        reason: text::message(error.message()).to_string(),
-        location: file.location(&error.span().unwrap_or(0..0)),
-    })?;
-    if *written.version.get_ref() != 1 {
-        return Err(LockError::Newer {
-            version: *written.version.get_ref(),
-            location: file.location(&written.version.span()),
-        });
-    }
-    let entry = |written: WrittenPackage| entry_of(file, written);
-    written.packages.into_iter().map(entry).collect()
-}
-
-fn entry_of(file: &SourceFile, written: WrittenPackage) -> Result<Entry, LockError> {
-    let damaged = |wrong: &Spanned<String>, what: &str| LockError::Damaged {
-        reason: format!("`{}` {what}", text::quote(wrong.get_ref())),
-        location: file.location(&wrong.span()),
-    };
-    let version = Version::parse(written.version.get_ref())
-        .map_err(|_| damaged(&written.version, "is not a version"))?;
-    let digest =
-        Digest::parse(written.digest.get_ref()).map_err(|_| damaged(&written.digest, "is not a digest"))?;
-    for range in &written.ranges {
-        let parsed =
-            VersionReq::parse(range.get_ref()).map_err(|_| damaged(range, "is not a range of versions"))?;
-        if !parsed.matches(&version) {
-            return Err(damaged(range, "does not hold the version that it came to"));
-        }
-    }
-    Ok(Entry {
-        name: written.name.into_inner(),
-        ranges: written.ranges.into_iter().map(Spanned::into_inner).collect(),
-        pin: Pin {
-            registry: written.registry.into_inner(),
-            version,
-            digest,
-        },
-    })
-}
-
-/// The file at `path`; none if nothing is there. What is there and no file is an error, since it is not to be replaced.
-fn open(path: &Path) -> io::Result<Option<File>> {
-    if let Some(file) = crate::cache::open(path)? {
-        return Ok(Some(file));
-    }
-    let kind = match std::fs::symlink_metadata(path) {
-        Ok(found) => found.file_type(),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
-    };
-    if kind.is_file() {
-        // Another process has written it just now.
-        return crate::cache::open(path);
-    }
-    Err(io::Error::other(if kind.is_dir() {
-        "it is a directory"
-    } else if kind.is_symlink() {
-        "it is a link to what is no file"
-    } else {
-        "it is no file"
-    }))
-}
-
-/// Puts a text in the place of a file, in one step; a link to a file stays one. Other processes may do the same.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = &*match std::fs::canonicalize(path) {
-        Ok(target) => target,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        Err(error) => return Err(error),
-    };
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".outport.lock.")
-        .tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    // It is the author's, to read as any other of his files.
-    let mode = match std::fs::metadata(path) {
-        Ok(old) => old.permissions(),
-        Err(_) => std::os::unix::fs::PermissionsExt::from_mode(0o644),
-    };
-    file.as_file().set_permissions(mode)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // Some file systems cannot; then the name may be lost with the power, and is found anew.
-    let _ = File::open(directory).and_then(|directory| directory.sync_all());
-    Ok(())
 }
 
 /// Bytes of a lock file.
@@ -553,34 +362,5 @@ mod tests {
         assert!(std::fs::symlink_metadata(&path).unwrap().is_symlink());
         let shared = std::fs::read_to_string(directory.path().join("shared")).unwrap();
         assert!(shared.contains("1.0.0"), "{shared}");
-    }
-
-    #[test]
-    fn what_is_damaged_has_its_place() {
-        let whole = "version = 1\n[[package]]\nname = \"a:b\"\nregistry = \"r\"\nranges = [\"^1.0\"]\n\
-                     version = \"1.0.0\"\n";
-        let digest = format!("digest = \"sha256:{}\"\n", "ab".repeat(32));
-        let rows = [
-            ("version = 2\n".to_owned(), ":1:11"),
-            ("version = 1\n[[package\n".to_owned(), ":2:"),
-            (whole.to_owned(), ":2:1"),
-            (format!("{whole}digest = \"sha256:../x\"\n"), ":7:10"),
-            (
-                format!("{}{digest}", whole.replace("\"1.0.0\"", "\"1\"")),
-                ":6:11",
-            ),
-            (format!("{}{digest}", whole.replace("1.0.0", "2.0.0")), ":5:11"),
-            (format!("{whole}{digest}other = 1\n"), ":8:1"),
-        ];
-        for (text, place) in rows {
-            let directory = tempfile::tempdir().unwrap();
-            std::fs::write(directory.path().join("outport.lock"), &text).unwrap();
-            let error = LockFile::beside(&directory.path().join("spin.toml")).unwrap_err();
-            let location = error.location().unwrap().to_string();
-            assert!(location.contains(place), "{text}\n{location}: {error}");
-        }
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("outport.lock"), whole.to_owned() + &digest).unwrap();
-        assert!(LockFile::beside(&directory.path().join("spin.toml")).is_ok());
     }
 }

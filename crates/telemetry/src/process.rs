@@ -9,6 +9,7 @@ use outport_egress::meter::{MetricDescription, MetricKind};
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::access_log::LINES;
 use crate::registry::Registry;
 
 /// What was dropped: what a collector did not take, and series beyond the bound of a metric.
@@ -17,8 +18,7 @@ pub const DROPPED: MetricDescription = MetricDescription {
     kind: MetricKind::Counter,
     unit: None,
     labels: &["signal"],
-    help: "What was dropped since nobody took it, by signal: `traces`, `metrics`, `logs`, `access_log`, and `series` of metrics \
-           beyond the bound",
+    help: "What was dropped since nobody took it, by signal: `traces`, `metrics`, `logs`, and `series` of metrics beyond the bound",
 };
 
 /// The settings that were read again.
@@ -87,6 +87,7 @@ pub const MAX_FDS: MetricDescription = MetricDescription {
 /// All of them.
 pub const METRICS: &[MetricDescription] = &[
     DROPPED,
+    LINES,
     RELOADS,
     BUILD_INFO,
     CPU_SECONDS,

@@ -381,7 +381,7 @@ impl Options {
             .with_egress(network.egress())
             .with_callees(app.callees)
             .with_event_components(handled);
-        let router = Arc::new(router);
+        let router = Arc::new(telemetry.observe(router));
         router.answer_calls_from(&app.gates);
         let serves = listeners.is_some();
         let server = match listeners {

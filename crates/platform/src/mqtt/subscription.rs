@@ -1,27 +1,17 @@
 //! Messages on topics of an MQTT broker.
 //!
 //! ```text
-//! CONNECT, without a clean session ── CONNACK: is the session still there?
-//!   │ SUBSCRIBE, unless it is ── SUBACK
+//! SUBSCRIBE, unless the session has it ── SUBACK
 //!   ▼
 //! PUBLISH ─ next ─▶ worked on ─ settle ─┬─ at most once: nothing
 //!                                       ├─ at least once: PUBACK
 //!                                       └─ exactly once: PUBREC ── PUBREL ── PUBCOMP
 //! ```
 //!
-//! A broker keeps the session of a client identifier while its client is away: what was not acknowledged comes once more,
-//! and what was published meanwhile comes then. So a message is handed over at least once as long as the identifier stays
-//! the same. Exactly once holds within one [`Subscriber`], which knows what it has received; a process that begins anew
-//! does not.
-//!
 //! One message is taken at a time, in the order in which the broker sends them. While it is worked on the connection is not
 //! read, and only kept alive.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use bytes::{Buf, Bytes, BytesMut};
-use outport_egress::{Destination, Dialer, HostConnection};
 use rumqttc::mqttbytes::v4::{
     Disconnect, Packet, PingReq, PubAck, PubComp, PubRec, Publish, Subscribe, SubscribeReasonCode,
     Unsubscribe,
@@ -30,47 +20,10 @@ use rumqttc::mqttbytes::{Error, QoS};
 use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf, split};
 use tokio::time::timeout;
 
-use super::Wanted;
-use super::address::MqttAddress;
-use super::connection::{INTRODUCTION_TIME, introduce, introduction};
 use super::driver::{Ended, LEAVE_TIME, LONGEST_ANSWER, MOST_UNSENT, Sent, send};
 use super::pings::{ANSWER_TIME, Pings, wait_until};
-use super::topic::TopicFilter;
-use crate::listening::{Duplex, Lost, MOST_MESSAGE, NotAnAddress, NotListening, TooLong, duplex, shrink};
-use crate::not_opened::NotOpened;
-
-/// How often a message is handed over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QualityOfService {
-    /// Once or never.
-    #[default]
-    AtMostOnce,
-    /// Once, and maybe again.
-    AtLeastOnce,
-    /// Once, as long as neither side forgets the session.
-    ExactlyOnce,
-}
-
-/// Topics of a broker, and the session by which it knows who listens to them.
-pub struct Subscriber {
-    address: MqttAddress,
-    client_id: String,
-    filter: TopicFilter,
-    qos: QoS,
-    /// The operator's own, which he wants to find again.
-    is_kept: bool,
-    session: Arc<Mutex<Session>>,
-    too_long: TooLong,
-}
-
-/// What both sides know of a session.
-#[derive(Default)]
-struct Session {
-    /// The broker has the subscription of this process.
-    is_subscribed: bool,
-    /// Messages of "exactly once" that were handed over and that the broker has not let go of, by their numbers.
-    received: HashSet<u16>,
-}
+use super::subscriber::{Topics, locked};
+use crate::listening::{Duplex, Lost, MOST_MESSAGE, shrink};
 
 /// A connection on which messages come.
 pub struct Subscription {
@@ -84,11 +37,7 @@ pub struct Subscription {
     is_stuck: bool,
     /// A message was handed out, and what comes after it was not waited for.
     is_away: bool,
-    filter: TopicFilter,
-    qos: QoS,
-    is_kept: bool,
-    session: Arc<Mutex<Session>>,
-    too_long: TooLong,
+    topics: Topics,
     pings: Pings,
     /// What the broker is to consent to.
     awaited: Option<Awaited>,
@@ -119,106 +68,24 @@ pub struct Message {
     unsettled: Option<(QoS, u16)>,
 }
 
-impl Subscriber {
-    /// The topics of `filter`, of the broker at `address`: `mqtt://…` or `mqtts://…`, as a guest writes it. `user` is empty
-    /// if there is none; `keep_alive` is in seconds, and 0 means 60. The session is that of `client_id`, which nobody else
-    /// may use meanwhile; `is_kept` says that it is to be found again by a later process. Nothing is connected to yet.
-    ///
-    /// # Errors
-    ///
-    /// A part of `address` or of who connects is not understood.
-    pub fn new(
-        (address, user, password): (&str, &str, &str),
-        keep_alive: u64,
-        (filter, qos): (TopicFilter, QualityOfService),
-        (client_id, is_kept): (String, bool),
-    ) -> Result<Self, NotAnAddress> {
-        let address = MqttAddress::parse(Wanted {
-            address: address.to_owned(),
-            user: user.to_owned(),
-            password: password.to_owned(),
-            // Without one nobody would notice that a broker is gone.
-            keep_alive: if keep_alive == 0 { 60 } else { keep_alive },
-        })?;
-        if address.client_id.is_some() {
-            return Err(NotAnAddress("a client identifier, which the operator gives"));
-        }
-        if client_id.is_empty() || client_id.len() > usize::from(u16::MAX) || client_id.contains('\0') {
-            return Err(NotAnAddress("a client identifier that MQTT cannot say"));
-        }
-        Ok(Self {
-            address,
-            client_id,
-            filter,
-            qos: match qos {
-                QualityOfService::AtMostOnce => QoS::AtMostOnce,
-                QualityOfService::AtLeastOnce => QoS::AtLeastOnce,
-                QualityOfService::ExactlyOnce => QoS::ExactlyOnce,
-            },
-            is_kept,
-            session: Arc::default(),
-            too_long: Arc::new(|| ()),
-        })
-    }
-
-    /// Tells of each message that was dropped for its length by a call of `too_long`.
-    #[must_use]
-    pub fn telling(self, too_long: TooLong) -> Self {
-        Self { too_long, ..self }
-    }
-
-    /// Where it connects to.
-    pub fn destination(&self) -> &Destination {
-        &self.address.destination
-    }
-
-    /// Connects by `dialer`, and takes the session up again.
-    ///
-    /// # Errors
-    ///
-    /// It may not be connected to, cannot be, or does not let its client in or listen.
-    pub async fn subscribe(&self, dialer: &Dialer) -> Result<Subscription, NotListening> {
-        let authorized = dialer.authorize(&self.address.destination);
-        let authorized = authorized.map_err(NotOpened::from)?;
-        let secret = Some(&*self.address.password);
-        let introduced = authorized.introduce(None, secret, async |connection| {
-            let introduced = self.introduced(dialer, connection);
-            let in_time = timeout(INTRODUCTION_TIME, introduced).await;
-            in_time.unwrap_or_else(|_| Err(Ended::Silent.into()))
-        });
-        let mut subscription = introduced.await?;
-        let consent = timeout(ANSWER_TIME, subscription.await_consent()).await;
-        consent.map_err(|_| lost(Ended::Silent))??;
-        Ok(subscription)
-    }
-
-    async fn introduced(
-        &self,
-        dialer: &Dialer,
-        connection: HostConnection,
-    ) -> Result<Subscription, NotOpened> {
-        let address = &self.address;
-        let host = address.destination.host();
-        let mut stream = duplex(dialer, connection, host, address.speaks_tls).await?;
-        let mut connect = introduction(address);
-        connect.client_id.clone_from(&self.client_id);
-        connect.clean_session = false;
-        let mut incoming = BytesMut::new();
-        let has_session = introduce(&mut stream, &mut incoming, &connect).await?;
-        let mut session = locked(&self.session);
-        if !has_session {
-            *session = Session::default();
-        }
+impl Subscription {
+    /// Begins on the stream of a broker that has let its client in. `incoming` has what came behind that; `keep_alive` is in
+    /// seconds.
+    pub(super) fn begin(
+        stream: Box<dyn Duplex>,
+        incoming: BytesMut,
+        topics: Topics,
+        keep_alive: u16,
+    ) -> Result<Self, Ended> {
         let mut outgoing = BytesMut::new();
-        if !session.is_subscribed {
-            let mut subscribe = Subscribe::new(self.filter.as_str(), self.qos);
+        let is_subscribed = locked(&topics.session).is_subscribed;
+        if !is_subscribed {
+            let mut subscribe = Subscribe::new(topics.filter.as_str(), topics.qos);
             subscribe.pkid = OWN_NUMBER;
             subscribe.write(&mut outgoing).map_err(|_| Ended::Malformed)?;
         }
-        let awaited = (!session.is_subscribed).then_some(Awaited::Subscribed);
-        drop(session);
         let (reader, writer) = split(stream);
-        Ok(Subscription {
+        Ok(Self {
             reader,
             writer,
             incoming,
@@ -226,22 +93,16 @@ impl Subscriber {
             is_unflushed: false,
             is_stuck: false,
             is_away: false,
-            filter: self.filter.clone(),
-            qos: self.qos,
-            is_kept: self.is_kept,
-            session: Arc::clone(&self.session),
-            too_long: Arc::clone(&self.too_long),
-            pings: Pings::new(address.keep_alive),
-            awaited,
+            topics,
+            pings: Pings::new(keep_alive),
+            awaited: (!is_subscribed).then_some(Awaited::Subscribed),
             ahead: None,
             unsettled: None,
             unwanted: 0,
             has_told: false,
         })
     }
-}
 
-impl Subscription {
     /// The next message, to be settled before the one after it. A future that is dropped has lost none.
     ///
     /// # Errors
@@ -294,7 +155,7 @@ impl Subscription {
     /// Lets the broker know that nobody listens any more: for now, or, where nobody will find the session again, at all.
     pub async fn leave(mut self) {
         // A broker that does not answer is left all the same.
-        if !self.is_kept {
+        if !self.topics.is_kept {
             let _ = timeout(LEAVE_TIME, self.unsubscribe()).await;
         }
         if Disconnect.write(&mut self.outgoing).is_ok() {
@@ -303,7 +164,7 @@ impl Subscription {
     }
 
     async fn unsubscribe(&mut self) -> Result<(), Lost> {
-        let mut unsubscribe = Unsubscribe::new(self.filter.as_str());
+        let mut unsubscribe = Unsubscribe::new(self.topics.filter.as_str());
         unsubscribe.pkid = OWN_NUMBER;
         self.say(&Packet::Unsubscribe(unsubscribe))?;
         self.awaited = Some(Awaited::Unsubscribed);
@@ -324,7 +185,7 @@ impl Subscription {
     }
 
     /// Waits until the broker has consented, or sends messages already.
-    async fn await_consent(&mut self) -> Result<(), Lost> {
+    pub(super) async fn await_consent(&mut self) -> Result<(), Lost> {
         while self.awaited.is_some() && self.ahead.is_none() {
             self.ahead = self.hear()?;
             if self.awaited.is_some() && self.ahead.is_none() {
@@ -345,7 +206,7 @@ impl Subscription {
                 if self.unwanted > 0 {
                     return Ok(None);
                 }
-                (self.too_long)();
+                (self.topics.too_long)();
             }
             let Some(packet) = self.packet()? else {
                 return Ok(None);
@@ -357,7 +218,7 @@ impl Subscription {
                     }
                 }
                 Packet::PubRel(released) => {
-                    locked(&self.session).received.remove(&released.pkid);
+                    locked(&self.topics.session).received.remove(&released.pkid);
                     self.say(&Packet::PubComp(PubComp::new(released.pkid)))?;
                 }
                 Packet::SubAck(answer) if self.awaited == Some(Awaited::Subscribed) => {
@@ -375,15 +236,15 @@ impl Subscription {
     fn consented(&mut self, answers: &[SubscribeReasonCode]) -> Result<(), Lost> {
         match answers {
             [SubscribeReasonCode::Success(granted)] => {
-                if granted.to_owned() as u8 != self.qos as u8 {
+                if granted.to_owned() as u8 != self.topics.qos as u8 {
                     tracing::warn!(
                         "the broker has `{}` for quality of service {} instead of {}",
-                        outport_policy::text::message(self.filter.as_str()),
+                        outport_policy::text::message(self.topics.filter.as_str()),
                         *granted as u8,
-                        self.qos as u8
+                        self.topics.qos as u8
                     );
                 }
-                locked(&self.session).is_subscribed = true;
+                locked(&self.topics.session).is_subscribed = true;
                 Ok(())
             }
             [SubscribeReasonCode::Failure] => Err(Lost(
@@ -400,14 +261,14 @@ impl Subscription {
             qos => Some((qos, message.pkid)),
         };
         let is_known =
-            message.qos == QoS::ExactlyOnce && locked(&self.session).received.contains(&message.pkid);
-        let is_wanted = self.filter.matches(&message.topic);
+            message.qos == QoS::ExactlyOnce && locked(&self.topics.session).received.contains(&message.pkid);
+        let is_wanted = self.topics.filter.matches(&message.topic);
         if is_known || !is_wanted {
             if !is_wanted && !std::mem::replace(&mut self.has_told, true) {
                 tracing::warn!(
                     "the broker sends messages that are not of `{}`, maybe of an earlier use of the client identifier; they \
                      are dropped",
-                    outport_policy::text::message(self.filter.as_str())
+                    outport_policy::text::message(self.topics.filter.as_str())
                 );
             }
             self.unsettled = unsettled;
@@ -430,7 +291,7 @@ impl Subscription {
             QoS::AtMostOnce => return,
             QoS::AtLeastOnce => Packet::PubAck(PubAck::new(number)),
             QoS::ExactlyOnce => {
-                locked(&self.session).received.insert(number);
+                locked(&self.topics.session).received.insert(number);
                 Packet::PubRec(PubRec::new(number))
             }
         };
@@ -494,7 +355,7 @@ impl Subscription {
         self.incoming.advance(here);
         self.unwanted -= here;
         if self.unwanted == 0 {
-            (self.too_long)();
+            (self.topics.too_long)();
             self.packet()
         } else {
             Ok(None)
@@ -563,13 +424,8 @@ enum Reading {
     No,
 }
 
-fn lost(why: Ended) -> Lost {
+pub(super) fn lost(why: Ended) -> Lost {
     Lost(why.to_string())
-}
-
-/// What is counted wrong after a panic is better than a second one.
-fn locked(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
-    session.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The kind of packet that a message is (2.2.1).

@@ -1,18 +1,19 @@
 //! A directory that only this user can write to, and the files in it.
 //!
-//! The directory is opened once, examined once, and from then on everything goes through the open handle: a
-//! directory that is swapped for another one later is not seen.
+//! The directory is opened and examined once ([`private_directory`]), and from then on everything goes through the open
+//! handle: a directory that is swapped for another one later is not seen.
 
 use std::ffi::{CStr, CString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use outport_policy::text;
+pub use outport_files::private_directory::UnsafeDirectory;
+use outport_files::private_directory::{self, Others, WRITABLE_BY_OTHERS};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -22,64 +23,10 @@ pub(crate) struct PrivateDirectory {
     handle: OwnedFd,
 }
 
-/// The reason why a directory cannot hold code that this process runs.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UnsafeDirectory {
-    /// The directory is not there and cannot be made, or cannot be opened; a symbolic link is not followed.
-    #[error("`{}` cannot be used: {source}", text::path(.path))]
-    Unusable {
-        /// The directory.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// Another user owns it.
-    #[error("`{}` belongs to user {owner}, not to you", text::path(.path))]
-    NotYours {
-        /// The directory.
-        path: PathBuf,
-        /// The user who owns it.
-        owner: u32,
-    },
-    /// Its mode lets others in.
-    #[error("`{}` is open to other users (mode {mode:o}); close it with `chmod 700`", text::path(.path))]
-    OpenToOthers {
-        /// The directory.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-}
-
 impl PrivateDirectory {
     /// Opens `path`, and makes it first when it is not there.
     pub(crate) fn open(path: &Path) -> Result<Self, UnsafeDirectory> {
-        let unusable = |source: io::Error| UnsafeDirectory::Unusable {
-            path: path.into(),
-            source,
-        };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(unusable)?;
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
-        // Examined by the handle: what a name leads to may be another directory in the next moment.
-        let handle = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| unusable(errno.into()))?;
-        let status = rustix::fs::fstat(&handle).map_err(|errno| unusable(errno.into()))?;
-        if status.st_uid != rustix::process::geteuid().as_raw() {
-            return Err(UnsafeDirectory::NotYours {
-                path: path.into(),
-                owner: status.st_uid,
-            });
-        }
-        if status.st_mode & OTHERS != 0 {
-            return Err(UnsafeDirectory::OpenToOthers {
-                path: path.into(),
-                mode: status.st_mode & 0o7777,
-            });
-        }
+        let handle = private_directory::open(path, Others::MayNothing)?;
         Ok(Self { handle })
     }
 
@@ -210,10 +157,6 @@ pub(super) fn path_of(file: &impl AsRawFd) -> PathBuf {
     };
     Path::new(descriptors).join(file.as_raw_fd().to_string())
 }
-
-/// Any permission of the group or of everybody.
-const OTHERS: u32 = 0o077;
-const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// The ending of a file that is being written.
 const UNFINISHED: &str = "unfinished";

@@ -1,18 +1,19 @@
 //! The directory that fetched files are written to, and the lock of one that is being written.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Seek};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-use outport_policy::text;
+pub use outport_files::private_directory::UnsafeDirectory;
+use outport_files::private_directory::{self, Others};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::PART;
 
-/// A directory, open, that belongs to this user and is closed to everybody else.
+/// A directory, open, that belongs to this user, and that nobody else writes to.
 #[derive(Debug)]
 pub(super) struct Directory(OwnedFd);
 
@@ -23,65 +24,10 @@ pub(super) struct Locked {
     file: File,
 }
 
-/// The reason why a directory cannot be written to.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UnsafeDirectory {
-    /// It is not there and cannot be made, or cannot be opened; a symbolic link is not followed.
-    #[error("`{}` cannot be used: {source}", text::path(.path))]
-    Unusable {
-        /// The directory.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// Another user owns it.
-    #[error("`{}` belongs to user {owner}, not to you", text::path(.path))]
-    NotYours {
-        /// The directory.
-        path: PathBuf,
-        /// The user who owns it.
-        owner: u32,
-    },
-    /// Its mode lets others write.
-    #[error("other users can write to `{}` (mode {mode:o}); close it with `chmod 700`", text::path(.path))]
-    OpenToOthers {
-        /// The directory.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-}
-
 impl Directory {
     /// Opens `path`, and makes it first when it is not there.
     pub(super) fn open(path: &Path) -> Result<Self, UnsafeDirectory> {
-        let unusable = |source: io::Error| UnsafeDirectory::Unusable {
-            path: path.into(),
-            source,
-        };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(unusable)?;
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
-        // Examined by the handle: what a name leads to may be another directory in the next moment.
-        let handle = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| unusable(errno.into()))?;
-        let status = rustix::fs::fstat(&handle).map_err(|errno| unusable(errno.into()))?;
-        if status.st_uid != rustix::process::geteuid().as_raw() {
-            return Err(UnsafeDirectory::NotYours {
-                path: path.into(),
-                owner: status.st_uid,
-            });
-        }
-        if status.st_mode & WRITABLE_BY_OTHERS != 0 {
-            return Err(UnsafeDirectory::OpenToOthers {
-                path: path.into(),
-                mode: status.st_mode & 0o7777,
-            });
-        }
-        Ok(Self(handle))
+        private_directory::open(path, Others::MayLook).map(Self)
     }
 
     /// Locks the file of this name, which is made if it is not there; none if somebody else has it.
@@ -157,5 +103,3 @@ impl Locked {
         let _ = self.file.set_len(0);
     }
 }
-
-const WRITABLE_BY_OTHERS: u32 = 0o022;

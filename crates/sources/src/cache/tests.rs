@@ -228,7 +228,7 @@ async fn nothing_is_written_where_others_could() {
     let refused = cache.claim(&digest_of(CONTENT), "it", &Quiet).await;
     assert!(matches!(
         refused,
-        Err(CacheError::Unsafe(UnsafeDirectory::OpenToOthers {
+        Err(CacheError::Unsafe(UnsafeDirectory::WritableByOthers {
             mode: 0o777,
             ..
         }))

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use outport_files::regular_file;
 use outport_manifest::Digest;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,7 @@ use super::manifest::strict_digest;
 use super::reference::{Reference, Tag};
 use super::signature::Signature;
 use super::tree::{Index, digest_of, is_as_it_was};
-use crate::cache::{Cache, CacheError, open};
+use crate::cache::{Cache, CacheError};
 use crate::http::Reach;
 
 /// The folders of a cache.
@@ -132,7 +133,7 @@ impl AppCache {
             if !entry.file_name().to_string_lossy().starts_with(NEW) {
                 continue;
             }
-            let is_abandoned = match crate::cache::open(&entry.path().join(LOCK)) {
+            let is_abandoned = match regular_file::find(&entry.path().join(LOCK)) {
                 Ok(Some(lock)) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
                 // About to be locked, or to get its name.
                 Ok(None) | Err(_) => entry.metadata().is_ok_and(|metadata| {
@@ -267,7 +268,7 @@ impl NewFolder {
 /// A file that is short enough, if it is there. Should it be a pipe, nobody waits.
 fn read(file: &Path) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = open(file).ok()??;
+    let file = regular_file::find(file).ok()??;
     file.take(LONGEST + 1).read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 <= LONGEST).then_some(bytes)
 }

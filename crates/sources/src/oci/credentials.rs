@@ -6,13 +6,13 @@
 //! public for everybody may not be what was meant.
 
 use std::env;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
+use outport_files::regular_file;
 use outport_manifest::Secret;
 use outport_policy::text;
 
@@ -110,21 +110,11 @@ fn in_file(path: &Path, host: &RegistryHost, helper_time: Duration) -> Result<Cr
         path: shown(),
         reason,
     };
-    let file = match File::open(path) {
+    let file = match regular_file::open(path) {
         Ok(file) => file,
-        Err(error)
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(Credentials::None);
-        }
+        Err(error) if regular_file::is_missing(&error) => return Ok(Credentials::None),
         Err(error) => return Err(fail(error.to_string())),
     };
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err(fail("it is not a file".to_owned()));
-    }
     let helper = |reason| CredentialError::Helper {
         path: shown(),
         host: host.to_string(),
@@ -227,6 +217,32 @@ mod tests {
             in_file(&path, &host, HELPER_TIME),
             Ok(Credentials::None)
         ));
+    }
+
+    // proves: ISO-7
+    #[test]
+    fn what_is_no_file_is_an_error_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("config.json");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+        for (path, what) in [(&*pipe, "a pipe"), (folder.path(), "a directory")] {
+            let (sender, answer) = mpsc::channel();
+            let asked = path.to_owned();
+            // Nobody ever opens the other end.
+            thread::spawn(move || {
+                let host = "a.example".parse().unwrap();
+                let _ = sender.send(in_file(&asked, &host, HELPER_TIME));
+            });
+            let answer = answer.recv_timeout(HELPER_TIME).expect(what);
+            let Err(CredentialError::File { reason, .. }) = answer else {
+                panic!("{what} has credentials: {answer:?}");
+            };
+            assert_eq!(reason, format!("it is {what}, not a file"));
+        }
+        let below = pipe.join("config.json");
+        let nothing = in_file(&below, &"a.example".parse().unwrap(), HELPER_TIME);
+        assert!(matches!(nothing, Ok(Credentials::None)), "{nothing:?}");
     }
 
     #[test]

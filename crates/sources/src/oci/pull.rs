@@ -9,25 +9,30 @@
 //! Nothing gets a name in the cache before all of it was verified, and what is found there is verified in the same way: the
 //! manifest by the digest, the layers by the manifest, the folder by what the layers unpack to.
 
+mod error;
+mod paths;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use outport_manifest::{Digest, Implementation, Manifest as SpinToml, Source, SourceFile};
+use outport_manifest::Digest;
 
+pub use self::error::PullError;
+use self::paths::check_paths;
 use super::app_cache::AppCache;
-use super::artifact::{Artifact, ArtifactError};
+use super::artifact::Artifact;
 use super::image::{Packing, unpack};
-use super::locked_app::{LockedApp, LockedAppError};
+use super::locked_app::LockedApp;
 use super::manifest::{Descriptor, ImageManifest, Manifest, ManifestError};
 use super::reference::{Reference, RegistryHost, Tag};
 use super::registry::{FetchedManifest, Registry, RegistryError, RegistryOptions, Version};
 use super::signature::{LONGEST_PAYLOAD, Signature, VerifyKey, is_signed, layers};
-use super::tree::{Index, MOST_BYTES, Spent, Tree, TreeError, TreePath};
+use super::tree::{Index, MOST_BYTES, Spent, Tree, TreePath};
 use super::verified::Verified;
-use crate::cache::{Cache, CacheError, Found};
+use crate::cache::{Cache, Found};
 use crate::http::{Fetcher, Reach};
 use crate::progress::Progress;
 
@@ -78,57 +83,6 @@ pub enum PulledContent {
     Component(PathBuf),
 }
 
-/// The reason why nothing came of a reference.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PullError {
-    /// The operator wants a digest.
-    #[error("it names a tag, which its registry can move, and only digests are permitted")]
-    NotPinned,
-    /// It would have to be fetched.
-    #[error("it is not in the cache, and nothing is fetched with `--offline`")]
-    Offline,
-    /// The registry.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// Its manifest.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// It is nothing to run.
-    #[error(transparent)]
-    Artifact(#[from] ArtifactError),
-    /// Its description of an app.
-    #[error(transparent)]
-    App(#[from] LockedAppError),
-    /// Its files.
-    #[error(transparent)]
-    Tree(#[from] TreeError),
-    /// An image that is for something else.
-    #[error("it is an image without a `spin.toml`")]
-    NoManifest,
-    /// A manifest that names a file which did not come with it.
-    #[error("its `spin.toml` names `{path}`, which is not a path below it")]
-    LeadsOut {
-        /// The path.
-        path: String,
-    },
-    /// More than an app has.
-    #[error("its layers have more than {} GiB", MOST_BYTES >> 30)]
-    TooLarge,
-    /// No key of the operator's has signed it.
-    #[error("{digest} is not signed by a key of `--verify-key`")]
-    NotSigned {
-        /// The digest of what is not signed.
-        digest: Digest,
-    },
-    /// The cache cannot be used.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-    /// The cache cannot be written or read.
-    #[error("it cannot be kept in the cache: {0}")]
-    Io(#[from] std::io::Error),
-}
-
 /// Layers that are fetched at the same time.
 const AT_ONCE: usize = 4;
 
@@ -137,70 +91,6 @@ const COMPONENT: &str = "component.wasm";
 
 /// Bytes of the longest description of an app.
 const LONGEST_APP: u64 = 16 << 20;
-
-/// A manifest of this machine may name any file of it. One from elsewhere names what came with it: there are no links in
-/// its folder, so a path that reads as one below it is. Files for guests are looked for below the folder anyway.
-fn check_paths(manifest: &Path) -> Result<(), PullError> {
-    let text = String::from_utf8_lossy(&std::fs::read(manifest)?).into_owned();
-    let of_triggers = paths_of_triggers(&text);
-    let reading = SpinToml::parse(&SourceFile::new(manifest, text));
-    let components = &reading.tentative().components;
-    let sources = components
-        .iter()
-        .filter_map(|component| match &component.source.value {
-            Source::Path(path) => Some(path),
-            _ => None,
-        });
-    let dependencies = components
-        .iter()
-        .flat_map(|component| &component.dependencies.list);
-    let dependencies = dependencies.filter_map(|dependency| match &dependency.implementation.value {
-        Implementation::Path(path) => Some(path),
-        _ => None,
-    });
-    let mut paths = sources.chain(dependencies).chain(&of_triggers);
-    // The placeholder of what could not be read is for whoever reads the manifest.
-    let outside = paths.find(|path| !path.is_empty() && TreePath::parse(path).is_err());
-    match outside {
-        Some(path) => Err(PullError::LeadsOut {
-            path: outport_policy::text::quote(path).to_string(),
-        }),
-        None => Ok(()),
-    }
-}
-
-/// Paths of the parts that triggers put before their components. A manifest that cannot be read at all is for whoever
-/// reads it.
-fn paths_of_triggers(text: &str) -> Vec<String> {
-    fn walk(value: &toml::Value, to: &mut Vec<String>) {
-        match value {
-            toml::Value::Table(table) => {
-                for (key, value) in table {
-                    match value {
-                        toml::Value::String(path) if key == "path" => to.push(path.clone()),
-                        value => walk(value, to),
-                    }
-                }
-            }
-            toml::Value::Array(values) => values.iter().for_each(|value| walk(value, to)),
-            _ => {}
-        }
-    }
-    let written: toml::Table = text.parse().unwrap_or_default();
-    let mut paths = Vec::new();
-    let triggers = written.get("trigger").and_then(toml::Value::as_table);
-    for trigger in triggers
-        .into_iter()
-        .flatten()
-        .flat_map(|(_, list)| list.as_array())
-        .flatten()
-    {
-        if let Some(dependencies) = trigger.get("dependencies") {
-            walk(dependencies, &mut paths);
-        }
-    }
-    paths
-}
 
 impl Puller<'_> {
     /// Fetches what a reference names, unless it is in the cache.

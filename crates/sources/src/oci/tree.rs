@@ -7,6 +7,10 @@
 //!
 //! A tree without a directory is only counted and hashed: what it would be, to compare with what is there.
 
+mod content;
+mod error;
+mod path;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,172 +18,13 @@ use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use outport_files::regular_file;
 use outport_manifest::Digest;
 use outport_policy::text;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use crate::cache::open;
-
-/// A path below a directory: parts between slashes, none of which is empty, `.` or `..`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct TreePath(String);
-
-/// The reason why files cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TreeError {
-    /// A name that is not one below a directory.
-    #[error("it has a file with the name `{name}`, which {why}")]
-    Name {
-        /// The name.
-        name: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// A link out of the tree, or from link to link without end.
-    #[error("it has a link `{name}` to `{target}`, which leads out of it or nowhere")]
-    Link {
-        /// The name of the link.
-        name: String,
-        /// What it leads to.
-        target: String,
-    },
-    /// A device, a pipe, a socket, a sparse file.
-    #[error("it has `{name}`, which is neither a file nor a directory nor a link")]
-    Special {
-        /// Its name.
-        name: String,
-    },
-    /// One name for a file and for a directory, or for two files.
-    #[error("it has two different things with the name `{name}`")]
-    Twice {
-        /// The name.
-        name: String,
-    },
-    /// More files, links and directories than an app has.
-    #[error("it has more than {MOST_ENTRIES} files and directories, or {} MiB of names", MOST_NAMES >> 20)]
-    ManyEntries,
-    /// More bytes than an app has.
-    #[error("its files have more than {} GiB", MOST_BYTES >> 30)]
-    ManyBytes,
-    /// More bytes than so few can honestly stand for.
-    #[error("it unpacks to more than {MOST_RATIO} times its size")]
-    Bomb,
-    /// The disk, or what is read.
-    #[error("its files cannot be written: {0}")]
-    Io(#[from] io::Error),
-}
-
-/// Files, links and directories of one tree at most.
-const MOST_ENTRIES: usize = 100_000;
-
-/// Directories in each other at most.
-const MOST_LEVELS: usize = 128;
-
-/// Bytes of all names of one tree at most.
-const MOST_NAMES: usize = 64 << 20;
-
-/// Bytes of all files of one tree at most.
-pub(crate) const MOST_BYTES: u64 = 4 << 30;
-
-/// See [`TreeError::Bomb`]; text and zeroes are packed a thousandfold, but not by the gigabyte.
-pub(crate) const MOST_RATIO: u64 = 200;
-
-/// Bytes of one name at most, as on Linux.
-const LONGEST: usize = 4095;
-
-/// Links that one link leads to, one after the other.
-const MOST_LINKS: usize = 40;
-
-impl TreePath {
-    /// Reads a name. Parts that are `.` are left out, as they stand at the beginning of names in archives.
-    pub(crate) fn parse(name: &str) -> Result<Self, TreeError> {
-        let wrong = |why| TreeError::Name {
-            name: text::quote(name).to_string(),
-            why,
-        };
-        if name.starts_with('/') {
-            return Err(wrong("is absolute"));
-        }
-        if name.len() > LONGEST {
-            return Err(wrong("is too long"));
-        }
-        if name.contains(['\0', '\\']) {
-            return Err(wrong("has a character in it that names of files may not have"));
-        }
-        let mut parts = Vec::new();
-        for part in name.split('/') {
-            match part {
-                "" | "." => {}
-                ".." => return Err(wrong("leads out of its directory")),
-                part if part.len() > 255 => return Err(wrong("is too long")),
-                part => parts.push(part),
-            }
-        }
-        if parts.is_empty() {
-            return Err(wrong("is empty"));
-        }
-        if parts.len() > MOST_LEVELS {
-            return Err(wrong("is in too many directories"));
-        }
-        Ok(Self(parts.join("/")))
-    }
-
-    /// The place of a link's target: from the link's directory, or from the root of the tree if it is absolute.
-    fn target(&self, target: &str) -> Option<Self> {
-        let mut parts: Vec<&str> = match target.strip_prefix('/') {
-            Some(_) => Vec::new(),
-            None => {
-                let mut parts: Vec<&str> = self.0.split('/').collect();
-                parts.pop();
-                parts
-            }
-        };
-        for part in target.split('/') {
-            match part {
-                "" | "." => {}
-                ".." => {
-                    parts.pop()?;
-                }
-                part => parts.push(part),
-            }
-        }
-        Self::parse(&parts.join("/")).ok()
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The directory that it is in, and its last part.
-    pub(crate) fn split(&self) -> (Option<Self>, &str) {
-        match self.0.rsplit_once('/') {
-            Some((directory, last)) => (Some(Self(directory.to_owned())), last),
-            None => (None, &self.0),
-        }
-    }
-
-    /// The directories that it is in, the innermost first.
-    pub(crate) fn above(&self) -> impl Iterator<Item = Self> {
-        std::iter::successors(self.split().0, |directory| directory.split().0)
-    }
-
-    pub(crate) fn join(&self, name: &str) -> Result<Self, TreeError> {
-        Self::parse(&format!("{}/{name}", self.0))
-    }
-}
-
-/// What is in one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Content {
-    /// 64 digits.
-    pub(crate) sha256: String,
-    pub(crate) size: u64,
-}
-
-/// The files of a tree, by their paths.
-pub(crate) type Index = BTreeMap<String, Content>;
+pub(crate) use self::content::{Content, Index, copy, digest_of, is_as_it_was};
+pub use self::error::TreeError;
+pub(crate) use self::path::TreePath;
 
 /// What was made so far.
 #[derive(Debug, Clone, Copy, Default)]
@@ -352,7 +197,7 @@ impl Tree {
             Err(error) => Err(error),
         };
         if let Err(error) = removed
-            && !is_missing(&error)
+            && !regular_file::is_missing(&error)
         {
             return Err(error);
         }
@@ -423,13 +268,6 @@ fn name_once_more(file: &Path, name: &Path) -> io::Result<()> {
     }
 }
 
-fn is_missing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
-}
-
 fn below<'m, V>(
     map: &'m BTreeMap<TreePath, V>,
     directory: &TreePath,
@@ -453,75 +291,20 @@ fn link_error(path: &TreePath, target: &str) -> TreeError {
     }
 }
 
-/// Copies to the end, and answers what was copied.
-pub(crate) fn copy(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<(Content, Digest)> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 64 << 10];
-    let mut size = 0;
-    loop {
-        let read = match from.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        hash.update(&buffer[..read]);
-        to.write_all(&buffer[..read])?;
-        size += read as u64;
-    }
-    let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let digest = Digest::parse(&format!("sha256:{sha256}")).expect("INVARIANT: 64 digits");
-    Ok((Content { sha256, size }, digest))
-}
+/// Files, links and directories of one tree at most.
+const MOST_ENTRIES: usize = 100_000;
 
-/// The digest of bytes.
-pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
-    let (_, digest) = copy(&mut &*bytes, &mut io::sink()).expect("INVARIANT: bytes can be read");
-    digest
-}
+/// Bytes of all names of one tree at most.
+const MOST_NAMES: usize = 64 << 20;
 
-/// True if the directory has these files, and nothing else, and each is what it was.
-pub(crate) fn is_as_it_was(root: &Path, index: &Index) -> io::Result<bool> {
-    let mut seen = 0;
-    let mut directories = vec![(root.to_owned(), String::new())];
-    while let Some((directory, prefix)) = directories.pop() {
-        for entry in fs::read_dir(&directory)? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else {
-                return Ok(false);
-            };
-            let path = format!("{prefix}{name}");
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                let prefix = format!("{path}/");
-                let mut following = index.range(prefix.clone()..);
-                if !following
-                    .next()
-                    .is_some_and(|(file, _)| file.starts_with(&prefix))
-                {
-                    return Ok(false);
-                }
-                directories.push((entry.path(), prefix));
-                continue;
-            }
-            let Some(expected) = index.get(&path).filter(|_| kind.is_file()) else {
-                return Ok(false);
-            };
-            let Some(mut file) = open(&entry.path())? else {
-                return Ok(false);
-            };
-            if file.metadata()?.len() != expected.size {
-                return Ok(false);
-            }
-            let (content, _) = copy(&mut file, &mut io::sink())?;
-            if content != *expected {
-                return Ok(false);
-            }
-            seen += 1;
-        }
-    }
-    Ok(seen == index.len())
-}
+/// Bytes of all files of one tree at most.
+pub(crate) const MOST_BYTES: u64 = 4 << 30;
+
+/// See [`TreeError::Bomb`]; text and zeroes are packed a thousandfold, but not by the gigabyte.
+pub(crate) const MOST_RATIO: u64 = 200;
+
+/// Links that one link leads to, one after the other.
+const MOST_LINKS: usize = 40;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use outport_files::regular_file;
 use outport_manifest::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -17,7 +18,7 @@ pub(crate) struct Verified {
 
 impl Verified {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = crate::cache::open(path)?.ok_or(io::ErrorKind::NotFound)?;
+        let file = regular_file::find(path)?.ok_or(io::ErrorKind::NotFound)?;
         Ok(Self {
             file,
             hash: Sha256::new(),

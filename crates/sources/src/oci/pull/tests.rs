@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -10,8 +11,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
+use super::super::artifact::ArtifactError;
 use super::super::manifest::IMAGE_MANIFEST;
-use super::super::tree::digest_of;
+use super::super::tree::{TreeError, digest_of};
 use super::*;
 use crate::http::{FetchErrorKind, FetchOptions};
 use crate::progress::Quiet;

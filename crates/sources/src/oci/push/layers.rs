@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use outport_files::regular_file;
 
 use super::super::artifact::{SPIN_BUNDLE, SPIN_CODE, SPIN_FILE};
 use super::super::locked_app::{LockedContent, LockedFile, LockedSource};
@@ -48,7 +49,7 @@ impl<'f> Layers<'f> {
 
     /// Adds a file, unless it is there, and answers what names it.
     fn add_file(&mut self, kind: &str, path: &Path) -> Result<LockedContent, PushError> {
-        let (content, digest) = File::open(path)
+        let (content, digest) = regular_file::open(path)
             .and_then(|mut file| copy(&mut file, &mut io::sink()))
             .map_err(|error| unreadable(path, error))?;
         if self.known.insert(digest.hex().to_owned()) {

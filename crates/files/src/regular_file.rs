@@ -18,14 +18,31 @@ use rustix::fs::OFlags;
 /// What the system says, or of the kind [`InvalidInput`](io::ErrorKind::InvalidInput), whose text says what it is,
 /// when it is not a file.
 pub fn open(path: &Path) -> io::Result<File> {
-    refuse_other(std::fs::metadata(path)?.file_type())?;
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)?;
-    refuse_other(file.metadata()?.file_type())?;
-    Ok(file)
+    look_and_open(path)?
+        .map_err(|what| io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, not a file")))
+}
+
+/// Opens the file at `path` for reading, where there is one; none if nothing is there, or what is there is no file. Symbolic
+/// links are followed.
+///
+/// # Errors
+///
+/// What the system says of a file that is there.
+pub fn find(path: &Path) -> io::Result<Option<File>> {
+    match look_and_open(path) {
+        Ok(found) => Ok(found.ok()),
+        // A file where a directory should be is nothing that is there, either.
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// True if the system says that nothing is at a path.
+pub fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// Opens what an operator names for reading: a file, a device, or a pipe that the process was handed (`<(…)` in a
@@ -49,14 +66,20 @@ pub fn open_or_handed(path: &Path) -> io::Result<File> {
 /// The paths where a process finds what it was handed.
 const HANDED: [&str; 3] = ["/dev/fd", "/proc/self/fd", "/dev/stdin"];
 
-fn refuse_other(kind: FileType) -> io::Result<()> {
-    match describe(kind) {
-        None => Ok(()),
-        Some(what) => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("it is {what}, not a file"),
-        )),
+/// The file at `path`, or what it is instead.
+fn look_and_open(path: &Path) -> io::Result<Result<File, &'static str>> {
+    if let Some(what) = describe(std::fs::metadata(path)?.file_type()) {
+        return Ok(Err(what));
     }
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    Ok(match describe(file.metadata()?.file_type()) {
+        None => Ok(file),
+        Some(what) => Err(what),
+    })
 }
 
 /// The kind of file that it is, unless it is a plain one.
@@ -114,10 +137,17 @@ mod tests {
             let error = open(&path).expect_err("it is not a file");
             assert_eq!(error.to_string(), message, "{}", path.display());
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert!(find(&path).unwrap().is_none(), "{}", path.display());
         }
         open(&path("loop")).expect_err("it leads nowhere");
+        find(&path("loop")).expect_err("something is there");
+        for name in ["absent", "file/below"] {
+            assert!(find(&path(name)).unwrap().is_none(), "{name}");
+            assert!(is_missing(&open(&path(name)).expect_err(name)), "{name}");
+        }
         for name in ["file", "good"] {
             open(&path(name)).expect(name);
+            find(&path(name)).unwrap().expect(name);
             open_or_handed(&path(name)).expect(name);
         }
         for name in ["pipe", "link", "socket", ""] {

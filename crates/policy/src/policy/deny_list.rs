@@ -1,0 +1,81 @@
+//! Layer 2, the operator's deny list (DL): by name and alias, and by address and what it embeds.
+//!
+//! Asks the [`DenyList`](crate::DenyList) in the terms of the attempt; an address of the operator's own is not asked about
+//! (HI-6).
+
+use super::Policy;
+use crate::deny_list::DenyMatch;
+use crate::{Attempt, Denial, Host, Protocol, Reason, Transport};
+
+impl Policy {
+    pub(super) fn deny_list<'p>(&'p self, attempt: &Attempt<'_>) -> Option<Denial<'p>> {
+        if self.allow.is_the_operators() {
+            return None;
+        }
+        let deny = &self.operator.deny;
+        let limits = &self.operator.limits;
+        let refusal = match *attempt {
+            Attempt::Connect { transport, remote } => {
+                deny.refuses_address(remote.address, Protocol::Socket(transport), remote.port)
+            }
+            Attempt::Send { remote } | Attempt::Receive { peer: remote } => {
+                deny.refuses_address(remote.address, Protocol::Socket(Transport::Udp), remote.port)
+            }
+            Attempt::Lookup { name } => deny.refuses_whole_name(name, &[], limits),
+            Attempt::Answer {
+                name, chain, address, ..
+            } => deny
+                .refuses_whole_name(name, chain, limits)
+                .or_else(|| deny.refuses_whole_address(address, limits)),
+            Attempt::Request {
+                scheme,
+                host: Host::Name(name),
+                port,
+                ..
+            } => deny.refuses_name(name, &[], Protocol::Url(scheme), port),
+            Attempt::Request {
+                scheme,
+                host: Host::Address(address),
+                port,
+                ..
+            } => deny.refuses_address(*address, Protocol::Url(scheme), port),
+            Attempt::Dial {
+                scheme,
+                host,
+                chain,
+                remote,
+                ..
+            } => {
+                let protocol = Protocol::Url(scheme);
+                let by_name = match host {
+                    Host::Name(name) => deny.refuses_name(name, chain, protocol, remote.port),
+                    Host::Address(_) => None,
+                };
+                by_name.or_else(|| deny.refuses_address(remote.address, protocol, remote.port))
+            }
+            Attempt::Tls { server, ports } => return self.denies_server(server, ports),
+            Attempt::CreateSocket { .. }
+            | Attempt::Bind { .. }
+            | Attempt::Listen { .. }
+            | Attempt::Accept { .. }
+            | Attempt::Open { .. } => None,
+        };
+        refusal.map(Denial::from)
+    }
+
+    /// The refusal of a server that TLS is to be spoken with, on any of the ports that the guest has a connection to
+    /// (TLS-5). The name stands in the log as it was given.
+    fn denies_server(&self, server: &Host, ports: &[u16]) -> Option<Denial<'_>> {
+        let deny = &self.operator.deny;
+        let protocol = Protocol::Socket(Transport::Tcp);
+        let mut refusals = ports.iter().filter_map(|&port| match server {
+            Host::Name(name) => deny.refuses_name(name, &[], protocol, port),
+            Host::Address(address) => deny.refuses_address(*address, protocol, port),
+        });
+        let refusal = refusals.next()?;
+        Some(Denial::from(DenyMatch {
+            reason: Reason::DenyTlsName,
+            ..refusal
+        }))
+    }
+}

@@ -1,0 +1,53 @@
+//! Layer 5, the quotas (Q): what an instance, a component or the process has too much of at once.
+//!
+//! What is held is counted by whoever asks, and comes in as [`Usage`](crate::Usage).
+
+use super::Policy;
+use crate::{Attempt, Denial, Reason, Situation};
+
+impl Policy {
+    pub(super) fn quotas<'p>(
+        &'p self,
+        attempt: &Attempt<'_>,
+        situation: &Situation<'_>,
+    ) -> Option<Denial<'p>> {
+        let quotas = &self.operator.quotas;
+        let usage = situation.usage;
+        // At the bound already: what is held is counted without the one that asks.
+        let reached = |limit: Option<u32>, used: u32| limit.is_some_and(|limit| used >= limit);
+        // Sockets and connections of HTTP share their bounds, but not the word for it.
+        let too_many = |reason: Reason| {
+            let of_process = usage.sockets_of_process.saturating_add(usage.kept_for_others);
+            if usage.sockets_of_instance >= quotas.sockets_per_instance {
+                Some(Denial::new(reason).lifted_by("--max-sockets-per-instance"))
+            } else if of_process >= quotas.sockets_per_process {
+                Some(Denial::new(reason).lifted_by("--max-sockets"))
+            } else {
+                None
+            }
+        };
+        let too_many_connections = || {
+            reached(quotas.total_connections, usage.connections_of_process)
+                .then(|| Denial::new(Reason::QuotaConnections).lifted_by("max_total_connections"))
+        };
+        match attempt {
+            Attempt::CreateSocket { .. } => too_many(Reason::QuotaSockets)
+                .or_else(|| {
+                    reached(quotas.sockets_per_component, usage.sockets_of_component)
+                        .then(|| Denial::new(Reason::QuotaConnections).lifted_by("max_socket_connections"))
+                })
+                .or_else(too_many_connections),
+            Attempt::Lookup { .. } => (usage.lookups_of_instance >= quotas.lookups_in_flight)
+                .then(|| Denial::new(Reason::QuotaLookups)),
+            Attempt::Dial { .. } => too_many(Reason::QuotaConnections).or_else(too_many_connections),
+            Attempt::Tls { .. } => (usage.tls_of_instance
+                >= TLS_PER_CONNECTION.saturating_mul(usage.tcp_connections_of_instance))
+            .then(|| Denial::new(Reason::QuotaConnections)),
+            _ => None,
+        }
+    }
+}
+
+/// TLS connections of the host's that an instance may have for each TCP connection: a proxy is spoken to in TLS, and
+/// within that the server behind it.
+const TLS_PER_CONNECTION: u32 = 2;

@@ -1,0 +1,94 @@
+//! Layer 3, the runtime limits (RL): transports and addresses that stay shut until the operator lifts them.
+//!
+//! Asks [`RuntimeLimits`](crate::RuntimeLimits); an address of the operator's own is not asked about (HI-6).
+
+use std::net::Ipv4Addr;
+
+use super::Policy;
+use crate::{Address, Attempt, Denial, Endpoint, Host, Limit, Reason, Transport};
+
+impl Policy {
+    pub(super) fn runtime_limits<'p>(&'p self, attempt: &Attempt<'_>) -> Option<Denial<'p>> {
+        if self.allow.is_the_operators() {
+            return None;
+        }
+        self.shut_transport_of(attempt)
+            .or_else(|| self.shut_remote_of(attempt))
+    }
+
+    pub(super) fn shut_transport_of(&self, attempt: &Attempt<'_>) -> Option<Denial<'_>> {
+        match *attempt {
+            Attempt::CreateSocket { transport }
+            | Attempt::Bind { transport, .. }
+            | Attempt::Connect { transport, .. } => self.shut_transport(transport),
+            Attempt::Send { .. } | Attempt::Receive { .. } => self.shut_transport(Transport::Udp),
+            Attempt::Dial { .. }
+            | Attempt::Request { .. }
+            | Attempt::Answer { .. }
+            | Attempt::Lookup { .. }
+            | Attempt::Listen { .. }
+            | Attempt::Accept { .. }
+            | Attempt::Tls { .. }
+            | Attempt::Open { .. } => None,
+        }
+    }
+
+    pub(super) fn shut_remote_of(&self, attempt: &Attempt<'_>) -> Option<Denial<'_>> {
+        match *attempt {
+            Attempt::Connect { remote, .. }
+            | Attempt::Send { remote }
+            | Attempt::Receive { peer: remote }
+            | Attempt::Dial { remote, .. } => self.shut_remote(remote),
+            Attempt::Request {
+                host: Host::Address(address),
+                port,
+                ..
+            } => self.shut_remote(Endpoint::new(*address, port)),
+            Attempt::Answer { address, .. } => self.shut_address(address),
+            Attempt::CreateSocket { .. }
+            | Attempt::Bind { .. }
+            | Attempt::Request { .. }
+            | Attempt::Lookup { .. }
+            | Attempt::Listen { .. }
+            | Attempt::Accept { .. }
+            // It goes nowhere; what is connected to was judged when it was.
+            | Attempt::Tls { .. }
+            | Attempt::Open { .. } => None,
+        }
+    }
+
+    /// The denial behind a request that is refused by its name, where the addresses of the name are known already.
+    pub(super) fn shut_behind(&self, attempt: &Attempt<'_>) -> Option<Denial<'_>> {
+        match *attempt {
+            Attempt::Request {
+                host: Host::Name(name),
+                port,
+                ..
+            } if name.is_localhost() => {
+                self.shut_remote(Endpoint::new(Address::from(Ipv4Addr::LOCALHOST), port))
+            }
+            _ => None,
+        }
+    }
+
+    fn shut_transport(&self, transport: Transport) -> Option<Denial<'_>> {
+        let shut = transport == Transport::Udp && self.operator.limits.udp == Limit::Holds;
+        shut.then(|| Denial::new(Reason::RuntimeUdp).lifted_by("--allow-udp"))
+    }
+
+    fn shut_remote(&self, remote: Endpoint) -> Option<Denial<'_>> {
+        if self
+            .operator
+            .limits
+            .shuts_loopback_port(remote.address, remote.port)
+        {
+            return Some(Denial::new(Reason::RuntimeLoopbackPort));
+        }
+        self.shut_address(remote.address)
+    }
+
+    fn shut_address(&self, address: Address) -> Option<Denial<'_>> {
+        let shut = self.operator.limits.shuts_address(address);
+        shut.then(|| Denial::new(Reason::RuntimeLinkLocal).lifted_by("--allow-link-local"))
+    }
+}
