@@ -279,11 +279,10 @@ fn metrics_denials_and_what_guests_print_come_with_the_name_of_the_app() {
     let printed = line("/echo?hello");
     assert_eq!(text_of(&printed.attributes, "outport.component"), Some("printer"));
     assert_eq!(text_of(&printed.attributes, "log.iostream"), Some("stdout"));
-    let spans = collector.spans();
-    assert!(
-        spans.iter().any(|span| span.trace_id == printed.trace_id),
-        "{printed:#?}"
-    );
+    until(format!("the span of the request that printed\n{app}"), || {
+        let spans = collector.spans();
+        spans.iter().any(|span| span.trace_id == printed.trace_id)
+    });
     let denied = line("192.0.2.7");
     assert_eq!(
         text_of(&denied.attributes, "outport.reason"),

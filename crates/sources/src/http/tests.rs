@@ -77,6 +77,23 @@ async fn asking_again_has_an_end_and_is_not_for_what_changes_something() {
 }
 
 #[tokio::test]
+async fn a_direct_request_goes_where_it_says_and_nowhere_else() {
+    let server =
+        Server::start(|_, _| answer("307 Temporary Redirect\r\ncontent-length: 0\r\nlocation: /on", ""))
+            .await;
+    let direct = async |url: &str| fetcher().send(&Request::get(url).unwrap().direct()).await;
+    let answered = direct(&server.url("/")).await.unwrap();
+    assert_eq!(answered.status(), StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(server.asked.load(Ordering::SeqCst), 1);
+    // No system connects to it, so that nothing leaves the machine.
+    let forbidden = "http://224.0.0.1:9/";
+    let refused = body(&fetcher(), forbidden).await;
+    assert!(matches!(refused, Err(FetchErrorKind::ForbiddenAddress)));
+    let asked = direct(forbidden).await.map_err(FetchError::into_kind);
+    assert!(matches!(asked, Err(FetchErrorKind::Connect(_))), "{asked:?}");
+}
+
+#[tokio::test]
 async fn redirects_lead_only_to_where_requests_may_go() {
     let server = Server::start(|request, _| {
         let to = |place: &str| {
